@@ -1,0 +1,84 @@
+# make run    start everything; prints the address to open      make run ARGS="--pumps 1000"
+# make test   all tests                                         make test ARGS="tests/broker -x"
+# make check  format, lint, types, generated documentation
+# make setup  what the three above need (they call it themselves)
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# The first Python that is new enough and can make a virtual environment.
+PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3.14 python3 python; do \
+	"$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { command -v "$$name"; break; }; done)
+
+.PHONY: help run test check setup docs bench clean tools
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+run: $(VENV)/installed-to-run
+	@exec $(BIN)/pumpwatch run $(ARGS)
+
+test: $(VENV)/installed-to-work tools
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/installed-to-work
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pumpwatch.reference --check
+
+setup: $(VENV)/installed-to-work tools
+
+docs: $(VENV)/installed-to-run
+	$(BIN)/python -m pumpwatch.pictures
+	$(BIN)/python -m pumpwatch.reference
+
+bench: $(VENV)/installed-to-work
+	$(BIN)/python -m pytest tests/bench -s $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Two stamps: running needs less than working on it, so a first `make run` is quicker.
+$(VENV)/installed-to-run: pyproject.toml | $(BIN)/python
+	@echo "Installing Pumpwatch into $(VENV), once; about half a minute"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-to-work: pyproject.toml | $(BIN)/python
+	@echo "Installing Pumpwatch and its tools into $(VENV), once; about a minute"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/installed-to-run
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. On Debian: apt install python3 python3-venv;" \
+		"or say which: make PYTHON=/path/to/python3" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+# Programs that the tests drive and pip cannot install. Where they are missing, tests that need them are skipped with
+# that reason; with CI=true that is an error.
+tools:
+	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; \
+	lacking() { \
+		command -v mosquitto >/dev/null || echo mosquitto; \
+		command -v mosquitto_pub >/dev/null || echo mosquitto-clients; \
+		test -x "$${CHROMIUM_PATH:-}" || command -v chromium chromium-browser google-chrome >/dev/null || echo chromium; \
+	}; \
+	missing=$$(lacking | tr '\n' ' '); \
+	if [ -n "$$missing" ] && command -v apt-get >/dev/null; then \
+		if [ "$$(id -u)" = 0 ]; then as_root=env; elif sudo -n true 2>/dev/null; then as_root="sudo env"; else as_root=; fi; \
+		if [ -n "$$as_root" ]; then \
+			echo "installing $$missing"; \
+			$$as_root apt-get -qq update && \
+			$$as_root DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
+		fi; \
+		missing=$$(lacking | tr '\n' ' '); \
+	fi; \
+	if [ -n "$$missing" ]; then \
+		echo "Missing: $$missing- tests that need them are skipped. On Debian: apt install $$missing" >&2; \
+		test "$${CI:-}" != true; \
+	fi

@@ -1,0 +1,75 @@
+"""This file is how a person's order reaches gateways and the processor, and how the answer comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from broker.link import conversation
+from broker.messages import AlarmAction, Birth, GatewayCommand, MessageError, Reply, encode, read_birth, read_reply
+from broker.topics import ALL_BIRTHS, ALL_REPLIES, COMMAND, TopicError, parse, topic_of
+
+
+@dataclass(frozen=True)
+class Order:
+    """A command and the gateway it is for."""
+
+    gateway: str
+    shard: int
+    command: GatewayCommand
+
+
+async def ask(url: str, orders: Sequence[Order], timeout_s: float = 5.0) -> list[Reply]:
+    """Send the orders and wait for their replies, in the order of `orders`.
+
+    A gateway that does not answer in time gets a reply that says so. Raises `broker.link.LinkError` when there is
+    no broker.
+    """
+    replies: dict[tuple[str, str], Reply] = {}
+    async with conversation(url, [ALL_REPLIES]) as client:
+        for order in orders:
+            await client.publish(topic_of(order.gateway, "command", order.shard), encode(order.command), qos=1)
+        wanted = {(order.gateway, order.command.id) for order in orders}
+        try:
+            async with asyncio.timeout(timeout_s):
+                while wanted - replies.keys():
+                    message = await anext(client.messages)
+                    try:
+                        reply = read_reply(bytes(message.payload))
+                    except MessageError:
+                        continue
+                    replies[(reply.gateway, reply.id)] = reply
+        except TimeoutError:
+            pass
+    return [
+        replies.get((order.gateway, order.command.id))
+        or Reply(id=order.command.id, gateway=order.gateway, ok=False, text=f"no answer within {timeout_s:g} s")
+        for order in orders
+    ]
+
+
+async def act(url: str, action: AlarmAction) -> None:
+    """Hand a person's action on alarms to the processor; its effect shows in the next snapshot."""
+    async with conversation(url) as client:
+        await client.publish(COMMAND, encode(action), qos=1)
+
+
+async def births(url: str, wait_s: float = 1.0) -> list[tuple[int, Birth]]:
+    """Return (shard, birth) of every gateway the broker remembers; ends `wait_s` after the last one came.
+
+    Each gateway once: the embedded broker sends what it remembers twice.
+    """
+    found: dict[str, tuple[int, Birth]] = {}
+    async with conversation(url, [ALL_BIRTHS]) as client:
+        try:
+            while True:
+                async with asyncio.timeout(wait_s):
+                    message = await anext(client.messages)
+                try:
+                    birth = read_birth(bytes(message.payload))
+                    found[birth.gateway] = (parse(str(message.topic)).shard, birth)
+                except (MessageError, TopicError):
+                    continue
+        except TimeoutError:
+            return list(found.values())

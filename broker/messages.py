@@ -1,0 +1,274 @@
+"""This file is what the parts say to each other beside samples: births, statuses, commands, replies."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeVar
+
+import msgspec
+
+from broker.topics import NAME, name_rule
+
+
+class MessageError(ValueError):
+    """A message that is not of its form; the text says what is wrong and what is allowed."""
+
+
+class Pumps(msgspec.Struct, kw_only=True):
+    """The pumps of a birth, column by column, all of one length, in the order of the gateway's frames."""
+
+    serial: list[str]
+    model: list[str] = []
+    site: list[str] = []
+    group: list[str] = []
+    reservoir_ml: list[float] = []
+    concentration_ug_ml: list[float] = []
+    program: list[str] = []
+
+
+class Birth(msgspec.Struct, kw_only=True):
+    """A gateway begins: whom it speaks for, how its time runs, which faults it can play.
+
+    `speed` is therapy seconds per wall second; at wall time `sent` (ms) the therapy clock stood at `time` (ms).
+    `interval_s` is therapy seconds between two samples of a pump.
+    """
+
+    gateway: str
+    pumps: Pumps
+    sent: int
+    time: int
+    speed: float = 1.0
+    interval_s: float = 60.0
+    faults: list[str] = []
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """Whether a gateway is there, and what it had to let go of (`dropped` samples since it started)."""
+
+    gateway: str
+    state: Literal["online", "offline"]
+    sent: int
+    waiting: int = 0
+    dropped: int = 0
+
+
+class Inject(msgspec.Struct, kw_only=True, tag_field="kind", tag="inject"):
+    """Make pumps of this gateway fail in a known way. Times in therapy seconds; `hold_s` None is for good."""
+
+    id: str
+    fault: str
+    pumps: list[str]
+    severity: float = 1.0
+    ramp_s: float = 0.0
+    hold_s: float | None = None
+    who: str = ""
+
+
+class Clear(msgspec.Struct, kw_only=True, tag_field="kind", tag="clear"):
+    """End faults: of these pumps (None: of all) and of this name (None: every fault)."""
+
+    id: str
+    pumps: list[str] | None = None
+    fault: str | None = None
+    who: str = ""
+
+
+class Program(msgspec.Struct, kw_only=True, tag_field="kind", tag="program"):
+    """Change the prescription; what is None stays.
+
+    `dose_ug_day` is for all pumps alike, `change` a factor on each pump's own dose. `steps` are pairs of seconds after
+    midnight and relative rate, on the days `days` (0 is Monday; None: every day). `boluses_a_day` of `bolus_s` seconds
+    make up `bolus_share` of the dose over a basal rate. `mode`: "run" or "minimum", the least rate.
+    """
+
+    id: str
+    pumps: list[str]
+    dose_ug_day: float | None = None
+    change: float | None = None
+    steps: list[tuple[float, float]] | None = None
+    days: list[int] | None = None
+    boluses_a_day: int | None = None
+    bolus_share: float = 0.5
+    bolus_s: float = 3600.0
+    mode: Literal["run", "minimum"] = "run"
+    who: str = ""
+
+
+class Bolus(msgspec.Struct, kw_only=True, tag_field="kind", tag="bolus"):
+    """Give a single bolus of `dose_ug` over `over_s` therapy seconds, beside the program."""
+
+    id: str
+    pumps: list[str]
+    dose_ug: float
+    over_s: float = 1800.0
+    who: str = ""
+
+
+class Stop(msgspec.Struct, kw_only=True, tag_field="kind", tag="stop"):
+    """Stop pumps until the next `Program`."""
+
+    id: str
+    pumps: list[str]
+    who: str = ""
+
+
+class Refill(msgspec.Struct, kw_only=True, tag_field="kind", tag="refill"):
+    """Empty and fill reservoirs. What is really filled in is what was entered where `actual_...` is None.
+
+    `entered_ml` None is a full reservoir, `entered_ug_ml` None the concentration as before. `after` says how old drug
+    in the dead space is dealt with at another concentration: not at all, by its own rate until it is gone ("bridge"),
+    or by pushing it out within half an hour ("prime").
+    """
+
+    id: str
+    pumps: list[str]
+    entered_ml: float | None = None
+    entered_ug_ml: float | None = None
+    actual_ml: float | None = None
+    actual_ug_ml: float | None = None
+    after: Literal["nothing", "bridge", "prime"] = "nothing"
+    who: str = ""
+
+
+class Replace(msgspec.Struct, kw_only=True, tag_field="kind", tag="replace"):
+    """Replace pumps by new ones of the same kind and program; the catheter stays."""
+
+    id: str
+    pumps: list[str]
+    who: str = ""
+
+
+class Interrogate(msgspec.Struct, kw_only=True, tag_field="kind", tag="interrogate"):
+    """Ask pumps how they are; that also brings them back from telemetry mode."""
+
+    id: str
+    pumps: list[str]
+    who: str = ""
+
+
+Treatment = Program | Bolus | Stop | Refill | Replace | Interrogate
+"""What people do to pumps with a programmer."""
+GatewayCommand = Inject | Clear | Program | Bolus | Stop | Refill | Replace | Interrogate
+
+
+class Reply(msgspec.Struct, kw_only=True):
+    """What became of a command; `pumps` counts those it touched, `time` is the therapy time (ms) it took hold."""
+
+    id: str
+    gateway: str
+    ok: bool
+    text: str
+    pumps: int = 0
+    time: int = 0
+
+
+class Wrong(msgspec.Struct, kw_only=True):
+    """A fault that began on a pump, or ended: `since` and `time` are therapy ms, `severity` is that after the ramp."""
+
+    kind: Literal["begun", "ended"]
+    pump: str
+    fault: str
+    severity: float
+    since: int
+    time: int
+
+
+class Truth(msgspec.Struct, kw_only=True):
+    """What is really wrong since the last such message: for engineers and for judging, never for the processor."""
+
+    sent: int
+    changes: list[Wrong]
+
+
+class Acknowledge(msgspec.Struct, kw_only=True, tag_field="kind", tag="acknowledge"):
+    """A person has seen these alarms. `at` is wall time in ms."""
+
+    id: str
+    alarms: list[str]
+    who: str
+    at: int
+
+
+AlarmAction = Acknowledge
+
+MAX_SEVERITY: Final = 1.0
+_BIRTH = msgspec.json.Decoder(Birth)
+_STATUS = msgspec.json.Decoder(Status)
+_TRUTH = msgspec.json.Decoder(Truth)
+_REPLY = msgspec.json.Decoder(Reply)
+_COMMAND = msgspec.json.Decoder(GatewayCommand)
+_ACTION = msgspec.json.Decoder(AlarmAction)
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Write any of this file's messages as JSON."""
+    return msgspec.json.encode(message)
+
+
+def read_birth(payload: bytes) -> Birth:
+    """Read a birth, or raise `MessageError`: its columns must be of one length and its names allowed."""
+    birth = _read(_BIRTH, payload, "a birth")
+    count = len(birth.pumps.serial)
+    for column in msgspec.structs.fields(Pumps):
+        length = len(getattr(birth.pumps, column.name))
+        if length not in {0, count}:
+            raise MessageError(f"the birth names {count} pumps but has {length} of {column.name}")
+    bad = next((name for name in (birth.gateway, *birth.pumps.serial) if not NAME.fullmatch(name)), None)
+    if bad is not None:
+        raise MessageError(f"{bad[:80]!r} cannot be a name: {name_rule()}")
+    if len(set(birth.pumps.serial)) != count:
+        raise MessageError("the birth names a pump twice")
+    if not 0 < birth.speed <= 1e6:
+        raise MessageError(f"speed is {birth.speed:g}; allowed is above 0 and up to 1,000,000")
+    if not 0 < birth.interval_s <= 86_400 * 31:
+        raise MessageError(f"interval_s is {birth.interval_s:g}; allowed is above 0 and up to 31 days")
+    return birth
+
+
+def read_status(payload: bytes) -> Status:
+    """Read a status, or raise `MessageError`."""
+    return _read(_STATUS, payload, "a status")
+
+
+def read_reply(payload: bytes) -> Reply:
+    """Read a reply, or raise `MessageError`."""
+    return _read(_REPLY, payload, "a reply")
+
+
+def read_truth(payload: bytes) -> Truth:
+    """Read a truth, or raise `MessageError`."""
+    return _read(_TRUTH, payload, "a truth")
+
+
+def read_command(payload: bytes) -> GatewayCommand:
+    """Read a command to a gateway, or raise `MessageError`: severity is 0 to 1, numbers are finite, none negative.
+
+    Whether a treatment suits its pumps is for the gateway to say, which knows them.
+    """
+    command: GatewayCommand = _read(_COMMAND, payload, "a command")
+    if isinstance(command, Inject):
+        if not 0 <= command.severity <= MAX_SEVERITY:
+            raise MessageError(f"severity is {command.severity:g}; allowed is 0 to 1")
+        for name, value in (("ramp_s", command.ramp_s), ("hold_s", command.hold_s or 0.0)):
+            if not 0 <= value < float("inf"):
+                raise MessageError(f"{name} is {value:g}; it cannot be negative")
+        return command
+    for name in command.__struct_fields__:
+        value = getattr(command, name)
+        if isinstance(value, float) and not 0 <= value < float("inf"):
+            raise MessageError(f"{name} is {value:g}; it cannot be negative")
+    return command
+
+
+def read_action(payload: bytes) -> AlarmAction:
+    """Read a person's action on alarms, or raise `MessageError`."""
+    return _read(_ACTION, payload, "an action")
+
+
+Message = TypeVar("Message")
+
+
+def _read(decoder: msgspec.json.Decoder[Message], payload: bytes, what: str) -> Message:
+    try:
+        return decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MessageError(f"not {what}: {error}") from error

@@ -1,0 +1,84 @@
+"""This file names the measured signals, the flags a pump reports and the frame they travel in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One measured quantity: a row of `SIGNALS`.
+
+    `low` and `high` bound what any sensor of this kind can possibly say; a value outside is refused as
+    malformed, not judged as an anomaly. `decimals` is how many digits a person is shown.
+    """
+
+    name: str
+    unit: str
+    title: str
+    low: float
+    high: float
+    decimals: int
+
+
+SIGNALS: Final = (
+    Signal("commanded_ul_h", "µL/h", "Commanded flow", 0.0, 5000.0, 2),
+    Signal("motor_ul_h", "µL/h", "Motor flow", -100.0, 5000.0, 2),
+    Signal("flow_ul_h", "µL/h", "Measured flow", -100.0, 5000.0, 2),
+    Signal("reservoir_ml", "mL", "Reservoir volume", -5.0, 60.0, 2),
+    Signal("battery_v", "V", "Battery voltage", 0.0, 6.0, 2),
+    Signal("motor_ma", "mA", "Motor current", -1.0, 500.0, 2),
+    Signal("pressure_mmhg", "mmHg", "Catheter pressure", -100.0, 3000.0, 1),
+    Signal("pulse_mmhg", "mmHg", "Catheter pulsatility", -10.0, 300.0, 2),
+    Signal("temperature_c", "°C", "Temperature", 10.0, 60.0, 1),
+)
+"""Every signal, in the order in which frames and pages show them."""
+
+SIGNAL_NAMES: Final = tuple(signal.name for signal in SIGNALS)
+SIGNAL_BY_NAME: Final = {signal.name: signal for signal in SIGNALS}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One bit of what the pump itself reports: a row of `FLAGS`."""
+
+    name: str
+    bit: int
+    title: str
+
+
+FLAGS: Final = (
+    Flag("stalled", 1, "Motor stalled"),
+    Flag("reset", 2, "Electrical reset"),
+    Flag("telemetry_mode", 4, "Telemetry mode"),
+    Flag("low_reservoir", 8, "Computed low reservoir"),
+    Flag("eri", 16, "Elective replacement due"),
+    Flag("eos", 32, "End of service"),
+    Flag("refill", 64, "Refill recorded"),
+    Flag("mri", 128, "In a magnetic field"),
+)
+FLAG_BIT: Final = {flag.name: flag.bit for flag in FLAGS}
+
+SAMPLE_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "pump": pl.String(),
+    "time": pl.Int64(),
+    "sent": pl.Int64(),
+    "seq": pl.Int64(),
+    "boot": pl.Int64(),
+    "program": pl.Int64(),
+    "flags": pl.Int64(),
+    **{name: pl.Float32() for name in SIGNAL_NAMES},
+}
+"""The one frame on the wire: `pump` serial, `time` therapy ms UTC, `sent` wall ms UTC, then the rest.
+
+`pump` and `time` are always there. Everything else may be null, which means unknown and never zero.
+`seq` counts a pump's samples within one `boot`.
+"""
+
+
+def empty_samples() -> pl.DataFrame:
+    """Return a frame of no samples with `SAMPLE_SCHEMA`."""
+    return pl.DataFrame(schema=SAMPLE_SCHEMA)

@@ -1,0 +1,234 @@
+"""This file is how the latest state reaches the screens: immutable Arrow files, written, then renamed.
+
+A snapshot is a manifest that names its frames. The manifest is replaced in one step, so that a reader sees
+either the old snapshot or the new one; frames of older versions are removed once nobody starts on them any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from broker.signals import SIGNAL_NAMES
+
+PRIORITIES: Final = ("high", "medium", "low")
+PRIORITY_CODE: Final = {"high": 1, "medium": 2, "low": 3}
+"""0 is a pump without an alarm."""
+
+PUMPS_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "pump": pl.String(),
+    "gateway": pl.String(),
+    "site": pl.String(),
+    "model": pl.String(),
+    "group": pl.String(),
+    "tank_ml": pl.Float32(),
+    "concentration_ug_ml": pl.Float32(),
+    "prescription": pl.String(),
+    "time": pl.Int64(),
+    "age_s": pl.Float32(),
+    "silent": pl.Boolean(),
+    "seq": pl.Int64(),
+    "boot": pl.Int64(),
+    "program": pl.Int64(),
+    "flags": pl.Int64(),
+    **{name: pl.Float32() for name in SIGNAL_NAMES},
+    "samples": pl.Int64(),
+    "missed": pl.Int64(),
+    "stale": pl.Int64(),
+    "priority": pl.Int8(),
+    "alarms": pl.Int16(),
+    "unacknowledged": pl.Int16(),
+    "worst": pl.String(),
+}
+"""One row a pump. `tank_ml` is the reservoir's size; null in any column is unknown.
+
+`age_s` is therapy seconds since its last sample and `silent` says that this is too long. `missed` samples were
+skipped by `seq`, `stale` ones came twice or out of order. `priority` is that of the worst open alarm (1 high,
+2 medium, 3 low, 0 none) and `worst` that alarm's rule.
+"""
+
+ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "alarm": pl.String(),
+    "pump": pl.String(),
+    "gateway": pl.String(),
+    "site": pl.String(),
+    "rule": pl.String(),
+    "title": pl.String(),
+    "priority": pl.Int8(),
+    "state": pl.String(),
+    "onset": pl.Int64(),
+    "raised": pl.Int64(),
+    "raised_wall": pl.Int64(),
+    "returned": pl.Int64(),
+    "acknowledged_wall": pl.Int64(),
+    "acknowledged_by": pl.String(),
+    "age_s": pl.Float32(),
+    "score": pl.Float32(),
+    "meaning": pl.String(),
+    "action": pl.String(),
+    "deadline": pl.String(),
+    "explains": pl.String(),
+}
+"""One row an open alarm. `state`: unacknowledged, acknowledged, or returned (it went away before anyone saw it).
+`deadline` says how long one has. `explains` names the consequences held under it, which have no row of their own.
+
+`onset`, `raised` and `returned` are therapy ms; what ends in `_wall` is wall ms; `age_s` is therapy seconds since
+onset.
+"""
+
+GATEWAYS_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "gateway": pl.String(),
+    "shard": pl.Int16(),
+    "state": pl.String(),
+    "pumps": pl.Int32(),
+    "speed": pl.Float64(),
+    "therapy_ms": pl.Int64(),
+    "heard_wall": pl.Int64(),
+    "waiting": pl.Int64(),
+    "dropped": pl.Int64(),
+}
+
+
+class Refusal(msgspec.Struct):
+    """Something that was refused: where it came from, when (wall ms), why, and how it began."""
+
+    topic: str
+    at: int
+    reason: str
+    excerpt: str = ""
+
+
+class Bound(msgspec.Struct):
+    """Something of limited size: how full it is, and how often it was full."""
+
+    name: str
+    value: float
+    limit: float
+    unit: str
+    reached: int = 0
+
+
+class Health(msgspec.Struct, kw_only=True):
+    """How the pipeline is, as of one snapshot.
+
+    `written` is wall ms, `therapy_ms` the fleet's therapy clock, which began at `therapy_start` (0: unknown).
+    """
+
+    version: int = 0
+    written: int = 0
+    started: int = 0
+    therapy_start: int = 0
+    therapy_ms: int = 0
+    speed: float = 1.0
+    broker: str = ""
+    protocol: str = ""
+    connected: bool = False
+    samples: int = 0
+    samples_per_s: float = 0.0
+    messages: int = 0
+    missed: int = 0
+    stale: int = 0
+    refused: int = 0
+    refusals: list[Refusal] = []
+    latency_ms: dict[str, float] = {}
+    bounds: list[Bound] = []
+    reconnects: int = 0
+    faults: list[str] = []
+    notes: list[str] = []
+
+
+class _Manifest(msgspec.Struct):
+    version: int
+    pumps: str
+    alarms: str
+    gateways: str
+    health: Health
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One consistent picture of the fleet."""
+
+    pumps: pl.DataFrame
+    alarms: pl.DataFrame
+    gateways: pl.DataFrame
+    health: Health
+
+    @property
+    def version(self) -> int:
+        """Counts snapshots since the processor started; 0 is "none yet"."""
+        return self.health.version
+
+
+def empty() -> Snapshot:
+    """Return the snapshot of a fleet nobody has heard of yet."""
+    return Snapshot(
+        pl.DataFrame(schema=PUMPS_SCHEMA),
+        pl.DataFrame(schema=ALARMS_SCHEMA),
+        pl.DataFrame(schema=GATEWAYS_SCHEMA),
+        Health(),
+    )
+
+
+MANIFEST: Final = "manifest.json"
+KEPT_VERSIONS: Final = 3
+
+
+def write(directory: Path, snapshot: Snapshot) -> None:
+    """Write a snapshot and make it the current one. Frames must have their schemas' columns."""
+    directory.mkdir(parents=True, exist_ok=True)
+    version = snapshot.health.version
+    frames: dict[str, tuple[pl.DataFrame, dict[str, pl.DataType]]] = {
+        "pumps": (snapshot.pumps, PUMPS_SCHEMA),
+        "alarms": (snapshot.alarms, ALARMS_SCHEMA),
+        "gateways": (snapshot.gateways, GATEWAYS_SCHEMA),
+    }
+    names = {}
+    for name, (frame, schema) in frames.items():
+        # Named after the run, too: a reader may have the files of the run before mapped into its memory.
+        names[name] = f"{name}-{snapshot.health.started}-{version}.arrow"
+        frame.select(pl.col(column).cast(dtype) for column, dtype in schema.items()).write_ipc(
+            directory / names[name], compression="uncompressed"
+        )
+    manifest = _Manifest(version, names["pumps"], names["alarms"], names["gateways"], snapshot.health)
+    fresh = directory / f"{MANIFEST}.new"
+    fresh.write_bytes(msgspec.json.encode(manifest))
+    fresh.replace(directory / MANIFEST)
+    _remove_old(directory, version)
+
+
+def read(directory: Path) -> Snapshot:
+    """Read the current snapshot, memory-mapped; `empty()` where none was written yet."""
+    for _ in range(10):
+        try:
+            manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=_Manifest)
+        except FileNotFoundError:
+            return empty()
+        try:
+            pumps, alarms, gateways = (
+                pl.read_ipc(directory / name) for name in (manifest.pumps, manifest.alarms, manifest.gateways)
+            )
+        except FileNotFoundError:
+            continue
+        return Snapshot(pumps, alarms, gateways, manifest.health)
+    raise FileNotFoundError(f"the snapshots in {directory} are replaced faster than they can be read")
+
+
+def stamp(directory: Path) -> tuple[int, int] | None:
+    """Return something that differs whenever another snapshot is current; None where there is none."""
+    try:
+        found = (directory / MANIFEST).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _remove_old(directory: Path, version: int) -> None:
+    for path in directory.glob("*-*.arrow"):
+        number = path.stem.rpartition("-")[2]
+        if number.isdigit() and not version - KEPT_VERSIONS < int(number) <= version:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,152 @@
+"""This file puts the dashboard together and serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import pkgutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import uvicorn
+from dash import Dash
+from fastapi import FastAPI
+
+from dashboard import live as live_module
+from dashboard import pages as pages_package
+from dashboard import shell
+from dashboard.access import Access, demand_accounts
+from dashboard.accounts import VISITOR
+from dashboard.desk import Desk
+from dashboard.live import Live
+from dashboard.settings import Settings
+
+STOP_S = 1
+
+
+class ServeError(Exception):
+    """The dashboard cannot be served where it was told to; the text is for people."""
+
+
+def pages() -> tuple[ModuleType, ...]:
+    """Return the modules of the pages folder, in the order in which the navigation shows them."""
+    names = (found.name for found in pkgutil.iter_modules(pages_package.__path__))
+    modules = [importlib.import_module(f"{pages_package.__name__}.{name}") for name in names]
+    return tuple(sorted(modules, key=lambda page: (page.ORDER is None, page.ORDER or 0)))
+
+
+def build(settings: Settings) -> Access:
+    """Return the whole dashboard as one ASGI application, behind its door."""
+    app = assemble(Desk(settings, Live(settings.snapshots, _wall_ms), _wall_ms))
+    return Access(app.server, settings, _policy(app))
+
+
+def assemble(desk: Desk) -> Dash:
+    """Return the pages around a desk, without a door: nobody is anybody in there."""
+    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=desk.live.watching)
+    app = Dash(
+        __name__,
+        server=server,  # type: ignore[arg-type]  # any ASGI server is taken since Dash 4.1
+        title="Pumpwatch",
+        update_title="",
+        add_log_handler=False,
+        suppress_callback_exceptions=True,
+        websocket_inactivity_timeout=0,
+        health_endpoint="healthz",
+        index_string=shell.INDEX,
+        enable_mcp=False,
+    )
+
+    @server.get("/live")
+    async def latest() -> dict[str, Any]:
+        return desk.live.payload()
+
+    found = pages()
+    app.layout = lambda: shell.layout(found, VISITOR.get())
+    live_module.register(app, desk.live)
+    shell.register(app, desk, found)
+    for page in found:
+        page.register(app, desk)
+    # Dash 4.4 on FastAPI does this at the first request for "/" alone: who opens /alarms first gets no assets.
+    app._setup_server()  # type: ignore[no-untyped-call]
+    return app
+
+
+def _policy(app: Dash) -> str:
+    """Return the Content-Security-Policy; charts, Mantine and AG Grid write style elements."""
+    scripts = " ".join([*app.csp_hashes(), shell.script_hash()])
+    return (
+        f"default-src 'self'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self'; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+    """Serve until `stop` is set; `ready` is called with the address to open once connections are accepted.
+
+    Raises `AccessError` where the dashboard would be open to strangers, `ServeError` where the port is taken.
+    """
+    demand_accounts(settings)
+    application = build(settings)
+    listener = _listen(settings)
+    config = uvicorn.Config(
+        application,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        ws="websockets-sansio",
+        ws_max_size=1024 * 1024,
+        timeout_graceful_shutdown=STOP_S,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="dashboard")
+    waiting = asyncio.create_task(stop.wait(), name="dashboard stop")
+    try:
+        accepting = asyncio.create_task(server.accepting.wait(), name="dashboard start")
+        await asyncio.wait({serving, accepting}, return_when=asyncio.FIRST_COMPLETED)
+        accepting.cancel()
+        if server.started:
+            ready(application.address(listener.getsockname()[1]))
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+class _Server(uvicorn.Server):
+    """Says when it accepts connections, and leaves the signals to whoever runs us."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.accepting = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.accepting.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=512)
+    except OSError as error:
+        raise ServeError(
+            f"the dashboard cannot listen at {settings.host}:{settings.port}: {error.strerror or error}; "
+            "choose another port, or stop what uses this one"
+        ) from error
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000

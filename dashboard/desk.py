@@ -1,0 +1,119 @@
+"""This file is what pages read from and act through: the snapshot, the past, and orders to the fleet."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+
+from broker import commands, history, journal
+from broker.commands import Order
+from broker.link import LinkError
+from broker.messages import Acknowledge, AlarmAction, Clear, GatewayCommand, Inject, Reply, Treatment
+from broker.snapshot import Snapshot
+from dashboard import words
+from dashboard.accounts import VISITOR
+from dashboard.live import Live
+from dashboard.queries import waiting_ids
+from dashboard.settings import Settings
+
+MOST_NOTED: Final = 200
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The dashboard's one way in and out. `now` returns wall ms; `ask` and `act` speak to the broker."""
+
+    settings: Settings
+    live: Live
+    now: Callable[[], int]
+    ask: Callable[[str, Sequence[Order]], Awaitable[list[Reply]]] = commands.ask
+    act: Callable[[str, AlarmAction], Awaitable[None]] = commands.act
+
+    def snapshot(self) -> Snapshot:
+        """Return the latest snapshot."""
+        return self.live.snapshot()
+
+    def trend(self, pump: str, since_ms: int) -> pl.DataFrame:
+        """Return a pump's samples since a therapy time."""
+        return history.trend(self.settings.data, pump, since_ms)
+
+    def events(self, pump: str | None = None, limit: int = MOST_NOTED) -> pl.DataFrame:
+        """Return the newest entries of the journal, of one pump or of all."""
+        return journal.events(self.settings.data, pump=pump, limit=limit)
+
+    async def acknowledge(self, chosen: dict[str, Any]) -> str:
+        """Acknowledge the alarms a browser named, and say what became of it."""
+        visitor = VISITOR.get()
+        if not visitor.may("acknowledge"):
+            return "Not acknowledged: only staff and engineers may do that."
+        ids = waiting_ids(self.snapshot().alarms, chosen)
+        if not ids:
+            return "Nothing to acknowledge: somebody else did, or the alarm is over."
+        action = Acknowledge(id=uuid.uuid4().hex, alarms=ids, who=visitor.name, at=self.now())
+        try:
+            await self.act(self.settings.broker, action)
+        except LinkError as error:
+            return f"Not acknowledged: {error}."
+        return f"Acknowledged {words.count(len(ids), 'alarm')}."
+
+    async def inject(
+        self, pumps: pl.DataFrame, *, fault: str, severity: float, ramp_s: float, hold_s: float | None
+    ) -> list[Reply]:
+        """Make pumps (`pump`, `gateway`) fail; one reply a gateway."""
+        who = VISITOR.get().name
+
+        def command(serials: list[str]) -> GatewayCommand:
+            return Inject(
+                id=uuid.uuid4().hex,
+                fault=fault,
+                pumps=serials,
+                severity=severity,
+                ramp_s=ramp_s,
+                hold_s=hold_s,
+                who=who,
+            )
+
+        return await self._order(pumps, command, "inject", "make pumps fail")
+
+    async def clear(self, pumps: pl.DataFrame, fault: str | None) -> list[Reply]:
+        """End a fault, or every fault, of pumps (`pump`, `gateway`); one reply a gateway."""
+        who = VISITOR.get().name
+
+        def command(serials: list[str]) -> GatewayCommand:
+            return Clear(id=uuid.uuid4().hex, pumps=serials, fault=fault, who=who)
+
+        return await self._order(pumps, command, "inject", "make pumps fail")
+
+    async def treat(self, pumps: pl.DataFrame, treatment: Treatment) -> list[Reply]:
+        """Treat pumps (`pump`, `gateway`); one reply a gateway. Id, pumps and who of `treatment` are filled in here."""
+        who = VISITOR.get().name
+
+        def command(serials: list[str]) -> GatewayCommand:
+            return msgspec.structs.replace(treatment, id=uuid.uuid4().hex, pumps=serials, who=who)
+
+        return await self._order(pumps, command, "program", "treat pumps")
+
+    async def _order(
+        self, pumps: pl.DataFrame, command: Callable[[list[str]], GatewayCommand], right: str, said: str
+    ) -> list[Reply]:
+        if not VISITOR.get().may(right):
+            return [Reply(id="", gateway="", ok=False, text=f"only engineers may {said}")]
+        shards = dict(self.snapshot().gateways.select("gateway", "shard").iter_rows())
+        groups = pumps.group_by("gateway", maintain_order=True).agg("pump").iter_rows()
+        orders, lost = [], []
+        for gateway, serials in groups:
+            if gateway in shards:
+                orders.append(Order(gateway, shards[gateway], command(serials)))
+            else:
+                text = f"no gateway speaks for {words.listed(serials)}"
+                lost.append(Reply(id="", gateway=gateway or "", ok=False, text=text))
+        try:
+            replies = await self.ask(self.settings.broker, orders) if orders else []
+        except LinkError as error:
+            replies = [Reply(id="", gateway="", ok=False, text=str(error))]
+        return [*replies, *lost]

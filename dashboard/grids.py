@@ -1,0 +1,67 @@
+"""This file is how our long tables look and which columns they have; the rows come from queries."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+THEME: Final = {
+    "function": "themeQuartz.withParams({"
+    "backgroundColor: 'var(--surface)', foregroundColor: 'var(--text)', textColor: 'var(--text)',"
+    "headerBackgroundColor: 'var(--surface)', headerTextColor: 'var(--muted)', borderColor: 'var(--line)',"
+    "accentColor: 'var(--accent)', chromeBackgroundColor: 'var(--surface)', rowHoverColor: 'var(--raised)',"
+    "selectedRowBackgroundColor: 'var(--raised)', fontFamily: 'inherit', fontSize: 13, headerFontSize: 12,"
+    "headerFontWeight: 500, rowHeight: 36, headerHeight: 34, spacing: 6, wrapperBorder: false, wrapperBorderRadius: 0,"
+    "browserColorScheme: 'inherit', cellHorizontalPadding: 10, columnBorder: false,"
+    "headerColumnResizeHandleColor: 'transparent'})"
+}
+FILL: Final = {"position": "absolute", "inset": 0, "height": "100%", "width": "100%"}
+DEFAULTS: Final[dict[str, Any]] = {
+    "resizable": True,
+    "sortable": True,
+    "suppressMovable": True,
+    "suppressHeaderMenuButton": True,
+}
+OPTIONS: Final[dict[str, Any]] = {
+    "theme": THEME,
+    "animateRows": False,
+    "suppressCellFocus": False,
+    "tooltipShowDelay": 300,
+    "suppressColumnVirtualisation": True,
+}
+
+
+def _column(field: str, title: str, width: int, **more: Any) -> dict[str, Any]:
+    return {"field": field, "headerName": title, "width": width, **more}
+
+
+def _number(field: str, title: str, width: int, **more: Any) -> dict[str, Any]:
+    return _column(field, title, width, type="rightAligned", cellClass="ag-right-aligned-cell tabular", **more)
+
+
+WRAPPED: Final[dict[str, Any]] = {"wrapText": True, "autoHeight": True, "cellClass": "wrapped"}
+ALARM_COLUMNS: Final = [
+    _column("priority", "Priority", 96, cellRenderer="Priority"),
+    _column("pump", "Pump", 116, cellRenderer="PumpLink"),
+    _column(
+        "title", "What", 180, tooltipField="meaning", flex=1, minWidth=130, **{**WRAPPED, "cellClass": "wrapped strong"}
+    ),
+    _number("age_s", "Since", 84, cellRenderer="Said", cellRendererParams={"said": "age"}),
+    _column("state", "State", 136, cellRenderer="State"),
+    _column("action", "What to do first", 300, flex=5, minWidth=240, **WRAPPED),
+    _column("deadline", "Time left", 180, flex=1, minWidth=150, **WRAPPED),
+    _column("site", "Site", 76),
+    _column("alarm", "", 78, cellRenderer="Ack", sortable=False, resizable=False, pinned="right"),
+]
+PUMP_COLUMNS: Final = [
+    _column("priority", "State", 124, cellRenderer="PumpState"),
+    _column("pump", "Pump", 136, cellRenderer="PumpLink"),
+    _column("worst", "Worst alarm", 190, flex=2, sortable=False),
+    _column("site", "Site", 120),
+    _column("gateway", "Gateway", 130),
+    _column("model", "Model", 120, sortable=False),
+    _number("flow", "Flow", 116, sortable=False, cellRenderer="Quantity"),
+    _number("reservoir_ml", "Reservoir", 108, cellRenderer="Quantity", cellRendererParams={"said": "reservoir"}),
+    _number("battery_v", "Battery", 92, cellRenderer="Quantity", cellRendererParams={"said": "battery"}),
+    _number("age_s", "Last heard", 108, cellRenderer="Said", cellRendererParams={"said": "age"}),
+    _number("missed", "Missed", 84),
+]

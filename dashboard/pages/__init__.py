@@ -1,0 +1,1 @@
+"""The pages, one file each: PATH, TITLE, ORDER (None: not in the navigation), `layout` and `register`."""

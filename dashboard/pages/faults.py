@@ -1,0 +1,113 @@
+"""This file is where an engineer makes pumps fail in a known way, and sees whether and when it was noticed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
+
+from broker.snapshot import Snapshot
+from dashboard import choice, fault_form, fault_report, findings, pieces
+from dashboard.desk import Desk
+from dashboard.pieces import Piece
+
+PATH: Final = "/faults"
+TITLE: Final = "Faults"
+ORDER: Final = 4
+
+
+def layout(desk: Desk, _rest: str = "") -> Piece:
+    """Return the page with the faults that the gateways said they can play."""
+    return html.Div(
+        [
+            html.H1("Faults", className="hidden"),
+            dcc.Store(id="injections", storage_type="session"),
+            html.Div(
+                [
+                    pieces.card("Make pumps fail", fault_form.form(desk.snapshot()), name="fault-form"),
+                    pieces.card(
+                        "Answers",
+                        html.Div(pieces.nothing("Nothing asked yet."), id="fault-answers"),
+                        name="fault-answers",
+                    ),
+                ],
+                className="fault-top",
+            ),
+            pieces.card(
+                "Injected in this session, and what was noticed", html.Div(id="fault-findings"), name="grow-card"
+            ),
+        ],
+        className="column",
+    )
+
+
+def register(app: Dash, desk: Desk) -> None:
+    """Offer pumps, carry out what is asked, and keep an eye on what follows."""
+
+    @app.callback(Output("fault-picked", "data"), Input("fault-picked", "searchValue"), State("fault-picked", "value"))
+    async def offer(typed: str | None, picked: list[str] | None) -> Any:
+        return sorted({*choice.matching(desk.snapshot().pumps, typed or ""), *(picked or [])})
+
+    @app.callback(Output("fault-chosen", "children"), Input("fault-pumps", "value"), Input("fault-picked", "value"))
+    async def count(text: str | None, picked: list[str] | None) -> Any:
+        return choice.say(_chosen(desk.snapshot(), text, picked))
+
+    @app.callback(
+        Output("fault-answers", "children"),
+        Output("injections", "data"),
+        Input("fault-inject", "n_clicks"),
+        Input("fault-clear", "n_clicks"),
+        Input("fault-clear-all", "n_clicks"),
+        State("fault-name", "value"),
+        State("fault-pumps", "value"),
+        State("fault-picked", "value"),
+        State("fault-severity", "value"),
+        State("fault-ramp", "value"),
+        State("fault-hold", "value"),
+        State("injections", "data"),
+        prevent_initial_call=True,
+    )
+    async def order(*values: Any) -> Any:
+        return await carry_out(desk, str(ctx.triggered_id), values)
+
+    @app.callback(Output("fault-findings", "children"), Input("live", "data"), Input("injections", "data"))
+    async def notice(_live: Any, injections: Any) -> Any:
+        return await asyncio.to_thread(fault_report.noticed, injections, desk.snapshot(), desk.events())
+
+
+async def carry_out(desk: Desk, button: str, values: tuple[Any, ...]) -> tuple[Piece, Any]:
+    """Do what a button asks, and return the answers and the session's injections."""
+    clicks, (fault, text, picked, severity, ramp_h, hold_h, known) = values[:3], values[3:]
+    chosen = _chosen(desk.snapshot(), text, picked)
+    if not any(clicks):
+        return no_update, no_update
+    if chosen.unknown or chosen.pumps.is_empty() or (not fault and button != "fault-clear-all"):
+        return pieces.nothing(choice.say(chosen) if fault else "Choose a fault first."), no_update
+    if button != "fault-inject":
+        cleared = await desk.clear(chosen.pumps, fault if button == "fault-clear" else None)
+        return fault_report.answers(cleared), no_update
+    replies = await desk.inject(
+        chosen.pumps,
+        fault=str(fault),
+        severity=min(1.0, max(0.0, float(severity or 0))),
+        ramp_s=_seconds(ramp_h) or 0.0,
+        hold_s=_seconds(hold_h),
+    )
+    if not any(reply.ok for reply in replies):
+        return fault_report.answers(replies), no_update
+    injection = {
+        "fault": fault,
+        "severity": severity,
+        "pumps": chosen.pumps["pump"].head(findings.MOST_PUMPS).to_list(),
+        "time": min(reply.time for reply in replies if reply.ok),
+    }
+    return fault_report.answers(replies), findings.remembered(known, injection)
+
+
+def _chosen(snapshot: Snapshot, text: str | None, picked: list[str] | None) -> choice.Choice:
+    return choice.choose(snapshot.pumps, " ".join([text or "", *(picked or [])]))
+
+
+def _seconds(hours: Any) -> float | None:
+    return float(hours) * 3600 if isinstance(hours, int | float) and hours >= 0 else None

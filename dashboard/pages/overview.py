@@ -1,0 +1,179 @@
+"""This file is the overview: how many pumps need somebody, which first, and the whole fleet at a glance."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import polars as pl
+from dash import Dash, Input, Output, State, dcc, html, no_update
+
+from broker.snapshot import Snapshot
+from dashboard import browser, pieces, queries, words
+from dashboard.desk import Desk
+from dashboard.pieces import Piece
+
+PATH: Final = "/"
+TITLE: Final = "Overview"
+ORDER: Final = 1
+LINES: Final = 30
+TILES: Final = (("high", "High"), ("medium", "Medium"), ("low", "Low"), ("silent", "Silent"), ("normal", "Normal"))
+
+
+def layout(_desk: Desk, _rest: str = "") -> Piece:
+    """Return the page as it is now."""
+    return html.Div(
+        [
+            html.H1("Overview", className="hidden"),
+            html.Div(id="counts", className="counts"),
+            pieces.card(
+                "Worst first",
+                html.Div(id="worst", className="worst"),
+                side=html.Span(id="worst-note"),
+                name="worst-card",
+            ),
+            pieces.card(
+                "Fleet by site",
+                html.Div(
+                    html.Canvas(id="map", role="img", **browser.label("Map of the fleet")),
+                    className="map-box",
+                    id="map-box",
+                ),
+                side=html.Span(id="map-note"),
+                name="map-card",
+            ),
+            html.Div(id="strip", className="strip card"),
+            dcc.Store(id="map-cells"),
+            dcc.Store(id="map-names"),
+            dcc.Store(id="map-key"),
+            html.Div(id="map-drawn", hidden=True),
+        ],
+        className="overview",
+    )
+
+
+def register(app: Dash, desk: Desk) -> None:
+    """Redraw whenever a new snapshot is announced."""
+
+    @app.callback(
+        Output("counts", "children"),
+        Output("worst", "children"),
+        Output("worst-note", "children"),
+        Output("strip", "children"),
+        Input("live", "data"),
+    )
+    async def show(_live: Any) -> Any:
+        return await asyncio.to_thread(render, desk.snapshot())
+
+    @app.callback(
+        Output("map-cells", "data"),
+        Output("map-names", "data"),
+        Output("map-key", "data"),
+        Input("live", "data"),
+        State("map-key", "data"),
+    )
+    async def chart(_live: Any, key: Any) -> Any:
+        return await asyncio.to_thread(fleet, desk.snapshot(), key)
+
+    browser.runs(
+        app,
+        "map",
+        Output("map-drawn", "children"),
+        Output("map-note", "children"),
+        Input("map-cells", "data"),
+        Input("scheme", "data"),
+        State("map-names", "data"),
+    )
+
+
+def render(snapshot: Snapshot) -> tuple[Piece, Piece, Piece, Piece]:
+    """Return counts, worst-first list, its note and the health strip of a snapshot."""
+    summary = queries.summary(snapshot)
+    lines = queries.worst(snapshot.alarms, snapshot.pumps, LINES)
+    shown = int(lines["many"].sum())
+    more = snapshot.alarms.height - shown
+    note = f"{words.count(more, 'more alarm')} on the alarms page" if more else words.count(shown, "open alarm")
+    return _counts(summary), _list(lines, snapshot.pumps.height), note, _strip(queries.health_strip(snapshot))
+
+
+def fleet(snapshot: Snapshot, key: Any) -> tuple[Any, Any, Any]:
+    """Return the map's cells, and their names where the browser does not have them yet (by `key`)."""
+    cells = queries.cells(snapshot.pumps, snapshot.alarms)
+    names, fresh = cells.pop("names"), cells.pop("key")
+    return (cells, no_update, no_update) if key == fresh else (cells, names, fresh)
+
+
+def _counts(summary: dict[str, Any]) -> list[Piece]:
+    oldest, waiting = summary["oldest_s"], summary["waiting"]
+    tiles = [
+        html.Div(
+            [
+                html.Span(className=f"mark {name if name != 'silent' else 'unknown'}"),
+                html.B(f"{summary[name]:,}"),
+                html.Span(word),
+            ],
+            className=f"count {name}" + ("" if summary[name] else " none"),
+        )
+        for name, word in TILES
+    ]
+    said = [
+        pieces.fact("Not acknowledged", f"{waiting:,}", note=f"oldest {words.span(oldest)}" if waiting else "all seen"),
+        pieces.fact("Pumps", f"{summary['pumps']:,}", note="simulated"),
+    ]
+    return [html.Div(tiles, className="count-tiles card"), html.Div(said, className="count-facts card")]
+
+
+def _list(lines: pl.DataFrame, pumps: int) -> Piece:
+    if lines.is_empty():
+        calm = (
+            "No pump needs anybody."
+            if pumps
+            else "No pump has been heard of yet. They appear here with their first sample."
+        )
+        return pieces.nothing(calm)
+    return [_line(row) for row in lines.iter_rows(named=True)]
+
+
+def _line(row: dict[str, Any]) -> Piece:
+    many, state = row["many"], row["state"]
+    where = pieces.pump_link(row["pump"]) if many == 1 else html.B(f"{row['gateway']} · {many:,} pumps")
+    chosen = {"alarms": [row["alarm"]]} if many == 1 else {"gateway": row["gateway"], "rule": row["rule"]}
+    what = f"{row['title']}, {row['pump'] if many == 1 else row['gateway']}"
+    button = pieces.acknowledge("Ack", chosen, title=f"Acknowledge {what}")
+    seen = html.Span(f"seen by {row['acknowledged_by'] or words.UNKNOWN}", className="seen-by")
+    return html.Div(
+        [
+            pieces.mark(row["priority"], state),
+            html.Div(
+                [
+                    html.Div(
+                        [where, html.Span(row["title"], className="what"), *([_gone()] if state == "returned" else [])],
+                        className="line-what",
+                    ),
+                    html.Div(row["action"], className="line-do", title=row["meaning"]),
+                ],
+                className="line-text",
+            ),
+            html.Div([html.B(words.span(row["age_s"])), html.Span(row["deadline"] or "")], className="line-when"),
+            seen if state == "acknowledged" else button,
+        ],
+        className=f"line {pieces.SHAPE.get(row['priority'], 'normal')} {state}",
+    )
+
+
+def _gone() -> Piece:
+    return html.Span("went away by itself", className="tag")
+
+
+def _strip(strip: dict[str, Any]) -> list[Piece]:
+    offline = strip["gateways"] - strip["online"]
+    full = words.listed(words.title(name) for name in strip["full"])
+    return [
+        pieces.fact("Samples", pieces.quantity(words.number(strip["samples_per_s"], 0, "per s"))),
+        pieces.fact("Sent to seen, p95", pieces.quantity(words.number(strip["p95"], 0, "ms"))),
+        pieces.fact("Missed samples", f"{strip['missed']:,}", tone="warn" if strip["missed"] else ""),
+        pieces.fact("Refused messages", f"{strip['refused']:,}", tone="warn" if strip["refused"] else ""),
+        pieces.fact("Gateways online", f"{strip['online']:,} of {strip['gateways']:,}", tone="warn" if offline else ""),
+        pieces.fact("Bounds", full or "none near its limit", tone="warn" if full else ""),
+        html.A("Pipeline", href="/pipeline", className="more", **browser.GO),
+    ]

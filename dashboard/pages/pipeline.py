@@ -1,0 +1,168 @@
+"""This file is how the pipeline itself is: flow, latency, loss, what was refused, and how full everything is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import polars as pl
+from dash import Dash, Input, Output, html
+
+from broker.snapshot import Bound, Health, Snapshot
+from dashboard import pieces, words
+from dashboard.desk import Desk
+from dashboard.pieces import Piece
+
+PATH: Final = "/pipeline"
+TITLE: Final = "Pipeline"
+ORDER: Final = 6
+MOST_GATEWAYS: Final = 200
+MOST_REFUSALS: Final = 50
+
+
+def layout(_desk: Desk, _rest: str = "") -> Piece:
+    """Return the page; its parts follow with the first word of a snapshot."""
+    return html.Div(
+        [
+            html.H1("Pipeline", className="hidden"),
+            html.Div(id="pipe-facts", className="strip card"),
+            html.Div(
+                [
+                    pieces.card("Gateways", html.Div(id="pipe-gateways", className="scroll"), name="grow-card"),
+                    pieces.card("How full everything is", html.Div(id="pipe-bounds"), name="bounds-card"),
+                ],
+                className="pipe-middle",
+            ),
+            pieces.card("Refused lately", html.Div(id="pipe-refusals", className="scroll"), name="events-card"),
+        ],
+        className="column",
+    )
+
+
+def register(app: Dash, desk: Desk) -> None:
+    """Renew everything with each snapshot."""
+
+    @app.callback(
+        Output("pipe-facts", "children"),
+        Output("pipe-gateways", "children"),
+        Output("pipe-bounds", "children"),
+        Output("pipe-refusals", "children"),
+        Input("live", "data"),
+    )
+    async def show(_live: Any) -> Any:
+        return await asyncio.to_thread(render, desk.snapshot(), desk.now())
+
+
+def render(snapshot: Snapshot, now_ms: int) -> tuple[Piece, Piece, Piece, Piece]:
+    """Return numbers, gateways, bounds with notes, and refusals."""
+    health = snapshot.health
+    return _facts(health), _gateways(snapshot.gateways, now_ms), _bounds(health), _refusals(health)
+
+
+def _facts(health: Health) -> list[Piece]:
+    state = "connected" if health.connected else "not connected"
+    broker = f"{health.broker or 'broker unknown'} · {health.protocol or 'protocol unknown'}"
+    latency = [
+        pieces.fact(f"Latency {name}", pieces.quantity(words.number(health.latency_ms.get(name), 0, "ms")))
+        for name in ("p50", "p95", "p99")
+    ]
+    losses = (
+        ("Missed", health.missed),
+        ("Twice or late", health.stale),
+        ("Refused", health.refused),
+        ("Reconnects", health.reconnects),
+    )
+    return [
+        pieces.fact("Broker", state, note=broker, tone="" if health.connected else "bad"),
+        pieces.fact(
+            "Samples",
+            pieces.quantity(words.number(health.samples_per_s, 0, "per s")),
+            note=f"{health.samples:,} in all",
+        ),
+        pieces.fact("Messages", f"{health.messages:,}", note=f"since {words.second(health.started)}"),
+        *latency,
+        *(pieces.fact(name, f"{value:,}", tone="warn" if value else "") for name, value in losses),
+    ]
+
+
+def _gateways(gateways: pl.DataFrame, now_ms: int) -> Piece:
+    if gateways.is_empty():
+        return pieces.nothing("No gateway has been heard of yet.")
+    heads = [
+        ("Gateway", ""),
+        ("State", ""),
+        ("Pumps", "number"),
+        ("Last heard", "number"),
+        ("Speed", "number"),
+        ("Waiting", "number"),
+        ("Dropped", "number"),
+        ("Shard", "number"),
+    ]
+    worst_first = gateways.sort(pl.col("state") == "online", -pl.col("dropped"), "gateway")
+    rows = [_gateway(row, now_ms) for row in worst_first.head(MOST_GATEWAYS).iter_rows(named=True)]
+    more = gateways.height - len(rows)
+    note = (
+        [html.P(f"{words.count(more, 'more gateway')}, all like the last ones shown.", className="note")]
+        if more
+        else []
+    )
+    return html.Div([pieces.table(heads, rows), *note])
+
+
+def _gateway(row: dict[str, Any], now_ms: int) -> list[Piece]:
+    state = row["state"] or words.UNKNOWN
+    heard = (now_ms - row["heard_wall"]) / 1000 if row["heard_wall"] else None
+    return [
+        html.B(row["gateway"]),
+        html.Span(state, className="tag" if state == "online" else "tag bad"),
+        words.number(row["pumps"], 0),
+        pieces.quantity(words.span(heard)),
+        words.UNKNOWN if row["speed"] is None else words.speed(row["speed"]),
+        words.number(row["waiting"], 0),
+        html.Span(words.number(row["dropped"], 0), className="warn-word" if row["dropped"] else ""),
+        words.number(row["shard"], 0),
+    ]
+
+
+def _bounds(health: Health) -> Piece:
+    bars = [_bar(bound) for bound in health.bounds]
+    notes = [html.P(note, className="pipe-note") for note in health.notes[:20]]
+    return html.Div([*(bars or [pieces.nothing("No bound has been reported yet.")]), *notes])
+
+
+def _bar(bound: Bound) -> Piece:
+    part = min(1.0, max(0.0, bound.value / bound.limit)) if bound.limit > 0 else 0.0
+    tone = "bad" if part >= 0.95 else "warn" if part >= 0.8 or bound.reached else ""
+    said = (
+        f"{words.size(bound.value)} of {words.size(bound.limit)}"
+        if bound.unit == "bytes"
+        else f"{words.amount(bound.value)} of {words.amount(bound.limit)} {bound.unit}"
+    )
+    return html.Div(
+        [
+            html.Div(
+                [html.Span(words.title(bound.name)), html.Span(said, className="bound-said")], className="bound-head"
+            ),
+            html.Div(html.Div(className="bar-fill", style={"width": f"{part:.1%}"}), className="bar"),
+            html.Div(f"full {words.count(bound.reached, 'time')}", className="bound-reached")
+            if bound.reached
+            else None,
+        ],
+        className=f"bound {tone}".rstrip(),
+    )
+
+
+def _refusals(health: Health) -> Piece:
+    if not health.refusals:
+        return pieces.nothing("Nothing was refused.")
+    newest = sorted(health.refusals, key=lambda refusal: -refusal.at)[:MOST_REFUSALS]
+    rows = [
+        [
+            words.second(refusal.at),
+            html.Code(refusal.topic[:120]),
+            refusal.reason[:300],
+            html.Code(refusal.excerpt[:120]),
+        ]
+        for refusal in newest
+    ]
+    return pieces.table([("At", ""), ("Topic", ""), ("Reason", "wide"), ("Began with", "")], rows, name="refusals")

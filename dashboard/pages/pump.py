@@ -1,0 +1,117 @@
+"""This file is one pump: what is wrong, what to do first, its signals now and their past on one time axis."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import dash_mantine_components as dmc
+import polars as pl
+from dash import Dash, Input, Output, State, dcc, html, no_update
+
+from broker.snapshot import Snapshot
+from dashboard import about, figures, pieces, queries, theme, trends, words
+from dashboard.desk import Desk
+from dashboard.pieces import Piece
+
+PATH: Final = "/pump/"
+TITLE: Final = "Pump"
+ORDER: Final = None
+HOUR_MS: Final = 3_600_000
+RANGES: Final = {"1 h": HOUR_MS, "6 h": 6 * HOUR_MS, "24 h": 24 * HOUR_MS, "7 d": 168 * HOUR_MS}
+REDRAWS: Final = 400
+"""A chart moves on by no less than this part of its range: about two pixels."""
+
+
+def layout(_desk: Desk, rest: str = "") -> Piece:
+    """Return the page of the pump whose serial the path ends in."""
+    ranges = dmc.SegmentedControl(id="pump-range", value="6 h", data=list(RANGES), size="xs")
+    chart = dcc.Graph(id="pump-trends", config=figures.CONFIG, className="trends", figure={"data": [], "layout": {}})
+    return html.Div(
+        [
+            dcc.Store(id="pump-serial", data=rest),
+            dcc.Store(id="pump-drawn"),
+            html.Div(id="pump-head"),
+            html.Div(
+                [
+                    pieces.card(
+                        "Trends, therapy time", chart, side=[html.Span(id="pump-none"), ranges], name="trend-card"
+                    ),
+                    html.Div(
+                        [
+                            pieces.card("Now", html.Div(id="pump-now")),
+                            pieces.card("The pump says", html.Div(id="pump-flags")),
+                            pieces.card("Data quality", html.Div(id="pump-quality")),
+                        ],
+                        className="pump-side",
+                    ),
+                ],
+                className="pump-body",
+            ),
+        ],
+        className="column pump",
+    )
+
+
+def register(app: Dash, desk: Desk) -> None:
+    """Renew words with every snapshot, the chart when it would look different."""
+
+    @app.callback(
+        Output("pump-head", "children"),
+        Output("pump-now", "children"),
+        Output("pump-flags", "children"),
+        Output("pump-quality", "children"),
+        Input("live", "data"),
+        Input("pump-serial", "data"),
+    )
+    async def show(_live: Any, serial: str) -> Any:
+        return await asyncio.to_thread(render, desk.snapshot(), str(serial))
+
+    @app.callback(
+        Output("pump-trends", "figure"),
+        Output("pump-drawn", "data"),
+        Output("pump-none", "children"),
+        Input("live", "data"),
+        Input("pump-range", "value"),
+        Input("scheme", "data"),
+        State("pump-serial", "data"),
+        State("pump-drawn", "data"),
+    )
+    async def draw(_live: Any, chosen: str | None, scheme: str | None, serial: str, drawn: str | None) -> Any:
+        until = desk.snapshot().health.therapy_ms
+        key = _key(until, chosen or "6 h", scheme, queries.alarms_of(desk.snapshot(), str(serial)))
+        if key == drawn:
+            return no_update, no_update, no_update
+        figure, said = await asyncio.to_thread(picture, desk, str(serial), chosen or "6 h", scheme)
+        return figure, key, said
+
+
+def _key(until_ms: int, chosen: str, scheme: str | None, alarms: pl.DataFrame) -> str:
+    step = RANGES.get(chosen, HOUR_MS) // REDRAWS
+    return f"{until_ms // step} {chosen} {scheme} {alarms['alarm'].to_list()}"
+
+
+def picture(desk: Desk, serial: str, chosen: str, scheme: str | None) -> tuple[figures.Figure, str]:
+    """Return the chart of a pump's past over the chosen range, and what to say where there is none."""
+    snapshot = desk.snapshot()
+    until = snapshot.health.therapy_ms
+    since = until - RANGES.get(chosen, HOUR_MS)
+    samples = desk.trend(serial, since)
+    past = trends.Past(
+        curves=trends.curves(samples),
+        spans=trends.spans(queries.alarms_of(snapshot, serial), desk.events(serial), until),
+        gaps=trends.gaps(samples, since, until),
+        window=(since, until),
+    )
+    drawn = figures.trends(past, theme.scheme(scheme), revision=f"{serial} {chosen}")
+    return drawn, "" if samples.height else "no samples in this time"
+
+
+def render(snapshot: Snapshot, serial: str) -> tuple[Piece, Piece, Piece, Piece]:
+    """Return head, values, what the pump says, and data quality of one pump."""
+    row = queries.pump_row(snapshot, serial)
+    if row is None:
+        lost = pieces.card(serial, pieces.nothing(f"No pump called {serial} has been heard of."))
+        return lost, *([pieces.nothing(words.UNKNOWN)] * 3)
+    alarms = queries.alarms_of(snapshot, serial)
+    return [about.head(row, alarms), *about.alarms(alarms)], about.values(row), about.flags(row), about.quality(row)

@@ -1,0 +1,89 @@
+"""This file is the list of all pumps, as long as the fleet: found, sorted, opened."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import dash_ag_grid as dag
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, State, html, no_update
+
+from broker.snapshot import Snapshot
+from dashboard import browser, choice, grids, pieces, words
+from dashboard.desk import Desk
+from dashboard.pieces import Piece
+
+PATH: Final = "/pumps"
+TITLE: Final = "Pumps"
+ORDER: Final = 3
+
+
+def layout(_desk: Desk, _rest: str = "") -> Piece:
+    """Return the page; the grid asks for its rows itself, a screenful at a time."""
+    grid = dag.AgGrid(
+        id="pump-grid",
+        columnDefs=grids.PUMP_COLUMNS,
+        defaultColDef=grids.DEFAULTS,
+        getRowId="params.data.pump",
+        rowModelType="infinite",
+        style=grids.FILL,
+        dashGridOptions={
+            **grids.OPTIONS,
+            "cacheBlockSize": 100,
+            "maxBlocksInCache": 4,
+            "maxConcurrentDatasourceRequests": 1,
+        },
+    )
+    search = dmc.TextInput(id="pump-search", placeholder="Serial, site or gateway", size="xs", debounce=300, w=220)
+    return html.Div(
+        [
+            html.H1("Pumps", className="hidden"),
+            pieces.card(
+                "All pumps",
+                html.Div(grid, className="grid-box"),
+                html.Div(id="pump-note", className="note"),
+                side=search,
+                name="grow-card",
+            ),
+            html.Div(id="pump-refreshed", hidden=True),
+        ],
+        className="column",
+    )
+
+
+def register(app: Dash, desk: Desk) -> None:
+    """Answer the grid's requests; have it ask again when there is news."""
+
+    @app.callback(
+        Output("pump-grid", "getRowsResponse"),
+        Output("pump-note", "children"),
+        Input("pump-grid", "getRowsRequest"),
+        State("pump-search", "value"),
+    )
+    async def rows(request: dict[str, Any] | None, search: str | None) -> Any:
+        if request is None:
+            return no_update, no_update
+        return await asyncio.to_thread(answer, desk.snapshot(), request, search or "")
+
+    browser.runs(
+        app,
+        "refresh",
+        Output("pump-refreshed", "children"),
+        Input("live", "data"),
+        Input("pump-search", "value"),
+    )
+
+
+def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[dict[str, Any], str]:
+    """Return the rows that the grid asks for, in words, and how many there are."""
+    found, total = choice.page(snapshot.pumps, request, search)
+    columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "missed")
+    rows = found.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v").to_dicts()
+    for row in rows:
+        row["age"] = words.span(row["age_s"])
+        row["flow"] = words.reading("flow_ul_h", row.pop("flow_ul_h"))
+        row["reservoir"] = words.reading("reservoir_ml", row["reservoir_ml"])
+        row["battery"] = words.reading("battery_v", row["battery_v"])
+        row["worst"] = words.title(row["worst"] or "")
+    return {"rowData": rows, "rowCount": total}, words.count(total, "pump")

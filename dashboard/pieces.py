@@ -1,0 +1,104 @@
+"""This file is the small pieces that pages are made of: marks of priority, cards, facts, links to pumps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+from urllib.parse import quote
+
+from dash import html
+
+from dashboard import browser, words
+
+Piece = Any
+SHAPE: Final = {1: "high", 2: "medium", 3: "low"}
+
+
+def mark(priority: int | None, state: str = "", *, silent: bool = False) -> Piece:
+    """Return the shape of a priority: filled while it waits for somebody, an outline once acknowledged."""
+    name = SHAPE.get(priority or 0, "unknown" if silent else "normal")
+    seen = " seen" if state == "acknowledged" else " waiting" if state == "unacknowledged" else ""
+    return html.Span(
+        className=f"mark {name}{seen}", role="img", **browser.label(words.PRIORITY_WORD.get(priority or 0, ""))
+    )
+
+
+def priority(level: int | None, state: str = "") -> Piece:
+    """Return shape and word together."""
+    word = words.PRIORITY_WORD.get(level or 0, words.UNKNOWN)
+    return html.Span([mark(level, state), word], className=f"priority {SHAPE.get(level or 0, 'normal')}")
+
+
+def pump_path(serial: str) -> str:
+    """Return the address of a pump's page."""
+    return f"/pump/{quote(serial, safe='')}"
+
+
+def pump_link(serial: str) -> Piece:
+    """Return a link to a pump's page that does not reload the frame."""
+    return html.A(serial, href=pump_path(serial), className="pump-link", **browser.GO)
+
+
+def programmer_link(serial: str) -> Piece:
+    """Return a link to the programmer with a pump filled in."""
+    return html.A("Program…", href=f"/programmer?pumps={quote(serial, safe='')}", className="button", **browser.GO)
+
+
+def acknowledge(label: str, chosen: dict[str, Any], *, strong: bool = False, title: str = "") -> Piece:
+    """Return a button that acknowledges what `chosen` names; the frame listens to all of them."""
+    return html.Button(
+        label,
+        className="button strong" if strong else "button",
+        title=title,
+        **{"data-ack": json.dumps(chosen), **browser.label(title or label)},
+    )
+
+
+def card(title: str | None, *children: Piece, side: Piece = None, name: str = "") -> Piece:
+    """Return a white card with a small heading, and something on the heading's right."""
+    head = [html.Div([html.H2(title), html.Div(side, className="card-side")], className="card-head")] if title else []
+    return html.Section([*head, *children], className=f"card {name}".rstrip())
+
+
+def fact(label: str, value: Piece, *, note: Piece = None, tone: str = "", hint: str = "") -> Piece:
+    """Return one number or word under its label."""
+    return html.Div(
+        [
+            html.Div(label, className="fact-label"),
+            html.Div(value, className="fact-value"),
+            html.Div(note, className="fact-note"),
+        ],
+        className=f"fact {tone}".rstrip(),
+        title=hint,
+    )
+
+
+def quantity(text: str) -> Piece:
+    """Return a said number with its unit smaller: "8.20 µL/h"."""
+    value, _, unit = text.partition(" ")
+    if text == words.UNKNOWN:
+        return html.Span(text, className="unknown-word")
+    return html.Span([value, html.Span(f" {unit}", className="unit") if unit else None], className="quantity")
+
+
+def nothing(text: str) -> Piece:
+    """Return the calm sentence that stands where there is nothing to show."""
+    return html.P(text, className="nothing")
+
+
+def table(heads: list[tuple[str, str]], rows: list[list[Piece]], *, name: str = "") -> Piece:
+    """Return a table; `heads` are (title, class) a column, where the class "number" aligns right."""
+    return html.Div(
+        html.Table(
+            [
+                html.Thead(html.Tr([html.Th(title, className=css, scope="col") for title, css in heads])),
+                html.Tbody(
+                    [
+                        html.Tr([html.Td(cell, className=css) for cell, (_, css) in zip(row, heads, strict=True)])
+                        for row in rows
+                    ]
+                ),
+            ]
+        ),
+        className=f"table {name}".rstrip(),
+    )

@@ -1,0 +1,53 @@
+"""This file is the one page that those see who have not signed in; it needs nothing else of the dashboard."""
+
+from __future__ import annotations
+
+from html import escape
+
+from dashboard import theme
+
+_STYLE = """
+* { box-sizing: border-box; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; font: 15px/1.5 var(--font); }
+body { background: var(--ground); color: var(--text); }
+main { width: min(380px, calc(100vw - 32px)); padding: 28px 28px 24px; border-radius: 6px; }
+main { background: var(--surface); border: 1px solid var(--line); }
+h1 { font-size: 20px; margin: 0; }
+p { margin: 4px 0 20px; color: var(--muted); font-size: 13px; }
+.hint { margin: 14px 0 0; }
+label { display: block; font-size: 13px; margin: 0 0 14px; }
+input { display: block; width: 100%; margin-top: 4px; padding: 9px 10px; font: inherit; color: inherit; }
+input { background: var(--ground); border: 1px solid var(--line); border-radius: 4px; }
+button { width: 100%; padding: 10px; font: inherit; font-weight: 600; border: 0; border-radius: 4px; }
+button { background: var(--accent); color: var(--on-accent); cursor: pointer; }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+.said { color: var(--high); font-size: 13px; margin: 0 0 14px; }
+"""
+_DARK = "@media(prefers-color-scheme:dark){:root{DARK}}"
+
+
+def page(*, by_name: bool, target: str, said: str = "") -> str:
+    """Return the sign-in page: name and password where there are accounts, else the key of the printed address."""
+    if by_name:
+        fields = _field("Name", "name", "text", "username") + _field(
+            "Password", "password", "password", "current-password"
+        )
+        hint = ""
+    else:
+        fields = _field("Key", "key", "password", "off")
+        hint = "<p class='hint'>The key is in the address that was printed when the dashboard started.</p>"
+    dark = _DARK.replace("DARK", theme.variables(theme.DARK))
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Sign in · Pumpwatch</title>"
+        "<meta name='viewport' content='width=device-width,initial-scale=1'>"
+        f"<style>{theme.css()}{dark}{_STYLE}</style></head><body><main><h1>Pumpwatch</h1>"
+        "<p>A simulated fleet of implanted pumps. Not a medical device.</p>"
+        f"{f'<div class=said role=alert>{escape(said)}</div>' if said else ''}"
+        f"<form method='post' action='/sign-in'>{fields}"
+        f"<input type='hidden' name='next' value='{escape(target, quote=True)}'>"
+        f"<button>Sign in</button></form>{hint}</main></body></html>"
+    )
+
+
+def _field(label: str, name: str, kind: str, autocomplete: str) -> str:
+    return f"<label>{label}<input name='{name}' type='{kind}' autocomplete='{autocomplete}' required></label>"

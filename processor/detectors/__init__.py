@@ -1,0 +1,52 @@
+"""Detectors: each file is one method, a function that returns a `Detector`.
+
+A detector scores one sample of every pump at once: 1.0 is at the limit, more is worse, 0 is what is expected. It
+sees this sample's signals by their names, `flags`, `dt` (seconds since the pump's previous sample, null at its
+first), `age` (seconds since the last sample, for those that judge silence) and its own memory from before this
+sample. It never handles silence, repeats, batching, missing signals (the score is then unknown) or delays: the
+engine does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import polars as pl
+
+Memory = Callable[[str], pl.Expr]
+"""`memory("mean")` is the rule's own column of that name, as it was before this sample."""
+
+
+def _nothing(_: Memory) -> Mapping[str, pl.Expr]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One method with its parameters.
+
+    `score` makes the expression from the memory; `memory` names the columns with their start values (None is
+    unknown; all are Float32); `learn` gives what each is after this sample, null to leave it. A detector that
+    `judges` "age" is scored at every tick for all pumps, and learns from samples like the others.
+    """
+
+    score: Callable[[Memory], pl.Expr]
+    memory: Mapping[str, float | None] = field(default_factory=dict)
+    learn: Callable[[Memory], Mapping[str, pl.Expr]] = _nothing
+    judges: Literal["sample", "age"] = "sample"
+
+
+def forgetting(tau_s: float) -> pl.Expr:
+    """Return the weight of this sample in an exponential average with time constant `tau_s`: 1 - exp(-dt/tau).
+
+    Depends on the time that passed, not on the number of samples, so that a pump that reports once an hour and one
+    that reports every second are averaged over the same stretch of therapy. 0 where there is no earlier sample.
+    """
+    return 1.0 - (-pl.col("dt").fill_null(0.0) / tau_s).exp()
+
+
+def toward(mean: pl.Expr, value: pl.Expr, weight: pl.Expr) -> pl.Expr:
+    """Move an average towards a value by a weight of 0 to 1; an unknown average starts at the value."""
+    return pl.coalesce(mean + weight * (value - mean), value)

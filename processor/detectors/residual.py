@@ -1,0 +1,41 @@
+"""This file compares what was measured with what was meant: the residual, averaged, against a tolerance."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+
+from processor.detectors import Detector, Memory, forgetting, toward
+
+
+def residual(
+    measured: str,
+    expected: str,
+    *,
+    direction: Literal["below", "above"],
+    share: float,
+    floor: float,
+    tau_s: float,
+) -> Detector:
+    """Score the averaged difference, relative to `share` of what is expected but at least `floor` (the signal's unit).
+
+    Both are averaged over `tau_s`, so that a step of the program moves both alike and is not a fault. Starts at no
+    difference. Works for delivery against prescription; says nothing while nothing is expected.
+    """
+    sign = -1.0 if direction == "below" else 1.0
+
+    def score(memory: Memory) -> pl.Expr:
+        allowed = (share * memory("expected")).clip(floor)
+        known = 0.0 * pl.col(measured) + 0.0 * pl.col(expected)
+        return (sign * memory("difference")).clip(0.0) / allowed + known
+
+    def learn(memory: Memory) -> dict[str, pl.Expr]:
+        difference = pl.col(measured) - pl.col(expected)
+        weight = forgetting(tau_s)
+        return {
+            "difference": memory("difference") + weight * (difference - memory("difference")),
+            "expected": toward(memory("expected"), pl.col(expected), weight),
+        }
+
+    return Detector(score, {"difference": 0.0, "expected": None}, learn)

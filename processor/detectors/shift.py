@@ -1,0 +1,42 @@
+"""This file finds a small lasting shift of measured against expected: Page's cumulative sum (CUSUM)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+
+from processor.detectors import Detector, Memory
+
+S_PER_H = 3600.0
+LONGEST_STEP_S = 3600.0
+HIGHEST = 1.05
+
+
+def shift(
+    measured: str,
+    expected: str,
+    *,
+    direction: Literal["below", "above"],
+    slack: float,
+    floor: float,
+    reach_h: float,
+) -> Detector:
+    """Sum what the relative difference exceeds `slack`, per hour; score 1 when the sum is `reach_h` hours of slack.
+
+    Page, 1954, Biometrika 41:100. A shift of twice the slack is found after `reach_h` hours, a larger one sooner,
+    one below the slack never. Below `floor` (the signal's unit) of expected flow the difference is taken relative to
+    the floor, as a share of almost nothing says nothing. The sum is held a twentieth above the limit, so that it comes
+    down soon after the shift has gone; a gap counts as one hour at most.
+    """
+    sign = -1.0 if direction == "below" else 1.0
+
+    def score(memory: Memory) -> pl.Expr:
+        return memory("sum_h") / (slack * reach_h) + 0.0 * pl.col(measured)
+
+    def learn(memory: Memory) -> dict[str, pl.Expr]:
+        relative = sign * (pl.col(measured) - pl.col(expected)) / pl.col(expected).clip(floor)
+        hours = pl.col("dt").fill_null(0.0).clip(0.0, LONGEST_STEP_S) / S_PER_H
+        return {"sum_h": (memory("sum_h") + (relative - slack) * hours).clip(0.0, HIGHEST * slack * reach_h)}
+
+    return Detector(score, {"sum_h": 0.0}, learn)

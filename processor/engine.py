@@ -1,0 +1,205 @@
+"""This file is the engine: one frame of state with a row a pump, stepped by waves of samples. It is pure.
+
+Pumps are dense numbers here, their row in the state. A wave holds each pump at most once; `waves` splits a batch
+into them in order of arrival, so that a batch and its samples one by one lead to the same state exactly. A sample
+that is not newer than what its pump has said before is counted and otherwise ignored, so that repeats and late
+replays change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Final
+
+import polars as pl
+
+from broker.signals import SIGNAL_NAMES
+from processor.detectors import Memory
+from processor.rules import RULES, Rule
+
+REPORTED: Final = ("time", "seq", "boot", "program", "flags")
+COUNTERS: Final = ("samples", "missed", "stale")
+HIGHEST_SCORE: Final = 1000.0
+MS_PER_S: Final = 1000.0
+
+Rules = tuple[Rule, ...]
+
+
+def score_name(rule: Rule) -> str:
+    """Return the column of a rule's score."""
+    return rule.name
+
+
+def held_name(rule: Rule) -> str:
+    """Return the column that says for how long (s) the rule has been violated, or not, without a change."""
+    return f"{rule.name}.held"
+
+
+def memory_of(rule: Rule) -> Memory:
+    """Return the accessor by which a rule's detector reaches its own memory columns."""
+    return lambda name: pl.col(f"{rule.name}.memory.{name}")
+
+
+def memory_start(rules: Rules) -> dict[str, float | None]:
+    """Return every memory column with its start value."""
+    return {f"{rule.name}.memory.{name}": start for rule in rules for name, start in rule.detector.memory.items()}
+
+
+def schema(rules: Rules = RULES) -> dict[str, pl.DataType]:
+    """Return the columns of the state frame: last known values, counters, scores, how long, and memories."""
+    return {
+        **{name: pl.Int64() for name in (*REPORTED, *COUNTERS)},
+        **{name: pl.Float32() for name in SIGNAL_NAMES},
+        **{name(rule): pl.Float32() for rule in rules for name in (score_name, held_name)},
+        **{name: pl.Float32() for name in memory_start(rules)},
+    }
+
+
+def new_state(pumps: int, rules: Rules = RULES) -> pl.DataFrame:
+    """Return the state of pumps nobody has heard yet: values unknown (null), counters and scores 0."""
+    start: dict[str, float | int | None] = {
+        **dict.fromkeys(COUNTERS, 0),
+        **{name(rule): 0.0 for rule in rules for name in (score_name, held_name)},
+        **memory_start(rules),
+    }
+    columns = [pl.lit(start.get(name), dtype=dtype).alias(name) for name, dtype in schema(rules).items()]
+    rows = pl.DataFrame({"row": pl.zeros(pumps, dtype=pl.UInt8, eager=True)})
+    return rows.with_columns(columns).drop("row")
+
+
+def grow(state: pl.DataFrame, pumps: int, rules: Rules = RULES) -> pl.DataFrame:
+    """Return the state with rows for `pumps` pumps, the new ones as in `new_state`."""
+    more = pumps - state.height
+    return state if more <= 0 else pl.concat([state, new_state(more, rules)], rechunk=True)
+
+
+def waves(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Split a batch (with `pump` as row numbers) into waves in order of arrival."""
+    if batch.height == 0:
+        return
+    if batch["pump"].n_unique() == batch.height:
+        yield batch
+        return
+    turn = pl.int_range(pl.len()).over("pump").alias("turn")
+    yield from batch.with_columns(turn).partition_by("turn", maintain_order=True, include_key=False)
+
+
+def step(state: pl.DataFrame, wave: pl.DataFrame, rules: Rules = RULES) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Take one wave into the state; return the new state and the rows that changed (with `pump`, for the alarms).
+
+    `wave` has `pump` (UInt32 row in the state, each once), `REPORTED` and the signals; what is null is unknown and
+    leaves scores and memories as they are.
+    """
+    whole = _covers(state, wave)
+    before = state if whole else state[wave["pump"]]
+    newer = _newer(before, wave)
+    if not newer.all():
+        state = _count_stale(state, wave.filter(~newer))
+        wave = wave.filter(newer)
+        if wave.height == 0:
+            return state, state.clear().with_columns(pl.lit(None, pl.UInt32).alias("pump"))
+        whole, before = False, state[wave["pump"]]
+    after = _advance(before, wave, rules)
+    changed = after.with_columns(wave["pump"])
+    return (after if whole else _scatter(state, wave["pump"], after)), changed
+
+
+def with_ages(state: pl.DataFrame, age_s: pl.Series, rules: Rules = RULES) -> pl.DataFrame:
+    """Return the state with the scores of silence judged at this instant; `age_s` is Float32, null where unknown."""
+    if state.height == 1:
+        return with_ages(_in_company(state), age_s.extend_constant(None, 1), rules).head(1)
+    judged = [rule for rule in rules if rule.detector.judges == "age"]
+    frame = state.with_columns(age_s.alias("age"))
+    return frame.with_columns(_score(rule).fill_null(0.0).alias(score_name(rule)) for rule in judged).drop("age")
+
+
+def _covers(state: pl.DataFrame, wave: pl.DataFrame) -> bool:
+    pump = wave["pump"]
+    return wave.height == state.height and bool((pump == pl.int_range(wave.height, eager=True)).all())
+
+
+def _newer(before: pl.DataFrame, wave: pl.DataFrame) -> pl.Series:
+    last_boot = before["boot"].fill_null(0)
+    boot = wave["boot"].zip_with(wave["boot"].is_not_null(), last_boot)
+    later = (wave["time"] > before["time"]).fill_null(value=True)
+    return (boot > last_boot) | ((boot == last_boot) & later)
+
+
+def _count_stale(state: pl.DataFrame, ignored: pl.DataFrame) -> pl.DataFrame:
+    rows = ignored["pump"]
+    return state.with_columns(state["stale"].clone().scatter(rows, state["stale"][rows] + 1))
+
+
+def _scatter(state: pl.DataFrame, rows: pl.Series, values: pl.DataFrame) -> pl.DataFrame:
+    return state.with_columns(state[name].clone().scatter(rows, values[name]) for name in state.columns)
+
+
+def _advance(before: pl.DataFrame, wave: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    if wave.height == 1:
+        return _advance(_in_company(before), _in_company(wave), rules).head(1)
+    was = before.drop(SIGNAL_NAMES).rename({name: f"was.{name}" for name in (*REPORTED, *COUNTERS)})
+    frame = pl.concat([was, wave.select(*REPORTED, *SIGNAL_NAMES)], how="horizontal")
+    # Divided as float64: as float32 an hour becomes 3600.0002 s, which is more than an hour.
+    elapsed = (pl.col("time") - pl.col("was.time")).cast(pl.Float64) / MS_PER_S
+    restarted = pl.col("time") <= pl.col("was.time")
+    frame = frame.with_columns(
+        pl.when(~restarted).then(elapsed.cast(pl.Float32)).alias("dt"),
+        pl.coalesce("boot", "was.boot", 0).alias("boot"),
+    )
+    if bool((frame["time"] <= frame["was.time"]).any()):
+        frame = _begin_anew(frame, rules)
+    return frame.lazy().with_columns(_plan(rules)).select(*schema(rules)).collect(engine="in-memory")
+
+
+def _begin_anew(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Forget what was learned about pumps whose clock went back with a new boot: it is another life."""
+    restarted = pl.col("time") <= pl.col("was.time")
+    return frame.with_columns(
+        pl.when(restarted).then(pl.lit(start, pl.Float32)).otherwise(pl.col(name)).alias(name)
+        for name, start in memory_start(rules).items()
+    )
+
+
+def _in_company(row: pl.DataFrame) -> pl.DataFrame:
+    """Put a row of nulls beside a single row: Polars divides one value by a number, but many by its reciprocal.
+
+    Their last bit differs, and a pump alone must be judged exactly as among many. Two equal rows count as one value.
+    """
+    return pl.concat([row, row.clear(1)], rechunk=True)
+
+
+@cache
+def _plan(rules: Rules) -> tuple[pl.Expr, ...]:
+    return (*_counters(), *(expression for rule in rules for expression in _rule(rule)))
+
+
+def _counters() -> list[pl.Expr]:
+    same_boot = pl.col("boot") == pl.col("was.boot")
+    skipped = pl.when(same_boot).then(pl.col("seq") - pl.col("was.seq") - 1).otherwise(0)
+    return [
+        (pl.col("was.samples") + 1).alias("samples"),
+        (pl.col("was.missed") + skipped.fill_null(0).clip(0)).alias("missed"),
+        pl.col("was.stale").alias("stale"),
+    ]
+
+
+def _score(rule: Rule) -> pl.Expr:
+    return rule.detector.score(memory_of(rule)).cast(pl.Float32).fill_nan(None).clip(0.0, HIGHEST_SCORE)
+
+
+def _rule(rule: Rule) -> list[pl.Expr]:
+    """Return what a sample does to a rule's columns; an unknown score or memory stays as it was."""
+    learned = [
+        pl.coalesce(expression.cast(pl.Float32).fill_nan(None), memory_of(rule)(name)).alias(
+            f"{rule.name}.memory.{name}"
+        )
+        for name, expression in rule.detector.learn(memory_of(rule)).items()
+    ]
+    if rule.detector.judges == "age":
+        return [pl.lit(0.0, pl.Float32).alias(score_name(rule)), *learned]
+    old = pl.col(score_name(rule))
+    score = pl.coalesce(_score(rule), old)
+    unchanged = (score >= 1.0) == (old >= 1.0)
+    held = pl.when(unchanged).then(pl.col(held_name(rule)) + pl.col("dt").fill_null(0.0)).otherwise(0.0)
+    return [score.alias(score_name(rule)), held.cast(pl.Float32).alias(held_name(rule)), *learned]

@@ -1,0 +1,137 @@
+"""This file reads what arrived into one batch of samples, and refuses, with its reason, what it cannot take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+
+from broker import codec
+from broker.codec import JsonSample
+from broker.link import Message
+from broker.messages import AlarmAction, MessageError, read_action, read_birth, read_status
+from broker.signals import SAMPLE_SCHEMA
+from broker.topics import COMMAND, GatewayTopic, TopicError, parse
+from processor.quarantine import Quarantine
+from processor.registry import Gateway, Registry, RegistryFullError
+
+BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32()}
+_topic = lru_cache(maxsize=100_000)(parse)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a number of messages held: samples by pump number in order of arrival, and people's actions."""
+
+    samples: pl.DataFrame
+    actions: tuple[AlarmAction, ...]
+
+
+@dataclass
+class _Gathered:
+    """Samples on their way into one frame; `turn` is the message they came in."""
+
+    frames: list[pl.DataFrame] = field(default_factory=list)
+    rows: list[JsonSample] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
+    actions: list[AlarmAction] = field(default_factory=list)
+
+
+@dataclass
+class Inbox:
+    """Reads messages with the help of the registry; what is refused goes into the quarantine."""
+
+    registry: Registry
+    quarantine: Quarantine
+
+    def read(self, messages: Sequence[Message], wall_ms: int) -> Batch:
+        """Read messages that arrived until `wall_ms`; never raises for what they hold."""
+        gathered = _Gathered()
+        for turn, message in enumerate(messages):
+            try:
+                self._take(message, turn, wall_ms, gathered)
+            except (TopicError, MessageError, RegistryFullError) as error:
+                self.quarantine.put(message.topic, wall_ms, str(error), message.payload)
+        return Batch(_join(gathered), tuple(gathered.actions))
+
+    def _take(self, message: Message, turn: int, wall_ms: int, gathered: _Gathered) -> None:
+        if message.topic == COMMAND:
+            gathered.actions.append(read_action(message.payload))
+            return
+        topic = _topic(message.topic)
+        if topic.leaf == "telemetry":
+            if codec.is_arrow(message.payload):
+                self._take_frame(message, topic, turn, wall_ms, gathered)
+            else:
+                self._take_rows(message, topic, turn, wall_ms, gathered)
+        elif topic.leaf == "birth" and not message.payload:
+            self.registry.take_leave(topic.gateway, topic.shard)
+        elif topic.leaf == "birth":
+            birth = read_birth(message.payload)
+            if birth.gateway != topic.gateway:
+                raise MessageError(f"the birth of {birth.gateway!r} came under the topic of {topic.gateway!r}")
+            self.registry.take_birth(birth, topic.shard, wall_ms)
+        elif topic.leaf == "status" and message.payload:
+            status = read_status(message.payload)
+            if status.gateway != topic.gateway:
+                raise MessageError(f"the status of {status.gateway!r} came under the topic of {topic.gateway!r}")
+            self.registry.take_status(status, topic.shard)
+
+    def _take_frame(self, message: Message, topic: GatewayTopic, turn: int, wall_ms: int, gathered: _Gathered) -> None:
+        decoded = codec.decode(message.payload)
+        self._refuse(message, wall_ms, decoded.refused)
+        samples = decoded.samples
+        if samples.height == 0:
+            return
+        gateway = self.registry.gateway(topic.gateway, topic.shard)
+        numbers = self.registry.numbers(gateway, samples["pump"], samples["time"][0], wall_ms)
+        if numbers.has_nulls():
+            self._refuse_pumps(message, wall_ms, gateway, samples["pump"].filter(numbers.is_null()).to_list())
+        known = samples.with_columns(numbers.alias("pump"), pl.lit(turn, pl.UInt32).alias("turn"))
+        gathered.frames.append(known.drop_nulls("pump") if numbers.has_nulls() else known)
+
+    def _take_rows(self, message: Message, topic: GatewayTopic, turn: int, wall_ms: int, gathered: _Gathered) -> None:
+        rows, refused = codec.decode_rows(message.payload)
+        self._refuse(message, wall_ms, refused)
+        if not rows:
+            return
+        gateway = self.registry.gateway(topic.gateway, topic.shard)
+        strangers = []
+        for row in rows:
+            number = self.registry.number(gateway, row.pump, int(row.time), wall_ms)
+            if number is None:
+                strangers.append(row.pump)
+            else:
+                gathered.rows.append(row)
+                gathered.numbers.append(number)
+                gathered.turns.append(turn)
+        self._refuse_pumps(message, wall_ms, gateway, strangers)
+
+    def _refuse_pumps(self, message: Message, wall_ms: int, gateway: Gateway, serials: list[str]) -> None:
+        reasons = [self.registry.why_refused(gateway, serial) for serial in dict.fromkeys(serials)]
+        self._refuse(message, wall_ms, codec.shorten(reasons, "pumps"))
+
+    def _refuse(self, message: Message, wall_ms: int, reasons: tuple[str, ...]) -> None:
+        for reason in reasons:
+            self.quarantine.put(message.topic, wall_ms, reason, message.payload)
+
+
+def _join(gathered: _Gathered) -> pl.DataFrame:
+    frames = list(gathered.frames)
+    if gathered.rows:
+        frames.append(
+            codec.frame_of(gathered.rows).with_columns(
+                pl.Series("pump", gathered.numbers, dtype=pl.UInt32),
+                pl.Series("turn", np.array(gathered.turns, dtype=np.uint32)),
+            )
+        )
+    if not frames:
+        return pl.DataFrame(schema=BATCH_SCHEMA)
+    joined = pl.concat(frames, rechunk=True)
+    if gathered.rows and gathered.frames:
+        joined = joined.sort("turn", maintain_order=True)
+    return joined.drop("turn")

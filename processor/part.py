@@ -1,0 +1,271 @@
+"""This file runs the processor: messages in, history and journal made durable, then acknowledged; snapshots out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import math
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+
+from broker import snapshot
+from broker.history import DEFAULT_MAX_BYTES
+from broker.link import Link, keep_open, parse_url
+from broker.snapshot import PRIORITIES, Bound, Health
+from broker.topics import ALL, COMMAND, alarm_topic, health_topic
+from processor.checkpoint import CheckpointError
+from processor.intake import Intake
+from processor.meter import Meter
+from processor.pipeline import Pipeline
+from processor.registry import MAX_PUMPS
+from processor.store import MAX_ENTRIES, Store
+
+log = logging.getLogger("processor")
+
+CLIENT_ID: Final = "pumpwatch-processor"
+FLUSH_S: Final = 1.0
+CHECKPOINT_SHARE: Final = 0.1
+"""At most this share of the time goes into writing checkpoints."""
+BACK_S: Final = 3.0
+"""So long after a connection began the broker may still be sending what was missed, and silence says nothing."""
+HEALTH_S: Final = 5.0
+SNAPSHOT_SHARE: Final = 0.25
+"""At most this share of the time goes into writing snapshots, however large the fleet."""
+
+
+class ProcessorError(Exception):
+    """The processor cannot run; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the processor runs: `tick_s` wall seconds or `batch_bytes` of payload make a batch, whichever comes first.
+
+    The broker is asked to have no more than `receive_maximum` messages with us unacknowledged (Mosquitto 2.0 may send
+    more when it has much to catch up on), and `waiting_bytes` at most wait to be read: they bound the memory, and
+    what is done twice after a crash. `max_rows` samples at most wait to be written.
+    """
+
+    broker: str
+    data: Path
+    tick_s: float = 0.25
+    batch_bytes: int = 8 * 1024 * 1024
+    waiting_bytes: int = 256 * 1024 * 1024
+    max_rows: int = 200_000
+    receive_maximum: int = 10_000
+    history_bytes: int = DEFAULT_MAX_BYTES
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+    """Run until `stop`; calls `ready` with the broker's address once connected and subscribed."""
+    with _alone(settings.data):
+        await _Runner(settings).run(stop, ready)
+
+
+@contextlib.contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """Hold the data directory; a second processor on it is refused."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "processor.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ProcessorError(
+                f"another processor works in {data}; stop it, or give this one a directory of its own with --data"
+            ) from None
+        yield
+
+
+def wall_ms() -> int:
+    """Return the wall clock in ms."""
+    return time.time_ns() // 1_000_000
+
+
+class _Runner:
+    """The moving parts of one run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        address = parse_url(settings.broker)
+        self.pipeline = Pipeline(settings.data)
+        self.store = Store(settings.data, self.pipeline.quarantine, settings.history_bytes)
+        self.intake = Intake(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
+        self.meter = Meter(started=wall_ms(), broker=address.url)
+        self.met = math.inf
+        try:
+            self.pipeline.restore()
+        except CheckpointError as error:
+            self.meter.trouble("checkpoint", str(error))
+        self.link = Link(
+            address,
+            CLIENT_ID,
+            on_message=self.intake.receive,
+            persistent=True,
+            manual=True,
+            receive_maximum=settings.receive_maximum,
+        )
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+        connected = asyncio.Event()
+
+        async def session(link: Link) -> None:
+            link.subscribe(ALL)
+            link.subscribe(COMMAND)
+            self.meter.sessions += 1
+            self.met = time.monotonic()
+            connected.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.intake.end_session()
+
+        keeping = asyncio.create_task(
+            keep_open(self.link, session, say=log.warning, chance=random.Random()), name="link"
+        )
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        working = asyncio.create_task(self._work(), name="work")
+        merging = asyncio.create_task(self._merge_on(), name="merge")
+        greeting = asyncio.create_task(connected.wait(), name="greet")
+        try:
+            await asyncio.wait({greeting, keeping, stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+            if connected.is_set():
+                log.info("connected to %s with %s", self.link.address.url, self.link.address.protocol_name)
+                ready(self.link.address.url)
+            done, _ = await asyncio.wait({keeping, stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()
+        finally:
+            await _end(working, greeting)
+            await self._acknowledge()
+            await _end(keeping, stopping, merging)
+            self.store.close()
+
+    async def _work(self) -> None:
+        saved = kept = told = shown = 0.0
+        show_pause_s, keep_pause_s = 0.0, FLUSH_S
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.intake.arrived.wait(), self.settings.tick_s)
+            self.intake.arrived.clear()
+            await self._turn()
+            clock = time.monotonic()
+            if clock - saved >= FLUSH_S or self.store.rows >= self.settings.max_rows:
+                await self._save()
+                saved = clock
+            if clock - kept >= keep_pause_s or 2 * self.intake.unacknowledged >= self.settings.receive_maximum:
+                keep_pause_s = max(FLUSH_S, await self._acknowledge() / CHECKPOINT_SHARE)
+                kept = clock
+            if self.intake.must_fetch:
+                await self._acknowledge()
+                await self.link.close()
+            if clock - shown >= show_pause_s:
+                shown, show_pause_s = clock, await self._show() / SNAPSHOT_SHARE
+            if clock - told >= HEALTH_S:
+                self._publish(health_topic("processor"), self.health(wall_ms()), retain=True)
+                told = clock
+
+    async def _turn(self) -> None:
+        came = self.intake.take()
+        messages = [message for _, message in came]
+        listening = self.link.alive and time.monotonic() - self.met >= BACK_S
+        samples, entries = await asyncio.to_thread(self.pipeline.take, messages, wall_ms(), listening=listening)
+        self.meter.count(len(messages), samples)
+        self.intake.taken(came)
+        self.store.put(samples, entries)
+        for entry in entries.iter_rows(named=True):
+            self._publish(alarm_topic(PRIORITIES[entry["priority"] - 1]), entry)
+
+    def _publish(self, topic: str, said: object, *, retain: bool = False) -> None:
+        if self.link.alive:
+            self.link.publish(topic, msgspec.json.encode(said), retain=retain)
+
+    async def _save(self) -> bool:
+        """Make samples, entries and refusals durable; on failure keep them all and say so."""
+        try:
+            await asyncio.to_thread(self.store.write, wall_ms())
+        except (OSError, sqlite3.Error) as error:
+            self.meter.trouble("storage", f"cannot write to {self.settings.data}: {error}; nothing is acknowledged")
+            return False
+        self.meter.recovered("storage")
+        return True
+
+    async def _acknowledge(self) -> float:
+        """Save the checkpoint, then tell the broker that all in it is safe; return the seconds it took."""
+        began = time.monotonic()
+        session, messages = self.intake.durable()
+        if messages and await self._save():
+            try:
+                await asyncio.to_thread(self.pipeline.save, wall_ms())
+            except OSError as error:
+                text = f"cannot save to {self.settings.data}: {error}; nothing is acknowledged"
+                self.meter.trouble("checkpoint", text)
+            else:
+                self.meter.recovered("checkpoint")
+                if self.intake.acknowledged(session, messages) and self.link.alive:
+                    self.link.acknowledge(messages)
+        return time.monotonic() - began
+
+    async def _merge_on(self) -> None:
+        """Keep the number of small history files down, beside the work."""
+        while True:
+            try:
+                more = await asyncio.to_thread(self.store.history.merge, wall_ms())
+            except (OSError, pl.exceptions.PolarsError) as error:
+                self.meter.trouble("merging", f"cannot merge the history in {self.settings.data}: {error}")
+                more = False
+            else:
+                self.meter.recovered("merging")
+            await asyncio.sleep(0 if more else FLUSH_S)
+
+    async def _show(self) -> float:
+        """Write the snapshot; return the seconds it took."""
+        began, now, directory = time.monotonic(), wall_ms(), self.settings.data / "snapshot"
+        health = self.health(now)
+        try:
+            await asyncio.to_thread(lambda: snapshot.write(directory, self.pipeline.snapshot(health, now)))
+        except OSError as error:
+            self.meter.trouble("snapshot", f"cannot write to {directory}: {error}; screens are not updated")
+        else:
+            self.meter.recovered("snapshot")
+            self.meter.shown(wall_ms())
+        return time.monotonic() - began
+
+    def health(self, now: int) -> Health:
+        """Return how the processor is at `now` (wall ms)."""
+        protocol = self.link.address.protocol_name
+        return self.meter.health(now, self.pipeline, self._bounds(), protocol=protocol, connected=self.link.alive)
+
+    def _bounds(self) -> list[Bound]:
+        settings, intake, store = self.settings, self.intake, self.store
+        quarantine, registry = self.pipeline.quarantine, self.pipeline.registry
+        return [
+            Bound("messages waiting", intake.waiting_bytes, intake.max_bytes, "bytes", intake.overflows),
+            Bound("messages unacknowledged", intake.unacknowledged, settings.receive_maximum, "messages"),
+            Bound("samples not yet written", store.rows, settings.max_rows, "samples"),
+            Bound("journal entries not yet written", store.entries, MAX_ENTRIES, "entries", store.entries_dropped),
+            Bound(
+                "history on disk",
+                store.history.bytes,
+                settings.history_bytes,
+                "bytes",
+                store.history.hours_removed,
+            ),
+            Bound("quarantine file", quarantine.bytes, quarantine.max_bytes, "bytes", quarantine.turned_over),
+            Bound("pumps known", registry.pumps, MAX_PUMPS, "pumps"),
+        ]
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

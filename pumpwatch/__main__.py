@@ -1,0 +1,109 @@
+"""This file is the front door: the `pumpwatch` command."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from pumpwatch import accounts, doctor, orders, parts, run, tables, treatments
+from pumpwatch.errors import CommandError
+from pumpwatch.settings import PREFIX, SettingsError, defaults_for, read_file
+
+app = typer.Typer(
+    name="pumpwatch",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog="Begin with: pumpwatch run",
+)
+
+
+@app.callback()
+def settings(
+    ctx: typer.Context,
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            envvar=f"{PREFIX}SETTINGS",
+            metavar="FILE",
+            help="Settings in TOML. Default: pumpwatch.toml in the working directory, if there.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Pumpwatch watches a fleet of simulated implanted baclofen pumps, live.
+
+    All telemetry is simulated; this is no medical device.
+
+    An option is taken from the command line, else from its PUMPWATCH_ variable, else from the settings file.
+    """
+    commands = settings_of(ctx.command)
+    try:
+        values = read_file(file, {name for names in commands.values() for name in names})
+    except SettingsError as error:
+        raise typer.BadParameter(str(error), param_hint="--settings") from error
+    ctx.default_map = defaults_for(commands, values)
+
+
+def settings_of(group: Any) -> dict[str, list[str]]:
+    """Return for each command the names of the options that the environment and the settings file may give."""
+    return {
+        name: [param.name for param in command.params if str(getattr(param, "envvar", None)).startswith(PREFIX)]
+        for name, command in group.commands.items()
+    }
+
+
+def version() -> None:
+    """Print the version."""
+    try:
+        typer.echo(f"pumpwatch {importlib.metadata.version('pumpwatch')}")
+    except importlib.metadata.PackageNotFoundError:
+        raise CommandError(
+            "pumpwatch is not installed, so it has no version; install it with: pip install -e ."
+        ) from None
+
+
+EXAMPLES: dict[Callable[..., None], str] = {
+    run.run: "pumpwatch run --pumps 1000 --speed 60",
+    parts.simulate: "pumpwatch simulate --pumps 500 --scenario demo --broker mqtt://127.0.0.1:1883",
+    parts.process: "pumpwatch process --broker mqtt://127.0.0.1:1883 --data /var/lib/pumpwatch",
+    parts.dashboard: "pumpwatch dashboard --port 8050 --data /var/lib/pumpwatch",
+    parts.broker: "pumpwatch broker --kind mosquitto --port 1883",
+    orders.inject: "pumpwatch inject catheter_occlusion --pumps 3,7-9 --severity 0.6 --ramp 2h --hold 6h",
+    orders.clear: "pumpwatch clear catheter_occlusion --pumps 3",
+    treatments.program: "pumpwatch program --pumps 3 --change 1.1 --steps 00:00=1,06:00=1.5,22:00=0.8",
+    treatments.bolus: "pumpwatch bolus --pumps 3 --dose 25 --over 30m",
+    treatments.stop: "pumpwatch stop --pumps 3",
+    treatments.refill: "pumpwatch refill --pumps 3,7-9 --volume 18 --actual-volume 12",
+    treatments.replace: "pumpwatch replace --pumps 3",
+    treatments.interrogate: "pumpwatch interrogate --pumps 3,7-9",
+    tables.faults: "pumpwatch faults --json",
+    tables.rules: "pumpwatch rules --json",
+    tables.signals: "pumpwatch signals --json",
+    doctor.doctor: "pumpwatch doctor --json",
+    version: "pumpwatch version",
+}
+
+for command, example in EXAMPLES.items():
+    app.command(epilog=f"Example: {example}")(command)
+app.add_typer(accounts.app, name="user")
+
+
+def main() -> None:
+    """Run the command line; what is expected to fail ends with a sentence, never with a traceback."""
+    try:
+        app()
+    except CommandError as failure:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"pumpwatch: {failure}", markup=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""This file has the commands that run one part of Pumpwatch each, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pumpwatch import options, system
+from pumpwatch.errors import CommandError
+from pumpwatch.part import play
+from pumpwatch.settings import PREFIX, environment, user_data
+
+
+def simulate(
+    *,
+    pumps: options.Pumps = None,
+    gateways: options.Gateways = None,
+    speed: options.Speed = 60.0,
+    interval: options.Interval = None,
+    seed: options.Seed = None,
+    scenario: options.Scenario = None,
+    payload: options.Payload = "auto",
+    broker: options.Broker = None,
+    data: options.Data = None,
+) -> None:
+    """Run the simulator: pumps that send their telemetry to the broker."""
+    from broker.link import LinkError
+    from pumpwatch.fleet import plan
+    from simulator import gateway
+
+    fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed)
+    where = data or user_data()
+    settings = gateway.Settings(
+        broker=system.broker_of(broker, where),
+        pumps=fleet.pumps,
+        gateways=gateways,
+        speed=speed,
+        interval_s=fleet.interval_s,
+        seed=fleet.seed,
+        scenario=fleet.scenario,
+        payload=payload,
+        truth=where,
+    )
+    try:
+        play("simulator", lambda stop, ready: gateway.run(settings, stop, ready))
+    except (LinkError, ValueError) as error:
+        raise CommandError(str(error)) from error
+
+
+def process(
+    *,
+    broker: options.Broker = None,
+    data: options.Data = None,
+    tick: Annotated[
+        float,
+        typer.Option("--tick", envvar=f"{PREFIX}TICK", min=0.01, max=60.0, help="Seconds between two batches."),
+    ] = 0.25,
+) -> None:
+    """Run the stream processor: telemetry in, alarms and snapshots out."""
+    from broker.link import LinkError
+    from processor import part
+
+    where = data or user_data()
+    settings = part.Settings(broker=system.broker_of(broker, where), data=where, tick_s=tick)
+    try:
+        play("processor", lambda stop, ready: part.run(settings, stop, ready))
+    except (LinkError, part.ProcessorError) as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"the data directory {where} cannot be used: {error}") from error
+
+
+def dashboard(
+    ctx: typer.Context,
+    *,
+    broker: options.Broker = None,
+    data: options.Data = None,
+    host: options.Host = options.LOOPBACK,
+    port: options.Port = options.DASHBOARD_PORT,
+    key: options.Key = "",
+) -> None:
+    """Run the dashboard: the screens, on the snapshots of the processor."""
+    where = data or user_data()
+    port = choose_port(host, port, chosen=was_given(ctx, "port"), say=lambda text: typer.echo(text, err=True))
+    from dashboard import app
+    from dashboard.accounts import AccessError
+    from dashboard.settings import Settings
+
+    settings = Settings(broker=system.broker_of(broker, where), data=where, host=host, port=port, key=key)
+    try:
+        play("dashboard", lambda stop, ready: app.run(settings, stop, ready))
+    except AccessError as error:
+        raise CommandError(str(error)) from error
+
+
+def broker(
+    *,
+    kind: Annotated[
+        Literal["auto", "mosquitto", "amqtt"],
+        typer.Option("--kind", help="Mosquitto, the embedded amqtt (for evaluation), or the best that is here."),
+    ] = "auto",
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="The address on which it listens.")] = (
+        options.LOOPBACK
+    ),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Its port; 0 takes a free one.")] = 1883,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="A Mosquitto configuration of your own, used as it is."),
+    ] = None,
+    data: options.Data = None,
+) -> None:
+    """Run a broker: Mosquitto if this machine has it, else the embedded one."""
+    from broker import server
+
+    if port and config is None and not system.is_free(host, port):
+        raise CommandError(f"port {port} of {host} is taken; give another --port, or 0 for any free one")
+    settings = server.Settings(
+        directory=(data or user_data()) / "broker",
+        kind=kind,
+        host=host,
+        port=port,
+        config=config,
+        path=environment().get("PATH"),
+    )
+
+    async def serve(stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+        await server.run(settings, stop, ready)
+
+    try:
+        play("broker", serve)
+    except server.ServerError as error:
+        raise CommandError(str(error)) from error
+
+
+def choose_port(host: str, port: int, *, chosen: bool, say: Callable[[str], None]) -> int:
+    """Return `port`, or the next free one if nobody chose it and it is taken; raises `CommandError`."""
+    if chosen:
+        if not system.is_free(host, port):
+            raise CommandError(f"port {port} of {host} is taken; give another --port")
+        return port
+    free = system.next_free(host, port)
+    if free is None:
+        raise CommandError(f"port {port} of {host} and the {system.PORTS_TRIED} after it are taken; give a --port")
+    if free != port:
+        say(f"port {port} is taken; the dashboard is at {free}")
+    return free
+
+
+def was_given(ctx: typer.Context, name: str) -> bool:
+    """Say whether a person chose this option, by flag, environment or file."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"

@@ -1,0 +1,24 @@
+"""Clock skew: the pump's clock runs ahead.
+
+Origin: clocks of small devices drift, and are set by hand; modelling choice.
+Signature: the times of all samples lie ahead of those of other pumps by a constant amount, and every reading is normal.
+    When the clock is set right, samples seem to come again from the past for a while.
+Severity: how far it is ahead, one hour at 1.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from simulator.fleet import F32
+
+MOST_MS: Final = 3_600_000
+
+
+def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:  # noqa: ARG001
+    """Put the times ahead."""
+    ahead = pl.Series((MOST_MS * severity.astype(np.float64)).round().astype(np.int64))
+    return frame.with_columns(pl.col("time") + ahead)

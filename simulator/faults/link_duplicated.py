@@ -1,0 +1,19 @@
+"""Duplicated samples: some samples arrive twice.
+
+Origin: at-least-once delivery (MQTT QoS 1) repeats what was not confirmed in time.
+Signature: the same sample again, with the same count and the same readings.
+Severity: the probability that a sample comes twice.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from simulator.fleet import F32
+
+
+def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:
+    """Send some samples twice."""
+    times = 1 + (rng.random(len(severity)) < severity)
+    return frame[np.repeat(np.arange(frame.height), times)]

@@ -1,0 +1,24 @@
+"""Reordered samples: some samples overtake others.
+
+Origin: several paths to the broker, or a relay that sends again what failed; modelling choice.
+Signature: a sample arrives after younger ones of the same pump; none is lost.
+Severity: the probability that a sample is held up, by up to five minutes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from simulator.fleet import F32
+
+LONGEST_S: Final = 300.0
+
+
+def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:
+    """Hold some samples up."""
+    held = rng.random(len(severity)) < severity
+    wait_s = np.where(held, rng.random(len(severity)) * LONGEST_S, 0.0)
+    return frame.with_columns(pl.Series("wait_s", wait_s))

@@ -1,0 +1,24 @@
+"""Noisy sensor: the flow sensor's readings scatter.
+
+Origin: no published case, as implanted pumps do not stream a measured flow; modelling choice.
+Signature: measured flow scatters widely around its usual mean, and all else is normal: one channel alone disagrees.
+Severity: the scatter, a standard deviation of 5 µL/h at 1.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from simulator.fleet import F32
+from simulator.sensors import Sample
+
+MOST_UL_H: Final = 5.0
+LEAST_READING_UL_H: Final = -20.0
+
+
+def sensors(sample: Sample, severity: F32, rng: np.random.Generator) -> None:
+    """Scatter the readings, within the sensor's range."""
+    sample.flow_ul_h += MOST_UL_H * severity * rng.standard_normal(len(severity), dtype=np.float32)
+    np.maximum(sample.flow_ul_h, np.float32(LEAST_READING_UL_H), out=sample.flow_ul_h)

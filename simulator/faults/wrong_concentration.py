@@ -1,0 +1,24 @@
+"""Wrong concentration: the drug filled in is stronger than what is entered in the programmer.
+
+Origin: strengths of 500, 1000 and 2000 µg/mL stand side by side; mixing them up is a known error of refills. Its rate
+    was not found.
+Signature: none in flow, volume, pressure or current: all stay normal. The patient gets another dose a day or two after
+    the refill, when the new drug has come through the catheter's dead space. Only the dose, flow times concentration,
+    tells. It waits for the next refill.
+Severity: the logarithm of the error, four times the strength at 1, twice at 0.5.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from simulator.fleet import F32, Fleet
+
+DOUBLINGS: Final = 2.0
+
+
+def physics(fleet: Fleet, severity: F32) -> None:
+    """Make what is filled in stronger than what is entered."""
+    fleet.refill_strength *= np.power(np.float32(2), DOUBLINGS * severity)

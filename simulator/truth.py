@@ -1,0 +1,74 @@
+"""This file tells what is really wrong with which pump, for engineers and for judging; the processor never reads it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from broker.messages import Truth, Wrong, encode
+from simulator.injection import NONE, Injections
+from simulator.simulation import Simulation
+
+log = logging.getLogger("simulator")
+
+FILE: Final = "truth.jsonl"
+MOST_BYTES: Final = 256 * 1024 * 1024
+MOST_CHANGES: Final = 5000
+"""In one message."""
+SAME: Final = ("pump", "fault", "since")
+
+
+@dataclass
+class Teller:
+    """Compares what is wrong now with what was told before."""
+
+    simulation: Simulation
+    _seen: Injections = NONE
+    _told: pl.DataFrame = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._told = self.simulation.meant().clear()
+
+    def changes(self) -> list[Wrong]:
+        """Return what began and what ended since the last time; costs nothing where nothing did."""
+        if self.simulation.injections is self._seen:
+            return []
+        self._seen, now = self.simulation.injections, self.simulation.meant()
+        ended, begun = self._told.join(now, on=SAME, how="anti"), now.join(self._told, on=SAME, how="anti")
+        self._told = now
+        time = self.simulation.time_ms
+        return [
+            *(Wrong(kind="ended", time=time, **row) for row in ended.sort(SAME).iter_rows(named=True)),
+            *(Wrong(kind="begun", time=time, **row) for row in begun.sort(SAME).iter_rows(named=True)),
+        ]
+
+
+def messages(changes: list[Wrong], sent: int) -> Iterator[bytes]:
+    """Write changes as messages of at most `MOST_CHANGES`."""
+    for first in range(0, len(changes), MOST_CHANGES):
+        yield encode(Truth(sent=sent, changes=changes[first : first + MOST_CHANGES]))
+
+
+class Ledger:
+    """The file of the truth, one change a line, begun anew with each run; it ends at `MOST_BYTES`, and says so."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin the file in `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path, self._bytes = folder / FILE, 0
+        self._path.write_bytes(b"")
+
+    def write(self, changes: list[Wrong]) -> None:
+        """Append changes."""
+        lines = b"".join(encode(change) + b"\n" for change in changes)
+        if self._bytes <= MOST_BYTES < self._bytes + len(lines):
+            log.warning("%s is full at %s bytes: what goes wrong now is told on the wire alone", FILE, MOST_BYTES)
+        self._bytes += len(lines)
+        if self._bytes <= MOST_BYTES:
+            with self._path.open("ab") as file:
+                file.write(lines)

@@ -1,0 +1,27 @@
+"""A file is there in full or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker import durable
+
+
+def test_a_file_is_put_in_place_with_its_folders_and_its_size_is_told(tmp_path):
+    path = tmp_path / "a" / "b" / "file"
+    assert durable.replace(path, lambda fresh: fresh.write_text("twelve bytes")) == 12
+    assert path.read_text() == "twelve bytes"
+    assert [each.name for each in path.parent.iterdir()] == ["file"]
+
+
+def test_a_failure_while_writing_leaves_the_file_that_was_there(tmp_path):
+    path = tmp_path / "file"
+    durable.replace(path, lambda fresh: fresh.write_text("old"))
+
+    def fail(fresh):
+        fresh.write_text("half of the n")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        durable.replace(path, fail)
+    assert path.read_text() == "old"

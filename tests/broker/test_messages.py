@@ -1,0 +1,79 @@
+"""What the parts say to each other is read as it was written, and refused with a reason where it cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker.messages import (
+    Acknowledge,
+    Birth,
+    Clear,
+    Inject,
+    MessageError,
+    Pumps,
+    Reply,
+    Status,
+    encode,
+    read_action,
+    read_birth,
+    read_command,
+    read_reply,
+    read_status,
+)
+
+PUMPS = Pumps(serial=["A", "B"], model=["x", "y"], reservoir_ml=[20.0, 40.0])
+GOOD = [
+    (read_birth, Birth(gateway="ward", pumps=PUMPS, sent=1, time=2, speed=60, interval_s=1, faults=["motor_stall"])),
+    (read_status, Status(gateway="ward", state="offline", sent=1, waiting=2, dropped=3)),
+    (read_command, Inject(id="1", fault="motor_stall", pumps=["A"], severity=0.5, ramp_s=60, hold_s=3600, who="anna")),
+    (read_command, Clear(id="1", pumps=None, fault="motor_stall")),
+    (read_reply, Reply(id="1", gateway="ward", ok=True, text="done", pumps=1, time=2)),
+    (read_action, Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=3)),
+]
+BAD = [
+    (read_birth, b"", "not a birth: Input data was truncated"),
+    (read_birth, b'{"gateway":"ward"}', "missing required field `pumps`"),
+    (read_birth, b'{"gateway":"\xff"}', "not a birth"),
+    (read_birth, b"[" * 100_000, "not a birth"),
+    (read_status, b'{"gateway":"ward","state":"up","sent":1}', "Invalid enum value 'up'"),
+    (read_command, b'{"kind":"explode","id":"1"}', "Invalid value 'explode'"),
+    (read_command, encode(Inject(id="1", fault="x", pumps=[], severity=1.5)), "severity is 1.5; allowed is 0 to 1"),
+    (read_command, encode(Inject(id="1", fault="x", pumps=[], ramp_s=-1)), "ramp_s is -1; it cannot be negative"),
+    (read_command, encode(Inject(id="1", fault="x", pumps=[], hold_s=-2)), "hold_s is -2; it cannot be negative"),
+    (read_reply, b'{"id":1}', "not a reply: Expected `str`, got `int` - at `$.id`"),
+    (
+        read_action,
+        b'{"kind":"acknowledge","id":"1","alarms":"all","who":"a","at":1}',
+        "not an action: Expected `array`",
+    ),
+]
+
+
+@pytest.mark.parametrize(("read", "message"), GOOD, ids=lambda each: type(each).__name__)
+def test_a_message_is_read_as_it_was_written(read, message):
+    assert read(encode(message)) == message
+
+
+@pytest.mark.parametrize(("read", "payload", "reason"), BAD)
+def test_a_message_that_is_none_is_refused_with_its_reason(read, payload, reason):
+    with pytest.raises(MessageError) as refused:
+        read(payload)
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"gateway": "the ward"}, "'the ward' cannot be a name: 1 to 64 of letters"),
+        ({"pumps": Pumps(serial=["A", "a/b"])}, "'a/b' cannot be a name"),
+        ({"pumps": Pumps(serial=["A", "A"])}, "the birth names a pump twice"),
+        ({"pumps": Pumps(serial=["A"], site=["x", "y"])}, "the birth names 1 pumps but has 2 of site"),
+        ({"speed": 0}, "speed is 0; allowed is above 0 and up to 1,000,000"),
+        ({"speed": 2e6}, "speed is 2e\\+06; allowed"),
+        ({"interval_s": 0}, "interval_s is 0; allowed is above 0 and up to 31 days"),
+    ],
+)
+def test_a_birth_must_make_sense(change, reason):
+    birth = {"gateway": "ward", "pumps": PUMPS, "sent": 1, "time": 2, **change}
+    with pytest.raises(MessageError, match=reason):
+        read_birth(encode(Birth(**birth)))

@@ -1,0 +1,57 @@
+"""A processor with hardly any room keeps its memory bounded and loses nothing; a second one is refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from broker import snapshot
+from processor import part
+from processor.part import ProcessorError
+from simulator import gateway
+
+pytestmark = pytest.mark.broker
+ENOUGH_S = 30.0
+
+
+async def until(seen) -> None:
+    async with asyncio.timeout(ENOUGH_S):
+        while not seen():
+            await asyncio.sleep(0.1)
+
+
+async def test_what_has_no_room_stays_with_the_broker_and_comes_later_in_order(own_broker, tmp_path) -> None:
+    await own_broker.start()
+    stop = asyncio.Event()
+    little = part.Settings(own_broker.url, tmp_path, tick_s=0.2, waiting_bytes=20_000)
+    fleet = gateway.Settings(own_broker.url, pumps=100, gateways=4, speed=600)
+    tasks = [asyncio.create_task(part.run(little, stop, print)), asyncio.create_task(gateway.run(fleet, stop, print))]
+
+    def health() -> snapshot.Health:
+        return snapshot.read(tmp_path / "snapshot").health
+
+    try:
+        await until(lambda: health().reconnects >= 3 and health().samples > 1000)
+        waiting = next(bound for bound in health().bounds if bound.name == "messages waiting")
+        assert waiting.reached > 0
+        assert waiting.value <= waiting.limit
+        assert health().missed == 0
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks)
+
+
+async def test_a_second_processor_on_one_data_directory_is_refused(own_broker, tmp_path) -> None:
+    await own_broker.start()
+    stop, ready = asyncio.Event(), asyncio.Event()
+    settings = part.Settings(own_broker.url, tmp_path)
+    first = asyncio.create_task(part.run(settings, stop, lambda _: ready.set()))
+    try:
+        async with asyncio.timeout(ENOUGH_S):
+            await ready.wait()
+        with pytest.raises(ProcessorError, match=r"another processor works in .*--data"):
+            await part.run(settings, stop, print)
+    finally:
+        stop.set()
+        await first

@@ -1,0 +1,71 @@
+"""Fixtures that every folder of tests may use: real brokers, a browser, free ports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broker.mosquitto import find
+from broker.server import free_port as any_free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+END_S = 10
+
+
+def missing(program: str) -> None:
+    """Skip the test with its reason; where CI=true, everything must be there and this fails."""
+    reason = f"{program} is not on this machine"
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}, and CI=true")
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def free_port() -> int:
+    return any_free_port()
+
+
+@pytest.fixture(scope="session")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real Mosquitto on a free port, as Pumpwatch itself starts it."""
+    if find(os.environ.get("PATH")) is None:
+        missing("mosquitto")
+    yield from serve("mosquitto", tmp_path_factory.mktemp("mosquitto"))
+
+
+@pytest.fixture(scope="session")
+def embedded_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of the embedded broker on a free port."""
+    yield from serve("amqtt", tmp_path_factory.mktemp("amqtt"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium, as CHROMIUM_PATH says or as it is found."""
+    given = os.environ.get("CHROMIUM_PATH")
+    found = given or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        missing("chromium")
+    return str(found)
+
+
+def serve(kind: str, directory: Path) -> Iterator[str]:
+    """Run `pumpwatch broker` until the fixture ends; yield its URL."""
+    command = [sys.executable, "-m", "pumpwatch", "broker", "--kind", kind, "--port", "0", "--data", str(directory)]
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        try:
+            assert process.stdout is not None
+            words = process.stdout.readline().split()
+            assert words[:2] == ["READY", "broker"], (directory / "log").read_text()
+            yield words[2]
+        finally:
+            process.terminate()
+            process.wait(END_S)
+            process.stdout.close()

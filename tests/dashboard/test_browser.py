@@ -1,0 +1,211 @@
+"""The dashboard in a real Chromium: it moves by itself, says when it does not, and acts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from broker.snapshot import Snapshot, write
+from dashboard.app import run
+from dashboard.settings import Settings
+
+pytestmark = pytest.mark.browser
+PATIENCE_MS = 15_000
+
+
+@dataclass
+class Screen:
+    """A served dashboard, and the processor's hand that writes its snapshots."""
+
+    settings: Settings
+    fleet: Any
+    addresses: queue.Queue[str] = field(default_factory=queue.Queue)
+    version: int = 0
+    stop: Any = None
+    loop: Any = None
+
+    def serve(self) -> None:
+        async def main() -> None:
+            self.loop, self.stop = asyncio.get_running_loop(), asyncio.Event()
+            await run(self.settings, self.stop, self.addresses.put)
+
+        asyncio.run(main())
+
+    def show(self, pumps: int, *, alarms: int) -> None:
+        self.version += 1
+        snapshot = self.fleet(pumps, alarms=alarms, version=self.version, written=time.time_ns() // 1_000_000)
+        write(self.settings.snapshots, snapshot)
+
+    @contextlib.contextmanager
+    def moving(self, pumps: int, *, alarms: int) -> Iterator[None]:
+        """Write a snapshot five times a second as long as this lasts."""
+        ended = threading.Event()
+
+        def keep() -> None:
+            while not ended.wait(0.2):
+                self.show(pumps, alarms=alarms)
+
+        hand = threading.Thread(target=keep)
+        hand.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            hand.join()
+
+
+@contextlib.contextmanager
+def served(screen: Screen) -> Iterator[str]:
+    thread = threading.Thread(target=screen.serve)
+    thread.start()
+    try:
+        yield screen.addresses.get(timeout=20)
+    finally:
+        screen.loop.call_soon_threadsafe(screen.stop.set)
+        thread.join(10)
+        assert not thread.is_alive(), "the dashboard did not end"
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def screen(settings: Settings, free_port: int, fleet: Any) -> Screen:
+    return Screen(Settings(settings.broker, settings.data, port=free_port, key="the-right-key"), fleet)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme="light")
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def test_a_new_alarm_appears_on_top_without_a_reload(screen: Screen, page: Page) -> None:
+    screen.show(40, alarms=0)
+    with served(screen) as address:
+        page.goto(address)
+        expect(page.locator("#worst")).to_contain_text("No pump needs anybody.", timeout=PATIENCE_MS)
+        page.evaluate("window.untouched = true")
+        screen.show(40, alarms=3)
+        first = page.locator("#worst .line").first
+        expect(first).to_contain_text("ITB-000001", timeout=PATIENCE_MS)
+        expect(first).to_contain_text("Interrogate the pump")
+        expect(page.locator("#nav-alarms")).to_have_text("2")
+        assert page.evaluate("window.untouched") is True
+        assert "key=" not in page.url
+
+
+def test_a_screen_that_stops_hearing_says_so_and_recovers(screen: Screen, page: Page) -> None:
+    with screen.moving(10, alarms=1), served(screen) as address:
+        page.goto(address)
+        expect(page.locator("#age")).to_contain_text("s old", timeout=PATIENCE_MS)
+        expect(page.locator("#stale")).to_be_empty()
+    expect(page.locator("#stale")).to_contain_text("this screen may be out of date", timeout=PATIENCE_MS)
+    assert "aged" in (page.locator("html").get_attribute("class") or "")
+    with screen.moving(10, alarms=1), served(screen):
+        expect(page.locator("#age")).to_have_attribute("data-state", "fresh", timeout=40_000)
+        expect(page.locator("#stale")).to_be_empty()
+
+
+def test_it_tells_a_silent_processor_from_a_lost_server(screen: Screen, page: Page) -> None:
+    screen.show(10, alarms=1)
+    with served(screen) as address:
+        page.goto(address)
+        expect(page.locator("#stale")).to_contain_text("The stream processor has stopped writing.", timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize("path", ["/", "/alarms", "/pumps", "/pump/ITB-000001", "/faults", "/programmer", "/pipeline"])
+def test_every_page_opens_from_its_own_address_in_the_dark_without_complaint(
+    path: str, screen: Screen, browser: Browser
+) -> None:
+    screen.show(40, alarms=5)
+    with served(screen) as address:
+        context = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme="dark")
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.goto(address)
+        page.goto(address.split("?")[0].rstrip("/") + path)
+        expect(page.locator("#therapy")).to_contain_text("12 Jan 2026", timeout=PATIENCE_MS)
+        expect(page.locator("#page h1")).to_have_count(1, timeout=PATIENCE_MS)
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 22, 26)"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert complaints == []
+        context.close()
+
+
+def test_a_click_leads_to_the_pump_and_the_chart_follows_the_scheme(screen: Screen, page: Page) -> None:
+    with screen.moving(40, alarms=5), served(screen) as address:
+        page.goto(address)
+        page.evaluate("window.untouched = true")
+        page.locator("#worst .pump-link").first.click()
+        expect(page.locator("#pump-head h1")).to_have_text("ITB-000004", timeout=PATIENCE_MS)
+        expect(page.locator("#pump-trends .main-svg").first).to_be_visible(timeout=PATIENCE_MS)
+        page.locator("#scheme-toggle").click()
+        expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
+        colour = "document.querySelector('#pump-trends').querySelector('.js-plotly-plot')._fullLayout.font.color"
+        page.wait_for_function(f"{colour} === '#E6EAEE'")
+        assert page.evaluate("window.untouched") is True
+
+
+def test_one_click_acknowledges_and_says_when_it_could_not(screen: Screen, page: Page) -> None:
+    screen.show(10, alarms=1)
+    with served(screen) as address:
+        page.goto(address)
+        page.locator("#worst .button").first.click()
+        expect(page.locator(".mantine-Notification-root")).to_contain_text("Not acknowledged", timeout=PATIENCE_MS)
+
+
+def test_the_table_of_alarms_acknowledges_many_and_keeps_the_selection(screen: Screen, page: Page) -> None:
+    with screen.moving(40, alarms=8), served(screen) as address:
+        page.goto(address.replace("/?", "/alarms?"))
+        page.locator(".ag-header .ag-checkbox-input").first.check()
+        expect(page.locator("#ack-selected")).to_have_text("Acknowledge 6 alarms", timeout=PATIENCE_MS)
+        page.wait_for_timeout(1500)
+        expect(page.locator("#ack-selected")).to_have_text("Acknowledge 6 alarms")
+
+
+def test_a_long_list_of_pumps_scrolls_and_is_searched(screen: Screen, page: Page) -> None:
+    screen.show(5000, alarms=3)
+    with served(screen) as address:
+        page.goto(address.replace("/?", "/pumps?"))
+        expect(page.locator("#pump-note")).to_have_text("5,000 pumps", timeout=PATIENCE_MS)
+        page.locator("#pump-search").fill("00042")
+        expect(page.locator("#pump-note")).to_have_text("11 pumps", timeout=PATIENCE_MS)
+        expect(page.locator(".ag-row .pump-link").first).to_have_text("ITB-000042", timeout=PATIENCE_MS)
+
+
+def test_names_that_look_like_markup_stay_text(screen: Screen, page: Page) -> None:
+    hostile = screen.fleet(3, name="<img src=x onerror=window.hacked=1>", written=time.time_ns() // 1_000_000)
+    title = pl.lit("<script>window.hacked=1</script>")
+    alarms = hostile.alarms.with_columns(title.alias("title"), title.alias("action"))
+    write(screen.settings.snapshots, Snapshot(hostile.pumps, alarms, hostile.gateways, hostile.health))
+    with served(screen) as address:
+        page.goto(address)
+        expect(page.locator("#worst")).to_contain_text("<script>window.hacked=1</script>", timeout=PATIENCE_MS)
+        page.goto(address.split("?")[0] + "alarms")
+        expect(page.locator(".ag-row").first).to_contain_text("<img src=x", timeout=PATIENCE_MS)
+        assert page.evaluate("window.hacked") is None

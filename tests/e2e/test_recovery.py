@@ -1,0 +1,62 @@
+"""A part that dies comes back, and what people did and what pumps sent meanwhile is still there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from broker import commands
+from broker.history import trend
+from broker.messages import Acknowledge
+
+from .conftest import System, pairs, running, warmed_up
+
+pytestmark = [pytest.mark.broker]
+STALL = {("ITB-000000", "motor_stall")}
+
+
+@pytest.mark.parametrize("system", ["mosquitto"], indirect=True)
+async def test_a_killed_processor_goes_on_where_it_was(system: System) -> None:
+    system.wait_for("three pumps, known for a while", lambda now: warmed_up(now, 3))
+    assert system.command("inject", "motor_stall", "--pumps", "0").returncode == 0
+    raised = system.wait_for("the alarm", lambda now: pairs(now) == STALL).alarms["alarm"].to_list()
+    await commands.act(system.broker, Acknowledge(id="seen", alarms=raised, who="night shift", at=1_790_000_000_000))
+    system.wait_for("the acknowledgement", lambda now: now.alarms["state"].to_list() == ["acknowledged"])
+    before = system.wait_for("a checkpoint", lambda now: now.health.version > 20).health.started
+
+    system.kill("process")
+    now = system.wait_for("the processor again", lambda now: now.health.started != before and now.health.samples > 100)
+
+    assert now.alarms["alarm"].to_list() == raised
+    assert now.alarms["acknowledged_by"].to_list() == ["night shift"]
+    assert now.health.missed == 0
+    kept = trend(system.data, "ITB-000000", 0)
+    assert kept["seq"].to_list() == list(range(1, kept.height + 1))
+    assert kept["time"].diff().drop_nulls().unique().to_list() == [60_000]
+
+
+@pytest.mark.parametrize("system", ["mosquitto"], indirect=True)
+def test_killed_pumps_fall_silent_and_come_back(system: System) -> None:
+    system.wait_for("three pumps, known for a while", lambda now: warmed_up(now, 3))
+    first = system.look().pumps["boot"].max()
+    system.kill("simulate")
+    now = system.wait_for(
+        "other pumps",
+        lambda now: now.pumps["boot"].min() != first and now.alarms.filter(pl.col("returned").is_null()).height == 0,
+    )
+    assert not now.pumps["silent"].any()
+
+
+@pytest.mark.usefixtures("mosquitto")
+def test_a_killed_broker_comes_back_and_no_sample_is_lost(tmp_path: Path, free_port: int) -> None:
+    with running(tmp_path / "data", "--port", str(free_port)) as system:
+        system.wait_for("three pumps", lambda now: warmed_up(now, 3, samples=20))
+        heard = system.look().health.samples
+        system.kill("broker")
+        now = system.wait_for(
+            "samples again", lambda now: now.health.reconnects == 1 and now.health.samples > heard + 150
+        )
+        assert now.health.missed == 0
+        assert now.alarms.height == 0

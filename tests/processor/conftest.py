@@ -1,0 +1,220 @@
+"""What these tests share: a notation for one pump's stream, and a processor that watches simulated pumps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from broker.codec import encode_arrow, encode_json
+from broker.link import Message
+from broker.messages import Acknowledge, Birth, Pumps, encode
+from broker.signals import SAMPLE_SCHEMA
+from broker.snapshot import Health, Snapshot
+from broker.topics import COMMAND
+from processor import engine
+from processor.detectors import Detector
+from processor.inbox import BATCH_SCHEMA
+from processor.pipeline import Pipeline
+from processor.rules import RULES, Rule
+from simulator.scenario import default
+from simulator.simulation import Simulation
+
+START_MS = 1_767_225_600_000
+"""2026-01-01 00:00 UTC: both clocks of these tests begin here."""
+SPEED = 60.0
+GAP, UNKNOWN = "-", "?"
+
+
+def stream(signal: str, notation: str, *, every_s: float = 60, pump: int = 0, **others: str) -> pl.DataFrame:
+    """Return the batch that one pump sends: `stream("flow_ul_h", "10x3 4 - ? 4")`.
+
+    One word a sample, every `every_s` seconds from `START_MS`: a value, `?` for a sample in which the signal is
+    unknown, or `-` for a sample that never came (its `seq` is missing, too). `x3` says a word three times. More
+    columns come by name, in the same notation; one value alone holds for all samples.
+    """
+    words = _words(notation)
+    columns: dict[str, object] = {
+        "pump": [pump] * len(words),
+        "time": [START_MS + round(at * every_s * 1000) for at in range(len(words))],
+        "seq": list(range(1, len(words) + 1)),
+        "boot": [1] * len(words),
+    }
+    for name, said in {signal: notation, **others}.items():
+        given = _words(said)
+        given = given * len(words) if len(given) == 1 else given
+        assert len(given) == len(words), f"{name} has {len(given)} samples, {signal} {len(words)}"
+        scale = int if BATCH_SCHEMA[name].is_integer() else float
+        columns[name] = [None if word in {GAP, UNKNOWN} else scale(word) for word in given]
+    empty = {name: [None] * len(words) for name in BATCH_SCHEMA if name not in columns}
+    batch = pl.DataFrame({**columns, **empty}, BATCH_SCHEMA)
+    return batch.filter(pl.Series([word != GAP for word in words]))
+
+
+def _words(notation: str) -> list[str]:
+    words = (re.fullmatch(r"(\S+?)(?:x(\d+))?", word) for word in notation.split())
+    return [word[1] for word in words if word for _ in range(int(word[2] or 1))]
+
+
+def rule_of(detector: Detector, name: str = "rule", **changes: object) -> Rule:
+    """Return a rule that does no more than wrap a detector."""
+    texts = dict.fromkeys(("title", "meaning", "action", "time_left", "rationale"), "Something.")
+    fields = {"priority": "high", "on_delay_s": 0.0, "off_delay_s": 0.0, "deadline_h": 1.0, **texts, **changes}
+    return Rule(name=name, detector=detector, **fields)  # type: ignore[arg-type]
+
+
+def feed(batch: pl.DataFrame, rules: engine.Rules = RULES, state: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return the engine's state after a batch; pumps are as many as the batch or the state has."""
+    pumps = 0 if batch.height == 0 else int(batch["pump"].max()) + 1  # type: ignore[arg-type]
+    state = engine.grow(engine.new_state(0, rules) if state is None else state, pumps, rules)
+    for wave in engine.waves(batch):
+        state, _ = engine.step(state, wave, rules)
+    return state
+
+
+def told(detector: Detector, batch: pl.DataFrame, column: str = "rule") -> list[float]:
+    """Return the score, or the memory column of that name, after each sample of one pump."""
+    rules = (rule_of(detector),)
+    state, values = engine.new_state(1, rules), []
+    for wave in engine.waves(batch):
+        state, _ = engine.step(state, wave, rules)
+        values.append(state[column if column == "rule" else f"rule.memory.{column}"][0])
+    return values
+
+
+@dataclass
+class Watch:
+    """A processor fed by hand: wall time stands still until `wait_s`, therapy time runs `SPEED` times as fast."""
+
+    pipeline: Pipeline
+    gateway: str = "ward"
+    now: int = START_MS
+    events: list[pl.DataFrame] = field(default_factory=list)
+
+    def say(self, payload: bytes | str, leaf: str = "telemetry", *, gateway: str | None = None) -> pl.DataFrame:
+        """Let one message of the gateway arrive; return the samples that were taken."""
+        return self.take([self.message(payload, leaf, gateway=gateway)])
+
+    def message(self, payload: bytes | str, leaf: str = "telemetry", *, gateway: str | None = None) -> Message:
+        data = payload.encode() if isinstance(payload, str) else payload
+        return Message(f"itb/00/{gateway or self.gateway}/{leaf}", data, 1, 1, retained=False)
+
+    def take(self, messages: Sequence[Message]) -> pl.DataFrame:
+        samples, events = self.pipeline.take(list(messages), self.now)
+        self.events.append(events)
+        return samples
+
+    def birth(self, *serials: str, gateway: str | None = None, speed: float = SPEED) -> None:
+        born = Birth(
+            gateway=gateway or self.gateway,
+            pumps=Pumps(serial=list(serials)),
+            sent=self.now,
+            time=self.now,
+            speed=speed,
+        )
+        self.say(encode(born), "birth", gateway=gateway)
+
+    def samples(self, samples: pl.DataFrame, *, json: bool = False) -> pl.DataFrame:
+        wire = samples.select(*SAMPLE_SCHEMA)
+        return self.say(encode_json(wire) if json else encode_arrow(wire))
+
+    def acknowledge(self, *alarms: str, who: str = "anna") -> None:
+        self.take(
+            [Message(COMMAND, encode(Acknowledge(id="1", alarms=list(alarms), who=who, at=self.now)), 1, 1, False)]
+        )
+
+    def wait_s(self, wall_s: float) -> None:
+        self.now += round(wall_s * 1000)
+
+    def snapshot(self) -> Snapshot:
+        return self.pipeline.snapshot(Health(), self.now)
+
+    @property
+    def reasons(self) -> list[str]:
+        return [refusal.reason for refusal in self.pipeline.quarantine.latest]
+
+    def journal(self) -> pl.DataFrame:
+        return pl.concat(self.events)
+
+
+@dataclass
+class Ward:
+    """Simulated pumps before the processor, one sample a minute."""
+
+    simulation: Simulation
+    watch: Watch
+
+    def begin(self) -> None:
+        start = self.simulation.time_ms
+        born = Birth(
+            gateway="ward",
+            pumps=self.simulation.describe(),
+            sent=self.watch.now,
+            time=start,
+            speed=SPEED,
+            interval_s=60,
+        )
+        self.watch.say(encode(born), "birth")
+
+    def run(self, minutes: int) -> None:
+        for _ in range(minutes):
+            self.watch.wait_s(60 / SPEED)
+            self.watch.samples(self.simulation.tick().drop("index"))
+
+    def inject(self, fault: str, pump: int, severity: float = 1.0) -> None:
+        self.simulation.inject(fault, np.array([pump]), severity=severity)
+
+
+@pytest.fixture(name="stream", scope="session")
+def stream_notation() -> Callable[..., pl.DataFrame]:
+    return stream
+
+
+@pytest.fixture(name="told", scope="session")
+def told_by() -> Callable[..., list[float]]:
+    """Return what a detector scores, or has in a memory column, after each sample of a stream."""
+    return told
+
+
+@pytest.fixture(name="rule_of", scope="session")
+def make_rule() -> Callable[..., Rule]:
+    return rule_of
+
+
+@pytest.fixture(name="feed", scope="session")
+def feed_engine() -> Callable[..., pl.DataFrame]:
+    return feed
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Watch:
+    return Watch(Pipeline(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def make_ward(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Ward]:
+    """Return a function that admits that many simulated pumps."""
+
+    def admit(pumps: int) -> Ward:
+        simulation = Simulation(default(pumps=pumps, interval_s=60, seed=11), start_ms=START_MS)
+        ward = Ward(simulation, Watch(Pipeline(tmp_path_factory.mktemp("ward"))))
+        ward.begin()
+        return ward
+
+    return admit
+
+
+@pytest.fixture(scope="session")
+def json_sample() -> Callable[..., str]:
+    """Return one sample as JSON with every signal unknown, `pump="A"` and the present time, unless told otherwise."""
+
+    def sample(**values: object) -> str:
+        return msgspec.json.encode({"pump": "A", "time": START_MS, **values}).decode()
+
+    return sample

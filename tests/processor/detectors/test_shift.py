@@ -1,0 +1,43 @@
+"""Page's cumulative sum, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from processor.detectors.shift import shift
+
+LOW = shift("flow_ul_h", "commanded_ul_h", direction="below", slack=0.1, floor=1.0, reach_h=1.0)
+
+
+def test_a_shift_of_twice_the_slack_is_found_after_the_reach(stream, told):
+    fifth_less = stream("flow_ul_h", "8x9", commanded_ul_h="10", every_s=600)
+    sixths = [0, 0, 1, 2, 3, 4, 5, 6, 6.3]
+    assert told(LOW, fifth_less) == pytest.approx([each / 6 for each in sixths], rel=1e-4)
+
+
+def test_a_shift_below_the_slack_is_never_found_and_one_above_is_forgotten_at_the_same_pace(stream, told):
+    assert max(told(LOW, stream("flow_ul_h", "9.1x50", commanded_ul_h="10", every_s=600))) == 0
+    there_and_back = stream("flow_ul_h", "8x4 10x5", commanded_ul_h="10", every_s=600)
+    assert told(LOW, there_and_back, "sum_h")[3:] == pytest.approx([0.05, 0.05 - 0.1 / 6, 0.05 / 3, 0, 0, 0], abs=1e-6)
+
+
+def test_the_other_direction_is_another_detector(stream, told):
+    high = shift("flow_ul_h", "commanded_ul_h", direction="above", slack=0.1, floor=1.0, reach_h=1.0)
+    more = stream("flow_ul_h", "12x8", commanded_ul_h="10", every_s=600)
+    assert told(high, more)[-1] == pytest.approx(1, rel=1e-4)
+    assert max(told(LOW, more)) == 0
+
+
+def test_a_share_of_almost_nothing_is_taken_of_the_floor(stream, told):
+    trickle = stream("flow_ul_h", "0.15x8", commanded_ul_h="0.25", every_s=600)
+    assert max(told(LOW, trickle)) == pytest.approx(0)
+
+
+def test_a_gap_counts_as_one_hour_at_most(stream, told):
+    gap = stream("flow_ul_h", "8 -x10 8", commanded_ul_h="10", every_s=3600)
+    assert told(LOW, gap, "sum_h") == pytest.approx([0, 0.1])
+
+
+def test_an_unknown_expectation_leaves_the_sum_as_it_was(stream, told):
+    gap = stream("flow_ul_h", "8x5", commanded_ul_h="10 10 ? ? 10", every_s=600)
+    assert told(LOW, gap, "sum_h") == pytest.approx([0, 0.1 / 6, 0.1 / 6, 0.1 / 6, 0.2 / 6])

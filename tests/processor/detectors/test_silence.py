@@ -1,0 +1,42 @@
+"""The time since the last sample against what is usual for the pump."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from processor import engine
+from processor.detectors.silence import silence
+
+SILENT = silence(floor_s=480, intervals=8)
+
+
+def score_at(age_s, batch, feed, rule_of):
+    rules = (rule_of(SILENT),)
+    ages = pl.Series([age_s], dtype=pl.Float32)
+    return engine.with_ages(feed(batch, rules), ages, rules)["rule"][0]
+
+
+def test_a_pump_that_reports_each_minute_is_silent_after_the_floor(stream, feed, rule_of):
+    often = stream("flow_ul_h", "8x5", every_s=10)
+    assert [score_at(age_s, often, feed, rule_of) for age_s in (0, 240, 480, 960)] == pytest.approx([0, 0.5, 1, 2])
+
+
+def test_a_pump_that_reports_each_hour_is_silent_only_after_eight(stream, feed, rule_of):
+    seldom = stream("flow_ul_h", "8x5", every_s=3600)
+    assert [score_at(age_s, seldom, feed, rule_of) for age_s in (3600, 8 * 3600)] == pytest.approx([1 / 8, 1])
+
+
+def test_a_gap_stretches_what_is_usual_by_little(stream, told):
+    gap = stream("flow_ul_h", "8x20 -x100 8", every_s=60)
+    usual = told(SILENT, gap, "usual_s")
+    assert usual[-2] == pytest.approx(60)
+    assert 60 < usual[-1] <= 8 * 60
+
+
+def test_a_sample_ends_the_silence_at_once_and_an_unknown_age_is_no_silence(stream, feed, rule_of):
+    rules = (rule_of(SILENT),)
+    state = engine.with_ages(feed(stream("flow_ul_h", "8"), rules), pl.Series([9999.0], dtype=pl.Float32), rules)
+    assert state["rule"][0] > 1
+    assert feed(stream("flow_ul_h", "- 8"), rules, state)["rule"][0] == 0
+    assert score_at(None, stream("flow_ul_h", "8"), feed, rule_of) == 0

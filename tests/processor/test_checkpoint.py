@@ -1,0 +1,122 @@
+"""What the processor knows comes back exactly from its checkpoint, or it says what became of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from broker.link import Message
+from broker.messages import Acknowledge, encode
+from broker.topics import COMMAND
+from processor import checkpoint
+from processor.checkpoint import CheckpointError
+from processor.pipeline import Pipeline
+from processor.rules import RULES
+
+START_MS = 1_790_000_000_000
+
+
+def telemetry(minute: int, motor: float = 5.0) -> Message:
+    sample = (
+        f'{{"pump":"A-1","time":{START_MS + minute * 60_000},"seq":{minute + 1},"boot":1,'
+        f'"commanded_ul_h":5,"motor_ul_h":{motor},"flow_ul_h":{motor}}}'
+    )
+    return Message("itb/00/gate/telemetry", sample.encode(), minute, 1, retained=False)
+
+
+def run(pipeline: Pipeline, first: int, last: int, motor: float) -> None:
+    for minute in range(first, last):
+        pipeline.take([telemetry(minute, motor)], START_MS + minute * 1000)
+
+
+def stalled(data: Path) -> Pipeline:
+    pipeline = Pipeline(data)
+    run(pipeline, 0, 30, 5.0)
+    run(pipeline, 30, 60, 0.0)
+    assert "motor_stall" in pipeline.alarms["rule"].to_list()
+    return pipeline
+
+
+def test_state_alarms_and_registry_come_back_exactly(tmp_path: Path) -> None:
+    before = stalled(tmp_path)
+    alarm = before.alarms["alarm"].to_list()
+    seen = Message(COMMAND, encode(Acknowledge(id="1", alarms=alarm, who="anna", at=7)), 1, 1, retained=False)
+    before.take([seen], START_MS + 60_000)
+    before.save(START_MS)
+    after = Pipeline(tmp_path)
+    after.restore()
+    assert after.state.equals(before.state)
+    assert after.alarms.equals(before.alarms)
+    assert after.alarms["acknowledged_by"].to_list() == ["anna"] * len(alarm)
+    assert after.registry.facts().equals(before.registry.facts())
+    for pipeline in (before, after):
+        run(pipeline, 60, 90, 5.0)
+    assert after.state.equals(before.state)
+    assert after.alarms.equals(before.alarms)
+
+
+def test_without_a_checkpoint_everything_begins_anew(tmp_path: Path) -> None:
+    assert checkpoint.load(tmp_path, RULES) is None
+
+
+def test_only_the_latest_checkpoint_is_kept(tmp_path: Path) -> None:
+    pipeline = stalled(tmp_path)
+    for now in range(5):
+        pipeline.save(now)
+    assert len(list((tmp_path / "checkpoint").iterdir())) == 4
+
+
+def test_a_rule_that_is_new_begins_anew_and_alarms_of_one_that_is_gone_are_left_out(tmp_path: Path) -> None:
+    before = stalled(tmp_path)
+    before.save(START_MS)
+    renamed = tuple(
+        dataclasses.replace(rule, name="rotor_slow") if rule.name == "motor_stall" else rule for rule in RULES
+    )
+    state, alarms, _ = checkpoint.load(tmp_path, renamed) or pytest.fail("nothing was loaded")
+    assert state["rotor_slow"].to_list() == [0.0]
+    assert state["flow_ul_h"].equals(before.state["flow_ul_h"])
+    assert "motor_stall" not in alarms["rule"].to_list()
+
+
+@pytest.mark.parametrize("harm", ["manifest", "frame", "missing", "format"])
+def test_one_that_cannot_be_read_is_moved_aside_and_said(tmp_path: Path, harm: str) -> None:
+    stalled(tmp_path).save(START_MS)
+    directory = tmp_path / "checkpoint"
+    manifest, state = directory / "manifest.json", next(directory.glob("state-*"))
+    match harm:
+        case "manifest":
+            manifest.write_bytes(manifest.read_bytes()[:40])
+        case "frame":
+            state.write_bytes(state.read_bytes()[:100])
+        case "missing":
+            state.unlink()
+        case _:
+            manifest.write_bytes(manifest.read_bytes().replace(b'"format":1', b'"format":99'))
+    fresh = Pipeline(tmp_path)
+    with pytest.raises(CheckpointError, match="moved to"):
+        fresh.restore()
+    assert (tmp_path / "checkpoint.unreadable-1").is_dir()
+    assert fresh.state.height == 0
+    fresh.restore()
+    assert fresh.take([telemetry(0)], START_MS)[0]["pump"].to_list() == ["A-1"]
+
+
+def test_a_checkpoint_half_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = stalled(tmp_path)
+    pipeline.save(START_MS)
+    kept = pipeline.state
+    run(pipeline, 60, 62, 5.0)
+
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pl.DataFrame, "write_ipc", no_room)
+        with pytest.raises(OSError, match="No space"):
+            pipeline.save(START_MS + 1)
+    again = Pipeline(tmp_path)
+    again.restore()
+    assert again.state.equals(kept)

@@ -1,0 +1,197 @@
+"""From messages to what people see: pumps, alarms, gateways, and the journal of what happened."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from broker import snapshot
+from broker.journal import EVENTS_SCHEMA
+from broker.messages import Status, encode
+from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
+from processor.pipeline import Pipeline
+from processor.rules import RULES
+
+START_MS = 1_767_225_600_000
+MY_PUMP = '{"pump":"MY-1","time":"2026-01-01T00:00:00Z","seq":1,"flow_ul_h":8.1}'
+LOW = {"battery_v": 2.5}
+MINUTE_MS = 60_000
+
+
+def worn_out(watch, json_sample, *, minutes: int, first: int = 0, step: int = 1, battery_v: float = 2.5) -> None:
+    """Let a pump say for each minute that its battery is at its end, while the clock runs on."""
+    times = {minute: START_MS + minute * MINUTE_MS for minute in range(first, first + minutes, step)}
+    about = {"boot": 1, "battery_v": battery_v}
+    watch.say("\n".join(json_sample(time=time, seq=minute, **about) for minute, time in times.items()))
+    watch.wait_s(minutes)
+
+
+def test_a_strangers_json_appears_as_a_pump_whose_other_signals_are_unknown(watch):
+    samples = watch.say(MY_PUMP, gateway="mine")
+    assert samples["pump"].to_list() == ["MY-1"]
+    pump = watch.snapshot().pumps.row(0, named=True)
+    assert (pump["pump"], pump["gateway"], pump["seq"], pump["time"]) == ("MY-1", "mine", 1, START_MS)
+    assert pump["flow_ul_h"] == pytest.approx(8.1)
+    assert [pump[name] for name in SIGNAL_NAMES if name != "flow_ul_h"] == [None] * 8
+    assert (pump["priority"], pump["alarms"], pump["silent"], pump["worst"]) == (0, 0, False, None)
+
+
+def test_what_goes_into_the_history_is_what_was_sent(watch, stream):
+    sent = stream("flow_ul_h", "8 ? 9", battery_v="3").with_columns(pl.lit("A").alias("pump")).cast(SAMPLE_SCHEMA)
+    assert watch.samples(sent).select(*SAMPLE_SCHEMA).equals(sent.select(*SAMPLE_SCHEMA))
+
+
+def test_a_birth_tells_of_pumps_before_they_speak(watch):
+    watch.birth("A", "B")
+    seen = watch.snapshot()
+    assert seen.pumps["pump"].to_list() == ["A", "B"]
+    assert seen.pumps["silent"].to_list() == [True, True]
+    assert seen.pumps["time"].null_count() == 2
+    assert seen.gateways.select("gateway", "pumps", "state", "speed").row(0) == ("ward", 2, "online", 60.0)
+
+
+def test_nothing_heard_is_an_empty_picture(watch):
+    seen = watch.snapshot()
+    assert (seen.pumps.height, seen.alarms.height, seen.gateways.height) == (0, 0, 0)
+    watch.take([])
+    assert watch.journal().height == 0
+
+
+def test_an_alarm_is_seen_with_all_a_person_needs(watch, json_sample):
+    worn_out(watch, json_sample, minutes=6)
+    seen = watch.snapshot()
+    alarm = seen.alarms.row(0, named=True)
+    rule = next(rule for rule in RULES if rule.name == "battery_end")
+    texts = (rule.title, rule.meaning, rule.action, rule.time_left)
+    assert (alarm["pump"], alarm["gateway"], alarm["rule"], alarm["state"]) == (
+        "A",
+        "ward",
+        "battery_end",
+        "unacknowledged",
+    )
+    assert tuple(alarm[name] for name in ("title", "meaning", "action", "deadline")) == texts
+    assert (alarm["onset"], alarm["raised"]) == (START_MS, START_MS + 5 * MINUTE_MS)
+    assert alarm["age_s"] == 5 * 60 + 6
+    assert seen.alarms.columns == list(snapshot.ALARMS_SCHEMA)
+    assert seen.pumps.select("priority", "alarms", "unacknowledged", "worst").row(0) == (1, 1, 1, "battery_end")
+
+
+def test_a_person_acknowledges_and_the_journal_says_who(watch, json_sample):
+    worn_out(watch, json_sample, minutes=6)
+    name = watch.snapshot().alarms["alarm"][0]
+    watch.acknowledge(name, who="anna")
+    seen = watch.snapshot()
+    assert seen.alarms.select("state", "acknowledged_by").row(0) == ("acknowledged", "anna")
+    assert seen.pumps["unacknowledged"][0] == 0
+    worn_out(watch, json_sample, minutes=75, first=6, step=5, battery_v=3.1)
+    assert watch.snapshot().alarms.height == 0
+    journal = watch.journal()
+    assert journal["kind"].to_list() == ["raised", "acknowledged", "returned", "cleared"]
+    assert journal["who"].to_list() == [None, "anna", None, None]
+    assert journal["title"].unique().to_list() == ["Battery at its end"]
+    assert dict(journal.schema) == EVENTS_SCHEMA
+
+
+def test_what_is_held_under_something_held_is_named_under_what_people_see(watch, json_sample):
+    ill = {"battery_v": 2.5, "motor_ul_h": 0, "flow_ul_h": 0, "commanded_ul_h": 8}
+    for first, battery_v in ((0, 3.1), (60, 2.5)):
+        times = [START_MS + minute * MINUTE_MS for minute in range(first, first + 60, 2)]
+        watch.say("\n".join(json_sample(time=time, **{**ill, "battery_v": battery_v}) for time in times))
+    alarm = watch.snapshot().alarms.row(0, named=True)
+    assert watch.snapshot().alarms.height == 1
+    assert alarm["rule"] == "battery_end"
+    assert {"Motor stalled", "Too little delivered"} <= set(alarm["explains"].split(", "))
+    assert len(alarm["explains"].split(", ")) == watch.pipeline.alarms.height - 1
+
+
+def test_the_same_samples_raise_the_same_alarms_in_any_batches(make_ward, tmp_path):
+    ward = make_ward(8)
+    ward.inject("motor_stall", 3)
+    birth = ward.simulation.describe().serial
+    batch = pl.concat([ward.simulation.tick().drop("index") for _ in range(45)])
+    journals = []
+    for size in (batch.height, 37):
+        watch = type(ward.watch)(Pipeline(tmp_path, rules=tuple(rule for rule in RULES if rule.name != "pump_silent")))
+        watch.birth(*birth)
+        for first in range(0, batch.height, size):
+            watch.samples(batch[first : first + size])
+        journals.append(watch.journal().drop("at").sort("alarm", "time"))
+    assert journals[0]["rule"].unique().sort().to_list() == ["delivery_shift", "motor_stall", "under_delivery"]
+    assert journals[1].equals(journals[0])
+
+
+def test_repeats_raise_nothing_and_change_nothing_but_the_count(watch, json_sample):
+    worn_out(watch, json_sample, minutes=8)
+    before, alarms = watch.snapshot().pumps.drop("age_s"), watch.pipeline.alarms
+    worn_out(watch, json_sample, minutes=8)
+    after = watch.snapshot().pumps.drop("age_s")
+    assert after["stale"][0] == 8
+    assert after.drop("stale").equals(before.drop("stale"))
+    assert watch.pipeline.alarms.equals(alarms)
+    assert watch.journal()["kind"].to_list() == ["raised"]
+
+
+def test_a_pump_that_falls_silent_is_told_by_the_clock_alone_and_forgiven_by_a_sample(watch, json_sample):
+    watch.birth("A")
+    watch.say(json_sample(seq=1))
+    watch.wait_s(7.9)
+    watch.take([])
+    assert watch.snapshot().alarms.height == 0
+    watch.wait_s(0.2)
+    watch.take([])
+    seen = watch.snapshot()
+    assert seen.alarms.select("rule", "onset").row(0) == ("pump_silent", START_MS + 480_000)
+    assert seen.pumps["silent"][0]
+    watch.say(json_sample(seq=2, time=START_MS + 10 * MINUTE_MS))
+    assert watch.snapshot().alarms["state"].to_list() == ["returned"]
+    assert not watch.snapshot().pumps["silent"][0]
+
+
+def test_a_pump_that_was_born_and_never_spoke_is_silent_too(watch):
+    watch.birth("A")
+    watch.wait_s(9)
+    watch.take([])
+    assert watch.snapshot().alarms["rule"].to_list() == ["pump_silent"]
+
+
+def test_of_a_gateway_that_was_gone_before_we_came_nobody_is_missed(watch):
+    watch.birth("A")
+    watch.say(encode(Status(gateway="ward", state="offline", sent=START_MS)), "status")
+    watch.wait_s(60)
+    watch.take([])
+    assert watch.snapshot().alarms.height == 0
+
+
+def test_time_runs_for_each_gateway_at_its_own_speed(watch, json_sample):
+    watch.birth("A", speed=60)
+    watch.birth("B", gateway="slow", speed=1)
+    watch.say(json_sample(pump="A"))
+    watch.say(json_sample(pump="B"), gateway="slow")
+    watch.wait_s(5)
+    ages = dict(watch.snapshot().pumps.select("pump", "age_s").iter_rows())
+    assert ages == {"A": 300, "B": 5}
+
+
+def test_a_snapshot_is_written_and_read_back_as_it_was(watch, json_sample, tmp_path):
+    worn_out(watch, json_sample, minutes=6)
+    seen = watch.snapshot()
+    snapshot.write(tmp_path / "snapshot", seen)
+    back = snapshot.read(tmp_path / "snapshot")
+    for name in ("pumps", "alarms", "gateways"):
+        assert getattr(back, name).rows() == getattr(seen, name).rows()
+    assert dict(back.pumps.schema) == snapshot.PUMPS_SCHEMA
+    assert dict(back.alarms.schema) == snapshot.ALARMS_SCHEMA
+    assert dict(back.gateways.schema) == snapshot.GATEWAYS_SCHEMA
+
+
+def test_a_thousand_pumps_in_one_frame_are_a_thousand_pumps(watch):
+    serials = [f"P-{number}" for number in range(1000)]
+    flows = np.linspace(1, 9, 1000, dtype=np.float32)
+    empty = {name: [None] * 1000 for name in SAMPLE_SCHEMA}
+    frame = pl.DataFrame({**empty, "pump": serials, "time": [START_MS] * 1000, "flow_ul_h": flows}, SAMPLE_SCHEMA)
+    watch.birth(*serials)
+    watch.samples(frame)
+    seen = watch.snapshot().pumps
+    assert seen["pump"].to_list() == serials
+    assert seen["flow_ul_h"].to_list() == flows.tolist()

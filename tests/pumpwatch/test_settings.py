@@ -1,0 +1,109 @@
+"""Where settings come from, and which source wins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from pumpwatch import options
+from pumpwatch.__main__ import app, settings, settings_of
+from pumpwatch.settings import SettingsError, nearest, read_file
+
+KNOWN = ("broker", "pumps", "port", "key")
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run in an empty directory without PUMPWATCH_ variables."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PUMPWATCH_PUMPS", raising=False)
+
+
+def pumps(*arguments: str) -> str:
+    """Return what a command with --pumps saw."""
+    probe = typer.Typer()
+    probe.callback()(settings)
+
+    @probe.command()
+    def look(*, pumps: options.Pumps = None, speed: options.Speed = 60.0) -> None:
+        typer.echo(f"{pumps} {speed:g}")
+
+    @probe.command()
+    def other() -> None:
+        """Stand beside, so that there is a group."""
+
+    result = CliRunner().invoke(probe, list(arguments))
+    return result.output.strip()
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_default_holds_where_nobody_says_anything() -> None:
+    assert pumps("look") == "None 60"
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_file_wins_over_the_default() -> None:
+    Path("pumpwatch.toml").write_text("pumps = 5\nspeed = 2")
+    assert pumps("look") == "5 2"
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("pumpwatch.toml").write_text("pumps = 5")
+    monkeypatch.setenv("PUMPWATCH_PUMPS", "6")
+    assert pumps("look") == "6 60"
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUMPWATCH_PUMPS", "6")
+    assert pumps("look", "--pumps", "7") == "7 60"
+
+
+@pytest.mark.usefixtures("alone")
+def test_another_file_can_be_named() -> None:
+    Path("mine.toml").write_text("pumps = 8")
+    assert pumps("--settings", "mine.toml", "look") == "8 60"
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    file = tmp_path / "pumpwatch.toml"
+    file.write_text("pump = 5")
+    with pytest.raises(
+        SettingsError, match=r"has .pump., which is no setting; did you mean pumps\? known are broker, key"
+    ):
+        read_file(file, KNOWN)
+
+
+def test_a_table_in_the_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "pumpwatch.toml"
+    file.write_text("[pumps]\nnumber = 5")
+    with pytest.raises(SettingsError, match="pumps is a dict"):
+        read_file(file, KNOWN)
+
+
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "pumpwatch.toml"
+    file.write_text("pumps = ")
+    with pytest.raises(SettingsError, match="is not TOML"):
+        read_file(file, KNOWN)
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"cannot read .*No such file"):
+        read_file(tmp_path / "absent.toml", KNOWN)
+
+
+def test_every_setting_has_its_variable_by_its_name() -> None:
+    group = typer.main.get_command(app)
+    variables = {(p.name, p.envvar) for c in group.commands.values() for p in c.params if getattr(p, "envvar", None)}
+    assert variables == {(name, f"PUMPWATCH_{name.upper()}") for name, _ in variables}
+    assert {name for names in settings_of(group).values() for name in names} == {name for name, _ in variables}
+
+
+def test_the_nearest_known_name_is_offered() -> None:
+    assert nearest("catheter_oclusion", ["motor_stall", "catheter_occlusion"]) == "did you mean catheter_occlusion? "
+    assert nearest("xyz", ["motor_stall"]) == ""

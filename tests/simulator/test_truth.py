@@ -1,0 +1,87 @@
+"""What is really wrong is told, on its own topic and in its own file, and the processor cannot have read it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from broker import topics
+from broker.messages import Wrong, read_truth
+from simulator import truth
+from simulator.scenario import default
+from simulator.simulation import Simulation
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def fleet() -> Simulation:
+    return Simulation(default(pumps=10), start_ms=0)
+
+
+def test_what_begins_and_ends_is_told_once_with_the_severity_after_the_ramp(fleet):
+    teller = truth.Teller(fleet)
+    assert teller.changes() == []
+    fleet.tick()
+    fleet.inject("motor_stall", np.array([7, 2]), severity=0.5, ramp_s=600)
+    begun = [(each.kind, each.pump, each.fault, each.severity, each.since, each.time) for each in teller.changes()]
+    assert begun == [("begun", f"ITB-00000{n}", "motor_stall", 0.5, 60_000, 60_000) for n in (2, 7)]
+    fleet.tick()
+    assert teller.changes() == []
+    fleet.clear(np.array([2]))
+    ended = teller.changes()
+    assert [(each.kind, each.pump, each.time) for each in ended] == [("ended", "ITB-000002", 120_000)]
+
+
+def test_a_fault_that_heals_by_itself_is_told_to_have_ended(fleet):
+    teller = truth.Teller(fleet)
+    fleet.inject("motor_stall", np.array([2]), severity=1, hold_s=60)
+    kinds = [[each.kind for each in teller.changes()] for _ in range(4) if fleet.tick().height]
+    assert kinds == [["begun"], ["ended"], [], []]
+
+
+def test_many_changes_are_split_into_messages_that_can_be_read(fleet, monkeypatch):
+    monkeypatch.setattr(truth, "MOST_CHANGES", 4)
+    fleet.inject("motor_stall", np.arange(10), severity=1)
+    sent = [read_truth(message) for message in truth.messages(truth.Teller(fleet).changes(), 5)]
+    assert [len(each.changes) for each in sent] == [4, 4, 2]
+    assert sent[0].sent == 5
+
+
+def test_the_file_has_a_line_a_change_and_begins_anew_and_has_a_bound(fleet, tmp_path, monkeypatch, caplog):
+    fleet.inject("motor_stall", np.arange(3), severity=1)
+    changes = truth.Teller(fleet).changes()
+    for _ in range(2):
+        truth.Ledger(tmp_path).write(changes)
+    lines = (tmp_path / truth.FILE).read_bytes().splitlines()
+    assert [msgspec.json.decode(line, type=Wrong) for line in lines] == changes
+    monkeypatch.setattr(truth, "MOST_BYTES", 700)
+    small = truth.Ledger(tmp_path)
+    for _ in range(9):
+        small.write(changes)
+    assert 0 < (tmp_path / truth.FILE).stat().st_size <= 700
+    assert caplog.text.count("is full") == 1
+
+
+def test_the_processor_neither_subscribes_to_the_truth_nor_knows_of_it():
+    subscribed = set()
+    for path in (ROOT / "processor").rglob("*.py"):
+        source = path.read_text()
+        assert not re.search("truth", source, re.IGNORECASE), path
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "subscribe":
+                subscribed |= {ast.unparse(argument) for argument in node.args}
+    assert subscribed == {"ALL", "COMMAND"}
+    assert topics.ALL == "itb/#"
+    assert not topics.TRUTH.startswith("itb/")
+    assert topics.COMMAND != topics.TRUTH
+
+
+def test_no_sample_tells_what_is_wrong(fleet):
+    fleet.inject("motor_stall", np.arange(10), severity=1)
+    assert not {"fault", "severity"} & set(fleet.tick().columns)
