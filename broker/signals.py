@@ -29,6 +29,7 @@ SIGNALS: Final = (
     Signal("motor_ul_h", "µL/h", "Motor flow", -100.0, 5000.0, 2),
     Signal("flow_ul_h", "µL/h", "Measured flow", -100.0, 5000.0, 2),
     Signal("reservoir_ml", "mL", "Reservoir volume", -5.0, 60.0, 2),
+    Signal("computed_ml", "mL", "Computed volume", -5.0, 60.0, 2),
     Signal("battery_v", "V", "Battery voltage", 0.0, 6.0, 2),
     Signal("motor_ma", "mA", "Motor current", -1.0, 500.0, 2),
     Signal("pressure_mmhg", "mmHg", "Catheter pressure", -100.0, 3000.0, 1),

@@ -3,7 +3,7 @@
 Pumps are dense numbers here, their row in the state. A wave holds each pump at most once; `waves` splits a batch
 into them in order of arrival, so that a batch and its samples one by one lead to the same state exactly. A sample
 that is not newer than what its pump has said before is counted and otherwise ignored, so that repeats and late
-replays change nothing.
+replays change nothing. Samples are gathered into windows of each pump's own time, and rules judge those that end.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 
 from broker.signals import SIGNAL_NAMES
+from processor import window
 from processor.detectors import Memory
 from processor.rules import RULES, Rule
 
@@ -37,13 +38,18 @@ def held_name(rule: Rule) -> str:
 
 
 def memory_of(rule: Rule) -> Memory:
-    """Return the accessor by which a rule's detector reaches its own memory columns."""
-    return lambda name: pl.col(f"{rule.name}.memory.{name}")
+    """Return the accessor by which a rule's detector reaches its memory columns: its own, or its family's."""
+    owner = rule.detector.family or rule.name
+    return lambda name: pl.col(f"{owner}.memory.{name}")
 
 
 def memory_start(rules: Rules) -> dict[str, float | None]:
-    """Return every memory column with its start value."""
-    return {f"{rule.name}.memory.{name}": start for rule in rules for name, start in rule.detector.memory.items()}
+    """Return every memory column with its start value; what a family shares is there once."""
+    return {
+        f"{rule.detector.family or rule.name}.memory.{name}": start
+        for rule in rules
+        for name, start in rule.detector.memory.items()
+    }
 
 
 def schema(rules: Rules = RULES) -> dict[str, pl.DataType]:
@@ -51,6 +57,7 @@ def schema(rules: Rules = RULES) -> dict[str, pl.DataType]:
     return {
         **{name: pl.Int64() for name in (*REPORTED, *COUNTERS)},
         **{name: pl.Float32() for name in SIGNAL_NAMES},
+        **window.SCHEMA,
         **{name(rule): pl.Float32() for rule in rules for name in (score_name, held_name)},
         **{name: pl.Float32() for name in memory_start(rules)},
     }
@@ -60,6 +67,7 @@ def new_state(pumps: int, rules: Rules = RULES) -> pl.DataFrame:
     """Return the state of pumps nobody has heard yet: values unknown (null), counters and scores 0."""
     start: dict[str, float | int | None] = {
         **dict.fromkeys(COUNTERS, 0),
+        **window.EMPTY,
         **{name(rule): 0.0 for rule in rules for name in (score_name, held_name)},
         **memory_start(rules),
     }
@@ -85,11 +93,14 @@ def waves(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
     yield from batch.with_columns(turn).partition_by("turn", maintain_order=True, include_key=False)
 
 
-def step(state: pl.DataFrame, wave: pl.DataFrame, rules: Rules = RULES) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Take one wave into the state; return the new state and the rows that changed (with `pump`, for the alarms).
+def step(
+    state: pl.DataFrame, wave: pl.DataFrame, rules: Rules = RULES, window_s: float = window.WINDOW_S
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Take one wave into the state; return the new state and the rows that were judged (with `pump`, for the alarms).
 
     `wave` has `pump` (UInt32 row in the state, each once), `REPORTED` and the signals; what is null is unknown and
-    leaves scores and memories as they are.
+    leaves scores and memories as they are. Pumps whose window ends with this sample are judged; the others only
+    gather.
     """
     whole = _covers(state, wave)
     before = state if whole else state[wave["pump"]]
@@ -98,11 +109,23 @@ def step(state: pl.DataFrame, wave: pl.DataFrame, rules: Rules = RULES) -> tuple
         state = _count_stale(state, wave.filter(~newer))
         wave = wave.filter(newer)
         if wave.height == 0:
-            return state, state.clear().with_columns(pl.lit(None, pl.UInt32).alias("pump"))
+            return state, _nobody(state)
         whole, before = False, state[wave["pump"]]
-    after = _advance(before, wave, rules)
-    changed = after.with_columns(wave["pump"])
-    return (after if whole else _scatter(state, wave["pump"], after)), changed
+    after = _gather(before, wave, rules)
+    ends = ((after["time"] - after[window.CLOSED]) >= window_s * MS_PER_S).fill_null(value=True)
+    names = [name for name in after.columns if name in _GATHERED]
+    judged = _nobody(state)
+    if ends.any():
+        ready = after if ends.all() else after.filter(ends)
+        ready = _judge(ready, rules)
+        judged = ready.with_columns(wave["pump"].filter(ends))
+        after = ready if ends.all() else _scatter(after, ends.arg_true(), ready)
+        names = after.columns
+    return (after if whole else _scatter(state, wave["pump"], after.select(names))), judged
+
+
+def _nobody(state: pl.DataFrame) -> pl.DataFrame:
+    return state.clear().with_columns(pl.lit(None, pl.UInt32).alias("pump"))
 
 
 def with_ages(state: pl.DataFrame, age_s: pl.Series, rules: Rules = RULES) -> pl.DataFrame:
@@ -132,32 +155,50 @@ def _count_stale(state: pl.DataFrame, ignored: pl.DataFrame) -> pl.DataFrame:
 
 
 def _scatter(state: pl.DataFrame, rows: pl.Series, values: pl.DataFrame) -> pl.DataFrame:
-    return state.with_columns(state[name].clone().scatter(rows, values[name]) for name in state.columns)
+    return state.with_columns(state[name].clone().scatter(rows, values[name]) for name in values.columns)
 
 
-def _advance(before: pl.DataFrame, wave: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+def _gather(before: pl.DataFrame, wave: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Return the rows with what the wave says of them, and their windows with it."""
     if wave.height == 1:
-        return _advance(_in_company(before), _in_company(wave), rules).head(1)
-    was = before.drop(SIGNAL_NAMES).rename({name: f"was.{name}" for name in (*REPORTED, *COUNTERS)})
-    frame = pl.concat([was, wave.select(*REPORTED, *SIGNAL_NAMES)], how="horizontal")
+        return _gather(_in_company(before), _in_company(wave), rules).head(1)
+    restarted = (wave["time"] <= before["time"]).fill_null(value=False)
+    if restarted.any():
+        before = _begin_anew(before, restarted, rules)
+    said = wave.select(*REPORTED, *SIGNAL_NAMES)
+    was = before.select(pl.col(name).alias(f"was.{name}") for name in (*REPORTED, *COUNTERS, *SIGNAL_NAMES))
+    frame = pl.concat([said, was, before.select(*window.SCHEMA)], how="horizontal")
+    fresh = (before[window.COUNT] == 0.0).all()
+    plan = _BEGIN if fresh else _GATHER
+    told = frame.lazy().with_columns(plan).select(*_GATHERED).collect(engine="in-memory")
+    return before.with_columns(told.get_columns())
+
+
+def _judge(rows: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Return the rows whose window ends with scores and memories after it, and a window that has just begun."""
+    if rows.height == 1:
+        return _judge(_in_company(rows), rules).head(1)
     # Divided as float64: as float32 an hour becomes 3600.0002 s, which is more than an hour.
-    elapsed = (pl.col("time") - pl.col("was.time")).cast(pl.Float64) / MS_PER_S
-    restarted = pl.col("time") <= pl.col("was.time")
-    frame = frame.with_columns(
-        pl.when(~restarted).then(elapsed.cast(pl.Float32)).alias("dt"),
-        pl.coalesce("boot", "was.boot", 0).alias("boot"),
+    elapsed = (pl.col("time") - pl.col(window.CLOSED)).cast(pl.Float64) / MS_PER_S
+    frame = rows.lazy().select(
+        *memory_start(rules),
+        *(name(rule) for rule in rules for name in (score_name, held_name)),
+        *(name for name in (*REPORTED, *COUNTERS) if name != "flags"),
+        elapsed.cast(pl.Float32).alias("dt"),
+        *window.seen(),
     )
-    if bool((frame["time"] <= frame["was.time"]).any()):
-        frame = _begin_anew(frame, rules)
-    return frame.lazy().with_columns(_plan(rules)).select(*schema(rules)).collect(engine="in-memory")
+    scored = frame.select(_plan(rules)).collect(engine="in-memory")
+    emptied = [pl.lit(value, window.SCHEMA[name]).alias(name) for name, value in window.EMPTY.items()]
+    return rows.with_columns(*scored.get_columns(), *emptied, pl.col("time").alias(window.CLOSED))
 
 
-def _begin_anew(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+def _begin_anew(rows: pl.DataFrame, restarted: pl.Series, rules: Rules) -> pl.DataFrame:
     """Forget what was learned about pumps whose clock went back with a new boot: it is another life."""
-    restarted = pl.col("time") <= pl.col("was.time")
-    return frame.with_columns(
-        pl.when(restarted).then(pl.lit(start, pl.Float32)).otherwise(pl.col(name)).alias(name)
-        for name, start in memory_start(rules).items()
+    start = {**memory_start(rules), **window.EMPTY, window.CLOSED: None}
+    dtypes = schema(rules)
+    return rows.with_columns(
+        pl.when(~restarted).then(pl.col(name)).otherwise(pl.lit(value, dtypes[name])).alias(name)
+        for name, value in start.items()
     )
 
 
@@ -171,35 +212,48 @@ def _in_company(row: pl.DataFrame) -> pl.DataFrame:
 
 @cache
 def _plan(rules: Rules) -> tuple[pl.Expr, ...]:
-    return (*_counters(), *(expression for rule in rules for expression in _rule(rule)))
+    learned = {name: expression for rule in rules for name, expression in _learned(rule).items()}
+    return (
+        *(expression.alias(name) for name, expression in learned.items()),
+        *(e for rule in rules for e in _judged(rule)),
+    )
 
 
 def _counters() -> list[pl.Expr]:
-    same_boot = pl.col("boot") == pl.col("was.boot")
-    skipped = pl.when(same_boot).then(pl.col("seq") - pl.col("was.seq") - 1).otherwise(0)
+    boot = pl.coalesce("boot", "was.boot", 0)
+    skipped = pl.when(boot == pl.col("was.boot")).then(pl.col("seq") - pl.col("was.seq") - 1).otherwise(0)
     return [
+        boot.alias("boot"),
         (pl.col("was.samples") + 1).alias("samples"),
         (pl.col("was.missed") + skipped.fill_null(0).clip(0)).alias("missed"),
         pl.col("was.stale").alias("stale"),
     ]
 
 
+_GATHER: Final = (*_counters(), *window.gather())
+_BEGIN: Final = (*_counters(), *window.begin())
+_GATHERED: Final = (*REPORTED, *COUNTERS, *SIGNAL_NAMES, *(name for name in window.SCHEMA if name != window.CLOSED))
+
+
 def _score(rule: Rule) -> pl.Expr:
     return rule.detector.score(memory_of(rule)).cast(pl.Float32).fill_nan(None).clip(0.0, HIGHEST_SCORE)
 
 
-def _rule(rule: Rule) -> list[pl.Expr]:
-    """Return what a sample does to a rule's columns; an unknown score or memory stays as it was."""
-    learned = [
-        pl.coalesce(expression.cast(pl.Float32).fill_nan(None), memory_of(rule)(name)).alias(
-            f"{rule.name}.memory.{name}"
-        )
-        for name, expression in rule.detector.learn(memory_of(rule)).items()
-    ]
+def _learned(rule: Rule) -> dict[str, pl.Expr]:
+    """Return what a window teaches each memory column of a rule; an unknown memory stays as it was."""
+    memory = memory_of(rule)
+    return {
+        memory(name).meta.output_name(): pl.coalesce(expression.cast(pl.Float32).fill_nan(None), memory(name))
+        for name, expression in rule.detector.learn(memory).items()
+    }
+
+
+def _judged(rule: Rule) -> list[pl.Expr]:
+    """Return a rule's score and for how long it has been as it is; an unknown score stays as it was."""
     if rule.detector.judges == "age":
-        return [pl.lit(0.0, pl.Float32).alias(score_name(rule)), *learned]
+        return [pl.lit(0.0, pl.Float32).alias(score_name(rule))]
     old = pl.col(score_name(rule))
     score = pl.coalesce(_score(rule), old)
     unchanged = (score >= 1.0) == (old >= 1.0)
     held = pl.when(unchanged).then(pl.col(held_name(rule)) + pl.col("dt").fill_null(0.0)).otherwise(0.0)
-    return [score.alias(score_name(rule)), held.cast(pl.Float32).alias(held_name(rule)), *learned]
+    return [score.alias(score_name(rule)), held.cast(pl.Float32).alias(held_name(rule))]

@@ -32,6 +32,7 @@ SENSORS: Final = (
     Sensor("motor_ul_h", lambda fleet: fleet.motor_ul_h, 0.0, 0.0, 0.01, 0.0, 1000.0),
     Sensor("flow_ul_h", lambda fleet: fleet.catheter_ul_h + fleet.leak_ul_h, 0.05, 0.02, 0.01, -20.0, 2000.0),
     Sensor("reservoir_ml", lambda fleet: fleet.reservoir_ml.astype(np.float32), 0.02, 0.0, 0.01, 0.0, 45.0),
+    Sensor("computed_ml", lambda fleet: fleet.programmed_ml.astype(np.float32), 0.0, 0.0, 0.01, 0.0, 45.0),
     Sensor("battery_v", physics.battery_v, 0.003, 0.0, 0.01, 0.0, 4.0),
     Sensor("motor_ma", lambda fleet: fleet.motor_ma, 0.03, 0.0, 0.01, 0.0, 50.0),
     Sensor("pressure_mmhg", lambda fleet: fleet.pressure_mmhg, 0.2, 0.0, 0.1, -50.0, 1000.0),
@@ -40,7 +41,8 @@ SENSORS: Final = (
 )
 """Every number here is a modelling choice: implanted pumps do not stream, and most carry no such sensors.
 
-Commanded flow is known to the pump and motor flow counted from the rotor's turns, so neither has noise. The flow
+Commanded flow is known to the pump, motor flow counted from the rotor's turns and the computed volume from the program
+since the last refill, so none of them has noise. The flow
 sensor sits at the outlet, before the connector. A reading is rounded to the resolution and kept within the range.
 """
 IN_FIELD: Final = 25.0
@@ -75,6 +77,7 @@ class Sample:
     motor_ul_h: F32
     flow_ul_h: F32
     reservoir_ml: F32
+    computed_ml: F32
     battery_v: F32
     motor_ma: F32
     pressure_mmhg: F32

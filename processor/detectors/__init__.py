@@ -1,10 +1,12 @@
 """Detectors: each file is one method, a function that returns a `Detector`.
 
-A detector scores one sample of every pump at once: 1.0 is at the limit, more is worse, 0 is what is expected. It
-sees this sample's signals by their names, `flags`, `dt` (seconds since the pump's previous sample, null at its
-first), `age` (seconds since the last sample, for those that judge silence) and its own memory from before this
-sample. It never handles silence, repeats, batching, missing signals (the score is then unknown) or delays: the
-engine does.
+A detector scores one window of every pump at once (some minutes of samples, see `processor.window`): 1.0 is at the
+limit, more is worse, 0 is what is expected. It sees the window's mean of each signal by its name, `flags` (all that were
+set in it), `count` (its samples), `flow_repeats` (the share that repeat the reading before), `flow_jump_ul_h` and
+`motor_jump_ma` (root mean square of the change from sample to sample, of flow less commanded flow and of the current),
+`dt` (seconds since the window before ended, null at the pump's first), `time`, `seq`, `boot`, `missed` and `stale` as of
+its end, `age` (seconds since the last sample, for those that judge silence) and its own memory from before this window.
+It never handles silence, repeats, batching, missing signals (the score is then unknown) or delays: the engine does.
 """
 
 from __future__ import annotations
@@ -28,18 +30,20 @@ class Detector:
     """One method with its parameters.
 
     `score` makes the expression from the memory; `memory` names the columns with their start values (None is
-    unknown; all are Float32); `learn` gives what each is after this sample, null to leave it. A detector that
-    `judges` "age" is scored at every tick for all pumps, and learns from samples like the others.
+    unknown; all are Float32); `learn` gives what each is after this window, null to leave it. Detectors of one `family`
+    share one memory and learn alike. A detector that `judges` "age" is scored at every tick for all pumps, and learns
+    from windows like the others.
     """
 
     score: Callable[[Memory], pl.Expr]
     memory: Mapping[str, float | None] = field(default_factory=dict)
     learn: Callable[[Memory], Mapping[str, pl.Expr]] = _nothing
     judges: Literal["sample", "age"] = "sample"
+    family: str | None = None
 
 
 def forgetting(tau_s: float) -> pl.Expr:
-    """Return the weight of this sample in an exponential average with time constant `tau_s`: 1 - exp(-dt/tau).
+    """Return the weight of this window in an exponential average with time constant `tau_s`: 1 - exp(-dt/tau).
 
     Depends on the time that passed, not on the number of samples, so that a pump that reports once an hour and one
     that reports every second are averaged over the same stretch of therapy. 0 where there is no earlier sample.

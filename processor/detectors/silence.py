@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import polars as pl
 
+from broker.signals import FLAG_BIT
 from processor.detectors import Detector, Memory, forgetting, toward
 
 USUAL_OVER_S = 3600.0
 
 
-def silence(*, floor_s: float, intervals: float) -> Detector:
+def silence(*, floor_s: float, intervals: float, in_field_s: float) -> Detector:
     """Score the time since the last sample against `intervals` times the pump's usual interval, at least `floor_s`.
 
     The usual interval is learned from each pump's own samples, so that one that reports hourly is not silent after
-    ten minutes. A gap pulls it up only slowly and by no more than to `intervals` times itself.
+    ten minutes. A gap pulls it up only slowly and by no more than to `intervals` times itself. A pump that last said it
+    was in a magnetic field is not heard from the scanner's bore: at least `in_field_s`.
     """
 
     def score(memory: Memory) -> pl.Expr:
-        return pl.col("age") / (intervals * memory("usual_s").fill_null(0.0)).clip(floor_s)
+        in_field = (pl.col("flags").fill_null(0) & FLAG_BIT["mri"]) != 0
+        floor = pl.when(in_field).then(in_field_s).otherwise(floor_s).cast(pl.Float32)
+        return pl.col("age") / pl.max_horizontal(intervals * memory("usual_s").fill_null(0.0), floor)
 
     def learn(memory: Memory) -> dict[str, pl.Expr]:
-        gap = pl.min_horizontal(pl.col("dt"), intervals * memory("usual_s"))
+        interval = pl.col("dt") / pl.col("count").clip(1.0)
+        gap = pl.min_horizontal(interval, intervals * memory("usual_s"))
         return {"usual_s": toward(memory("usual_s"), gap, forgetting(USUAL_OVER_S))}
 
     return Detector(score, {"usual_s": None}, learn, judges="age")

@@ -1,0 +1,29 @@
+"""This file listens to what the pump reports of itself."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from broker.signals import FLAG_BIT
+from processor.detectors import Detector
+
+REPORTED: Final = 2.0
+"""The score of a flag that is set: half of it would be no report."""
+
+
+def flagged(*names: str) -> Detector:
+    """Score a window in which the pump reported any of these flags (`broker.signals.FLAGS`).
+
+    Works where the pump knows best. Says nothing of pumps that do not report flags, nor of what a pump cannot know.
+    """
+    return Detector(score=lambda _: pl.when(reports(*names)).then(REPORTED).otherwise(0.0))
+
+
+def reports(*names: str) -> pl.Expr:
+    """Return whether the pump reported any of these flags in the window."""
+    bits = 0
+    for name in names:
+        bits |= FLAG_BIT[name]
+    return (pl.col("flags").fill_null(0) & bits) != 0

@@ -1,0 +1,93 @@
+"""This file judges the motor: does the rotor turn as commanded, and if not, is it driven and how hard."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import polars as pl
+
+from processor.detectors import Detector, Memory, forgetting
+from processor.detectors.flag import reports
+
+LEAST_UL_H: Final = 0.2
+"""Below this commanded flow a shortfall is taken relative to it; about the least rate a pump can be set to."""
+SHORT: Final = 0.12
+"""Share of the commanded turn that is missed at the limit. Commanded and motor flow are the pump's own counts and agree
+when it is well."""
+STRAINED_MA: Final = 0.8
+"""Current above its usual at which a motor is driven against something; modelling choice."""
+STRETCH_S: Final = 600.0
+USUAL_S: Final = 48 * 3600.0
+DAY_S: Final = 86_400.0
+MRI_TAIL_S: Final = 27 * 3600.0
+"""A scan of an hour and the 2 to 24 hours that a pump was reported to take until it ran again, with some reserve."""
+LONG_AGO_S: Final = 1e9
+STANDS: Final = 0.5
+TURNS: Final = 0.2
+EPISODES: Final = 1.6
+"""Second stall within a day: the first counts 1 and fades, by less than 0.4 in half a day."""
+
+
+def motor(cause: Literal["stall", "intermittent", "not driven", "after MRI"]) -> Detector:
+    """Score a rotor that turns less than commanded, if this is its `cause`.
+
+    A blocked rotor draws more current or is reported by the pump as stalled: "stall"; again and again with good turns
+    between: "intermittent". A motor that draws no more than usual is not asked to turn: "after MRI" where a field was
+    reported within the last day, else "not driven". A pump in a magnetic field, after a reset or at its end of service
+    stands for a known reason, and is not scored.
+    """
+
+    def score(memory: Memory) -> pl.Expr:
+        known = pl.col("commanded_ul_h") * 0.0 + pl.col("motor_ul_h") * 0.0
+        if cause == "intermittent":
+            return memory("episodes") / EPISODES + known
+        stands = (memory("short") / SHORT).clip(0.0)
+        strained = (memory("strain_ma") >= STRAINED_MA) | (memory("stalled") >= STANDS)
+        scanned = memory("since_mri_s") < MRI_TAIL_S
+        excused = reports("mri", "reset", "eos")
+        of_this_cause = {
+            "stall": strained,
+            "not driven": (~strained & ~scanned) | reports("telemetry_mode"),
+            "after MRI": ~strained & scanned & ~reports("telemetry_mode"),
+        }[cause]
+        return pl.when(of_this_cause & ~excused).then(stands).otherwise(0.0) + known
+
+    return Detector(
+        score,
+        {
+            "short": 0.0,
+            "strain_ma": 0.0,
+            "usual_ma": None,
+            "stalled": 0.0,
+            "stands": 0.0,
+            "episodes": 0.0,
+            "since_mri_s": LONG_AGO_S,
+        },
+        _learn,
+        family="motor",
+    )
+
+
+def _learn(memory: Memory) -> dict[str, pl.Expr]:
+    dt = pl.col("dt").fill_null(0.0)
+    commanded = pl.col("commanded_ul_h")
+    short = (commanded - pl.col("motor_ul_h")) / commanded.clip(LEAST_UL_H)
+    quick = forgetting(STRETCH_S)
+    stalled = reports("stalled").cast(pl.Float32)
+    # Between the two limits it is as it was, so that a rotor that hesitates is one episode.
+    stands = pl.when(short > STANDS).then(1.0).when(short < TURNS).then(0.0).otherwise(memory("stands"))
+    begins = ((stands > memory("stands")) & reports("stalled")).cast(pl.Float32)
+    in_field = reports("mri")
+    strain = pl.col("motor_ma") - memory("usual_ma")
+    learns = (short.abs() < SHORT / 2) & ~reports("mri", "reset", "eos", "stalled")
+    return {
+        "short": memory("short") + quick * (short - memory("short")),
+        "strain_ma": memory("strain_ma") + quick * (strain - memory("strain_ma")),
+        "usual_ma": pl.when(learns).then(
+            pl.coalesce(memory("usual_ma") + forgetting(USUAL_S) * strain, pl.col("motor_ma"))
+        ),
+        "stalled": memory("stalled") + quick * (stalled - memory("stalled")),
+        "stands": stands,
+        "episodes": memory("episodes") * (-dt / DAY_S).exp() + begins,
+        "since_mri_s": pl.when(in_field).then(0.0).otherwise((memory("since_mri_s") + dt).clip(0.0, LONG_AGO_S)),
+    }

@@ -1,0 +1,40 @@
+"""This file finds a signal that falls steadily, whatever single steps it makes."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from processor.detectors import Detector, Memory, forgetting
+
+S_PER_H = 3600.0
+
+
+def slope(
+    signal: str,
+    *,
+    falls_per_h: float,
+    step: float,
+    tau_s: float,
+    load: str | None = None,
+    per_load: float = 0.0,
+) -> Detector:
+    """Score the averaged fall per hour against `falls_per_h` (the signal's unit per hour).
+
+    The change from window to window is cut at `step`, so that one jump counts little and a trend in full; `step` is not
+    below the sensor's resolution, or a trend would be cut as well. `per_load` times the signal `load` is added first, to
+    take away what is only the load of the moment. Works for slow trends of a steady signal.
+    """
+    value = pl.col(signal) if load is None else pl.col(signal) + per_load * pl.col(load)
+
+    def score(memory: Memory) -> pl.Expr:
+        return memory("fall_per_h").clip(0.0) / falls_per_h + 0.0 * value
+
+    def learn(memory: Memory) -> dict[str, pl.Expr]:
+        hours = (pl.col("dt").fill_null(0.0) / S_PER_H).clip(1.0 / S_PER_H)
+        fall = (memory("last") - value).clip(-step, step) / hours
+        return {
+            "fall_per_h": memory("fall_per_h") + forgetting(tau_s) * (fall.fill_null(0.0) - memory("fall_per_h")),
+            "last": value,
+        }
+
+    return Detector(score, {"fall_per_h": 0.0, "last": None}, learn)

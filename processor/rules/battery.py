@@ -1,0 +1,95 @@
+"""Alarms of the battery."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from processor.detectors.drift import drift
+from processor.detectors.flag import flagged
+from processor.detectors.limit import limit
+from processor.detectors.slope import slope
+from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
+
+STOPS: Final = ("battery_falling", "battery_drop", "battery_replace", "motor_stall", "motor_not_driven")
+LESS: Final = ("under_delivery", "delivery_shift", "flow_sensor_off")
+
+RULES: Final = (
+    Rule(
+        name="battery_falling",
+        title="Battery falls fast",
+        priority="medium",
+        detector=slope("battery_v", load="motor_ma", per_load=0.03, falls_per_h=0.0075, step=0.012, tau_s=2 * HOUR),
+        on_delay_s=90 * MINUTE,
+        off_delay_s=6 * HOUR,
+        deadline_h=6.0,
+        meaning="The battery loses within hours what should last for years. The pump will stop.",
+        action="Plan an urgent replacement. Do not rely on the usual 90 days. Prepare oral bridging.",
+        time_left="hours; see the trend",
+        rationale="A film in the battery made pumps stop long before their time (Class I recall, 2011).",
+        explains=("battery_drop", "battery_replace"),
+    ),
+    Rule(
+        name="battery_drop",
+        title="Battery voltage dropped",
+        priority="medium",
+        detector=drift(
+            "battery_v",
+            load="motor_ma",
+            per_load=0.03,
+            by=0.06,
+            direction="down",
+            fast_s=10 * MINUTE,
+            slow_s=24 * HOUR,
+            warm_up_s=30 * MINUTE,
+        ),
+        on_delay_s=15 * MINUTE,
+        off_delay_s=HOUR,
+        deadline_h=1.0,
+        meaning="The battery's voltage fell at once and stays lower: a cell or its resistance has failed.",
+        action="Interrogate the pump and read the battery. Plan a replacement; beware of a reset.",
+        time_left="unknown: a second drop may reset the pump",
+        rationale="A sagging battery resets the pump to its minimum rate (battery notices 2009 to 2017).",
+    ),
+    Rule(
+        name="battery_replace",
+        title="Replacement due",
+        priority="low",
+        detector=flagged("eri"),
+        on_delay_s=15 * MINUTE,
+        off_delay_s=HOUR,
+        deadline_h=1.0,
+        meaning="The pump asks for its replacement (ERI). It works on for at most 90 days.",
+        action="Plan the replacement. If it asks years too early, treat it as a failing battery.",
+        time_left="90 days, less with a failing battery",
+        rationale="The pump stops 90 days after it first asks (maker's replacement page).",
+    ),
+    Rule(
+        name="battery_end",
+        title="Battery at its end",
+        priority="high",
+        detector=limit("battery_v", below=2.75, span=0.2),
+        on_delay_s=5 * MINUTE,
+        off_delay_s=HOUR,
+        deadline_h=1.0,
+        meaning="The battery can hardly turn the motor any more. Delivery stops or has stopped.",
+        action="Replace the pump now. Bridge by mouth until then.",
+        time_left="about 5 h until under-dosed once it stops",
+        rationale="The pump stops when the voltage no longer turns the rotor.",
+        explains=(*STOPS, *LESS),
+    ),
+    Rule(
+        name="end_of_service",
+        title="Pump has ended its service",
+        priority="high",
+        detector=flagged("eos"),
+        on_delay_s=5 * MINUTE,
+        off_delay_s=HOUR,
+        deadline_h=1.0,
+        meaning="The pump reports the end of its service (EOS): it delivers nothing any more.",
+        action="Replace the pump now. Bridge by mouth until then.",
+        time_left="about 5 h until under-dosed",
+        rationale="At the end of service the motor is switched off for good.",
+        harm_after_h=UNDER_DOSED_AFTER_H,
+        explains=("battery_end", *STOPS, *LESS),
+    ),
+)

@@ -1,0 +1,95 @@
+"""Alarms of the reservoir: what is left, and what was filled in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from processor.detectors.limit import limit
+from processor.detectors.refill import refill
+from processor.detectors.volume import volume
+from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
+
+RULES: Final = (
+    Rule(
+        name="reservoir_low",
+        title="Reservoir low",
+        priority="medium",
+        detector=limit("reservoir_ml", below=2.0, span=0.6),
+        on_delay_s=30 * MINUTE,
+        off_delay_s=30 * MINUTE,
+        deadline_h=1.0,
+        meaning="The measured volume is below 2 mL, of which 1.4 mL cannot be used.",
+        action="Arrange a refill at once and check the date in the plan.",
+        time_left="see the trend: hours to a few days",
+        rationale="Some patients had withdrawal with more than 2 mL left (Neurosurgery, August 2004).",
+    ),
+    Rule(
+        name="reservoir_empty",
+        title="Reservoir empty",
+        priority="high",
+        detector=limit("reservoir_ml", below=1.45, span=0.05),
+        on_delay_s=15 * MINUTE,
+        off_delay_s=30 * MINUTE,
+        deadline_h=1.0,
+        meaning="What is left in the reservoir cannot be pumped. The flow ends.",
+        action="Refill now. Bridge by mouth until then.",
+        time_left="about 5 h until under-dosed",
+        rationale="An empty reservoir is among the usual causes of withdrawal (drug's boxed warning).",
+        harm_after_h=UNDER_DOSED_AFTER_H,
+        explains=("reservoir_low", "under_delivery", "delivery_shift", "flow_sensor_off", "volume_imbalance"),
+    ),
+    Rule(
+        name="reservoir_falls",
+        title="Reservoir falls too fast",
+        priority="high",
+        detector=volume("reservoir falls"),
+        on_delay_s=10 * MINUTE,
+        off_delay_s=HOUR,
+        deadline_h=1.0,
+        meaning="The reservoir loses much more than flows out through the catheter.",
+        action="Measure the reservoir with the needle. Look for fluid in the pocket. Expect the pump to run empty.",
+        time_left="hours; see the trend",
+        rationale="Drug that leaves unseen is lost to the patient or is where it should not be.",
+        explains=("volume_imbalance",),
+    ),
+    Rule(
+        name="volume_imbalance",
+        title="Volume does not add up",
+        priority="medium",
+        detector=volume("level sensor"),
+        on_delay_s=2 * HOUR,
+        off_delay_s=6 * HOUR,
+        deadline_h=72.0,
+        meaning="Flow and program agree, and the measured reservoir volume tells something else.",
+        action="Probably its level sensor drifts: go by the computed volume. Measure at the next refill.",
+        time_left="a day or more",
+        rationale="A level sensor that errs hides the day on which the pump runs empty.",
+    ),
+    Rule(
+        name="refill_missed",
+        title="Refill did not arrive",
+        priority="high",
+        detector=refill("missed"),
+        on_delay_s=5 * MINUTE,
+        off_delay_s=0.0,
+        deadline_h=1.0,
+        meaning="A refill was recorded, but about half of it or more is not in the reservoir.",
+        action="Suspect a pocket fill: keep the patient under observation for overdose. Empty and measure the reservoir.",
+        time_left="minutes to hours: overdose from the pocket",
+        rationale="One of 10,000 refills goes beside the port; 8 deaths, 270 injuries (Class I recall, 2011).",
+        explains=("refill_volume_wrong",),
+    ),
+    Rule(
+        name="refill_volume_wrong",
+        title="Refill volume differs from entry",
+        priority="medium",
+        detector=refill("wrong volume"),
+        on_delay_s=10 * MINUTE,
+        off_delay_s=0.0,
+        deadline_h=2.0,
+        meaning="After the refill the reservoir holds another volume than was entered in the programmer.",
+        action="Correct the entry: the pump's own low-reservoir alarm goes by it. Find out where the rest went.",
+        time_left="days; the refill date is wrong",
+        rationale="A pump that counts down from a wrong volume runs empty without its alarm.",
+    ),
+)

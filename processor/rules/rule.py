@@ -1,0 +1,37 @@
+"""This file says what a row of the alarm list is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from processor.detectors import Detector
+
+UNDER_DOSED_AFTER_H: Final = 5.0
+"""Without delivery the effect fades with the drug's half-life of 1 to 5 h; modelling choice, no clinical figure."""
+MINUTE: Final = 60.0
+HOUR: Final = 3600.0
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """One row of the alarm list.
+
+    The violation must last `on_delay_s` before the alarm is raised and be gone for `off_delay_s` before it returns
+    (therapy seconds). `deadline_h` is the time from the fault's onset within which the alarm must be up, `time_left`
+    how long a person then has. While it stands, an alarm holds those it `explains` on the same pump under it.
+    """
+
+    name: str
+    title: str
+    priority: Literal["high", "medium", "low"]
+    detector: Detector
+    on_delay_s: float
+    off_delay_s: float
+    deadline_h: float
+    meaning: str
+    action: str
+    time_left: str
+    rationale: str
+    explains: tuple[str, ...] = ()
+    harm_after_h: float | None = None

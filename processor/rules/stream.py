@@ -1,0 +1,65 @@
+"""Alarms of the way from the pump to us."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from processor.detectors.silence import silence
+from processor.detectors.stream import stream
+from processor.rules.rule import HOUR, MINUTE, Rule
+
+RULES: Final = (
+    Rule(
+        name="pump_silent",
+        title="Pump silent",
+        priority="medium",
+        detector=silence(floor_s=8 * MINUTE, intervals=8.0, in_field_s=2 * HOUR),
+        on_delay_s=0.0,
+        off_delay_s=0.0,
+        deadline_h=10.0 / 60.0,
+        meaning="Nothing has been heard from this pump. Its state is unknown, not normal.",
+        action="Look whether its gateway is silent as well. Call the patient if it does not come back.",
+        time_left="unknown: the last values are old",
+        rationale="A fault during silence would not be seen.",
+    ),
+    Rule(
+        name="samples_lost",
+        title="Samples are lost",
+        priority="low",
+        detector=stream("lost"),
+        on_delay_s=15 * MINUTE,
+        off_delay_s=HOUR,
+        deadline_h=2.0,
+        meaning="Part of this pump's samples never arrived, or were refused because they cannot be true.",
+        action="Look at the line of this pump and at the refused messages on the pipeline page.",
+        time_left="days, if what arrives is calm",
+        rationale="With fewer samples everything is found later.",
+    ),
+    Rule(
+        name="samples_repeated",
+        title="Samples come twice or late",
+        priority="low",
+        detector=stream("repeated"),
+        on_delay_s=15 * MINUTE,
+        off_delay_s=HOUR,
+        deadline_h=2.0,
+        meaning="Part of this pump's samples arrived again or after younger ones. They are counted and left out.",
+        action="Look at the relay or gateway of this pump: it sends again what was confirmed, or by several ways.",
+        time_left="days, if what arrives is calm",
+        rationale="No harm by itself; a line that stammers often fails next.",
+        explains=("samples_lost",),
+    ),
+    Rule(
+        name="clock_ahead",
+        title="Pump's clock runs ahead",
+        priority="low",
+        detector=stream("clock"),
+        on_delay_s=10 * MINUTE,
+        off_delay_s=10 * MINUTE,
+        deadline_h=1.0,
+        meaning="The times of this pump's samples have jumped ahead by minutes.",
+        action="Set the pump's clock at the next interrogation. A day schedule runs early until then.",
+        time_left="days",
+        rationale="Doses by the clock come at the wrong hour, and when it is set right samples seem to come again.",
+    ),
+)
