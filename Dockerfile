@@ -9,6 +9,7 @@ COPY broker broker
 COPY simulator simulator
 COPY processor processor
 COPY dashboard dashboard
+COPY trials trials
 RUN pip install --no-cache-dir --prefix=/installed .
 
 FROM python:3.12-slim

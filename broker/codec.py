@@ -197,7 +197,7 @@ def _decode_arrow(payload: bytes) -> Decoded:
             return _refuse(f"the Arrow frame lacks the column {', '.join(missing)}")
         if frame.height == 0:
             return _refuse("an Arrow frame of no samples")
-        samples, refused = _plausible(frame.select(pl.col(name).cast(t) for name, t in SAMPLE_SCHEMA.items()))
+        samples, refused = plausible(frame.select(pl.col(name).cast(t) for name, t in SAMPLE_SCHEMA.items()))
     except (pl.exceptions.PolarsError, OSError, ValueError, pl.exceptions.PanicException) as error:
         return _refuse(f"not an Arrow frame of samples: {str(error).splitlines()[0][:200]}")
     return Decoded(samples, refused)
@@ -224,7 +224,8 @@ MAX_REASONS: Final = 20
 """How many refusals of one payload are told apart; the rest are counted in one line."""
 
 
-def _plausible(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def plausible(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return those of decoded samples that can be, and a reason for each that cannot."""
     wrong = frame.select(_ANY_WRONG).to_series()
     if not wrong.any():
         return frame, ()

@@ -13,7 +13,7 @@ from broker.snapshot import Health, Snapshot
 from processor import alarms as alarm_list
 from processor import checkpoint, engine, view
 from processor.engine import MS_PER_S, Rules
-from processor.inbox import Inbox
+from processor.inbox import Batch, Inbox
 from processor.quarantine import Quarantine
 from processor.registry import LEFT, Registry
 from processor.rules import RULES
@@ -51,15 +51,20 @@ class Pipeline:
         While not `listening`, because the broker is away or only just back, silence is not held against any pump.
         """
         batch = self.inbox.read(messages, now)
-        self.state = engine.grow(self.state, self.registry.pumps, self.rules)
+        changes = self.advance(batch, now, listening=listening)
         facts = self.registry.facts()
+        samples = batch.samples.with_columns(facts["pump"].gather(batch.samples["pump"]).alias("pump"))
+        return samples, view.events_frame(changes, self.alarms, facts, now, self.rules)
+
+    def advance(self, batch: Batch, now: int, *, listening: bool = True) -> pl.DataFrame:
+        """Take a batch in that was read before; return what changed of the alarms (`processor.alarms.CHANGES`)."""
+        self.state = engine.grow(self.state, self.registry.pumps, self.rules)
         changes = []
         for wave in engine.waves(batch.samples):
             self.state, rows = engine.step(self.state, wave, self.rules)
             changes.append(self._advance(alarm_list.violations(rows, self.alarms, self.rules), (), now))
         changes.append(self._judge_silence(batch.actions, now, listening=listening))
-        samples = batch.samples.with_columns(facts["pump"].gather(batch.samples["pump"]).alias("pump"))
-        return samples, view.events_frame(pl.concat(changes), self.alarms, facts, now, self.rules)
+        return pl.concat(changes)
 
     def snapshot(self, health: Health, now: int) -> Snapshot:
         """Return what the screens are to show as of `now`."""

@@ -12,7 +12,7 @@ import polars as pl
 from broker.messages import Pumps
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from simulator import enrolment, injection, physics, program, sensors, therapy
-from simulator.agenda import Agenda
+from simulator.agenda import Agenda, Planned
 from simulator.events import EVENTS
 from simulator.faults import FAULTS
 from simulator.fleet import F32, U32
@@ -41,7 +41,10 @@ MODEL: Final = "Peristaltic {:.0f} mL"
 
 
 class Simulation:
-    """A fleet and its therapy clock. The same scenario, start and commands give the same samples, bit for bit."""
+    """A fleet and its therapy clock. The same scenario, start and commands give the same samples, bit for bit.
+
+    `begun` is what the agenda let begin with the latest tick, and on which pumps (indices).
+    """
 
     def __init__(self, scenario: Scenario, *, start_ms: int, boot: int = 0) -> None:
         """Enrol the fleet; `start_ms` is therapy time in ms UTC. Raises `ScenarioError` where faults name no pump."""
@@ -50,6 +53,7 @@ class Simulation:
         self.serials = pl.Series("pump", [enrolment.serial(index) for index in range(scenario.pumps)], pl.String)
         self._boot, self._start_ms, self._ticks = boot, start_ms, 0
         self._agenda = Agenda(scenario)
+        self.begun: list[tuple[Planned, U32]] = []
         self.injections = injection.NONE
         self._way = injection.Way()
         self._fills: list[tuple[U32, Fill]] = []
@@ -209,7 +213,8 @@ class Simulation:
     def _begin_faults(self) -> None:
         """Let begin what is planned for the interval that begins now, and end what was held long enough."""
         self.injections = self.injections.expire(self._now_s)
-        for planned, index in self._agenda.begin(self._now_s, self.fleet):
+        self.begun = list(self._agenda.begin(self._now_s, self.fleet))
+        for planned, index in self.begun:
             if isinstance(planned, ScheduledFault):
                 severity, ramp_s, hold_s = np.resize(planned.severity, len(index)), planned.ramp_s, planned.hold_s
             elif EVENTS[planned.name].function is None:

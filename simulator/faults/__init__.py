@@ -9,6 +9,15 @@ A fault has one function, whose name says where it bites:
 It is handed only the pumps that have the fault, and for each its severity now, a float32 from 0 (nothing) to 1.
 Onset, hold, clearing and who is touched are not its business; how long it has lasted is in `age_s`, and `fleet.dice`
 is chance that changes with therapy time, so that what comes and goes is a pure function too.
+
+Its constants tell by what it is judged whether it was found, in the words of the alarm list:
+
+    RIGHT            the rules that name its cause
+    ACCEPTED         the rules that notice it under another name
+    UNSEEN           instead of both, why no signal tells of it
+    WAITS_FOR        "refill", where nothing is wrong before the next one
+    STAYS_UNTIL      "refill" or "replacement", where what it did outlasts its end
+
 To add one, copy the shortest file here.
 """
 
@@ -20,10 +29,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 STAGES: Final = ("physics", "sensors", "link")
 """In the order in which they act on a tick."""
+JUDGED_BY: Final = ("right", "accepted", "unseen", "waits_for", "stays_until")
 
 
 class FaultError(ImportError):
@@ -32,7 +42,10 @@ class FaultError(ImportError):
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to fail, as its module tells it: `origin` is where it is known from, `severity` what 0 to 1 means."""
+    """One way to fail, as its module tells it: `origin` is where it is known from, `severity` what 0 to 1 means.
+
+    `right` and `accepted` are names of rules.
+    """
 
     name: str
     title: str
@@ -42,6 +55,11 @@ class Fault:
     signature: str
     severity: str
     function: Callable[..., Any]
+    right: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
+    unseen: str = ""
+    waits_for: Literal["", "refill"] = ""
+    stays_until: Literal["", "refill", "replacement"] = ""
 
 
 def read(name: str, module: ModuleType) -> Fault:
@@ -60,8 +78,11 @@ def read(name: str, module: ModuleType) -> Fault:
             f'the docstring of fault {name} must read "Title: what it is.", an empty line, then "Origin: …", '
             '"Signature: …" and "Severity: …", each beginning a line'
         )
-    texts = {part: " ".join(text.split()) for part, text in told.groupdict().items()}
-    return Fault(name=name, stage=found[0], function=getattr(module, found[0]), **texts)
+    texts: dict[str, Any] = {part: " ".join(text.split()) for part, text in told.groupdict().items()}
+    judged: dict[str, Any] = {
+        each: getattr(module, each.upper()) for each in JUDGED_BY if hasattr(module, each.upper())
+    }
+    return Fault(name=name, stage=found[0], function=getattr(module, found[0]), **texts, **judged)
 
 
 FAULTS: Final = {

@@ -14,6 +14,10 @@ from typing import Final
 from simulator.fleet import F32, Fleet
 from simulator.physics import CAPACITY_MAH
 
+RIGHT: Final = ("battery_falling", "battery_end")
+ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift", "volume_imbalance")
+STAYS_UNTIL: Final = "replacement"
+
 EMPTY_IN_H: Final = 6.0
 TIMES_RESISTANCE: Final = 3.0
 """Far faster than any real battery, so that it can be watched; modelling choices."""

@@ -13,6 +13,8 @@ from typing import Final
 
 from simulator.fleet import F32, Fleet
 
+RIGHT: Final = ("catheter_disconnection",)
+
 OPEN_UL_H_MMHG: Final = 1e5
 """Leak of the open connector, some seventy times what the catheter lets through; modelling choice."""
 

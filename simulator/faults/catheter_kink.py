@@ -14,6 +14,8 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
+ACCEPTED: Final = ("catheter_occlusion", "under_delivery", "delivery_shift", "volume_imbalance")
+
 DECADES: Final = 7.0
 TURN_S: Final = 600.0
 DAY_S: Final = 86_400.0

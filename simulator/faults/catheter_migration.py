@@ -15,6 +15,8 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
+ACCEPTED: Final = ("catheter_disconnection", "catheter_occlusion")
+
 LOST: Final = (0.4, 0.9)
 SHIFT_MMHG: Final = (-5.0, 5.0)
 """Between patients; modelling choices."""

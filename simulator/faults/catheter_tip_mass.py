@@ -15,6 +15,9 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet
 
+RIGHT: Final = ("catheter_occlusion",)
+ACCEPTED: Final = ("under_delivery", "delivery_shift", "volume_imbalance")
+
 DECADES: Final = 7.0
 DAYS: Final = 7.0
 DAY_S: Final = 86_400.0

@@ -15,6 +15,8 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
+ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift", "volume_imbalance")
+
 STRETCH_S: Final = 600.0
 
 

@@ -15,6 +15,15 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
+ACCEPTED: Final = (
+    "motor_stall",
+    "battery_falling",
+    "battery_end",
+    "under_delivery",
+    "delivery_shift",
+    "volume_imbalance",
+)
+
 STRETCH_S: Final = 600.0
 FLICKER_S: Final = 60.0
 MOST_MA: Final = 15.0

@@ -7,10 +7,14 @@ Severity: the probability that a sample comes twice.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import polars as pl
 
 from simulator.fleet import F32
+
+UNSEEN: Final = "every sample arrives, and what comes twice changes nothing"
 
 
 def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:

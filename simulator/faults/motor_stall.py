@@ -9,7 +9,12 @@ Severity: the share of the commanded turn that is not made; above 0.95 the rotor
 
 from __future__ import annotations
 
+from typing import Final
+
 from simulator.fleet import F32, Fleet
+
+RIGHT: Final = ("motor_stall",)
+ACCEPTED: Final = ("under_delivery", "delivery_shift", "volume_imbalance")
 
 
 def physics(fleet: Fleet, severity: F32) -> None:

@@ -9,7 +9,11 @@ Severity: the surplus as a share of the commanded flow; the recall's 14.5 % is 0
 
 from __future__ import annotations
 
+from typing import Final
+
 from simulator.fleet import F32, Fleet
+
+ACCEPTED: Final = ("volume_imbalance",)
 
 
 def physics(fleet: Fleet, severity: F32) -> None:

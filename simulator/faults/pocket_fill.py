@@ -8,7 +8,13 @@ Severity: the share of the refill that does not arrive.
 
 from __future__ import annotations
 
+from typing import Final
+
 from simulator.fleet import F32, Fleet
+
+ACCEPTED: Final = ("reservoir_low",)
+WAITS_FOR: Final = "refill"
+STAYS_UNTIL: Final = "refill"
 
 
 def physics(fleet: Fleet, severity: F32) -> None:

@@ -15,6 +15,10 @@ from typing import Final
 
 from simulator.fleet import F32, Fleet
 
+RIGHT: Final = ("reservoir_low",)
+ACCEPTED: Final = ("under_delivery", "delivery_shift", "volume_imbalance")
+STAYS_UNTIL: Final = "refill"
+
 FASTEST_UL_H: Final = 20_000.0 / 3
 """Modelling choice."""
 

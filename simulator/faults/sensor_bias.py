@@ -15,6 +15,8 @@ import numpy as np
 from simulator.fleet import F32
 from simulator.sensors import Sample
 
+ACCEPTED: Final = ("volume_imbalance",)
+
 MOST_UL_H: Final = 5.0
 
 

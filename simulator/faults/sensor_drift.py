@@ -15,6 +15,8 @@ import numpy as np
 from simulator.fleet import F32
 from simulator.sensors import Sample
 
+ACCEPTED: Final = ("volume_imbalance", "reservoir_low")
+
 FASTEST_ML_H: Final = 0.1
 
 

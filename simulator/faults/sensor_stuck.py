@@ -8,10 +8,15 @@ Severity: the probability that a reading is the last one again; at 1 it never ch
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from simulator.fleet import F32
 from simulator.sensors import Sample
+
+RIGHT: Final = ("flow_sensor_stuck",)
+ACCEPTED: Final = ("under_delivery", "delivery_shift", "volume_imbalance")
 
 
 def sensors(sample: Sample, severity: F32, rng: np.random.Generator) -> None:

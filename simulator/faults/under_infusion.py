@@ -13,6 +13,9 @@ from typing import Final
 
 from simulator.fleet import F32, Fleet
 
+RIGHT: Final = ("under_delivery", "delivery_shift")
+ACCEPTED: Final = ("volume_imbalance",)
+
 MOST_MISSING: Final = 0.6
 
 

@@ -16,6 +16,10 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet
 
+UNSEEN: Final = "no signal of the pump depends on the concentration of the drug; only the patient tells"
+WAITS_FOR: Final = "refill"
+STAYS_UNTIL: Final = "refill"
+
 DOUBLINGS: Final = 2.0
 
 

@@ -13,6 +13,10 @@ from typing import Final
 
 from simulator.fleet import F32, Fleet
 
+ACCEPTED: Final = ("reservoir_low",)
+WAITS_FOR: Final = "refill"
+STAYS_UNTIL: Final = "refill"
+
 MOST_MISSING: Final = 0.5
 
 

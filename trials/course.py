@@ -1,0 +1,251 @@
+"""This file plays a scenario as fast as it can: fleet → engine → alarms in one process, without broker and clock.
+
+The samples are those that the gateways would send, with all that link faults do to them; the processor takes them in
+with the code of the live one, with therapy time as the time on the wall. Every alarm is acknowledged at once, so that
+each time it is raised counts anew.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from broker import codec
+from broker.matching import EXPECTED, INJECTIONS, RAISED, bite_at_refill, stay_until_refill
+from broker.messages import Acknowledge, Birth
+from broker.topics import shard_of
+from processor.alarms import held_under
+from processor.inbox import Batch
+from processor.pipeline import Pipeline
+from processor.registry import Gateway
+from processor.rules import RULES, Rule
+from simulator.events import EVENTS
+from simulator.faults import FAULTS
+from simulator.gateway import gateways_for
+from simulator.scenario import Scenario, ScheduledEvent
+from simulator.simulation import Simulation
+from simulator.truth import Teller
+
+START_MS: Final = 1_767_571_200_000
+"""2026-01-05, a Monday: the therapy time at which a scenario begins that does not say."""
+EVENTS_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "pump": pl.String(),
+    "event": pl.String(),
+    "time": pl.Int64(),
+    "end": pl.Int64(),
+}
+"""What happened to healthy pumps, in therapy ms; an instant ends when it begins."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a scenario went: what was really wrong (`INJECTIONS`), what was alarmed (`RAISED`), and what else happened.
+
+    `refused` counts samples that could not be, `seconds` is how long the machine took.
+    """
+
+    scenario: Scenario
+    start_ms: int
+    end_ms: int
+    injections: pl.DataFrame
+    alarms: pl.DataFrame
+    events: pl.DataFrame
+    samples: int
+    refused: int
+    seconds: float
+
+    @property
+    def pump_days(self) -> float:
+        """Therapy days of all pumps together."""
+        return self.scenario.pumps * (self.end_ms - self.start_ms) / 86_400_000
+
+
+def expected(rules: tuple[Rule, ...] = RULES) -> pl.DataFrame:
+    """Return which of these rules are expected for which fault (`EXPECTED`), as the faults tell."""
+    deadline = {rule.name: rule.deadline_h for rule in rules}
+    rows = [
+        (fault.name, rule, right, deadline[rule])
+        for fault in FAULTS.values()
+        for names, right in ((fault.right, True), (fault.accepted, False))
+        for rule in names
+        if rule in deadline
+    ]
+    return pl.DataFrame(rows, EXPECTED, orient="row")
+
+
+def play(
+    scenario: Scenario, days: float, *, rules: tuple[Rule, ...] = RULES, say: Callable[[int, int], None] | None = None
+) -> Course:
+    """Play `days` of therapy time of a scenario; `say` hears the ticks done and the ticks in all."""
+    began = time.perf_counter()
+    start_ms = START_MS if scenario.start_ms is None else scenario.start_ms
+    simulation = Simulation(scenario, start_ms=start_ms)
+    story, watch = _Story(simulation), _Watch(simulation, rules)
+    ticks = max(1, round(days * 86_400 / scenario.interval_s))
+    for done in range(1, ticks + 1):
+        frame = story.tick()
+        watch.see(frame, simulation.time_ms)
+        if say is not None:
+            say(done, ticks)
+    return Course(
+        scenario=scenario,
+        start_ms=start_ms,
+        end_ms=simulation.time_ms,
+        injections=story.injections(),
+        alarms=watch.alarms(),
+        events=story.events(),
+        samples=watch.samples,
+        refused=watch.refused,
+        seconds=time.perf_counter() - began,
+    )
+
+
+class _Story:
+    """The fleet, and the book of what was really wrong and what happened."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation, self._teller = simulation, Teller(simulation)
+        self._open: dict[tuple[str, str, int], int] = {}
+        self._wrong: list[dict[str, Any]] = []
+        self._happened: list[tuple[str, str, int, int]] = []
+
+    def tick(self) -> pl.DataFrame:
+        """Move the fleet on and return what its gateways would send."""
+        simulation, begins = self._simulation, self._simulation.time_ms
+        frame = simulation.tick()
+        for planned, index in simulation.begun:
+            if isinstance(planned, ScheduledEvent):
+                event = EVENTS[planned.name]
+                hold_s = event.hold_s if planned.hold_s is None else planned.hold_s
+                ends = begins + round((event.ramp_s + hold_s) * 1000)
+                self._happened += [(serial, planned.name, begins, ends) for serial in simulation.serials.gather(index)]
+        for change in self._teller.changes():
+            case = (change.pump, change.fault, change.since)
+            if change.kind == "begun":
+                self._open[case] = len(self._wrong)
+                self._wrong.append(
+                    {
+                        "pump": change.pump,
+                        "fault": change.fault,
+                        "severity": change.severity,
+                        "onset": change.since,
+                        "end": None,
+                    }
+                )
+            else:
+                self._wrong[self._open.pop(case)]["end"] = change.time
+        return frame
+
+    def injections(self) -> pl.DataFrame:
+        """Return the injections, from when they bit until what they did was over."""
+        told = pl.DataFrame(self._wrong, INJECTIONS).filter(pl.col("severity") > 0)
+        refills = self.events().filter(pl.col("event") == "refill")
+        for effect, judge in (("waits_for", bite_at_refill), ("stays_until", stay_until_refill)):
+            names = [fault.name for fault in FAULTS.values() if getattr(fault, effect) == "refill"]
+            concerned = pl.col("fault").is_in(names)
+            told = pl.concat([told.filter(~concerned), judge(told.filter(concerned), refills)])
+        for_good = [fault.name for fault in FAULTS.values() if fault.stays_until == "replacement"]
+        lasting = pl.when(~pl.col("fault").is_in(for_good)).then(pl.col("end"))
+        return told.with_columns(lasting.alias("end")).sort("onset", "pump", "fault")
+
+    def events(self) -> pl.DataFrame:
+        """Return what happened to healthy pumps."""
+        return pl.DataFrame(self._happened, EVENTS_SCHEMA, orient="row")
+
+
+@dataclass
+class _Raised:
+    """An alarm from when it was raised; `shown` is when no other alarm held it first."""
+
+    alarm: str
+    pump: str
+    rule: str
+    priority: int
+    raised: int
+    shown: int | None = None
+    returned: int | None = None
+
+
+@dataclass
+class _Watch:
+    """The processor, and the book of its alarms."""
+
+    simulation: Simulation
+    rules: tuple[Rule, ...]
+    samples: int = 0
+    refused: int = 0
+    _book: list[_Raised] = field(default_factory=list)
+    _standing: dict[str, _Raised] = field(default_factory=dict)
+    _unseen: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Nothing is written offline, so the folder is never made.
+        self._pipeline = Pipeline(Path("nowhere"), self.rules)
+        self._gateways = list(self._introduce())
+        self._edges = np.array([own.start for _, own in self._gateways] + [self.simulation.scenario.pumps])
+
+    def _introduce(self) -> Iterator[tuple[Gateway, range]]:
+        """Let the gateways be born; they name the pumps in the order of their indices, which become their numbers."""
+        simulation, now = self.simulation, self.simulation.time_ms
+        pumps, count = simulation.scenario.pumps, gateways_for(simulation.scenario.pumps)
+        edges = np.linspace(0, pumps, count + 1).astype(int).tolist()
+        for number, (first, last) in enumerate(itertools.pairwise(edges)):
+            name, own = f"gateway-{number:05d}", range(first, last)
+            birth = Birth(
+                gateway=name,
+                pumps=simulation.describe(own),
+                sent=now,
+                time=now,
+                interval_s=simulation.scenario.interval_s,
+                faults=list(FAULTS),
+            )
+            self._pipeline.registry.take_birth(birth, shard_of(name), now)
+            yield self._pipeline.registry.gateway(name, shard_of(name)), own
+
+    def see(self, frame: pl.DataFrame, now: int) -> None:
+        """Take in what the gateways send at `now`; the frame is ascending by index."""
+        good, _ = codec.plausible(frame)
+        self.refused += frame.height - good.height
+        self._hear(good, now)
+        actions = (Acknowledge(id=str(now), alarms=self._unseen, who="trial", at=now),) if self._unseen else ()
+        self._unseen = []
+        self.samples += good.height
+        batch = Batch(good.with_columns(pl.col("index").alias("pump")).drop("index"), actions)
+        self._note(self._pipeline.advance(batch, now), now)
+
+    def _hear(self, frame: pl.DataFrame, now: int) -> None:
+        """Tell the registry which gateways spoke, and what time it was for them, as the live inbox does."""
+        starts = np.searchsorted(frame["index"].to_numpy(), self._edges)
+        times = frame["time"].to_numpy()
+        for (gateway, _), first, last in zip(self._gateways, starts, starts[1:], strict=False):
+            if first < last:
+                gateway.hear(int(times[first]), now)
+
+    def _note(self, changes: pl.DataFrame, now: int) -> None:
+        if changes.height == 0:
+            return
+        for kind, alarm, pump, rule, priority in changes.select(
+            "kind", "alarm", "pump", "rule", "priority"
+        ).iter_rows():
+            if kind == "raised":
+                raised = _Raised(alarm, self.simulation.serials[pump], rule, priority, now)
+                self._book.append(raised)
+                self._standing[alarm] = raised
+                self._unseen.append(alarm)
+            elif kind != "acknowledged" and alarm in self._standing:
+                self._standing.pop(alarm).returned = now
+        held = held_under(self._pipeline.alarms, self.rules)
+        for alarm in held.filter(pl.col("under").is_null() & pl.col("returned").is_null())["alarm"]:
+            if self._standing[alarm].shown is None:
+                self._standing[alarm].shown = now
+
+    def alarms(self) -> pl.DataFrame:
+        """Return every alarm (`RAISED`), in the order in which they were raised."""
+        return pl.DataFrame([vars(each) for each in self._book], RAISED)

@@ -1,0 +1,170 @@
+"""This file counts how well the alarms told what was really wrong: what `pumpwatch score` reports."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from broker.matching import FALSE, MS_PER_H, SECONDARY, Matched, match
+from broker.snapshot import PRIORITY_CODE
+from processor.rules import RULES, Rule
+from simulator.faults import FAULTS
+from trials.course import Course, expected
+
+BANDS: Final = ((0.0, 0.3), (0.3, 0.5), (0.5, 1.0))
+"""Severities that are told apart: from the first to below the second, the last including 1."""
+BARS: Final = (0.3, 0.5)
+"""Recall is told of all injections of at least these severities."""
+NEAR_H: Final = 24
+"""An event this long before a false alarm is named with it."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A course and what was found in it: `found` as `broker.matching.match` returns it."""
+
+    course: Course
+    found: Matched
+
+
+def judge(course: Course, rules: tuple[Rule, ...] = RULES) -> Score:
+    """Match what was alarmed with what was wrong."""
+    return Score(course, match(course.injections, course.alarms, expected(rules), course.end_ms))
+
+
+def report(score: Score) -> dict[str, Any]:
+    """Return the score as `--json` writes it: rates, then every fault, then each false alarm and missed injection."""
+    course, found = score.course, score.found
+    scenario = course.scenario
+    false = found.alarms.filter(pl.col("verdict") == FALSE)
+    alarms = {"": false, "_announced": false.drop_nulls("shown"), "_high": false.filter(pl.col("priority") == 1)}
+    per_day = {f"false_alarms{kind}": (frame.height, frame.height / course.pump_days) for kind, frame in alarms.items()}
+    return {
+        "pumps": scenario.pumps,
+        "days": round((course.end_ms - course.start_ms) / MS_PER_H / 24, 6),
+        "interval_s": scenario.interval_s,
+        "seed": scenario.seed,
+        "samples": course.samples,
+        "samples_refused": course.refused,
+        "seconds": round(course.seconds, 3),
+        "pump_days": course.pump_days,
+        **{name: count for name, (count, _) in per_day.items()},
+        **{f"{name}_per_pump_day": rate for name, (_, rate) in per_day.items()},
+        "secondary_alarms": found.alarms.filter(pl.col("verdict") == SECONDARY).height,
+        "alarms_per_pump_day": {
+            name: found.alarms.filter(pl.col("priority") == code).height / course.pump_days
+            for name, code in PRIORITY_CODE.items()
+        },
+        "recall": {f"severity_from_{least}": recall(found.injections, least) for least in BARS},
+        "faults": {name: _fault(name, found.injections.filter(fault=name)) for name in sorted(_faults(found))},
+        "false": false_alarms(score).to_dicts(),
+        "missed": missed(score).to_dicts(),
+    }
+
+
+def recall(injections: pl.DataFrame, least: float) -> dict[str, float | int | None]:
+    """Return how many injections of at least that severity could be found, and the shares that were; null of none."""
+    judged = decided(injections).filter(pl.col("severity") >= pl.lit(least, pl.Float32))
+    return _shares(judged)
+
+
+def decided(injections: pl.DataFrame) -> pl.DataFrame:
+    """Return the injections that count: of faults that can be seen, and found or past their time."""
+    seen = [fault.name for fault in FAULTS.values() if fault.right or fault.accepted]
+    return injections.filter(pl.col("fault").is_in(seen) & ~pl.col("undecided"))
+
+
+def missed(score: Score) -> pl.DataFrame:
+    """Return the injections that nothing found, with the hours they lasted and what else was alarmed of the pump."""
+    course, found = score.course, score.found
+    lost = decided(found.injections).filter(~pl.col("detected")).with_row_index("case")
+    others = found.alarms.select("pump", "rule", "raised").join(lost.select("case", "pump", "onset", "end"), on="pump")
+    during = others.filter(pl.col("raised").is_between("onset", pl.col("end").fill_null(course.end_ms)))
+    named = during.group_by("case").agg(pl.col("rule").unique().sort().str.join(", ").alias("alarmed"))
+    return (
+        lost.join(named, on="case", how="left", maintain_order="left")
+        .select(
+            "pump",
+            "fault",
+            pl.col("severity").cast(pl.Float64).round(3),
+            _hours_in(course, "onset"),
+            ((pl.col("end").fill_null(course.end_ms) - pl.col("onset")) / MS_PER_H).round(2).alias("lasted_h"),
+            pl.col("alarmed").fill_null(""),
+        )
+        .sort("fault", "severity", descending=[False, True], maintain_order=True)
+    )
+
+
+def false_alarms(score: Score) -> pl.DataFrame:
+    """Return the false alarms, each with the latest healthy event of its pump within `NEAR_H` hours before it."""
+    false = score.found.alarms.filter(pl.col("verdict") == FALSE)
+    events = score.course.events.select("pump", "event", "time").sort("time")
+    near = false.sort("raised").join_asof(
+        events,
+        left_on="raised",
+        right_on="time",
+        by="pump",
+        strategy="backward",
+        tolerance=NEAR_H * MS_PER_H,
+        check_sortedness=False,
+    )
+    return near.select(
+        "pump",
+        "rule",
+        pl.col("priority").replace_strict({code: name for name, code in PRIORITY_CODE.items()}, return_dtype=pl.String),
+        _hours_in(score.course, "raised"),
+        ((pl.col("returned") - pl.col("raised")) / MS_PER_H).round(2).alias("lasted_h"),
+        pl.col("shown").is_not_null().alias("announced"),
+        pl.col("event").fill_null(""),
+        ((pl.col("raised") - pl.col("time")) / MS_PER_H).round(2).alias("event_h_before"),
+    )
+
+
+def _hours_in(course: Course, column: str) -> pl.Expr:
+    return ((pl.col(column) - course.start_ms) / MS_PER_H).round(3).alias("at_h")
+
+
+def _faults(found: Matched) -> set[str]:
+    return set(found.injections["fault"])
+
+
+def _fault(name: str, injections: pl.DataFrame) -> dict[str, Any]:
+    fault, judged = FAULTS[name], decided(injections)
+    return {
+        "injected": injections.height,
+        "undecided": injections["undecided"].sum(),
+        "visible": bool(fault.right or fault.accepted),
+        **{column: int(injections[column].sum()) for column in ("detected", "right_cause", "announced")},
+        "right_cause_announced": int(injections["right_announced"].sum()),
+        "recall": _shares(judged)["detected"],
+        "time_to_detect_h": _spread(injections["delay_h"]),
+        "time_to_right_cause_h": _spread(injections["right_delay_h"]),
+        "first": dict(injections["by"].drop_nulls().value_counts(sort=True).iter_rows()),
+        "by_severity": [
+            {"from": low, "to": high, **_shares(judged.filter(_in_band(low, high)))} for low, high in BANDS
+        ],
+    }
+
+
+def _in_band(low: float, high: float) -> pl.Expr:
+    return pl.col("severity").is_between(pl.lit(low, pl.Float32), pl.lit(high, pl.Float32), closed="left") | (
+        (pl.col("severity") == 1.0) & (high == 1.0)
+    )
+
+
+def _shares(judged: pl.DataFrame) -> dict[str, float | int | None]:
+    count = judged.height
+    shares = {name: int(judged[name].sum()) / count if count else None for name in ("detected", "right_cause")}
+    return {"injected": count, **shares}
+
+
+def _spread(delay_h: pl.Series) -> dict[str, float | None]:
+    """Return the delay by which half and by which 95 in 100 of those that were found had been found."""
+    delays = sorted(delay_h.drop_nulls())
+    return {name: delays[math.ceil(share * len(delays)) - 1] if delays else None for name, share in QUANTILES}
+
+
+QUANTILES: Final = (("p50", 0.5), ("p95", 0.95))
