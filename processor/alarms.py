@@ -86,8 +86,8 @@ def violations(rows: pl.DataFrame, alarms: pl.DataFrame, rules: Rules = RULES) -
     judged = tuple(rule for rule in rules if rule.detector.judges == "sample")
     hot = rows.filter(pl.any_horizontal(_stands(judged)))
     alarmed = rows.filter(pl.col("pump").is_in(alarms["pump"].implode())) if alarms.height else rows.clear()
-    standing = [_observe(hot.filter(condition), name) for condition, name in _named_stands(judged) if hot.height]
-    over = [_observe(alarmed.filter(condition), name) for condition, name in _named_over(judged) if alarmed.height]
+    standing = _where(hot, _named_stands(judged))
+    over = _where(alarmed, _named_over(judged))
     return Violations(_stack(standing), _stack(over))
 
 
@@ -191,6 +191,14 @@ def _named_over(rules: Rules) -> tuple[tuple[pl.Expr, str], ...]:
 
 def _stands(rules: Rules) -> list[pl.Expr]:
     return [condition for condition, _ in _named_stands(rules)]
+
+
+def _where(rows: pl.DataFrame, named: tuple[tuple[pl.Expr, str], ...]) -> list[pl.DataFrame]:
+    """Return what is observed of each rule, of those that hold for any row."""
+    if rows.height == 0:
+        return []
+    holds = rows.select(condition.alias(name) for condition, name in named)
+    return [_observe(rows.filter(mask), mask.name) for mask in holds.get_columns() if mask.any()]
 
 
 def _observe(rows: pl.DataFrame, rule: str) -> pl.DataFrame:

@@ -23,6 +23,10 @@ REPORTED: Final = ("time", "seq", "boot", "program", "flags")
 COUNTERS: Final = ("samples", "missed", "stale")
 HIGHEST_SCORE: Final = 1000.0
 MS_PER_S: Final = 1000.0
+AS_WRITTEN: Final = pl.QueryOptFlags(comm_subexpr_elim=False)
+"""Looking for what is computed twice takes longer than it saves where nothing is."""
+SAID: Final = ".said"
+WAS: Final = ".was"
 
 Rules = tuple[Rule, ...]
 
@@ -112,7 +116,7 @@ def step(
             return state, _nobody(state)
         whole, before = False, state[wave["pump"]]
     after = _gather(before, wave, rules)
-    ends = ((after["time"] - after[window.CLOSED]) >= window_s * MS_PER_S).fill_null(value=True)
+    ends = _ends(after, window_s)
     names = [name for name in after.columns if name in _GATHERED]
     judged = _nobody(state)
     if ends.any():
@@ -122,6 +126,14 @@ def step(
         after = ready if ends.all() else _scatter(after, ends.arg_true(), ready)
         names = after.columns
     return (after if whole else _scatter(state, wave["pump"], after.select(names))), judged
+
+
+def _ends(rows: pl.DataFrame, window_s: float) -> pl.Series:
+    """Tell whose window ends: all windows lie on one grid of therapy time, so that most pumps are judged together."""
+    if window_s == 0:
+        return pl.repeat(value=True, n=rows.height, eager=True)
+    length = round(window_s * MS_PER_S)
+    return ((rows["time"] // length) != (rows[window.CLOSED] // length)).fill_null(value=True)
 
 
 def _nobody(state: pl.DataFrame) -> pl.DataFrame:
@@ -187,7 +199,9 @@ def _judge(rows: pl.DataFrame, rules: Rules) -> pl.DataFrame:
         elapsed.cast(pl.Float32).alias("dt"),
         *window.seen(),
     )
-    scored = frame.select(_plan(rules)).collect(engine="in-memory")
+    for stage in _stages(rules):
+        frame = frame.with_columns(stage)
+    scored = frame.select(*_judged(rules)).collect(engine="in-memory", optimizations=AS_WRITTEN)
     emptied = [pl.lit(value, window.SCHEMA[name]).alias(name) for name, value in window.EMPTY.items()]
     return rows.with_columns(*scored.get_columns(), *emptied, pl.col("time").alias(window.CLOSED))
 
@@ -207,16 +221,61 @@ def _in_company(row: pl.DataFrame) -> pl.DataFrame:
 
     Their last bit differs, and a pump alone must be judged exactly as among many. Two equal rows count as one value.
     """
-    return pl.concat([row, row.clear(1)], rechunk=True)
+    return pl.concat([row, _nothing(tuple(row.schema.items()))], rechunk=True)
 
 
 @cache
-def _plan(rules: Rules) -> tuple[pl.Expr, ...]:
-    learned = {name: expression for rule in rules for name, expression in _learned(rule).items()}
-    return (
-        *(expression.alias(name) for name, expression in learned.items()),
-        *(e for rule in rules for e in _judged(rule)),
-    )
+def _nothing(columns: tuple[tuple[str, pl.DataType], ...]) -> pl.DataFrame:
+    return pl.DataFrame(schema=dict(columns)).clear(1)
+
+
+def _judged(rules: Rules) -> list[str]:
+    held = [held_name(rule) for rule in rules if rule.detector.judges == "sample"]
+    return [*memory_start(rules), *(score_name(rule) for rule in rules), *held]
+
+
+@cache
+def _stages(rules: Rules) -> tuple[tuple[pl.Expr, ...], ...]:
+    """Return how a window is judged, stage by stage: what detectors derive, what they say, what becomes of it.
+
+    Polars takes longer to understand a large expression than to compute it, so what is used twice is a column first.
+    What a family learns is there once. What is unknown, of a score or a memory, stays as it was.
+    """
+    families = {rule.detector.family or rule.name: rule for rule in rules}
+    derived: list[list[pl.Expr]] = []
+    said: list[pl.Expr] = []
+    kept: list[pl.Expr] = []
+    for rule in families.values():
+        memory = memory_of(rule)
+        for depth, stage in enumerate(rule.detector.derive(memory)):
+            derived += [[]] * (depth + 1 - len(derived))
+            derived[depth] = derived[depth] + [_named(value, memory(name)) for name, value in stage.items()]
+        for name, value in rule.detector.learn(memory).items():
+            said.append(_named(value.cast(pl.Float32), memory(name), SAID))
+            kept.append(_named(pl.coalesce(_told(memory(name)), memory(name)), memory(name)))
+    judged = [rule for rule in rules if rule.detector.judges == "sample"]
+    for rule in judged:
+        score = pl.col(score_name(rule))
+        said.append(_named(rule.detector.score(memory_of(rule)).cast(pl.Float32), score, SAID))
+        kept += [_named(pl.coalesce(_told(score).clip(0.0, HIGHEST_SCORE), score), score), _named(score, score, WAS)]
+    silent = [pl.lit(0.0, pl.Float32).alias(score_name(rule)) for rule in rules if rule.detector.judges == "age"]
+    return (*(tuple(stage) for stage in derived), tuple(said), (*kept, *silent), tuple(_held(rule) for rule in judged))
+
+
+def _named(value: pl.Expr, column: pl.Expr, suffix: str = "") -> pl.Expr:
+    return value.alias(column.meta.output_name() + suffix)
+
+
+def _told(column: pl.Expr) -> pl.Expr:
+    """Return what a detector said for a column, null where it does not know."""
+    return pl.col(column.meta.output_name() + SAID).fill_nan(None)
+
+
+def _held(rule: Rule) -> pl.Expr:
+    score, was = pl.col(score_name(rule)), pl.col(score_name(rule) + WAS)
+    unchanged = (score >= 1.0) == (was >= 1.0)
+    held = pl.col(held_name(rule))
+    return pl.when(unchanged).then(held + pl.col("dt").fill_null(0.0)).otherwise(0.0).cast(pl.Float32).alias(held_name(rule))
 
 
 def _counters() -> list[pl.Expr]:
@@ -237,23 +296,3 @@ _GATHERED: Final = (*REPORTED, *COUNTERS, *SIGNAL_NAMES, *(name for name in wind
 
 def _score(rule: Rule) -> pl.Expr:
     return rule.detector.score(memory_of(rule)).cast(pl.Float32).fill_nan(None).clip(0.0, HIGHEST_SCORE)
-
-
-def _learned(rule: Rule) -> dict[str, pl.Expr]:
-    """Return what a window teaches each memory column of a rule; an unknown memory stays as it was."""
-    memory = memory_of(rule)
-    return {
-        memory(name).meta.output_name(): pl.coalesce(expression.cast(pl.Float32).fill_nan(None), memory(name))
-        for name, expression in rule.detector.learn(memory).items()
-    }
-
-
-def _judged(rule: Rule) -> list[pl.Expr]:
-    """Return a rule's score and for how long it has been as it is; an unknown score stays as it was."""
-    if rule.detector.judges == "age":
-        return [pl.lit(0.0, pl.Float32).alias(score_name(rule))]
-    old = pl.col(score_name(rule))
-    score = pl.coalesce(_score(rule), old)
-    unchanged = (score >= 1.0) == (old >= 1.0)
-    held = pl.when(unchanged).then(pl.col(held_name(rule)) + pl.col("dt").fill_null(0.0)).otherwise(0.0)
-    return [score.alias(score_name(rule)), held.cast(pl.Float32).alias(held_name(rule))]

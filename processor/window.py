@@ -1,7 +1,7 @@
 """This file gathers each pump's samples into windows of its own time, so that rules judge means instead of noise.
 
-A window ends with the first sample that lies `WINDOW_S` or more after the end of the one before. A pump that reports
-less often than that has a window a sample. What is gathered depends on the pump's own samples alone.
+Therapy time is cut every `WINDOW_S`; a window ends with the first sample beyond the next cut. A pump that reports less
+often than that has a window a sample. What is gathered depends on the pump's own samples alone.
 """
 
 from __future__ import annotations

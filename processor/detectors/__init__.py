@@ -21,8 +21,15 @@ Memory = Callable[[str], pl.Expr]
 """`memory("mean")` is the rule's own column of that name, as it was before this sample."""
 
 
-def _nothing(_: Memory) -> Mapping[str, pl.Expr]:
+Stage = Mapping[str, pl.Expr]
+
+
+def _nothing(_: Memory) -> Stage:
     return {}
+
+
+def _no_stages(_: Memory) -> tuple[Stage, ...]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,8 @@ class Detector:
 
     `score` makes the expression from the memory; `memory` names the columns with their start values (None is
     unknown; all are Float32); `learn` gives what each is after this window, null to leave it. Detectors of one `family`
-    share one memory and learn alike. A detector that `judges` "age" is scored at every tick for all pumps, and learns
+    share one memory, derive and learn alike. `derive` names values that score and learning use more than once: stage
+    after stage, each computed from the one before and reached through the accessor like the memory, but not kept. A detector that `judges` "age" is scored at every tick for all pumps, and learns
     from windows like the others.
     """
 
@@ -40,6 +48,7 @@ class Detector:
     learn: Callable[[Memory], Mapping[str, pl.Expr]] = _nothing
     judges: Literal["sample", "age"] = "sample"
     family: str | None = None
+    derive: Callable[[Memory], tuple[Stage, ...]] = _no_stages
 
 
 def forgetting(tau_s: float) -> pl.Expr:

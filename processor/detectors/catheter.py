@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, forgetting, toward
+from processor.detectors import Detector, Memory, Stage, forgetting, toward
 from processor.detectors.flag import reports
 
 QUICK_S: Final = 1500.0
@@ -42,7 +42,11 @@ EPISODES: Final = 2.5
 SLOWLY_S: Final = 2.5 * 3600.0
 """Time from the first to the clear loss of pulse above which it went slowly; a step takes the average an hour."""
 LOW_MMHG: Final = 0.5
-LATCHED_S: Final = 1e6
+LONG_S: Final = 1e6
+FAINT: Final = 0.055
+"""Share of the pulse whose loss starts the clock that tells a slow loss from a sudden one."""
+BACK: Final = 0.2
+LOW_IN_EPISODE_MMHG: Final = 1.5
 
 Cause = Literal["occlusion", "narrowing", "disconnection", "leak", "kink", "slow closing", "migration"]
 
@@ -57,13 +61,8 @@ def catheter(cause: Cause) -> Detector:
 
     def score(memory: Memory) -> pl.Expr:
         known = pl.col("pressure_mmhg") * 0.0 + pl.col("pulse_mmhg") * 0.0
-        moved = memory("pressure_quick") - memory("pressure_usual")
-        usual = memory("pulse_usual").clip(LEAST_PULSE_MMHG)
-        lost = 1.0 - memory("pulse_hours") / usual
-        lost_now = 1.0 - memory("pulse_quick") / usual
-        gone = memory("gone") / MOSTLY
-        restless = memory("unrest") >= RESTLESS
-        blinks = memory("episodes") / EPISODES
+        moved, lost, lost_now = memory("moved"), memory("lost"), memory("lost_now")
+        gone, restless, blinks = memory("gone") / MOSTLY, memory("restless"), memory("episodes") / EPISODES
         slowly = memory("slowly") > 0
         reduced = pl.when((lost_now < GONE + 0.3) & ~restless & (blinks < 0.8) & ~slowly).then(lost / REDUCED)
         found = {
@@ -85,44 +84,68 @@ def catheter(cause: Cause) -> Detector:
         ),
         **dict.fromkeys(("low_mmhg", "gone", "gone_last", "episodes", "unrest", "weak_s", "slowly"), 0.0),
     }
-    return Detector(score, memory, _learn, family="catheter")
+    return Detector(score, memory, _learn, family="catheter", derive=_derive)
 
 
-def _learn(memory: Memory) -> dict[str, pl.Expr]:
+def _derive(memory: Memory) -> tuple[Stage, ...]:
     in_field = reports("mri")
-    dt = pl.col("dt").fill_null(0.0)
-    pressure = pl.when(~in_field).then(pl.col("pressure_mmhg"))
-    pulse = pl.when(~in_field).then(pl.col("pulse_mmhg"))
     usual = memory("pulse_usual").clip(LEAST_PULSE_MMHG)
-    lost_now = 1.0 - pulse / usual
-    lost_hour = 1.0 - memory("pulse_hours") / usual
-    moved_now = pressure - memory("pressure_usual")
-    # Who lies on it closes the catheter; who sits up raises the pressure and keeps the pulse: only the pulse decides
-    # whether this is usual, and pressures of sitting up teach little.
-    normal = (lost_now.abs().fill_null(0.0) < 3 * NORMAL) & (lost_hour.abs().fill_null(0.0) < NORMAL)
-    pace = pl.when(normal).then(forgetting(USUAL_S)).otherwise(0.0)
-    pressure_pace = pl.when(moved_now.fill_null(0.0) > UPRIGHT_MMHG).then(pace * 0.1).otherwise(pace)
-    gone_now = (lost_now > GONE).cast(pl.Float32)
-    # Between the two limits it is as it was, so that a pulse at the limit is one episode.
-    gone_state = pl.when(lost_now > GONE).then(1.0).when(lost_now < 0.2).then(0.0).otherwise(memory("gone_last"))
-    begins = (gone_state > memory("gone_last")) & (moved_now > -1.5)
-    change = (pulse - memory("pulse_last")) / usual
-    weak_s = pl.when(lost_hour < 0.04).then(0.0).when(lost_hour > 0.055).then(memory("weak_s") + dt)
-    clear = lost_hour > REDUCED
-    was_slow = pl.when(clear & (memory("weak_s") > SLOWLY_S) & (memory("slowly") == 0)).then(1.0)
+    return (
+        {
+            "usual": usual,
+            "pressure": pl.when(~in_field).then(pl.col("pressure_mmhg")),
+            "pulse": pl.when(~in_field).then(pl.col("pulse_mmhg")),
+            "moved": memory("pressure_quick") - memory("pressure_usual"),
+            "lost": 1.0 - memory("pulse_hours") / usual,
+            "lost_now": 1.0 - memory("pulse_quick") / usual,
+            "restless": memory("unrest") >= RESTLESS,
+            "quick": forgetting(QUICK_S),
+        },
+        {
+            "missing": 1.0 - memory("pulse") / memory("usual"),
+            "moves": memory("pressure") - memory("pressure_usual"),
+            "change": (memory("pulse") - memory("pulse_last")) / memory("usual"),
+        },
+        {
+            # Who lies on it closes the catheter; who sits up raises the pressure and keeps the pulse: only the pulse
+            # decides whether this is usual, and pressures of sitting up teach little.
+            "pace": pl.when(
+                (memory("missing").abs().fill_null(0.0) < 3 * NORMAL) & (memory("lost").abs().fill_null(0.0) < NORMAL)
+            )
+            .then(forgetting(USUAL_S))
+            .otherwise(0.0),
+            # Between the two limits it is as it was, so that a pulse at the limit is one episode.
+            "gone_now": pl.when(memory("missing") > GONE)
+            .then(1.0)
+            .when(memory("missing") < BACK)
+            .then(0.0)
+            .otherwise(memory("gone_last")),
+        },
+    )
+
+
+def _learn(memory: Memory) -> Stage:
+    dt, lost, quick = pl.col("dt").fill_null(0.0), memory("lost"), memory("quick")
+    sitting = memory("moves").fill_null(0.0) > UPRIGHT_MMHG
+    begins = (memory("gone_now") > memory("gone_last")) & (memory("moves") > -LOW_IN_EPISODE_MMHG)
+    weak_s = pl.when(lost < FAINT / 1.4).then(0.0).when(lost > FAINT).then((memory("weak_s") + dt).clip(0.0, LONG_S))
+    was_slow = (lost > REDUCED) & (memory("weak_s") > SLOWLY_S)
+    absent = (memory("missing") > GONE).cast(pl.Float32)
+    unrest = (memory("change") * memory("change")).clip(0.0, MOST_UNREST)
     return {
-        "pressure_quick": toward(memory("pressure_quick"), pressure, forgetting(QUICK_S)),
-        "pressure_usual": toward(memory("pressure_usual"), pressure, pressure_pace),
-        "pulse_quick": toward(memory("pulse_quick"), pulse, forgetting(QUICK_S)),
-        "pulse_hours": toward(memory("pulse_hours"), pulse, forgetting(HOUR_S)),
-        "pulse_usual": toward(memory("pulse_usual"), pulse, pace),
-        "pulse_last": pulse,
-        "low_mmhg": memory("low_mmhg") + forgetting(HOURS_S) * (moved_now.clip(-6.0, 3.0) - memory("low_mmhg")),
-        "gone": memory("gone") + forgetting(QUICK_S) * (gone_now - memory("gone")),
-        "gone_last": gone_state,
+        "pressure_quick": toward(memory("pressure_quick"), memory("pressure"), quick),
+        "pressure_usual": toward(
+            memory("pressure_usual"), memory("pressure"), pl.when(sitting).then(0.1).otherwise(1.0) * memory("pace")
+        ),
+        "pulse_quick": toward(memory("pulse_quick"), memory("pulse"), quick),
+        "pulse_hours": toward(memory("pulse_hours"), memory("pulse"), forgetting(HOUR_S)),
+        "pulse_usual": toward(memory("pulse_usual"), memory("pulse"), memory("pace")),
+        "pulse_last": memory("pulse"),
+        "low_mmhg": memory("low_mmhg") + forgetting(HOURS_S) * (memory("moves").clip(-6.0, 3.0) - memory("low_mmhg")),
+        "gone": memory("gone") + quick * (absent - memory("gone")),
+        "gone_last": memory("gone_now"),
         "episodes": memory("episodes") * (-dt / COUNTED_S).exp() + begins.cast(pl.Float32).fill_null(0.0),
-        "unrest": memory("unrest")
-        + forgetting(UNREST_S) * ((change * change).clip(0.0, MOST_UNREST) - memory("unrest")),
-        "weak_s": weak_s.clip(0.0, LATCHED_S),
-        "slowly": pl.when(lost_hour < 0.05).then(0.0).otherwise(was_slow),
+        "unrest": memory("unrest") + forgetting(UNREST_S) * (unrest - memory("unrest")),
+        "weak_s": weak_s,
+        "slowly": pl.when(lost < FAINT).then(0.0).when(was_slow).then(1.0),
     }

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, forgetting, toward
+from processor.detectors import Detector, Memory, Stage, forgetting, toward
 
 QUICK_S: Final = 2400.0
 USUAL_S: Final = 48 * 3600.0
@@ -17,6 +17,8 @@ IMPOSSIBLE: Final = 3.0
 CERTAINLY: Final = 15.0
 """Times the commanded flow: more than three no rotor can deliver, and 24 is an hour taken for a day."""
 LEAST_UL_H: Final = 0.5
+CALM: Final = 0.6
+ALMOST: Final = 0.8
 
 
 def flow_sensor(finding: Literal["noise", "unit slip"]) -> Detector:
@@ -28,32 +30,43 @@ def flow_sensor(finding: Literal["noise", "unit slip"]) -> Detector:
 
     def score(memory: Memory) -> pl.Expr:
         known = 0.0 * pl.col("flow_ul_h") + 0.0 * pl.col("commanded_ul_h")
-        expected = memory("commanded").clip(LEAST_UL_H)
-        ratio = memory("flow") / expected
-        jumpy = memory("jump") / expected
-        slips = pl.when((jumpy > 1.0) | (ratio >= CERTAINLY)).then(ratio / IMPOSSIBLE).otherwise(0.0)
         if finding == "unit slip":
-            return slips.clip(0.0) + known
-        scatter = memory("jump") / (TIMES * memory("jump_usual").clip(LEAST_JUMP_UL_H))
-        return pl.when(slips < 0.8).then(scatter).otherwise(0.0) + known
+            return memory("slips") + known
+        return pl.when(memory("slips") < ALMOST).then(memory("scatter")).otherwise(0.0) + known
 
     return Detector(
         score,
         {"flow": None, "commanded": None, "jump": None, "jump_usual": None},
         _learn,
         family="flow_sensor",
+        derive=_derive,
     )
 
 
-def _learn(memory: Memory) -> dict[str, pl.Expr]:
-    flow, commanded = pl.col("flow_ul_h"), pl.col("commanded_ul_h")
-    quick = forgetting(QUICK_S)
+def _derive(memory: Memory) -> tuple[Stage, ...]:
+    expected = memory("commanded").clip(LEAST_UL_H)
+    return (
+        {
+            "ratio": memory("flow") / expected,
+            "jumpy": memory("jump") / expected,
+            "scatter": memory("jump") / (TIMES * memory("jump_usual").clip(LEAST_JUMP_UL_H)),
+            "quick": forgetting(QUICK_S),
+        },
+        {
+            "slips": pl.when((memory("jumpy") > 1.0) | (memory("ratio") >= CERTAINLY))
+            .then((memory("ratio") / IMPOSSIBLE).clip(0.0))
+            .otherwise(0.0),
+        },
+    )
+
+
+def _learn(memory: Memory) -> Stage:
+    flow = pl.col("flow_ul_h")
     jump = pl.when(flow.is_not_null() & pl.col("dt").is_not_null()).then(pl.col("flow_jump_ul_h"))
-    calm = memory("jump").is_null() | (memory("jump") < 0.6 * TIMES * memory("jump_usual").clip(LEAST_JUMP_UL_H))
-    usual = pl.when(calm).then(forgetting(USUAL_S)).otherwise(0.0)
+    calm = memory("scatter").is_null() | (memory("scatter") < CALM)
     return {
-        "flow": toward(memory("flow"), flow, quick),
-        "commanded": toward(memory("commanded"), commanded, quick),
-        "jump": toward(memory("jump"), jump, quick),
-        "jump_usual": toward(memory("jump_usual"), jump, usual),
+        "flow": toward(memory("flow"), flow, memory("quick")),
+        "commanded": toward(memory("commanded"), pl.col("commanded_ul_h"), memory("quick")),
+        "jump": toward(memory("jump"), jump, memory("quick")),
+        "jump_usual": toward(memory("jump_usual"), jump, pl.when(calm).then(forgetting(USUAL_S)).otherwise(0.0)),
     }

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, forgetting
+from processor.detectors import Detector, Memory, Stage, forgetting
 from processor.detectors.flag import reports
 
 LEAST_UL_H: Final = 0.2
@@ -41,16 +41,14 @@ def motor(cause: Literal["stall", "intermittent", "not driven", "after MRI"]) ->
         known = pl.col("commanded_ul_h") * 0.0 + pl.col("motor_ul_h") * 0.0
         if cause == "intermittent":
             return memory("episodes") / EPISODES + known
-        stands = (memory("short") / SHORT).clip(0.0)
-        strained = (memory("strain_ma") >= STRAINED_MA) | (memory("stalled") >= STANDS)
-        scanned = memory("since_mri_s") < MRI_TAIL_S
-        excused = reports("mri", "reset", "eos")
+        strained, scanned = memory("strained"), memory("scanned")
         of_this_cause = {
             "stall": strained,
-            "not driven": (~strained & ~scanned) | reports("telemetry_mode"),
-            "after MRI": ~strained & scanned & ~reports("telemetry_mode"),
+            "not driven": (~strained & ~scanned) | memory("trapped"),
+            "after MRI": ~strained & scanned & ~memory("trapped"),
         }[cause]
-        return pl.when(of_this_cause & ~excused).then(stands).otherwise(0.0) + known
+        stands = (memory("short") / SHORT).clip(0.0)
+        return pl.when(of_this_cause & ~memory("excused")).then(stands).otherwise(0.0) + known
 
     return Detector(
         score,
@@ -65,29 +63,46 @@ def motor(cause: Literal["stall", "intermittent", "not driven", "after MRI"]) ->
         },
         _learn,
         family="motor",
+        derive=_derive,
     )
 
 
-def _learn(memory: Memory) -> dict[str, pl.Expr]:
-    dt = pl.col("dt").fill_null(0.0)
+def _derive(memory: Memory) -> tuple[Stage, ...]:
     commanded = pl.col("commanded_ul_h")
-    short = (commanded - pl.col("motor_ul_h")) / commanded.clip(LEAST_UL_H)
-    quick = forgetting(STRETCH_S)
-    stalled = reports("stalled").cast(pl.Float32)
-    # Between the two limits it is as it was, so that a rotor that hesitates is one episode.
-    stands = pl.when(short > STANDS).then(1.0).when(short < TURNS).then(0.0).otherwise(memory("stands"))
-    begins = ((stands > memory("stands")) & reports("stalled")).cast(pl.Float32)
-    in_field = reports("mri")
-    strain = pl.col("motor_ma") - memory("usual_ma")
-    learns = (short.abs() < SHORT / 2) & ~reports("mri", "reset", "eos", "stalled")
+    return (
+        {
+            "strained": (memory("strain_ma") >= STRAINED_MA) | (memory("stalled") >= STANDS),
+            "scanned": memory("since_mri_s") < MRI_TAIL_S,
+            "in_field": reports("mri"),
+            "trapped": reports("telemetry_mode"),
+            "excused": reports("mri", "reset", "eos"),
+            "says_stalled": reports("stalled"),
+            "short_now": (commanded - pl.col("motor_ul_h")) / commanded.clip(LEAST_UL_H),
+            "strain_now": pl.col("motor_ma") - memory("usual_ma"),
+            "quick": forgetting(STRETCH_S),
+        },
+        {
+            # Between the two limits it is as it was, so that a rotor that hesitates is one episode.
+            "stands_now": pl.when(memory("short_now") > STANDS)
+            .then(1.0)
+            .when(memory("short_now") < TURNS)
+            .then(0.0)
+            .otherwise(memory("stands")),
+        },
+    )
+
+
+def _learn(memory: Memory) -> Stage:
+    dt, quick, stalled = pl.col("dt").fill_null(0.0), memory("quick"), memory("says_stalled")
+    begins = (memory("stands_now") > memory("stands")) & stalled
+    well = (memory("short_now").abs() < SHORT / 2) & ~memory("excused") & ~stalled
+    usual = pl.coalesce(memory("usual_ma") + forgetting(USUAL_S) * memory("strain_now"), pl.col("motor_ma"))
     return {
-        "short": memory("short") + quick * (short - memory("short")),
-        "strain_ma": memory("strain_ma") + quick * (strain - memory("strain_ma")),
-        "usual_ma": pl.when(learns).then(
-            pl.coalesce(memory("usual_ma") + forgetting(USUAL_S) * strain, pl.col("motor_ma"))
-        ),
-        "stalled": memory("stalled") + quick * (stalled - memory("stalled")),
-        "stands": stands,
-        "episodes": memory("episodes") * (-dt / DAY_S).exp() + begins,
-        "since_mri_s": pl.when(in_field).then(0.0).otherwise((memory("since_mri_s") + dt).clip(0.0, LONG_AGO_S)),
+        "short": memory("short") + quick * (memory("short_now") - memory("short")),
+        "strain_ma": memory("strain_ma") + quick * (memory("strain_now") - memory("strain_ma")),
+        "usual_ma": pl.when(well).then(usual),
+        "stalled": memory("stalled") + quick * (stalled.cast(pl.Float32) - memory("stalled")),
+        "stands": memory("stands_now"),
+        "episodes": memory("episodes") * (-dt / DAY_S).exp() + begins.cast(pl.Float32),
+        "since_mri_s": pl.when(memory("in_field")).then(0.0).otherwise((memory("since_mri_s") + dt).clip(0.0, LONG_AGO_S)),
     }

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, forgetting
+from processor.detectors import Detector, Memory, Stage, forgetting
 from processor.detectors.flag import reports
 
 HOUR_S: Final = 3600.0
@@ -17,6 +17,7 @@ STEP_S: Final = 300.0
 MOST_S: Final = 1e9
 LEARNS: Final = 0.3
 AT_ONCE: Final = 0.1
+TURN: Final = 2**20
 
 
 def stream(finding: Literal["lost", "repeated", "clock"]) -> Detector:
@@ -35,36 +36,46 @@ def stream(finding: Literal["lost", "repeated", "clock"]) -> Detector:
 
     memory = {"lost": 0.0, "repeated": 0.0, "ahead_s": 0.0}
     last = {"missed_last": None, "stale_last": None, "seq_last": None, "boot_last": None, "in_field": 0.0}
-    return Detector(score, {**memory, **last, "interval_s": None}, _learn, family="stream")
+    return Detector(score, {**memory, **last, "interval_s": None}, _learn, family="stream", derive=_derive)
 
 
-def _learn(memory: Memory) -> dict[str, pl.Expr]:
-    count, dt = pl.col("count"), pl.col("dt").fill_null(0.0)
+def _derive(memory: Memory) -> tuple[Stage, ...]:
     # Counters grow beyond what float32 tells apart; what is kept of them turns over long before.
-    missed, stale, seq = (pl.col(name) % TURN for name in ("missed", "stale", "seq"))
-    boot = pl.col("boot") % TURN
-    excused = reports("mri") | (memory("in_field") > 0)
-    lost = pl.when(excused).then(0.0).otherwise((missed - memory("missed_last")) % TURN)
-    repeated = (stale - memory("stale_last")) % TURN
-    weight = forgetting(HOUR_S)
-    steps = (seq - memory("seq_last")) % TURN
-    same_life = boot == memory("boot_last")
-    usual = memory("interval_s")
-    interval = dt / steps
-    jump = pl.when(same_life & (steps > 0)).then(dt - steps * usual).fill_null(0.0)
-    learned = usual + (LEARNS * (interval - usual)).clip(-AT_ONCE * usual, AT_ONCE * usual)
-    off = pl.when(jump.abs() > STEP_S / 2).then(jump).otherwise(0.0)
-    return {
-        "lost": memory("lost") + weight * (lost / (lost + count) - memory("lost")),
-        "repeated": memory("repeated") + weight * (repeated / (repeated + count) - memory("repeated")),
-        "ahead_s": pl.when(same_life).then((memory("ahead_s") + off).clip(-MOST_S, MOST_S)).otherwise(0.0),
-        "missed_last": missed,
-        "stale_last": stale,
-        "seq_last": seq,
-        "boot_last": boot,
-        "in_field": reports("mri").cast(pl.Float32),
-        "interval_s": pl.when(steps > 0).then(pl.coalesce(learned, interval)),
+    turning = {name: (pl.col(name).fill_null(0) % TURN).cast(pl.Float32) for name in ("missed", "stale", "seq", "boot")}
+    return (
+        {**turning, "excused": reports("mri") | (memory("in_field") > 0), "weight": forgetting(HOUR_S)},
+        {
+            "lost_now": pl.when(memory("excused")).then(0.0).otherwise(_since(memory, "missed")),
+            "repeated_now": _since(memory, "stale"),
+            "steps": _since(memory, "seq"),
+            "same_life": memory("boot") == memory("boot_last"),
+        },
+        {
+            "jump_s": pl.when(memory("same_life") & (memory("steps") > 0))
+            .then(pl.col("dt") - memory("steps") * memory("interval_s"))
+            .fill_null(0.0),
+            "spacing_s": pl.when(memory("steps") > 0).then(pl.col("dt") / memory("steps")),
+        },
+    )
+
+
+def _since(memory: Memory, counter: str) -> pl.Expr:
+    grown = memory(counter) - memory(f"{counter}_last")
+    return pl.when(grown < 0).then(grown + TURN).otherwise(grown)
+
+
+def _learn(memory: Memory) -> Stage:
+    count, usual = pl.col("count"), memory("interval_s")
+    learned = usual + (LEARNS * (memory("spacing_s") - usual)).clip(-AT_ONCE * usual, AT_ONCE * usual)
+    off = pl.when(memory("jump_s").abs() > STEP_S / 2).then(memory("jump_s")).otherwise(0.0)
+    shares = {
+        name: memory(name) + memory("weight") * (now / (now + count) - memory(name))
+        for name, now in (("lost", memory("lost_now")), ("repeated", memory("repeated_now")))
     }
-
-
-TURN: Final = 2**20
+    return {
+        **shares,
+        **{f"{counter}_last": memory(counter) for counter in ("missed", "stale", "seq", "boot")},
+        "ahead_s": pl.when(memory("same_life")).then((memory("ahead_s") + off).clip(-MOST_S, MOST_S)).otherwise(0.0),
+        "in_field": reports("mri").cast(pl.Float32),
+        "interval_s": pl.coalesce(learned, memory("spacing_s")),
+    }

@@ -12,14 +12,14 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, forgetting
+from processor.detectors import Detector, Memory, Stage, forgetting
 from processor.detectors.flag import reports
 
 UL_PER_ML: Final = 1000.0
 S_PER_H: Final = 3600.0
 QUICK_S: Final = 1.5 * 3600.0
 SLOW_S: Final = 24 * 3600.0
-LONGEST_GAP_S: Final = 3600.0
+LONGEST_GAP_H: Final = 1.0
 """Over a longer gap the flow is not known, and nothing is added up."""
 FILLED_ML: Final = 1.0
 """A level that rises by more than this from window to window was filled, whether that was recorded or not."""
@@ -48,21 +48,18 @@ def volume(finding: Finding) -> Detector:
     """
 
     def score(memory: Memory) -> pl.Expr:
+        by_flow, by_level, both = memory("by_flow"), memory("by_level"), memory("both")
         known = pl.col("commanded_ul_h") * 0.0 + pl.col("flow_ul_h") * 0.0
-        by_level = memory("commanded_quick") - memory("commanded_slow")
-        both = memory("measured_slow") - memory("measured_quick")
-        by_flow = both + by_level
-        denied = (by_flow.abs() >= EVIDENCE_UL) & (by_level * by_flow.sign() < by_flow.abs() / 2)
         if finding == "over-infusion":
-            return pl.when(denied & (by_flow > 0)).then(0.0).otherwise(memory("over_h") / (SLACK * REACH_H)) + known
+            denied = (by_flow >= EVIDENCE_UL) & (by_level < by_flow / 2)
+            return pl.when(denied).then(0.0).otherwise(memory("over_h") / (SLACK * REACH_H)) + known
         if finding == "flow sensor":
             unconfirmed = 1.0 - by_level * by_flow.sign() / by_flow.abs().clip(EVIDENCE_UL / 2)
             return pl.min_horizontal(by_flow.abs() / EVIDENCE_UL, 2.0 * unconfirmed) + known
-        falls = (-memory("measured_quick")).clip(0.0) / FALLS_UL
         if finding == "reservoir falls":
-            return falls + known + 0.0 * pl.col("reservoir_ml")
+            return memory("falls") + known + 0.0 * pl.col("reservoir_ml")
         alone = by_flow.abs() < 0.4 * both.abs() + 3.0
-        return pl.when(alone & (falls < 1.0)).then(both.abs() / UNEXPLAINED_UL).otherwise(0.0) + known
+        return pl.when(alone & (memory("falls") < 1.0)).then(both.abs() / UNEXPLAINED_UL).otherwise(0.0) + known
 
     memory = {
         "level_ml": None,
@@ -73,30 +70,53 @@ def volume(finding: Finding) -> Detector:
         "measured_slow": 0.0,
         "over_h": 0.0,
     }
-    return Detector(score, memory, _learn, family="volume")
+    return Detector(score, memory, _learn, family="volume", derive=_derive)
 
 
-def _learn(memory: Memory) -> dict[str, pl.Expr]:
+def _derive(memory: Memory) -> tuple[Stage, ...]:
+    by_level = memory("commanded_quick") - memory("commanded_slow")
+    both = memory("measured_slow") - memory("measured_quick")
+    rose_ml = pl.col("reservoir_ml") - memory("level_ml")
     dt = pl.col("dt").fill_null(0.0)
-    hours = dt / S_PER_H
-    level, commanded, flow = pl.col("reservoir_ml"), pl.col("commanded_ul_h"), pl.col("flow_ul_h")
-    rose_ml = level - memory("level_ml")
-    refilled = reports("refill") | (rose_ml > FILLED_ML)
-    counts = rose_ml.is_not_null() & (memory("compares") > 0) & ~refilled & (dt <= LONGEST_GAP_S)
-    learned: dict[str, pl.Expr] = {}
-    for name, out in (("commanded", commanded), ("measured", flow)):
-        change_ul = pl.when(counts).then(rose_ml * UL_PER_ML + out * hours).otherwise(0.0)
-        for pace, tau_s in (("quick", QUICK_S), ("slow", SLOW_S)):
-            old = memory(f"{name}_{pace}")
-            learned[f"{name}_{pace}"] = (old + change_ul) * (1.0 - forgetting(tau_s))
-    surplus = (flow - commanded) / commanded.clip(LEAST_UL_H)
-    over = (memory("over_h") + (surplus.clip(-1.0, IMPOSSIBLE) - SLACK) * hours.clip(0.0, 1.0)).clip(
-        0.0, HIGHEST * SLACK * REACH_H
+    return (
+        {
+            "by_level": by_level,
+            "both": both,
+            "by_flow": both + by_level,
+            "falls": (-memory("measured_quick")).clip(0.0) / FALLS_UL,
+            "rose_ul": rose_ml * UL_PER_ML,
+            "hours": dt / S_PER_H,
+            "refilled": reports("refill") | (rose_ml > FILLED_ML).fill_null(value=False),
+            "stays_quick": 1.0 - forgetting(QUICK_S),
+            "stays_slow": 1.0 - forgetting(SLOW_S),
+        },
+        {
+            "counts": memory("rose_ul").is_not_null()
+            & (memory("compares") > 0)
+            & ~memory("refilled")
+            & (memory("hours") <= LONGEST_GAP_H),
+        },
+        {
+            f"{name}_ul": pl.when(memory("counts"))
+            .then(memory("rose_ul") + pl.col(f"{signal}_ul_h") * memory("hours"))
+            .otherwise(0.0)
+            for name, signal in (("commanded", "commanded"), ("measured", "flow"))
+        },
     )
+
+
+def _learn(memory: Memory) -> Stage:
+    commanded = pl.col("commanded_ul_h")
+    surplus = ((pl.col("flow_ul_h") - commanded) / commanded.clip(LEAST_UL_H)).clip(-1.0, IMPOSSIBLE)
+    over_h = memory("over_h") + (surplus - SLACK) * memory("hours").clip(0.0, 1.0)
     return {
-        **learned,
-        "over_h": over,
-        "level_ml": level,
+        **{
+            f"{name}_{pace}": (memory(f"{name}_{pace}") + memory(f"{name}_ul")) * memory(f"stays_{pace}")
+            for name in ("commanded", "measured")
+            for pace in ("quick", "slow")
+        },
+        "over_h": over_h.clip(0.0, HIGHEST * SLACK * REACH_H),
+        "level_ml": pl.col("reservoir_ml"),
         # A level that was filled within the window is a mean of before and after: the next one starts the comparison.
-        "compares": pl.when(refilled).then(0.0).otherwise(1.0),
+        "compares": pl.when(memory("refilled")).then(0.0).otherwise(1.0),
     }
