@@ -16,6 +16,8 @@ from trials.course import Course, expected
 
 BANDS: Final = ((0.0, 0.3), (0.3, 0.5), (0.5, 1.0))
 """Severities that are told apart: from the first to below the second, the last including 1."""
+STEPS: Final = 20
+"""Severities are also told apart by steps of one in so many."""
 BARS: Final = (0.3, 0.5)
 """Recall is told of all injections of at least these severities."""
 NEAR_H: Final = 24
@@ -146,6 +148,14 @@ def _fault(name: str, injections: pl.DataFrame) -> dict[str, Any]:
         "by_severity": [
             {"from": low, "to": high, **_shares(judged.filter(_in_band(low, high)))} for low, high in BANDS
         ],
+        "severities": [
+            {
+                "severity": step / STEPS,
+                **_shares(rung := judged.filter(_step() == step)),
+                "time_to_detect_h": _spread(rung["delay_h"]),
+            }
+            for step in judged.select(_step().unique().sort()).to_series()
+        ],
     }
 
 
@@ -153,6 +163,10 @@ def _in_band(low: float, high: float) -> pl.Expr:
     return pl.col("severity").is_between(pl.lit(low, pl.Float32), pl.lit(high, pl.Float32), closed="left") | (
         (pl.col("severity") == 1.0) & (high == 1.0)
     )
+
+
+def _step() -> pl.Expr:
+    return (pl.col("severity") * STEPS).round().cast(pl.Int32).alias("step")
 
 
 def _shares(judged: pl.DataFrame) -> dict[str, float | int | None]:
