@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from broker import matching
+from broker.journal import EVENTS_SCHEMA
 from broker.matching import EXPECTED, INJECTIONS, MS_PER_H, RAISED, match
 
 EXPECTATIONS = pl.DataFrame(
@@ -142,3 +143,31 @@ def test_a_fault_that_waits_for_a_refill_begins_with_it_and_ends_with_the_refill
 def test_nothing_at_all_is_matched_with_nothing():
     judged = found(injections(), alarms())
     assert (judged.injections.height, judged.alarms.height) == (0, 0)
+
+
+def events(*rows: tuple[str, str, int, str | None]) -> pl.DataFrame:
+    """Kind, alarm, time and text, as the journal has them."""
+    told = [{"kind": kind, "alarm": alarm, "time": time, "text": text} for kind, alarm, time, text in rows]
+    usual = {"pump": "A", "rule": "motor", "priority": 1}
+    return pl.DataFrame([{**usual, **row} for row in told], schema=EVENTS_SCHEMA)
+
+
+def test_alarms_are_read_from_the_journal_in_whatever_order_it_gives_them():
+    told = [
+        ("cleared", "1", 90, None),
+        ("returned", "1", 80, None),
+        ("acknowledged", "1", 75, None),
+        ("raised", "1", 70, None),
+        ("returned", "1", 50, None),
+        ("raised", "1", 10, None),
+        ("raised", "2", 20, "explained by: Motor stalled"),
+        ("raised", "3", 30, None),
+        ("held", "3", 30, "by another"),
+        ("released", "3", 60, None),
+    ]
+    found = matching.raised_by(events(*told)).select("alarm", "raised", "shown", "returned").rows()
+    assert found == [("1", 10, 10, 50), ("2", 20, None, None), ("3", 30, 60, None), ("1", 70, 70, 80)]
+
+
+def test_an_empty_journal_has_no_alarms():
+    assert matching.raised_by(events()).rows() == []
