@@ -1,5 +1,6 @@
 # make run    start everything; prints the address to open      make run ARGS="--pumps 1000"
 # make test   all tests                                         make test ARGS="tests/broker -x"
+# make score  how well the alarms tell faults, on seeds that nothing was tuned on, into build/score
 # make check  format, lint, types, generated documentation
 # make setup  what the three above need (they call it themselves)
 
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3.14 python
 	"$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { command -v "$$name"; break; }; done)
 
-.PHONY: help run test check setup docs bench clean tools
+.PHONY: help run test check setup docs bench score clean tools
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -38,6 +39,14 @@ docs: $(VENV)/installed-to-run
 
 bench: $(VENV)/installed-to-work
 	$(BIN)/python -m pytest tests/bench -s $(ARGS)
+
+SCORED := every-fault two-faults-at-once fault-during-link-trouble fault-after-refill-or-program lively-month
+score: $(VENV)/installed-to-run
+	@mkdir -p build/score
+	@for name in $(SCORED); do \
+		POLARS_MAX_THREADS=1 $(BIN)/pumpwatch score $$name --seed-shift 1000 \
+			--json build/score/$$name.json --html build/score/$$name.html $(ARGS) || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -19,6 +19,7 @@ was not announced by itself.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +30,8 @@ GRACE_MS: Final = 2 * MS_PER_H
 """So long after its end a fault may still be found: delays run on, late samples arrive; modelling choice."""
 AFTERMATH_MS: Final = 24 * MS_PER_H
 """So long after its end a fault excuses alarms, as what was held back comes and averages recover; modelling choice."""
+HELD: Final = "explained by"
+"""How the journal's text begins when another alarm holds one under it."""
 FAR_MS: Final = 2**53
 """Later than anything that happens."""
 
@@ -61,6 +64,9 @@ EXPECTED: Final[dict[str, pl.DataType]] = {
 }
 """Which rules are expected for which fault, whether they name its cause, and within how many hours they must be up."""
 
+ENDS: Final = ("returned", "cleared")
+"""What the journal calls it when a condition ends; "cleared" may also follow the other."""
+QUANTILES: Final = (("p50", 0.5), ("p95", 0.95))
 RIGHT: Final = "right"
 ACCEPTED: Final = "accepted"
 SECONDARY: Final = "secondary"
@@ -104,6 +110,37 @@ def _next_refill(injections: pl.DataFrame, since: str, refills: pl.DataFrame) ->
     )
 
 
+def raised_by(events: pl.DataFrame) -> pl.DataFrame:
+    """Return the alarms (`RAISED`) of the journal's entries (`broker.journal.EVENTS_SCHEMA`), in any order.
+
+    One that was held when it was raised is shown from when it was released.
+    """
+    times = events.select("alarm", "kind", "time", "text").drop_nulls(["alarm", "time"]).sort("time")
+    ends = times.filter(pl.col("kind").is_in(ENDS)).select("alarm", pl.col("time").alias("returned"))
+    freed = times.filter(pl.col("kind") == "released").select("alarm", pl.col("time").alias("released"))
+    held = pl.concat(
+        [
+            times.filter(pl.col("kind") == "held"),
+            times.filter((pl.col("kind") == "raised") & pl.col("text").str.starts_with(HELD)),
+        ]
+    ).select("alarm", pl.col("time").alias("raised"), pl.lit(value=True).alias("held"))
+    rows = (
+        events.filter(pl.col("kind") == "raised")
+        .select("alarm", "pump", "rule", "priority", pl.col("time").alias("raised"))
+        .drop_nulls(["alarm", "raised"])
+        .sort("raised")
+    )
+    for column, later in (("returned", ends), ("released", freed)):
+        rows = rows.join_asof(
+            later, left_on="raised", right_on=column, by="alarm", strategy="forward", check_sortedness=False
+        )
+    return (
+        rows.join(held.unique(["alarm", "raised"]), on=["alarm", "raised"], how="left", maintain_order="left")
+        .with_columns(pl.when("held").then("released").otherwise("raised").alias("shown"))
+        .select(pl.col(name).cast(dtype) for name, dtype in RAISED.items())
+    )
+
+
 def match(injections: pl.DataFrame, alarms: pl.DataFrame, expected: pl.DataFrame, now: int) -> Matched:
     """Match injections (`INJECTIONS`) with alarms (`RAISED`) by `EXPECTED`; `now` is the therapy time (ms) so far."""
     cases, rows = injections.with_row_index("case"), alarms.with_row_index("row")
@@ -134,6 +171,13 @@ def match(injections: pl.DataFrame, alarms: pl.DataFrame, expected: pl.DataFrame
     deadline = pl.coalesce(pl.col("deadline_h").filter("right").max(), pl.col("deadline_h").max())
     deadlines = expected.group_by("fault").agg(deadline)
     return Matched(_decide(cases, found, deadlines, now), told.drop("row", "rank"))
+
+
+def spread(delay_h: pl.Series) -> dict[str, float | None]:
+    """Return the delays by which half and 95 in 100 of those that were found had been found; None of none."""
+    delays = delay_h.drop_nulls().sort()
+    count = delays.len()
+    return {name: delays[math.ceil(share * count) - 1] if count else None for name, share in QUANTILES}
 
 
 def _found(raised: pl.DataFrame, stood: pl.DataFrame) -> pl.DataFrame:

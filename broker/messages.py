@@ -179,6 +179,27 @@ class Truth(msgspec.Struct, kw_only=True):
     changes: list[Wrong]
 
 
+class Expected(msgspec.Struct, kw_only=True):
+    """By which rules a fault counts as found: those that name its cause, and those that notice it.
+
+    One that `waits_for` a refill shows nothing before the next one.
+    """
+
+    fault: str
+    right: list[str] = []
+    accepted: list[str] = []
+    waits_for: str = ""
+
+
+class Story(msgspec.Struct, kw_only=True):
+    """What a simulator begins with: its therapy time (ms), how many pumps it plays, and how it is to be judged."""
+
+    kind: Literal["story"] = "story"
+    time: int
+    pumps: int
+    expected: list[Expected] = []
+
+
 class Acknowledge(msgspec.Struct, kw_only=True, tag_field="kind", tag="acknowledge"):
     """A person has seen these alarms. `at` is wall time in ms."""
 

@@ -94,7 +94,11 @@ def faults_page() -> str:
         f"## {row['title']} (`{row['name']}`)\n\n{_sentence(row['summary'])}\n\n"
         + _table(
             ("", ""),
-            (("bites at", row["stage"]), *((name, row[name]) for name in ("signature", "severity", "origin"))),
+            (
+                ("bites at", row["stage"]),
+                *((name, row[name]) for name in ("signature", "severity", "origin")),
+                *_judged(row),
+            ),
         )
         + f"\n\n![One pump before, during and after: {row['title']}](../faults/{row['name']}.svg)"
         for row in fault_rows()
@@ -103,9 +107,17 @@ def faults_page() -> str:
         "Faults",
         "The ways in which a simulated pump can fail: by `pumpwatch inject`, on the page of the same name, or in a "
         "scenario. Severity 0 changes nothing. The pictures are drawn from the simulator by `python -m "
-        "pumpwatch.pictures`.",
+        "pumpwatch.pictures`. By which alarms a fault counts as found is told in [scorecard](../scorecard.md).",
         *sections,
     )
+
+
+def _judged(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Say which alarms tell of a fault, or why none does."""
+    named = (("alarms that name it", row["right"]), ("alarms that notice it", row["accepted"]))
+    yield from ((said, ", ".join(_code(rule) for rule in rules)) for said, rules in named if rules)
+    if row["unseen"]:
+        yield "no alarm, as", row["unseen"]
 
 
 def rules_page() -> str:

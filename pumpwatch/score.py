@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -24,26 +26,58 @@ FILE_WIDTH = 160
 
 def score(
     scenario: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="What goes wrong, and when: lively-month, or a TOML file.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[NAME|FILE]",
+            help="What goes wrong, and when: lively-month, or a TOML file. A sweep needs none.",
+            show_default=False,
+        ),
+    ] = None,
     *,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it here, as JSON.")] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all of it here, as JSON.", show_default=False)
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with plots here.", show_default=False),
+    ] = None,
     pumps: Annotated[
         int | None,
-        typer.Option("--pumps", min=1, help="How many pumps. Default: as the scenario says.", show_default=False),
+        typer.Option(
+            "--pumps",
+            min=1,
+            help="How many pumps; in a sweep, how many for each severity of each fault. Default: as the scenario "
+            "says; in a sweep 10.",
+            show_default=False,
+        ),
     ] = None,
     days: Annotated[
         float | None,
         typer.Option(
             "--days",
             min=0.001,
-            help="Days of therapy time. Default: as the scenario says, else 1.",
+            help="Days of therapy time. Default: as the scenario says, else 1; in a sweep 4.",
             show_default=False,
         ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", min=0, help="Another fleet and another chance. Default: as the scenario says."),
+        typer.Option(
+            "--seed",
+            min=0,
+            help="Another fleet and another chance. Default: as the scenario says.",
+            show_default=False,
+        ),
+    ] = None,
+    seed_shift: Annotated[
+        int, typer.Option("--seed-shift", min=0, help="Added to the seed, for runs on which nothing was tuned.")
+    ] = 0,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Find the smallest severity of each fault that is still found.")
+    ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="FAULT,FAULT", help="Sweep these faults alone.", show_default=False),
     ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="List each false alarm and each injection that was missed.")
@@ -55,25 +89,20 @@ def score(
     """
     from trials import course as courses
     from trials import score as scores
+    from trials import sweep as sweeps
     from trials import table
 
-    told = _scenario(scenario, pumps, seed)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as progress:
-        task = progress.add_task(f"{scenario}: samples of {told.pumps:,} pumps")
-
-        def say(done: int, of: int) -> None:
-            if done % TOLD_EVERY == 0 or done == of:
-                progress.update(task, completed=done, total=of)
-
+    if scenario is None and not sweep:
+        raise typer.BadParameter("name a scenario, such as lively-month, or give --sweep", param_hint="SCENARIO")
+    told = _scenario(scenario, None if sweep else pumps, seed, seed_shift)
+    if sweep:
+        told = sweeps.ladder(told, _faults(only), pumps or sweeps.PUMPS_EACH)
+    name = scenario or "sweep"
+    with _progress(f"{name}: samples of {told.pumps:,} pumps") as say:
         judged = scores.judge(courses.play(told, days or told.days or DEFAULT_DAYS, say=say))
-    report = {"scenario": scenario, **scores.report(judged)}
+    report: dict[str, Any] = {"scenario": name, **scores.report(judged)}
+    if sweep:
+        report["sweep"] = sweeps.smallest(report)
     console = Console()
     if not console.is_terminal:
         console = Console(width=FILE_WIDTH)
@@ -82,19 +111,49 @@ def score(
         console.print(table.lists(judged))
     if json is not None:
         _write(json, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    if html is not None:
+        from pumpwatch.score_page import page
+
+        _write(html, page(report).encode())
 
 
-def _scenario(name: str, pumps: int | None, seed: int | None) -> Scenario:
-    from simulator.scenario import ScenarioError, chosen, load
+def _scenario(name: str | None, pumps: int | None, seed: int | None, seed_shift: int) -> Scenario:
+    from simulator.scenario import MOST_SEED, ScenarioError, chosen, default, load, number
 
     try:
-        told = load(name)
-        told = dataclasses.replace(told, pumps=pumps or told.pumps, seed=told.seed if seed is None else seed)
+        told = default() if name is None else load(name)
+        wanted = number("seed", (told.seed if seed is None else seed) + seed_shift, 0, MOST_SEED)
+        told = dataclasses.replace(told, pumps=pumps or told.pumps, seed=int(wanted))
         for place in range(len(told.faults) + len(told.events)):
             chosen(told, place)
     except ScenarioError as error:
         raise typer.BadParameter(str(error), param_hint="SCENARIO") from error
     return told
+
+
+def _faults(only: str | None) -> list[str]:
+    from simulator.faults import FAULTS
+    from simulator.scenario import ScenarioError, known_fault
+
+    if only is None:
+        return [name for name, fault in FAULTS.items() if fault.right or fault.accepted]
+    try:
+        return [known_fault(name.strip()) for name in only.split(",")]
+    except ScenarioError as error:
+        raise typer.BadParameter(str(error), param_hint="--only") from error
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+
+        def say(done: int, of: int) -> None:
+            if done % TOLD_EVERY == 0 or done == of:
+                progress.update(task, completed=done, total=of)
+
+        yield say
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -12,7 +12,18 @@ from rich.table import Table
 
 from pumpwatch import options
 
-FAULT_FIELDS: Final = ("name", "title", "stage", "summary", "signature", "severity", "origin")
+FAULT_FIELDS: Final = (
+    "name",
+    "title",
+    "stage",
+    "summary",
+    "signature",
+    "severity",
+    "origin",
+    "right",
+    "accepted",
+    "unseen",
+)
 RULE_FIELDS: Final = (
     "name",
     "title",

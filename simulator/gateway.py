@@ -28,7 +28,7 @@ from simulator.outbox import Outbox, Parcel
 from simulator.scenario import Scenario, ScenarioError, default, load
 from simulator.session import Session
 from simulator.simulation import Simulation
-from simulator.truth import Ledger, Teller, messages
+from simulator.truth import Ledger, Teller, messages, story
 
 log = logging.getLogger("simulator")
 
@@ -108,7 +108,7 @@ class _Fleet:
         self.settings, self.simulation, self.orders = settings, simulation, Orders(simulation)
         self.busy = asyncio.Lock()
         self.teller = Teller(simulation)
-        self.ledger = Ledger(settings.truth) if settings.truth else None
+        self.ledger = Ledger(settings.truth, story(simulation)) if settings.truth else None
         self.untold: collections.deque[bytes] = collections.deque(maxlen=MOST_UNTOLD)
         self.untold_lost = 0
         self.treated: set[str] = set()

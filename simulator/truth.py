@@ -10,13 +10,14 @@ from typing import Final
 
 import polars as pl
 
-from broker.messages import Truth, Wrong, encode
+from broker.messages import Expected, Story, Truth, Wrong, encode
+from broker.truth import FILE
+from simulator.faults import FAULTS
 from simulator.injection import NONE, Injections
 from simulator.simulation import Simulation
 
 log = logging.getLogger("simulator")
 
-FILE: Final = "truth.jsonl"
 MOST_BYTES: Final = 256 * 1024 * 1024
 MOST_CHANGES: Final = 5000
 """In one message."""
@@ -54,14 +55,27 @@ def messages(changes: list[Wrong], sent: int) -> Iterator[bytes]:
         yield encode(Truth(sent=sent, changes=changes[first : first + MOST_CHANGES]))
 
 
-class Ledger:
-    """The file of the truth, one change a line, begun anew with each run; it ends at `MOST_BYTES`, and says so."""
+def story(simulation: Simulation) -> Story:
+    """Return how this simulation begins, and by which alarms each fault counts as found."""
+    expected = [
+        Expected(fault=fault.name, right=list(fault.right), accepted=list(fault.accepted), waits_for=fault.waits_for)
+        for fault in FAULTS.values()
+    ]
+    return Story(time=simulation.time_ms, pumps=simulation.scenario.pumps, expected=expected)
 
-    def __init__(self, folder: Path) -> None:
+
+class Ledger:
+    """The file of the truth, begun anew with each run; it ends at `MOST_BYTES`, and says so.
+
+    Its first line tells the story (`broker.messages.Story`), each other line one change.
+    """
+
+    def __init__(self, folder: Path, story: Story) -> None:
         """Begin the file in `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._path, self._bytes = folder / FILE, 0
-        self._path.write_bytes(b"")
+        first = encode(story) + b"\n"
+        self._path, self._bytes = folder / FILE, len(first)
+        self._path.write_bytes(first)
 
     def write(self, changes: list[Wrong]) -> None:
         """Append changes."""

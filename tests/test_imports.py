@@ -30,7 +30,7 @@ ONLY_IN = {
     "dash": ("dashboard/*",),
     "dash_ag_grid": ("dashboard/*",),
     "dash_mantine_components": ("dashboard/*",),
-    "plotly": ("dashboard/*",),
+    "plotly": ("dashboard/*", "pumpwatch/score_page.py"),
     "typer": ("pumpwatch/*",),
 }
 """Where a library may be imported."""

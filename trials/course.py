@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from broker import codec
-from broker.matching import EXPECTED, INJECTIONS, RAISED, bite_at_refill, stay_until_refill
+from broker.matching import ENDS, EXPECTED, INJECTIONS, RAISED, bite_at_refill, stay_until_refill
 from broker.messages import Acknowledge, Birth
 from broker.topics import shard_of
 from processor.alarms import held_under
@@ -239,7 +239,7 @@ class _Watch:
                 self._book.append(raised)
                 self._standing[alarm] = raised
                 self._unseen.append(alarm)
-            elif kind != "acknowledged" and alarm in self._standing:
+            elif kind in ENDS and alarm in self._standing:
                 self._standing.pop(alarm).returned = now
         held = held_under(self._pipeline.alarms, self.rules)
         for alarm in held.filter(pl.col("under").is_null() & pl.col("returned").is_null())["alarm"]:

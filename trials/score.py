@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 
-from broker.matching import FALSE, MS_PER_H, SECONDARY, Matched, match
+from broker.matching import FALSE, MS_PER_H, SECONDARY, Matched, match, spread
 from broker.snapshot import PRIORITY_CODE
 from processor.rules import RULES, Rule
 from simulator.faults import FAULTS
@@ -16,6 +15,8 @@ from trials.course import Course, expected
 
 BANDS: Final = ((0.0, 0.3), (0.3, 0.5), (0.5, 1.0))
 """Severities that are told apart: from the first to below the second, the last including 1."""
+STEPS: Final = 20
+"""Severities are also told apart by steps of one in so many."""
 BARS: Final = (0.3, 0.5)
 """Recall is told of all injections of at least these severities."""
 NEAR_H: Final = 24
@@ -140,11 +141,19 @@ def _fault(name: str, injections: pl.DataFrame) -> dict[str, Any]:
         **{column: int(injections[column].sum()) for column in ("detected", "right_cause", "announced")},
         "right_cause_announced": int(injections["right_announced"].sum()),
         "recall": _shares(judged)["detected"],
-        "time_to_detect_h": _spread(injections["delay_h"]),
-        "time_to_right_cause_h": _spread(injections["right_delay_h"]),
+        "time_to_detect_h": spread(injections["delay_h"]),
+        "time_to_right_cause_h": spread(injections["right_delay_h"]),
         "first": dict(injections["by"].drop_nulls().value_counts(sort=True).iter_rows()),
         "by_severity": [
             {"from": low, "to": high, **_shares(judged.filter(_in_band(low, high)))} for low, high in BANDS
+        ],
+        "severities": [
+            {
+                "severity": step / STEPS,
+                **_shares(rung := judged.filter(_step() == step)),
+                "time_to_detect_h": spread(rung["delay_h"]),
+            }
+            for step in judged.select(_step().unique().sort()).to_series()
         ],
     }
 
@@ -155,16 +164,11 @@ def _in_band(low: float, high: float) -> pl.Expr:
     )
 
 
+def _step() -> pl.Expr:
+    return (pl.col("severity") * STEPS).round().cast(pl.Int32).alias("step")
+
+
 def _shares(judged: pl.DataFrame) -> dict[str, float | int | None]:
     count = judged.height
     shares = {name: int(judged[name].sum()) / count if count else None for name in ("detected", "right_cause")}
     return {"injected": count, **shares}
-
-
-def _spread(delay_h: pl.Series) -> dict[str, float | None]:
-    """Return the delay by which half and by which 95 in 100 of those that were found had been found."""
-    delays = sorted(delay_h.drop_nulls())
-    return {name: delays[math.ceil(share * len(delays)) - 1] if delays else None for name, share in QUANTILES}
-
-
-QUANTILES: Final = (("p50", 0.5), ("p95", 0.95))

@@ -15,8 +15,9 @@ LISTED: Final = 200
 
 
 def tables(told: dict[str, Any]) -> RenderableType:
-    """Return the faults and the rates of a report."""
-    return Group(_faults(told["faults"]), _rates(told)) if told["faults"] else Group(_rates(told))
+    """Return the faults and the rates of a report, and what a sweep found."""
+    shown = [_faults(told["faults"])] if told["faults"] else []
+    return Group(*shown, _rates(told), *([_sweep(told["sweep"])] if "sweep" in told else []))
 
 
 def lists(score: Score) -> RenderableType:
@@ -43,6 +44,17 @@ def _faults(faults: dict[str, dict[str, Any]]) -> Table:
             table.add_row(name, *bands, *counts, *delays, firsts)
         else:
             table.add_row(name, *["–"] * 7, "no alarm is expected", style="dim")
+    return table
+
+
+def _sweep(sweep: dict[str, dict[str, float | None]]) -> Table:
+    table = Table(title="Smallest severity still found, and hours until then", title_justify="left")
+    table.add_column("fault", no_wrap=True)
+    for name in ("severity", "p50 h", "p95 h"):
+        table.add_column(name, justify="right")
+    for name, least in sweep.items():
+        severity = "none" if least["severity"] is None else f"{least['severity']:g}"
+        table.add_row(name, severity, _number(least["p50"]), _number(least["p95"]))
     return table
 
 

@@ -15,7 +15,7 @@ from dashboard.pieces import Piece
 
 PATH: Final = "/pipeline"
 TITLE: Final = "Pipeline"
-ORDER: Final = 6
+ORDER: Final = 7
 MOST_GATEWAYS: Final = 200
 MOST_REFUSALS: Final = 50
 

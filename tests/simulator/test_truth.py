@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from broker import topics
-from broker.messages import Wrong, read_truth
+from broker.messages import Story, Wrong, read_truth
 from simulator import truth
 from simulator.scenario import default
 from simulator.simulation import Simulation
@@ -55,13 +55,14 @@ def test_many_changes_are_split_into_messages_that_can_be_read(fleet, monkeypatc
 
 def test_the_file_has_a_line_a_change_and_begins_anew_and_has_a_bound(fleet, tmp_path, monkeypatch, caplog):
     fleet.inject("motor_stall", np.arange(3), severity=1)
-    changes = truth.Teller(fleet).changes()
+    changes, story = truth.Teller(fleet).changes(), truth.story(fleet)
     for _ in range(2):
-        truth.Ledger(tmp_path).write(changes)
-    lines = (tmp_path / truth.FILE).read_bytes().splitlines()
+        truth.Ledger(tmp_path, story).write(changes)
+    first, *lines = (tmp_path / truth.FILE).read_bytes().splitlines()
+    assert msgspec.json.decode(first, type=Story) == story
     assert [msgspec.json.decode(line, type=Wrong) for line in lines] == changes
     monkeypatch.setattr(truth, "MOST_BYTES", 700)
-    small = truth.Ledger(tmp_path)
+    small = truth.Ledger(tmp_path, Story(time=1, pumps=1))
     for _ in range(9):
         small.write(changes)
     assert 0 < (tmp_path / truth.FILE).stat().st_size <= 700

@@ -1,0 +1,125 @@
+"""This file keeps the score while the fleet runs: what engineers and chance made go wrong, against what was alarmed."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import polars as pl
+
+from broker.matching import EXPECTED, FALSE, GRACE_MS, SECONDARY, Matched, match, raised_by, spread
+from broker.messages import Story
+from broker.truth import Told, TruthReader
+from dashboard.desk import Desk
+
+MOST_EVENTS: Final = 20_000
+"""The newest entries of the journal that are looked at."""
+KEEP_MS: Final = 2000
+"""So long a score is shown to everybody before it is counted anew."""
+MS_PER_DAY: Final = 86_400_000
+
+
+@dataclass(frozen=True)
+class Score:
+    """The truth matched with the alarms up to the therapy time `now`.
+
+    `left_out` injections are older than those that are kept; `cut` says that the journal has more entries than are
+    looked at.
+    """
+
+    story: Story
+    found: Matched
+    now: int
+    left_out: int
+    cut: bool
+
+    @property
+    def pump_days(self) -> float:
+        """Therapy days of all simulated pumps together, since the simulator began."""
+        return self.story.pumps * max(0, self.now - self.story.time) / MS_PER_DAY
+
+    @property
+    def expected(self) -> set[str]:
+        """The faults for which an alarm is expected."""
+        return {fault.fault for fault in self.story.expected if fault.right or fault.accepted}
+
+
+@dataclass
+class Keeper:
+    """Counts at most once in `KEEP_MS`, for all who look."""
+
+    desk: Desk
+    _reader: TruthReader = field(init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _counted: int = 0
+    _score: Score | None = None
+
+    def __post_init__(self) -> None:
+        self._reader = TruthReader(self.desk.settings.data)
+
+    def score(self) -> Score | None:
+        """Return the score, or None where no simulator told the truth."""
+        with self._lock:
+            if self._score is None or self.desk.now() - self._counted >= KEEP_MS:
+                told = self._reader.read()
+                now = self.desk.snapshot().health.therapy_ms
+                self._score = None if told is None else judge(told, self.desk.events(limit=MOST_EVENTS), now)
+                self._counted = self.desk.now()
+            return self._score
+
+
+def judge(told: Told, events: pl.DataFrame, now: int) -> Score:
+    """Match what was told with the journal's entries since the story began; delays of what waits are not counted."""
+    rows = [
+        (fault.fault, rule, right, float("inf"))
+        for fault in told.story.expected
+        for rules, right in ((fault.right, True), (fault.accepted, False))
+        for rule in rules
+    ]
+    expected = pl.DataFrame(rows, EXPECTED, orient="row")
+    found = match(told.injections, raised_by(events).filter(pl.col("raised") >= told.story.time), expected, now)
+    waiting = pl.col("fault").is_in([fault.fault for fault in told.story.expected if fault.waits_for])
+    delays = [pl.when(~waiting).then(pl.col(name)).alias(name) for name in ("delay_h", "right_delay_h")]
+    within = pl.col("end").is_not_null() & (now <= pl.col("end") + GRACE_MS) & ~pl.col("detected")
+    open_yet = (pl.col("undecided") | within).alias("undecided")
+    injections = found.injections.with_columns(*delays, open_yet)
+    return Score(told.story, Matched(injections, found.alarms), now, told.left_out, events.height >= MOST_EVENTS)
+
+
+def totals(score: Score) -> dict[str, Any]:
+    """Return the running figures: of injections that can be found, and of alarms."""
+    counted = score.found.injections.filter(pl.col("fault").is_in(score.expected))
+    verdicts = score.found.alarms["verdict"]
+    false = int((verdicts == FALSE).sum())
+    return {
+        **_counts(counted),
+        "alarms": verdicts.len(),
+        "false": false,
+        "false_a_pump_day": false / score.pump_days if score.pump_days else None,
+        "secondary": int((verdicts == SECONDARY).sum()),
+        "unseen": score.found.injections.height - counted.height,
+    }
+
+
+def by_fault(score: Score) -> list[dict[str, Any]]:
+    """Return the same figures for each fault that was injected, the most often missed first."""
+    rows = [
+        {"fault": fault[0], "visible": fault[0] in score.expected, **_counts(cases)}
+        for fault, cases in score.found.injections.partition_by("fault", as_dict=True).items()
+    ]
+    return sorted(rows, key=lambda row: (not row["visible"], -row["missed"], -row["undecided"], row["fault"]))
+
+
+def _counts(cases: pl.DataFrame) -> dict[str, Any]:
+    found, undecided = int(cases["detected"].sum()), int(cases["undecided"].sum())
+    first = cases["by"].drop_nulls().value_counts(sort=True)
+    return {
+        "injected": cases.height,
+        "found": found,
+        "right_cause": int(cases["right_cause"].sum()),
+        "undecided": undecided,
+        "missed": cases.height - found - undecided,
+        "delay_h": spread(cases["delay_h"]),
+        "first": first["by"].to_list(),
+    }

@@ -1,0 +1,173 @@
+"""What counts as found, as secondary, as false: one line an alarm, one line an injection, and the verdicts."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from broker import matching
+from broker.journal import EVENTS_SCHEMA
+from broker.matching import EXPECTED, INJECTIONS, MS_PER_H, RAISED, match
+
+EXPECTATIONS = pl.DataFrame(
+    [
+        ("stall", "motor", True, 1.0),
+        ("stall", "flow", False, 2.0),
+        ("clot", "catheter", True, 3.0),
+        ("clot", "flow", False, 2.0),
+        ("wear", "flow", False, 24.0),
+    ],
+    EXPECTED,
+    orient="row",
+)
+NOW_H = 100
+
+
+def injections(*rows: tuple[str, str, float, float | None]) -> pl.DataFrame:
+    """Pump, fault, onset and end in hours."""
+    told = [(pump, fault, 0.5, ms(onset), None if end is None else ms(end)) for pump, fault, onset, end in rows]
+    return pl.DataFrame(told, INJECTIONS, orient="row")
+
+
+def alarms(*rows: tuple[str, str, float] | tuple[str, str, float, float | None]) -> pl.DataFrame:
+    """Pump, rule, hour at which it was raised, and, where given, at which it went away."""
+    told = [
+        (f"{row[0]}/{row[1]}", row[0], row[1], 1, ms(row[2]), ms(row[2]), ms(row[3]) if row[3:] and row[3] else None)
+        for row in rows
+    ]
+    return pl.DataFrame(told, RAISED, orient="row")
+
+
+def ms(hours: float) -> int:
+    return round(hours * MS_PER_H)
+
+
+def found(wrong: pl.DataFrame, raised: pl.DataFrame) -> matching.Matched:
+    return match(wrong, raised, EXPECTATIONS, ms(NOW_H))
+
+
+@pytest.mark.parametrize(
+    ("rule", "at_h", "verdict"),
+    [
+        ("motor", 10.5, "right"),
+        ("motor", 10.0, "right"),
+        ("flow", 11.0, "accepted"),
+        ("catheter", 11.0, "secondary"),
+        ("motor", 9.9, "false"),
+        ("motor", 21.9, "right"),
+        ("motor", 22.1, "secondary"),
+        ("battery", 43.9, "secondary"),
+        ("motor", 44.1, "false"),
+    ],
+)
+def test_an_alarm_is_judged_by_its_rule_and_by_when_it_came(rule, at_h, verdict):
+    judged = found(injections(("A", "stall", 10, 20)), alarms(("A", rule, at_h)))
+    assert judged.alarms["verdict"].to_list() == [verdict]
+    assert judged.injections["detected"].to_list() == [verdict in {"right", "accepted"}]
+    assert judged.injections["right_cause"].to_list() == [verdict == "right"]
+
+
+def test_an_alarm_on_another_pump_is_false_and_finds_nothing():
+    judged = found(injections(("A", "stall", 10, None)), alarms(("B", "motor", 11)))
+    assert judged.alarms["verdict"].to_list() == ["false"]
+    assert judged.injections["detected"].to_list() == [False]
+
+
+def test_each_time_an_alarm_is_raised_counts():
+    judged = found(injections(), alarms(("A", "motor", 1, 2), ("A", "motor", 3, 4)))
+    assert judged.alarms["verdict"].to_list() == ["false", "false"]
+
+
+def test_the_delay_counts_to_the_first_alarm_and_that_of_the_cause_to_its_own():
+    raised = alarms(("A", "motor", 13), ("A", "flow", 12), ("A", "motor", 15))
+    case = found(injections(("A", "stall", 10, 20)), raised).injections.row(0, named=True)
+    assert (case["delay_h"], case["right_delay_h"]) == pytest.approx((2.0, 3.0))
+    assert case["by"] == "flow"
+
+
+def test_of_two_faults_at_once_each_is_found_on_its_own_and_one_alarm_may_find_both():
+    wrong = injections(("A", "stall", 10, 20), ("A", "clot", 12, 20))
+    both = found(wrong, alarms(("A", "flow", 13)))
+    assert both.injections["detected"].to_list() == [True, True]
+    one = found(wrong, alarms(("A", "catheter", 13)))
+    assert one.injections["detected"].to_list() == [False, True]
+    assert one.alarms["verdict"].to_list() == ["right"]
+
+
+def test_an_alarm_that_stands_for_one_fault_finds_the_next_without_a_delay():
+    wrong = injections(("A", "stall", 10, 20), ("A", "clot", 15, 30))
+    standing = found(wrong, alarms(("A", "flow", 11))).injections
+    assert standing["detected"].to_list() == [True, True]
+    assert standing["delay_h"].to_list() == [pytest.approx(1.0), None]
+    over = found(wrong, alarms(("A", "flow", 11, 14))).injections
+    assert over["detected"].to_list() == [True, False]
+
+
+def test_a_false_alarm_that_stands_finds_nothing():
+    judged = found(injections(("A", "stall", 10, 20)), alarms(("A", "flow", 9)))
+    assert judged.injections["detected"].to_list() == [False]
+    assert judged.alarms["verdict"].to_list() == ["false"]
+
+
+def test_an_alarm_held_under_another_has_found_the_fault_but_did_not_announce_it():
+    held = alarms(("A", "motor", 11), ("A", "flow", 12)).with_columns(
+        pl.when(rule="flow").then(pl.col("shown")).alias("shown")
+    )
+    case = found(injections(("A", "stall", 10, 20)), held).injections.row(0, named=True)
+    assert (case["detected"], case["right_cause"], case["announced"], case["right_announced"]) == (
+        True,
+        True,
+        True,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "onset_h", "end_h", "undecided"),
+    [("stall", 99.5, None, True), ("stall", 98.5, None, False), ("stall", 99.5, 99.9, False), ("wear", 80, None, True)],
+)
+def test_what_is_younger_than_its_deadline_is_undecided_as_long_as_it_goes_on(fault, onset_h, end_h, undecided):
+    judged = found(injections(("A", fault, onset_h, end_h)), alarms())
+    assert judged.injections["undecided"].to_list() == [undecided]
+
+
+def test_a_fault_that_waits_for_a_refill_begins_with_it_and_ends_with_the_refill_after_its_own_end():
+    refills = pl.DataFrame({"pump": ["A", "A", "A", "B"], "time": [ms(12), ms(15), ms(40), ms(70)]})
+    wrong = injections(("A", "stall", 10, 20), ("B", "stall", 10, 20), ("B", "clot", 60, None), ("C", "stall", 1, None))
+    bitten = matching.bite_at_refill(wrong, refills)
+    assert bitten.select("pump", "fault", "onset").rows() == [("A", "stall", ms(12)), ("B", "clot", ms(70))]
+    stayed = matching.stay_until_refill(bitten, refills).sort("pump")
+    assert stayed["end"].to_list() == [ms(40), None]
+
+
+def test_nothing_at_all_is_matched_with_nothing():
+    judged = found(injections(), alarms())
+    assert (judged.injections.height, judged.alarms.height) == (0, 0)
+
+
+def events(*rows: tuple[str, str, int, str | None]) -> pl.DataFrame:
+    """Kind, alarm, time and text, as the journal has them."""
+    told = [{"kind": kind, "alarm": alarm, "time": time, "text": text} for kind, alarm, time, text in rows]
+    usual = {"pump": "A", "rule": "motor", "priority": 1}
+    return pl.DataFrame([{**usual, **row} for row in told], schema=EVENTS_SCHEMA)
+
+
+def test_alarms_are_read_from_the_journal_in_whatever_order_it_gives_them():
+    told = [
+        ("cleared", "1", 90, None),
+        ("returned", "1", 80, None),
+        ("acknowledged", "1", 75, None),
+        ("raised", "1", 70, None),
+        ("returned", "1", 50, None),
+        ("raised", "1", 10, None),
+        ("raised", "2", 20, "explained by: Motor stalled"),
+        ("raised", "3", 30, None),
+        ("held", "3", 30, "by another"),
+        ("released", "3", 60, None),
+    ]
+    found = matching.raised_by(events(*told)).select("alarm", "raised", "shown", "returned").rows()
+    assert found == [("1", 10, 10, 50), ("2", 20, None, None), ("3", 30, 60, None), ("1", 70, 70, 80)]
+
+
+def test_an_empty_journal_has_no_alarms():
+    assert matching.raised_by(events()).rows() == []
