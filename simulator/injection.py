@@ -150,9 +150,11 @@ class Way:
     """The way from the pumps to the gateway, with the samples that wait on it; `lost` counts those it had no room for.
 
     A link fault lets a sample wait by the column `wait_s` of what it returns. A waiting sample comes with the first
-    tick at which it is due, or at once when no fault of that stage is left on its pump.
+    tick at which it is due, or at once when no fault of that stage is left on its pump. What is in `elsewhere`
+    is played by others.
     """
 
+    elsewhere: frozenset[str] = frozenset()
     held: pl.DataFrame | None = None
     lost: int = 0
 
@@ -161,6 +163,8 @@ class Way:
         held_back = []
         ill = [np.empty(0, np.uint32)]
         for name, here in injections.of_stage("link"):
+            if name in self.elsewhere:
+                continue
             ill.append(here.index)
             on_its_way = frame["index"].to_numpy()
             found = np.isin(on_its_way, here.index)

@@ -53,7 +53,8 @@ class ScheduledFault:
 class ScheduledEvent:
     """One `[[event]]`: what happens to healthy pumps. `hold_s` None is as long as its kind lasts.
 
-    `change` is the factor of a new program's dose, `dose_ug` that of a bolus, `size` how much of the others there is.
+    `change` is the factor of a new program on the dose as it is, or with `on_course` on the dose that suits the patient
+    by then; `dose_ug` is the dose of a bolus, `size` how much of the others there is.
     """
 
     name: str
@@ -64,6 +65,7 @@ class ScheduledEvent:
     size: float = 1.0
     change: float = 1.1
     dose_ug: float = 25.0
+    on_course: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from broker.messages import Pumps
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from simulator import enrolment, injection, physics, program, sensors, therapy
 from simulator.agenda import Agenda
-from simulator.events import EVENTS
+from simulator.events import EVENTS, OUTAGE
 from simulator.faults import FAULTS
 from simulator.fleet import F32, U32
 from simulator.program import Profiles
@@ -27,6 +27,7 @@ from simulator.scenario import (
     parse_duration,
 )
 from simulator.therapy import Fill
+from simulator.wear import REVISIONS
 
 BLOCK: Final = 16_384
 """Pumps that are moved on together: few enough for their arrays to stay in the processor's cache."""
@@ -35,23 +36,25 @@ THURSDAY_S: Final = 3 * 86_400.0
 """1970 began on a Thursday; schedules begin on Monday."""
 STAYS: Final = ("catheter", "link", "silent", "clock")
 """Faults whose names begin so are not the pump's own, and outlive it."""
-PRESCRIBED: Final = ("dose_ug_day", "concentration_ug_ml")
 BOLUS_S: Final = 1800.0
-MODEL: Final = "Peristaltic {:.0f} mL"
+MODEL: Final = "Peristaltic {:.0f} mL, revision {}"
 
 
 class Simulation:
     """A fleet and its therapy clock. The same scenario, start and commands give the same samples, bit for bit."""
 
-    def __init__(self, scenario: Scenario, *, start_ms: int, boot: int = 0) -> None:
-        """Enrol the fleet; `start_ms` is therapy time in ms UTC. Raises `ScenarioError` where faults name no pump."""
+    def __init__(self, scenario: Scenario, *, start_ms: int, boot: int = 0, on_wire: bool = False) -> None:
+        """Enrol the fleet; `start_ms` is therapy time in ms UTC. Raises `ScenarioError` where faults name no pump.
+
+        With `on_wire` whoever sends the samples plays broker outages, as `cut_off` tells; else samples wait in here.
+        """
         self.scenario = scenario
         self.fleet = enrolment.enrol(scenario.pumps, scenario.seed, start_ms / 1000)
         self.serials = pl.Series("pump", [enrolment.serial(index) for index in range(scenario.pumps)], pl.String)
         self._boot, self._start_ms, self._ticks = boot, start_ms, 0
         self._agenda = Agenda(scenario)
         self.injections = injection.NONE
-        self._way = injection.Way()
+        self._way = injection.Way(frozenset({OUTAGE} if on_wire else ()))
         self._fills: list[tuple[U32, Fill]] = []
         self._extra = therapy.NO_EXTRA
         self._bent = np.empty(0, np.uint32)
@@ -174,13 +177,21 @@ class Simulation:
         fleet = self.fleet[where]
         return Pumps(
             serial=self.serials[where].to_list(),
-            model=[MODEL.format(tank) for tank in fleet.tank_ml],
+            model=[
+                MODEL.format(tank, REVISIONS[revision])
+                for tank, revision in zip(fleet.tank_ml, fleet.revision, strict=True)
+            ],
             site=[enrolment.site(index, count) for index in own],
             group=[enrolment.GROUPS[group].name for group in fleet.group],
             reservoir_ml=fleet.tank_ml.tolist(),
             concentration_ug_ml=fleet.concentration_ug_ml.tolist(),
             program=enrolment.program_texts(fleet),
         )
+
+    def cut_off(self) -> U32:
+        """Return the pumps, ascending, whose gateways have no broker as of the latest tick."""
+        here = self.injections.affected.get(OUTAGE)
+        return np.empty(0, np.uint32) if here is None else here.index
 
     def active(self) -> pl.DataFrame:
         """Return the truth: pump, fault, severity (Float32) as of the latest tick, since (therapy ms)."""
@@ -232,8 +243,10 @@ class Simulation:
                 these = index[np.all(kinds == (tank, strength), axis=1)]
                 self._fills.append((these, Fill(tank, strength, tank, strength)))
         elif event.name == "program":
-            dose, strength = (getattr(fleet, name)[index].astype(np.float64) for name in PRESCRIBED)
-            fleet.dose_ug_day[index] = therapy.within(dose * event.change, strength)
+            now_s = self._start_ms / 1000 + self._now_s
+            dose = fleet.dose_ug_day[index].astype(np.float64)
+            base = therapy.course_ug_day(fleet, index, now_s) if event.on_course else dose
+            fleet.dose_ug_day[index] = therapy.titrated(fleet, index, base * event.change)
             therapy.set_rate(fleet, index)
         else:
             free = index[~np.isin(index, self._extra.left(self._now_s).index)]

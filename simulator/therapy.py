@@ -11,11 +11,12 @@ from typing import Final
 import numpy as np
 
 from broker.signals import FLAG_BIT, FLAGS
-from simulator import program
+from simulator import enrolment, program
 from simulator.enrolment import CONCENTRATIONS_UG_ML, GROUPS, LEAST_ML_DAY, program_texts, serial
 from simulator.fleet import F64, U32, Fleet
 from simulator.physics import CAPACITY_MAH, LIFE_S, RESIDUAL_ML, battery_v, flags
 from simulator.scenario import ScenarioError
+from simulator.wear import COATED
 
 MOST_ML_DAY: Final = 24.0
 """Highest programmable flow of a peristaltic pump; no source found, modelling choice."""
@@ -84,8 +85,7 @@ def check_dose(fleet: Fleet, index: U32, dose_ug_day: F64) -> None:
     """Refuse a dose that the pump cannot give or that changes too much at once."""
     _bound("dose", dose_ug_day, index, (0, MOST_UG_DAY), "µg/day")
     check_flow(index, dose_ug_day, fleet.concentration_ug_ml[index].astype(np.float64))
-    spinal = np.array([group.name in SPINAL for group in GROUPS])[fleet.group[index]]
-    most = np.where(spinal, SPINAL_STEP, CEREBRAL_STEP)
+    most = most_step(fleet, index)
     change = dose_ug_day / fleet.dose_ug_day[index].astype(np.float64) - 1
     far = np.flatnonzero(np.abs(change) > most + SLACK)
     if len(far):
@@ -95,6 +95,24 @@ def check_dose(fleet: Fleet, index: U32, dose_ug_day: F64) -> None:
             f"{dose_ug_day[pump]:.0f} µg/day, by {change[pump]:+.0%}; allowed at once is {most[pump]:.0%} for its "
             "patient, so go there in steps"
         )
+
+
+def most_step(fleet: Fleet, index: U32) -> F64:
+    """Return by how much of itself the dose of these pumps may change at once."""
+    spinal = np.array([group.name in SPINAL for group in GROUPS])[fleet.group[index]]
+    return np.where(spinal, SPINAL_STEP, CEREBRAL_STEP)
+
+
+def course_ug_day(fleet: Fleet, index: U32, now_s: float) -> F64:
+    """Return the dose that suits these pumps' patients at `now_s`, in s since 1970."""
+    return enrolment.course_ug_day(fleet.settled_ug_day[index].astype(np.float64), fleet.settles_s[index], now_s)
+
+
+def titrated(fleet: Fleet, index: U32, aim_ug_day: F64) -> F64:
+    """Return the doses nearest to `aim_ug_day` that one step of titration reaches and the pumps can give."""
+    dose, strength = (getattr(fleet, name)[index].astype(np.float64) for name in ("dose_ug_day", "concentration_ug_ml"))
+    most = most_step(fleet, index)
+    return within(np.clip(aim_ug_day, dose * (1 - most), dose * (1 + most)), strength)
 
 
 def within(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
@@ -185,6 +203,8 @@ def replace(fleet: Fleet, index: U32) -> None:
     """Put new pumps in, full, with a new battery and the same program."""
     fleet.reservoir_ml[index] = fleet.programmed_ml[index] = fleet.tank_ml[index]
     fleet.charge_mah[index] = CAPACITY_MAH
+    fleet.turned_ml[index] = 0
+    fleet.revision[index] = COATED
     fleet.stops_s[index] = fleet.now_s + LIFE_S
     fleet.reservoir_ug_ml[index] = fleet.concentration_ug_ml[index]
     fleet.stalled_s[index] = fleet.clock_s[index] = 0
