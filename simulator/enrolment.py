@@ -8,19 +8,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from broker.bounds import CONCENTRATIONS_UG_ML, LEAST_ML_DAY, TANKS_ML
 from simulator import program
 from simulator.fleet import CONDITIONS, F64, Fleet
 from simulator.physics import CAPACITY_MAH, ELECTRONICS_MA, FULL_SPEED_UL_H, LIFE_S, LOW_RESERVOIR_ML, RUNNING_MA
 from simulator.wear import COATED, UNCOATED, UNCOATED_SHARE, WORN_MA
 
 SITES: Final = ("North", "South", "East", "West", "Centre")
-CONCENTRATIONS_UG_ML: Final = (500.0, 1000.0, 2000.0)
-"""Baclofen strengths on the market (product labels)."""
-TANKS_ML: Final = (20.0, 40.0)
-"""Reservoir sizes on the market (FDA's recall notice of SynchroMed II; Prometra II manual)."""
-LEAST_ML_DAY: Final = 0.048
-"""Lowest programmable flow of a peristaltic pump; no source found, modelling choice."""
-MOST_ML_DAY: Final = 0.4
+USUAL_MOST_ML_DAY: Final = 0.4
 """Flow of a usual high dose, 800 µg/day at 2000 µg/mL."""
 DAYS_LEFT: Final = 30.0
 """No enrolled pump falls to `LOW_RESERVOIR_ML` sooner than this many days; modelling choice."""
@@ -191,7 +186,9 @@ def _drain_ma(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
 def _concentration(least_ug_day: F64, most_ug_day: F64, share: F64) -> F64:
     """Choose among the strengths that give a usual flow from the least dose to the most."""
     strengths = np.array(CONCENTRATIONS_UG_ML)
-    usual = (least_ug_day[:, None] / strengths >= LEAST_ML_DAY) & (most_ug_day[:, None] / strengths <= MOST_ML_DAY)
+    usual = (least_ug_day[:, None] / strengths >= LEAST_ML_DAY) & (
+        most_ug_day[:, None] / strengths <= USUAL_MOST_ML_DAY
+    )
     rank = np.floor(share * usual.sum(axis=1))[:, None]
     place = np.argmax(usual & (np.cumsum(usual, axis=1) == rank + 1), axis=1)
     return np.asarray(strengths[place])

@@ -17,9 +17,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from broker.bounds import MINIMUM_UL_H, RESIDUAL_ML
 from broker.signals import FLAG_BIT
 from simulator.fleet import F32, U8, Fleet
-from simulator.program import MINIMUM, MINIMUM_UL_H
+from simulator.program import MINIMUM
 from simulator.wear import LIFE_ML, WORN_MA
 
 SLIP_MMHG: Final = 520.0
@@ -32,9 +33,6 @@ COMPLIANCE_UL_MMHG: Final = 12.5 / SLIP_MMHG
 converted); taken over as modelling choice."""
 TISSUE_MMHG: Final = 2.0
 """Pressure in the pocket under the skin; modelling choice."""
-RESIDUAL_ML: Final = 1.4
-"""Volume that cannot be pumped; no source found, modelling choice."""
-
 LOW_RESERVOIR_ML: Final = 2.0
 """Recommended level of the low-reservoir alarm (residual volume study, Neurosurgery, August 2004)."""
 

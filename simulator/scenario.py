@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
+from broker.bounds import CEREBRAL_STEP, MOST_BOLUS_UG
 from simulator.events import EVENTS
 from simulator.faults import FAULTS
 from simulator.fleet import U32
@@ -253,8 +254,8 @@ def _event(table: dict[str, Any], count: int) -> ScheduledEvent:
         name=_known("event", table["name"], EVENTS),
         hold_s=parse_duration(table["hold"]) if "hold" in table else None,
         size=number("size", table.get("size", 1.0), 0, 1),
-        change=number("change", table.get("change", 1.1), 0.85, 1.15),
-        dose_ug=number("dose_ug", table.get("dose_ug", 25.0), 0, 100),
+        change=number("change", table.get("change", 1.1), 1 - CEREBRAL_STEP, 1 + CEREBRAL_STEP),
+        dose_ug=number("dose_ug", table.get("dose_ug", 25.0), 0, MOST_BOLUS_UG),
     )
 
 

@@ -10,26 +10,28 @@ from typing import Final
 
 import numpy as np
 
+from broker.bounds import (
+    BOLUS_S,
+    CEREBRAL_STEP,
+    CONCENTRATIONS_UG_ML,
+    LEAST_ML_DAY,
+    MINIMUM_UL_H,
+    MOST_ACTUAL_UG_ML,
+    MOST_BOLUS_UG,
+    MOST_ML_DAY,
+    MOST_UG_DAY,
+    RESIDUAL_ML,
+    SPINAL_STEP,
+)
 from broker.signals import FLAG_BIT, FLAGS
 from simulator import enrolment, program
-from simulator.enrolment import CONCENTRATIONS_UG_ML, GROUPS, LEAST_ML_DAY, program_texts, serial
+from simulator.enrolment import GROUPS, program_texts, serial
 from simulator.fleet import F64, U32, Fleet
-from simulator.physics import CAPACITY_MAH, LIFE_S, RESIDUAL_ML, battery_v, flags
+from simulator.physics import CAPACITY_MAH, LIFE_S, battery_v, flags
 from simulator.scenario import ScenarioError
 from simulator.wear import COATED
 
-MOST_ML_DAY: Final = 24.0
-"""Highest programmable flow of a peristaltic pump; no source found, modelling choice."""
-MOST_UG_DAY: Final = 2000.0
-"""Highest dose seen in people over 12 (CHEO page)."""
-MOST_BOLUS_UG: Final = 100.0
-"""Highest screening bolus (Lioresal label)."""
-SPINAL_STEP: Final = 0.30
-CEREBRAL_STEP: Final = 0.15
-"""Largest change of the dose at once: 10 to 30 % a day where the spasticity comes from the spine, 5 to 15 % where from
-the brain and in children (Saulino 2015, poster)."""
 SPINAL: Final = ("multiple sclerosis, adult", "spinal cord injury, adult")
-MOST_ACTUAL_UG_ML: Final = 4000.0
 PRIME_H: Final = 0.5
 SLACK: Final = 1e-4
 """Doses are kept as float32; a bound is meant a little less exactly."""
@@ -143,7 +145,7 @@ def check_fill(fleet: Fleet, index: U32, refill: Fill) -> None:
 def bolus(fleet: Fleet, index: U32, dose_ug: float, over_s: float, now_s: float) -> Extra:
     """Return a single bolus, or refuse it."""
     _bound("bolus", np.full(len(index), dose_ug), index, (0, MOST_BOLUS_UG), "µg")
-    if not 60 <= over_s <= 86_400:
+    if not BOLUS_S[0] <= over_s <= BOLUS_S[1]:
         raise ScenarioError(f"a bolus over {over_s:g} s; allowed is a minute to a day")
     ul_h = dose_ug / fleet.concentration_ug_ml[index].astype(np.float64) * 1000 / (over_s / 3600)
     _bound("flow of the bolus", ul_h * 24 / 1000, index, (0, MOST_ML_DAY), "mL/day")
@@ -194,7 +196,7 @@ def set_rate(fleet: Fleet, index: U32) -> None:
     dose, concentration = fleet.dose_ug_day[index], fleet.concentration_ug_ml[index]
     rate = program.rate_ul_h(dose.astype(np.float64), concentration.astype(np.float64))
     mode = fleet.mode[index]
-    rate = np.where(mode == program.RUNNING, rate, np.where(mode == program.MINIMUM, program.MINIMUM_UL_H, 0.0))
+    rate = np.where(mode == program.RUNNING, rate, np.where(mode == program.MINIMUM, MINIMUM_UL_H, 0.0))
     fleet.rate_ul_h[index] = rate
     fleet.program[index] += np.uint16(1)
 

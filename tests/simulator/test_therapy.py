@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from broker.bounds import MINIMUM_UL_H
 from broker.messages import (
     Bolus,
     Clear,
@@ -21,7 +22,7 @@ from broker.messages import (
 )
 from broker.signals import FLAG_BIT
 from simulator.orders import Orders
-from simulator.program import DAY_S, MINIMUM_UL_H, periodic, profile, weekly
+from simulator.program import DAY_S, periodic, profile, weekly
 from simulator.scenario import default
 from simulator.simulation import Simulation
 
