@@ -13,7 +13,7 @@ from broker.messages import Pumps
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from simulator import enrolment, injection, physics, program, sensors, therapy
 from simulator.agenda import Agenda
-from simulator.events import EVENTS, OUTAGE
+from simulator.events import EVENTS
 from simulator.faults import FAULTS
 from simulator.fleet import F32, U32
 from simulator.program import Profiles
@@ -54,7 +54,7 @@ class Simulation:
         self._boot, self._start_ms, self._ticks = boot, start_ms, 0
         self._agenda = Agenda(scenario)
         self.injections = injection.NONE
-        self._way = injection.Way(frozenset({OUTAGE} if on_wire else ()))
+        self._way = injection.Way(on_wire)
         self._fills: list[tuple[U32, Fill]] = []
         self._extra = therapy.NO_EXTRA
         self._bent = np.empty(0, np.uint32)
@@ -190,8 +190,7 @@ class Simulation:
 
     def cut_off(self) -> U32:
         """Return the pumps, ascending, whose gateways have no broker as of the latest tick."""
-        here = self.injections.affected.get(OUTAGE)
-        return np.empty(0, np.uint32) if here is None else here.index
+        return self.injections.cut_off()
 
     def active(self) -> pl.DataFrame:
         """Return the truth: pump, fault, severity (Float32) as of the latest tick, since (therapy ms)."""
