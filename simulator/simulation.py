@@ -113,6 +113,7 @@ class Simulation:
         for index, fill in checked:
             therapy.check_fill(self.fleet, index, fill)
             changed = index[self.fleet.concentration_ug_ml[index] != np.float32(fill.entered_ug_ml)]
+            changed = changed[self.fleet.mode[changed] == program.RUNNING]
             if after == "bridge":
                 extras = extras.join(therapy.bridge(self.fleet, changed, fill.entered_ug_ml, self._now_s))
             elif after == "prime":
@@ -128,7 +129,10 @@ class Simulation:
         schedule: Profiles | None = None,
         mode: int = program.RUNNING,
     ) -> None:
-        """Change the program of these pumps from the next tick on; what is None stays. Raises `ScenarioError`."""
+        """Change the program of these pumps from the next tick on; what is None stays. Raises `ScenarioError`.
+
+        A pump that no longer runs its program gives no bolus either.
+        """
         index, fleet = self._pumps(indices), self.fleet
         if dose_ug_day is not None:
             therapy.check_dose(fleet, index, dose_ug_day)
@@ -141,6 +145,8 @@ class Simulation:
         if dose_ug_day is not None:
             fleet.dose_ug_day[index] = dose_ug_day
         fleet.mode[index] = mode
+        if mode != program.RUNNING:
+            self._extra = self._extra.without(index)
         therapy.set_rate(fleet, index)
 
     def give_bolus(self, indices: np.ndarray, *, dose_ug: float, over_s: float) -> None:
@@ -148,11 +154,12 @@ class Simulation:
         self._add_extra(therapy.bolus(self.fleet, self._pumps(indices), dose_ug, over_s, self._now_s))
 
     def replace(self, indices: np.ndarray) -> None:
-        """Put new pumps in; faults of the catheter and of the link stay, all others go with the old pump."""
+        """Put new pumps in; faults of catheter and link stay, all others go with the old pump, as do its boluses."""
         index = self._pumps(indices)
         for fault in list(self.injections.affected):
             if not fault.startswith(STAYS):
                 self.injections, _ = self.injections.clear(index, fault)
+        self._extra = self._extra.without(index)
         therapy.replace(self.fleet, index)
 
     def interrogate(self, indices: np.ndarray) -> list[str]:
@@ -248,7 +255,7 @@ class Simulation:
             fleet.dose_ug_day[index] = therapy.titrated(fleet, index, base * event.change)
             therapy.set_rate(fleet, index)
         else:
-            free = index[~np.isin(index, self._extra.left(self._now_s).index)]
+            free = index[~np.isin(index, self._extra.left(self._now_s).index) & (fleet.mode[index] != program.STOPPED)]
             given = therapy.bolus(fleet, free, event.dose_ug, BOLUS_S, self._now_s)
             self._extra = self._extra.join(given)
 

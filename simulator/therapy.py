@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from broker.bounds import (
     BOLUS_S,
@@ -62,8 +63,14 @@ class Extra:
 
     def left(self, now_s: float) -> Extra:
         """Return those that are not over."""
-        keep = self.until_s > now_s
-        return Extra(*(getattr(self, name)[keep] for name in EXTRA_FIELDS))
+        return self._keep(self.until_s > now_s)
+
+    def without(self, index: U32) -> Extra:
+        """Return those of other pumps."""
+        return self._keep(~np.isin(self.index, index))
+
+    def _keep(self, which: npt.NDArray[np.bool_]) -> Extra:
+        return Extra(*(getattr(self, name)[which] for name in EXTRA_FIELDS))
 
     def flow(self, fleet: Fleet, from_s: float, dt_s: float) -> U32:
         """Add each one's mean flow over the interval to its pump, and return the pumps it touched."""
@@ -144,6 +151,9 @@ def check_fill(fleet: Fleet, index: U32, refill: Fill) -> None:
 
 def bolus(fleet: Fleet, index: U32, dose_ug: float, over_s: float, now_s: float) -> Extra:
     """Return a single bolus, or refuse it."""
+    stopped = index[fleet.mode[index] == program.STOPPED]
+    if len(stopped):
+        raise ScenarioError(f"{serial(int(stopped[0]))} is stopped and gives no bolus; order a program first")
     _bound("bolus", np.full(len(index), dose_ug), index, (0, MOST_BOLUS_UG), "µg")
     if not BOLUS_S[0] <= over_s <= BOLUS_S[1]:
         raise ScenarioError(f"a bolus over {over_s:g} s; allowed is a minute to a day")
