@@ -112,6 +112,7 @@ class Link:
     meantime.
     `on_published` hears the id of each publication that the broker confirmed, and the reason if it refused it or had
     `NOBODY` to give it to.
+    While `barred` holds a reason, no connection is opened.
     """
 
     address: Address
@@ -123,6 +124,7 @@ class Link:
     manual: bool = False
     receive_maximum: int = 1000
     resumed: bool = field(default=False, init=False)
+    barred: str = field(default="", init=False)
     _client: paho.Client = field(init=False)
     _opened: asyncio.Future[None] | None = field(default=None, init=False)
     _ended: asyncio.Future[str] = field(init=False)
@@ -130,6 +132,8 @@ class Link:
 
     async def open(self) -> None:
         """Connect, or raise `LinkError`. Afterwards `resumed` says whether the broker still had our session."""
+        if self.barred:
+            raise LinkError(self.barred)
         async with self.address._learning:
             if self.address.protocol is None:
                 await learn_protocol(self.address)
@@ -229,6 +233,12 @@ class Link:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.ended(), 1.0)
         self._drop()
+
+    def cut(self, reason: str) -> None:
+        """End without a word, as when the broker dies, and open no more until `barred` is empty again."""
+        self.barred = reason
+        if self.alive:
+            self._drop()
 
     def _drop(self) -> None:
         """End without a word: close the socket and mark the end."""

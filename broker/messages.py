@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
+from broker.bounds import MOST_SEVERITY
 from broker.topics import NAME, name_rule
 
 
@@ -211,7 +212,6 @@ class Acknowledge(msgspec.Struct, kw_only=True, tag_field="kind", tag="acknowled
 
 AlarmAction = Acknowledge
 
-MAX_SEVERITY: Final = 1.0
 _BIRTH = msgspec.json.Decoder(Birth)
 _STATUS = msgspec.json.Decoder(Status)
 _TRUTH = msgspec.json.Decoder(Truth)
@@ -267,7 +267,7 @@ def read_command(payload: bytes) -> GatewayCommand:
     """
     command: GatewayCommand = _read(_COMMAND, payload, "a command")
     if isinstance(command, Inject):
-        if not 0 <= command.severity <= MAX_SEVERITY:
+        if not 0 <= command.severity <= MOST_SEVERITY:
             raise MessageError(f"severity is {command.severity:g}; allowed is 0 to 1")
         for name, value in (("ramp_s", command.ramp_s), ("hold_s", command.hold_s or 0.0)):
             if not 0 <= value < float("inf"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dash_mantine_components as dmc
 from dash import html
 
+from broker.bounds import MOST_SEVERITY
 from broker.snapshot import Snapshot
-from dashboard import pieces, words
+from dashboard import pieces, pump_picker, words
 from dashboard.accounts import VISITOR
 from dashboard.pieces import Piece
 
@@ -27,21 +28,7 @@ def form(snapshot: Snapshot) -> Piece:
                 placeholder="no gateway has named its faults yet",
                 allowDeselect=False,
             ),
-            dmc.TextInput(
-                id="fault-pumps",
-                label="Pumps",
-                placeholder="3, 7-9, ITB-000123",
-                description=html.Span(id="fault-chosen"),
-            ),
-            dmc.MultiSelect(
-                id="fault-picked",
-                label="or pick by serial",
-                data=[],
-                searchable=True,
-                placeholder="type a part of a serial",
-                maxValues=100,
-                limit=50,
-            ),
+            *pump_picker.fields("fault"),
             html.Div(
                 [
                     html.Div("Severity", className="slider-label"),
@@ -49,9 +36,11 @@ def form(snapshot: Snapshot) -> Piece:
                         id="fault-severity",
                         value=0.8,
                         min=0,
-                        max=1,
+                        max=MOST_SEVERITY,
                         step=0.05,
-                        marks=[{"value": v / 4, "label": f"{v / 4:g}"} for v in range(5)],
+                        marks=[
+                            {"value": v * MOST_SEVERITY / 4, "label": f"{v * MOST_SEVERITY / 4:g}"} for v in range(5)
+                        ],
                     ),
                 ],
                 className="slider",

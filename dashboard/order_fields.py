@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import dash_mantine_components as dmc
 
+from broker.bounds import MOST_STEPS
 from dashboard import words
 from dashboard.pieces import Piece
 
@@ -119,7 +120,7 @@ class Steps:
 
     def input(self, name: str, *, disabled: bool) -> Piece:
         """Return the field."""
-        said = "up to 13, from 00:00; empty: as before"
+        said = f"up to {MOST_STEPS}, from 00:00; empty: as before"
         return dmc.TextInput(
             id=name, label=self.title, description=said, placeholder="00:00=1, 06:00=1.5, 22:00=0.8", disabled=disabled
         )

@@ -8,6 +8,21 @@ from typing import Any, Final
 
 from dash import html
 
+from broker.bounds import (
+    BOLUS_S,
+    CEREBRAL_STEP,
+    CONCENTRATIONS_UG_ML,
+    MINIMUM_UL_H,
+    MOST_ACTUAL_UG_ML,
+    MOST_BOLUS_UG,
+    MOST_BOLUSES,
+    MOST_UG_DAY,
+    PERIODIC_BOLUS_S,
+    PERIODIC_SHARE,
+    RESIDUAL_ML,
+    SPINAL_STEP,
+    TANKS_ML,
+)
 from broker.messages import Bolus, Interrogate, Program, Refill, Replace, Stop, Treatment
 from dashboard.order_fields import Choice, Days, Field, FormError, Number, Steps
 from dashboard.pieces import Piece
@@ -15,27 +30,47 @@ from dashboard.pieces import Piece
 
 @dataclass(frozen=True)
 class Form:
-    """An order: its word, what it does, its fields, and the message it becomes."""
+    """An order: its word, what it does, its fields, and the message it becomes.
+
+    One with a `warning` is confirmed before it is sent.
+    """
 
     title: str
     does: str
     fields: tuple[Field, ...]
     kind: type[Treatment]
+    warning: str = ""
 
+
+def _times(factor: float, bounds: tuple[float, float]) -> tuple[float, float]:
+    """Return bounds in the unit that people use, which the wire's times `factor` is."""
+    low, high = (round(factor * bound, 6) for bound in bounds)
+    return low, high
+
+
+_STEP: Final = 100 * max(SPINAL_STEP, CEREBRAL_STEP)
+_FILL: Final = (RESIDUAL_ML, max(TANKS_ML))
+_STRENGTHS: Final = {f"{strength:,.0f} µg/mL": strength for strength in CONCENTRATIONS_UG_ML}
 
 FORMS: Final[Mapping[str, Form]] = {
     "program": Form(
         "Program",
         "Changes the prescription and runs it; what is empty stays as it is.",
         (
-            Number("dose_ug_day", "Dose, for all alike", "µg/day", 0, 2000, empty="as before"),
-            Number("change", "or change of each own dose", "%", -30, 30, empty="none", factor=0.01, offset=1),
+            Number("dose_ug_day", "Dose, for all alike", "µg/day", 0, MOST_UG_DAY, empty="as before"),
+            Number("change", "or change of each own dose", "%", -_STEP, _STEP, empty="none", factor=0.01, offset=1),
             Steps(),
             Days(),
-            Number("boluses_a_day", "or boluses a day", "a day", 1, 6, empty="none", whole=True),
-            Number("bolus_share", "Their share of the dose", "%", 1, 99, 50, factor=0.01),
-            Number("bolus_s", "Each takes", "min", 1, 1439, 60, factor=60),
-            Choice("mode", "Mode", {"Run": "run", "Minimum rate": "minimum"}, "run the program, or 0.25 µL/h", "Run"),
+            Number("boluses_a_day", "or boluses a day", "a day", 1, MOST_BOLUSES, empty="none", whole=True),
+            Number("bolus_share", "Their share of the dose", "%", *_times(100, PERIODIC_SHARE), 50, factor=0.01),
+            Number("bolus_s", "Each takes", "min", *_times(1 / 60, PERIODIC_BOLUS_S), 60, factor=60),
+            Choice(
+                "mode",
+                "Mode",
+                {"Run": "run", "Minimum rate": "minimum"},
+                f"run the program, or {MINIMUM_UL_H:g} µL/h",
+                "Run",
+            ),
         ),
         Program,
     ),
@@ -43,26 +78,32 @@ FORMS: Final[Mapping[str, Form]] = {
         "Bolus",
         "Gives a single bolus beside the program, from now on.",
         (
-            Number("dose_ug", "Dose", "µg", 0, 100),
-            Number("over_s", "Over", "min", 1, 1440, 30, factor=60),
+            Number("dose_ug", "Dose", "µg", 0, MOST_BOLUS_UG),
+            Number("over_s", "Over", "min", *_times(1 / 60, BOLUS_S), 30, factor=60),
         ),
         Bolus,
     ),
-    "stop": Form("Stop", "Stops the pumps until the next program.", (), Stop),
+    "stop": Form(
+        "Stop",
+        "Stops the pumps until the next program.",
+        (),
+        Stop,
+        "They give no drug until somebody orders a program; withdrawal may set in within hours.",
+    ),
     "refill": Form(
         "Refill",
         "Empties the reservoirs and fills them. What is really filled in may differ from what is entered.",
         (
-            Number("entered_ml", "Volume entered", "mL", 1.4, 40, empty="a full reservoir"),
+            Number("entered_ml", "Volume entered", "mL", *_FILL, empty="a full reservoir"),
             Choice(
                 "entered_ug_ml",
                 "Concentration entered",
-                {"500 µg/mL": 500.0, "1,000 µg/mL": 1000.0, "2,000 µg/mL": 2000.0},
-                "500, 1,000 or 2,000 µg/mL",
+                _STRENGTHS,
+                "the strengths on the market",
                 empty="as before",
             ),
-            Number("actual_ml", "Volume really filled in", "mL", 1.4, 40, empty="as entered"),
-            Number("actual_ug_ml", "Concentration really filled in", "µg/mL", 0, 4000, empty="as entered"),
+            Number("actual_ml", "Volume really filled in", "mL", *_FILL, empty="as entered"),
+            Number("actual_ug_ml", "Concentration really filled in", "µg/mL", 0, MOST_ACTUAL_UG_ML, empty="as entered"),
             Choice(
                 "after",
                 "Old drug in the dead space",
@@ -73,7 +114,13 @@ FORMS: Final[Mapping[str, Form]] = {
         ),
         Refill,
     ),
-    "replace": Form("Replace", "Puts new pumps of the same kind and program in; the catheter stays.", (), Replace),
+    "replace": Form(
+        "Replace",
+        "Puts new pumps of the same kind and program in; the catheter stays.",
+        (),
+        Replace,
+        "The old pumps are gone for good, with what was wrong with them. New, full ones run the same program.",
+    ),
     "interrogate": Form(
         "Interrogate", "Asks the pumps how they are; that also brings them back from telemetry mode.", (), Interrogate
     ),

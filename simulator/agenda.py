@@ -12,6 +12,8 @@ import numpy as np
 from simulator.events import EVENTS, FAULT_RATES
 from simulator.fleet import U32, Fleet
 from simulator.scenario import Scenario, ScheduledEvent, ScheduledFault, chosen
+from simulator.therapy import course_ug_day
+from simulator.wear import MOST_HAZARD, MOTOR_FAULTS, hazard
 
 RANDOM_STREAM: Final = 3000
 DAY_S: Final = 86_400.0
@@ -19,6 +21,10 @@ DAYS_A_YEAR: Final = 365.25
 CLINIC_S: Final = (9 * 3600.0, 15 * 3600.0)
 EMPTYING: Final = 0.2
 """Below this share of its reservoir a pump has an appointment on the same day; modelling choice."""
+BEHIND: Final = 1.07
+YOUNG_S: Final = 30 * DAY_S
+"""A patient whose dose still grows, or did until lately, has an appointment on the day on which the dose that suits is
+more than `BEHIND` times the one given; modelling choices."""
 LEAST_SEVERITY: Final = 0.3
 REPAIRED_S: Final = (12 * 3600.0, 48 * 3600.0)
 """How long a fault that came by itself stays until somebody has mended it; modelling choice."""
@@ -59,19 +65,40 @@ class Agenda:
         rng = np.random.default_rng((scenario.seed, RANDOM_STREAM, day))
         many = scenario.pumps / DAYS_A_YEAR
         for name, a_year in FAULT_RATES.items():
-            for index, at_s in self._arrivals(rng, a_year * many * scenario.random.rate_factor, begins_s):
+            mean, of_motor = a_year * many * scenario.random.rate_factor, name in MOTOR_FAULTS
+            arrivals = self._arrivals(rng, mean * MOST_HAZARD if of_motor else mean, begins_s)
+            for index, at_s in _by_wear(arrivals, fleet, rng) if of_motor else arrivals:
                 severity, hold_s = rng.uniform(LEAST_SEVERITY, 1), rng.uniform(*REPAIRED_S)
                 self._plan(ScheduledFault(name, None, None, at_s, 0.0, hold_s, (severity,)), index)
         for name, event in EVENTS.items():
             for index, at_s in self._arrivals(rng, event.a_year * many * scenario.random.event_factor, begins_s):
                 change, size = rng.uniform(0.9, 1.12), rng.uniform(LEAST_SEVERITY, 1)
-                self._plan(ScheduledEvent(name, None, None, at_s, size=size, change=change), index)
+                self._plan(ScheduledEvent(name, None, None, at_s, size=size, change=change, on_course=True), index)
         if scenario.random.event_factor:
-            emptying = np.flatnonzero(fleet.programmed_ml < EMPTYING * fleet.tank_ml).astype(np.uint32)
-            for pump, at_s in zip(emptying, begins_s + rng.uniform(*CLINIC_S, len(emptying)), strict=True):
-                self._plan(ScheduledEvent("refill", None, None, float(at_s)), np.array([pump], np.uint32))
+            for name, due in (("refill", _emptying(fleet)), ("program", _behind(fleet))):
+                for pump, at_s in zip(due, begins_s + rng.uniform(*CLINIC_S, len(due)), strict=True):
+                    visit = ScheduledEvent(name, None, None, float(at_s), change=1.0, on_course=True)
+                    self._plan(visit, np.array([pump], np.uint32))
 
     def _arrivals(self, rng: np.random.Generator, mean: float, begins_s: float) -> Iterator[tuple[U32, float]]:
         for _ in range(int(rng.poisson(mean))):
             pump = rng.integers(self.scenario.pumps, dtype=np.uint32)
             yield np.array([pump], np.uint32), begins_s + float(rng.uniform(0, DAY_S))
+
+
+def _emptying(fleet: Fleet) -> U32:
+    return np.flatnonzero(fleet.programmed_ml < EMPTYING * fleet.tank_ml).astype(np.uint32)
+
+
+def _behind(fleet: Fleet) -> U32:
+    young = np.flatnonzero(fleet.settles_s > fleet.now_s - YOUNG_S).astype(np.uint32)
+    return young[course_ug_day(fleet, young, fleet.now_s) > BEHIND * fleet.dose_ug_day[young]]
+
+
+def _by_wear(
+    arrivals: Iterator[tuple[U32, float]], fleet: Fleet, rng: np.random.Generator
+) -> Iterator[tuple[U32, float]]:
+    """Let each arrival of a rate that was raised by `MOST_HAZARD` through as often as its pump's motor is worn."""
+    for index, at_s in arrivals:
+        if rng.uniform(0, MOST_HAZARD) < hazard(fleet[index])[0]:
+            yield index, at_s

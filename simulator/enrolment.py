@@ -8,18 +8,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from broker.bounds import CONCENTRATIONS_UG_ML, LEAST_ML_DAY, TANKS_ML
 from simulator import program
 from simulator.fleet import CONDITIONS, F64, Fleet
 from simulator.physics import CAPACITY_MAH, ELECTRONICS_MA, FULL_SPEED_UL_H, LIFE_S, LOW_RESERVOIR_ML, RUNNING_MA
+from simulator.wear import COATED, UNCOATED, UNCOATED_SHARE, WORN_MA
 
 SITES: Final = ("North", "South", "East", "West", "Centre")
-CONCENTRATIONS_UG_ML: Final = (500.0, 1000.0, 2000.0)
-"""Baclofen strengths on the market (product labels)."""
-TANKS_ML: Final = (20.0, 40.0)
-"""Reservoir sizes on the market (FDA's recall notice of SynchroMed II; Prometra II manual)."""
-LEAST_ML_DAY: Final = 0.048
-"""Lowest programmable flow of a peristaltic pump; no source found, modelling choice."""
-MOST_ML_DAY: Final = 0.4
+USUAL_MOST_ML_DAY: Final = 0.4
 """Flow of a usual high dose, 800 µg/day at 2000 µg/mL."""
 DAYS_LEFT: Final = 30.0
 """No enrolled pump falls to `LOW_RESERVOIR_ML` sooner than this many days; modelling choice."""
@@ -31,6 +27,12 @@ VISCOSITY_PA_S: Final = 0.7e-3
 CATHETER_UL_CM: Final = 2.2
 PUMP_TUBING_UL: Final = 200.0
 """Dead space of a catheter and of the tubing inside the pump; no source found, modelling choices."""
+FIRST_PUMP: Final = 0.5
+"""Share of the pumps that are their patient's first, so that the therapy is as old as the pump; modelling choice."""
+START_SHARE: Final = 83 / 270
+GROWTH_S: Final = 365.25 * 86_400.0
+"""The mean dose grew from 83 to 270 µg/day over the first twelve months and was stable then (pubmed 22151522). That it
+grows by the same share each day is a modelling choice."""
 HALF_LIFE_H: Final = (1.0, 5.0)
 """Half-life of baclofen in the spinal fluid between patients (Sallerin-Caute 1991 and J Neurosurg 1987;66:181: 0.9 to
 5 h)."""
@@ -70,11 +72,9 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
     """
     draw = _Draw(seed, count)
     group = np.searchsorted(np.cumsum([each.share for each in GROUPS])[:-1], draw.uniform(0, 1), side="right")
-    dose = np.round(draw.uniform(_of(group, "least_ug_day"), _of(group, "most_ug_day")))
+    settled = np.round(draw.uniform(_of(group, "least_ug_day"), _of(group, "most_ug_day")))
     tank = np.where(draw.uniform(0, 1) < _of(group, "small_tank"), *TANKS_ML)
-    concentration = _concentration(dose, draw.uniform(0, 1))
-    least_ml = LOW_RESERVOIR_ML + DAYS_LEFT * dose / concentration
-    reservoir = draw.uniform(least_ml, tank)
+    strength, level = draw.uniform(0, 1), draw.uniform(0, 1)
     profiles = program.drawn(draw.stream())
     scheduled = draw.uniform(0, 1) < 0.5
     profile = np.where(scheduled, np.floor(draw.uniform(1, len(profiles.factor))), 0)
@@ -82,11 +82,18 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
     f32 = np.float32
     length_cm = draw.uniform(80.0, 114.0)
     gain, pulse = np.clip(draw.normal(1.0, 0.015), 0.95, 1.05), draw.uniform(1.5, 3.5)
-    body, rate = draw.uniform(36.6, 37.3), program.rate_ul_h(dose, concentration)
-    drain_ma = ELECTRONICS_MA + RUNNING_MA * rate / FULL_SPEED_UL_H
+    body = draw.uniform(36.6, 37.3)
+    drain_ma = _drain_ma(settled, _concentration(settled, settled, strength))
     oldest_s = np.minimum(USED_AT_MOST[0] * CAPACITY_MAH / drain_ma * 3600, USED_AT_MOST[1] * LIFE_S)
     age_s = oldest_s * draw.uniform(0, 1)
     washout = np.log(2) / draw.uniform(*HALF_LIFE_H)
+    first, revision = draw.uniform(0, 1) < FIRST_PUMP, draw.uniform(0, 1) >= UNCOATED_SHARE
+    settles_s = now_s - age_s + np.where(first, GROWTH_S, 0)
+    dose = np.round(course_ug_day(settled, settles_s, now_s))
+    concentration = _concentration(dose, settled, strength)
+    rate = program.rate_ul_h(dose, concentration)
+    least_ml = LOW_RESERVOIR_ML + DAYS_LEFT * dose / concentration
+    reservoir = least_ml + (tank - least_ml) * level
     flows = ("commanded_ul_h", "motor_ul_h", "catheter_ul_h", "leak_ul_h")
     unbent: dict[str, Any] = {
         **{name: np.zeros(count, f32) for name in flows},
@@ -99,6 +106,8 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
         tank_ml=tank.astype(f32),
         concentration_ug_ml=concentration.astype(f32),
         dose_ug_day=dose.astype(f32),
+        settled_ug_day=settled.astype(f32),
+        settles_s=settles_s,
         profile=profile.astype(np.uint16),
         rate_ul_h=rate.astype(f32),
         mode=np.full(count, program.RUNNING, dtype=np.uint8),
@@ -110,11 +119,13 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
         csf_mean_mmhg=csf.astype(f32),
         csf_pulse_mmhg=pulse.astype(f32),
         body_c=body.astype(f32),
+        revision=np.where(revision, COATED, UNCOATED).astype(np.uint8),
         csf_mmhg=csf.astype(f32),
         pressure_mmhg=csf.astype(f32),
         reservoir_ml=reservoir,
         programmed_ml=reservoir.copy(),
-        charge_mah=CAPACITY_MAH - drain_ma * age_s / 3600,
+        charge_mah=CAPACITY_MAH - _drain_ma(dose, concentration) * age_s / 3600,
+        turned_ml=rate * age_s / 3_600_000,
         clock_s=np.zeros(count),
         stops_s=now_s + LIFE_S - age_s,
         stalled_s=np.zeros(count, f32),
@@ -129,6 +140,11 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
         **unbent,
         now_s=now_s,
     )
+
+
+def course_ug_day(settled_ug_day: F64, settles_s: F64, now_s: float) -> F64:
+    """Return the dose that suits patients at `now_s`, whose doses grow until `settles_s`."""
+    return np.asarray(settled_ug_day * START_SHARE ** (np.maximum(settles_s - now_s, 0) / GROWTH_S))
 
 
 def conductance_ul_h_mmhg(length_cm: F64) -> F64:
@@ -161,11 +177,18 @@ def _of(group: npt.NDArray[np.intp], name: str) -> F64:
     return np.asarray(np.array([getattr(each, name) for each in GROUPS], dtype=np.float64)[group])
 
 
-def _concentration(dose_ug_day: F64, share: F64) -> F64:
-    """Choose among the strengths that give a usual flow."""
+def _drain_ma(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
+    """Return the mean current of a pump that is neither new nor worn out."""
+    turning = program.rate_ul_h(dose_ug_day, concentration_ug_ml) / FULL_SPEED_UL_H
+    return np.asarray(ELECTRONICS_MA + (RUNNING_MA + WORN_MA / 2) * turning)
+
+
+def _concentration(least_ug_day: F64, most_ug_day: F64, share: F64) -> F64:
+    """Choose among the strengths that give a usual flow from the least dose to the most."""
     strengths = np.array(CONCENTRATIONS_UG_ML)
-    flow_ml_day = dose_ug_day[:, None] / strengths
-    usual = (flow_ml_day >= LEAST_ML_DAY) & (flow_ml_day <= MOST_ML_DAY)
+    usual = (least_ug_day[:, None] / strengths >= LEAST_ML_DAY) & (
+        most_ug_day[:, None] / strengths <= USUAL_MOST_ML_DAY
+    )
     rank = np.floor(share * usual.sum(axis=1))[:, None]
     place = np.argmax(usual & (np.cumsum(usual, axis=1) == rank + 1), axis=1)
     return np.asarray(strengths[place])

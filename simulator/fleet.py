@@ -58,13 +58,14 @@ class Fleet:
 
     `concentration_ug_ml` is what was entered at the last refill, `reservoir_ug_ml` what is in the reservoir and
     `tip_ug_ml` what leaves the catheter's tip; `front_ul` must still flow until the former arrives there. `drug_ug` is
-    what the patient has on board. `rate_ul_h` is the program's mean rate, `boots` counts resets. `stops_s` is when the
-    service ends by the calendar, in therapy time, which is in s since 1970, and `now_s` is that time as the interval
-    begins; `clock_s` is how far the pump's own clock is ahead of it. `age_s` is for faults: how long each pump has had
-    the fault asked.
+    what the patient has on board. `rate_ul_h` is the program's mean rate, `boots` counts resets, `turned_ml` is what
+    the motor has turned through since it was new, `revision` its place in `simulator.wear.REVISIONS`. `settled_ug_day`
+    is the dose that suits the patient for good, from `settles_s` on. `stops_s` is when the service ends by the
+    calendar. Both are in therapy time, in s since 1970, and `now_s` is that time as the interval begins; `clock_s` is
+    how far the pump's own clock is ahead of it. `age_s` is for faults: how long each pump has had the fault asked.
 
-    Volumes, charge and times are float64 because a tick takes less of them than float32 can tell over months; all
-    else is float32. `fleet[where]` is a fleet too: of views for a slice, of copies for an array of indices.
+    Volumes, charge, turns and times are float64 because a tick changes them by less than float32 can tell over months;
+    all else is float32. `fleet[where]` is a fleet too: of views for a slice, of copies for an array of indices.
     """
 
     profiles: Profiles
@@ -73,6 +74,8 @@ class Fleet:
     tank_ml: F32
     concentration_ug_ml: F32
     dose_ug_day: F32
+    settled_ug_day: F32
+    settles_s: F64
     profile: U16
     rate_ul_h: F32
     mode: U8
@@ -84,12 +87,14 @@ class Fleet:
     csf_mean_mmhg: F32
     csf_pulse_mmhg: F32
     body_c: F32
+    revision: U8
 
     csf_mmhg: F32
     pressure_mmhg: F32
     reservoir_ml: F64
     programmed_ml: F64
     charge_mah: F64
+    turned_ml: F64
     stops_s: F64
     clock_s: F64
     stalled_s: F32

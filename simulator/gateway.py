@@ -97,7 +97,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
         raise ScenarioError(f"{count} gateways for {scenario.pumps} pumps; allowed is 1 to one for each pump")
     now = wall_ms()
     start = now if scenario.start_ms is None else scenario.start_ms
-    simulation = await asyncio.to_thread(Simulation, scenario, start_ms=start, boot=now // 1000)
+    simulation = await asyncio.to_thread(Simulation, scenario, start_ms=start, boot=now // 1000, on_wire=True)
     await _Fleet(settings, simulation, count).run(stop, ready)
 
 
@@ -112,6 +112,7 @@ class _Fleet:
         self.untold: collections.deque[bytes] = collections.deque(maxlen=MOST_UNTOLD)
         self.untold_lost = 0
         self.treated: set[str] = set()
+        self.cut = False
         self.period_s = simulation.scenario.interval_s / settings.speed
         address = parse_url(settings.broker)
         edges = np.linspace(0, simulation.scenario.pumps, count + 1).astype(int).tolist()
@@ -193,10 +194,21 @@ class _Fleet:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             async with self.busy:
                 frame = await asyncio.to_thread(self.simulation.tick)
+            self._cut_off()
             self._tell_truth()
             self._introduce_again()
             await self._send(frame, time.monotonic())
             ticks += 1
+
+    def _cut_off(self) -> None:
+        """Cut the gateways of those pumps of whom the scenario says so from the broker, and let others back."""
+        cut = self.simulation.cut_off()
+        for session in self.sessions if len(cut) or self.cut else ():
+            first, end = np.searchsorted(cut, (session.own.start, session.own.stop))
+            session.cut_off(cut=bool(end > first))
+        if bool(len(cut)) != self.cut:
+            self.cut = not self.cut
+            log.info("a broker outage %s, as the scenario says", "begins" if self.cut else "is over")
 
     def _tell_truth(self) -> None:
         """Tell what began and ended; while there is no connection the latest of it waits."""

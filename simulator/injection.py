@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from simulator.events import EVENTS, Event
+from simulator.events import EVENTS, OUTAGE, Event
 from simulator.faults import FAULTS, Fault
 from simulator.fleet import F32, F64, U32, Fleet
 from simulator.sensors import Sample
@@ -101,6 +101,11 @@ class Injections:
         ended = {name: self.affected[name].keep(~out) for name, out in over.items() if out.any()}
         return self._with(ended) if ended else self
 
+    def cut_off(self) -> U32:
+        """Return the pumps, ascending, whose gateways have no broker."""
+        here = self.affected.get(OUTAGE)
+        return np.empty(0, np.uint32) if here is None else here.index
+
     def of_stage(self, stage: str) -> Iterator[tuple[str, Affected]]:
         """Give the faults that bite at a stage, in the order of their names."""
         return ((name, self.affected[name]) for name in sorted(self.affected) if _played(name).stage == stage)
@@ -150,9 +155,11 @@ class Way:
     """The way from the pumps to the gateway, with the samples that wait on it; `lost` counts those it had no room for.
 
     A link fault lets a sample wait by the column `wait_s` of what it returns. A waiting sample comes with the first
-    tick at which it is due, or at once when no fault of that stage is left on its pump.
+    tick at which it is due, or at once when no fault of that stage is left on its pump. With `on_wire`
+    broker outages are played by those who send the samples.
     """
 
+    on_wire: bool = False
     held: pl.DataFrame | None = None
     lost: int = 0
 
@@ -161,6 +168,8 @@ class Way:
         held_back = []
         ill = [np.empty(0, np.uint32)]
         for name, here in injections.of_stage("link"):
+            if self.on_wire and name == OUTAGE:
+                continue
             ill.append(here.index)
             on_its_way = frame["index"].to_numpy()
             found = np.isin(on_its_way, here.index)

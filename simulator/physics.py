@@ -17,9 +17,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from broker.bounds import MINIMUM_UL_H, RESIDUAL_ML
 from broker.signals import FLAG_BIT
 from simulator.fleet import F32, U8, Fleet
-from simulator.program import MINIMUM, MINIMUM_UL_H
+from simulator.program import MINIMUM
+from simulator.wear import LIFE_ML, WORN_MA
 
 SLIP_MMHG: Final = 520.0
 """Pressure at which the rotor slips entirely. Not published for implanted pumps; modelling choice, the occlusion limit
@@ -31,9 +33,6 @@ COMPLIANCE_UL_MMHG: Final = 12.5 / SLIP_MMHG
 converted); taken over as modelling choice."""
 TISSUE_MMHG: Final = 2.0
 """Pressure in the pocket under the skin; modelling choice."""
-RESIDUAL_ML: Final = 1.4
-"""Volume that cannot be pumped; no source found, modelling choice."""
-
 LOW_RESERVOIR_ML: Final = 2.0
 """Recommended level of the low-reservoir alarm (residual volume study, Neurosurgery, August 2004)."""
 
@@ -42,17 +41,20 @@ CSF_MEMORY_S: Final = 4 * 3600.0
 """Slow wandering of a patient's CSF pressure around its mean; modelling choice. The means, 9 to 15 mmHg, lie within
 lumbar pressures lying down, 5.7 to 16.8 mmHg (Norager 2021)."""
 HEART_RAD_H: Final = 2 * np.pi * 1.2 * 3600
-"""72 heartbeats a minute."""
+BREATH_RAD_H: Final = 2 * np.pi * 0.25 * 3600
+"""72 heartbeats and 15 breaths a minute."""
+BREATH_SHARE: Final = 0.2
+"""Share of breathing in the power of the CSF's pulsatility, the rest is the heartbeat's; modelling choice."""
 
-RUNNING_MA: Final = 3.0
+RUNNING_MA: Final = 2.9
 LOADED_MA: Final = 6.0
 STALLED_MA: Final = 12.0
 DRIVING_ON_S: Final = 600.0
 ELECTRONICS_MA: Final = 0.008
 FULL_SPEED_UL_H: Final = 1000.0
-"""Motor: current while it turns, what full slip pressure adds, current of a blocked rotor and how long the pump tries
-before it gives up, the standing current, and the flow at which the motor would turn without pause. Modelling choices;
-together they give 7 years at 0.25 mL/day."""
+"""Motor: current while it turns when new, what full slip pressure adds, current of a blocked rotor and how long the
+pump tries before it gives up, the standing current, and the flow at which the motor would turn without pause. Modelling
+choices; together, and with the mean wear, they give 7 years at 0.25 mL/day."""
 STALLED_BELOW: Final = 0.05
 """The pump reports a stall when the rotor makes less than this share of the turn it is told."""
 SAFE_ABOVE: Final = 0.5
@@ -102,6 +104,7 @@ def advance(fleet: Fleet, factor: F32, shock: F32, *, dt_s: float, warmth_c: flo
     if fleet.safe.any():
         driven = np.where(fleet.safe > 0, np.minimum(driven, np.float32(MINIMUM_UL_H)), driven)
     fleet.motor_ul_h[:] = driven * fleet.rotor_grip * powered
+    fleet.turned_ml += fleet.motor_ul_h * np.float64(dt_s / 3600 / 1000)
     _flow(fleet, dt_s / 3600)
     _drive(fleet, powered & (driven > 0), driven, dt_s)
     _absorb(fleet, dt_s / 3600)
@@ -174,6 +177,7 @@ def _drive(fleet: Fleet, turning: npt.NDArray[np.bool_], driven: F32, dt_s: floa
     fleet.stalled_s[:] = np.where(stalled, fleet.stalled_s + dt_s, 0)
     trying = stalled & (fleet.stalled_s <= DRIVING_ON_S)
     running = RUNNING_MA + LOADED_MA / SLIP_MMHG * (fleet.pressure_mmhg - CALIBRATED_MMHG)
+    running += (fleet.turned_ml * (WORN_MA / LIFE_ML)).astype(np.float32)
     running -= EASIER_MA * np.maximum(1 - fleet.stroke, 0)
     effort = running + (1 - fleet.rotor_grip) * (STALLED_MA - running)
     if fleet.safe.any():
@@ -192,13 +196,17 @@ def _drive(fleet: Fleet, turning: npt.NDArray[np.bool_], driven: F32, dt_s: floa
 def pulse_mmhg(fleet: Fleet) -> F32:
     """Return how much of each patient's CSF pulse arrives at the pump.
 
-    The heartbeat reaches the pump through the catheter; the tubing's stretch and a leak take it away. A narrow
-    catheter and an open connector therefore both end it, a standing motor does not (Saulino 2017, Neuromodulation
-    20:187, for the sign as such). The pulse grows with the mean pressure.
+    Heartbeat and breathing reach the pump through the catheter; the tubing's stretch and a leak take them away. A
+    narrow catheter and an open connector therefore both end them, a standing motor does not (Saulino 2017,
+    Neuromodulation 20:187, for the sign as such). The stretch has more time to give way in a breath than in a
+    heartbeat, so that a narrowing takes the heartbeat first. The pulse grows with the mean pressure.
     """
     through = fleet.catheter_ul_h_mmhg / fleet.catheter_resistance
     escape = through + fleet.leak_ul_h_mmhg
-    coupling = through / np.sqrt(escape * escape + np.float32((HEART_RAD_H * COMPLIANCE_UL_MMHG) ** 2))
+    escape *= escape
+    passed = np.float32(1 - BREATH_SHARE) / (escape + np.float32((HEART_RAD_H * COMPLIANCE_UL_MMHG) ** 2))
+    passed += np.float32(BREATH_SHARE) / (escape + np.float32((BREATH_RAD_H * COMPLIANCE_UL_MMHG) ** 2))
+    coupling = through * np.sqrt(passed)
     return np.asarray(fleet.csf_pulse_mmhg * (fleet.csf_mmhg / fleet.csf_mean_mmhg) * coupling * fleet.tip_coupling)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import re
 import tomllib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
+from broker.bounds import CEREBRAL_STEP, MOST_BOLUS_UG
 from simulator.events import EVENTS
 from simulator.faults import FAULTS
 from simulator.fleet import U32
@@ -30,7 +32,12 @@ PUMPS_RULE: Final = 'indices and serials such as "3,7-9" or "ITB-000003"'
 
 
 class ScenarioError(ValueError):
-    """Something in a scenario or an injection that cannot be; the text says what, where, and what is allowed."""
+    """Something in a scenario or an injection that cannot be; the text says what, where, and what is allowed.
+
+    `key` is the scenario's key whose value it is, where it is known.
+    """
+
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,8 @@ class ScheduledFault:
 class ScheduledEvent:
     """One `[[event]]`: what happens to healthy pumps. `hold_s` None is as long as its kind lasts.
 
-    `change` is the factor of a new program's dose, `dose_ug` that of a bolus, `size` how much of the others there is.
+    `change` is the factor of a new program on the dose as it is, or with `on_course` on the dose that suits the patient
+    by then; `dose_ug` is the dose of a bolus, `size` how much of the others there is.
     """
 
     name: str
@@ -64,6 +72,7 @@ class ScheduledEvent:
     size: float = 1.0
     change: float = 1.1
     dose_ug: float = 25.0
+    on_course: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,8 +209,7 @@ def _read(tables: dict[str, Any], where: str, text: str = "") -> Scenario:
         key = "event"
         happening = _tables("event", tables.get("event", []))
     except ScenarioError as error:
-        unknown = next((name for name in tables if name not in known), key)
-        raise ScenarioError(f"{where}{_line_of_key(text, unknown)}: {error}") from None
+        raise ScenarioError(f"{where}{_line_of(error.key or key, text.splitlines())}: {error}") from None
     faults = [_numbered(_fault, "fault", place, table, count, where, text) for place, table in enumerate(listed, 1)]
     events = [_numbered(_event, "event", place, table, count, where, text) for place, table in enumerate(happening, 1)]
     return Scenario(count, days, interval_s, seed, tuple(faults), tuple(events), arrivals, start_ms)
@@ -219,28 +227,44 @@ def _numbered(  # noqa: PLR0917 - the row and where it stands
     where: str,
     text: str,
 ) -> Row:
-    """Read a table, and where that fails say which it is and in which line it begins."""
+    """Read a table, and where that fails say which it is and in which line what is wrong stands, or else it begins."""
     try:
         return read(table, count)
     except ScenarioError as error:
-        lines = [n for n, line in enumerate(text.splitlines(), 1) if re.match(rf"\s*\[\[\s*{kind}\s*\]\]", line)]
-        line = f", line {lines[place - 1]}" if len(lines) >= place else ""
+        lines = text.splitlines()
+        begins = [n for n, line in enumerate(lines) if re.match(rf"\s*\[\[\s*{kind}\s*\]\]", line)][place - 1 : place]
+        ends = [n for n, line in enumerate(lines) if begins and n > begins[0] and re.match(r"\s*\[", line)]
+        line = ""
+        if begins:
+            line = _line_of(error.key, lines[: ends[0] if ends else None], begins[0]) or f", line {begins[0] + 1}"
         raise ScenarioError(f"{where}{line}, [[{kind}]] number {place}: {error}") from None
 
 
-def _line_of_key(text: str, key: str) -> str:
-    lines = [n for n, line in enumerate(text.splitlines(), 1) if re.match(rf"\s*\[*\s*{re.escape(key)}\b", line)]
-    return f", line {lines[0]}" if lines else ""
+def _line_of(key: str, lines: Sequence[str], first: int = 0) -> str:
+    """Say in which line, from that of index `first` on, a key stands; nothing where there is none."""
+    key = re.escape(key)
+    written = rf"\s*\[*\s*[\"']?{key}\b" if key else r"(?!)"
+    found = next((n for n, line in enumerate(lines[first:], first + 1) if re.match(written, line)), None)
+    return "" if found is None else f", line {found}"
+
+
+def _value(table: dict[str, Any], key: str, read: Callable[[Any], Any], default: Any = None) -> Any:
+    """Read the value of a key, or return `default` where it is not there; what is wrong with it bears its key."""
+    try:
+        return read(table[key]) if key in table else default
+    except ScenarioError as error:
+        error.key = key
+        raise
 
 
 def _fault(table: dict[str, Any], count: int) -> ScheduledFault:
     _only(table, ("name", "pumps", "fraction", "at", "ramp", "hold", "severity"))
     return ScheduledFault(
         **_who_and_when(table, count),
-        name=known_fault(table["name"]),
-        ramp_s=parse_duration(table.get("ramp", 0)),
-        hold_s=parse_duration(table["hold"]) if "hold" in table else None,
-        severity=_severities(table.get("severity", 1.0)),
+        name=_value(table, "name", known_fault),
+        ramp_s=_value(table, "ramp", parse_duration, 0.0),
+        hold_s=_value(table, "hold", parse_duration),
+        severity=_value(table, "severity", _severities, (1.0,)),
     )
 
 
@@ -248,11 +272,11 @@ def _event(table: dict[str, Any], count: int) -> ScheduledEvent:
     _only(table, ("name", "pumps", "fraction", "at", "hold", "size", "change", "dose_ug"))
     return ScheduledEvent(
         **_who_and_when(table, count),
-        name=_known("event", table["name"], EVENTS),
-        hold_s=parse_duration(table["hold"]) if "hold" in table else None,
-        size=number("size", table.get("size", 1.0), 0, 1),
-        change=number("change", table.get("change", 1.1), 0.85, 1.15),
-        dose_ug=number("dose_ug", table.get("dose_ug", 25.0), 0, 100),
+        name=_value(table, "name", lambda name: _known("event", name, EVENTS)),
+        hold_s=_value(table, "hold", parse_duration),
+        size=_value(table, "size", lambda size: number("size", size, 0, 1), 1.0),
+        change=_value(table, "change", lambda by: number("change", by, 1 - CEREBRAL_STEP, 1 + CEREBRAL_STEP), 1.1),
+        dose_ug=_value(table, "dose_ug", lambda dose: number("dose_ug", dose, 0, MOST_BOLUS_UG), 25.0),
     )
 
 
@@ -261,14 +285,11 @@ def _who_and_when(table: dict[str, Any], count: int) -> dict[str, Any]:
         raise ScenarioError("it needs a name and the time at which it begins: name = …, at = …")
     if ("pumps" in table) == ("fraction" in table):
         raise ScenarioError('it needs either pumps = "0-9" or fraction = 0.05')
-    pumps = table.get("pumps")
-    if pumps is not None:
-        pumps = str(pumps)
-        parse_pumps(pumps, count)
+    _value(table, "pumps", lambda pumps: parse_pumps(str(pumps), count))
     return {
-        "pumps": pumps,
-        "fraction": number("fraction", table["fraction"], 0, 1) if "fraction" in table else None,
-        "at_s": parse_duration(table["at"]),
+        "pumps": _value(table, "pumps", str),
+        "fraction": _value(table, "fraction", lambda fraction: number("fraction", fraction, 0, 1)),
+        "at_s": _value(table, "at", parse_duration),
     }
 
 
@@ -282,7 +303,7 @@ def _arrivals(table: object) -> Arrivals:
     if not isinstance(table, dict):
         raise ScenarioError(f"random is {str(table)[:80]!r}; write it as a table of its own, [random]")
     _only(table, ("rate_factor", "event_factor"))
-    return Arrivals(**{name: number(name, value, 0, 1e6) for name, value in table.items()})
+    return Arrivals(**{name: _value(table, name, functools.partial(number, name, low=0, high=1e6)) for name in table})
 
 
 def _start(value: object) -> int | None:
@@ -318,6 +339,8 @@ def _only(table: dict[str, Any], allowed: tuple[str, ...]) -> None:
     unknown = next((key for key in table if key not in allowed), None)
     if unknown is not None:
         near = difflib.get_close_matches(unknown, allowed, 1)
-        raise ScenarioError(
+        error = ScenarioError(
             f"no key {unknown!r}{f' (did you mean {near[0]}?)' if near else ''}; the keys are {', '.join(allowed)}"
         )
+        error.key = unknown
+        raise error

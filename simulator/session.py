@@ -62,6 +62,13 @@ class Session:
         self.outbox.put(parcel)
         self._send()
 
+    def cut_off(self, *, cut: bool) -> None:
+        """Drop the connection without a word and stay without, or try again from now on."""
+        if cut and (self.link.alive or not self.link.barred):
+            self.link.cut(f"the scenario keeps {self.name} from {self.address.url}")
+        elif not cut:
+            self.link.barred = ""
+
     def introduce(self) -> None:
         """Tell whom this gateway speaks for, and what they are prescribed now."""
         self.link.publish(topic_of(self.name, "birth"), encode(self.birth(self)), retain=True)

@@ -27,6 +27,7 @@ from simulator.scenario import (
     parse_duration,
 )
 from simulator.therapy import Fill
+from simulator.wear import REVISIONS
 
 BLOCK: Final = 16_384
 """Pumps that are moved on together: few enough for their arrays to stay in the processor's cache."""
@@ -35,9 +36,8 @@ THURSDAY_S: Final = 3 * 86_400.0
 """1970 began on a Thursday; schedules begin on Monday."""
 STAYS: Final = ("catheter", "link", "silent", "clock")
 """Faults whose names begin so are not the pump's own, and outlive it."""
-PRESCRIBED: Final = ("dose_ug_day", "concentration_ug_ml")
 BOLUS_S: Final = 1800.0
-MODEL: Final = "Peristaltic {:.0f} mL"
+MODEL: Final = "Peristaltic {:.0f} mL, revision {}"
 
 
 class Simulation:
@@ -46,8 +46,11 @@ class Simulation:
     `begun` is what the agenda let begin with the latest tick, and on which pumps (indices).
     """
 
-    def __init__(self, scenario: Scenario, *, start_ms: int, boot: int = 0) -> None:
-        """Enrol the fleet; `start_ms` is therapy time in ms UTC. Raises `ScenarioError` where faults name no pump."""
+    def __init__(self, scenario: Scenario, *, start_ms: int, boot: int = 0, on_wire: bool = False) -> None:
+        """Enrol the fleet; `start_ms` is therapy time in ms UTC. Raises `ScenarioError` where faults name no pump.
+
+        With `on_wire` whoever sends the samples plays broker outages, as `cut_off` tells; else samples wait in here.
+        """
         self.scenario = scenario
         self.fleet = enrolment.enrol(scenario.pumps, scenario.seed, start_ms / 1000)
         self.serials = pl.Series("pump", [enrolment.serial(index) for index in range(scenario.pumps)], pl.String)
@@ -55,7 +58,7 @@ class Simulation:
         self._agenda = Agenda(scenario)
         self.begun: list[tuple[Planned, U32]] = []
         self.injections = injection.NONE
-        self._way = injection.Way()
+        self._way = injection.Way(on_wire)
         self._fills: list[tuple[U32, Fill]] = []
         self._extra = therapy.NO_EXTRA
         self._bent = np.empty(0, np.uint32)
@@ -114,6 +117,7 @@ class Simulation:
         for index, fill in checked:
             therapy.check_fill(self.fleet, index, fill)
             changed = index[self.fleet.concentration_ug_ml[index] != np.float32(fill.entered_ug_ml)]
+            changed = changed[self.fleet.mode[changed] == program.RUNNING]
             if after == "bridge":
                 extras = extras.join(therapy.bridge(self.fleet, changed, fill.entered_ug_ml, self._now_s))
             elif after == "prime":
@@ -129,7 +133,10 @@ class Simulation:
         schedule: Profiles | None = None,
         mode: int = program.RUNNING,
     ) -> None:
-        """Change the program of these pumps from the next tick on; what is None stays. Raises `ScenarioError`."""
+        """Change the program of these pumps from the next tick on; what is None stays. Raises `ScenarioError`.
+
+        A pump that no longer runs its program gives no bolus either.
+        """
         index, fleet = self._pumps(indices), self.fleet
         if dose_ug_day is not None:
             therapy.check_dose(fleet, index, dose_ug_day)
@@ -142,6 +149,8 @@ class Simulation:
         if dose_ug_day is not None:
             fleet.dose_ug_day[index] = dose_ug_day
         fleet.mode[index] = mode
+        if mode != program.RUNNING:
+            self._extra = self._extra.without(index)
         therapy.set_rate(fleet, index)
 
     def give_bolus(self, indices: np.ndarray, *, dose_ug: float, over_s: float) -> None:
@@ -149,11 +158,12 @@ class Simulation:
         self._add_extra(therapy.bolus(self.fleet, self._pumps(indices), dose_ug, over_s, self._now_s))
 
     def replace(self, indices: np.ndarray) -> None:
-        """Put new pumps in; faults of the catheter and of the link stay, all others go with the old pump."""
+        """Put new pumps in; faults of catheter and link stay, all others go with the old pump, as do its boluses."""
         index = self._pumps(indices)
         for fault in list(self.injections.affected):
             if not fault.startswith(STAYS):
                 self.injections, _ = self.injections.clear(index, fault)
+        self._extra = self._extra.without(index)
         therapy.replace(self.fleet, index)
 
     def interrogate(self, indices: np.ndarray) -> list[str]:
@@ -178,13 +188,20 @@ class Simulation:
         fleet = self.fleet[where]
         return Pumps(
             serial=self.serials[where].to_list(),
-            model=[MODEL.format(tank) for tank in fleet.tank_ml],
+            model=[
+                MODEL.format(tank, REVISIONS[revision])
+                for tank, revision in zip(fleet.tank_ml, fleet.revision, strict=True)
+            ],
             site=[enrolment.site(index, count) for index in own],
             group=[enrolment.GROUPS[group].name for group in fleet.group],
             reservoir_ml=fleet.tank_ml.tolist(),
             concentration_ug_ml=fleet.concentration_ug_ml.tolist(),
             program=enrolment.program_texts(fleet),
         )
+
+    def cut_off(self) -> U32:
+        """Return the pumps, ascending, whose gateways have no broker as of the latest tick."""
+        return self.injections.cut_off()
 
     def active(self) -> pl.DataFrame:
         """Return the truth: pump, fault, severity (Float32) as of the latest tick, since (therapy ms)."""
@@ -237,11 +254,13 @@ class Simulation:
                 these = index[np.all(kinds == (tank, strength), axis=1)]
                 self._fills.append((these, Fill(tank, strength, tank, strength)))
         elif event.name == "program":
-            dose, strength = (getattr(fleet, name)[index].astype(np.float64) for name in PRESCRIBED)
-            fleet.dose_ug_day[index] = therapy.within(dose * event.change, strength)
+            now_s = self._start_ms / 1000 + self._now_s
+            dose = fleet.dose_ug_day[index].astype(np.float64)
+            base = therapy.course_ug_day(fleet, index, now_s) if event.on_course else dose
+            fleet.dose_ug_day[index] = therapy.titrated(fleet, index, base * event.change)
             therapy.set_rate(fleet, index)
         else:
-            free = index[~np.isin(index, self._extra.left(self._now_s).index)]
+            free = index[~np.isin(index, self._extra.left(self._now_s).index) & (fleet.mode[index] != program.STOPPED)]
             given = therapy.bolus(fleet, free, event.dose_ug, BOLUS_S, self._now_s)
             self._extra = self._extra.join(given)
 

@@ -9,26 +9,30 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
+from broker.bounds import (
+    BOLUS_S,
+    CEREBRAL_STEP,
+    CONCENTRATIONS_UG_ML,
+    LEAST_ML_DAY,
+    MINIMUM_UL_H,
+    MOST_ACTUAL_UG_ML,
+    MOST_BOLUS_UG,
+    MOST_ML_DAY,
+    MOST_UG_DAY,
+    RESIDUAL_ML,
+    SPINAL_STEP,
+)
 from broker.signals import FLAG_BIT, FLAGS
-from simulator import program
-from simulator.enrolment import CONCENTRATIONS_UG_ML, GROUPS, LEAST_ML_DAY, program_texts, serial
+from simulator import enrolment, program
+from simulator.enrolment import GROUPS, program_texts, serial
 from simulator.fleet import F64, U32, Fleet
-from simulator.physics import CAPACITY_MAH, LIFE_S, RESIDUAL_ML, battery_v, flags
+from simulator.physics import CAPACITY_MAH, LIFE_S, battery_v, flags
 from simulator.scenario import ScenarioError
+from simulator.wear import COATED
 
-MOST_ML_DAY: Final = 24.0
-"""Highest programmable flow of a peristaltic pump; no source found, modelling choice."""
-MOST_UG_DAY: Final = 2000.0
-"""Highest dose seen in people over 12 (CHEO page)."""
-MOST_BOLUS_UG: Final = 100.0
-"""Highest screening bolus (Lioresal label)."""
-SPINAL_STEP: Final = 0.30
-CEREBRAL_STEP: Final = 0.15
-"""Largest change of the dose at once: 10 to 30 % a day where the spasticity comes from the spine, 5 to 15 % where from
-the brain and in children (Saulino 2015, poster)."""
 SPINAL: Final = ("multiple sclerosis, adult", "spinal cord injury, adult")
-MOST_ACTUAL_UG_ML: Final = 4000.0
 PRIME_H: Final = 0.5
 SLACK: Final = 1e-4
 """Doses are kept as float32; a bound is meant a little less exactly."""
@@ -59,8 +63,14 @@ class Extra:
 
     def left(self, now_s: float) -> Extra:
         """Return those that are not over."""
-        keep = self.until_s > now_s
-        return Extra(*(getattr(self, name)[keep] for name in EXTRA_FIELDS))
+        return self._keep(self.until_s > now_s)
+
+    def without(self, index: U32) -> Extra:
+        """Return those of other pumps."""
+        return self._keep(~np.isin(self.index, index))
+
+    def _keep(self, which: npt.NDArray[np.bool_]) -> Extra:
+        return Extra(*(getattr(self, name)[which] for name in EXTRA_FIELDS))
 
     def flow(self, fleet: Fleet, from_s: float, dt_s: float) -> U32:
         """Add each one's mean flow over the interval to its pump, and return the pumps it touched."""
@@ -84,8 +94,7 @@ def check_dose(fleet: Fleet, index: U32, dose_ug_day: F64) -> None:
     """Refuse a dose that the pump cannot give or that changes too much at once."""
     _bound("dose", dose_ug_day, index, (0, MOST_UG_DAY), "µg/day")
     check_flow(index, dose_ug_day, fleet.concentration_ug_ml[index].astype(np.float64))
-    spinal = np.array([group.name in SPINAL for group in GROUPS])[fleet.group[index]]
-    most = np.where(spinal, SPINAL_STEP, CEREBRAL_STEP)
+    most = most_step(fleet, index)
     change = dose_ug_day / fleet.dose_ug_day[index].astype(np.float64) - 1
     far = np.flatnonzero(np.abs(change) > most + SLACK)
     if len(far):
@@ -95,6 +104,24 @@ def check_dose(fleet: Fleet, index: U32, dose_ug_day: F64) -> None:
             f"{dose_ug_day[pump]:.0f} µg/day, by {change[pump]:+.0%}; allowed at once is {most[pump]:.0%} for its "
             "patient, so go there in steps"
         )
+
+
+def most_step(fleet: Fleet, index: U32) -> F64:
+    """Return by how much of itself the dose of these pumps may change at once."""
+    spinal = np.array([group.name in SPINAL for group in GROUPS])[fleet.group[index]]
+    return np.where(spinal, SPINAL_STEP, CEREBRAL_STEP)
+
+
+def course_ug_day(fleet: Fleet, index: U32, now_s: float) -> F64:
+    """Return the dose that suits these pumps' patients at `now_s`, in s since 1970."""
+    return enrolment.course_ug_day(fleet.settled_ug_day[index].astype(np.float64), fleet.settles_s[index], now_s)
+
+
+def titrated(fleet: Fleet, index: U32, aim_ug_day: F64) -> F64:
+    """Return the doses nearest to `aim_ug_day` that one step of titration reaches and the pumps can give."""
+    dose, strength = (getattr(fleet, name)[index].astype(np.float64) for name in ("dose_ug_day", "concentration_ug_ml"))
+    most = most_step(fleet, index)
+    return within(np.clip(aim_ug_day, dose * (1 - most), dose * (1 + most)), strength)
 
 
 def within(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
@@ -124,8 +151,11 @@ def check_fill(fleet: Fleet, index: U32, refill: Fill) -> None:
 
 def bolus(fleet: Fleet, index: U32, dose_ug: float, over_s: float, now_s: float) -> Extra:
     """Return a single bolus, or refuse it."""
+    stopped = index[fleet.mode[index] == program.STOPPED]
+    if len(stopped):
+        raise ScenarioError(f"{serial(int(stopped[0]))} is stopped and gives no bolus; order a program first")
     _bound("bolus", np.full(len(index), dose_ug), index, (0, MOST_BOLUS_UG), "µg")
-    if not 60 <= over_s <= 86_400:
+    if not BOLUS_S[0] <= over_s <= BOLUS_S[1]:
         raise ScenarioError(f"a bolus over {over_s:g} s; allowed is a minute to a day")
     ul_h = dose_ug / fleet.concentration_ug_ml[index].astype(np.float64) * 1000 / (over_s / 3600)
     _bound("flow of the bolus", ul_h * 24 / 1000, index, (0, MOST_ML_DAY), "mL/day")
@@ -176,7 +206,7 @@ def set_rate(fleet: Fleet, index: U32) -> None:
     dose, concentration = fleet.dose_ug_day[index], fleet.concentration_ug_ml[index]
     rate = program.rate_ul_h(dose.astype(np.float64), concentration.astype(np.float64))
     mode = fleet.mode[index]
-    rate = np.where(mode == program.RUNNING, rate, np.where(mode == program.MINIMUM, program.MINIMUM_UL_H, 0.0))
+    rate = np.where(mode == program.RUNNING, rate, np.where(mode == program.MINIMUM, MINIMUM_UL_H, 0.0))
     fleet.rate_ul_h[index] = rate
     fleet.program[index] += np.uint16(1)
 
@@ -185,6 +215,8 @@ def replace(fleet: Fleet, index: U32) -> None:
     """Put new pumps in, full, with a new battery and the same program."""
     fleet.reservoir_ml[index] = fleet.programmed_ml[index] = fleet.tank_ml[index]
     fleet.charge_mah[index] = CAPACITY_MAH
+    fleet.turned_ml[index] = 0
+    fleet.revision[index] = COATED
     fleet.stops_s[index] = fleet.now_s + LIFE_S
     fleet.reservoir_ug_ml[index] = fleet.concentration_ug_ml[index]
     fleet.stalled_s[index] = fleet.clock_s[index] = 0

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
-from broker.snapshot import Snapshot
-from dashboard import choice, fault_form, fault_report, findings, pieces
+from broker.bounds import MOST_SEVERITY
+from dashboard import choice, fault_form, fault_report, findings, pieces, pump_picker
 from dashboard.desk import Desk
 from dashboard.pieces import Piece
 
@@ -45,13 +45,7 @@ def layout(desk: Desk, _rest: str = "") -> Piece:
 def register(app: Dash, desk: Desk) -> None:
     """Offer pumps, carry out what is asked, and keep an eye on what follows."""
 
-    @app.callback(Output("fault-picked", "data"), Input("fault-picked", "searchValue"), State("fault-picked", "value"))
-    async def offer(typed: str | None, picked: list[str] | None) -> Any:
-        return sorted({*choice.matching(desk.snapshot().pumps, typed or ""), *(picked or [])})
-
-    @app.callback(Output("fault-chosen", "children"), Input("fault-pumps", "value"), Input("fault-picked", "value"))
-    async def count(text: str | None, picked: list[str] | None) -> Any:
-        return choice.say(_chosen(desk.snapshot(), text, picked))
+    pump_picker.register(app, desk, "fault")
 
     @app.callback(
         Output("fault-answers", "children"),
@@ -79,7 +73,7 @@ def register(app: Dash, desk: Desk) -> None:
 async def carry_out(desk: Desk, button: str, values: tuple[Any, ...]) -> tuple[Piece, Any]:
     """Do what a button asks, and return the answers and the session's injections."""
     clicks, (fault, text, picked, severity, ramp_h, hold_h, known) = values[:3], values[3:]
-    chosen = _chosen(desk.snapshot(), text, picked)
+    chosen = pump_picker.chosen(desk, text, picked)
     if not any(clicks):
         return no_update, no_update
     if chosen.unknown or chosen.pumps.is_empty() or (not fault and button != "fault-clear-all"):
@@ -90,7 +84,7 @@ async def carry_out(desk: Desk, button: str, values: tuple[Any, ...]) -> tuple[P
     replies = await desk.inject(
         chosen.pumps,
         fault=str(fault),
-        severity=min(1.0, max(0.0, float(severity or 0))),
+        severity=min(MOST_SEVERITY, max(0.0, float(severity or 0))),
         ramp_s=_seconds(ramp_h) or 0.0,
         hold_s=_seconds(hold_h),
     )
@@ -103,10 +97,6 @@ async def carry_out(desk: Desk, button: str, values: tuple[Any, ...]) -> tuple[P
         "time": min(reply.time for reply in replies if reply.ok),
     }
     return fault_report.answers(replies), findings.remembered(known, injection)
-
-
-def _chosen(snapshot: Snapshot, text: str | None, picked: list[str] | None) -> choice.Choice:
-    return choice.choose(snapshot.pumps, " ".join([text or "", *(picked or [])]))
 
 
 def _seconds(hours: Any) -> float | None:

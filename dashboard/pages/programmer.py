@@ -6,9 +6,9 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, ctx, html, no_update
 
-from dashboard import choice, fault_report, order_fields, order_form, pieces
+from dashboard import choice, fault_report, order_fields, order_form, pieces, pump_picker, words
 from dashboard.accounts import VISITOR
 from dashboard.desk import Desk
 from dashboard.pieces import Piece
@@ -48,26 +48,29 @@ def _form(*, may: bool) -> Piece:
                 value=FIRST,
                 allowDeselect=False,
             ),
-            dmc.TextInput(
-                id="order-pumps",
-                label="Pumps",
-                placeholder="3, 7-9, ITB-000123",
-                description=html.Span(id="order-chosen"),
-            ),
-            dmc.MultiSelect(
-                id="order-picked",
-                label="or pick by serial",
-                data=[],
-                searchable=True,
-                placeholder="type a part of a serial",
-                maxValues=100,
-                limit=50,
-            ),
+            *pump_picker.fields("order"),
             *order_form.groups(disabled=not may),
             html.Div(html.Button("Order", id="order-send", className="button strong", disabled=not may)),
+            _confirmation(),
             None if may else pieces.nothing("You can look, but not order: only engineers may treat pumps."),
         ],
         className="form",
+    )
+
+
+def _confirmation() -> Piece:
+    """Return the window in which an order that cannot be taken back is confirmed or left."""
+    buttons = [
+        html.Button("Yes, do it", id="order-yes", className="button strong"),
+        html.Button("Leave as it is", id="order-no", className="button"),
+    ]
+    return dmc.Modal(
+        [html.P(id="order-question"), html.Div(buttons, className="buttons")],
+        id="order-confirm",
+        title="Confirm",
+        opened=False,
+        centered=True,
+        closeButtonProps={"aria-label": "Leave as it is"},
     )
 
 
@@ -87,29 +90,52 @@ def register(app: Dash, desk: Desk) -> None:
     async def fill(search: str | None) -> Any:
         return asked(search) or no_update
 
-    @app.callback(Output("order-picked", "data"), Input("order-picked", "searchValue"), State("order-picked", "value"))
-    async def offer(typed: str | None, picked: list[str] | None) -> Any:
-        return sorted({*choice.matching(desk.snapshot().pumps, typed or ""), *(picked or [])})
-
-    @app.callback(Output("order-chosen", "children"), Input("order-pumps", "value"), Input("order-picked", "value"))
-    async def count(text: str | None, picked: list[str] | None) -> Any:
-        return choice.say(_chosen(desk, text, picked))
+    pump_picker.register(app, desk, "order")
 
     @app.callback(
         Output("order-answers", "children"),
+        Output("order-confirm", "opened"),
+        Output("order-question", "children"),
         Input("order-send", "n_clicks"),
+        Input("order-yes", "n_clicks"),
+        State("order-question", "children"),
         State("order-what", "value"),
         State("order-pumps", "value"),
         State("order-picked", "value"),
         *[State(name, "value") for name in order_form.FIELD_IDS],
         prevent_initial_call=True,
-        running=[(Output("order-send", "aria-busy"), "true", "false")],
+        running=[
+            (Output("order-send", "aria-busy"), "true", "false"),
+            (Output("order-yes", "aria-busy"), "true", "false"),
+        ],
     )
-    async def order(clicks: int | None, what: Any, text: Any, picked: Any, *values: Any) -> Any:
-        if not clicks:
-            return no_update
-        given = dict(zip(order_form.FIELD_IDS, values, strict=True))
-        return await carry_out(desk, what, _chosen(desk, text, picked), given)
+    async def order(*values: Any) -> Any:
+        sent, yes, asked, what, text, picked, *put_in = values
+        if not (sent or yes):
+            return no_update, no_update, no_update
+        chosen = pump_picker.chosen(desk, text, picked)
+        ask = question(what, chosen)
+        # What was confirmed is what was read: pumps that came since, or another order, are asked for anew.
+        if ask and not (ctx.triggered_id == "order-yes" and asked == ask):
+            return no_update, True, ask
+        given = dict(zip(order_form.FIELD_IDS, put_in, strict=True))
+        return await carry_out(desk, what, chosen, given), False, ""
+
+    @app.callback(
+        Output("order-confirm", "opened", allow_duplicate=True),
+        Input("order-no", "n_clicks"),
+        prevent_initial_call=True,
+    )
+    async def leave(_clicks: int | None) -> Any:
+        return False
+
+
+def question(what: Any, chosen: choice.Choice) -> str:
+    """Return what must be confirmed before an order is sent: which pumps, what happens to them; empty for others."""
+    form, serials = order_form.FORMS.get(str(what)), chosen.pumps["pump"]
+    if form is None or not form.warning or chosen.unknown or serials.is_empty():
+        return ""
+    return f"{form.title} {words.count(serials.len(), 'pump')}: {words.listed(serials)}? {form.warning}"
 
 
 async def carry_out(desk: Desk, what: Any, chosen: choice.Choice, given: dict[str, Any]) -> Piece:
@@ -128,7 +154,3 @@ def asked(search: str | None) -> str:
     text = ", ".join(parse_qs((search or "").removeprefix("?")).get("pumps", []))
     # Cut off, a list could name other pumps than were meant.
     return text if len(text) <= order_fields.MOST_TEXT else ""
-
-
-def _chosen(desk: Desk, text: str | None, picked: list[str] | None) -> choice.Choice:
-    return choice.choose(desk.snapshot().pumps, " ".join([text or "", *(picked or [])]))

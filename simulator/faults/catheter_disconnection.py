@@ -3,7 +3,7 @@
 Origin: the usual cause of withdrawal (baclofen label's boxed warning); recall of a connector's retainer ring, 2014.
 Signature: pressure falls to that of the tissue and pulsatility is lost; motor flow, measured flow and the fall of the
     reservoir stay normal, so that the volumes balance while the patient gets nothing.
-Severity: how far the joint gapes. The leak grows with the cube of the gap; at about 0.2 half of the pulsatility is
+Severity: how far the joint gapes. The leak grows with the cube of the gap; at about 0.25 half of the pulsatility is
     gone, from 0.6 on nearly all of it.
 """
 

@@ -6,7 +6,7 @@ Signature: pulsatility is lost first; then pressure rises and levels off where t
     motor current rises, and the reservoir stops falling; motor flow stays as commanded.
     When it opens again, what the tubing held back, up to 12 µL, comes at once.
 Severity: the logarithm of the resistance, from nominal at 0 to ten million times at 1, which is a lumen of 2 % of its
-    radius. About 0.1 halves the pulsatility, 0.6 begins to hold back flow, 0.9 stops most of it.
+    radius. About 0.12 halves the pulsatility, 0.6 begins to hold back flow, 0.9 stops most of it.
 """
 
 from __future__ import annotations

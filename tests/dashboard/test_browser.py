@@ -209,3 +209,24 @@ def test_names_that_look_like_markup_stay_text(screen: Screen, page: Page) -> No
         page.goto(address.split("?")[0] + "alarms")
         expect(page.locator(".ag-row").first).to_contain_text("<img src=x", timeout=PATIENCE_MS)
         assert page.evaluate("window.hacked") is None
+
+
+def test_pumps_are_stopped_only_after_it_was_confirmed_which(screen: Screen, page: Page) -> None:
+    screen.show(40, alarms=0)
+    with served(screen) as address:
+        page.goto(address)
+        page.goto(f"{address.partition('?')[0].rstrip('/')}/programmer?pumps=ITB-000002")
+        expect(page.locator("#order-chosen")).to_contain_text("ITB-000002", timeout=PATIENCE_MS)
+        page.locator("#order-what").click()
+        page.get_by_role("option", name="Stop").click()
+        expect(page.locator("#order-does")).to_contain_text("Stops the pumps", timeout=PATIENCE_MS)
+        page.locator("#order-send").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("Stop 1 pump: ITB-000002?", timeout=PATIENCE_MS)
+        dialog.get_by_text("Leave as it is", exact=True).click()
+        expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
+        expect(page.locator("#order-answers")).to_contain_text("Nothing ordered yet.")
+        page.locator("#order-send").click()
+        dialog.get_by_text("Yes, do it").click()
+        expect(page.locator("#order-answers")).to_contain_text("no broker at", timeout=PATIENCE_MS)
+        expect(dialog).to_be_hidden(timeout=PATIENCE_MS)

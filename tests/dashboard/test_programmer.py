@@ -9,16 +9,20 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace as replace_fields
 
+from broker import bounds
 from broker.messages import Bolus, Interrogate, Program, Refill, Replace, Reply, Stop, encode, read_command
 from broker.snapshot import Snapshot
 from dashboard import about, choice, order_form, queries
 from dashboard.accounts import VISITOR, Visitor
 from dashboard.app import assemble
 from dashboard.desk import Desk
-from dashboard.order_fields import Choice, FormError, Number
+from dashboard.order_fields import FormError, Number
 from dashboard.pages import programmer
-from simulator import enrolment, physics, program, therapy
+from simulator.orders import Orders
+from simulator.scenario import default
+from simulator.simulation import Simulation
 
 DeskOf = Callable[[Snapshot], Desk]
 
@@ -113,24 +117,37 @@ def test_what_no_pump_would_take_is_refused_with_what_is_allowed(what: str, valu
         order_form.treatment(what, fill(what, **values))
 
 
-def test_the_ranges_on_the_page_are_those_of_the_simulated_pumps() -> None:
-    ranges = {
-        (what, field.name): (field.low, field.high)
-        for what, form in order_form.FORMS.items()
-        for field in form.fields
-        if isinstance(field, Number)
-    }
-    tank = (physics.RESIDUAL_ML, max(enrolment.TANKS_ML))
-    most = 100 * max(therapy.SPINAL_STEP, therapy.CEREBRAL_STEP)
-    assert ranges["program", "dose_ug_day"] == (0, therapy.MOST_UG_DAY)
-    assert ranges["program", "change"] == (-most, most)
-    assert ranges["program", "boluses_a_day"] == (1, program.MAX_STEPS // 2)
-    assert ranges["bolus", "dose_ug"] == (0, therapy.MOST_BOLUS_UG)
-    assert ranges["refill", "entered_ml"] == ranges["refill", "actual_ml"] == tank
-    assert ranges["refill", "actual_ug_ml"] == (0, therapy.MOST_ACTUAL_UG_ML)
-    strengths = next(field for field in order_form.FORMS["refill"].fields if field.name == "entered_ug_ml")
-    assert isinstance(strengths, Choice)
-    assert tuple(strengths.options.values()) == enrolment.CONCENTRATIONS_UG_ML
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [("program", "dose_ug_day"), ("bolus", "dose_ug"), ("bolus", "over_s"), ("refill", "actual_ug_ml")],
+)
+def test_what_the_page_lets_through_the_simulated_pumps_take_and_no_more(what: str, name: str) -> None:
+    simulation = Simulation(default(pumps=1), start_ms=0)
+    simulation.fleet.dose_ug_day[0], simulation.fleet.concentration_ug_ml[0] = bounds.MOST_UG_DAY, 2000.0
+    field = next(one for one in order_form.FORMS[what].fields if one.name == name)
+    assert isinstance(field, Number)
+    rest = {"dose_ug": 10} if name == "over_s" else {}
+    most = order_form.treatment(what, fill(what, **rest, **{name: field.high}))
+    beyond = replace_fields(most, **{name: 1.01 * getattr(most, name)})
+    obeyed = [
+        Orders(simulation).obey("g", range(1), replace_fields(one, id=str(place), pumps=["ITB-000000"]))
+        for place, one in enumerate((beyond, most))
+    ]
+    assert [reply.ok for reply in obeyed] == [False, True], obeyed
+
+
+@pytest.mark.parametrize("what", list(order_form.FORMS))
+def test_stop_and_replace_are_confirmed_with_pumps_and_consequence_and_nothing_else_is(what: str, fleet: Any) -> None:
+    pumps = fleet(30).pumps
+    asked = programmer.question(what, choice.choose(pumps, "1-2"))
+    if what in {"stop", "replace"}:
+        assert asked.startswith(f"{what.title()} 2 pumps: ITB-000001, ITB-000002? ")
+        assert ("no drug" if what == "stop" else "gone for good") in asked
+        assert "and 17 more?" in programmer.question(what, choice.choose(pumps, "1-20"))
+    else:
+        assert asked == ""
+    assert programmer.question(what, choice.choose(pumps, "")) == ""
+    assert programmer.question(what, choice.choose(pumps, "1, 77")) == ""
 
 
 @pytest.mark.parametrize(("role", "may"), [("", False), ("viewer", False), ("staff", False), ("engineer", True)])

@@ -6,10 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from broker.bounds import RESIDUAL_ML
 from broker.signals import FLAG_BIT
 from simulator import physics
 from simulator.enrolment import enrol
-from simulator.physics import COMPLIANCE_UL_MMHG, RESIDUAL_ML
+from simulator.physics import COMPLIANCE_UL_MMHG
 from simulator.scenario import default
 from simulator.sensors import SENSORS
 from simulator.simulation import Simulation

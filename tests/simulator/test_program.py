@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulator.program import DAY_S, MAX_STEPS, drawn, profile
+from broker.bounds import MOST_STEPS
+from simulator.program import DAY_S, drawn, profile
 
 
 def test_a_continuous_rate_is_the_same_at_all_times():
@@ -32,7 +33,7 @@ def test_a_step_may_stop_the_pump():
 def test_drawn_profiles_have_up_to_thirteen_steps_and_the_days_dose():
     profiles = drawn(np.random.default_rng(1))
     assert profiles.steps.min() == 1
-    assert profiles.steps.max() == MAX_STEPS
+    assert profiles.steps.max() == MOST_STEPS
     assert profiles.mean_factor(0, DAY_S) == pytest.approx(1)
 
 

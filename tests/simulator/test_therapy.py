@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from broker.bounds import MINIMUM_UL_H
 from broker.messages import (
     Bolus,
     Clear,
@@ -21,7 +22,7 @@ from broker.messages import (
 )
 from broker.signals import FLAG_BIT
 from simulator.orders import Orders
-from simulator.program import DAY_S, MINIMUM_UL_H, periodic, profile, weekly
+from simulator.program import DAY_S, periodic, profile, weekly
 from simulator.scenario import default
 from simulator.simulation import Simulation
 
@@ -132,6 +133,28 @@ def test_a_stopped_pump_gives_nothing_and_one_at_minimum_rate_nearly_nothing_unt
     assert order(Program).ok
     assert ticks(fleet, 1)["commanded_ul_h"][0] == pytest.approx(usual, rel=0.6)
     assert fleet.fleet.program[1] == 4
+
+
+@pytest.mark.parametrize("how", [(Stop, {}), (Program, {"mode": "minimum"}), (Replace, {})])
+def test_a_bolus_ends_with_the_program_that_it_stood_beside(fleet, order, how):
+    kind, what = how
+    fleet.fleet.profile[1] = 0
+    usual = ticks(fleet, 1)["commanded_ul_h"][0]
+    assert order(Bolus, dose_ug=50.0, over_s=7200.0).ok
+    assert ticks(fleet, 1)["commanded_ul_h"][0] > usual + 5
+    assert order(kind, **what).ok
+    left = {Stop: 0.0, Program: MINIMUM_UL_H, Replace: usual}[kind]
+    assert ticks(fleet, 2)["commanded_ul_h"].to_list() == pytest.approx([left, left])
+
+
+def test_a_stopped_pump_takes_no_bolus_and_no_bridge(fleet, order):
+    assert order(Stop).ok
+    refused = order(Bolus, dose_ug=10.0)
+    assert (refused.ok, refused.text) == (False, "ITB-000001 is stopped and gives no bolus; order a program first")
+    other = 1000.0 if fleet.fleet.concentration_ug_ml[1] == 500 else 500.0
+    for after in ("bridge", "prime"):
+        order(Refill, entered_ug_ml=other, after=after)
+    assert ticks(fleet, 6)["commanded_ul_h"].max() == 0
 
 
 def test_a_refill_makes_the_sawtooth_and_is_recorded_once(fleet, order):
