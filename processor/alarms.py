@@ -76,6 +76,11 @@ def no_alarms() -> pl.DataFrame:
     return pl.DataFrame(schema=SCHEMA)
 
 
+def no_changes() -> pl.DataFrame:
+    """Return the frame of nothing that changed."""
+    return pl.DataFrame(schema=CHANGES)
+
+
 def nothing_seen() -> Violations:
     """Return what is seen when nothing was looked at."""
     return Violations(pl.DataFrame(schema=OBSERVED), pl.DataFrame(schema=OBSERVED))
@@ -87,7 +92,8 @@ def violations(rows: pl.DataFrame, alarms: pl.DataFrame, rules: Rules = RULES) -
     hot = rows.filter(pl.any_horizontal(_stands(judged)))
     alarmed = rows.filter(pl.col("pump").is_in(alarms["pump"].implode())) if alarms.height else rows.clear()
     standing = _where(hot, _named_stands(judged))
-    over = _where(alarmed, _named_over(judged))
+    open_rules = set(alarms["rule"].unique())
+    over = _where(alarmed, tuple(named for named in _named_over(judged) if named[1] in open_rules))
     return Violations(_stack(standing), _stack(over))
 
 
@@ -130,7 +136,7 @@ def advance(
     for action in actions:
         alarms = _acknowledge(alarms, action, changes)
     alarms = _clear(alarms, changes)
-    return alarms, pl.concat(changes) if changes else pl.DataFrame(schema=CHANGES)
+    return alarms, pl.concat(changes) if changes else no_changes()
 
 
 def state_of() -> pl.Expr:

@@ -62,7 +62,8 @@ class Pipeline:
         changes = []
         for wave in engine.waves(batch.samples):
             self.state, rows = engine.step(self.state, wave, self.rules)
-            changes.append(self._advance(alarm_list.violations(rows, self.alarms, self.rules), (), now))
+            if rows.height:
+                changes.append(self._advance(alarm_list.violations(rows, self.alarms, self.rules), (), now))
         changes.append(self._judge_silence(batch.actions, now, listening=listening))
         return pl.concat(changes)
 
@@ -88,6 +89,8 @@ class Pipeline:
         return self._advance(alarm_list.silences(judged, self.alarms, self.rules), actions, now)
 
     def _advance(self, seen: alarm_list.Violations, actions: tuple[AlarmAction, ...], now: int) -> pl.DataFrame:
+        if not (actions or seen.standing.height or seen.over.height):
+            return alarm_list.no_changes()
         serials = self.registry.facts()["pump"]
         self.alarms, changes = alarm_list.advance(
             self.alarms, seen, actions, now=now, serials=serials, rules=self.rules

@@ -60,6 +60,14 @@ def forgetting(tau_s: float) -> pl.Expr:
     return 1.0 - (-pl.col("dt").fill_null(0.0) / tau_s).exp()
 
 
+def settling(tau_s: float, windows: pl.Expr) -> pl.Expr:
+    """Return the same weight, but at least that of a plain mean of the `windows` so far and this one.
+
+    So that an average with a long time constant does not keep the noise of the first window for days.
+    """
+    return pl.max_horizontal(forgetting(tau_s), 1.0 / (windows + 1.0))
+
+
 def toward(mean: pl.Expr, value: pl.Expr, weight: pl.Expr) -> pl.Expr:
     """Move an average towards a value by a weight of 0 to 1; an unknown average starts at the value."""
     return pl.coalesce(mean + weight * (value - mean), value)

@@ -45,6 +45,8 @@ LOW_MMHG: Final = 0.5
 LONG_S: Final = 1e6
 FAINT: Final = 0.055
 """Share of the pulse whose loss starts the clock that tells a slow loss from a sudden one."""
+SLOWLY: Final = 1.0
+SUDDENLY: Final = -1.0
 BACK: Final = 0.2
 LOW_IN_EPISODE_MMHG: Final = 1.5
 
@@ -129,7 +131,8 @@ def _learn(memory: Memory) -> Stage:
     sitting = memory("moves").fill_null(0.0) > UPRIGHT_MMHG
     begins = (memory("gone_now") > memory("gone_last")) & (memory("moves") > -LOW_IN_EPISODE_MMHG)
     weak_s = pl.when(lost < FAINT / 1.4).then(0.0).when(lost > FAINT).then((memory("weak_s") + dt).clip(0.0, LONG_S))
-    was_slow = (lost > REDUCED) & (memory("weak_s") > SLOWLY_S)
+    first_clear = (memory("slowly") == 0) & (lost > REDUCED)
+    how = pl.when(memory("weak_s") > SLOWLY_S).then(SLOWLY).otherwise(SUDDENLY)
     absent = (memory("missing") > GONE).cast(pl.Float32)
     unrest = (memory("change") * memory("change")).clip(0.0, MOST_UNREST)
     return {
@@ -147,5 +150,5 @@ def _learn(memory: Memory) -> Stage:
         "episodes": memory("episodes") * (-dt / COUNTED_S).exp() + begins.cast(pl.Float32).fill_null(0.0),
         "unrest": memory("unrest") + forgetting(UNREST_S) * (unrest - memory("unrest")),
         "weak_s": weak_s,
-        "slowly": pl.when(lost < FAINT).then(0.0).when(was_slow).then(1.0),
+        "slowly": pl.when(lost < FAINT).then(0.0).when(first_clear).then(how),
     }

@@ -6,11 +6,16 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, forgetting, toward
+from processor.detectors import Detector, Memory, Stage, forgetting, settling, toward
 
 QUICK_S: Final = 2400.0
 USUAL_S: Final = 48 * 3600.0
-LEAST_JUMP_UL_H: Final = 0.1
+OWN_UL_H: Final = 0.07
+SHARE: Final = 0.03
+"""A flow sensor's scatter grows with the flow: from sample to sample about this much, and this share of the flow. What
+is learned is how many times that it is, so that a program's steps do not look like noise. Modelling choices."""
+LEAST_JUMP: Final = 0.7
+MANY: Final = 1e6
 TIMES: Final = 2.5
 """Times the usual scatter at the limit."""
 IMPOSSIBLE: Final = 3.0
@@ -19,6 +24,7 @@ CERTAINLY: Final = 15.0
 LEAST_UL_H: Final = 0.5
 CALM: Final = 0.6
 ALMOST: Final = 0.8
+AT_MOST: Final = 1.6
 
 
 def flow_sensor(finding: Literal["noise", "unit slip"]) -> Detector:
@@ -36,7 +42,7 @@ def flow_sensor(finding: Literal["noise", "unit slip"]) -> Detector:
 
     return Detector(
         score,
-        {"flow": None, "commanded": None, "jump": None, "jump_usual": None},
+        {"flow": None, "commanded": None, "jump": None, "restless": None, "jump_usual": None, "windows": 0.0},
         _learn,
         family="flow_sensor",
         derive=_derive,
@@ -48,11 +54,12 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
     return (
         {
             "ratio": memory("flow") / expected,
-            "jumpy": memory("jump") / expected,
-            "scatter": memory("jump") / (TIMES * memory("jump_usual").clip(LEAST_JUMP_UL_H)),
+            "jumpy": memory("jump") * (OWN_UL_H + SHARE * expected) / expected,
+            "limit": TIMES * memory("jump_usual").clip(LEAST_JUMP),
             "quick": forgetting(QUICK_S),
         },
         {
+            "scatter": memory("restless") / memory("limit"),
             "slips": pl.when((memory("jumpy") > 1.0) | (memory("ratio") >= CERTAINLY))
             .then((memory("ratio") / IMPOSSIBLE).clip(0.0))
             .otherwise(0.0),
@@ -62,11 +69,16 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
 
 def _learn(memory: Memory) -> Stage:
     flow = pl.col("flow_ul_h")
-    jump = pl.when(flow.is_not_null() & pl.col("dt").is_not_null()).then(pl.col("flow_jump_ul_h"))
+    told = flow.is_not_null() & pl.col("dt").is_not_null()
+    jump = pl.when(told).then(pl.col("flow_jump_ul_h") / (OWN_UL_H + SHARE * pl.col("commanded_ul_h")))
     calm = memory("scatter").is_null() | (memory("scatter") < CALM)
+    pace = pl.when(calm).then(settling(USUAL_S, memory("windows"))).otherwise(0.0)
     return {
         "flow": toward(memory("flow"), flow, memory("quick")),
         "commanded": toward(memory("commanded"), pl.col("commanded_ul_h"), memory("quick")),
         "jump": toward(memory("jump"), jump, memory("quick")),
-        "jump_usual": toward(memory("jump_usual"), jump, pl.when(calm).then(forgetting(USUAL_S)).otherwise(0.0)),
+        # A change of posture squeezes the catheter: one window, however large its jump, is not yet noise.
+        "restless": toward(memory("restless"), jump.clip(0.0, AT_MOST * memory("limit")), memory("quick")),
+        "jump_usual": toward(memory("jump_usual"), jump, pace),
+        "windows": pl.when(told).then((memory("windows") + 1.0).clip(0.0, MANY)),
     }

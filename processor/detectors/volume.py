@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, forgetting
+from processor.detectors import Detector, Memory, Stage, settling
 from processor.detectors.flag import reports
 
 UL_PER_ML: Final = 1000.0
@@ -33,6 +33,7 @@ SLACK: Final = 0.08
 REACH_H: Final = 5.25
 HIGHEST: Final = 1.05
 LEAST_UL_H: Final = 1.0
+MANY: Final = 1e6
 IMPOSSIBLE: Final = 3.0
 """Times the commanded flow that no rotor can deliver."""
 
@@ -64,6 +65,7 @@ def volume(finding: Finding) -> Detector:
     memory = {
         "level_ml": None,
         "compares": 0.0,
+        "windows": 0.0,
         "commanded_quick": 0.0,
         "commanded_slow": 0.0,
         "measured_quick": 0.0,
@@ -87,8 +89,8 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             "rose_ul": rose_ml * UL_PER_ML,
             "hours": dt / S_PER_H,
             "refilled": reports("refill") | (rose_ml > FILLED_ML).fill_null(value=False),
-            "stays_quick": 1.0 - forgetting(QUICK_S),
-            "stays_slow": 1.0 - forgetting(SLOW_S),
+            "stays_quick": 1.0 - settling(QUICK_S, memory("windows")),
+            "stays_slow": 1.0 - settling(SLOW_S, memory("windows")),
         },
         {
             "counts": memory("rose_ul").is_not_null()
@@ -111,12 +113,15 @@ def _learn(memory: Memory) -> Stage:
     over_h = memory("over_h") + (surplus - SLACK) * memory("hours").clip(0.0, 1.0)
     return {
         **{
-            f"{name}_{pace}": (memory(f"{name}_{pace}") + memory(f"{name}_ul")) * memory(f"stays_{pace}")
+            f"{name}_{pace}": pl.when(memory("refilled"))
+            .then(0.0)
+            .otherwise((memory(f"{name}_{pace}") + memory(f"{name}_ul")) * memory(f"stays_{pace}"))
             for name in ("commanded", "measured")
             for pace in ("quick", "slow")
         },
         "over_h": over_h.clip(0.0, HIGHEST * SLACK * REACH_H),
         "level_ml": pl.col("reservoir_ml"),
+        "windows": pl.when(memory("refilled")).then(0.0).otherwise(memory("windows") + 1.0).clip(0.0, MANY),
         # A level that was filled within the window is a mean of before and after: the next one starts the comparison.
         "compares": pl.when(memory("refilled")).then(0.0).otherwise(1.0),
     }

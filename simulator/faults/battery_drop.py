@@ -14,9 +14,8 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet
 
-RIGHT: Final = ("battery_falling", "battery_end")
-ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift", "volume_imbalance")
-
+RIGHT: Final = ("battery_drop",)
+ACCEPTED: Final = ("battery_replace", "battery_end", "pump_reset", "battery_falling")
 MOST_V: Final = 0.9
 RESETS_ABOVE: Final = 0.8
 

@@ -14,8 +14,15 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
-ACCEPTED: Final = ("catheter_occlusion", "under_delivery", "delivery_shift", "volume_imbalance")
-
+RIGHT: Final = ("catheter_kink",)
+ACCEPTED: Final = (
+    "catheter_occlusion",
+    "catheter_narrowing",
+    "catheter_leak",
+    "catheter_migration",
+    "under_delivery",
+    "delivery_shift",
+)
 DECADES: Final = 7.0
 TURN_S: Final = 600.0
 DAY_S: Final = 86_400.0

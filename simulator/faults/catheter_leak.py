@@ -14,8 +14,8 @@ from typing import Final
 
 from simulator.fleet import F32, Fleet, dice
 
-ACCEPTED: Final = ("catheter_disconnection",)
-
+RIGHT: Final = ("catheter_leak",)
+ACCEPTED: Final = ("catheter_disconnection", "catheter_migration", "catheter_closing", "catheter_kink")
 OPEN_UL_H_MMHG: Final = 6000.0
 TURN_S: Final = 1200.0
 """Leak of the widest crack, some four times what the catheter lets through, and how long it keeps its width; modelling

@@ -15,9 +15,8 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet
 
-RIGHT: Final = ("catheter_occlusion",)
-ACCEPTED: Final = ("under_delivery", "delivery_shift", "volume_imbalance")
-
+RIGHT: Final = ("catheter_closing",)
+ACCEPTED: Final = ("catheter_migration", "catheter_narrowing", "catheter_occlusion", "under_delivery", "delivery_shift")
 DECADES: Final = 7.0
 DAYS: Final = 7.0
 DAY_S: Final = 86_400.0

@@ -15,6 +15,7 @@ import polars as pl
 
 from simulator.fleet import F32
 
+RIGHT: Final = ("clock_ahead",)
 MOST_MS: Final = 3_600_000
 
 

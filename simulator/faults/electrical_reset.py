@@ -15,8 +15,8 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
-ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift", "volume_imbalance")
-
+RIGHT: Final = ("pump_reset",)
+ACCEPTED: Final = ("motor_not_driven", "motor_stall", "under_delivery", "delivery_shift")
 STRETCH_S: Final = 600.0
 
 

@@ -15,15 +15,18 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
+RIGHT: Final = ("feedthrough_short",)
 ACCEPTED: Final = (
     "motor_stall",
+    "motor_intermittent",
+    "pump_reset",
+    "battery_drop",
     "battery_falling",
     "battery_end",
+    "end_of_service",
     "under_delivery",
     "delivery_shift",
-    "volume_imbalance",
 )
-
 STRETCH_S: Final = 600.0
 FLICKER_S: Final = 60.0
 MOST_MA: Final = 15.0

@@ -15,8 +15,8 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
-ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift", "volume_imbalance")
-
+RIGHT: Final = ("motor_intermittent",)
+ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift")
 MOST: Final = 0.5
 STRETCH_S: Final = 600.0
 """Modelling choices."""

@@ -16,7 +16,6 @@ import polars as pl
 from simulator.fleet import F32
 
 RIGHT: Final = ("pump_silent",)
-
 LONGEST_MS: Final = 7_200_000
 KNUTH: Final = 2_654_435_761
 

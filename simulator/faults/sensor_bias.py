@@ -15,8 +15,8 @@ import numpy as np
 from simulator.fleet import F32
 from simulator.sensors import Sample
 
-ACCEPTED: Final = ("volume_imbalance",)
-
+RIGHT: Final = ("flow_sensor_off",)
+ACCEPTED: Final = ("over_infusion", "flow_sensor_unit")
 MOST_UL_H: Final = 5.0
 
 
