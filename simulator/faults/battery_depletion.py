@@ -14,8 +14,16 @@ from typing import Final
 from simulator.fleet import F32, Fleet
 from simulator.physics import CAPACITY_MAH
 
-RIGHT: Final = ("battery_falling", "battery_end")
-ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift", "volume_imbalance")
+RIGHT: Final = ("battery_falling", "battery_end", "end_of_service")
+ACCEPTED: Final = (
+    "battery_drop",
+    "battery_replace",
+    "motor_stall",
+    "motor_not_driven",
+    "under_delivery",
+    "delivery_shift",
+)
+
 STAYS_UNTIL: Final = "replacement"
 
 EMPTY_IN_H: Final = 6.0

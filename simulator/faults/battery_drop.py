@@ -14,8 +14,17 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet
 
-RIGHT: Final = ("battery_falling", "battery_end")
-ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift", "volume_imbalance")
+RIGHT: Final = ("battery_drop", "battery_end")
+ACCEPTED: Final = (
+    "battery_falling",
+    "battery_replace",
+    "end_of_service",
+    "pump_reset",
+    "motor_stall",
+    "under_delivery",
+    "delivery_shift",
+)
+
 
 MOST_V: Final = 0.9
 RESETS_ABOVE: Final = 0.8

@@ -14,7 +14,17 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
-ACCEPTED: Final = ("catheter_occlusion", "under_delivery", "delivery_shift", "volume_imbalance")
+RIGHT: Final = ("catheter_kink",)
+ACCEPTED: Final = (
+    "catheter_occlusion",
+    "catheter_narrowing",
+    "catheter_closing",
+    "catheter_migration",
+    "under_delivery",
+    "delivery_shift",
+    "volume_imbalance",
+)
+
 
 DECADES: Final = 7.0
 TURN_S: Final = 600.0

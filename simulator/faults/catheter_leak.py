@@ -14,7 +14,15 @@ from typing import Final
 
 from simulator.fleet import F32, Fleet, dice
 
-ACCEPTED: Final = ("catheter_disconnection",)
+RIGHT: Final = ("catheter_leak",)
+ACCEPTED: Final = (
+    "catheter_disconnection",
+    "catheter_kink",
+    "catheter_narrowing",
+    "catheter_closing",
+    "catheter_migration",
+)
+
 
 OPEN_UL_H_MMHG: Final = 6000.0
 TURN_S: Final = 1200.0

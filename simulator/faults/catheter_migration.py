@@ -15,7 +15,15 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
-ACCEPTED: Final = ("catheter_disconnection", "catheter_occlusion")
+RIGHT: Final = ("catheter_migration",)
+ACCEPTED: Final = (
+    "catheter_disconnection",
+    "catheter_leak",
+    "catheter_occlusion",
+    "catheter_narrowing",
+    "catheter_closing",
+)
+
 
 LOST: Final = (0.4, 0.9)
 SHIFT_MMHG: Final = (-5.0, 5.0)

@@ -17,8 +17,16 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet
 
-RIGHT: Final = ("catheter_occlusion",)
-ACCEPTED: Final = ("under_delivery", "delivery_shift", "volume_imbalance")
+RIGHT: Final = ("catheter_occlusion", "catheter_narrowing")
+ACCEPTED: Final = (
+    "catheter_kink",
+    "catheter_closing",
+    "catheter_migration",
+    "under_delivery",
+    "delivery_shift",
+    "volume_imbalance",
+)
+
 
 DECADES: Final = 7.0
 """Modelling choice: the resistance at which a pump of 2 µL/h, too, cannot get through."""

@@ -15,8 +15,16 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet
 
-RIGHT: Final = ("catheter_occlusion",)
-ACCEPTED: Final = ("under_delivery", "delivery_shift", "volume_imbalance")
+RIGHT: Final = ("catheter_closing",)
+ACCEPTED: Final = (
+    "catheter_occlusion",
+    "catheter_narrowing",
+    "catheter_migration",
+    "under_delivery",
+    "delivery_shift",
+    "volume_imbalance",
+)
+
 
 DECADES: Final = 7.0
 DAYS: Final = 7.0

@@ -15,6 +15,9 @@ import polars as pl
 
 from simulator.fleet import F32
 
+RIGHT: Final = ("clock_ahead",)
+ACCEPTED: Final = ("samples_repeated",)
+
 MOST_MS: Final = 3_600_000
 
 

@@ -15,7 +15,17 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
-ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift", "volume_imbalance")
+RIGHT: Final = ("pump_reset",)
+ACCEPTED: Final = (
+    "motor_stall",
+    "motor_intermittent",
+    "motor_not_driven",
+    "therapy_paused",
+    "under_delivery",
+    "delivery_shift",
+    "volume_imbalance",
+)
+
 
 STRETCH_S: Final = 600.0
 

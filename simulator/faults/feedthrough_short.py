@@ -15,14 +15,21 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
+RIGHT: Final = ("feedthrough_short",)
 ACCEPTED: Final = (
     "motor_stall",
+    "motor_intermittent",
+    "motor_not_driven",
+    "pump_reset",
+    "battery_drop",
     "battery_falling",
+    "battery_replace",
     "battery_end",
     "under_delivery",
     "delivery_shift",
     "volume_imbalance",
 )
+
 
 STRETCH_S: Final = 600.0
 FLICKER_S: Final = 60.0

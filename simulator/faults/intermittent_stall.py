@@ -15,7 +15,9 @@ import numpy as np
 
 from simulator.fleet import F32, Fleet, dice
 
+RIGHT: Final = ("motor_intermittent",)
 ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift", "volume_imbalance")
+
 
 MOST: Final = 0.5
 STRETCH_S: Final = 600.0

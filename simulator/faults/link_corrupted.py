@@ -15,6 +15,9 @@ import polars as pl
 
 from simulator.fleet import F32
 
+RIGHT: Final = ("samples_lost",)
+ACCEPTED: Final = ("pump_silent",)
+
 FLIPPED_MMHG: Final = 16_384.0
 """A flipped high bit of a whole number."""
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from simulator.fleet import F32
 
-UNSEEN: Final = "every sample arrives, and what comes twice changes nothing"
+RIGHT: Final = ("samples_repeated",)
 
 
 def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:

@@ -14,7 +14,9 @@ import polars as pl
 
 from simulator.fleet import F32
 
-UNSEEN: Final = "every sample arrives within minutes, and what an overtaken one would have told, later ones tell"
+RIGHT: Final = ("samples_repeated",)
+ACCEPTED: Final = ("samples_lost",)
+
 
 LONGEST_S: Final = 300.0
 

@@ -14,7 +14,7 @@ from typing import Final
 from simulator.fleet import F32, Fleet
 
 RIGHT: Final = ("motor_stall",)
-ACCEPTED: Final = ("under_delivery", "delivery_shift", "volume_imbalance")
+ACCEPTED: Final = ("motor_intermittent", "motor_not_driven", "under_delivery", "delivery_shift", "volume_imbalance")
 
 
 def physics(fleet: Fleet, severity: F32) -> None:

@@ -17,8 +17,17 @@ import numpy as np
 from simulator.fleet import F32, Fleet
 from simulator.scanner import stop_in_field
 
-RIGHT: Final = ("motor_stall",)
-ACCEPTED: Final = ("pump_silent", "under_delivery", "delivery_shift", "volume_imbalance")
+RIGHT: Final = ("motor_after_mri",)
+ACCEPTED: Final = (
+    "motor_stall",
+    "motor_intermittent",
+    "motor_not_driven",
+    "pump_silent",
+    "under_delivery",
+    "delivery_shift",
+    "volume_imbalance",
+)
+
 
 SCAN_S: Final = 3600.0
 TAIL_S: Final = (7200.0, 86_400.0)

@@ -13,7 +13,8 @@ from typing import Final
 
 from simulator.fleet import F32, Fleet
 
-ACCEPTED: Final = ("volume_imbalance",)
+RIGHT: Final = ("over_infusion",)
+ACCEPTED: Final = ("flow_sensor_off", "reservoir_falls", "volume_imbalance")
 
 
 def physics(fleet: Fleet, severity: F32) -> None:

@@ -12,7 +12,9 @@ from typing import Final
 
 from simulator.fleet import F32, Fleet
 
-ACCEPTED: Final = ("reservoir_low",)
+RIGHT: Final = ("refill_missed", "refill_volume_wrong")
+ACCEPTED: Final = ("volume_imbalance", "reservoir_low", "reservoir_empty", "reservoir_falls")
+
 WAITS_FOR: Final = "refill"
 STAYS_UNTIL: Final = "refill"
 

@@ -15,8 +15,9 @@ from typing import Final
 
 from simulator.fleet import F32, Fleet
 
-RIGHT: Final = ("reservoir_low",)
+RIGHT: Final = ("reservoir_falls", "reservoir_low", "reservoir_empty")
 ACCEPTED: Final = ("under_delivery", "delivery_shift", "volume_imbalance")
+
 STAYS_UNTIL: Final = "refill"
 
 FASTEST_UL_H: Final = 20_000.0 / 3

@@ -15,7 +15,9 @@ import numpy as np
 from simulator.fleet import F32
 from simulator.sensors import Sample
 
-ACCEPTED: Final = ("volume_imbalance",)
+RIGHT: Final = ("flow_sensor_off",)
+ACCEPTED: Final = ("flow_sensor_noisy", "flow_sensor_unit", "over_infusion", "volume_imbalance")
+
 
 MOST_UL_H: Final = 5.0
 

@@ -15,7 +15,9 @@ import numpy as np
 from simulator.fleet import F32
 from simulator.sensors import Sample
 
-ACCEPTED: Final = ("volume_imbalance", "reservoir_low")
+RIGHT: Final = ("volume_imbalance",)
+ACCEPTED: Final = ("reservoir_falls", "reservoir_low", "reservoir_empty")
+
 
 FASTEST_ML_H: Final = 0.1
 

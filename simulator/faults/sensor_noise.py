@@ -14,7 +14,9 @@ import numpy as np
 from simulator.fleet import F32
 from simulator.sensors import Sample
 
-ACCEPTED: Final = ("volume_imbalance", "under_delivery", "delivery_shift")
+RIGHT: Final = ("flow_sensor_noisy",)
+ACCEPTED: Final = ("flow_sensor_off", "flow_sensor_unit", "over_infusion", "under_delivery", "delivery_shift")
+
 
 MOST_UL_H: Final = 5.0
 LEAST_READING_UL_H: Final = -20.0

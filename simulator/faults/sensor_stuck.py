@@ -16,7 +16,7 @@ from simulator.fleet import F32
 from simulator.sensors import Sample
 
 RIGHT: Final = ("flow_sensor_stuck",)
-ACCEPTED: Final = ("under_delivery", "delivery_shift", "volume_imbalance")
+ACCEPTED: Final = ("flow_sensor_off", "flow_sensor_noisy", "over_infusion", "under_delivery", "delivery_shift")
 
 
 def sensors(sample: Sample, severity: F32, rng: np.random.Generator) -> None:

@@ -15,7 +15,9 @@ import numpy as np
 from simulator.fleet import F32
 from simulator.sensors import Sample
 
-ACCEPTED: Final = ("volume_imbalance",)
+RIGHT: Final = ("flow_sensor_unit",)
+ACCEPTED: Final = ("flow_sensor_noisy", "flow_sensor_off", "over_infusion")
+
 
 HOURS: Final = 24.0
 

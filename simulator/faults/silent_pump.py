@@ -14,7 +14,7 @@ import polars as pl
 
 from simulator.fleet import F32
 
-RIGHT: Final = ("pump_silent",)
+RIGHT: Final = ("pump_silent", "samples_lost")
 
 
 def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:

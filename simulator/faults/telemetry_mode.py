@@ -16,7 +16,9 @@ import numpy as np
 from broker.signals import FLAG_BIT
 from simulator.fleet import F32, Fleet
 
-ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift", "volume_imbalance")
+RIGHT: Final = ("motor_not_driven",)
+ACCEPTED: Final = ("motor_stall", "therapy_paused", "under_delivery", "delivery_shift")
+
 
 TRAPPED_ABOVE: Final = 0.95
 

@@ -14,7 +14,8 @@ from typing import Final
 from simulator.fleet import F32, Fleet
 
 RIGHT: Final = ("under_delivery", "delivery_shift")
-ACCEPTED: Final = ("volume_imbalance",)
+ACCEPTED: Final = ("flow_sensor_off", "volume_imbalance")
+
 
 MOST_MISSING: Final = 0.6
 

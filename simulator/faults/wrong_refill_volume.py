@@ -13,7 +13,9 @@ from typing import Final
 
 from simulator.fleet import F32, Fleet
 
-ACCEPTED: Final = ("reservoir_low",)
+RIGHT: Final = ("refill_volume_wrong", "refill_missed")
+ACCEPTED: Final = ("volume_imbalance", "reservoir_low", "reservoir_empty")
+
 WAITS_FOR: Final = "refill"
 STAYS_UNTIL: Final = "refill"
 
