@@ -62,7 +62,8 @@ class Pipeline:
         changes = []
         for wave in engine.waves(batch.samples):
             self.state, rows = engine.step(self.state, wave, self.rules)
-            changes.append(self._advance(alarm_list.violations(rows, self.alarms, self.rules), (), now))
+            if rows.height:
+                changes.append(self._advance(alarm_list.violations(rows, self.alarms, self.rules), (), now))
         changes.append(self._judge_silence(batch.actions, now, listening=listening))
         return pl.concat(changes)
 
