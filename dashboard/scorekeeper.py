@@ -15,6 +15,8 @@ from dashboard.desk import Desk
 
 MOST_EVENTS: Final = 20_000
 """The newest entries of the journal that are looked at."""
+PATIENCE_H: Final = 24.0
+"""An injection that goes on and was not found for so long counts as missed so far; modelling choice."""
 KEEP_MS: Final = 2000
 """So long a score is shown to everybody before it is counted anew."""
 MS_PER_DAY: Final = 86_400_000
@@ -72,7 +74,7 @@ class Keeper:
 def judge(told: Told, events: pl.DataFrame, now: int) -> Score:
     """Match what was told with the journal's entries since the story began; delays of what waits are not counted."""
     rows = [
-        (fault.fault, rule, right, float("inf"))
+        (fault.fault, rule, right, PATIENCE_H)
         for fault in told.story.expected
         for rules, right in ((fault.right, True), (fault.accepted, False))
         for rule in rules

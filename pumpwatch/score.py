@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DEFAULT_DAYS = 1.0
 TOLD_EVERY = 20
+LONG = 500
+"""From so many ticks on it is worth to play the fleet in a process of its own, which takes a second or two to begin."""
 FILE_WIDTH = 160
 """Columns of the tables in a file or a pipe."""
 
@@ -91,6 +93,7 @@ def score(
     from trials import score as scores
     from trials import sweep as sweeps
     from trials import table
+    from trials.feed import FeedError
 
     if scenario is None and not sweep:
         raise typer.BadParameter("name a scenario, such as lively-month, or give --sweep", param_hint="SCENARIO")
@@ -98,8 +101,13 @@ def score(
     if sweep:
         told = sweeps.ladder(told, _faults(only), pumps or sweeps.PUMPS_EACH)
     name = scenario or "sweep"
-    with _progress(f"{name}: samples of {told.pumps:,} pumps") as say:
-        judged = scores.judge(courses.play(told, days or told.days or DEFAULT_DAYS, say=say))
+    length = days or told.days or DEFAULT_DAYS
+    try:
+        with _progress(f"{name}: samples of {told.pumps:,} pumps") as say:
+            course = courses.play(told, length, say=say, beside=length * 86_400 / told.interval_s >= LONG)
+    except FeedError as error:
+        raise CommandError(str(error)) from error
+    judged = scores.judge(course)
     report: dict[str, Any] = {"scenario": name, **scores.report(judged)}
     if sweep:
         report["sweep"] = sweeps.smallest(report)

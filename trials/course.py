@@ -1,4 +1,4 @@
-"""This file plays a scenario as fast as it can: fleet → engine → alarms in one process, without broker and clock.
+"""This file plays a scenario as fast as it can: fleet → engine → alarms, without broker and clock.
 
 The samples are those that the gateways would send, with all that link faults do to them; the processor takes them in
 with the code of the live one, with therapy time as the time on the wall. Every alarm is acknowledged at once, so that
@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
 
-from broker import codec
-from broker.matching import ENDS, EXPECTED, INJECTIONS, RAISED, bite_at_refill, stay_until_refill
+from broker.matching import ENDS, EXPECTED, RAISED
 from broker.messages import Acknowledge, Birth
 from broker.topics import shard_of
 from processor.alarms import held_under
@@ -26,22 +25,14 @@ from processor.inbox import Batch
 from processor.pipeline import Pipeline
 from processor.registry import Gateway
 from processor.rules import RULES, Rule
-from simulator.events import EVENTS
 from simulator.faults import FAULTS
 from simulator.gateway import gateways_for
-from simulator.scenario import Scenario, ScheduledEvent
+from simulator.scenario import Scenario
 from simulator.simulation import Simulation
-from simulator.truth import Teller
+from trials.feed import Feed, Heard
 
 START_MS: Final = 1_767_571_200_000
 """2026-01-05, a Monday: the therapy time at which a scenario begins that does not say."""
-EVENTS_SCHEMA: Final[dict[str, pl.DataType]] = {
-    "pump": pl.String(),
-    "event": pl.String(),
-    "time": pl.Int64(),
-    "end": pl.Int64(),
-}
-"""What happened to healthy pumps, in therapy ms; an instant ends when it begins."""
 
 
 @dataclass(frozen=True)
@@ -81,83 +72,38 @@ def expected(rules: tuple[Rule, ...] = RULES) -> pl.DataFrame:
 
 
 def play(
-    scenario: Scenario, days: float, *, rules: tuple[Rule, ...] = RULES, say: Callable[[int, int], None] | None = None
+    scenario: Scenario,
+    days: float,
+    *,
+    rules: tuple[Rule, ...] = RULES,
+    say: Callable[[int, int], None] | None = None,
+    beside: bool = False,
 ) -> Course:
-    """Play `days` of therapy time of a scenario; `say` hears the ticks done and the ticks in all."""
+    """Play `days` of therapy time of a scenario; `say` hears the ticks done and the ticks in all.
+
+    With `beside` the fleet is played in a process of its own: the same, and sooner where there are two processors.
+    Raises `trials.feed.FeedError` where that fails.
+    """
     began = time.perf_counter()
     start_ms = START_MS if scenario.start_ms is None else scenario.start_ms
-    simulation = Simulation(scenario, start_ms=start_ms)
-    story, watch = _Story(simulation), _Watch(simulation, rules)
     ticks = max(1, round(days * 86_400 / scenario.interval_s))
-    for done in range(1, ticks + 1):
-        frame = story.tick()
-        watch.see(frame, simulation.time_ms)
+    feed = Feed(scenario, start_ms, ticks)
+    watch = _Watch(Simulation(scenario, start_ms=start_ms), rules)
+    for done, heard in enumerate(feed.beside() if beside else feed.here(), 1):
+        watch.see(heard)
         if say is not None:
             say(done, ticks)
     return Course(
         scenario=scenario,
         start_ms=start_ms,
-        end_ms=simulation.time_ms,
-        injections=story.injections(),
+        end_ms=start_ms + round(ticks * scenario.interval_s * 1000),
+        injections=feed.injections,
         alarms=watch.alarms(),
-        events=story.events(),
+        events=feed.events,
         samples=watch.samples,
         refused=watch.refused,
         seconds=time.perf_counter() - began,
     )
-
-
-class _Story:
-    """The fleet, and the book of what was really wrong and what happened."""
-
-    def __init__(self, simulation: Simulation) -> None:
-        self._simulation, self._teller = simulation, Teller(simulation)
-        self._open: dict[tuple[str, str, int], int] = {}
-        self._wrong: list[dict[str, Any]] = []
-        self._happened: list[tuple[str, str, int, int]] = []
-
-    def tick(self) -> pl.DataFrame:
-        """Move the fleet on and return what its gateways would send."""
-        simulation, begins = self._simulation, self._simulation.time_ms
-        frame = simulation.tick()
-        for planned, index in simulation.begun:
-            if isinstance(planned, ScheduledEvent):
-                event = EVENTS[planned.name]
-                hold_s = event.hold_s if planned.hold_s is None else planned.hold_s
-                ends = begins + round((event.ramp_s + hold_s) * 1000)
-                self._happened += [(serial, planned.name, begins, ends) for serial in simulation.serials.gather(index)]
-        for change in self._teller.changes():
-            case = (change.pump, change.fault, change.since)
-            if change.kind == "begun":
-                self._open[case] = len(self._wrong)
-                self._wrong.append(
-                    {
-                        "pump": change.pump,
-                        "fault": change.fault,
-                        "severity": change.severity,
-                        "onset": change.since,
-                        "end": None,
-                    }
-                )
-            else:
-                self._wrong[self._open.pop(case)]["end"] = change.time
-        return frame
-
-    def injections(self) -> pl.DataFrame:
-        """Return the injections, from when they bit until what they did was over."""
-        told = pl.DataFrame(self._wrong, INJECTIONS).filter(pl.col("severity") > 0)
-        refills = self.events().filter(pl.col("event") == "refill")
-        for effect, judge in (("waits_for", bite_at_refill), ("stays_until", stay_until_refill)):
-            names = [fault.name for fault in FAULTS.values() if getattr(fault, effect) == "refill"]
-            concerned = pl.col("fault").is_in(names)
-            told = pl.concat([told.filter(~concerned), judge(told.filter(concerned), refills)])
-        for_good = [fault.name for fault in FAULTS.values() if fault.stays_until == "replacement"]
-        lasting = pl.when(~pl.col("fault").is_in(for_good)).then(pl.col("end"))
-        return told.with_columns(lasting.alias("end")).sort("onset", "pump", "fault")
-
-    def events(self) -> pl.DataFrame:
-        """Return what happened to healthy pumps."""
-        return pl.DataFrame(self._happened, EVENTS_SCHEMA, orient="row")
 
 
 @dataclass
@@ -175,7 +121,7 @@ class _Raised:
 
 @dataclass
 class _Watch:
-    """The processor, and the book of its alarms."""
+    """The processor, and the book of its alarms; `simulation` only introduces its pumps."""
 
     simulation: Simulation
     rules: tuple[Rule, ...]
@@ -209,10 +155,10 @@ class _Watch:
             self._pipeline.registry.take_birth(birth, shard_of(name), now)
             yield self._pipeline.registry.gateway(name, shard_of(name)), own
 
-    def see(self, frame: pl.DataFrame, now: int) -> None:
-        """Take in what the gateways send at `now`; the frame is ascending by index."""
-        good, _ = codec.plausible(frame)
-        self.refused += frame.height - good.height
+    def see(self, heard: Heard) -> None:
+        """Take in what the gateways sent; the samples are ascending by index."""
+        good, now = heard.samples, heard.now
+        self.refused += heard.refused
         self._hear(good, now)
         actions = (Acknowledge(id=str(now), alarms=self._unseen, who="trial", at=now),) if self._unseen else ()
         self._unseen = []

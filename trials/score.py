@@ -10,7 +10,6 @@ import polars as pl
 from broker.matching import FALSE, MS_PER_H, SECONDARY, Matched, match, spread
 from broker.snapshot import PRIORITY_CODE
 from processor.rules import RULES, Rule
-from simulator.faults import FAULTS
 from trials.course import Course, expected
 
 BANDS: Final = ((0.0, 0.3), (0.3, 0.5), (0.5, 1.0))
@@ -25,15 +24,20 @@ NEAR_H: Final = 24
 
 @dataclass(frozen=True)
 class Score:
-    """A course and what was found in it: `found` as `broker.matching.match` returns it."""
+    """A course and what was found in it: `found` as `broker.matching.match` returns it.
+
+    `visible` are the faults for which the alarm list has an alarm.
+    """
 
     course: Course
     found: Matched
+    visible: frozenset[str]
 
 
 def judge(course: Course, rules: tuple[Rule, ...] = RULES) -> Score:
     """Match what was alarmed with what was wrong."""
-    return Score(course, match(course.injections, course.alarms, expected(rules), course.end_ms))
+    wanted = expected(rules)
+    return Score(course, match(course.injections, course.alarms, wanted, course.end_ms), frozenset(wanted["fault"]))
 
 
 def report(score: Score) -> dict[str, Any]:
@@ -59,29 +63,27 @@ def report(score: Score) -> dict[str, Any]:
             name: found.alarms.filter(pl.col("priority") == code).height / course.pump_days
             for name, code in PRIORITY_CODE.items()
         },
-        "recall": {f"severity_from_{least}": recall(found.injections, least) for least in BARS},
-        "faults": {name: _fault(name, found.injections.filter(fault=name)) for name in sorted(_faults(found))},
+        "recall": {f"severity_from_{least}": recall(score, least) for least in BARS},
+        "faults": {name: _fault(score, name) for name in sorted(set(found.injections["fault"]))},
         "false": false_alarms(score).to_dicts(),
         "missed": missed(score).to_dicts(),
     }
 
 
-def recall(injections: pl.DataFrame, least: float) -> dict[str, float | int | None]:
+def recall(score: Score, least: float) -> dict[str, float | int | None]:
     """Return how many injections of at least that severity could be found, and the shares that were; null of none."""
-    judged = decided(injections).filter(pl.col("severity") >= pl.lit(least, pl.Float32))
-    return _shares(judged)
+    return _shares(decided(score).filter(pl.col("severity") >= pl.lit(least, pl.Float32)))
 
 
-def decided(injections: pl.DataFrame) -> pl.DataFrame:
-    """Return the injections that count: of faults that can be seen, and found or past their time."""
-    seen = [fault.name for fault in FAULTS.values() if fault.right or fault.accepted]
-    return injections.filter(pl.col("fault").is_in(seen) & ~pl.col("undecided"))
+def decided(score: Score) -> pl.DataFrame:
+    """Return the injections that count: of visible faults, and found or past their time."""
+    return score.found.injections.filter(pl.col("fault").is_in(score.visible) & ~pl.col("undecided"))
 
 
 def missed(score: Score) -> pl.DataFrame:
     """Return the injections that nothing found, with the hours they lasted and what else was alarmed of the pump."""
     course, found = score.course, score.found
-    lost = decided(found.injections).filter(~pl.col("detected")).with_row_index("case")
+    lost = decided(score).filter(~pl.col("detected")).with_row_index("case")
     others = found.alarms.select("pump", "rule", "raised").join(lost.select("case", "pump", "onset", "end"), on="pump")
     during = others.filter(pl.col("raised").is_between("onset", pl.col("end").fill_null(course.end_ms)))
     named = during.group_by("case").agg(pl.col("rule").unique().sort().str.join(", ").alias("alarmed"))
@@ -128,16 +130,12 @@ def _hours_in(course: Course, column: str) -> pl.Expr:
     return ((pl.col(column) - course.start_ms) / MS_PER_H).round(3).alias("at_h")
 
 
-def _faults(found: Matched) -> set[str]:
-    return set(found.injections["fault"])
-
-
-def _fault(name: str, injections: pl.DataFrame) -> dict[str, Any]:
-    fault, judged = FAULTS[name], decided(injections)
+def _fault(score: Score, name: str) -> dict[str, Any]:
+    injections, judged = score.found.injections.filter(fault=name), decided(score).filter(fault=name)
     return {
         "injected": injections.height,
         "undecided": injections["undecided"].sum(),
-        "visible": bool(fault.right or fault.accepted),
+        "visible": name in score.visible,
         **{column: int(injections[column].sum()) for column in ("detected", "right_cause", "announced")},
         "right_cause_announced": int(injections["right_announced"].sum()),
         "recall": _shares(judged)["detected"],

@@ -76,7 +76,7 @@ def _facts(score: Score) -> list[Piece]:
     return [
         pieces.fact("Found", _share(told["found"], told["injected"] - told["undecided"]), note="of what had its time"),
         pieces.fact("Right cause", _share(told["right_cause"], told["found"]), note="of those found"),
-        pieces.fact("Not yet", f"{told['undecided']:,}", note="may still be found"),
+        pieces.fact("Not yet", f"{told['undecided']:,}", note=f"for less than {scorekeeper.PATIENCE_H:g} h"),
         pieces.fact("Missed", f"{told['missed']:,}", tone="warn" if told["missed"] else ""),
         pieces.fact("Half found within", _hours(told["delay_h"]["p50"]), note="therapy time"),
         pieces.fact("95 in 100 within", _hours(told["delay_h"]["p95"]), note="therapy time"),

@@ -22,14 +22,20 @@ DAY_S: Final = 86_400.0
 MRI_TAIL_S: Final = 27 * 3600.0
 """A scan of an hour and the 2 to 24 hours that a pump was reported to take until it ran again, with some reserve."""
 LONG_AGO_S: Final = 1e9
+LEFT_MRI_S: Final = 1800.0
+ERRATIC_S: Final = 900.0
+ERRATIC_MA: Final = 0.6
+MOST_JUMP_MA: Final = 1.0
+"""Averaged change of the current from sample to sample at which it is erratic, some fifteen times the sensor's noise, and
+what one window counts at most; modelling choices."""
 STANDS: Final = 0.5
 TURNS: Final = 0.2
 EPISODES: Final = 1.6
 """Second stall within a day: the first counts 1 and fades, by less than 0.4 in half a day."""
 
 
-def motor(cause: Literal["stall", "intermittent", "not driven", "after MRI"]) -> Detector:
-    """Score a rotor that turns less than commanded, if this is its `cause`.
+def motor(cause: Literal["stall", "intermittent", "not driven", "after MRI", "erratic"]) -> Detector:
+    """Score a rotor that turns less than commanded, if this is its `cause`, or a current that is "erratic".
 
     A blocked rotor draws more current or is reported by the pump as stalled: "stall"; again and again with good turns
     between: "intermittent". A motor that draws no more than usual is not asked to turn: "after MRI" where a field was
@@ -41,6 +47,8 @@ def motor(cause: Literal["stall", "intermittent", "not driven", "after MRI"]) ->
         known = pl.col("commanded_ul_h") * 0.0 + pl.col("motor_ul_h") * 0.0
         if cause == "intermittent":
             return memory("episodes") / EPISODES + known
+        if cause == "erratic":
+            return memory("erratic_ma") / ERRATIC_MA + 0.0 * pl.col("motor_ma")
         strained, scanned = memory("strained"), memory("scanned")
         of_this_cause = {
             "stall": strained,
@@ -59,6 +67,7 @@ def motor(cause: Literal["stall", "intermittent", "not driven", "after MRI"]) ->
             "stalled": 0.0,
             "stands": 0.0,
             "episodes": 0.0,
+            "erratic_ma": 0.0,
             "since_mri_s": LONG_AGO_S,
         },
         _learn,
@@ -96,6 +105,8 @@ def _learn(memory: Memory) -> Stage:
     dt, quick, stalled = pl.col("dt").fill_null(0.0), memory("quick"), memory("says_stalled")
     begins = (memory("stands_now") > memory("stands")) & stalled
     well = (memory("short_now").abs() < SHORT / 2) & ~memory("excused") & ~stalled
+    # Into a scanner and out of it the current jumps as well, and one jump alone is a start or a stop.
+    jump = pl.when(memory("since_mri_s") > LEFT_MRI_S).then(pl.col("motor_jump_ma").clip(0.0, MOST_JUMP_MA)).otherwise(0.0)
     usual = pl.coalesce(memory("usual_ma") + forgetting(USUAL_S) * memory("strain_now"), pl.col("motor_ma"))
     return {
         "short": memory("short") + quick * (memory("short_now") - memory("short")),
@@ -104,5 +115,6 @@ def _learn(memory: Memory) -> Stage:
         "stalled": memory("stalled") + quick * (stalled.cast(pl.Float32) - memory("stalled")),
         "stands": memory("stands_now"),
         "episodes": memory("episodes") * (-dt / DAY_S).exp() + begins.cast(pl.Float32),
+        "erratic_ma": memory("erratic_ma") + forgetting(ERRATIC_S) * (jump - memory("erratic_ma")),
         "since_mri_s": pl.when(memory("in_field")).then(0.0).otherwise((memory("since_mri_s") + dt).clip(0.0, LONG_AGO_S)),
     }

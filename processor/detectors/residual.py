@@ -7,6 +7,7 @@ from typing import Literal
 import polars as pl
 
 from processor.detectors import Detector, Memory, forgetting, toward
+from processor.detectors.flag import reports
 
 
 def residual(
@@ -21,7 +22,8 @@ def residual(
     """Score the averaged difference, relative to `share` of what is expected but at least `floor` (the signal's unit).
 
     Both are averaged over `tau_s`, so that a step of the program moves both alike and is not a fault. Starts at no
-    difference. Works for delivery against prescription; says nothing while nothing is expected.
+    difference. Works for delivery against prescription; says nothing while nothing is expected, and learns nothing in a
+    magnetic field, where a pump stands for a known reason.
     """
     sign = -1.0 if direction == "below" else 1.0
 
@@ -31,7 +33,7 @@ def residual(
         return (sign * memory("difference")).clip(0.0) / allowed + known
 
     def learn(memory: Memory) -> dict[str, pl.Expr]:
-        difference = pl.col(measured) - pl.col(expected)
+        difference = pl.when(~reports("mri")).then(pl.col(measured) - pl.col(expected))
         weight = forgetting(tau_s)
         return {
             "difference": memory("difference") + weight * (difference - memory("difference")),

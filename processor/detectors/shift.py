@@ -7,6 +7,7 @@ from typing import Literal
 import polars as pl
 
 from processor.detectors import Detector, Memory
+from processor.detectors.flag import reports
 
 S_PER_H = 3600.0
 LONGEST_STEP_S = 3600.0
@@ -27,7 +28,8 @@ def shift(
     Page, 1954, Biometrika 41:100. A shift of twice the slack is found after `reach_h` hours, a larger one sooner,
     one below the slack never. Below `floor` (the signal's unit) of expected flow the difference is taken relative to
     the floor, as a share of almost nothing says nothing. The sum is held a twentieth above the limit, so that it comes
-    down soon after the shift has gone; a gap counts as one hour at most.
+    down soon after the shift has gone; a gap counts as one hour at most, and a magnetic field, where a pump stands for a
+    known reason, not at all.
     """
     sign = -1.0 if direction == "below" else 1.0
 
@@ -35,7 +37,8 @@ def shift(
         return memory("sum_h") / (slack * reach_h) + 0.0 * pl.col(measured)
 
     def learn(memory: Memory) -> dict[str, pl.Expr]:
-        relative = sign * (pl.col(measured) - pl.col(expected)) / pl.col(expected).clip(floor)
+        excess = sign * (pl.col(measured) - pl.col(expected)) / pl.col(expected).clip(floor)
+        relative = pl.when(~reports("mri")).then(excess)
         hours = pl.col("dt").fill_null(0.0).clip(0.0, LONGEST_STEP_S) / S_PER_H
         return {"sum_h": (memory("sum_h") + (relative - slack) * hours).clip(0.0, HIGHEST * slack * reach_h)}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from processor.detectors.flag import flagged
-from processor.detectors.limit import limit
 from processor.detectors.motor import motor
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
@@ -91,8 +90,8 @@ RULES: Final = (
         name="feedthrough_short",
         title="Motor current erratic",
         priority="high",
-        detector=limit("motor_jump_ma", above=0.4, span=0.4),
-        on_delay_s=10 * MINUTE,
+        detector=motor("erratic"),
+        on_delay_s=5 * MINUTE,
         off_delay_s=2 * HOUR,
         deadline_h=1.0,
         meaning="A current flows beside the motor and changes all the time: probably moisture in the feedthrough.",
