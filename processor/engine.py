@@ -275,7 +275,13 @@ def _held(rule: Rule) -> pl.Expr:
     score, was = pl.col(score_name(rule)), pl.col(score_name(rule) + WAS)
     unchanged = (score >= 1.0) == (was >= 1.0)
     held = pl.col(held_name(rule))
-    return pl.when(unchanged).then(held + pl.col("dt").fill_null(0.0)).otherwise(0.0).cast(pl.Float32).alias(held_name(rule))
+    return (
+        pl.when(unchanged)
+        .then(held + pl.col("dt").fill_null(0.0))
+        .otherwise(0.0)
+        .cast(pl.Float32)
+        .alias(held_name(rule))
+    )
 
 
 def _counters() -> list[pl.Expr]:

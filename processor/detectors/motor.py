@@ -106,7 +106,9 @@ def _learn(memory: Memory) -> Stage:
     begins = (memory("stands_now") > memory("stands")) & stalled
     well = (memory("short_now").abs() < SHORT / 2) & ~memory("excused") & ~stalled
     # Into a scanner and out of it the current jumps as well, and one jump alone is a start or a stop.
-    jump = pl.when(memory("since_mri_s") > LEFT_MRI_S).then(pl.col("motor_jump_ma").clip(0.0, MOST_JUMP_MA)).otherwise(0.0)
+    jump = (
+        pl.when(memory("since_mri_s") > LEFT_MRI_S).then(pl.col("motor_jump_ma").clip(0.0, MOST_JUMP_MA)).otherwise(0.0)
+    )
     usual = pl.coalesce(memory("usual_ma") + forgetting(USUAL_S) * memory("strain_now"), pl.col("motor_ma"))
     return {
         "short": memory("short") + quick * (memory("short_now") - memory("short")),
@@ -116,5 +118,7 @@ def _learn(memory: Memory) -> Stage:
         "stands": memory("stands_now"),
         "episodes": memory("episodes") * (-dt / DAY_S).exp() + begins.cast(pl.Float32),
         "erratic_ma": memory("erratic_ma") + forgetting(ERRATIC_S) * (jump - memory("erratic_ma")),
-        "since_mri_s": pl.when(memory("in_field")).then(0.0).otherwise((memory("since_mri_s") + dt).clip(0.0, LONG_AGO_S)),
+        "since_mri_s": pl.when(memory("in_field"))
+        .then(0.0)
+        .otherwise((memory("since_mri_s") + dt).clip(0.0, LONG_AGO_S)),
     }

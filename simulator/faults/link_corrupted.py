@@ -15,8 +15,7 @@ import polars as pl
 
 from simulator.fleet import F32
 
-RIGHT: Final = ("samples_lost",)
-ACCEPTED: Final = ("pump_silent",)
+RIGHT: Final = ("samples_lost", "pump_silent")
 FLIPPED_MMHG: Final = 16_384.0
 """A flipped high bit of a whole number."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import log
 
 import pytest
-
 from processor.detectors.balance import balance
 
 BALANCE = balance(share=0.1, floor_ul=30.0, tau_s=3600 / log(2))

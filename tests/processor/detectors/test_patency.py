@@ -6,7 +6,6 @@ from itertools import pairwise
 from math import log
 
 import pytest
-
 from processor.detectors.patency import patency
 
 
