@@ -38,7 +38,15 @@ def load(bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme
         "margin": {"l": 36, "r": 12, "t": 8, "b": 30},
         "bargap": 0.1,
         "showlegend": False,
-        "xaxis": {"type": "date", "fixedrange": True},
+        "xaxis": {
+            "type": "date",
+            "fixedrange": True,
+            "nticks": 9,
+            "tickformatstops": [
+                {"dtickrange": [None, 86_400_000], "value": "%H:%M\n%d %b"},
+                {"dtickrange": [86_400_000, None], "value": "%d %b"},
+            ],
+        },
         "yaxis": {"rangemode": "tozero", "fixedrange": True, "range": [0, 1.15 * max([limit, *calls])]},
         "shapes": shapes,
         "annotations": [note],

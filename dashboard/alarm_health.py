@@ -206,12 +206,14 @@ def _rates(calls: float, loaded: pl.DataFrame, span: int, operators: int) -> tup
     per_day, per_hour, per_bin = (calls * part / span for part in (DAY_MS, HOUR_MS, BIN_MS))
     a_day = per_day < 150 if span >= DAY_MS else None
     return (
-        Measure("Alarms a day", per_day, 0, "an operator", "below 150; 300 needs work", a_day, _over(span, DAY_MS)),
+        Measure("Alarms a day", per_day, 0, "per operator", "below 150; 300 needs work", a_day, _over(span, DAY_MS)),
         Measure(
-            "Alarms an hour", per_hour, 1, "an operator", "about 6, at most 12", per_hour <= 12, _over(span, HOUR_MS)
+            "Alarms an hour", per_hour, 1, "per operator", "about 6, at most 12", per_hour <= 12, _over(span, HOUR_MS)
         ),
-        Measure("Alarms in 10 min", per_bin, 1, "an operator", "about 1, at most 2", per_bin <= 2, _over(span, BIN_MS)),
-        Measure("Most in 10 min", peak, 0, "an operator", "at most 10", peak <= FLOOD_BEGINS),
+        Measure(
+            "Alarms in 10 min", per_bin, 1, "per operator", "about 1, at most 2", per_bin <= 2, _over(span, BIN_MS)
+        ),
+        Measure("Most in 10 min", peak, 0, "per operator", "at most 10", peak <= FLOOD_BEGINS),
     )
 
 
