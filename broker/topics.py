@@ -55,6 +55,8 @@ TRUTH: Final = "pumpwatch/truth"
 """Where the simulator tells what is really wrong with which pump; the processor never reads it."""
 COMMAND: Final = "pumpwatch/command"
 """Where people's actions on alarms go; the processor reads it."""
+OUTCOME: Final = "pumpwatch/outcome"
+"""Where the processor says what became of them."""
 
 
 class TopicError(ValueError):

@@ -21,8 +21,8 @@ import polars as pl
 from broker import snapshot
 from broker.history import DEFAULT_MAX_BYTES
 from broker.link import Link, keep_open, parse_url
-from broker.snapshot import PRIORITIES, Bound, Health
-from broker.topics import ALL, COMMAND, alarm_topic, health_topic
+from broker.snapshot import Bound, Health
+from broker.topics import ALL, COMMAND, OUTCOME, alarm_topic, health_topic
 from processor.checkpoint import CheckpointError
 from processor.intake import Intake
 from processor.meter import Meter
@@ -182,8 +182,16 @@ class _Runner:
         self.meter.count(len(messages), samples)
         self.intake.taken(came)
         self.store.put(samples, entries)
-        for entry in entries.iter_rows(named=True):
-            self._publish(alarm_topic(PRIORITIES[entry["priority"] - 1]), entry)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell other systems what changed, and people what became of what they did."""
+        for event in self.pipeline.announced:
+            self._publish(alarm_topic(event.priority), event)
+        for outcome in self.pipeline.outcomes:
+            self._publish(OUTCOME, outcome)
+        self.pipeline.announced.clear()
+        self.pipeline.outcomes.clear()
 
     def _publish(self, topic: str, said: object, *, retain: bool = False) -> None:
         if self.link.alive:
