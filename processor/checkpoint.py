@@ -14,6 +14,7 @@ import msgspec
 import polars as pl
 
 from broker import durable
+from broker.journal import BEGINNING, Head
 from processor import alarms as alarm_list
 from processor import engine
 from processor.engine import Rules
@@ -22,6 +23,7 @@ from processor.registry import Gateway, Registry
 DIRECTORY: Final = "checkpoint"
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
+NOTHING_WRITTEN: Final = Head()
 _serial = itertools.count()
 
 
@@ -37,10 +39,17 @@ class _Manifest(msgspec.Struct, kw_only=True):
     gateways: list[Gateway]
     faults: list[str]
     saved: int
+    entries: int = 0
+    hash: bytes = BEGINNING
 
 
-def save(data: Path, state: pl.DataFrame, alarms: pl.DataFrame, registry: Registry, now: int) -> None:
-    """Make all of it durable; `now` is wall ms. The one before stays until the new one is complete."""
+def save(
+    data: Path, state: pl.DataFrame, alarms: pl.DataFrame, registry: Registry, now: int, *, head: Head = NOTHING_WRITTEN
+) -> None:
+    """Make all of it durable; `now` is wall ms, `head` where the journal ends, which is durable already.
+
+    The one before stays until the new one is complete.
+    """
     directory = data / DIRECTORY
     mark = f"{now}-{next(_serial)}"
     names = {}
@@ -48,12 +57,29 @@ def save(data: Path, state: pl.DataFrame, alarms: pl.DataFrame, registry: Regist
         names[name] = f"{name}-{mark}.arrow"
         durable.replace(directory / names[name], frame.write_ipc)
     manifest = msgspec.json.encode(
-        _Manifest(format=FORMAT, gateways=registry.gateways, faults=list(registry.faults), saved=now, **names)
+        _Manifest(
+            format=FORMAT,
+            gateways=registry.gateways,
+            faults=list(registry.faults),
+            saved=now,
+            entries=head.entries,
+            hash=head.hash,
+            **names,
+        )
     )
     durable.replace(directory / MANIFEST, lambda fresh: fresh.write_bytes(manifest))
     for path in directory.glob("*.arrow"):
         if path.name not in names.values():
             path.unlink(missing_ok=True)
+
+
+def journal_head(data: Path) -> Head | None:
+    """Return where the journal ended when the checkpoint was saved; None where there is none that can be read."""
+    try:
+        manifest = msgspec.json.decode((data / DIRECTORY / MANIFEST).read_bytes(), type=_Manifest)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return Head(manifest.entries, manifest.hash)
 
 
 def _check(manifest: _Manifest) -> None:

@@ -12,9 +12,10 @@ import polars as pl
 from broker import codec
 from broker.codec import JsonSample
 from broker.link import Message
-from broker.messages import AlarmAction, MessageError, read_action, read_birth, read_status
+from broker.messages import AlarmAction, MessageError, read_action, read_birth, read_command, read_reply, read_status
 from broker.signals import SAMPLE_SCHEMA
 from broker.topics import COMMAND, GatewayTopic, TopicError, parse
+from processor.clerk import Clerk
 from processor.quarantine import Quarantine
 from processor.registry import Gateway, Registry, RegistryFullError
 
@@ -43,10 +44,15 @@ class _Gathered:
 
 @dataclass
 class Inbox:
-    """Reads messages with the help of the registry; what is refused goes into the quarantine."""
+    """Reads messages with the help of the registry; what is refused goes into the quarantine.
+
+    What people order pumps, and what gateways reply, is for the clerk alone: an injected fault is to be found from what
+    the pumps say.
+    """
 
     registry: Registry
     quarantine: Quarantine
+    clerk: Clerk = field(default_factory=Clerk)
 
     def read(self, messages: Sequence[Message], wall_ms: int) -> Batch:
         """Read messages that arrived until `wall_ms`; never raises for what they hold."""
@@ -68,18 +74,34 @@ class Inbox:
                 self._take_frame(message, topic, turn, wall_ms, gathered)
             else:
                 self._take_rows(message, topic, turn, wall_ms, gathered)
-        elif topic.leaf == "birth" and not message.payload:
+        elif topic.leaf == "command":
+            own = self.registry.pumps_of(topic.gateway)
+            self.clerk.ordered(topic.gateway, read_command(message.payload), own, wall_ms)
+        elif topic.leaf == "reply":
+            reply = read_reply(message.payload)
+            _same("reply", reply.gateway, topic)
+            self.clerk.answered(reply, wall_ms)
+        else:
+            self._take_gateway(message, topic, wall_ms)
+
+    def _take_gateway(self, message: Message, topic: GatewayTopic, wall_ms: int) -> None:
+        """Take a birth, a leave or a status, and tell the clerk of what changed."""
+        before, mark = self.registry.standing(topic.gateway)
+        pumps = None
+        if topic.leaf == "birth" and not message.payload:
             self.registry.take_leave(topic.gateway, topic.shard)
         elif topic.leaf == "birth":
             birth = read_birth(message.payload)
-            if birth.gateway != topic.gateway:
-                raise MessageError(f"the birth of {birth.gateway!r} came under the topic of {topic.gateway!r}")
+            _same("birth", birth.gateway, topic)
             self.registry.take_birth(birth, topic.shard, wall_ms)
-        elif topic.leaf == "status" and message.payload:
+            mark, pumps = birth.sent, len(birth.pumps.serial)
+        elif message.payload:
             status = read_status(message.payload)
-            if status.gateway != topic.gateway:
-                raise MessageError(f"the status of {status.gateway!r} came under the topic of {topic.gateway!r}")
+            _same("status", status.gateway, topic)
             self.registry.take_status(status, topic.shard)
+        after, _ = self.registry.standing(topic.gateway)
+        if after != before and after is not None:
+            self.clerk.gateway(topic.gateway, after, pumps, mark=mark, now=wall_ms)
 
     def _take_frame(self, message: Message, topic: GatewayTopic, turn: int, wall_ms: int, gathered: _Gathered) -> None:
         decoded = codec.decode(message.payload)
@@ -118,6 +140,11 @@ class Inbox:
     def _refuse(self, message: Message, wall_ms: int, reasons: tuple[str, ...]) -> None:
         for reason in reasons:
             self.quarantine.put(message.topic, wall_ms, reason, message.payload)
+
+
+def _same(what: str, gateway: str, topic: GatewayTopic) -> None:
+    if gateway != topic.gateway:
+        raise MessageError(f"the {what} of {gateway!r} came under the topic of {topic.gateway!r}")
 
 
 def _join(gathered: _Gathered) -> pl.DataFrame:

@@ -20,7 +20,9 @@ import polars as pl
 
 from broker import snapshot
 from broker.history import DEFAULT_MAX_BYTES
+from broker.journal import JournalError
 from broker.link import Link, keep_open, parse_url
+from broker.signals import empty_samples
 from broker.snapshot import PRIORITIES, Bound, Health
 from broker.topics import ALL, COMMAND, alarm_topic, health_topic
 from processor.checkpoint import CheckpointError
@@ -28,7 +30,7 @@ from processor.intake import Intake
 from processor.meter import Meter
 from processor.pipeline import Pipeline
 from processor.registry import MAX_PUMPS
-from processor.store import MAX_ENTRIES, Store
+from processor.store import JOURNAL_BYTES, MAX_ENTRIES, Store
 
 log = logging.getLogger("processor")
 
@@ -39,6 +41,8 @@ CHECKPOINT_SHARE: Final = 0.1
 BACK_S: Final = 3.0
 """So long after a connection began the broker may still be sending what was missed, and silence says nothing."""
 HEALTH_S: Final = 5.0
+REFUSALS_S: Final = 60.0
+"""So often the journal is told of refused messages, if there were any."""
 SNAPSHOT_SHARE: Final = 0.25
 """At most this share of the time goes into writing snapshots, however large the fleet."""
 
@@ -69,7 +73,11 @@ class Settings:
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
     """Run until `stop`; calls `ready` with the broker's address once connected and subscribed."""
     with _alone(settings.data):
-        await _Runner(settings).run(stop, ready)
+        try:
+            runner = _Runner(settings)
+        except JournalError as error:
+            raise ProcessorError(str(error)) from error
+        await runner.run(stop, ready)
 
 
 @contextlib.contextmanager
@@ -102,10 +110,17 @@ class _Runner:
         self.intake = Intake(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.meter = Meter(started=wall_ms(), broker=address.url)
         self.met = math.inf
+        self.refusals_noted = 0
+        self._note("started", "processor", f"on {settings.data}")
+        if self.store.journal_moved is not None:
+            text = f"the journal could not be read; it was moved to {self.store.journal_moved}, and a new one begun"
+            self.meter.trouble("journal", text)
+            self._note("started", "journal", text)
         try:
             self.pipeline.restore()
         except CheckpointError as error:
             self.meter.trouble("checkpoint", str(error))
+            self._note("started", "checkpoint", str(error))
         self.link = Link(
             address,
             CLIENT_ID,
@@ -123,10 +138,12 @@ class _Runner:
             link.subscribe(COMMAND)
             self.meter.sessions += 1
             self.met = time.monotonic()
+            self._note("connected", "broker", link.address.url)
             connected.set()
             try:
                 await asyncio.Event().wait()
             finally:
+                self._note("disconnected", "broker", link.address.url)
                 self.intake.end_session()
 
         keeping = asyncio.create_task(
@@ -148,10 +165,28 @@ class _Runner:
             await _end(working, greeting)
             await self._acknowledge()
             await _end(keeping, stopping, merging)
+            self._note_refusals()
+            self._note("stopped", "processor", "on purpose")
+            await self._save()
             self.store.close()
+
+    def _note(self, kind: str, part: str, text: str) -> None:
+        """Let the journal know what became of a part."""
+        self.pipeline.clerk.part(kind, part, text, wall_ms())
+        self.store.put(empty_samples(), self.pipeline.clerk.take())
+
+    def _note_refusals(self) -> None:
+        """Let the journal know how many messages were refused since the last time, and why the last of them."""
+        quarantine = self.pipeline.quarantine
+        if quarantine.count > self.refusals_noted:
+            last = quarantine.latest[-1]
+            text = f"{quarantine.count - self.refusals_noted:,} messages; the last on {last.topic}: {last.reason}"
+            self._note("refused", "messages", text)
+            self.refusals_noted = quarantine.count
 
     async def _work(self) -> None:
         saved = kept = told = shown = 0.0
+        noted = time.monotonic()
         show_pause_s, keep_pause_s = 0.0, FLUSH_S
         while True:
             with contextlib.suppress(TimeoutError):
@@ -170,6 +205,9 @@ class _Runner:
                 await self.link.close()
             if clock - shown >= show_pause_s:
                 shown, show_pause_s = clock, await self._show() / SNAPSHOT_SHARE
+            if clock - noted >= REFUSALS_S:
+                self._note_refusals()
+                noted = clock
             if clock - told >= HEALTH_S:
                 self._publish(health_topic("processor"), self.health(wall_ms()), retain=True)
                 told = clock
@@ -182,6 +220,7 @@ class _Runner:
         self.meter.count(len(messages), samples)
         self.intake.taken(came)
         self.store.put(samples, entries)
+        self.store.put(samples.clear(), self.pipeline.clerk.take())
         for entry in entries.iter_rows(named=True):
             self._publish(alarm_topic(PRIORITIES[entry["priority"] - 1]), entry)
 
@@ -205,7 +244,7 @@ class _Runner:
         session, messages = self.intake.durable()
         if messages and await self._save():
             try:
-                await asyncio.to_thread(self.pipeline.save, wall_ms())
+                await asyncio.to_thread(lambda: self.pipeline.save(wall_ms(), self.store.head))
             except OSError as error:
                 text = f"cannot save to {self.settings.data}: {error}; nothing is acknowledged"
                 self.meter.trouble("checkpoint", text)
@@ -259,6 +298,9 @@ class _Runner:
                 settings.history_bytes,
                 "bytes",
                 store.history.hours_removed,
+            ),
+            Bound(
+                "journal on disk", store.journal_bytes, JOURNAL_BYTES, "bytes", int(store.journal_bytes > JOURNAL_BYTES)
             ),
             Bound("quarantine file", quarantine.bytes, quarantine.max_bytes, "bytes", quarantine.turned_over),
             Bound("pumps known", registry.pumps, MAX_PUMPS, "pumps"),

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import polars as pl
 
+from broker.journal import Head
 from broker.link import Message
 from broker.messages import AlarmAction
 from broker.snapshot import Health, Snapshot
 from processor import alarms as alarm_list
 from processor import checkpoint, engine, view
+from processor.clerk import Clerk
 from processor.engine import MS_PER_S, Rules
 from processor.inbox import Inbox
 from processor.quarantine import Quarantine
@@ -30,8 +32,8 @@ class Pipeline:
     alarms: pl.DataFrame = field(default_factory=alarm_list.no_alarms)
 
     def __post_init__(self) -> None:
-        self.quarantine = Quarantine(self.data)
-        self.inbox = Inbox(self.registry, self.quarantine)
+        self.quarantine, self.clerk = Quarantine(self.data), Clerk()
+        self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
         self.state = engine.new_state(0, self.rules)
 
     def restore(self) -> None:
@@ -39,11 +41,11 @@ class Pipeline:
         saved = checkpoint.load(self.data, self.rules)
         if saved is not None:
             self.state, self.alarms, self.registry = saved
-            self.inbox = Inbox(self.registry, self.quarantine)
+            self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
 
-    def save(self, now: int) -> None:
-        """Write the checkpoint; `now` is wall ms."""
-        checkpoint.save(self.data, self.state, self.alarms, self.registry, now)
+    def save(self, now: int, head: Head = checkpoint.NOTHING_WRITTEN) -> None:
+        """Write the checkpoint; `now` is wall ms, `head` where the journal ends."""
+        checkpoint.save(self.data, self.state, self.alarms, self.registry, now, head=head)
 
     def take(self, messages: list[Message], now: int, *, listening: bool = True) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Take messages in; return their samples (as for the history) and the journal's entries of what changed.

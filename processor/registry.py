@@ -141,6 +141,16 @@ class Registry:
         if gateway.state != LEFT or status.state == "online":
             gateway.state = status.state
 
+    def pumps_of(self, name: str) -> list[str]:
+        """Return the serials of the pumps a gateway speaks for; none where it is not known."""
+        gateway = self._gateways.get(name)
+        return [] if gateway is None else self.facts().filter(pl.col("owner") == gateway.number)["pump"].to_list()
+
+    def standing(self, name: str) -> tuple[str | None, int]:
+        """Return a gateway's state and the therapy time (ms) it was last heard at; None and 0 where it is not known."""
+        gateway = self._gateways.get(name)
+        return (None, 0) if gateway is None else (gateway.state, gateway.heard_therapy)
+
     def numbers(self, gateway: Gateway, serials: pl.Series, time_ms: int, wall_ms: int) -> pl.Series:
         """Return the numbers (UInt32) of the pumps a gateway speaks for in one frame, null where it may not.
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pumpwatch import accounts, doctor, orders, parts, run, tables, treatments
+from pumpwatch import accounts, doctor, orders, parts, records, run, tables, treatments
 from pumpwatch.errors import CommandError
 from pumpwatch.settings import PREFIX, SettingsError, defaults_for, read_file
 
@@ -87,6 +87,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     tables.faults: "pumpwatch faults --json",
     tables.rules: "pumpwatch rules --json",
     tables.signals: "pumpwatch signals --json",
+    records.journal: "pumpwatch journal --pump ITB-000003 --from 2026-01-01T00:00:00Z",
     doctor.doctor: "pumpwatch doctor --json",
     version: "pumpwatch version",
 }
