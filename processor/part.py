@@ -19,7 +19,7 @@ import msgspec
 import polars as pl
 
 from broker import snapshot
-from broker.history import DEFAULT_MAX_BYTES
+from broker.history import DEFAULT_MAX_BYTES, ROLLUP_SHARE
 from broker.journal import JournalError
 from broker.link import Link, keep_open, parse_url
 from broker.signals import empty_samples
@@ -68,6 +68,7 @@ class Settings:
     max_rows: int = 200_000
     receive_maximum: int = 10_000
     history_bytes: int = DEFAULT_MAX_BYTES
+    history_days: int = 0
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
@@ -106,12 +107,15 @@ class _Runner:
         self.settings = settings
         address = parse_url(settings.broker)
         self.pipeline = Pipeline(settings.data)
-        self.store = Store(settings.data, self.pipeline.quarantine, settings.history_bytes)
+        self.store = Store(settings.data, self.pipeline.quarantine, settings.history_bytes, settings.history_days)
         self.intake = Intake(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.meter = Meter(started=wall_ms(), broker=address.url)
         self.met = math.inf
         self.refusals_noted = 0
         self._note("started", "processor", f"on {settings.data}")
+        if self.store.history.unreadable:
+            count, aside = len(self.store.history.unreadable), settings.data / "history.unreadable-1"
+            self.meter.trouble("segments", f"{count} files of the history were cut off; they were moved to {aside}")
         if self.store.journal_moved is not None:
             text = f"the journal could not be read; it was moved to {self.store.journal_moved}, and a new one begun"
             self.meter.trouble("journal", text)
@@ -297,8 +301,9 @@ class _Runner:
                 store.history.bytes,
                 settings.history_bytes,
                 "bytes",
-                store.history.hours_removed,
+                store.history.removed,
             ),
+            Bound("roll-ups on disk", store.history.rollup_bytes, settings.history_bytes // ROLLUP_SHARE, "bytes"),
             Bound(
                 "journal on disk", store.journal_bytes, JOURNAL_BYTES, "bytes", int(store.journal_bytes > JOURNAL_BYTES)
             ),

@@ -32,6 +32,7 @@ class Store:
     data: Path
     quarantine: Quarantine
     history_bytes: int
+    history_days: int = 0
     rows: int = 0
     entries_dropped: int = 0
     history: History = field(init=False)
@@ -40,7 +41,7 @@ class Store:
     _entries: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        self.history = History(self.data, self.history_bytes)
+        self.history = History(self.data, self.history_bytes, self.history_days)
         self._journal = Journal(self.data)
 
     @property

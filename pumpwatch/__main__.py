@@ -87,6 +87,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     tables.faults: "pumpwatch faults --json",
     tables.rules: "pumpwatch rules --json",
     tables.signals: "pumpwatch signals --json",
+    records.export: "pumpwatch export --pumps 3,7-9 --from 2026-01-01 --to 2026-01-08 --out week.csv",
     records.journal: "pumpwatch journal --pump ITB-000003 --from 2026-01-01T00:00:00Z",
     doctor.doctor: "pumpwatch doctor --json",
     version: "pumpwatch version",

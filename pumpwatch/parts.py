@@ -59,13 +59,21 @@ def process(
         float,
         typer.Option("--tick", envvar=f"{PREFIX}TICK", min=0.01, max=60.0, help="Seconds between two batches."),
     ] = 0.25,
+    history_size: options.HistorySize = options.HISTORY_GB,
+    history_days: options.HistoryDays = 0,
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.link import LinkError
     from processor import part
 
     where = data or user_data()
-    settings = part.Settings(broker=system.broker_of(broker, where), data=where, tick_s=tick)
+    settings = part.Settings(
+        broker=system.broker_of(broker, where),
+        data=where,
+        tick_s=tick,
+        history_bytes=round(history_size * options.BYTES_A_GB),
+        history_days=history_days,
+    )
     try:
         play("processor", lambda stop, ready: part.run(settings, stop, ready))
     except (LinkError, part.ProcessorError) as error:

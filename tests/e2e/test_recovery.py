@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from broker import commands
-from broker.history import trend
 from broker.messages import Acknowledge
+from broker.segments import trend
 
 from .conftest import System, pairs, running, warmed_up
 
