@@ -161,6 +161,12 @@ class Reply(msgspec.Struct, kw_only=True):
     time: int = 0
 
 
+class Confirmation(msgspec.Struct, kw_only=True):
+    """The processor's word that what a gateway stamped with `sent`, and sent before, is durable with it."""
+
+    sent: int
+
+
 class Wrong(msgspec.Struct, kw_only=True):
     """A fault that began on a pump, or ended: `since` and `time` are therapy ms, `severity` is that after the ramp."""
 
@@ -194,6 +200,7 @@ MAX_SEVERITY: Final = 1.0
 _BIRTH = msgspec.json.Decoder(Birth)
 _STATUS = msgspec.json.Decoder(Status)
 _TRUTH = msgspec.json.Decoder(Truth)
+_CONFIRMATION = msgspec.json.Decoder(Confirmation)
 _REPLY = msgspec.json.Decoder(Reply)
 _COMMAND = msgspec.json.Decoder(GatewayCommand)
 _ACTION = msgspec.json.Decoder(AlarmAction)
@@ -227,6 +234,11 @@ def read_birth(payload: bytes) -> Birth:
 def read_status(payload: bytes) -> Status:
     """Read a status, or raise `MessageError`."""
     return _read(_STATUS, payload, "a status")
+
+
+def read_confirmation(payload: bytes) -> Confirmation:
+    """Read a confirmation, or raise `MessageError`."""
+    return _read(_CONFIRMATION, payload, "a confirmation")
 
 
 def read_reply(payload: bytes) -> Reply:

@@ -110,6 +110,7 @@ class Inbox:
         if samples.height == 0:
             return
         gateway = self.registry.gateway(topic.gateway, topic.shard)
+        gateway.sent = samples["sent"][-1]
         numbers = self.registry.numbers(gateway, samples["pump"], samples["time"][0], wall_ms)
         if numbers.has_nulls():
             self._refuse_pumps(message, wall_ms, gateway, samples["pump"].filter(numbers.is_null()).to_list())
@@ -122,6 +123,7 @@ class Inbox:
         if not rows:
             return
         gateway = self.registry.gateway(topic.gateway, topic.shard)
+        gateway.sent = None if rows[-1].sent is None else int(rows[-1].sent)
         strangers = []
         for row in rows:
             number = self.registry.number(gateway, row.pump, int(row.time), wall_ms)

@@ -24,11 +24,12 @@ from broker.journal import JournalError
 from broker.link import Link, keep_open, parse_url
 from broker.signals import empty_samples
 from broker.snapshot import PRIORITIES, Bound, Health
-from broker.topics import ALL, COMMAND, alarm_topic, health_topic
+from broker.topics import ALL, COMMAND, RESEND, alarm_topic, health_topic
 from processor.checkpoint import CheckpointError
 from processor.intake import Intake
 from processor.meter import Meter
 from processor.pipeline import Pipeline
+from processor.receipts import Receipts
 from processor.registry import MAX_PUMPS
 from processor.store import JOURNAL_BYTES, MAX_ENTRIES, Store
 
@@ -111,6 +112,7 @@ class _Runner:
         self.intake = Intake(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.meter = Meter(started=wall_ms(), broker=address.url)
         self.met = math.inf
+        self.receipts = Receipts()
         self.refusals_noted = 0
         self._note("started", "processor", f"on {settings.data}")
         if self.store.history.unreadable:
@@ -140,6 +142,8 @@ class _Runner:
         async def session(link: Link) -> None:
             link.subscribe(ALL)
             link.subscribe(COMMAND)
+            if not link.resumed:
+                link.publish(RESEND, b"{}")
             self.meter.sessions += 1
             self.met = time.monotonic()
             self._note("connected", "broker", link.address.url)
@@ -213,6 +217,7 @@ class _Runner:
                 self._note_refusals()
                 noted = clock
             if clock - told >= HEALTH_S:
+                self._confirm()
                 self._publish(health_topic("processor"), self.health(wall_ms()), retain=True)
                 told = clock
 
@@ -227,6 +232,11 @@ class _Runner:
         self.store.put(samples.clear(), self.pipeline.clerk.take())
         for entry in entries.iter_rows(named=True):
             self._publish(alarm_topic(PRIORITIES[entry["priority"] - 1]), entry)
+
+    def _confirm(self) -> None:
+        """Tell gateways what is durable; while there is no connection that waits."""
+        for topic, payload in self.receipts.news() if self.link.alive else ():
+            self.link.publish(topic, payload, retain=True)
 
     def _publish(self, topic: str, said: object, *, retain: bool = False) -> None:
         if self.link.alive:
@@ -246,6 +256,7 @@ class _Runner:
         """Save the checkpoint, then tell the broker that all in it is safe; return the seconds it took."""
         began = time.monotonic()
         session, messages = self.intake.durable()
+        standing = self.receipts.standing(self.pipeline.registry.gateways)
         if messages and await self._save():
             try:
                 await asyncio.to_thread(lambda: self.pipeline.save(wall_ms(), self.store.head))
@@ -254,6 +265,7 @@ class _Runner:
                 self.meter.trouble("checkpoint", text)
             else:
                 self.meter.recovered("checkpoint")
+                self.receipts.durable(standing)
                 if self.intake.acknowledged(session, messages) and self.link.alive:
                     self.link.acknowledge(messages)
         return time.monotonic() - began

@@ -34,7 +34,10 @@ class RegistryFullError(Exception):
 
 @dataclass
 class Gateway:
-    """One gateway: what its birth and status said, and where its therapy clock stood when it was last heard."""
+    """One gateway: what its birth and status said, and where its therapy clock stood when it was last heard.
+
+    `sent` is the stamp of the last message with samples.
+    """
 
     number: int
     name: str
@@ -47,6 +50,7 @@ class Gateway:
     began_therapy: int = 0
     waiting: int = 0
     dropped: int = 0
+    sent: int | None = None
 
     def hear(self, therapy_ms: int, wall_ms: int) -> None:
         """Note that the gateway spoke, and where its therapy clock stood."""

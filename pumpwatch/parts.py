@@ -24,6 +24,25 @@ def simulate(
     seed: options.Seed = None,
     scenario: options.Scenario = None,
     payload: options.Payload = "auto",
+    spool: Annotated[
+        Path | None,
+        typer.Option(
+            "--spool",
+            envvar=f"{PREFIX}SPOOL",
+            metavar="DIR",
+            help="Where gateways keep what is not safe elsewhere, so that it outlives them. Default: in memory.",
+            show_default=False,
+        ),
+    ] = None,
+    spool_samples: Annotated[
+        int,
+        typer.Option(
+            "--spool-samples",
+            envvar=f"{PREFIX}SPOOL_SAMPLES",
+            min=1,
+            help="How many samples all gateways together keep there; the oldest go first, and are counted.",
+        ),
+    ] = 5_000_000,
     broker: options.Broker = None,
     data: options.Data = None,
 ) -> None:
@@ -44,6 +63,8 @@ def simulate(
         scenario=fleet.scenario,
         payload=payload,
         truth=where,
+        spool=spool,
+        spool_samples=spool_samples,
     )
     try:
         play("simulator", lambda stop, ready: gateway.run(settings, stop, ready))
