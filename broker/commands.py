@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from broker.link import conversation
-from broker.messages import AlarmAction, Birth, GatewayCommand, MessageError, Reply, encode, read_birth, read_reply
-from broker.topics import ALL_BIRTHS, ALL_REPLIES, COMMAND, TopicError, parse, topic_of
+from broker.messages import (
+    AlarmAction,
+    Birth,
+    GatewayCommand,
+    MessageError,
+    Outcome,
+    Reply,
+    encode,
+    read_birth,
+    read_outcome,
+    read_reply,
+)
+from broker.topics import ALL_BIRTHS, ALL_REPLIES, COMMAND, OUTCOME, TopicError, parse, topic_of
 
 
 @dataclass(frozen=True)
@@ -49,10 +61,25 @@ async def ask(url: str, orders: Sequence[Order], timeout_s: float = 5.0) -> list
     ]
 
 
-async def act(url: str, action: AlarmAction) -> None:
-    """Hand a person's action on alarms to the processor; its effect shows in the next snapshot."""
-    async with conversation(url) as client:
+async def act(url: str, action: AlarmAction, timeout_s: float = 5.0) -> Outcome:
+    """Hand a person's action on alarms to the processor and return what became of it.
+
+    Where the processor does not answer in time the outcome says so; what was asked is then done as soon as it is there
+    again. Raises `broker.link.LinkError` when there is no broker.
+    """
+    async with conversation(url, [OUTCOME]) as client:
         await client.publish(COMMAND, encode(action), qos=1)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    message = await anext(client.messages)
+                    with contextlib.suppress(MessageError):
+                        outcome = read_outcome(bytes(message.payload))
+                        if outcome.id == action.id:
+                            return outcome
+        except TimeoutError:
+            text = f"The processor did not answer within {timeout_s:g} s; it will do this when it is there again"
+            return Outcome(id=action.id, done=0, refused=0, text=text)
 
 
 async def births(url: str, wait_s: float = 1.0) -> list[tuple[int, Birth]]:

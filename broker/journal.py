@@ -35,20 +35,42 @@ EVENTS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "alarm": pl.String(),
     "who": pl.String(),
     "text": pl.String(),
+    "action": pl.String(),
 }
-"""What became of alarms: `at` is wall ms, `time` therapy ms; `kind` is raised, acknowledged, returned or cleared."""
+"""What became of alarms: `at` is wall ms, `time` therapy ms, `kind` of `KINDS`; `action` the id of a person's deed."""
+KINDS: Final = {
+    "raised": "the condition lasted, or is back",
+    "returned": "the condition ended",
+    "cleared": "the condition ended and somebody had seen it, or nobody needs to",
+    "held": "another alarm explains it and holds it under it",
+    "released": "what held it is over; it calls by itself",
+    "realarmed": "acknowledged long ago and it stands on: it calls again",
+    "acknowledged": "somebody has seen it",
+    "unacknowledged": "somebody took an acknowledgement back",
+    "note": "somebody wrote something beside it",
+    "shelved": "somebody silenced it for a time",
+    "unshelved": "somebody ended that, or the time was over",
+    "out_of_service": "somebody took it out of service",
+    "in_service": "somebody put it back into service",
+    "reset": "somebody reset it, which was latched",
+    "refused": "somebody wanted something that is not allowed",
+}
+"""What can happen to an alarm."""
 ENTRIES_SCHEMA: Final[dict[str, Any]] = {**EVENTS_SCHEMA, "pumps": pl.List(pl.String()), "once": pl.String()}
 """Any entry. One of an alarm has `alarm`; others tell of orders (ordered, done, refused) with the `pumps` they are for,
 of gateways (online, offline, left), of parts (started, stopped, connected, disconnected) and of refused messages.
 
-`once` is the same for the same happening: of two entries the first is kept. Null is made of alarm, kind and time.
+`once` is the same for the same happening: of two entries the first is kept. Where it lacks it is made of alarm and kind
+with the action or, where there is none, the time: the same samples or the same action after a crash are written once,
+but a person may do the same thing twice.
 """
 _CHAINED: Final = ("id", *EVENTS_SCHEMA, "pumps", "once")
 
 _TABLES: Final = """
 CREATE TABLE entry (
   id INTEGER PRIMARY KEY, at INTEGER NOT NULL, time INTEGER, kind TEXT NOT NULL, pump TEXT, rule TEXT, title TEXT,
-  priority INTEGER, alarm TEXT, who TEXT, text TEXT, pumps TEXT, once TEXT UNIQUE, hash BLOB NOT NULL);
+  priority INTEGER, alarm TEXT, who TEXT, text TEXT,
+  action TEXT, pumps TEXT, once TEXT UNIQUE, hash BLOB NOT NULL);
 CREATE INDEX entry_at ON entry (at);
 CREATE INDEX entry_of_alarm ON entry (id) WHERE alarm IS NOT NULL;
 CREATE INDEX entry_by ON entry (who, id) WHERE who IS NOT NULL;
@@ -234,16 +256,21 @@ def _begin(book: sqlite3.Connection) -> None:
     for statement in _TABLES.split(";\n"):
         book.execute(statement)
     if book.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone():
-        columns = ", ".join(EVENTS_SCHEMA)
-        old = book.execute(f"SELECT {columns}, NULL, alarm || '/' || kind || '/' || time FROM event ORDER BY id")  # noqa: S608
-        _append(book, old)
+        found = {row[1] for row in book.execute("PRAGMA table_info(event)")}
+        columns = ", ".join(name if name in found else f"NULL AS {name}" for name in EVENTS_SCHEMA)
+        old = book.execute(f"SELECT {columns} FROM event ORDER BY id").fetchall()  # noqa: S608
+        _append(book, _complete(pl.DataFrame(old, EVENTS_SCHEMA, orient="row")).iter_rows())
         book.execute("DROP TABLE event")
     book.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 def _complete(entries: pl.DataFrame) -> pl.DataFrame:
     lacking = [pl.lit(None, dtype).alias(name) for name, dtype in ENTRIES_SCHEMA.items() if name not in entries.columns]
-    once = pl.coalesce("once", pl.format("{}/{}/{}", "alarm", "kind", "time"))
+    once = pl.coalesce(
+        "once",
+        pl.format("{}/{}/by {}", "alarm", "kind", "action"),
+        pl.format("{}/{}/{}", "alarm", "kind", "time"),
+    )
     return entries.with_columns(lacking).with_columns(once.alias("once")).select(*ENTRIES_SCHEMA)
 
 

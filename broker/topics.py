@@ -57,6 +57,8 @@ RESEND: Final = "pumpwatch/resend"
 """Where the processor asks all gateways to send again what it has not confirmed: the broker has forgotten it."""
 COMMAND: Final = "pumpwatch/command"
 """Where people's actions on alarms go; the processor reads it."""
+OUTCOME: Final = "pumpwatch/outcome"
+"""Where the processor says what became of them."""
 
 
 class TopicError(ValueError):

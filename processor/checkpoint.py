@@ -39,14 +39,24 @@ class _Manifest(msgspec.Struct, kw_only=True):
     gateways: list[Gateway]
     faults: list[str]
     saved: int
+    acted: list[str] = []
     entries: int = 0
     hash: bytes = BEGINNING
 
 
 def save(
-    data: Path, state: pl.DataFrame, alarms: pl.DataFrame, registry: Registry, now: int, *, head: Head = NOTHING_WRITTEN
+    data: Path,
+    state: pl.DataFrame,
+    alarms: pl.DataFrame,
+    registry: Registry,
+    now: int,
+    *,
+    acted: tuple[str, ...] = (),
+    head: Head = NOTHING_WRITTEN,
 ) -> None:
-    """Make all of it durable; `now` is wall ms, `head` where the journal ends, which is durable already.
+    """Make all of it durable; `now` is wall ms, `acted` the ids of what people did with alarms.
+
+    `head` is where the journal ends, which is durable already.
 
     The one before stays until the new one is complete.
     """
@@ -62,6 +72,7 @@ def save(
             gateways=registry.gateways,
             faults=list(registry.faults),
             saved=now,
+            acted=list(acted),
             entries=head.entries,
             hash=head.hash,
             **names,
@@ -87,11 +98,13 @@ def _check(manifest: _Manifest) -> None:
         raise ValueError(f"its format is {manifest.format}, this version reads {FORMAT}")
 
 
-def load(data: Path, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame, Registry] | None:
-    """Return state, open alarms and registry as last saved, or None where nothing was.
+def load(
+    data: Path, rules: Rules, listed: Rules
+) -> tuple[pl.DataFrame, pl.DataFrame, Registry, tuple[str, ...]] | None:
+    """Return state, open alarms, registry and ids of actions as last saved, or None where nothing was.
 
-    Rules that were added since begin anew and alarms of rules that are gone are left out. One that cannot be read is
-    moved aside, and `CheckpointError` says so.
+    `rules` are those of the state, `listed` all by which alarms are raised. Rules that were added since begin anew and
+    alarms of rules that are gone are left out. One that cannot be read is moved aside, and `CheckpointError` says so.
     """
     directory = data / DIRECTORY
     if not (directory / MANIFEST).exists():
@@ -105,11 +118,11 @@ def load(data: Path, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame, Registry
         registry = Registry.restore(pumps, manifest.gateways, tuple(manifest.faults))
         fresh = engine.new_state(state.height, rules)
         known = [name for name in fresh.columns if name in state.columns]
-        names = [rule.name for rule in rules]
         return (
             fresh.with_columns(state[name].cast(fresh.schema[name]) for name in known),
-            alarms.select(*alarm_list.SCHEMA).filter(pl.col("rule").is_in(names)),
+            alarm_list.restored(alarms, listed),
             registry,
+            tuple(manifest.acted),
         )
     except (OSError, ValueError, msgspec.DecodeError, pl.exceptions.PolarsError) as error:
         aside = next(path for n in itertools.count(1) if not (path := data / f"{DIRECTORY}.unreadable-{n}").exists())

@@ -22,9 +22,10 @@ from broker import snapshot
 from broker.history import DEFAULT_MAX_BYTES, ROLLUP_SHARE
 from broker.journal import JournalError
 from broker.link import Link, keep_open, parse_url
+from broker.messages import Outcome
 from broker.signals import empty_samples
-from broker.snapshot import PRIORITIES, Bound, Health
-from broker.topics import ALL, COMMAND, RESEND, alarm_topic, health_topic
+from broker.snapshot import Bound, Health
+from broker.topics import ALL, COMMAND, OUTCOME, RESEND, alarm_topic, health_topic
 from processor.checkpoint import CheckpointError
 from processor.intake import Intake
 from processor.meter import Meter
@@ -113,6 +114,7 @@ class _Runner:
         self.meter = Meter(started=wall_ms(), broker=address.url)
         self.met = math.inf
         self.receipts = Receipts()
+        self.outcomes: list[Outcome] = []
         self.refusals_noted = 0
         self._note("started", "processor", f"on {settings.data}")
         if self.store.history.unreadable:
@@ -205,6 +207,7 @@ class _Runner:
             if clock - saved >= FLUSH_S or self.store.rows >= self.settings.max_rows:
                 await self._save()
                 saved = clock
+            keep_pause_s = FLUSH_S if self.outcomes else keep_pause_s
             if clock - kept >= keep_pause_s or 2 * self.intake.unacknowledged >= self.settings.receive_maximum:
                 keep_pause_s = max(FLUSH_S, await self._acknowledge() / CHECKPOINT_SHARE)
                 kept = clock
@@ -230,8 +233,17 @@ class _Runner:
         self.intake.taken(came)
         self.store.put(samples, entries)
         self.store.put(samples.clear(), self.pipeline.clerk.take())
-        for entry in entries.iter_rows(named=True):
-            self._publish(alarm_topic(PRIORITIES[entry["priority"] - 1]), entry)
+        for event in self.pipeline.announced:
+            self._publish(alarm_topic(event.priority), event)
+        self.pipeline.announced.clear()
+        self.outcomes += self.pipeline.outcomes
+        self.pipeline.outcomes.clear()
+
+    def _answer(self, outcomes: list[Outcome]) -> None:
+        """Tell people what became of what they did with alarms: not before that is durable."""
+        for outcome in outcomes:
+            self._publish(OUTCOME, outcome)
+        del self.outcomes[: len(outcomes)]
 
     def _confirm(self) -> None:
         """Tell gateways what is durable; while there is no connection that waits."""
@@ -257,7 +269,8 @@ class _Runner:
         began = time.monotonic()
         session, messages = self.intake.durable()
         standing = self.receipts.standing(self.pipeline.registry.gateways)
-        if messages and await self._save():
+        outcomes = list(self.outcomes)
+        if (messages or outcomes) and await self._save():
             try:
                 await asyncio.to_thread(lambda: self.pipeline.save(wall_ms(), self.store.head))
             except OSError as error:
@@ -266,6 +279,7 @@ class _Runner:
             else:
                 self.meter.recovered("checkpoint")
                 self.receipts.durable(standing)
+                self._answer(outcomes)
                 if self.intake.acknowledged(session, messages) and self.link.alive:
                     self.link.acknowledge(messages)
         return time.monotonic() - began

@@ -12,6 +12,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from broker.snapshot import Snapshot
 from dashboard import about, figures, pieces, queries, theme, trends, words
 from dashboard.desk import Desk
+from dashboard.happenings import past
 from dashboard.pieces import Piece
 
 PATH: Final = "/pump/"
@@ -24,6 +25,7 @@ RANGES: Final = {
 }  # fmt: skip
 IN_HOURS: Final = 7 * DAY_MS
 """From here on the chart is drawn from the least and greatest of each hour: more than a screen shows."""
+MOST_EVENTS: Final = 40
 REDRAWS: Final = 400
 """A chart moves on by no less than this part of its range: about two pixels."""
 
@@ -47,6 +49,9 @@ def layout(_desk: Desk, rest: str = "") -> Piece:
                             pieces.card("Now", html.Div(id="pump-now")),
                             pieces.card("The pump says", html.Div(id="pump-flags")),
                             pieces.card("Data quality", html.Div(id="pump-quality")),
+                            pieces.card(
+                                "Alarms of this pump", html.Div(id="pump-events", className="scroll"), name="past"
+                            ),
                         ],
                         className="pump-side",
                     ),
@@ -66,11 +71,13 @@ def register(app: Dash, desk: Desk) -> None:
         Output("pump-now", "children"),
         Output("pump-flags", "children"),
         Output("pump-quality", "children"),
+        Output("pump-events", "children"),
         Input("live", "data"),
         Input("pump-serial", "data"),
     )
     async def show(_live: Any, serial: str) -> Any:
-        return await asyncio.to_thread(render, desk.snapshot(), str(serial))
+        now = await asyncio.to_thread(render, desk.snapshot(), str(serial))
+        return *now, await asyncio.to_thread(lambda: past(desk.events(str(serial), MOST_EVENTS)))
 
     @app.callback(
         Output("pump-trends", "figure"),

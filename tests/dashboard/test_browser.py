@@ -183,9 +183,9 @@ def test_the_table_of_alarms_acknowledges_many_and_keeps_the_selection(screen: S
     with screen.moving(40, alarms=8), served(screen) as address:
         page.goto(address.replace("/?", "/alarms?"))
         page.locator(".ag-header .ag-checkbox-input").first.check()
-        expect(page.locator("#ack-selected")).to_have_text("Acknowledge 6 alarms", timeout=PATIENCE_MS)
+        expect(page.locator("#do-acknowledge")).to_have_text("Acknowledge 6 alarms", timeout=PATIENCE_MS)
         page.wait_for_timeout(1500)
-        expect(page.locator("#ack-selected")).to_have_text("Acknowledge 6 alarms")
+        expect(page.locator("#do-acknowledge")).to_have_text("Acknowledge 6 alarms")
 
 
 def test_a_long_list_of_pumps_scrolls_and_is_searched(screen: Screen, page: Page) -> None:

@@ -129,6 +129,10 @@ class Watch:
             [Message(COMMAND, encode(Acknowledge(id="1", alarms=list(alarms), who=who, at=self.now)), 1, 1, False)]
         )
 
+    @property
+    def now_therapy(self) -> int:
+        return START_MS + round((self.now - START_MS) * SPEED)
+
     def wait_s(self, wall_s: float) -> None:
         self.now += round(wall_s * 1000)
 
