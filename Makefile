@@ -1,6 +1,7 @@
 # make run    start everything; prints the address to open      make run ARGS="--pumps 1000"
 # make test   all tests                                         make test ARGS="tests/broker -x"
 # make check  format, lint, types, generated documentation
+# make chaos  a hundred blows and a million bad payloads, ten minutes; prints tables
 # make setup  what the three above need (they call it themselves)
 
 SHELL := /bin/sh
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3.14 python
 	"$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { command -v "$$name"; break; }; done)
 
-.PHONY: help run test check setup docs bench clean tools
+.PHONY: help run test check setup docs bench chaos clean tools
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -38,6 +39,9 @@ docs: $(VENV)/installed-to-run
 
 bench: $(VENV)/installed-to-work
 	$(BIN)/python -m pytest tests/bench -s $(ARGS)
+
+chaos: $(VENV)/installed-to-work tools
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_siege.py tests/chaos/full_fuzz.py -s $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -40,6 +40,8 @@ CLIENT_ID: Final = "pumpwatch-processor"
 FLUSH_S: Final = 1.0
 CHECKPOINT_SHARE: Final = 0.1
 """At most this share of the time goes into writing checkpoints."""
+CLOCK_SAID_S: Final = 300.0
+"""So long people are told that the clock was set."""
 BACK_S: Final = 3.0
 """So long after a connection began the broker may still be sending what was missed, and silence says nothing."""
 HEALTH_S: Final = 5.0
@@ -116,6 +118,7 @@ class _Runner:
         self.receipts = Receipts()
         self.outcomes: list[Outcome] = []
         self.refusals_noted = 0
+        self.clock_set = 0.0
         self._note("started", "processor", f"on {settings.data}")
         if self.store.history.unreadable:
             count, aside = len(self.store.history.unreadable), settings.data / "history.unreadable-1"
@@ -224,7 +227,23 @@ class _Runner:
                 self._publish(health_topic("processor"), self.health(wall_ms()), retain=True)
                 told = clock
 
+    def _look_at_the_clock(self) -> None:
+        """Where the wall clock was set, silence counts on from where it was, and that is said for a while."""
+        clock = time.monotonic()
+        step_ms = self.meter.clock.stepped(wall_ms(), clock)
+        if step_ms:
+            self.pipeline.registry.clock_set(step_ms)
+            text = (
+                f"the clock of this machine was set {'on' if step_ms > 0 else 'back'} by {abs(step_ms) / 1000:,.0f} s"
+            )
+            self.meter.trouble("clock", text)
+            self._note("set", "clock", text)
+            self.clock_set = clock
+        elif clock - self.clock_set >= CLOCK_SAID_S:
+            self.meter.recovered("clock")
+
     async def _turn(self) -> None:
+        self._look_at_the_clock()
         came = self.intake.take()
         messages = [message for _, message in came]
         listening = self.link.alive and time.monotonic() - self.met >= BACK_S

@@ -145,6 +145,11 @@ class Registry:
         if gateway.state != LEFT or status.state == "online":
             gateway.state = status.state
 
+    def clock_set(self, step_ms: int) -> None:
+        """Note that the wall clock was set by so much: what was heard was heard as long ago as before."""
+        for gateway in self._order:
+            gateway.heard_wall += step_ms
+
     def pumps_of(self, name: str) -> list[str]:
         """Return the serials of the pumps a gateway speaks for; none where it is not known."""
         gateway = self._gateways.get(name)
