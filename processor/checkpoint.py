@@ -107,6 +107,7 @@ def load(
     alarms of rules that are gone are left out. One that cannot be read is moved aside, and `CheckpointError` says so.
     """
     directory = data / DIRECTORY
+    durable.sweep(directory)
     if not (directory / MANIFEST).exists():
         return None
     try:

@@ -14,7 +14,7 @@ import msgspec
 import polars as pl
 
 from broker.journal import ENTRIES_SCHEMA, MOST_PUMPS
-from broker.messages import GatewayCommand, Reply
+from broker.messages import GatewayCommand, Notice, Reply
 
 REMEMBERED: Final = 10_000
 """Orders that wait for their replies; of older ones the reply is noted without who gave it."""
@@ -56,9 +56,14 @@ class Clerk:
         many = None if pumps is None else f"speaks for {pumps:,} pumps"
         self._note(now, state, f"gateway/{name}/{state}/{mark}", title=f"gateway {name}", text=many)
 
-    def part(self, kind: str, part: str, text: str, now: int) -> None:
+    def part(self, kind: str, part: str, text: str, now: int, once: str | None = None) -> None:
         """Note what became of a part of the system: started, stopped, connected, disconnected, refused."""
-        self._note(now, kind, None, title=part, text=text)
+        self._note(now, kind, once, title=part, text=text)
+
+    def told(self, notice: Notice) -> None:
+        """Note what somebody else says became of a part."""
+        once = f"part/{notice.part}/{notice.state}/{notice.at}"
+        self.part(notice.state, notice.part[:80], notice.text[:500], notice.at, once)
 
     def take(self) -> pl.DataFrame:
         """Return what was noted since the last time."""

@@ -12,9 +12,18 @@ import polars as pl
 from broker import codec
 from broker.codec import JsonSample
 from broker.link import Message
-from broker.messages import AlarmAction, MessageError, read_action, read_birth, read_command, read_reply, read_status
+from broker.messages import (
+    AlarmAction,
+    MessageError,
+    read_action,
+    read_birth,
+    read_command,
+    read_notice,
+    read_reply,
+    read_status,
+)
 from broker.signals import SAMPLE_SCHEMA
-from broker.topics import COMMAND, GatewayTopic, TopicError, parse
+from broker.topics import COMMAND, PART, GatewayTopic, TopicError, parse
 from processor.clerk import Clerk
 from processor.quarantine import Quarantine
 from processor.registry import Gateway, Registry, RegistryFullError
@@ -67,6 +76,9 @@ class Inbox:
     def _take(self, message: Message, turn: int, wall_ms: int, gathered: _Gathered) -> None:
         if message.topic == COMMAND:
             gathered.actions.append(read_action(message.payload))
+            return
+        if message.topic == PART:
+            self.clerk.told(read_notice(message.payload))
             return
         topic = _topic(message.topic)
         if topic.leaf == "telemetry":

@@ -25,7 +25,7 @@ from broker.link import Link, keep_open, parse_url
 from broker.messages import Outcome
 from broker.signals import empty_samples
 from broker.snapshot import Bound, Health
-from broker.topics import ALL, COMMAND, OUTCOME, RESEND, alarm_topic, health_topic
+from broker.topics import ALL, COMMAND, OUTCOME, PART, RESEND, alarm_topic, health_topic
 from processor.checkpoint import CheckpointError
 from processor.intake import Intake
 from processor.meter import Meter
@@ -147,6 +147,7 @@ class _Runner:
         async def session(link: Link) -> None:
             link.subscribe(ALL)
             link.subscribe(COMMAND)
+            link.subscribe(PART)
             if not link.resumed:
                 link.publish(RESEND, b"{}")
             self.meter.sessions += 1

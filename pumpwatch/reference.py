@@ -77,6 +77,7 @@ def topics_page() -> str:
         ),
         (_code(topics.TRUTH), "what is really wrong with which simulated pump; the processor never reads it"),
         (_code(topics.COMMAND), "what people do with alarms; the processor reads it"),
+        (_code(topics.PART), "which part of the system started or ended, for the journal"),
         (_code(topics.confirmed_topic("GATEWAY")), "up to which `sent` a gateway's samples are durable (retained)"),
         (_code(topics.RESEND), "all gateways are to send again what was not confirmed so; the broker has forgotten it"),
         (_code(topics.OUTCOME), "what became of it"),

@@ -120,6 +120,15 @@ class Siege:
                 self.signal(part, signal.SIGSTOP)
                 await asyncio.sleep(STOPPED_S)
                 self.signal(part, signal.SIGCONT)
+            case "ambush":
+                # What the broker confirmed while the processor stood still is nowhere but with the gateways.
+                self.signal("processor", signal.SIGSTOP)
+                await asyncio.sleep(STOPPED_S)
+                for each in ("broker", "processor"):
+                    await asyncio.to_thread(self.kill, each)
+                await asyncio.sleep(pause_s)
+                for each in ("broker", "processor"):
+                    self.start(each)
             case "cut":
                 self.proxy.cut()
             case "silence":
@@ -164,7 +173,7 @@ def plan(count: int, seed: int, pace_s: tuple[float, float]) -> Iterator[tuple[f
     """Yield `count` blows: seconds to wait before, what, on which part, and the pause until it is put right."""
     chance = random.Random(seed)
     kinds = [("kill", part) for part in PARTS for _ in range(3)] + [("stop", part) for part in PARTS]
-    kinds += [("cut", "network"), ("silence", "network"), ("throttle", "network")]
+    kinds += [("ambush", "broker and processor"), ("cut", "network"), ("silence", "network"), ("throttle", "network")]
     for _ in range(count):
         what, part = chance.choice(kinds)
         yield chance.uniform(*pace_s), what, part, chance.uniform(0.1, 1.0)

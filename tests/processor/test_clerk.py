@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from broker.link import Message
-from broker.messages import Clear, Inject, Refill, Reply, Status, encode
-from broker.topics import TRUTH
+from broker.messages import Clear, Inject, Notice, Refill, Reply, Status, encode
+from broker.topics import PART, TRUTH
 from processor.pipeline import Pipeline
 
 START_MS = 1_767_225_600_000
@@ -53,6 +53,17 @@ def test_gateways_come_and_go_once_each_also_when_it_is_heard_again(watch):
     watch.birth("A")
     watch.say(b"", "birth")
     assert [row["kind"] for row in noted(watch)] == ["online", "offline", "online", "left"]
+
+
+def test_what_the_supervisor_says_of_parts_is_noted_once(watch):
+    notice = encode(Notice(part="dashboard", state="ended", text="was killed (SIGKILL)", at=START_MS))
+    for _ in range(2):
+        watch.take([Message(PART, notice, 1, 1, retained=False)])
+    first, again = noted(watch)
+    assert (first["kind"], first["title"], first["text"]) == ("ended", "dashboard", "was killed (SIGKILL)")
+    assert first["once"] == again["once"]
+    watch.take([Message(PART, b"{}", 1, 1, retained=False)])
+    assert watch.reasons[-1].startswith("not a notice of a part")
 
 
 def test_a_restart_that_hears_the_same_again_notes_the_same_again(watch, tmp_path):
