@@ -7,12 +7,13 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from broker.link import conversation
+from broker.link import Link, LinkError, conversation, parse_url
 from broker.messages import (
     AlarmAction,
     Birth,
     GatewayCommand,
     MessageError,
+    Notice,
     Outcome,
     Reply,
     encode,
@@ -20,7 +21,7 @@ from broker.messages import (
     read_outcome,
     read_reply,
 )
-from broker.topics import ALL_BIRTHS, ALL_REPLIES, COMMAND, OUTCOME, TopicError, parse, topic_of
+from broker.topics import ALL_BIRTHS, ALL_REPLIES, COMMAND, OUTCOME, PART, TopicError, parse, topic_of
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,32 @@ async def act(url: str, action: AlarmAction, timeout_s: float = 5.0) -> Outcome:
         except TimeoutError:
             text = f"The processor did not answer within {timeout_s:g} s; it will do this when it is there again"
             return Outcome(id=action.id, done=0, refused=0, text=text)
+
+
+async def tell(url: str, notices: Sequence[Notice], timeout_s: float = 5.0) -> None:
+    """Tell the processor which parts started and ended; raises `LinkError` where nobody heard all of it."""
+    heard: dict[int, str | None] = {}
+    arrived = asyncio.Event()
+
+    def published(mid: int, refusal: str | None) -> None:
+        heard[mid] = refusal
+        arrived.set()
+
+    link = Link(parse_url(url), "", on_published=published)
+    await link.open()
+    try:
+        mids = {link.publish(PART, encode(notice)) for notice in notices}
+        async with asyncio.timeout(timeout_s):
+            while mids - heard.keys():
+                arrived.clear()
+                await arrived.wait()
+    except TimeoutError:
+        raise LinkError(f"the broker did not confirm within {timeout_s:g} s") from None
+    finally:
+        await link.close()
+    refused = next(filter(None, heard.values()), None)
+    if refused:
+        raise LinkError(f"nobody heard it: {refused}")
 
 
 async def births(url: str, wait_s: float = 1.0) -> list[tuple[int, Birth]]:

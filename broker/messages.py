@@ -163,6 +163,21 @@ class Reply(msgspec.Struct, kw_only=True):
     time: int = 0
 
 
+class Notice(msgspec.Struct, kw_only=True):
+    """A part of the system (a process) started or ended, at this wall time (ms)."""
+
+    part: str
+    state: Literal["started", "ended"]
+    text: str
+    at: int
+
+
+class Confirmation(msgspec.Struct, kw_only=True):
+    """The processor's word that what a gateway stamped with `sent`, and sent before, is durable with it."""
+
+    sent: int
+
+
 class Wrong(msgspec.Struct, kw_only=True):
     """A fault that began on a pump, or ended: `since` and `time` are therapy ms, `severity` is that after the ramp."""
 
@@ -304,6 +319,8 @@ class AlarmEvent(msgspec.Struct, kw_only=True):
 _BIRTH = msgspec.json.Decoder(Birth)
 _STATUS = msgspec.json.Decoder(Status)
 _TRUTH = msgspec.json.Decoder(Truth)
+_NOTICE = msgspec.json.Decoder(Notice)
+_CONFIRMATION = msgspec.json.Decoder(Confirmation)
 _REPLY = msgspec.json.Decoder(Reply)
 _COMMAND = msgspec.json.Decoder(GatewayCommand)
 _ACTION: msgspec.json.Decoder[AlarmAction] = msgspec.json.Decoder(AlarmAction)
@@ -338,6 +355,16 @@ def read_birth(payload: bytes) -> Birth:
 def read_status(payload: bytes) -> Status:
     """Read a status, or raise `MessageError`."""
     return _read(_STATUS, payload, "a status")
+
+
+def read_notice(payload: bytes) -> Notice:
+    """Read a notice of a part, or raise `MessageError`."""
+    return _read(_NOTICE, payload, "a notice of a part")
+
+
+def read_confirmation(payload: bytes) -> Confirmation:
+    """Read a confirmation, or raise `MessageError`."""
+    return _read(_CONFIRMATION, payload, "a confirmation")
 
 
 def read_reply(payload: bytes) -> Reply:

@@ -155,6 +155,7 @@ class Health(msgspec.Struct, kw_only=True):
     latency_ms: dict[str, float] = {}
     bounds: list[Bound] = []
     reconnects: int = 0
+    clock_steps: int = 0
     faults: list[str] = []
     notes: list[str] = []
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from broker import commands, history, journal
+from broker import commands, journal, rollup, segments
 from broker.commands import Order
 from broker.link import LinkError
 from broker.messages import MOST_WHY, AlarmAction, Clear, GatewayCommand, Inject, Outcome, Reply, Treatment, make_action
@@ -51,7 +51,11 @@ class Desk:
 
     def trend(self, pump: str, since_ms: int) -> pl.DataFrame:
         """Return a pump's samples since a therapy time."""
-        return history.trend(self.settings.data, pump, since_ms)
+        return segments.trend(self.settings.data, pump, since_ms)
+
+    def long_trend(self, pump: str, since_ms: int, until_ms: int) -> pl.DataFrame:
+        """Return a pump's past over weeks: `time` and signals, the least and the greatest of each hour."""
+        return rollup.line(self.settings.data, pump, since_ms, until_ms)
 
     def events(self, pump: str | None = None, limit: int = MOST_NOTED) -> pl.DataFrame:
         """Return the newest entries of the journal, of one pump or of all."""

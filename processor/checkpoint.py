@@ -14,6 +14,7 @@ import msgspec
 import polars as pl
 
 from broker import durable
+from broker.journal import BEGINNING, Head
 from processor import alarms as alarm_list
 from processor import engine
 from processor.engine import Rules
@@ -22,6 +23,7 @@ from processor.registry import Gateway, Registry
 DIRECTORY: Final = "checkpoint"
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
+NOTHING_WRITTEN: Final = Head()
 _serial = itertools.count()
 
 
@@ -38,6 +40,8 @@ class _Manifest(msgspec.Struct, kw_only=True):
     faults: list[str]
     saved: int
     acted: list[str] = []
+    entries: int = 0
+    hash: bytes = BEGINNING
 
 
 def save(
@@ -48,8 +52,11 @@ def save(
     now: int,
     *,
     acted: tuple[str, ...] = (),
+    head: Head = NOTHING_WRITTEN,
 ) -> None:
     """Make all of it durable; `now` is wall ms, `acted` the ids of what people did with alarms.
+
+    `head` is where the journal ends, which is durable already.
 
     The one before stays until the new one is complete.
     """
@@ -66,6 +73,8 @@ def save(
             faults=list(registry.faults),
             saved=now,
             acted=list(acted),
+            entries=head.entries,
+            hash=head.hash,
             **names,
         )
     )
@@ -73,6 +82,15 @@ def save(
     for path in directory.glob("*.arrow"):
         if path.name not in names.values():
             path.unlink(missing_ok=True)
+
+
+def journal_head(data: Path) -> Head | None:
+    """Return where the journal ended when the checkpoint was saved; None where there is none that can be read."""
+    try:
+        manifest = msgspec.json.decode((data / DIRECTORY / MANIFEST).read_bytes(), type=_Manifest)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return Head(manifest.entries, manifest.hash)
 
 
 def _check(manifest: _Manifest) -> None:
@@ -89,6 +107,7 @@ def load(
     alarms of rules that are gone are left out. One that cannot be read is moved aside, and `CheckpointError` says so.
     """
     directory = data / DIRECTORY
+    durable.sweep(directory)
     if not (directory / MANIFEST).exists():
         return None
     try:

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from broker.journal import Head
 from broker.link import Message
 from broker.messages import AlarmAction, AlarmEvent, Outcome
 from broker.snapshot import Health, Snapshot
@@ -15,6 +16,7 @@ from processor import alarms as alarm_list
 from processor import checkpoint, engine, view
 from processor.actions import carry_out
 from processor.announcements import announcements
+from processor.clerk import Clerk
 from processor.engine import MS_PER_S, Rules
 from processor.gateway_rules import DEAF_S, GATEWAY_RULES, Cuts
 from processor.inbox import Batch, Inbox
@@ -44,8 +46,8 @@ class Pipeline:
     _deaf_since: int | None = None
 
     def __post_init__(self) -> None:
-        self.quarantine = Quarantine(self.data)
-        self.inbox = Inbox(self.registry, self.quarantine)
+        self.quarantine, self.clerk = Quarantine(self.data), Clerk()
+        self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
         self.state = engine.new_state(0, self.rules)
 
     @property
@@ -59,15 +61,16 @@ class Pipeline:
         if saved is not None:
             self.state, self.alarms, self.registry, acted = saved
             self._acted = dict.fromkeys(acted)
-            self.inbox = Inbox(self.registry, self.quarantine)
+            self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
             # A checkpoint of an older version does not say what was held under what.
             self.alarms, _ = alarm_list.settle(
                 self.alarms, self.alarms, [], subjects=self._subjects(0), rules=self.listed
             )
 
-    def save(self, now: int) -> None:
-        """Write the checkpoint; `now` is wall ms."""
-        checkpoint.save(self.data, self.state, self.alarms, self.registry, now, acted=tuple(self._acted))
+    def save(self, now: int, head: Head = checkpoint.NOTHING_WRITTEN) -> None:
+        """Write the checkpoint; `now` is wall ms, `head` where the journal ends."""
+        acted = tuple(self._acted)
+        checkpoint.save(self.data, self.state, self.alarms, self.registry, now, acted=acted, head=head)
 
     def take(self, messages: list[Message], now: int, *, listening: bool = True) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Take messages in; return their samples (as for the history) and the journal's entries of what changed.

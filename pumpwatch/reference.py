@@ -77,6 +77,9 @@ def topics_page() -> str:
         ),
         (_code(topics.TRUTH), "what is really wrong with which simulated pump; the processor never reads it"),
         (_code(topics.COMMAND), "what people do with alarms; the processor reads it"),
+        (_code(topics.PART), "which part of the system started or ended, for the journal"),
+        (_code(topics.confirmed_topic("GATEWAY")), "up to which `sent` a gateway's samples are durable (retained)"),
+        (_code(topics.RESEND), "all gateways are to send again what was not confirmed so; the broker has forgotten it"),
         (_code(topics.OUTCOME), "what became of it"),
         (_code(topics.health_topic("PART")), "how a part is (retained)"),
     )
@@ -167,8 +170,8 @@ def alarms_page() -> str:
         "made of subject, rule and onset.",
         _table(("state", "meaning"), ((_code(name), meaning) for name, meaning in STATES.items())),
         f"A violation ends only below {DEADBAND:g} of its limit. An acknowledged alarm that stands on calls again "
-        f"after {realarm} priority, in therapy time, unless its rule says otherwise. It may be shelved "
-        f"for at most {shelf}.",
+        f"after {realarm} priority, in therapy time, unless its rule says otherwise. "
+        f"It may be shelved for at most {shelf}.",
         "## What happens to an alarm\n\nEach is an entry of the journal.",
         _table(("kind", "meaning"), ((_code(kind), meaning) for kind, meaning in journal.KINDS.items())),
         f"## What people do\n\nAs JSON to `{topics.COMMAND}`: `kind`, `id` (one and the same deed however often it "

@@ -41,6 +41,7 @@ CLOCKS = (
     "dashboard/app.py",
     "dashboard/access.py",
     "pumpwatch/alarms.py",
+    "pumpwatch/notices.py",
 )
 EDGES = {
     "time.time": CLOCKS,

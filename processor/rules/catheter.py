@@ -120,6 +120,6 @@ RULES: Final = (
         meaning="The pulse of the spinal fluid became weaker at once and stays so, while it still comes through.",
         action="Ask for symptoms. Arrange imaging of the catheter's tip.",
         time_left="a day or more",
-        rationale="A tip outside of the spinal fluid delivers beside it. The sign is ambiguous: fluid may still couple.",
+        rationale="A tip outside of the spinal fluid delivers beside it. The sign is ambiguous: it may still couple.",
     ),
 )

@@ -138,3 +138,21 @@ def test_a_checkpoint_half_written_leaves_the_one_before(tmp_path: Path, monkeyp
     again = Pipeline(tmp_path)
     again.restore()
     assert again.state.equals(kept)
+
+
+def test_what_was_half_written_when_the_power_failed_is_cleared_away(tmp_path: Path) -> None:
+    stalled(tmp_path).save(START_MS)
+    (tmp_path / "checkpoint" / ".state-9.arrow.new").write_bytes(b"half of it")
+    again = Pipeline(tmp_path)
+    again.restore()
+    assert again.alarms.height
+    assert not list((tmp_path / "checkpoint").glob(".*"))
+
+
+def test_a_checkpoint_whose_journal_and_history_are_gone_is_gone_on_from(tmp_path: Path) -> None:
+    before = stalled(tmp_path)
+    before.save(START_MS)
+    after = Pipeline(tmp_path)
+    after.restore()
+    assert after.state.equals(before.state)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
