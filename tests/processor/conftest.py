@@ -74,17 +74,17 @@ def feed(batch: pl.DataFrame, rules: engine.Rules = RULES, state: pl.DataFrame |
     pumps = 0 if batch.height == 0 else int(batch["pump"].max()) + 1  # type: ignore[arg-type]
     state = engine.grow(engine.new_state(0, rules) if state is None else state, pumps, rules)
     for wave in engine.waves(batch):
-        state, _ = engine.step(state, wave, rules)
+        state, _ = engine.step(state, wave, rules, window_s=0)
     return state
 
 
 def told(detector: Detector, batch: pl.DataFrame, column: str = "rule") -> list[float]:
-    """Return the score, or the memory column of that name, after each sample of one pump."""
+    """Return the score, or the memory column of that name, after each sample of one pump; each is a window."""
     rules = (rule_of(detector),)
     state, values = engine.new_state(1, rules), []
     for wave in engine.waves(batch):
-        state, _ = engine.step(state, wave, rules)
-        values.append(state[column if column == "rule" else f"rule.memory.{column}"][0])
+        state, _ = engine.step(state, wave, rules, window_s=0)
+        values.append(state[column if column == "rule" else f"{detector.family or 'rule'}.memory.{column}"][0])
     return values
 
 

@@ -40,3 +40,10 @@ def test_a_missing_measurement_leaves_the_average_as_it_was(stream, told):
     assert told(below(), stream("flow_ul_h", "4 4 ? 4", commanded_ul_h="8"), "difference") == pytest.approx(
         [0, -2, -2, -3]
     )
+
+
+def test_a_pump_that_stands_in_a_magnetic_field_teaches_nothing(stream, told):
+    scan = stream("flow_ul_h", "8 8 0 0 0 8", commanded_ul_h="8", flags="0 0 128 128 128 0")
+    assert told(below(), scan, "difference") == [0] * 6
+    stands_on = stream("flow_ul_h", "8 8 0 0 0", commanded_ul_h="8", flags="0 0 128 0 0")
+    assert told(below(), stands_on, "difference") == pytest.approx([0, 0, 0, -4, -6])

@@ -41,3 +41,8 @@ def test_a_gap_counts_as_one_hour_at_most(stream, told):
 def test_an_unknown_expectation_leaves_the_sum_as_it_was(stream, told):
     gap = stream("flow_ul_h", "8x5", commanded_ul_h="10 10 ? ? 10", every_s=600)
     assert told(LOW, gap, "sum_h") == pytest.approx([0, 0.1 / 6, 0.1 / 6, 0.1 / 6, 0.2 / 6])
+
+
+def test_a_pump_that_stands_in_a_magnetic_field_adds_nothing(stream, told):
+    scan = stream("flow_ul_h", "8 8 0 0 8", commanded_ul_h="10", flags="0 0 128 128 0", every_s=600)
+    assert told(LOW, scan, "sum_h") == pytest.approx([0, 0.1 / 6, 0.1 / 6, 0.1 / 6, 0.2 / 6])

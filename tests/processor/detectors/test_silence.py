@@ -8,7 +8,7 @@ import pytest
 from processor import engine
 from processor.detectors.silence import silence
 
-SILENT = silence(floor_s=480, intervals=8)
+SILENT = silence(floor_s=480, intervals=8, in_field_s=7200)
 
 
 def score_at(age_s, batch, feed, rule_of):
@@ -40,3 +40,17 @@ def test_a_sample_ends_the_silence_at_once_and_an_unknown_age_is_no_silence(stre
     assert state["rule"][0] > 1
     assert feed(stream("flow_ul_h", "- 8"), rules, state)["rule"][0] == 0
     assert score_at(None, stream("flow_ul_h", "8"), feed, rule_of) == 0
+
+
+def test_from_the_scanners_bore_a_pump_is_not_heard_for_longer(stream, feed, rule_of):
+    into_the_bore = stream("flow_ul_h", "8x5", flags="0x4 128")
+    assert [score_at(age_s, into_the_bore, feed, rule_of) for age_s in (3600, 7200)] == pytest.approx([0.5, 1])
+    out_of_it = stream("flow_ul_h", "8x5", flags="0x3 128 0")
+    assert score_at(480, out_of_it, feed, rule_of) == pytest.approx(1)
+
+
+def test_a_window_of_many_samples_teaches_the_interval_between_them(stream, rule_of):
+    rules, state = (rule_of(SILENT),), engine.new_state(1, (rule_of(SILENT),))
+    for wave in engine.waves(stream("flow_ul_h", "8x21", every_s=60)):
+        state, _ = engine.step(state, wave, rules, window_s=300)
+    assert state["rule.memory.usual_s"][0] == pytest.approx(60)
