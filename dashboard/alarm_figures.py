@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from dashboard import theme
+from dashboard.alarm_health import BIN_MS
 from dashboard.theme import Scheme
 
 Figure = dict[str, Any]
@@ -30,13 +31,13 @@ def load(bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme
         "showarrow": False, "font": {"size": 11, "color": colours.high},
     }  # fmt: skip
     bar = {
-        "type": "bar", "x": times, "y": calls, "marker": {"color": colours.signal, "line": {"width": 0}},
+        "type": "bar", "x": times, "y": calls, "offset": 0, "width": 0.9 * BIN_MS,
+        "marker": {"color": colours.signal, "line": {"width": 0}},
         "hovertemplate": "%{x|%d %b %H:%M} UTC: %{y} in 10 min<extra></extra>",
     }  # fmt: skip
     layout = {
         "template": theme.template(colours),
         "margin": {"l": 36, "r": 12, "t": 8, "b": 30},
-        "bargap": 0.1,
         "showlegend": False,
         "xaxis": {
             "type": "date",

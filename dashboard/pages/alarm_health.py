@@ -154,7 +154,7 @@ def _floods(found: pl.DataFrame, now: int) -> Piece:
     rows = [
         [
             words.moment(row["begin"]),
-            words.moment(row["end"]) if row["end"] else "it lasts",
+            f"{words.clock(row['end'])} UTC" if row["end"] else "it lasts",
             words.span(((row["end"] or now) - row["begin"]) / 1000),
             f"{row['calls']:,}",
         ]

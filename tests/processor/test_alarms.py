@@ -384,6 +384,15 @@ def test_a_latched_alarm_must_be_seen_before_it_is_reset_and_begins_anew_when_it
     ill(it).check("raised low", low=UNACKNOWLEDGED)
 
 
+def test_a_latched_consequence_that_ends_under_its_cause_waits_to_be_seen_and_reset(rule_of):
+    cause = rule_of(limit("battery_v", below=2, span=1), "cause", explains=("effect",))
+    it = Story((rule_of(limit("flow_ul_h", below=2, span=1), "effect", latch=True), cause))
+    it.sample(battery_v=1, flow_ul_h=1).sample(battery_v=1, flow_ul_h=3)
+    it.check("returned effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED)
+    it.sample(battery_v=3, flow_ul_h=3).check("returned cause", "released effect", effect=RETURNED, cause=RETURNED)
+    it.acknowledge(rule="effect").check("acknowledged effect", effect=LATCHED, cause=RETURNED)
+
+
 def test_what_is_not_latched_cannot_be_reset(story):
     ill(story()).does(Reset).answered("Reset no alarm. 1 not: not latched: it goes by itself.")
 
