@@ -44,9 +44,9 @@ SHELF_H: Final = (0.5, 1.0, 4.0, 8.0, 24.0, 72.0)
 """The times that the dialog offers, in therapy hours."""
 
 
-def offered(name: str, rows: list[dict[str, Any]] | None) -> list[str]:
-    """Return the ids of those rows of the table with which this can be done."""
-    return [str(row["alarm"]) for row in rows or [] if row.get("state") in DEEDS[name].states]
+def offered(name: str, alarms: pl.DataFrame) -> list[str]:
+    """Return the ids of those of the alarms with which this can be done as they are now."""
+    return alarms.filter(pl.col("state").is_in(DEEDS[name].states))["alarm"].to_list()
 
 
 def longest_h(alarms: pl.DataFrame) -> float:

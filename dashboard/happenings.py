@@ -19,20 +19,20 @@ def happened(events: pl.DataFrame) -> Piece:
     rows = [
         [
             words.second(event["at"]),
-            words.moment(event["time"]),
-            words.KIND_WORD.get(event["kind"], words.title(event["kind"])),
+            words.moment(event["time"]) if event["time"] else "",
+            words.title(words.KIND_WORD.get(event["kind"], event["kind"])),
             _about(event),
             html.Span(
                 [
-                    pieces.mark(event["priority"]),
-                    event["title"] or "",
+                    pieces.mark(event["priority"]) if event["priority"] else None,
+                    event["title"],
                     html.Span(event["text"] or "", className="note"),
                 ],
                 className="priority",
             ),
             event["who"] or "",
         ]
-        for event in events.iter_rows(named=True)
+        for event in _brief(events).iter_rows(named=True)
     ]
     return pieces.table(heads, rows)
 
@@ -41,7 +41,14 @@ def past(events: pl.DataFrame) -> Piece:
     """Return what happened to the alarms of one pump, newest first, a line an entry."""
     if events.is_empty():
         return pieces.nothing("This pump has had no alarm.")
-    return html.Div([_entry(event) for event in events.iter_rows(named=True)], className="happenings")
+    return html.Div([_entry(event) for event in _brief(events).iter_rows(named=True)], className="happenings")
+
+
+def _brief(events: pl.DataFrame) -> pl.DataFrame:
+    """Leave out that an alarm was held where its raising says so already."""
+    raised = events.filter(pl.col("kind") == "raised").select("alarm", "time")
+    held = events.filter(pl.col("kind") == "held").join(raised, on=["alarm", "time"], how="semi")
+    return events.join(held, on=["alarm", "time", "kind"], how="anti", maintain_order="left")
 
 
 def _entry(event: dict[str, Any]) -> Piece:

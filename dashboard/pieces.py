@@ -41,10 +41,8 @@ def pump_link(serial: str) -> Piece:
 
 
 def subject(row: dict[str, Any]) -> Piece:
-    """Return whom an alarm is about: a link to its pump, or the gateway's name with how many alarms it stands for."""
-    if row["pump"]:
-        return pump_link(row["pump"])
-    return html.B(f"{row['subject']} · {words.count(row['held'], 'alarm')} under it" if row["held"] else row["subject"])
+    """Return whom an alarm is about: a link to its pump, or the name of its gateway."""
+    return pump_link(row["pump"]) if row["pump"] else html.B(row["subject"])
 
 
 def programmer_link(serial: str) -> Piece:

@@ -167,7 +167,7 @@ def carry_out(
     outcome = Outcome(id=action.id, done=done.height, refused=len(reasons), text=_said(deed, done.height, reasons))
     if not changes:
         return alarms, _refusal(action, outcome.text), outcome
-    alarms, said = settle(alarms, after, changes, subjects=subjects, rules=rules)
+    alarms, said = settle(alarms, after, changes, subjects=subjects, rules=rules, from_data=False)
     return alarms, said, outcome
 
 
@@ -180,6 +180,5 @@ def _said(deed: _Deed, done: int, reasons: list[str]) -> str:
 
 def _refusal(action: AlarmAction, text: str) -> pl.DataFrame:
     """Return the change that says that nothing was done, and why."""
-    kind = action.__struct_config__.tag
-    said = {"kind": "refused", "who": action.who, "text": f"{kind}: {text}", "action": action.id, "quiet": True}
+    said = {"kind": "refused", "who": action.who, "text": text, "action": action.id, "quiet": True}
     return pl.DataFrame([{**dict.fromkeys(CHANGES), **said}], CHANGES)

@@ -141,7 +141,7 @@ def tick(alarms: pl.DataFrame, *, subjects: Subjects, rules: Rules = RULES) -> t
         *emptied("shelved_until", "shelved_wall", "shelved_by", "shelved_why", where=expired),
         *emptied("acknowledged", "acknowledged_wall", where=again),
     ).select(*SCHEMA)
-    return settle(alarms, after, changes, subjects=subjects, rules=rules)
+    return settle(alarms, after, changes, subjects=subjects, rules=rules, from_data=False)
 
 
 def settle(
@@ -151,8 +151,13 @@ def settle(
     *,
     subjects: Subjects,
     rules: Rules,
+    from_data: bool = True,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Find anew what is held under what, let go of what is over and seen; return the alarms and all that changed."""
+    """Find anew what is held under what, let go of what is over and seen; return the alarms and all that changed.
+
+    What changes `from_data` bears the time of the data, so that the same samples make the same entries; what changes
+    because of people or by the clock bears the subject's now.
+    """
     told = held(after, subjects, rules).select(*SCHEMA).with_columns(state_of().alias("state"))
     was = before.select("alarm", pl.col("under").alias("was_under"), pl.lit(value=True).alias("known"))
     above = told.select(
@@ -163,7 +168,8 @@ def settle(
         .with_columns(pl.coalesce("under", "was_under").alias("holder"))
         .join(above, on="holder", how="left", maintain_order="left")
     )
-    at = pl.max_horizontal("changed", "holder_changed")
+    told = told.with_columns(subjects.now(told))
+    at = pl.max_horizontal("changed", "holder_changed") if from_data else pl.col("now")
     fresh, was_held = pl.col("known").is_null(), pl.col("was_under").is_not_null()
     held_now = told.filter((pl.col("state") == SUPPRESSED) & ~was_held)
     note(changes, held_now, "held", at, quiet=fresh)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pumpwatch import accounts, doctor, orders, parts, records, run, tables, treatments
+from pumpwatch import accounts, alarms, doctor, orders, parts, records, run, tables, treatments
 from pumpwatch.errors import CommandError
 from pumpwatch.settings import PREFIX, SettingsError, defaults_for, read_file
 
@@ -84,6 +84,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
     treatments.refill: "pumpwatch refill --pumps 3,7-9 --volume 18 --actual-volume 12",
     treatments.replace: "pumpwatch replace --pumps 3",
     treatments.interrogate: "pumpwatch interrogate --pumps 3,7-9",
+    alarms.alarms: "pumpwatch alarms --rule motor_stall --json",
+    alarms.alarm: 'pumpwatch alarm shelve --about ITB-000003 --for 2h --why "known since Monday"',
     tables.faults: "pumpwatch faults --json",
     tables.rules: "pumpwatch rules --json",
     tables.signals: "pumpwatch signals --json",

@@ -158,8 +158,8 @@ def alarms_page() -> str:
         "made of subject, rule and onset.",
         _table(("state", "meaning"), ((_code(name), meaning) for name, meaning in STATES.items())),
         f"A violation ends only below {DEADBAND:g} of its limit. An acknowledged alarm that stands on calls again "
-        f"after {realarm} priority, in therapy time, unless its rule says otherwise. "
-        f"It may be shelved for at most {shelf}.",
+        f"after {realarm} priority, in therapy time, unless its rule says otherwise. It may be shelved "
+        f"for at most {shelf}.",
         "## What happens to an alarm\n\nEach is an entry of the journal.",
         _table(("kind", "meaning"), ((_code(kind), meaning) for kind, meaning in journal.KINDS.items())),
         f"## What people do\n\nAs JSON to `{topics.COMMAND}`: `kind`, `id` (one and the same deed however often it "

@@ -41,6 +41,7 @@ CLOCKS = (
     "dashboard/app.py",
     "dashboard/access.py",
     "pumpwatch/notices.py",
+    "pumpwatch/alarms.py",
 )
 EDGES = {
     "time.time": CLOCKS,

@@ -11,4 +11,8 @@
     if (!target || (event.detail !== 0 && pressed !== target.dataset.deed)) return;
     window.dash_clientside.set_props("deed", { data: Object.assign(JSON.parse(target.dataset.deed), { n: Date.now() }) });
   });
+  window.dash_clientside = Object.assign({}, window.dash_clientside);
+  window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {
+    chosen: (rows) => (rows || []).map((row) => row.alarm),
+  });
 })();

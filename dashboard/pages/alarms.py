@@ -8,10 +8,10 @@ from typing import Any, Final
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
 import polars as pl
-from dash import Dash, Input, Output, State, ctx, html, no_update
+from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from broker.snapshot import WAITING, Snapshot
-from dashboard import deeds, grids, pieces, queries, words
+from dashboard import browser, deeds, grids, pieces, queries, words
 from dashboard.choice import contains
 from dashboard.deeds import DEEDS
 from dashboard.desk import Desk
@@ -79,6 +79,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
     return html.Div(
         [
             html.H1("Alarms", className="hidden"),
+            dcc.Store(id="alarm-chosen"),
             pieces.card(
                 "Open alarms",
                 html.Div(grid, className="grid-box"),
@@ -107,14 +108,19 @@ def register(app: Dash, desk: Desk) -> None:
         rows, note = await asyncio.to_thread(open_alarms, desk.snapshot(), chosen or "all", search or "")
         return rows, note, await asyncio.to_thread(lambda: happened(desk.events(limit=MOST_EVENTS)))
 
+    browser.runs(app, "chosen", Output("alarm-chosen", "data"), Input("alarm-grid", "selectedRows"))
     buttons = [f"do-{name}" for name in DEEDS]
+    wires = [State("alarm-filter", "value"), State("alarm-search", "value")]
 
     @app.callback(
         Output("do-acknowledge", "children"),
         *[Output(name, "disabled") for name in buttons],
-        Input("alarm-grid", "selectedRows"),
+        Input("alarm-chosen", "data"),
+        Input("live", "data"),
+        *wires,
     )
-    async def offer(rows: list[dict[str, Any]] | None) -> Any:
+    async def offer(ids: Any, _live: Any, chosen: str | None, search: str | None) -> Any:
+        rows = selected(desk.snapshot(), ids, chosen, search)
         waiting = len(deeds.offered("acknowledge", rows))
         label = f"Acknowledge {words.count(waiting, 'alarm')}" if waiting else "Acknowledge selected"
         return label, *[not deeds.offered(name, rows) for name in DEEDS]
@@ -122,13 +128,27 @@ def register(app: Dash, desk: Desk) -> None:
     @app.callback(
         Output("deed", "data", allow_duplicate=True),
         *[Input(name, "n_clicks") for name in buttons],
-        State("alarm-grid", "selectedRows"),
+        State("alarm-chosen", "data"),
+        *wires,
         prevent_initial_call=True,
     )
     async def deal(*given: Any) -> Any:
+        clicks, rows = given[: len(buttons)], selected(desk.snapshot(), *given[len(buttons) :])
         name = str(ctx.triggered_id).removeprefix("do-")
-        ids = deeds.offered(name, given[-1]) if name in DEEDS else []
-        return {"kind": name, "alarms": ids, "n": sum(clicks or 0 for clicks in given[:-1])} if ids else no_update
+        ids = deeds.offered(name, rows) if name in DEEDS else []
+        return {"kind": name, "alarms": ids, "n": sum(one or 0 for one in clicks)} if ids else no_update
+
+
+def selected(snapshot: Snapshot, ids: Any, chosen: str | None, search: str | None) -> pl.DataFrame:
+    """Return those of the alarms that a person ticked which are still open and in the list that they look at."""
+    known = [str(one) for one in ids][:MOST_ROWS] if isinstance(ids, list) else []
+    return listed(snapshot, chosen, search).filter(pl.col("alarm").is_in(known))
+
+
+def listed(snapshot: Snapshot, chosen: str | None, search: str | None) -> pl.DataFrame:
+    """Return the open alarms of one of `FILTERS` that contain a text."""
+    _, states = FILTERS.get(chosen or "all", FILTERS["all"])
+    return snapshot.alarms.filter(pl.col("state").is_in(states) & contains(search or ""))
 
 
 def _menu() -> Piece:
@@ -141,8 +161,7 @@ def _menu() -> Piece:
 
 def open_alarms(snapshot: Snapshot, chosen: str, search: str) -> tuple[list[dict[str, Any]], str]:
     """Return the grid's rows in working order, and what to say where there are more."""
-    _, states = FILTERS.get(chosen, FILTERS["all"])
-    found = queries.ordered(snapshot.alarms.filter(pl.col("state").is_in(states) & contains(search)))
+    found = queries.ordered(listed(snapshot, chosen, search))
     rows = [_row(row) for row in found.head(MOST_ROWS).iter_rows(named=True)]
     more = found.height - len(rows)
     return rows, f"{words.count(more, 'more alarm')} not shown; narrow them down by the search." if more else ""

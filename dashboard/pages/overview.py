@@ -148,7 +148,7 @@ def _line(row: dict[str, Any]) -> Piece:
             html.Div(
                 [
                     html.Div(
-                        [where, html.Span(row["title"], className="what"), *([_gone()] if state == "returned" else [])],
+                        [where, html.Span(row["title"], className="what"), *_tags(row)],
                         className="line-what",
                     ),
                     html.Div(row["action"], className="line-do", title=row["meaning"]),
@@ -162,8 +162,11 @@ def _line(row: dict[str, Any]) -> Piece:
     )
 
 
-def _gone() -> Piece:
-    return html.Span("went away by itself", className="tag")
+def _tags(row: dict[str, Any]) -> list[Piece]:
+    """Return what is to be known of an alarm besides: that it is over, or how many others it explains."""
+    gone = ["went away by itself"] if row["state"] == "returned" else []
+    many = [f"{words.count(row['held'], 'alarm')} under it"] if row["many"] == 1 and row["held"] else []
+    return [html.Span(text, className="tag") for text in (*gone, *many)]
 
 
 def _strip(strip: dict[str, Any]) -> list[Piece]:

@@ -136,7 +136,9 @@ def test_it_tells_a_silent_processor_from_a_lost_server(screen: Screen, page: Pa
         expect(page.locator("#stale")).to_contain_text("The stream processor has stopped writing.", timeout=PATIENCE_MS)
 
 
-@pytest.mark.parametrize("path", ["/", "/alarms", "/pumps", "/pump/ITB-000001", "/faults", "/programmer", "/pipeline"])
+@pytest.mark.parametrize(
+    "path", ["/", "/alarms", "/alarm-health", "/pumps", "/pump/ITB-000001", "/faults", "/programmer", "/pipeline"]
+)
 def test_every_page_opens_from_its_own_address_in_the_dark_without_complaint(
     path: str, screen: Screen, browser: Browser
 ) -> None:

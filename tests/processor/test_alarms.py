@@ -96,6 +96,7 @@ class Story:
 
     def _heard(self, changes: pl.DataFrame) -> Story:
         self.said = [f"{kind} {rule}" if rule else kind for kind, rule in changes.select("kind", "rule").iter_rows()]
+        self.times = dict(changes.select("kind", "time").iter_rows())
         self.called = changes.filter(~pl.col("quiet"))["kind"].to_list()
         return self
 
@@ -458,10 +459,11 @@ def test_of_two_people_who_act_at_once_the_second_learns_of_the_first(story):
 
 def test_a_cause_that_is_out_of_service_explains_nothing_and_a_shelved_one_still_does(tale):
     tale.sample(battery_v=1, flow_ul_h=1)
-    tale.shelve(1, rule="cause").check("shelved cause", effect=SUPPRESSED, cause=SHELVED)
+    tale.wait(0.5).shelve(1, rule="cause").check("shelved cause", effect=SUPPRESSED, cause=SHELVED)
     tale.does(OutOfService, rule="cause", why="battery gauge broken").check(
         "out_of_service cause", "released effect", effect=UNACKNOWLEDGED, cause=OUT_OF_SERVICE
     )
+    assert tale.times["released"] == tale.subjects.clocks[0]
     tale.does(InService, rule="cause").check("in_service cause", "held effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED)
 
 
