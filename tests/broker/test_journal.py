@@ -184,3 +184,25 @@ def test_a_file_that_is_no_book_is_moved_aside_and_a_new_one_begun(tmp_path):
     journal.append(book(event("raised", "A")))
     assert verify(tmp_path) == (1, None)
     journal.close()
+
+
+def test_the_same_change_is_written_once_and_the_same_deed_once_but_a_person_may_do_a_thing_twice(tmp_path, journal):
+    deeds = [event("shelved", "A", at, who="anna", action=action) for at, action in ((1, "x"), (2, "x"), (1, "y"))]
+    journal.append(book(event("raised", "A", 1), event("raised", "A", 1), event("raised", "A", 2), *deeds))
+    kinds = events(tmp_path).select("kind", "time", "action").rows()
+    assert kinds[::-1] == [("raised", 1, None), ("raised", 2, None), ("shelved", 1, "x"), ("shelved", 1, "y")]
+
+
+def test_a_book_of_an_older_version_is_read_and_written_on(tmp_path):
+    old = sqlite3.connect(tmp_path / FILE)
+    columns = [name for name in EVENTS_SCHEMA if name != "action"]
+    old.execute(f"CREATE TABLE event (id INTEGER PRIMARY KEY, {', '.join(columns)})")
+    old.execute("CREATE UNIQUE INDEX event_once ON event (alarm, kind, time)")
+    old.execute("INSERT INTO event (at, time, kind, pump, alarm) VALUES (1, 1, 'acknowledged', 'A', 'A/x')")
+    old.commit()
+    old.close()
+    for _ in range(2):
+        journal = Journal(tmp_path)
+        journal.append(book(event("acknowledged", "A", 1, action="1")))
+        journal.close()
+    assert events(tmp_path)["action"].to_list() == ["1", None]
