@@ -33,7 +33,7 @@ def alarms(stream, raised):
         "the program gives boluses": pump("8x5 100 " * (LONG // 6), commanded="8x5 100 " * (LONG // 6)),
         "it reads a fifth too much": pump(around(9.6, 0.17)),
         "nothing flows": pump(around(0, 0.03)),
-        "the patient turns once": pump(f"14 {around(8, 0.15, LONG - 2)} 8"),
+        "the patient turns once": pump(f"30 {around(8, 0.15, LONG - 2)} 8"),
         "it says nothing": pump(f"?x{LONG}"),
     }
     return raised(OURS, situations)

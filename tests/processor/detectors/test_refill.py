@@ -34,7 +34,7 @@ def alarms(refilled, raised):
         "a fifth is missing": refilled("9 16x23"),
         "a fifth too much arrives": refilled("13 24x23"),
         "nothing arrives, and what is computed is not told": refilled("1.4x24", computed_ml="?"),
-        "nothing was recorded": refilled("1.4x24", flags="0"),
+        "nothing was recorded": refilled("1.4x24", computed_ml="20", flags="0"),
         "all arrives, and the level sensor drifts away": refilled("12 20x11 12x12"),
     }
     return raised(OURS, situations)

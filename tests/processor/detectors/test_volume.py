@@ -43,6 +43,9 @@ def alarms(stream, raised):
         "the level sensor falls too slowly": pump(as_told, level((24, 40), (72, 30))),
         "the reservoir empties beside the rotor": pump(as_told, level((24, 40), (12, 800), (60, 40))),
         "a refill is recorded": pump(as_told, filled, flags="0x24 64 0x71"),
+        "a small refill is recorded": pump(
+            as_told, f"{level((24, 40))} {level((72, 40), begins_ml=18.2)}", flags="0x24 64 0x71"
+        ),
         "a refill is not recorded": pump(as_told, filled),
         "what is gone after a day is not known": pump(
             "40x24 -x48 40x24", f"{level((24, 40))} 0x48 {level((24, 40), begins_ml=12)}"
@@ -75,6 +78,7 @@ def test_who_disagrees_with_the_two_others_is_named_and_no_other_is(alarms, situ
         "all agree",
         "the program takes steps",
         "a refill is recorded",
+        "a small refill is recorded",
         "a refill is not recorded",
         "what is gone after a day is not known",
         "the level is unknown",
@@ -107,6 +111,12 @@ def test_a_refill_begins_the_account_anew(stream, told):
     account = told(volume("level sensor"), refill, "measured_slow")
     assert account[5] == pytest.approx(50)
     assert account[6:] == pytest.approx([0, 0, 0, 10])
+
+
+def test_what_falls_fast_is_no_fault_of_the_level_sensor(stream, told):
+    empties = stream("reservoir_ml", level((4, 40), (12, 800)), flow_ul_h="40", commanded_ul_h="40", **HALF_HOURLY)
+    assert told(volume("reservoir falls"), empties)[-1] >= 1
+    assert told(volume("level sensor"), empties)[-1] == 0
 
 
 def test_a_gap_of_more_than_an_hour_adds_nothing(stream, told):
