@@ -2,6 +2,7 @@
 # make test   all tests                                         make test ARGS="tests/broker -x"
 # make score  how well the alarms tell faults, on seeds that nothing was tuned on, into build/score
 # make check  format, lint, types, generated documentation
+# make chaos  a hundred blows and a million bad payloads, ten minutes; prints tables
 # make setup  what the three above need (they call it themselves)
 
 SHELL := /bin/sh
@@ -14,7 +15,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3.14 python
 	"$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { command -v "$$name"; break; }; done)
 
-.PHONY: help run test check setup docs bench score clean tools
+.PHONY: help run test check setup docs bench chaos score clean tools
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -47,6 +48,9 @@ score: $(VENV)/installed-to-run
 		POLARS_MAX_THREADS=1 $(BIN)/pumpwatch score $$name --seed-shift 1000 \
 			--json build/score/$$name.json --html build/score/$$name.html $(ARGS) || exit 1; \
 	done
+
+chaos: $(VENV)/installed-to-work tools
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_siege.py tests/chaos/full_fuzz.py -s $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -51,6 +51,7 @@ class JsonSample(msgspec.Struct):
     motor_ul_h: float | None = None
     flow_ul_h: float | None = None
     reservoir_ml: float | None = None
+    computed_ml: float | None = None
     battery_v: float | None = None
     motor_ma: float | None = None
     pressure_mmhg: float | None = None

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from broker.link import conversation
-from broker.messages import AlarmAction, Birth, GatewayCommand, MessageError, Reply, encode, read_birth, read_reply
-from broker.topics import ALL_BIRTHS, ALL_REPLIES, COMMAND, TopicError, parse, topic_of
+from broker.link import Link, LinkError, conversation, parse_url
+from broker.messages import (
+    AlarmAction,
+    Birth,
+    GatewayCommand,
+    MessageError,
+    Notice,
+    Outcome,
+    Reply,
+    encode,
+    read_birth,
+    read_outcome,
+    read_reply,
+)
+from broker.topics import ALL_BIRTHS, ALL_REPLIES, COMMAND, OUTCOME, PART, TopicError, parse, topic_of
 
 
 @dataclass(frozen=True)
@@ -49,10 +62,51 @@ async def ask(url: str, orders: Sequence[Order], timeout_s: float = 5.0) -> list
     ]
 
 
-async def act(url: str, action: AlarmAction) -> None:
-    """Hand a person's action on alarms to the processor; its effect shows in the next snapshot."""
-    async with conversation(url) as client:
+async def act(url: str, action: AlarmAction, timeout_s: float = 5.0) -> Outcome:
+    """Hand a person's action on alarms to the processor and return what became of it.
+
+    Where the processor does not answer in time the outcome says so; what was asked is then done as soon as it is there
+    again. Raises `broker.link.LinkError` when there is no broker.
+    """
+    async with conversation(url, [OUTCOME]) as client:
         await client.publish(COMMAND, encode(action), qos=1)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    message = await anext(client.messages)
+                    with contextlib.suppress(MessageError):
+                        outcome = read_outcome(bytes(message.payload))
+                        if outcome.id == action.id:
+                            return outcome
+        except TimeoutError:
+            text = f"The processor did not answer within {timeout_s:g} s; it will do this when it is there again"
+            return Outcome(id=action.id, done=0, refused=0, text=text)
+
+
+async def tell(url: str, notices: Sequence[Notice], timeout_s: float = 5.0) -> None:
+    """Tell the processor which parts started and ended; raises `LinkError` where nobody heard all of it."""
+    heard: dict[int, str | None] = {}
+    arrived = asyncio.Event()
+
+    def published(mid: int, refusal: str | None) -> None:
+        heard[mid] = refusal
+        arrived.set()
+
+    link = Link(parse_url(url), "", on_published=published)
+    await link.open()
+    try:
+        mids = {link.publish(PART, encode(notice)) for notice in notices}
+        async with asyncio.timeout(timeout_s):
+            while mids - heard.keys():
+                arrived.clear()
+                await arrived.wait()
+    except TimeoutError:
+        raise LinkError(f"the broker did not confirm within {timeout_s:g} s") from None
+    finally:
+        await link.close()
+    refused = next(filter(None, heard.values()), None)
+    if refused:
+        raise LinkError(f"nobody heard it: {refused}")
 
 
 async def births(url: str, wait_s: float = 1.0) -> list[tuple[int, Birth]]:

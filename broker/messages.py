@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from collections.abc import Sequence
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -162,6 +163,21 @@ class Reply(msgspec.Struct, kw_only=True):
     time: int = 0
 
 
+class Notice(msgspec.Struct, kw_only=True):
+    """A part of the system (a process) started or ended, at this wall time (ms)."""
+
+    part: str
+    state: Literal["started", "ended"]
+    text: str
+    at: int
+
+
+class Confirmation(msgspec.Struct, kw_only=True):
+    """The processor's word that what a gateway stamped with `sent`, and sent before, is durable with it."""
+
+    sent: int
+
+
 class Wrong(msgspec.Struct, kw_only=True):
     """A fault that began on a pump, or ended: `since` and `time` are therapy ms, `severity` is that after the ramp."""
 
@@ -201,23 +217,114 @@ class Story(msgspec.Struct, kw_only=True):
     expected: list[Expected] = []
 
 
-class Acknowledge(msgspec.Struct, kw_only=True, tag_field="kind", tag="acknowledge"):
-    """A person has seen these alarms. `at` is wall time in ms."""
+class _Deed(msgspec.Struct, kw_only=True, tag_field="kind"):
+    """What a person does with alarms. `at` is wall time in ms, `why` their reason or note.
+
+    `id` makes it one and the same deed, however often it arrives.
+    """
 
     id: str
     alarms: list[str]
     who: str
     at: int
+    why: str = ""
 
 
-AlarmAction = Acknowledge
+class Acknowledge(_Deed, tag="acknowledge"):
+    """A person has seen these alarms."""
+
+
+class Unacknowledge(_Deed, tag="unacknowledge"):
+    """Nobody is to count as having seen these alarms."""
+
+
+class Note(_Deed, tag="note"):
+    """A person writes something beside these alarms: `why`."""
+
+
+class Shelve(_Deed, tag="shelve"):
+    """These alarms are to call nobody for `for_s` therapy seconds, at most `LONGEST_SHELF_H` of their priority."""
+
+    for_s: float
+
+
+class Unshelve(_Deed, tag="unshelve"):
+    """Shelved alarms are to call again."""
+
+
+class OutOfService(_Deed, tag="out_of_service"):
+    """These alarms say nothing while something is repaired; they neither call nor explain others."""
+
+
+class InService(_Deed, tag="in_service"):
+    """These alarms are to be trusted again."""
+
+
+class Reset(_Deed, tag="reset"):
+    """Latched alarms that are over and acknowledged may go."""
+
+
+AlarmAction = Acknowledge | Unacknowledge | Note | Shelve | Unshelve | OutOfService | InService | Reset
+LONGEST_SHELF_H: Final = {"high": 4.0, "medium": 24.0, "low": 72.0}
+"""Therapy hours. A modelling choice: a high one comes back before a missed dose is felt, all within three days."""
+MOST_ALARMS: Final = 20_000
+MOST_WHY: Final = 500
+MOST_WHO: Final = 80
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What became of an action on alarms: of how many it was done, of how many not, and why not, in words."""
+
+    id: str
+    done: int
+    refused: int
+    text: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was done at all."""
+        return self.done > 0
+
+
+class AlarmEvent(msgspec.Struct, kw_only=True):
+    """A change of an alarm that people are called by, for pagers and other systems.
+
+    `at` is wall ms; `time`, `onset` and `raised` are therapy ms. `subject` is a pump's serial, a gateway's name or
+    "fleet"; `pump` is null where it is no pump. `state` is the alarm's after this change, "normal" once it is over.
+    """
+
+    version: Literal[1] = 1
+    kind: str
+    alarm: str
+    subject: str
+    pump: str | None
+    gateway: str | None
+    site: str | None
+    rule: str
+    title: str
+    priority: Literal["high", "medium", "low"]
+    state: Literal[
+        "normal", "unacknowledged", "acknowledged", "returned", "latched", "shelved", "suppressed", "out_of_service"
+    ]
+    at: int
+    time: int
+    onset: int | None
+    raised: int | None
+    who: str | None
+    text: str | None
+    meaning: str
+    action: str
+
 
 _BIRTH = msgspec.json.Decoder(Birth)
 _STATUS = msgspec.json.Decoder(Status)
 _TRUTH = msgspec.json.Decoder(Truth)
+_NOTICE = msgspec.json.Decoder(Notice)
+_CONFIRMATION = msgspec.json.Decoder(Confirmation)
 _REPLY = msgspec.json.Decoder(Reply)
 _COMMAND = msgspec.json.Decoder(GatewayCommand)
-_ACTION = msgspec.json.Decoder(AlarmAction)
+_ACTION: msgspec.json.Decoder[AlarmAction] = msgspec.json.Decoder(AlarmAction)
+_OUTCOME = msgspec.json.Decoder(Outcome)
 
 
 def encode(message: msgspec.Struct) -> bytes:
@@ -248,6 +355,16 @@ def read_birth(payload: bytes) -> Birth:
 def read_status(payload: bytes) -> Status:
     """Read a status, or raise `MessageError`."""
     return _read(_STATUS, payload, "a status")
+
+
+def read_notice(payload: bytes) -> Notice:
+    """Read a notice of a part, or raise `MessageError`."""
+    return _read(_NOTICE, payload, "a notice of a part")
+
+
+def read_confirmation(payload: bytes) -> Confirmation:
+    """Read a confirmation, or raise `MessageError`."""
+    return _read(_CONFIRMATION, payload, "a confirmation")
 
 
 def read_reply(payload: bytes) -> Reply:
@@ -281,8 +398,35 @@ def read_command(payload: bytes) -> GatewayCommand:
 
 
 def read_action(payload: bytes) -> AlarmAction:
-    """Read a person's action on alarms, or raise `MessageError`."""
-    return _read(_ACTION, payload, "an action")
+    """Read a person's action on alarms, or raise `MessageError`: lists and texts are bounded, a shelf has a length."""
+    action = _read(_ACTION, payload, "an action")
+    for name, length, most in (
+        ("alarms", len(action.alarms), MOST_ALARMS),
+        ("why", len(action.why), MOST_WHY),
+        ("who", len(action.who), MOST_WHO),
+        ("id", len(action.id), MOST_WHO),
+    ):
+        if length > most:
+            raise MessageError(f"{name} is {length:,} long; allowed are {most:,}")
+    if isinstance(action, Shelve) and not 0 < action.for_s < float("inf"):
+        raise MessageError(f"for_s is {action.for_s:g}; it must be above 0")
+    return action
+
+
+def make_action(
+    kind: str, name: str, *, alarms: Sequence[str], who: str, at: int, why: str = "", for_s: float | None = None
+) -> AlarmAction:
+    """Return the action of that kind with the id `name`, or raise `MessageError` where it does not fit."""
+    about = {"kind": kind, "id": name, "alarms": list(alarms), "who": who, "at": at, "why": why}
+    try:
+        return msgspec.convert(about if for_s is None else {**about, "for_s": for_s}, AlarmAction)  # type: ignore[no-any-return]
+    except msgspec.ValidationError as error:
+        raise MessageError(f"not an action: {error}") from error
+
+
+def read_outcome(payload: bytes) -> Outcome:
+    """Read what became of an action, or raise `MessageError`."""
+    return _read(_OUTCOME, payload, "an outcome")
 
 
 Message = TypeVar("Message")

@@ -53,6 +53,7 @@ skipped by `seq`, `stale` ones came twice or out of order. `priority` is that of
 
 ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "alarm": pl.String(),
+    "subject": pl.String(),
     "pump": pl.String(),
     "gateway": pl.String(),
     "site": pl.String(),
@@ -72,13 +73,30 @@ ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "action": pl.String(),
     "deadline": pl.String(),
     "explains": pl.String(),
+    "held": pl.Int32(),
+    "first_out": pl.String(),
+    "latch": pl.Boolean(),
+    "shelved_left_s": pl.Float32(),
+    "shelved_wall": pl.Int64(),
+    "shelved_by": pl.String(),
+    "shelved_why": pl.String(),
+    "out_wall": pl.Int64(),
+    "out_by": pl.String(),
+    "out_why": pl.String(),
+    "note": pl.String(),
+    "note_wall": pl.Int64(),
+    "note_by": pl.String(),
 }
-"""One row an open alarm. `state`: unacknowledged, acknowledged, or returned (it went away before anyone saw it).
-`deadline` says how long one has. `explains` names the consequences held under it, which have no row of their own.
+"""One row an open alarm. `subject` is a pump's serial, a gateway's name or "fleet"; `pump` is null where it is no pump.
 
-`onset`, `raised` and `returned` are therapy ms; what ends in `_wall` is wall ms; `age_s` is therapy seconds since
-onset.
+`state` is a state of ISA-18.2: unacknowledged, acknowledged,
+returned, latched, shelved or out_of_service. `deadline` says how long one has. `explains` names the
+consequences held under it, which have no row of their own, `held` counts them, and `first_out` is which of all of them
+came first. `onset`, `raised` and `returned` are therapy ms; what ends in `_wall` is wall ms; `age_s` is therapy seconds
+since onset, `shelved_left_s` until it calls again. What ends in `_by` is who, in `_why` why.
 """
+WAITING: Final = ("unacknowledged", "returned")
+"""The states in which an alarm waits for somebody to acknowledge it."""
 
 GATEWAYS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "gateway": pl.String(),
@@ -137,6 +155,7 @@ class Health(msgspec.Struct, kw_only=True):
     latency_ms: dict[str, float] = {}
     bounds: list[Bound] = []
     reconnects: int = 0
+    clock_steps: int = 0
     faults: list[str] = []
     notes: list[str] = []
 

@@ -53,8 +53,14 @@ ALL_BIRTHS: Final = "itb/+/+/birth"
 ALL_REPLIES: Final = "itb/+/+/reply"
 TRUTH: Final = "pumpwatch/truth"
 """Where the simulator tells what is really wrong with which pump; the processor never reads it."""
+PART: Final = "pumpwatch/part"
+"""Where it is told which part of the system started or ended; the processor enters it in the journal."""
+RESEND: Final = "pumpwatch/resend"
+"""Where the processor asks all gateways to send again what it has not confirmed: the broker has forgotten it."""
 COMMAND: Final = "pumpwatch/command"
 """Where people's actions on alarms go; the processor reads it."""
+OUTCOME: Final = "pumpwatch/outcome"
+"""Where the processor says what became of them."""
 
 
 class TopicError(ValueError):
@@ -107,6 +113,11 @@ def name_rule() -> str:
 def alarm_topic(priority: str) -> str:
     """Return where changes of alarms of that priority are announced."""
     return f"pumpwatch/alarms/{priority}"
+
+
+def confirmed_topic(gateway: str) -> str:
+    """Return where the processor tells a gateway which of its messages are durable (retained)."""
+    return f"pumpwatch/confirmed/{gateway}"
 
 
 def health_topic(part: str) -> str:

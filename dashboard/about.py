@@ -8,14 +8,16 @@ import polars as pl
 from dash import html
 
 from broker.signals import SIGNALS
-from dashboard import pieces, queries, words
+from broker.snapshot import WAITING
+from dashboard import deeds, pieces, queries, words
 from dashboard.pieces import Piece
 
 
 def head(row: dict[str, Any], alarms: pl.DataFrame) -> Piece:
     """Return who the pump is, what is wrong with it, and the button that acknowledges it."""
     first = alarms.row(0, named=True) if alarms.height else None
-    waiting = alarms.filter(pl.col("state") != "acknowledged")["alarm"].to_list()
+    waiting = alarms.filter(pl.col("state").is_in(WAITING))["alarm"].to_list()
+    every = alarms["alarm"].to_list()
     if first:
         said = [pieces.mark(first["priority"], first["state"]), f"{first['title']}, {words.since(first['age_s'])}"]
     elif row["silent"]:
@@ -47,6 +49,8 @@ def head(row: dict[str, Any], alarms: pl.DataFrame) -> Piece:
             html.Div(
                 [
                     pieces.programmer_link(row["pump"]),
+                    pieces.deed("Note…", "note", every) if every else None,
+                    pieces.deed("Shelve…", "shelve", every) if every else None,
                     pieces.acknowledge(label, {"alarms": waiting}, strong=True) if waiting else None,
                 ],
                 className="pump-do",
@@ -82,17 +86,15 @@ def alarms(alarms: pl.DataFrame) -> list[Piece]:
 
 
 def _explained(row: dict[str, Any]) -> Piece:
-    return (
-        html.Div(f"Explains as well, and holds back: {row['explains']}", className="do-explains")
-        if row["explains"]
-        else None
-    )
+    if not row["explains"]:
+        return None
+    first = f" First of them all: {row['first_out']}." if row["first_out"] else ""
+    return html.Div(f"Explains as well, and holds back: {row['explains']}.{first}", className="do-explains")
 
 
 def _story(row: dict[str, Any]) -> str:
     state = words.STATE_WORD.get(row["state"], row["state"])
-    who = f" by {row['acknowledged_by']} at {words.second(row['acknowledged_wall'])}" if row["acknowledged_by"] else ""
-    return f"since {words.moment(row['onset'])} ({words.span(row['age_s'])}) · {state}{who}"
+    return " · ".join([f"since {words.moment(row['onset'])} ({words.span(row['age_s'])})", state, *deeds.told(row)])
 
 
 def values(row: dict[str, Any]) -> Piece:

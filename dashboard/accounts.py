@@ -19,7 +19,7 @@ ROLES: Final = ("viewer", "staff", "engineer")
 RIGHTS: Final = {
     "viewer": frozenset(),
     "staff": frozenset({"acknowledge"}),
-    "engineer": frozenset({"acknowledge", "inject", "program"}),
+    "engineer": frozenset({"acknowledge", "service", "inject", "program"}),
 }
 NAME: Final = re.compile(r"[\w.@-]{1,40}")
 SHORTEST_PASSWORD: Final = 8
@@ -50,7 +50,7 @@ class Visitor:
     role: str
 
     def may(self, right: str) -> bool:
-        """Say whether this visitor may `acknowledge`, `inject` or `program`."""
+        """Say whether this visitor may `acknowledge`, take out of `service`, `inject` or `program`."""
         return right in RIGHTS.get(self.role, frozenset())
 
 

@@ -10,18 +10,29 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from broker import commands, history, journal
+from broker import commands, journal, rollup, segments
 from broker.commands import Order
 from broker.link import LinkError
-from broker.messages import Acknowledge, AlarmAction, Clear, GatewayCommand, Inject, Reply, Treatment
+from broker.messages import MOST_WHY, AlarmAction, Clear, GatewayCommand, Inject, Outcome, Reply, Treatment, make_action
 from broker.snapshot import Snapshot
 from dashboard import words
 from dashboard.accounts import VISITOR
+from dashboard.deeds import DEEDS
 from dashboard.live import Live
 from dashboard.queries import waiting_ids
 from dashboard.settings import Settings
 
 MOST_NOTED: Final = 200
+MOST_AT_ONCE: Final = 5000
+_WHO: Final = {"acknowledge": "staff and engineers", "service": "engineers"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of what a person did, in words, and whether it was done at all."""
+
+    text: str
+    good: bool
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,7 @@ class Desk:
     live: Live
     now: Callable[[], int]
     ask: Callable[[str, Sequence[Order]], Awaitable[list[Reply]]] = commands.ask
-    act: Callable[[str, AlarmAction], Awaitable[None]] = commands.act
+    act: Callable[[str, AlarmAction], Awaitable[Outcome]] = commands.act
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""
@@ -40,26 +51,36 @@ class Desk:
 
     def trend(self, pump: str, since_ms: int) -> pl.DataFrame:
         """Return a pump's samples since a therapy time."""
-        return history.trend(self.settings.data, pump, since_ms)
+        return segments.trend(self.settings.data, pump, since_ms)
+
+    def long_trend(self, pump: str, since_ms: int, until_ms: int) -> pl.DataFrame:
+        """Return a pump's past over weeks: `time` and signals, the least and the greatest of each hour."""
+        return rollup.line(self.settings.data, pump, since_ms, until_ms)
 
     def events(self, pump: str | None = None, limit: int = MOST_NOTED) -> pl.DataFrame:
         """Return the newest entries of the journal, of one pump or of all."""
         return journal.events(self.settings.data, pump=pump, limit=limit)
 
-    async def acknowledge(self, chosen: dict[str, Any]) -> str:
+    async def acknowledge(self, chosen: dict[str, Any]) -> Answer:
         """Acknowledge the alarms a browser named, and say what became of it."""
-        visitor = VISITOR.get()
-        if not visitor.may("acknowledge"):
-            return "Not acknowledged: only staff and engineers may do that."
-        ids = waiting_ids(self.snapshot().alarms, chosen)
-        if not ids:
-            return "Nothing to acknowledge: somebody else did, or the alarm is over."
-        action = Acknowledge(id=uuid.uuid4().hex, alarms=ids, who=visitor.name, at=self.now())
+        ids = waiting_ids(self.snapshot().alarms, chosen, MOST_AT_ONCE)
+        if VISITOR.get().may("acknowledge") and not ids:
+            return Answer("Nothing to acknowledge: somebody else did, or the alarm is over.", good=False)
+        return await self.deal("acknowledge", ids)
+
+    async def deal(self, name: str, ids: Sequence[str], *, why: str = "", for_s: float | None = None) -> Answer:
+        """Do one of `DEEDS` with alarms, and say what the processor made of it."""
+        deed, visitor = DEEDS[name], VISITOR.get()
+        if not visitor.may(deed.right):
+            return Answer(f"Not {deed.done}: only {_WHO[deed.right]} may do that.", good=False)
+        if len(why) > MOST_WHY:
+            return Answer(f"Not {deed.done}: the text has {len(why):,} characters; allowed are {MOST_WHY}.", good=False)
+        action = make_action(name, uuid.uuid4().hex, alarms=ids, who=visitor.name, at=self.now(), why=why, for_s=for_s)
         try:
-            await self.act(self.settings.broker, action)
+            outcome = await self.act(self.settings.broker, action)
         except LinkError as error:
-            return f"Not acknowledged: {error}."
-        return f"Acknowledged {words.count(len(ids), 'alarm')}."
+            return Answer(f"Not {deed.done}: {error}.", good=False)
+        return Answer(outcome.text, good=outcome.ok)
 
     async def inject(
         self, pumps: pl.DataFrame, *, fault: str, severity: float, ramp_s: float, hold_s: float | None

@@ -40,13 +40,13 @@ def _number(field: str, title: str, width: int, **more: Any) -> dict[str, Any]:
 
 WRAPPED: Final[dict[str, Any]] = {"wrapText": True, "autoHeight": True, "cellClass": "wrapped"}
 ALARM_COLUMNS: Final = [
-    _column("priority", "Priority", 96, cellRenderer="Priority"),
-    _column("pump", "Pump", 116, cellRenderer="PumpLink"),
+    _column("priority", "Priority", 108, cellRenderer="Priority"),
+    _column("subject", "About", 128, cellRenderer="Subject"),
     _column(
         "title", "What", 180, tooltipField="meaning", flex=1, minWidth=130, **{**WRAPPED, "cellClass": "wrapped strong"}
     ),
-    _number("age_s", "Since", 84, cellRenderer="Said", cellRendererParams={"said": "age"}),
-    _column("state", "State", 136, cellRenderer="State"),
+    _number("age_s", "Since", 100, cellRenderer="Said", cellRendererParams={"said": "age"}),
+    _column("state", "State", 136, flex=2, minWidth=170, cellRenderer="State", **WRAPPED),
     _column("action", "What to do first", 300, flex=5, minWidth=240, **WRAPPED),
     _column("deadline", "Time left", 180, flex=1, minWidth=150, **WRAPPED),
     _column("site", "Site", 76),

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from dash import html
 
+from broker.snapshot import WAITING
 from dashboard import browser, words
 
 Piece = Any
@@ -15,9 +16,9 @@ SHAPE: Final = {1: "high", 2: "medium", 3: "low"}
 
 
 def mark(priority: int | None, state: str = "", *, silent: bool = False) -> Piece:
-    """Return the shape of a priority: filled while it waits for somebody, an outline once acknowledged."""
+    """Return the shape of a priority: filled while it waits for somebody, an outline once seen or shelved."""
     name = SHAPE.get(priority or 0, "unknown" if silent else "normal")
-    seen = " seen" if state == "acknowledged" else " waiting" if state == "unacknowledged" else ""
+    seen = " waiting" if state == "unacknowledged" else " seen" if state and state not in WAITING else ""
     return html.Span(
         className=f"mark {name}{seen}", role="img", **browser.label(words.PRIORITY_WORD.get(priority or 0, ""))
     )
@@ -39,9 +40,20 @@ def pump_link(serial: str) -> Piece:
     return html.A(serial, href=pump_path(serial), className="pump-link", **browser.GO)
 
 
+def subject(row: dict[str, Any]) -> Piece:
+    """Return whom an alarm is about: a link to its pump, or the name of its gateway."""
+    return pump_link(row["pump"]) if row["pump"] else html.B(row["subject"])
+
+
 def programmer_link(serial: str) -> Piece:
     """Return a link to the programmer with a pump filled in."""
     return html.A("Program…", href=f"/programmer?pumps={quote(serial, safe='')}", className="button", **browser.GO)
+
+
+def deed(label: str, kind: str, alarms: list[str]) -> Piece:
+    """Return a button that does something with alarms; the frame listens to all of them and asks what it must."""
+    wanted: dict[str, Any] = {"data-deed": json.dumps({"kind": kind, "alarms": alarms})}
+    return html.Button(label, className="button", **wanted)
 
 
 def acknowledge(label: str, chosen: dict[str, Any], *, strong: bool = False, title: str = "") -> Piece:
@@ -52,6 +64,11 @@ def acknowledge(label: str, chosen: dict[str, Any], *, strong: bool = False, tit
         title=title,
         **{"data-ack": json.dumps(chosen), **browser.label(title or label)},
     )
+
+
+def notice(said: str, *, good: bool) -> dict[str, Any]:
+    """Return a short-lived note at the edge of the screen."""
+    return {"action": "show", "message": said, "color": "navy" if good else "red", "autoClose": 6000 if good else 15000}
 
 
 def card(title: str | None, *children: Piece, side: Piece = None, name: str = "") -> Piece:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from broker.snapshot import Snapshot
+from broker.snapshot import WAITING, Snapshot
 
 CROWD: Final = 4
 """Fewer alarms than this are told one by one, whatever their gateway; more may well be the gateway's own fault."""
@@ -17,18 +17,26 @@ MOST_NAMED: Final = 1000
 NO_SITE: Final = "No site given"
 
 _URGENCY: Final = (
-    pl.col("state").replace_strict({"unacknowledged": 0, "returned": 1, "acknowledged": 2}, default=0).cast(pl.Int8)
+    pl.col("state")
+    .replace_strict(
+        {"unacknowledged": 0, "returned": 1, "latched": 2, "acknowledged": 3, "shelved": 4, "out_of_service": 5},
+        default=0,
+    )
+    .cast(pl.Int8)
 )
 
 
 def summary(snapshot: Snapshot) -> dict[str, Any]:
     """Return what every page's head shows: counts of pumps and alarms, clocks, and whether the pipeline is well.
 
-    `high`, `medium`, `low` count pumps by their worst open alarm; `silent` pumps are counted apart from them.
+    `high`, `medium`, `low` count pumps by their worst open alarm, and alarms of whole gateways; `silent` pumps are
+    counted apart from them. `waiting` alarms are those that somebody has to acknowledge.
     """
     pumps, alarms, health = snapshot.pumps, snapshot.alarms, snapshot.health
-    by_priority = dict(pumps.group_by("priority").len().iter_rows())
-    waiting = alarms.filter(pl.col("state") != "acknowledged")
+    larger = alarms.filter(pl.col("pump").is_null() & (pl.col("state") != "out_of_service"))
+    every = pl.concat([pumps["priority"], larger["priority"]])
+    by_priority = dict(every.value_counts().iter_rows())
+    waiting = alarms.filter(pl.col("state").is_in(WAITING))
     normal = pumps.filter((pl.col("priority").fill_null(0) == 0) & ~pl.col("silent").fill_null(value=True)).height
     return {
         "version": health.version,
@@ -44,21 +52,24 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
         "normal": normal,
         "alarms": alarms.height,
         "waiting": waiting.height,
+        "shelved": alarms.filter(pl.col("state").is_in(["shelved", "out_of_service"])).height,
         "oldest_s": waiting["age_s"].max(),
         "connected": health.connected,
     }
 
 
 def ordered(alarms: pl.DataFrame) -> pl.DataFrame:
-    """Return alarms as they are to be worked off: unseen, gone unseen, acknowledged; then priority; then oldest."""
+    """Return alarms as they are to be worked off: unseen, gone unseen, latched, seen, put aside; priority; oldest."""
     return alarms.sort(_URGENCY, "priority", "onset", "alarm", nulls_last=True)
 
 
 def worst(alarms: pl.DataFrame, pumps: pl.DataFrame, limit: int = 40) -> pl.DataFrame:
     """Return the lines of the worst-first list: `ALARMS_SCHEMA` plus `many`, the alarms behind a line.
 
-    Alarms of one rule and state on half of a gateway's pumps or more become one line with their oldest onset.
+    Alarms of one rule and state on half of a gateway's pumps or more become one line with their oldest onset. What is
+    shelved or out of service is put aside and not among them.
     """
+    alarms = alarms.filter(~pl.col("state").is_in(["shelved", "out_of_service"]))
     group = ("gateway", "rule", "state")
     spoken_for = pumps.group_by("gateway").agg(pl.len().alias("behind"))
     counted = alarms.join(spoken_for, on="gateway", how="left").with_columns(many=pl.len().over(group))
@@ -73,7 +84,7 @@ def waiting_ids(alarms: pl.DataFrame, chosen: dict[str, Any], limit: int = 5000)
 
     `chosen` is {"alarms": [ids]}, or {"gateway": …, "rule": …} for a whole line of the list.
     """
-    waiting = alarms.filter(pl.col("state") != "acknowledged")
+    waiting = alarms.filter(pl.col("state").is_in(WAITING))
     if "gateway" in chosen:
         same = (pl.col("gateway") == str(chosen["gateway"])) & (pl.col("rule") == str(chosen.get("rule")))
         return waiting.filter(same)["alarm"].head(limit).to_list()

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, dcc, html, no_update
 
-from dashboard import browser, theme
+from dashboard import browser, deed_dialog, pieces, theme
 from dashboard.accounts import VISITOR, Visitor
 from dashboard.desk import Desk
 
@@ -39,13 +39,14 @@ def script_hash() -> str:
 
 def layout(pages: tuple[ModuleType, ...], visitor: Visitor) -> dmc.MantineProvider:
     """Return the frame, for one visitor."""
-    stores = [dcc.Store(id=name) for name in ("live", "beat", "scheme", "ack")]
+    stores = [dcc.Store(id=name) for name in ("live", "beat", "scheme", "ack", deed_dialog.STORE)]
     return dmc.MantineProvider(
         theme=theme.mantine(),
         defaultColorScheme="auto",
         children=[
             dcc.Location(id="url"),
             *stores,
+            deed_dialog.layout(),
             dmc.NotificationContainer(id="notices", position="bottom-right", autoClose=6000, limit=4),
             dmc.AppShell(
                 [
@@ -88,7 +89,7 @@ def _head(visitor: Visitor) -> list[Any]:
 def _navigation(pages: tuple[ModuleType, ...]) -> list[Any]:
     links = [
         html.A(
-            [html.Span(page.TITLE), html.Span(id=f"nav-{page.TITLE.lower()}", className="nav-count")],
+            [html.Span(page.TITLE), html.Span(id=f"nav-{page.TITLE.lower().replace(' ', '-')}", className="nav-count")],
             href=page.PATH,
             className="nav-link",
             **browser.GO,
@@ -124,8 +125,10 @@ def register(app: Dash, desk: Desk, pages: tuple[ModuleType, ...]) -> None:
     async def acknowledge(chosen: dict[str, Any] | None) -> Any:
         if not isinstance(chosen, dict):
             return no_update
-        said = await desk.acknowledge(chosen)
-        return [notice(said, good=said.startswith("Acknowledged"))]
+        answer = await desk.acknowledge(chosen)
+        return [pieces.notice(answer.text, good=answer.good)]
+
+    deed_dialog.register(app, desk)
 
     browser.runs(
         app,
@@ -137,11 +140,6 @@ def register(app: Dash, desk: Desk, pages: tuple[ModuleType, ...]) -> None:
     )
     browser.runs(app, "beat", Output("age", "className"), Input("beat", "data"))
     browser.runs(app, "here", Output("stale", "className"), Input("url", "pathname"))
-
-
-def notice(said: str, *, good: bool) -> dict[str, Any]:
-    """Return a short-lived note at the edge of the screen."""
-    return {"action": "show", "message": said, "color": "navy" if good else "red", "autoClose": 6000 if good else 15000}
 
 
 def visitor() -> Visitor:

@@ -15,8 +15,20 @@ STATE_WORD: Final = {
     "unacknowledged": "not acknowledged",
     "acknowledged": "acknowledged",
     "returned": "went away unseen",
+    "latched": "over, waits for a reset",
+    "shelved": "shelved",
+    "out_of_service": "out of service",
 }
-KIND_WORD: Final = {"raised": "raised", "acknowledged": "acknowledged", "returned": "went away", "cleared": "cleared"}
+KIND_WORD: Final = {
+    "returned": "went away",
+    "held": "held under another",
+    "released": "calls by itself",
+    "realarmed": "calls again",
+    "unacknowledged": "acknowledgement taken back",
+    "out_of_service": "out of service",
+    "in_service": "back in service",
+}
+"""What happened to an alarm, where the journal's own word is not enough."""
 
 
 def number(value: float | None, decimals: int, unit: str = "") -> str:

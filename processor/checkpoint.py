@@ -14,6 +14,7 @@ import msgspec
 import polars as pl
 
 from broker import durable
+from broker.journal import BEGINNING, Head
 from processor import alarms as alarm_list
 from processor import engine
 from processor.engine import Rules
@@ -22,6 +23,7 @@ from processor.registry import Gateway, Registry
 DIRECTORY: Final = "checkpoint"
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
+NOTHING_WRITTEN: Final = Head()
 _serial = itertools.count()
 
 
@@ -37,10 +39,27 @@ class _Manifest(msgspec.Struct, kw_only=True):
     gateways: list[Gateway]
     faults: list[str]
     saved: int
+    acted: list[str] = []
+    entries: int = 0
+    hash: bytes = BEGINNING
 
 
-def save(data: Path, state: pl.DataFrame, alarms: pl.DataFrame, registry: Registry, now: int) -> None:
-    """Make all of it durable; `now` is wall ms. The one before stays until the new one is complete."""
+def save(
+    data: Path,
+    state: pl.DataFrame,
+    alarms: pl.DataFrame,
+    registry: Registry,
+    now: int,
+    *,
+    acted: tuple[str, ...] = (),
+    head: Head = NOTHING_WRITTEN,
+) -> None:
+    """Make all of it durable; `now` is wall ms, `acted` the ids of what people did with alarms.
+
+    `head` is where the journal ends, which is durable already.
+
+    The one before stays until the new one is complete.
+    """
     directory = data / DIRECTORY
     mark = f"{now}-{next(_serial)}"
     names = {}
@@ -48,7 +67,16 @@ def save(data: Path, state: pl.DataFrame, alarms: pl.DataFrame, registry: Regist
         names[name] = f"{name}-{mark}.arrow"
         durable.replace(directory / names[name], frame.write_ipc)
     manifest = msgspec.json.encode(
-        _Manifest(format=FORMAT, gateways=registry.gateways, faults=list(registry.faults), saved=now, **names)
+        _Manifest(
+            format=FORMAT,
+            gateways=registry.gateways,
+            faults=list(registry.faults),
+            saved=now,
+            acted=list(acted),
+            entries=head.entries,
+            hash=head.hash,
+            **names,
+        )
     )
     durable.replace(directory / MANIFEST, lambda fresh: fresh.write_bytes(manifest))
     for path in directory.glob("*.arrow"):
@@ -56,18 +84,30 @@ def save(data: Path, state: pl.DataFrame, alarms: pl.DataFrame, registry: Regist
             path.unlink(missing_ok=True)
 
 
+def journal_head(data: Path) -> Head | None:
+    """Return where the journal ended when the checkpoint was saved; None where there is none that can be read."""
+    try:
+        manifest = msgspec.json.decode((data / DIRECTORY / MANIFEST).read_bytes(), type=_Manifest)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return Head(manifest.entries, manifest.hash)
+
+
 def _check(manifest: _Manifest) -> None:
     if manifest.format != FORMAT:
         raise ValueError(f"its format is {manifest.format}, this version reads {FORMAT}")
 
 
-def load(data: Path, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame, Registry] | None:
-    """Return state, open alarms and registry as last saved, or None where nothing was.
+def load(
+    data: Path, rules: Rules, listed: Rules
+) -> tuple[pl.DataFrame, pl.DataFrame, Registry, tuple[str, ...]] | None:
+    """Return state, open alarms, registry and ids of actions as last saved, or None where nothing was.
 
-    Rules that were added since begin anew and alarms of rules that are gone are left out. One that cannot be read is
-    moved aside, and `CheckpointError` says so.
+    `rules` are those of the state, `listed` all by which alarms are raised. Rules that were added since begin anew and
+    alarms of rules that are gone are left out. One that cannot be read is moved aside, and `CheckpointError` says so.
     """
     directory = data / DIRECTORY
+    durable.sweep(directory)
     if not (directory / MANIFEST).exists():
         return None
     try:
@@ -79,11 +119,11 @@ def load(data: Path, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame, Registry
         registry = Registry.restore(pumps, manifest.gateways, tuple(manifest.faults))
         fresh = engine.new_state(state.height, rules)
         known = [name for name in fresh.columns if name in state.columns]
-        names = [rule.name for rule in rules]
         return (
             fresh.with_columns(state[name].cast(fresh.schema[name]) for name in known),
-            alarms.select(*alarm_list.SCHEMA).filter(pl.col("rule").is_in(names)),
+            alarm_list.restored(alarms, listed),
             registry,
+            tuple(manifest.acted),
         )
     except (OSError, ValueError, msgspec.DecodeError, pl.exceptions.PolarsError) as error:
         aside = next(path for n in itertools.count(1) if not (path := data / f"{DIRECTORY}.unreadable-{n}").exists())

@@ -12,9 +12,19 @@ import polars as pl
 from broker import codec
 from broker.codec import JsonSample
 from broker.link import Message
-from broker.messages import AlarmAction, MessageError, read_action, read_birth, read_status
+from broker.messages import (
+    AlarmAction,
+    MessageError,
+    read_action,
+    read_birth,
+    read_command,
+    read_notice,
+    read_reply,
+    read_status,
+)
 from broker.signals import SAMPLE_SCHEMA
-from broker.topics import COMMAND, GatewayTopic, TopicError, parse
+from broker.topics import COMMAND, PART, GatewayTopic, TopicError, parse
+from processor.clerk import Clerk
 from processor.quarantine import Quarantine
 from processor.registry import Gateway, Registry, RegistryFullError
 
@@ -43,10 +53,15 @@ class _Gathered:
 
 @dataclass
 class Inbox:
-    """Reads messages with the help of the registry; what is refused goes into the quarantine."""
+    """Reads messages with the help of the registry; what is refused goes into the quarantine.
+
+    What people order pumps, and what gateways reply, is for the clerk alone: an injected fault is to be found from what
+    the pumps say.
+    """
 
     registry: Registry
     quarantine: Quarantine
+    clerk: Clerk = field(default_factory=Clerk)
 
     def read(self, messages: Sequence[Message], wall_ms: int) -> Batch:
         """Read messages that arrived until `wall_ms`; never raises for what they hold."""
@@ -62,24 +77,43 @@ class Inbox:
         if message.topic == COMMAND:
             gathered.actions.append(read_action(message.payload))
             return
+        if message.topic == PART:
+            self.clerk.told(read_notice(message.payload))
+            return
         topic = _topic(message.topic)
         if topic.leaf == "telemetry":
             if codec.is_arrow(message.payload):
                 self._take_frame(message, topic, turn, wall_ms, gathered)
             else:
                 self._take_rows(message, topic, turn, wall_ms, gathered)
-        elif topic.leaf == "birth" and not message.payload:
+        elif topic.leaf == "command":
+            own = self.registry.pumps_of(topic.gateway)
+            self.clerk.ordered(topic.gateway, read_command(message.payload), own, wall_ms)
+        elif topic.leaf == "reply":
+            reply = read_reply(message.payload)
+            _same("reply", reply.gateway, topic)
+            self.clerk.answered(reply, wall_ms)
+        else:
+            self._take_gateway(message, topic, wall_ms)
+
+    def _take_gateway(self, message: Message, topic: GatewayTopic, wall_ms: int) -> None:
+        """Take a birth, a leave or a status, and tell the clerk of what changed."""
+        before, mark = self.registry.standing(topic.gateway)
+        pumps = None
+        if topic.leaf == "birth" and not message.payload:
             self.registry.take_leave(topic.gateway, topic.shard)
         elif topic.leaf == "birth":
             birth = read_birth(message.payload)
-            if birth.gateway != topic.gateway:
-                raise MessageError(f"the birth of {birth.gateway!r} came under the topic of {topic.gateway!r}")
+            _same("birth", birth.gateway, topic)
             self.registry.take_birth(birth, topic.shard, wall_ms)
-        elif topic.leaf == "status" and message.payload:
+            mark, pumps = birth.sent, len(birth.pumps.serial)
+        elif message.payload:
             status = read_status(message.payload)
-            if status.gateway != topic.gateway:
-                raise MessageError(f"the status of {status.gateway!r} came under the topic of {topic.gateway!r}")
+            _same("status", status.gateway, topic)
             self.registry.take_status(status, topic.shard)
+        after, _ = self.registry.standing(topic.gateway)
+        if after != before and after is not None:
+            self.clerk.gateway(topic.gateway, after, pumps, mark=mark, now=wall_ms)
 
     def _take_frame(self, message: Message, topic: GatewayTopic, turn: int, wall_ms: int, gathered: _Gathered) -> None:
         decoded = codec.decode(message.payload)
@@ -88,6 +122,7 @@ class Inbox:
         if samples.height == 0:
             return
         gateway = self.registry.gateway(topic.gateway, topic.shard)
+        gateway.sent = samples["sent"][-1]
         numbers = self.registry.numbers(gateway, samples["pump"], samples["time"][0], wall_ms)
         if numbers.has_nulls():
             self._refuse_pumps(message, wall_ms, gateway, samples["pump"].filter(numbers.is_null()).to_list())
@@ -100,6 +135,7 @@ class Inbox:
         if not rows:
             return
         gateway = self.registry.gateway(topic.gateway, topic.shard)
+        gateway.sent = None if rows[-1].sent is None else int(rows[-1].sent)
         strangers = []
         for row in rows:
             number = self.registry.number(gateway, row.pump, int(row.time), wall_ms)
@@ -118,6 +154,11 @@ class Inbox:
     def _refuse(self, message: Message, wall_ms: int, reasons: tuple[str, ...]) -> None:
         for reason in reasons:
             self.quarantine.put(message.topic, wall_ms, reason, message.payload)
+
+
+def _same(what: str, gateway: str, topic: GatewayTopic) -> None:
+    if gateway != topic.gateway:
+        raise MessageError(f"the {what} of {gateway!r} came under the topic of {topic.gateway!r}")
 
 
 def _join(gathered: _Gathered) -> pl.DataFrame:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from broker.snapshot import Bound, Health
+from processor.clock import Clock
 from processor.pipeline import Pipeline
 
 log = logging.getLogger("processor")
@@ -30,6 +31,7 @@ class Meter:
     messages: int = 0
     sessions: int = 0
     version: int = 0
+    clock: Clock = field(default_factory=Clock)
     _sent: list[np.ndarray] = field(default_factory=list)
     _latencies: collections.deque[float] = field(default_factory=lambda: collections.deque(maxlen=LATENCIES_KEPT))
     _marks: collections.deque[tuple[int, int]] = field(default_factory=lambda: collections.deque(maxlen=1_000))
@@ -86,6 +88,7 @@ class Meter:
             latency_ms=self._percentiles(),
             bounds=bounds,
             reconnects=max(0, self.sessions - 1),
+            clock_steps=self.clock.steps,
             faults=list(registry.faults),
             notes=list(self._troubles.values()),
         )

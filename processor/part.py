@@ -19,16 +19,20 @@ import msgspec
 import polars as pl
 
 from broker import snapshot
-from broker.history import DEFAULT_MAX_BYTES
+from broker.history import DEFAULT_MAX_BYTES, ROLLUP_SHARE
+from broker.journal import JournalError
 from broker.link import Link, keep_open, parse_url
-from broker.snapshot import PRIORITIES, Bound, Health
-from broker.topics import ALL, COMMAND, alarm_topic, health_topic
+from broker.messages import Outcome
+from broker.signals import empty_samples
+from broker.snapshot import Bound, Health
+from broker.topics import ALL, COMMAND, OUTCOME, PART, RESEND, alarm_topic, health_topic
 from processor.checkpoint import CheckpointError
 from processor.intake import Intake
 from processor.meter import Meter
 from processor.pipeline import Pipeline
+from processor.receipts import Receipts
 from processor.registry import MAX_PUMPS
-from processor.store import MAX_ENTRIES, Store
+from processor.store import JOURNAL_BYTES, MAX_ENTRIES, Store
 
 log = logging.getLogger("processor")
 
@@ -36,9 +40,13 @@ CLIENT_ID: Final = "pumpwatch-processor"
 FLUSH_S: Final = 1.0
 CHECKPOINT_SHARE: Final = 0.1
 """At most this share of the time goes into writing checkpoints."""
+CLOCK_SAID_S: Final = 300.0
+"""So long people are told that the clock was set."""
 BACK_S: Final = 3.0
 """So long after a connection began the broker may still be sending what was missed, and silence says nothing."""
 HEALTH_S: Final = 5.0
+REFUSALS_S: Final = 60.0
+"""So often the journal is told of refused messages, if there were any."""
 SNAPSHOT_SHARE: Final = 0.25
 """At most this share of the time goes into writing snapshots, however large the fleet."""
 
@@ -64,12 +72,17 @@ class Settings:
     max_rows: int = 200_000
     receive_maximum: int = 10_000
     history_bytes: int = DEFAULT_MAX_BYTES
+    history_days: int = 0
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
     """Run until `stop`; calls `ready` with the broker's address once connected and subscribed."""
     with _alone(settings.data):
-        await _Runner(settings).run(stop, ready)
+        try:
+            runner = _Runner(settings)
+        except JournalError as error:
+            raise ProcessorError(str(error)) from error
+        await runner.run(stop, ready)
 
 
 @contextlib.contextmanager
@@ -98,14 +111,27 @@ class _Runner:
         self.settings = settings
         address = parse_url(settings.broker)
         self.pipeline = Pipeline(settings.data)
-        self.store = Store(settings.data, self.pipeline.quarantine, settings.history_bytes)
+        self.store = Store(settings.data, self.pipeline.quarantine, settings.history_bytes, settings.history_days)
         self.intake = Intake(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.meter = Meter(started=wall_ms(), broker=address.url)
         self.met = math.inf
+        self.receipts = Receipts()
+        self.outcomes: list[Outcome] = []
+        self.refusals_noted = 0
+        self.clock_set = 0.0
+        self._note("started", "processor", f"on {settings.data}")
+        if self.store.history.unreadable:
+            count, aside = len(self.store.history.unreadable), settings.data / "history.unreadable-1"
+            self.meter.trouble("segments", f"{count} files of the history were cut off; they were moved to {aside}")
+        if self.store.journal_moved is not None:
+            text = f"the journal could not be read; it was moved to {self.store.journal_moved}, and a new one begun"
+            self.meter.trouble("journal", text)
+            self._note("started", "journal", text)
         try:
             self.pipeline.restore()
         except CheckpointError as error:
             self.meter.trouble("checkpoint", str(error))
+            self._note("started", "checkpoint", str(error))
         self.link = Link(
             address,
             CLIENT_ID,
@@ -121,12 +147,17 @@ class _Runner:
         async def session(link: Link) -> None:
             link.subscribe(ALL)
             link.subscribe(COMMAND)
+            link.subscribe(PART)
+            if not link.resumed:
+                link.publish(RESEND, b"{}")
             self.meter.sessions += 1
             self.met = time.monotonic()
+            self._note("connected", "broker", link.address.url)
             connected.set()
             try:
                 await asyncio.Event().wait()
             finally:
+                self._note("disconnected", "broker", link.address.url)
                 self.intake.end_session()
 
         keeping = asyncio.create_task(
@@ -148,10 +179,28 @@ class _Runner:
             await _end(working, greeting)
             await self._acknowledge()
             await _end(keeping, stopping, merging)
+            self._note_refusals()
+            self._note("stopped", "processor", "on purpose")
+            await self._save()
             self.store.close()
+
+    def _note(self, kind: str, part: str, text: str) -> None:
+        """Let the journal know what became of a part."""
+        self.pipeline.clerk.part(kind, part, text, wall_ms())
+        self.store.put(empty_samples(), self.pipeline.clerk.take())
+
+    def _note_refusals(self) -> None:
+        """Let the journal know how many messages were refused since the last time, and why the last of them."""
+        quarantine = self.pipeline.quarantine
+        if quarantine.count > self.refusals_noted:
+            last = quarantine.latest[-1]
+            text = f"{quarantine.count - self.refusals_noted:,} messages; the last on {last.topic}: {last.reason}"
+            self._note("refused", "messages", text)
+            self.refusals_noted = quarantine.count
 
     async def _work(self) -> None:
         saved = kept = told = shown = 0.0
+        noted = time.monotonic()
         show_pause_s, keep_pause_s = 0.0, FLUSH_S
         while True:
             with contextlib.suppress(TimeoutError):
@@ -162,6 +211,7 @@ class _Runner:
             if clock - saved >= FLUSH_S or self.store.rows >= self.settings.max_rows:
                 await self._save()
                 saved = clock
+            keep_pause_s = FLUSH_S if self.outcomes else keep_pause_s
             if clock - kept >= keep_pause_s or 2 * self.intake.unacknowledged >= self.settings.receive_maximum:
                 keep_pause_s = max(FLUSH_S, await self._acknowledge() / CHECKPOINT_SHARE)
                 kept = clock
@@ -170,11 +220,31 @@ class _Runner:
                 await self.link.close()
             if clock - shown >= show_pause_s:
                 shown, show_pause_s = clock, await self._show() / SNAPSHOT_SHARE
+            if clock - noted >= REFUSALS_S:
+                self._note_refusals()
+                noted = clock
             if clock - told >= HEALTH_S:
+                self._confirm()
                 self._publish(health_topic("processor"), self.health(wall_ms()), retain=True)
                 told = clock
 
+    def _look_at_the_clock(self) -> None:
+        """Where the wall clock was set, silence counts on from where it was, and that is said for a while."""
+        clock = time.monotonic()
+        step_ms = self.meter.clock.stepped(wall_ms(), clock)
+        if step_ms:
+            self.pipeline.registry.clock_set(step_ms)
+            text = (
+                f"the clock of this machine was set {'on' if step_ms > 0 else 'back'} by {abs(step_ms) / 1000:,.0f} s"
+            )
+            self.meter.trouble("clock", text)
+            self._note("set", "clock", text)
+            self.clock_set = clock
+        elif clock - self.clock_set >= CLOCK_SAID_S:
+            self.meter.recovered("clock")
+
     async def _turn(self) -> None:
+        self._look_at_the_clock()
         came = self.intake.take()
         messages = [message for _, message in came]
         listening = self.link.alive and time.monotonic() - self.met >= BACK_S
@@ -182,8 +252,23 @@ class _Runner:
         self.meter.count(len(messages), samples)
         self.intake.taken(came)
         self.store.put(samples, entries)
-        for entry in entries.iter_rows(named=True):
-            self._publish(alarm_topic(PRIORITIES[entry["priority"] - 1]), entry)
+        self.store.put(samples.clear(), self.pipeline.clerk.take())
+        for event in self.pipeline.announced:
+            self._publish(alarm_topic(event.priority), event)
+        self.pipeline.announced.clear()
+        self.outcomes += self.pipeline.outcomes
+        self.pipeline.outcomes.clear()
+
+    def _answer(self, outcomes: list[Outcome]) -> None:
+        """Tell people what became of what they did with alarms: not before that is durable."""
+        for outcome in outcomes:
+            self._publish(OUTCOME, outcome)
+        del self.outcomes[: len(outcomes)]
+
+    def _confirm(self) -> None:
+        """Tell gateways what is durable; while there is no connection that waits."""
+        for topic, payload in self.receipts.news() if self.link.alive else ():
+            self.link.publish(topic, payload, retain=True)
 
     def _publish(self, topic: str, said: object, *, retain: bool = False) -> None:
         if self.link.alive:
@@ -203,14 +288,18 @@ class _Runner:
         """Save the checkpoint, then tell the broker that all in it is safe; return the seconds it took."""
         began = time.monotonic()
         session, messages = self.intake.durable()
-        if messages and await self._save():
+        standing = self.receipts.standing(self.pipeline.registry.gateways)
+        outcomes = list(self.outcomes)
+        if (messages or outcomes) and await self._save():
             try:
-                await asyncio.to_thread(self.pipeline.save, wall_ms())
+                await asyncio.to_thread(lambda: self.pipeline.save(wall_ms(), self.store.head))
             except OSError as error:
                 text = f"cannot save to {self.settings.data}: {error}; nothing is acknowledged"
                 self.meter.trouble("checkpoint", text)
             else:
                 self.meter.recovered("checkpoint")
+                self.receipts.durable(standing)
+                self._answer(outcomes)
                 if self.intake.acknowledged(session, messages) and self.link.alive:
                     self.link.acknowledge(messages)
         return time.monotonic() - began
@@ -258,7 +347,11 @@ class _Runner:
                 store.history.bytes,
                 settings.history_bytes,
                 "bytes",
-                store.history.hours_removed,
+                store.history.removed,
+            ),
+            Bound("roll-ups on disk", store.history.rollup_bytes, settings.history_bytes // ROLLUP_SHARE, "bytes"),
+            Bound(
+                "journal on disk", store.journal_bytes, JOURNAL_BYTES, "bytes", int(store.journal_bytes > JOURNAL_BYTES)
             ),
             Bound("quarantine file", quarantine.bytes, quarantine.max_bytes, "bytes", quarantine.turned_over),
             Bound("pumps known", registry.pumps, MAX_PUMPS, "pumps"),

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
+from broker.journal import Head
 from broker.link import Message
-from broker.messages import AlarmAction
+from broker.messages import AlarmAction, AlarmEvent, Outcome
 from broker.snapshot import Health, Snapshot
 from processor import alarms as alarm_list
 from processor import checkpoint, engine, view
+from processor.actions import carry_out
+from processor.announcements import announcements
+from processor.clerk import Clerk
 from processor.engine import MS_PER_S, Rules
+from processor.gateway_rules import DEAF_S, GATEWAY_RULES, Cuts
 from processor.inbox import Batch, Inbox
 from processor.quarantine import Quarantine
 from processor.registry import LEFT, Registry
 from processor.rules import RULES
+from processor.subjects import Subjects
+from processor.violations import Violations, nothing_seen, silences, violations
+
+MOST_ACTED: Final = 10_000
+"""So many actions of people are known by their ids; a broker does not deliver older ones again."""
 
 
 @dataclass
@@ -28,74 +39,123 @@ class Pipeline:
     registry: Registry = field(default_factory=Registry)
     state: pl.DataFrame = field(init=False)
     alarms: pl.DataFrame = field(default_factory=alarm_list.no_alarms)
+    outcomes: list[Outcome] = field(default_factory=list)
+    announced: list[AlarmEvent] = field(default_factory=list)
+    _acted: dict[str, None] = field(default_factory=dict)
+    _cuts: Cuts = field(default_factory=Cuts)
+    _deaf_since: int | None = None
 
     def __post_init__(self) -> None:
-        self.quarantine = Quarantine(self.data)
-        self.inbox = Inbox(self.registry, self.quarantine)
+        self.quarantine, self.clerk = Quarantine(self.data), Clerk()
+        self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
         self.state = engine.new_state(0, self.rules)
+
+    @property
+    def listed(self) -> Rules:
+        """Every rule by which an alarm can be raised: those of pumps, of gateways and of the fleet."""
+        return (*self.rules, *GATEWAY_RULES)
 
     def restore(self) -> None:
         """Go on from the checkpoint in the data directory, if there is one; raises `CheckpointError`."""
-        saved = checkpoint.load(self.data, self.rules)
+        saved = checkpoint.load(self.data, self.rules, self.listed)
         if saved is not None:
-            self.state, self.alarms, self.registry = saved
-            self.inbox = Inbox(self.registry, self.quarantine)
+            self.state, self.alarms, self.registry, acted = saved
+            self._acted = dict.fromkeys(acted)
+            self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
+            # A checkpoint of an older version does not say what was held under what.
+            self.alarms, _ = alarm_list.settle(
+                self.alarms, self.alarms, [], subjects=self._subjects(0), rules=self.listed
+            )
 
-    def save(self, now: int) -> None:
-        """Write the checkpoint; `now` is wall ms."""
-        checkpoint.save(self.data, self.state, self.alarms, self.registry, now)
+    def save(self, now: int, head: Head = checkpoint.NOTHING_WRITTEN) -> None:
+        """Write the checkpoint; `now` is wall ms, `head` where the journal ends."""
+        acted = tuple(self._acted)
+        checkpoint.save(self.data, self.state, self.alarms, self.registry, now, acted=acted, head=head)
 
     def take(self, messages: list[Message], now: int, *, listening: bool = True) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Take messages in; return their samples (as for the history) and the journal's entries of what changed.
 
         While not `listening`, because the broker is away or only just back, silence is not held against any pump.
+        What is to be told to people and to other systems is left in `outcomes` and `announced`.
         """
         batch = self.inbox.read(messages, now)
-        changes = self.advance(batch, now, listening=listening)
-        facts = self.registry.facts()
+        happened = self.advance(batch, now, listening=listening)
+        facts, subjects = self.registry.facts(), self._subjects(now)
         samples = batch.samples.with_columns(facts["pump"].gather(batch.samples["pump"]).alias("pump"))
-        return samples, view.events_frame(changes, self.alarms, facts, now, self.rules)
+        if happened.height == 0:
+            return samples, view.no_events()
+        self.announced += announcements(
+            happened, self.alarms, subjects=subjects, facts=facts, now=now, rules=self.listed
+        )
+        return samples, view.events_frame(happened, subjects, now, self.listed)
 
     def advance(self, batch: Batch, now: int, *, listening: bool = True) -> pl.DataFrame:
         """Take a batch in that was read before; return what changed of the alarms (`processor.alarms.CHANGES`)."""
         self.state = engine.grow(self.state, self.registry.pumps, self.rules)
+        subjects = self._subjects(now)
         changes = []
         for wave in engine.waves(batch.samples):
             self.state, rows = engine.step(self.state, wave, self.rules)
             if rows.height:
-                changes.append(self._advance(alarm_list.violations(rows, self.alarms, self.rules), (), now))
-        changes.append(self._judge_silence(batch.actions, now, listening=listening))
-        return pl.concat(changes)
+                changes.append(self._advance(violations(rows, self.alarms, self.rules), subjects, now))
+        changes.append(self._advance(self._judge_silence(subjects, now, listening=listening), subjects, now))
+        self.alarms, passed = alarm_list.tick(self.alarms, subjects=subjects, rules=self.listed)
+        return pl.concat([*changes, passed, *(self._act(action, subjects) for action in batch.actions)])
 
     def snapshot(self, health: Health, now: int) -> Snapshot:
         """Return what the screens are to show as of `now`."""
         facts, clocks = self.registry.facts(), self.registry.clocks(now)
-        alarms = view.visible_alarms(self.alarms, facts, clocks, self.rules)
+        alarms = view.visible_alarms(self.alarms, self._subjects(now), facts, self.listed)
         pumps = view.pumps_frame(self.state, alarms, facts, self._ages(clocks), self.rules)
         gone = self.registry.gateways_in(LEFT).gather(facts["owner"])
         if gone.any():
             names = pumps["pump"].filter(gone)
-            pumps, alarms = pumps.filter(~gone), alarms.filter(~pl.col("pump").is_in(names.implode()))
+            of_gone = pl.col("pump").is_in(names.implode()).fill_null(value=False)
+            pumps, alarms = pumps.filter(~gone), alarms.filter(~of_gone)
         return Snapshot(pumps, alarms, self.registry.gateways_frame(), health)
 
-    def _judge_silence(self, actions: tuple[AlarmAction, ...], now: int, *, listening: bool) -> pl.DataFrame:
+    def _judge_silence(self, subjects: Subjects, now: int, *, listening: bool) -> Violations:
+        """Return which pumps, gateways and fleet are silent, or, without a broker for long, that nobody is heard."""
         if not listening:
-            return self._advance(alarm_list.nothing_seen(), actions, now)
+            self._deaf_since = now if self._deaf_since is None else min(now, self._deaf_since)
+            deaf = now - self._deaf_since >= DEAF_S * MS_PER_S
+            return self._cuts.deaf(subjects) if deaf else nothing_seen()
+        self._deaf_since = None
         clocks = self.registry.clocks(now)
         ages = self._ages(clocks)
         self.state = engine.with_ages(self.state, ages, self.rules)
         numbers = pl.int_range(self.state.height, dtype=pl.UInt32, eager=True)
         judged = self.state.with_columns(numbers.alias("pump"), ages.alias("age"), clocks.alias("now"))
-        return self._advance(alarm_list.silences(judged, self.alarms, self.rules), actions, now)
-
-    def _advance(self, seen: alarm_list.Violations, actions: tuple[AlarmAction, ...], now: int) -> pl.DataFrame:
-        if not (actions or seen.standing.height or seen.over.height):
-            return alarm_list.no_changes()
-        serials = self.registry.facts()["pump"]
-        self.alarms, changes = alarm_list.advance(
-            self.alarms, seen, actions, now=now, serials=serials, rules=self.rules
+        pumps = silences(judged, self.alarms, self.rules)
+        cut = self._cuts.look(
+            judged, self.alarms, subjects, offline=self.registry.gateways_in("offline"), rules=self.rules
         )
+        return Violations(pl.concat([cut.standing, pumps.standing]), pl.concat([cut.over, pumps.over]))
+
+    def _advance(self, seen: Violations, subjects: Subjects, now: int) -> pl.DataFrame:
+        self.alarms, changes = alarm_list.advance(self.alarms, seen, now=now, subjects=subjects, rules=self.listed)
         return changes
+
+    def _act(self, action: AlarmAction, subjects: Subjects) -> pl.DataFrame:
+        """Do what a person wants, once: what arrives again, as after a crash, is answered and changes nothing."""
+        if action.id in self._acted:
+            self.outcomes.append(Outcome(id=action.id, done=0, refused=0, text="This was done before."))
+            return pl.DataFrame(schema=alarm_list.CHANGES)
+        self.alarms, changes, outcome = carry_out(self.alarms, action, subjects=subjects, rules=self.listed)
+        self.outcomes.append(outcome)
+        self._acted[action.id] = None
+        while len(self._acted) > MOST_ACTED:
+            del self._acted[next(iter(self._acted))]
+        return changes
+
+    def _subjects(self, now: int) -> Subjects:
+        facts, gateways = self.registry.facts(), self.registry.gateways
+        return Subjects(
+            pumps=facts["pump"],
+            owners=facts["owner"],
+            gateways=pl.Series("gateway", [gateway.name for gateway in gateways], dtype=pl.String),
+            clocks=pl.Series("now", [gateway.therapy_ms(now) for gateway in gateways], dtype=pl.Int64),
+        )
 
     def _ages(self, clocks: pl.Series) -> pl.Series:
         """Seconds since each pump's last sample, or, for one never heard, since it was named; Float32.

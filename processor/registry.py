@@ -34,7 +34,10 @@ class RegistryFullError(Exception):
 
 @dataclass
 class Gateway:
-    """One gateway: what its birth and status said, and where its therapy clock stood when it was last heard."""
+    """One gateway: what its birth and status said, and where its therapy clock stood when it was last heard.
+
+    `sent` is the stamp of the last message with samples.
+    """
 
     number: int
     name: str
@@ -47,6 +50,7 @@ class Gateway:
     began_therapy: int = 0
     waiting: int = 0
     dropped: int = 0
+    sent: int | None = None
 
     def hear(self, therapy_ms: int, wall_ms: int) -> None:
         """Note that the gateway spoke, and where its therapy clock stood."""
@@ -140,6 +144,21 @@ class Registry:
         gateway.waiting, gateway.dropped = status.waiting, status.dropped
         if gateway.state != LEFT or status.state == "online":
             gateway.state = status.state
+
+    def clock_set(self, step_ms: int) -> None:
+        """Note that the wall clock was set by so much: what was heard was heard as long ago as before."""
+        for gateway in self._order:
+            gateway.heard_wall += step_ms
+
+    def pumps_of(self, name: str) -> list[str]:
+        """Return the serials of the pumps a gateway speaks for; none where it is not known."""
+        gateway = self._gateways.get(name)
+        return [] if gateway is None else self.facts().filter(pl.col("owner") == gateway.number)["pump"].to_list()
+
+    def standing(self, name: str) -> tuple[str | None, int]:
+        """Return a gateway's state and the therapy time (ms) it was last heard at; None and 0 where it is not known."""
+        gateway = self._gateways.get(name)
+        return (None, 0) if gateway is None else (gateway.state, gateway.heard_therapy)
 
     def numbers(self, gateway: Gateway, serials: pl.Series, time_ms: int, wall_ms: int) -> pl.Series:
         """Return the numbers (UInt32) of the pumps a gateway speaks for in one frame, null where it may not.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -9,11 +10,15 @@ from typing import Final
 import polars as pl
 
 from broker.history import History
-from broker.journal import Journal
+from broker.journal import Head, Journal
+from broker.signals import empty_samples
 from processor.quarantine import Quarantine
 
 MAX_ENTRIES: Final = 200_000
 """Journal entries that may wait while the disk refuses them; about 50 MB."""
+
+JOURNAL_BYTES: Final = 8 * 1024**3
+"""Beyond it the journal is shown as full; it is written on all the same, as nothing in it may go."""
 
 
 @dataclass
@@ -27,6 +32,7 @@ class Store:
     data: Path
     quarantine: Quarantine
     history_bytes: int
+    history_days: int = 0
     rows: int = 0
     entries_dropped: int = 0
     history: History = field(init=False)
@@ -35,8 +41,23 @@ class Store:
     _entries: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        self.history = History(self.data, self.history_bytes)
+        self.history = History(self.data, self.history_bytes, self.history_days)
         self._journal = Journal(self.data)
+
+    @property
+    def journal_moved(self) -> Path | None:
+        """Where a journal that could not be read was put."""
+        return self._journal.moved
+
+    @property
+    def journal_bytes(self) -> int:
+        """How much of the disk the journal takes."""
+        return self._journal.bytes
+
+    @property
+    def head(self) -> Head:
+        """Where the journal ends."""
+        return self._journal.head
 
     @property
     def entries(self) -> int:
@@ -44,14 +65,14 @@ class Store:
         return 0 if self._entries is None else self._entries.height
 
     def put(self, samples: pl.DataFrame, entries: pl.DataFrame) -> None:
-        """Take samples (`SAMPLE_SCHEMA`) and entries (`EVENTS_SCHEMA`) to be written."""
+        """Take samples (`SAMPLE_SCHEMA`) and entries (`EVENTS_SCHEMA` or `ENTRIES_SCHEMA`) to be written."""
         if samples.height:
             self._samples.append(samples)
             self.rows += samples.height
         if entries.height:
-            self._entries = entries if self._entries is None else pl.concat([self._entries, entries])
-            self.entries_dropped += max(0, self._entries.height - MAX_ENTRIES)
-            self._entries = self._entries.tail(MAX_ENTRIES)
+            waiting = entries if self._entries is None else pl.concat([self._entries, entries], how="diagonal")
+            self.entries_dropped += max(0, waiting.height - MAX_ENTRIES)
+            self._entries = waiting.tail(MAX_ENTRIES)
 
     def write(self, now: int) -> None:
         """Make all of it durable; raises `OSError` or `sqlite3.Error` and keeps what is not. `now` is wall ms."""
@@ -59,10 +80,25 @@ class Store:
             self.history.append(pl.concat(self._samples), now)
             self._samples.clear()
             self.rows = 0
-        if self._entries is not None:
-            self._journal.append(self._entries)
-            self._entries = None
+        self._write_entries()
         self.quarantine.flush()
+
+    def _write_entries(self) -> None:
+        """Write what waits; what comes meanwhile, from the other thread, is for the next time."""
+        entries = self._take_entries()
+        if entries is None:
+            return
+        try:
+            self._journal.append(entries)
+        except (OSError, sqlite3.Error):
+            late, self._entries = self._take_entries(), entries
+            if late is not None:
+                self.put(empty_samples(), late)
+            raise
+
+    def _take_entries(self) -> pl.DataFrame | None:
+        entries, self._entries = self._entries, None
+        return entries
 
     def close(self) -> None:
         """Let go of the files."""

@@ -7,42 +7,65 @@ import polars as pl
 from broker.journal import EVENTS_SCHEMA
 from broker.signals import SIGNAL_NAMES
 from broker.snapshot import ALARMS_SCHEMA, PUMPS_SCHEMA
-from processor.alarms import UNACKNOWLEDGED, held_under, state_of
+from processor import chains
+from processor.alarm_states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, state_of
 from processor.engine import Rules, score_name
 from processor.rules import RULES
+from processor.subjects import Subjects
 
 
-def visible_alarms(alarms: pl.DataFrame, facts: pl.DataFrame, clocks: pl.Series, rules: Rules = RULES) -> pl.DataFrame:
+def visible_alarms(alarms: pl.DataFrame, subjects: Subjects, facts: pl.DataFrame, rules: Rules = RULES) -> pl.DataFrame:
     """Return the open alarms as people see them (`ALARMS_SCHEMA`), each with what it holds under it."""
     if alarms.height == 0:
         return pl.DataFrame(schema=ALARMS_SCHEMA)
-    texts = _texts(rules)
-    ranked = _under_visible(held_under(alarms, rules)).with_columns(state_of().alias("state"))
-    titles = ranked.filter(pl.col("under").is_not_null()).join(texts, on="rule")
-    explained = titles.group_by("under").agg(pl.col("title").sort().str.join(", ").alias("explains"))
-    numbers = ranked["pump"]
-    return (
-        ranked.with_columns(
-            facts["pump"].gather(numbers).alias("pump"),
-            facts["gateway"].gather(numbers).alias("gateway"),
-            facts["site"].gather(numbers).alias("site"),
-            ((clocks.gather(numbers) - ranked["onset"]) / 1000).alias("age_s"),
+    told = (
+        alarms.with_columns(
+            subjects.names(alarms),
+            subjects.now(alarms),
+            chains.roots(alarms).alias("root"),
+            state_of().alias("state"),
         )
-        .filter(pl.col("under").is_null())
-        .join(texts, on="rule", how="left", maintain_order="left")
-        .with_columns(_time_left().alias("deadline"))
-        .join(explained, left_on="alarm", right_on="under", how="left", maintain_order="left")
+        .join(rule_texts(rules), on="rule", how="left", maintain_order="left")
+        .with_columns(((pl.col("now") - pl.col("onset")) / 1000).alias("age_s"))
+    )
+    numbers = told["pump"]
+    return (
+        told.with_columns(
+            subjects.pumps.gather(numbers).alias("pump"),
+            subjects.gateways.gather(subjects.homes(alarms)).alias("gateway"),
+            facts["site"].gather(numbers).alias("site"),
+            _time_left().alias("deadline"),
+            ((pl.col("shelved_until") - pl.col("now")) / 1000).alias("shelved_left_s"),
+        )
+        .filter(pl.col("state") != SUPPRESSED)
+        .join(_chain(told), left_on="alarm", right_on="root", how="left", maintain_order="left")
+        .with_columns(pl.col("held").fill_null(0))
         .select(*ALARMS_SCHEMA)
     )
 
 
-def _under_visible(held: pl.DataFrame) -> pl.DataFrame:
-    """Name for each held alarm the visible one above it, also where what holds it is itself held."""
-    above = held.select(pl.col("alarm").alias("under"), pl.col("under").alias("above")).drop_nulls()
-    while above.height and held["under"].is_in(above["under"].implode()).any():
-        held = held.join(above, on="under", how="left", maintain_order="left")
-        held = held.with_columns(pl.coalesce("above", "under").alias("under")).drop("above")
-    return held
+def _chain(told: pl.DataFrame) -> pl.DataFrame:
+    """Return for each alarm that holds others (`root`) how many, which, and which of them all came first."""
+    under = told.filter(pl.col("state") == SUPPRESSED)
+    if under.is_empty():
+        return pl.DataFrame(schema={"root": pl.String, "held": pl.Int32, "explains": pl.String, "first_out": pl.String})
+    name = (
+        pl.when((pl.len() > 1) & (pl.col("pump").n_unique() > 1))
+        .then(pl.format("{} ({} pumps)", pl.col("title").first(), pl.col("pump").n_unique()))
+        .otherwise(pl.col("title").first())
+        .alias("name")
+    )
+    kinds = under.group_by("root", "rule").agg(name, pl.len().alias("many"))
+    explained = kinds.group_by("root").agg(
+        pl.col("many").sum().cast(pl.Int32).alias("held"), pl.col("name").sort().str.join(", ").alias("explains")
+    )
+    first = (
+        told.filter(pl.col("root").is_in(explained["root"].implode()))
+        .sort("onset", "raised", "priority")
+        .group_by("root", maintain_order=True)
+        .agg(pl.col("title").first().alias("first_out"))
+    )
+    return explained.join(first, on="root", how="left")
 
 
 def pumps_frame(
@@ -52,13 +75,17 @@ def pumps_frame(
     age_s: pl.Series,
     rules: Rules = RULES,
 ) -> pl.DataFrame:
-    """Return one row a pump as people see it (`PUMPS_SCHEMA`); `alarms` are the visible ones."""
+    """Return one row a pump as people see it (`PUMPS_SCHEMA`); `alarms` are the visible ones.
+
+    An alarm that is out of service says nothing about its pump.
+    """
     silent = (
         pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in rules if rule.detector.judges == "age")
         | pl.col("time").is_null()
     )
     worst = (
-        alarms.sort("priority", "onset")
+        alarms.filter(pl.col("state") != OUT_OF_SERVICE)
+        .sort("priority", "onset")
         .group_by("pump", maintain_order=True)
         .agg(
             pl.col("priority").first(),
@@ -80,32 +107,30 @@ def pumps_frame(
     )
 
 
-def events_frame(
-    changes: pl.DataFrame, alarms: pl.DataFrame, facts: pl.DataFrame, wall_ms: int, rules: Rules = RULES
-) -> pl.DataFrame:
-    """Return what `alarms.advance` changed as entries of the journal (`EVENTS_SCHEMA`); `alarms` are those open since.
+def no_events() -> pl.DataFrame:
+    """Return the frame of no entries."""
+    return pl.DataFrame(schema=EVENTS_SCHEMA)
 
-    Of one that another alarm holds under it the text says so.
-    """
-    if changes.height == 0:
-        return pl.DataFrame(schema=EVENTS_SCHEMA)
+
+def events_frame(changes: pl.DataFrame, subjects: Subjects, wall_ms: int, rules: Rules = RULES) -> pl.DataFrame:
+    """Return what changed (`processor.alarms.CHANGES`) as entries of the journal (`EVENTS_SCHEMA`)."""
     return (
-        changes.join(_holders(alarms, rules), on="alarm", how="left", maintain_order="left")
-        .join(_texts(rules).select("rule", "title"), on="rule", how="left", maintain_order="left")
+        changes.join(rule_texts(rules).select("rule", "title"), on="rule", how="left", maintain_order="left")
         .with_columns(
-            facts["pump"].gather(changes["pump"]).alias("pump"),
+            subjects.pumps.gather(changes["pump"]).alias("pump"),
+            cause_text(rules).alias("text"),
             pl.lit(wall_ms).alias("at"),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in EVENTS_SCHEMA.items())
     )
 
 
-def _holders(alarms: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Return each held alarm with a text that names the one above it."""
-    held = held_under(alarms, rules).filter(pl.col("under").is_not_null()).select("alarm", "under")
-    above = alarms.select(pl.col("alarm").alias("under"), "rule").join(_texts(rules), on="rule")
-    text = pl.format("explained by: {}", "title").alias("text")
-    return held.join(above, on="under", how="left", maintain_order="left").select("alarm", text)
+def cause_text(rules: Rules) -> pl.Expr:
+    """Return the expression of a change's text: what the person said, or else which alarm explains it."""
+    titles = {rule.name: rule.title for rule in rules}
+    cause = pl.col("cause").replace_strict(titles, default=None, return_dtype=pl.String)
+    explained = pl.when(pl.col("kind").is_in(["raised", "held", "cleared"])).then(pl.format("explained by: {}", cause))
+    return pl.coalesce("text", explained)
 
 
 def _time_left() -> pl.Expr:
@@ -122,7 +147,8 @@ def _time_left() -> pl.Expr:
     )
 
 
-def _texts(rules: Rules) -> pl.DataFrame:
+def rule_texts(rules: Rules) -> pl.DataFrame:
+    """Return what each rule tells people, one row a rule."""
     rows = [(rule.name, rule.title, rule.meaning, rule.action, rule.time_left, rule.harm_after_h) for rule in rules]
     columns = {
         **dict.fromkeys(("rule", "title", "meaning", "action", "time_left"), pl.String),

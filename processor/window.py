@@ -30,7 +30,7 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
 """`window.closed` is when the last window ended (therapy ms, null: none did), the signals are means so far."""
 EMPTY: Final[dict[str, float | int | None]] = {
     **dict.fromkeys((COUNT, REPEATS, FLOW_JUMPS, MOTOR_JUMPS), 0.0),
-    FLAGS: 0,
+    FLAGS: None,
     **{f"window.{name}": None for name in SIGNAL_NAMES},
 }
 """What a window that has just begun holds; `window.closed` stays."""
@@ -69,7 +69,7 @@ def _counts() -> tuple[pl.Expr, ...]:
     jumped = pl.col("motor_ma") - pl.col("was.motor_ma")
     return (
         (pl.col(COUNT) + 1.0).alias(COUNT),
-        (pl.col(FLAGS) | pl.col("flags").fill_null(0)).alias(FLAGS),
+        pl.coalesce(pl.col(FLAGS) | pl.col("flags"), "flags", FLAGS).alias(FLAGS),
         (pl.col(REPEATS) + repeated).alias(REPEATS),
         (pl.col(FLOW_JUMPS) + (moved * moved).fill_null(0.0)).alias(FLOW_JUMPS),
         (pl.col(MOTOR_JUMPS) + (jumped * jumped).fill_null(0.0)).alias(MOTOR_JUMPS),

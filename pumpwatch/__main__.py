@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pumpwatch import accounts, doctor, orders, parts, run, score, tables, treatments
+from pumpwatch import accounts, alarms, doctor, orders, parts, records, run, score, tables, treatments
 from pumpwatch.errors import CommandError
 from pumpwatch.settings import PREFIX, SettingsError, defaults_for, read_file
 
@@ -85,9 +85,13 @@ EXAMPLES: dict[Callable[..., None], str] = {
     treatments.replace: "pumpwatch replace --pumps 3",
     treatments.interrogate: "pumpwatch interrogate --pumps 3,7-9",
     score.score: "pumpwatch score lively-month --json score.json",
+    alarms.alarms: "pumpwatch alarms --rule motor_stall --json",
+    alarms.alarm: 'pumpwatch alarm shelve --about ITB-000003 --for 2h --why "known since Monday"',
     tables.faults: "pumpwatch faults --json",
     tables.rules: "pumpwatch rules --json",
     tables.signals: "pumpwatch signals --json",
+    records.export: "pumpwatch export --pumps 3,7-9 --from 2026-01-01 --to 2026-01-08 --out week.csv",
+    records.journal: "pumpwatch journal --pump ITB-000003 --from 2026-01-01T00:00:00Z",
     doctor.doctor: "pumpwatch doctor --json",
     version: "pumpwatch version",
 }

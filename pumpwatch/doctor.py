@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import re
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,7 @@ def doctor(
         *packages(),
         *programs(environment().get("PATH", os.defpath)),
         *storage(where),
+        *records(where),
         *running(where, broker, port),
     ]
     if as_json:
@@ -107,6 +109,33 @@ def storage(data: Path) -> Iterator[Finding]:
         yield Finding("data directory", "failed", f"{text}; at least {LEAST_FREE_BYTES / 1e9:.0f} GB is wanted")
     else:
         yield Finding("data directory", "ok", text)
+
+
+def records(data: Path) -> Iterator[Finding]:
+    """Look at what is kept: does the journal's chain hold, what was moved aside because it could not be read."""
+    from polars.exceptions import PolarsError
+
+    from broker.journal import FILE, verify
+    from broker.segments import kept
+    from processor.checkpoint import journal_head
+
+    if (data / FILE).exists():
+        try:
+            count, broken = verify(data, journal_head(data))
+        except (OSError, sqlite3.Error) as error:
+            count, broken = 0, f"it cannot be read: {error}"
+        text = f"{count:,} entries, and the chain holds" if broken is None else broken
+        yield Finding("journal", "ok" if broken is None else "failed", text)
+    try:
+        samples, files, size = kept(data)
+    except (OSError, PolarsError) as error:
+        yield Finding("history", "failed", f"it cannot be read: {error}")
+    else:
+        spread = f", {size / samples:.1f} bytes a sample" if samples else ""
+        yield Finding("history", "ok", f"{samples:,} samples in {files:,} files{spread}")
+    for path in sorted(path for path in data.glob("*.unreadable-*") if not path.name.endswith(("-wal", "-shm"))):
+        text = f"{path.name} could not be read and was moved aside; delete it when nobody needs it any more"
+        yield Finding("moved aside", "note", text)
 
 
 def running(data: Path, broker: str | None, port: int) -> Iterator[Finding]:

@@ -11,6 +11,8 @@ from pumpwatch.settings import PREFIX
 
 LOOPBACK = "127.0.0.1"
 DASHBOARD_PORT = 8050
+HISTORY_GB = 2.0
+BYTES_A_GB = 1_000_000_000
 
 
 def _env(name: str) -> str:
@@ -104,6 +106,27 @@ Scenario = Annotated[
 Payload = Annotated[
     Literal["auto", "json", "arrow"],
     typer.Option("--payload", envvar=_env("PAYLOAD"), help="auto is JSON for a gateway of one pump, Arrow for more."),
+]
+HistorySize = Annotated[
+    float,
+    typer.Option(
+        "--history-size",
+        envvar=_env("HISTORY_SIZE"),
+        min=0.01,
+        max=1_000_000,
+        metavar="GB",
+        help="How much of the disk the samples may take, in GB; the oldest go first.",
+    ),
+]
+HistoryDays = Annotated[
+    int,
+    typer.Option(
+        "--history-days",
+        envvar=_env("HISTORY_DAYS"),
+        min=0,
+        metavar="DAYS",
+        help="How many days of therapy time samples are kept at most; 0 is as many as there is room for.",
+    ),
 ]
 Host = Annotated[
     str,

@@ -24,6 +24,25 @@ def simulate(
     seed: options.Seed = None,
     scenario: options.Scenario = None,
     payload: options.Payload = "auto",
+    spool: Annotated[
+        Path | None,
+        typer.Option(
+            "--spool",
+            envvar=f"{PREFIX}SPOOL",
+            metavar="DIR",
+            help="Where gateways keep what is not safe elsewhere, so that it outlives them. Default: in memory.",
+            show_default=False,
+        ),
+    ] = None,
+    spool_samples: Annotated[
+        int,
+        typer.Option(
+            "--spool-samples",
+            envvar=f"{PREFIX}SPOOL_SAMPLES",
+            min=1,
+            help="How many samples all gateways together keep there; the oldest go first, and are counted.",
+        ),
+    ] = 5_000_000,
     broker: options.Broker = None,
     data: options.Data = None,
 ) -> None:
@@ -44,6 +63,8 @@ def simulate(
         scenario=fleet.scenario,
         payload=payload,
         truth=where,
+        spool=spool,
+        spool_samples=spool_samples,
     )
     try:
         play("simulator", lambda stop, ready: gateway.run(settings, stop, ready))
@@ -59,13 +80,21 @@ def process(
         float,
         typer.Option("--tick", envvar=f"{PREFIX}TICK", min=0.01, max=60.0, help="Seconds between two batches."),
     ] = 0.25,
+    history_size: options.HistorySize = options.HISTORY_GB,
+    history_days: options.HistoryDays = 0,
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.link import LinkError
     from processor import part
 
     where = data or user_data()
-    settings = part.Settings(broker=system.broker_of(broker, where), data=where, tick_s=tick)
+    settings = part.Settings(
+        broker=system.broker_of(broker, where),
+        data=where,
+        tick_s=tick,
+        history_bytes=round(history_size * options.BYTES_A_GB),
+        history_days=history_days,
+    )
     try:
         play("processor", lambda stop, ready: part.run(settings, stop, ready))
     except (LinkError, part.ProcessorError) as error:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+import msgspec
 import typer
 
-from broker import mosquitto, signals, snapshot, topics
+from broker import journal, messages, mosquitto, signals, snapshot, topics
+from processor.alarm_states import STATES
+from processor.alarms import REALARM_H
+from processor.violations import DEADBAND
 from pumpwatch.tables import fault_rows, rule_rows, signal_rows
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -72,6 +77,10 @@ def topics_page() -> str:
         ),
         (_code(topics.TRUTH), "what is really wrong with which simulated pump; the processor never reads it"),
         (_code(topics.COMMAND), "what people do with alarms; the processor reads it"),
+        (_code(topics.PART), "which part of the system started or ended, for the journal"),
+        (_code(topics.confirmed_topic("GATEWAY")), "up to which `sent` a gateway's samples are durable (retained)"),
+        (_code(topics.RESEND), "all gateways are to send again what was not confirmed so; the broker has forgotten it"),
+        (_code(topics.OUTCOME), "what became of it"),
         (_code(topics.health_topic("PART")), "how a part is (retained)"),
     )
     return _page(
@@ -147,6 +156,44 @@ def rules_page() -> str:
     )
 
 
+def alarms_page() -> str:
+    """Return the reference of alarms: their states, what happens to them, what people do, what other systems hear."""
+    shelf = ", ".join(f"{hours:g} h for {name}" for name, hours in messages.LONGEST_SHELF_H.items())
+    realarm = ", ".join(f"{hours:g} h for {name}" for name, hours in REALARM_H.items())
+    actions = (
+        (_code(str(kind.__struct_config__.tag)), (kind.__doc__ or "").strip().replace("`", ""))
+        for kind in get_args(messages.AlarmAction)
+    )
+    return _page(
+        "Alarms",
+        "An alarm is about a pump, a gateway, or the fleet. Its state is read from its times, never stored; its id is "
+        "made of subject, rule and onset.",
+        _table(("state", "meaning"), ((_code(name), meaning) for name, meaning in STATES.items())),
+        f"A violation ends only below {DEADBAND:g} of its limit. An acknowledged alarm that stands on calls again "
+        f"after {realarm} priority, in therapy time, unless its rule says otherwise. "
+        f"It may be shelved for at most {shelf}.",
+        "## What happens to an alarm\n\nEach is an entry of the journal.",
+        _table(("kind", "meaning"), ((_code(kind), meaning) for kind, meaning in journal.KINDS.items())),
+        f"## What people do\n\nAs JSON to `{topics.COMMAND}`: `kind`, `id` (one and the same deed however often it "
+        "arrives), `alarms` (their ids), `who`, `at` (wall ms), `why`; to shelve also `for_s` (therapy seconds). What "
+        f"became of it is said on `{topics.OUTCOME}`: `id`, `done`, `refused`, `text`.",
+        _table(("kind", "meaning"), actions),
+        "## What other systems hear\n\nOn `pumpwatch/alarms/{priority}`, QoS 1, not retained: an event for each change "
+        "that calls people. What another alarm explains, or what is shelved or out of service, calls nobody and is not "
+        "announced. The form is that of [alarm-event.schema.json](alarm-event.schema.json); a version 1 may get more "
+        "fields, but none is taken away.",
+        "```sh\nmosquitto_sub -q 1 -t 'pumpwatch/alarms/high'\n```",
+    )
+
+
+def alarm_event_schema() -> str:
+    """Return the JSON schema of the events that other systems hear."""
+    schema = msgspec.json.schema(messages.AlarmEvent)
+    schema["$defs"]["AlarmEvent"]["description"] = inspect.getdoc(messages.AlarmEvent)
+    named = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Pumpwatch alarm event", **schema}
+    return msgspec.json.format(msgspec.json.encode(named), indent=2).decode() + "\n"
+
+
 def cli_page() -> str:
     """Return the reference of the command line."""
     from pumpwatch.__main__ import app
@@ -175,6 +222,8 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/topics.md": topics_page,
     "docs/reference/faults.md": faults_page,
     "docs/reference/rules.md": rules_page,
+    "docs/reference/alarms.md": alarms_page,
+    "docs/reference/alarm-event.schema.json": alarm_event_schema,
     "docs/reference/cli.md": cli_page,
     "mosquitto.conf": mosquitto_conf,
 }

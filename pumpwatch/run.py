@@ -22,6 +22,7 @@ from rich.text import Text
 from pumpwatch import logs, options, system
 from pumpwatch.errors import CommandError
 from pumpwatch.fleet import Fleet, plan
+from pumpwatch.notices import Notices
 from pumpwatch.parts import choose_port, was_given
 from pumpwatch.settings import PREFIX, environment, user_data
 from pumpwatch.supervisor import Part, PartError, Supervisor
@@ -140,16 +141,22 @@ async def _run(wishes: Wishes) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    supervisor = Supervisor(parts_of(wishes), say, environment())
+    notices = Notices(wishes.url)
+    supervisor = Supervisor(parts_of(wishes), say, environment(), notices.put)
+    telling: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     try:
         addresses = await supervisor.start(stop)
         if addresses is not None:
+            # Not before the processor listens: who tells nobody has told nothing.
+            telling = asyncio.ensure_future(notices.tell_on())
             address = addresses["dashboard"]
             system.leave(wishes.data, system.Running(wishes.url, system.without_key(address), os.getpid()))
             _show(address, wishes)
             await supervisor.watch(stop)
     finally:
         say("pumpwatch", "ending")
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
         await supervisor.stop()
         system.remove(wishes.data)
 

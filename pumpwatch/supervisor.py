@@ -9,7 +9,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from pumpwatch.part import SUPERVISED
 
@@ -27,6 +27,9 @@ TAIL_LINES: Final = 15
 LINE_LIMIT: Final = 256 * 1024
 """A longer line of a part's output is cut."""
 
+State = Literal["started", "ended"]
+Note = Callable[[State, str, str], None]
+"""Hears of a part that it started or ended, and how."""
 Say = Callable[[str, str], None]
 """Tells a person a line: of which part, and the text."""
 
@@ -75,11 +78,15 @@ class Running:
 
 @dataclass
 class Supervisor:
-    """Keeps `parts` running between `start` and `stop`; `say` tells what they and the supervisor have to say."""
+    """Keeps `parts` running between `start` and `stop`; `say` tells what they and the supervisor have to say.
+
+    `note` hears of each part that started or ended.
+    """
 
     parts: Sequence[Part]
     say: Say
     environment: Mapping[str, str]
+    note: Note = lambda _state, _part, _text: None
     running: dict[str, Running] = field(default_factory=dict)
 
     async def start(self, stop: asyncio.Event) -> dict[str, str] | None:
@@ -95,6 +102,7 @@ class Supervisor:
             if address is None:
                 return None
             addresses[part.name] = address
+            self.note("started", part.name, "")
         return addresses
 
     async def watch(self, stop: asyncio.Event) -> None:
@@ -175,6 +183,7 @@ class Supervisor:
             running = self.running[part.name]
             code = await running.process.wait()
             await self._sweep(running)
+            self.note("ended", part.name, _how(code))
             quick = quick + 1 if loop.time() - running.started < QUICK_S else 1
             if quick >= QUICK_DEATHS:
                 raise PartError(
@@ -191,6 +200,7 @@ class Supervisor:
         try:
             if await self._await_ready(running, stop) is not None:
                 self.say("pumpwatch", f"{part.name} runs again")
+                self.note("started", part.name, "again")
         except PartError as failure:
             self.say("pumpwatch", str(failure).partition("\n")[0].rstrip(":"))
             running.process.kill() if running.process.returncode is None else None

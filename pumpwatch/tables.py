@@ -82,9 +82,10 @@ def fault_rows() -> list[dict[str, Any]]:
 
 def rule_rows() -> list[dict[str, Any]]:
     """Return every rule as a row of `RULE_FIELDS`."""
+    from processor.gateway_rules import GATEWAY_RULES
     from processor.rules import RULES
 
-    return [_row(rule, RULE_FIELDS) for rule in RULES]
+    return [_row(rule, RULE_FIELDS) for rule in (*RULES, *GATEWAY_RULES)]
 
 
 def signal_rows() -> list[dict[str, Any]]:

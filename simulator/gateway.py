@@ -28,6 +28,7 @@ from simulator.outbox import Outbox, Parcel
 from simulator.scenario import Scenario, ScenarioError, default, load
 from simulator.session import Session
 from simulator.simulation import Simulation
+from simulator.spool import Spool
 from simulator.truth import Ledger, Teller, messages, story
 
 log = logging.getLogger("simulator")
@@ -40,6 +41,10 @@ SPREAD: Final = 0.8
 SHORTEST_SLEEP_S: Final = 0.005
 OUTBOX_BYTES: Final = 512 * 1024 * 1024
 """For all gateways of this process together."""
+DISK_BYTES: Final = 2**50
+"""With a spool the bound is in samples, and this is none."""
+SPOOL_SAMPLES: Final = 5_000_000
+"""For all gateways of this process together: a day of 3,500 pumps that send once a minute; about 400 MB as Arrow."""
 GOODBYE_S: Final = 1.0
 MOST_UNTOLD: Final = 1000
 """Messages of the truth that wait for a connection; beyond it the oldest are lost, and that is said."""
@@ -50,7 +55,8 @@ class Settings:
     """How the simulator runs. None takes what the scenario says, or for `gateways` what suits the fleet's size.
 
     `speed` is therapy seconds per wall second. `payload`: "auto" is JSON for a gateway of one pump, Arrow for more.
-    `truth` is the folder for the file of what is really wrong.
+    `truth` is the folder for the file of what is really wrong. With `spool` gateways keep what is not safe elsewhere in
+    that folder, up to `spool_samples` for all of them together; without, in memory.
     """
 
     broker: str
@@ -62,6 +68,8 @@ class Settings:
     scenario: str | None = None
     payload: Literal["auto", "json", "arrow"] = "auto"
     truth: Path | None = None
+    spool: Path | None = None
+    spool_samples: int = SPOOL_SAMPLES
     name: str = "gateway"
 
 
@@ -119,9 +127,9 @@ class _Fleet:
         digits = max(2, len(str(count - 1)))
         self.sessions = [
             Session(
-                f"{settings.name}-{number:0{digits}d}",
+                self._name(number, digits),
                 range(first, last),
-                Outbox(OUTBOX_BYTES // count),
+                self._outbox(self._name(number, digits), count),
                 address,
                 birth=self._birth,
                 obey=self._obey,
@@ -129,6 +137,19 @@ class _Fleet:
             )
             for number, (first, last) in enumerate(itertools.pairwise(edges))
         ]
+
+    def _name(self, number: int, digits: int) -> str:
+        return f"{self.settings.name}-{number:0{digits}d}"
+
+    def _outbox(self, name: str, count: int) -> Outbox:
+        """Return the outbox of one of `count` gateways, with what it has on disk from before."""
+        settings = self.settings
+        if settings.spool is None:
+            return Outbox(OUTBOX_BYTES // count)
+        box = Outbox(DISK_BYTES, max(1, settings.spool_samples // count), Spool(settings.spool / name), patient=True)
+        if box.waiting:
+            log.info("%s has %s samples on disk from before and sends them first", name, f"{box.waiting:,}")
+        return box
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         chance = random.Random()
@@ -249,6 +270,7 @@ class _Fleet:
         await asyncio.sleep(0)
 
     def _parcel(self, session: Session, part: pl.DataFrame) -> Parcel:
-        stamped = part.with_columns(pl.lit(wall_ms()).alias("sent"))
+        stamp = session.stamp()
+        stamped = part.with_columns(pl.lit(stamp).alias("sent"))
         as_json = self.settings.payload == "json" or (self.settings.payload == "auto" and len(session.own) == 1)
-        return Parcel(encode_json(stamped) if as_json else encode_arrow(stamped), part.height)
+        return Parcel(encode_json(stamped) if as_json else encode_arrow(stamped), part.height, stamp)

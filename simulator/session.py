@@ -10,8 +10,17 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from broker.link import NOBODY, Address, Link, Message, Will, keep_open
-from broker.messages import Birth, GatewayCommand, MessageError, Reply, Status, encode, read_command
-from broker.topics import topic_of
+from broker.messages import (
+    Birth,
+    GatewayCommand,
+    MessageError,
+    Reply,
+    Status,
+    encode,
+    read_command,
+    read_confirmation,
+)
+from broker.topics import RESEND, confirmed_topic, topic_of
 from simulator.outbox import Outbox, Parcel
 
 log = logging.getLogger("simulator")
@@ -37,6 +46,7 @@ class Session:
     link: Link = field(init=False)
     _introduced: bool = False
     _unheard_until: float = 0.0
+    _disk_refuses: bool = False
     _orders: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -56,10 +66,22 @@ class Session:
         finally:
             for order in self._orders:
                 order.cancel()
+            self.outbox.close()
+
+    def stamp(self) -> int:
+        """Return the time of the next parcel, wall ms: never one twice, even if the clock steps back."""
+        return max(self.wall_ms(), self.outbox.last_stamp + 1)
 
     def put(self, parcel: Parcel) -> None:
         """Send telemetry as soon as there is a connection and room on it."""
+        refused = self.outbox.disk_refusals
         self.outbox.put(parcel)
+        now_refused = self.outbox.disk_refusals > refused
+        if now_refused != self._disk_refuses:
+            self._disk_refuses = now_refused
+            log.warning(
+                "%s keeps samples %s", self.name, "in memory: the disk refuses them" if now_refused else "on disk"
+            )
         self._send()
 
     def cut_off(self, *, cut: bool) -> None:
@@ -84,7 +106,8 @@ class Session:
 
         Before the birth nothing else is sent; what was not confirmed when the connection ends goes first on the next.
         """
-        link.subscribe(topic_of(self.name, "command"))
+        for topic in (topic_of(self.name, "command"), confirmed_topic(self.name), RESEND):
+            link.subscribe(topic)
         self.introduce()
         self._introduced = True
         self.met.set()
@@ -105,7 +128,13 @@ class Session:
         if not self._introduced or asyncio.get_running_loop().time() < self._unheard_until:
             return
         while self.link.alive and (parcel := self.outbox.next()) is not None:
-            self.outbox.sent(self.link.publish(topic_of(self.name, "telemetry"), parcel.payload))
+            try:
+                payload = self.outbox.payload(parcel)
+            except OSError as error:
+                log.warning("%s cannot read back %s samples: %s", self.name, parcel.samples, error)
+                self.outbox.lose()
+                continue
+            self.outbox.sent(self.link.publish(topic_of(self.name, "telemetry"), payload))
 
     def _confirmed(self, mid: int, refusal: str | None) -> None:
         if refusal == NOBODY and self.outbox.holds(mid):
@@ -130,6 +159,18 @@ class Session:
         self.link.publish(topic_of(self.name, "status"), encode(status), retain=True)
 
     def _hear(self, message: Message) -> None:
+        if message.topic == RESEND:
+            self.outbox.start_over()
+            self._send()
+        elif message.topic == confirmed_topic(self.name):
+            try:
+                self.outbox.durable(read_confirmation(message.payload).sent)
+            except MessageError as error:
+                log.warning("%s was sent a confirmation that is none: %s", self.name, error)
+        else:
+            self._take_order(message)
+
+    def _take_order(self, message: Message) -> None:
         try:
             command = read_command(message.payload)
         except MessageError as error:

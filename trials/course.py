@@ -20,7 +20,6 @@ import polars as pl
 from broker.matching import ENDS, EXPECTED, RAISED
 from broker.messages import Acknowledge, Birth
 from broker.topics import shard_of
-from processor.alarms import held_under
 from processor.inbox import Batch
 from processor.pipeline import Pipeline
 from processor.registry import Gateway
@@ -177,18 +176,18 @@ class _Watch:
     def _note(self, changes: pl.DataFrame, now: int) -> None:
         if changes.height == 0:
             return
-        for kind, alarm, pump, rule, priority in changes.select(
-            "kind", "alarm", "pump", "rule", "priority"
-        ).iter_rows():
+        told = changes.select("kind", "alarm", "pump", "gateway", "rule", "priority")
+        for kind, alarm, pump, gateway, rule, priority in told.iter_rows():
             if kind == "raised":
-                raised = _Raised(alarm, self.simulation.serials[pump], rule, priority, now)
+                subject = self._gateways[gateway][0].name if pump is None else self.simulation.serials[pump]
+                raised = _Raised(alarm, subject, rule, priority, now)
                 self._book.append(raised)
                 self._standing[alarm] = raised
                 self._unseen.append(alarm)
             elif kind in ENDS and alarm in self._standing:
                 self._standing.pop(alarm).returned = now
-        held = held_under(self._pipeline.alarms, self.rules)
-        for alarm in held.filter(pl.col("under").is_null() & pl.col("returned").is_null())["alarm"]:
+        alarms = self._pipeline.alarms
+        for alarm in alarms.filter(pl.col("under").is_null() & pl.col("returned").is_null())["alarm"]:
             if self._standing[alarm].shown is None:
                 self._standing[alarm].shown = now
 

@@ -8,7 +8,7 @@
   cells.Priority = ({ data }) => {
     if (!data) return null;
     const name = SHAPE[data.priority] || "normal";
-    const seen = data.state === "acknowledged" ? " seen" : data.state === "unacknowledged" ? " waiting" : "";
+    const seen = data.state === "unacknowledged" ? " waiting" : data.state === "returned" ? "" : " seen";
     return make("span", { className: "priority " + name }, shape(name, seen), name);
   };
   cells.PumpState = ({ data }) => {
@@ -19,6 +19,11 @@
   };
   cells.PumpLink = ({ value }) =>
     value ? make("a", { href: "/pump/" + encodeURIComponent(value), className: "pump-link", "data-go": "" }, value) : null;
+  cells.Subject = ({ data }) => {
+    if (!data) return null;
+    if (data.pump) return make("a", { href: "/pump/" + encodeURIComponent(data.pump), className: "pump-link", "data-go": "" }, data.pump);
+    return make("b", null, data.subject, data.held ? make("div", { className: "story" }, data.held.toLocaleString("en") + " under it") : null);
+  };
   cells.Said = ({ data, said, value }) => (data ? data[said] || String(value ?? "") : null);
   cells.Quantity = ({ data, said, value }) => {
     const text = data ? String((said ? data[said] : value) ?? "unknown") : "";
@@ -28,13 +33,12 @@
   };
   cells.State = ({ data }) => {
     if (!data) return null;
-    const who = data.state === "acknowledged" && data.acknowledged_by ? "seen by " + data.acknowledged_by : data.said_state;
-    return make("span", { className: "state " + data.state }, who);
+    return make("span", { className: "state " + data.state }, data.said_state, data.story ? make("div", { className: "story" }, data.story) : null);
   };
   cells.Ack = ({ data }) =>
-    !data || data.state === "acknowledged"
+    !data || (data.state !== "unacknowledged" && data.state !== "returned")
       ? null
-      : make("button", { className: "button", "data-ack": JSON.stringify({ alarms: [data.alarm] }), title: "Acknowledge " + data.title + ", " + data.pump }, "Ack");
+      : make("button", { className: "button", "data-ack": JSON.stringify({ alarms: [data.alarm] }), title: "Acknowledge " + data.title + ", " + data.subject }, "Ack");
 
   let refreshed = 0;
   window.dash_clientside = Object.assign({}, window.dash_clientside);

@@ -8,12 +8,14 @@ from typing import Any, Final
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
 import polars as pl
-from dash import Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
-from broker.snapshot import Snapshot
-from dashboard import grids, pieces, queries, words
+from broker.snapshot import WAITING, Snapshot
+from dashboard import browser, deeds, grids, pieces, queries, words
 from dashboard.choice import contains
+from dashboard.deeds import DEEDS
 from dashboard.desk import Desk
+from dashboard.happenings import happened
 from dashboard.pieces import Piece
 
 PATH: Final = "/alarms"
@@ -24,7 +26,9 @@ MOST_ROWS: Final = 400
 MOST_EVENTS: Final = 60
 COLUMNS: Final = (
     "alarm",
+    "subject",
     "pump",
+    "held",
     "site",
     "title",
     "priority",
@@ -32,8 +36,14 @@ COLUMNS: Final = (
     "meaning",
     "action",
     "deadline",
-    "acknowledged_by",
 )
+FILTERS: Final = {
+    "all": ("All open", (*WAITING, "acknowledged", "latched")),
+    "waiting": ("Not acknowledged", WAITING),
+    "aside": ("Shelved or out of service", ("shelved", "out_of_service")),
+}
+MORE: Final = ("unshelve", "unacknowledge", "reset", "out_of_service", "in_service")
+"""Deeds that are in the menu; the others have a button of their own."""
 
 
 def layout(_desk: Desk, _rest: str = "") -> Piece:
@@ -56,14 +66,20 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
             id="alarm-filter",
             value="all",
             size="xs",
-            data=[{"value": "all", "label": "All open"}, {"value": "waiting", "label": "Not acknowledged"}],
+            data=[{"value": name, "label": label} for name, (label, _) in FILTERS.items()],
         ),
         dmc.TextInput(id="alarm-search", placeholder="Pump, site or gateway", size="xs", debounce=300, w=190),
-        html.Button("Acknowledge selected", id="ack-selected", className="button", disabled=True),
+        _menu(),
+        *(
+            html.Button(DEEDS[name].label, id=f"do-{name}", className="button", disabled=True)
+            for name in ("note", "shelve")
+        ),
+        html.Button("Acknowledge selected", id="do-acknowledge", className="button strong", disabled=True),
     ]
     return html.Div(
         [
             html.H1("Alarms", className="hidden"),
+            dcc.Store(id="alarm-chosen"),
             pieces.card(
                 "Open alarms",
                 html.Div(grid, className="grid-box"),
@@ -92,62 +108,72 @@ def register(app: Dash, desk: Desk) -> None:
         rows, note = await asyncio.to_thread(open_alarms, desk.snapshot(), chosen or "all", search or "")
         return rows, note, await asyncio.to_thread(lambda: happened(desk.events(limit=MOST_EVENTS)))
 
-    @app.callback(
-        Output("ack-selected", "disabled"), Output("ack-selected", "children"), Input("alarm-grid", "selectedRows")
-    )
-    async def offer(rows: list[dict[str, Any]] | None) -> Any:
-        ids = waiting_of(rows)
-        return not ids, f"Acknowledge {words.count(len(ids), 'alarm')}" if ids else "Acknowledge selected"
+    browser.runs(app, "chosen", Output("alarm-chosen", "data"), Input("alarm-grid", "selectedRows"))
+    buttons = [f"do-{name}" for name in DEEDS]
+    wires = [State("alarm-filter", "value"), State("alarm-search", "value")]
 
     @app.callback(
-        Output("ack", "data", allow_duplicate=True),
-        Input("ack-selected", "n_clicks"),
-        State("alarm-grid", "selectedRows"),
+        Output("do-acknowledge", "children"),
+        *[Output(name, "disabled") for name in buttons],
+        Input("alarm-chosen", "data"),
+        Input("live", "data"),
+        *wires,
+    )
+    async def offer(ids: Any, _live: Any, chosen: str | None, search: str | None) -> Any:
+        rows = selected(desk.snapshot(), ids, chosen, search)
+        waiting = len(deeds.offered("acknowledge", rows))
+        label = f"Acknowledge {words.count(waiting, 'alarm')}" if waiting else "Acknowledge selected"
+        return label, *[not deeds.offered(name, rows) for name in DEEDS]
+
+    @app.callback(
+        Output("deed", "data", allow_duplicate=True),
+        *[Input(name, "n_clicks") for name in buttons],
+        State("alarm-chosen", "data"),
+        *wires,
         prevent_initial_call=True,
     )
-    async def acknowledge(clicks: int | None, rows: list[dict[str, Any]] | None) -> Any:
-        ids = waiting_of(rows)
-        return {"alarms": ids, "n": clicks} if clicks and ids else no_update
+    async def deal(*given: Any) -> Any:
+        clicks, rows = given[: len(buttons)], selected(desk.snapshot(), *given[len(buttons) :])
+        name = str(ctx.triggered_id).removeprefix("do-")
+        ids = deeds.offered(name, rows) if name in DEEDS else []
+        return {"kind": name, "alarms": ids, "n": sum(one or 0 for one in clicks)} if ids else no_update
+
+
+def selected(snapshot: Snapshot, ids: Any, chosen: str | None, search: str | None) -> pl.DataFrame:
+    """Return those of the alarms that a person ticked which are still open and in the list that they look at."""
+    known = [str(one) for one in ids][:MOST_ROWS] if isinstance(ids, list) else []
+    return listed(snapshot, chosen, search).filter(pl.col("alarm").is_in(known))
+
+
+def listed(snapshot: Snapshot, chosen: str | None, search: str | None) -> pl.DataFrame:
+    """Return the open alarms of one of `FILTERS` that contain a text."""
+    _, states = FILTERS.get(chosen or "all", FILTERS["all"])
+    return snapshot.alarms.filter(pl.col("state").is_in(states) & contains(search or ""))
+
+
+def _menu() -> Piece:
+    items = [dmc.MenuItem(DEEDS[name].label, id=f"do-{name}", disabled=True) for name in MORE]
+    return dmc.Menu(
+        [dmc.MenuTarget(html.Button("More", className="button")), dmc.MenuDropdown(items)],
+        transitionProps={"duration": 0},
+    )
 
 
 def open_alarms(snapshot: Snapshot, chosen: str, search: str) -> tuple[list[dict[str, Any]], str]:
     """Return the grid's rows in working order, and what to say where there are more."""
-    found = snapshot.alarms if chosen == "all" else snapshot.alarms.filter(pl.col("state") != "acknowledged")
-    found = queries.ordered(found.filter(contains(search)))
-    rows = found.head(MOST_ROWS).select(*COLUMNS, "age_s").to_dicts()
-    for row in rows:
-        row["age"] = words.span(row["age_s"])
-        row["said_state"] = words.STATE_WORD.get(row["state"], row["state"])
+    found = queries.ordered(listed(snapshot, chosen, search))
+    rows = [_row(row) for row in found.head(MOST_ROWS).iter_rows(named=True)]
     more = found.height - len(rows)
     return rows, f"{words.count(more, 'more alarm')} not shown; narrow them down by the search." if more else ""
 
 
-def happened(events: pl.DataFrame) -> Piece:
-    """Return the table of recent events, newest first."""
-    if events.is_empty():
-        return pieces.nothing("Nothing has happened yet.")
-    heads = [("At", ""), ("Therapy time", ""), ("What", ""), ("Pump", ""), ("Alarm", "wide"), ("Who", "")]
-    rows = [
-        [
-            words.second(event["at"]),
-            words.moment(event["time"]),
-            words.KIND_WORD.get(event["kind"], words.title(event["kind"])),
-            pieces.pump_link(event["pump"]) if event["pump"] else "",
-            html.Span(
-                [
-                    pieces.mark(event["priority"]),
-                    event["title"] or "",
-                    html.Span(event["text"] or "", className="note"),
-                ],
-                className="priority",
-            ),
-            event["who"] or "",
-        ]
-        for event in events.iter_rows(named=True)
-    ]
-    return pieces.table(heads, rows)
-
-
-def waiting_of(rows: list[dict[str, Any]] | None) -> list[str]:
-    """Return the ids of selected alarms that nobody has acknowledged."""
-    return [str(row["alarm"]) for row in rows or [] if row.get("state") != "acknowledged"]
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what the table shows of an alarm."""
+    chain = f"Explains as well: {row['explains']}. First: {row['first_out']}." if row["explains"] else ""
+    return {
+        **{name: row[name] for name in (*COLUMNS, "age_s")},
+        "age": words.span(row["age_s"]),
+        "said_state": words.STATE_WORD.get(row["state"], row["state"]),
+        "chain": chain,
+        "story": "; ".join(deeds.told(row)),
+    }

@@ -8,7 +8,7 @@ from typing import Any, Final
 import polars as pl
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
-from broker.snapshot import Snapshot
+from broker.snapshot import WAITING, Snapshot
 from dashboard import browser, pieces, queries, words
 from dashboard.desk import Desk
 from dashboard.pieces import Piece
@@ -91,7 +91,7 @@ def render(snapshot: Snapshot) -> tuple[Piece, Piece, Piece, Piece]:
     summary = queries.summary(snapshot)
     lines = queries.worst(snapshot.alarms, snapshot.pumps, LINES)
     shown = int(lines["many"].sum())
-    more = snapshot.alarms.height - shown
+    more = snapshot.alarms.height - shown - summary["shelved"]
     note = f"{words.count(more, 'more alarm')} on the alarms page" if more else words.count(shown, "open alarm")
     return _counts(summary), _list(lines, snapshot.pumps.height), note, _strip(queries.health_strip(snapshot))
 
@@ -118,6 +118,7 @@ def _counts(summary: dict[str, Any]) -> list[Piece]:
     ]
     said = [
         pieces.fact("Not acknowledged", f"{waiting:,}", note=f"oldest {words.span(oldest)}" if waiting else "all seen"),
+        pieces.fact("Shelved", f"{summary['shelved']:,}", note="or out of service"),
         pieces.fact("Pumps", f"{summary['pumps']:,}", note="simulated"),
     ]
     return [html.Div(tiles, className="count-tiles card"), html.Div(said, className="count-facts card")]
@@ -136,9 +137,9 @@ def _list(lines: pl.DataFrame, pumps: int) -> Piece:
 
 def _line(row: dict[str, Any]) -> Piece:
     many, state = row["many"], row["state"]
-    where = pieces.pump_link(row["pump"]) if many == 1 else html.B(f"{row['gateway']} · {many:,} pumps")
+    where = pieces.subject(row) if many == 1 else html.B(f"{row['gateway']} · {many:,} pumps")
     chosen = {"alarms": [row["alarm"]]} if many == 1 else {"gateway": row["gateway"], "rule": row["rule"]}
-    what = f"{row['title']}, {row['pump'] if many == 1 else row['gateway']}"
+    what = f"{row['title']}, {row['subject'] if many == 1 else row['gateway']}"
     button = pieces.acknowledge("Ack", chosen, title=f"Acknowledge {what}")
     seen = html.Span(f"seen by {row['acknowledged_by'] or words.UNKNOWN}", className="seen-by")
     return html.Div(
@@ -147,7 +148,7 @@ def _line(row: dict[str, Any]) -> Piece:
             html.Div(
                 [
                     html.Div(
-                        [where, html.Span(row["title"], className="what"), *([_gone()] if state == "returned" else [])],
+                        [where, html.Span(row["title"], className="what"), *_tags(row)],
                         className="line-what",
                     ),
                     html.Div(row["action"], className="line-do", title=row["meaning"]),
@@ -155,14 +156,17 @@ def _line(row: dict[str, Any]) -> Piece:
                 className="line-text",
             ),
             html.Div([html.B(words.span(row["age_s"])), html.Span(row["deadline"] or "")], className="line-when"),
-            seen if state == "acknowledged" else button,
+            button if state in WAITING else seen,
         ],
         className=f"line {pieces.SHAPE.get(row['priority'], 'normal')} {state}",
     )
 
 
-def _gone() -> Piece:
-    return html.Span("went away by itself", className="tag")
+def _tags(row: dict[str, Any]) -> list[Piece]:
+    """Return what is to be known of an alarm besides: that it is over, or how many others it explains."""
+    gone = ["went away by itself"] if row["state"] == "returned" else []
+    many = [f"{words.count(row['held'], 'alarm')} under it"] if row["many"] == 1 and row["held"] else []
+    return [html.Span(text, className="tag") for text in (*gone, *many)]
 
 
 def _strip(strip: dict[str, Any]) -> list[Piece]:

@@ -12,13 +12,20 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from broker.snapshot import Snapshot
 from dashboard import about, figures, pieces, queries, theme, trends, words
 from dashboard.desk import Desk
+from dashboard.happenings import past
 from dashboard.pieces import Piece
 
 PATH: Final = "/pump/"
 TITLE: Final = "Pump"
 ORDER: Final = None
 HOUR_MS: Final = 3_600_000
-RANGES: Final = {"1 h": HOUR_MS, "6 h": 6 * HOUR_MS, "24 h": 24 * HOUR_MS, "7 d": 168 * HOUR_MS}
+DAY_MS: Final = 24 * HOUR_MS
+RANGES: Final = {
+    "1 h": HOUR_MS, "6 h": 6 * HOUR_MS, "24 h": DAY_MS, "7 d": 7 * DAY_MS, "30 d": 30 * DAY_MS, "90 d": 90 * DAY_MS,
+}  # fmt: skip
+IN_HOURS: Final = 7 * DAY_MS
+"""From here on the chart is drawn from the least and greatest of each hour: more than a screen shows."""
+MOST_EVENTS: Final = 40
 REDRAWS: Final = 400
 """A chart moves on by no less than this part of its range: about two pixels."""
 
@@ -42,6 +49,9 @@ def layout(_desk: Desk, rest: str = "") -> Piece:
                             pieces.card("Now", html.Div(id="pump-now")),
                             pieces.card("The pump says", html.Div(id="pump-flags")),
                             pieces.card("Data quality", html.Div(id="pump-quality")),
+                            pieces.card(
+                                "Alarms of this pump", html.Div(id="pump-events", className="scroll"), name="past"
+                            ),
                         ],
                         className="pump-side",
                     ),
@@ -61,11 +71,13 @@ def register(app: Dash, desk: Desk) -> None:
         Output("pump-now", "children"),
         Output("pump-flags", "children"),
         Output("pump-quality", "children"),
+        Output("pump-events", "children"),
         Input("live", "data"),
         Input("pump-serial", "data"),
     )
     async def show(_live: Any, serial: str) -> Any:
-        return await asyncio.to_thread(render, desk.snapshot(), str(serial))
+        now = await asyncio.to_thread(render, desk.snapshot(), str(serial))
+        return *now, await asyncio.to_thread(lambda: past(desk.events(str(serial), MOST_EVENTS)))
 
     @app.callback(
         Output("pump-trends", "figure"),
@@ -95,8 +107,9 @@ def picture(desk: Desk, serial: str, chosen: str, scheme: str | None) -> tuple[f
     """Return the chart of a pump's past over the chosen range, and what to say where there is none."""
     snapshot = desk.snapshot()
     until = snapshot.health.therapy_ms
-    since = until - RANGES.get(chosen, HOUR_MS)
-    samples = desk.trend(serial, since)
+    range_ms = RANGES.get(chosen, HOUR_MS)
+    since = until - range_ms
+    samples = desk.trend(serial, since) if range_ms < IN_HOURS else desk.long_trend(serial, since, until)
     past = trends.Past(
         curves=trends.curves(samples),
         spans=trends.spans(queries.alarms_of(snapshot, serial), desk.events(serial), until),

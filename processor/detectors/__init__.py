@@ -1,11 +1,12 @@
 """Detectors: each file is one method, a function that returns a `Detector`.
 
 A detector scores one window of every pump at once (some minutes of samples, see `processor.window`): 1.0 is at the
-limit, more is worse, 0 is what is expected. It sees the window's mean of each signal by its name, `flags` (all that were
-set in it), `count` (its samples), `flow_repeats` (the share that repeat the reading before), `flow_jump_ul_h` and
+limit, more is worse, 0 is what is expected. It sees the window's mean of each signal by its name, `flags` (all that
+were set in it), `count` (its samples), `flow_repeats` (the share that repeat the reading before), `flow_jump_ul_h` and
 `motor_jump_ma` (root mean square of the change from sample to sample, of flow less commanded flow and of the current),
-`dt` (seconds since the window before ended, null at the pump's first), `time`, `seq`, `boot`, `missed` and `stale` as of
-its end, `age` (seconds since the last sample, for those that judge silence) and its own memory from before this window.
+`dt` (seconds since the window before ended, null at the pump's first), `time`, `seq`, `boot`, `missed` and `stale` as
+of its end, `age` (seconds since the last sample, for those that judge silence) and its own memory from before this
+window.
 It never handles silence, repeats, batching, missing signals (the score is then unknown) or delays: the engine does.
 """
 
@@ -39,8 +40,8 @@ class Detector:
     `score` makes the expression from the memory; `memory` names the columns with their start values (None is
     unknown; all are Float32); `learn` gives what each is after this window, null to leave it. Detectors of one `family`
     share one memory, derive and learn alike. `derive` names values that score and learning use more than once: stage
-    after stage, each computed from the one before and reached through the accessor like the memory, but not kept. A detector that `judges` "age" is scored at every tick for all pumps, and learns
-    from windows like the others.
+    after stage, each computed from the one before and reached through the accessor like the memory, but not kept. A
+    detector that `judges` "age" is scored at every tick for all pumps, and learns from windows like the others.
     """
 
     score: Callable[[Memory], pl.Expr]

@@ -2,8 +2,8 @@
 
 A patent catheter carries the heartbeat and breathing of the spinal fluid to the pump (Saulino 2017, Neuromodulation
 20:187: 89 % sensitive, 68 % specific), so pulsatility alone is never enough for a high alarm. Where the pulse is gone,
-pressure tells an obstruction (risen) from an open connector (fallen to that of the tissue). A stalled motor and a change
-of posture leave the pulse as it is.
+pressure tells an obstruction (risen) from an open connector (fallen to that of the tissue). A stalled motor and a
+change of posture leave the pulse as it is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COUNTED_S: Final = 6 * 3600.0
 UNREST_S: Final = 1.5 * 3600.0
 HOUR_S: Final = 3600.0
 LEAST_PULSE_MMHG: Final = 1.0
-"""No patent catheter carries less: what is usual is not taken for less, so that a pump that comes to us ill is found."""
+"""No patent catheter carries less: what is usual is not taken for less, so a pump that comes to us ill is found."""
 GONE: Final = 0.5
 """Share of the usual pulse that is missing in a window in which it does not come through."""
 MOSTLY: Final = 0.75
@@ -30,7 +30,7 @@ MOSTLY: Final = 0.75
 RISEN_MMHG: Final = 2.5
 FALLEN_MMHG: Final = 2.0
 NORMAL: Final = 0.12
-"""Share of the pulse whose absence does not stop the learning of what is usual; the fluid's pressure wanders by 3 to 4 %."""
+"""Share of the pulse whose absence does not stop the learning of what is usual; it wanders by 3 to 4 %."""
 UPRIGHT_MMHG: Final = 5.0
 REDUCED: Final = 0.13
 WEAK: Final = 0.08
@@ -56,9 +56,10 @@ Cause = Literal["occlusion", "narrowing", "disconnection", "leak", "kink", "slow
 def catheter(cause: Cause) -> Detector:
     """Score one cause of a pulse that does not come through as usual.
 
-    "occlusion": gone, pressure risen. "narrowing": gone, pressure as usual. "disconnection": much less, pressure fallen,
-    both steadily. "leak": less and restless, pressure low. "kink": goes and comes back, pressure not low. "slow
-    closing": went over hours, not at once. "migration": less but not gone, at once and steadily; the least certain.
+    "occlusion": gone, pressure risen. "narrowing": gone, pressure as usual. "disconnection": much less, pressure
+    fallen, both steadily. "leak": less and restless, pressure low. "kink": goes and comes back, pressure not low.
+    "slow closing": went over hours, not at once. "migration": less but not gone, at once and steadily; the least
+    certain.
     """
 
     def score(memory: Memory) -> pl.Expr:

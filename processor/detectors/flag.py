@@ -18,7 +18,8 @@ def flagged(*names: str) -> Detector:
 
     Works where the pump knows best. Says nothing of pumps that do not report flags, nor of what a pump cannot know.
     """
-    return Detector(score=lambda _: pl.when(reports(*names)).then(REPORTED).otherwise(0.0))
+    known = pl.col("flags") * 0.0
+    return Detector(score=lambda _: pl.when(reports(*names)).then(REPORTED).otherwise(0.0) + known)
 
 
 def reports(*names: str) -> pl.Expr:

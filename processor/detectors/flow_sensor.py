@@ -28,10 +28,11 @@ AT_MOST: Final = 1.6
 
 
 def flow_sensor(finding: Literal["noise", "unit slip"]) -> Detector:
-    """Score readings that scatter more than this sensor's usual, around the commanded flow: "noise"; or that lie, some of
-    them or all, so far above it that another unit must be meant: "unit slip".
+    """Score readings that scatter too much ("noise"), or that cannot be meant in µL/h ("unit slip").
 
-    What is usual is learned while nothing is found. Works for any flow; says nothing of small lasting errors.
+    Noise lies around the commanded flow and is more than this sensor's usual; with another unit some of the readings,
+    or all, are many times what any rotor delivers. What is usual is learned while nothing is found. Works for any flow;
+    says nothing of small lasting errors.
     """
 
     def score(memory: Memory) -> pl.Expr:

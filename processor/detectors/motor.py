@@ -26,8 +26,8 @@ LEFT_MRI_S: Final = 1800.0
 ERRATIC_S: Final = 900.0
 ERRATIC_MA: Final = 0.6
 MOST_JUMP_MA: Final = 1.0
-"""Averaged change of the current from sample to sample at which it is erratic, some fifteen times the sensor's noise, and
-what one window counts at most; modelling choices."""
+"""Averaged change of the current from sample to sample at which it is erratic, some fifteen times the sensor's noise,
+and what one window counts at most; modelling choices."""
 STANDS: Final = 0.5
 TURNS: Final = 0.2
 EPISODES: Final = 1.6

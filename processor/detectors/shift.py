@@ -28,8 +28,8 @@ def shift(
     Page, 1954, Biometrika 41:100. A shift of twice the slack is found after `reach_h` hours, a larger one sooner,
     one below the slack never. Below `floor` (the signal's unit) of expected flow the difference is taken relative to
     the floor, as a share of almost nothing says nothing. The sum is held a twentieth above the limit, so that it comes
-    down soon after the shift has gone; a gap counts as one hour at most, and a magnetic field, where a pump stands for a
-    known reason, not at all.
+    down soon after the shift has gone; a gap counts as one hour at most, and a magnetic field, where a pump stands for
+    a known reason, not at all.
     """
     sign = -1.0 if direction == "below" else 1.0
 

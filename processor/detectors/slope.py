@@ -20,9 +20,9 @@ def slope(
 ) -> Detector:
     """Score the averaged fall per hour against `falls_per_h` (the signal's unit per hour).
 
-    The change from window to window is cut at `step`, so that one jump counts little and a trend in full; `step` is not
-    below the sensor's resolution, or a trend would be cut as well. `per_load` times the signal `load` is added first, to
-    take away what is only the load of the moment. Works for slow trends of a steady signal.
+    The change from window to window is cut at `step`, so that one jump counts little and a trend in full; `step` is
+    not below the sensor's resolution, or a trend would be cut as well. `per_load` times the signal `load` is added
+    first, to take away what is only the load of the moment. Works for slow trends of a steady signal.
     """
     value = pl.col(signal) if load is None else pl.col(signal) + per_load * pl.col(load)
 

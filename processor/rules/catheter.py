@@ -105,7 +105,7 @@ RULES: Final = (
         deadline_h=72.0,
         meaning="Over many hours the pulse of the spinal fluid has become weaker: something grows around the tip.",
         action="Arrange imaging of the catheter's tip. Watch for rising pressure and falling flow.",
-        time_left="days",
+        time_left="some days",
         rationale="An inflammatory mass at the tip closes the catheter over weeks; found early it can be treated.",
         explains=("catheter_migration",),
     ),
@@ -120,6 +120,6 @@ RULES: Final = (
         meaning="The pulse of the spinal fluid became weaker at once and stays so, while it still comes through.",
         action="Ask for symptoms. Arrange imaging of the catheter's tip.",
         time_left="a day or more",
-        rationale="A tip outside of the spinal fluid delivers beside it. The sign is ambiguous: fluid may still couple.",
+        rationale="A tip outside of the spinal fluid delivers beside it. The sign is ambiguous: it may still couple.",
     ),
 )

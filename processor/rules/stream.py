@@ -59,7 +59,7 @@ RULES: Final = (
         deadline_h=1.0,
         meaning="The times of this pump's samples have jumped ahead by minutes.",
         action="Set the pump's clock at the next interrogation. A day schedule runs early until then.",
-        time_left="days",
+        time_left="some days",
         rationale="Doses by the clock come at the wrong hour, and when it is set right samples seem to come again.",
     ),
 )

@@ -12,6 +12,7 @@ import polars as pl
 
 from processor import alarms, engine
 from processor.rules import RULE_BY_NAME, RULES
+from processor.violations import violations
 from simulator.scenario import default
 from simulator.simulation import Simulation
 
@@ -43,7 +44,7 @@ def test_the_engine_with_all_rules() -> None:
         def take(wave: pl.DataFrame, open_alarms: pl.DataFrame = open_alarms) -> None:
             nonlocal state
             state, rows = engine.step(state, wave)
-            alarms.violations(rows, open_alarms)
+            violations(rows, open_alarms)
 
         took = median_s(take, waves(pumps))
         size = state.estimated_size() / pumps

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
-from broker.commands import Order, act, ask, births
+from broker.commands import Order, act, ask, births, tell
 from broker.link import Link, LinkError, Message, parse_url
-from broker.messages import Acknowledge, Birth, Clear, Pumps, Reply, encode, read_action, read_command
-from broker.topics import COMMAND, topic_of
+from broker.messages import (
+    Acknowledge,
+    Birth,
+    Clear,
+    Notice,
+    Outcome,
+    Pumps,
+    Reply,
+    encode,
+    read_action,
+    read_command,
+    read_notice,
+)
+from broker.topics import COMMAND, OUTCOME, PART, topic_of
 
 KINDS = pytest.mark.parametrize("kind", [pytest.param("mosquitto", marks=pytest.mark.broker), "embedded_broker"])
 
@@ -85,18 +98,51 @@ async def test_a_gateway_that_is_born_again_meanwhile_is_told_once_and_as_it_is_
 
 
 @pytest.mark.broker
-async def test_an_acknowledgement_reaches_the_processor(mosquitto, until):
+async def test_an_action_reaches_the_processor_and_its_outcome_the_person(mosquitto):
     heard: list[Message] = []
-    processor = Link(parse_url(mosquitto), "commands-processor", on_message=heard.append)
+
+    def answer(message: Message) -> None:
+        heard.append(message)
+        for name in ("another", "1"):
+            processor.publish(OUTCOME, encode(Outcome(id=name, done=1, refused=0, text=f"Did {name}.")))
+
+    processor = Link(parse_url(mosquitto), "commands-processor", on_message=answer)
     await processor.open()
     processor.subscribe(COMMAND)
     action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=3)
-    await act(mosquitto, action)
-    await until(lambda: heard)
+    outcome = await act(mosquitto, action, timeout_s=30)
     assert read_action(heard[0].payload) == action
+    assert (outcome.text, outcome.ok) == ("Did 1.", True)
     await processor.close()
+
+
+@pytest.mark.broker
+async def test_where_no_processor_answers_the_outcome_says_so(mosquitto):
+    action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=3)
+    outcome = await act(mosquitto, action, timeout_s=0.1)
+    assert not outcome.ok
+    assert "did not answer within 0.1 s" in outcome.text
 
 
 async def test_without_a_broker_it_is_said_that_there_is_none(free_port):
     with pytest.raises(LinkError, match=f"no broker at mqtt://127.0.0.1:{free_port}"):
         await ask(f"mqtt://127.0.0.1:{free_port}", [order("cmd-one", 1)])
+
+
+@pytest.mark.broker
+async def test_who_tells_of_parts_knows_whether_anybody_heard_it(own_broker):
+    await own_broker.start()
+    notice = Notice(part="dashboard", state="ended", text="was killed", at=3)
+    with pytest.raises(LinkError, match="nobody heard it"):
+        await tell(own_broker.url, [notice])
+    heard: list[Message] = []
+    listener = Link(parse_url(own_broker.url), "commands-listener", on_message=heard.append)
+    await listener.open()
+    listener.subscribe(PART)
+    async with asyncio.timeout(30):
+        while not heard:
+            with contextlib.suppress(LinkError):
+                await tell(own_broker.url, [notice, notice])
+            await asyncio.sleep(0.05)
+    assert read_notice(heard[0].payload) == notice
+    await listener.close()

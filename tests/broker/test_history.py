@@ -8,13 +8,16 @@ import time
 import polars as pl
 import pytest
 
-from broker.history import HOUR_MS, LINGER_MS, MERGED, History, trend
+from broker import history as history_module
+from broker import rollup, segments
+from broker.history import LINGER_MS, MERGED, SETTLED_MS, History
+from broker.segments import DAY_MS, HOUR_MS, trend
 from broker.signals import SAMPLE_SCHEMA
 
 START_MS = 1_767_225_600_000
 
 
-def segments(data) -> list[str]:
+def levels(data) -> list[str]:
     return sorted(path.name.partition("-")[0] for path in data.rglob("*.parquet"))
 
 
@@ -55,13 +58,13 @@ def test_small_segments_become_larger_ones_level_by_level(tmp_path, samples):
     history = History(tmp_path)
     for at in range(MERGED):
         history.append(samples(time=[START_MS + at], seq=[at]), at)
-    assert segments(tmp_path) == ["0"] * MERGED
+    assert levels(tmp_path) == ["0"] * MERGED
     merge_all(history)
-    assert segments(tmp_path) == ["1"]
+    assert levels(tmp_path) == ["1"]
     for at in range(MERGED, MERGED * MERGED + 3):
         history.append(samples(time=[START_MS + at], seq=[at]), at)
         merge_all(history)
-    assert segments(tmp_path) == ["0", "0", "0", "2"]
+    assert levels(tmp_path) == ["0", "0", "0", "2"]
     assert trend(tmp_path, "A", START_MS)["seq"].to_list() == list(range(MERGED * MERGED + 3))
 
 
@@ -79,7 +82,7 @@ def test_what_was_left_to_merge_is_merged_after_a_restart(tmp_path, samples):
     for at in range(MERGED):
         history.append(samples(time=[START_MS + at]), at)
     merge_all(History(tmp_path))
-    assert segments(tmp_path) == ["1"]
+    assert levels(tmp_path) == ["1"]
 
 
 def test_the_oldest_hours_go_when_the_disk_is_to_hold_no_more(tmp_path, samples):
@@ -90,7 +93,7 @@ def test_the_oldest_hours_go_when_the_disk_is_to_hold_no_more(tmp_path, samples)
     assert kept == list(range(40 - len(kept), 40))
     assert 1 < len(kept) < 20
     assert history.bytes <= 25_000
-    assert history.hours_removed == 40 - len(kept)
+    assert history.removed == 40 - len(kept)
     assert len(list(tmp_path.rglob("date=*"))) <= 2
 
 
@@ -113,7 +116,7 @@ def test_a_segment_that_was_listed_can_still_be_opened_after_its_merge(tmp_path,
     listed = list(tmp_path.rglob("*.parquet"))
     while history.merge(stamp=1):
         pass
-    assert segments(tmp_path) == ["0"] * MERGED + ["1"]
+    assert levels(tmp_path) == ["0"] * MERGED + ["1"]
     assert all(path.exists() for path in listed)
     assert trend(tmp_path, "A", START_MS)["seq"].to_list() == list(range(MERGED))
 
@@ -160,3 +163,189 @@ def test_a_reader_beside_writer_and_merger_misses_nothing_that_was_written(tmp_p
         thread.join()
     assert trend(tmp_path, "A", 0).height == 64
     assert isinstance(trend(tmp_path, "A", 0), pl.DataFrame)
+
+
+def days_of(history: History, samples, days: int, *, pumps: str = "AB", every_ms: int = HOUR_MS // 4) -> None:
+    """Append some days of samples whose flow counts them, hour by hour."""
+    for hour in range(24 * days):
+        times = [START_MS + hour * HOUR_MS + at for at in range(0, HOUR_MS, every_ms)]
+        numbers = [(time - START_MS) // every_ms for time in times]
+        for pump in pumps:
+            history.append(samples(pump=[pump] * len(times), time=times, seq=numbers, flow_ul_h=numbers), hour)
+
+
+def close_all(history: History) -> None:
+    """Do all that is to be done in the background, and let what was merged go."""
+    for stamp in (1_000_000, 1_000_000 + LINGER_MS):
+        while history.merge(stamp):
+            pass
+
+
+def test_a_day_that_is_over_is_put_together_and_the_newest_stays_as_it_is(tmp_path, samples):
+    history = History(tmp_path)
+    days_of(history, samples, 2)
+    before = trend(tmp_path, "A", 0)
+    close_all(history)
+    first, second = sorted((tmp_path / "history").glob("date=*"))
+    assert [path.name.partition("-")[0] for path in first.iterdir()] == ["day"]
+    assert len(list(second.glob("hour=*"))) == 24
+    assert trend(tmp_path, "A", 0).equals(before)
+    assert before["seq"].to_list() == list(range(192))
+    assert trend(tmp_path, "B", START_MS + HOUR_MS, START_MS + 2 * HOUR_MS)["seq"].to_list() == [4, 5, 6, 7, 8]
+
+
+def test_a_day_to_which_something_was_added_just_now_is_left_alone(tmp_path, samples):
+    history = History(tmp_path)
+    days_of(history, samples, 2)
+    while history.merge(47 + SETTLED_MS - 30):
+        pass
+    assert not list(tmp_path.rglob("day-*"))
+
+
+def test_a_large_day_is_put_together_in_parts_that_fit_into_memory(tmp_path, samples, monkeypatch):
+    monkeypatch.setattr(history_module, "BLOCK_ROWS", 100)
+    history = History(tmp_path)
+    days_of(history, samples, 2, pumps="ABCD", every_ms=HOUR_MS // 30)
+    before = {pump: trend(tmp_path, pump, 0) for pump in "ABCD"}
+    close_all(history)
+    first = min((tmp_path / "history").glob("date=*"))
+    assert len(list(first.glob("day-*"))) == 4
+    assert {path.parent for path in first.rglob("*.parquet")} == {first}
+    assert all(trend(tmp_path, pump, 0).equals(before[pump]) for pump in "ABCD")
+    assert rollup.rolled(tmp_path, "D", START_MS, START_MS + DAY_MS - 1)["samples"].to_list() == [30] * 24
+
+
+def test_what_comes_late_is_put_together_with_its_day_again(tmp_path, samples):
+    history = History(tmp_path)
+    days_of(history, samples, 2)
+    close_all(history)
+    history.append(samples(time=[START_MS + 1], seq=[999], flow_ul_h=[-5]), 0)
+    assert trend(tmp_path, "A", 0, START_MS + 1)["seq"].to_list() == [0, 999]
+    close_all(history)
+    assert trend(tmp_path, "A", 0, START_MS + 1)["seq"].to_list() == [0, 999]
+    assert len(list(min((tmp_path / "history").glob("date=*")).rglob("*.parquet"))) == 1
+    assert rollup.rolled(tmp_path, "A", START_MS, START_MS)["flow_ul_h.min"].to_list() == [-5]
+
+
+def test_a_crash_while_a_day_is_put_together_loses_and_doubles_nothing(tmp_path, samples, monkeypatch):
+    history = History(tmp_path)
+    days_of(history, samples, 2)
+    before = trend(tmp_path, "B", 0)
+
+    def power_cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rollup, "put_in_place", power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            close_all(history)
+    assert trend(tmp_path, "B", 0).equals(before)
+    close_all(History(tmp_path))
+    assert trend(tmp_path, "B", 0).equals(before)
+    assert len(list(min((tmp_path / "history").glob("date=*")).rglob("*.parquet"))) == 1
+    assert not list(tmp_path.rglob("*.new"))
+
+
+def test_an_hour_in_short_is_least_greatest_mean_and_last_whether_rolled_up_or_not(tmp_path, samples):
+    history = History(tmp_path)
+    days_of(history, samples, 3)
+    asked = (tmp_path, "B", START_MS + 5 * HOUR_MS + 17, START_MS + 50 * HOUR_MS)
+    loose = rollup.rolled(*asked)
+    close_all(history)
+    assert len(list((tmp_path / "rollup" / "hour").glob("date=*"))) == 2
+    short = rollup.rolled(*asked)
+    assert short.equals(loose)
+    assert dict(short.schema) == rollup.SCHEMA
+    assert short["time"].to_list() == [START_MS + hour * HOUR_MS for hour in range(5, 51)]
+    said = short.select("samples", *(f"flow_ul_h.{kind}" for kind in rollup.KINDS)).rows()
+    assert said[0] == (4, 20, 23, 21.5, 23)
+    assert short["battery_v.mean"].null_count() == short.height
+    assert not list((tmp_path / "rollup").glob("minute/*"))
+
+
+def test_minutes_are_rolled_up_where_samples_come_more_often(tmp_path, samples):
+    history = History(tmp_path)
+    for day in range(2):
+        times = [START_MS + day * DAY_MS + at * 10_000 for at in range(60)]
+        history.append(samples(time=times, flow_ul_h=list(range(60))), day)
+    close_all(history)
+    assert len(list((tmp_path / "rollup" / "minute").glob("date=*"))) == 1
+    found = rollup.rolled(tmp_path, "A", START_MS, START_MS + DAY_MS, step=rollup.MINUTE)
+    assert found["flow_ul_h.max"].to_list() == [5, 11, 17, 23, 29, 35, 41, 47, 53, 59, 5]
+
+
+def test_a_line_to_draw_has_the_peaks_of_every_hour(tmp_path, samples):
+    history = History(tmp_path)
+    days_of(history, samples, 1)
+    line = rollup.line(tmp_path, "A", START_MS, START_MS + 2 * HOUR_MS - 1)
+    assert line["flow_ul_h"].to_list() == [0, 3, 4, 7]
+    assert line["time"].is_sorted()
+    assert rollup.line(tmp_path, "nobody", START_MS, START_MS + HOUR_MS).height == 0
+
+
+def test_days_beyond_the_age_go(tmp_path, samples):
+    history = History(tmp_path, max_days=2)
+    days_of(history, samples, 5)
+    close_all(history)
+    kept = trend(tmp_path, "A", 0)["seq"]
+    assert kept.min() == 2 * 96
+    assert history.removed == 2
+    assert history.bytes == sum(path.stat().st_size for path in (tmp_path / "history").rglob("*.parquet"))
+
+
+def test_roll_ups_beyond_their_share_go_the_oldest_first(tmp_path, samples, monkeypatch):
+    monkeypatch.setattr(history_module, "ROLLUP_SHARE", 10_000)
+    history = History(tmp_path, max_bytes=10_000 * 30_000)
+    days_of(history, samples, 5)
+    close_all(history)
+    kept = sorted(path.name for path in (tmp_path / "rollup" / "hour").glob("date=*"))
+    assert kept[-1] == "date=2026-01-04"
+    assert 0 < len(kept) < 4
+    assert history.rollup_bytes == sum(path.stat().st_size for path in (tmp_path / "rollup").rglob("*.parquet"))
+    assert rollup.rolled(tmp_path, "A", START_MS, START_MS)["samples"].to_list() == [4]
+
+
+def test_what_was_half_written_when_the_power_failed_is_removed_at_the_start(tmp_path, samples):
+    History(tmp_path).append(samples(seq=[1]), 1)
+    whole = next(tmp_path.rglob("*.parquet"))
+    half = whole.with_name(f".{whole.name}.new")
+    half.write_bytes(whole.read_bytes()[:100])
+    History(tmp_path)
+    assert not half.exists()
+    assert trend(tmp_path, "A", 0)["seq"].to_list() == [1]
+
+
+@pytest.mark.parametrize("left", [0, 3, 100, -1])
+def test_a_segment_that_was_cut_off_is_moved_aside_and_the_others_are_read(tmp_path, samples, left):
+    history = History(tmp_path)
+    history.append(samples(seq=[1]), 1)
+    history.append(samples(seq=[2], time=[START_MS + 1]), 2)
+    harmed = min(tmp_path.rglob("*.parquet"))
+    harmed.write_bytes(harmed.read_bytes()[:left])
+    again = History(tmp_path)
+    assert [path.name for path in again.unreadable] == [harmed.name]
+    assert again.unreadable[0].is_relative_to(tmp_path / "history.unreadable-1")
+    assert trend(tmp_path, "A", 0)["seq"].to_list() == [2]
+
+
+def test_a_clock_that_steps_back_overwrites_nothing(tmp_path, samples):
+    for seq in (1, 2, 3):
+        History(tmp_path).append(samples(time=[START_MS + seq], seq=[seq]), 5)
+    assert trend(tmp_path, "A", 0)["seq"].to_list() == [1, 2, 3]
+
+
+def test_a_pump_whose_clock_began_anew_keeps_both_its_lives(tmp_path, samples):
+    history = History(tmp_path)
+    for boot in (1, 2):
+        history.append(samples(boot=[boot], seq=[1]), boot)
+    assert trend(tmp_path, "A", 0)["boot"].to_list() == [1, 2]
+
+
+def test_everything_is_read_in_blocks_that_fit_into_memory(tmp_path, samples):
+    history = History(tmp_path)
+    days_of(history, samples, 2, pumps="ABC")
+    blocks = list(segments.blocks(tmp_path, {"A", "C"}, START_MS, START_MS + 30 * HOUR_MS, rows=50))
+    assert [sorted(set(block.samples["pump"])) for block in blocks] == [["A"], ["C"], ["A", "C"]]
+    said = [seq for block in blocks for seq in block.samples["seq"]]
+    assert said == [*range(96), *range(96), *range(96, 121), *range(96, 121)]
+    assert [block.done for block in blocks] == [0.25, 0.5, 1.0]

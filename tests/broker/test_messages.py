@@ -9,19 +9,31 @@ from broker.messages import (
     Birth,
     Clear,
     Inject,
+    InService,
     MessageError,
+    Note,
+    Outcome,
+    OutOfService,
     Pumps,
     Reply,
+    Reset,
+    Shelve,
     Status,
+    Unacknowledge,
+    Unshelve,
     encode,
+    make_action,
     read_action,
     read_birth,
     read_command,
+    read_outcome,
     read_reply,
     read_status,
 )
 
 PUMPS = Pumps(serial=["A", "B"], model=["x", "y"], reservoir_ml=[20.0, 40.0])
+ON_ALARMS = (Unacknowledge, Note, Unshelve, OutOfService, InService, Reset)
+SHELF = '{"kind":"shelve","id":"1","alarms":[],"who":"a","at":1,"for_s":%s}'
 GOOD = [
     (read_birth, Birth(gateway="ward", pumps=PUMPS, sent=1, time=2, speed=60, interval_s=1, faults=["motor_stall"])),
     (read_status, Status(gateway="ward", state="offline", sent=1, waiting=2, dropped=3)),
@@ -29,6 +41,9 @@ GOOD = [
     (read_command, Clear(id="1", pumps=None, fault="motor_stall")),
     (read_reply, Reply(id="1", gateway="ward", ok=True, text="done", pumps=1, time=2)),
     (read_action, Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=3)),
+    *((read_action, kind(id="1", alarms=["A/x/1"], who="anna", at=3, why="so")) for kind in ON_ALARMS),
+    (read_action, Shelve(id="1", alarms=[], who="anna", at=3, why="known", for_s=60.0)),
+    (read_outcome, Outcome(id="1", done=2, refused=1, text="Acknowledged 2 alarms. 1 not: over, or not known.")),
 ]
 BAD = [
     (read_birth, b"", "not a birth: Input data was truncated"),
@@ -46,6 +61,11 @@ BAD = [
         b'{"kind":"acknowledge","id":"1","alarms":"all","who":"a","at":1}',
         "not an action: Expected `array`",
     ),
+    (read_action, (SHELF % "0").encode(), "for_s is 0; it must be above 0"),
+    (read_action, (SHELF % "null").encode(), "not an action: Expected `float`"),
+    (read_action, encode(Note(id="1", alarms=[], who="a", at=1, why="x" * 501)), "why is 501 long; allowed are 500"),
+    (read_action, encode(Note(id="1", alarms=["x"] * 20_001, who="a", at=1)), "alarms is 20,001 long"),
+    (read_outcome, b"{}", "not an outcome"),
 ]
 
 
@@ -77,3 +97,11 @@ def test_a_birth_must_make_sense(change, reason):
     birth = {"gateway": "ward", "pumps": PUMPS, "sent": 1, "time": 2, **change}
     with pytest.raises(MessageError, match=reason):
         read_birth(encode(Birth(**birth)))
+
+
+def test_an_action_is_made_by_the_name_it_has_on_the_wire_and_refused_where_it_does_not_fit():
+    made = make_action("shelve", "1", alarms=("A/x/1",), who="anna", at=3, why="known", for_s=60.0)
+    assert made == Shelve(id="1", alarms=["A/x/1"], who="anna", at=3, why="known", for_s=60.0)
+    for kind in ("shelve", "delete"):
+        with pytest.raises(MessageError, match="not an action"):
+            make_action(kind, "1", alarms=(), who="anna", at=3)

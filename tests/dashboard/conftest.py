@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from broker.commands import Order
-from broker.messages import AlarmAction, Reply
+from broker.messages import AlarmAction, Outcome, Reply
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from broker.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, PUMPS_SCHEMA, Bound, Health, Refusal, Snapshot, empty, write
 from dashboard.desk import Desk
@@ -59,6 +59,7 @@ def make_fleet(
     states = ["unacknowledged", "returned", "acknowledged", "unacknowledged"]
     alarm_columns: dict[str, object] = {
         "alarm": [f"{serial}/rule" for serial in serials[:ill]],
+        "subject": serials[:ill],
         "pump": serials[:ill],
         "gateway": columns["gateway"][:ill],  # type: ignore[index]
         "site": columns["site"][:ill],  # type: ignore[index]
@@ -73,6 +74,7 @@ def make_fleet(
         "meaning": ["What is the matter with this pump, in a sentence of the usual length."] * ill,
         "action": ["Interrogate the pump and prepare oral bridging"] * ill,
         "deadline": ["within 1 h"] * ill,
+        "held": [0] * ill,
     }
     alarm_frame = pl.DataFrame(
         {name: alarm_columns.get(name, [None] * ill) for name in ALARMS_SCHEMA}, schema_overrides=ALARMS_SCHEMA
@@ -127,6 +129,7 @@ class Wire:
 
     orders: list[Order] = field(default_factory=list)
     actions: list[AlarmAction] = field(default_factory=list)
+    said: str = "Acknowledged"
 
     async def ask(self, _url: str, orders: list[Order]) -> list[Reply]:
         self.orders += orders
@@ -135,8 +138,10 @@ class Wire:
             for order in orders
         ]
 
-    async def act(self, _url: str, action: AlarmAction) -> None:
+    async def act(self, _url: str, action: AlarmAction) -> Outcome:
         self.actions.append(action)
+        count = len(action.alarms)
+        return Outcome(id=action.id, done=count, refused=0, text=f"{self.said} {count} alarm{'s' * (count != 1)}.")
 
 
 def open_browser(application: object) -> httpx.AsyncClient:

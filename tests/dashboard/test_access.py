@@ -249,7 +249,8 @@ def test_the_sign_in_page_escapes_what_it_is_given() -> None:
 async def test_staff_and_engineers_acknowledge(role: str, may: bool, fleet: Any, desk_of: DeskOf, wire: Any) -> None:
     VISITOR.set(Visitor("maria", role))
     said = await desk_of(fleet(1)).acknowledge({"alarms": ["ITB-000001/rule"]})
-    assert said == ("Acknowledged 1 alarm." if may else "Not acknowledged: only staff and engineers may do that.")
+    assert said.good is may
+    assert said.text == ("Acknowledged 1 alarm." if may else "Not acknowledged: only staff and engineers may do that.")
     assert [
         action for action in wire.actions if isinstance(action, Acknowledge) and action.who == "maria"
     ] == wire.actions

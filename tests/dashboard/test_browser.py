@@ -136,7 +136,9 @@ def test_it_tells_a_silent_processor_from_a_lost_server(screen: Screen, page: Pa
         expect(page.locator("#stale")).to_contain_text("The stream processor has stopped writing.", timeout=PATIENCE_MS)
 
 
-@pytest.mark.parametrize("path", ["/", "/alarms", "/pumps", "/pump/ITB-000001", "/faults", "/programmer", "/pipeline"])
+@pytest.mark.parametrize(
+    "path", ["/", "/alarms", "/alarm-health", "/pumps", "/pump/ITB-000001", "/faults", "/programmer", "/pipeline"]
+)
 def test_every_page_opens_from_its_own_address_in_the_dark_without_complaint(
     path: str, screen: Screen, browser: Browser
 ) -> None:
@@ -183,9 +185,9 @@ def test_the_table_of_alarms_acknowledges_many_and_keeps_the_selection(screen: S
     with screen.moving(40, alarms=8), served(screen) as address:
         page.goto(address.replace("/?", "/alarms?"))
         page.locator(".ag-header .ag-checkbox-input").first.check()
-        expect(page.locator("#ack-selected")).to_have_text("Acknowledge 6 alarms", timeout=PATIENCE_MS)
+        expect(page.locator("#do-acknowledge")).to_have_text("Acknowledge 6 alarms", timeout=PATIENCE_MS)
         page.wait_for_timeout(1500)
-        expect(page.locator("#ack-selected")).to_have_text("Acknowledge 6 alarms")
+        expect(page.locator("#do-acknowledge")).to_have_text("Acknowledge 6 alarms")
 
 
 def test_a_long_list_of_pumps_scrolls_and_is_searched(screen: Screen, page: Page) -> None:

@@ -25,7 +25,16 @@ def events(*rows: dict[str, Any]) -> pl.DataFrame:
 
 
 def alarm(name: str, state: str, priority: int, onset: int, **more: Any) -> dict[str, Any]:
-    return {"alarm": name, "pump": name, "state": state, "priority": priority, "onset": onset, "rule": name, **more}
+    return {
+        "alarm": name,
+        "pump": name,
+        "subject": name,
+        "state": state,
+        "priority": priority,
+        "onset": onset,
+        "rule": name,
+        **more,
+    }
 
 
 def test_alarms_are_worked_off_unseen_first_then_by_priority_then_oldest() -> None:

@@ -8,12 +8,20 @@ import polars as pl
 import pytest
 
 from broker import commands
-from broker.history import trend
+from broker.journal import Query, entries, verify
 from broker.messages import Acknowledge
+from broker.segments import trend
 
 from .conftest import System, pairs, running, warmed_up
 
 pytestmark = [pytest.mark.broker]
+
+
+def noted(system: System) -> set[tuple[str, str]]:
+    """Return what the journal says became of which part."""
+    return set(entries(system.data, Query()).select("kind", "title").iter_rows())
+
+
 STALL = {("ITB-000000", "motor_stall")}
 
 
@@ -60,3 +68,6 @@ def test_a_killed_broker_comes_back_and_no_sample_is_lost(tmp_path: Path, free_p
         )
         assert now.health.missed == 0
         assert now.alarms.height == 0
+        system.wait_for("the journal to say so", lambda _: ("ended", "broker") in noted(system))
+        assert {("started", "dashboard"), ("connected", "broker"), ("online", "gateway gateway-00")} <= noted(system)
+        assert verify(system.data)[1] is None

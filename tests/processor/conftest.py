@@ -69,12 +69,14 @@ def rule_of(detector: Detector, name: str = "rule", **changes: object) -> Rule:
     return Rule(name=name, detector=detector, **fields)  # type: ignore[arg-type]
 
 
-def feed(batch: pl.DataFrame, rules: engine.Rules = RULES, state: pl.DataFrame | None = None) -> pl.DataFrame:
+def feed(
+    batch: pl.DataFrame, rules: engine.Rules = RULES, state: pl.DataFrame | None = None, window_s: float = 0.0
+) -> pl.DataFrame:
     """Return the engine's state after a batch; pumps are as many as the batch or the state has."""
     pumps = 0 if batch.height == 0 else int(batch["pump"].max()) + 1  # type: ignore[arg-type]
     state = engine.grow(engine.new_state(0, rules) if state is None else state, pumps, rules)
     for wave in engine.waves(batch):
-        state, _ = engine.step(state, wave, rules, window_s=0)
+        state, _ = engine.step(state, wave, rules, window_s=window_s)
     return state
 
 
@@ -128,6 +130,10 @@ class Watch:
         self.take(
             [Message(COMMAND, encode(Acknowledge(id="1", alarms=list(alarms), who=who, at=self.now)), 1, 1, False)]
         )
+
+    @property
+    def now_therapy(self) -> int:
+        return START_MS + round((self.now - START_MS) * SPEED)
 
     def wait_s(self, wall_s: float) -> None:
         self.now += round(wall_s * 1000)

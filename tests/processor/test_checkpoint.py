@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from broker.link import Message
-from broker.messages import Acknowledge, encode
+from broker.messages import Acknowledge, Unacknowledge, encode
 from broker.topics import COMMAND
 from processor import checkpoint
 from processor.checkpoint import CheckpointError
@@ -58,8 +58,26 @@ def test_state_alarms_and_registry_come_back_exactly(tmp_path: Path) -> None:
     assert after.alarms.equals(before.alarms)
 
 
+def test_what_a_person_did_is_known_after_a_restart_and_not_done_again(tmp_path: Path) -> None:
+    before = stalled(tmp_path)
+    alarms = before.alarms["alarm"].to_list()
+    seen, taken_back = (
+        Message(COMMAND, encode(kind(id=kind.__name__, alarms=alarms, who="anna", at=7)), 1, 1, retained=False)
+        for kind in (Acknowledge, Unacknowledge)
+    )
+    before.take([seen], START_MS + 60_000)
+    before.take([taken_back], START_MS + 60_000)
+    before.save(START_MS)
+    after = Pipeline(tmp_path)
+    after.restore()
+    _, entries = after.take([seen], START_MS + 61_000)
+    assert entries.height == 0
+    assert after.alarms["acknowledged_wall"].null_count() == len(alarms)
+    assert after.outcomes[0].text == "This was done before."
+
+
 def test_without_a_checkpoint_everything_begins_anew(tmp_path: Path) -> None:
-    assert checkpoint.load(tmp_path, RULES) is None
+    assert checkpoint.load(tmp_path, RULES, RULES) is None
 
 
 def test_only_the_latest_checkpoint_is_kept(tmp_path: Path) -> None:
@@ -75,7 +93,7 @@ def test_a_rule_that_is_new_begins_anew_and_alarms_of_one_that_is_gone_are_left_
     renamed = tuple(
         dataclasses.replace(rule, name="rotor_slow") if rule.name == "motor_stall" else rule for rule in RULES
     )
-    state, alarms, _ = checkpoint.load(tmp_path, renamed) or pytest.fail("nothing was loaded")
+    state, alarms, *_ = checkpoint.load(tmp_path, renamed, renamed) or pytest.fail("nothing was loaded")
     assert state["rotor_slow"].to_list() == [0.0]
     assert state["flow_ul_h"].equals(before.state["flow_ul_h"])
     assert "motor_stall" not in alarms["rule"].to_list()
@@ -120,3 +138,21 @@ def test_a_checkpoint_half_written_leaves_the_one_before(tmp_path: Path, monkeyp
     again = Pipeline(tmp_path)
     again.restore()
     assert again.state.equals(kept)
+
+
+def test_what_was_half_written_when_the_power_failed_is_cleared_away(tmp_path: Path) -> None:
+    stalled(tmp_path).save(START_MS)
+    (tmp_path / "checkpoint" / ".state-9.arrow.new").write_bytes(b"half of it")
+    again = Pipeline(tmp_path)
+    again.restore()
+    assert again.alarms.height
+    assert not list((tmp_path / "checkpoint").glob(".*"))
+
+
+def test_a_checkpoint_whose_journal_and_history_are_gone_is_gone_on_from(tmp_path: Path) -> None:
+    before = stalled(tmp_path)
+    before.save(START_MS)
+    after = Pipeline(tmp_path)
+    after.restore()
+    assert after.state.equals(before.state)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

@@ -7,6 +7,7 @@ import pytest
 
 from broker.signals import SIGNAL_NAMES
 from processor import engine
+from processor.detectors import Detector
 from processor.detectors.limit import limit
 from processor.detectors.residual import residual
 from processor.rules import RULES
@@ -137,9 +138,12 @@ def test_how_long_a_violation_lasts_is_counted_in_therapy_time_from_its_first_sa
     assert feed(stream("battery_v", "2.5 2.5 3 3 3"), rules)["rule.held"][0] == 120
 
 
-def test_an_hour_between_two_samples_is_an_hour_and_no_more(stream, feed):
-    pair = pl.concat([stream("flow_ul_h", "60 60", reservoir_ml="10", every_s=3600, pump=pump) for pump in range(2)])
-    assert feed(pair)["volume_imbalance.memory.delivered_ul"].to_list() == [60, 60]
+def test_an_hour_between_two_samples_is_an_hour_and_no_more(stream, feed, rule_of):
+    clock = Detector(
+        lambda memory: memory("s"), {"s": 0.0}, lambda memory: {"s": memory("s") + pl.col("dt").fill_null(0.0)}
+    )
+    pair = pl.concat([stream("flow_ul_h", "60 60", every_s=3600, pump=pump) for pump in range(2)])
+    assert feed(pair, (rule_of(clock),))["rule.memory.s"].to_list() == [3600, 3600]
 
 
 def test_the_silence_of_one_pump_is_scored_as_that_of_many(stream, feed):

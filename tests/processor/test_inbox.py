@@ -138,10 +138,15 @@ def test_an_action_that_is_none_is_refused(watch, payload):
     assert [told.startswith("not an action: ") for told in watch.reasons] == [True]
 
 
-def test_commands_and_replies_of_gateways_are_not_the_processors_business(watch):
+def test_an_order_or_a_reply_that_is_none_is_refused_with_its_reason(watch):
     watch.say(b"anything", "command")
     watch.say(b"anything", "reply")
-    assert watch.reasons == []
+    watch.say(b'{"id":"1","gateway":"other","ok":true,"text":""}', "reply")
+    assert [reason.partition(":")[0] for reason in watch.reasons] == [
+        "not a command",
+        "not a reply",
+        "the reply of 'other' came under the topic of 'ward'",
+    ]
 
 
 def test_the_good_lines_of_a_payload_with_bad_ones_are_kept(watch):

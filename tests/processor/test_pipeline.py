@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
 from broker import snapshot
 from broker.journal import EVENTS_SCHEMA
-from broker.messages import Status, encode
+from broker.link import Message
+from broker.messages import AlarmEvent, Status, encode, make_action
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
+from broker.topics import COMMAND
 from processor.pipeline import Pipeline
 from processor.rules import RULES
 
@@ -33,7 +36,7 @@ def test_a_strangers_json_appears_as_a_pump_whose_other_signals_are_unknown(watc
     pump = watch.snapshot().pumps.row(0, named=True)
     assert (pump["pump"], pump["gateway"], pump["seq"], pump["time"]) == ("MY-1", "mine", 1, START_MS)
     assert pump["flow_ul_h"] == pytest.approx(8.1)
-    assert [pump[name] for name in SIGNAL_NAMES if name != "flow_ul_h"] == [None] * 8
+    assert [pump[name] for name in SIGNAL_NAMES if name != "flow_ul_h"] == [None] * (len(SIGNAL_NAMES) - 1)
     assert (pump["priority"], pump["alarms"], pump["silent"], pump["worst"]) == (0, 0, False, None)
 
 
@@ -195,3 +198,54 @@ def test_a_thousand_pumps_in_one_frame_are_a_thousand_pumps(watch):
     seen = watch.snapshot().pumps
     assert seen["pump"].to_list() == serials
     assert seen["flow_ul_h"].to_list() == flows.tolist()
+
+
+def test_what_people_do_is_answered_journaled_with_who_and_why_and_done_once(watch, json_sample):
+    worn_out(watch, json_sample, minutes=6)
+    name = watch.snapshot().alarms["alarm"][0]
+    shelve = make_action("shelve", "deed-1", alarms=[name, "gone/x/1"], who="anna", at=7, why="known", for_s=3600.0)
+    for _ in range(2):
+        watch.take([Message(COMMAND, encode(shelve), 1, 1, retained=False)])
+    alarm = watch.snapshot().alarms.row(0, named=True)
+    assert (alarm["state"], alarm["shelved_by"], alarm["shelved_why"]) == ("shelved", "anna", "known")
+    assert alarm["shelved_left_s"] == 3600
+    assert [outcome.text for outcome in watch.pipeline.outcomes] == [
+        "Shelved 1 alarm. 1 not: over, or not known.",
+        "This was done before.",
+    ]
+    entries = watch.journal().filter(pl.col("action") == "deed-1")
+    assert entries.select("kind", "who", "text", "pump").rows() == [("shelved", "anna", "known", "A")]
+
+
+def test_what_is_refused_is_journaled_with_its_reason(watch, json_sample):
+    worn_out(watch, json_sample, minutes=6)
+    watch.acknowledge("gone/x/1", who="ben")
+    entry = watch.journal().filter(pl.col("kind") == "refused").row(0, named=True)
+    assert (entry["who"], entry["alarm"]) == ("ben", None)
+    assert entry["text"] == "Acknowledged no alarm. 1 not: over, or not known."
+
+
+def test_other_systems_hear_of_what_calls_people_in_the_form_that_is_documented(watch, json_sample):
+    ill = {"battery_v": 2.5, "motor_ul_h": 0, "flow_ul_h": 0, "commanded_ul_h": 8}
+    for first, battery_v in ((0, 3.1), (60, 2.5)):
+        times = [START_MS + minute * MINUTE_MS for minute in range(first, first + 60, 2)]
+        watch.say("\n".join(json_sample(time=time, **{**ill, "battery_v": battery_v}) for time in times))
+    watch.acknowledge(watch.snapshot().alarms["alarm"][0])
+    told = [msgspec.json.decode(encode(event), type=AlarmEvent) for event in watch.pipeline.announced]
+    said = [(event.kind, event.rule) for event in told]
+    assert ("raised", "battery_end") in said
+    assert said[-1] == ("acknowledged", "battery_end")
+    last = told[-1]
+    assert (last.subject, last.pump, last.gateway, last.priority, last.state) == (
+        "A",
+        "A",
+        "ward",
+        "high",
+        "acknowledged",
+    )
+    assert last.who == "anna"
+    assert last.action.startswith("Replace the pump now.")
+    held = {event.rule for event in told if event.kind == "held"}
+    raised = [event.rule for event in told if event.kind == "raised"]
+    assert held <= set(raised)
+    assert len(raised) < watch.journal().filter(pl.col("kind") == "raised").height

@@ -57,7 +57,8 @@ def test_the_alarm_list_has_no_flaws():
     ],
 )
 def test_a_planted_flaw_is_found(change, flaw):
-    assert flaw in list(flaws((*RULES[:-1], replace(RULES[-1], **change))))
+    listed = [replace(rule, **change) if rule.name == "pump_silent" else rule for rule in RULES]
+    assert flaw in list(flaws(tuple(listed)))
 
 
 def test_no_two_rules_explain_each_other_over_others():

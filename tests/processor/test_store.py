@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from broker import journal
-from broker.history import History, trend
+from broker.history import History
 from broker.journal import EVENTS_SCHEMA
+from broker.segments import trend
 from broker.signals import SAMPLE_SCHEMA
 from processor import store as store_module
 from processor.quarantine import Quarantine

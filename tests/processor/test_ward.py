@@ -10,6 +10,7 @@ import pytest
 from broker.snapshot import Snapshot
 from processor import alarms, engine
 from processor.rules import RULE_BY_NAME
+from processor.violations import violations
 from simulator.faults import FAULTS
 from simulator.scenario import default
 from simulator.simulation import Simulation
@@ -137,5 +138,5 @@ def test_a_healthy_fleet_is_quiet_for_half_a_day_of_samples_every_five_minutes()
     state, standing = engine.new_state(250), []
     for _ in range(144):
         state, rows = engine.step(state, simulation.tick().with_columns(pl.col("index").alias("pump")))
-        standing.append(alarms.violations(rows, alarms.no_alarms()).standing)
+        standing.append(violations(rows, alarms.no_alarms()).standing)
     assert pl.concat(standing).select("pump", "rule").unique().rows() == []

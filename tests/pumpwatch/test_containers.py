@@ -116,6 +116,6 @@ def test_the_parts_share_the_data_and_run_without_rights() -> None:
 def test_the_image_gets_every_package_of_the_project() -> None:
     copied = {line.split()[1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("COPY ")}
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    packages = {"pumpwatch", "broker", "simulator", "processor", "dashboard"}
+    packages = {"pumpwatch", "broker", "simulator", "processor", "dashboard", "trials"}
     assert packages <= copied
     assert packages <= let_in

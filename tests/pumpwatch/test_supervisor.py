@@ -27,13 +27,15 @@ class Stage:
     def __init__(self, notes: Path) -> None:
         self.notes = notes
         self.said: list[tuple[str, str]] = []
+        self.noted: list[tuple[str, ...]] = []
 
     def part(self, name: str, manner: str = "well", **more: float) -> Part:
         return Part(name, (sys.executable, str(FAKE), name, manner, str(self.notes)), **more)
 
     def of(self, *parts: Part) -> Supervisor:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return Supervisor(parts, lambda part, line: self.said.append((part, line)), environment)
+        say, note = (lambda *said: self.said.append(said)), (lambda *noted: self.noted.append(noted))
+        return Supervisor(parts, say, environment, note)
 
     def lines(self, word: str) -> list[str]:
         return [line for line in self.notes.read_text().splitlines() if line.startswith(f"{word} ")]
@@ -93,6 +95,12 @@ async def test_a_part_that_is_killed_is_started_again_and_that_is_said(stage: St
     await until(lambda: stage.told("two runs again"))
     assert stage.told("two was killed (SIGKILL); starting it again")
     assert stage.names("start") == ["one", "two", "two"]
+    assert stage.noted == [
+        ("started", "one", ""),
+        ("started", "two", ""),
+        ("ended", "two", "was killed (SIGKILL)"),
+        ("started", "two", "again"),
+    ]
     stop.set()
     await watching
     await system.stop()

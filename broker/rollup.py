@@ -1,0 +1,134 @@
+"""This file is the history in short: of each pump and hour (or minute) the least, greatest, mean and last of a signal.
+
+`rollup/hour/date=2026-01-31/all-STAMP-COUNT.parquet` is written once the day is over; of other days it is made of the
+samples when it is asked for, so that a reader need not know. Minutes are rolled up where samples come more often.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from broker import durable, segments
+from broker.segments import HOUR_MS
+from broker.signals import SIGNAL_NAMES
+
+DIRECTORY: Final = "rollup"
+KINDS: Final = ("min", "max", "mean", "last")
+LEAST_SAMPLES: Final = 4
+"""Minutes with fewer samples on average are not rolled up: that would take more room than the samples."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How long the time is of which one row tells."""
+
+    name: str
+    ms: int
+
+
+HOUR: Final = Step("hour", HOUR_MS)
+MINUTE: Final = Step("minute", 60_000)
+STEPS: Final = (HOUR, MINUTE)
+SCHEMA: Final[dict[str, pl.DataType]] = {
+    "pump": pl.String(),
+    "time": pl.Int64(),
+    "samples": pl.UInt32(),
+    **{f"{name}.{kind}": pl.Float32() for name in SIGNAL_NAMES for kind in KINDS},
+}
+"""`time` is when the hour or minute began, therapy ms; `samples` how many there were. Null is never known in it."""
+
+
+def roll_up(samples: pl.DataFrame, step: Step) -> pl.DataFrame:
+    """Return samples (sorted by pump and time) in short: `SCHEMA`, sorted likewise."""
+    shorter = {"min": pl.Expr.min, "max": pl.Expr.max, "mean": pl.Expr.mean}
+    said = [
+        (shorter[kind](pl.col(name)) if kind in shorter else pl.col(name).drop_nulls().last()).alias(f"{name}.{kind}")
+        for name in SIGNAL_NAMES
+        for kind in KINDS
+    ]
+    began = (pl.col("time") // step.ms * step.ms).alias("time")
+    rows = (
+        samples.with_columns(began).group_by("pump", "time", maintain_order=True).agg(pl.len().alias("samples"), *said)
+    )
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
+
+
+def directory(data: Path, step: Step) -> Path:
+    """Return where the roll-ups of that step are."""
+    return data / DIRECTORY / step.name
+
+
+def is_worth(samples: pl.DataFrame, step: Step) -> bool:
+    """Tell whether rolling up these samples takes less room than they do."""
+    rows = samples.select(pl.struct("pump", pl.col("time") // step.ms).n_unique()).item()
+    return samples.height >= LEAST_SAMPLES * int(rows)
+
+
+def staged(data: Path, step: Step, day: str) -> Path:
+    """Return where the roll-ups of a day are made: nobody may read the day's before all pumps are in it."""
+    return directory(data, step) / f".{day}{durable.ASIDE}"
+
+
+def put_in_place(data: Path, step: Step, day: str) -> int:
+    """Let a day's roll-ups be read in place of those there were; return how many bytes more there are now.
+
+    Between the two there are none for an instant, and readers take the samples.
+    """
+    made, place = staged(data, step, day), directory(data, step) / day
+    old = place.with_name(f".{day}.old{durable.ASIDE}")
+    more = sum(path.stat().st_size for path in made.glob("*.parquet"))
+    if place.exists():
+        more -= sum(path.stat().st_size for path in place.glob("*.parquet"))
+        place.rename(old)
+    made.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+    return more
+
+
+def rolled(
+    data: Path, pump: str, since_ms: int, until_ms: int, *, step: Step = HOUR, kinds: Collection[str] = KINDS
+) -> pl.DataFrame:
+    """Return one pump's past in short from the hour (minute) of `since_ms` to that of `until_ms`, sorted by time.
+
+    The columns are those of `SCHEMA` with these kinds: the fewer, the sooner. Raises as `broker.segments.read`.
+    """
+    root = directory(data, step)
+    since_ms, until_ms = since_ms // step.ms * step.ms, until_ms // step.ms * step.ms + step.ms - 1
+    wanted = pl.col("pump").eq(pump) & pl.col("time").is_between(since_ms, until_ms)
+    short = {day.name for day in segments.days(root, since_ms, until_ms) if any(day.glob("*.parquet"))}
+
+    def files() -> list[Path]:
+        return [file for name in sorted(short) for file in sorted((root / name).glob("*.parquet"))]
+
+    def loose() -> list[Path]:
+        listed = segments.days(data / segments.DIRECTORY, since_ms, until_ms)
+        return [file for day in listed if day.name not in short for file in segments.of_day(day, since_ms, until_ms)]
+
+    columns = [name for name in SCHEMA if "." not in name or name.rpartition(".")[2] in kinds]
+    found = segments.read(files, lambda frame: frame.filter(wanted).select(columns))
+    samples = segments.read(loose, lambda frame: frame.filter(wanted))
+    parts = [
+        *([] if found is None else [found]),
+        *([] if samples is None else [roll_up(segments.once(samples), step).select(columns)]),
+    ]
+    whole = pl.concat(parts) if parts else pl.DataFrame(schema=SCHEMA).select(columns)
+    return whole.unique(["pump", "time"], keep="last").sort("time")
+
+
+def line(data: Path, pump: str, since_ms: int, until_ms: int, step: Step = HOUR) -> pl.DataFrame:
+    """Return one pump's past as a line to draw (`time`, signals): the least and then the greatest of each hour."""
+    rows = rolled(data, pump, since_ms, until_ms, step=step, kinds=("min", "max"))
+    said = [
+        rows.select(
+            pl.col("time") + ahead_ms,
+            *(pl.col(f"{name}.{kind}").alias(name) for name in SIGNAL_NAMES),
+        )
+        for kind, ahead_ms in (("min", 0), ("max", step.ms // 2))
+    ]
+    return pl.concat(said).sort("time")

@@ -1,0 +1,49 @@
+"""This file makes the events that pagers and other systems hear: of what calls people, and of nothing else."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from broker.messages import AlarmEvent
+from broker.snapshot import PRIORITIES
+from processor.alarm_states import NORMAL, state_of
+from processor.engine import Rules
+from processor.subjects import Subjects
+from processor.view import cause_text, rule_texts
+
+
+def announcements(
+    changes: pl.DataFrame,
+    alarms: pl.DataFrame,
+    *,
+    subjects: Subjects,
+    facts: pl.DataFrame,
+    now: int,
+    rules: Rules,
+) -> list[AlarmEvent]:
+    """Return an event for each change (`processor.alarms.CHANGES`) that is not quiet; `alarms` are those open since.
+
+    `facts` tells the pumps' sites; `now` is wall ms.
+    """
+    loud = changes.filter(~pl.col("quiet") & pl.col("alarm").is_not_null())
+    if loud.is_empty():
+        return []
+    told = (
+        loud.with_columns(
+            subjects.names(loud),
+            subjects.pumps.gather(loud["pump"]).alias("serial"),
+            subjects.gateways.gather(subjects.homes(loud)).alias("home"),
+            facts["site"].gather(loud["pump"]).alias("site"),
+            cause_text(rules).alias("said"),
+        )
+        .join(alarms.select("alarm", "onset", "raised", state_of().alias("state")), on="alarm", how="left",
+              maintain_order="left")
+        .join(rule_texts(rules), on="rule", how="left", maintain_order="left", suffix="_told")
+        .select(
+            "kind", "alarm", "subject", pl.col("serial").alias("pump"), pl.col("home").alias("gateway"), "site", "rule",
+            "title", pl.col("priority").replace_strict(range(1, 4), PRIORITIES, return_dtype=pl.String),
+            pl.col("state").fill_null(NORMAL), pl.lit(now).alias("at"), "time", "onset", "raised", "who",
+            pl.col("said").alias("text"), "meaning", pl.col("action_told").alias("action"),
+        )
+    )  # fmt: skip
+    return [AlarmEvent(**row) for row in told.iter_rows(named=True)]

@@ -1,0 +1,171 @@
+"""This file has the commands about alarms: list them, and do with them what the screens can do."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pumpwatch import options, orders, system
+from pumpwatch.errors import CommandError
+from pumpwatch.settings import user_data
+from pumpwatch.tables import write_json
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from broker.messages import AlarmAction, Outcome
+
+SHOWN: Final = ("priority", "subject", "title", "state", "since", "alarm")
+
+
+class Action(StrEnum):
+    """What can be done with alarms."""
+
+    ACKNOWLEDGE = "acknowledge"
+    UNACKNOWLEDGE = "unacknowledge"
+    NOTE = "note"
+    SHELVE = "shelve"
+    UNSHELVE = "unshelve"
+    OUT_OF_SERVICE = "out_of_service"
+    IN_SERVICE = "in_service"
+    RESET = "reset"
+
+
+Which = Annotated[
+    str | None,
+    typer.Option(
+        "--alarms", metavar="LIST", help="Alarms by their ids, with commas between, or all.", show_default=False
+    ),
+]
+About = Annotated[
+    str | None,
+    typer.Option(
+        "--about", metavar="LIST", help="Alarms of these pumps or gateways, with commas between.", show_default=False
+    ),
+]
+OfRule = Annotated[
+    str | None, typer.Option("--rule", metavar="NAME", help="Only alarms of this rule.", show_default=False)
+]
+
+
+def alarms(
+    *, about: About = None, rule: OfRule = None, data: options.Data = None, as_json: options.AsJson = False
+) -> None:
+    """List the open alarms of the running system, the most urgent first."""
+    found = chosen(open_alarms(data or user_data()), "all", about, rule)
+    if as_json:
+        write_json(found.to_dicts())
+        return
+    from broker.snapshot import PRIORITIES
+    from dashboard.words import span
+
+    table = Table(title=f"{found.height} open alarms", title_justify="left")
+    for name in SHOWN:
+        table.add_column(name, overflow="fold")
+    for row in found.iter_rows(named=True):
+        told = {**row, "priority": PRIORITIES[row["priority"] - 1], "since": span(row["age_s"])}
+        table.add_row(*(str(told[name]) for name in SHOWN))
+    Console().print(table)
+
+
+def alarm(
+    action: Annotated[Action, typer.Argument(help="What to do.", show_default=False)],
+    *,
+    which: Which = None,
+    about: About = None,
+    rule: OfRule = None,
+    why: Annotated[
+        str, typer.Option("--why", metavar="TEXT", help="The reason, or the note itself.", show_default=False)
+    ] = "",
+    shelf: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TIME", help="Therapy time to shelve: 30m, 4h.", show_default=False),
+    ] = None,
+    who: Annotated[str, typer.Option("--who", metavar="NAME", help="Who does it.")] = "command line",
+    broker: options.Broker = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Do something with open alarms: acknowledge, note, shelve, take out of service, reset, or take that back.
+
+    Say which by --alarms, --about or --rule. What is not allowed is refused, with the reason.
+    """
+    from broker.messages import MessageError, make_action
+
+    if which is None and about is None and rule is None:
+        raise typer.BadParameter("say which alarms: --alarms, --about or --rule", param_hint="--alarms")
+    if (shelf is not None) != (action is Action.SHELVE):
+        raise typer.BadParameter("needed to shelve, and only then", param_hint="--for")
+    where = data or user_data()
+    ids = chosen(open_alarms(where), which or "all", about, rule)["alarm"].to_list()
+    if not ids:
+        raise CommandError("no open alarm is like that; `pumpwatch alarms` lists them")
+    for_s = None if shelf is None else orders.duration("--for", shelf)
+    try:
+        wanted = make_action(
+            action.value,
+            secrets.token_hex(8),
+            alarms=ids,
+            who=who,
+            at=time.time_ns() // 1_000_000,
+            why=why,
+            for_s=for_s,
+        )
+    except MessageError as error:
+        raise CommandError(str(error)) from error
+    outcome = _act(system.broker_of(broker, where), wanted)
+    if as_json:
+        write_json(outcome)
+    else:
+        typer.echo(outcome.text)
+    if not outcome.ok:
+        raise CommandError("nothing was done")
+
+
+def open_alarms(data: Path) -> pl.DataFrame:
+    """Return the open alarms of the snapshot in a data directory, in working order."""
+    from broker.snapshot import read
+    from dashboard.queries import ordered
+
+    snapshot = read(data / "snapshot")
+    if not snapshot.version:
+        raise CommandError(f"no processor has written anything to {data}; is a system running there?")
+    return ordered(snapshot.alarms)
+
+
+def chosen(found: pl.DataFrame, which: str, about: str | None, rule: str | None) -> pl.DataFrame:
+    """Return those of the open alarms that are meant; a usage error names an id that is not among them."""
+    import polars as pl
+
+    if which.strip() != "all":
+        ids = [word.strip() for word in which.split(",") if word.strip()]
+        missing = sorted(set(ids) - set(found["alarm"]))
+        if missing:
+            raise typer.BadParameter(f"no alarm {missing[0]!r} is open", param_hint="--alarms")
+        found = found.filter(pl.col("alarm").is_in(ids))
+    conditions: dict[str, Any] = {
+        "subject": about and [word.strip() for word in about.split(",")],
+        "rule": rule and [rule],
+    }
+    for name, wanted in conditions.items():
+        if wanted:
+            found = found.filter(pl.col(name).is_in(wanted))
+    return found
+
+
+def _act(url: str, action: AlarmAction) -> Outcome:
+    from broker.commands import act
+    from broker.link import LinkError
+
+    try:
+        return asyncio.run(act(url, action))
+    except LinkError as error:
+        raise CommandError(f"{error}; is a system running? Start one with `pumpwatch run`, or give --broker") from error
