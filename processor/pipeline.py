@@ -25,6 +25,7 @@ from processor.registry import LEFT, Registry
 from processor.rules import RULES
 from processor.subjects import Subjects
 from processor.violations import Violations, nothing_seen, silences, violations
+from processor.window import WINDOW_S
 
 MOST_ACTED: Final = 10_000
 """So many actions of people are known by their ids; a broker does not deliver older ones again."""
@@ -36,6 +37,7 @@ class Pipeline:
 
     data: Path
     rules: Rules = RULES
+    window_s: float = WINDOW_S
     registry: Registry = field(default_factory=Registry)
     state: pl.DataFrame = field(init=False)
     alarms: pl.DataFrame = field(default_factory=alarm_list.no_alarms)
@@ -95,7 +97,7 @@ class Pipeline:
         subjects = self._subjects(now)
         changes = []
         for wave in engine.waves(batch.samples):
-            self.state, rows = engine.step(self.state, wave, self.rules)
+            self.state, rows = engine.step(self.state, wave, self.rules, self.window_s)
             if rows.height:
                 changes.append(self._advance(violations(rows, self.alarms, self.rules), subjects, now))
         changes.append(self._advance(self._judge_silence(subjects, now, listening=listening), subjects, now))

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, forgetting, toward
+from processor.detectors import Detector, Memory, Stage, forgetting, settling, toward
 from processor.detectors.flag import reports
 
 QUICK_S: Final = 1500.0
@@ -38,6 +38,10 @@ RESTLESS: Final = 0.0022
 """Mean square of the pulse's change from window to window, relative to the usual pulse, where a crack opens and closes.
 Without it, noise gives some 0.0006; each change counts as at most `MOST_UNREST`."""
 MOST_UNREST: Final = 0.02
+TIMES_USUAL: Final = 2.2
+LEAST_MMHG: Final = 5.0
+WANDERS: Final = 0.93
+"""How far the fluid's pressure wanders down, as a share of the usual, some three standard deviations."""
 EPISODES: Final = 2.5
 SLOWLY_S: Final = 2.5 * 3600.0
 """Time from the first to the clear loss of pulse above which it went slowly; a step takes the average an hour."""
@@ -64,28 +68,37 @@ def catheter(cause: Cause) -> Detector:
 
     def score(memory: Memory) -> pl.Expr:
         known = pl.col("pressure_mmhg") * 0.0 + pl.col("pulse_mmhg") * 0.0
-        moved, lost, lost_now = memory("moved"), memory("lost"), memory("lost_now")
-        gone, restless, blinks = memory("gone") / MOSTLY, memory("restless"), memory("episodes") / EPISODES
+        moved, lost, lost_now, weaker = memory("moved"), memory("lost"), memory("lost_now"), memory("weaker")
+        gone, blinks = memory("gone") / MOSTLY, memory("episodes") / EPISODES
+        restless = memory("restlessness") >= 1.0
         slowly = memory("slowly") > 0
-        reduced = pl.when((lost_now < GONE + 0.3) & ~restless & (blinks < 0.8) & ~slowly).then(lost / REDUCED)
+        reduced = pl.when((lost_now < GONE + 0.3) & ~restless & (blinks < 0.8) & ~slowly).then(weaker / REDUCED)
         found = {
             "occlusion": pl.min_horizontal(gone, moved / RISEN_MMHG),
             "narrowing": pl.when(moved > -FALLEN_MMHG).then(gone),
             "disconnection": pl.when(~restless).then(pl.min_horizontal(lost_now / 0.35, -moved / FALLEN_MMHG)),
             "leak": pl.when(blinks < 0.8).then(
-                pl.min_horizontal(memory("unrest") / RESTLESS, lost / WEAK, -memory("low_mmhg") / LOW_MMHG)
+                pl.min_horizontal(memory("restlessness"), lost / WEAK, -memory("low_mmhg") / LOW_MMHG)
             ),
             "kink": blinks,
-            "slow closing": pl.when(slowly).then(lost / REDUCED),
+            "slow closing": pl.when(slowly).then(weaker / REDUCED),
             "migration": pl.when(moved.abs() < 3 * RISEN_MMHG).then(reduced),
         }[cause]
         return found.fill_null(0.0).clip(0.0) + known
 
     memory = {
         **dict.fromkeys(
-            ("pressure_quick", "pressure_usual", "pulse_quick", "pulse_hours", "pulse_usual", "pulse_last")
+            (
+                "pressure_quick",
+                "pressure_usual",
+                "pulse_quick",
+                "pulse_hours",
+                "pulse_usual",
+                "pulse_last",
+                "unrest_usual",
+            )
         ),
-        **dict.fromkeys(("low_mmhg", "gone", "gone_last", "episodes", "unrest", "weak_s", "slowly"), 0.0),
+        **dict.fromkeys(("low_mmhg", "gone", "gone_last", "episodes", "unrest", "windows", "weak_s", "slowly"), 0.0),
     }
     return Detector(score, memory, _learn, family="catheter", derive=_derive)
 
@@ -101,10 +114,14 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             "moved": memory("pressure_quick") - memory("pressure_usual"),
             "lost": 1.0 - memory("pulse_hours") / usual,
             "lost_now": 1.0 - memory("pulse_quick") / usual,
-            "restless": memory("unrest") >= RESTLESS,
+            "restlessness": memory("unrest") / (TIMES_USUAL * memory("unrest_usual")).clip(RESTLESS),
             "quick": forgetting(QUICK_S),
         },
         {
+            # The pulse grows with the fluid's pressure: as much as that wanders down, the pulse may.
+            "weaker": 1.0
+            - (1.0 - memory("lost"))
+            / (1.0 + memory("moved") / memory("pressure_usual").clip(LEAST_MMHG)).clip(WANDERS, 1.0),
             "missing": 1.0 - memory("pulse") / memory("usual"),
             "moves": memory("pressure") - memory("pressure_usual"),
             "change": (memory("pulse") - memory("pulse_last")) / memory("usual"),
@@ -128,14 +145,17 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
 
 
 def _learn(memory: Memory) -> Stage:
-    dt, lost, quick = pl.col("dt").fill_null(0.0), memory("lost"), memory("quick")
+    dt, weaker, quick = pl.col("dt").fill_null(0.0), memory("weaker"), memory("quick")
     sitting = memory("moves").fill_null(0.0) > UPRIGHT_MMHG
     begins = (memory("gone_now") > memory("gone_last")) & (memory("moves") > -LOW_IN_EPISODE_MMHG)
-    weak_s = pl.when(lost < FAINT / 1.4).then(0.0).when(lost > FAINT).then((memory("weak_s") + dt).clip(0.0, LONG_S))
-    first_clear = (memory("slowly") == 0) & (lost > REDUCED)
+    weak_s = (
+        pl.when(weaker < FAINT / 1.4).then(0.0).when(weaker > FAINT).then((memory("weak_s") + dt).clip(0.0, LONG_S))
+    )
+    first_clear = (memory("slowly") == 0) & (weaker > REDUCED)
     how = pl.when(memory("weak_s") > SLOWLY_S).then(SLOWLY).otherwise(SUDDENLY)
     absent = (memory("missing") > GONE).cast(pl.Float32)
     unrest = (memory("change") * memory("change")).clip(0.0, MOST_UNREST)
+    usual_pace = settling(USUAL_S, memory("windows"))
     return {
         "pressure_quick": toward(memory("pressure_quick"), memory("pressure"), quick),
         "pressure_usual": toward(
@@ -150,6 +170,10 @@ def _learn(memory: Memory) -> Stage:
         "gone_last": memory("gone_now"),
         "episodes": memory("episodes") * (-dt / COUNTED_S).exp() + begins.cast(pl.Float32).fill_null(0.0),
         "unrest": memory("unrest") + forgetting(UNREST_S) * (unrest - memory("unrest")),
+        "unrest_usual": toward(
+            memory("unrest_usual"), unrest, pl.when(memory("pace") > 0).then(usual_pace).otherwise(0.0)
+        ),
+        "windows": (memory("windows") + 1.0).clip(0.0, LONG_S),
         "weak_s": weak_s,
-        "slowly": pl.when(lost < FAINT).then(0.0).when(first_clear).then(how),
+        "slowly": pl.when(weaker < FAINT).then(0.0).when(first_clear).then(how),
     }

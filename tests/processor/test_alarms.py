@@ -65,7 +65,7 @@ class Story:
         self.minute += 1
         about = {"pump": 0, "time": START_MS + self.minute * MINUTE_MS, "seq": self.minute, "boot": 1}
         wave = pl.DataFrame([{**dict.fromkeys(BATCH_SCHEMA), **about, **signals}], BATCH_SCHEMA)
-        self.state, rows = engine.step(self.state, wave, self.rules)
+        self.state, rows = engine.step(self.state, wave, self.rules, window_s=0)
         return self.see(violations(rows, self.alarms, self.rules))
 
     def see(self, seen: Violations) -> Story:
@@ -505,7 +505,7 @@ def test_ten_thousand_alarms_are_acted_on_at_once(rule_of):
 
 
 def test_silence_is_an_alarm_from_when_it_became_too_long_whenever_that_is_noticed(rule_of, stream, feed):
-    rules = (rule_of(silence(floor_s=480, intervals=8), "quiet"),)
+    rules = (rule_of(silence(floor_s=480, intervals=8, in_field_s=7200), "quiet"),)
     state = feed(stream("flow_ul_h", "8x20", every_s=60.123), rules)
     last = int(state["time"][0])
     onsets = set()

@@ -36,7 +36,7 @@ def stalled(data: Path) -> Pipeline:
     pipeline = Pipeline(data)
     run(pipeline, 0, 30, 5.0)
     run(pipeline, 30, 60, 0.0)
-    assert "motor_stall" in pipeline.alarms["rule"].to_list()
+    assert "motor_not_driven" in pipeline.alarms["rule"].to_list()
     return pipeline
 
 
@@ -91,12 +91,12 @@ def test_a_rule_that_is_new_begins_anew_and_alarms_of_one_that_is_gone_are_left_
     before = stalled(tmp_path)
     before.save(START_MS)
     renamed = tuple(
-        dataclasses.replace(rule, name="rotor_slow") if rule.name == "motor_stall" else rule for rule in RULES
+        dataclasses.replace(rule, name="rotor_slow") if rule.name == "motor_not_driven" else rule for rule in RULES
     )
     state, alarms, *_ = checkpoint.load(tmp_path, renamed, renamed) or pytest.fail("nothing was loaded")
     assert state["rotor_slow"].to_list() == [0.0]
     assert state["flow_ul_h"].equals(before.state["flow_ul_h"])
-    assert "motor_stall" not in alarms["rule"].to_list()
+    assert "motor_not_driven" not in alarms["rule"].to_list()
 
 
 @pytest.mark.parametrize("harm", ["manifest", "frame", "missing", "format"])

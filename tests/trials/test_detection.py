@@ -1,4 +1,4 @@
-"""Every fault of the folder, on pumps of the simulator before the whole processor: found by its cause, and nothing else."""
+"""Every fault of the folder, on pumps of the simulator before the whole processor: found by its cause, no other."""
 
 from __future__ import annotations
 
