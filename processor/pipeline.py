@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -11,12 +12,15 @@ from broker.link import Message
 from broker.messages import AlarmAction
 from broker.snapshot import Health, Snapshot
 from processor import alarms as alarm_list
-from processor import checkpoint, engine, view
+from processor import checkpoint, engine, forecast, view
 from processor.engine import MS_PER_S, Rules
 from processor.inbox import Batch, Inbox
 from processor.quarantine import Quarantine
 from processor.registry import LEFT, Registry
 from processor.rules import RULES
+
+FORECAST_MS: Final = 2000
+"""Forecasts of hours and days are made anew no sooner than after so long on the wall."""
 
 
 @dataclass
@@ -33,6 +37,7 @@ class Pipeline:
         self.quarantine = Quarantine(self.data)
         self.inbox = Inbox(self.registry, self.quarantine)
         self.state = engine.new_state(0, self.rules)
+        self._expected = 0, pl.DataFrame()
 
     def restore(self) -> None:
         """Go on from the checkpoint in the data directory, if there is one; raises `CheckpointError`."""
@@ -70,13 +75,22 @@ class Pipeline:
     def snapshot(self, health: Health, now: int) -> Snapshot:
         """Return what the screens are to show as of `now`."""
         facts, clocks = self.registry.facts(), self.registry.clocks(now)
-        alarms = view.visible_alarms(self.alarms, facts, clocks, self.rules)
-        pumps = view.pumps_frame(self.state, alarms, facts, self._ages(clocks), self.rules)
+        expected = self._forecasts(facts, clocks, now)
+        alarms = view.visible_alarms(self.alarms, facts, clocks, expected, self.rules)
+        pumps = view.pumps_frame(self.state, alarms, facts, self._ages(clocks), forecasts=expected, rules=self.rules)
         gone = self.registry.gateways_in(LEFT).gather(facts["owner"])
         if gone.any():
             names = pumps["pump"].filter(gone)
             pumps, alarms = pumps.filter(~gone), alarms.filter(~pl.col("pump").is_in(names.implode()))
         return Snapshot(pumps, alarms, self.registry.gateways_frame(), health)
+
+    def _forecasts(self, facts: pl.DataFrame, clocks: pl.Series, now: int) -> pl.DataFrame:
+        """Return what is forecast, anew where the latest is older than `FORECAST_MS` or lacks a pump."""
+        at, latest = self._expected
+        if not 0 <= now - at < FORECAST_MS or latest.height != self.state.height:
+            latest = forecast.forecasts(self.state, self.alarms, facts, clocks, self.rules)
+            self._expected = now, latest
+        return latest
 
     def _judge_silence(self, actions: tuple[AlarmAction, ...], now: int, *, listening: bool) -> pl.DataFrame:
         if not listening:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
 from broker.journal import EVENTS_SCHEMA
 from broker.signals import SIGNAL_NAMES
-from broker.snapshot import ALARMS_SCHEMA, PUMPS_SCHEMA
+from broker.snapshot import ALARMS_SCHEMA, PUMPS_SCHEMA, band
 from processor.alarms import UNACKNOWLEDGED, held_under, state_of
 from processor.engine import Rules, score_name
 from processor.rules import RULES
 
+FORESEEN_H: Final = 24.0
 
-def visible_alarms(alarms: pl.DataFrame, facts: pl.DataFrame, clocks: pl.Series, rules: Rules = RULES) -> pl.DataFrame:
+
+def visible_alarms(
+    alarms: pl.DataFrame, facts: pl.DataFrame, clocks: pl.Series, forecasts: pl.DataFrame, rules: Rules = RULES
+) -> pl.DataFrame:
     """Return the open alarms as people see them (`ALARMS_SCHEMA`), each with what it holds under it."""
     if alarms.height == 0:
         return pl.DataFrame(schema=ALARMS_SCHEMA)
@@ -27,6 +33,7 @@ def visible_alarms(alarms: pl.DataFrame, facts: pl.DataFrame, clocks: pl.Series,
             facts["gateway"].gather(numbers).alias("gateway"),
             facts["site"].gather(numbers).alias("site"),
             ((clocks.gather(numbers) - ranked["onset"]) / 1000).alias("age_s"),
+            *(forecasts[name].gather(numbers) for name in band("under_dosed_h")),
         )
         .filter(pl.col("under").is_null())
         .join(texts, on="rule", how="left", maintain_order="left")
@@ -50,9 +57,11 @@ def pumps_frame(
     alarms: pl.DataFrame,
     facts: pl.DataFrame,
     age_s: pl.Series,
+    *,
+    forecasts: pl.DataFrame,
     rules: Rules = RULES,
 ) -> pl.DataFrame:
-    """Return one row a pump as people see it (`PUMPS_SCHEMA`); `alarms` are the visible ones."""
+    """Return one row a pump as people see it (`PUMPS_SCHEMA`); `alarms` are the visible ones, `forecasts` as of now."""
     silent = (
         pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in rules if rule.detector.judges == "age")
         | pl.col("time").is_null()
@@ -69,7 +78,9 @@ def pumps_frame(
     )
     shown = state.select("time", "seq", "boot", "program", "flags", *SIGNAL_NAMES, "samples", "missed", "stale",
                          silent.alias("silent"))  # fmt: skip
-    whole = pl.concat([facts.drop("owner", "born"), shown], how="horizontal").with_columns(age_s.alias("age_s"))
+    whole = pl.concat([facts.drop("owner", "born"), shown, forecasts], how="horizontal").with_columns(
+        age_s.alias("age_s")
+    )
     if worst.height == 0:
         calm = [pl.lit(0).alias(name) for name in ("priority", "alarms", "unacknowledged")]
         return whole.with_columns(*calm, pl.lit(None, pl.String).alias("worst")).select(*PUMPS_SCHEMA)
@@ -109,16 +120,32 @@ def _holders(alarms: pl.DataFrame, rules: Rules) -> pl.DataFrame:
 
 
 def _time_left() -> pl.Expr:
-    """Say what is left of the hours until harm, or, where no hours are known, what the rule says."""
+    """Say how long until harm: as forecast, else what is left of the rule's hours, else what the rule says."""
     left_min = (pl.col("harm_after_h") * 60.0 - pl.col("age_s") / 60.0).round(0)
+    low, mid, high = (pl.col(name) for name in band("under_dosed_h"))
+    between = pl.format("{} to {}", low.round(0).cast(pl.Int64, strict=False), high.ceil().cast(pl.Int64, strict=False))
     return (
         pl.when(pl.col("harm_after_h").is_null())
         .then(pl.col("time_left"))
-        .when(left_min >= 90.0)
-        .then(pl.format("under-dosed in about {} h", (left_min / 60.0).round(0).cast(pl.Int64)))
+        .when(high <= 0.0)
+        .then(pl.lit("under-dosed by now unless bridged"))
+        .when(mid <= 0.0)
+        .then(pl.format("probably under-dosed by now, in {} h at the latest", high.ceil().cast(pl.Int64, strict=False)))
+        .when(mid < FORESEEN_H)
+        .then(pl.format("under-dosed in about {} ({} h)", _rounded(mid * 60.0), between))
+        .when(mid.is_not_null())
+        .then(pl.lit("more than a day until under-dosed, if it stays so"))
         .when(left_min > 0.0)
-        .then(pl.format("under-dosed in about {} min", ((left_min / 10.0).ceil() * 10.0).cast(pl.Int64)))
+        .then(pl.format("under-dosed in about {}", _rounded(left_min)))
         .otherwise(pl.lit("under-dosed by now unless bridged"))
+    )
+
+
+def _rounded(minutes: pl.Expr) -> pl.Expr:
+    return (
+        pl.when(minutes >= 90.0)
+        .then(pl.format("{} h", (minutes / 60.0).round(0).cast(pl.Int64, strict=False)))
+        .otherwise(pl.format("{} min", ((minutes / 10.0).ceil() * 10.0).cast(pl.Int64, strict=False)))
     )
 
 
