@@ -42,7 +42,7 @@ FALLS_OVER_H: Final = 1.5
 """The vote's quick average of what vanishes from the reservoir (µL), and over how many hours it is taken."""
 
 LEVEL_ML: Final = 0.02
-GAIN_ERROR: Final = 0.002
+GAIN_ERROR: Final = 0.0023
 FRESH_ERROR: Final = 0.02
 PHASE_D: Final = 0.06
 """Standard deviations: of the level read, of the flow relative to the program as it goes on, of the same before a whole
@@ -64,8 +64,8 @@ modelling choices."""
 WORN_MA_ML: Final = 0.2 / 640.0
 """What a millilitre turned through adds to a motor's current; modelling choice."""
 VOLT_ERROR: Final = 0.0004
-DRAIN_ERROR: Final = 0.0017
-AGE_ERROR: Final = 0.0025
+DRAIN_ERROR: Final = 0.0022
+AGE_ERROR: Final = 0.005
 """Standard deviations: of the averaged voltage, and, relative, of the mean current to come and of the one so far.
 Calibrated by `trials.forecasts` on batteries that are all alike; those of real pumps are not."""
 LEFT: Final = np.linspace(0.0, 1.0, 512)
@@ -239,6 +239,9 @@ def _ends() -> list[pl.Expr]:
 def _in_order() -> list[pl.Expr]:
     """Return the bands of doses from low to high: where an effect comes back, the short half-lives are first."""
     said: list[pl.Expr] = []
+    # A pump that ends by its age asks for nothing before.
+    outlives = ~pl.col("asks") & (pl.col("eri_d_mid") > pl.col("life_d_mid"))
+    said += [pl.when(outlives.fill_null(value=False)).then(NEVER).otherwise(name).alias(name) for name in band("eri_d")]
     for name in ("under_dosed_h", "over_dosed_h"):
         low, mid, high = band(name)
         said += [pl.min_horizontal(low, mid, high).alias(low), pl.max_horizontal(low, mid, high).alias(high)]

@@ -171,6 +171,7 @@ def batteries(simulation: Simulation) -> dict[str, F64]:
     fleet.now_s = began_s
     asked = np.where(physics.asks_for_replacement(fleet), 0.0, np.inf)
     ended = np.where(physics.in_service(fleet), np.inf, 0.0)
+    by_life = (simulation.fleet.stops_s - began_s) / DAY_S
     for step in range(BATTERY_STEPS):
         charge, days = fleet.charge_mah.copy(), step * BATTERY_STEP_S / DAY_S
         _go_on(fleet, simulation.time_ms, step * BATTERY_STEP_S, BATTERY_STEP_S)
@@ -179,8 +180,8 @@ def batteries(simulation: Simulation) -> dict[str, F64]:
         asked[asks] = (days + np.maximum(charge - physics.ERI_MAH, 0) / a_day)[asks]
         by_charge = np.where(fleet.charge_mah <= 0, days + charge / a_day, np.inf)
         by_calendar = np.where(np.isfinite(asked), asked + physics.REPLACE_WITHIN_S / DAY_S, np.inf)
-        by_life = (simulation.fleet.stops_s - began_s) / DAY_S
         ended = np.minimum(ended, np.minimum(by_charge, np.minimum(by_calendar, by_life)))
+    asked[asked > by_life] = np.inf
     return {"eri_d": asked, "eos_d": np.maximum(ended, 0)}
 
 

@@ -27,7 +27,8 @@ def judged() -> pl.DataFrame:
 
 def test_the_hours_until_under_dosed_lie_in_the_band_as_often_as_it_says(judged):
     row = forecasts.coverage(judged).row(by_predicate=pl.col("forecast") == "under_dosed_h", named=True)
-    assert (row["told"], row["missed"], row["unknown"]) == (PUMPS, 0, 0)
+    assert (row["told"] + row["unknown"], row["missed"]) == (PUMPS, 0)
+    assert row["told"] >= PUMPS - 3
     assert 0.7 <= row["covered"] <= 0.9
     assert 2.5 <= row["width"] <= 3.3
 
