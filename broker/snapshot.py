@@ -19,6 +19,23 @@ PRIORITIES: Final = ("high", "medium", "low")
 PRIORITY_CODE: Final = {"high": 1, "medium": 2, "low": 3}
 """0 is a pump without an alarm."""
 
+BANDS: Final = ("under_dosed_h", "over_dosed_h", "low_d", "empty_d", "eri_d", "eos_d")
+"""What is forecast of each pump, each from now as the three columns of `band`: h until the effect is too small or too
+large, days until the reservoir is low and empty, and until the battery asks for replacement (ERI) and ends (EOS)."""
+FORECASTS_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "effect": pl.Float32(),
+    **{f"{name}_{edge}": pl.Float32() for name in BANDS for edge in ("low", "mid", "high")},
+    "refill_due": pl.Int64(),
+}
+"""`effect` is what the drug on board does, as a share of what the program would do; `refill_due` is therapy ms. Between
+low and high the truth lies in four of five cases. Infinite is "not if nothing changes", null is unknown."""
+
+
+def band(name: str) -> tuple[str, str, str]:
+    """Return the columns of one of `BANDS`: low, mid, high."""
+    return f"{name}_low", f"{name}_mid", f"{name}_high"
+
+
 PUMPS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "pump": pl.String(),
     "gateway": pl.String(),
@@ -43,6 +60,7 @@ PUMPS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "alarms": pl.Int16(),
     "unacknowledged": pl.Int16(),
     "worst": pl.String(),
+    **FORECASTS_SCHEMA,
 }
 """One row a pump. `tank_ml` is the reservoir's size; null in any column is unknown.
 

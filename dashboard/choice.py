@@ -21,6 +21,7 @@ SORTABLE: Final = (
     "priority",
     "age_s",
     "reservoir_ml",
+    "low_d_mid",
     "battery_v",
     "missed",
 )

@@ -95,6 +95,12 @@ def moment(ms: int | None) -> str:
     return UNKNOWN if found is None else f"{found.day} {found:%b %Y, %H:%M} UTC"
 
 
+def day(ms: int | None) -> str:
+    """Say a day: "12 Jan 2026"."""
+    found = _utc(ms)
+    return UNKNOWN if found is None else f"{found.day} {found:%b %Y}"
+
+
 def clock(ms: int | None) -> str:
     """Say a time of day: "14:32"."""
     found = _utc(ms)

@@ -127,21 +127,19 @@ def tick(alarms: pl.DataFrame, *, subjects: Subjects, rules: Rules = RULES) -> t
         {"rule": pl.String, "pause_h": pl.Float64},
         orient="row",
     )
-    told = alarms.with_columns(subjects.now(alarms), state_of().alias("state")).join(
-        pause_h, on="rule", how="left", maintain_order="left"
-    )
-    waited = pl.col("now") - pl.col("acknowledged") >= pl.col("pause_h") * 3_600_000
+    told = alarms.with_columns(subjects.now(alarms)).join(pause_h, on="rule", how="left", maintain_order="left")
     expired = (pl.col("shelved_until") <= pl.col("now")).fill_null(value=False)
-    again = ((pl.col("state") == ACKNOWLEDGED) & waited).fill_null(value=False)
     changes: list[pl.DataFrame] = []
     note(changes, told.filter(expired), "unshelved", pl.col("shelved_until"))
+    told = told.with_columns(
+        *emptied("shelved_until", "shelved_wall", "shelved_by", "shelved_why", where=expired)
+    ).with_columns(state_of().alias("state"))
+    waited = pl.col("now") - pl.col("acknowledged") >= pl.col("pause_h") * 3_600_000
+    again = ((pl.col("state") == ACKNOWLEDGED) & waited).fill_null(value=False)
     note(changes, told.filter(again), "realarmed", pl.col("now"))
     if not changes:
         return alarms, pl.DataFrame(schema=CHANGES)
-    after = told.with_columns(
-        *emptied("shelved_until", "shelved_wall", "shelved_by", "shelved_why", where=expired),
-        *emptied("acknowledged", "acknowledged_wall", where=again),
-    ).select(*SCHEMA)
+    after = told.with_columns(*emptied("acknowledged", "acknowledged_wall", where=again)).select(*SCHEMA)
     return settle(alarms, after, changes, subjects=subjects, rules=rules, from_data=False)
 
 

@@ -13,7 +13,7 @@ from broker.link import Message
 from broker.messages import AlarmAction, AlarmEvent, Outcome
 from broker.snapshot import Health, Snapshot
 from processor import alarms as alarm_list
-from processor import checkpoint, engine, view
+from processor import checkpoint, engine, forecast, view
 from processor.actions import carry_out
 from processor.announcements import announcements
 from processor.clerk import Clerk
@@ -29,6 +29,9 @@ from processor.window import WINDOW_S
 
 MOST_ACTED: Final = 10_000
 """So many actions of people are known by their ids; a broker does not deliver older ones again."""
+
+FORECAST_MS: Final = 2000
+"""Forecasts of hours and days are made anew no sooner than after so long on the wall."""
 
 
 @dataclass
@@ -51,6 +54,7 @@ class Pipeline:
         self.quarantine, self.clerk = Quarantine(self.data), Clerk()
         self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
         self.state = engine.new_state(0, self.rules)
+        self._expected = 0, pl.DataFrame()
 
     @property
     def listed(self) -> Rules:
@@ -107,14 +111,23 @@ class Pipeline:
     def snapshot(self, health: Health, now: int) -> Snapshot:
         """Return what the screens are to show as of `now`."""
         facts, clocks = self.registry.facts(), self.registry.clocks(now)
-        alarms = view.visible_alarms(self.alarms, self._subjects(now), facts, self.listed)
-        pumps = view.pumps_frame(self.state, alarms, facts, self._ages(clocks), self.rules)
+        expected = self._forecasts(facts, clocks, now)
+        alarms = view.visible_alarms(self.alarms, self._subjects(now), facts, expected, self.listed)
+        pumps = view.pumps_frame(self.state, alarms, facts, self._ages(clocks), forecasts=expected, rules=self.rules)
         gone = self.registry.gateways_in(LEFT).gather(facts["owner"])
         if gone.any():
             names = pumps["pump"].filter(gone)
             of_gone = pl.col("pump").is_in(names.implode()).fill_null(value=False)
             pumps, alarms = pumps.filter(~gone), alarms.filter(~of_gone)
         return Snapshot(pumps, alarms, self.registry.gateways_frame(), health)
+
+    def _forecasts(self, facts: pl.DataFrame, clocks: pl.Series, now: int) -> pl.DataFrame:
+        """Return what is forecast, anew where the latest is older than `FORECAST_MS` or lacks a pump."""
+        at, latest = self._expected
+        if not 0 <= now - at < FORECAST_MS or latest.height != self.state.height:
+            latest = forecast.forecasts(self.state, self.alarms, facts, clocks, self.rules)
+            self._expected = now, latest
+        return latest
 
     def _judge_silence(self, subjects: Subjects, now: int, *, listening: bool) -> Violations:
         """Return which pumps, gateways and fleet are silent, or, without a broker for long, that nobody is heard."""

@@ -209,11 +209,16 @@ class Registry:
         return number
 
     def facts(self) -> pl.DataFrame:
-        """Return one row a pump, by number: serial, gateway and what its birth told (null where none did)."""
+        """Return one row a pump, by number: serial, gateway and what its birth told (null where none did).
+
+        `ordered_ug_day` is the daily dose where the prescription begins with one, as "410 µg/day, 4 steps" does.
+        """
         if self._frame is None or self._frame.height != self.pumps:
             names = pl.Series("gateway", [gateway.name for gateway in self._order], dtype=pl.String)
             owners = pl.Series("owner", self._of_pump, dtype=pl.UInt32)
+            ordered = pl.col("prescription").str.extract(r"^(\d+(?:\.\d+)?) µg/day").cast(pl.Float32)
             self._frame = pl.DataFrame(self._facts, schema=_FACTS, orient="row").with_columns(
+                ordered.alias("ordered_ug_day"),
                 pl.Series("pump", list(self._number), dtype=pl.String),
                 owners,
                 names.gather(owners).alias("gateway"),

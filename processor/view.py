@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
 from broker.journal import EVENTS_SCHEMA
 from broker.signals import SIGNAL_NAMES
-from broker.snapshot import ALARMS_SCHEMA, PUMPS_SCHEMA
+from broker.snapshot import ALARMS_SCHEMA, PUMPS_SCHEMA, band
 from processor import chains
 from processor.alarm_states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, state_of
 from processor.engine import Rules, score_name
 from processor.rules import RULES
 from processor.subjects import Subjects
 
+FORESEEN_H: Final = 24.0
 
-def visible_alarms(alarms: pl.DataFrame, subjects: Subjects, facts: pl.DataFrame, rules: Rules = RULES) -> pl.DataFrame:
+
+def visible_alarms(
+    alarms: pl.DataFrame,
+    subjects: Subjects,
+    facts: pl.DataFrame,
+    forecasts: pl.DataFrame,
+    rules: Rules = RULES,
+) -> pl.DataFrame:
     """Return the open alarms as people see them (`ALARMS_SCHEMA`), each with what it holds under it."""
     if alarms.height == 0:
         return pl.DataFrame(schema=ALARMS_SCHEMA)
@@ -34,6 +44,9 @@ def visible_alarms(alarms: pl.DataFrame, subjects: Subjects, facts: pl.DataFrame
             subjects.pumps.gather(numbers).alias("pump"),
             subjects.gateways.gather(subjects.homes(alarms)).alias("gateway"),
             facts["site"].gather(numbers).alias("site"),
+            *(forecasts[name].gather(numbers) for name in band("under_dosed_h")),
+        )
+        .with_columns(
             _time_left().alias("deadline"),
             ((pl.col("shelved_until") - pl.col("now")) / 1000).alias("shelved_left_s"),
         )
@@ -73,9 +86,11 @@ def pumps_frame(
     alarms: pl.DataFrame,
     facts: pl.DataFrame,
     age_s: pl.Series,
+    *,
+    forecasts: pl.DataFrame,
     rules: Rules = RULES,
 ) -> pl.DataFrame:
-    """Return one row a pump as people see it (`PUMPS_SCHEMA`); `alarms` are the visible ones.
+    """Return one row a pump as people see it (`PUMPS_SCHEMA`); `alarms` are the visible ones, `forecasts` as of now.
 
     An alarm that is out of service says nothing about its pump.
     """
@@ -96,7 +111,9 @@ def pumps_frame(
     )
     shown = state.select("time", "seq", "boot", "program", "flags", *SIGNAL_NAMES, "samples", "missed", "stale",
                          silent.alias("silent"))  # fmt: skip
-    whole = pl.concat([facts.drop("owner", "born"), shown], how="horizontal").with_columns(age_s.alias("age_s"))
+    whole = pl.concat([facts.drop("owner", "born"), shown, forecasts], how="horizontal").with_columns(
+        age_s.alias("age_s")
+    )
     if worst.height == 0:
         calm = [pl.lit(0).alias(name) for name in ("priority", "alarms", "unacknowledged")]
         return whole.with_columns(*calm, pl.lit(None, pl.String).alias("worst")).select(*PUMPS_SCHEMA)
@@ -134,16 +151,32 @@ def cause_text(rules: Rules) -> pl.Expr:
 
 
 def _time_left() -> pl.Expr:
-    """Say what is left of the hours until harm, or, where no hours are known, what the rule says."""
+    """Say how long until harm: as forecast, else what is left of the rule's hours, else what the rule says."""
     left_min = (pl.col("harm_after_h") * 60.0 - pl.col("age_s") / 60.0).round(0)
+    low, mid, high = (pl.col(name) for name in band("under_dosed_h"))
+    between = pl.format("{} to {}", low.round(0).cast(pl.Int64, strict=False), high.ceil().cast(pl.Int64, strict=False))
     return (
         pl.when(pl.col("harm_after_h").is_null())
         .then(pl.col("time_left"))
-        .when(left_min >= 90.0)
-        .then(pl.format("under-dosed in about {} h", (left_min / 60.0).round(0).cast(pl.Int64)))
+        .when(high <= 0.0)
+        .then(pl.lit("under-dosed by now unless bridged"))
+        .when(mid <= 0.0)
+        .then(pl.format("probably under-dosed by now, in {} h at the latest", high.ceil().cast(pl.Int64, strict=False)))
+        .when(mid < FORESEEN_H)
+        .then(pl.format("under-dosed in about {} ({} h)", _rounded(mid * 60.0), between))
+        .when(mid.is_not_null())
+        .then(pl.lit("more than a day until under-dosed, if it stays so"))
         .when(left_min > 0.0)
-        .then(pl.format("under-dosed in about {} min", ((left_min / 10.0).ceil() * 10.0).cast(pl.Int64)))
+        .then(pl.format("under-dosed in about {}", _rounded(left_min)))
         .otherwise(pl.lit("under-dosed by now unless bridged"))
+    )
+
+
+def _rounded(minutes: pl.Expr) -> pl.Expr:
+    return (
+        pl.when(minutes >= 90.0)
+        .then(pl.format("{} h", (minutes / 60.0).round(0).cast(pl.Int64, strict=False)))
+        .otherwise(pl.format("{} min", ((minutes / 10.0).ceil() * 10.0).cast(pl.Int64, strict=False)))
     )
 
 

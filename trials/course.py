@@ -20,6 +20,7 @@ import polars as pl
 from broker.matching import ENDS, EXPECTED, RAISED
 from broker.messages import Acknowledge, Birth
 from broker.topics import shard_of
+from processor import forecast
 from processor.inbox import Batch
 from processor.pipeline import Pipeline
 from processor.registry import Gateway
@@ -87,7 +88,7 @@ def play(
     start_ms = START_MS if scenario.start_ms is None else scenario.start_ms
     ticks = max(1, round(days * 86_400 / scenario.interval_s))
     feed = Feed(scenario, start_ms, ticks)
-    watch = _Watch(Simulation(scenario, start_ms=start_ms), rules)
+    watch = Watch(Simulation(scenario, start_ms=start_ms), rules)
     for done, heard in enumerate(feed.beside() if beside else feed.here(), 1):
         watch.see(heard)
         if say is not None:
@@ -119,11 +120,11 @@ class _Raised:
 
 
 @dataclass
-class _Watch:
+class Watch:
     """The processor, and the book of its alarms; `simulation` only introduces its pumps."""
 
     simulation: Simulation
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...] = RULES
     samples: int = 0
     refused: int = 0
     _book: list[_Raised] = field(default_factory=list)
@@ -164,6 +165,12 @@ class _Watch:
         self.samples += good.height
         batch = Batch(good.with_columns(pl.col("index").alias("pump")).drop("index"), actions)
         self._note(self._pipeline.advance(batch, now), now)
+
+    def forecasts(self, now: int) -> pl.DataFrame:
+        """Return what is forecast of each pump (`FORECASTS_SCHEMA`) at `now` (therapy ms), by its index."""
+        pipeline = self._pipeline
+        registry = pipeline.registry
+        return forecast.forecasts(pipeline.state, pipeline.alarms, registry.facts(), registry.clocks(now), self.rules)
 
     def _hear(self, frame: pl.DataFrame, now: int) -> None:
         """Tell the registry which gateways spoke, and what time it was for them, as the live inbox does."""

@@ -10,7 +10,7 @@ import polars as pl
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from broker.snapshot import Snapshot
-from dashboard import about, figures, pieces, queries, theme, trends, words
+from dashboard import about, figures, outlook, pieces, queries, theme, trends, words
 from dashboard.desk import Desk
 from dashboard.happenings import past
 from dashboard.pieces import Piece
@@ -127,4 +127,5 @@ def render(snapshot: Snapshot, serial: str) -> tuple[Piece, Piece, Piece, Piece]
         lost = pieces.card(serial, pieces.nothing(f"No pump called {serial} has been heard of."))
         return lost, *([pieces.nothing(words.UNKNOWN)] * 3)
     alarms = queries.alarms_of(snapshot, serial)
-    return [about.head(row, alarms), *about.alarms(alarms)], about.values(row), about.flags(row), about.quality(row)
+    head = [about.head(row, alarms), *about.alarms(alarms), outlook.card(row)]
+    return head, about.values(row), about.flags(row), about.quality(row)

@@ -9,8 +9,8 @@ import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, html, no_update
 
-from broker.snapshot import Snapshot
-from dashboard import browser, choice, grids, pieces, words
+from broker.snapshot import Snapshot, band
+from dashboard import browser, choice, grids, outlook, pieces, words
 from dashboard.desk import Desk
 from dashboard.pieces import Piece
 
@@ -79,11 +79,14 @@ def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[di
     """Return the rows that the grid asks for, in words, and how many there are."""
     found, total = choice.page(snapshot.pumps, request, search)
     columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "missed")
-    rows = found.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v").to_dicts()
+    rows = found.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v", *band("low_d")).to_dicts()
     for row in rows:
         row["age"] = words.span(row["age_s"])
         row["flow"] = words.reading("flow_ul_h", row.pop("flow_ul_h"))
         row["reservoir"] = words.reading("reservoir_ml", row["reservoir_ml"])
         row["battery"] = words.reading("battery_v", row["battery_v"])
+        row["low"] = outlook.days(row, "low_d")
+        for name in band("low_d"):
+            del row[name]
         row["worst"] = words.title(row["worst"] or "")
     return {"rowData": rows, "rowCount": total}, words.count(total, "pump")

@@ -6,10 +6,24 @@ from typing import Final
 
 from processor.detectors.limit import limit
 from processor.detectors.refill import refill
+from processor.detectors.usage import usage
 from processor.detectors.volume import volume
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
 RULES: Final = (
+    Rule(
+        name="refill_due",
+        title="Refill due within 5 days",
+        priority="low",
+        detector=usage(due_days=5.0),
+        on_delay_s=24 * HOUR,
+        off_delay_s=6 * HOUR,
+        deadline_h=36.0,
+        meaning="At the pace of its program and of the measured flow the reservoir falls to 2 mL within 5 days.",
+        action="Check that a refill is planned before that day; else arrange one.",
+        time_left="up to 5 days until the reservoir is low; see the outlook",
+        rationale="A low reservoir is among the usual causes of withdrawal; an appointment in time prevents it.",
+    ),
     Rule(
         name="reservoir_low",
         title="Reservoir low",
@@ -22,6 +36,7 @@ RULES: Final = (
         action="Arrange a refill at once and check the date in the plan.",
         time_left="see the trend: hours to a few days",
         rationale="Some patients had withdrawal with more than 2 mL left (Neurosurgery, August 2004).",
+        explains=("refill_due",),
     ),
     Rule(
         name="reservoir_empty",
@@ -36,7 +51,14 @@ RULES: Final = (
         time_left="about 5 h until under-dosed",
         rationale="An empty reservoir is among the usual causes of withdrawal (drug's boxed warning).",
         harm_after_h=UNDER_DOSED_AFTER_H,
-        explains=("reservoir_low", "under_delivery", "delivery_shift", "flow_sensor_off", "volume_imbalance"),
+        explains=(
+            "refill_due",
+            "reservoir_low",
+            "under_delivery",
+            "delivery_shift",
+            "flow_sensor_off",
+            "volume_imbalance",
+        ),
     ),
     Rule(
         name="reservoir_falls",
@@ -50,7 +72,7 @@ RULES: Final = (
         action="Measure the reservoir with the needle. Look for fluid in the pocket. Expect the pump to run empty.",
         time_left="hours; see the trend",
         rationale="Drug that leaves unseen is lost to the patient or is where it should not be.",
-        explains=("volume_imbalance",),
+        explains=("refill_due", "volume_imbalance"),
     ),
     Rule(
         name="volume_imbalance",
