@@ -16,7 +16,6 @@ import polars as pl
 from broker.bounds import RESIDUAL_ML, SPINAL_STEP
 from broker.signals import FLAG_BIT
 from broker.snapshot import FORECASTS_SCHEMA, band
-from processor.alarms import held_under
 from processor.detectors.usage import HALF_LIVES_H, LEAST_UL_H, LOW_ML
 from processor.engine import Rules, score_name
 from processor.rules import RULES
@@ -98,7 +97,7 @@ def forecasts(
         clocks.alias("now"),
         facts["ordered_ug_day"],
         facts["concentration_ug_ml"],
-        *_standing(alarms, clocks, state.height, rules),
+        *_standing(alarms, clocks, state.height),
     )
     left = pl.Series("left", np.interp(frame["idle_v"].fill_null(np.nan).to_numpy(), IDLE_V, LEFT), pl.Float32)
     lost = frame["lost_h"].null_count() < frame.height
@@ -108,10 +107,10 @@ def forecasts(
     return lazy.select(pl.col(name).cast(dtype) for name, dtype in FORECASTS_SCHEMA.items()).collect()
 
 
-def _standing(alarms: pl.DataFrame, clocks: pl.Series, pumps: int, rules: Rules) -> list[pl.Series]:
+def _standing(alarms: pl.DataFrame, clocks: pl.Series, pumps: int) -> list[pl.Series]:
     """Return what alarms say: Boolean columns of doubt, and hours since what began (null where it did not)."""
-    held = held_under(alarms, rules).filter(pl.col("returned").is_null())
-    believed = held.filter(pl.col("under").is_null())
+    standing = alarms.filter(pl.col("returned").is_null() & pl.col("pump").is_not_null())
+    believed = standing.filter(pl.col("under").is_null())
 
     def any_of(name: str, names: tuple[str, ...]) -> pl.Series:
         marked = np.zeros(pumps, bool)
@@ -132,7 +131,7 @@ def _standing(alarms: pl.DataFrame, clocks: pl.Series, pumps: int, rules: Rules)
         any_of("battery_doubted", BATTERY_DOUBTED),
         any_of("falls", (FALLS,)),
         hours("lost_h", LOST, believed),
-        hours("eri_h", (ERI_ALARM,), held),
+        hours("eri_h", (ERI_ALARM,), standing),
     ]
 
 
