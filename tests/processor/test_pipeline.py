@@ -87,7 +87,7 @@ def test_a_person_acknowledges_and_the_journal_says_who(watch, json_sample):
     seen = watch.snapshot()
     assert seen.alarms.select("state", "acknowledged_by").row(0) == ("acknowledged", "anna")
     assert seen.pumps["unacknowledged"][0] == 0
-    worn_out(watch, json_sample, minutes=75, first=6, step=5, battery_v=3.1)
+    worn_out(watch, json_sample, minutes=90, first=6, step=5, battery_v=3.1)
     assert watch.snapshot().alarms.height == 0
     journal = watch.journal()
     assert journal["kind"].to_list() == ["raised", "acknowledged", "returned", "cleared"]
@@ -104,7 +104,7 @@ def test_what_is_held_under_something_held_is_named_under_what_people_see(watch,
     alarm = watch.snapshot().alarms.row(0, named=True)
     assert watch.snapshot().alarms.height == 1
     assert alarm["rule"] == "battery_end"
-    assert {"Motor stalled", "Too little delivered"} <= set(alarm["explains"].split(", "))
+    assert {"Motor is not driven", "Too little delivered"} <= set(alarm["explains"].split(", "))
     assert len(alarm["explains"].split(", ")) == watch.pipeline.alarms.height - 1
 
 

@@ -24,7 +24,7 @@ EXPECTED = {
     "telemetry_mode": "motor_not_driven",
 }
 """Which alarm a person is to see for faults that must be seen within the hour; all others are played by the trials."""
-PUMPS = 40
+PUMPS = 48
 HEALTHY_MINUTES = 45
 PATIENCE_H = 1.5
 """By then all are up, also those that a person may learn of later."""
