@@ -178,7 +178,7 @@ class Watch:
         times = frame["time"].to_numpy()
         for (gateway, _), first, last in zip(self._gateways, starts, starts[1:], strict=False):
             if first < last:
-                gateway.hear(int(times[first]), now)
+                gateway.hear(int(np.median(times[first:last])), now)
 
     def _note(self, changes: pl.DataFrame, now: int) -> None:
         if changes.height == 0:

@@ -249,3 +249,12 @@ def test_other_systems_hear_of_what_calls_people_in_the_form_that_is_documented(
     raised = [event.rule for event in told if event.kind == "raised"]
     assert held <= set(raised)
     assert len(raised) < watch.journal().filter(pl.col("kind") == "raised").height
+
+
+def test_a_clock_that_runs_ahead_is_its_pumps_alarm_and_makes_nobody_else_seem_silent(make_ward):
+    ward = make_ward(8)
+    ward.run(10)
+    ward.inject("clock_skew", 0)
+    ward.run(40)
+    journal = ward.watch.journal()
+    assert journal.select("pump", "rule").unique().rows() == [(ward.simulation.serials[0], "clock_ahead")]
