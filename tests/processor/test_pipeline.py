@@ -87,7 +87,7 @@ def test_a_person_acknowledges_and_the_journal_says_who(watch, json_sample):
     seen = watch.snapshot()
     assert seen.alarms.select("state", "acknowledged_by").row(0) == ("acknowledged", "anna")
     assert seen.pumps["unacknowledged"][0] == 0
-    worn_out(watch, json_sample, minutes=90, first=6, step=5, battery_v=3.1)
+    worn_out(watch, json_sample, minutes=90, first=6, battery_v=3.1)
     assert watch.snapshot().alarms.height == 0
     journal = watch.journal()
     assert journal["kind"].to_list() == ["raised", "acknowledged", "returned", "cleared"]
