@@ -14,7 +14,9 @@ from processor.rules import RULES
 from processor.subjects import Subjects
 
 
-def visible_alarms(alarms: pl.DataFrame, subjects: Subjects, facts: pl.DataFrame, rules: Rules = RULES) -> pl.DataFrame:
+def visible_alarms(
+    alarms: pl.DataFrame, subjects: Subjects, facts: pl.DataFrame, state: pl.DataFrame, rules: Rules = RULES
+) -> pl.DataFrame:
     """Return the open alarms as people see them (`ALARMS_SCHEMA`), each with what it holds under it."""
     if alarms.height == 0:
         return pl.DataFrame(schema=ALARMS_SCHEMA)
@@ -24,6 +26,7 @@ def visible_alarms(alarms: pl.DataFrame, subjects: Subjects, facts: pl.DataFrame
             subjects.now(alarms),
             chains.roots(alarms).alias("root"),
             state_of().alias("state"),
+            _score_now(alarms, state).alias("score_now"),
         )
         .join(rule_texts(rules), on="rule", how="left", maintain_order="left")
         .with_columns(((pl.col("now") - pl.col("onset")) / 1000).alias("age_s"))
@@ -42,6 +45,13 @@ def visible_alarms(alarms: pl.DataFrame, subjects: Subjects, facts: pl.DataFrame
         .with_columns(pl.col("held").fill_null(0))
         .select(*ALARMS_SCHEMA)
     )
+
+
+def _score_now(alarms: pl.DataFrame, state: pl.DataFrame) -> pl.Expr:
+    """Return the score of each alarm's rule as it is now; null where that is about no pump."""
+    rules = [name for name in alarms["rule"].unique(maintain_order=True) if name in state.columns]
+    scores = [pl.when(pl.col("rule") == name).then(state[name].gather(alarms["pump"])) for name in rules]
+    return pl.coalesce(*scores, pl.lit(None, pl.Float32))
 
 
 def _chain(told: pl.DataFrame) -> pl.DataFrame:
@@ -126,11 +136,12 @@ def events_frame(changes: pl.DataFrame, subjects: Subjects, wall_ms: int, rules:
 
 
 def cause_text(rules: Rules) -> pl.Expr:
-    """Return the expression of a change's text: what the person said, or else which alarm explains it."""
+    """Return the expression of a change's text: what the person said or the alarm rests on, and which explains it."""
     titles = {rule.name: rule.title for rule in rules}
     cause = pl.col("cause").replace_strict(titles, default=None, return_dtype=pl.String)
     explained = pl.when(pl.col("kind").is_in(["raised", "held", "cleared"])).then(pl.format("explained by: {}", cause))
-    return pl.coalesce("text", explained)
+    raised = pl.when(pl.col("kind") == "raised").then(pl.format("{}; {}", "text", explained))
+    return pl.coalesce(raised, "text", explained)
 
 
 def _time_left() -> pl.Expr:

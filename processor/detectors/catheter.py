@@ -64,20 +64,20 @@ def catheter(cause: Cause) -> Detector:
 
     def score(memory: Memory) -> pl.Expr:
         known = pl.col("pressure_mmhg") * 0.0 + pl.col("pulse_mmhg") * 0.0
-        moved, lost, lost_now = memory("moved"), memory("lost"), memory("lost_now")
+        away, less, less_now = memory("moved"), memory("lost"), memory("lost_now")
         gone, restless, blinks = memory("gone") / MOSTLY, memory("restless"), memory("episodes") / EPISODES
         slowly = memory("slowly") > 0
-        reduced = pl.when((lost_now < GONE + 0.3) & ~restless & (blinks < 0.8) & ~slowly).then(lost / REDUCED)
+        reduced = pl.when((less_now < GONE + 0.3) & ~restless & (blinks < 0.8) & ~slowly).then(less / REDUCED)
         found = {
-            "occlusion": pl.min_horizontal(gone, moved / RISEN_MMHG),
-            "narrowing": pl.when(moved > -FALLEN_MMHG).then(gone),
-            "disconnection": pl.when(~restless).then(pl.min_horizontal(lost_now / 0.35, -moved / FALLEN_MMHG)),
+            "occlusion": pl.min_horizontal(gone, away / RISEN_MMHG),
+            "narrowing": pl.when(away > -FALLEN_MMHG).then(gone),
+            "disconnection": pl.when(~restless).then(pl.min_horizontal(less_now / 0.35, -away / FALLEN_MMHG)),
             "leak": pl.when(blinks < 0.8).then(
-                pl.min_horizontal(memory("unrest") / RESTLESS, lost / WEAK, -memory("low_mmhg") / LOW_MMHG)
+                pl.min_horizontal(memory("unrest") / RESTLESS, less / WEAK, -memory("low_mmhg") / LOW_MMHG)
             ),
             "kink": blinks,
-            "slow closing": pl.when(slowly).then(lost / REDUCED),
-            "migration": pl.when(moved.abs() < 3 * RISEN_MMHG).then(reduced),
+            "slow closing": pl.when(slowly).then(less / REDUCED),
+            "migration": pl.when(away.abs() < 3 * RISEN_MMHG).then(reduced),
         }[cause]
         return found.fill_null(0.0).clip(0.0) + known
 
@@ -90,17 +90,31 @@ def catheter(cause: Cause) -> Detector:
     return Detector(score, memory, _learn, family="catheter", derive=_derive)
 
 
+def usual_pulse(memory: Memory) -> pl.Expr:
+    """Return the pulse (mmHg) that this catheter usually carries."""
+    return memory("pulse_usual").clip(LEAST_PULSE_MMHG)
+
+
+def moved(memory: Memory) -> pl.Expr:
+    """Return by how much (mmHg) the pressure of the last 25 min differs from the usual one."""
+    return memory("pressure_quick") - memory("pressure_usual")
+
+
+def lost(memory: Memory, over: Literal["hours", "quick"]) -> pl.Expr:
+    """Return the share of the usual pulse that is missing over an hour ("hours") or 25 min ("quick")."""
+    return 1.0 - memory(f"pulse_{over}") / usual_pulse(memory)
+
+
 def _derive(memory: Memory) -> tuple[Stage, ...]:
     in_field = reports("mri")
-    usual = memory("pulse_usual").clip(LEAST_PULSE_MMHG)
     return (
         {
-            "usual": usual,
+            "usual": usual_pulse(memory),
             "pressure": pl.when(~in_field).then(pl.col("pressure_mmhg")),
             "pulse": pl.when(~in_field).then(pl.col("pulse_mmhg")),
-            "moved": memory("pressure_quick") - memory("pressure_usual"),
-            "lost": 1.0 - memory("pulse_hours") / usual,
-            "lost_now": 1.0 - memory("pulse_quick") / usual,
+            "moved": moved(memory),
+            "lost": lost(memory, "hours"),
+            "lost_now": lost(memory, "quick"),
             "restless": memory("unrest") >= RESTLESS,
             "quick": forgetting(QUICK_S),
         },
@@ -128,11 +142,11 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
 
 
 def _learn(memory: Memory) -> Stage:
-    dt, lost, quick = pl.col("dt").fill_null(0.0), memory("lost"), memory("quick")
+    dt, less, quick = pl.col("dt").fill_null(0.0), memory("lost"), memory("quick")
     sitting = memory("moves").fill_null(0.0) > UPRIGHT_MMHG
     begins = (memory("gone_now") > memory("gone_last")) & (memory("moves") > -LOW_IN_EPISODE_MMHG)
-    weak_s = pl.when(lost < FAINT / 1.4).then(0.0).when(lost > FAINT).then((memory("weak_s") + dt).clip(0.0, LONG_S))
-    first_clear = (memory("slowly") == 0) & (lost > REDUCED)
+    weak_s = pl.when(less < FAINT / 1.4).then(0.0).when(less > FAINT).then((memory("weak_s") + dt).clip(0.0, LONG_S))
+    first_clear = (memory("slowly") == 0) & (less > REDUCED)
     how = pl.when(memory("weak_s") > SLOWLY_S).then(SLOWLY).otherwise(SUDDENLY)
     absent = (memory("missing") > GONE).cast(pl.Float32)
     unrest = (memory("change") * memory("change")).clip(0.0, MOST_UNREST)
@@ -151,5 +165,5 @@ def _learn(memory: Memory) -> Stage:
         "episodes": memory("episodes") * (-dt / COUNTED_S).exp() + begins.cast(pl.Float32).fill_null(0.0),
         "unrest": memory("unrest") + forgetting(UNREST_S) * (unrest - memory("unrest")),
         "weak_s": weak_s,
-        "slowly": pl.when(lost < FAINT).then(0.0).when(first_clear).then(how),
+        "slowly": pl.when(less < FAINT).then(0.0).when(first_clear).then(how),
     }
