@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from processor.engine import MS_PER_S, Rules, held_name, score_name
-from processor.rules import RULES
+from processor.rules import RULES, Rule
 
 DEADBAND: Final = 0.8
 """A violation is over only below this part of its limit, so that one that hovers there is one alarm, not many.
@@ -48,14 +50,49 @@ def nothing_seen() -> Violations:
 
 
 def violations(rows: pl.DataFrame, alarms: pl.DataFrame, rules: Rules = RULES) -> Violations:
-    """Read from changed rows of the state (with `pump`) what violates and what has returned to normal."""
-    judged = tuple(rule for rule in rules if rule.detector.judges == "sample")
-    hot = rows.filter(pl.any_horizontal(_stands(judged)))
-    alarmed = rows.filter(pl.col("pump").is_in(alarms["pump"].implode())) if alarms.height else rows.clear()
-    standing = _where(hot, _named_stands(judged))
+    """Read from judged rows of the state (with `pump`) what violates and what has returned to normal."""
+    judged = [rule for rule in rules if rule.detector.judges == "sample"]
+    hot = rows.filter(pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in judged))
+    score, held = _matrix(hot, judged, score_name), _matrix(hot, judged, held_name)
+    standing = (score >= 1.0) & (held >= np.array([rule.on_delay_s for rule in judged]))
     open_rules = set(alarms["rule"].unique())
-    over = _where(alarmed, tuple(named for named in _named_over(judged) if named[1] in open_rules))
-    return Violations(_stack(standing), _stack(over))
+    ended = [rule for rule in judged if rule.name in open_rules]
+    alarmed = rows.filter(pl.col("pump").is_in(alarms["pump"].implode())) if ended else rows.clear()
+    score_now, held_now = _matrix(alarmed, ended, score_name), _matrix(alarmed, ended, held_name)
+    over = (score_now < DEADBAND) & (held_now >= np.array([rule.off_delay_s for rule in ended]))
+    return Violations(
+        _observe(hot, judged, standing, score, held),
+        _observe(alarmed, ended, over, score_now, held_now),
+    )
+
+
+def _matrix(rows: pl.DataFrame, rules: list[Rule], column: Callable[[Rule], str]) -> npt.NDArray[np.float64]:
+    """Return a column of each rule: a row a pump, a column a rule."""
+    if rows.height == 0 or not rules:
+        return np.empty((rows.height, len(rules)))
+    return rows.select(column(rule) for rule in rules).to_numpy().astype(np.float64)
+
+
+def _observe(
+    rows: pl.DataFrame,
+    rules: list[Rule],
+    holds: npt.NDArray[np.bool_],
+    score: npt.NDArray[np.float64],
+    held: npt.NDArray[np.float64],
+) -> pl.DataFrame:
+    """Return one row (`OBSERVED`) for each pump and rule for which it holds, rule by rule."""
+    rule, row = np.nonzero(holds.T)
+    if len(row) == 0:
+        return pl.DataFrame(schema=OBSERVED)
+    seen = rows.select("pump", "time")[row]
+    since_ms = (held[row, rule] * MS_PER_S).astype(np.int64)
+    names = pl.Series("rule", [each.name for each in rules], dtype=pl.String)
+    return seen.with_columns(
+        _NO_GATEWAY,
+        names.gather(rule),
+        (seen["time"] - pl.Series(since_ms)).alias("onset"),
+        pl.Series("score", score[row, rule], dtype=pl.Float32),
+    ).select(pl.col(name).cast(dtype) for name, dtype in OBSERVED.items())
 
 
 def silences(state: pl.DataFrame, alarms: pl.DataFrame, rules: Rules = RULES) -> Violations:
@@ -75,40 +112,6 @@ def silences(state: pl.DataFrame, alarms: pl.DataFrame, rules: Rules = RULES) ->
         heard = state.filter(watched & (score < 1.0) & pl.col("age").is_not_null())
         over.append(_silence(heard.with_columns(pl.col("now").alias("onset")), rule.name))
     return Violations(_stack(standing), _stack(over))
-
-
-@cache
-def _named_stands(rules: Rules) -> tuple[tuple[pl.Expr, str], ...]:
-    return tuple(
-        ((pl.col(score_name(rule)) >= 1.0) & (pl.col(held_name(rule)) >= rule.on_delay_s), rule.name) for rule in rules
-    )
-
-
-@cache
-def _named_over(rules: Rules) -> tuple[tuple[pl.Expr, str], ...]:
-    return tuple(
-        ((pl.col(score_name(rule)) < DEADBAND) & (pl.col(held_name(rule)) >= rule.off_delay_s), rule.name)
-        for rule in rules
-    )
-
-
-def _stands(rules: Rules) -> list[pl.Expr]:
-    return [condition for condition, _ in _named_stands(rules)]
-
-
-def _where(rows: pl.DataFrame, named: tuple[tuple[pl.Expr, str], ...]) -> list[pl.DataFrame]:
-    """Return what is observed of each rule, of those that hold for any row."""
-    if rows.height == 0:
-        return []
-    holds = rows.select(condition.alias(name) for condition, name in named)
-    return [_observe(rows.filter(mask), mask.name) for mask in holds.get_columns() if mask.any()]
-
-
-def _observe(rows: pl.DataFrame, rule: str) -> pl.DataFrame:
-    onset = pl.col("time") - (pl.col(f"{rule}.held") * MS_PER_S).cast(pl.Int64)
-    return rows.select(
-        "pump", _NO_GATEWAY, pl.lit(rule).alias("rule"), onset.alias("onset"), "time", pl.col(rule).alias("score")
-    )
 
 
 def _silence(rows: pl.DataFrame, rule: str) -> pl.DataFrame:

@@ -47,14 +47,15 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
         {
             "lost_now": pl.when(memory("excused")).then(0.0).otherwise(_since(memory, "missed")),
             "repeated_now": _since(memory, "stale"),
-            "steps": _since(memory, "seq"),
+            # A sample without a count, 0 here, tells nothing, nor does the one after it.
+            "steps": pl.when((memory("seq") > 0) & (memory("seq_last") > 0)).then(_since(memory, "seq")),
             "same_life": memory("boot") == memory("boot_last"),
         },
         {
             "jump_s": pl.when(memory("same_life") & (memory("steps") > 0))
             .then(pl.col("dt") - memory("steps") * memory("interval_s"))
             .fill_null(0.0),
-            "spacing_s": pl.when(memory("steps") > 0).then(pl.col("dt") / memory("steps")),
+            "spacing_s": pl.when(memory("same_life") & (memory("steps") > 0)).then(pl.col("dt") / memory("steps")),
         },
     )
 

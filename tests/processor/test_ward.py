@@ -11,49 +11,19 @@ from broker.snapshot import Snapshot
 from processor import alarms, engine
 from processor.rules import RULE_BY_NAME
 from processor.violations import violations
-from simulator.faults import FAULTS
 from simulator.scenario import default
 from simulator.simulation import Simulation
 
 EXPECTED = {
-    "battery_depletion": "battery_falling",
+    "electrical_reset": "pump_reset",
     "catheter_disconnection": "catheter_disconnection",
     "catheter_occlusion": "catheter_occlusion",
     "motor_stall": "motor_stall",
     "sensor_stuck": "flow_sensor_stuck",
     "silent_pump": "pump_silent",
+    "telemetry_mode": "motor_not_driven",
 }
-"""Which alarm a person is to see for each fault."""
-AWAITING_A_RULE = frozenset(
-    {
-        "battery_drop",
-        "catheter_kink",
-        "catheter_leak",
-        "catheter_migration",
-        "catheter_tip_mass",
-        "clock_skew",
-        "electrical_reset",
-        "feedthrough_short",
-        "intermittent_stall",
-        "link_corrupted",
-        "link_duplicated",
-        "link_late",
-        "link_reordered",
-        "mri_stall",
-        "over_infusion",
-        "pocket_fill",
-        "running_empty",
-        "sensor_bias",
-        "sensor_drift",
-        "sensor_noise",
-        "sensor_unit_slip",
-        "telemetry_mode",
-        "under_infusion",
-        "wrong_concentration",
-        "wrong_refill_volume",
-    }
-)
-"""Faults of the simulator for which no rule was made yet; what the present rules make of them is not promised."""
+"""Which alarm a person is to see for faults that must be seen within the hour; all others are played by the trials."""
 PUMPS = 40
 HEALTHY_MINUTES = 45
 PATIENCE_H = 1.5
@@ -93,12 +63,6 @@ def shift(make_ward) -> Shift:
         ward.run(minutes - passed)
         seen[hours], passed = ward.watch.snapshot(), minutes
     return Shift(ill, began_ms, seen, ward.watch.journal())
-
-
-def test_every_fault_has_an_alarm_that_is_expected_or_is_known_to_await_its_rule():
-    assert set(EXPECTED) | AWAITING_A_RULE == set(FAULTS)
-    assert not set(EXPECTED) & AWAITING_A_RULE
-    assert set(EXPECTED.values()) <= set(RULE_BY_NAME)
 
 
 @EVERY

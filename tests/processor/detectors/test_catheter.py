@@ -40,10 +40,10 @@ def after_hours(stream):
 
 
 @pytest.fixture(scope="module")
-def alarms(after_hours, raised):
+def situations(after_hours):
     still, well = f"10x{UP_TO}", f"2x{UP_TO}"
     scan = f"128x{2 * HOUR} 0x{UP_TO - 2 * HOUR}"
-    situations = {
+    return {
         "all is well": after_hours(well, still),
         "the pulse is gone and the pressure rises": after_hours(f"0.1x{UP_TO}", f"40x{UP_TO}"),
         "the pulse is gone and the pressure stays": after_hours(f"0.6x{UP_TO}", still),
@@ -65,6 +65,10 @@ def alarms(after_hours, raised):
         "the catheter closes in a scanner": after_hours(f"0.1x{UP_TO}", f"40x{UP_TO}", flags=scan),
         "neither is known": after_hours(f"?x{UP_TO}", f"?x{UP_TO}"),
     }
+
+
+@pytest.fixture(scope="module")
+def alarms(situations, raised):
     return raised(RULES, situations)
 
 
@@ -98,6 +102,16 @@ def test_what_is_no_fault_of_the_catheter_raises_nothing(alarms, situation):
     assert alarms[situation] == set()
 
 
+def test_a_migration_is_not_named_where_the_pulse_is_gone_or_blinks_or_went_slowly(situations, raised):
+    migration = tuple(rule for rule in RULES if rule.name == "catheter_migration")
+    others = (
+        "the pulse is gone and the pressure falls",
+        "the pulse goes and comes back",
+        "the pulse goes over hours",
+    )
+    assert raised(migration, {name: situations[name] for name in others}) == {name: set() for name in others}
+
+
 def test_a_catheter_that_was_closed_as_we_began_is_found_without_its_usual_pressure(alarms):
     assert alarms["the catheter was closed as we began"] == {"catheter_narrowing"}
 
@@ -115,3 +129,8 @@ def test_in_a_scanner_nothing_is_learned(stream, told):
 def test_a_pulse_that_is_gone_for_a_moment_is_no_loss(stream, told):
     moment = stream("pulse_mmhg", "2x12 0.1x4 2x12", pressure_mmhg="10", every_s=300)
     assert max(told(catheter("narrowing"), moment)) < 1
+
+
+def test_who_sits_teaches_little_of_the_usual_pressure(stream, told):
+    sits = stream("pressure_mmhg", "10x3 35x36", pulse_mmhg="2", every_s=300)
+    assert 10 < told(catheter("occlusion"), sits, "pressure_usual")[-1] < 10.2

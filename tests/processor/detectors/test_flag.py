@@ -13,8 +13,8 @@ def test_any_of_the_named_flags_is_a_violation_and_others_are_not(stream, told):
     assert told(RESET_OR_END, reports) == [0, 2, 2, 2, 0, 0, 2]
 
 
-def test_a_pump_that_reports_no_flags_has_none(stream, told):
-    assert told(RESET_OR_END, stream("flags", "2 ? ?")) == [2, 0, 0]
+def test_a_pump_whose_flags_are_unknown_is_judged_by_the_last_ones(stream, told):
+    assert told(RESET_OR_END, stream("flags", "? 2 ? ? 0")) == [0, 2, 2, 2, 0]
 
 
 def test_a_flag_that_was_set_once_in_a_window_was_set_in_it(stream, rule_of):

@@ -1,0 +1,91 @@
+"""What arrived at a refill against what was entered: five-minute windows."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from processor.detectors.refill import refill
+from processor.rules.reservoir import RULES
+
+BEFORE, AFTER = 6, 24
+OURS = tuple(rule for rule in RULES if rule.detector.family == "refill")
+FLAGS = f"0x{BEFORE} 64 0x{AFTER - 1}"
+
+
+@pytest.fixture(scope="module")
+def refilled(stream):
+    """A pump with 3 mL left in which 20 mL are entered and this many arrive."""
+
+    def make(arrived_ml: str, computed_ml: str = f"3x{BEFORE} 20x{AFTER}", flags: str = FLAGS) -> pl.DataFrame:
+        levels = f"3x{BEFORE} {arrived_ml}"
+        return stream("reservoir_ml", levels, computed_ml=computed_ml, flags=flags, every_s=300)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def alarms(refilled, raised):
+    situations = {
+        "all of it arrives": refilled("12 20x23"),
+        "a little less arrives": refilled("11 19x23"),
+        "nothing arrives": refilled("1.4x24"),
+        "half of it arrives": refilled("6 10x23"),
+        "a fifth is missing": refilled("9 16x23"),
+        "a fifth too much arrives": refilled("13 24x23"),
+        "nothing arrives, and what is computed is not told": refilled("1.4x24", computed_ml="?"),
+        "nothing was recorded": refilled("1.4x24", computed_ml="20", flags="0"),
+        "all arrives, and the level sensor drifts away": refilled("12 20x11 12x12"),
+    }
+    return raised(OURS, situations)
+
+
+@pytest.mark.parametrize(
+    ("situation", "finding"),
+    [
+        ("nothing arrives", "refill_missed"),
+        ("half of it arrives", "refill_missed"),
+        ("a fifth is missing", "refill_volume_wrong"),
+        ("a fifth too much arrives", "refill_volume_wrong"),
+    ],
+)
+def test_a_refill_that_went_wrong_is_found_and_named(alarms, situation, finding):
+    assert alarms[situation] == {finding}
+
+
+@pytest.mark.parametrize(
+    "situation",
+    [
+        "all of it arrives",
+        "a little less arrives",
+        "nothing arrives, and what is computed is not told",
+        "nothing was recorded",
+        "all arrives, and the level sensor drifts away",
+    ],
+)
+def test_a_refill_that_went_well_and_one_that_cannot_be_judged_raise_nothing(alarms, situation):
+    assert alarms[situation] == set()
+
+
+def test_what_was_found_stays_until_the_next_refill(stream, told):
+    two = stream(
+        "reservoir_ml",
+        "3x2 9 16x9 15x60 18 20x9",
+        computed_ml="3x2 20x10 19x60 20x10",
+        flags="0x2 64 0x69 64 0x9",
+        every_s=300,
+    )
+    scores = told(refill("wrong volume"), two)
+    assert scores[4:72] == pytest.approx([4 / 18.6 / 0.09] * 68, rel=1e-4)
+    assert scores[73:] == pytest.approx([0] * 9, abs=1e-5)
+
+
+def test_the_window_of_the_refill_itself_is_no_evidence(stream, told):
+    half_way = stream("reservoir_ml", "3 3 12 20 20", computed_ml="3 3 20 20 20", flags="0 0 64 0 0", every_s=300)
+    assert told(refill("missed"), half_way, "missing") == pytest.approx([0] * 5, abs=1e-6)
+
+
+def test_a_pump_that_reports_seldom_is_looked_at_once(stream, told):
+    hourly = stream("reservoir_ml", "3 1.4 1.4 20", computed_ml="3 20 20 20", flags="0 64 0 0", every_s=3600)
+    assert told(refill("missed"), hourly, "missing") == pytest.approx([0, 0, 1, 1])
+    assert told(refill("missed"), hourly)[-1] == pytest.approx(1 / 0.45, rel=1e-5)
