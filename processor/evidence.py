@@ -5,6 +5,7 @@ Computed for the raised alarms alone, from the rows that were just judged: numbe
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -17,6 +18,7 @@ from processor.subjects import KEY
 
 DIGITS: Final = 4
 """Significant digits of every number: more than any sensor has."""
+SAID_DIGITS: Final = 3
 BARELY: Final = 1.2
 """Below this score an alarm is barely above its limit; a modelling choice."""
 _TEXT: Final = "evidence"
@@ -30,8 +32,6 @@ def attach(
     `alarms` are those open since, `rows` what was judged: with `pump` or `gateway` and the columns of the state or
     what the rule looks at instead, with `now` (therapy ms) where it judges by age. What cannot be told is left out.
     """
-    if changes.is_empty():
-        return alarms, changes
     raised = changes.filter(pl.col("kind") == "raised").select(*KEY)
     found = [_borne(raised.filter(pl.col("rule") == rule.name), rows, rule) for rule in _named(raised, rules)]
     if not found:
@@ -48,26 +48,33 @@ def attach(
 
 def text(rows: pl.DataFrame, rule: Rule) -> pl.Series:
     """Return the evidence of each row as JSON, for one rule; see `attach`."""
+    told, columns = _plan(rule, frozenset(rows.columns))
+    asked = rows.select(columns)
     # A row of nulls more: Polars divides one value otherwise than many, and a pump alone is to be told the same.
-    whole = pl.concat([rows, rows.clear(1)])
-    facts = [_fact(measure, rule) for measure in rule.evidence if _answers(_parts(measure), rule, whole)]
-    others = [_other(cause, rule) for cause in rule.rules_out if _answers(_grounds(cause), rule, whole)]
-    doubts = _doubts(rule, whole)
-    count = pl.col("doubts").list.len()
-    told = whole.select(
+    whole = pl.concat([asked, asked.clear(1)])
+    return whole.select(told).to_series().head(rows.height)
+
+
+@cache
+def _plan(rule: Rule, columns: frozenset[str]) -> tuple[pl.Expr, list[str]]:
+    """Return how the JSON is made from rows with these columns, and which of them that takes."""
+    facts = [_fact(measure, rule) for measure in rule.evidence if _answers(_parts(measure), rule, columns)]
+    others = [_other(cause, rule) for cause in rule.rules_out if _answers(_grounds(cause), rule, columns)]
+    doubts = _doubts(rule, columns)
+    many = pl.sum_horizontal(pl.lit(0), *(doubt.is_not_null() for doubt in doubts))
+    confidence = pl.when(many == 0).then(pl.lit("high")).when(many == 1).then(pl.lit("medium"))
+    told = pl.struct(
         _said(rule.evidence[0], rule).alias("said"),
         pl.col("time" if rule.detector.judges == "sample" else "now").alias("time"),
         pl.lit(rule.over_s).alias("window_s"),
         _rounded(pl.col(score_name(rule))).alias("score"),
-        _rounded(_above_s(rule, whole)).alias("above_s"),
+        _rounded(_above_s(rule, columns)).alias("above_s"),
+        confidence.otherwise(pl.lit("low")).alias("confidence"),
         _listed(doubts, pl.String()).alias("doubts"),
         _listed(facts, _FACT).alias("facts"),
         _listed(others, _OTHER).alias("ruled_out"),
-    ).with_columns(
-        pl.when(count == 0).then(pl.lit("high")).when(count == 1).then(pl.lit("medium")).otherwise(pl.lit("low"))
-        .alias("confidence")
-    )  # fmt: skip
-    return told.select(pl.struct(pl.all()).struct.json_encode().alias(_TEXT)).to_series().head(rows.height)
+    )
+    return told.struct.json_encode().alias(_TEXT), sorted(set(told.meta.root_names()))
 
 
 _FACT: Final = pl.Struct(
@@ -100,10 +107,10 @@ def _grounds(cause: Exclusion) -> tuple[Value | float | None, ...]:
     return (cause.value, cause.holds)
 
 
-def _answers(values: tuple[Value | float | None, ...], rule: Rule, rows: pl.DataFrame) -> bool:
-    """Tell whether the rows have every column asked for: an alarm list may be shorter than ours."""
+def _answers(values: tuple[Value | float | None, ...], rule: Rule, columns: frozenset[str]) -> bool:
+    """Tell whether every column asked for is there: an alarm list may be shorter than ours."""
     asked = {name for value in values if callable(value) for name in value(memory_of(rule)).meta.root_names()}
-    return asked <= set(rows.columns)
+    return asked <= columns
 
 
 def _number(value: Value | float | None, rule: Rule) -> pl.Expr:
@@ -147,6 +154,7 @@ def _listed(parts: list[pl.Expr], dtype: pl.DataType) -> pl.Expr:
 
 def _said(measure: Measure, rule: Rule) -> pl.Expr:
     value, expected = _number(measure.value, rule), _number(measure.expected, rule)
+    value, expected = value.round_sig_figs(SAID_DIGITS), expected.round_sig_figs(SAID_DIGITS)
     unit = f" {measure.unit}" if measure.unit else ""
     plain = pl.format(f"{measure.label} {{}}{unit}", _shown(value))
     return pl.coalesce(pl.format(f"{{}}, expected {{}}{unit}", plain, _shown(expected)), plain, pl.lit(""))
@@ -156,18 +164,18 @@ def _shown(number: pl.Expr) -> pl.Expr:
     return number.cast(pl.String).str.replace(r"\.0$", "")
 
 
-def _above_s(rule: Rule, rows: pl.DataFrame) -> pl.Expr:
+def _above_s(rule: Rule, columns: frozenset[str]) -> pl.Expr:
     """Return how long the score has been at its limit: counted with each window, by an age beyond what is allowed,
     or as the rows say.
     """
-    if "above_s" in rows.columns:
+    if "above_s" in columns:
         return pl.col("above_s")
     if rule.detector.judges == "sample":
         return pl.col(held_name(rule))
     return pl.col("age") - pl.col("age") / pl.col(score_name(rule))
 
 
-def _doubts(rule: Rule, rows: pl.DataFrame) -> list[pl.Expr]:
+def _doubts(rule: Rule, columns: frozenset[str]) -> list[pl.Expr]:
     """Return why the alarm might be wrong, in words, each null where it is no reason."""
     found: list[pl.Expr] = []
     judged = rule.detector.judges == "sample"
@@ -175,7 +183,7 @@ def _doubts(rule: Rule, rows: pl.DataFrame) -> list[pl.Expr]:
     if judged and rule.detector.memory:
         barely = pl.col(score_name(rule)) < BARELY
         found.append(pl.when(barely).then(pl.lit("only just above the limit")))
-    if judged and {"samples", "stream.memory.interval_s", "stream.memory.lost"} <= set(rows.columns):
+    if judged and {"samples", "stream.memory.interval_s", "stream.memory.lost"} <= columns:
         lost = of_stream("lost")
         known_h = pl.col("samples") * of_stream("interval_s") / 3600.0
         if rule.detector.family != "stream":

@@ -140,6 +140,8 @@ class Pipeline:
     def _advance(self, seen: Violations, rows: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
         """Take what is seen into the alarms; `rows` are the pumps in which it was seen."""
         self.alarms, changes = alarm_list.advance(self.alarms, seen, now=now, subjects=subjects, rules=self.listed)
+        if changes.is_empty():
+            return changes
         for judged, rules in ((rows, self.rules), (self._cuts.looked, GATEWAY_RULES)):
             self.alarms, changes = evidence.attach(self.alarms, changes, judged, rules)
         return changes

@@ -76,6 +76,7 @@ RULES: Final = (
         time_left="a day or more",
         rationale="A small lasting loss matters within days and is the first sign of a slow obstruction or tube wear.",
         evidence=(
+            OUTFLOW,
             Measure(
                 "Missing beyond 8 %, added up, in hours of the commanded flow",
                 "h",
@@ -83,7 +84,6 @@ RULES: Final = (
                 expected=0.0,
                 limit=LESS_BY * REACH_H,
             ),
-            OUTFLOW,
             MOTOR_FLOW,
         ),
         rules_out=(MOTOR_TURNS, CATHETER_OPEN, NOT_EMPTY, SENSOR_LIVE),

@@ -57,11 +57,10 @@ DRIVEN: Final = Exclusion(
 )
 NO_FIELD: Final = Exclusion(
     "Motor has not restarted after MRI",
-    "no magnetic field for longer than this",
-    "h",
-    lambda memory: memory("since_mri_s").clip(0.0, MRI_TAIL_S) / HOUR,
+    f"no magnetic field within the last {MRI_TAIL_S / HOUR:.0f} h",
+    "",
+    None,
     lambda memory: memory("since_mri_s") >= MRI_TAIL_S,
-    MRI_TAIL_S / HOUR,
 )
 
 RULES: Final = (
