@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from broker.bounds import MOST_SEVERITY
+from broker.evidence import Evidence
 from broker.topics import NAME, name_rule
 
 
@@ -291,6 +292,7 @@ class AlarmEvent(msgspec.Struct, kw_only=True):
 
     `at` is wall ms; `time`, `onset` and `raised` are therapy ms. `subject` is a pump's serial, a gateway's name or
     "fleet"; `pump` is null where it is no pump. `state` is the alarm's after this change, "normal" once it is over.
+    `evidence` is what it rested on when it was raised, null once it is over.
     """
 
     version: Literal[1] = 1
@@ -314,6 +316,7 @@ class AlarmEvent(msgspec.Struct, kw_only=True):
     text: str | None
     meaning: str
     action: str
+    evidence: Evidence | None = None
 
 
 _BIRTH = msgspec.json.Decoder(Birth)

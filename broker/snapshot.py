@@ -87,6 +87,8 @@ ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "acknowledged_by": pl.String(),
     "age_s": pl.Float32(),
     "score": pl.Float32(),
+    "score_now": pl.Float32(),
+    "evidence": pl.String(),
     "meaning": pl.String(),
     "action": pl.String(),
     "deadline": pl.String(),
@@ -112,6 +114,7 @@ returned, latched, shelved or out_of_service. `deadline` says how long one has. 
 consequences held under it, which have no row of their own, `held` counts them, and `first_out` is which of all of them
 came first. `onset`, `raised` and `returned` are therapy ms; what ends in `_wall` is wall ms; `age_s` is therapy seconds
 since onset, `shelved_left_s` until it calls again. What ends in `_by` is who, in `_why` why.
+`score` is the highest so far, `score_now` null where it is about no pump; `evidence` is that of `broker.evidence`.
 """
 WAITING: Final = ("unacknowledged", "returned")
 """The states in which an alarm waits for somebody to acknowledge it."""

@@ -9,7 +9,7 @@ from dash import html
 
 from broker.signals import SIGNALS
 from broker.snapshot import WAITING
-from dashboard import deeds, pieces, queries, words
+from dashboard import deeds, evidence, pieces, queries, words
 from dashboard.pieces import Piece
 
 
@@ -61,7 +61,10 @@ def head(row: dict[str, Any], alarms: pl.DataFrame) -> Piece:
 
 
 def alarms(alarms: pl.DataFrame) -> list[Piece]:
-    """Return a card an open alarm: what to do first, what it means, how long there is."""
+    """Return a card an open alarm: what to do first, what it means, how long there is, what it rests on.
+
+    Of the first all evidence is shown, of the others the first fact.
+    """
     return [
         html.Section(
             [
@@ -78,11 +81,17 @@ def alarms(alarms: pl.DataFrame) -> list[Piece]:
                     [html.Span("Time left", className="do-label"), html.B(row["deadline"] or words.UNKNOWN)],
                     className="do-when",
                 ),
+                _evidence(row, whole=at == 0),
             ],
             className=f"card do {pieces.SHAPE.get(row['priority'], 'normal')} {row['state']}",
         )
-        for row in alarms.head(4).iter_rows(named=True)
+        for at, row in enumerate(alarms.head(4).iter_rows(named=True))
     ]
+
+
+def _evidence(row: dict[str, Any], *, whole: bool) -> Piece:
+    found = evidence.shown(row) if whole else evidence.brief(row)
+    return None if found is None else html.Div([html.Span("Evidence", className="do-label"), found], className="do-why")
 
 
 def _explained(row: dict[str, Any]) -> Piece:

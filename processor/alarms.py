@@ -48,11 +48,13 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
     "note_wall": pl.Int64(),
     "note_by": pl.String(),
     "under": pl.String(),
+    "evidence": pl.String(),
 }
 """Open alarms. What ends in `_wall` is wall ms, `_by` who, `_why` why; other times are therapy ms; null is "not yet".
 
 `pump` or `gateway` is set, or neither (`processor.subjects`). `changed` is when the condition last came or went.
 `acknowledged_by` stays when the alarm calls again, `acknowledged_wall` does not. `under` is the alarm that explains it.
+`evidence` is what it rested on when it was raised (`broker.evidence`, JSON).
 """
 
 CHANGES: Final[dict[str, pl.DataType]] = {

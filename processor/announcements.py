@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from broker.evidence import decode
 from broker.messages import AlarmEvent
 from broker.snapshot import PRIORITIES
 from processor.alarm_states import NORMAL, state_of
@@ -36,7 +37,7 @@ def announcements(
             facts["site"].gather(loud["pump"]).alias("site"),
             cause_text(rules).alias("said"),
         )
-        .join(alarms.select("alarm", "onset", "raised", state_of().alias("state")), on="alarm", how="left",
+        .join(alarms.select("alarm", "onset", "raised", "evidence", state_of().alias("state")), on="alarm", how="left",
               maintain_order="left")
         .join(rule_texts(rules), on="rule", how="left", maintain_order="left", suffix="_told")
         .select(
@@ -44,6 +45,7 @@ def announcements(
             "title", pl.col("priority").replace_strict(range(1, 4), PRIORITIES, return_dtype=pl.String),
             pl.col("state").fill_null(NORMAL), pl.lit(now).alias("at"), "time", "onset", "raised", "who",
             pl.col("said").alias("text"), "meaning", pl.col("action_told").alias("action"),
+            "evidence",
         )
     )  # fmt: skip
-    return [AlarmEvent(**row) for row in told.iter_rows(named=True)]
+    return [AlarmEvent(**{**row, "evidence": decode(row["evidence"])}) for row in told.iter_rows(named=True)]

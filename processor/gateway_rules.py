@@ -10,6 +10,7 @@ import polars as pl
 from processor.detectors import Detector
 from processor.engine import MS_PER_S, Rules, score_name
 from processor.rules import RULES, Rule
+from processor.rules.evidence import Exclusion, Measure, last
 from processor.subjects import Subjects
 from processor.violations import OBSERVED, Violations, nothing_seen
 
@@ -33,6 +34,16 @@ def _share(limit: float, least: int) -> Detector:
     return Detector(lambda _: pl.max_horizontal(crowd, pl.col("cut").cast(pl.Float64)), judges="age")
 
 
+def _evidence(limit: float) -> tuple[Measure, ...]:
+    silent = pl.when("cut").then("pumps").otherwise("silent")
+    return (
+        Measure("Silent pumps", "", lambda _: silent, expected=0.0, limit=lambda _: limit * pl.col("pumps")),
+        Measure("Pumps that should be heard", "", last("pumps")),
+    )
+
+
+GONE: Final = Exclusion("Pumps silent by themselves", "the gateway itself is away", "", None, lambda _: pl.col("cut"))
+DEAF: Final = Exclusion("Gateways silent", "the broker itself cannot be reached", "", None, lambda _: pl.col("cut"))
 GATEWAY_SILENT: Final = Rule(
     name="gateway_silent",
     title="Gateway silent",
@@ -45,6 +56,9 @@ GATEWAY_SILENT: Final = Rule(
     action="See whether the gateway has power and network. Its pumps go on by themselves; call the site.",
     time_left="unknown: the last values are old",
     rationale="A fault of any of its pumps would not be seen; one alarm for one cause.",
+    evidence=_evidence(GATEWAY_SHARE),
+    rules_out=(GONE,),
+    over_s=0.0,
     explains=("pump_silent",),
 )
 FLEET_SILENT: Final = Rule(
@@ -59,10 +73,22 @@ FLEET_SILENT: Final = Rule(
     action="See to the broker and to the network between it and the gateways. Tell the sites that nobody watches.",
     time_left="unknown: the last values are old",
     rationale="While it lasts no fault of any pump would be seen.",
+    evidence=_evidence(FLEET_SHARE),
+    rules_out=(DEAF,),
+    over_s=0.0,
     explains=("gateway_silent", "pump_silent"),
 )
 GATEWAY_RULES: Final = (GATEWAY_SILENT, FLEET_SILENT)
 """The alarms that are about no single pump; every pump's rules are in `processor.rules`."""
+_LOOKED: Final[dict[str, pl.DataType]] = {
+    "gateway": pl.UInt32(),
+    "pumps": pl.Int64(),
+    "silent": pl.Int64(),
+    "cut": pl.Boolean(),
+    "onset": pl.Int64(),
+    "time": pl.Int64(),
+    **{rule.name: pl.Float32() for rule in GATEWAY_RULES},
+}
 _WELL: Final[dict[str, pl.DataType]] = {"gateway": pl.UInt32(), "rule": pl.String(), "since": pl.Int64()}
 
 
@@ -74,6 +100,13 @@ class Cuts:
     """
 
     well: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_WELL))
+    _looked: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_LOOKED))
+
+    @property
+    def looked(self) -> pl.DataFrame:
+        """Return what was looked at last, as `processor.evidence` wants it."""
+        above_s = (pl.col("time") - pl.col("onset")) / MS_PER_S
+        return self._looked.with_columns(above_s.alias("above_s"), pl.col("time").alias("now"))
 
     def look(
         self,
@@ -96,7 +129,9 @@ class Cuts:
         if ours.is_empty() and not offline.any() and not told["silent"].any():
             return nothing_seen()
         by_gateway = _by_gateway(told, subjects, offline)
-        scored = pl.concat([_scored(by_gateway, GATEWAY_SILENT), _scored(_fleet(by_gateway), FLEET_SILENT)])
+        fleet = _fleet(by_gateway)
+        scored = pl.concat([_scored(by_gateway, GATEWAY_SILENT), _scored(fleet, FLEET_SILENT)])
+        self._looked = _looked(pl.concat([by_gateway.select(fleet.columns), fleet], how="vertical_relaxed"), scored)
         over = scored.filter(pl.col("score") < 1.0).join(ours, on=["gateway", "rule"], how="semi", nulls_equal=True)
         return Violations(scored.filter(pl.col("score") >= 1.0), self._rested(over))
 
@@ -104,7 +139,11 @@ class Cuts:
         """Return what is seen while there is no broker: the whole fleet is silent, and nothing is over."""
         now = subjects.clocks.max() or 0
         row = {"pump": None, "gateway": None, "rule": FLEET_SILENT.name, "onset": now, "time": now, "score": 1.0}
-        return Violations(pl.DataFrame([row], OBSERVED), pl.DataFrame(schema=OBSERVED))
+        seen = pl.DataFrame([row], OBSERVED)
+        pumps = subjects.pumps.len()
+        counted = {"gateway": None, "pumps": pumps, "silent": pumps, "cut": True, "onset": now, "time": now}
+        self._looked = _looked(pl.DataFrame([counted], list(_LOOKED)[:6]), seen)
+        return Violations(seen, pl.DataFrame(schema=OBSERVED))
 
     def _rested(self, over: pl.DataFrame) -> pl.DataFrame:
         """Return those that have been well for their off-delay."""
@@ -147,6 +186,12 @@ def _fleet(gateways: pl.DataFrame) -> pl.DataFrame:
         pl.col("onset").max(),
         pl.col("time").max(),
     )
+
+
+def _looked(counted: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:
+    """Return what was counted with the score it led to; gateways and fleet each have one rule."""
+    scores = [scored["score"].alias(rule.name) for rule in GATEWAY_RULES]
+    return counted.with_columns(scores).select(pl.col(name).cast(dtype) for name, dtype in _LOOKED.items())
 
 
 def _scored(told: pl.DataFrame, rule: Rule) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from broker.link import Message
 from broker.messages import AlarmAction, AlarmEvent, Outcome
 from broker.snapshot import Health, Snapshot
 from processor import alarms as alarm_list
-from processor import checkpoint, engine, forecast, view
+from processor import checkpoint, engine, evidence, forecast, view
 from processor.actions import carry_out
 from processor.announcements import announcements
 from processor.clerk import Clerk
@@ -103,8 +103,9 @@ class Pipeline:
         for wave in engine.waves(batch.samples):
             self.state, rows = engine.step(self.state, wave, self.rules, self.window_s)
             if rows.height:
-                changes.append(self._advance(violations(rows, self.alarms, self.rules), subjects, now))
-        changes.append(self._advance(self._judge_silence(subjects, now, listening=listening), subjects, now))
+                changes.append(self._advance(violations(rows, self.alarms, self.rules), rows, subjects, now))
+        seen, rows = self._judge_silence(subjects, now, listening=listening)
+        changes.append(self._advance(seen, rows, subjects, now))
         self.alarms, passed = alarm_list.tick(self.alarms, subjects=subjects, rules=self.listed)
         return pl.concat([*changes, passed, *(self._act(action, subjects) for action in batch.actions)])
 
@@ -112,7 +113,9 @@ class Pipeline:
         """Return what the screens are to show as of `now`."""
         facts, clocks = self.registry.facts(), self.registry.clocks(now)
         expected = self._forecasts(facts, clocks, now)
-        alarms = view.visible_alarms(self.alarms, self._subjects(now), facts, expected, self.listed)
+        alarms = view.visible_alarms(
+            self.alarms, self._subjects(now), facts, state=self.state, forecasts=expected, rules=self.listed
+        )
         pumps = view.pumps_frame(self.state, alarms, facts, self._ages(clocks), forecasts=expected, rules=self.rules)
         gone = self.registry.gateways_in(LEFT).gather(facts["owner"])
         if gone.any():
@@ -129,12 +132,15 @@ class Pipeline:
             self._expected = now, latest
         return latest
 
-    def _judge_silence(self, subjects: Subjects, now: int, *, listening: bool) -> Violations:
-        """Return which pumps, gateways and fleet are silent, or, without a broker for long, that nobody is heard."""
+    def _judge_silence(self, subjects: Subjects, now: int, *, listening: bool) -> tuple[Violations, pl.DataFrame]:
+        """Return which pumps, gateways and fleet are silent, or, without a broker for long, that nobody is heard.
+
+        And the pumps as they were judged.
+        """
         if not listening:
             self._deaf_since = now if self._deaf_since is None else min(now, self._deaf_since)
             deaf = now - self._deaf_since >= DEAF_S * MS_PER_S
-            return self._cuts.deaf(subjects) if deaf else nothing_seen()
+            return self._cuts.deaf(subjects) if deaf else nothing_seen(), self.state.clear()
         self._deaf_since = None
         clocks = self.registry.clocks(now)
         ages = self._ages(clocks)
@@ -145,10 +151,16 @@ class Pipeline:
         cut = self._cuts.look(
             judged, self.alarms, subjects, offline=self.registry.gateways_in("offline"), rules=self.rules
         )
-        return Violations(pl.concat([cut.standing, pumps.standing]), pl.concat([cut.over, pumps.over]))
+        seen = Violations(pl.concat([cut.standing, pumps.standing]), pl.concat([cut.over, pumps.over]))
+        return seen, judged
 
-    def _advance(self, seen: Violations, subjects: Subjects, now: int) -> pl.DataFrame:
+    def _advance(self, seen: Violations, rows: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
+        """Take what is seen into the alarms; `rows` are the pumps in which it was seen."""
         self.alarms, changes = alarm_list.advance(self.alarms, seen, now=now, subjects=subjects, rules=self.listed)
+        if changes.is_empty():
+            return changes
+        for judged, rules in ((rows, self.rules), (self._cuts.looked, GATEWAY_RULES)):
+            self.alarms, changes = evidence.attach(self.alarms, changes, judged, rules)
         return changes
 
     def _act(self, action: AlarmAction, subjects: Subjects) -> pl.DataFrame:

@@ -22,6 +22,8 @@ def visible_alarms(
     alarms: pl.DataFrame,
     subjects: Subjects,
     facts: pl.DataFrame,
+    *,
+    state: pl.DataFrame,
     forecasts: pl.DataFrame,
     rules: Rules = RULES,
 ) -> pl.DataFrame:
@@ -34,6 +36,7 @@ def visible_alarms(
             subjects.now(alarms),
             chains.roots(alarms).alias("root"),
             state_of().alias("state"),
+            _score_now(alarms, state).alias("score_now"),
         )
         .join(rule_texts(rules), on="rule", how="left", maintain_order="left")
         .with_columns(((pl.col("now") - pl.col("onset")) / 1000).alias("age_s"))
@@ -55,6 +58,13 @@ def visible_alarms(
         .with_columns(pl.col("held").fill_null(0))
         .select(*ALARMS_SCHEMA)
     )
+
+
+def _score_now(alarms: pl.DataFrame, state: pl.DataFrame) -> pl.Expr:
+    """Return the score of each alarm's rule as it is now; null where that is about no pump."""
+    rules = [name for name in alarms["rule"].unique(maintain_order=True) if name in state.columns]
+    scores = [pl.when(pl.col("rule") == name).then(state[name].gather(alarms["pump"])) for name in rules]
+    return pl.coalesce(*scores, pl.lit(None, pl.Float32))
 
 
 def _chain(told: pl.DataFrame) -> pl.DataFrame:
@@ -143,11 +153,12 @@ def events_frame(changes: pl.DataFrame, subjects: Subjects, wall_ms: int, rules:
 
 
 def cause_text(rules: Rules) -> pl.Expr:
-    """Return the expression of a change's text: what the person said, or else which alarm explains it."""
+    """Return the expression of a change's text: what the person said or the alarm rests on, and which explains it."""
     titles = {rule.name: rule.title for rule in rules}
     cause = pl.col("cause").replace_strict(titles, default=None, return_dtype=pl.String)
     explained = pl.when(pl.col("kind").is_in(["raised", "held", "cleared"])).then(pl.format("explained by: {}", cause))
-    return pl.coalesce("text", explained)
+    raised = pl.when(pl.col("kind") == "raised").then(pl.format("{}; {}", "text", explained))
+    return pl.coalesce(raised, "text", explained)
 
 
 def _time_left() -> pl.Expr:

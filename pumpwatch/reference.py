@@ -143,6 +143,8 @@ def rules_page() -> str:
                 ("returned after", _time(row["off_delay_s"])),
                 ("must be up within", f"{row['deadline_h']:g} h of the fault's onset"),
                 ("why so urgent", row["rationale"]),
+                ("evidence", "; ".join(map(_measured, row["evidence"]))),
+                ("told from", "; ".join(f"{one['cause']}: {one['because']}" for one in row["rules_out"]) or "nothing"),
                 ("explains", ", ".join(map(_code, row["explains"])) or "nothing else"),
             ),
         )
@@ -152,8 +154,16 @@ def rules_page() -> str:
         "Rules",
         "The alarm list. Priorities follow IEC 60601-1-8, states ISA-18.2. Times are therapy time. A simulation: "
         "nothing here is clinical advice.",
+        "An alarm bears its evidence: these numbers as they were when it was raised, each with what it should be and "
+        "its limit where there is one; the score; the causes that it was told from; and how sure that is. Each doubt "
+        "takes the confidence down by one, from high: a score that is only just above the limit, samples that were "
+        "lost, a pump that has not been known for long enough to say what is usual for it.",
         *sections,
     )
+
+
+def _measured(measure: dict[str, str]) -> str:
+    return f"{measure['label']} ({measure['unit']})" if measure["unit"] else measure["label"]
 
 
 def alarms_page() -> str:

@@ -37,6 +37,8 @@ RULE_FIELDS: Final = (
     "rationale",
     "explains",
 )
+MEASURE_FIELDS: Final = ("label", "unit")
+EXCLUSION_FIELDS: Final = ("cause", "because", "unit")
 SIGNAL_FIELDS: Final = ("name", "unit", "title", "low", "high", "decimals")
 
 
@@ -81,11 +83,18 @@ def fault_rows() -> list[dict[str, Any]]:
 
 
 def rule_rows() -> list[dict[str, Any]]:
-    """Return every rule as a row of `RULE_FIELDS`."""
+    """Return every rule as a row of `RULE_FIELDS`, with the evidence its alarm bears and the causes it rules out."""
     from processor.gateway_rules import GATEWAY_RULES
     from processor.rules import RULES
 
-    return [_row(rule, RULE_FIELDS) for rule in (*RULES, *GATEWAY_RULES)]
+    return [
+        {
+            **_row(rule, RULE_FIELDS),
+            "evidence": [_row(measure, MEASURE_FIELDS) for measure in rule.evidence],
+            "rules_out": [_row(other, EXCLUSION_FIELDS) for other in rule.rules_out],
+        }
+        for rule in (*RULES, *GATEWAY_RULES)
+    ]
 
 
 def signal_rows() -> list[dict[str, Any]]:

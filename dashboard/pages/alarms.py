@@ -11,7 +11,7 @@ import polars as pl
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from broker.snapshot import WAITING, Snapshot
-from dashboard import browser, deeds, grids, pieces, queries, words
+from dashboard import browser, deeds, evidence, grids, pieces, queries, words
 from dashboard.choice import contains
 from dashboard.deeds import DEEDS
 from dashboard.desk import Desk
@@ -24,6 +24,8 @@ ORDER: Final = 2
 MOST_ROWS: Final = 400
 """More than a person can work off at once; the rest is found by the search."""
 MOST_EVENTS: Final = 60
+MOST_EXPLAINED: Final = 3
+"""Of so many ticked alarms the evidence is shown."""
 COLUMNS: Final = (
     "alarm",
     "subject",
@@ -87,6 +89,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
                 side=tools,
                 name="grow-card",
             ),
+            html.Div(id="alarm-evidence"),
             pieces.card("What happened lately", html.Div(id="alarm-events", className="scroll"), name="events-card"),
         ],
         className="column",
@@ -114,6 +117,7 @@ def register(app: Dash, desk: Desk) -> None:
 
     @app.callback(
         Output("do-acknowledge", "children"),
+        Output("alarm-evidence", "children"),
         *[Output(name, "disabled") for name in buttons],
         Input("alarm-chosen", "data"),
         Input("live", "data"),
@@ -123,7 +127,7 @@ def register(app: Dash, desk: Desk) -> None:
         rows = selected(desk.snapshot(), ids, chosen, search)
         waiting = len(deeds.offered("acknowledge", rows))
         label = f"Acknowledge {words.count(waiting, 'alarm')}" if waiting else "Acknowledge selected"
-        return label, *[not deeds.offered(name, rows) for name in DEEDS]
+        return label, explained(rows), *[not deeds.offered(name, rows) for name in DEEDS]
 
     @app.callback(
         Output("deed", "data", allow_duplicate=True),
@@ -137,6 +141,25 @@ def register(app: Dash, desk: Desk) -> None:
         name = str(ctx.triggered_id).removeprefix("do-")
         ids = deeds.offered(name, rows) if name in DEEDS else []
         return {"kind": name, "alarms": ids, "n": sum(one or 0 for one in clicks)} if ids else no_update
+
+
+def explained(rows: pl.DataFrame) -> Piece:
+    """Return what the first of the ticked alarms rest on; None where none is ticked."""
+    if rows.is_empty():
+        return None
+    told = [
+        html.Div(
+            [
+                html.Div([pieces.mark(row["priority"], row["state"]), html.B(row["title"]), pieces.subject(row)]),
+                evidence.shown(row) or pieces.nothing("Raised by an older version, without its evidence."),
+            ],
+            className="explained",
+        )
+        for row in queries.ordered(rows).head(MOST_EXPLAINED).iter_rows(named=True)
+    ]
+    more = rows.height - len(told)
+    note = html.Div(f"and {words.count(more, 'more ticked alarm')}", className="note") if more > 0 else None
+    return pieces.card("Evidence of the ticked alarms", html.Div([*told, note], className="scroll"), name="why-card")
 
 
 def selected(snapshot: Snapshot, ids: Any, chosen: str | None, search: str | None) -> pl.DataFrame:

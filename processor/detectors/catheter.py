@@ -68,21 +68,21 @@ def catheter(cause: Cause) -> Detector:
 
     def score(memory: Memory) -> pl.Expr:
         known = pl.col("pressure_mmhg") * 0.0 + pl.col("pulse_mmhg") * 0.0
-        moved, lost, lost_now, weaker = memory("moved"), memory("lost"), memory("lost_now"), memory("weaker")
+        away, less, less_now, weaker = memory("moved"), memory("lost"), memory("lost_now"), memory("weaker")
         gone, blinks = memory("gone") / MOSTLY, memory("episodes") / EPISODES
         restless = memory("restlessness") >= 1.0
         slowly = memory("slowly") > 0
-        reduced = pl.when((lost_now < GONE + 0.3) & ~restless & (blinks < 0.8) & ~slowly).then(weaker / REDUCED)
+        reduced = pl.when((less_now < GONE + 0.3) & ~restless & (blinks < 0.8) & ~slowly).then(weaker / REDUCED)
         found = {
-            "occlusion": pl.min_horizontal(gone, moved / RISEN_MMHG),
-            "narrowing": pl.when(moved > -FALLEN_MMHG).then(gone),
-            "disconnection": pl.when(~restless).then(pl.min_horizontal(lost_now / 0.35, -moved / FALLEN_MMHG)),
+            "occlusion": pl.min_horizontal(gone, away / RISEN_MMHG),
+            "narrowing": pl.when(away > -FALLEN_MMHG).then(gone),
+            "disconnection": pl.when(~restless).then(pl.min_horizontal(less_now / 0.35, -away / FALLEN_MMHG)),
             "leak": pl.when(blinks < 0.8).then(
-                pl.min_horizontal(memory("restlessness"), lost / WEAK, -memory("low_mmhg") / LOW_MMHG)
+                pl.min_horizontal(memory("restlessness"), less / WEAK, -memory("low_mmhg") / LOW_MMHG)
             ),
             "kink": blinks,
             "slow closing": pl.when(slowly).then(weaker / REDUCED),
-            "migration": pl.when(moved.abs() < 3 * RISEN_MMHG).then(reduced),
+            "migration": pl.when(away.abs() < 3 * RISEN_MMHG).then(reduced),
         }[cause]
         return found.fill_null(0.0).clip(0.0) + known
 
@@ -103,17 +103,31 @@ def catheter(cause: Cause) -> Detector:
     return Detector(score, memory, _learn, family="catheter", derive=_derive)
 
 
+def usual_pulse(memory: Memory) -> pl.Expr:
+    """Return the pulse (mmHg) that this catheter usually carries."""
+    return memory("pulse_usual").clip(LEAST_PULSE_MMHG)
+
+
+def moved(memory: Memory) -> pl.Expr:
+    """Return by how much (mmHg) the pressure of the last 25 min differs from the usual one."""
+    return memory("pressure_quick") - memory("pressure_usual")
+
+
+def lost(memory: Memory, over: Literal["hours", "quick"]) -> pl.Expr:
+    """Return the share of the usual pulse that is missing over an hour ("hours") or 25 min ("quick")."""
+    return 1.0 - memory(f"pulse_{over}") / usual_pulse(memory)
+
+
 def _derive(memory: Memory) -> tuple[Stage, ...]:
     in_field = reports("mri")
-    usual = memory("pulse_usual").clip(LEAST_PULSE_MMHG)
     return (
         {
-            "usual": usual,
+            "usual": usual_pulse(memory),
             "pressure": pl.when(~in_field).then(pl.col("pressure_mmhg")),
             "pulse": pl.when(~in_field).then(pl.col("pulse_mmhg")),
-            "moved": memory("pressure_quick") - memory("pressure_usual"),
-            "lost": 1.0 - memory("pulse_hours") / usual,
-            "lost_now": 1.0 - memory("pulse_quick") / usual,
+            "moved": moved(memory),
+            "lost": lost(memory, "hours"),
+            "lost_now": lost(memory, "quick"),
             "restlessness": memory("unrest") / (TIMES_USUAL * memory("unrest_usual")).clip(RESTLESS),
             "quick": forgetting(QUICK_S),
         },

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
 from processor.detectors import Detector, Memory, forgetting
 
+SHARE: Final = 0.15
+"""Averaged share of repeated readings at the limit; modelling choice, far above what the resolution gives."""
 
-def frozen(*, share: float, tau_s: float) -> Detector:
+
+def frozen(*, tau_s: float, share: float = SHARE) -> Detector:
     """Score the averaged share of flow readings that repeat the one before, against `share`.
 
     Noise makes equal neighbours rare; how rare depends on the sensor's resolution, so `share` lies well above that.

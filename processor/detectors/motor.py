@@ -49,11 +49,11 @@ def motor(cause: Literal["stall", "intermittent", "not driven", "after MRI", "er
             return memory("episodes") / EPISODES + known
         if cause == "erratic":
             return memory("erratic_ma") / ERRATIC_MA + 0.0 * pl.col("motor_ma")
-        strained, scanned = memory("strained"), memory("scanned")
+        driven, scanned = memory("strained"), memory("scanned")
         of_this_cause = {
-            "stall": strained,
-            "not driven": (~strained & ~scanned) | memory("trapped"),
-            "after MRI": ~strained & scanned & ~memory("trapped"),
+            "stall": driven,
+            "not driven": (~driven & ~scanned) | memory("trapped"),
+            "after MRI": ~driven & scanned & ~memory("trapped"),
         }[cause]
         stands = (memory("short") / SHORT).clip(0.0)
         return pl.when(of_this_cause & ~memory("excused")).then(stands).otherwise(0.0) + known
@@ -76,11 +76,16 @@ def motor(cause: Literal["stall", "intermittent", "not driven", "after MRI", "er
     )
 
 
+def strained(memory: Memory) -> pl.Expr:
+    """Tell whether the motor is driven against something: it draws more than usual, or the pump says it stalls."""
+    return (memory("strain_ma") >= STRAINED_MA) | (memory("stalled") >= STANDS)
+
+
 def _derive(memory: Memory) -> tuple[Stage, ...]:
     commanded = pl.col("commanded_ul_h")
     return (
         {
-            "strained": (memory("strain_ma") >= STRAINED_MA) | (memory("stalled") >= STANDS),
+            "strained": strained(memory),
             "scanned": memory("since_mri_s") < MRI_TAIL_S,
             "in_field": reports("mri"),
             "trapped": reports("telemetry_mode"),

@@ -10,6 +10,13 @@ from processor.detectors import Detector, Memory, forgetting, toward
 USUAL_OVER_S = 3600.0
 
 
+def allowed_s(memory: Memory, *, floor_s: float, intervals: float, in_field_s: float) -> pl.Expr:
+    """Return how long (s) a pump may be silent; see `silence`."""
+    in_field = (pl.col("flags").fill_null(0) & FLAG_BIT["mri"]) != 0
+    floor = pl.when(in_field).then(in_field_s).otherwise(floor_s).cast(pl.Float32)
+    return pl.max_horizontal(intervals * memory("usual_s").fill_null(0.0), floor)
+
+
 def silence(*, floor_s: float, intervals: float, in_field_s: float) -> Detector:
     """Score the time since the last sample against `intervals` times the pump's usual interval, at least `floor_s`.
 
@@ -19,9 +26,8 @@ def silence(*, floor_s: float, intervals: float, in_field_s: float) -> Detector:
     """
 
     def score(memory: Memory) -> pl.Expr:
-        in_field = (pl.col("flags").fill_null(0) & FLAG_BIT["mri"]) != 0
-        floor = pl.when(in_field).then(in_field_s).otherwise(floor_s).cast(pl.Float32)
-        return pl.col("age") / pl.max_horizontal(intervals * memory("usual_s").fill_null(0.0), floor)
+        allowed = allowed_s(memory, floor_s=floor_s, intervals=intervals, in_field_s=in_field_s)
+        return pl.col("age") / allowed
 
     def learn(memory: Memory) -> dict[str, pl.Expr]:
         interval = pl.col("dt") / pl.col("count").clip(1.0)

@@ -75,17 +75,35 @@ def volume(finding: Finding) -> Detector:
     return Detector(score, memory, _learn, family="volume", derive=_derive)
 
 
+def by_level_ul(memory: Memory) -> pl.Expr:
+    """Return by how much (µL) more has left the reservoir in the last hours than was commanded; less is negative."""
+    return memory("commanded_quick") - memory("commanded_slow")
+
+
+def unexplained_ul(memory: Memory) -> pl.Expr:
+    """Return by how much (µL) more flowed in the last hours than has left the reservoir."""
+    return memory("measured_slow") - memory("measured_quick")
+
+
+def by_flow_ul(memory: Memory) -> pl.Expr:
+    """Return by how much (µL) more has flowed in the last hours than was commanded; less is negative."""
+    return unexplained_ul(memory) + by_level_ul(memory)
+
+
+def vanished_ul(memory: Memory) -> pl.Expr:
+    """Return how much (µL) has left the reservoir in the last hour and a half and did not flow out."""
+    return (-memory("measured_quick")).clip(0.0)
+
+
 def _derive(memory: Memory) -> tuple[Stage, ...]:
-    by_level = memory("commanded_quick") - memory("commanded_slow")
-    both = memory("measured_slow") - memory("measured_quick")
     rose_ml = pl.col("reservoir_ml") - memory("level_ml")
     dt = pl.col("dt").fill_null(0.0)
     return (
         {
-            "by_level": by_level,
-            "both": both,
-            "by_flow": both + by_level,
-            "falls": (-memory("measured_quick")).clip(0.0) / FALLS_UL,
+            "by_level": by_level_ul(memory),
+            "both": unexplained_ul(memory),
+            "by_flow": by_flow_ul(memory),
+            "falls": vanished_ul(memory) / FALLS_UL,
             "rose_ul": rose_ml * UL_PER_ML,
             "hours": dt / S_PER_H,
             "refilled": reports("refill") | (rose_ml > FILLED_ML).fill_null(value=False),

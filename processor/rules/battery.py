@@ -8,17 +8,23 @@ from processor.detectors.drift import drift
 from processor.detectors.flag import flagged
 from processor.detectors.limit import limit
 from processor.detectors.slope import slope
+from processor.rules.evidence import Measure, kept, last, reported_min
+from processor.rules.exclusions import MOTOR_TURNS
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
 STOPS: Final = ("battery_falling", "battery_drop", "battery_replace", "motor_stall", "motor_not_driven")
 LESS: Final = ("under_delivery", "delivery_shift", "flow_sensor_off")
+FALLS_V_H: Final = 0.0075
+DROP_V: Final = 0.06
+END_V: Final = 2.75
+VOLTAGE: Final = Measure("Battery voltage, last sample", "V", last("battery_v"))
 
 RULES: Final = (
     Rule(
         name="battery_falling",
         title="Battery falls fast",
         priority="medium",
-        detector=slope("battery_v", load="motor_ma", per_load=0.03, falls_per_h=0.0075, step=0.012, tau_s=2 * HOUR),
+        detector=slope("battery_v", load="motor_ma", per_load=0.03, falls_per_h=FALLS_V_H, step=0.012, tau_s=2 * HOUR),
         on_delay_s=90 * MINUTE,
         off_delay_s=6 * HOUR,
         deadline_h=6.0,
@@ -26,6 +32,13 @@ RULES: Final = (
         action="Plan an urgent replacement. Do not rely on the usual 90 days. Prepare oral bridging.",
         time_left="hours; see the trend",
         rationale="A film in the battery made pumps stop long before their time (Class I recall, 2011).",
+        evidence=(
+            Measure("The battery loses", "mV/h", kept("fall_per_h", 1000.0), expected=0.0, limit=1000.0 * FALLS_V_H),
+            VOLTAGE,
+        ),
+        rules_out=(MOTOR_TURNS,),
+        over_s=2 * HOUR,
+        learns_h=2.0,
         explains=("battery_drop", "battery_replace"),
     ),
     Rule(
@@ -36,7 +49,7 @@ RULES: Final = (
             "battery_v",
             load="motor_ma",
             per_load=0.03,
-            by=0.06,
+            by=DROP_V,
             direction="down",
             fast_s=10 * MINUTE,
             slow_s=24 * HOUR,
@@ -49,6 +62,19 @@ RULES: Final = (
         action="Interrogate the pump and read the battery. Plan a replacement; beware of a reset.",
         time_left="unknown: a second drop may reset the pump",
         rationale="A sagging battery resets the pump to its minimum rate (battery notices 2009 to 2017).",
+        evidence=(
+            Measure(
+                "Battery voltage without the motor's load",
+                "V",
+                kept("fast"),
+                expected=kept("slow"),
+                limit=lambda memory: memory("slow") - DROP_V,
+            ),
+            VOLTAGE,
+        ),
+        rules_out=(MOTOR_TURNS,),
+        over_s=10 * MINUTE,
+        learns_h=2.0,
     ),
     Rule(
         name="battery_replace",
@@ -62,12 +88,13 @@ RULES: Final = (
         action="Plan the replacement. If it asks years too early, treat it as a failing battery.",
         time_left="90 days, less with a failing battery",
         rationale="The pump stops 90 days after it first asks (maker's replacement page).",
+        evidence=(VOLTAGE, Measure("Reported by the pump for", "min", reported_min("battery_replace"))),
     ),
     Rule(
         name="battery_end",
         title="Battery at its end",
         priority="high",
-        detector=limit("battery_v", below=2.75, span=0.2),
+        detector=limit("battery_v", below=END_V, span=0.2),
         on_delay_s=5 * MINUTE,
         off_delay_s=HOUR,
         deadline_h=1.0,
@@ -75,6 +102,7 @@ RULES: Final = (
         action="Replace the pump now. Bridge by mouth until then.",
         time_left="about 5 h until under-dosed once it stops",
         rationale="The pump stops when the voltage no longer turns the rotor.",
+        evidence=(Measure("Battery voltage, last sample", "V", last("battery_v"), limit=END_V),),
         explains=(*STOPS, *LESS),
     ),
     Rule(
@@ -90,6 +118,7 @@ RULES: Final = (
         time_left="about 5 h until under-dosed",
         rationale="At the end of service the motor is switched off for good.",
         harm_after_h=UNDER_DOSED_AFTER_H,
+        evidence=(VOLTAGE, Measure("Reported by the pump for", "min", reported_min("end_of_service"))),
         explains=("battery_end", *STOPS, *LESS),
     ),
 )

@@ -4,18 +4,52 @@ from __future__ import annotations
 
 from typing import Final
 
+from processor.detectors import volume as vote
 from processor.detectors.limit import limit
 from processor.detectors.residual import residual
 from processor.detectors.shift import shift
 from processor.detectors.volume import volume
+from processor.rules.evidence import Measure, family, kept, last
+from processor.rules.exclusions import (
+    CATHETER_OPEN,
+    LEVEL_AGREES,
+    LEVEL_CALM,
+    MOTOR_TURNS,
+    NOT_EMPTY,
+    SENSOR_LIVE,
+    UNIT_RIGHT,
+)
 from processor.rules.rule import HOUR, MINUTE, Rule
+
+TOO_LITTLE: Final = 0.25
+LEAST_UL_H: Final = 0.5
+LESS_BY: Final = 0.08
+REACH_H: Final = 5.25
+PAUSED_UL_H: Final = 0.27
+
+DELIVERED: Final = Measure(
+    "Delivered",
+    "µL/h",
+    lambda memory: memory("expected") + memory("difference"),
+    expected=kept("expected"),
+    limit=lambda memory: memory("expected") - (TOO_LITTLE * memory("expected")).clip(LEAST_UL_H),
+)
+OUTFLOW: Final = Measure(
+    "Delivered over 40 min",
+    "µL/h",
+    lambda _: family("flow_sensor")("flow"),
+    expected=lambda _: family("flow_sensor")("commanded"),
+)
+MOTOR_FLOW: Final = Measure("Motor flow, last sample", "µL/h", last("motor_ul_h"), expected=last("commanded_ul_h"))
 
 RULES: Final = (
     Rule(
         name="under_delivery",
         title="Too little delivered",
         priority="high",
-        detector=residual("flow_ul_h", "commanded_ul_h", direction="below", share=0.25, floor=0.5, tau_s=20 * MINUTE),
+        detector=residual(
+            "flow_ul_h", "commanded_ul_h", direction="below", share=TOO_LITTLE, floor=LEAST_UL_H, tau_s=20 * MINUTE
+        ),
         on_delay_s=15 * MINUTE,
         off_delay_s=15 * MINUTE,
         deadline_h=2.0,
@@ -24,13 +58,16 @@ RULES: Final = (
         time_left="about 8 h until under-dosed",
         rationale="Less drug than prescribed is withdrawal in slow motion, whatever the cause.",
         harm_after_h=8.0,
+        evidence=(DELIVERED, MOTOR_FLOW),
+        rules_out=(MOTOR_TURNS, CATHETER_OPEN, NOT_EMPTY, SENSOR_LIVE),
+        over_s=20 * MINUTE,
         explains=("delivery_shift",),
     ),
     Rule(
         name="delivery_shift",
         title="Delivery drifts low",
         priority="medium",
-        detector=shift("flow_ul_h", "commanded_ul_h", direction="below", slack=0.08, floor=1.0, reach_h=5.25),
+        detector=shift("flow_ul_h", "commanded_ul_h", direction="below", slack=LESS_BY, floor=1.0, reach_h=REACH_H),
         on_delay_s=10 * MINUTE,
         off_delay_s=10 * MINUTE,
         deadline_h=24.0,
@@ -38,6 +75,19 @@ RULES: Final = (
         action="Look at the trend. Compare the volume at the next refill with what was expected.",
         time_left="a day or more",
         rationale="A small lasting loss matters within days and is the first sign of a slow obstruction or tube wear.",
+        evidence=(
+            OUTFLOW,
+            Measure(
+                "Missing beyond 8 %, added up, in hours of the commanded flow",
+                "h",
+                kept("sum_h"),
+                expected=0.0,
+                limit=LESS_BY * REACH_H,
+            ),
+            MOTOR_FLOW,
+        ),
+        rules_out=(MOTOR_TURNS, CATHETER_OPEN, NOT_EMPTY, SENSOR_LIVE),
+        over_s=REACH_H * HOUR,
     ),
     Rule(
         name="over_infusion",
@@ -51,13 +101,28 @@ RULES: Final = (
         action="Look for drowsiness and weak breathing. Compare the measured with the computed volume. Lower the rate.",
         time_left="hours: the surplus adds up",
         rationale="More than 14.5 % above the program is a recalled failure with two deaths (2014, 2016).",
+        evidence=(
+            OUTFLOW,
+            Measure("More than commanded, by the flow", "µL", vote.by_flow_ul, 0.0, vote.EVIDENCE_UL),
+            Measure("More than commanded, by the reservoir", "µL", vote.by_level_ul, expected=0.0),
+            Measure(
+                "Surplus beyond 8 %, added up, in hours of the commanded flow",
+                "h",
+                kept("over_h"),
+                expected=0.0,
+                limit=vote.SLACK * vote.REACH_H,
+            ),
+        ),
+        rules_out=(LEVEL_AGREES, LEVEL_CALM, UNIT_RIGHT, SENSOR_LIVE),
+        over_s=vote.REACH_H * HOUR,
+        learns_h=6.0,
         explains=("volume_imbalance",),
     ),
     Rule(
         name="therapy_paused",
         title="Pump at minimum rate or stopped",
         priority="medium",
-        detector=limit("commanded_ul_h", below=0.27, span=0.2),
+        detector=limit("commanded_ul_h", below=PAUSED_UL_H, span=0.2),
         on_delay_s=HOUR,
         off_delay_s=10 * MINUTE,
         deadline_h=2.0,
@@ -65,5 +130,10 @@ RULES: Final = (
         action="Find out who stopped the pump and why. After two days stopped, beware of over-infusion at the restart.",
         time_left="about 5 h until under-dosed, if not bridged",
         rationale="A pump stopped by mistake ended in organ failure (case report).",
+        evidence=(
+            Measure("Commanded flow", "µL/h", last("commanded_ul_h"), limit=PAUSED_UL_H),
+            Measure("Measured flow", "µL/h", last("flow_ul_h")),
+        ),
+        rules_out=(MOTOR_TURNS,),
     ),
 )

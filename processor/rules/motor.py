@@ -5,11 +5,63 @@ from __future__ import annotations
 from typing import Final
 
 from processor.detectors.flag import flagged
-from processor.detectors.motor import motor
+from processor.detectors.motor import (
+    EPISODES,
+    ERRATIC_MA,
+    MRI_TAIL_S,
+    SHORT,
+    STANDS,
+    STRAINED_MA,
+    STRETCH_S,
+    motor,
+    strained,
+)
+from processor.rules.battery import END_V
+from processor.rules.evidence import Exclusion, Measure, kept, last, reported_min
+from processor.rules.exclusions import CATHETER_OPEN, LINE_WELL, NOT_EMPTY
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
 LESS_FLOW: Final = ("under_delivery", "delivery_shift", "flow_sensor_stuck", "flow_sensor_off")
 FATAL: Final = "Abrupt withdrawal can kill within days; effect fades with a half-life of 1 to 5 h."
+KNOWN_H: Final = 6.0
+"""Hours until what a motor usually draws is known well."""
+
+TURNED: Final = Measure(
+    "Turned of what was commanded",
+    "%",
+    lambda memory: 100.0 * (1.0 - memory("short")),
+    expected=100.0,
+    limit=100.0 * (1.0 - SHORT),
+)
+MOTOR_FLOW: Final = Measure("Motor flow, last sample", "µL/h", last("motor_ul_h"), expected=last("commanded_ul_h"))
+MEASURED: Final = Measure("Measured flow, last sample", "µL/h", last("flow_ul_h"), expected=last("commanded_ul_h"))
+STRAIN: Final = Measure("Motor current above its usual", "mA", kept("strain_ma"), expected=0.0, limit=STRAINED_MA)
+SAYS_STALLED: Final = Measure(
+    "The pump reported a stall", "% of the time", kept("stalled", 100.0), expected=0.0, limit=100.0 * STANDS
+)
+NO_STRAIN: Final = Exclusion(
+    "Motor stalled",
+    "it draws no more than usual",
+    "mA above",
+    kept("strain_ma"),
+    lambda memory: ~strained(memory),
+    STRAINED_MA,
+)
+DRIVEN: Final = Exclusion(
+    "Motor is not driven",
+    "it draws more than usual, or the pump reports a stall",
+    "mA above",
+    kept("strain_ma"),
+    strained,
+    STRAINED_MA,
+)
+NO_FIELD: Final = Exclusion(
+    "Motor has not restarted after MRI",
+    f"no magnetic field within the last {MRI_TAIL_S / HOUR:.0f} h",
+    "",
+    None,
+    lambda memory: memory("since_mri_s") >= MRI_TAIL_S,
+)
 
 RULES: Final = (
     Rule(
@@ -25,6 +77,10 @@ RULES: Final = (
         time_left="about 5 h until under-dosed",
         rationale=FATAL,
         harm_after_h=UNDER_DOSED_AFTER_H,
+        evidence=(TURNED, MOTOR_FLOW, MEASURED, STRAIN, SAYS_STALLED),
+        rules_out=(DRIVEN, CATHETER_OPEN, NOT_EMPTY),
+        over_s=STRETCH_S,
+        learns_h=KNOWN_H,
         explains=(*LESS_FLOW, "battery_falling", "battery_drop"),
     ),
     Rule(
@@ -39,6 +95,14 @@ RULES: Final = (
         action="Interrogate the pump and read its event log. Plan a replacement. Have oral bridging at hand.",
         time_left="hours: each stall may be the last",
         rationale="Three stalls in three days came before a pump's end (case report, corroded gearbox).",
+        evidence=(
+            Measure("Stalls in a day, older ones count less", "", kept("episodes"), expected=0.0, limit=EPISODES),
+            TURNED,
+            MOTOR_FLOW,
+            SAYS_STALLED,
+        ),
+        rules_out=(NO_FIELD, CATHETER_OPEN, NOT_EMPTY),
+        over_s=24 * HOUR,
         explains=("motor_stall", *LESS_FLOW, "battery_drop"),
     ),
     Rule(
@@ -54,6 +118,10 @@ RULES: Final = (
         time_left="about 5 h until under-dosed",
         rationale="After interference a pump in telemetry mode does not infuse until it is interrogated. " + FATAL,
         harm_after_h=UNDER_DOSED_AFTER_H,
+        evidence=(TURNED, MOTOR_FLOW, MEASURED, STRAIN, SAYS_STALLED),
+        rules_out=(NO_STRAIN, NO_FIELD, CATHETER_OPEN, NOT_EMPTY),
+        over_s=STRETCH_S,
+        learns_h=KNOWN_H,
         explains=LESS_FLOW,
     ),
     Rule(
@@ -69,6 +137,14 @@ RULES: Final = (
         time_left="about 5 h until under-dosed",
         rationale="Proper infusion returned only 2 to 24 hours after some scans (maker's MRI guidance). " + FATAL,
         harm_after_h=UNDER_DOSED_AFTER_H,
+        evidence=(
+            TURNED,
+            MOTOR_FLOW,
+            Measure("Since the magnetic field", "h", kept("since_mri_s", 1 / HOUR), limit=MRI_TAIL_S / HOUR),
+            STRAIN,
+        ),
+        rules_out=(NO_STRAIN, NOT_EMPTY),
+        over_s=STRETCH_S,
         explains=LESS_FLOW,
     ),
     Rule(
@@ -84,6 +160,11 @@ RULES: Final = (
         time_left="about 5 h until under-dosed",
         rationale="At the minimum rate the patient gets almost nothing. " + FATAL,
         harm_after_h=UNDER_DOSED_AFTER_H,
+        evidence=(
+            Measure("Commanded flow", "µL/h", last("commanded_ul_h")),
+            Measure("Battery voltage", "V", last("battery_v"), limit=END_V),
+            Measure("Reported by the pump for", "min", reported_min("pump_reset")),
+        ),
         explains=("motor_stall", "motor_intermittent", "motor_not_driven", *LESS_FLOW, "clock_ahead"),
     ),
     Rule(
@@ -98,6 +179,12 @@ RULES: Final = (
         action="Expect stalls and resets. Plan an urgent replacement. Prepare oral bridging.",
         time_left="hours: the pump may stop at any time",
         rationale="380 events in 181,400 implants ended as a stall or a low-battery reset (maker's notice, 2013).",
+        evidence=(
+            Measure("Change of the current from sample to sample", "mA", kept("erratic_ma"), limit=ERRATIC_MA),
+            Measure("Motor current, last sample", "mA", last("motor_ma"), expected=kept("usual_ma")),
+        ),
+        rules_out=(NO_FIELD, LINE_WELL),
+        over_s=15 * MINUTE,
         explains=(
             "motor_stall",
             "motor_intermittent",

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from typing import Final
 
+from processor.detectors import volume as vote
 from processor.detectors.limit import limit
-from processor.detectors.refill import refill
+from processor.detectors.refill import MISSED, WATCHED_S, WRONG, refill
 from processor.detectors.usage import usage
 from processor.detectors.volume import volume
+from processor.rules.evidence import Measure, kept, last
+from processor.rules.exclusions import FLOW_AGREES, LEVEL_CALM, MOTOR_TURNS
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
+
+LOW_ML: Final = 2.0
+EMPTY_ML: Final = 1.45
+
+
+def _left(limit_ml: float | None) -> Measure:
+    return Measure("Left in the reservoir", "mL", last("reservoir_ml"), expected=last("computed_ml"), limit=limit_ml)
+
+
+def _missing(share: float) -> Measure:
+    return Measure("Missing of what was filled in", "%", kept("missing", 100.0), expected=0.0, limit=100.0 * share)
+
+
+MEASURED: Final = Measure("Measured flow, last sample", "µL/h", last("flow_ul_h"), expected=last("commanded_ul_h"))
+UNEXPLAINED: Final = Measure(
+    "Flowed and did not leave the reservoir", "µL", vote.unexplained_ul, 0.0, vote.UNEXPLAINED_UL
+)
+USUAL_FLOW: Final = Measure("Commanded flow, mean of whole days", "µL/h", kept("day_ul_h"))
+BY_FLOW: Final = Measure("More than commanded, by the flow", "µL", vote.by_flow_ul, expected=0.0)
 
 RULES: Final = (
     Rule(
@@ -23,12 +45,13 @@ RULES: Final = (
         action="Check that a refill is planned before that day; else arrange one.",
         time_left="up to 5 days until the reservoir is low; see the outlook",
         rationale="A low reservoir is among the usual causes of withdrawal; an appointment in time prevents it.",
+        evidence=(_left(LOW_ML), USUAL_FLOW),
     ),
     Rule(
         name="reservoir_low",
         title="Reservoir low",
         priority="medium",
-        detector=limit("reservoir_ml", below=2.0, span=0.6),
+        detector=limit("reservoir_ml", below=LOW_ML, span=0.6),
         on_delay_s=30 * MINUTE,
         off_delay_s=30 * MINUTE,
         deadline_h=1.0,
@@ -36,13 +59,15 @@ RULES: Final = (
         action="Arrange a refill at once and check the date in the plan.",
         time_left="see the trend: hours to a few days",
         rationale="Some patients had withdrawal with more than 2 mL left (Neurosurgery, August 2004).",
+        evidence=(_left(LOW_ML), MEASURED),
+        rules_out=(LEVEL_CALM,),
         explains=("refill_due",),
     ),
     Rule(
         name="reservoir_empty",
         title="Reservoir empty",
         priority="high",
-        detector=limit("reservoir_ml", below=1.45, span=0.05),
+        detector=limit("reservoir_ml", below=EMPTY_ML, span=0.05),
         on_delay_s=15 * MINUTE,
         off_delay_s=30 * MINUTE,
         deadline_h=1.0,
@@ -51,6 +76,8 @@ RULES: Final = (
         time_left="about 5 h until under-dosed",
         rationale="An empty reservoir is among the usual causes of withdrawal (drug's boxed warning).",
         harm_after_h=UNDER_DOSED_AFTER_H,
+        evidence=(_left(EMPTY_ML), MEASURED),
+        rules_out=(MOTOR_TURNS,),
         explains=(
             "refill_due",
             "reservoir_low",
@@ -72,6 +99,13 @@ RULES: Final = (
         action="Measure the reservoir with the needle. Look for fluid in the pocket. Expect the pump to run empty.",
         time_left="hours; see the trend",
         rationale="Drug that leaves unseen is lost to the patient or is where it should not be.",
+        evidence=(
+            Measure("Left unseen in an hour and a half", "µL", vote.vanished_ul, 0.0, vote.FALLS_UL),
+            BY_FLOW,
+            _left(None),
+        ),
+        rules_out=(FLOW_AGREES,),
+        over_s=vote.QUICK_S,
         explains=("refill_due", "volume_imbalance"),
     ),
     Rule(
@@ -86,6 +120,10 @@ RULES: Final = (
         action="Probably its level sensor drifts: go by the computed volume. Measure at the next refill.",
         time_left="a day or more",
         rationale="A level sensor that errs hides the day on which the pump runs empty.",
+        evidence=(UNEXPLAINED, BY_FLOW, _left(None)),
+        rules_out=(FLOW_AGREES, LEVEL_CALM),
+        over_s=vote.SLOW_S,
+        learns_h=24.0,
     ),
     Rule(
         name="refill_missed",
@@ -99,6 +137,9 @@ RULES: Final = (
         action="Suspect a pocket fill: watch the patient for overdose. Empty and measure the reservoir.",
         time_left="minutes to hours: overdose from the pocket",
         rationale="One of 10,000 refills goes beside the port; 8 deaths, 270 injuries (Class I recall, 2011).",
+        evidence=(_missing(MISSED), _left(None)),
+        rules_out=(LEVEL_CALM,),
+        over_s=WATCHED_S,
         explains=("refill_volume_wrong",),
     ),
     Rule(
@@ -113,5 +154,8 @@ RULES: Final = (
         action="Correct the entry: the pump's own low-reservoir alarm goes by it. Find out where the rest went.",
         time_left="days; the refill date is wrong",
         rationale="A pump that counts down from a wrong volume runs empty without its alarm.",
+        evidence=(_missing(WRONG), _left(None)),
+        rules_out=(LEVEL_CALM,),
+        over_s=WATCHED_S,
     ),
 )

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from typing import Final
 
-from processor.detectors.flow_sensor import flow_sensor
-from processor.detectors.frozen import frozen
+from processor.detectors import volume as vote
+from processor.detectors.flow_sensor import IMPOSSIBLE, LEAST_JUMP, QUICK_S, TIMES, flow_sensor
+from processor.detectors.frozen import SHARE, frozen
 from processor.detectors.volume import volume
+from processor.rules.evidence import Measure, family, kept, last
+from processor.rules.exclusions import CATHETER_OPEN, LEVEL_CALM, MOTOR_TURNS, SENSOR_LIVE, UNIT_RIGHT
 from processor.rules.rule import HOUR, MINUTE, Rule
 
 FLOW: Final = ("under_delivery", "delivery_shift", "over_infusion", "flow_sensor_off")
 GO_BY_OTHERS: Final = "Do not trust the measured flow; go by motor, pressure and reservoir. Have the sensor seen to."
+
+AVERAGE: Final = Measure(
+    "Measured flow over 40 min",
+    "µL/h",
+    lambda _: family("flow_sensor")("flow"),
+    expected=lambda _: family("flow_sensor")("commanded"),
+)
+MOTOR_FLOW: Final = Measure("Motor flow, last sample", "µL/h", last("motor_ul_h"), expected=last("commanded_ul_h"))
 
 RULES: Final = (
     Rule(
         name="flow_sensor_stuck",
         title="Flow sensor stuck",
         priority="low",
-        detector=frozen(share=0.15, tau_s=90 * MINUTE),
+        detector=frozen(tau_s=90 * MINUTE),
         on_delay_s=30 * MINUTE,
         off_delay_s=HOUR,
         deadline_h=3.0,
@@ -25,6 +36,13 @@ RULES: Final = (
         action=GO_BY_OTHERS,
         time_left="days, if the other signals are calm",
         rationale="No harm by itself, but it blinds us to under-delivery.",
+        evidence=(
+            Measure("Readings that repeat the one before", "%", kept("repeats", 100.0), limit=100.0 * SHARE),
+            AVERAGE,
+            MOTOR_FLOW,
+        ),
+        rules_out=(MOTOR_TURNS, CATHETER_OPEN),
+        over_s=90 * MINUTE,
         explains=FLOW,
     ),
     Rule(
@@ -39,6 +57,20 @@ RULES: Final = (
         action=GO_BY_OTHERS,
         time_left="days, if the other signals are calm",
         rationale="In the noise a loss of delivery is seen late.",
+        evidence=(
+            Measure(
+                "Scatter, in units of a good sensor's",
+                "",
+                kept("restless"),
+                expected=kept("jump_usual"),
+                limit=lambda memory: TIMES * memory("jump_usual").clip(LEAST_JUMP),
+            ),
+            AVERAGE,
+            MOTOR_FLOW,
+        ),
+        rules_out=(MOTOR_TURNS, CATHETER_OPEN, UNIT_RIGHT),
+        over_s=QUICK_S,
+        learns_h=2.0,
         explains=FLOW,
     ),
     Rule(
@@ -53,6 +85,18 @@ RULES: Final = (
         action=GO_BY_OTHERS,
         time_left="days, if the other signals are calm",
         rationale="Confusing mL/h and mL/day is a classic slip; believed, it reads as a massive overdose.",
+        evidence=(
+            Measure(
+                "Measured flow over 40 min",
+                "µL/h",
+                kept("flow"),
+                expected=kept("commanded"),
+                limit=lambda memory: IMPOSSIBLE * memory("commanded"),
+            ),
+            MOTOR_FLOW,
+        ),
+        rules_out=(MOTOR_TURNS, LEVEL_CALM),
+        over_s=QUICK_S,
         explains=("flow_sensor_noisy", *FLOW),
     ),
     Rule(
@@ -67,6 +111,14 @@ RULES: Final = (
         action=GO_BY_OTHERS,
         time_left="days, if the other signals are calm",
         rationale="Two of three witnesses agree; the third misleads.",
+        evidence=(
+            AVERAGE,
+            Measure("More than commanded, by the flow", "µL", vote.by_flow_ul, expected=0.0),
+            Measure("More than commanded, by the reservoir", "µL", vote.by_level_ul, expected=0.0),
+        ),
+        rules_out=(MOTOR_TURNS, CATHETER_OPEN, SENSOR_LIVE, LEVEL_CALM),
+        over_s=vote.SLOW_S,
+        learns_h=24.0,
         explains=("over_infusion", "under_delivery", "delivery_shift"),
     ),
 )

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
-from processor.detectors.silence import silence
-from processor.detectors.stream import stream
+import polars as pl
+
+from processor.detectors.silence import allowed_s, silence
+from processor.detectors.stream import HOUR_S, SHARE, STEP_S, stream
+from processor.rules.evidence import Measure, kept
 from processor.rules.rule import HOUR, MINUTE, Rule
+
+PATIENCE: Final = {"floor_s": 8 * MINUTE, "intervals": 8.0, "in_field_s": 2 * HOUR}
+
+
+def _shares(first: str) -> tuple[Measure, ...]:
+    said = {"lost": "Samples that never arrived", "repeated": "Samples that came twice or late"}
+    names = (first, *(name for name in said if name != first))
+    return tuple(Measure(said[name], "%", kept(name, 100.0), expected=0.0, limit=100.0 * SHARE) for name in names)
+
 
 RULES: Final = (
     Rule(
         name="pump_silent",
         title="Pump silent",
         priority="medium",
-        detector=silence(floor_s=8 * MINUTE, intervals=8.0, in_field_s=2 * HOUR),
+        detector=silence(**PATIENCE),
         on_delay_s=0.0,
         off_delay_s=0.0,
         deadline_h=10.0 / 60.0,
@@ -21,6 +33,16 @@ RULES: Final = (
         action="Look whether its gateway is silent as well. Call the patient if it does not come back.",
         time_left="unknown: the last values are old",
         rationale="A fault during silence would not be seen.",
+        evidence=(
+            Measure(
+                "Last heard",
+                "min ago",
+                lambda _: pl.col("age") / MINUTE,
+                expected=kept("usual_s", 1 / MINUTE),
+                limit=lambda memory: allowed_s(memory, **PATIENCE) / MINUTE,
+            ),
+            Measure("Usual interval", "s", kept("usual_s")),
+        ),
     ),
     Rule(
         name="samples_lost",
@@ -34,6 +56,8 @@ RULES: Final = (
         action="Look at the line of this pump and at the refused messages on the pipeline page.",
         time_left="days, if what arrives is calm",
         rationale="With fewer samples everything is found later.",
+        evidence=_shares("lost"),
+        over_s=HOUR_S,
     ),
     Rule(
         name="samples_repeated",
@@ -47,6 +71,8 @@ RULES: Final = (
         action="Look at the relay or gateway of this pump: it sends again what was confirmed, or by several ways.",
         time_left="days, if what arrives is calm",
         rationale="No harm by itself; a line that stammers often fails next.",
+        evidence=_shares("repeated"),
+        over_s=HOUR_S,
         explains=("samples_lost",),
     ),
     Rule(
@@ -61,5 +87,9 @@ RULES: Final = (
         action="Set the pump's clock at the next interrogation. A day schedule runs early until then.",
         time_left="some days",
         rationale="Doses by the clock come at the wrong hour, and when it is set right samples seem to come again.",
+        evidence=(
+            Measure("Ahead of what the samples count", "min", kept("ahead_s", 1 / MINUTE), 0.0, STEP_S / MINUTE),
+            Measure("Usual interval", "s", kept("interval_s")),
+        ),
     ),
 )
