@@ -16,9 +16,10 @@ def shown(row: dict[str, Any]) -> Piece:
     found = decode(row["evidence"])
     if found is None:
         return None
-    heads = [("When it was raised", ""), ("Found", "number"), ("Expected", "number"), ("Limit", "number")]
+    heads = [("When it was raised", ""), ("Found", "number"), ("Expected", "number"), ("Share", "number")]
+    heads.append(("Limit", "number"))
     facts = [
-        [fact.label, pieces.quantity(_found(fact)), _beside(fact.expected, fact), _beside(fact.limit, fact)]
+        [fact.label, pieces.quantity(_found(fact)), _beside(fact.expected), _share(fact), _beside(fact.limit)]
         for fact in found.facts
     ]
     return html.Div(
@@ -39,16 +40,16 @@ def brief(row: dict[str, Any]) -> Piece:
 def course(evidence: Evidence, row: dict[str, Any]) -> list[str]:
     """Say over which time the numbers are, how the score went, and how sure that is."""
     over = f"averages over about {words.span(evidence.window_s)}, " if evidence.window_s else ""
-    scores = [f"{_amount(evidence.score)} when raised"]
+    above = f" after {words.span(evidence.above_s)} above it" if evidence.above_s else ""
+    scores = [f"{_amount(evidence.score)} when raised{above}"]
     if row["score_now"] is not None:
         scores.append(f"{_amount(row['score_now'])} now")
     if row["score"] is not None:
         scores.append(f"{_amount(row['score'])} at its highest")
-    above = f"; above the limit for {words.span(evidence.above_s)} by then" if evidence.above_s else ""
     doubts = f": {', '.join(evidence.doubts)}" if evidence.doubts else ""
     return [
         f"Numbers: {over}up to {words.moment(evidence.time)}",
-        f"Score, 1 is the limit: {', '.join(scores)}{above}",
+        f"Score, 1 is the limit: {', '.join(scores)}",
         f"Confidence: {evidence.confidence}{doubts}",
     ]
 
@@ -66,12 +67,15 @@ def _found(fact: Fact) -> str:
     return f"{_amount(fact.value)} {fact.unit}".rstrip()
 
 
-def _beside(value: float | None, fact: Fact) -> str:
-    """Say what a number should be, with the share of it that was found where that tells more."""
-    if value is None:
+def _beside(value: float | None) -> str:
+    return "" if value is None else _amount(value)
+
+
+def _share(fact: Fact) -> str:
+    """Say which part of what was expected was found, where that tells more than the number."""
+    if not fact.expected or fact.expected < 0 or "%" in fact.unit:
         return ""
-    share = f" ({fact.value / value:.0%})" if value is fact.expected and value > 0 and "%" not in fact.unit else ""
-    return f"{_amount(value)}{share.replace('%', ' %')}"
+    return f"{words.number(max(0.0, 100 * fact.value / fact.expected), 0)} %"
 
 
 def _amount(value: float) -> str:

@@ -49,11 +49,19 @@ NO_STRAIN: Final = Exclusion(
 )
 DRIVEN: Final = Exclusion(
     "Motor is not driven",
-    "it draws more than usual, or the pump reports a stall",
+    "it draws more than usual",
     "mA above",
     kept("strain_ma"),
-    strained,
+    lambda memory: memory("strain_ma") >= STRAINED_MA,
     STRAINED_MA,
+)
+TRIES: Final = Exclusion(
+    "Motor is not driven",
+    "the pump reports a stall",
+    "% of the time",
+    kept("stalled", 100.0),
+    lambda memory: memory("stalled") >= STANDS,
+    100.0 * STANDS,
 )
 NO_FIELD: Final = Exclusion(
     "Motor has not restarted after MRI",
@@ -78,7 +86,7 @@ RULES: Final = (
         rationale=FATAL,
         harm_after_h=UNDER_DOSED_AFTER_H,
         evidence=(TURNED, MOTOR_FLOW, MEASURED, STRAIN, SAYS_STALLED),
-        rules_out=(DRIVEN, CATHETER_OPEN, NOT_EMPTY),
+        rules_out=(DRIVEN, TRIES, CATHETER_OPEN, NOT_EMPTY),
         over_s=STRETCH_S,
         learns_h=KNOWN_H,
         explains=(*LESS_FLOW, "battery_falling", "battery_drop"),
