@@ -6,17 +6,19 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from processor import alarms, engine
+from processor.detectors.residual import residual
 from processor.rules import RULE_BY_NAME, RULES
 from processor.violations import violations
 from simulator.scenario import default
 from simulator.simulation import Simulation
 
-TICKS = 7
+TICKS = 11
 START_MS = 1_790_000_000_000
 
 
@@ -25,17 +27,18 @@ def waves(pumps: int) -> list[pl.DataFrame]:
     return [simulation.tick().drop("pump").rename({"index": "pump"}) for _ in range(TICKS)]
 
 
-def median_s(work: Callable[[pl.DataFrame], None], inputs: list[pl.DataFrame]) -> float:
+def mean_s(work: Callable[[pl.DataFrame], None], inputs: list[pl.DataFrame]) -> float:
+    """Return the mean time of a tick over whole windows: most ticks gather, one in five judges."""
     times = []
     for wave in inputs:
         began = time.perf_counter()
         work(wave)
         times.append(time.perf_counter() - began)
-    return statistics.median(times[1:])
+    return statistics.mean(times[1:])
 
 
 def test_the_engine_with_all_rules() -> None:
-    print(f"\n{len(RULES)} rules and their alarms, a wave of every pump a tick, median of {TICKS - 1} ticks")
+    print(f"\n{len(RULES)} rules and their alarms, a wave of every pump a minute, mean of {TICKS - 1} ticks")
     print(f"{'pumps':>10} {'ms a tick':>10} {'samples/s':>14} {'bytes of state a pump':>22}")
     for pumps in (1, 1_000, 100_000, 1_000_000):
         state = engine.new_state(pumps)
@@ -46,21 +49,22 @@ def test_the_engine_with_all_rules() -> None:
             state, rows = engine.step(state, wave)
             violations(rows, open_alarms)
 
-        took = median_s(take, waves(pumps))
+        took = mean_s(take, waves(pumps))
         size = state.estimated_size() / pumps
         print(f"{pumps:>10,} {took * 1e3:>10.2f} {pumps / took:>14,.0f} {size:>22.0f}")
         assert int(state["samples"].min()) == TICKS  # type: ignore[call-overload]
 
 
 def test_the_engine_against_the_same_two_rules_sample_by_sample() -> None:
-    rules = (RULE_BY_NAME["motor_stall"], RULE_BY_NAME["under_delivery"])
+    turn = residual("motor_ul_h", "commanded_ul_h", direction="below", share=0.2, floor=0.4, tau_s=600)
+    rules = (replace(RULE_BY_NAME["under_delivery"], name="motor_stall", detector=turn), RULE_BY_NAME["under_delivery"])
     pumps = 10_000
     inputs = waves(pumps)
     state = engine.new_state(pumps, rules)
 
     def vectorised(wave: pl.DataFrame) -> None:
         nonlocal state
-        state, _ = engine.step(state, wave, rules)
+        state, _ = engine.step(state, wave, rules, window_s=0)
 
     memory: dict[int, dict[str, float]] = {}
 
@@ -68,7 +72,7 @@ def test_the_engine_against_the_same_two_rules_sample_by_sample() -> None:
         for row in wave.iter_rows(named=True):
             plain(memory.setdefault(row["pump"], {}), row)
 
-    fast, slow = median_s(vectorised, inputs), median_s(one_by_one, inputs)
+    fast, slow = mean_s(vectorised, inputs), mean_s(one_by_one, inputs)
     print(f"\nmotor_stall and under_delivery on {pumps:,} pumps: {pumps / fast:,.0f} samples/s as expressions, "
           f"{pumps / slow:,.0f} in plain Python, ratio {slow / fast:.1f}")  # fmt: skip
     assert np.allclose(
