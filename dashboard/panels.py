@@ -43,7 +43,14 @@ PANELS: Final = (
             Line("flow_ul_h", "measured", "signal", 2.0, zero=True, width=1.9),
         ),
     ),
-    Panel("Reservoir, mL", 0.15, (Line("reservoir_ml", "volume", "signal", 1.0),)),
+    Panel(
+        "Reservoir, mL",
+        0.15,
+        (
+            Line("computed_ml", "computed", "commanded", 1.0, dash="dash"),
+            Line("reservoir_ml", "measured", "signal", 1.0),
+        ),
+    ),
     Panel(
         "Catheter, mmHg",
         0.21,
