@@ -12,6 +12,7 @@ import pytest
 
 from broker import snapshot as snapshots
 from broker.history import History
+from broker.signals import SIGNAL_NAMES
 from broker.snapshot import Snapshot
 from dashboard import shell
 from dashboard.accounts import VISITOR, Visitor
@@ -129,7 +130,7 @@ async def test_a_week_of_samples_makes_a_chart_of_less_than_half_a_megabyte(
     page = next(page for page in PAGES if page.TITLE == "Pump")
     figure, said = page.picture(desk, "ITB-000001", "7 d", "light")
     assert said == ""
-    assert len(figure["data"]) == 9
+    assert len(figure["data"]) == len(SIGNAL_NAMES)
     assert 50_000 < len(json.dumps(figure)) < LARGEST
 
 
