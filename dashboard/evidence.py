@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from dash import html
 
 from broker.evidence import Evidence, Fact, RuledOut, decode
 from dashboard import pieces, words
 from dashboard.pieces import Piece
+
+MOST_SHARE: Final = 2.0
+"""A number many times as large as expected is told by itself better than by its share."""
 
 
 def shown(row: dict[str, Any]) -> Piece:
@@ -75,7 +78,8 @@ def _share(fact: Fact) -> str:
     """Say which part of what was expected was found, where that tells more than the number."""
     if not fact.expected or fact.expected < 0 or "%" in fact.unit:
         return ""
-    return f"{words.number(max(0.0, 100 * fact.value / fact.expected), 0)} %"
+    share = max(0.0, fact.value / fact.expected)
+    return f"{words.number(100 * share, 0)} %" if share <= MOST_SHARE else ""
 
 
 def _amount(value: float) -> str:

@@ -53,9 +53,16 @@ def test_the_numbers_the_score_and_what_it_is_not_are_told(fleet):
 
 @pytest.mark.parametrize(
     ("value", "expected", "share"),
-    [(1.3, 10.2, "13 %"), (-0.1, 8.5, "0 %"), (3.0, 0.0, ""), (3.0, None, ""), (12.0, 10.0, "120 %")],
+    [
+        (1.3, 10.2, "13 %"),
+        (-0.1, 8.5, "0 %"),
+        (3.0, 0.0, ""),
+        (3.0, None, ""),
+        (12.0, 10.0, "120 %"),
+        (165.0, 11.1, ""),
+    ],
 )
-def test_a_share_is_told_of_what_is_expected_and_above_zero(fleet, value, expected, share):
+def test_a_share_is_told_where_it_says_more_than_the_number(fleet, value, expected, share):
     fact = Fact(label="Delivered", value=value, unit="µL/h", expected=expected)
     text = msgspec.json.encode(msgspec.structs.replace(FOUND, facts=[fact])).decode()
     told = evidence.shown(bearing(fleet(20), evidence=text).row(0, named=True))

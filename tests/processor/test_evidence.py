@@ -87,6 +87,13 @@ def test_a_pump_bears_the_same_evidence_alone_as_among_all(ill):
         assert alone == [among[0], among[-1]], rule.name
 
 
+def test_a_number_at_the_edge_of_rounding_is_the_same_alone_as_among_others():
+    edge = state_of(pump_reset=2.0, pump_reset__held=60.029998779296875)
+    among = pl.concat([edge, state_of(pump_reset=2.0, pump_reset__held=120.0)])
+    rule = RULE_BY_NAME["pump_reset"]
+    assert evidence.text(edge, rule)[0] == evidence.text(among, rule)[0]
+
+
 def test_samples_that_come_again_leave_the_evidence_as_it_is(make_ward):
     ward = make_ward(1)
     ward.run(20)
