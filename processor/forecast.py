@@ -1,6 +1,6 @@
 """This file says what comes if nothing changes: of the dose, the reservoir and the battery of every pump. It is pure.
 
-Each forecast is a band in which the truth lies in four of five cases, as `trials.forecasts` measures. Half-lives differ
+Each forecast is a band that comes true in four of five cases, as `trials.forecasts` measures. Half-lives differ
 between patients and nobody knows which one has which; all other bands are as wide as the constants here say, the same
 for every pump. What follows from an unknown value, or from one that a standing alarm calls into doubt, is unknown.
 """

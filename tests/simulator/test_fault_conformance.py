@@ -16,7 +16,7 @@ from simulator.faults import FAULTS, FaultError
 from simulator.fleet import ARRAYS, CONDITIONS
 
 EVERY = pytest.mark.parametrize("fault", FAULTS)
-USED_UP = ("reservoir_ml", "battery_v")
+USED_UP = ("reservoir_ml", "computed_ml", "battery_v")
 
 
 def same_truth(one, other, pumps) -> bool:
