@@ -77,10 +77,11 @@ def test_the_processor_neither_subscribes_to_the_truth_nor_knows_of_it():
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "subscribe":
                 subscribed |= {ast.unparse(argument) for argument in node.args}
-    assert subscribed == {"ALL", "COMMAND"}
+    assert subscribed == {"ALL", "COMMAND", "PART"}
     assert topics.ALL == "itb/#"
     assert not topics.TRUTH.startswith("itb/")
-    assert topics.COMMAND != topics.TRUTH
+    assert topics.TRUTH not in {topics.COMMAND, topics.PART}
+    assert not {"#", "+"} & {*topics.COMMAND, *topics.PART}
 
 
 def test_no_sample_tells_what_is_wrong(fleet):
