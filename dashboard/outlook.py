@@ -31,9 +31,7 @@ def card(row: dict[str, Any]) -> Piece:
         ),
         _fact("Reservoir low", _days(row, "low_d"), hint="2 mL are left"),
         _fact("Reservoir empty", _days(row, "empty_d"), hint="What is left cannot be pumped"),
-        pieces.fact(
-            "Refill due", words.day(row["refill_due"]), note="before it may be low, or 180 days after the last"
-        ),
+        pieces.fact("Refill due", words.day(row["refill_due"]), note="before low, within 180 days"),
         _fact("Battery asks for replacement", _days(row, "eri_d")),
         _fact("Pump ends its service", _days(row, "eos_d")),
     ]

@@ -246,7 +246,7 @@ def _in_order() -> list[pl.Expr]:
         said += [pl.min_horizontal(low, mid, high).alias(low), pl.max_horizontal(low, mid, high).alias(high)]
     since_d = pl.col(_SINCE_REFILL_S) / 86_400.0 + pl.col("age_d")
     stale_d = pl.when(since_d < 10.0 * LONGEST_D).then((LONGEST_D - since_d).clip(0.0))
-    due_d = pl.min_horizontal(pl.col("low_d_low"), stale_d)
+    due_d = pl.min_horizontal(pl.col("low_d_low"), stale_d, pl.when(pl.col("low_d_low").is_not_null()).then(LONGEST_D))
     due = pl.col("now") + (pl.when(due_d.is_finite()).then(due_d).cast(pl.Float64) * MS_PER_D).cast(pl.Int64)
     effect = pl.when(pl.col("share").is_not_null()).then(pl.col("effect_middle")).alias("effect")
     return [*said, due.alias("refill_due"), effect]

@@ -165,8 +165,9 @@ def _line(row: dict[str, Any]) -> Piece:
 def _tags(row: dict[str, Any]) -> list[Piece]:
     """Return what is to be known of an alarm besides: that it is over, or how many others it explains."""
     gone = ["went away by itself"] if row["state"] == "returned" else []
-    many = [f"{words.count(row['held'], 'alarm')} under it"] if row["many"] == 1 and row["held"] else []
-    return [html.Span(text, className="tag") for text in (*gone, *many)]
+    many = [f"+{row['held']}"] if row["many"] == 1 and row["held"] else []
+    said = f"{words.count(row['held'], 'alarm')} under it"
+    return [html.Span(text, className="tag", title=said if text in many else None) for text in (*gone, *many)]
 
 
 def _strip(strip: dict[str, Any]) -> list[Piece]:

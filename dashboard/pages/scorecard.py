@@ -171,10 +171,10 @@ def _cases(score: Score) -> Piece:
 
 def _noticed(row: dict[str, Any], *, visible: bool, now: int) -> Piece:
     if row["detected"]:
-        cause = "right cause" if row["right_cause"] else "by another name"
+        cause = "; its cause was named" if row["right_cause"] else "; its cause was not named"
         after = "by an alarm" if row["delay_h"] is None else f"after {_hours(row['delay_h'])}"
         shown = "" if row["announced"] else ", held under another alarm"
-        return html.Span([f"found {after}, {cause}: ", html.B(words.title(row["by"])), shown])
+        return html.Span([f"found {after}, first by ", html.B(words.title(row["by"])), cause, shown])
     if not visible:
         return html.Span("no alarm is expected", className="muted")
     if row["undecided"]:
