@@ -40,14 +40,14 @@ def _number(field: str, title: str, width: int, **more: Any) -> dict[str, Any]:
 
 WRAPPED: Final[dict[str, Any]] = {"wrapText": True, "autoHeight": True, "cellClass": "wrapped"}
 ALARM_COLUMNS: Final = [
-    _column("priority", "Priority", 108, cellRenderer="Priority"),
-    _column("subject", "About", 128, cellRenderer="Subject"),
+    _column("priority", "Priority", 98, cellRenderer="Priority"),
+    _column("subject", "About", 112, cellRenderer="Subject"),
     _column(
-        "title", "What", 180, tooltipField="meaning", flex=1, minWidth=130, **{**WRAPPED, "cellClass": "wrapped strong"}
+        "title", "What", 180, tooltipField="meaning", flex=1, minWidth=124, **{**WRAPPED, "cellClass": "wrapped strong"}
     ),
     _number("age_s", "Since", 100, cellRenderer="Said", cellRendererParams={"said": "age"}),
-    _column("state", "State", 136, flex=2, minWidth=170, cellRenderer="State", **WRAPPED),
-    _column("action", "What to do first", 300, flex=5, minWidth=240, **WRAPPED),
+    _column("state", "State", 136, flex=2, minWidth=140, cellRenderer="State", **WRAPPED),
+    _column("action", "What to do first", 300, flex=5, minWidth=216, **WRAPPED),
     _column("deadline", "Time left", 180, flex=1, minWidth=150, **WRAPPED),
     _column("site", "Site", 76),
     _column("alarm", "", 78, cellRenderer="Ack", sortable=False, resizable=False, pinned="right"),

@@ -155,7 +155,7 @@ async def test_the_open_page_shows_the_figures(tell, browser_of):
     async with browser_of(assemble(desk).server) as client:
         answer = await client.post("/_dash-update-component", json=body)
     assert answer.status_code == 200
-    assert "found after 30 min, right cause" in answer.text
+    assert "found after 30 min, first by" in answer.text
 
 
 def test_a_score_is_counted_once_for_all_who_look(tell, monkeypatch):
