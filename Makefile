@@ -24,7 +24,7 @@ run: $(VENV)/installed-to-run
 	@exec $(BIN)/pumpwatch run $(ARGS)
 
 test: $(VENV)/installed-to-work tools
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/installed-to-work
 	$(BIN)/ruff format --check .

@@ -169,7 +169,11 @@ def test_a_click_leads_to_the_pump_and_the_chart_follows_the_scheme(screen: Scre
         page.locator("#scheme-toggle").click()
         expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
         colour = "document.querySelector('#pump-trends').querySelector('.js-plotly-plot')._fullLayout.font.color"
-        page.wait_for_function(f"{colour} === '#E6EAEE'")
+        # Not page.wait_for_function: that evaluates text in the page, which the page's own policy forbids.
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while page.evaluate(colour) != "#E6EAEE" and time.monotonic() < deadline:
+            page.wait_for_timeout(100)
+        assert page.evaluate(colour) == "#E6EAEE"
         assert page.evaluate("window.untouched") is True
 
 
