@@ -23,8 +23,15 @@ help:
 run: $(VENV)/installed-to-run
 	@exec $(BIN)/pumpwatch run $(ARGS)
 
+# Whole systems are tested one after the other, all else on two cores.
+SYSTEMS := tests/e2e tests/chaos tests/pumpwatch tests/dashboard/test_browser.py
 test: $(VENV)/installed-to-work tools
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+ifeq ($(strip $(ARGS)),)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(SYSTEMS:%=--ignore=%)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest $(SYSTEMS)
+else
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+endif
 
 check: $(VENV)/installed-to-work
 	$(BIN)/ruff format --check .
