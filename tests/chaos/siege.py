@@ -78,7 +78,9 @@ class Siege:
         place.mkdir(parents=True, exist_ok=True)
         own = started_by_us("127.0.0.1", self.proxy.target, place, as_root=os.geteuid() == 0)
         path = place / "mosquitto.conf"
-        path.write_text(configuration((*own, *BROKER_LIMITS), "For the chaos tests."))
+        # Once: a broker that starts just now must not find it half written.
+        if not path.exists():
+            path.write_text(configuration((*own, *BROKER_LIMITS), "For the chaos tests."))
         return path
 
     def signal(self, part: str, number: int) -> None:
