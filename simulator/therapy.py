@@ -34,6 +34,8 @@ from simulator.wear import COATED
 
 SPINAL: Final = ("multiple sclerosis, adult", "spinal cord injury, adult")
 PRIME_H: Final = 0.5
+FRESH_S: Final = -1.0
+"""What stands for a session of which the pump has said nothing yet."""
 SLACK: Final = 1e-4
 """Doses are kept as float32; a bound is meant a little less exactly."""
 
@@ -209,6 +211,7 @@ def set_rate(fleet: Fleet, index: U32) -> None:
     rate = np.where(mode == program.RUNNING, rate, np.where(mode == program.MINIMUM, MINIMUM_UL_H, 0.0))
     fleet.rate_ul_h[index] = rate
     fleet.program[index] += np.uint16(1)
+    fleet.session_s[index] = FRESH_S
 
 
 def replace(fleet: Fleet, index: U32) -> None:
