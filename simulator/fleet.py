@@ -60,12 +60,12 @@ class Fleet:
     `concentration_ug_ml` is what was entered at the last refill, `reservoir_ug_ml` what is in the reservoir and
     `tip_ug_ml` what leaves the catheter's tip; `front_ul` must still flow until the former arrives there. `drug_ug` is
     what the patient has on board. `rate_ul_h` is the program's mean rate, `boots` counts resets, `turned_ml` is what
-    the motor has turned through since it was new, `revision` its place in `simulator.wear.REVISIONS`. `settled_ug_day`
-    is the dose that suits the patient for good, from `settles_s` on. `stops_s` is when the service ends by the
-    calendar. Both are in therapy time, in s since 1970, and `now_s` is that time as the interval begins; `clock_s` is
-    how far the pump's own clock is ahead of it. `session_s` is for how long the pump will still report that it was
-    programmed, below 0 if it was since its latest sample, `corrupt` whether its memory holds another rate than was
-    programmed. `age_s` is for faults: how long each pump has had the fault asked.
+    the motor has turned through since it was new, `revision` its place in `simulator.wear.REVISIONS`, `lot` in
+    `simulator.lots.LOTS`. `settled_ug_day` is the dose that suits the patient for good, from `settles_s` on. `stops_s`
+    is when the service ends by the calendar. Both are in therapy time, in s since 1970, and `now_s` is that time as
+    the interval begins; `clock_s` is how far the pump's own clock is ahead of it. `session_s` is for how long the pump
+    will still report that it was programmed, below 0 if it was since its latest sample, `corrupt` whether its memory
+    holds another rate than was programmed. `age_s` is for faults: how long each pump has had the fault asked.
 
     Volumes, charge, turns and times are float64 because a tick changes them by less than float32 can tell over months;
     all else is float32. `fleet[where]` is a fleet too: of views for a slice, of copies for an array of indices.
@@ -91,6 +91,7 @@ class Fleet:
     csf_pulse_mmhg: F32
     body_c: F32
     revision: U8
+    lot: U8
 
     csf_mmhg: F32
     pressure_mmhg: F32

@@ -16,6 +16,7 @@ from simulator.agenda import Agenda, Planned
 from simulator.events import EVENTS
 from simulator.faults import FAULTS
 from simulator.fleet import F32, U32
+from simulator.lots import LOTS
 from simulator.program import Profiles
 from simulator.scenario import (
     Scenario,
@@ -192,6 +193,7 @@ class Simulation:
                 MODEL.format(tank, REVISIONS[revision])
                 for tank, revision in zip(fleet.tank_ml, fleet.revision, strict=True)
             ],
+            lot=[LOTS[lot] for lot in fleet.lot],
             site=[enrolment.site(index, count) for index in own],
             group=[enrolment.GROUPS[group].name for group in fleet.group],
             reservoir_ml=fleet.tank_ml.tolist(),

@@ -25,7 +25,7 @@ from broker.bounds import (
     SPINAL_STEP,
 )
 from broker.signals import FLAG_BIT, FLAGS
-from simulator import enrolment, program
+from simulator import enrolment, lots, program
 from simulator.enrolment import GROUPS, program_texts, serial
 from simulator.fleet import F64, U32, Fleet
 from simulator.physics import CAPACITY_MAH, LIFE_S, battery_v, flags
@@ -220,6 +220,7 @@ def replace(fleet: Fleet, index: U32) -> None:
     fleet.charge_mah[index] = CAPACITY_MAH
     fleet.turned_ml[index] = 0
     fleet.revision[index] = COATED
+    fleet.lot[index] = lots.LATEST
     fleet.stops_s[index] = fleet.now_s + LIFE_S
     fleet.reservoir_ug_ml[index] = fleet.concentration_ug_ml[index]
     fleet.stalled_s[index] = fleet.clock_s[index] = 0

@@ -133,7 +133,7 @@ RULES: Final = (
         rationale="A wrong program ended in organ failure (case report). Every other rule trusts the commanded flow.",
         evidence=(
             Measure("Commanded flow, last sample", "µL/h", last("commanded_ul_h")),
-            Measure("Commanded flow before, mean of whole days", "µL/h", lambda _: family("usage")("day_ul_h")),
+            Measure("Commanded flow over 40 min", "µL/h", lambda _: family("flow_sensor")("commanded")),
             Measure("Number of the program", "", last("program")),
         ),
         rules_out=(MOTOR_TURNS,),
