@@ -71,5 +71,5 @@ PUMP_COLUMNS: Final = [
     ),
     _number("battery_v", "Battery", 92, cellRenderer="Quantity", cellRendererParams={"said": "battery"}),
     _number("age_s", "Last heard", 108, cellRenderer="Said", cellRendererParams={"said": "age"}),
-    _number("missed", "Missed", 84),
+    _number("lost", "Lost", 84),
 ]
