@@ -139,8 +139,14 @@ def quality(row: dict[str, Any]) -> Piece:
                 words.number(row["samples"], 0),
                 note=f"the latest is no. {words.number(row['seq'], 0)}",
             ),
-            pieces.fact("Missed", words.number(row["missed"], 0), tone="warn" if row["missed"] else ""),
-            pieces.fact("Twice or late", words.number(row["stale"], 0), tone="warn" if row["stale"] else ""),
+            *(
+                pieces.fact(name, words.number(row[column], 0), tone="warn" if row[column] else "", hint=hint)
+                for name, column, hint in (
+                    ("Lost", "lost", words.LOST),
+                    ("Late", "late", words.LATE),
+                    ("Repeats", "repeated", words.REPEATED),
+                )
+            ),
         ],
         className="quality",
     )

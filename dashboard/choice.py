@@ -27,7 +27,7 @@ SORTABLE: Final = (
     "reservoir_ml",
     "low_d_mid",
     "battery_v",
-    "missed",
+    "lost",
 )
 
 

@@ -71,6 +71,6 @@ PUMP_COLUMNS: Final = [
     _column("site", "Site", 78),
     _column("gateway", "Gateway", 106),
     _column("model", "Model", 150, sortable=False),
-    _number("missed", "Missed", 84),
+    _number("lost", "Lost", 84),
 ]
 """What staff look for first; the rest is reached by scrolling where the window is narrow."""

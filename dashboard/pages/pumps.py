@@ -78,7 +78,7 @@ def register(app: Dash, desk: Desk) -> None:
 def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[dict[str, Any], str]:
     """Return the rows that the grid asks for, in words, and how many there are."""
     found, total = choice.page(snapshot.pumps, request, search)
-    columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "missed")
+    columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "lost")
     rows = found.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v", *band("low_d")).to_dicts()
     titles = dict(snapshot.alarms.select("rule", "title").unique().iter_rows())
     for row in rows:
