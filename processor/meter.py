@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from broker.snapshot import Bound, Health
+from processor import sequence
 from processor.clock import Clock
 from processor.pipeline import Pipeline
 
@@ -81,8 +82,7 @@ class Meter:
             samples=self.samples,
             samples_per_s=self._rate(now),
             messages=self.messages,
-            missed=int(pipeline.state["missed"].sum()),
-            stale=int(pipeline.state["stale"].sum()),
+            **pipeline.state.select(expression.sum() for expression in sequence.counts()).row(0, named=True),
             refused=pipeline.quarantine.count,
             refusals=list(pipeline.quarantine.latest)[::-1],
             latency_ms=self._percentiles(),

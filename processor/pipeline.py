@@ -23,6 +23,7 @@ from processor.inbox import Batch, Inbox
 from processor.quarantine import Quarantine
 from processor.registry import LEFT, Registry
 from processor.rules import RULES
+from processor.sequence import Gaps, follow
 from processor.subjects import Subjects
 from processor.violations import Violations, nothing_seen, silences, violations
 from processor.window import WINDOW_S
@@ -46,6 +47,7 @@ class Pipeline:
     alarms: pl.DataFrame = field(default_factory=alarm_list.no_alarms)
     outcomes: list[Outcome] = field(default_factory=list)
     announced: list[AlarmEvent] = field(default_factory=list)
+    gaps: Gaps = field(default_factory=Gaps)
     _acted: dict[str, None] = field(default_factory=dict)
     _cuts: Cuts = field(default_factory=Cuts)
     _deaf_since: int | None = None
@@ -65,8 +67,8 @@ class Pipeline:
         """Go on from the checkpoint in the data directory, if there is one; raises `CheckpointError`."""
         saved = checkpoint.load(self.data, self.rules, self.listed)
         if saved is not None:
-            self.state, self.alarms, self.registry, acted = saved
-            self._acted = dict.fromkeys(acted)
+            self.state, self.alarms, self.registry = saved.state, saved.alarms, saved.registry
+            self.gaps, self._acted = saved.gaps, dict.fromkeys(saved.acted)
             self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
             # A checkpoint of an older version does not say what was held under what.
             self.alarms, _ = alarm_list.settle(
@@ -75,8 +77,8 @@ class Pipeline:
 
     def save(self, now: int, head: Head = checkpoint.NOTHING_WRITTEN) -> None:
         """Write the checkpoint; `now` is wall ms, `head` where the journal ends."""
-        acted = tuple(self._acted)
-        checkpoint.save(self.data, self.state, self.alarms, self.registry, now, acted=acted, head=head)
+        saved = checkpoint.Saved(self.state, self.alarms, self.registry, self.gaps, tuple(self._acted))
+        checkpoint.save(self.data, saved, now, head)
 
     def take(self, messages: list[Message], now: int, *, listening: bool = True) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Take messages in; return their samples (as for the history) and the journal's entries of what changed.
@@ -101,7 +103,9 @@ class Pipeline:
         subjects = self.subjects(now)
         changes = []
         for wave in engine.waves(batch.samples):
-            self.state, rows = engine.step(self.state, wave, self.rules, self.window_s)
+            before = self.state
+            after, rows = engine.step(before, wave, self.rules, self.window_s)
+            self.gaps, self.state = follow(self.gaps, before, after, wave)
             if rows.height:
                 changes.append(self._advance(violations(rows, self.alarms, self.rules), rows, subjects, now))
         seen, rows = self._judge_silence(subjects, now, listening=listening)

@@ -129,8 +129,8 @@ def test_repeats_raise_nothing_and_change_nothing_but_the_count(watch, json_samp
     before, alarms = watch.snapshot().pumps.drop("age_s"), watch.pipeline.alarms
     worn_out(watch, json_sample, minutes=8)
     after = watch.snapshot().pumps.drop("age_s")
-    assert after["stale"][0] == 8
-    assert after.drop("stale").equals(before.drop("stale"))
+    assert after["repeated"][0] == 8
+    assert after.drop("repeated").equals(before.drop("repeated"))
     assert watch.pipeline.alarms.equals(alarms)
     assert watch.journal()["kind"].to_list() == ["raised"]
 
