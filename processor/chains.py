@@ -17,7 +17,8 @@ _RANK: Final = pl.col("priority").cast(pl.Int64) * 2**45 + pl.col("onset")
 def held(alarms: pl.DataFrame, subjects: Subjects, rules: Rules) -> pl.DataFrame:
     """Return the open alarms with `under` renewed: the id of the alarm that explains it, or null.
 
-    A pump's alarm explains others of that pump, a gateway's those of its pumps, the fleet's those of all. Only a cause
+    A pump's alarm explains others of that pump, a gateway's or a cohort's those of its pumps, the fleet's those of all.
+    Only a cause
     that stands and is in service holds its consequences; when it goes first, they come back. Where several causes
     stand, the highest priority and then the oldest is named. Of two that explain each other, the first in that order.
     """
@@ -34,12 +35,15 @@ def held(alarms: pl.DataFrame, subjects: Subjects, rules: Rules) -> pl.DataFrame
     of_pump = causes.filter(pl.col("pump").is_not_null()).drop("gateway", "other")
     of_gateway = causes.filter(pl.col("gateway").is_not_null()).drop("pump", "other").rename({"gateway": "home"})
     of_fleet = causes.filter(pl.all_horizontal(pl.col(name).is_null() for name in SUBJECT)).drop(*SUBJECT)
+    of_other = causes.filter(pl.col("other").is_not_null()).drop("pump", "gateway")
+    within = subjects.members(effects["pump"]) if of_other.height else ()
     wanted = ("alarm", "rule", "own_rank", "cause", "under", "rank")
     links = pl.concat(
         [
             effects.join(of_pump, on="pump").select(wanted),
             effects.join(of_gateway, on="home").select(wanted),
             effects.join(of_fleet, how="cross").select(wanted),
+            *(effects.with_columns(names).join(of_other, on="other").select(wanted) for names in within),
         ]
     )
     chosen = (

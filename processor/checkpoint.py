@@ -18,6 +18,7 @@ from broker import durable
 from broker.journal import BEGINNING, Head
 from processor import alarms as alarm_list
 from processor import engine
+from processor.cohort_watch import BEGUN, Standing
 from processor.engine import Rules
 from processor.registry import Gateway, Registry
 from processor.sequence import Gaps
@@ -42,6 +43,7 @@ class Saved:
     registry: Registry
     gaps: Gaps
     acted: tuple[str, ...] = ()
+    cohorts: Standing = BEGUN
 
 
 class _Manifest(msgspec.Struct, kw_only=True):
@@ -55,6 +57,7 @@ class _Manifest(msgspec.Struct, kw_only=True):
     faults: list[str]
     saved: int
     acted: list[str] = []
+    cohorts: Standing = BEGUN
     entries: int = 0
     hash: bytes = BEGINNING
 
@@ -84,6 +87,7 @@ def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> No
             faults=list(saved.registry.faults),
             saved=now,
             acted=list(saved.acted),
+            cohorts=saved.cohorts,
             entries=head.entries,
             hash=head.hash,
             **names,
@@ -148,4 +152,5 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
         gaps=gaps,
         acted=tuple(manifest.acted),
+        cohorts=manifest.cohorts,
     )

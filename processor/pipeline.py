@@ -17,6 +17,8 @@ from processor import checkpoint, engine, evidence, forecast, view
 from processor.actions import carry_out
 from processor.announcements import announcements
 from processor.clerk import Clerk
+from processor.cohort_rules import COHORT_RULES
+from processor.cohort_watch import CohortWatch
 from processor.engine import MS_PER_S, Rules
 from processor.gateway_rules import DEAF_S, GATEWAY_RULES, Cuts
 from processor.inbox import Batch, Inbox
@@ -50,6 +52,7 @@ class Pipeline:
     gaps: Gaps = field(default_factory=Gaps)
     _acted: dict[str, None] = field(default_factory=dict)
     _cuts: Cuts = field(default_factory=Cuts)
+    _cohorts: CohortWatch = field(default_factory=CohortWatch)
     _deaf_since: int | None = None
 
     def __post_init__(self) -> None:
@@ -60,8 +63,8 @@ class Pipeline:
 
     @property
     def listed(self) -> Rules:
-        """Every rule by which an alarm can be raised: those of pumps, of gateways and of the fleet."""
-        return (*self.rules, *GATEWAY_RULES)
+        """Every rule by which an alarm can be raised: those of pumps, of gateways and the fleet, and of cohorts."""
+        return (*self.rules, *GATEWAY_RULES, *COHORT_RULES)
 
     def restore(self) -> None:
         """Go on from the checkpoint in the data directory, if there is one; raises `CheckpointError`."""
@@ -69,6 +72,7 @@ class Pipeline:
         if saved is not None:
             self.state, self.alarms, self.registry = saved.state, saved.alarms, saved.registry
             self.gaps, self._acted = saved.gaps, dict.fromkeys(saved.acted)
+            self._cohorts = CohortWatch.restored(saved.cohorts)
             self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
             # A checkpoint of an older version does not say what was held under what.
             self.alarms, _ = alarm_list.settle(
@@ -77,7 +81,9 @@ class Pipeline:
 
     def save(self, now: int, head: Head = checkpoint.NOTHING_WRITTEN) -> None:
         """Write the checkpoint; `now` is wall ms, `head` where the journal ends."""
-        saved = checkpoint.Saved(self.state, self.alarms, self.registry, self.gaps, tuple(self._acted))
+        saved = checkpoint.Saved(
+            self.state, self.alarms, self.registry, self.gaps, tuple(self._acted), self._cohorts.saved()
+        )
         checkpoint.save(self.data, saved, now, head)
 
     def take(self, messages: list[Message], now: int, *, listening: bool = True) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -155,7 +161,10 @@ class Pipeline:
         cut = self._cuts.look(
             judged, self.alarms, subjects, offline=self.registry.gateways_in("offline"), rules=self.rules
         )
-        seen = Violations(pl.concat([cut.standing, pumps.standing]), pl.concat([cut.over, pumps.over]))
+        many = self._cohorts.look(self.state, self.alarms, subjects, ages_s=ages)
+        seen = Violations(
+            pl.concat([cut.standing, many.standing, pumps.standing]), pl.concat([cut.over, many.over, pumps.over])
+        )
         return seen, judged
 
     def _advance(self, seen: Violations, rows: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
@@ -163,7 +172,7 @@ class Pipeline:
         self.alarms, changes = alarm_list.advance(self.alarms, seen, now=now, subjects=subjects, rules=self.listed)
         if changes.is_empty():
             return changes
-        for judged, rules in ((rows, self.rules), (self._cuts.looked, GATEWAY_RULES)):
+        for judged, rules in ((rows, self.rules), (self._cuts.looked, GATEWAY_RULES), *self._cohorts.looked()):
             self.alarms, changes = evidence.attach(self.alarms, changes, judged, rules)
         return changes
 
@@ -187,6 +196,7 @@ class Pipeline:
             owners=facts["owner"],
             gateways=pl.Series("gateway", [gateway.name for gateway in gateways], dtype=pl.String),
             clocks=pl.Series("now", [gateway.therapy_ms(now) for gateway in gateways], dtype=pl.Int64),
+            facts=facts,
         )
 
     def _ages(self, clocks: pl.Series) -> pl.Series:

@@ -6,10 +6,13 @@ of them at most is set, and with none it is the fleet's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
+
+from broker.cohorts import NAMED, cohort_name
 
 SUBJECT: Final[dict[str, pl.DataType]] = {"pump": pl.UInt32(), "gateway": pl.UInt32(), "other": pl.String()}
 """The columns that say whom an alarm is about."""
@@ -23,13 +26,19 @@ class Subjects:
     """Every pump and gateway by number, and where the therapy clocks stand.
 
     `pumps` are serials and `owners` the number of each pump's gateway (UInt32); `gateways` are names and `clocks`
-    their therapy now (Int64 ms).
+    their therapy now (Int64 ms). `facts` has `NAMED` by pump, where anything is known of that.
     """
 
     pumps: pl.Series
     owners: pl.Series
     gateways: pl.Series
     clocks: pl.Series
+    facts: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    @property
+    def latest(self) -> int:
+        """The therapy now (ms) of the fastest gateway, which is that of the fleet."""
+        return max(self.clocks.to_list(), default=0)
 
     def names(self, rows: pl.DataFrame) -> pl.Series:
         """Return what the subject of each row (`SUBJECT`) is called."""
@@ -45,5 +54,11 @@ class Subjects:
         """Return the therapy now (Int64 ms) of each row's subject; the fleet's, and others', is that of its fastest
         gateway.
         """
-        fleet = self.clocks.max() if self.clocks.len() else 0
-        return self.clocks.gather(self.homes(rows)).fill_null(fleet).cast(pl.Int64).alias("now")
+        return self.clocks.gather(self.homes(rows)).fill_null(self.latest).cast(pl.Int64).alias("now")
+
+    def members(self, pumps: pl.Series) -> Iterator[pl.Series]:
+        """Give the names of the cohorts that these pumps are in, kind by kind; null for pumps in none."""
+        for kind in NAMED:
+            if kind in self.facts.columns:
+                labels = self.facts[kind].gather(pumps).alias("other")
+                yield pl.select(cohort_name(kind, pl.lit(labels))).to_series()
