@@ -17,7 +17,7 @@ from processor import checkpoint, engine, evidence, forecast, view
 from processor.actions import carry_out
 from processor.announcements import announcements
 from processor.clerk import Clerk
-from processor.engine import MS_PER_S, Rules
+from processor.columns import MS_PER_S, Rules
 from processor.gateway_rules import DEAF_S, GATEWAY_RULES, Cuts
 from processor.inbox import Batch, Inbox
 from processor.quarantine import Quarantine

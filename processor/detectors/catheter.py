@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, forgetting, settling, toward
+from processor.detectors import Detector, Memory, Stage, fading, forgetting, settling, toward
 from processor.detectors.flag import reports
 
 QUICK_S: Final = 1500.0
@@ -182,7 +182,7 @@ def _learn(memory: Memory) -> Stage:
         "low_mmhg": memory("low_mmhg") + forgetting(HOURS_S) * (memory("moves").clip(-6.0, 3.0) - memory("low_mmhg")),
         "gone": memory("gone") + quick * (absent - memory("gone")),
         "gone_last": memory("gone_now"),
-        "episodes": memory("episodes") * (-dt / COUNTED_S).exp() + begins.cast(pl.Float32).fill_null(0.0),
+        "episodes": memory("episodes") * fading(COUNTED_S) + begins.cast(pl.Float32).fill_null(0.0),
         "unrest": memory("unrest") + forgetting(UNREST_S) * (unrest - memory("unrest")),
         "unrest_usual": toward(
             memory("unrest_usual"), unrest, pl.when(memory("pace") > 0).then(usual_pace).otherwise(0.0)
