@@ -69,7 +69,7 @@ def test_no_healthy_pump_has_an_alarm(sparse, dense):
 
 def test_every_rule_about_one_pump_has_a_fault_that_it_is_there_for():
     told = {rule for fault in FAULTS.values() for rule in (*fault.right, *fault.accepted)}
-    by_program = {"therapy_paused", "refill_due"}
+    by_program = {"therapy_paused", "refill_due", "refill_overdue"}
     assert {rule.name for rule in RULES} - told <= by_program
 
 
