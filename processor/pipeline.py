@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -37,11 +38,15 @@ FORECAST_MS: Final = 2000
 
 @dataclass
 class Pipeline:
-    """Everything the processor knows. Time comes in as `now` (wall ms); nothing here touches network or clock."""
+    """Everything the processor knows. Time comes in as `now` (wall ms); nothing here touches network or clock.
+
+    `split` makes waves of a batch: each pump at most once in a wave, and in its order from wave to wave.
+    """
 
     data: Path
     rules: Rules = RULES
     window_s: float = WINDOW_S
+    split: Callable[[pl.DataFrame], Iterator[pl.DataFrame]] = engine.waves
     registry: Registry = field(default_factory=Registry)
     state: pl.DataFrame = field(init=False)
     alarms: pl.DataFrame = field(default_factory=alarm_list.no_alarms)
@@ -102,7 +107,7 @@ class Pipeline:
         self.state = engine.grow(self.state, self.registry.pumps, self.rules)
         subjects = self.subjects(now)
         changes = []
-        for wave in engine.waves(batch.samples):
+        for wave in self.split(batch.samples):
             before = self.state
             after, rows = engine.step(before, wave, self.rules, self.window_s)
             self.gaps, self.state = follow(self.gaps, before, after, wave)

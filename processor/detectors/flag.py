@@ -26,6 +26,16 @@ def flagged(*names: str) -> Detector:
     )
 
 
+def early(name: str, signal: str, *, above: float, load: str, per_load: float) -> Detector:
+    """Score a flag that is reported while `signal` plus `per_load` times `load` is still above what it goes with.
+
+    Works where a flag has a usual cause that another signal shows. Says nothing of pumps that do not report flags.
+    """
+    value = pl.col(signal) + per_load * pl.col(load)
+    known = pl.col("flags") * 0.0 + value * 0.0
+    return Detector(score=lambda _: pl.when(reports(name) & (value > above)).then(REPORTED).otherwise(0.0) + known)
+
+
 def reports(*names: str) -> pl.Expr:
     """Return whether the pump reported any of these flags in the window; columns that the engine computes once."""
     first, *others = (pl.col(f"{_FLAG}{name}") for name in names)
