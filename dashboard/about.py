@@ -19,7 +19,9 @@ def head(row: dict[str, Any], alarms: pl.DataFrame) -> Piece:
     waiting = alarms.filter(pl.col("state").is_in(WAITING))["alarm"].to_list()
     every = alarms["alarm"].to_list()
     if first:
-        said = [pieces.mark(first["priority"], first["state"]), f"{first['title']}, {words.since(first['age_s'])}"]
+        over = first["state"] in ("returned", "latched")
+        lasts = words.STATE_WORD[first["state"]] if over else words.since(first["age_s"])
+        said = [pieces.mark(first["priority"], first["state"]), f"{first['title']}, {lasts}"]
     elif row["silent"]:
         said = [pieces.mark(0, silent=True), f"silent {words.since(row['age_s'])}, state unknown"]
     else:

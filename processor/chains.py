@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from processor.engine import Rules
-from processor.subjects import Subjects
+from processor.subjects import SUBJECT, Subjects
 
 _RANK: Final = pl.col("priority").cast(pl.Int64) * 2**45 + pl.col("onset")
 """Orders alarms by priority, then by age: no time in ms before the year 3000 reaches 2**45."""
@@ -27,13 +27,13 @@ def held(alarms: pl.DataFrame, subjects: Subjects, rules: Rules) -> pl.DataFrame
         pl.col("returned").is_null()
         & pl.col("out_wall").is_null()
         & pl.col("rule").is_in(pairs["cause"].unique().implode())
-    ).select("pump", "gateway", pl.col("rule").alias("cause"), pl.col("alarm").alias("under"), _RANK.alias("rank"))
+    ).select(*SUBJECT, pl.col("rule").alias("cause"), pl.col("alarm").alias("under"), _RANK.alias("rank"))
     effects = alarms.with_columns(subjects.homes(alarms)).select(
         "alarm", "pump", "home", "rule", _RANK.alias("own_rank")
     )
-    of_pump = causes.filter(pl.col("pump").is_not_null()).drop("gateway")
-    of_gateway = causes.filter(pl.col("gateway").is_not_null()).drop("pump").rename({"gateway": "home"})
-    of_fleet = causes.filter(pl.col("pump").is_null() & pl.col("gateway").is_null()).drop("pump", "gateway")
+    of_pump = causes.filter(pl.col("pump").is_not_null()).drop("gateway", "other")
+    of_gateway = causes.filter(pl.col("gateway").is_not_null()).drop("pump", "other").rename({"gateway": "home"})
+    of_fleet = causes.filter(pl.all_horizontal(pl.col(name).is_null() for name in SUBJECT)).drop(*SUBJECT)
     wanted = ("alarm", "rule", "own_rank", "cause", "under", "rank")
     links = pl.concat(
         [

@@ -72,7 +72,7 @@ class Pipeline:
             self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
             # A checkpoint of an older version does not say what was held under what.
             self.alarms, _ = alarm_list.settle(
-                self.alarms, self.alarms, [], subjects=self._subjects(0), rules=self.listed
+                self.alarms, self.alarms, [], subjects=self.subjects(0), rules=self.listed
             )
 
     def save(self, now: int, head: Head = checkpoint.NOTHING_WRITTEN) -> None:
@@ -88,7 +88,7 @@ class Pipeline:
         """
         batch = self.inbox.read(messages, now)
         happened = self.advance(batch, now, listening=listening)
-        facts, subjects = self.registry.facts(), self._subjects(now)
+        facts, subjects = self.registry.facts(), self.subjects(now)
         samples = batch.samples.with_columns(facts["pump"].gather(batch.samples["pump"]).alias("pump"))
         if happened.height == 0:
             return samples, view.no_events()
@@ -100,7 +100,7 @@ class Pipeline:
     def advance(self, batch: Batch, now: int, *, listening: bool = True) -> pl.DataFrame:
         """Take a batch in that was read before; return what changed of the alarms (`processor.alarms.CHANGES`)."""
         self.state = engine.grow(self.state, self.registry.pumps, self.rules)
-        subjects = self._subjects(now)
+        subjects = self.subjects(now)
         changes = []
         for wave in engine.waves(batch.samples):
             before = self.state
@@ -118,7 +118,7 @@ class Pipeline:
         facts, clocks = self.registry.facts(), self.registry.clocks(now)
         expected = self._forecasts(facts, clocks, now)
         alarms = view.visible_alarms(
-            self.alarms, self._subjects(now), facts, state=self.state, forecasts=expected, rules=self.listed
+            self.alarms, self.subjects(now), facts, state=self.state, forecasts=expected, rules=self.listed
         )
         pumps = view.pumps_frame(self.state, alarms, facts, self._ages(clocks), forecasts=expected, rules=self.rules)
         gone = self.registry.gateways_in(LEFT).gather(facts["owner"])
@@ -179,7 +179,8 @@ class Pipeline:
             del self._acted[next(iter(self._acted))]
         return changes
 
-    def _subjects(self, now: int) -> Subjects:
+    def subjects(self, now: int) -> Subjects:
+        """Return whom alarms may be about, and where their therapy clocks stand at wall time `now` (ms)."""
         facts, gateways = self.registry.facts(), self.registry.gateways
         return Subjects(
             pumps=facts["pump"],

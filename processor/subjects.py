@@ -1,7 +1,7 @@
-"""This file is whom alarms are about: a pump, a gateway with all its pumps, or the whole fleet.
+"""This file is whom alarms are about: a pump, a gateway with all its pumps, something else by its name, or the fleet.
 
-An alarm names its subject by two numbers, `pump` and `gateway`, of which one at most is set; with neither it is the
-fleet's. Numbers are the registry's.
+An alarm names its subject by `pump` or `gateway`, which are the registry's numbers, or by `other`, which is a name; one
+of them at most is set, and with none it is the fleet's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Final
 
 import polars as pl
 
-KEY: Final = ("pump", "gateway", "rule")
+SUBJECT: Final[dict[str, pl.DataType]] = {"pump": pl.UInt32(), "gateway": pl.UInt32(), "other": pl.String()}
+"""The columns that say whom an alarm is about."""
+KEY: Final = (*SUBJECT, "rule")
 """What makes an alarm one and the same: its subject and its rule. Joins on it must take nulls for equal."""
 FLEET: Final = "fleet"
 
@@ -30,16 +32,18 @@ class Subjects:
     clocks: pl.Series
 
     def names(self, rows: pl.DataFrame) -> pl.Series:
-        """Return what the subject of each row (`pump`, `gateway`) is called."""
+        """Return what the subject of each row (`SUBJECT`) is called."""
         pump, gateway = self.pumps.gather(rows["pump"]), self.gateways.gather(rows["gateway"])
-        return pl.select(pl.coalesce(pump, gateway, pl.lit(FLEET)).alias("subject")).to_series()
+        return pl.select(pl.coalesce(pump, gateway, rows["other"], pl.lit(FLEET)).alias("subject")).to_series()
 
     def homes(self, rows: pl.DataFrame) -> pl.Series:
-        """Return the number of the gateway that each row's subject belongs to, or is; null for the fleet."""
+        """Return the number of the gateway that each row's subject belongs to, or is; null for the fleet and others."""
         owner = self.owners.gather(rows["pump"]).cast(pl.UInt32)
         return pl.select(pl.coalesce(owner, rows["gateway"]).alias("home")).to_series()
 
     def now(self, rows: pl.DataFrame) -> pl.Series:
-        """Return the therapy now (Int64 ms) of each row's subject; the fleet's is that of its fastest gateway."""
+        """Return the therapy now (Int64 ms) of each row's subject; the fleet's, and others', is that of its fastest
+        gateway.
+        """
         fleet = self.clocks.max() if self.clocks.len() else 0
         return self.clocks.gather(self.homes(rows)).fill_null(fleet).cast(pl.Int64).alias("now")
