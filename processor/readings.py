@@ -47,9 +47,10 @@ def bounds(found: Iterable[Bound]) -> list[Row]:
     for bound in found:
         if bound.warn_at is not None and bound.limit > 0:
             share = 100.0 * bound.value / bound.limit
-            text = f"{bound.name}: {share:.0f} % full, {_said(bound.value, bound.unit)} of {_said(bound.limit, bound.unit)}"
+            amount = f"{_said(bound.value, bound.unit)} of {_said(bound.limit, bound.unit)}"
+            text = f"{bound.name} {share:.0f} % full: {amount}"
             rows.append((FULLNESS, bound.name, share, 100.0 * bound.warn_at, "%", text))
-        rows.append((bound.when_full, bound.name, float(bound.reached), None, "", f"times full: {bound.name}"))
+        rows.append((bound.when_full, bound.name, float(bound.reached), None, "", f"times “{bound.name}” was full"))
     return rows
 
 

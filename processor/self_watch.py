@@ -15,21 +15,20 @@ import polars as pl
 from broker.evidence import Evidence, Fact
 from processor.engine import HIGHEST_SCORE, MS_PER_S, Rules
 from processor.readings import TROUBLE
+from processor.subjects import SUBJECT
 from processor.system_rules import RISES_OVER_S, SYSTEM_RULES
 from processor.violations import DEADBAND, OBSERVED, Violations
 
 MARK_MS: Final = 10_000
 """Counts are noted no more often than this, to know by how much they rose."""
-MOST_FACTS: Final = 8
-MOST_SAID: Final = 3
-MOST_TEXT: Final = 300
-EVIDENCE: Final[dict[str, pl.DataType]] = {
-    "pump": pl.UInt32(),
-    "gateway": pl.UInt32(),
-    "rule": pl.String(),
-    "evidence": pl.String(),
-}
+MOST_TEXT: Final = 500
+SYSTEM: Final = "system"
+"""Alarms of these rules are about "system: " and the part that the reading names."""
+EVIDENCE: Final[dict[str, pl.DataType]] = {**SUBJECT, "rule": pl.String(), "evidence": pl.String()}
 _Counter = tuple[str, str]
+"""What is counted, and of which part."""
+_About = tuple[str, str]
+"""A rule, and the subject of its alarm."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,15 @@ class SelfWatch:
     when a rule in alarm has been below. `marks`: how far each count was when.
     """
 
-    above: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    well: Mapping[str, int] = field(default_factory=dict)
+    above: Mapping[_About, tuple[int, int]] = field(default_factory=dict)
+    well: Mapping[_About, int] = field(default_factory=dict)
     marks: Mapping[_Counter, tuple[tuple[int, float], ...]] = field(default_factory=dict)
 
     def clock_set(self, step_ms: int) -> SelfWatch:
         """Return the same after the wall clock was set by so much: all was as long ago as before."""
         return SelfWatch(
-            {name: (since + step_ms, onset) for name, (since, onset) in self.above.items()},
-            {name: since + step_ms for name, since in self.well.items()},
+            {about: (since + step_ms, onset) for about, (since, onset) in self.above.items()},
+            {about: since + step_ms for about, since in self.well.items()},
             {of: tuple((at + step_ms, value) for at, value in marks) for of, marks in self.marks.items()},
         )
 
@@ -70,25 +69,47 @@ def look(
     """
     watch = replace(watch, marks=_marked(watch.marks, readings, now))
     told = readings.with_columns(pl.Series("rise", _rises(watch.marks, readings), dtype=pl.Float64))
-    scores = told.select(rule.detector.score(_no_memory).fill_nan(None).alias(rule.name) for rule in rules)
-    worst = {name: float(scores[name].max() or 0.0) for name in scores.columns}  # type: ignore[arg-type]
-    alarmed = set(alarms.filter(pl.col("returned").is_null())["rule"])
-    above = {name: watch.above.get(name, (now, time)) for name, score in worst.items() if score >= 1.0}
-    well = {name: watch.well.get(name, now) for name, score in worst.items() if name in alarmed and score < 1.0}
+    scored = _scored(told, rules)
+    alarmed = _alarmed(alarms, rules)
+    above = {about: watch.above.get(about, (now, time)) for about, (score, _) in scored.items() if score >= 1.0}
+    well = {about: watch.well.get(about, now) for about in alarmed if about not in above}
+    rule_of = {rule.name: rule for rule in rules}
     standing, over, borne = [], [], []
-    for rule in rules:
-        score = worst[rule.name]
-        since, onset = above.get(rule.name, (now, time))
-        row = {"pump": None, "gateway": None, "rule": rule.name, "onset": onset, "time": time}
-        if rule.name in above and now - since >= rule.on_delay_s * MS_PER_S:
-            standing.append({**row, "score": min(score, HIGHEST_SCORE)})
-            numbers = told.with_columns(scores[rule.name].alias("score"))
-            text = _evidence(numbers, rises=rule.over_s > 0, time=time, above_s=(now - since) / MS_PER_S)
-            borne.append({**row, "evidence": text})
-        elif rule.name in well and score < DEADBAND and now - well[rule.name] >= rule.off_delay_s * MS_PER_S:
-            over.append({**row, "score": score})
+    for (name, other), (since, onset) in above.items():
+        if now - since >= rule_of[name].on_delay_s * MS_PER_S:
+            score, row = scored[name, other]
+            about = {**_about(name, other), "onset": onset, "time": time}
+            standing.append({**about, "score": min(score, HIGHEST_SCORE)})
+            text = _evidence(row, score, time=time, above_s=(now - since) / MS_PER_S)
+            borne.append({**about, "evidence": text})
+    for (name, other), since in well.items():
+        score, _ = scored.get((name, other), (0.0, {}))
+        if score < DEADBAND and now - since >= rule_of[name].off_delay_s * MS_PER_S:
+            over.append({**_about(name, other), "onset": time, "time": time, "score": score})
     seen = Violations(_frame(standing, OBSERVED), _frame(over, OBSERVED))
     return replace(watch, above=above, well=well), Look(seen, _frame(borne, EVIDENCE))
+
+
+def _scored(told: pl.DataFrame, rules: Rules) -> dict[_About, tuple[float, dict[str, Any]]]:
+    """Return how far each rule finds each part from well, with the reading that says so."""
+    scores = told.select(rule.detector.score(_no_memory).fill_nan(None).alias(rule.name) for rule in rules)
+    rows = told.rows(named=True)
+    return {
+        (rule.name, f"{SYSTEM}: {rows[at]['part']}"): (score, rows[at])
+        for rule in rules
+        for at, score in enumerate(scores[rule.name])
+        if score is not None
+    }
+
+
+def _alarmed(alarms: pl.DataFrame, rules: Rules) -> list[_About]:
+    """Return of which rules there are alarms that stand, and about what."""
+    ours = pl.col("rule").is_in([rule.name for rule in rules]) & pl.col("returned").is_null()
+    return alarms.filter(ours).select("rule", "other").rows()
+
+
+def _about(name: str, other: str) -> dict[str, Any]:
+    return {**dict.fromkeys(SUBJECT), "other": other, "rule": name}
 
 
 def _frame(rows: list[dict[str, Any]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
@@ -121,32 +142,19 @@ def _rises(marks: Mapping[_Counter, tuple[tuple[int, float], ...]], readings: pl
     ]
 
 
-def _evidence(told: pl.DataFrame, *, rises: bool, time: int, above_s: float) -> str:
-    """Return what an alarm rests on: each part that is at its limit, the worst first, in words and numbers."""
-    rows = told.filter(pl.col("score") >= 1.0).sort("score", descending=True, maintain_order=True)
-    said = [
-        f"{row['rise']:,.0f} {row['text']} in {RISES_OVER_S / 60:.0f} min" if rises else row["text"]
-        for row in rows.head(MOST_SAID).iter_rows(named=True)
-    ]
-    more = [f"and {rows.height - MOST_SAID} more"] if rows.height > MOST_SAID else []
-    facts = [
-        Fact(
-            label=row["part"].capitalize(),
-            value=row["rise"] if rises else row["value"],
-            unit=row["unit"],
-            limit=row["rise"] / row["score"] if rises else row["limit"],
-        )
-        for row in rows.filter(pl.col("what") != TROUBLE).head(MOST_FACTS).iter_rows(named=True)
-    ]
+def _evidence(row: dict[str, Any], score: float, *, time: int, above_s: float) -> str:
+    """Return what an alarm rests on, in words and, but for trouble, as a number."""
+    rises = row["limit"] is None
+    value, unit = (row["rise"] if rises else row["value"]), row["unit"]
+    fact = Fact(label=row["part"].capitalize(), value=value, unit=unit, limit=value / score if rises else row["limit"])
+    said = f"{value:,.0f} {row['text']} within {RISES_OVER_S / 60:.0f} min" if rises else row["text"]
     found = Evidence(
-        said="; ".join([*(text[:MOST_TEXT] for text in said), *more]),
+        said=said[:MOST_TEXT],
         time=time,
         window_s=RISES_OVER_S if rises else 0.0,
-        score=min(HIGHEST_SCORE, float(rows["score"][0])),
+        score=min(HIGHEST_SCORE, score),
         above_s=above_s,
         confidence="high",
-        facts=facts,
+        facts=[] if row["what"] == TROUBLE else [fact],
     )
     return msgspec.json.encode(found).decode()
-
-
