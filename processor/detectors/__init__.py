@@ -42,13 +42,14 @@ class Detector:
     unknown; all are Float32); `learn` gives what each is after this window, null to leave it. Detectors of one `family`
     share one memory, derive and learn alike. `derive` names values that score and learning use more than once: stage
     after stage, each computed from the one before and reached through the accessor like the memory, but not kept. A
-    detector that `judges` "age" is scored at every tick for all pumps, and learns from windows like the others.
+    detector that `judges` "age" is scored at every tick for all pumps, and learns from windows like the others; a
+    "reading" is of Pumpwatch itself (`processor.system_rules`).
     """
 
     score: Callable[[Memory], pl.Expr]
     memory: Mapping[str, float | None] = field(default_factory=dict)
     learn: Callable[[Memory], Mapping[str, pl.Expr]] = _nothing
-    judges: Literal["sample", "age"] = "sample"
+    judges: Literal["sample", "age", "reading"] = "sample"
     family: str | None = None
     derive: Callable[[Memory], tuple[Stage, ...]] = _no_stages
 
