@@ -53,6 +53,7 @@ class History:
     bytes: int = 0
     rollup_bytes: int = 0
     removed: int = 0
+    rollups_removed: int = 0
     unreadable: list[Path] = field(default_factory=list)
     _count: itertools.count[int] = field(default_factory=itertools.count)
     _grown: set[tuple[Path, int]] = field(default_factory=set)
@@ -206,12 +207,12 @@ class History:
         for name in names if self.max_days else ():
             if name < segments.day_name(_time_of(names[-1]) - self.max_days * DAY_MS):
                 self._remove(self._root / name)
-                self.removed += 1
         for place in rollup.oldest_first(self.data):
             if self.rollup_bytes <= self.max_bytes // ROLLUP_SHARE:
                 break
             self.rollup_bytes -= _size(place.rglob("*.parquet"))
             shutil.rmtree(place)
+            self.rollups_removed += 1
 
     def _remove_oldest(self) -> bool:
         """Let go of the oldest hour, or of the oldest day where it is put together; tell whether that can be."""

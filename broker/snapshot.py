@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import polars as pl
@@ -144,13 +144,20 @@ class Refusal(msgspec.Struct):
 
 
 class Bound(msgspec.Struct):
-    """Something of limited size: how full it is, and how often it was full."""
+    """Something of limited size: how full it is, and how often it was full.
+
+    `warn_at` is the share at which that is an alarm (None: to be full is how it is meant to be). What happens when it
+    is full: the rest `waits` elsewhere, the `oldest goes` as it is set, something is `thrown away`, more pumps are
+    refused, or it `grows` on.
+    """
 
     name: str
     value: float
     limit: float
     unit: str
     reached: int = 0
+    warn_at: float | None = None
+    when_full: Literal["waits", "oldest goes", "thrown away", "refused pumps", "grows"] = "waits"
 
 
 class Health(msgspec.Struct, kw_only=True):

@@ -19,7 +19,7 @@ from broker.journal import BEGINNING, Head
 from processor import alarms as alarm_list
 from processor import engine
 from processor.cohort_watch import BEGUN, Standing
-from processor.engine import Rules
+from processor.columns import Rules
 from processor.registry import Gateway, Registry
 from processor.sequence import Gaps
 
@@ -30,18 +30,29 @@ NOTHING_WRITTEN: Final = Head()
 _serial = itertools.count()
 
 
+@dataclass(frozen=True)
+class Rests:
+    """Since when what is in alarm has been well: gateways (number, None: the fleet) in therapy ms, by rule, and parts
+    of the system (`other`) in wall ms.
+    """
+
+    gateways: tuple[tuple[int | None, str, int], ...] = ()
+    system: tuple[tuple[str, str, int], ...] = ()
+
+
 class CheckpointError(Exception):
     """A checkpoint that cannot be read; the text says why and where it was put."""
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What the processor goes on from: `acted` are the ids of what people did with alarms."""
+    """What the processor goes on from: `rests` are off-delays that run, `acted` ids of what people did with alarms."""
 
     state: pl.DataFrame
     alarms: pl.DataFrame
     registry: Registry
     gaps: Gaps
+    rests: Rests
     acted: tuple[str, ...] = ()
     cohorts: Standing = BEGUN
 
@@ -53,6 +64,7 @@ class _Manifest(msgspec.Struct, kw_only=True):
     pumps: str
     gaps: str = ""
     forgotten: int = 0
+    rests: Rests = Rests()
     gateways: list[Gateway]
     faults: list[str]
     saved: int
@@ -83,6 +95,7 @@ def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> No
         _Manifest(
             format=FORMAT,
             forgotten=saved.gaps.forgotten,
+            rests=saved.rests,
             gateways=saved.registry.gateways,
             faults=list(saved.registry.faults),
             saved=now,
@@ -151,6 +164,7 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         alarms=alarm_list.restored(alarms, listed),
         registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
         gaps=gaps,
+        rests=manifest.rests,
         acted=tuple(manifest.acted),
         cohorts=manifest.cohorts,
     )

@@ -14,7 +14,7 @@ import polars as pl
 from processor import cohorts
 from processor.cohort_rules import COHORT_RULES, ROWS, Row
 from processor.cohorts import COMPARED
-from processor.engine import MS_PER_S
+from processor.columns import MS_PER_S
 from processor.rules import Rule
 from processor.subjects import KEY, SUBJECT, Subjects
 from processor.violations import DEADBAND, OBSERVED, Violations, nothing_seen
@@ -68,7 +68,7 @@ class CohortWatch:
 
         `state` is the engine's; `ages_s` says when each pump was last heard, null for those that are not watched.
         """
-        now, every = subjects.latest, round(EVERY_S * MS_PER_S)
+        now, every = subjects.together, round(EVERY_S * MS_PER_S)
         if now // every == self.compared // every:
             return nothing_seen()
         self.compared = now

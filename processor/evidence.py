@@ -10,8 +10,8 @@ from typing import Final
 
 import polars as pl
 
+from processor.columns import Rules, held_name, memory_of, score_name
 from processor.detectors import stream
-from processor.engine import Rules, held_name, memory_of, score_name
 from processor.rules import Rule
 from processor.rules.evidence import Exclusion, Measure, Value, family
 from processor.subjects import KEY, SUBJECT
@@ -36,7 +36,13 @@ def attach(
     found = [_borne(raised.filter(pl.col("rule") == rule.name), rows, rule) for rule in _named(raised, rules)]
     if not found:
         return alarms, changes
-    fresh = pl.concat(found)
+    return bear(alarms, changes, pl.concat(found))
+
+
+def bear(alarms: pl.DataFrame, changes: pl.DataFrame, fresh: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give `fresh` evidence (`KEY` and JSON) to the alarms that `changes` raise, and its first fact as their text."""
+    raised = changes.filter(pl.col("kind") == "raised").select(*KEY)
+    fresh = fresh.join(raised, on=KEY, how="semi", nulls_equal=True)
     known = alarms.join(fresh, on=KEY, how="left", suffix="_now", maintain_order="left", nulls_equal=True)
     told = changes.join(fresh, on=KEY, how="left", maintain_order="left", nulls_equal=True)
     said = pl.when(pl.col("kind") == "raised").then(pl.col(_TEXT).str.json_path_match("$.said"))

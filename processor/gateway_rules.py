@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
 
+from processor.columns import MS_PER_S, Rules, score_name
 from processor.detectors import Detector
-from processor.engine import MS_PER_S, Rules, score_name
 from processor.rules import RULES, Rule
 from processor.rules.evidence import Exclusion, Measure, last
 from processor.subjects import SUBJECT, Subjects
@@ -94,13 +95,14 @@ _WELL: Final[dict[str, pl.DataType]] = {"gateway": pl.UInt32(), "rule": pl.Strin
 
 @dataclass
 class Cuts:
-    """Watches gateways and fleet; remembers since when (therapy ms) those in alarm are well again, for the off-delay.
-
-    After a restart of the processor an off-delay begins anew.
-    """
+    """Watches gateways and fleet; remembers since when (therapy ms) those in alarm are well, for the off-delay."""
 
     well: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_WELL))
     _looked: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_LOOKED))
+
+    def rest(self, since: Sequence[tuple[int | None, str, int]]) -> None:
+        """Go on with off-delays that ran before: the rows of `well`."""
+        self.well = pl.DataFrame(list(since), _WELL, orient="row")
 
     @property
     def looked(self) -> pl.DataFrame:
@@ -138,7 +140,7 @@ class Cuts:
 
     def deaf(self, subjects: Subjects) -> Violations:
         """Return what is seen while there is no broker: the whole fleet is silent, and nothing is over."""
-        now = subjects.clocks.max() or 0
+        now = subjects.together
         row = {**dict.fromkeys(SUBJECT), "rule": FLEET_SILENT.name, "onset": now, "time": now, "score": 1.0}
         seen = pl.DataFrame([row], OBSERVED)
         pumps = subjects.pumps.len()

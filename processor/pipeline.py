@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,14 +20,16 @@ from processor.announcements import announcements
 from processor.clerk import Clerk
 from processor.cohort_rules import COHORT_RULES
 from processor.cohort_watch import CohortWatch
-from processor.engine import MS_PER_S, Rules
+from processor.columns import MS_PER_S, Rules
 from processor.gateway_rules import DEAF_S, GATEWAY_RULES, Cuts
 from processor.inbox import Batch, Inbox
 from processor.quarantine import Quarantine
 from processor.registry import LEFT, Registry
 from processor.rules import RULES
+from processor.self_watch import SelfWatch, look
 from processor.sequence import Gaps, follow
 from processor.subjects import Subjects
+from processor.system_rules import SYSTEM_RULES
 from processor.violations import Violations, nothing_seen, silences, violations
 from processor.window import WINDOW_S
 
@@ -39,17 +42,22 @@ FORECAST_MS: Final = 2000
 
 @dataclass
 class Pipeline:
-    """Everything the processor knows. Time comes in as `now` (wall ms); nothing here touches network or clock."""
+    """Everything the processor knows. Time comes in as `now` (wall ms); nothing here touches network or clock.
+
+    `split` makes waves of a batch: each pump at most once in a wave, and in its order from wave to wave.
+    """
 
     data: Path
     rules: Rules = RULES
     window_s: float = WINDOW_S
+    split: Callable[[pl.DataFrame], Iterator[pl.DataFrame]] = engine.waves
     registry: Registry = field(default_factory=Registry)
     state: pl.DataFrame = field(init=False)
     alarms: pl.DataFrame = field(default_factory=alarm_list.no_alarms)
     outcomes: list[Outcome] = field(default_factory=list)
     announced: list[AlarmEvent] = field(default_factory=list)
     gaps: Gaps = field(default_factory=Gaps)
+    watch: SelfWatch = field(default_factory=SelfWatch)
     _acted: dict[str, None] = field(default_factory=dict)
     _cuts: Cuts = field(default_factory=Cuts)
     _cohorts: CohortWatch = field(default_factory=CohortWatch)
@@ -63,8 +71,8 @@ class Pipeline:
 
     @property
     def listed(self) -> Rules:
-        """Every rule by which an alarm can be raised: those of pumps, of gateways and the fleet, and of cohorts."""
-        return (*self.rules, *GATEWAY_RULES, *COHORT_RULES)
+        """Every rule by which an alarm can be raised: of pumps, gateways and fleet, of cohorts, of Pumpwatch itself."""
+        return (*self.rules, *GATEWAY_RULES, *COHORT_RULES, *SYSTEM_RULES)
 
     def restore(self) -> None:
         """Go on from the checkpoint in the data directory, if there is one; raises `CheckpointError`."""
@@ -72,6 +80,8 @@ class Pipeline:
         if saved is not None:
             self.state, self.alarms, self.registry = saved.state, saved.alarms, saved.registry
             self.gaps, self._acted = saved.gaps, dict.fromkeys(saved.acted)
+            self.watch = SelfWatch(well={(rule, other): since for rule, other, since in saved.rests.system})
+            self._cuts.rest(saved.rests.gateways)
             self._cohorts = CohortWatch.restored(saved.cohorts)
             self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
             # A checkpoint of an older version does not say what was held under what.
@@ -81,19 +91,24 @@ class Pipeline:
 
     def save(self, now: int, head: Head = checkpoint.NOTHING_WRITTEN) -> None:
         """Write the checkpoint; `now` is wall ms, `head` where the journal ends."""
+        system = tuple((*about, since) for about, since in self.watch.well.items())
+        rests = checkpoint.Rests(tuple(self._cuts.well.iter_rows()), system)
         saved = checkpoint.Saved(
-            self.state, self.alarms, self.registry, self.gaps, tuple(self._acted), self._cohorts.saved()
+            self.state, self.alarms, self.registry, self.gaps, rests, tuple(self._acted), self._cohorts.saved()
         )
         checkpoint.save(self.data, saved, now, head)
 
-    def take(self, messages: list[Message], now: int, *, listening: bool = True) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def take(
+        self, messages: list[Message], now: int, *, listening: bool = True, readings: pl.DataFrame | None = None
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Take messages in; return their samples (as for the history) and the journal's entries of what changed.
 
         While not `listening`, because the broker is away or only just back, silence is not held against any pump.
-        What is to be told to people and to other systems is left in `outcomes` and `announced`.
+        `readings` is what Pumpwatch reads off itself (`processor.readings.SCHEMA`), None where nobody looked. What is
+        to be told to people and to other systems is left in `outcomes` and `announced`.
         """
         batch = self.inbox.read(messages, now)
-        happened = self.advance(batch, now, listening=listening)
+        happened = self.advance(batch, now, listening=listening, readings=readings)
         facts, subjects = self.registry.facts(), self.subjects(now)
         samples = batch.samples.with_columns(facts["pump"].gather(batch.samples["pump"]).alias("pump"))
         if happened.height == 0:
@@ -103,12 +118,14 @@ class Pipeline:
         )
         return samples, view.events_frame(happened, subjects, now, self.listed)
 
-    def advance(self, batch: Batch, now: int, *, listening: bool = True) -> pl.DataFrame:
+    def advance(
+        self, batch: Batch, now: int, *, listening: bool = True, readings: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
         """Take a batch in that was read before; return what changed of the alarms (`processor.alarms.CHANGES`)."""
         self.state = engine.grow(self.state, self.registry.pumps, self.rules)
         subjects = self.subjects(now)
         changes = []
-        for wave in engine.waves(batch.samples):
+        for wave in self.split(batch.samples):
             before = self.state
             after, rows = engine.step(before, wave, self.rules, self.window_s)
             self.gaps, self.state = follow(self.gaps, before, after, wave)
@@ -116,6 +133,8 @@ class Pipeline:
                 changes.append(self._advance(violations(rows, self.alarms, self.rules), rows, subjects, now))
         seen, rows = self._judge_silence(subjects, now, listening=listening)
         changes.append(self._advance(seen, rows, subjects, now))
+        if readings is not None:
+            changes.append(self._look_at_self(readings, subjects, now))
         self.alarms, passed = alarm_list.tick(self.alarms, subjects=subjects, rules=self.listed)
         return pl.concat([*changes, passed, *(self._act(action, subjects) for action in batch.actions)])
 
@@ -176,6 +195,19 @@ class Pipeline:
             self.alarms, changes = evidence.attach(self.alarms, changes, judged, rules)
         return changes
 
+    def _look_at_self(self, readings: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
+        self.watch, found = look(self.watch, readings, self.alarms, now=now, time=subjects.together)
+        self.alarms, changes = alarm_list.advance(
+            self.alarms, found.seen, now=now, subjects=subjects, rules=self.listed
+        )
+        self.alarms, changes = evidence.bear(self.alarms, changes, found.evidence)
+        return changes
+
+    def clock_set(self, step_ms: int) -> None:
+        """Go on counting from where it was after the wall clock was set by so much."""
+        self.registry.clock_set(step_ms)
+        self.watch = self.watch.clock_set(step_ms)
+
     def _act(self, action: AlarmAction, subjects: Subjects) -> pl.DataFrame:
         """Do what a person wants, once: what arrives again, as after a crash, is answered and changes nothing."""
         if action.id in self._acted:
@@ -196,6 +228,7 @@ class Pipeline:
             owners=facts["owner"],
             gateways=pl.Series("gateway", [gateway.name for gateway in gateways], dtype=pl.String),
             clocks=pl.Series("now", [gateway.therapy_ms(now) for gateway in gateways], dtype=pl.Int64),
+            wall=now,
             facts=facts,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -64,9 +65,15 @@ class Gateway:
 
 @dataclass
 class Registry:
-    """All pumps and gateways ever heard of. Numbers are given in order of appearance and never change."""
+    """All pumps and gateways ever heard of. Numbers are given in order of appearance and never change.
+
+    `turned_away` counts how often one more than are kept wanted in, `dropped` the samples that gateways said they had
+    to drop, both since the processor began.
+    """
 
     faults: tuple[str, ...] = ()
+    turned_away: int = 0
+    dropped: int = 0
     _number: dict[str, int] = field(default_factory=dict)
     _gateways: dict[str, Gateway] = field(default_factory=dict)
     _order: list[Gateway] = field(default_factory=list)
@@ -103,6 +110,7 @@ class Registry:
         found = self._gateways.get(name)
         if found is None:
             if len(self._order) >= MAX_GATEWAYS:
+                self.turned_away += 1
                 raise RegistryFullError(f"{MAX_GATEWAYS:,} gateways are known, which is the limit; {name} is not taken")
             found = Gateway(len(self._order), name, shard)
             self._gateways[name] = found
@@ -142,6 +150,9 @@ class Registry:
     def take_status(self, status: Status, shard: int) -> None:
         """Note what a gateway says of itself, or the broker in its name."""
         gateway = self.gateway(status.gateway, shard)
+        # Its count begins anew where the gateway did.
+        before = gateway.dropped if status.dropped >= gateway.dropped else 0
+        self.dropped += status.dropped - before
         gateway.waiting, gateway.dropped = status.waiting, status.dropped
         if gateway.state != LEFT or status.state == "online":
             gateway.state = status.state
@@ -150,6 +161,13 @@ class Registry:
         """Note that the wall clock was set by so much: what was heard was heard as long ago as before."""
         for gateway in self._order:
             gateway.heard_wall += step_ms
+
+    def droppers(self, most: int = 3) -> list[tuple[str, int]]:
+        """Return the gateways that dropped most, with how many samples; none where none dropped any."""
+        if not self.dropped:
+            return []
+        worst = heapq.nlargest(most, self._order, key=lambda gateway: gateway.dropped)
+        return [(gateway.name, gateway.dropped) for gateway in worst if gateway.dropped]
 
     def pumps_of(self, name: str) -> list[str]:
         """Return the serials of the pumps a gateway speaks for; none where it is not known."""
@@ -184,7 +202,12 @@ class Registry:
     def _number_for(self, gateway: Gateway, serial: str, time_ms: int) -> int | None:
         number = self._number.get(serial)
         if number is None:
-            return None if gateway.born or self.pumps >= MAX_PUMPS else self._add(serial, gateway, time_ms)
+            if gateway.born:
+                return None
+            if self.pumps >= MAX_PUMPS:
+                self.turned_away += 1
+                return None
+            return self._add(serial, gateway, time_ms)
         return number if self._of_pump[number] == gateway.number else None
 
     def why_refused(self, gateway: Gateway, serial: str) -> str:
@@ -201,6 +224,7 @@ class Registry:
         number = self._number.get(serial)
         if number is None:
             if self.pumps >= MAX_PUMPS:
+                self.turned_away += 1
                 raise RegistryFullError(f"{MAX_PUMPS:,} pumps are known, which is the limit; {serial} is not taken")
             number = self._number[serial] = self.pumps
             self._of_pump.append(gateway.number)

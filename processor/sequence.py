@@ -43,6 +43,11 @@ def counts() -> tuple[pl.Expr, pl.Expr, pl.Expr]:
     )
 
 
+def lost(state: pl.DataFrame) -> int:
+    """Return how many samples of the whole fleet are lost as far as is known."""
+    return int(state.select(counts()[0].sum()).item())
+
+
 def follow(
     gaps: Gaps, before: pl.DataFrame, after: pl.DataFrame, wave: pl.DataFrame, most: int = MAX_GAPS
 ) -> tuple[Gaps, pl.DataFrame]:

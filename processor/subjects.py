@@ -26,19 +26,21 @@ class Subjects:
     """Every pump and gateway by number, and where the therapy clocks stand.
 
     `pumps` are serials and `owners` the number of each pump's gateway (UInt32); `gateways` are names and `clocks`
-    their therapy now (Int64 ms). `facts` has `NAMED` by pump, where anything is known of that.
+    their therapy now (Int64 ms). `wall` is the wall clock (ms), by which all goes before a gateway is heard. `facts`
+    has `NAMED` by pump, where anything is known of that.
     """
 
     pumps: pl.Series
     owners: pl.Series
     gateways: pl.Series
     clocks: pl.Series
+    wall: int = 0
     facts: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
-    def latest(self) -> int:
-        """The therapy now (ms) of the fastest gateway, which is that of the fleet."""
-        return max(self.clocks.to_list(), default=0)
+    def together(self) -> int:
+        """The therapy now (ms) of the fleet and of others: that of the fastest gateway."""
+        return max([0, *self.clocks]) or self.wall
 
     def names(self, rows: pl.DataFrame) -> pl.Series:
         """Return what the subject of each row (`SUBJECT`) is called."""
@@ -51,10 +53,8 @@ class Subjects:
         return pl.select(pl.coalesce(owner, rows["gateway"]).alias("home")).to_series()
 
     def now(self, rows: pl.DataFrame) -> pl.Series:
-        """Return the therapy now (Int64 ms) of each row's subject; the fleet's, and others', is that of its fastest
-        gateway.
-        """
-        return self.clocks.gather(self.homes(rows)).fill_null(self.latest).cast(pl.Int64).alias("now")
+        """Return the therapy now (Int64 ms) of each row's subject."""
+        return self.clocks.gather(self.homes(rows)).fill_null(self.together).cast(pl.Int64).alias("now")
 
     def members(self, pumps: pl.Series) -> Iterator[pl.Series]:
         """Give the names of the cohorts that these pumps are in, kind by kind; null for pumps in none."""

@@ -30,6 +30,7 @@ RULE_FIELDS: Final = (
     "priority",
     "on_delay_s",
     "off_delay_s",
+    "on_the_wall",
     "deadline_h",
     "time_left",
     "meaning",
@@ -87,6 +88,7 @@ def rule_rows() -> list[dict[str, Any]]:
     from processor.cohort_rules import COHORT_RULES
     from processor.gateway_rules import GATEWAY_RULES
     from processor.rules import RULES
+    from processor.system_rules import SYSTEM_RULES
 
     return [
         {
@@ -94,7 +96,7 @@ def rule_rows() -> list[dict[str, Any]]:
             "evidence": [_row(measure, MEASURE_FIELDS) for measure in rule.evidence],
             "rules_out": [_row(other, EXCLUSION_FIELDS) for other in rule.rules_out],
         }
-        for rule in (*RULES, *GATEWAY_RULES, *COHORT_RULES)
+        for rule in (*RULES, *GATEWAY_RULES, *COHORT_RULES, *SYSTEM_RULES)
     ]
 
 

@@ -21,6 +21,7 @@ RIGHT: Final = (
 ACCEPTED: Final = (
     "battery_drop",
     "battery_replace",
+    "battery_replace_early",
     "battery_end",
     "end_of_service",
     "motor_not_driven",

@@ -16,6 +16,7 @@ from simulator.fleet import F32, Fleet
 
 RIGHT: Final = ("battery_drop",)
 ACCEPTED: Final = (
+    "battery_replace_early",
     "battery_replace",
     "battery_end",
     "pump_reset",

@@ -33,7 +33,7 @@ def subjects(now: int = START_MS, pumps: int = PUMPS, gateways: int = 4) -> Subj
         (number * gateways // pumps).cast(pl.UInt32),
         pl.Series([f"ward-{n}" for n in range(gateways)]),
         pl.Series([now] * gateways, dtype=pl.Int64),
-        facts,
+        facts=facts,
     )
 
 
