@@ -41,11 +41,13 @@ BEGUN: Final = Standing()
 class CohortWatch:
     """Remembers when cohorts were last compared (therapy ms), and since when which of them has been how (`SINCE`).
 
-    `left_out` cohorts were not judged the last time because there are too many.
+    Of the kind of which there are `most`, that many were judged the last time; `left_out` of all kinds were not,
+    because there are too many.
     """
 
     since: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SINCE))
     compared: int = 0
+    most: int = 0
     left_out: int = 0
     _looked: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={"rule": pl.String}))
 
@@ -73,6 +75,7 @@ class CohortWatch:
             return nothing_seen()
         self.compared = now
         told = cohorts.kinds(subjects)
+        self.most = max(kind.subjects.height for kind in told)
         self.left_out = sum(kind.left_out for kind in told)
         fresh = (ages_s <= FRESH_S).fill_null(value=False).to_numpy()
         scored = [_scored(row, state, fresh, told) for row in ROWS if _answers(row, state)]

@@ -58,9 +58,9 @@ class Pipeline:
     announced: list[AlarmEvent] = field(default_factory=list)
     gaps: Gaps = field(default_factory=Gaps)
     watch: SelfWatch = field(default_factory=SelfWatch)
+    cohorts: CohortWatch = field(default_factory=CohortWatch)
     _acted: dict[str, None] = field(default_factory=dict)
     _cuts: Cuts = field(default_factory=Cuts)
-    _cohorts: CohortWatch = field(default_factory=CohortWatch)
     _deaf_since: int | None = None
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ class Pipeline:
             self.gaps, self._acted = saved.gaps, dict.fromkeys(saved.acted)
             self.watch = SelfWatch(well={(rule, other): since for rule, other, since in saved.rests.system})
             self._cuts.rest(saved.rests.gateways)
-            self._cohorts = CohortWatch.restored(saved.cohorts)
+            self.cohorts = CohortWatch.restored(saved.cohorts)
             self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
             # A checkpoint of an older version does not say what was held under what.
             self.alarms, _ = alarm_list.settle(
@@ -94,7 +94,7 @@ class Pipeline:
         system = tuple((*about, since) for about, since in self.watch.well.items())
         rests = checkpoint.Rests(tuple(self._cuts.well.iter_rows()), system)
         saved = checkpoint.Saved(
-            self.state, self.alarms, self.registry, self.gaps, rests, tuple(self._acted), self._cohorts.saved()
+            self.state, self.alarms, self.registry, self.gaps, rests, tuple(self._acted), self.cohorts.saved()
         )
         checkpoint.save(self.data, saved, now, head)
 
@@ -180,7 +180,7 @@ class Pipeline:
         cut = self._cuts.look(
             judged, self.alarms, subjects, offline=self.registry.gateways_in("offline"), rules=self.rules
         )
-        many = self._cohorts.look(self.state, self.alarms, subjects, ages_s=ages)
+        many = self.cohorts.look(self.state, self.alarms, subjects, ages_s=ages)
         seen = Violations(
             pl.concat([cut.standing, many.standing, pumps.standing]), pl.concat([cut.over, many.over, pumps.over])
         )
@@ -191,7 +191,7 @@ class Pipeline:
         self.alarms, changes = alarm_list.advance(self.alarms, seen, now=now, subjects=subjects, rules=self.listed)
         if changes.is_empty():
             return changes
-        for judged, rules in ((rows, self.rules), (self._cuts.looked, GATEWAY_RULES), *self._cohorts.looked()):
+        for judged, rules in ((rows, self.rules), (self._cuts.looked, GATEWAY_RULES), *self.cohorts.looked()):
             self.alarms, changes = evidence.attach(self.alarms, changes, judged, rules)
         return changes
 

@@ -100,14 +100,15 @@ def test_too_few_pumps_are_not_judged_and_pumps_that_are_not_known_do_not_count(
 def test_the_middles_are_those_of_the_cohort_and_of_all_others():
     chance = np.random.default_rng(6)
     values, places = chance.normal(3.0, 5.0, 2000), chance.integers(-1, 5, 2000)
+    values[places == 4] += 10.0
     told = cohorts.compare(values, places, 5, span=(-60.0, 60.0), floor=4.0)
     for place, row in enumerate(told.iter_rows(named=True)):
         ours, others = values[places == place], values[places != place]
         assert row["pumps"] == len(ours)
         assert row["middle"] == pytest.approx(np.median(ours), abs=0.3)
         assert row["rest"] == pytest.approx(np.median(others), abs=0.1)
-        assert row["spread"] == pytest.approx(5.0, rel=0.1)
-        assert abs(row["z"]) < 4
+        assert row["spread"] == pytest.approx((np.quantile(others, 0.75) - np.quantile(others, 0.25)) / 1.349, rel=0.05)
+        assert (abs(row["z"]) > 10) == (place == 4)
 
 
 def test_how_many_of_a_cohort_stand_out_is_counted_against_how_many_usually_do():
