@@ -72,7 +72,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
             size="xs",
             data=[{"value": name, "label": label} for name, (label, _) in FILTERS.items()],
         ),
-        dmc.TextInput(id="alarm-search", placeholder="Pump, site or gateway", size="xs", debounce=300, w=190),
+        dmc.TextInput(id="alarm-search", placeholder="Pump, lot, site, gateway", size="xs", debounce=300, w=190),
         _menu(),
         *(
             html.Button(DEEDS[name].label, id=f"do-{name}", className="button", disabled=True)
