@@ -1,7 +1,8 @@
 """This file is the writing end of the history: it appends samples, puts files together, lets old ones go.
 
 Sixteen segments of one level and hour become one of the next. When a day is over, all of it becomes a few files, and is
-rolled up. Where files lie and how they are read is in `broker.segments`.
+rolled up; when a week is over, its roll-ups by hour become a few files. Where files lie and how they are read is in
+`broker.segments`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ ROLLUP_SHARE: Final = 4
 ROW_GROUP: Final = 50_000
 ROLLUP_ROW_GROUP: Final = 2_400
 """The hours of 100 pumps and a day: what is read to find one pump."""
+WEEK_ROW_GROUP: Final = 8_400
+"""The hours of 50 pumps and a week."""
 
 
 @dataclass
@@ -50,10 +53,12 @@ class History:
     bytes: int = 0
     rollup_bytes: int = 0
     removed: int = 0
+    rollups_removed: int = 0
     unreadable: list[Path] = field(default_factory=list)
     _count: itertools.count[int] = field(default_factory=itertools.count)
     _grown: set[tuple[Path, int]] = field(default_factory=set)
     _touched: dict[Path, int] = field(default_factory=dict)
+    _weeks: list[str] | None = None
     _merged: dict[Path, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -67,7 +72,7 @@ class History:
         self._grown.update((hour, level) for hour in hours for level in range(HIGHEST_LEVEL))
         self._touched.update((hour.parent, -SETTLED_MS) for hour in hours)
         if self.rollup_bytes < self.max_bytes // ROLLUP_SHARE // 2:
-            rolled = {path.name for path in rollup.directory(self.data, rollup.HOUR).glob("date=*")}
+            rolled = rollup.rolled_days(self.data, rollup.HOUR)
             self._touched.update((day, -SETTLED_MS) for day in self._root.glob("date=*") if day.name not in rolled)
 
     @property
@@ -116,7 +121,9 @@ class History:
         if due is not None:
             self._close_day(due, stamp)
             self._remove_old()
-        return due is not None
+            self._weeks = None
+            return True
+        return self._gather_week(stamp)
 
     def _merge_level(self, directory: Path, level: int, stamp: int) -> None:
         found = sorted(path for path in directory.glob(f"{level}-*.parquet") if path not in self._merged)
@@ -127,9 +134,28 @@ class History:
         self._merged.update(dict.fromkeys(found, stamp))
         self._grown.add((directory, level + 1))
 
+    def _gather_week(self, stamp: int) -> bool:
+        """Put the roll-ups of a week that is over together; tell whether there was one."""
+        if self._weeks is None:
+            unfinished = [day.name for day in self._touched]
+            self._weeks = rollup.weeks_to_gather(self.data, rollup.HOUR, self._newest_day(), unfinished)
+        if not self._weeks:
+            return False
+        self.rollup_bytes += rollup.gather_week(
+            self.data,
+            rollup.HOUR,
+            self._weeks.pop(0),
+            lambda place, rows: self._write(place, "all", rows, stamp, WEEK_ROW_GROUP),
+            BLOCK_ROWS // 4,
+        )
+        return True
+
+    def _newest_day(self) -> str:
+        return max((day.name for day in self._root.glob("date=*")), default="")
+
     def _due(self, stamp: int) -> Path | None:
         """Return a day that is over and settled, and not put together yet."""
-        newest = max((day.name for day in self._root.glob("date=*")), default="")
+        newest = self._newest_day()
         for day, touched in sorted(self._touched.items()):
             if day.name != newest and abs(stamp - touched) >= SETTLED_MS:
                 del self._touched[day]
@@ -176,17 +202,17 @@ class History:
             _remove_empty(path.parent)
 
     def _remove_old(self) -> None:
-        """Let go of days before `max_days`, and of roll-ups beyond their share of the disk."""
+        """Let go of days before `max_days`, and of roll-ups beyond their share of the disk, days or weeks of them."""
         names = sorted(path.name for path in self._root.glob("date=*"))
         for name in names if self.max_days else ():
             if name < segments.day_name(_time_of(names[-1]) - self.max_days * DAY_MS):
                 self._remove(self._root / name)
-                self.removed += 1
-        for day in sorted((self.data / rollup.DIRECTORY).glob("*/date=*"), key=lambda path: path.name):
+        for place in rollup.oldest_first(self.data):
             if self.rollup_bytes <= self.max_bytes // ROLLUP_SHARE:
                 break
-            self.rollup_bytes -= _size(day.rglob("*.parquet"))
-            shutil.rmtree(day)
+            self.rollup_bytes -= _size(place.rglob("*.parquet"))
+            shutil.rmtree(place)
+            self.rollups_removed += 1
 
     def _remove_oldest(self) -> bool:
         """Let go of the oldest hour, or of the oldest day where it is put together; tell whether that can be."""

@@ -1,14 +1,17 @@
 """This file is the history in short: of each pump and hour (or minute) the least, greatest, mean and last of a signal.
 
 `rollup/hour/date=2026-01-31/all-STAMP-COUNT.parquet` is written once the day is over; of other days it is made of the
-samples when it is asked for, so that a reader need not know. Minutes are rolled up where samples come more often.
+samples when it is asked for, so that a reader need not know. Minutes are rolled up where samples come more often. Once
+a week is over its hours are gathered in `rollup/hour/week=2026-01-26`, named after its Monday, because a long past in
+few files is sooner read. What stands in two places is one hour: the one that tells of more samples.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +25,7 @@ DIRECTORY: Final = "rollup"
 KINDS: Final = ("min", "max", "mean", "last")
 LEAST_SAMPLES: Final = 4
 """Minutes with fewer samples on average are not rolled up: that would take more room than the samples."""
+WEEK_DAYS: Final = 7
 
 
 @dataclass(frozen=True)
@@ -101,10 +105,10 @@ def rolled(
     root = directory(data, step)
     since_ms, until_ms = since_ms // step.ms * step.ms, until_ms // step.ms * step.ms + step.ms - 1
     wanted = pl.col("pump").eq(pump) & pl.col("time").is_between(since_ms, until_ms)
-    short = {day.name for day in segments.days(root, since_ms, until_ms) if any(day.glob("*.parquet"))}
+    short = {day for place in _places(root, since_ms, until_ms) if any(place.glob("*.parquet")) for day in _days(place)}
 
     def files() -> list[Path]:
-        return [file for name in sorted(short) for file in sorted((root / name).glob("*.parquet"))]
+        return [file for place in _places(root, since_ms, until_ms) for file in sorted(place.glob("*.parquet"))]
 
     def loose() -> list[Path]:
         listed = segments.days(data / segments.DIRECTORY, since_ms, until_ms)
@@ -117,8 +121,73 @@ def rolled(
         *([] if found is None else [found]),
         *([] if samples is None else [roll_up(segments.once(samples), step).select(columns)]),
     ]
-    whole = pl.concat(parts) if parts else pl.DataFrame(schema=SCHEMA).select(columns)
-    return whole.unique(["pump", "time"], keep="last").sort("time")
+    return _once(pl.concat(parts) if parts else pl.DataFrame(schema=SCHEMA).select(columns))
+
+
+def weeks_to_gather(data: Path, step: Step, newest: str, unfinished: Collection[str]) -> list[str]:
+    """Return the weeks that lie in days though they are over; directories' names, the oldest first.
+
+    `newest` is the newest day there are samples of, and `unfinished` are days that are still to be rolled up.
+    """
+    days = [path.name for path in directory(data, step).glob("date=*")]
+    waits = {_week_of(day) for day in (*unfinished, newest) if day}
+    return sorted({_week_of(day) for day in days} - waits)
+
+
+def gather_week(data: Path, step: Step, week: str, write: Callable[[Path, pl.DataFrame], int], rows: int) -> int:
+    """Put a week's days together, about `rows` of them at once; return how many bytes more there are now.
+
+    `write` makes a new file in a directory and returns its bytes. At every instant all hours can be read, and after
+    a crash in between it can be done again.
+    """
+    place = directory(data, step) / week
+    days = [path for day in sorted(_days(place)) if (path := place.with_name(day)).exists()]
+    old = [file for directory in (place, *days) for file in sorted(directory.glob("*.parquet"))]
+    more = -sum(file.stat().st_size for file in old)
+    for part in list(segments.ranges(lambda: old, pl.lit(value=True), rows)):
+        found = segments.read(lambda: old, lambda frame, part=part: frame.filter(part))  # type: ignore[misc]
+        if found is not None:
+            more += write(place, _once(found))
+    for file in old:
+        file.unlink()
+    for day in days:
+        day.rmdir()
+    return more
+
+
+def rolled_days(data: Path, step: Step) -> set[str]:
+    """Return the days (directories' names) that are rolled up, or in a week that is."""
+    return {day for place in directory(data, step).glob("[dw]*=*") for day in _days(place)}
+
+
+def oldest_first(data: Path) -> list[Path]:
+    """Return the directories of all roll-ups, in the order of their first days."""
+    return sorted((data / DIRECTORY).glob("*/[dw]*=*"), key=lambda path: path.name.partition("=")[2])
+
+
+def _once(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return each pump's hour once, the one of most samples, sorted; the later one where two have as many."""
+    return rows.sort("samples", maintain_order=True).unique(["pump", "time"], keep="last").sort("pump", "time")
+
+
+def _places(root: Path, since_ms: int, until_ms: int) -> list[Path]:
+    """Return the directories of the weeks and then of the days between two times."""
+    days = segments.days(root, since_ms, until_ms)
+    first, last = _week_of(segments.day_name(since_ms)), segments.day_name(until_ms).replace("date", "week")
+    return [*sorted(path for path in root.glob("week=*") if first <= path.name <= last), *days]
+
+
+def _days(place: Path) -> Iterator[str]:
+    """Return the days, as directories are named, that such a directory tells of."""
+    kind, _, began = place.name.partition("=")
+    for ahead in range(WEEK_DAYS if kind == "week" else 1):
+        yield f"date={date.fromisoformat(began) + timedelta(days=ahead)}"
+
+
+def _week_of(day: str) -> str:
+    """Return the week of a day, both as directories are named."""
+    began = date.fromisoformat(day.partition("=")[2])
+    return f"week={began - timedelta(days=began.weekday())}"
 
 
 def line(data: Path, pump: str, since_ms: int, until_ms: int, step: Step = HOUR) -> pl.DataFrame:

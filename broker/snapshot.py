@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import polars as pl
@@ -41,6 +41,7 @@ PUMPS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "gateway": pl.String(),
     "site": pl.String(),
     "model": pl.String(),
+    "lot": pl.String(),
     "group": pl.String(),
     "tank_ml": pl.Float32(),
     "concentration_ug_ml": pl.Float32(),
@@ -54,8 +55,9 @@ PUMPS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "flags": pl.Int64(),
     **{name: pl.Float32() for name in SIGNAL_NAMES},
     "samples": pl.Int64(),
-    "missed": pl.Int64(),
-    "stale": pl.Int64(),
+    "lost": pl.Int64(),
+    "late": pl.Int64(),
+    "repeated": pl.Int64(),
     "priority": pl.Int8(),
     "alarms": pl.Int16(),
     "unacknowledged": pl.Int16(),
@@ -64,9 +66,9 @@ PUMPS_SCHEMA: Final[dict[str, pl.DataType]] = {
 }
 """One row a pump. `tank_ml` is the reservoir's size; null in any column is unknown.
 
-`age_s` is therapy seconds since its last sample and `silent` says that this is too long. `missed` samples were
-skipped by `seq`, `stale` ones came twice or out of order. `priority` is that of the worst open alarm (1 high,
-2 medium, 3 low, 0 none) and `worst` that alarm's rule.
+`age_s` is therapy seconds since its last sample and `silent` says that this is too long. `lost` samples were skipped
+by `seq` and never came, `late` ones came after younger ones, `repeated` ones had come before. `priority` is
+that of the worst open alarm (1 high, 2 medium, 3 low, 0 none) and `worst` that alarm's rule.
 """
 
 ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -142,13 +144,20 @@ class Refusal(msgspec.Struct):
 
 
 class Bound(msgspec.Struct):
-    """Something of limited size: how full it is, and how often it was full."""
+    """Something of limited size: how full it is, and how often it was full.
+
+    `warn_at` is the share at which that is an alarm (None: to be full is how it is meant to be). What happens when it
+    is full: the rest `waits` elsewhere, the `oldest goes` as it is set, something is `thrown away`, more pumps are
+    refused, or it `grows` on.
+    """
 
     name: str
     value: float
     limit: float
     unit: str
     reached: int = 0
+    warn_at: float | None = None
+    when_full: Literal["waits", "oldest goes", "thrown away", "refused pumps", "grows"] = "waits"
 
 
 class Health(msgspec.Struct, kw_only=True):
@@ -169,8 +178,9 @@ class Health(msgspec.Struct, kw_only=True):
     samples: int = 0
     samples_per_s: float = 0.0
     messages: int = 0
-    missed: int = 0
-    stale: int = 0
+    lost: int = 0
+    late: int = 0
+    repeated: int = 0
     refused: int = 0
     refusals: list[Refusal] = []
     latency_ms: dict[str, float] = {}

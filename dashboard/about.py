@@ -19,7 +19,9 @@ def head(row: dict[str, Any], alarms: pl.DataFrame) -> Piece:
     waiting = alarms.filter(pl.col("state").is_in(WAITING))["alarm"].to_list()
     every = alarms["alarm"].to_list()
     if first:
-        said = [pieces.mark(first["priority"], first["state"]), f"{first['title']}, {words.since(first['age_s'])}"]
+        over = first["state"] in ("returned", "latched")
+        lasts = words.STATE_WORD[first["state"]] if over else words.since(first["age_s"])
+        said = [pieces.mark(first["priority"], first["state"]), f"{first['title']}, {lasts}"]
     elif row["silent"]:
         said = [pieces.mark(0, silent=True), f"silent {words.since(row['age_s'])}, state unknown"]
     else:
@@ -137,8 +139,14 @@ def quality(row: dict[str, Any]) -> Piece:
                 words.number(row["samples"], 0),
                 note=f"the latest is no. {words.number(row['seq'], 0)}",
             ),
-            pieces.fact("Missed", words.number(row["missed"], 0), tone="warn" if row["missed"] else ""),
-            pieces.fact("Twice or late", words.number(row["stale"], 0), tone="warn" if row["stale"] else ""),
+            *(
+                pieces.fact(name, words.number(row[column], 0), tone="warn" if row[column] else "", hint=hint)
+                for name, column, hint in (
+                    ("Lost", "lost", words.LOST),
+                    ("Late", "late", words.LATE),
+                    ("Repeats", "repeated", words.REPEATED),
+                )
+            ),
         ],
         className="quality",
     )

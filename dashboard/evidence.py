@@ -27,7 +27,7 @@ def shown(row: dict[str, Any]) -> Piece:
     ]
     return html.Div(
         [
-            pieces.table(heads, facts, name="facts"),
+            pieces.table(heads, facts, name="facts") if facts else html.P(found.said, className="evidence-said"),
             html.Ul([html.Li(line) for line in (*course(found, row), *map(ruled_out, found.ruled_out))]),
         ],
         className="evidence",

@@ -26,6 +26,16 @@ CONFIG: Final[Any] = {
     "responsive": True,
     "topojsonURL": "",
 }
+NOTHING_YET: Final[Figure] = {
+    "data": [],
+    "layout": {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": {"visible": False},
+        "yaxis": {"visible": False},
+    },
+}
+"""What stands in a chart's place until it is drawn; Plotly would draw a white one with axes of its own."""
 
 
 def trends(past: Past, colours: Scheme, *, revision: str) -> Figure:

@@ -149,7 +149,7 @@ def health_strip(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "samples_per_s": health.samples_per_s,
         "p95": health.latency_ms.get("p95"),
-        "missed": health.missed,
+        "lost": health.lost,
         "refused": health.refused,
         "gateways": gateways.height,
         "online": gateways.filter(pl.col("state") == "online").height,

@@ -10,6 +10,9 @@ from typing import Final
 from broker.signals import FLAGS, SIGNAL_BY_NAME
 
 UNKNOWN: Final = "unknown"
+LOST: Final = "Known by gaps in the pumps' own counts, and not come since."
+LATE: Final = "Came after younger samples: in the history, but not judged."
+REPEATED: Final = "Came again; counted and left out."
 PRIORITY_WORD: Final = {1: "high", 2: "medium", 3: "low", 0: "normal"}
 STATE_WORD: Final = {
     "unacknowledged": "not acknowledged",

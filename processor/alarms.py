@@ -15,15 +15,14 @@ import polars as pl
 from broker.snapshot import PRIORITY_CODE
 from processor.alarm_states import ACKNOWLEDGED, NORMAL, QUIET, SUPPRESSED, state_of
 from processor.chains import held
-from processor.engine import Rules
+from processor.columns import Rules
 from processor.rules import RULES
-from processor.subjects import KEY, Subjects
+from processor.subjects import KEY, SUBJECT, Subjects
 from processor.violations import Violations
 
 SCHEMA: Final[dict[str, pl.DataType]] = {
     "alarm": pl.String(),
-    "pump": pl.UInt32(),
-    "gateway": pl.UInt32(),
+    **SUBJECT,
     "rule": pl.String(),
     "priority": pl.Int8(),
     "latch": pl.Boolean(),
@@ -52,7 +51,7 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
 }
 """Open alarms. What ends in `_wall` is wall ms, `_by` who, `_why` why; other times are therapy ms; null is "not yet".
 
-`pump` or `gateway` is set, or neither (`processor.subjects`). `changed` is when the condition last came or went.
+At most one of `SUBJECT` is set (`processor.subjects`). `changed` is when the condition last came or went.
 `acknowledged_by` stays when the alarm calls again, `acknowledged_wall` does not. `under` is the alarm that explains it.
 `evidence` is what it rested on when it was raised (`broker.evidence`, JSON).
 """
@@ -60,8 +59,7 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
 CHANGES: Final[dict[str, pl.DataType]] = {
     "kind": pl.String(),
     "alarm": pl.String(),
-    "pump": pl.UInt32(),
-    "gateway": pl.UInt32(),
+    **SUBJECT,
     "rule": pl.String(),
     "priority": pl.Int8(),
     "time": pl.Int64(),

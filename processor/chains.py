@@ -7,8 +7,8 @@ from typing import Final
 
 import polars as pl
 
-from processor.engine import Rules
-from processor.subjects import Subjects
+from processor.columns import Rules
+from processor.subjects import SUBJECT, Subjects
 
 _RANK: Final = pl.col("priority").cast(pl.Int64) * 2**45 + pl.col("onset")
 """Orders alarms by priority, then by age: no time in ms before the year 3000 reaches 2**45."""
@@ -17,7 +17,8 @@ _RANK: Final = pl.col("priority").cast(pl.Int64) * 2**45 + pl.col("onset")
 def held(alarms: pl.DataFrame, subjects: Subjects, rules: Rules) -> pl.DataFrame:
     """Return the open alarms with `under` renewed: the id of the alarm that explains it, or null.
 
-    A pump's alarm explains others of that pump, a gateway's those of its pumps, the fleet's those of all. Only a cause
+    A pump's alarm explains others of that pump, a gateway's those of its pumps, the fleet's those of all, and one about
+    something else those about something else. Only a cause
     that stands and is in service holds its consequences; when it goes first, they come back. Where several causes
     stand, the highest priority and then the oldest is named. Of two that explain each other, the first in that order.
     """
@@ -27,19 +28,22 @@ def held(alarms: pl.DataFrame, subjects: Subjects, rules: Rules) -> pl.DataFrame
         pl.col("returned").is_null()
         & pl.col("out_wall").is_null()
         & pl.col("rule").is_in(pairs["cause"].unique().implode())
-    ).select("pump", "gateway", pl.col("rule").alias("cause"), pl.col("alarm").alias("under"), _RANK.alias("rank"))
+    ).select(*SUBJECT, pl.col("rule").alias("cause"), pl.col("alarm").alias("under"), _RANK.alias("rank"))
     effects = alarms.with_columns(subjects.homes(alarms)).select(
-        "alarm", "pump", "home", "rule", _RANK.alias("own_rank")
+        "alarm", "pump", "home", "other", "rule", _RANK.alias("own_rank")
     )
-    of_pump = causes.filter(pl.col("pump").is_not_null()).drop("gateway")
-    of_gateway = causes.filter(pl.col("gateway").is_not_null()).drop("pump").rename({"gateway": "home"})
-    of_fleet = causes.filter(pl.col("pump").is_null() & pl.col("gateway").is_null()).drop("pump", "gateway")
+    of_pump = causes.filter(pl.col("pump").is_not_null()).drop("gateway", "other")
+    of_gateway = causes.filter(pl.col("gateway").is_not_null()).drop("pump", "other").rename({"gateway": "home"})
+    of_fleet = causes.filter(pl.all_horizontal(pl.col(name).is_null() for name in SUBJECT)).drop(*SUBJECT)
+    of_other = causes.filter(pl.col("other").is_not_null()).drop(*SUBJECT)
+    others = effects.filter(pl.col("other").is_not_null())
     wanted = ("alarm", "rule", "own_rank", "cause", "under", "rank")
     links = pl.concat(
         [
             effects.join(of_pump, on="pump").select(wanted),
             effects.join(of_gateway, on="home").select(wanted),
             effects.join(of_fleet, how="cross").select(wanted),
+            others.join(of_other, how="cross").select(wanted),
         ]
     )
     chosen = (

@@ -7,6 +7,7 @@ where its checkpoint stands: the broker sends the rest again.
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +18,9 @@ from broker import durable
 from broker.journal import BEGINNING, Head
 from processor import alarms as alarm_list
 from processor import engine
-from processor.engine import Rules
+from processor.columns import Rules
 from processor.registry import Gateway, Registry
+from processor.sequence import Gaps
 
 DIRECTORY: Final = "checkpoint"
 MANIFEST: Final = "manifest.json"
@@ -27,8 +29,30 @@ NOTHING_WRITTEN: Final = Head()
 _serial = itertools.count()
 
 
+@dataclass(frozen=True)
+class Rests:
+    """Since when what is in alarm has been well: gateways (number, None: the fleet) in therapy ms, by rule, and parts
+    of the system (`other`) in wall ms.
+    """
+
+    gateways: tuple[tuple[int | None, str, int], ...] = ()
+    system: tuple[tuple[str, str, int], ...] = ()
+
+
 class CheckpointError(Exception):
     """A checkpoint that cannot be read; the text says why and where it was put."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What the processor goes on from: `rests` are off-delays that run, `acted` ids of what people did with alarms."""
+
+    state: pl.DataFrame
+    alarms: pl.DataFrame
+    registry: Registry
+    gaps: Gaps
+    rests: Rests
+    acted: tuple[str, ...] = ()
 
 
 class _Manifest(msgspec.Struct, kw_only=True):
@@ -36,6 +60,9 @@ class _Manifest(msgspec.Struct, kw_only=True):
     state: str
     alarms: str
     pumps: str
+    gaps: str = ""
+    forgotten: int = 0
+    rests: Rests = Rests()
     gateways: list[Gateway]
     faults: list[str]
     saved: int
@@ -44,35 +71,32 @@ class _Manifest(msgspec.Struct, kw_only=True):
     hash: bytes = BEGINNING
 
 
-def save(
-    data: Path,
-    state: pl.DataFrame,
-    alarms: pl.DataFrame,
-    registry: Registry,
-    now: int,
-    *,
-    acted: tuple[str, ...] = (),
-    head: Head = NOTHING_WRITTEN,
-) -> None:
-    """Make all of it durable; `now` is wall ms, `acted` the ids of what people did with alarms.
-
-    `head` is where the journal ends, which is durable already.
+def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> None:
+    """Make all of it durable; `now` is wall ms, `head` where the journal ends, which is durable already.
 
     The one before stays until the new one is complete.
     """
     directory = data / DIRECTORY
     mark = f"{now}-{next(_serial)}"
+    frames = {
+        "state": saved.state,
+        "alarms": saved.alarms,
+        "pumps": saved.registry.facts(),
+        "gaps": saved.gaps.open,
+    }
     names = {}
-    for name, frame in {"state": state, "alarms": alarms, "pumps": registry.facts()}.items():
+    for name, frame in frames.items():
         names[name] = f"{name}-{mark}.arrow"
         durable.replace(directory / names[name], frame.write_ipc)
     manifest = msgspec.json.encode(
         _Manifest(
             format=FORMAT,
-            gateways=registry.gateways,
-            faults=list(registry.faults),
+            forgotten=saved.gaps.forgotten,
+            rests=saved.rests,
+            gateways=saved.registry.gateways,
+            faults=list(saved.registry.faults),
             saved=now,
-            acted=list(acted),
+            acted=list(saved.acted),
             entries=head.entries,
             hash=head.hash,
             **names,
@@ -98,10 +122,8 @@ def _check(manifest: _Manifest) -> None:
         raise ValueError(f"its format is {manifest.format}, this version reads {FORMAT}")
 
 
-def load(
-    data: Path, rules: Rules, listed: Rules
-) -> tuple[pl.DataFrame, pl.DataFrame, Registry, tuple[str, ...]] | None:
-    """Return state, open alarms, registry and ids of actions as last saved, or None where nothing was.
+def load(data: Path, rules: Rules, listed: Rules) -> Saved | None:
+    """Return what was saved last, or None where nothing was.
 
     `rules` are those of the state, `listed` all by which alarms are raised. Rules that were added since begin anew and
     alarms of rules that are gone are left out. One that cannot be read is moved aside, and `CheckpointError` says so.
@@ -111,20 +133,7 @@ def load(
     if not (directory / MANIFEST).exists():
         return None
     try:
-        manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=_Manifest)
-        _check(manifest)
-        state, alarms, pumps = (
-            pl.read_ipc((directory / name).read_bytes()) for name in (manifest.state, manifest.alarms, manifest.pumps)
-        )
-        registry = Registry.restore(pumps, manifest.gateways, tuple(manifest.faults))
-        fresh = engine.new_state(state.height, rules)
-        known = [name for name in fresh.columns if name in state.columns]
-        return (
-            fresh.with_columns(state[name].cast(fresh.schema[name]) for name in known),
-            alarm_list.restored(alarms, listed),
-            registry,
-            tuple(manifest.acted),
-        )
+        return _read(directory, rules, listed)
     except (OSError, ValueError, msgspec.DecodeError, pl.exceptions.PolarsError) as error:
         aside = next(path for n in itertools.count(1) if not (path := data / f"{DIRECTORY}.unreadable-{n}").exists())
         directory.rename(aside)
@@ -132,3 +141,25 @@ def load(
             f"the checkpoint could not be read ({error}); it was moved to {aside}, and the processor begins anew: "
             "alarms that stood are raised again when they are found again"
         ) from error
+
+
+def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
+    manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=_Manifest)
+    _check(manifest)
+
+    def frame(name: str) -> pl.DataFrame:
+        return pl.read_ipc((directory / name).read_bytes())
+
+    state, alarms, pumps = frame(manifest.state), frame(manifest.alarms), frame(manifest.pumps)
+    fresh = engine.new_state(state.height, rules)
+    known = [name for name in fresh.columns if name in state.columns]
+    # A checkpoint of an older version knows of no gaps.
+    gaps = Gaps(frame(manifest.gaps), manifest.forgotten) if manifest.gaps else Gaps()
+    return Saved(
+        state=fresh.with_columns(state[name].cast(fresh.schema[name]) for name in known),
+        alarms=alarm_list.restored(alarms, listed),
+        registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
+        gaps=gaps,
+        rests=manifest.rests,
+        acted=tuple(manifest.acted),
+    )

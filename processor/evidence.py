@@ -10,11 +10,11 @@ from typing import Final
 
 import polars as pl
 
+from processor.columns import Rules, held_name, memory_of, score_name
 from processor.detectors import stream
-from processor.engine import Rules, held_name, memory_of, score_name
 from processor.rules import Rule
 from processor.rules.evidence import Exclusion, Measure, Value, family
-from processor.subjects import KEY
+from processor.subjects import KEY, SUBJECT
 
 DIGITS: Final = 4
 """Significant digits of every number: more than any sensor has."""
@@ -29,14 +29,20 @@ def attach(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give evidence to the alarms that `changes` raise, and its first fact to those changes as their text.
 
-    `alarms` are those open since, `rows` what was judged: with `pump` or `gateway` and the columns of the state or
+    `alarms` are those open since, `rows` what was judged: with any of `SUBJECT` and the columns of the state or
     what the rule looks at instead, with `now` (therapy ms) where it judges by age. What cannot be told is left out.
     """
     raised = changes.filter(pl.col("kind") == "raised").select(*KEY)
     found = [_borne(raised.filter(pl.col("rule") == rule.name), rows, rule) for rule in _named(raised, rules)]
     if not found:
         return alarms, changes
-    fresh = pl.concat(found)
+    return bear(alarms, changes, pl.concat(found))
+
+
+def bear(alarms: pl.DataFrame, changes: pl.DataFrame, fresh: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give `fresh` evidence (`KEY` and JSON) to the alarms that `changes` raise, and its first fact as their text."""
+    raised = changes.filter(pl.col("kind") == "raised").select(*KEY)
+    fresh = fresh.join(raised, on=KEY, how="semi", nulls_equal=True)
     known = alarms.join(fresh, on=KEY, how="left", suffix="_now", maintain_order="left", nulls_equal=True)
     told = changes.join(fresh, on=KEY, how="left", maintain_order="left", nulls_equal=True)
     said = pl.when(pl.col("kind") == "raised").then(pl.col(_TEXT).str.json_path_match("$.said"))
@@ -91,10 +97,10 @@ def _named(raised: pl.DataFrame, rules: Rules) -> list[Rule]:
 
 
 def _borne(raised: pl.DataFrame, rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
-    of_whom = [name for name in ("pump", "gateway") if name in rows.columns]
+    of_whom = [name for name in SUBJECT if name in rows.columns]
     known = rows.join(raised.select(of_whom), on=of_whom, how="semi", nulls_equal=True)
     whom = [
-        (pl.col(name) if name in of_whom else pl.lit(None)).cast(pl.UInt32).alias(name) for name in ("pump", "gateway")
+        (pl.col(name) if name in of_whom else pl.lit(None)).cast(dtype).alias(name) for name, dtype in SUBJECT.items()
     ]
     return known.select(*whom, pl.lit(rule.name).alias("rule")).with_columns(text(known, rule))
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
 
+from processor.columns import MS_PER_S, Rules, score_name
 from processor.detectors import Detector
-from processor.engine import MS_PER_S, Rules, score_name
 from processor.rules import RULES, Rule
 from processor.rules.evidence import Exclusion, Measure, last
-from processor.subjects import Subjects
+from processor.subjects import SUBJECT, Subjects
 from processor.violations import OBSERVED, Violations, nothing_seen
 
 LEAST_PUMPS: Final = 4
@@ -94,13 +95,14 @@ _WELL: Final[dict[str, pl.DataType]] = {"gateway": pl.UInt32(), "rule": pl.Strin
 
 @dataclass
 class Cuts:
-    """Watches gateways and fleet; remembers since when (therapy ms) those in alarm are well again, for the off-delay.
-
-    After a restart of the processor an off-delay begins anew.
-    """
+    """Watches gateways and fleet; remembers since when (therapy ms) those in alarm are well, for the off-delay."""
 
     well: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_WELL))
     _looked: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_LOOKED))
+
+    def rest(self, since: Sequence[tuple[int | None, str, int]]) -> None:
+        """Go on with off-delays that ran before: the rows of `well`."""
+        self.well = pl.DataFrame(list(since), _WELL, orient="row")
 
     @property
     def looked(self) -> pl.DataFrame:
@@ -125,7 +127,8 @@ class Cuts:
         scores = [pl.col(score_name(rule)) for rule in rules if rule.detector.judges == "age"]
         silent = pl.any_horizontal(pl.lit(value=False), *(score >= 1.0 for score in scores))
         told = pumps.select(silent.alias("silent"), "age", "time", subjects.owners.alias("gateway"))
-        ours = alarms.filter(pl.col("pump").is_null() & pl.col("returned").is_null()).select("gateway", "rule")
+        here = pl.col("rule").is_in([rule.name for rule in GATEWAY_RULES])
+        ours = alarms.filter(here & pl.col("returned").is_null()).select("gateway", "rule")
         if ours.is_empty() and not offline.any() and not told["silent"].any():
             return nothing_seen()
         by_gateway = _by_gateway(told, subjects, offline)
@@ -137,8 +140,8 @@ class Cuts:
 
     def deaf(self, subjects: Subjects) -> Violations:
         """Return what is seen while there is no broker: the whole fleet is silent, and nothing is over."""
-        now = subjects.clocks.max() or 0
-        row = {"pump": None, "gateway": None, "rule": FLEET_SILENT.name, "onset": now, "time": now, "score": 1.0}
+        now = subjects.together
+        row = {**dict.fromkeys(SUBJECT), "rule": FLEET_SILENT.name, "onset": now, "time": now, "score": 1.0}
         seen = pl.DataFrame([row], OBSERVED)
         pumps = subjects.pumps.len()
         counted = {"gateway": None, "pumps": pumps, "silent": pumps, "cut": True, "onset": now, "time": now}
@@ -196,7 +199,9 @@ def _looked(counted: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:
 
 def _scored(told: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     score = rule.detector.score(lambda _: pl.lit(None)).fill_nan(0.0).fill_null(0.0)
-    return told.select(
-        pl.lit(None, pl.UInt32).alias("pump"), "gateway", pl.lit(rule.name).alias("rule"), "onset", "time",
+    scored = told.with_columns(
+        *(pl.lit(None).alias(name) for name in SUBJECT if name != "gateway"),
+        pl.lit(rule.name).alias("rule"),
         score.alias("score"),
-    ).cast(OBSERVED)  # type: ignore[arg-type]  # fmt: skip
+    )
+    return scored.select(pl.col(name).cast(dtype) for name, dtype in OBSERVED.items())

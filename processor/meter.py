@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from broker.snapshot import Bound, Health
+from processor import sequence
 from processor.clock import Clock
 from processor.pipeline import Pipeline
 
@@ -23,7 +24,9 @@ LATENCIES_A_TURN: Final = 1_000
 
 @dataclass
 class Meter:
-    """Counts since the start (`started`, wall ms)."""
+    """Counts since the start (`started`, wall ms). `lag_s` is how old the samples of the latest snapshot were,
+    `troubles` what fails now, in words.
+    """
 
     started: int
     broker: str
@@ -32,10 +35,11 @@ class Meter:
     sessions: int = 0
     version: int = 0
     clock: Clock = field(default_factory=Clock)
+    lag_s: float = 0.0
+    troubles: dict[str, str] = field(default_factory=dict)
     _sent: list[np.ndarray] = field(default_factory=list)
     _latencies: collections.deque[float] = field(default_factory=lambda: collections.deque(maxlen=LATENCIES_KEPT))
     _marks: collections.deque[tuple[int, int]] = field(default_factory=lambda: collections.deque(maxlen=1_000))
-    _troubles: dict[str, str] = field(default_factory=dict)
 
     def count(self, messages: int, samples: pl.DataFrame) -> None:
         """Count what a turn took in; of its send times an even selection is kept for the latency."""
@@ -47,19 +51,21 @@ class Meter:
 
     def shown(self, now: int) -> None:
         """Note that all taken in so far is in a snapshot that was complete at `now` (wall ms)."""
-        for sent in self._sent:
-            self._latencies.extend((now - sent).clip(0).tolist())
+        ages_ms = [(now - sent).clip(0) for sent in self._sent]
+        self.lag_s = float(np.median(np.concatenate(ages_ms))) / 1000.0 if ages_ms else 0.0
+        for ages in ages_ms:
+            self._latencies.extend(ages.tolist())
         self._sent.clear()
 
     def trouble(self, what: str, text: str) -> None:
         """Say once that something fails, and show it until it recovers."""
-        if what not in self._troubles:
+        if what not in self.troubles:
             log.error("%s", text)
-        self._troubles[what] = text
+        self.troubles[what] = text
 
     def recovered(self, what: str) -> None:
         """Say once that it works again."""
-        if self._troubles.pop(what, None) is not None:
+        if self.troubles.pop(what, None) is not None:
             log.info("%s works again", what)
 
     def health(self, now: int, pipeline: Pipeline, bounds: list[Bound], *, protocol: str, connected: bool) -> Health:
@@ -81,8 +87,7 @@ class Meter:
             samples=self.samples,
             samples_per_s=self._rate(now),
             messages=self.messages,
-            missed=int(pipeline.state["missed"].sum()),
-            stale=int(pipeline.state["stale"].sum()),
+            **pipeline.state.select(expression.sum() for expression in sequence.counts()).row(0, named=True),
             refused=pipeline.quarantine.count,
             refusals=list(pipeline.quarantine.latest)[::-1],
             latency_ms=self._percentiles(),
@@ -90,7 +95,7 @@ class Meter:
             reconnects=max(0, self.sessions - 1),
             clock_steps=self.clock.steps,
             faults=list(registry.faults),
-            notes=list(self._troubles.values()),
+            notes=list(self.troubles.values()),
         )
 
     def _rate(self, now: int) -> float:

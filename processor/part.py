@@ -19,20 +19,20 @@ import msgspec
 import polars as pl
 
 from broker import snapshot
-from broker.history import DEFAULT_MAX_BYTES, ROLLUP_SHARE
+from broker.history import DEFAULT_MAX_BYTES
 from broker.journal import JournalError
 from broker.link import Link, keep_open, parse_url
 from broker.messages import Outcome
 from broker.signals import empty_samples
 from broker.snapshot import Bound, Health
 from broker.topics import ALL, COMMAND, OUTCOME, PART, RESEND, alarm_topic, health_topic
+from processor import bounds, readings, sequence
 from processor.checkpoint import CheckpointError
 from processor.intake import Intake
 from processor.meter import Meter
 from processor.pipeline import Pipeline
 from processor.receipts import Receipts
-from processor.registry import MAX_PUMPS
-from processor.store import JOURNAL_BYTES, MAX_ENTRIES, Store
+from processor.store import Store
 
 log = logging.getLogger("processor")
 
@@ -47,6 +47,11 @@ BACK_S: Final = 3.0
 HEALTH_S: Final = 5.0
 REFUSALS_S: Final = 60.0
 """So often the journal is told of refused messages, if there were any."""
+LOOK_S: Final = 1.0
+"""So often the processor looks at itself."""
+LAG_S: Final = 10.0
+"""Samples may take so long to the screens; a modelling choice, ten times what is usual under full load."""
+MOST_NAMED: Final = 5
 SNAPSHOT_SHARE: Final = 0.25
 """At most this share of the time goes into writing snapshots, however large the fleet."""
 
@@ -119,19 +124,20 @@ class _Runner:
         self.outcomes: list[Outcome] = []
         self.refusals_noted = 0
         self.clock_set = 0.0
+        self.looked = -math.inf
         self._note("started", "processor", f"on {settings.data}")
         if self.store.history.unreadable:
             count, aside = len(self.store.history.unreadable), settings.data / "history.unreadable-1"
-            self.meter.trouble("segments", f"{count} files of the history were cut off; they were moved to {aside}")
+            self._note("started", "history", f"{count} files of the history were cut off; they were moved to {aside}")
         if self.store.journal_moved is not None:
             text = f"the journal could not be read; it was moved to {self.store.journal_moved}, and a new one begun"
-            self.meter.trouble("journal", text)
             self._note("started", "journal", text)
         try:
             self.pipeline.restore()
         except CheckpointError as error:
-            self.meter.trouble("checkpoint", str(error))
+            log.warning("%s", error)
             self._note("started", "checkpoint", str(error))
+        self._look_for_unreadable()
         self.link = Link(
             address,
             CLIENT_ID,
@@ -233,7 +239,7 @@ class _Runner:
         clock = time.monotonic()
         step_ms = self.meter.clock.stepped(wall_ms(), clock)
         if step_ms:
-            self.pipeline.registry.clock_set(step_ms)
+            self.pipeline.clock_set(step_ms)
             text = (
                 f"the clock of this machine was set {'on' if step_ms > 0 else 'back'} by {abs(step_ms) / 1000:,.0f} s"
             )
@@ -248,7 +254,10 @@ class _Runner:
         came = self.intake.take()
         messages = [message for _, message in came]
         listening = self.link.alive and time.monotonic() - self.met >= BACK_S
-        samples, entries = await asyncio.to_thread(self.pipeline.take, messages, wall_ms(), listening=listening)
+        read = self._readings()
+        samples, entries = await asyncio.to_thread(
+            self.pipeline.take, messages, wall_ms(), listening=listening, readings=read
+        )
         self.meter.count(len(messages), samples)
         self.intake.taken(came)
         self.store.put(samples, entries)
@@ -335,27 +344,43 @@ class _Runner:
         return self.meter.health(now, self.pipeline, self._bounds(), protocol=protocol, connected=self.link.alive)
 
     def _bounds(self) -> list[Bound]:
-        settings, intake, store = self.settings, self.intake, self.store
-        quarantine, registry = self.pipeline.quarantine, self.pipeline.registry
-        return [
-            Bound("messages waiting", intake.waiting_bytes, intake.max_bytes, "bytes", intake.overflows),
-            Bound("messages unacknowledged", intake.unacknowledged, settings.receive_maximum, "messages"),
-            Bound("samples not yet written", store.rows, settings.max_rows, "samples"),
-            Bound("journal entries not yet written", store.entries, MAX_ENTRIES, "entries", store.entries_dropped),
-            Bound(
-                "history on disk",
-                store.history.bytes,
-                settings.history_bytes,
-                "bytes",
-                store.history.removed,
+        settings = self.settings
+        return bounds.every(
+            self.intake,
+            self.store,
+            self.pipeline,
+            receive_maximum=settings.receive_maximum,
+            max_rows=settings.max_rows,
+        )
+
+    def _readings(self) -> pl.DataFrame | None:
+        """Return what the system's rules judge, once in `LOOK_S`; None in between."""
+        clock = time.monotonic()
+        if clock - self.looked < LOOK_S:
+            return None
+        self.looked = clock
+        self._look_for_unreadable()
+        registry, state = self.pipeline.registry, self.pipeline.state
+        return readings.frame(
+            readings.troubles(self.meter.troubles),
+            readings.bounds(self._bounds()),
+            readings.lag(self.meter.lag_s, LAG_S),
+            readings.counts(
+                lost=sequence.lost(state),
+                dropped=registry.dropped,
+                refused=self.pipeline.quarantine.count,
+                droppers=registry.droppers(),
             ),
-            Bound("roll-ups on disk", store.history.rollup_bytes, settings.history_bytes // ROLLUP_SHARE, "bytes"),
-            Bound(
-                "journal on disk", store.journal_bytes, JOURNAL_BYTES, "bytes", int(store.journal_bytes > JOURNAL_BYTES)
-            ),
-            Bound("quarantine file", quarantine.bytes, quarantine.max_bytes, "bytes", quarantine.turned_over),
-            Bound("pumps known", registry.pumps, MAX_PUMPS, "pumps"),
-        ]
+        )
+
+    def _look_for_unreadable(self) -> None:
+        """Say what was moved aside because it could not be read, now or at an earlier start, until it is taken away."""
+        aside = sorted(path.name for path in self.settings.data.glob("*.unreadable-*"))
+        if aside:
+            text = f"could not be read and was moved aside in {self.settings.data}: {', '.join(aside[:MOST_NAMED])}"
+            self.meter.trouble("unreadable", text)
+        else:
+            self.meter.recovered("unreadable")
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:

@@ -18,13 +18,16 @@ from processor import checkpoint, engine, evidence, forecast, view
 from processor.actions import carry_out
 from processor.announcements import announcements
 from processor.clerk import Clerk
-from processor.engine import MS_PER_S, Rules
+from processor.columns import MS_PER_S, Rules
 from processor.gateway_rules import DEAF_S, GATEWAY_RULES, Cuts
 from processor.inbox import Batch, Inbox
 from processor.quarantine import Quarantine
 from processor.registry import LEFT, Registry
 from processor.rules import RULES
+from processor.self_watch import SelfWatch, look
+from processor.sequence import Gaps, follow
 from processor.subjects import Subjects
+from processor.system_rules import SYSTEM_RULES
 from processor.violations import Violations, nothing_seen, silences, violations
 from processor.window import WINDOW_S
 
@@ -51,6 +54,8 @@ class Pipeline:
     alarms: pl.DataFrame = field(default_factory=alarm_list.no_alarms)
     outcomes: list[Outcome] = field(default_factory=list)
     announced: list[AlarmEvent] = field(default_factory=list)
+    gaps: Gaps = field(default_factory=Gaps)
+    watch: SelfWatch = field(default_factory=SelfWatch)
     _acted: dict[str, None] = field(default_factory=dict)
     _cuts: Cuts = field(default_factory=Cuts)
     _deaf_since: int | None = None
@@ -63,35 +68,42 @@ class Pipeline:
 
     @property
     def listed(self) -> Rules:
-        """Every rule by which an alarm can be raised: those of pumps, of gateways and of the fleet."""
-        return (*self.rules, *GATEWAY_RULES)
+        """Every rule by which an alarm can be raised: of pumps, of gateways and the fleet, and of Pumpwatch itself."""
+        return (*self.rules, *GATEWAY_RULES, *SYSTEM_RULES)
 
     def restore(self) -> None:
         """Go on from the checkpoint in the data directory, if there is one; raises `CheckpointError`."""
         saved = checkpoint.load(self.data, self.rules, self.listed)
         if saved is not None:
-            self.state, self.alarms, self.registry, acted = saved
-            self._acted = dict.fromkeys(acted)
+            self.state, self.alarms, self.registry = saved.state, saved.alarms, saved.registry
+            self.gaps, self._acted = saved.gaps, dict.fromkeys(saved.acted)
+            self.watch = SelfWatch(well={(rule, other): since for rule, other, since in saved.rests.system})
+            self._cuts.rest(saved.rests.gateways)
             self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
             # A checkpoint of an older version does not say what was held under what.
             self.alarms, _ = alarm_list.settle(
-                self.alarms, self.alarms, [], subjects=self._subjects(0), rules=self.listed
+                self.alarms, self.alarms, [], subjects=self.subjects(0), rules=self.listed
             )
 
     def save(self, now: int, head: Head = checkpoint.NOTHING_WRITTEN) -> None:
         """Write the checkpoint; `now` is wall ms, `head` where the journal ends."""
-        acted = tuple(self._acted)
-        checkpoint.save(self.data, self.state, self.alarms, self.registry, now, acted=acted, head=head)
+        system = tuple((*about, since) for about, since in self.watch.well.items())
+        rests = checkpoint.Rests(tuple(self._cuts.well.iter_rows()), system)
+        saved = checkpoint.Saved(self.state, self.alarms, self.registry, self.gaps, rests, tuple(self._acted))
+        checkpoint.save(self.data, saved, now, head)
 
-    def take(self, messages: list[Message], now: int, *, listening: bool = True) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def take(
+        self, messages: list[Message], now: int, *, listening: bool = True, readings: pl.DataFrame | None = None
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Take messages in; return their samples (as for the history) and the journal's entries of what changed.
 
         While not `listening`, because the broker is away or only just back, silence is not held against any pump.
-        What is to be told to people and to other systems is left in `outcomes` and `announced`.
+        `readings` is what Pumpwatch reads off itself (`processor.readings.SCHEMA`), None where nobody looked. What is
+        to be told to people and to other systems is left in `outcomes` and `announced`.
         """
         batch = self.inbox.read(messages, now)
-        happened = self.advance(batch, now, listening=listening)
-        facts, subjects = self.registry.facts(), self._subjects(now)
+        happened = self.advance(batch, now, listening=listening, readings=readings)
+        facts, subjects = self.registry.facts(), self.subjects(now)
         samples = batch.samples.with_columns(facts["pump"].gather(batch.samples["pump"]).alias("pump"))
         if happened.height == 0:
             return samples, view.no_events()
@@ -100,17 +112,23 @@ class Pipeline:
         )
         return samples, view.events_frame(happened, subjects, now, self.listed)
 
-    def advance(self, batch: Batch, now: int, *, listening: bool = True) -> pl.DataFrame:
+    def advance(
+        self, batch: Batch, now: int, *, listening: bool = True, readings: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
         """Take a batch in that was read before; return what changed of the alarms (`processor.alarms.CHANGES`)."""
         self.state = engine.grow(self.state, self.registry.pumps, self.rules)
-        subjects = self._subjects(now)
+        subjects = self.subjects(now)
         changes = []
         for wave in self.split(batch.samples):
-            self.state, rows = engine.step(self.state, wave, self.rules, self.window_s)
+            before = self.state
+            after, rows = engine.step(before, wave, self.rules, self.window_s)
+            self.gaps, self.state = follow(self.gaps, before, after, wave)
             if rows.height:
                 changes.append(self._advance(violations(rows, self.alarms, self.rules), rows, subjects, now))
         seen, rows = self._judge_silence(subjects, now, listening=listening)
         changes.append(self._advance(seen, rows, subjects, now))
+        if readings is not None:
+            changes.append(self._look_at_self(readings, subjects, now))
         self.alarms, passed = alarm_list.tick(self.alarms, subjects=subjects, rules=self.listed)
         return pl.concat([*changes, passed, *(self._act(action, subjects) for action in batch.actions)])
 
@@ -119,7 +137,7 @@ class Pipeline:
         facts, clocks = self.registry.facts(), self.registry.clocks(now)
         expected = self._forecasts(facts, clocks, now)
         alarms = view.visible_alarms(
-            self.alarms, self._subjects(now), facts, state=self.state, forecasts=expected, rules=self.listed
+            self.alarms, self.subjects(now), facts, state=self.state, forecasts=expected, rules=self.listed
         )
         pumps = view.pumps_frame(self.state, alarms, facts, self._ages(clocks), forecasts=expected, rules=self.rules)
         gone = self.registry.gateways_in(LEFT).gather(facts["owner"])
@@ -168,6 +186,19 @@ class Pipeline:
             self.alarms, changes = evidence.attach(self.alarms, changes, judged, rules)
         return changes
 
+    def _look_at_self(self, readings: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
+        self.watch, found = look(self.watch, readings, self.alarms, now=now, time=subjects.together)
+        self.alarms, changes = alarm_list.advance(
+            self.alarms, found.seen, now=now, subjects=subjects, rules=self.listed
+        )
+        self.alarms, changes = evidence.bear(self.alarms, changes, found.evidence)
+        return changes
+
+    def clock_set(self, step_ms: int) -> None:
+        """Go on counting from where it was after the wall clock was set by so much."""
+        self.registry.clock_set(step_ms)
+        self.watch = self.watch.clock_set(step_ms)
+
     def _act(self, action: AlarmAction, subjects: Subjects) -> pl.DataFrame:
         """Do what a person wants, once: what arrives again, as after a crash, is answered and changes nothing."""
         if action.id in self._acted:
@@ -180,13 +211,15 @@ class Pipeline:
             del self._acted[next(iter(self._acted))]
         return changes
 
-    def _subjects(self, now: int) -> Subjects:
+    def subjects(self, now: int) -> Subjects:
+        """Return whom alarms may be about, and where their therapy clocks stand at wall time `now` (ms)."""
         facts, gateways = self.registry.facts(), self.registry.gateways
         return Subjects(
             pumps=facts["pump"],
             owners=facts["owner"],
             gateways=pl.Series("gateway", [gateway.name for gateway in gateways], dtype=pl.String),
             clocks=pl.Series("now", [gateway.therapy_ms(now) for gateway in gateways], dtype=pl.Int64),
+            wall=now,
         )
 
     def _ages(self, clocks: pl.Series) -> pl.Series:

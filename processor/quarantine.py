@@ -15,6 +15,8 @@ FILE: Final = "quarantine.jsonl"
 IN_SIGHT: Final = 50
 EXCERPT_BYTES: Final = 160
 MAX_BYTES: Final = 16 * 1024 * 1024
+MOST_UNWRITTEN: Final = 10_000
+"""So many refusals wait while the disk refuses them; of more the oldest go, counted in `unwritten_dropped`."""
 
 
 @dataclass
@@ -26,7 +28,8 @@ class Quarantine:
     count: int = 0
     turned_over: int = 0
     latest: collections.deque[Refusal] = field(default_factory=lambda: collections.deque(maxlen=IN_SIGHT))
-    _unwritten: list[Refusal] = field(default_factory=list)
+    unwritten_dropped: int = 0
+    _unwritten: collections.deque[Refusal] = field(default_factory=lambda: collections.deque(maxlen=MOST_UNWRITTEN))
 
     def put(self, topic: str, at: int, reason: str, payload: bytes = b"") -> None:
         """Refuse something: `at` is wall ms, `reason` one sentence for people."""
@@ -34,7 +37,13 @@ class Quarantine:
         refusal = Refusal(topic[:200], at, reason[:500], excerpt)
         self.count += 1
         self.latest.append(refusal)
+        self.unwritten_dropped += len(self._unwritten) == MOST_UNWRITTEN
         self._unwritten.append(refusal)
+
+    @property
+    def unwritten(self) -> int:
+        """How many refusals wait to be written."""
+        return len(self._unwritten)
 
     @property
     def bytes(self) -> int:

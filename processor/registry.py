@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +22,7 @@ LEFT: Final = "left"
 _FACTS: Final[dict[str, pl.DataType]] = {
     "site": pl.String(),
     "model": pl.String(),
+    "lot": pl.String(),
     "group": pl.String(),
     "tank_ml": pl.Float32(),
     "concentration_ug_ml": pl.Float32(),
@@ -63,17 +65,21 @@ class Gateway:
 
 @dataclass
 class Registry:
-    """All pumps and gateways ever heard of. Numbers are given in order of appearance and never change."""
+    """All pumps and gateways ever heard of. Numbers are given in order of appearance and never change.
+
+    `turned_away` counts how often one more than are kept wanted in, `dropped` the samples that gateways said they had
+    to drop, both since the processor began.
+    """
 
     faults: tuple[str, ...] = ()
+    turned_away: int = 0
+    dropped: int = 0
     _number: dict[str, int] = field(default_factory=dict)
     _gateways: dict[str, Gateway] = field(default_factory=dict)
     _order: list[Gateway] = field(default_factory=list)
     _of_pump: list[int] = field(default_factory=list)
     _born_therapy: list[int] = field(default_factory=list)
-    _facts: list[tuple[str | None, str | None, str | None, float | None, float | None, str | None]] = field(
-        default_factory=list
-    )
+    _facts: list[tuple[str | float | None, ...]] = field(default_factory=list)
     _answers: dict[int, tuple[pl.Series, pl.Series]] = field(default_factory=dict)
     _frame: pl.DataFrame | None = None
 
@@ -85,7 +91,8 @@ class Registry:
         found._gateways = {gateway.name: gateway for gateway in gateways}
         found._number = {serial: number for number, serial in enumerate(pumps["pump"])}
         found._of_pump, found._born_therapy = pumps["owner"].to_list(), pumps["born"].to_list()
-        found._facts = pumps.select(*_FACTS).rows()
+        told = [name if name in pumps.columns else pl.lit(None).alias(name) for name in _FACTS]
+        found._facts = pumps.select(told).rows()
         return found
 
     @property
@@ -103,6 +110,7 @@ class Registry:
         found = self._gateways.get(name)
         if found is None:
             if len(self._order) >= MAX_GATEWAYS:
+                self.turned_away += 1
                 raise RegistryFullError(f"{MAX_GATEWAYS:,} gateways are known, which is the limit; {name} is not taken")
             found = Gateway(len(self._order), name, shard)
             self._gateways[name] = found
@@ -125,6 +133,7 @@ class Registry:
             self._facts[number] = (
                 pumps.site[at] if pumps.site else None,
                 pumps.model[at] if pumps.model else None,
+                pumps.lot[at] if pumps.lot else None,
                 pumps.group[at] if pumps.group else None,
                 pumps.reservoir_ml[at] if pumps.reservoir_ml else None,
                 pumps.concentration_ug_ml[at] if pumps.concentration_ug_ml else None,
@@ -141,6 +150,9 @@ class Registry:
     def take_status(self, status: Status, shard: int) -> None:
         """Note what a gateway says of itself, or the broker in its name."""
         gateway = self.gateway(status.gateway, shard)
+        # Its count begins anew where the gateway did.
+        before = gateway.dropped if status.dropped >= gateway.dropped else 0
+        self.dropped += status.dropped - before
         gateway.waiting, gateway.dropped = status.waiting, status.dropped
         if gateway.state != LEFT or status.state == "online":
             gateway.state = status.state
@@ -149,6 +161,13 @@ class Registry:
         """Note that the wall clock was set by so much: what was heard was heard as long ago as before."""
         for gateway in self._order:
             gateway.heard_wall += step_ms
+
+    def droppers(self, most: int = 3) -> list[tuple[str, int]]:
+        """Return the gateways that dropped most, with how many samples; none where none dropped any."""
+        if not self.dropped:
+            return []
+        worst = heapq.nlargest(most, self._order, key=lambda gateway: gateway.dropped)
+        return [(gateway.name, gateway.dropped) for gateway in worst if gateway.dropped]
 
     def pumps_of(self, name: str) -> list[str]:
         """Return the serials of the pumps a gateway speaks for; none where it is not known."""
@@ -183,7 +202,12 @@ class Registry:
     def _number_for(self, gateway: Gateway, serial: str, time_ms: int) -> int | None:
         number = self._number.get(serial)
         if number is None:
-            return None if gateway.born or self.pumps >= MAX_PUMPS else self._add(serial, gateway, time_ms)
+            if gateway.born:
+                return None
+            if self.pumps >= MAX_PUMPS:
+                self.turned_away += 1
+                return None
+            return self._add(serial, gateway, time_ms)
         return number if self._of_pump[number] == gateway.number else None
 
     def why_refused(self, gateway: Gateway, serial: str) -> str:
@@ -200,11 +224,12 @@ class Registry:
         number = self._number.get(serial)
         if number is None:
             if self.pumps >= MAX_PUMPS:
+                self.turned_away += 1
                 raise RegistryFullError(f"{MAX_PUMPS:,} pumps are known, which is the limit; {serial} is not taken")
             number = self._number[serial] = self.pumps
             self._of_pump.append(gateway.number)
             self._born_therapy.append(time_ms)
-            self._facts.append((None,) * 6)
+            self._facts.append((None,) * len(_FACTS))
             self._frame = None
         return number
 

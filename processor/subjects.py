@@ -1,7 +1,7 @@
-"""This file is whom alarms are about: a pump, a gateway with all its pumps, or the whole fleet.
+"""This file is whom alarms are about: a pump, a gateway with all its pumps, something else by its name, or the fleet.
 
-An alarm names its subject by two numbers, `pump` and `gateway`, of which one at most is set; with neither it is the
-fleet's. Numbers are the registry's.
+An alarm names its subject by `pump` or `gateway`, which are the registry's numbers, or by `other`, which is a name; one
+of them at most is set, and with none it is the fleet's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Final
 
 import polars as pl
 
-KEY: Final = ("pump", "gateway", "rule")
+SUBJECT: Final[dict[str, pl.DataType]] = {"pump": pl.UInt32(), "gateway": pl.UInt32(), "other": pl.String()}
+"""The columns that say whom an alarm is about."""
+KEY: Final = (*SUBJECT, "rule")
 """What makes an alarm one and the same: its subject and its rule. Joins on it must take nulls for equal."""
 FLEET: Final = "fleet"
 
@@ -21,25 +23,30 @@ class Subjects:
     """Every pump and gateway by number, and where the therapy clocks stand.
 
     `pumps` are serials and `owners` the number of each pump's gateway (UInt32); `gateways` are names and `clocks`
-    their therapy now (Int64 ms).
+    their therapy now (Int64 ms). `wall` is the wall clock (ms), by which all goes before a gateway is heard.
     """
 
     pumps: pl.Series
     owners: pl.Series
     gateways: pl.Series
     clocks: pl.Series
+    wall: int = 0
+
+    @property
+    def together(self) -> int:
+        """The therapy now (ms) of the fleet and of others: that of the fastest gateway."""
+        return max([0, *self.clocks]) or self.wall
 
     def names(self, rows: pl.DataFrame) -> pl.Series:
-        """Return what the subject of each row (`pump`, `gateway`) is called."""
+        """Return what the subject of each row (`SUBJECT`) is called."""
         pump, gateway = self.pumps.gather(rows["pump"]), self.gateways.gather(rows["gateway"])
-        return pl.select(pl.coalesce(pump, gateway, pl.lit(FLEET)).alias("subject")).to_series()
+        return pl.select(pl.coalesce(pump, gateway, rows["other"], pl.lit(FLEET)).alias("subject")).to_series()
 
     def homes(self, rows: pl.DataFrame) -> pl.Series:
-        """Return the number of the gateway that each row's subject belongs to, or is; null for the fleet."""
+        """Return the number of the gateway that each row's subject belongs to, or is; null for the fleet and others."""
         owner = self.owners.gather(rows["pump"]).cast(pl.UInt32)
         return pl.select(pl.coalesce(owner, rows["gateway"]).alias("home")).to_series()
 
     def now(self, rows: pl.DataFrame) -> pl.Series:
-        """Return the therapy now (Int64 ms) of each row's subject; the fleet's is that of its fastest gateway."""
-        fleet = self.clocks.max() if self.clocks.len() else 0
-        return self.clocks.gather(self.homes(rows)).fill_null(fleet).cast(pl.Int64).alias("now")
+        """Return the therapy now (Int64 ms) of each row's subject."""
+        return self.clocks.gather(self.homes(rows)).fill_null(self.together).cast(pl.Int64).alias("now")

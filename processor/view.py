@@ -9,9 +9,9 @@ import polars as pl
 from broker.journal import EVENTS_SCHEMA
 from broker.signals import SIGNAL_NAMES
 from broker.snapshot import ALARMS_SCHEMA, PUMPS_SCHEMA, band
-from processor import chains
+from processor import chains, sequence
 from processor.alarm_states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, state_of
-from processor.engine import Rules, score_name
+from processor.columns import Rules, score_name
 from processor.rules import RULES
 from processor.subjects import Subjects
 
@@ -119,8 +119,8 @@ def pumps_frame(
             pl.col("rule").first().alias("worst"),
         )
     )
-    shown = state.select("time", "seq", "boot", "program", "flags", *SIGNAL_NAMES, "samples", "missed", "stale",
-                         silent.alias("silent"))  # fmt: skip
+    shown = state.select("time", "seq", "boot", "program", "flags", *SIGNAL_NAMES, "samples",
+                         *sequence.counts(), silent.alias("silent"))  # fmt: skip
     whole = pl.concat([facts.drop("owner", "born"), shown, forecasts], how="horizontal").with_columns(
         age_s.alias("age_s")
     )

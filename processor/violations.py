@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from processor.engine import MS_PER_S, Rules, held_name, score_name
+from processor.columns import MS_PER_S, Rules, held_name, score_name
 from processor.rules import RULES, Rule
+from processor.subjects import SUBJECT
 
 DEADBAND: Final = 0.8
 """A violation is over only below this part of its limit, so that one that hovers there is one alarm, not many.
@@ -32,8 +33,7 @@ class Violations:
 
 
 OBSERVED: Final[dict[str, pl.DataType]] = {
-    "pump": pl.UInt32(),
-    "gateway": pl.UInt32(),
+    **SUBJECT,
     "rule": pl.String(),
     "onset": pl.Int64(),
     "time": pl.Int64(),
@@ -41,7 +41,7 @@ OBSERVED: Final[dict[str, pl.DataType]] = {
 }
 
 
-_NO_GATEWAY: Final = pl.lit(None, pl.UInt32).alias("gateway")
+_NO_OTHER: Final = [pl.lit(None, dtype).alias(name) for name, dtype in SUBJECT.items() if name != "pump"]
 
 
 def nothing_seen() -> Violations:
@@ -88,7 +88,7 @@ def _observe(
     since_ms = (held[row, rule] * MS_PER_S).astype(np.int64)
     names = pl.Series("rule", [each.name for each in rules], dtype=pl.String)
     return seen.with_columns(
-        _NO_GATEWAY,
+        *_NO_OTHER,
         names.gather(rule),
         (seen["time"] - pl.Series(since_ms)).alias("onset"),
         pl.Series("score", score[row, rule], dtype=pl.Float32),
@@ -117,7 +117,7 @@ def silences(state: pl.DataFrame, alarms: pl.DataFrame, rules: Rules = RULES) ->
 def _silence(rows: pl.DataFrame, rule: str) -> pl.DataFrame:
     return rows.select(
         "pump",
-        _NO_GATEWAY,
+        *_NO_OTHER,
         pl.lit(rule).alias("rule"),
         "onset",
         pl.col("now").alias("time"),

@@ -190,8 +190,8 @@ def _health(data: Path, *, expected: bool) -> Iterator[Finding]:
         yield Finding("snapshot", "note", f"{text}, of an earlier run")
     online = now.gateways.filter(now.gateways["state"] == "online").height
     yield Finding("gateways", "ok" if online else "note", f"{online} of {now.gateways.height} online")
-    lost = f"{health.samples:,} samples, {health.missed:,} missed, {health.refused:,} refused"
-    yield Finding("samples", "note" if health.missed or health.refused else "ok", lost)
+    lost = f"{health.samples:,} samples, {health.lost:,} lost, {health.refused:,} refused"
+    yield Finding("samples", "note" if health.lost or health.refused else "ok", lost)
 
 
 def _show(findings: list[Finding]) -> None:

@@ -139,8 +139,8 @@ def rules_page() -> str:
                 ("priority", row["priority"]),
                 ("what to do", row["action"]),
                 ("time left", row["time_left"]),
-                ("raised after", _time(row["on_delay_s"])),
-                ("returned after", _time(row["off_delay_s"])),
+                ("raised after", _delay(row, "on_delay_s")),
+                ("returned after", _delay(row, "off_delay_s")),
                 ("must be up within", f"{row['deadline_h']:g} h of the fault's onset"),
                 ("why so urgent", row["rationale"]),
                 ("evidence", "; ".join(map(_measured, row["evidence"]))),
@@ -152,7 +152,8 @@ def rules_page() -> str:
     )
     return _page(
         "Rules",
-        "The alarm list. Priorities follow IEC 60601-1-8, states ISA-18.2. Times are therapy time. A simulation: "
+        "The alarm list. Priorities follow IEC 60601-1-8, states ISA-18.2. Times are therapy time but where the wall "
+        "is named. The last rules are about Pumpwatch itself. A simulation: "
         "nothing here is clinical advice.",
         "An alarm bears its evidence: these numbers as they were when it was raised, each with what it should be and "
         "its limit where there is one; the score; the causes that it was told from; and how sure that is. Each doubt "
@@ -160,6 +161,10 @@ def rules_page() -> str:
         "lost, a pump that has not been known for long enough to say what is usual for it.",
         *sections,
     )
+
+
+def _delay(row: dict[str, Any], name: str) -> str:
+    return _time(row[name]) + (", by the clock on the wall" if row["on_the_wall"] else "")
 
 
 def _measured(measure: dict[str, str]) -> str:
@@ -176,8 +181,8 @@ def alarms_page() -> str:
     )
     return _page(
         "Alarms",
-        "An alarm is about a pump, a gateway, or the fleet. Its state is read from its times, never stored; its id is "
-        "made of subject, rule and onset.",
+        "An alarm is about a pump, a gateway, the fleet, or Pumpwatch itself (`system: ` and the part). Its state is "
+        "read from its times, never stored; its id is made of subject, rule and onset.",
         _table(("state", "meaning"), ((_code(name), meaning) for name, meaning in STATES.items())),
         f"A violation ends only below {DEADBAND:g} of its limit. An acknowledged alarm that stands on calls again "
         f"after {realarm} priority, in therapy time, unless its rule says otherwise. "
@@ -282,7 +287,9 @@ def _code(text: str) -> str:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds / 60:g} min"
+    if seconds >= 60 or seconds == 0:
+        return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds / 60:g} min"
+    return f"{seconds:g} s"
 
 
 def _text(path: Path) -> str:

@@ -30,6 +30,7 @@ RULE_FIELDS: Final = (
     "priority",
     "on_delay_s",
     "off_delay_s",
+    "on_the_wall",
     "deadline_h",
     "time_left",
     "meaning",
@@ -86,6 +87,7 @@ def rule_rows() -> list[dict[str, Any]]:
     """Return every rule as a row of `RULE_FIELDS`, with the evidence its alarm bears and the causes it rules out."""
     from processor.gateway_rules import GATEWAY_RULES
     from processor.rules import RULES
+    from processor.system_rules import SYSTEM_RULES
 
     return [
         {
@@ -93,7 +95,7 @@ def rule_rows() -> list[dict[str, Any]]:
             "evidence": [_row(measure, MEASURE_FIELDS) for measure in rule.evidence],
             "rules_out": [_row(other, EXCLUSION_FIELDS) for other in rule.rules_out],
         }
-        for rule in (*RULES, *GATEWAY_RULES)
+        for rule in (*RULES, *GATEWAY_RULES, *SYSTEM_RULES)
     ]
 
 

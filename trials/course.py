@@ -218,10 +218,10 @@ class Watch:
     def _note(self, changes: pl.DataFrame, now: int) -> None:
         if changes.height == 0:
             return
-        told = changes.select("kind", "alarm", "pump", "gateway", "rule", "priority")
-        for kind, alarm, pump, gateway, rule, priority in told.iter_rows():
+        named = changes.with_columns(self._pipeline.subjects(now).names(changes))
+        told = named.select("kind", "alarm", "subject", "rule", "priority")
+        for kind, alarm, subject, rule, priority in told.iter_rows():
             if kind == "raised":
-                subject = self._gateways[gateway][0].name if pump is None else self.simulation.serials[pump]
                 raised = _Raised(alarm, subject, rule, priority, now)
                 self._book.append(raised)
                 self._standing[alarm] = raised

@@ -31,7 +31,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
         id="health-operators", value=1, min=1, max=MOST_OPERATORS, allowDecimal=False, size="xs", w=90,
         **{"aria-label": "Operators"},
     )  # fmt: skip
-    chart = dcc.Graph(id="health-load", config=figures.CONFIG, style={"height": 210}, figure={"data": [], "layout": {}})
+    chart = dcc.Graph(id="health-load", config=figures.CONFIG, style={"height": 210}, figure=figures.NOTHING_YET)
     return html.Div(
         [
             html.H1("Alarm health", className="hidden"),

@@ -176,7 +176,7 @@ def _strip(strip: dict[str, Any]) -> list[Piece]:
     return [
         pieces.fact("Samples", pieces.quantity(words.number(strip["samples_per_s"], 0, "per s"))),
         pieces.fact("Sent to seen, p95", pieces.quantity(words.number(strip["p95"], 0, "ms"))),
-        pieces.fact("Missed samples", f"{strip['missed']:,}", tone="warn" if strip["missed"] else ""),
+        pieces.fact("Samples lost", f"{strip['lost']:,}", tone="warn" if strip["lost"] else "", hint=words.LOST),
         pieces.fact("Refused messages", f"{strip['refused']:,}", tone="warn" if strip["refused"] else ""),
         pieces.fact("Gateways online", f"{strip['online']:,} of {strip['gateways']:,}", tone="warn" if offline else ""),
         pieces.fact("Bounds", full or "none near its limit", tone="warn" if full else ""),

@@ -67,10 +67,11 @@ def _facts(health: Health) -> list[Piece]:
         for name in ("p50", "p95", "p99")
     ]
     losses = (
-        ("Missed", health.missed),
-        ("Twice or late", health.stale),
-        ("Refused", health.refused),
-        ("Reconnects", health.reconnects),
+        ("Samples lost", health.lost, words.LOST),
+        ("Late", health.late, words.LATE),
+        ("Repeats", health.repeated, words.REPEATED),
+        ("Refused", health.refused, "Messages, or samples in them, that could not be taken; the reasons are below."),
+        ("Reconnects", health.reconnects, "How often the broker had to be connected to anew."),
     )
     return [
         pieces.fact("Broker", state, note=broker, tone="" if health.connected else "bad"),
@@ -81,7 +82,7 @@ def _facts(health: Health) -> list[Piece]:
         ),
         pieces.fact("Messages", f"{health.messages:,}", note=f"since {words.second(health.started)}"),
         *latency,
-        *(pieces.fact(name, f"{value:,}", tone="warn" if value else "") for name, value in losses),
+        *(pieces.fact(name, f"{value:,}", tone="warn" if value else "", hint=hint) for name, value, hint in losses),
     ]
 
 

@@ -33,7 +33,7 @@ REDRAWS: Final = 400
 def layout(_desk: Desk, rest: str = "") -> Piece:
     """Return the page of the pump whose serial the path ends in."""
     ranges = dmc.SegmentedControl(id="pump-range", value="6 h", data=list(RANGES), size="xs")
-    chart = dcc.Graph(id="pump-trends", config=figures.CONFIG, className="trends", figure={"data": [], "layout": {}})
+    chart = dcc.Graph(id="pump-trends", config=figures.CONFIG, className="trends", figure=figures.NOTHING_YET)
     return html.Div(
         [
             dcc.Store(id="pump-serial", data=rest),

@@ -78,8 +78,9 @@ def register(app: Dash, desk: Desk) -> None:
 def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[dict[str, Any], str]:
     """Return the rows that the grid asks for, in words, and how many there are."""
     found, total = choice.page(snapshot.pumps, request, search)
-    columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "missed")
+    columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "lost")
     rows = found.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v", *band("low_d")).to_dicts()
+    titles = dict(snapshot.alarms.select("rule", "title").unique().iter_rows())
     for row in rows:
         row["age"] = words.span(row["age_s"])
         row["flow"] = words.reading("flow_ul_h", row.pop("flow_ul_h"))
@@ -88,5 +89,5 @@ def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[di
         row["low"] = outlook.days(row, "low_d")
         for name in band("low_d"):
             del row[name]
-        row["worst"] = words.title(row["worst"] or "")
+        row["worst"] = titles.get(row["worst"], words.title(row["worst"] or ""))
     return {"rowData": rows, "rowCount": total}, words.count(total, "pump")

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import polars as pl
 
 Memory = Callable[[str], pl.Expr]
 """`memory("mean")` is the rule's own column of that name, as it was before this sample."""
+_WEIGHT: Final = "weight over "
 
 
 Stage = Mapping[str, pl.Expr]
@@ -41,13 +42,14 @@ class Detector:
     unknown; all are Float32); `learn` gives what each is after this window, null to leave it. Detectors of one `family`
     share one memory, derive and learn alike. `derive` names values that score and learning use more than once: stage
     after stage, each computed from the one before and reached through the accessor like the memory, but not kept. A
-    detector that `judges` "age" is scored at every tick for all pumps, and learns from windows like the others.
+    detector that `judges` "age" is scored at every tick for all pumps, and learns from windows like the others; a
+    "reading" is of Pumpwatch itself (`processor.system_rules`).
     """
 
     score: Callable[[Memory], pl.Expr]
     memory: Mapping[str, float | None] = field(default_factory=dict)
     learn: Callable[[Memory], Mapping[str, pl.Expr]] = _nothing
-    judges: Literal["sample", "age"] = "sample"
+    judges: Literal["sample", "age", "reading"] = "sample"
     family: str | None = None
     derive: Callable[[Memory], tuple[Stage, ...]] = _no_stages
 
@@ -56,9 +58,20 @@ def forgetting(tau_s: float) -> pl.Expr:
     """Return the weight of this window in an exponential average with time constant `tau_s`: 1 - exp(-dt/tau).
 
     Depends on the time that passed, not on the number of samples, so that a pump that reports once an hour and one
-    that reports every second are averaged over the same stretch of therapy. 0 where there is no earlier sample.
+    that reports every second are averaged over the same stretch of therapy. 0 where there is no earlier sample. It is a
+    column that the engine computes once for all who ask for it.
     """
-    return 1.0 - (-pl.col("dt").fill_null(0.0) / tau_s).exp()
+    return pl.col(f"{_WEIGHT}{float(tau_s)!r}")
+
+
+def time_constant_s(column: str) -> float | None:
+    """Return the time constant of a column of `forgetting`; None if it is another column."""
+    return float(column.removeprefix(_WEIGHT)) if column.startswith(_WEIGHT) else None
+
+
+def fading(tau_s: float) -> pl.Expr:
+    """Return what is left of something after this window, if it fades with time constant `tau_s`: exp(-dt/tau)."""
+    return 1.0 - forgetting(tau_s)
 
 
 def settling(tau_s: float, windows: pl.Expr) -> pl.Expr:

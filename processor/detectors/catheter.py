@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, forgetting, toward
+from processor.detectors import Detector, Memory, Stage, fading, forgetting, toward
 from processor.detectors.flag import reports
 
 QUICK_S: Final = 1500.0
@@ -202,7 +202,7 @@ def _learn(memory: Memory) -> Stage:
         "low_mmhg": memory("low_mmhg") + forgetting(HOURS_S) * (memory("moves").clip(-6.0, 3.0) - memory("low_mmhg")),
         "gone": memory("gone") + quick * (absent - memory("gone")),
         "gone_last": memory("gone_now"),
-        "episodes": memory("episodes") * (-dt / COUNTED_S).exp() + begins.cast(pl.Float32).fill_null(0.0),
+        "episodes": memory("episodes") * fading(COUNTED_S) + begins.cast(pl.Float32).fill_null(0.0),
         "opens": memory("opens")
         + unrest_pace * (pl.when(rises).then(0.0).otherwise(memory("together")) - memory("opens")),
         "closes": memory("closes")

@@ -19,9 +19,10 @@ class Rule:
     """One row of the alarm list.
 
     The violation must last `on_delay_s` before the alarm is raised and be gone for `off_delay_s` before it returns
-    (therapy seconds). `deadline_h` is the time from the fault's onset within which the alarm must be up, `time_left`
-    how long a person then has. While it stands, an alarm holds those it `explains` on the same pump under it. With
-    `latch` it stays until a person resets it; `realarm_h` says how long after its acknowledgement one that stands on
+    (therapy seconds; wall seconds where `on_the_wall`). `deadline_h` is the time from the fault's onset within which
+    the alarm must be up, `time_left` how long a person then has. While it stands, an alarm holds those it `explains` on
+    the same pump under it. With `latch` it stays until a person resets it; `realarm_h` says how long after its
+    acknowledgement one that stands on
     calls again (therapy hours; None: what `processor.alarms` says for its priority).
 
     `evidence` are the numbers that an alarm rests on, averaged over about `over_s`, the first of them the plainest;
@@ -48,3 +49,8 @@ class Rule:
     harm_after_h: float | None = None
     latch: bool = False
     realarm_h: float | None = None
+
+    @property
+    def on_the_wall(self) -> bool:
+        """Whether its delays run on the wall clock, because it is about machines and not about pumps."""
+        return self.detector.judges == "reading"

@@ -74,6 +74,12 @@ def last_day(data: Path) -> None:
 def test_the_past_of_90_days(tmp_path: Path) -> None:
     short_past(tmp_path)
     last_day(tmp_path)
+    history = History(tmp_path)
+    while history.merge(1):
+        pass
+    weeks = len(list(rollup.directory(tmp_path, rollup.HOUR).glob("week=*")))
+    size = history.rollup_bytes / 1e6
+    print(f"\n{PUMPS:,} pumps, {DAYS} days: {weeks} weeks put together and the days since, {size:.0f} MB")
     until = START_MS + (DAYS + 1) * DAY_MS
     asked = [f"ITB-{number:06d}" for number in np.random.default_rng(3).integers(0, PUMPS, ASKED)]
     for name, ask in {

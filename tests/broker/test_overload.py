@@ -36,7 +36,7 @@ async def test_what_has_no_room_stays_with_the_broker_and_comes_later_in_order(o
         waiting = next(bound for bound in health().bounds if bound.name == "messages waiting")
         assert waiting.reached > 0
         assert waiting.value <= waiting.limit
-        assert health().missed == 0
+        assert health().lost == 0
     finally:
         stop.set()
         await asyncio.gather(*tasks)

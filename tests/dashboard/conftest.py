@@ -49,7 +49,7 @@ def make_fleet(
         "alarms": (number < ill).astype(int),
         "unacknowledged": ((number < ill) & (number % 4 != 2)).astype(int),
         "worst": [f"rule_{one % 3}" if one < ill else None for one in number],
-        "missed": number % 3,
+        "lost": number % 3,
         "seq": number,
         **dict.fromkeys(SIGNAL_NAMES, 8.0 + number % 10 / 10),
     }

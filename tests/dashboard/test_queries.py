@@ -11,7 +11,7 @@ import pytest
 from broker.journal import EVENTS_SCHEMA
 from broker.signals import SIGNAL_NAMES, empty_samples
 from broker.snapshot import ALARMS_SCHEMA, empty
-from dashboard import choice, figures, findings, queries, theme, trends
+from dashboard import about, choice, figures, findings, queries, theme, trends
 
 THERAPY_MS = 1_768_221_120_000
 
@@ -49,6 +49,15 @@ def test_alarms_are_worked_off_unseen_first_then_by_priority_then_oldest() -> No
         )
     )
     assert found["alarm"].to_list() == ["high", "old medium", "young medium", "low", "gone high", "seen high"]
+
+
+@pytest.mark.parametrize(("state", "said"), [("unacknowledged", "for 20 min"), ("returned", "went away unseen")])
+def test_a_pump_whose_alarm_is_over_is_not_said_to_be_ill(fleet: Any, state: str, said: str) -> None:
+    row = queries.pump_row(fleet(1), "ITB-000001")
+    assert row is not None
+    open_alarm = alarm("ITB-000001", state, 1, THERAPY_MS - 1_200_000, title="Catheter occluded", age_s=1200.0)
+    head = str(about.head(row, alarms(open_alarm)))
+    assert f"Catheter occluded, {said}" in head
 
 
 def test_a_crowd_behind_one_gateway_is_one_line_that_stands_for_all() -> None:
@@ -132,6 +141,13 @@ def test_a_long_table_gets_the_rows_it_asks_for_and_no_column_of_its_own(fleet: 
     rows, total = choice.page(fleet(1000).pumps, request, "itb-0000")
     assert (rows.height, total) == (89, 99)
     assert rows["pump"][0] == "ITB-000089"
+
+
+@pytest.mark.parametrize("asked", [[], [{"colId": "priority", "sort": "asc"}]])
+def test_the_list_of_pumps_begins_with_those_that_need_somebody(fleet: Any, asked: list[dict[str, str]]) -> None:
+    rows, _ = choice.page(fleet(100, alarms=7).pumps, {"endRow": 12, "sortModel": asked}, "")
+    assert rows["priority"].to_list() == [1, 1, 1, 2, 2, 3, 3, 0, 0, 0, 0, 0]
+    assert rows["silent"].to_list() == [False] * 7 + [True] * 2 + [False] * 3
 
 
 def test_a_curve_is_thinned_keeps_its_extremes_and_leaves_gaps_open(samples_of: Any) -> None:

@@ -48,7 +48,7 @@ def test_one_fault_gives_exactly_its_alarm_on_its_pump_and_clears(system: System
     assert done.returncode == 0, done.stderr
     system.wait_for("no alarm any more", lambda now: now.alarms.height == 0)
     expect(page.get_by_text("Catheter occluded")).to_have_count(0, timeout=10_000)
-    assert system.look().health.missed == 0
+    assert system.look().health.lost == 0
 
 
 @pytest.mark.browser

@@ -293,7 +293,15 @@ def test_a_consequence_that_ended_before_its_cause_came_waits_to_be_seen(tale):
 def test_a_cause_holds_nothing_on_another_pump(rule_of):
     rules = (rule_of(limit("battery_v", below=2, span=1), "cause", explains=("effect",)), rule_of(None, "effect"))
     seen = pl.DataFrame(
-        {"pump": [0, 1], "gateway": [None, None], "rule": ["cause", "effect"], "onset": 5, "time": 6, "score": 1.0},
+        {
+            "pump": [0, 1],
+            "gateway": [None, None],
+            "other": [None, None],
+            "rule": ["cause", "effect"],
+            "onset": 5,
+            "time": 6,
+            "score": 1.0,
+        },
         OBSERVED,
     )
     raised, _ = alarms.advance(
@@ -491,7 +499,7 @@ def test_a_checkpoint_of_an_older_version_is_understood(story):
 def test_ten_thousand_alarms_are_acted_on_at_once(rule_of):
     rules = (rule_of(limit("battery_v", below=2, span=1), "low"),)
     serials = pl.Series("pump", [f"P-{number}" for number in range(10_000)])
-    rows = {"pump": range(10_000), "gateway": None, "rule": "low", "onset": 5, "time": 6, "score": 1.0}
+    rows = {"pump": range(10_000), "gateway": None, "other": None, "rule": "low", "onset": 5, "time": 6, "score": 1.0}
     seen = pl.DataFrame(rows, OBSERVED)
     subjects = ward_of(serials)
     raised, _ = alarms.advance(

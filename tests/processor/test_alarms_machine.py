@@ -22,7 +22,7 @@ from processor.actions import carry_out
 from processor.alarm_states import NORMAL, STATES, SUPPRESSED, state_of
 from processor.gateway_rules import GATEWAY_RULES
 from processor.rules import RULE_BY_NAME, Rule
-from processor.subjects import Subjects
+from processor.subjects import KEY, Subjects
 from processor.violations import OBSERVED, Violations
 
 CHAIN = tuple(RULE_BY_NAME[name] for name in ("catheter_occlusion", "motor_stall", "under_delivery", "pump_silent"))
@@ -31,9 +31,9 @@ LATCHED_RULE = "motor_stall"
 HOUR_MS = 3_600_000
 PUMPS = 2
 KEYS = [
-    *((pump, None, each.name) for pump in range(PUMPS) for each in CHAIN),
-    (None, 0, "gateway_silent"),
-    (None, None, "fleet_silent"),
+    *((pump, None, None, each.name) for pump in range(PUMPS) for each in CHAIN),
+    (None, 0, None, "gateway_silent"),
+    (None, None, None, "fleet_silent"),
 ]
 SEEN = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(["stands", "over"]), max_size=5)
 DEEDS = st.sampled_from([Acknowledge, Unacknowledge, Note, Shelve, Unshelve, OutOfService, InService, Reset])
@@ -76,7 +76,7 @@ class Alarms(RuleBasedStateMachine):
     @rule()
     def everything_is_over(self):
         self.time += 1
-        keys = list(self.open.select("pump", "gateway", "rule").iter_rows())
+        keys = list(self.open.select(*KEY).iter_rows())
         self.look(Violations(self.observed([]), self.observed(keys)))
 
     @rule(hours=st.sampled_from([0.0, 0.5, 3.0, 13.0]))
@@ -114,7 +114,7 @@ class Alarms(RuleBasedStateMachine):
         self.take(after, changes)
 
     def observed(self, keys):
-        rows = [(pump, gateway, name, self.time - 1, self.time, 1.0) for pump, gateway, name in keys]
+        rows = [(*key, self.time - 1, self.time, 1.0) for key in keys]
         return pl.DataFrame(rows, OBSERVED, orient="row")
 
     def take(self, after, changes):
@@ -151,7 +151,7 @@ class Alarms(RuleBasedStateMachine):
 
     @invariant()
     def a_subject_has_one_alarm_of_a_rule_at_most(self):
-        assert self.open.select("pump", "gateway", "rule").is_unique().all()
+        assert self.open.select(*KEY).is_unique().all()
         assert self.open["alarm"].is_unique().all()
 
     @invariant()

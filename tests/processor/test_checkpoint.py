@@ -10,6 +10,7 @@ import pytest
 
 from broker.link import Message
 from broker.messages import Acknowledge, Unacknowledge, encode
+from broker.snapshot import Health
 from broker.topics import COMMAND
 from processor import checkpoint
 from processor.checkpoint import CheckpointError
@@ -80,11 +81,23 @@ def test_without_a_checkpoint_everything_begins_anew(tmp_path: Path) -> None:
     assert checkpoint.load(tmp_path, RULES, RULES) is None
 
 
+def test_a_sample_that_fills_a_gap_after_a_restart_came_late(tmp_path: Path) -> None:
+    before = Pipeline(tmp_path)
+    for minute in (0, 3):
+        before.take([telemetry(minute)], START_MS)
+    before.save(START_MS)
+    after = Pipeline(tmp_path)
+    after.restore()
+    after.take([telemetry(1)], START_MS)
+    pumps = after.snapshot(Health(), START_MS).pumps
+    assert pumps.select("lost", "late", "repeated").rows() == [(1, 1, 0)]
+
+
 def test_only_the_latest_checkpoint_is_kept(tmp_path: Path) -> None:
     pipeline = stalled(tmp_path)
     for now in range(5):
         pipeline.save(now)
-    assert len(list((tmp_path / "checkpoint").iterdir())) == 4
+    assert len(list((tmp_path / "checkpoint").iterdir())) == 5
 
 
 def test_a_rule_that_is_new_begins_anew_and_alarms_of_one_that_is_gone_are_left_out(tmp_path: Path) -> None:
@@ -93,10 +106,10 @@ def test_a_rule_that_is_new_begins_anew_and_alarms_of_one_that_is_gone_are_left_
     renamed = tuple(
         dataclasses.replace(rule, name="rotor_slow") if rule.name == "motor_not_driven" else rule for rule in RULES
     )
-    state, alarms, *_ = checkpoint.load(tmp_path, renamed, renamed) or pytest.fail("nothing was loaded")
-    assert state["rotor_slow"].to_list() == [0.0]
-    assert state["flow_ul_h"].equals(before.state["flow_ul_h"])
-    assert "motor_not_driven" not in alarms["rule"].to_list()
+    saved = checkpoint.load(tmp_path, renamed, renamed) or pytest.fail("nothing was loaded")
+    assert saved.state["rotor_slow"].to_list() == [0.0]
+    assert saved.state["flow_ul_h"].equals(before.state["flow_ul_h"])
+    assert "motor_not_driven" not in saved.alarms["rule"].to_list()
 
 
 @pytest.mark.parametrize("harm", ["manifest", "frame", "missing", "format"])

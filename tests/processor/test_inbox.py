@@ -245,7 +245,7 @@ def test_samples_keep_their_order_of_arrival_over_forms(watch):
     later = [arrow(time=[START_MS + 60_000], flow_ul_h=[2]), GOOD.replace(b"1767225600000", b"1767225720000")]
     samples = watch.take([watch.message(GOOD), *(watch.message(payload) for payload in later)])
     assert samples["time"].to_list() == [START_MS, START_MS + 60_000, START_MS + 120_000]
-    assert watch.snapshot().pumps.select("samples", "stale").row(0) == (3, 0)
+    assert watch.snapshot().pumps.select("samples", "repeated").row(0) == (3, 0)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

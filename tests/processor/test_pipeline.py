@@ -13,6 +13,7 @@ from broker.link import Message
 from broker.messages import AlarmEvent, Status, encode, make_action
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from broker.topics import COMMAND
+from processor import readings
 from processor.pipeline import Pipeline
 from processor.rules import RULES
 
@@ -129,10 +130,32 @@ def test_repeats_raise_nothing_and_change_nothing_but_the_count(watch, json_samp
     before, alarms = watch.snapshot().pumps.drop("age_s"), watch.pipeline.alarms
     worn_out(watch, json_sample, minutes=8)
     after = watch.snapshot().pumps.drop("age_s")
-    assert after["stale"][0] == 8
-    assert after.drop("stale").equals(before.drop("stale"))
+    assert after["repeated"][0] == 8
+    assert after.drop("repeated").equals(before.drop("repeated"))
     assert watch.pipeline.alarms.equals(alarms)
     assert watch.journal()["kind"].to_list() == ["raised"]
+
+
+def test_a_disk_that_cannot_be_written_is_an_alarm_like_others_and_outlives_a_restart(watch, tmp_path):
+    full = readings.frame(readings.troubles({"storage": "no space left on the disk"}))
+    for _ in range(3):
+        watch.wait_s(5)
+        watch.pipeline.take([], watch.now, readings=full)
+    alarm = watch.snapshot().alarms.row(0, named=True)
+    assert (alarm["subject"], alarm["rule"], alarm["state"]) == ("system: storage", "storage_failing", "unacknowledged")
+    event = watch.pipeline.announced[-1]
+    assert (event.subject, event.pump, event.priority, event.text) == (
+        "system: storage", None, "medium", "no space left on the disk"
+    )  # fmt: skip
+    watch.acknowledge(alarm["alarm"])
+    watch.pipeline.save(watch.now)
+    watch.pipeline = Pipeline(tmp_path)
+    watch.pipeline.restore()
+    assert watch.snapshot().alarms["state"].to_list() == ["acknowledged"]
+    for _ in range(4):
+        watch.wait_s(10)
+        watch.pipeline.take([], watch.now, readings=readings.frame())
+    assert watch.snapshot().alarms.is_empty()
 
 
 def test_a_pump_that_falls_silent_is_told_by_the_clock_alone_and_forgiven_by_a_sample(watch, json_sample):
