@@ -158,6 +158,11 @@ class Bound(msgspec.Struct):
     warn_at: float | None = None
     when_full: Literal["waits", "oldest goes", "thrown away", "refused pumps", "grows"] = "waits"
 
+    @property
+    def near(self) -> bool:
+        """Whether it is so full that somebody should know."""
+        return self.warn_at is not None and 0 < self.warn_at * self.limit <= self.value
+
 
 class Health(msgspec.Struct, kw_only=True):
     """How the pipeline is, as of one snapshot.
@@ -228,8 +233,20 @@ KEPT_VERSIONS: Final = 3
 
 
 def write(directory: Path, snapshot: Snapshot) -> None:
-    """Write a snapshot and make it the current one. Frames must have their schemas' columns."""
+    """Write a snapshot and make it the current one. Frames must have their schemas' columns.
+
+    On a full disk there is room for one more picture where the older ones go: that is tried before `OSError` is raised.
+    """
     directory.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(directory, snapshot)
+    except OSError:
+        _remove_all_but_current(directory)
+        _write(directory, snapshot)
+    _remove_old(directory, snapshot.health.version)
+
+
+def _write(directory: Path, snapshot: Snapshot) -> None:
     version = snapshot.health.version
     frames: dict[str, tuple[pl.DataFrame, dict[str, pl.DataType]]] = {
         "pumps": (snapshot.pumps, PUMPS_SCHEMA),
@@ -247,7 +264,6 @@ def write(directory: Path, snapshot: Snapshot) -> None:
     fresh = directory / f"{MANIFEST}.new"
     fresh.write_bytes(msgspec.json.encode(manifest))
     fresh.replace(directory / MANIFEST)
-    _remove_old(directory, version)
 
 
 def read(directory: Path) -> Snapshot:
@@ -274,6 +290,15 @@ def stamp(directory: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns
+
+
+def _remove_all_but_current(directory: Path) -> None:
+    manifest = directory / MANIFEST
+    current = msgspec.json.decode(manifest.read_bytes(), type=_Manifest) if manifest.exists() else None
+    kept = set() if current is None else {current.pumps, current.alarms, current.gateways}
+    for path in directory.glob("*-*.arrow"):
+        if path.name not in kept:
+            path.unlink()
 
 
 def _remove_old(directory: Path, version: int) -> None:

@@ -39,7 +39,7 @@ def visible_alarms(
             _score_now(alarms, state).alias("score_now"),
         )
         .join(rule_texts(rules), on="rule", how="left", maintain_order="left")
-        .with_columns(((pl.col("now") - pl.col("onset")) / 1000).alias("age_s"))
+        .with_columns(_age_s(subjects.wall, rules).alias("age_s"))
     )
     numbers = told["pump"]
     return (
@@ -58,6 +58,14 @@ def visible_alarms(
         .with_columns(pl.col("held").fill_null(0))
         .select(*ALARMS_SCHEMA)
     )
+
+
+def _age_s(wall_ms: int, rules: Rules) -> pl.Expr:
+    """Return for how long the condition has stood, or, where the rule goes by the wall clock, since it was raised."""
+    by_wall = pl.col("rule").is_in([rule.name for rule in rules if rule.on_the_wall])
+    return (
+        pl.when(by_wall).then(wall_ms - pl.col("raised_wall")).otherwise(pl.col("now") - pl.col("onset")) / 1000
+    ).clip(0.0)
 
 
 def _score_now(alarms: pl.DataFrame, state: pl.DataFrame) -> pl.Expr:

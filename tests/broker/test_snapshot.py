@@ -100,3 +100,20 @@ def test_readers_never_see_a_torn_snapshot(tmp_path, writing):
         versions.append(seen.version)
     assert versions == sorted(versions)
     assert len(set(versions)) > 3
+
+
+def test_on_a_full_disk_the_older_pictures_make_room_for_the_new_one(tmp_path, monkeypatch):
+    for version in range(1, 5):
+        snapshot.write(tmp_path, numbered(version))
+    whole, room = snapshot._write, []
+
+    def crowded(directory, written):
+        room.append(len(list(directory.glob("*.arrow"))))
+        if room[-1] > 3:
+            raise OSError("No space left on device")
+        whole(directory, written)
+
+    monkeypatch.setattr(snapshot, "_write", crowded)
+    snapshot.write(tmp_path, numbered(5))
+    assert torn(snapshot.read(tmp_path)) == {5}
+    assert room == [9, 3]
