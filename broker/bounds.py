@@ -35,3 +35,6 @@ CONCENTRATIONS_UG_ML: Final = (500.0, 1000.0, 2000.0)
 """Baclofen strengths on the market (product labels)."""
 MOST_ACTUAL_UG_ML: Final = 4000.0
 """Strongest drug that may be filled in by mistake; modelling choice."""
+SESSION_S: Final = 600.0
+"""For so long after a programmer gave it a new program a pump reports that, so that a lost sample does not hide it
+(modelling choice)."""

@@ -21,6 +21,7 @@ class Pumps(msgspec.Struct, kw_only=True):
 
     serial: list[str]
     model: list[str] = []
+    lot: list[str] = []
     site: list[str] = []
     group: list[str] = []
     reservoir_ml: list[float] = []

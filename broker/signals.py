@@ -60,6 +60,7 @@ FLAGS: Final = (
     Flag("eos", 32, "End of service"),
     Flag("refill", 64, "Refill recorded"),
     Flag("mri", 128, "In a magnetic field"),
+    Flag("programmed", 256, "New program recorded"),
 )
 FLAG_BIT: Final = {flag.name: flag.bit for flag in FLAGS}
 

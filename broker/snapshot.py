@@ -41,6 +41,7 @@ PUMPS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "gateway": pl.String(),
     "site": pl.String(),
     "model": pl.String(),
+    "lot": pl.String(),
     "group": pl.String(),
     "tank_ml": pl.Float32(),
     "concentration_ug_ml": pl.Float32(),

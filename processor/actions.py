@@ -25,7 +25,7 @@ from broker.messages import (
 from broker.snapshot import PRIORITY_CODE
 from processor.alarm_states import LATCHED, state_of
 from processor.alarms import CHANGES, SCHEMA, note, settle
-from processor.engine import Rules
+from processor.columns import Rules
 from processor.rules import RULES
 from processor.subjects import Subjects
 

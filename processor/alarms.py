@@ -15,7 +15,7 @@ import polars as pl
 from broker.snapshot import PRIORITY_CODE
 from processor.alarm_states import ACKNOWLEDGED, NORMAL, QUIET, SUPPRESSED, state_of
 from processor.chains import held
-from processor.engine import Rules
+from processor.columns import Rules
 from processor.rules import RULES
 from processor.subjects import KEY, SUBJECT, Subjects
 from processor.violations import Violations

@@ -8,7 +8,7 @@ from broker.evidence import decode
 from broker.messages import AlarmEvent
 from broker.snapshot import PRIORITIES
 from processor.alarm_states import NORMAL, state_of
-from processor.engine import Rules
+from processor.columns import Rules
 from processor.subjects import Subjects
 from processor.view import cause_text, rule_texts
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from processor.engine import Rules
+from processor.columns import Rules
 from processor.subjects import SUBJECT, Subjects
 
 _RANK: Final = pl.col("priority").cast(pl.Int64) * 2**45 + pl.col("onset")

@@ -18,7 +18,7 @@ from broker import durable
 from broker.journal import BEGINNING, Head
 from processor import alarms as alarm_list
 from processor import engine
-from processor.engine import Rules
+from processor.columns import Rules
 from processor.registry import Gateway, Registry
 from processor.sequence import Gaps
 

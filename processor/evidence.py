@@ -10,8 +10,8 @@ from typing import Final
 
 import polars as pl
 
+from processor.columns import Rules, held_name, memory_of, score_name
 from processor.detectors import stream
-from processor.engine import Rules, held_name, memory_of, score_name
 from processor.rules import Rule
 from processor.rules.evidence import Exclusion, Measure, Value, family
 from processor.subjects import KEY, SUBJECT

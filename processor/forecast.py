@@ -16,8 +16,8 @@ import polars as pl
 from broker.bounds import RESIDUAL_ML, SPINAL_STEP
 from broker.signals import FLAG_BIT
 from broker.snapshot import FORECASTS_SCHEMA, band
+from processor.columns import Rules, score_name
 from processor.detectors.usage import HALF_LIVES_H, LEAST_UL_H, LOW_ML
-from processor.engine import Rules, score_name
 from processor.rules import RULES
 
 UNDER_DOSED: Final = 0.5

@@ -8,8 +8,8 @@ from typing import Final
 
 import polars as pl
 
+from processor.columns import MS_PER_S, Rules, score_name
 from processor.detectors import Detector
-from processor.engine import MS_PER_S, Rules, score_name
 from processor.rules import RULES, Rule
 from processor.rules.evidence import Exclusion, Measure, last
 from processor.subjects import SUBJECT, Subjects

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ from processor import checkpoint, engine, evidence, forecast, view
 from processor.actions import carry_out
 from processor.announcements import announcements
 from processor.clerk import Clerk
-from processor.engine import MS_PER_S, Rules
+from processor.columns import MS_PER_S, Rules
 from processor.gateway_rules import DEAF_S, GATEWAY_RULES, Cuts
 from processor.inbox import Batch, Inbox
 from processor.quarantine import Quarantine
@@ -39,11 +40,15 @@ FORECAST_MS: Final = 2000
 
 @dataclass
 class Pipeline:
-    """Everything the processor knows. Time comes in as `now` (wall ms); nothing here touches network or clock."""
+    """Everything the processor knows. Time comes in as `now` (wall ms); nothing here touches network or clock.
+
+    `split` makes waves of a batch: each pump at most once in a wave, and in its order from wave to wave.
+    """
 
     data: Path
     rules: Rules = RULES
     window_s: float = WINDOW_S
+    split: Callable[[pl.DataFrame], Iterator[pl.DataFrame]] = engine.waves
     registry: Registry = field(default_factory=Registry)
     state: pl.DataFrame = field(init=False)
     alarms: pl.DataFrame = field(default_factory=alarm_list.no_alarms)
@@ -114,7 +119,7 @@ class Pipeline:
         self.state = engine.grow(self.state, self.registry.pumps, self.rules)
         subjects = self.subjects(now)
         changes = []
-        for wave in engine.waves(batch.samples):
+        for wave in self.split(batch.samples):
             before = self.state
             after, rows = engine.step(before, wave, self.rules, self.window_s)
             self.gaps, self.state = follow(self.gaps, before, after, wave)

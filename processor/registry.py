@@ -22,6 +22,7 @@ LEFT: Final = "left"
 _FACTS: Final[dict[str, pl.DataType]] = {
     "site": pl.String(),
     "model": pl.String(),
+    "lot": pl.String(),
     "group": pl.String(),
     "tank_ml": pl.Float32(),
     "concentration_ug_ml": pl.Float32(),
@@ -78,9 +79,7 @@ class Registry:
     _order: list[Gateway] = field(default_factory=list)
     _of_pump: list[int] = field(default_factory=list)
     _born_therapy: list[int] = field(default_factory=list)
-    _facts: list[tuple[str | None, str | None, str | None, float | None, float | None, str | None]] = field(
-        default_factory=list
-    )
+    _facts: list[tuple[str | float | None, ...]] = field(default_factory=list)
     _answers: dict[int, tuple[pl.Series, pl.Series]] = field(default_factory=dict)
     _frame: pl.DataFrame | None = None
 
@@ -92,7 +91,8 @@ class Registry:
         found._gateways = {gateway.name: gateway for gateway in gateways}
         found._number = {serial: number for number, serial in enumerate(pumps["pump"])}
         found._of_pump, found._born_therapy = pumps["owner"].to_list(), pumps["born"].to_list()
-        found._facts = pumps.select(*_FACTS).rows()
+        told = [name if name in pumps.columns else pl.lit(None).alias(name) for name in _FACTS]
+        found._facts = pumps.select(told).rows()
         return found
 
     @property
@@ -133,6 +133,7 @@ class Registry:
             self._facts[number] = (
                 pumps.site[at] if pumps.site else None,
                 pumps.model[at] if pumps.model else None,
+                pumps.lot[at] if pumps.lot else None,
                 pumps.group[at] if pumps.group else None,
                 pumps.reservoir_ml[at] if pumps.reservoir_ml else None,
                 pumps.concentration_ug_ml[at] if pumps.concentration_ug_ml else None,
@@ -228,7 +229,7 @@ class Registry:
             number = self._number[serial] = self.pumps
             self._of_pump.append(gateway.number)
             self._born_therapy.append(time_ms)
-            self._facts.append((None,) * 6)
+            self._facts.append((None,) * len(_FACTS))
             self._frame = None
         return number
 

@@ -11,7 +11,7 @@ from broker.signals import SIGNAL_NAMES
 from broker.snapshot import ALARMS_SCHEMA, PUMPS_SCHEMA, band
 from processor import chains, sequence
 from processor.alarm_states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, state_of
-from processor.engine import Rules, score_name
+from processor.columns import Rules, score_name
 from processor.rules import RULES
 from processor.subjects import Subjects
 

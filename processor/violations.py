@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from processor.engine import MS_PER_S, Rules, held_name, score_name
+from processor.columns import MS_PER_S, Rules, held_name, score_name
 from processor.rules import RULES, Rule
 from processor.subjects import SUBJECT
 

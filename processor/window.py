@@ -21,17 +21,20 @@ FLAGS: Final = "window.flags"
 REPEATS: Final = "window.flow_repeats"
 FLOW_JUMPS: Final = "window.flow_jumps"
 MOTOR_JUMPS: Final = "window.motor_jumps"
+SUMS: Final = (REPEATS, FLOW_JUMPS, MOTOR_JUMPS)
+_MEANS: Final = tuple(f"window.{name}" for name in SIGNAL_NAMES)
+_AS_GATHERED: Final = {**dict(zip(_MEANS, SIGNAL_NAMES, strict=True)), FLAGS: "flags", COUNT: "count"}
 SCHEMA: Final[dict[str, pl.DataType]] = {
     CLOSED: pl.Int64(),
     FLAGS: pl.Int64(),
-    **dict.fromkeys((COUNT, REPEATS, FLOW_JUMPS, MOTOR_JUMPS), pl.Float32()),
-    **{f"window.{name}": pl.Float32() for name in SIGNAL_NAMES},
+    **dict.fromkeys((COUNT, *SUMS), pl.Float32()),
+    **dict.fromkeys(_MEANS, pl.Float32()),
 }
 """`window.closed` is when the last window ended (therapy ms, null: none did), the signals are means so far."""
 EMPTY: Final[dict[str, float | int | None]] = {
-    **dict.fromkeys((COUNT, REPEATS, FLOW_JUMPS, MOTOR_JUMPS), 0.0),
+    **dict.fromkeys((COUNT, *SUMS), 0.0),
     FLAGS: None,
-    **{f"window.{name}": None for name in SIGNAL_NAMES},
+    **dict.fromkeys(_MEANS),
 }
 """What a window that has just begun holds; `window.closed` stays."""
 
@@ -49,17 +52,30 @@ def begin() -> tuple[pl.Expr, ...]:
     return (*_counts(), *(pl.col(name).alias(f"window.{name}") for name in SIGNAL_NAMES))
 
 
+def means(rows: pl.DataFrame) -> list[pl.Series]:
+    """Return what detectors see of a window that ends as it was gathered: means, `flags` and `count`."""
+    return [rows[column].alias(name) for column, name in _AS_GATHERED.items()]
+
+
 def seen() -> tuple[pl.Expr, ...]:
-    """Return what detectors see of a window that ends: see `processor.detectors`."""
-    count = pl.col(COUNT)
+    """Return what else they see, from `means` and `SUMS`; see `processor.detectors`."""
+    count = pl.col("count")
     return (
-        *(pl.col(f"window.{name}").alias(name) for name in SIGNAL_NAMES),
-        pl.col(FLAGS).alias("flags"),
-        count.alias("count"),
         (pl.col(REPEATS) / count).alias("flow_repeats"),
         (pl.col(FLOW_JUMPS) / count).sqrt().alias("flow_jump_ul_h"),
         (pl.col(MOTOR_JUMPS) / count).sqrt().alias("motor_jump_ma"),
     )
+
+
+def emptied(pumps: int) -> dict[str, pl.Series]:
+    """Return the columns of windows that have just begun, see `EMPTY`; those alike are one column in memory."""
+    frame = pl.select(
+        pl.repeat(0.0, pumps, dtype=pl.Float32).alias("zero"),
+        pl.repeat(None, pumps, dtype=pl.Float32).alias("mean"),
+        pl.repeat(None, pumps, dtype=pl.Int64).alias(FLAGS),
+    )
+    zero, mean, flags = frame.get_columns()
+    return {FLAGS: flags, **dict.fromkeys(SUMS, zero), COUNT: zero, **dict.fromkeys(_MEANS, mean)}
 
 
 def _counts() -> tuple[pl.Expr, ...]:

@@ -77,6 +77,16 @@ def score(
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Find the smallest severity of each fault that is still found.")
     ] = False,
+    turn: Annotated[
+        str,
+        typer.Option(
+            "--turn",
+            metavar="TIME",
+            help="The processor takes in so much therapy time at once: 15m plays several times as fast, and an alarm "
+            "is up at the end of its turn, later by so much at most. Default: each interval by itself.",
+            show_default=False,
+        ),
+    ] = "0s",
     only: Annotated[
         str | None,
         typer.Option("--only", metavar="FAULT,FAULT", help="Sweep these faults alone.", show_default=False),
@@ -104,7 +114,9 @@ def score(
     length = days or told.days or DEFAULT_DAYS
     try:
         with _progress(f"{name}: samples of {told.pumps:,} pumps") as say:
-            course = courses.play(told, length, say=say, beside=length * 86_400 / told.interval_s >= LONG)
+            course = courses.play(
+                told, length, say=say, beside=length * 86_400 / told.interval_s >= LONG, turn_s=_turn_s(turn)
+            )
     except FeedError as error:
         raise CommandError(str(error)) from error
     judged = scores.judge(course)
@@ -137,6 +149,15 @@ def _scenario(name: str | None, pumps: int | None, seed: int | None, seed_shift:
     except ScenarioError as error:
         raise typer.BadParameter(str(error), param_hint="SCENARIO") from error
     return told
+
+
+def _turn_s(turn: str) -> float:
+    from simulator.scenario import ScenarioError, parse_duration
+
+    try:
+        return parse_duration(turn)
+    except ScenarioError as error:
+        raise typer.BadParameter(str(error), param_hint="--turn") from error
 
 
 def _faults(only: str | None) -> list[str]:

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from broker.bounds import CONCENTRATIONS_UG_ML, LEAST_ML_DAY, TANKS_ML
-from simulator import program
+from simulator import lots, program
 from simulator.fleet import CONDITIONS, F64, Fleet
 from simulator.physics import CAPACITY_MAH, ELECTRONICS_MA, FULL_SPEED_UL_H, LIFE_S, LOW_RESERVOIR_ML, RUNNING_MA
-from simulator.wear import COATED, UNCOATED, UNCOATED_SHARE, WORN_MA
+from simulator.wear import COATED, UNCOATED, WORN_MA
 
 SITES: Final = ("North", "South", "East", "West", "Centre")
 USUAL_MOST_ML_DAY: Final = 0.4
@@ -87,7 +87,7 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
     oldest_s = np.minimum(USED_AT_MOST[0] * CAPACITY_MAH / drain_ma * 3600, USED_AT_MOST[1] * LIFE_S)
     age_s = oldest_s * draw.uniform(0, 1)
     washout = np.log(2) / draw.uniform(*HALF_LIFE_H)
-    first, revision = draw.uniform(0, 1) < FIRST_PUMP, draw.uniform(0, 1) >= UNCOATED_SHARE
+    first, lot = draw.uniform(0, 1) < FIRST_PUMP, lots.drawn(count, seed)
     settles_s = now_s - age_s + np.where(first, GROWTH_S, 0)
     dose = np.round(course_ug_day(settled, settles_s, now_s))
     concentration = _concentration(dose, settled, strength)
@@ -119,7 +119,8 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
         csf_mean_mmhg=csf.astype(f32),
         csf_pulse_mmhg=pulse.astype(f32),
         body_c=body.astype(f32),
-        revision=np.where(revision, COATED, UNCOATED).astype(np.uint8),
+        revision=np.where(lot < lots.UNCOATED_LOTS, UNCOATED, COATED).astype(np.uint8),
+        lot=lot,
         csf_mmhg=csf.astype(f32),
         pressure_mmhg=csf.astype(f32),
         reservoir_ml=reservoir,
@@ -130,6 +131,8 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
         stops_s=now_s + LIFE_S - age_s,
         stalled_s=np.zeros(count, f32),
         safe=np.zeros(count, np.uint8),
+        corrupt=np.zeros(count, np.uint8),
+        session_s=np.zeros(count, f32),
         boots=np.zeros(count, np.uint16),
         reservoir_ug_ml=concentration.astype(f32),
         tip_ug_ml=concentration.astype(f32),

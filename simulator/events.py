@@ -130,6 +130,7 @@ FAULT_RATES: Final = {
     "sensor_noise": 0.002,
     "silent_pump": 0.02,
     "link_late": 0.02,
+    "program_corrupted": 0.0005,
 }
 """Faults a pump-year. Catheter: 9 events in 126 adults over 43 months, 5 occlusions, 2 fractures, 1 disconnection, 1
 kink. Motor stall: 97.3 % free of it after 6 years. Over-infusion: 0.14 % over a pump's life. Feedthrough: 380 of

@@ -22,6 +22,7 @@ CONDITIONS: Final = {
     "tip_coupling": 1.0,
     "tip_shift_mmhg": 0.0,
     "posture_mmhg": 0.0,
+    "dose_error": 1.0,
     "rotor_grip": 1.0,
     "motor_drive": 1.0,
     "stroke": 1.0,
@@ -42,13 +43,13 @@ CONDITIONS: Final = {
 """What faults and events may bend, and what it is in a healthy pump, to which it returns before they act at a tick.
 
 Catheter: its resistance, times its own; conductance of a leak at the connector; share of the tip's contact with the
-spinal fluid (CSF); pressure at the tip beyond that of the CSF; pressure of the posture. Rotor: share of the turn it is
-driven to that it makes; share of the commanded turn that it is driven to; volume of a turn, times its own; whether the
-pump fell back to its minimum rate (1) or not (0); bolus on top of the program. Electricity: current of a short; drain
-inside the battery; resistance of the battery, times its own; voltage lost by a cell. Reservoir: what it loses beside
-the rotor; share of a refill that arrives in it; concentration of a refill, times the one meant. Fever. What the
-clock gains in a day. Whether nothing hears the pump (above 0). Flags that the pump reports beside those that follow
-from its state.
+spinal fluid (CSF); pressure at the tip beyond that of the CSF; pressure of the posture. Memory: how many times the
+rate that was programmed it holds. Rotor: share of the turn it is driven to that it makes; share of the commanded turn
+that it is driven to; volume of a turn, times its own; whether the pump fell back to its minimum rate (1) or not (0);
+bolus on top of the program. Electricity: current of a short; drain inside the battery; resistance of the battery,
+times its own; voltage lost by a cell. Reservoir: what it loses beside the rotor; share of a refill that arrives in it;
+concentration of a refill, times the one meant. Fever. What the clock gains in a day. Whether nothing hears the pump
+(above 0). Flags that the pump reports beside those that follow from its state.
 """
 
 
@@ -59,10 +60,12 @@ class Fleet:
     `concentration_ug_ml` is what was entered at the last refill, `reservoir_ug_ml` what is in the reservoir and
     `tip_ug_ml` what leaves the catheter's tip; `front_ul` must still flow until the former arrives there. `drug_ug` is
     what the patient has on board. `rate_ul_h` is the program's mean rate, `boots` counts resets, `turned_ml` is what
-    the motor has turned through since it was new, `revision` its place in `simulator.wear.REVISIONS`. `settled_ug_day`
-    is the dose that suits the patient for good, from `settles_s` on. `stops_s` is when the service ends by the
-    calendar. Both are in therapy time, in s since 1970, and `now_s` is that time as the interval begins; `clock_s` is
-    how far the pump's own clock is ahead of it. `age_s` is for faults: how long each pump has had the fault asked.
+    the motor has turned through since it was new, `revision` its place in `simulator.wear.REVISIONS`, `lot` in
+    `simulator.lots.LOTS`. `settled_ug_day` is the dose that suits the patient for good, from `settles_s` on. `stops_s`
+    is when the service ends by the calendar. Both are in therapy time, in s since 1970, and `now_s` is that time as
+    the interval begins; `clock_s` is how far the pump's own clock is ahead of it. `session_s` is for how long the pump
+    will still report that it was programmed, below 0 if it was since its latest sample, `corrupt` whether its memory
+    holds another rate than was programmed. `age_s` is for faults: how long each pump has had the fault asked.
 
     Volumes, charge, turns and times are float64 because a tick changes them by less than float32 can tell over months;
     all else is float32. `fleet[where]` is a fleet too: of views for a slice, of copies for an array of indices.
@@ -88,6 +91,7 @@ class Fleet:
     csf_pulse_mmhg: F32
     body_c: F32
     revision: U8
+    lot: U8
 
     csf_mmhg: F32
     pressure_mmhg: F32
@@ -99,6 +103,8 @@ class Fleet:
     clock_s: F64
     stalled_s: F32
     safe: U8
+    corrupt: U8
+    session_s: F32
     boots: U16
     reservoir_ug_ml: F32
     tip_ug_ml: F32
@@ -117,6 +123,7 @@ class Fleet:
     tip_coupling: F32
     tip_shift_mmhg: F32
     posture_mmhg: F32
+    dose_error: F32
     rotor_grip: F32
     motor_drive: F32
     stroke: F32

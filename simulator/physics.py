@@ -17,9 +17,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from broker.bounds import MINIMUM_UL_H, RESIDUAL_ML
+from broker.bounds import MINIMUM_UL_H, RESIDUAL_ML, SESSION_S
 from broker.signals import FLAG_BIT
-from simulator.fleet import F32, U8, Fleet
+from simulator.fleet import F32, U16, Fleet
 from simulator.program import MINIMUM
 from simulator.wear import LIFE_ML, WORN_MA
 
@@ -92,6 +92,9 @@ def advance(fleet: Fleet, factor: F32, shock: F32, *, dt_s: float, warmth_c: flo
     fleet.temperature_c += fleet.fever_c
     _wander(fleet, shock, dt_s)
     fleet.commanded_ul_h[:] = fleet.rate_ul_h * factor[fleet.profile]
+    _remember(fleet, dt_s)
+    if fleet.corrupt.any():
+        fleet.commanded_ul_h *= fleet.dose_error
     if fleet.mode.any():
         fleet.commanded_ul_h[fleet.mode == MINIMUM] = MINIMUM_UL_H
     fleet.commanded_ul_h += fleet.bolus_ul_h
@@ -114,6 +117,17 @@ def _wander(fleet: Fleet, shock: F32, dt_s: float) -> None:
     kept = float(np.exp(-dt_s / CSF_MEMORY_S))
     spread = CSF_DEVIATION_MMHG * float(np.sqrt(1 - kept**2))
     fleet.csf_mmhg[:] = fleet.csf_mean_mmhg + kept * (fleet.csf_mmhg - fleet.csf_mean_mmhg) + spread * shock
+
+
+def _remember(fleet: Fleet, dt_s: float) -> None:
+    """Count another program where the memory fails, and one more, now by a programmer, where that was set right."""
+    if fleet.session_s.any():
+        fleet.session_s[:] = np.where(fleet.session_s < 0, SESSION_S, np.maximum(fleet.session_s - dt_s, 0))
+    wrong = fleet.dose_error != 1
+    if wrong.any() or fleet.corrupt.any():
+        fleet.program += wrong != fleet.corrupt
+        fleet.session_s[~wrong & (fleet.corrupt > 0)] = SESSION_S
+        fleet.corrupt[:] = wrong
 
 
 def _boot(fleet: Fleet) -> None:
@@ -227,7 +241,7 @@ def in_service(fleet: Fleet) -> npt.NDArray[np.bool_]:
     return np.asarray((fleet.charge_mah > 0) & (fleet.stops_s > fleet.now_s))
 
 
-def flags(fleet: Fleet) -> U8:
+def flags(fleet: Fleet) -> U16:
     """Return what each pump reports of itself, as bits of `broker.signals.FLAGS`.
 
     Low reservoir is computed from the programmed volume, as pumps do, and so is blind to a pump that delivers more.
@@ -239,6 +253,7 @@ def flags(fleet: Fleet) -> U8:
         | (fleet.programmed_ml <= LOW_RESERVOIR_ML) * np.uint8(FLAG_BIT["low_reservoir"])
         | asks_for_replacement(fleet) * np.uint8(FLAG_BIT["eri"])
         | ~in_service(fleet) * np.uint8(FLAG_BIT["eos"])
+        | (fleet.session_s > 0) * np.uint16(FLAG_BIT["programmed"])
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from broker.bounds import CEREBRAL_STEP, MOST_BOLUS_UG
+from simulator import lots
 from simulator.events import EVENTS
 from simulator.faults import FAULTS
 from simulator.fleet import U32
@@ -44,7 +45,8 @@ class ScenarioError(ValueError):
 class ScheduledFault:
     """One `[[fault]]`: what happens to which pumps, `at_s` seconds after the start. `hold_s` None is for good.
 
-    Several severities are dealt out to the pumps in turn.
+    Several severities are dealt out to the pumps in turn. With a `lot` it is the pumps of that lot, or a fraction of
+    them.
     """
 
     name: str
@@ -54,6 +56,7 @@ class ScheduledFault:
     ramp_s: float
     hold_s: float | None
     severity: tuple[float, ...]
+    lot: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class ScheduledEvent:
     change: float = 1.1
     dose_ug: float = 25.0
     on_course: bool = False
+    lot: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,9 +160,12 @@ def chosen(scenario: Scenario, place: int) -> U32:
     one = planned[place]
     if one.pumps is not None:
         return parse_pumps(one.pumps, scenario.pumps)
+    among = np.arange(scenario.pumps, dtype=np.uint32)
+    if one.lot is not None:
+        among = among[lots.drawn(scenario.pumps, scenario.seed) == lots.LOTS.index(one.lot)]
     rng = np.random.default_rng((scenario.seed, FRACTION_STREAM, place))
-    count = math.ceil(round((one.fraction or 0) * scenario.pumps, 6))
-    return np.sort(rng.choice(scenario.pumps, count, replace=False)).astype(np.uint32)
+    share = one.fraction if one.fraction is not None else 1.0
+    return np.sort(rng.choice(among, math.ceil(round(share * len(among), 6)), replace=False)).astype(np.uint32)
 
 
 def known_fault(name: str) -> str:
@@ -258,7 +265,7 @@ def _value(table: dict[str, Any], key: str, read: Callable[[Any], Any], default:
 
 
 def _fault(table: dict[str, Any], count: int) -> ScheduledFault:
-    _only(table, ("name", "pumps", "fraction", "at", "ramp", "hold", "severity"))
+    _only(table, ("name", "pumps", "lot", "fraction", "at", "ramp", "hold", "severity"))
     return ScheduledFault(
         **_who_and_when(table, count),
         name=_value(table, "name", known_fault),
@@ -269,7 +276,7 @@ def _fault(table: dict[str, Any], count: int) -> ScheduledFault:
 
 
 def _event(table: dict[str, Any], count: int) -> ScheduledEvent:
-    _only(table, ("name", "pumps", "fraction", "at", "hold", "size", "change", "dose_ug"))
+    _only(table, ("name", "pumps", "lot", "fraction", "at", "hold", "size", "change", "dose_ug"))
     return ScheduledEvent(
         **_who_and_when(table, count),
         name=_value(table, "name", lambda name: _known("event", name, EVENTS)),
@@ -283,11 +290,14 @@ def _event(table: dict[str, Any], count: int) -> ScheduledEvent:
 def _who_and_when(table: dict[str, Any], count: int) -> dict[str, Any]:
     if "name" not in table or "at" not in table:
         raise ScenarioError("it needs a name and the time at which it begins: name = …, at = …")
-    if ("pumps" in table) == ("fraction" in table):
-        raise ScenarioError('it needs either pumps = "0-9" or fraction = 0.05')
+    if ("pumps" in table) == ("fraction" in table or "lot" in table):
+        raise ScenarioError(
+            'it needs either pumps = "0-9" or fraction = 0.05, or lot = "B07", with or without a fraction'
+        )
     _value(table, "pumps", lambda pumps: parse_pumps(str(pumps), count))
     return {
         "pumps": _value(table, "pumps", str),
+        "lot": _value(table, "lot", lambda name: _known("lot", name, lots.LOTS[: lots.MANY])),
         "fraction": _value(table, "fraction", lambda fraction: number("fraction", fraction, 0, 1)),
         "at_s": _value(table, "at", parse_duration),
     }

@@ -11,7 +11,7 @@ import numpy as np
 
 from broker.signals import FLAG_BIT, SIGNAL_NAMES
 from simulator import physics
-from simulator.fleet import F32, U8, U32, Fleet
+from simulator.fleet import F32, U16, U32, Fleet
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Sample:
     pressure_mmhg: F32
     pulse_mmhg: F32
     temperature_c: F32
-    flags: U8
+    flags: U16
     last: Sample | None
     age_s: F32 | float = 0.0
 
@@ -105,7 +105,7 @@ READINGS: Final = tuple(each.name for each in fields(Sample) if each.name not in
 def unread(count: int) -> Sample:
     """Return a sample of `count` pumps to be filled by `measure`."""
     readings = {name: np.empty(count, np.float32) for name in SIGNAL_NAMES}
-    return Sample(**readings, flags=np.empty(count, np.uint8), last=None)
+    return Sample(**readings, flags=np.empty(count, np.uint16), last=None)
 
 
 class Noise:

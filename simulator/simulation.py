@@ -16,6 +16,7 @@ from simulator.agenda import Agenda, Planned
 from simulator.events import EVENTS
 from simulator.faults import FAULTS
 from simulator.fleet import F32, U32
+from simulator.lots import LOTS
 from simulator.program import Profiles
 from simulator.scenario import (
     Scenario,
@@ -151,7 +152,7 @@ class Simulation:
         fleet.mode[index] = mode
         if mode != program.RUNNING:
             self._extra = self._extra.without(index)
-        therapy.set_rate(fleet, index)
+        self._write_program(index)
 
     def give_bolus(self, indices: np.ndarray, *, dose_ug: float, over_s: float) -> None:
         """Give these pumps' patients a bolus beside the program, from now on. Raises `ScenarioError`."""
@@ -192,6 +193,7 @@ class Simulation:
                 MODEL.format(tank, REVISIONS[revision])
                 for tank, revision in zip(fleet.tank_ml, fleet.revision, strict=True)
             ],
+            lot=[LOTS[lot] for lot in fleet.lot],
             site=[enrolment.site(index, count) for index in own],
             group=[enrolment.GROUPS[group].name for group in fleet.group],
             reservoir_ml=fleet.tank_ml.tolist(),
@@ -258,11 +260,16 @@ class Simulation:
             dose = fleet.dose_ug_day[index].astype(np.float64)
             base = therapy.course_ug_day(fleet, index, now_s) if event.on_course else dose
             fleet.dose_ug_day[index] = therapy.titrated(fleet, index, base * event.change)
-            therapy.set_rate(fleet, index)
+            self._write_program(index)
         else:
             free = index[~np.isin(index, self._extra.left(self._now_s).index) & (fleet.mode[index] != program.STOPPED)]
             given = therapy.bolus(fleet, free, event.dose_ug, BOLUS_S, self._now_s)
             self._extra = self._extra.join(given)
+
+    def _write_program(self, index: U32) -> None:
+        """Let a programmer write these pumps' program; what a failing memory had made of it is gone."""
+        self.injections, _ = self.injections.clear(index, "program_corrupted")
+        therapy.set_rate(self.fleet, index)
 
     def _advance(self, from_s: float, noise: sensors.Noise) -> sensors.Sample:
         fleet, dt_s = self.fleet, self.scenario.interval_s

@@ -25,7 +25,7 @@ from broker.bounds import (
     SPINAL_STEP,
 )
 from broker.signals import FLAG_BIT, FLAGS
-from simulator import enrolment, program
+from simulator import enrolment, lots, program
 from simulator.enrolment import GROUPS, program_texts, serial
 from simulator.fleet import F64, U32, Fleet
 from simulator.physics import CAPACITY_MAH, LIFE_S, battery_v, flags
@@ -34,6 +34,8 @@ from simulator.wear import COATED
 
 SPINAL: Final = ("multiple sclerosis, adult", "spinal cord injury, adult")
 PRIME_H: Final = 0.5
+FRESH_S: Final = -1.0
+"""What stands for a session of which the pump has said nothing yet."""
 SLACK: Final = 1e-4
 """Doses are kept as float32; a bound is meant a little less exactly."""
 
@@ -209,6 +211,7 @@ def set_rate(fleet: Fleet, index: U32) -> None:
     rate = np.where(mode == program.RUNNING, rate, np.where(mode == program.MINIMUM, MINIMUM_UL_H, 0.0))
     fleet.rate_ul_h[index] = rate
     fleet.program[index] += np.uint16(1)
+    fleet.session_s[index] = FRESH_S
 
 
 def replace(fleet: Fleet, index: U32) -> None:
@@ -217,6 +220,7 @@ def replace(fleet: Fleet, index: U32) -> None:
     fleet.charge_mah[index] = CAPACITY_MAH
     fleet.turned_ml[index] = 0
     fleet.revision[index] = COATED
+    fleet.lot[index] = lots.LATEST
     fleet.stops_s[index] = fleet.now_s + LIFE_S
     fleet.reservoir_ug_ml[index] = fleet.concentration_ug_ml[index]
     fleet.stalled_s[index] = fleet.clock_s[index] = 0

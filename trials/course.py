@@ -3,6 +3,9 @@
 The samples are those that the gateways would send, with all that link faults do to them; the processor takes them in
 with the code of the live one, with therapy time as the time on the wall. Every alarm is acknowledged at once, so that
 each time it is raised counts anew.
+
+The processor may take in several ticks at a turn, which leads to the same state sooner. Then the samples are put
+together so that windows end together, as judging few pumps takes nearly as long as judging all.
 """
 
 from __future__ import annotations
@@ -20,11 +23,12 @@ import polars as pl
 from broker.matching import ENDS, EXPECTED, RAISED
 from broker.messages import Acknowledge, Birth
 from broker.topics import shard_of
-from processor import forecast
+from processor import engine, forecast
 from processor.inbox import Batch
 from processor.pipeline import Pipeline
 from processor.registry import Gateway
 from processor.rules import RULES, Rule
+from processor.window import WINDOW_S
 from simulator.faults import FAULTS
 from simulator.gateway import gateways_for
 from simulator.scenario import Scenario
@@ -78,19 +82,25 @@ def play(
     rules: tuple[Rule, ...] = RULES,
     say: Callable[[int, int], None] | None = None,
     beside: bool = False,
+    turn_s: float = 0.0,
 ) -> Course:
     """Play `days` of therapy time of a scenario; `say` hears the ticks done and the ticks in all.
 
-    With `beside` the fleet is played in a process of its own: the same, and sooner where there are two processors.
-    Raises `trials.feed.FeedError` where that fails.
+    The processor takes in what was heard in `turn_s` of therapy time at once, and each tick by itself where that is
+    shorter; alarms are up at the end of a turn. With `beside` the fleet is played in a process of its own: the same,
+    and sooner where there are two processors. Raises `trials.feed.FeedError` where that fails.
     """
     began = time.perf_counter()
     start_ms = START_MS if scenario.start_ms is None else scenario.start_ms
     ticks = max(1, round(days * 86_400 / scenario.interval_s))
     feed = Feed(scenario, start_ms, ticks)
     watch = Watch(Simulation(scenario, start_ms=start_ms), rules)
-    for done, heard in enumerate(feed.beside() if beside else feed.here(), 1):
-        watch.see(heard)
+    each = max(1, round(turn_s / scenario.interval_s))
+    heard = feed.beside() if beside else feed.here()
+    done = 0
+    while turn := tuple(itertools.islice(heard, each)):
+        watch.see(*turn)
+        done += len(turn)
         if say is not None:
             say(done, ticks)
     return Course(
@@ -104,6 +114,30 @@ def play(
         refused=watch.refused,
         seconds=time.perf_counter() - began,
     )
+
+
+def window_by_window(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Split a batch (with `pump` as row numbers) into waves, so that the first samples of windows come together.
+
+    Windows are counted back from each pump's latest one: what several pumps held back for hours then takes no more
+    waves than what one did.
+    """
+    if batch.height == 0 or batch["pump"].n_unique() == batch.height:
+        yield from engine.waves(batch)
+        return
+    # A sample out of order belongs to no window any more; it keeps its place behind what was heard before it.
+    window = (pl.col("time") // round(WINDOW_S * 1000)).cum_max().over("pump")
+    count = (
+        (pl.col(".window") != pl.col(".window").shift(1)).fill_null(value=False).cum_sum().cast(pl.Int64).over("pump")
+    )
+    placed = (
+        batch.with_columns(window.alias(".window"))
+        .with_columns(count.alias(".window"))
+        .with_columns(pl.col(".window") - pl.col(".window").max().over("pump"))
+        .with_columns(pl.int_range(pl.len()).over("pump", ".window").alias(".place"))
+    )
+    ordered = placed.sort(".window", ".place", maintain_order=True)
+    yield from ordered.partition_by(".window", ".place", maintain_order=True, include_key=False)
 
 
 @dataclass
@@ -133,7 +167,7 @@ class Watch:
 
     def __post_init__(self) -> None:
         # Nothing is written offline, so the folder is never made.
-        self._pipeline = Pipeline(Path("nowhere"), self.rules)
+        self._pipeline = Pipeline(Path("nowhere"), self.rules, split=window_by_window)
         self._gateways = list(self._introduce())
         self._edges = np.array([own.start for _, own in self._gateways] + [self.simulation.scenario.pumps])
 
@@ -155,16 +189,17 @@ class Watch:
             self._pipeline.registry.take_birth(birth, shard_of(name), now)
             yield self._pipeline.registry.gateway(name, shard_of(name)), own
 
-    def see(self, heard: Heard) -> None:
-        """Take in what the gateways sent; the samples are ascending by index."""
-        good, now = heard.samples, heard.now
-        self.refused += heard.refused
-        self._hear(good, now)
+    def see(self, *turn: Heard) -> None:
+        """Take in what the gateways sent until one or more instants; the samples of each are ascending by index."""
+        now = turn[-1].now
+        for heard in turn:
+            self.refused += heard.refused
+            self.samples += heard.samples.height
+            self._hear(heard.samples, heard.now)
         actions = (Acknowledge(id=str(now), alarms=self._unseen, who="trial", at=now),) if self._unseen else ()
         self._unseen = []
-        self.samples += good.height
-        batch = Batch(good.with_columns(pl.col("index").alias("pump")).drop("index"), actions)
-        self._note(self._pipeline.advance(batch, now), now)
+        samples = pl.concat([heard.samples for heard in turn]).with_columns(pl.col("index").alias("pump")).drop("index")
+        self._note(self._pipeline.advance(Batch(samples, actions), now), now)
 
     def forecasts(self, now: int) -> pl.DataFrame:
         """Return what is forecast of each pump (`FORECASTS_SCHEMA`) at `now` (therapy ms), by its index."""

@@ -47,6 +47,8 @@ BATTERY_STEPS: Final = 370
 FULL_ML: Final = 1e6
 WARM_UP_H: Final = 30.0
 EVERY_H: Final = 1.0
+TURN_S: Final = 900.0
+"""The processor takes in so much therapy time at once."""
 APART_H: Final = 6.0
 LEVELS_EVERY: Final = 24
 """Doses are judged once an hour, reservoir and battery once in so many hours."""
@@ -86,11 +88,16 @@ def cases(scenario: Scenario, days: float, say: Callable[[range], Iterator[int]]
     simulation = Simulation(scenario, start_ms=start_ms)
     watch, reference = Watch(Simulation(scenario, start_ms=start_ms)), Reference(simulation.fleet)
     ticks, per_check = round(days * DAY_S / scenario.interval_s), max(1, round(EVERY_H * HOUR_S / scenario.interval_s))
+    per_turn = max(1, round(TURN_S / scenario.interval_s))
     judged = []
+    heard: list[Heard] = []
     for tick in say(range(1, ticks + 1)):
         good, _ = codec.plausible(simulation.tick())
         reference.follow(simulation.fleet, scenario.interval_s / HOUR_S)
-        watch.see(Heard(simulation.time_ms, good, 0))
+        heard.append(Heard(simulation.time_ms, good, 0))
+        if tick % per_turn == 0 or tick % per_check == 0:
+            watch.see(*heard)
+            heard.clear()
         at_h = tick * scenario.interval_s / HOUR_S
         if tick % per_check or at_h < WARM_UP_H:
             continue

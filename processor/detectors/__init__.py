@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import polars as pl
 
 Memory = Callable[[str], pl.Expr]
 """`memory("mean")` is the rule's own column of that name, as it was before this sample."""
+_WEIGHT: Final = "weight over "
 
 
 Stage = Mapping[str, pl.Expr]
@@ -57,9 +58,20 @@ def forgetting(tau_s: float) -> pl.Expr:
     """Return the weight of this window in an exponential average with time constant `tau_s`: 1 - exp(-dt/tau).
 
     Depends on the time that passed, not on the number of samples, so that a pump that reports once an hour and one
-    that reports every second are averaged over the same stretch of therapy. 0 where there is no earlier sample.
+    that reports every second are averaged over the same stretch of therapy. 0 where there is no earlier sample. It is a
+    column that the engine computes once for all who ask for it.
     """
-    return 1.0 - (-pl.col("dt").fill_null(0.0) / tau_s).exp()
+    return pl.col(f"{_WEIGHT}{float(tau_s)!r}")
+
+
+def time_constant_s(column: str) -> float | None:
+    """Return the time constant of a column of `forgetting`; None if it is another column."""
+    return float(column.removeprefix(_WEIGHT)) if column.startswith(_WEIGHT) else None
+
+
+def fading(tau_s: float) -> pl.Expr:
+    """Return what is left of something after this window, if it fades with time constant `tau_s`: exp(-dt/tau)."""
+    return 1.0 - forgetting(tau_s)
 
 
 def settling(tau_s: float, windows: pl.Expr) -> pl.Expr:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Final
 
 import polars as pl
@@ -11,6 +13,7 @@ from processor.detectors import Detector
 
 REPORTED: Final = 2.0
 """The score of a flag that is set: half of it would be no report."""
+_FLAG: Final = "flag "
 
 
 def flagged(*names: str) -> Detector:
@@ -18,13 +21,30 @@ def flagged(*names: str) -> Detector:
 
     Works where the pump knows best. Says nothing of pumps that do not report flags, nor of what a pump cannot know.
     """
-    known = pl.col("flags") * 0.0
-    return Detector(score=lambda _: pl.when(reports(*names)).then(REPORTED).otherwise(0.0) + known)
+    return Detector(
+        score=lambda _: pl.when(reports(*names)).then(REPORTED).when(pl.col("flags").is_not_null()).then(0.0)
+    )
+
+
+def early(name: str, signal: str, *, above: float, load: str, per_load: float) -> Detector:
+    """Score a flag that is reported while `signal` plus `per_load` times `load` is still above what it goes with.
+
+    Works where a flag has a usual cause that another signal shows. Says nothing of pumps that do not report flags.
+    """
+    value = pl.col(signal) + per_load * pl.col(load)
+    known = pl.col("flags") * 0.0 + value * 0.0
+    return Detector(score=lambda _: pl.when(reports(name) & (value > above)).then(REPORTED).otherwise(0.0) + known)
 
 
 def reports(*names: str) -> pl.Expr:
-    """Return whether the pump reported any of these flags in the window."""
-    bits = 0
-    for name in names:
-        bits |= FLAG_BIT[name]
-    return (pl.col("flags").fill_null(0) & bits) != 0
+    """Return whether the pump reported any of these flags in the window; columns that the engine computes once."""
+    first, *others = (pl.col(f"{_FLAG}{name}") for name in names)
+    return reduce(or_, others, first)
+
+
+def flag_set(column: str) -> pl.Expr | None:
+    """Return what makes a column of `reports` from the window's `flags`; None if it is another column."""
+    if not column.startswith(_FLAG):
+        return None
+    bit = FLAG_BIT[column.removeprefix(_FLAG)]
+    return ((pl.col("flags").fill_null(0) & bit) != 0).alias(column)

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, forgetting
+from processor.detectors import Detector, Memory, Stage, fading, forgetting
 from processor.detectors.flag import reports
 
 LEAST_UL_H: Final = 0.2
@@ -121,7 +121,7 @@ def _learn(memory: Memory) -> Stage:
         "usual_ma": pl.when(well).then(usual),
         "stalled": memory("stalled") + quick * (stalled.cast(pl.Float32) - memory("stalled")),
         "stands": memory("stands_now"),
-        "episodes": memory("episodes") * (-dt / DAY_S).exp() + begins.cast(pl.Float32),
+        "episodes": memory("episodes") * fading(DAY_S) + begins.cast(pl.Float32),
         "erratic_ma": memory("erratic_ma") + forgetting(ERRATIC_S) * (jump - memory("erratic_ma")),
         "since_mri_s": pl.when(memory("in_field"))
         .then(0.0)

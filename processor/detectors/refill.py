@@ -18,17 +18,23 @@ WRONG: Final = 0.09
 SETTLES_S: Final = 600.0
 WATCHED_S: Final = 2700.0
 NEVER_S: Final = 1e9
+LONGEST_S: Final = 180 * 86_400.0
+"""A reservoir is refilled after so long in any case (stability study of baclofen in pumps)."""
 
 
-def refill(finding: Literal["missed", "wrong volume"]) -> Detector:
-    """Score the share of the last refill that did not arrive: most of it is "missed", less a "wrong volume".
+def refill(finding: Literal["missed", "wrong volume", "overdue"]) -> Detector:
+    """Score the share of the last refill that did not arrive: most of it is "missed", less a "wrong volume"; or how
+    long ago it was: "overdue".
 
     The pump computes its volume from what was entered and the program; in the first three quarters of an hour after a
     recorded refill that is compared with the measured level, before any drift can tell. What was found stays until the
-    next refill. Says nothing where the computed volume is not sent.
+    next refill. Says nothing of the volume where the computed one is not sent, and nothing before the first refill that
+    was heard of.
     """
 
     def score(memory: Memory) -> pl.Expr:
+        if finding == "overdue":
+            return pl.when(memory("since_s") < NEVER_S).then(memory("since_s") / LONGEST_S).otherwise(0.0)
         known = 0.0 * pl.col("reservoir_ml") + 0.0 * pl.col("computed_ml")
         missing = memory("missing")
         if finding == "missed":

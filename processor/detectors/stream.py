@@ -22,7 +22,8 @@ TURN: Final = 2**20
 
 def stream(finding: Literal["lost", "repeated", "clock"]) -> Detector:
     """Score the share of samples that never arrived: "lost"; that came twice or late: "repeated"; or a clock that has
-    jumped ahead: time went on by more than the count of samples says.
+    jumped ahead: time went on by more than the count of samples says, in one window and not in the next, for then the
+    pump has changed its interval.
 
     Samples that a magnetic field kept from being heard are not held against the line. A clock that was wrong from the
     first sample on cannot be told from one that is right.
@@ -34,7 +35,7 @@ def stream(finding: Literal["lost", "repeated", "clock"]) -> Detector:
             return (memory("ahead_s") / STEP_S).clip(0.0) + known
         return memory(finding) / SHARE + known
 
-    memory = {"lost": 0.0, "repeated": 0.0, "ahead_s": 0.0}
+    memory = {"lost": 0.0, "repeated": 0.0, "ahead_s": 0.0, "odd_s": 0.0}
     last = {"missed_last": None, "stale_last": None, "seq_last": None, "boot_last": None, "in_field": 0.0}
     return Detector(score, {**memory, **last, "interval_s": None}, _learn, family="stream", derive=_derive)
 
@@ -57,6 +58,10 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             .fill_null(0.0),
             "spacing_s": pl.when(memory("same_life") & (memory("steps") > 0)).then(pl.col("dt") / memory("steps")),
         },
+        {
+            "odd": memory("jump_s").abs() > STEP_S / 2,
+            "again": (memory("jump_s").abs() > STEP_S / 2) & (memory("odd_s") != 0.0),
+        },
     )
 
 
@@ -67,8 +72,10 @@ def _since(memory: Memory, counter: str) -> pl.Expr:
 
 def _learn(memory: Memory) -> Stage:
     count, usual = pl.col("count"), memory("interval_s")
-    learned = usual + (LEARNS * (memory("spacing_s") - usual)).clip(-AT_ONCE * usual, AT_ONCE * usual)
-    off = pl.when(memory("jump_s").abs() > STEP_S / 2).then(memory("jump_s")).otherwise(0.0)
+    near = usual + (LEARNS * (memory("spacing_s") - usual)).clip(-AT_ONCE * usual, AT_ONCE * usual)
+    learned = pl.when(memory("again")).then(memory("spacing_s")).otherwise(near)
+    # What was odd in one window alone was a jump of the clock.
+    jumped = pl.when(~memory("odd") & memory("spacing_s").is_not_null()).then(memory("odd_s")).otherwise(0.0)
     shares = {
         name: memory(name) + memory("weight") * (now / (now + count) - memory(name))
         for name, now in (("lost", memory("lost_now")), ("repeated", memory("repeated_now")))
@@ -76,7 +83,13 @@ def _learn(memory: Memory) -> Stage:
     return {
         **shares,
         **{f"{counter}_last": memory(counter) for counter in ("missed", "stale", "seq", "boot")},
-        "ahead_s": pl.when(memory("same_life")).then((memory("ahead_s") + off).clip(-MOST_S, MOST_S)).otherwise(0.0),
+        "ahead_s": pl.when(memory("same_life")).then((memory("ahead_s") + jumped).clip(-MOST_S, MOST_S)).otherwise(0.0),
+        "odd_s": pl.when(~memory("same_life") | memory("again"))
+        .then(0.0)
+        .when(memory("odd"))
+        .then(memory("jump_s"))
+        .when(memory("spacing_s").is_not_null())
+        .then(0.0),
         "in_field": reports("mri").cast(pl.Float32),
         "interval_s": pl.coalesce(learned, memory("spacing_s")),
     }

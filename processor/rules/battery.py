@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from typing import Final
 
+import polars as pl
+
 from processor.detectors.drift import drift
-from processor.detectors.flag import flagged
+from processor.detectors.flag import early, flagged
 from processor.detectors.limit import limit
 from processor.detectors.slope import slope
 from processor.rules.evidence import Measure, kept, last, reported_min
 from processor.rules.exclusions import MOTOR_TURNS
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
-STOPS: Final = ("battery_falling", "battery_drop", "battery_replace", "motor_stall", "motor_not_driven")
+STOPS: Final = (
+    "battery_falling",
+    "battery_drop",
+    "battery_replace",
+    "battery_replace_early",
+    "motor_stall",
+    "motor_not_driven",
+)
 LESS: Final = ("under_delivery", "delivery_shift", "flow_sensor_off")
 FALLS_V_H: Final = 0.0075
 DROP_V: Final = 0.06
 END_V: Final = 2.75
+WORN_OUT_V: Final = 3.0
+"""Without the motor's load a battery that is used up has less, 2.9 V where the pump asks; modelling choice."""
+SAG_V_MA: Final = 0.03
 VOLTAGE: Final = Measure("Battery voltage, last sample", "V", last("battery_v"))
 
 RULES: Final = (
@@ -24,7 +36,9 @@ RULES: Final = (
         name="battery_falling",
         title="Battery falls fast",
         priority="medium",
-        detector=slope("battery_v", load="motor_ma", per_load=0.03, falls_per_h=FALLS_V_H, step=0.012, tau_s=2 * HOUR),
+        detector=slope(
+            "battery_v", load="motor_ma", per_load=SAG_V_MA, falls_per_h=FALLS_V_H, step=0.012, tau_s=2 * HOUR
+        ),
         on_delay_s=90 * MINUTE,
         off_delay_s=6 * HOUR,
         deadline_h=6.0,
@@ -39,7 +53,7 @@ RULES: Final = (
         rules_out=(MOTOR_TURNS,),
         over_s=2 * HOUR,
         learns_h=2.0,
-        explains=("battery_drop", "battery_replace"),
+        explains=("battery_drop", "battery_replace", "battery_replace_early"),
     ),
     Rule(
         name="battery_drop",
@@ -48,7 +62,7 @@ RULES: Final = (
         detector=drift(
             "battery_v",
             load="motor_ma",
-            per_load=0.03,
+            per_load=SAG_V_MA,
             by=DROP_V,
             direction="down",
             fast_s=10 * MINUTE,
@@ -89,6 +103,29 @@ RULES: Final = (
         time_left="90 days, less with a failing battery",
         rationale="The pump stops 90 days after it first asks (maker's replacement page).",
         evidence=(VOLTAGE, Measure("Reported by the pump for", "min", reported_min("battery_replace"))),
+    ),
+    Rule(
+        name="battery_replace_early",
+        title="Asks for replacement too early",
+        priority="medium",
+        detector=early("eri", "battery_v", above=WORN_OUT_V, load="motor_ma", per_load=SAG_V_MA),
+        on_delay_s=15 * MINUTE,
+        off_delay_s=HOUR,
+        deadline_h=1.0,
+        meaning="The pump asks for its replacement (ERI), but its battery's voltage is not that of one used up.",
+        action="Treat it as a failing battery: plan an urgent replacement and do not rely on the usual 90 days.",
+        time_left="unknown; perhaps much less than 90 days",
+        rationale="With a film in the battery pumps asked years too early; 90 days were not certain (2009 to 2017).",
+        evidence=(
+            Measure(
+                "Battery voltage without the motor's load",
+                "V",
+                lambda _: pl.col("battery_v") + SAG_V_MA * pl.col("motor_ma"),
+                limit=WORN_OUT_V,
+            ),
+            Measure("Reported by the pump for", "min", reported_min("battery_replace_early")),
+        ),
+        explains=("battery_replace",),
     ),
     Rule(
         name="battery_end",

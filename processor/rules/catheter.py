@@ -21,6 +21,7 @@ from processor.detectors.catheter import (
     catheter,
     lost,
     moved,
+    unrest,
     usual_pulse,
 )
 from processor.rules.evidence import Exclusion, Measure, kept
@@ -57,9 +58,9 @@ FALLEN: Final = Measure(
 )
 LOW: Final = Measure("Pressure against its usual over 2 h", "mmHg", kept("low_mmhg"), 0.0, -LOW_MMHG)
 UNREST: Final = Measure(
-    "Restlessness of the pulse",
-    "% of the usual pulse",
-    lambda memory: 100.0 * memory("unrest").sqrt(),
+    "Pulse and pressure together rise and fall by",
+    "% of usual",
+    lambda memory: 100.0 * unrest(memory).sqrt(),
     limit=100.0 * RESTLESS**0.5,
 )
 LOSSES: Final = Measure("Losses of the pulse in 6 h, older ones count less", "", kept("episodes"), 0.0, EPISODES)
@@ -83,10 +84,10 @@ NOT_RISEN: Final = Exclusion(
 )
 STEADY: Final = Exclusion(
     "Catheter leaks",
-    "the pulse is steady",
-    "% restless",
+    "pulse and pressure do not rise and fall together",
+    "% of usual",
     UNREST.value,
-    lambda memory: memory("unrest") < RESTLESS,
+    lambda memory: unrest(memory) < RESTLESS,
     100.0 * RESTLESS**0.5,
 )
 STAYS_AWAY: Final = Exclusion(
@@ -191,10 +192,10 @@ RULES: Final = (
         title="Catheter leaks",
         priority="medium",
         detector=catheter("leak"),
-        on_delay_s=HOUR,
+        on_delay_s=30 * MINUTE,
         off_delay_s=3 * HOUR,
         deadline_h=6.0,
-        meaning="Pressure is low, the pulse is weak, and both change all the time: a crack that opens and closes.",
+        meaning="Pressure is low, the pulse is weak, and both rise and fall together: a crack that opens and closes.",
         action="Ask for symptoms that come and go. Arrange imaging of the catheter. Have oral bridging at hand.",
         time_left="hours to a day: the dose varies",
         rationale="Alternating under- and overdose by a microfracture (Dawes 2003); flow and volume show nothing.",

@@ -6,6 +6,7 @@ from typing import Final
 
 from processor.detectors import volume as vote
 from processor.detectors.limit import limit
+from processor.detectors.program import program
 from processor.detectors.residual import residual
 from processor.detectors.shift import shift
 from processor.detectors.volume import volume
@@ -117,6 +118,26 @@ RULES: Final = (
         over_s=vote.REACH_H * HOUR,
         learns_h=6.0,
         explains=("volume_imbalance",),
+    ),
+    Rule(
+        name="program_changed",
+        title="Program changed without a command",
+        priority="high",
+        detector=program(),
+        on_delay_s=0.0,
+        off_delay_s=10 * MINUTE,
+        deadline_h=1.0,
+        meaning="The pump runs another program than before, and no programmer wrote it: its memory may have failed.",
+        action="Interrogate the pump, compare its program with the prescription, program it anew. Watch the patient.",
+        time_left="hours, if the dose is far off; compare the commanded flow with the prescription",
+        rationale="A wrong program ended in organ failure (case report). Every other rule trusts the commanded flow.",
+        evidence=(
+            Measure("Commanded flow, last sample", "µL/h", last("commanded_ul_h")),
+            Measure("Commanded flow over 40 min", "µL/h", lambda _: family("flow_sensor")("commanded")),
+            Measure("Number of the program", "", last("program")),
+        ),
+        rules_out=(MOTOR_TURNS,),
+        explains=("therapy_paused",),
     ),
     Rule(
         name="therapy_paused",

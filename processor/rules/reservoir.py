@@ -6,7 +6,7 @@ from typing import Final
 
 from processor.detectors import volume as vote
 from processor.detectors.limit import limit
-from processor.detectors.refill import MISSED, WATCHED_S, WRONG, refill
+from processor.detectors.refill import LONGEST_S, MISSED, WATCHED_S, WRONG, refill
 from processor.detectors.usage import usage
 from processor.detectors.volume import volume
 from processor.rules.evidence import Measure, kept, last
@@ -15,6 +15,7 @@ from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
 LOW_ML: Final = 2.0
 EMPTY_ML: Final = 1.45
+DAY_S: Final = 86_400.0
 
 
 def _left(limit_ml: float | None) -> Measure:
@@ -46,6 +47,24 @@ RULES: Final = (
         time_left="up to 5 days until the reservoir is low; see the outlook",
         rationale="A low reservoir is among the usual causes of withdrawal; an appointment in time prevents it.",
         evidence=(_left(LOW_ML), USUAL_FLOW),
+    ),
+    Rule(
+        name="refill_overdue",
+        title="Refill overdue",
+        priority="medium",
+        detector=refill("overdue"),
+        on_delay_s=HOUR,
+        off_delay_s=0.0,
+        deadline_h=2.0,
+        meaning="No refill was recorded for 180 days. The drug in the reservoir is older than it was shown to keep.",
+        action="Arrange a refill now, whatever is left in the reservoir.",
+        time_left="some days",
+        rationale="The longest interval recommended between refills is 180 days, however low the dose.",
+        evidence=(
+            Measure("Since the last refill", "days", kept("since_s", 1.0 / DAY_S), limit=LONGEST_S / DAY_S),
+            _left(LOW_ML),
+        ),
+        over_s=0.0,
     ),
     Rule(
         name="reservoir_low",

@@ -18,6 +18,7 @@ RIGHT: Final = ("battery_falling",)
 ACCEPTED: Final = (
     "battery_drop",
     "battery_replace",
+    "battery_replace_early",
     "battery_end",
     "end_of_service",
     "motor_not_driven",

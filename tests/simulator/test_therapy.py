@@ -126,7 +126,7 @@ def test_a_stopped_pump_gives_nothing_and_one_at_minimum_rate_nearly_nothing_unt
     usual = ticks(fleet, 6)["commanded_ul_h"].mean()
     assert order(Stop).ok
     stopped = ticks(fleet, 30)
-    assert (stopped["commanded_ul_h"].max(), stopped["flags"].max(), stopped["motor_ma"].max() < 0.2) == (0, 0, True)
+    assert (stopped["commanded_ul_h"].max(), stopped["flags"][-1], stopped["motor_ma"].max() < 0.2) == (0, 0, True)
     assert fleet.describe().program[1] == "stopped"
     assert order(Program, mode="minimum").ok
     assert ticks(fleet, 1)["commanded_ul_h"][0] == MINIMUM_UL_H
@@ -259,3 +259,26 @@ def test_a_schedule_for_some_days_leaves_the_others_even(fleet, order):
     rows = len(fleet.fleet.profiles.week)
     assert order(Program, 2, steps=steps, days=[0]).ok
     assert len(fleet.fleet.profiles.week) == rows
+
+
+@pytest.mark.parametrize(("interval_s", "times"), [(60, 10), (600, 1), (3600, 1)])
+def test_a_pump_reports_for_ten_minutes_that_it_was_programmed_however_seldom_it_speaks(interval_s, times):
+    fleet = Simulation(default(pumps=2, interval_s=interval_s), start_ms=MONDAY_MS)
+    fleet.prescribe(np.array([1]))
+    told = ticks(fleet, 15)
+    assert told["flags"].to_list() == [FLAG_BIT["programmed"]] * times + [0] * (15 - times)
+    assert told["program"].unique().to_list() == [2]
+
+
+def test_a_new_program_ends_what_a_failing_memory_made_of_the_one_before(fleet, order):
+    usual = ticks(fleet, 2)["commanded_ul_h"][-1]
+    fleet.inject("program_corrupted", np.array([1]), severity=1.0)
+    wrong = ticks(fleet, 2)
+    times = wrong["commanded_ul_h"][-1] / usual
+    assert min(abs(times - 2), abs(times - 0.5)) < 0.01
+    assert (wrong["program"][-1], wrong["flags"].max()) == (2, 0)
+    assert order(Program).ok
+    right = ticks(fleet, 2)
+    assert right["commanded_ul_h"][-1] == pytest.approx(usual, rel=0.01)
+    assert right["flags"][0] == FLAG_BIT["programmed"]
+    assert fleet.active().is_empty()

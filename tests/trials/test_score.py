@@ -65,6 +65,22 @@ def report(played) -> dict:
     return {"scenario": "story", **score.report(played)}
 
 
+def test_the_same_alarms_are_raised_where_many_ticks_are_taken_in_at_once_later_by_less_than_a_turn(played):
+    turns = course.play(STORY, STORY.days, rules=ALARM_LIST, turn_s=600.0)
+    assert (turns.samples, turns.refused) == (played.course.samples, played.course.refused)
+    both = played.course.alarms.join(turns.alarms, on="alarm", how="full", suffix="_turns")
+    assert both.height == played.course.alarms.height > 5
+    assert both.select((pl.col("raised_turns") - pl.col("raised")).is_between(0, 599_999)).to_series().all()
+
+
+def test_waves_put_the_first_samples_of_windows_together_and_keep_every_pumps_order():
+    said = {0: (240, 300, 1), 1: (300, 360, 420, 600), 2: (900,)}
+    batch = pl.DataFrame([{"pump": pump, "time": 1000 * at} for pump, times in said.items() for at in times])
+    waves = [[(pump, at // 1000) for pump, at in wave.iter_rows()] for wave in course.window_by_window(batch)]
+    assert waves == [[(0, 240), (1, 300)], [(1, 360)], [(1, 420)], [(0, 300), (1, 600), (2, 900)], [(0, 1)]]
+    assert list(course.window_by_window(batch.clear())) == []
+
+
 def test_what_was_wrong_is_taken_from_the_truth_and_not_from_the_plan(played):
     stalls = played.course.injections.filter(fault="motor_stall")
     hours = ((pl.col("onset") - played.course.start_ms) / 3_600_000, (pl.col("end") - pl.col("onset")) / 3_600_000)

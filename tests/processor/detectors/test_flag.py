@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from processor import engine
-from processor.detectors.flag import flagged
+from processor.detectors.flag import early, flagged
 
 RESET_OR_END = flagged("reset", "eos")
 
@@ -24,3 +24,9 @@ def test_a_flag_that_was_set_once_in_a_window_was_set_in_it(stream, rule_of):
         state, judged = engine.step(state, wave, rules, window_s=300)
         scores += judged["rule"].to_list()
     assert scores == [0, 2, 0]
+
+
+def test_a_report_is_early_where_the_voltage_without_the_load_is_that_of_a_good_battery(stream, told):
+    asks = early("eri", "battery_v", above=3.0, load="motor_ma", per_load=0.03)
+    reports = stream("battery_v", "3.1 3.1 2.95 2.8 ? 3.1", motor_ma="3", flags="0 16 16 16 16 0")
+    assert told(asks, reports) == [0, 2, 2, 0, 0, 0]

@@ -89,3 +89,12 @@ def test_a_pump_that_reports_seldom_is_looked_at_once(stream, told):
     hourly = stream("reservoir_ml", "3 1.4 1.4 20", computed_ml="3 20 20 20", flags="0 64 0 0", every_s=3600)
     assert told(refill("missed"), hourly, "missing") == pytest.approx([0, 0, 1, 1])
     assert told(refill("missed"), hourly)[-1] == pytest.approx(1 / 0.45, rel=1e-5)
+
+
+def test_half_a_year_after_the_last_refill_the_next_is_overdue_until_it_is_recorded(stream, told):
+    days = stream("reservoir_ml", "10x190", computed_ml="10", flags="0x3 64 0x185 64", every_s=86_400)
+    scores = told(refill("overdue"), days)
+    assert scores[:4] == [0] * 4
+    assert scores[183] < 1 <= scores[185]
+    assert told(refill("overdue"), days, "since_s")[-1] == 0
+    assert max(told(refill("overdue"), stream("reservoir_ml", "10x400", flags="0", every_s=86_400))) == 0

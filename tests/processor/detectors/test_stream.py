@@ -56,8 +56,8 @@ def test_samples_that_come_late_are_scored_as_repeated(stream, told):
 def test_a_clock_that_jumps_ahead_is_scored_by_how_far_and_until_it_is_set_right(stream, told):
     jumps = ahead(stream("flow_ul_h", "8x70"), since=21, until=41, by_ms=20 * 60_000)
     scores = told(CLOCK, jumps)
-    assert scores[:21] == [0] * 21
-    assert scores[21:61] == pytest.approx([20 * 60 / 300] * 40, rel=1e-3)
+    assert scores[:22] == [0] * 22
+    assert scores[22:62] == pytest.approx([20 * 60 / 300] * 40, rel=1e-3)
     assert scores[-1] == pytest.approx(0, abs=0.05)
 
 
@@ -111,3 +111,12 @@ def test_counters_turn_over_unseen(stream, told):
     many, few = (told(LOST, every_other(before)) for before in (turn - 10, 100))
     assert many == few
     assert many[-1] >= 1
+
+
+def test_a_pump_that_changes_its_interval_has_no_clock_that_jumps(stream, told):
+    for before_s, after_s in ((60, 600), (600, 60), (60, 3600), (300, 900)):
+        first = stream("flow_ul_h", "8x20", every_s=before_s)
+        later = stream("flow_ul_h", "8x20", every_s=after_s)
+        went_on = later.with_columns(pl.col("seq") + 20, pl.col("time") + first["time"][-1] - first["time"][0] + 1000)
+        assert max(told(CLOCK, pl.concat([first, went_on]))) < 1
+        assert told(CLOCK, pl.concat([first, went_on]), "interval_s")[-1] == pytest.approx(after_s, rel=0.01)

@@ -1,0 +1,66 @@
+"""This file finds a program that is another one although nobody programmed the pump.
+
+What the pump itself records decides, not the orders that we saw: most programs are written by a clinic's own
+programmer, and a processor that was away, or reads the samples again, knows as much as one that was there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from broker.bounds import SESSION_S
+from processor.detectors import Detector, Memory, Stage
+from processor.detectors.flag import REPORTED, reports
+
+NUMBERS: Final = 2**16
+"""A program is told from another by its number's rest by this, which float32 holds exactly."""
+TURN: Final = 2**20
+UNKNOWN: Final = -1.0
+
+
+def program() -> Detector:
+    """Score a pump whose program's number is another one without a programmer, until a programmer writes a new one.
+
+    A pump reports for `SESSION_S` that it was programmed. Not held against it is another number after an electrical
+    reset or in a new life (`boot`), as of a new pump, and one that came while samples were lost for longer than that.
+    Says nothing of pumps that do not number their programs.
+    """
+
+    def score(memory: Memory) -> pl.Expr:
+        return REPORTED * memory("unwritten_now") + pl.col("program") * 0.0
+
+    memory = {"number": None, "boot": None, "missed": None, "unwritten": 0.0}
+    return Detector(score, memory, _learn, derive=_derive)
+
+
+def _derive(memory: Memory) -> tuple[Stage, ...]:
+    number = (pl.col("program") % NUMBERS).cast(pl.Float32)
+    counted = {name: (pl.col(name).fill_null(0) % TURN).cast(pl.Float32) for name in ("boot", "missed")}
+    lost = (counted["missed"] != memory("missed")) & (pl.col("dt") > SESSION_S)
+    changed = (number != memory("number")) & (memory("number") != UNKNOWN) & (counted["boot"] == memory("boot"))
+    return (
+        {
+            "written": reports("programmed"),
+            "changed": (changed & ~lost & ~reports("reset")).fill_null(value=False),
+            **{f"{name}_now": value for name, value in {"number": number, **counted}.items()},
+        },
+        {
+            "unwritten_now": pl.when(memory("written"))
+            .then(0.0)
+            .when(memory("changed"))
+            .then(1.0)
+            .otherwise(memory("unwritten")),
+        },
+    )
+
+
+def _learn(memory: Memory) -> Stage:
+    return {
+        # What the number is after a reset nobody knows.
+        "number": pl.when(reports("reset")).then(UNKNOWN).otherwise(memory("number_now")),
+        "boot": memory("boot_now"),
+        "missed": memory("missed_now"),
+        "unwritten": memory("unwritten_now"),
+    }
