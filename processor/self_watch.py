@@ -13,7 +13,8 @@ import msgspec
 import polars as pl
 
 from broker.evidence import Evidence, Fact
-from processor.engine import HIGHEST_SCORE, MS_PER_S, Rules
+from processor.columns import MS_PER_S, Rules
+from processor.judge import HIGHEST_SCORE
 from processor.readings import TROUBLE
 from processor.subjects import SUBJECT
 from processor.system_rules import RISES_OVER_S, SYSTEM_RULES
