@@ -41,6 +41,7 @@ def head(row: dict[str, Any], alarms: pl.DataFrame) -> Piece:
             row["prescription"] or "",
         ),
         ("Reservoir size", pieces.quantity(words.number(row["tank_ml"], 0, "mL")), row["model"] or "model unknown"),
+        ("Lot", row["lot"] or words.UNKNOWN, "pumps made together"),
         ("Site", row["site"] or words.UNKNOWN, row["group"] or ""),
         ("Gateway", row["gateway"] or words.UNKNOWN, ""),
     ]

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from broker.cohorts import NAMED, cohort_name
 from dashboard import words
 
 MOST_CHOSEN: Final = 100_000
@@ -82,12 +83,10 @@ def matching(pumps: pl.DataFrame, text: str, limit: int = 50) -> list[str]:
 
 
 def contains(text: str) -> pl.Expr:
-    """Say whether serial, site or gateway contain a text, whatever its case; an empty text is in all."""
+    """Say whether serial, site, gateway, "lot …" or "model …" contain a text, whatever its case; nothing is in all."""
     wanted = text.strip().lower()
-    return pl.any_horizontal(
-        pl.col(name).fill_null("").str.to_lowercase().str.contains(wanted, literal=True)
-        for name in ("pump", "site", "gateway")
-    )
+    names = (pl.col("pump", "site", "gateway"), *(cohort_name(kind, pl.col(kind)) for kind in NAMED))
+    return pl.any_horizontal(name.fill_null("").str.to_lowercase().str.contains(wanted, literal=True) for name in names)
 
 
 def page(pumps: pl.DataFrame, request: dict[str, Any], text: str) -> tuple[pl.DataFrame, int]:

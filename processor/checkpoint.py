@@ -18,6 +18,7 @@ from broker import durable
 from broker.journal import BEGINNING, Head
 from processor import alarms as alarm_list
 from processor import engine
+from processor.cohort_watch import BEGUN, Standing
 from processor.columns import Rules
 from processor.registry import Gateway, Registry
 from processor.sequence import Gaps
@@ -57,6 +58,7 @@ class Saved:
     rests: Rests
     orders: pl.DataFrame
     acted: tuple[str, ...] = ()
+    cohorts: Standing = BEGUN
 
 
 class _Manifest(msgspec.Struct, kw_only=True):
@@ -72,6 +74,7 @@ class _Manifest(msgspec.Struct, kw_only=True):
     faults: list[str]
     saved: int
     acted: list[str] = []
+    cohorts: Standing = BEGUN
     entries: int = 0
     hash: bytes = BEGINNING
 
@@ -103,6 +106,7 @@ def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> No
             faults=list(saved.registry.faults),
             saved=now,
             acted=list(saved.acted),
+            cohorts=saved.cohorts,
             entries=head.entries,
             hash=head.hash,
             **names,
@@ -169,4 +173,5 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         rests=manifest.rests,
         orders=frame(manifest.orders) if manifest.orders else no_orders(),
         acted=tuple(manifest.acted),
+        cohorts=manifest.cohorts,
     )

@@ -18,6 +18,8 @@ from processor import checkpoint, engine, evidence, forecast, service, view
 from processor.actions import carry_out, refusal
 from processor.announcements import announcements
 from processor.clerk import Clerk
+from processor.cohort_rules import COHORT_RULES
+from processor.cohort_watch import CohortWatch
 from processor.columns import MS_PER_S, Rules
 from processor.gateway_rules import DEAF_S, GATEWAY_RULES, Cuts
 from processor.inbox import Batch, Inbox
@@ -57,6 +59,7 @@ class Pipeline:
     gaps: Gaps = field(default_factory=Gaps)
     watch: SelfWatch = field(default_factory=SelfWatch)
     orders: pl.DataFrame = field(default_factory=no_orders)
+    cohorts: CohortWatch = field(default_factory=CohortWatch)
     _acted: dict[str, None] = field(default_factory=dict)
     _cuts: Cuts = field(default_factory=Cuts)
     _deaf_since: int | None = None
@@ -69,8 +72,8 @@ class Pipeline:
 
     @property
     def listed(self) -> Rules:
-        """Every rule by which an alarm can be raised: of pumps, of gateways and the fleet, and of Pumpwatch itself."""
-        return (*self.rules, *GATEWAY_RULES, *SYSTEM_RULES)
+        """Every rule by which an alarm can be raised: of pumps, gateways and fleet, of cohorts, of Pumpwatch itself."""
+        return (*self.rules, *GATEWAY_RULES, *COHORT_RULES, *SYSTEM_RULES)
 
     def restore(self) -> None:
         """Go on from the checkpoint in the data directory, if there is one; raises `CheckpointError`."""
@@ -81,6 +84,7 @@ class Pipeline:
             self.watch = SelfWatch(well={(rule, other): since for rule, other, since in saved.rests.system})
             self._cuts.rest(saved.rests.gateways)
             self.orders = saved.orders
+            self.cohorts = CohortWatch.restored(saved.cohorts)
             self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
             # A checkpoint of an older version does not say what was held under what.
             self.alarms, _ = alarm_list.settle(
@@ -92,7 +96,14 @@ class Pipeline:
         system = tuple((*about, since) for about, since in self.watch.well.items())
         rests = checkpoint.Rests(tuple(self._cuts.well.iter_rows()), system)
         saved = checkpoint.Saved(
-            self.state, self.alarms, self.registry, self.gaps, rests, self.orders, tuple(self._acted)
+            self.state,
+            self.alarms,
+            self.registry,
+            self.gaps,
+            rests,
+            self.orders,
+            tuple(self._acted),
+            self.cohorts.saved(),
         )
         checkpoint.save(self.data, saved, now, head)
 
@@ -180,7 +191,10 @@ class Pipeline:
         cut = self._cuts.look(
             judged, self.alarms, subjects, offline=self.registry.gateways_in("offline"), rules=self.rules
         )
-        seen = Violations(pl.concat([cut.standing, pumps.standing]), pl.concat([cut.over, pumps.over]))
+        many = self.cohorts.look(self.state, self.alarms, subjects, ages_s=ages)
+        seen = Violations(
+            pl.concat([cut.standing, many.standing, pumps.standing]), pl.concat([cut.over, many.over, pumps.over])
+        )
         return seen, judged
 
     def _advance(self, seen: Violations, rows: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
@@ -188,7 +202,7 @@ class Pipeline:
         self.alarms, changes = alarm_list.advance(self.alarms, seen, now=now, subjects=subjects, rules=self.listed)
         if changes.is_empty():
             return changes
-        for judged, rules in ((rows, self.rules), (self._cuts.looked, GATEWAY_RULES)):
+        for judged, rules in ((rows, self.rules), (self._cuts.looked, GATEWAY_RULES), *self.cohorts.looked()):
             self.alarms, changes = evidence.attach(self.alarms, changes, judged, rules)
         return changes
 
@@ -266,6 +280,7 @@ class Pipeline:
             clocks=pl.Series("now", [gateway.therapy_ms(now) for gateway in gateways], dtype=pl.Int64),
             wall=now,
             orders=self.orders,
+            facts=facts,
         )
 
     def _ages(self, clocks: pl.Series) -> pl.Series:

@@ -6,10 +6,13 @@ of them at most is set, and with none it is the fleet's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
+
+from broker.cohorts import NAMED, cohort_name
 
 SUBJECT: Final[dict[str, pl.DataType]] = {"pump": pl.UInt32(), "gateway": pl.UInt32(), "other": pl.String()}
 """The columns that say whom an alarm is about."""
@@ -42,7 +45,8 @@ class Subjects:
 
     `pumps` are serials and `owners` the number of each pump's gateway (UInt32); `gateways` are names and `clocks`
     their therapy now (Int64 ms). `wall` is the wall clock (ms), by which all goes before a gateway is heard.
-    `orders` (`ORDERS`) says what of them is out of service.
+    `orders` (`ORDERS`) says what of them is out of service. `facts`
+    has `NAMED` by pump, where anything is known of that.
     """
 
     pumps: pl.Series
@@ -51,6 +55,7 @@ class Subjects:
     clocks: pl.Series
     wall: int = 0
     orders: pl.DataFrame = field(default_factory=no_orders)
+    facts: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def together(self) -> int:
@@ -74,3 +79,10 @@ class Subjects:
     def now(self, rows: pl.DataFrame) -> pl.Series:
         """Return the therapy now (Int64 ms) of each row's subject."""
         return self.clocks.gather(self.homes(rows)).fill_null(self.together).cast(pl.Int64).alias("now")
+
+    def members(self, pumps: pl.Series) -> Iterator[pl.Series]:
+        """Give the names of the cohorts that these pumps are in, kind by kind; null for pumps in none."""
+        for kind in NAMED:
+            if kind in self.facts.columns:
+                labels = self.facts[kind].gather(pumps).alias("other")
+                yield pl.select(cohort_name(kind, pl.lit(labels))).to_series()

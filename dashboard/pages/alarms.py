@@ -198,5 +198,6 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "age": words.span(row["age_s"]),
         "said_state": words.STATE_WORD.get(row["state"], row["state"]),
         "chain": chain,
+        "many": pieces.of_many(row),
         "story": "; ".join(deeds.told(row)),
     }

@@ -11,7 +11,8 @@ import pytest
 from broker.journal import EVENTS_SCHEMA
 from broker.signals import SIGNAL_NAMES, empty_samples
 from broker.snapshot import ALARMS_SCHEMA, empty
-from dashboard import about, choice, figures, findings, queries, theme, trends
+from dashboard import about, choice, figures, findings, pieces, queries, theme, trends
+from dashboard.pages.pumps import searched
 
 THERAPY_MS = 1_768_221_120_000
 
@@ -231,3 +232,25 @@ def test_both_schemes_speak_of_the_same_tokens_everywhere() -> None:
     for name in ("--ground", "--medium-fill", "--on-high", "--commanded"):
         assert css.count(f"{name}:") == 2
     assert theme.scheme("nonsense") is theme.LIGHT
+
+
+def test_the_list_of_pumps_finds_a_lot_a_model_and_a_gateway_by_what_their_alarms_are_called(fleet: Any) -> None:
+    lots = pl.when(pl.col("pump").str.ends_with("3")).then(pl.lit("B07")).otherwise(pl.lit("A01"))
+    pumps = fleet(20).pumps.with_columns(lots.alias("lot"))
+    found = {text: pumps.filter(choice.contains(text)).height for text in ("lot B07", "b07", "model B", "gateway-00")}
+    assert found == {"lot B07": 2, "b07": 2, "model B": 20, "gateway-00": 20}
+
+
+@pytest.mark.parametrize(
+    ("whom", "leads_to"),
+    [
+        ({"subject": "lot B07"}, "/pumps?search=lot%20B07"),
+        ({"subject": "gateway-00", "gateway": "gateway-00"}, "/pumps?search=gateway-00"),
+        ({"subject": "ITB-000003", "pump": "ITB-000003", "gateway": "gateway-00"}, "/pump/ITB-000003"),
+        ({"subject": "fleet"}, None),
+    ],
+)
+def test_whom_an_alarm_is_about_leads_to_its_pumps(whom: dict[str, str], leads_to: str | None) -> None:
+    said = pieces.subject({"pump": None, "gateway": None, **whom})
+    assert getattr(said, "href", None) == leads_to
+    assert leads_to is None or "search" not in leads_to or searched(leads_to.partition("?")[2]) == whom["subject"]
