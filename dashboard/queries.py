@@ -145,7 +145,7 @@ def cells(pumps: pl.DataFrame, alarms: pl.DataFrame) -> dict[str, Any]:
 def health_strip(snapshot: Snapshot) -> dict[str, Any]:
     """Return the pipeline's health in a few numbers."""
     health, gateways = snapshot.health, snapshot.gateways
-    full = [bound for bound in health.bounds if bound.limit > 0 and bound.value >= 0.8 * bound.limit]
+    full = [bound for bound in health.bounds if bound.near]
     return {
         "samples_per_s": health.samples_per_s,
         "p95": health.latency_ms.get("p95"),

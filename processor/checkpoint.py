@@ -22,6 +22,7 @@ from processor.cohort_watch import BEGUN, Standing
 from processor.columns import Rules
 from processor.registry import Gateway, Registry
 from processor.sequence import Gaps
+from processor.subjects import no_orders
 
 DIRECTORY: Final = "checkpoint"
 MANIFEST: Final = "manifest.json"
@@ -46,13 +47,16 @@ class CheckpointError(Exception):
 
 @dataclass(frozen=True)
 class Saved:
-    """What the processor goes on from: `rests` are off-delays that run, `acted` ids of what people did with alarms."""
+    """What the processor goes on from: `rests` are off-delays that run, `orders` what people took out of service,
+    `acted` the ids of what they did.
+    """
 
     state: pl.DataFrame
     alarms: pl.DataFrame
     registry: Registry
     gaps: Gaps
     rests: Rests
+    orders: pl.DataFrame
     acted: tuple[str, ...] = ()
     cohorts: Standing = BEGUN
 
@@ -63,6 +67,7 @@ class _Manifest(msgspec.Struct, kw_only=True):
     alarms: str
     pumps: str
     gaps: str = ""
+    orders: str = ""
     forgotten: int = 0
     rests: Rests = Rests()
     gateways: list[Gateway]
@@ -86,6 +91,7 @@ def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> No
         "alarms": saved.alarms,
         "pumps": saved.registry.facts(),
         "gaps": saved.gaps.open,
+        "orders": saved.orders,
     }
     names = {}
     for name, frame in frames.items():
@@ -157,7 +163,7 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
     state, alarms, pumps = frame(manifest.state), frame(manifest.alarms), frame(manifest.pumps)
     fresh = engine.new_state(state.height, rules)
     known = [name for name in fresh.columns if name in state.columns]
-    # A checkpoint of an older version knows of no gaps.
+    # A checkpoint of an older version knows of no gaps and no orders.
     gaps = Gaps(frame(manifest.gaps), manifest.forgotten) if manifest.gaps else Gaps()
     return Saved(
         state=fresh.with_columns(state[name].cast(fresh.schema[name]) for name in known),
@@ -165,6 +171,7 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
         gaps=gaps,
         rests=manifest.rests,
+        orders=frame(manifest.orders) if manifest.orders else no_orders(),
         acted=tuple(manifest.acted),
         cohorts=manifest.cohorts,
     )

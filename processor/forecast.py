@@ -41,9 +41,9 @@ FALLS_OVER_H: Final = 1.5
 """The vote's quick average of what vanishes from the reservoir (µL), and over how many hours it is taken."""
 
 LEVEL_ML: Final = 0.02
-GAIN_ERROR: Final = 0.0023
+GAIN_ERROR: Final = 0.00215
 FRESH_ERROR: Final = 0.02
-PHASE_D: Final = 0.06
+PHASE_D: Final = 0.056
 """Standard deviations: of the level read, of the flow relative to the program as it goes on, of the same before a whole
 day was counted, and of the time of the day at which a level is reached. Calibrated by `trials.forecasts`."""
 LONGEST_D: Final = 180.0
@@ -62,9 +62,9 @@ FULL_SPEED_UL_H: Final = 1000.0
 modelling choices."""
 WORN_MA_ML: Final = 0.2 / 640.0
 """What a millilitre turned through adds to a motor's current; modelling choice."""
-VOLT_ERROR: Final = 0.0004
-DRAIN_ERROR: Final = 0.0022
-AGE_ERROR: Final = 0.005
+VOLT_ERROR: Final = 0.00037
+DRAIN_ERROR: Final = 0.00205
+AGE_ERROR: Final = 0.0047
 """Standard deviations: of the averaged voltage, and, relative, of the mean current to come and of the one so far.
 Calibrated by `trials.forecasts` on batteries that are all alike; those of real pumps are not."""
 LEFT: Final = np.linspace(0.0, 1.0, 512)

@@ -21,12 +21,31 @@ KEY: Final = (*SUBJECT, "rule")
 FLEET: Final = "fleet"
 
 
+ORDERS: Final[dict[str, pl.DataType]] = {
+    **SUBJECT,
+    "rule": pl.String(),
+    "until": pl.Int64(),
+    "out_wall": pl.Int64(),
+    "out_by": pl.String(),
+    "out_why": pl.String(),
+    "out_order": pl.String(),
+}
+"""Which subjects are out of service by an order (`processor.service`), a row each: `rule` null is every rule, `until`
+the subject's therapy ms (null: until it is put back), `out_wall` wall ms, `out_order` what the order is called."""
+
+
+def no_orders() -> pl.DataFrame:
+    """Return the frame of no orders (`ORDERS`)."""
+    return pl.DataFrame(schema=ORDERS)
+
+
 @dataclass(frozen=True)
 class Subjects:
     """Every pump and gateway by number, and where the therapy clocks stand.
 
     `pumps` are serials and `owners` the number of each pump's gateway (UInt32); `gateways` are names and `clocks`
-    their therapy now (Int64 ms). `wall` is the wall clock (ms), by which all goes before a gateway is heard. `facts`
+    their therapy now (Int64 ms). `wall` is the wall clock (ms), by which all goes before a gateway is heard.
+    `orders` (`ORDERS`) says what of them is out of service. `facts`
     has `NAMED` by pump, where anything is known of that.
     """
 
@@ -35,6 +54,7 @@ class Subjects:
     gateways: pl.Series
     clocks: pl.Series
     wall: int = 0
+    orders: pl.DataFrame = field(default_factory=no_orders)
     facts: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
@@ -46,6 +66,10 @@ class Subjects:
         """Return what the subject of each row (`SUBJECT`) is called."""
         pump, gateway = self.pumps.gather(rows["pump"]), self.gateways.gather(rows["gateway"])
         return pl.select(pl.coalesce(pump, gateway, rows["other"], pl.lit(FLEET)).alias("subject")).to_series()
+
+    def called(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return rows (`SUBJECT`) with what each is called (`subject`) and its therapy `now`."""
+        return rows.with_columns(self.names(rows), self.now(rows))
 
     def homes(self, rows: pl.DataFrame) -> pl.Series:
         """Return the number of the gateway that each row's subject belongs to, or is; null for the fleet and others."""

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pumpwatch import accounts, alarms, doctor, orders, parts, records, run, score, tables, treatments
 from pumpwatch.errors import CommandError
-from pumpwatch.settings import PREFIX, SettingsError, defaults_for, read_file
+from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file
 
 app = typer.Typer(
     name="pumpwatch",
@@ -103,6 +103,7 @@ app.add_typer(accounts.app, name="user")
 
 def main() -> None:
     """Run the command line; what is expected to fail ends with a sentence, never with a traceback."""
+    keep_memory()
     try:
         app()
     except CommandError as failure:

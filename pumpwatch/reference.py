@@ -180,7 +180,7 @@ def alarms_page() -> str:
     realarm = ", ".join(f"{hours:g} h for {name}" for name, hours in REALARM_H.items())
     actions = (
         (_code(str(kind.__struct_config__.tag)), (kind.__doc__ or "").strip().replace("`", ""))
-        for kind in get_args(messages.AlarmAction)
+        for kind in (*get_args(messages.AlarmAction), *get_args(messages.ServiceAction))
     )
     return _page(
         "Alarms",
@@ -193,7 +193,9 @@ def alarms_page() -> str:
         "## What happens to an alarm\n\nEach is an entry of the journal.",
         _table(("kind", "meaning"), ((_code(kind), meaning) for kind, meaning in journal.KINDS.items())),
         f"## What people do\n\nAs JSON to `{topics.COMMAND}`: `kind`, `id` (one and the same deed however often it "
-        "arrives), `alarms` (their ids), `who`, `at` (wall ms), `why`; to shelve also `for_s` (therapy seconds). What "
+        "arrives), `alarms` (their ids), `who`, `at` (wall ms), `why`; to shelve also `for_s` (therapy seconds). "
+        "`take_out` and `put_back` have `subjects` (serials, gateways, `fleet`, or as `system: storage`) instead of "
+        "`alarms`, and `rule` where not all rules are meant. What "
         f"became of it is said on `{topics.OUTCOME}`: `id`, `done`, `refused`, `text`.",
         _table(("kind", "meaning"), actions),
         "## What other systems hear\n\nOn `pumpwatch/alarms/{priority}`, QoS 1, not retained: an event for each change "

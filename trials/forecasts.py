@@ -235,10 +235,16 @@ def main(arguments: list[str] | None = None) -> None:
     asked.add_argument("--days", type=float, default=None)
     asked.add_argument("--pumps", type=int, default=None)
     asked.add_argument("--seed-shift", type=int, default=0)
+    asked.add_argument("--interval", type=float, default=None, metavar="SECONDS", help="between a pump's samples")
     asked.add_argument("--cases", default=None, metavar="FILE", help="write every case here, as CSV")
     given = asked.parse_args(arguments)
     told = load(given.scenario)
-    told = dataclasses.replace(told, pumps=given.pumps or told.pumps, seed=told.seed + given.seed_shift)
+    told = dataclasses.replace(
+        told,
+        pumps=given.pumps or told.pumps,
+        seed=told.seed + given.seed_shift,
+        interval_s=given.interval or told.interval_s,
+    )
     found = cases(
         told, given.days or told.days or 3.0, lambda ticks: iter(track(ticks, given.scenario, transient=True))
     )
