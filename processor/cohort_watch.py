@@ -70,8 +70,10 @@ class CohortWatch:
 
         `state` is the engine's; `ages_s` says when each pump was last heard, null for those that are not watched.
         """
-        now, every = subjects.together, round(EVERY_S * MS_PER_S)
-        if now // every == self.compared // every:
+        every = round(EVERY_S * MS_PER_S)
+        # Whole half hours, so that a cohort's alarm has the same id whenever in it the comparison is made.
+        now = subjects.together // every * every
+        if now == self.compared:
             return nothing_seen()
         self.compared = now
         told = cohorts.kinds(subjects)
