@@ -70,8 +70,8 @@ DRAIN_ERROR: Final = 0.0019
 DRAIN_NOISE: Final = 0.0008
 AGE_ERROR: Final = 0.0047
 """Standard deviations: of the averaged voltage and, relative, of the mean current to come, each with what the noise of
-samples a minute apart adds; and, relative, of the mean current so far. Calibrated by `trials.forecasts` on batteries that
-are all alike; those of real pumps are not."""
+samples a minute apart adds; and, relative, of the mean current so far. Calibrated by `trials.forecasts` on batteries
+that are all alike; those of real pumps are not."""
 USUAL_S: Final = 60.0
 """The interval of samples for which the noise above is told."""
 LEFT: Final = np.linspace(0.0, 1.0, 512)
