@@ -67,6 +67,12 @@ def deed(label: str, kind: str, alarms: list[str]) -> Piece:
     return html.Button(label, className="button", **wanted)
 
 
+def service(label: str, wanted: dict[str, Any]) -> Piece:
+    """Return a button that takes something out of service or puts it back; the frame listens to all of them."""
+    asked: dict[str, Any] = {"data-service": json.dumps(wanted)}
+    return html.Button(label, className="button", **asked)
+
+
 def acknowledge(label: str, chosen: dict[str, Any], *, strong: bool = False, title: str = "") -> Piece:
     """Return a button that acknowledges what `chosen` names; the frame listens to all of them."""
     return html.Button(
