@@ -24,8 +24,7 @@ LEAST_UL_H: Final = 0.5
 SPAN_H: Final = (vote.SLOW_S - vote.QUICK_S) / 3600.0
 """What the gap between the averages of a volume is worth in hours of flow, once it has settled."""
 FROM_LOT: Final = (
-    "Report it to the manufacturer, with serial numbers, lot and model. See to these pumps first; interrogate three of "
-    "them, and stop implanting pumps of this lot until it is understood."
+    "Interrogate three of these pumps; see to them before others. Report lot and model to the manufacturer."
 )
 
 Side = Literal["above", "below", "either"]
@@ -129,7 +128,7 @@ ROWS: Final = (
         priority="medium",
         deadline_h=24.0,
         meaning="Half of these pumps or more deliver beyond their program, the rest of the fleet does not.",
-        time_left="days below 14.5 %; pumps beyond have alarms of their own",
+        time_left="days",
         rationale="Over-infusion was recalled by model (2014, 2016); many small surpluses show before one large one.",
         explains=("flow_sensor_off", "volume_imbalance"),
     ),
@@ -145,7 +144,7 @@ ROWS: Final = (
         priority="medium",
         deadline_h=24.0,
         meaning="Half of these pumps or more deliver less than their program, the rest of the fleet does not.",
-        time_left="days; pumps that lack much have alarms of their own",
+        time_left="days",
         rationale="Wear of a tube, or a connector that was made wrong (recall of 2013), comes with a lot or a model.",
         explains=("delivery_shift", "flow_sensor_off", "volume_imbalance"),
     ),

@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from broker import journal, messages, mosquitto, signals, snapshot, topics
+from broker.bounds import SESSION_S
 from processor.alarm_states import STATES
 from processor.alarms import REALARM_H
 from processor.violations import DEADBAND
@@ -50,7 +51,9 @@ def signals_page() -> str:
         "What a simulated pump says. A sample is all signals of one pump at one time; one that is left out is unknown, "
         "never zero. A value outside its range is refused as malformed.",
         _table(("signal", "unit", "title", "lowest", "highest"), rows),
-        "## Flags\n\nWhat the pump itself reports, as the sum of bits in `flags`.",
+        "## Flags\n\nWhat the pump itself reports, as the sum of bits in `flags`. A pump that numbers its programs "
+        f"(`program`) sets `programmed` for {SESSION_S / 60:.0f} minutes after a programmer wrote one: another number "
+        "without that is an alarm. `refill` is set in one sample.",
         _table(("flag", "bit", "title"), flags),
         "## The frame\n\n`pump` and `time` (therapy time, UTC) must be there. Times are milliseconds since 1970; JSON "
         "may also have ISO 8601. `sent` is wall time. `seq` counts a pump's samples within one `boot`, so that what is "

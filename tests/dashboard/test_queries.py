@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from broker.journal import EVENTS_SCHEMA
 from broker.signals import SIGNAL_NAMES, empty_samples
 from broker.snapshot import ALARMS_SCHEMA, empty
 from dashboard import about, choice, figures, findings, pieces, queries, theme, trends
+from dashboard.pages.alarms import listed
 from dashboard.pages.pumps import searched
 
 THERAPY_MS = 1_768_221_120_000
@@ -254,3 +256,13 @@ def test_whom_an_alarm_is_about_leads_to_its_pumps(whom: dict[str, str], leads_t
     said = pieces.subject({"pump": None, "gateway": None, **whom})
     assert getattr(said, "href", None) == leads_to
     assert leads_to is None or "search" not in leads_to or searched(leads_to.partition("?")[2]) == whom["subject"]
+
+
+@pytest.mark.parametrize(("text", "found"), [("", 3), ("LOT b07", 1), ("itb-000001", 1), ("site 1", 1), ("gone", 0)])
+def test_the_list_of_alarms_is_searched_by_whom_they_are_about_and_where(fleet: Any, text: str, found: int) -> None:
+    told = fleet(20, alarms=3)
+    cohort = pl.col("pump") == "ITB-000003"
+    about = pl.when(cohort).then(pl.lit("lot B07")).otherwise("subject")
+    nowhere = [pl.when(~cohort).then(pl.col(name)).alias(name) for name in ("pump", "site", "gateway")]
+    alarms = told.alarms.with_columns(about.alias("subject"), *nowhere)
+    assert listed(dataclasses.replace(told, alarms=alarms), "all", text).height == found

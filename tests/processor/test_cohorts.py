@@ -255,3 +255,37 @@ def test_a_pump_in_danger_is_never_held_under_a_cohort():
     for _ in range(2):
         ward.look(drifting(), also=[(3, "over_infusion")])
     assert ward.alarms.filter(pl.col("rule") == "over_infusion")["under"].to_list() == [None]
+
+
+DRIFTS = {
+    "cohort_over_delivery": ("flow_sensor.memory.flow", 10.0, 0.15, 0.6),
+    "cohort_under_delivery": ("flow_sensor.memory.flow", 10.0, 0.15, -0.6),
+    "cohort_sensors_off": ("volume.memory.measured_slow", 0.0, 3.0, 18.0),
+    "cohort_motor_current": ("usage.memory.load_ma", 3.0, 0.06, 0.6),
+    "cohort_battery": ("battery_falling.memory.fall_per_h", 0.0, 0.0005, 0.003),
+    "cohort_pressure": ("catheter.memory.pressure_quick", 12.0, 1.7, -7.0),
+    "cohort_samples_lost": ("stream.memory.lost", 0.01, 0.004, 0.15),
+}
+"""What the state has, of pumps that are well: column, middle and spread; and by how much a lot differs."""
+
+
+@pytest.mark.parametrize("rule", COHORT_RULES, ids=lambda rule: rule.name)
+def test_every_row_finds_the_lot_that_drifts_in_its_quantity_and_no_other_row_does(rule):
+    chance = np.random.default_rng(7)
+    columns = {column: middle + spread * chance.standard_normal(PUMPS) for column, middle, spread, _ in DRIFTS.values()}
+    column, _, _, by = DRIFTS[rule.name]
+    columns[column][3::LOTS] += by
+    state = engine.new_state(PUMPS).with_columns(
+        pl.lit(10.0, pl.Float32).alias("flow_sensor.memory.commanded"),
+        *(pl.Series(name, values, dtype=pl.Float32) for name, values in columns.items()),
+    )
+    watch, ages = CohortWatch(), pl.repeat(60.0, PUMPS, dtype=pl.Float32, eager=True)
+    for hours in (0, 1):
+        seen = watch.look(state, alarm_list.no_alarms(), subjects(START_MS + hours * HOUR_MS), ages_s=ages)
+    assert seen.standing.select("other", "rule").rows() == [("lot L3", rule.name)]
+
+
+def test_an_alarm_list_without_what_a_row_reads_leaves_the_row_out():
+    state = engine.new_state(PUMPS, RULES[:1])
+    ages = pl.repeat(60.0, PUMPS, dtype=pl.Float32, eager=True)
+    assert CohortWatch().look(state, alarm_list.no_alarms(), subjects(), ages_s=ages).standing.is_empty()
