@@ -183,6 +183,7 @@ class Health(msgspec.Struct, kw_only=True):
     """How the pipeline is, as of one snapshot.
 
     `written` is wall ms, `therapy_ms` the fleet's therapy clock, which began at `therapy_start` (0: unknown).
+    `rules` are the titles of all rules by their names.
     """
 
     version: int = 0
@@ -207,6 +208,7 @@ class Health(msgspec.Struct, kw_only=True):
     reconnects: int = 0
     clock_steps: int = 0
     faults: list[str] = []
+    rules: dict[str, str] = {}
     notes: list[str] = []
 
 

@@ -53,7 +53,7 @@ def subject(row: dict[str, Any]) -> Piece:
 
 def of_many(row: dict[str, Any]) -> bool:
     """Tell whether an alarm is about the pumps of a gateway, a model or a lot, which the list of pumps can show."""
-    return not row["pump"] and bool(row["gateway"] or is_cohort(row["subject"]))
+    return not row["pump"] and bool(row.get("gateway") or is_cohort(row["subject"]))
 
 
 def programmer_link(serial: str) -> Piece:
@@ -65,6 +65,12 @@ def deed(label: str, kind: str, alarms: list[str]) -> Piece:
     """Return a button that does something with alarms; the frame listens to all of them and asks what it must."""
     wanted: dict[str, Any] = {"data-deed": json.dumps({"kind": kind, "alarms": alarms})}
     return html.Button(label, className="button", **wanted)
+
+
+def service(label: str, wanted: dict[str, Any]) -> Piece:
+    """Return a button that takes something out of service or puts it back; the frame listens to all of them."""
+    asked: dict[str, Any] = {"data-service": json.dumps(wanted)}
+    return html.Button(label, className="button", **asked)
 
 
 def acknowledge(label: str, chosen: dict[str, Any], *, strong: bool = False, title: str = "") -> Piece:

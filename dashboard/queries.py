@@ -168,6 +168,11 @@ def alarms_of(snapshot: Snapshot, serial: str) -> pl.DataFrame:
     return ordered(snapshot.alarms.filter(pl.col("pump") == serial))
 
 
+def orders_of(snapshot: Snapshot, row: dict[str, Any]) -> pl.DataFrame:
+    """Return what of a pump is out of service by an order."""
+    return snapshot.orders.filter(pl.col("pump") == row["pump"])
+
+
 def dose_ug_day(flow_ul_h: float | None, concentration_ug_ml: float | None) -> float | None:
     """Return micrograms per day of a flow: µL/h × 24 h × µg/mL ÷ 1000 µL/mL; noise below no flow is no dose."""
     if flow_ul_h is None or concentration_ug_ml is None:

@@ -1,7 +1,8 @@
 """This file measures how honest the forecasts are: how often the truth lies in the band, over a whole scenario.
 
 The truth is the simulator's: a copy of the fleet goes on from the very moment of the forecast, with the conditions and
-programs of that moment and nothing new, until the reservoir, the battery or the effect reaches its limit.
+programs of that moment and nothing new, until the reservoir, the battery or the effect reaches its limit. What passes
+within hours, a bolus, a posture, a fever, is over in the copy at once.
 
     python -m trials.forecasts every-fault --days 6
 """
@@ -195,7 +196,8 @@ def batteries(simulation: Simulation) -> dict[str, F64]:
 def _copy(simulation: Simulation) -> Fleet:
     fleet = simulation.fleet
     twin = Fleet(fleet.profiles, **{name: getattr(fleet, name).copy() for name in ARRAYS}, now_s=fleet.now_s)
-    twin.bolus_ul_h[:] = 0
+    for passing in (twin.bolus_ul_h, twin.posture_mmhg, twin.fever_c):
+        passing[:] = 0
     return twin
 
 

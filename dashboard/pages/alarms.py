@@ -11,7 +11,7 @@ import polars as pl
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from broker.snapshot import WAITING, Snapshot
-from dashboard import browser, deeds, evidence, grids, pieces, queries, words
+from dashboard import browser, deeds, evidence, grids, pieces, queries, service_dialog, words
 from dashboard.choice import contains
 from dashboard.deeds import DEEDS
 from dashboard.desk import Desk
@@ -26,6 +26,7 @@ MOST_ROWS: Final = 400
 NAMES: Final = tuple(pl.col(name) for name in ("subject", "site", "gateway"))
 """What an alarm is searched by."""
 MOST_EVENTS: Final = 60
+MOST_ORDERS: Final = 50
 MOST_EXPLAINED: Final = 3
 """Of so many ticked alarms the evidence is shown."""
 COLUMNS: Final = (
@@ -91,6 +92,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
                 side=tools,
                 name="grow-card",
             ),
+            html.Div(id="alarm-orders"),
             html.Div(id="alarm-evidence"),
             pieces.card("What happened lately", html.Div(id="alarm-events", className="scroll"), name="events-card"),
         ],
@@ -105,13 +107,16 @@ def register(app: Dash, desk: Desk) -> None:
         Output("alarm-grid", "rowData"),
         Output("alarm-note", "children"),
         Output("alarm-events", "children"),
+        Output("alarm-orders", "children"),
         Input("live", "data"),
         Input("alarm-filter", "value"),
         Input("alarm-search", "value"),
     )
     async def show(_live: Any, chosen: str | None, search: str | None) -> Any:
-        rows, note = await asyncio.to_thread(open_alarms, desk.snapshot(), chosen or "all", search or "")
-        return rows, note, await asyncio.to_thread(lambda: happened(desk.events(limit=MOST_EVENTS)))
+        snapshot = desk.snapshot()
+        rows, note = await asyncio.to_thread(open_alarms, snapshot, chosen or "all", search or "")
+        events = await asyncio.to_thread(lambda: happened(desk.events(limit=MOST_EVENTS)))
+        return rows, note, events, ordered_out(snapshot.orders)
 
     browser.runs(app, "chosen", Output("alarm-chosen", "data"), Input("alarm-grid", "selectedRows"))
     buttons = [f"do-{name}" for name in DEEDS]
@@ -143,6 +148,17 @@ def register(app: Dash, desk: Desk) -> None:
         name = str(ctx.triggered_id).removeprefix("do-")
         ids = deeds.offered(name, rows) if name in DEEDS else []
         return {"kind": name, "alarms": ids, "n": sum(one or 0 for one in clicks)} if ids else no_update
+
+
+def ordered_out(orders: pl.DataFrame) -> Piece:
+    """Return what is out of service before it alarms, the newest first; None where nothing is."""
+    if orders.is_empty():
+        return None
+    newest = orders.sort("out_wall", descending=True)
+    more = orders.height - MOST_ORDERS
+    note = html.Div(f"and {words.count(more, 'more')}", className="note") if more > 0 else None
+    title = "Out of service, whatever alarms"
+    return pieces.card(title, html.Div([service_dialog.listed(newest.head(MOST_ORDERS)), note], className="scroll"))
 
 
 def explained(rows: pl.DataFrame) -> Piece:

@@ -59,7 +59,7 @@ def test_a_pump_whose_alarm_is_over_is_not_said_to_be_ill(fleet: Any, state: str
     row = queries.pump_row(fleet(1), "ITB-000001")
     assert row is not None
     open_alarm = alarm("ITB-000001", state, 1, THERAPY_MS - 1_200_000, title="Catheter occluded", age_s=1200.0)
-    head = str(about.head(row, alarms(open_alarm)))
+    head = str(about.head(row, alarms(open_alarm), fleet(1).orders))
     assert f"Catheter occluded, {said}" in head
 
 
