@@ -49,11 +49,11 @@ docs: $(VENV)/installed-to-run
 bench: $(VENV)/installed-to-measure
 	$(BIN)/python -m pytest tests/bench -s $(ARGS)
 
-SCORED := every-fault two-faults-at-once fault-during-link-trouble fault-after-refill-or-program lively-month
+SCORED := bars every-fault two-faults-at-once fault-during-link-trouble fault-after-refill-or-program lively-month
 score: $(VENV)/installed-to-run
 	@mkdir -p build/score
 	@for name in $(SCORED); do \
-		POLARS_MAX_THREADS=1 $(BIN)/pumpwatch score $$name --seed-shift 1000 \
+		POLARS_MAX_THREADS=1 $(BIN)/pumpwatch score $$name --seed-shift 1000 --turn 5m \
 			--json build/score/$$name.json --html build/score/$$name.html $(ARGS) || exit 1; \
 	done
 

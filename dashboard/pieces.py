@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from dash import html
 
+from broker.cohorts import is_cohort
 from broker.snapshot import WAITING
 from dashboard import browser, words
 
@@ -41,8 +42,18 @@ def pump_link(serial: str) -> Piece:
 
 
 def subject(row: dict[str, Any]) -> Piece:
-    """Return whom an alarm is about: a link to its pump, or the name of its gateway."""
-    return pump_link(row["pump"]) if row["pump"] else html.B(row["subject"])
+    """Return whom an alarm is about: a link to its pump, or to the pumps of its gateway or cohort, or a name."""
+    if row["pump"]:
+        return pump_link(row["pump"])
+    if of_many(row):
+        href = f"/pumps?search={quote(row['subject'], safe='')}"
+        return html.A(row["subject"], href=href, className="pump-link", **browser.GO)
+    return html.B(row["subject"])
+
+
+def of_many(row: dict[str, Any]) -> bool:
+    """Tell whether an alarm is about the pumps of a gateway, a model or a lot, which the list of pumps can show."""
+    return not row["pump"] and bool(row["gateway"] or is_cohort(row["subject"]))
 
 
 def programmer_link(serial: str) -> Piece:
@@ -54,6 +65,12 @@ def deed(label: str, kind: str, alarms: list[str]) -> Piece:
     """Return a button that does something with alarms; the frame listens to all of them and asks what it must."""
     wanted: dict[str, Any] = {"data-deed": json.dumps({"kind": kind, "alarms": alarms})}
     return html.Button(label, className="button", **wanted)
+
+
+def service(label: str, wanted: dict[str, Any]) -> Piece:
+    """Return a button that takes something out of service or puts it back; the frame listens to all of them."""
+    asked: dict[str, Any] = {"data-service": json.dumps(wanted)}
+    return html.Button(label, className="button", **asked)
 
 
 def acknowledge(label: str, chosen: dict[str, Any], *, strong: bool = False, title: str = "") -> Piece:

@@ -41,11 +41,13 @@ FALLS_OVER_H: Final = 1.5
 """The vote's quick average of what vanishes from the reservoir (µL), and over how many hours it is taken."""
 
 LEVEL_ML: Final = 0.02
-GAIN_ERROR: Final = 0.0023
+GAIN_ERROR: Final = 0.00188
+GAIN_NOISE: Final = 0.00105
 FRESH_ERROR: Final = 0.02
-PHASE_D: Final = 0.06
-"""Standard deviations: of the level read, of the flow relative to the program as it goes on, of the same before a whole
-day was counted, and of the time of the day at which a level is reached. Calibrated by `trials.forecasts`."""
+PHASE_D: Final = 0.056
+"""Standard deviations: of the level read, of the flow relative to the program as it goes on, what the noise of samples
+a minute apart adds to that, of the flow before a whole day was counted, and of the time of the day at which a level is
+reached. Calibrated by `trials.forecasts`. What is averaged of fewer samples is noisier, by the root of the interval."""
 LONGEST_D: Final = 180.0
 """A refill is due after so many days in any case (stability study of baclofen in pumps)."""
 
@@ -62,11 +64,16 @@ FULL_SPEED_UL_H: Final = 1000.0
 modelling choices."""
 WORN_MA_ML: Final = 0.2 / 640.0
 """What a millilitre turned through adds to a motor's current; modelling choice."""
-VOLT_ERROR: Final = 0.0004
-DRAIN_ERROR: Final = 0.0022
-AGE_ERROR: Final = 0.005
-"""Standard deviations: of the averaged voltage, and, relative, of the mean current to come and of the one so far.
-Calibrated by `trials.forecasts` on batteries that are all alike; those of real pumps are not."""
+VOLT_ERROR: Final = 0.00035
+VOLT_NOISE: Final = 0.00012
+DRAIN_ERROR: Final = 0.0019
+DRAIN_NOISE: Final = 0.0008
+AGE_ERROR: Final = 0.0047
+"""Standard deviations: of the averaged voltage and, relative, of the mean current to come, each with what the noise of
+samples a minute apart adds; and, relative, of the mean current so far. Calibrated by `trials.forecasts` on batteries
+that are all alike; those of real pumps are not."""
+USUAL_S: Final = 60.0
+"""The interval of samples for which the noise above is told."""
 LEFT: Final = np.linspace(0.0, 1.0, 512)
 IDLE_V: Final = 3.25 + 0.35 * LEFT - 0.65 * np.exp(LEFT / -0.06)
 """Voltage without load by the share of the charge that is left: nearly flat, then a steep end; modelling choice."""
@@ -78,7 +85,8 @@ FARTHEST_D: Final = 20 * 365.25
 """Nothing is foretold that lies farther away; no pump lives so long."""
 _USAGE: Final = ("day_ul_h", "days", "flow_ul_h", "commanded_ul_h", *HALF_LIVES_H, "idle_v", "load_ma")
 _SINCE_REFILL_S: Final = "refill.memory.since_s"
-_NEEDED: Final = (*(f"usage.memory.{name}" for name in _USAGE), _SINCE_REFILL_S, FALLS_UL_H)
+_INTERVAL_S: Final = "stream.memory.interval_s"
+_NEEDED: Final = (*(f"usage.memory.{name}" for name in _USAGE), _SINCE_REFILL_S, _INTERVAL_S, FALLS_UL_H)
 
 
 def forecasts(
@@ -148,10 +156,18 @@ def _basics() -> list[pl.Expr]:
         .then(pl.when(pl.col("lost_h").is_not_null()).then(0.0).otherwise(gain))
         .alias("share"),
         ((pl.col("now") - pl.col("time")) / MS_PER_D).cast(pl.Float32).clip(0.0).alias("age_d"),
-        pl.when(pl.col("days") > 0).then(GAIN_ERROR).otherwise(FRESH_ERROR).alias("pace_error"),
+        pl.when(pl.col("days") > 0)
+        .then(_with_noise(GAIN_ERROR, GAIN_NOISE))
+        .otherwise(FRESH_ERROR)
+        .alias("pace_error"),
         ((pl.col("flags").fill_null(0) & FLAG_BIT["eri"]) != 0).alias("asks"),
         ((pl.col("flags").fill_null(0) & FLAG_BIT["eos"]) != 0).alias("ended"),
     ]
+
+
+def _with_noise(error: float, noise: float) -> pl.Expr:
+    """Return the standard deviation of an average over samples as far apart as this pump's."""
+    return (error**2 + noise**2 * pl.col(_INTERVAL_S).fill_null(USUAL_S) / USUAL_S).sqrt()
 
 
 def _washed_out() -> list[pl.Expr]:
@@ -172,7 +188,7 @@ def _paces() -> list[pl.Expr]:
     return [
         (flow_ul_h * (H_PER_D / 1000.0)).alias("ml_day"),
         charge_mah.alias("charge_mah"),
-        (CAPACITY_MAH * VOLT_ERROR / slope_v).alias("charge_error_mah"),
+        (CAPACITY_MAH * _with_noise(VOLT_ERROR, VOLT_NOISE) / slope_v).alias("charge_error_mah"),
         (H_PER_D * (STANDING_MA + pl.col("load_ma") * pl.col("usual_ul_h") / FULL_SPEED_UL_H)).alias("mah_day"),
         (H_PER_D * (STANDING_MA + TURNING_MA * pl.col("usual_ul_h") / FULL_SPEED_UL_H)).alias("mah_day_so_far"),
     ]
@@ -190,7 +206,7 @@ def _reaches() -> list[pl.Expr]:
     above_mah = (pl.col("charge_mah") - ERI_MAH).clip(0.0)
     drain = pl.col("mah_day") + H_PER_D * worn_ma * above_mah / pl.col("mah_day")
     days = above_mah / drain
-    spread = ((pl.col("charge_error_mah") / drain) ** 2 + (DRAIN_ERROR * days) ** 2).sqrt()
+    spread = ((pl.col("charge_error_mah") / drain) ** 2 + (_with_noise(DRAIN_ERROR, DRAIN_NOISE) * days) ** 2).sqrt()
     said += _around("eri_d", pl.when(pl.col("asks")).then(0.0).otherwise(days), spread, age_d)
     lived = (CAPACITY_MAH - pl.col("charge_mah")) / pl.col("mah_day_so_far")
     unsure = ((pl.col("charge_error_mah") / pl.col("mah_day_so_far")) ** 2 + (AGE_ERROR * lived) ** 2).sqrt()

@@ -95,6 +95,7 @@ class Meter:
             reconnects=max(0, self.sessions - 1),
             clock_steps=self.clock.steps,
             faults=list(registry.faults),
+            rules={rule.name: rule.title for rule in pipeline.listed},
             notes=list(self.troubles.values()),
         )
 

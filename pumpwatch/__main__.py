@@ -87,6 +87,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     score.score: "pumpwatch score lively-month --json score.json",
     alarms.alarms: "pumpwatch alarms --rule motor_stall --json",
     alarms.alarm: 'pumpwatch alarm shelve --about ITB-000003 --for 2h --why "known since Monday"',
+    alarms.service: 'pumpwatch service out --about ITB-000003 --for 8h --why "new gateway"',
     tables.faults: "pumpwatch faults --json",
     tables.rules: "pumpwatch rules --json",
     tables.signals: "pumpwatch signals --json",

@@ -1,7 +1,8 @@
 """This file measures how honest the forecasts are: how often the truth lies in the band, over a whole scenario.
 
 The truth is the simulator's: a copy of the fleet goes on from the very moment of the forecast, with the conditions and
-programs of that moment and nothing new, until the reservoir, the battery or the effect reaches its limit.
+programs of that moment and nothing new, until the reservoir, the battery or the effect reaches its limit. What passes
+within hours, a bolus, a posture, a fever, is over in the copy at once.
 
     python -m trials.forecasts every-fault --days 6
 """
@@ -195,7 +196,8 @@ def batteries(simulation: Simulation) -> dict[str, F64]:
 def _copy(simulation: Simulation) -> Fleet:
     fleet = simulation.fleet
     twin = Fleet(fleet.profiles, **{name: getattr(fleet, name).copy() for name in ARRAYS}, now_s=fleet.now_s)
-    twin.bolus_ul_h[:] = 0
+    for passing in (twin.bolus_ul_h, twin.posture_mmhg, twin.fever_c):
+        passing[:] = 0
     return twin
 
 
@@ -235,10 +237,16 @@ def main(arguments: list[str] | None = None) -> None:
     asked.add_argument("--days", type=float, default=None)
     asked.add_argument("--pumps", type=int, default=None)
     asked.add_argument("--seed-shift", type=int, default=0)
+    asked.add_argument("--interval", type=float, default=None, metavar="SECONDS", help="between a pump's samples")
     asked.add_argument("--cases", default=None, metavar="FILE", help="write every case here, as CSV")
     given = asked.parse_args(arguments)
     told = load(given.scenario)
-    told = dataclasses.replace(told, pumps=given.pumps or told.pumps, seed=told.seed + given.seed_shift)
+    told = dataclasses.replace(
+        told,
+        pumps=given.pumps or told.pumps,
+        seed=told.seed + given.seed_shift,
+        interval_s=given.interval or told.interval_s,
+    )
     found = cases(
         told, given.days or told.days or 3.0, lambda ticks: iter(track(ticks, given.scenario, transient=True))
     )

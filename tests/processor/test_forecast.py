@@ -56,6 +56,13 @@ def of(said: dict, name: str) -> list[float | None]:
     return [said[column] for column in band(name)]
 
 
+def test_bands_are_wider_where_samples_come_seldom():
+    dense, sparse = (told(**{"stream.memory.interval_s": interval_s}) for interval_s in (60.0, 3600.0))
+    for name in ("low_d", "empty_d", "eri_d"):
+        assert of(sparse, name)[1] == of(dense, name)[1]
+        assert of(sparse, name)[0] < of(dense, name)[0] < of(dense, name)[2] < of(sparse, name)[2]
+
+
 def test_a_reservoir_is_low_when_its_volume_is_used_at_the_pace_of_program_and_flow():
     said = told()
     assert said["low_d_mid"] == pytest.approx(12_000 / 240)

@@ -23,8 +23,8 @@ MISTAKEN = frozenset({"catheter_migration"})
 """Ambiguous by its nature: a tip that is far out looks like a disconnection or an occlusion."""
 
 
-DENSE = [*sorted(fault.name for fault in FAULTS.values() if fault.stage == "link"), "catheter_leak"]
-"""What only samples a minute apart tell in full: the line itself, and a crack that opens and closes."""
+DENSE = sorted(fault.name for fault in FAULTS.values() if fault.stage == "link")
+"""What only samples a minute apart tell in full: the line itself."""
 
 
 def ward(faults: list[str], interval_s: float, days: float) -> score.Score:
