@@ -182,7 +182,7 @@ class Health(msgspec.Struct, kw_only=True):
     """How the pipeline is, as of one snapshot.
 
     `written` is wall ms, `therapy_ms` the fleet's therapy clock, which began at `therapy_start` (0: unknown).
-    `rules` are the titles of all rules by their names.
+    `rules` are the titles of the rules of pumps, by their names.
     """
 
     version: int = 0

@@ -95,7 +95,7 @@ class Meter:
             reconnects=max(0, self.sessions - 1),
             clock_steps=self.clock.steps,
             faults=list(registry.faults),
-            rules={rule.name: rule.title for rule in pipeline.listed},
+            rules={rule.name: rule.title for rule in pipeline.rules},
             notes=list(self.troubles.values()),
         )
 
