@@ -53,7 +53,7 @@ def subject(row: dict[str, Any]) -> Piece:
 
 def of_many(row: dict[str, Any]) -> bool:
     """Tell whether an alarm is about the pumps of a gateway, a model or a lot, which the list of pumps can show."""
-    return not row["pump"] and bool(row["gateway"] or is_cohort(row["subject"]))
+    return not row["pump"] and bool(row.get("gateway") or is_cohort(row["subject"]))
 
 
 def programmer_link(serial: str) -> Piece:
