@@ -283,5 +283,4 @@ SYSTEM_RULES: Final = (
         over_s=0.0,
     ),
 )
-"""Alarms about Pumpwatch itself. Their subject is the system; nothing of a pump is explained by them."""
-SYSTEM_RULE_NAMES: Final = tuple(rule.name for rule in SYSTEM_RULES)
+"""Alarms about Pumpwatch itself. Their subject is a part of the system; nothing of a pump is explained by them."""
