@@ -165,3 +165,9 @@ def test_a_score_is_counted_once_for_all_who_look(tell, monkeypatch):
     keeper = Keeper(desk)
     assert keeper.score() is keeper.score()
     assert len(counted) == 1
+
+
+def test_what_pumpwatch_says_of_itself_is_no_false_alarm(tell):
+    full = {**raised("x", "storage_failing", 2.0), "pump": None, "alarm": "system: storage/storage_failing/1"}
+    told = scorekeeper.totals(Keeper(tell([], [full])).score())
+    assert (told["alarms"], told["false"]) == (0, 0)
