@@ -119,6 +119,8 @@ came first. `onset`, `raised` and `returned` are therapy ms; what ends in `_wall
 since onset, `shelved_left_s` until it calls again. What ends in `_by` is who, in `_why` why.
 `score` is the highest so far, `score_now` null where it is about no pump; `evidence` is that of `broker.evidence`.
 """
+SYSTEM: Final = "system: "
+"""So begins the subject of an alarm that is about Pumpwatch itself; the part follows."""
 WAITING: Final = ("unacknowledged", "returned")
 """The states in which an alarm waits for somebody to acknowledge it."""
 
@@ -183,7 +185,7 @@ class Health(msgspec.Struct, kw_only=True):
     """How the pipeline is, as of one snapshot.
 
     `written` is wall ms, `therapy_ms` the fleet's therapy clock, which began at `therapy_start` (0: unknown).
-    `rules` are the titles of all rules by their names.
+    `rules` are the titles of the rules of pumps, by their names.
     """
 
     version: int = 0
