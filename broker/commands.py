@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from broker.link import Link, LinkError, conversation, parse_url
 from broker.messages import (
-    AlarmAction,
+    Action,
     Birth,
     GatewayCommand,
     MessageError,
@@ -62,8 +62,8 @@ async def ask(url: str, orders: Sequence[Order], timeout_s: float = 5.0) -> list
     ]
 
 
-async def act(url: str, action: AlarmAction, timeout_s: float = 5.0) -> Outcome:
-    """Hand a person's action on alarms to the processor and return what became of it.
+async def act(url: str, action: Action, timeout_s: float = 5.0) -> Outcome:
+    """Hand a person's action to the processor and return what became of it.
 
     Where the processor does not answer in time the outcome says so; what was asked is then done as soon as it is there
     again. Raises `broker.link.LinkError` when there is no broker.

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 ASIDE: Final = ".new"
 
 
@@ -17,6 +19,7 @@ def replace(path: Path, write: Callable[[Path], object]) -> int:
 
     After this returns, the file is there in full even if the power fails; before, the old one is, or none. Where it
     fails, what was written aside is removed again: on a full disk it would be in the way of the next attempt.
+    Raises `OSError` for all that the disk refuses.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}{ASIDE}")
@@ -25,9 +28,13 @@ def replace(path: Path, write: Callable[[Path], object]) -> int:
         _sync(fresh)
         size = fresh.stat().st_size
         fresh.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
+        # A frame that is there is refused by the disk alone, but of a full one Polars says that the file is "out of
+        # specification".
+        if isinstance(error, pl.exceptions.PolarsError):
+            raise OSError(f"{path.name} could not be written ({error})") from error
         raise
     _sync(path.parent)
     return size

@@ -66,13 +66,15 @@ but a person may do the same thing twice.
 """
 _CHAINED: Final = ("id", *EVENTS_SCHEMA, "pumps", "once")
 
+_OF_ALARMS: Final = "(alarm IS NOT NULL OR kind IN ('refused', 'out_of_service', 'in_service'))"
+_INDEX: Final = f"CREATE INDEX IF NOT EXISTS entry_lately ON entry (id) WHERE {_OF_ALARMS}"
+"""Books of before have another index, of entries with an alarm alone."""
 _TABLES: Final = """
 CREATE TABLE entry (
   id INTEGER PRIMARY KEY, at INTEGER NOT NULL, time INTEGER, kind TEXT NOT NULL, pump TEXT, rule TEXT, title TEXT,
   priority INTEGER, alarm TEXT, who TEXT, text TEXT,
   action TEXT, pumps TEXT, once TEXT UNIQUE, hash BLOB NOT NULL);
 CREATE INDEX entry_at ON entry (at);
-CREATE INDEX entry_of_alarm ON entry (id) WHERE alarm IS NOT NULL;
 CREATE INDEX entry_by ON entry (who, id) WHERE who IS NOT NULL;
 CREATE TABLE concerns (pump TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (pump, id)) WITHOUT ROWID;
 CREATE TRIGGER entry_stays BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
@@ -122,6 +124,7 @@ class Journal:
             with _transaction(book):
                 if self._format(book) < FORMAT:
                     _begin(book)
+                book.execute(_INDEX)
         except BaseException:
             book.close()
             raise
@@ -161,7 +164,10 @@ class Journal:
 
 @dataclass(frozen=True)
 class Query:
-    """Which entries: of a pump, by a person, between two wall times (ms), of alarms alone; the newest `limit`."""
+    """Which entries: of a pump, by a person, between two wall times (ms), of alarms alone; the newest `limit`.
+
+    Of alarms are also those that say what was refused, and what was put out of service or back before it alarmed.
+    """
 
     pump: str | None = None
     who: str | None = None
@@ -180,7 +186,7 @@ def entries(data: Path, query: Query) -> pl.DataFrame:
         "at <= ?": query.until,
     }
     asked = {condition: value for condition, value in conditions.items() if value is not None}
-    where = " AND ".join([*asked, *(["alarm IS NOT NULL"] if query.alarms_only else [])]) or "1"
+    where = " AND ".join([*asked, *([_OF_ALARMS] if query.alarms_only else [])]) or "1"
     text = f"SELECT {', '.join(ENTRIES_SCHEMA)} FROM entry WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
     with _reading(data) as book:
         rows = [] if book is None else book.execute(text, (*asked.values(), query.limit)).fetchall()
@@ -189,7 +195,7 @@ def entries(data: Path, query: Query) -> pl.DataFrame:
 
 
 def events(data: Path, *, pump: str | None = None, limit: int = 200) -> pl.DataFrame:
-    """Return the newest entries of alarms (`EVENTS_SCHEMA`), newest first, of one pump or of all."""
+    """Return the newest entries of alarms, refusals and what is out of service (`EVENTS_SCHEMA`), newest first."""
     return entries(data, Query(pump=pump, limit=limit, alarms_only=True)).select(*EVENTS_SCHEMA)
 
 
@@ -270,6 +276,7 @@ def _complete(entries: pl.DataFrame) -> pl.DataFrame:
         "once",
         pl.format("{}/{}/by {}", "alarm", "kind", "action"),
         pl.format("{}/{}/{}", "alarm", "kind", "time"),
+        pl.format("{}/{}/by {}/{}", pl.col("pump").fill_null(""), "kind", "action", pl.col("text").fill_null("")),
     )
     return entries.with_columns(lacking).with_columns(once.alias("once")).select(*ENTRIES_SCHEMA)
 

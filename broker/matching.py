@@ -10,6 +10,8 @@ rules are expected: those that name its cause (*right*) and those that notice it
   raised for one fault and still stands at the onset of another finds that one too, without a delay to be counted.
 - Any other alarm on a pump between the onset of an injection and `AFTERMATH_MS` after its end is *secondary*: it is
   about something real, but names the wrong thing.
+- An alarm of a cohort (a model, a lot, a gateway's pumps) is about all of its pumps. It is a detection for each
+  injection that expects its rule, if these pumps are at least `COHORT_SHARE` of the cohort; else it is *false*.
 - All alarms that remain are *false*. Each time an alarm is raised counts once.
 - An injection that was not found, but that goes on and is younger than the deadline of its alarms, is *undecided*.
 
@@ -25,11 +27,15 @@ from typing import Final
 
 import polars as pl
 
+from broker.cohorts import NO_MEMBERS
+
 MS_PER_H: Final = 3_600_000
 GRACE_MS: Final = 2 * MS_PER_H
 """So long after its end a fault may still be found: delays run on, late samples arrive; modelling choice."""
 AFTERMATH_MS: Final = 24 * MS_PER_H
 """So long after its end a fault excuses alarms, as what was held back comes and averages recover; modelling choice."""
+COHORT_SHARE: Final = 0.25
+"""So large a part of a cohort must have what its alarm is expected for, or it is by chance; modelling choice."""
 HELD: Final = "explained by"
 """How the journal's text begins when another alarm holds one under it."""
 FAR_MS: Final = 2**53
@@ -53,8 +59,9 @@ RAISED: Final[dict[str, pl.DataType]] = {
     "shown": pl.Int64(),
     "returned": pl.Int64(),
 }
-"""Alarms, a row each time one was raised: when (therapy ms of the clock that people saw it by), since when it was shown
-by itself, and when it went away; null is not yet."""
+"""Alarms, a row each time one was raised: `pump` is a serial, or what else the alarm is about; when it was raised
+(therapy ms of the clock that people saw it by), since when it was shown by itself, and when it went away; null is not
+yet."""
 
 EXPECTED: Final[dict[str, pl.DataType]] = {
     "fault": pl.String(),
@@ -126,7 +133,13 @@ def raised_by(events: pl.DataFrame) -> pl.DataFrame:
     ).select("alarm", pl.col("time").alias("raised"), pl.lit(value=True).alias("held"))
     rows = (
         events.filter(pl.col("kind") == "raised")
-        .select("alarm", "pump", "rule", "priority", pl.col("time").alias("raised"))
+        .select(
+            "alarm",
+            pl.coalesce("pump", pl.col("alarm").str.split("/").list.first()).alias("pump"),
+            "rule",
+            "priority",
+            pl.col("time").alias("raised"),
+        )
         .drop_nulls(["alarm", "raised"])
         .sort("raised")
     )
@@ -141,14 +154,21 @@ def raised_by(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def match(injections: pl.DataFrame, alarms: pl.DataFrame, expected: pl.DataFrame, now: int) -> Matched:
-    """Match injections (`INJECTIONS`) with alarms (`RAISED`) by `EXPECTED`; `now` is the therapy time (ms) so far."""
+def match(
+    injections: pl.DataFrame, alarms: pl.DataFrame, expected: pl.DataFrame, now: int, members: pl.DataFrame = NO_MEMBERS
+) -> Matched:
+    """Match injections (`INJECTIONS`) with alarms (`RAISED`) by `EXPECTED`; `now` is the therapy time (ms) so far.
+
+    `members` (`broker.cohorts.MEMBERS`) says which pumps are in the cohorts that alarms are about.
+    """
     cases, rows = injections.with_row_index("case"), alarms.with_row_index("row")
     pairs = (
-        rows.join(cases.drop("severity"), on="pump")
+        _by_pump(rows, members)
+        .join(cases.drop("severity"), on="pump")
         .join(expected.select("fault", "rule", "right"), on=["fault", "rule"], how="left")
         .with_columns(pl.col("end").fill_null(FAR_MS))
     )
+    pairs = pairs.filter(_enough(pairs))
     caused = pairs.filter(pl.col("raised").is_between("onset", pl.col("end") + AFTERMATH_MS))
     finding = pl.col("right").is_not_null() & (pl.col("raised") <= pl.col("end") + GRACE_MS)
     judged = caused.with_columns(
@@ -171,6 +191,21 @@ def match(injections: pl.DataFrame, alarms: pl.DataFrame, expected: pl.DataFrame
     deadline = pl.coalesce(pl.col("deadline_h").filter("right").max(), pl.col("deadline_h").max())
     deadlines = expected.group_by("fault").agg(deadline)
     return Matched(_decide(cases, found, deadlines, now), told.drop("row", "rank"))
+
+
+def _by_pump(rows: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
+    """Return a row for each pump that an alarm is about; `cohort` says of how many, null for an alarm of one pump."""
+    of_many = rows.join(members.rename({"pump": "member"}), left_on="pump", right_on="cohort", maintain_order="left")
+    whole = of_many.with_columns(pl.len().over("row").alias("cohort"), pl.col("member").alias("pump")).drop("member")
+    of_one = rows.join(of_many, on="row", how="anti").with_columns(pl.lit(None, pl.UInt32).alias("cohort"))
+    return pl.concat([of_one, whole.cast({"cohort": pl.UInt32})])
+
+
+def _enough(pairs: pl.DataFrame) -> pl.Series:
+    """Tell of each pair whether so many pumps of its cohort have, as it is raised, what it is expected for."""
+    fits = pl.col("right").is_not_null() & pl.col("raised").is_between("onset", pl.col("end") + GRACE_MS)
+    share = pl.when(fits).then("pump").drop_nulls().n_unique().over("row") / pl.col("cohort")
+    return pairs.select((pl.col("cohort").is_null() | (share >= COHORT_SHARE)).alias("enough")).to_series()
 
 
 def spread(delay_h: pl.Series) -> dict[str, float | None]:

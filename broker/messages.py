@@ -266,7 +266,37 @@ class Reset(_Deed, tag="reset"):
     """Latched alarms that are over and acknowledged may go."""
 
 
+class _Service(msgspec.Struct, kw_only=True, tag_field="kind"):
+    """What a person does with whole pumps, gateways or other subjects of alarms, by their names, before they alarm.
+
+    `rule` None is every rule. `at` is wall time in ms; `id` makes it one and the same deed, however often it arrives.
+    """
+
+    id: str
+    subjects: list[str]
+    who: str
+    at: int
+    rule: str | None = None
+    why: str = ""
+
+
+class TakeOut(_Service, tag="take_out"):
+    """Alarms of these pumps, gateways or other subjects are out of service as soon as they would be raised.
+
+    For `for_s` therapy seconds; None: until `put_back`.
+    """
+
+    for_s: float | None = None
+
+
+class PutBack(_Service, tag="put_back"):
+    """What `take_out` said of these subjects, and of the same rule or all, is over."""
+
+
 AlarmAction = Acknowledge | Unacknowledge | Note | Shelve | Unshelve | OutOfService | InService | Reset
+ServiceAction = TakeOut | PutBack
+Action = AlarmAction | ServiceAction
+"""What the processor does for people."""
 LONGEST_SHELF_H: Final = {"high": 4.0, "medium": 24.0, "low": 72.0}
 """Therapy hours. A modelling choice: a high one comes back before a missed dose is felt, all within three days."""
 MOST_ALARMS: Final = 20_000
@@ -291,9 +321,10 @@ class Outcome(msgspec.Struct, kw_only=True):
 class AlarmEvent(msgspec.Struct, kw_only=True):
     """A change of an alarm that people are called by, for pagers and other systems.
 
-    `at` is wall ms; `time`, `onset` and `raised` are therapy ms. `subject` is a pump's serial, a gateway's name or
-    "fleet"; `pump` is null where it is no pump. `state` is the alarm's after this change, "normal" once it is over.
-    `evidence` is what it rested on when it was raised, null once it is over.
+    `at` is wall ms; `time`, `onset` and `raised` are therapy ms. `subject` is a pump's serial, a gateway's name, a
+    cohort's such as "lot B07", the name of something else, or "fleet"; `pump` is null where it is no pump. `state` is
+    the alarm's after this change, "normal" once it is over. `evidence` is what it rested on when it was raised, null
+    once it is over.
     """
 
     version: Literal[1] = 1
@@ -327,7 +358,7 @@ _NOTICE = msgspec.json.Decoder(Notice)
 _CONFIRMATION = msgspec.json.Decoder(Confirmation)
 _REPLY = msgspec.json.Decoder(Reply)
 _COMMAND = msgspec.json.Decoder(GatewayCommand)
-_ACTION: msgspec.json.Decoder[AlarmAction] = msgspec.json.Decoder(AlarmAction)
+_ACTION: msgspec.json.Decoder[Action] = msgspec.json.Decoder(Action)
 _OUTCOME = msgspec.json.Decoder(Outcome)
 
 
@@ -401,19 +432,21 @@ def read_command(payload: bytes) -> GatewayCommand:
     return command
 
 
-def read_action(payload: bytes) -> AlarmAction:
-    """Read a person's action on alarms, or raise `MessageError`: lists and texts are bounded, a shelf has a length."""
+def read_action(payload: bytes) -> Action:
+    """Read a person's action, or raise `MessageError`: lists and texts are bounded, a time is above 0."""
     action = _read(_ACTION, payload, "an action")
+    named = "subjects" if isinstance(action, ServiceAction) else "alarms"
     for name, length, most in (
-        ("alarms", len(action.alarms), MOST_ALARMS),
+        (named, len(getattr(action, named)), MOST_ALARMS),
         ("why", len(action.why), MOST_WHY),
         ("who", len(action.who), MOST_WHO),
         ("id", len(action.id), MOST_WHO),
     ):
         if length > most:
             raise MessageError(f"{name} is {length:,} long; allowed are {most:,}")
-    if isinstance(action, Shelve) and not 0 < action.for_s < float("inf"):
-        raise MessageError(f"for_s is {action.for_s:g}; it must be above 0")
+    for_s = action.for_s if isinstance(action, Shelve | TakeOut) else None
+    if for_s is not None and not 0 < for_s < float("inf"):
+        raise MessageError(f"for_s is {for_s:g}; it must be above 0")
     return action
 
 

@@ -6,7 +6,7 @@ either the old snapshot or the new one; frames of older versions are removed onc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -109,7 +109,8 @@ ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "note_wall": pl.Int64(),
     "note_by": pl.String(),
 }
-"""One row an open alarm. `subject` is a pump's serial, a gateway's name or "fleet"; `pump` is null where it is no pump.
+"""One row an open alarm. `subject` is a pump's serial, a gateway's name, a cohort's such as "lot B07", the name of
+something else, or "fleet"; `pump` is null where it is no pump.
 
 `state` is a state of ISA-18.2: unacknowledged, acknowledged,
 returned, latched, shelved or out_of_service. `deadline` says how long one has. `explains` names the
@@ -118,8 +119,23 @@ came first. `onset`, `raised` and `returned` are therapy ms; what ends in `_wall
 since onset, `shelved_left_s` until it calls again. What ends in `_by` is who, in `_why` why.
 `score` is the highest so far, `score_now` null where it is about no pump; `evidence` is that of `broker.evidence`.
 """
+SYSTEM: Final = "system: "
+"""So begins the subject of an alarm that is about Pumpwatch itself; the part follows."""
 WAITING: Final = ("unacknowledged", "returned")
 """The states in which an alarm waits for somebody to acknowledge it."""
+
+ORDERS_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "subject": pl.String(),
+    "pump": pl.String(),
+    "rule": pl.String(),
+    "title": pl.String(),
+    "left_s": pl.Float32(),
+    "out_wall": pl.Int64(),
+    "out_by": pl.String(),
+    "out_why": pl.String(),
+}
+"""What is out of service before it alarms, a row an order: of a subject all alarms (`rule` null) or those of one rule,
+for another `left_s` therapy seconds or (null) until somebody puts it back."""
 
 GATEWAYS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "gateway": pl.String(),
@@ -159,11 +175,17 @@ class Bound(msgspec.Struct):
     warn_at: float | None = None
     when_full: Literal["waits", "oldest goes", "thrown away", "refused pumps", "grows"] = "waits"
 
+    @property
+    def near(self) -> bool:
+        """Whether it is so full that somebody should know."""
+        return self.warn_at is not None and 0 < self.warn_at * self.limit <= self.value
+
 
 class Health(msgspec.Struct, kw_only=True):
     """How the pipeline is, as of one snapshot.
 
     `written` is wall ms, `therapy_ms` the fleet's therapy clock, which began at `therapy_start` (0: unknown).
+    `rules` are the titles of the rules of pumps, by their names.
     """
 
     version: int = 0
@@ -188,6 +210,7 @@ class Health(msgspec.Struct, kw_only=True):
     reconnects: int = 0
     clock_steps: int = 0
     faults: list[str] = []
+    rules: dict[str, str] = {}
     notes: list[str] = []
 
 
@@ -197,6 +220,7 @@ class _Manifest(msgspec.Struct):
     alarms: str
     gateways: str
     health: Health
+    orders: str = ""
 
 
 @dataclass(frozen=True)
@@ -207,6 +231,7 @@ class Snapshot:
     alarms: pl.DataFrame
     gateways: pl.DataFrame
     health: Health
+    orders: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ORDERS_SCHEMA))
 
     @property
     def version(self) -> int:
@@ -229,13 +254,26 @@ KEPT_VERSIONS: Final = 3
 
 
 def write(directory: Path, snapshot: Snapshot) -> None:
-    """Write a snapshot and make it the current one. Frames must have their schemas' columns."""
+    """Write a snapshot and make it the current one. Frames must have their schemas' columns.
+
+    On a full disk there is room for one more picture where the older ones go: that is tried before `OSError` is raised.
+    """
     directory.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(directory, snapshot)
+    except OSError:
+        _remove_all_but_current(directory)
+        _write(directory, snapshot)
+    _remove_old(directory, snapshot.health.version)
+
+
+def _write(directory: Path, snapshot: Snapshot) -> None:
     version = snapshot.health.version
     frames: dict[str, tuple[pl.DataFrame, dict[str, pl.DataType]]] = {
         "pumps": (snapshot.pumps, PUMPS_SCHEMA),
         "alarms": (snapshot.alarms, ALARMS_SCHEMA),
         "gateways": (snapshot.gateways, GATEWAYS_SCHEMA),
+        "orders": (snapshot.orders, ORDERS_SCHEMA),
     }
     names = {}
     for name, (frame, schema) in frames.items():
@@ -244,11 +282,10 @@ def write(directory: Path, snapshot: Snapshot) -> None:
         frame.select(pl.col(column).cast(dtype) for column, dtype in schema.items()).write_ipc(
             directory / names[name], compression="uncompressed"
         )
-    manifest = _Manifest(version, names["pumps"], names["alarms"], names["gateways"], snapshot.health)
+    manifest = _Manifest(version, names["pumps"], names["alarms"], names["gateways"], snapshot.health, names["orders"])
     fresh = directory / f"{MANIFEST}.new"
     fresh.write_bytes(msgspec.json.encode(manifest))
     fresh.replace(directory / MANIFEST)
-    _remove_old(directory, version)
 
 
 def read(directory: Path) -> Snapshot:
@@ -262,9 +299,11 @@ def read(directory: Path) -> Snapshot:
             pumps, alarms, gateways = (
                 pl.read_ipc(directory / name) for name in (manifest.pumps, manifest.alarms, manifest.gateways)
             )
+            # A processor of an older version knows of no orders.
+            orders = pl.read_ipc(directory / manifest.orders) if manifest.orders else pl.DataFrame(schema=ORDERS_SCHEMA)
         except FileNotFoundError:
             continue
-        return Snapshot(pumps, alarms, gateways, manifest.health)
+        return Snapshot(pumps, alarms, gateways, manifest.health, orders)
     raise FileNotFoundError(f"the snapshots in {directory} are replaced faster than they can be read")
 
 
@@ -275,6 +314,15 @@ def stamp(directory: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns
+
+
+def _remove_all_but_current(directory: Path) -> None:
+    manifest = directory / MANIFEST
+    current = msgspec.json.decode(manifest.read_bytes(), type=_Manifest) if manifest.exists() else None
+    kept = set() if current is None else {current.pumps, current.alarms, current.gateways, current.orders}
+    for path in directory.glob("*-*.arrow"):
+        if path.name not in kept:
+            path.unlink()
 
 
 def _remove_old(directory: Path, version: int) -> None:

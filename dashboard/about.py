@@ -9,11 +9,11 @@ from dash import html
 
 from broker.signals import SIGNALS
 from broker.snapshot import WAITING
-from dashboard import deeds, evidence, pieces, queries, words
+from dashboard import deeds, evidence, pieces, queries, service_dialog, words
 from dashboard.pieces import Piece
 
 
-def head(row: dict[str, Any], alarms: pl.DataFrame) -> Piece:
+def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Piece:
     """Return who the pump is, what is wrong with it, and the button that acknowledges it."""
     first = alarms.row(0, named=True) if alarms.height else None
     waiting = alarms.filter(pl.col("state").is_in(WAITING))["alarm"].to_list()
@@ -41,6 +41,7 @@ def head(row: dict[str, Any], alarms: pl.DataFrame) -> Piece:
             row["prescription"] or "",
         ),
         ("Reservoir size", pieces.quantity(words.number(row["tank_ml"], 0, "mL")), row["model"] or "model unknown"),
+        ("Lot", row["lot"] or words.UNKNOWN, "pumps made together"),
         ("Site", row["site"] or words.UNKNOWN, row["group"] or ""),
         ("Gateway", row["gateway"] or words.UNKNOWN, ""),
     ]
@@ -51,12 +52,14 @@ def head(row: dict[str, Any], alarms: pl.DataFrame) -> Piece:
             html.Div(
                 [
                     pieces.programmer_link(row["pump"]),
+                    service_dialog.button(row["pump"]),
                     pieces.deed("Note…", "note", every) if every else None,
                     pieces.deed("Shelve…", "shelve", every) if every else None,
                     pieces.acknowledge(label, {"alarms": waiting}, strong=True) if waiting else None,
                 ],
                 className="pump-do",
             ),
+            service_dialog.listed(orders) if orders.height else None,
         ],
         className=f"card pump-head {pieces.SHAPE.get(row['priority'] or 0, 'normal')}",
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 
+from broker.cohorts import NAMED, cohort_name
 from dashboard import words
 
 MOST_CHOSEN: Final = 100_000
@@ -15,6 +17,11 @@ _URGENCY: Final = (
     pl.when(pl.col("priority") > 0).then("priority").otherwise(pl.when("silent").then(4).otherwise(5)).alias("urgency")
 )
 """From 1, a high alarm, to 3; then 4 silent, and 5 normal."""
+NAMES: Final = (
+    *(pl.col(name) for name in ("pump", "site", "gateway")),
+    *(cohort_name(kind, pl.col(kind)) for kind in NAMED),
+)
+"""What a pump is searched by: its serial, where it is, and its cohorts, as in "lot B07"."""
 _RANGE: Final = re.compile(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?")
 SORTABLE: Final = (
     "pump",
@@ -81,13 +88,10 @@ def matching(pumps: pl.DataFrame, text: str, limit: int = 50) -> list[str]:
     return pumps.filter(contains(text))["pump"].head(limit).to_list()
 
 
-def contains(text: str) -> pl.Expr:
-    """Say whether serial, site or gateway contain a text, whatever its case; an empty text is in all."""
+def contains(text: str, names: Sequence[pl.Expr] = NAMES) -> pl.Expr:
+    """Say whether any of these names contains a text, whatever its case; an empty text is in all."""
     wanted = text.strip().lower()
-    return pl.any_horizontal(
-        pl.col(name).fill_null("").str.to_lowercase().str.contains(wanted, literal=True)
-        for name in ("pump", "site", "gateway")
-    )
+    return pl.any_horizontal(name.fill_null("").str.to_lowercase().str.contains(wanted, literal=True) for name in names)
 
 
 def page(pumps: pl.DataFrame, request: dict[str, Any], text: str) -> tuple[pl.DataFrame, int]:

@@ -13,7 +13,19 @@ import polars as pl
 from broker import commands, journal, rollup, segments
 from broker.commands import Order
 from broker.link import LinkError
-from broker.messages import MOST_WHY, AlarmAction, Clear, GatewayCommand, Inject, Outcome, Reply, Treatment, make_action
+from broker.messages import (
+    MOST_WHY,
+    Action,
+    Clear,
+    GatewayCommand,
+    Inject,
+    Outcome,
+    PutBack,
+    Reply,
+    TakeOut,
+    Treatment,
+    make_action,
+)
 from broker.snapshot import Snapshot
 from dashboard import words
 from dashboard.accounts import VISITOR
@@ -43,7 +55,7 @@ class Desk:
     live: Live
     now: Callable[[], int]
     ask: Callable[[str, Sequence[Order]], Awaitable[list[Reply]]] = commands.ask
-    act: Callable[[str, AlarmAction], Awaitable[Outcome]] = commands.act
+    act: Callable[[str, Action], Awaitable[Outcome]] = commands.act
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""
@@ -80,6 +92,22 @@ class Desk:
             outcome = await self.act(self.settings.broker, action)
         except LinkError as error:
             return Answer(f"Not {deed.done}: {error}.", good=False)
+        return Answer(outcome.text, good=outcome.ok)
+
+    async def serve(self, kind: str, subject: str, *, rule: str | None, why: str, for_s: float | None) -> Answer:
+        """Take a subject of alarms out of service ("take_out") or put it back, and say what became of it."""
+        visitor = VISITOR.get()
+        if not visitor.may("service"):
+            return Answer(f"Not done: only {_WHO['service']} may do that.", good=False)
+        if len(why) > MOST_WHY:
+            return Answer(f"Not done: the text has {len(why):,} characters; allowed are {MOST_WHY}.", good=False)
+        about: dict[str, Any] = {"id": uuid.uuid4().hex, "subjects": [subject], "who": visitor.name, "at": self.now()}
+        about |= {"rule": rule, "why": why}
+        action = TakeOut(**about, for_s=for_s) if kind == "take_out" else PutBack(**about)
+        try:
+            outcome = await self.act(self.settings.broker, action)
+        except LinkError as error:
+            return Answer(f"Not done: {error}.", good=False)
         return Answer(outcome.text, good=outcome.ok)
 
     async def inject(

@@ -40,8 +40,8 @@ def _number(field: str, title: str, width: int, **more: Any) -> dict[str, Any]:
 
 WRAPPED: Final[dict[str, Any]] = {"wrapText": True, "autoHeight": True, "cellClass": "wrapped"}
 ALARM_COLUMNS: Final = [
-    _column("priority", "Priority", 98, cellRenderer="Priority"),
-    _column("subject", "About", 112, cellRenderer="Subject"),
+    _column("priority", "Priority", 106, cellRenderer="Priority"),
+    _column("subject", "About", 112, cellRenderer="Subject", **WRAPPED),
     _column(
         "title", "What", 180, tooltipField="meaning", flex=1, minWidth=124, **{**WRAPPED, "cellClass": "wrapped strong"}
     ),

@@ -64,7 +64,7 @@ def _entry(event: dict[str, Any]) -> Piece:
 
 
 def _about(event: dict[str, Any]) -> Piece:
-    """Return whom an entry is about; the id of an alarm begins with its subject."""
+    """Return whom an entry is about; the id of an alarm begins with its subject, and an order says it in its text."""
     if event["pump"]:
         return pieces.pump_link(event["pump"])
     return str(event["alarm"] or "").partition("/")[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,6 +18,9 @@ from broker.snapshot import Snapshot, empty, read, stamp
 from dashboard.queries import summary
 
 LOOK_S: Final = 0.1
+OLD_MS: Final = 5_000
+LEAST_BYTES: Final = 4 * 1024 * 1024
+"""With less room a snapshot may not fit."""
 PUSH_S: Final = 0.5
 """No client is told more often than this; what came in between is skipped, the latest wins."""
 BEAT_S: Final = 2.0
@@ -69,8 +73,10 @@ class Live:
         return {**self._summary, "count": self.count, "age_ms": self._age_ms()}
 
     def beat(self) -> dict[str, Any]:
-        """Return the word that we are alive, and how old the latest snapshot is by now."""
-        return {"age_ms": self._age_ms(), "at": self._now()}
+        """Return the word that we are alive, how old the latest snapshot is, and why, as far as the disk tells."""
+        age_ms = self._age_ms()
+        why = disk_refuses(self._directory) if age_ms is not None and age_ms > OLD_MS else ""
+        return {"age_ms": age_ms, "at": self._now(), "why": why}
 
     def _age_ms(self) -> int | None:
         written = self._snapshot.health.written
@@ -104,6 +110,19 @@ class Live:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+def disk_refuses(directory: Path) -> str:
+    """Say why nothing can be written to a directory; "" where its disk does not show a reason."""
+    try:
+        disk = os.statvfs(directory)
+    except OSError as error:
+        return f"The directory of the snapshots cannot be reached: {error.strerror}."
+    if disk.f_flag & os.ST_RDONLY:
+        return "The disk of the processor is read-only."
+    if disk.f_bavail * disk.f_frsize < LEAST_BYTES:
+        return "The disk of the processor is full."
+    return ""
 
 
 def register(app: Dash, live: Live) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from dash import html
 
+from broker.cohorts import is_cohort
 from broker.snapshot import WAITING
 from dashboard import browser, words
 
@@ -41,8 +42,22 @@ def pump_link(serial: str) -> Piece:
 
 
 def subject(row: dict[str, Any]) -> Piece:
-    """Return whom an alarm is about: a link to its pump, or the name of its gateway."""
-    return pump_link(row["pump"]) if row["pump"] else html.B(row["subject"])
+    """Return whom an alarm is about: a link to its pump, or to the pumps of its gateway or cohort, or a name."""
+    if row["pump"]:
+        return pump_link(row["pump"])
+    if of_many(row):
+        return pumps_link(row["subject"])
+    return html.B(row["subject"])
+
+
+def pumps_link(name: str) -> Piece:
+    """Return a link to the list of the pumps of a gateway, a model or a lot."""
+    return html.A(name, href=f"/pumps?search={quote(name, safe='')}", className="pump-link", **browser.GO)
+
+
+def of_many(row: dict[str, Any]) -> bool:
+    """Tell whether an alarm is about the pumps of a gateway, a model or a lot, which the list of pumps can show."""
+    return not row["pump"] and bool(row.get("gateway") or is_cohort(row["subject"]))
 
 
 def programmer_link(serial: str) -> Piece:
@@ -54,6 +69,12 @@ def deed(label: str, kind: str, alarms: list[str]) -> Piece:
     """Return a button that does something with alarms; the frame listens to all of them and asks what it must."""
     wanted: dict[str, Any] = {"data-deed": json.dumps({"kind": kind, "alarms": alarms})}
     return html.Button(label, className="button", **wanted)
+
+
+def service(label: str, wanted: dict[str, Any]) -> Piece:
+    """Return a button that takes something out of service or puts it back; the frame listens to all of them."""
+    asked: dict[str, Any] = {"data-service": json.dumps(wanted)}
+    return html.Button(label, className="button", **asked)
 
 
 def acknowledge(label: str, chosen: dict[str, Any], *, strong: bool = False, title: str = "") -> Piece:

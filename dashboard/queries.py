@@ -145,7 +145,7 @@ def cells(pumps: pl.DataFrame, alarms: pl.DataFrame) -> dict[str, Any]:
 def health_strip(snapshot: Snapshot) -> dict[str, Any]:
     """Return the pipeline's health in a few numbers."""
     health, gateways = snapshot.health, snapshot.gateways
-    full = [bound for bound in health.bounds if bound.limit > 0 and bound.value >= 0.8 * bound.limit]
+    full = [bound for bound in health.bounds if bound.near]
     return {
         "samples_per_s": health.samples_per_s,
         "p95": health.latency_ms.get("p95"),
@@ -166,6 +166,11 @@ def pump_row(snapshot: Snapshot, serial: str) -> dict[str, Any] | None:
 def alarms_of(snapshot: Snapshot, serial: str) -> pl.DataFrame:
     """Return one pump's open alarms, in working order."""
     return ordered(snapshot.alarms.filter(pl.col("pump") == serial))
+
+
+def orders_of(snapshot: Snapshot, row: dict[str, Any]) -> pl.DataFrame:
+    """Return what of a pump is out of service by an order."""
+    return snapshot.orders.filter(pl.col("pump") == row["pump"])
 
 
 def dose_ug_day(flow_ul_h: float | None, concentration_ug_ml: float | None) -> float | None:

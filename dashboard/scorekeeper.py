@@ -8,8 +8,19 @@ from typing import Any, Final
 
 import polars as pl
 
-from broker.matching import EXPECTED, FALSE, GRACE_MS, SECONDARY, Matched, match, raised_by, spread
+from broker.cohorts import NO_MEMBERS, members_of
+from broker.matching import (
+    EXPECTED,
+    FALSE,
+    GRACE_MS,
+    SECONDARY,
+    Matched,
+    match,
+    raised_by,
+    spread,
+)
 from broker.messages import Story
+from broker.snapshot import SYSTEM
 from broker.truth import Told, TruthReader
 from dashboard.desk import Desk
 
@@ -27,7 +38,7 @@ class Score:
     """The truth matched with the alarms up to the therapy time `now`.
 
     `left_out` injections are older than those that are kept; `cut` says that the journal has more entries than are
-    looked at.
+    looked at. An alarm may be about any of the `cohorts` instead of a pump.
     """
 
     story: Story
@@ -35,6 +46,7 @@ class Score:
     now: int
     left_out: int
     cut: bool
+    cohorts: frozenset[str] = frozenset()
 
     @property
     def pump_days(self) -> float:
@@ -66,13 +78,20 @@ class Keeper:
             if self._score is None or self.desk.now() - self._counted >= KEEP_MS:
                 told = self._reader.read()
                 now = self.desk.snapshot().health.therapy_ms
-                self._score = None if told is None else judge(told, self.desk.events(limit=MOST_EVENTS), now)
+                self._score = None if told is None else self._judge(told, now)
                 self._counted = self.desk.now()
             return self._score
 
+    def _judge(self, told: Told, now: int) -> Score:
+        members = members_of(self.desk.snapshot().pumps.select("pump", "model", "lot", "gateway"))
+        return judge(told, self.desk.events(limit=MOST_EVENTS), now, members)
 
-def judge(told: Told, events: pl.DataFrame, now: int) -> Score:
-    """Match what was told with the journal's entries since the story began; delays of what waits are not counted."""
+
+def judge(told: Told, events: pl.DataFrame, now: int, members: pl.DataFrame = NO_MEMBERS) -> Score:
+    """Match what was told with the journal's entries since the story began; delays of what waits are not counted.
+
+    `members` (`broker.cohorts.MEMBERS`) says which pumps are in which cohort.
+    """
     rows = [
         (fault.fault, rule, right, PATIENCE_H)
         for fault in told.story.expected
@@ -80,13 +99,23 @@ def judge(told: Told, events: pl.DataFrame, now: int) -> Score:
         for rule in rules
     ]
     expected = pl.DataFrame(rows, EXPECTED, orient="row")
-    found = match(told.injections, raised_by(events).filter(pl.col("raised") >= told.story.time), expected, now)
+    # What Pumpwatch says of itself is neither right nor false about a pump.
+    of_fleet = events.filter(~pl.col("alarm").str.starts_with(SYSTEM).fill_null(value=False))
+    raised = raised_by(of_fleet).filter(pl.col("raised") >= told.story.time)
+    found = match(told.injections, raised, expected, now, members)
     waiting = pl.col("fault").is_in([fault.fault for fault in told.story.expected if fault.waits_for])
     delays = [pl.when(~waiting).then(pl.col(name)).alias(name) for name in ("delay_h", "right_delay_h")]
     within = pl.col("end").is_not_null() & (now <= pl.col("end") + GRACE_MS) & ~pl.col("detected")
     open_yet = (pl.col("undecided") | within).alias("undecided")
     injections = found.injections.with_columns(*delays, open_yet)
-    return Score(told.story, Matched(injections, found.alarms), now, told.left_out, events.height >= MOST_EVENTS)
+    return Score(
+        told.story,
+        Matched(injections, found.alarms),
+        now,
+        told.left_out,
+        events.height >= MOST_EVENTS,
+        frozenset(members["cohort"]),
+    )
 
 
 def totals(score: Score) -> dict[str, Any]:

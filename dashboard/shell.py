@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, dcc, html, no_update
 
-from dashboard import browser, deed_dialog, pieces, theme
+from dashboard import browser, deed_dialog, pieces, service_dialog, theme
 from dashboard.accounts import VISITOR, Visitor
 from dashboard.desk import Desk
 
@@ -39,7 +39,7 @@ def script_hash() -> str:
 
 def layout(pages: tuple[ModuleType, ...], visitor: Visitor) -> dmc.MantineProvider:
     """Return the frame, for one visitor."""
-    stores = [dcc.Store(id=name) for name in ("live", "beat", "scheme", "ack", deed_dialog.STORE)]
+    stores = [dcc.Store(id=name) for name in ("live", "beat", "scheme", "ack", deed_dialog.STORE, service_dialog.STORE)]
     return dmc.MantineProvider(
         theme=theme.mantine(),
         defaultColorScheme="auto",
@@ -47,6 +47,7 @@ def layout(pages: tuple[ModuleType, ...], visitor: Visitor) -> dmc.MantineProvid
             dcc.Location(id="url"),
             *stores,
             deed_dialog.layout(),
+            service_dialog.layout(),
             dmc.NotificationContainer(id="notices", position="bottom-right", autoClose=6000, limit=4),
             dmc.AppShell(
                 [
@@ -129,6 +130,7 @@ def register(app: Dash, desk: Desk, pages: tuple[ModuleType, ...]) -> None:
         return [pieces.notice(answer.text, good=answer.good)]
 
     deed_dialog.register(app, desk)
+    service_dialog.register(app, desk)
 
     browser.runs(
         app,

@@ -12,6 +12,7 @@ import polars as pl
 from broker.messages import (
     LONGEST_SHELF_H,
     Acknowledge,
+    Action,
     AlarmAction,
     InService,
     Note,
@@ -32,6 +33,7 @@ from processor.subjects import Subjects
 _GONE: Final = "over, or not known"
 _SHELF: Final = ("shelved_until", "shelved_wall", "shelved_by", "shelved_why")
 _OUT: Final = ("out_wall", "out_by", "out_why")
+_ORDERED: Final = "out of service with its pump, gateway or part, which has to be put back"
 Sets = Callable[[Any], dict[str, Any]]
 
 
@@ -118,7 +120,7 @@ _DEEDS: Final[dict[type, _Deed]] = {
     InService: _Deed(
         "in_service",
         "Put back into service",
-        lambda _: _first((pl.col("out_wall").is_null(), "in service")),
+        lambda _: _first((pl.col("out_wall").is_null(), "in service"), (pl.col("out_order").is_not_null(), _ORDERED)),
         lambda _: dict.fromkeys(_OUT),
     ),
     Reset: _Deed(
@@ -146,7 +148,7 @@ def carry_out(
     named = list(dict.fromkeys(action.alarms))
     if deed.needs_why and not action.why.strip():
         text = f"{_said(deed, 0, [])} It needs a reason or a text."
-        return alarms, _refusal(action, text), Outcome(id=action.id, done=0, refused=len(named), text=text)
+        return alarms, refusal(action, text), Outcome(id=action.id, done=0, refused=len(named), text=text)
     told = alarms.with_columns(subjects.now(alarms), state_of().alias("state"))
     wanted = pl.col("alarm").is_in(named)
     told = told.with_columns(pl.when(wanted).then(deed.why_not(action)).alias("why_not"))
@@ -166,7 +168,7 @@ def carry_out(
     ).select(*SCHEMA)
     outcome = Outcome(id=action.id, done=done.height, refused=len(reasons), text=_said(deed, done.height, reasons))
     if not changes:
-        return alarms, _refusal(action, outcome.text), outcome
+        return alarms, refusal(action, outcome.text), outcome
     alarms, said = settle(alarms, after, changes, subjects=subjects, rules=rules, from_data=False)
     return alarms, said, outcome
 
@@ -178,7 +180,7 @@ def _said(deed: _Deed, done: int, reasons: list[str]) -> str:
     return ". ".join([f"{deed.done} {count}", *refused]) + "."
 
 
-def _refusal(action: AlarmAction, text: str) -> pl.DataFrame:
+def refusal(action: Action, text: str) -> pl.DataFrame:
     """Return the change that says that nothing was done, and why."""
     said = {"kind": "refused", "who": action.who, "text": text, "action": action.id, "quiet": True}
     return pl.DataFrame([{**dict.fromkeys(CHANGES), **said}], CHANGES)

@@ -17,6 +17,7 @@ from processor.alarm_states import ACKNOWLEDGED, NORMAL, QUIET, SUPPRESSED, stat
 from processor.chains import held
 from processor.columns import Rules
 from processor.rules import RULES
+from processor.service import covered
 from processor.subjects import KEY, SUBJECT, Subjects
 from processor.violations import Violations
 
@@ -43,6 +44,7 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
     "out_wall": pl.Int64(),
     "out_by": pl.String(),
     "out_why": pl.String(),
+    "out_order": pl.String(),
     "note": pl.String(),
     "note_wall": pl.Int64(),
     "note_by": pl.String(),
@@ -53,7 +55,8 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
 
 At most one of `SUBJECT` is set (`processor.subjects`). `changed` is when the condition last came or went.
 `acknowledged_by` stays when the alarm calls again, `acknowledged_wall` does not. `under` is the alarm that explains it.
-`evidence` is what it rested on when it was raised (`broker.evidence`, JSON).
+`out_order` is the order that took its subject out of service, null where the alarm was taken out by itself. `evidence`
+is what it rested on when it was raised (`broker.evidence`, JSON).
 """
 
 CHANGES: Final[dict[str, pl.DataType]] = {
@@ -157,6 +160,7 @@ def settle(
     What changes `from_data` bears the time of the data, so that the same samples make the same entries; what changes
     because of people or by the clock bears the subject's now.
     """
+    after = _serve(before, after, changes, subjects)
     told = held(after, subjects, rules).select(*SCHEMA).with_columns(state_of().alias("state"))
     was = before.select("alarm", pl.col("under").alias("was_under"), pl.lit(value=True).alias("known"))
     above = told.select(
@@ -191,14 +195,29 @@ def settle(
     return told.filter(pl.col("state") != NORMAL).select(*SCHEMA), said.select(*CHANGES)
 
 
+def _serve(before: pl.DataFrame, after: pl.DataFrame, changes: list[pl.DataFrame], subjects: Subjects) -> pl.DataFrame:
+    """Put what orders say into the alarms, and note which of them that changed: before all else that happened."""
+    told = covered(after, subjects.orders)
+    if told is after:
+        return after
+    was = before.select("alarm", pl.col("out_order").alias("was"))
+    known = told.join(was, on="alarm", how="left", maintain_order="left").with_columns(subjects.now(told))
+    fresh = pl.col("out_order").is_not_null() & pl.col("was").is_null()
+    noted: list[pl.DataFrame] = []
+    note(noted, known.filter(fresh), "out_of_service", pl.col("now"), who=pl.col("out_by"), text=pl.col("out_why"))
+    note(noted, known.filter(pl.col("out_order").is_null() & pl.col("was").is_not_null()), "in_service", pl.col("now"))
+    changes[:0] = noted
+    return told
+
+
 def note(
     changes: list[pl.DataFrame],
     rows: pl.DataFrame,
     kind: str,
     time: pl.Expr,
     *,
-    who: str | None = None,
-    text: str | None = None,
+    who: str | pl.Expr | None = None,
+    text: str | pl.Expr | None = None,
     action: str | None = None,
     quiet: pl.Expr | None = None,
 ) -> None:
@@ -206,12 +225,21 @@ def note(
     if rows.height:
         said = {"kind": kind, "who": who, "text": text, "action": action}
         noted = rows.with_columns(
-            *(pl.lit(value, CHANGES[name]).alias(name) for name, value in said.items()),
+            *(
+                (value if isinstance(value, pl.Expr) else pl.lit(value, CHANGES[name])).alias(name)
+                for name, value in said.items()
+            ),
             time.alias("time"),
             (pl.lit(None, pl.Boolean) if quiet is None else quiet).alias("quiet"),
             pl.lit(None, pl.String).alias("cause"),
         )
         changes.append(noted.select(pl.col(name).cast(dtype) for name, dtype in CHANGES.items()))
+
+
+def told(done: pl.DataFrame) -> pl.DataFrame:
+    """Return as changes (`CHANGES`), which are about no alarm, what became of orders (`processor.service.DONE`)."""
+    lacking = [pl.lit(None, dtype).alias(name) for name, dtype in CHANGES.items() if name not in done.columns]
+    return done.with_columns(lacking).with_columns(pl.lit(value=True).alias("quiet")).select(*CHANGES)
 
 
 def emptied(*names: str, where: pl.Expr) -> Iterator[pl.Expr]:
@@ -262,7 +290,9 @@ def _raise(
 
 
 def _return(alarms: pl.DataFrame, over: pl.DataFrame, changes: list[pl.DataFrame]) -> pl.DataFrame:
-    """Note what went away; what goes while another alarm holds it was never shown, and needs nobody to see it."""
+    """Note what went away; what goes while another alarm holds it, or while its subject is out of service, was never
+    shown, and needs nobody to see it.
+    """
     if over.height == 0 or alarms.height == 0:
         return alarms
     gone = alarms.join(
@@ -271,7 +301,8 @@ def _return(alarms: pl.DataFrame, over: pl.DataFrame, changes: list[pl.DataFrame
     newly = pl.col("returned").is_null() & pl.col("gone").is_not_null()
     if gone.filter(newly).height == 0:
         return alarms
-    unseen = newly & (pl.col("state") == SUPPRESSED) & ~pl.col("latch")
+    unshown = (pl.col("state") == SUPPRESSED) | pl.col("out_order").is_not_null()
+    unseen = newly & unshown & ~pl.col("latch")
     note(changes, gone.filter(newly & ~unseen), "returned", pl.col("gone"))
     note(changes, gone.filter(unseen), "cleared", pl.col("gone"), quiet=pl.lit(value=True))
     return (

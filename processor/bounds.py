@@ -8,6 +8,7 @@ from typing import Final
 
 from broker.history import ROLLUP_SHARE
 from broker.snapshot import Bound
+from processor.cohorts import MOST_COHORTS
 from processor.intake import Intake
 from processor.pipeline import Pipeline
 from processor.quarantine import MOST_UNWRITTEN
@@ -24,6 +25,7 @@ def every(intake: Intake, store: Store, pipeline: Pipeline, *, receive_maximum: 
     """Return every bound of the processor as it is now; a row here is all that another one takes."""
     history, quarantine, registry = store.history, pipeline.quarantine, pipeline.registry
     size, rollups, gaps = history.max_bytes, history.max_bytes // ROLLUP_SHARE, pipeline.gaps
+    cohorts = pipeline.cohorts
     return [
         Bound("messages waiting", intake.waiting_bytes, intake.max_bytes, "bytes", intake.overflows, 0.9),
         Bound("messages unacknowledged", intake.unacknowledged, receive_maximum, "messages", warn_at=0.95),
@@ -41,6 +43,7 @@ def every(intake: Intake, store: Store, pipeline: Pipeline, *, receive_maximum: 
         Bound("pumps known", registry.pumps, MAX_PUMPS, "pumps", registry.turned_away, 0.9, "refused pumps"),
         Bound("gateways known", len(registry.gateways), MAX_GATEWAYS, "gateways", warn_at=0.9),
         Bound("gaps remembered", gaps.open.height, MAX_GAPS, "gaps", gaps.forgotten, 0.9, "oldest goes"),
+        Bound("cohorts judged of a kind", cohorts.most, MOST_COHORTS, "cohorts", cohorts.left_out),
         *_disk(store.data),
     ]  # fmt: skip
 

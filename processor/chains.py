@@ -17,10 +17,10 @@ _RANK: Final = pl.col("priority").cast(pl.Int64) * 2**45 + pl.col("onset")
 def held(alarms: pl.DataFrame, subjects: Subjects, rules: Rules) -> pl.DataFrame:
     """Return the open alarms with `under` renewed: the id of the alarm that explains it, or null.
 
-    A pump's alarm explains others of that pump, a gateway's those of its pumps, the fleet's those of all, and one about
-    something else those about something else. Only a cause
-    that stands and is in service holds its consequences; when it goes first, they come back. Where several causes
-    stand, the highest priority and then the oldest is named. Of two that explain each other, the first in that order.
+    A pump's alarm explains others of that pump, a gateway's or a cohort's those of its pumps, the fleet's those of
+    all, and one about something else those about something else. Only a cause that stands and is in service holds its
+    consequences; when it goes first, they come back. Where several causes stand, the highest priority and then the
+    oldest is named. Of two that explain each other, the first in that order.
     """
     alarms = alarms.drop("under")
     pairs = _pairs(rules)
@@ -35,7 +35,8 @@ def held(alarms: pl.DataFrame, subjects: Subjects, rules: Rules) -> pl.DataFrame
     of_pump = causes.filter(pl.col("pump").is_not_null()).drop("gateway", "other")
     of_gateway = causes.filter(pl.col("gateway").is_not_null()).drop("pump", "other").rename({"gateway": "home"})
     of_fleet = causes.filter(pl.all_horizontal(pl.col(name).is_null() for name in SUBJECT)).drop(*SUBJECT)
-    of_other = causes.filter(pl.col("other").is_not_null()).drop(*SUBJECT)
+    of_other = causes.filter(pl.col("other").is_not_null()).drop("pump", "gateway")
+    within = subjects.members(effects["pump"]) if of_other.height else ()
     others = effects.filter(pl.col("other").is_not_null())
     wanted = ("alarm", "rule", "own_rank", "cause", "under", "rank")
     links = pl.concat(
@@ -43,7 +44,8 @@ def held(alarms: pl.DataFrame, subjects: Subjects, rules: Rules) -> pl.DataFrame
             effects.join(of_pump, on="pump").select(wanted),
             effects.join(of_gateway, on="home").select(wanted),
             effects.join(of_fleet, how="cross").select(wanted),
-            others.join(of_other, how="cross").select(wanted),
+            *(effects.with_columns(names).join(of_other, on="other").select(wanted) for names in within),
+            others.drop("other").join(of_other.drop("other"), how="cross").select(wanted),
         ]
     )
     chosen = (

@@ -18,9 +18,11 @@ from broker import durable
 from broker.journal import BEGINNING, Head
 from processor import alarms as alarm_list
 from processor import engine
+from processor.cohort_watch import BEGUN, Standing
 from processor.columns import Rules
 from processor.registry import Gateway, Registry
 from processor.sequence import Gaps
+from processor.subjects import no_orders
 
 DIRECTORY: Final = "checkpoint"
 MANIFEST: Final = "manifest.json"
@@ -45,14 +47,18 @@ class CheckpointError(Exception):
 
 @dataclass(frozen=True)
 class Saved:
-    """What the processor goes on from: `rests` are off-delays that run, `acted` ids of what people did with alarms."""
+    """What the processor goes on from: `rests` are off-delays that run, `orders` what people took out of service,
+    `acted` the ids of what they did.
+    """
 
     state: pl.DataFrame
     alarms: pl.DataFrame
     registry: Registry
     gaps: Gaps
     rests: Rests
+    orders: pl.DataFrame
     acted: tuple[str, ...] = ()
+    cohorts: Standing = BEGUN
 
 
 class _Manifest(msgspec.Struct, kw_only=True):
@@ -61,12 +67,14 @@ class _Manifest(msgspec.Struct, kw_only=True):
     alarms: str
     pumps: str
     gaps: str = ""
+    orders: str = ""
     forgotten: int = 0
     rests: Rests = Rests()
     gateways: list[Gateway]
     faults: list[str]
     saved: int
     acted: list[str] = []
+    cohorts: Standing = BEGUN
     entries: int = 0
     hash: bytes = BEGINNING
 
@@ -83,6 +91,7 @@ def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> No
         "alarms": saved.alarms,
         "pumps": saved.registry.facts(),
         "gaps": saved.gaps.open,
+        "orders": saved.orders,
     }
     names = {}
     for name, frame in frames.items():
@@ -97,6 +106,7 @@ def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> No
             faults=list(saved.registry.faults),
             saved=now,
             acted=list(saved.acted),
+            cohorts=saved.cohorts,
             entries=head.entries,
             hash=head.hash,
             **names,
@@ -153,7 +163,7 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
     state, alarms, pumps = frame(manifest.state), frame(manifest.alarms), frame(manifest.pumps)
     fresh = engine.new_state(state.height, rules)
     known = [name for name in fresh.columns if name in state.columns]
-    # A checkpoint of an older version knows of no gaps.
+    # A checkpoint of an older version knows of no gaps and no orders.
     gaps = Gaps(frame(manifest.gaps), manifest.forgotten) if manifest.gaps else Gaps()
     return Saved(
         state=fresh.with_columns(state[name].cast(fresh.schema[name]) for name in known),
@@ -161,5 +171,7 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
         gaps=gaps,
         rests=manifest.rests,
+        orders=frame(manifest.orders) if manifest.orders else no_orders(),
         acted=tuple(manifest.acted),
+        cohorts=manifest.cohorts,
     )

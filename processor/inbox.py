@@ -13,7 +13,7 @@ from broker import codec
 from broker.codec import JsonSample
 from broker.link import Message
 from broker.messages import (
-    AlarmAction,
+    Action,
     MessageError,
     read_action,
     read_birth,
@@ -37,7 +37,7 @@ class Batch:
     """What a number of messages held: samples by pump number in order of arrival, and people's actions."""
 
     samples: pl.DataFrame
-    actions: tuple[AlarmAction, ...]
+    actions: tuple[Action, ...]
 
 
 @dataclass
@@ -48,7 +48,7 @@ class _Gathered:
     rows: list[JsonSample] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     turns: list[int] = field(default_factory=list)
-    actions: list[AlarmAction] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
 
 
 @dataclass

@@ -11,13 +11,15 @@ import polars as pl
 
 from broker.journal import Head
 from broker.link import Message
-from broker.messages import AlarmAction, AlarmEvent, Outcome
-from broker.snapshot import Health, Snapshot
+from broker.messages import Action, AlarmEvent, Outcome, ServiceAction
+from broker.snapshot import SYSTEM, Health, Snapshot
 from processor import alarms as alarm_list
-from processor import checkpoint, engine, evidence, forecast, view
-from processor.actions import carry_out
+from processor import checkpoint, engine, evidence, forecast, service, view
+from processor.actions import carry_out, refusal
 from processor.announcements import announcements
 from processor.clerk import Clerk
+from processor.cohort_rules import COHORT_RULES
+from processor.cohort_watch import CohortWatch
 from processor.columns import MS_PER_S, Rules
 from processor.gateway_rules import DEAF_S, GATEWAY_RULES, Cuts
 from processor.inbox import Batch, Inbox
@@ -26,7 +28,7 @@ from processor.registry import LEFT, Registry
 from processor.rules import RULES
 from processor.self_watch import SelfWatch, look
 from processor.sequence import Gaps, follow
-from processor.subjects import Subjects
+from processor.subjects import FLEET, SUBJECT, Subjects, no_orders
 from processor.system_rules import SYSTEM_RULES
 from processor.violations import Violations, nothing_seen, silences, violations
 from processor.window import WINDOW_S
@@ -56,6 +58,8 @@ class Pipeline:
     announced: list[AlarmEvent] = field(default_factory=list)
     gaps: Gaps = field(default_factory=Gaps)
     watch: SelfWatch = field(default_factory=SelfWatch)
+    orders: pl.DataFrame = field(default_factory=no_orders)
+    cohorts: CohortWatch = field(default_factory=CohortWatch)
     _acted: dict[str, None] = field(default_factory=dict)
     _cuts: Cuts = field(default_factory=Cuts)
     _deaf_since: int | None = None
@@ -68,8 +72,8 @@ class Pipeline:
 
     @property
     def listed(self) -> Rules:
-        """Every rule by which an alarm can be raised: of pumps, of gateways and the fleet, and of Pumpwatch itself."""
-        return (*self.rules, *GATEWAY_RULES, *SYSTEM_RULES)
+        """Every rule by which an alarm can be raised: of pumps, gateways and fleet, of cohorts, of Pumpwatch itself."""
+        return (*self.rules, *GATEWAY_RULES, *COHORT_RULES, *SYSTEM_RULES)
 
     def restore(self) -> None:
         """Go on from the checkpoint in the data directory, if there is one; raises `CheckpointError`."""
@@ -79,6 +83,8 @@ class Pipeline:
             self.gaps, self._acted = saved.gaps, dict.fromkeys(saved.acted)
             self.watch = SelfWatch(well={(rule, other): since for rule, other, since in saved.rests.system})
             self._cuts.rest(saved.rests.gateways)
+            self.orders = saved.orders
+            self.cohorts = CohortWatch.restored(saved.cohorts)
             self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
             # A checkpoint of an older version does not say what was held under what.
             self.alarms, _ = alarm_list.settle(
@@ -89,7 +95,16 @@ class Pipeline:
         """Write the checkpoint; `now` is wall ms, `head` where the journal ends."""
         system = tuple((*about, since) for about, since in self.watch.well.items())
         rests = checkpoint.Rests(tuple(self._cuts.well.iter_rows()), system)
-        saved = checkpoint.Saved(self.state, self.alarms, self.registry, self.gaps, rests, tuple(self._acted))
+        saved = checkpoint.Saved(
+            self.state,
+            self.alarms,
+            self.registry,
+            self.gaps,
+            rests,
+            self.orders,
+            tuple(self._acted),
+            self.cohorts.saved(),
+        )
         checkpoint.save(self.data, saved, now, head)
 
     def take(
@@ -130,7 +145,8 @@ class Pipeline:
         if readings is not None:
             changes.append(self._look_at_self(readings, subjects, now))
         self.alarms, passed = alarm_list.tick(self.alarms, subjects=subjects, rules=self.listed)
-        return pl.concat([*changes, passed, *(self._act(action, subjects) for action in batch.actions)])
+        changes += [passed, self._end_orders(now)]
+        return pl.concat([*changes, *(self._act(action, now) for action in batch.actions)])
 
     def snapshot(self, health: Health, now: int) -> Snapshot:
         """Return what the screens are to show as of `now`."""
@@ -145,7 +161,8 @@ class Pipeline:
             names = pumps["pump"].filter(gone)
             of_gone = pl.col("pump").is_in(names.implode()).fill_null(value=False)
             pumps, alarms = pumps.filter(~gone), alarms.filter(~of_gone)
-        return Snapshot(pumps, alarms, self.registry.gateways_frame(), health)
+        orders = view.orders_frame(self.orders, self.subjects(now), self.listed)
+        return Snapshot(pumps, alarms, self.registry.gateways_frame(), health, orders)
 
     def _forecasts(self, facts: pl.DataFrame, clocks: pl.Series, now: int) -> pl.DataFrame:
         """Return what is forecast, anew where the latest is older than `FORECAST_MS` or lacks a pump."""
@@ -174,7 +191,10 @@ class Pipeline:
         cut = self._cuts.look(
             judged, self.alarms, subjects, offline=self.registry.gateways_in("offline"), rules=self.rules
         )
-        seen = Violations(pl.concat([cut.standing, pumps.standing]), pl.concat([cut.over, pumps.over]))
+        many = self.cohorts.look(self.state, self.alarms, subjects, ages_s=ages)
+        seen = Violations(
+            pl.concat([cut.standing, many.standing, pumps.standing]), pl.concat([cut.over, many.over, pumps.over])
+        )
         return seen, judged
 
     def _advance(self, seen: Violations, rows: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
@@ -182,7 +202,7 @@ class Pipeline:
         self.alarms, changes = alarm_list.advance(self.alarms, seen, now=now, subjects=subjects, rules=self.listed)
         if changes.is_empty():
             return changes
-        for judged, rules in ((rows, self.rules), (self._cuts.looked, GATEWAY_RULES)):
+        for judged, rules in ((rows, self.rules), (self._cuts.looked, GATEWAY_RULES), *self.cohorts.looked()):
             self.alarms, changes = evidence.attach(self.alarms, changes, judged, rules)
         return changes
 
@@ -199,16 +219,55 @@ class Pipeline:
         self.registry.clock_set(step_ms)
         self.watch = self.watch.clock_set(step_ms)
 
-    def _act(self, action: AlarmAction, subjects: Subjects) -> pl.DataFrame:
+    def _act(self, action: Action, now: int) -> pl.DataFrame:
         """Do what a person wants, once: what arrives again, as after a crash, is answered and changes nothing."""
         if action.id in self._acted:
             self.outcomes.append(Outcome(id=action.id, done=0, refused=0, text="This was done before."))
             return pl.DataFrame(schema=alarm_list.CHANGES)
-        self.alarms, changes, outcome = carry_out(self.alarms, action, subjects=subjects, rules=self.listed)
+        subjects = self.subjects(now)
+        if isinstance(action, ServiceAction):
+            named = subjects.called(self._known(action.subjects))
+            self.orders, done, outcome = service.carry_out(self.orders, action, named, rules=self.listed)
+            changes = self._served(done, now) if outcome.ok else refusal(action, outcome.text)
+        else:
+            self.alarms, changes, outcome = carry_out(self.alarms, action, subjects=subjects, rules=self.listed)
         self.outcomes.append(outcome)
         self._acted[action.id] = None
         while len(self._acted) > MOST_ACTED:
             del self._acted[next(iter(self._acted))]
+        return changes
+
+    def _known(self, names: list[str]) -> pl.DataFrame:
+        """Return those of the subjects by their names that there are (`processor.subjects.SUBJECT`)."""
+        others = set(self.alarms["other"].drop_nulls())
+        rows: list[tuple[int | None, int | None, str | None]] = []
+        for name in names:
+            pump, gateway = self.registry.number_of(name), self.registry.number_of_gateway(name)
+            if pump is not None:
+                rows.append((pump, None, None))
+            elif gateway is not None:
+                rows.append((None, gateway, None))
+            elif name in others or name.startswith(SYSTEM):
+                rows.append((None, None, name))
+            elif name == FLEET:
+                rows.append((None, None, None))
+        return pl.DataFrame(rows, SUBJECT, orient="row")
+
+    def _end_orders(self, now: int) -> pl.DataFrame:
+        """Put back into service what was out for a time that is over."""
+        if self.orders["until"].null_count() == self.orders.height:
+            return pl.DataFrame(schema=alarm_list.CHANGES)
+        self.orders, over = service.ended(self.orders, self.subjects(now).now(self.orders))
+        return self._served(over, now)
+
+    def _served(self, done: pl.DataFrame, now: int) -> pl.DataFrame:
+        """Return the changes of what became of orders, and of the alarms that they concern."""
+        if done.is_empty():
+            return pl.DataFrame(schema=alarm_list.CHANGES)
+        said = [alarm_list.told(done)]
+        self.alarms, changes = alarm_list.settle(
+            self.alarms, self.alarms, said, subjects=self.subjects(now), rules=self.listed, from_data=False
+        )
         return changes
 
     def subjects(self, now: int) -> Subjects:
@@ -220,6 +279,8 @@ class Pipeline:
             gateways=pl.Series("gateway", [gateway.name for gateway in gateways], dtype=pl.String),
             clocks=pl.Series("now", [gateway.therapy_ms(now) for gateway in gateways], dtype=pl.Int64),
             wall=now,
+            orders=self.orders,
+            facts=facts,
         )
 
     def _ages(self, clocks: pl.Series) -> pl.Series:

@@ -174,6 +174,15 @@ class Registry:
         gateway = self._gateways.get(name)
         return [] if gateway is None else self.facts().filter(pl.col("owner") == gateway.number)["pump"].to_list()
 
+    def number_of(self, serial: str) -> int | None:
+        """Return a pump's number, None where it is not known."""
+        return self._number.get(serial)
+
+    def number_of_gateway(self, name: str) -> int | None:
+        """Return a gateway's number, None where it is not known."""
+        gateway = self._gateways.get(name)
+        return None if gateway is None else gateway.number
+
     def standing(self, name: str) -> tuple[str | None, int]:
         """Return a gateway's state and the therapy time (ms) it was last heard at; None and 0 where it is not known."""
         gateway = self._gateways.get(name)

@@ -21,9 +21,9 @@ MOST_REFUSED: Final = 100
 """So many refused messages in that time are more than a device or two that somebody tries out; modelling choice."""
 
 
-def level(what: str, *parts: str) -> Detector:
-    """Score readings of a level, of these parts or of all, against the limit they come with."""
-    ours = (pl.col("what") == what) & (pl.col("part").is_in(parts) if parts else pl.lit(value=True))
+def level(what: str, part: str | None = None) -> Detector:
+    """Score readings of a level, of one part or of all, against the limit they come with."""
+    ours = (pl.col("what") == what) & (pl.lit(value=True) if part is None else pl.col("part") == part)
     score = pl.when(ours).then(pl.col("value") / pl.col("limit"))
     return Detector(lambda _: score, judges="reading")
 
@@ -52,8 +52,8 @@ SYSTEM_RULES: Final = (
         off_delay_s=15.0,
         deadline_h=0.02,
         meaning="The processor cannot write what the screens show. They stand still: a new alarm is not seen there.",
-        action="Make room on its disk, or make it writable. Until then go by the pager, or by `pumpwatch/alarms/#`.",
-        time_left="none: from now on new alarms are not seen on the screens",
+        action="Make room on its disk, or make it writable. Until then go by the pagers.",
+        time_left="none: new alarms are not seen",
         rationale="A pump in trouble would be found, but nobody who looks at the screens would know.",
         evidence=_FAILS,
         over_s=0.0,
@@ -62,18 +62,35 @@ SYSTEM_RULES: Final = (
         name="storage_failing",
         title="Nothing can be stored",
         priority="medium",
-        detector=level(TROUBLE, "storage", "checkpoint"),
+        detector=level(TROUBLE, "storage"),
         on_delay_s=10.0,
         off_delay_s=30.0,
         deadline_h=0.02,
         meaning="The processor cannot write to its disk. Pumps are watched and alarms raised all the same, but nothing "
         "is acknowledged: broker and gateways keep what comes, and nobody's action is confirmed.",
         action="Make room on the disk, or make it writable. It goes on by itself; do not restart the processor.",
-        time_left="until the gateways' outboxes are full: minutes with many pumps, hours with few",
+        time_left="until the gateways' outboxes are full",
         rationale="Nothing is lost yet; a full outbox or a crash loses samples and what people did.",
         evidence=_FAILS,
         over_s=0.0,
-        explains=("bound_near", "bound_reached", "processor_lags", "merging_failing"),
+        explains=("checkpoint_failing", "bound_near", "bound_reached", "processor_lags", "merging_failing"),
+    ),
+    Rule(
+        name="checkpoint_failing",
+        title="Checkpoint cannot be written",
+        priority="medium",
+        detector=level(TROUBLE, "checkpoint"),
+        on_delay_s=10.0,
+        off_delay_s=30.0,
+        deadline_h=0.02,
+        meaning="What the processor knows cannot be saved. Samples are stored and pumps watched, but nothing is "
+        "acknowledged and nobody's action is confirmed.",
+        action="Make room on the disk, or make it writable. It goes on by itself; do not restart the processor.",
+        time_left="until the gateways' outboxes are full",
+        rationale="After a crash now, what people did since the last checkpoint would have to be done again.",
+        evidence=_FAILS,
+        over_s=0.0,
+        explains=("bound_near", "bound_reached", "processor_lags"),
     ),
     Rule(
         name="pumps_refused",
@@ -135,7 +152,9 @@ SYSTEM_RULES: Final = (
         meaning="What waits to be written was more than there is room for. The oldest of it is gone for good.",
         action="Make the disk writable; then note by hand what people did meanwhile, as the journal lacks it.",
         time_left="none: more is thrown away until the disk takes it",
-        rationale="The journal is the only account of alarms and of what was done about them.",
+        rationale="The journal is the only account of alarms and of what was done about them."
+        " It stays until a person has filled the gap.",
+        latch=True,
         evidence=_shown("Times something was thrown away", "", 1.0),
         over_s=RISES_OVER_S,
     ),
@@ -148,7 +167,7 @@ SYSTEM_RULES: Final = (
         off_delay_s=0.0,
         deadline_h=0.02,
         meaning="Part of what was stored could not be read at a start. It was moved aside and work went on without it.",
-        action="Run `pumpwatch doctor`. Look at what was moved aside and take it out of the data directory; then this "
+        action="Run pumpwatch doctor. Look at what was moved aside and take it out of the data directory; then this "
         "alarm goes. After an unreadable checkpoint look through the open alarms again.",
         time_left="days, unless it was the checkpoint: then see now what stands",
         rationale="Alarms or acknowledgements from before may be missing; the disk may be failing.",
@@ -211,7 +230,7 @@ SYSTEM_RULES: Final = (
         off_delay_s=0.0,
         deadline_h=0.02,
         meaning="A store has reached the size it may have, and the oldest of it was removed. This is how it is set.",
-        action="If the past must reach further back, give it more room (`--history-size`). Else take this alarm out of "
+        action="If the past must reach further back, give it more room (--history-size). Else take this alarm out of "
         "service.",
         time_left="none needed",
         rationale="No harm to any pump; but a trend ends sooner than somebody may expect.",
@@ -264,5 +283,4 @@ SYSTEM_RULES: Final = (
         over_s=0.0,
     ),
 )
-"""Alarms about Pumpwatch itself. Their subject is the system; nothing of a pump is explained by them."""
-SYSTEM_RULE_NAMES: Final = tuple(rule.name for rule in SYSTEM_RULES)
+"""Alarms about Pumpwatch itself. Their subject is a part of the system; nothing of a pump is explained by them."""

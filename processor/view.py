@@ -8,7 +8,7 @@ import polars as pl
 
 from broker.journal import EVENTS_SCHEMA
 from broker.signals import SIGNAL_NAMES
-from broker.snapshot import ALARMS_SCHEMA, PUMPS_SCHEMA, band
+from broker.snapshot import ALARMS_SCHEMA, ORDERS_SCHEMA, PUMPS_SCHEMA, band
 from processor import chains, sequence
 from processor.alarm_states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, state_of
 from processor.columns import Rules, score_name
@@ -16,6 +16,8 @@ from processor.rules import RULES
 from processor.subjects import Subjects
 
 FORESEEN_H: Final = 24.0
+EVERY: Final = "All its alarms"
+"""The title of an order that is about no single rule."""
 
 
 def visible_alarms(
@@ -39,7 +41,7 @@ def visible_alarms(
             _score_now(alarms, state).alias("score_now"),
         )
         .join(rule_texts(rules), on="rule", how="left", maintain_order="left")
-        .with_columns(((pl.col("now") - pl.col("onset")) / 1000).alias("age_s"))
+        .with_columns(_age_s(subjects.wall, rules).alias("age_s"))
     )
     numbers = told["pump"]
     return (
@@ -58,6 +60,14 @@ def visible_alarms(
         .with_columns(pl.col("held").fill_null(0))
         .select(*ALARMS_SCHEMA)
     )
+
+
+def _age_s(wall_ms: int, rules: Rules) -> pl.Expr:
+    """Return for how long the condition has stood, or, where the rule goes by the wall clock, since it was raised."""
+    by_wall = pl.col("rule").is_in([rule.name for rule in rules if rule.on_the_wall])
+    return (
+        pl.when(by_wall).then(wall_ms - pl.col("raised_wall")).otherwise(pl.col("now") - pl.col("onset")) / 1000
+    ).clip(0.0)
 
 
 def _score_now(alarms: pl.DataFrame, state: pl.DataFrame) -> pl.Expr:
@@ -134,6 +144,20 @@ def pumps_frame(
     )
 
 
+def orders_frame(orders: pl.DataFrame, subjects: Subjects, rules: Rules = RULES) -> pl.DataFrame:
+    """Return what is out of service by an order, as people see it (`ORDERS_SCHEMA`)."""
+    return (
+        subjects.called(orders)
+        .join(rule_texts(rules).select("rule", "title"), on="rule", how="left", maintain_order="left")
+        .with_columns(
+            subjects.pumps.gather(orders["pump"]).alias("pump"),
+            ((pl.col("until") - pl.col("now")) / 1000).alias("left_s"),
+            pl.col("title").fill_null(EVERY),
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in ORDERS_SCHEMA.items())
+    )
+
+
 def no_events() -> pl.DataFrame:
     """Return the frame of no entries."""
     return pl.DataFrame(schema=EVENTS_SCHEMA)
@@ -146,6 +170,10 @@ def events_frame(changes: pl.DataFrame, subjects: Subjects, wall_ms: int, rules:
         .with_columns(
             subjects.pumps.gather(changes["pump"]).alias("pump"),
             cause_text(rules).alias("text"),
+            pl.when(pl.col("alarm").is_null() & (pl.col("kind") != "refused"))
+            .then(pl.col("title").fill_null(EVERY))
+            .otherwise("title")
+            .alias("title"),
             pl.lit(wall_ms).alias("at"),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in EVENTS_SCHEMA.items())

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pumpwatch import accounts, alarms, doctor, orders, parts, records, run, score, tables, treatments
 from pumpwatch.errors import CommandError
-from pumpwatch.settings import PREFIX, SettingsError, defaults_for, read_file
+from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file
 
 app = typer.Typer(
     name="pumpwatch",
@@ -87,6 +87,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     score.score: "pumpwatch score lively-month --json score.json",
     alarms.alarms: "pumpwatch alarms --rule motor_stall --json",
     alarms.alarm: 'pumpwatch alarm shelve --about ITB-000003 --for 2h --why "known since Monday"',
+    alarms.service: 'pumpwatch service out --about ITB-000003 --for 8h --why "new gateway"',
     tables.faults: "pumpwatch faults --json",
     tables.rules: "pumpwatch rules --json",
     tables.signals: "pumpwatch signals --json",
@@ -103,6 +104,7 @@ app.add_typer(accounts.app, name="user")
 
 def main() -> None:
     """Run the command line; what is expected to fail ends with a sentence, never with a traceback."""
+    keep_memory()
     try:
         app()
     except CommandError as failure:

@@ -21,7 +21,8 @@ from pumpwatch.tables import write_json
 if TYPE_CHECKING:
     import polars as pl
 
-    from broker.messages import AlarmAction, Outcome
+    from broker.messages import Action as Wanted
+    from broker.messages import Outcome
 
 SHOWN: Final = ("priority", "subject", "title", "state", "since", "alarm")
 
@@ -121,7 +122,66 @@ def alarm(
         )
     except MessageError as error:
         raise CommandError(str(error)) from error
-    outcome = _act(system.broker_of(broker, where), wanted)
+    _tell(_act(system.broker_of(broker, where), wanted), as_json=as_json)
+
+
+class Service(StrEnum):
+    """What can be done with subjects of alarms."""
+
+    OUT = "out"
+    BACK = "back"
+
+
+def service(
+    action: Annotated[Service, typer.Argument(help="Take out of service, or put back.", show_default=False)],
+    *,
+    about: Annotated[
+        str,
+        typer.Option(
+            "--about",
+            metavar="LIST",
+            help="Pumps, gateways or parts (`system: storage`), with commas between.",
+            show_default=False,
+        ),
+    ],
+    rule: Annotated[
+        str | None, typer.Option("--rule", metavar="NAME", help="Only alarms of this rule.", show_default=False)
+    ] = None,
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason.", show_default=False)] = "",
+    lasts: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="TIME", help="Therapy time: 30m, 4h. Default: until put back.", show_default=False
+        ),
+    ] = None,
+    who: Annotated[str, typer.Option("--who", metavar="NAME", help="Who does it.")] = "command line",
+    broker: options.Broker = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Take pumps or other subjects out of service before they alarm, or put them back.
+
+    Their alarms are raised, but call nobody and explain no others.
+    """
+    from broker.messages import PutBack, TakeOut
+
+    if lasts is not None and action is Service.BACK:
+        raise typer.BadParameter("only to take out of service", param_hint="--for")
+    said: dict[str, Any] = {
+        "id": secrets.token_hex(8),
+        "subjects": [word.strip() for word in about.split(",") if word.strip()],
+        "who": who,
+        "at": time.time_ns() // 1_000_000,
+        "rule": rule,
+        "why": why,
+    }
+    for_s = None if lasts is None else orders.duration("--for", lasts)
+    wanted = TakeOut(**said, for_s=for_s) if action is Service.OUT else PutBack(**said)
+    _tell(_act(system.broker_of(broker, data or user_data()), wanted), as_json=as_json)
+
+
+def _tell(outcome: Outcome, *, as_json: bool) -> None:
+    """Say what became of it; an error where nothing was done."""
     if as_json:
         write_json(outcome)
     else:
@@ -161,7 +221,7 @@ def chosen(found: pl.DataFrame, which: str, about: str | None, rule: str | None)
     return found
 
 
-def _act(url: str, action: AlarmAction) -> Outcome:
+def _act(url: str, action: Wanted) -> Outcome:
     from broker.commands import act
     from broker.link import LinkError
 

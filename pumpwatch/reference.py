@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from broker import journal, messages, mosquitto, signals, snapshot, topics
+from broker.bounds import SESSION_S
 from processor.alarm_states import STATES
 from processor.alarms import REALARM_H
 from processor.violations import DEADBAND
@@ -50,7 +51,9 @@ def signals_page() -> str:
         "What a simulated pump says. A sample is all signals of one pump at one time; one that is left out is unknown, "
         "never zero. A value outside its range is refused as malformed.",
         _table(("signal", "unit", "title", "lowest", "highest"), rows),
-        "## Flags\n\nWhat the pump itself reports, as the sum of bits in `flags`.",
+        "## Flags\n\nWhat the pump itself reports, as the sum of bits in `flags`. A pump that numbers its programs "
+        f"(`program`) sets `programmed` for {SESSION_S / 60:.0f} minutes after a programmer wrote one: another number "
+        "without that is an alarm. `refill` is set in one sample.",
         _table(("flag", "bit", "title"), flags),
         "## The frame\n\n`pump` and `time` (therapy time, UTC) must be there. Times are milliseconds since 1970; JSON "
         "may also have ISO 8601. `sent` is wall time. `seq` counts a pump's samples within one `boot`, so that what is "
@@ -141,6 +144,10 @@ def rules_page() -> str:
                 ("time left", row["time_left"]),
                 ("raised after", _delay(row, "on_delay_s")),
                 ("returned after", _delay(row, "off_delay_s")),
+                (
+                    "when it is over",
+                    "it stays until a person resets it" if row["latch"] else "it goes once it was seen",
+                ),
                 ("must be up within", f"{row['deadline_h']:g} h of the fault's onset"),
                 ("why so urgent", row["rationale"]),
                 ("evidence", "; ".join(map(_measured, row["evidence"]))),
@@ -177,7 +184,7 @@ def alarms_page() -> str:
     realarm = ", ".join(f"{hours:g} h for {name}" for name, hours in REALARM_H.items())
     actions = (
         (_code(str(kind.__struct_config__.tag)), (kind.__doc__ or "").strip().replace("`", ""))
-        for kind in get_args(messages.AlarmAction)
+        for kind in (*get_args(messages.AlarmAction), *get_args(messages.ServiceAction))
     )
     return _page(
         "Alarms",
@@ -190,7 +197,9 @@ def alarms_page() -> str:
         "## What happens to an alarm\n\nEach is an entry of the journal.",
         _table(("kind", "meaning"), ((_code(kind), meaning) for kind, meaning in journal.KINDS.items())),
         f"## What people do\n\nAs JSON to `{topics.COMMAND}`: `kind`, `id` (one and the same deed however often it "
-        "arrives), `alarms` (their ids), `who`, `at` (wall ms), `why`; to shelve also `for_s` (therapy seconds). What "
+        "arrives), `alarms` (their ids), `who`, `at` (wall ms), `why`; to shelve also `for_s` (therapy seconds). "
+        "`take_out` and `put_back` have `subjects` (serials, gateways, `fleet`, or as `system: storage`) instead of "
+        "`alarms`, and `rule` where not all rules are meant. What "
         f"became of it is said on `{topics.OUTCOME}`: `id`, `done`, `refused`, `text`.",
         _table(("kind", "meaning"), actions),
         "## What other systems hear\n\nOn `pumpwatch/alarms/{priority}`, QoS 1, not retained: an event for each change "

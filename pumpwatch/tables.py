@@ -32,6 +32,7 @@ RULE_FIELDS: Final = (
     "off_delay_s",
     "on_the_wall",
     "deadline_h",
+    "latch",
     "time_left",
     "meaning",
     "action",
@@ -85,6 +86,7 @@ def fault_rows() -> list[dict[str, Any]]:
 
 def rule_rows() -> list[dict[str, Any]]:
     """Return every rule as a row of `RULE_FIELDS`, with the evidence its alarm bears and the causes it rules out."""
+    from processor.cohort_rules import COHORT_RULES
     from processor.gateway_rules import GATEWAY_RULES
     from processor.rules import RULES
     from processor.system_rules import SYSTEM_RULES
@@ -95,7 +97,7 @@ def rule_rows() -> list[dict[str, Any]]:
             "evidence": [_row(measure, MEASURE_FIELDS) for measure in rule.evidence],
             "rules_out": [_row(other, EXCLUSION_FIELDS) for other in rule.rules_out],
         }
-        for rule in (*RULES, *GATEWAY_RULES, *SYSTEM_RULES)
+        for rule in (*RULES, *GATEWAY_RULES, *COHORT_RULES, *SYSTEM_RULES)
     ]
 
 

@@ -20,10 +20,12 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from broker.cohorts import NO_MEMBERS, members_of
 from broker.matching import ENDS, EXPECTED, RAISED
 from broker.messages import Acknowledge, Birth
 from broker.topics import shard_of
 from processor import engine, forecast
+from processor.cohort_rules import COHORT_RULES
 from processor.inbox import Batch
 from processor.pipeline import Pipeline
 from processor.registry import Gateway
@@ -43,6 +45,8 @@ START_MS: Final = 1_767_571_200_000
 class Course:
     """How a scenario went: what was really wrong (`INJECTIONS`), what was alarmed (`RAISED`), and what else happened.
 
+    `members` (`broker.cohorts.MEMBERS`) says which pumps are in which cohort.
+
     `refused` counts samples that could not be, `seconds` is how long the machine took.
     """
 
@@ -55,6 +59,7 @@ class Course:
     samples: int
     refused: int
     seconds: float
+    members: pl.DataFrame = field(default_factory=NO_MEMBERS.clear)
 
     @property
     def pump_days(self) -> float:
@@ -64,7 +69,7 @@ class Course:
 
 def expected(rules: tuple[Rule, ...] = RULES) -> pl.DataFrame:
     """Return which of these rules are expected for which fault (`EXPECTED`), as the faults tell."""
-    deadline = {rule.name: rule.deadline_h for rule in rules}
+    deadline = {rule.name: rule.deadline_h for rule in (*rules, *COHORT_RULES)}
     rows = [
         (fault.name, rule, right, deadline[rule])
         for fault in FAULTS.values()
@@ -113,6 +118,7 @@ def play(
         samples=watch.samples,
         refused=watch.refused,
         seconds=time.perf_counter() - began,
+        members=members_of(watch.facts),
     )
 
 
@@ -200,6 +206,11 @@ class Watch:
         self._unseen = []
         samples = pl.concat([heard.samples for heard in turn]).with_columns(pl.col("index").alias("pump")).drop("index")
         self._note(self._pipeline.advance(Batch(samples, actions), now), now)
+
+    @property
+    def facts(self) -> pl.DataFrame:
+        """What the births told of the pumps, a row each."""
+        return self._pipeline.registry.facts()
 
     def forecasts(self, now: int) -> pl.DataFrame:
         """Return what is forecast of each pump (`FORECASTS_SCHEMA`) at `now` (therapy ms), by its index."""

@@ -37,7 +37,11 @@ class Score:
 def judge(course: Course, rules: tuple[Rule, ...] = RULES) -> Score:
     """Match what was alarmed with what was wrong."""
     wanted = expected(rules)
-    return Score(course, match(course.injections, course.alarms, wanted, course.end_ms), frozenset(wanted["fault"]))
+    return Score(
+        course,
+        match(course.injections, course.alarms, wanted, course.end_ms, course.members),
+        frozenset(wanted["fault"]),
+    )
 
 
 def report(score: Score) -> dict[str, Any]:

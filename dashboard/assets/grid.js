@@ -22,7 +22,8 @@
   cells.Subject = ({ data }) => {
     if (!data) return null;
     if (data.pump) return make("a", { href: "/pump/" + encodeURIComponent(data.pump), className: "pump-link", "data-go": "" }, data.pump);
-    return make("b", null, data.subject, data.held ? make("div", { className: "story" }, data.held.toLocaleString("en") + " under it") : null);
+    const of = data.many ? make("a", { href: "/pumps?search=" + encodeURIComponent(data.subject), className: "pump-link", "data-go": "" }, data.subject) : data.subject;
+    return make("b", null, of, data.held ? make("div", { className: "story" }, data.held.toLocaleString("en") + " under it") : null);
   };
   cells.Said = ({ data, said, value }) => (data ? data[said] || String(value ?? "") : null);
   cells.Quantity = ({ data, said, value }) => {

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const OLD_S = 5, LOST_S = 8, RELOAD_PAUSE_MS = 20000;
-  let age_ms = null, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null;
+  let age_ms = null, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, why_old = "";
   const dash = () => window.dash_clientside;
   const now = () => performance.now();
 
@@ -19,7 +19,7 @@
     label.textContent = age === null ? "no data yet" : "data " + spell(age) + " old";
     label.dataset.state = old ? "old" : "fresh";
     document.documentElement.classList.toggle("aged", old && age !== null || lost);
-    const why = lost ? "The connection to the server is lost; trying again." : "The stream processor has stopped writing.";
+    const why = lost ? "The connection to the server is lost; trying again." : why_old ? why_old + " New alarms go to pagers only." : "The stream processor has stopped writing.";
     const said = age === null
       ? (lost ? "No connection to the server; trying again." : "No data yet: the stream processor has not written anything.")
       : "No data for " + whole(age) + ": this screen may be out of date. " + why;
@@ -64,7 +64,7 @@
         return [day + utc(live.therapy_ms) + " UTC · " + speed, live.waiting ? String(live.waiting) : "", "nav-count " + worst];
       },
       beat(beat) {
-        if (beat) { beat_at = now(); heard(beat.age_ms); tick(); }
+        if (beat) { beat_at = now(); why_old = beat.why || ""; heard(beat.age_ms); tick(); }
         return "age";
       },
       here(path) {

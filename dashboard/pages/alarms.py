@@ -11,7 +11,7 @@ import polars as pl
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from broker.snapshot import WAITING, Snapshot
-from dashboard import browser, deeds, evidence, grids, pieces, queries, words
+from dashboard import browser, deeds, evidence, grids, pieces, queries, service_dialog, words
 from dashboard.choice import contains
 from dashboard.deeds import DEEDS
 from dashboard.desk import Desk
@@ -23,7 +23,10 @@ TITLE: Final = "Alarms"
 ORDER: Final = 2
 MOST_ROWS: Final = 400
 """More than a person can work off at once; the rest is found by the search."""
+NAMES: Final = tuple(pl.col(name) for name in ("subject", "site", "gateway"))
+"""What an alarm is searched by."""
 MOST_EVENTS: Final = 60
+MOST_ORDERS: Final = 50
 MOST_EXPLAINED: Final = 3
 """Of so many ticked alarms the evidence is shown."""
 COLUMNS: Final = (
@@ -70,7 +73,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
             size="xs",
             data=[{"value": name, "label": label} for name, (label, _) in FILTERS.items()],
         ),
-        dmc.TextInput(id="alarm-search", placeholder="Pump, site or gateway", size="xs", debounce=300, w=190),
+        dmc.TextInput(id="alarm-search", placeholder="Pump, lot, site, gateway", size="xs", debounce=300, w=190),
         _menu(),
         *(
             html.Button(DEEDS[name].label, id=f"do-{name}", className="button", disabled=True)
@@ -89,6 +92,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
                 side=tools,
                 name="grow-card",
             ),
+            html.Div(id="alarm-orders"),
             html.Div(id="alarm-evidence"),
             pieces.card("What happened lately", html.Div(id="alarm-events", className="scroll"), name="events-card"),
         ],
@@ -103,13 +107,16 @@ def register(app: Dash, desk: Desk) -> None:
         Output("alarm-grid", "rowData"),
         Output("alarm-note", "children"),
         Output("alarm-events", "children"),
+        Output("alarm-orders", "children"),
         Input("live", "data"),
         Input("alarm-filter", "value"),
         Input("alarm-search", "value"),
     )
     async def show(_live: Any, chosen: str | None, search: str | None) -> Any:
-        rows, note = await asyncio.to_thread(open_alarms, desk.snapshot(), chosen or "all", search or "")
-        return rows, note, await asyncio.to_thread(lambda: happened(desk.events(limit=MOST_EVENTS)))
+        snapshot = desk.snapshot()
+        rows, note = await asyncio.to_thread(open_alarms, snapshot, chosen or "all", search or "")
+        events = await asyncio.to_thread(lambda: happened(desk.events(limit=MOST_EVENTS)))
+        return rows, note, events, ordered_out(snapshot.orders)
 
     browser.runs(app, "chosen", Output("alarm-chosen", "data"), Input("alarm-grid", "selectedRows"))
     buttons = [f"do-{name}" for name in DEEDS]
@@ -143,6 +150,17 @@ def register(app: Dash, desk: Desk) -> None:
         return {"kind": name, "alarms": ids, "n": sum(one or 0 for one in clicks)} if ids else no_update
 
 
+def ordered_out(orders: pl.DataFrame) -> Piece:
+    """Return what is out of service before it alarms, the newest first; None where nothing is."""
+    if orders.is_empty():
+        return None
+    newest = orders.sort("out_wall", descending=True)
+    more = orders.height - MOST_ORDERS
+    note = html.Div(f"and {words.count(more, 'more')}", className="note") if more > 0 else None
+    title = "Out of service, whatever alarms"
+    return pieces.card(title, html.Div([service_dialog.listed(newest.head(MOST_ORDERS)), note], className="scroll"))
+
+
 def explained(rows: pl.DataFrame) -> Piece:
     """Return what the first of the ticked alarms rest on; None where none is ticked."""
     if rows.is_empty():
@@ -171,7 +189,7 @@ def selected(snapshot: Snapshot, ids: Any, chosen: str | None, search: str | Non
 def listed(snapshot: Snapshot, chosen: str | None, search: str | None) -> pl.DataFrame:
     """Return the open alarms of one of `FILTERS` that contain a text."""
     _, states = FILTERS.get(chosen or "all", FILTERS["all"])
-    return snapshot.alarms.filter(pl.col("state").is_in(states) & contains(search or ""))
+    return snapshot.alarms.filter(pl.col("state").is_in(states) & contains(search or "", NAMES))
 
 
 def _menu() -> Piece:
@@ -198,5 +216,6 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "age": words.span(row["age_s"]),
         "said_state": words.STATE_WORD.get(row["state"], row["state"]),
         "chain": chain,
+        "many": pieces.of_many(row),
         "story": "; ".join(deeds.told(row)),
     }

@@ -13,6 +13,13 @@ from dashboard import pieces, words
 from dashboard.desk import Desk
 from dashboard.pieces import Piece
 
+WHEN_FULL: Final = {
+    "waits": "When it is full the rest waits, and nothing is lost.",
+    "oldest goes": "When it is full the oldest goes: that is how it is meant to be.",
+    "thrown away": "When it is full the oldest is thrown away, and lost.",
+    "refused pumps": "When it is full further pumps are refused, and not watched.",
+    "grows": "It grows on, as far as the disk has room.",
+}
 PATH: Final = "/pipeline"
 TITLE: Final = "Pipeline"
 ORDER: Final = 7
@@ -126,14 +133,15 @@ def _gateway(row: dict[str, Any], now_ms: int) -> list[Piece]:
 
 
 def _bounds(health: Health) -> Piece:
-    bars = [_bar(bound) for bound in health.bounds]
     notes = [html.P(note, className="pipe-note") for note in health.notes[:20]]
-    return html.Div([*(bars or [pieces.nothing("No bound has been reported yet.")]), *notes])
+    fullest = sorted(health.bounds, key=lambda bound: (not bound.near, not bound.reached))
+    bars = [_bar(bound) for bound in fullest]
+    return html.Div([*notes, *(bars or [pieces.nothing("No bound has been reported yet.")])])
 
 
 def _bar(bound: Bound) -> Piece:
     part = min(1.0, max(0.0, bound.value / bound.limit)) if bound.limit > 0 else 0.0
-    tone = "bad" if part >= 0.95 else "warn" if part >= 0.8 or bound.reached else ""
+    tone = "bad" if bound.near else "warn" if bound.reached else ""
     said = (
         f"{words.size(bound.value)} of {words.size(bound.limit)}"
         if bound.unit == "bytes"
@@ -150,6 +158,7 @@ def _bar(bound: Bound) -> Piece:
             else None,
         ],
         className=f"bound {tone}".rstrip(),
+        title=WHEN_FULL[bound.when_full],
     )
 
 

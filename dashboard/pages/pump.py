@@ -127,5 +127,5 @@ def render(snapshot: Snapshot, serial: str) -> tuple[Piece, Piece, Piece, Piece]
         lost = pieces.card(serial, pieces.nothing(f"No pump called {serial} has been heard of."))
         return lost, *([pieces.nothing(words.UNKNOWN)] * 3)
     alarms = queries.alarms_of(snapshot, serial)
-    head = [about.head(row, alarms), *about.alarms(alarms), outlook.card(row)]
+    head = [about.head(row, alarms, queries.orders_of(snapshot, row)), *about.alarms(alarms), outlook.card(row)]
     return head, about.values(row), about.flags(row), about.quality(row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
@@ -17,6 +18,7 @@ from dashboard.pieces import Piece
 PATH: Final = "/pumps"
 TITLE: Final = "Pumps"
 ORDER: Final = 3
+MOST_SEARCHED: Final = 100
 
 
 def layout(_desk: Desk, _rest: str = "") -> Piece:
@@ -35,7 +37,8 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
             "maxConcurrentDatasourceRequests": 1,
         },
     )
-    search = dmc.TextInput(id="pump-search", placeholder="Serial, site or gateway", size="xs", debounce=300, w=220)
+    hint = "Serial, site, gateway, lot, model"
+    search = dmc.TextInput(id="pump-search", placeholder=hint, size="xs", debounce=300, w=260)
     return html.Div(
         [
             html.H1("Pumps", className="hidden"),
@@ -66,6 +69,10 @@ def register(app: Dash, desk: Desk) -> None:
             return no_update, no_update
         return await asyncio.to_thread(answer, desk.snapshot(), request, search or "")
 
+    @app.callback(Output("pump-search", "value"), Input("url", "search"))
+    async def fill(asked: str | None) -> Any:
+        return searched(asked) or no_update
+
     browser.runs(
         app,
         "refresh",
@@ -73,6 +80,11 @@ def register(app: Dash, desk: Desk) -> None:
         Input("live", "data"),
         Input("pump-search", "value"),
     )
+
+
+def searched(asked: str | None) -> str:
+    """Return what the address asks to search for, as a cohort's alarm does: "?search=lot%20B07"."""
+    return " ".join(parse_qs((asked or "").removeprefix("?")).get("search", []))[:MOST_SEARCHED]
 
 
 def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[dict[str, Any], str]:

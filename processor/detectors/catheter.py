@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, fading, forgetting, toward
+from processor.detectors import Detector, Memory, Stage, at_least, at_most, fading, forgetting, toward
 from processor.detectors.flag import reports
 
 QUICK_S: Final = 1500.0
@@ -91,7 +91,7 @@ def catheter(cause: Cause) -> Detector:
             "slow closing": pl.when(slowly).then(weaker / REDUCED),
             "migration": pl.when(away.abs() < 3 * RISEN_MMHG).then(reduced),
         }[cause]
-        return found.fill_null(0.0).clip(0.0) + known
+        return at_least(found, 0.0) + known
 
     memory = {
         **dict.fromkeys(
@@ -140,14 +140,14 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             "moved": moved(memory),
             "lost": lost(memory, "hours"),
             "lost_now": lost(memory, "quick"),
-            "restlessness": unrest(memory) / (RESTLESS + NOISE / pl.col("count").clip(1.0)),
+            "restlessness": unrest(memory) / (RESTLESS + NOISE / at_least(pl.col("count"), 1.0)),
             "quick": forgetting(QUICK_S),
         },
         {
             # The pulse grows with the fluid's pressure: as much as that wanders down, the pulse may.
             "weaker": 1.0
             - (1.0 - memory("lost"))
-            / (1.0 + memory("moved") / memory("pressure_usual").clip(LEAST_MMHG)).clip(WANDERS, 1.0),
+            / (1.0 + memory("moved") / at_least(memory("pressure_usual"), LEAST_MMHG)).clip(WANDERS, 1.0),
             "missing": 1.0 - memory("pulse") / memory("usual"),
             "moves": memory("pressure") - memory("pressure_usual"),
             "pulse_change": (memory("pulse") - memory("pulse_last")) / memory("usual"),
@@ -181,13 +181,11 @@ def _learn(memory: Memory) -> Stage:
     dt, weaker, quick = pl.col("dt").fill_null(0.0), memory("weaker"), memory("quick")
     sitting = memory("moves").fill_null(0.0) > UPRIGHT_MMHG
     begins = (memory("gone_now") > memory("gone_last")) & (memory("moves") > -LOW_IN_EPISODE_MMHG)
-    weak_s = (
-        pl.when(weaker < FAINT / 1.4).then(0.0).when(weaker > FAINT).then((memory("weak_s") + dt).clip(0.0, LONG_S))
-    )
+    weak_s = pl.when(weaker < FAINT / 1.4).then(0.0).when(weaker > FAINT).then(at_most(memory("weak_s") + dt, LONG_S))
     first_clear = (memory("slowly") == 0) & (weaker > REDUCED)
     how = pl.when(memory("weak_s") > SLOWLY_S).then(SLOWLY).otherwise(SUDDENLY)
     absent = (memory("missing") > GONE).cast(pl.Float32)
-    unrest_pace = forgetting(UNREST_S).clip(0.0, ONE_CHANGE)
+    unrest_pace = at_most(forgetting(UNREST_S), ONE_CHANGE)
     rises = memory("pressure_change") > 0
     return {
         "pressure_quick": toward(memory("pressure_quick"), memory("pressure"), quick),

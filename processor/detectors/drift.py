@@ -6,7 +6,7 @@ from typing import Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, forgetting, toward
+from processor.detectors import Detector, Memory, at_least, forgetting, toward
 
 
 def drift(
@@ -33,7 +33,7 @@ def drift(
         gap = memory("fast") - memory("slow")
         signed = {"up": gap, "down": -gap, "both": gap.abs()}[direction]
         warm = memory("seen_s") >= warm_up_s
-        return pl.when(warm).then(signed.clip(0.0) / by).otherwise(0.0) + 0.0 * value
+        return pl.when(warm).then(at_least(signed, 0.0) / by).otherwise(0.0) + 0.0 * value
 
     def learn(memory: Memory) -> dict[str, pl.Expr]:
         return {

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, forgetting, settling, toward
+from processor.detectors import Detector, Memory, Stage, at_most, forgetting, settling, toward
 
 QUICK_S: Final = 2400.0
 USUAL_S: Final = 48 * 3600.0
@@ -81,5 +81,5 @@ def _learn(memory: Memory) -> Stage:
         # A change of posture squeezes the catheter: one window, however large its jump, is not yet noise.
         "restless": toward(memory("restless"), jump.clip(0.0, AT_MOST * memory("limit")), memory("quick")),
         "jump_usual": toward(memory("jump_usual"), jump, pace),
-        "windows": pl.when(told).then((memory("windows") + 1.0).clip(0.0, MANY)),
+        "windows": pl.when(told).then(at_most(memory("windows") + 1.0, MANY)),
     }

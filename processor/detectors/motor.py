@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, fading, forgetting
+from processor.detectors import Detector, Memory, Stage, at_least, at_most, fading, forgetting
 from processor.detectors.flag import reports
 
 LEAST_UL_H: Final = 0.2
@@ -55,7 +55,7 @@ def motor(cause: Literal["stall", "intermittent", "not driven", "after MRI", "er
             "not driven": (~driven & ~scanned) | memory("trapped"),
             "after MRI": ~driven & scanned & ~memory("trapped"),
         }[cause]
-        stands = (memory("short") / SHORT).clip(0.0)
+        stands = at_least(memory("short") / SHORT, 0.0)
         return pl.when(of_this_cause & ~memory("excused")).then(stands).otherwise(0.0) + known
 
     return Detector(
@@ -91,7 +91,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             "trapped": reports("telemetry_mode"),
             "excused": reports("mri", "reset", "eos"),
             "says_stalled": reports("stalled"),
-            "short_now": (commanded - pl.col("motor_ul_h")) / commanded.clip(LEAST_UL_H),
+            "short_now": (commanded - pl.col("motor_ul_h")) / at_least(commanded, LEAST_UL_H),
             "strain_now": pl.col("motor_ma") - memory("usual_ma"),
             "quick": forgetting(STRETCH_S),
         },
@@ -112,7 +112,7 @@ def _learn(memory: Memory) -> Stage:
     well = (memory("short_now").abs() < SHORT / 2) & ~memory("excused") & ~stalled
     # Into a scanner and out of it the current jumps as well, and one jump alone is a start or a stop.
     jump = (
-        pl.when(memory("since_mri_s") > LEFT_MRI_S).then(pl.col("motor_jump_ma").clip(0.0, MOST_JUMP_MA)).otherwise(0.0)
+        pl.when(memory("since_mri_s") > LEFT_MRI_S).then(at_most(pl.col("motor_jump_ma"), MOST_JUMP_MA)).otherwise(0.0)
     )
     usual = pl.coalesce(memory("usual_ma") + forgetting(USUAL_S) * memory("strain_now"), pl.col("motor_ma"))
     return {
@@ -123,7 +123,5 @@ def _learn(memory: Memory) -> Stage:
         "stands": memory("stands_now"),
         "episodes": memory("episodes") * fading(DAY_S) + begins.cast(pl.Float32),
         "erratic_ma": memory("erratic_ma") + forgetting(ERRATIC_S) * (jump - memory("erratic_ma")),
-        "since_mri_s": pl.when(memory("in_field"))
-        .then(0.0)
-        .otherwise((memory("since_mri_s") + dt).clip(0.0, LONG_AGO_S)),
+        "since_mri_s": pl.when(memory("in_field")).then(0.0).otherwise(at_most(memory("since_mri_s") + dt, LONG_AGO_S)),
     }

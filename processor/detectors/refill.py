@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory
+from processor.detectors import Detector, Memory, at_least, at_most
 from processor.detectors.flag import reports
 
 RESIDUAL_ML: Final = 1.4
@@ -38,7 +38,7 @@ def refill(finding: Literal["missed", "wrong volume", "overdue"]) -> Detector:
         known = 0.0 * pl.col("reservoir_ml") + 0.0 * pl.col("computed_ml")
         missing = memory("missing")
         if finding == "missed":
-            return (missing / MISSED).clip(0.0) + known
+            return at_least(missing / MISSED, 0.0) + known
         return pl.when(missing < MISSED).then(missing.abs() / WRONG).otherwise(0.0) + known
 
     return Detector(score, {"since_s": NEVER_S, "windows": 0.0, "missing": 0.0}, _learn, family="refill")
@@ -47,14 +47,14 @@ def refill(finding: Literal["missed", "wrong volume", "overdue"]) -> Detector:
 def _learn(memory: Memory) -> dict[str, pl.Expr]:
     filled = reports("refill")
     since = memory("since_s") + pl.col("dt").fill_null(0.0)
-    entered = (pl.col("computed_ml") - RESIDUAL_ML).clip(1.0)
+    entered = at_least(pl.col("computed_ml") - RESIDUAL_ML, 1.0)
     share = (pl.col("computed_ml") - pl.col("reservoir_ml")) / entered
     # The window of the refill is a mean of before and after; a pump that reports seldom is looked at once.
     looks = share.is_not_null() & (since < NEVER_S) & ((since <= WATCHED_S) | (memory("windows") == 0))
     windows = memory("windows") + 1.0
     missing = memory("missing") + (share - memory("missing")) / windows
     return {
-        "since_s": pl.when(filled).then(0.0).otherwise(since.clip(0.0, NEVER_S)),
+        "since_s": pl.when(filled).then(0.0).otherwise(at_most(since, NEVER_S)),
         "windows": pl.when(filled).then(0.0).when(looks).then(windows),
         "missing": pl.when(filled).then(0.0).when(looks).then(missing),
     }

@@ -6,7 +6,7 @@ from typing import Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, forgetting, toward
+from processor.detectors import Detector, Memory, at_least, forgetting, toward
 from processor.detectors.flag import reports
 
 
@@ -30,7 +30,7 @@ def residual(
     def score(memory: Memory) -> pl.Expr:
         allowed = (share * memory("expected")).clip(floor)
         known = 0.0 * pl.col(measured) + 0.0 * pl.col(expected)
-        return (sign * memory("difference")).clip(0.0) / allowed + known
+        return at_least(sign * memory("difference"), 0.0) / allowed + known
 
     def learn(memory: Memory) -> dict[str, pl.Expr]:
         difference = pl.when(~reports("mri")).then(pl.col(measured) - pl.col(expected))

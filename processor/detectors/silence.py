@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from broker.signals import FLAG_BIT
-from processor.detectors import Detector, Memory, forgetting, toward
+from processor.detectors import Detector, Memory, at_least, forgetting, toward
 
 USUAL_OVER_S = 3600.0
 
@@ -30,7 +30,7 @@ def silence(*, floor_s: float, intervals: float, in_field_s: float) -> Detector:
         return pl.col("age") / allowed
 
     def learn(memory: Memory) -> dict[str, pl.Expr]:
-        interval = pl.col("dt") / pl.col("count").clip(1.0)
+        interval = pl.col("dt") / at_least(pl.col("count"), 1.0)
         gap = pl.min_horizontal(interval, intervals * memory("usual_s"))
         return {"usual_s": toward(memory("usual_s"), gap, forgetting(USUAL_OVER_S))}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, forgetting
+from processor.detectors import Detector, Memory, at_least, forgetting
 
 S_PER_H = 3600.0
 
@@ -27,10 +27,10 @@ def slope(
     value = pl.col(signal) if load is None else pl.col(signal) + per_load * pl.col(load)
 
     def score(memory: Memory) -> pl.Expr:
-        return memory("fall_per_h").clip(0.0) / falls_per_h + 0.0 * value
+        return at_least(memory("fall_per_h"), 0.0) / falls_per_h + 0.0 * value
 
     def learn(memory: Memory) -> dict[str, pl.Expr]:
-        hours = (pl.col("dt").fill_null(0.0) / S_PER_H).clip(1.0 / S_PER_H)
+        hours = at_least(pl.col("dt").fill_null(0.0) / S_PER_H, 1.0 / S_PER_H)
         fall = (memory("last") - value).clip(-step, step) / hours
         return {
             "fall_per_h": memory("fall_per_h") + forgetting(tau_s) * (fall.fill_null(0.0) - memory("fall_per_h")),

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, forgetting
+from processor.detectors import Detector, Memory, Stage, at_least, at_most, forgetting
 from processor.detectors.flag import reports
 
 HOUR_S: Final = 3600.0
@@ -32,7 +32,7 @@ def stream(finding: Literal["lost", "repeated", "clock"]) -> Detector:
     def score(memory: Memory) -> pl.Expr:
         known = pl.col("count") * 0.0
         if finding == "clock":
-            return (memory("ahead_s") / STEP_S).clip(0.0) + known
+            return at_least(memory("ahead_s") / STEP_S, 0.0) + known
         return memory(finding) / SHARE + known
 
     memory = {"lost": 0.0, "repeated": 0.0, "ahead_s": 0.0, "odd_s": 0.0}
@@ -42,7 +42,9 @@ def stream(finding: Literal["lost", "repeated", "clock"]) -> Detector:
 
 def _derive(memory: Memory) -> tuple[Stage, ...]:
     # Counters grow beyond what float32 tells apart; what is kept of them turns over long before.
-    turning = {name: (pl.col(name).fill_null(0) % TURN).cast(pl.Float32) for name in ("missed", "stale", "seq", "boot")}
+    turning = {
+        name: (pl.col(name).fill_null(0) & (TURN - 1)).cast(pl.Float32) for name in ("missed", "stale", "seq", "boot")
+    }
     return (
         {**turning, "excused": reports("mri") | (memory("in_field") > 0), "weight": forgetting(HOUR_S)},
         {
@@ -83,7 +85,9 @@ def _learn(memory: Memory) -> Stage:
     return {
         **shares,
         **{f"{counter}_last": memory(counter) for counter in ("missed", "stale", "seq", "boot")},
-        "ahead_s": pl.when(memory("same_life")).then((memory("ahead_s") + jumped).clip(-MOST_S, MOST_S)).otherwise(0.0),
+        "ahead_s": pl.when(memory("same_life"))
+        .then(at_most(at_least(memory("ahead_s") + jumped, -MOST_S), MOST_S))
+        .otherwise(0.0),
         "odd_s": pl.when(~memory("same_life") | memory("again"))
         .then(0.0)
         .when(memory("odd"))

@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, forgetting, settling, toward
+from processor.detectors import Detector, Memory, Stage, at_least, at_most, forgetting, settling, toward
 from processor.detectors.flag import reports
 
 S_PER_H: Final = 3600.0
@@ -52,7 +52,7 @@ def usage(*, due_days: float) -> Detector:
     """
 
     def score(memory: Memory) -> pl.Expr:
-        left_ul = (pl.col("reservoir_ml") - LOW_ML).clip(0.0) * UL_PER_ML
+        left_ul = (pl.col("reservoir_ml") - LOW_ML) * UL_PER_ML
         due_ul = memory("day_ul_h") * memory("gain") * (due_days * DAY_S / S_PER_H)
         return due_ul / left_ul.clip(1.0)
 
@@ -77,7 +77,7 @@ def usage(*, due_days: float) -> Detector:
 
 def _derive(memory: Memory) -> tuple[Stage, ...]:
     commanded, dt = pl.col("commanded_ul_h"), pl.col("dt").fill_null(0.0)
-    number = (pl.col("program") % NUMBERS).cast(pl.Float32)
+    number = (pl.col("program") & (NUMBERS - 1)).cast(pl.Float32)
     idle_v = pl.col("battery_v") + SAG_V_PER_MA * pl.col("motor_ma")
     return (
         {
@@ -85,7 +85,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             "changed": (number != memory("program")).fill_null(value=False),
             # The window of the change is a mean of both programs: the one after it is compared with the one before.
             "moved": (memory("day_s") < 0.0) & commanded.is_not_null(),
-            "gathered_s": memory("day_s").clip(0.0) + pl.when(commanded.is_not_null()).then(dt).otherwise(0.0),
+            "gathered_s": at_least(memory("day_s"), 0.0) + pl.when(commanded.is_not_null()).then(dt).otherwise(0.0),
             "gathered_ul": memory("day_ul") + (commanded * dt / S_PER_H).fill_null(0.0),
             "gain": memory("flow_ul_h") / memory("commanded_ul_h"),
             "share_now": pl.when(commanded >= LEAST_UL_H).then(pl.col("flow_ul_h") / commanded).clip(0.0, MOST_SHARE),
@@ -119,7 +119,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
 def _learn(memory: Memory) -> Stage:
     begins = memory("changed") | memory("complete")
     whole = memory("gathered_ul") / (memory("gathered_s") / S_PER_H)
-    days = (memory("days") + 1.0).clip(1.0, DAYS)
+    days = at_most(memory("days") + 1.0, DAYS)
     runs = memory("runs")
     paced = pl.when(memory("jumped")).then(1.0).otherwise(settling(VOLTS_S, memory("volts")))
     return {
@@ -137,10 +137,7 @@ def _learn(memory: Memory) -> Stage:
         .then(memory("scaled_ul_h")),
         "days": pl.when(memory("changed")).then(0.0).when(memory("complete")).then(days),
         "odd": pl.when(runs).then((memory("odd_now") & ~memory("another")).cast(pl.Float32)),
-        "windows": pl.when(runs & memory("another"))
-        .then(1.0)
-        .when(runs)
-        .then((memory("windows") + 1.0).clip(0.0, MANY)),
+        "windows": pl.when(runs & memory("another")).then(1.0).when(runs).then(at_most(memory("windows") + 1.0, MANY)),
         "flow_ul_h": pl.when(runs).then(toward(memory("flow_ul_h"), pl.col("flow_ul_h"), memory("slowly"))),
         "commanded_ul_h": pl.when(runs).then(
             toward(memory("commanded_ul_h"), pl.col("commanded_ul_h"), memory("slowly"))
@@ -153,7 +150,7 @@ def _learn(memory: Memory) -> Stage:
         "volts": pl.when(memory("jumped"))
         .then(1.0)
         .when(memory("idle_now_v").is_not_null())
-        .then((memory("volts") + 1.0).clip(0.0, MANY)),
+        .then(at_most(memory("volts") + 1.0, MANY)),
         "load_ma": pl.when(runs & ~reports("mri")).then(
             toward(memory("load_ma"), memory("load_now_ma"), memory("slowly"))
         ),

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, settling
+from processor.detectors import Detector, Memory, Stage, at_least, at_most, settling
 from processor.detectors.flag import reports
 
 UL_PER_ML: Final = 1000.0
@@ -55,7 +55,7 @@ def volume(finding: Finding) -> Detector:
             denied = (by_flow >= EVIDENCE_UL) & (by_level < by_flow / 2)
             return pl.when(denied).then(0.0).otherwise(memory("over_h") / (SLACK * REACH_H)) + known
         if finding == "flow sensor":
-            unconfirmed = 1.0 - by_level * by_flow.sign() / by_flow.abs().clip(EVIDENCE_UL / 2)
+            unconfirmed = 1.0 - by_level * by_flow.sign() / at_least(by_flow.abs(), EVIDENCE_UL / 2)
             return pl.min_horizontal(by_flow.abs() / EVIDENCE_UL, 2.0 * unconfirmed) + known
         if finding == "reservoir falls":
             return memory("falls") + known + 0.0 * pl.col("reservoir_ml")
@@ -92,7 +92,7 @@ def by_flow_ul(memory: Memory) -> pl.Expr:
 
 def vanished_ul(memory: Memory) -> pl.Expr:
     """Return how much (µL) has left the reservoir in the last hour and a half and did not flow out."""
-    return (-memory("measured_quick")).clip(0.0)
+    return at_least(-memory("measured_quick"), 0.0)
 
 
 def _derive(memory: Memory) -> tuple[Stage, ...]:
@@ -127,8 +127,8 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
 
 def _learn(memory: Memory) -> Stage:
     commanded = pl.col("commanded_ul_h")
-    surplus = ((pl.col("flow_ul_h") - commanded) / commanded.clip(LEAST_UL_H)).clip(-1.0, IMPOSSIBLE)
-    over_h = memory("over_h") + (surplus - SLACK) * memory("hours").clip(0.0, 1.0)
+    surplus = ((pl.col("flow_ul_h") - commanded) / at_least(commanded, LEAST_UL_H)).clip(-1.0, IMPOSSIBLE)
+    over_h = memory("over_h") + (surplus - SLACK) * at_most(memory("hours"), 1.0)
     return {
         **{
             f"{name}_{pace}": pl.when(memory("refilled"))
@@ -139,7 +139,7 @@ def _learn(memory: Memory) -> Stage:
         },
         "over_h": over_h.clip(0.0, HIGHEST * SLACK * REACH_H),
         "level_ml": pl.col("reservoir_ml"),
-        "windows": pl.when(memory("refilled")).then(0.0).otherwise(memory("windows") + 1.0).clip(0.0, MANY),
+        "windows": pl.when(memory("refilled")).then(0.0).otherwise(at_most(memory("windows") + 1.0, MANY)),
         # A level that was filled within the window is a mean of before and after: the next one starts the comparison.
         "compares": pl.when(memory("refilled")).then(0.0).otherwise(1.0),
     }

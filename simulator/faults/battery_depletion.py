@@ -14,7 +14,10 @@ from typing import Final
 from simulator.fleet import F32, Fleet
 from simulator.physics import CAPACITY_MAH
 
-RIGHT: Final = ("battery_falling",)
+RIGHT: Final = (
+    "battery_falling",
+    "cohort_battery",
+)
 ACCEPTED: Final = (
     "battery_drop",
     "battery_replace",
@@ -24,6 +27,7 @@ ACCEPTED: Final = (
     "motor_not_driven",
     "under_delivery",
     "delivery_shift",
+    "cohort_under_delivery",
 )
 STAYS_UNTIL: Final = "replacement"
 

@@ -15,7 +15,14 @@ import numpy as np
 from simulator.fleet import F32, Fleet
 
 RIGHT: Final = ("battery_drop",)
-ACCEPTED: Final = ("battery_replace_early", "battery_replace", "battery_end", "pump_reset", "battery_falling")
+ACCEPTED: Final = (
+    "battery_replace_early",
+    "battery_replace",
+    "battery_end",
+    "pump_reset",
+    "battery_falling",
+    "cohort_battery",
+)
 MOST_V: Final = 0.9
 RESETS_ABOVE: Final = 0.8
 

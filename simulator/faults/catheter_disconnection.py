@@ -14,7 +14,12 @@ from typing import Final
 from simulator.fleet import F32, Fleet
 
 RIGHT: Final = ("catheter_disconnection",)
-ACCEPTED: Final = ("catheter_leak", "catheter_migration", "catheter_closing")
+ACCEPTED: Final = (
+    "catheter_leak",
+    "catheter_migration",
+    "catheter_closing",
+    "cohort_pressure",
+)
 OPEN_UL_H_MMHG: Final = 1e5
 """Leak of the open connector, some seventy times what the catheter lets through; modelling choice."""
 

@@ -22,6 +22,8 @@ ACCEPTED: Final = (
     "catheter_migration",
     "under_delivery",
     "delivery_shift",
+    "cohort_under_delivery",
+    "cohort_pressure",
 )
 DECADES: Final = 7.0
 TURN_S: Final = 600.0

@@ -15,7 +15,13 @@ from typing import Final
 from simulator.fleet import F32, Fleet, dice
 
 RIGHT: Final = ("catheter_leak",)
-ACCEPTED: Final = ("catheter_disconnection", "catheter_migration", "catheter_closing", "catheter_kink")
+ACCEPTED: Final = (
+    "catheter_disconnection",
+    "catheter_migration",
+    "catheter_closing",
+    "catheter_kink",
+    "cohort_pressure",
+)
 OPEN_UL_H_MMHG: Final = 6000.0
 TURN_S: Final = 1200.0
 """Leak of the widest crack, some four times what the catheter lets through, and how long it keeps its width; modelling

@@ -22,6 +22,7 @@ ACCEPTED: Final = (
     "catheter_narrowing",
     "catheter_closing",
     "catheter_leak",
+    "cohort_pressure",
 )
 LOST: Final = (0.4, 0.9)
 SHIFT_MMHG: Final = (-5.0, 5.0)

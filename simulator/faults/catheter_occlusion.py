@@ -18,7 +18,15 @@ import numpy as np
 from simulator.fleet import F32, Fleet
 
 RIGHT: Final = ("catheter_occlusion", "catheter_narrowing")
-ACCEPTED: Final = ("catheter_migration", "catheter_closing", "catheter_kink", "under_delivery", "delivery_shift")
+ACCEPTED: Final = (
+    "catheter_migration",
+    "catheter_closing",
+    "catheter_kink",
+    "under_delivery",
+    "delivery_shift",
+    "cohort_under_delivery",
+    "cohort_pressure",
+)
 DECADES: Final = 7.0
 """Modelling choice: the resistance at which a pump of 2 µL/h, too, cannot get through."""
 

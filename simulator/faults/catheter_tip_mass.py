@@ -16,7 +16,15 @@ import numpy as np
 from simulator.fleet import F32, Fleet
 
 RIGHT: Final = ("catheter_closing",)
-ACCEPTED: Final = ("catheter_migration", "catheter_narrowing", "catheter_occlusion", "under_delivery", "delivery_shift")
+ACCEPTED: Final = (
+    "catheter_migration",
+    "catheter_narrowing",
+    "catheter_occlusion",
+    "under_delivery",
+    "delivery_shift",
+    "cohort_under_delivery",
+    "cohort_pressure",
+)
 DECADES: Final = 7.0
 DAYS: Final = 7.0
 DAY_S: Final = 86_400.0

@@ -16,7 +16,13 @@ import numpy as np
 from simulator.fleet import F32, Fleet, dice
 
 RIGHT: Final = ("pump_reset",)
-ACCEPTED: Final = ("motor_not_driven", "motor_stall", "under_delivery", "delivery_shift")
+ACCEPTED: Final = (
+    "motor_not_driven",
+    "motor_stall",
+    "under_delivery",
+    "delivery_shift",
+    "cohort_under_delivery",
+)
 STRETCH_S: Final = 600.0
 
 

@@ -26,6 +26,8 @@ ACCEPTED: Final = (
     "end_of_service",
     "under_delivery",
     "delivery_shift",
+    "cohort_under_delivery",
+    "cohort_battery",
 )
 STRETCH_S: Final = 600.0
 FLICKER_S: Final = 60.0

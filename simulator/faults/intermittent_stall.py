@@ -16,7 +16,12 @@ import numpy as np
 from simulator.fleet import F32, Fleet, dice
 
 RIGHT: Final = ("motor_intermittent",)
-ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift")
+ACCEPTED: Final = (
+    "motor_stall",
+    "under_delivery",
+    "delivery_shift",
+    "cohort_under_delivery",
+)
 MOST: Final = 0.5
 STRETCH_S: Final = 600.0
 """Modelling choices."""

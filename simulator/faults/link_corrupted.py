@@ -15,7 +15,11 @@ import polars as pl
 
 from simulator.fleet import F32
 
-RIGHT: Final = ("samples_lost", "pump_silent")
+RIGHT: Final = (
+    "samples_lost",
+    "pump_silent",
+    "cohort_samples_lost",
+)
 FLIPPED_MMHG: Final = 16_384.0
 """A flipped high bit of a whole number."""
 

@@ -15,7 +15,10 @@ import polars as pl
 from simulator.fleet import F32
 
 RIGHT: Final = ("samples_repeated",)
-ACCEPTED: Final = ("samples_lost",)
+ACCEPTED: Final = (
+    "samples_lost",
+    "cohort_samples_lost",
+)
 
 LONGEST_S: Final = 300.0
 

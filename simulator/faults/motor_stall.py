@@ -14,7 +14,14 @@ from typing import Final
 from simulator.fleet import F32, Fleet
 
 RIGHT: Final = ("motor_stall",)
-ACCEPTED: Final = ("motor_not_driven", "motor_intermittent", "under_delivery", "delivery_shift")
+ACCEPTED: Final = (
+    "motor_not_driven",
+    "motor_intermittent",
+    "under_delivery",
+    "delivery_shift",
+    "cohort_under_delivery",
+    "cohort_motor_current",
+)
 
 
 def physics(fleet: Fleet, severity: F32) -> None:

@@ -18,7 +18,14 @@ from simulator.fleet import F32, Fleet
 from simulator.scanner import stop_in_field
 
 RIGHT: Final = ("motor_after_mri",)
-ACCEPTED: Final = ("motor_stall", "motor_not_driven", "pump_silent", "under_delivery", "delivery_shift")
+ACCEPTED: Final = (
+    "motor_stall",
+    "motor_not_driven",
+    "pump_silent",
+    "under_delivery",
+    "delivery_shift",
+    "cohort_under_delivery",
+)
 SCAN_S: Final = 3600.0
 TAIL_S: Final = (7200.0, 86_400.0)
 

@@ -13,8 +13,15 @@ from typing import Final
 
 from simulator.fleet import F32, Fleet
 
-RIGHT: Final = ("over_infusion",)
-ACCEPTED: Final = ("flow_sensor_off", "volume_imbalance")
+RIGHT: Final = (
+    "over_infusion",
+    "cohort_over_delivery",
+)
+ACCEPTED: Final = (
+    "flow_sensor_off",
+    "volume_imbalance",
+    "cohort_sensors_off",
+)
 
 
 def physics(fleet: Fleet, severity: F32) -> None:

@@ -15,8 +15,15 @@ import numpy as np
 from simulator.fleet import F32
 from simulator.sensors import Sample
 
-RIGHT: Final = ("flow_sensor_off",)
-ACCEPTED: Final = ("over_infusion", "flow_sensor_unit")
+RIGHT: Final = (
+    "flow_sensor_off",
+    "cohort_sensors_off",
+)
+ACCEPTED: Final = (
+    "over_infusion",
+    "flow_sensor_unit",
+    "cohort_over_delivery",
+)
 MOST_UL_H: Final = 5.0
 
 

@@ -15,7 +15,10 @@ import numpy as np
 from simulator.fleet import F32
 from simulator.sensors import Sample
 
-RIGHT: Final = ("volume_imbalance",)
+RIGHT: Final = (
+    "volume_imbalance",
+    "cohort_sensors_off",
+)
 ACCEPTED: Final = ("reservoir_falls", "reservoir_low", "reservoir_empty")
 FASTEST_ML_H: Final = 0.1
 

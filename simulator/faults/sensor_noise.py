@@ -15,7 +15,16 @@ from simulator.fleet import F32
 from simulator.sensors import Sample
 
 RIGHT: Final = ("flow_sensor_noisy",)
-ACCEPTED: Final = ("flow_sensor_unit", "over_infusion", "flow_sensor_off", "under_delivery", "delivery_shift")
+ACCEPTED: Final = (
+    "flow_sensor_unit",
+    "over_infusion",
+    "flow_sensor_off",
+    "under_delivery",
+    "delivery_shift",
+    "cohort_over_delivery",
+    "cohort_under_delivery",
+    "cohort_sensors_off",
+)
 MOST_UL_H: Final = 5.0
 LEAST_READING_UL_H: Final = -20.0
 

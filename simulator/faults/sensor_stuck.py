@@ -16,7 +16,15 @@ from simulator.fleet import F32
 from simulator.sensors import Sample
 
 RIGHT: Final = ("flow_sensor_stuck",)
-ACCEPTED: Final = ("flow_sensor_off", "over_infusion", "under_delivery", "delivery_shift")
+ACCEPTED: Final = (
+    "flow_sensor_off",
+    "over_infusion",
+    "under_delivery",
+    "delivery_shift",
+    "cohort_over_delivery",
+    "cohort_under_delivery",
+    "cohort_sensors_off",
+)
 
 
 def sensors(sample: Sample, severity: F32, rng: np.random.Generator) -> None:

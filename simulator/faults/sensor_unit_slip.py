@@ -16,7 +16,13 @@ from simulator.fleet import F32
 from simulator.sensors import Sample
 
 RIGHT: Final = ("flow_sensor_unit",)
-ACCEPTED: Final = ("flow_sensor_noisy", "over_infusion", "flow_sensor_off")
+ACCEPTED: Final = (
+    "flow_sensor_noisy",
+    "over_infusion",
+    "flow_sensor_off",
+    "cohort_over_delivery",
+    "cohort_sensors_off",
+)
 HOURS: Final = 24.0
 
 

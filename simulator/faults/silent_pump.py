@@ -14,7 +14,11 @@ import polars as pl
 
 from simulator.fleet import F32
 
-RIGHT: Final = ("pump_silent", "samples_lost")
+RIGHT: Final = (
+    "pump_silent",
+    "samples_lost",
+    "cohort_samples_lost",
+)
 
 
 def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:

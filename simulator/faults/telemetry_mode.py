@@ -17,7 +17,12 @@ from broker.signals import FLAG_BIT
 from simulator.fleet import F32, Fleet
 
 RIGHT: Final = ("motor_not_driven",)
-ACCEPTED: Final = ("motor_stall", "under_delivery", "delivery_shift")
+ACCEPTED: Final = (
+    "motor_stall",
+    "under_delivery",
+    "delivery_shift",
+    "cohort_under_delivery",
+)
 TRAPPED_ABOVE: Final = 0.95
 
 

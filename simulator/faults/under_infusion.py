@@ -13,8 +13,15 @@ from typing import Final
 
 from simulator.fleet import F32, Fleet
 
-RIGHT: Final = ("under_delivery", "delivery_shift")
-ACCEPTED: Final = ("flow_sensor_off",)
+RIGHT: Final = (
+    "under_delivery",
+    "delivery_shift",
+    "cohort_under_delivery",
+)
+ACCEPTED: Final = (
+    "flow_sensor_off",
+    "cohort_sensors_off",
+)
 MOST_MISSING: Final = 0.6
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
 from broker import durable
@@ -25,3 +26,13 @@ def test_a_failure_while_writing_leaves_the_file_that_was_there(tmp_path):
     with pytest.raises(OSError, match="disk full"):
         durable.replace(path, fail)
     assert path.read_text() == "old"
+
+
+def test_what_polars_says_of_a_full_disk_is_an_error_of_the_disk(tmp_path):
+    def fail(fresh):
+        fresh.write_text("half of a f")
+        raise pl.exceptions.ComputeError("parquet: File out of specification: Invalid thrift: transport error")
+
+    with pytest.raises(OSError, match="file could not be written"):
+        durable.replace(tmp_path / "file", fail)
+    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,18 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from broker.journal import ENTRIES_SCHEMA, EVENTS_SCHEMA, FILE, Journal, JournalError, Query, entries, events, verify
+from broker.journal import (
+    _OF_ALARMS,
+    ENTRIES_SCHEMA,
+    EVENTS_SCHEMA,
+    FILE,
+    Journal,
+    JournalError,
+    Query,
+    entries,
+    events,
+    verify,
+)
 
 
 def event(kind: str, pump: str, at: int = 1, **more: object) -> dict[str, object]:
@@ -206,3 +217,24 @@ def test_a_book_of_an_older_version_is_read_and_written_on(tmp_path):
         journal.append(book(event("acknowledged", "A", 1, action="1")))
         journal.close()
     assert events(tmp_path)["action"].to_list() == ["1", None]
+
+
+def test_what_was_refused_and_what_is_out_of_service_is_among_what_happened_lately(tmp_path, journal):
+    no_alarm = {"alarm": None, "title": None, "rule": None}
+    journal.append(book(event("raised", "A", 1), event("refused", None, 2, who="eva", text="not known", **no_alarm)))
+    journal.append(book(event("out_of_service", "A", 3, who="eva", **no_alarm), event("ordered", "A", 4, **no_alarm)))
+    assert events(tmp_path)["kind"].to_list() == ["out_of_service", "refused", "raised"]
+    assert entries(tmp_path, Query())["kind"].to_list() == ["ordered", "out_of_service", "refused", "raised"]
+
+
+def test_a_refusal_that_is_written_again_after_a_crash_is_one_entry(tmp_path, journal):
+    refused = book(event("refused", None, 2, alarm=None, who="eva", text="not known", action="7"))
+    assert journal.append(refused) == 1
+    assert journal.append(refused) == 0
+
+
+def test_what_happened_lately_is_found_without_reading_all_orders(tmp_path, journal):
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        asked = f"SELECT id FROM entry WHERE {_OF_ALARMS} ORDER BY id DESC LIMIT 10"
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {asked}").fetchall()
+    assert "entry_lately" in str(plan)

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from broker import matching
+from broker.cohorts import MEMBERS, cohort_name, members_of
 from broker.journal import EVENTS_SCHEMA
 from broker.matching import EXPECTED, INJECTIONS, MS_PER_H, RAISED, match
 
@@ -178,3 +179,72 @@ def test_alarms_are_read_from_the_journal_in_whatever_order_it_gives_them():
 
 def test_an_empty_journal_has_no_alarms():
     assert matching.raised_by(events()).rows() == []
+
+
+LOT = pl.DataFrame([("lot L1", f"P{n}") for n in range(4)], MEMBERS, orient="row")
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong", "at_h", "verdict"),
+    [
+        ("flow", [("P1", "stall")], 11.0, "accepted"),
+        ("motor", [("P1", "stall"), ("P2", "stall")], 11.0, "right"),
+        ("flow", [("P1", "stall"), ("P2", "wear")], 11.0, "accepted"),
+        ("catheter", [("P1", "stall")], 11.0, "false"),
+        ("flow", [("elsewhere", "stall")], 11.0, "false"),
+        ("flow", [("P1", "stall")], 9.0, "false"),
+    ],
+)
+def test_an_alarm_of_a_cohort_is_judged_by_what_is_wrong_with_its_pumps(rule, wrong, at_h, verdict):
+    told = injections(*((pump, fault, 10, 20) for pump, fault in wrong))
+    judged = match(told, alarms(("lot L1", rule, at_h)), EXPECTATIONS, ms(NOW_H), LOT)
+    assert judged.alarms["verdict"].to_list() == [verdict]
+
+
+def test_an_alarm_of_a_cohort_finds_every_pump_of_it_that_has_what_it_is_for():
+    told = injections(("P1", "stall", 10, 20), ("P2", "stall", 10.5, 20), ("elsewhere", "stall", 10, 20))
+    judged = match(told, alarms(("lot L1", "motor", 11)), EXPECTATIONS, ms(NOW_H), LOT).injections
+    assert judged["detected"].to_list() == [True, True, False]
+    assert judged["delay_h"].to_list() == pytest.approx([1.0, 0.5, None])
+
+
+def test_an_alarm_of_a_cohort_of_which_few_pumps_fail_found_them_by_chance():
+    many = pl.DataFrame([("lot L1", f"P{n}") for n in range(40)], MEMBERS, orient="row")
+    told = injections(*((f"P{n}", "stall", 10, 20) for n in range(9)))
+    judged = match(told, alarms(("lot L1", "motor", 11)), EXPECTATIONS, ms(NOW_H), many)
+    assert judged.alarms["verdict"].to_list() == ["false"]
+    assert not judged.injections["detected"].any()
+
+
+def test_pumps_are_in_the_cohorts_of_their_model_their_lot_and_their_gateway():
+    pumps = pl.DataFrame({"pump": ["P1", "P2"], "model": ["M", "M"], "lot": ["L1", None], "gateway": ["ward", "ward"]})
+    assert sorted(members_of(pumps).rows()) == [
+        ("lot L1", "P1"),
+        ("model M", "P1"),
+        ("model M", "P2"),
+        ("ward", "P1"),
+        ("ward", "P2"),
+    ]
+
+
+def test_a_cohort_has_no_slash_in_its_name_and_a_short_one():
+    named = pl.select(cohort_name("model", pl.lit("20/40 mL " + "x" * 100))).item()
+    assert (named[:15], len(named)) == ("model 20-40 mL ", 66)
+
+
+def test_whom_an_alarm_is_about_that_is_no_pump_is_read_from_its_id():
+    told = pl.DataFrame(
+        [
+            {
+                "kind": "raised",
+                "alarm": f"{subject}/drift/{time}",
+                "pump": None,
+                "rule": "drift",
+                "priority": 2,
+                "time": time,
+            }
+            for subject, time in (("lot L1", 10), ("model 20 mL, revision A", 20), ("system", -5))
+        ]
+    )
+    whole = pl.concat([pl.DataFrame(schema=EVENTS_SCHEMA), told], how="diagonal_relaxed")
+    assert sorted(matching.raised_by(whole)["pump"]) == ["lot L1", "model 20 mL, revision A", "system"]

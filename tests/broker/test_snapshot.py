@@ -58,7 +58,7 @@ def test_the_stamp_changes_with_every_snapshot(tmp_path):
 def test_frames_of_old_versions_are_removed(tmp_path):
     for version in range(1, 10):
         snapshot.write(tmp_path, numbered(version))
-    assert len(list(tmp_path.glob("*.arrow"))) == 3 * KEPT_VERSIONS
+    assert len(list(tmp_path.glob("*.arrow"))) == 4 * KEPT_VERSIONS
     assert torn(snapshot.read(tmp_path)) == {9}
 
 
@@ -71,7 +71,7 @@ def test_a_processor_that_starts_again_leaves_readers_their_picture_and_no_files
         assert before.pumps["samples"].to_list() == [1] * 3
         assert before.alarms["raised"].to_list() == [1]
         assert snapshot.read(tmp_path).pumps["samples"].to_list() == [2] * 2
-    assert len(list(tmp_path.glob("*.arrow"))) == 3 * KEPT_VERSIONS
+    assert len(list(tmp_path.glob("*.arrow"))) == 4 * KEPT_VERSIONS
 
 
 def test_a_first_snapshot_after_a_restart_is_not_written_into_the_files_of_the_one_before(tmp_path):
@@ -100,3 +100,20 @@ def test_readers_never_see_a_torn_snapshot(tmp_path, writing):
         versions.append(seen.version)
     assert versions == sorted(versions)
     assert len(set(versions)) > 3
+
+
+def test_on_a_full_disk_the_older_pictures_make_room_for_the_new_one(tmp_path, monkeypatch):
+    for version in range(1, 5):
+        snapshot.write(tmp_path, numbered(version))
+    whole, room = snapshot._write, []
+
+    def crowded(directory, written):
+        room.append(len(list(directory.glob("*.arrow"))))
+        if room[-1] > 4:
+            raise OSError("No space left on device")
+        whole(directory, written)
+
+    monkeypatch.setattr(snapshot, "_write", crowded)
+    snapshot.write(tmp_path, numbered(5))
+    assert torn(snapshot.read(tmp_path)) == {5}
+    assert room == [12, 4]

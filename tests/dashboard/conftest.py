@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from broker.commands import Order
-from broker.messages import AlarmAction, Outcome, Reply
+from broker.messages import Action, Outcome, Reply, ServiceAction
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from broker.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, PUMPS_SCHEMA, Bound, Health, Refusal, Snapshot, empty, write
 from dashboard.desk import Desk
@@ -128,7 +128,7 @@ class Wire:
     """A broker that remembers what it was asked; every gateway agrees."""
 
     orders: list[Order] = field(default_factory=list)
-    actions: list[AlarmAction] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
     said: str = "Acknowledged"
 
     async def ask(self, _url: str, orders: list[Order]) -> list[Reply]:
@@ -138,9 +138,9 @@ class Wire:
             for order in orders
         ]
 
-    async def act(self, _url: str, action: AlarmAction) -> Outcome:
+    async def act(self, _url: str, action: Action) -> Outcome:
         self.actions.append(action)
-        count = len(action.alarms)
+        count = len(action.subjects if isinstance(action, ServiceAction) else action.alarms)
         return Outcome(id=action.id, done=count, refused=0, text=f"{self.said} {count} alarm{'s' * (count != 1)}.")
 
 

@@ -207,7 +207,8 @@ def test_a_pump_s_page_leads_to_its_programmer(fleet: Any) -> None:
     snapshot = fleet(1, name="MY:&")
     row = queries.pump_row(snapshot, "MY:&000001")
     assert row is not None
-    assert '"/programmer?pumps=MY%3A%26000001"' in shown(about.head(row, queries.alarms_of(snapshot, "MY:&000001")))
+    head = about.head(row, queries.alarms_of(snapshot, "MY:&000001"), snapshot.orders)
+    assert '"/programmer?pumps=MY%3A%26000001"' in shown(head)
     assert programmer.asked("?pumps=MY%3A%26000001") == "MY:&000001"
     assert programmer.asked(None) == programmer.asked("?key=k") == programmer.asked("?pumps=1-2" + "0" * 500) == ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from broker.journal import EVENTS_SCHEMA
 from broker.signals import SIGNAL_NAMES, empty_samples
 from broker.snapshot import ALARMS_SCHEMA, empty
-from dashboard import about, choice, figures, findings, queries, theme, trends
+from dashboard import about, choice, figures, findings, pieces, queries, theme, trends
+from dashboard.pages.alarms import listed
+from dashboard.pages.pumps import searched
 
 THERAPY_MS = 1_768_221_120_000
 
@@ -56,7 +59,7 @@ def test_a_pump_whose_alarm_is_over_is_not_said_to_be_ill(fleet: Any, state: str
     row = queries.pump_row(fleet(1), "ITB-000001")
     assert row is not None
     open_alarm = alarm("ITB-000001", state, 1, THERAPY_MS - 1_200_000, title="Catheter occluded", age_s=1200.0)
-    head = str(about.head(row, alarms(open_alarm)))
+    head = str(about.head(row, alarms(open_alarm), fleet(1).orders))
     assert f"Catheter occluded, {said}" in head
 
 
@@ -231,3 +234,35 @@ def test_both_schemes_speak_of_the_same_tokens_everywhere() -> None:
     for name in ("--ground", "--medium-fill", "--on-high", "--commanded"):
         assert css.count(f"{name}:") == 2
     assert theme.scheme("nonsense") is theme.LIGHT
+
+
+def test_the_list_of_pumps_finds_a_lot_a_model_and_a_gateway_by_what_their_alarms_are_called(fleet: Any) -> None:
+    lots = pl.when(pl.col("pump").str.ends_with("3")).then(pl.lit("B07")).otherwise(pl.lit("A01"))
+    pumps = fleet(20).pumps.with_columns(lots.alias("lot"))
+    found = {text: pumps.filter(choice.contains(text)).height for text in ("lot B07", "b07", "model B", "gateway-00")}
+    assert found == {"lot B07": 2, "b07": 2, "model B": 20, "gateway-00": 20}
+
+
+@pytest.mark.parametrize(
+    ("whom", "leads_to"),
+    [
+        ({"subject": "lot B07"}, "/pumps?search=lot%20B07"),
+        ({"subject": "gateway-00", "gateway": "gateway-00"}, "/pumps?search=gateway-00"),
+        ({"subject": "ITB-000003", "pump": "ITB-000003", "gateway": "gateway-00"}, "/pump/ITB-000003"),
+        ({"subject": "fleet"}, None),
+    ],
+)
+def test_whom_an_alarm_is_about_leads_to_its_pumps(whom: dict[str, str], leads_to: str | None) -> None:
+    said = pieces.subject({"pump": None, "gateway": None, **whom})
+    assert getattr(said, "href", None) == leads_to
+    assert leads_to is None or "search" not in leads_to or searched(leads_to.partition("?")[2]) == whom["subject"]
+
+
+@pytest.mark.parametrize(("text", "found"), [("", 3), ("LOT b07", 1), ("itb-000001", 1), ("site 1", 1), ("gone", 0)])
+def test_the_list_of_alarms_is_searched_by_whom_they_are_about_and_where(fleet: Any, text: str, found: int) -> None:
+    told = fleet(20, alarms=3)
+    cohort = pl.col("pump") == "ITB-000003"
+    about = pl.when(cohort).then(pl.lit("lot B07")).otherwise("subject")
+    nowhere = [pl.when(~cohort).then(pl.col(name)).alias(name) for name in ("pump", "site", "gateway")]
+    alarms = told.alarms.with_columns(about.alias("subject"), *nowhere)
+    assert listed(dataclasses.replace(told, alarms=alarms), "all", text).height == found

@@ -97,7 +97,7 @@ def test_only_the_latest_checkpoint_is_kept(tmp_path: Path) -> None:
     pipeline = stalled(tmp_path)
     for now in range(5):
         pipeline.save(now)
-    assert len(list((tmp_path / "checkpoint").iterdir())) == 5
+    assert len(list((tmp_path / "checkpoint").iterdir())) == 6
 
 
 def test_a_rule_that_is_new_begins_anew_and_alarms_of_one_that_is_gone_are_left_out(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_a_wrong_scenario_is_refused_with_its_file_place_and_what_is_allowed(tmp
 
 @pytest.mark.parametrize("name", ["nowhere", "", "nowhere.toml", "../scenario", "x\0y"])
 def test_a_scenario_that_is_not_there_is_refused_with_those_that_are(name):
-    with pytest.raises(ScenarioError, match=r"no scenario .* those here: broker-outage, clinic-refill-day, demo"):
+    with pytest.raises(ScenarioError, match=r"no scenario .* those here: bars, broker-outage, clinic-refill-day"):
         load(name)
 
 
@@ -180,3 +180,25 @@ def test_a_fraction_befalls_so_many_pumps_and_not_none_by_rounding(tmp_path, fra
     path = tmp_path / "mine.toml"
     path.write_text(f'pumps = 30\n[[fault]]\nname = "silent_pump"\nat = 0\nfraction = {fraction}')
     assert Simulation(load(str(path)), start_ms=0).tick().height == 30 - count
+
+
+def test_a_fault_may_befall_a_lot_or_a_part_of_it(tmp_path):
+    path = tmp_path / "lot.toml"
+    told = '[[fault]]\nname = "over_infusion"\nlot = "B07"\nat = "1h"\n'
+    path.write_text(f"pumps = 400\nseed = 3\n{told}{told}fraction = 0.5\n")
+    scenario = load(str(path))
+    whole, half = chosen(scenario, 0), chosen(scenario, 1)
+    made = Simulation(scenario, start_ms=0).describe()
+    assert whole.tolist() == [pump for pump, lot in enumerate(made.lot) if lot == "B07"]
+    assert set(half) < set(whole)
+    assert len(half) == pytest.approx(len(whole) / 2, abs=0.5)
+    path.write_text(told.replace("B07", "B7"))
+    with pytest.raises(ScenarioError, match=r"line 3.*no lot 'B7' .did you mean B07"):
+        load(str(path))
+
+
+def test_a_lot_has_one_revision_of_hardware_and_its_pumps_are_the_same_in_a_larger_fleet():
+    few, many = (Simulation(default(pumps=pumps, seed=4), start_ms=0).describe() for pumps in (60, 300))
+    assert few.lot == many.lot[:60]
+    assert all(model.endswith(lot[0]) for model, lot in zip(many.model, many.lot, strict=True))
+    assert len(set(many.lot)) == 20

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from broker.snapshot import PRIORITY_CODE
+from processor.cohort_rules import COHORT_RULES
 from processor.detectors.limit import limit
 from processor.detectors.silence import silence
 from processor.rules import RULE_BY_NAME, Rule
@@ -198,6 +199,7 @@ def test_the_smallest_severity_is_the_one_from_which_on_all_are_found():
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_alarm_that_a_fault_is_judged_by_is_on_the_alarm_list(name):
     told = FAULTS[name]
-    assert set(told.right) | set(told.accepted) <= set(RULE_BY_NAME)
+    of_cohorts = {rule.name for rule in COHORT_RULES}
+    assert set(told.right) | set(told.accepted) <= set(RULE_BY_NAME) | of_cohorts
     assert not set(told.right) & set(told.accepted)
     assert bool(told.right) != bool(told.unseen)
