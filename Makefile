@@ -2,6 +2,7 @@
 # make test   all tests                                         make test ARGS="tests/broker -x"
 # make score  how well the alarms tell faults, on seeds that nothing was tuned on, into build/score
 # make check  format, lint, types, generated documentation
+# make bench  how fast engine, wire, fleet and history are, with comparisons; some minutes, prints tables
 # make chaos  a hundred blows and a million bad payloads, ten minutes; prints tables
 # make setup  what the three above need (they call it themselves)
 
@@ -45,7 +46,7 @@ docs: $(VENV)/installed-to-run
 	$(BIN)/python -m pumpwatch.pictures
 	$(BIN)/python -m pumpwatch.reference
 
-bench: $(VENV)/installed-to-work
+bench: $(VENV)/installed-to-measure
 	$(BIN)/python -m pytest tests/bench -s $(ARGS)
 
 SCORED := bars every-fault two-faults-at-once fault-during-link-trouble fault-after-refill-or-program lively-month
@@ -63,7 +64,7 @@ clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Two stamps: running needs less than working on it, so a first `make run` is quicker.
+# Three stamps: running needs less than working on it, and that less than comparing, so a first `make run` is quicker.
 $(VENV)/installed-to-run: pyproject.toml | $(BIN)/python
 	@echo "Installing Pumpwatch into $(VENV), once; about half a minute"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
@@ -73,6 +74,10 @@ $(VENV)/installed-to-work: pyproject.toml | $(BIN)/python
 	@echo "Installing Pumpwatch and its tools into $(VENV), once; about a minute"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/installed-to-run
+
+$(VENV)/installed-to-measure: pyproject.toml | $(VENV)/installed-to-work
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. On Debian: apt install python3 python3-venv;" \

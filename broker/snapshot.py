@@ -109,8 +109,8 @@ ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "note_wall": pl.Int64(),
     "note_by": pl.String(),
 }
-"""One row an open alarm. `subject` is a pump's serial, a gateway's name, "fleet" or what else it is about
-by its name; `pump` is null where it is no pump.
+"""One row an open alarm. `subject` is a pump's serial, a gateway's name, a cohort's such as "lot B07", the name of
+something else, or "fleet"; `pump` is null where it is no pump.
 
 `state` is a state of ISA-18.2: unacknowledged, acknowledged,
 returned, latched, shelved or out_of_service. `deadline` says how long one has. `explains` names the

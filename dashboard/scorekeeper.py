@@ -38,7 +38,7 @@ class Score:
     """The truth matched with the alarms up to the therapy time `now`.
 
     `left_out` injections are older than those that are kept; `cut` says that the journal has more entries than are
-    looked at.
+    looked at. An alarm may be about any of the `cohorts` instead of a pump.
     """
 
     story: Story
@@ -46,6 +46,7 @@ class Score:
     now: int
     left_out: int
     cut: bool
+    cohorts: frozenset[str] = frozenset()
 
     @property
     def pump_days(self) -> float:
@@ -107,7 +108,14 @@ def judge(told: Told, events: pl.DataFrame, now: int, members: pl.DataFrame = NO
     within = pl.col("end").is_not_null() & (now <= pl.col("end") + GRACE_MS) & ~pl.col("detected")
     open_yet = (pl.col("undecided") | within).alias("undecided")
     injections = found.injections.with_columns(*delays, open_yet)
-    return Score(told.story, Matched(injections, found.alarms), now, told.left_out, events.height >= MOST_EVENTS)
+    return Score(
+        told.story,
+        Matched(injections, found.alarms),
+        now,
+        told.left_out,
+        events.height >= MOST_EVENTS,
+        frozenset(members["cohort"]),
+    )
 
 
 def totals(score: Score) -> dict[str, Any]:

@@ -8,15 +8,16 @@ replays change nothing. Samples are gathered into windows of each pump's own tim
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from broker.signals import SIGNAL_NAMES
 from processor import window
 from processor.columns import MS_PER_S, Rules, held_name, memory_of, memory_start, score_name
-from processor.judge import HIGHEST_SCORE, in_company, judge
+from processor.judge import AS_WRITTEN, HIGHEST_SCORE, in_company, judge, replaced
 from processor.rules import RULES, Rule
 
 REPORTED: Final = ("time", "seq", "boot", "program", "flags")
@@ -86,27 +87,29 @@ def step(
         whole, before = False, state[wave["pump"]]
     after = _gather(before, wave, rules)
     ends = _ends(after, window_s)
-    names = [name for name in after.columns if name in _GATHERED]
-    judged = _nobody(state)
+    names: Sequence[str] = _GATHERED
     if ends.any():
         ready = after if ends.all() else after.filter(ends)
         ready = judge(ready, rules)
         judged = ready.with_columns(wave["pump"].filter(ends))
         after = ready if ends.all() else _scatter(after, ends.arg_true(), ready)
         names = after.columns
+    else:
+        judged = _nobody(state)
     return (after if whole else _scatter(state, wave["pump"], after.select(names))), judged
 
 
 def _ends(rows: pl.DataFrame, window_s: float) -> pl.Series:
     """Tell whose window ends: all windows lie on one grid of therapy time, so that most pumps are judged together."""
     if window_s == 0:
-        return pl.repeat(value=True, n=rows.height, eager=True)
+        return pl.Series(np.ones(rows.height, dtype=np.bool_))
     length = round(window_s * MS_PER_S)
-    return ((rows["time"] // length) != (rows[window.CLOSED] // length)).fill_null(value=True)
+    # Where no window has ended the column becomes NaN, which no number equals.
+    return pl.Series(rows["time"].to_numpy() // length != rows[window.CLOSED].to_numpy() // length)
 
 
 def _nobody(state: pl.DataFrame) -> pl.DataFrame:
-    return state.clear().with_columns(pl.lit(None, pl.UInt32).alias("pump"))
+    return state.head(0).hstack([pl.Series("pump", dtype=pl.UInt32)])
 
 
 def with_ages(state: pl.DataFrame, age_s: pl.Series, rules: Rules = RULES) -> pl.DataFrame:
@@ -120,14 +123,22 @@ def with_ages(state: pl.DataFrame, age_s: pl.Series, rules: Rules = RULES) -> pl
 
 def _covers(state: pl.DataFrame, wave: pl.DataFrame) -> bool:
     pump = wave["pump"]
-    return wave.height == state.height and bool((pump == pl.int_range(wave.height, eager=True)).all())
+    return wave.height == state.height and np.array_equal(pump.to_numpy(), np.arange(wave.height))
 
 
 def _newer(before: pl.DataFrame, wave: pl.DataFrame) -> pl.Series:
-    last_boot = before["boot"].fill_null(0)
-    boot = wave["boot"].zip_with(wave["boot"].is_not_null(), last_boot)
-    later = (wave["time"] > before["time"]).fill_null(value=True)
-    return (boot > last_boot) | ((boot == last_boot) & later)
+    boot, last_boot = wave["boot"], before["boot"]
+    # Only where there is something to fill: Polars takes as long to begin with it as to compare ten thousand pumps.
+    if last_boot.null_count():
+        last_boot = last_boot.fill_null(0)
+    if boot.null_count():
+        boot = boot.zip_with(boot.is_not_null(), last_boot)
+    return (boot > last_boot) | ((boot == last_boot) & ~_no_later(before, wave))
+
+
+def _no_later(before: pl.DataFrame, wave: pl.DataFrame) -> pl.Series:
+    """Tell whose sample bears a time that has passed; not so where no time was heard before, which becomes NaN."""
+    return pl.Series(wave["time"].to_numpy() <= before["time"].to_numpy())
 
 
 def _count_stale(state: pl.DataFrame, ignored: pl.DataFrame) -> pl.DataFrame:
@@ -141,18 +152,16 @@ def _scatter(state: pl.DataFrame, rows: pl.Series, values: pl.DataFrame) -> pl.D
 
 def _gather(before: pl.DataFrame, wave: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Return the rows with what the wave says of them, and their windows with it."""
-    if wave.height == 1:
-        return _gather(in_company(before), in_company(wave), rules).head(1)
-    restarted = (wave["time"] <= before["time"]).fill_null(value=False)
+    restarted = _no_later(before, wave)
     if restarted.any():
         before = _begin_anew(before, restarted, rules)
-    said = wave.select(*REPORTED, *SIGNAL_NAMES)
-    was = before.select(pl.col(name).alias(f"was.{name}") for name in (*REPORTED, *COUNTERS, *SIGNAL_NAMES))
-    frame = pl.concat([said, was, before.select(*window.SCHEMA)], how="horizontal")
-    fresh = (before[window.COUNT] == 0.0).all()
-    plan = _BEGIN if fresh else _GATHER
-    told = frame.lazy().with_columns(plan).select(*_GATHERED).collect(engine="in-memory")
-    return before.with_columns(told.get_columns())
+    said = {name: wave[name] for name in (*REPORTED, *SIGNAL_NAMES)}
+    was = (before[name].alias(f"was.{name}") for name in _COMPARED)
+    frame = pl.DataFrame([*said.values(), *was, *(before[name] for name in window.SCHEMA)])
+    plan = _BEGIN if (before[window.COUNT] == 0.0).all() else _GATHER
+    lazy = (in_company(frame) if frame.height == 1 else frame).lazy()
+    told = lazy.select(plan).collect(engine="in-memory", optimizations=AS_WRITTEN).head(frame.height)
+    return replaced(before, said | {column.name: column for column in told.get_columns()})
 
 
 def _begin_anew(rows: pl.DataFrame, restarted: pl.Series, rules: Rules) -> pl.DataFrame:
@@ -172,12 +181,12 @@ def _counters() -> list[pl.Expr]:
         boot.alias("boot"),
         (pl.col("was.samples") + 1).alias("samples"),
         (pl.col("was.missed") + skipped.fill_null(0).clip(0)).alias("missed"),
-        pl.col("was.stale").alias("stale"),
     ]
 
 
 _GATHER: Final = (*_counters(), *window.gather())
 _BEGIN: Final = (*_counters(), *window.begin())
+_COMPARED: Final = ("seq", "boot", "samples", "missed", *window.COMPARED)
 _GATHERED: Final = (*REPORTED, *COUNTERS, *SIGNAL_NAMES, *(name for name in window.SCHEMA if name != window.CLOSED))
 
 

@@ -65,8 +65,11 @@ def judge(rows: pl.DataFrame, rules: Rules) -> pl.DataFrame:
 
 def replaced(rows: pl.DataFrame, values: dict[str, pl.Series]) -> pl.DataFrame:
     """Return the rows with other values in the columns that are named."""
-    columns = (values.get(column.name, column).alias(column.name) for column in rows.get_columns())
-    return pl.DataFrame(list(columns))
+    after = rows.clone()
+    for at, name in enumerate(rows.columns):
+        if name in values:
+            after.replace_column(at, values[name].alias(name))
+    return after
 
 
 def in_company(row: pl.DataFrame) -> pl.DataFrame:
@@ -114,8 +117,10 @@ def _weights(dt_s: Floats, plan: Plan) -> list[pl.Series]:
 
 
 def _weight(passed_s: Floats, tau_s: float) -> Floats:
-    stays: Floats = np.exp(passed_s / np.float32(-tau_s))
-    return np.float32(1.0) - stays
+    weight = passed_s / np.float32(-tau_s)
+    np.exp(weight, out=weight)
+    np.subtract(np.float32(1.0), weight, out=weight)
+    return weight
 
 
 def _kept(told: pl.Series, was: pl.Series) -> pl.Series:

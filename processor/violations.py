@@ -51,6 +51,8 @@ def nothing_seen() -> Violations:
 
 def violations(rows: pl.DataFrame, alarms: pl.DataFrame, rules: Rules = RULES) -> Violations:
     """Read from judged rows of the state (with `pump`) what violates and what has returned to normal."""
+    if rows.height == 0:
+        return nothing_seen()
     judged = [rule for rule in rules if rule.detector.judges == "sample"]
     hot = rows.filter(pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in judged))
     score, held = _matrix(hot, judged, score_name), _matrix(hot, judged, held_name)

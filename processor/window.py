@@ -22,6 +22,8 @@ REPEATS: Final = "window.flow_repeats"
 FLOW_JUMPS: Final = "window.flow_jumps"
 MOTOR_JUMPS: Final = "window.motor_jumps"
 SUMS: Final = (REPEATS, FLOW_JUMPS, MOTOR_JUMPS)
+COMPARED: Final = ("flow_ul_h", "commanded_ul_h", "motor_ma")
+"""Signals whose change from sample to sample is gathered."""
 _MEANS: Final = tuple(f"window.{name}" for name in SIGNAL_NAMES)
 _AS_GATHERED: Final = {**dict(zip(_MEANS, SIGNAL_NAMES, strict=True)), FLAGS: "flags", COUNT: "count"}
 SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -40,7 +42,8 @@ EMPTY: Final[dict[str, float | int | None]] = {
 
 
 def gather() -> tuple[pl.Expr, ...]:
-    """Return how a sample adds to the window: the frame has the signals, what they were before as `was.` and `flags`.
+    """Return how a sample adds to the window: the frame has the signals, `flags`, the window so far,
+    and `COMPARED` before the sample as `was.`.
 
     A signal that is unknown now leaves its mean as it is.
     """

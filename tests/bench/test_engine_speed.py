@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
-import numpy as np
 import polars as pl
 
 from processor import alarms, engine
-from processor.detectors.residual import residual
-from processor.rules import RULE_BY_NAME, RULES
+from processor.rules import RULES
 from processor.violations import violations
 from simulator.scenario import default
 from simulator.simulation import Simulation
@@ -53,44 +49,3 @@ def test_the_engine_with_all_rules() -> None:
         size = state.estimated_size() / pumps
         print(f"{pumps:>10,} {took * 1e3:>10.2f} {pumps / took:>14,.0f} {size:>22.0f}")
         assert int(state["samples"].min()) == TICKS  # type: ignore[call-overload]
-
-
-def test_the_engine_against_the_same_two_rules_sample_by_sample() -> None:
-    turn = residual("motor_ul_h", "commanded_ul_h", direction="below", share=0.2, floor=0.4, tau_s=600)
-    rules = (replace(RULE_BY_NAME["under_delivery"], name="motor_stall", detector=turn), RULE_BY_NAME["under_delivery"])
-    pumps = 10_000
-    inputs = waves(pumps)
-    state = engine.new_state(pumps, rules)
-
-    def vectorised(wave: pl.DataFrame) -> None:
-        nonlocal state
-        state, _ = engine.step(state, wave, rules, window_s=0)
-
-    memory: dict[int, dict[str, float]] = {}
-
-    def one_by_one(wave: pl.DataFrame) -> None:
-        for row in wave.iter_rows(named=True):
-            plain(memory.setdefault(row["pump"], {}), row)
-
-    fast, slow = mean_s(vectorised, inputs), mean_s(one_by_one, inputs)
-    print(f"\nmotor_stall and under_delivery on {pumps:,} pumps: {pumps / fast:,.0f} samples/s as expressions, "
-          f"{pumps / slow:,.0f} in plain Python, ratio {slow / fast:.1f}")  # fmt: skip
-    assert np.allclose(
-        state["motor_stall"].to_numpy(), [memory[pump]["motor_stall"] for pump in range(pumps)], atol=1e-5
-    )
-
-
-def plain(memory: dict[str, float], row: dict[str, float]) -> None:
-    """Do the two rules as one would without columns: a dictionary a pump, a few floats a sample."""
-    dt = (row["time"] - memory.get("time", row["time"])) / 1000.0
-    for name, measured, tau_s, share, floor in (
-        ("motor_stall", row["motor_ul_h"], 600.0, 0.2, 0.4),
-        ("under_delivery", row["flow_ul_h"], 1200.0, 0.25, 0.5),
-    ):
-        expected, difference = memory.get(f"{name}.expected"), memory.get(f"{name}.difference", 0.0)
-        memory[name] = max(0.0, -difference) / max(floor, share * expected) if expected is not None else 0.0
-        weight = 1.0 - math.exp(-dt / tau_s)
-        commanded = row["commanded_ul_h"]
-        memory[f"{name}.difference"] = difference + weight * (measured - commanded - difference)
-        memory[f"{name}.expected"] = commanded if expected is None else expected + weight * (commanded - expected)
-    memory["time"] = row["time"]

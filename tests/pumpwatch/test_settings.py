@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from pumpwatch import options
 from pumpwatch.__main__ import app, settings, settings_of
-from pumpwatch.settings import SettingsError, nearest, read_file
+from pumpwatch.settings import SettingsError, environment, keep_memory, nearest, read_file
 
 KNOWN = ("broker", "pumps", "port", "key")
 
@@ -107,3 +107,12 @@ def test_every_setting_has_its_variable_by_its_name() -> None:
 def test_the_nearest_known_name_is_offered() -> None:
     assert nearest("catheter_oclusion", ["motor_stall", "catheter_occlusion"]) == "did you mean catheter_occlusion? "
     assert nearest("xyz", ["motor_stall"]) == ""
+
+
+def test_memory_is_kept_for_the_next_judgement_unless_a_person_says_otherwise(monkeypatch):
+    monkeypatch.delenv("_RJEM_MALLOC_CONF", raising=False)
+    keep_memory()
+    assert environment()["_RJEM_MALLOC_CONF"] == "dirty_decay_ms:10000"
+    monkeypatch.setenv("_RJEM_MALLOC_CONF", "dirty_decay_ms:0")
+    keep_memory()
+    assert environment()["_RJEM_MALLOC_CONF"] == "dirty_decay_ms:0"

@@ -1,0 +1,192 @@
+"""Six rules three ways in one run: as our columns, as one writes them a sample at a time, and with river's detectors.
+
+Prints a table; asserts that columns and plain Python say the same, and no times.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+import pytest
+
+from broker.signals import FLAG_BIT
+from processor import engine
+from processor.detectors import Detector
+from processor.detectors.drift import drift
+from processor.detectors.frozen import frozen
+from processor.detectors.limit import limit
+from processor.detectors.residual import residual
+from processor.detectors.shift import shift
+from processor.detectors.slope import slope
+from processor.rules import RULE_BY_NAME, RULES
+from simulator.scenario import default
+from simulator.simulation import Simulation
+
+PUMPS, TICKS, RUNS = 10_000, 11, 5
+MOST_APART: Final = 1e-4
+"""Between scores, of which 1 is the limit: columns are float32, Python's numbers float64."""
+START_MS: Final = 1_790_000_000_000
+HOUR_S: Final = 3600.0
+MRI: Final = FLAG_BIT["mri"]
+Row = dict[str, Any]
+Runner = Callable[[Iterable[Any]], object]
+
+SIX: Final[dict[str, Detector]] = {
+    "under_delivery": residual(
+        "flow_ul_h", "commanded_ul_h", direction="below", share=0.25, floor=0.5, tau_s=20 * 60.0
+    ),
+    "delivery_shift": shift("flow_ul_h", "commanded_ul_h", direction="below", slack=0.08, floor=1.0, reach_h=5.0),
+    "battery_drop": drift(
+        "battery_v", by=0.06, direction="down", fast_s=600.0, slow_s=24 * HOUR_S, warm_up_s=120.0,
+        load="motor_ma", per_load=0.03,
+    ),
+    "battery_falling": slope("battery_v", load="motor_ma", per_load=0.03, falls_per_h=0.0075, step=0.012, tau_s=7200.0),
+    "reservoir_low": limit("reservoir_ml", below=2.0, span=0.6),
+    "flow_sensor_stuck": frozen(tau_s=90 * 60.0, share=0.15),
+}  # fmt: skip
+RULES_OF_SIX: Final = tuple(replace(RULE_BY_NAME[name], detector=detector) for name, detector in SIX.items())
+
+
+@dataclass(slots=True)
+class Pump:
+    """What the six rules remember of one pump."""
+
+    time: int | None = None
+    flow: float = math.nan
+    expected: float | None = None
+    difference: float = 0.0
+    shifted_h: float = 0.0
+    fast_v: float | None = None
+    slow_v: float | None = None
+    seen_s: float = 0.0
+    last_v: float | None = None
+    fall_v_h: float = 0.0
+    repeats: float = 0.0
+    scores: tuple[float, ...] = ()
+
+
+def judge(pump: Pump, row: Row) -> None:
+    """Do the six rules as one would without columns: an object a pump, some floats a sample."""
+    dt = 0.0 if pump.time is None else (row["time"] - pump.time) / 1000.0
+    flow, commanded = row["flow_ul_h"], row["commanded_ul_h"]
+    volts = row["battery_v"] + 0.03 * row["motor_ma"]
+    under = 0.0 if pump.expected is None else max(0.0, -pump.difference) / max(0.5, 0.25 * pump.expected)
+    shifted = pump.shifted_h / (0.08 * 5.0)
+    dropped = 0.0
+    if pump.fast_v is not None and pump.slow_v is not None and pump.seen_s >= 120.0:
+        dropped = max(0.0, pump.slow_v - pump.fast_v) / 0.06
+    falling = max(0.0, pump.fall_v_h) / 0.0075
+    low = max(0.0, 1.0 + (2.0 - row["reservoir_ml"]) / 0.6)
+    stuck = pump.repeats / 0.15
+    pump.scores = (under, shifted, dropped, falling, low, stuck)
+
+    weight = 1.0 - math.exp(-dt / 1200.0)
+    if not row["flags"] & MRI:
+        pump.difference += weight * (flow - commanded - pump.difference)
+        hours = min(dt, HOUR_S) / HOUR_S
+        short = (commanded - flow) / max(commanded, 1.0)
+        pump.shifted_h = min(max(pump.shifted_h + (short - 0.08) * hours, 0.0), 1.05 * 0.08 * 5.0)
+    pump.expected = commanded if pump.expected is None else pump.expected + weight * (commanded - pump.expected)
+    pump.fast_v = volts if pump.fast_v is None else pump.fast_v + (1 - math.exp(-dt / 600.0)) * (volts - pump.fast_v)
+    pump.slow_v = volts if pump.slow_v is None else pump.slow_v + (1 - math.exp(-dt / 86400.0)) * (volts - pump.slow_v)
+    pump.seen_s += dt
+    fell = 0.0 if pump.last_v is None else min(max(pump.last_v - volts, -0.012), 0.012) / max(dt / HOUR_S, 1 / HOUR_S)
+    pump.fall_v_h += (1.0 - math.exp(-dt / 7200.0)) * (fell - pump.fall_v_h)
+    pump.last_v = volts
+    pump.repeats += (1.0 - math.exp(-dt / 5400.0)) * (float(flow == pump.flow) - pump.repeats)
+    pump.flow, pump.time = flow, row["time"]
+
+
+def readings(row: Row) -> tuple[float, ...]:
+    """Six numbers a sample that river's detectors are given: one detector each."""
+    return (
+        row["flow_ul_h"] - row["commanded_ul_h"],
+        row["motor_ul_h"] - row["commanded_ul_h"],
+        row["battery_v"],
+        row["reservoir_ml"],
+        row["pressure_mmhg"],
+        row["pulse_mmhg"],
+    )
+
+
+def as_columns(rules: engine.Rules, window_s: float) -> Runner:
+    def run(waves: Iterable[pl.DataFrame]) -> pl.DataFrame:
+        state = engine.new_state(PUMPS, rules)
+        for wave in waves:
+            state, _ = engine.step(state, wave, rules, window_s=window_s)
+        return state
+
+    return run
+
+
+def one_by_one(waves: Iterable[list[Row]]) -> list[Pump]:
+    pumps = [Pump() for _ in range(PUMPS)]
+    for wave in waves:
+        for row in wave:
+            judge(pumps[row["pump"]], row)
+    return pumps
+
+
+def with_river(detector: Callable[[], Any]) -> Runner:
+    def run(waves: Iterable[list[Row]]) -> int:
+        pumps = [[detector() for _ in range(6)] for _ in range(PUMPS)]
+        found = 0
+        for wave in waves:
+            for row in wave:
+                for each, reading in zip(pumps[row["pump"]], readings(row), strict=True):
+                    each.update(reading)
+                    found += each.drift_detected
+        return found
+
+    return run
+
+
+def timed_s(run: Runner, waves: Iterable[Any]) -> float:
+    began = time.perf_counter()
+    run(waves)
+    return time.perf_counter() - began
+
+
+def fed() -> list[pl.DataFrame]:
+    simulation = Simulation(default(pumps=PUMPS, seed=1), start_ms=START_MS)
+    simulation.inject("under_infusion", np.arange(0, PUMPS, 3), severity=1.0)
+    simulation.inject("sensor_stuck", np.arange(1, PUMPS, 3), severity=1.0)
+    simulation.inject("running_empty", np.arange(2, PUMPS, 3), severity=1.0)
+    return [simulation.tick().drop("pump").rename({"index": "pump"}) for _ in range(TICKS)]
+
+
+def test_six_rules_as_columns_as_plain_python_and_with_river() -> None:
+    river = pytest.importorskip("river.drift", reason="river is not installed: pip install 'pumpwatch[bench]'")
+    waves = fed()
+    rows = [wave.to_dicts() for wave in waves]
+    ways: dict[str, tuple[Runner, Iterable[Any]]] = {
+        "six rules in plain Python": (one_by_one, rows),
+        "six rules as columns": (as_columns(RULES_OF_SIX, 0), waves),
+        f"all {len(RULES)} rules as columns, in windows": (as_columns(RULES, 300.0), waves),
+        "six of river's Page-Hinkley": (with_river(river.PageHinkley), rows),
+        "six of river's ADWIN": (with_river(river.ADWIN), rows),
+    }
+    taken = {name: [timed_s(run, given) for _ in range(RUNS)] for name, (run, given) in ways.items()}
+    plain = statistics.median(taken["six rules in plain Python"])
+    print(f"\n{PUMPS:,} pumps, {TICKS} samples each, median of {RUNS} runs; rows were made before for who takes rows")
+    for name, times in taken.items():
+        middle = statistics.median(times)
+        print(f"{name:>38} {PUMPS * TICKS / middle:>12,.0f} samples/s {plain / middle:>8.2f} times plain Python")
+
+
+def test_columns_and_plain_python_say_the_same() -> None:
+    waves = fed()
+    state: Any = as_columns(RULES_OF_SIX, 0)(waves)
+    pumps = one_by_one(wave.to_dicts() for wave in waves)
+    for at, name in enumerate(SIX):
+        said = np.array([pump.scores[at] for pump in pumps])
+        apart = np.abs(state[name].to_numpy() - said).max()
+        print(f"{name:>20}: up to {said.max():.3f}, {apart:.1e} apart at most")
+        assert apart <= MOST_APART
