@@ -205,10 +205,7 @@ def _enough(pairs: pl.DataFrame) -> pl.Series:
     """Tell of each pair whether so many pumps of its cohort have, as it is raised, what it is expected for."""
     fits = pl.col("right").is_not_null() & pl.col("raised").is_between("onset", pl.col("end") + GRACE_MS)
     share = pl.when(fits).then("pump").drop_nulls().n_unique().over("row") / pl.col("cohort")
-    told = pairs.select(
-        (pl.col("cohort").is_null() | ((share >= COHORT_SHARE) & pl.col("right").is_not_null())).alias("is")
-    )
-    return told["is"]
+    return pairs.select((pl.col("cohort").is_null() | (share >= COHORT_SHARE)).alias("enough")).to_series()
 
 
 def spread(delay_h: pl.Series) -> dict[str, float | None]:

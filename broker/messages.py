@@ -321,9 +321,10 @@ class Outcome(msgspec.Struct, kw_only=True):
 class AlarmEvent(msgspec.Struct, kw_only=True):
     """A change of an alarm that people are called by, for pagers and other systems.
 
-    `at` is wall ms; `time`, `onset` and `raised` are therapy ms. `subject` is a pump's serial, a gateway's name or
-    "fleet"; `pump` is null where it is no pump. `state` is the alarm's after this change, "normal" once it is over.
-    `evidence` is what it rested on when it was raised, null once it is over.
+    `at` is wall ms; `time`, `onset` and `raised` are therapy ms. `subject` is a pump's serial, a gateway's name, a
+    cohort's such as "lot B07", the name of something else, or "fleet"; `pump` is null where it is no pump. `state` is
+    the alarm's after this change, "normal" once it is over. `evidence` is what it rested on when it was raised, null
+    once it is over.
     """
 
     version: Literal[1] = 1

@@ -109,7 +109,8 @@ ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "note_wall": pl.Int64(),
     "note_by": pl.String(),
 }
-"""One row an open alarm. `subject` is a pump's serial, a gateway's name or "fleet"; `pump` is null where it is no pump.
+"""One row an open alarm. `subject` is a pump's serial, a gateway's name, a cohort's such as "lot B07", the name of
+something else, or "fleet"; `pump` is null where it is no pump.
 
 `state` is a state of ISA-18.2: unacknowledged, acknowledged,
 returned, latched, shelved or out_of_service. `deadline` says how long one has. `explains` names the
@@ -118,6 +119,8 @@ came first. `onset`, `raised` and `returned` are therapy ms; what ends in `_wall
 since onset, `shelved_left_s` until it calls again. What ends in `_by` is who, in `_why` why.
 `score` is the highest so far, `score_now` null where it is about no pump; `evidence` is that of `broker.evidence`.
 """
+SYSTEM: Final = "system: "
+"""So begins the subject of an alarm that is about Pumpwatch itself; the part follows."""
 WAITING: Final = ("unacknowledged", "returned")
 """The states in which an alarm waits for somebody to acknowledge it."""
 
@@ -182,7 +185,7 @@ class Health(msgspec.Struct, kw_only=True):
     """How the pipeline is, as of one snapshot.
 
     `written` is wall ms, `therapy_ms` the fleet's therapy clock, which began at `therapy_start` (0: unknown).
-    `rules` are the titles of all rules by their names.
+    `rules` are the titles of the rules of pumps, by their names.
     """
 
     version: int = 0

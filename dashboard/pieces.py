@@ -46,9 +46,13 @@ def subject(row: dict[str, Any]) -> Piece:
     if row["pump"]:
         return pump_link(row["pump"])
     if of_many(row):
-        href = f"/pumps?search={quote(row['subject'], safe='')}"
-        return html.A(row["subject"], href=href, className="pump-link", **browser.GO)
+        return pumps_link(row["subject"])
     return html.B(row["subject"])
+
+
+def pumps_link(name: str) -> Piece:
+    """Return a link to the list of the pumps of a gateway, a model or a lot."""
+    return html.A(name, href=f"/pumps?search={quote(name, safe='')}", className="pump-link", **browser.GO)
 
 
 def of_many(row: dict[str, Any]) -> bool:

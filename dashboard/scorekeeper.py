@@ -20,6 +20,7 @@ from broker.matching import (
     spread,
 )
 from broker.messages import Story
+from broker.snapshot import SYSTEM
 from broker.truth import Told, TruthReader
 from dashboard.desk import Desk
 
@@ -37,7 +38,7 @@ class Score:
     """The truth matched with the alarms up to the therapy time `now`.
 
     `left_out` injections are older than those that are kept; `cut` says that the journal has more entries than are
-    looked at.
+    looked at. An alarm may be about any of the `cohorts` instead of a pump.
     """
 
     story: Story
@@ -45,6 +46,7 @@ class Score:
     now: int
     left_out: int
     cut: bool
+    cohorts: frozenset[str] = frozenset()
 
     @property
     def pump_days(self) -> float:
@@ -97,15 +99,23 @@ def judge(told: Told, events: pl.DataFrame, now: int, members: pl.DataFrame = NO
         for rule in rules
     ]
     expected = pl.DataFrame(rows, EXPECTED, orient="row")
-    found = match(
-        told.injections, raised_by(events).filter(pl.col("raised") >= told.story.time), expected, now, members
-    )
+    # What Pumpwatch says of itself is neither right nor false about a pump.
+    of_fleet = events.filter(~pl.col("alarm").str.starts_with(SYSTEM).fill_null(value=False))
+    raised = raised_by(of_fleet).filter(pl.col("raised") >= told.story.time)
+    found = match(told.injections, raised, expected, now, members)
     waiting = pl.col("fault").is_in([fault.fault for fault in told.story.expected if fault.waits_for])
     delays = [pl.when(~waiting).then(pl.col(name)).alias(name) for name in ("delay_h", "right_delay_h")]
     within = pl.col("end").is_not_null() & (now <= pl.col("end") + GRACE_MS) & ~pl.col("detected")
     open_yet = (pl.col("undecided") | within).alias("undecided")
     injections = found.injections.with_columns(*delays, open_yet)
-    return Score(told.story, Matched(injections, found.alarms), now, told.left_out, events.height >= MOST_EVENTS)
+    return Score(
+        told.story,
+        Matched(injections, found.alarms),
+        now,
+        told.left_out,
+        events.height >= MOST_EVENTS,
+        frozenset(members["cohort"]),
+    )
 
 
 def totals(score: Score) -> dict[str, Any]:

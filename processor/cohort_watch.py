@@ -49,6 +49,8 @@ class CohortWatch:
     compared: int = 0
     most: int = 0
     left_out: int = 0
+    _of: pl.DataFrame | None = None
+    _kinds: tuple[cohorts.Kind, ...] = ()
     _looked: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={"rule": pl.String}))
 
     @classmethod
@@ -70,11 +72,13 @@ class CohortWatch:
 
         `state` is the engine's; `ages_s` says when each pump was last heard, null for those that are not watched.
         """
-        now, every = subjects.together, round(EVERY_S * MS_PER_S)
-        if now // every == self.compared // every:
+        every = round(EVERY_S * MS_PER_S)
+        # Whole half hours, so that a cohort's alarm has the same id whenever in it the comparison is made.
+        now = subjects.together // every * every
+        if now == self.compared:
             return nothing_seen()
         self.compared = now
-        told = cohorts.kinds(subjects)
+        told = self._cohorts(subjects)
         self.most = max(kind.subjects.height for kind in told)
         self.left_out = sum(kind.left_out for kind in told)
         fresh = (ages_s <= FRESH_S).fill_null(value=False).to_numpy()
@@ -82,6 +86,12 @@ class CohortWatch:
         if not scored:
             return nothing_seen()
         return self._observe(pl.concat(scored), alarms, now)
+
+    def _cohorts(self, subjects: Subjects) -> tuple[cohorts.Kind, ...]:
+        """Return the cohorts, anew where another birth may have changed them."""
+        if self._of is not subjects.facts:
+            self._of, self._kinds = subjects.facts, cohorts.kinds(subjects)
+        return self._kinds
 
     def _observe(self, scored: pl.DataFrame, alarms: pl.DataFrame, now: int) -> Violations:
         """Return what has lasted; a cohort in alarm that cannot be judged any more is well again."""

@@ -41,7 +41,7 @@ FALLS_OVER_H: Final = 1.5
 """The vote's quick average of what vanishes from the reservoir (µL), and over how many hours it is taken."""
 
 LEVEL_ML: Final = 0.02
-GAIN_ERROR: Final = 0.00188
+GAIN_ERROR: Final = 0.0016
 GAIN_NOISE: Final = 0.00105
 FRESH_ERROR: Final = 0.02
 PHASE_D: Final = 0.056

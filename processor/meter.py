@@ -18,13 +18,15 @@ from processor.pipeline import Pipeline
 log = logging.getLogger("processor")
 
 RATE_OVER_MS: Final = 5_000
+LAG_HELD_MS: Final = 10_000
+"""Not every snapshot has new samples: so long the lag is that of the last that had."""
 LATENCIES_KEPT: Final = 50_000
 LATENCIES_A_TURN: Final = 1_000
 
 
 @dataclass
 class Meter:
-    """Counts since the start (`started`, wall ms). `lag_s` is how old the samples of the latest snapshot were,
+    """Counts since the start (`started`, wall ms). `lag_s` is how old the samples of the latest snapshot with any were,
     `troubles` what fails now, in words.
     """
 
@@ -37,6 +39,7 @@ class Meter:
     clock: Clock = field(default_factory=Clock)
     lag_s: float = 0.0
     troubles: dict[str, str] = field(default_factory=dict)
+    _lag_at: int = 0
     _sent: list[np.ndarray] = field(default_factory=list)
     _latencies: collections.deque[float] = field(default_factory=lambda: collections.deque(maxlen=LATENCIES_KEPT))
     _marks: collections.deque[tuple[int, int]] = field(default_factory=lambda: collections.deque(maxlen=1_000))
@@ -52,7 +55,10 @@ class Meter:
     def shown(self, now: int) -> None:
         """Note that all taken in so far is in a snapshot that was complete at `now` (wall ms)."""
         ages_ms = [(now - sent).clip(0) for sent in self._sent]
-        self.lag_s = float(np.median(np.concatenate(ages_ms))) / 1000.0 if ages_ms else 0.0
+        if ages_ms:
+            self.lag_s, self._lag_at = float(np.median(np.concatenate(ages_ms))) / 1000.0, now
+        elif now - self._lag_at > LAG_HELD_MS:
+            self.lag_s = 0.0
         for ages in ages_ms:
             self._latencies.extend(ages.tolist())
         self._sent.clear()
@@ -95,7 +101,7 @@ class Meter:
             reconnects=max(0, self.sessions - 1),
             clock_steps=self.clock.steps,
             faults=list(registry.faults),
-            rules={rule.name: rule.title for rule in pipeline.listed},
+            rules={rule.name: rule.title for rule in pipeline.rules},
             notes=list(self.troubles.values()),
         )
 

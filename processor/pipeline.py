@@ -12,7 +12,7 @@ import polars as pl
 from broker.journal import Head
 from broker.link import Message
 from broker.messages import Action, AlarmEvent, Outcome, ServiceAction
-from broker.snapshot import Health, Snapshot
+from broker.snapshot import SYSTEM, Health, Snapshot
 from processor import alarms as alarm_list
 from processor import checkpoint, engine, evidence, forecast, service, view
 from processor.actions import carry_out, refusal
@@ -26,7 +26,7 @@ from processor.inbox import Batch, Inbox
 from processor.quarantine import Quarantine
 from processor.registry import LEFT, Registry
 from processor.rules import RULES
-from processor.self_watch import SYSTEM, SelfWatch, look
+from processor.self_watch import SelfWatch, look
 from processor.sequence import Gaps, follow
 from processor.subjects import FLEET, SUBJECT, Subjects, no_orders
 from processor.system_rules import SYSTEM_RULES
@@ -247,7 +247,7 @@ class Pipeline:
                 rows.append((pump, None, None))
             elif gateway is not None:
                 rows.append((None, gateway, None))
-            elif name in others or name.startswith(f"{SYSTEM}: "):
+            elif name in others or name.startswith(SYSTEM):
                 rows.append((None, None, name))
             elif name == FLEET:
                 rows.append((None, None, None))

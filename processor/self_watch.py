@@ -13,6 +13,7 @@ import msgspec
 import polars as pl
 
 from broker.evidence import Evidence, Fact
+from broker.snapshot import SYSTEM
 from processor.columns import MS_PER_S, Rules
 from processor.judge import HIGHEST_SCORE
 from processor.readings import TROUBLE
@@ -23,8 +24,6 @@ from processor.violations import DEADBAND, OBSERVED, Violations
 MARK_MS: Final = 10_000
 """Counts are noted no more often than this, to know by how much they rose."""
 MOST_TEXT: Final = 500
-SYSTEM: Final = "system"
-"""Alarms of these rules are about "system: " and the part that the reading names."""
 EVIDENCE: Final[dict[str, pl.DataType]] = {**SUBJECT, "rule": pl.String(), "evidence": pl.String()}
 _Counter = tuple[str, str]
 """What is counted, and of which part."""
@@ -96,7 +95,7 @@ def _scored(told: pl.DataFrame, rules: Rules) -> dict[_About, tuple[float, dict[
     scores = told.select(rule.detector.score(_no_memory).fill_nan(None).alias(rule.name) for rule in rules)
     rows = told.rows(named=True)
     return {
-        (rule.name, f"{SYSTEM}: {rows[at]['part']}"): (score, rows[at])
+        (rule.name, SYSTEM + rows[at]["part"]): (score, rows[at])
         for rule in rules
         for at, score in enumerate(scores[rule.name])
         if score is not None

@@ -152,7 +152,9 @@ SYSTEM_RULES: Final = (
         meaning="What waits to be written was more than there is room for. The oldest of it is gone for good.",
         action="Make the disk writable; then note by hand what people did meanwhile, as the journal lacks it.",
         time_left="none: more is thrown away until the disk takes it",
-        rationale="The journal is the only account of alarms and of what was done about them.",
+        rationale="The journal is the only account of alarms and of what was done about them."
+        " It stays until a person has filled the gap.",
+        latch=True,
         evidence=_shown("Times something was thrown away", "", 1.0),
         over_s=RISES_OVER_S,
     ),
@@ -281,5 +283,4 @@ SYSTEM_RULES: Final = (
         over_s=0.0,
     ),
 )
-"""Alarms about Pumpwatch itself. Their subject is the system; nothing of a pump is explained by them."""
-SYSTEM_RULE_NAMES: Final = tuple(rule.name for rule in SYSTEM_RULES)
+"""Alarms about Pumpwatch itself. Their subject is a part of the system; nothing of a pump is explained by them."""

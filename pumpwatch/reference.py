@@ -144,6 +144,10 @@ def rules_page() -> str:
                 ("time left", row["time_left"]),
                 ("raised after", _delay(row, "on_delay_s")),
                 ("returned after", _delay(row, "off_delay_s")),
+                (
+                    "when it is over",
+                    "it stays until a person resets it" if row["latch"] else "it goes once it was seen",
+                ),
                 ("must be up within", f"{row['deadline_h']:g} h of the fault's onset"),
                 ("why so urgent", row["rationale"]),
                 ("evidence", "; ".join(map(_measured, row["evidence"]))),

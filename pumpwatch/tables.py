@@ -32,6 +32,7 @@ RULE_FIELDS: Final = (
     "off_delay_s",
     "on_the_wall",
     "deadline_h",
+    "latch",
     "time_left",
     "meaning",
     "action",

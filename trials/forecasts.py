@@ -2,7 +2,7 @@
 
 The truth is the simulator's: a copy of the fleet goes on from the very moment of the forecast, with the conditions and
 programs of that moment and nothing new, until the reservoir, the battery or the effect reaches its limit. What passes
-within hours, a bolus, a posture, a fever, is over in the copy at once.
+within hours, a bolus, a posture, a fever, is over in the copy at once; of postures their mean goes on.
 
     python -m trials.forecasts every-fault --days 6
 """
@@ -27,6 +27,7 @@ from broker.bounds import RESIDUAL_ML
 from broker.snapshot import BANDS, band
 from processor.forecast import OVER_DOSED, UNDER_DOSED
 from simulator import physics
+from simulator.events import EVENTS, UPRIGHT_MMHG
 from simulator.fleet import ARRAYS, Fleet
 from simulator.physics import LOW_RESERVOIR_ML
 from simulator.scenario import Scenario, load
@@ -38,6 +39,7 @@ F64 = npt.NDArray[np.float64]
 
 HOUR_S: Final = 3600.0
 DAY_S: Final = 86_400.0
+YEAR_S: Final = 365.25 * DAY_S
 DOSE_STEP_S: Final = 300.0
 DOSE_AHEAD_H: Final = 24.0
 """Doses are followed for a day: what lies farther away is the reservoir's forecast."""
@@ -196,8 +198,10 @@ def batteries(simulation: Simulation) -> dict[str, F64]:
 def _copy(simulation: Simulation) -> Fleet:
     fleet = simulation.fleet
     twin = Fleet(fleet.profiles, **{name: getattr(fleet, name).copy() for name in ARRAYS}, now_s=fleet.now_s)
-    for passing in (twin.bolus_ul_h, twin.posture_mmhg, twin.fever_c):
+    for passing in (twin.bolus_ul_h, twin.fever_c):
         passing[:] = 0
+    sits = EVENTS["posture"]
+    twin.posture_mmhg[:] = simulation.scenario.random.event_factor * UPRIGHT_MMHG * sits.a_year * sits.hold_s / YEAR_S
     return twin
 
 

@@ -130,11 +130,11 @@ def _false(score: Score) -> Piece:
     false = score.found.alarms.filter(pl.col("verdict") == FALSE)
     if false.is_empty():
         return pieces.nothing("No alarm was false so far.")
-    heads = [("Raised", ""), ("Pump", ""), ("Alarm", "wide"), ("Stood", "number")]
+    heads = [("Raised", ""), ("About", ""), ("Alarm", "wide"), ("Stood", "number")]
     rows = [
         [
             words.moment(row["raised"]),
-            pieces.pump_link(row["pump"]),
+            pieces.pumps_link(row["pump"]) if row["pump"] in score.cohorts else pieces.pump_link(row["pump"]),
             html.Span([pieces.mark(row["priority"]), words.title(row["rule"])], className="priority"),
             _stood(row["raised"], row["returned"]),
         ]

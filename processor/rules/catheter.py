@@ -216,7 +216,9 @@ RULES: Final = (
         meaning="The pulse of the spinal fluid has gone and come back several times within hours.",
         action="Ask in which posture it happens and avoid it. Arrange imaging in that posture.",
         time_left="a day or more: doses are missed in part",
-        rationale="A position-dependent occlusion stayed undetected for four years of normal interrogations.",
+        rationale="A position-dependent occlusion stayed undetected for four years of normal interrogations."
+        " It is over with each change of posture, and so stays until a person has looked.",
+        latch=True,
         evidence=(LOSSES, PULSE, RISEN),
         rules_out=(NOT_FALLEN, MOTOR_TURNS),
         over_s=COUNTED_S,

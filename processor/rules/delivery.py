@@ -130,7 +130,9 @@ RULES: Final = (
         meaning="The pump runs another program than before, and no programmer wrote it: its memory may have failed.",
         action="Interrogate the pump, compare its program with the prescription, program it anew. Watch the patient.",
         time_left="hours, if the dose is far off",
-        rationale="A wrong program ended in organ failure (case report). Every other rule trusts the commanded flow.",
+        rationale="A wrong program ended in organ failure (case report). Every other rule trusts the commanded flow."
+        " It stays until a person has compared the programs.",
+        latch=True,
         evidence=(
             Measure("Commanded flow, last sample", "µL/h", last("commanded_ul_h")),
             Measure("Commanded flow over 40 min", "µL/h", lambda _: family("flow_sensor")("commanded")),

@@ -102,7 +102,9 @@ RULES: Final = (
         meaning="The rotor has stood still at least twice within a day and came free again. It may not the next time.",
         action="Interrogate the pump and read its event log. Plan a replacement. Have oral bridging at hand.",
         time_left="hours: each stall may be the last",
-        rationale="Three stalls in three days came before a pump's end (case report, corroded gearbox).",
+        rationale="Three stalls in three days came before a pump's end (case report, corroded gearbox)."
+        " That it runs again says nothing: it stays until a person has read the log.",
+        latch=True,
         evidence=(
             Measure("Stalls in a day, older ones count less", "", kept("episodes"), expected=0.0, limit=EPISODES),
             TURNED,
@@ -166,7 +168,10 @@ RULES: Final = (
         meaning="The pump reports an electrical reset: it runs at its minimum rate, and its program is gone.",
         action="Interrogate the pump, look for the battery's voltage, program it anew. Prepare oral bridging.",
         time_left="about 5 h until under-dosed",
-        rationale="At the minimum rate the patient gets almost nothing. " + FATAL,
+        rationale="At the minimum rate the patient gets almost nothing. "
+        + FATAL
+        + " It stays until a person says that the program is back.",
+        latch=True,
         harm_after_h=UNDER_DOSED_AFTER_H,
         evidence=(
             Measure("Commanded flow", "µL/h", last("commanded_ul_h")),

@@ -165,3 +165,17 @@ def test_a_score_is_counted_once_for_all_who_look(tell, monkeypatch):
     keeper = Keeper(desk)
     assert keeper.score() is keeper.score()
     assert len(counted) == 1
+
+
+def test_what_pumpwatch_says_of_itself_is_no_false_alarm(tell):
+    full = {**raised("x", "storage_failing", 2.0), "pump": None, "alarm": "system: storage/storage_failing/1"}
+    told = scorekeeper.totals(Keeper(tell([], [full])).score())
+    assert (told["alarms"], told["false"]) == (0, 0)
+
+
+def test_an_alarm_of_a_gateways_pumps_that_was_false_leads_to_those_pumps(tell):
+    about_many = {**raised("gateway-00", "cohort_samples_lost", 3.0), "pump": None}
+    desk = tell([], [about_many, raised("ITB-000009", "motor_stall", 4.0)])
+    _, _, false, _ = scorecard.render(Keeper(desk).score())
+    assert '"/pumps?search=gateway-00"' in said(false)
+    assert '"/pump/ITB-000009"' in said(false)

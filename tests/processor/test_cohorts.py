@@ -197,6 +197,15 @@ def test_cohorts_are_looked_at_twice_an_hour():
     assert (ward.watch.compared - START_MS) / HOUR_MS == 0.5
 
 
+def test_the_alarm_is_the_same_one_whenever_within_the_half_hour_the_cohorts_are_compared():
+    prompt, late = Ward(), Ward()
+    late.now += 7 * 60_000
+    for ward in (prompt, late):
+        ward.look(drifting())
+        ward.look(drifting())
+    assert late.alarms["alarm"].to_list() == prompt.alarms["alarm"].to_list() != []
+
+
 def test_an_alarm_returns_when_the_cohort_has_been_as_the_others_for_hours():
     ward = Ward()
     for _ in range(3):

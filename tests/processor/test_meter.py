@@ -10,6 +10,7 @@ import pytest
 from broker.signals import SAMPLE_SCHEMA
 from processor.meter import Meter
 from processor.part import Settings, _Runner
+from processor.readings import FULLNESS, TROUBLE
 
 START_MS = 1_767_225_600_000
 
@@ -99,3 +100,33 @@ def test_refusals_are_told_the_newest_first(runner):
 
 def test_each_health_is_another_version(runner):
     assert [runner.health(START_MS).version for _ in range(3)] == [1, 2, 3]
+
+
+def test_what_fails_and_how_full_everything_is_is_read_once_a_second_for_the_systems_rules(runner):
+    runner.meter.trouble("storage", "the disk is full")
+    read = runner._readings()
+    assert read.filter(what=TROUBLE)["text"].to_list() == ["the disk is full"]
+    named = [bound.name for bound in runner.health(START_MS).bounds if bound.warn_at is not None]
+    assert read.filter(what=FULLNESS)["part"].to_list() == named
+    assert "disk" in named
+    assert runner._readings() is None
+
+
+def test_what_was_moved_aside_is_trouble_until_somebody_takes_it_away(runner):
+    aside = runner.settings.data / "checkpoint.unreadable-1"
+    aside.mkdir()
+    runner._look_for_unreadable()
+    assert "checkpoint.unreadable-1" in runner.meter.troubles["unreadable"]
+    aside.rename(runner.settings.data / "elsewhere")
+    runner._look_for_unreadable()
+    assert runner.meter.troubles == {}
+
+
+def test_the_lag_is_that_of_the_latest_snapshot(runner):
+    runner.meter.count(1, sent(1_000, 5_000, 60_000))
+    runner.meter.shown(START_MS)
+    assert runner.meter.lag_s == 5.0
+    runner.meter.shown(START_MS + 9_000)
+    assert runner.meter.lag_s == 5.0, "a snapshot without samples says nothing of it"
+    runner.meter.shown(START_MS + 11_000)
+    assert runner.meter.lag_s == 0.0

@@ -87,3 +87,13 @@ def test_a_full_registry_says_so_and_keeps_what_it_has(monkeypatch):
     assert "2 pumps are known" in registry.why_refused(two, "X")
     with pytest.raises(RegistryFullError, match="2 gateways are known, which is the limit; three is not taken"):
         registry.gateway("three", 0)
+
+
+def test_pumps_that_an_older_version_saved_without_their_lot_are_known_again():
+    registry = Registry()
+    registry.take_birth(Birth(gateway="one", pumps=Pumps(serial=["A"], model=["M"], lot=["B07"]), sent=0, time=0), 0, 0)
+    now, before = (
+        Registry.restore(facts, registry.gateways, ()) for facts in (registry.facts(), registry.facts().drop("lot"))
+    )
+    assert now.facts().select("pump", "model", "lot").rows() == [("A", "M", "B07")]
+    assert before.facts().select("pump", "model", "lot").rows() == [("A", "M", None)]

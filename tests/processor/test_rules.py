@@ -72,3 +72,11 @@ def test_every_detector_of_the_folder_is_used_by_a_rule():
     folder = {path.stem for path in Path(detectors.__file__).parent.glob("*.py")} - {"__init__"}
     used = {rule.detector.score.__module__.rpartition(".")[2] for rule in RULES}
     assert used == folder
+
+
+def test_an_alarm_that_latches_says_for_whom_it_waits():
+    latched = {rule.name: rule.rationale for rule in (*RULES, *GATEWAY_RULES, *SYSTEM_RULES) if rule.latch}
+    assert set(latched) == {
+        "motor_intermittent", "pump_reset", "catheter_kink", "program_changed", "records_thrown_away"
+    }  # fmt: skip
+    assert [name for name, why in latched.items() if "stays until a person" not in why] == []

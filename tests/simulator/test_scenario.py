@@ -166,7 +166,7 @@ def test_a_wrong_scenario_is_refused_with_its_file_place_and_what_is_allowed(tmp
 
 @pytest.mark.parametrize("name", ["nowhere", "", "nowhere.toml", "../scenario", "x\0y"])
 def test_a_scenario_that_is_not_there_is_refused_with_those_that_are(name):
-    with pytest.raises(ScenarioError, match=r"no scenario .* those here: broker-outage, clinic-refill-day, demo"):
+    with pytest.raises(ScenarioError, match=r"no scenario .* those here: bars, broker-outage, clinic-refill-day"):
         load(name)
 
 
