@@ -3,7 +3,7 @@
 What detectors say is one Polars plan. Polars takes longer to understand a plan than to compute it for some thousand
 pumps, and some operations take far longer than others; so what all detectors share (how an average forgets, which flags
 are set) is computed once, and what becomes of a score or a memory is done column by column outside of the plan, where
-most columns need nothing but a look. The measurements are in docs/adr/0010.
+most columns need nothing but a look. The measurements are in docs/adr/0012.
 """
 
 from __future__ import annotations

@@ -110,7 +110,8 @@ def test_the_nearest_known_name_is_offered() -> None:
 
 
 def test_memory_is_kept_for_the_next_judgement_unless_a_person_says_otherwise(monkeypatch):
-    monkeypatch.delenv("_RJEM_MALLOC_CONF", raising=False)
+    monkeypatch.setenv("_RJEM_MALLOC_CONF", "")
+    monkeypatch.delenv("_RJEM_MALLOC_CONF")
     keep_memory()
     assert environment()["_RJEM_MALLOC_CONF"] == "dirty_decay_ms:10000"
     monkeypatch.setenv("_RJEM_MALLOC_CONF", "dirty_decay_ms:0")
