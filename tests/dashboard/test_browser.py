@@ -20,7 +20,7 @@ from dashboard.app import run
 from dashboard.settings import Settings
 
 pytestmark = pytest.mark.browser
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 
 
 @dataclass
