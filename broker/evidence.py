@@ -34,7 +34,8 @@ class Evidence(msgspec.Struct, kw_only=True):
     """What was known when the alarm was raised.
 
     `said` is the first fact in words. Facts are averages over about `window_s` up to `time` (therapy ms); `score` was
-    the score (1 is the limit), and it had been at or above the limit for `above_s`, both in therapy seconds. Each of
+    the score (1 is the limit), and it had been at or above the limit for `above_s`, both in therapy
+    seconds, or in wall seconds where the alarm is about Pumpwatch itself. Each of
     `doubts` takes `confidence` down by one.
     """
 

@@ -107,8 +107,9 @@ def _explained(row: dict[str, Any]) -> Piece:
 
 
 def _story(row: dict[str, Any]) -> str:
-    state = words.STATE_WORD.get(row["state"], row["state"])
-    return " · ".join([f"since {words.moment(row['onset'])} ({words.span(row['age_s'])})", state, *deeds.told(row)])
+    # Who took it out of service says so already.
+    state = [] if row["out_by"] else [words.STATE_WORD.get(row["state"], row["state"])]
+    return " · ".join([f"since {words.moment(row['onset'])} ({words.span(row['age_s'])})", *state, *deeds.told(row)])
 
 
 def values(row: dict[str, Any]) -> Piece:

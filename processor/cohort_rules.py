@@ -35,13 +35,15 @@ class Row:
     """One quantity in which cohorts are compared, in the unit of `floor`.
 
     `value` makes it, for each pump, from the state; null is unknown. What lies outside of `span` counts as at its end.
-    Smaller differences than `floor` are no finding, however sure they are.
+    Smaller differences than `floor` are no finding, however sure they are, nor is a cohort that is less than that from
+    what is `usual` of a pump that is well, where that is known: then it is the others that drift.
     """
 
     rule: Rule
     value: Callable[[], pl.Expr]
     span: tuple[float, float]
     floor: float
+    usual: float | None
 
 
 def _surplus_pct() -> pl.Expr:
@@ -69,6 +71,7 @@ def _row(
     what: str,
     span: tuple[float, float],
     floor: float,
+    usual: float | None,
     side: Side,
     priority: Literal["medium", "low"],
     meaning: str,
@@ -79,7 +82,10 @@ def _row(
     explains: tuple[str, ...] = (),
 ) -> Row:
     def score(_: Memory) -> pl.Expr:
-        sure = pl.min_horizontal((pl.col("apart") / floor).abs(), pl.col("z").abs() / LEAST_Z)
+        parts = [(pl.col("apart") / floor).abs(), pl.col("z").abs() / LEAST_Z]
+        if usual is not None:
+            parts.append(((pl.col("middle") - usual) * pl.col("apart").sign() / floor).clip(0.0))
+        sure = pl.min_horizontal(parts)
         if side == "either":
             return sure
         return pl.when(pl.col("apart") > 0 if side == "above" else pl.col("apart") < 0).then(sure).otherwise(0.0)
@@ -112,7 +118,7 @@ def _row(
         over_s=HOUR,
         explains=explains,
     )
-    return Row(rule, value, span, floor)
+    return Row(rule, value, span, floor, usual)
 
 
 ROWS: Final = (
@@ -124,6 +130,7 @@ ROWS: Final = (
         what="Delivered beyond the program",
         span=(-60.0, 60.0),
         floor=4.0,
+        usual=0.0,
         side="above",
         priority="medium",
         deadline_h=24.0,
@@ -140,6 +147,7 @@ ROWS: Final = (
         what="Delivered beyond the program",
         span=(-60.0, 60.0),
         floor=4.0,
+        usual=0.0,
         side="below",
         priority="medium",
         deadline_h=24.0,
@@ -156,6 +164,7 @@ ROWS: Final = (
         what="Flow that did not leave the reservoir",
         span=(-60.0, 60.0),
         floor=4.0,
+        usual=0.0,
         side="either",
         priority="low",
         deadline_h=72.0,
@@ -172,6 +181,7 @@ ROWS: Final = (
         what="Current of the running motor",
         span=(0.0, 10.0),
         floor=0.4,
+        usual=None,
         side="above",
         priority="low",
         deadline_h=72.0,
@@ -187,6 +197,7 @@ ROWS: Final = (
         what="Voltage lost",
         span=(-20.0, 40.0),
         floor=1.5,
+        usual=0.0,
         side="above",
         priority="medium",
         deadline_h=6.0,
@@ -202,6 +213,7 @@ ROWS: Final = (
         what="Catheter pressure",
         span=(-20.0, 60.0),
         floor=4.0,
+        usual=None,
         side="either",
         priority="low",
         deadline_h=24.0,
@@ -217,6 +229,7 @@ ROWS: Final = (
         what="Samples that never arrived",
         span=(0.0, 100.0),
         floor=5.0,
+        usual=0.0,
         side="above",
         priority="low",
         deadline_h=2.0,

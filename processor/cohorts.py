@@ -21,6 +21,8 @@ from processor.subjects import SUBJECT, Subjects
 LEAST_PUMPS: Final = 10
 """Of fewer pumps of whom the quantity is known nothing is said."""
 LEAST_REST: Final = 20
+MOST_ROUNDS: Final = 20
+"""So many drifts of one quantity are told apart, the surest first."""
 MOST_COHORTS: Final = 4000
 """Of each kind, the largest; the others are not judged, and counted."""
 CLASSES: Final = 256
@@ -80,26 +82,36 @@ def _places(numbers: pl.Series, named: pl.DataFrame) -> Kind:
 def judge(values: F64, cohorts: tuple[Kind, ...], row: Row) -> pl.DataFrame:
     """Return every cohort that can be judged in one quantity: `SUBJECT`, `COMPARED` and `score`.
 
-    `values` is a number a pump, NaN where it is not known. A drift is told once, of the kind that is surest: what its
-    cohorts have beyond the rest is taken from their pumps before the other kinds are judged again.
+    `values` is a number a pump, NaN where it is not known. A drift is told once, of the cohort that is surest: what it
+    has beyond the rest is taken from its pumps before the others are judged again. After `MOST_ROUNDS` such cohorts
+    what remains is told as it is.
     """
-    values, open_kinds, found = values.copy(), list(range(len(cohorts))), {}
-    while open_kinds:
-        told = {kind: _scored(values, cohorts[kind], row) for kind in open_kinds}
-        surest = max(open_kinds, key=lambda kind: _surest(told[kind]))
-        if _surest(told[surest]) <= 0:
-            found.update(told)
+    values = values.copy()
+    surest: list[pl.DataFrame] = []
+    for _ in range(MOST_ROUNDS):
+        judged = _judged(values, cohorts, row, surest)
+        beyond = judged.filter(pl.col("score") >= 1.0).sort(pl.col("z").abs(), descending=True).head(1)
+        if beyond.is_empty():
             break
-        found[surest] = told[surest]
-        open_kinds.remove(surest)
-        drifts = told[surest].select(pl.when(pl.col("score") >= 1.0).then("apart").otherwise(0.0)).to_series()
-        values -= np.append(drifts.to_numpy(), 0.0)[cohorts[surest].places]
-    judged = [pl.concat([cohorts[kind].subjects, found[kind]], how="horizontal") for kind in sorted(found)]
-    return pl.concat(judged).drop_nulls("z")
+        surest.append(beyond)
+        kind, place = beyond["kind"][0], beyond["place"][0]
+        values[cohorts[kind].places == place] -= beyond["apart"][0]
+    else:
+        judged = _judged(values, cohorts, row, surest)
+    return pl.concat([*surest, judged]).drop("kind", "place")
 
 
-def _surest(told: pl.DataFrame) -> float:
-    return float(told.select(pl.col("z").abs().filter(pl.col("score") >= 1.0).max().fill_null(0.0)).item())
+def _judged(values: F64, cohorts: tuple[Kind, ...], row: Row, told: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return every cohort that can be judged and is not among those told, by the place of its kind and its own."""
+    whole = pl.concat(
+        [
+            pl.concat([kind.subjects, _scored(values, kind, row)], how="horizontal")
+            .with_row_index("place")
+            .with_columns(pl.lit(number, pl.UInt32).alias("kind"))
+            for number, kind in enumerate(cohorts)
+        ]
+    ).drop_nulls("z")
+    return whole.join(pl.concat(told), on=["kind", "place"], how="anti") if told else whole
 
 
 def _scored(values: F64, cohorts: Kind, row: Row) -> pl.DataFrame:
@@ -130,7 +142,8 @@ def compare(values: F64, places: I64, cohorts: int, *, span: tuple[float, float]
     limit = (rest + np.sign(apart) * floor)[:, None]
     centres = low + width * (np.arange(CLASSES) + 0.5)
     outside = np.where(apart[:, None] >= 0, centres > limit, centres < limit)
-    enough = (many >= LEAST_PUMPS) & (rest_many >= LEAST_REST)
+    # Of two halves of a fleet nobody can say which of them drifts.
+    enough = (many >= LEAST_PUMPS) & (rest_many >= LEAST_REST) & (many < rest_many)
     told = {
         "middle": middle,
         "rest": rest,

@@ -72,7 +72,7 @@ class Meter:
     def recovered(self, what: str) -> None:
         """Say once that it works again."""
         if self.troubles.pop(what, None) is not None:
-            log.info("%s works again", what)
+            log.info("%s: well again", what)
 
     def health(self, now: int, pipeline: Pipeline, bounds: list[Bound], *, protocol: str, connected: bool) -> Health:
         """Return how the processor is at `now` (wall ms); counts one snapshot on."""

@@ -378,9 +378,9 @@ class _Runner:
         aside = sorted(path.name for path in self.settings.data.glob("*.unreadable-*"))
         if aside:
             text = f"could not be read and was moved aside in {self.settings.data}: {', '.join(aside[:MOST_NAMED])}"
-            self.meter.trouble("unreadable", text)
+            self.meter.trouble("stored records", text)
         else:
-            self.meter.recovered("unreadable")
+            self.meter.recovered("stored records")
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:

@@ -146,12 +146,14 @@ def _evidence(row: dict[str, Any], score: float, *, time: int, above_s: float) -
     """Return what an alarm rests on, in words and, but for trouble, as a number."""
     rises = row["limit"] is None
     value, unit = (row["rise"] if rises else row["value"]), row["unit"]
-    fact = Fact(label=row["part"].capitalize(), value=value, unit=unit, limit=value / score if rises else row["limit"])
-    said = f"{value:,.0f} {row['text']} within {RISES_OVER_S / 60:.0f} min" if rises else row["text"]
+    within = f" within {RISES_OVER_S / 60:.0f} min" if rises else ""
+    limit = value / score if rises else row["limit"]
+    fact = Fact(label=row["part"].capitalize() + within, value=value, unit=unit, limit=limit)
+    said = f"{value:,.0f} {row['text']}{within}" if rises else row["text"]
     found = Evidence(
-        said=said[:MOST_TEXT],
+        said=(said[:1].upper() + said[1:])[:MOST_TEXT],
         time=time,
-        window_s=RISES_OVER_S if rises else 0.0,
+        window_s=0.0,
         score=min(HIGHEST_SCORE, score),
         above_s=above_s,
         confidence="high",

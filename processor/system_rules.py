@@ -162,13 +162,13 @@ SYSTEM_RULES: Final = (
         name="records_unreadable",
         title="Stored records could not be read",
         priority="medium",
-        detector=level(TROUBLE, "unreadable"),
+        detector=level(TROUBLE, "stored records"),
         on_delay_s=0.0,
         off_delay_s=0.0,
         deadline_h=0.02,
         meaning="Part of what was stored could not be read at a start. It was moved aside and work went on without it.",
-        action="Run pumpwatch doctor. Look at what was moved aside and take it out of the data directory; then this "
-        "alarm goes. After an unreadable checkpoint look through the open alarms again.",
+        action="Take what was moved aside out of the data directory and look at it (pumpwatch doctor). If it was the "
+        "checkpoint, go through the open alarms.",
         time_left="days, unless it was the checkpoint: then see now what stands",
         rationale="Alarms or acknowledgements from before may be missing; the disk may be failing.",
         evidence=_FAILS,

@@ -20,7 +20,7 @@ from dashboard.app import run
 from dashboard.settings import Settings
 
 pytestmark = pytest.mark.browser
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 
 
 @dataclass
@@ -69,7 +69,7 @@ def served(screen: Screen) -> Iterator[str]:
     thread = threading.Thread(target=screen.serve)
     thread.start()
     try:
-        yield screen.addresses.get(timeout=20)
+        yield screen.addresses.get(timeout=60)
     finally:
         screen.loop.call_soon_threadsafe(screen.stop.set)
         thread.join(10)
@@ -125,7 +125,7 @@ def test_a_screen_that_stops_hearing_says_so_and_recovers(screen: Screen, page: 
     expect(page.locator("#stale")).to_contain_text("this screen may be out of date", timeout=PATIENCE_MS)
     assert "aged" in (page.locator("html").get_attribute("class") or "")
     with screen.moving(10, alarms=1), served(screen):
-        expect(page.locator("#age")).to_have_attribute("data-state", "fresh", timeout=40_000)
+        expect(page.locator("#age")).to_have_attribute("data-state", "fresh", timeout=PATIENCE_MS)
         expect(page.locator("#stale")).to_be_empty()
 
 

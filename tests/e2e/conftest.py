@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KEY = "end-to-end-key"
 SPEED = 600
 """Ten therapy minutes a second: an hour's off-delay passes in six seconds."""
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 @dataclass

@@ -37,7 +37,7 @@ def test_one_fault_gives_exactly_its_alarm_on_its_pump_and_clears(system: System
     assert done.returncode == 0, done.stderr
     system.wait_for("the alarm", lambda now: pairs(now) == OCCLUSION)
     row = page.get_by_text("Catheter occluded").first
-    expect(row).to_be_visible(timeout=10_000)
+    expect(row).to_be_visible(timeout=60_000)
     assert set(re.findall(r"ITB-\d{6}", page.inner_text("main"))) == {"ITB-000001"}
 
     page.get_by_role("button", name=re.compile("^Ack")).first.click()
@@ -47,7 +47,7 @@ def test_one_fault_gives_exactly_its_alarm_on_its_pump_and_clears(system: System
     done = system.command("clear", "--pumps", "1")
     assert done.returncode == 0, done.stderr
     system.wait_for("no alarm any more", lambda now: now.alarms.height == 0)
-    expect(page.get_by_text("Catheter occluded")).to_have_count(0, timeout=10_000)
+    expect(page.get_by_text("Catheter occluded")).to_have_count(0, timeout=60_000)
     assert system.look().health.lost == 0
 
 
@@ -60,9 +60,9 @@ def test_an_engineer_injects_a_fault_on_the_page_and_sees_it_found(system: Syste
     page.get_by_role("option", name="Motor stall").click()
     page.get_by_placeholder("3, 7-9, ITB-000123").fill("2")
     page.get_by_role("button", name="Inject", exact=True).click()
-    expect(page.get_by_text("begins on 1 pump")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("begins on 1 pump")).to_be_visible(timeout=60_000)
     system.wait_for("the alarm", lambda now: pairs(now) == {("ITB-000002", "motor_stall")})
-    expect(page.get_by_text("found").first).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("found").first).to_be_visible(timeout=60_000)
 
 
 @pytest.mark.browser
@@ -88,7 +88,7 @@ def test_what_is_refused_shows_on_the_pipeline_page_and_the_next_good_message_is
             "-m",
             message,
         ]
-        subprocess.run(line, check=True, timeout=10)
+        subprocess.run(line, check=True, timeout=60)
 
     page.goto(system.address + f"/pipeline?key={system.sign_in.partition('key=')[2]}")
     publish("itb/00/mine/telemetry", '{"pump":"MY-1","time":"1900-01-01T00:00:00Z"}')
@@ -101,5 +101,5 @@ def test_what_is_refused_shows_on_the_pipeline_page_and_the_next_good_message_is
     assert mine["flow_ul_h"] == pytest.approx(8.1)
     assert mine["battery_v"] is None
     page.get_by_role("link", name="Pipeline").click()
-    expect(page.get_by_text("is not one of 00 to 63").first).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("is not one of 00 to 63").first).to_be_visible(timeout=60_000)
     expect(page.get_by_text("<script>alert(1)</script>").first).to_be_visible()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
@@ -72,7 +74,7 @@ def test_two_lots_that_drift_are_two_findings():
     values = healthy()
     values[3::LOTS] += 6.0
     values[9::LOTS] += 8.0
-    assert findings(values, subjects()) == [("lot L3", 20), ("lot L9", 20)]
+    assert sorted(findings(values, subjects())) == [("lot L3", 20), ("lot L9", 20)]
 
 
 def test_a_difference_that_is_sure_but_small_is_no_finding():
@@ -298,3 +300,35 @@ def test_an_alarm_list_without_what_a_row_reads_leaves_the_row_out():
     state = engine.new_state(PUMPS, RULES[:1])
     ages = pl.repeat(60.0, PUMPS, dtype=pl.Float32, eager=True)
     assert CohortWatch().look(state, alarm_list.no_alarms(), subjects(), ages_s=ages).standing.is_empty()
+
+
+@pytest.mark.parametrize("pumps", [0, 1, 60])
+def test_pumps_of_which_nobody_told_model_or_lot_are_compared_by_gateway_alone(pumps):
+    unknown = pl.DataFrame({"model": [None] * pumps, "lot": [None] * pumps}, {"model": pl.String, "lot": pl.String})
+    known = dataclasses.replace(subjects(pumps=pumps, gateways=3), facts=unknown)
+    values = healthy(pumps)
+    values[: pumps // 3] += 8.0
+    assert findings(values, known) == ([("ward-0", 20)] if pumps == 60 else [])
+
+
+def test_of_two_halves_of_a_fleet_nobody_says_which_drifts():
+    values = healthy()
+    values[:200] += 8.0
+    assert findings(values, subjects(gateways=2)) == []
+
+
+def test_where_most_of_the_fleet_drifts_those_that_are_well_are_no_finding():
+    values = healthy()
+    values[100:] += 8.0
+    for rule in ("cohort_over_delivery", "cohort_under_delivery"):
+        row = next(row for row in ROWS if row.rule.name == rule)
+        told = cohorts.judge(values, cohorts.kinds(subjects()), row)
+        assert "ward-0" not in list(subjects().names(told.filter(pl.col("score") >= 1.0)))
+
+
+def test_more_drifts_than_are_told_apart_are_all_told(monkeypatch):
+    monkeypatch.setattr(cohorts, "MOST_ROUNDS", 2)
+    values = healthy()
+    for lot in (3, 9, 14, 17):
+        values[lot::LOTS] += 8.0
+    assert sorted(findings(values, subjects())) == [("lot L14", 20), ("lot L17", 20), ("lot L3", 20), ("lot L9", 20)]

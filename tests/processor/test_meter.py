@@ -77,7 +77,7 @@ def test_trouble_is_logged_once_and_shown_until_it_is_over(runner, caplog):
         assert runner.health(START_MS).notes == ["the disk is still full"]
         runner.meter.recovered("storage")
         runner.meter.recovered("storage")
-    assert [record.message for record in caplog.records] == ["the disk is full", "storage works again"]
+    assert [record.message for record in caplog.records] == ["the disk is full", "storage: well again"]
     assert runner.health(START_MS).notes == []
 
 
@@ -116,7 +116,7 @@ def test_what_was_moved_aside_is_trouble_until_somebody_takes_it_away(runner):
     aside = runner.settings.data / "checkpoint.unreadable-1"
     aside.mkdir()
     runner._look_for_unreadable()
-    assert "checkpoint.unreadable-1" in runner.meter.troubles["unreadable"]
+    assert "checkpoint.unreadable-1" in runner.meter.troubles["stored records"]
     aside.rename(runner.settings.data / "elsewhere")
     runner._look_for_unreadable()
     assert runner.meter.troubles == {}

@@ -145,7 +145,7 @@ def test_a_disk_that_cannot_be_written_is_an_alarm_like_others_and_outlives_a_re
     assert (alarm["subject"], alarm["rule"], alarm["state"]) == ("system: storage", "storage_failing", "unacknowledged")
     event = watch.pipeline.announced[-1]
     assert (event.subject, event.pump, event.priority, event.text) == (
-        "system: storage", None, "medium", "no space left on the disk"
+        "system: storage", None, "medium", "No space left on the disk"
     )  # fmt: skip
     watch.acknowledge(alarm["alarm"])
     watch.pipeline.save(watch.now)

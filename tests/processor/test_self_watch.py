@@ -81,7 +81,7 @@ def test_a_full_disk_is_told_after_ten_seconds_and_is_over_half_a_minute_after_t
     machine.looks(9, troubles=FULL).check()
     machine.looks(1, troubles=FULL).check("raised storage_failing", storage_failing="unacknowledged")
     assert machine.alarms["other"].to_list() == ["system: storage"]
-    assert machine.texts == ["cannot write to the data directory: no space left; nothing is acknowledged"]
+    assert machine.texts == ["Cannot write to the data directory: no space left; nothing is acknowledged"]
     machine.looks(1).check(storage_failing="unacknowledged")
     machine.looks(29).check(storage_failing="unacknowledged")
     machine.looks(1).check("returned storage_failing", storage_failing="returned")
@@ -113,7 +113,7 @@ def test_each_bound_that_comes_near_its_limit_is_an_alarm_that_names_it():
     near = [*bound(value=91), *bound("gaps remembered", 95)]
     machine = Machine().looks(bounds=near).looks(MINUTE, bounds=near)
     assert sorted(machine.alarms["other"]) == ["system: gaps remembered", "system: messages waiting"]
-    assert machine.texts[0] == "messages waiting 91 % full: 91 messages of 100 messages"
+    assert machine.texts[0] == "Messages waiting 91 % full: 91 messages of 100 messages"
     assert [fact.limit for fact in machine.evidence().facts] == [90.0]
     machine.looks(bounds=bound(value=85)).looks(MINUTE, bounds=bound(value=85))
     assert machine.said == ["returned bound_near"], "one of them is within the deadband"
@@ -149,7 +149,7 @@ def test_a_bound_that_is_reached_is_told_by_what_is_lost_through_it(when_full, r
 def test_a_lag_alarms_once_it_has_lasted_a_minute():
     machine = Machine().looks(lag_s=11).looks(59, lag_s=40).check()
     machine.looks(1, lag_s=40).check("raised processor_lags", processor_lags="unacknowledged")
-    assert machine.texts == ["samples take 40 s from the gateway to the screens"]
+    assert machine.texts == ["Samples take 40 s from the gateway to the screens"]
     machine.looks(lag_s=1).looks(MINUTE, lag_s=1).check("returned processor_lags", processor_lags="returned")
 
 
@@ -194,7 +194,7 @@ def test_some_refused_messages_alarm_nobody_and_many_do():
 
 
 def test_a_clock_that_was_set_and_records_that_could_not_be_read_are_told_as_long_as_that_is_so():
-    said = {"clock": "the clock of this machine was set on by 3,600 s", "unreadable": "could not be read: journal"}
+    said = {"clock": "the clock of this machine was set on by 3,600 s", "stored records": "could not be read: journal"}
     machine = Machine().looks(troubles=said)
     assert sorted(machine.said) == ["raised clock_set", "raised records_unreadable"]
     machine.looks()
@@ -210,7 +210,9 @@ def test_a_clock_that_is_set_shortens_no_delay():
 
 @pytest.mark.parametrize("rule", SYSTEM_RULES, ids=lambda rule: rule.name)
 def test_every_rule_about_the_system_can_be_raised_and_bears_its_evidence(rule):
-    troubles = dict.fromkeys(("storage", "checkpoint", "snapshot", "merging", "clock", "unreadable"), "cannot do it")
+    troubles = dict.fromkeys(
+        ("storage", "checkpoint", "snapshot", "merging", "clock", "stored records"), "cannot do it"
+    )
     kinds = ("waits", "oldest goes", "thrown away", "refused pumps", "grows")
 
     def reached(times: int) -> list[Bound]:

@@ -13,7 +13,7 @@ from broker.link import Link, LinkError, Message, parse_url
 from broker.messages import read_status
 from simulator.gateway import Settings, run
 
-ENOUGH_S = 60.0
+ENOUGH_S = 120.0
 STORY = """
 pumps = 4
 interval = "1s"
