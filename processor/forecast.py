@@ -182,7 +182,8 @@ def _washed_out() -> list[pl.Expr]:
 def _paces() -> list[pl.Expr]:
     """Return how fast the reservoir and the battery go down."""
     drained = pl.when(pl.col("falls")).then((-pl.col(FALLS_UL_H)).clip(0.0) / FALLS_OVER_H).otherwise(0.0)
-    flow_ul_h = pl.col("usual_ul_h") * pl.col("gain") + drained
+    # A sensor's noise around no flow at all fills no reservoir.
+    flow_ul_h = pl.col("usual_ul_h") * pl.col("gain").clip(0.0) + drained
     charge_mah = pl.when(~pl.col("battery_doubted")).then(pl.col("left") * CAPACITY_MAH)
     slope_v = 0.35 + 0.65 / 0.06 * (pl.col("left") / -0.06).exp()
     return [
@@ -199,7 +200,8 @@ def _reaches() -> list[pl.Expr]:
     said: list[pl.Expr] = []
     ml_day, age_d = pl.col("ml_day"), pl.col("age_d")
     for name, floor_ml in (("low_d", LOW_ML), ("empty_d", RESIDUAL_ML)):
-        days = (pl.col("level_ml") - floor_ml).clip(0.0) / ml_day
+        above_ml = (pl.col("level_ml") - floor_ml).clip(0.0)
+        days = pl.when(above_ml > 0.0).then(above_ml / ml_day).otherwise(above_ml)
         spread = ((LEVEL_ML / ml_day) ** 2 + (pl.col("pace_error") * days) ** 2 + PHASE_D**2).sqrt()
         said += _around(name, days, spread, age_d)
     worn_ma = WORN_MA_ML / 2.0 * pl.col("usual_ul_h") ** 2 * H_PER_D / 1000.0 / FULL_SPEED_UL_H

@@ -71,6 +71,13 @@ def test_a_reservoir_is_low_when_its_volume_is_used_at_the_pace_of_program_and_f
     assert said["low_d_low"] < said["low_d_mid"] < said["low_d_high"]
 
 
+def test_a_pump_that_stands_still_is_not_empty_soon_though_its_flow_sensor_wavers_around_nothing():
+    for flow_ul_h in (-0.03, 0.0):
+        said = told(flow_ul_h=flow_ul_h, reservoir_ml=13.7)
+        assert of(said, "low_d") == of(said, "empty_d") == [math.inf] * 3
+        assert of(told(flow_ul_h=flow_ul_h, reservoir_ml=1.0), "empty_d") == [0.0] * 3
+
+
 def test_what_was_forecast_at_the_last_sample_comes_nearer_while_the_clock_runs():
     now, later = told(), told(age_h=12.0)
     assert later["low_d_mid"] == pytest.approx(now["low_d_mid"] - 0.5)
