@@ -255,8 +255,8 @@ TWICE = "samples_repeated"
 def by_samples(entries: pl.DataFrame) -> set[str]:
     """Return the alarms that were raised by what pumps said.
 
-    Silence is of the clock on the wall, and of the siege; and so is what comes twice: after a cut the gateways send again
-    what is not confirmed yet, and the five seconds until that is are 25 samples a pump at the pace of a siege.
+    Silence is of the clock on the wall, and of the siege; and so is what comes twice: after a cut the gateways send
+    again what is not confirmed yet, and the five seconds until that is are 25 samples a pump at the pace of a siege.
     """
     rules = [rule.name for rule in RULES if rule.detector.judges == "sample" and rule.name != TWICE]
     return set(entries.filter((pl.col("kind") == "raised") & pl.col("rule").is_in(rules))["alarm"])
