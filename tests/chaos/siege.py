@@ -249,16 +249,9 @@ def undisturbed(run: Run) -> Truth:
     return Truth(segments.once(pl.concat(everything)), by_samples(pl.concat(raised)))
 
 
-TWICE = "samples_repeated"
-
-
 def by_samples(entries: pl.DataFrame) -> set[str]:
-    """Return the alarms that were raised by what pumps said.
-
-    Silence is of the clock on the wall, and of the siege; and so is what comes twice: after a cut the gateways send
-    again what is not confirmed yet, and the five seconds until that is are 25 samples a pump at the pace of a siege.
-    """
-    rules = [rule.name for rule in RULES if rule.detector.judges == "sample" and rule.name != TWICE]
+    """Return the alarms that were raised by what pumps said; silence is of the clock on the wall, and of the siege."""
+    rules = [rule.name for rule in RULES if rule.detector.judges == "sample"]
     return set(entries.filter((pl.col("kind") == "raised") & pl.col("rule").is_in(rules))["alarm"])
 
 
@@ -307,7 +300,6 @@ def judge(siege: Siege, truth: Truth) -> Verdict:
         "samples in the history": kept.height,
         "alarms undisturbed": len(truth.alarms),
         "alarms raised": len(raised),
-        "besides, of what came twice": entries.filter((pl.col("kind") == "raised") & (pl.col("rule") == TWICE)).height,
         "acknowledgements told as done": len(siege.acknowledged),
         "acknowledgements in the journal": len(set(acknowledged)),
         "entries of the journal, chained": count,
