@@ -24,12 +24,14 @@ REPORTED: Final = ("time", "seq", "boot", "program", "flags")
 COUNTERS: Final = ("samples", "missed", "stale")
 LATE: Final = "late"
 """Of the stale ones those that filled a gap: kept here, counted by `processor.sequence`."""
+RESENT: Final = "resent"
+"""Of the stale ones those in messages that a gateway sent again of itself; the same, and of a sample in a wave."""
 
 
 def schema(rules: Rules = RULES) -> dict[str, pl.DataType]:
     """Return the columns of the state frame: last known values, counters, scores, how long, and memories."""
     return {
-        **{name: pl.Int64() for name in (*REPORTED, *COUNTERS, LATE)},
+        **{name: pl.Int64() for name in (*REPORTED, *COUNTERS, LATE, RESENT)},
         **{name: pl.Float32() for name in SIGNAL_NAMES},
         **window.SCHEMA,
         **{name(rule): pl.Float32() for rule in rules for name in (score_name, held_name)},
@@ -40,7 +42,7 @@ def schema(rules: Rules = RULES) -> dict[str, pl.DataType]:
 def new_state(pumps: int, rules: Rules = RULES) -> pl.DataFrame:
     """Return the state of pumps nobody has heard yet: values unknown (null), counters and scores 0."""
     start: dict[str, float | int | None] = {
-        **dict.fromkeys((*COUNTERS, LATE), 0),
+        **dict.fromkeys((*COUNTERS, LATE, RESENT), 0),
         **window.EMPTY,
         **{name(rule): 0.0 for rule in rules for name in (score_name, held_name)},
         **memory_start(rules),

@@ -25,16 +25,20 @@ from broker.messages import (
 from broker.signals import SAMPLE_SCHEMA
 from broker.topics import COMMAND, PART, GatewayTopic, TopicError, parse
 from processor.clerk import Clerk
+from processor.engine import RESENT
 from processor.quarantine import Quarantine
 from processor.registry import Gateway, Registry, RegistryFullError
 
-BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32()}
+BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32(), RESENT: pl.Boolean()}
 _topic = lru_cache(maxsize=100_000)(parse)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a number of messages held: samples by pump number in order of arrival, and people's actions."""
+    """What a number of messages held: samples by pump number in order of arrival, and people's actions.
+
+    `resent` of a sample tells that its gateway had sent that message, or a later one, before.
+    """
 
     samples: pl.DataFrame
     actions: tuple[Action, ...]
@@ -48,6 +52,7 @@ class _Gathered:
     rows: list[JsonSample] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     turns: list[int] = field(default_factory=list)
+    resent: list[bool] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
 
@@ -122,13 +127,15 @@ class Inbox:
         if samples.height == 0:
             return
         gateway = self.registry.gateway(topic.gateway, topic.shard)
-        gateway.sent = samples["sent"][-1]
+        resent = gateway.takes(samples["sent"][-1])
         # The middle one: a single pump whose clock runs ahead is not to make the others seem silent.
         time_ms = int(np.median(samples["time"].to_numpy()))
         numbers = self.registry.numbers(gateway, samples["pump"], time_ms, wall_ms)
         if numbers.has_nulls():
             self._refuse_pumps(message, wall_ms, gateway, samples["pump"].filter(numbers.is_null()).to_list())
-        known = samples.with_columns(numbers.alias("pump"), pl.lit(turn, pl.UInt32).alias("turn"))
+        known = samples.with_columns(
+            numbers.alias("pump"), pl.lit(resent).alias(RESENT), pl.lit(turn, pl.UInt32).alias("turn")
+        )
         gathered.frames.append(known.drop_nulls("pump") if numbers.has_nulls() else known)
 
     def _take_rows(self, message: Message, topic: GatewayTopic, turn: int, wall_ms: int, gathered: _Gathered) -> None:
@@ -137,7 +144,7 @@ class Inbox:
         if not rows:
             return
         gateway = self.registry.gateway(topic.gateway, topic.shard)
-        gateway.sent = None if rows[-1].sent is None else int(rows[-1].sent)
+        resent = gateway.takes(None if rows[-1].sent is None else int(rows[-1].sent))
         strangers = []
         for row in rows:
             number = self.registry.number(gateway, row.pump, int(row.time), wall_ms)
@@ -147,6 +154,7 @@ class Inbox:
                 gathered.rows.append(row)
                 gathered.numbers.append(number)
                 gathered.turns.append(turn)
+                gathered.resent.append(resent)
         self._refuse_pumps(message, wall_ms, gateway, strangers)
 
     def _refuse_pumps(self, message: Message, wall_ms: int, gateway: Gateway, serials: list[str]) -> None:
@@ -169,6 +177,7 @@ def _join(gathered: _Gathered) -> pl.DataFrame:
         frames.append(
             codec.frame_of(gathered.rows).with_columns(
                 pl.Series("pump", gathered.numbers, dtype=pl.UInt32),
+                pl.Series(RESENT, gathered.resent, dtype=pl.Boolean),
                 pl.Series("turn", np.array(gathered.turns, dtype=np.uint32)),
             )
         )

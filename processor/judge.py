@@ -26,7 +26,7 @@ from processor.rules import Rule
 HIGHEST_SCORE: Final = 1000.0
 AS_WRITTEN: Final = pl.QueryOptFlags.none()
 """Looking for what could be computed in a better way takes longer than it saves where the plan is written for it."""
-SEEN: Final = ("time", "seq", "boot", "program", "missed", "stale")
+SEEN: Final = ("time", "seq", "boot", "program", "missed", "stale", "resent")
 """What detectors see of a window's end as it stands in the state."""
 
 Floats = npt.NDArray[np.float32]

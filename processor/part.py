@@ -366,7 +366,7 @@ class _Runner:
             readings.bounds(self._bounds()),
             readings.lag(self.meter.lag_s, LAG_S),
             readings.counts(
-                lost=sequence.lost(state),
+                sequence.totals(state),
                 dropped=registry.dropped,
                 refused=self.pipeline.quarantine.count,
                 droppers=registry.droppers(),

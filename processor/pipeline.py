@@ -119,7 +119,9 @@ class Pipeline:
         batch = self.inbox.read(messages, now)
         happened = self.advance(batch, now, listening=listening, readings=readings)
         facts, subjects = self.registry.facts(), self.subjects(now)
-        samples = batch.samples.with_columns(facts["pump"].gather(batch.samples["pump"]).alias("pump"))
+        samples = batch.samples.drop(engine.RESENT).with_columns(
+            facts["pump"].gather(batch.samples["pump"]).alias("pump")
+        )
         if happened.height == 0:
             return samples, view.no_events()
         self.announced += announcements(

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from broker.snapshot import Bound
+from processor.sequence import Totals
 
 SCHEMA: Final[dict[str, pl.DataType]] = {
     "what": pl.String(),
@@ -28,6 +29,8 @@ LAG: Final = "lag"
 LOST: Final = "lost"
 DROPPED: Final = "dropped"
 REFUSED: Final = "refused"
+CAME: Final = "came"
+RESENT: Final = "resent"
 Row = tuple[str, str, float, float | None, str, str]
 
 
@@ -60,12 +63,16 @@ def lag(seconds: float, limit_s: float) -> list[Row]:
     return [(LAG, "samples on their way", seconds, limit_s, "s", text)]
 
 
-def counts(*, lost: int, dropped: int, refused: int, droppers: Sequence[tuple[str, int]]) -> list[Row]:
-    """Return what was lost for good, dropped by gateways (`droppers`: the worst, with how many) and refused."""
+def counts(samples: Totals, *, dropped: int, refused: int, droppers: Sequence[tuple[str, int]]) -> list[Row]:
+    """Return what came, was lost for good or sent again, was dropped by gateways (`droppers`: the worst, with how many)
+    and refused.
+    """
     by = ", ".join(f"{name} {many:,}" for name, many in droppers)
     whom = f"samples dropped by gateways (in all {by})" if by else "samples dropped by gateways"
     return [
-        (LOST, "samples lost", float(lost), None, "samples", "samples lost for good"),
+        (CAME, "samples", float(samples.came), None, "samples", "samples came"),
+        (LOST, "samples lost", float(samples.lost), None, "samples", "samples lost for good"),
+        (RESENT, "samples sent again", float(samples.resent), None, "samples", "samples sent again by gateways"),
         (DROPPED, "gateways' outboxes", float(dropped), None, "samples", whom),
         (REFUSED, "messages refused", float(refused), None, "messages", "messages refused"),
     ]

@@ -38,7 +38,7 @@ class RegistryFullError(Exception):
 class Gateway:
     """One gateway: what its birth and status said, and where its therapy clock stood when it was last heard.
 
-    `sent` is the stamp of the last message with samples.
+    `sent` is the stamp of the last message with samples, `newest` the highest of all.
     """
 
     number: int
@@ -53,10 +53,23 @@ class Gateway:
     waiting: int = 0
     dropped: int = 0
     sent: int | None = None
+    newest: int | None = None
 
     def hear(self, therapy_ms: int, wall_ms: int) -> None:
         """Note that the gateway spoke, and where its therapy clock stood."""
         self.heard_wall, self.heard_therapy, self.state = wall_ms, therapy_ms, "online"
+
+    def takes(self, sent: int | None) -> bool:
+        """Note a message with samples by its stamp; tell whether this gateway sends it again of itself.
+
+        Only gateways that introduce themselves do so, after a lost connection, and in order: then the stamp is no
+        newer than what was heard. Who has no stamps, or no birth, has no outbox, and repeats by fault.
+        """
+        again = self.born and sent is not None and self.newest is not None and sent <= self.newest
+        self.sent = sent
+        if sent is not None:
+            self.newest = sent if self.newest is None else max(self.newest, sent)
+        return again
 
     def therapy_ms(self, wall_ms: int) -> int:
         """Return where this gateway's therapy clock stands at that wall time, as far as it can be known."""

@@ -4,6 +4,9 @@ The engine counts what it skips (`missed`) and what it ignores because something
 gap is remembered by its numbers, so that a late sample is told from a repeat: what fills a gap came late, everything
 else that is ignored came before. So `missed - late` is what is lost as far as is known, and `stale - late` what came
 twice. Gaps are few in good times; where there are none this costs two comparisons a wave.
+
+A gateway sends again of itself what was not confirmed when its line broke. That is no fault of its pumps, so that what
+is ignored of it is counted once more (`resent`), and rules about a pump's own line leave it out.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Final
 
 import polars as pl
 
-from processor.engine import LATE
+from processor.engine import LATE, RESENT
 
 MAX_GAPS: Final = 200_000
 """So many gaps are remembered; of older ones what comes late counts as a repeat, and stays missing."""
@@ -43,9 +46,19 @@ def counts() -> tuple[pl.Expr, pl.Expr, pl.Expr]:
     )
 
 
-def lost(state: pl.DataFrame) -> int:
-    """Return how many samples of the whole fleet are lost as far as is known."""
-    return int(state.select(counts()[0].sum()).item())
+@dataclass(frozen=True)
+class Totals:
+    """Samples of the whole fleet: all that came, those `lost` as far as is known, those that came `resent`."""
+
+    came: int
+    lost: int
+    resent: int
+
+
+def totals(state: pl.DataFrame) -> Totals:
+    """Return the counts of all pumps together."""
+    came = pl.col("samples") + pl.col("stale")
+    return Totals(*state.select(came.sum().alias("came"), counts()[0].sum(), pl.col(RESENT).sum()).row(0))
 
 
 def follow(
@@ -58,11 +71,20 @@ def follow(
     pumps = wave["pump"]
     skipped = after["missed"].gather(pumps) - before["missed"].gather(pumps)
     ignored = after["stale"].gather(pumps) > before["stale"].gather(pumps)
-    if gaps.open.height and ignored.any():
-        gaps, after = _fill(gaps, after, wave.filter(ignored))
+    if ignored.any():
+        after = _count_resent(after, wave.filter(ignored))
+        if gaps.open.height:
+            gaps, after = _fill(gaps, after, wave.filter(ignored))
     if (skipped > 0).any():
         gaps = _open(gaps, after, pumps, skipped, most)
     return gaps, after
+
+
+def _count_resent(after: pl.DataFrame, ignored: pl.DataFrame) -> pl.DataFrame:
+    rows = ignored.filter(RESENT)["pump"]
+    if rows.is_empty():
+        return after
+    return after.with_columns(after[RESENT].clone().scatter(rows, after[RESENT].gather(rows) + 1))
 
 
 def _open(gaps: Gaps, after: pl.DataFrame, pumps: pl.Series, skipped: pl.Series, most: int) -> Gaps:

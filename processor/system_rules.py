@@ -11,12 +11,14 @@ from typing import Final
 import polars as pl
 
 from processor.detectors import Detector
-from processor.readings import DROPPED, FULLNESS, LAG, LOST, REFUSED, TROUBLE
+from processor.readings import CAME, DROPPED, FULLNESS, LAG, LOST, REFUSED, RESENT, TROUBLE
 from processor.rules.evidence import Measure
 from processor.rules.rule import MINUTE, Rule
 
 RISES_OVER_S: Final = 10 * MINUTE
 """A count is judged by how much it rose in so many wall seconds."""
+MOST_RESENT: Final = 0.2
+"""Beyond this share gateways do nothing but come back; one outage in that time leaves a hundredth; modelling choice."""
 MOST_REFUSED: Final = 100
 """So many refused messages in that time are more than a device or two that somebody tries out; modelling choice."""
 
@@ -31,6 +33,14 @@ def level(what: str, part: str | None = None) -> Detector:
 def rise(what: str, most: float = 1.0) -> Detector:
     """Score how much counts rose within `RISES_OVER_S` against the most they may."""
     score = pl.when(pl.col("what") == what).then(pl.col("rise") / most)
+    return Detector(lambda _: score, judges="reading")
+
+
+def share(what: str, of: str, most: float) -> Detector:
+    """Score how much one count rose within `RISES_OVER_S` for each that another did, against the most it may."""
+    score = pl.when(pl.col("what") == what).then(
+        pl.col("rise") / (pl.col("rise").filter(pl.col("what") == of).sum() * most)
+    )
     return Detector(lambda _: score, judges="reading")
 
 
@@ -250,6 +260,23 @@ SYSTEM_RULES: Final = (
         time_left="days, unless a pump sends nothing else: then it is silent as well",
         rationale="What is refused is not judged; a pump that is refused altogether is told as silent.",
         evidence=_shown("Messages refused", "messages", MOST_REFUSED),
+        over_s=RISES_OVER_S,
+    ),
+    Rule(
+        name="samples_resent",
+        title="Gateways send the same again and again",
+        priority="low",
+        detector=share(RESENT, of=CAME, most=MOST_RESENT),
+        on_delay_s=2 * MINUTE,
+        off_delay_s=0.0,
+        deadline_h=0.2,
+        meaning="A large part of what comes was here before: gateways lose their connection and send it again, or what "
+        "lies between passes everything on twice. Nothing is lost; what comes twice is left out.",
+        action="See in “What happened lately” which gateways come and go, and to their network. If none does, look for "
+        "a bridge between brokers that hears itself.",
+        time_left="days, if nothing is late",
+        rationale="No harm to any pump; but lines that break often will break for long, and it is twice the load.",
+        evidence=_shown("Samples sent again", "samples", 1.0),
         over_s=RISES_OVER_S,
     ),
     Rule(

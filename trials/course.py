@@ -26,6 +26,7 @@ from broker.messages import Acknowledge, Birth
 from broker.topics import shard_of
 from processor import engine, forecast
 from processor.cohort_rules import COHORT_RULES
+from processor.engine import RESENT
 from processor.inbox import Batch
 from processor.pipeline import Pipeline
 from processor.registry import Gateway
@@ -204,7 +205,8 @@ class Watch:
             self._hear(heard.samples, heard.now)
         actions = (Acknowledge(id=str(now), alarms=self._unseen, who="trial", at=now),) if self._unseen else ()
         self._unseen = []
-        samples = pl.concat([heard.samples for heard in turn]).with_columns(pl.col("index").alias("pump")).drop("index")
+        heard_now = pl.concat([heard.samples for heard in turn])
+        samples = heard_now.with_columns(pl.col("index").alias("pump"), pl.lit(value=False).alias(RESENT)).drop("index")
         self._note(self._pipeline.advance(Batch(samples, actions), now), now)
 
     @property

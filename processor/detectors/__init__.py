@@ -4,9 +4,9 @@ A detector scores one window of every pump at once (some minutes of samples, see
 limit, more is worse, 0 is what is expected. It sees the window's mean of each signal by its name, `flags` (all that
 were set in it), `count` (its samples), `flow_repeats` (the share that repeat the reading before), `flow_jump_ul_h` and
 `motor_jump_ma` (root mean square of the change from sample to sample, of flow less commanded flow and of the current),
-`dt` (seconds since the window before ended, null at the pump's first), `time`, `seq`, `boot`, `missed` and `stale` as
-of its end, `age` (seconds since the last sample, for those that judge silence) and its own memory from before this
-window.
+`dt` (seconds since the window before ended, null at the pump's first), `time`, `seq`, `boot`, `missed`, `stale` and
+`resent` as of its end, `age` (seconds since the last sample, for those that judge silence) and its own memory from
+before this window.
 It never handles silence, repeats, batching, missing signals (the score is then unknown) or delays: the engine does.
 """
 

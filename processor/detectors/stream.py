@@ -25,7 +25,8 @@ def stream(finding: Literal["lost", "repeated", "clock"]) -> Detector:
     jumped ahead: time went on by more than the count of samples says, in one window and not in the next, for then the
     pump has changed its interval.
 
-    Samples that a magnetic field kept from being heard are not held against the line. A clock that was wrong from the
+    Samples that a magnetic field kept from being heard are not held against the line, nor those that its gateway sent
+    again of itself. A clock that was wrong from the
     first sample on cannot be told from one that is right.
     """
 
@@ -36,20 +37,24 @@ def stream(finding: Literal["lost", "repeated", "clock"]) -> Detector:
         return memory(finding) / SHARE + known
 
     memory = {"lost": 0.0, "repeated": 0.0, "ahead_s": 0.0, "odd_s": 0.0}
-    last = {"missed_last": None, "stale_last": None, "seq_last": None, "boot_last": None, "in_field": 0.0}
+    last = {"missed_last": None, "repeats_last": None, "seq_last": None, "boot_last": None, "in_field": 0.0}
     return Detector(score, {**memory, **last, "interval_s": None}, _learn, family="stream", derive=_derive)
 
 
 def _derive(memory: Memory) -> tuple[Stage, ...]:
     # Counters grow beyond what float32 tells apart; what is kept of them turns over long before.
-    turning = {
-        name: (pl.col(name).fill_null(0) & (TURN - 1)).cast(pl.Float32) for name in ("missed", "stale", "seq", "boot")
+    counted = {
+        "missed": pl.col("missed"),
+        "repeats": pl.col("stale") - pl.col("resent"),
+        "seq": pl.col("seq"),
+        "boot": pl.col("boot"),
     }
+    turning = {name: (count.fill_null(0) & (TURN - 1)).cast(pl.Float32) for name, count in counted.items()}
     return (
         {**turning, "excused": reports("mri") | (memory("in_field") > 0), "weight": forgetting(HOUR_S)},
         {
             "lost_now": pl.when(memory("excused")).then(0.0).otherwise(_since(memory, "missed")),
-            "repeated_now": _since(memory, "stale"),
+            "repeated_now": _since(memory, "repeats"),
             # A sample without a count, 0 here, tells nothing, nor does the one after it.
             "steps": pl.when((memory("seq") > 0) & (memory("seq_last") > 0)).then(_since(memory, "seq")),
             "same_life": memory("boot") == memory("boot_last"),
@@ -84,7 +89,7 @@ def _learn(memory: Memory) -> Stage:
     }
     return {
         **shares,
-        **{f"{counter}_last": memory(counter) for counter in ("missed", "stale", "seq", "boot")},
+        **{f"{counter}_last": memory(counter) for counter in ("missed", "repeats", "seq", "boot")},
         "ahead_s": pl.when(memory("same_life"))
         .then(at_most(at_least(memory("ahead_s") + jumped, -MOST_S), MOST_S))
         .otherwise(0.0),

@@ -13,7 +13,7 @@ from broker.link import Message
 from broker.messages import AlarmEvent, Status, encode, make_action
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from broker.topics import COMMAND
-from processor import readings
+from processor import readings, sequence
 from processor.pipeline import Pipeline
 from processor.rules import RULES
 
@@ -134,6 +134,51 @@ def test_repeats_raise_nothing_and_change_nothing_but_the_count(watch, json_samp
     assert after.drop("repeated").equals(before.drop("repeated"))
     assert watch.pipeline.alarms.equals(alarms)
     assert watch.journal()["kind"].to_list() == ["raised"]
+
+
+def every_minute_twice(watch, json_sample, form: str) -> list[str]:
+    """Let a pump speak for an hour and a half, five messages and then the same five; return its open rules."""
+    for first in range(0, 90, 5):
+        for turn in (0, 1):
+            for minute in range(first, first + 5):
+                stamp = {"old stamps": minute, "new stamps": 2 * first + 5 * turn + minute - first, "none": None}[form]
+                sent = {} if stamp is None else {"sent": START_MS + stamp}
+                watch.say(json_sample(time=START_MS + minute * MINUTE_MS, seq=minute, boot=1, flow_ul_h=8, **sent))
+    return watch.pipeline.alarms.filter(pl.col("returned").is_null())["rule"].to_list()
+
+
+def test_what_a_gateway_sends_again_of_itself_is_counted_but_not_held_against_its_pumps(watch, json_sample):
+    watch.birth("A")
+    assert "samples_repeated" not in every_minute_twice(watch, json_sample, "old stamps")
+    assert watch.snapshot().pumps.select("samples", "repeated").row(0) == (90, 90)
+    assert sequence.totals(watch.pipeline.state) == sequence.Totals(came=180, lost=0, resent=90)
+
+
+def test_what_comes_twice_in_new_messages_is_the_pumps_own_line(watch, json_sample):
+    watch.birth("A")
+    assert "samples_repeated" in every_minute_twice(watch, json_sample, "new stamps")
+    assert sequence.totals(watch.pipeline.state).resent == 0
+
+
+@pytest.mark.parametrize("form", ["old stamps", "none"])
+def test_who_has_no_birth_has_no_outbox_and_repeats_by_fault(watch, json_sample, form):
+    assert "samples_repeated" in every_minute_twice(watch, json_sample, form)
+
+
+def test_a_restart_does_not_make_the_processor_forget_what_a_gateway_had_sent(watch, json_sample, tmp_path):
+    watch.birth("A")
+    said = [json_sample(time=START_MS + minute * MINUTE_MS, seq=minute, sent=START_MS + minute) for minute in range(5)]
+    watch.take([watch.message(each) for each in said])
+    watch.pipeline.save(watch.now)
+    again = type(watch)(Pipeline(tmp_path))
+    again.pipeline.restore()
+    again.take([again.message(each) for each in said])
+    assert sequence.totals(again.pipeline.state) == sequence.Totals(came=10, lost=0, resent=5)
+
+
+def test_the_samples_for_the_history_tell_nothing_of_how_they_came(watch):
+    watch.birth("A")
+    assert watch.say('{"pump":"A","time":1767225600000,"sent":1767225600000}').columns == list(SAMPLE_SCHEMA)
 
 
 def test_a_disk_that_cannot_be_written_is_an_alarm_like_others_and_outlives_a_restart(watch, tmp_path):

@@ -10,13 +10,14 @@ from broker.snapshot import Bound
 from processor import alarms, evidence, readings
 from processor.alarm_states import state_of
 from processor.self_watch import SelfWatch, look
+from processor.sequence import Totals
 from processor.subjects import Subjects
 from processor.system_rules import MOST_REFUSED, SYSTEM_RULES
 
 START_MS = 1_767_225_600_000
 MINUTE = 60.0
 FULL = {"storage": "cannot write to the data directory: no space left; nothing is acknowledged"}
-WELL = {"lost": 0, "dropped": 0, "refused": 0, "droppers": ()}
+WELL = {"dropped": 0, "refused": 0, "droppers": ()}
 
 
 def bound(name: str = "messages waiting", value: float = 0.0, reached: int = 0, **more: object) -> list[Bound]:
@@ -30,14 +31,14 @@ class Machine:
         self.watch, self.alarms, self.wall_s = SelfWatch(), alarms.no_alarms(), 0.0
         self.said: list[str] = []
 
-    def looks(self, after_s: float = 1.0, *, troubles=None, bounds=(), lag_s=0.0, **counts) -> Machine:
+    def looks(self, after_s: float = 1.0, *, troubles=None, bounds=(), lag_s=0.0, came=0, lost=0, resent=0, **counts):
         """So many wall seconds later it looks, and reads this."""
         self.wall_s += after_s
         read = readings.frame(
             readings.troubles(troubles or {}),
             readings.bounds(bounds),
             readings.lag(lag_s, 10.0),
-            readings.counts(**{**WELL, **counts}),
+            readings.counts(Totals(came, lost, resent), **{**WELL, **counts}),
         )
         now, time = START_MS + round(1000 * self.wall_s), START_MS + round(60_000 * self.wall_s)
         self.watch, found = look(self.watch, read, self.alarms, now=now, time=time)
@@ -193,6 +194,30 @@ def test_some_refused_messages_alarm_nobody_and_many_do():
     machine.looks(refused=5 + MOST_REFUSED).check("raised messages_refused", messages_refused="unacknowledged")
 
 
+def test_a_gateway_that_comes_back_alarms_nobody_but_all_that_is_sent_twice_over_does():
+    machine = Machine().looks()
+    for minute in range(1, 21):
+        machine.looks(MINUTE, came=6000 * minute, resent=500).check()
+    twice = {"came": 120_000, "resent": 500}
+    for _ in range(2):
+        twice = {"came": twice["came"] + 12_000, "resent": twice["resent"] + 6000}
+        machine.looks(MINUTE, **twice)
+    machine.check()
+    for _ in range(3):
+        twice = {"came": twice["came"] + 12_000, "resent": twice["resent"] + 6000}
+        machine.looks(MINUTE, **twice)
+    machine.check("raised samples_resent", samples_resent="unacknowledged")
+    assert "samples sent again by gateways within 10 min" in machine.evidence().said
+    for _ in range(10):
+        twice["came"] += 6000
+        machine.looks(MINUTE, **twice)
+    assert machine.alarms["returned"].null_count() == 0
+
+
+def test_where_nothing_comes_nothing_is_sent_again():
+    Machine().looks().looks(3600).looks(3600).check()
+
+
 def test_a_clock_that_was_set_and_records_that_could_not_be_read_are_told_as_long_as_that_is_so():
     said = {"clock": "the clock of this machine was set on by 3,600 s", "stored records": "could not be read: journal"}
     machine = Machine().looks(troubles=said)
@@ -218,10 +243,10 @@ def test_every_rule_about_the_system_can_be_raised_and_bears_its_evidence(rule):
     def reached(times: int) -> list[Bound]:
         return [each for kind in kinds for each in bound(kind, 95, times, when_full=kind)]
 
-    bad = {"troubles": troubles, "lag_s": 100.0, "lost": 1000, "dropped": 1000, "refused": 1000}
+    bad = {"troubles": troubles, "lag_s": 100.0, "came": 2000, "lost": 1000, "resent": 1000, "dropped": 1000}
     machine = Machine().looks(bounds=reached(0))
     for _ in range(6):
-        machine.looks(MINUTE, bounds=reached(5), **bad)
+        machine.looks(MINUTE, bounds=reached(5), refused=1000, **bad)
     ours = machine.alarms.filter(pl.col("rule") == rule.name)
     assert ours.height
     for text in ours["evidence"]:
