@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from broker import commands, journal, rollup, segments
-from broker.commands import Order
+from broker import exchange, journal, rollup, segments
+from broker.exchange import Order
 from broker.link import LinkError
 from broker.messages import (
     MOST_WHY,
@@ -54,8 +54,8 @@ class Desk:
     settings: Settings
     live: Live
     now: Callable[[], int]
-    ask: Callable[[str, Sequence[Order]], Awaitable[list[Reply]]] = commands.ask
-    act: Callable[[str, Action], Awaitable[Outcome]] = commands.act
+    ask: Callable[[str, Sequence[Order]], Awaitable[list[Reply]]] = exchange.ask
+    act: Callable[[str, Action], Awaitable[Outcome]] = exchange.act
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""

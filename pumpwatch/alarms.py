@@ -222,7 +222,7 @@ def chosen(found: pl.DataFrame, which: str, about: str | None, rule: str | None)
 
 
 def _act(url: str, action: Wanted) -> Outcome:
-    from broker.commands import act
+    from broker.exchange import act
     from broker.link import LinkError
 
     try:

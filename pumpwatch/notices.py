@@ -33,7 +33,7 @@ class Notices:
 
     async def tell_on(self) -> None:
         """Tell what waits, again and again until cancelled; without a broker it waits on."""
-        from broker.commands import tell
+        from broker.exchange import tell
         from broker.link import LinkError
 
         while True:

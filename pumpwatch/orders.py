@@ -17,7 +17,7 @@ from pumpwatch.settings import nearest, user_data
 from pumpwatch.tables import write_json
 
 if TYPE_CHECKING:
-    from broker.commands import Order
+    from broker.exchange import Order
     from broker.messages import Birth, Clear, GatewayCommand, Inject, Reply
 
 BIRTHS_WAIT_S: Final = 1.0
@@ -155,7 +155,7 @@ def _by_number(word: str, numbered: dict[int, str]) -> list[str]:
 
 def announced(url: str) -> list[tuple[int, Birth]]:
     """Return every gateway that has announced itself at a broker, with its shard, or end with a sentence."""
-    from broker.commands import births
+    from broker.exchange import births
     from broker.link import LinkError
 
     try:
@@ -173,7 +173,7 @@ def announced(url: str) -> list[tuple[int, Birth]]:
 
 def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], *, as_json: bool) -> None:
     """Send each gateway its command and tell what they answered; ends with a sentence where one refused."""
-    from broker.commands import Order, ask
+    from broker.exchange import Order, ask
     from broker.link import LinkError
 
     orders: list[Order] = [Order(birth.gateway, shard, command) for shard, birth, command in rows]

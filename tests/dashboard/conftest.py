@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker.commands import Order
+from broker.exchange import Order
 from broker.messages import Action, Outcome, Reply, ServiceAction
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from broker.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, PUMPS_SCHEMA, Bound, Health, Refusal, Snapshot, empty, write

@@ -1,4 +1,4 @@
-"""This file is how a person's order reaches gateways and the processor, and how the answer comes back."""
+"""This file is one short exchange over the broker: people speak to gateways or the processor, and are answered."""
 
 from __future__ import annotations
 
