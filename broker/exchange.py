@@ -7,20 +7,12 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from broker.actions import Action, Outcome, read_outcome
+from broker.commands import GatewayCommand, Reply, read_reply
+from broker.gateways import Birth, read_birth
 from broker.link import Link, LinkError, conversation, parse_url
-from broker.messages import (
-    Action,
-    Birth,
-    GatewayCommand,
-    MessageError,
-    Notice,
-    Outcome,
-    Reply,
-    encode,
-    read_birth,
-    read_outcome,
-    read_reply,
-)
+from broker.messages import MessageError, encode
+from broker.notices import Notice
 from broker.topics import ALL_BIRTHS, ALL_REPLIES, COMMAND, OUTCOME, PART, TopicError, parse, topic_of
 
 

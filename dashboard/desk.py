@@ -11,21 +11,10 @@ import msgspec
 import polars as pl
 
 from broker import exchange, journal, rollup, segments
+from broker.actions import MOST_WHY, Action, Outcome, PutBack, TakeOut, make_action
+from broker.commands import Clear, GatewayCommand, Inject, Reply, Treatment
 from broker.exchange import Order
 from broker.link import LinkError
-from broker.messages import (
-    MOST_WHY,
-    Action,
-    Clear,
-    GatewayCommand,
-    Inject,
-    Outcome,
-    PutBack,
-    Reply,
-    TakeOut,
-    Treatment,
-    make_action,
-)
 from broker.snapshot import Snapshot
 from dashboard import words
 from dashboard.accounts import VISITOR

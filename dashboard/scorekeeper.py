@@ -19,9 +19,8 @@ from broker.matching import (
     raised_by,
     spread,
 )
-from broker.messages import Story
 from broker.snapshot import SYSTEM
-from broker.truth import Told, TruthReader
+from broker.truth import Story, Told, TruthReader
 from dashboard.desk import Desk
 
 MOST_EVENTS: Final = 20_000

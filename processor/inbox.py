@@ -10,18 +10,13 @@ import numpy as np
 import polars as pl
 
 from broker import codec
+from broker.actions import Action, read_action
 from broker.codec import JsonSample
+from broker.commands import read_command, read_reply
+from broker.gateways import read_birth, read_status
 from broker.link import Message
-from broker.messages import (
-    Action,
-    MessageError,
-    read_action,
-    read_birth,
-    read_command,
-    read_notice,
-    read_reply,
-    read_status,
-)
+from broker.messages import MessageError
+from broker.notices import read_notice
 from broker.signals import SAMPLE_SCHEMA
 from broker.topics import COMMAND, PART, GatewayTopic, TopicError, parse
 from processor.clerk import Clerk

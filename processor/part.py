@@ -19,10 +19,10 @@ import msgspec
 import polars as pl
 
 from broker import snapshot
+from broker.actions import Outcome
 from broker.history import DEFAULT_MAX_BYTES
 from broker.journal import JournalError
 from broker.link import Link, keep_open, parse_url
-from broker.messages import Outcome
 from broker.signals import empty_samples
 from broker.snapshot import Bound, Health
 from broker.topics import ALL, COMMAND, OUTCOME, PART, RESEND, alarm_topic, health_topic

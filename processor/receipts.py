@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from broker.messages import Confirmation, encode
+from broker.gateways import Confirmation
+from broker.messages import encode
 from broker.topics import confirmed_topic
 from processor.registry import Gateway
 

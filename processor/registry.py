@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from broker.messages import Birth, Status
+from broker.gateways import Birth, Status
 from broker.snapshot import GATEWAYS_SCHEMA
 
 MAX_PUMPS: Final = 2_000_000

@@ -17,8 +17,9 @@ from pumpwatch.settings import nearest, user_data
 from pumpwatch.tables import write_json
 
 if TYPE_CHECKING:
+    from broker.commands import Clear, GatewayCommand, Inject, Reply
     from broker.exchange import Order
-    from broker.messages import Birth, Clear, GatewayCommand, Inject, Reply
+    from broker.gateways import Birth
 
 BIRTHS_WAIT_S: Final = 1.0
 REPLY_S: Final = 5.0
@@ -53,7 +54,7 @@ def inject(
     as_json: options.AsJson = False,
 ) -> None:
     """Make simulated pumps fail in a known way, while they run."""
-    from broker.messages import Inject
+    from broker.commands import Inject
 
     ramp_s, hold_s = duration("--ramp", ramp), None if hold is None else duration("--hold", hold)
     url = system.broker_of(broker, data or user_data())
@@ -87,7 +88,7 @@ def clear(
     as_json: options.AsJson = False,
 ) -> None:
     """End faults, so that the pumps work as they should again."""
-    from broker.messages import Clear
+    from broker.commands import Clear
 
     url = system.broker_of(broker, data or user_data())
     found = announced(url)

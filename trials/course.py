@@ -20,9 +20,10 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from broker.actions import Acknowledge
 from broker.cohorts import NO_MEMBERS, members_of
+from broker.gateways import Birth
 from broker.matching import ENDS, EXPECTED, RAISED
-from broker.messages import Acknowledge, Birth
 from broker.topics import shard_of
 from processor import engine, forecast
 from processor.cohort_rules import COHORT_RULES

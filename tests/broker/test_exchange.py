@@ -7,21 +7,13 @@ import contextlib
 
 import pytest
 
+from broker.actions import Acknowledge, Outcome, read_action
+from broker.commands import Clear, Reply, read_command
 from broker.exchange import Order, act, ask, births, tell
+from broker.gateways import Birth, Pumps
 from broker.link import Link, LinkError, Message, parse_url
-from broker.messages import (
-    Acknowledge,
-    Birth,
-    Clear,
-    Notice,
-    Outcome,
-    Pumps,
-    Reply,
-    encode,
-    read_action,
-    read_command,
-    read_notice,
-)
+from broker.messages import encode
+from broker.notices import Notice, read_notice
 from broker.topics import COMMAND, OUTCOME, PART, topic_of
 
 KINDS = pytest.mark.parametrize("kind", [pytest.param("mosquitto", marks=pytest.mark.broker), "embedded_broker"])

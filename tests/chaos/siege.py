@@ -21,8 +21,10 @@ import msgspec
 import polars as pl
 
 from broker import exchange, journal, segments, snapshot
+from broker.actions import Acknowledge
+from broker.gateways import Birth
 from broker.link import LinkError, Message
-from broker.messages import Acknowledge, Birth, encode
+from broker.messages import encode
 from broker.mosquitto import LIMITS as BROKER_LIMITS
 from broker.mosquitto import configuration, find, started_by_us
 from broker.server import free_port

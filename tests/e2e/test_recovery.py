@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from broker import exchange
+from broker.actions import Acknowledge
 from broker.journal import Query, entries, verify
-from broker.messages import Acknowledge
 from broker.segments import trend
 
 from .conftest import System, pairs, running, warmed_up

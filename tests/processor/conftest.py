@@ -12,9 +12,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from broker.actions import Acknowledge
 from broker.codec import encode_arrow, encode_json
+from broker.gateways import Birth, Pumps
 from broker.link import Message
-from broker.messages import Acknowledge, Birth, Pumps, encode
+from broker.messages import encode
 from broker.signals import SAMPLE_SCHEMA
 from broker.snapshot import Health, Snapshot
 from broker.topics import COMMAND

@@ -7,16 +7,7 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from broker.messages import (
-    Acknowledge,
-    InService,
-    Note,
-    OutOfService,
-    Reset,
-    Shelve,
-    Unacknowledge,
-    Unshelve,
-)
+from broker.actions import Acknowledge, InService, Note, OutOfService, Reset, Shelve, Unacknowledge, Unshelve
 from processor import alarms, engine
 from processor.actions import carry_out
 from processor.alarm_states import (

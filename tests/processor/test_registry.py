@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from broker.messages import Birth, Pumps, Status
+from broker.gateways import Birth, Pumps, Status
 from processor import registry as module
 from processor.registry import Registry, RegistryFullError
 
