@@ -19,7 +19,8 @@ import msgspec
 from broker import snapshot
 from broker.history import DEFAULT_MAX_BYTES
 from broker.journal import JournalError
-from broker.link import Link, keep_open, parse_url
+from broker.link import Link, parse_url
+from broker.reconnection import keep_open
 from broker.signals import empty_samples
 from broker.snapshot import Health
 from broker.topics import ALL, COMMAND, PART, RESEND, alarm_topic, health_topic

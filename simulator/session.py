@@ -11,8 +11,9 @@ from typing import Final, Literal
 
 from broker.commands import GatewayCommand, Reply, read_command
 from broker.gateways import Birth, Status, read_confirmation
-from broker.link import NOBODY, Address, Link, Message, Will, keep_open
+from broker.link import NOBODY, Address, Link, Message, Will
 from broker.messages import MessageError, encode
+from broker.reconnection import keep_open
 from broker.topics import RESEND, confirmed_topic, topic_of
 from simulator.outbox import Outbox, Parcel
 
