@@ -158,6 +158,7 @@ class _Runner:
                 link.publish(RESEND, b"{}")
             self.meter.sessions += 1
             self.met = time.monotonic()
+            self.receipts.forget_told()
             self._note("connected", "broker", link.address.url)
             connected.set()
             try:
