@@ -81,6 +81,10 @@ class Keeper:
         for topic, payload in self._receipts.news() if self.link.alive else ():
             self.link.publish(topic, payload, retain=True)
 
+    def confirm_anew(self) -> None:
+        """At the next `confirm` tell all gateways again: what was told last may have been lost with the connection."""
+        self._receipts.forget_told()
+
     async def merge_on(self, pause_s: float) -> None:
         """Keep the number of small history files down, beside the work, until cancelled."""
         while True:

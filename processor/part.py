@@ -157,6 +157,7 @@ class _Runner:
                 link.publish(RESEND, b"{}")
             self.meter.sessions += 1
             self.met = time.monotonic()
+            self.keeper.confirm_anew()
             self._note("connected", "broker", link.address.url)
             connected.set()
             try:

@@ -38,7 +38,8 @@ class RegistryFullError(Exception):
 class Gateway:
     """One gateway: what its birth and status said, and where its therapy clock stood when it was last heard.
 
-    `sent` is the stamp of the last message with samples, `newest` the highest of all.
+    `sent` is the stamp of the last message with samples, `newest` the highest of all, `resent` how many messages came
+    that it sent again of itself.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Gateway:
     dropped: int = 0
     sent: int | None = None
     newest: int | None = None
+    resent: int = 0
 
     def hear(self, therapy_ms: int, wall_ms: int) -> None:
         """Note that the gateway spoke, and where its therapy clock stood."""
@@ -66,6 +68,7 @@ class Gateway:
         newer than what was heard. Who has no stamps, or no birth, has no outbox, and repeats by fault.
         """
         again = self.born and sent is not None and self.newest is not None and sent <= self.newest
+        self.resent += again
         self.sent = sent
         if sent is not None:
             self.newest = sent if self.newest is None else max(self.newest, sent)
