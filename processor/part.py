@@ -145,6 +145,7 @@ class _Runner:
         self.keeper = Keeper(
             settings.data, self.pipeline, self.store, self.intake, self.meter, self.link, wall_ms=wall_ms
         )
+        self.keeper.restored()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         connected = asyncio.Event()
