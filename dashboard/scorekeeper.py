@@ -9,6 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from broker.cohorts import NO_MEMBERS, members_of
+from broker.ledger import Told, TruthReader
 from broker.matching import (
     EXPECTED,
     FALSE,
@@ -20,7 +21,7 @@ from broker.matching import (
     spread,
 )
 from broker.snapshot import SYSTEM
-from broker.truth import Story, Told, TruthReader
+from broker.truth import Story
 from dashboard.desk import Desk
 
 MOST_EVENTS: Final = 20_000
