@@ -21,12 +21,13 @@ import numpy as np
 import polars as pl
 
 from broker.cohorts import NO_MEMBERS, members_of
-from broker.matching import ENDS, EXPECTED, RAISED
+from broker.matching import ENDS, RAISED, expectations
 from broker.messages import Acknowledge, Birth
 from broker.topics import shard_of
 from processor import engine, forecast
 from processor.cohort_rules import COHORT_RULES
 from processor.engine import RESENT
+from processor.gateway_rules import GATEWAY_RULES
 from processor.inbox import Batch
 from processor.pipeline import Pipeline
 from processor.rules import RULES, Rule
@@ -35,6 +36,7 @@ from simulator.faults import FAULTS
 from simulator.gateway import gateways_for
 from simulator.scenario import Scenario
 from simulator.simulation import Simulation
+from simulator.truth import wanted
 from trials.feed import Feed, Heard
 
 START_MS: Final = 1_767_571_200_000
@@ -69,15 +71,8 @@ class Course:
 
 def expected(rules: tuple[Rule, ...] = RULES) -> pl.DataFrame:
     """Return which of these rules are expected for which fault (`EXPECTED`), as the faults tell."""
-    deadline = {rule.name: rule.deadline_h for rule in (*rules, *COHORT_RULES)}
-    rows = [
-        (fault.name, rule, right, deadline[rule])
-        for fault in FAULTS.values()
-        for names, right in ((fault.right, True), (fault.accepted, False))
-        for rule in names
-        if rule in deadline
-    ]
-    return pl.DataFrame(rows, EXPECTED, orient="row")
+    deadline_h = {rule.name: rule.deadline_h for rule in (*rules, *GATEWAY_RULES, *COHORT_RULES)}
+    return expectations(wanted(), deadline_h.get)
 
 
 def play(
