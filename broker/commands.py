@@ -1,129 +1,149 @@
-"""This file is how a person's order reaches gateways and the processor, and how the answer comes back."""
+"""This file is what people command gateways: to inject and clear faults, to treat pumps; and what those reply."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Literal
 
-from broker.link import Link, LinkError, conversation, parse_url
-from broker.messages import (
-    Action,
-    Birth,
-    GatewayCommand,
-    MessageError,
-    Notice,
-    Outcome,
-    Reply,
-    encode,
-    read_birth,
-    read_outcome,
-    read_reply,
-)
-from broker.topics import ALL_BIRTHS, ALL_REPLIES, COMMAND, OUTCOME, PART, TopicError, parse, topic_of
+import msgspec
+
+from broker.bounds import MOST_SEVERITY
+from broker.messages import MessageError, read
 
 
-@dataclass(frozen=True)
-class Order:
-    """A command and the gateway it is for."""
+class Inject(msgspec.Struct, kw_only=True, tag_field="kind", tag="inject"):
+    """Make pumps of this gateway fail in a known way. Times in therapy seconds; `hold_s` None is for good."""
 
+    id: str
+    fault: str
+    pumps: list[str]
+    severity: float = 1.0
+    ramp_s: float = 0.0
+    hold_s: float | None = None
+    who: str = ""
+
+
+class Clear(msgspec.Struct, kw_only=True, tag_field="kind", tag="clear"):
+    """End faults: of these pumps (None: of all) and of this name (None: every fault)."""
+
+    id: str
+    pumps: list[str] | None = None
+    fault: str | None = None
+    who: str = ""
+
+
+class Program(msgspec.Struct, kw_only=True, tag_field="kind", tag="program"):
+    """Change the prescription; what is None stays.
+
+    `dose_ug_day` is for all pumps alike, `change` a factor on each pump's own dose. `steps` are pairs of seconds after
+    midnight and relative rate, on the days `days` (0 is Monday; None: every day). `boluses_a_day` of `bolus_s` seconds
+    make up `bolus_share` of the dose over a basal rate. `mode`: "run" or "minimum", the least rate.
+    """
+
+    id: str
+    pumps: list[str]
+    dose_ug_day: float | None = None
+    change: float | None = None
+    steps: list[tuple[float, float]] | None = None
+    days: list[int] | None = None
+    boluses_a_day: int | None = None
+    bolus_share: float = 0.5
+    bolus_s: float = 3600.0
+    mode: Literal["run", "minimum"] = "run"
+    who: str = ""
+
+
+class Bolus(msgspec.Struct, kw_only=True, tag_field="kind", tag="bolus"):
+    """Give a single bolus of `dose_ug` over `over_s` therapy seconds, beside the program."""
+
+    id: str
+    pumps: list[str]
+    dose_ug: float
+    over_s: float = 1800.0
+    who: str = ""
+
+
+class Stop(msgspec.Struct, kw_only=True, tag_field="kind", tag="stop"):
+    """Stop pumps until the next `Program`."""
+
+    id: str
+    pumps: list[str]
+    who: str = ""
+
+
+class Refill(msgspec.Struct, kw_only=True, tag_field="kind", tag="refill"):
+    """Empty and fill reservoirs. What is really filled in is what was entered where `actual_...` is None.
+
+    `entered_ml` None is a full reservoir, `entered_ug_ml` None the concentration as before. `after` says how old drug
+    in the dead space is dealt with at another concentration: not at all, by its own rate until it is gone ("bridge"),
+    or by pushing it out within half an hour ("prime").
+    """
+
+    id: str
+    pumps: list[str]
+    entered_ml: float | None = None
+    entered_ug_ml: float | None = None
+    actual_ml: float | None = None
+    actual_ug_ml: float | None = None
+    after: Literal["nothing", "bridge", "prime"] = "nothing"
+    who: str = ""
+
+
+class Replace(msgspec.Struct, kw_only=True, tag_field="kind", tag="replace"):
+    """Replace pumps by new ones of the same kind and program; the catheter stays."""
+
+    id: str
+    pumps: list[str]
+    who: str = ""
+
+
+class Interrogate(msgspec.Struct, kw_only=True, tag_field="kind", tag="interrogate"):
+    """Ask pumps how they are; that also brings them back from telemetry mode."""
+
+    id: str
+    pumps: list[str]
+    who: str = ""
+
+
+Treatment = Program | Bolus | Stop | Refill | Replace | Interrogate
+"""What people do to pumps with a programmer."""
+GatewayCommand = Inject | Clear | Program | Bolus | Stop | Refill | Replace | Interrogate
+
+
+class Reply(msgspec.Struct, kw_only=True):
+    """What became of a command; `pumps` counts those it touched, `time` is the therapy time (ms) it took hold."""
+
+    id: str
     gateway: str
-    shard: int
-    command: GatewayCommand
+    ok: bool
+    text: str
+    pumps: int = 0
+    time: int = 0
 
 
-async def ask(url: str, orders: Sequence[Order], timeout_s: float = 5.0) -> list[Reply]:
-    """Send the orders and wait for their replies, in the order of `orders`.
+_COMMAND = msgspec.json.Decoder(GatewayCommand)
+_REPLY = msgspec.json.Decoder(Reply)
 
-    A gateway that does not answer in time gets a reply that says so. Raises `broker.link.LinkError` when there is
-    no broker.
+
+def read_command(payload: bytes) -> GatewayCommand:
+    """Read a command to a gateway, or raise `MessageError`: severity is 0 to 1, numbers are finite, none negative.
+
+    Whether a treatment suits its pumps is for the gateway to say, which knows them.
     """
-    replies: dict[tuple[str, str], Reply] = {}
-    async with conversation(url, [ALL_REPLIES]) as client:
-        for order in orders:
-            await client.publish(topic_of(order.gateway, "command", order.shard), encode(order.command), qos=1)
-        wanted = {(order.gateway, order.command.id) for order in orders}
-        try:
-            async with asyncio.timeout(timeout_s):
-                while wanted - replies.keys():
-                    message = await anext(client.messages)
-                    try:
-                        reply = read_reply(bytes(message.payload))
-                    except MessageError:
-                        continue
-                    replies[(reply.gateway, reply.id)] = reply
-        except TimeoutError:
-            pass
-    return [
-        replies.get((order.gateway, order.command.id))
-        or Reply(id=order.command.id, gateway=order.gateway, ok=False, text=f"no answer within {timeout_s:g} s")
-        for order in orders
-    ]
+    command: GatewayCommand = read(_COMMAND, payload, "a command")
+    if isinstance(command, Inject):
+        if not 0 <= command.severity <= MOST_SEVERITY:
+            raise MessageError(f"severity is {command.severity:g}; allowed is 0 to 1")
+        for name, value in (("ramp_s", command.ramp_s), ("hold_s", command.hold_s or 0.0)):
+            if not 0 <= value < float("inf"):
+                raise MessageError(f"{name} is {value:g}; it cannot be negative")
+        return command
+    for name in command.__struct_fields__:
+        value = getattr(command, name)
+        if isinstance(value, float) and not 0 <= value < float("inf"):
+            raise MessageError(f"{name} is {value:g}; it cannot be negative")
+    return command
 
 
-async def act(url: str, action: Action, timeout_s: float = 5.0) -> Outcome:
-    """Hand a person's action to the processor and return what became of it.
-
-    Where the processor does not answer in time the outcome says so; what was asked is then done as soon as it is there
-    again. Raises `broker.link.LinkError` when there is no broker.
-    """
-    async with conversation(url, [OUTCOME]) as client:
-        await client.publish(COMMAND, encode(action), qos=1)
-        try:
-            async with asyncio.timeout(timeout_s):
-                while True:
-                    message = await anext(client.messages)
-                    with contextlib.suppress(MessageError):
-                        outcome = read_outcome(bytes(message.payload))
-                        if outcome.id == action.id:
-                            return outcome
-        except TimeoutError:
-            text = f"The processor did not answer within {timeout_s:g} s; it will do this when it is there again"
-            return Outcome(id=action.id, done=0, refused=0, text=text)
-
-
-async def tell(url: str, notices: Sequence[Notice], timeout_s: float = 5.0) -> None:
-    """Tell the processor which parts started and ended; raises `LinkError` where nobody heard all of it."""
-    heard: dict[int, str | None] = {}
-    arrived = asyncio.Event()
-
-    def published(mid: int, refusal: str | None) -> None:
-        heard[mid] = refusal
-        arrived.set()
-
-    link = Link(parse_url(url), "", on_published=published)
-    await link.open()
-    try:
-        mids = {link.publish(PART, encode(notice)) for notice in notices}
-        async with asyncio.timeout(timeout_s):
-            while mids - heard.keys():
-                arrived.clear()
-                await arrived.wait()
-    except TimeoutError:
-        raise LinkError(f"the broker did not confirm within {timeout_s:g} s") from None
-    finally:
-        await link.close()
-    refused = next(filter(None, heard.values()), None)
-    if refused:
-        raise LinkError(f"nobody heard it: {refused}")
-
-
-async def births(url: str, wait_s: float = 1.0) -> list[tuple[int, Birth]]:
-    """Return (shard, birth) of every gateway the broker remembers; ends `wait_s` after the last one came.
-
-    Each gateway once: the embedded broker sends what it remembers twice.
-    """
-    found: dict[str, tuple[int, Birth]] = {}
-    async with conversation(url, [ALL_BIRTHS]) as client:
-        try:
-            while True:
-                async with asyncio.timeout(wait_s):
-                    message = await anext(client.messages)
-                try:
-                    birth = read_birth(bytes(message.payload))
-                    found[birth.gateway] = (parse(str(message.topic)).shard, birth)
-                except (MessageError, TopicError):
-                    continue
-        except TimeoutError:
-            return list(found.values())
+def read_reply(payload: bytes) -> Reply:
+    """Read a reply, or raise `MessageError`."""
+    return read(_REPLY, payload, "a reply")

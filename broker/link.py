@@ -2,16 +2,15 @@
 
 `Link` (on paho) is for what runs long and in number: gateways, of which one process may hold thousands, and the
 processor, which acknowledges by hand. `conversation` (on aiomqtt) is for people: one short exchange, then gone.
-Both use MQTT 5 and fall back to 3.1.1 where the broker knows no better.
+Both use MQTT 5 and fall back to 3.1.1 where the broker knows no better. Coming back after a loss is in `reconnection`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -29,8 +28,6 @@ UPKEEP_S: Final = 5.0
 """How often a session looks whether a ping is due; well below the keepalive."""
 SESSION_EXPIRY_S: Final = 7 * 24 * 3600
 """How long the broker keeps what a persistent session missed."""
-SHORTEST_WAIT_S: Final = 0.2
-LONGEST_WAIT_S: Final = 15.0
 NOBODY: Final = "No matching subscribers"
 """What a broker that speaks MQTT 5 says when it took a message and had nobody to give it to."""
 UNSUPPORTED: Final = "Unsupported protocol version"
@@ -141,10 +138,10 @@ class Link:
 
     async def _open(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._client = client = self._new_client()
         self._opened = opened = self._loop.create_future()
         self._ended = self._loop.create_future()
         self._ended.add_done_callback(lambda _: self._stop_upkeep())
-        self._client = client = self._new_client()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await asyncio.to_thread(self._connect, client)
@@ -227,12 +224,13 @@ class Link:
         return self._opened is not None and self._opened.done() and not self._ended.done()
 
     async def close(self) -> None:
-        """Say goodbye; the will is not sent."""
+        """Say goodbye; the will is not sent. Does nothing where the broker was never tried."""
         if self.alive:
             self._client.disconnect()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.ended(), 1.0)
-        self._drop()
+        if self._opened is not None:
+            self._drop()
 
     def cut(self, reason: str) -> None:
         """End without a word, as when the broker dies, and open no more until `barred` is empty again."""
@@ -333,46 +331,6 @@ async def learn_protocol(address: Address) -> int:
         await probe.close()
     address.protocol = protocol
     return protocol
-
-
-async def keep_open(
-    link: Link,
-    session: Callable[[Link], Awaitable[None]],
-    *,
-    say: Callable[[str], None],
-    chance: random.Random,
-) -> None:
-    """Run `session` on an open link, again and again until cancelled, each time the connection was lost.
-
-    Waits between tries grow from 0.2 s to 15 s and are drawn at random below that, so that a thousand gateways
-    do not come back in the same instant. Failure and recovery are said once each, through `say`.
-    """
-    failures = 0
-    while True:
-        try:
-            await link.open()
-            if failures:
-                say(f"connected to {link.address.url} again after {failures} tries")
-            failures = 0
-            running = asyncio.ensure_future(session(link))
-            ending = asyncio.ensure_future(link.ended())
-            try:
-                await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
-                if running.done():
-                    running.result()
-                say(f"lost {link.address.url}: {link._ended.result() if ending.done() else 'session over'}")
-            finally:
-                running.cancel()
-                ending.cancel()
-                await asyncio.gather(running, ending, return_exceptions=True)
-        except LinkError as error:
-            if not failures:
-                say(f"{error}; trying again")
-        finally:
-            if hasattr(link, "_client"):
-                await link.close()
-        failures += 1
-        await asyncio.sleep(chance.uniform(0, min(LONGEST_WAIT_S, SHORTEST_WAIT_S * 2 ** min(failures, 12))))
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from broker.messages import LONGEST_SHELF_H
+from broker.actions import LONGEST_SHELF_H
 from broker.snapshot import PRIORITIES, WAITING
 from dashboard import words
 

@@ -10,22 +10,11 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from broker import commands, journal, rollup, segments
-from broker.commands import Order
+from broker import exchange, journal, rollup, segments
+from broker.actions import MOST_WHY, Action, Outcome, PutBack, TakeOut, make_action
+from broker.commands import Clear, GatewayCommand, Inject, Reply, Treatment
+from broker.exchange import Order
 from broker.link import LinkError
-from broker.messages import (
-    MOST_WHY,
-    Action,
-    Clear,
-    GatewayCommand,
-    Inject,
-    Outcome,
-    PutBack,
-    Reply,
-    TakeOut,
-    Treatment,
-    make_action,
-)
 from broker.snapshot import Snapshot
 from dashboard import words
 from dashboard.accounts import VISITOR
@@ -54,8 +43,8 @@ class Desk:
     settings: Settings
     live: Live
     now: Callable[[], int]
-    ask: Callable[[str, Sequence[Order]], Awaitable[list[Reply]]] = commands.ask
-    act: Callable[[str, Action], Awaitable[Outcome]] = commands.act
+    ask: Callable[[str, Sequence[Order]], Awaitable[list[Reply]]] = exchange.ask
+    act: Callable[[str, Action], Awaitable[Outcome]] = exchange.act
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 from dash import html
 
-from broker.messages import Reply
+from broker.commands import Reply
 from broker.snapshot import Snapshot
 from dashboard import findings, pieces, words
 from dashboard.pieces import Piece

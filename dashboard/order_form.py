@@ -23,7 +23,7 @@ from broker.bounds import (
     SPINAL_STEP,
     TANKS_ML,
 )
-from broker.messages import Bolus, Interrogate, Program, Refill, Replace, Stop, Treatment
+from broker.commands import Bolus, Interrogate, Program, Refill, Replace, Stop, Treatment
 from dashboard.order_fields import Choice, Days, Field, FormError, Number, Steps
 from dashboard.pieces import Piece
 

@@ -14,14 +14,12 @@ from broker.matching import (
     GRACE_MS,
     SECONDARY,
     Matched,
-    expectations,
     match,
     raised_by,
     spread,
 )
-from broker.messages import Story
 from broker.snapshot import SYSTEM
-from broker.truth import Told, TruthReader
+from broker.truth import Story, Told, TruthReader, expectations
 from dashboard.desk import Desk
 
 MOST_EVENTS: Final = 20_000

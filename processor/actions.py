@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from broker.messages import (
+from broker.actions import (
     LONGEST_SHELF_H,
     Acknowledge,
     Action,

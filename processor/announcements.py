@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from broker.announcements import AlarmEvent
 from broker.evidence import decode
-from broker.messages import AlarmEvent
 from broker.snapshot import PRIORITIES
 from processor.alarm_states import NORMAL, state_of
 from processor.columns import Rules

@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
+from broker.commands import GatewayCommand, Reply
 from broker.journal import ENTRIES_SCHEMA, MOST_PUMPS
-from broker.messages import GatewayCommand, Notice, Reply
+from broker.notices import Notice
 
 REMEMBERED: Final = 10_000
 """Orders that wait for their replies; of older ones the reply is noted without who gave it."""

@@ -10,18 +10,13 @@ import numpy as np
 import polars as pl
 
 from broker import codec
+from broker.actions import Action, read_action
 from broker.codec import JsonSample
+from broker.commands import read_command, read_reply
+from broker.gateways import read_birth, read_status
 from broker.link import Message
-from broker.messages import (
-    Action,
-    MessageError,
-    read_action,
-    read_birth,
-    read_command,
-    read_notice,
-    read_reply,
-    read_status,
-)
+from broker.messages import MessageError
+from broker.notices import read_notice
 from broker.signals import SAMPLE_SCHEMA
 from broker.topics import COMMAND, PART, GatewayTopic, TopicError, parse
 from processor.clerk import Clerk
@@ -129,7 +124,7 @@ class Inbox:
         if samples.height == 0:
             return
         gateway = self.registry.gateway(topic.gateway, topic.shard)
-        resent = gateway.takes(samples["sent"][-1])
+        resent = gateway.takes(samples["sent"][-1], wall_ms)
         numbers = self.registry.numbers(gateway, samples["pump"], samples["time"][-1])
         if numbers.has_nulls():
             self._refuse_pumps(message, wall_ms, gateway, samples["pump"].filter(numbers.is_null()).to_list())
@@ -144,7 +139,7 @@ class Inbox:
         if not rows:
             return
         gateway = self.registry.gateway(topic.gateway, topic.shard)
-        resent = gateway.takes(None if rows[-1].sent is None else int(rows[-1].sent))
+        resent = gateway.takes(None if rows[-1].sent is None else int(rows[-1].sent), wall_ms)
         strangers = []
         for row in rows:
             number = self.registry.number(gateway, row.pump, int(row.time))

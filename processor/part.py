@@ -1,4 +1,4 @@
-"""This file runs the processor: messages in, history and journal made durable, then acknowledged; snapshots out."""
+"""This file runs the processor: a connection to the broker, and the loop that takes turns, keeps, shows and tells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import fcntl
 import logging
 import math
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,22 +15,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import polars as pl
 
 from broker import snapshot
 from broker.history import DEFAULT_MAX_BYTES
 from broker.journal import JournalError
-from broker.link import Link, keep_open, parse_url
-from broker.messages import Outcome
+from broker.link import Link, parse_url
+from broker.reconnection import keep_open
 from broker.signals import empty_samples
-from broker.snapshot import Bound, Health
-from broker.topics import ALL, COMMAND, OUTCOME, PART, RESEND, alarm_topic, health_topic
-from processor import bounds, readings, sequence
+from broker.snapshot import Health
+from broker.topics import ALL, COMMAND, PART, RESEND, alarm_topic, health_topic
 from processor.checkpoint import CheckpointError
+from processor.checkup import Checkup
 from processor.intake import Intake
+from processor.keeper import Keeper
 from processor.meter import Meter
 from processor.pipeline import Pipeline
-from processor.receipts import Receipts
 from processor.store import Store
 
 log = logging.getLogger("processor")
@@ -40,18 +38,11 @@ CLIENT_ID: Final = "pumpwatch-processor"
 FLUSH_S: Final = 1.0
 CHECKPOINT_SHARE: Final = 0.1
 """At most this share of the time goes into writing checkpoints."""
-CLOCK_SAID_S: Final = 300.0
-"""So long people are told that the clock was set."""
 BACK_S: Final = 3.0
 """So long after a connection began the broker may still be sending what was missed, and silence says nothing."""
 HEALTH_S: Final = 5.0
 REFUSALS_S: Final = 60.0
 """So often the journal is told of refused messages, if there were any."""
-LOOK_S: Final = 1.0
-"""So often the processor looks at itself."""
-LAG_S: Final = 10.0
-"""Samples may take so long to the screens; a modelling choice, ten times what is usual under full load."""
-MOST_NAMED: Final = 5
 SNAPSHOT_SHARE: Final = 0.25
 """At most this share of the time goes into writing snapshots, however large the fleet."""
 
@@ -120,11 +111,16 @@ class _Runner:
         self.intake = Intake(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.meter = Meter(started=wall_ms(), broker=address.url)
         self.met = math.inf
-        self.receipts = Receipts()
-        self.outcomes: list[Outcome] = []
         self.refusals_noted = 0
-        self.clock_set = 0.0
-        self.looked = -math.inf
+        self.checkup = Checkup(
+            settings.data,
+            self.meter,
+            self.pipeline,
+            self.store,
+            self.intake,
+            receive_maximum=settings.receive_maximum,
+            max_rows=settings.max_rows,
+        )
         self._note("started", "processor", f"on {settings.data}")
         if self.store.history.unreadable:
             count, aside = len(self.store.history.unreadable), settings.data / "history.unreadable-1"
@@ -137,7 +133,7 @@ class _Runner:
         except CheckpointError as error:
             log.warning("%s", error)
             self._note("started", "checkpoint", str(error))
-        self._look_for_unreadable()
+        self.checkup.look_for_unreadable()
         self.link = Link(
             address,
             CLIENT_ID,
@@ -145,6 +141,9 @@ class _Runner:
             persistent=True,
             manual=True,
             receive_maximum=settings.receive_maximum,
+        )
+        self.keeper = Keeper(
+            settings.data, self.pipeline, self.store, self.intake, self.meter, self.link, wall_ms=wall_ms
         )
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
@@ -158,6 +157,7 @@ class _Runner:
                 link.publish(RESEND, b"{}")
             self.meter.sessions += 1
             self.met = time.monotonic()
+            self.keeper.confirm_anew()
             self._note("connected", "broker", link.address.url)
             connected.set()
             try:
@@ -171,7 +171,7 @@ class _Runner:
         )
         stopping = asyncio.create_task(stop.wait(), name="stop")
         working = asyncio.create_task(self._work(), name="work")
-        merging = asyncio.create_task(self._merge_on(), name="merge")
+        merging = asyncio.create_task(self.keeper.merge_on(FLUSH_S), name="merge")
         greeting = asyncio.create_task(connected.wait(), name="greet")
         try:
             await asyncio.wait({greeting, keeping, stopping, working}, return_when=asyncio.FIRST_COMPLETED)
@@ -183,11 +183,11 @@ class _Runner:
                 task.result()
         finally:
             await _end(working, greeting)
-            await self._acknowledge()
+            await self.keeper.acknowledge()
             await _end(keeping, stopping, merging)
             self._note_refusals()
             self._note("stopped", "processor", "on purpose")
-            await self._save()
+            await self.keeper.save()
             self.store.close()
 
     def _note(self, kind: str, part: str, text: str) -> None:
@@ -215,14 +215,14 @@ class _Runner:
             await self._turn()
             clock = time.monotonic()
             if clock - saved >= FLUSH_S or self.store.rows >= self.settings.max_rows:
-                await self._save()
+                await self.keeper.save()
                 saved = clock
-            keep_pause_s = FLUSH_S if self.outcomes else keep_pause_s
+            keep_pause_s = FLUSH_S if self.keeper.outcomes else keep_pause_s
             if clock - kept >= keep_pause_s or 2 * self.intake.unacknowledged >= self.settings.receive_maximum:
-                keep_pause_s = max(FLUSH_S, await self._acknowledge() / CHECKPOINT_SHARE)
+                keep_pause_s = max(FLUSH_S, await self.keeper.acknowledge() / CHECKPOINT_SHARE)
                 kept = clock
             if self.intake.must_fetch:
-                await self._acknowledge()
+                await self.keeper.acknowledge()
                 await self.link.close()
             if clock - shown >= show_pause_s:
                 shown, show_pause_s = clock, await self._show() / SNAPSHOT_SHARE
@@ -230,31 +230,18 @@ class _Runner:
                 self._note_refusals()
                 noted = clock
             if clock - told >= HEALTH_S:
-                self._confirm()
-                self._publish(health_topic("processor"), self.health(wall_ms()), retain=True)
+                self.keeper.confirm()
+                self._publish(health_topic("processor"), self._health(wall_ms()), retain=True)
                 told = clock
 
-    def _look_at_the_clock(self) -> None:
-        """Where the wall clock was set, silence counts on from where it was, and that is said for a while."""
-        clock = time.monotonic()
-        step_ms = self.meter.clock.stepped(wall_ms(), clock)
-        if step_ms:
-            self.pipeline.clock_set(step_ms)
-            text = (
-                f"the clock of this machine was set {'on' if step_ms > 0 else 'back'} by {abs(step_ms) / 1000:,.0f} s"
-            )
-            self.meter.trouble("clock", text)
-            self._note("set", "clock", text)
-            self.clock_set = clock
-        elif clock - self.clock_set >= CLOCK_SAID_S:
-            self.meter.recovered("clock")
-
     async def _turn(self) -> None:
-        self._look_at_the_clock()
+        clock = time.monotonic()
+        if clock_set := self.checkup.look_at_the_clock(wall_ms(), clock):
+            self._note("set", "clock", clock_set)
         came = self.intake.take()
         messages = [message for _, message in came]
-        listening = self.link.alive and time.monotonic() - self.met >= BACK_S
-        read = self._readings()
+        listening = self.link.alive and clock - self.met >= BACK_S
+        read = self.checkup.readings(clock)
         samples, entries = await asyncio.to_thread(
             self.pipeline.take, messages, wall_ms(), listening=listening, readings=read
         )
@@ -265,70 +252,17 @@ class _Runner:
         for event in self.pipeline.announced:
             self._publish(alarm_topic(event.priority), event)
         self.pipeline.announced.clear()
-        self.outcomes += self.pipeline.outcomes
+        self.keeper.outcomes += self.pipeline.outcomes
         self.pipeline.outcomes.clear()
-
-    def _answer(self, outcomes: list[Outcome]) -> None:
-        """Tell people what became of what they did with alarms: not before that is durable."""
-        for outcome in outcomes:
-            self._publish(OUTCOME, outcome)
-        del self.outcomes[: len(outcomes)]
-
-    def _confirm(self) -> None:
-        """Tell gateways what is durable; while there is no connection that waits."""
-        for topic, payload in self.receipts.news() if self.link.alive else ():
-            self.link.publish(topic, payload, retain=True)
 
     def _publish(self, topic: str, said: object, *, retain: bool = False) -> None:
         if self.link.alive:
             self.link.publish(topic, msgspec.json.encode(said), retain=retain)
 
-    async def _save(self) -> bool:
-        """Make samples, entries and refusals durable; on failure keep them all and say so."""
-        try:
-            await asyncio.to_thread(self.store.write, wall_ms())
-        except (OSError, sqlite3.Error) as error:
-            self.meter.trouble("storage", f"cannot write to {self.settings.data}: {error}; nothing is acknowledged")
-            return False
-        self.meter.recovered("storage")
-        return True
-
-    async def _acknowledge(self) -> float:
-        """Save the checkpoint, then tell the broker that all in it is safe; return the seconds it took."""
-        began = time.monotonic()
-        session, messages = self.intake.durable()
-        standing = self.receipts.standing(self.pipeline.registry.gateways)
-        outcomes = list(self.outcomes)
-        if (messages or outcomes) and await self._save():
-            try:
-                await asyncio.to_thread(lambda: self.pipeline.save(wall_ms(), self.store.head))
-            except OSError as error:
-                text = f"cannot save to {self.settings.data}: {error}; nothing is acknowledged"
-                self.meter.trouble("checkpoint", text)
-            else:
-                self.meter.recovered("checkpoint")
-                self.receipts.durable(standing)
-                self._answer(outcomes)
-                if self.intake.acknowledged(session, messages) and self.link.alive:
-                    self.link.acknowledge(messages)
-        return time.monotonic() - began
-
-    async def _merge_on(self) -> None:
-        """Keep the number of small history files down, beside the work."""
-        while True:
-            try:
-                more = await asyncio.to_thread(self.store.history.merge, wall_ms())
-            except (OSError, pl.exceptions.PolarsError) as error:
-                self.meter.trouble("merging", f"cannot merge the history in {self.settings.data}: {error}")
-                more = False
-            else:
-                self.meter.recovered("merging")
-            await asyncio.sleep(0 if more else FLUSH_S)
-
     async def _show(self) -> float:
         """Write the snapshot; return the seconds it took."""
         began, now, directory = time.monotonic(), wall_ms(), self.settings.data / "snapshot"
-        health = self.health(now)
+        health = self._health(now)
         try:
             await asyncio.to_thread(lambda: snapshot.write(directory, self.pipeline.snapshot(health, now)))
         except OSError as error:
@@ -338,49 +272,8 @@ class _Runner:
             self.meter.shown(wall_ms())
         return time.monotonic() - began
 
-    def health(self, now: int) -> Health:
-        """Return how the processor is at `now` (wall ms)."""
-        protocol = self.link.address.protocol_name
-        return self.meter.health(now, self.pipeline, self._bounds(), protocol=protocol, connected=self.link.alive)
-
-    def _bounds(self) -> list[Bound]:
-        settings = self.settings
-        return bounds.every(
-            self.intake,
-            self.store,
-            self.pipeline,
-            receive_maximum=settings.receive_maximum,
-            max_rows=settings.max_rows,
-        )
-
-    def _readings(self) -> pl.DataFrame | None:
-        """Return what the system's rules judge, once in `LOOK_S`; None in between."""
-        clock = time.monotonic()
-        if clock - self.looked < LOOK_S:
-            return None
-        self.looked = clock
-        self._look_for_unreadable()
-        registry, state = self.pipeline.registry, self.pipeline.state
-        return readings.frame(
-            readings.troubles(self.meter.troubles),
-            readings.bounds(self._bounds()),
-            readings.lag(self.meter.lag_s, LAG_S),
-            readings.counts(
-                sequence.totals(state),
-                dropped=registry.dropped,
-                refused=self.pipeline.quarantine.count,
-                droppers=registry.droppers(),
-            ),
-        )
-
-    def _look_for_unreadable(self) -> None:
-        """Say what was moved aside because it could not be read, now or at an earlier start, until it is taken away."""
-        aside = sorted(path.name for path in self.settings.data.glob("*.unreadable-*"))
-        if aside:
-            text = f"could not be read and was moved aside in {self.settings.data}: {', '.join(aside[:MOST_NAMED])}"
-            self.meter.trouble("stored records", text)
-        else:
-            self.meter.recovered("stored records")
+    def _health(self, now: int) -> Health:
+        return self.checkup.health(now, protocol=self.link.address.protocol_name, connected=self.link.alive)
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:

@@ -9,10 +9,11 @@ from typing import Final
 
 import polars as pl
 
+from broker.actions import Action, Outcome, ServiceAction
+from broker.announcements import AlarmEvent
 from broker.cohorts import FLEET
 from broker.journal import Head
 from broker.link import Message
-from broker.messages import Action, AlarmEvent, Outcome, ServiceAction
 from broker.snapshot import SYSTEM, Health, Snapshot
 from processor import alarms as alarm_list
 from processor import checkpoint, engine, evidence, forecast, service, view

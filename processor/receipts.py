@@ -5,29 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from broker.messages import Confirmation, encode
+from broker.gateways import Confirmation
+from broker.messages import encode
 from broker.topics import confirmed_topic
 from processor.registry import Gateway
+
+Standing = dict[str, tuple[int, int]]
+"""Of each gateway, by name, the stamp of its last message, and how many messages it has sent again of itself."""
 
 
 @dataclass
 class Receipts:
-    """What is durable of each gateway, by the stamp of its last message, and what of it was told."""
+    """What is durable of each gateway, and what of it was told.
 
-    _durable: dict[str, int] = field(default_factory=dict)
-    _told: dict[str, int] = field(default_factory=dict)
+    Who sends again has not heard what was told, and is told again, though it be the same.
+    """
 
-    def standing(self, gateways: list[Gateway]) -> dict[str, int]:
+    _durable: Standing = field(default_factory=dict)
+    _told: Standing = field(default_factory=dict)
+
+    def standing(self, gateways: list[Gateway]) -> Standing:
         """Return where each gateway that introduced itself stands now; `durable` follows once that is on disk."""
-        return {gateway.name: gateway.sent for gateway in gateways if gateway.born and gateway.sent is not None}
+        return {
+            gateway.name: (gateway.sent, gateway.resent)
+            for gateway in gateways
+            if gateway.born and gateway.sent is not None
+        }
 
-    def durable(self, standing: dict[str, int]) -> None:
+    def durable(self, standing: Standing) -> None:
         """Note that all of that is durable."""
         self._durable.update(standing)
 
+    def forget_told(self) -> None:
+        """Tell everything again: what was told last may have been lost with the connection."""
+        self._told.clear()
+
     def news(self) -> Iterator[tuple[str, bytes]]:
-        """Yield topic and payload of each confirmation that differs from the last one told."""
-        for name, sent in self._durable.items():
-            if self._told.get(name) != sent:
-                self._told[name] = sent
-                yield confirmed_topic(name), encode(Confirmation(sent=sent))
+        """Yield topic and payload of each confirmation that may not have been heard."""
+        for name, stands in self._durable.items():
+            if self._told.get(name) != stands:
+                self._told[name] = stands
+                yield confirmed_topic(name), encode(Confirmation(sent=stands[0]))

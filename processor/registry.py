@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from broker.messages import Birth, Status
+from broker.gateways import Birth, Status
 from broker.snapshot import GATEWAYS_SCHEMA
 from processor.gateway_clocks import LONGEST_MS, Ints, Votes
 
@@ -39,7 +39,8 @@ class RegistryFullError(Exception):
 class Gateway:
     """One gateway: what its birth and status said, and where its therapy clock stood when it was last heard.
 
-    `sent` is the stamp of the last message with samples, `newest` the highest of all.
+    `sent` is the stamp of the last message with samples, `newest` the highest of all, `resent` how many messages came
+    that it sent again of itself.
     """
 
     number: int
@@ -55,18 +56,21 @@ class Gateway:
     dropped: int = 0
     sent: int | None = None
     newest: int | None = None
+    resent: int = 0
 
     def hear(self, therapy_ms: int, wall_ms: int) -> None:
         """Note that the gateway spoke, and where its therapy clock stood."""
-        self.heard_wall, self.heard_therapy = wall_ms, therapy_ms
+        self.heard_wall, self.heard_therapy, self.state = wall_ms, therapy_ms, "online"
 
-    def takes(self, sent: int | None) -> bool:
+    def takes(self, sent: int | None, wall_ms: int) -> bool:
         """Note a message with samples by its stamp; tell whether this gateway sends it again of itself.
 
         Only gateways that introduce themselves do so, after a lost connection, and in order: then the stamp is no
         newer than what was heard. Who has no stamps, or no birth, has no outbox, and repeats by fault.
         """
+        self.hear(self.therapy_ms(wall_ms), wall_ms)
         again = self.born and sent is not None and self.newest is not None and sent <= self.newest
+        self.resent += again
         self.sent = sent
         if sent is not None:
             self.newest = sent if self.newest is None else max(self.newest, sent)
@@ -243,7 +247,6 @@ class Registry:
         belongs to another gateway. A gateway names the same pumps in frame after frame, so the last answer is kept.
         A new one is known since `time_ms`. Their times are heard by `hear`.
         """
-        gateway.state = "online"
         known, numbers = self._answers.get(gateway.number, (None, None))
         if known is None or numbers is None or not serials.equals(known):
             numbers = pl.Series(
@@ -254,7 +257,6 @@ class Registry:
 
     def number(self, gateway: Gateway, serial: str, time_ms: int) -> int | None:
         """Do the same for one sample."""
-        gateway.state = "online"
         return self._number_for(gateway, serial, time_ms)
 
     def _number_for(self, gateway: Gateway, serial: str, time_ms: int) -> int | None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from broker.messages import Outcome, PutBack, ServiceAction, TakeOut
+from broker.actions import Outcome, PutBack, ServiceAction, TakeOut
 from processor.columns import MS_PER_S, Rules
 from processor.subjects import ORDERS, SUBJECT
 

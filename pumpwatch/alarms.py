@@ -21,8 +21,8 @@ from pumpwatch.tables import write_json
 if TYPE_CHECKING:
     import polars as pl
 
-    from broker.messages import Action as Wanted
-    from broker.messages import Outcome
+    from broker.actions import Action as Wanted
+    from broker.actions import Outcome
 
 SHOWN: Final = ("priority", "subject", "title", "state", "since", "alarm")
 
@@ -99,7 +99,8 @@ def alarm(
 
     Say which by --alarms, --about or --rule. What is not allowed is refused, with the reason.
     """
-    from broker.messages import MessageError, make_action
+    from broker.actions import make_action
+    from broker.messages import MessageError
 
     if which is None and about is None and rule is None:
         raise typer.BadParameter("say which alarms: --alarms, --about or --rule", param_hint="--alarms")
@@ -163,7 +164,7 @@ def service(
 
     Their alarms are raised, but call nobody and explain no others.
     """
-    from broker.messages import PutBack, TakeOut
+    from broker.actions import PutBack, TakeOut
 
     if lasts is not None and action is Service.BACK:
         raise typer.BadParameter("only to take out of service", param_hint="--for")
@@ -222,7 +223,7 @@ def chosen(found: pl.DataFrame, which: str, about: str | None, rule: str | None)
 
 
 def _act(url: str, action: Wanted) -> Outcome:
-    from broker.commands import act
+    from broker.exchange import act
     from broker.link import LinkError
 
     try:

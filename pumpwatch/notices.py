@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pumpwatch.supervisor import State
 
 if TYPE_CHECKING:
-    from broker.messages import Notice
+    from broker.notices import Notice
 
 MOST: Final = 1000
 """Notices that wait while there is no broker; beyond it the oldest are let go."""
@@ -27,13 +27,13 @@ class Notices:
 
     def put(self, state: State, part: str, text: str) -> None:
         """Take a notice in."""
-        from broker.messages import Notice
+        from broker.notices import Notice
 
         self._waiting.append(Notice(part=part, state=state, text=text, at=time.time_ns() // 1_000_000))
 
     async def tell_on(self) -> None:
         """Tell what waits, again and again until cancelled; without a broker it waits on."""
-        from broker.commands import tell
+        from broker.exchange import tell
         from broker.link import LinkError
 
         while True:

@@ -17,8 +17,9 @@ from pumpwatch.settings import nearest, user_data
 from pumpwatch.tables import write_json
 
 if TYPE_CHECKING:
-    from broker.commands import Order
-    from broker.messages import Birth, Clear, GatewayCommand, Inject, Reply
+    from broker.commands import Clear, GatewayCommand, Inject, Reply
+    from broker.exchange import Order
+    from broker.gateways import Birth
 
 BIRTHS_WAIT_S: Final = 1.0
 REPLY_S: Final = 5.0
@@ -53,7 +54,7 @@ def inject(
     as_json: options.AsJson = False,
 ) -> None:
     """Make simulated pumps fail in a known way, while they run."""
-    from broker.messages import Inject
+    from broker.commands import Inject
 
     ramp_s, hold_s = duration("--ramp", ramp), None if hold is None else duration("--hold", hold)
     url = system.broker_of(broker, data or user_data())
@@ -87,7 +88,7 @@ def clear(
     as_json: options.AsJson = False,
 ) -> None:
     """End faults, so that the pumps work as they should again."""
-    from broker.messages import Clear
+    from broker.commands import Clear
 
     url = system.broker_of(broker, data or user_data())
     found = announced(url)
@@ -155,7 +156,7 @@ def _by_number(word: str, numbered: dict[int, str]) -> list[str]:
 
 def announced(url: str) -> list[tuple[int, Birth]]:
     """Return every gateway that has announced itself at a broker, with its shard, or end with a sentence."""
-    from broker.commands import births
+    from broker.exchange import births
     from broker.link import LinkError
 
     try:
@@ -173,7 +174,7 @@ def announced(url: str) -> list[tuple[int, Birth]]:
 
 def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], *, as_json: bool) -> None:
     """Send each gateway its command and tell what they answered; ends with a sentence where one refused."""
-    from broker.commands import Order, ask
+    from broker.exchange import Order, ask
     from broker.link import LinkError
 
     orders: list[Order] = [Order(birth.gateway, shard, command) for shard, birth, command in rows]

@@ -11,7 +11,9 @@ from typing import Any, Final, get_args
 import msgspec
 import typer
 
-from broker import journal, messages, mosquitto, signals, snapshot, topics
+from broker import journal, mosquitto, signals, snapshot, topics
+from broker.actions import LONGEST_SHELF_H, AlarmAction, ServiceAction
+from broker.announcements import AlarmEvent
 from broker.bounds import SESSION_S
 from processor.alarm_states import STATES
 from processor.alarms import REALARM_H
@@ -180,11 +182,11 @@ def _measured(measure: dict[str, str]) -> str:
 
 def alarms_page() -> str:
     """Return the reference of alarms: their states, what happens to them, what people do, what other systems hear."""
-    shelf = ", ".join(f"{hours:g} h for {name}" for name, hours in messages.LONGEST_SHELF_H.items())
+    shelf = ", ".join(f"{hours:g} h for {name}" for name, hours in LONGEST_SHELF_H.items())
     realarm = ", ".join(f"{hours:g} h for {name}" for name, hours in REALARM_H.items())
     actions = (
         (_code(str(kind.__struct_config__.tag)), (kind.__doc__ or "").strip().replace("`", ""))
-        for kind in (*get_args(messages.AlarmAction), *get_args(messages.ServiceAction))
+        for kind in (*get_args(AlarmAction), *get_args(ServiceAction))
     )
     return _page(
         "Alarms",
@@ -212,8 +214,8 @@ def alarms_page() -> str:
 
 def alarm_event_schema() -> str:
     """Return the JSON schema of the events that other systems hear."""
-    schema = msgspec.json.schema(messages.AlarmEvent)
-    schema["$defs"]["AlarmEvent"]["description"] = inspect.getdoc(messages.AlarmEvent)
+    schema = msgspec.json.schema(AlarmEvent)
+    schema["$defs"]["AlarmEvent"]["description"] = inspect.getdoc(AlarmEvent)
     named = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Pumpwatch alarm event", **schema}
     return msgspec.json.format(msgspec.json.encode(named), indent=2).decode() + "\n"
 

@@ -13,7 +13,7 @@ from pumpwatch import options, orders, system
 from pumpwatch.settings import user_data
 
 if TYPE_CHECKING:
-    from broker.messages import GatewayCommand
+    from broker.commands import GatewayCommand
 
 WHO = "command line"
 
@@ -54,7 +54,7 @@ def program(
     as_json: options.AsJson = False,
 ) -> None:
     """Change the program of simulated pumps; what is not said stays. Steps of dose are bounded as in titration."""
-    from broker.messages import Program
+    from broker.commands import Program
 
     day, on = None if steps is None else _steps(steps), None if days is None else _days(days)
 
@@ -84,7 +84,7 @@ def bolus(
     as_json: options.AsJson = False,
 ) -> None:
     """Give a single bolus beside the program."""
-    from broker.messages import Bolus
+    from broker.commands import Bolus
 
     over_s = orders.duration("--over", over)
 
@@ -102,7 +102,7 @@ def stop(
     as_json: options.AsJson = False,
 ) -> None:
     """Stop simulated pumps until the next program."""
-    from broker.messages import Stop
+    from broker.commands import Stop
 
     _treat(lambda serials: Stop(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
 
@@ -139,7 +139,7 @@ def refill(
     as_json: options.AsJson = False,
 ) -> None:
     """Refill simulated pumps: what is entered, and what is really filled in."""
-    from broker.messages import Refill
+    from broker.commands import Refill
 
     def command(serials: list[str]) -> Refill:
         return Refill(
@@ -164,7 +164,7 @@ def replace(
     as_json: options.AsJson = False,
 ) -> None:
     """Replace simulated pumps by new ones; the catheter stays."""
-    from broker.messages import Replace
+    from broker.commands import Replace
 
     _treat(lambda serials: Replace(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
 
@@ -177,7 +177,7 @@ def interrogate(
     as_json: options.AsJson = False,
 ) -> None:
     """Ask simulated pumps how they are; that also brings them back from telemetry mode."""
-    from broker.messages import Interrogate
+    from broker.commands import Interrogate
 
     _treat(lambda serials: Interrogate(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
 

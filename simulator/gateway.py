@@ -19,8 +19,9 @@ import numpy as np
 import polars as pl
 
 from broker.codec import encode_arrow, encode_json
+from broker.commands import Clear, GatewayCommand, Inject, Reply
+from broker.gateways import Birth
 from broker.link import parse_url
-from broker.messages import Birth, Clear, GatewayCommand, Inject, Reply
 from broker.topics import TRUTH
 from simulator.faults import FAULTS
 from simulator.orders import Orders

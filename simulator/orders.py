@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from broker.messages import (
+from broker.commands import (
     Bolus,
     Clear,
     GatewayCommand,

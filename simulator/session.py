@@ -9,17 +9,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from broker.link import NOBODY, Address, Link, Message, Will, keep_open
-from broker.messages import (
-    Birth,
-    GatewayCommand,
-    MessageError,
-    Reply,
-    Status,
-    encode,
-    read_command,
-    read_confirmation,
-)
+from broker.commands import GatewayCommand, Reply, read_command
+from broker.gateways import Birth, Status, read_confirmation
+from broker.link import NOBODY, Address, Link, Message, Will
+from broker.messages import MessageError, encode
+from broker.reconnection import keep_open
 from broker.topics import RESEND, confirmed_topic, topic_of
 from simulator.outbox import Outbox, Parcel
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from broker.messages import Pumps
+from broker.gateways import Pumps
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from simulator import enrolment, injection, physics, program, sensors, therapy
 from simulator.agenda import Agenda, Planned
@@ -113,7 +113,7 @@ class Simulation:
         return ended
 
     def refill(self, fills: Sequence[tuple[np.ndarray, Fill]], after: str = "nothing") -> None:
-        """Refill pumps at the next tick; `after` as in `broker.messages.Refill`. Raises `ScenarioError`."""
+        """Refill pumps at the next tick; `after` as in `broker.commands.Refill`. Raises `ScenarioError`."""
         checked = [(self._pumps(indices), fill) for indices, fill in fills]
         extras = therapy.NO_EXTRA
         for index, fill in checked:

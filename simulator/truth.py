@@ -10,8 +10,8 @@ from typing import Final
 
 import polars as pl
 
-from broker.messages import Expected, Story, Truth, Wrong, encode
-from broker.truth import FILE
+from broker.messages import encode
+from broker.truth import FILE, Expected, Story, Truth, Wrong
 from simulator.events import EVENTS
 from simulator.faults import FAULTS
 from simulator.injection import NONE, Injections
@@ -85,7 +85,7 @@ def story(simulation: Simulation) -> Story:
 class Ledger:
     """The file of the truth, begun anew with each run; it ends at `MOST_BYTES`, and says so.
 
-    Its first line tells the story (`broker.messages.Story`), each other line one change.
+    Its first line tells the story (`broker.truth.Story`), each other line one change.
     """
 
     def __init__(self, folder: Path, story: Story) -> None:

@@ -16,6 +16,8 @@ from broker.server import free_port as any_free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 END_S = 10
+# A story's check is to show both sides, as a test's own assertion does.
+pytest.register_assert_rewrite("tests.processor.story")
 
 
 def missing(program: str) -> None:

@@ -20,10 +20,12 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from broker.actions import Acknowledge
 from broker.cohorts import NO_MEMBERS, members_of
-from broker.matching import ENDS, RAISED, expectations
-from broker.messages import Acknowledge, Birth
+from broker.gateways import Birth
+from broker.matching import ENDS, RAISED
 from broker.topics import shard_of
+from broker.truth import expectations
 from processor import engine, forecast
 from processor.cohort_rules import COHORT_RULES
 from processor.engine import RESENT

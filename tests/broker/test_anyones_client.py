@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from broker import snapshot
-from broker.messages import read_birth
+from broker.gateways import read_birth
 from broker.signals import SIGNAL_NAMES
 from processor import part
 from simulator import gateway

@@ -1,15 +1,12 @@
-"""Sessions: reached or not, lost and found, acknowledged by hand, on both kinds of broker."""
+"""Sessions: reached or not, acknowledged by hand, on both kinds of broker."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import random
 import socket
 
 import pytest
 
-from broker.link import Link, LinkError, Message, keep_open, learn_protocol, parse_url
+from broker.link import Link, LinkError, Message, learn_protocol, parse_url
 
 BAD_URLS = {
     "http://host": "begins with http://; allowed are mqtt:// and mqtts://",
@@ -39,6 +36,12 @@ async def test_where_nobody_listens_it_is_said_where(free_port):
     link = Link(parse_url(f"mqtt://127.0.0.1:{free_port}"), "test")
     with pytest.raises(LinkError, match=f"no broker at mqtt://127.0.0.1:{free_port}: .*refused"):
         await link.open()
+    assert not link.alive
+
+
+async def test_a_session_that_was_never_tried_can_be_closed():
+    link = Link(parse_url("mqtt://127.0.0.1:1"), "test")
+    await link.close()
     assert not link.alive
 
 
@@ -122,70 +125,6 @@ async def test_no_more_come_than_may_wait_and_what_was_not_acknowledged_comes_ag
     third.acknowledge(heard)
     assert [message.payload for message in heard] == [b"last"]
     await third.close()
-
-
-@pytest.mark.broker
-async def test_a_session_comes_back_when_its_broker_was_killed_and_started_again(own_broker, until):
-    await own_broker.start()
-    heard, said, sessions = [], [], []
-
-    async def session(link: Link) -> None:
-        link.subscribe("again/#")
-        sessions.append(link)
-        await asyncio.Event().wait()
-
-    link = Link(parse_url(own_broker.url), "again", on_message=heard.append)
-    keeping = asyncio.create_task(keep_open(link, session, say=said.append, chance=random.Random(1)))
-    await until(lambda: len(sessions) == 1)
-    own_broker.kill()
-    await until(lambda: said)
-    assert said[0].startswith(f"lost {own_broker.url}: ")
-    assert not link.alive
-    await own_broker.start()
-    await until(lambda: len(sessions) == 2)
-    link.publish("again/a", b"hello")
-    await until(lambda: heard)
-    assert heard[0].payload == b"hello"
-    assert len(said) == 2
-    assert said[1].startswith(f"connected to {own_broker.url} again after ")
-    keeping.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await keeping
-    assert not link.alive
-
-
-@pytest.mark.broker
-async def test_a_broker_that_is_not_there_yet_is_complained_of_once_and_then_found(own_broker, until):
-    said, sessions = [], []
-
-    async def session(link: Link) -> None:
-        sessions.append(link)
-        await asyncio.Event().wait()
-
-    link = Link(parse_url(own_broker.url), "early")
-    keeping = asyncio.create_task(keep_open(link, session, say=said.append, chance=random.Random(1)))
-    await until(lambda: said)
-    await asyncio.sleep(0.4)
-    assert len(said) == 1
-    assert said[0].startswith(f"no broker at {own_broker.url}: ")
-    assert said[0].endswith("; trying again")
-    await own_broker.start()
-    await until(lambda: sessions)
-    assert said[1].startswith(f"connected to {own_broker.url} again after ")
-    keeping.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await keeping
-
-
-@pytest.mark.broker
-async def test_an_error_in_a_session_is_not_swallowed(mosquitto):
-    async def session(_: Link) -> None:
-        raise ValueError("a mistake of ours")
-
-    link = Link(parse_url(mosquitto), "mistaken")
-    with pytest.raises(ValueError, match="a mistake of ours"):
-        await keep_open(link, session, say=lambda _: None, chance=random.Random(1))
-    assert not link.alive
 
 
 @pytest.mark.broker

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from broker.messages import (
+from broker.actions import (
     Acknowledge,
-    Birth,
-    Clear,
-    Inject,
     InService,
-    MessageError,
     Note,
     Outcome,
     OutOfService,
-    Pumps,
-    Reply,
     Reset,
     Shelve,
-    Status,
     Unacknowledge,
     Unshelve,
-    encode,
     make_action,
     read_action,
-    read_birth,
-    read_command,
     read_outcome,
-    read_reply,
-    read_status,
 )
+from broker.commands import Clear, Inject, Reply, read_command, read_reply
+from broker.gateways import Birth, Pumps, Status, read_birth, read_status
+from broker.messages import MessageError, encode
 
 PUMPS = Pumps(serial=["A", "B"], model=["x", "y"], reservoir_ml=[20.0, 40.0])
 ON_ALARMS = (Unacknowledge, Note, Unshelve, OutOfService, InService, Reset)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from broker import truth
-from broker.messages import Expected, Story, Wrong, encode
+from broker.messages import encode
+from broker.truth import Expected, Story, Wrong
 
 STORY = Story(time=1000, pumps=3, expected=[Expected(fault="stall", right=["motor"])])
 

@@ -19,8 +19,9 @@ import numpy as np
 import polars as pl
 
 from broker.codec import encode_arrow
+from broker.commands import Reply
+from broker.gateways import Birth
 from broker.link import parse_url
-from broker.messages import Birth, Reply
 from simulator.outbox import Outbox, Parcel
 from simulator.scenario import default
 from simulator.session import Session

@@ -20,9 +20,11 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from broker import commands, journal, segments, snapshot
+from broker import exchange, journal, segments, snapshot
+from broker.actions import Acknowledge
+from broker.gateways import Birth
 from broker.link import LinkError, Message
-from broker.messages import Acknowledge, Birth, encode
+from broker.messages import encode
 from broker.mosquitto import LIMITS as BROKER_LIMITS
 from broker.mosquitto import configuration, find, started_by_us
 from broker.server import free_port
@@ -153,7 +155,7 @@ class Siege:
                 action = Acknowledge(id=uuid.uuid4().hex, alarms=[alarm], who=WHO, at=time.time_ns() // 1_000_000)
                 while alarm not in self.acknowledged:
                     with contextlib.suppress(LinkError, OSError, ValueError):
-                        outcome = await commands.act(self.url, action, timeout_s=4.0)
+                        outcome = await exchange.act(self.url, action, timeout_s=4.0)
                         if outcome.done or "before" in outcome.text:
                             self.acknowledged[alarm] = action.id
                     await asyncio.sleep(0.2)

@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker.commands import Order
-from broker.messages import Action, Outcome, Reply, ServiceAction
+from broker.actions import Action, Outcome, ServiceAction
+from broker.commands import Reply
+from broker.exchange import Order
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from broker.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, PUMPS_SCHEMA, Bound, Health, Refusal, Snapshot, empty, write
 from dashboard.desk import Desk

@@ -11,7 +11,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from broker.messages import Acknowledge, Inject
+from broker.actions import Acknowledge
+from broker.commands import Inject
 from broker.snapshot import Snapshot
 from dashboard import choice
 from dashboard.access import Access, AccessError, add_account, demand_accounts

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from broker.actions import MOST_WHY, OutOfService, Shelve
 from broker.journal import EVENTS_SCHEMA
-from broker.messages import MOST_WHY, OutOfService, Shelve
 from broker.snapshot import ALARMS_SCHEMA, Snapshot
 from dashboard import deed_dialog, deeds, happenings, pieces, queries
 from dashboard.accounts import VISITOR, Visitor
@@ -143,7 +143,7 @@ def test_that_an_alarm_was_held_from_the_start_is_said_once() -> None:
 
 
 def test_every_deed_is_a_message_on_the_wire() -> None:
-    from broker.messages import make_action
+    from broker.actions import make_action
 
     for name in DEEDS:
         made = make_action(name, "1", alarms=["a"], who="x", at=1, why="y", for_s=60.0 if name == "shelve" else None)

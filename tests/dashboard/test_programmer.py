@@ -12,7 +12,8 @@ import pytest
 from msgspec.structs import replace as replace_fields
 
 from broker import bounds
-from broker.messages import Bolus, Interrogate, Program, Refill, Replace, Reply, Stop, encode, read_command
+from broker.commands import Bolus, Interrogate, Program, Refill, Replace, Reply, Stop, read_command
+from broker.messages import encode
 from broker.snapshot import Snapshot
 from dashboard import about, choice, order_form, queries
 from dashboard.accounts import VISITOR, Visitor

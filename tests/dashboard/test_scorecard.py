@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from broker.journal import EVENTS_SCHEMA, Journal
-from broker.messages import Expected, Story, Wrong, encode
+from broker.messages import encode
 from broker.snapshot import Snapshot
-from broker.truth import FILE
+from broker.truth import FILE, Expected, Story, Wrong
 from dashboard import scorekeeper
 from dashboard.app import assemble
 from dashboard.desk import Desk

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from broker.messages import PutBack, TakeOut
+from broker.actions import PutBack, TakeOut
 from broker.snapshot import ORDERS_SCHEMA
 from dashboard import queries, service_dialog
 from dashboard.accounts import VISITOR, Visitor

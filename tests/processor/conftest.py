@@ -12,19 +12,24 @@ import numpy as np
 import polars as pl
 import pytest
 
+from broker.actions import Acknowledge
 from broker.codec import encode_arrow, encode_json
+from broker.gateways import Birth, Pumps
 from broker.link import Message
-from broker.messages import Acknowledge, Birth, Pumps, encode
+from broker.messages import encode
 from broker.signals import SAMPLE_SCHEMA
 from broker.snapshot import Health, Snapshot
 from broker.topics import COMMAND
 from processor import engine
 from processor.detectors import Detector
+from processor.detectors.limit import limit
 from processor.inbox import BATCH_SCHEMA
 from processor.pipeline import Pipeline
 from processor.rules import RULES, Rule
 from simulator.scenario import default
 from simulator.simulation import Simulation
+
+from .story import Story
 
 START_MS = 1_767_225_600_000
 """2026-01-01 00:00 UTC: both clocks of these tests begin here."""
@@ -224,3 +229,22 @@ def json_sample() -> Callable[..., str]:
         return msgspec.json.encode({"pump": "A", "time": START_MS, **values}).decode()
 
     return sample
+
+
+@pytest.fixture
+def story(rule_of: Callable[..., Rule]) -> Callable[..., Story]:
+    """Return a function that begins a story with the rule `low`: battery_v below 2."""
+
+    def begin(on_s: float = 0, off_s: float = 0, **more: object) -> Story:
+        low = rule_of(limit("battery_v", below=2, span=1), "low", on_delay_s=on_s, off_delay_s=off_s, **more)
+        return Story((low,))
+
+    return begin
+
+
+@pytest.fixture
+def tale(rule_of: Callable[..., Rule]) -> Story:
+    """A story with `cause` (battery below 2), of high priority, which explains `effect` (flow below 2)."""
+    cause = rule_of(limit("battery_v", below=2, span=1), "cause", explains=("effect",))
+    effect = rule_of(limit("flow_ul_h", below=2, span=1), "effect", priority="medium")
+    return Story((effect, cause))

@@ -7,16 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from broker.messages import (
-    Acknowledge,
-    InService,
-    Note,
-    OutOfService,
-    Reset,
-    Shelve,
-    Unacknowledge,
-    Unshelve,
-)
+from broker.actions import Acknowledge, InService, Note, OutOfService, Reset, Shelve, Unacknowledge, Unshelve
 from processor import alarms, chains
 from processor.actions import carry_out
 from processor.alarm_states import NORMAL, STATES, SUPPRESSED, state_of

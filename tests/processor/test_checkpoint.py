@@ -8,8 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from broker.actions import Acknowledge, Unacknowledge
 from broker.link import Message
-from broker.messages import Acknowledge, Unacknowledge, encode
+from broker.messages import encode
 from broker.snapshot import Health
 from broker.topics import COMMAND
 from processor import checkpoint

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from broker.commands import Clear, Inject, Refill, Reply
+from broker.gateways import Status
 from broker.link import Message
-from broker.messages import Clear, Inject, Notice, Refill, Reply, Status, encode
+from broker.messages import encode
+from broker.notices import Notice
 from broker.topics import PART, TRUTH
 from processor.pipeline import Pipeline
 

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker.messages import Status, encode
+from broker.gateways import Status
+from broker.messages import encode
 from broker.signals import SAMPLE_SCHEMA
 from processor.gateway_rules import DEAF_S, GATEWAY_RULES
 from processor.rules import RULES

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.codec import encode_arrow, encode_json
-from broker.messages import Birth, Pumps
+from broker.gateways import Birth, Pumps
 from broker.signals import SAMPLE_SCHEMA
 from processor.registry import Registry
 

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.codec import encode_arrow
+from broker.gateways import Birth, Pumps
 from broker.link import Message
-from broker.messages import Birth, Pumps, encode
+from broker.messages import encode
 from broker.signals import SAMPLE_SCHEMA
 from processor.inbox import Inbox
 from processor.quarantine import Quarantine

@@ -8,9 +8,12 @@ import polars as pl
 import pytest
 
 from broker import snapshot
+from broker.actions import make_action
+from broker.announcements import AlarmEvent
+from broker.gateways import Status
 from broker.journal import EVENTS_SCHEMA
 from broker.link import Message
-from broker.messages import AlarmEvent, Status, encode, make_action
+from broker.messages import encode
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from broker.topics import COMMAND
 from processor import readings, sequence

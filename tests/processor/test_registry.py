@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from broker.messages import Birth, Pumps, Status
+from broker.gateways import Birth, Pumps, Status
 from processor import registry as module
 from processor.registry import Registry, RegistryFullError
 
@@ -97,3 +97,13 @@ def test_pumps_that_an_older_version_saved_without_their_lot_are_known_again():
     )
     assert now.facts().select("pump", "model", "lot").rows() == [("A", "M", "B07")]
     assert before.facts().select("pump", "model", "lot").rows() == [("A", "M", None)]
+
+
+def test_a_gateway_of_whom_all_samples_are_refused_was_heard_all_the_same():
+    registry = Registry()
+    registry.take_birth(birth("one", "A"), 0, START_MS)
+    registry.take_status(Status(gateway="one", state="offline", sent=0), 0)
+    registry.gateways[0].takes(None, START_MS + 5_000)
+    seen = registry.gateways_frame().row(0, named=True)
+    assert (seen["state"], seen["heard_wall"]) == ("online", START_MS + 5_000)
+    assert registry.clocks(START_MS + 6_000).to_list() == [START_MS + 6_000 * 60]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from broker.actions import InService, PutBack, TakeOut
 from broker.link import Message
-from broker.messages import InService, PutBack, TakeOut, encode
+from broker.messages import encode
 from broker.topics import COMMAND
 from processor import readings
 from processor.pipeline import Pipeline

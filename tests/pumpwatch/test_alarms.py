@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from broker.messages import Outcome, Shelve
+from broker.actions import Outcome, Shelve
 from broker.snapshot import ALARMS_SCHEMA, Health, Snapshot, empty, write
 from pumpwatch import alarms
 from pumpwatch.__main__ import app

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from broker.messages import Birth, Pumps
+from broker.gateways import Birth, Pumps
 from pumpwatch import orders, system
 from pumpwatch.__main__ import app
 from pumpwatch.errors import CommandError

@@ -9,8 +9,8 @@ from collections import defaultdict
 import pytest
 
 from broker.codec import decode
+from broker.gateways import read_status
 from broker.link import Link, LinkError, Message, parse_url
-from broker.messages import read_status
 from simulator.gateway import Settings, run
 
 ENOUGH_S = 120.0

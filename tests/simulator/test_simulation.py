@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker import messages
 from broker.codec import decode, encode_arrow, encode_json
-from broker.messages import Birth
+from broker.gateways import Birth, read_birth
+from broker.messages import encode
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from simulator import simulation as module
 from simulator.scenario import default, load
@@ -83,7 +83,7 @@ def test_a_fleet_describes_itself_as_a_birth_takes_it():
     simulation = Simulation(default(pumps=200), start_ms=0)
     pumps = simulation.describe()
     birth = Birth(gateway="here", pumps=pumps, sent=0, time=0)
-    assert messages.read_birth(messages.encode(birth)) == birth
+    assert read_birth(encode(birth)) == birth
     assert pumps.serial[3] == "ITB-000003"
     assert (pumps.site[0], pumps.site[199]) == ("North", "Centre")
     assert pumps.site == sorted(pumps.site, key=["North", "South", "East", "West", "Centre"].index)

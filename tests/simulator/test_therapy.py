@@ -7,19 +7,8 @@ import polars as pl
 import pytest
 
 from broker.bounds import MINIMUM_UL_H
-from broker.messages import (
-    Bolus,
-    Clear,
-    Inject,
-    Interrogate,
-    MessageError,
-    Program,
-    Refill,
-    Replace,
-    Stop,
-    encode,
-    read_command,
-)
+from broker.commands import Bolus, Clear, Inject, Interrogate, Program, Refill, Replace, Stop, read_command
+from broker.messages import MessageError, encode
 from broker.signals import FLAG_BIT
 from simulator.orders import Orders
 from simulator.program import DAY_S, periodic, profile, weekly

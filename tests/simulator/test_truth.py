@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from broker import topics
-from broker.messages import Story, Wrong, read_truth
+from broker.truth import Story, Wrong, read_truth
 from simulator import truth
 from simulator.scenario import ScheduledEvent, default
 from simulator.simulation import Simulation

@@ -7,21 +7,13 @@ import contextlib
 
 import pytest
 
-from broker.commands import Order, act, ask, births, tell
+from broker.actions import Acknowledge, Outcome, read_action
+from broker.commands import Clear, Reply, read_command
+from broker.exchange import Order, act, ask, births, tell
+from broker.gateways import Birth, Pumps
 from broker.link import Link, LinkError, Message, parse_url
-from broker.messages import (
-    Acknowledge,
-    Birth,
-    Clear,
-    Notice,
-    Outcome,
-    Pumps,
-    Reply,
-    encode,
-    read_action,
-    read_command,
-    read_notice,
-)
+from broker.messages import encode
+from broker.notices import Notice, read_notice
 from broker.topics import COMMAND, OUTCOME, PART, topic_of
 
 KINDS = pytest.mark.parametrize("kind", [pytest.param("mosquitto", marks=pytest.mark.broker), "embedded_broker"])
@@ -31,7 +23,7 @@ KINDS = pytest.mark.parametrize("kind", [pytest.param("mosquitto", marks=pytest.
 async def gateways(kind, request, until):
     """Two gateways that introduce themselves; the first one answers, the second is deaf."""
     address = parse_url(request.getfixturevalue(kind))
-    link, confirmed = Link(address, "commands-gateways", on_published=lambda *_: confirmed.append(1)), []
+    link, confirmed = Link(address, "exchange-gateways", on_published=lambda *_: confirmed.append(1)), []
 
     def hear(message: Message) -> None:
         command = read_command(message.payload)
@@ -86,7 +78,7 @@ async def test_each_gateway_is_born_once(gateways):
 
 @KINDS
 async def test_a_gateway_that_is_born_again_meanwhile_is_told_once_and_as_it_is_now(gateways):
-    again = Link(parse_url(gateways), "commands-again")
+    again = Link(parse_url(gateways), "exchange-again")
     await again.open()
     asking = asyncio.create_task(births(gateways, wait_s=0.6))
     await asyncio.sleep(0.3)
@@ -106,7 +98,7 @@ async def test_an_action_reaches_the_processor_and_its_outcome_the_person(mosqui
         for name in ("another", "1"):
             processor.publish(OUTCOME, encode(Outcome(id=name, done=1, refused=0, text=f"Did {name}.")))
 
-    processor = Link(parse_url(mosquitto), "commands-processor", on_message=answer)
+    processor = Link(parse_url(mosquitto), "exchange-processor", on_message=answer)
     await processor.open()
     processor.subscribe(COMMAND)
     action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=3)
@@ -136,7 +128,7 @@ async def test_who_tells_of_parts_knows_whether_anybody_heard_it(own_broker):
     with pytest.raises(LinkError, match="nobody heard it"):
         await tell(own_broker.url, [notice])
     heard: list[Message] = []
-    listener = Link(parse_url(own_broker.url), "commands-listener", on_message=heard.append)
+    listener = Link(parse_url(own_broker.url), "exchange-listener", on_message=heard.append)
     await listener.open()
     listener.subscribe(PART)
     async with asyncio.timeout(30):
