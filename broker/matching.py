@@ -25,12 +25,14 @@ was not announced by itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
 from broker.cohorts import CROWDS, NO_MEMBERS
+from broker.truth import Expected
 
 MS_PER_H: Final = 3_600_000
 GRACE_MS: Final = 2 * MS_PER_H
@@ -97,6 +99,18 @@ class Matched:
 
     injections: pl.DataFrame
     alarms: pl.DataFrame
+
+
+def expectations(told: Iterable[Expected], deadline_h: Callable[[str], float | None]) -> pl.DataFrame:
+    """Return what is expected (`EXPECTED`) as the faults tell; a rule without a deadline is not on the alarm list."""
+    rows = [
+        (each.fault, rule, right, due_h, each.silent_from if rule in CROWDS else 0.0)
+        for each in told
+        for rules, right in ((each.right, True), (each.accepted, False))
+        for rule in rules
+        if (due_h := deadline_h(rule)) is not None
+    ]
+    return pl.DataFrame(rows, EXPECTED, orient="row")
 
 
 def bite_at_refill(injections: pl.DataFrame, refills: pl.DataFrame) -> pl.DataFrame:

@@ -9,17 +9,19 @@ from typing import Any, Final
 import polars as pl
 
 from broker.cohorts import NO_MEMBERS, members_of
+from broker.ledger import Told, TruthReader
 from broker.matching import (
     FALSE,
     GRACE_MS,
     SECONDARY,
     Matched,
+    expectations,
     match,
     raised_by,
     spread,
 )
 from broker.snapshot import SYSTEM
-from broker.truth import Story, Told, TruthReader, expectations
+from broker.truth import Story
 from dashboard.desk import Desk
 
 MOST_EVENTS: Final = 20_000

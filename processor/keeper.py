@@ -39,6 +39,10 @@ class Keeper:
     outcomes: list[Outcome] = field(default_factory=list)
     _receipts: Receipts = field(default_factory=Receipts)
 
+    def restored(self) -> None:
+        """Take note that what the checkpoint had is durable: a run before may have ended before it could say so."""
+        self._receipts.durable(self._receipts.standing(self.pipeline.registry.gateways))
+
     async def save(self) -> bool:
         """Make samples, entries and refusals durable; on failure keep them all and say so."""
         try:

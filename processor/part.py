@@ -145,6 +145,7 @@ class _Runner:
         self.keeper = Keeper(
             settings.data, self.pipeline, self.store, self.intake, self.meter, self.link, wall_ms=wall_ms
         )
+        self.keeper.restored()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         connected = asyncio.Event()
@@ -170,7 +171,8 @@ class _Runner:
             keep_open(self.link, session, say=log.warning, chance=random.Random()), name="link"
         )
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        working = asyncio.create_task(self._work(), name="work")
+        enough = asyncio.Event()
+        working = asyncio.create_task(self._work(enough), name="work")
         merging = asyncio.create_task(self.keeper.merge_on(FLUSH_S), name="merge")
         greeting = asyncio.create_task(connected.wait(), name="greet")
         try:
@@ -182,12 +184,16 @@ class _Runner:
             for task in done - {stopping}:
                 task.result()
         finally:
-            await _end(working, greeting)
+            # Not cut off: what a turn found must reach the journal before the checkpoint that has it.
+            enough.set()
+            await asyncio.gather(working, return_exceptions=True)
+            await _end(greeting)
             await self.keeper.acknowledge()
             await _end(keeping, stopping, merging)
             self._note_refusals()
             self._note("stopped", "processor", "on purpose")
             await self.keeper.save()
+            await self._show()
             self.store.close()
 
     def _note(self, kind: str, part: str, text: str) -> None:
@@ -204,11 +210,12 @@ class _Runner:
             self._note("refused", "messages", text)
             self.refusals_noted = quarantine.count
 
-    async def _work(self) -> None:
+    async def _work(self, enough: asyncio.Event) -> None:
+        """Take in what comes, turn by turn, until it is `enough`."""
         saved = kept = told = shown = 0.0
         noted = time.monotonic()
         show_pause_s, keep_pause_s = 0.0, FLUSH_S
-        while True:
+        while not enough.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.intake.arrived.wait(), self.settings.tick_s)
             self.intake.arrived.clear()

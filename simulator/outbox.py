@@ -62,6 +62,7 @@ class Outbox:
     _under_way: dict[int, Parcel] = field(default_factory=dict)
     _taken: collections.deque[Parcel] = field(default_factory=collections.deque)
     _window: int = 1
+    _durable: int = -1
 
     def __post_init__(self) -> None:
         for kept in self.spool.load() if self.spool else ():
@@ -121,7 +122,9 @@ class Outbox:
         if parcel is None:
             return
         self._window = WINDOW
-        if refusal:
+        if parcel.stamp <= self._durable:
+            self._let_go(parcel)
+        elif refusal:
             self.refused += self._let_go(parcel)
         elif self.patient:
             self._taken.append(parcel)
@@ -137,6 +140,8 @@ class Outbox:
         self.patient = True
         if not any(parcel.stamp == stamp for parcel in self._held()):
             return
+        # Those on their way are let go of when they have arrived: their ids are still to be confirmed.
+        self._durable = max(self._durable, stamp)
         for held in (self._taken, self._waiting):
             while held and held[0].stamp <= stamp:
                 self._let_go(held.popleft())
@@ -154,7 +159,11 @@ class Outbox:
         Then one goes alone, until it is confirmed: else a later one could be heard before an earlier one.
         """
         self._window = 1
-        self._waiting.extendleft(reversed([*self._taken, *self._under_way.values()]))
+        again = [parcel for parcel in (*self._taken, *self._under_way.values()) if parcel.stamp > self._durable]
+        for parcel in self._under_way.values():
+            if parcel.stamp <= self._durable:
+                self._let_go(parcel)
+        self._waiting.extendleft(reversed(again))
         self._taken.clear()
         self._under_way.clear()
 

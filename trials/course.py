@@ -23,9 +23,8 @@ import polars as pl
 from broker.actions import Acknowledge
 from broker.cohorts import NO_MEMBERS, members_of
 from broker.gateways import Birth
-from broker.matching import ENDS, RAISED
+from broker.matching import ENDS, RAISED, expectations
 from broker.topics import shard_of
-from broker.truth import expectations
 from processor import engine, forecast
 from processor.cohort_rules import COHORT_RULES
 from processor.engine import RESENT

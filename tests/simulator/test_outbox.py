@@ -157,6 +157,27 @@ def test_what_is_durable_is_not_sent_again_though_it_waits() -> None:
     assert deliver(box, 50) == [2]
 
 
+def test_what_turns_out_durable_while_it_is_on_its_way_is_kept_no_longer_than_that() -> None:
+    box = Outbox(10_000, patient=True)
+    for number in range(3):
+        box.put(parcel(number))
+    send(box, 1)
+    box.durable(1001)
+    assert (box.samples, send(box, 2)) == (50, None)
+    box.confirmed(1, None)
+    assert (box.samples, send(box, 2)) == (25, 2)
+
+
+def test_what_is_durable_is_not_sent_again_though_it_was_on_its_way() -> None:
+    box = Outbox(10_000, patient=True)
+    for number in range(3):
+        box.put(parcel(number))
+    send(box, 1)
+    box.durable(1001)
+    box.start_over()
+    assert (box.samples, send(box, 2)) == (25, 2)
+
+
 def test_beyond_the_bound_what_the_broker_has_goes_first_and_is_not_counted_as_lost() -> None:
     box = full(0, 1, patient=True, max_samples=50)
     deliver(box)
