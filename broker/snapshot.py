@@ -147,7 +147,9 @@ GATEWAYS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "heard_wall": pl.Int64(),
     "waiting": pl.Int64(),
     "dropped": pl.Int64(),
+    "resent": pl.Int64(),
 }
+"""One row a gateway. `waiting` and `dropped` are samples, as it says itself; `resent` are messages that came again."""
 
 
 class Refusal(msgspec.Struct):

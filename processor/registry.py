@@ -324,7 +324,18 @@ class Registry:
         """Return the gateways as the snapshot shows them."""
         counts = np.bincount(self.facts()["owner"].to_numpy(), minlength=len(self._order))
         rows = [
-            (g.name, g.shard, g.state, int(count), g.speed, g.heard_therapy, g.heard_wall, g.waiting, g.dropped)
+            (
+                g.name,
+                g.shard,
+                g.state,
+                int(count),
+                g.speed,
+                g.heard_therapy,
+                g.heard_wall,
+                g.waiting,
+                g.dropped,
+                g.resent,
+            )
             for g, count in zip(self._order, counts, strict=True)
         ]
         return pl.DataFrame(rows, schema=GATEWAYS_SCHEMA, orient="row")

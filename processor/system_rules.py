@@ -272,8 +272,8 @@ SYSTEM_RULES: Final = (
         deadline_h=0.2,
         meaning="A large part of what comes was here before: gateways lose their connection and send it again, or what "
         "lies between passes everything on twice. Nothing is lost; what comes twice is left out.",
-        action="See in “What happened lately” which gateways come and go, and to their network. If none does, look for "
-        "a bridge between brokers that hears itself.",
+        action="See on the Pipeline page which gateways send again, and to their network. If all do, look for a bridge "
+        "between brokers that hears itself.",
         time_left="days, if nothing is late",
         rationale="No harm to any pump; but lines that break often will break for long, and it is twice the load.",
         evidence=_shown("Samples sent again", "samples", 1.0),

@@ -52,7 +52,7 @@ def visible_alarms(
             *(forecasts[name].gather(numbers) for name in band("under_dosed_h")),
         )
         .with_columns(
-            _time_left().alias("deadline"),
+            time_left().alias("deadline"),
             ((pl.col("shelved_until") - pl.col("now")) / 1000).alias("shelved_left_s"),
         )
         .filter(pl.col("state") != SUPPRESSED)
@@ -189,20 +189,30 @@ def cause_text(rules: Rules) -> pl.Expr:
     return pl.coalesce(raised, "text", explained)
 
 
-def _time_left() -> pl.Expr:
-    """Say how long until harm: as forecast, else what is left of the rule's hours, else what the rule says."""
+def time_left() -> pl.Expr:
+    """Say how long until harm: as forecast, else what is left of the rule's hours, else what the rule says.
+
+    Nothing is left of an alarm that is over.
+    """
     left_min = (pl.col("harm_after_h") * 60.0 - pl.col("age_s") / 60.0).round(0)
     low, mid, high = (pl.col(name) for name in band("under_dosed_h"))
-    between = pl.format("{} to {}", low.round(0).cast(pl.Int64, strict=False), high.ceil().cast(pl.Int64, strict=False))
+    first_h, last_h = low.round(0).cast(pl.Int64, strict=False), high.ceil().cast(pl.Int64, strict=False)
+    # A band without a useful end tells nobody when to act.
+    ends = (high < FORESEEN_H).fill_null(value=False)
+    later = pl.format("{} h or later", first_h)
+    between = pl.when(ends).then(pl.format("{} to {} h", first_h, last_h)).otherwise(later)
+    latest = pl.when(ends).then(pl.format(", in {} h at the latest", last_h)).otherwise(pl.lit(""))
     return (
-        pl.when(pl.col("harm_after_h").is_null())
+        pl.when(pl.col("returned").is_not_null())
+        .then(pl.lit("over now"))
+        .when(pl.col("harm_after_h").is_null())
         .then(pl.col("time_left"))
         .when(high <= 0.0)
         .then(pl.lit("under-dosed by now unless bridged"))
         .when(mid <= 0.0)
-        .then(pl.format("probably under-dosed by now, in {} h at the latest", high.ceil().cast(pl.Int64, strict=False)))
+        .then(pl.format("probably under-dosed by now{}", latest))
         .when(mid < FORESEEN_H)
-        .then(pl.format("under-dosed in about {} ({} h)", _rounded(mid * 60.0), between))
+        .then(pl.format("under-dosed in about {} ({})", _rounded(mid * 60.0), between))
         .when(mid.is_not_null())
         .then(pl.lit("more than a day until under-dosed, if it stays so"))
         .when(left_min > 0.0)

@@ -155,11 +155,16 @@ def _line(row: dict[str, Any]) -> Piece:
                 ],
                 className="line-text",
             ),
-            html.Div([html.B(words.span(row["age_s"])), html.Span(row["deadline"] or "")], className="line-when"),
+            html.Div([html.B(_when(row)), html.Span(row["deadline"] or "")], className="line-when"),
             button if state in WAITING else seen,
         ],
         className=f"line {pieces.SHAPE.get(row['priority'], 'normal')} {state}",
     )
+
+
+def _when(row: dict[str, Any]) -> str:
+    """Say since when, so that it is not taken for the time that is left."""
+    return f"{words.span(row['age_s'])} ago" if row["returned"] else words.since(row["age_s"])
 
 
 def _tags(row: dict[str, Any]) -> list[Piece]:

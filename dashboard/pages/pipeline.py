@@ -69,10 +69,7 @@ def render(snapshot: Snapshot, now_ms: int) -> tuple[Piece, Piece, Piece, Piece]
 def _facts(health: Health) -> list[Piece]:
     state = "connected" if health.connected else "not connected"
     broker = f"{health.broker or 'broker unknown'} · {health.protocol or 'protocol unknown'}"
-    latency = [
-        pieces.fact(f"Latency {name}", pieces.quantity(words.number(health.latency_ms.get(name), 0, "ms")))
-        for name in ("p50", "p95", "p99")
-    ]
+    latency = {name: words.number(health.latency_ms.get(name), 0, "ms") for name in ("p50", "p95", "p99")}
     losses = (
         ("Samples lost", health.lost, words.LOST),
         ("Late", health.late, words.LATE),
@@ -88,7 +85,11 @@ def _facts(health: Health) -> list[Piece]:
             note=f"{health.samples:,} in all",
         ),
         pieces.fact("Messages", f"{health.messages:,}", note=f"since {words.second(health.started)}"),
-        *latency,
+        pieces.fact(
+            "Sent to seen, median",
+            pieces.quantity(latency["p50"]),
+            note=f"p95 {latency['p95']}, p99 {latency['p99']}",
+        ),
         *(pieces.fact(name, f"{value:,}", tone="warn" if value else "", hint=hint) for name, value, hint in losses),
     ]
 
@@ -104,6 +105,7 @@ def _gateways(gateways: pl.DataFrame, now_ms: int) -> Piece:
         ("Speed", "number"),
         ("Waiting", "number"),
         ("Dropped", "number"),
+        ("Sent again", "number"),
         ("Shard", "number"),
     ]
     worst_first = gateways.sort(pl.col("state") == "online", -pl.col("dropped"), "gateway")
@@ -128,6 +130,7 @@ def _gateway(row: dict[str, Any], now_ms: int) -> list[Piece]:
         words.UNKNOWN if row["speed"] is None else words.speed(row["speed"]),
         words.number(row["waiting"], 0),
         html.Span(words.number(row["dropped"], 0), className="warn-word" if row["dropped"] else ""),
+        words.number(row["resent"], 0),
         words.number(row["shard"], 0),
     ]
 

@@ -71,6 +71,7 @@ def make_fleet(
         "onset": [THERAPY_MS - 60_000 * (one + 12) for one in range(ill)],
         "raised": [THERAPY_MS - 60_000 * (one + 10) for one in range(ill)],
         "raised_wall": [WALL_MS - 10_000] * ill,
+        "returned": [THERAPY_MS - 60_000 if states[one % 4] == "returned" else None for one in range(ill)],
         "age_s": [60.0 * (one + 12) for one in range(ill)],
         "meaning": ["What is the matter with this pump, in a sentence of the usual length."] * ill,
         "action": ["Interrogate the pump and prepare oral bridging"] * ill,
