@@ -10,8 +10,11 @@ rules are expected: those that name its cause (*right*) and those that notice it
   raised for one fault and still stands at the onset of another finds that one too, without a delay to be counted.
 - Any other alarm on a pump between the onset of an injection and `AFTERMATH_MS` after its end is *secondary*: it is
   about something real, but names the wrong thing.
-- An alarm of a cohort (a model, a lot, a gateway's pumps) is about all of its pumps. It is a detection for each
-  injection that expects its rule, if these pumps are at least `COHORT_SHARE` of the cohort; else it is *false*.
+- An alarm of a cohort (a model, a lot, a gateway's pumps, the fleet) is about all of its pumps. It is a detection for
+  each injection that expects its rule, if these pumps are at least `COHORT_SHARE` of the cohort; else it is *false*. Of
+  one that says that a gateway or the fleet is silent they must be the share by which it is raised, and only those count
+  whose injection is so severe that they are silent half of the time.
+- Outages that a scenario plays are injections too.
 - All alarms that remain are *false*. Each time an alarm is raised counts once.
 - An injection that was not found, but that goes on and is younger than the deadline of its alarms, is *undecided*.
 
@@ -22,12 +25,14 @@ was not announced by itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from broker.cohorts import NO_MEMBERS
+from broker.cohorts import CROWDS, NO_MEMBERS
+from broker.truth import Expected
 
 MS_PER_H: Final = 3_600_000
 GRACE_MS: Final = 2 * MS_PER_H
@@ -68,8 +73,10 @@ EXPECTED: Final[dict[str, pl.DataType]] = {
     "rule": pl.String(),
     "right": pl.Boolean(),
     "deadline_h": pl.Float64(),
+    "least": pl.Float32(),
 }
-"""Which rules are expected for which fault, whether they name its cause, and within how many hours they must be up."""
+"""Which rules are expected for which fault, whether they name its cause, within how many hours they must be up, and at
+which severity at least."""
 
 ENDS: Final = ("returned", "cleared")
 """What the journal calls it when a condition ends; "cleared" may also follow the other."""
@@ -92,6 +99,18 @@ class Matched:
 
     injections: pl.DataFrame
     alarms: pl.DataFrame
+
+
+def expectations(told: Iterable[Expected], deadline_h: Callable[[str], float | None]) -> pl.DataFrame:
+    """Return what is expected (`EXPECTED`) as the faults tell; a rule without a deadline is not on the alarm list."""
+    rows = [
+        (each.fault, rule, right, due_h, each.silent_from if rule in CROWDS else 0.0)
+        for each in told
+        for rules, right in ((each.right, True), (each.accepted, False))
+        for rule in rules
+        if (due_h := deadline_h(rule)) is not None
+    ]
+    return pl.DataFrame(rows, EXPECTED, orient="row")
 
 
 def bite_at_refill(injections: pl.DataFrame, refills: pl.DataFrame) -> pl.DataFrame:
@@ -164,9 +183,12 @@ def match(
     cases, rows = injections.with_row_index("case"), alarms.with_row_index("row")
     pairs = (
         _by_pump(rows, members)
-        .join(cases.drop("severity"), on="pump")
-        .join(expected.select("fault", "rule", "right"), on=["fault", "rule"], how="left")
-        .with_columns(pl.col("end").fill_null(FAR_MS))
+        .join(cases, on="pump")
+        .join(expected.drop("deadline_h"), on=["fault", "rule"], how="left")
+        .with_columns(
+            pl.col("end").fill_null(FAR_MS),
+            pl.when(pl.col("severity") >= pl.col("least")).then("right").alias("right"),
+        )
     )
     pairs = pairs.filter(_enough(pairs))
     caused = pairs.filter(pl.col("raised").is_between("onset", pl.col("end") + AFTERMATH_MS))
@@ -202,10 +224,11 @@ def _by_pump(rows: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
 
 
 def _enough(pairs: pl.DataFrame) -> pl.Series:
-    """Tell of each pair whether so many pumps of its cohort have, as it is raised, what it is expected for."""
+    """Tell of each pair whether enough pumps of its cohort have, as it is raised, what it is expected for."""
     fits = pl.col("right").is_not_null() & pl.col("raised").is_between("onset", pl.col("end") + GRACE_MS)
     share = pl.when(fits).then("pump").drop_nulls().n_unique().over("row") / pl.col("cohort")
-    return pairs.select((pl.col("cohort").is_null() | (share >= COHORT_SHARE)).alias("enough")).to_series()
+    least = pl.col("rule").replace_strict(CROWDS, default=COHORT_SHARE, return_dtype=pl.Float64)
+    return pairs.select((pl.col("cohort").is_null() | (share >= least)).alias("enough")).to_series()
 
 
 def spread(delay_h: pl.Series) -> dict[str, float | None]:

@@ -36,13 +36,15 @@ class Truth(msgspec.Struct, kw_only=True):
 class Expected(msgspec.Struct, kw_only=True):
     """By which rules a fault counts as found: those that name its cause, and those that notice it.
 
-    One that `waits_for` a refill shows nothing before the next one.
+    One that `waits_for` a refill shows nothing before the next one. Toward an alarm of many silent pumps it counts
+    from the severity `silent_from` on.
     """
 
     fault: str
     right: list[str] = []
     accepted: list[str] = []
     waits_for: str = ""
+    silent_from: float = 0.0
 
 
 class Story(msgspec.Struct, kw_only=True):

@@ -11,11 +11,11 @@ import polars as pl
 from broker.cohorts import NO_MEMBERS, members_of
 from broker.ledger import Told, TruthReader
 from broker.matching import (
-    EXPECTED,
     FALSE,
     GRACE_MS,
     SECONDARY,
     Matched,
+    expectations,
     match,
     raised_by,
     spread,
@@ -92,13 +92,7 @@ def judge(told: Told, events: pl.DataFrame, now: int, members: pl.DataFrame = NO
 
     `members` (`broker.cohorts.MEMBERS`) says which pumps are in which cohort.
     """
-    rows = [
-        (fault.fault, rule, right, PATIENCE_H)
-        for fault in told.story.expected
-        for rules, right in ((fault.right, True), (fault.accepted, False))
-        for rule in rules
-    ]
-    expected = pl.DataFrame(rows, EXPECTED, orient="row")
+    expected = expectations(told.story.expected, lambda _: PATIENCE_H)
     # What Pumpwatch says of itself is neither right nor false about a pump.
     of_fleet = events.filter(~pl.col("alarm").str.starts_with(SYSTEM).fill_null(value=False))
     raised = raised_by(of_fleet).filter(pl.col("raised") >= told.story.time)

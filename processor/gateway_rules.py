@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from broker.cohorts import CROWDS
 from processor.columns import MS_PER_S, Rules, score_name
 from processor.detectors import Detector
 from processor.rules import RULES, Rule
@@ -17,11 +18,11 @@ from processor.violations import OBSERVED, Violations, nothing_seen
 
 LEAST_PUMPS: Final = 4
 """Fewer silent pumps than this are told one by one, whatever their gateway."""
-GATEWAY_SHARE: Final = 0.5
-"""So large a part of a gateway's pumps falls silent together through the gateway (modelling choice)."""
 LEAST_FLEET: Final = 20
-FLEET_SHARE: Final = 0.9
-"""So large a part of the fleet, behind several gateways, is silent through what they share (modelling choice)."""
+GATEWAY_SHARE: Final = CROWDS["gateway_silent"]
+"""So large a part of a gateway's pumps falls silent together through the gateway."""
+FLEET_SHARE: Final = CROWDS["fleet_silent"]
+"""So large a part of the fleet, behind several gateways, is silent through what they share."""
 OFFLINE_S: Final = 120.0
 """A gateway that said goodbye, or its will for it, may be back so soon (therapy seconds): a restart is no alarm."""
 DEAF_S: Final = 30.0

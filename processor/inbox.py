@@ -71,7 +71,9 @@ class Inbox:
                 self._take(message, turn, wall_ms, gathered)
             except (TopicError, MessageError, RegistryFullError) as error:
                 self.quarantine.put(message.topic, wall_ms, str(error), message.payload)
-        return Batch(_join(gathered), tuple(gathered.actions))
+        samples = _join(gathered)
+        self.registry.hear(samples["pump"], samples["time"], wall_ms)
+        return Batch(samples, tuple(gathered.actions))
 
     def _take(self, message: Message, turn: int, wall_ms: int, gathered: _Gathered) -> None:
         if message.topic == COMMAND:
@@ -122,10 +124,8 @@ class Inbox:
         if samples.height == 0:
             return
         gateway = self.registry.gateway(topic.gateway, topic.shard)
-        resent = gateway.takes(samples["sent"][-1])
-        # The middle one: a single pump whose clock runs ahead is not to make the others seem silent.
-        time_ms = int(np.median(samples["time"].to_numpy()))
-        numbers = self.registry.numbers(gateway, samples["pump"], time_ms, wall_ms)
+        resent = gateway.takes(samples["sent"][-1], wall_ms)
+        numbers = self.registry.numbers(gateway, samples["pump"], samples["time"][-1])
         if numbers.has_nulls():
             self._refuse_pumps(message, wall_ms, gateway, samples["pump"].filter(numbers.is_null()).to_list())
         known = samples.with_columns(
@@ -139,10 +139,10 @@ class Inbox:
         if not rows:
             return
         gateway = self.registry.gateway(topic.gateway, topic.shard)
-        resent = gateway.takes(None if rows[-1].sent is None else int(rows[-1].sent))
+        resent = gateway.takes(None if rows[-1].sent is None else int(rows[-1].sent), wall_ms)
         strangers = []
         for row in rows:
-            number = self.registry.number(gateway, row.pump, int(row.time), wall_ms)
+            number = self.registry.number(gateway, row.pump, int(row.time))
             if number is None:
                 strangers.append(row.pump)
             else:

@@ -11,6 +11,7 @@ import polars as pl
 
 from broker.actions import Action, Outcome, ServiceAction
 from broker.announcements import AlarmEvent
+from broker.cohorts import FLEET
 from broker.journal import Head
 from broker.link import Message
 from broker.snapshot import SYSTEM, Health, Snapshot
@@ -29,7 +30,7 @@ from processor.registry import LEFT, Registry
 from processor.rules import RULES
 from processor.self_watch import SelfWatch, look
 from processor.sequence import Gaps, follow
-from processor.subjects import FLEET, SUBJECT, Subjects, no_orders
+from processor.subjects import SUBJECT, Subjects, no_orders
 from processor.system_rules import SYSTEM_RULES
 from processor.violations import Violations, nothing_seen, silences, violations
 from processor.window import WINDOW_S

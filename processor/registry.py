@@ -11,6 +11,7 @@ import polars as pl
 
 from broker.gateways import Birth, Status
 from broker.snapshot import GATEWAYS_SCHEMA
+from processor.gateway_clocks import LONGEST_MS, Ints, Votes
 
 MAX_PUMPS: Final = 2_000_000
 MAX_GATEWAYS: Final = 100_000
@@ -61,12 +62,13 @@ class Gateway:
         """Note that the gateway spoke, and where its therapy clock stood."""
         self.heard_wall, self.heard_therapy, self.state = wall_ms, therapy_ms, "online"
 
-    def takes(self, sent: int | None) -> bool:
+    def takes(self, sent: int | None, wall_ms: int) -> bool:
         """Note a message with samples by its stamp; tell whether this gateway sends it again of itself.
 
         Only gateways that introduce themselves do so, after a lost connection, and in order: then the stamp is no
         newer than what was heard. Who has no stamps, or no birth, has no outbox, and repeats by fault.
         """
+        self.hear(self.therapy_ms(wall_ms), wall_ms)
         again = self.born and sent is not None and self.newest is not None and sent <= self.newest
         self.resent += again
         self.sent = sent
@@ -97,7 +99,9 @@ class Registry:
     _born_therapy: list[int] = field(default_factory=list)
     _facts: list[tuple[str | float | None, ...]] = field(default_factory=list)
     _answers: dict[int, tuple[pl.Series, pl.Series]] = field(default_factory=dict)
+    _votes: Votes = field(default_factory=Votes)
     _frame: pl.DataFrame | None = None
+    _homes: tuple[pl.DataFrame, Ints, Ints] | None = None
 
     @classmethod
     def restore(cls, pumps: pl.DataFrame, gateways: list[Gateway], faults: tuple[str, ...]) -> Registry:
@@ -141,9 +145,9 @@ class Registry:
         gateway.heard_wall, gateway.heard_therapy = wall_ms, birth.time + int((wall_ms - birth.sent) * birth.speed)
         gateway.began_therapy = min(gateway.began_therapy or birth.time, birth.time)
         self.faults = tuple(sorted({*self.faults, *birth.faults}))
-        pumps = birth.pumps
+        pumps, numbers = birth.pumps, np.empty(len(birth.pumps.serial), np.int64)
         for at, serial in enumerate(pumps.serial):
-            number = self._add(serial, gateway, birth.time)
+            numbers[at] = number = self._add(serial, gateway, birth.time)
             self._answers.pop(self._of_pump[number], None)
             self._of_pump[number] = gateway.number
             self._facts[number] = (
@@ -155,6 +159,7 @@ class Registry:
                 pumps.concentration_ug_ml[at] if pumps.concentration_ug_ml else None,
                 pumps.program[at] if pumps.program else None,
             )
+        self._votes.presume(numbers, gateway.heard_therapy, wall_ms, gateway.speed)
         self._answers.pop(gateway.number, None)
         self._frame = None
 
@@ -175,6 +180,7 @@ class Registry:
 
     def clock_set(self, step_ms: int) -> None:
         """Note that the wall clock was set by so much: what was heard was heard as long ago as before."""
+        self._votes.clock_set(step_ms)
         for gateway in self._order:
             gateway.heard_wall += step_ms
 
@@ -204,13 +210,43 @@ class Registry:
         gateway = self._gateways.get(name)
         return (None, 0) if gateway is None else (gateway.state, gateway.heard_therapy)
 
-    def numbers(self, gateway: Gateway, serials: pl.Series, time_ms: int, wall_ms: int) -> pl.Series:
+    def hear(self, pumps: pl.Series, times_ms: pl.Series, wall_ms: int) -> None:
+        """Note that these pumps spoke, as numbers with the times of their samples in order of arrival.
+
+        By that the clocks of their gateways are set (`processor.gateway_clocks`).
+        """
+        numbers, times = pumps.to_numpy().astype(np.int64), times_ms.to_numpy()
+        if not len(numbers):
+            return
+        owner = self.facts()["owner"].to_numpy()
+        speed = np.array([gateway.speed for gateway in self._order])
+        speakers = owner[numbers]
+        self._votes.take(numbers, times, wall_ms, (LONGEST_MS / speed).astype(np.int64)[speakers])
+        spoke = np.zeros(len(self._order), np.bool_)
+        spoke[speakers] = True
+        theirs, homes = self._by_home()
+        if not spoke.all():
+            here = spoke[homes]
+            theirs, homes = theirs[here], homes[here]
+        for number, therapy in zip(*self._votes.stand(theirs, homes, speed, wall_ms), strict=True):
+            self._order[number].hear(int(therapy), wall_ms)
+
+    def _by_home(self) -> tuple[Ints, Ints]:
+        """Return the numbers of all pumps in the order of their gateways, and the numbers of these."""
+        facts = self.facts()
+        if self._homes is None or self._homes[0] is not facts:
+            owner = facts["owner"].to_numpy().astype(np.int64)
+            by_home = np.argsort(owner, kind="stable")
+            self._homes = facts, by_home, owner[by_home]
+        return self._homes[1:]
+
+    def numbers(self, gateway: Gateway, serials: pl.Series, time_ms: int) -> pl.Series:
         """Return the numbers (UInt32) of the pumps a gateway speaks for in one frame, null where it may not.
 
         A gateway with a birth speaks for the pumps of its birth; one without may bring any new pump, but none that
         belongs to another gateway. A gateway names the same pumps in frame after frame, so the last answer is kept.
+        A new one is known since `time_ms`. Their times are heard by `hear`.
         """
-        gateway.hear(time_ms, wall_ms)
         known, numbers = self._answers.get(gateway.number, (None, None))
         if known is None or numbers is None or not serials.equals(known):
             numbers = pl.Series(
@@ -219,9 +255,8 @@ class Registry:
             self._answers[gateway.number] = (serials, numbers)
         return numbers
 
-    def number(self, gateway: Gateway, serial: str, time_ms: int, wall_ms: int) -> int | None:
+    def number(self, gateway: Gateway, serial: str, time_ms: int) -> int | None:
         """Do the same for one sample."""
-        gateway.hear(time_ms, wall_ms)
         return self._number_for(gateway, serial, time_ms)
 
     def _number_for(self, gateway: Gateway, serial: str, time_ms: int) -> int | None:

@@ -12,13 +12,12 @@ from typing import Final
 
 import polars as pl
 
-from broker.cohorts import NAMED, cohort_name
+from broker.cohorts import FLEET, NAMED, cohort_name
 
 SUBJECT: Final[dict[str, pl.DataType]] = {"pump": pl.UInt32(), "gateway": pl.UInt32(), "other": pl.String()}
 """The columns that say whom an alarm is about."""
 KEY: Final = (*SUBJECT, "rule")
 """What makes an alarm one and the same: its subject and its rule. Joins on it must take nulls for equal."""
-FLEET: Final = "fleet"
 
 
 ORDERS: Final[dict[str, pl.DataType]] = {

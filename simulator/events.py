@@ -1,7 +1,8 @@
 """This file is what happens to healthy pumps: a table of events, and how often they come by themselves.
 
 An event lasts, and then works on pumps as a fault does, or it is an instant: a refill, a new program, a bolus. None is
-a fault: whatever alarms on one is a false alarm.
+a fault: whatever alarms on one is a false alarm. Only what cuts a gateway off for long must be alarmed, as the silence
+that it is.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ zone shows in no signal."""
 DRIFT_S_DAY: Final = 2.0
 """What a clock gains or loses in a day, about 20 parts in a million as watch crystals do; modelling choice."""
 UNTIL_OVER_S: Final = 1e12
+MISSED_AFTER_S: Final = 480.0
+"""Whoever is cut off for so long is missed, as no pump that sends each minute is silent for longer when all is well; it
+is in the truth from then on."""
 OUTAGE: Final = "broker_outage"
 """A running gateway plays it for real: it drops its connection without a word and is refused another until it is over,
 as when a broker dies. The broker itself runs on. Where no gateway runs, as when a scenario is judged, samples wait."""
@@ -40,7 +44,10 @@ as when a broker dies. The broker itself runs on. Where no gateway runs, as when
 
 @dataclass(frozen=True)
 class Event:
-    """One kind of event: a row of `EVENTS`. Without a function it is an instant. `a_year` is for one pump."""
+    """One kind of event: a row of `EVENTS`. Without a function it is an instant. `a_year` is for one pump.
+
+    `right` and `accepted` are the rules by which one that is no healthy event counts as found, as of a fault.
+    """
 
     name: str
     title: str
@@ -49,6 +56,8 @@ class Event:
     ramp_s: float
     hold_s: float
     a_year: float
+    right: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
 
 
 def in_scanner(fleet: Fleet, severity: F32) -> None:
@@ -87,6 +96,8 @@ def cut_off(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.
     return frame.with_columns(pl.Series("wait_s", np.where(severity > 0, UNTIL_OVER_S, 0.0)))
 
 
+CUT_OFF: Final = (("gateway_silent", "fleet_silent"), ("pump_silent",))
+"""By which rules it counts as found that gateways are cut off, and by which of their pumps."""
 EVENTS: Final = {
     event.name: event
     for event in (
@@ -98,8 +109,8 @@ EVENTS: Final = {
         Event("fever", "fever", "physics", fever, 6 * HOUR, 36 * HOUR, 2),
         Event("travel", "flight to a high and warm place and back", "physics", travel, 0, 2 * FLIGHT_S + STAY_S, 2),
         Event("clock_drift", "clock runs fast or slow", "physics", clock_drift, 0, 30 * 24 * HOUR, 4),
-        Event("gateway_restart", "gateway restarts", "link", cut_off, 0, 300, 12),
-        Event(OUTAGE, "gateway loses its broker", "link", cut_off, 0, 1200, 0),
+        Event("gateway_restart", "gateway restarts", "link", cut_off, 0, 300, 12, *CUT_OFF),
+        Event(OUTAGE, "gateway loses its broker", "link", cut_off, 0, 1200, 0, *CUT_OFF),
     )
 }
 """Refills are due every 45 to 180 days; how often the others come, and how long they last, are modelling choices."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -13,9 +13,10 @@ from broker.gateways import Pumps
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from simulator import enrolment, injection, physics, program, sensors, therapy
 from simulator.agenda import Agenda, Planned
-from simulator.events import EVENTS
+from simulator.events import EVENTS, MISSED_AFTER_S
 from simulator.faults import FAULTS
 from simulator.fleet import F32, U32
+from simulator.injection import Affected
 from simulator.lots import LOTS
 from simulator.program import Profiles
 from simulator.scenario import (
@@ -207,20 +208,26 @@ class Simulation:
 
     def active(self) -> pl.DataFrame:
         """Return the truth: pump, fault, severity (Float32) as of the latest tick, since (therapy ms)."""
-        return self._told({name: here.severity_at(self._now_s) for name, here in self.injections.affected.items()})
+        return self._told(self._faults(), lambda here: here.severity_at(self._now_s))
 
     def meant(self) -> pl.DataFrame:
-        """Return the same with each severity as it is after the ramp."""
-        return self._told({name: here.severity for name, here in self.injections.affected.items()})
+        """Return the same with each severity as it is after the ramp, and who is cut off so long that it is missed."""
+        outages = {
+            name: here for name, here in self.injections.affected.items() if name in EVENTS and EVENTS[name].right
+        }
+        missed = {name: here.keep(here.hold_s >= MISSED_AFTER_S) for name, here in outages.items()}
+        return self._told(self._faults() | missed, lambda here: here.severity)
 
-    def _told(self, severity: dict[str, F32]) -> pl.DataFrame:
-        affected = {name: here for name, here in self.injections.affected.items() if name in FAULTS}
+    def _faults(self) -> dict[str, Affected]:
+        return {name: here for name, here in self.injections.affected.items() if name in FAULTS}
+
+    def _told(self, affected: dict[str, Affected], severity: Callable[[Affected], F32]) -> pl.DataFrame:
         rows = [
             pl.DataFrame(
                 {
                     "pump": self.serials.gather(here.index),
                     "fault": pl.repeat(name, len(here.index), dtype=pl.String, eager=True),
-                    "severity": severity[name],
+                    "severity": severity(here),
                     "since": self._start_ms + np.round(here.since_s * 1000).astype(np.int64),
                 }
             )

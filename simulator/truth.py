@@ -12,6 +12,7 @@ import polars as pl
 
 from broker.messages import encode
 from broker.truth import FILE, Expected, Story, Truth, Wrong
+from simulator.events import EVENTS
 from simulator.faults import FAULTS
 from simulator.injection import NONE, Injections
 from simulator.simulation import Simulation
@@ -55,13 +56,30 @@ def messages(changes: list[Wrong], sent: int) -> Iterator[bytes]:
         yield encode(Truth(sent=sent, changes=changes[first : first + MOST_CHANGES]))
 
 
+def wanted() -> list[Expected]:
+    """Return by which alarms each fault, and each event that is no healthy one, counts as found."""
+    return [
+        *(
+            Expected(
+                fault=fault.name,
+                right=list(fault.right),
+                accepted=list(fault.accepted),
+                waits_for=fault.waits_for,
+                silent_from=fault.silent_from,
+            )
+            for fault in FAULTS.values()
+        ),
+        *(
+            Expected(fault=event.name, right=list(event.right), accepted=list(event.accepted))
+            for event in EVENTS.values()
+            if event.right
+        ),
+    ]
+
+
 def story(simulation: Simulation) -> Story:
     """Return how this simulation begins, and by which alarms each fault counts as found."""
-    expected = [
-        Expected(fault=fault.name, right=list(fault.right), accepted=list(fault.accepted), waits_for=fault.waits_for)
-        for fault in FAULTS.values()
-    ]
-    return Story(time=simulation.time_ms, pumps=simulation.scenario.pumps, expected=expected)
+    return Story(time=simulation.time_ms, pumps=simulation.scenario.pumps, expected=wanted())
 
 
 class Ledger:

@@ -23,20 +23,21 @@ import polars as pl
 from broker.actions import Acknowledge
 from broker.cohorts import NO_MEMBERS, members_of
 from broker.gateways import Birth
-from broker.matching import ENDS, EXPECTED, RAISED
+from broker.matching import ENDS, RAISED, expectations
 from broker.topics import shard_of
 from processor import engine, forecast
 from processor.cohort_rules import COHORT_RULES
 from processor.engine import RESENT
+from processor.gateway_rules import GATEWAY_RULES
 from processor.inbox import Batch
 from processor.pipeline import Pipeline
-from processor.registry import Gateway
 from processor.rules import RULES, Rule
 from processor.window import WINDOW_S
 from simulator.faults import FAULTS
 from simulator.gateway import gateways_for
 from simulator.scenario import Scenario
 from simulator.simulation import Simulation
+from simulator.truth import wanted
 from trials.feed import Feed, Heard
 
 START_MS: Final = 1_767_571_200_000
@@ -71,15 +72,8 @@ class Course:
 
 def expected(rules: tuple[Rule, ...] = RULES) -> pl.DataFrame:
     """Return which of these rules are expected for which fault (`EXPECTED`), as the faults tell."""
-    deadline = {rule.name: rule.deadline_h for rule in (*rules, *COHORT_RULES)}
-    rows = [
-        (fault.name, rule, right, deadline[rule])
-        for fault in FAULTS.values()
-        for names, right in ((fault.right, True), (fault.accepted, False))
-        for rule in names
-        if rule in deadline
-    ]
-    return pl.DataFrame(rows, EXPECTED, orient="row")
+    deadline_h = {rule.name: rule.deadline_h for rule in (*rules, *GATEWAY_RULES, *COHORT_RULES)}
+    return expectations(wanted(), deadline_h.get)
 
 
 def play(
@@ -176,26 +170,24 @@ class Watch:
     def __post_init__(self) -> None:
         # Nothing is written offline, so the folder is never made.
         self._pipeline = Pipeline(Path("nowhere"), self.rules, split=window_by_window)
-        self._gateways = list(self._introduce())
-        self._edges = np.array([own.start for _, own in self._gateways] + [self.simulation.scenario.pumps])
+        self._introduce()
 
-    def _introduce(self) -> Iterator[tuple[Gateway, range]]:
+    def _introduce(self) -> None:
         """Let the gateways be born; they name the pumps in the order of their indices, which become their numbers."""
         simulation, now = self.simulation, self.simulation.time_ms
         pumps, count = simulation.scenario.pumps, gateways_for(simulation.scenario.pumps)
         edges = np.linspace(0, pumps, count + 1).astype(int).tolist()
         for number, (first, last) in enumerate(itertools.pairwise(edges)):
-            name, own = f"gateway-{number:05d}", range(first, last)
+            name = f"gateway-{number:05d}"
             birth = Birth(
                 gateway=name,
-                pumps=simulation.describe(own),
+                pumps=simulation.describe(range(first, last)),
                 sent=now,
                 time=now,
                 interval_s=simulation.scenario.interval_s,
                 faults=list(FAULTS),
             )
             self._pipeline.registry.take_birth(birth, shard_of(name), now)
-            yield self._pipeline.registry.gateway(name, shard_of(name)), own
 
     def see(self, *turn: Heard) -> None:
         """Take in what the gateways sent until one or more instants; the samples of each are ascending by index."""
@@ -203,7 +195,7 @@ class Watch:
         for heard in turn:
             self.refused += heard.refused
             self.samples += heard.samples.height
-            self._hear(heard.samples, heard.now)
+            self._pipeline.registry.hear(heard.samples["index"], heard.samples["time"], heard.now)
         actions = (Acknowledge(id=str(now), alarms=self._unseen, who="trial", at=now),) if self._unseen else ()
         self._unseen = []
         heard_now = pl.concat([heard.samples for heard in turn])
@@ -220,14 +212,6 @@ class Watch:
         pipeline = self._pipeline
         registry = pipeline.registry
         return forecast.forecasts(pipeline.state, pipeline.alarms, registry.facts(), registry.clocks(now), self.rules)
-
-    def _hear(self, frame: pl.DataFrame, now: int) -> None:
-        """Tell the registry which gateways spoke, and what time it was for them, as the live inbox does."""
-        starts = np.searchsorted(frame["index"].to_numpy(), self._edges)
-        times = frame["time"].to_numpy()
-        for (gateway, _), first, last in zip(self._gateways, starts, starts[1:], strict=False):
-            if first < last:
-                gateway.hear(int(np.median(times[first:last])), now)
 
     def _note(self, changes: pl.DataFrame, now: int) -> None:
         if changes.height == 0:

@@ -15,6 +15,8 @@ Its constants tell by what it is judged whether it was found, in the words of th
     RIGHT            the rules that name its cause
     ACCEPTED         the rules that notice it under another name
     UNSEEN           instead of both, why no signal tells of it
+    SILENT_FROM      the severity from which half of the time nothing is heard of the pump, where it is judged by the
+                     silence of a gateway too
     WAITS_FOR        "refill", where nothing is wrong before the next one
     STAYS_UNTIL      "refill" or "replacement", where what it did outlasts its end
 
@@ -33,7 +35,7 @@ from typing import Any, Final, Literal
 
 STAGES: Final = ("physics", "sensors", "link")
 """In the order in which they act on a tick."""
-JUDGED_BY: Final = ("right", "accepted", "unseen", "waits_for", "stays_until")
+JUDGED_BY: Final = ("right", "accepted", "unseen", "silent_from", "waits_for", "stays_until")
 
 
 class FaultError(ImportError):
@@ -58,6 +60,7 @@ class Fault:
     right: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
     unseen: str = ""
+    silent_from: float = 0.0
     waits_for: Literal["", "refill"] = ""
     stays_until: Literal["", "refill", "replacement"] = ""
 

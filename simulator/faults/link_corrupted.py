@@ -20,6 +20,8 @@ RIGHT: Final = (
     "pump_silent",
     "cohort_samples_lost",
 )
+ACCEPTED: Final = ("gateway_silent", "fleet_silent")
+SILENT_FROM: Final = 0.9
 FLIPPED_MMHG: Final = 16_384.0
 """A flipped high bit of a whole number."""
 

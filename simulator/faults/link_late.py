@@ -16,6 +16,8 @@ import polars as pl
 from simulator.fleet import F32
 
 RIGHT: Final = ("pump_silent",)
+ACCEPTED: Final = ("gateway_silent", "fleet_silent")
+SILENT_FROM: Final = 0.15
 LONGEST_MS: Final = 7_200_000
 KNUTH: Final = 2_654_435_761
 

@@ -19,6 +19,8 @@ RIGHT: Final = (
     "samples_lost",
     "cohort_samples_lost",
 )
+ACCEPTED: Final = ("gateway_silent", "fleet_silent")
+SILENT_FROM: Final = 0.9
 
 
 def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:

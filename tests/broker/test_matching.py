@@ -12,11 +12,16 @@ from broker.matching import EXPECTED, INJECTIONS, MS_PER_H, RAISED, match
 
 EXPECTATIONS = pl.DataFrame(
     [
-        ("stall", "motor", True, 1.0),
-        ("stall", "flow", False, 2.0),
-        ("clot", "catheter", True, 3.0),
-        ("clot", "flow", False, 2.0),
-        ("wear", "flow", False, 24.0),
+        ("stall", "motor", True, 1.0, 0.0),
+        ("stall", "flow", False, 2.0, 0.0),
+        ("clot", "catheter", True, 3.0, 0.0),
+        ("clot", "flow", False, 2.0, 0.0),
+        ("wear", "flow", False, 24.0, 0.0),
+        ("outage", "gateway_silent", True, 0.25, 0.0),
+        ("outage", "fleet_silent", True, 0.25, 0.0),
+        ("mute", "pump_silent", True, 0.5, 0.0),
+        ("mute", "gateway_silent", False, 0.25, 0.5),
+        ("hoarse", "gateway_silent", False, 0.25, 0.6),
     ],
     EXPECTED,
     orient="row",
@@ -201,6 +206,47 @@ def test_an_alarm_of_a_cohort_is_judged_by_what_is_wrong_with_its_pumps(rule, wr
     assert judged.alarms["verdict"].to_list() == [verdict]
 
 
+WARD = pl.DataFrame([("ward", f"P{n}") for n in range(10)], MEMBERS, orient="row")
+
+
+def of_ward(fault: str, count: int, end: float | None = 20) -> list[tuple[str, str, float, float | None]]:
+    return [(f"P{n}", fault, 10, end) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "at_h", "verdict"),
+    [
+        (of_ward("outage", 10), 10.2, "right"),
+        (of_ward("outage", 5), 10.2, "right"),
+        (of_ward("outage", 4), 10.2, "false"),
+        (of_ward("outage", 10), 9.9, "false"),
+        (of_ward("outage", 10), 22.1, "false"),
+        (of_ward("mute", 5), 10.2, "accepted"),
+        (of_ward("mute", 4), 10.2, "false"),
+        ([*of_ward("mute", 3), ("P8", "outage", 10, 20), ("P9", "outage", 10, 20)], 10.2, "right"),
+        (of_ward("hoarse", 10), 10.2, "false"),
+        (of_ward("stall", 10), 10.2, "false"),
+        ([], 10.2, "false"),
+    ],
+)
+def test_that_a_gateway_is_silent_is_right_where_enough_of_its_pumps_were_made_silent_and_else_false(
+    wrong, at_h, verdict
+):
+    judged = match(injections(*wrong), alarms(("ward", "gateway_silent", at_h)), EXPECTATIONS, ms(NOW_H), WARD)
+    assert judged.alarms["verdict"].to_list() == [verdict]
+    assert judged.injections["detected"].sum() == (len(wrong) if verdict in {"right", "accepted"} else 0)
+
+
+@pytest.mark.parametrize(("cut", "verdict"), [(10, "right"), (9, "right"), (8, "false")])
+def test_that_the_fleet_is_silent_is_right_where_nearly_all_pumps_are_cut_off(cut, verdict):
+    fleet = members_of(
+        pl.DataFrame({"pump": WARD["pump"], "model": "M", "lot": "L", "gateway": ["one"] * 5 + ["two"] * 5})
+    )
+    told = injections(*of_ward("outage", cut))
+    judged = match(told, alarms(("fleet", "fleet_silent", 10.3)), EXPECTATIONS, ms(NOW_H), fleet)
+    assert judged.alarms["verdict"].to_list() == [verdict]
+
+
 def test_an_alarm_of_a_cohort_finds_every_pump_of_it_that_has_what_it_is_for():
     told = injections(("P1", "stall", 10, 20), ("P2", "stall", 10.5, 20), ("elsewhere", "stall", 10, 20))
     judged = match(told, alarms(("lot L1", "motor", 11)), EXPECTATIONS, ms(NOW_H), LOT).injections
@@ -216,9 +262,11 @@ def test_an_alarm_of_a_cohort_of_which_few_pumps_fail_found_them_by_chance():
     assert not judged.injections["detected"].any()
 
 
-def test_pumps_are_in_the_cohorts_of_their_model_their_lot_and_their_gateway():
+def test_pumps_are_in_the_cohorts_of_their_model_their_lot_and_their_gateway_and_in_the_fleet():
     pumps = pl.DataFrame({"pump": ["P1", "P2"], "model": ["M", "M"], "lot": ["L1", None], "gateway": ["ward", "ward"]})
     assert sorted(members_of(pumps).rows()) == [
+        ("fleet", "P1"),
+        ("fleet", "P2"),
         ("lot L1", "P1"),
         ("model M", "P1"),
         ("model M", "P2"),

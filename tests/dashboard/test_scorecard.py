@@ -29,6 +29,7 @@ STORY = Story(
         Expected(fault="motor_stall", right=["motor_stall"], accepted=["under_delivery"]),
         Expected(fault="pocket_fill", right=["refill"], waits_for="refill"),
         Expected(fault="link_duplicated"),
+        Expected(fault="broker_outage", right=["gateway_silent", "fleet_silent"], accepted=["pump_silent"]),
     ],
 )
 DeskOf = Callable[[Snapshot], Desk]
@@ -171,6 +172,23 @@ def test_what_pumpwatch_says_of_itself_is_no_false_alarm(tell):
     full = {**raised("x", "storage_failing", 2.0), "pump": None, "alarm": "system: storage/storage_failing/1"}
     told = scorekeeper.totals(Keeper(tell([], [full])).score())
     assert (told["alarms"], told["false"]) == (0, 0)
+
+
+def test_that_gateways_are_silent_is_right_while_the_scenario_cuts_them_off_and_false_where_nothing_does(tell):
+    serials = tell([], []).snapshot().pumps["pump"]
+    cut = [wrong(serial, "broker_outage", 2, 2.5) for serial in serials]
+    silent = [
+        {**raised(name, rule, at_h), "pump": None}
+        for name, rule, at_h in (
+            ("gateway-00", "gateway_silent", 1.9),
+            ("gateway-00", "gateway_silent", 2.2),
+            ("fleet", "fleet_silent", 2.2),
+        )
+    ]
+    score = Keeper(tell(cut, silent)).score()
+    assert score.found.alarms.sort("raised", "pump")["verdict"].to_list() == ["false", "right", "right"]
+    told = scorekeeper.totals(score)
+    assert (told["injected"], told["right_cause"], told["false"]) == (10, 10, 1)
 
 
 def test_an_alarm_of_a_gateways_pumps_that_was_false_leads_to_those_pumps(tell):

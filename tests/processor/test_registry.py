@@ -40,7 +40,7 @@ def test_the_clock_of_a_gateway_runs_from_when_it_was_last_heard():
     registry = Registry()
     registry.take_birth(birth("one", "A"), 0, START_MS + 1_000)
     assert registry.clocks(START_MS + 2_000).to_list() == [START_MS + 120_000]
-    registry.number(registry.gateways[0], "A", START_MS + 600_000, START_MS + 3_000)
+    registry.hear(pl.Series([0], dtype=pl.UInt32), pl.Series([START_MS + 600_000]), START_MS + 3_000)
     assert registry.clocks(START_MS + 4_000).to_list() == [START_MS + 660_000]
     assert registry.clocks(START_MS).to_list() == [START_MS + 600_000]
 
@@ -49,7 +49,7 @@ def test_a_gateway_without_a_birth_may_bring_new_pumps_but_none_of_anothers():
     registry = Registry()
     registry.take_birth(birth("one", "A"), 0, START_MS)
     two = registry.gateway("two", 1)
-    numbers = registry.numbers(two, pl.Series("pump", ["X", "A", "Y"]), START_MS, START_MS)
+    numbers = registry.numbers(two, pl.Series("pump", ["X", "A", "Y"]), START_MS)
     assert numbers.to_list() == [1, None, 2]
     assert "belongs to one" in registry.why_refused(two, "A")
 
@@ -83,7 +83,7 @@ def test_a_full_registry_says_so_and_keeps_what_it_has(monkeypatch):
         registry.take_birth(birth("one", "A", "B", "C"), 0, START_MS)
     assert registry.facts()["pump"].to_list() == ["A", "B"]
     two = registry.gateway("two", 0)
-    assert registry.number(two, "X", START_MS, START_MS) is None
+    assert registry.number(two, "X", START_MS) is None
     assert "2 pumps are known" in registry.why_refused(two, "X")
     with pytest.raises(RegistryFullError, match="2 gateways are known, which is the limit; three is not taken"):
         registry.gateway("three", 0)
@@ -97,3 +97,13 @@ def test_pumps_that_an_older_version_saved_without_their_lot_are_known_again():
     )
     assert now.facts().select("pump", "model", "lot").rows() == [("A", "M", "B07")]
     assert before.facts().select("pump", "model", "lot").rows() == [("A", "M", None)]
+
+
+def test_a_gateway_of_whom_all_samples_are_refused_was_heard_all_the_same():
+    registry = Registry()
+    registry.take_birth(birth("one", "A"), 0, START_MS)
+    registry.take_status(Status(gateway="one", state="offline", sent=0), 0)
+    registry.gateways[0].takes(None, START_MS + 5_000)
+    seen = registry.gateways_frame().row(0, named=True)
+    assert (seen["state"], seen["heard_wall"]) == ("online", START_MS + 5_000)
+    assert registry.clocks(START_MS + 6_000).to_list() == [START_MS + 6_000 * 60]

@@ -9,11 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker.codec import decode, encode_arrow
+from broker.codec import decode, encode_arrow, plausible
 from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from simulator import faults
 from simulator.faults import FAULTS, FaultError
 from simulator.fleet import ARRAYS, CONDITIONS
+from simulator.scenario import default
+from simulator.simulation import Simulation
 
 EVERY = pytest.mark.parametrize("fault", FAULTS)
 USED_UP = ("reservoir_ml", "computed_ml", "battery_v")
@@ -51,6 +53,29 @@ def test_a_fault_tells_what_it_is_where_from_and_how_it_shows(fault):
     assert told.name == fault
     assert told.title[0].isupper()
     assert min(map(len, (told.summary, told.origin, told.signature, told.severity))) > 20
+
+
+def silent_share(fault: str, severity: float, start_ms: int) -> float:
+    """For what share of six hours nothing had been heard of a pump for eight minutes, in which it is missed."""
+    pumps, minutes = 10, 360
+    simulation = Simulation(default(pumps=pumps, interval_s=60.0, seed=42), start_ms=start_ms)
+    simulation.inject(fault, np.arange(pumps), severity=severity)
+    waited_min, silent = np.zeros(pumps), 0
+    for _ in range(minutes):
+        heard, _ = plausible(simulation.tick())
+        waited_min += 1
+        waited_min[heard["index"]] = 0
+        silent += int((waited_min >= 8).sum())
+    return silent / (pumps * minutes)
+
+
+def test_a_fault_that_counts_as_silence_of_a_gateway_says_from_which_severity_it_is_silent_half_of_the_time(start_ms):
+    counted = {name: told.silent_from for name, told in FAULTS.items() if "gateway_silent" in told.accepted}
+    assert counted == {name: told.silent_from for name, told in FAULTS.items() if told.silent_from}
+    assert len(counted) >= 3
+    for name, least in counted.items():
+        assert 0.35 <= silent_share(name, least, start_ms) <= 0.65, name
+        assert silent_share(name, 0.5 * least, start_ms) <= 0.15, name
 
 
 @EVERY

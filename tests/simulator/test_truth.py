@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ import pytest
 from broker import topics
 from broker.truth import Story, Wrong, read_truth
 from simulator import truth
-from simulator.scenario import default
+from simulator.scenario import ScheduledEvent, default
 from simulator.simulation import Simulation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +44,33 @@ def test_a_fault_that_heals_by_itself_is_told_to_have_ended(fleet):
     fleet.inject("motor_stall", np.array([2]), severity=1, hold_s=60)
     kinds = [[each.kind for each in teller.changes()] for _ in range(4) if fleet.tick().height]
     assert kinds == [["begun"], ["ended"], [], []]
+
+
+def test_that_gateways_are_cut_off_is_told_where_it_lasts_so_long_that_it_is_missed():
+    events = tuple(
+        ScheduledEvent(name, pumps, None, 60.0, hold_s=hold_s)
+        for name, pumps, hold_s in (
+            ("broker_outage", "0-1", 600.0),
+            ("broker_outage", "2", 479.0),
+            ("gateway_restart", "3", 480.0),
+            ("fever", "4", 600.0),
+        )
+    )
+    fleet = Simulation(replace(default(pumps=10), events=events), start_ms=0, on_wire=True)
+    teller, told = truth.Teller(fleet), []
+    for _ in range(13):
+        fleet.tick()
+        told += [(each.kind, each.fault, each.pump[-1], each.time // 60_000) for each in teller.changes()]
+    assert told == [
+        ("begun", "broker_outage", "0", 2),
+        ("begun", "broker_outage", "1", 2),
+        ("begun", "gateway_restart", "3", 2),
+        ("ended", "gateway_restart", "3", 10),
+        ("ended", "broker_outage", "0", 12),
+        ("ended", "broker_outage", "1", 12),
+    ]
+    outages = [each for each in truth.story(fleet).expected if each.fault in {"broker_outage", "gateway_restart"}]
+    assert [each.right for each in outages] == [["gateway_silent", "fleet_silent"]] * 2
 
 
 def test_many_changes_are_split_into_messages_that_can_be_read(fleet, monkeypatch):

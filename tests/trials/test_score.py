@@ -13,6 +13,7 @@ from broker.snapshot import PRIORITY_CODE
 from processor.cohort_rules import COHORT_RULES
 from processor.detectors.limit import limit
 from processor.detectors.silence import silence
+from processor.gateway_rules import GATEWAY_RULES
 from processor.rules import RULE_BY_NAME, Rule
 from pumpwatch.score_page import page
 from simulator.faults import FAULTS
@@ -157,6 +158,22 @@ def test_an_alarm_that_comes_back_counts_anew(played):
     assert again["returned"].null_count() == 0
 
 
+def test_an_outage_is_found_by_the_silence_of_its_gateway_and_one_too_short_to_be_missed_is_none():
+    cut = (
+        ScheduledEvent("broker_outage", "0-14", None, 0.5 * HOUR),
+        ScheduledEvent("gateway_restart", "15-29", None, 0.5 * HOUR),
+    )
+    quiet = replace(STORY, pumps=30, interval_s=60.0, faults=(), events=cut)
+    told = score.judge(course.play(quiet, 1 / 16, rules=ALARM_LIST), ALARM_LIST)
+    assert told.found.injections.select("fault", "right_cause").unique().rows() == [("broker_outage", True)]
+    assert told.found.injections.height == 15
+    assert told.found.injections["right_delay_h"].max() < 0.2
+    assert told.found.alarms.group_by("rule", "verdict").len().sort("rule").rows() == [
+        ("gateway_silent", "right", 1),
+        ("pump_silent", "accepted", 15),
+    ]
+
+
 def test_the_same_scenario_gives_the_same_score():
     short = replace(STORY, faults=(fault("motor_stall", "0-3", 0.1, 4, 1.0),))
     first, second = (score.report(score.judge(course.play(short, 0.03, rules=ALARM_LIST))) for _ in range(2))
@@ -199,7 +216,7 @@ def test_the_smallest_severity_is_the_one_from_which_on_all_are_found():
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_alarm_that_a_fault_is_judged_by_is_on_the_alarm_list(name):
     told = FAULTS[name]
-    of_cohorts = {rule.name for rule in COHORT_RULES}
-    assert set(told.right) | set(told.accepted) <= set(RULE_BY_NAME) | of_cohorts
+    of_many = {rule.name for rule in (*COHORT_RULES, *GATEWAY_RULES)}
+    assert set(told.right) | set(told.accepted) <= set(RULE_BY_NAME) | of_many
     assert not set(told.right) & set(told.accepted)
     assert bool(told.right) != bool(told.unseen)
