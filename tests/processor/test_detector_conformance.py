@@ -27,7 +27,7 @@ PUMPS, TICKS, INTERVAL_S = 8, 34, 120
 START_MS = 1_767_225_600_000
 AMONG = 1000
 COUNT_REPEATS = frozenset(
-    {"samples_repeated", "samples_repeated.held", "stream.memory.repeated", "stream.memory.stale_last"}
+    {"samples_repeated", "samples_repeated.held", "stream.memory.repeated", "stream.memory.repeats_last"}
 )
 """What the one rule about repeats knows, which is there to tell of them."""
 TEN_DAYS_MS = 864_000_000
@@ -62,6 +62,7 @@ def troubled(pumps: int, ticks: int) -> pl.DataFrame:
             (pl.col("boot") + late.cast(pl.Int64)).alias("boot"),
             (pl.col("time") - pl.when(other_life).then(TEN_DAYS_MS).otherwise(0)).alias("time"),
             pl.col("index").alias("pump"),
+            pl.lit(value=False).alias(engine.RESENT),
         )
         .filter(pl.Series(rng.random(batch.height) > 0.05))
         .select(pl.col(name).cast(dtype) for name, dtype in BATCH_SCHEMA.items())
