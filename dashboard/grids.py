@@ -45,9 +45,9 @@ ALARM_COLUMNS: Final = [
     _column(
         "title", "What", 180, tooltipField="meaning", flex=1, minWidth=124, **{**WRAPPED, "cellClass": "wrapped strong"}
     ),
-    _number("age_s", "Since", 100, cellRenderer="Said", cellRendererParams={"said": "age"}),
+    _number("age_s", "Since", 118, cellRenderer="Said", cellRendererParams={"said": "age"}),
     _column("state", "State", 136, flex=2, minWidth=140, cellRenderer="State", **WRAPPED),
-    _column("action", "What to do first", 300, flex=5, minWidth=216, **WRAPPED),
+    _column("action", "What to do first", 300, flex=5, minWidth=188, **WRAPPED),
     _column("deadline", "Time left", 180, flex=1, minWidth=150, **WRAPPED),
     _column("site", "Site", 76),
     _column("alarm", "", 78, cellRenderer="Ack", sortable=False, resizable=False, pinned="right"),

@@ -92,6 +92,11 @@ def since(seconds: float | None) -> str:
     return UNKNOWN if seconds is None else f"for {span(seconds)}"
 
 
+def stood(seconds: float | None, *, over: bool) -> str:
+    """Say how long an alarm has stood, or how long ago it came if it is over; never to be taken for the time left."""
+    return f"{span(seconds)} ago" if over else since(seconds)
+
+
 def moment(ms: int | None) -> str:
     """Say a day and time: "12 Jan 2026, 14:32 UTC"."""
     found = _utc(ms)

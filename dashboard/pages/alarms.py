@@ -73,7 +73,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
             size="xs",
             data=[{"value": name, "label": label} for name, (label, _) in FILTERS.items()],
         ),
-        dmc.TextInput(id="alarm-search", placeholder="Pump, lot, site, gateway", size="xs", debounce=300, w=190),
+        dmc.TextInput(id="alarm-search", placeholder="Pump, lot, site, gateway", size="xs", debounce=300, w=170),
         _menu(),
         *(
             html.Button(DEEDS[name].label, id=f"do-{name}", className="button", disabled=True)
@@ -213,7 +213,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     chain = f"Explains as well: {row['explains']}. First: {row['first_out']}." if row["explains"] else ""
     return {
         **{name: row[name] for name in (*COLUMNS, "age_s")},
-        "age": words.span(row["age_s"]),
+        "age": words.stood(row["age_s"], over=row["returned"] is not None),
         "said_state": words.STATE_WORD.get(row["state"], row["state"]),
         "chain": chain,
         "many": pieces.of_many(row),

@@ -137,6 +137,7 @@ def _list(lines: pl.DataFrame, pumps: int) -> Piece:
 
 def _line(row: dict[str, Any]) -> Piece:
     many, state = row["many"], row["state"]
+    stood = words.stood(row["age_s"], over=row["returned"] is not None)
     where = pieces.subject(row) if many == 1 else html.B(f"{row['gateway']} · {many:,} pumps")
     chosen = {"alarms": [row["alarm"]]} if many == 1 else {"gateway": row["gateway"], "rule": row["rule"]}
     what = f"{row['title']}, {row['subject'] if many == 1 else row['gateway']}"
@@ -155,16 +156,11 @@ def _line(row: dict[str, Any]) -> Piece:
                 ],
                 className="line-text",
             ),
-            html.Div([html.B(_when(row)), html.Span(row["deadline"] or "")], className="line-when"),
+            html.Div([html.B(stood), html.Span(row["deadline"] or "")], className="line-when"),
             button if state in WAITING else seen,
         ],
         className=f"line {pieces.SHAPE.get(row['priority'], 'normal')} {state}",
     )
-
-
-def _when(row: dict[str, Any]) -> str:
-    """Say since when, so that it is not taken for the time that is left."""
-    return f"{words.span(row['age_s'])} ago" if row["returned"] else words.since(row["age_s"])
 
 
 def _tags(row: dict[str, Any]) -> list[Piece]:

@@ -29,15 +29,17 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
         [
             html.H1("Scorecard", className="hidden"),
             html.Div(id="score-facts", className="strip card"),
+            pieces.card("By fault", html.Div(id="score-faults", className="scroll"), name="grow-card"),
             html.Div(
                 [
-                    pieces.card("By fault", html.Div(id="score-faults", className="scroll"), name="grow-card"),
-                    pieces.card("False alarms", html.Div(id="score-false", className="scroll"), name="grow-card"),
+                    pieces.card(
+                        "Injected, and what was noticed",
+                        html.Div(id="score-cases", className="scroll"),
+                        name="events-card",
+                    ),
+                    pieces.card("False alarms", html.Div(id="score-false", className="scroll"), name="events-card"),
                 ],
                 className="pipe-middle",
-            ),
-            pieces.card(
-                "Injected, and what was noticed", html.Div(id="score-cases", className="scroll"), name="events-card"
             ),
         ],
         className="column",
@@ -83,11 +85,11 @@ def _facts(score: Score) -> list[Piece]:
         pieces.fact(
             "False alarms",
             f"{told['false']:,}",
-            note=words.number(rate, 4, "a pump-day"),
+            note=f"{words.number(rate, 4, 'a pump-day')}, of {words.number(score.pump_days, 1)}",
             tone="warn" if told["false"] else "",
         ),
         pieces.fact("Secondary", f"{told['secondary']:,}", note="on failing pumps, of another name"),
-        pieces.fact("Watched", pieces.quantity(words.number(score.pump_days, 1, "pump-days")), note=", ".join(notes)),
+        *([pieces.fact("Not counted", "", note=", ".join(notes))] if notes else []),
     ]
 
 
