@@ -29,17 +29,15 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
         [
             html.H1("Scorecard", className="hidden"),
             html.Div(id="score-facts", className="strip card"),
-            pieces.card("By fault", html.Div(id="score-faults", className="scroll"), name="grow-card"),
             html.Div(
                 [
-                    pieces.card(
-                        "Injected, and what was noticed",
-                        html.Div(id="score-cases", className="scroll"),
-                        name="events-card",
-                    ),
-                    pieces.card("False alarms", html.Div(id="score-false", className="scroll"), name="events-card"),
+                    pieces.card("By fault", html.Div(id="score-faults", className="scroll"), name="grow-card"),
+                    pieces.card("False alarms", html.Div(id="score-false", className="scroll"), name="grow-card"),
                 ],
-                className="pipe-middle",
+                className="score-middle",
+            ),
+            pieces.card(
+                "Injected, and what was noticed", html.Div(id="score-cases", className="scroll"), name="events-card"
             ),
         ],
         className="column",
@@ -88,7 +86,7 @@ def _facts(score: Score) -> list[Piece]:
             note=f"{words.number(rate, 4, 'a pump-day')}, of {words.number(score.pump_days, 1)}",
             tone="warn" if told["false"] else "",
         ),
-        pieces.fact("Secondary", f"{told['secondary']:,}", note="on failing pumps, of another name"),
+        pieces.fact("Secondary", f"{told['secondary']:,}", note="on failing pumps"),
         *([pieces.fact("Not counted", "", note=", ".join(notes))] if notes else []),
     ]
 
@@ -109,7 +107,7 @@ def _faults(score: Score) -> Piece:
         ("Not yet", "number"),
         ("Missed", "number"),
         ("Half within", "number"),
-        ("95 in 100 within", "number"),
+        ("95 % within", "number"),
         ("First alarm", "wide"),
     ]
     return pieces.table(heads, [_fault(row) for row in rows])
@@ -132,17 +130,24 @@ def _false(score: Score) -> Piece:
     false = score.found.alarms.filter(pl.col("verdict") == FALSE)
     if false.is_empty():
         return pieces.nothing("No alarm was false so far.")
-    heads = [("Raised", ""), ("About", ""), ("Alarm", "wide"), ("Stood", "number")]
+    heads = [("Alarm", "wide"), ("Stood", "number")]
     rows = [
         [
-            words.moment(row["raised"]),
-            pieces.pumps_link(row["pump"]) if row["pump"] in score.cohorts else pieces.pump_link(row["pump"]),
-            html.Span([pieces.mark(row["priority"]), words.title(row["rule"])], className="priority"),
+            html.Div(
+                [
+                    html.Span([pieces.mark(row["priority"]), words.title(row["rule"])], className="priority"),
+                    html.Div([_about(score, row["pump"]), f", {words.moment(row['raised'])}"], className="note"),
+                ]
+            ),
             _stood(row["raised"], row["returned"]),
         ]
         for row in false.sort("raised", descending=True).head(MOST_LISTED).iter_rows(named=True)
     ]
     return html.Div([pieces.table(heads, rows), *_more(false.height, "false alarm")])
+
+
+def _about(score: Score, subject: str) -> Piece:
+    return pieces.pumps_link(subject) if subject in score.cohorts else pieces.pump_link(subject)
 
 
 def _cases(score: Score) -> Piece:
