@@ -42,6 +42,8 @@ SPREAD: Final = 0.8
 SHORTEST_SLEEP_S: Final = 0.005
 OUTBOX_BYTES: Final = 512 * 1024 * 1024
 """For all gateways of this process together."""
+UNCONFIRMED_BYTES: Final = 256 * 1024 * 1024
+"""Of these so much may be with the broker before the processor has it: half of what `broker.mosquitto` lets it keep."""
 DISK_BYTES: Final = 2**50
 """With a spool the bound is in samples, and this is none."""
 SPOOL_SAMPLES: Final = 5_000_000
@@ -57,7 +59,8 @@ class Settings:
 
     `speed` is therapy seconds per wall second. `payload`: "auto" is JSON for a gateway of one pump, Arrow for more.
     `truth` is the folder for the file of what is really wrong. With `spool` gateways keep what is not safe elsewhere in
-    that folder, up to `spool_samples` for all of them together; without, in memory.
+    that folder, up to `spool_samples` for all of them together; without, in memory. Once a processor confirms, no more
+    than `unconfirmed_bytes` of all of them are with the broker and not confirmed.
     """
 
     broker: str
@@ -71,6 +74,7 @@ class Settings:
     truth: Path | None = None
     spool: Path | None = None
     spool_samples: int = SPOOL_SAMPLES
+    unconfirmed_bytes: int = UNCONFIRMED_BYTES
     name: str = "gateway"
 
 
@@ -145,9 +149,11 @@ class _Fleet:
     def _outbox(self, name: str, count: int) -> Outbox:
         """Return the outbox of one of `count` gateways, with what it has on disk from before."""
         settings = self.settings
+        unconfirmed = settings.unconfirmed_bytes // count
         if settings.spool is None:
-            return Outbox(OUTBOX_BYTES // count)
-        box = Outbox(DISK_BYTES, max(1, settings.spool_samples // count), Spool(settings.spool / name), patient=True)
+            return Outbox(OUTBOX_BYTES // count, max_unconfirmed=unconfirmed)
+        most, spool = max(1, settings.spool_samples // count), Spool(settings.spool / name)
+        box = Outbox(DISK_BYTES, most, spool, patient=True, max_unconfirmed=unconfirmed)
         if box.waiting:
             log.info("%s has %s samples on disk from before and sends them first", name, f"{box.waiting:,}")
         return box

@@ -45,12 +45,18 @@ class Outbox:
     Over `max_bytes`, or with a spool over `max_samples`, parcels are let go of: first the oldest of those that the
     broker has, which most likely are safe and are counted in `unsure`; then the oldest that are not on their way,
     counted in `dropped`. The newest tell how the pump is now, and a gap shows in `seq`.
+
+    A broker keeps only so much for a processor that is away or slow, and drops what is more though it has confirmed it.
+    So the parcels on their way and those that the broker has and we keep, `unconfirmed` bytes, are together no more
+    than `max_unconfirmed`, or a single one.
     """
 
     max_bytes: int
     max_samples: int | None = None
     spool: Spool | None = None
     patient: bool = False
+    max_unconfirmed: int | None = None
+    unconfirmed: int = 0
     bytes: int = 0
     samples: int = 0
     dropped: int = 0
@@ -86,7 +92,7 @@ class Outbox:
         self.last_stamp = max(self.last_stamp, parcel.stamp)
         while self._is_full() and (self._taken or len(self._waiting) > 1):
             if self._taken:
-                self.unsure += self._let_go(self._taken.popleft())
+                self.unsure += self._let_go(self._back(self._taken.popleft()))
             else:
                 self.dropped += self._let_go(self._waiting.popleft())
 
@@ -102,7 +108,11 @@ class Outbox:
 
     def next(self) -> Parcel | None:
         """Return the parcel to send now, if any may be sent; `sent` must follow."""
-        return self._waiting[0] if self._waiting and len(self._under_way) < self._window else None
+        if not self._waiting or len(self._under_way) >= self._window:
+            return None
+        parcel = self._waiting[0]
+        full = self.max_unconfirmed is not None and self.unconfirmed + parcel.size > self.max_unconfirmed
+        return None if full and self.unconfirmed else parcel
 
     def payload(self, parcel: Parcel) -> Payload:
         """Return what to send; raises `OSError` where the disk does not give it back."""
@@ -114,7 +124,14 @@ class Outbox:
 
     def sent(self, mid: int) -> None:
         """Note that the parcel from `next` is on its way under that id."""
-        self._under_way[mid] = self._waiting.popleft()
+        parcel = self._waiting.popleft()
+        self._under_way[mid] = parcel
+        self.unconfirmed += parcel.size
+
+    def _back(self, parcel: Parcel) -> Parcel:
+        """Return a parcel that is with the broker no more, or need not be."""
+        self.unconfirmed -= parcel.size
+        return parcel
 
     def confirmed(self, mid: int, refusal: str | None) -> None:
         """Note that the broker has it, or will not have it; an id of something else is not ours to note."""
@@ -123,13 +140,13 @@ class Outbox:
             return
         self._window = WINDOW
         if parcel.stamp <= self._durable:
-            self._let_go(parcel)
+            self._let_go(self._back(parcel))
         elif refusal:
-            self.refused += self._let_go(parcel)
+            self.refused += self._let_go(self._back(parcel))
         elif self.patient:
             self._taken.append(parcel)
         else:
-            self._let_go(parcel)
+            self._let_go(self._back(parcel))
 
     def durable(self, stamp: int) -> None:
         """Take the processor's word that the parcel of that stamp is durable there, and all that went before it.
@@ -142,9 +159,10 @@ class Outbox:
             return
         # Those on their way are let go of when they have arrived: their ids are still to be confirmed.
         self._durable = max(self._durable, stamp)
-        for held in (self._taken, self._waiting):
-            while held and held[0].stamp <= stamp:
-                self._let_go(held.popleft())
+        while self._taken and self._taken[0].stamp <= stamp:
+            self._let_go(self._back(self._taken.popleft()))
+        while self._waiting and self._waiting[0].stamp <= stamp:
+            self._let_go(self._waiting.popleft())
 
     def _held(self) -> Iterator[Parcel]:
         return itertools.chain(self._taken, self._under_way.values(), self._waiting)
@@ -159,11 +177,12 @@ class Outbox:
         Then one goes alone, until it is confirmed: else a later one could be heard before an earlier one.
         """
         self._window = 1
-        again = [parcel for parcel in (*self._taken, *self._under_way.values()) if parcel.stamp > self._durable]
-        for parcel in self._under_way.values():
+        kept = [self._back(parcel) for parcel in (*self._taken, *self._under_way.values())]
+        for parcel in reversed(kept):
             if parcel.stamp <= self._durable:
                 self._let_go(parcel)
-        self._waiting.extendleft(reversed(again))
+            else:
+                self._waiting.appendleft(parcel)
         self._taken.clear()
         self._under_way.clear()
 

@@ -161,6 +161,7 @@ class Session:
                 self.outbox.durable(read_confirmation(message.payload).sent)
             except MessageError as error:
                 log.warning("%s was sent a confirmation that is none: %s", self.name, error)
+            self._send()
         else:
             self._take_order(message)
 

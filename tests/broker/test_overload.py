@@ -7,12 +7,15 @@ import asyncio
 import pytest
 
 from broker import snapshot
+from broker.gateways import read_status
+from broker.link import Link, Message, parse_url
+from broker.topics import confirmed_topic
 from processor import part
 from processor.part import ProcessorError
 from simulator import gateway
 
 pytestmark = pytest.mark.broker
-ENOUGH_S = 30.0
+ENOUGH_S = 60.0
 
 
 async def until(seen) -> None:
@@ -40,6 +43,49 @@ async def test_what_has_no_room_stays_with_the_broker_and_comes_later_in_order(o
     finally:
         stop.set()
         await asyncio.gather(*tasks)
+
+
+async def test_what_is_more_than_the_broker_keeps_for_an_absent_processor_waits_with_the_gateways(
+    own_broker, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(part, "HEALTH_S", 0.5)
+    await own_broker.start()  # As it comes: of more than a thousand messages it drops what it has confirmed.
+    told: dict[str, int] = {}
+    confirmed: set[str] = set()
+
+    def hear(message: Message) -> None:
+        if message.topic.endswith("/status"):
+            status = read_status(message.payload)
+            told[status.gateway] = status.waiting
+        else:
+            confirmed.add(message.topic)
+
+    def health() -> snapshot.Health:
+        return snapshot.read(tmp_path / "snapshot").health
+
+    settings = part.Settings(own_broker.url, tmp_path)
+    fleet = gateway.Settings(own_broker.url, pumps=8, gateways=4, speed=3000, unconfirmed_bytes=1_700_000)
+    away, stop, link = asyncio.Event(), asyncio.Event(), Link(parse_url(own_broker.url), "listener", on_message=hear)
+    first = asyncio.create_task(part.run(settings, away, print))
+    tasks = [asyncio.create_task(gateway.run(fleet, stop, print))]
+    try:
+        await link.open()
+        link.subscribe("itb/+/+/status")
+        link.subscribe(confirmed_topic("+"))
+        await until(lambda: len(confirmed) == 4)
+        away.set()
+        await first
+        heard = health().samples
+        await until(lambda: len(told) == 4 and min(told.values()) >= 300)
+        tasks.append(asyncio.create_task(part.run(settings, stop, print)))
+        await until(lambda: health().samples >= 2 * heard + 4 * 600)
+        assert heard > 0
+        assert health().lost == 0
+    finally:
+        await link.close()
+        away.set()
+        stop.set()
+        await asyncio.gather(first, *tasks)
 
 
 async def test_a_second_processor_on_one_data_directory_is_refused(own_broker, tmp_path) -> None:

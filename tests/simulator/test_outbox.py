@@ -178,6 +178,48 @@ def test_what_is_durable_is_not_sent_again_though_it_was_on_its_way() -> None:
     assert (box.samples, send(box, 2)) == (25, 2)
 
 
+def test_what_the_broker_has_and_the_processor_has_not_is_bounded() -> None:
+    box = full(0, 1, 2, 3, 4, patient=True, max_unconfirmed=30)
+    assert deliver(box) == [0, 1, 2]
+    assert (box.unconfirmed, box.waiting) == (30, 50)
+    box.durable(1001)
+    assert deliver(box, 2000) == [3, 4]
+    box.start_over()
+    assert box.unconfirmed == 0
+    assert deliver(box, 3000) == [2, 3, 4]
+
+
+def test_a_parcel_larger_than_that_bound_goes_alone() -> None:
+    box = full(0, 1, patient=True, max_unconfirmed=5)
+    assert deliver(box) == [0]
+    box.durable(1000)
+    assert deliver(box, 2000) == [1]
+
+
+@given(st.lists(st.sampled_from(["put", "send", "confirm", "durable", "break"]), max_size=80))
+def test_whatever_happens_no_more_than_that_is_unconfirmed_and_nothing_in_the_end(steps: list[str]) -> None:
+    box, number, mid, under_way, heard = Outbox(100, patient=True, max_unconfirmed=40), 0, 0, [], [0]
+    for step in [*steps, *["send", "confirm", "durable"] * 100]:
+        if step == "put":
+            box.put(parcel(number))
+            number += 1
+        elif step == "send":
+            mid += 1
+            found = send(box, mid)
+            under_way += [] if found is None else [(mid, found)]
+        elif step == "confirm" and under_way:
+            first, found = under_way.pop(0)
+            box.confirmed(first, None)
+            heard.append(1000 + found)
+        elif step == "durable":
+            box.durable(heard[-1])
+        elif step == "break":
+            box.start_over()
+            under_way.clear()
+        assert 0 <= box.unconfirmed <= 40
+    assert (box.samples, box.unconfirmed) == (0, 0)
+
+
 def test_beyond_the_bound_what_the_broker_has_goes_first_and_is_not_counted_as_lost() -> None:
     box = full(0, 1, patient=True, max_samples=50)
     deliver(box)
