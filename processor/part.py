@@ -195,6 +195,8 @@ class _Runner:
             await self.keeper.save()
             await self._show()
             self.store.close()
+        # Where that last turn failed it is not hidden.
+        working.result()
 
     def _note(self, kind: str, part: str, text: str) -> None:
         """Let the journal know what became of a part."""

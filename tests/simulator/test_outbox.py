@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,26 +80,31 @@ def test_the_confirmation_of_something_else_changes_nothing() -> None:
     assert box.waiting == 25
 
 
-@given(st.lists(st.sampled_from(["put", "send", "confirm", "break"]), max_size=60))
-def test_whatever_happens_everything_arrives_in_order_or_is_counted(steps: list[str]) -> None:
-    box, number, mid, arrived, under_way = Outbox(80), 0, 0, [], []
-    for step in [*steps, *["send", "confirm"] * 60]:
+def play(box: Outbox, steps: list[str], arrive: Callable[[int], object]) -> Iterator[str]:
+    """Do one step after the other, and yield it; `arrive` hears what the broker confirms."""
+    number, under_way = itertools.count(), collections.deque()
+    for mid, step in enumerate(steps):
         if step == "put":
-            box.put(parcel(number))
-            number += 1
+            box.put(parcel(next(number)))
         elif step == "send":
-            mid += 1
             found = send(box, mid)
-            under_way += [] if found is None else [(mid, found)]
+            under_way.extend([] if found is None else [(mid, found)])
         elif step == "confirm" and under_way:
-            first, found = under_way.pop(0)
+            first, found = under_way.popleft()
             box.confirmed(first, None)
-            arrived.append(found)
+            arrive(found)
         elif step == "break":
             box.start_over()
             under_way.clear()
+        yield step
+
+
+@given(st.lists(st.sampled_from(["put", "send", "confirm", "break"]), max_size=60))
+def test_whatever_happens_everything_arrives_in_order_or_is_counted(steps: list[str]) -> None:
+    box, arrived = Outbox(80), []
+    collections.deque(play(box, [*steps, *["send", "confirm"] * 60], arrived.append), maxlen=0)
     assert arrived == sorted(set(arrived))
-    assert len(arrived) * 25 + box.dropped == number * 25
+    assert len(arrived) * 25 + box.dropped == steps.count("put") * 25
     assert (box.waiting, box.bytes) == (0, 0)
 
 
@@ -198,24 +206,10 @@ def test_a_parcel_larger_than_that_bound_goes_alone() -> None:
 
 @given(st.lists(st.sampled_from(["put", "send", "confirm", "durable", "break"]), max_size=80))
 def test_whatever_happens_no_more_than_that_is_unconfirmed_and_nothing_in_the_end(steps: list[str]) -> None:
-    box, number, mid, under_way, heard = Outbox(100, patient=True, max_unconfirmed=40), 0, 0, [], [0]
-    for step in [*steps, *["send", "confirm", "durable"] * 100]:
-        if step == "put":
-            box.put(parcel(number))
-            number += 1
-        elif step == "send":
-            mid += 1
-            found = send(box, mid)
-            under_way += [] if found is None else [(mid, found)]
-        elif step == "confirm" and under_way:
-            first, found = under_way.pop(0)
-            box.confirmed(first, None)
-            heard.append(1000 + found)
-        elif step == "durable":
+    box, heard = Outbox(100, patient=True, max_unconfirmed=40), [0]
+    for step in play(box, [*steps, *["send", "confirm", "durable"] * 100], lambda found: heard.append(1000 + found)):
+        if step == "durable":
             box.durable(heard[-1])
-        elif step == "break":
-            box.start_over()
-            under_way.clear()
         assert 0 <= box.unconfirmed <= 40
     assert (box.samples, box.unconfirmed) == (0, 0)
 
