@@ -38,13 +38,13 @@ check: $(VENV)/installed-to-work
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pumpwatch.reference --check
+	$(BIN)/python -m pumpwatch.documentation.reference --check
 
 setup: $(VENV)/installed-to-work tools
 
 docs: $(VENV)/installed-to-run
-	$(BIN)/python -m pumpwatch.pictures
-	$(BIN)/python -m pumpwatch.reference
+	$(BIN)/python -m pumpwatch.documentation.pictures
+	$(BIN)/python -m pumpwatch.documentation.reference
 
 bench: $(VENV)/installed-to-measure
 	$(BIN)/python -m pytest tests/bench -s $(ARGS)
@@ -58,7 +58,7 @@ score: $(VENV)/installed-to-run
 	done
 
 chaos: $(VENV)/installed-to-work tools
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_siege.py tests/chaos/full_fuzz.py -s $(ARGS)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_failure_injection.py tests/chaos/full_fuzz.py -s $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -16,13 +16,13 @@ import uvicorn
 from dash import Dash
 from fastapi import FastAPI
 
-from dashboard import live as live_module
 from dashboard import pages as pages_package
-from dashboard import shell
-from dashboard.access import Access, demand_accounts
-from dashboard.accounts import VISITOR
-from dashboard.desk import Desk
-from dashboard.live import Live
+from dashboard.access.accounts import VISITOR
+from dashboard.access.middleware import Access, demand_accounts
+from dashboard.components import shell
+from dashboard.data import live as live_module
+from dashboard.data.live import Live
+from dashboard.data.services import Desk
 from dashboard.settings import Settings
 
 STOP_S = 1

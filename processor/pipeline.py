@@ -9,31 +9,34 @@ from typing import Final
 
 import polars as pl
 
-from broker.actions import Action, Outcome, ServiceAction
-from broker.announcements import AlarmEvent
-from broker.cohorts import FLEET
-from broker.journal import Head
-from broker.link import Message
-from broker.snapshot import SYSTEM, Health, Snapshot
-from processor import alarms as alarm_list
-from processor import checkpoint, engine, evidence, forecast, service, view
-from processor.actions import carry_out, refusal
-from processor.announcements import announcements
-from processor.clerk import Clerk
-from processor.cohort_rules import COHORT_RULES
-from processor.cohort_watch import CohortWatch
-from processor.columns import MS_PER_S, Rules
-from processor.gateway_rules import DEAF_S, GATEWAY_RULES, Cuts
-from processor.inbox import Batch, Inbox
-from processor.quarantine import Quarantine
-from processor.registry import LEFT, Registry
+from broker.contract.actions import Action, Outcome, ServiceAction
+from broker.contract.alarm_events import AlarmEvent
+from broker.contract.cohorts import FLEET
+from broker.mqtt.link import Message
+from broker.store.journal import Head
+from broker.store.snapshot import SYSTEM, Health, Snapshot
+from processor.alarms import evidence, out_of_service
+from processor.alarms import lifecycle as alarm_list
+from processor.alarms.actions import carry_out, refusal
+from processor.alarms.events import announcements
+from processor.alarms.subjects import SUBJECT, Subjects, no_orders
+from processor.alarms.violations import Violations, nothing_seen, silences, violations
+from processor.engine import engine
+from processor.engine.columns import MS_PER_S, Rules
+from processor.engine.sequence import Gaps, follow
+from processor.engine.windows import WINDOW_S
+from processor.intake.inbox import Batch, Inbox
+from processor.intake.journal_recorder import Clerk
+from processor.intake.quarantine import Quarantine
+from processor.intake.registry import LEFT, Registry
 from processor.rules import RULES
-from processor.self_watch import SelfWatch, look
-from processor.sequence import Gaps, follow
-from processor.subjects import SUBJECT, Subjects, no_orders
-from processor.system_rules import SYSTEM_RULES
-from processor.violations import Violations, nothing_seen, silences, violations
-from processor.window import WINDOW_S
+from processor.rules.cohorts import COHORT_RULES
+from processor.rules.system import SYSTEM_RULES
+from processor.service import checkpoint
+from processor.view import forecast, snapshot_tables
+from processor.watch.cohorts import CohortWatch
+from processor.watch.gateways import DEAF_S, GATEWAY_RULES, Cuts
+from processor.watch.self_monitoring import SelfWatch, look
 
 MOST_ACTED: Final = 10_000
 """So many actions of people are known by their ids; a broker does not deliver older ones again."""
@@ -115,7 +118,7 @@ class Pipeline:
         """Take messages in; return their samples (as for the history) and the journal's entries of what changed.
 
         While not `listening`, because the broker is away or only just back, silence is not held against any pump.
-        `readings` is what Pumpwatch reads off itself (`processor.readings.SCHEMA`), None where nobody looked. What is
+        `readings` is what Pumpwatch reads off itself (`processor.watch.readings.SCHEMA`), None where nobody looked. What is
         to be told to people and to other systems is left in `outcomes` and `announced`.
         """
         batch = self.inbox.read(messages, now)
@@ -125,16 +128,16 @@ class Pipeline:
             facts["pump"].gather(batch.samples["pump"]).alias("pump")
         )
         if happened.height == 0:
-            return samples, view.no_events()
+            return samples, snapshot_tables.no_events()
         self.announced += announcements(
             happened, self.alarms, subjects=subjects, facts=facts, now=now, rules=self.listed
         )
-        return samples, view.events_frame(happened, subjects, now, self.listed)
+        return samples, snapshot_tables.events_frame(happened, subjects, now, self.listed)
 
     def advance(
         self, batch: Batch, now: int, *, listening: bool = True, readings: pl.DataFrame | None = None
     ) -> pl.DataFrame:
-        """Take a batch in that was read before; return what changed of the alarms (`processor.alarms.CHANGES`)."""
+        """Take a batch in that was read before; return what changed of the alarms (`processor.alarms.lifecycle.CHANGES`)."""
         self.state = engine.grow(self.state, self.registry.pumps, self.rules)
         subjects = self.subjects(now)
         changes = []
@@ -156,16 +159,18 @@ class Pipeline:
         """Return what the screens are to show as of `now`."""
         facts, clocks = self.registry.facts(), self.registry.clocks(now)
         expected = self._forecasts(facts, clocks, now)
-        alarms = view.visible_alarms(
+        alarms = snapshot_tables.visible_alarms(
             self.alarms, self.subjects(now), facts, state=self.state, forecasts=expected, rules=self.listed
         )
-        pumps = view.pumps_frame(self.state, alarms, facts, self._ages(clocks), forecasts=expected, rules=self.rules)
+        pumps = snapshot_tables.pumps_frame(
+            self.state, alarms, facts, self._ages(clocks), forecasts=expected, rules=self.rules
+        )
         gone = self.registry.gateways_in(LEFT).gather(facts["owner"])
         if gone.any():
             names = pumps["pump"].filter(gone)
             of_gone = pl.col("pump").is_in(names.implode()).fill_null(value=False)
             pumps, alarms = pumps.filter(~gone), alarms.filter(~of_gone)
-        orders = view.orders_frame(self.orders, self.subjects(now), self.listed)
+        orders = snapshot_tables.orders_frame(self.orders, self.subjects(now), self.listed)
         return Snapshot(pumps, alarms, self.registry.gateways_frame(), health, orders)
 
     def _forecasts(self, facts: pl.DataFrame, clocks: pl.Series, now: int) -> pl.DataFrame:
@@ -231,7 +236,7 @@ class Pipeline:
         subjects = self.subjects(now)
         if isinstance(action, ServiceAction):
             named = subjects.called(self._known(action.subjects))
-            self.orders, done, outcome = service.carry_out(self.orders, action, named, rules=self.listed)
+            self.orders, done, outcome = out_of_service.carry_out(self.orders, action, named, rules=self.listed)
             changes = self._served(done, now) if outcome.ok else refusal(action, outcome.text)
         else:
             self.alarms, changes, outcome = carry_out(self.alarms, action, subjects=subjects, rules=self.listed)
@@ -242,7 +247,7 @@ class Pipeline:
         return changes
 
     def _known(self, names: list[str]) -> pl.DataFrame:
-        """Return those of the subjects by their names that there are (`processor.subjects.SUBJECT`)."""
+        """Return those of the subjects by their names that there are (`processor.alarms.subjects.SUBJECT`)."""
         others = set(self.alarms["other"].drop_nulls())
         rows: list[tuple[int | None, int | None, str | None]] = []
         for name in names:
@@ -261,7 +266,7 @@ class Pipeline:
         """Put back into service what was out for a time that is over."""
         if self.orders["until"].null_count() == self.orders.height:
             return pl.DataFrame(schema=alarm_list.CHANGES)
-        self.orders, over = service.ended(self.orders, self.subjects(now).now(self.orders))
+        self.orders, over = out_of_service.ended(self.orders, self.subjects(now).now(self.orders))
         return self._served(over, now)
 
     def _served(self, done: pl.DataFrame, now: int) -> pl.DataFrame:

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pumpwatch import accounts, alarms, doctor, orders, parts, records, run, score, tables, treatments
-from pumpwatch.errors import CommandError
+from pumpwatch.commands import alarms, doctor, faults, parts, programmer, records, run, score, tables, users
+from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file
 
 app = typer.Typer(
@@ -76,14 +76,14 @@ EXAMPLES: dict[Callable[..., None], str] = {
     parts.process: "pumpwatch process --broker mqtt://127.0.0.1:1883 --data /var/lib/pumpwatch",
     parts.dashboard: "pumpwatch dashboard --port 8050 --data /var/lib/pumpwatch",
     parts.broker: "pumpwatch broker --kind mosquitto --port 1883",
-    orders.inject: "pumpwatch inject catheter_occlusion --pumps 3,7-9 --severity 0.6 --ramp 2h --hold 6h",
-    orders.clear: "pumpwatch clear catheter_occlusion --pumps 3",
-    treatments.program: "pumpwatch program --pumps 3 --change 1.1 --steps 00:00=1,06:00=1.5,22:00=0.8",
-    treatments.bolus: "pumpwatch bolus --pumps 3 --dose 25 --over 30m",
-    treatments.stop: "pumpwatch stop --pumps 3",
-    treatments.refill: "pumpwatch refill --pumps 3,7-9 --volume 18 --actual-volume 12",
-    treatments.replace: "pumpwatch replace --pumps 3",
-    treatments.interrogate: "pumpwatch interrogate --pumps 3,7-9",
+    faults.inject: "pumpwatch inject catheter_occlusion --pumps 3,7-9 --severity 0.6 --ramp 2h --hold 6h",
+    faults.clear: "pumpwatch clear catheter_occlusion --pumps 3",
+    programmer.program: "pumpwatch program --pumps 3 --change 1.1 --steps 00:00=1,06:00=1.5,22:00=0.8",
+    programmer.bolus: "pumpwatch bolus --pumps 3 --dose 25 --over 30m",
+    programmer.stop: "pumpwatch stop --pumps 3",
+    programmer.refill: "pumpwatch refill --pumps 3,7-9 --volume 18 --actual-volume 12",
+    programmer.replace: "pumpwatch replace --pumps 3",
+    programmer.interrogate: "pumpwatch interrogate --pumps 3,7-9",
     score.score: "pumpwatch score lively-month --json score.json",
     alarms.alarms: "pumpwatch alarms --rule motor_stall --json",
     alarms.alarm: 'pumpwatch alarm shelve --about ITB-000003 --for 2h --why "known since Monday"',
@@ -99,7 +99,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
 
 for command, example in EXAMPLES.items():
     app.command(epilog=f"Example: {example}")(command)
-app.add_typer(accounts.app, name="user")
+app.add_typer(users.app, name="user")
 
 
 def main() -> None:

@@ -23,32 +23,32 @@ MAY_IMPORT = {
 """Which of our packages each package may import beside itself."""
 
 ONLY_IN = {
-    "paho": ("broker/link.py",),
-    "aiomqtt": ("broker/link.py",),
-    "gmqtt": ("broker/link.py",),
-    "amqtt": ("broker/server.py",),
+    "paho": ("broker/mqtt/link.py",),
+    "aiomqtt": ("broker/mqtt/link.py",),
+    "gmqtt": ("broker/mqtt/link.py",),
+    "amqtt": ("broker/mqtt/local_broker.py",),
     "dash": ("dashboard/*",),
     "dash_ag_grid": ("dashboard/*",),
     "dash_mantine_components": ("dashboard/*",),
-    "plotly": ("dashboard/*", "pumpwatch/score_page.py"),
+    "plotly": ("dashboard/*", "pumpwatch/documentation/score_page.py"),
     "typer": ("pumpwatch/*",),
 }
 """Where a library may be imported."""
 
 CLOCKS = (
-    "simulator/gateway.py",
-    "processor/part.py",
+    "simulator/gateway/service.py",
+    "processor/service/loop.py",
     "dashboard/app.py",
-    "dashboard/access.py",
-    "pumpwatch/alarms.py",
-    "pumpwatch/notices.py",
+    "dashboard/access/middleware.py",
+    "pumpwatch/commands/alarms.py",
+    "pumpwatch/supervision/part_notices.py",
 )
 EDGES = {
     "time.time": CLOCKS,
     "time.time_ns": CLOCKS,
     "datetime.now": CLOCKS,
     "datetime.datetime.now": CLOCKS,
-    "os.environ": ("pumpwatch/settings.py", "pumpwatch/part.py"),
+    "os.environ": ("pumpwatch/settings.py", "pumpwatch/supervision/process.py"),
     "os.getenv": (),
 }
 """Where the clock and the environment may be read; everything else is told."""
@@ -107,17 +107,21 @@ def test_the_layout_is_that_of_real_packages() -> None:
 @pytest.mark.parametrize(
     ("path", "source", "what"),
     [
-        ("simulator/gateway.py", "import processor.engine", "simulator imports processor"),
-        ("processor/engine.py", "from dashboard import theme", "processor imports dashboard"),
+        ("simulator/gateway/service.py", "import processor.engine.engine", "simulator imports processor"),
+        ("processor/engine/engine.py", "from dashboard import theme", "processor imports dashboard"),
         ("dashboard/app.py", "def f():\n    from simulator.faults import FAULTS", "dashboard imports simulator"),
-        ("broker/codec.py", "from pumpwatch import settings", "broker imports pumpwatch"),
-        ("simulator/gateway.py", "import paho.mqtt.client", "imports paho"),
-        ("pumpwatch/orders.py", "import aiomqtt", "imports aiomqtt"),
-        ("processor/engine.py", "import dash", "imports dash"),
-        ("processor/alarms.py", "import time\nnow = time.time()", "uses time.time"),
-        ("processor/alarms.py", "from datetime import datetime\nnow = datetime.now(None)", "uses datetime.now"),
-        ("broker/link.py", "import os\nhome = os.environ['HOME']", "uses os.environ"),
-        ("broker/link.py", "from . import codec", "imports relatively"),
+        ("broker/contract/codec.py", "from pumpwatch import settings", "broker imports pumpwatch"),
+        ("simulator/gateway/service.py", "import paho.mqtt.client", "imports paho"),
+        ("pumpwatch/commands/faults.py", "import aiomqtt", "imports aiomqtt"),
+        ("processor/engine/engine.py", "import dash", "imports dash"),
+        ("processor/alarms/lifecycle.py", "import time\nnow = time.time()", "uses time.time"),
+        (
+            "processor/alarms/lifecycle.py",
+            "from datetime import datetime\nnow = datetime.now(None)",
+            "uses datetime.now",
+        ),
+        ("broker/mqtt/link.py", "import os\nhome = os.environ['HOME']", "uses os.environ"),
+        ("broker/mqtt/link.py", "from . import codec", "imports relatively"),
     ],
 )
 def test_a_planted_breach_is_found(path: str, source: str, what: str) -> None:

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import polars as pl
 
-from broker import codec
-from broker.matching import INJECTIONS, bite_at_refill, stay_until_refill
-from simulator.events import EVENTS
+from broker.contract import codec
+from broker.truth.matching import INJECTIONS, bite_at_refill, stay_until_refill
 from simulator.faults import FAULTS
-from simulator.scenario import Scenario, ScheduledEvent
-from simulator.simulation import Simulation
-from simulator.truth import Teller
+from simulator.gateway.ground_truth import Teller
+from simulator.playback.events import EVENTS
+from simulator.playback.scenario import Scenario, ScheduledEvent
+from simulator.playback.simulation import Simulation
 
 BATCH: Final = 20
 """Ticks that come from the other process at a time; it waits when the pipe is full."""

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from broker.matching import FALSE, MS_PER_H, SECONDARY, Matched, match, spread
-from broker.snapshot import PRIORITY_CODE
+from broker.store.snapshot import PRIORITY_CODE
+from broker.truth.matching import FALSE, MS_PER_H, SECONDARY, Matched, match, spread
 from processor.rules import RULES, Rule
-from trials.course import Course, expected
+from trials.playback import Course, expected
 
 BANDS: Final = ((0.0, 0.3), (0.3, 0.5), (0.5, 1.0))
 """Severities that are told apart: from the first to below the second, the last including 1."""
@@ -24,7 +24,7 @@ NEAR_H: Final = 24
 
 @dataclass(frozen=True)
 class Score:
-    """A course and what was found in it: `found` as `broker.matching.match` returns it.
+    """A course and what was found in it: `found` as `broker.truth.matching.match` returns it.
 
     `visible` are the faults for which the alarm list has an alarm.
     """

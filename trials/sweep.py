@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from simulator.faults import FAULTS
-from simulator.scenario import Scenario, ScheduledEvent, ScheduledFault
+from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault
 
 SEVERITIES: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 PUMPS_EACH: Final = 10

@@ -9,10 +9,12 @@ import dash_mantine_components as dmc
 import polars as pl
 from dash import Dash, Input, Output, dcc, html
 
-from dashboard import alarm_figures, alarm_health, figures, pieces, theme, words
-from dashboard.alarm_health import Measure, Report
-from dashboard.desk import Desk
-from dashboard.pieces import Piece
+from dashboard import formatting, theme
+from dashboard.components import alarm_figures, elements, figures
+from dashboard.components.elements import Piece
+from dashboard.data import alarm_performance
+from dashboard.data.alarm_performance import Measure, Report
+from dashboard.data.services import Desk
 
 PATH: Final = "/alarm-health"
 TITLE: Final = "Alarm health"
@@ -36,20 +38,20 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
         [
             html.H1("Alarm health", className="hidden"),
             dcc.Interval(id="health-beat", interval=RENEWED_MS),
-            pieces.card(
+            elements.card(
                 "Can people live with it?",
                 html.Div(id="health-measures", className="measures"),
                 html.Div(id="health-note", className="note"),
                 side=[html.Span("Operators"), operators],
             ),
-            pieces.card("Alarms that called, every 10 minutes of therapy time", chart),
+            elements.card("Alarms that called, every 10 minutes of therapy time", chart),
             html.Div(
                 [
-                    pieces.card("What called most", html.Div(id="health-actors", className="scroll")),
+                    elements.card("What called most", html.Div(id="health-actors", className="scroll")),
                     html.Div(
                         [
-                            pieces.card("Priorities", html.Div(id="health-mix")),
-                            pieces.card("Floods", html.Div(id="health-floods", className="scroll")),
+                            elements.card("Priorities", html.Div(id="health-mix")),
+                            elements.card("Floods", html.Div(id="health-floods", className="scroll")),
                         ],
                         className="column",
                     ),
@@ -86,9 +88,9 @@ def render(desk: Desk, operators: Any, scheme: str | None) -> tuple[Piece, ...]:
     health = desk.snapshot().health
     latest = events["time"].max()
     now = max(health.therapy_ms, latest if isinstance(latest, int) else 0)
-    found = alarm_health.report(events, now, people)
+    found = alarm_performance.report(events, now, people)
     bars = alarm_figures.load(
-        found.load.tail(MOST_BARS), found.floods, alarm_health.FLOOD_BEGINS * people, theme.scheme(scheme)
+        found.load.tail(MOST_BARS), found.floods, alarm_performance.FLOOD_BEGINS * people, theme.scheme(scheme)
     )
     age_s = (desk.now() - health.written) / 1000 if health.written else None
     return (
@@ -105,59 +107,59 @@ def _note(found: Report, events: pl.DataFrame, age_s: float | None) -> str:
     if events.is_empty():
         return "The journal is empty: there has been no alarm yet."
     newest = events["at"].max()
-    window = f"{found.calls:,} alarms called in {words.span(found.span_ms / 1000)} of therapy time"
-    short = "" if found.span_ms >= alarm_health.DAY_MS else "; judge by 30 days or more"
+    window = f"{found.calls:,} alarms called in {formatting.span(found.span_ms / 1000)} of therapy time"
+    short = "" if found.span_ms >= alarm_performance.DAY_MS else "; judge by 30 days or more"
     cut = f"; of the journal only the newest {MOST_EVENTS:,} entries" if events.height >= MOST_EVENTS else ""
-    age = words.UNKNOWN if age_s is None else words.span(age_s)
-    return f"{window}{short}{cut}. Latest entry {words.second(newest)}; data {age} old."  # type: ignore[arg-type]
+    age = formatting.UNKNOWN if age_s is None else formatting.span(age_s)
+    return f"{window}{short}{cut}. Latest entry {formatting.second(newest)}; data {age} old."  # type: ignore[arg-type]
 
 
 def _measure(one: Measure) -> Piece:
     tone = {True: "fine", False: "warn", None: ""}[one.good]
     judged = {True: "within target", False: "beyond target", None: "too little to judge"}[one.good]
-    value = pieces.quantity(words.number(one.value, one.decimals, one.unit))
+    value = elements.quantity(formatting.number(one.value, one.decimals, one.unit))
     note = [html.Div(f"target {one.target}"), html.Div([html.B(judged), f" · {one.note}" if one.note else ""])]
-    return pieces.fact(one.name, value, note=note, tone=f"measure {tone}")
+    return elements.fact(one.name, value, note=note, tone=f"measure {tone}")
 
 
 def _actors(actors: pl.DataFrame) -> Piece:
     if actors.is_empty():
-        return pieces.nothing("Nothing has called yet.")
+        return elements.nothing("Nothing has called yet.")
     rows = [
         [
-            pieces.pump_link(row["pump"]) if row["pump"] else row["subject"],
-            html.Span([pieces.mark(row["priority"]), row["title"]], className="priority"),
+            elements.pump_link(row["pump"]) if row["pump"] else row["subject"],
+            html.Span([elements.mark(row["priority"]), row["title"]], className="priority"),
             f"{row['calls']:,}",
             f"{100 * row['share']:.1f} %",
         ]
         for row in actors.iter_rows(named=True)
     ]
-    return pieces.table([("About", ""), ("Alarm", "wide"), ("Calls", "number"), ("Of the load", "number")], rows)
+    return elements.table([("About", ""), ("Alarm", "wide"), ("Calls", "number"), ("Of the load", "number")], rows)
 
 
 def _mix(found: pl.DataFrame) -> Piece:
     rows = [
         [
-            pieces.priority(row["priority"]),
+            elements.priority(row["priority"]),
             f"{row['calls']:,}",
             f"{100 * row['share']:.0f} %",
             f"{100 * row['target']:.0f} %",
         ]
         for row in found.iter_rows(named=True)
     ]
-    return pieces.table([("Priority", ""), ("Calls", "number"), ("Share", "number"), ("Target", "number")], rows)
+    return elements.table([("Priority", ""), ("Calls", "number"), ("Share", "number"), ("Target", "number")], rows)
 
 
 def _floods(found: pl.DataFrame, now: int) -> Piece:
     if found.is_empty():
-        return pieces.nothing("No flood: never more than 10 in 10 minutes for an operator.")
+        return elements.nothing("No flood: never more than 10 in 10 minutes for an operator.")
     rows = [
         [
-            words.moment(row["begin"]),
-            f"{words.clock(row['end'])} UTC" if row["end"] else "it lasts",
-            words.span(((row["end"] or now) - row["begin"]) / 1000),
+            formatting.moment(row["begin"]),
+            f"{formatting.clock(row['end'])} UTC" if row["end"] else "it lasts",
+            formatting.span(((row["end"] or now) - row["begin"]) / 1000),
             f"{row['calls']:,}",
         ]
         for row in found.tail(MOST_FLOODS).reverse().iter_rows(named=True)
     ]
-    return pieces.table([("Began", ""), ("Ended", ""), ("Lasted", "number"), ("Alarms", "number")], rows)
+    return elements.table([("Began", ""), ("Ended", ""), ("Lasted", "number"), ("Alarms", "number")], rows)

@@ -10,13 +10,15 @@ import dash_mantine_components as dmc
 import polars as pl
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
-from broker.snapshot import WAITING, Snapshot
-from dashboard import browser, deeds, evidence, grids, pieces, queries, service_dialog, words
-from dashboard.choice import contains
-from dashboard.deeds import DEEDS
-from dashboard.desk import Desk
-from dashboard.happenings import happened
-from dashboard.pieces import Piece
+from broker.store.snapshot import WAITING, Snapshot
+from dashboard import formatting
+from dashboard.components import client_script, elements, evidence_panel, grids, out_of_service_dialog
+from dashboard.components.elements import Piece
+from dashboard.components.event_log import happened
+from dashboard.data import alarm_actions, queries
+from dashboard.data.alarm_actions import DEEDS
+from dashboard.data.pump_search import contains
+from dashboard.data.services import Desk
 
 PATH: Final = "/alarms"
 TITLE: Final = "Alarms"
@@ -85,7 +87,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
         [
             html.H1("Alarms", className="hidden"),
             dcc.Store(id="alarm-chosen"),
-            pieces.card(
+            elements.card(
                 "Open alarms",
                 html.Div(grid, className="grid-box"),
                 html.Div(id="alarm-note", className="note"),
@@ -94,7 +96,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
             ),
             html.Div(id="alarm-orders"),
             html.Div(id="alarm-evidence"),
-            pieces.card("What happened lately", html.Div(id="alarm-events", className="scroll"), name="events-card"),
+            elements.card("What happened lately", html.Div(id="alarm-events", className="scroll"), name="events-card"),
         ],
         className="column",
     )
@@ -118,7 +120,7 @@ def register(app: Dash, desk: Desk) -> None:
         events = await asyncio.to_thread(lambda: happened(desk.events(limit=MOST_EVENTS)))
         return rows, note, events, ordered_out(snapshot.orders)
 
-    browser.runs(app, "chosen", Output("alarm-chosen", "data"), Input("alarm-grid", "selectedRows"))
+    client_script.runs(app, "chosen", Output("alarm-chosen", "data"), Input("alarm-grid", "selectedRows"))
     buttons = [f"do-{name}" for name in DEEDS]
     wires = [State("alarm-filter", "value"), State("alarm-search", "value")]
 
@@ -132,9 +134,9 @@ def register(app: Dash, desk: Desk) -> None:
     )
     async def offer(ids: Any, _live: Any, chosen: str | None, search: str | None) -> Any:
         rows = selected(desk.snapshot(), ids, chosen, search)
-        waiting = len(deeds.offered("acknowledge", rows))
-        label = f"Acknowledge {words.count(waiting, 'alarm')}" if waiting else "Acknowledge selected"
-        return label, explained(rows), *[not deeds.offered(name, rows) for name in DEEDS]
+        waiting = len(alarm_actions.offered("acknowledge", rows))
+        label = f"Acknowledge {formatting.count(waiting, 'alarm')}" if waiting else "Acknowledge selected"
+        return label, explained(rows), *[not alarm_actions.offered(name, rows) for name in DEEDS]
 
     @app.callback(
         Output("deed", "data", allow_duplicate=True),
@@ -146,7 +148,7 @@ def register(app: Dash, desk: Desk) -> None:
     async def deal(*given: Any) -> Any:
         clicks, rows = given[: len(buttons)], selected(desk.snapshot(), *given[len(buttons) :])
         name = str(ctx.triggered_id).removeprefix("do-")
-        ids = deeds.offered(name, rows) if name in DEEDS else []
+        ids = alarm_actions.offered(name, rows) if name in DEEDS else []
         return {"kind": name, "alarms": ids, "n": sum(one or 0 for one in clicks)} if ids else no_update
 
 
@@ -156,9 +158,11 @@ def ordered_out(orders: pl.DataFrame) -> Piece:
         return None
     newest = orders.sort("out_wall", descending=True)
     more = orders.height - MOST_ORDERS
-    note = html.Div(f"and {words.count(more, 'more')}", className="note") if more > 0 else None
+    note = html.Div(f"and {formatting.count(more, 'more')}", className="note") if more > 0 else None
     title = "Out of service, whatever alarms"
-    return pieces.card(title, html.Div([service_dialog.listed(newest.head(MOST_ORDERS)), note], className="scroll"))
+    return elements.card(
+        title, html.Div([out_of_service_dialog.listed(newest.head(MOST_ORDERS)), note], className="scroll")
+    )
 
 
 def explained(rows: pl.DataFrame) -> Piece:
@@ -168,16 +172,16 @@ def explained(rows: pl.DataFrame) -> Piece:
     told = [
         html.Div(
             [
-                html.Div([pieces.mark(row["priority"], row["state"]), html.B(row["title"]), pieces.subject(row)]),
-                evidence.shown(row) or pieces.nothing("Raised by an older version, without its evidence."),
+                html.Div([elements.mark(row["priority"], row["state"]), html.B(row["title"]), elements.subject(row)]),
+                evidence_panel.shown(row) or elements.nothing("Raised by an older version, without its evidence."),
             ],
             className="explained",
         )
         for row in queries.ordered(rows).head(MOST_EXPLAINED).iter_rows(named=True)
     ]
     more = rows.height - len(told)
-    note = html.Div(f"and {words.count(more, 'more ticked alarm')}", className="note") if more > 0 else None
-    return pieces.card("Evidence of the ticked alarms", html.Div([*told, note], className="scroll"), name="why-card")
+    note = html.Div(f"and {formatting.count(more, 'more ticked alarm')}", className="note") if more > 0 else None
+    return elements.card("Evidence of the ticked alarms", html.Div([*told, note], className="scroll"), name="why-card")
 
 
 def selected(snapshot: Snapshot, ids: Any, chosen: str | None, search: str | None) -> pl.DataFrame:
@@ -205,7 +209,7 @@ def open_alarms(snapshot: Snapshot, chosen: str, search: str) -> tuple[list[dict
     found = queries.ordered(listed(snapshot, chosen, search))
     rows = [_row(row) for row in found.head(MOST_ROWS).iter_rows(named=True)]
     more = found.height - len(rows)
-    return rows, f"{words.count(more, 'more alarm')} not shown; narrow them down by the search." if more else ""
+    return rows, f"{formatting.count(more, 'more alarm')} not shown; narrow them down by the search." if more else ""
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
@@ -213,9 +217,9 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     chain = f"Explains as well: {row['explains']}. First: {row['first_out']}." if row["explains"] else ""
     return {
         **{name: row[name] for name in (*COLUMNS, "age_s")},
-        "age": words.stood(row["age_s"], over=row["returned"] is not None),
-        "said_state": words.STATE_WORD.get(row["state"], row["state"]),
+        "age": formatting.stood(row["age_s"], over=row["returned"] is not None),
+        "said_state": formatting.STATE_WORD.get(row["state"], row["state"]),
         "chain": chain,
-        "many": pieces.of_many(row),
-        "story": "; ".join(deeds.told(row)),
+        "many": elements.of_many(row),
+        "story": "; ".join(alarm_actions.told(row)),
     }

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
-from broker.bounds import MOST_SEVERITY
-from dashboard import choice, fault_form, fault_report, findings, pieces, pump_picker
-from dashboard.desk import Desk
-from dashboard.pieces import Piece
+from broker.contract.dose_limits import MOST_SEVERITY
+from dashboard.components import elements, injection_form, injection_report, pump_picker
+from dashboard.components.elements import Piece
+from dashboard.data import detections, pump_search
+from dashboard.data.services import Desk
 
 PATH: Final = "/faults"
 TITLE: Final = "Faults"
@@ -25,16 +26,16 @@ def layout(desk: Desk, _rest: str = "") -> Piece:
             dcc.Store(id="injections", storage_type="session"),
             html.Div(
                 [
-                    pieces.card("Make pumps fail", fault_form.form(desk.snapshot()), name="fault-form"),
-                    pieces.card(
+                    elements.card("Make pumps fail", injection_form.form(desk.snapshot()), name="fault-form"),
+                    elements.card(
                         "Answers",
-                        html.Div(pieces.nothing("Nothing asked yet."), id="fault-answers"),
+                        html.Div(elements.nothing("Nothing asked yet."), id="fault-answers"),
                         name="fault-answers",
                     ),
                 ],
                 className="fault-top",
             ),
-            pieces.card(
+            elements.card(
                 "Injected in this session, and what was noticed", html.Div(id="fault-findings"), name="grow-card"
             ),
         ],
@@ -67,7 +68,7 @@ def register(app: Dash, desk: Desk) -> None:
 
     @app.callback(Output("fault-findings", "children"), Input("live", "data"), Input("injections", "data"))
     async def notice(_live: Any, injections: Any) -> Any:
-        return await asyncio.to_thread(fault_report.noticed, injections, desk.snapshot(), desk.events())
+        return await asyncio.to_thread(injection_report.noticed, injections, desk.snapshot(), desk.events())
 
 
 async def carry_out(desk: Desk, button: str, values: tuple[Any, ...]) -> tuple[Piece, Any]:
@@ -77,10 +78,10 @@ async def carry_out(desk: Desk, button: str, values: tuple[Any, ...]) -> tuple[P
     if not any(clicks):
         return no_update, no_update
     if chosen.unknown or chosen.pumps.is_empty() or (not fault and button != "fault-clear-all"):
-        return pieces.nothing(choice.say(chosen) if fault else "Choose a fault first."), no_update
+        return elements.nothing(pump_search.say(chosen) if fault else "Choose a fault first."), no_update
     if button != "fault-inject":
         cleared = await desk.clear(chosen.pumps, fault if button == "fault-clear" else None)
-        return fault_report.answers(cleared), no_update
+        return injection_report.answers(cleared), no_update
     replies = await desk.inject(
         chosen.pumps,
         fault=str(fault),
@@ -89,14 +90,14 @@ async def carry_out(desk: Desk, button: str, values: tuple[Any, ...]) -> tuple[P
         hold_s=_seconds(hold_h),
     )
     if not any(reply.ok for reply in replies):
-        return fault_report.answers(replies), no_update
+        return injection_report.answers(replies), no_update
     injection = {
         "fault": fault,
         "severity": severity,
-        "pumps": chosen.pumps["pump"].head(findings.MOST_PUMPS).to_list(),
+        "pumps": chosen.pumps["pump"].head(detections.MOST_PUMPS).to_list(),
         "time": min(reply.time for reply in replies if reply.ok),
     }
-    return fault_report.answers(replies), findings.remembered(known, injection)
+    return injection_report.answers(replies), detections.remembered(known, injection)
 
 
 def _seconds(hours: Any) -> float | None:

@@ -8,10 +8,12 @@ from typing import Any, Final
 import polars as pl
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
-from broker.snapshot import WAITING, Snapshot
-from dashboard import browser, pieces, queries, words
-from dashboard.desk import Desk
-from dashboard.pieces import Piece
+from broker.store.snapshot import WAITING, Snapshot
+from dashboard import formatting
+from dashboard.components import client_script, elements
+from dashboard.components.elements import Piece
+from dashboard.data import queries
+from dashboard.data.services import Desk
 
 PATH: Final = "/"
 TITLE: Final = "Overview"
@@ -26,16 +28,16 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
         [
             html.H1("Overview", className="hidden"),
             html.Div(id="counts", className="counts"),
-            pieces.card(
+            elements.card(
                 "Worst first",
                 html.Div(id="worst", className="worst"),
                 side=html.Span(id="worst-note"),
                 name="worst-card",
             ),
-            pieces.card(
+            elements.card(
                 "Fleet by site",
                 html.Div(
-                    html.Canvas(id="map", role="img", **browser.label("Map of the fleet")),
+                    html.Canvas(id="map", role="img", **client_script.label("Map of the fleet")),
                     className="map-box",
                     id="map-box",
                 ),
@@ -75,7 +77,7 @@ def register(app: Dash, desk: Desk) -> None:
     async def chart(_live: Any, key: Any) -> Any:
         return await asyncio.to_thread(fleet, desk.snapshot(), key)
 
-    browser.runs(
+    client_script.runs(
         app,
         "map",
         Output("map-drawn", "children"),
@@ -92,7 +94,9 @@ def render(snapshot: Snapshot) -> tuple[Piece, Piece, Piece, Piece]:
     lines = queries.worst(snapshot.alarms, snapshot.pumps, LINES)
     shown = int(lines["many"].sum())
     more = snapshot.alarms.height - shown - summary["shelved"]
-    note = f"{words.count(more, 'more alarm')} on the alarms page" if more else words.count(shown, "open alarm")
+    note = (
+        f"{formatting.count(more, 'more alarm')} on the alarms page" if more else formatting.count(shown, "open alarm")
+    )
     return _counts(summary), _list(lines, snapshot.pumps.height), note, _strip(queries.health_strip(snapshot))
 
 
@@ -117,9 +121,11 @@ def _counts(summary: dict[str, Any]) -> list[Piece]:
         for name, word in TILES
     ]
     said = [
-        pieces.fact("Not acknowledged", f"{waiting:,}", note=f"oldest {words.span(oldest)}" if waiting else "all seen"),
-        pieces.fact("Shelved", f"{summary['shelved']:,}", note="or out of service"),
-        pieces.fact("Pumps", f"{summary['pumps']:,}", note="simulated"),
+        elements.fact(
+            "Not acknowledged", f"{waiting:,}", note=f"oldest {formatting.span(oldest)}" if waiting else "all seen"
+        ),
+        elements.fact("Shelved", f"{summary['shelved']:,}", note="or out of service"),
+        elements.fact("Pumps", f"{summary['pumps']:,}", note="simulated"),
     ]
     return [html.Div(tiles, className="count-tiles card"), html.Div(said, className="count-facts card")]
 
@@ -131,21 +137,21 @@ def _list(lines: pl.DataFrame, pumps: int) -> Piece:
             if pumps
             else "No pump has been heard of yet. They appear here with their first sample."
         )
-        return pieces.nothing(calm)
+        return elements.nothing(calm)
     return [_line(row) for row in lines.iter_rows(named=True)]
 
 
 def _line(row: dict[str, Any]) -> Piece:
     many, state = row["many"], row["state"]
-    stood = words.stood(row["age_s"], over=row["returned"] is not None)
-    where = pieces.subject(row) if many == 1 else html.B(f"{row['gateway']} · {many:,} pumps")
+    stood = formatting.stood(row["age_s"], over=row["returned"] is not None)
+    where = elements.subject(row) if many == 1 else html.B(f"{row['gateway']} · {many:,} pumps")
     chosen = {"alarms": [row["alarm"]]} if many == 1 else {"gateway": row["gateway"], "rule": row["rule"]}
     what = f"{row['title']}, {row['subject'] if many == 1 else row['gateway']}"
-    button = pieces.acknowledge("Ack", chosen, title=f"Acknowledge {what}")
-    seen = html.Span(f"seen by {row['acknowledged_by'] or words.UNKNOWN}", className="seen-by")
+    button = elements.acknowledge("Ack", chosen, title=f"Acknowledge {what}")
+    seen = html.Span(f"seen by {row['acknowledged_by'] or formatting.UNKNOWN}", className="seen-by")
     return html.Div(
         [
-            pieces.mark(row["priority"], state),
+            elements.mark(row["priority"], state),
             html.Div(
                 [
                     html.Div(
@@ -159,7 +165,7 @@ def _line(row: dict[str, Any]) -> Piece:
             html.Div([html.B(stood), html.Span(row["deadline"] or "")], className="line-when"),
             button if state in WAITING else seen,
         ],
-        className=f"line {pieces.SHAPE.get(row['priority'], 'normal')} {state}",
+        className=f"line {elements.SHAPE.get(row['priority'], 'normal')} {state}",
     )
 
 
@@ -167,19 +173,21 @@ def _tags(row: dict[str, Any]) -> list[Piece]:
     """Return what is to be known of an alarm besides: that it is over, or how many others it explains."""
     gone = ["went away by itself"] if row["state"] == "returned" else []
     many = [f"+{row['held']}"] if row["many"] == 1 and row["held"] else []
-    said = f"{words.count(row['held'], 'alarm')} under it"
+    said = f"{formatting.count(row['held'], 'alarm')} under it"
     return [html.Span(text, className="tag", title=said if text in many else None) for text in (*gone, *many)]
 
 
 def _strip(strip: dict[str, Any]) -> list[Piece]:
     offline = strip["gateways"] - strip["online"]
-    full = words.listed(words.title(name) for name in strip["full"])
+    full = formatting.listed(formatting.title(name) for name in strip["full"])
     return [
-        pieces.fact("Samples", pieces.quantity(words.number(strip["samples_per_s"], 0, "per s"))),
-        pieces.fact("Sent to seen, p95", pieces.quantity(words.number(strip["p95"], 0, "ms"))),
-        pieces.fact("Samples lost", f"{strip['lost']:,}", tone="warn" if strip["lost"] else "", hint=words.LOST),
-        pieces.fact("Refused messages", f"{strip['refused']:,}", tone="warn" if strip["refused"] else ""),
-        pieces.fact("Gateways online", f"{strip['online']:,} of {strip['gateways']:,}", tone="warn" if offline else ""),
-        pieces.fact("Bounds", full or "none near its limit", tone="warn" if full else ""),
-        html.A("Pipeline", href="/pipeline", className="more", **browser.GO),
+        elements.fact("Samples", elements.quantity(formatting.number(strip["samples_per_s"], 0, "per s"))),
+        elements.fact("Sent to seen, p95", elements.quantity(formatting.number(strip["p95"], 0, "ms"))),
+        elements.fact("Samples lost", f"{strip['lost']:,}", tone="warn" if strip["lost"] else "", hint=formatting.LOST),
+        elements.fact("Refused messages", f"{strip['refused']:,}", tone="warn" if strip["refused"] else ""),
+        elements.fact(
+            "Gateways online", f"{strip['online']:,} of {strip['gateways']:,}", tone="warn" if offline else ""
+        ),
+        elements.fact("Bounds", full or "none near its limit", tone="warn" if full else ""),
+        html.A("Pipeline", href="/pipeline", className="more", **client_script.GO),
     ]

@@ -8,10 +8,11 @@ from typing import Any, Final
 import polars as pl
 from dash import Dash, Input, Output, html
 
-from broker.snapshot import Bound, Health, Snapshot
-from dashboard import pieces, words
-from dashboard.desk import Desk
-from dashboard.pieces import Piece
+from broker.store.snapshot import Bound, Health, Snapshot
+from dashboard import formatting
+from dashboard.components import elements
+from dashboard.components.elements import Piece
+from dashboard.data.services import Desk
 
 WHEN_FULL: Final = {
     "waits": "When it is full the rest waits, and nothing is lost.",
@@ -35,12 +36,12 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
             html.Div(id="pipe-facts", className="strip card"),
             html.Div(
                 [
-                    pieces.card("Gateways", html.Div(id="pipe-gateways", className="scroll"), name="grow-card"),
-                    pieces.card("How full everything is", html.Div(id="pipe-bounds"), name="bounds-card"),
+                    elements.card("Gateways", html.Div(id="pipe-gateways", className="scroll"), name="grow-card"),
+                    elements.card("How full everything is", html.Div(id="pipe-bounds"), name="bounds-card"),
                 ],
                 className="pipe-middle",
             ),
-            pieces.card("Refused lately", html.Div(id="pipe-refusals", className="scroll"), name="events-card"),
+            elements.card("Refused lately", html.Div(id="pipe-refusals", className="scroll"), name="events-card"),
         ],
         className="column",
     )
@@ -69,34 +70,34 @@ def render(snapshot: Snapshot, now_ms: int) -> tuple[Piece, Piece, Piece, Piece]
 def _facts(health: Health) -> list[Piece]:
     state = "connected" if health.connected else "not connected"
     broker = f"{health.broker or 'broker unknown'} · {health.protocol or 'protocol unknown'}"
-    latency = {name: words.number(health.latency_ms.get(name), 0, "ms") for name in ("p50", "p95", "p99")}
+    latency = {name: formatting.number(health.latency_ms.get(name), 0, "ms") for name in ("p50", "p95", "p99")}
     losses = (
-        ("Samples lost", health.lost, words.LOST),
-        ("Late", health.late, words.LATE),
-        ("Repeats", health.repeated, words.REPEATED),
+        ("Samples lost", health.lost, formatting.LOST),
+        ("Late", health.late, formatting.LATE),
+        ("Repeats", health.repeated, formatting.REPEATED),
         ("Refused", health.refused, "Messages, or samples in them, that could not be taken; the reasons are below."),
         ("Reconnects", health.reconnects, "How often the broker had to be connected to anew."),
     )
     return [
-        pieces.fact("Broker", state, note=broker, tone="" if health.connected else "bad"),
-        pieces.fact(
+        elements.fact("Broker", state, note=broker, tone="" if health.connected else "bad"),
+        elements.fact(
             "Samples",
-            pieces.quantity(words.number(health.samples_per_s, 0, "per s")),
+            elements.quantity(formatting.number(health.samples_per_s, 0, "per s")),
             note=f"{health.samples:,} in all",
         ),
-        pieces.fact("Messages", f"{health.messages:,}", note=f"since {words.second(health.started)}"),
-        pieces.fact(
+        elements.fact("Messages", f"{health.messages:,}", note=f"since {formatting.second(health.started)}"),
+        elements.fact(
             "Sent to seen, median",
-            pieces.quantity(latency["p50"]),
+            elements.quantity(latency["p50"]),
             note=f"p95 {latency['p95']}, p99 {latency['p99']}",
         ),
-        *(pieces.fact(name, f"{value:,}", tone="warn" if value else "", hint=hint) for name, value, hint in losses),
+        *(elements.fact(name, f"{value:,}", tone="warn" if value else "", hint=hint) for name, value, hint in losses),
     ]
 
 
 def _gateways(gateways: pl.DataFrame, now_ms: int) -> Piece:
     if gateways.is_empty():
-        return pieces.nothing("No gateway has been heard of yet.")
+        return elements.nothing("No gateway has been heard of yet.")
     heads = [
         ("Gateway", ""),
         ("State", ""),
@@ -112,26 +113,26 @@ def _gateways(gateways: pl.DataFrame, now_ms: int) -> Piece:
     rows = [_gateway(row, now_ms) for row in worst_first.head(MOST_GATEWAYS).iter_rows(named=True)]
     more = gateways.height - len(rows)
     note = (
-        [html.P(f"{words.count(more, 'more gateway')}, all like the last ones shown.", className="note")]
+        [html.P(f"{formatting.count(more, 'more gateway')}, all like the last ones shown.", className="note")]
         if more
         else []
     )
-    return html.Div([pieces.table(heads, rows), *note])
+    return html.Div([elements.table(heads, rows), *note])
 
 
 def _gateway(row: dict[str, Any], now_ms: int) -> list[Piece]:
-    state = row["state"] or words.UNKNOWN
+    state = row["state"] or formatting.UNKNOWN
     heard = (now_ms - row["heard_wall"]) / 1000 if row["heard_wall"] else None
     return [
         html.B(row["gateway"]),
         html.Span(state, className="tag" if state == "online" else "tag bad"),
-        words.number(row["pumps"], 0),
-        pieces.quantity(words.span(heard)),
-        words.UNKNOWN if row["speed"] is None else words.speed(row["speed"]),
-        words.number(row["waiting"], 0),
-        html.Span(words.number(row["dropped"], 0), className="warn-word" if row["dropped"] else ""),
-        words.number(row["resent"], 0),
-        words.number(row["shard"], 0),
+        formatting.number(row["pumps"], 0),
+        elements.quantity(formatting.span(heard)),
+        formatting.UNKNOWN if row["speed"] is None else formatting.speed(row["speed"]),
+        formatting.number(row["waiting"], 0),
+        html.Span(formatting.number(row["dropped"], 0), className="warn-word" if row["dropped"] else ""),
+        formatting.number(row["resent"], 0),
+        formatting.number(row["shard"], 0),
     ]
 
 
@@ -139,24 +140,25 @@ def _bounds(health: Health) -> Piece:
     notes = [html.P(note, className="pipe-note") for note in health.notes[:20]]
     fullest = sorted(health.bounds, key=lambda bound: (not bound.near, not bound.reached))
     bars = [_bar(bound) for bound in fullest]
-    return html.Div([*notes, *(bars or [pieces.nothing("No bound has been reported yet.")])])
+    return html.Div([*notes, *(bars or [elements.nothing("No bound has been reported yet.")])])
 
 
 def _bar(bound: Bound) -> Piece:
     part = min(1.0, max(0.0, bound.value / bound.limit)) if bound.limit > 0 else 0.0
     tone = "bad" if bound.near else "warn" if bound.reached else ""
     said = (
-        f"{words.size(bound.value)} of {words.size(bound.limit)}"
+        f"{formatting.size(bound.value)} of {formatting.size(bound.limit)}"
         if bound.unit == "bytes"
-        else f"{words.amount(bound.value)} of {words.amount(bound.limit)} {bound.unit}"
+        else f"{formatting.amount(bound.value)} of {formatting.amount(bound.limit)} {bound.unit}"
     )
     return html.Div(
         [
             html.Div(
-                [html.Span(words.title(bound.name)), html.Span(said, className="bound-said")], className="bound-head"
+                [html.Span(formatting.title(bound.name)), html.Span(said, className="bound-said")],
+                className="bound-head",
             ),
             html.Div(html.Div(className="bar-fill", style={"width": f"{part:.1%}"}), className="bar"),
-            html.Div(f"full {words.count(bound.reached, 'time')}", className="bound-reached")
+            html.Div(f"full {formatting.count(bound.reached, 'time')}", className="bound-reached")
             if bound.reached
             else None,
         ],
@@ -167,15 +169,15 @@ def _bar(bound: Bound) -> Piece:
 
 def _refusals(health: Health) -> Piece:
     if not health.refusals:
-        return pieces.nothing("Nothing was refused.")
+        return elements.nothing("Nothing was refused.")
     newest = sorted(health.refusals, key=lambda refusal: -refusal.at)[:MOST_REFUSALS]
     rows = [
         [
-            words.second(refusal.at),
+            formatting.second(refusal.at),
             html.Code(refusal.topic[:120]),
             refusal.reason[:300],
             html.Code(refusal.excerpt[:120]),
         ]
         for refusal in newest
     ]
-    return pieces.table([("At", ""), ("Topic", ""), ("Reason", "wide"), ("Began with", "")], rows, name="refusals")
+    return elements.table([("At", ""), ("Topic", ""), ("Reason", "wide"), ("Began with", "")], rows, name="refusals")

@@ -8,10 +8,12 @@ from urllib.parse import parse_qs
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, ctx, html, no_update
 
-from dashboard import choice, fault_report, order_fields, order_form, pieces, pump_picker, words
-from dashboard.accounts import VISITOR
-from dashboard.desk import Desk
-from dashboard.pieces import Piece
+from dashboard import formatting
+from dashboard.access.accounts import VISITOR
+from dashboard.components import elements, form_fields, injection_report, program_form, pump_picker
+from dashboard.components.elements import Piece
+from dashboard.data import pump_search
+from dashboard.data.services import Desk
 
 PATH: Final = "/programmer"
 TITLE: Final = "Programmer"
@@ -21,14 +23,14 @@ FIRST: Final = "program"
 
 def layout(_desk: Desk, _rest: str = "") -> Piece:
     """Return the page: the form of one order, and what the gateways answered."""
-    answers = html.Div(pieces.nothing("Nothing ordered yet."), id="order-answers", role="status")
+    answers = html.Div(elements.nothing("Nothing ordered yet."), id="order-answers", role="status")
     return html.Div(
         [
             html.H1("Programmer", className="hidden"),
             html.Div(
                 [
-                    pieces.card("Treat simulated pumps", _form(may=VISITOR.get().may("program")), name="order-form"),
-                    pieces.card("Answers", answers, name="order-answers"),
+                    elements.card("Treat simulated pumps", _form(may=VISITOR.get().may("program")), name="order-form"),
+                    elements.card("Answers", answers, name="order-answers"),
                 ],
                 className="fault-top",
             ),
@@ -44,15 +46,15 @@ def _form(*, may: bool) -> Piece:
                 id="order-what",
                 label="What",
                 description=html.Span(id="order-does"),
-                data=[{"value": what, "label": form.title} for what, form in order_form.FORMS.items()],
+                data=[{"value": what, "label": form.title} for what, form in program_form.FORMS.items()],
                 value=FIRST,
                 allowDeselect=False,
             ),
             *pump_picker.fields("order"),
-            *order_form.groups(disabled=not may),
+            *program_form.groups(disabled=not may),
             html.Div(html.Button("Order", id="order-send", className="button strong", disabled=not may)),
             _confirmation(),
-            None if may else pieces.nothing("You can look, but not order: only engineers may treat pumps."),
+            None if may else elements.nothing("You can look, but not order: only engineers may treat pumps."),
         ],
         className="form",
     )
@@ -79,12 +81,12 @@ def register(app: Dash, desk: Desk) -> None:
 
     @app.callback(
         Output("order-does", "children"),
-        *[Output(f"order-{what}", "hidden") for what in order_form.FORMS],
+        *[Output(f"order-{what}", "hidden") for what in program_form.FORMS],
         Input("order-what", "value"),
     )
     async def fit(what: str | None) -> Any:
-        form = order_form.FORMS.get(what or FIRST)
-        return (form.does if form else "", *[what != one for one in order_form.FORMS])
+        form = program_form.FORMS.get(what or FIRST)
+        return (form.does if form else "", *[what != one for one in program_form.FORMS])
 
     @app.callback(Output("order-pumps", "value"), Input("url", "search"))
     async def fill(search: str | None) -> Any:
@@ -102,7 +104,7 @@ def register(app: Dash, desk: Desk) -> None:
         State("order-what", "value"),
         State("order-pumps", "value"),
         State("order-picked", "value"),
-        *[State(name, "value") for name in order_form.FIELD_IDS],
+        *[State(name, "value") for name in program_form.FIELD_IDS],
         prevent_initial_call=True,
         running=[
             (Output("order-send", "aria-busy"), "true", "false"),
@@ -118,7 +120,7 @@ def register(app: Dash, desk: Desk) -> None:
         # What was confirmed is what was read: pumps that came since, or another order, are asked for anew.
         if ask and not (ctx.triggered_id == "order-yes" and asked == ask):
             return no_update, True, ask
-        given = dict(zip(order_form.FIELD_IDS, put_in, strict=True))
+        given = dict(zip(program_form.FIELD_IDS, put_in, strict=True))
         return await carry_out(desk, what, chosen, given), False, ""
 
     @app.callback(
@@ -130,27 +132,27 @@ def register(app: Dash, desk: Desk) -> None:
         return False
 
 
-def question(what: Any, chosen: choice.Choice) -> str:
+def question(what: Any, chosen: pump_search.Choice) -> str:
     """Return what must be confirmed before an order is sent: which pumps, what happens to them; empty for others."""
-    form, serials = order_form.FORMS.get(str(what)), chosen.pumps["pump"]
+    form, serials = program_form.FORMS.get(str(what)), chosen.pumps["pump"]
     if form is None or not form.warning or chosen.unknown or serials.is_empty():
         return ""
-    return f"{form.title} {words.count(serials.len(), 'pump')}: {words.listed(serials)}? {form.warning}"
+    return f"{form.title} {formatting.count(serials.len(), 'pump')}: {formatting.listed(serials)}? {form.warning}"
 
 
-async def carry_out(desk: Desk, what: Any, chosen: choice.Choice, given: dict[str, Any]) -> Piece:
+async def carry_out(desk: Desk, what: Any, chosen: pump_search.Choice, given: dict[str, Any]) -> Piece:
     """Order what the form says for the chosen pumps, and return the answers, refusals first."""
     if chosen.unknown or chosen.pumps.is_empty():
-        return pieces.nothing(choice.say(chosen))
+        return elements.nothing(pump_search.say(chosen))
     try:
-        treatment = order_form.treatment(what, given)
-    except order_fields.FormError as error:
-        return pieces.nothing(f"Not ordered. {error}")
-    return fault_report.answers(sorted(await desk.treat(chosen.pumps, treatment), key=lambda reply: reply.ok))
+        treatment = program_form.treatment(what, given)
+    except form_fields.FormError as error:
+        return elements.nothing(f"Not ordered. {error}")
+    return injection_report.answers(sorted(await desk.treat(chosen.pumps, treatment), key=lambda reply: reply.ok))
 
 
 def asked(search: str | None) -> str:
     """Return the pumps that the address asks for: "?pumps=ITB-000001"; nothing where they are too many to show."""
     text = ", ".join(parse_qs((search or "").removeprefix("?")).get("pumps", []))
     # Cut off, a list could name other pumps than were meant.
-    return text if len(text) <= order_fields.MOST_TEXT else ""
+    return text if len(text) <= form_fields.MOST_TEXT else ""

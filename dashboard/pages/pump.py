@@ -9,11 +9,13 @@ import dash_mantine_components as dmc
 import polars as pl
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
-from broker.snapshot import Snapshot
-from dashboard import about, figures, outlook, pieces, queries, theme, trends, words
-from dashboard.desk import Desk
-from dashboard.happenings import past
-from dashboard.pieces import Piece
+from broker.store.snapshot import Snapshot
+from dashboard import formatting, theme
+from dashboard.components import elements, figures, forecast_panel, pump_summary
+from dashboard.components.elements import Piece
+from dashboard.components.event_log import past
+from dashboard.data import queries, trends
+from dashboard.data.services import Desk
 
 PATH: Final = "/pump/"
 TITLE: Final = "Pump"
@@ -41,15 +43,15 @@ def layout(_desk: Desk, rest: str = "") -> Piece:
             html.Div(id="pump-head"),
             html.Div(
                 [
-                    pieces.card(
+                    elements.card(
                         "Trends, therapy time", chart, side=[html.Span(id="pump-none"), ranges], name="trend-card"
                     ),
                     html.Div(
                         [
-                            pieces.card("Now", html.Div(id="pump-now")),
-                            pieces.card("The pump says", html.Div(id="pump-flags")),
-                            pieces.card("Data quality", html.Div(id="pump-quality")),
-                            pieces.card(
+                            elements.card("Now", html.Div(id="pump-now")),
+                            elements.card("The pump says", html.Div(id="pump-flags")),
+                            elements.card("Data quality", html.Div(id="pump-quality")),
+                            elements.card(
                                 "Alarms of this pump", html.Div(id="pump-events", className="scroll"), name="past"
                             ),
                         ],
@@ -124,8 +126,12 @@ def render(snapshot: Snapshot, serial: str) -> tuple[Piece, Piece, Piece, Piece]
     """Return head, values, what the pump says, and data quality of one pump."""
     row = queries.pump_row(snapshot, serial)
     if row is None:
-        lost = pieces.card(serial, pieces.nothing(f"No pump called {serial} has been heard of."))
-        return lost, *([pieces.nothing(words.UNKNOWN)] * 3)
+        lost = elements.card(serial, elements.nothing(f"No pump called {serial} has been heard of."))
+        return lost, *([elements.nothing(formatting.UNKNOWN)] * 3)
     alarms = queries.alarms_of(snapshot, serial)
-    head = [about.head(row, alarms, queries.orders_of(snapshot, row)), *about.alarms(alarms), outlook.card(row)]
-    return head, about.values(row), about.flags(row), about.quality(row)
+    head = [
+        pump_summary.head(row, alarms, queries.orders_of(snapshot, row)),
+        *pump_summary.alarms(alarms),
+        forecast_panel.card(row),
+    ]
+    return head, pump_summary.values(row), pump_summary.flags(row), pump_summary.quality(row)

@@ -10,10 +10,12 @@ import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, html, no_update
 
-from broker.snapshot import Snapshot, band
-from dashboard import browser, choice, grids, outlook, pieces, words
-from dashboard.desk import Desk
-from dashboard.pieces import Piece
+from broker.store.snapshot import Snapshot, band
+from dashboard import formatting
+from dashboard.components import client_script, elements, forecast_panel, grids
+from dashboard.components.elements import Piece
+from dashboard.data import pump_search
+from dashboard.data.services import Desk
 
 PATH: Final = "/pumps"
 TITLE: Final = "Pumps"
@@ -42,7 +44,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
     return html.Div(
         [
             html.H1("Pumps", className="hidden"),
-            pieces.card(
+            elements.card(
                 "All pumps",
                 html.Div(grid, className="grid-box"),
                 html.Div(id="pump-note", className="note"),
@@ -73,7 +75,7 @@ def register(app: Dash, desk: Desk) -> None:
     async def fill(asked: str | None) -> Any:
         return searched(asked) or no_update
 
-    browser.runs(
+    client_script.runs(
         app,
         "refresh",
         Output("pump-refreshed", "children"),
@@ -89,17 +91,17 @@ def searched(asked: str | None) -> str:
 
 def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[dict[str, Any], str]:
     """Return the rows that the grid asks for, in words, and how many there are."""
-    found, total = choice.page(snapshot.pumps, request, search)
+    found, total = pump_search.page(snapshot.pumps, request, search)
     columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "lost")
     rows = found.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v", *band("low_d")).to_dicts()
     titles = dict(snapshot.alarms.select("rule", "title").unique().iter_rows())
     for row in rows:
-        row["age"] = words.span(row["age_s"])
-        row["flow"] = words.reading("flow_ul_h", row.pop("flow_ul_h"))
-        row["reservoir"] = words.reading("reservoir_ml", row["reservoir_ml"])
-        row["battery"] = words.reading("battery_v", row["battery_v"])
-        row["low"] = outlook.days(row, "low_d")
+        row["age"] = formatting.span(row["age_s"])
+        row["flow"] = formatting.reading("flow_ul_h", row.pop("flow_ul_h"))
+        row["reservoir"] = formatting.reading("reservoir_ml", row["reservoir_ml"])
+        row["battery"] = formatting.reading("battery_v", row["battery_v"])
+        row["low"] = forecast_panel.days(row, "low_d")
         for name in band("low_d"):
             del row[name]
-        row["worst"] = titles.get(row["worst"], words.title(row["worst"] or ""))
-    return {"rowData": rows, "rowCount": total}, words.count(total, "pump")
+        row["worst"] = titles.get(row["worst"], formatting.title(row["worst"] or ""))
+    return {"rowData": rows, "rowCount": total}, formatting.count(total, "pump")

@@ -1,6 +1,6 @@
 """Detectors: each file is one method, a function that returns a `Detector`.
 
-A detector scores one window of every pump at once (some minutes of samples, see `processor.window`): 1.0 is at the
+A detector scores one window of every pump at once (some minutes of samples, see `processor.engine.windows`): 1.0 is at the
 limit, more is worse, 0 is what is expected. It sees the window's mean of each signal by its name, `flags` (all that
 were set in it), `count` (its samples), `flow_repeats` (the share that repeat the reading before), `flow_jump_ul_h` and
 `motor_jump_ma` (root mean square of the change from sample to sample, of flow less commanded flow and of the current),
@@ -43,7 +43,7 @@ class Detector:
     share one memory, derive and learn alike. `derive` names values that score and learning use more than once: stage
     after stage, each computed from the one before and reached through the accessor like the memory, but not kept. A
     detector that `judges` "age" is scored at every tick for all pumps, and learns from windows like the others; a
-    "reading" is of Pumpwatch itself (`processor.system_rules`).
+    "reading" is of Pumpwatch itself (`processor.rules.system`).
     """
 
     score: Callable[[Memory], pl.Expr]

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from broker.signals import FLAG_BIT
+from broker.contract.signals import FLAG_BIT
 from processor.detectors import Detector
 
 REPORTED: Final = 2.0
@@ -17,7 +17,7 @@ _FLAG: Final = "flag "
 
 
 def flagged(*names: str) -> Detector:
-    """Score a window in which the pump reported any of these flags (`broker.signals.FLAGS`).
+    """Score a window in which the pump reported any of these flags (`broker.contract.signals.FLAGS`).
 
     Works where the pump knows best. Says nothing of pumps that do not report flags, nor of what a pump cannot know.
     """

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from broker.bounds import SESSION_S
+from broker.contract.dose_limits import SESSION_S
 from processor.detectors import Detector, Memory, Stage
 from processor.detectors.flag import REPORTED, reports
 

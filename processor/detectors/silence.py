@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from broker.signals import FLAG_BIT
+from broker.contract.signals import FLAG_BIT
 from processor.detectors import Detector, Memory, at_least, forgetting, toward
 
 USUAL_OVER_S = 3600.0

@@ -10,8 +10,8 @@ from processor.detectors.drift import drift
 from processor.detectors.flag import early, flagged
 from processor.detectors.limit import limit
 from processor.detectors.slope import slope
-from processor.rules.evidence import Measure, kept, last, reported_min
 from processor.rules.exclusions import MOTOR_TURNS
+from processor.rules.measures import Measure, kept, last, reported_min
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
 STOPS: Final = (

@@ -24,8 +24,8 @@ from processor.detectors.catheter import (
     unrest,
     usual_pulse,
 )
-from processor.rules.evidence import Exclusion, Measure, kept
 from processor.rules.exclusions import MOTOR_TURNS, NOT_EMPTY
+from processor.rules.measures import Exclusion, Measure, kept
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
 KNOWN_H: Final = 24.0

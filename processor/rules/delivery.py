@@ -10,7 +10,6 @@ from processor.detectors.program import program
 from processor.detectors.residual import residual
 from processor.detectors.shift import shift
 from processor.detectors.volume import volume
-from processor.rules.evidence import Measure, family, kept, last
 from processor.rules.exclusions import (
     CATHETER_OPEN,
     LEVEL_AGREES,
@@ -20,6 +19,7 @@ from processor.rules.exclusions import (
     SENSOR_LIVE,
     UNIT_RIGHT,
 )
+from processor.rules.measures import Measure, family, kept, last
 from processor.rules.rule import HOUR, MINUTE, Rule
 
 TOO_LITTLE: Final = 0.25

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from processor.detectors import catheter, flow_sensor, frozen, motor, refill, stream, volume
-from processor.rules.evidence import Exclusion, family, last
+from processor.rules.measures import Exclusion, family, last
 
 _CATHETER, _MOTOR, _VOLUME = family("catheter"), family("motor"), family("volume")
 _STREAM, _FLOW_SENSOR = family("stream"), family("flow_sensor")

@@ -17,8 +17,8 @@ from processor.detectors.motor import (
     strained,
 )
 from processor.rules.battery import END_V
-from processor.rules.evidence import Exclusion, Measure, kept, last, reported_min
 from processor.rules.exclusions import CATHETER_OPEN, LINE_WELL, NOT_EMPTY
+from processor.rules.measures import Exclusion, Measure, kept, last, reported_min
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
 LESS_FLOW: Final = ("under_delivery", "delivery_shift", "flow_sensor_stuck", "flow_sensor_off")

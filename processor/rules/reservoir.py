@@ -9,8 +9,8 @@ from processor.detectors.limit import limit
 from processor.detectors.refill import LONGEST_S, MISSED, WATCHED_S, WRONG, refill
 from processor.detectors.usage import usage
 from processor.detectors.volume import volume
-from processor.rules.evidence import Measure, kept, last
 from processor.rules.exclusions import FLOW_AGREES, LEVEL_CALM, MOTOR_TURNS
+from processor.rules.measures import Measure, kept, last
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
 LOW_ML: Final = 2.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from processor.detectors import Detector
-from processor.rules.evidence import Exclusion, Measure
+from processor.rules.measures import Exclusion, Measure
 
 UNDER_DOSED_AFTER_H: Final = 5.0
 """Without delivery the effect fades with the drug's half-life of 1 to 5 h; modelling choice, no clinical figure."""
@@ -23,7 +23,7 @@ class Rule:
     the alarm must be up, `time_left` how long a person then has. While it stands, an alarm holds those it `explains` on
     the same pump under it. With `latch` it stays until a person resets it; `realarm_h` says how long after its
     acknowledgement one that stands on
-    calls again (therapy hours; None: what `processor.alarms` says for its priority).
+    calls again (therapy hours; None: what `processor.alarms.lifecycle` says for its priority).
 
     `evidence` are the numbers that an alarm rests on, averaged over about `over_s`, the first of them the plainest;
     `rules_out` are causes that it may be told from. Of a pump known for less than `learns_h` hours what is usual is not

@@ -8,8 +8,8 @@ from processor.detectors import volume as vote
 from processor.detectors.flow_sensor import IMPOSSIBLE, LEAST_JUMP, QUICK_S, TIMES, flow_sensor
 from processor.detectors.frozen import SHARE, frozen
 from processor.detectors.volume import volume
-from processor.rules.evidence import Measure, family, kept, last
 from processor.rules.exclusions import CATHETER_OPEN, LEVEL_CALM, MOTOR_TURNS, SENSOR_LIVE, UNIT_RIGHT
+from processor.rules.measures import Measure, family, kept, last
 from processor.rules.rule import HOUR, MINUTE, Rule
 
 FLOW: Final = ("under_delivery", "delivery_shift", "over_infusion", "flow_sensor_off")

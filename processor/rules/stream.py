@@ -8,7 +8,7 @@ import polars as pl
 
 from processor.detectors.silence import allowed_s, silence
 from processor.detectors.stream import HOUR_S, SHARE, STEP_S, stream
-from processor.rules.evidence import Measure, kept
+from processor.rules.measures import Measure, kept
 from processor.rules.rule import HOUR, MINUTE, Rule
 
 PATIENCE: Final = {"floor_s": 8 * MINUTE, "intervals": 8.0, "in_field_s": 2 * HOUR}

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.fleet import F32, Fleet
-from simulator.physics import CAPACITY_MAH
+from simulator.fleet.physics import CAPACITY_MAH
+from simulator.fleet.state import F32, Fleet
 
 RIGHT: Final = (
     "battery_falling",

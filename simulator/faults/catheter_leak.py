@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.fleet import F32, Fleet, dice
+from simulator.fleet.state import F32, Fleet, dice
 
 RIGHT: Final = ("catheter_leak",)
 ACCEPTED: Final = (

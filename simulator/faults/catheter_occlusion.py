@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from simulator.fleet import F32, Fleet
+from simulator.fleet.state import F32, Fleet
 
 RIGHT: Final = ("catheter_occlusion", "catheter_narrowing")
 ACCEPTED: Final = (

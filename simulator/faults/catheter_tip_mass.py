@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from simulator.fleet import F32, Fleet
+from simulator.fleet.state import F32, Fleet
 
 RIGHT: Final = ("catheter_closing",)
 ACCEPTED: Final = (

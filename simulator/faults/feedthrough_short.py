@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from simulator.fleet import F32, Fleet, dice
+from simulator.fleet.state import F32, Fleet, dice
 
 RIGHT: Final = ("feedthrough_short",)
 ACCEPTED: Final = (

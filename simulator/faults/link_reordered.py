@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from simulator.fleet import F32
+from simulator.fleet.state import F32
 
 RIGHT: Final = ("samples_repeated",)
 ACCEPTED: Final = (

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.fleet import F32, Fleet
+from simulator.fleet.state import F32, Fleet
 
 RIGHT: Final = ("motor_stall",)
 ACCEPTED: Final = (

@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from simulator.fleet import F32, Fleet
-from simulator.scanner import stop_in_field
+from simulator.fleet.mri import stop_in_field
+from simulator.fleet.state import F32, Fleet
 
 RIGHT: Final = ("motor_after_mri",)
 ACCEPTED: Final = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.fleet import F32, Fleet
+from simulator.fleet.state import F32, Fleet
 
 RIGHT: Final = ("refill_missed",)
 ACCEPTED: Final = ("refill_volume_wrong", "reservoir_low", "reservoir_empty")

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from simulator.fleet import F32
-from simulator.sensors import Sample
+from simulator.fleet.sensors import Sample
+from simulator.fleet.state import F32
 
 RIGHT: Final = (
     "volume_imbalance",

@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from broker.signals import FLAG_BIT
-from simulator.fleet import F32, Fleet
+from broker.contract.signals import FLAG_BIT
+from simulator.fleet.state import F32, Fleet
 
 RIGHT: Final = ("motor_not_driven",)
 ACCEPTED: Final = (

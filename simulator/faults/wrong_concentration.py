@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from simulator.fleet import F32, Fleet
+from simulator.fleet.state import F32, Fleet
 
 UNSEEN: Final = "no signal of the pump depends on the concentration of the drug; only the patient tells"
 WAITS_FOR: Final = "refill"

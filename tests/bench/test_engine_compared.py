@@ -16,8 +16,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker.signals import FLAG_BIT
-from processor import engine
+from broker.contract.signals import FLAG_BIT
 from processor.detectors import Detector
 from processor.detectors.drift import drift
 from processor.detectors.frozen import frozen
@@ -25,9 +24,10 @@ from processor.detectors.limit import limit
 from processor.detectors.residual import residual
 from processor.detectors.shift import shift
 from processor.detectors.slope import slope
+from processor.engine import engine
 from processor.rules import RULE_BY_NAME, RULES
-from simulator.scenario import default
-from simulator.simulation import Simulation
+from simulator.playback.scenario import default
+from simulator.playback.simulation import Simulation
 
 PUMPS, TICKS, RUNS = 10_000, 11, 5
 MOST_APART: Final = 1e-4

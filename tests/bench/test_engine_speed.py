@@ -7,11 +7,12 @@ import time
 
 import polars as pl
 
-from processor import alarms, engine
+from processor.alarms import lifecycle
+from processor.alarms.violations import violations
+from processor.engine import engine
 from processor.rules import RULES
-from processor.violations import violations
-from simulator.scenario import default
-from simulator.simulation import Simulation
+from simulator.playback.scenario import default
+from simulator.playback.simulation import Simulation
 
 TICKS, RUNS = 11, 5
 START_MS = 1_790_000_000_000
@@ -27,7 +28,7 @@ def run(pumps: int, inputs: list[pl.DataFrame]) -> tuple[float, float, pl.DataFr
 
     Most ticks gather, one in five judges. The first, in which nothing is known yet, is not counted.
     """
-    state, open_alarms = engine.new_state(pumps), alarms.no_alarms()
+    state, open_alarms = engine.new_state(pumps), lifecycle.no_alarms()
     began, worked = 0.0, 0.0
     for at, wave in enumerate(inputs):
         if at == 1:

@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 
-from simulator.scenario import default
-from simulator.simulation import Simulation
+from simulator.playback.scenario import default
+from simulator.playback.simulation import Simulation
 
 TICKS = 7
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from broker import rollup
-from broker.history import LINGER_MS, ROLLUP_ROW_GROUP, SETTLED_MS, History
-from broker.segments import DAY_MS, HOUR_MS, day_name, trend
-from broker.signals import SIGNALS
-from simulator.scenario import default, load
-from simulator.simulation import Simulation
+from broker.contract.signals import SIGNALS
+from broker.store import rollup
+from broker.store.history import LINGER_MS, ROLLUP_ROW_GROUP, SETTLED_MS, History
+from broker.store.segments import DAY_MS, HOUR_MS, day_name, trend
+from simulator.playback.scenario import default, load
+from simulator.playback.simulation import Simulation
 
 START_MS = 1_767_225_600_000
 PUMPS, DAYS, ASKED = 1000, 90, 20

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from broker import snapshot
+from broker.store import snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTLE_S = 15.0

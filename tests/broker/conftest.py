@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from broker.link import LinkError, learn_protocol, parse_url
-from broker.mosquitto import find
-from broker.signals import SAMPLE_SCHEMA
+from broker.contract.signals import SAMPLE_SCHEMA
+from broker.mqtt.link import LinkError, learn_protocol, parse_url
+from broker.mqtt.mosquitto_config import find
 
 ENOUGH_S = 20.0
 START_MS = 1_767_225_600_000

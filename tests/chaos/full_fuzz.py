@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from broker.codec import decode
+from broker.contract.codec import decode
 
 from .mutations import mutated
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from broker.codec import encode_arrow, encode_json
-from broker.signals import SAMPLE_SCHEMA
+from broker.contract.codec import encode_arrow, encode_json
+from broker.contract.signals import SAMPLE_SCHEMA
 
 START_MS = 1_767_225_600_000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from broker.codec import MAX_COUNT, decode
-from broker.signals import SAMPLE_SCHEMA, SIGNALS
+from broker.contract.codec import MAX_COUNT, decode
+from broker.contract.signals import SAMPLE_SCHEMA, SIGNALS
 
 from .mutations import mutated
 

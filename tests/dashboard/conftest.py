@@ -11,13 +11,23 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker.actions import Action, Outcome, ServiceAction
-from broker.commands import Reply
-from broker.exchange import Order
-from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
-from broker.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, PUMPS_SCHEMA, Bound, Health, Refusal, Snapshot, empty, write
-from dashboard.desk import Desk
-from dashboard.live import Live
+from broker.contract.actions import Action, Outcome, ServiceAction
+from broker.contract.commands import Reply
+from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
+from broker.mqtt.request_reply import Order
+from broker.store.snapshot import (
+    ALARMS_SCHEMA,
+    GATEWAYS_SCHEMA,
+    PUMPS_SCHEMA,
+    Bound,
+    Health,
+    Refusal,
+    Snapshot,
+    empty,
+    write,
+)
+from dashboard.data.live import Live
+from dashboard.data.services import Desk
 from dashboard.settings import Settings
 
 THERAPY_MS = 1_768_221_120_000

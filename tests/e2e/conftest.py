@@ -17,8 +17,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from broker import snapshot
-from broker.snapshot import SYSTEM, Snapshot
+from broker.store import snapshot
+from broker.store.snapshot import SYSTEM, Snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "end-to-end-key"

@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from broker import exchange
-from broker.actions import Acknowledge
-from broker.journal import Query, entries, verify
-from broker.segments import trend
+from broker.contract.actions import Acknowledge
+from broker.mqtt import request_reply
+from broker.store.journal import Query, entries, verify
+from broker.store.segments import trend
 
 from .conftest import System, pairs, running, warmed_up
 
@@ -30,7 +30,9 @@ async def test_a_killed_processor_goes_on_where_it_was(system: System) -> None:
     system.wait_for("three pumps, known for a while", lambda now: warmed_up(now, 3))
     assert system.command("inject", "motor_stall", "--pumps", "0").returncode == 0
     raised = system.wait_for("the alarm", lambda now: pairs(now) == STALL).alarms["alarm"].to_list()
-    await exchange.act(system.broker, Acknowledge(id="seen", alarms=raised, who="night shift", at=1_790_000_000_000))
+    await request_reply.act(
+        system.broker, Acknowledge(id="seen", alarms=raised, who="night shift", at=1_790_000_000_000)
+    )
     system.wait_for("the acknowledgement", lambda now: now.alarms["state"].to_list() == ["acknowledged"])
     before = system.wait_for("a checkpoint", lambda now: now.health.version > 20).health.started
 

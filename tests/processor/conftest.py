@@ -12,24 +12,23 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker.actions import Acknowledge
-from broker.codec import encode_arrow, encode_json
-from broker.gateways import Birth, Pumps
-from broker.link import Message
-from broker.messages import encode
-from broker.signals import SAMPLE_SCHEMA
-from broker.snapshot import Health, Snapshot
-from broker.topics import COMMAND
-from processor import engine
+from broker.contract.actions import Acknowledge
+from broker.contract.codec import encode_arrow, encode_json
+from broker.contract.gateway_messages import Birth, Pumps
+from broker.contract.messages import encode
+from broker.contract.signals import SAMPLE_SCHEMA
+from broker.contract.topics import COMMAND
+from broker.mqtt.link import Message
+from broker.store.snapshot import Health, Snapshot
 from processor.detectors import Detector
 from processor.detectors.limit import limit
-from processor.inbox import BATCH_SCHEMA
+from processor.engine import engine
+from processor.intake.inbox import BATCH_SCHEMA
 from processor.pipeline import Pipeline
 from processor.rules import RULES, Rule
-from simulator.scenario import default
-from simulator.simulation import Simulation
-
-from .story import Story
+from simulator.playback.scenario import default
+from simulator.playback.simulation import Simulation
+from tests.processor.story import Story
 
 START_MS = 1_767_225_600_000
 """2026-01-01 00:00 UTC: both clocks of these tests begin here."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from broker.actions import Acknowledge, Shelve
-from processor import alarms, engine
-from processor.actions import carry_out
-from processor.alarm_states import state_of
-from processor.inbox import BATCH_SCHEMA
-from processor.subjects import Subjects
-from processor.violations import Violations, nothing_seen, violations
+from broker.contract.actions import Acknowledge, Shelve
+from processor.alarms import lifecycle
+from processor.alarms.actions import carry_out
+from processor.alarms.states import state_of
+from processor.alarms.subjects import Subjects
+from processor.alarms.violations import Violations, nothing_seen, violations
+from processor.engine import engine
+from processor.intake.inbox import BATCH_SCHEMA
 
 START_MS = 1_767_225_600_000
 MINUTE_MS = 60_000
@@ -30,7 +31,7 @@ class Story:
     def __init__(self, rules: engine.Rules) -> None:
         self.rules, self.minute, self.deeds = rules, -1, 0
         self.state = engine.new_state(1, rules)
-        self.alarms, self.said = alarms.no_alarms(), []
+        self.alarms, self.said = lifecycle.no_alarms(), []
 
     @property
     def subjects(self) -> Subjects:
@@ -45,10 +46,10 @@ class Story:
         return self.see(violations(rows, self.alarms, self.rules))
 
     def see(self, seen: Violations) -> Story:
-        self.alarms, changes = alarms.advance(
+        self.alarms, changes = lifecycle.advance(
             self.alarms, seen, now=self.minute, subjects=self.subjects, rules=self.rules
         )
-        self.alarms, passed = alarms.tick(self.alarms, subjects=self.subjects, rules=self.rules)
+        self.alarms, passed = lifecycle.tick(self.alarms, subjects=self.subjects, rules=self.rules)
         return self._heard(pl.concat([changes, passed]))
 
     def wait(self, hours: float) -> Story:

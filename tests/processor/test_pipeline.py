@@ -7,18 +7,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker import snapshot
-from broker.actions import make_action
-from broker.announcements import AlarmEvent
-from broker.gateways import Status
-from broker.journal import EVENTS_SCHEMA
-from broker.link import Message
-from broker.messages import encode
-from broker.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
-from broker.topics import COMMAND
-from processor import readings, sequence
+from broker.contract.actions import make_action
+from broker.contract.alarm_events import AlarmEvent
+from broker.contract.gateway_messages import Status
+from broker.contract.messages import encode
+from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
+from broker.contract.topics import COMMAND
+from broker.mqtt.link import Message
+from broker.store import snapshot
+from broker.store.journal import EVENTS_SCHEMA
+from processor.engine import sequence
 from processor.pipeline import Pipeline
 from processor.rules import RULES
+from processor.watch import readings
 
 START_MS = 1_767_225_600_000
 MY_PUMP = '{"pump":"MY-1","time":"2026-01-01T00:00:00Z","seq":1,"flow_ul_h":8.1}'

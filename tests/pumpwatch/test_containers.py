@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from broker import mosquitto as mosquitto_program
+from broker.mqtt import mosquitto_config as mosquitto_program
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

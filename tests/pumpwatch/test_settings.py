@@ -8,8 +8,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pumpwatch import options
 from pumpwatch.__main__ import app, settings, settings_of
+from pumpwatch.commands import options
 from pumpwatch.settings import SettingsError, environment, keep_memory, nearest, read_file
 
 KNOWN = ("broker", "pumps", "port", "key")

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from simulator.scenario import default
-from simulator.simulation import Simulation
-from simulator.therapy import Fill
+from simulator.fleet.therapy import Fill
+from simulator.playback.scenario import default
+from simulator.playback.simulation import Simulation
 
 START_MS = 1_767_225_600_000
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from broker.matching import FALSE
+from broker.truth.matching import FALSE
 from processor.rules import RULES
 from simulator.faults import FAULTS
-from simulator.scenario import ScheduledEvent, ScheduledFault, default
-from trials import course, score
+from simulator.playback.scenario import ScheduledEvent, ScheduledFault, default
+from trials import playback, score
 
 HOUR = 3600.0
 SEVERITIES = (0.5, 1.0)
@@ -40,7 +40,7 @@ def ward(faults: list[str], interval_s: float, days: float) -> score.Score:
         faults=tuple(planned),
         events=(ScheduledEvent("refill", f"0-{pumps - 1}", None, REFILL_S),),
     )
-    return score.judge(course.play(scenario, days, turn_s=900.0))
+    return score.judge(playback.play(scenario, days, turn_s=900.0))
 
 
 @pytest.fixture(scope="module")

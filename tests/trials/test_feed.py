@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.scenario import Scenario, ScheduledEvent, ScheduledFault
+from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault
 from trials.feed import BATCH, Feed, FeedError
 
 START_MS = 1_767_571_200_000

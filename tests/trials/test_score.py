@@ -9,16 +9,16 @@ import msgspec
 import polars as pl
 import pytest
 
-from broker.snapshot import PRIORITY_CODE
-from processor.cohort_rules import COHORT_RULES
+from broker.store.snapshot import PRIORITY_CODE
 from processor.detectors.limit import limit
 from processor.detectors.silence import silence
-from processor.gateway_rules import GATEWAY_RULES
 from processor.rules import RULE_BY_NAME, Rule
-from pumpwatch.score_page import page
+from processor.rules.cohorts import COHORT_RULES
+from processor.watch.gateways import GATEWAY_RULES
+from pumpwatch.documentation.score_page import page
 from simulator.faults import FAULTS
-from simulator.scenario import Scenario, ScheduledEvent, ScheduledFault
-from trials import course, score, sweep
+from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault
+from trials import playback, score, sweep
 
 HOUR = 3600.0
 TEXTS = dict.fromkeys(("title", "meaning", "action", "time_left", "rationale"), "Something.")
@@ -59,7 +59,7 @@ STORY = Scenario(
 
 @pytest.fixture(scope="module")
 def played() -> score.Score:
-    return score.judge(course.play(STORY, STORY.days, rules=ALARM_LIST), ALARM_LIST)
+    return score.judge(playback.play(STORY, STORY.days, rules=ALARM_LIST), ALARM_LIST)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def report(played) -> dict:
 
 
 def test_the_same_alarms_are_raised_where_many_ticks_are_taken_in_at_once_later_by_less_than_a_turn(played):
-    turns = course.play(STORY, STORY.days, rules=ALARM_LIST, turn_s=600.0)
+    turns = playback.play(STORY, STORY.days, rules=ALARM_LIST, turn_s=600.0)
     assert (turns.samples, turns.refused) == (played.course.samples, played.course.refused)
     both = played.course.alarms.join(turns.alarms, on="alarm", how="full", suffix="_turns")
     assert both.height == played.course.alarms.height > 5
@@ -78,9 +78,9 @@ def test_the_same_alarms_are_raised_where_many_ticks_are_taken_in_at_once_later_
 def test_waves_put_the_first_samples_of_windows_together_and_keep_every_pumps_order():
     said = {0: (240, 300, 1), 1: (300, 360, 420, 600), 2: (900,)}
     batch = pl.DataFrame([{"pump": pump, "time": 1000 * at} for pump, times in said.items() for at in times])
-    waves = [[(pump, at // 1000) for pump, at in wave.iter_rows()] for wave in course.window_by_window(batch)]
+    waves = [[(pump, at // 1000) for pump, at in wave.iter_rows()] for wave in playback.window_by_window(batch)]
     assert waves == [[(0, 240), (1, 300)], [(1, 360)], [(1, 420)], [(0, 300), (1, 600), (2, 900)], [(0, 1)]]
-    assert list(course.window_by_window(batch.clear())) == []
+    assert list(playback.window_by_window(batch.clear())) == []
 
 
 def test_what_was_wrong_is_taken_from_the_truth_and_not_from_the_plan(played):
@@ -164,7 +164,7 @@ def test_an_outage_is_found_by_the_silence_of_its_gateway_and_one_too_short_to_b
         ScheduledEvent("gateway_restart", "15-29", None, 0.5 * HOUR),
     )
     quiet = replace(STORY, pumps=30, interval_s=60.0, faults=(), events=cut)
-    told = score.judge(course.play(quiet, 1 / 16, rules=ALARM_LIST), ALARM_LIST)
+    told = score.judge(playback.play(quiet, 1 / 16, rules=ALARM_LIST), ALARM_LIST)
     assert told.found.injections.select("fault", "right_cause").unique().rows() == [("broker_outage", True)]
     assert told.found.injections.height == 15
     assert told.found.injections["right_delay_h"].max() < 0.2
@@ -176,7 +176,7 @@ def test_an_outage_is_found_by_the_silence_of_its_gateway_and_one_too_short_to_b
 
 def test_the_same_scenario_gives_the_same_score():
     short = replace(STORY, faults=(fault("motor_stall", "0-3", 0.1, 4, 1.0),))
-    first, second = (score.report(score.judge(course.play(short, 0.03, rules=ALARM_LIST))) for _ in range(2))
+    first, second = (score.report(score.judge(playback.play(short, 0.03, rules=ALARM_LIST))) for _ in range(2))
     assert first["faults"]["motor_stall"]["detected"] == 4
     assert {**first, "seconds": 0} == {**second, "seconds": 0}
 

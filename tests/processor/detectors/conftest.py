@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import polars as pl
 import pytest
 
-from processor import engine
+from processor.engine import engine
 from processor.rules import Rule
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from processor import engine
 from processor.detectors.flag import early, flagged
+from processor.engine import engine
 
 RESET_OR_END = flagged("reset", "eos")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from processor import engine
 from processor.detectors.program import program
+from processor.engine import engine
 
 CHANGED = program()
 

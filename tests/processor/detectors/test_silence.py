@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from processor import engine
 from processor.detectors.silence import silence
+from processor.engine import engine
 
 SILENT = silence(floor_s=480, intervals=8, in_field_s=7200)
 

@@ -1,0 +1,26 @@
+"""This file is what the processor is told of the parts of the system: which of them started, which ended."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from broker.contract.messages import read
+
+
+class Notice(msgspec.Struct, kw_only=True):
+    """A part of the system (a process) started or ended, at this wall time (ms)."""
+
+    part: str
+    state: Literal["started", "ended"]
+    text: str
+    at: int
+
+
+_NOTICE = msgspec.json.Decoder(Notice)
+
+
+def read_notice(payload: bytes) -> Notice:
+    """Read a notice of a part, or raise `MessageError`."""
+    return read(_NOTICE, payload, "a notice of a part")

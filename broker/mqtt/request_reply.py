@@ -1,0 +1,121 @@
+"""This file is one short exchange over the broker: people speak to gateways or the processor, and are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from broker.contract.actions import Action, Outcome, read_outcome
+from broker.contract.commands import GatewayCommand, Reply, read_reply
+from broker.contract.gateway_messages import Birth, read_birth
+from broker.contract.messages import MessageError, encode
+from broker.contract.part_notices import Notice
+from broker.contract.topics import ALL_BIRTHS, ALL_REPLIES, COMMAND, OUTCOME, PART, TopicError, parse, topic_of
+from broker.mqtt.link import Link, LinkError, conversation, parse_url
+
+
+@dataclass(frozen=True)
+class Order:
+    """A command and the gateway it is for."""
+
+    gateway: str
+    shard: int
+    command: GatewayCommand
+
+
+async def ask(url: str, orders: Sequence[Order], timeout_s: float = 5.0) -> list[Reply]:
+    """Send the orders and wait for their replies, in the order of `orders`.
+
+    A gateway that does not answer in time gets a reply that says so. Raises `broker.mqtt.link.LinkError` when there is
+    no broker.
+    """
+    replies: dict[tuple[str, str], Reply] = {}
+    async with conversation(url, [ALL_REPLIES]) as client:
+        for order in orders:
+            await client.publish(topic_of(order.gateway, "command", order.shard), encode(order.command), qos=1)
+        wanted = {(order.gateway, order.command.id) for order in orders}
+        try:
+            async with asyncio.timeout(timeout_s):
+                while wanted - replies.keys():
+                    message = await anext(client.messages)
+                    try:
+                        reply = read_reply(bytes(message.payload))
+                    except MessageError:
+                        continue
+                    replies[(reply.gateway, reply.id)] = reply
+        except TimeoutError:
+            pass
+    return [
+        replies.get((order.gateway, order.command.id))
+        or Reply(id=order.command.id, gateway=order.gateway, ok=False, text=f"no answer within {timeout_s:g} s")
+        for order in orders
+    ]
+
+
+async def act(url: str, action: Action, timeout_s: float = 5.0) -> Outcome:
+    """Hand a person's action to the processor and return what became of it.
+
+    Where the processor does not answer in time the outcome says so; what was asked is then done as soon as it is there
+    again. Raises `broker.mqtt.link.LinkError` when there is no broker.
+    """
+    async with conversation(url, [OUTCOME]) as client:
+        await client.publish(COMMAND, encode(action), qos=1)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    message = await anext(client.messages)
+                    with contextlib.suppress(MessageError):
+                        outcome = read_outcome(bytes(message.payload))
+                        if outcome.id == action.id:
+                            return outcome
+        except TimeoutError:
+            text = f"The processor did not answer within {timeout_s:g} s; it will do this when it is there again"
+            return Outcome(id=action.id, done=0, refused=0, text=text)
+
+
+async def tell(url: str, notices: Sequence[Notice], timeout_s: float = 5.0) -> None:
+    """Tell the processor which parts started and ended; raises `LinkError` where nobody heard all of it."""
+    heard: dict[int, str | None] = {}
+    arrived = asyncio.Event()
+
+    def published(mid: int, refusal: str | None) -> None:
+        heard[mid] = refusal
+        arrived.set()
+
+    link = Link(parse_url(url), "", on_published=published)
+    await link.open()
+    try:
+        mids = {link.publish(PART, encode(notice)) for notice in notices}
+        async with asyncio.timeout(timeout_s):
+            while mids - heard.keys():
+                arrived.clear()
+                await arrived.wait()
+    except TimeoutError:
+        raise LinkError(f"the broker did not confirm within {timeout_s:g} s") from None
+    finally:
+        await link.close()
+    refused = next(filter(None, heard.values()), None)
+    if refused:
+        raise LinkError(f"nobody heard it: {refused}")
+
+
+async def births(url: str, wait_s: float = 1.0) -> list[tuple[int, Birth]]:
+    """Return (shard, birth) of every gateway the broker remembers; ends `wait_s` after the last one came.
+
+    Each gateway once: the embedded broker sends what it remembers twice.
+    """
+    found: dict[str, tuple[int, Birth]] = {}
+    async with conversation(url, [ALL_BIRTHS]) as client:
+        try:
+            while True:
+                async with asyncio.timeout(wait_s):
+                    message = await anext(client.messages)
+                try:
+                    birth = read_birth(bytes(message.payload))
+                    found[birth.gateway] = (parse(str(message.topic)).shard, birth)
+                except (MessageError, TopicError):
+                    continue
+        except TimeoutError:
+            return list(found.values())

@@ -1,0 +1,52 @@
+"""This file writes samples out of the history for other programs: CSV or Parquet, streaming, however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Literal
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from broker.contract.signals import SAMPLE_SCHEMA, empty_samples
+from broker.store import durable_write
+from broker.store.segments import Block
+
+Format = Literal["csv", "parquet"]
+
+
+def write_csv(blocks: Iterable[Block], file: IO[bytes]) -> int:
+    """Write samples as CSV with a heading, to four decimals as on the wire; return how many. Unknown is empty."""
+    empty_samples().write_csv(file)
+    count = 0
+    for block in blocks:
+        rounded = block.samples.with_columns(pl.col(pl.Float32).cast(pl.Float64).round(4))
+        rounded.write_csv(file, include_header=False)
+        count += block.samples.height
+    return count
+
+
+def write_parquet(blocks: Iterable[Block], path: Path) -> int:
+    """Write samples as one Parquet file; return how many."""
+    count = 0
+
+    def source(
+        columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _batch: int | None
+    ) -> Iterator[pl.DataFrame]:
+        nonlocal count
+        assert columns is None and predicate is None and rows is None  # noqa: S101, PT018 - nothing is asked but all
+        for block in blocks:
+            count += block.samples.height
+            yield block.samples
+
+    frame = register_io_source(source, schema=SAMPLE_SCHEMA)
+    durable_write.replace(path, lambda fresh: frame.sink_parquet(fresh, maintain_order=True))
+    return count
+
+
+def watched(blocks: Iterable[Block], say: Callable[[float], None]) -> Iterator[Block]:
+    """Pass blocks on, and say after each what part of the whole is done (0 to 1)."""
+    for block in blocks:
+        yield block
+        say(block.done)

@@ -1,0 +1,254 @@
+"""This file is the writing end of the history: it appends samples, puts files together, lets old ones go.
+
+Sixteen segments of one level and hour become one of the next. When a day is over, all of it becomes a few files, and is
+rolled up; when a week is over, its roll-ups by hour become a few files. Where files lie and how they are read is in
+`broker.store.segments`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from broker.store import durable_write, rollup, segments
+from broker.store.segments import BLOCK_ROWS, DAY_MS, DIRECTORY, HOUR_MS
+
+MERGED: Final = 16
+HIGHEST_LEVEL: Final = 3
+WHOLE_HOUR: Final = 9
+"""The level of an hour's segments that were put together because the day's would not fit into memory."""
+LINGER_MS: Final = 10_000
+"""Longer than a reader takes from listing the segments to having opened them."""
+SETTLED_MS: Final = 30_000
+"""A day that is over is put together when nothing was added to it for so long."""
+DEFAULT_MAX_BYTES: Final = 2 * 1024**3
+ROLLUP_SHARE: Final = 4
+"""Roll-ups may take up to a fourth of what the samples may."""
+ROW_GROUP: Final = 50_000
+ROLLUP_ROW_GROUP: Final = 2_400
+"""The hours of 100 pumps and a day: what is read to find one pump."""
+WEEK_ROW_GROUP: Final = 8_400
+"""The hours of 50 pumps and a week."""
+
+
+@dataclass
+class History:
+    """The writing end. Only one process may hold it.
+
+    `max_bytes` bounds the disk that samples take and `max_days`, where not 0, how many days before the newest sample
+    they go back; the oldest go first, and the newest hour stays however large. Segments that were cut off are moved
+    aside; `unreadable` lists them.
+    """
+
+    data: Path
+    max_bytes: int = DEFAULT_MAX_BYTES
+    max_days: int = 0
+    bytes: int = 0
+    rollup_bytes: int = 0
+    removed: int = 0
+    rollups_removed: int = 0
+    unreadable: list[Path] = field(default_factory=list)
+    _count: itertools.count[int] = field(default_factory=itertools.count)
+    _grown: set[tuple[Path, int]] = field(default_factory=set)
+    _touched: dict[Path, int] = field(default_factory=dict)
+    _weeks: list[str] | None = None
+    _merged: dict[Path, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        for root in (self._root, self.data / rollup.DIRECTORY):
+            durable_write.sweep(root)
+            self._set_aside(root)
+        self.bytes = _size(self._root.rglob("*.parquet"))
+        self.rollup_bytes = _size((self.data / rollup.DIRECTORY).rglob("*.parquet"))
+        hours = [path for path in self._root.glob("date=*/hour=*") if path.is_dir()]
+        self._grown.update((hour, level) for hour in hours for level in range(HIGHEST_LEVEL))
+        self._touched.update((hour.parent, -SETTLED_MS) for hour in hours)
+        if self.rollup_bytes < self.max_bytes // ROLLUP_SHARE // 2:
+            rolled = rollup.rolled_days(self.data, rollup.HOUR)
+            self._touched.update((day, -SETTLED_MS) for day in self._root.glob("date=*") if day.name not in rolled)
+
+    @property
+    def _root(self) -> Path:
+        return self.data / DIRECTORY
+
+    def _set_aside(self, root: Path) -> None:
+        """Move away what was cut off, as by a disk that lost what it had promised: nobody could read past it."""
+        for path in sorted(root.rglob("*.parquet")):
+            if not segments.is_whole(path):
+                aside = self.data / f"{root.name}.unreadable-1" / path.relative_to(root)
+                aside.parent.mkdir(parents=True, exist_ok=True)
+                self.unreadable.append(path.replace(aside))
+
+    def append(self, samples: pl.DataFrame, stamp: int) -> None:
+        """Make samples (`SAMPLE_SCHEMA`) durable; `stamp` is wall ms and only names the files."""
+        hours = samples.with_columns((pl.col("time") // HOUR_MS).alias("hour"))
+        for (hour,), part in hours.partition_by("hour", as_dict=True, include_key=False).items():
+            directory = segments.hour_directory(self.data, int(hour))
+            self._counted(self._write(directory, "0", part.sort("pump", "time"), stamp))
+            self._grown.add((directory, 0))
+            self._touched[directory.parent] = stamp
+        while self.bytes > self.max_bytes and self._remove_oldest():
+            self.removed += 1
+
+    def _write(self, directory: Path, name: str, rows: pl.DataFrame, stamp: int, row_group: int = ROW_GROUP) -> int:
+        """Write a new file; a name is never used twice, whatever the clock does. Return its bytes."""
+        path = next(path for n in self._count if not (path := directory / f"{name}-{stamp}-{n}.parquet").exists())
+        return durable_write.replace(path, lambda fresh: rows.write_parquet(fresh, row_group_size=row_group))
+
+    def _counted(self, more: int) -> None:
+        with self._lock:
+            self.bytes += more
+
+    def merge(self, stamp: int) -> bool:
+        """Do one piece of what is to be done in the background; return whether there may be more.
+
+        `stamp` (wall ms) names what is written; what was merged is removed by a call `LINGER_MS` later. May run in
+        another thread than `append`, but only once at a time.
+        """
+        self._remove_merged(stamp)
+        if self._grown:
+            self._merge_level(*self._grown.pop(), stamp)
+            return True
+        due = self._due(stamp)
+        if due is not None:
+            self._close_day(due, stamp)
+            self._remove_old()
+            self._weeks = None
+            return True
+        return self._gather_week(stamp)
+
+    def _merge_level(self, directory: Path, level: int, stamp: int) -> None:
+        found = sorted(path for path in directory.glob(f"{level}-*.parquet") if path not in self._merged)
+        if len(found) < MERGED or level >= HIGHEST_LEVEL or _rows(found) > BLOCK_ROWS:
+            return
+        merged = segments.once(pl.concat([pl.read_parquet(path, hive_partitioning=False) for path in found]))
+        self._counted(self._write(directory, str(level + 1), merged, stamp))
+        self._merged.update(dict.fromkeys(found, stamp))
+        self._grown.add((directory, level + 1))
+
+    def _gather_week(self, stamp: int) -> bool:
+        """Put the roll-ups of a week that is over together; tell whether there was one."""
+        if self._weeks is None:
+            unfinished = [day.name for day in self._touched]
+            self._weeks = rollup.weeks_to_gather(self.data, rollup.HOUR, self._newest_day(), unfinished)
+        if not self._weeks:
+            return False
+        self.rollup_bytes += rollup.gather_week(
+            self.data,
+            rollup.HOUR,
+            self._weeks.pop(0),
+            lambda place, rows: self._write(place, "all", rows, stamp, WEEK_ROW_GROUP),
+            BLOCK_ROWS // 4,
+        )
+        return True
+
+    def _newest_day(self) -> str:
+        return max((day.name for day in self._root.glob("date=*")), default="")
+
+    def _due(self, stamp: int) -> Path | None:
+        """Return a day that is over and settled, and not put together yet."""
+        newest = self._newest_day()
+        for day, touched in sorted(self._touched.items()):
+            if day.name != newest and abs(stamp - touched) >= SETTLED_MS:
+                del self._touched[day]
+                return day
+        return None
+
+    def _close_day(self, day: Path, stamp: int) -> None:
+        """Put a day together and roll it up. What is late makes it be done again."""
+        for hour in sorted(day.glob("hour=*")):
+            files = self._present(hour.glob("*.parquet"))
+            if _rows(files) > BLOCK_ROWS and len(files) > 1:
+                for part in self._parts(files):
+                    self._counted(self._write(hour, str(WHOLE_HOUR), part, stamp))
+                self._merged.update(dict.fromkeys(files, stamp))
+        files = self._present(segments.of_day(day))
+        steps = [rollup.HOUR] if files else []
+        for number, part in enumerate(self._parts(files)):
+            self._counted(self._write(day, "day", part, stamp))
+            if number == 0 and rollup.is_worth(part, rollup.MINUTE):
+                steps.append(rollup.MINUTE)
+            for step in steps:
+                staged = rollup.staged(self.data, step, day.name)
+                self._write(staged, "all", rollup.roll_up(part, step), stamp, ROLLUP_ROW_GROUP)
+        for step in steps:
+            self.rollup_bytes += rollup.put_in_place(self.data, step, day.name)
+        self._merged.update(dict.fromkeys(files, stamp))
+
+    def _present(self, paths: Iterator[Path] | list[Path]) -> list[Path]:
+        return sorted(path for path in paths if path not in self._merged)
+
+    def _parts(self, files: list[Path]) -> Iterator[pl.DataFrame]:
+        """Yield what is in these files, each sample once, pumps by pumps, so that each part fits into memory."""
+        for part in list(segments.ranges(lambda: files, pl.lit(value=True), BLOCK_ROWS)):
+            found = segments.read(lambda: files, lambda frame, part=part: frame.filter(part))  # type: ignore[misc]
+            if found is not None:
+                yield segments.once(found)
+
+    def _remove_merged(self, stamp: int) -> None:
+        for path in [path for path, when in self._merged.items() if abs(stamp - when) >= LINGER_MS]:
+            if path.exists():
+                self._counted(-path.stat().st_size)
+                path.unlink()
+            del self._merged[path]
+            _remove_empty(path.parent)
+
+    def _remove_old(self) -> None:
+        """Let go of days before `max_days`, and of roll-ups beyond their share of the disk, days or weeks of them."""
+        names = sorted(path.name for path in self._root.glob("date=*"))
+        for name in names if self.max_days else ():
+            if name < segments.day_name(_time_of(names[-1]) - self.max_days * DAY_MS):
+                self._remove(self._root / name)
+        for place in rollup.oldest_first(self.data):
+            if self.rollup_bytes <= self.max_bytes // ROLLUP_SHARE:
+                break
+            self.rollup_bytes -= _size(place.rglob("*.parquet"))
+            shutil.rmtree(place)
+            self.rollups_removed += 1
+
+    def _remove_oldest(self) -> bool:
+        """Let go of the oldest hour, or of the oldest day where it is put together; tell whether that can be."""
+        days = sorted(path for path in self._root.glob("date=*") if path.is_dir())
+        hours = sorted(days[0].glob("hour=*")) if days else []
+        if len(days) < 2 and len(hours) < 2:
+            return False
+        whole = any(days[0].glob("day-*.parquet")) or not hours
+        if whole and len(days) < 2:
+            return False
+        self._remove(days[0] if whole else hours[0])
+        return True
+
+    def _remove(self, directory: Path) -> None:
+        self._counted(-_size(directory.rglob("*.parquet")))
+        shutil.rmtree(directory)
+        _remove_empty(directory.parent)
+
+
+def _size(paths: Iterator[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def _rows(files: list[Path]) -> int:
+    if not files:
+        return 0
+    counted = pl.scan_parquet(files, hive_partitioning=False).select(pl.len()).collect(engine="in-memory")
+    return int(counted.item())
+
+
+def _time_of(day: str) -> int:
+    return int(pl.Series([day.removeprefix("date=")]).str.to_date().cast(pl.Int64)[0]) * DAY_MS
+
+
+def _remove_empty(directory: Path) -> None:
+    """Remove a directory and those above it as far as nothing is in them and they are of an hour or a day."""
+    while directory.name.startswith(("hour=", "date=")) and directory.exists() and not any(directory.iterdir()):
+        directory.rmdir()
+        directory = directory.parent

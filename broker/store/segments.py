@@ -1,0 +1,147 @@
+"""This file is where the samples of the history lie on disk, and how they are read while a writer renews them.
+
+`history/date=2026-01-31/hour=07/LEVEL-STAMP-COUNT.parquet` holds samples by their therapy time as they came; once the
+day is over all of it is put together as `history/date=2026-01-31/day-STAMP-COUNT.parquet`, each file with some of the
+pumps. What was merged lingers beside the result for a while, so that a reader that has listed it can still open it. All
+files are plain Parquet, sorted by pump and time; what stands in two of them is one sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from broker.contract.signals import SAMPLE_SCHEMA, empty_samples
+
+DIRECTORY: Final = "history"
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+KEY: Final = ("pump", "time", "boot", "seq")
+"""What makes a sample the same sample: a pump whose clock began anew may speak of one time twice."""
+READ_ATTEMPTS: Final = 100
+MAGIC: Final = b"PAR1"
+BLOCK_ROWS: Final = 1_000_000
+"""So many samples at most are in memory at once when more are read than anyone needs together; about 100 MB."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some samples of one day, sorted by pump and time, and how much of the whole is done with them (0 to 1)."""
+
+    samples: pl.DataFrame
+    done: float
+
+
+def day_name(time_ms: int) -> str:
+    """Return the directory of the day in which that time is."""
+    return f"date={datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms):%Y-%m-%d}"
+
+
+def hour_directory(data: Path, hour: int) -> Path:
+    """Return where the samples of that hour (hours since 1970, UTC) are while its day goes on."""
+    return data / DIRECTORY / day_name(hour * HOUR_MS) / f"hour={hour % 24:02d}"
+
+
+def days(root: Path, since_ms: int, until_ms: int | None) -> list[Path]:
+    """Return the directories of the days between two times, the oldest first."""
+    first, last = day_name(since_ms), None if until_ms is None else day_name(until_ms)
+    found = (path for path in root.glob("date=*") if path.name >= first and (last is None or path.name <= last))
+    return sorted(found)
+
+
+def of_day(day: Path, since_ms: int = 0, until_ms: int | None = None) -> list[Path]:
+    """Return the files that may hold samples of that day between two times."""
+    hours = [path for path in day.glob("hour=*") if _overlaps(path, since_ms, until_ms)]
+    return sorted([*day.glob("day-*.parquet"), *(file for hour in hours for file in hour.glob("*.parquet"))])
+
+
+def kept(data: Path) -> tuple[int, int, int]:
+    """Return how many samples the history holds (those in two files twice), in how many files, of how many bytes."""
+    files = [file for day in days(data / DIRECTORY, 0, None) for file in of_day(day)]
+    counted = read(lambda: [file for file in files if file.exists()], lambda frame: frame.select(pl.len()))
+    return 0 if counted is None else int(counted.item()), len(files), sum(file.stat().st_size for file in files)
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a file ends as Parquet does; one that was cut off does not."""
+    with path.open("rb") as file:
+        if file.seek(0, 2) < 3 * len(MAGIC):
+            return False
+        file.seek(-len(MAGIC), 2)
+        return file.read() == MAGIC
+
+
+def read(files: Callable[[], list[Path]], ask: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame | None:
+    """Ask the files there are now, however they change meanwhile; None where there are none.
+
+    Raises `OSError` if files go as fast as they are listed, rather than tell of samples as if there were none.
+    """
+    for _ in range(READ_ATTEMPTS):
+        listed = files()
+        if not listed:
+            return None
+        try:
+            return ask(pl.scan_parquet(listed, hive_partitioning=False)).collect(engine="in-memory")
+        except FileNotFoundError:
+            continue
+    raise OSError(f"the history changed {READ_ATTEMPTS} times while it was read; try again")
+
+
+def once(samples: pl.DataFrame) -> pl.DataFrame:
+    """Return each sample once, sorted by pump and time."""
+    return samples.unique(KEY, keep="first").sort("pump", "time", "boot", "seq")
+
+
+def trend(data: Path, pump: str, since_ms: int, until_ms: int | None = None) -> pl.DataFrame:
+    """Return one pump's samples (`SAMPLE_SCHEMA`) with `since_ms` <= time <= `until_ms`, sorted by time, each once.
+
+    Raises `OSError` as `read`.
+    """
+    wanted = pl.col("pump").eq(pump) & pl.col("time").is_between(since_ms, until_ms or 2**62)
+
+    def files() -> list[Path]:
+        listed = days(data / DIRECTORY, since_ms, until_ms)
+        return [file for day in listed for file in of_day(day, since_ms, until_ms)]
+
+    found = read(files, lambda frame: frame.filter(wanted).select(*SAMPLE_SCHEMA))
+    return empty_samples() if found is None else once(found)
+
+
+def blocks(
+    data: Path, pumps: Collection[str] | None, since_ms: int, until_ms: int | None, rows: int = BLOCK_ROWS
+) -> Iterator[Block]:
+    """Return all samples of some pumps (None: of all) between two times, day by day, at most about `rows` at once."""
+    listed = days(data / DIRECTORY, since_ms, until_ms)
+    wanted = pl.col("time").is_between(since_ms, until_ms or 2**62)
+    if pumps is not None:
+        wanted &= pl.col("pump").is_in(sorted(pumps))
+    for number, day in enumerate(listed):
+        parts = list(ranges(lambda day=day: of_day(day, since_ms, until_ms), wanted, rows))  # type: ignore[misc]
+        for at, part in enumerate(parts, start=1):
+            found = read(lambda day=day: of_day(day), lambda frame, part=part: frame.filter(wanted & part))  # type: ignore[misc]
+            if found is not None and found.height:
+                yield Block(once(found.select(*SAMPLE_SCHEMA)), (number + at / len(parts)) / len(listed))
+
+
+def ranges(files: Callable[[], list[Path]], wanted: pl.Expr, rows: int) -> Iterator[pl.Expr]:
+    """Yield conditions that share the pumps of these files so that each meets about `rows` samples."""
+    counts = read(files, lambda frame: frame.filter(wanted).group_by("pump").len().sort("pump"))
+    if counts is None or counts.is_empty():
+        return
+    turn = (pl.col("len").cum_sum() - pl.col("len")) // rows
+    bounds = counts.group_by(turn.alias("turn"), maintain_order=True).agg(
+        pl.col("pump").first().alias("first"), pl.col("pump").last().alias("last")
+    )
+    for first, last in bounds.select("first", "last").iter_rows():
+        yield pl.col("pump").is_between(pl.lit(first), pl.lit(last))
+
+
+def _overlaps(hour: Path, since_ms: int, until_ms: int | None) -> bool:
+    day = datetime.strptime(hour.parent.name, "date=%Y-%m-%d").replace(tzinfo=UTC)
+    begin_ms = round(day.timestamp() * 1000) + int(hour.name.removeprefix("hour=")) * HOUR_MS
+    return begin_ms + HOUR_MS > since_ms and (until_ms is None or begin_ms <= until_ms)

@@ -1,0 +1,55 @@
+"""This file draws how many alarms called people over time, with the line above which it is a flood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from dashboard import theme
+from dashboard.data.alarm_performance import BIN_MS
+from dashboard.theme import Scheme
+
+Figure = dict[str, Any]
+
+
+def load(bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme) -> Figure:
+    """Draw calls (`time`, `calls`) as bars, floods (`begin`, `end`) behind them, and the limit of a flood."""
+    times, calls = bins["time"].to_list(), bins["calls"].to_list()
+    last = times[-1] if times else 0
+    shapes = [
+        {
+            "type": "rect", "xref": "x", "yref": "paper", "x0": begin, "x1": end or last, "y0": 0, "y1": 1,
+            "fillcolor": colours.high_fill, "opacity": 0.12, "line": {"width": 0}, "layer": "below",
+        }
+        for begin, end in floods.select("begin", "end").iter_rows()
+    ]  # fmt: skip
+    line = {"color": colours.high, "width": 1, "dash": "dash"}
+    shapes.append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": limit, "y1": limit, "line": line})
+    note = {
+        "text": "flood", "xref": "paper", "x": 1, "y": limit, "xanchor": "right", "yanchor": "bottom",
+        "showarrow": False, "font": {"size": 11, "color": colours.high},
+    }  # fmt: skip
+    bar = {
+        "type": "bar", "x": times, "y": calls, "offset": 0, "width": 0.9 * BIN_MS,
+        "marker": {"color": colours.signal, "line": {"width": 0}},
+        "hovertemplate": "%{x|%d %b %H:%M} UTC: %{y} in 10 min<extra></extra>",
+    }  # fmt: skip
+    layout = {
+        "template": theme.template(colours),
+        "margin": {"l": 36, "r": 12, "t": 8, "b": 30},
+        "showlegend": False,
+        "xaxis": {
+            "type": "date",
+            "fixedrange": True,
+            "nticks": 9,
+            "tickformatstops": [
+                {"dtickrange": [None, 86_400_000], "value": "%H:%M\n%d %b"},
+                {"dtickrange": [86_400_000, None], "value": "%d %b"},
+            ],
+        },
+        "yaxis": {"rangemode": "tozero", "fixedrange": True, "range": [0, 1.15 * max([limit, *calls])]},
+        "shapes": shapes,
+        "annotations": [note],
+    }
+    return {"data": [bar], "layout": layout}

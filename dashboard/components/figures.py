@@ -1,0 +1,179 @@
+"""This file draws: prepared curves and spans in, a chart out. It neither filters nor counts."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from broker.contract.signals import SIGNAL_BY_NAME
+from dashboard import theme
+from dashboard.components.signal_panels import PANELS, Line, Panel
+from dashboard.data.trends import Curve, Past, limits
+from dashboard.theme import Scheme
+
+Figure = dict[str, Any]
+
+
+SPACE: Final = 0.045
+CONFIG: Final[Any] = {
+    "displaylogo": False,
+    "displayModeBar": False,
+    "scrollZoom": False,
+    "doubleClick": "reset",
+    "responsive": True,
+    "topojsonURL": "",
+}
+NOTHING_YET: Final[Figure] = {
+    "data": [],
+    "layout": {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": {"visible": False},
+        "yaxis": {"visible": False},
+    },
+}
+"""What stands in a chart's place until it is drawn; Plotly would draw a white one with axes of its own."""
+
+
+def trends(past: Past, colours: Scheme, *, revision: str) -> Figure:
+    """Draw all signals of one pump over one time axis, with the times it was in alarm or unknown behind them.
+
+    `revision` keeps a person's zoom as long as it stays the same.
+    """
+    layout: Figure = {
+        "template": theme.template(colours),
+        "uirevision": revision,
+        "margin": {"l": 48, "r": 44, "t": 22, "b": 34},
+        "showlegend": False,
+        "hovermode": "x unified",
+        "hoversubplots": "axis",
+        "xaxis": {**_time_axis(past.window, colours), "anchor": f"y{2 * len(PANELS) - 1}"},
+        "shapes": [*_unknown(past, colours), *_bands(past, colours)],
+        "annotations": _unknown_words(past, colours),
+    }
+    data: list[Figure] = []
+    top = 1.0
+    for number, panel in enumerate(PANELS):
+        bottom = top - panel.share * (1 - SPACE * (len(PANELS) - 1))
+        layout["annotations"].append(_heading(panel, top, colours))
+        for line in panel.lines:
+            axis = 2 * number + (2 if line.right else 1)
+            layout[_axis(axis)] = _value_axis(panel, line, past, (2 * number + 1, bottom, top))
+            data.append(_trace(line, past.curves[line.signal], getattr(colours, line.colour), axis))
+        top = bottom - SPACE
+    return {"data": data, "layout": layout}
+
+
+def _value_axis(panel: Panel, line: Line, past: Past, place: tuple[int, float, float]) -> Figure:
+    left, bottom, top = place
+    beside = [one.signal for one in panel.lines if one.right == line.right]
+    ranges = [limits(past.curves[name], line.least, zero=line.zero) for name in beside]
+    axis: Figure = {
+        "range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
+        "nticks": 5,
+        "fixedrange": True,
+        "anchor": "x",
+        "tickmode": "auto",
+    }
+    if line.right:
+        return {**axis, "overlaying": "y" if left == 1 else f"y{left}", "side": "right", "showgrid": False}
+    return {**axis, "domain": [max(0.0, bottom), min(1.0, top)]}
+
+
+def _heading(panel: Panel, top: float, colours: Scheme) -> Figure:
+    words = [f"<b>{panel.title}</b>"]
+    for line in panel.lines if len(panel.lines) > 1 else ():
+        sign = "╌" if line.dash == "dash" else "━"
+        words.append(f"<span style='color:{getattr(colours, line.colour)}'>{sign} {line.name}</span>")
+    return _note("   ".join(words), 0, top, colours, xanchor="left", yanchor="bottom")
+
+
+def _note(text: str, x: float, y: float, colours: Scheme, **more: str) -> Figure:
+    font = {"size": 11, "color": colours.muted}
+    return {"text": text, "x": x, "y": y, "xref": "paper", "yref": "paper", "showarrow": False, "font": font, **more}
+
+
+def _unknown(past: Past, colours: Scheme) -> list[Figure]:
+    return [{**_band(start, end, colours.cell), "y0": 0, "y1": 1, "opacity": 0.35} for start, end in past.gaps]
+
+
+def _unknown_words(past: Past, colours: Scheme) -> list[Figure]:
+    since, until = past.window
+    wide = [(start, end) for start, end in past.gaps if end - start > 0.05 * (until - since)]
+    return [_note("unknown", (start + end) / 2, 0.5, colours, xref="x") for start, end in wide]
+
+
+def _bands(past: Past, colours: Scheme) -> list[Figure]:
+    fills = {1: colours.high_fill, 2: colours.medium_fill, 3: colours.low_fill}
+    bands: list[Figure] = []
+    for priority, start, end in past.spans.select("priority", "start", "end").iter_rows():
+        band = _band(start, end, fills.get(priority, colours.line))
+        bands.append({**band, "y0": 0, "y1": 1, "opacity": 0.09})
+        bands.append({**band, "y0": 1.028, "y1": 1.036, "opacity": 0.9})
+    return bands
+
+
+def _band(start: int, end: int, colour: str) -> Figure:
+    line = {"width": 0}
+    return {
+        "type": "rect",
+        "xref": "x",
+        "yref": "paper",
+        "x0": start,
+        "x1": end,
+        "fillcolor": colour,
+        "line": line,
+        "layer": "below",
+    }
+
+
+def _axis(number: int) -> str:
+    return "yaxis" if number == 1 else f"yaxis{number}"
+
+
+def _trace(line: Line, curve: Curve, colour: str, axis: int) -> Figure:
+    signal = SIGNAL_BY_NAME[line.signal]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": signal.title,
+        "x": _array(curve.time),
+        "y": _array(curve.value),
+        "yaxis": "y" if axis == 1 else f"y{axis}",
+        "connectgaps": False,
+        "line": {
+            "color": colour,
+            "width": line.width,
+            "dash": line.dash,
+            "shape": "hv" if line.dash == "dash" else "linear",
+        },
+        "hovertemplate": f"%{{y:.{signal.decimals}f}} {signal.unit}",
+    }
+
+
+def _array(values: NDArray[Any]) -> Figure:
+    kind = "f8" if values.dtype == np.float64 else "f4"
+    return {"dtype": kind, "bdata": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()}
+
+
+def _time_axis(window: tuple[int, int], colours: Scheme) -> Figure:
+    return {
+        "type": "date",
+        "range": list(window),
+        "showspikes": True,
+        "spikemode": "across",
+        "spikesnap": "cursor",
+        "spikethickness": 1,
+        "spikedash": "solid",
+        "spikecolor": colours.muted,
+        "hoverformat": "%d %b %H:%M UTC",
+        "tickformatstops": [
+            {"dtickrange": [None, 60_000], "value": "%H:%M:%S"},
+            {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%d %b"},
+            {"dtickrange": [86_400_000, None], "value": "%d %b"},
+        ],
+        "nticks": 9,
+    }

@@ -1,0 +1,141 @@
+"""This file keeps the score while the fleet runs: what engineers and chance made go wrong, against what was alarmed."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import polars as pl
+
+from broker.contract.cohorts import NO_MEMBERS, members_of
+from broker.store.snapshot import SYSTEM
+from broker.truth.ground_truth import Story
+from broker.truth.ledger import Told, TruthReader
+from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, expectations, match, raised_by, spread
+from dashboard.data.services import Desk
+
+MOST_EVENTS: Final = 20_000
+"""The newest entries of the journal that are looked at."""
+PATIENCE_H: Final = 24.0
+"""An injection that goes on and was not found for so long counts as missed so far; modelling choice."""
+KEEP_MS: Final = 2000
+"""So long a score is shown to everybody before it is counted anew."""
+MS_PER_DAY: Final = 86_400_000
+
+
+@dataclass(frozen=True)
+class Score:
+    """The truth matched with the alarms up to the therapy time `now`.
+
+    `left_out` injections are older than those that are kept; `cut` says that the journal has more entries than are
+    looked at. An alarm may be about any of the `cohorts` instead of a pump.
+    """
+
+    story: Story
+    found: Matched
+    now: int
+    left_out: int
+    cut: bool
+    cohorts: frozenset[str] = frozenset()
+
+    @property
+    def pump_days(self) -> float:
+        """Therapy days of all simulated pumps together, since the simulator began."""
+        return self.story.pumps * max(0, self.now - self.story.time) / MS_PER_DAY
+
+    @property
+    def expected(self) -> set[str]:
+        """The faults for which an alarm is expected."""
+        return {fault.fault for fault in self.story.expected if fault.right or fault.accepted}
+
+
+@dataclass
+class Keeper:
+    """Counts at most once in `KEEP_MS`, for all who look."""
+
+    desk: Desk
+    _reader: TruthReader = field(init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _counted: int = 0
+    _score: Score | None = None
+
+    def __post_init__(self) -> None:
+        self._reader = TruthReader(self.desk.settings.data)
+
+    def score(self) -> Score | None:
+        """Return the score, or None where no simulator told the truth."""
+        with self._lock:
+            if self._score is None or self.desk.now() - self._counted >= KEEP_MS:
+                told = self._reader.read()
+                now = self.desk.snapshot().health.therapy_ms
+                self._score = None if told is None else self._judge(told, now)
+                self._counted = self.desk.now()
+            return self._score
+
+    def _judge(self, told: Told, now: int) -> Score:
+        members = members_of(self.desk.snapshot().pumps.select("pump", "model", "lot", "gateway"))
+        return judge(told, self.desk.events(limit=MOST_EVENTS), now, members)
+
+
+def judge(told: Told, events: pl.DataFrame, now: int, members: pl.DataFrame = NO_MEMBERS) -> Score:
+    """Match what was told with the journal's entries since the story began; delays of what waits are not counted.
+
+    `members` (`broker.contract.cohorts.MEMBERS`) says which pumps are in which cohort.
+    """
+    expected = expectations(told.story.expected, lambda _: PATIENCE_H)
+    # What Pumpwatch says of itself is neither right nor false about a pump.
+    of_fleet = events.filter(~pl.col("alarm").str.starts_with(SYSTEM).fill_null(value=False))
+    raised = raised_by(of_fleet).filter(pl.col("raised") >= told.story.time)
+    found = match(told.injections, raised, expected, now, members)
+    waiting = pl.col("fault").is_in([fault.fault for fault in told.story.expected if fault.waits_for])
+    delays = [pl.when(~waiting).then(pl.col(name)).alias(name) for name in ("delay_h", "right_delay_h")]
+    within = pl.col("end").is_not_null() & (now <= pl.col("end") + GRACE_MS) & ~pl.col("detected")
+    open_yet = (pl.col("undecided") | within).alias("undecided")
+    injections = found.injections.with_columns(*delays, open_yet)
+    return Score(
+        told.story,
+        Matched(injections, found.alarms),
+        now,
+        told.left_out,
+        events.height >= MOST_EVENTS,
+        frozenset(members["cohort"]),
+    )
+
+
+def totals(score: Score) -> dict[str, Any]:
+    """Return the running figures: of injections that can be found, and of alarms."""
+    counted = score.found.injections.filter(pl.col("fault").is_in(score.expected))
+    verdicts = score.found.alarms["verdict"]
+    false = int((verdicts == FALSE).sum())
+    return {
+        **_counts(counted),
+        "alarms": verdicts.len(),
+        "false": false,
+        "false_a_pump_day": false / score.pump_days if score.pump_days else None,
+        "secondary": int((verdicts == SECONDARY).sum()),
+        "unseen": score.found.injections.height - counted.height,
+    }
+
+
+def by_fault(score: Score) -> list[dict[str, Any]]:
+    """Return the same figures for each fault that was injected, the most often missed first."""
+    rows = [
+        {"fault": fault[0], "visible": fault[0] in score.expected, **_counts(cases)}
+        for fault, cases in score.found.injections.partition_by("fault", as_dict=True).items()
+    ]
+    return sorted(rows, key=lambda row: (not row["visible"], -row["missed"], -row["undecided"], row["fault"]))
+
+
+def _counts(cases: pl.DataFrame) -> dict[str, Any]:
+    found, undecided = int(cases["detected"].sum()), int(cases["undecided"].sum())
+    first = cases["by"].drop_nulls().value_counts(sort=True)
+    return {
+        "injected": cases.height,
+        "found": found,
+        "right_cause": int(cases["right_cause"].sum()),
+        "undecided": undecided,
+        "missed": cases.height - found - undecided,
+        "delay_h": spread(cases["delay_h"]),
+        "first": first["by"].to_list(),
+    }

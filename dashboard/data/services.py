@@ -1,0 +1,158 @@
+"""This file is what pages read from and act through: the snapshot, the past, and orders to the fleet."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+
+from broker.contract.actions import MOST_WHY, Action, Outcome, PutBack, TakeOut, make_action
+from broker.contract.commands import Clear, GatewayCommand, Inject, Reply, Treatment
+from broker.mqtt import request_reply
+from broker.mqtt.link import LinkError
+from broker.mqtt.request_reply import Order
+from broker.store import journal, rollup, segments
+from broker.store.snapshot import Snapshot
+from dashboard import formatting
+from dashboard.access.accounts import VISITOR
+from dashboard.data.alarm_actions import DEEDS
+from dashboard.data.live import Live
+from dashboard.data.queries import waiting_ids
+from dashboard.settings import Settings
+
+MOST_NOTED: Final = 200
+MOST_AT_ONCE: Final = 5000
+_WHO: Final = {"acknowledge": "staff and engineers", "service": "engineers"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of what a person did, in words, and whether it was done at all."""
+
+    text: str
+    good: bool
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The dashboard's one way in and out. `now` returns wall ms; `ask` and `act` speak to the broker."""
+
+    settings: Settings
+    live: Live
+    now: Callable[[], int]
+    ask: Callable[[str, Sequence[Order]], Awaitable[list[Reply]]] = request_reply.ask
+    act: Callable[[str, Action], Awaitable[Outcome]] = request_reply.act
+
+    def snapshot(self) -> Snapshot:
+        """Return the latest snapshot."""
+        return self.live.snapshot()
+
+    def trend(self, pump: str, since_ms: int) -> pl.DataFrame:
+        """Return a pump's samples since a therapy time."""
+        return segments.trend(self.settings.data, pump, since_ms)
+
+    def long_trend(self, pump: str, since_ms: int, until_ms: int) -> pl.DataFrame:
+        """Return a pump's past over weeks: `time` and signals, the least and the greatest of each hour."""
+        return rollup.line(self.settings.data, pump, since_ms, until_ms)
+
+    def events(self, pump: str | None = None, limit: int = MOST_NOTED) -> pl.DataFrame:
+        """Return the newest entries of the journal, of one pump or of all."""
+        return journal.events(self.settings.data, pump=pump, limit=limit)
+
+    async def acknowledge(self, chosen: dict[str, Any]) -> Answer:
+        """Acknowledge the alarms a browser named, and say what became of it."""
+        ids = waiting_ids(self.snapshot().alarms, chosen, MOST_AT_ONCE)
+        if VISITOR.get().may("acknowledge") and not ids:
+            return Answer("Nothing to acknowledge: somebody else did, or the alarm is over.", good=False)
+        return await self.deal("acknowledge", ids)
+
+    async def deal(self, name: str, ids: Sequence[str], *, why: str = "", for_s: float | None = None) -> Answer:
+        """Do one of `DEEDS` with alarms, and say what the processor made of it."""
+        deed, visitor = DEEDS[name], VISITOR.get()
+        if not visitor.may(deed.right):
+            return Answer(f"Not {deed.done}: only {_WHO[deed.right]} may do that.", good=False)
+        if len(why) > MOST_WHY:
+            return Answer(f"Not {deed.done}: the text has {len(why):,} characters; allowed are {MOST_WHY}.", good=False)
+        action = make_action(name, uuid.uuid4().hex, alarms=ids, who=visitor.name, at=self.now(), why=why, for_s=for_s)
+        try:
+            outcome = await self.act(self.settings.broker, action)
+        except LinkError as error:
+            return Answer(f"Not {deed.done}: {error}.", good=False)
+        return Answer(outcome.text, good=outcome.ok)
+
+    async def serve(self, kind: str, subject: str, *, rule: str | None, why: str, for_s: float | None) -> Answer:
+        """Take a subject of alarms out of service ("take_out") or put it back, and say what became of it."""
+        visitor = VISITOR.get()
+        if not visitor.may("service"):
+            return Answer(f"Not done: only {_WHO['service']} may do that.", good=False)
+        if len(why) > MOST_WHY:
+            return Answer(f"Not done: the text has {len(why):,} characters; allowed are {MOST_WHY}.", good=False)
+        about: dict[str, Any] = {"id": uuid.uuid4().hex, "subjects": [subject], "who": visitor.name, "at": self.now()}
+        about |= {"rule": rule, "why": why}
+        action = TakeOut(**about, for_s=for_s) if kind == "take_out" else PutBack(**about)
+        try:
+            outcome = await self.act(self.settings.broker, action)
+        except LinkError as error:
+            return Answer(f"Not done: {error}.", good=False)
+        return Answer(outcome.text, good=outcome.ok)
+
+    async def inject(
+        self, pumps: pl.DataFrame, *, fault: str, severity: float, ramp_s: float, hold_s: float | None
+    ) -> list[Reply]:
+        """Make pumps (`pump`, `gateway`) fail; one reply a gateway."""
+        who = VISITOR.get().name
+
+        def command(serials: list[str]) -> GatewayCommand:
+            return Inject(
+                id=uuid.uuid4().hex,
+                fault=fault,
+                pumps=serials,
+                severity=severity,
+                ramp_s=ramp_s,
+                hold_s=hold_s,
+                who=who,
+            )
+
+        return await self._order(pumps, command, "inject", "make pumps fail")
+
+    async def clear(self, pumps: pl.DataFrame, fault: str | None) -> list[Reply]:
+        """End a fault, or every fault, of pumps (`pump`, `gateway`); one reply a gateway."""
+        who = VISITOR.get().name
+
+        def command(serials: list[str]) -> GatewayCommand:
+            return Clear(id=uuid.uuid4().hex, pumps=serials, fault=fault, who=who)
+
+        return await self._order(pumps, command, "inject", "make pumps fail")
+
+    async def treat(self, pumps: pl.DataFrame, treatment: Treatment) -> list[Reply]:
+        """Treat pumps (`pump`, `gateway`); one reply a gateway. Id, pumps and who of `treatment` are filled in here."""
+        who = VISITOR.get().name
+
+        def command(serials: list[str]) -> GatewayCommand:
+            return msgspec.structs.replace(treatment, id=uuid.uuid4().hex, pumps=serials, who=who)
+
+        return await self._order(pumps, command, "program", "treat pumps")
+
+    async def _order(
+        self, pumps: pl.DataFrame, command: Callable[[list[str]], GatewayCommand], right: str, said: str
+    ) -> list[Reply]:
+        if not VISITOR.get().may(right):
+            return [Reply(id="", gateway="", ok=False, text=f"only engineers may {said}")]
+        shards = dict(self.snapshot().gateways.select("gateway", "shard").iter_rows())
+        groups = pumps.group_by("gateway", maintain_order=True).agg("pump").iter_rows()
+        orders, lost = [], []
+        for gateway, serials in groups:
+            if gateway in shards:
+                orders.append(Order(gateway, shards[gateway], command(serials)))
+            else:
+                text = f"no gateway speaks for {formatting.listed(serials)}"
+                lost.append(Reply(id="", gateway=gateway or "", ok=False, text=text))
+        try:
+            replies = await self.ask(self.settings.broker, orders) if orders else []
+        except LinkError as error:
+            replies = [Reply(id="", gateway="", ok=False, text=str(error))]
+        return [*replies, *lost]

@@ -1,0 +1,102 @@
+"""This file prepares one pump's past for a chart: thinned to what a screen can show, with its gaps left open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from tsdownsample import MinMaxLTTBDownsampler
+
+from broker.contract.signals import SIGNAL_NAMES
+
+MOST_POINTS: Final = 1000
+"""About two a pixel on a full screen; nine signals of it stay far below half a megabyte."""
+MOST_GAPS: Final = 40
+LEAST_GAP_MS: Final = 60_000
+GAP: Final = 3.5
+"""So many usual intervals without a sample are a gap, not a line."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One signal's line: therapy ms and values; NaN opens the line where nothing is known."""
+
+    time: NDArray[np.float64]
+    value: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Past:
+    """All that a chart of one pump shows: curves by signal, times in alarm, times unknown, and from when to when."""
+
+    curves: dict[str, Curve]
+    spans: pl.DataFrame
+    gaps: list[tuple[int, int]]
+    window: tuple[int, int]
+
+
+def curves(samples: pl.DataFrame, points: int = MOST_POINTS) -> dict[str, Curve]:
+    """Return a curve a signal of samples sorted by time; each has at most `points` values besides its gaps."""
+    time = samples["time"].to_numpy().astype(np.float64)
+    steps = np.diff(time)
+    longest = float(np.median(steps)) * GAP if steps.size else 0.0
+    return {name: _curve(time, samples[name].to_numpy(), longest, points) for name in SIGNAL_NAMES}
+
+
+def gaps(samples: pl.DataFrame, since_ms: int, until_ms: int) -> list[tuple[int, int]]:
+    """Return from when to when (therapy ms) nothing at all was heard: the longest `MOST_GAPS` of them, in order."""
+    if samples.is_empty():
+        return [(since_ms, until_ms)]
+    steps = samples.select(start=pl.col("time"), end=pl.col("time").shift(-1, fill_value=until_ms))
+    longest = steps.select((pl.col("end") - pl.col("start")).median()).item() * GAP
+    silent = steps.filter(pl.col("end") - pl.col("start") > max(longest, LEAST_GAP_MS))
+    return silent.sort(pl.col("start") - pl.col("end")).head(MOST_GAPS).sort("start").rows()
+
+
+def limits(curve: Curve, least: float, *, zero: bool) -> tuple[float, float]:
+    """Return the value axis: all of the curve, and never less than `least`, lest noise look like news."""
+    known = curve.value[np.isfinite(curve.value)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, least)
+    low = min(low, 0.0) if zero else low
+    short = max(0.0, least - (high - low))
+    low, high = (low, high + short) if zero else (low - short / 2, high + short / 2)
+    return low - 0.04 * (high - low), high + 0.06 * (high - low)
+
+
+def _curve(time: NDArray[np.float64], value: NDArray[np.float32], longest: float, points: int) -> Curve:
+    known = np.flatnonzero(np.isfinite(value))
+    if not known.size:
+        return Curve(np.empty(0), np.empty(0, np.float32))
+    time, value = time[known], np.ascontiguousarray(value[known], np.float32)
+    opens = np.concatenate(([False], np.diff(time) > longest))
+    run = np.cumsum(opens)
+    if value.size > points:
+        thinner = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call]
+        kept = thinner.downsample(time, value, n_out=points).astype(np.int64)
+        time, value, run = time[kept], value[kept], run[kept]
+    gaps = np.flatnonzero(np.diff(run)) + 1
+    return Curve(np.insert(time, gaps, time[gaps] - 1), np.insert(value, gaps, np.float32(np.nan)))
+
+
+def spans(alarms: pl.DataFrame, events: pl.DataFrame, now_ms: int) -> pl.DataFrame:
+    """Return when this pump was in alarm: rule, title, priority, start and end in therapy ms.
+
+    Open alarms end now; past ones are read from the journal, each from its raising to its end.
+    """
+    open_ones = alarms.select(
+        "alarm", "title", "priority", pl.col("onset").alias("start"), pl.lit(now_ms, dtype=pl.Int64).alias("end")
+    )
+    raised = events.filter(pl.col("kind") == "raised").unique("alarm")
+    ended = (
+        events.filter(pl.col("kind").is_in(["cleared", "returned"]))
+        .group_by("alarm")
+        .agg(pl.col("time").min().alias("end"))
+    )
+    past = raised.join(ended, on="alarm").select(
+        "alarm", "title", "priority", pl.col("time").alias("start"), pl.col("end")
+    )
+    past = past.join(open_ones, on="alarm", how="anti")
+    return pl.concat([open_ones, past]).drop_nulls().sort("start").tail(100)

@@ -1,0 +1,51 @@
+"""This file makes the events that pagers and other systems hear: of what calls people, and of nothing else."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from broker.contract.alarm_events import AlarmEvent
+from broker.contract.evidence import decode
+from broker.store.snapshot import PRIORITIES
+from processor.alarms.states import NORMAL, state_of
+from processor.alarms.subjects import Subjects
+from processor.engine.columns import Rules
+from processor.view.snapshot_tables import cause_text, rule_texts
+
+
+def announcements(
+    changes: pl.DataFrame,
+    alarms: pl.DataFrame,
+    *,
+    subjects: Subjects,
+    facts: pl.DataFrame,
+    now: int,
+    rules: Rules,
+) -> list[AlarmEvent]:
+    """Return an event for each change (`processor.alarms.lifecycle.CHANGES`) that is not quiet; `alarms` are those open since.
+
+    `facts` tells the pumps' sites; `now` is wall ms.
+    """
+    loud = changes.filter(~pl.col("quiet") & pl.col("alarm").is_not_null())
+    if loud.is_empty():
+        return []
+    told = (
+        loud.with_columns(
+            subjects.names(loud),
+            subjects.pumps.gather(loud["pump"]).alias("serial"),
+            subjects.gateways.gather(subjects.homes(loud)).alias("home"),
+            facts["site"].gather(loud["pump"]).alias("site"),
+            cause_text(rules).alias("said"),
+        )
+        .join(alarms.select("alarm", "onset", "raised", "evidence", state_of().alias("state")), on="alarm", how="left",
+              maintain_order="left")
+        .join(rule_texts(rules), on="rule", how="left", maintain_order="left", suffix="_told")
+        .select(
+            "kind", "alarm", "subject", pl.col("serial").alias("pump"), pl.col("home").alias("gateway"), "site", "rule",
+            "title", pl.col("priority").replace_strict(range(1, 4), PRIORITIES, return_dtype=pl.String),
+            pl.col("state").fill_null(NORMAL), pl.lit(now).alias("at"), "time", "onset", "raised", "who",
+            pl.col("said").alias("text"), "meaning", pl.col("action_told").alias("action"),
+            "evidence",
+        )
+    )  # fmt: skip
+    return [AlarmEvent(**{**row, "evidence": decode(row["evidence"])}) for row in told.iter_rows(named=True)]

@@ -1,0 +1,200 @@
+"""This file writes down, when an alarm is raised, what it rests on: `broker.contract.evidence.Evidence` as JSON. It is pure.
+
+Computed for the raised alarms alone, from the rows that were just judged: numbers are as of the end of that window.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+import polars as pl
+
+from processor.alarms.subjects import KEY, SUBJECT
+from processor.detectors import stream
+from processor.engine.columns import Rules, held_name, memory_of, score_name
+from processor.rules import Rule
+from processor.rules.measures import Exclusion, Measure, Value, family
+
+DIGITS: Final = 4
+"""Significant digits of every number: more than any sensor has."""
+SAID_DIGITS: Final = 3
+BARELY: Final = 1.2
+"""Below this score an alarm is barely above its limit; a modelling choice."""
+_TEXT: Final = "evidence"
+
+
+def attach(
+    alarms: pl.DataFrame, changes: pl.DataFrame, rows: pl.DataFrame, rules: Rules
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give evidence to the alarms that `changes` raise, and its first fact to those changes as their text.
+
+    `alarms` are those open since, `rows` what was judged: with any of `SUBJECT` and the columns of the state or
+    what the rule looks at instead, with `now` (therapy ms) where it judges by age. What cannot be told is left out.
+    """
+    raised = changes.filter(pl.col("kind") == "raised").select(*KEY)
+    found = [_borne(raised.filter(pl.col("rule") == rule.name), rows, rule) for rule in _named(raised, rules)]
+    if not found:
+        return alarms, changes
+    return bear(alarms, changes, pl.concat(found))
+
+
+def bear(alarms: pl.DataFrame, changes: pl.DataFrame, fresh: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give `fresh` evidence (`KEY` and JSON) to the alarms that `changes` raise, and its first fact as their text."""
+    raised = changes.filter(pl.col("kind") == "raised").select(*KEY)
+    fresh = fresh.join(raised, on=KEY, how="semi", nulls_equal=True)
+    known = alarms.join(fresh, on=KEY, how="left", suffix="_now", maintain_order="left", nulls_equal=True)
+    told = changes.join(fresh, on=KEY, how="left", maintain_order="left", nulls_equal=True)
+    said = pl.when(pl.col("kind") == "raised").then(pl.col(_TEXT).str.json_path_match("$.said"))
+    return (
+        known.with_columns(pl.coalesce(f"{_TEXT}_now", _TEXT).alias(_TEXT)).select(*alarms.columns),
+        told.with_columns(pl.coalesce("text", said).alias("text")).select(*changes.columns),
+    )
+
+
+def text(rows: pl.DataFrame, rule: Rule) -> pl.Series:
+    """Return the evidence of each row as JSON, for one rule; see `attach`."""
+    told, columns = _plan(rule, frozenset(rows.columns))
+    asked = rows.select(columns)
+    # A row of nulls more: Polars divides one value otherwise than many, and a pump alone is to be told the same.
+    whole = pl.concat([asked, asked.clear(1)])
+    return whole.select(told).to_series().head(rows.height)
+
+
+@cache
+def _plan(rule: Rule, columns: frozenset[str]) -> tuple[pl.Expr, list[str]]:
+    """Return how the JSON is made from rows with these columns, and which of them that takes."""
+    facts = [_fact(measure, rule) for measure in rule.evidence if _answers(_parts(measure), rule, columns)]
+    others = [_other(cause, rule) for cause in rule.rules_out if _answers(_grounds(cause), rule, columns)]
+    doubts = _doubts(rule, columns)
+    many = pl.sum_horizontal(pl.lit(0), *(doubt.is_not_null() for doubt in doubts))
+    confidence = pl.when(many == 0).then(pl.lit("high")).when(many == 1).then(pl.lit("medium"))
+    told = pl.struct(
+        _said(rule.evidence[0], rule).alias("said"),
+        pl.col("time" if rule.detector.judges == "sample" else "now").alias("time"),
+        pl.lit(rule.over_s).alias("window_s"),
+        _rounded(pl.col(score_name(rule))).alias("score"),
+        _rounded(_above_s(rule, columns)).alias("above_s"),
+        confidence.otherwise(pl.lit("low")).alias("confidence"),
+        _listed(doubts, pl.String()).alias("doubts"),
+        _listed(facts, _FACT).alias("facts"),
+        _listed(others, _OTHER).alias("ruled_out"),
+    )
+    return told.struct.json_encode().alias(_TEXT), sorted(set(told.meta.root_names()))
+
+
+_FACT: Final = pl.Struct(
+    {"label": pl.String, "value": pl.Float64, "unit": pl.String, "expected": pl.Float64, "limit": pl.Float64}
+)
+_OTHER: Final = pl.Struct(
+    {"cause": pl.String, "because": pl.String, "value": pl.Float64, "unit": pl.String, "limit": pl.Float64}
+)
+
+
+def _named(raised: pl.DataFrame, rules: Rules) -> list[Rule]:
+    names = set(raised["rule"])
+    return [rule for rule in rules if rule.name in names and rule.evidence]
+
+
+def _borne(raised: pl.DataFrame, rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    of_whom = [name for name in SUBJECT if name in rows.columns]
+    known = rows.join(raised.select(of_whom), on=of_whom, how="semi", nulls_equal=True)
+    whom = [
+        (pl.col(name) if name in of_whom else pl.lit(None)).cast(dtype).alias(name) for name, dtype in SUBJECT.items()
+    ]
+    return known.select(*whom, pl.lit(rule.name).alias("rule")).with_columns(text(known, rule))
+
+
+def _parts(measure: Measure) -> tuple[Value | float | None, ...]:
+    return (measure.value, measure.expected, measure.limit)
+
+
+def _grounds(cause: Exclusion) -> tuple[Value | float | None, ...]:
+    return (cause.value, cause.holds)
+
+
+def _answers(values: tuple[Value | float | None, ...], rule: Rule, columns: frozenset[str]) -> bool:
+    """Tell whether every column asked for is there: an alarm list may be shorter than ours."""
+    asked = {name for value in values if callable(value) for name in value(memory_of(rule)).meta.root_names()}
+    return asked <= columns
+
+
+def _number(value: Value | float | None, rule: Rule) -> pl.Expr:
+    return _rounded(value(memory_of(rule)) if callable(value) else pl.lit(value, pl.Float64))
+
+
+def _rounded(value: pl.Expr) -> pl.Expr:
+    """Round to `DIGITS`, and leave out what JSON cannot say."""
+    whole = value.cast(pl.Float64).round_sig_figs(DIGITS)
+    return pl.when(whole.is_finite()).then(whole)
+
+
+def _fact(measure: Measure, rule: Rule) -> pl.Expr:
+    value = _number(measure.value, rule)
+    said = pl.struct(
+        pl.lit(measure.label).alias("label"),
+        value.alias("value"),
+        pl.lit(measure.unit).alias("unit"),
+        _number(measure.expected, rule).alias("expected"),
+        _number(measure.limit, rule).alias("limit"),
+    )
+    return pl.when(value.is_not_null()).then(said)
+
+
+def _other(cause: Exclusion, rule: Rule) -> pl.Expr:
+    said = pl.struct(
+        pl.lit(cause.cause).alias("cause"),
+        pl.lit(cause.because).alias("because"),
+        _number(cause.value, rule).alias("value"),
+        pl.lit(cause.unit).alias("unit"),
+        _number(cause.limit, rule).alias("limit"),
+    )
+    return pl.when(cause.holds(memory_of(rule)).fill_null(value=False)).then(said)
+
+
+def _listed(parts: list[pl.Expr], dtype: pl.DataType) -> pl.Expr:
+    if not parts:
+        return pl.lit(pl.Series([[]], dtype=pl.List(dtype))).first()
+    return pl.concat_list(parts).list.drop_nulls()
+
+
+def _said(measure: Measure, rule: Rule) -> pl.Expr:
+    value, expected = _number(measure.value, rule), _number(measure.expected, rule)
+    value, expected = value.round_sig_figs(SAID_DIGITS), expected.round_sig_figs(SAID_DIGITS)
+    unit = f" {measure.unit}" if measure.unit else ""
+    plain = pl.format(f"{measure.label} {{}}{unit}", _shown(value))
+    return pl.coalesce(pl.format(f"{{}}, expected {{}}{unit}", plain, _shown(expected)), plain, pl.lit(""))
+
+
+def _shown(number: pl.Expr) -> pl.Expr:
+    return number.cast(pl.String).str.replace(r"\.0$", "")
+
+
+def _above_s(rule: Rule, columns: frozenset[str]) -> pl.Expr:
+    """Return how long the score has been at its limit: counted with each window, by an age beyond what is allowed,
+    or as the rows say.
+    """
+    if "above_s" in columns:
+        return pl.col("above_s")
+    if rule.detector.judges == "sample":
+        return pl.col(held_name(rule))
+    return pl.col("age") - pl.col("age") / pl.col(score_name(rule))
+
+
+def _doubts(rule: Rule, columns: frozenset[str]) -> list[pl.Expr]:
+    """Return why the alarm might be wrong, in words, each null where it is no reason."""
+    found: list[pl.Expr] = []
+    judged = rule.detector.judges == "sample"
+    of_stream = family("stream")
+    if judged and rule.detector.memory:
+        barely = pl.col(score_name(rule)) < BARELY
+        found.append(pl.when(barely).then(pl.lit("only just above the limit")))
+    if judged and {"samples", "stream.memory.interval_s", "stream.memory.lost"} <= columns:
+        lost = of_stream("lost")
+        known_h = pl.col("samples") * of_stream("interval_s") / 3600.0
+        if rule.detector.family != "stream":
+            said = pl.format("{} % of the samples were lost", (100.0 * lost).round(0).cast(pl.Int64))
+            found.append(pl.when(lost > stream.SHARE).then(said))
+        said = pl.format("this pump is known for only {} h", known_h.floor().cast(pl.Int64))
+        found.append(pl.when(known_h < rule.learns_h).then(said))
+    return found

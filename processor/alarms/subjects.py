@@ -1,0 +1,87 @@
+"""This file is whom alarms are about: a pump, a gateway with all its pumps, something else by its name, or the fleet.
+
+An alarm names its subject by `pump` or `gateway`, which are the registry's numbers, or by `other`, which is a name; one
+of them at most is set, and with none it is the fleet's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from broker.contract.cohorts import FLEET, NAMED, cohort_name
+
+SUBJECT: Final[dict[str, pl.DataType]] = {"pump": pl.UInt32(), "gateway": pl.UInt32(), "other": pl.String()}
+"""The columns that say whom an alarm is about."""
+KEY: Final = (*SUBJECT, "rule")
+"""What makes an alarm one and the same: its subject and its rule. Joins on it must take nulls for equal."""
+
+
+ORDERS: Final[dict[str, pl.DataType]] = {
+    **SUBJECT,
+    "rule": pl.String(),
+    "until": pl.Int64(),
+    "out_wall": pl.Int64(),
+    "out_by": pl.String(),
+    "out_why": pl.String(),
+    "out_order": pl.String(),
+}
+"""Which subjects are out of service by an order (`processor.alarms.out_of_service`), a row each: `rule` null is every rule, `until`
+the subject's therapy ms (null: until it is put back), `out_wall` wall ms, `out_order` what the order is called."""
+
+
+def no_orders() -> pl.DataFrame:
+    """Return the frame of no orders (`ORDERS`)."""
+    return pl.DataFrame(schema=ORDERS)
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Every pump and gateway by number, and where the therapy clocks stand.
+
+    `pumps` are serials and `owners` the number of each pump's gateway (UInt32); `gateways` are names and `clocks`
+    their therapy now (Int64 ms). `wall` is the wall clock (ms), by which all goes before a gateway is heard.
+    `orders` (`ORDERS`) says what of them is out of service. `facts`
+    has `NAMED` by pump, where anything is known of that.
+    """
+
+    pumps: pl.Series
+    owners: pl.Series
+    gateways: pl.Series
+    clocks: pl.Series
+    wall: int = 0
+    orders: pl.DataFrame = field(default_factory=no_orders)
+    facts: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    @property
+    def together(self) -> int:
+        """The therapy now (ms) of the fleet and of others: that of the fastest gateway."""
+        return max([0, *self.clocks]) or self.wall
+
+    def names(self, rows: pl.DataFrame) -> pl.Series:
+        """Return what the subject of each row (`SUBJECT`) is called."""
+        pump, gateway = self.pumps.gather(rows["pump"]), self.gateways.gather(rows["gateway"])
+        return pl.select(pl.coalesce(pump, gateway, rows["other"], pl.lit(FLEET)).alias("subject")).to_series()
+
+    def called(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return rows (`SUBJECT`) with what each is called (`subject`) and its therapy `now`."""
+        return rows.with_columns(self.names(rows), self.now(rows))
+
+    def homes(self, rows: pl.DataFrame) -> pl.Series:
+        """Return the number of the gateway that each row's subject belongs to, or is; null for the fleet and others."""
+        owner = self.owners.gather(rows["pump"]).cast(pl.UInt32)
+        return pl.select(pl.coalesce(owner, rows["gateway"]).alias("home")).to_series()
+
+    def now(self, rows: pl.DataFrame) -> pl.Series:
+        """Return the therapy now (Int64 ms) of each row's subject."""
+        return self.clocks.gather(self.homes(rows)).fill_null(self.together).cast(pl.Int64).alias("now")
+
+    def members(self, pumps: pl.Series) -> Iterator[pl.Series]:
+        """Give the names of the cohorts that these pumps are in, kind by kind; null for pumps in none."""
+        for kind in NAMED:
+            if kind in self.facts.columns:
+                labels = self.facts[kind].gather(pumps).alias("other")
+                yield pl.select(cohort_name(kind, pl.lit(labels))).to_series()

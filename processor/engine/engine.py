@@ -1,0 +1,196 @@
+"""This file is the engine: one frame of state with a row a pump, stepped by waves of samples. It is pure.
+
+Pumps are dense numbers here, their row in the state. A wave holds each pump at most once; `waves` splits a batch
+into them in order of arrival, so that a batch and its samples one by one lead to the same state exactly. A sample
+that is not newer than what its pump has said before is counted and otherwise ignored, so that repeats and late
+replays change nothing. Samples are gathered into windows of each pump's own time, and rules judge those that end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from broker.contract.signals import SIGNAL_NAMES
+from processor.engine import windows
+from processor.engine.columns import MS_PER_S, Rules, held_name, memory_of, memory_start, score_name
+from processor.engine.scoring import AS_WRITTEN, HIGHEST_SCORE, in_company, judge, replaced
+from processor.rules import RULES, Rule
+
+REPORTED: Final = ("time", "seq", "boot", "program", "flags")
+COUNTERS: Final = ("samples", "missed", "stale")
+LATE: Final = "late"
+"""Of the stale ones those that filled a gap: kept here, counted by `processor.engine.sequence`."""
+RESENT: Final = "resent"
+"""Of the stale ones those in messages that a gateway sent again of itself; the same, and of a sample in a wave."""
+
+
+def schema(rules: Rules = RULES) -> dict[str, pl.DataType]:
+    """Return the columns of the state frame: last known values, counters, scores, how long, and memories."""
+    return {
+        **{name: pl.Int64() for name in (*REPORTED, *COUNTERS, LATE, RESENT)},
+        **{name: pl.Float32() for name in SIGNAL_NAMES},
+        **windows.SCHEMA,
+        **{name(rule): pl.Float32() for rule in rules for name in (score_name, held_name)},
+        **{name: pl.Float32() for name in memory_start(rules)},
+    }
+
+
+def new_state(pumps: int, rules: Rules = RULES) -> pl.DataFrame:
+    """Return the state of pumps nobody has heard yet: values unknown (null), counters and scores 0."""
+    start: dict[str, float | int | None] = {
+        **dict.fromkeys((*COUNTERS, LATE, RESENT), 0),
+        **windows.EMPTY,
+        **{name(rule): 0.0 for rule in rules for name in (score_name, held_name)},
+        **memory_start(rules),
+    }
+    columns = [pl.lit(start.get(name), dtype=dtype).alias(name) for name, dtype in schema(rules).items()]
+    rows = pl.DataFrame({"row": pl.zeros(pumps, dtype=pl.UInt8, eager=True)})
+    return rows.with_columns(columns).drop("row")
+
+
+def grow(state: pl.DataFrame, pumps: int, rules: Rules = RULES) -> pl.DataFrame:
+    """Return the state with rows for `pumps` pumps, the new ones as in `new_state`."""
+    more = pumps - state.height
+    return state if more <= 0 else pl.concat([state, new_state(more, rules)], rechunk=True)
+
+
+def waves(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Split a batch (with `pump` as row numbers) into waves in order of arrival."""
+    if batch.height == 0:
+        return
+    if batch["pump"].n_unique() == batch.height:
+        yield batch
+        return
+    turn = pl.int_range(pl.len()).over("pump").alias("turn")
+    yield from batch.with_columns(turn).partition_by("turn", maintain_order=True, include_key=False)
+
+
+def step(
+    state: pl.DataFrame, wave: pl.DataFrame, rules: Rules = RULES, window_s: float = windows.WINDOW_S
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Take one wave into the state; return the new state and the rows that were judged (with `pump`, for the alarms).
+
+    `wave` has `pump` (UInt32 row in the state, each once), `REPORTED` and the signals; what is null is unknown and
+    leaves scores and memories as they are. Pumps whose window ends with this sample are judged; the others only
+    gather.
+    """
+    whole = _covers(state, wave)
+    before = state if whole else state[wave["pump"]]
+    newer = _newer(before, wave)
+    if not newer.all():
+        state = _count_stale(state, wave.filter(~newer))
+        wave = wave.filter(newer)
+        if wave.height == 0:
+            return state, _nobody(state)
+        whole, before = False, state[wave["pump"]]
+    after = _gather(before, wave, rules)
+    ends = _ends(after, window_s)
+    names: Sequence[str] = _GATHERED
+    if ends.any():
+        ready = after if ends.all() else after.filter(ends)
+        ready = judge(ready, rules)
+        judged = ready.with_columns(wave["pump"].filter(ends))
+        after = ready if ends.all() else _scatter(after, ends.arg_true(), ready)
+        names = after.columns
+    else:
+        judged = _nobody(state)
+    return (after if whole else _scatter(state, wave["pump"], after.select(names))), judged
+
+
+def _ends(rows: pl.DataFrame, window_s: float) -> pl.Series:
+    """Tell whose window ends: all windows lie on one grid of therapy time, so that most pumps are judged together."""
+    if window_s == 0:
+        return pl.Series(np.ones(rows.height, dtype=np.bool_))
+    length = round(window_s * MS_PER_S)
+    # Where no window has ended the column becomes NaN, which no number equals.
+    return pl.Series(rows["time"].to_numpy() // length != rows[windows.CLOSED].to_numpy() // length)
+
+
+def _nobody(state: pl.DataFrame) -> pl.DataFrame:
+    return state.head(0).hstack([pl.Series("pump", dtype=pl.UInt32)])
+
+
+def with_ages(state: pl.DataFrame, age_s: pl.Series, rules: Rules = RULES) -> pl.DataFrame:
+    """Return the state with the scores of silence judged at this instant; `age_s` is Float32, null where unknown."""
+    if state.height == 1:
+        return with_ages(in_company(state), age_s.extend_constant(None, 1), rules).head(1)
+    judged = [rule for rule in rules if rule.detector.judges == "age"]
+    frame = state.with_columns(age_s.alias("age"))
+    return frame.with_columns(_score(rule).fill_null(0.0).alias(score_name(rule)) for rule in judged).drop("age")
+
+
+def _covers(state: pl.DataFrame, wave: pl.DataFrame) -> bool:
+    pump = wave["pump"]
+    return wave.height == state.height and np.array_equal(pump.to_numpy(), np.arange(wave.height))
+
+
+def _newer(before: pl.DataFrame, wave: pl.DataFrame) -> pl.Series:
+    boot, last_boot = wave["boot"], before["boot"]
+    # Only where there is something to fill: Polars takes as long to begin with it as to compare ten thousand pumps.
+    if last_boot.null_count():
+        last_boot = last_boot.fill_null(0)
+    if boot.null_count():
+        boot = boot.zip_with(boot.is_not_null(), last_boot)
+    return (boot > last_boot) | ((boot == last_boot) & ~_no_later(before, wave))
+
+
+def _no_later(before: pl.DataFrame, wave: pl.DataFrame) -> pl.Series:
+    """Tell whose sample bears a time that has passed; not so where no time was heard before, which becomes NaN."""
+    return pl.Series(wave["time"].to_numpy() <= before["time"].to_numpy())
+
+
+def _count_stale(state: pl.DataFrame, ignored: pl.DataFrame) -> pl.DataFrame:
+    rows = ignored["pump"]
+    return state.with_columns(state["stale"].clone().scatter(rows, state["stale"][rows] + 1))
+
+
+def _scatter(state: pl.DataFrame, rows: pl.Series, values: pl.DataFrame) -> pl.DataFrame:
+    return state.with_columns(state[name].clone().scatter(rows, values[name]) for name in values.columns)
+
+
+def _gather(before: pl.DataFrame, wave: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Return the rows with what the wave says of them, and their windows with it."""
+    restarted = _no_later(before, wave)
+    if restarted.any():
+        before = _begin_anew(before, restarted, rules)
+    said = {name: wave[name] for name in (*REPORTED, *SIGNAL_NAMES)}
+    was = (before[name].alias(f"was.{name}") for name in _COMPARED)
+    frame = pl.DataFrame([*said.values(), *was, *(before[name] for name in windows.SCHEMA)])
+    plan = _BEGIN if (before[windows.COUNT] == 0.0).all() else _GATHER
+    lazy = (in_company(frame) if frame.height == 1 else frame).lazy()
+    told = lazy.select(plan).collect(engine="in-memory", optimizations=AS_WRITTEN).head(frame.height)
+    return replaced(before, said | {column.name: column for column in told.get_columns()})
+
+
+def _begin_anew(rows: pl.DataFrame, restarted: pl.Series, rules: Rules) -> pl.DataFrame:
+    """Forget what was learned about pumps whose clock went back with a new boot: it is another life."""
+    start = {**memory_start(rules), **windows.EMPTY, windows.CLOSED: None}
+    dtypes = schema(rules)
+    return rows.with_columns(
+        pl.when(~restarted).then(pl.col(name)).otherwise(pl.lit(value, dtypes[name])).alias(name)
+        for name, value in start.items()
+    )
+
+
+def _counters() -> list[pl.Expr]:
+    boot = pl.coalesce("boot", "was.boot", 0)
+    skipped = pl.when(boot == pl.col("was.boot")).then(pl.col("seq") - pl.col("was.seq") - 1).otherwise(0)
+    return [
+        boot.alias("boot"),
+        (pl.col("was.samples") + 1).alias("samples"),
+        (pl.col("was.missed") + skipped.fill_null(0).clip(0)).alias("missed"),
+    ]
+
+
+_GATHER: Final = (*_counters(), *windows.gather())
+_BEGIN: Final = (*_counters(), *windows.begin())
+_COMPARED: Final = ("seq", "boot", "samples", "missed", *windows.COMPARED)
+_GATHERED: Final = (*REPORTED, *COUNTERS, *SIGNAL_NAMES, *(name for name in windows.SCHEMA if name != windows.CLOSED))
+
+
+def _score(rule: Rule) -> pl.Expr:
+    return rule.detector.score(memory_of(rule)).cast(pl.Float32).fill_nan(None).clip(0.0, HIGHEST_SCORE)

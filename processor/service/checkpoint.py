@@ -1,0 +1,177 @@
+"""This file saves what the processor knows and brings it back: state, open alarms, pumps and gateways.
+
+Messages are acknowledged only after the checkpoint that has them, so that a processor that was killed goes on exactly
+where its checkpoint stands: the broker sends the rest again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from broker.store import durable_write
+from broker.store.journal import BEGINNING, Head
+from processor.alarms import lifecycle as alarm_list
+from processor.alarms.subjects import no_orders
+from processor.engine import engine
+from processor.engine.columns import Rules
+from processor.engine.sequence import Gaps
+from processor.intake.registry import Gateway, Registry
+from processor.watch.cohorts import BEGUN, Standing
+
+DIRECTORY: Final = "checkpoint"
+MANIFEST: Final = "manifest.json"
+FORMAT: Final = 1
+NOTHING_WRITTEN: Final = Head()
+_serial = itertools.count()
+
+
+@dataclass(frozen=True)
+class Rests:
+    """Since when what is in alarm has been well: gateways (number, None: the fleet) in therapy ms, by rule, and parts
+    of the system (`other`) in wall ms.
+    """
+
+    gateways: tuple[tuple[int | None, str, int], ...] = ()
+    system: tuple[tuple[str, str, int], ...] = ()
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be read; the text says why and where it was put."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What the processor goes on from: `rests` are off-delays that run, `orders` what people took out of service,
+    `acted` the ids of what they did.
+    """
+
+    state: pl.DataFrame
+    alarms: pl.DataFrame
+    registry: Registry
+    gaps: Gaps
+    rests: Rests
+    orders: pl.DataFrame
+    acted: tuple[str, ...] = ()
+    cohorts: Standing = BEGUN
+
+
+class _Manifest(msgspec.Struct, kw_only=True):
+    format: int
+    state: str
+    alarms: str
+    pumps: str
+    gaps: str = ""
+    orders: str = ""
+    forgotten: int = 0
+    rests: Rests = Rests()
+    gateways: list[Gateway]
+    faults: list[str]
+    saved: int
+    acted: list[str] = []
+    cohorts: Standing = BEGUN
+    entries: int = 0
+    hash: bytes = BEGINNING
+
+
+def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> None:
+    """Make all of it durable; `now` is wall ms, `head` where the journal ends, which is durable already.
+
+    The one before stays until the new one is complete.
+    """
+    directory = data / DIRECTORY
+    mark = f"{now}-{next(_serial)}"
+    frames = {
+        "state": saved.state,
+        "alarms": saved.alarms,
+        "pumps": saved.registry.facts(),
+        "gaps": saved.gaps.open,
+        "orders": saved.orders,
+    }
+    names = {}
+    for name, frame in frames.items():
+        names[name] = f"{name}-{mark}.arrow"
+        durable_write.replace(directory / names[name], frame.write_ipc)
+    manifest = msgspec.json.encode(
+        _Manifest(
+            format=FORMAT,
+            forgotten=saved.gaps.forgotten,
+            rests=saved.rests,
+            gateways=saved.registry.gateways,
+            faults=list(saved.registry.faults),
+            saved=now,
+            acted=list(saved.acted),
+            cohorts=saved.cohorts,
+            entries=head.entries,
+            hash=head.hash,
+            **names,
+        )
+    )
+    durable_write.replace(directory / MANIFEST, lambda fresh: fresh.write_bytes(manifest))
+    for path in directory.glob("*.arrow"):
+        if path.name not in names.values():
+            path.unlink(missing_ok=True)
+
+
+def journal_head(data: Path) -> Head | None:
+    """Return where the journal ended when the checkpoint was saved; None where there is none that can be read."""
+    try:
+        manifest = msgspec.json.decode((data / DIRECTORY / MANIFEST).read_bytes(), type=_Manifest)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return Head(manifest.entries, manifest.hash)
+
+
+def _check(manifest: _Manifest) -> None:
+    if manifest.format != FORMAT:
+        raise ValueError(f"its format is {manifest.format}, this version reads {FORMAT}")
+
+
+def load(data: Path, rules: Rules, listed: Rules) -> Saved | None:
+    """Return what was saved last, or None where nothing was.
+
+    `rules` are those of the state, `listed` all by which alarms are raised. Rules that were added since begin anew and
+    alarms of rules that are gone are left out. One that cannot be read is moved aside, and `CheckpointError` says so.
+    """
+    directory = data / DIRECTORY
+    durable_write.sweep(directory)
+    if not (directory / MANIFEST).exists():
+        return None
+    try:
+        return _read(directory, rules, listed)
+    except (OSError, ValueError, msgspec.DecodeError, pl.exceptions.PolarsError) as error:
+        aside = next(path for n in itertools.count(1) if not (path := data / f"{DIRECTORY}.unreadable-{n}").exists())
+        directory.rename(aside)
+        raise CheckpointError(
+            f"the checkpoint could not be read ({error}); it was moved to {aside}, and the processor begins anew: "
+            "alarms that stood are raised again when they are found again"
+        ) from error
+
+
+def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
+    manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=_Manifest)
+    _check(manifest)
+
+    def frame(name: str) -> pl.DataFrame:
+        return pl.read_ipc((directory / name).read_bytes())
+
+    state, alarms, pumps = frame(manifest.state), frame(manifest.alarms), frame(manifest.pumps)
+    fresh = engine.new_state(state.height, rules)
+    known = [name for name in fresh.columns if name in state.columns]
+    # A checkpoint of an older version knows of no gaps and no orders.
+    gaps = Gaps(frame(manifest.gaps), manifest.forgotten) if manifest.gaps else Gaps()
+    return Saved(
+        state=fresh.with_columns(state[name].cast(fresh.schema[name]) for name in known),
+        alarms=alarm_list.restored(alarms, listed),
+        registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
+        gaps=gaps,
+        rests=manifest.rests,
+        orders=frame(manifest.orders) if manifest.orders else no_orders(),
+        acted=tuple(manifest.acted),
+        cohorts=manifest.cohorts,
+    )

@@ -1,0 +1,116 @@
+"""This file measures the processor itself: rates, latencies, how full everything bounded is, what is in trouble."""
+
+from __future__ import annotations
+
+import collections
+import logging
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from broker.store.snapshot import Bound, Health
+from processor.engine import sequence
+from processor.pipeline import Pipeline
+from processor.service.wall_clock import Clock
+
+log = logging.getLogger("processor")
+
+RATE_OVER_MS: Final = 5_000
+LAG_HELD_MS: Final = 10_000
+"""Not every snapshot has new samples: so long the lag is that of the last that had."""
+LATENCIES_KEPT: Final = 50_000
+LATENCIES_A_TURN: Final = 1_000
+
+
+@dataclass
+class Meter:
+    """Counts since the start (`started`, wall ms). `lag_s` is how old the samples of the latest snapshot with any were,
+    `troubles` what fails now, in words.
+    """
+
+    started: int
+    broker: str
+    samples: int = 0
+    messages: int = 0
+    sessions: int = 0
+    version: int = 0
+    clock: Clock = field(default_factory=Clock)
+    lag_s: float = 0.0
+    troubles: dict[str, str] = field(default_factory=dict)
+    _lag_at: int = 0
+    _sent: list[np.ndarray] = field(default_factory=list)
+    _latencies: collections.deque[float] = field(default_factory=lambda: collections.deque(maxlen=LATENCIES_KEPT))
+    _marks: collections.deque[tuple[int, int]] = field(default_factory=lambda: collections.deque(maxlen=1_000))
+
+    def count(self, messages: int, samples: pl.DataFrame) -> None:
+        """Count what a turn took in; of its send times an even selection is kept for the latency."""
+        self.messages += messages
+        self.samples += samples.height
+        sent = samples["sent"].drop_nulls().to_numpy()
+        if sent.size:
+            self._sent.append(sent[:: max(1, sent.size // LATENCIES_A_TURN)])
+
+    def shown(self, now: int) -> None:
+        """Note that all taken in so far is in a snapshot that was complete at `now` (wall ms)."""
+        ages_ms = [(now - sent).clip(0) for sent in self._sent]
+        if ages_ms:
+            self.lag_s, self._lag_at = float(np.median(np.concatenate(ages_ms))) / 1000.0, now
+        elif now - self._lag_at > LAG_HELD_MS:
+            self.lag_s = 0.0
+        for ages in ages_ms:
+            self._latencies.extend(ages.tolist())
+        self._sent.clear()
+
+    def trouble(self, what: str, text: str) -> None:
+        """Say once that something fails, and show it until it recovers."""
+        if what not in self.troubles:
+            log.error("%s", text)
+        self.troubles[what] = text
+
+    def recovered(self, what: str) -> None:
+        """Say once that it works again."""
+        if self.troubles.pop(what, None) is not None:
+            log.info("%s: well again", what)
+
+    def health(self, now: int, pipeline: Pipeline, bounds: list[Bound], *, protocol: str, connected: bool) -> Health:
+        """Return how the processor is at `now` (wall ms); counts one snapshot on."""
+        self.version += 1
+        self._marks.append((now, self.samples))
+        registry = pipeline.registry
+        online = [gateway for gateway in registry.gateways if gateway.state == "online"]
+        return Health(
+            version=self.version,
+            written=now,
+            started=self.started,
+            therapy_start=min((gateway.began_therapy for gateway in online if gateway.born), default=0),
+            therapy_ms=int(np.median([gateway.therapy_ms(now) for gateway in online])) if online else 0,
+            speed=float(np.median([gateway.speed for gateway in online])) if online else 1.0,
+            broker=self.broker,
+            protocol=protocol,
+            connected=connected,
+            samples=self.samples,
+            samples_per_s=self._rate(now),
+            messages=self.messages,
+            **pipeline.state.select(expression.sum() for expression in sequence.counts()).row(0, named=True),
+            refused=pipeline.quarantine.count,
+            refusals=list(pipeline.quarantine.latest)[::-1],
+            latency_ms=self._percentiles(),
+            bounds=bounds,
+            reconnects=max(0, self.sessions - 1),
+            clock_steps=self.clock.steps,
+            faults=list(registry.faults),
+            rules={rule.name: rule.title for rule in pipeline.rules},
+            notes=list(self.troubles.values()),
+        )
+
+    def _rate(self, now: int) -> float:
+        then, count = next(((t, n) for t, n in self._marks if t >= now - RATE_OVER_MS), (now, self.samples))
+        return (self.samples - count) / max(1, now - then) * 1000.0
+
+    def _percentiles(self) -> dict[str, float]:
+        if not self._latencies:
+            return {}
+        values = np.percentile(np.fromiter(self._latencies, dtype=np.float64), (50, 95, 99))
+        return dict(zip(("p50", "p95", "p99"), (round(float(value), 1) for value in values), strict=True))

@@ -1,0 +1,240 @@
+"""This file makes the snapshot: what the screens see of state, alarms and registry."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from broker.contract.signals import SIGNAL_NAMES
+from broker.store.journal import EVENTS_SCHEMA
+from broker.store.snapshot import ALARMS_SCHEMA, ORDERS_SCHEMA, PUMPS_SCHEMA, band
+from processor.alarms import chains
+from processor.alarms.states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, state_of
+from processor.alarms.subjects import Subjects
+from processor.engine import sequence
+from processor.engine.columns import Rules, score_name
+from processor.rules import RULES
+
+FORESEEN_H: Final = 24.0
+EVERY: Final = "All its alarms"
+"""The title of an order that is about no single rule."""
+
+
+def visible_alarms(
+    alarms: pl.DataFrame,
+    subjects: Subjects,
+    facts: pl.DataFrame,
+    *,
+    state: pl.DataFrame,
+    forecasts: pl.DataFrame,
+    rules: Rules = RULES,
+) -> pl.DataFrame:
+    """Return the open alarms as people see them (`ALARMS_SCHEMA`), each with what it holds under it."""
+    if alarms.height == 0:
+        return pl.DataFrame(schema=ALARMS_SCHEMA)
+    told = (
+        alarms.with_columns(
+            subjects.names(alarms),
+            subjects.now(alarms),
+            chains.roots(alarms).alias("root"),
+            state_of().alias("state"),
+            _score_now(alarms, state).alias("score_now"),
+        )
+        .join(rule_texts(rules), on="rule", how="left", maintain_order="left")
+        .with_columns(_age_s(subjects.wall, rules).alias("age_s"))
+    )
+    numbers = told["pump"]
+    return (
+        told.with_columns(
+            subjects.pumps.gather(numbers).alias("pump"),
+            subjects.gateways.gather(subjects.homes(alarms)).alias("gateway"),
+            facts["site"].gather(numbers).alias("site"),
+            *(forecasts[name].gather(numbers) for name in band("under_dosed_h")),
+        )
+        .with_columns(
+            time_left().alias("deadline"),
+            ((pl.col("shelved_until") - pl.col("now")) / 1000).alias("shelved_left_s"),
+        )
+        .filter(pl.col("state") != SUPPRESSED)
+        .join(_chain(told), left_on="alarm", right_on="root", how="left", maintain_order="left")
+        .with_columns(pl.col("held").fill_null(0))
+        .select(*ALARMS_SCHEMA)
+    )
+
+
+def _age_s(wall_ms: int, rules: Rules) -> pl.Expr:
+    """Return for how long the condition has stood, or, where the rule goes by the wall clock, since it was raised."""
+    by_wall = pl.col("rule").is_in([rule.name for rule in rules if rule.on_the_wall])
+    return (
+        pl.when(by_wall).then(wall_ms - pl.col("raised_wall")).otherwise(pl.col("now") - pl.col("onset")) / 1000
+    ).clip(0.0)
+
+
+def _score_now(alarms: pl.DataFrame, state: pl.DataFrame) -> pl.Expr:
+    """Return the score of each alarm's rule as it is now; null where that is about no pump."""
+    rules = [name for name in alarms["rule"].unique(maintain_order=True) if name in state.columns]
+    scores = [pl.when(pl.col("rule") == name).then(state[name].gather(alarms["pump"])) for name in rules]
+    return pl.coalesce(*scores, pl.lit(None, pl.Float32))
+
+
+def _chain(told: pl.DataFrame) -> pl.DataFrame:
+    """Return for each alarm that holds others (`root`) how many, which, and which of them all came first."""
+    under = told.filter(pl.col("state") == SUPPRESSED)
+    if under.is_empty():
+        return pl.DataFrame(schema={"root": pl.String, "held": pl.Int32, "explains": pl.String, "first_out": pl.String})
+    name = (
+        pl.when((pl.len() > 1) & (pl.col("pump").n_unique() > 1))
+        .then(pl.format("{} ({} pumps)", pl.col("title").first(), pl.col("pump").n_unique()))
+        .otherwise(pl.col("title").first())
+        .alias("name")
+    )
+    kinds = under.group_by("root", "rule").agg(name, pl.len().alias("many"))
+    explained = kinds.group_by("root").agg(
+        pl.col("many").sum().cast(pl.Int32).alias("held"), pl.col("name").sort().str.join(", ").alias("explains")
+    )
+    first = (
+        told.filter(pl.col("root").is_in(explained["root"].implode()))
+        .sort("onset", "raised", "priority")
+        .group_by("root", maintain_order=True)
+        .agg(pl.col("title").first().alias("first_out"))
+    )
+    return explained.join(first, on="root", how="left")
+
+
+def pumps_frame(
+    state: pl.DataFrame,
+    alarms: pl.DataFrame,
+    facts: pl.DataFrame,
+    age_s: pl.Series,
+    *,
+    forecasts: pl.DataFrame,
+    rules: Rules = RULES,
+) -> pl.DataFrame:
+    """Return one row a pump as people see it (`PUMPS_SCHEMA`); `alarms` are the visible ones, `forecasts` as of now.
+
+    An alarm that is out of service says nothing about its pump.
+    """
+    silent = (
+        pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in rules if rule.detector.judges == "age")
+        | pl.col("time").is_null()
+    )
+    worst = (
+        alarms.filter(pl.col("state") != OUT_OF_SERVICE)
+        .sort("priority", "onset")
+        .group_by("pump", maintain_order=True)
+        .agg(
+            pl.col("priority").first(),
+            pl.len().alias("alarms"),
+            (pl.col("state") == UNACKNOWLEDGED).sum().alias("unacknowledged"),
+            pl.col("rule").first().alias("worst"),
+        )
+    )
+    shown = state.select("time", "seq", "boot", "program", "flags", *SIGNAL_NAMES, "samples",
+                         *sequence.counts(), silent.alias("silent"))  # fmt: skip
+    whole = pl.concat([facts.drop("owner", "born"), shown, forecasts], how="horizontal").with_columns(
+        age_s.alias("age_s")
+    )
+    if worst.height == 0:
+        calm = [pl.lit(0).alias(name) for name in ("priority", "alarms", "unacknowledged")]
+        return whole.with_columns(*calm, pl.lit(None, pl.String).alias("worst")).select(*PUMPS_SCHEMA)
+    return (
+        whole.join(worst, on="pump", how="left", maintain_order="left")
+        .with_columns(pl.col("priority", "alarms", "unacknowledged").fill_null(0))
+        .select(*PUMPS_SCHEMA)
+    )
+
+
+def orders_frame(orders: pl.DataFrame, subjects: Subjects, rules: Rules = RULES) -> pl.DataFrame:
+    """Return what is out of service by an order, as people see it (`ORDERS_SCHEMA`)."""
+    return (
+        subjects.called(orders)
+        .join(rule_texts(rules).select("rule", "title"), on="rule", how="left", maintain_order="left")
+        .with_columns(
+            subjects.pumps.gather(orders["pump"]).alias("pump"),
+            ((pl.col("until") - pl.col("now")) / 1000).alias("left_s"),
+            pl.col("title").fill_null(EVERY),
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in ORDERS_SCHEMA.items())
+    )
+
+
+def no_events() -> pl.DataFrame:
+    """Return the frame of no entries."""
+    return pl.DataFrame(schema=EVENTS_SCHEMA)
+
+
+def events_frame(changes: pl.DataFrame, subjects: Subjects, wall_ms: int, rules: Rules = RULES) -> pl.DataFrame:
+    """Return what changed (`processor.alarms.lifecycle.CHANGES`) as entries of the journal (`EVENTS_SCHEMA`)."""
+    return (
+        changes.join(rule_texts(rules).select("rule", "title"), on="rule", how="left", maintain_order="left")
+        .with_columns(
+            subjects.pumps.gather(changes["pump"]).alias("pump"),
+            cause_text(rules).alias("text"),
+            pl.when(pl.col("alarm").is_null() & (pl.col("kind") != "refused"))
+            .then(pl.col("title").fill_null(EVERY))
+            .otherwise("title")
+            .alias("title"),
+            pl.lit(wall_ms).alias("at"),
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in EVENTS_SCHEMA.items())
+    )
+
+
+def cause_text(rules: Rules) -> pl.Expr:
+    """Return the expression of a change's text: what the person said or the alarm rests on, and which explains it."""
+    titles = {rule.name: rule.title for rule in rules}
+    cause = pl.col("cause").replace_strict(titles, default=None, return_dtype=pl.String)
+    explained = pl.when(pl.col("kind").is_in(["raised", "held", "cleared"])).then(pl.format("explained by: {}", cause))
+    raised = pl.when(pl.col("kind") == "raised").then(pl.format("{}; {}", "text", explained))
+    return pl.coalesce(raised, "text", explained)
+
+
+def time_left() -> pl.Expr:
+    """Say how long until harm: as forecast, else what is left of the rule's hours, else what the rule says.
+
+    Nothing is left of an alarm that is over.
+    """
+    left_min = (pl.col("harm_after_h") * 60.0 - pl.col("age_s") / 60.0).round(0)
+    low, mid, high = (pl.col(name) for name in band("under_dosed_h"))
+    first_h, last_h = low.round(0).cast(pl.Int64, strict=False), high.ceil().cast(pl.Int64, strict=False)
+    # A band without a useful end tells nobody when to act.
+    ends = (high < FORESEEN_H).fill_null(value=False)
+    later = pl.format("{} h or later", first_h)
+    between = pl.when(ends).then(pl.format("{} to {} h", first_h, last_h)).otherwise(later)
+    latest = pl.when(ends).then(pl.format(", in {} h at the latest", last_h)).otherwise(pl.lit(""))
+    return (
+        pl.when(pl.col("returned").is_not_null())
+        .then(pl.lit("over now"))
+        .when(pl.col("harm_after_h").is_null())
+        .then(pl.col("time_left"))
+        .when(high <= 0.0)
+        .then(pl.lit("under-dosed by now unless bridged"))
+        .when(mid <= 0.0)
+        .then(pl.format("probably under-dosed by now{}", latest))
+        .when(mid < FORESEEN_H)
+        .then(pl.format("under-dosed in about {} ({})", _rounded(mid * 60.0), between))
+        .when(mid.is_not_null())
+        .then(pl.lit("more than a day until under-dosed, if it stays so"))
+        .when(left_min > 0.0)
+        .then(pl.format("under-dosed in about {}", _rounded(left_min)))
+        .otherwise(pl.lit("under-dosed by now unless bridged"))
+    )
+
+
+def _rounded(minutes: pl.Expr) -> pl.Expr:
+    return (
+        pl.when(minutes >= 90.0)
+        .then(pl.format("{} h", (minutes / 60.0).round(0).cast(pl.Int64, strict=False)))
+        .otherwise(pl.format("{} min", ((minutes / 10.0).ceil() * 10.0).cast(pl.Int64, strict=False)))
+    )
+
+
+def rule_texts(rules: Rules) -> pl.DataFrame:
+    """Return what each rule tells people, one row a rule."""
+    rows = [(rule.name, rule.title, rule.meaning, rule.action, rule.time_left, rule.harm_after_h) for rule in rules]
+    columns = {
+        **dict.fromkeys(("rule", "title", "meaning", "action", "time_left"), pl.String),
+        "harm_after_h": pl.Float64,
+    }
+    return pl.DataFrame(rows, schema=columns, orient="row")

@@ -1,0 +1,170 @@
+"""This file compares cohorts of pumps with the rest of the fleet: the same model, the same lot, the same gateway.
+
+Of each quantity (`processor.rules.cohorts.ROWS`) the middle of a cohort is held against the middle of all others, in
+units of what chance does to the middle of so many pumps. Pumps are counted into classes of the quantity, so that the
+middles and quartiles of every cohort and of its rest come from one pass over the fleet. Pure functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from broker.contract.cohorts import NAMED, cohort_name
+from processor.alarms.subjects import SUBJECT, Subjects
+from processor.rules.cohorts import Row
+
+LEAST_PUMPS: Final = 10
+"""Of fewer pumps of whom the quantity is known nothing is said."""
+LEAST_REST: Final = 20
+MOST_ROUNDS: Final = 20
+"""So many drifts of one quantity are told apart, the surest first."""
+MOST_COHORTS: Final = 4000
+"""Of each kind, the largest; the others are not judged, and counted."""
+CLASSES: Final = 256
+NORMAL_QUARTILES: Final = 1.349
+"""Between the quartiles of a normal distribution lie so many standard deviations."""
+OF_MIDDLE: Final = 1.2533
+"""The median of many scatters by so much more than their mean."""
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+COMPARED: Final[dict[str, pl.DataType]] = {
+    **dict.fromkeys(("middle", "rest", "apart", "z", "spread", "beyond_usual"), pl.Float64()),
+    **dict.fromkeys(("pumps", "beyond"), pl.Int64()),
+}
+"""What a comparison says of a cohort: the middle of it and of the rest, how far apart they are, in the quantity's unit
+and as a robust z-score, the spread (a standard deviation) of the rest, and how many pumps lie beyond the limit on that
+side and how many would if they were as the rest."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The cohorts of one kind: for each pump the place of its own (-1: of none), and their subjects (`SUBJECT`)."""
+
+    places: I64
+    subjects: pl.DataFrame
+    left_out: int
+
+
+def kinds(subjects: Subjects) -> tuple[Kind, ...]:
+    """Return the cohorts of a fleet, of at least `LEAST_PUMPS` pumps each."""
+    return (
+        *(_named(kind, subjects.facts[kind]) for kind in NAMED if kind in subjects.facts.columns),
+        _places(subjects.owners, pl.DataFrame({"gateway": pl.int_range(subjects.gateways.len(), eager=True)})),
+    )
+
+
+def _named(kind: str, labels: pl.Series) -> Kind:
+    told = labels.unique().drop_nulls().sort()
+    numbers = labels.replace_strict(told, pl.int_range(told.len(), eager=True), default=None, return_dtype=pl.UInt32)
+    return _places(numbers, pl.select(cohort_name(kind, pl.lit(told)).alias("other")))
+
+
+def _places(numbers: pl.Series, named: pl.DataFrame) -> Kind:
+    """Keep the cohorts that are large enough, and of too many the largest."""
+    codes = numbers.fill_null(named.height).to_numpy().astype(np.int64)
+    sizes = np.bincount(codes, minlength=named.height + 1)[: named.height]
+    large = np.flatnonzero(sizes >= LEAST_PUMPS)
+    kept = np.sort(large[np.argsort(-sizes[large], kind="stable")][:MOST_COHORTS])
+    place = np.full(named.height + 1, -1, np.int64)
+    place[kept] = np.arange(len(kept))
+    missing = [pl.lit(None, dtype).alias(name) for name, dtype in SUBJECT.items() if name not in named.columns]
+    whole = named[kept].with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in SUBJECT.items())
+    return Kind(place[codes], whole, len(large) - len(kept))
+
+
+def judge(values: F64, cohorts: tuple[Kind, ...], row: Row) -> pl.DataFrame:
+    """Return every cohort that can be judged in one quantity: `SUBJECT`, `COMPARED` and `score`.
+
+    `values` is a number a pump, NaN where it is not known. A drift is told once, of the cohort that is surest: what it
+    has beyond the rest is taken from its pumps before the others are judged again. After `MOST_ROUNDS` such cohorts
+    what remains is told as it is.
+    """
+    values = values.copy()
+    surest: list[pl.DataFrame] = []
+    for _ in range(MOST_ROUNDS):
+        judged = _judged(values, cohorts, row, surest)
+        beyond = judged.filter(pl.col("score") >= 1.0).sort(pl.col("z").abs(), descending=True).head(1)
+        if beyond.is_empty():
+            break
+        surest.append(beyond)
+        kind, place = beyond["kind"][0], beyond["place"][0]
+        values[cohorts[kind].places == place] -= beyond["apart"][0]
+    else:
+        judged = _judged(values, cohorts, row, surest)
+    return pl.concat([*surest, judged]).drop("kind", "place")
+
+
+def _judged(values: F64, cohorts: tuple[Kind, ...], row: Row, told: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return every cohort that can be judged and is not among those told, by the place of its kind and its own."""
+    whole = pl.concat(
+        [
+            pl.concat([kind.subjects, _scored(values, kind, row)], how="horizontal")
+            .with_row_index("place")
+            .with_columns(pl.lit(number, pl.UInt32).alias("kind"))
+            for number, kind in enumerate(cohorts)
+        ]
+    ).drop_nulls("z")
+    return whole.join(pl.concat(told), on=["kind", "place"], how="anti") if told else whole
+
+
+def _scored(values: F64, cohorts: Kind, row: Row) -> pl.DataFrame:
+    compared = compare(values, cohorts.places, cohorts.subjects.height, span=row.span, floor=row.floor)
+    return compared.with_columns(row.rule.detector.score(lambda _: pl.lit(None)).cast(pl.Float32).alias("score"))
+
+
+def compare(values: F64, places: I64, cohorts: int, *, span: tuple[float, float], floor: float) -> pl.DataFrame:
+    """Return how each of `cohorts` compares with all pumps that are not in it (`COMPARED`), null where that is unknown.
+
+    `places` says of each pump in which cohort it is, -1 in none; `values` are NaN where unknown.
+    """
+    low, width = span[0], (span[1] - span[0]) / CLASSES
+    known = np.isfinite(values)
+    classes = np.clip((values[known] - low) / width, 0, CLASSES - 1).astype(np.int64)
+    places = places[known]
+    # Who is in no cohort is counted as one more, after the last.
+    flat = np.where(places < 0, cohorts, places) * CLASSES + classes
+    counts = np.bincount(flat, minlength=(cohorts + 1) * CLASSES).reshape(cohorts + 1, CLASSES)
+    others = counts.sum(axis=0) - counts[:cohorts]
+    ours = counts[:cohorts]
+    many, rest_many = ours.sum(axis=1), others.sum(axis=1)
+    middle = _quantile(ours, 0.5, low, width)
+    lower, rest, upper = (_quantile(others, share, low, width) for share in (0.25, 0.5, 0.75))
+    spread = np.maximum((upper - lower) / NORMAL_QUARTILES, width)
+    apart = middle - rest
+    chance = OF_MIDDLE * spread * np.sqrt(1 / np.maximum(many, 1) + 1 / np.maximum(rest_many, 1))
+    limit = (rest + np.sign(apart) * floor)[:, None]
+    centres = low + width * (np.arange(CLASSES) + 0.5)
+    outside = np.where(apart[:, None] >= 0, centres > limit, centres < limit)
+    # Of two halves of a fleet nobody can say which of them drifts.
+    enough = (many >= LEAST_PUMPS) & (rest_many >= LEAST_REST) & (many < rest_many)
+    told = {
+        "middle": middle,
+        "rest": rest,
+        "apart": apart,
+        "z": apart / chance,
+        "spread": spread,
+        "beyond_usual": (others * outside).sum(axis=1) / np.maximum(rest_many, 1) * many,
+        "pumps": many,
+        "beyond": (ours * outside).sum(axis=1),
+    }
+    known_where = pl.Series(enough)
+    frame = pl.DataFrame({name: told[name] for name in COMPARED}, schema=COMPARED)
+    return frame.select(pl.when(known_where).then(pl.col(name)).alias(name) for name in COMPARED)
+
+
+def _quantile(counts: I64, share: float, low: float, width: float) -> F64:
+    """Return the quantile of each row of counts by class, as if those of a class were spread evenly over it."""
+    sums = counts.cumsum(axis=1)
+    wanted = share * sums[:, -1]
+    place = np.minimum((sums < wanted[:, None]).sum(axis=1), CLASSES - 1)
+    rows = np.arange(len(counts))
+    inside = counts[rows, place]
+    into = (wanted - (sums[rows, place] - inside)) / np.maximum(inside, 1)
+    return np.asarray(low + width * (place + into))

@@ -1,0 +1,233 @@
+"""This file has the commands about alarms: list them, and do with them what the screens can do."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pumpwatch.commands import faults, options
+from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.tables import write_json
+from pumpwatch.settings import user_data
+from pumpwatch.supervision import run_file
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from broker.contract.actions import Action as Wanted
+    from broker.contract.actions import Outcome
+
+SHOWN: Final = ("priority", "subject", "title", "state", "since", "alarm")
+
+
+class Action(StrEnum):
+    """What can be done with alarms."""
+
+    ACKNOWLEDGE = "acknowledge"
+    UNACKNOWLEDGE = "unacknowledge"
+    NOTE = "note"
+    SHELVE = "shelve"
+    UNSHELVE = "unshelve"
+    OUT_OF_SERVICE = "out_of_service"
+    IN_SERVICE = "in_service"
+    RESET = "reset"
+
+
+Which = Annotated[
+    str | None,
+    typer.Option(
+        "--alarms", metavar="LIST", help="Alarms by their ids, with commas between, or all.", show_default=False
+    ),
+]
+About = Annotated[
+    str | None,
+    typer.Option(
+        "--about", metavar="LIST", help="Alarms of these pumps or gateways, with commas between.", show_default=False
+    ),
+]
+OfRule = Annotated[
+    str | None, typer.Option("--rule", metavar="NAME", help="Only alarms of this rule.", show_default=False)
+]
+
+
+def alarms(
+    *, about: About = None, rule: OfRule = None, data: options.Data = None, as_json: options.AsJson = False
+) -> None:
+    """List the open alarms of the running system, the most urgent first."""
+    found = chosen(open_alarms(data or user_data()), "all", about, rule)
+    if as_json:
+        write_json(found.to_dicts())
+        return
+    from broker.store.snapshot import PRIORITIES
+    from dashboard.formatting import span
+
+    table = Table(title=f"{found.height} open alarms", title_justify="left")
+    for name in SHOWN:
+        table.add_column(name, overflow="fold")
+    for row in found.iter_rows(named=True):
+        told = {**row, "priority": PRIORITIES[row["priority"] - 1], "since": span(row["age_s"])}
+        table.add_row(*(str(told[name]) for name in SHOWN))
+    Console().print(table)
+
+
+def alarm(
+    action: Annotated[Action, typer.Argument(help="What to do.", show_default=False)],
+    *,
+    which: Which = None,
+    about: About = None,
+    rule: OfRule = None,
+    why: Annotated[
+        str, typer.Option("--why", metavar="TEXT", help="The reason, or the note itself.", show_default=False)
+    ] = "",
+    shelf: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TIME", help="Therapy time to shelve: 30m, 4h.", show_default=False),
+    ] = None,
+    who: Annotated[str, typer.Option("--who", metavar="NAME", help="Who does it.")] = "command line",
+    broker: options.Broker = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Do something with open alarms: acknowledge, note, shelve, take out of service, reset, or take that back.
+
+    Say which by --alarms, --about or --rule. What is not allowed is refused, with the reason.
+    """
+    from broker.contract.actions import make_action
+    from broker.contract.messages import MessageError
+
+    if which is None and about is None and rule is None:
+        raise typer.BadParameter("say which alarms: --alarms, --about or --rule", param_hint="--alarms")
+    if (shelf is not None) != (action is Action.SHELVE):
+        raise typer.BadParameter("needed to shelve, and only then", param_hint="--for")
+    where = data or user_data()
+    ids = chosen(open_alarms(where), which or "all", about, rule)["alarm"].to_list()
+    if not ids:
+        raise CommandError("no open alarm is like that; `pumpwatch alarms` lists them")
+    for_s = None if shelf is None else faults.duration("--for", shelf)
+    try:
+        wanted = make_action(
+            action.value,
+            secrets.token_hex(8),
+            alarms=ids,
+            who=who,
+            at=time.time_ns() // 1_000_000,
+            why=why,
+            for_s=for_s,
+        )
+    except MessageError as error:
+        raise CommandError(str(error)) from error
+    _tell(_act(run_file.broker_of(broker, where), wanted), as_json=as_json)
+
+
+class Service(StrEnum):
+    """What can be done with subjects of alarms."""
+
+    OUT = "out"
+    BACK = "back"
+
+
+def service(
+    action: Annotated[Service, typer.Argument(help="Take out of service, or put back.", show_default=False)],
+    *,
+    about: Annotated[
+        str,
+        typer.Option(
+            "--about",
+            metavar="LIST",
+            help="Pumps, gateways or parts (`system: storage`), with commas between.",
+            show_default=False,
+        ),
+    ],
+    rule: Annotated[
+        str | None, typer.Option("--rule", metavar="NAME", help="Only alarms of this rule.", show_default=False)
+    ] = None,
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason.", show_default=False)] = "",
+    lasts: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="TIME", help="Therapy time: 30m, 4h. Default: until put back.", show_default=False
+        ),
+    ] = None,
+    who: Annotated[str, typer.Option("--who", metavar="NAME", help="Who does it.")] = "command line",
+    broker: options.Broker = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Take pumps or other subjects out of service before they alarm, or put them back.
+
+    Their alarms are raised, but call nobody and explain no others.
+    """
+    from broker.contract.actions import PutBack, TakeOut
+
+    if lasts is not None and action is Service.BACK:
+        raise typer.BadParameter("only to take out of service", param_hint="--for")
+    said: dict[str, Any] = {
+        "id": secrets.token_hex(8),
+        "subjects": [word.strip() for word in about.split(",") if word.strip()],
+        "who": who,
+        "at": time.time_ns() // 1_000_000,
+        "rule": rule,
+        "why": why,
+    }
+    for_s = None if lasts is None else faults.duration("--for", lasts)
+    wanted = TakeOut(**said, for_s=for_s) if action is Service.OUT else PutBack(**said)
+    _tell(_act(run_file.broker_of(broker, data or user_data()), wanted), as_json=as_json)
+
+
+def _tell(outcome: Outcome, *, as_json: bool) -> None:
+    """Say what became of it; an error where nothing was done."""
+    if as_json:
+        write_json(outcome)
+    else:
+        typer.echo(outcome.text)
+    if not outcome.ok:
+        raise CommandError("nothing was done")
+
+
+def open_alarms(data: Path) -> pl.DataFrame:
+    """Return the open alarms of the snapshot in a data directory, in working order."""
+    from broker.store.snapshot import read
+    from dashboard.data.queries import ordered
+
+    snapshot = read(data / "snapshot")
+    if not snapshot.version:
+        raise CommandError(f"no processor has written anything to {data}; is a system running there?")
+    return ordered(snapshot.alarms)
+
+
+def chosen(found: pl.DataFrame, which: str, about: str | None, rule: str | None) -> pl.DataFrame:
+    """Return those of the open alarms that are meant; a usage error names an id that is not among them."""
+    import polars as pl
+
+    if which.strip() != "all":
+        ids = [word.strip() for word in which.split(",") if word.strip()]
+        missing = sorted(set(ids) - set(found["alarm"]))
+        if missing:
+            raise typer.BadParameter(f"no alarm {missing[0]!r} is open", param_hint="--alarms")
+        found = found.filter(pl.col("alarm").is_in(ids))
+    conditions: dict[str, Any] = {
+        "subject": about and [word.strip() for word in about.split(",")],
+        "rule": rule and [rule],
+    }
+    for name, wanted in conditions.items():
+        if wanted:
+            found = found.filter(pl.col(name).is_in(wanted))
+    return found
+
+
+def _act(url: str, action: Wanted) -> Outcome:
+    from broker.mqtt.link import LinkError
+    from broker.mqtt.request_reply import act
+
+    try:
+        return asyncio.run(act(url, action))
+    except LinkError as error:
+        raise CommandError(f"{error}; is a system running? Start one with `pumpwatch run`, or give --broker") from error

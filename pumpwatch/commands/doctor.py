@@ -1,0 +1,204 @@
+"""This file is `pumpwatch doctor`: what is here, what is missing, what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pumpwatch.commands import options
+from pumpwatch.commands.tables import write_json
+from pumpwatch.settings import environment, user_data
+from pumpwatch.supervision import run_file
+
+LEAST_FREE_BYTES: Final = 1_000_000_000
+CHROMIUM: Final = ("chromium", "chromium-browser", "google-chrome")
+STALE_S: Final = 15.0
+MARKS: Final = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "failed": "[red]failed[/]"}
+
+
+class Finding(msgspec.Struct):
+    """One thing looked at; `failed` is needed and not right, `note` can be done without."""
+
+    what: str
+    state: Literal["ok", "note", "failed"]
+    text: str
+
+
+def doctor(
+    *,
+    broker: options.Broker = None,
+    data: options.Data = None,
+    port: options.Port = options.DASHBOARD_PORT,
+    as_json: options.AsJson = False,
+) -> None:
+    """Look at this machine and at the running system; exit code 1 when something needed is not right."""
+    where = (data or user_data()).expanduser()
+    findings = [
+        *packages(),
+        *programs(environment().get("PATH", os.defpath)),
+        *storage(where),
+        *records(where),
+        *running(where, broker, port),
+    ]
+    if as_json:
+        write_json(findings)
+    else:
+        _show(findings)
+    if any(finding.state == "failed" for finding in findings):
+        raise typer.Exit(1)
+
+
+def packages() -> Iterator[Finding]:
+    """Look at Python and at what Pumpwatch depends on."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    fine = sys.version_info >= (3, 11)
+    yield Finding("Python", "ok" if fine else "failed", version if fine else f"{version}; 3.11 or newer is needed")
+    try:
+        yield Finding("pumpwatch", "ok", importlib.metadata.version("pumpwatch"))
+        needed = importlib.metadata.requires("pumpwatch") or []
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding("pumpwatch", "note", "runs from its source, not installed; so what it needs is not checked")
+        return
+    for line in needed:
+        if "extra ==" in line:
+            continue
+        name = re.split(r"[^\w.-]", line, maxsplit=1)[0]
+        try:
+            yield Finding(name, "ok", importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(name, "failed", f"missing; install with: {sys.executable} -m pip install '{line}'")
+
+
+def programs(path: str) -> Iterator[Finding]:
+    """Look for programs that are not Python packages."""
+    from broker.mqtt.mosquitto_config import find
+
+    mosquitto = find(path)
+    if mosquitto is None:
+        yield Finding("mosquitto", "note", "not found; the embedded broker is used, which is for evaluation only")
+    else:
+        yield Finding("mosquitto", "ok", str(mosquitto))
+    chromium = next(filter(None, (shutil.which(name, path=path) for name in CHROMIUM)), None)
+    if chromium is None:
+        yield Finding("chromium", "note", "not found; only the browser tests need it")
+    else:
+        yield Finding("chromium", "ok", chromium)
+
+
+def storage(data: Path) -> Iterator[Finding]:
+    """Look at the data directory: may we write, is there room."""
+    existing = next(place for place in (data, *data.parents) if place.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        yield Finding("data directory", "failed", f"{existing} is not writable; choose another with --data")
+        return
+    free = shutil.disk_usage(existing).free
+    text = f"{data}, {free / 1e9:.1f} GB free"
+    if free < LEAST_FREE_BYTES:
+        yield Finding("data directory", "failed", f"{text}; at least {LEAST_FREE_BYTES / 1e9:.0f} GB is wanted")
+    else:
+        yield Finding("data directory", "ok", text)
+
+
+def records(data: Path) -> Iterator[Finding]:
+    """Look at what is kept: does the journal's chain hold, what was moved aside because it could not be read."""
+    from polars.exceptions import PolarsError
+
+    from broker.store.journal import FILE, verify
+    from broker.store.segments import kept
+    from processor.service.checkpoint import journal_head
+
+    if (data / FILE).exists():
+        try:
+            count, broken = verify(data, journal_head(data))
+        except (OSError, sqlite3.Error) as error:
+            count, broken = 0, f"it cannot be read: {error}"
+        text = f"{count:,} entries, and the chain holds" if broken is None else broken
+        yield Finding("journal", "ok" if broken is None else "failed", text)
+    try:
+        samples, files, size = kept(data)
+    except (OSError, PolarsError) as error:
+        yield Finding("history", "failed", f"it cannot be read: {error}")
+    else:
+        spread = f", {size / samples:.1f} bytes a sample" if samples else ""
+        yield Finding("history", "ok", f"{samples:,} samples in {files:,} files{spread}")
+    for path in sorted(path for path in data.glob("*.unreadable-*") if not path.name.endswith(("-wal", "-shm"))):
+        text = f"{path.name} could not be read and was moved aside; delete it when nobody needs it any more"
+        yield Finding("moved aside", "note", text)
+
+
+def running(data: Path, broker: str | None, port: int) -> Iterator[Finding]:
+    """Look at the system that runs on this data directory, or at whether one could start."""
+    found = run_file.find(data)
+    if found is None:
+        yield Finding("system", "note", f"none runs on {data}")
+        if run_file.is_free(options.LOOPBACK, port):
+            yield Finding("dashboard port", "ok", f"{port} is free")
+        else:
+            yield Finding("dashboard port", "note", f"{port} is taken; `pumpwatch run` uses the next free one")
+    else:
+        yield Finding("system", "ok", f"process {found.pid}, {found.dashboard}")
+    # Who names a broker says that something runs there, as the parts in containers do.
+    expected = broker is not None or found is not None
+    if expected:
+        yield _reach(run_file.broker_of(broker, data))
+    yield from _health(data, expected=expected)
+
+
+def _reach(url: str) -> Finding:
+    from broker.mqtt.link import LinkError, learn_protocol, parse_url
+
+    try:
+        address = parse_url(url)
+        asyncio.run(learn_protocol(address))
+    except LinkError as error:
+        return Finding("broker", "failed", str(error))
+    return Finding("broker", "ok", f"{address.url} answers, {address.protocol_name}")
+
+
+def _health(data: Path, *, expected: bool) -> Iterator[Finding]:
+    from broker.store import snapshot
+
+    manifest = data / "snapshot" / snapshot.MANIFEST
+    if not manifest.exists():
+        if expected:
+            yield Finding("snapshot", "failed", f"the processor has written none to {manifest.parent}")
+        return
+    now = snapshot.read(manifest.parent)
+    health = now.health
+    # The files' own clocks are compared, so that this needs no clock of its own.
+    probe = data / ".doctor"
+    probe.touch()
+    age_s = probe.stat().st_mtime - manifest.stat().st_mtime
+    probe.unlink()
+    text = f"version {health.version}, {age_s:.0f} s old"
+    if expected:
+        yield Finding("snapshot", "failed" if age_s > STALE_S else "ok", text)
+        yield Finding("processor link", "ok" if health.connected else "failed", health.broker or "unknown")
+    else:
+        yield Finding("snapshot", "note", f"{text}, of an earlier run")
+    online = now.gateways.filter(now.gateways["state"] == "online").height
+    yield Finding("gateways", "ok" if online else "note", f"{online} of {now.gateways.height} online")
+    lost = f"{health.samples:,} samples, {health.lost:,} lost, {health.refused:,} refused"
+    yield Finding("samples", "note" if health.lost or health.refused else "ok", lost)
+
+
+def _show(findings: list[Finding]) -> None:
+    table = Table(title="pumpwatch doctor", title_justify="left")
+    for name in ("what", "", "found"):
+        table.add_column(name, overflow="fold")
+    for finding in findings:
+        table.add_row(finding.what, MARKS[finding.state], finding.text.replace("[", "\\["))
+    Console(highlight=False).print(table)

@@ -1,0 +1,201 @@
+"""This file has the commands that make simulated pumps fail and heal: inject and clear."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+
+from pumpwatch.commands import options
+from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.tables import write_json
+from pumpwatch.settings import nearest, user_data
+from pumpwatch.supervision import run_file
+
+if TYPE_CHECKING:
+    from broker.contract.commands import Clear, GatewayCommand, Inject, Reply
+    from broker.contract.gateway_messages import Birth
+    from broker.mqtt.request_reply import Order
+
+BIRTHS_WAIT_S: Final = 1.0
+REPLY_S: Final = 5.0
+SERIAL: Final = re.compile(r"ITB-(\d+)")
+"""The serials of our own pumps; a bare number means the pump of that number."""
+
+Which = Annotated[
+    str,
+    typer.Option(
+        "--pumps",
+        metavar="LIST",
+        help="Numbers, ranges and serials: 3,7-9,ITB-000012,MY-1. Or all.",
+        show_default=False,
+    ),
+]
+
+
+def inject(
+    fault: Annotated[str, typer.Argument(help="The fault's name; `pumpwatch faults` lists them.")],
+    *,
+    pumps: Which,
+    severity: Annotated[float, typer.Option("--severity", min=0.0, max=1.0, help="How bad, 0 to 1.")] = 1.0,
+    ramp: Annotated[
+        str, typer.Option("--ramp", metavar="TIME", help="Therapy time until it is that bad: 30m, 2h, 3d.")
+    ] = "0s",
+    hold: Annotated[
+        str | None,
+        typer.Option("--hold", metavar="TIME", help="Therapy time until it heals. Default: never.", show_default=False),
+    ] = None,
+    broker: options.Broker = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Make simulated pumps fail in a known way, while they run."""
+    from broker.contract.commands import Inject
+
+    ramp_s, hold_s = duration("--ramp", ramp), None if hold is None else duration("--hold", hold)
+    url = run_file.broker_of(broker, data or user_data())
+    found = announced(url)
+    known = {name for _, birth in found for name in birth.faults}
+    if fault not in known:
+        raise typer.BadParameter(unknown_fault(fault, known), param_hint="FAULT")
+
+    def command(serials: list[str]) -> Inject:
+        return Inject(
+            id=_new_id(),
+            fault=fault,
+            pumps=serials,
+            severity=severity,
+            ramp_s=ramp_s,
+            hold_s=hold_s,
+            who="command line",
+        )
+
+    send(url, [(shard, birth, command(serials)) for shard, birth, serials in choose(found, pumps)], as_json=as_json)
+
+
+def clear(
+    fault: Annotated[
+        str | None, typer.Argument(help="The fault to end. Default: every fault.", show_default=False)
+    ] = None,
+    *,
+    pumps: Which = "all",
+    broker: options.Broker = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """End faults, so that the pumps work as they should again."""
+    from broker.contract.commands import Clear
+
+    url = run_file.broker_of(broker, data or user_data())
+    found = announced(url)
+    known = {name for _, birth in found for name in birth.faults}
+    if fault is not None and fault not in known:
+        raise typer.BadParameter(unknown_fault(fault, known), param_hint="FAULT")
+
+    def command(serials: list[str]) -> Clear:
+        return Clear(id=_new_id(), pumps=None if pumps == "all" else serials, fault=fault, who="command line")
+
+    send(url, [(shard, birth, command(serials)) for shard, birth, serials in choose(found, pumps)], as_json=as_json)
+
+
+def choose(births: Sequence[tuple[int, Birth]], wanted: str) -> list[tuple[int, Birth, list[str]]]:
+    """Return the gateways that speak for the wanted pumps, each with their serials.
+
+    `wanted` is `all`, or numbers, ranges and serials with commas between. A usage error names what is not there.
+    """
+    if wanted.strip() == "all":
+        return [(shard, birth, birth.pumps.serial) for shard, birth in births]
+    everyone = [serial for _, birth in births for serial in birth.pumps.serial]
+    numbered = {int(match[1]): serial for serial in everyone if (match := SERIAL.fullmatch(serial))}
+    serials: set[str] = set()
+    for word in filter(None, (word.strip() for word in wanted.split(","))):
+        if word in everyone:
+            serials.add(word)
+        else:
+            serials.update(_by_number(word, numbered))
+    if not serials:
+        raise typer.BadParameter("names no pump; write 3,7-9, or a serial, or all", param_hint="--pumps")
+    chosen = ((shard, birth, [s for s in birth.pumps.serial if s in serials]) for shard, birth in births)
+    return [row for row in chosen if row[2]]
+
+
+def unknown_fault(name: str, known: Iterable[str]) -> str:
+    """Say that no gateway knows a fault, which one may be meant, and which there are."""
+    names = sorted(known)
+    return f"no gateway knows a fault {name!r}; {nearest(name, names)}known are {', '.join(names) or 'none'}"
+
+
+def duration(option: str, text: str) -> float:
+    """Return a time such as 2h or 90m in seconds, or end with a usage error that names the option."""
+    from simulator.playback.scenario import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _by_number(word: str, numbered: dict[int, str]) -> list[str]:
+    match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", word)
+    if match is None:
+        raise typer.BadParameter(
+            f"no running gateway speaks for a pump {word!r}; write a number, a range such as 7-9, a serial, or all",
+            param_hint="--pumps",
+        )
+    first, last = int(match[1]), int(match[2] or match[1])
+    found = [serial for number, serial in numbered.items() if first <= number <= last]
+    if len(found) < last - first + 1:
+        spread = f"{min(numbered)} to {max(numbered)}" if numbered else "none with a number"
+        raise typer.BadParameter(f"{word} is not all there; the pumps that run are {spread}", param_hint="--pumps")
+    return found
+
+
+def announced(url: str) -> list[tuple[int, Birth]]:
+    """Return every gateway that has announced itself at a broker, with its shard, or end with a sentence."""
+    from broker.mqtt.link import LinkError
+    from broker.mqtt.request_reply import births
+
+    try:
+        found = asyncio.run(births(url, BIRTHS_WAIT_S))
+    except LinkError as error:
+        raise CommandError(f"{error}; is a system running? Start one with `pumpwatch run`, or give --broker") from error
+    # The embedded broker hands a new subscriber each retained message more than once.
+    found = list({(shard, birth.gateway): (shard, birth) for shard, birth in found}.values())
+    if not found:
+        raise CommandError(
+            f"no gateway has announced itself at {url.rpartition('@')[2]}; start one with `pumpwatch simulate`"
+        )
+    return found
+
+
+def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], *, as_json: bool) -> None:
+    """Send each gateway its command and tell what they answered; ends with a sentence where one refused."""
+    from broker.mqtt.link import LinkError
+    from broker.mqtt.request_reply import Order, ask
+
+    orders: list[Order] = [Order(birth.gateway, shard, command) for shard, birth, command in rows]
+    try:
+        replies: list[Reply] = asyncio.run(ask(url, orders, REPLY_S))
+    except LinkError as error:
+        raise CommandError(str(error)) from error
+    if as_json:
+        write_json(replies)
+    else:
+        out = Console(soft_wrap=True, highlight=False)
+        for reply in replies:
+            if reply.pumps or not reply.ok:
+                out.print(f"{reply.gateway}: {reply.text}", markup=False)
+        if not any(reply.pumps for reply in replies):
+            typer.echo("no pump was touched", err=True)
+    refused = sum(not reply.ok for reply in replies)
+    if refused:
+        raise CommandError(f"{refused} of {len(replies)} gateways did not do it")
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)

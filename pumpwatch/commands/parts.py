@@ -1,0 +1,186 @@
+"""This file has the commands that run one part of Pumpwatch each, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pumpwatch.commands import options
+from pumpwatch.commands.errors import CommandError
+from pumpwatch.settings import PREFIX, environment, user_data
+from pumpwatch.supervision import run_file
+from pumpwatch.supervision.process import play
+
+
+def simulate(
+    *,
+    pumps: options.Pumps = None,
+    gateways: options.Gateways = None,
+    speed: options.Speed = 60.0,
+    interval: options.Interval = None,
+    seed: options.Seed = None,
+    scenario: options.Scenario = None,
+    payload: options.Payload = "auto",
+    spool: Annotated[
+        Path | None,
+        typer.Option(
+            "--spool",
+            envvar=f"{PREFIX}SPOOL",
+            metavar="DIR",
+            help="Where gateways keep what is not safe elsewhere, so that it outlives them. Default: in memory.",
+            show_default=False,
+        ),
+    ] = None,
+    spool_samples: Annotated[
+        int,
+        typer.Option(
+            "--spool-samples",
+            envvar=f"{PREFIX}SPOOL_SAMPLES",
+            min=1,
+            help="How many samples all gateways together keep there; the oldest go first, and are counted.",
+        ),
+    ] = 5_000_000,
+    broker: options.Broker = None,
+    data: options.Data = None,
+) -> None:
+    """Run the simulator: pumps that send their telemetry to the broker."""
+    from broker.mqtt.link import LinkError
+    from pumpwatch.commands.run_config import plan
+    from simulator.gateway import service
+
+    fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed)
+    where = data or user_data()
+    settings = service.Settings(
+        broker=run_file.broker_of(broker, where),
+        pumps=fleet.pumps,
+        gateways=gateways,
+        speed=speed,
+        interval_s=fleet.interval_s,
+        seed=fleet.seed,
+        scenario=fleet.scenario,
+        payload=payload,
+        truth=where,
+        spool=spool,
+        spool_samples=spool_samples,
+    )
+    try:
+        play("simulator", lambda stop, ready: service.run(settings, stop, ready))
+    except (LinkError, ValueError) as error:
+        raise CommandError(str(error)) from error
+
+
+def process(
+    *,
+    broker: options.Broker = None,
+    data: options.Data = None,
+    tick: Annotated[
+        float,
+        typer.Option("--tick", envvar=f"{PREFIX}TICK", min=0.01, max=60.0, help="Seconds between two batches."),
+    ] = 0.25,
+    history_size: options.HistorySize = options.HISTORY_GB,
+    history_days: options.HistoryDays = 0,
+) -> None:
+    """Run the stream processor: telemetry in, alarms and snapshots out."""
+    from broker.mqtt.link import LinkError
+    from processor.service import loop
+
+    where = data or user_data()
+    settings = loop.Settings(
+        broker=run_file.broker_of(broker, where),
+        data=where,
+        tick_s=tick,
+        history_bytes=round(history_size * options.BYTES_A_GB),
+        history_days=history_days,
+    )
+    try:
+        play("processor", lambda stop, ready: loop.run(settings, stop, ready))
+    except (LinkError, loop.ProcessorError) as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"the data directory {where} cannot be used: {error}") from error
+
+
+def dashboard(
+    ctx: typer.Context,
+    *,
+    broker: options.Broker = None,
+    data: options.Data = None,
+    host: options.Host = options.LOOPBACK,
+    port: options.Port = options.DASHBOARD_PORT,
+    key: options.Key = "",
+) -> None:
+    """Run the dashboard: the screens, on the snapshots of the processor."""
+    where = data or user_data()
+    port = choose_port(host, port, chosen=was_given(ctx, "port"), say=lambda text: typer.echo(text, err=True))
+    from dashboard import app
+    from dashboard.access.accounts import AccessError
+    from dashboard.settings import Settings
+
+    settings = Settings(broker=run_file.broker_of(broker, where), data=where, host=host, port=port, key=key)
+    try:
+        play("dashboard", lambda stop, ready: app.run(settings, stop, ready))
+    except AccessError as error:
+        raise CommandError(str(error)) from error
+
+
+def broker(
+    *,
+    kind: Annotated[
+        Literal["auto", "mosquitto", "amqtt"],
+        typer.Option("--kind", help="Mosquitto, the embedded amqtt (for evaluation), or the best that is here."),
+    ] = "auto",
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="The address on which it listens.")] = (
+        options.LOOPBACK
+    ),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Its port; 0 takes a free one.")] = 1883,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="A Mosquitto configuration of your own, used as it is."),
+    ] = None,
+    data: options.Data = None,
+) -> None:
+    """Run a broker: Mosquitto if this machine has it, else the embedded one."""
+    from broker.mqtt import local_broker
+
+    if port and config is None and not run_file.is_free(host, port):
+        raise CommandError(f"port {port} of {host} is taken; give another --port, or 0 for any free one")
+    settings = local_broker.Settings(
+        directory=(data or user_data()) / "broker",
+        kind=kind,
+        host=host,
+        port=port,
+        config=config,
+        path=environment().get("PATH"),
+    )
+
+    async def serve(stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+        await local_broker.run(settings, stop, ready)
+
+    try:
+        play("broker", serve)
+    except local_broker.ServerError as error:
+        raise CommandError(str(error)) from error
+
+
+def choose_port(host: str, port: int, *, chosen: bool, say: Callable[[str], None]) -> int:
+    """Return `port`, or the next free one if nobody chose it and it is taken; raises `CommandError`."""
+    if chosen:
+        if not run_file.is_free(host, port):
+            raise CommandError(f"port {port} of {host} is taken; give another --port")
+        return port
+    free = run_file.next_free(host, port)
+    if free is None:
+        raise CommandError(f"port {port} of {host} and the {run_file.PORTS_TRIED} after it are taken; give a --port")
+    if free != port:
+        say(f"port {port} is taken; the dashboard is at {free}")
+    return free
+
+
+def was_given(ctx: typer.Context, name: str) -> bool:
+    """Say whether a person chose this option, by flag, environment or file."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"

@@ -1,0 +1,218 @@
+"""This file has the commands of the programmer: program, bolus, stop, refill, replace, interrogate."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pumpwatch.commands import faults, options
+from pumpwatch.settings import user_data
+from pumpwatch.supervision import run_file
+
+if TYPE_CHECKING:
+    from broker.contract.commands import GatewayCommand
+
+WHO = "command line"
+
+
+def program(
+    *,
+    pumps: faults.Which,
+    dose: Annotated[
+        float | None, typer.Option("--dose", metavar="UG_DAY", help="Daily dose in µg, for all.", show_default=False)
+    ] = None,
+    change: Annotated[
+        float | None,
+        typer.Option("--change", metavar="FACTOR", help="Factor on each pump's own dose, as 1.1.", show_default=False),
+    ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            "--steps",
+            metavar="LIST",
+            help="Relative rates of the day: 00:00=1,06:00=1.5,22:00=0.8.",
+            show_default=False,
+        ),
+    ] = None,
+    days: Annotated[
+        str | None,
+        typer.Option(
+            "--days", metavar="LIST", help="Days of the steps, 0 is Monday: 0,1,2. Default: all.", show_default=False
+        ),
+    ] = None,
+    boluses: Annotated[
+        int | None, typer.Option("--boluses", help="Boluses a day, over a basal rate.", show_default=False)
+    ] = None,
+    mode: Annotated[
+        Literal["run", "minimum"], typer.Option("--mode", help="Run the program, or the minimum rate.")
+    ] = "run",
+    broker: options.Broker = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Change the program of simulated pumps; what is not said stays. Steps of dose are bounded as in titration."""
+    from broker.contract.commands import Program
+
+    day, on = None if steps is None else _steps(steps), None if days is None else _days(days)
+
+    def command(serials: list[str]) -> Program:
+        return Program(
+            id=_new_id(),
+            pumps=serials,
+            dose_ug_day=dose,
+            change=change,
+            steps=day,
+            days=on,
+            boluses_a_day=boluses,
+            mode=mode,
+            who=WHO,
+        )
+
+    _treat(command, pumps, broker, data, as_json=as_json)
+
+
+def bolus(
+    *,
+    pumps: faults.Which,
+    dose: Annotated[float, typer.Option("--dose", metavar="UG", min=0.0, help="Dose in µg.", show_default=False)],
+    over: Annotated[str, typer.Option("--over", metavar="TIME", help="Therapy time it takes.")] = "30m",
+    broker: options.Broker = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Give a single bolus beside the program."""
+    from broker.contract.commands import Bolus
+
+    over_s = faults.duration("--over", over)
+
+    def command(serials: list[str]) -> Bolus:
+        return Bolus(id=_new_id(), pumps=serials, dose_ug=dose, over_s=over_s, who=WHO)
+
+    _treat(command, pumps, broker, data, as_json=as_json)
+
+
+def stop(
+    *,
+    pumps: faults.Which,
+    broker: options.Broker = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Stop simulated pumps until the next program."""
+    from broker.contract.commands import Stop
+
+    _treat(lambda serials: Stop(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
+
+
+def refill(
+    *,
+    pumps: faults.Which,
+    volume: Annotated[
+        float | None,
+        typer.Option("--volume", metavar="ML", help="Volume entered. Default: a full reservoir.", show_default=False),
+    ] = None,
+    concentration: Annotated[
+        float | None,
+        typer.Option(
+            "--concentration", metavar="UG_ML", help="Concentration entered. Default: as before.", show_default=False
+        ),
+    ] = None,
+    actual_volume: Annotated[
+        float | None,
+        typer.Option("--actual-volume", metavar="ML", help="Volume really filled in.", show_default=False),
+    ] = None,
+    actual_concentration: Annotated[
+        float | None,
+        typer.Option(
+            "--actual-concentration", metavar="UG_ML", help="Concentration really filled in.", show_default=False
+        ),
+    ] = None,
+    after: Annotated[
+        Literal["nothing", "bridge", "prime"],
+        typer.Option("--after", help="What is done about old drug in the dead space at another concentration."),
+    ] = "nothing",
+    broker: options.Broker = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Refill simulated pumps: what is entered, and what is really filled in."""
+    from broker.contract.commands import Refill
+
+    def command(serials: list[str]) -> Refill:
+        return Refill(
+            id=_new_id(),
+            pumps=serials,
+            entered_ml=volume,
+            entered_ug_ml=concentration,
+            actual_ml=actual_volume,
+            actual_ug_ml=actual_concentration,
+            after=after,
+            who=WHO,
+        )
+
+    _treat(command, pumps, broker, data, as_json=as_json)
+
+
+def replace(
+    *,
+    pumps: faults.Which,
+    broker: options.Broker = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Replace simulated pumps by new ones; the catheter stays."""
+    from broker.contract.commands import Replace
+
+    _treat(lambda serials: Replace(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
+
+
+def interrogate(
+    *,
+    pumps: faults.Which,
+    broker: options.Broker = None,
+    data: options.Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Ask simulated pumps how they are; that also brings them back from telemetry mode."""
+    from broker.contract.commands import Interrogate
+
+    _treat(lambda serials: Interrogate(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
+
+
+def _treat(
+    command: Callable[[list[str]], GatewayCommand],
+    pumps: str,
+    broker: str | None,
+    data: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    url = run_file.broker_of(broker, data or user_data())
+    chosen = faults.choose(faults.announced(url), pumps)
+    faults.send(url, [(shard, birth, command(serials)) for shard, birth, serials in chosen], as_json=as_json)
+
+
+def _steps(text: str) -> list[tuple[float, float]]:
+    steps = []
+    for part in text.split(","):
+        begins, _, rate = part.partition("=")
+        try:
+            steps.append((faults.duration("--steps", begins), float(rate)))
+        except ValueError as error:
+            raise typer.BadParameter(f"{part!r} is not a step such as 06:00=1.5", param_hint="--steps") from error
+    return steps
+
+
+def _days(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a list of days such as 0,1,2", param_hint="--days") from error
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)

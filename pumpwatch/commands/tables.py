@@ -1,0 +1,126 @@
+"""This file has the commands that list what there is: faults, rules and signals."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from pumpwatch.commands import options
+
+FAULT_FIELDS: Final = (
+    "name",
+    "title",
+    "stage",
+    "summary",
+    "signature",
+    "severity",
+    "origin",
+    "right",
+    "accepted",
+    "unseen",
+)
+RULE_FIELDS: Final = (
+    "name",
+    "title",
+    "priority",
+    "on_delay_s",
+    "off_delay_s",
+    "on_the_wall",
+    "deadline_h",
+    "latch",
+    "time_left",
+    "meaning",
+    "action",
+    "rationale",
+    "explains",
+)
+MEASURE_FIELDS: Final = ("label", "unit")
+EXCLUSION_FIELDS: Final = ("cause", "because", "unit")
+SIGNAL_FIELDS: Final = ("name", "unit", "title", "low", "high", "decimals")
+
+
+def faults(*, as_json: options.AsJson = False) -> None:
+    """List the ways in which a simulated pump can fail."""
+    rows = fault_rows()
+    if as_json:
+        write_json(rows)
+        return
+    _show("Faults", rows, ("name", "title", "stage", "summary"), "Make one: pumpwatch inject NAME --pumps 3,7-9")
+
+
+def rules(*, as_json: options.AsJson = False) -> None:
+    """List the alarms: what each means, how urgent it is, and what to do."""
+    rows = rule_rows()
+    if as_json:
+        write_json(rows)
+        return
+    _show("Rules", rows, ("name", "priority", "meaning", "action"), "With delays and reasons: pumpwatch rules --json")
+
+
+def signals(*, as_json: options.AsJson = False) -> None:
+    """List what a pump measures: units and the range that a sensor can possibly say."""
+    rows = signal_rows()
+    if as_json:
+        write_json(rows)
+        return
+    _show(
+        "Signals",
+        rows,
+        ("name", "unit", "title", "low", "high"),
+        "One left out of a sample is unknown, not 0.",
+        lines=False,
+    )
+
+
+def fault_rows() -> list[dict[str, Any]]:
+    """Return every fault as a row of `FAULT_FIELDS`."""
+    from simulator.faults import FAULTS
+
+    return [_row(fault, FAULT_FIELDS) for fault in FAULTS.values()]
+
+
+def rule_rows() -> list[dict[str, Any]]:
+    """Return every rule as a row of `RULE_FIELDS`, with the evidence its alarm bears and the causes it rules out."""
+    from processor.rules import RULES
+    from processor.rules.cohorts import COHORT_RULES
+    from processor.rules.system import SYSTEM_RULES
+    from processor.watch.gateways import GATEWAY_RULES
+
+    return [
+        {
+            **_row(rule, RULE_FIELDS),
+            "evidence": [_row(measure, MEASURE_FIELDS) for measure in rule.evidence],
+            "rules_out": [_row(other, EXCLUSION_FIELDS) for other in rule.rules_out],
+        }
+        for rule in (*RULES, *GATEWAY_RULES, *COHORT_RULES, *SYSTEM_RULES)
+    ]
+
+
+def signal_rows() -> list[dict[str, Any]]:
+    """Return every signal as a row of `SIGNAL_FIELDS`."""
+    from broker.contract.signals import SIGNALS
+
+    return [_row(signal, SIGNAL_FIELDS) for signal in SIGNALS]
+
+
+def write_json(rows: object) -> None:
+    """Write anything of rows to stdout as JSON that people can read too."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n")
+
+
+def _row(thing: object, fields: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(thing, name) for name in fields}
+
+
+def _show(title: str, rows: Sequence[dict[str, Any]], fields: Sequence[str], note: str, *, lines: bool = True) -> None:
+    table = Table(title=title, title_justify="left", caption=note, caption_justify="left", show_lines=lines)
+    for name in fields:
+        table.add_column(name, no_wrap=name == "name", overflow="fold")
+    for row in rows:
+        table.add_row(*(f"{row[name]:g}" if isinstance(row[name], float) else str(row[name]) for name in fields))
+    Console().print(table)

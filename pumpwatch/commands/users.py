@@ -1,0 +1,38 @@
+"""This file has the commands about who may use the dashboard."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pumpwatch.commands import options
+from pumpwatch.commands.errors import CommandError
+from pumpwatch.settings import user_data
+
+app = typer.Typer(no_args_is_help=True, help="Who may use the dashboard.")
+
+
+@app.command(epilog="Example: pumpwatch user add vera --role staff")
+def add(
+    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    *,
+    role: Annotated[str, typer.Option("--role", help="What the person may do: viewer, staff or engineer.")],
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input instead of asking.")
+    ] = False,
+    data: options.Data = None,
+) -> None:
+    """Add an account; from the first one on, the dashboard asks for a name and a password."""
+    from dashboard.access.accounts import AccessError, add_account
+
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    try:
+        add_account(data or user_data(), name, role, password)
+    except AccessError as error:
+        raise CommandError(str(error)) from error
+    typer.echo(f"added {name} as {role}", err=True)

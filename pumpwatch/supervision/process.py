@@ -1,0 +1,59 @@
+"""This file runs one part as a process: it says READY, ends on a signal, and does not outlive its supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from pumpwatch.supervision import logs
+
+SUPERVISED: Final = "PUMPWATCH_SUPERVISED"
+"""Set in the environment of a part that a supervisor started; its standard input ends when the supervisor does."""
+LAST_GRACE_S: Final = 3.0
+
+Run = Callable[[asyncio.Event, Callable[[str], None]], Awaitable[None]]
+"""A part: runs until the event is set, and calls back with its address once it is ready."""
+
+log = logging.getLogger(__name__)
+
+
+def play(part: str, run: Run) -> None:
+    """Run a part until SIGTERM, SIGINT or the end of the supervisor.
+
+    Prints `READY <part> <address>` on stdout when it is ready; logs go to stderr. What `run` raises is raised here.
+    """
+    supervised = SUPERVISED in os.environ
+    logs.begin(part, supervised=supervised)
+    if supervised:
+        threading.Thread(target=_end_with_the_supervisor, daemon=True).start()
+    asyncio.run(_play(part, run))
+
+
+async def _play(part: str, run: Run) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run(stop, lambda address: _say_ready(part, address))
+    if not stop.is_set():
+        log.warning("ended by itself")
+
+
+def _say_ready(part: str, address: str) -> None:
+    sys.stdout.write(f"READY {part} {address}\n")
+    sys.stdout.flush()
+
+
+def _end_with_the_supervisor() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(LAST_GRACE_S)
+    os._exit(1)

@@ -1,0 +1,162 @@
+"""This file says how much a pump is told to deliver at each time of the day: its program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from broker.contract.dose_limits import MOST_BOLUSES, MOST_STEPS, PERIODIC_BOLUS_S, PERIODIC_SHARE
+
+F64 = npt.NDArray[np.float64]
+
+DAY_S: Final = 86_400.0
+DAYS: Final = 7
+MAX_SCHEDULES: Final = 4096
+"""How many schedules a fleet may have beside each other; beyond it a new one is refused."""
+DRAWN_PROFILES: Final = 64
+"""How many day profiles a simulated fleet shares; modelling choice."""
+STEP_GRID_S: Final = 1800.0
+"""Drawn steps begin at half hours; modelling choice."""
+
+
+RUNNING: Final = 0
+MINIMUM: Final = 1
+STOPPED: Final = 2
+"""What the pump does with its program: run it, keep the catheter open with the least rate, or nothing."""
+
+
+def rate_ul_h(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
+    """Return the mean rate that gives a daily dose at a concentration."""
+    return np.asarray(dose_ug_day / concentration_ug_ml * (1000 / 24))
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Weekly schedules, shared by any number of pumps, made of day schedules.
+
+    `start_s` and `factor`, both (days, `MOST_STEPS`), say when each step of a day begins and its share of the mean
+    rate; steps beyond a day's own begin at its end. `week`, (schedules, 7), says which day stands on Monday to Sunday.
+    A schedule's mean over the week is 1, so that a pump's rate is its daily dose times its schedule.
+    """
+
+    start_s: F64
+    factor: F64
+    week: npt.NDArray[np.intp]
+
+    @property
+    def steps(self) -> npt.NDArray[np.int64]:
+        """How many steps each schedule's Monday has; 1 is a continuous rate."""
+        return np.asarray(np.count_nonzero(self.start_s < DAY_S, axis=1)[self.week[:, 0]])
+
+    def mean_factor(self, from_s: float, dt_s: float) -> npt.NDArray[np.float32]:
+        """Return each schedule's mean factor over `dt_s` seconds that begin `from_s` seconds after Monday, 0:00."""
+        return ((self._amount(from_s + dt_s) - self._amount(from_s)) / dt_s).astype(np.float32)
+
+    def add(self, days: Profiles) -> tuple[Profiles, int]:
+        """Return these schedules with the one of `days`, and its number; one that is there already is not doubled."""
+        many = len(self.start_s)
+        joined = Profiles(
+            np.concatenate([self.start_s, days.start_s]),
+            np.concatenate([self.factor, days.factor]),
+            np.concatenate([self.week, days.week + many]),
+        )
+        ours, new = joined.factor[joined.week], days.factor[days.week[0]]
+        starts, begin = joined.start_s[joined.week], days.start_s[days.week[0]]
+        same = np.all(ours == new, axis=(1, 2)) & np.all(starts == begin, axis=(1, 2))
+        first = int(np.argmax(same))
+        if first < len(self.week):
+            return self, first
+        if len(joined.week) > MAX_SCHEDULES:
+            raise ValueError(f"the fleet has {MAX_SCHEDULES} different schedules already; use one of them")
+        return joined, first
+
+    def _amount(self, until_s: float) -> F64:
+        weeks, rest_s = divmod(until_s, DAYS * DAY_S)
+        day, rest_s = divmod(rest_s, DAY_S)
+        end_s = np.append(self.start_s[:, 1:], np.full((len(self.start_s), 1), DAY_S), axis=1)
+        whole = ((end_s - self.start_s) * self.factor).sum(axis=1)
+        elapsed = ((np.clip(rest_s, self.start_s, end_s) - self.start_s) * self.factor).sum(axis=1)
+        by_day = whole[self.week]
+        return np.asarray(
+            weeks * by_day.sum(axis=1) + by_day[:, : int(day)].sum(axis=1) + elapsed[self.week[:, int(day)]]
+        )
+
+
+def weekly(days: Sequence[Sequence[tuple[float, float]]]) -> Profiles:
+    """Return the one schedule of seven days, Monday first, each as for `profile`; rates are compared between days.
+
+    Raises `ValueError` as `profile` does, and where they are not seven days.
+    """
+    if len(days) != DAYS:
+        raise ValueError(f"a week of {len(days)} days; it has {DAYS}")
+    rows = [profile(day) for day in days]
+    scale = np.array([mean_rate(day) for day in days])
+    factor = np.concatenate([row.factor for row in rows]) * (scale / scale.mean())[:, None]
+    return Profiles(np.concatenate([row.start_s for row in rows]), factor, np.arange(DAYS)[None, :])
+
+
+def periodic(times: int, share: float, over_s: float) -> list[tuple[float, float]]:
+    """Return the steps of `times` boluses a day of `over_s` seconds each, which make up `share` of the daily dose.
+
+    Raises `ValueError` where they are more than a day's steps allow, overlap, or are no share.
+    """
+    fits = PERIODIC_BOLUS_S[0] <= over_s <= PERIODIC_BOLUS_S[1] and times * over_s < DAY_S
+    if not 1 <= times <= MOST_BOLUSES or not fits or not PERIODIC_SHARE[0] <= share <= PERIODIC_SHARE[1]:
+        raise ValueError(
+            f"{times} boluses a day of {over_s:g} s with {share:g} of the dose; allowed are 1 to {MOST_BOLUSES} of a "
+            f"minute or more that do not overlap, with a share of {PERIODIC_SHARE[0]:g} to {PERIODIC_SHARE[1]:g}"
+        )
+    bolus, basal = share / (times * over_s), (1 - share) / DAY_S
+    begins = [number * DAY_S / times for number in range(times)]
+    return [step for begin in begins for step in ((begin, basal + bolus), (begin + over_s, basal))]
+
+
+def profile(steps: Sequence[tuple[float, float]]) -> Profiles:
+    """Return the one schedule with these `steps` on every day: pairs of seconds after midnight and rate.
+
+    Rates are in any unit. The first step begins at midnight. Raises `ValueError` where the steps are too many or not in
+    order, or where they ask for no drug or for less than none.
+    """
+    if not 1 <= len(steps) <= MOST_STEPS:
+        raise ValueError(f"{len(steps)} steps in a day profile; allowed are 1 to {MOST_STEPS}")
+    starts, rates = np.array(steps, dtype=np.float64).T
+    if starts[0] != 0 or np.any(np.diff(starts) <= 0) or starts[-1] >= DAY_S:
+        raise ValueError(
+            f"steps begin at {starts.tolist()} s; the first must begin at 0, each later than the one before, "
+            f"all before {DAY_S:.0f}"
+        )
+    if np.any(rates < 0) or not np.any(rates > 0):
+        raise ValueError(f"steps have the rates {rates.tolist()}; none may be negative and one must be positive")
+    mean = mean_rate(steps)
+    start_s, factor = np.full((1, MOST_STEPS), DAY_S), np.zeros((1, MOST_STEPS))
+    start_s[0, : len(steps)], factor[0, : len(steps)] = starts, rates / mean
+    return Profiles(start_s, factor, np.zeros((1, DAYS), dtype=np.intp))
+
+
+def mean_rate(steps: Sequence[tuple[float, float]]) -> float:
+    """Return the mean rate over a day of `steps`, as for `profile`."""
+    starts, rates = np.array(steps, dtype=np.float64).T
+    return float(np.sum(rates * np.diff(starts, append=DAY_S)) / DAY_S)
+
+
+def drawn(rng: np.random.Generator) -> Profiles:
+    """Return `DRAWN_PROFILES` schedules: the continuous rate first, then days of 2 to 13 steps.
+
+    Steps differ by up to half of the mean rate from it, and every eighth has another day at weekends; modelling
+    choices.
+    """
+    rows = [profile([(0.0, 1.0)])]
+    slots = round(DAY_S / STEP_GRID_S)
+    for _ in range(DRAWN_PROFILES - 1):
+        count = int(rng.integers(2, MOST_STEPS + 1))
+        starts = STEP_GRID_S * np.sort(rng.choice(np.arange(1, slots), count - 1, replace=False))
+        rates = rng.uniform(0.5, 1.5, count)
+        rows.append(profile(list(zip([0.0, *starts.tolist()], rates.tolist(), strict=True))))
+    week = np.repeat(np.arange(DRAWN_PROFILES)[:, None], DAYS, axis=1)
+    week[8::8, 5:] -= 1
+    start_s, factor = (np.concatenate([getattr(row, name) for row in rows]) for name in ("start_s", "factor"))
+    return Profiles(start_s, factor, week)

@@ -1,0 +1,283 @@
+"""This file gives the simulated pumps their voice: gateways, each one MQTT session for one pump or for thousands."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import dataclasses
+import itertools
+import logging
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import polars as pl
+
+from broker.contract.codec import encode_arrow, encode_json
+from broker.contract.commands import Clear, GatewayCommand, Inject, Reply
+from broker.contract.gateway_messages import Birth
+from broker.contract.topics import TRUTH
+from broker.mqtt.link import parse_url
+from simulator.faults import FAULTS
+from simulator.gateway.commands import Orders
+from simulator.gateway.ground_truth import Ledger, Teller, messages, story
+from simulator.gateway.outbox import Outbox, Parcel
+from simulator.gateway.session import Session
+from simulator.gateway.spool import Spool
+from simulator.playback.scenario import Scenario, ScenarioError, default, load
+from simulator.playback.simulation import Simulation
+
+log = logging.getLogger("simulator")
+
+PUMPS_A_GATEWAY: Final = 25
+MOST_GATEWAYS_UNASKED: Final = 40
+MOST_PUMPS_A_GATEWAY: Final = 1000
+SPREAD: Final = 0.8
+"""The gateways of a tick send one after another over this share of the time until the next tick."""
+SHORTEST_SLEEP_S: Final = 0.005
+OUTBOX_BYTES: Final = 512 * 1024 * 1024
+"""For all gateways of this process together."""
+UNCONFIRMED_BYTES: Final = 256 * 1024 * 1024
+"""Of these so much may be with the broker before the processor has it: half of what `broker.mqtt.mosquitto_config` lets it keep."""
+DISK_BYTES: Final = 2**50
+"""With a spool the bound is in samples, and this is none."""
+SPOOL_SAMPLES: Final = 5_000_000
+"""For all gateways of this process together: a day of 3,500 pumps that send once a minute; about 400 MB as Arrow."""
+GOODBYE_S: Final = 1.0
+MOST_UNTOLD: Final = 1000
+"""Messages of the truth that wait for a connection; beyond it the oldest are lost, and that is said."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the simulator runs. None takes what the scenario says, or for `gateways` what suits the fleet's size.
+
+    `speed` is therapy seconds per wall second. `payload`: "auto" is JSON for a gateway of one pump, Arrow for more.
+    `truth` is the folder for the file of what is really wrong. With `spool` gateways keep what is not safe elsewhere in
+    that folder, up to `spool_samples` for all of them together; without, in memory. Once a processor confirms, no more
+    than `unconfirmed_bytes` of all of them are with the broker and not confirmed.
+    """
+
+    broker: str
+    pumps: int | None = None
+    gateways: int | None = None
+    speed: float = 60.0
+    interval_s: float | None = None
+    seed: int | None = None
+    scenario: str | None = None
+    payload: Literal["auto", "json", "arrow"] = "auto"
+    truth: Path | None = None
+    spool: Path | None = None
+    spool_samples: int = SPOOL_SAMPLES
+    unconfirmed_bytes: int = UNCONFIRMED_BYTES
+    name: str = "gateway"
+
+
+def plan(settings: Settings) -> Scenario:
+    """Return the scenario to run, with what the settings override; raises `ScenarioError`."""
+    scenario = load(settings.scenario) if settings.scenario else default()
+    return dataclasses.replace(
+        scenario,
+        pumps=settings.pumps or scenario.pumps,
+        interval_s=settings.interval_s or scenario.interval_s,
+        seed=scenario.seed if settings.seed is None else settings.seed,
+    )
+
+
+def gateways_for(pumps: int) -> int:
+    """Return how many gateways suit a fleet: 25 pumps each, then 40 of up to 1,000 pumps, then more."""
+    few = min(MOST_GATEWAYS_UNASKED, math.ceil(pumps / PUMPS_A_GATEWAY))
+    return max(few, math.ceil(pumps / MOST_PUMPS_A_GATEWAY))
+
+
+def wall_ms() -> int:
+    """Return the wall clock in ms."""
+    return time.time_ns() // 1_000_000
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+    """Run the fleet until `stop`; calls `ready` with how many pumps once every gateway is connected."""
+    scenario = plan(settings)
+    if not 0 < settings.speed <= 100_000:
+        raise ScenarioError(f"speed is {settings.speed:g}; allowed is above 0 and up to 100,000")
+    count = settings.gateways or gateways_for(scenario.pumps)
+    if not 1 <= count <= scenario.pumps:
+        raise ScenarioError(f"{count} gateways for {scenario.pumps} pumps; allowed is 1 to one for each pump")
+    now = wall_ms()
+    start = now if scenario.start_ms is None else scenario.start_ms
+    simulation = await asyncio.to_thread(Simulation, scenario, start_ms=start, boot=now // 1000, on_wire=True)
+    await _Fleet(settings, simulation, count).run(stop, ready)
+
+
+class _Fleet:
+    """All gateways of this process over one simulation."""
+
+    def __init__(self, settings: Settings, simulation: Simulation, count: int) -> None:
+        self.settings, self.simulation, self.orders = settings, simulation, Orders(simulation)
+        self.busy = asyncio.Lock()
+        self.teller = Teller(simulation)
+        self.ledger = Ledger(settings.truth, story(simulation)) if settings.truth else None
+        self.untold: collections.deque[bytes] = collections.deque(maxlen=MOST_UNTOLD)
+        self.untold_lost = 0
+        self.treated: set[str] = set()
+        self.cut = False
+        self.period_s = simulation.scenario.interval_s / settings.speed
+        address = parse_url(settings.broker)
+        edges = np.linspace(0, simulation.scenario.pumps, count + 1).astype(int).tolist()
+        digits = max(2, len(str(count - 1)))
+        self.sessions = [
+            Session(
+                self._name(number, digits),
+                range(first, last),
+                self._outbox(self._name(number, digits), count),
+                address,
+                birth=self._birth,
+                obey=self._obey,
+                wall_ms=wall_ms,
+            )
+            for number, (first, last) in enumerate(itertools.pairwise(edges))
+        ]
+
+    def _name(self, number: int, digits: int) -> str:
+        return f"{self.settings.name}-{number:0{digits}d}"
+
+    def _outbox(self, name: str, count: int) -> Outbox:
+        """Return the outbox of one of `count` gateways, with what it has on disk from before."""
+        settings = self.settings
+        unconfirmed = settings.unconfirmed_bytes // count
+        if settings.spool is None:
+            return Outbox(OUTBOX_BYTES // count, max_unconfirmed=unconfirmed)
+        most, spool = max(1, settings.spool_samples // count), Spool(settings.spool / name)
+        box = Outbox(DISK_BYTES, most, spool, patient=True, max_unconfirmed=unconfirmed)
+        if box.waiting:
+            log.info("%s has %s samples on disk from before and sends them first", name, f"{box.waiting:,}")
+        return box
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+        chance = random.Random()
+        first = self.sessions[0]
+        keeping = [
+            asyncio.create_task(session.run(log.warning if session is first else log.debug, chance), name=session.name)
+            for session in self.sessions
+        ]
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        ticking = asyncio.create_task(self._tick_on(), name="tick")
+        meeting = asyncio.create_task(self._announce(ready), name="meet")
+        try:
+            done, _ = await asyncio.wait({stopping, ticking, *keeping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()
+            for session in self.sessions:
+                session.say_goodbye()
+            await asyncio.sleep(min(GOODBYE_S, 0.2 + len(self.sessions) / 1000))
+        finally:
+            ending = (stopping, ticking, meeting, *keeping)
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
+
+    async def _announce(self, ready: Callable[[str], None]) -> None:
+        for session in self.sessions:
+            await session.met.wait()
+        pumps = self.simulation.scenario.pumps
+        log.info("%s pumps on %s gateways, therapy time x%g", pumps, len(self.sessions), self.settings.speed)
+        ready(f"{pumps} pumps, {len(self.sessions)} gateways")
+
+    def _birth(self, session: Session) -> Birth:
+        return Birth(
+            gateway=session.name,
+            pumps=self.simulation.describe(session.own),
+            sent=wall_ms(),
+            time=self.simulation.time_ms,
+            speed=self.settings.speed,
+            interval_s=self.simulation.scenario.interval_s,
+            faults=list(FAULTS),
+        )
+
+    async def _obey(self, session: Session, command: GatewayCommand) -> Reply:
+        async with self.busy:
+            reply = self.orders.obey(session.name, session.own, command)
+        if reply.ok and not isinstance(command, Inject | Clear):
+            self.treated.add(session.name)
+        return reply
+
+    async def _tick_on(self) -> None:
+        """Tick on the wall clock; when the machine cannot keep up, therapy time falls behind and that is said."""
+        began, ticks, behind = time.monotonic(), 0, False
+        while True:
+            due = began + ticks * self.period_s
+            late_s = time.monotonic() - due
+            if late_s > max(1.0, self.period_s):
+                if not behind:
+                    log.warning("too slow for this fleet: therapy time falls behind x%g", self.settings.speed)
+                behind, began = True, began + late_s
+            elif behind and late_s < self.period_s / 2:
+                behind = False
+                log.info("the fleet keeps pace again")
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            async with self.busy:
+                frame = await asyncio.to_thread(self.simulation.tick)
+            self._cut_off()
+            self._tell_truth()
+            self._introduce_again()
+            await self._send(frame, time.monotonic())
+            ticks += 1
+
+    def _cut_off(self) -> None:
+        """Cut the gateways of those pumps of whom the scenario says so from the broker, and let others back."""
+        cut = self.simulation.cut_off()
+        for session in self.sessions if len(cut) or self.cut else ():
+            first, end = np.searchsorted(cut, (session.own.start, session.own.stop))
+            session.cut_off(cut=bool(end > first))
+        if bool(len(cut)) != self.cut:
+            self.cut = not self.cut
+            log.info("a broker outage %s, as the scenario says", "begins" if self.cut else "is over")
+
+    def _tell_truth(self) -> None:
+        """Tell what began and ended; while there is no connection the latest of it waits."""
+        changes = self.teller.changes()
+        if changes and self.ledger:
+            self.ledger.write(changes)
+        for message in messages(changes, wall_ms()):
+            self.untold_lost += len(self.untold) == MOST_UNTOLD
+            self.untold.append(message)
+        link = self.sessions[0].link
+        while self.untold and link.alive:
+            link.publish(TRUTH, self.untold.popleft())
+        if self.untold_lost:
+            log.warning("%s messages of what is really wrong were lost: no connection for too long", self.untold_lost)
+            self.untold_lost = 0
+
+    def _introduce_again(self) -> None:
+        """Renew the births of gateways whose pumps have another program or concentration."""
+        for session in self.sessions if self.treated else ():
+            if session.name in self.treated and session.link.alive:
+                self.treated.discard(session.name)
+                session.introduce()
+
+    async def _send(self, frame: pl.DataFrame, began: float) -> None:
+        """Send each gateway its part, spread over the time until the next tick."""
+        index = frame["index"].to_numpy()
+        starts = np.searchsorted(index, [session.own.start for session in self.sessions])
+        ends = np.append(starts[1:], len(index))
+        samples = frame.drop("index")
+        step_s = SPREAD * self.period_s / len(self.sessions)
+        for number, session in enumerate(self.sessions):
+            ahead_s = began + number * step_s - time.monotonic()
+            if ahead_s > SHORTEST_SLEEP_S:
+                await asyncio.sleep(ahead_s)
+            part = samples[int(starts[number]) : int(ends[number])]
+            if part.height:
+                session.put(self._parcel(session, part))
+        await asyncio.sleep(0)
+
+    def _parcel(self, session: Session, part: pl.DataFrame) -> Parcel:
+        stamp = session.stamp()
+        stamped = part.with_columns(pl.lit(stamp).alias("sent"))
+        as_json = self.settings.payload == "json" or (self.settings.payload == "auto" and len(session.own) == 1)
+        return Parcel(encode_json(stamped) if as_json else encode_arrow(stamped), part.height, stamp)

@@ -1,0 +1,98 @@
+"""What the parts say to each other is read as it was written, and refused with a reason where it cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker.contract.actions import (
+    Acknowledge,
+    InService,
+    Note,
+    Outcome,
+    OutOfService,
+    Reset,
+    Shelve,
+    Unacknowledge,
+    Unshelve,
+    make_action,
+    read_action,
+    read_outcome,
+)
+from broker.contract.commands import Clear, Inject, Reply, read_command, read_reply
+from broker.contract.gateway_messages import Birth, Pumps, Status, read_birth, read_status
+from broker.contract.messages import MessageError, encode
+
+PUMPS = Pumps(serial=["A", "B"], model=["x", "y"], reservoir_ml=[20.0, 40.0])
+ON_ALARMS = (Unacknowledge, Note, Unshelve, OutOfService, InService, Reset)
+SHELF = '{"kind":"shelve","id":"1","alarms":[],"who":"a","at":1,"for_s":%s}'
+GOOD = [
+    (read_birth, Birth(gateway="ward", pumps=PUMPS, sent=1, time=2, speed=60, interval_s=1, faults=["motor_stall"])),
+    (read_status, Status(gateway="ward", state="offline", sent=1, waiting=2, dropped=3)),
+    (read_command, Inject(id="1", fault="motor_stall", pumps=["A"], severity=0.5, ramp_s=60, hold_s=3600, who="anna")),
+    (read_command, Clear(id="1", pumps=None, fault="motor_stall")),
+    (read_reply, Reply(id="1", gateway="ward", ok=True, text="done", pumps=1, time=2)),
+    (read_action, Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=3)),
+    *((read_action, kind(id="1", alarms=["A/x/1"], who="anna", at=3, why="so")) for kind in ON_ALARMS),
+    (read_action, Shelve(id="1", alarms=[], who="anna", at=3, why="known", for_s=60.0)),
+    (read_outcome, Outcome(id="1", done=2, refused=1, text="Acknowledged 2 alarms. 1 not: over, or not known.")),
+]
+BAD = [
+    (read_birth, b"", "not a birth: Input data was truncated"),
+    (read_birth, b'{"gateway":"ward"}', "missing required field `pumps`"),
+    (read_birth, b'{"gateway":"\xff"}', "not a birth"),
+    (read_birth, b"[" * 100_000, "not a birth"),
+    (read_status, b'{"gateway":"ward","state":"up","sent":1}', "Invalid enum value 'up'"),
+    (read_command, b'{"kind":"explode","id":"1"}', "Invalid value 'explode'"),
+    (read_command, encode(Inject(id="1", fault="x", pumps=[], severity=1.5)), "severity is 1.5; allowed is 0 to 1"),
+    (read_command, encode(Inject(id="1", fault="x", pumps=[], ramp_s=-1)), "ramp_s is -1; it cannot be negative"),
+    (read_command, encode(Inject(id="1", fault="x", pumps=[], hold_s=-2)), "hold_s is -2; it cannot be negative"),
+    (read_reply, b'{"id":1}', "not a reply: Expected `str`, got `int` - at `$.id`"),
+    (
+        read_action,
+        b'{"kind":"acknowledge","id":"1","alarms":"all","who":"a","at":1}',
+        "not an action: Expected `array`",
+    ),
+    (read_action, (SHELF % "0").encode(), "for_s is 0; it must be above 0"),
+    (read_action, (SHELF % "null").encode(), "not an action: Expected `float`"),
+    (read_action, encode(Note(id="1", alarms=[], who="a", at=1, why="x" * 501)), "why is 501 long; allowed are 500"),
+    (read_action, encode(Note(id="1", alarms=["x"] * 20_001, who="a", at=1)), "alarms is 20,001 long"),
+    (read_outcome, b"{}", "not an outcome"),
+]
+
+
+@pytest.mark.parametrize(("read", "message"), GOOD, ids=lambda each: type(each).__name__)
+def test_a_message_is_read_as_it_was_written(read, message):
+    assert read(encode(message)) == message
+
+
+@pytest.mark.parametrize(("read", "payload", "reason"), BAD)
+def test_a_message_that_is_none_is_refused_with_its_reason(read, payload, reason):
+    with pytest.raises(MessageError) as refused:
+        read(payload)
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"gateway": "the ward"}, "'the ward' cannot be a name: 1 to 64 of letters"),
+        ({"pumps": Pumps(serial=["A", "a/b"])}, "'a/b' cannot be a name"),
+        ({"pumps": Pumps(serial=["A", "A"])}, "the birth names a pump twice"),
+        ({"pumps": Pumps(serial=["A"], site=["x", "y"])}, "the birth names 1 pumps but has 2 of site"),
+        ({"speed": 0}, "speed is 0; allowed is above 0 and up to 1,000,000"),
+        ({"speed": 2e6}, "speed is 2e\\+06; allowed"),
+        ({"interval_s": 0}, "interval_s is 0; allowed is above 0 and up to 31 days"),
+    ],
+)
+def test_a_birth_must_make_sense(change, reason):
+    birth = {"gateway": "ward", "pumps": PUMPS, "sent": 1, "time": 2, **change}
+    with pytest.raises(MessageError, match=reason):
+        read_birth(encode(Birth(**birth)))
+
+
+def test_an_action_is_made_by_the_name_it_has_on_the_wire_and_refused_where_it_does_not_fit():
+    made = make_action("shelve", "1", alarms=("A/x/1",), who="anna", at=3, why="known", for_s=60.0)
+    assert made == Shelve(id="1", alarms=["A/x/1"], who="anna", at=3, why="known", for_s=60.0)
+    for kind in ("shelve", "delete"):
+        with pytest.raises(MessageError, match="not an action"):
+            make_action(kind, "1", alarms=(), who="anna", at=3)

@@ -1,0 +1,103 @@
+"""A processor with hardly any room keeps its memory bounded and loses nothing; a second one is refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from broker.contract.gateway_messages import read_status
+from broker.contract.topics import confirmed_topic
+from broker.mqtt.link import Link, Message, parse_url
+from broker.store import snapshot
+from processor.service import loop
+from processor.service.loop import ProcessorError
+from simulator.gateway import service
+
+pytestmark = pytest.mark.broker
+ENOUGH_S = 60.0
+
+
+async def until(seen) -> None:
+    async with asyncio.timeout(ENOUGH_S):
+        while not seen():
+            await asyncio.sleep(0.1)
+
+
+async def test_what_has_no_room_stays_with_the_broker_and_comes_later_in_order(own_broker, tmp_path) -> None:
+    await own_broker.start()
+    stop = asyncio.Event()
+    little = loop.Settings(own_broker.url, tmp_path, tick_s=0.2, waiting_bytes=20_000)
+    fleet = service.Settings(own_broker.url, pumps=100, gateways=4, speed=600)
+    tasks = [asyncio.create_task(loop.run(little, stop, print)), asyncio.create_task(service.run(fleet, stop, print))]
+
+    def health() -> snapshot.Health:
+        return snapshot.read(tmp_path / "snapshot").health
+
+    try:
+        await until(lambda: health().reconnects >= 3 and health().samples > 1000)
+        waiting = next(bound for bound in health().bounds if bound.name == "messages waiting")
+        assert waiting.reached > 0
+        assert waiting.value <= waiting.limit
+        assert health().lost == 0
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks)
+
+
+async def test_what_is_more_than_the_broker_keeps_for_an_absent_processor_waits_with_the_gateways(
+    own_broker, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(loop, "HEALTH_S", 0.5)
+    await own_broker.start()  # As it comes: of more than a thousand messages it drops what it has confirmed.
+    told: dict[str, int] = {}
+    confirmed: set[str] = set()
+
+    def hear(message: Message) -> None:
+        if message.topic.endswith("/status"):
+            status = read_status(message.payload)
+            told[status.gateway] = status.waiting
+        else:
+            confirmed.add(message.topic)
+
+    def health() -> snapshot.Health:
+        return snapshot.read(tmp_path / "snapshot").health
+
+    settings = loop.Settings(own_broker.url, tmp_path)
+    fleet = service.Settings(own_broker.url, pumps=8, gateways=4, speed=3000, unconfirmed_bytes=1_700_000)
+    away, stop, link = asyncio.Event(), asyncio.Event(), Link(parse_url(own_broker.url), "listener", on_message=hear)
+    first = asyncio.create_task(loop.run(settings, away, print))
+    tasks = [asyncio.create_task(service.run(fleet, stop, print))]
+    try:
+        await link.open()
+        link.subscribe("itb/+/+/status")
+        link.subscribe(confirmed_topic("+"))
+        await until(lambda: len(confirmed) == 4)
+        away.set()
+        await first
+        heard = health().samples
+        await until(lambda: len(told) == 4 and min(told.values()) >= 300)
+        tasks.append(asyncio.create_task(loop.run(settings, stop, print)))
+        await until(lambda: health().samples >= 2 * heard + 4 * 600)
+        assert heard > 0
+        assert health().lost == 0
+    finally:
+        await link.close()
+        away.set()
+        stop.set()
+        await asyncio.gather(first, *tasks)
+
+
+async def test_a_second_processor_on_one_data_directory_is_refused(own_broker, tmp_path) -> None:
+    await own_broker.start()
+    stop, ready = asyncio.Event(), asyncio.Event()
+    settings = loop.Settings(own_broker.url, tmp_path)
+    first = asyncio.create_task(loop.run(settings, stop, lambda _: ready.set()))
+    try:
+        async with asyncio.timeout(ENOUGH_S):
+            await ready.wait()
+        with pytest.raises(ProcessorError, match=r"another processor works in .*--data"):
+            await loop.run(settings, stop, print)
+    finally:
+        stop.set()
+        await first

@@ -1,0 +1,76 @@
+"""Sessions that are lost and found again, and what people are told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+
+import pytest
+
+from broker.mqtt.link import Link, parse_url
+from broker.mqtt.reconnection import keep_open
+
+
+@pytest.mark.broker
+async def test_a_session_comes_back_when_its_broker_was_killed_and_started_again(own_broker, until):
+    await own_broker.start()
+    heard, said, sessions = [], [], []
+
+    async def session(link: Link) -> None:
+        link.subscribe("again/#")
+        sessions.append(link)
+        await asyncio.Event().wait()
+
+    link = Link(parse_url(own_broker.url), "again", on_message=heard.append)
+    keeping = asyncio.create_task(keep_open(link, session, say=said.append, chance=random.Random(1)))
+    await until(lambda: len(sessions) == 1)
+    own_broker.kill()
+    await until(lambda: said)
+    assert said[0].startswith(f"lost {own_broker.url}: ")
+    assert not link.alive
+    await own_broker.start()
+    await until(lambda: len(sessions) == 2)
+    link.publish("again/a", b"hello")
+    await until(lambda: heard)
+    assert heard[0].payload == b"hello"
+    assert len(said) == 2
+    assert said[1].startswith(f"connected to {own_broker.url} again after ")
+    keeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await keeping
+    assert not link.alive
+
+
+@pytest.mark.broker
+async def test_a_broker_that_is_not_there_yet_is_complained_of_once_and_then_found(own_broker, until):
+    said, sessions = [], []
+
+    async def session(link: Link) -> None:
+        sessions.append(link)
+        await asyncio.Event().wait()
+
+    link = Link(parse_url(own_broker.url), "early")
+    keeping = asyncio.create_task(keep_open(link, session, say=said.append, chance=random.Random(1)))
+    await until(lambda: said)
+    await asyncio.sleep(0.4)
+    assert len(said) == 1
+    assert said[0].startswith(f"no broker at {own_broker.url}: ")
+    assert said[0].endswith("; trying again")
+    await own_broker.start()
+    await until(lambda: sessions)
+    assert said[1].startswith(f"connected to {own_broker.url} again after ")
+    keeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await keeping
+
+
+@pytest.mark.broker
+async def test_an_error_in_a_session_is_not_swallowed(mosquitto):
+    async def session(_: Link) -> None:
+        raise ValueError("a mistake of ours")
+
+    link = Link(parse_url(mosquitto), "mistaken")
+    with pytest.raises(ValueError, match="a mistake of ours"):
+        await keep_open(link, session, say=lambda _: None, chance=random.Random(1))
+    assert not link.alive

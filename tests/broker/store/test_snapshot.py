@@ -1,0 +1,119 @@
+"""Readers see a snapshot whole, the old one or the new one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import pytest
+
+from broker.store import snapshot
+from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, KEPT_VERSIONS, PUMPS_SCHEMA, Health, Snapshot
+
+
+def numbered(version: int, *, pumps: int = 3, started: int = 1) -> Snapshot:
+    """A snapshot in which every frame bears its version."""
+    columns = {
+        "pump": [f"P-{at}" for at in range(pumps)],
+        "seq": np.full(pumps, version),
+        "samples": np.full(pumps, started),
+    }
+    pump_frame = pl.DataFrame({name: columns.get(name, [None] * pumps) for name in PUMPS_SCHEMA}, PUMPS_SCHEMA)
+    alarm = {"alarm": "a", "pump": "P-0", "onset": version, "raised": started}
+    alarms = pl.DataFrame([{**dict.fromkeys(ALARMS_SCHEMA), **alarm}], ALARMS_SCHEMA)
+    gateway = {"gateway": "ward", "therapy_ms": version}
+    gateways = pl.DataFrame([{**dict.fromkeys(GATEWAYS_SCHEMA), **gateway}], GATEWAYS_SCHEMA)
+    return Snapshot(pump_frame, alarms, gateways, Health(version=version, started=started))
+
+
+def torn(seen: Snapshot) -> set[int]:
+    """The versions in one picture: one, if it is whole."""
+    return {seen.version, *seen.pumps["seq"], *seen.alarms["onset"], *seen.gateways["therapy_ms"]}
+
+
+def test_what_was_written_is_read(tmp_path):
+    written = numbered(1)
+    snapshot.write(tmp_path, written)
+    read = snapshot.read(tmp_path)
+    assert (read.pumps.equals(written.pumps), read.alarms.equals(written.alarms)) == (True, True)
+    assert read.gateways.equals(written.gateways)
+    assert read.health == written.health
+
+
+def test_before_the_first_there_is_an_empty_one_and_no_stamp(tmp_path):
+    assert snapshot.read(tmp_path / "nowhere").version == 0
+    assert snapshot.stamp(tmp_path) is None
+
+
+def test_the_stamp_changes_with_every_snapshot(tmp_path):
+    stamps = set()
+    for version in range(1, 6):
+        snapshot.write(tmp_path, numbered(version))
+        stamps.add(snapshot.stamp(tmp_path))
+    assert len(stamps) == 5
+
+
+def test_frames_of_old_versions_are_removed(tmp_path):
+    for version in range(1, 10):
+        snapshot.write(tmp_path, numbered(version))
+    assert len(list(tmp_path.glob("*.arrow"))) == 4 * KEPT_VERSIONS
+    assert torn(snapshot.read(tmp_path)) == {9}
+
+
+def test_a_processor_that_starts_again_leaves_readers_their_picture_and_no_files_behind(tmp_path):
+    for version in range(1, 6):
+        snapshot.write(tmp_path, numbered(version, started=1))
+    before = snapshot.read(tmp_path)
+    for version in range(1, 6):
+        snapshot.write(tmp_path, numbered(version, started=2, pumps=2))
+        assert before.pumps["samples"].to_list() == [1] * 3
+        assert before.alarms["raised"].to_list() == [1]
+        assert snapshot.read(tmp_path).pumps["samples"].to_list() == [2] * 2
+    assert len(list(tmp_path.glob("*.arrow"))) == 4 * KEPT_VERSIONS
+
+
+def test_a_first_snapshot_after_a_restart_is_not_written_into_the_files_of_the_one_before(tmp_path):
+    snapshot.write(tmp_path, numbered(1, started=1))
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.arrow")}
+    snapshot.write(tmp_path, numbered(1, started=2, pumps=2))
+    left = {path.name: path.read_bytes() for path in tmp_path.glob("*.arrow") if path.name in before}
+    assert all(left[name] == before[name] for name in left)
+    assert snapshot.read(tmp_path).pumps["samples"].to_list() == [2, 2]
+
+
+@pytest.fixture
+def writing(tmp_path) -> Iterator[threading.Thread]:
+    snapshot.write(tmp_path, numbered(1, pumps=2000))
+    thread = threading.Thread(target=lambda: [snapshot.write(tmp_path, numbered(v, pumps=2000)) for v in range(2, 120)])
+    thread.start()
+    yield thread
+    thread.join()
+
+
+def test_readers_never_see_a_torn_snapshot(tmp_path, writing):
+    versions = []
+    while writing.is_alive():
+        seen = snapshot.read(tmp_path)
+        assert torn(seen) == {seen.version}
+        versions.append(seen.version)
+    assert versions == sorted(versions)
+    assert len(set(versions)) > 3
+
+
+def test_on_a_full_disk_the_older_pictures_make_room_for_the_new_one(tmp_path, monkeypatch):
+    for version in range(1, 5):
+        snapshot.write(tmp_path, numbered(version))
+    whole, room = snapshot._write, []
+
+    def crowded(directory, written):
+        room.append(len(list(directory.glob("*.arrow"))))
+        if room[-1] > 4:
+            raise OSError("No space left on device")
+        whole(directory, written)
+
+    monkeypatch.setattr(snapshot, "_write", crowded)
+    snapshot.write(tmp_path, numbered(5))
+    assert torn(snapshot.read(tmp_path)) == {5}
+    assert room == [12, 4]

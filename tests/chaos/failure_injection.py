@@ -1,0 +1,311 @@
+"""A whole system under siege: its parts as processes, killed and stopped by a plan; what must be true afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from broker.contract.actions import Acknowledge
+from broker.contract.gateway_messages import Birth
+from broker.contract.messages import encode
+from broker.mqtt import request_reply
+from broker.mqtt.link import LinkError, Message
+from broker.mqtt.local_broker import free_port
+from broker.mqtt.mosquitto_config import LIMITS as BROKER_LIMITS
+from broker.mqtt.mosquitto_config import configuration, find, started_by_us
+from broker.store import journal, segments, snapshot
+from processor.pipeline import Pipeline
+from processor.rules import RULES
+
+from .proxy import Proxy
+from .telemetry_feed import INTERVAL_S, START_MS, Run, frames, simulation, words
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("broker", "processor", "gateway", "dashboard")
+WHO = "night shift"
+PATIENCE_S = 300.0
+STOPPED_S = 1.0
+
+
+@dataclass
+class Siege:
+    """The parts of a system in one folder; gateways reach the broker through `proxy`."""
+
+    folder: Path
+    run: Run
+    proxy: Proxy
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    acknowledged: dict[str, str] = field(default_factory=dict)
+    done: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.proxy.target}"
+
+    def start(self, part: str) -> None:
+        """Start a part; what it says goes into a file of its name."""
+        python = [sys.executable, "-m", "pumpwatch"]
+        common = ["--broker", self.url, "--data", str(self.data)]
+        line = {
+            "broker": [str(find(os.environ.get("PATH"))), "-c", str(self._broker_configuration())],
+            "processor": [*python, "process", *common],
+            "dashboard": [*python, "dashboard", *common, "--port", str(free_port())],
+            "gateway": words(self.run, f"mqtt://127.0.0.1:{self.proxy.port}"),
+        }[part]
+        with (self.folder / f"{part}.log").open("ab") as log:
+            self.processes[part] = subprocess.Popen(
+                line, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def _broker_configuration(self) -> Path:
+        place = self.folder / "mosquitto"
+        place.mkdir(parents=True, exist_ok=True)
+        own = started_by_us("127.0.0.1", self.proxy.target, place, as_root=os.geteuid() == 0)
+        path = place / "mosquitto.conf"
+        # Once: a broker that starts just now must not find it half written.
+        if not path.exists():
+            path.write_text(configuration((*own, *BROKER_LIMITS), "For the chaos tests."))
+        return path
+
+    def signal(self, part: str, number: int) -> None:
+        process = self.processes[part]
+        if process.poll() is None:
+            process.send_signal(number)
+
+    def kill(self, part: str) -> None:
+        self.signal(part, signal.SIGKILL)
+        self.processes[part].wait(30)
+
+    def end(self) -> None:
+        """End everything, the processor so that it can finish; by their own processes only."""
+        for part in reversed([part for part in PARTS if part in self.processes]):
+            self.signal(part, signal.SIGCONT)
+            self.signal(part, signal.SIGTERM)
+        for part, process in self.processes.items():
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(30)
+                self.done[f"{part} did not end"] += 1
+
+    def said(self) -> str:
+        """Return the last lines of every part."""
+        logs = sorted(self.folder.glob("*.log"))
+        return "\n".join(f"--- {log.stem}\n" + "\n".join(log.read_text().splitlines()[-12:]) for log in logs)
+
+    async def blow(self, what: str, part: str, pause_s: float) -> None:
+        """Do one thing of the plan, and put it right `pause_s` later."""
+        self.done[f"{what} {part}"] += 1
+        match what:
+            case "kill":
+                await asyncio.to_thread(self.kill, part)
+                await asyncio.sleep(pause_s)
+                self.start(part)
+            case "stop":
+                self.signal(part, signal.SIGSTOP)
+                await asyncio.sleep(STOPPED_S)
+                self.signal(part, signal.SIGCONT)
+            case "ambush":
+                # What the broker confirmed while the processor stood still is nowhere but with the gateways.
+                self.signal("processor", signal.SIGSTOP)
+                await asyncio.sleep(STOPPED_S)
+                for each in ("broker", "processor"):
+                    await asyncio.to_thread(self.kill, each)
+                await asyncio.sleep(pause_s)
+                for each in ("broker", "processor"):
+                    self.start(each)
+            case "cut":
+                self.proxy.cut()
+            case "silence":
+                self.proxy.silent = True
+                await asyncio.sleep(2 * pause_s)
+                self.proxy.calm()
+            case "throttle":
+                self.proxy.latency_s, self.proxy.bytes_a_s = 0.05, 200_000.0
+                await asyncio.sleep(3 * pause_s)
+                self.proxy.calm()
+            case _:
+                raise ValueError(what)
+
+    async def person(self) -> None:
+        """Acknowledge stalls, one after the other; one of which nobody was told that it was done is done again."""
+        while True:
+            seen = snapshot.read(self.data / "snapshot").alarms
+            waiting = seen.filter((pl.col("rule") == "motor_stall") & pl.col("acknowledged_wall").is_null())
+            for alarm in [alarm for alarm in waiting["alarm"] if alarm not in self.acknowledged][:1]:
+                action = Acknowledge(id=uuid.uuid4().hex, alarms=[alarm], who=WHO, at=time.time_ns() // 1_000_000)
+                while alarm not in self.acknowledged:
+                    with contextlib.suppress(LinkError, OSError, ValueError):
+                        outcome = await request_reply.act(self.url, action, timeout_s=4.0)
+                        if outcome.done or "before" in outcome.text:
+                            self.acknowledged[alarm] = action.id
+                    await asyncio.sleep(0.2)
+            await asyncio.sleep(0.3)
+
+    async def until_done(self) -> None:
+        """Wait until the processor has confirmed all that the gateways sent, and all is in the snapshot."""
+        until = time.monotonic() + PATIENCE_S
+        while not (Path(self.run.folder) / "done").exists():
+            if time.monotonic() > until:
+                raise AssertionError(f"not all was confirmed within {PATIENCE_S:g} s\n{self.said()}")
+            for part, process in self.processes.items():
+                if process.poll() is not None:
+                    raise AssertionError(f"{part} ended by itself with {process.returncode}\n{self.said()}")
+            await asyncio.sleep(0.2)
+
+
+def plan(count: int, seed: int, pace_s: tuple[float, float]) -> Iterator[tuple[float, str, str, float]]:
+    """Yield `count` blows: seconds to wait before, what, on which part, and the pause until it is put right."""
+    chance = random.Random(seed)
+    kinds = [("kill", part) for part in PARTS for _ in range(3)] + [("stop", part) for part in PARTS]
+    kinds += [("ambush", "broker and processor"), ("cut", "network"), ("silence", "network"), ("throttle", "network")]
+    for _ in range(count):
+        what, part = chance.choice(kinds)
+        yield chance.uniform(*pace_s), what, part, chance.uniform(0.1, 1.0)
+
+
+async def besiege(
+    folder: Path, run: Run, blows: list[tuple[float, str, str, float]], *, dashboard: bool = True
+) -> Siege:
+    """Run a system through all blows until everything is confirmed; return it, ended."""
+    chance = random.Random(run.seed)
+    proxy = Proxy(free_port(), chance)
+    await proxy.start()
+    siege = Siege(folder, replace(run, folder=str(folder / "spool"), began=time.time() + 3.0), proxy)
+    Path(siege.run.folder).mkdir(parents=True)
+    try:
+        for part in PARTS:
+            if dashboard or part != "dashboard":
+                siege.start(part)
+        person = asyncio.create_task(siege.person())
+        for wait_s, what, part, pause_s in blows:
+            await asyncio.sleep(wait_s)
+            await siege.blow(what, part, pause_s)
+        proxy.calm()
+        await siege.until_done()
+        await wait_for_acknowledgements(siege)
+        person.cancel()
+        await asyncio.gather(person, return_exceptions=True)
+    finally:
+        await asyncio.to_thread(siege.end)
+        await proxy.close()
+    return siege
+
+
+async def wait_for_acknowledgements(siege: Siege) -> None:
+    """Wait until a stall was acknowledged, if any is to be."""
+    until = time.monotonic() + PATIENCE_S
+    while not siege.acknowledged and siege.run.ticks > 60 and time.monotonic() < until:
+        await asyncio.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What an undisturbed run gives: all samples, and the alarms that samples raise."""
+
+    samples: pl.DataFrame
+    alarms: set[str]
+
+
+def undisturbed(run: Run) -> Truth:
+    """Let the same samples go through a processor that nobody disturbs."""
+    fleet = simulation(run)
+    wall, everything, raised = START_MS, [], []
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = Pipeline(Path(folder))
+        for name, own in run.parts():
+            birth = Birth(
+                gateway=name,
+                pumps=fleet.describe(own),
+                sent=wall,
+                time=START_MS,
+                speed=run.speed,
+                interval_s=INTERVAL_S,
+            )
+            pipeline.take([_message(name, "birth", encode(birth))], wall)
+        for _, samples in frames(run, fleet):
+            wall += round(run.period_s * 1000)
+            parts = [(name, samples[own.start : own.stop]) for name, own in run.parts()]
+            _, entries = pipeline.take([_message(name, "telemetry", _wire(part)) for name, part in parts], wall)
+            everything.append(samples)
+            raised.append(entries)
+    return Truth(segments.once(pl.concat(everything)), by_samples(pl.concat(raised)))
+
+
+def by_samples(entries: pl.DataFrame) -> set[str]:
+    """Return the alarms that were raised by what pumps said; silence is of the clock on the wall, and of the siege."""
+    rules = [rule.name for rule in RULES if rule.detector.judges == "sample"]
+    return set(entries.filter((pl.col("kind") == "raised") & pl.col("rule").is_in(rules))["alarm"])
+
+
+def _wire(samples: pl.DataFrame) -> bytes:
+    from broker.contract.codec import encode_arrow
+
+    return encode_arrow(samples)
+
+
+def _message(gateway: str, leaf: str, payload: bytes) -> Message:
+    return Message(f"itb/00/{gateway}/{leaf}", payload, 1, 1, retained=False)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found afterwards: numbers for the table, and a sentence for each thing that is not as it must be."""
+
+    numbers: dict[str, int]
+    wrong: list[str]
+
+
+def judge(siege: Siege, truth: Truth) -> Verdict:
+    """Compare what is on disk with the undisturbed run."""
+    kept = pl.concat([block.samples for block in segments.blocks(siege.data, None, 0, None)])
+    lost = truth.samples.join(kept, on=list(segments.KEY), how="anti", nulls_equal=True)
+    strange = kept.join(truth.samples, on=list(kept.columns), how="anti", nulls_equal=True)
+    entries = journal.entries(siege.data, journal.Query(limit=10_000_000))
+    raised = by_samples(entries)
+    acknowledged = entries.filter((pl.col("kind") == "acknowledged") & (pl.col("who") == WHO))["alarm"]
+    open_now = snapshot.read(siege.data / "snapshot").alarms
+    standing = set(open_now.filter(pl.col("acknowledged_by") == WHO)["alarm"])
+    count, broken = journal.verify(siege.data)
+    told = msgspec.json.decode((Path(siege.run.folder) / "done").read_bytes())
+    checks = {
+        f"{lost.height:,} samples are lost": lost.height == 0,
+        f"{strange.height:,} samples are twice, or are not what was sent": strange.height == 0,
+        f"alarms are missing: {sorted(truth.alarms - raised)[:5]}": truth.alarms <= raised,
+        f"alarms are too many: {sorted(raised - truth.alarms)[:5]}": raised <= truth.alarms,
+        "an acknowledgement is not in the journal": set(siege.acknowledged) <= set(acknowledged),
+        "an acknowledged alarm does not stand as acknowledged": set(siege.acknowledged) <= standing,
+        f"the journal's chain: {broken}": broken is None,
+        f"gateways let samples go: {told}": told["dropped"] == told["refused"] == 0,
+    }
+    numbers = {
+        "samples sent": truth.samples.height,
+        "samples in the history": kept.height,
+        "alarms undisturbed": len(truth.alarms),
+        "alarms raised": len(raised),
+        "acknowledgements told as done": len(siege.acknowledged),
+        "acknowledgements in the journal": len(set(acknowledged)),
+        "entries of the journal, chained": count,
+        "let go unsure": told["unsure"],
+    }
+    return Verdict(numbers, [sentence for sentence, fine in checks.items() if not fine])

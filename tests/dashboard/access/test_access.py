@@ -1,0 +1,283 @@
+"""The door: what a stranger sees, and what each role may do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from broker.contract.actions import Acknowledge
+from broker.contract.commands import Inject
+from broker.store.snapshot import Snapshot
+from dashboard.access.accounts import VISITOR, Visitor, read_accounts
+from dashboard.access.login_throttle import FREE_TRIES, MOST_ADDRESSES, Guesses
+from dashboard.access.middleware import Access, AccessError, add_account, demand_accounts
+from dashboard.access.sign_in_page import page
+from dashboard.app import ServeError, build, run
+from dashboard.data import pump_search
+from dashboard.data.services import Desk
+from dashboard.settings import Settings
+
+DeskOf = Callable[[Snapshot], Desk]
+INSIDE = ("/", "/alarms", "/live", "/assets/live.js", "/_dash-layout", "/_dash-dependencies", "/docs", "/openapi.json")
+
+
+@pytest.fixture
+def door(settings: Settings) -> Access:
+    return build(settings)
+
+
+@pytest.mark.parametrize("path", INSIDE)
+async def test_without_the_key_nothing_leaks(door: Access, path: str, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        answer = await client.get(path)
+    assert answer.status_code == 401
+    assert "dash" not in answer.text.lower()
+    assert "the-right-key" not in answer.text
+
+
+async def test_without_the_key_no_callback_is_answered(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        answer = await client.post("/_dash-update-component", json={})
+    assert answer.status_code == 401
+
+
+async def websocket(door: Access, headers: dict[str, str]) -> list[dict[str, Any]]:
+    """Knock with a WebSocket and return what the door says."""
+    said: list[dict[str, Any]] = []
+    heard = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}])
+
+    async def receive() -> Any:
+        return next(heard)
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {
+        "type": "websocket",
+        "path": "/_dash-ws-callback",
+        "raw_path": b"/_dash-ws-callback",
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "ws",
+        "headers": raw,
+        "client": ("127.0.0.1", 1),
+        "server": ("pumpwatch", 80),
+        "subprotocols": [],
+        "state": {},
+    }
+    await door(scope, receive, send)
+    return said
+
+
+async def test_the_websocket_opens_for_who_signed_in_on_our_own_page(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        await client.get("/?key=the-right-key")
+        cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    own = {"Host": "pumpwatch", "Origin": "http://pumpwatch"}
+    assert (await websocket(door, own))[0]["type"] == "websocket.close"
+    assert (await websocket(door, {**own, "Cookie": cookie, "Origin": "http://evil"}))[0]["type"] == "websocket.close"
+    assert (await websocket(door, {**own, "Cookie": cookie}))[0]["type"] == "websocket.accept"
+
+
+async def test_the_printed_address_signs_in_and_hides_the_key_again(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        answer = await client.get("/alarms?key=the-right-key")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/alarms")
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert (await client.get("/")).status_code == 200
+        assert (await client.get("/live")).json()["pumps"] == 0
+
+
+async def test_a_wrong_key_is_refused_and_the_form_takes_the_right_one(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        assert (await client.get("/?key=wrong")).status_code == 401
+        assert (await client.post("/sign-in", data={"key": "wrong"})).status_code == 401
+        assert (await client.post("/sign-in", data={"key": "the-right-key", "next": "/pumps"})).headers[
+            "location"
+        ] == "/pumps"
+        assert (await client.get("/")).status_code == 200
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "evil"])
+async def test_signing_in_leads_to_no_foreign_page(door: Access, target: str, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        answer = await client.post("/sign-in", data={"key": "the-right-key", "next": target})
+    assert answer.headers["location"] == "/"
+
+
+async def test_a_post_from_another_page_is_refused(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        await client.get("/?key=the-right-key")
+        answer = await client.post("/_dash-update-component", json={}, headers={"Origin": "http://evil"})
+    assert answer.status_code == 403
+
+
+async def test_guessing_is_slowed_down(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        tries = [(await client.post("/sign-in", data={"key": f"guess {number}"})).status_code for number in range(8)]
+        right = await client.post("/sign-in", data={"key": "the-right-key"})
+    assert tries[:FREE_TRIES] == [401] * FREE_TRIES
+    assert 429 in tries
+    assert right.status_code == 429
+    assert int(right.headers["retry-after"]) >= 0
+
+
+def test_each_wrong_try_makes_the_next_wait_longer_until_it_is_forgotten() -> None:
+    guesses = Guesses()
+    waits = []
+    for _ in range(FREE_TRIES + 4):
+        guesses.wrong("a", 100.0)
+        waits.append(guesses.wait_s("a", 100.0))
+    assert waits == [0, 0, 0, 1, 2, 4, 8, 16]
+    assert guesses.wait_s("b", 100.0) == 0
+    assert guesses.wait_s("a", 2000.0) == 0
+
+
+def test_the_memory_of_guesses_is_bounded_and_says_what_it_let_go() -> None:
+    guesses = Guesses()
+    for number in range(MOST_ADDRESSES + 5):
+        guesses.wrong(f"address {number}", 1.0)
+    assert guesses.evicted == 5
+
+
+async def test_the_health_check_is_open_and_says_nothing_else(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        answer = await client.get("/healthz")
+    assert (answer.status_code, answer.text) == (200, "OK")
+
+
+async def test_every_answer_bears_the_security_headers(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        for answer in (await client.get("/"), await client.get("/?key=the-right-key"), await client.get("/")):
+            policy = answer.headers["content-security-policy"]
+            assert "frame-ancestors 'none'" in policy
+            assert "unsafe-eval" not in policy
+            assert "'unsafe-inline'" not in policy.split("style-src")[0]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_with_accounts_the_key_opens_nothing_and_the_password_does(settings: Settings, browser_of: Any) -> None:
+    add_account(settings.data, "maria", "staff", "correct horse")
+    async with browser_of(build(settings)) as client:
+        assert (await client.get("/?key=the-right-key")).status_code == 401
+        assert (await client.post("/sign-in", data={"key": "the-right-key"})).status_code == 401
+        assert (await client.post("/sign-in", data={"name": "maria", "password": "wrong"})).status_code == 401
+        assert (await client.post("/sign-in", data={"name": "nobody", "password": "wrong"})).status_code == 401
+        assert (await client.post("/sign-in", data={"name": "maria", "password": "correct horse"})).status_code == 303
+        layout = (await client.get("/_dash-layout")).text
+    assert "maria" in layout
+    assert "staff" in layout
+
+
+async def test_a_new_password_ends_the_sign_ins_made_with_the_old_one(settings: Settings, browser_of: Any) -> None:
+    add_account(settings.data, "maria", "staff", "correct horse")
+    async with browser_of(build(settings)) as client:
+        await client.post("/sign-in", data={"name": "maria", "password": "correct horse"})
+        assert (await client.get("/")).status_code == 200
+        add_account(settings.data, "maria", "staff", "battery staple")
+        assert (await client.get("/")).status_code == 401
+
+
+async def test_a_restart_signs_out_only_where_the_key_changed(settings: Settings, browser_of: Any) -> None:
+    async with browser_of(build(settings)) as client:
+        await client.get("/?key=the-right-key")
+        cookies = dict(client.cookies)
+    for key, status in (("the-right-key", 200), ("another", 401)):
+        async with browser_of(build(replace(settings, key=key))) as client:
+            client.cookies.update(cookies)
+            assert (await client.get("/")).status_code == status
+
+
+async def test_signing_out_takes_the_cookie_away(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        await client.get("/?key=the-right-key")
+        await client.post("/sign-out")
+        assert (await client.get("/")).status_code == 401
+
+
+def test_a_key_is_made_up_where_none_is_given(settings: Settings) -> None:
+    first, second = (build(replace(settings, key="")).address(8050) for _ in range(2))
+    assert first != second
+    assert len(parse_qs(first.split("?")[1])["key"][0]) >= 32
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "pumps.example", "127.example", "localhost.example"])
+def test_beyond_this_machine_it_refuses_to_start_without_accounts(settings: Settings, host: str) -> None:
+    with pytest.raises(AccessError, match="pumpwatch user add NAME --role ROLE"):
+        demand_accounts(replace(settings, host=host))
+    add_account(settings.data, "maria", "staff", "correct horse")
+    demand_accounts(replace(settings, host=host))
+
+
+async def test_run_refuses_as_well(settings: Settings) -> None:
+    with pytest.raises(AccessError):
+        await run(replace(settings, host="0.0.0.0"), asyncio.Event(), print)
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "password"),
+    [("ma ria", "staff", "correct horse"), ("m", "boss", "correct horse"), ("m", "staff", "short")],
+)
+def test_an_account_that_cannot_be_is_refused_with_the_reason(
+    tmp_path: Path, name: str, role: str, password: str
+) -> None:
+    with pytest.raises(AccessError):
+        add_account(tmp_path, name, role, password)
+    assert read_accounts(tmp_path) == {}
+
+
+def test_accounts_are_for_the_owner_of_the_file_alone_and_hold_no_password(tmp_path: Path) -> None:
+    add_account(tmp_path, "maria", "staff", "correct horse")
+    path = tmp_path / "accounts.json"
+    assert path.stat().st_mode & 0o077 == 0
+    assert "correct horse" not in path.read_text()
+
+
+def test_the_sign_in_page_escapes_what_it_is_given() -> None:
+    assert "<script>" not in page(by_name=False, target="'><script>alert(1)</script>", said="<script>")
+
+
+@pytest.mark.parametrize(("role", "may"), [("", False), ("viewer", False), ("staff", True), ("engineer", True)])
+async def test_staff_and_engineers_acknowledge(role: str, may: bool, fleet: Any, desk_of: DeskOf, wire: Any) -> None:
+    VISITOR.set(Visitor("maria", role))
+    said = await desk_of(fleet(1)).acknowledge({"alarms": ["ITB-000001/rule"]})
+    assert said.good is may
+    assert said.text == ("Acknowledged 1 alarm." if may else "Not acknowledged: only staff and engineers may do that.")
+    assert [
+        action for action in wire.actions if isinstance(action, Acknowledge) and action.who == "maria"
+    ] == wire.actions
+    assert bool(wire.actions) is may
+
+
+@pytest.mark.parametrize(("role", "may"), [("", False), ("viewer", False), ("staff", False), ("engineer", True)])
+async def test_only_engineers_make_pumps_fail(role: str, may: bool, fleet: Any, desk_of: DeskOf, wire: Any) -> None:
+    VISITOR.set(Visitor("eva", role))
+    desk = desk_of(fleet(2))
+    chosen = pump_search.choose(desk.snapshot().pumps, "1-2").pumps
+    replies = await desk.inject(chosen, fault="motor_stall", severity=0.5, ramp_s=60, hold_s=None)
+    cleared = await desk.clear(chosen, None)
+    assert [reply.ok for reply in (*replies, *cleared)] == [may, may]
+    if may:
+        command = wire.orders[0].command
+        assert isinstance(command, Inject)
+        assert (command.pumps, command.severity, command.who) == (["ITB-000001", "ITB-000002"], 0.5, "eva")
+    else:
+        assert wire.orders == []
+
+
+async def test_a_taken_port_is_said_with_what_to_do(settings: Settings) -> None:
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(ServeError, match="choose another port"):
+        await run(replace(settings, port=port), asyncio.Event(), print)
+    server.close()
+    await server.wait_closed()

@@ -1,0 +1,272 @@
+"""What the pages count, and in which order they put it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from broker.contract.signals import SIGNAL_NAMES, empty_samples
+from broker.store.journal import EVENTS_SCHEMA
+from broker.store.snapshot import ALARMS_SCHEMA, empty
+from dashboard import theme
+from dashboard.components import elements, figures, pump_summary
+from dashboard.data import detections, pump_search, queries, trends
+from dashboard.pages.alarms import listed
+from dashboard.pages.pumps import searched
+
+THERAPY_MS = 1_768_221_120_000
+
+
+def alarms(*rows: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame([{**dict.fromkeys(ALARMS_SCHEMA), **row} for row in rows], schema=ALARMS_SCHEMA)
+
+
+def events(*rows: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame([{**dict.fromkeys(EVENTS_SCHEMA), **row} for row in rows], schema=EVENTS_SCHEMA)
+
+
+def alarm(name: str, state: str, priority: int, onset: int, **more: Any) -> dict[str, Any]:
+    return {
+        "alarm": name,
+        "pump": name,
+        "subject": name,
+        "state": state,
+        "priority": priority,
+        "onset": onset,
+        "rule": name,
+        **more,
+    }
+
+
+def test_alarms_are_worked_off_unseen_first_then_by_priority_then_oldest() -> None:
+    found = queries.ordered(
+        alarms(
+            alarm("seen high", "acknowledged", 1, 1),
+            alarm("gone high", "returned", 1, 1),
+            alarm("low", "unacknowledged", 3, 1),
+            alarm("young medium", "unacknowledged", 2, 9),
+            alarm("old medium", "unacknowledged", 2, 2),
+            alarm("high", "unacknowledged", 1, 99),
+        )
+    )
+    assert found["alarm"].to_list() == ["high", "old medium", "young medium", "low", "gone high", "seen high"]
+
+
+@pytest.mark.parametrize(("state", "said"), [("unacknowledged", "for 20 min"), ("returned", "went away unseen")])
+def test_a_pump_whose_alarm_is_over_is_not_said_to_be_ill(fleet: Any, state: str, said: str) -> None:
+    row = queries.pump_row(fleet(1), "ITB-000001")
+    assert row is not None
+    open_alarm = alarm("ITB-000001", state, 1, THERAPY_MS - 1_200_000, title="Catheter occluded", age_s=1200.0)
+    head = str(pump_summary.head(row, alarms(open_alarm), fleet(1).orders))
+    assert f"Catheter occluded, {said}" in head
+
+
+def test_a_crowd_behind_one_gateway_is_one_line_that_stands_for_all() -> None:
+    crowd = [alarm(f"p{n}", "unacknowledged", 2, 100 - n, rule="silence", gateway="gateway-07") for n in range(12)]
+    lone = [alarm(f"q{n}", "unacknowledged", 3, n, rule="low", gateway="gateway-01") for n in range(5)]
+    behind = pl.DataFrame({"gateway": ["gateway-07"] * 12 + ["gateway-01"] * 100})
+    found = queries.worst(alarms(*crowd, *lone), behind)
+    assert found.select("many", "alarm").rows() == [(12, "p11"), *((1, f"q{n}") for n in range(5))]
+    assert len(queries.waiting_ids(alarms(*crowd), {"gateway": "gateway-07", "rule": "silence"})) == 12
+
+
+def test_only_open_alarms_that_wait_can_be_acknowledged_whatever_a_browser_sends() -> None:
+    known = alarms(alarm("a", "unacknowledged", 1, 1), alarm("b", "acknowledged", 1, 1))
+    assert queries.waiting_ids(known, {"alarms": ["a", "b", "made up", 7]}) == ["a"]
+    assert queries.waiting_ids(known, {}) == []
+
+
+def test_the_summary_counts_pumps_by_their_worst_alarm_and_silent_ones_apart(fleet: Any) -> None:
+    found = queries.summary(fleet(100))
+    assert (found["high"], found["medium"], found["low"], found["silent"]) == (4, 4, 3, 2)
+    assert found["normal"] == 100 - 11 - 2
+    assert queries.summary(empty())["oldest_s"] is None
+
+
+def test_the_map_has_a_cell_a_pump_and_a_silent_pump_is_never_drawn_as_normal(fleet: Any) -> None:
+    snapshot = fleet(100)
+    found = queries.cells(snapshot.pumps, snapshot.alarms)
+    codes = "".join(row[1] for row in found["sites"])
+    assert found["per"] == 1
+    assert len(codes) == len(found["names"]) == 100
+    assert codes.count("0") == queries.summary(snapshot)["normal"]
+    assert codes.count("8") == 2
+    assert found["sites"][0][0] == "Site 0"
+    assert set(found["marked"].values().__iter__().__next__()) <= {
+        *snapshot.pumps["pump"],
+        *snapshot.alarms["title"],
+        "",
+    }
+
+
+def test_above_a_few_thousand_pumps_a_tile_shows_the_worst_of_several(fleet: Any) -> None:
+    snapshot = fleet(100_000, alarms=1)
+    found = queries.cells(snapshot.pumps, snapshot.alarms)
+    assert found["per"] == 25
+    assert len(found["names"]) <= queries.MOST_CELLS + 7
+    assert found["marked"]["0"] == ["ITB-000001", "Alarm of rule 0"]
+
+
+def test_dose_is_flow_times_concentration_over_a_day() -> None:
+    assert queries.dose_ug_day(8.0, 2000.0) == pytest.approx(384.0)
+    assert queries.dose_ug_day(None, 2000.0) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "serials", "unknown"),
+    [
+        ("3,7-9", [3, 7, 8, 9], ()),
+        ("3, 7 - 9", [3, 7, 8, 9], ()),
+        ("ITB-000002 1", [1, 2], ()),
+        ("", [], ()),
+        ("nonsense 4", [4], ("nonsense",)),
+        ("999", [], ("999",)),
+    ],
+)
+def test_pumps_are_named_by_serial_or_by_the_number_at_its_end(
+    text: str, serials: list[int], unknown: tuple[str, ...], fleet: Any
+) -> None:
+    found = pump_search.choose(fleet(20).pumps, text)
+    assert found.pumps["pump"].to_list() == [f"ITB-{number:06d}" for number in serials]
+    assert found.unknown == unknown
+
+
+def test_the_form_says_which_pumps_are_meant(fleet: Any) -> None:
+    pumps = fleet(20).pumps
+    assert pump_search.say(pump_search.choose(pumps, "1-5")) == "5 pumps: ITB-000001, ITB-000002, ITB-000003 and 2 more"
+    assert pump_search.say(pump_search.choose(pumps, "x")).startswith("No pump is called x.")
+
+
+def test_a_long_table_gets_the_rows_it_asks_for_and_no_column_of_its_own(fleet: Any) -> None:
+    request = {"startRow": 10, "endRow": 1_000_000, "sortModel": [{"colId": "pump", "sort": "desc"}, {"colId": "evil"}]}
+    rows, total = pump_search.page(fleet(1000).pumps, request, "itb-0000")
+    assert (rows.height, total) == (89, 99)
+    assert rows["pump"][0] == "ITB-000089"
+
+
+@pytest.mark.parametrize("asked", [[], [{"colId": "priority", "sort": "asc"}]])
+def test_the_list_of_pumps_begins_with_those_that_need_somebody(fleet: Any, asked: list[dict[str, str]]) -> None:
+    rows, _ = pump_search.page(fleet(100, alarms=7).pumps, {"endRow": 12, "sortModel": asked}, "")
+    assert rows["priority"].to_list() == [1, 1, 1, 2, 2, 3, 3, 0, 0, 0, 0, 0]
+    assert rows["silent"].to_list() == [False] * 7 + [True] * 2 + [False] * 3
+
+
+def test_a_curve_is_thinned_keeps_its_extremes_and_leaves_gaps_open(samples_of: Any) -> None:
+    samples = samples_of("p", 10_000)
+    spike = samples.with_columns(
+        pl.when(pl.col("seq") == 5000).then(99.0).otherwise("flow_ul_h").cast(pl.Float32).alias("flow_ul_h")
+    )
+    holed = spike.filter(~pl.col("seq").is_between(2000, 3000))
+    curve = trends.curves(holed)["flow_ul_h"]
+    assert curve.time.size <= trends.MOST_POINTS + 2
+    assert np.nanmax(curve.value) == 99.0
+    assert np.isnan(curve.value).sum() == 1
+
+
+def test_unknown_values_open_the_line_of_their_signal_alone(samples_of: Any) -> None:
+    samples = samples_of("p", 100).with_columns(
+        pl.when(pl.col("seq").is_between(40, 60)).then(None).otherwise("battery_v").alias("battery_v")
+    )
+    found = trends.curves(samples)
+    assert np.isnan(found["battery_v"].value).sum() == 1
+    assert not np.isnan(found["flow_ul_h"].value).any()
+
+
+def test_where_nothing_was_heard_is_a_gap_until_now(samples_of: Any) -> None:
+    samples = samples_of("p", 60, until_ms=THERAPY_MS - 1_800_000)
+    assert trends.gaps(samples, 0, THERAPY_MS) == [(THERAPY_MS - 1_800_000, THERAPY_MS)]
+    assert trends.gaps(empty_samples(), 5, 9) == [(5, 9)]
+
+
+def test_the_axis_of_a_quiet_signal_is_wide_enough_to_look_quiet() -> None:
+    noise = trends.Curve(np.arange(3.0), np.array([2.98, 3.0, 2.99], np.float32))
+    low, high = trends.limits(noise, 0.4, zero=False)
+    assert high - low > 0.4
+    assert trends.limits(trends.Curve(np.empty(0), np.empty(0, np.float32)), 2.0, zero=True) == pytest.approx(
+        (-0.08, 2.12)
+    )
+
+
+def test_a_pump_was_in_alarm_from_onset_to_now_or_to_its_end_in_the_journal() -> None:
+    known = alarms(alarm("open", "unacknowledged", 1, 50, title="No flow"))
+    past = events(
+        {"kind": "raised", "alarm": "over", "time": 10, "priority": 3, "title": "Low"},
+        {"kind": "cleared", "alarm": "over", "time": 20, "priority": 3, "title": "Low"},
+        {"kind": "raised", "alarm": "open", "time": 50, "priority": 1, "title": "No flow"},
+    )
+    found = trends.spans(known, past, 99).select("title", "start", "end").rows()
+    assert found == [("Low", 10, 20), ("No flow", 50, 99)]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_chart_shows_every_signal_over_one_time_axis(scheme: str, samples_of: Any) -> None:
+    samples = samples_of("p", 500)
+    past = trends.Past(trends.curves(samples), trends.spans(alarms(), events(), 0), [], (0, THERAPY_MS))
+    drawn = figures.trends(past, theme.scheme(scheme), revision="p 1 h")
+    assert len(drawn["data"]) == len(SIGNAL_NAMES)
+    assert {trace.get("xaxis", "x") for trace in drawn["data"]} == {"x"}
+    assert drawn["layout"]["uirevision"] == "p 1 h"
+
+
+def test_what_was_noticed_after_an_injection_is_the_first_alarm_on_those_pumps_since() -> None:
+    injection = {"pumps": ["a", "b"], "time": 1000}
+    known = alarms(
+        alarm("1", "unacknowledged", 1, 0, title="No flow") | {"pump": "a", "raised": 421_000},
+        alarm("2", "unacknowledged", 1, 0, title="Other") | {"pump": "c", "raised": 2000},
+        alarm("3", "unacknowledged", 1, 0, title="Before") | {"pump": "b", "raised": 900},
+    )
+    seen = detections.told(injection, known, events())
+    assert (seen["after_s"], seen["titles"], seen["pumps"], seen["of"]) == (420.0, ["No flow"], 1, 2)
+
+
+def test_a_session_remembers_its_injections_and_only_so_many() -> None:
+    known: Any = None
+    for number in range(50):
+        known = detections.remembered(known, {"time": number})
+    assert len(known) == detections.MOST_INJECTIONS
+    assert known[0] == {"time": 49}
+
+
+def test_both_schemes_speak_of_the_same_tokens_everywhere() -> None:
+    css = theme.css()
+    for name in ("--ground", "--medium-fill", "--on-high", "--commanded"):
+        assert css.count(f"{name}:") == 2
+    assert theme.scheme("nonsense") is theme.LIGHT
+
+
+def test_the_list_of_pumps_finds_a_lot_a_model_and_a_gateway_by_what_their_alarms_are_called(fleet: Any) -> None:
+    lots = pl.when(pl.col("pump").str.ends_with("3")).then(pl.lit("B07")).otherwise(pl.lit("A01"))
+    pumps = fleet(20).pumps.with_columns(lots.alias("lot"))
+    found = {
+        text: pumps.filter(pump_search.contains(text)).height for text in ("lot B07", "b07", "model B", "gateway-00")
+    }
+    assert found == {"lot B07": 2, "b07": 2, "model B": 20, "gateway-00": 20}
+
+
+@pytest.mark.parametrize(
+    ("whom", "leads_to"),
+    [
+        ({"subject": "lot B07"}, "/pumps?search=lot%20B07"),
+        ({"subject": "gateway-00", "gateway": "gateway-00"}, "/pumps?search=gateway-00"),
+        ({"subject": "ITB-000003", "pump": "ITB-000003", "gateway": "gateway-00"}, "/pump/ITB-000003"),
+        ({"subject": "fleet"}, None),
+    ],
+)
+def test_whom_an_alarm_is_about_leads_to_its_pumps(whom: dict[str, str], leads_to: str | None) -> None:
+    said = elements.subject({"pump": None, "gateway": None, **whom})
+    assert getattr(said, "href", None) == leads_to
+    assert leads_to is None or "search" not in leads_to or searched(leads_to.partition("?")[2]) == whom["subject"]
+
+
+@pytest.mark.parametrize(("text", "found"), [("", 3), ("LOT b07", 1), ("itb-000001", 1), ("site 1", 1), ("gone", 0)])
+def test_the_list_of_alarms_is_searched_by_whom_they_are_about_and_where(fleet: Any, text: str, found: int) -> None:
+    told = fleet(20, alarms=3)
+    cohort = pl.col("pump") == "ITB-000003"
+    about = pl.when(cohort).then(pl.lit("lot B07")).otherwise("subject")
+    nowhere = [pl.when(~cohort).then(pl.col(name)).alias(name) for name in ("pump", "site", "gateway")]
+    alarms = told.alarms.with_columns(about.alias("subject"), *nowhere)
+    assert listed(dataclasses.replace(told, alarms=alarms), "all", text).height == found

@@ -1,0 +1,199 @@
+"""The page that matches, while the fleet runs, what was made to go wrong with what was alarmed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import pytest
+
+from broker.contract.messages import encode
+from broker.store.journal import EVENTS_SCHEMA, Journal
+from broker.store.snapshot import Snapshot
+from broker.truth.ground_truth import FILE, Expected, Story, Wrong
+from dashboard.app import assemble
+from dashboard.data import live_scorecard
+from dashboard.data.live_scorecard import Keeper
+from dashboard.data.services import Desk
+from dashboard.pages import scorecard
+
+THERAPY_MS = 1_768_221_120_000
+HOUR = 3_600_000
+BEGAN = THERAPY_MS - 24 * HOUR
+STORY = Story(
+    time=BEGAN,
+    pumps=100,
+    expected=[
+        Expected(fault="motor_stall", right=["motor_stall"], accepted=["under_delivery"]),
+        Expected(fault="pocket_fill", right=["refill"], waits_for="refill"),
+        Expected(fault="link_duplicated"),
+        Expected(fault="broker_outage", right=["gateway_silent", "fleet_silent"], accepted=["pump_silent"]),
+    ],
+)
+DeskOf = Callable[[Snapshot], Desk]
+
+
+def wrong(pump: str, fault: str, since_h: float, end_h: float | None = None) -> list[Wrong]:
+    since = BEGAN + round(since_h * HOUR)
+    begun = Wrong(kind="begun", pump=pump, fault=fault, severity=0.6, since=since, time=since)
+    if end_h is None:
+        return [begun]
+    return [
+        begun,
+        Wrong(kind="ended", pump=pump, fault=fault, severity=0.6, since=since, time=BEGAN + round(end_h * HOUR)),
+    ]
+
+
+def raised(pump: str, rule: str, at_h: float, text: str = "") -> dict[str, Any]:
+    time = BEGAN + round(at_h * HOUR)
+    alarm = f"{pump}/{rule}/{time}"
+    return {
+        "at": 1,
+        "time": time,
+        "kind": "raised",
+        "pump": pump,
+        "rule": rule,
+        "priority": 1,
+        "alarm": alarm,
+        "text": text,
+    }
+
+
+@pytest.fixture
+def tell(desk_of: DeskOf, fleet: Any) -> Callable[..., Desk]:
+    """Return a desk in whose data directory these injections and alarms are written."""
+
+    def write(injections: list[list[Wrong]], alarms: list[dict[str, Any]]) -> Desk:
+        desk = desk_of(fleet(10))
+        lines = [STORY, *(change for changes in injections for change in changes)]
+        (desk.settings.data / FILE).write_bytes(b"".join(encode(line) + b"\n" for line in lines))
+        journal = Journal(desk.settings.data)
+        journal.append(pl.DataFrame(alarms, schema=EVENTS_SCHEMA))
+        journal.close()
+        return desk
+
+    return write
+
+
+def said(pieces: Any) -> str:
+    return json.dumps(pieces, default=lambda piece: piece.to_plotly_json())
+
+
+def test_running_figures_tell_found_missed_and_not_yet_apart(tell):
+    desk = tell(
+        [
+            wrong("A", "motor_stall", 1, 5),
+            wrong("B", "motor_stall", 2, 5),
+            wrong("C", "motor_stall", 3, 5),
+            wrong("D", "motor_stall", 23),
+            wrong("E", "link_duplicated", 3),
+        ],
+        [
+            raised("A", "motor_stall", 1.5),
+            raised("B", "under_delivery", 4),
+            raised("Z", "motor_stall", 7),
+            raised("A", "refill", 2),
+            raised("C", "motor_stall", -3),
+        ],
+    )
+    told = live_scorecard.totals(Keeper(desk).score())
+    counted = {name: told[name] for name in ("injected", "found", "right_cause", "missed", "undecided", "unseen")}
+    assert counted == {"injected": 4, "found": 2, "right_cause": 1, "missed": 1, "undecided": 1, "unseen": 1}
+    assert (told["false"], told["secondary"], told["alarms"]) == (1, 1, 4)
+    assert told["false_a_pump_day"] == pytest.approx(0.01)
+    assert told["delay_h"] == {"p50": pytest.approx(0.5), "p95": pytest.approx(2.0)}
+
+
+def test_a_fault_that_has_just_ended_may_still_be_found(tell):
+    told = live_scorecard.totals(Keeper(tell([wrong("A", "motor_stall", 20, 23)], [])).score())
+    assert (told["undecided"], told["missed"]) == (1, 0)
+
+
+def test_the_delay_of_a_fault_that_waits_for_a_refill_is_not_told(tell):
+    desk = tell([wrong("A", "pocket_fill", 1)], [raised("A", "refill", 9)])
+    (row,) = live_scorecard.by_fault(Keeper(desk).score())
+    assert (row["found"], row["delay_h"]["p50"]) == (1, None)
+
+
+def test_the_page_says_of_each_injection_when_and_by_what_it_was_found(tell):
+    desk = tell(
+        [wrong("A", "motor_stall", 1), wrong("B", "motor_stall", 2, 5), wrong("C", "link_duplicated", 3)],
+        [raised("A", "motor_stall", 1.5), raised("Z", "under_delivery", 7)],
+    )
+    facts, faults, false, cases = (said(piece) for piece in scorecard.render(Keeper(desk).score()))
+    assert "1 of 2 (50%)" in facts
+    assert "Motor stall" in faults
+    assert "no alarm is expected" in faults
+    assert "/pump/Z" in false
+    assert "Under delivery" in false
+    for words in ("found after 30 min, first by ", "missed", "no alarm is expected", "goes on"):
+        assert words in cases
+
+
+def test_an_alarm_that_another_held_is_found_but_said_to_be_held(tell):
+    desk = tell([wrong("A", "motor_stall", 1)], [raised("A", "under_delivery", 2, "explained by: Motor stalled")])
+    cases = said(scorecard.render(Keeper(desk).score())[3])
+    assert "its cause was not named" in cases
+    assert "held under another alarm" in cases
+
+
+def test_where_nobody_told_the_truth_the_page_says_so(desk_of, fleet):
+    assert "truth.jsonl" in said(scorecard.render(Keeper(desk_of(fleet(3))).score()))
+
+
+async def test_the_open_page_shows_the_figures(tell, browser_of):
+    desk = tell([wrong("A", "motor_stall", 1)], [raised("A", "motor_stall", 1.5)])
+    outputs = [f"score-{name}" for name in ("facts", "faults", "false", "cases")]
+    body = {
+        "output": f"..{'...'.join(f'{name}.children' for name in outputs)}..",
+        "outputs": [{"id": name, "property": "children"} for name in outputs],
+        "inputs": [{"id": "live", "property": "data", "value": {}}],
+        "state": [],
+        "changedPropIds": ["live.data"],
+    }
+    async with browser_of(assemble(desk).server) as client:
+        answer = await client.post("/_dash-update-component", json=body)
+    assert answer.status_code == 200
+    assert "found after 30 min, first by" in answer.text
+
+
+def test_a_score_is_counted_once_for_all_who_look(tell, monkeypatch):
+    desk = tell([wrong("A", "motor_stall", 1)], [])
+    counted = []
+    monkeypatch.setattr(live_scorecard, "judge", lambda *told: counted.append(told) or told)
+    keeper = Keeper(desk)
+    assert keeper.score() is keeper.score()
+    assert len(counted) == 1
+
+
+def test_what_pumpwatch_says_of_itself_is_no_false_alarm(tell):
+    full = {**raised("x", "storage_failing", 2.0), "pump": None, "alarm": "system: storage/storage_failing/1"}
+    told = live_scorecard.totals(Keeper(tell([], [full])).score())
+    assert (told["alarms"], told["false"]) == (0, 0)
+
+
+def test_that_gateways_are_silent_is_right_while_the_scenario_cuts_them_off_and_false_where_nothing_does(tell):
+    serials = tell([], []).snapshot().pumps["pump"]
+    cut = [wrong(serial, "broker_outage", 2, 2.5) for serial in serials]
+    silent = [
+        {**raised(name, rule, at_h), "pump": None}
+        for name, rule, at_h in (
+            ("gateway-00", "gateway_silent", 1.9),
+            ("gateway-00", "gateway_silent", 2.2),
+            ("fleet", "fleet_silent", 2.2),
+        )
+    ]
+    score = Keeper(tell(cut, silent)).score()
+    assert score.found.alarms.sort("raised", "pump")["verdict"].to_list() == ["false", "right", "right"]
+    told = live_scorecard.totals(score)
+    assert (told["injected"], told["right_cause"], told["false"]) == (10, 10, 1)
+
+
+def test_an_alarm_of_a_gateways_pumps_that_was_false_leads_to_those_pumps(tell):
+    about_many = {**raised("gateway-00", "cohort_samples_lost", 3.0), "pump": None}
+    desk = tell([], [about_many, raised("ITB-000009", "motor_stall", 4.0)])
+    _, _, false, _ = scorecard.render(Keeper(desk).score())
+    assert '"/pumps?search=gateway-00"' in said(false)
+    assert '"/pump/ITB-000009"' in said(false)

@@ -1,0 +1,141 @@
+"""What people can do with alarms, and what they are answered, told as stories."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from broker.contract.actions import Acknowledge, InService, Note, OutOfService, Reset, Unacknowledge, Unshelve
+from processor.alarms import lifecycle
+from processor.alarms.actions import carry_out
+from processor.alarms.states import ACKNOWLEDGED, LATCHED, OUT_OF_SERVICE, RETURNED, SHELVED, UNACKNOWLEDGED
+from processor.alarms.violations import OBSERVED, Violations
+from processor.detectors.limit import limit
+from tests.processor.story import GONE, ill, ward_of, well
+
+
+def test_acknowledging_twice_keeps_the_first_name_and_says_nothing(story):
+    it = story()
+    ill(it).acknowledge("anna", at=7).check("acknowledged low", low=ACKNOWLEDGED)
+    it.acknowledge("ben", at=9).check("refused", low=ACKNOWLEDGED)
+    it.answered("Acknowledged no alarm. 1 not: anna had acknowledged it.")
+    assert it.alarms.select("acknowledged_by", "acknowledged_wall").row(0) == ("anna", 7)
+
+
+def test_acknowledging_what_is_not_there_or_nothing_changes_nothing(story):
+    it = story()
+    it.acknowledge().check("refused")
+    ill(it)
+    for named, answer in (
+        ([], "Acknowledged no alarm."),
+        (["P-0/low/1"], "Acknowledged no alarm. 1 not: over, or not known."),
+    ):
+        action = Acknowledge(id="1", alarms=named, who="anna", at=1)
+        after, changes, outcome = carry_out(it.alarms, action, subjects=it.subjects, rules=it.rules)
+        assert after.equals(it.alarms)
+        assert (changes["kind"].to_list(), outcome.text) == (["refused"], answer)
+
+
+def test_an_acknowledgement_can_be_taken_back(story):
+    it = story()
+    ill(it).does(Unacknowledge).answered("Took the acknowledgement back of no alarm. 1 not: not acknowledged.")
+    it.acknowledge().does(Unacknowledge, "ben").check("unacknowledged low", low=UNACKNOWLEDGED)
+    assert it.alarms["acknowledged_by"].to_list() == [None]
+
+
+def test_a_latched_alarm_stays_until_it_is_reset(story):
+    it = story(latch=True)
+    ill(it).acknowledge()
+    it.does(Reset).check("refused", low=ACKNOWLEDGED).answered("Reset no alarm. 1 not: its condition stands.")
+    well(it).check("returned low", low=LATCHED)
+    it.does(Reset).check("reset low", "cleared low", low=GONE).answered("Reset 1 alarm.")
+
+
+def test_a_latched_alarm_must_be_seen_before_it_is_reset_and_begins_anew_when_it_is_back(story):
+    it = story(latch=True)
+    ill(it)
+    well(it).check("returned low", low=RETURNED)
+    it.does(Reset).answered("Reset no alarm. 1 not: nobody has acknowledged it.")
+    it.acknowledge().check("acknowledged low", low=LATCHED)
+    ill(it).check("raised low", low=UNACKNOWLEDGED)
+
+
+def test_what_is_not_latched_cannot_be_reset(story):
+    ill(story()).does(Reset).answered("Reset no alarm. 1 not: not latched: it goes by itself.")
+
+
+def test_a_shelved_alarm_calls_nobody_until_its_time_is_over(story):
+    it = story()
+    ill(it).shelve(2).check("shelved low", low=SHELVED).answered("Shelved 1 alarm.")
+    well(it).check("returned low", low=SHELVED)
+    assert it.called == []
+    ill(it).check("raised low", low=SHELVED)
+    assert it.called == []
+    it.wait(1.9).check(low=SHELVED)
+    it.wait(0.1).check("unshelved low", low=UNACKNOWLEDGED)
+    assert it.called == ["unshelved"]
+
+
+def test_a_shelved_alarm_that_was_seen_and_is_back_has_to_be_seen_again(story):
+    it = story()
+    ill(it).acknowledge().shelve(1)
+    well(it).check("returned low", low=SHELVED)
+    ill(it).check("raised low", low=SHELVED)
+    it.does(Unshelve).check("unshelved low", low=UNACKNOWLEDGED)
+
+
+def test_a_shelved_alarm_that_was_seen_and_is_over_goes_when_its_time_is_over(story):
+    it = story()
+    well(ill(it).acknowledge().shelve(1))
+    it.wait(1).check("unshelved low", "cleared low", low=GONE)
+
+
+def test_shelving_has_a_longest_time_and_needs_a_reason(story):
+    it = story()
+    ill(it).shelve(4.1).check("refused", low=UNACKNOWLEDGED)
+    it.answered("Shelved no alarm. 1 not: longer than the 4 h that its priority allows.")
+    it.shelve(1, why=" ").check("refused", low=UNACKNOWLEDGED)
+    it.answered("Shelved no alarm. It needs a reason or a text.")
+    it.shelve(4).check("shelved low", low=SHELVED)
+    assert it.alarms.select("shelved_by", "shelved_wall", "shelved_why").row(0) == ("anna", 7, "known since Monday")
+    it.does(Unshelve).does(Unshelve).answered("Unshelved no alarm. 1 not: not shelved.")
+
+
+def test_out_of_service_an_alarm_says_nothing_whatever_happens(story):
+    it = story()
+    ill(it).shelve(1).does(OutOfService, why="sensor replaced").check("out_of_service low", low=OUT_OF_SERVICE)
+    well(it).check("returned low", low=OUT_OF_SERVICE)
+    ill(it).check("raised low", low=OUT_OF_SERVICE)
+    assert it.called == []
+    it.wait(1000).check(low=OUT_OF_SERVICE)
+    it.shelve(1).answered("Shelved no alarm. 1 not: out of service.")
+    it.does(InService, "ben").check("in_service low", low=UNACKNOWLEDGED)
+
+
+def test_a_note_stands_beside_the_alarm_and_changes_no_state(story):
+    it = story()
+    ill(it).does(Note, why="called the ward").check("note low", low=UNACKNOWLEDGED)
+    assert it.alarms.select("note", "note_by", "note_wall").row(0) == ("called the ward", "anna", 7)
+
+
+def test_of_two_people_who_act_at_once_the_second_learns_of_the_first(story):
+    it = story()
+    ill(it).shelve(1, who="anna").acknowledge("ben").acknowledge("cleo")
+    it.answered("Acknowledged no alarm. 1 not: ben had acknowledged it.")
+    it.does(OutOfService, "dora", why="repair").does(OutOfService, "eva", why="repair")
+    it.answered("Took out of service no alarm. 1 not: dora had taken it out of service.")
+
+
+def test_ten_thousand_alarms_are_acted_on_at_once(rule_of):
+    rules = (rule_of(limit("battery_v", below=2, span=1), "low"),)
+    serials = pl.Series("pump", [f"P-{number}" for number in range(10_000)])
+    rows = {"pump": range(10_000), "gateway": None, "other": None, "rule": "low", "onset": 5, "time": 6, "score": 1.0}
+    seen = pl.DataFrame(rows, OBSERVED)
+    subjects = ward_of(serials)
+    raised, _ = lifecycle.advance(
+        lifecycle.no_alarms(), Violations(seen, seen.clear()), now=0, subjects=subjects, rules=rules
+    )
+    action = Acknowledge(id="1", alarms=raised["alarm"].to_list(), who="anna", at=1)
+    seen_by, changes, outcome = carry_out(raised, action, subjects=subjects, rules=rules)
+    assert (outcome.done, outcome.refused, changes.height) == (10_000, 0, 10_000)
+    over, _ = lifecycle.advance(seen_by, Violations(seen.clear(), seen), now=0, subjects=subjects, rules=rules)
+    assert over.height == 0

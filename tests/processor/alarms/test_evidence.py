@@ -1,0 +1,229 @@
+"""An alarm bears what it rests on: numbers that are known and finite, the score, doubts, and what it is not."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from broker.contract.codec import encode_arrow
+from broker.contract.evidence import MOST_BYTES, Evidence, decode
+from broker.mqtt.link import Message
+from processor.alarms import evidence, lifecycle
+from processor.engine import engine
+from processor.rules import RULE_BY_NAME, RULES, Rule
+from processor.watch.gateways import FLEET_SILENT, GATEWAY_RULES, GATEWAY_SILENT
+from simulator.faults import FAULTS
+
+LISTED = (*RULES, *GATEWAY_RULES)
+HEALTHY_MINUTES = 60
+ILL_MINUTES = 120
+JUDGED = [rule for rule in RULES if rule.detector.judges == "sample"]
+
+
+def borne(rows: pl.DataFrame, rule: Rule) -> list[Evidence]:
+    return [decode(text) for text in evidence.text(rows, rule)]  # type: ignore[misc]
+
+
+def state_of(**values: object) -> pl.DataFrame:
+    """Return the state of one pump, well but for these columns."""
+    state = engine.new_state(1).with_columns(pl.lit(1_000_000).alias("time"), pl.lit(0, pl.UInt32).alias("pump"))
+    dtypes = state.schema
+    named = {name.replace("__", "."): value for name, value in values.items()}
+    return state.with_columns(pl.lit(value, dtypes[name]).alias(name) for name, value in named.items())
+
+
+@pytest.fixture(scope="module")
+def ill(make_ward):
+    """Return a ward on which every fault befell one pump a while ago."""
+    ward = make_ward(len(FAULTS))
+    ward.run(HEALTHY_MINUTES)
+    for pump, fault in enumerate(FAULTS):
+        ward.inject(fault, pump)
+    ward.run(ILL_MINUTES)
+    return ward
+
+
+def test_every_rule_names_evidence_in_words():
+    assert [rule.name for rule in LISTED if not rule.evidence] == []
+    titles = {rule.title for rule in LISTED}
+    for rule in LISTED:
+        assert [one.label for one in rule.evidence if len(one.label) < 5 or one.label.endswith(".")] == []
+        assert [one.cause for one in rule.rules_out if one.cause == rule.title] == []
+    told_from = {one.cause for rule in LISTED for one in rule.rules_out}
+    broader = {
+        "Motor stalled or not driven",
+        "Too much or too little delivered",
+        "Pumps silent by themselves",
+        "Gateways silent",
+    }
+    assert told_from - broader <= titles
+
+
+def test_on_every_fault_every_raised_alarm_bears_numbers_that_are_known(ill):
+    opened = ill.watch.pipeline.alarms
+    assert opened["rule"].n_unique() >= 8
+    for row in opened.iter_rows(named=True):
+        found = decode(row["evidence"])
+        assert found is not None, row["alarm"]
+        assert len(found.facts) == len(RULE_BY_NAME[row["rule"]].evidence), (row["alarm"], found.facts)
+        assert found.said.startswith(found.facts[0].label)
+        assert found.score >= 1.0
+        assert found.score <= row["score"] + 0.01 * row["score"]
+        assert len(row["evidence"].encode()) <= MOST_BYTES
+
+
+@pytest.mark.parametrize("rule", JUDGED, ids=lambda rule: rule.name)
+def test_the_evidence_of_every_rule_computes_on_every_fault(ill, rule):
+    state = ill.watch.pipeline.state.filter(pl.col("stream.memory.interval_s").is_not_null())
+    for found in borne(state, rule):
+        assert found.facts, rule.name
+        assert found.confidence in {"high", "medium", "low"}
+
+
+def test_a_pump_bears_the_same_evidence_alone_as_among_all(ill):
+    state = ill.watch.pipeline.state
+    for rule in JUDGED:
+        among = evidence.text(state, rule).to_list()
+        alone = [evidence.text(state[number], rule)[0] for number in (0, state.height - 1)]
+        assert alone == [among[0], among[-1]], rule.name
+
+
+def test_a_number_at_the_edge_of_rounding_is_the_same_alone_as_among_others():
+    edge = state_of(pump_reset=2.0, pump_reset__held=60.029998779296875)
+    among = pl.concat([edge, state_of(pump_reset=2.0, pump_reset__held=120.0)])
+    rule = RULE_BY_NAME["pump_reset"]
+    assert evidence.text(edge, rule)[0] == evidence.text(among, rule)[0]
+
+
+def test_samples_that_come_again_leave_the_evidence_as_it_is(make_ward):
+    ward = make_ward(1)
+    ward.run(20)
+    ward.inject("motor_stall", 0)
+    sent = []
+    for _ in range(60):
+        ward.watch.wait_s(1)
+        sent.append(ward.simulation.tick().drop("index"))
+        ward.watch.samples(sent[-1])
+    before = ward.watch.pipeline.alarms
+    assert "motor_stall" in before["rule"]
+    again = [Message("itb/00/ward/telemetry", encode_arrow(one), 1, 1, retained=False) for one in sent]
+    ward.watch.take(again)
+    assert ward.watch.pipeline.alarms["evidence"].to_list() == before["evidence"].to_list()
+
+
+def test_too_little_delivered_says_what_was_expected_and_what_it_is_not():
+    state = state_of(
+        under_delivery=1.5,
+        under_delivery__held=900,
+        under_delivery__memory__expected=10.0,
+        under_delivery__memory__difference=-8.0,
+        motor_ul_h=10.0,
+        commanded_ul_h=10.0,
+        reservoir_ml=12.0,
+        motor__memory__short=0.01,
+        catheter__memory__pulse_quick=1.2,
+        catheter__memory__pulse_usual=3.0,
+        flow_sensor_stuck__memory__repeats=0.02,
+    )
+    found = borne(state, RULE_BY_NAME["under_delivery"])[0]
+    assert found.said == "Delivered 2 µL/h, expected 10 µL/h"
+    delivered = found.facts[0]
+    assert (delivered.value, delivered.expected, delivered.limit, delivered.unit) == (2.0, 10.0, 7.5, "µL/h")
+    assert (found.time, found.score, found.above_s, found.window_s) == (1_000_000, 1.5, 900.0, 1200.0)
+    told_from = {other.cause: other.value for other in found.ruled_out}
+    assert told_from == {"Motor stalled or not driven": 1.0, "Reservoir empty": 12.0, "Flow sensor stuck": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("strain_ma", "stalled", "rule", "told"),
+    [
+        (0.1, 0.0, "motor_not_driven", ("Motor stalled", 0.1, 0.8)),
+        (4.0, 0.0, "motor_stall", ("Motor is not driven", 4.0, 0.8)),
+        (-1.1, 0.9, "motor_stall", ("Motor is not driven", 90.0, 50.0)),
+    ],
+)
+def test_the_current_tells_a_stalled_motor_from_one_that_is_not_driven(strain_ma, stalled, rule, told):
+    state = state_of(motor__memory__strain_ma=strain_ma, motor__memory__stalled=stalled, motor__memory__short=1.0)
+    causes = [(cause.cause, cause.value, cause.limit) for cause in borne(state, RULE_BY_NAME[rule])[0].ruled_out]
+    assert next(cause for cause in causes if cause[0].startswith("Motor ")) == told
+
+
+def test_a_cause_that_cannot_be_told_is_not_ruled_out():
+    found = borne(state_of(motor__memory__strain_ma=None), RULE_BY_NAME["motor_not_driven"])[0]
+    causes = [other.cause for other in found.ruled_out]
+    assert "Motor stalled" not in causes
+    assert "Catheter occluded" not in causes
+
+
+@pytest.mark.parametrize(
+    ("score", "lost", "samples", "confidence", "doubts"),
+    [
+        (2.0, 0.0, 3000, "high", []),
+        (1.1, 0.0, 3000, "medium", ["only just above the limit"]),
+        (2.0, 0.3, 3000, "medium", ["30 % of the samples were lost"]),
+        (1.1, 0.3, 120, "low",
+         ["only just above the limit", "30 % of the samples were lost", "this pump is known for only 2 h"]),
+    ],
+)  # fmt: skip
+def test_each_doubt_takes_the_confidence_down(score, lost, samples, confidence, doubts):
+    state = state_of(
+        catheter_occlusion=score, samples=samples, stream__memory__lost=lost, stream__memory__interval_s=60.0
+    )
+    found = borne(state, RULE_BY_NAME["catheter_occlusion"])[0]
+    assert (found.confidence, found.doubts) == (confidence, doubts)
+
+
+def test_a_silent_pump_says_when_it_was_last_heard_and_how_often_it_speaks(ill):
+    opened = ill.watch.pipeline.alarms.filter(pl.col("rule") == "pump_silent")
+    found = decode(opened["evidence"][0])
+    assert found is not None
+    heard, interval = found.facts
+    assert (heard.label, heard.unit, heard.expected, heard.limit) == ("Last heard", "min ago", 1.0, 8.0)
+    assert heard.value >= 8.0
+    assert (interval.value, interval.unit) == (60.0, "s")
+
+
+def test_a_silent_gateway_says_how_many_of_its_pumps_are_silent(make_ward):
+    ward = make_ward(6)
+    ward.run(10)
+    ward.watch.wait_s(20)
+    ward.watch.take([])
+    opened = ward.watch.pipeline.alarms.filter(pl.col("rule") == GATEWAY_SILENT.name)
+    found = decode(opened["evidence"][0])
+    assert found is not None
+    assert [(fact.label, fact.value, fact.limit) for fact in found.facts] == [
+        ("Silent pumps", 6.0, 3.0),
+        ("Pumps that should be heard", 6.0, None),
+    ]
+
+
+def test_a_fleet_without_its_broker_says_that_it_is_the_broker(make_ward):
+    ward = make_ward(6)
+    ward.run(10)
+    for _ in range(2):
+        ward.watch.wait_s(40)
+        ward.watch.pipeline.take([], ward.watch.now, listening=False)
+    opened = ward.watch.pipeline.alarms.filter(pl.col("rule") == FLEET_SILENT.name)
+    found = decode(opened["evidence"][0])
+    assert found is not None
+    assert found.said == "Silent pumps 6, expected 0"
+    assert [other.because for other in found.ruled_out] == ["the broker itself cannot be reached"]
+
+
+def test_the_journal_the_snapshot_and_other_systems_are_told_it(ill):
+    entry = ill.watch.journal().filter((pl.col("kind") == "raised") & (pl.col("rule") == "motor_stall")).row(
+        0, named=True
+    )  # fmt: skip
+    assert entry["text"].startswith("Turned of what was commanded ")
+    shown = ill.watch.snapshot().alarms.filter(pl.col("evidence").is_not_null() & pl.col("pump").is_not_null())
+    assert shown["score_now"].null_count() == 0
+    told = [event for event in ill.watch.pipeline.announced if event.kind == "raised" and event.evidence is not None]
+    assert {event.rule for event in told} >= {"catheter_disconnection"}
+
+
+def test_an_alarm_saved_by_an_older_version_has_no_evidence():
+    old = lifecycle.no_alarms().drop("evidence")
+    old = pl.concat([old, pl.DataFrame({"alarm": "x", "rule": "motor_stall"}).cast({})], how="diagonal")
+    assert lifecycle.restored(old, RULES)["evidence"].to_list() == [None]
+    assert decode(None) is None
+    assert decode("no evidence at all") is None

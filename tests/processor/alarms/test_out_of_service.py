@@ -1,0 +1,183 @@
+"""What is taken out of service in advance calls nobody until it is put back, or until its time is over."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker.contract.actions import InService, PutBack, TakeOut
+from broker.contract.messages import encode
+from broker.contract.topics import COMMAND
+from broker.mqtt.link import Message
+from processor.pipeline import Pipeline
+from processor.rules import RULE_BY_NAME
+from processor.watch import readings
+
+START_MS = 1_767_225_600_000
+WELL, LOW = 3.1, 2.5
+HOUR_S = 3600.0
+RULES = tuple(RULE_BY_NAME[name] for name in ("battery_end", "motor_stall", "pump_silent"))
+
+
+class Service:
+    """One pump, ITB-1, whose battery is well or low for some minutes, and a person with a programmer's rights."""
+
+    def __init__(self, watch, json_sample) -> None:
+        self.watch, self.sample, self.minute, self.deeds = watch, json_sample, 0, 0
+
+    def minutes(self, count: int, battery_v: float) -> Service:
+        numbers = range(self.minute, self.minute + count)
+        self.minute += count
+        about = {"pump": "ITB-1", "boot": 1, "battery_v": battery_v}
+        self.watch.wait_s(count)
+        self.watch.say("\n".join(self.sample(time=START_MS + at * 60_000, seq=at + 1, **about) for at in numbers))
+        return self
+
+    def does(self, kind, *subjects: str, who: str = "eva", why: str = "new gateway", **more) -> Service:
+        self.deeds += 1
+        action = kind(id=str(self.deeds), subjects=list(subjects), who=who, at=7, why=why, **more)
+        return self.send(action)
+
+    def send(self, action) -> Service:
+        self.watch.take([Message(COMMAND, encode(action), 1, 1, retained=False)])
+        self.said = self.watch.pipeline.outcomes[-1].text
+        return self
+
+    def states(self) -> dict[str, str]:
+        return dict(self.watch.snapshot().alarms.select("rule", "state").iter_rows())
+
+    def kinds(self) -> list[str]:
+        return self.watch.journal()["kind"].to_list()
+
+    def called(self) -> list[str]:
+        found = [event.kind for event in self.watch.pipeline.announced]
+        self.watch.pipeline.announced.clear()
+        return found
+
+
+@pytest.fixture
+def service(watch, json_sample, tmp_path):
+    watch.pipeline = Pipeline(tmp_path, rules=RULES)
+    return Service(watch, json_sample).minutes(3, WELL)
+
+
+def test_an_alarm_of_a_pump_that_is_out_of_service_is_raised_without_calling_anybody(service):
+    service.does(TakeOut, "ITB-1")
+    assert service.said == "Took out of service all alarms of 1 of 1."
+    service.minutes(15, LOW)
+    assert service.states() == {"battery_end": "out_of_service"}
+    assert service.called() == []
+    alarm = service.watch.snapshot().alarms.row(0, named=True)
+    assert (alarm["out_by"], alarm["out_why"]) == ("eva", "new gateway")
+    pump = service.watch.snapshot().pumps.row(0, named=True)
+    assert (pump["priority"], pump["worst"]) == (0, None)
+
+
+def test_what_is_put_back_and_stands_calls_at_once(service):
+    service.does(TakeOut, "ITB-1").minutes(15, LOW).does(PutBack, "ITB-1", why="")
+    assert service.said == "Put back into service all alarms of 1 of 1."
+    assert service.states() == {"battery_end": "unacknowledged"}
+    assert service.called() == ["in_service"]
+    assert service.watch.snapshot().orders.is_empty()
+
+
+def test_what_ends_while_out_of_service_goes_without_a_word(service):
+    service.does(TakeOut, "ITB-1").minutes(15, LOW).minutes(75, WELL)
+    assert service.states() == {}
+    service.does(PutBack, "ITB-1").minutes(1, WELL)
+    assert service.states() == {}
+    assert service.called() == []
+
+
+def test_an_open_alarm_goes_out_of_service_with_its_pump(service):
+    service.minutes(15, LOW)
+    assert service.called() == ["raised"]
+    service.does(TakeOut, "ITB-1")
+    assert service.states() == {"battery_end": "out_of_service"}
+
+
+def test_one_rule_alone_can_be_out_of_service(service):
+    service.does(TakeOut, "ITB-1", rule="motor_stall").minutes(15, LOW)
+    assert service.states() == {"battery_end": "unacknowledged"}
+    service.does(TakeOut, "ITB-1", rule="battery_end")
+    assert service.states() == {"battery_end": "out_of_service"}
+    assert service.watch.snapshot().orders["title"].to_list() == ["Motor stalled", "Battery at its end"]
+
+
+def test_a_time_that_is_over_puts_it_back(service):
+    service.does(TakeOut, "ITB-1", for_s=HOUR_S).minutes(15, LOW)
+    assert service.watch.snapshot().orders["left_s"].to_list() == [pytest.approx(45 * 60)]
+    service.minutes(44, LOW)
+    assert service.states() == {"battery_end": "out_of_service"}
+    service.minutes(2, LOW)
+    assert service.states() == {"battery_end": "unacknowledged"}
+    assert service.watch.journal().filter(kind="in_service")["text"].to_list() == [None, "the time was over"]
+
+
+def test_it_outlives_a_restart(service, tmp_path):
+    service.does(TakeOut, "ITB-1", for_s=HOUR_S)
+    service.watch.pipeline.save(START_MS)
+    service.watch.pipeline = Pipeline(tmp_path, rules=RULES)
+    service.watch.pipeline.restore()
+    service.minutes(15, LOW)
+    assert service.states() == {"battery_end": "out_of_service"}
+
+
+def test_who_did_what_to_which_pump_is_in_the_journal_before_anything_alarms(service):
+    service.does(TakeOut, "ITB-1", rule="battery_end")
+    entry = service.watch.journal().row(-1, named=True)
+    said = {name: entry[name] for name in ("kind", "pump", "title", "who", "text", "alarm")}
+    assert said == {
+        "kind": "out_of_service",
+        "pump": "ITB-1",
+        "title": "Battery at its end",
+        "who": "eva",
+        "text": "new gateway",
+        "alarm": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "said"),
+    [
+        (TakeOut, {"subjects": ["ITB-9"]}, "Took out of service nothing. Not done: not known."),
+        (TakeOut, {"subjects": ["ITB-1"], "why": " "}, "Took out of service nothing. Not done: it needs a reason."),
+        (
+            TakeOut,
+            {"subjects": ["ITB-1"], "rule": "x"},
+            "Took out of service nothing. Not done: there is no rule 'x'; `pumpwatch rules` lists them.",
+        ),
+        (
+            PutBack,
+            {"subjects": ["ITB-1"]},
+            "Put back into service nothing. Not done: not out of service in this way.",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_reason_and_noted(service, kind, more, said):
+    service.send(kind(**{"id": "9", "who": "eva", "at": 7, "why": "so", **more}))
+    assert service.said == said
+    assert service.kinds() == ["refused"]
+    assert service.watch.snapshot().orders.is_empty()
+
+
+def test_taken_out_twice_it_stays_with_who_did_it_first(service):
+    service.does(TakeOut, "ITB-1").does(TakeOut, "ITB-1", who="max")
+    assert service.said == "Took out of service nothing. Not done: eva had taken it out."
+    assert service.watch.snapshot().orders["out_by"].to_list() == ["eva"]
+
+
+def test_an_alarm_that_is_out_with_its_pump_is_not_put_back_by_itself(service):
+    service.does(TakeOut, "ITB-1").minutes(15, LOW)
+    alarm = service.watch.pipeline.alarms["alarm"].to_list()
+    service.send(InService(id="7", alarms=alarm, who="eva", at=7))
+    assert "out of service with its pump" in service.said
+    assert service.states() == {"battery_end": "out_of_service"}
+
+
+def test_a_part_of_the_system_can_be_out_of_service_before_it_alarms(service):
+    service.does(TakeOut, "system: storage")
+    full = readings.frame(readings.troubles({"storage": "no space left"}))
+    for _ in range(3):
+        service.watch.wait_s(6)
+        service.watch.pipeline.take([], service.watch.now, readings=full)
+    assert service.states()["storage_failing"] == "out_of_service"

@@ -1,0 +1,172 @@
+"""What the processor knows comes back exactly from its checkpoint, or it says what became of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from broker.contract.actions import Acknowledge, Unacknowledge
+from broker.contract.messages import encode
+from broker.contract.topics import COMMAND
+from broker.mqtt.link import Message
+from broker.store.snapshot import Health
+from processor.pipeline import Pipeline
+from processor.rules import RULES
+from processor.service import checkpoint
+from processor.service.checkpoint import CheckpointError
+
+START_MS = 1_790_000_000_000
+
+
+def telemetry(minute: int, motor: float = 5.0) -> Message:
+    sample = (
+        f'{{"pump":"A-1","time":{START_MS + minute * 60_000},"seq":{minute + 1},"boot":1,'
+        f'"commanded_ul_h":5,"motor_ul_h":{motor},"flow_ul_h":{motor}}}'
+    )
+    return Message("itb/00/gate/telemetry", sample.encode(), minute, 1, retained=False)
+
+
+def run(pipeline: Pipeline, first: int, last: int, motor: float) -> None:
+    for minute in range(first, last):
+        pipeline.take([telemetry(minute, motor)], START_MS + minute * 1000)
+
+
+def stalled(data: Path) -> Pipeline:
+    pipeline = Pipeline(data)
+    run(pipeline, 0, 30, 5.0)
+    run(pipeline, 30, 60, 0.0)
+    assert "motor_not_driven" in pipeline.alarms["rule"].to_list()
+    return pipeline
+
+
+def test_state_alarms_and_registry_come_back_exactly(tmp_path: Path) -> None:
+    before = stalled(tmp_path)
+    alarm = before.alarms["alarm"].to_list()
+    seen = Message(COMMAND, encode(Acknowledge(id="1", alarms=alarm, who="anna", at=7)), 1, 1, retained=False)
+    before.take([seen], START_MS + 60_000)
+    before.save(START_MS)
+    after = Pipeline(tmp_path)
+    after.restore()
+    assert after.state.equals(before.state)
+    assert after.alarms.equals(before.alarms)
+    assert after.alarms["acknowledged_by"].to_list() == ["anna"] * len(alarm)
+    assert after.registry.facts().equals(before.registry.facts())
+    for pipeline in (before, after):
+        run(pipeline, 60, 90, 5.0)
+    assert after.state.equals(before.state)
+    assert after.alarms.equals(before.alarms)
+
+
+def test_what_a_person_did_is_known_after_a_restart_and_not_done_again(tmp_path: Path) -> None:
+    before = stalled(tmp_path)
+    alarms = before.alarms["alarm"].to_list()
+    seen, taken_back = (
+        Message(COMMAND, encode(kind(id=kind.__name__, alarms=alarms, who="anna", at=7)), 1, 1, retained=False)
+        for kind in (Acknowledge, Unacknowledge)
+    )
+    before.take([seen], START_MS + 60_000)
+    before.take([taken_back], START_MS + 60_000)
+    before.save(START_MS)
+    after = Pipeline(tmp_path)
+    after.restore()
+    _, entries = after.take([seen], START_MS + 61_000)
+    assert entries.height == 0
+    assert after.alarms["acknowledged_wall"].null_count() == len(alarms)
+    assert after.outcomes[0].text == "This was done before."
+
+
+def test_without_a_checkpoint_everything_begins_anew(tmp_path: Path) -> None:
+    assert checkpoint.load(tmp_path, RULES, RULES) is None
+
+
+def test_a_sample_that_fills_a_gap_after_a_restart_came_late(tmp_path: Path) -> None:
+    before = Pipeline(tmp_path)
+    for minute in (0, 3):
+        before.take([telemetry(minute)], START_MS)
+    before.save(START_MS)
+    after = Pipeline(tmp_path)
+    after.restore()
+    after.take([telemetry(1)], START_MS)
+    pumps = after.snapshot(Health(), START_MS).pumps
+    assert pumps.select("lost", "late", "repeated").rows() == [(1, 1, 0)]
+
+
+def test_only_the_latest_checkpoint_is_kept(tmp_path: Path) -> None:
+    pipeline = stalled(tmp_path)
+    for now in range(5):
+        pipeline.save(now)
+    assert len(list((tmp_path / "checkpoint").iterdir())) == 6
+
+
+def test_a_rule_that_is_new_begins_anew_and_alarms_of_one_that_is_gone_are_left_out(tmp_path: Path) -> None:
+    before = stalled(tmp_path)
+    before.save(START_MS)
+    renamed = tuple(
+        dataclasses.replace(rule, name="rotor_slow") if rule.name == "motor_not_driven" else rule for rule in RULES
+    )
+    saved = checkpoint.load(tmp_path, renamed, renamed) or pytest.fail("nothing was loaded")
+    assert saved.state["rotor_slow"].to_list() == [0.0]
+    assert saved.state["flow_ul_h"].equals(before.state["flow_ul_h"])
+    assert "motor_not_driven" not in saved.alarms["rule"].to_list()
+
+
+@pytest.mark.parametrize("harm", ["manifest", "frame", "missing", "format"])
+def test_one_that_cannot_be_read_is_moved_aside_and_said(tmp_path: Path, harm: str) -> None:
+    stalled(tmp_path).save(START_MS)
+    directory = tmp_path / "checkpoint"
+    manifest, state = directory / "manifest.json", next(directory.glob("state-*"))
+    match harm:
+        case "manifest":
+            manifest.write_bytes(manifest.read_bytes()[:40])
+        case "frame":
+            state.write_bytes(state.read_bytes()[:100])
+        case "missing":
+            state.unlink()
+        case _:
+            manifest.write_bytes(manifest.read_bytes().replace(b'"format":1', b'"format":99'))
+    fresh = Pipeline(tmp_path)
+    with pytest.raises(CheckpointError, match="moved to"):
+        fresh.restore()
+    assert (tmp_path / "checkpoint.unreadable-1").is_dir()
+    assert fresh.state.height == 0
+    fresh.restore()
+    assert fresh.take([telemetry(0)], START_MS)[0]["pump"].to_list() == ["A-1"]
+
+
+def test_a_checkpoint_half_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = stalled(tmp_path)
+    pipeline.save(START_MS)
+    kept = pipeline.state
+    run(pipeline, 60, 62, 5.0)
+
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pl.DataFrame, "write_ipc", no_room)
+        with pytest.raises(OSError, match="No space"):
+            pipeline.save(START_MS + 1)
+    again = Pipeline(tmp_path)
+    again.restore()
+    assert again.state.equals(kept)
+
+
+def test_what_was_half_written_when_the_power_failed_is_cleared_away(tmp_path: Path) -> None:
+    stalled(tmp_path).save(START_MS)
+    (tmp_path / "checkpoint" / ".state-9.arrow.new").write_bytes(b"half of it")
+    again = Pipeline(tmp_path)
+    again.restore()
+    assert again.alarms.height
+    assert not list((tmp_path / "checkpoint").glob(".*"))
+
+
+def test_a_checkpoint_whose_journal_and_history_are_gone_is_gone_on_from(tmp_path: Path) -> None:
+    before = stalled(tmp_path)
+    before.save(START_MS)
+    after = Pipeline(tmp_path)
+    after.restore()
+    assert after.state.equals(before.state)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

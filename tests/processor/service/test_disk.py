@@ -1,0 +1,83 @@
+"""A disk that refuses everything for a while costs nothing but time, and no restart."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from broker.contract.codec import encode_json
+from broker.contract.signals import SAMPLE_SCHEMA
+from broker.contract.topics import topic_of
+from broker.mqtt.link import Link, parse_url
+from broker.store import durable_write, snapshot
+from broker.store.segments import trend
+from processor.service import loop
+
+START_MS = 1_767_225_600_000
+ENOUGH_S = 60.0
+
+pytestmark = pytest.mark.broker
+
+
+def sample(seq: int) -> bytes:
+    row = dict.fromkeys(SAMPLE_SCHEMA) | {"pump": "A-1", "time": START_MS + seq * 60_000, "seq": seq, "boot": 1}
+    return encode_json(pl.DataFrame([row], schema=SAMPLE_SCHEMA))
+
+
+async def until(what: str, true: Callable[[], object]) -> None:
+    try:
+        async with asyncio.timeout(ENOUGH_S):
+            while not true():
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        pytest.fail(f"not seen within {ENOUGH_S:g} s: {what}")
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS])
+async def test_while_the_disk_refuses_nothing_is_acknowledged_and_afterwards_all_is_there(
+    mosquitto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    refusing, replace = [False], durable_write.replace
+
+    def moody(path: Path, write: Callable[[Path], object]) -> int:
+        if refusing[0]:
+            raise OSError(reason, "No room, or none for us")
+        return replace(path, write)
+
+    monkeypatch.setattr(durable_write, "replace", moody)
+    monkeypatch.setattr(loop, "CLIENT_ID", f"disk-test-{reason}")
+    stop, ready = asyncio.Event(), asyncio.Event()
+    settings = loop.Settings(broker=mosquitto, data=tmp_path)
+    running = asyncio.create_task(loop.run(settings, stop, lambda _: ready.set()))
+    gate = f"disk-{reason}"
+    link = Link(parse_url(mosquitto), gate)
+    try:
+        await asyncio.wait_for(ready.wait(), ENOUGH_S)
+        await link.open()
+
+        def health() -> snapshot.Health:
+            return snapshot.read(tmp_path / "snapshot").health
+
+        def kept() -> list[int]:
+            return trend(tmp_path, "A-1", 0)["seq"].to_list()
+
+        link.publish(topic_of(gate, "telemetry"), sample(1))
+        await until("the first sample", lambda: kept() == [1])
+        refusing[0] = True
+        for seq in (2, 3):
+            link.publish(topic_of(gate, "telemetry"), sample(seq))
+        await until("that it is said", lambda: any("nothing is acknowledged" in note for note in health().notes))
+        assert kept() == [1]
+        await until("that the pump is watched all the same", lambda: health().samples >= 3)
+        refusing[0] = False
+        await until("all samples", lambda: kept() == [1, 2, 3])
+        await until("that it is over", lambda: not health().notes)
+    finally:
+        await link.close()
+        stop.set()
+        await asyncio.wait_for(running, ENOUGH_S)

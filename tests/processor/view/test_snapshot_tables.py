@@ -1,0 +1,46 @@
+"""What people read of an alarm: how long there is, in words that a tired reader cannot take for something else."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from broker.store.snapshot import band
+from processor.view.snapshot_tables import time_left
+
+INF = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        ((-3.0, -2.0, -1.0), "under-dosed by now unless bridged"),
+        ((-3.0, -1.0, 1.2), "probably under-dosed by now, in 2 h at the latest"),
+        ((-3.0, -1.0, 2828.0), "probably under-dosed by now"),
+        ((-3.0, -1.0, INF), "probably under-dosed by now"),
+        ((0.4, 1.0, 3.0), "under-dosed in about 60 min (0 to 3 h)"),
+        ((4.0, 9.0, 20.0), "under-dosed in about 9 h (4 to 20 h)"),
+        ((4.0, 9.0, 700.0), "under-dosed in about 9 h (4 h or later)"),
+        ((4.0, 9.0, None), "under-dosed in about 9 h (4 h or later)"),
+        ((4.0, 90.0, 700.0), "more than a day until under-dosed, if it stays so"),
+        ((None, None, None), "under-dosed in about 4 h"),
+    ],
+)
+def test_how_long_there_is_until_harm(hours, said):
+    assert told(hours) == said
+
+
+def test_of_an_alarm_that_is_over_nothing_is_left():
+    assert told((-3.0, -1.0, 1.2), returned=1) == "over now"
+
+
+def test_a_rule_without_harm_says_what_it_says():
+    assert told((4.0, 9.0, 20.0), harm_after_h=None) == "days"
+
+
+def told(hours, *, harm_after_h: float | None = 5.0, returned: int | None = None) -> str:
+    about = {"harm_after_h": harm_after_h, "returned": returned, "age_s": 3600.0, "time_left": "days"}
+    schema = {"harm_after_h": pl.Float64, "returned": pl.Int64, "age_s": pl.Float32, "time_left": pl.String}
+    forecast = dict(zip(band("under_dosed_h"), hours, strict=True))
+    frame = pl.DataFrame([{**about, **forecast}], {**schema, **dict.fromkeys(forecast, pl.Float32)})
+    return frame.select(time_left()).item()

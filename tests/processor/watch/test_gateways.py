@@ -1,0 +1,147 @@
+"""A gateway that is cut is one alarm with its pumps under it; so is the fleet without its broker."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from broker.contract.gateway_messages import Status
+from broker.contract.messages import encode
+from broker.contract.signals import SAMPLE_SCHEMA
+from processor.rules import RULES
+from processor.watch.gateways import DEAF_S, GATEWAY_RULES
+
+START_MS = 1_767_225_600_000
+PUMPS = 12
+SECOND_MS = 1000
+
+
+def serials(gateway: str, count: int = PUMPS) -> list[str]:
+    return [f"{gateway}-{number:02d}" for number in range(count)]
+
+
+def speak(watch, gateway: str, names: list[str]) -> None:
+    """Let these pumps of a gateway send a healthy sample, as of now."""
+    empty = {name: [None] * len(names) for name in SAMPLE_SCHEMA}
+    values = {"pump": names, "time": [watch.now_therapy] * len(names), "battery_v": np.full(len(names), 3.0)}
+    frame = pl.DataFrame({**empty, **values}, SAMPLE_SCHEMA)
+    watch.gateway, before = gateway, watch.gateway
+    watch.samples(frame)
+    watch.gateway = before
+
+
+@pytest.fixture
+def two(watch):
+    """Two gateways of a dozen pumps, all of which have spoken; therapy runs sixty times as fast as the wall."""
+    for gateway in ("north", "south"):
+        watch.birth(*serials(gateway), gateway=gateway)
+    for gateway in ("north", "south"):
+        speak(watch, gateway, serials(gateway))
+    return watch
+
+
+def minutes(watch, count: int, *speaking: str) -> None:
+    """Let therapy minutes pass, in which only these gateways speak."""
+    for _ in range(count):
+        watch.wait_s(1)
+        for gateway in speaking:
+            speak(watch, gateway, serials(gateway))
+        watch.take([])
+
+
+def shown(watch) -> list[tuple[str, str, str, int]]:
+    alarms = watch.snapshot().alarms.sort("subject")
+    return alarms.select("subject", "rule", "state", "held").rows()
+
+
+def test_a_cut_gateway_is_one_alarm_with_its_pumps_under_it(two):
+    minutes(two, 9, "south")
+    assert shown(two) == [("north", "gateway_silent", "unacknowledged", PUMPS)]
+    alarm = two.snapshot().alarms.row(0, named=True)
+    assert (alarm["pump"], alarm["gateway"]) == (None, "north")
+    assert alarm["explains"] == f"Pump silent ({PUMPS} pumps)"
+    assert alarm["alarm"] == f"north/gateway_silent/{alarm['onset']}"
+    assert alarm["onset"] == START_MS
+    pumps = two.snapshot().pumps.filter(pl.col("gateway") == "north")
+    assert pumps["silent"].all()
+    assert pumps["alarms"].sum() == 0
+
+
+def test_of_a_cut_gateway_other_systems_hear_once(two):
+    minutes(two, 9, "south")
+    assert [(event.kind, event.subject, event.pump) for event in two.pipeline.announced] == [("raised", "north", None)]
+    journal = two.journal()
+    assert journal.filter(pl.col("kind") == "raised").height == PUMPS + 1
+    assert set(journal.filter(pl.col("kind") == "held")["text"]) == {"explained by: Gateway silent"}
+
+
+def test_when_it_is_back_the_alarm_goes_with_all_its_pumps_and_waits_to_be_seen(two):
+    minutes(two, 9, "south")
+    minutes(two, 9, "south", "north")
+    assert shown(two)[0][2] == "unacknowledged"
+    minutes(two, 3, "south", "north")
+    assert shown(two) == [("north", "gateway_silent", "returned", 0)]
+
+
+def test_a_pump_that_stays_silent_when_its_gateway_is_back_calls_by_itself(two):
+    minutes(two, 9, "south")
+    for _ in range(12):
+        two.wait_s(1)
+        speak(two, "north", serials("north")[1:])
+        speak(two, "south", serials("south"))
+    assert shown(two) == [
+        ("north", "gateway_silent", "returned", 0),
+        ("north-00", "pump_silent", "unacknowledged", 0),
+    ]
+    assert [event.kind for event in two.pipeline.announced] == ["raised", "returned", "released"]
+
+
+def test_a_gateway_that_said_goodbye_is_told_before_its_pumps_are_missed(two):
+    two.wait_s(1)
+    two.say(encode(Status(gateway="north", state="offline", sent=two.now)), "status", gateway="north")
+    minutes(two, 1, "south")
+    assert shown(two) == [("north", "gateway_silent", "unacknowledged", 0)]
+
+
+def test_a_few_silent_pumps_are_told_one_by_one(two):
+    for _ in range(9):
+        two.wait_s(1)
+        speak(two, "north", serials("north")[3:])
+        speak(two, "south", serials("south"))
+    assert [row[:2] for row in shown(two)] == [(name, "pump_silent") for name in serials("north")[:3]]
+
+
+def test_a_fleet_that_falls_silent_behind_several_gateways_is_one_alarm(two):
+    minutes(two, 9)
+    assert shown(two) == [("fleet", "fleet_silent", "unacknowledged", 2 * PUMPS + 2)]
+
+
+def test_without_a_broker_for_long_the_fleet_is_silent_and_no_pump_is(two):
+    for wall_s in (1, DEAF_S - 1):
+        two.wait_s(wall_s)
+        two.pipeline.take([], two.now, listening=False)
+        assert shown(two) == []
+    two.wait_s(1)
+    two.pipeline.take([], two.now, listening=False)
+    assert shown(two) == [("fleet", "fleet_silent", "unacknowledged", 0)]
+    minutes(two, 12, "north", "south")
+    assert shown(two) == [("fleet", "fleet_silent", "returned", 0)]
+
+
+def test_alarms_of_gateways_come_back_from_a_checkpoint(two):
+    minutes(two, 9, "south")
+    two.pipeline.save(two.now)
+    again = type(two.pipeline)(two.pipeline.data)
+    again.restore()
+    assert again.alarms.equals(two.pipeline.alarms)
+
+
+def test_no_rule_has_the_name_of_another_and_none_explains_in_a_circle_of_three():
+    listed = {rule.name: rule.explains for rule in (*RULES, *GATEWAY_RULES)}
+    assert len(listed) == len(RULES) + len(GATEWAY_RULES)
+    for one, effects in listed.items():
+        assert set(effects) <= set(listed)
+        for two_ in effects:
+            for three in set(listed[two_]) - {one}:
+                assert one not in listed[three], f"{one}, {two_}, {three}"

@@ -1,0 +1,106 @@
+"""Alarms from the command line: the same words, rights and refusals as on the screens."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from broker.contract.actions import Outcome, Shelve
+from broker.store.snapshot import ALARMS_SCHEMA, Health, Snapshot, empty, write
+from pumpwatch.__main__ import app
+from pumpwatch.commands import alarms
+from pumpwatch.commands.errors import CommandError
+
+IDS = ["A/low/1", "B/low/2", "gateway-01/gateway_silent/3"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rows = [
+        {**dict.fromkeys(ALARMS_SCHEMA), "alarm": one, "subject": one.split("/")[0], "rule": one.split("/")[1],
+         "priority": 2, "state": "unacknowledged", "title": "Low", "onset": place, "age_s": 60.0}
+        for place, one in enumerate(IDS)
+    ]  # fmt: skip
+    nothing = empty()
+    open_ones = pl.DataFrame(rows, ALARMS_SCHEMA)
+    write(tmp_path / "snapshot", Snapshot(nothing.pumps, open_ones, nothing.gateways, Health(version=1)))
+    return tmp_path
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What was sent to the processor, which does it all."""
+    actions: list[Any] = []
+
+    def act(_url: str, action: Any) -> Outcome:
+        actions.append(action)
+        return Outcome(id=action.id, done=len(action.alarms), refused=0, text="Done.")
+
+    monkeypatch.setattr(alarms, "_act", act)
+    return actions
+
+
+def run(*words: str, data: Path) -> Any:
+    return CliRunner().invoke(app, [*words, "--data", str(data)])
+
+
+def test_open_alarms_are_listed_and_are_also_json(data: Path) -> None:
+    assert "gateway-01" in run("alarms", data=data).stdout
+    listed = json.loads(run("alarms", "--rule", "low", "--json", data=data).stdout)
+    assert [row["alarm"] for row in listed] == IDS[:2]
+
+
+def test_alarms_are_chosen_by_id_by_whom_they_are_about_and_by_rule(data: Path, sent: list[Any]) -> None:
+    for words in (
+        ("--alarms", f"{IDS[0]}, {IDS[2]}"),
+        ("--about", "A,gateway-01"),
+        ("--rule", "low"),
+        ("--alarms", "all"),
+    ):
+        assert run("alarm", "acknowledge", *words, data=data).exit_code == 0
+    assert [action.alarms for action in sent] == [[IDS[0], IDS[2]], [IDS[0], IDS[2]], IDS[:2], IDS]
+    assert len({action.id for action in sent}) == len(sent)
+
+
+def test_shelving_says_how_long_and_why(data: Path, sent: list[Any]) -> None:
+    words = ("alarm", "shelve", "--about", "A", "--for", "2h", "--why", "known", "--who", "anna", "--json")
+    answer = json.loads(run(*words, data=data).stdout)
+    assert (answer["done"], answer["text"]) == (1, "Done.")
+    assert isinstance(sent[0], Shelve)
+    assert (sent[0].for_s, sent[0].why, sent[0].who) == (7200.0, "known", "anna")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("acknowledge",), "say which alarms"),
+        (("shelve", "--about", "A"), "needed to shelve"),
+        (("reset", "--about", "A", "--for", "2h"), "needed to shelve"),
+        (("acknowledge", "--alarms", "C/low/9"), "no alarm 'C/low/9' is open"),
+        (("delete", "--about", "A"), "Invalid value"),
+    ],
+)
+def test_what_is_wrongly_asked_is_said(words: tuple[str, ...], sentence: str, data: Path, sent: list[Any]) -> None:
+    answer = run("alarm", *words, data=data)
+    assert answer.exit_code == 2
+    assert sentence in " ".join(answer.stderr.replace("│", " ").split())
+    assert sent == []
+
+
+def test_what_is_refused_ends_with_a_failure(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Outcome(id="1", done=0, refused=1, text="Acknowledged no alarm. 1 not: anna had acknowledged it.")
+    monkeypatch.setattr(alarms, "_act", lambda *_: refused)
+    answer = run("alarm", "acknowledge", "--about", "A", data=data)
+    assert "anna had acknowledged it" in answer.stdout
+    assert isinstance(answer.exception, CommandError)
+
+
+def test_without_an_alarm_or_a_processor_it_is_said(data: Path, tmp_path: Path, sent: list[Any]) -> None:
+    assert "no open alarm is like that" in str(run("alarm", "reset", "--about", "Z", data=data).exception)
+    assert "is a system running there?" in str(run("alarms", data=tmp_path / "empty").exception)
+    assert sent == []

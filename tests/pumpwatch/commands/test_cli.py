@@ -1,0 +1,191 @@
+"""The command line: help with examples, sentences for errors, exit codes, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from broker.contract.gateway_messages import Birth, Pumps
+from pumpwatch.__main__ import app
+from pumpwatch.commands import faults
+from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.parts import choose_port
+from pumpwatch.supervision import run_file
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def pumpwatch(*arguments: str, data: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in an empty directory, as a person would."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PUMPWATCH_")}
+    environment = {**kept, "PYTHONPATH": str(ROOT), "PUMPWATCH_DATA": str(data), "COLUMNS": "300", **variables}
+    command = [sys.executable, "-m", "pumpwatch", *arguments]
+    return subprocess.run(
+        command, cwd=data, env=environment, capture_output=True, text=True, timeout=60, check=False, input=""
+    )
+
+
+def commands(group: typer.core.TyperGroup, front: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            yield from commands(command, (*front, name))
+        else:
+            yield (*front, name), command.epilog or ""
+
+
+COMMANDS = list(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize(("words", "epilog"), COMMANDS, ids=lambda value: " ".join(value) if len(value) < 5 else "")
+def test_every_command_has_an_example_of_itself(words: tuple[str, ...], epilog: str) -> None:
+    assert epilog.startswith(f"Example: pumpwatch {' '.join(words)}")
+
+
+@pytest.mark.parametrize("kind", ["faults", "rules", "signals"])
+def test_tables_are_also_json(kind: str, tmp_path: Path) -> None:
+    result = pumpwatch(kind, "--json", data=tmp_path)
+    rows = json.loads(result.stdout)
+    assert result.returncode == 0
+    assert rows
+    assert {row["name"] for row in rows} <= set(pumpwatch(kind, data=tmp_path).stdout.replace("│", " ").split())
+
+
+def test_a_command_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
+    result = pumpwatch("fautls", data=tmp_path)
+    assert result.returncode == 2
+    assert "No such command" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("inject", "motor_stall", "--pumps", "3", "--ramp", "soon"), 2, "'soon' is not a duration"),
+        (("inject", "motor_stall", "--pumps", "3", "--severity", "2"), 2, "'--severity'"),
+        (
+            ("inject", "motor_stall", "--pumps", "3", "--broker", "mqtt://127.0.0.1:1"),
+            1,
+            "no broker at mqtt://127.0.0.1:1",
+        ),
+        (("program", "--pumps", "3", "--steps", "06:00"), 2, "'06:00' is not a step such as 06:00=1.5"),
+        (("program", "--pumps", "3", "--days", "Monday"), 2, "'Monday' is not a list of days"),
+        (("bolus", "--pumps", "3", "--dose", "20", "--over", "soon"), 2, "'soon' is not a duration"),
+        (("refill", "--pumps", "3", "--broker", "mqtt://127.0.0.1:1"), 1, "no broker at mqtt://127.0.0.1:1"),
+        (("clear", "--broker", "http://x"), 1, "allowed are mqtt:// and mqtts://"),
+        (("run", "--scenario", "nowhere"), 2, "no scenario 'nowhere'"),
+        (("run", "--interval", "0s"), 2, "interval"),
+        (("run", "--broker", "http://x"), 2, "allowed are mqtt:// and mqtts://"),
+        (("process", "--broker", "http://x"), 1, "allowed are mqtt:// and mqtts://"),
+        (("user", "add", "vera", "--role", "king", "--password-stdin"), 1, "king"),
+    ],
+)
+def test_what_goes_wrong_is_a_sentence_and_a_code(
+    arguments: tuple[str, ...], code: int, sentence: str, tmp_path: Path
+) -> None:
+    result = pumpwatch(*arguments, data=tmp_path)
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert result.returncode == code
+
+
+def test_an_unknown_setting_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "pumpwatch.toml").write_text("pmups = 3")
+    result = pumpwatch("faults", data=tmp_path)
+    assert result.returncode == 2
+    assert "did you mean pumps?" in " ".join(result.stderr.split())
+
+
+def test_a_second_run_on_the_same_data_is_refused(tmp_path: Path) -> None:
+    run_file.leave(tmp_path, run_file.Running("mqtt://127.0.0.1:1", "http://127.0.0.1:8050/", os.getpid()))
+    result = pumpwatch("run", data=tmp_path)
+    assert result.returncode == 1
+    assert f"runs already on {tmp_path}" in result.stderr
+    assert run_file.find(tmp_path) is not None
+
+
+def test_the_note_of_a_dead_system_counts_for_nothing(tmp_path: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    run_file.leave(tmp_path, run_file.Running("mqtt://127.0.0.1:7", "", dead.pid))
+    assert run_file.find(tmp_path) is None
+    assert run_file.broker_of(None, tmp_path) == run_file.DEFAULT_BROKER
+
+
+def test_the_broker_of_the_running_system_is_found(tmp_path: Path) -> None:
+    run_file.leave(tmp_path, run_file.Running("mqtt://127.0.0.1:7", "", os.getpid()))
+    assert run_file.broker_of(None, tmp_path) == "mqtt://127.0.0.1:7"
+    assert run_file.broker_of("mqtt://elsewhere", tmp_path) == "mqtt://elsewhere"
+
+
+def test_the_note_is_for_its_owner_alone_and_holds_no_key(tmp_path: Path) -> None:
+    address = run_file.without_key("http://127.0.0.1:8050/?key=secret")
+    run_file.leave(tmp_path, run_file.Running("mqtt://u:p@127.0.0.1", address, os.getpid()))
+    assert address == "http://127.0.0.1:8050/"
+    assert (tmp_path / run_file.FILE).stat().st_mode & 0o077 == 0
+
+
+def test_a_taken_port_moves_the_dashboard_unless_it_was_chosen() -> None:
+    said: list[str] = []
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert choose_port("127.0.0.1", port, chosen=False, say=said.append) > port
+        assert f"port {port} is taken" in said[0]
+        with pytest.raises(CommandError, match=f"port {port} of 127.0.0.1 is taken"):
+            choose_port("127.0.0.1", port, chosen=True, say=said.append)
+
+
+BIRTHS = [
+    (3, Birth(gateway="a", pumps=Pumps(serial=["ITB-000000", "ITB-000001", "ITB-000002"]), sent=0, time=0)),
+    (9, Birth(gateway="b", pumps=Pumps(serial=["ITB-000003", "MY-1"]), sent=0, time=0)),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [
+        ("1", {"a": ["ITB-000001"]}),
+        ("1-3", {"a": ["ITB-000001", "ITB-000002"], "b": ["ITB-000003"]}),
+        ("0, 2", {"a": ["ITB-000000", "ITB-000002"]}),
+        ("MY-1,ITB-000000", {"a": ["ITB-000000"], "b": ["MY-1"]}),
+        ("all", {"a": ["ITB-000000", "ITB-000001", "ITB-000002"], "b": ["ITB-000003", "MY-1"]}),
+    ],
+)
+def test_pumps_are_found_at_their_gateways(wanted: str, chosen: dict[str, list[str]]) -> None:
+    assert {birth.gateway: serials for _, birth, serials in faults.choose(BIRTHS, wanted)} == chosen
+
+
+@pytest.mark.parametrize("wanted", ["4", "2-9", "MY-2", "3-1", "-1", "", ","])
+def test_pumps_that_are_not_there_are_refused(wanted: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        faults.choose(BIRTHS, wanted)
+
+
+def test_an_unknown_fault_is_refused_with_the_known_and_the_nearest() -> None:
+    text = faults.unknown_fault("motor_stal", ["silent_pump", "motor_stall"])
+    assert text == "no gateway knows a fault 'motor_stal'; did you mean motor_stall? known are motor_stall, silent_pump"
+
+
+def test_doctor_tells_what_is_here_and_exits_well(tmp_path: Path) -> None:
+    result = pumpwatch("doctor", "--json", data=tmp_path)
+    findings = {finding["what"]: finding for finding in json.loads(result.stdout)}
+    assert findings["Python"]["state"] == "ok"
+    assert findings["data directory"]["state"] == "ok"
+    assert findings["system"]["text"] == f"none runs on {tmp_path}"
+    assert result.returncode == 0
+
+
+def test_doctor_fails_where_something_needed_fails(tmp_path: Path) -> None:
+    result = pumpwatch("doctor", "--broker", "mqtt://127.0.0.1:1", data=tmp_path)
+    assert result.returncode == 1
+    assert "no broker at mqtt://127.0.0.1:1" in result.stdout

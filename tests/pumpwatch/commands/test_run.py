@@ -1,0 +1,111 @@
+"""`pumpwatch run`, whole: everything starts, survives the death of a part, and ends without leaving anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import HTTPCookieProcessor, build_opener
+
+import pytest
+
+from broker.mqtt.local_broker import free_port
+from pumpwatch.supervision import run_file
+
+ROOT = Path(__file__).resolve().parents[3]
+ENOUGH_S = 90.0
+
+
+class Run:
+    """A `pumpwatch run` in a directory of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self.data, self.port = data, free_port()
+        self.log, self.out = data / "log", data / "out"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+        flags = ("--data", str(data), "--pumps", "3", "--scenario", "none", "--port", str(self.port))
+        command = [sys.executable, "-m", "pumpwatch", "run", *flags]
+        with self.log.open("w") as log, self.out.open("w") as out:
+            self.process = subprocess.Popen(command, cwd=data, env=environment, stdout=out, stderr=log)
+
+    def until(self, true: Callable[[], object]) -> None:
+        deadline = time.monotonic() + ENOUGH_S
+        while not true():
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def processes(self) -> dict[int, str]:
+        """Return the command lines of every process that works on our data directory."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                except OSError:
+                    continue
+                if any(str(self.data) in word for word in words):
+                    found[int(entry.name)] = " ".join(words)
+        return found
+
+    def address(self) -> str:
+        self.until(lambda: re.search(r"http://\S+", self.out.read_text()))
+        found = re.search(r"http://\S+", self.out.read_text())
+        assert found is not None
+        return found[0]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    run = Run(tmp_path)
+    yield run
+    if run.process.poll() is None:
+        run.process.terminate()
+        run.process.wait(ENOUGH_S)
+
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find what is left")
+
+
+def test_a_run_prints_an_address_that_answers_and_ends_without_a_trace(run: Run) -> None:
+    address = run.address()
+    with build_opener(HTTPCookieProcessor()).open(address) as answer:
+        assert answer.status == 200
+    running = run_file.find(run.data)
+    assert running is not None
+    assert "key" not in running.dashboard
+    assert "simulation" in run.out.read_text()
+    broker_port = int(running.broker.rpartition(":")[2])
+    assert len(run.processes()) >= 5
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(ENOUGH_S) == 0
+    assert run.processes() == {}
+    assert run_file.is_free("127.0.0.1", run.port)
+    assert run_file.is_free("127.0.0.1", broker_port)
+    assert run_file.find(run.data) is None
+    assert "Traceback" not in run.log.read_text()
+
+
+def test_a_run_outlives_the_death_of_each_of_its_parts(run: Run) -> None:
+    run.address()
+    for command, part in (
+        ("broker", "broker"),
+        ("process", "processor"),
+        ("dashboard", "dashboard"),
+        ("simulate", "simulator"),
+    ):
+        pid = next(pid for pid, line in run.processes().items() if f"pumpwatch {command}" in line)
+        os.kill(pid, signal.SIGKILL)
+        run.until(lambda part=part: f"{part} runs again" in run.log.read_text())
+
+
+def test_a_run_that_is_killed_leaves_nothing(run: Run) -> None:
+    run.address()
+    run.process.kill()
+    run.process.wait()
+    run.until(lambda: not run.processes())
+    assert run_file.is_free("127.0.0.1", run.port)

@@ -1,0 +1,37 @@
+"""A part for the tests of the supervisor: says READY, can die, dawdle or refuse to end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pumpwatch.supervision.process import play
+
+
+async def run(stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+    name, manner, notes = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    with notes.open("a") as book:
+        book.write(f"start {name} {os.getpid()}\n")
+    sys.stderr.write(f"{name} begins\n")
+    if manner == "crash":
+        raise SystemExit(3)
+    if manner == "mute":
+        await stop.wait()
+        return
+    if manner == "parent":
+        child = subprocess.Popen(["sleep", "600"])
+        with notes.open("a") as book:
+            book.write(f"start {name}-child {child.pid}\n")
+    ready(f"fake://{name}")
+    await stop.wait()
+    if manner == "deaf":
+        await asyncio.sleep(600)
+    with notes.open("a") as book:
+        book.write(f"end {name}\n")
+
+
+play(sys.argv[1], run)

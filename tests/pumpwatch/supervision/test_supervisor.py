@@ -1,0 +1,194 @@
+"""The supervisor, with small processes for parts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pumpwatch.supervision import supervisor
+from pumpwatch.supervision.supervisor import Part, PartError, Supervisor
+
+ROOT = Path(__file__).resolve().parents[3]
+FAKE = Path(__file__).with_name("fake_part.py")
+ENOUGH_S = 20.0
+
+
+class Stage:
+    """Where fake parts play: what they noted, what was said."""
+
+    def __init__(self, notes: Path) -> None:
+        self.notes = notes
+        self.said: list[tuple[str, str]] = []
+        self.noted: list[tuple[str, ...]] = []
+
+    def part(self, name: str, manner: str = "well", **more: float) -> Part:
+        return Part(name, (sys.executable, str(FAKE), name, manner, str(self.notes)), **more)
+
+    def of(self, *parts: Part) -> Supervisor:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        say, note = (lambda *said: self.said.append(said)), (lambda *noted: self.noted.append(noted))
+        return Supervisor(parts, say, environment, note)
+
+    def lines(self, word: str) -> list[str]:
+        return [line for line in self.notes.read_text().splitlines() if line.startswith(f"{word} ")]
+
+    def names(self, word: str) -> list[str]:
+        return [line.split()[1] for line in self.lines(word)]
+
+    def pids(self) -> list[int]:
+        return [int(line.split()[2]) for line in self.lines("start")]
+
+    def told(self, text: str) -> bool:
+        return any(text in line for part, line in self.said if part == "pumpwatch")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    notes = tmp_path / "notes"
+    notes.touch()
+    return Stage(notes)
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(ENOUGH_S):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+async def test_parts_start_in_order_and_end_in_reverse(stage: Stage) -> None:
+    system = stage.of(stage.part("one"), stage.part("two"), stage.part("three"))
+    assert await system.start(asyncio.Event()) == {"one": "fake://one", "two": "fake://two", "three": "fake://three"}
+    await system.stop()
+    assert stage.names("start") == ["one", "two", "three"]
+    assert stage.names("end") == ["three", "two", "one"]
+    assert not any(map(runs, stage.pids()))
+
+
+async def test_what_a_part_says_is_passed_on_under_its_name(stage: Stage) -> None:
+    system = stage.of(stage.part("one"))
+    await system.start(asyncio.Event())
+    await until(lambda: ("one", "one begins") in stage.said)
+    await system.stop()
+    assert not any("READY" in line for _, line in stage.said)
+
+
+async def test_a_part_that_is_killed_is_started_again_and_that_is_said(stage: Stage) -> None:
+    system, stop = stage.of(stage.part("one"), stage.part("two")), asyncio.Event()
+    await system.start(stop)
+    watching = asyncio.ensure_future(system.watch(stop))
+    os.kill(stage.pids()[1], signal.SIGKILL)
+    await until(lambda: stage.told("two runs again"))
+    assert stage.told("two was killed (SIGKILL); starting it again")
+    assert stage.names("start") == ["one", "two", "two"]
+    assert stage.noted == [
+        ("started", "one", ""),
+        ("started", "two", ""),
+        ("ended", "two", "was killed (SIGKILL)"),
+        ("started", "two", "again"),
+    ]
+    stop.set()
+    await watching
+    await system.stop()
+    assert not any(map(runs, stage.pids()))
+
+
+async def test_a_part_that_keeps_dying_is_given_up_with_its_last_lines(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_WAIT_S", 0.01)
+    system, stop = stage.of(stage.part("one")), asyncio.Event()
+    await system.start(stop)
+    system.parts = (stage.part("one", "crash"),)
+    os.kill(stage.pids()[0], signal.SIGKILL)
+    with pytest.raises(PartError, match=r"5 times in a row(.|\n)*one begins"):
+        await system.watch(stop)
+    await system.stop()
+    assert len(stage.pids()) == 5
+
+
+async def test_a_part_that_dies_before_it_is_ready_is_an_error_with_its_last_lines(stage: Stage) -> None:
+    system = stage.of(stage.part("one", "crash"))
+    with pytest.raises(PartError, match=r"one ended with code 3 before it was ready:\n    one begins"):
+        await system.start(asyncio.Event())
+    await system.stop()
+
+
+async def test_a_part_that_is_never_ready_is_an_error_with_its_last_lines(stage: Stage) -> None:
+    system = stage.of(stage.part("one", "mute", ready_s=1.0))
+    with pytest.raises(PartError, match="one was not ready within 1 s"):
+        await system.start(asyncio.Event())
+    await system.stop()
+    assert not any(map(runs, stage.pids()))
+
+
+async def test_a_program_that_is_not_there_is_an_error(stage: Stage) -> None:
+    with pytest.raises(PartError, match="one cannot be started: /nowhere: No such file"):
+        await stage.of(Part("one", ("/nowhere",))).start(asyncio.Event())
+
+
+async def test_a_stop_while_starting_ends_what_was_started(stage: Stage) -> None:
+    system, stop = stage.of(stage.part("one"), stage.part("two", "mute")), asyncio.Event()
+    starting = asyncio.ensure_future(system.start(stop))
+    await until(lambda: "two" in stage.names("start"))
+    stop.set()
+    assert await starting is None
+    await system.stop()
+    assert not any(map(runs, stage.pids()))
+
+
+async def test_a_part_that_will_not_end_is_killed_and_that_is_said(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "STOP_S", 0.3)
+    system = stage.of(stage.part("one", "deaf"))
+    await system.start(asyncio.Event())
+    await system.stop()
+    assert stage.told("one did not end in time and is killed")
+    assert not any(map(runs, stage.pids()))
+
+
+async def test_the_children_of_a_part_end_with_it(stage: Stage) -> None:
+    system = stage.of(stage.part("one", "parent"))
+    await system.start(asyncio.Event())
+    assert all(map(runs, stage.pids()))
+    await system.stop()
+    await until(lambda: not any(map(runs, stage.pids())))
+
+
+async def test_parts_end_when_their_supervisor_is_killed(stage: Stage) -> None:
+    script = (
+        "import asyncio, os, sys\n"
+        "from pumpwatch.supervision.supervisor import Part, Supervisor\n"
+        "async def main():\n"
+        "    manners = {'one': 'well', 'two': 'deaf'}\n"
+        "    parts = [Part(n, (sys.executable, sys.argv[1], n, m, sys.argv[2])) for n, m in manners.items()]\n"
+        "    await Supervisor(parts, print, os.environ).start(asyncio.Event())\n"
+        "    print('UP', flush=True)\n"
+        "    await asyncio.sleep(600)\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, "-c", script, str(FAKE), str(stage.notes)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while process.stdout.readline().strip() != "UP":
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    assert len(stage.pids()) == 2
+    await until(lambda: not any(map(runs, stage.pids())))

@@ -1,0 +1,204 @@
+"""Scenario files are read as they are meant, and what is wrong in one is told with its place."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from simulator.playback.scenario import Scenario, ScenarioError, chosen, default, load, parse_duration, parse_pumps
+from simulator.playback.simulation import Simulation
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2d 03:00", 183_600),
+        ("2h", 7200),
+        ("90s", 90),
+        ("40m", 2400),
+        ("4h30m", 16_200),
+        ("1d 2h 3m 4s", 93_784),
+        ("1.5h", 5400),
+        ("03:00", 10_800),
+        ("00:01:30", 90),
+        ("90", 90),
+        (90, 90),
+        (0.5, 0.5),
+        ("0", 0),
+    ],
+)
+def test_a_duration_is_read(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "2x", "-3h", "3h 4h", "2h 03:75", "h", True, float("nan"), float("inf"), -1]
+)
+def test_what_is_no_duration_is_refused_with_what_is_one(text):
+    with pytest.raises(ScenarioError, match="is not a duration such as"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "pumps"),
+    [
+        ("3", [3]),
+        ("3,7-9", [3, 7, 8, 9]),
+        ("ITB-000003", [3]),
+        ("9, 7-8, 8", [7, 8, 9]),
+        ("ITB-000001-ITB-000003", [1, 2, 3]),
+    ],
+)
+def test_pumps_are_read_by_index_and_serial(text, pumps):
+    assert parse_pumps(text, 10).tolist() == pumps
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "write indices and serials"),
+        ("3,,4", "write indices and serials"),
+        ("x", "'x' is wrong"),
+        ("10", "pumps '10' are not in the fleet, whose pumps are 0 to 9"),
+        ("5-3", "pumps '5-3' are not in the fleet"),
+    ],
+)
+def test_pumps_that_are_none_are_refused(text, complaint):
+    with pytest.raises(ScenarioError, match=complaint):
+        parse_pumps(text, 10)
+
+
+GOOD = """
+pumps = 20
+days = 14
+interval = "2m"
+seed = 7
+[[fault]]
+name = "motor_stall"
+pumps = "0-2"
+at = "2d 03:00"
+ramp = "2h"
+hold = "12h"
+severity = 0.8
+[[fault]]
+name = "silent_pump"
+fraction = 0.25
+at = 60
+"""
+
+
+def test_a_scenario_file_is_read(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD)
+    scenario = load(str(path))
+    assert (scenario.pumps, scenario.days, scenario.interval_s, scenario.seed) == (20, 14, 120, 7)
+    stall, silent = scenario.faults
+    assert (stall.name, stall.at_s, stall.ramp_s, stall.hold_s, stall.severity) == (
+        "motor_stall",
+        183_600,
+        7200,
+        43_200,
+        (0.8,),
+    )
+    assert (silent.ramp_s, silent.hold_s, silent.severity) == (0, None, (1,))
+    assert chosen(scenario, 0).tolist() == [0, 1, 2]
+    assert len(chosen(scenario, 1)) == 5
+    assert chosen(scenario, 1).tolist() == chosen(scenario, 1).tolist()
+
+
+def test_the_scenarios_that_come_along_are_found_by_name():
+    assert load("quiet-week").faults == ()
+    assert [fault.name for fault in load("demo").faults][:2] == ["catheter_occlusion", "motor_stall"]
+
+
+def test_an_empty_file_is_the_default_scenario(tmp_path):
+    path = tmp_path / "empty.toml"
+    path.write_text("")
+    assert load(str(path)) == Scenario() == default()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("pumps = 3\nseed = x", "is not TOML: .*line 2"),
+        ("pumps = 0", "pumps is 0; allowed is 1 to 10,000,000"),
+        ("pumps = 1.5", "pumps is 1.5; it is a whole number"),
+        ("pumps = true", "pumps is True"),
+        ("seed = -1", "seed is -1"),
+        ("days = 0", "days is 0"),
+        ('interval = "0s"', "interval in seconds is 0.0; allowed is 1 to 86,400"),
+        ('interval = "fast"', "'fast' is not a duration"),
+        ("pump = 3", r"no key 'pump' \(did you mean pumps\?\); the keys are pumps, days"),
+        ('[[event]]\nname = "refill"', r"mine.toml, line 1, \[\[event\]\] number 1: it needs a name and the time"),
+        ('\n[[event]]\nname="party"\nat=0\npumps="1"', r"line 3, .* no event 'party'; the events are refill, program"),
+        ('[[event]]\nname="program"\nat=0\npumps="1"\nchange=3', "change is 3; allowed is 0.85 to 1.15"),
+        ('[[event]]\nname="bolus"\nat=0\npumps="1"\ndose_ug=300', "dose_ug is 300; allowed is 0 to 100"),
+        (
+            'seed = 3\nstart = "soon"',
+            "line 2: start is 'soon'; write a time with its zone such as 2026-01-05T00:00:00Z",
+        ),
+        ("pumps = 3\nrandom = 7", r"line 2: random is '7'; write it as a table of its own, \[random\]"),
+        ("\n[random]\nrate_factor = -1", r"line 3: rate_factor is -1; allowed is 0 to 1,000,000"),
+        ("seed = 4\n\ndays = 0", "mine.toml, line 3: days is 0"),
+        ("fault = 3", r"fault is '3'; write each as a table of its own, \[\[fault\]\]"),
+        (GOOD + "[[fault]]\nname='x'", r"mine.toml, line 17, \[\[fault\]\] number 3: it needs a name and the time"),
+        (
+            GOOD.replace("silent_pump", "silent"),
+            r"mine.toml, line 14, \[\[fault\]\] number 2: no fault 'silent' \(did you mean silent_pump",
+        ),
+        (GOOD.replace("0-2", "0-20"), r"line 8, \[\[fault\]\] number 1: pumps '0-20' are not in the fleet"),
+        (GOOD.replace("0.25", "2"), r"\[\[fault\]\] number 2: fraction is 2; allowed is 0 to 1"),
+        (GOOD.replace("0.8", "'much'"), r"line 12, \[\[fault\]\] number 1: severity is 'much'; allowed is 0 to 1"),
+        (GOOD.replace("fraction = 0.25", ""), r"number 2: it needs either pumps = .* or fraction"),
+        (GOOD.replace("seed = 7", "seed = 7\nspeed = 2"), "line 6: no key 'speed'"),
+        (GOOD + "until = 3", r"line 17, \[\[fault\]\] number 2: no key 'until'"),
+        (GOOD.replace('"2h"', "[2]"), r"number 1: \[2\] is not a duration"),
+    ],
+)
+def test_a_wrong_scenario_is_refused_with_its_file_place_and_what_is_allowed(tmp_path, text, complaint):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ScenarioError, match=complaint) as refused:
+        load(str(path))
+    assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "", "nowhere.toml", "../scenario", "x\0y"])
+def test_a_scenario_that_is_not_there_is_refused_with_those_that_are(name):
+    with pytest.raises(ScenarioError, match=r"no scenario .* those here: bars, broker-outage, clinic-refill-day"):
+        load(name)
+
+
+def test_a_smaller_fleet_than_the_story_needs_is_refused(start_ms):
+    with pytest.raises(ScenarioError, match="pumps '123' are not in the fleet, whose pumps are 0 to 9"):
+        Simulation(dataclasses.replace(load("demo"), pumps=10), start_ms=start_ms)
+
+
+@pytest.mark.parametrize(("fraction", "count"), [(0.1, 3), (0.001, 1), (0, 0), (1, 30)])
+def test_a_fraction_befalls_so_many_pumps_and_not_none_by_rounding(tmp_path, fraction, count):
+    path = tmp_path / "mine.toml"
+    path.write_text(f'pumps = 30\n[[fault]]\nname = "silent_pump"\nat = 0\nfraction = {fraction}')
+    assert Simulation(load(str(path)), start_ms=0).tick().height == 30 - count
+
+
+def test_a_fault_may_befall_a_lot_or_a_part_of_it(tmp_path):
+    path = tmp_path / "lot.toml"
+    told = '[[fault]]\nname = "over_infusion"\nlot = "B07"\nat = "1h"\n'
+    path.write_text(f"pumps = 400\nseed = 3\n{told}{told}fraction = 0.5\n")
+    scenario = load(str(path))
+    whole, half = chosen(scenario, 0), chosen(scenario, 1)
+    made = Simulation(scenario, start_ms=0).describe()
+    assert whole.tolist() == [pump for pump, lot in enumerate(made.lot) if lot == "B07"]
+    assert set(half) < set(whole)
+    assert len(half) == pytest.approx(len(whole) / 2, abs=0.5)
+    path.write_text(told.replace("B07", "B7"))
+    with pytest.raises(ScenarioError, match=r"line 3.*no lot 'B7' .did you mean B07"):
+        load(str(path))
+
+
+def test_a_lot_has_one_revision_of_hardware_and_its_pumps_are_the_same_in_a_larger_fleet():
+    few, many = (Simulation(default(pumps=pumps, seed=4), start_ms=0).describe() for pumps in (60, 300))
+    assert few.lot == many.lot[:60]
+    assert all(model.endswith(lot[0]) for model, lot in zip(many.model, many.lot, strict=True))
+    assert len(set(many.lot)) == 20

@@ -1,0 +1,46 @@
+"""The bands of the forecasts against the simulator's own future."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from simulator.playback.scenario import Scenario, ScheduledFault
+from simulator.playback.simulation import Simulation
+from trials import forecast_score
+
+HOUR = 3600.0
+PUMPS = 60
+STORY = Scenario(
+    pumps=PUMPS,
+    interval_s=600.0,
+    seed=9,
+    faults=(ScheduledFault("motor_stall", f"0-{PUMPS - 1}", None, 30.4 * HOUR, 0.0, 12 * HOUR, (1.0,)),),
+)
+
+
+@pytest.fixture(scope="module")
+def judged() -> pl.DataFrame:
+    return forecast_score.cases(STORY, 31.9 / 24)
+
+
+def test_the_hours_until_under_dosed_lie_in_the_band_as_often_as_it_says(judged):
+    row = forecast_score.coverage(judged).row(by_predicate=pl.col("forecast") == "under_dosed_h", named=True)
+    assert (row["told"] + row["unknown"], row["missed"]) == (PUMPS, 0)
+    assert row["told"] >= PUMPS - 3
+    assert 0.7 <= row["covered"] <= 0.9
+    assert 2.5 <= row["width"] <= 3.3
+
+
+def test_the_simulators_future_is_that_of_its_own_physics():
+    simulation = Simulation(Scenario(pumps=8, interval_s=600.0, seed=2), start_ms=forecast_score.START_MS)
+    simulation.tick()
+    before = simulation.fleet.reservoir_ml.copy()
+    days = forecast_score.levels(simulation)
+    rate = simulation.fleet.rate_ul_h * simulation.fleet.stroke_gain * 24 / 1000
+    assert np.allclose(days["low_d"], (before - 2.0) / rate, rtol=0.03)
+    assert (days["empty_d"] > days["low_d"]).all()
+    battery = forecast_score.batteries(simulation)
+    assert (battery["eos_d"] <= battery["eri_d"] + 90).all()
+    assert np.array_equal(simulation.fleet.reservoir_ml, before)
