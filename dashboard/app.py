@@ -22,7 +22,7 @@ from dashboard.access.middleware import Access, demand_accounts
 from dashboard.components import shell
 from dashboard.data import live as live_module
 from dashboard.data.live import Live
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 from dashboard.settings import Settings
 
 STOP_S = 1
@@ -41,11 +41,11 @@ def pages() -> tuple[ModuleType, ...]:
 
 def build(settings: Settings) -> Access:
     """Return the whole dashboard as one ASGI application, behind its door."""
-    app = assemble(Desk(settings, Live(settings.snapshots, _wall_ms), _wall_ms))
+    app = assemble(DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms))
     return Access(app.server, settings, _policy(app))
 
 
-def assemble(desk: Desk) -> Dash:
+def assemble(desk: DataService) -> Dash:
     """Return the pages around a desk, without a door: nobody is anybody in there."""
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=desk.live.watching)
     app = Dash(

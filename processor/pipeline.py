@@ -26,7 +26,7 @@ from processor.engine.columns import MS_PER_S, Rules
 from processor.engine.sequence import Gaps, follow
 from processor.engine.windows import WINDOW_S
 from processor.intake.inbox import Batch, Inbox
-from processor.intake.journal_recorder import Clerk
+from processor.intake.journal_recorder import JournalRecorder
 from processor.intake.quarantine import Quarantine
 from processor.intake.registry import LEFT, Registry
 from processor.rules import RULES
@@ -35,10 +35,10 @@ from processor.rules.system import SYSTEM_RULES
 from processor.service import checkpoint
 from processor.view import forecast, snapshot_tables
 from processor.watch.cohorts import CohortWatch
-from processor.watch.gateways import DEAF_S, GATEWAY_RULES, Cuts
-from processor.watch.self_monitoring import SelfWatch, look
+from processor.watch.gateways import DEAF_S, GATEWAY_RULES, GatewayWatch
+from processor.watch.self_monitoring import SelfMonitor, look
 
-MOST_ACTED: Final = 10_000
+MAX_ACTED: Final = 10_000
 """So many actions of people are known by their ids; a broker does not deliver older ones again."""
 
 FORECAST_MS: Final = 2000
@@ -62,15 +62,15 @@ class Pipeline:
     outcomes: list[Outcome] = field(default_factory=list)
     announced: list[AlarmEvent] = field(default_factory=list)
     gaps: Gaps = field(default_factory=Gaps)
-    watch: SelfWatch = field(default_factory=SelfWatch)
+    watch: SelfMonitor = field(default_factory=SelfMonitor)
     orders: pl.DataFrame = field(default_factory=no_orders)
     cohorts: CohortWatch = field(default_factory=CohortWatch)
     _acted: dict[str, None] = field(default_factory=dict)
-    _cuts: Cuts = field(default_factory=Cuts)
+    _cuts: GatewayWatch = field(default_factory=GatewayWatch)
     _deaf_since: int | None = None
 
     def __post_init__(self) -> None:
-        self.quarantine, self.clerk = Quarantine(self.data), Clerk()
+        self.quarantine, self.clerk = Quarantine(self.data), JournalRecorder()
         self.inbox = Inbox(self.registry, self.quarantine, self.clerk)
         self.state = engine.new_state(0, self.rules)
         self._expected = 0, pl.DataFrame()
@@ -86,7 +86,7 @@ class Pipeline:
         if saved is not None:
             self.state, self.alarms, self.registry = saved.state, saved.alarms, saved.registry
             self.gaps, self._acted = saved.gaps, dict.fromkeys(saved.acted)
-            self.watch = SelfWatch(well={(rule, other): since for rule, other, since in saved.rests.system})
+            self.watch = SelfMonitor(well={(rule, other): since for rule, other, since in saved.rests.system})
             self._cuts.rest(saved.rests.gateways)
             self.orders = saved.orders
             self.cohorts = CohortWatch.restored(saved.cohorts)
@@ -242,7 +242,7 @@ class Pipeline:
             self.alarms, changes, outcome = carry_out(self.alarms, action, subjects=subjects, rules=self.listed)
         self.outcomes.append(outcome)
         self._acted[action.id] = None
-        while len(self._acted) > MOST_ACTED:
+        while len(self._acted) > MAX_ACTED:
             del self._acted[next(iter(self._acted))]
         return changes
 

@@ -16,7 +16,7 @@ import polars as pl
 from broker.contract import codec
 from broker.truth.matching import INJECTIONS, bite_at_refill, stay_until_refill
 from simulator.faults import FAULTS
-from simulator.gateway.ground_truth import Teller
+from simulator.gateway.ground_truth import GroundTruthReporter
 from simulator.playback.events import EVENTS
 from simulator.playback.scenario import Scenario, ScheduledEvent
 from simulator.playback.simulation import Simulation
@@ -38,7 +38,7 @@ class FeedError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Heard:
+class FeedTick:
     """What the gateways sent until `now` (therapy ms), and how many samples beside it could not be."""
 
     now: int
@@ -56,14 +56,14 @@ class Feed:
     injections: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=INJECTIONS))
     events: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=EVENTS_SCHEMA))
 
-    def here(self) -> Iterator[Heard]:
+    def here(self) -> Iterator[FeedTick]:
         """Play the fleet in this process."""
         story = Story(Simulation(self.scenario, start_ms=self.start_ms))
         for _ in range(self.ticks):
             yield story.tick()
         self.injections, self.events = story.injections(), story.events()
 
-    def beside(self) -> Iterator[Heard]:
+    def beside(self) -> Iterator[FeedTick]:
         """Play the fleet in another process; raises `FeedError` where that ends too early."""
         ours, theirs = multiprocessing.Pipe(duplex=False)
         context = multiprocessing.get_context("spawn")
@@ -75,7 +75,7 @@ class Feed:
                 parts, samples = ours.recv()
                 first = 0
                 for now, height, refused in parts:
-                    yield Heard(now, samples[first : first + height], refused)
+                    yield FeedTick(now, samples[first : first + height], refused)
                     first += height
             self.injections, self.events = ours.recv()
         except EOFError:
@@ -104,12 +104,12 @@ class Story:
     """The fleet, and the book of what was really wrong and what happened."""
 
     def __init__(self, simulation: Simulation) -> None:
-        self._simulation, self._teller = simulation, Teller(simulation)
+        self._simulation, self._teller = simulation, GroundTruthReporter(simulation)
         self._open: dict[tuple[str, str, int], int] = {}
         self._wrong: list[dict[str, Any]] = []
         self._happened: list[tuple[str, str, int, int]] = []
 
-    def tick(self) -> Heard:
+    def tick(self) -> FeedTick:
         """Move the fleet on and return what its gateways would send."""
         simulation, begins = self._simulation, self._simulation.time_ms
         frame = simulation.tick()
@@ -135,7 +135,7 @@ class Story:
                 )
             else:
                 self._wrong[self._open.pop(case)]["end"] = change.time
-        return Heard(simulation.time_ms, good, frame.height - good.height)
+        return FeedTick(simulation.time_ms, good, frame.height - good.height)
 
     def injections(self) -> pl.DataFrame:
         """Return the injections, from when they bit until what they did was over."""

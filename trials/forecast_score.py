@@ -32,7 +32,7 @@ from simulator.fleet.state import ARRAYS, Fleet
 from simulator.playback.events import EVENTS, UPRIGHT_MMHG
 from simulator.playback.scenario import Scenario, load
 from simulator.playback.simulation import THURSDAY_S, WEEK_S, Simulation
-from trials.feed import Heard
+from trials.feed import FeedTick
 from trials.playback import START_MS, Watch
 
 F64 = npt.NDArray[np.float64]
@@ -93,11 +93,11 @@ def cases(scenario: Scenario, days: float, say: Callable[[range], Iterator[int]]
     ticks, per_check = round(days * DAY_S / scenario.interval_s), max(1, round(EVERY_H * HOUR_S / scenario.interval_s))
     per_turn = max(1, round(TURN_S / scenario.interval_s))
     judged = []
-    heard: list[Heard] = []
+    heard: list[FeedTick] = []
     for tick in say(range(1, ticks + 1)):
         good, _ = codec.plausible(simulation.tick())
         reference.follow(simulation.fleet, scenario.interval_s / HOUR_S)
-        heard.append(Heard(simulation.time_ms, good, 0))
+        heard.append(FeedTick(simulation.time_ms, good, 0))
         if tick % per_turn == 0 or tick % per_check == 0:
             watch.see(*heard)
             heard.clear()

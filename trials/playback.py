@@ -39,14 +39,14 @@ from simulator.gateway.ground_truth import wanted
 from simulator.gateway.service import gateways_for
 from simulator.playback.scenario import Scenario
 from simulator.playback.simulation import Simulation
-from trials.feed import Feed, Heard
+from trials.feed import Feed, FeedTick
 
 START_MS: Final = 1_767_571_200_000
 """2026-01-05, a Monday: the therapy time at which a scenario begins that does not say."""
 
 
 @dataclass(frozen=True)
-class Course:
+class Playback:
     """How a scenario went: what was really wrong (`INJECTIONS`), what was alarmed (`RAISED`), and what else happened.
 
     `members` (`broker.contract.cohorts.MEMBERS`) says which pumps are in which cohort.
@@ -73,8 +73,8 @@ class Course:
 
 def expected(rules: tuple[Rule, ...] = RULES) -> pl.DataFrame:
     """Return which of these rules are expected for which fault (`EXPECTED`), as the faults tell."""
-    deadline_h = {rule.name: rule.deadline_h for rule in (*rules, *GATEWAY_RULES, *COHORT_RULES)}
-    return expectations(wanted(), deadline_h.get)
+    detection_target_h = {rule.name: rule.detection_target_h for rule in (*rules, *GATEWAY_RULES, *COHORT_RULES)}
+    return expectations(wanted(), detection_target_h.get)
 
 
 def play(
@@ -85,7 +85,7 @@ def play(
     say: Callable[[int, int], None] | None = None,
     beside: bool = False,
     turn_s: float = 0.0,
-) -> Course:
+) -> Playback:
     """Play `days` of therapy time of a scenario; `say` hears the ticks done and the ticks in all.
 
     The processor takes in what was heard in `turn_s` of therapy time at once, and each tick by itself where that is
@@ -105,7 +105,7 @@ def play(
         done += len(turn)
         if say is not None:
             say(done, ticks)
-    return Course(
+    return Playback(
         scenario=scenario,
         start_ms=start_ms,
         end_ms=start_ms + round(ticks * scenario.interval_s * 1000),
@@ -190,7 +190,7 @@ class Watch:
             )
             self._pipeline.registry.take_birth(birth, shard_of(name), now)
 
-    def see(self, *turn: Heard) -> None:
+    def see(self, *turn: FeedTick) -> None:
         """Take in what the gateways sent until one or more instants; the samples of each are ascending by index."""
         now = turn[-1].now
         for heard in turn:

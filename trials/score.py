@@ -10,7 +10,7 @@ import polars as pl
 from broker.store.snapshot import PRIORITY_CODE
 from broker.truth.matching import FALSE, MS_PER_H, SECONDARY, Matched, match, spread
 from processor.rules import RULES, Rule
-from trials.playback import Course, expected
+from trials.playback import Playback, expected
 
 BANDS: Final = ((0.0, 0.3), (0.3, 0.5), (0.5, 1.0))
 """Severities that are told apart: from the first to below the second, the last including 1."""
@@ -29,12 +29,12 @@ class Score:
     `visible` are the faults for which the alarm list has an alarm.
     """
 
-    course: Course
+    course: Playback
     found: Matched
     visible: frozenset[str]
 
 
-def judge(course: Course, rules: tuple[Rule, ...] = RULES) -> Score:
+def judge(course: Playback, rules: tuple[Rule, ...] = RULES) -> Score:
     """Match what was alarmed with what was wrong."""
     wanted = expected(rules)
     return Score(
@@ -130,7 +130,7 @@ def false_alarms(score: Score) -> pl.DataFrame:
     )
 
 
-def _hours_in(course: Course, column: str) -> pl.Expr:
+def _hours_in(course: Playback, column: str) -> pl.Expr:
     return ((pl.col(column) - course.start_ms) / MS_PER_H).round(3).alias("at_h")
 
 

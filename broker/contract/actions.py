@@ -9,11 +9,11 @@ import msgspec
 
 from broker.contract.messages import MessageError, read
 
-LONGEST_SHELF_H: Final = {"high": 4.0, "medium": 24.0, "low": 72.0}
+MAX_SHELF_H: Final = {"high": 4.0, "medium": 24.0, "low": 72.0}
 """Therapy hours. A modelling choice: a high one comes back before a missed dose is felt, all within three days."""
-MOST_ALARMS: Final = 20_000
-MOST_WHY: Final = 500
-MOST_WHO: Final = 80
+MAX_ALARMS: Final = 20_000
+MAX_WHY: Final = 500
+MAX_WHO: Final = 80
 
 
 class _Deed(msgspec.Struct, kw_only=True, tag_field="kind"):
@@ -42,7 +42,7 @@ class Note(_Deed, tag="note"):
 
 
 class Shelve(_Deed, tag="shelve"):
-    """These alarms are to call nobody for `for_s` therapy seconds, at most `LONGEST_SHELF_H` of their priority."""
+    """These alarms are to call nobody for `for_s` therapy seconds, at most `MAX_SHELF_H` of their priority."""
 
     for_s: float
 
@@ -119,10 +119,10 @@ def read_action(payload: bytes) -> Action:
     action = read(_ACTION, payload, "an action")
     named = "subjects" if isinstance(action, ServiceAction) else "alarms"
     for name, length, most in (
-        (named, len(getattr(action, named)), MOST_ALARMS),
-        ("why", len(action.why), MOST_WHY),
-        ("who", len(action.who), MOST_WHO),
-        ("id", len(action.id), MOST_WHO),
+        (named, len(getattr(action, named)), MAX_ALARMS),
+        ("why", len(action.why), MAX_WHY),
+        ("who", len(action.who), MAX_WHO),
+        ("id", len(action.id), MAX_WHO),
     ):
         if length > most:
             raise MessageError(f"{name} is {length:,} long; allowed are {most:,}")

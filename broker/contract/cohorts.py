@@ -16,7 +16,7 @@ FLEET: Final = "fleet"
 CROWDS: Final = {"gateway_silent": 0.5, "fleet_silent": 0.9}
 """The alarms that so large a part of a gateway's pumps, or of the fleet's, raise together when silent, by rule;
 modelling choices."""
-MOST_NAME: Final = 60
+MAX_NAME: Final = 60
 """A cohort's name repeats no more of what a birth says."""
 MEMBERS: Final[dict[str, pl.DataType]] = {"cohort": pl.String(), "pump": pl.String()}
 NO_MEMBERS: Final = pl.DataFrame(schema=MEMBERS)
@@ -29,7 +29,7 @@ def cohort_name(kind: str, label: pl.Expr) -> pl.Expr:
 
     A subject has no slash: it is what an alarm's id begins with, up to the first one.
     """
-    return pl.format(f"{kind} {{}}", label.str.slice(0, MOST_NAME).str.replace_all("/", "-", literal=True))
+    return pl.format(f"{kind} {{}}", label.str.slice(0, MAX_NAME).str.replace_all("/", "-", literal=True))
 
 
 def is_cohort(subject: str) -> bool:

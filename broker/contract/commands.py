@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from broker.contract.dose_limits import MOST_SEVERITY
+from broker.contract.dose_limits import MAX_SEVERITY
 from broker.contract.messages import MessageError, read
 
 
@@ -131,7 +131,7 @@ def read_command(payload: bytes) -> GatewayCommand:
     """
     command: GatewayCommand = read(_COMMAND, payload, "a command")
     if isinstance(command, Inject):
-        if not 0 <= command.severity <= MOST_SEVERITY:
+        if not 0 <= command.severity <= MAX_SEVERITY:
             raise MessageError(f"severity is {command.severity:g}; allowed is 0 to 1")
         for name, value in (("ramp_s", command.ramp_s), ("hold_s", command.hold_s or 0.0)):
             if not 0 <= value < float("inf"):

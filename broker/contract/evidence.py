@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-MOST_BYTES: Final = 4096
+MAX_BYTES: Final = 4096
 """No evidence is longer than this as JSON; `tests` hold every rule to it."""
 
 

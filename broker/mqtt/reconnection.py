@@ -9,8 +9,8 @@ from typing import Final
 
 from broker.mqtt.link import Link, LinkError
 
-SHORTEST_WAIT_S: Final = 0.2
-LONGEST_WAIT_S: Final = 15.0
+MIN_WAIT_S: Final = 0.2
+MAX_WAIT_S: Final = 15.0
 
 
 async def keep_open(
@@ -49,4 +49,4 @@ async def keep_open(
         finally:
             await link.close()
         failures += 1
-        await asyncio.sleep(chance.uniform(0, min(LONGEST_WAIT_S, SHORTEST_WAIT_S * 2 ** min(failures, 12))))
+        await asyncio.sleep(chance.uniform(0, min(MAX_WAIT_S, MIN_WAIT_S * 2 ** min(failures, 12))))

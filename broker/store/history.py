@@ -21,7 +21,7 @@ from broker.store import durable_write, rollup, segments
 from broker.store.segments import BLOCK_ROWS, DAY_MS, DIRECTORY, HOUR_MS
 
 MERGED: Final = 16
-HIGHEST_LEVEL: Final = 3
+MAX_LEVEL: Final = 3
 WHOLE_HOUR: Final = 9
 """The level of an hour's segments that were put together because the day's would not fit into memory."""
 LINGER_MS: Final = 10_000
@@ -69,7 +69,7 @@ class History:
         self.bytes = _size(self._root.rglob("*.parquet"))
         self.rollup_bytes = _size((self.data / rollup.DIRECTORY).rglob("*.parquet"))
         hours = [path for path in self._root.glob("date=*/hour=*") if path.is_dir()]
-        self._grown.update((hour, level) for hour in hours for level in range(HIGHEST_LEVEL))
+        self._grown.update((hour, level) for hour in hours for level in range(MAX_LEVEL))
         self._touched.update((hour.parent, -SETTLED_MS) for hour in hours)
         if self.rollup_bytes < self.max_bytes // ROLLUP_SHARE // 2:
             rolled = rollup.rolled_days(self.data, rollup.HOUR)
@@ -127,7 +127,7 @@ class History:
 
     def _merge_level(self, directory: Path, level: int, stamp: int) -> None:
         found = sorted(path for path in directory.glob(f"{level}-*.parquet") if path not in self._merged)
-        if len(found) < MERGED or level >= HIGHEST_LEVEL or _rows(found) > BLOCK_ROWS:
+        if len(found) < MERGED or level >= MAX_LEVEL or _rows(found) > BLOCK_ROWS:
             return
         merged = segments.once(pl.concat([pl.read_parquet(path, hive_partitioning=False) for path in found]))
         self._counted(self._write(directory, str(level + 1), merged, stamp))

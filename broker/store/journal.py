@@ -22,7 +22,7 @@ FILE: Final = "journal.sqlite"
 FORMAT: Final = 2
 BEGINNING: Final = bytes(32)
 """What the first entry has in place of the hash of the one before."""
-MOST_PUMPS: Final = 10_000
+MAX_PUMPS: Final = 10_000
 """An entry names no more pumps; how many more there were is for its text to say."""
 EVENTS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "at": pl.Int64(),
@@ -286,13 +286,13 @@ def _append(book: sqlite3.Connection, rows: Any) -> int:
     places = ", ".join("?" for _ in (*_CHAINED, "hash"))
     insert = f"INSERT INTO entry ({', '.join(_CHAINED)}, hash) VALUES ({places}) ON CONFLICT (once) DO NOTHING"  # noqa: S608
     for *facts, pumps, once in rows:
-        named = None if pumps is None else msgspec.json.encode(pumps[:MOST_PUMPS]).decode()
+        named = None if pumps is None else msgspec.json.encode(pumps[:MAX_PUMPS]).decode()
         row = [head.entries + 1, *facts, named, once]
         link = _hash(head.hash, row)
         if book.execute(insert, (*row, link)).rowcount == 0:
             continue
         head = Head(head.entries + 1, link)
-        concerned = {pump for pump in (facts[3], *(pumps or ())[:MOST_PUMPS]) if pump is not None}
+        concerned = {pump for pump in (facts[3], *(pumps or ())[:MAX_PUMPS]) if pump is not None}
         book.executemany("INSERT INTO concerns VALUES (?, ?)", [(pump, head.entries) for pump in concerned])
     return head.entries - first.entries
 

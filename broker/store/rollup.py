@@ -23,7 +23,7 @@ from broker.store.segments import HOUR_MS
 
 DIRECTORY: Final = "rollup"
 KINDS: Final = ("min", "max", "mean", "last")
-LEAST_SAMPLES: Final = 4
+MIN_SAMPLES: Final = 4
 """Minutes with fewer samples on average are not rolled up: that would take more room than the samples."""
 WEEK_DAYS: Final = 7
 
@@ -71,7 +71,7 @@ def directory(data: Path, step: Step) -> Path:
 def is_worth(samples: pl.DataFrame, step: Step) -> bool:
     """Tell whether rolling up these samples takes less room than they do."""
     rows = samples.select(pl.struct("pump", pl.col("time") // step.ms).n_unique()).item()
-    return samples.height >= LEAST_SAMPLES * int(rows)
+    return samples.height >= MIN_SAMPLES * int(rows)
 
 
 def staged(data: Path, step: Step, day: str) -> Path:

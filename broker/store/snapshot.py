@@ -43,7 +43,7 @@ PUMPS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "model": pl.String(),
     "lot": pl.String(),
     "group": pl.String(),
-    "tank_ml": pl.Float32(),
+    "reservoir_capacity_ml": pl.Float32(),
     "concentration_ug_ml": pl.Float32(),
     "prescription": pl.String(),
     "time": pl.Int64(),
@@ -64,7 +64,7 @@ PUMPS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "worst": pl.String(),
     **FORECASTS_SCHEMA,
 }
-"""One row a pump. `tank_ml` is the reservoir's size; null in any column is unknown.
+"""One row a pump. `reservoir_capacity_ml` is the reservoir's size; null in any column is unknown.
 
 `age_s` is therapy seconds since its last sample and `silent` says that this is too long. `lost` samples were skipped
 by `seq` and never came, `late` ones came after younger ones, `repeated` ones had come before. `priority` is
@@ -161,7 +161,7 @@ class Refusal(msgspec.Struct):
     excerpt: str = ""
 
 
-class Bound(msgspec.Struct):
+class CapacityLimit(msgspec.Struct):
     """Something of limited size: how full it is, and how often it was full.
 
     `warn_at` is the share at which that is an alarm (None: to be full is how it is meant to be). What happens when it
@@ -208,7 +208,7 @@ class Health(msgspec.Struct, kw_only=True):
     refused: int = 0
     refusals: list[Refusal] = []
     latency_ms: dict[str, float] = {}
-    bounds: list[Bound] = []
+    bounds: list[CapacityLimit] = []
     reconnects: int = 0
     clock_steps: int = 0
     faults: list[str] = []

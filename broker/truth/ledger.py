@@ -12,9 +12,9 @@ import polars as pl
 from broker.truth.ground_truth import FILE, Story, Wrong
 from broker.truth.matching import INJECTIONS
 
-MOST_INJECTIONS: Final = 100_000
+MAX_INJECTIONS: Final = 100_000
 """The latest so many are kept; those left out are counted."""
-MOST_READ_BYTES: Final = 16 * 1024 * 1024
+MAX_READ_BYTES: Final = 16 * 1024 * 1024
 """At a time."""
 _STORY: Final = msgspec.json.Decoder(Story)
 _WRONG: Final = msgspec.json.Decoder(Wrong)
@@ -51,7 +51,7 @@ class TruthReader:
                 if first != self._first:
                     self._begin(first)
                 file.seek(self._read)
-                more = file.read(MOST_READ_BYTES)
+                more = file.read(MAX_READ_BYTES)
         except OSError:
             return None
         whole = more.rpartition(b"\n")[0]
@@ -83,7 +83,7 @@ class TruthReader:
                 self._cases[case] = (wrong.severity, wrong.time)
             return
         self._cases[case] = (wrong.severity, None)
-        if len(self._cases) > MOST_INJECTIONS:
+        if len(self._cases) > MAX_INJECTIONS:
             del self._cases[next(iter(self._cases))]
             self._left_out += 1
 

@@ -72,7 +72,7 @@ EXPECTED: Final[dict[str, pl.DataType]] = {
     "fault": pl.String(),
     "rule": pl.String(),
     "right": pl.Boolean(),
-    "deadline_h": pl.Float64(),
+    "detection_target_h": pl.Float64(),
     "least": pl.Float32(),
 }
 """Which rules are expected for which fault, whether they name its cause, within how many hours they must be up, and at
@@ -101,14 +101,14 @@ class Matched:
     alarms: pl.DataFrame
 
 
-def expectations(told: Iterable[Expected], deadline_h: Callable[[str], float | None]) -> pl.DataFrame:
+def expectations(told: Iterable[Expected], detection_target_h: Callable[[str], float | None]) -> pl.DataFrame:
     """Return what is expected (`EXPECTED`) as the faults tell; a rule without a deadline is not on the alarm list."""
     rows = [
         (each.fault, rule, right, due_h, each.silent_from if rule in CROWDS else 0.0)
         for each in told
         for rules, right in ((each.right, True), (each.accepted, False))
         for rule in rules
-        if (due_h := deadline_h(rule)) is not None
+        if (due_h := detection_target_h(rule)) is not None
     ]
     return pl.DataFrame(rows, EXPECTED, orient="row")
 
@@ -184,7 +184,7 @@ def match(
     pairs = (
         _by_pump(rows, members)
         .join(cases, on="pump")
-        .join(expected.drop("deadline_h"), on=["fault", "rule"], how="left")
+        .join(expected.drop("detection_target_h"), on=["fault", "rule"], how="left")
         .with_columns(
             pl.col("end").fill_null(FAR_MS),
             pl.when(pl.col("severity") >= pl.col("least")).then("right").alias("right"),
@@ -210,7 +210,7 @@ def match(
         & (pl.col("returned").fill_null(FAR_MS) > pl.col("onset"))
     ).join(verdicts, on="row", how="semi")
     found = _found(judged.filter(finding), stood)
-    deadline = pl.coalesce(pl.col("deadline_h").filter("right").max(), pl.col("deadline_h").max())
+    deadline = pl.coalesce(pl.col("detection_target_h").filter("right").max(), pl.col("detection_target_h").max())
     deadlines = expected.group_by("fault").agg(deadline)
     return Matched(_decide(cases, found, deadlines, now), told.drop("row", "rank"))
 
@@ -260,11 +260,11 @@ def _found(raised: pl.DataFrame, stood: pl.DataFrame) -> pl.DataFrame:
 
 
 def _decide(cases: pl.DataFrame, found: pl.DataFrame, deadlines: pl.DataFrame, now: int) -> pl.DataFrame:
-    young = (now - pl.col("onset")) / MS_PER_H < pl.col("deadline_h")
+    young = (now - pl.col("onset")) / MS_PER_H < pl.col("detection_target_h")
     return (
         cases.join(found, on="case", how="left", maintain_order="left")
         .with_columns(pl.col("detected", "right_cause", "announced", "right_announced").fill_null(value=False))
         .join(deadlines, on="fault", how="left", maintain_order="left")
         .with_columns((~pl.col("detected") & pl.col("end").is_null() & young).fill_null(value=False).alias("undecided"))
-        .drop("case", "deadline_h")
+        .drop("case", "detection_target_h")
     )

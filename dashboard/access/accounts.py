@@ -22,8 +22,8 @@ RIGHTS: Final = {
     "engineer": frozenset({"acknowledge", "service", "inject", "program"}),
 }
 NAME: Final = re.compile(r"[\w.@-]{1,40}")
-SHORTEST_PASSWORD: Final = 8
-LONGEST_PASSWORD: Final = 200
+MIN_PASSWORD: Final = 8
+MAX_PASSWORD: Final = 200
 _COST: Final = {"n": 2**14, "r": 8, "p": 1}
 """16 MB and some 50 ms a try: OWASP's password storage sheet lists n=2^14, r=8 among its scrypt settings."""
 
@@ -65,10 +65,8 @@ def add_account(data: Path, name: str, role: str, password: str) -> None:
         raise AccessError(f"{name[:40]!r} cannot be a name: 1 to 40 of letters, digits and _ . @ -")
     if role not in ROLES:
         raise AccessError(f"there is no role {role[:40]!r}; the roles are {', '.join(ROLES)}")
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise AccessError(
-            f"the password has {len(password)} characters; allowed are {SHORTEST_PASSWORD} to {LONGEST_PASSWORD}"
-        )
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise AccessError(f"the password has {len(password)} characters; allowed are {MIN_PASSWORD} to {MAX_PASSWORD}")
     salt = secrets.token_bytes(16)
     account = Account(name, role, _text(salt), _text(_hash(password, salt)))
     accounts = {**read_accounts(data), name: account}
@@ -93,7 +91,7 @@ def read_accounts(data: Path) -> dict[str, Account]:
 def verify(account: Account | None, password: str) -> bool:
     """Say whether the password is right; takes as long where there is no such account."""
     salt = base64.b64decode(account.salt) if account else b"nobody has this "
-    found = _text(_hash(password[:LONGEST_PASSWORD], salt))
+    found = _text(_hash(password[:MAX_PASSWORD], salt))
     return hmac.compare_digest(found, account.digest if account else "") and account is not None
 
 

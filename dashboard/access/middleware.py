@@ -23,7 +23,7 @@ from dashboard.settings import Settings
 __all__ = ["Access", "AccessError", "Visitor", "add_account", "demand_accounts"]
 
 OPEN_PATHS: Final = frozenset({"/healthz"})
-MOST_FORM_BYTES: Final = 4096
+MAX_FORM_BYTES: Final = 4096
 
 
 def demand_accounts(settings: Settings) -> None:
@@ -181,6 +181,6 @@ async def _form(request: Request) -> dict[str, str]:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_FORM_BYTES:
+        if len(body) > MAX_FORM_BYTES:
             return {}
     return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}

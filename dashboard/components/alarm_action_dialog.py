@@ -10,8 +10,8 @@ from dash import Dash, Input, Output, State, ctx, html, no_update
 
 from dashboard import formatting
 from dashboard.components.elements import Piece, notice
-from dashboard.data.alarm_actions import DEEDS, SHELF_H, longest_h
-from dashboard.data.services import MOST_AT_ONCE, Desk
+from dashboard.data.alarm_actions import ALARM_ACTIONS, SHELF_H, longest_h
+from dashboard.data.services import MAX_AT_ONCE, DataService
 
 STORE: Final = "deed"
 """The store that any page sets to {"kind": …, "alarms": [ids]}; `n` only makes it differ from the one before."""
@@ -39,7 +39,7 @@ def layout() -> Piece:
     )
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Dash, desk: DataService) -> None:
     """Open the dialog where a deed asks for something, else do it at once; tell what became of it."""
 
     @app.callback(
@@ -66,24 +66,28 @@ def register(app: Dash, desk: Desk) -> None:
         name, ids = read(wanted)
         if name is None:
             return [no_update] * 10
-        if ctx.triggered_id == STORE and DEEDS[name].asks:
+        if ctx.triggered_id == STORE and ALARM_ACTIONS[name].asks:
             return *opened(name, desk.snapshot().alarms.filter(pl.col("alarm").is_in(ids))), no_update
         for_s = float(hours or 0) * 3600 if name == "shelve" else None
-        answer = await desk.deal(name, ids, why=(why or "").strip() if DEEDS[name].asks else "", for_s=for_s)
-        stays = not answer.good and bool(DEEDS[name].asks)
+        answer = await desk.deal(name, ids, why=(why or "").strip() if ALARM_ACTIONS[name].asks else "", for_s=for_s)
+        stays = not answer.good and bool(ALARM_ACTIONS[name].asks)
         return stays, *[no_update] * 8, [notice(answer.text, good=answer.good)]
 
 
 def read(wanted: Any) -> tuple[str | None, list[str]]:
     """Return the name of the deed and the alarms that a browser sent; None for what is no deed."""
-    if not isinstance(wanted, dict) or wanted.get("kind") not in DEEDS or not isinstance(wanted.get("alarms"), list):
+    if (
+        not isinstance(wanted, dict)
+        or wanted.get("kind") not in ALARM_ACTIONS
+        or not isinstance(wanted.get("alarms"), list)
+    ):
         return None, []
-    return wanted["kind"], [str(one) for one in wanted["alarms"]][:MOST_AT_ONCE]
+    return wanted["kind"], [str(one) for one in wanted["alarms"]][:MAX_AT_ONCE]
 
 
 def opened(name: str, alarms: pl.DataFrame) -> tuple[Any, ...]:
     """Return what the dialog shows for a deed with these alarms."""
-    deed = DEEDS[name]
+    deed = ALARM_ACTIONS[name]
     allowed = [hours for hours in SHELF_H if hours <= longest_h(alarms)]
     times = [{"value": f"{hours:g}", "label": formatting.span(hours * 3600)} for hours in allowed]
     subjects = formatting.listed(alarms["subject"].drop_nulls().unique(maintain_order=True))

@@ -11,7 +11,7 @@ from dashboard import formatting
 from dashboard.components import elements
 from dashboard.components.elements import Piece
 
-MOST_SHARE: Final = 2.0
+MAX_SHARE: Final = 2.0
 """A number many times as large as expected is told by itself better than by its share."""
 
 
@@ -80,7 +80,7 @@ def _share(fact: Fact) -> str:
     if not fact.expected or fact.expected < 0 or "%" in fact.unit:
         return ""
     share = max(0.0, fact.value / fact.expected)
-    return f"{formatting.number(100 * share, 0)} %" if share <= MOST_SHARE else ""
+    return f"{formatting.number(100 * share, 0)} %" if share <= MAX_SHARE else ""
 
 
 def _amount(value: float) -> str:

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import dash_mantine_components as dmc
 
-from broker.contract.dose_limits import MOST_STEPS
+from broker.contract.dose_limits import MAX_STEPS
 from dashboard import formatting
 from dashboard.components.elements import Piece
 
 _STEP: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*=\s*(\d{1,4}(?:\.\d{1,4})?)")
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MOST_TEXT: Final = 400
+MAX_TEXT: Final = 400
 
 
 class FormError(ValueError):
@@ -120,7 +120,7 @@ class Steps:
 
     def input(self, name: str, *, disabled: bool) -> Piece:
         """Return the field."""
-        said = f"up to {MOST_STEPS}, from 00:00; empty: as before"
+        said = f"up to {MAX_STEPS}, from 00:00; empty: as before"
         return dmc.TextInput(
             id=name, label=self.title, description=said, placeholder="00:00=1, 06:00=1.5, 22:00=0.8", disabled=disabled
         )
@@ -128,8 +128,8 @@ class Steps:
     def read(self, given: Any) -> Any:
         """Return pairs of seconds after midnight and relative rate, None for an empty text. Raises `FormError`."""
         text = str(given or "")
-        if len(text) > MOST_TEXT:
-            raise FormError(f"{self.title} have {len(text):,} characters; allowed are {MOST_TEXT}.")
+        if len(text) > MAX_TEXT:
+            raise FormError(f"{self.title} have {len(text):,} characters; allowed are {MAX_TEXT}.")
         parts = [part.strip() for part in text.split(",") if part.strip()]
         found = [_STEP.fullmatch(part) for part in parts]
         wrong = next((part for part, step in zip(parts, found, strict=True) if step is None), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dash_mantine_components as dmc
 from dash import html
 
-from broker.contract.dose_limits import MOST_SEVERITY
+from broker.contract.dose_limits import MAX_SEVERITY
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
@@ -37,11 +37,9 @@ def form(snapshot: Snapshot) -> Piece:
                         id="fault-severity",
                         value=0.8,
                         min=0,
-                        max=MOST_SEVERITY,
+                        max=MAX_SEVERITY,
                         step=0.05,
-                        marks=[
-                            {"value": v * MOST_SEVERITY / 4, "label": f"{v * MOST_SEVERITY / 4:g}"} for v in range(5)
-                        ],
+                        marks=[{"value": v * MAX_SEVERITY / 4, "label": f"{v * MAX_SEVERITY / 4:g}"} for v in range(5)],
                     ),
                 ],
                 className="slider",

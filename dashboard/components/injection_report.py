@@ -43,7 +43,7 @@ def noticed(injections: Any, snapshot: Snapshot, events: pl.DataFrame) -> Piece:
         ("On", "number"),
     ]
     rows = []
-    for injection in injections[: detections.MOST_INJECTIONS]:
+    for injection in injections[: detections.MAX_INJECTIONS]:
         seen = detections.told(injection, snapshot.alarms, events)
         pumps = [str(pump) for pump in injection.get("pumps") or []]
         named = (

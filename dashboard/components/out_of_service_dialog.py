@@ -11,7 +11,7 @@ from dash import Dash, Input, Output, State, ctx, html, no_update
 from dashboard import formatting
 from dashboard.components import elements
 from dashboard.components.elements import Piece, notice
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 STORE: Final = "service"
 """The store that any page sets to {"kind": …, "subject": …, "rule": …}; `n` makes it differ from the one before."""
@@ -49,7 +49,7 @@ def layout() -> Piece:
     )
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Dash, desk: DataService) -> None:
     """Open the dialog to take something out, put it back at once; tell what became of it."""
 
     @app.callback(

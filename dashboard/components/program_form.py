@@ -13,16 +13,16 @@ from broker.contract.dose_limits import (
     BOLUS_S,
     CEREBRAL_STEP,
     CONCENTRATIONS_UG_ML,
+    MAX_ACTUAL_UG_ML,
+    MAX_BOLUS_UG,
+    MAX_BOLUSES,
+    MAX_UG_DAY,
     MINIMUM_UL_H,
-    MOST_ACTUAL_UG_ML,
-    MOST_BOLUS_UG,
-    MOST_BOLUSES,
-    MOST_UG_DAY,
     PERIODIC_BOLUS_S,
     PERIODIC_SHARE,
+    RESERVOIR_CAPACITIES_ML,
     RESIDUAL_ML,
     SPINAL_STEP,
-    TANKS_ML,
 )
 from dashboard.components.elements import Piece
 from dashboard.components.form_fields import Choice, Days, Field, FormError, Number, Steps
@@ -49,7 +49,7 @@ def _times(factor: float, bounds: tuple[float, float]) -> tuple[float, float]:
 
 
 _STEP: Final = 100 * max(SPINAL_STEP, CEREBRAL_STEP)
-_FILL: Final = (RESIDUAL_ML, max(TANKS_ML))
+_FILL: Final = (RESIDUAL_ML, max(RESERVOIR_CAPACITIES_ML))
 _STRENGTHS: Final = {f"{strength:,.0f} µg/mL": strength for strength in CONCENTRATIONS_UG_ML}
 
 FORMS: Final[Mapping[str, Form]] = {
@@ -57,11 +57,11 @@ FORMS: Final[Mapping[str, Form]] = {
         "Program",
         "Changes the prescription and runs it; what is empty stays as it is.",
         (
-            Number("dose_ug_day", "Dose, for all alike", "µg/day", 0, MOST_UG_DAY, empty="as before"),
+            Number("dose_ug_day", "Dose, for all alike", "µg/day", 0, MAX_UG_DAY, empty="as before"),
             Number("change", "or change of each own dose", "%", -_STEP, _STEP, empty="none", factor=0.01, offset=1),
             Steps(),
             Days(),
-            Number("boluses_a_day", "or boluses a day", "a day", 1, MOST_BOLUSES, empty="none", whole=True),
+            Number("boluses_a_day", "or boluses a day", "a day", 1, MAX_BOLUSES, empty="none", whole=True),
             Number("bolus_share", "Their share of the dose", "%", *_times(100, PERIODIC_SHARE), 50, factor=0.01),
             Number("bolus_s", "Each takes", "min", *_times(1 / 60, PERIODIC_BOLUS_S), 60, factor=60),
             Choice(
@@ -78,7 +78,7 @@ FORMS: Final[Mapping[str, Form]] = {
         "Bolus",
         "Gives a single bolus beside the program, from now on.",
         (
-            Number("dose_ug", "Dose", "µg", 0, MOST_BOLUS_UG),
+            Number("dose_ug", "Dose", "µg", 0, MAX_BOLUS_UG),
             Number("over_s", "Over", "min", *_times(1 / 60, BOLUS_S), 30, factor=60),
         ),
         Bolus,
@@ -103,7 +103,7 @@ FORMS: Final[Mapping[str, Form]] = {
                 empty="as before",
             ),
             Number("actual_ml", "Volume really filled in", "mL", *_FILL, empty="as entered"),
-            Number("actual_ug_ml", "Concentration really filled in", "µg/mL", 0, MOST_ACTUAL_UG_ML, empty="as entered"),
+            Number("actual_ug_ml", "Concentration really filled in", "µg/mL", 0, MAX_ACTUAL_UG_ML, empty="as entered"),
             Choice(
                 "after",
                 "Old drug in the dead space",

@@ -9,7 +9,7 @@ from dash import Dash, Input, Output, State, html
 
 from dashboard.components.elements import Piece
 from dashboard.data import pump_search
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 
 def fields(name: str) -> list[Piece]:
@@ -33,7 +33,7 @@ def fields(name: str) -> list[Piece]:
     ]
 
 
-def register(app: Dash, desk: Desk, name: str) -> None:
+def register(app: Dash, desk: DataService, name: str) -> None:
     """Offer serials that match what is typed, and say which pumps are named."""
 
     @app.callback(
@@ -49,6 +49,6 @@ def register(app: Dash, desk: Desk, name: str) -> None:
         return pump_search.say(chosen(desk, text, picked))
 
 
-def chosen(desk: Desk, text: str | None, picked: list[str] | None) -> pump_search.Choice:
+def chosen(desk: DataService, text: str | None, picked: list[str] | None) -> pump_search.Choice:
     """Return the pumps that both fields name together."""
     return pump_search.choose(desk.snapshot().pumps, " ".join([text or "", *(picked or [])]))

@@ -44,7 +44,7 @@ def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Pie
         ),
         (
             "Reservoir size",
-            elements.quantity(formatting.number(row["tank_ml"], 0, "mL")),
+            elements.quantity(formatting.number(row["reservoir_capacity_ml"], 0, "mL")),
             row["model"] or "model unknown",
         ),
         ("Lot", row["lot"] or formatting.UNKNOWN, "pumps made together"),

@@ -14,7 +14,7 @@ from dash import Dash, Input, Output, dcc, html, no_update
 from dashboard import theme
 from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.components import alarm_action_dialog, client_script, elements, out_of_service_dialog
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 SCHEME_SCRIPT: Final = (
     "try{var s=localStorage.getItem('mantine-color-scheme-value')||'auto';"
@@ -116,7 +116,7 @@ def find(pages: tuple[ModuleType, ...], pathname: str) -> tuple[ModuleType, str]
     return None
 
 
-def register(app: Dash, desk: Desk, pages: tuple[ModuleType, ...]) -> None:
+def register(app: Dash, desk: DataService, pages: tuple[ModuleType, ...]) -> None:
     """Wire the frame: which page is shown, what the head says, and the acknowledging from anywhere."""
 
     @app.callback(Output("page", "children"), Input("url", "pathname"))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from broker.contract.actions import LONGEST_SHELF_H
+from broker.contract.actions import MAX_SHELF_H
 from broker.store.snapshot import PRIORITIES, WAITING
 from dashboard import formatting
 
@@ -16,7 +16,7 @@ _OPEN: Final = (*WAITING, *_SEEN, "shelved")
 
 
 @dataclass(frozen=True)
-class Deed:
+class AlarmActionSpec:
     """One thing to do: its words, the right it needs, and in which states it is offered.
 
     What it `asks` for, if anything, a person has to say first.
@@ -29,15 +29,17 @@ class Deed:
     asks: str = ""
 
 
-DEEDS: Final = {
-    "acknowledge": Deed("Acknowledge", "acknowledged", "acknowledge", WAITING),
-    "shelve": Deed("Shelve…", "shelved", "acknowledge", _OPEN, "Why may it be silent?"),
-    "note": Deed("Note…", "noted", "acknowledge", (*_OPEN, "out_of_service"), "What is to be known of it?"),
-    "unshelve": Deed("Unshelve", "unshelved", "acknowledge", ("shelved",)),
-    "unacknowledge": Deed("Take acknowledgement back", "taken back", "acknowledge", _SEEN),
-    "reset": Deed("Reset latched", "reset", "acknowledge", ("latched",)),
-    "out_of_service": Deed("Out of service…", "taken out of service", "service", _OPEN, "What is being repaired?"),
-    "in_service": Deed("Back in service", "put back into service", "service", ("out_of_service",)),
+ALARM_ACTIONS: Final = {
+    "acknowledge": AlarmActionSpec("Acknowledge", "acknowledged", "acknowledge", WAITING),
+    "shelve": AlarmActionSpec("Shelve…", "shelved", "acknowledge", _OPEN, "Why may it be silent?"),
+    "note": AlarmActionSpec("Note…", "noted", "acknowledge", (*_OPEN, "out_of_service"), "What is to be known of it?"),
+    "unshelve": AlarmActionSpec("Unshelve", "unshelved", "acknowledge", ("shelved",)),
+    "unacknowledge": AlarmActionSpec("Take acknowledgement back", "taken back", "acknowledge", _SEEN),
+    "reset": AlarmActionSpec("Reset latched", "reset", "acknowledge", ("latched",)),
+    "out_of_service": AlarmActionSpec(
+        "Out of service…", "taken out of service", "service", _OPEN, "What is being repaired?"
+    ),
+    "in_service": AlarmActionSpec("Back in service", "put back into service", "service", ("out_of_service",)),
 }
 """By the name that the action has on the wire."""
 SHELF_H: Final = (0.5, 1.0, 4.0, 8.0, 24.0, 72.0)
@@ -46,13 +48,13 @@ SHELF_H: Final = (0.5, 1.0, 4.0, 8.0, 24.0, 72.0)
 
 def offered(name: str, alarms: pl.DataFrame) -> list[str]:
     """Return the ids of those of the alarms with which this can be done as they are now."""
-    return alarms.filter(pl.col("state").is_in(DEEDS[name].states))["alarm"].to_list()
+    return alarms.filter(pl.col("state").is_in(ALARM_ACTIONS[name].states))["alarm"].to_list()
 
 
 def longest_h(alarms: pl.DataFrame) -> float:
     """Return for how many therapy hours all of these alarms may be shelved together."""
-    limits = [LONGEST_SHELF_H[PRIORITIES[code - 1]] for code in alarms["priority"].drop_nulls().unique()]
-    return min(limits, default=min(LONGEST_SHELF_H.values()))
+    limits = [MAX_SHELF_H[PRIORITIES[code - 1]] for code in alarms["priority"].drop_nulls().unique()]
+    return min(limits, default=min(MAX_SHELF_H.values()))
 
 
 def told(row: dict[str, Any]) -> list[str]:

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import polars as pl
 
-MOST_INJECTIONS: Final = 20
-MOST_PUMPS: Final = 500
+MAX_INJECTIONS: Final = 20
+MAX_PUMPS: Final = 500
 
 FOUND_SCHEMA: Final[dict[str, pl.DataType]] = {
     "pump": pl.String(),
@@ -19,7 +19,7 @@ FOUND_SCHEMA: Final[dict[str, pl.DataType]] = {
 
 def remembered(known: Any, injection: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a browser's list of injections with one more in front, bounded."""
-    return [injection, *(known if isinstance(known, list) else [])][:MOST_INJECTIONS]
+    return [injection, *(known if isinstance(known, list) else [])][:MAX_INJECTIONS]
 
 
 def found(injection: dict[str, Any], alarms: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
@@ -27,7 +27,7 @@ def found(injection: dict[str, Any], alarms: pl.DataFrame, events: pl.DataFrame)
 
     Open alarms come from the snapshot, those over already from the journal. `raised` is therapy ms.
     """
-    pumps = [str(pump) for pump in injection.get("pumps") or []][:MOST_PUMPS]
+    pumps = [str(pump) for pump in injection.get("pumps") or []][:MAX_PUMPS]
     since = int(injection.get("time") or 0)
     open_ones = alarms.select("alarm", "pump", "title", "priority", "raised")
     past = events.filter(pl.col("kind") == "raised").select("alarm", "pump", "title", "priority", raised=pl.col("time"))

@@ -19,7 +19,7 @@ from dashboard.data.queries import summary
 
 LOOK_S: Final = 0.1
 OLD_MS: Final = 5_000
-LEAST_BYTES: Final = 4 * 1024 * 1024
+MIN_BYTES: Final = 4 * 1024 * 1024
 """With less room a snapshot may not fit."""
 PUSH_S: Final = 0.5
 """No client is told more often than this; what came in between is skipped, the latest wins."""
@@ -120,7 +120,7 @@ def disk_refuses(directory: Path) -> str:
         return f"The directory of the snapshots cannot be reached: {error.strerror}."
     if disk.f_flag & os.ST_RDONLY:
         return "The disk of the processor is read-only."
-    if disk.f_bavail * disk.f_frsize < LEAST_BYTES:
+    if disk.f_bavail * disk.f_frsize < MIN_BYTES:
         return "The disk of the processor is full."
     return ""
 

@@ -13,9 +13,9 @@ from broker.store.snapshot import SYSTEM
 from broker.truth.ground_truth import Story
 from broker.truth.ledger import Told, TruthReader
 from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, expectations, match, raised_by, spread
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
-MOST_EVENTS: Final = 20_000
+MAX_EVENTS: Final = 20_000
 """The newest entries of the journal that are looked at."""
 PATIENCE_H: Final = 24.0
 """An injection that goes on and was not found for so long counts as missed so far; modelling choice."""
@@ -54,7 +54,7 @@ class Score:
 class Keeper:
     """Counts at most once in `KEEP_MS`, for all who look."""
 
-    desk: Desk
+    desk: DataService
     _reader: TruthReader = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _counted: int = 0
@@ -75,7 +75,7 @@ class Keeper:
 
     def _judge(self, told: Told, now: int) -> Score:
         members = members_of(self.desk.snapshot().pumps.select("pump", "model", "lot", "gateway"))
-        return judge(told, self.desk.events(limit=MOST_EVENTS), now, members)
+        return judge(told, self.desk.events(limit=MAX_EVENTS), now, members)
 
 
 def judge(told: Told, events: pl.DataFrame, now: int, members: pl.DataFrame = NO_MEMBERS) -> Score:
@@ -98,7 +98,7 @@ def judge(told: Told, events: pl.DataFrame, now: int, members: pl.DataFrame = NO
         Matched(injections, found.alarms),
         now,
         told.left_out,
-        events.height >= MOST_EVENTS,
+        events.height >= MAX_EVENTS,
         frozenset(members["cohort"]),
     )
 

@@ -12,7 +12,7 @@ import polars as pl
 from broker.contract.cohorts import NAMED, cohort_name
 from dashboard import formatting
 
-MOST_CHOSEN: Final = 100_000
+MAX_CHOSEN: Final = 100_000
 _URGENCY: Final = (
     pl.when(pl.col("priority") > 0).then("priority").otherwise(pl.when("silent").then(4).otherwise(5)).alias("urgency")
 )
@@ -55,7 +55,7 @@ def choose(pumps: pl.DataFrame, text: str) -> Choice:
     wanted = pl.col("pump").is_in(parts)
     for low, high in (bounds for bounds in ranges.values() if bounds):
         wanted |= pl.col("number").is_between(low, high).fill_null(value=False)
-    found = known.filter(wanted).head(MOST_CHOSEN)
+    found = known.filter(wanted).head(MAX_CHOSEN)
     serials, numbers = set(found["pump"]), found["number"].drop_nulls()
     unknown = [
         word

@@ -11,9 +11,9 @@ from broker.store.snapshot import WAITING, Snapshot
 
 CROWD: Final = 4
 """Fewer alarms than this are told one by one, whatever their gateway; more may well be the gateway's own fault."""
-MOST_CELLS: Final = 4000
+MAX_CELLS: Final = 4000
 """The map draws a cell a pump up to here, and tiles of several pumps above."""
-MOST_NAMED: Final = 1000
+MAX_NAMED: Final = 1000
 NO_SITE: Final = "No site given"
 
 _URGENCY: Final = (
@@ -95,11 +95,11 @@ def waiting_ids(alarms: pl.DataFrame, chosen: dict[str, Any], limit: int = 5000)
 def cells(pumps: pl.DataFrame, alarms: pl.DataFrame) -> dict[str, Any]:
     """Return the fleet map: sites in order, each as name, cells (one hexadecimal digit each), pumps, abnormal pumps.
 
-    A digit is the priority (0 to 3), plus 4 if all is acknowledged, plus 8 if silent. Above `MOST_CELLS` pumps a
+    A digit is the priority (0 to 3), plus 4 if all is acknowledged, plus 8 if silent. Above `MAX_CELLS` pumps a
     cell stands for `per` pumps and shows the worst of them. `marked` names what is not normal, by cell; `names` is
     the first pump of each cell, and `key` changes when they do.
     """
-    per = max(1, -(-pumps.height // MOST_CELLS))
+    per = max(1, -(-pumps.height // MAX_CELLS))
     silent = pl.col("silent").fill_null(value=True)
     seen = (pl.col("priority") > 0) & (pl.col("unacknowledged").fill_null(0) == 0)
     priority = pl.col("priority").fill_null(0).cast(pl.Int16)
@@ -129,7 +129,7 @@ def cells(pumps: pl.DataFrame, alarms: pl.DataFrame) -> dict[str, Any]:
     digit = pl.col("code").replace_strict(range(16), list("0123456789abcdef"), return_dtype=pl.String)
     sites = tiled.group_by("site", maintain_order=True).agg(digit.str.join(""), pl.col("size", "abnormal").sum())
     names = tiled["first"].to_list()
-    marked = tiled.with_row_index("cell").filter(pl.col("code") > 0).head(MOST_NAMED)
+    marked = tiled.with_row_index("cell").filter(pl.col("code") > 0).head(MAX_NAMED)
     return {
         "per": per,
         "sites": [list(row) for row in sites.iter_rows()],

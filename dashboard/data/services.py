@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from broker.contract.actions import MOST_WHY, Action, Outcome, PutBack, TakeOut, make_action
+from broker.contract.actions import MAX_WHY, Action, Outcome, PutBack, TakeOut, make_action
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply, Treatment
 from broker.mqtt import request_reply
 from broker.mqtt.link import LinkError
@@ -19,13 +19,13 @@ from broker.store import journal, rollup, segments
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
-from dashboard.data.alarm_actions import DEEDS
+from dashboard.data.alarm_actions import ALARM_ACTIONS
 from dashboard.data.live import Live
 from dashboard.data.queries import waiting_ids
 from dashboard.settings import Settings
 
-MOST_NOTED: Final = 200
-MOST_AT_ONCE: Final = 5000
+MAX_NOTED: Final = 200
+MAX_AT_ONCE: Final = 5000
 _WHO: Final = {"acknowledge": "staff and engineers", "service": "engineers"}
 
 
@@ -38,7 +38,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Desk:
+class DataService:
     """The dashboard's one way in and out. `now` returns wall ms; `ask` and `act` speak to the broker."""
 
     settings: Settings
@@ -59,24 +59,24 @@ class Desk:
         """Return a pump's past over weeks: `time` and signals, the least and the greatest of each hour."""
         return rollup.line(self.settings.data, pump, since_ms, until_ms)
 
-    def events(self, pump: str | None = None, limit: int = MOST_NOTED) -> pl.DataFrame:
+    def events(self, pump: str | None = None, limit: int = MAX_NOTED) -> pl.DataFrame:
         """Return the newest entries of the journal, of one pump or of all."""
         return journal.events(self.settings.data, pump=pump, limit=limit)
 
     async def acknowledge(self, chosen: dict[str, Any]) -> Answer:
         """Acknowledge the alarms a browser named, and say what became of it."""
-        ids = waiting_ids(self.snapshot().alarms, chosen, MOST_AT_ONCE)
+        ids = waiting_ids(self.snapshot().alarms, chosen, MAX_AT_ONCE)
         if VISITOR.get().may("acknowledge") and not ids:
             return Answer("Nothing to acknowledge: somebody else did, or the alarm is over.", good=False)
         return await self.deal("acknowledge", ids)
 
     async def deal(self, name: str, ids: Sequence[str], *, why: str = "", for_s: float | None = None) -> Answer:
-        """Do one of `DEEDS` with alarms, and say what the processor made of it."""
-        deed, visitor = DEEDS[name], VISITOR.get()
+        """Do one of `ALARM_ACTIONS` with alarms, and say what the processor made of it."""
+        deed, visitor = ALARM_ACTIONS[name], VISITOR.get()
         if not visitor.may(deed.right):
             return Answer(f"Not {deed.done}: only {_WHO[deed.right]} may do that.", good=False)
-        if len(why) > MOST_WHY:
-            return Answer(f"Not {deed.done}: the text has {len(why):,} characters; allowed are {MOST_WHY}.", good=False)
+        if len(why) > MAX_WHY:
+            return Answer(f"Not {deed.done}: the text has {len(why):,} characters; allowed are {MAX_WHY}.", good=False)
         action = make_action(name, uuid.uuid4().hex, alarms=ids, who=visitor.name, at=self.now(), why=why, for_s=for_s)
         try:
             outcome = await self.act(self.settings.broker, action)
@@ -89,8 +89,8 @@ class Desk:
         visitor = VISITOR.get()
         if not visitor.may("service"):
             return Answer(f"Not done: only {_WHO['service']} may do that.", good=False)
-        if len(why) > MOST_WHY:
-            return Answer(f"Not done: the text has {len(why):,} characters; allowed are {MOST_WHY}.", good=False)
+        if len(why) > MAX_WHY:
+            return Answer(f"Not done: the text has {len(why):,} characters; allowed are {MAX_WHY}.", good=False)
         about: dict[str, Any] = {"id": uuid.uuid4().hex, "subjects": [subject], "who": visitor.name, "at": self.now()}
         about |= {"rule": rule, "why": why}
         action = TakeOut(**about, for_s=for_s) if kind == "take_out" else PutBack(**about)

@@ -12,10 +12,10 @@ from tsdownsample import MinMaxLTTBDownsampler
 
 from broker.contract.signals import SIGNAL_NAMES
 
-MOST_POINTS: Final = 1000
+MAX_POINTS: Final = 1000
 """About two a pixel on a full screen; nine signals of it stay far below half a megabyte."""
-MOST_GAPS: Final = 40
-LEAST_GAP_MS: Final = 60_000
+MAX_GAPS: Final = 40
+MIN_GAP_MS: Final = 60_000
 GAP: Final = 3.5
 """So many usual intervals without a sample are a gap, not a line."""
 
@@ -38,7 +38,7 @@ class Past:
     window: tuple[int, int]
 
 
-def curves(samples: pl.DataFrame, points: int = MOST_POINTS) -> dict[str, Curve]:
+def curves(samples: pl.DataFrame, points: int = MAX_POINTS) -> dict[str, Curve]:
     """Return a curve a signal of samples sorted by time; each has at most `points` values besides its gaps."""
     time = samples["time"].to_numpy().astype(np.float64)
     steps = np.diff(time)
@@ -47,13 +47,13 @@ def curves(samples: pl.DataFrame, points: int = MOST_POINTS) -> dict[str, Curve]
 
 
 def gaps(samples: pl.DataFrame, since_ms: int, until_ms: int) -> list[tuple[int, int]]:
-    """Return from when to when (therapy ms) nothing at all was heard: the longest `MOST_GAPS` of them, in order."""
+    """Return from when to when (therapy ms) nothing at all was heard: the longest `MAX_GAPS` of them, in order."""
     if samples.is_empty():
         return [(since_ms, until_ms)]
     steps = samples.select(start=pl.col("time"), end=pl.col("time").shift(-1, fill_value=until_ms))
     longest = steps.select((pl.col("end") - pl.col("start")).median()).item() * GAP
-    silent = steps.filter(pl.col("end") - pl.col("start") > max(longest, LEAST_GAP_MS))
-    return silent.sort(pl.col("start") - pl.col("end")).head(MOST_GAPS).sort("start").rows()
+    silent = steps.filter(pl.col("end") - pl.col("start") > max(longest, MIN_GAP_MS))
+    return silent.sort(pl.col("start") - pl.col("end")).head(MAX_GAPS).sort("start").rows()
 
 
 def limits(curve: Curve, least: float, *, zero: bool) -> tuple[float, float]:

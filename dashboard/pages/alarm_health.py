@@ -14,23 +14,23 @@ from dashboard.components import alarm_figures, elements, figures
 from dashboard.components.elements import Piece
 from dashboard.data import alarm_performance
 from dashboard.data.alarm_performance import Measure, Report
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 PATH: Final = "/alarm-health"
 TITLE: Final = "Alarm health"
 ORDER: Final = 2.5
 RENEWED_MS: Final = 10_000
-MOST_EVENTS: Final = 50_000
-MOST_OPERATORS: Final = 1000
-MOST_BARS: Final = 1008
+MAX_EVENTS: Final = 50_000
+MAX_OPERATORS: Final = 1000
+MAX_BARS: Final = 1008
 """A week of 10 minutes each."""
-MOST_FLOODS: Final = 20
+MAX_FLOODS: Final = 20
 
 
-def layout(_desk: Desk, _rest: str = "") -> Piece:
+def layout(_desk: DataService, _rest: str = "") -> Piece:
     """Return the page; its numbers follow, and are renewed every ten seconds."""
     operators = dmc.NumberInput(
-        id="health-operators", value=1, min=1, max=MOST_OPERATORS, allowDecimal=False, size="xs", w=90,
+        id="health-operators", value=1, min=1, max=MAX_OPERATORS, allowDecimal=False, size="xs", w=90,
         **{"aria-label": "Operators"},
     )  # fmt: skip
     chart = dcc.Graph(id="health-load", config=figures.CONFIG, style={"height": 210}, figure=figures.NOTHING_YET)
@@ -63,7 +63,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
     )
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Dash, desk: DataService) -> None:
     """Measure anew every ten seconds, and whenever the number of operators changes."""
 
     @app.callback(
@@ -81,16 +81,16 @@ def register(app: Dash, desk: Desk) -> None:
         return await asyncio.to_thread(render, desk, operators, scheme)
 
 
-def render(desk: Desk, operators: Any, scheme: str | None) -> tuple[Piece, ...]:
+def render(desk: DataService, operators: Any, scheme: str | None) -> tuple[Piece, ...]:
     """Return all that the page shows, for so many operators."""
-    people = operators if isinstance(operators, int) and 1 <= operators <= MOST_OPERATORS else 1
-    events = desk.events(limit=MOST_EVENTS)
+    people = operators if isinstance(operators, int) and 1 <= operators <= MAX_OPERATORS else 1
+    events = desk.events(limit=MAX_EVENTS)
     health = desk.snapshot().health
     latest = events["time"].max()
     now = max(health.therapy_ms, latest if isinstance(latest, int) else 0)
     found = alarm_performance.report(events, now, people)
     bars = alarm_figures.load(
-        found.load.tail(MOST_BARS), found.floods, alarm_performance.FLOOD_BEGINS * people, theme.scheme(scheme)
+        found.load.tail(MAX_BARS), found.floods, alarm_performance.FLOOD_BEGINS * people, theme.scheme(scheme)
     )
     age_s = (desk.now() - health.written) / 1000 if health.written else None
     return (
@@ -109,7 +109,7 @@ def _note(found: Report, events: pl.DataFrame, age_s: float | None) -> str:
     newest = events["at"].max()
     window = f"{found.calls:,} alarms called in {formatting.span(found.span_ms / 1000)} of therapy time"
     short = "" if found.span_ms >= alarm_performance.DAY_MS else "; judge by 30 days or more"
-    cut = f"; of the journal only the newest {MOST_EVENTS:,} entries" if events.height >= MOST_EVENTS else ""
+    cut = f"; of the journal only the newest {MAX_EVENTS:,} entries" if events.height >= MAX_EVENTS else ""
     age = formatting.UNKNOWN if age_s is None else formatting.span(age_s)
     return f"{window}{short}{cut}. Latest entry {formatting.second(newest)}; data {age} old."  # type: ignore[arg-type]
 
@@ -160,6 +160,6 @@ def _floods(found: pl.DataFrame, now: int) -> Piece:
             formatting.span(((row["end"] or now) - row["begin"]) / 1000),
             f"{row['calls']:,}",
         ]
-        for row in found.tail(MOST_FLOODS).reverse().iter_rows(named=True)
+        for row in found.tail(MAX_FLOODS).reverse().iter_rows(named=True)
     ]
     return elements.table([("Began", ""), ("Ended", ""), ("Lasted", "number"), ("Alarms", "number")], rows)

@@ -16,20 +16,20 @@ from dashboard.components import client_script, elements, evidence_panel, grids,
 from dashboard.components.elements import Piece
 from dashboard.components.event_log import happened
 from dashboard.data import alarm_actions, queries
-from dashboard.data.alarm_actions import DEEDS
+from dashboard.data.alarm_actions import ALARM_ACTIONS
 from dashboard.data.pump_search import contains
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 PATH: Final = "/alarms"
 TITLE: Final = "Alarms"
 ORDER: Final = 2
-MOST_ROWS: Final = 400
+MAX_ROWS: Final = 400
 """More than a person can work off at once; the rest is found by the search."""
 NAMES: Final = tuple(pl.col(name) for name in ("subject", "site", "gateway"))
 """What an alarm is searched by."""
-MOST_EVENTS: Final = 60
-MOST_ORDERS: Final = 50
-MOST_EXPLAINED: Final = 3
+MAX_EVENTS: Final = 60
+MAX_ORDERS: Final = 50
+MAX_EXPLAINED: Final = 3
 """Of so many ticked alarms the evidence is shown."""
 COLUMNS: Final = (
     "alarm",
@@ -53,7 +53,7 @@ MORE: Final = ("unshelve", "unacknowledge", "reset", "out_of_service", "in_servi
 """Deeds that are in the menu; the others have a button of their own."""
 
 
-def layout(_desk: Desk, _rest: str = "") -> Piece:
+def layout(_desk: DataService, _rest: str = "") -> Piece:
     """Return the page; its rows follow with the first word of a snapshot."""
     grid = dag.AgGrid(
         id="alarm-grid",
@@ -78,7 +78,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
         dmc.TextInput(id="alarm-search", placeholder="Pump, lot, site, gateway", size="xs", debounce=300, w=170),
         _menu(),
         *(
-            html.Button(DEEDS[name].label, id=f"do-{name}", className="button", disabled=True)
+            html.Button(ALARM_ACTIONS[name].label, id=f"do-{name}", className="button", disabled=True)
             for name in ("note", "shelve")
         ),
         html.Button("Acknowledge selected", id="do-acknowledge", className="button strong", disabled=True),
@@ -102,7 +102,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
     )
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Dash, desk: DataService) -> None:
     """Refresh with every snapshot; acknowledge what is selected."""
 
     @app.callback(
@@ -117,11 +117,11 @@ def register(app: Dash, desk: Desk) -> None:
     async def show(_live: Any, chosen: str | None, search: str | None) -> Any:
         snapshot = desk.snapshot()
         rows, note = await asyncio.to_thread(open_alarms, snapshot, chosen or "all", search or "")
-        events = await asyncio.to_thread(lambda: happened(desk.events(limit=MOST_EVENTS)))
+        events = await asyncio.to_thread(lambda: happened(desk.events(limit=MAX_EVENTS)))
         return rows, note, events, ordered_out(snapshot.orders)
 
     client_script.runs(app, "chosen", Output("alarm-chosen", "data"), Input("alarm-grid", "selectedRows"))
-    buttons = [f"do-{name}" for name in DEEDS]
+    buttons = [f"do-{name}" for name in ALARM_ACTIONS]
     wires = [State("alarm-filter", "value"), State("alarm-search", "value")]
 
     @app.callback(
@@ -136,7 +136,7 @@ def register(app: Dash, desk: Desk) -> None:
         rows = selected(desk.snapshot(), ids, chosen, search)
         waiting = len(alarm_actions.offered("acknowledge", rows))
         label = f"Acknowledge {formatting.count(waiting, 'alarm')}" if waiting else "Acknowledge selected"
-        return label, explained(rows), *[not alarm_actions.offered(name, rows) for name in DEEDS]
+        return label, explained(rows), *[not alarm_actions.offered(name, rows) for name in ALARM_ACTIONS]
 
     @app.callback(
         Output("deed", "data", allow_duplicate=True),
@@ -148,7 +148,7 @@ def register(app: Dash, desk: Desk) -> None:
     async def deal(*given: Any) -> Any:
         clicks, rows = given[: len(buttons)], selected(desk.snapshot(), *given[len(buttons) :])
         name = str(ctx.triggered_id).removeprefix("do-")
-        ids = alarm_actions.offered(name, rows) if name in DEEDS else []
+        ids = alarm_actions.offered(name, rows) if name in ALARM_ACTIONS else []
         return {"kind": name, "alarms": ids, "n": sum(one or 0 for one in clicks)} if ids else no_update
 
 
@@ -157,11 +157,11 @@ def ordered_out(orders: pl.DataFrame) -> Piece:
     if orders.is_empty():
         return None
     newest = orders.sort("out_wall", descending=True)
-    more = orders.height - MOST_ORDERS
+    more = orders.height - MAX_ORDERS
     note = html.Div(f"and {formatting.count(more, 'more')}", className="note") if more > 0 else None
     title = "Out of service, whatever alarms"
     return elements.card(
-        title, html.Div([out_of_service_dialog.listed(newest.head(MOST_ORDERS)), note], className="scroll")
+        title, html.Div([out_of_service_dialog.listed(newest.head(MAX_ORDERS)), note], className="scroll")
     )
 
 
@@ -177,7 +177,7 @@ def explained(rows: pl.DataFrame) -> Piece:
             ],
             className="explained",
         )
-        for row in queries.ordered(rows).head(MOST_EXPLAINED).iter_rows(named=True)
+        for row in queries.ordered(rows).head(MAX_EXPLAINED).iter_rows(named=True)
     ]
     more = rows.height - len(told)
     note = html.Div(f"and {formatting.count(more, 'more ticked alarm')}", className="note") if more > 0 else None
@@ -186,7 +186,7 @@ def explained(rows: pl.DataFrame) -> Piece:
 
 def selected(snapshot: Snapshot, ids: Any, chosen: str | None, search: str | None) -> pl.DataFrame:
     """Return those of the alarms that a person ticked which are still open and in the list that they look at."""
-    known = [str(one) for one in ids][:MOST_ROWS] if isinstance(ids, list) else []
+    known = [str(one) for one in ids][:MAX_ROWS] if isinstance(ids, list) else []
     return listed(snapshot, chosen, search).filter(pl.col("alarm").is_in(known))
 
 
@@ -197,7 +197,7 @@ def listed(snapshot: Snapshot, chosen: str | None, search: str | None) -> pl.Dat
 
 
 def _menu() -> Piece:
-    items = [dmc.MenuItem(DEEDS[name].label, id=f"do-{name}", disabled=True) for name in MORE]
+    items = [dmc.MenuItem(ALARM_ACTIONS[name].label, id=f"do-{name}", disabled=True) for name in MORE]
     return dmc.Menu(
         [dmc.MenuTarget(html.Button("More", className="button")), dmc.MenuDropdown(items)],
         transitionProps={"duration": 0},
@@ -207,7 +207,7 @@ def _menu() -> Piece:
 def open_alarms(snapshot: Snapshot, chosen: str, search: str) -> tuple[list[dict[str, Any]], str]:
     """Return the grid's rows in working order, and what to say where there are more."""
     found = queries.ordered(listed(snapshot, chosen, search))
-    rows = [_row(row) for row in found.head(MOST_ROWS).iter_rows(named=True)]
+    rows = [_row(row) for row in found.head(MAX_ROWS).iter_rows(named=True)]
     more = found.height - len(rows)
     return rows, f"{formatting.count(more, 'more alarm')} not shown; narrow them down by the search." if more else ""
 

@@ -7,18 +7,18 @@ from typing import Any, Final
 
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
-from broker.contract.dose_limits import MOST_SEVERITY
+from broker.contract.dose_limits import MAX_SEVERITY
 from dashboard.components import elements, injection_form, injection_report, pump_picker
 from dashboard.components.elements import Piece
 from dashboard.data import detections, pump_search
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 PATH: Final = "/faults"
 TITLE: Final = "Faults"
 ORDER: Final = 4
 
 
-def layout(desk: Desk, _rest: str = "") -> Piece:
+def layout(desk: DataService, _rest: str = "") -> Piece:
     """Return the page with the faults that the gateways said they can play."""
     return html.Div(
         [
@@ -43,7 +43,7 @@ def layout(desk: Desk, _rest: str = "") -> Piece:
     )
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Dash, desk: DataService) -> None:
     """Offer pumps, carry out what is asked, and keep an eye on what follows."""
 
     pump_picker.register(app, desk, "fault")
@@ -71,7 +71,7 @@ def register(app: Dash, desk: Desk) -> None:
         return await asyncio.to_thread(injection_report.noticed, injections, desk.snapshot(), desk.events())
 
 
-async def carry_out(desk: Desk, button: str, values: tuple[Any, ...]) -> tuple[Piece, Any]:
+async def carry_out(desk: DataService, button: str, values: tuple[Any, ...]) -> tuple[Piece, Any]:
     """Do what a button asks, and return the answers and the session's injections."""
     clicks, (fault, text, picked, severity, ramp_h, hold_h, known) = values[:3], values[3:]
     chosen = pump_picker.chosen(desk, text, picked)
@@ -85,7 +85,7 @@ async def carry_out(desk: Desk, button: str, values: tuple[Any, ...]) -> tuple[P
     replies = await desk.inject(
         chosen.pumps,
         fault=str(fault),
-        severity=min(MOST_SEVERITY, max(0.0, float(severity or 0))),
+        severity=min(MAX_SEVERITY, max(0.0, float(severity or 0))),
         ramp_s=_seconds(ramp_h) or 0.0,
         hold_s=_seconds(hold_h),
     )
@@ -94,7 +94,7 @@ async def carry_out(desk: Desk, button: str, values: tuple[Any, ...]) -> tuple[P
     injection = {
         "fault": fault,
         "severity": severity,
-        "pumps": chosen.pumps["pump"].head(detections.MOST_PUMPS).to_list(),
+        "pumps": chosen.pumps["pump"].head(detections.MAX_PUMPS).to_list(),
         "time": min(reply.time for reply in replies if reply.ok),
     }
     return injection_report.answers(replies), detections.remembered(known, injection)

@@ -13,7 +13,7 @@ from dashboard import formatting
 from dashboard.components import client_script, elements
 from dashboard.components.elements import Piece
 from dashboard.data import queries
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 PATH: Final = "/"
 TITLE: Final = "Overview"
@@ -22,7 +22,7 @@ LINES: Final = 30
 TILES: Final = (("high", "High"), ("medium", "Medium"), ("low", "Low"), ("silent", "Silent"), ("normal", "Normal"))
 
 
-def layout(_desk: Desk, _rest: str = "") -> Piece:
+def layout(_desk: DataService, _rest: str = "") -> Piece:
     """Return the page as it is now."""
     return html.Div(
         [
@@ -54,7 +54,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
     )
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Dash, desk: DataService) -> None:
     """Redraw whenever a new snapshot is announced."""
 
     @app.callback(

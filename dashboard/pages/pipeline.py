@@ -8,11 +8,11 @@ from typing import Any, Final
 import polars as pl
 from dash import Dash, Input, Output, html
 
-from broker.store.snapshot import Bound, Health, Snapshot
+from broker.store.snapshot import CapacityLimit, Health, Snapshot
 from dashboard import formatting
 from dashboard.components import elements
 from dashboard.components.elements import Piece
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 WHEN_FULL: Final = {
     "waits": "When it is full the rest waits, and nothing is lost.",
@@ -24,11 +24,11 @@ WHEN_FULL: Final = {
 PATH: Final = "/pipeline"
 TITLE: Final = "Pipeline"
 ORDER: Final = 7
-MOST_GATEWAYS: Final = 200
-MOST_REFUSALS: Final = 50
+MAX_GATEWAYS: Final = 200
+MAX_REFUSALS: Final = 50
 
 
-def layout(_desk: Desk, _rest: str = "") -> Piece:
+def layout(_desk: DataService, _rest: str = "") -> Piece:
     """Return the page; its parts follow with the first word of a snapshot."""
     return html.Div(
         [
@@ -47,7 +47,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
     )
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Dash, desk: DataService) -> None:
     """Renew everything with each snapshot."""
 
     @app.callback(
@@ -110,7 +110,7 @@ def _gateways(gateways: pl.DataFrame, now_ms: int) -> Piece:
         ("Shard", "number"),
     ]
     worst_first = gateways.sort(pl.col("state") == "online", -pl.col("dropped"), "gateway")
-    rows = [_gateway(row, now_ms) for row in worst_first.head(MOST_GATEWAYS).iter_rows(named=True)]
+    rows = [_gateway(row, now_ms) for row in worst_first.head(MAX_GATEWAYS).iter_rows(named=True)]
     more = gateways.height - len(rows)
     note = (
         [html.P(f"{formatting.count(more, 'more gateway')}, all like the last ones shown.", className="note")]
@@ -143,7 +143,7 @@ def _bounds(health: Health) -> Piece:
     return html.Div([*notes, *(bars or [elements.nothing("No bound has been reported yet.")])])
 
 
-def _bar(bound: Bound) -> Piece:
+def _bar(bound: CapacityLimit) -> Piece:
     part = min(1.0, max(0.0, bound.value / bound.limit)) if bound.limit > 0 else 0.0
     tone = "bad" if bound.near else "warn" if bound.reached else ""
     said = (
@@ -170,7 +170,7 @@ def _bar(bound: Bound) -> Piece:
 def _refusals(health: Health) -> Piece:
     if not health.refusals:
         return elements.nothing("Nothing was refused.")
-    newest = sorted(health.refusals, key=lambda refusal: -refusal.at)[:MOST_REFUSALS]
+    newest = sorted(health.refusals, key=lambda refusal: -refusal.at)[:MAX_REFUSALS]
     rows = [
         [
             formatting.second(refusal.at),

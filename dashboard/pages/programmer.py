@@ -13,7 +13,7 @@ from dashboard.access.accounts import VISITOR
 from dashboard.components import elements, form_fields, injection_report, program_form, pump_picker
 from dashboard.components.elements import Piece
 from dashboard.data import pump_search
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 PATH: Final = "/programmer"
 TITLE: Final = "Programmer"
@@ -21,7 +21,7 @@ ORDER: Final = 5
 FIRST: Final = "program"
 
 
-def layout(_desk: Desk, _rest: str = "") -> Piece:
+def layout(_desk: DataService, _rest: str = "") -> Piece:
     """Return the page: the form of one order, and what the gateways answered."""
     answers = html.Div(elements.nothing("Nothing ordered yet."), id="order-answers", role="status")
     return html.Div(
@@ -76,7 +76,7 @@ def _confirmation() -> Piece:
     )
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Dash, desk: DataService) -> None:
     """Show the fields of the order, name its pumps, send it, and say what was answered."""
 
     @app.callback(
@@ -140,7 +140,7 @@ def question(what: Any, chosen: pump_search.Choice) -> str:
     return f"{form.title} {formatting.count(serials.len(), 'pump')}: {formatting.listed(serials)}? {form.warning}"
 
 
-async def carry_out(desk: Desk, what: Any, chosen: pump_search.Choice, given: dict[str, Any]) -> Piece:
+async def carry_out(desk: DataService, what: Any, chosen: pump_search.Choice, given: dict[str, Any]) -> Piece:
     """Order what the form says for the chosen pumps, and return the answers, refusals first."""
     if chosen.unknown or chosen.pumps.is_empty():
         return elements.nothing(pump_search.say(chosen))
@@ -155,4 +155,4 @@ def asked(search: str | None) -> str:
     """Return the pumps that the address asks for: "?pumps=ITB-000001"; nothing where they are too many to show."""
     text = ", ".join(parse_qs((search or "").removeprefix("?")).get("pumps", []))
     # Cut off, a list could name other pumps than were meant.
-    return text if len(text) <= form_fields.MOST_TEXT else ""
+    return text if len(text) <= form_fields.MAX_TEXT else ""

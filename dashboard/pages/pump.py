@@ -15,7 +15,7 @@ from dashboard.components import elements, figures, forecast_panel, pump_summary
 from dashboard.components.elements import Piece
 from dashboard.components.event_log import past
 from dashboard.data import queries, trends
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 PATH: Final = "/pump/"
 TITLE: Final = "Pump"
@@ -27,12 +27,12 @@ RANGES: Final = {
 }  # fmt: skip
 IN_HOURS: Final = 7 * DAY_MS
 """From here on the chart is drawn from the least and greatest of each hour: more than a screen shows."""
-MOST_EVENTS: Final = 40
+MAX_EVENTS: Final = 40
 REDRAWS: Final = 400
 """A chart moves on by no less than this part of its range: about two pixels."""
 
 
-def layout(_desk: Desk, rest: str = "") -> Piece:
+def layout(_desk: DataService, rest: str = "") -> Piece:
     """Return the page of the pump whose serial the path ends in."""
     ranges = dmc.SegmentedControl(id="pump-range", value="6 h", data=list(RANGES), size="xs")
     chart = dcc.Graph(id="pump-trends", config=figures.CONFIG, className="trends", figure=figures.NOTHING_YET)
@@ -65,7 +65,7 @@ def layout(_desk: Desk, rest: str = "") -> Piece:
     )
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Dash, desk: DataService) -> None:
     """Renew words with every snapshot, the chart when it would look different."""
 
     @app.callback(
@@ -79,7 +79,7 @@ def register(app: Dash, desk: Desk) -> None:
     )
     async def show(_live: Any, serial: str) -> Any:
         now = await asyncio.to_thread(render, desk.snapshot(), str(serial))
-        return *now, await asyncio.to_thread(lambda: past(desk.events(str(serial), MOST_EVENTS)))
+        return *now, await asyncio.to_thread(lambda: past(desk.events(str(serial), MAX_EVENTS)))
 
     @app.callback(
         Output("pump-trends", "figure"),
@@ -105,7 +105,7 @@ def _key(until_ms: int, chosen: str, scheme: str | None, alarms: pl.DataFrame) -
     return f"{until_ms // step} {chosen} {scheme} {alarms['alarm'].to_list()}"
 
 
-def picture(desk: Desk, serial: str, chosen: str, scheme: str | None) -> tuple[figures.Figure, str]:
+def picture(desk: DataService, serial: str, chosen: str, scheme: str | None) -> tuple[figures.Figure, str]:
     """Return the chart of a pump's past over the chosen range, and what to say where there is none."""
     snapshot = desk.snapshot()
     until = snapshot.health.therapy_ms

@@ -15,15 +15,15 @@ from dashboard import formatting
 from dashboard.components import client_script, elements, forecast_panel, grids
 from dashboard.components.elements import Piece
 from dashboard.data import pump_search
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 PATH: Final = "/pumps"
 TITLE: Final = "Pumps"
 ORDER: Final = 3
-MOST_SEARCHED: Final = 100
+MAX_SEARCHED: Final = 100
 
 
-def layout(_desk: Desk, _rest: str = "") -> Piece:
+def layout(_desk: DataService, _rest: str = "") -> Piece:
     """Return the page; the grid asks for its rows itself, a screenful at a time."""
     grid = dag.AgGrid(
         id="pump-grid",
@@ -57,7 +57,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
     )
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Dash, desk: DataService) -> None:
     """Answer the grid's requests; have it ask again when there is news."""
 
     @app.callback(
@@ -86,7 +86,7 @@ def register(app: Dash, desk: Desk) -> None:
 
 def searched(asked: str | None) -> str:
     """Return what the address asks to search for, as a cohort's alarm does: "?search=lot%20B07"."""
-    return " ".join(parse_qs((asked or "").removeprefix("?")).get("search", []))[:MOST_SEARCHED]
+    return " ".join(parse_qs((asked or "").removeprefix("?")).get("search", []))[:MAX_SEARCHED]
 
 
 def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[dict[str, Any], str]:

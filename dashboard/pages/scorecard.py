@@ -14,18 +14,18 @@ from dashboard.components import elements
 from dashboard.components.elements import Piece
 from dashboard.data import live_scorecard
 from dashboard.data.live_scorecard import Keeper, Score
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 PATH: Final = "/scorecard"
 TITLE: Final = "Scorecard"
 ORDER: Final = 6
-MOST_LISTED: Final = 100
+MAX_LISTED: Final = 100
 NOTHING: Final = (
     "No simulator of this data directory has told what is really wrong. It does so in truth.jsonl; nothing else can."
 )
 
 
-def layout(_desk: Desk, _rest: str = "") -> Piece:
+def layout(_desk: DataService, _rest: str = "") -> Piece:
     """Return the page; its parts follow with the first word of a snapshot."""
     return html.Div(
         [
@@ -46,7 +46,7 @@ def layout(_desk: Desk, _rest: str = "") -> Piece:
     )
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Dash, desk: DataService) -> None:
     """Renew everything with each snapshot."""
     keeper = Keeper(desk)
 
@@ -145,7 +145,7 @@ def _false(score: Score) -> Piece:
             ),
             _stood(row["raised"], row["returned"]),
         ]
-        for row in false.sort("raised", descending=True).head(MOST_LISTED).iter_rows(named=True)
+        for row in false.sort("raised", descending=True).head(MAX_LISTED).iter_rows(named=True)
     ]
     return html.Div([elements.table(heads, rows), *_more(false.height, "false alarm")])
 
@@ -175,7 +175,7 @@ def _cases(score: Score) -> Piece:
             formatting.moment(row["end"]) if row["end"] else "goes on",
             _noticed(row, visible=row["fault"] in score.expected, now=score.now),
         ]
-        for row in cases.sort("onset", descending=True).head(MOST_LISTED).iter_rows(named=True)
+        for row in cases.sort("onset", descending=True).head(MAX_LISTED).iter_rows(named=True)
     ]
     return html.Div([elements.table(heads, rows), *_more(cases.height, "injection")])
 
@@ -202,5 +202,5 @@ def _hours(hours: float | None) -> str:
 
 
 def _more(count: int, singular: str) -> list[Piece]:
-    more = count - MOST_LISTED
+    more = count - MAX_LISTED
     return [html.P(f"and {formatting.count(more, f'older {singular}')}", className="note")] if more > 0 else []

@@ -10,7 +10,7 @@ from typing import Any, Final
 import polars as pl
 
 from broker.contract.actions import (
-    LONGEST_SHELF_H,
+    MAX_SHELF_H,
     Acknowledge,
     Action,
     AlarmAction,
@@ -58,7 +58,7 @@ def _first(*reasons: tuple[pl.Expr, pl.Expr | str]) -> pl.Expr:
 
 
 def _longest_h() -> pl.Expr:
-    hours = {PRIORITY_CODE[name]: hours for name, hours in LONGEST_SHELF_H.items()}
+    hours = {PRIORITY_CODE[name]: hours for name, hours in MAX_SHELF_H.items()}
     return pl.col("priority").replace_strict(hours, return_dtype=pl.Float64)
 
 

@@ -24,9 +24,9 @@ DONE: Final[dict[str, pl.DataType]] = {
     "action": pl.String(),
 }
 """What became of orders, for the journal; `time` is therapy ms."""
-MOST_ORDERS: Final = 20_000
+MAX_ORDERS: Final = 20_000
 """As many as a person can have meant; a modelling choice."""
-MOST_SAID: Final = 3
+MAX_SAID: Final = 3
 
 
 def carry_out(
@@ -107,8 +107,8 @@ def _wrong(orders: pl.DataFrame, action: ServiceAction, rules: Rules) -> str:
         return "it needs a reason"
     if action.rule is not None and action.rule not in [rule.name for rule in rules]:
         return f"there is no rule {action.rule!r}; `pumpwatch rules` lists them"
-    if isinstance(action, TakeOut) and orders.height + len(action.subjects) > MOST_ORDERS:
-        return f"{orders.height:,} are out of service, and the most is {MOST_ORDERS:,}"
+    if isinstance(action, TakeOut) and orders.height + len(action.subjects) > MAX_ORDERS:
+        return f"{orders.height:,} are out of service, and the most is {MAX_ORDERS:,}"
     return ""
 
 
@@ -128,6 +128,6 @@ def _answer(action: ServiceAction, done: pl.DataFrame, refused: list[str]) -> Ou
     said = "Put back into service" if isinstance(action, PutBack) else "Took out of service"
     what = "all alarms" if action.rule is None else f"the alarm {action.rule}"
     many = f"{what} of {done.height:,} of {len(set(action.subjects)):,}" if done.height else "nothing"
-    why = [f"Not done: {reason}" for reason in dict.fromkeys(refused[:MOST_SAID])]
+    why = [f"Not done: {reason}" for reason in dict.fromkeys(refused[:MAX_SAID])]
     return Outcome(id=action.id, done=done.height, refused=max(len(refused), not done.height),
                    text=". ".join([f"{said} {many}", *why]) + ".")  # fmt: skip

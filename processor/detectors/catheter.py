@@ -21,7 +21,7 @@ USUAL_S: Final = 48 * 3600.0
 COUNTED_S: Final = 6 * 3600.0
 UNREST_S: Final = 1.5 * 3600.0
 HOUR_S: Final = 3600.0
-LEAST_PULSE_MMHG: Final = 1.0
+MIN_PULSE_MMHG: Final = 1.0
 """No patent catheter carries less: what is usual is not taken for less, so a pump that comes to us ill is found."""
 GONE: Final = 0.5
 """Share of the usual pulse that is missing in a window in which it does not come through."""
@@ -40,13 +40,13 @@ NOISE: Final = 0.0005
 fro, where a crack opens and closes; and what is added for noise, divided by the samples of the window. Noise moves them
 one without the other: none of 200 healthy pumps came to 0.00045 in four days of samples a minute apart, or to 0.0012
 of samples five minutes apart. A crack that takes 15 % of the pulse on average gives 0.0016."""
-MOST_UNREST: Final = 0.04
+MAX_UNREST: Final = 0.04
 ONE_CHANGE: Final = 0.1
 """What one change of window counts at most, and its greatest weight, however rarely a pump reports; modelling
 choices."""
 TISSUE_MMHG: Final = 2.0
 """Pressure of the tissue, towards which a leak lets that of the fluid fall; modelling choice."""
-LEAST_MMHG: Final = 5.0
+MIN_MMHG: Final = 5.0
 WANDERS: Final = 0.93
 """How far the fluid's pressure wanders down, as a share of the usual, some three standard deviations."""
 EPISODES: Final = 2.5
@@ -112,7 +112,7 @@ def catheter(cause: Cause) -> Detector:
 
 def usual_pulse(memory: Memory) -> pl.Expr:
     """Return the pulse (mmHg) that this catheter usually carries."""
-    return memory("pulse_usual").clip(LEAST_PULSE_MMHG)
+    return memory("pulse_usual").clip(MIN_PULSE_MMHG)
 
 
 def moved(memory: Memory) -> pl.Expr:
@@ -147,12 +147,12 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             # The pulse grows with the fluid's pressure: as much as that wanders down, the pulse may.
             "weaker": 1.0
             - (1.0 - memory("lost"))
-            / (1.0 + memory("moved") / at_least(memory("pressure_usual"), LEAST_MMHG)).clip(WANDERS, 1.0),
+            / (1.0 + memory("moved") / at_least(memory("pressure_usual"), MIN_MMHG)).clip(WANDERS, 1.0),
             "missing": 1.0 - memory("pulse") / memory("usual"),
             "moves": memory("pressure") - memory("pressure_usual"),
             "pulse_change": (memory("pulse") - memory("pulse_last")) / memory("usual"),
             "pressure_change": (memory("pressure") - memory("pressure_last"))
-            / (memory("pressure_usual") - TISSUE_MMHG).clip(LEAST_MMHG),
+            / (memory("pressure_usual") - TISSUE_MMHG).clip(MIN_MMHG),
         },
         {
             # Who lies on it closes the catheter; who sits up raises the pressure and keeps the pulse: only the pulse
@@ -172,7 +172,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             "together": (
                 pl.min_horizontal(memory("pulse_change").abs(), memory("pressure_change").abs()).pow(2)
                 * (memory("pulse_change") * memory("pressure_change")).sign()
-            ).clip(-MOST_UNREST, MOST_UNREST),
+            ).clip(-MAX_UNREST, MAX_UNREST),
         },
     )
 

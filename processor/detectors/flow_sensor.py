@@ -14,14 +14,14 @@ OWN_UL_H: Final = 0.07
 SHARE: Final = 0.03
 """A flow sensor's scatter grows with the flow: from sample to sample about this much, and this share of the flow. What
 is learned is how many times that it is, so that a program's steps do not look like noise. Modelling choices."""
-LEAST_JUMP: Final = 0.7
+MIN_JUMP: Final = 0.7
 MANY: Final = 1e6
 TIMES: Final = 2.5
 """Times the usual scatter at the limit."""
 IMPOSSIBLE: Final = 3.0
 CERTAINLY: Final = 15.0
 """Times the commanded flow: more than three no rotor can deliver, and 24 is an hour taken for a day."""
-LEAST_UL_H: Final = 0.5
+MIN_UL_H: Final = 0.5
 CALM: Final = 0.6
 ALMOST: Final = 0.8
 AT_MOST: Final = 1.6
@@ -51,12 +51,12 @@ def flow_sensor(finding: Literal["noise", "unit slip"]) -> Detector:
 
 
 def _derive(memory: Memory) -> tuple[Stage, ...]:
-    expected = memory("commanded").clip(LEAST_UL_H)
+    expected = memory("commanded").clip(MIN_UL_H)
     return (
         {
             "ratio": memory("flow") / expected,
             "jumpy": memory("jump") * (OWN_UL_H + SHARE * expected) / expected,
-            "limit": TIMES * memory("jump_usual").clip(LEAST_JUMP),
+            "limit": TIMES * memory("jump_usual").clip(MIN_JUMP),
             "quick": forgetting(QUICK_S),
         },
         {

@@ -9,7 +9,7 @@ import polars as pl
 from processor.detectors import Detector, Memory, Stage, at_least, at_most, fading, forgetting
 from processor.detectors.flag import reports
 
-LEAST_UL_H: Final = 0.2
+MIN_UL_H: Final = 0.2
 """Below this commanded flow a shortfall is taken relative to it; about the least rate a pump can be set to."""
 SHORT: Final = 0.12
 """Share of the commanded turn that is missed at the limit. Commanded and motor flow are the pump's own counts and agree
@@ -25,7 +25,7 @@ LONG_AGO_S: Final = 1e9
 LEFT_MRI_S: Final = 1800.0
 ERRATIC_S: Final = 900.0
 ERRATIC_MA: Final = 0.6
-MOST_JUMP_MA: Final = 1.0
+MAX_JUMP_MA: Final = 1.0
 """Averaged change of the current from sample to sample at which it is erratic, some fifteen times the sensor's noise,
 and what one window counts at most; modelling choices."""
 STANDS: Final = 0.5
@@ -91,7 +91,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             "trapped": reports("telemetry_mode"),
             "excused": reports("mri", "reset", "eos"),
             "says_stalled": reports("stalled"),
-            "short_now": (commanded - pl.col("motor_ul_h")) / at_least(commanded, LEAST_UL_H),
+            "short_now": (commanded - pl.col("motor_ul_h")) / at_least(commanded, MIN_UL_H),
             "strain_now": pl.col("motor_ma") - memory("usual_ma"),
             "quick": forgetting(STRETCH_S),
         },
@@ -112,7 +112,7 @@ def _learn(memory: Memory) -> Stage:
     well = (memory("short_now").abs() < SHORT / 2) & ~memory("excused") & ~stalled
     # Into a scanner and out of it the current jumps as well, and one jump alone is a start or a stop.
     jump = (
-        pl.when(memory("since_mri_s") > LEFT_MRI_S).then(at_most(pl.col("motor_jump_ma"), MOST_JUMP_MA)).otherwise(0.0)
+        pl.when(memory("since_mri_s") > LEFT_MRI_S).then(at_most(pl.col("motor_jump_ma"), MAX_JUMP_MA)).otherwise(0.0)
     )
     usual = pl.coalesce(memory("usual_ma") + forgetting(USUAL_S) * memory("strain_now"), pl.col("motor_ma"))
     return {

@@ -18,7 +18,7 @@ WRONG: Final = 0.09
 SETTLES_S: Final = 600.0
 WATCHED_S: Final = 2700.0
 NEVER_S: Final = 1e9
-LONGEST_S: Final = 180 * 86_400.0
+MAX_S: Final = 180 * 86_400.0
 """A reservoir is refilled after so long in any case (stability study of baclofen in pumps)."""
 
 
@@ -34,7 +34,7 @@ def refill(finding: Literal["missed", "wrong volume", "overdue"]) -> Detector:
 
     def score(memory: Memory) -> pl.Expr:
         if finding == "overdue":
-            return pl.when(memory("since_s") < NEVER_S).then(memory("since_s") / LONGEST_S).otherwise(0.0)
+            return pl.when(memory("since_s") < NEVER_S).then(memory("since_s") / MAX_S).otherwise(0.0)
         known = 0.0 * pl.col("reservoir_ml") + 0.0 * pl.col("computed_ml")
         missing = memory("missing")
         if finding == "missed":

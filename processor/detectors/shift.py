@@ -10,7 +10,7 @@ from processor.detectors import Detector, Memory, at_least, at_most
 from processor.detectors.flag import reports
 
 S_PER_H = 3600.0
-LONGEST_STEP_S = 3600.0
+MAX_STEP_S = 3600.0
 HIGHEST = 1.05
 
 
@@ -39,7 +39,7 @@ def shift(
     def learn(memory: Memory) -> dict[str, pl.Expr]:
         excess = sign * (pl.col(measured) - pl.col(expected)) / at_least(pl.col(expected), floor)
         relative = pl.when(~reports("mri")).then(excess)
-        hours = at_most(pl.col("dt").fill_null(0.0), LONGEST_STEP_S) / S_PER_H
+        hours = at_most(pl.col("dt").fill_null(0.0), MAX_STEP_S) / S_PER_H
         return {"sum_h": (memory("sum_h") + (relative - slack) * hours).clip(0.0, HIGHEST * slack * reach_h)}
 
     return Detector(score, {"sum_h": 0.0}, learn)

@@ -14,7 +14,7 @@ SHARE: Final = 0.08
 """Averaged share of samples at the limit; modelling choice."""
 STEP_S: Final = 300.0
 """How far a clock may be off; modelling choice, the length of a window."""
-MOST_S: Final = 1e9
+MAX_S: Final = 1e9
 LEARNS: Final = 0.3
 AT_ONCE: Final = 0.1
 TURN: Final = 2**20
@@ -91,7 +91,7 @@ def _learn(memory: Memory) -> Stage:
         **shares,
         **{f"{counter}_last": memory(counter) for counter in ("missed", "repeats", "seq", "boot")},
         "ahead_s": pl.when(memory("same_life"))
-        .then(at_most(at_least(memory("ahead_s") + jumped, -MOST_S), MOST_S))
+        .then(at_most(at_least(memory("ahead_s") + jumped, -MAX_S), MAX_S))
         .otherwise(0.0),
         "odd_s": pl.when(~memory("same_life") | memory("again"))
         .then(0.0)

@@ -35,9 +35,9 @@ ANOTHER_SHARE: Final = 0.15
 ANOTHER_UL_H: Final = 0.15
 """A flow that differs by more from what is usual of the commanded flow (a share of that, and what a sensor's noise may
 be), twice in turn, is another one: its average begins anew."""
-MOST_SHARE: Final = 3.0
+MAX_SHARE: Final = 3.0
 """Times the commanded flow that no rotor can deliver."""
-LEAST_UL_H: Final = 0.3
+MIN_UL_H: Final = 0.3
 """Below it a pump is paused, and shares of its flow tell nothing."""
 NUMBERS: Final = 2**16
 """A program is told from another by its number's rest by this, which float32 holds exactly."""
@@ -88,8 +88,8 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             "gathered_s": at_least(memory("day_s"), 0.0) + pl.when(commanded.is_not_null()).then(dt).otherwise(0.0),
             "gathered_ul": memory("day_ul") + (commanded * dt / S_PER_H).fill_null(0.0),
             "gain": memory("flow_ul_h") / memory("commanded_ul_h"),
-            "share_now": pl.when(commanded >= LEAST_UL_H).then(pl.col("flow_ul_h") / commanded).clip(0.0, MOST_SHARE),
-            "runs": (commanded >= LEAST_UL_H) & pl.col("flow_ul_h").is_not_null(),
+            "share_now": pl.when(commanded >= MIN_UL_H).then(pl.col("flow_ul_h") / commanded).clip(0.0, MAX_SHARE),
+            "runs": (commanded >= MIN_UL_H) & pl.col("flow_ul_h").is_not_null(),
             "load_now_ma": pl.col("motor_ma") * pl.col("motor_ul_h") / commanded,
             "idle_now_v": idle_v,
             "jumped": ((idle_v - memory("idle_v")).abs() > STEP_V).fill_null(value=False),
@@ -99,7 +99,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
                 (pl.col("flow_ul_h") - memory("gain") * commanded).abs() > ANOTHER_SHARE * commanded + ANOTHER_UL_H
             ).fill_null(value=False),
             "complete": (memory("gathered_s") > DAY_S - 1.0) & ~memory("changed"),
-            "scaled_ul_h": pl.when((memory("before_ul_h") >= LEAST_UL_H) & (commanded >= LEAST_UL_H))
+            "scaled_ul_h": pl.when((memory("before_ul_h") >= MIN_UL_H) & (commanded >= MIN_UL_H))
             .then(memory("day_ul_h") * commanded / memory("before_ul_h"))
             .otherwise(commanded),
         },

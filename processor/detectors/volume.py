@@ -19,7 +19,7 @@ UL_PER_ML: Final = 1000.0
 S_PER_H: Final = 3600.0
 QUICK_S: Final = 1.5 * 3600.0
 SLOW_S: Final = 24 * 3600.0
-LONGEST_GAP_H: Final = 1.0
+MAX_GAP_H: Final = 1.0
 """Over a longer gap the flow is not known, and nothing is added up."""
 FILLED_ML: Final = 1.0
 """A level that rises by more than this from window to window was filled, whether that was recorded or not."""
@@ -32,7 +32,7 @@ SLACK: Final = 0.08
 """Accuracy that is not held against a pump: 5 % of its own and what altitude adds; labelled bands are 10 to 15 %."""
 REACH_H: Final = 5.25
 HIGHEST: Final = 1.05
-LEAST_UL_H: Final = 1.0
+MIN_UL_H: Final = 1.0
 MANY: Final = 1e6
 IMPOSSIBLE: Final = 3.0
 """Times the commanded flow that no rotor can deliver."""
@@ -114,7 +114,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             "counts": memory("rose_ul").is_not_null()
             & (memory("compares") > 0)
             & ~memory("refilled")
-            & (memory("hours") <= LONGEST_GAP_H),
+            & (memory("hours") <= MAX_GAP_H),
         },
         {
             f"{name}_ul": pl.when(memory("counts"))
@@ -127,7 +127,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
 
 def _learn(memory: Memory) -> Stage:
     commanded = pl.col("commanded_ul_h")
-    surplus = ((pl.col("flow_ul_h") - commanded) / at_least(commanded, LEAST_UL_H)).clip(-1.0, IMPOSSIBLE)
+    surplus = ((pl.col("flow_ul_h") - commanded) / at_least(commanded, MIN_UL_H)).clip(-1.0, IMPOSSIBLE)
     over_h = memory("over_h") + (surplus - SLACK) * at_most(memory("hours"), 1.0)
     return {
         **{

@@ -17,7 +17,7 @@ import polars as pl
 from broker.contract.signals import SIGNAL_NAMES
 from processor.engine import windows
 from processor.engine.columns import MS_PER_S, Rules, held_name, memory_of, memory_start, score_name
-from processor.engine.scoring import AS_WRITTEN, HIGHEST_SCORE, in_company, judge, replaced
+from processor.engine.scoring import AS_WRITTEN, MAX_SCORE, in_company, judge, replaced
 from processor.rules import RULES, Rule
 
 REPORTED: Final = ("time", "seq", "boot", "program", "flags")
@@ -193,4 +193,4 @@ _GATHERED: Final = (*REPORTED, *COUNTERS, *SIGNAL_NAMES, *(name for name in wind
 
 
 def _score(rule: Rule) -> pl.Expr:
-    return rule.detector.score(memory_of(rule)).cast(pl.Float32).fill_nan(None).clip(0.0, HIGHEST_SCORE)
+    return rule.detector.score(memory_of(rule)).cast(pl.Float32).fill_nan(None).clip(0.0, MAX_SCORE)

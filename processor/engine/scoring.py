@@ -23,7 +23,7 @@ from processor.engine import windows
 from processor.engine.columns import MS_PER_S, Rules, held_name, memory_of, memory_start, score_name
 from processor.rules import Rule
 
-HIGHEST_SCORE: Final = 1000.0
+MAX_SCORE: Final = 1000.0
 AS_WRITTEN: Final = pl.QueryOptFlags.none()
 """Looking for what could be computed in a better way takes longer than it saves where the plan is written for it."""
 SEEN: Final = ("time", "seq", "boot", "program", "missed", "stale", "resent")
@@ -134,9 +134,9 @@ def _kept(told: pl.Series, was: pl.Series) -> pl.Series:
 def _score(told: pl.Series, was: pl.Series) -> pl.Series:
     score = _kept(told, was)
     values = score.to_numpy()
-    if values.min() >= 0.0 and values.max() <= HIGHEST_SCORE:
+    if values.min() >= 0.0 and values.max() <= MAX_SCORE:
         return score
-    return pl.Series(score.name, values.clip(0.0, HIGHEST_SCORE))
+    return pl.Series(score.name, values.clip(0.0, MAX_SCORE))
 
 
 def _held(held: pl.Series, score: pl.Series, was: pl.Series) -> pl.Series:

@@ -15,7 +15,7 @@ Standing = dict[str, tuple[int, int]]
 
 
 @dataclass
-class Receipts:
+class Confirmations:
     """What is durable of each gateway, and what of it was told.
 
     Who sends again has not heard what was told, and is told again, though it be the same.

@@ -18,7 +18,7 @@ import polars as pl
 
 MISSED: Final = 3
 """A pump votes until it has missed so many samples, as far apart as its last two; modelling choice."""
-LONGEST_MS: Final = 480_000
+MAX_MS: Final = 480_000
 """A pump votes for so much therapy time at most: after that it is silent itself, by the shortest patience."""
 NEVER: Final = -(2**53)
 
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass
-class Votes:
+class ClockVotes:
     """What each pump, by number, last said of the time: therapy ms, when it was heard, and for how long that counts.
 
     The latter two are wall ms.
@@ -40,7 +40,7 @@ class Votes:
     def presume(self, pumps: Ints, therapy_ms: int, wall_ms: int, speed: float) -> None:
         """Let pumps stand where their gateway said in its birth that it stands, until they speak for themselves."""
         self._grow(int(pumps.max(initial=-1)) + 1)
-        self._said[pumps], self._heard[pumps], self._lasts[pumps] = therapy_ms, wall_ms, LONGEST_MS / speed
+        self._said[pumps], self._heard[pumps], self._lasts[pumps] = therapy_ms, wall_ms, MAX_MS / speed
 
     def take(self, pumps: Ints, times_ms: Ints, wall_ms: int, longest_ms: Ints) -> None:
         """Note samples in order of arrival; `longest_ms` is for each how long on the wall its vote counts at most."""

@@ -20,7 +20,7 @@ from broker.contract.signals import SAMPLE_SCHEMA
 from broker.contract.topics import COMMAND, PART, GatewayTopic, TopicError, parse
 from broker.mqtt.link import Message
 from processor.engine.engine import RESENT
-from processor.intake.journal_recorder import Clerk
+from processor.intake.journal_recorder import JournalRecorder
 from processor.intake.quarantine import Quarantine
 from processor.intake.registry import Gateway, Registry, RegistryFullError
 
@@ -61,7 +61,7 @@ class Inbox:
 
     registry: Registry
     quarantine: Quarantine
-    clerk: Clerk = field(default_factory=Clerk)
+    clerk: JournalRecorder = field(default_factory=JournalRecorder)
 
     def read(self, messages: Sequence[Message], wall_ms: int) -> Batch:
         """Read messages that arrived until `wall_ms`; never raises for what they hold."""

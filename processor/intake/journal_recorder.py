@@ -15,7 +15,7 @@ import polars as pl
 
 from broker.contract.commands import GatewayCommand, Reply
 from broker.contract.part_notices import Notice
-from broker.store.journal import ENTRIES_SCHEMA, MOST_PUMPS
+from broker.store.journal import ENTRIES_SCHEMA, MAX_PUMPS
 
 REMEMBERED: Final = 10_000
 """Orders that wait for their replies; of older ones the reply is noted without who gave it."""
@@ -24,7 +24,7 @@ ADDRESSED: Final = frozenset({"id", "pumps", "who"})
 
 
 @dataclass
-class Clerk:
+class JournalRecorder:
     """Collects entries of the journal (`ENTRIES_SCHEMA`) until `take`."""
 
     _rows: list[dict[str, Any]] = field(default_factory=list)
@@ -83,5 +83,5 @@ def _said(command: GatewayCommand, pumps: int) -> str:
         for name in command.__struct_fields__
         if name not in ADDRESSED and (value := getattr(command, name)) != usual[name]
     ]
-    more = [f"and {pumps - MOST_PUMPS:,} pumps more than are listed"] if pumps > MOST_PUMPS else []
+    more = [f"and {pumps - MAX_PUMPS:,} pumps more than are listed"] if pumps > MAX_PUMPS else []
     return ", ".join([*given, *more])

@@ -15,7 +15,7 @@ FILE: Final = "quarantine.jsonl"
 IN_SIGHT: Final = 50
 EXCERPT_BYTES: Final = 160
 MAX_BYTES: Final = 16 * 1024 * 1024
-MOST_UNWRITTEN: Final = 10_000
+MAX_UNWRITTEN: Final = 10_000
 """So many refusals wait while the disk refuses them; of more the oldest go, counted in `unwritten_dropped`."""
 
 
@@ -29,7 +29,7 @@ class Quarantine:
     turned_over: int = 0
     latest: collections.deque[Refusal] = field(default_factory=lambda: collections.deque(maxlen=IN_SIGHT))
     unwritten_dropped: int = 0
-    _unwritten: collections.deque[Refusal] = field(default_factory=lambda: collections.deque(maxlen=MOST_UNWRITTEN))
+    _unwritten: collections.deque[Refusal] = field(default_factory=lambda: collections.deque(maxlen=MAX_UNWRITTEN))
 
     def put(self, topic: str, at: int, reason: str, payload: bytes = b"") -> None:
         """Refuse something: `at` is wall ms, `reason` one sentence for people."""
@@ -37,7 +37,7 @@ class Quarantine:
         refusal = Refusal(topic[:200], at, reason[:500], excerpt)
         self.count += 1
         self.latest.append(refusal)
-        self.unwritten_dropped += len(self._unwritten) == MOST_UNWRITTEN
+        self.unwritten_dropped += len(self._unwritten) == MAX_UNWRITTEN
         self._unwritten.append(refusal)
 
     @property

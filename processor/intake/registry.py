@@ -11,7 +11,7 @@ import polars as pl
 
 from broker.contract.gateway_messages import Birth, Status
 from broker.store.snapshot import GATEWAYS_SCHEMA
-from processor.intake.gateway_clocks import LONGEST_MS, Ints, Votes
+from processor.intake.gateway_clocks import MAX_MS, ClockVotes, Ints
 
 MAX_PUMPS: Final = 2_000_000
 MAX_GATEWAYS: Final = 100_000
@@ -25,7 +25,7 @@ _FACTS: Final[dict[str, pl.DataType]] = {
     "model": pl.String(),
     "lot": pl.String(),
     "group": pl.String(),
-    "tank_ml": pl.Float32(),
+    "reservoir_capacity_ml": pl.Float32(),
     "concentration_ug_ml": pl.Float32(),
     "prescription": pl.String(),
 }
@@ -99,7 +99,7 @@ class Registry:
     _born_therapy: list[int] = field(default_factory=list)
     _facts: list[tuple[str | float | None, ...]] = field(default_factory=list)
     _answers: dict[int, tuple[pl.Series, pl.Series]] = field(default_factory=dict)
-    _votes: Votes = field(default_factory=Votes)
+    _votes: ClockVotes = field(default_factory=ClockVotes)
     _frame: pl.DataFrame | None = None
     _homes: tuple[pl.DataFrame, Ints, Ints] | None = None
 
@@ -221,7 +221,7 @@ class Registry:
         owner = self.facts()["owner"].to_numpy()
         speed = np.array([gateway.speed for gateway in self._order])
         speakers = owner[numbers]
-        self._votes.take(numbers, times, wall_ms, (LONGEST_MS / speed).astype(np.int64)[speakers])
+        self._votes.take(numbers, times, wall_ms, (MAX_MS / speed).astype(np.int64)[speakers])
         spoke = np.zeros(len(self._order), np.bool_)
         spoke[speakers] = True
         theirs, homes = self._by_home()

@@ -16,10 +16,10 @@ from processor.detectors import volume as vote
 from processor.rules.measures import Measure, family, last
 from processor.rules.rule import HOUR, MINUTE, Rule
 
-LEAST_Z: Final = 5.0
+MIN_Z: Final = 5.0
 """Robust z-score at the limit: no cohort is so far from the rest of the fleet by chance, though dozens of cohorts are
 compared in seven quantities twice an hour for years (modelling choice)."""
-LEAST_UL_H: Final = 0.5
+MIN_UL_H: Final = 0.5
 """Below this commanded flow a pump's shares tell nothing."""
 SPAN_H: Final = (vote.SLOW_S - vote.QUICK_S) / 3600.0
 """What the gap between the averages of a volume is worth in hours of flow, once it has settled."""
@@ -52,14 +52,14 @@ def _surplus_pct() -> pl.Expr:
     by_flow, by_level = vote.by_flow_ul(by), vote.by_level_ul(by)
     denied = (by_flow.abs() >= vote.EVIDENCE_UL) & (by_level * by_flow.sign() < by_flow.abs() / 2)
     share = 100.0 * (memory("flow") / memory("commanded") - 1.0)
-    return pl.when(memory("commanded") < LEAST_UL_H).then(None).when(denied).then(0.0).otherwise(share)
+    return pl.when(memory("commanded") < MIN_UL_H).then(None).when(denied).then(0.0).otherwise(share)
 
 
 def _unexplained_pct() -> pl.Expr:
     """Flow that did not leave the reservoir, as a share of what was commanded, averaged over a day."""
     commanded = family("flow_sensor")("commanded")
     gap = vote.unexplained_ul(family("volume")) / (commanded * SPAN_H)
-    return pl.when(commanded >= LEAST_UL_H).then(100.0 * gap)
+    return pl.when(commanded >= MIN_UL_H).then(100.0 * gap)
 
 
 def _row(
@@ -76,13 +76,13 @@ def _row(
     priority: Literal["medium", "low"],
     meaning: str,
     rationale: str,
-    time_left: str,
-    deadline_h: float,
+    time_to_respond: str,
+    detection_target_h: float,
     action: str = FROM_LOT,
     explains: tuple[str, ...] = (),
 ) -> Row:
     def score(_: Memory) -> pl.Expr:
-        parts = [(pl.col("apart") / floor).abs(), pl.col("z").abs() / LEAST_Z]
+        parts = [(pl.col("apart") / floor).abs(), pl.col("z").abs() / MIN_Z]
         if usual is not None:
             parts.append(((pl.col("middle") - usual) * pl.col("apart").sign() / floor).clip(0.0))
         sure = pl.min_horizontal(parts)
@@ -97,10 +97,10 @@ def _row(
         detector=Detector(score, judges="age"),
         on_delay_s=25 * MINUTE,
         off_delay_s=6 * HOUR,
-        deadline_h=deadline_h,
+        detection_target_h=detection_target_h,
         meaning=meaning,
         action=action,
-        time_left=time_left,
+        time_to_respond=time_to_respond,
         rationale=rationale,
         evidence=(
             Measure(
@@ -110,7 +110,7 @@ def _row(
                 expected=last("rest"),
                 limit=lambda _: pl.col("rest") + floor * pl.col("apart").sign(),
             ),
-            Measure("Robust z-score against the rest of the fleet", "", last("z"), expected=0.0, limit=LEAST_Z),
+            Measure("Robust z-score against the rest of the fleet", "", last("z"), expected=0.0, limit=MIN_Z),
             Measure("Pumps in the cohort", "", last("pumps")),
             Measure("Of these beyond the limit", "", last("beyond"), expected=last("beyond_usual")),
             Measure("Spread of the rest of the fleet", unit, last("spread")),
@@ -133,9 +133,9 @@ ROWS: Final = (
         usual=0.0,
         side="above",
         priority="medium",
-        deadline_h=24.0,
+        detection_target_h=24.0,
         meaning="Half of these pumps or more deliver beyond their program, the rest of the fleet does not.",
-        time_left="days",
+        time_to_respond="days",
         rationale="Over-infusion was recalled by model (2014, 2016); many small surpluses show before one large one.",
         explains=("flow_sensor_off", "volume_imbalance"),
     ),
@@ -150,9 +150,9 @@ ROWS: Final = (
         usual=0.0,
         side="below",
         priority="medium",
-        deadline_h=24.0,
+        detection_target_h=24.0,
         meaning="Half of these pumps or more deliver less than their program, the rest of the fleet does not.",
-        time_left="days",
+        time_to_respond="days",
         rationale="Wear of a tube, or a connector that was made wrong (recall of 2013), comes with a lot or a model.",
         explains=("delivery_shift", "flow_sensor_off", "volume_imbalance"),
     ),
@@ -167,9 +167,9 @@ ROWS: Final = (
         usual=0.0,
         side="either",
         priority="low",
-        deadline_h=72.0,
+        detection_target_h=72.0,
         meaning="Flow or level sensors of these pumps are off together: what flows is not what left the reservoir.",
-        time_left="weeks, if the other signals are calm",
+        time_to_respond="weeks, if the other signals are calm",
         rationale="A calibration error of a lot blinds us to the small faults of all its pumps.",
         explains=("flow_sensor_off",),
     ),
@@ -184,9 +184,9 @@ ROWS: Final = (
         usual=None,
         side="above",
         priority="low",
-        deadline_h=72.0,
+        detection_target_h=72.0,
         meaning="The motors of these pumps draw more current than those of the fleet: shared wear or friction.",
-        time_left="weeks; a motor that stalls has an alarm of its own",
+        time_to_respond="weeks; a motor that stalls has an alarm of its own",
         rationale="Shafts of older hardware wore out and stalled; their current rises before.",
     ),
     _row(
@@ -200,9 +200,9 @@ ROWS: Final = (
         usual=0.0,
         side="above",
         priority="medium",
-        deadline_h=6.0,
+        detection_target_h=6.0,
         meaning="The batteries of these pumps lose in hours what should last for months; the fleet's do not.",
-        time_left="days; see the trend of each pump",
+        time_to_respond="days; see the trend of each pump",
         rationale="A film in the battery of certain lots stopped pumps long before their time (Class I recall, 2011).",
     ),
     _row(
@@ -216,9 +216,9 @@ ROWS: Final = (
         usual=None,
         side="either",
         priority="low",
-        deadline_h=24.0,
+        detection_target_h=24.0,
         meaning="These pumps measure another pressure than the fleet, all by as much: sensors, connector or place.",
-        time_left="weeks, if the pulses are as usual",
+        time_to_respond="weeks, if the pulses are as usual",
         rationale="A shift that no single catheter shows; it makes occlusions and leaks of all of them harder to tell.",
     ),
     _row(
@@ -232,10 +232,10 @@ ROWS: Final = (
         usual=0.0,
         side="above",
         priority="low",
-        deadline_h=2.0,
+        detection_target_h=2.0,
         meaning="Of all these pumps a part of the samples never arrives: what they share is the line, not the pumps.",
         action="Look at the gateway's line and its refused messages; with a lot or a model, at its radio.",
-        time_left="days, if what arrives is calm",
+        time_to_respond="days, if what arrives is calm",
         rationale="One cause is one alarm; with fewer samples everything is found later.",
         explains=("samples_lost",),
     ),

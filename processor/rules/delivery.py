@@ -23,7 +23,7 @@ from processor.rules.measures import Measure, family, kept, last
 from processor.rules.rule import HOUR, MINUTE, Rule
 
 TOO_LITTLE: Final = 0.25
-LEAST_UL_H: Final = 0.5
+MIN_UL_H: Final = 0.5
 LESS_BY: Final = 0.08
 REACH_H: Final = 5.25
 PAUSED_UL_H: Final = 0.27
@@ -33,7 +33,7 @@ DELIVERED: Final = Measure(
     "µL/h",
     lambda memory: memory("expected") + memory("difference"),
     expected=kept("expected"),
-    limit=lambda memory: memory("expected") - (TOO_LITTLE * memory("expected")).clip(LEAST_UL_H),
+    limit=lambda memory: memory("expected") - (TOO_LITTLE * memory("expected")).clip(MIN_UL_H),
 )
 OUTFLOW: Final = Measure(
     "Delivered over 40 min",
@@ -49,14 +49,14 @@ RULES: Final = (
         title="Too little delivered",
         priority="high",
         detector=residual(
-            "flow_ul_h", "commanded_ul_h", direction="below", share=TOO_LITTLE, floor=LEAST_UL_H, tau_s=20 * MINUTE
+            "flow_ul_h", "commanded_ul_h", direction="below", share=TOO_LITTLE, floor=MIN_UL_H, tau_s=20 * MINUTE
         ),
         on_delay_s=15 * MINUTE,
         off_delay_s=15 * MINUTE,
-        deadline_h=2.0,
+        detection_target_h=2.0,
         meaning="The flow at the outlet has been at least a quarter below the program.",
         action="Interrogate the pump. Compare the reservoir with what it should hold. Prepare oral bridging.",
-        time_left="about 8 h until under-dosed",
+        time_to_respond="about 8 h until under-dosed",
         rationale="Less drug than prescribed is withdrawal in slow motion, whatever the cause.",
         harm_after_h=8.0,
         evidence=(DELIVERED, MOTOR_FLOW),
@@ -71,10 +71,10 @@ RULES: Final = (
         detector=shift("flow_ul_h", "commanded_ul_h", direction="below", slack=LESS_BY, floor=1.0, reach_h=REACH_H),
         on_delay_s=10 * MINUTE,
         off_delay_s=10 * MINUTE,
-        deadline_h=24.0,
+        detection_target_h=24.0,
         meaning="For hours a little less has been delivered than the program asks.",
         action="Look at the trend. Compare the volume at the next refill with what was expected.",
-        time_left="a day or more",
+        time_to_respond="a day or more",
         rationale="A small lasting loss matters within days and is the first sign of a slow obstruction or tube wear.",
         evidence=(
             OUTFLOW,
@@ -97,10 +97,10 @@ RULES: Final = (
         detector=volume("over-infusion"),
         on_delay_s=15 * MINUTE,
         off_delay_s=HOUR,
-        deadline_h=24.0,
+        detection_target_h=24.0,
         meaning="More flows than the program asks, and the reservoir does not deny it.",
         action="Look for drowsiness and weak breathing. Compare the measured with the computed volume. Lower the rate.",
-        time_left="hours: the surplus adds up",
+        time_to_respond="hours: the surplus adds up",
         rationale="More than 14.5 % above the program is a recalled failure with two deaths (2014, 2016).",
         evidence=(
             OUTFLOW,
@@ -126,10 +126,10 @@ RULES: Final = (
         detector=program(),
         on_delay_s=0.0,
         off_delay_s=10 * MINUTE,
-        deadline_h=1.0,
+        detection_target_h=1.0,
         meaning="The pump runs another program than before, and no programmer wrote it: its memory may have failed.",
         action="Interrogate the pump, compare its program with the prescription, program it anew. Watch the patient.",
-        time_left="hours, if the dose is far off",
+        time_to_respond="hours, if the dose is far off",
         rationale="A wrong program ended in organ failure (case report). Every other rule trusts the commanded flow."
         " It stays until a person has compared the programs.",
         latch=True,
@@ -148,10 +148,10 @@ RULES: Final = (
         detector=limit("commanded_ul_h", below=PAUSED_UL_H, span=0.2),
         on_delay_s=HOUR,
         off_delay_s=10 * MINUTE,
-        deadline_h=2.0,
+        detection_target_h=2.0,
         meaning="The program itself asks for almost no flow.",
         action="Find out who stopped the pump and why. After two days stopped, beware of over-infusion at the restart.",
-        time_left="about 5 h until under-dosed, if not bridged",
+        time_to_respond="about 5 h until under-dosed, if not bridged",
         rationale="A pump stopped by mistake ended in organ failure (case report).",
         evidence=(
             Measure("Commanded flow", "µL/h", last("commanded_ul_h"), limit=PAUSED_UL_H),

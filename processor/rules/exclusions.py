@@ -89,4 +89,4 @@ LINE_WELL: Final = Exclusion(
 
 
 def _flow_ratio() -> pl.Expr:
-    return _FLOW_SENSOR("flow") / _FLOW_SENSOR("commanded").clip(flow_sensor.LEAST_UL_H)
+    return _FLOW_SENSOR("flow") / _FLOW_SENSOR("commanded").clip(flow_sensor.MIN_UL_H)

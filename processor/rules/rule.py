@@ -19,8 +19,8 @@ class Rule:
     """One row of the alarm list.
 
     The violation must last `on_delay_s` before the alarm is raised and be gone for `off_delay_s` before it returns
-    (therapy seconds; wall seconds where `on_the_wall`). `deadline_h` is the time from the fault's onset within which
-    the alarm must be up, `time_left` how long a person then has. While it stands, an alarm holds those it `explains` on
+    (therapy seconds; wall seconds where `uses_wall_clock`). `detection_target_h` is the time from the fault's onset within which
+    the alarm must be up, `time_to_respond` how long a person then has. While it stands, an alarm holds those it `explains` on
     the same pump under it. With `latch` it stays until a person resets it; `realarm_h` says how long after its
     acknowledgement one that stands on
     calls again (therapy hours; None: what `processor.alarms.lifecycle` says for its priority).
@@ -36,10 +36,10 @@ class Rule:
     detector: Detector
     on_delay_s: float
     off_delay_s: float
-    deadline_h: float
+    detection_target_h: float
     meaning: str
     action: str
-    time_left: str
+    time_to_respond: str
     rationale: str
     evidence: tuple[Measure, ...] = ()
     rules_out: tuple[Exclusion, ...] = ()
@@ -51,6 +51,6 @@ class Rule:
     realarm_h: float | None = None
 
     @property
-    def on_the_wall(self) -> bool:
+    def uses_wall_clock(self) -> bool:
         """Whether its delays run on the wall clock, because it is about machines and not about pumps."""
         return self.detector.judges == "reading"

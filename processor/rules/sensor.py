@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from processor.detectors import volume as vote
-from processor.detectors.flow_sensor import IMPOSSIBLE, LEAST_JUMP, QUICK_S, TIMES, flow_sensor
+from processor.detectors.flow_sensor import IMPOSSIBLE, MIN_JUMP, QUICK_S, TIMES, flow_sensor
 from processor.detectors.frozen import SHARE, frozen
 from processor.detectors.volume import volume
 from processor.rules.exclusions import CATHETER_OPEN, LEVEL_CALM, MOTOR_TURNS, SENSOR_LIVE, UNIT_RIGHT
@@ -31,10 +31,10 @@ RULES: Final = (
         detector=frozen(tau_s=90 * MINUTE),
         on_delay_s=30 * MINUTE,
         off_delay_s=HOUR,
-        deadline_h=3.0,
+        detection_target_h=3.0,
         meaning="The flow sensor repeats itself. What it says is not what flows.",
         action=GO_BY_OTHERS,
-        time_left="days, if the other signals are calm",
+        time_to_respond="days, if the other signals are calm",
         rationale="No harm by itself, but it blinds us to under-delivery.",
         evidence=(
             Measure("Readings that repeat the one before", "%", kept("repeats", 100.0), limit=100.0 * SHARE),
@@ -52,10 +52,10 @@ RULES: Final = (
         detector=flow_sensor("noise"),
         on_delay_s=20 * MINUTE,
         off_delay_s=HOUR,
-        deadline_h=3.0,
+        detection_target_h=3.0,
         meaning="The flow sensor's readings scatter far more than they used to, around the commanded flow.",
         action=GO_BY_OTHERS,
-        time_left="days, if the other signals are calm",
+        time_to_respond="days, if the other signals are calm",
         rationale="In the noise a loss of delivery is seen late.",
         evidence=(
             Measure(
@@ -63,7 +63,7 @@ RULES: Final = (
                 "",
                 kept("restless"),
                 expected=kept("jump_usual"),
-                limit=lambda memory: TIMES * memory("jump_usual").clip(LEAST_JUMP),
+                limit=lambda memory: TIMES * memory("jump_usual").clip(MIN_JUMP),
             ),
             AVERAGE,
             MOTOR_FLOW,
@@ -80,10 +80,10 @@ RULES: Final = (
         detector=flow_sensor("unit slip"),
         on_delay_s=10 * MINUTE,
         off_delay_s=HOUR,
-        deadline_h=3.0,
+        detection_target_h=3.0,
         meaning="Some or all flow readings are many times what any rotor delivers, as if of a day instead of an hour.",
         action=GO_BY_OTHERS,
-        time_left="days, if the other signals are calm",
+        time_to_respond="days, if the other signals are calm",
         rationale="Confusing mL/h and mL/day is a classic slip; believed, it reads as a massive overdose.",
         evidence=(
             Measure(
@@ -106,10 +106,10 @@ RULES: Final = (
         detector=volume("flow sensor"),
         on_delay_s=HOUR,
         off_delay_s=6 * HOUR,
-        deadline_h=72.0,
+        detection_target_h=72.0,
         meaning="Measured flow differs from the program, and the reservoir falls as the program says.",
         action=GO_BY_OTHERS,
-        time_left="days, if the other signals are calm",
+        time_to_respond="days, if the other signals are calm",
         rationale="Two of three witnesses agree; the third misleads.",
         evidence=(
             AVERAGE,

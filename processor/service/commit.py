@@ -15,7 +15,7 @@ from broker.contract.actions import Outcome
 from broker.contract.messages import encode
 from broker.contract.topics import OUTCOME
 from broker.mqtt.link import Link
-from processor.intake.confirmations import Receipts
+from processor.intake.confirmations import Confirmations
 from processor.intake.message_queue import Intake
 from processor.pipeline import Pipeline
 from processor.service.metering import Meter
@@ -37,7 +37,7 @@ class Keeper:
     link: Link
     wall_ms: Callable[[], int]
     outcomes: list[Outcome] = field(default_factory=list)
-    _receipts: Receipts = field(default_factory=Receipts)
+    _receipts: Confirmations = field(default_factory=Confirmations)
 
     def restored(self) -> None:
         """Take note that what the checkpoint had is durable: a run before may have ended before it could say so."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from broker.store.snapshot import Bound, Health
+from broker.store.snapshot import CapacityLimit, Health
 from processor.engine import sequence
 from processor.intake.message_queue import Intake
 from processor.pipeline import Pipeline
@@ -24,11 +24,11 @@ LAG_S: Final = 10.0
 """Samples may take so long to the screens; a modelling choice, ten times what is usual under full load."""
 CLOCK_SAID_S: Final = 300.0
 """So long people are told that the clock was set."""
-MOST_NAMED: Final = 5
+MAX_NAMED: Final = 5
 
 
 @dataclass
-class Checkup:
+class HealthMonitor:
     """Looks at the parts of one run, in the data directory `data`; what it finds wrong is a trouble of the meter."""
 
     data: Path
@@ -68,7 +68,7 @@ class Checkup:
         """Say what was moved aside because it could not be read, now or at an earlier start, until it is taken away."""
         aside = sorted(path.name for path in self.data.glob("*.unreadable-*"))
         if aside:
-            text = f"could not be read and was moved aside in {self.data}: {', '.join(aside[:MOST_NAMED])}"
+            text = f"could not be read and was moved aside in {self.data}: {', '.join(aside[:MAX_NAMED])}"
             self.meter.trouble("stored records", text)
         else:
             self.meter.recovered("stored records")
@@ -90,7 +90,7 @@ class Checkup:
             self.meter.recovered("clock")
         return None
 
-    def _bounds(self) -> list[Bound]:
+    def _bounds(self) -> list[CapacityLimit]:
         return capacity.every(
             self.intake,
             self.store,

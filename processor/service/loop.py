@@ -28,7 +28,7 @@ from processor.intake.message_queue import Intake
 from processor.pipeline import Pipeline
 from processor.service.checkpoint import CheckpointError
 from processor.service.commit import Keeper
-from processor.service.health import Checkup
+from processor.service.health import HealthMonitor
 from processor.service.metering import Meter
 from processor.service.store import Store
 
@@ -112,7 +112,7 @@ class _Runner:
         self.meter = Meter(started=wall_ms(), broker=address.url)
         self.met = math.inf
         self.refusals_noted = 0
-        self.checkup = Checkup(
+        self.checkup = HealthMonitor(
             settings.data,
             self.meter,
             self.pipeline,

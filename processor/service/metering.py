@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from broker.store.snapshot import Bound, Health
+from broker.store.snapshot import CapacityLimit, Health
 from processor.engine import sequence
 from processor.pipeline import Pipeline
 from processor.service.wall_clock import Clock
@@ -74,7 +74,9 @@ class Meter:
         if self.troubles.pop(what, None) is not None:
             log.info("%s: well again", what)
 
-    def health(self, now: int, pipeline: Pipeline, bounds: list[Bound], *, protocol: str, connected: bool) -> Health:
+    def health(
+        self, now: int, pipeline: Pipeline, bounds: list[CapacityLimit], *, protocol: str, connected: bool
+    ) -> Health:
         """Return how the processor is at `now` (wall ms); counts one snapshot on."""
         self.version += 1
         self._marks.append((now, self.samples))

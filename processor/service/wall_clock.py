@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-LEAST_STEP_MS: Final = 2_000
+MIN_STEP_MS: Final = 2_000
 """Less is a clock that is brought into line, not one that is set."""
 
 
@@ -21,7 +21,7 @@ class Clock:
         ahead_ms = wall_ms - running_s * 1000
         step_ms = 0 if self._ahead_ms is None else round(ahead_ms - self._ahead_ms)
         self._ahead_ms = ahead_ms
-        if abs(step_ms) < LEAST_STEP_MS:
+        if abs(step_ms) < MIN_STEP_MS:
             return 0
         self.steps += 1
         return step_ms

@@ -16,7 +16,7 @@ import polars as pl
 from broker.contract.dose_limits import RESIDUAL_ML, SPINAL_STEP
 from broker.contract.signals import FLAG_BIT
 from broker.store.snapshot import FORECASTS_SCHEMA, band
-from processor.detectors.usage import HALF_LIVES_H, LEAST_UL_H, LOW_ML
+from processor.detectors.usage import HALF_LIVES_H, LOW_ML, MIN_UL_H
 from processor.engine.columns import Rules, score_name
 from processor.rules import RULES
 
@@ -48,7 +48,7 @@ PHASE_D: Final = 0.056
 """Standard deviations: of the level read, of the flow relative to the program as it goes on, what the noise of samples
 a minute apart adds to that, of the flow before a whole day was counted, and of the time of the day at which a level is
 reached. Calibrated by `trials.forecast_score`. What is averaged of fewer samples is noisier, by the root of the interval."""
-LONGEST_D: Final = 180.0
+MAX_REFILL_INTERVAL_D: Final = 180.0
 """A refill is due after so many days in any case (stability study of baclofen in pumps)."""
 
 CAPACITY_MAH: Final = 2400.0
@@ -81,7 +81,7 @@ IDLE_V: Final = 3.25 + 0.35 * LEFT - 0.65 * np.exp(LEFT / -0.06)
 MS_PER_D: Final = 86_400_000.0
 H_PER_D: Final = 24.0
 NEVER: Final = math.inf
-FARTHEST_D: Final = 20 * 365.25
+MAX_FORECAST_D: Final = 20 * 365.25
 """Nothing is foretold that lies farther away; no pump lives so long."""
 _USAGE: Final = ("day_ul_h", "days", "flow_ul_h", "commanded_ul_h", *HALF_LIVES_H, "idle_v", "load_ma")
 _SINCE_REFILL_S: Final = "refill.memory.since_s"
@@ -152,7 +152,7 @@ def _basics() -> list[pl.Expr]:
         pl.coalesce("day_ul_h", ordered_ul_h).alias("usual_ul_h"),
         pl.when(doubted).then(1.0).otherwise(gain).alias("gain"),
         level.alias("level_ml"),
-        pl.when(~(doubted | pl.col("partly") | pl.col("silent")) & (pl.col("day_ul_h").fill_null(1.0) >= LEAST_UL_H))
+        pl.when(~(doubted | pl.col("partly") | pl.col("silent")) & (pl.col("day_ul_h").fill_null(1.0) >= MIN_UL_H))
         .then(pl.when(pl.col("lost_h").is_not_null()).then(0.0).otherwise(gain))
         .alias("share"),
         ((pl.col("now") - pl.col("time")) / MS_PER_D).cast(pl.Float32).clip(0.0).alias("age_d"),
@@ -220,7 +220,7 @@ def _around(name: str, days: pl.Expr, spread: pl.Expr, age_d: pl.Expr) -> list[p
     width = pl.when(days > 0.0).then(Z * spread).otherwise(0.0)
     edges = zip(band(name), (-1.0, 0.0, 1.0), strict=True)
     return [
-        pl.when(days + sign * width < FARTHEST_D)
+        pl.when(days + sign * width < MAX_FORECAST_D)
         .then((days + sign * width - age_d).clip(0.0))
         .when((days + sign * width).is_not_null())
         .then(NEVER)
@@ -263,8 +263,10 @@ def _in_order() -> list[pl.Expr]:
         low, mid, high = band(name)
         said += [pl.min_horizontal(low, mid, high).alias(low), pl.max_horizontal(low, mid, high).alias(high)]
     since_d = pl.col(_SINCE_REFILL_S) / 86_400.0 + pl.col("age_d")
-    stale_d = pl.when(since_d < 10.0 * LONGEST_D).then((LONGEST_D - since_d).clip(0.0))
-    due_d = pl.min_horizontal(pl.col("low_d_low"), stale_d, pl.when(pl.col("low_d_low").is_not_null()).then(LONGEST_D))
+    stale_d = pl.when(since_d < 10.0 * MAX_REFILL_INTERVAL_D).then((MAX_REFILL_INTERVAL_D - since_d).clip(0.0))
+    due_d = pl.min_horizontal(
+        pl.col("low_d_low"), stale_d, pl.when(pl.col("low_d_low").is_not_null()).then(MAX_REFILL_INTERVAL_D)
+    )
     due = pl.col("now") + (pl.when(due_d.is_finite()).then(due_d).cast(pl.Float64) * MS_PER_D).cast(pl.Int64)
     effect = pl.when(pl.col("share").is_not_null()).then(pl.col("effect_middle")).alias("effect")
     return [*said, due.alias("refill_due"), effect]

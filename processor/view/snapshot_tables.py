@@ -53,7 +53,7 @@ def visible_alarms(
             *(forecasts[name].gather(numbers) for name in band("under_dosed_h")),
         )
         .with_columns(
-            time_left().alias("deadline"),
+            time_to_respond().alias("deadline"),
             ((pl.col("shelved_until") - pl.col("now")) / 1000).alias("shelved_left_s"),
         )
         .filter(pl.col("state") != SUPPRESSED)
@@ -65,7 +65,7 @@ def visible_alarms(
 
 def _age_s(wall_ms: int, rules: Rules) -> pl.Expr:
     """Return for how long the condition has stood, or, where the rule goes by the wall clock, since it was raised."""
-    by_wall = pl.col("rule").is_in([rule.name for rule in rules if rule.on_the_wall])
+    by_wall = pl.col("rule").is_in([rule.name for rule in rules if rule.uses_wall_clock])
     return (
         pl.when(by_wall).then(wall_ms - pl.col("raised_wall")).otherwise(pl.col("now") - pl.col("onset")) / 1000
     ).clip(0.0)
@@ -190,7 +190,7 @@ def cause_text(rules: Rules) -> pl.Expr:
     return pl.coalesce(raised, "text", explained)
 
 
-def time_left() -> pl.Expr:
+def time_to_respond() -> pl.Expr:
     """Say how long until harm: as forecast, else what is left of the rule's hours, else what the rule says.
 
     Nothing is left of an alarm that is over.
@@ -207,7 +207,7 @@ def time_left() -> pl.Expr:
         pl.when(pl.col("returned").is_not_null())
         .then(pl.lit("over now"))
         .when(pl.col("harm_after_h").is_null())
-        .then(pl.col("time_left"))
+        .then(pl.col("time_to_respond"))
         .when(high <= 0.0)
         .then(pl.lit("under-dosed by now unless bridged"))
         .when(mid <= 0.0)
@@ -232,9 +232,11 @@ def _rounded(minutes: pl.Expr) -> pl.Expr:
 
 def rule_texts(rules: Rules) -> pl.DataFrame:
     """Return what each rule tells people, one row a rule."""
-    rows = [(rule.name, rule.title, rule.meaning, rule.action, rule.time_left, rule.harm_after_h) for rule in rules]
+    rows = [
+        (rule.name, rule.title, rule.meaning, rule.action, rule.time_to_respond, rule.harm_after_h) for rule in rules
+    ]
     columns = {
-        **dict.fromkeys(("rule", "title", "meaning", "action", "time_left"), pl.String),
+        **dict.fromkeys(("rule", "title", "meaning", "action", "time_to_respond"), pl.String),
         "harm_after_h": pl.Float64,
     }
     return pl.DataFrame(rows, schema=columns, orient="row")

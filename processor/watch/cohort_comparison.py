@@ -18,12 +18,12 @@ from broker.contract.cohorts import NAMED, cohort_name
 from processor.alarms.subjects import SUBJECT, Subjects
 from processor.rules.cohorts import Row
 
-LEAST_PUMPS: Final = 10
+MIN_PUMPS: Final = 10
 """Of fewer pumps of whom the quantity is known nothing is said."""
-LEAST_REST: Final = 20
-MOST_ROUNDS: Final = 20
+MIN_REST: Final = 20
+MAX_ROUNDS: Final = 20
 """So many drifts of one quantity are told apart, the surest first."""
-MOST_COHORTS: Final = 4000
+MAX_COHORTS: Final = 4000
 """Of each kind, the largest; the others are not judged, and counted."""
 CLASSES: Final = 256
 NORMAL_QUARTILES: Final = 1.349
@@ -53,7 +53,7 @@ class Kind:
 
 
 def kinds(subjects: Subjects) -> tuple[Kind, ...]:
-    """Return the cohorts of a fleet, of at least `LEAST_PUMPS` pumps each."""
+    """Return the cohorts of a fleet, of at least `MIN_PUMPS` pumps each."""
     return (
         *(_named(kind, subjects.facts[kind]) for kind in NAMED if kind in subjects.facts.columns),
         _places(subjects.owners, pl.DataFrame({"gateway": pl.int_range(subjects.gateways.len(), eager=True)})),
@@ -70,8 +70,8 @@ def _places(numbers: pl.Series, named: pl.DataFrame) -> Kind:
     """Keep the cohorts that are large enough, and of too many the largest."""
     codes = numbers.fill_null(named.height).to_numpy().astype(np.int64)
     sizes = np.bincount(codes, minlength=named.height + 1)[: named.height]
-    large = np.flatnonzero(sizes >= LEAST_PUMPS)
-    kept = np.sort(large[np.argsort(-sizes[large], kind="stable")][:MOST_COHORTS])
+    large = np.flatnonzero(sizes >= MIN_PUMPS)
+    kept = np.sort(large[np.argsort(-sizes[large], kind="stable")][:MAX_COHORTS])
     place = np.full(named.height + 1, -1, np.int64)
     place[kept] = np.arange(len(kept))
     missing = [pl.lit(None, dtype).alias(name) for name, dtype in SUBJECT.items() if name not in named.columns]
@@ -83,12 +83,12 @@ def judge(values: F64, cohorts: tuple[Kind, ...], row: Row) -> pl.DataFrame:
     """Return every cohort that can be judged in one quantity: `SUBJECT`, `COMPARED` and `score`.
 
     `values` is a number a pump, NaN where it is not known. A drift is told once, of the cohort that is surest: what it
-    has beyond the rest is taken from its pumps before the others are judged again. After `MOST_ROUNDS` such cohorts
+    has beyond the rest is taken from its pumps before the others are judged again. After `MAX_ROUNDS` such cohorts
     what remains is told as it is.
     """
     values = values.copy()
     surest: list[pl.DataFrame] = []
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         judged = _judged(values, cohorts, row, surest)
         beyond = judged.filter(pl.col("score") >= 1.0).sort(pl.col("z").abs(), descending=True).head(1)
         if beyond.is_empty():
@@ -143,7 +143,7 @@ def compare(values: F64, places: I64, cohorts: int, *, span: tuple[float, float]
     centres = low + width * (np.arange(CLASSES) + 0.5)
     outside = np.where(apart[:, None] >= 0, centres > limit, centres < limit)
     # Of two halves of a fleet nobody can say which of them drifts.
-    enough = (many >= LEAST_PUMPS) & (rest_many >= LEAST_REST) & (many < rest_many)
+    enough = (many >= MIN_PUMPS) & (rest_many >= MIN_REST) & (many < rest_many)
     told = {
         "middle": middle,
         "rest": rest,

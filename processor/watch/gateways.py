@@ -16,9 +16,9 @@ from processor.engine.columns import MS_PER_S, Rules, score_name
 from processor.rules import RULES, Rule
 from processor.rules.measures import Exclusion, Measure, last
 
-LEAST_PUMPS: Final = 4
+MIN_PUMPS: Final = 4
 """Fewer silent pumps than this are told one by one, whatever their gateway."""
-LEAST_FLEET: Final = 20
+MIN_FLEET: Final = 20
 GATEWAY_SHARE: Final = CROWDS["gateway_silent"]
 """So large a part of a gateway's pumps falls silent together through the gateway."""
 FLEET_SHARE: Final = CROWDS["fleet_silent"]
@@ -50,13 +50,13 @@ GATEWAY_SILENT: Final = Rule(
     name="gateway_silent",
     title="Gateway silent",
     priority="medium",
-    detector=_share(GATEWAY_SHARE, LEAST_PUMPS),
+    detector=_share(GATEWAY_SHARE, MIN_PUMPS),
     on_delay_s=0.0,
     off_delay_s=600.0,
-    deadline_h=0.25,
+    detection_target_h=0.25,
     meaning="This gateway, or half of its pumps together, has fallen silent. The state of its pumps is unknown.",
     action="See whether the gateway has power and network. Its pumps go on by themselves; call the site.",
-    time_left="unknown: the last values are old",
+    time_to_respond="unknown: the last values are old",
     rationale="A fault of any of its pumps would not be seen; one alarm for one cause.",
     evidence=_evidence(GATEWAY_SHARE),
     rules_out=(GONE,),
@@ -67,13 +67,13 @@ FLEET_SILENT: Final = Rule(
     name="fleet_silent",
     title="Fleet silent",
     priority="high",
-    detector=_share(FLEET_SHARE, LEAST_FLEET),
+    detector=_share(FLEET_SHARE, MIN_FLEET),
     on_delay_s=0.0,
     off_delay_s=600.0,
-    deadline_h=0.25,
+    detection_target_h=0.25,
     meaning="The broker cannot be reached, or nearly all pumps behind several gateways are silent: nobody is watched.",
     action="See to the broker and to the network between it and the gateways. Tell the sites that nobody watches.",
-    time_left="unknown: the last values are old",
+    time_to_respond="unknown: the last values are old",
     rationale="While it lasts no fault of any pump would be seen.",
     evidence=_evidence(FLEET_SHARE),
     rules_out=(DEAF,),
@@ -95,7 +95,7 @@ _WELL: Final[dict[str, pl.DataType]] = {"gateway": pl.UInt32(), "rule": pl.Strin
 
 
 @dataclass
-class Cuts:
+class GatewayWatch:
     """Watches gateways and fleet; remembers since when (therapy ms) those in alarm are well, for the off-delay."""
 
     well: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_WELL))
@@ -172,9 +172,7 @@ def _by_gateway(pumps: pl.DataFrame, subjects: Subjects, offline: pl.Series) -> 
     quiet_s = (pl.col("time") - pl.col("heard")) / MS_PER_S
     return counted.with_columns(now.alias("time"), away.alias("away")).with_columns(
         pl.coalesce("last", "heard", "time").alias("onset"),
-        (pl.col("away") & (pl.col("pumps") >= LEAST_PUMPS) & (quiet_s >= OFFLINE_S))
-        .fill_null(value=False)
-        .alias("cut"),
+        (pl.col("away") & (pl.col("pumps") >= MIN_PUMPS) & (quiet_s >= OFFLINE_S)).fill_null(value=False).alias("cut"),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from broker.store.snapshot import Bound
+from broker.store.snapshot import CapacityLimit
 from processor.engine.sequence import Totals
 
 SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -44,7 +44,7 @@ def troubles(found: Mapping[str, str]) -> list[Row]:
     return [(TROUBLE, part, 1.0, 1.0, "", text) for part, text in found.items()]
 
 
-def bounds(found: Iterable[Bound]) -> list[Row]:
+def bounds(found: Iterable[CapacityLimit]) -> list[Row]:
     """Return how full each bound is, where it has a limit to warn at, and how often it was reached."""
     rows: list[Row] = []
     for bound in found:

@@ -17,13 +17,13 @@ from broker.store.snapshot import SYSTEM
 from processor.alarms.subjects import SUBJECT
 from processor.alarms.violations import DEADBAND, OBSERVED, Violations
 from processor.engine.columns import MS_PER_S, Rules
-from processor.engine.scoring import HIGHEST_SCORE
+from processor.engine.scoring import MAX_SCORE
 from processor.rules.system import RISES_OVER_S, SYSTEM_RULES
 from processor.watch.readings import TROUBLE
 
 MARK_MS: Final = 10_000
 """Counts are noted no more often than this, to know by how much they rose."""
-MOST_TEXT: Final = 500
+MAX_TEXT: Final = 500
 EVIDENCE: Final[dict[str, pl.DataType]] = {**SUBJECT, "rule": pl.String(), "evidence": pl.String()}
 _Counter = tuple[str, str]
 """What is counted, and of which part."""
@@ -32,7 +32,7 @@ _About = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class SelfWatch:
+class SelfMonitor:
     """What is remembered from look to look; times are wall ms.
 
     `above`: since when a rule has been at its limit, and the onset (therapy ms) that its alarm will have. `well`: since
@@ -43,9 +43,9 @@ class SelfWatch:
     well: Mapping[_About, int] = field(default_factory=dict)
     marks: Mapping[_Counter, tuple[tuple[int, float], ...]] = field(default_factory=dict)
 
-    def clock_set(self, step_ms: int) -> SelfWatch:
+    def clock_set(self, step_ms: int) -> SelfMonitor:
         """Return the same after the wall clock was set by so much: all was as long ago as before."""
-        return SelfWatch(
+        return SelfMonitor(
             {about: (since + step_ms, onset) for about, (since, onset) in self.above.items()},
             {about: since + step_ms for about, since in self.well.items()},
             {of: tuple((at + step_ms, value) for at, value in marks) for of, marks in self.marks.items()},
@@ -61,8 +61,14 @@ class Look:
 
 
 def look(
-    watch: SelfWatch, readings: pl.DataFrame, alarms: pl.DataFrame, *, now: int, time: int, rules: Rules = SYSTEM_RULES
-) -> tuple[SelfWatch, Look]:
+    watch: SelfMonitor,
+    readings: pl.DataFrame,
+    alarms: pl.DataFrame,
+    *,
+    now: int,
+    time: int,
+    rules: Rules = SYSTEM_RULES,
+) -> tuple[SelfMonitor, Look]:
     """Judge `readings` (`processor.watch.readings.SCHEMA`) at the wall time `now` (ms), which is `time` in therapy.
 
     `alarms` are those open; a rule that is in alarm returns once it has been below its limit for its off-delay.
@@ -79,7 +85,7 @@ def look(
         if now - since >= rule_of[name].on_delay_s * MS_PER_S:
             score, row = scored[name, other]
             about = {**_about(name, other), "onset": onset, "time": time}
-            standing.append({**about, "score": min(score, HIGHEST_SCORE)})
+            standing.append({**about, "score": min(score, MAX_SCORE)})
             text = _evidence(row, score, time=time, above_s=(now - since) / MS_PER_S)
             borne.append({**about, "evidence": text})
     for (name, other), since in well.items():
@@ -151,10 +157,10 @@ def _evidence(row: dict[str, Any], score: float, *, time: int, above_s: float) -
     fact = Fact(label=row["part"].capitalize() + within, value=value, unit=unit, limit=limit)
     said = f"{value:,.0f} {row['text']}{within}" if rises else row["text"]
     found = Evidence(
-        said=(said[:1].upper() + said[1:])[:MOST_TEXT],
+        said=(said[:1].upper() + said[1:])[:MAX_TEXT],
         time=time,
         window_s=0.0,
-        score=min(HIGHEST_SCORE, score),
+        score=min(MAX_SCORE, score),
         above_s=above_s,
         confidence="high",
         facts=[] if row["what"] == TROUBLE else [fact],

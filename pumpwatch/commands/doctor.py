@@ -23,7 +23,7 @@ from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import environment, user_data
 from pumpwatch.supervision import run_file
 
-LEAST_FREE_BYTES: Final = 1_000_000_000
+MIN_FREE_BYTES: Final = 1_000_000_000
 CHROMIUM: Final = ("chromium", "chromium-browser", "google-chrome")
 STALE_S: Final = 15.0
 MARKS: Final = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "failed": "[red]failed[/]"}
@@ -106,8 +106,8 @@ def storage(data: Path) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(existing).free
     text = f"{data}, {free / 1e9:.1f} GB free"
-    if free < LEAST_FREE_BYTES:
-        yield Finding("data directory", "failed", f"{text}; at least {LEAST_FREE_BYTES / 1e9:.0f} GB is wanted")
+    if free < MIN_FREE_BYTES:
+        yield Finding("data directory", "failed", f"{text}; at least {MIN_FREE_BYTES / 1e9:.0f} GB is wanted")
     else:
         yield Finding("data directory", "ok", text)
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from broker.store.segments import Block
 
 Format = Literal["csv", "parquet"]
-MOST_ENTRIES: Final = 1_000_000
-MOST_NAMED: Final = 3
+MAX_ENTRIES: Final = 1_000_000
+MAX_NAMED: Final = 3
 
 Since = Annotated[
     str | None,
@@ -44,7 +44,7 @@ def journal(
     who: Annotated[str | None, typer.Option("--who", metavar="NAME", help="By this person alone.")] = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_ENTRIES, help="At most the newest so many.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MAX_ENTRIES, help="At most the newest so many.")] = 100,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -150,11 +150,11 @@ def _show(found: pl.DataFrame) -> None:
         table.add_column(name, overflow="fold", no_wrap=name == "at")
     for row in found.iter_rows(named=True):
         pumps = [row["pump"]] if row["pump"] else row["pumps"] or []
-        more = f" and {len(pumps) - MOST_NAMED:,} more" if len(pumps) > MOST_NAMED else ""
+        more = f" and {len(pumps) - MAX_NAMED:,} more" if len(pumps) > MAX_NAMED else ""
         table.add_row(
             f"{datetime.fromtimestamp(row['at'] / 1000, tz=UTC):%Y-%m-%d %H:%M:%S}",
             row["kind"],
-            ", ".join(pumps[:MOST_NAMED]) + more,
+            ", ".join(pumps[:MAX_NAMED]) + more,
             ": ".join(filter(None, (row["title"], row["text"]))).replace("[", "\\["),
             row["who"] or "",
         )

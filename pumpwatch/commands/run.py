@@ -30,7 +30,7 @@ from pumpwatch.supervision.supervisor import Part, PartError, Supervisor
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RunConfig:
     """What was asked for, after all defaults; `broker` None means to start one on `broker_port`."""
 
     data: Path
@@ -75,7 +75,7 @@ def run(
     proposed = None if was_given(ctx, "scenario") else tell
     fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed, say=proposed)
     _refuse_a_second(where)
-    wishes = Wishes(
+    wishes = RunConfig(
         data=where,
         fleet=fleet,
         gateways=gateways,
@@ -98,7 +98,7 @@ def say(part: str, text: str) -> None:
     logging.getLogger("pumpwatch").info("%s", text, extra={"part": part})
 
 
-def parts_of(wishes: Wishes) -> list[Part]:
+def parts_of(wishes: RunConfig) -> list[Part]:
     """Return the processes to run, in the order in which they start.
 
     What may hold a secret goes through the environment: anyone on the machine may read a command line.
@@ -122,7 +122,7 @@ def _command(name: str, *flags: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "pumpwatch", name, *flags)
 
 
-def _fleet_flags(wishes: Wishes) -> tuple[str, ...]:
+def _fleet_flags(wishes: RunConfig) -> tuple[str, ...]:
     fleet = wishes.fleet
     flags = {
         "--pumps": fleet.pumps,
@@ -137,7 +137,7 @@ def _fleet_flags(wishes: Wishes) -> tuple[str, ...]:
     return tuple(str(word) for pair in flags.items() for word in pair)
 
 
-async def _run(wishes: Wishes) -> None:
+async def _run(wishes: RunConfig) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -162,7 +162,7 @@ async def _run(wishes: Wishes) -> None:
         run_file.remove(wishes.data)
 
 
-def _show(address: str, wishes: Wishes) -> None:
+def _show(address: str, wishes: RunConfig) -> None:
     fleet = wishes.fleet
     speed = f"a day in {86_400 / wishes.speed / 60:.3g} minutes" if wishes.speed > 1 else "in real time"
     lines = Text.assemble(

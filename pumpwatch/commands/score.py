@@ -138,11 +138,11 @@ def score(
 
 
 def _scenario(name: str | None, pumps: int | None, seed: int | None, seed_shift: int) -> Scenario:
-    from simulator.playback.scenario import MOST_SEED, ScenarioError, chosen, default, load, number
+    from simulator.playback.scenario import MAX_SEED, ScenarioError, chosen, default, load, number
 
     try:
         told = default() if name is None else load(name)
-        wanted = number("seed", (told.seed if seed is None else seed) + seed_shift, 0, MOST_SEED)
+        wanted = number("seed", (told.seed if seed is None else seed) + seed_shift, 0, MAX_SEED)
         told = dataclasses.replace(told, pumps=pumps or told.pumps, seed=int(wanted))
         for place in range(len(told.faults) + len(told.events)):
             chosen(told, place)

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from broker.contract import signals, topics
-from broker.contract.actions import LONGEST_SHELF_H, AlarmAction, ServiceAction
+from broker.contract.actions import MAX_SHELF_H, AlarmAction, ServiceAction
 from broker.contract.alarm_events import AlarmEvent
 from broker.contract.dose_limits import SESSION_S
 from broker.mqtt import mosquitto_config
@@ -145,14 +145,14 @@ def rules_page() -> str:
             (
                 ("priority", row["priority"]),
                 ("what to do", row["action"]),
-                ("time left", row["time_left"]),
+                ("time left", row["time_to_respond"]),
                 ("raised after", _delay(row, "on_delay_s")),
                 ("returned after", _delay(row, "off_delay_s")),
                 (
                     "when it is over",
                     "it stays until a person resets it" if row["latch"] else "it goes once it was seen",
                 ),
-                ("must be up within", f"{row['deadline_h']:g} h of the fault's onset"),
+                ("must be up within", f"{row['detection_target_h']:g} h of the fault's onset"),
                 ("why so urgent", row["rationale"]),
                 ("evidence", "; ".join(map(_measured, row["evidence"]))),
                 ("told from", "; ".join(f"{one['cause']}: {one['because']}" for one in row["rules_out"]) or "nothing"),
@@ -175,7 +175,7 @@ def rules_page() -> str:
 
 
 def _delay(row: dict[str, Any], name: str) -> str:
-    return _time(row[name]) + (", by the clock on the wall" if row["on_the_wall"] else "")
+    return _time(row[name]) + (", by the clock on the wall" if row["uses_wall_clock"] else "")
 
 
 def _measured(measure: dict[str, str]) -> str:
@@ -184,7 +184,7 @@ def _measured(measure: dict[str, str]) -> str:
 
 def alarms_page() -> str:
     """Return the reference of alarms: their states, what happens to them, what people do, what other systems hear."""
-    shelf = ", ".join(f"{hours:g} h for {name}" for name, hours in LONGEST_SHELF_H.items())
+    shelf = ", ".join(f"{hours:g} h for {name}" for name, hours in MAX_SHELF_H.items())
     realarm = ", ".join(f"{hours:g} h for {name}" for name, hours in REALARM_H.items())
     actions = (
         (_code(str(kind.__struct_config__.tag)), (kind.__doc__ or "").strip().replace("`", ""))

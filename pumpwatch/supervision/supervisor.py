@@ -19,7 +19,7 @@ QUICK_S: Final = 20.0
 QUICK_DEATHS: Final = 5
 """So many quick deaths in a row, and we give up."""
 FIRST_WAIT_S: Final = 0.5
-LONGEST_WAIT_S: Final = 8.0
+MAX_WAIT_S: Final = 8.0
 STOP_S: Final = 2.0
 """How long a part may take to end before it is killed."""
 STOP_ALL_S: Final = 4.0
@@ -190,7 +190,7 @@ class Supervisor:
                     f"{part.name} {_how(code)}, {quick} times in a row within {QUICK_S:g} s of its start; "
                     f"giving up. Its last lines:{running.last_words()}"
                 )
-            wait = min(FIRST_WAIT_S * 2 ** (quick - 1), LONGEST_WAIT_S)
+            wait = min(FIRST_WAIT_S * 2 ** (quick - 1), MAX_WAIT_S)
             self.say("pumpwatch", f"{part.name} {_how(code)}; starting it again in {wait:g} s")
             await asyncio.sleep(wait)
             await self._relaunch(part, stop)

@@ -23,11 +23,11 @@ ACCEPTED: Final = (
     "battery_falling",
     "cohort_battery",
 )
-MOST_V: Final = 0.9
+MAX_V: Final = 0.9
 RESETS_ABOVE: Final = 0.8
 
 
 def physics(fleet: Fleet, severity: F32) -> None:
     """Take the cell's voltage away."""
-    fleet.cell_drop_v += MOST_V * severity
+    fleet.cell_drop_v += MAX_V * severity
     fleet.safe_mode += np.where(severity > RESETS_ABOVE, np.float32(1), np.float32(0))

@@ -16,10 +16,10 @@ import polars as pl
 from simulator.fleet.state import F32
 
 RIGHT: Final = ("clock_ahead",)
-MOST_MS: Final = 3_600_000
+MAX_MS: Final = 3_600_000
 
 
 def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:  # noqa: ARG001
     """Put the times ahead."""
-    ahead = pl.Series((MOST_MS * severity.astype(np.float64)).round().astype(np.int64))
+    ahead = pl.Series((MAX_MS * severity.astype(np.float64)).round().astype(np.int64))
     return frame.with_columns(pl.col("time") + ahead)

@@ -31,14 +31,14 @@ ACCEPTED: Final = (
 )
 STRETCH_S: Final = 600.0
 FLICKER_S: Final = 60.0
-MOST_MA: Final = 15.0
+MAX_MA: Final = 15.0
 STEP_V: Final = 0.3
 """Modelling choices."""
 
 
 def physics(fleet: Fleet, severity: F32) -> None:
     """Let a current flow beside the motor, and hold or reset the pump in some stretches."""
-    fleet.short_ma += MOST_MA * severity * dice(fleet, FLICKER_S, salt=7)
+    fleet.short_ma += MAX_MA * severity * dice(fleet, FLICKER_S, salt=7)
     fleet.cell_drop_v += STEP_V * severity
     chance = dice(fleet, STRETCH_S, salt=8)
     fleet.rotor_grip *= np.where(chance < severity / 2, np.float32(0), np.float32(1))

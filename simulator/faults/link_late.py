@@ -18,13 +18,13 @@ from simulator.fleet.state import F32
 RIGHT: Final = ("pump_silent",)
 ACCEPTED: Final = ("gateway_silent", "fleet_silent")
 SILENT_FROM: Final = 0.15
-LONGEST_MS: Final = 7_200_000
+MAX_MS: Final = 7_200_000
 KNUTH: Final = 2_654_435_761
 
 
 def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:  # noqa: ARG001
     """Let each sample wait for the next contact; pumps have theirs at different times."""
-    period = np.maximum((LONGEST_MS * severity).astype(np.int64), 1)
+    period = np.maximum((MAX_MS * severity).astype(np.int64), 1)
     phase = (frame["index"].to_numpy().astype(np.int64) * KNUTH) % period
     wait_ms = -(frame["time"].to_numpy() + phase) % period
     return frame.with_columns(pl.Series("wait_s", wait_ms / 1000))

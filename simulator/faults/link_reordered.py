@@ -20,11 +20,11 @@ ACCEPTED: Final = (
     "cohort_samples_lost",
 )
 
-LONGEST_S: Final = 300.0
+MAX_S: Final = 300.0
 
 
 def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:
     """Hold some samples up."""
     held = rng.random(len(severity)) < severity
-    wait_s = np.where(held, rng.random(len(severity)) * LONGEST_S, 0.0)
+    wait_s = np.where(held, rng.random(len(severity)) * MAX_S, 0.0)
     return frame.with_columns(pl.Series("wait_s", wait_s))

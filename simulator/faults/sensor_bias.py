@@ -24,9 +24,9 @@ ACCEPTED: Final = (
     "flow_sensor_unit",
     "cohort_over_delivery",
 )
-MOST_UL_H: Final = 5.0
+MAX_UL_H: Final = 5.0
 
 
 def sensors(sample: Sample, severity: F32, rng: np.random.Generator) -> None:  # noqa: ARG001
     """Add the amount."""
-    sample.flow_ul_h += MOST_UL_H * severity
+    sample.flow_ul_h += MAX_UL_H * severity

@@ -25,11 +25,11 @@ ACCEPTED: Final = (
     "cohort_under_delivery",
     "cohort_sensors_off",
 )
-MOST_UL_H: Final = 5.0
-LEAST_READING_UL_H: Final = -20.0
+MAX_UL_H: Final = 5.0
+MIN_READING_UL_H: Final = -20.0
 
 
 def sensors(sample: Sample, severity: F32, rng: np.random.Generator) -> None:
     """Scatter the readings, within the sensor's range."""
-    sample.flow_ul_h += MOST_UL_H * severity * rng.standard_normal(len(severity), dtype=np.float32)
-    np.maximum(sample.flow_ul_h, np.float32(LEAST_READING_UL_H), out=sample.flow_ul_h)
+    sample.flow_ul_h += MAX_UL_H * severity * rng.standard_normal(len(severity), dtype=np.float32)
+    np.maximum(sample.flow_ul_h, np.float32(MIN_READING_UL_H), out=sample.flow_ul_h)

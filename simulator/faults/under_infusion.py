@@ -22,9 +22,9 @@ ACCEPTED: Final = (
     "flow_sensor_off",
     "cohort_sensors_off",
 )
-MOST_MISSING: Final = 0.6
+MAX_MISSING: Final = 0.6
 
 
 def physics(fleet: Fleet, severity: F32) -> None:
     """Deliver less with each turn."""
-    fleet.stroke *= 1 - MOST_MISSING * severity
+    fleet.stroke *= 1 - MAX_MISSING * severity

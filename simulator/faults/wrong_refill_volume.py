@@ -18,9 +18,9 @@ ACCEPTED: Final = ("reservoir_low", "reservoir_empty")
 WAITS_FOR: Final = "refill"
 STAYS_UNTIL: Final = "refill"
 
-MOST_MISSING: Final = 0.5
+MAX_MISSING: Final = 0.5
 
 
 def physics(fleet: Fleet, severity: F32) -> None:
     """Fill in less than is entered."""
-    fleet.refill_share *= 1 - MOST_MISSING * severity
+    fleet.refill_share *= 1 - MAX_MISSING * severity

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from broker.contract.dose_limits import CONCENTRATIONS_UG_ML, LEAST_ML_DAY, TANKS_ML
+from broker.contract.dose_limits import CONCENTRATIONS_UG_ML, MIN_ML_DAY, RESERVOIR_CAPACITIES_ML
 from simulator.fleet import lots, program
 from simulator.fleet.physics import CAPACITY_MAH, ELECTRONICS_MA, FULL_SPEED_UL_H, LIFE_S, LOW_RESERVOIR_ML, RUNNING_MA
 from simulator.fleet.state import CONDITIONS, F64, Fleet
@@ -48,7 +48,7 @@ class Group:
     share: float
     least_ug_day: float
     most_ug_day: float
-    small_tank: float
+    small_reservoir: float
 
 
 GROUPS: Final = (
@@ -73,7 +73,7 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
     draw = _Draw(seed, count)
     group = np.searchsorted(np.cumsum([each.share for each in GROUPS])[:-1], draw.uniform(0, 1), side="right")
     settled = np.round(draw.uniform(_of(group, "least_ug_day"), _of(group, "most_ug_day")))
-    tank = np.where(draw.uniform(0, 1) < _of(group, "small_tank"), *TANKS_ML)
+    tank = np.where(draw.uniform(0, 1) < _of(group, "small_reservoir"), *RESERVOIR_CAPACITIES_ML)
     strength, level = draw.uniform(0, 1), draw.uniform(0, 1)
     profiles = program.drawn(draw.stream())
     scheduled = draw.uniform(0, 1) < 0.5
@@ -103,7 +103,7 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
         profiles,
         index=np.arange(count, dtype=np.uint32),
         group=group.astype(np.uint8),
-        tank_ml=tank.astype(f32),
+        reservoir_capacity_ml=tank.astype(f32),
         concentration_ug_ml=concentration.astype(f32),
         dose_ug_day=dose.astype(f32),
         settled_ug_day=settled.astype(f32),
@@ -189,9 +189,7 @@ def _drain_ma(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
 def _concentration(least_ug_day: F64, most_ug_day: F64, share: F64) -> F64:
     """Choose among the strengths that give a usual flow from the least dose to the most."""
     strengths = np.array(CONCENTRATIONS_UG_ML)
-    usual = (least_ug_day[:, None] / strengths >= LEAST_ML_DAY) & (
-        most_ug_day[:, None] / strengths <= USUAL_MOST_ML_DAY
-    )
+    usual = (least_ug_day[:, None] / strengths >= MIN_ML_DAY) & (most_ug_day[:, None] / strengths <= USUAL_MOST_ML_DAY)
     rank = np.floor(share * usual.sum(axis=1))[:, None]
     place = np.argmax(usual & (np.cumsum(usual, axis=1) == rank + 1), axis=1)
     return np.asarray(strengths[place])

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from broker.contract.dose_limits import MOST_BOLUSES, MOST_STEPS, PERIODIC_BOLUS_S, PERIODIC_SHARE
+from broker.contract.dose_limits import MAX_BOLUSES, MAX_STEPS, PERIODIC_BOLUS_S, PERIODIC_SHARE
 
 F64 = npt.NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def rate_ul_h(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
 class Profiles:
     """Weekly schedules, shared by any number of pumps, made of day schedules.
 
-    `start_s` and `factor`, both (days, `MOST_STEPS`), say when each step of a day begins and its share of the mean
+    `start_s` and `factor`, both (days, `MAX_STEPS`), say when each step of a day begins and its share of the mean
     rate; steps beyond a day's own begin at its end. `week`, (schedules, 7), says which day stands on Monday to Sunday.
     A schedule's mean over the week is 1, so that a pump's rate is its daily dose times its schedule.
     """
@@ -105,9 +105,9 @@ def periodic(times: int, share: float, over_s: float) -> list[tuple[float, float
     Raises `ValueError` where they are more than a day's steps allow, overlap, or are no share.
     """
     fits = PERIODIC_BOLUS_S[0] <= over_s <= PERIODIC_BOLUS_S[1] and times * over_s < DAY_S
-    if not 1 <= times <= MOST_BOLUSES or not fits or not PERIODIC_SHARE[0] <= share <= PERIODIC_SHARE[1]:
+    if not 1 <= times <= MAX_BOLUSES or not fits or not PERIODIC_SHARE[0] <= share <= PERIODIC_SHARE[1]:
         raise ValueError(
-            f"{times} boluses a day of {over_s:g} s with {share:g} of the dose; allowed are 1 to {MOST_BOLUSES} of a "
+            f"{times} boluses a day of {over_s:g} s with {share:g} of the dose; allowed are 1 to {MAX_BOLUSES} of a "
             f"minute or more that do not overlap, with a share of {PERIODIC_SHARE[0]:g} to {PERIODIC_SHARE[1]:g}"
         )
     bolus, basal = share / (times * over_s), (1 - share) / DAY_S
@@ -121,8 +121,8 @@ def profile(steps: Sequence[tuple[float, float]]) -> Profiles:
     Rates are in any unit. The first step begins at midnight. Raises `ValueError` where the steps are too many or not in
     order, or where they ask for no drug or for less than none.
     """
-    if not 1 <= len(steps) <= MOST_STEPS:
-        raise ValueError(f"{len(steps)} steps in a day profile; allowed are 1 to {MOST_STEPS}")
+    if not 1 <= len(steps) <= MAX_STEPS:
+        raise ValueError(f"{len(steps)} steps in a day profile; allowed are 1 to {MAX_STEPS}")
     starts, rates = np.array(steps, dtype=np.float64).T
     if starts[0] != 0 or np.any(np.diff(starts) <= 0) or starts[-1] >= DAY_S:
         raise ValueError(
@@ -132,7 +132,7 @@ def profile(steps: Sequence[tuple[float, float]]) -> Profiles:
     if np.any(rates < 0) or not np.any(rates > 0):
         raise ValueError(f"steps have the rates {rates.tolist()}; none may be negative and one must be positive")
     mean = mean_rate(steps)
-    start_s, factor = np.full((1, MOST_STEPS), DAY_S), np.zeros((1, MOST_STEPS))
+    start_s, factor = np.full((1, MAX_STEPS), DAY_S), np.zeros((1, MAX_STEPS))
     start_s[0, : len(steps)], factor[0, : len(steps)] = starts, rates / mean
     return Profiles(start_s, factor, np.zeros((1, DAYS), dtype=np.intp))
 
@@ -152,7 +152,7 @@ def drawn(rng: np.random.Generator) -> Profiles:
     rows = [profile([(0.0, 1.0)])]
     slots = round(DAY_S / STEP_GRID_S)
     for _ in range(DRAWN_PROFILES - 1):
-        count = int(rng.integers(2, MOST_STEPS + 1))
+        count = int(rng.integers(2, MAX_STEPS + 1))
         starts = STEP_GRID_S * np.sort(rng.choice(np.arange(1, slots), count - 1, replace=False))
         rates = rng.uniform(0.5, 1.5, count)
         rows.append(profile(list(zip([0.0, *starts.tolist()], rates.tolist(), strict=True))))

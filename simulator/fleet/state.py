@@ -74,7 +74,7 @@ class Fleet:
     profiles: Profiles
     index: U32
     group: U8
-    tank_ml: F32
+    reservoir_capacity_ml: F32
     concentration_ug_ml: F32
     dose_ug_day: F32
     settled_ug_day: F32

@@ -15,12 +15,12 @@ from broker.contract.dose_limits import (
     BOLUS_S,
     CEREBRAL_STEP,
     CONCENTRATIONS_UG_ML,
-    LEAST_ML_DAY,
+    MAX_ACTUAL_UG_ML,
+    MAX_BOLUS_UG,
+    MAX_ML_DAY,
+    MAX_UG_DAY,
+    MIN_ML_DAY,
     MINIMUM_UL_H,
-    MOST_ACTUAL_UG_ML,
-    MOST_BOLUS_UG,
-    MOST_ML_DAY,
-    MOST_UG_DAY,
     RESIDUAL_ML,
     SPINAL_STEP,
 )
@@ -94,7 +94,7 @@ NO_EXTRA: Final = extra(np.empty(0, np.uint32), np.empty(0), 0.0, np.empty(0))
 
 def check_dose(fleet: Fleet, index: U32, dose_ug_day: F64) -> None:
     """Refuse a dose that the pump cannot give or that changes too much at once."""
-    _bound("dose", dose_ug_day, index, (0, MOST_UG_DAY), "µg/day")
+    _bound("dose", dose_ug_day, index, (0, MAX_UG_DAY), "µg/day")
     check_flow(index, dose_ug_day, fleet.concentration_ug_ml[index].astype(np.float64))
     most = most_step(fleet, index)
     change = dose_ug_day / fleet.dose_ug_day[index].astype(np.float64) - 1
@@ -128,26 +128,26 @@ def titrated(fleet: Fleet, index: U32, aim_ug_day: F64) -> F64:
 
 def within(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
     """Return the doses, moved to the nearest that a pump can give at its concentration."""
-    least = LEAST_ML_DAY * concentration_ug_ml
-    return np.clip(dose_ug_day, least, np.minimum(MOST_ML_DAY * concentration_ug_ml, MOST_UG_DAY))
+    least = MIN_ML_DAY * concentration_ug_ml
+    return np.clip(dose_ug_day, least, np.minimum(MAX_ML_DAY * concentration_ug_ml, MAX_UG_DAY))
 
 
 def check_flow(index: U32, dose_ug_day: F64, concentration_ug_ml: F64) -> None:
     """Refuse a flow that the pump cannot give."""
     flow = dose_ug_day / concentration_ug_ml
-    _bound("flow", flow, index, (LEAST_ML_DAY * (1 - SLACK), MOST_ML_DAY), "mL/day")
+    _bound("flow", flow, index, (MIN_ML_DAY * (1 - SLACK), MAX_ML_DAY), "mL/day")
 
 
 def check_fill(fleet: Fleet, index: U32, refill: Fill) -> None:
     """Refuse a refill that the reservoir cannot hold or whose concentration is not on the market or gives no flow."""
-    tank = fleet.tank_ml[index].astype(np.float64)
+    tank = fleet.reservoir_capacity_ml[index].astype(np.float64)
     for name, ml in (("volume entered", refill.entered_ml), ("volume filled in", refill.actual_ml)):
         _bound(name, np.full(len(index), ml), index, (RESIDUAL_ML, tank), "mL")
     if refill.entered_ug_ml not in CONCENTRATIONS_UG_ML:
         known = ", ".join(f"{strength:g}" for strength in CONCENTRATIONS_UG_ML)
         raise ScenarioError(f"concentration entered is {refill.entered_ug_ml:g} µg/mL; baclofen comes as {known}")
     actual = np.full(len(index), refill.actual_ug_ml)
-    _bound("concentration filled in", actual, index, (0, MOST_ACTUAL_UG_ML), "µg/mL")
+    _bound("concentration filled in", actual, index, (0, MAX_ACTUAL_UG_ML), "µg/mL")
     check_flow(index, fleet.dose_ug_day[index].astype(np.float64), np.full(len(index), refill.entered_ug_ml))
 
 
@@ -156,11 +156,11 @@ def bolus(fleet: Fleet, index: U32, dose_ug: float, over_s: float, now_s: float)
     stopped = index[fleet.mode[index] == program.STOPPED]
     if len(stopped):
         raise ScenarioError(f"{serial(int(stopped[0]))} is stopped and gives no bolus; order a program first")
-    _bound("bolus", np.full(len(index), dose_ug), index, (0, MOST_BOLUS_UG), "µg")
+    _bound("bolus", np.full(len(index), dose_ug), index, (0, MAX_BOLUS_UG), "µg")
     if not BOLUS_S[0] <= over_s <= BOLUS_S[1]:
         raise ScenarioError(f"a bolus over {over_s:g} s; allowed is a minute to a day")
     ul_h = dose_ug / fleet.concentration_ug_ml[index].astype(np.float64) * 1000 / (over_s / 3600)
-    _bound("flow of the bolus", ul_h * 24 / 1000, index, (0, MOST_ML_DAY), "mL/day")
+    _bound("flow of the bolus", ul_h * 24 / 1000, index, (0, MAX_ML_DAY), "mL/day")
     return extra(index, ul_h, now_s, np.full(len(index), over_s))
 
 
@@ -189,9 +189,9 @@ def fill(fleet: Fleet, index: U32, refill: Fill) -> None:
     there until the flow has moved it on.
     A full reservoir takes no more: what is beyond its size is drawn back.
     """
-    arrived_ml = np.minimum(refill.actual_ml, fleet.tank_ml[index]) - RESIDUAL_ML
+    arrived_ml = np.minimum(refill.actual_ml, fleet.reservoir_capacity_ml[index]) - RESIDUAL_ML
     fleet.reservoir_ml[index] = RESIDUAL_ML + np.maximum(arrived_ml, 0) * fleet.refill_share[index]
-    fleet.programmed_ml[index] = np.minimum(refill.entered_ml, fleet.tank_ml[index])
+    fleet.programmed_ml[index] = np.minimum(refill.entered_ml, fleet.reservoir_capacity_ml[index])
     fleet.reports[index] |= np.uint8(FLAG_BIT["refill"])
     fleet.clock_s[index] = 0
     strength = np.float32(refill.actual_ug_ml) * fleet.refill_strength[index]
@@ -216,7 +216,7 @@ def set_rate(fleet: Fleet, index: U32) -> None:
 
 def replace(fleet: Fleet, index: U32) -> None:
     """Put new pumps in, full, with a new battery and the same program."""
-    fleet.reservoir_ml[index] = fleet.programmed_ml[index] = fleet.tank_ml[index]
+    fleet.reservoir_ml[index] = fleet.programmed_ml[index] = fleet.reservoir_capacity_ml[index]
     fleet.charge_mah[index] = CAPACITY_MAH
     fleet.turned_ml[index] = 0
     fleet.revision[index] = COATED

@@ -24,7 +24,7 @@ SHAFT_SHARE: Final = 0.59
 COATED_LEFT: Final = 0.01
 STEEPNESS: Final = 2.0
 """A shaft fails at no rate when new and at twice the published mean at wear 1; modelling choice."""
-MOST_HAZARD: Final = 2.5
+MAX_HAZARD: Final = 2.5
 """No motor fails more often than this multiple of the published rate."""
 MOTOR_FAULTS: Final = ("motor_stall", "intermittent_stall")
 """Faults that come by themselves to worn motors rather than to others."""
@@ -38,4 +38,4 @@ def wear(fleet: Fleet) -> F64:
 def hazard(fleet: Fleet) -> F64:
     """Return how often each motor fails by itself, as a multiple of the rate published for uncoated shafts."""
     shaft = np.where(fleet.revision == COATED, COATED_LEFT, STEEPNESS * wear(fleet))
-    return np.asarray(np.minimum(1 - SHAFT_SHARE + SHAFT_SHARE * shaft, MOST_HAZARD))
+    return np.asarray(np.minimum(1 - SHAFT_SHARE + SHAFT_SHARE * shaft, MAX_HAZARD))

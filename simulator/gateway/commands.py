@@ -31,7 +31,7 @@ from simulator.playback.scenario import ScenarioError
 from simulator.playback.simulation import Simulation
 
 REMEMBERED: Final = 1000
-MOST_TOLD: Final = 5
+MAX_TOLD: Final = 5
 """Pumps whose answer to an interrogation fits into one reply."""
 
 
@@ -104,8 +104,8 @@ def treat(simulation: Simulation, command: Treatment, pumps: U32) -> str:
             return f"{many} replaced by new ones"
         case Interrogate():
             told = simulation.interrogate(pumps)
-            more = len(told) - MOST_TOLD
-            return "\n".join([*told[:MOST_TOLD], *([f"and {more} more"] if more > 0 else [])])
+            more = len(told) - MAX_TOLD
+            return "\n".join([*told[:MAX_TOLD], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _prescribe(simulation: Simulation, command: Program, pumps: U32) -> None:
@@ -145,7 +145,7 @@ def _steps(command: Program) -> Sequence[tuple[float, float]] | None:
 def _refill(simulation: Simulation, command: Refill, pumps: U32) -> None:
     """Refill each kind of pumps, told apart by what was not said: the size of the reservoir, the concentration."""
     fleet = simulation.fleet
-    kinds = np.stack([fleet.tank_ml[pumps], fleet.concentration_ug_ml[pumps]], axis=1)
+    kinds = np.stack([fleet.reservoir_capacity_ml[pumps], fleet.concentration_ug_ml[pumps]], axis=1)
     fills = []
     for tank, strength in np.unique(kinds, axis=0):
         entered_ml = float(tank) if command.entered_ml is None else command.entered_ml

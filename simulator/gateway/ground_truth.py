@@ -19,14 +19,14 @@ from simulator.playback.simulation import Simulation
 
 log = logging.getLogger("simulator")
 
-MOST_BYTES: Final = 256 * 1024 * 1024
-MOST_CHANGES: Final = 5000
+MAX_BYTES: Final = 256 * 1024 * 1024
+MAX_CHANGES: Final = 5000
 """In one message."""
 SAME: Final = ("pump", "fault", "since")
 
 
 @dataclass
-class Teller:
+class GroundTruthReporter:
     """Compares what is wrong now with what was told before."""
 
     simulation: Simulation
@@ -51,9 +51,9 @@ class Teller:
 
 
 def messages(changes: list[Wrong], sent: int) -> Iterator[bytes]:
-    """Write changes as messages of at most `MOST_CHANGES`."""
-    for first in range(0, len(changes), MOST_CHANGES):
-        yield encode(Truth(sent=sent, changes=changes[first : first + MOST_CHANGES]))
+    """Write changes as messages of at most `MAX_CHANGES`."""
+    for first in range(0, len(changes), MAX_CHANGES):
+        yield encode(Truth(sent=sent, changes=changes[first : first + MAX_CHANGES]))
 
 
 def wanted() -> list[Expected]:
@@ -83,7 +83,7 @@ def story(simulation: Simulation) -> Story:
 
 
 class Ledger:
-    """The file of the truth, begun anew with each run; it ends at `MOST_BYTES`, and says so.
+    """The file of the truth, begun anew with each run; it ends at `MAX_BYTES`, and says so.
 
     Its first line tells the story (`broker.truth.ground_truth.Story`), each other line one change.
     """
@@ -98,9 +98,9 @@ class Ledger:
     def write(self, changes: list[Wrong]) -> None:
         """Append changes."""
         lines = b"".join(encode(change) + b"\n" for change in changes)
-        if self._bytes <= MOST_BYTES < self._bytes + len(lines):
-            log.warning("%s is full at %s bytes: what goes wrong now is told on the wire alone", FILE, MOST_BYTES)
+        if self._bytes <= MAX_BYTES < self._bytes + len(lines):
+            log.warning("%s is full at %s bytes: what goes wrong now is told on the wire alone", FILE, MAX_BYTES)
         self._bytes += len(lines)
-        if self._bytes <= MOST_BYTES:
+        if self._bytes <= MAX_BYTES:
             with self._path.open("ab") as file:
                 file.write(lines)

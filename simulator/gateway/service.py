@@ -25,7 +25,7 @@ from broker.contract.topics import TRUTH
 from broker.mqtt.link import parse_url
 from simulator.faults import FAULTS
 from simulator.gateway.commands import Orders
-from simulator.gateway.ground_truth import Ledger, Teller, messages, story
+from simulator.gateway.ground_truth import GroundTruthReporter, Ledger, messages, story
 from simulator.gateway.outbox import Outbox, Parcel
 from simulator.gateway.session import Session
 from simulator.gateway.spool import Spool
@@ -35,11 +35,11 @@ from simulator.playback.simulation import Simulation
 log = logging.getLogger("simulator")
 
 PUMPS_A_GATEWAY: Final = 25
-MOST_GATEWAYS_UNASKED: Final = 40
-MOST_PUMPS_A_GATEWAY: Final = 1000
+MAX_GATEWAYS_UNASKED: Final = 40
+MAX_PUMPS_A_GATEWAY: Final = 1000
 SPREAD: Final = 0.8
 """The gateways of a tick send one after another over this share of the time until the next tick."""
-SHORTEST_SLEEP_S: Final = 0.005
+MIN_SLEEP_S: Final = 0.005
 OUTBOX_BYTES: Final = 512 * 1024 * 1024
 """For all gateways of this process together."""
 UNCONFIRMED_BYTES: Final = 256 * 1024 * 1024
@@ -49,7 +49,7 @@ DISK_BYTES: Final = 2**50
 SPOOL_SAMPLES: Final = 5_000_000
 """For all gateways of this process together: a day of 3,500 pumps that send once a minute; about 400 MB as Arrow."""
 GOODBYE_S: Final = 1.0
-MOST_UNTOLD: Final = 1000
+MAX_UNTOLD: Final = 1000
 """Messages of the truth that wait for a connection; beyond it the oldest are lost, and that is said."""
 
 
@@ -91,8 +91,8 @@ def plan(settings: Settings) -> Scenario:
 
 def gateways_for(pumps: int) -> int:
     """Return how many gateways suit a fleet: 25 pumps each, then 40 of up to 1,000 pumps, then more."""
-    few = min(MOST_GATEWAYS_UNASKED, math.ceil(pumps / PUMPS_A_GATEWAY))
-    return max(few, math.ceil(pumps / MOST_PUMPS_A_GATEWAY))
+    few = min(MAX_GATEWAYS_UNASKED, math.ceil(pumps / PUMPS_A_GATEWAY))
+    return max(few, math.ceil(pumps / MAX_PUMPS_A_GATEWAY))
 
 
 def wall_ms() -> int:
@@ -120,9 +120,9 @@ class _Fleet:
     def __init__(self, settings: Settings, simulation: Simulation, count: int) -> None:
         self.settings, self.simulation, self.orders = settings, simulation, Orders(simulation)
         self.busy = asyncio.Lock()
-        self.teller = Teller(simulation)
+        self.teller = GroundTruthReporter(simulation)
         self.ledger = Ledger(settings.truth, story(simulation)) if settings.truth else None
-        self.untold: collections.deque[bytes] = collections.deque(maxlen=MOST_UNTOLD)
+        self.untold: collections.deque[bytes] = collections.deque(maxlen=MAX_UNTOLD)
         self.untold_lost = 0
         self.treated: set[str] = set()
         self.cut = False
@@ -244,7 +244,7 @@ class _Fleet:
         if changes and self.ledger:
             self.ledger.write(changes)
         for message in messages(changes, wall_ms()):
-            self.untold_lost += len(self.untold) == MOST_UNTOLD
+            self.untold_lost += len(self.untold) == MAX_UNTOLD
             self.untold.append(message)
         link = self.sessions[0].link
         while self.untold and link.alive:
@@ -269,7 +269,7 @@ class _Fleet:
         step_s = SPREAD * self.period_s / len(self.sessions)
         for number, session in enumerate(self.sessions):
             ahead_s = began + number * step_s - time.monotonic()
-            if ahead_s > SHORTEST_SLEEP_S:
+            if ahead_s > MIN_SLEEP_S:
                 await asyncio.sleep(ahead_s)
             part = samples[int(starts[number]) : int(ends[number])]
             if part.height:

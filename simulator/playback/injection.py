@@ -18,7 +18,7 @@ from simulator.playback.events import EVENTS, OUTAGE, Event
 
 FAULT_STREAM: Final = 1000
 """Random streams of faults begin here, beyond those of the sensors."""
-MOST_HELD: Final = 1_000_000
+MAX_HELD: Final = 1_000_000
 """Samples that wait on their way at once; beyond it the oldest are lost, and counted."""
 
 
@@ -189,8 +189,8 @@ class Way:
         waiting = pl.concat([*([] if self.held is None else [self.held]), *held_back])
         due = (waiting["wait_s"].to_numpy() <= now_s) | ~np.isin(waiting["index"].to_numpy(), ill)
         left = waiting.filter(pl.Series(~due))
-        self.lost += max(0, left.height - MOST_HELD)
-        self.held = left.tail(MOST_HELD) if left.height else None
+        self.lost += max(0, left.height - MAX_HELD)
+        self.held = left.tail(MAX_HELD) if left.height else None
         come = waiting.filter(pl.Series(due)).drop("wait_s")
         found = np.isin(frame["index"].to_numpy(), come["index"].to_numpy())
         both = pl.concat([come, frame.filter(pl.Series(found))]).sort("index", maintain_order=True)

@@ -15,16 +15,16 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from broker.contract.dose_limits import CEREBRAL_STEP, MOST_BOLUS_UG
+from broker.contract.dose_limits import CEREBRAL_STEP, MAX_BOLUS_UG
 from simulator.faults import FAULTS
 from simulator.fleet import lots
 from simulator.fleet.state import U32
 from simulator.playback.events import EVENTS
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "scenarios"
-MOST_PUMPS: Final = 10_000_000
-MOST_INTERVAL_S: Final = 86_400.0
-MOST_SEED: Final = 2**63 - 1
+MAX_PUMPS: Final = 10_000_000
+MAX_INTERVAL_S: Final = 86_400.0
+MAX_SEED: Final = 2**63 - 1
 FRACTION_STREAM: Final = 2000
 
 UNIT_S: Final = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
@@ -200,13 +200,13 @@ def _read(tables: dict[str, Any], where: str, text: str = "") -> Scenario:
     key = "pumps"
     try:
         _only(tables, known)
-        count = int(_whole("pumps", tables.get("pumps", 200), 1, MOST_PUMPS))
+        count = int(_whole("pumps", tables.get("pumps", 200), 1, MAX_PUMPS))
         key = "days"
         days = None if "days" not in tables else number("days", tables["days"], 0.001, 36_500)
         key = "interval"
-        interval_s = number("interval in seconds", parse_duration(tables.get("interval", 60)), 1, MOST_INTERVAL_S)
+        interval_s = number("interval in seconds", parse_duration(tables.get("interval", 60)), 1, MAX_INTERVAL_S)
         key = "seed"
-        seed = int(_whole("seed", tables.get("seed", 42), 0, MOST_SEED))
+        seed = int(_whole("seed", tables.get("seed", 42), 0, MAX_SEED))
         key = "start"
         start_ms = _start(tables.get("start"))
         key = "random"
@@ -283,7 +283,7 @@ def _event(table: dict[str, Any], count: int) -> ScheduledEvent:
         hold_s=_value(table, "hold", parse_duration),
         size=_value(table, "size", lambda size: number("size", size, 0, 1), 1.0),
         change=_value(table, "change", lambda by: number("change", by, 1 - CEREBRAL_STEP, 1 + CEREBRAL_STEP), 1.1),
-        dose_ug=_value(table, "dose_ug", lambda dose: number("dose_ug", dose, 0, MOST_BOLUS_UG), 25.0),
+        dose_ug=_value(table, "dose_ug", lambda dose: number("dose_ug", dose, 0, MAX_BOLUS_UG), 25.0),
     )
 
 

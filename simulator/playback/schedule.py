@@ -11,7 +11,7 @@ import numpy as np
 
 from simulator.fleet.state import U32, Fleet
 from simulator.fleet.therapy import course_ug_day
-from simulator.fleet.wear import MOST_HAZARD, MOTOR_FAULTS, hazard
+from simulator.fleet.wear import MAX_HAZARD, MOTOR_FAULTS, hazard
 from simulator.playback.events import EVENTS, FAULT_RATES
 from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault, chosen
 
@@ -25,7 +25,7 @@ BEHIND: Final = 1.07
 YOUNG_S: Final = 30 * DAY_S
 """A patient whose dose still grows, or did until lately, has an appointment on the day on which the dose that suits is
 more than `BEHIND` times the one given; modelling choices."""
-LEAST_SEVERITY: Final = 0.3
+MIN_SEVERITY: Final = 0.3
 REPAIRED_S: Final = (12 * 3600.0, 48 * 3600.0)
 """How long a fault that came by itself stays until somebody has mended it; modelling choice."""
 
@@ -66,13 +66,13 @@ class Agenda:
         many = scenario.pumps / DAYS_A_YEAR
         for name, a_year in FAULT_RATES.items():
             mean, of_motor = a_year * many * scenario.random.rate_factor, name in MOTOR_FAULTS
-            arrivals = self._arrivals(rng, mean * MOST_HAZARD if of_motor else mean, begins_s)
+            arrivals = self._arrivals(rng, mean * MAX_HAZARD if of_motor else mean, begins_s)
             for index, at_s in _by_wear(arrivals, fleet, rng) if of_motor else arrivals:
-                severity, hold_s = rng.uniform(LEAST_SEVERITY, 1), rng.uniform(*REPAIRED_S)
+                severity, hold_s = rng.uniform(MIN_SEVERITY, 1), rng.uniform(*REPAIRED_S)
                 self._plan(ScheduledFault(name, None, None, at_s, 0.0, hold_s, (severity,)), index)
         for name, event in EVENTS.items():
             for index, at_s in self._arrivals(rng, event.a_year * many * scenario.random.event_factor, begins_s):
-                change, size = rng.uniform(0.9, 1.12), rng.uniform(LEAST_SEVERITY, 1)
+                change, size = rng.uniform(0.9, 1.12), rng.uniform(MIN_SEVERITY, 1)
                 self._plan(ScheduledEvent(name, None, None, at_s, size=size, change=change, on_course=True), index)
         if scenario.random.event_factor:
             for name, due in (("refill", _emptying(fleet)), ("program", _behind(fleet))):
@@ -87,7 +87,7 @@ class Agenda:
 
 
 def _emptying(fleet: Fleet) -> U32:
-    return np.flatnonzero(fleet.programmed_ml < EMPTYING * fleet.tank_ml).astype(np.uint32)
+    return np.flatnonzero(fleet.programmed_ml < EMPTYING * fleet.reservoir_capacity_ml).astype(np.uint32)
 
 
 def _behind(fleet: Fleet) -> U32:
@@ -98,7 +98,7 @@ def _behind(fleet: Fleet) -> U32:
 def _by_wear(
     arrivals: Iterator[tuple[U32, float]], fleet: Fleet, rng: np.random.Generator
 ) -> Iterator[tuple[U32, float]]:
-    """Let each arrival of a rate that was raised by `MOST_HAZARD` through as often as its pump's motor is worn."""
+    """Let each arrival of a rate that was raised by `MAX_HAZARD` through as often as its pump's motor is worn."""
     for index, at_s in arrivals:
-        if rng.uniform(0, MOST_HAZARD) < hazard(fleet[index])[0]:
+        if rng.uniform(0, MAX_HAZARD) < hazard(fleet[index])[0]:
             yield index, at_s

@@ -193,12 +193,12 @@ class Simulation:
             serial=self.serials[where].to_list(),
             model=[
                 MODEL.format(tank, REVISIONS[revision])
-                for tank, revision in zip(fleet.tank_ml, fleet.revision, strict=True)
+                for tank, revision in zip(fleet.reservoir_capacity_ml, fleet.revision, strict=True)
             ],
             lot=[LOTS[lot] for lot in fleet.lot],
             site=[enrollment.site(index, count) for index in own],
             group=[enrollment.GROUPS[group].name for group in fleet.group],
-            reservoir_ml=fleet.tank_ml.tolist(),
+            reservoir_ml=fleet.reservoir_capacity_ml.tolist(),
             concentration_ug_ml=fleet.concentration_ug_ml.tolist(),
             program=enrollment.program_texts(fleet),
         )
@@ -259,7 +259,9 @@ class Simulation:
         """Let an instant happen, to those of the pumps for whom it is possible."""
         fleet = self.fleet
         if event.name == "refill":
-            kinds = np.stack([fleet.tank_ml[index], fleet.concentration_ug_ml[index]], axis=1).astype(np.float64)
+            kinds = np.stack([fleet.reservoir_capacity_ml[index], fleet.concentration_ug_ml[index]], axis=1).astype(
+                np.float64
+            )
             for tank, strength in np.unique(kinds, axis=0).tolist():
                 these = index[np.all(kinds == (tank, strength), axis=1)]
                 self._fills.append((these, Fill(tank, strength, tank, strength)))

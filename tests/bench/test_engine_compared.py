@@ -30,7 +30,7 @@ from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
 
 PUMPS, TICKS, RUNS = 10_000, 11, 5
-MOST_APART: Final = 1e-4
+MAX_APART: Final = 1e-4
 """Between scores, of which 1 is the limit: columns are float32, Python's numbers float64."""
 START_MS: Final = 1_790_000_000_000
 HOUR_S: Final = 3600.0
@@ -196,4 +196,4 @@ def test_columns_and_plain_python_say_the_same() -> None:
         said = np.array([pump.scores[at] for pump in pumps])
         apart = np.abs(state[name].to_numpy() - said).max()
         print(f"{name:>20}: up to {said.max():.3f}, {apart:.1e} apart at most")
-        assert apart <= MOST_APART
+        assert apart <= MAX_APART

@@ -12,7 +12,7 @@ from .mutations import mutated
 
 COUNT = int(os.environ.get("CHAOS_PAYLOADS", "1000000"))
 SEED = int(os.environ.get("CHAOS_SEED", "5"))
-MOST_GROWTH_MB = 64
+MAX_GROWTH_MB = 64
 
 
 def memory_mb() -> float:
@@ -39,4 +39,4 @@ def test_a_million_harmed_payloads_are_read_or_refused_and_memory_stays_flat() -
         print(f"  {name:<36} {said:>12,}")
     print(f"  {'memory grew by, MB':<36} {growth:>12.1f}")
     assert read + refused - both == COUNT
-    assert growth < MOST_GROWTH_MB
+    assert growth < MAX_GROWTH_MB

@@ -19,7 +19,7 @@ from broker.store.snapshot import (
     ALARMS_SCHEMA,
     GATEWAYS_SCHEMA,
     PUMPS_SCHEMA,
-    Bound,
+    CapacityLimit,
     Health,
     Refusal,
     Snapshot,
@@ -27,7 +27,7 @@ from broker.store.snapshot import (
     write,
 )
 from dashboard.data.live import Live
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 from dashboard.settings import Settings
 
 THERAPY_MS = 1_768_221_120_000
@@ -50,7 +50,7 @@ def make_fleet(
         "gateway": [f"gateway-{one // 1000:02d}" for one in number],
         "site": [f"Site {one % 7}" for one in number],
         "model": ["B"] * pumps,
-        "tank_ml": np.full(pumps, 20.0),
+        "reservoir_capacity_ml": np.full(pumps, 20.0),
         "concentration_ug_ml": np.full(pumps, 2000.0),
         "time": np.full(pumps, THERAPY_MS - 30_000),
         "age_s": np.full(pumps, 30.0),
@@ -112,7 +112,7 @@ def make_fleet(
         connected=True,
         samples_per_s=float(pumps),
         latency_ms={"p50": 40, "p95": 80, "p99": 120},
-        bounds=[Bound("inbox", 10, 65_535, "messages", 2)],
+        bounds=[CapacityLimit("inbox", 10, 65_535, "messages", 2)],
         refused=1,
         refusals=[Refusal("itb/00/mine/telemetry", WALL_MS, "the payload is empty", "<b>")],
         faults=["catheter_occlusion", "motor_stall"],
@@ -181,13 +181,13 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def desk_of(settings: Settings, wire: Wire) -> Callable[[Snapshot], Desk]:
+def desk_of(settings: Settings, wire: Wire) -> Callable[[Snapshot], DataService]:
     """Return a function that writes a snapshot and sits down before it."""
 
-    def desk(snapshot: Snapshot) -> Desk:
+    def desk(snapshot: Snapshot) -> DataService:
         if snapshot.version:
             write(settings.snapshots, snapshot)
-        return Desk(settings, Live(settings.snapshots, lambda: WALL_MS), lambda: WALL_MS, wire.ask, wire.act)
+        return DataService(settings, Live(settings.snapshots, lambda: WALL_MS), lambda: WALL_MS, wire.ask, wire.act)
 
     return desk
 

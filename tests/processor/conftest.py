@@ -68,8 +68,8 @@ def _words(notation: str) -> list[str]:
 
 def rule_of(detector: Detector, name: str = "rule", **changes: object) -> Rule:
     """Return a rule that does no more than wrap a detector."""
-    texts = dict.fromkeys(("title", "meaning", "action", "time_left", "rationale"), "Something.")
-    fields = {"priority": "high", "on_delay_s": 0.0, "off_delay_s": 0.0, "deadline_h": 1.0, **texts, **changes}
+    texts = dict.fromkeys(("title", "meaning", "action", "time_to_respond", "rationale"), "Something.")
+    fields = {"priority": "high", "on_delay_s": 0.0, "off_delay_s": 0.0, "detection_target_h": 1.0, **texts, **changes}
     return Rule(name=name, detector=detector, **fields)  # type: ignore[arg-type]
 
 

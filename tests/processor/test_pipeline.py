@@ -71,7 +71,7 @@ def test_an_alarm_is_seen_with_all_a_person_needs(watch, json_sample):
     seen = watch.snapshot()
     alarm = seen.alarms.row(0, named=True)
     rule = next(rule for rule in RULES if rule.name == "battery_end")
-    texts = (rule.title, rule.meaning, rule.action, rule.time_left)
+    texts = (rule.title, rule.meaning, rule.action, rule.time_to_respond)
     assert (alarm["pump"], alarm["gateway"], alarm["rule"], alarm["state"]) == (
         "A",
         "ward",

@@ -21,16 +21,16 @@ from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault
 from trials import playback, score, sweep
 
 HOUR = 3600.0
-TEXTS = dict.fromkeys(("title", "meaning", "action", "time_left", "rationale"), "Something.")
+TEXTS = dict.fromkeys(("title", "meaning", "action", "time_to_respond", "rationale"), "Something.")
 ALARM_LIST = (
     Rule("motor_stall", priority="high", detector=limit("motor_ul_h", below=0.05, span=0.05), on_delay_s=300.0,
-         off_delay_s=300.0, deadline_h=1.0, explains=("under_delivery",), **TEXTS),
+         off_delay_s=300.0, detection_target_h=1.0, explains=("under_delivery",), **TEXTS),
     Rule("under_delivery", priority="medium", detector=limit("flow_ul_h", below=0.3, span=0.3), on_delay_s=900.0,
-         off_delay_s=300.0, deadline_h=1.0, **TEXTS),
+         off_delay_s=300.0, detection_target_h=1.0, **TEXTS),
     Rule("reservoir_low", priority="low", detector=limit("temperature_c", above=38.0, span=1.0), on_delay_s=300.0,
-         off_delay_s=300.0, deadline_h=1.0, **TEXTS),
+         off_delay_s=300.0, detection_target_h=1.0, **TEXTS),
     Rule("pump_silent", priority="medium", detector=silence(floor_s=480.0, intervals=4.0, in_field_s=7200.0),
-         on_delay_s=0.0, off_delay_s=0.0, deadline_h=0.5, **TEXTS),
+         on_delay_s=0.0, off_delay_s=0.0, detection_target_h=0.5, **TEXTS),
 )  # fmt: skip
 """Four rules of names that the faults know, of limits so plain that what they find is known beforehand."""
 

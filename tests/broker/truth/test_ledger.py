@@ -63,7 +63,7 @@ def test_a_file_that_tells_no_story_is_no_truth(tmp_path):
 
 
 def test_only_so_many_injections_are_kept_and_the_others_counted(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ledger, "MOST_INJECTIONS", 2)
+    monkeypatch.setattr(ledger, "MAX_INJECTIONS", 2)
     write(tmp_path, STORY, *(begun(pump, 2000) for pump in "ABCD"))
     told = ledger.TruthReader(tmp_path).read()
     assert told.injections["pump"].to_list() == ["C", "D"]

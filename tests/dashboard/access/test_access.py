@@ -15,15 +15,15 @@ from broker.contract.actions import Acknowledge
 from broker.contract.commands import Inject
 from broker.store.snapshot import Snapshot
 from dashboard.access.accounts import VISITOR, Visitor, read_accounts
-from dashboard.access.login_throttle import FREE_TRIES, MOST_ADDRESSES, Guesses
+from dashboard.access.login_throttle import FREE_TRIES, MAX_ADDRESSES, Guesses
 from dashboard.access.middleware import Access, AccessError, add_account, demand_accounts
 from dashboard.access.sign_in_page import page
 from dashboard.app import ServeError, build, run
 from dashboard.data import pump_search
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 from dashboard.settings import Settings
 
-DeskOf = Callable[[Snapshot], Desk]
+DeskOf = Callable[[Snapshot], DataService]
 INSIDE = ("/", "/alarms", "/live", "/assets/live.js", "/_dash-layout", "/_dash-dependencies", "/docs", "/openapi.json")
 
 
@@ -144,7 +144,7 @@ def test_each_wrong_try_makes_the_next_wait_longer_until_it_is_forgotten() -> No
 
 def test_the_memory_of_guesses_is_bounded_and_says_what_it_let_go() -> None:
     guesses = Guesses()
-    for number in range(MOST_ADDRESSES + 5):
+    for number in range(MAX_ADDRESSES + 5):
         guesses.wrong(f"address {number}", 1.0)
     assert guesses.evicted == 5
 

@@ -7,13 +7,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from broker.contract.actions import MOST_WHY, OutOfService, Shelve
+from broker.contract.actions import MAX_WHY, OutOfService, Shelve
 from broker.store.journal import EVENTS_SCHEMA
 from broker.store.snapshot import ALARMS_SCHEMA, Snapshot
 from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.components import alarm_action_dialog, elements, event_log
 from dashboard.data import alarm_actions, queries
-from dashboard.data.alarm_actions import DEEDS
+from dashboard.data.alarm_actions import ALARM_ACTIONS
 from dashboard.pages import alarms as page
 
 STATES = ("unacknowledged", "returned", "acknowledged", "latched", "shelved", "out_of_service")
@@ -72,7 +72,7 @@ async def test_only_engineers_take_out_of_service(role: str, may: bool, fleet: A
 
 async def test_a_text_that_is_too_long_is_refused_before_it_travels(fleet: Any, desk_of: Any, wire: Any) -> None:
     VISITOR.set(Visitor("maria", "staff"))
-    answer = await desk_of(fleet(1)).deal("note", ["ITB-000001/rule"], why="x" * (MOST_WHY + 1))
+    answer = await desk_of(fleet(1)).deal("note", ["ITB-000001/rule"], why="x" * (MAX_WHY + 1))
     assert answer.text == "Not noted: the text has 501 characters; allowed are 500."
     assert wire.actions == []
 
@@ -146,6 +146,6 @@ def test_that_an_alarm_was_held_from_the_start_is_said_once() -> None:
 def test_every_deed_is_a_message_on_the_wire() -> None:
     from broker.contract.actions import make_action
 
-    for name in DEEDS:
+    for name in ALARM_ACTIONS:
         made = make_action(name, "1", alarms=["a"], who="x", at=1, why="y", for_s=60.0 if name == "shelve" else None)
         assert made.__struct_config__.tag == name

@@ -88,5 +88,5 @@ def test_an_alarm_without_evidence_is_shown_all_the_same(fleet, text):
 def test_ticked_alarms_tell_theirs_but_not_of_a_crowd(fleet):
     assert alarms.explained(bearing(fleet(0))) is None
     told = said(alarms.explained(bearing(fleet(200)).head(8)))
-    assert told.count("Confidence") == alarms.MOST_EXPLAINED
+    assert told.count("Confidence") == alarms.MAX_EXPLAINED
     assert "and 5 more ticked alarms" in told

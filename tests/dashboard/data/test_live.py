@@ -7,15 +7,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from dashboard.data.live import LEAST_BYTES, Live, disk_refuses
+from dashboard.data.live import MIN_BYTES, Live, disk_refuses
 
 
 @pytest.mark.parametrize(
     ("free", "flags", "said"),
     [
-        (10 * LEAST_BYTES, 0, ""),
-        (LEAST_BYTES - 1, 0, "The disk of the processor is full."),
-        (10 * LEAST_BYTES, os.ST_RDONLY, "The disk of the processor is read-only."),
+        (10 * MIN_BYTES, 0, ""),
+        (MIN_BYTES - 1, 0, "The disk of the processor is full."),
+        (10 * MIN_BYTES, os.ST_RDONLY, "The disk of the processor is read-only."),
     ],
 )
 def test_a_full_or_read_only_disk_is_named(tmp_path, monkeypatch, free, flags, said):

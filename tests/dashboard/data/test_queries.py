@@ -107,7 +107,7 @@ def test_above_a_few_thousand_pumps_a_tile_shows_the_worst_of_several(fleet: Any
     snapshot = fleet(100_000, alarms=1)
     found = queries.cells(snapshot.pumps, snapshot.alarms)
     assert found["per"] == 25
-    assert len(found["names"]) <= queries.MOST_CELLS + 7
+    assert len(found["names"]) <= queries.MAX_CELLS + 7
     assert found["marked"]["0"] == ["ITB-000001", "Alarm of rule 0"]
 
 
@@ -162,7 +162,7 @@ def test_a_curve_is_thinned_keeps_its_extremes_and_leaves_gaps_open(samples_of: 
     )
     holed = spike.filter(~pl.col("seq").is_between(2000, 3000))
     curve = trends.curves(holed)["flow_ul_h"]
-    assert curve.time.size <= trends.MOST_POINTS + 2
+    assert curve.time.size <= trends.MAX_POINTS + 2
     assert np.nanmax(curve.value) == 99.0
     assert np.isnan(curve.value).sum() == 1
 
@@ -227,7 +227,7 @@ def test_a_session_remembers_its_injections_and_only_so_many() -> None:
     known: Any = None
     for number in range(50):
         known = detections.remembered(known, {"time": number})
-    assert len(known) == detections.MOST_INJECTIONS
+    assert len(known) == detections.MAX_INJECTIONS
     assert known[0] == {"time": 49}
 
 

@@ -17,12 +17,12 @@ from broker.store.snapshot import Snapshot
 from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.app import assemble, pages
 from dashboard.components import shell
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 
 PAGES = pages()
 THERAPY_MS = 1_768_221_120_000
 LARGEST = 500_000
-DeskOf = Callable[[Snapshot], Desk]
+DeskOf = Callable[[Snapshot], DataService]
 
 
 def parts(layout: Any) -> Iterator[dict[str, Any]]:
@@ -37,7 +37,9 @@ def parts(layout: Any) -> Iterator[dict[str, Any]]:
             yield from parts(value)
 
 
-async def answers(client: httpx.AsyncClient, page: ModuleType, desk: Desk, rest: str) -> list[tuple[str, int, str]]:
+async def answers(
+    client: httpx.AsyncClient, page: ModuleType, desk: DataService, rest: str
+) -> list[tuple[str, int, str]]:
     """Return (callback, bytes, text) of every answer that a page asks of the server when it opens."""
     layout = page.layout(desk, rest)
     known = {
@@ -55,7 +57,7 @@ async def answers(client: httpx.AsyncClient, page: ModuleType, desk: Desk, rest:
     return found
 
 
-def body(callback: dict[str, Any], known: dict[str, dict[str, Any]], desk: Desk) -> dict[str, Any]:
+def body(callback: dict[str, Any], known: dict[str, dict[str, Any]], desk: DataService) -> dict[str, Any]:
     given = {
         ("live", "data"): desk.live.payload(),
         ("scheme", "data"): "dark",

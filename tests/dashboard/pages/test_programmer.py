@@ -20,13 +20,13 @@ from dashboard.app import assemble
 from dashboard.components import program_form, pump_summary
 from dashboard.components.form_fields import FormError, Number
 from dashboard.data import pump_search, queries
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 from dashboard.pages import programmer
 from simulator.gateway.commands import Orders
 from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
 
-DeskOf = Callable[[Snapshot], Desk]
+DeskOf = Callable[[Snapshot], DataService]
 
 
 def fill(what: str, **values: Any) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def test_what_no_pump_would_take_is_refused_with_what_is_allowed(what: str, valu
 )
 def test_what_the_page_lets_through_the_simulated_pumps_take_and_no_more(what: str, name: str) -> None:
     simulation = Simulation(default(pumps=1), start_ms=0)
-    simulation.fleet.dose_ug_day[0], simulation.fleet.concentration_ug_ml[0] = dose_limits.MOST_UG_DAY, 2000.0
+    simulation.fleet.dose_ug_day[0], simulation.fleet.concentration_ug_ml[0] = dose_limits.MAX_UG_DAY, 2000.0
     field = next(one for one in program_form.FORMS[what].fields if one.name == name)
     assert isinstance(field, Number)
     rest = {"dose_ug": 10} if name == "over_s" else {}

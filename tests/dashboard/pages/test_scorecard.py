@@ -16,7 +16,7 @@ from broker.truth.ground_truth import FILE, Expected, Story, Wrong
 from dashboard.app import assemble
 from dashboard.data import live_scorecard
 from dashboard.data.live_scorecard import Keeper
-from dashboard.data.services import Desk
+from dashboard.data.services import DataService
 from dashboard.pages import scorecard
 
 THERAPY_MS = 1_768_221_120_000
@@ -32,7 +32,7 @@ STORY = Story(
         Expected(fault="broker_outage", right=["gateway_silent", "fleet_silent"], accepted=["pump_silent"]),
     ],
 )
-DeskOf = Callable[[Snapshot], Desk]
+DeskOf = Callable[[Snapshot], DataService]
 
 
 def wrong(pump: str, fault: str, since_h: float, end_h: float | None = None) -> list[Wrong]:
@@ -62,10 +62,10 @@ def raised(pump: str, rule: str, at_h: float, text: str = "") -> dict[str, Any]:
 
 
 @pytest.fixture
-def tell(desk_of: DeskOf, fleet: Any) -> Callable[..., Desk]:
+def tell(desk_of: DeskOf, fleet: Any) -> Callable[..., DataService]:
     """Return a desk in whose data directory these injections and alarms are written."""
 
-    def write(injections: list[list[Wrong]], alarms: list[dict[str, Any]]) -> Desk:
+    def write(injections: list[list[Wrong]], alarms: list[dict[str, Any]]) -> DataService:
         desk = desk_of(fleet(10))
         lines = [STORY, *(change for changes in injections for change in changes)]
         (desk.settings.data / FILE).write_bytes(b"".join(encode(line) + b"\n" for line in lines))

@@ -27,7 +27,7 @@ KEYS = [
     (None, None, None, "fleet_silent"),
 ]
 SEEN = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(["stands", "over"]), max_size=5)
-DEEDS = st.sampled_from([Acknowledge, Unacknowledge, Note, Shelve, Unshelve, OutOfService, InService, Reset])
+ALARM_ACTIONS = st.sampled_from([Acknowledge, Unacknowledge, Note, Shelve, Unshelve, OutOfService, InService, Reset])
 
 
 def latching(each: Rule) -> Rule:
@@ -80,7 +80,7 @@ class Alarms(RuleBasedStateMachine):
         self.take(after, changes)
 
     @precondition(lambda self: self.open.height)
-    @rule(deed=DEEDS, data=st.data())
+    @rule(deed=ALARM_ACTIONS, data=st.data())
     def somebody_acts(self, deed, data):
         ids = data.draw(st.lists(st.sampled_from(self.open["alarm"].to_list()), min_size=1, max_size=3, unique=True))
         self.deeds += 1

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from broker.contract.codec import encode_arrow
-from broker.contract.evidence import MOST_BYTES, Evidence, decode
+from broker.contract.evidence import MAX_BYTES, Evidence, decode
 from broker.mqtt.link import Message
 from processor.alarms import evidence, lifecycle
 from processor.engine import engine
@@ -69,7 +69,7 @@ def test_on_every_fault_every_raised_alarm_bears_numbers_that_are_known(ill):
         assert found.said.startswith(found.facts[0].label)
         assert found.score >= 1.0
         assert found.score <= row["score"] + 0.01 * row["score"]
-        assert len(row["evidence"].encode()) <= MOST_BYTES
+        assert len(row["evidence"].encode()) <= MAX_BYTES
 
 
 @pytest.mark.parametrize("rule", JUDGED, ids=lambda rule: rule.name)

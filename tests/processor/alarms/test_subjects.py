@@ -47,7 +47,7 @@ class Shift:
 
 
 def seen_after_h(fault: str) -> float:
-    return min(PATIENCE_H, RULE_BY_NAME[EXPECTED[fault]].deadline_h)
+    return min(PATIENCE_H, RULE_BY_NAME[EXPECTED[fault]].detection_target_h)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_fault_raises_its_alarm_on_its_pump_alone_and_in_time(fault, shift):
     raised = shift.raised(rule.name)
     assert raised["pump"].to_list() == [shift.ill[fault]]
     hours = (raised["time"][0] - shift.began_ms) / MS_PER_H
-    assert 0 < hours <= rule.deadline_h
+    assert 0 < hours <= rule.detection_target_h
 
 
 @EVERY

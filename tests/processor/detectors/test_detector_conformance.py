@@ -252,7 +252,7 @@ def test_scores_and_memories_stay_finite_whatever_is_sensed(rule, feed, samples)
         state = engine.with_ages(state, pl.Series([1e12], dtype=pl.Float32), (rule,))
     scored = state[engine.score_name(rule)]
     assert state.schema[engine.score_name(rule)] == pl.Float32
-    assert 0 <= scored[0] <= engine.HIGHEST_SCORE
+    assert 0 <= scored[0] <= engine.MAX_SCORE
     for name in columns(rule):
         assert state[name].is_finite().all(ignore_nulls=True), name
 

@@ -31,7 +31,7 @@ def test_a_birth_tells_what_is_known_of_each_pump():
     registry = Registry()
     registry.take_birth(birth("one", "A", "B", site=["North", "South"], reservoir_ml=[20.0, 40.0]), 0, START_MS)
     registry.take_birth(birth("one", "C"), 0, START_MS)
-    about = registry.facts().select("site", "tank_ml", "model").rows()
+    about = registry.facts().select("site", "reservoir_capacity_ml", "model").rows()
     assert about == [("North", 20.0, None), ("South", 40.0, None), (None, None, None)]
     assert registry.faults == ("motor_stall",)
 

@@ -16,7 +16,7 @@ from processor.rules.system import SYSTEM_RULES
 from processor.watch.gateways import GATEWAY_RULES
 
 SENTENCES = ("meaning", "action", "rationale")
-PHRASES = ("title", "time_left")
+PHRASES = ("title", "time_to_respond")
 
 
 def flaws(rules: tuple[Rule, ...]) -> Iterator[str]:
@@ -33,7 +33,7 @@ def flaws(rules: tuple[Rule, ...]) -> Iterator[str]:
         yield from (f"{rule.name}: {text} shouts" for text in (*SENTENCES, *PHRASES) if "!" in getattr(rule, text))
         if rule.priority not in PRIORITIES:
             yield f"{rule.name} has priority {rule.priority}"
-        if min(rule.on_delay_s, rule.off_delay_s) < 0 or rule.on_delay_s > rule.deadline_h * 3600:
+        if min(rule.on_delay_s, rule.off_delay_s) < 0 or rule.on_delay_s > rule.detection_target_h * 3600:
             yield f"{rule.name} has delays that cannot be"
         if rule.name in rule.explains:
             yield f"{rule.name} explains itself"

@@ -7,7 +7,7 @@ import pytest
 from broker.store.history import DEFAULT_MAX_BYTES
 from processor.intake.message_queue import Intake
 from processor.pipeline import Pipeline
-from processor.service.health import LOOK_S, Checkup
+from processor.service.health import LOOK_S, HealthMonitor
 from processor.service.metering import Meter
 from processor.service.store import Store
 from processor.watch.readings import FULLNESS, TROUBLE
@@ -21,7 +21,7 @@ def checkup(tmp_path):
     pipeline = Pipeline(tmp_path)
     store = Store(tmp_path, pipeline.quarantine, DEFAULT_MAX_BYTES)
     meter, intake = Meter(started=START_MS, broker="mqtt://127.0.0.1:1"), Intake(2_000, 1_000_000, 100_000)
-    yield Checkup(tmp_path, meter, pipeline, store, intake, receive_maximum=1_000, max_rows=10_000)
+    yield HealthMonitor(tmp_path, meter, pipeline, store, intake, receive_maximum=1_000, max_rows=10_000)
     store.close()
 
 

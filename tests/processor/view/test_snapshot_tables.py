@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from broker.store.snapshot import band
-from processor.view.snapshot_tables import time_left
+from processor.view.snapshot_tables import time_to_respond
 
 INF = float("inf")
 
@@ -39,8 +39,8 @@ def test_a_rule_without_harm_says_what_it_says():
 
 
 def told(hours, *, harm_after_h: float | None = 5.0, returned: int | None = None) -> str:
-    about = {"harm_after_h": harm_after_h, "returned": returned, "age_s": 3600.0, "time_left": "days"}
-    schema = {"harm_after_h": pl.Float64, "returned": pl.Int64, "age_s": pl.Float32, "time_left": pl.String}
+    about = {"harm_after_h": harm_after_h, "returned": returned, "age_s": 3600.0, "time_to_respond": "days"}
+    schema = {"harm_after_h": pl.Float64, "returned": pl.Int64, "age_s": pl.Float32, "time_to_respond": pl.String}
     forecast = dict(zip(band("under_dosed_h"), hours, strict=True))
     frame = pl.DataFrame([{**about, **forecast}], {**schema, **dict.fromkeys(forecast, pl.Float32)})
-    return frame.select(time_left()).item()
+    return frame.select(time_to_respond()).item()

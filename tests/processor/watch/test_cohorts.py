@@ -15,7 +15,7 @@ from processor.alarms import lifecycle as alarm_list
 from processor.alarms.subjects import Subjects
 from processor.engine import engine
 from processor.rules import RULES
-from processor.rules.cohorts import COHORT_RULES, LEAST_Z, ROWS
+from processor.rules.cohorts import COHORT_RULES, MIN_Z, ROWS
 from processor.watch import cohort_comparison
 from processor.watch.cohorts import EVERY_S, CohortWatch
 
@@ -83,7 +83,7 @@ def test_a_difference_that_is_sure_but_small_is_no_finding():
     values = np.tile(healthy(2000), 5)
     values[np.arange(10_000) % LOTS == 3] += 2.0
     told = cohort_comparison.judge(values, cohort_comparison.kinds(subjects(pumps=10_000)), SURPLUS)
-    assert told["z"].max() > LEAST_Z
+    assert told["z"].max() > MIN_Z
     assert told["score"].max() < 1
 
 
@@ -128,7 +128,7 @@ def test_how_many_of_a_cohort_stand_out_is_counted_against_how_many_usually_do()
 
 
 def test_of_too_many_cohorts_the_largest_are_judged_and_the_others_counted(monkeypatch):
-    monkeypatch.setattr(cohort_comparison, "MOST_COHORTS", 8)
+    monkeypatch.setattr(cohort_comparison, "MAX_COHORTS", 8)
     lots = cohort_comparison.kinds(subjects())[1]
     assert (lots.subjects.height, lots.left_out) == (8, 12)
 
@@ -189,7 +189,7 @@ def test_a_drift_that_lasts_is_one_alarm_about_the_cohort_with_its_numbers():
     facts = {fact.label: fact for fact in evidence_of(alarm).facts}
     assert facts["Pumps in the cohort"].value == 20
     assert facts["Delivered beyond the program, middle of the cohort"].value == pytest.approx(6, abs=0.5)
-    assert facts["Robust z-score against the rest of the fleet"].value > LEAST_Z
+    assert facts["Robust z-score against the rest of the fleet"].value > MIN_Z
 
 
 def evidence_of(alarm) -> Evidence:
@@ -331,7 +331,7 @@ def test_where_most_of_the_fleet_drifts_those_that_are_well_are_no_finding():
 
 
 def test_more_drifts_than_are_told_apart_are_all_told(monkeypatch):
-    monkeypatch.setattr(cohort_comparison, "MOST_ROUNDS", 2)
+    monkeypatch.setattr(cohort_comparison, "MAX_ROUNDS", 2)
     values = healthy()
     for lot in (3, 9, 14, 17):
         values[lot::LOTS] += 8.0

@@ -5,15 +5,15 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from broker.contract.evidence import MOST_BYTES, Evidence, decode
-from broker.store.snapshot import Bound
+from broker.contract.evidence import MAX_BYTES, Evidence, decode
+from broker.store.snapshot import CapacityLimit
 from processor.alarms import evidence, lifecycle
 from processor.alarms.states import state_of
 from processor.alarms.subjects import Subjects
 from processor.engine.sequence import Totals
-from processor.rules.system import MOST_REFUSED, SYSTEM_RULES
+from processor.rules.system import MAX_REFUSED, SYSTEM_RULES
 from processor.watch import readings
-from processor.watch.self_monitoring import SelfWatch, look
+from processor.watch.self_monitoring import SelfMonitor, look
 
 START_MS = 1_767_225_600_000
 MINUTE = 60.0
@@ -21,15 +21,15 @@ FULL = {"storage": "cannot write to the data directory: no space left; nothing i
 WELL = {"dropped": 0, "refused": 0, "droppers": ()}
 
 
-def bound(name: str = "messages waiting", value: float = 0.0, reached: int = 0, **more: object) -> list[Bound]:
-    return [Bound(name, value, 100.0, "messages", reached, **{"warn_at": 0.9, **more})]  # type: ignore[arg-type]
+def bound(name: str = "messages waiting", value: float = 0.0, reached: int = 0, **more: object) -> list[CapacityLimit]:
+    return [CapacityLimit(name, value, 100.0, "messages", reached, **{"warn_at": 0.9, **more})]  # type: ignore[arg-type]
 
 
 class Machine:
     """A processor that looks at itself; therapy runs sixty times as fast as the wall."""
 
     def __init__(self) -> None:
-        self.watch, self.alarms, self.wall_s = SelfWatch(), lifecycle.no_alarms(), 0.0
+        self.watch, self.alarms, self.wall_s = SelfMonitor(), lifecycle.no_alarms(), 0.0
         self.said: list[str] = []
 
     def looks(self, after_s: float = 1.0, *, troubles=None, bounds=(), lag_s=0.0, came=0, lost=0, resent=0, **counts):
@@ -138,7 +138,7 @@ def test_what_is_full_as_it_is_meant_to_be_is_never_nearly_full():
     ],
 )
 def test_a_bound_that_is_reached_is_told_by_what_is_lost_through_it(when_full, rule):
-    def at(reached: int) -> list[Bound]:
+    def at(reached: int) -> list[CapacityLimit]:
         return bound("some bound", 50, reached, when_full=when_full)
 
     machine = Machine().looks(bounds=at(7)).check()
@@ -191,8 +191,8 @@ def test_gateways_that_drop_samples_are_named_and_explain_that_samples_are_lost(
 
 
 def test_some_refused_messages_alarm_nobody_and_many_do():
-    machine = Machine().looks(refused=5).looks(refused=5 + MOST_REFUSED - 1).check()
-    machine.looks(refused=5 + MOST_REFUSED).check("raised messages_refused", messages_refused="unacknowledged")
+    machine = Machine().looks(refused=5).looks(refused=5 + MAX_REFUSED - 1).check()
+    machine.looks(refused=5 + MAX_REFUSED).check("raised messages_refused", messages_refused="unacknowledged")
 
 
 def test_a_gateway_that_comes_back_alarms_nobody_but_all_that_is_sent_twice_over_does():
@@ -241,7 +241,7 @@ def test_every_rule_about_the_system_can_be_raised_and_bears_its_evidence(rule):
     )
     kinds = ("waits", "oldest goes", "thrown away", "refused pumps", "grows")
 
-    def reached(times: int) -> list[Bound]:
+    def reached(times: int) -> list[CapacityLimit]:
         return [each for kind in kinds for each in bound(kind, 95, times, when_full=kind)]
 
     bad = {"troubles": troubles, "lag_s": 100.0, "came": 2000, "lost": 1000, "resent": 1000, "dropped": 1000}
@@ -254,4 +254,4 @@ def test_every_rule_about_the_system_can_be_raised_and_bears_its_evidence(rule):
         found = decode(text)
         assert found is not None
         assert found.said
-        assert len(text.encode()) <= MOST_BYTES
+        assert len(text.encode()) <= MAX_BYTES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from broker.contract.dose_limits import MOST_STEPS
+from broker.contract.dose_limits import MAX_STEPS
 from simulator.fleet.program import DAY_S, drawn, profile
 
 
@@ -33,7 +33,7 @@ def test_a_step_may_stop_the_pump():
 def test_drawn_profiles_have_up_to_thirteen_steps_and_the_days_dose():
     profiles = drawn(np.random.default_rng(1))
     assert profiles.steps.min() == 1
-    assert profiles.steps.max() == MOST_STEPS
+    assert profiles.steps.max() == MAX_STEPS
     assert profiles.mean_factor(0, DAY_S) == pytest.approx(1)
 
 

@@ -150,7 +150,7 @@ def test_a_refill_makes_the_sawtooth_and_is_recorded_once(fleet, order):
     before = ticks(fleet, 3)
     assert order(Refill).text == "1 pump refilled"
     after = ticks(fleet, 3)
-    assert after["reservoir_ml"][0] == pytest.approx(fleet.fleet.tank_ml[1], abs=0.1)
+    assert after["reservoir_ml"][0] == pytest.approx(fleet.fleet.reservoir_capacity_ml[1], abs=0.1)
     assert after["reservoir_ml"][0] > before["reservoir_ml"][-1]
     assert [flags & FLAG_BIT["refill"] for flags in after["flags"]] == [FLAG_BIT["refill"], 0, 0]
     assert after["program"].equals(before["program"])
@@ -194,7 +194,7 @@ def test_a_replaced_pump_has_a_new_battery_and_no_faults_of_its_own_but_the_old_
     assert fleet.active()["fault"].to_list() == ["catheter_occlusion"]
     assert (new["flags"][-1], new["boot"][-1]) == (0, 1)
     assert new["battery_v"][-1] > 3.4
-    assert new["reservoir_ml"][-1] == pytest.approx(fleet.fleet.tank_ml[1], abs=0.1)
+    assert new["reservoir_ml"][-1] == pytest.approx(fleet.fleet.reservoir_capacity_ml[1], abs=0.1)
 
 
 def test_an_interrogation_frees_a_pump_from_telemetry_mode_and_tells_how_it_is(fleet, order):

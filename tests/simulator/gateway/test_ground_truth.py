@@ -26,7 +26,7 @@ def fleet() -> Simulation:
 
 
 def test_what_begins_and_ends_is_told_once_with_the_severity_after_the_ramp(fleet):
-    teller = ground_truth.Teller(fleet)
+    teller = ground_truth.GroundTruthReporter(fleet)
     assert teller.changes() == []
     fleet.tick()
     fleet.inject("motor_stall", np.array([7, 2]), severity=0.5, ramp_s=600)
@@ -40,7 +40,7 @@ def test_what_begins_and_ends_is_told_once_with_the_severity_after_the_ramp(flee
 
 
 def test_a_fault_that_heals_by_itself_is_told_to_have_ended(fleet):
-    teller = ground_truth.Teller(fleet)
+    teller = ground_truth.GroundTruthReporter(fleet)
     fleet.inject("motor_stall", np.array([2]), severity=1, hold_s=60)
     kinds = [[each.kind for each in teller.changes()] for _ in range(4) if fleet.tick().height]
     assert kinds == [["begun"], ["ended"], [], []]
@@ -57,7 +57,7 @@ def test_that_gateways_are_cut_off_is_told_where_it_lasts_so_long_that_it_is_mis
         )
     )
     fleet = Simulation(replace(default(pumps=10), events=events), start_ms=0, on_wire=True)
-    teller, told = ground_truth.Teller(fleet), []
+    teller, told = ground_truth.GroundTruthReporter(fleet), []
     for _ in range(13):
         fleet.tick()
         told += [(each.kind, each.fault, each.pump[-1], each.time // 60_000) for each in teller.changes()]
@@ -76,22 +76,24 @@ def test_that_gateways_are_cut_off_is_told_where_it_lasts_so_long_that_it_is_mis
 
 
 def test_many_changes_are_split_into_messages_that_can_be_read(fleet, monkeypatch):
-    monkeypatch.setattr(ground_truth, "MOST_CHANGES", 4)
+    monkeypatch.setattr(ground_truth, "MAX_CHANGES", 4)
     fleet.inject("motor_stall", np.arange(10), severity=1)
-    sent = [read_truth(message) for message in ground_truth.messages(ground_truth.Teller(fleet).changes(), 5)]
+    sent = [
+        read_truth(message) for message in ground_truth.messages(ground_truth.GroundTruthReporter(fleet).changes(), 5)
+    ]
     assert [len(each.changes) for each in sent] == [4, 4, 2]
     assert sent[0].sent == 5
 
 
 def test_the_file_has_a_line_a_change_and_begins_anew_and_has_a_bound(fleet, tmp_path, monkeypatch, caplog):
     fleet.inject("motor_stall", np.arange(3), severity=1)
-    changes, story = ground_truth.Teller(fleet).changes(), ground_truth.story(fleet)
+    changes, story = ground_truth.GroundTruthReporter(fleet).changes(), ground_truth.story(fleet)
     for _ in range(2):
         ground_truth.Ledger(tmp_path, story).write(changes)
     first, *lines = (tmp_path / ground_truth.FILE).read_bytes().splitlines()
     assert msgspec.json.decode(first, type=Story) == story
     assert [msgspec.json.decode(line, type=Wrong) for line in lines] == changes
-    monkeypatch.setattr(ground_truth, "MOST_BYTES", 700)
+    monkeypatch.setattr(ground_truth, "MAX_BYTES", 700)
     small = ground_truth.Ledger(tmp_path, Story(time=1, pumps=1))
     for _ in range(9):
         small.write(changes)

@@ -1,0 +1,1 @@
+"""What crosses a process boundary: signals, topics, payloads, messages and dose limits."""

@@ -1,0 +1,1 @@
+"""Data on disk: snapshot, journal, sample history and export, all written durably."""

@@ -1,0 +1,1 @@
+"""Ground truth of the simulated fleet, and matching of alarms with injected faults."""

@@ -1,0 +1,1 @@
+"""Parts that pages are made of: forms, tables, figures, dialogs."""

@@ -1,0 +1,1 @@
+"""What pages read from and act through: snapshot, history, journal, alarm actions."""

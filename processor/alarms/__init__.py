@@ -1,0 +1,1 @@
+"""From scores to alarms: hold timers, lifecycle, cause and consequence, operator actions."""

@@ -1,0 +1,1 @@
+"""Windows, detector scores and the state frame, stepped by waves of samples."""

@@ -1,0 +1,1 @@
+"""The running processor: message loop, checkpoint, durable store, health."""

@@ -1,0 +1,1 @@
+"""Processes that run as one system: start, restart, stop, logs."""

@@ -1,0 +1,1 @@
+"""The simulated pumps as arrays: state, physics, sensors, program, therapy, wear."""

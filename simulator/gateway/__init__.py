@@ -1,0 +1,1 @@
+"""Simulated gateways: MQTT sessions, outbox and spool, commands, ground truth."""

@@ -1,0 +1,1 @@
+"""Scenarios and what plays them: schedule, events, fault injection, the simulation itself."""
