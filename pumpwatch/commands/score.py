@@ -132,7 +132,7 @@ def score(
     if json is not None:
         _write(json, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     if html is not None:
-        from pumpwatch.documentation.score_page import page
+        from pumpwatch.reports.score_report import page
 
         _write(html, page(report).encode())
 

@@ -1,1 +1,1 @@
-"""Reference pages, fault pictures and score reports generated from the tables in the code."""
+"""Reference pages and fault pictures, generated from the tables in the code."""

@@ -15,7 +15,7 @@ from processor.detectors.silence import silence
 from processor.rules import RULE_BY_NAME, Rule
 from processor.rules.cohorts import COHORT_RULES
 from processor.watch.gateways import GATEWAY_RULES
-from pumpwatch.documentation.score_page import page
+from pumpwatch.reports.score_report import page
 from simulator.faults import FAULTS
 from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault
 from trials import playback, score, sweep

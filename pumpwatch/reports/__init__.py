@@ -1,0 +1,1 @@
+"""Reports as single HTML pages that open without a network."""

@@ -1,0 +1,216 @@
+"""The architecture, as a table, and the test that holds every file to it.
+
+Packages form a star: `simulator`, `processor` and `dashboard` know `broker` and never each other. Inside a package,
+rooms form layers: a room imports those named beside it and no other. Everything else in this file is the reader of the
+two tables.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+
+PACKAGES: Final[dict[str, set[str]]] = {
+    "broker": set(),
+    "simulator": {"broker"},
+    "processor": {"broker"},
+    "dashboard": {"broker"},
+    "trials": {"broker", "simulator", "processor"},
+    "pumpwatch": {"broker", "simulator", "processor", "dashboard", "trials"},
+}
+"""Which of our packages each package may import besides itself."""
+
+ROOMS: Final[dict[str, dict[str, set[str]]]] = {
+    "broker": {
+        "contract": set(),
+        "mqtt": {"contract"},
+        "store": {"contract"},
+        "truth": {"contract"},
+    },
+    "simulator": {
+        "fleet": set(),
+        "faults": {"fleet"},
+        "playback": {"faults", "fleet"},
+        "gateway": {"playback", "faults", "fleet"},
+    },
+    "processor": {
+        "detectors": set(),
+        "rules": {"detectors"},
+        "engine": {"rules", "detectors"},
+        "alarms": {"engine", "rules", "detectors"},
+        "watch": {"alarms", "engine", "rules", "detectors"},
+        "intake": {"engine"},
+        "view": {"alarms", "engine", "rules", "detectors"},
+        "pipeline": {"intake", "engine", "watch", "alarms", "view", "rules"},
+        "service": {"pipeline", "intake", "engine", "watch", "alarms", "view", "rules"},
+    },
+    "dashboard": {
+        "settings": set(),
+        "theme": set(),
+        "formatting": set(),
+        "access": {"settings", "theme"},
+        "data": {"access", "formatting", "settings"},
+        "components": {"data", "access", "formatting", "theme"},
+        "pages": {"components", "data", "access", "formatting", "theme"},
+        "app": {"pages", "components", "data", "access", "settings"},
+    },
+    "trials": {},
+    "pumpwatch": {
+        "settings": set(),
+        "supervision": {"settings"},
+        "reports": set(),
+        "commands": {"reports", "supervision", "settings"},
+        "__main__": {"commands", "supervision", "settings"},
+        "documentation": {"__main__", "commands", "settings"},
+    },
+}
+"""Which rooms (folders or single modules) of its package each room may import. A package without rooms is one room."""
+
+ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
+    "paho": ("broker/mqtt/link.py",),
+    "aiomqtt": ("broker/mqtt/link.py",),
+    "gmqtt": ("broker/mqtt/link.py",),
+    "amqtt": ("broker/mqtt/local_broker.py",),
+    "dash": ("dashboard/*",),
+    "dash_ag_grid": ("dashboard/*",),
+    "dash_mantine_components": ("dashboard/*",),
+    "plotly": ("dashboard/*", "pumpwatch/reports/*"),
+    "typer": ("pumpwatch/*",),
+}
+"""Where a library may be imported."""
+
+CLOCKS: Final = (
+    "simulator/gateway/service.py",
+    "processor/service/loop.py",
+    "dashboard/app.py",
+    "dashboard/access/middleware.py",
+    "pumpwatch/commands/alarms.py",
+    "pumpwatch/supervision/part_notices.py",
+)
+EDGES: Final[dict[str, tuple[str, ...]]] = {
+    "time.time": CLOCKS,
+    "time.time_ns": CLOCKS,
+    "datetime.now": CLOCKS,
+    "datetime.datetime.now": CLOCKS,
+    "os.environ": ("pumpwatch/settings.py", "pumpwatch/supervision/process.py"),
+    "os.getenv": (),
+}
+"""Where the clock and the environment may be read; everywhere else they are arguments."""
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A line that breaks the architecture."""
+
+    path: str
+    line: int
+    what: str
+
+
+def breaches(path: str, source: str) -> Iterator[Breach]:
+    """Yield every breach in a file, given its path below the root."""
+    for node in ast.walk(ast.parse(source)):
+        for name in imported(node):
+            for what in forbidden(path, name):
+                yield Breach(path, node.lineno, what)
+        if isinstance(node, ast.Attribute) and (name := ast.unparse(node)) in EDGES and not allowed(path, EDGES[name]):
+            yield Breach(path, node.lineno, f"uses {name}")
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield Breach(path, node.lineno, "imports relatively")
+
+
+def forbidden(path: str, name: str) -> Iterator[str]:
+    """Yield what is wrong with importing the module or member `name` in the file `path`."""
+    package, _, rest = path.partition("/")
+    top, _, member = name.partition(".")
+    if top in PACKAGES and top != package and top not in PACKAGES[package]:
+        yield f"{package} imports {top}"
+    if top in ONLY_IN and not allowed(path, ONLY_IN[top]):
+        yield f"imports {top}"
+    if top == package and ROOMS[package]:
+        here, there = rest.partition("/")[0].removesuffix(".py"), member.partition(".")[0]
+        if there != here and there not in ROOMS[package].get(here, set()):
+            yield f"{package}/{here} imports {package}/{there}"
+
+
+def imported(node: ast.AST) -> list[str]:
+    """Return the full names that a statement imports; `from a import b` may name the module `a.b`."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
+
+
+def allowed(path: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(path, pattern) for pattern in patterns)
+
+
+def sources() -> list[Path]:
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def rooms_of(package: str) -> set[str]:
+    """Return the folders with modules and the single modules of a package."""
+    found = {path.relative_to(ROOT / package).parts[0] for path in (ROOT / package).rglob("*.py")}
+    return {name.removesuffix(".py") for name in found} - {"__init__"}
+
+
+def test_every_file_keeps_to_the_architecture() -> None:
+    found = [
+        breach for path in sources() for breach in breaches(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
+    ]
+    assert not found, "\n".join(f"{breach.path}:{breach.line}: {breach.what}" for breach in found)
+
+
+@pytest.mark.parametrize("package", [package for package, rooms in ROOMS.items() if rooms])
+def test_the_table_names_exactly_the_rooms_there_are(package: str) -> None:
+    assert set(ROOMS[package]) == rooms_of(package)
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_form_layers_without_circles(package: str) -> None:
+    above: dict[str, set[str]] = {room: set(below) for room, below in ROOMS[package].items()}
+    while ready := {room for room, below in above.items() if not below}:
+        above = {room: below - ready for room, below in above.items() if room not in ready}
+    assert not above, f"these rooms import each other: {sorted(above)}"
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "what"),
+    [
+        ("simulator/gateway/service.py", "import processor.engine.engine", "simulator imports processor"),
+        ("processor/engine/engine.py", "from dashboard import theme", "processor imports dashboard"),
+        ("dashboard/app.py", "def f():\n    from simulator.faults import FAULTS", "dashboard imports simulator"),
+        ("broker/contract/codec.py", "from pumpwatch import settings", "broker imports pumpwatch"),
+        ("broker/contract/codec.py", "from broker.store import journal", "broker/contract imports broker/store"),
+        ("broker/contract/codec.py", "from broker import store", "broker/contract imports broker/store"),
+        (
+            "processor/rules/motor.py",
+            "from processor.watch.readings import LAG",
+            "processor/rules imports processor/watch",
+        ),
+        ("processor/engine/engine.py", "import processor.pipeline", "processor/engine imports processor/pipeline"),
+        ("simulator/gateway/service.py", "import paho.mqtt.client", "imports paho"),
+        ("pumpwatch/commands/faults.py", "import aiomqtt", "imports aiomqtt"),
+        ("processor/engine/engine.py", "import dash", "imports dash"),
+        ("processor/alarms/lifecycle.py", "import time\nnow = time.time()", "uses time.time"),
+        (
+            "processor/alarms/lifecycle.py",
+            "from datetime import datetime\nnow = datetime.now(None)",
+            "uses datetime.now",
+        ),
+        ("broker/mqtt/link.py", "import os\nhome = os.environ['HOME']", "uses os.environ"),
+        ("broker/mqtt/link.py", "from . import codec", "imports relatively"),
+    ],
+)
+def test_a_planted_breach_is_found(path: str, source: str, what: str) -> None:
+    assert what in [breach.what for breach in breaches(path, source)]
