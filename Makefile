@@ -1,7 +1,7 @@
 # make run    start everything; prints the address to open      make run ARGS="--pumps 1000"
 # make test   all tests                                         make test ARGS="tests/broker -x"
 # make score  how well the alarms tell faults, on seeds that nothing was tuned on, into build/score
-# make check  format, lint, types, generated documentation
+# make check  format, lint, types, generated documentation, language
 # make bench  how fast engine, wire, fleet and history are, with comparisons; some minutes, prints tables
 # make chaos  a hundred blows and a million bad payloads, ten minutes; prints tables
 # make setup  what the three above need (they call it themselves)
@@ -39,6 +39,7 @@ check: $(VENV)/installed-to-work
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pumpwatch.documentation.reference --check
+	$(BIN)/python -m pumpwatch.documentation.language
 
 setup: $(VENV)/installed-to-work tools
 
