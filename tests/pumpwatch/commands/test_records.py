@@ -116,9 +116,9 @@ def test_samples_are_exported_as_parquet_as_they_were(run, kept: pl.DataFrame, t
     ("words", "code", "sentence"),
     [
         (("--format", "parquet"), 2, "give --out FILE"),
-        (("--pumps", ","), 2, "names no pump"),
-        (("--from", "soon"), 2, "'soon' is no time"),
-        (("--pumps", "17"), 1, "the history has no such samples"),
+        (("--pumps", ","), 2, "selects no pump"),
+        (("--from", "soon"), 2, "'soon' is not a time"),
+        (("--pumps", "17"), 1, "the history has no matching samples"),
         (("--out", "/proc/no/such/place"), 1, "cannot export"),
     ],
 )
