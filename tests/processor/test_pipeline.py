@@ -19,6 +19,7 @@ from broker.store.journal import EVENTS_SCHEMA
 from processor.engine import sequence
 from processor.pipeline import Pipeline
 from processor.rules import RULES
+from processor.service import recovery
 from processor.watch import readings
 
 START_MS = 1_767_225_600_000
@@ -113,14 +114,14 @@ def test_what_is_held_under_something_held_is_named_under_what_people_see(watch,
     assert len(alarm["explains"].split(", ")) == watch.pipeline.alarms.height - 1
 
 
-def test_the_same_samples_raise_the_same_alarms_in_any_batches(make_ward, tmp_path):
+def test_the_same_samples_raise_the_same_alarms_in_any_batches(make_ward):
     ward = make_ward(8)
     ward.inject("motor_stall", 3)
     birth = ward.simulation.describe().serial
     batch = pl.concat([ward.simulation.tick().drop("index") for _ in range(45)])
     journals = []
     for size in (batch.height, 37):
-        watch = type(ward.watch)(Pipeline(tmp_path, rules=tuple(rule for rule in RULES if rule.name != "pump_silent")))
+        watch = type(ward.watch)(Pipeline(tuple(rule for rule in RULES if rule.name != "pump_silent")))
         watch.birth(*birth)
         for first in range(0, batch.height, size):
             watch.samples(batch[first : first + size])
@@ -155,13 +156,13 @@ def test_what_a_gateway_sends_again_of_itself_is_counted_but_not_held_against_it
     watch.birth("A")
     assert "samples_repeated" not in every_minute_twice(watch, json_sample, "old stamps")
     assert watch.snapshot().pumps.select("samples", "repeated").row(0) == (90, 90)
-    assert sequence.totals(watch.pipeline.state) == sequence.Totals(came=180, lost=0, resent=90)
+    assert sequence.totals(watch.pipeline.state) == sequence.Totals(received=180, lost=0, redelivered=90)
 
 
 def test_what_comes_twice_in_new_messages_is_the_pumps_own_line(watch, json_sample):
     watch.birth("A")
     assert "samples_repeated" in every_minute_twice(watch, json_sample, "new stamps")
-    assert sequence.totals(watch.pipeline.state).resent == 0
+    assert sequence.totals(watch.pipeline.state).redelivered == 0
 
 
 @pytest.mark.parametrize("form", ["old stamps", "none"])
@@ -173,11 +174,10 @@ def test_a_restart_does_not_make_the_processor_forget_what_a_gateway_had_sent(wa
     watch.birth("A")
     said = [json_sample(time=START_MS + minute * MINUTE_MS, seq=minute, sent=START_MS + minute) for minute in range(5)]
     watch.take([watch.message(each) for each in said])
-    watch.pipeline.save(watch.now)
-    again = type(watch)(Pipeline(tmp_path))
-    again.pipeline.restore()
+    recovery.save(tmp_path, watch.pipeline, watch.now)
+    again = type(watch)(recovery.restore(tmp_path))
     again.take([again.message(each) for each in said])
-    assert sequence.totals(again.pipeline.state) == sequence.Totals(came=10, lost=0, resent=5)
+    assert sequence.totals(again.pipeline.state) == sequence.Totals(received=10, lost=0, redelivered=5)
 
 
 def test_the_samples_for_the_history_tell_nothing_of_how_they_came(watch):
@@ -189,21 +189,20 @@ def test_a_disk_that_cannot_be_written_is_an_alarm_like_others_and_outlives_a_re
     full = readings.frame(readings.troubles({"storage": "no space left on the disk"}))
     for _ in range(3):
         watch.wait_s(5)
-        watch.pipeline.take([], watch.now, readings=full)
+        watch.take([], readings=full)
     alarm = watch.snapshot().alarms.row(0, named=True)
     assert (alarm["subject"], alarm["rule"], alarm["state"]) == ("system: storage", "storage_failing", "unacknowledged")
-    event = watch.pipeline.announced[-1]
+    event = watch.announcements[-1]
     assert (event.subject, event.pump, event.priority, event.text) == (
         "system: storage", None, "medium", "No space left on the disk"
     )  # fmt: skip
     watch.acknowledge(alarm["alarm"])
-    watch.pipeline.save(watch.now)
-    watch.pipeline = Pipeline(tmp_path)
-    watch.pipeline.restore()
+    recovery.save(tmp_path, watch.pipeline, watch.now)
+    watch.pipeline = recovery.restore(tmp_path)
     assert watch.snapshot().alarms["state"].to_list() == ["acknowledged"]
     for _ in range(4):
         watch.wait_s(10)
-        watch.pipeline.take([], watch.now, readings=readings.frame())
+        watch.take([], readings=readings.frame())
     assert watch.snapshot().alarms.is_empty()
 
 
@@ -281,7 +280,7 @@ def test_what_people_do_is_answered_journaled_with_who_and_why_and_done_once(wat
     alarm = watch.snapshot().alarms.row(0, named=True)
     assert (alarm["state"], alarm["shelved_by"], alarm["shelved_why"]) == ("shelved", "anna", "known")
     assert alarm["shelved_left_s"] == 3600
-    assert [outcome.text for outcome in watch.pipeline.outcomes] == [
+    assert [outcome.text for outcome in watch.outcomes] == [
         "Shelved 1 alarm. 1 not: over, or not known.",
         "This was done before.",
     ]
@@ -303,7 +302,7 @@ def test_other_systems_hear_of_what_calls_people_in_the_form_that_is_documented(
         times = [START_MS + minute * MINUTE_MS for minute in range(first, first + 60, 2)]
         watch.say("\n".join(json_sample(time=time, **{**ill, "battery_v": battery_v}) for time in times))
     watch.acknowledge(watch.snapshot().alarms["alarm"][0])
-    told = [msgspec.json.decode(encode(event), type=AlarmEvent) for event in watch.pipeline.announced]
+    told = [msgspec.json.decode(encode(event), type=AlarmEvent) for event in watch.announcements]
     said = [(event.kind, event.rule) for event in told]
     assert ("raised", "battery_end") in said
     assert said[-1] == ("acknowledged", "battery_end")

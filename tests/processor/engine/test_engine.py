@@ -57,10 +57,9 @@ def test_the_last_sample_of_each_pump_is_the_state(stream, feed):
 
 def test_only_the_pumps_of_a_wave_are_named_as_changed(stream, feed):
     state = feed(pl.concat([stream("flow_ul_h", "8", pump=pump) for pump in range(4)]))
-    _, changed = engine.step(state, later(stream("flow_ul_h", "9", pump=2)))
+    changed = engine.step(state, later(stream("flow_ul_h", "9", pump=2))).judged
     assert (changed["pump"].to_list(), changed["flow_ul_h"].to_list()) == ([2], [9])
-    _, changed = engine.step(state, stream("flow_ul_h", "9", pump=2))
-    assert changed.height == 0
+    assert engine.step(state, stream("flow_ul_h", "9", pump=2)).judged.height == 0
 
 
 def test_samples_that_were_skipped_are_counted_by_their_seq(stream, feed):
@@ -87,10 +86,10 @@ def test_a_sample_that_is_not_newer_is_counted_and_otherwise_ignored(stream, fee
 def test_one_stale_sample_in_a_wave_does_not_hold_up_the_others(stream, feed):
     state = feed(pl.concat([stream("flow_ul_h", "8", pump=pump) for pump in range(3)]))
     wave = pl.concat([later(stream("flow_ul_h", "9", pump=0)), stream("flow_ul_h", "9", pump=1)])
-    state, changed = engine.step(state, wave)
-    assert state["flow_ul_h"].to_list() == [9, 8, 8]
-    assert state["stale"].to_list() == [0, 1, 0]
-    assert changed["pump"].to_list() == [0]
+    step = engine.step(state, wave)
+    assert step.state["flow_ul_h"].to_list() == [9, 8, 8]
+    assert step.state["stale"].to_list() == [0, 1, 0]
+    assert step.judged["pump"].to_list() == [0]
 
 
 def test_a_reboot_with_the_clock_set_back_begins_another_life(stream, feed, rule_of):

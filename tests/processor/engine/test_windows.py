@@ -30,8 +30,9 @@ def judged(batch: pl.DataFrame, name: str, rule_of: Callable[..., object]) -> pl
     state = engine.new_state(int(batch["pump"].max()) + 1, rules)
     rows = []
     for wave in engine.waves(batch):
-        state, ready = engine.step(state, wave, rules, WINDOW_S)
-        rows.append(ready)
+        step = engine.step(state, wave, rules, WINDOW_S)
+        state = step.state
+        rows.append(step.judged)
     return pl.concat(rows)
 
 
@@ -103,7 +104,7 @@ def test_who_is_gathering_is_not_judged(stream, rule_of):
     rules = (rule_of(Detector(score=lambda _: pl.col("flow_ul_h"))),)
     state = engine.new_state(1, rules)
     for wave in engine.waves(stream("flow_ul_h", "8 1 2 3")):
-        state, _ = engine.step(state, wave, rules, WINDOW_S)
+        state = engine.step(state, wave, rules, WINDOW_S).state
     assert (state["rule"][0], state["flow_ul_h"][0], state["samples"][0]) == (8, 3, 4)
 
 
