@@ -137,7 +137,7 @@ def test_a_step_names_the_stale_samples_that_a_gateway_redelivered_and_no_newer_
     assert step.state[REDELIVERED].to_list() == [1, 0, 0]
 
 
-def test_a_wave_of_nothing_but_stale_samples_is_judged_by_nobody():
+def test_a_wave_of_nothing_but_stale_samples_leaves_nothing_to_judge():
     first = steps(samples((1, 1), (2, 2)))[-1]
     step = engine.step(first.state, samples((1, 1)), (), window_s=0)
     assert (step.judged.height, step.stale.height, step.skipped.height) == (0, 1, 0)
