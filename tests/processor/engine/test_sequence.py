@@ -1,4 +1,4 @@
-"""Gaps are remembered by number: a sample that fills one is late, one that fills none is a duplicate, the rest is lost."""
+"""Sequence gaps: a stale sample that fills a gap is late, any other is a duplicate, and the rest of a gap is lost."""
 
 from __future__ import annotations
 

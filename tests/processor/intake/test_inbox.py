@@ -119,7 +119,10 @@ INVALID = {
     ],
     "status": [
         (b'{"gateway":"ward","state":"asleep","sent":1}', "Invalid enum value 'asleep'"),
-        (b'{"gateway":"other","state":"offline","sent":1}', "the status of 'other' was published on the topic of 'ward'"),
+        (
+            b'{"gateway":"other","state":"offline","sent":1}',
+            "the status of 'other' was published on the topic of 'ward'",
+        ),
     ],
 }
 

@@ -100,7 +100,9 @@ def test_a_full_registry_says_so_and_keeps_its_pumps(monkeypatch):
 
 def test_pumps_saved_by_an_older_version_without_their_lot_are_restored():
     registry = Registry()
-    registry.apply_birth(Birth(gateway="one", pumps=Pumps(serial=["A"], model=["M"], lot=["B07"]), sent=0, time=0), 0, 0)
+    registry.apply_birth(
+        Birth(gateway="one", pumps=Pumps(serial=["A"], model=["M"], lot=["B07"]), sent=0, time=0), 0, 0
+    )
     current, older = (
         Registry.restore(facts, registry.gateways, ()) for facts in (registry.facts(), registry.facts().drop("lot"))
     )

@@ -133,7 +133,9 @@ def test_a_checkpoint_that_cannot_be_read_is_moved_aside_and_reported(tmp_path: 
     assert fresh.take([telemetry(0)], START_MS).samples["pump"].to_list() == ["A-1"]
 
 
-def test_a_checkpoint_that_fails_halfway_leaves_the_previous_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_that_fails_halfway_leaves_the_previous_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pipeline = stalled()
     recovery.save(tmp_path, pipeline, START_MS)
     saved = pipeline.state

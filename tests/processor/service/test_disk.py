@@ -72,7 +72,9 @@ async def test_while_the_disk_fails_nothing_is_acknowledged_and_afterwards_every
         failing[0] = True
         for seq in (2, 3):
             link.publish(topic_of(gateway, "telemetry"), sample(seq))
-        await until("the failure is reported", lambda: any("nothing is acknowledged" in note for note in health().notes))
+        await until(
+            "the failure is reported", lambda: any("nothing is acknowledged" in note for note in health().notes)
+        )
         assert stored() == [1]
         await until("the pump is monitored all the same", lambda: health().samples >= 3)
         failing[0] = False

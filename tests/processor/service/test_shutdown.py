@@ -1,4 +1,4 @@
-"""A processor that is told to stop ends the turn it is in, and leaves everything as it was known last."""
+"""A processor that is stopped finishes its current batch and stores what that led to."""
 
 from __future__ import annotations
 
