@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 LATE: Final = "late"
@@ -71,10 +72,11 @@ NONE_SKIPPED: Final = NO_GAPS.open
 
 def skipped(before: pl.DataFrame, after: pl.DataFrame, pumps: pl.Series) -> pl.DataFrame:
     """Return the gaps (`SCHEMA`) that a wave opened; `before` and `after` are the rows of its `pumps` in the state."""
+    # Counters only grow. NumPy compares a million of them in a millisecond; they are never null.
+    if np.array_equal(after["missed"].to_numpy(), before["missed"].to_numpy()):
+        return NONE_SKIPPED
     count = after["missed"] - before["missed"]
     gone = count > 0
-    if not gone.any():
-        return NONE_SKIPPED
     seq, boot = after["seq"].filter(gone), after["boot"].filter(gone)
     return pl.DataFrame(
         {"pump": pumps.filter(gone), "boot": boot, "first": seq - count.filter(gone), "last": seq - 1}, SCHEMA
