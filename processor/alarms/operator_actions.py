@@ -16,7 +16,7 @@ from processor.alarms.subjects import SUBJECT, Subjects
 from processor.engine.columns import Rules
 
 Find = Callable[[str], tuple[int | None, int | None]]
-"""Returns the numbers of the pump and of the gateway of that name, None for what there is not."""
+"""Returns the numbers of the pump and of the gateway of a name, each None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _known(names: list[str], alarms: pl.DataFrame, find: Find) -> pl.DataFrame:
 def end_expired_orders(
     alarms: pl.DataFrame, *, subjects: Subjects, rules: Rules
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Put back into service what was out for a time that is over; return alarms, orders and changes."""
+    """Put subjects whose time out of service is over back into service; return alarms, orders and changes."""
     orders = subjects.orders
     if orders["until"].null_count() == orders.height:
         return alarms, orders, pl.DataFrame(schema=lifecycle.CHANGES)

@@ -62,7 +62,7 @@ def means(rows: pl.DataFrame) -> list[pl.Series]:
 
 
 def changes() -> tuple[pl.Expr, ...]:
-    """Return what detectors see besides, from `means` and `SUMS`: repeated readings and jumps of the window."""
+    """Return how readings of the window changed, from `means` and `SUMS`: repeated readings and jumps."""
     count = pl.col("count")
     return (
         (pl.col(REPEATS) / count).alias("flow_repeats"),

@@ -39,7 +39,7 @@ class Gateway:
     resent: int = 0
 
     def apply_birth(self, birth: Birth, wall_ms: int) -> None:
-        """Apply a birth: the gateway is online, and its clock stands where it says."""
+        """Apply a birth: the gateway is online, and its clock stands at the time in the birth."""
         self.born, self.speed = True, birth.speed
         self.hear(birth.time + int((wall_ms - birth.sent) * birth.speed), wall_ms)
         self.began_therapy = min(self.began_therapy or birth.time, birth.time)

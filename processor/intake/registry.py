@@ -138,7 +138,7 @@ class Registry:
         return [] if gateway is None else self.facts().filter(pl.col("owner") == gateway.number)["pump"].to_list()
 
     def find(self, name: str) -> tuple[int | None, int | None]:
-        """Return the number of the pump of that name and that of the gateway; None for what there is not."""
+        """Return the numbers of the pump and of the gateway of that name, each None if there is none."""
         gateway = self._gateways.get(name)
         return self._number.get(name), None if gateway is None else gateway.number
 

@@ -122,6 +122,7 @@ class _Service:
             return Pipeline()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+        """Run until `stop`, then finish the current batch and store everything."""
         connected = asyncio.Event()
 
         async def session(link: Link) -> None:
@@ -141,36 +142,36 @@ class _Service:
                 self.journal.record("disconnected", "broker", link.address.url)
                 self.queue.end_session()
 
-        keeping = asyncio.create_task(
-            keep_open(self.link, session, say=log.warning, chance=random.Random()), name="link"
+        connection = asyncio.create_task(
+            keep_open(self.link, session, say=log.warning, chance=random.Random()), name="connection"
         )
         stopping = asyncio.create_task(stop.wait(), name="stop")
         finish = asyncio.Event()
-        working = asyncio.create_task(self._work(finish), name="work")
-        merging = asyncio.create_task(self.committer.compact(WRITE_INTERVAL_S), name="merge")
-        greeting = asyncio.create_task(connected.wait(), name="greet")
+        work = asyncio.create_task(self._work(finish), name="work")
+        compaction = asyncio.create_task(self.committer.compact(WRITE_INTERVAL_S), name="compaction")
+        connecting = asyncio.create_task(connected.wait(), name="connecting")
         try:
-            await asyncio.wait({greeting, keeping, stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({connecting, connection, stopping, work}, return_when=asyncio.FIRST_COMPLETED)
             if connected.is_set():
                 log.info("connected to %s with %s", self.link.address.url, self.link.address.protocol_name)
                 ready(self.link.address.url)
-            done, _ = await asyncio.wait({keeping, stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({connection, stopping, work}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 task.result()
         finally:
             # Not cancelled: the events of a batch must reach the journal before the checkpoint that contains it.
             finish.set()
-            await asyncio.gather(working, return_exceptions=True)
-            await _end(greeting)
+            await asyncio.gather(work, return_exceptions=True)
+            await _end(connecting)
             await self.committer.acknowledge()
-            await _end(keeping, stopping, merging)
+            await _end(connection, stopping, compaction)
             self.journal.record_rejections(self.pipeline.quarantine)
             self.journal.record("stopped", "processor", "on purpose")
             await self.committer.save()
             await self._show()
             self.store.close()
         # Raise the error of the final batch, if it failed.
-        working.result()
+        work.result()
 
     async def _work(self, finish: asyncio.Event) -> None:
         """Process batch after batch until `finish`."""
@@ -233,8 +234,7 @@ class _Service:
         try:
             await asyncio.to_thread(lambda: snapshot.write(directory, self.pipeline.snapshot(health, now)))
         except OSError as error:
-            text = f"cannot write the snapshot to {directory}: {error}; dashboards are not updated"
-            self.meter.trouble("snapshot", text)
+            self.meter.trouble("snapshot", f"cannot write to {directory}: {error}; dashboards are not updated")
         else:
             self.meter.recovered("snapshot")
             self.meter.shown(wall_ms())

@@ -9,6 +9,7 @@ import pytest
 
 from broker.contract.actions import make_action
 from broker.contract.alarm_events import AlarmEvent
+from broker.contract.commands import Clear
 from broker.contract.gateway_messages import Status
 from broker.contract.messages import encode
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
@@ -49,6 +50,27 @@ def test_json_of_any_client_appears_as_a_pump_whose_other_signals_are_unknown(wa
 def test_the_history_gets_the_samples_as_they_were_sent(watch, stream):
     sent = stream("flow_ul_h", "8 ? 9", battery_v="3").with_columns(pl.lit("A").alias("pump")).cast(SAMPLE_SCHEMA)
     assert watch.samples(sent).select(*SAMPLE_SCHEMA).equals(sent.select(*SAMPLE_SCHEMA))
+
+
+def test_the_result_of_a_batch_has_everything_it_led_to_and_the_next_one_nothing_of_it(watch, json_sample):
+    low_battery(watch, json_sample, minutes=6)
+    alarm = watch.snapshot().alarms["alarm"][0]
+    acknowledge = encode(make_action("acknowledge", "1", alarms=[alarm], who="anna", at=watch.now))
+    messages = [
+        watch.message(json_sample(time=START_MS + 6 * MINUTE_MS, seq=6, boot=1, battery_v=2.5)),
+        watch.message(b"no sample"),
+        watch.message(encode(Clear(id="7", who="ben")), "command"),
+        Message(COMMAND, acknowledge, 1, 1, retained=False),
+    ]
+    result, following = watch.pipeline.take(messages, watch.now), watch.pipeline.take([], watch.now)
+    assert result.samples["seq"].to_list() == [6]
+    assert result.events["kind"].to_list() == ["acknowledged"]
+    assert result.entries.select("kind", "who").rows() == [("ordered", "ben")]
+    assert [rejection.excerpt for rejection in result.rejected] == ["no sample"]
+    assert [outcome.id for outcome in result.outcomes] == ["1"]
+    assert [event.kind for event in result.announcements] == ["acknowledged"]
+    assert [frame.height for frame in (following.samples, following.events, following.entries)] == [0, 0, 0]
+    assert (following.rejected, following.outcomes, following.announcements) == ((), (), ())
 
 
 def test_a_birth_shows_pumps_before_they_send_anything(watch):
