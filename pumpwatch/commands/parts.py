@@ -87,9 +87,10 @@ def process(
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.mqtt.link import LinkError
     from processor.service import loop
+    from processor.service.settings import ProcessorError, Settings
 
     where = data or user_data()
-    settings = loop.Settings(
+    settings = Settings(
         broker=run_file.broker_of(broker, where),
         data=where,
         tick_s=tick,
@@ -98,7 +99,7 @@ def process(
     )
     try:
         play("processor", lambda stop, ready: loop.run(settings, stop, ready))
-    except (LinkError, loop.ProcessorError) as error:
+    except (LinkError, ProcessorError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"cannot use the data directory {where}: {error}") from error

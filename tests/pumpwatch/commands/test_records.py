@@ -14,6 +14,7 @@ from broker.contract.signals import SAMPLE_SCHEMA
 from broker.store.history import History
 from broker.store.journal import ENTRIES_SCHEMA, FILE, Journal
 from processor.pipeline import Pipeline
+from processor.service import recovery
 from pumpwatch.__main__ import app
 from pumpwatch.commands.doctor import records
 
@@ -38,7 +39,7 @@ def written(tmp_path: Path) -> Path:
     ]
     journal = Journal(tmp_path)
     journal.append(pl.DataFrame([dict.fromkeys(ENTRIES_SCHEMA) | row for row in rows], schema=ENTRIES_SCHEMA))
-    Pipeline(tmp_path).save(NOON_MS, journal.head)
+    recovery.save(tmp_path, Pipeline(), NOON_MS, journal.head)
     journal.close()
     return tmp_path
 
