@@ -106,7 +106,7 @@ def test_a_new_alarm_appears_on_top_without_a_reload(screen: Screen, page: Page)
     screen.show(40, alarms=0)
     with served(screen) as address:
         page.goto(address)
-        expect(page.locator("#worst")).to_contain_text("No pump needs anybody.", timeout=PATIENCE_MS)
+        expect(page.locator("#worst")).to_contain_text("No open alarms.", timeout=PATIENCE_MS)
         page.evaluate("window.untouched = true")
         screen.show(40, alarms=3)
         first = page.locator("#worst .line").first
@@ -135,11 +135,24 @@ def test_it_tells_a_silent_processor_from_a_lost_server(screen: Screen, page: Pa
     screen.show(10, alarms=1)
     with served(screen) as address:
         page.goto(address)
-        expect(page.locator("#stale")).to_contain_text("The stream processor has stopped writing.", timeout=PATIENCE_MS)
+        expect(page.locator("#stale")).to_contain_text(
+            "The stream processor has stopped updating.", timeout=PATIENCE_MS
+        )
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/alarms", "/alarm-health", "/pumps", "/pump/ITB-000001", "/faults", "/programmer", "/pipeline"]
+    "path",
+    [
+        "/",
+        "/alarms",
+        "/alarm-health",
+        "/pumps",
+        "/pump/ITB-000001",
+        "/faults",
+        "/programmer",
+        "/scorecard",
+        "/pipeline",
+    ],
 )
 def test_every_page_opens_from_its_own_address_in_the_dark_without_complaint(
     path: str, screen: Screen, browser: Browser
@@ -224,17 +237,17 @@ def test_pumps_are_stopped_only_after_it_was_confirmed_which(screen: Screen, pag
     with served(screen) as address:
         page.goto(address)
         page.goto(f"{address.partition('?')[0].rstrip('/')}/programmer?pumps=ITB-000002")
-        expect(page.locator("#order-chosen")).to_contain_text("ITB-000002", timeout=PATIENCE_MS)
-        page.locator("#order-what").click()
+        expect(page.locator("#command-chosen")).to_contain_text("ITB-000002", timeout=PATIENCE_MS)
+        page.locator("#command-kind").click()
         page.get_by_role("option", name="Stop").click()
-        expect(page.locator("#order-does")).to_contain_text("Stops the pumps", timeout=PATIENCE_MS)
-        page.locator("#order-send").click()
+        expect(page.locator("#command-description")).to_contain_text("Stops the pumps", timeout=PATIENCE_MS)
+        page.locator("#command-send").click()
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("Stop 1 pump: ITB-000002?", timeout=PATIENCE_MS)
-        dialog.get_by_text("Leave as it is", exact=True).click()
+        dialog.get_by_role("button", name="Cancel").last.click()
         expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
-        expect(page.locator("#order-answers")).to_contain_text("Nothing ordered yet.")
-        page.locator("#order-send").click()
-        dialog.get_by_text("Yes, do it").click()
-        expect(page.locator("#order-answers")).to_contain_text("no broker at", timeout=PATIENCE_MS)
+        expect(page.locator("#command-responses")).to_contain_text("No responses yet.")
+        page.locator("#command-send").click()
+        dialog.get_by_role("button", name="Confirm").click()
+        expect(page.locator("#command-responses")).to_contain_text("no broker at", timeout=PATIENCE_MS)
         expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
