@@ -194,7 +194,7 @@ async def test_one_new_file_is_a_page_in_the_navigation_and_at_its_address(
     fleet: Any, desk_of: DeskOf, browser_of: Any
 ) -> None:
     async with browser_of(assemble(desk_of(fleet(1))).server) as client:
-        frame = (await client.get("/_dash-layout")).text
+        frame = json.dumps((await client.get("/_dash-layout")).json())
         shown = await client.post(
             "/_dash-update-component",
             json={
