@@ -26,7 +26,7 @@ def table(events: pl.DataFrame) -> Component:
             html.Span(
                 [
                     elements.mark(event["priority"]) if event["priority"] else None,
-                    event["title"],
+                    html.Span(event["title"], className="event-title"),
                     html.Span(event["text"] or "", className="note"),
                 ],
                 className="priority",

@@ -121,12 +121,12 @@ class Steps:
 
     def input(self, name: str, *, disabled: bool) -> Component:
         """Return the field."""
-        description = f"up to {MAX_STEPS}, first at 00:00; blank: unchanged"
+        description = f"at most {MAX_STEPS}; blank: unchanged"
         return dmc.TextInput(
             id=name,
             label=self.title,
             description=description,
-            placeholder="00:00=1, 06:00=1.5, 22:00=0.8",
+            placeholder="00:00=1, 06:00=1.5",
             disabled=disabled,
         )
 
@@ -155,7 +155,7 @@ class Days:
         return dmc.MultiSelect(
             id=name,
             label=self.title,
-            description="for these steps or boluses; blank: every day",
+            description="blank: every day",
             data=list(_DAYS),
             value=[],
             disabled=disabled,

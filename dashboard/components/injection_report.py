@@ -69,7 +69,7 @@ def _detection(injection: dict[str, Any], detection: dict[str, Any], now_ms: int
     first = detection["first"]
     if first is None:
         waited = formatting.span((now_ms - injected) / 1000)
-        return html.Span(f"injected {formatting.clock(injected)} → not detected after {waited}", className="muted")
+        return html.Span(f"injected {formatting.clock(injected)} → pending for {waited}", className="muted")
     times = f"injected {formatting.clock(injected)} → detected {formatting.clock(first['raised'])}"
     after = f" ({formatting.span(detection['after_s'])}): "
     titles = html.B(formatting.listed(detection["titles"]))

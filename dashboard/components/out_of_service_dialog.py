@@ -79,7 +79,7 @@ def register(app: Dash, data: DataService) -> None:
         if kind is None:
             return [no_update] * 7
         if ctx.triggered_id == STORE and kind == TAKE_OUT:
-            effect = f"While out of service, alarms of {subject} are neither annunciated nor suppress others."
+            effect = f"While out of service, alarms of {subject} are not annunciated and do not suppress others."
             return True, effect, choices(data.snapshot().health.rules), ALL, UNTIL, "", no_update
         if kind == TAKE_OUT:
             of_rule = None if rule in (None, ALL) else rule

@@ -106,9 +106,9 @@ FORMS: Final[Mapping[str, Form]] = {
             Number("actual_ug_ml", "Actual concentration", "µg/mL", 0, MAX_ACTUAL_UG_ML, empty="as entered"),
             Choice(
                 "after",
-                "Old drug in the dead space",
+                "Bolus after refill",
                 {"No bolus": "nothing", "Bridge bolus": "bridge", "Priming bolus": "prime"},
-                "when the concentration changes",
+                "if the concentration changes",
                 "No bolus",
             ),
         ),

@@ -14,7 +14,7 @@ import dash_mantine_components as dmc
 from dash import Dash, Input, Output, dcc, html, no_update
 
 from dashboard import theme
-from dashboard.access.accounts import VISITOR, Visitor
+from dashboard.access.accounts import Visitor
 from dashboard.components import alarm_action_dialog, client_script, elements, out_of_service_dialog
 from dashboard.components.elements import Component
 from dashboard.data.services import DataService
@@ -173,8 +173,3 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
     )
     client_script.runs(app, "beat", Output("age", "className"), Input("beat", "data"))
     client_script.runs(app, "here", Output("stale", "className"), Input("url", "pathname"))
-
-
-def visitor() -> Visitor:
-    """Return the visitor of the current request."""
-    return VISITOR.get()

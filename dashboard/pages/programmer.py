@@ -60,11 +60,11 @@ def _form(*, may: bool) -> Component:
 def _confirmation() -> Component:
     """Return the dialog that confirms a command with a warning."""
     buttons = [
-        html.Button("Confirm", id="command-confirmed", className="button strong"),
         html.Button("Cancel", id="command-cancel", className="button"),
+        html.Button("Confirm", id="command-confirmed", className="button strong"),
     ]
     return dmc.Modal(
-        [html.P(id="command-question"), html.Div(buttons, className="buttons")],
+        [html.P(id="command-question"), html.Div(buttons, className="buttons dialog-buttons")],
         id="command-confirm",
         title="Confirm command",
         opened=False,
