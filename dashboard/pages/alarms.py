@@ -197,7 +197,7 @@ def listed(snapshot: Snapshot, chosen: str | None, search: str | None) -> pl.Dat
 def _menu() -> Component:
     items = [dmc.MenuItem(ALARM_ACTIONS[name].label, id=f"do-{name}", disabled=True) for name in IN_MENU]
     return dmc.Menu(
-        [dmc.MenuTarget(html.Button("More actions", className="button")), dmc.MenuDropdown(items)],
+        [dmc.MenuTarget(html.Button("More", className="button", title="More actions")), dmc.MenuDropdown(items)],
         transitionProps={"duration": 0},
     )
 

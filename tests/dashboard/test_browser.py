@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import queue
 import threading
 import time
@@ -66,7 +67,8 @@ class Screen:
 
 @contextlib.contextmanager
 def served(screen: Screen) -> Iterator[str]:
-    thread = threading.Thread(target=screen.serve)
+    # dash.register_page reads a context variable that is only set in the context that imported Dash.
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(screen.serve,))
     thread.start()
     try:
         yield screen.addresses.get(timeout=60)
