@@ -63,7 +63,7 @@ def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Com
                     elements.action("Shelve…", "shelve", every) if every else None,
                     elements.acknowledge(label, {"alarms": waiting}, strong=True) if waiting else None,
                 ],
-                className="pump-do",
+                className="pump-actions",
             ),
             out_of_service_dialog.listed(orders) if orders.height else None,
         ],
@@ -81,23 +81,26 @@ def alarms(alarms: pl.DataFrame) -> list[Component]:
             [
                 html.Div(
                     [elements.priority(row["priority"], row["state"]), html.B(row["title"]), html.Span(_story(row))],
-                    className="do-head",
+                    className="alarm-head",
                 ),
                 html.Div(
-                    [html.Span("Recommended action", className="do-label"), html.Span(row["action"])],
-                    className="do-what",
+                    [html.Span("Recommended action", className="alarm-label"), html.Span(row["action"])],
+                    className="alarm-action",
                 ),
                 html.Div(
-                    [html.Span("Meaning", className="do-label"), html.Span(row["meaning"]), _suppressed(row)],
-                    className="do-means",
+                    [html.Span("Meaning", className="alarm-label"), html.Span(row["meaning"]), _suppressed(row)],
+                    className="alarm-meaning",
                 ),
                 html.Div(
-                    [html.Span("Time to respond", className="do-label"), html.B(row["deadline"] or formatting.UNKNOWN)],
-                    className="do-when",
+                    [
+                        html.Span("Time to respond", className="alarm-label"),
+                        html.B(row["deadline"] or formatting.UNKNOWN),
+                    ],
+                    className="alarm-deadline",
                 ),
                 _evidence(row, whole=at == 0),
             ],
-            className=f"card do {elements.SHAPE.get(row['priority'], 'normal')} {row['state']}",
+            className=f"card alarm-card {elements.SHAPE.get(row['priority'], 'normal')} {row['state']}",
         )
         for at, row in enumerate(alarms.head(4).iter_rows(named=True))
     ]
@@ -107,14 +110,14 @@ def _evidence(row: dict[str, Any], *, whole: bool) -> Component:
     evidence = evidence_panel.shown(row) if whole else evidence_panel.brief(row)
     if evidence is None:
         return None
-    return html.Div([html.Span("Evidence", className="do-label"), evidence], className="do-evidence")
+    return html.Div([html.Span("Evidence", className="alarm-label"), evidence], className="alarm-evidence")
 
 
 def _suppressed(row: dict[str, Any]) -> Component:
     if not row["explains"]:
         return None
     first = f" First out: {row['first_out']}." if row["first_out"] else ""
-    return html.Div(f"Suppresses: {row['explains']}.{first}", className="do-suppresses")
+    return html.Div(f"Suppresses: {row['explains']}.{first}", className="alarm-suppresses")
 
 
 def _story(row: dict[str, Any]) -> str:

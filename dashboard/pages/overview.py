@@ -152,7 +152,7 @@ def _line(row: dict[str, Any]) -> Component:
                         [where, html.Span(row["title"], className="what"), *_tags(row)],
                         className="line-what",
                     ),
-                    html.Div(row["action"], className="line-do", title=row["meaning"]),
+                    html.Div(row["action"], className="line-action", title=row["meaning"]),
                 ],
                 className="line-text",
             ),

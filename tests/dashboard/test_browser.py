@@ -205,6 +205,7 @@ def test_one_click_acknowledges_and_says_when_it_could_not(screen: Screen, page:
 def test_the_table_of_alarms_acknowledges_many_and_keeps_the_selection(screen: Screen, page: Page) -> None:
     with screen.moving(40, alarms=8), served(screen) as address:
         page.goto(address.replace("/?", "/alarms?"))
+        expect(page.locator(".ag-row").first).to_be_visible(timeout=PATIENCE_MS)
         page.locator(".ag-header .ag-checkbox-input").first.check()
         expect(page.locator("#do-acknowledge")).to_have_text("Acknowledge 6 alarms", timeout=PATIENCE_MS)
         page.wait_for_timeout(1500)

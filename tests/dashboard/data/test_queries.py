@@ -56,7 +56,9 @@ def test_alarms_are_worked_off_unseen_first_then_by_priority_then_oldest() -> No
     assert found["alarm"].to_list() == ["high", "old medium", "young medium", "low", "gone high", "seen high"]
 
 
-@pytest.mark.parametrize(("state", "said"), [("unacknowledged", "for 20 min"), ("returned", "returned, unacknowledged")])
+@pytest.mark.parametrize(
+    ("state", "said"), [("unacknowledged", "for 20 min"), ("returned", "returned, unacknowledged")]
+)
 def test_a_pump_whose_alarm_is_over_is_not_said_to_be_ill(fleet: Any, state: str, said: str) -> None:
     row = queries.pump_row(fleet(1), "ITB-000001")
     assert row is not None

@@ -23,7 +23,7 @@ from dashboard.app import assemble, page_modules
 from dashboard.components import shell
 from dashboard.components.shell import Page
 from dashboard.data.services import DataService
-from dashboard.pages import pump
+from dashboard.pages import pump, pumps
 
 MODULES = tuple(page_modules())
 THERAPY_MS = 1_768_221_120_000
@@ -207,6 +207,15 @@ async def test_one_new_file_is_a_page_in_the_navigation_and_at_its_address(
         )
     assert frame.index('"/pumps"') < frame.index('"/refills"') < frame.index('"/faults"')
     assert "Next refills" in shown.text
+
+
+def test_a_rule_has_the_same_title_in_the_pump_list_as_on_its_alarms(fleet: Any) -> None:
+    snapshot = fleet(3)
+    snapshot.health.rules = {"rule_0": "Motor stalled"}
+    rows = pumps.answer(snapshot, {}, "")[0]["rowData"]
+    assert [row["worst"] for row in rows] == ["Alarm of rule 0", "", ""]
+    without_alarms = Snapshot(snapshot.pumps, snapshot.alarms.clear(), snapshot.gateways, snapshot.health)
+    assert pumps.answer(without_alarms, {}, "")[0]["rowData"][0]["worst"] == "Motor stalled"
 
 
 async def test_a_snapshot_is_read_once_however_many_look(fleet: Any, desk_of: DeskOf, monkeypatch: Any) -> None:
