@@ -20,7 +20,7 @@ def shown(row: dict[str, Any]) -> Component:
     found = decode(row["evidence"])
     if found is None:
         return None
-    heads = [("When raised", ""), ("Measured", "number"), ("Expected", "number"), ("Of expected", "number")]
+    heads = [("When raised", ""), ("Measured", "number"), ("Expected", "number"), ("Share", "number")]
     heads.append(("Limit", "number"))
     facts = [
         [fact.label, elements.quantity(_measured(fact)), _optional(fact.expected), _share(fact), _optional(fact.limit)]

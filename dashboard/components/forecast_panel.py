@@ -32,7 +32,12 @@ def card(row: dict[str, Any]) -> Component:
         ),
         _fact("Low reservoir", _days(row, "low_d"), hint="2 mL left"),
         _fact("Empty reservoir", _days(row, "empty_d"), hint="The residual volume cannot be pumped"),
-        elements.fact("Refill due", formatting.day(row["refill_due"]), note="before low reservoir, within 180 d"),
+        elements.fact(
+            "Refill due",
+            formatting.day(row["refill_due"]),
+            note="within 180 d",
+            hint="Before the reservoir is low, and within 180 days",
+        ),
         _fact("Replacement due (ERI)", _days(row, "eri_d")),
         _fact("End of service", _days(row, "eos_d")),
     ]

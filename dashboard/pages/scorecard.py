@@ -83,7 +83,8 @@ def _facts(score: Score) -> list[Component]:
         elements.fact(
             "False alarms",
             f"{totals['false']:,}",
-            note=f"{formatting.number(rate, 4)} per pump-day ({formatting.number(score.pump_days, 1)} pump-days)",
+            note=f"{formatting.number(rate, 4)} per pump-day",
+            hint=f"Over {formatting.number(score.pump_days, 1, 'pump-days')}",
             tone="warn" if totals["false"] else "",
         ),
         elements.fact("Secondary", f"{totals['secondary']:,}", note="on faulty pumps"),
