@@ -108,7 +108,7 @@ def test_a_second_run_on_the_same_data_is_refused(tmp_path: Path) -> None:
     run_file.leave(tmp_path, run_file.Running("mqtt://127.0.0.1:1", "http://127.0.0.1:8050/", os.getpid()))
     result = pumpwatch("run", data=tmp_path)
     assert result.returncode == 1
-    assert f"runs already on {tmp_path}" in result.stderr
+    assert f"is already running on {tmp_path}" in result.stderr
     assert run_file.find(tmp_path) is not None
 
 
@@ -184,7 +184,7 @@ def test_doctor_tells_what_is_here_and_exits_well(tmp_path: Path) -> None:
     findings = {finding["what"]: finding for finding in json.loads(result.stdout)}
     assert findings["Python"]["state"] == "ok"
     assert findings["data directory"]["state"] == "ok"
-    assert findings["system"]["text"] == f"none runs on {tmp_path}"
+    assert findings["system"]["text"] == f"none is running on {tmp_path}"
     assert result.returncode == 0
 
 

@@ -60,12 +60,12 @@ def test_the_journal_is_read_by_pump_person_and_time(run) -> None:
 def test_a_time_that_is_none_is_a_usage_error(run) -> None:
     result = run("journal", "--from", "yesterday")
     assert result.exit_code == 2
-    assert "'yesterday' is no time" in result.output
+    assert "'yesterday' is not a time" in result.output
 
 
 def test_the_doctor_says_that_the_chain_holds_or_where_it_breaks(written: Path) -> None:
     assert [(found.state, found.text) for found in records(written)] == [
-        ("ok", "2 entries, and the chain holds"),
+        ("ok", "2 entries, hash chain intact"),
         ("ok", "0 samples in 0 files"),
     ]
     book = sqlite3.connect(written / FILE)
