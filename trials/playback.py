@@ -31,10 +31,11 @@ from processor.intake.inbox import Batch
 from processor.pipeline import Pipeline
 from processor.rules import RULES, Rule
 from processor.rules.cohorts import COHORT_RULES
+from processor.rules.rule import targets_of
 from processor.view import forecast
 from processor.watch.gateways import GATEWAY_RULES
 from simulator.faults import FAULTS
-from simulator.gateway.ground_truth import wanted
+from simulator.gateway.ground_truth import fault_facts
 from simulator.gateway.service import gateways_for
 from simulator.playback.scenario import Scenario
 from simulator.playback.simulation import Simulation
@@ -71,9 +72,9 @@ class Playback:
 
 
 def expected(rules: tuple[Rule, ...] = RULES) -> pl.DataFrame:
-    """Return which of these rules are expected for which fault (`EXPECTED`), as the faults tell."""
-    detection_target_h = {rule.name: rule.detection_target_h for rule in (*rules, *GATEWAY_RULES, *COHORT_RULES)}
-    return expectations(wanted(), detection_target_h.get)
+    """Return which of these rules, and of those of gateways and cohorts, are expected for which fault (`EXPECTED`)."""
+    listed = (*rules, *GATEWAY_RULES, *COHORT_RULES)
+    return expectations(targets_of(listed), {rule.name: rule.detection_target_h for rule in listed}, fault_facts())
 
 
 def play(

@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 import polars as pl
 
+from broker.contract.rule_targets import RuleTargets
 from broker.contract.signals import SIGNAL_NAMES
 
 PRIORITIES: Final = ("high", "medium", "low")
@@ -187,7 +188,7 @@ class Health(msgspec.Struct, kw_only=True):
     """How the pipeline is, as of one snapshot.
 
     `written` is wall ms, `therapy_ms` the fleet's therapy clock, which began at `therapy_start` (0: unknown).
-    `rules` are the titles of the rules of pumps, by their names.
+    `rules` are the titles of the rules of pumps by name; `rule_targets` the faults that rules identify or detect.
     """
 
     version: int = 0
@@ -213,6 +214,7 @@ class Health(msgspec.Struct, kw_only=True):
     clock_steps: int = 0
     faults: list[str] = []
     rules: dict[str, str] = {}
+    rule_targets: dict[str, RuleTargets] = {}
     notes: list[str] = []
 
 

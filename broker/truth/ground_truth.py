@@ -1,7 +1,8 @@
-"""This file is how it is told what is really wrong with the simulated pumps: for engineers and for judging.
+"""Messages and file format of the ground truth: which faults are injected into which simulated pumps.
 
-It goes over the wire and into a file in the data directory. The file begins with a `Story`, then has a `Wrong` a line,
-and begins anew with each run of the simulator.
+It is published over MQTT and written to a file in the data directory, for engineers and for scoring; the processor never
+reads it. The file starts with a `RunHeader`, followed by one `FaultChange` per line, and is rewritten by every run of the
+simulator.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from broker.contract.messages import read
 FILE: Final = "truth.jsonl"
 
 
-class Wrong(msgspec.Struct, kw_only=True):
-    """A fault that began on a pump, or ended: `since` and `time` are therapy ms, `severity` is that after the ramp."""
+class FaultChange(msgspec.Struct, kw_only=True):
+    """A fault that began or ended on a pump: `since` and `time` are therapy ms, `severity` is that after the ramp."""
 
     kind: Literal["begun", "ended"]
     pump: str
@@ -26,39 +27,37 @@ class Wrong(msgspec.Struct, kw_only=True):
     time: int
 
 
-class Truth(msgspec.Struct, kw_only=True):
-    """What is really wrong since the last such message: for engineers and for judging, never for the processor."""
+class GroundTruth(msgspec.Struct, kw_only=True):
+    """The changes since the last such message."""
 
     sent: int
-    changes: list[Wrong]
+    changes: list[FaultChange]
 
 
-class Expected(msgspec.Struct, kw_only=True):
-    """By which rules a fault counts as found: those that name its cause, and those that notice it.
+class FaultFacts(msgspec.Struct, kw_only=True):
+    """What scoring must know about a fault.
 
-    One that `waits_for` a refill shows nothing before the next one. Toward an alarm of many silent pumps it counts
-    from the severity `silent_from` on.
+    One that `waits_for` a refill has no effect before the next refill. From the severity `silent_from` on, its pump is
+    silent at least half of the time, so that it counts for alarms of silent gateways.
     """
 
     fault: str
-    right: list[str] = []
-    accepted: list[str] = []
     waits_for: str = ""
     silent_from: float = 0.0
 
 
-class Story(msgspec.Struct, kw_only=True):
-    """What a simulator begins with: its therapy time (ms), how many pumps it plays, and how it is to be judged."""
+class RunHeader(msgspec.Struct, kw_only=True):
+    """First line of the file: the therapy time (ms) at which the simulator started, its pumps, and its faults."""
 
-    kind: Literal["story"] = "story"
+    kind: Literal["run"] = "run"
     time: int
     pumps: int
-    expected: list[Expected] = []
+    faults: list[FaultFacts] = []
 
 
-_TRUTH: Final = msgspec.json.Decoder(Truth)
+_GROUND_TRUTH: Final = msgspec.json.Decoder(GroundTruth)
 
 
-def read_truth(payload: bytes) -> Truth:
-    """Read a truth, or raise `MessageError`."""
-    return read(_TRUTH, payload, "a truth")
+def read_ground_truth(payload: bytes) -> GroundTruth:
+    """Decode a ground truth message; raises `MessageError`."""
+    return read(_GROUND_TRUTH, payload, "a ground truth message")

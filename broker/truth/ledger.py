@@ -1,4 +1,4 @@
-"""This file reads the ledger of what is really wrong (`broker.truth.ground_truth`), which the simulator writes, as it grows."""
+"""Reader of the ground truth file (`broker.truth.ground_truth`), which the simulator appends to."""
 
 from __future__ import annotations
 
@@ -9,83 +9,90 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from broker.truth.ground_truth import FILE, Story, Wrong
+from broker.truth.ground_truth import FILE, FaultChange, RunHeader
 from broker.truth.matching import INJECTIONS
 
 MAX_INJECTIONS: Final = 100_000
-"""The latest so many are kept; those left out are counted."""
+"""Number of injections kept, newest first; older ones are dropped and counted."""
 MAX_READ_BYTES: Final = 16 * 1024 * 1024
-"""At a time."""
-_STORY: Final = msgspec.json.Decoder(Story)
-_WRONG: Final = msgspec.json.Decoder(Wrong)
+"""Bytes read per call."""
+_HEADER: Final = msgspec.json.Decoder(RunHeader)
+_CHANGE: Final = msgspec.json.Decoder(FaultChange)
 
 
 @dataclass(frozen=True)
-class Told:
-    """The truth so far: how the story began and every injection (`broker.truth.matching.INJECTIONS`)."""
+class Ledger:
+    """The ground truth so far: the run's header and every injection (`broker.truth.matching.INJECTIONS`).
 
-    story: Story
+    `dropped` counts injections older than the newest `MAX_INJECTIONS`.
+    """
+
+    header: RunHeader
     injections: pl.DataFrame
-    left_out: int
+    dropped: int
 
 
 @dataclass
-class TruthReader:
-    """Follows the file as it grows, and notices when another run begins it anew."""
+class LedgerReader:
+    """Follows the file as it grows, and starts over when a new run rewrites it.
+
+    A file whose header is not a `RunHeader`, as from an older version, counts as no ground truth; lines that are not a
+    `FaultChange` are skipped.
+    """
 
     data: Path
     _first: bytes = b""
-    _read: int = 0
-    _story: Story | None = None
+    _position: int = 0
+    _header: RunHeader | None = None
     _cases: dict[tuple[str, str, int], tuple[float, int | None]] = field(default_factory=dict)
-    _left_out: int = 0
-    _told: Told | None = None
+    _dropped: int = 0
+    _ledger: Ledger | None = None
 
-    def read(self) -> Told | None:
-        """Return the truth so far; None where no simulator has written any. Lines that are none are passed over."""
+    def read(self) -> Ledger | None:
+        """Return the ground truth so far; None if no simulator has written any."""
         try:
             with (self.data / FILE).open("rb") as file:
                 first = file.readline()
                 if not first.endswith(b"\n"):
                     return None
                 if first != self._first:
-                    self._begin(first)
-                file.seek(self._read)
-                more = file.read(MAX_READ_BYTES)
+                    self._start_over(first)
+                file.seek(self._position)
+                appended = file.read(MAX_READ_BYTES)
         except OSError:
             return None
-        whole = more.rpartition(b"\n")[0]
-        if whole:
-            self._read += len(whole) + 1
-            for line in whole.split(b"\n"):
+        whole_lines = appended.rpartition(b"\n")[0]
+        if whole_lines:
+            self._position += len(whole_lines) + 1
+            for line in whole_lines.split(b"\n"):
                 self._take(line)
-            self._told = None
-        if self._story is not None and self._told is None:
-            self._told = Told(self._story, self._frame(), self._left_out)
-        return self._told
+            self._ledger = None
+        if self._header is not None and self._ledger is None:
+            self._ledger = Ledger(self._header, self._frame(), self._dropped)
+        return self._ledger
 
-    def _begin(self, first: bytes) -> None:
-        self._first, self._read, self._left_out, self._told = first, len(first), 0, None
+    def _start_over(self, first: bytes) -> None:
+        self._first, self._position, self._dropped, self._ledger = first, len(first), 0, None
         self._cases.clear()
         try:
-            self._story = _STORY.decode(first)
+            self._header = _HEADER.decode(first)
         except msgspec.DecodeError:
-            self._story = None
+            self._header = None
 
     def _take(self, line: bytes) -> None:
         try:
-            wrong = _WRONG.decode(line)
+            change = _CHANGE.decode(line)
         except msgspec.DecodeError:
             return
-        case = (wrong.pump, wrong.fault, wrong.since)
-        if wrong.kind == "ended":
+        case = (change.pump, change.fault, change.since)
+        if change.kind == "ended":
             if case in self._cases:
-                self._cases[case] = (wrong.severity, wrong.time)
+                self._cases[case] = (change.severity, change.time)
             return
-        self._cases[case] = (wrong.severity, None)
+        self._cases[case] = (change.severity, None)
         if len(self._cases) > MAX_INJECTIONS:
             del self._cases[next(iter(self._cases))]
-            self._left_out += 1
+            self._dropped += 1
 
     def _frame(self) -> pl.DataFrame:
         rows = [(pump, fault, severity, since, end) for (pump, fault, since), (severity, end) in self._cases.items()]

@@ -25,14 +25,15 @@ was not announced by itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
 from broker.contract.cohorts import CROWDS, NO_MEMBERS
-from broker.truth.ground_truth import Expected
+from broker.contract.rule_targets import RuleTargets
+from broker.truth.ground_truth import FaultFacts
 
 MS_PER_H: Final = 3_600_000
 GRACE_MS: Final = 2 * MS_PER_H
@@ -101,14 +102,19 @@ class Matched:
     alarms: pl.DataFrame
 
 
-def expectations(told: Iterable[Expected], detection_target_h: Callable[[str], float | None]) -> pl.DataFrame:
-    """Return what is expected (`EXPECTED`) as the faults tell; a rule without a deadline is not on the alarm list."""
+def expectations(
+    targets: Mapping[str, RuleTargets], detection_target_h: Mapping[str, float], faults: Iterable[FaultFacts] = ()
+) -> pl.DataFrame:
+    """Return which rules are expected for which fault (`EXPECTED`), from the targets and detection targets of rules.
+
+    `faults` adds from which severity a fault counts for alarms of silent gateways.
+    """
+    silent_from = {facts.fault: facts.silent_from for facts in faults}
     rows = [
-        (each.fault, rule, right, due_h, each.silent_from if rule in CROWDS else 0.0)
-        for each in told
-        for rules, right in ((each.right, True), (each.accepted, False))
-        for rule in rules
-        if (due_h := detection_target_h(rule)) is not None
+        (fault, rule, correct, detection_target_h[rule], silent_from.get(fault, 0.0) if rule in CROWDS else 0.0)
+        for rule, target in targets.items()
+        for names, correct in ((target.identifies, True), (target.detects, False))
+        for fault in names
     ]
     return pl.DataFrame(rows, EXPECTED, orient="row")
 

@@ -10,9 +10,10 @@ from typing import Any, Final
 import polars as pl
 
 from broker.contract.cohorts import NO_MEMBERS, members_of
-from broker.store.snapshot import SYSTEM
-from broker.truth.ground_truth import Story
-from broker.truth.ledger import Told, TruthReader
+from broker.contract.rule_targets import RuleTargets
+from broker.store.snapshot import SYSTEM, Health
+from broker.truth.ground_truth import RunHeader
+from broker.truth.ledger import Ledger, LedgerReader
 from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, expectations, match, raised_by, spread
 from dashboard import formatting
 from dashboard.data.services import DataService
@@ -34,18 +35,19 @@ class Score:
     looked at. An alarm may be about any of the `cohorts` instead of a pump.
     """
 
-    story: Story
+    header: RunHeader
     found: Matched
     now: int
     left_out: int
     cut: bool
     cohorts: frozenset[str] = frozenset()
     titles: Mapping[str, str] = field(default_factory=dict)
+    targets: Mapping[str, RuleTargets] = field(default_factory=dict)
 
     @property
     def pump_days(self) -> float:
         """Therapy days of all simulated pumps together, since the simulator began."""
-        return self.story.pumps * max(0, self.now - self.story.time) / MS_PER_DAY
+        return self.header.pumps * max(0, self.now - self.header.time) / MS_PER_DAY
 
     def title(self, rule: str) -> str:
         """Return a rule's title as the journal has it."""
@@ -54,7 +56,7 @@ class Score:
     @property
     def expected(self) -> set[str]:
         """The faults for which an alarm is expected."""
-        return {fault.fault for fault in self.story.expected if fault.right or fault.accepted}
+        return {fault for target in self.targets.values() for fault in (*target.identifies, *target.detects)}
 
 
 @dataclass
@@ -62,52 +64,54 @@ class Keeper:
     """Counts at most once in `KEEP_MS`, for all who look."""
 
     desk: DataService
-    _reader: TruthReader = field(init=False)
+    _reader: LedgerReader = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _counted: int = 0
     _score: Score | None = None
 
     def __post_init__(self) -> None:
-        self._reader = TruthReader(self.desk.settings.data)
+        self._reader = LedgerReader(self.desk.settings.data)
 
     def score(self) -> Score | None:
         """Return the score, or None where no simulator told the truth."""
         with self._lock:
             if self._score is None or self.desk.now() - self._counted >= KEEP_MS:
-                told = self._reader.read()
-                now = self.desk.snapshot().health.therapy_ms
-                self._score = None if told is None else self._judge(told, now)
+                ledger, health = self._reader.read(), self.desk.snapshot().health
+                self._score = None if ledger is None else self._judge(ledger, health)
                 self._counted = self.desk.now()
             return self._score
 
-    def _judge(self, told: Told, now: int) -> Score:
+    def _judge(self, ledger: Ledger, health: Health) -> Score:
         members = members_of(self.desk.snapshot().pumps.select("pump", "model", "lot", "gateway"))
-        return judge(told, self.desk.events(limit=MAX_EVENTS), now, members)
+        return judge(ledger, self.desk.events(limit=MAX_EVENTS), health, members)
 
 
-def judge(told: Told, events: pl.DataFrame, now: int, members: pl.DataFrame = NO_MEMBERS) -> Score:
-    """Match what was told with the journal's entries since the story began; delays of what waits are not counted.
+def judge(ledger: Ledger, events: pl.DataFrame, health: Health, members: pl.DataFrame = NO_MEMBERS) -> Score:
+    """Match the ground truth with the journal's alarms since the run started, up to the therapy time in `health`.
 
-    `members` (`broker.contract.cohorts.MEMBERS`) says which pumps are in which cohort.
+    The delay of a fault that waits for a refill is not counted. `health` has the rules' targets, and `members`
+    (`broker.contract.cohorts.MEMBERS`) the pumps of each cohort.
     """
-    expected = expectations(told.story.expected, lambda _: PATIENCE_H)
+    header, now, targets = ledger.header, health.therapy_ms, health.rule_targets
+    expected = expectations(targets, dict.fromkeys(targets, PATIENCE_H), header.faults)
     # What Pumpwatch says of itself is neither right nor false about a pump.
     of_fleet = events.filter(~pl.col("alarm").str.starts_with(SYSTEM).fill_null(value=False))
-    raised = raised_by(of_fleet).filter(pl.col("raised") >= told.story.time)
-    found = match(told.injections, raised, expected, now, members)
-    waiting = pl.col("fault").is_in([fault.fault for fault in told.story.expected if fault.waits_for])
+    raised = raised_by(of_fleet).filter(pl.col("raised") >= header.time)
+    found = match(ledger.injections, raised, expected, now, members)
+    waiting = pl.col("fault").is_in([fault.fault for fault in header.faults if fault.waits_for])
     delays = [pl.when(~waiting).then(pl.col(name)).alias(name) for name in ("delay_h", "right_delay_h")]
     within = pl.col("end").is_not_null() & (now <= pl.col("end") + GRACE_MS) & ~pl.col("detected")
     open_yet = (pl.col("undecided") | within).alias("undecided")
     injections = found.injections.with_columns(*delays, open_yet)
     return Score(
-        told.story,
+        header,
         Matched(injections, found.alarms),
         now,
-        told.left_out,
+        ledger.dropped,
         events.height >= MAX_EVENTS,
         frozenset(members["cohort"]),
         dict(of_fleet.select("rule", "title").drop_nulls().unique("rule", keep="first").iter_rows()),
+        targets,
     )
 
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from processor.detectors import Detector, Memory
 from processor.detectors import volume as vote
+from processor.rules.delivery import UNDER_DELIVERY_CAUSES
 from processor.rules.measures import Measure, family, last
 from processor.rules.rule import HOUR, MINUTE, Rule
 
@@ -79,6 +80,8 @@ def _row(
     time_to_respond: str,
     detection_target_h: float,
     action: str = FROM_LOT,
+    identifies: tuple[str, ...] = (),
+    detects: tuple[str, ...] = (),
     explains: tuple[str, ...] = (),
 ) -> Row:
     def score(_: Memory) -> pl.Expr:
@@ -116,6 +119,8 @@ def _row(
             Measure("Spread of the rest of the fleet", unit, last("spread")),
         ),
         over_s=HOUR,
+        identifies=identifies,
+        detects=detects,
         explains=explains,
     )
     return Row(rule, value, span, floor, usual)
@@ -133,6 +138,8 @@ ROWS: Final = (
         usual=0.0,
         side="above",
         priority="medium",
+        identifies=("over_infusion",),
+        detects=("sensor_bias", "sensor_noise", "sensor_stuck", "sensor_unit_slip"),
         detection_target_h=24.0,
         meaning="Half of these pumps or more deliver beyond their program, the rest of the fleet does not.",
         time_to_respond="days",
@@ -150,6 +157,8 @@ ROWS: Final = (
         usual=0.0,
         side="below",
         priority="medium",
+        identifies=("under_infusion",),
+        detects=UNDER_DELIVERY_CAUSES,
         detection_target_h=24.0,
         meaning="Half of these pumps or more deliver less than their program, the rest of the fleet does not.",
         time_to_respond="days",
@@ -167,6 +176,15 @@ ROWS: Final = (
         usual=0.0,
         side="either",
         priority="low",
+        identifies=("sensor_bias", "sensor_drift"),
+        detects=(
+            "over_infusion",
+            "running_empty",
+            "sensor_noise",
+            "sensor_stuck",
+            "sensor_unit_slip",
+            "under_infusion",
+        ),
         detection_target_h=72.0,
         meaning="Flow or level sensors of these pumps are off together: what flows is not what left the reservoir.",
         time_to_respond="weeks, if the other signals are calm",
@@ -184,6 +202,7 @@ ROWS: Final = (
         usual=None,
         side="above",
         priority="low",
+        detects=("motor_stall",),
         detection_target_h=72.0,
         meaning="The motors of these pumps draw more current than those of the fleet: shared wear or friction.",
         time_to_respond="weeks; a motor that stalls has an alarm of its own",
@@ -200,6 +219,8 @@ ROWS: Final = (
         usual=0.0,
         side="above",
         priority="medium",
+        identifies=("battery_depletion",),
+        detects=("battery_drop", "feedthrough_short"),
         detection_target_h=6.0,
         meaning="The batteries of these pumps lose in hours what should last for months; the fleet's do not.",
         time_to_respond="days; see the trend of each pump",
@@ -216,6 +237,14 @@ ROWS: Final = (
         usual=None,
         side="either",
         priority="low",
+        detects=(
+            "catheter_disconnection",
+            "catheter_kink",
+            "catheter_leak",
+            "catheter_migration",
+            "catheter_occlusion",
+            "catheter_tip_mass",
+        ),
         detection_target_h=24.0,
         meaning="These pumps measure another pressure than the fleet, all by as much: sensors, connector or place.",
         time_to_respond="weeks, if the pulses are as usual",
@@ -232,6 +261,8 @@ ROWS: Final = (
         usual=0.0,
         side="above",
         priority="low",
+        identifies=("link_corrupted", "silent_pump"),
+        detects=("link_reordered",),
         detection_target_h=2.0,
         meaning="Of all these pumps a part of the samples never arrives: what they share is the line, not the pumps.",
         action="Look at the gateway's line and its refused messages; with a lot or a model, at its radio.",

@@ -43,6 +43,23 @@ OUTFLOW: Final = Measure(
 )
 MOTOR_FLOW: Final = Measure("Motor flow, last sample", "µL/h", last("motor_ul_h"), expected=last("commanded_ul_h"))
 
+UNDER_DELIVERY_CAUSES: Final = (
+    "battery_depletion",
+    "catheter_kink",
+    "catheter_occlusion",
+    "catheter_tip_mass",
+    "electrical_reset",
+    "feedthrough_short",
+    "intermittent_stall",
+    "motor_stall",
+    "mri_stall",
+    "running_empty",
+    "sensor_noise",
+    "sensor_stuck",
+    "telemetry_mode",
+)
+"""Faults that reduce delivery, and that another rule identifies."""
+
 RULES: Final = (
     Rule(
         name="under_delivery",
@@ -53,6 +70,8 @@ RULES: Final = (
         ),
         on_delay_s=15 * MINUTE,
         off_delay_s=15 * MINUTE,
+        identifies=("under_infusion",),
+        detects=UNDER_DELIVERY_CAUSES,
         detection_target_h=2.0,
         meaning="The flow at the outlet has been at least a quarter below the program.",
         action="Interrogate the pump. Compare the reservoir with what it should hold. Prepare oral bridging.",
@@ -71,6 +90,8 @@ RULES: Final = (
         detector=shift("flow_ul_h", "commanded_ul_h", direction="below", slack=LESS_BY, floor=1.0, reach_h=REACH_H),
         on_delay_s=10 * MINUTE,
         off_delay_s=10 * MINUTE,
+        identifies=("under_infusion",),
+        detects=UNDER_DELIVERY_CAUSES,
         detection_target_h=24.0,
         meaning="For hours a little less has been delivered than the program asks.",
         action="Look at the trend. Compare the volume at the next refill with what was expected.",
@@ -97,6 +118,8 @@ RULES: Final = (
         detector=volume("over-infusion"),
         on_delay_s=15 * MINUTE,
         off_delay_s=HOUR,
+        identifies=("over_infusion",),
+        detects=("sensor_bias", "sensor_noise", "sensor_stuck", "sensor_unit_slip"),
         detection_target_h=24.0,
         meaning="More flows than the program asks, and the reservoir does not deny it.",
         action="Look for drowsiness and weak breathing. Compare the measured with the computed volume. Lower the rate.",
@@ -126,6 +149,7 @@ RULES: Final = (
         detector=program(),
         on_delay_s=0.0,
         off_delay_s=10 * MINUTE,
+        identifies=("program_corrupted",),
         detection_target_h=1.0,
         meaning="The pump runs another program than before, and no programmer wrote it: its memory may have failed.",
         action="Interrogate the pump, compare its program with the prescription, program it anew. Watch the patient.",

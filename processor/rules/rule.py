@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from broker.contract.rule_targets import RuleTargets
 from processor.detectors import Detector
 from processor.rules.measures import Exclusion, Measure
 
@@ -45,6 +47,8 @@ class Rule:
     rules_out: tuple[Exclusion, ...] = ()
     over_s: float = 300.0
     learns_h: float = 0.0
+    identifies: tuple[str, ...] = ()
+    detects: tuple[str, ...] = ()
     explains: tuple[str, ...] = ()
     harm_after_h: float | None = None
     latch: bool = False
@@ -54,3 +58,8 @@ class Rule:
     def uses_wall_clock(self) -> bool:
         """Whether its delays run on the wall clock, because it is about machines and not about pumps."""
         return self.detector.judges == "reading"
+
+
+def targets_of(rules: Iterable[Rule]) -> dict[str, RuleTargets]:
+    """Return the targets of each rule by its name, without rules that target no fault."""
+    return {rule.name: RuleTargets(rule.identifies, rule.detects) for rule in rules if rule.identifies or rule.detects}

@@ -13,6 +13,7 @@ import polars as pl
 from broker.store.snapshot import CapacityLimit, Health
 from processor.engine import sequence
 from processor.pipeline import Pipeline
+from processor.rules.rule import targets_of
 from processor.service.wall_clock import WallClock
 
 log = logging.getLogger("processor")
@@ -105,6 +106,7 @@ class Meter:
             clock_steps=self.clock.steps,
             faults=list(registry.faults),
             rules={rule.name: rule.title for rule in pipeline.rules},
+            rule_targets=targets_of(pipeline.listed),
             notes=list(self.troubles.values()),
         )
 

@@ -171,7 +171,7 @@ def _faults(only: str | None) -> list[str]:
     from simulator.playback.scenario import ScenarioError, known_fault
 
     if only is None:
-        return [name for name, fault in FAULTS.items() if fault.right or fault.accepted]
+        return [name for name, fault in FAULTS.items() if not fault.unseen]
     try:
         return [known_fault(name.strip()) for name in only.split(",")]
     except ScenarioError as error:

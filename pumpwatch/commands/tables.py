@@ -20,8 +20,9 @@ FAULT_FIELDS: Final = (
     "signature",
     "severity",
     "origin",
-    "right",
-    "accepted",
+    "rate_per_pump_year",
+    "waits_for",
+    "stays_until",
     "unseen",
 )
 RULE_FIELDS: Final = (
@@ -37,6 +38,8 @@ RULE_FIELDS: Final = (
     "meaning",
     "action",
     "rationale",
+    "identifies",
+    "detects",
     "explains",
 )
 MEASURE_FIELDS: Final = ("label", "unit")
@@ -83,10 +86,18 @@ def signals(*, as_json: options.AsJson = False) -> None:
 
 
 def fault_rows() -> list[dict[str, Any]]:
-    """Return every fault as a row of `FAULT_FIELDS`."""
+    """Return every fault as a row of `FAULT_FIELDS`, with the rules it is `identified_by` and `detected_by`."""
     from simulator.faults import FAULTS
 
-    return [_row(fault, FAULT_FIELDS) for fault in FAULTS.values()]
+    rules = rule_rows()
+    return [
+        {
+            **_row(fault, FAULT_FIELDS),
+            "identified_by": [rule["name"] for rule in rules if fault.name in rule["identifies"]],
+            "detected_by": [rule["name"] for rule in rules if fault.name in rule["detects"]],
+        }
+        for fault in FAULTS.values()
+    ]
 
 
 def rule_rows() -> list[dict[str, Any]]:

@@ -1,10 +1,9 @@
-"""This file draws what each fault looks like, from the simulator itself: `python -m pumpwatch.documentation.pictures`."""
+"""Pictures of faults, drawn from the simulator: `python -m pumpwatch.documentation.pictures`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
@@ -26,34 +25,10 @@ WIDTH, LEFT, TOP, PANEL, GAP = 720, 64, 66, 58, 22
 F64 = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Take:
-    """How a fault is shown: its severity and how many hours pass before it, with it and after it."""
-
-    severity: float = 0.9
-    before_h: float = 6.0
-    with_h: float = 12.0
-    after_h: float = 6.0
-
-
-TAKES: Final = {
-    "catheter_tip_mass": Take(1.0, 24, 168, 24),
-    "catheter_migration": Take(1.0),
-    "mri_stall": Take(0.4, 6, 24, 6),
-    "over_infusion": Take(0.3),
-    "under_infusion": Take(0.8),
-    "wrong_concentration": Take(1.0, 12, 96, 12),
-    "telemetry_mode": Take(1.0),
-    "sensor_stuck": Take(1.0),
-    "battery_depletion": Take(0.3),
-    "battery_drop": Take(0.7),
-    "silent_pump": Take(0.7, 1, 3, 1),
-    "link_corrupted": Take(0.2, 1, 3, 1),
-    "link_duplicated": Take(0.5, 1, 3, 1),
-    "link_reordered": Take(0.5, 1, 3, 1),
-}
-REFILLED: Final = ("pocket_fill", "wrong_refill_volume", "wrong_concentration")
-"""Faults that wait for a refill, which comes three hours after them."""
+HOURS: Final = {"physics": (6.0, 12.0, 6.0), "sensors": (6.0, 12.0, 6.0), "link": (1.0, 3.0, 1.0)}
+"""Hours before, with and after a fault, by its stage; a fault may have its own (`PICTURE_HOURS`)."""
+REFILL_AFTER_H: Final = 3.0
+"""If a fault waits for a refill, it comes this long after the injection."""
 
 PANELS: Final = (
     ("flow_ul_h", "measured flow, µL/h"),
@@ -74,7 +49,7 @@ LINK_PANELS: Final = (
 
 
 def main(names: Sequence[str]) -> int:
-    """Draw the faults of these names, or all."""
+    """Draw the named faults, or all of them."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in names or FAULTS:
         (FOLDER / f"{name}.svg").write_text(picture(FAULTS[name]), encoding="utf-8")
@@ -83,16 +58,16 @@ def main(names: Sequence[str]) -> int:
 
 
 def picture(fault: Fault) -> str:
-    """Return the drawing of one pump before, with and after a fault, and of the same pump without it behind."""
+    """Return an SVG of one pump before, with and after a fault, over the same pump without the fault."""
     linked = fault.stage == "link"
-    take = TAKES.get(fault.name, Take(0.9, 1, 3, 1) if linked else Take())
-    step_s = 120.0 if linked else 600.0 if take.with_h < 48 else 3600.0
-    ill, well = play(fault, take, step_s, ill=True), play(fault, take, step_s, ill=False)
+    before_h, with_h, after_h = hours_of(fault)
+    step_s = 120.0 if linked else 600.0 if with_h < 48 else 3600.0
+    faulty, healthy = play(fault, step_s, faulty=True), play(fault, step_s, faulty=False)
     panels = LINK_PANELS if linked else PANELS
-    hours = take.before_h + take.with_h + take.after_h
+    hours = before_h + with_h + after_h
     height = TOP + len(panels) * (PANEL + GAP) + 24
-    begin, end = (_x(at, hours) for at in (take.before_h, take.before_h + take.with_h))
-    title = f"{fault.title}, severity {take.severity:g}"
+    begin, end = (_x(at, hours) for at in (before_h, before_h + with_h))
+    title = f"{fault.title}, severity {fault.picture_severity:g}"
     note = "One simulated pump, no medical device. Shaded: the fault. Grey: the same pump without it."
     font = 'font-family="sans-serif" font-size="11"'
     parts = [
@@ -105,7 +80,11 @@ def picture(fault: Fault) -> str:
     ]
     for place, (column, label) in enumerate(panels):
         parts += _panel(
-            TOP + place * (PANEL + GAP), label, (well[column], ill[column]), (well["hour"], ill["hour"]), hours
+            TOP + place * (PANEL + GAP),
+            label,
+            (healthy[column], faulty[column]),
+            (healthy["hour"], faulty["hour"]),
+            hours,
         )
     for at in np.linspace(0, hours, 7 if hours % 6 == 0 else 6):
         parts.append(
@@ -114,23 +93,29 @@ def picture(fault: Fault) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def play(fault: Fault, take: Take, step_s: float, *, ill: bool) -> dict[str, F64]:
-    """Return the signals of the pump as they arrive, by hour, with the drug on board and how old each sample is."""
+def hours_of(fault: Fault) -> tuple[float, float, float]:
+    """Return the hours before, with and after the fault in its picture."""
+    return fault.picture_hours or HOURS[fault.stage]
+
+
+def play(fault: Fault, step_s: float, *, faulty: bool) -> dict[str, F64]:
+    """Return the signals of the pump as they arrive, by hour, with the drug on board and the age of each sample."""
+    before_h, with_h, after_h = hours_of(fault)
     simulation = Simulation(default(pumps=PUMP + 1, interval_s=step_s), start_ms=START_MS)
     pump, strength = np.array([PUMP]), float(simulation.fleet.concentration_ug_ml[PUMP])
     frames = []
-    for tick in range(round((take.before_h + take.with_h + take.after_h) * 3600 / step_s)):
+    for tick in range(round((before_h + with_h + after_h) * 3600 / step_s)):
         hour = tick * step_s / 3600
-        if ill and hour == take.before_h:
-            simulation.inject(fault.name, pump, severity=take.severity, hold_s=take.with_h * 3600)
-        if fault.name in REFILLED and hour == take.before_h + 3:
+        if faulty and hour == before_h:
+            simulation.inject(fault.name, pump, severity=fault.picture_severity, hold_s=with_h * 3600)
+        if fault.waits_for == "refill" and hour == before_h + REFILL_AFTER_H:
             simulation.refill([(pump, Fill(18.0, strength, 18.0, strength))])
-        came = simulation.tick().filter(pl.col("index") == PUMP)
+        arrived = simulation.tick().filter(pl.col("index") == PUMP)
         frames.append(
-            came.with_columns(
+            arrived.with_columns(
                 pl.lit(hour + step_s / 3600).alias("hour"),
                 pl.lit(float(simulation.fleet.drug_ug[PUMP])).alias("drug_ug"),
-                pl.lit(came.height).alias("came"),
+                pl.lit(arrived.height).alias("came"),
                 ((simulation.time_ms - pl.col("time")) / 60_000).alias("age_min"),
             )
         )

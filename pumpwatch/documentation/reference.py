@@ -129,11 +129,11 @@ def faults_page() -> str:
 
 
 def _judged(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Say which alarms tell of a fault, or why none does."""
-    named = (("alarms that name it", row["right"]), ("alarms that notice it", row["accepted"]))
-    yield from ((said, ", ".join(_code(rule) for rule in rules)) for said, rules in named if rules)
+    """Yield the rules that identify or detect a fault, or why no signal shows it."""
+    rules = (("identified by", row["identified_by"]), ("also detected by", row["detected_by"]))
+    yield from ((relation, ", ".join(map(_code, names))) for relation, names in rules if names)
     if row["unseen"]:
-        yield "no alarm, as", row["unseen"]
+        yield "no alarm, because", row["unseen"]
 
 
 def rules_page() -> str:
@@ -156,6 +156,8 @@ def rules_page() -> str:
                 ("why so urgent", row["rationale"]),
                 ("evidence", "; ".join(map(_measured, row["evidence"]))),
                 ("told from", "; ".join(f"{one['cause']}: {one['because']}" for one in row["rules_out"]) or "nothing"),
+                ("identifies", ", ".join(map(_code, row["identifies"])) or "no single fault"),
+                ("also detects", ", ".join(map(_code, row["detects"])) or "nothing else"),
                 ("explains", ", ".join(map(_code, row["explains"])) or "nothing else"),
             ),
         )

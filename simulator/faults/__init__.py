@@ -1,26 +1,28 @@
-"""The ways in which a pump can fail: every module of this folder is one, found by listing the folder.
+"""Faults: every module of this folder is one, found by listing the folder.
 
-A fault has one function, whose name says where it bites:
+A fault has one function, whose name says at which stage it acts:
 
-    physics(fleet, severity)        bends conditions of the true state, in place
+    physics(fleet, severity)        changes conditions of the true state, in place
     sensors(sample, severity, rng)  falsifies readings, in place
-    link(frame, severity, rng)      returns the samples that still get through, or wait for `wait_s` seconds
+    link(frame, severity, rng)      returns the samples that still arrive, or arrive after `wait_s` seconds
 
-It is handed only the pumps that have the fault, and for each its severity now, a float32 from 0 (nothing) to 1.
-Onset, hold, clearing and who is touched are not its business; how long it has lasted is in `age_s`, and `fleet.dice`
-is chance that changes with therapy time, so that what comes and goes is a pure function too.
+The function receives only the pumps that have the fault and, for each, its present severity, a float32 from 0 (none) to
+1. Onset, duration, clearing and the choice of pumps are handled elsewhere; `age_s` tells how long the fault has lasted,
+and `fleet.dice` is a random number that changes with therapy time, so that an intermittent fault is a pure function too.
 
-Its constants tell by what it is judged whether it was found, in the words of the alarm list:
+Optional constants hold everything else about the fault:
 
-    RIGHT            the rules that name its cause
-    ACCEPTED         the rules that notice it under another name
-    UNSEEN           instead of both, why no signal tells of it
-    SILENT_FROM      the severity from which half of the time nothing is heard of the pump, where it is judged by the
-                     silence of a gateway too
-    WAITS_FOR        "refill", where nothing is wrong before the next one
-    STAYS_UNTIL      "refill" or "replacement", where what it did outlasts its end
+    RATE_PER_PUMP_YEAR    how often it occurs by itself (default: never)
+    RATE_GROWS_WITH_WEAR  whether a worn motor raises that rate (default: no)
+    WAITS_FOR             "refill" if it has no effect before the next one
+    STAYS_UNTIL           "refill" or "replacement" if its effect outlasts its end
+    UNSEEN                why no signal shows it; every other fault is named by at least one alarm rule
+    SILENT_FROM           severity from which the pump is silent at least half of the time, which makes a silent gateway
+                          a correct alarm
+    PICTURE_SEVERITY      severity of its picture in the reference (default: 0.9)
+    PICTURE_HOURS         hours before, with and after the fault in that picture
 
-To add one, copy the shortest file here.
+To add a fault, copy the shortest file here.
 """
 
 from __future__ import annotations
@@ -35,18 +37,29 @@ from typing import Any, Final, Literal
 
 STAGES: Final = ("physics", "sensors", "link")
 """In the order in which they act on a tick."""
-JUDGED_BY: Final = ("right", "accepted", "unseen", "silent_from", "waits_for", "stays_until")
+FACTS: Final = (
+    "rate_per_pump_year",
+    "rate_grows_with_wear",
+    "waits_for",
+    "stays_until",
+    "unseen",
+    "silent_from",
+    "picture_severity",
+    "picture_hours",
+)
+"""The optional constants of a fault's module, as fields of `Fault`."""
 
 
 class FaultError(ImportError):
-    """A file of this folder that is no fault; the text says what it lacks."""
+    """A module of this folder is not a fault; the message says what it lacks."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to fail, as its module tells it: `origin` is where it is known from, `severity` what 0 to 1 means.
+    """One fault as its module describes it.
 
-    `right` and `accepted` are names of rules.
+    `origin` is where it is known from, `signature` what an observer sees, `severity` what 0 to 1 means; the other fields
+    are explained in the docstring of this package.
     """
 
     name: str
@@ -57,12 +70,14 @@ class Fault:
     signature: str
     severity: str
     function: Callable[..., Any]
-    right: tuple[str, ...] = ()
-    accepted: tuple[str, ...] = ()
-    unseen: str = ""
-    silent_from: float = 0.0
+    rate_per_pump_year: float = 0.0
+    rate_grows_with_wear: bool = False
     waits_for: Literal["", "refill"] = ""
     stays_until: Literal["", "refill", "replacement"] = ""
+    unseen: str = ""
+    silent_from: float = 0.0
+    picture_severity: float = 0.9
+    picture_hours: tuple[float, float, float] | None = None
 
 
 def read(name: str, module: ModuleType) -> Fault:
@@ -70,22 +85,20 @@ def read(name: str, module: ModuleType) -> Fault:
     found = [stage for stage in STAGES if callable(getattr(module, stage, None))]
     if len(found) != 1:
         raise FaultError(f"fault {name} must have one function of {', '.join(STAGES)}; it has {len(found)}")
-    told = re.fullmatch(
+    texts = re.fullmatch(
         r"(?P<title>[^:\n]+): (?P<summary>.+?)\n\nOrigin: (?P<origin>.+?)\n"
         r"Signature: (?P<signature>.+?)\nSeverity: (?P<severity>.+)",
         (module.__doc__ or "").strip(),
         re.DOTALL,
     )
-    if told is None:
+    if texts is None:
         raise FaultError(
             f'the docstring of fault {name} must read "Title: what it is.", an empty line, then "Origin: …", '
-            '"Signature: …" and "Severity: …", each beginning a line'
+            '"Signature: …" and "Severity: …", each starting a line'
         )
-    texts: dict[str, Any] = {part: " ".join(text.split()) for part, text in told.groupdict().items()}
-    judged: dict[str, Any] = {
-        each: getattr(module, each.upper()) for each in JUDGED_BY if hasattr(module, each.upper())
-    }
-    return Fault(name=name, stage=found[0], function=getattr(module, found[0]), **texts, **judged)
+    described: dict[str, Any] = {part: " ".join(text.split()) for part, text in texts.groupdict().items()}
+    facts: dict[str, Any] = {fact: getattr(module, fact.upper()) for fact in FACTS if hasattr(module, fact.upper())}
+    return Fault(name=name, stage=found[0], function=getattr(module, found[0]), **described, **facts)
 
 
 FAULTS: Final = {

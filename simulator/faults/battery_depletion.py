@@ -14,21 +14,10 @@ from typing import Final
 from simulator.fleet.physics import CAPACITY_MAH
 from simulator.fleet.state import F32, Fleet
 
-RIGHT: Final = (
-    "battery_falling",
-    "cohort_battery",
-)
-ACCEPTED: Final = (
-    "battery_drop",
-    "battery_replace",
-    "battery_replace_early",
-    "battery_end",
-    "end_of_service",
-    "motor_not_driven",
-    "under_delivery",
-    "delivery_shift",
-    "cohort_under_delivery",
-)
+RATE_PER_PUMP_YEAR: Final = 0.0001
+"""55 of 139,653 batteries over their life."""
+PICTURE_SEVERITY: Final = 0.3
+
 STAYS_UNTIL: Final = "replacement"
 
 EMPTY_IN_H: Final = 6.0

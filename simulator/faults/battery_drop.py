@@ -14,15 +14,10 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet
 
-RIGHT: Final = ("battery_drop",)
-ACCEPTED: Final = (
-    "battery_replace_early",
-    "battery_replace",
-    "battery_end",
-    "pump_reset",
-    "battery_falling",
-    "cohort_battery",
-)
+RATE_PER_PUMP_YEAR: Final = 0.0001
+"""Modeling choice."""
+PICTURE_SEVERITY: Final = 0.7
+
 MAX_V: Final = 0.9
 RESETS_ABOVE: Final = 0.8
 

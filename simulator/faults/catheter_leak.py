@@ -14,14 +14,9 @@ from typing import Final
 
 from simulator.fleet.state import F32, Fleet, dice
 
-RIGHT: Final = ("catheter_leak",)
-ACCEPTED: Final = (
-    "catheter_disconnection",
-    "catheter_migration",
-    "catheter_closing",
-    "catheter_kink",
-    "cohort_pressure",
-)
+RATE_PER_PUMP_YEAR: Final = 0.0044
+"""9 catheter events in 126 adults over 43 months, 2 of them fractures."""
+
 OPEN_UL_H_MMHG: Final = 6000.0
 TURN_S: Final = 1200.0
 """Leak of the widest crack, some four times what the catheter lets through, and how long it keeps its width; modelling

@@ -15,15 +15,10 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet, dice
 
-RIGHT: Final = ("catheter_migration",)
-ACCEPTED: Final = (
-    "catheter_disconnection",
-    "catheter_occlusion",
-    "catheter_narrowing",
-    "catheter_closing",
-    "catheter_leak",
-    "cohort_pressure",
-)
+RATE_PER_PUMP_YEAR: Final = 0.001
+"""Modeling choice."""
+PICTURE_SEVERITY: Final = 1.0
+
 LOST: Final = (0.4, 0.9)
 SHIFT_MMHG: Final = (-5.0, 5.0)
 """Between patients; modelling choices."""

@@ -17,16 +17,9 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet
 
-RIGHT: Final = ("catheter_occlusion", "catheter_narrowing")
-ACCEPTED: Final = (
-    "catheter_migration",
-    "catheter_closing",
-    "catheter_kink",
-    "under_delivery",
-    "delivery_shift",
-    "cohort_under_delivery",
-    "cohort_pressure",
-)
+RATE_PER_PUMP_YEAR: Final = 0.0111
+"""9 catheter events in 126 adults over 43 months, 5 of them occlusions."""
+
 DECADES: Final = 7.0
 """Modelling choice: the resistance at which a pump of 2 µL/h, too, cannot get through."""
 

@@ -15,16 +15,11 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet
 
-RIGHT: Final = ("catheter_closing",)
-ACCEPTED: Final = (
-    "catheter_migration",
-    "catheter_narrowing",
-    "catheter_occlusion",
-    "under_delivery",
-    "delivery_shift",
-    "cohort_under_delivery",
-    "cohort_pressure",
-)
+RATE_PER_PUMP_YEAR: Final = 0.0005
+"""Modeling choice."""
+PICTURE_SEVERITY: Final = 1.0
+PICTURE_HOURS: Final = (24.0, 168.0, 24.0)
+
 DECADES: Final = 7.0
 DAYS: Final = 7.0
 DAY_S: Final = 86_400.0

@@ -15,7 +15,6 @@ import polars as pl
 
 from simulator.fleet.state import F32
 
-RIGHT: Final = ("clock_ahead",)
 MAX_MS: Final = 3_600_000
 
 

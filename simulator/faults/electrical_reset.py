@@ -15,14 +15,9 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet, dice
 
-RIGHT: Final = ("pump_reset",)
-ACCEPTED: Final = (
-    "motor_not_driven",
-    "motor_stall",
-    "under_delivery",
-    "delivery_shift",
-    "cohort_under_delivery",
-)
+RATE_PER_PUMP_YEAR: Final = 0.0005
+"""Modeling choice."""
+
 STRETCH_S: Final = 600.0
 
 

@@ -15,20 +15,9 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet, dice
 
-RIGHT: Final = ("feedthrough_short",)
-ACCEPTED: Final = (
-    "motor_stall",
-    "motor_intermittent",
-    "pump_reset",
-    "battery_drop",
-    "battery_falling",
-    "battery_end",
-    "end_of_service",
-    "under_delivery",
-    "delivery_shift",
-    "cohort_under_delivery",
-    "cohort_battery",
-)
+RATE_PER_PUMP_YEAR: Final = 0.0004
+"""380 of 181,400 pumps over their life."""
+
 STRETCH_S: Final = 600.0
 FLICKER_S: Final = 60.0
 MAX_MA: Final = 15.0

@@ -15,13 +15,10 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet, dice
 
-RIGHT: Final = ("motor_intermittent",)
-ACCEPTED: Final = (
-    "motor_stall",
-    "under_delivery",
-    "delivery_shift",
-    "cohort_under_delivery",
-)
+RATE_PER_PUMP_YEAR: Final = 0.0005
+"""Modeling choice."""
+RATE_GROWS_WITH_WEAR: Final = True
+
 MOST: Final = 0.5
 STRETCH_S: Final = 600.0
 """Modelling choices."""

@@ -15,12 +15,8 @@ import polars as pl
 
 from simulator.fleet.state import F32
 
-RIGHT: Final = (
-    "samples_lost",
-    "pump_silent",
-    "cohort_samples_lost",
-)
-ACCEPTED: Final = ("gateway_silent", "fleet_silent")
+PICTURE_SEVERITY: Final = 0.2
+
 SILENT_FROM: Final = 0.9
 FLIPPED_MMHG: Final = 16_384.0
 """A flipped high bit of a whole number."""

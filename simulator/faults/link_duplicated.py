@@ -14,7 +14,7 @@ import polars as pl
 
 from simulator.fleet.state import F32
 
-RIGHT: Final = ("samples_repeated",)
+PICTURE_SEVERITY: Final = 0.5
 
 
 def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:

@@ -15,8 +15,9 @@ import polars as pl
 
 from simulator.fleet.state import F32
 
-RIGHT: Final = ("pump_silent",)
-ACCEPTED: Final = ("gateway_silent", "fleet_silent")
+RATE_PER_PUMP_YEAR: Final = 0.02
+"""Modeling choice."""
+
 SILENT_FROM: Final = 0.15
 MAX_MS: Final = 7_200_000
 KNUTH: Final = 2_654_435_761

@@ -14,11 +14,8 @@ import polars as pl
 
 from simulator.fleet.state import F32
 
-RIGHT: Final = ("samples_repeated",)
-ACCEPTED: Final = (
-    "samples_lost",
-    "cohort_samples_lost",
-)
+PICTURE_SEVERITY: Final = 0.5
+
 
 MAX_S: Final = 300.0
 

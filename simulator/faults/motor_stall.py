@@ -13,15 +13,9 @@ from typing import Final
 
 from simulator.fleet.state import F32, Fleet
 
-RIGHT: Final = ("motor_stall",)
-ACCEPTED: Final = (
-    "motor_not_driven",
-    "motor_intermittent",
-    "under_delivery",
-    "delivery_shift",
-    "cohort_under_delivery",
-    "cohort_motor_current",
-)
+RATE_PER_PUMP_YEAR: Final = 0.0046
+"""97.3 % of pumps are free of motor stall after 6 years."""
+RATE_GROWS_WITH_WEAR: Final = True
 
 
 def physics(fleet: Fleet, severity: F32) -> None:

@@ -17,15 +17,11 @@ import numpy as np
 from simulator.fleet.mri import stop_in_field
 from simulator.fleet.state import F32, Fleet
 
-RIGHT: Final = ("motor_after_mri",)
-ACCEPTED: Final = (
-    "motor_stall",
-    "motor_not_driven",
-    "pump_silent",
-    "under_delivery",
-    "delivery_shift",
-    "cohort_under_delivery",
-)
+RATE_PER_PUMP_YEAR: Final = 0.0005
+"""Modeling choice."""
+PICTURE_SEVERITY: Final = 0.4
+PICTURE_HOURS: Final = (6.0, 24.0, 6.0)
+
 SCAN_S: Final = 3600.0
 TAIL_S: Final = (7200.0, 86_400.0)
 

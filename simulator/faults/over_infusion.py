@@ -13,15 +13,9 @@ from typing import Final
 
 from simulator.fleet.state import F32, Fleet
 
-RIGHT: Final = (
-    "over_infusion",
-    "cohort_over_delivery",
-)
-ACCEPTED: Final = (
-    "flow_sensor_off",
-    "volume_imbalance",
-    "cohort_sensors_off",
-)
+RATE_PER_PUMP_YEAR: Final = 0.0002
+"""0.14 % over the life of a pump."""
+PICTURE_SEVERITY: Final = 0.3
 
 
 def physics(fleet: Fleet, severity: F32) -> None:

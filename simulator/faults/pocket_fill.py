@@ -12,8 +12,9 @@ from typing import Final
 
 from simulator.fleet.state import F32, Fleet
 
-RIGHT: Final = ("refill_missed",)
-ACCEPTED: Final = ("refill_volume_wrong", "reservoir_low", "reservoir_empty")
+RATE_PER_PUMP_YEAR: Final = 0.0003
+"""1 in 10,000 refills."""
+
 WAITS_FOR: Final = "refill"
 STAYS_UNTIL: Final = "refill"
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet, dice
 
-RIGHT: Final = ("program_changed",)
+RATE_PER_PUMP_YEAR: Final = 0.0005
+"""Modeling choice."""
 
 
 def physics(fleet: Fleet, severity: F32) -> None:

@@ -15,14 +15,6 @@ from typing import Final
 
 from simulator.fleet.state import F32, Fleet
 
-RIGHT: Final = ("reservoir_falls", "reservoir_low", "reservoir_empty")
-ACCEPTED: Final = (
-    "volume_imbalance",
-    "under_delivery",
-    "delivery_shift",
-    "cohort_under_delivery",
-    "cohort_sensors_off",
-)
 STAYS_UNTIL: Final = "refill"
 
 FASTEST_UL_H: Final = 20_000.0 / 3

@@ -15,15 +15,9 @@ import numpy as np
 from simulator.fleet.sensors import Sample
 from simulator.fleet.state import F32
 
-RIGHT: Final = (
-    "flow_sensor_off",
-    "cohort_sensors_off",
-)
-ACCEPTED: Final = (
-    "over_infusion",
-    "flow_sensor_unit",
-    "cohort_over_delivery",
-)
+RATE_PER_PUMP_YEAR: Final = 0.002
+"""Modeling choice."""
+
 MAX_UL_H: Final = 5.0
 
 

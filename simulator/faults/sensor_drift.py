@@ -15,11 +15,9 @@ import numpy as np
 from simulator.fleet.sensors import Sample
 from simulator.fleet.state import F32
 
-RIGHT: Final = (
-    "volume_imbalance",
-    "cohort_sensors_off",
-)
-ACCEPTED: Final = ("reservoir_falls", "reservoir_low", "reservoir_empty")
+RATE_PER_PUMP_YEAR: Final = 0.002
+"""Modeling choice."""
+
 FASTEST_ML_H: Final = 0.1
 
 

@@ -14,17 +14,9 @@ import numpy as np
 from simulator.fleet.sensors import Sample
 from simulator.fleet.state import F32
 
-RIGHT: Final = ("flow_sensor_noisy",)
-ACCEPTED: Final = (
-    "flow_sensor_unit",
-    "over_infusion",
-    "flow_sensor_off",
-    "under_delivery",
-    "delivery_shift",
-    "cohort_over_delivery",
-    "cohort_under_delivery",
-    "cohort_sensors_off",
-)
+RATE_PER_PUMP_YEAR: Final = 0.002
+"""Modeling choice."""
+
 MAX_UL_H: Final = 5.0
 MIN_READING_UL_H: Final = -20.0
 

@@ -15,16 +15,9 @@ import numpy as np
 from simulator.fleet.sensors import Sample
 from simulator.fleet.state import F32
 
-RIGHT: Final = ("flow_sensor_stuck",)
-ACCEPTED: Final = (
-    "flow_sensor_off",
-    "over_infusion",
-    "under_delivery",
-    "delivery_shift",
-    "cohort_over_delivery",
-    "cohort_under_delivery",
-    "cohort_sensors_off",
-)
+RATE_PER_PUMP_YEAR: Final = 0.002
+"""Modeling choice."""
+PICTURE_SEVERITY: Final = 1.0
 
 
 def sensors(sample: Sample, severity: F32, rng: np.random.Generator) -> None:

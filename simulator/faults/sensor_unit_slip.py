@@ -15,14 +15,6 @@ import numpy as np
 from simulator.fleet.sensors import Sample
 from simulator.fleet.state import F32
 
-RIGHT: Final = ("flow_sensor_unit",)
-ACCEPTED: Final = (
-    "flow_sensor_noisy",
-    "over_infusion",
-    "flow_sensor_off",
-    "cohort_over_delivery",
-    "cohort_sensors_off",
-)
 HOURS: Final = 24.0
 
 

@@ -14,12 +14,10 @@ import polars as pl
 
 from simulator.fleet.state import F32
 
-RIGHT: Final = (
-    "pump_silent",
-    "samples_lost",
-    "cohort_samples_lost",
-)
-ACCEPTED: Final = ("gateway_silent", "fleet_silent")
+RATE_PER_PUMP_YEAR: Final = 0.02
+"""Modeling choice."""
+PICTURE_SEVERITY: Final = 0.7
+
 SILENT_FROM: Final = 0.9
 
 

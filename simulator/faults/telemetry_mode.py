@@ -16,13 +16,10 @@ import numpy as np
 from broker.contract.signals import FLAG_BIT
 from simulator.fleet.state import F32, Fleet
 
-RIGHT: Final = ("motor_not_driven",)
-ACCEPTED: Final = (
-    "motor_stall",
-    "under_delivery",
-    "delivery_shift",
-    "cohort_under_delivery",
-)
+RATE_PER_PUMP_YEAR: Final = 0.0001
+"""Modeling choice."""
+PICTURE_SEVERITY: Final = 1.0
+
 TRAPPED_ABOVE: Final = 0.95
 
 

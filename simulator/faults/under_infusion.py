@@ -13,15 +13,10 @@ from typing import Final
 
 from simulator.fleet.state import F32, Fleet
 
-RIGHT: Final = (
-    "under_delivery",
-    "delivery_shift",
-    "cohort_under_delivery",
-)
-ACCEPTED: Final = (
-    "flow_sensor_off",
-    "cohort_sensors_off",
-)
+RATE_PER_PUMP_YEAR: Final = 0.001
+"""Modeling choice."""
+PICTURE_SEVERITY: Final = 0.8
+
 MAX_MISSING: Final = 0.6
 
 

@@ -16,6 +16,11 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet
 
+RATE_PER_PUMP_YEAR: Final = 0.0005
+"""Modeling choice."""
+PICTURE_SEVERITY: Final = 1.0
+PICTURE_HOURS: Final = (12.0, 96.0, 12.0)
+
 UNSEEN: Final = "no signal of the pump depends on the concentration of the drug; only the patient tells"
 WAITS_FOR: Final = "refill"
 STAYS_UNTIL: Final = "refill"

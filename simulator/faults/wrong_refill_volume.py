@@ -13,8 +13,9 @@ from typing import Final
 
 from simulator.fleet.state import F32, Fleet
 
-RIGHT: Final = ("refill_volume_wrong", "refill_missed")
-ACCEPTED: Final = ("reservoir_low", "reservoir_empty")
+RATE_PER_PUMP_YEAR: Final = 0.001
+"""Modeling choice."""
+
 WAITS_FOR: Final = "refill"
 STAYS_UNTIL: Final = "refill"
 

@@ -26,8 +26,6 @@ STEEPNESS: Final = 2.0
 """A shaft fails at no rate when new and at twice the published mean at wear 1; modelling choice."""
 MAX_HAZARD: Final = 2.5
 """No motor fails more often than this multiple of the published rate."""
-MOTOR_FAULTS: Final = ("motor_stall", "intermittent_stall")
-"""Faults that come by themselves to worn motors rather than to others."""
 
 
 def wear(fleet: Fleet) -> F64:

@@ -11,9 +11,8 @@ from typing import Final
 import polars as pl
 
 from broker.contract.messages import encode
-from broker.truth.ground_truth import FILE, Expected, Story, Truth, Wrong
+from broker.truth.ground_truth import FILE, FaultChange, FaultFacts, GroundTruth, RunHeader
 from simulator.faults import FAULTS
-from simulator.playback.events import EVENTS
 from simulator.playback.injection import NONE, Injections
 from simulator.playback.simulation import Simulation
 
@@ -36,7 +35,7 @@ class GroundTruthReporter:
     def __post_init__(self) -> None:
         self._told = self.simulation.meant().clear()
 
-    def changes(self) -> list[Wrong]:
+    def changes(self) -> list[FaultChange]:
         """Return what began and what ended since the last time; costs nothing where nothing did."""
         if self.simulation.injections is self._seen:
             return []
@@ -45,57 +44,44 @@ class GroundTruthReporter:
         self._told = now
         time = self.simulation.time_ms
         return [
-            *(Wrong(kind="ended", time=time, **row) for row in ended.sort(SAME).iter_rows(named=True)),
-            *(Wrong(kind="begun", time=time, **row) for row in begun.sort(SAME).iter_rows(named=True)),
+            *(FaultChange(kind="ended", time=time, **row) for row in ended.sort(SAME).iter_rows(named=True)),
+            *(FaultChange(kind="begun", time=time, **row) for row in begun.sort(SAME).iter_rows(named=True)),
         ]
 
 
-def messages(changes: list[Wrong], sent: int) -> Iterator[bytes]:
+def messages(changes: list[FaultChange], sent: int) -> Iterator[bytes]:
     """Write changes as messages of at most `MAX_CHANGES`."""
     for first in range(0, len(changes), MAX_CHANGES):
-        yield encode(Truth(sent=sent, changes=changes[first : first + MAX_CHANGES]))
+        yield encode(GroundTruth(sent=sent, changes=changes[first : first + MAX_CHANGES]))
 
 
-def wanted() -> list[Expected]:
-    """Return by which alarms each fault, and each event that is no healthy one, counts as found."""
+def fault_facts() -> list[FaultFacts]:
+    """Return what scoring must know about each fault."""
     return [
-        *(
-            Expected(
-                fault=fault.name,
-                right=list(fault.right),
-                accepted=list(fault.accepted),
-                waits_for=fault.waits_for,
-                silent_from=fault.silent_from,
-            )
-            for fault in FAULTS.values()
-        ),
-        *(
-            Expected(fault=event.name, right=list(event.right), accepted=list(event.accepted))
-            for event in EVENTS.values()
-            if event.right
-        ),
+        FaultFacts(fault=fault.name, waits_for=fault.waits_for, silent_from=fault.silent_from)
+        for fault in FAULTS.values()
     ]
 
 
-def story(simulation: Simulation) -> Story:
-    """Return how this simulation begins, and by which alarms each fault counts as found."""
-    return Story(time=simulation.time_ms, pumps=simulation.scenario.pumps, expected=wanted())
+def run_header(simulation: Simulation) -> RunHeader:
+    """Return the first line of the ground truth of this simulation."""
+    return RunHeader(time=simulation.time_ms, pumps=simulation.scenario.pumps, faults=fault_facts())
 
 
-class Ledger:
+class LedgerFile:
     """The file of the truth, begun anew with each run; it ends at `MAX_BYTES`, and says so.
 
-    Its first line tells the story (`broker.truth.ground_truth.Story`), each other line one change.
+    Its first line is the run header (`broker.truth.ground_truth.RunHeader`), each other line one change.
     """
 
-    def __init__(self, folder: Path, story: Story) -> None:
+    def __init__(self, folder: Path, header: RunHeader) -> None:
         """Begin the file in `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        first = encode(story) + b"\n"
+        first = encode(header) + b"\n"
         self._path, self._bytes = folder / FILE, len(first)
         self._path.write_bytes(first)
 
-    def write(self, changes: list[Wrong]) -> None:
+    def write(self, changes: list[FaultChange]) -> None:
         """Append changes."""
         lines = b"".join(encode(change) + b"\n" for change in changes)
         if self._bytes <= MAX_BYTES < self._bytes + len(lines):

@@ -25,7 +25,7 @@ from broker.contract.topics import TRUTH
 from broker.mqtt.link import parse_url
 from simulator.faults import FAULTS
 from simulator.gateway.commands import Orders
-from simulator.gateway.ground_truth import GroundTruthReporter, Ledger, messages, story
+from simulator.gateway.ground_truth import GroundTruthReporter, LedgerFile, messages, run_header
 from simulator.gateway.outbox import Outbox, Parcel
 from simulator.gateway.session import Session
 from simulator.gateway.spool import Spool
@@ -121,7 +121,7 @@ class _Fleet:
         self.settings, self.simulation, self.orders = settings, simulation, Orders(simulation)
         self.busy = asyncio.Lock()
         self.teller = GroundTruthReporter(simulation)
-        self.ledger = Ledger(settings.truth, story(simulation)) if settings.truth else None
+        self.ledger = LedgerFile(settings.truth, run_header(simulation)) if settings.truth else None
         self.untold: collections.deque[bytes] = collections.deque(maxlen=MAX_UNTOLD)
         self.untold_lost = 0
         self.treated: set[str] = set()

@@ -9,10 +9,11 @@ from typing import Final
 
 import numpy as np
 
+from simulator.faults import FAULTS
 from simulator.fleet.state import U32, Fleet
 from simulator.fleet.therapy import course_ug_day
-from simulator.fleet.wear import MAX_HAZARD, MOTOR_FAULTS, hazard
-from simulator.playback.events import EVENTS, FAULT_RATES
+from simulator.fleet.wear import MAX_HAZARD, hazard
+from simulator.playback.events import EVENTS
 from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault, chosen
 
 RANDOM_STREAM: Final = 3000
@@ -64,12 +65,12 @@ class Agenda:
         scenario, begins_s = self.scenario, day * DAY_S
         rng = np.random.default_rng((scenario.seed, RANDOM_STREAM, day))
         many = scenario.pumps / DAYS_A_YEAR
-        for name, a_year in FAULT_RATES.items():
-            mean, of_motor = a_year * many * scenario.random.rate_factor, name in MOTOR_FAULTS
-            arrivals = self._arrivals(rng, mean * MAX_HAZARD if of_motor else mean, begins_s)
-            for index, at_s in _by_wear(arrivals, fleet, rng) if of_motor else arrivals:
+        for fault in FAULTS.values():
+            mean, by_wear = fault.rate_per_pump_year * many * scenario.random.rate_factor, fault.rate_grows_with_wear
+            arrivals = self._arrivals(rng, mean * MAX_HAZARD if by_wear else mean, begins_s)
+            for index, at_s in _by_wear(arrivals, fleet, rng) if by_wear else arrivals:
                 severity, hold_s = rng.uniform(MIN_SEVERITY, 1), rng.uniform(*REPAIRED_S)
-                self._plan(ScheduledFault(name, None, None, at_s, 0.0, hold_s, (severity,)), index)
+                self._plan(ScheduledFault(fault.name, None, None, at_s, 0.0, hold_s, (severity,)), index)
         for name, event in EVENTS.items():
             for index, at_s in self._arrivals(rng, event.a_year * many * scenario.random.event_factor, begins_s):
                 change, size = rng.uniform(0.9, 1.12), rng.uniform(MIN_SEVERITY, 1)

@@ -214,7 +214,9 @@ class Simulation:
     def meant(self) -> pl.DataFrame:
         """Return the same with each severity as it is after the ramp, and who is cut off so long that it is missed."""
         outages = {
-            name: here for name, here in self.injections.affected.items() if name in EVENTS and EVENTS[name].right
+            name: here
+            for name, here in self.injections.affected.items()
+            if name in EVENTS and EVENTS[name].in_ground_truth
         }
         missed = {name: here.keep(here.hold_s >= MISSED_AFTER_S) for name, here in outages.items()}
         return self._told(self._faults() | missed, lambda here: here.severity)

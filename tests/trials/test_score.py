@@ -12,11 +12,13 @@ import pytest
 from broker.store.snapshot import PRIORITY_CODE
 from processor.detectors.limit import limit
 from processor.detectors.silence import silence
-from processor.rules import RULE_BY_NAME, Rule
+from processor.rules import RULE_BY_NAME, RULES, Rule
 from processor.rules.cohorts import COHORT_RULES
+from processor.rules.system import SYSTEM_RULES
 from processor.watch.gateways import GATEWAY_RULES
 from pumpwatch.reports.score_report import page
 from simulator.faults import FAULTS
+from simulator.playback.events import EVENTS
 from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault
 from trials import playback, score, sweep
 
@@ -24,13 +26,14 @@ HOUR = 3600.0
 TEXTS = dict.fromkeys(("title", "meaning", "action", "time_to_respond", "rationale"), "Something.")
 ALARM_LIST = (
     Rule("motor_stall", priority="high", detector=limit("motor_ul_h", below=0.05, span=0.05), on_delay_s=300.0,
-         off_delay_s=300.0, detection_target_h=1.0, explains=("under_delivery",), **TEXTS),
+         off_delay_s=300.0, detection_target_h=1.0, identifies=("motor_stall",), explains=("under_delivery",), **TEXTS),
     Rule("under_delivery", priority="medium", detector=limit("flow_ul_h", below=0.3, span=0.3), on_delay_s=900.0,
-         off_delay_s=300.0, detection_target_h=1.0, **TEXTS),
+         off_delay_s=300.0, detection_target_h=1.0, detects=("motor_stall",), **TEXTS),
     Rule("reservoir_low", priority="low", detector=limit("temperature_c", above=38.0, span=1.0), on_delay_s=300.0,
          off_delay_s=300.0, detection_target_h=1.0, **TEXTS),
     Rule("pump_silent", priority="medium", detector=silence(floor_s=480.0, intervals=4.0, in_field_s=7200.0),
-         on_delay_s=0.0, off_delay_s=0.0, detection_target_h=0.5, **TEXTS),
+         on_delay_s=0.0, off_delay_s=0.0, detection_target_h=0.5, identifies=("silent_pump", "link_corrupted"),
+         detects=("broker_outage",), **TEXTS),
 )  # fmt: skip
 """Four rules of names that the faults know, of limits so plain that what they find is known beforehand."""
 
@@ -214,9 +217,25 @@ def test_the_smallest_severity_is_the_one_from_which_on_all_are_found():
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_alarm_that_a_fault_is_judged_by_is_on_the_alarm_list(name):
-    told = FAULTS[name]
-    of_many = {rule.name for rule in (*COHORT_RULES, *GATEWAY_RULES)}
-    assert set(told.right) | set(told.accepted) <= set(RULE_BY_NAME) | of_many
-    assert not set(told.right) & set(told.accepted)
-    assert bool(told.right) != bool(told.unseen)
+def test_every_fault_is_identified_by_a_rule_or_says_why_no_signal_shows_it(name):
+    listed = (*RULES, *COHORT_RULES, *GATEWAY_RULES)
+    identified_by = {rule.name for rule in listed if name in rule.identifies}
+    assert not identified_by & {rule.name for rule in listed if name in rule.detects}
+    assert bool(identified_by) != bool(FAULTS[name].unseen)
+
+
+@pytest.mark.parametrize("rule", [*RULES, *COHORT_RULES, *GATEWAY_RULES, *SYSTEM_RULES], ids=lambda rule: rule.name)
+def test_every_fault_that_a_rule_names_exists(rule):
+    in_ground_truth = {name for name, event in EVENTS.items() if event.in_ground_truth}
+    assert {*rule.identifies, *rule.detects} <= set(FAULTS) | in_ground_truth
+
+
+def test_an_alarm_of_a_silent_gateway_counts_for_exactly_the_faults_that_silence_a_pump():
+    (silent,) = (rule for rule in GATEWAY_RULES if rule.name == "gateway_silent")
+    assert set(silent.detects) == {name for name, fault in FAULTS.items() if fault.silent_from}
+
+
+def test_an_outage_is_identified_by_silent_gateways_and_detected_by_silent_pumps():
+    outages = {name for name, event in EVENTS.items() if event.in_ground_truth}
+    assert all(outages <= set(rule.identifies) for rule in GATEWAY_RULES)
+    assert outages <= set(RULE_BY_NAME["pump_silent"].detects)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
 from broker.contract.messages import encode
+from broker.contract.rule_targets import RuleTargets
 from broker.store.journal import EVENTS_SCHEMA, Journal
 from broker.store.snapshot import Snapshot
-from broker.truth.ground_truth import FILE, Expected, Story, Wrong
+from broker.truth.ground_truth import FILE, FaultChange, FaultFacts, RunHeader
 from dashboard.app import assemble
 from dashboard.data import live_scorecard
 from dashboard.data.live_scorecard import Keeper
@@ -22,28 +25,35 @@ from dashboard.pages import scorecard
 THERAPY_MS = 1_768_221_120_000
 HOUR = 3_600_000
 BEGAN = THERAPY_MS - 24 * HOUR
-STORY = Story(
+HEADER = RunHeader(
     time=BEGAN,
     pumps=100,
-    expected=[
-        Expected(fault="motor_stall", right=["motor_stall"], accepted=["under_delivery"]),
-        Expected(fault="pocket_fill", right=["refill"], waits_for="refill"),
-        Expected(fault="link_duplicated"),
-        Expected(fault="broker_outage", right=["gateway_silent", "fleet_silent"], accepted=["pump_silent"]),
+    faults=[
+        FaultFacts(fault="motor_stall"),
+        FaultFacts(fault="pocket_fill", waits_for="refill"),
+        FaultFacts(fault="link_duplicated"),
     ],
 )
+TARGETS = {
+    "motor_stall": RuleTargets(identifies=("motor_stall",)),
+    "under_delivery": RuleTargets(detects=("motor_stall",)),
+    "refill": RuleTargets(identifies=("pocket_fill",)),
+    "gateway_silent": RuleTargets(identifies=("broker_outage",)),
+    "fleet_silent": RuleTargets(identifies=("broker_outage",)),
+    "pump_silent": RuleTargets(detects=("broker_outage",)),
+}
 TITLES = {"motor_stall": "Motor stalled", "under_delivery": "Too little delivered"}
 DeskOf = Callable[[Snapshot], DataService]
 
 
-def wrong(pump: str, fault: str, since_h: float, end_h: float | None = None) -> list[Wrong]:
+def wrong(pump: str, fault: str, since_h: float, end_h: float | None = None) -> list[FaultChange]:
     since = BEGAN + round(since_h * HOUR)
-    begun = Wrong(kind="begun", pump=pump, fault=fault, severity=0.6, since=since, time=since)
+    begun = FaultChange(kind="begun", pump=pump, fault=fault, severity=0.6, since=since, time=since)
     if end_h is None:
         return [begun]
     return [
         begun,
-        Wrong(kind="ended", pump=pump, fault=fault, severity=0.6, since=since, time=BEGAN + round(end_h * HOUR)),
+        FaultChange(kind="ended", pump=pump, fault=fault, severity=0.6, since=since, time=BEGAN + round(end_h * HOUR)),
     ]
 
 
@@ -67,9 +77,11 @@ def raised(pump: str, rule: str, at_h: float, text: str = "") -> dict[str, Any]:
 def tell(desk_of: DeskOf, fleet: Any) -> Callable[..., DataService]:
     """Return a desk in whose data directory these injections and alarms are written."""
 
-    def write(injections: list[list[Wrong]], alarms: list[dict[str, Any]]) -> DataService:
-        desk = desk_of(fleet(10))
-        lines = [STORY, *(change for changes in injections for change in changes)]
+    def write(injections: list[list[FaultChange]], alarms: list[dict[str, Any]]) -> DataService:
+        snapshot = fleet(10)
+        health = msgspec.structs.replace(snapshot.health, rule_targets=TARGETS)
+        desk = desk_of(replace(snapshot, health=health))
+        lines = [HEADER, *(change for changes in injections for change in changes)]
         (desk.settings.data / FILE).write_bytes(b"".join(encode(line) + b"\n" for line in lines))
         journal = Journal(desk.settings.data)
         journal.append(pl.DataFrame(alarms, schema=EVENTS_SCHEMA))

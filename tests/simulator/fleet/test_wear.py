@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from simulator.faults import FAULTS
 from simulator.fleet.enrollment import enrol
-from simulator.fleet.wear import COATED, LIFE_ML, MOTOR_FAULTS, UNCOATED, UNCOATED_SHARE, hazard, wear
+from simulator.fleet.wear import COATED, LIFE_ML, UNCOATED, UNCOATED_SHARE, hazard, wear
 from simulator.playback.scenario import Arrivals, default
 from simulator.playback.simulation import Simulation
 
@@ -61,10 +62,10 @@ def test_motor_faults_come_by_themselves_to_worn_uncoated_motors_more_than_to_ot
     fleet = simulation.fleet
     fleet.turned_ml[:] = LIFE_ML
     fleet.revision[:] = np.where(np.arange(400) < 200, UNCOATED, COATED)
-    struck = set()
+    struck, by_wear = set(), [fault.name for fault in FAULTS.values() if fault.rate_grows_with_wear]
     for _ in range(4 * 10):
         simulation.tick()
         active = simulation.active()
-        struck |= set(active.filter(active["fault"].is_in(MOTOR_FAULTS)).select("pump", "since").rows())
+        struck |= set(active.filter(active["fault"].is_in(by_wear)).select("pump", "since").rows())
     old = sum(int(pump[4:]) < 200 for pump, _ in struck)
     assert old > 2.5 * (len(struck) - old) > 30

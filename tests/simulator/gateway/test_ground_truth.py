@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from broker.contract import topics
-from broker.truth.ground_truth import Story, Wrong, read_truth
+from broker.truth.ground_truth import FaultChange, RunHeader, read_ground_truth
 from simulator.gateway import ground_truth
 from simulator.playback.scenario import ScheduledEvent, default
 from simulator.playback.simulation import Simulation
@@ -69,17 +69,14 @@ def test_that_gateways_are_cut_off_is_told_where_it_lasts_so_long_that_it_is_mis
         ("ended", "broker_outage", "0", 12),
         ("ended", "broker_outage", "1", 12),
     ]
-    outages = [
-        each for each in ground_truth.story(fleet).expected if each.fault in {"broker_outage", "gateway_restart"}
-    ]
-    assert [each.right for each in outages] == [["gateway_silent", "fleet_silent"]] * 2
 
 
 def test_many_changes_are_split_into_messages_that_can_be_read(fleet, monkeypatch):
     monkeypatch.setattr(ground_truth, "MAX_CHANGES", 4)
     fleet.inject("motor_stall", np.arange(10), severity=1)
     sent = [
-        read_truth(message) for message in ground_truth.messages(ground_truth.GroundTruthReporter(fleet).changes(), 5)
+        read_ground_truth(message)
+        for message in ground_truth.messages(ground_truth.GroundTruthReporter(fleet).changes(), 5)
     ]
     assert [len(each.changes) for each in sent] == [4, 4, 2]
     assert sent[0].sent == 5
@@ -87,14 +84,14 @@ def test_many_changes_are_split_into_messages_that_can_be_read(fleet, monkeypatc
 
 def test_the_file_has_a_line_a_change_and_begins_anew_and_has_a_bound(fleet, tmp_path, monkeypatch, caplog):
     fleet.inject("motor_stall", np.arange(3), severity=1)
-    changes, story = ground_truth.GroundTruthReporter(fleet).changes(), ground_truth.story(fleet)
+    changes, header = ground_truth.GroundTruthReporter(fleet).changes(), ground_truth.run_header(fleet)
     for _ in range(2):
-        ground_truth.Ledger(tmp_path, story).write(changes)
+        ground_truth.LedgerFile(tmp_path, header).write(changes)
     first, *lines = (tmp_path / ground_truth.FILE).read_bytes().splitlines()
-    assert msgspec.json.decode(first, type=Story) == story
-    assert [msgspec.json.decode(line, type=Wrong) for line in lines] == changes
+    assert msgspec.json.decode(first, type=RunHeader) == header
+    assert [msgspec.json.decode(line, type=FaultChange) for line in lines] == changes
     monkeypatch.setattr(ground_truth, "MAX_BYTES", 700)
-    small = ground_truth.Ledger(tmp_path, Story(time=1, pumps=1))
+    small = ground_truth.LedgerFile(tmp_path, RunHeader(time=1, pumps=1))
     for _ in range(9):
         small.write(changes)
     assert 0 < (tmp_path / ground_truth.FILE).stat().st_size <= 700
