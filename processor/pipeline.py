@@ -15,8 +15,8 @@ from broker.store.snapshot import Health, Snapshot
 from processor.alarms import evidence, operator_actions
 from processor.alarms import lifecycle as alarm_list
 from processor.alarms.events import announcements
+from processor.alarms.hold import Conditions, conditions_of_pumps, hold, no_scores, no_timers, shift
 from processor.alarms.subjects import Subjects, no_orders
-from processor.alarms.violations import Violations, nothing_seen, silences, violations
 from processor.batch_result import AlarmResult, BatchResult
 from processor.engine import engine
 from processor.engine.columns import MS_PER_S, Rules
@@ -28,11 +28,14 @@ from processor.intake.quarantine import Quarantine
 from processor.intake.registry import Registry
 from processor.rules import RULES
 from processor.rules.cohorts import COHORT_RULES
+from processor.rules.gateways import GATEWAY_RULES
 from processor.rules.system import SYSTEM_RULES
 from processor.view import forecast, snapshot_tables
+from processor.watch import self_monitoring
 from processor.watch.cohorts import CohortWatch
-from processor.watch.gateways import DEAF_S, GATEWAY_RULES, GatewayWatch
-from processor.watch.self_monitoring import SelfMonitor, look
+from processor.watch.gateways import BROKER_LOST_S, GatewayWatch
+from processor.watch.self_monitoring import SelfMonitor
+from processor.watch.silence import silence_scores
 
 MAX_ACTION_IDS: Final = 10_000
 """Number of recent action ids kept to ignore redelivered actions."""
@@ -56,7 +59,8 @@ class Pipeline:
     state: pl.DataFrame = field(init=False)
     alarms: pl.DataFrame = field(default_factory=alarm_list.no_alarms)
     gaps: Gaps = field(default_factory=Gaps)
-    watch: SelfMonitor = field(default_factory=SelfMonitor)
+    timers: pl.DataFrame = field(default_factory=no_timers)
+    monitor: SelfMonitor = field(default_factory=SelfMonitor)
     orders: pl.DataFrame = field(default_factory=no_orders)
     cohorts: CohortWatch = field(default_factory=CohortWatch)
     gateways: GatewayWatch = field(default_factory=GatewayWatch)
@@ -107,11 +111,10 @@ class Pipeline:
             step = engine.step(self.state, wave, self.rules, self.window_s, gaps=self.gaps)
             self.state, self.gaps, rows = step.state, step.gaps, step.judged
             if rows.height:
-                changes.append(self._advance(violations(rows, self.alarms, self.rules), rows, subjects, now))
-        seen, rows = self._judge_silence(subjects, now, listening=listening)
-        changes.append(self._advance(seen, rows, subjects, now))
+                changes.append(self._advance(conditions_of_pumps(rows, self.alarms, self.rules), rows, subjects, now))
+        changes.append(self._watch(subjects, now, listening=listening))
         if readings is not None:
-            changes.append(self._look_at_self(readings, subjects, now))
+            changes.append(self._monitor(readings, subjects, now))
         self.alarms, timed = alarm_list.tick(self.alarms, subjects=subjects, rules=self.listed)
         self.alarms, self.orders, ended = operator_actions.end_expired_orders(
             self.alarms, subjects=subjects, rules=self.listed
@@ -149,52 +152,66 @@ class Pipeline:
             self._forecasts = now, latest
         return latest
 
-    def _judge_silence(self, subjects: Subjects, now: int, *, listening: bool) -> tuple[Violations, pl.DataFrame]:
-        """Return which pumps and gateways are silent and whether the fleet is, and the pumps as they were judged.
+    def _watch(self, subjects: Subjects, now: int, *, listening: bool) -> pl.DataFrame:
+        """Score silent pumps, gateways, fleet and cohorts; return what changed.
 
-        Without a broker for long, the fleet is silent.
+        While the processor has no broker only the fleet is scored: after `BROKER_LOST_S` it is silent.
         """
         if not listening:
             self._disconnected_since = now if self._disconnected_since is None else min(now, self._disconnected_since)
-            disconnected = now - self._disconnected_since >= DEAF_S * MS_PER_S
-            return self.gateways.deaf(subjects) if disconnected else nothing_seen(), self.state.clear()
+            lost = now - self._disconnected_since >= BROKER_LOST_S * MS_PER_S
+            scores = self.gateways.scores_without_broker(subjects) if lost else no_scores()
+            return self._hold(scores, self.state.clear(), subjects, now)
         self._disconnected_since = None
         clocks = self.registry.clocks(now)
         ages = self._ages(clocks)
         self.state = engine.with_ages(self.state, ages, self.rules)
         numbers = pl.int_range(self.state.height, dtype=pl.UInt32, eager=True)
-        judged = self.state.with_columns(numbers.alias("pump"), ages.alias("age"), clocks.alias("now"))
-        pumps = silences(judged, self.alarms, self.rules)
-        cut = self.gateways.look(
-            judged, self.alarms, subjects, offline=self.registry.gateways_in("offline"), rules=self.rules
+        pumps = self.state.with_columns(numbers.alias("pump"), ages.alias("age"), clocks.alias("now"))
+        offline = self.registry.gateways_in("offline")
+        scores = pl.concat(
+            [
+                self.gateways.scores(pumps, self.timers, subjects, offline=offline, rules=self.rules),
+                self.cohorts.scores(self.state, self.timers, subjects, ages_s=ages),
+                silence_scores(pumps, self.timers, self.rules),
+            ]
         )
-        many = self.cohorts.look(self.state, self.alarms, subjects, ages_s=ages)
-        seen = Violations(
-            pl.concat([cut.standing, many.standing, pumps.standing]), pl.concat([cut.over, many.over, pumps.over])
-        )
-        return seen, judged
+        return self._hold(scores, pumps, subjects, now)
 
-    def _advance(self, seen: Violations, rows: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
-        """Apply violations to the alarms; `rows` are the pumps in which they were found."""
-        self.alarms, changes = alarm_list.advance(self.alarms, seen, now=now, subjects=subjects, rules=self.listed)
+    def _hold(self, scores: pl.DataFrame, pumps: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
+        self.timers, conditions = hold(self.timers, scores, self.listed)
+        return self._advance(conditions, pumps, subjects, now)
+
+    def _advance(self, conditions: Conditions, rows: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
+        """Apply conditions to the alarms; `rows` are the pumps in which they were found."""
+        self.alarms, changes = alarm_list.advance(
+            self.alarms, conditions, now=now, subjects=subjects, rules=self.listed
+        )
         if changes.is_empty():
             return changes
-        for judged, rules in ((rows, self.rules), (self.gateways.looked, GATEWAY_RULES), *self.cohorts.looked()):
-            self.alarms, changes = evidence.attach(self.alarms, changes, judged, rules)
+        watched = ((self.gateways.rows, GATEWAY_RULES), *self.cohorts.rows(self.timers))
+        for scored, rules in ((rows, self.rules), *watched):
+            self.alarms, changes = evidence.attach(self.alarms, changes, scored, rules)
         return changes
 
-    def _look_at_self(self, readings: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
-        self.watch, found = look(self.watch, readings, self.alarms, now=now, time=subjects.together)
-        self.alarms, changes = alarm_list.advance(
-            self.alarms, found.seen, now=now, subjects=subjects, rules=self.listed
+    def _monitor(self, readings: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
+        """Score Pumpwatch itself; return what changed."""
+        self.monitor, found = self_monitoring.score(
+            self.monitor, readings, self.timers, now=now, time=subjects.together
         )
-        self.alarms, changes = evidence.bear(self.alarms, changes, found.evidence)
+        self.timers, conditions = hold(self.timers, found.scores, SYSTEM_RULES, now)
+        self.alarms, changes = alarm_list.advance(
+            self.alarms, conditions, now=now, subjects=subjects, rules=self.listed
+        )
+        fresh = found.evidence(conditions.standing, self.timers, now)
+        self.alarms, changes = evidence.bear(self.alarms, changes, fresh)
         return changes
 
     def shift_wall_clock(self, step_ms: int) -> None:
         """Follow a wall clock that was set by `step_ms`, so that nothing seems older or newer than it is."""
         self.registry.shift_wall_clock(step_ms)
-        self.watch = self.watch.clock_set(step_ms)
+        self.monitor = self.monitor.shift_wall_clock(step_ms)
+        self.timers = shift(self.timers, SYSTEM_RULES, step_ms)
 
     def _act(self, action: Action, now: int) -> tuple[pl.DataFrame, Outcome]:
         """Apply an operator action once; a redelivered one, as after a crash, is answered and changes nothing."""

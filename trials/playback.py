@@ -31,9 +31,9 @@ from processor.intake.inbox import Batch
 from processor.pipeline import Pipeline
 from processor.rules import RULES, Rule
 from processor.rules.cohorts import COHORT_RULES
+from processor.rules.gateways import GATEWAY_RULES
 from processor.rules.rule import targets_of
 from processor.view import forecast
-from processor.watch.gateways import GATEWAY_RULES
 from simulator.faults import FAULTS
 from simulator.gateway.ground_truth import fault_facts
 from simulator.gateway.service import gateways_for

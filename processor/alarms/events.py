@@ -9,8 +9,8 @@ from broker.contract.evidence import decode
 from broker.store.snapshot import PRIORITIES
 from processor.alarms.states import NORMAL, state_of
 from processor.alarms.subjects import Subjects
+from processor.alarms.texts import cause_text, rule_texts
 from processor.engine.columns import Rules
-from processor.view.snapshot_tables import cause_text, rule_texts
 
 
 def announcements(

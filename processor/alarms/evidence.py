@@ -12,7 +12,7 @@ import polars as pl
 
 from processor.alarms.subjects import KEY, SUBJECT
 from processor.detectors import stream
-from processor.engine.columns import Rules, held_name, memory_of, score_name
+from processor.engine.columns import Rules, in_state_name, is_scored_by, memory_of, score_name
 from processor.rules import Rule
 from processor.rules.measures import Exclusion, Measure, Value, family
 
@@ -71,7 +71,7 @@ def _plan(rule: Rule, columns: frozenset[str]) -> tuple[pl.Expr, list[str]]:
     confidence = pl.when(many == 0).then(pl.lit("high")).when(many == 1).then(pl.lit("medium"))
     told = pl.struct(
         _said(rule.evidence[0], rule).alias("said"),
-        pl.col("time" if rule.detector.judges == "sample" else "now").alias("time"),
+        pl.col("time" if is_scored_by(rule, "sample") else "now").alias("time"),
         pl.lit(rule.over_s).alias("window_s"),
         _rounded(pl.col(score_name(rule))).alias("score"),
         _rounded(_above_s(rule, columns)).alias("above_s"),
@@ -176,23 +176,25 @@ def _above_s(rule: Rule, columns: frozenset[str]) -> pl.Expr:
     """
     if "above_s" in columns:
         return pl.col("above_s")
-    if rule.detector.judges == "sample":
-        return pl.col(held_name(rule))
+    if is_scored_by(rule, "sample"):
+        return pl.col(in_state_name(rule))
     return pl.col("age") - pl.col("age") / pl.col(score_name(rule))
 
 
 def _doubts(rule: Rule, columns: frozenset[str]) -> list[pl.Expr]:
     """Return why the alarm might be wrong, in words, each null where it is no reason."""
     found: list[pl.Expr] = []
-    judged = rule.detector.judges == "sample"
+    detector = rule.detector
     of_stream = family("stream")
-    if judged and rule.detector.memory:
+    if detector is None or detector.judges != "sample":
+        return found
+    if detector.memory:
         barely = pl.col(score_name(rule)) < BARELY
         found.append(pl.when(barely).then(pl.lit("only just above the limit")))
-    if judged and {"samples", "stream.memory.interval_s", "stream.memory.lost"} <= columns:
+    if {"samples", "stream.memory.interval_s", "stream.memory.lost"} <= columns:
         lost = of_stream("lost")
         known_h = pl.col("samples") * of_stream("interval_s") / 3600.0
-        if rule.detector.family != "stream":
+        if detector.family != "stream":
             said = pl.format("{} % of the samples were lost", (100.0 * lost).round(0).cast(pl.Int64))
             found.append(pl.when(lost > stream.SHARE).then(said))
         said = pl.format("this pump is known for only {} h", known_h.floor().cast(pl.Int64))

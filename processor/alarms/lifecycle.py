@@ -14,10 +14,10 @@ import polars as pl
 
 from broker.store.snapshot import PRIORITY_CODE
 from processor.alarms.chains import held
+from processor.alarms.hold import Conditions
 from processor.alarms.out_of_service import covered
 from processor.alarms.states import ACKNOWLEDGED, NORMAL, QUIET, SUPPRESSED, state_of
 from processor.alarms.subjects import KEY, SUBJECT, Subjects
-from processor.alarms.violations import Violations
 from processor.engine.columns import Rules
 from processor.rules import RULES
 
@@ -102,19 +102,19 @@ def restored(saved: pl.DataFrame, rules: Rules) -> pl.DataFrame:
 
 def advance(
     alarms: pl.DataFrame,
-    seen: Violations,
+    conditions: Conditions,
     *,
     now: int,
     subjects: Subjects,
     rules: Rules = RULES,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Take what is seen into the open alarms; return them and what changed (`CHANGES`).
+    """Apply conditions to the open alarms; return them and what changed (`CHANGES`).
 
     `now` is wall ms and only noted. Everything is idempotent: what is already so changes nothing.
     """
     changes: list[pl.DataFrame] = []
-    after = _return(alarms, seen.over, changes)
-    after = _raise(after, seen.standing, now=now, subjects=subjects, rules=rules, changes=changes)
+    after = _return(alarms, conditions.cleared, changes)
+    after = _raise(after, conditions.standing, now=now, subjects=subjects, rules=rules, changes=changes)
     if not changes:
         return after, pl.DataFrame(schema=CHANGES)
     return settle(alarms, after, changes, subjects=subjects, rules=rules)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Memory
+from processor.detectors import Detector, Memory
 from processor.rules import Rule
 
 MS_PER_S: Final = 1000.0
@@ -19,21 +19,40 @@ def score_name(rule: Rule) -> str:
     return rule.name
 
 
-def held_name(rule: Rule) -> str:
-    """Return the column that says for how long (s) the rule has been violated, or not, without a change."""
-    return f"{rule.name}.held"
+def in_state_name(rule: Rule) -> str:
+    """Return the column with the time (s) since the rule's score last crossed its limit, in either direction."""
+    return f"{rule.name}.in_state_s"
+
+
+def detector_of(rule: Rule) -> Detector:
+    """Return the detector of a rule of pumps; raises `TypeError` for other rules."""
+    if rule.detector is None:
+        raise TypeError(f"rule {rule.name} has no detector: it is not scored for each pump")
+    return rule.detector
+
+
+def indicator_of(rule: Rule) -> pl.Expr:
+    """Return the indicator of a rule about gateways, cohorts or Pumpwatch itself; raises `TypeError` for other rules."""
+    if rule.indicator is None:
+        raise TypeError(f"rule {rule.name} has no indicator: it is scored for each pump")
+    return rule.indicator
+
+
+def is_scored_by(rule: Rule, what: Literal["sample", "age"]) -> bool:
+    """Return whether a rule is one of pumps that is scored from samples, or by the age of the last sample."""
+    return rule.detector is not None and rule.detector.judges == what
 
 
 def memory_of(rule: Rule) -> Memory:
     """Return the accessor by which a rule's detector reaches its memory columns: its own, or its family's."""
-    owner = rule.detector.family or rule.name
+    owner = (rule.detector.family if rule.detector else None) or rule.name
     return lambda name: pl.col(f"{owner}.memory.{name}")
 
 
 def memory_start(rules: Rules) -> dict[str, float | None]:
     """Return every memory column with its start value; what a family shares is there once."""
     return {
-        f"{rule.detector.family or rule.name}.memory.{name}": start
+        f"{detector_of(rule).family or rule.name}.memory.{name}": start
         for rule in rules
-        for name, start in rule.detector.memory.items()
+        for name, start in detector_of(rule).memory.items()
     }

@@ -17,7 +17,16 @@ import polars as pl
 
 from broker.contract.signals import SIGNAL_NAMES
 from processor.engine import sequence, windows
-from processor.engine.columns import MS_PER_S, Rules, held_name, memory_of, memory_start, score_name
+from processor.engine.columns import (
+    MS_PER_S,
+    Rules,
+    detector_of,
+    in_state_name,
+    is_scored_by,
+    memory_of,
+    memory_start,
+    score_name,
+)
 from processor.engine.scoring import AS_WRITTEN, MAX_SCORE, in_company, judge, replaced
 from processor.engine.sequence import LATE, NO_GAPS, NONE_SKIPPED, REDELIVERED, Gaps
 from processor.rules import RULES, Rule
@@ -51,7 +60,7 @@ def schema(rules: Rules = RULES) -> dict[str, pl.DataType]:
         **{name: pl.Int64() for name in (*REPORTED, *COUNTERS, LATE, REDELIVERED)},
         **{name: pl.Float32() for name in SIGNAL_NAMES},
         **windows.SCHEMA,
-        **{name(rule): pl.Float32() for rule in rules for name in (score_name, held_name)},
+        **{name(rule): pl.Float32() for rule in rules for name in (score_name, in_state_name)},
         **{name: pl.Float32() for name in memory_start(rules)},
     }
 
@@ -61,7 +70,7 @@ def new_state(pumps: int, rules: Rules = RULES) -> pl.DataFrame:
     start: dict[str, float | int | None] = {
         **dict.fromkeys((*COUNTERS, LATE, REDELIVERED), 0),
         **windows.EMPTY,
-        **{name(rule): 0.0 for rule in rules for name in (score_name, held_name)},
+        **{name(rule): 0.0 for rule in rules for name in (score_name, in_state_name)},
         **memory_start(rules),
     }
     columns = [pl.lit(start.get(name), dtype=dtype).alias(name) for name, dtype in schema(rules).items()]
@@ -151,7 +160,7 @@ def with_ages(state: pl.DataFrame, age_s: pl.Series, rules: Rules = RULES) -> pl
     """Return the state with the scores of silence as of now; `age_s` is Float32, null if unknown."""
     if state.height == 1:
         return with_ages(in_company(state), age_s.extend_constant(None, 1), rules).head(1)
-    judged = [rule for rule in rules if rule.detector.judges == "age"]
+    judged = [rule for rule in rules if is_scored_by(rule, "age")]
     frame = state.with_columns(age_s.alias("age"))
     return frame.with_columns(_score(rule).fill_null(0.0).alias(score_name(rule)) for rule in judged).drop("age")
 
@@ -230,4 +239,4 @@ _GATHERED: Final = (*REPORTED, *COUNTERS, *SIGNAL_NAMES, *(name for name in wind
 
 
 def _score(rule: Rule) -> pl.Expr:
-    return rule.detector.score(memory_of(rule)).cast(pl.Float32).fill_nan(None).clip(0.0, MAX_SCORE)
+    return detector_of(rule).score(memory_of(rule)).cast(pl.Float32).fill_nan(None).clip(0.0, MAX_SCORE)

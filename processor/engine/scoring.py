@@ -20,7 +20,16 @@ import polars as pl
 from processor.detectors import forgetting, time_constant_s
 from processor.detectors.flag import flag_set
 from processor.engine import windows
-from processor.engine.columns import MS_PER_S, Rules, held_name, memory_of, memory_start, score_name
+from processor.engine.columns import (
+    MS_PER_S,
+    Rules,
+    detector_of,
+    in_state_name,
+    is_scored_by,
+    memory_of,
+    memory_start,
+    score_name,
+)
 from processor.rules import Rule
 
 MAX_SCORE: Final = 1000.0
@@ -54,11 +63,11 @@ def judge(rows: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     after = {name: _kept(told[name], rows[name]) for name in plan.memories}
     dt = told["dt"].fill_null(0.0)
     for rule in plan.judged:
-        score, held = score_name(rule), held_name(rule)
+        score, in_state = score_name(rule), in_state_name(rule)
         after[score] = _score(told[score], rows[score])
-        after[held] = _held(rows[held] + dt, after[score], rows[score])
+        after[in_state] = _in_state_s(rows[in_state] + dt, after[score], rows[score])
     silent = pl.zeros(rows.height, pl.Float32, eager=True)
-    after |= {score_name(rule): silent for rule in rules if rule.detector.judges == "age"}
+    after |= {score_name(rule): silent for rule in rules if is_scored_by(rule, "age")}
     after |= windows.emptied(rows.height) | {windows.CLOSED: rows["time"]}
     return replaced(rows, after)
 
@@ -139,25 +148,27 @@ def _score(told: pl.Series, was: pl.Series) -> pl.Series:
     return pl.Series(score.name, values.clip(0.0, MAX_SCORE))
 
 
-def _held(held: pl.Series, score: pl.Series, was: pl.Series) -> pl.Series:
-    """Return for how long each score has been on its side of the limit: `held`, but 0 where it has just crossed it."""
+def _in_state_s(in_state_s: pl.Series, score: pl.Series, was: pl.Series) -> pl.Series:
+    """Return the time since each score crossed its limit: `in_state_s`, but 0 where it has just crossed it."""
     crossed = np.flatnonzero((score.to_numpy() >= 1.0) != (was.to_numpy() >= 1.0))
-    return held.scatter(crossed, 0.0) if len(crossed) else held
+    return in_state_s.scatter(crossed, 0.0) if len(crossed) else in_state_s
 
 
 @cache
 def _plan(rules: Rules) -> Plan:
-    families = {rule.detector.family or rule.name: rule for rule in rules}
+    families = {detector_of(rule).family or rule.name: rule for rule in rules}
     derived: list[list[pl.Expr]] = []
     said: list[pl.Expr] = []
     for rule in families.values():
         memory = memory_of(rule)
-        for depth, stage in enumerate(rule.detector.derive(memory)):
+        for depth, stage in enumerate(detector_of(rule).derive(memory)):
             derived += [[]] * (depth + 1 - len(derived))
             derived[depth] = derived[depth] + [_named(value, memory(name)) for name, value in stage.items()]
-        said += [_named(value.cast(pl.Float32), memory(name)) for name, value in rule.detector.learn(memory).items()]
-    judged = tuple(rule for rule in rules if rule.detector.judges == "sample")
-    said += [rule.detector.score(memory_of(rule)).cast(pl.Float32).alias(score_name(rule)) for rule in judged]
+        said += [
+            _named(value.cast(pl.Float32), memory(name)) for name, value in detector_of(rule).learn(memory).items()
+        ]
+    judged = tuple(rule for rule in rules if is_scored_by(rule, "sample"))
+    said += [detector_of(rule).score(memory_of(rule)).cast(pl.Float32).alias(score_name(rule)) for rule in judged]
     looked_at = sorted({name for value in (*chain(*derived), *said) for name in value.meta.root_names()})
     flags = [flag_set(name) for name in looked_at]
     return Plan(

@@ -11,7 +11,6 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory
 from processor.detectors import volume as vote
 from processor.rules.delivery import UNDER_DELIVERY_CAUSES
 from processor.rules.measures import Measure, family, last
@@ -63,6 +62,17 @@ def _unexplained_pct() -> pl.Expr:
     return pl.when(commanded >= MIN_UL_H).then(100.0 * gap)
 
 
+def _apart(floor: float, usual: float | None, side: Side) -> pl.Expr:
+    """Return the score of a cohort's distance from the rest of the fleet, read from a row of the comparison."""
+    parts = [(pl.col("apart") / floor).abs(), pl.col("z").abs() / MIN_Z]
+    if usual is not None:
+        parts.append(((pl.col("middle") - usual) * pl.col("apart").sign() / floor).clip(0.0))
+    sure = pl.min_horizontal(parts)
+    if side == "either":
+        return sure
+    return pl.when(pl.col("apart") > 0 if side == "above" else pl.col("apart") < 0).then(sure).otherwise(0.0)
+
+
 def _row(
     value: Callable[[], pl.Expr],
     unit: str,
@@ -84,20 +94,11 @@ def _row(
     detects: tuple[str, ...] = (),
     explains: tuple[str, ...] = (),
 ) -> Row:
-    def score(_: Memory) -> pl.Expr:
-        parts = [(pl.col("apart") / floor).abs(), pl.col("z").abs() / MIN_Z]
-        if usual is not None:
-            parts.append(((pl.col("middle") - usual) * pl.col("apart").sign() / floor).clip(0.0))
-        sure = pl.min_horizontal(parts)
-        if side == "either":
-            return sure
-        return pl.when(pl.col("apart") > 0 if side == "above" else pl.col("apart") < 0).then(sure).otherwise(0.0)
-
     rule = Rule(
         name=name,
         title=title,
         priority=priority,
-        detector=Detector(score, judges="age"),
+        indicator=_apart(floor, usual, side),
         on_delay_s=25 * MINUTE,
         off_delay_s=6 * HOUR,
         detection_target_h=detection_target_h,

@@ -30,7 +30,7 @@ def family(name: str) -> Memory:
 
 def reported_min(rule: str) -> Value:
     """Return for how long (min) a rule that listens to the pump has been violated."""
-    return lambda _: pl.col(f"{rule}.held") / 60.0
+    return lambda _: pl.col(f"{rule}.in_state_s") / 60.0
 
 
 @dataclass(frozen=True, eq=False)

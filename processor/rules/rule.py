@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import polars as pl
+
 from broker.contract.rule_targets import RuleTargets
 from processor.detectors import Detector
 from processor.rules.measures import Exclusion, Measure
@@ -14,18 +16,27 @@ UNDER_DOSED_AFTER_H: Final = 5.0
 """Without delivery the effect fades with the drug's half-life of 1 to 5 h; modelling choice, no clinical figure."""
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
+DEADBAND: Final = 0.8
+"""A condition clears only below this share of its limit, so that a score that hovers there is one alarm, not many; a
+modeling choice."""
+NO_DEADBAND: Final = 1.0
+"""For scores that cannot hover, such as those of silence."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
     """One row of the alarm list.
 
-    The violation must last `on_delay_s` before the alarm is raised and be gone for `off_delay_s` before it returns
-    (therapy seconds; wall seconds where `uses_wall_clock`). `detection_target_h` is the time from the fault's onset within which
-    the alarm must be up, `time_to_respond` how long a person then has. While it stands, an alarm holds those it `explains` on
-    the same pump under it. With `latch` it stays until a person resets it; `realarm_h` says how long after its
-    acknowledgement one that stands on
-    calls again (therapy hours; None: what `processor.alarms.lifecycle` says for its priority).
+    A rule of pumps has a `detector`; one of gateways, cohorts or Pumpwatch itself has an `indicator`, an expression over
+    the table that its watcher makes (`processor.watch`). Both score 1.0 at the limit.
+
+    The score must be at its limit for `on_delay_s` before the alarm is raised; the alarm returns to normal when the
+    score has been below the limit for `off_delay_s` and is below `deadband`. Delays run on therapy time, or on
+    wall-clock time for what concerns machines (`clock`). `detection_target_h` is the time from the onset of a fault
+    within which the alarm must be raised, `time_to_respond` how long a person then has. While it stands, an alarm
+    suppresses those of the rules that it `explains` on the same pump. With `latch` it stays until a person resets it;
+    `realarm_h` is the therapy time after which an acknowledged alarm that still stands is annunciated again (None: as
+    `processor.alarms.lifecycle` has it for the priority).
 
     `evidence` are the numbers that an alarm rests on, averaged over about `over_s`, the first of them the plainest;
     `rules_out` are causes that it may be told from. Of a pump known for less than `learns_h` hours what is usual is not
@@ -35,7 +46,6 @@ class Rule:
     name: str
     title: str
     priority: Literal["high", "medium", "low"]
-    detector: Detector
     on_delay_s: float
     off_delay_s: float
     detection_target_h: float
@@ -43,6 +53,10 @@ class Rule:
     action: str
     time_to_respond: str
     rationale: str
+    detector: Detector | None = None
+    indicator: pl.Expr | None = None
+    clock: Literal["therapy", "wall"] = "therapy"
+    deadband: float = DEADBAND
     evidence: tuple[Measure, ...] = ()
     rules_out: tuple[Exclusion, ...] = ()
     over_s: float = 300.0
@@ -56,8 +70,8 @@ class Rule:
 
     @property
     def uses_wall_clock(self) -> bool:
-        """Whether its delays run on the wall clock, because it is about machines and not about pumps."""
-        return self.detector.judges == "reading"
+        """Whether its delays run on wall-clock time."""
+        return self.clock == "wall"
 
 
 def targets_of(rules: Iterable[Rule]) -> dict[str, RuleTargets]:

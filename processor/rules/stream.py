@@ -9,7 +9,7 @@ import polars as pl
 from processor.detectors.silence import allowed_s, silence
 from processor.detectors.stream import HOUR_S, SHARE, STEP_S, stream
 from processor.rules.measures import Measure, kept
-from processor.rules.rule import HOUR, MINUTE, Rule
+from processor.rules.rule import HOUR, MINUTE, NO_DEADBAND, Rule
 
 PATIENCE: Final = {"floor_s": 8 * MINUTE, "intervals": 8.0, "in_field_s": 2 * HOUR}
 
@@ -28,6 +28,7 @@ RULES: Final = (
         detector=silence(**PATIENCE),
         on_delay_s=0.0,
         off_delay_s=0.0,
+        deadband=NO_DEADBAND,
         identifies=("link_corrupted", "link_late", "silent_pump"),
         detects=("mri_stall", "gateway_restart", "broker_outage"),
         detection_target_h=10.0 / 60.0,

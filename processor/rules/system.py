@@ -10,10 +10,9 @@ from typing import Final
 
 import polars as pl
 
-from processor.detectors import Detector
 from processor.rules.measures import Measure
+from processor.rules.reading_kinds import CAME, DROPPED, FULLNESS, LAG, LOST, REFUSED, RESENT, TROUBLE
 from processor.rules.rule import MINUTE, Rule
-from processor.watch.readings import CAME, DROPPED, FULLNESS, LAG, LOST, REFUSED, RESENT, TROUBLE
 
 RISES_OVER_S: Final = 10 * MINUTE
 """A count is judged by how much it rose in so many wall seconds."""
@@ -23,25 +22,22 @@ MAX_REFUSED: Final = 100
 """So many refused messages in that time are more than a device or two that somebody tries out; modelling choice."""
 
 
-def level(what: str, part: str | None = None) -> Detector:
+def level(what: str, part: str | None = None) -> pl.Expr:
     """Score readings of a level, of one part or of all, against the limit they come with."""
     ours = (pl.col("what") == what) & (pl.lit(value=True) if part is None else pl.col("part") == part)
-    score = pl.when(ours).then(pl.col("value") / pl.col("limit"))
-    return Detector(lambda _: score, judges="reading")
+    return pl.when(ours).then(pl.col("value") / pl.col("limit"))
 
 
-def rise(what: str, most: float = 1.0) -> Detector:
+def rise(what: str, most: float = 1.0) -> pl.Expr:
     """Score how much counts rose within `RISES_OVER_S` against the most they may."""
-    score = pl.when(pl.col("what") == what).then(pl.col("rise") / most)
-    return Detector(lambda _: score, judges="reading")
+    return pl.when(pl.col("what") == what).then(pl.col("rise") / most)
 
 
-def share(what: str, of: str, most: float) -> Detector:
+def share(what: str, of: str, most: float) -> pl.Expr:
     """Score how much one count rose within `RISES_OVER_S` for each that another did, against the most it may."""
-    score = pl.when(pl.col("what") == what).then(
+    return pl.when(pl.col("what") == what).then(
         pl.col("rise") / (pl.col("rise").filter(pl.col("what") == of).sum() * most)
     )
-    return Detector(lambda _: score, judges="reading")
 
 
 def _shown(label: str, unit: str, limit: float | None = None) -> tuple[Measure, ...]:
@@ -57,7 +53,8 @@ SYSTEM_RULES: Final = (
         name="screens_frozen",
         title="Screens are not updated",
         priority="high",
-        detector=level(TROUBLE, "snapshot"),
+        indicator=level(TROUBLE, "snapshot"),
+        clock="wall",
         on_delay_s=15.0,
         off_delay_s=15.0,
         detection_target_h=0.02,
@@ -72,7 +69,8 @@ SYSTEM_RULES: Final = (
         name="storage_failing",
         title="Nothing can be stored",
         priority="medium",
-        detector=level(TROUBLE, "storage"),
+        indicator=level(TROUBLE, "storage"),
+        clock="wall",
         on_delay_s=10.0,
         off_delay_s=30.0,
         detection_target_h=0.02,
@@ -89,7 +87,8 @@ SYSTEM_RULES: Final = (
         name="checkpoint_failing",
         title="Checkpoint cannot be written",
         priority="medium",
-        detector=level(TROUBLE, "checkpoint"),
+        indicator=level(TROUBLE, "checkpoint"),
+        clock="wall",
         on_delay_s=10.0,
         off_delay_s=30.0,
         detection_target_h=0.02,
@@ -106,7 +105,8 @@ SYSTEM_RULES: Final = (
         name="pumps_refused",
         title="Pumps are refused, as too many are known",
         priority="high",
-        detector=rise("refused pumps"),
+        indicator=rise("refused pumps"),
+        clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
@@ -122,7 +122,8 @@ SYSTEM_RULES: Final = (
         name="processor_lags",
         title="Processor lags behind",
         priority="medium",
-        detector=level(LAG),
+        indicator=level(LAG),
+        clock="wall",
         on_delay_s=MINUTE,
         off_delay_s=MINUTE,
         detection_target_h=0.1,
@@ -139,7 +140,8 @@ SYSTEM_RULES: Final = (
         name="gateways_drop",
         title="Gateways drop samples",
         priority="medium",
-        detector=rise(DROPPED),
+        indicator=rise(DROPPED),
+        clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
@@ -155,7 +157,8 @@ SYSTEM_RULES: Final = (
         name="records_thrown_away",
         title="Records were thrown away",
         priority="medium",
-        detector=rise("thrown away"),
+        indicator=rise("thrown away"),
+        clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
@@ -172,7 +175,8 @@ SYSTEM_RULES: Final = (
         name="records_unreadable",
         title="Stored records could not be read",
         priority="medium",
-        detector=level(TROUBLE, "stored records"),
+        indicator=level(TROUBLE, "stored records"),
+        clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
@@ -188,7 +192,8 @@ SYSTEM_RULES: Final = (
         name="samples_missing",
         title="Samples are lost for good",
         priority="low",
-        detector=rise(LOST),
+        indicator=rise(LOST),
+        clock="wall",
         on_delay_s=MINUTE,
         off_delay_s=0.0,
         detection_target_h=0.1,
@@ -204,7 +209,8 @@ SYSTEM_RULES: Final = (
         name="bound_near",
         title="Something is nearly full",
         priority="low",
-        detector=level(FULLNESS),
+        indicator=level(FULLNESS),
+        clock="wall",
         on_delay_s=MINUTE,
         off_delay_s=MINUTE,
         detection_target_h=0.1,
@@ -220,7 +226,8 @@ SYSTEM_RULES: Final = (
         name="bound_reached",
         title="A queue was full",
         priority="low",
-        detector=rise("waits"),
+        indicator=rise("waits"),
+        clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
@@ -235,7 +242,8 @@ SYSTEM_RULES: Final = (
         name="records_expire",
         title="Oldest records make room for new ones",
         priority="low",
-        detector=rise("oldest goes"),
+        indicator=rise("oldest goes"),
+        clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
@@ -251,7 +259,8 @@ SYSTEM_RULES: Final = (
         name="messages_refused",
         title="Many messages are refused",
         priority="low",
-        detector=rise(REFUSED, MAX_REFUSED),
+        indicator=rise(REFUSED, MAX_REFUSED),
+        clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.2,
@@ -266,7 +275,8 @@ SYSTEM_RULES: Final = (
         name="samples_resent",
         title="Gateways send the same again and again",
         priority="low",
-        detector=share(RESENT, of=CAME, most=MAX_RESENT),
+        indicator=share(RESENT, of=CAME, most=MAX_RESENT),
+        clock="wall",
         on_delay_s=2 * MINUTE,
         off_delay_s=0.0,
         detection_target_h=0.2,
@@ -283,7 +293,8 @@ SYSTEM_RULES: Final = (
         name="merging_failing",
         title="History cannot be put together",
         priority="low",
-        detector=level(TROUBLE, "merging"),
+        indicator=level(TROUBLE, "merging"),
+        clock="wall",
         on_delay_s=5 * MINUTE,
         off_delay_s=MINUTE,
         detection_target_h=0.2,
@@ -298,7 +309,8 @@ SYSTEM_RULES: Final = (
         name="clock_set",
         title="Clock of this machine was set",
         priority="low",
-        detector=level(TROUBLE, "clock"),
+        indicator=level(TROUBLE, "clock"),
+        clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,

@@ -17,29 +17,21 @@ import polars as pl
 from broker.store import durable_write
 from broker.store.journal import BEGINNING, Head
 from processor.alarms import lifecycle as alarm_list
+from processor.alarms.hold import timers_of
 from processor.alarms.subjects import no_orders
 from processor.engine import engine
-from processor.engine.columns import Rules
+from processor.engine.columns import Rules, is_scored_by
 from processor.engine.sequence import Gaps
 from processor.intake.gateway import Gateway
 from processor.intake.registry import Registry
-from processor.watch.cohorts import BEGUN, Standing
 
 DIRECTORY: Final = "checkpoint"
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
+OLDER_FORMATS: Final = (1,)
+"""Formats that are migrated: format 1 had no timers, and the columns of its state were named otherwise."""
 NOTHING_WRITTEN: Final = Head()
 _serial = itertools.count()
-
-
-@dataclass(frozen=True)
-class Rests:
-    """Since when what is in alarm has been well: gateways (number, None: the fleet) in therapy ms, by rule, and parts
-    of the system (`other`) in wall ms.
-    """
-
-    gateways: tuple[tuple[int | None, str, int], ...] = ()
-    system: tuple[tuple[str, str, int], ...] = ()
 
 
 class CheckpointError(Exception):
@@ -48,18 +40,18 @@ class CheckpointError(Exception):
 
 @dataclass(frozen=True)
 class Saved:
-    """What the processor goes on from: `rests` are off-delays that run, `orders` what people took out of service,
-    `acted` the ids of what they did.
+    """What the processor resumes from: `timers` are hold timers (`processor.alarms.hold.TIMERS`), `orders` what people
+    took out of service, `acted` the ids of their actions, `compared` when cohorts were last compared (therapy ms).
     """
 
     state: pl.DataFrame
     alarms: pl.DataFrame
     registry: Registry
     gaps: Gaps
-    rests: Rests
+    timers: pl.DataFrame
     orders: pl.DataFrame
     acted: tuple[str, ...] = ()
-    cohorts: Standing = BEGUN
+    compared: int = 0
 
 
 class _Manifest(msgspec.Struct, kw_only=True):
@@ -70,12 +62,12 @@ class _Manifest(msgspec.Struct, kw_only=True):
     gaps: str = ""
     orders: str = ""
     forgotten: int = 0
-    rests: Rests = Rests()
+    timers: str = ""
     gateways: list[Gateway]
     faults: list[str]
     saved: int
     acted: list[str] = []
-    cohorts: Standing = BEGUN
+    compared: int = 0
     entries: int = 0
     hash: bytes = BEGINNING
 
@@ -93,6 +85,7 @@ def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> No
         "pumps": saved.registry.facts(),
         "gaps": saved.gaps.open,
         "orders": saved.orders,
+        "timers": saved.timers,
     }
     names = {}
     for name, frame in frames.items():
@@ -102,12 +95,11 @@ def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> No
         _Manifest(
             format=FORMAT,
             forgotten=saved.gaps.forgotten,
-            rests=saved.rests,
             gateways=saved.registry.gateways,
             faults=list(saved.registry.faults),
             saved=now,
             acted=list(saved.acted),
-            cohorts=saved.cohorts,
+            compared=saved.compared,
             entries=head.entries,
             hash=head.hash,
             **names,
@@ -129,8 +121,8 @@ def journal_head(data: Path) -> Head | None:
 
 
 def _check(manifest: _Manifest) -> None:
-    if manifest.format != FORMAT:
-        raise ValueError(f"its format is {manifest.format}, this version reads {FORMAT}")
+    if manifest.format not in (FORMAT, *OLDER_FORMATS):
+        raise ValueError(f"its format is {manifest.format}; this version reads up to {FORMAT}")
 
 
 def load(data: Path, rules: Rules, listed: Rules) -> Saved | None:
@@ -162,17 +154,31 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         return pl.read_ipc((directory / name).read_bytes())
 
     state, alarms, pumps = frame(manifest.state), frame(manifest.alarms), frame(manifest.pumps)
+    if manifest.format == 1:
+        state = state.rename(
+            lambda name: f"{name.removesuffix('.held')}.in_state_s" if name.endswith(".held") else name
+        )
+    alarms = alarm_list.restored(alarms, listed)
     fresh = engine.new_state(state.height, rules)
     known = [name for name in fresh.columns if name in state.columns]
     # A checkpoint of an older version knows of no gaps and no orders.
     gaps = Gaps(frame(manifest.gaps), manifest.forgotten) if manifest.gaps else Gaps()
     return Saved(
         state=fresh.with_columns(state[name].cast(fresh.schema[name]) for name in known),
-        alarms=alarm_list.restored(alarms, listed),
+        alarms=alarms,
         registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
         gaps=gaps,
-        rests=manifest.rests,
+        timers=_timers(frame(manifest.timers), listed) if manifest.timers else timers_of(alarms, timed(listed)),
         orders=frame(manifest.orders) if manifest.orders else no_orders(),
         acted=tuple(manifest.acted),
-        cohorts=manifest.cohorts,
+        compared=manifest.compared,
     )
+
+
+def timed(listed: Rules) -> Rules:
+    """Return the rules whose timers are rows, not columns of the state: all that samples do not score."""
+    return tuple(rule for rule in listed if not is_scored_by(rule, "sample"))
+
+
+def _timers(timers: pl.DataFrame, listed: Rules) -> pl.DataFrame:
+    return timers.filter(pl.col("rule").is_in([rule.name for rule in listed]))

@@ -11,21 +11,19 @@ from processor.pipeline import Pipeline
 from processor.rules import RULES
 from processor.service import checkpoint
 from processor.watch.cohorts import CohortWatch
-from processor.watch.self_monitoring import SelfMonitor
 
 
 def save(data: Path, pipeline: Pipeline, now: int, head: Head = checkpoint.NOTHING_WRITTEN) -> None:
     """Write the checkpoint of a pipeline; `now` is wall ms, `head` the end of the journal. Raises `OSError`."""
-    system = tuple((*about, since) for about, since in pipeline.watch.well.items())
     saved = checkpoint.Saved(
         state=pipeline.state,
         alarms=pipeline.alarms,
         registry=pipeline.registry,
         gaps=pipeline.gaps,
-        rests=checkpoint.Rests(tuple(pipeline.gateways.well.iter_rows()), system),
+        timers=pipeline.timers,
         orders=pipeline.orders,
         acted=tuple(pipeline.action_ids),
-        cohorts=pipeline.cohorts.saved(),
+        compared=pipeline.cohorts.compared,
     )
     checkpoint.save(data, saved, now, head)
 
@@ -41,13 +39,12 @@ def restore(data: Path, rules: Rules = RULES) -> Pipeline:
         registry=saved.registry,
         alarms=saved.alarms,
         gaps=saved.gaps,
-        watch=SelfMonitor(well={(rule, other): since for rule, other, since in saved.rests.system}),
+        timers=saved.timers,
         orders=saved.orders,
-        cohorts=CohortWatch.restored(saved.cohorts),
+        cohorts=CohortWatch(saved.compared),
         action_ids=dict.fromkeys(saved.acted),
     )
     pipeline.state = saved.state
-    pipeline.gateways.rest(saved.rests.gateways)
     # A checkpoint of an older version does not record which alarms are suppressed by which.
     pipeline.alarms, _ = lifecycle.settle(
         pipeline.alarms, pipeline.alarms, [], subjects=pipeline.subjects(0), rules=pipeline.listed

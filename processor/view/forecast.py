@@ -17,7 +17,7 @@ from broker.contract.dose_limits import RESIDUAL_ML, SPINAL_STEP
 from broker.contract.signals import FLAG_BIT
 from broker.store.snapshot import FORECASTS_SCHEMA, band
 from processor.detectors.usage import HALF_LIVES_H, LOW_ML, MIN_UL_H
-from processor.engine.columns import Rules, score_name
+from processor.engine.columns import Rules, is_scored_by, score_name
 from processor.rules import RULES
 
 UNDER_DOSED: Final = 0.5
@@ -99,7 +99,7 @@ def forecasts(
     if not set(_NEEDED) <= set(state.columns):
         return pl.DataFrame(schema=FORECASTS_SCHEMA).clear(state.height)
     told = [pl.col(name).alias(name.removeprefix("usage.memory.")) for name in _NEEDED]
-    silent = pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in rules if rule.detector.judges == "age")
+    silent = pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in rules if is_scored_by(rule, "age"))
     frame = state.select("time", "flags", pl.col("reservoir_ml", "computed_ml"), *told, silent.alias("silent"))
     frame = frame.with_columns(
         clocks.alias("now"),

@@ -12,8 +12,9 @@ from broker.store.snapshot import ALARMS_SCHEMA, ORDERS_SCHEMA, PUMPS_SCHEMA, ba
 from processor.alarms import chains
 from processor.alarms.states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, state_of
 from processor.alarms.subjects import Subjects
+from processor.alarms.texts import cause_text, rule_texts
 from processor.engine import sequence
-from processor.engine.columns import Rules, score_name
+from processor.engine.columns import Rules, is_scored_by, score_name
 from processor.rules import RULES
 
 FORESEEN_H: Final = 24.0
@@ -116,7 +117,7 @@ def pumps_frame(
     An alarm that is out of service says nothing about its pump.
     """
     silent = (
-        pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in rules if rule.detector.judges == "age")
+        pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in rules if is_scored_by(rule, "age"))
         | pl.col("time").is_null()
     )
     worst = (
@@ -181,15 +182,6 @@ def events_frame(changes: pl.DataFrame, subjects: Subjects, wall_ms: int, rules:
     )
 
 
-def cause_text(rules: Rules) -> pl.Expr:
-    """Return the expression of a change's text: what the person said or the alarm rests on, and which explains it."""
-    titles = {rule.name: rule.title for rule in rules}
-    cause = pl.col("cause").replace_strict(titles, default=None, return_dtype=pl.String)
-    explained = pl.when(pl.col("kind").is_in(["raised", "held", "cleared"])).then(pl.format("explained by: {}", cause))
-    raised = pl.when(pl.col("kind") == "raised").then(pl.format("{}; {}", "text", explained))
-    return pl.coalesce(raised, "text", explained)
-
-
 def time_to_respond() -> pl.Expr:
     """Say how long until harm: as forecast, else what is left of the rule's hours, else what the rule says.
 
@@ -228,15 +220,3 @@ def _rounded(minutes: pl.Expr) -> pl.Expr:
         .then(pl.format("{} h", (minutes / 60.0).round(0).cast(pl.Int64, strict=False)))
         .otherwise(pl.format("{} min", ((minutes / 10.0).ceil() * 10.0).cast(pl.Int64, strict=False)))
     )
-
-
-def rule_texts(rules: Rules) -> pl.DataFrame:
-    """Return what each rule tells people, one row a rule."""
-    rows = [
-        (rule.name, rule.title, rule.meaning, rule.action, rule.time_to_respond, rule.harm_after_h) for rule in rules
-    ]
-    columns = {
-        **dict.fromkeys(("rule", "title", "meaning", "action", "time_to_respond"), pl.String),
-        "harm_after_h": pl.Float64,
-    }
-    return pl.DataFrame(rows, schema=columns, orient="row")

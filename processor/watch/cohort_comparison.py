@@ -16,6 +16,7 @@ import polars as pl
 
 from broker.contract.cohorts import NAMED, cohort_name
 from processor.alarms.subjects import SUBJECT, Subjects
+from processor.engine.columns import indicator_of
 from processor.rules.cohorts import Row
 
 MIN_PUMPS: Final = 10
@@ -116,7 +117,7 @@ def _judged(values: F64, cohorts: tuple[Kind, ...], row: Row, told: list[pl.Data
 
 def _scored(values: F64, cohorts: Kind, row: Row) -> pl.DataFrame:
     compared = compare(values, cohorts.places, cohorts.subjects.height, span=row.span, floor=row.floor)
-    return compared.with_columns(row.rule.detector.score(lambda _: pl.lit(None)).cast(pl.Float32).alias("score"))
+    return compared.with_columns(indicator_of(row.rule).cast(pl.Float32).alias("score"))
 
 
 def compare(values: F64, places: I64, cohorts: int, *, span: tuple[float, float], floor: float) -> pl.DataFrame:

@@ -13,6 +13,7 @@ import polars as pl
 
 from broker.store.snapshot import CapacityLimit
 from processor.engine.sequence import Totals
+from processor.rules.reading_kinds import CAME, DROPPED, FULLNESS, LAG, LOST, REFUSED, RESENT, TROUBLE
 
 SCHEMA: Final[dict[str, pl.DataType]] = {
     "what": pl.String(),
@@ -23,14 +24,6 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
     "text": pl.String(),
 }
 """`limit` is null for a count. `text` says it in words: all of it for a level, of a count only what was counted."""
-TROUBLE: Final = "trouble"
-FULLNESS: Final = "fullness"
-LAG: Final = "lag"
-LOST: Final = "lost"
-DROPPED: Final = "dropped"
-REFUSED: Final = "refused"
-CAME: Final = "came"
-RESENT: Final = "resent"
 Row = tuple[str, str, float, float | None, str, str]
 
 

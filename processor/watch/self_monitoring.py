@@ -1,12 +1,12 @@
-"""This file judges Pumpwatch itself by its readings, as the engine judges pumps. It is pure: the clock is an argument.
+"""Scores of Pumpwatch itself, from its readings. Pure: the clock is an argument.
 
-There are few readings and few rules, so that this is plain Python; pumps are never looked at one by one.
+There are few readings and few rules, so this is plain Python; pumps are never handled one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -14,122 +14,96 @@ import polars as pl
 
 from broker.contract.evidence import Evidence, Fact
 from broker.store.snapshot import SYSTEM
-from processor.alarms.subjects import SUBJECT
-from processor.alarms.violations import DEADBAND, OBSERVED, Violations
-from processor.engine.columns import MS_PER_S, Rules
+from processor.alarms.hold import SCORES
+from processor.alarms.subjects import KEY, SUBJECT
+from processor.engine.columns import MS_PER_S, Rules, indicator_of
 from processor.engine.scoring import MAX_SCORE
+from processor.rules.reading_kinds import TROUBLE
 from processor.rules.system import RISES_OVER_S, SYSTEM_RULES
-from processor.watch.readings import TROUBLE
 
 MARK_MS: Final = 10_000
-"""Counts are noted no more often than this, to know by how much they rose."""
+"""Counts are recorded at most this often, to know by how much they rose."""
 MAX_TEXT: Final = 500
 EVIDENCE: Final[dict[str, pl.DataType]] = {**SUBJECT, "rule": pl.String(), "evidence": pl.String()}
 _Counter = tuple[str, str]
-"""What is counted, and of which part."""
-_About = tuple[str, str]
-"""A rule, and the subject of its alarm."""
+"""A kind of count and its component."""
+_Key = tuple[str, str]
+"""A rule and the subject of its alarm."""
+_Marks = Mapping[_Counter, tuple[tuple[int, float], ...]]
 
 
 @dataclass(frozen=True)
 class SelfMonitor:
-    """What is remembered from look to look; times are wall ms.
+    """What is remembered between readings: how far each count was at which wall ms (`marks`)."""
 
-    `above`: since when a rule has been at its limit, and the onset (therapy ms) that its alarm will have. `well`: since
-    when a rule in alarm has been below. `marks`: how far each count was when.
-    """
+    marks: _Marks = field(default_factory=dict)
 
-    above: Mapping[_About, tuple[int, int]] = field(default_factory=dict)
-    well: Mapping[_About, int] = field(default_factory=dict)
-    marks: Mapping[_Counter, tuple[tuple[int, float], ...]] = field(default_factory=dict)
-
-    def clock_set(self, step_ms: int) -> SelfMonitor:
-        """Return the same after the wall clock was set by so much: all was as long ago as before."""
-        return SelfMonitor(
-            {about: (since + step_ms, onset) for about, (since, onset) in self.above.items()},
-            {about: since + step_ms for about, since in self.well.items()},
-            {of: tuple((at + step_ms, value) for at, value in marks) for of, marks in self.marks.items()},
-        )
+    def shift_wall_clock(self, step_ms: int) -> SelfMonitor:
+        """Return the same after the wall clock was set by `step_ms`."""
+        return SelfMonitor({of: tuple((at + step_ms, value) for at, value in each) for of, each in self.marks.items()})
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one look saw, and the evidence (`EVIDENCE`) of what stands."""
+class SystemScores:
+    """Scores (`processor.alarms.hold.SCORES`) of readings taken at `time` (therapy ms), and the reading of each."""
 
-    seen: Violations
-    evidence: pl.DataFrame
+    scores: pl.DataFrame
+    time: int
+    _readings: Mapping[_Key, dict[str, Any]]
+
+    def evidence(self, standing: pl.DataFrame, timers: pl.DataFrame, now: int) -> pl.DataFrame:
+        """Return the evidence (`EVIDENCE`) of standing conditions; `now` is wall ms, on which their timers run."""
+        since = dict(zip(timers.select("rule", "other").rows(), timers["since"], strict=True))
+        rows = []
+        for row in standing.iter_rows(named=True):
+            key = row["rule"], row["other"]
+            above_s = (now - since[key]) / MS_PER_S
+            text = _evidence(self._readings[key], row["score"], time=self.time, above_s=above_s)
+            rows.append({**{name: row[name] for name in KEY}, "evidence": text})
+        return pl.DataFrame(rows, EVIDENCE)
 
 
-def look(
-    watch: SelfMonitor,
+def score(
+    monitor: SelfMonitor,
     readings: pl.DataFrame,
-    alarms: pl.DataFrame,
+    timers: pl.DataFrame,
     *,
     now: int,
     time: int,
     rules: Rules = SYSTEM_RULES,
-) -> tuple[SelfMonitor, Look]:
-    """Judge `readings` (`processor.watch.readings.SCHEMA`) at the wall time `now` (ms), which is `time` in therapy.
+) -> tuple[SelfMonitor, SystemScores]:
+    """Score `readings` (`processor.watch.readings.SCHEMA`) taken at the wall time `now` (ms), `time` in therapy ms.
 
-    `alarms` are those open; a rule that is in alarm returns once it has been below its limit for its off-delay.
+    A component whose timer runs and that has no reading any more scores 0.
     """
-    watch = replace(watch, marks=_marked(watch.marks, readings, now))
-    told = readings.with_columns(pl.Series("rise", _rises(watch.marks, readings), dtype=pl.Float64))
-    scored = _scored(told, rules)
-    alarmed = _alarmed(alarms, rules)
-    above = {about: watch.above.get(about, (now, time)) for about, (score, _) in scored.items() if score >= 1.0}
-    well = {about: watch.well.get(about, now) for about in alarmed if about not in above}
-    rule_of = {rule.name: rule for rule in rules}
-    standing, over, borne = [], [], []
-    for (name, other), (since, onset) in above.items():
-        if now - since >= rule_of[name].on_delay_s * MS_PER_S:
-            score, row = scored[name, other]
-            about = {**_about(name, other), "onset": onset, "time": time}
-            standing.append({**about, "score": min(score, MAX_SCORE)})
-            text = _evidence(row, score, time=time, above_s=(now - since) / MS_PER_S)
-            borne.append({**about, "evidence": text})
-    for (name, other), since in well.items():
-        score, _ = scored.get((name, other), (0.0, {}))
-        if score < DEADBAND and now - since >= rule_of[name].off_delay_s * MS_PER_S:
-            over.append({**_about(name, other), "onset": time, "time": time, "score": score})
-    seen = Violations(_frame(standing, OBSERVED), _frame(over, OBSERVED))
-    return replace(watch, above=above, well=well), Look(seen, _frame(borne, EVIDENCE))
+    marks = _marked(monitor.marks, readings, now)
+    rising = readings.with_columns(pl.Series("rise", _rises(marks, readings), dtype=pl.Float64))
+    scored = _scored(rising, rules)
+    timed = timers.filter(pl.col("rule").is_in([rule.name for rule in rules])).select("rule", "other").rows()
+    gone = {key: 0.0 for key in timed if key not in scored}
+    values = {key: min(value, MAX_SCORE) for key, (value, _) in scored.items()} | gone
+    rows = [
+        {**dict.fromkeys(SUBJECT), "other": other, "rule": rule, "score": value, "time": time, "onset": None}
+        for (rule, other), value in values.items()
+    ]
+    found = SystemScores(pl.DataFrame(rows, SCORES), time, {key: reading for key, (_, reading) in scored.items()})
+    return SelfMonitor(marks), found
 
 
-def _scored(told: pl.DataFrame, rules: Rules) -> dict[_About, tuple[float, dict[str, Any]]]:
-    """Return how far each rule finds each part from well, with the reading that says so."""
-    scores = told.select(rule.detector.score(_no_memory).fill_nan(None).alias(rule.name) for rule in rules)
-    rows = told.rows(named=True)
+def _scored(rising: pl.DataFrame, rules: Rules) -> dict[_Key, tuple[float, dict[str, Any]]]:
+    """Return the score of each rule and component, with its reading."""
+    scores = rising.select(indicator_of(rule).fill_nan(None).alias(rule.name) for rule in rules)
+    rows = rising.rows(named=True)
     return {
-        (rule.name, SYSTEM + rows[at]["part"]): (score, rows[at])
+        (rule.name, SYSTEM + rows[at]["part"]): (value, rows[at])
         for rule in rules
-        for at, score in enumerate(scores[rule.name])
-        if score is not None
+        for at, value in enumerate(scores[rule.name])
+        if value is not None
     }
 
 
-def _alarmed(alarms: pl.DataFrame, rules: Rules) -> list[_About]:
-    """Return of which rules there are alarms that stand, and about what."""
-    ours = pl.col("rule").is_in([rule.name for rule in rules]) & pl.col("returned").is_null()
-    return alarms.filter(ours).select("rule", "other").rows()
-
-
-def _about(name: str, other: str) -> dict[str, Any]:
-    return {**dict.fromkeys(SUBJECT), "other": other, "rule": name}
-
-
-def _frame(rows: list[dict[str, Any]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
-    return pl.DataFrame([{name: row[name] for name in schema} for row in rows], schema)
-
-
-def _no_memory(_: str) -> pl.Expr:
-    raise NotImplementedError("a rule about the system has no memory; what rises is told by its reading")
-
-
-def _marked(
-    marks: Mapping[_Counter, tuple[tuple[int, float], ...]], readings: pl.DataFrame, now: int
-) -> dict[_Counter, tuple[tuple[int, float], ...]]:
-    """Return the marks with those of now; the oldest kept is as old as what rises is judged over, or the first."""
+def _marked(marks: _Marks, readings: pl.DataFrame, now: int) -> dict[_Counter, tuple[tuple[int, float], ...]]:
+    """Return the marks with those of now; the oldest kept is as old as rises are counted over, or the first."""
     kept = {}
     for what, part, value in readings.filter(pl.col("limit").is_null()).select("what", "part", "value").iter_rows():
         known = marks.get((what, part), ())
@@ -140,7 +114,7 @@ def _marked(
     return kept
 
 
-def _rises(marks: Mapping[_Counter, tuple[tuple[int, float], ...]], readings: pl.DataFrame) -> list[float | None]:
+def _rises(marks: _Marks, readings: pl.DataFrame) -> list[float | None]:
     """Return by how much each count rose since its oldest mark; None for a level."""
     return [
         None if limit is not None else max(0.0, value - marks[what, part][0][1])
@@ -149,15 +123,15 @@ def _rises(marks: Mapping[_Counter, tuple[tuple[int, float], ...]], readings: pl
 
 
 def _evidence(row: dict[str, Any], score: float, *, time: int, above_s: float) -> str:
-    """Return what an alarm rests on, in words and, but for trouble, as a number."""
+    """Return the evidence of an alarm as JSON: a sentence and, unless something failed, the number behind it."""
     rises = row["limit"] is None
     value, unit = (row["rise"] if rises else row["value"]), row["unit"]
     within = f" within {RISES_OVER_S / 60:.0f} min" if rises else ""
     limit = value / score if rises else row["limit"]
     fact = Fact(label=row["part"].capitalize() + within, value=value, unit=unit, limit=limit)
-    said = f"{value:,.0f} {row['text']}{within}" if rises else row["text"]
+    sentence = f"{value:,.0f} {row['text']}{within}" if rises else row["text"]
     found = Evidence(
-        said=(said[:1].upper() + said[1:])[:MAX_TEXT],
+        said=(sentence[:1].upper() + sentence[1:])[:MAX_TEXT],
         time=time,
         window_s=0.0,
         score=min(MAX_SCORE, score),

@@ -104,8 +104,8 @@ def rule_rows() -> list[dict[str, Any]]:
     """Return every rule as a row of `RULE_FIELDS`, with the evidence of its alarm and the causes that it excludes."""
     from processor.rules import RULES
     from processor.rules.cohorts import COHORT_RULES
+    from processor.rules.gateways import GATEWAY_RULES
     from processor.rules.system import SYSTEM_RULES
-    from processor.watch.gateways import GATEWAY_RULES
 
     return [
         {

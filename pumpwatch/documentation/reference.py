@@ -19,7 +19,7 @@ from broker.mqtt import mosquitto_config
 from broker.store import journal, snapshot
 from processor.alarms.lifecycle import REALARM_H
 from processor.alarms.states import STATES
-from processor.alarms.violations import DEADBAND
+from processor.rules.rule import DEADBAND
 from pumpwatch.commands.tables import fault_rows, rule_rows, signal_rows
 
 ROOT: Final = Path(__file__).resolve().parents[2]

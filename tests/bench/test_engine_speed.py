@@ -8,7 +8,7 @@ import time
 import polars as pl
 
 from processor.alarms import lifecycle
-from processor.alarms.violations import violations
+from processor.alarms.hold import conditions_of_pumps
 from processor.engine import engine
 from processor.rules import RULES
 from simulator.playback.scenario import default
@@ -35,7 +35,7 @@ def run(pumps: int, inputs: list[pl.DataFrame]) -> tuple[float, float, pl.DataFr
             began, worked = time.perf_counter(), time.process_time()
         step = engine.step(state, wave)
         state = step.state
-        violations(step.judged, open_alarms)
+        conditions_of_pumps(step.judged, open_alarms)
     ticks = len(inputs) - 1
     return (time.perf_counter() - began) / ticks, (time.process_time() - worked) / ticks, state
 

@@ -7,9 +7,9 @@ import polars as pl
 from broker.contract.actions import Acknowledge, Shelve
 from processor.alarms import lifecycle
 from processor.alarms.actions import carry_out
+from processor.alarms.hold import Conditions, conditions_of_pumps, no_conditions
 from processor.alarms.states import state_of
 from processor.alarms.subjects import Subjects
-from processor.alarms.violations import Violations, nothing_seen, violations
 from processor.engine import engine
 from processor.intake.inbox import BATCH_SCHEMA
 
@@ -44,9 +44,9 @@ class Story:
         wave = pl.DataFrame([{**dict.fromkeys(BATCH_SCHEMA), **about, **signals}], BATCH_SCHEMA)
         step = engine.step(self.state, wave, self.rules, window_s=0)
         self.state = step.state
-        return self.see(violations(step.judged, self.alarms, self.rules))
+        return self.see(conditions_of_pumps(step.judged, self.alarms, self.rules))
 
-    def see(self, seen: Violations) -> Story:
+    def see(self, seen: Conditions) -> Story:
         self.alarms, changes = lifecycle.advance(
             self.alarms, seen, now=self.minute, subjects=self.subjects, rules=self.rules
         )
@@ -56,7 +56,7 @@ class Story:
     def wait(self, hours: float) -> Story:
         """So many hours pass, and the pump is silent."""
         self.minute += round(60 * hours)
-        return self.see(nothing_seen())
+        return self.see(no_conditions())
 
     def does(self, kind: type, who: str = "anna", *, rule: str | None = None, at: int = 7, **more: object) -> Story:
         """Somebody does this with the open alarms, or with that of one rule."""

@@ -10,7 +10,7 @@ import pytest
 from broker.truth.matching import FALSE
 from processor.rules import RULES
 from processor.rules.cohorts import COHORT_RULES
-from processor.watch.gateways import GATEWAY_RULES
+from processor.rules.gateways import GATEWAY_RULES
 from simulator.faults import FAULTS
 from simulator.playback.scenario import ScheduledEvent, ScheduledFault, default
 from trials import playback, score

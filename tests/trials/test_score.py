@@ -14,8 +14,8 @@ from processor.detectors.limit import limit
 from processor.detectors.silence import silence
 from processor.rules import RULE_BY_NAME, RULES, Rule
 from processor.rules.cohorts import COHORT_RULES
+from processor.rules.gateways import GATEWAY_RULES
 from processor.rules.system import SYSTEM_RULES
-from processor.watch.gateways import GATEWAY_RULES
 from pumpwatch.reports.score_report import page
 from simulator.faults import FAULTS
 from simulator.playback.events import EVENTS

@@ -7,8 +7,8 @@ import polars as pl
 from broker.contract.actions import Acknowledge, InService, Note, OutOfService, Reset, Unacknowledge, Unshelve
 from processor.alarms import lifecycle
 from processor.alarms.actions import carry_out
+from processor.alarms.hold import CONDITIONS, Conditions
 from processor.alarms.states import ACKNOWLEDGED, LATCHED, OUT_OF_SERVICE, RETURNED, SHELVED, UNACKNOWLEDGED
-from processor.alarms.violations import OBSERVED, Violations
 from processor.detectors.limit import limit
 from tests.processor.story import GONE, ill, ward_of, well
 
@@ -129,13 +129,13 @@ def test_ten_thousand_alarms_are_acted_on_at_once(rule_of):
     rules = (rule_of(limit("battery_v", below=2, span=1), "low"),)
     serials = pl.Series("pump", [f"P-{number}" for number in range(10_000)])
     rows = {"pump": range(10_000), "gateway": None, "other": None, "rule": "low", "onset": 5, "time": 6, "score": 1.0}
-    seen = pl.DataFrame(rows, OBSERVED)
+    seen = pl.DataFrame(rows, CONDITIONS)
     subjects = ward_of(serials)
     raised, _ = lifecycle.advance(
-        lifecycle.no_alarms(), Violations(seen, seen.clear()), now=0, subjects=subjects, rules=rules
+        lifecycle.no_alarms(), Conditions(seen, seen.clear()), now=0, subjects=subjects, rules=rules
     )
     action = Acknowledge(id="1", alarms=raised["alarm"].to_list(), who="anna", at=1)
     seen_by, changes, outcome = carry_out(raised, action, subjects=subjects, rules=rules)
     assert (outcome.done, outcome.refused, changes.height) == (10_000, 0, 10_000)
-    over, _ = lifecycle.advance(seen_by, Violations(seen.clear(), seen), now=0, subjects=subjects, rules=rules)
+    over, _ = lifecycle.advance(seen_by, Conditions(seen.clear(), seen), now=0, subjects=subjects, rules=rules)
     assert over.height == 0

@@ -10,11 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from broker.contract.actions import Acknowledge, InService, Note, OutOfService, Reset, Shelve, Unacknowledge, Unshelve
 from processor.alarms import chains, lifecycle
 from processor.alarms.actions import carry_out
+from processor.alarms.hold import CONDITIONS, Conditions
 from processor.alarms.states import NORMAL, STATES, SUPPRESSED, state_of
 from processor.alarms.subjects import KEY, Subjects
-from processor.alarms.violations import OBSERVED, Violations
 from processor.rules import RULE_BY_NAME, Rule
-from processor.watch.gateways import GATEWAY_RULES
+from processor.rules.gateways import GATEWAY_RULES
 
 CHAIN = tuple(RULE_BY_NAME[name] for name in ("catheter_occlusion", "motor_stall", "under_delivery", "pump_silent"))
 """The first explains the second, and both explain the third."""
@@ -61,14 +61,14 @@ class Alarms(RuleBasedStateMachine):
     def something_is_seen(self, seen, wait):
         self.time += wait
         frames = [self.observed([key for key, kind in seen.items() if kind == what]) for what in ("stands", "over")]
-        self.look(Violations(*frames))
+        self.look(Conditions(*frames))
 
     @precondition(lambda self: self.open.height)
     @rule()
     def everything_is_over(self):
         self.time += 1
         keys = list(self.open.select(*KEY).iter_rows())
-        self.look(Violations(self.observed([]), self.observed(keys)))
+        self.look(Conditions(self.observed([]), self.observed(keys)))
 
     @rule(hours=st.sampled_from([0.0, 0.5, 3.0, 13.0]))
     def time_passes(self, hours):
@@ -106,7 +106,7 @@ class Alarms(RuleBasedStateMachine):
 
     def observed(self, keys):
         rows = [(*key, self.time - 1, self.time, 1.0) for key in keys]
-        return pl.DataFrame(rows, OBSERVED, orient="row")
+        return pl.DataFrame(rows, CONDITIONS, orient="row")
 
     def take(self, after, changes):
         """No alarm vanishes: who hears the changes alone knows which are open, and why one is not any more."""

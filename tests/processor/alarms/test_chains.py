@@ -6,8 +6,8 @@ import polars as pl
 
 from broker.contract.actions import InService, OutOfService
 from processor.alarms import lifecycle
+from processor.alarms.hold import CONDITIONS, Conditions
 from processor.alarms.states import LATCHED, OUT_OF_SERVICE, RETURNED, SHELVED, SUPPRESSED, UNACKNOWLEDGED
-from processor.alarms.violations import OBSERVED, Violations
 from processor.detectors.limit import limit
 from tests.processor.story import SERIALS, Story, ward_of
 
@@ -63,10 +63,10 @@ def test_a_cause_holds_nothing_on_another_pump(rule_of):
             "time": 6,
             "score": 1.0,
         },
-        OBSERVED,
+        CONDITIONS,
     )
     raised, _ = lifecycle.advance(
-        lifecycle.no_alarms(), Violations(seen, seen.clear()), now=0, subjects=ward_of(SERIALS), rules=rules
+        lifecycle.no_alarms(), Conditions(seen, seen.clear()), now=0, subjects=ward_of(SERIALS), rules=rules
     )
     assert raised["under"].to_list() == [None, None]
 

@@ -89,8 +89,8 @@ def test_a_pump_bears_the_same_evidence_alone_as_among_all(ill):
 
 
 def test_a_number_at_the_edge_of_rounding_is_the_same_alone_as_among_others():
-    edge = state_of(pump_reset=2.0, pump_reset__held=60.029998779296875)
-    among = pl.concat([edge, state_of(pump_reset=2.0, pump_reset__held=120.0)])
+    edge = state_of(pump_reset=2.0, pump_reset__in_state_s=60.029998779296875)
+    among = pl.concat([edge, state_of(pump_reset=2.0, pump_reset__in_state_s=120.0)])
     rule = RULE_BY_NAME["pump_reset"]
     assert evidence.text(edge, rule)[0] == evidence.text(among, rule)[0]
 
@@ -114,7 +114,7 @@ def test_samples_that_come_again_leave_the_evidence_as_it_is(make_ward):
 def test_too_little_delivered_says_what_was_expected_and_what_it_is_not():
     state = state_of(
         under_delivery=1.5,
-        under_delivery__held=900,
+        under_delivery__in_state_s=900,
         under_delivery__memory__expected=10.0,
         under_delivery__memory__difference=-8.0,
         motor_ul_h=10.0,

@@ -9,7 +9,7 @@ import pytest
 
 from broker.store.snapshot import Snapshot
 from processor.alarms import lifecycle
-from processor.alarms.violations import violations
+from processor.alarms.hold import conditions_of_pumps
 from processor.engine import engine
 from processor.rules import RULE_BY_NAME
 from simulator.playback.scenario import default
@@ -104,5 +104,5 @@ def test_a_healthy_fleet_is_quiet_for_half_a_day_of_samples_every_five_minutes()
     for _ in range(144):
         step = engine.step(state, simulation.tick().with_columns(pl.col("index").alias("pump")))
         state = step.state
-        standing.append(violations(step.judged, lifecycle.no_alarms()).standing)
+        standing.append(conditions_of_pumps(step.judged, lifecycle.no_alarms()).standing)
     assert pl.concat(standing).select("pump", "rule").unique().rows() == []

@@ -25,7 +25,7 @@ def raised(rules: tuple[Rule, ...], situations: Mapping[str, pl.DataFrame]) -> d
     for wave in pl.concat(pumps).sort("time", maintain_order=True).partition_by("time", maintain_order=True):
         state = engine.step(state, wave, rules, window_s=0).state
         for rule in rules:
-            up = (state[rule.name] >= 1) & (state[engine.held_name(rule)] >= rule.on_delay_s)
+            up = (state[rule.name] >= 1) & (state[engine.in_state_name(rule)] >= rule.on_delay_s)
             for pump in up.arg_true():
                 names[pump].add(rule.name)
     explained = [{name for rule in rules if rule.name in up for name in rule.explains} for up in names]

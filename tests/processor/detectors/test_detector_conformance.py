@@ -28,7 +28,7 @@ PUMPS, TICKS, INTERVAL_S = 8, 34, 120
 START_MS = 1_767_225_600_000
 AMONG = 1000
 COUNT_REPEATS = frozenset(
-    {"samples_repeated", "samples_repeated.held", "stream.memory.repeated", "stream.memory.repeats_last"}
+    {"samples_repeated", "samples_repeated.in_state_s", "stream.memory.repeated", "stream.memory.repeats_last"}
 )
 """What the one rule about repeats knows, which is there to tell of them."""
 TEN_DAYS_MS = 864_000_000
@@ -37,7 +37,7 @@ TEN_DAYS_MS = 864_000_000
 def columns(rule: Rule) -> list[str]:
     """The columns of the state that belong to a rule."""
     memories = [f"{rule.detector.family or rule.name}.memory.{name}" for name in rule.detector.memory]
-    return [engine.score_name(rule), engine.held_name(rule), *memories]
+    return [engine.score_name(rule), engine.in_state_name(rule), *memories]
 
 
 def same(one: pl.DataFrame, other: pl.DataFrame, rule: Rule, but: frozenset[str] = frozenset()) -> None:

@@ -131,10 +131,12 @@ def test_an_unknown_signal_leaves_scores_and_memories_as_they_are(stream, feed, 
 
 def test_how_long_a_violation_lasts_is_counted_in_therapy_time_from_its_first_sample(stream, feed, rule_of):
     rules = (rule_of(LOW),)
-    held = [feed(stream("battery_v", words), rules)["rule.held"][0] for words in ("2.5", "3 2.5", "3 2.5 2.5 - 2.5")]
+    held = [
+        feed(stream("battery_v", words), rules)["rule.in_state_s"][0] for words in ("2.5", "3 2.5", "3 2.5 2.5 - 2.5")
+    ]
     assert held == [0, 0, 180]
-    assert feed(stream("battery_v", "2.5 2.5 ? 2.5"), rules)["rule.held"][0] == 180
-    assert feed(stream("battery_v", "2.5 2.5 3 3 3"), rules)["rule.held"][0] == 120
+    assert feed(stream("battery_v", "2.5 2.5 ? 2.5"), rules)["rule.in_state_s"][0] == 180
+    assert feed(stream("battery_v", "2.5 2.5 3 3 3"), rules)["rule.in_state_s"][0] == 120
 
 
 def test_an_hour_between_two_samples_is_an_hour_and_no_more(stream, feed, rule_of):

@@ -12,8 +12,8 @@ import pytest
 from broker.store.snapshot import PRIORITIES
 from processor import detectors
 from processor.rules import RULES, Rule
+from processor.rules.gateways import GATEWAY_RULES
 from processor.rules.system import SYSTEM_RULES
-from processor.watch.gateways import GATEWAY_RULES
 
 SENTENCES = ("meaning", "action", "rationale")
 PHRASES = ("title", "time_to_respond")

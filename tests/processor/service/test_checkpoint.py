@@ -96,7 +96,7 @@ def test_only_the_latest_checkpoint_is_kept(tmp_path: Path) -> None:
     pipeline = stalled()
     for now in range(5):
         recovery.save(tmp_path, pipeline, now)
-    assert len(list((tmp_path / "checkpoint").iterdir())) == 6
+    assert len(list((tmp_path / "checkpoint").iterdir())) == 7
 
 
 def test_an_added_rule_starts_from_scratch_and_alarms_of_a_removed_one_are_left_out(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_checkpoint_that_cannot_be_read_is_moved_aside_and_reported(tmp_path: 
         case "missing":
             state.unlink()
         case _:
-            manifest.write_bytes(manifest.read_bytes().replace(b'"format":1', b'"format":99'))
+            manifest.write_bytes(manifest.read_bytes().replace(b'"format":2', b'"format":99'))
     with pytest.raises(CheckpointError, match="moved to"):
         recovery.restore(tmp_path)
     assert (tmp_path / "checkpoint.unreadable-1").is_dir()

@@ -12,12 +12,13 @@ from broker.contract.evidence import Evidence, decode
 from broker.store.snapshot import PRIORITY_CODE
 from processor.alarms import evidence
 from processor.alarms import lifecycle as alarm_list
+from processor.alarms.hold import Conditions, hold, no_timers
 from processor.alarms.subjects import Subjects
 from processor.engine import engine
 from processor.rules import RULES
 from processor.rules.cohorts import COHORT_RULES, MIN_Z, ROWS
 from processor.watch import cohort_comparison
-from processor.watch.cohorts import EVERY_S, CohortWatch
+from processor.watch.cohorts import INTERVAL_S, CohortWatch
 
 SURPLUS = next(row for row in ROWS if row.rule.name == "cohort_over_delivery")
 HOUR_MS = 3_600_000
@@ -138,9 +139,10 @@ class Ward:
 
     def __init__(self, watch: CohortWatch | None = None) -> None:
         self.watch, self.alarms, self.now = watch or CohortWatch(), alarm_list.no_alarms(), START_MS
+        self.timers = no_timers()
         self.changes: list[pl.DataFrame] = []
 
-    def look(self, values: np.ndarray, hours: float = EVERY_S / 3600, age_s: float = 60.0, also=()) -> None:
+    def look(self, values: np.ndarray, hours: float = INTERVAL_S / 3600, age_s: float = 60.0, also=()) -> None:
         """Let so much time pass, look, and let `also` (pump, rule) be violated."""
         self.now += round(hours * HOUR_MS)
         state = engine.new_state(PUMPS).with_columns(
@@ -148,7 +150,8 @@ class Ward:
             pl.Series("flow_sensor.memory.flow", 10.0 + values / 10.0, dtype=pl.Float32),
         )
         known, ages = subjects(self.now), pl.repeat(age_s, PUMPS, dtype=pl.Float32, eager=True)
-        seen = self.watch.look(state, self.alarms, known, ages_s=ages)
+        scores = self.watch.scores(state, self.timers, known, ages_s=ages)
+        self.timers, found = hold(self.timers, scores, COHORT_RULES)
         single = [
             {
                 "pump": pump,
@@ -161,11 +164,11 @@ class Ward:
             }
             for pump, rule in also
         ]
-        standing = pl.concat([seen.standing, pl.DataFrame(single, seen.standing.schema)])
+        standing = pl.concat([found.standing, pl.DataFrame(single, found.standing.schema)])
         self.alarms, changes = alarm_list.advance(
-            self.alarms, type(seen)(standing, seen.over), now=1, subjects=known, rules=(*RULES, *COHORT_RULES)
+            self.alarms, Conditions(standing, found.cleared), now=1, subjects=known, rules=(*RULES, *COHORT_RULES)
         )
-        for judged, rules in self.watch.looked():
+        for judged, rules in self.watch.rows(self.timers):
             self.alarms, changes = evidence.attach(self.alarms, changes, judged, rules)
         self.changes.append(changes)
 
@@ -246,7 +249,7 @@ def test_a_restart_changes_nothing():
     straight, halted = Ward(), Ward()
     for ward in (straight, halted):
         ward.look(drifting())
-    halted.watch = CohortWatch.restored(halted.watch.saved())
+    halted.watch = CohortWatch(halted.watch.compared)
     for ward in (straight, halted):
         ward.look(drifting())
     assert halted.alarms.drop("evidence").equals(straight.alarms.drop("evidence"))
@@ -294,16 +297,17 @@ def test_every_row_finds_the_lot_that_drifts_in_its_quantity_and_no_other_row_do
         pl.lit(10.0, pl.Float32).alias("flow_sensor.memory.commanded"),
         *(pl.Series(name, values, dtype=pl.Float32) for name, values in columns.items()),
     )
-    watch, ages = CohortWatch(), pl.repeat(60.0, PUMPS, dtype=pl.Float32, eager=True)
+    watch, ages, timers = CohortWatch(), pl.repeat(60.0, PUMPS, dtype=pl.Float32, eager=True), no_timers()
     for hours in (0, 1):
-        seen = watch.look(state, alarm_list.no_alarms(), subjects(START_MS + hours * HOUR_MS), ages_s=ages)
-    assert seen.standing.select("other", "rule").rows() == [("lot L3", rule.name)]
+        scores = watch.scores(state, timers, subjects(START_MS + hours * HOUR_MS), ages_s=ages)
+        timers, found = hold(timers, scores, COHORT_RULES)
+    assert found.standing.select("other", "rule").rows() == [("lot L3", rule.name)]
 
 
 def test_an_alarm_list_without_what_a_row_reads_leaves_the_row_out():
     state = engine.new_state(PUMPS, RULES[:1])
     ages = pl.repeat(60.0, PUMPS, dtype=pl.Float32, eager=True)
-    assert CohortWatch().look(state, alarm_list.no_alarms(), subjects(), ages_s=ages).standing.is_empty()
+    assert CohortWatch().scores(state, no_timers(), subjects(), ages_s=ages).is_empty()
 
 
 @pytest.mark.parametrize("pumps", [0, 1, 60])

@@ -10,8 +10,9 @@ from broker.contract.gateway_messages import Status
 from broker.contract.messages import encode
 from broker.contract.signals import SAMPLE_SCHEMA
 from processor.rules import RULES
+from processor.rules.gateways import GATEWAY_RULES
 from processor.service import recovery
-from processor.watch.gateways import DEAF_S, GATEWAY_RULES
+from processor.watch.gateways import BROKER_LOST_S
 
 START_MS = 1_767_225_600_000
 PUMPS = 12
@@ -119,7 +120,7 @@ def test_a_fleet_that_falls_silent_behind_several_gateways_is_one_alarm(two):
 
 
 def test_without_a_broker_for_long_the_fleet_is_silent_and_no_pump_is(two):
-    for wall_s in (1, DEAF_S - 1):
+    for wall_s in (1, BROKER_LOST_S - 1):
         two.wait_s(wall_s)
         two.take([], listening=False)
         assert shown(two) == []

@@ -7,13 +7,13 @@ import pytest
 
 from broker.contract.evidence import MAX_BYTES, Evidence, decode
 from broker.store.snapshot import CapacityLimit
-from processor.alarms import evidence, lifecycle
+from processor.alarms import evidence, hold, lifecycle
 from processor.alarms.states import state_of
 from processor.alarms.subjects import Subjects
 from processor.engine.sequence import Totals
 from processor.rules.system import MAX_REFUSED, SYSTEM_RULES
 from processor.watch import readings
-from processor.watch.self_monitoring import SelfMonitor, look
+from processor.watch.self_monitoring import SelfMonitor, score
 
 START_MS = 1_767_225_600_000
 MINUTE = 60.0
@@ -29,7 +29,8 @@ class Machine:
     """A processor that looks at itself; therapy runs sixty times as fast as the wall."""
 
     def __init__(self) -> None:
-        self.watch, self.alarms, self.wall_s = SelfMonitor(), lifecycle.no_alarms(), 0.0
+        self.monitor, self.alarms, self.wall_s = SelfMonitor(), lifecycle.no_alarms(), 0.0
+        self.timers = hold.no_timers()
         self.said: list[str] = []
 
     def looks(self, after_s: float = 1.0, *, troubles=None, bounds=(), lag_s=0.0, came=0, lost=0, resent=0, **counts):
@@ -42,11 +43,14 @@ class Machine:
             readings.counts(Totals(came, lost, resent), **{**WELL, **counts}),
         )
         now, time = START_MS + round(1000 * self.wall_s), START_MS + round(60_000 * self.wall_s)
-        self.watch, found = look(self.watch, read, self.alarms, now=now, time=time)
+        self.monitor, found = score(self.monitor, read, self.timers, now=now, time=time)
+        self.timers, conditions = hold.hold(self.timers, found.scores, SYSTEM_RULES, now)
         self.alarms, changes = lifecycle.advance(
-            self.alarms, found.seen, now=now, subjects=nobody(time), rules=SYSTEM_RULES
+            self.alarms, conditions, now=now, subjects=nobody(time), rules=SYSTEM_RULES
         )
-        self.alarms, changes = evidence.bear(self.alarms, changes, found.evidence)
+        self.alarms, changes = evidence.bear(
+            self.alarms, changes, found.evidence(conditions.standing, self.timers, now)
+        )
         self.said = [f"{kind} {rule}" for kind, rule in changes.select("kind", "rule").iter_rows()]
         self.texts = changes["text"].to_list()
         return self
@@ -229,7 +233,8 @@ def test_a_clock_that_was_set_and_records_that_could_not_be_read_are_told_as_lon
 
 def test_a_clock_that_is_set_shortens_no_delay():
     machine = Machine().looks(troubles=FULL)
-    machine.watch, machine.wall_s = machine.watch.clock_set(3_600_000), machine.wall_s + 3600
+    machine.monitor, machine.wall_s = machine.monitor.shift_wall_clock(3_600_000), machine.wall_s + 3600
+    machine.timers = hold.shift(machine.timers, SYSTEM_RULES, 3_600_000)
     machine.looks(9, troubles=FULL).check()
     machine.looks(1, troubles=FULL).check("raised storage_failing", storage_failing="unacknowledged")
 

@@ -1,0 +1,217 @@
+"""Hold timers: on-delay, off-delay and deadband of every rule. Pure.
+
+A condition stands once its score has been at or above the limit (1.0) for the rule's on-delay. It has cleared once the
+score has been below the limit for the off-delay and is below the deadband. Pumps carry their timers as columns of the
+state frame, because the engine updates a million of them at once (`conditions_of_pumps`); everything else, and the
+silence of pumps, has one row per timer (`hold`). Both apply the same two rules, `stands` and `has_cleared`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from processor.alarms.subjects import KEY, SUBJECT
+from processor.engine.columns import MS_PER_S, Rules, in_state_name, is_scored_by, score_name
+from processor.rules import RULES, Rule
+
+LIMIT: Final = 1.0
+"""Every score is 1.0 at the limit of its rule."""
+
+SCORES: Final[dict[str, pl.DataType]] = {
+    **SUBJECT,
+    "rule": pl.String(),
+    "score": pl.Float32(),
+    "time": pl.Int64(),
+    "onset": pl.Int64(),
+}
+"""Scores at one moment: `time` is the subject's therapy ms; null `score` is unknown. `onset` is when the limit was
+crossed, if the source knows that (therapy ms), else null: then it is `time`."""
+TIMERS: Final[dict[str, pl.DataType]] = {
+    **SUBJECT,
+    "rule": pl.String(),
+    "above": pl.Boolean(),
+    "since": pl.Int64(),
+    "onset": pl.Int64(),
+    "standing": pl.Boolean(),
+}
+"""A timer for each subject and rule whose score is at its limit, or whose condition stands. `since` is when the score
+last crossed the limit, in ms of the clock that the rule's delays run on; `onset` is that of the condition (therapy ms)."""
+CONDITIONS: Final[dict[str, pl.DataType]] = {
+    **SUBJECT,
+    "rule": pl.String(),
+    "onset": pl.Int64(),
+    "time": pl.Int64(),
+    "score": pl.Float32(),
+}
+_Flags = TypeVar("_Flags", pl.Expr, npt.NDArray[np.float64])
+_OTHER_SUBJECTS: Final = [pl.lit(None, dtype).alias(name) for name, dtype in SUBJECT.items() if name != "pump"]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Conditions that stand now, and those that have cleared (both `CONDITIONS`)."""
+
+    standing: pl.DataFrame
+    cleared: pl.DataFrame
+
+
+def no_conditions() -> Conditions:
+    """Return no conditions."""
+    return Conditions(pl.DataFrame(schema=CONDITIONS), pl.DataFrame(schema=CONDITIONS))
+
+
+def no_timers() -> pl.DataFrame:
+    """Return the frame of no timers (`TIMERS`)."""
+    return pl.DataFrame(schema=TIMERS)
+
+
+def no_scores() -> pl.DataFrame:
+    """Return the frame of no scores (`SCORES`)."""
+    return pl.DataFrame(schema=SCORES)
+
+
+def stands(score: _Flags, elapsed_s: _Flags, on_delay_s: _Flags) -> _Flags:
+    """Return where a condition stands, given for how long (s) the score has been on its side of the limit."""
+    return (score >= LIMIT) & (elapsed_s >= on_delay_s)  # type: ignore[return-value]
+
+
+def has_cleared(score: _Flags, elapsed_s: _Flags, off_delay_s: _Flags, deadband: _Flags) -> _Flags:
+    """Return where a condition has cleared; between deadband and limit it neither stands nor clears."""
+    return (score < deadband) & (score < LIMIT) & (elapsed_s >= off_delay_s)  # type: ignore[return-value]
+
+
+def hold(
+    timers: pl.DataFrame, scores: pl.DataFrame, rules: Rules, now: int | None = None
+) -> tuple[pl.DataFrame, Conditions]:
+    """Advance the timers (`TIMERS`) by scores (`SCORES`); return them and the conditions that stand or have cleared.
+
+    `rules` are those of the scores. Delays run on each subject's therapy time, or on `now` (wall ms) if it is given.
+    Timers without a score, or with an unknown one, stay as they are.
+    """
+    if scores.is_empty():
+        return timers, no_conditions()
+    known = timers.rename({"onset": "began"})
+    rows = (
+        scores.join(known, on=KEY, how="left", maintain_order="left", nulls_equal=True)
+        .join(_delays(rules), on="rule", how="left", maintain_order="left")
+        .with_columns(
+            (pl.col("time") if now is None else pl.lit(now)).alias("clock"),
+            (pl.col("score") >= LIMIT).alias("high"),
+        )
+    )
+    crossed = (pl.col("high") != pl.col("above").fill_null(value=False)).fill_null(value=False)
+    starts = pl.coalesce("onset", "time")
+    rows = rows.with_columns(
+        pl.when(~crossed)
+        .then("since")
+        .when(pl.col("high") & pl.lit(now is None))
+        .then(starts)
+        .otherwise("clock")
+        .alias("since"),
+        pl.when(crossed & pl.col("high")).then(starts).otherwise("began").alias("onset"),
+        pl.coalesce("high", "above").alias("above"),
+    )
+    elapsed_s = (pl.col("clock") - pl.col("since")) / MS_PER_S
+    rows = rows.with_columns(
+        stands(pl.col("score"), elapsed_s, pl.col("on_delay_s")).fill_null(value=False).alias("stands"),
+        has_cleared(pl.col("score"), elapsed_s, pl.col("off_delay_s"), pl.col("deadband"))
+        .fill_null(value=False)
+        .alias("clears")
+        & pl.col("standing").fill_null(value=False),
+    ).with_columns(
+        ((pl.col("standing").fill_null(value=False) | pl.col("stands")) & ~pl.col("clears")).alias("standing")
+    )
+    kept = timers.join(scores.select(*KEY), on=KEY, how="anti", maintain_order="left", nulls_equal=True)
+    running = rows.filter((pl.col("above") | pl.col("standing")).fill_null(value=False)).select(*TIMERS)
+    cleared = rows.filter("clears").with_columns(pl.col("time").alias("onset"))
+    return pl.concat([kept, running]), Conditions(_conditions(rows.filter("stands")), _conditions(cleared))
+
+
+def conditions_of_pumps(rows: pl.DataFrame, alarms: pl.DataFrame, rules: Rules = RULES) -> Conditions:
+    """Return the conditions in rows of the state whose windows were just scored (with `pump`); `alarms` are the open ones."""
+    if rows.height == 0:
+        return no_conditions()
+    scored = [rule for rule in rules if is_scored_by(rule, "sample")]
+    hot = rows.filter(pl.any_horizontal(pl.col(score_name(rule)) >= LIMIT for rule in scored))
+    score, elapsed_s = _matrix(hot, scored, score_name), _matrix(hot, scored, in_state_name)
+    standing = stands(score, elapsed_s, np.array([rule.on_delay_s for rule in scored]))
+    alarmed_rules = set(alarms["rule"].unique())
+    open_rules = [rule for rule in scored if rule.name in alarmed_rules]
+    alarmed = rows.filter(pl.col("pump").is_in(alarms["pump"].implode())) if open_rules else rows.clear()
+    score_now, elapsed_now_s = _matrix(alarmed, open_rules, score_name), _matrix(alarmed, open_rules, in_state_name)
+    cleared = has_cleared(
+        score_now,
+        elapsed_now_s,
+        np.array([rule.off_delay_s for rule in open_rules]),
+        np.array([rule.deadband for rule in open_rules]),
+    )
+    return Conditions(
+        _of_pumps(hot, scored, standing, score, elapsed_s),
+        _of_pumps(alarmed, open_rules, cleared, score_now, elapsed_now_s),
+    )
+
+
+def timers_of(alarms: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Return the timers (`TIMERS`) of standing alarms of these rules, for a checkpoint that has none."""
+    standing = alarms.filter(pl.col("rule").is_in([rule.name for rule in rules]) & pl.col("returned").is_null())
+    return standing.select(
+        *KEY,
+        pl.lit(value=True).alias("above"),
+        pl.col("onset").alias("since"),
+        "onset",
+        pl.lit(value=True).alias("standing"),
+    ).select(pl.col(name).cast(dtype) for name, dtype in TIMERS.items())
+
+
+def shift(timers: pl.DataFrame, rules: Rules, step_ms: int) -> pl.DataFrame:
+    """Return the timers after the clock that these rules' delays run on was set by `step_ms`."""
+    concerned = pl.col("rule").is_in([rule.name for rule in rules])
+    return timers.with_columns(pl.when(concerned).then(pl.col("since") + step_ms).otherwise("since").alias("since"))
+
+
+@cache
+def _delays(rules: Rules) -> pl.DataFrame:
+    rows = [(rule.name, rule.on_delay_s, rule.off_delay_s, rule.deadband) for rule in rules]
+    schema = {"rule": pl.String, "on_delay_s": pl.Float64, "off_delay_s": pl.Float64, "deadband": pl.Float64}
+    return pl.DataFrame(rows, schema, orient="row")
+
+
+def _conditions(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in CONDITIONS.items())
+
+
+def _matrix(rows: pl.DataFrame, rules: list[Rule], column: Callable[[Rule], str]) -> npt.NDArray[np.float64]:
+    """Return one column of each rule, of shape (pumps, rules)."""
+    if rows.height == 0 or not rules:
+        return np.empty((rows.height, len(rules)))
+    return rows.select(column(rule) for rule in rules).to_numpy().astype(np.float64)
+
+
+def _of_pumps(
+    rows: pl.DataFrame,
+    rules: list[Rule],
+    holds: npt.NDArray[np.float64],
+    score: npt.NDArray[np.float64],
+    elapsed_s: npt.NDArray[np.float64],
+) -> pl.DataFrame:
+    """Return a row (`CONDITIONS`) for each pump and rule for which `holds` is true, rule by rule."""
+    rule, row = np.nonzero(holds.T)
+    if len(row) == 0:
+        return pl.DataFrame(schema=CONDITIONS)
+    pumps = rows.select("pump", "time")[row]
+    since_ms = (elapsed_s[row, rule] * MS_PER_S).astype(np.int64)
+    names = pl.Series("rule", [each.name for each in rules], dtype=pl.String)
+    found = pumps.with_columns(
+        *_OTHER_SUBJECTS,
+        names.gather(rule),
+        (pumps["time"] - pl.Series(since_ms)).alias("onset"),
+        pl.Series("score", score[row, rule], dtype=pl.Float32),
+    )
+    return _conditions(found)

@@ -1,0 +1,148 @@
+"""On-delay, off-delay and deadband: when a condition stands, and when it has cleared."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from processor.alarms.hold import SCORES, hold, no_timers, shift
+from processor.alarms.states import RETURNED, UNACKNOWLEDGED
+from processor.detectors.silence import silence
+from processor.engine import engine
+from processor.watch.silence import silence_scores
+from tests.processor.story import ill
+
+
+def test_a_condition_clears_only_below_the_deadband(story):
+    it = story()
+    ill(it).check("raised low", low=UNACKNOWLEDGED)
+    it.sample(battery_v=2.05).check(low=UNACKNOWLEDGED)
+    ill(it).check(low=UNACKNOWLEDGED)
+    it.sample(battery_v=2.15).check(low=UNACKNOWLEDGED)
+    it.sample(battery_v=2.25).check("returned low", low=RETURNED)
+
+
+def test_silence_is_an_alarm_from_when_it_became_too_long_whenever_that_is_noticed(rule_of, stream, feed):
+    rules = (rule_of(silence(floor_s=480, intervals=8, in_field_s=7200), "quiet"),)
+    state = feed(stream("flow_ul_h", "8x20", every_s=60.123), rules)
+    last = int(state["time"][0])
+    onsets = set()
+    for age_s in [490.0 + 13.337 * step for step in range(200)]:
+        ages = pl.Series([age_s], dtype=pl.Float32)
+        judged = engine.with_ages(state, ages, rules).with_columns(
+            pl.lit(0, pl.UInt32).alias("pump"), ages.alias("age"), pl.lit(last + round(age_s * 1000)).alias("now")
+        )
+        _, found = hold(no_timers(), silence_scores(judged, no_timers(), rules), rules)
+        onsets.update(found.standing["onset"].to_list())
+    assert len(onsets) == 1
+    assert onsets.pop() == pytest.approx(last + 8 * 60_123, abs=500)
+
+
+ON_S, OFF_S, STEP_S = 120.0, 180.0, 60
+CALM, HOVERING, HIGH = 0.2, 0.9, 1.5
+
+
+@pytest.fixture
+def rules(rule_of):
+    return (rule_of(silence(floor_s=480, intervals=8, in_field_s=7200), "timed", on_delay_s=ON_S, off_delay_s=OFF_S),)
+
+
+def scores(*values: float | None, at_s: int, onset: int | None = None, rule: str = "timed") -> pl.DataFrame:
+    """Scores of pumps 0, 1, … at one time."""
+    rows = [
+        {"pump": pump, "rule": rule, "score": value, "time": at_s * 1000, "onset": onset}
+        for pump, value in enumerate(values)
+    ]
+    return pl.DataFrame([{**dict.fromkeys(SCORES), **row} for row in rows], SCORES)
+
+
+def play(rules, values: list[float | None], timers: pl.DataFrame | None = None, first: int = 0):
+    """Hold one score per minute; return the timers and what was said each minute: stands, cleared or nothing."""
+    timers, told = no_timers() if timers is None else timers, []
+    for minute, value in enumerate(values, start=first):
+        timers, found = hold(timers, scores(value, at_s=minute * STEP_S), rules)
+        told.append("stands" if found.standing.height else "cleared" if found.cleared.height else "")
+    return timers, told
+
+
+def test_a_condition_stands_once_its_score_has_been_at_the_limit_for_the_on_delay(rules):
+    assert play(rules, [CALM, HIGH, HIGH, HIGH, HIGH])[1] == ["", "", "", "stands", "stands"]
+
+
+def test_a_score_that_falls_below_the_limit_starts_the_on_delay_again(rules):
+    assert play(rules, [HIGH, HIGH, HOVERING, HIGH, HIGH, HIGH])[1] == ["", "", "", "", "", "stands"]
+
+
+def test_a_condition_has_cleared_once_its_score_has_been_below_the_limit_for_the_off_delay(rules):
+    told = play(rules, [HIGH] * 3 + [CALM] * 5)[1]
+    assert told == ["", "", "stands", "", "", "", "cleared", ""]
+
+
+def test_the_off_delay_runs_while_a_score_hovers_but_it_clears_only_below_the_deadband(rules):
+    told = play(rules, [HIGH] * 3 + [HOVERING] * 5 + [CALM])[1]
+    assert told == ["", "", "stands", "", "", "", "", "", "cleared"]
+
+
+def test_an_unknown_score_changes_nothing(rules):
+    timers, told = play(rules, [HIGH] * 3 + [None] * 9)
+    assert told == ["", "", "stands", *[""] * 9]
+    assert timers["standing"].to_list() == [True]
+
+
+def test_a_calm_score_needs_no_timer(rules):
+    assert play(rules, [CALM, HOVERING, CALM])[0].is_empty()
+
+
+def test_each_subject_has_a_timer_of_its_own(rules):
+    timers = no_timers()
+    for minute in range(3):
+        timers, found = hold(timers, scores(HIGH, HIGH if minute else CALM, at_s=minute * STEP_S), rules)
+    assert found.standing["pump"].to_list() == [0]
+    assert timers["pump"].to_list() == [0, 1]
+
+
+def test_timers_of_subjects_without_a_score_stay_as_they_are(rules):
+    timers, _ = play(rules, [HIGH])
+    after, found = hold(timers, scores(at_s=600), rules)
+    assert after.equals(timers)
+    assert found.standing.is_empty()
+
+
+def test_the_on_delay_counts_from_the_onset_if_the_source_knows_it(rules):
+    _, found = hold(no_timers(), scores(HIGH, at_s=600, onset=480_000), rules)
+    assert found.standing.select("onset", "time").rows() == [(480_000, 600_000)]
+
+
+def test_delays_run_on_the_wall_clock_if_it_is_given_and_follow_it_when_it_is_set(rules):
+    timers, _ = hold(no_timers(), scores(HIGH, at_s=0), rules, now=1_000)
+    timers, early = hold(timers, scores(HIGH, at_s=9_000), rules, now=100_000)
+    assert early.standing.is_empty()
+    shifted = shift(timers, rules, 3_600_000)
+    _, late = hold(shifted, scores(HIGH, at_s=9_060), rules, now=3_600_000 + 121_000)
+    assert late.standing["onset"].to_list() == [0]
+
+
+SEQUENCES = st.lists(st.sampled_from([CALM, HOVERING, HIGH, None]), max_size=30)
+
+
+@given(values=SEQUENCES, cut=st.integers(0, 30))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_restart_with_the_same_timers_changes_nothing(rules, values, cut):
+    timers, first = play(rules, values[:cut])
+    assert first + play(rules, values[cut:], timers, first=len(first))[1] == play(rules, values)[1]
+
+
+@given(values=SEQUENCES)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_stands_before_the_on_delay_and_what_hovers_neither_stands_nor_clears(rules, values):
+    told = play(rules, values)[1]
+    for minute, (value, said) in enumerate(zip(values, told, strict=True)):
+        if said == "stands":
+            on_delay = [each for each in values[: minute + 1] if each is not None][-int(ON_S // STEP_S) :]
+            assert value == HIGH
+            assert set(on_delay) == {HIGH}
+        elif said == "cleared":
+            assert value == CALM
+            assert "stands" in told[:minute]
