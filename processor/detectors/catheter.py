@@ -45,7 +45,7 @@ ONE_CHANGE: Final = 0.1
 """What one change of window counts at most, and its greatest weight, however rarely a pump reports; modelling
 choices."""
 TISSUE_MMHG: Final = 2.0
-"""Pressure of the tissue, towards which a leak lets that of the fluid fall; modelling choice."""
+"""Pressure of the tissue, towards which a leak lets that of the fluid fall; modeling choice."""
 MIN_MMHG: Final = 5.0
 WANDERS: Final = 0.93
 """How far the fluid's pressure wanders down, as a share of the usual, some three standard deviations."""

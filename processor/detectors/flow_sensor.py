@@ -13,7 +13,7 @@ USUAL_S: Final = 48 * 3600.0
 OWN_UL_H: Final = 0.07
 SHARE: Final = 0.03
 """A flow sensor's scatter grows with the flow: from sample to sample about this much, and this share of the flow. What
-is learned is how many times that it is, so that a program's steps do not look like noise. Modelling choices."""
+is learned is how many times that it is, so that a program's steps do not look like noise. Modeling choices."""
 MIN_JUMP: Final = 0.7
 MANY: Final = 1e6
 TIMES: Final = 2.5

@@ -9,7 +9,7 @@ import polars as pl
 from processor.detectors import Detector, Memory, forgetting
 
 SHARE: Final = 0.15
-"""Averaged share of repeated readings at the limit; modelling choice, far above what the resolution gives."""
+"""Averaged share of repeated readings at the limit; modeling choice, far above what the resolution gives."""
 
 
 def frozen(*, tau_s: float, share: float = SHARE) -> Detector:

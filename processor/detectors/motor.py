@@ -15,7 +15,7 @@ SHORT: Final = 0.12
 """Share of the commanded turn that is missed at the limit. Commanded and motor flow are the pump's own counts and agree
 when it is well."""
 STRAINED_MA: Final = 0.8
-"""Current above its usual at which a motor is driven against something; modelling choice."""
+"""Current above its usual at which a motor is driven against something; modeling choice."""
 STRETCH_S: Final = 600.0
 USUAL_S: Final = 48 * 3600.0
 DAY_S: Final = 86_400.0
@@ -27,7 +27,7 @@ ERRATIC_S: Final = 900.0
 ERRATIC_MA: Final = 0.6
 MAX_JUMP_MA: Final = 1.0
 """Averaged change of the current from sample to sample at which it is erratic, some fifteen times the sensor's noise,
-and what one window counts at most; modelling choices."""
+and what one window counts at most; modeling choices."""
 STANDS: Final = 0.5
 TURNS: Final = 0.2
 EPISODES: Final = 1.6

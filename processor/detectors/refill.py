@@ -10,7 +10,7 @@ from processor.detectors import Detector, Memory, at_least, at_most
 from processor.detectors.flag import reports
 
 RESIDUAL_ML: Final = 1.4
-"""Volume that cannot be drawn from a reservoir; no source found, modelling choice."""
+"""Volume that cannot be drawn from a reservoir; no source found, modeling choice."""
 MISSED: Final = 0.45
 """Share of a refill that is missing when the needle was probably not in the port."""
 WRONG: Final = 0.09

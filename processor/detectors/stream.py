@@ -11,9 +11,9 @@ from processor.detectors.flag import reports
 
 HOUR_S: Final = 3600.0
 SHARE: Final = 0.08
-"""Averaged share of samples at the limit; modelling choice."""
+"""Averaged share of samples at the limit; modeling choice."""
 STEP_S: Final = 300.0
-"""How far a clock may be off; modelling choice, the length of a window."""
+"""How far a clock may be off; modeling choice, the length of a window."""
 MAX_S: Final = 1e9
 LEARNS: Final = 0.3
 AT_ONCE: Final = 0.1

@@ -22,13 +22,13 @@ LOW_ML: Final = 2.0
 """Recommended level of the low-reservoir alarm (residual volume study, Neurosurgery, August 2004)."""
 HALF_LIVES_H: Final = {"effect_short": 1.4, "effect_middle": 3.0, "effect_long": 4.6}
 """A tenth, half and nine tenths of the patients have a shorter half-life, if all from 1 to 5 h are as frequent
-(Sallerin-Caute 1991 and J Neurosurg 1987;66:181: 0.9 to 5 h; that they are as frequent is a modelling choice)."""
+(Sallerin-Caute 1991 and J Neurosurg 1987;66:181: 0.9 to 5 h; that they are as frequent is a modeling choice)."""
 GAIN_S: Final = 6 * S_PER_H
 VOLTS_S: Final = DAY_S
 DAYS: Final = 7.0
 """Whole days whose mean is kept, so that a bolus or a special day counts little."""
 SAG_V_PER_MA: Final = 0.03
-"""What a milliampere of the motor takes from the voltage of a healthy battery of 30 Ω; modelling choice."""
+"""What a milliampere of the motor takes from the voltage of a healthy battery of 30 Ω; modeling choice."""
 STEP_V: Final = 0.03
 """A voltage that differs by more from its average is another one: a failed cell, or a new pump."""
 ANOTHER_SHARE: Final = 0.15

@@ -13,8 +13,8 @@ from processor.detectors.volume import volume
 from processor.rules.exclusions import (
     CATHETER_OPEN,
     LEVEL_AGREES,
-    NO_RAPID_LOSS,
     MOTOR_TURNS,
+    NO_RAPID_LOSS,
     NOT_EMPTY,
     SENSOR_LIVE,
     UNIT_PLAUSIBLE,
@@ -103,7 +103,7 @@ RULES: Final = (
         meaning="Delivery has been slightly below the programmed rate for hours.",
         action="Review the trend. Compare measured with expected volume at the next refill.",
         time_to_respond="a day or more",
-        rationale="A small lasting deficit matters within days and is the first sign of slow obstruction or tubing wear.",
+        rationale="A small lasting deficit matters within days and is the first sign of obstruction or tubing wear.",
         evidence=(
             OUTFLOW,
             Measure(
@@ -159,7 +159,7 @@ RULES: Final = (
         off_delay_s=10 * MINUTE,
         identifies=("program_corrupted",),
         detection_target_h=1.0,
-        meaning="The pump runs a different program, but no programmer session was recorded: its memory may have failed.",
+        meaning="The pump runs a different program, but no programmer session was recorded: suspect a memory fault.",
         action="Interrogate the pump, compare its program with the prescription and reprogram it. Monitor the patient.",
         time_to_respond="hours, if the dose is far off",
         rationale="A wrong program ended in organ failure (case report). All other rules rely on the commanded flow."
@@ -182,7 +182,7 @@ RULES: Final = (
         off_delay_s=10 * MINUTE,
         detection_target_h=2.0,
         meaning="The pump is programmed to deliver almost no drug.",
-        action="Find out who stopped the pump and why. After more than two days stopped, beware of over-infusion on restart.",
+        action="Find out who stopped the pump and why. After two days or more, beware of over-infusion on restart.",
         time_to_respond="about 5 h until under-dosed, unless bridged",
         rationale="A pump stopped by mistake ended in organ failure (case report).",
         evidence=(

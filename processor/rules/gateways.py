@@ -1,6 +1,7 @@
 """Rules about silent gateways and a silent fleet. They suppress the alarms of the pumps concerned.
 
-Indicators read a row per gateway, or one of the fleet, with `pumps`, `silent` and `offline` (`processor.watch.gateways`).
+Indicators read one row per gateway, or one of the fleet, with the columns `pumps`, `silent` and `offline`
+(`processor.watch.gateways`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from processor.detectors.motor import (
     strained,
 )
 from processor.rules.battery import END_V
-from processor.rules.exclusions import CATHETER_OPEN, SAMPLES_ARRIVE, NOT_EMPTY
+from processor.rules.exclusions import CATHETER_OPEN, NOT_EMPTY, SAMPLES_ARRIVE
 from processor.rules.measures import Exclusion, Measure, kept, last, reported_min
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
@@ -82,7 +82,7 @@ RULES: Final = (
         identifies=("motor_stall",),
         detects=("electrical_reset", "feedthrough_short", "intermittent_stall", "mri_stall", "telemetry_mode"),
         detection_target_h=1.0,
-        meaning="The motor is driven, but the rotor is blocked or turns less than commanded. The patient is under-dosed.",
+        meaning="The motor is driven, but the rotor is blocked or turns too little. Too little drug is delivered.",
         action="Interrogate the pump and read its event log. Ask about MRI and other magnetic fields. "
         "Prepare oral or intrathecal bridging.",
         time_to_respond="about 5 h until under-dosed",
@@ -104,7 +104,7 @@ RULES: Final = (
         identifies=("intermittent_stall",),
         detects=("feedthrough_short", "motor_stall"),
         detection_target_h=6.0,
-        meaning="The motor has stalled at least twice within a day and recovered each time. The next stall may be permanent.",
+        meaning="The motor has stalled at least twice within a day and recovered. The next stall may be permanent.",
         action="Interrogate the pump and read its event log. Plan pump replacement. Keep oral bridging at hand.",
         time_to_respond="hours: the next stall may be permanent",
         rationale="Three stalls in three days preceded a pump failure (case report, corroded gearbox)."
@@ -177,7 +177,7 @@ RULES: Final = (
         detects=("battery_drop", "feedthrough_short"),
         detection_target_h=1.0,
         meaning="The pump reports an electrical reset. It runs at minimum rate, and its program is lost.",
-        action="Interrogate the pump, check its battery voltage and reprogram it. Prepare oral or intrathecal bridging.",
+        action="Interrogate the pump, check battery voltage and reprogram it. Prepare oral or intrathecal bridging.",
         time_to_respond="about 5 h until under-dosed",
         rationale="At minimum rate the patient receives almost no drug. "
         + FATAL

@@ -9,7 +9,7 @@ from processor.detectors.limit import limit
 from processor.detectors.refill import MAX_S, MISSED, WATCHED_S, WRONG, refill
 from processor.detectors.usage import usage
 from processor.detectors.volume import volume
-from processor.rules.exclusions import FLOW_AGREES, NO_RAPID_LOSS, MOTOR_TURNS
+from processor.rules.exclusions import FLOW_AGREES, MOTOR_TURNS, NO_RAPID_LOSS
 from processor.rules.measures import Measure, kept, last
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 

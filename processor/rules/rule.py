@@ -13,8 +13,8 @@ from processor.detectors import Detector
 from processor.rules.measures import Exclusion, Measure
 
 UNDER_DOSED_AFTER_H: Final = 5.0
-"""Hours without delivery after which a patient counts as under-dosed. The effect fades with the drug's half-life of 1 to
-5 h; a modeling choice, not a clinical figure."""
+"""Hours without delivery after which a patient counts as under-dosed. The effect fades with the drug's half-life of
+1 to 5 h; a modeling choice, not a clinical figure."""
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 DEADBAND: Final = 0.8

@@ -8,7 +8,7 @@ from processor.detectors import volume as vote
 from processor.detectors.flow_sensor import IMPOSSIBLE, MIN_JUMP, QUICK_S, TIMES, flow_sensor
 from processor.detectors.frozen import SHARE, frozen
 from processor.detectors.volume import volume
-from processor.rules.exclusions import CATHETER_OPEN, NO_RAPID_LOSS, MOTOR_TURNS, SENSOR_LIVE, UNIT_PLAUSIBLE
+from processor.rules.exclusions import CATHETER_OPEN, MOTOR_TURNS, NO_RAPID_LOSS, SENSOR_LIVE, UNIT_PLAUSIBLE
 from processor.rules.measures import Measure, family, kept, last
 from processor.rules.rule import HOUR, MINUTE, Rule
 
@@ -88,7 +88,7 @@ RULES: Final = (
         identifies=("sensor_unit_slip",),
         detects=("sensor_bias", "sensor_noise"),
         detection_target_h=3.0,
-        meaning="Some or all flow readings are many times what the rotor can deliver, as if per day instead of per hour.",
+        meaning="Some or all flow readings are many times what a rotor can deliver, as if per day, not per hour.",
         action=DISTRUST_FLOW,
         time_to_respond="days, if the other signals are normal",
         rationale="Confusing mL/h with mL/day is a classic error; taken at face value, it shows a massive overdose.",

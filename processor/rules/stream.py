@@ -93,7 +93,7 @@ RULES: Final = (
         meaning="The timestamps of this pump's samples have jumped ahead by minutes.",
         action="Set the pump clock at the next interrogation. Until then, scheduled doses come early.",
         time_to_respond="several days",
-        rationale="Scheduled doses come at the wrong time; once the clock is corrected, new samples look like duplicates.",
+        rationale="Scheduled doses come at the wrong time; after correction, new samples look like duplicates.",
         evidence=(
             Measure("Clock ahead of sample count", "min", kept("ahead_s", 1 / MINUTE), 0.0, STEP_S / MINUTE),
             Measure("Usual reporting interval", "s", kept("interval_s")),
