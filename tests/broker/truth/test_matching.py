@@ -166,7 +166,7 @@ def test_alarms_are_read_from_the_journal_in_whatever_order_it_gives_them():
         ("raised", "1", 70, None),
         ("returned", "1", 50, None),
         ("raised", "1", 10, None),
-        ("raised", "2", 20, "explained by: Motor stalled"),
+        ("raised", "2", 20, "explained by: Motor stall"),
         ("raised", "3", 30, None),
         ("held", "3", 30, "by another"),
         ("released", "3", 60, None),

@@ -64,5 +64,5 @@ def test_an_invalid_request_is_not_done(sent: Any) -> None:
 
 
 def test_all_alarms_or_those_of_one_rule_can_be_chosen_by_title() -> None:
-    offered = out_of_service_dialog.choices({"motor_stall": "Motor stalled", "battery_end": "Battery at its end"})
-    assert [one["label"] for one in offered] == ["All alarms", "Battery at its end", "Motor stalled"]
+    offered = out_of_service_dialog.choices({"motor_stall": "Motor stall", "battery_end": "Battery depleted"})
+    assert [one["label"] for one in offered] == ["All alarms", "Battery depleted", "Motor stall"]

@@ -211,11 +211,11 @@ async def test_one_new_file_is_a_page_in_the_navigation_and_at_its_address(
 
 def test_a_rule_has_the_same_title_in_the_pump_list_as_on_its_alarms(fleet: Any) -> None:
     snapshot = fleet(3)
-    snapshot.health.rules = {"rule_0": "Motor stalled"}
+    snapshot.health.rules = {"rule_0": "Motor stall"}
     rows = pumps.answer(snapshot, {}, "")[0]["rowData"]
     assert [row["worst"] for row in rows] == ["Alarm of rule 0", "", ""]
     without_alarms = Snapshot(snapshot.pumps, snapshot.alarms.clear(), snapshot.gateways, snapshot.health)
-    assert pumps.answer(without_alarms, {}, "")[0]["rowData"][0]["worst"] == "Motor stalled"
+    assert pumps.answer(without_alarms, {}, "")[0]["rowData"][0]["worst"] == "Motor stall"
 
 
 async def test_a_snapshot_is_read_once_however_many_look(fleet: Any, desk_of: DeskOf, monkeypatch: Any) -> None:

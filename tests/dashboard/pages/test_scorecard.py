@@ -42,7 +42,7 @@ TARGETS = {
     "fleet_silent": RuleTargets(identifies=("broker_outage",)),
     "pump_silent": RuleTargets(detects=("broker_outage",)),
 }
-TITLES = {"motor_stall": "Motor stalled", "under_delivery": "Too little delivered"}
+TITLES = {"motor_stall": "Motor stall", "under_delivery": "Under-delivery"}
 DeskOf = Callable[[Snapshot], DataService]
 
 
@@ -139,17 +139,17 @@ def test_the_page_shows_when_and_by_which_alarm_each_injection_was_detected(tell
     facts, faults, false, cases = (shown(piece) for piece in scorecard.render(Keeper(desk).score()))
     assert "1 of 2 (50%)" in facts
     assert "Motor stall" in faults
-    assert "Motor stalled" in faults
+    assert "Motor stall" in faults
     assert "no alarm expected" in faults
     assert "/pump/Z" in false
-    assert "Too little delivered" in false
+    assert "Under-delivery" in false
     assert "Under delivery" not in false
     for words in ("detected after 30 min, first by ", "missed", "no alarm expected", "ongoing"):
         assert words in cases
 
 
 def test_a_suppressed_alarm_counts_as_detected_and_is_shown_as_suppressed(tell):
-    desk = tell([wrong("A", "motor_stall", 1)], [raised("A", "under_delivery", 2, "explained by: Motor stalled")])
+    desk = tell([wrong("A", "motor_stall", 1)], [raised("A", "under_delivery", 2, "explained by: Motor stall")])
     cases = shown(scorecard.render(Keeper(desk).score())[3])
     assert "wrong cause" in cases
     assert "suppressed by another alarm" in cases
