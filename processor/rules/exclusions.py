@@ -17,8 +17,8 @@ MOTOR_TURNS: Final = Exclusion(
     "the rotor turns as commanded",
     "% of turns missing",
     lambda _: 100.0 * _MOTOR("short").clip(0.0),
-    lambda _: _MOTOR("short") < motor.SHORT,
-    100.0 * motor.SHORT,
+    lambda _: _MOTOR("short") < motor.SHORTFALL,
+    100.0 * motor.SHORTFALL,
 )
 CATHETER_OPEN: Final = Exclusion(
     "Catheter occluded",

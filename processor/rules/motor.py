@@ -9,10 +9,10 @@ from processor.detectors.motor import (
     EPISODES,
     ERRATIC_MA,
     MRI_TAIL_S,
-    SHORT,
+    QUICK_S,
+    SHORTFALL,
     STANDS,
     STRAINED_MA,
-    STRETCH_S,
     motor,
     strained,
 )
@@ -31,7 +31,7 @@ ROTOR_TURNS: Final = Measure(
     "%",
     lambda memory: 100.0 * (1.0 - memory("short")),
     expected=100.0,
-    limit=100.0 * (1.0 - SHORT),
+    limit=100.0 * (1.0 - SHORTFALL),
 )
 MOTOR_FLOW: Final = Measure("Latest motor flow", "µL/h", last("motor_ul_h"), expected=last("commanded_ul_h"))
 MEASURED: Final = Measure("Latest measured flow", "µL/h", last("flow_ul_h"), expected=last("commanded_ul_h"))
@@ -90,7 +90,7 @@ RULES: Final = (
         harm_after_h=UNDER_DOSED_AFTER_H,
         evidence=(ROTOR_TURNS, MOTOR_FLOW, MEASURED, STRAIN, REPORTED_STALL),
         rules_out=(DRIVEN, STALL_REPORTED, CATHETER_OPEN, NOT_EMPTY),
-        over_s=STRETCH_S,
+        over_s=QUICK_S,
         learns_h=BASELINE_H,
         explains=(*LESS_FLOW, "battery_falling", "battery_drop"),
     ),
@@ -138,7 +138,7 @@ RULES: Final = (
         harm_after_h=UNDER_DOSED_AFTER_H,
         evidence=(ROTOR_TURNS, MOTOR_FLOW, MEASURED, STRAIN, REPORTED_STALL),
         rules_out=(NO_STRAIN, NO_FIELD, CATHETER_OPEN, NOT_EMPTY),
-        over_s=STRETCH_S,
+        over_s=QUICK_S,
         learns_h=BASELINE_H,
         explains=LESS_FLOW,
     ),
@@ -163,7 +163,7 @@ RULES: Final = (
             STRAIN,
         ),
         rules_out=(NO_STRAIN, NOT_EMPTY),
-        over_s=STRETCH_S,
+        over_s=QUICK_S,
         explains=LESS_FLOW,
     ),
     Rule(
