@@ -54,7 +54,7 @@ class Detector:
     score: Callable[[Memory], pl.Expr]
     memory: Mapping[str, float | None] = field(default_factory=dict)
     learn: Callable[[Memory], Mapping[str, pl.Expr]] = _nothing
-    judges: Literal["sample", "age", "reading"] = "sample"
+    judges: Literal["sample", "age"] = "sample"
     family: str | None = None
     derive: Callable[[Memory], tuple[Stage, ...]] = _no_stages
 
