@@ -16,12 +16,12 @@ from processor.detectors import Detector, Memory, Stage, at_least, at_most, fadi
 from processor.detectors.flag import reports
 
 QUICK_S: Final = 1500.0
-"""Time constants of the averages, here and below; modeling choices."""
 HOURS_S: Final = 2 * 3600.0
 BASELINE_S: Final = 48 * 3600.0
 COUNTED_S: Final = 6 * 3600.0
 UNREST_S: Final = 1.5 * 3600.0
 HOUR_S: Final = 3600.0
+"""Time constants of averages and counts; modeling choices."""
 MIN_PULSE_MMHG: Final = 1.0
 """Lowest baseline pulsatility. No patent catheter has less, so one that is occluded from the start is detected."""
 GONE: Final = 0.5
@@ -43,8 +43,9 @@ RESTLESS: Final = 0.0004
 NOISE: Final = 0.0005
 """Limit of the joint swing: mean square by which pulse and pressure, as shares of their baselines, move together from
 window to window, as they do if a crack opens and closes; and the allowance for noise, divided by the number of samples
-in the window. Noise moves them independently: none of 200 healthy pumps reached 0.00045 in four days with samples one
-minute apart, or 0.0012 with samples five minutes apart. A crack that costs 15 % of the pulse on average gives 0.0016."""
+in the window. Noise moves them independently: none of 200 healthy pumps reached 0.00045 in four days with samples a
+minute apart, or 0.0012 with samples five minutes apart. A crack that costs 15 % of the pulse on average gives 0.0016.
+"""
 MAX_SWING: Final = 0.04
 MAX_WEIGHT: Final = 0.1
 """The most that one change between windows contributes, and its greatest weight, however rarely a pump reports;

@@ -9,7 +9,7 @@ import polars as pl
 from processor.detectors import Detector, Memory, Stage, at_most, forgetting, settling, toward
 
 QUICK_S: Final = 2400.0
-USUAL_S: Final = 48 * 3600.0
+BASELINE_S: Final = 48 * 3600.0
 NOISE_UL_H: Final = 0.07
 SHARE: Final = 0.03
 """Expected sample-to-sample scatter of a healthy sensor: this constant plus this share of the flow. The baseline is
@@ -79,7 +79,7 @@ def _learn(memory: Memory) -> Stage:
     known = flow.is_not_null() & pl.col("dt").is_not_null()
     jump = pl.when(known).then(pl.col("flow_jump_ul_h") / (NOISE_UL_H + SHARE * pl.col("commanded_ul_h")))
     quiet = memory("scatter").is_null() | (memory("scatter") < LEARN_BELOW)
-    pace = pl.when(quiet).then(settling(USUAL_S, memory("windows"))).otherwise(0.0)
+    pace = pl.when(quiet).then(settling(BASELINE_S, memory("windows"))).otherwise(0.0)
     return {
         "flow": toward(memory("flow"), flow, memory("quick")),
         "commanded": toward(memory("commanded"), pl.col("commanded_ul_h"), memory("quick")),

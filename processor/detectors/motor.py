@@ -17,7 +17,7 @@ healthy pump."""
 STRAINED_MA: Final = 0.8
 """Current above baseline at which the motor is driven against resistance; modeling choice."""
 QUICK_S: Final = 600.0
-USUAL_S: Final = 48 * 3600.0
+BASELINE_S: Final = 48 * 3600.0
 DAY_S: Final = 86_400.0
 MRI_TAIL_S: Final = 27 * 3600.0
 """An hour of MRI plus the reported 2 to 24 h until proper infusion returns (manufacturer's guidance), with margin."""
@@ -117,7 +117,7 @@ def _learn(memory: Memory) -> Stage:
     jump = (
         pl.when(memory("since_mri_s") > LEFT_MRI_S).then(at_most(pl.col("motor_jump_ma"), MAX_JUMP_MA)).otherwise(0.0)
     )
-    usual = pl.coalesce(memory("usual_ma") + forgetting(USUAL_S) * memory("strain_now"), pl.col("motor_ma"))
+    usual = pl.coalesce(memory("usual_ma") + forgetting(BASELINE_S) * memory("strain_now"), pl.col("motor_ma"))
     return {
         "short": memory("short") + quick * (memory("short_now") - memory("short")),
         "strain_ma": memory("strain_ma") + quick * (memory("strain_now") - memory("strain_ma")),

@@ -14,8 +14,8 @@ RESIDUAL_ML: Final = 1.4
 MISSED: Final = 0.45
 """Missing share of a refill at which the needle was probably not in the port; modeling choice."""
 WRONG: Final = 0.09
-"""Missing or excess share of a refill at the limit of a wrong entry; modeling choice. On the bench, more than a fifth is
-rejected."""
+"""Missing or excess share of a refill at the limit of a wrong entry; modeling choice (on the bench, more than a
+fifth is rejected)."""
 WATCHED_S: Final = 2700.0
 """Time after a refill during which volumes are compared, before drift can matter; modeling choice."""
 NEVER_S: Final = 1e9
