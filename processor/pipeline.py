@@ -12,9 +12,10 @@ import polars as pl
 from broker.contract.actions import Action, Outcome, ServiceAction
 from broker.contract.alarm_events import AlarmEvent
 from broker.contract.cohorts import FLEET
+from broker.contract.subjects import names_system
 from broker.mqtt.link import Message
 from broker.store.journal import Head
-from broker.store.snapshot import SYSTEM, Health, Snapshot
+from broker.store.snapshot import Health, Snapshot
 from processor.alarms import evidence, out_of_service
 from processor.alarms import lifecycle as alarm_list
 from processor.alarms.actions import carry_out, refusal
@@ -249,17 +250,19 @@ class Pipeline:
     def _known(self, names: list[str]) -> pl.DataFrame:
         """Return those of the subjects by their names that there are (`processor.alarms.subjects.SUBJECT`)."""
         others = set(self.alarms["other"].drop_nulls())
-        rows: list[tuple[int | None, int | None, str | None]] = []
+        rows: list[tuple[int | None, int | None, str | None, str | None]] = []
         for name in names:
             pump, gateway = self.registry.number_of(name), self.registry.number_of_gateway(name)
             if pump is not None:
-                rows.append((pump, None, None))
+                rows.append((pump, None, None, None))
             elif gateway is not None:
-                rows.append((None, gateway, None))
-            elif name in others or name.startswith(SYSTEM):
-                rows.append((None, None, name))
+                rows.append((None, gateway, None, None))
+            elif names_system(name):
+                rows.append((None, None, name, "system"))
+            elif name in others:
+                rows.append((None, None, name, "cohort"))
             elif name == FLEET:
-                rows.append((None, None, None))
+                rows.append((None, None, None, None))
         return pl.DataFrame(rows, SUBJECT, orient="row")
 
     def _end_orders(self, now: int) -> pl.DataFrame:

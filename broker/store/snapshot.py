@@ -1,13 +1,11 @@
-"""This file is how the latest state reaches the screens: immutable Arrow files, written, then renamed.
+"""Snapshot of the fleet for screens: the schemas of its frames, and the health of the pipeline.
 
-A snapshot is a manifest that names its frames. The manifest is replaced in one step, so that a reader sees
-either the old snapshot or the new one; frames of older versions are removed once nobody starts on them any more.
+How it is written and read is in `broker.store.snapshot_files`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
@@ -74,6 +72,7 @@ that of the worst open alarm (1 high, 2 medium, 3 low, 0 none) and `worst` that 
 ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "alarm": pl.String(),
     "subject": pl.String(),
+    "subject_kind": pl.String(),
     "pump": pl.String(),
     "gateway": pl.String(),
     "site": pl.String(),
@@ -119,13 +118,12 @@ came first. `onset`, `raised` and `returned` are therapy ms; what ends in `_wall
 since onset, `shelved_left_s` until it calls again. What ends in `_by` is who, in `_why` why.
 `score` is the highest so far, `score_now` null where it is about no pump; `evidence` is that of `broker.contract.evidence`.
 """
-SYSTEM: Final = "system: "
-"""So begins the subject of an alarm that is about Pumpwatch itself; the part follows."""
 WAITING: Final = ("unacknowledged", "returned")
 """The states in which an alarm waits for somebody to acknowledge it."""
 
 ORDERS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "subject": pl.String(),
+    "subject_kind": pl.String(),
     "pump": pl.String(),
     "rule": pl.String(),
     "title": pl.String(),
@@ -216,15 +214,6 @@ class Health(msgspec.Struct, kw_only=True):
     notes: list[str] = []
 
 
-class _Manifest(msgspec.Struct):
-    version: int
-    pumps: str
-    alarms: str
-    gateways: str
-    health: Health
-    orders: str = ""
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """One consistent picture of the fleet."""
@@ -249,86 +238,3 @@ def empty() -> Snapshot:
         pl.DataFrame(schema=GATEWAYS_SCHEMA),
         Health(),
     )
-
-
-MANIFEST: Final = "manifest.json"
-KEPT_VERSIONS: Final = 3
-
-
-def write(directory: Path, snapshot: Snapshot) -> None:
-    """Write a snapshot and make it the current one. Frames must have their schemas' columns.
-
-    On a full disk there is room for one more picture where the older ones go: that is tried before `OSError` is raised.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    try:
-        _write(directory, snapshot)
-    except OSError:
-        _remove_all_but_current(directory)
-        _write(directory, snapshot)
-    _remove_old(directory, snapshot.health.version)
-
-
-def _write(directory: Path, snapshot: Snapshot) -> None:
-    version = snapshot.health.version
-    frames: dict[str, tuple[pl.DataFrame, dict[str, pl.DataType]]] = {
-        "pumps": (snapshot.pumps, PUMPS_SCHEMA),
-        "alarms": (snapshot.alarms, ALARMS_SCHEMA),
-        "gateways": (snapshot.gateways, GATEWAYS_SCHEMA),
-        "orders": (snapshot.orders, ORDERS_SCHEMA),
-    }
-    names = {}
-    for name, (frame, schema) in frames.items():
-        # Named after the run, too: a reader may have the files of the run before mapped into its memory.
-        names[name] = f"{name}-{snapshot.health.started}-{version}.arrow"
-        frame.select(pl.col(column).cast(dtype) for column, dtype in schema.items()).write_ipc(
-            directory / names[name], compression="uncompressed"
-        )
-    manifest = _Manifest(version, names["pumps"], names["alarms"], names["gateways"], snapshot.health, names["orders"])
-    fresh = directory / f"{MANIFEST}.new"
-    fresh.write_bytes(msgspec.json.encode(manifest))
-    fresh.replace(directory / MANIFEST)
-
-
-def read(directory: Path) -> Snapshot:
-    """Read the current snapshot, memory-mapped; `empty()` where none was written yet."""
-    for _ in range(10):
-        try:
-            manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=_Manifest)
-        except FileNotFoundError:
-            return empty()
-        try:
-            pumps, alarms, gateways = (
-                pl.read_ipc(directory / name) for name in (manifest.pumps, manifest.alarms, manifest.gateways)
-            )
-            # A processor of an older version knows of no orders.
-            orders = pl.read_ipc(directory / manifest.orders) if manifest.orders else pl.DataFrame(schema=ORDERS_SCHEMA)
-        except FileNotFoundError:
-            continue
-        return Snapshot(pumps, alarms, gateways, manifest.health, orders)
-    raise FileNotFoundError(f"the snapshots in {directory} are replaced faster than they can be read")
-
-
-def stamp(directory: Path) -> tuple[int, int] | None:
-    """Return something that differs whenever another snapshot is current; None where there is none."""
-    try:
-        found = (directory / MANIFEST).stat()
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns
-
-
-def _remove_all_but_current(directory: Path) -> None:
-    manifest = directory / MANIFEST
-    current = msgspec.json.decode(manifest.read_bytes(), type=_Manifest) if manifest.exists() else None
-    kept = set() if current is None else {current.pumps, current.alarms, current.gateways, current.orders}
-    for path in directory.glob("*-*.arrow"):
-        if path.name not in kept:
-            path.unlink()
-
-
-def _remove_old(directory: Path, version: int) -> None:
-    for path in directory.glob("*-*.arrow"):
-        number = path.stem.rpartition("-")[2]
-        if number.isdigit() and not version - KEPT_VERSIONS < int(number) <= version:
-            path.unlink(missing_ok=True)

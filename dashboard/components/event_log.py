@@ -65,7 +65,7 @@ def _entry(event: dict[str, Any]) -> Piece:
 
 
 def _about(event: dict[str, Any]) -> Piece:
-    """Return whom an entry is about; the id of an alarm begins with its subject, and an order says it in its text."""
+    """Return what an entry is about: a link to its pump, or the name of its subject."""
     if event["pump"]:
         return elements.pump_link(event["pump"])
-    return str(event["alarm"] or "").partition("/")[0]
+    return event["subject"] or ""

@@ -9,7 +9,6 @@ from typing import Any, Final
 import polars as pl
 
 from broker.contract.cohorts import NO_MEMBERS, members_of
-from broker.store.snapshot import SYSTEM
 from broker.truth.ground_truth import Story
 from broker.truth.ledger import Told, TruthReader
 from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, expectations, match, raised_by, spread
@@ -85,7 +84,7 @@ def judge(told: Told, events: pl.DataFrame, now: int, members: pl.DataFrame = NO
     """
     expected = expectations(told.story.expected, lambda _: PATIENCE_H)
     # What Pumpwatch says of itself is neither right nor false about a pump.
-    of_fleet = events.filter(~pl.col("alarm").str.starts_with(SYSTEM).fill_null(value=False))
+    of_fleet = events.filter((pl.col("subject_kind") != "system").fill_null(value=True))
     raised = raised_by(of_fleet).filter(pl.col("raised") >= told.story.time)
     found = match(told.injections, raised, expected, now, members)
     waiting = pl.col("fault").is_in([fault.fault for fault in told.story.expected if fault.waits_for])

@@ -15,7 +15,7 @@ from broker.contract.commands import Clear, GatewayCommand, Inject, Reply, Treat
 from broker.mqtt import request_reply
 from broker.mqtt.link import LinkError
 from broker.mqtt.request_reply import Order
-from broker.store import journal, rollup, segments
+from broker.store import journal_query, rollup, segments
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
@@ -61,7 +61,7 @@ class DataService:
 
     def events(self, pump: str | None = None, limit: int = MAX_NOTED) -> pl.DataFrame:
         """Return the newest entries of the journal, of one pump or of all."""
-        return journal.events(self.settings.data, pump=pump, limit=limit)
+        return journal_query.events(self.settings.data, pump=pump, limit=limit)
 
     async def acknowledge(self, chosen: dict[str, Any]) -> Answer:
         """Acknowledge the alarms a browser named, and say what became of it."""

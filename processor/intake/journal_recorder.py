@@ -35,6 +35,8 @@ class JournalRecorder:
         named = list(own) if command.pumps is None else command.pumps
         title = f"{command.__struct_config__.tag} on {gateway}"
         order = {
+            "subject": gateway,
+            "subject_kind": "gateway",
             "title": title,
             "who": command.who or None,
             "pumps": named,
@@ -47,7 +49,8 @@ class JournalRecorder:
 
     def answered(self, reply: Reply, now: int) -> None:
         """Note what a gateway says became of an order."""
-        order = self._orders.pop((reply.gateway, reply.id), {"title": f"order to {reply.gateway}"})
+        unknown = {"title": f"order to {reply.gateway}", "subject": reply.gateway, "subject_kind": "gateway"}
+        order = self._orders.pop((reply.gateway, reply.id), unknown)
         kind = "done" if reply.ok else "refused"
         key = f"reply/{reply.gateway}/{reply.id}"
         self._note(now, kind, key, text=reply.text, time=reply.time or None, **order)
@@ -55,7 +58,8 @@ class JournalRecorder:
     def gateway(self, name: str, state: str, pumps: int | None, *, mark: int, now: int) -> None:
         """Note that a gateway is in another state; `mark` is the same when the same change is heard again."""
         many = None if pumps is None else f"speaks for {pumps:,} pumps"
-        self._note(now, state, f"gateway/{name}/{state}/{mark}", title=f"gateway {name}", text=many)
+        about = {"title": f"gateway {name}", "subject": name, "subject_kind": "gateway"}
+        self._note(now, state, f"gateway/{name}/{state}/{mark}", text=many, **about)
 
     def part(self, kind: str, part: str, text: str, now: int, once: str | None = None) -> None:
         """Note what became of a part of the system: started, stopped, connected, disconnected, refused."""

@@ -17,7 +17,7 @@ import polars as pl
 from broker.store import durable_write
 from broker.store.journal import BEGINNING, Head
 from processor.alarms import lifecycle as alarm_list
-from processor.alarms.subjects import no_orders
+from processor.alarms.subjects import no_orders, with_kinds
 from processor.engine import engine
 from processor.engine.columns import Rules
 from processor.engine.sequence import Gaps
@@ -171,7 +171,7 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
         gaps=gaps,
         rests=manifest.rests,
-        orders=frame(manifest.orders) if manifest.orders else no_orders(),
+        orders=with_kinds(frame(manifest.orders)) if manifest.orders else no_orders(),
         acted=tuple(manifest.acted),
         cohorts=manifest.cohorts,
     )

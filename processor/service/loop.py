@@ -20,7 +20,7 @@ from broker.contract.signals import empty_samples
 from broker.contract.topics import ALL, COMMAND, PART, RESEND, alarm_topic, health_topic
 from broker.mqtt.link import Link, parse_url
 from broker.mqtt.reconnection import keep_open
-from broker.store import snapshot
+from broker.store import snapshot_files
 from broker.store.history import DEFAULT_MAX_BYTES
 from broker.store.journal import JournalError
 from broker.store.snapshot import Health
@@ -273,7 +273,7 @@ class _Runner:
         began, now, directory = time.monotonic(), wall_ms(), self.settings.data / "snapshot"
         health = self._health(now)
         try:
-            await asyncio.to_thread(lambda: snapshot.write(directory, self.pipeline.snapshot(health, now)))
+            await asyncio.to_thread(lambda: snapshot_files.write(directory, self.pipeline.snapshot(health, now)))
         except OSError as error:
             self.meter.trouble("snapshot", f"cannot write to {directory}: {error}; screens are not updated")
         else:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from processor.alarms.subjects import KEY, SUBJECT, Subjects
+from processor.alarms.subjects import KEY, SUBJECT, Subjects, with_kinds
 from processor.alarms.violations import DEADBAND, OBSERVED, Violations, nothing_seen
 from processor.engine.columns import MS_PER_S
 from processor.rules import Rule
@@ -26,9 +26,11 @@ FRESH_S: Final = 2 * 3600.0
 SINCE: Final[dict[str, pl.DataType]] = {**SUBJECT, "rule": pl.String(), "above": pl.Boolean(), "since": pl.Int64()}
 """Since when (therapy ms) a cohort has been beyond its limit, or, in alarm, below it."""
 
+_SAVED: Final = {name: dtype for name, dtype in SINCE.items() if name != "other_kind"}
+
 
 class Standing(msgspec.Struct, kw_only=True, frozen=True):
-    """What of a `CohortWatch` goes into the checkpoint; `since` has the columns of `SINCE`."""
+    """What of a `CohortWatch` goes into the checkpoint; `since` has the columns of `SINCE` but the kind."""
 
     compared: int = 0
     since: tuple[tuple[int | None, int | None, str | None, str, bool, int], ...] = ()
@@ -56,11 +58,12 @@ class CohortWatch:
     @classmethod
     def restored(cls, standing: Standing) -> CohortWatch:
         """Return the watch that was saved so."""
-        return cls(pl.DataFrame(standing.since, SINCE, orient="row"), standing.compared)
+        since = pl.DataFrame(standing.since, _SAVED, orient="row")
+        return cls(with_kinds(since).select(*SINCE), standing.compared)
 
     def saved(self) -> Standing:
         """Return what must outlast a restart, so that the same samples make the same alarms."""
-        return Standing(compared=self.compared, since=tuple(self.since.rows()))
+        return Standing(compared=self.compared, since=tuple(self.since.select(*_SAVED).rows()))
 
     def looked(self) -> Iterator[tuple[pl.DataFrame, tuple[Rule, ...]]]:
         """Give what was beyond its limit the last time, as `processor.alarms.evidence` wants it, rule by rule."""

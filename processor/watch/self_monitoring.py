@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from broker.contract.evidence import Evidence, Fact
-from broker.store.snapshot import SYSTEM
+from broker.contract.subjects import system_subject
 from processor.alarms.subjects import SUBJECT
 from processor.alarms.violations import DEADBAND, OBSERVED, Violations
 from processor.engine.columns import MS_PER_S, Rules
@@ -101,7 +101,7 @@ def _scored(told: pl.DataFrame, rules: Rules) -> dict[_About, tuple[float, dict[
     scores = told.select(rule.detector.score(_no_memory).fill_nan(None).alias(rule.name) for rule in rules)
     rows = told.rows(named=True)
     return {
-        (rule.name, SYSTEM + rows[at]["part"]): (score, rows[at])
+        (rule.name, system_subject(rows[at]["part"])): (score, rows[at])
         for rule in rules
         for at, score in enumerate(scores[rule.name])
         if score is not None
@@ -115,7 +115,7 @@ def _alarmed(alarms: pl.DataFrame, rules: Rules) -> list[_About]:
 
 
 def _about(name: str, other: str) -> dict[str, Any]:
-    return {**dict.fromkeys(SUBJECT), "other": other, "rule": name}
+    return {**dict.fromkeys(SUBJECT), "other": other, "other_kind": "system", "rule": name}
 
 
 def _frame(rows: list[dict[str, Any]], schema: dict[str, pl.DataType]) -> pl.DataFrame:

@@ -194,7 +194,7 @@ def _tell(outcome: Outcome, *, as_json: bool) -> None:
 
 def open_alarms(data: Path) -> pl.DataFrame:
     """Return the open alarms of the snapshot in a data directory, in working order."""
-    from broker.store.snapshot import read
+    from broker.store.snapshot_files import read
     from dashboard.data.queries import ordered
 
     snapshot = read(data / "snapshot")

@@ -116,7 +116,8 @@ def records(data: Path) -> Iterator[Finding]:
     """Look at what is kept: does the journal's chain hold, what was moved aside because it could not be read."""
     from polars.exceptions import PolarsError
 
-    from broker.store.journal import FILE, verify
+    from broker.store.journal import FILE
+    from broker.store.journal_query import verify
     from broker.store.segments import kept
     from processor.service.checkpoint import journal_head
 
@@ -169,14 +170,14 @@ def _reach(url: str) -> Finding:
 
 
 def _health(data: Path, *, expected: bool) -> Iterator[Finding]:
-    from broker.store import snapshot
+    from broker.store import snapshot_files
 
-    manifest = data / "snapshot" / snapshot.MANIFEST
+    manifest = data / "snapshot" / snapshot_files.MANIFEST
     if not manifest.exists():
         if expected:
             yield Finding("snapshot", "failed", f"the processor has written none to {manifest.parent}")
         return
-    now = snapshot.read(manifest.parent)
+    now = snapshot_files.read(manifest.parent)
     health = now.health
     # The files' own clocks are compared, so that this needs no clock of its own.
     probe = data / ".doctor"

@@ -49,7 +49,7 @@ def journal(
     as_json: options.AsJson = False,
 ) -> None:
     """Read what happened and who did what, newest first; times are those of the clock on the wall."""
-    from broker.store.journal import Query, entries
+    from broker.store.journal_query import Query, entries
 
     query = Query(pump, who, moment("--from", since), moment("--to", until), limit=limit)
     found = entries(data or user_data(), query)

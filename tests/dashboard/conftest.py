@@ -24,8 +24,8 @@ from broker.store.snapshot import (
     Refusal,
     Snapshot,
     empty,
-    write,
 )
+from broker.store.snapshot_files import write
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
 from dashboard.settings import Settings
@@ -71,6 +71,7 @@ def make_fleet(
     alarm_columns: dict[str, object] = {
         "alarm": [f"{serial}/rule" for serial in serials[:ill]],
         "subject": serials[:ill],
+        "subject_kind": ["pump"] * ill,
         "pump": serials[:ill],
         "gateway": columns["gateway"][:ill],  # type: ignore[index]
         "site": columns["site"][:ill],  # type: ignore[index]

@@ -9,7 +9,8 @@ import pytest
 from broker.contract.gateway_messages import read_status
 from broker.contract.topics import confirmed_topic
 from broker.mqtt.link import Link, Message, parse_url
-from broker.store import snapshot
+from broker.store import snapshot_files
+from broker.store.snapshot import Health
 from processor.service import loop
 from processor.service.loop import ProcessorError
 from simulator.gateway import service
@@ -31,8 +32,8 @@ async def test_what_has_no_room_stays_with_the_broker_and_comes_later_in_order(o
     fleet = service.Settings(own_broker.url, pumps=100, gateways=4, speed=600)
     tasks = [asyncio.create_task(loop.run(little, stop, print)), asyncio.create_task(service.run(fleet, stop, print))]
 
-    def health() -> snapshot.Health:
-        return snapshot.read(tmp_path / "snapshot").health
+    def health() -> Health:
+        return snapshot_files.read(tmp_path / "snapshot").health
 
     try:
         await until(lambda: health().reconnects >= 3 and health().samples > 1000)
@@ -60,8 +61,8 @@ async def test_what_is_more_than_the_broker_keeps_for_an_absent_processor_waits_
         else:
             confirmed.add(message.topic)
 
-    def health() -> snapshot.Health:
-        return snapshot.read(tmp_path / "snapshot").health
+    def health() -> Health:
+        return snapshot_files.read(tmp_path / "snapshot").health
 
     settings = loop.Settings(own_broker.url, tmp_path)
     fleet = service.Settings(own_broker.url, pumps=8, gateways=4, speed=3000, unconfirmed_bytes=1_700_000)

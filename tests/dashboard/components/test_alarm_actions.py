@@ -100,7 +100,9 @@ def test_what_is_put_aside_is_in_a_list_of_its_own_and_does_not_wait(fleet: Any)
 
 
 def test_an_alarm_of_a_gateway_is_counted_and_named_though_it_is_no_pumps(fleet: Any) -> None:
-    alarms = listed("unacknowledged", pump=None, subject="gateway-07", gateway="gateway-07", held=12)
+    alarms = listed(
+        "unacknowledged", pump=None, subject="gateway-07", subject_kind="gateway", gateway="gateway-07", held=12
+    )
     snapshot = fleet_of(alarms, fleet)
     assert queries.summary(snapshot)["high"] == queries.summary(fleet(1))["high"] + 1
     assert elements.subject(alarms.row(0, named=True)).children == "gateway-07"

@@ -46,7 +46,7 @@ def wrong(pump: str, fault: str, since_h: float, end_h: float | None = None) -> 
     ]
 
 
-def raised(pump: str, rule: str, at_h: float, text: str = "") -> dict[str, Any]:
+def raised(pump: str, rule: str, at_h: float, cause: str | None = None) -> dict[str, Any]:
     time = BEGAN + round(at_h * HOUR)
     alarm = f"{pump}/{rule}/{time}"
     return {
@@ -57,7 +57,9 @@ def raised(pump: str, rule: str, at_h: float, text: str = "") -> dict[str, Any]:
         "rule": rule,
         "priority": 1,
         "alarm": alarm,
-        "text": text,
+        "subject": pump,
+        "subject_kind": "pump",
+        "cause": cause,
     }
 
 
@@ -133,7 +135,7 @@ def test_the_page_says_of_each_injection_when_and_by_what_it_was_found(tell):
 
 
 def test_an_alarm_that_another_held_is_found_but_said_to_be_held(tell):
-    desk = tell([wrong("A", "motor_stall", 1)], [raised("A", "under_delivery", 2, "explained by: Motor stalled")])
+    desk = tell([wrong("A", "motor_stall", 1)], [raised("A", "under_delivery", 2, cause="motor_stall")])
     cases = said(scorecard.render(Keeper(desk).score())[3])
     assert "its cause was not named" in cases
     assert "held under another alarm" in cases
@@ -169,7 +171,7 @@ def test_a_score_is_counted_once_for_all_who_look(tell, monkeypatch):
 
 
 def test_what_pumpwatch_says_of_itself_is_no_false_alarm(tell):
-    full = {**raised("x", "storage_failing", 2.0), "pump": None, "alarm": "system: storage/storage_failing/1"}
+    full = {**raised("x", "storage_failing", 2.0), "pump": None, "subject": "system: storage", "subject_kind": "system"}
     told = live_scorecard.totals(Keeper(tell([], [full])).score())
     assert (told["alarms"], told["false"]) == (0, 0)
 

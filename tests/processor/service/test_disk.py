@@ -14,8 +14,9 @@ from broker.contract.codec import encode_json
 from broker.contract.signals import SAMPLE_SCHEMA
 from broker.contract.topics import topic_of
 from broker.mqtt.link import Link, parse_url
-from broker.store import durable_write, snapshot
+from broker.store import durable_write, snapshot_files
 from broker.store.segments import trend
+from broker.store.snapshot import Health
 from processor.service import loop
 
 START_MS = 1_767_225_600_000
@@ -60,8 +61,8 @@ async def test_while_the_disk_refuses_nothing_is_acknowledged_and_afterwards_all
         await asyncio.wait_for(ready.wait(), ENOUGH_S)
         await link.open()
 
-        def health() -> snapshot.Health:
-            return snapshot.read(tmp_path / "snapshot").health
+        def health() -> Health:
+            return snapshot_files.read(tmp_path / "snapshot").health
 
         def kept() -> list[int]:
             return trend(tmp_path, "A-1", 0)["seq"].to_list()

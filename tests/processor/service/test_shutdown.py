@@ -11,7 +11,7 @@ import pytest
 
 from broker.contract.topics import topic_of
 from broker.mqtt.link import Link, parse_url
-from broker.store import journal, snapshot
+from broker.store import journal_query, snapshot_files
 from processor.pipeline import Pipeline
 from processor.service import loop
 
@@ -58,8 +58,8 @@ async def test_what_the_last_turn_found_is_in_the_journal_and_on_the_screens(
         go_on.set()
         await link.close()
         await asyncio.wait_for(running, ENOUGH_S)
-    shown = set(snapshot.read(tmp_path / "snapshot").alarms["alarm"])
-    entries = journal.entries(tmp_path, journal.Query(pump="STOP-1"))
+    shown = set(snapshot_files.read(tmp_path / "snapshot").alarms["alarm"])
+    entries = journal_query.entries(tmp_path, journal_query.Query(pump="STOP-1"))
     assert "battery_end" in entries["rule"].to_list()
     assert shown <= set(entries["alarm"])
     assert shown

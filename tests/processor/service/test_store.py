@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from broker.contract.signals import SAMPLE_SCHEMA
-from broker.store import journal
+from broker.store import journal_query
 from broker.store.history import History
 from broker.store.journal import EVENTS_SCHEMA
 from broker.store.segments import trend
@@ -53,7 +53,7 @@ def test_what_the_disk_refused_is_written_when_it_recovers(
     store.write(2)
     assert (store.rows, store.entries) == (0, 0)
     assert trend(tmp_path, "A-1", 0)["seq"].to_list() == [1, 2]
-    assert journal.events(tmp_path)["alarm"].to_list() == ["b", "a"]
+    assert journal_query.events(tmp_path)["alarm"].to_list() == ["b", "a"]
 
 
 def test_what_was_written_is_not_written_again(store: Store) -> None:
@@ -77,4 +77,4 @@ def test_the_same_entry_again_as_after_a_crash_is_one_entry(store: Store, tmp_pa
     for _ in range(2):
         store.put(samples(1), entries("a"))
         store.write(1)
-    assert journal.events(tmp_path).height == 1
+    assert journal_query.events(tmp_path).height == 1
