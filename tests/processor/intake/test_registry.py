@@ -36,6 +36,15 @@ def test_a_birth_tells_what_is_known_of_each_pump():
     assert registry.faults == ("motor_stall",)
 
 
+def test_the_dose_is_that_of_the_birth_and_unknown_without_one_whatever_the_prescription_says():
+    registry = Registry()
+    programs = ["410 µg/day, continuous", "stopped"]
+    registry.take_birth(birth("one", "A", "B", program=programs, dose_ug_day=[410.5, None]), 0, START_MS)
+    registry.take_birth(birth("older", "C", program=["410 µg/day, continuous"]), 0, START_MS)
+    assert registry.facts()["dose_ug_day"].to_list() == [410.5, None, None]
+    assert registry.facts()["prescription"].to_list() == [*programs, programs[0]]
+
+
 def test_the_clock_of_a_gateway_runs_from_when_it_was_last_heard():
     registry = Registry()
     registry.take_birth(birth("one", "A"), 0, START_MS + 1_000)
