@@ -13,7 +13,7 @@ import polars as pl
 from broker.contract.actions import MAX_WHY, Action, Outcome, PutBack, TakeOut, make_action
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply, Treatment
 from broker.mqtt import request_reply
-from broker.mqtt.link import LinkError
+from broker.mqtt.address import LinkError
 from broker.mqtt.request_reply import Order
 from broker.store import journal_query, rollup, segments
 from broker.store.snapshot import Snapshot

@@ -18,7 +18,8 @@ import msgspec
 
 from broker.contract.signals import empty_samples
 from broker.contract.topics import ALL, COMMAND, PART, RESEND, alarm_topic, health_topic
-from broker.mqtt.link import Link, parse_url
+from broker.mqtt.address import parse_url
+from broker.mqtt.link import Link
 from broker.mqtt.reconnection import keep_open
 from broker.store import snapshot_files
 from broker.store.history import DEFAULT_MAX_BYTES

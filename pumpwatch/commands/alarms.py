@@ -224,7 +224,7 @@ def chosen(found: pl.DataFrame, which: str, about: str | None, rule: str | None)
 
 
 def _act(url: str, action: Wanted) -> Outcome:
-    from broker.mqtt.link import LinkError
+    from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import act
 
     try:

@@ -159,7 +159,8 @@ def running(data: Path, broker: str | None, port: int) -> Iterator[Finding]:
 
 
 def _reach(url: str) -> Finding:
-    from broker.mqtt.link import LinkError, learn_protocol, parse_url
+    from broker.mqtt.address import LinkError, parse_url
+    from broker.mqtt.link import learn_protocol
 
     try:
         address = parse_url(url)

@@ -157,7 +157,7 @@ def _by_number(word: str, numbered: dict[int, str]) -> list[str]:
 
 def announced(url: str) -> list[tuple[int, Birth]]:
     """Return every gateway that has announced itself at a broker, with its shard, or end with a sentence."""
-    from broker.mqtt.link import LinkError
+    from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import births
 
     try:
@@ -175,7 +175,7 @@ def announced(url: str) -> list[tuple[int, Birth]]:
 
 def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], *, as_json: bool) -> None:
     """Send each gateway its command and tell what they answered; ends with a sentence where one refused."""
-    from broker.mqtt.link import LinkError
+    from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import Order, ask
 
     orders: list[Order] = [Order(birth.gateway, shard, command) for shard, birth, command in rows]

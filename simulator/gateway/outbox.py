@@ -133,7 +133,7 @@ class Outbox:
         self.unconfirmed -= parcel.size
         return parcel
 
-    def confirmed(self, mid: int, refusal: str | None) -> None:
+    def confirmed(self, mid: int, *, delivered: bool) -> None:
         """Note that the broker has it, or will not have it; an id of something else is not ours to note."""
         parcel = self._under_way.pop(mid, None)
         if parcel is None:
@@ -141,7 +141,7 @@ class Outbox:
         self._window = WINDOW
         if parcel.stamp <= self._durable:
             self._let_go(self._back(parcel))
-        elif refusal:
+        elif not delivered:
             self.refused += self._let_go(self._back(parcel))
         elif self.patient:
             self._taken.append(parcel)

@@ -22,7 +22,7 @@ from broker.contract.codec import encode_arrow, encode_json
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply
 from broker.contract.gateway_messages import Birth
 from broker.contract.topics import TRUTH
-from broker.mqtt.link import parse_url
+from broker.mqtt.address import parse_url
 from simulator.faults import FAULTS
 from simulator.gateway.commands import Orders
 from simulator.gateway.ground_truth import GroundTruthReporter, Ledger, messages, story

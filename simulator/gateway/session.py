@@ -13,7 +13,9 @@ from broker.contract.commands import GatewayCommand, Reply, read_command
 from broker.contract.gateway_messages import Birth, Status, read_confirmation
 from broker.contract.messages import MessageError, encode
 from broker.contract.topics import RESEND, confirmed_topic, topic_of
-from broker.mqtt.link import NOBODY, Address, Link, Message, Will
+from broker.mqtt.address import Address
+from broker.mqtt.link import Link, Message, Will
+from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS, Undelivered
 from broker.mqtt.reconnection import keep_open
 from simulator.gateway.outbox import Outbox, Parcel
 
@@ -130,14 +132,15 @@ class Session:
                 continue
             self.outbox.sent(self.link.publish(topic_of(self.name, "telemetry"), payload))
 
-    def _confirmed(self, mid: int, refusal: str | None) -> None:
-        if refusal == NOBODY and self.outbox.holds(mid):
-            self._wait_for_a_listener()
+    def _confirmed(self, mid: int, undelivered: Undelivered | None) -> None:
+        nobody = undelivered is not None and undelivered.code == NO_MATCHING_SUBSCRIBERS
+        if nobody and self.outbox.holds(mid):
+            self._wait_for_subscriber()
         else:
-            self.outbox.confirmed(mid, refusal)
+            self.outbox.confirmed(mid, delivered=undelivered is None)
             self._send()
 
-    def _wait_for_a_listener(self) -> None:
+    def _wait_for_subscriber(self) -> None:
         """Keep telemetry that reached nobody, as while the processor is away and the broker has forgotten it."""
         self.outbox.start_over()
         self._unheard_until = asyncio.get_running_loop().time() + UNHEARD_S

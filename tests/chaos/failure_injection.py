@@ -24,7 +24,8 @@ from broker.contract.actions import Acknowledge
 from broker.contract.gateway_messages import Birth
 from broker.contract.messages import encode
 from broker.mqtt import request_reply
-from broker.mqtt.link import LinkError, Message
+from broker.mqtt.address import LinkError
+from broker.mqtt.link import Message
 from broker.mqtt.local_broker import free_port
 from broker.mqtt.mosquitto_config import LIMITS as BROKER_LIMITS
 from broker.mqtt.mosquitto_config import configuration, find, started_by_us

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 
 import pytest
 
-from broker.mqtt.link import Link, LinkError, Message, learn_protocol, parse_url
+from broker.mqtt.address import MQTT_5, LinkError, parse_url
+from broker.mqtt.link import Link, Message, learn_protocol
+from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS, UNSUPPORTED_PROTOCOL_VERSION, Undelivered
 
 BAD_URLS = {
     "http://host": "begins with http://; allowed are mqtt:// and mqtts://",
     "mqtt://": "has no host; write mqtt://127.0.0.1:1883",
-    "mqtt://host:99999": "the port in host:… is no port",
-    "mqtt://host:port": "the port in host:… is no port",
+    "mqtt://host:99999": "the port in host:… is not a port",
+    "mqtt://host:port": "the port in host:… is not a port",
 }
 
 
@@ -125,6 +128,29 @@ async def test_no_more_come_than_may_wait_and_what_was_not_acknowledged_comes_ag
     third.acknowledge(heard)
     assert [message.payload for message in heard] == [b"last"]
     await third.close()
+
+
+@pytest.mark.broker
+async def test_a_publication_without_a_subscriber_is_told_from_one_that_was_delivered_by_the_reason_code(
+    mosquitto, until
+):
+    outcomes: dict[int, Undelivered | None] = {}
+    link = Link(parse_url(mosquitto), "undelivered", on_published=outcomes.__setitem__)
+    await link.open()
+    nobody = link.publish("undelivered/nobody", b"hello")
+    link.subscribe("undelivered/us")
+    us = link.publish("undelivered/us", b"hello")
+    await until(lambda: len(outcomes) == 2)
+    assert outcomes[nobody] == Undelivered(NO_MATCHING_SUBSCRIBERS, "No matching subscribers")
+    assert outcomes[us] is None
+    await link.close()
+
+
+async def test_the_embedded_broker_refuses_mqtt_5_with_the_code_that_makes_a_session_fall_back(embedded_broker):
+    address = parse_url(embedded_broker)
+    with pytest.raises(LinkError) as refused:
+        await Link(dataclasses.replace(address, protocol=MQTT_5), "")._open()
+    assert refused.value.code == UNSUPPORTED_PROTOCOL_VERSION
 
 
 @pytest.mark.broker

@@ -8,7 +8,8 @@ import pytest
 
 from broker.contract.gateway_messages import read_status
 from broker.contract.topics import confirmed_topic
-from broker.mqtt.link import Link, Message, parse_url
+from broker.mqtt.address import parse_url
+from broker.mqtt.link import Link, Message
 from broker.store import snapshot_files
 from broker.store.snapshot import Health
 from processor.service import loop

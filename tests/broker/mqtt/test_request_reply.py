@@ -13,7 +13,9 @@ from broker.contract.gateway_messages import Birth, Pumps
 from broker.contract.messages import encode
 from broker.contract.part_notices import Notice, read_notice
 from broker.contract.topics import COMMAND, OUTCOME, PART, topic_of
-from broker.mqtt.link import Link, LinkError, Message, parse_url
+from broker.mqtt.address import LinkError, parse_url
+from broker.mqtt.link import Link, Message
+from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS
 from broker.mqtt.request_reply import Order, act, ask, births, tell
 
 KINDS = pytest.mark.parametrize("kind", [pytest.param("mosquitto", marks=pytest.mark.broker), "embedded_broker"])
@@ -122,11 +124,12 @@ async def test_without_a_broker_it_is_said_that_there_is_none(free_port):
 
 
 @pytest.mark.broker
-async def test_who_tells_of_parts_knows_whether_anybody_heard_it(own_broker):
+async def test_a_notice_without_a_subscriber_is_an_error_with_the_reason_code_of_the_broker(own_broker):
     await own_broker.start()
     notice = Notice(part="dashboard", state="ended", text="was killed", at=3)
-    with pytest.raises(LinkError, match="nobody heard it"):
+    with pytest.raises(LinkError, match="notice not delivered") as failed:
         await tell(own_broker.url, [notice])
+    assert failed.value.code == NO_MATCHING_SUBSCRIBERS
     heard: list[Message] = []
     listener = Link(parse_url(own_broker.url), "exchange-listener", on_message=heard.append)
     await listener.open()

@@ -13,7 +13,8 @@ import pytest
 from broker.contract.codec import encode_json
 from broker.contract.signals import SAMPLE_SCHEMA
 from broker.contract.topics import topic_of
-from broker.mqtt.link import Link, parse_url
+from broker.mqtt.address import parse_url
+from broker.mqtt.link import Link
 from broker.store import durable_write, snapshot_files
 from broker.store.segments import trend
 from broker.store.snapshot import Health

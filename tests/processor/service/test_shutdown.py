@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from broker.contract.topics import topic_of
-from broker.mqtt.link import Link, parse_url
+from broker.mqtt.address import parse_url
+from broker.mqtt.link import Link
 from broker.store import journal_query, snapshot_files
 from processor.pipeline import Pipeline
 from processor.service import loop

@@ -34,7 +34,7 @@ def test_the_first_goes_alone_and_the_rest_once_it_is_confirmed() -> None:
         box.put(parcel(number))
     assert send(box, 1) == 0
     assert box.next() is None
-    box.confirmed(1, None)
+    box.confirmed(1, delivered=True)
     sent = [number for mid in range(2, 300) if (number := send(box, mid)) is not None]
     assert sent == list(range(1, 1 + WINDOW))
 
@@ -44,13 +44,13 @@ def test_what_was_on_its_way_when_the_connection_broke_goes_first_and_in_order()
     for number in range(5):
         box.put(parcel(number))
     send(box, 1)
-    box.confirmed(1, None)
+    box.confirmed(1, delivered=True)
     assert [send(box, mid) for mid in (2, 3)] == [1, 2]
     box.start_over()
     again = []
     for mid in range(10, 14):
         again.append(send(box, mid))
-        box.confirmed(mid, None)
+        box.confirmed(mid, delivered=True)
     assert again == [1, 2, 3, 4]
     assert (box.waiting, box.bytes, box.dropped) == (0, 0, 0)
 
@@ -68,7 +68,7 @@ def test_a_refused_parcel_is_counted_and_not_sent_again() -> None:
     box = Outbox(10_000)
     box.put(parcel(1))
     send(box, 1)
-    box.confirmed(1, "Not authorized")
+    box.confirmed(1, delivered=False)
     assert (box.refused, box.waiting, box.bytes) == (25, 0, 0)
 
 
@@ -76,7 +76,7 @@ def test_the_confirmation_of_something_else_changes_nothing() -> None:
     box = Outbox(10_000)
     box.put(parcel(1))
     send(box, 1)
-    box.confirmed(77, None)
+    box.confirmed(77, delivered=True)
     assert box.waiting == 25
 
 
@@ -91,7 +91,7 @@ def play(box: Outbox, steps: list[str], arrive: Callable[[int], object]) -> Iter
             under_way.extend([] if found is None else [(mid, found)])
         elif step == "confirm" and under_way:
             first, found = under_way.popleft()
-            box.confirmed(first, None)
+            box.confirmed(first, delivered=True)
             arrive(found)
         elif step == "break":
             box.start_over()
@@ -123,7 +123,7 @@ def deliver(box: Outbox, first_mid: int = 1) -> list[int]:
         if number is None:
             break
         arrived.append(number)
-        box.confirmed(mid, None)
+        box.confirmed(mid, delivered=True)
     return arrived
 
 
@@ -172,7 +172,7 @@ def test_what_turns_out_durable_while_it_is_on_its_way_is_kept_no_longer_than_th
     send(box, 1)
     box.durable(1001)
     assert (box.samples, send(box, 2)) == (50, None)
-    box.confirmed(1, None)
+    box.confirmed(1, delivered=True)
     assert (box.samples, send(box, 2)) == (25, 2)
 
 

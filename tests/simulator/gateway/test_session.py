@@ -13,7 +13,8 @@ from broker.contract.commands import Reply
 from broker.contract.gateway_messages import Birth, Confirmation, Pumps
 from broker.contract.messages import encode
 from broker.contract.topics import confirmed_topic, topic_of
-from broker.mqtt.link import Link, Message, parse_url
+from broker.mqtt.address import parse_url
+from broker.mqtt.link import Link, Message
 from simulator.gateway.outbox import Outbox, Parcel
 from simulator.gateway.session import Session
 
