@@ -173,7 +173,7 @@ class Link:
             self._drop()
 
     def cut(self, reason: str) -> None:
-        """Drop the connection without a DISCONNECT, as if the broker had died, and open none until `barred` is empty."""
+        """Drop the connection as if the broker had died, and open none until `barred` is empty."""
         self.barred = reason
         if self.alive:
             self._drop()

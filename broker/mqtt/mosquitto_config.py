@@ -46,7 +46,7 @@ LIMITS: Final = (
     Line(
         "max_inflight_messages",
         "1000",
-        "Unacknowledged messages to an MQTT 3.1.1 client; the default, 20, limits throughput. MQTT 5 negotiates its own.",
+        "Messages in flight to an MQTT 3.1.1 client; the default, 20, limits throughput. MQTT 5 negotiates its own.",
     ),
     Line(
         "persistent_client_expiration",

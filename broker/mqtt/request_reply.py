@@ -20,7 +20,7 @@ from broker.mqtt.reasons import Undelivered
 
 
 @dataclass(frozen=True)
-class Order:
+class AddressedCommand:
     """A command and the gateway it is for."""
 
     gateway: str
@@ -28,17 +28,17 @@ class Order:
     command: GatewayCommand
 
 
-async def ask(url: str, orders: Sequence[Order], timeout_s: float = 5.0) -> list[Reply]:
-    """Send commands and wait for their replies, in the order of `orders`.
+async def ask(url: str, commands: Sequence[AddressedCommand], timeout_s: float = 5.0) -> list[Reply]:
+    """Send commands and wait for their replies, in the order of `commands`.
 
     A gateway that does not answer in time gets a reply that says so. Raises `broker.mqtt.address.LinkError` if there is
     no broker.
     """
     replies: dict[tuple[str, str], Reply] = {}
     async with conversation(url, [ALL_REPLIES]) as client:
-        for order in orders:
-            await client.publish(topic_of(order.gateway, "command", order.shard), encode(order.command), qos=1)
-        expected = {(order.gateway, order.command.id) for order in orders}
+        for each in commands:
+            await client.publish(topic_of(each.gateway, "command", each.shard), encode(each.command), qos=1)
+        expected = {(each.gateway, each.command.id) for each in commands}
         try:
             async with asyncio.timeout(timeout_s):
                 while expected - replies.keys():
@@ -51,9 +51,9 @@ async def ask(url: str, orders: Sequence[Order], timeout_s: float = 5.0) -> list
         except TimeoutError:
             pass
     return [
-        replies.get((order.gateway, order.command.id))
-        or Reply(id=order.command.id, gateway=order.gateway, ok=False, text=f"no answer within {timeout_s:g} s")
-        for order in orders
+        replies.get((each.gateway, each.command.id))
+        or Reply(id=each.command.id, gateway=each.gateway, ok=False, text=f"no answer within {timeout_s:g} s")
+        for each in commands
     ]
 
 

@@ -14,7 +14,7 @@ from broker.contract.actions import MAX_WHY, Action, Outcome, PutBack, TakeOut, 
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply, Treatment
 from broker.mqtt import request_reply
 from broker.mqtt.address import LinkError
-from broker.mqtt.request_reply import Order
+from broker.mqtt.request_reply import AddressedCommand
 from broker.store import journal_query, rollup, segments
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
@@ -44,7 +44,7 @@ class DataService:
     settings: Settings
     live: Live
     now: Callable[[], int]
-    ask: Callable[[str, Sequence[Order]], Awaitable[list[Reply]]] = request_reply.ask
+    ask: Callable[[str, Sequence[AddressedCommand]], Awaitable[list[Reply]]] = request_reply.ask
     act: Callable[[str, Action], Awaitable[Outcome]] = request_reply.act
 
     def snapshot(self) -> Snapshot:
@@ -147,7 +147,7 @@ class DataService:
         orders, lost = [], []
         for gateway, serials in groups:
             if gateway in shards:
-                orders.append(Order(gateway, shards[gateway], command(serials)))
+                orders.append(AddressedCommand(gateway, shards[gateway], command(serials)))
             else:
                 text = f"no gateway speaks for {formatting.listed(serials)}"
                 lost.append(Reply(id="", gateway=gateway or "", ok=False, text=text))

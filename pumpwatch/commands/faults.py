@@ -20,7 +20,7 @@ from pumpwatch.supervision import run_file
 if TYPE_CHECKING:
     from broker.contract.commands import Clear, GatewayCommand, Inject, Reply
     from broker.contract.gateway_messages import Birth
-    from broker.mqtt.request_reply import Order
+    from broker.mqtt.request_reply import AddressedCommand
 
 BIRTHS_WAIT_S: Final = 1.0
 REPLY_S: Final = 5.0
@@ -176,9 +176,9 @@ def announced(url: str) -> list[tuple[int, Birth]]:
 def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], *, as_json: bool) -> None:
     """Send each gateway its command and tell what they answered; ends with a sentence where one refused."""
     from broker.mqtt.address import LinkError
-    from broker.mqtt.request_reply import Order, ask
+    from broker.mqtt.request_reply import AddressedCommand, ask
 
-    orders: list[Order] = [Order(birth.gateway, shard, command) for shard, birth, command in rows]
+    orders: list[AddressedCommand] = [AddressedCommand(birth.gateway, shard, command) for shard, birth, command in rows]
     try:
         replies: list[Reply] = asyncio.run(ask(url, orders, REPLY_S))
     except LinkError as error:

@@ -14,7 +14,7 @@ import pytest
 from broker.contract.actions import Action, Outcome, ServiceAction
 from broker.contract.commands import Reply
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
-from broker.mqtt.request_reply import Order
+from broker.mqtt.request_reply import AddressedCommand
 from broker.store.snapshot import (
     ALARMS_SCHEMA,
     GATEWAYS_SCHEMA,
@@ -140,11 +140,11 @@ def make_samples(pump: str, minutes: int, *, until_ms: int = THERAPY_MS) -> pl.D
 class Wire:
     """A broker that remembers what it was asked; every gateway agrees."""
 
-    orders: list[Order] = field(default_factory=list)
+    orders: list[AddressedCommand] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     said: str = "Acknowledged"
 
-    async def ask(self, _url: str, orders: list[Order]) -> list[Reply]:
+    async def ask(self, _url: str, orders: list[AddressedCommand]) -> list[Reply]:
         self.orders += orders
         return [
             Reply(id=order.command.id, gateway=order.gateway, ok=True, text="done", pumps=1, time=THERAPY_MS)

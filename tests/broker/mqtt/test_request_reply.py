@@ -16,7 +16,7 @@ from broker.contract.topics import COMMAND, OUTCOME, PART, topic_of
 from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.link import Link, Message
 from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS
-from broker.mqtt.request_reply import Order, act, ask, births, tell
+from broker.mqtt.request_reply import AddressedCommand, act, ask, births, tell
 
 KINDS = pytest.mark.parametrize("kind", [pytest.param("mosquitto", marks=pytest.mark.broker), "embedded_broker"])
 
@@ -47,9 +47,9 @@ async def gateways(kind, request, until):
     await link.close()
 
 
-def order(gateway: str, number: int) -> Order:
+def order(gateway: str, number: int) -> AddressedCommand:
     topic = topic_of(gateway, "command")
-    return Order(gateway, int(topic.split("/")[1]), Clear(id=f"order-{number}", fault=f"fault-{number}"))
+    return AddressedCommand(gateway, int(topic.split("/")[1]), Clear(id=f"order-{number}", fault=f"fault-{number}"))
 
 
 @KINDS

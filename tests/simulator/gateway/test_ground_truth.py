@@ -98,7 +98,7 @@ def test_the_file_has_a_line_a_change_and_begins_anew_and_has_a_bound(fleet, tmp
     for _ in range(9):
         small.write(changes)
     assert 0 < (tmp_path / ground_truth.FILE).stat().st_size <= 700
-    assert caplog.text.count("is full") == 1
+    assert caplog.text.count("reached its limit") == 1
 
 
 def test_the_processor_neither_subscribes_to_the_truth_nor_knows_of_it():

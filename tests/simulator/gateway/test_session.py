@@ -26,13 +26,15 @@ pytestmark = pytest.mark.broker
 
 
 async def refuse(session: Session, command: object) -> Reply:
-    return Reply(id=getattr(command, "id", ""), gateway=session.name, ok=False, text="takes no orders")
+    return Reply(id=getattr(command, "id", ""), gateway=session.name, ok=False, text="takes no commands")
 
 
 def gateway(name: str, broker: str) -> Session:
     born = Birth(gateway=name, pumps=Pumps(serial=["S-1"]), sent=STAMP, time=START_MS)
     outbox = Outbox(10_000, patient=True)
-    return Session(name, range(1), outbox, parse_url(broker), birth=lambda _: born, obey=refuse, wall_ms=lambda: STAMP)
+    return Session(
+        name, range(1), outbox, parse_url(broker), birth=lambda _: born, execute=refuse, wall_ms=lambda: STAMP
+    )
 
 
 async def test_a_gateway_that_comes_back_with_what_is_durable_already_lets_go_of_it(mosquitto: str) -> None:
