@@ -19,13 +19,13 @@ async def keep_open(
     link: Link,
     session: Callable[[Link], Awaitable[None]],
     *,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     chance: random.Random,
 ) -> None:
     """Run `session` on an open link and, whenever the connection is lost, on a new one, until cancelled.
 
     Waits between attempts are random, from 0 to a limit that doubles from 0.4 s to 15 s, so that a thousand gateways do
-    not reconnect at the same instant. `say` gets one message for each outage and one for its end.
+    not reconnect at the same instant. `report` gets one message for each outage and one for its end.
     """
     failures = 0
     while True:
@@ -33,7 +33,9 @@ async def keep_open(
         try:
             await link.open()
             if failures:
-                say(f"Reconnected to {link.address.url} after {failures} {'attempt' if failures == 1 else 'attempts'}")
+                report(
+                    f"Reconnected to {link.address.url} after {failures} {'attempt' if failures == 1 else 'attempts'}"
+                )
             failures = 0
             reason = await _run_until_lost(link, session)
             outage = f"Connection to {link.address.url} lost ({reason})"
@@ -45,7 +47,7 @@ async def keep_open(
         failures += 1
         wait_s = chance.uniform(0, min(MAX_WAIT_S, MIN_WAIT_S * 2 ** min(failures, MAX_DOUBLINGS)))
         if outage is not None:
-            say(f"{outage}; next attempt in {wait_s:.1f} s")
+            report(f"{outage}; next attempt in {wait_s:.1f} s")
         await asyncio.sleep(wait_s)
 
 

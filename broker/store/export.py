@@ -45,8 +45,8 @@ def write_parquet(blocks: Iterable[Block], path: Path) -> int:
     return count
 
 
-def watched(blocks: Iterable[Block], say: Callable[[float], None]) -> Iterator[Block]:
+def watched(blocks: Iterable[Block], report: Callable[[float], None]) -> Iterator[Block]:
     """Yield blocks and report after each the fraction done (0 to 1)."""
     for block in blocks:
         yield block
-        say(block.done)
+        report(block.done)

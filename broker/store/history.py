@@ -103,9 +103,9 @@ class History:
         path = next(path for n in self._count if not (path := directory / f"{name}-{stamp}-{n}.parquet").exists())
         return durable_write.replace(path, lambda fresh: rows.write_parquet(fresh, row_group_size=row_group))
 
-    def _counted(self, more: int) -> None:
+    def _counted(self, delta: int) -> None:
         with self._lock:
-            self.bytes += more
+            self.bytes += delta
 
     def merge(self, stamp: int) -> bool:
         """Do one step of the background work; return whether there may be more.

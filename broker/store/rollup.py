@@ -90,13 +90,13 @@ def put_in_place(data: Path, step: Step, day: str) -> int:
     """
     made, place = staged(data, step, day), directory(data, step) / day
     old = place.with_name(f".{day}.old{durable_write.ASIDE}")
-    more = sum(path.stat().st_size for path in made.glob("*.parquet"))
+    growth = sum(path.stat().st_size for path in made.glob("*.parquet"))
     if place.exists():
-        more -= sum(path.stat().st_size for path in place.glob("*.parquet"))
+        growth -= sum(path.stat().st_size for path in place.glob("*.parquet"))
         place.rename(old)
     made.rename(place)
     shutil.rmtree(old, ignore_errors=True)
-    return more
+    return growth
 
 
 def rolled(
@@ -109,7 +109,7 @@ def rolled(
     """
     root = directory(data, step)
     since_ms, until_ms = since_ms // step.ms * step.ms, until_ms // step.ms * step.ms + step.ms - 1
-    wanted = pl.col("pump").eq(pump) & pl.col("time").is_between(since_ms, until_ms)
+    condition = pl.col("pump").eq(pump) & pl.col("time").is_between(since_ms, until_ms)
     short = {day for place in _places(root, since_ms, until_ms) if any(place.glob("*.parquet")) for day in _days(place)}
 
     def files() -> list[Path]:
@@ -120,8 +120,8 @@ def rolled(
         return [file for day in listed if day.name not in short for file in segments.of_day(day, since_ms, until_ms)]
 
     columns = [name for name in SCHEMA if "." not in name or name.rpartition(".")[2] in kinds]
-    found = segments.read(files, lambda frame: frame.filter(wanted).select(columns))
-    samples = segments.read(loose, lambda frame: frame.filter(wanted))
+    found = segments.read(files, lambda frame: frame.filter(condition).select(columns))
+    samples = segments.read(loose, lambda frame: frame.filter(condition))
     parts = [
         *([] if found is None else [found]),
         *([] if samples is None else [roll_up(segments.once(samples), step).select(columns)]),
@@ -148,16 +148,16 @@ def gather_week(data: Path, step: Step, week: str, write: Callable[[Path, pl.Dat
     place = directory(data, step) / week
     days = [path for day in sorted(_days(place)) if (path := place.with_name(day)).exists()]
     old = [file for directory in (place, *days) for file in sorted(directory.glob("*.parquet"))]
-    more = -sum(file.stat().st_size for file in old)
+    growth = -sum(file.stat().st_size for file in old)
     for part in list(segments.ranges(lambda: old, pl.lit(value=True), rows)):
         found = segments.read(lambda: old, lambda frame, part=part: frame.filter(part))  # type: ignore[misc]
         if found is not None:
-            more += write(place, _once(found))
+            growth += write(place, _once(found))
     for file in old:
         file.unlink()
     for day in days:
         day.rmdir()
-    return more
+    return growth
 
 
 def rolled_days(data: Path, step: Step) -> set[str]:

@@ -102,13 +102,13 @@ def trend(data: Path, pump: str, since_ms: int, until_ms: int | None = None) -> 
 
     Raises `OSError` like `read`.
     """
-    wanted = pl.col("pump").eq(pump) & pl.col("time").is_between(since_ms, until_ms or 2**62)
+    condition = pl.col("pump").eq(pump) & pl.col("time").is_between(since_ms, until_ms or 2**62)
 
     def files() -> list[Path]:
         listed = days(data / DIRECTORY, since_ms, until_ms)
         return [file for day in listed for file in of_day(day, since_ms, until_ms)]
 
-    found = read(files, lambda frame: frame.filter(wanted).select(*SAMPLE_SCHEMA))
+    found = read(files, lambda frame: frame.filter(condition).select(*SAMPLE_SCHEMA))
     return empty_samples() if found is None else once(found)
 
 
@@ -117,20 +117,20 @@ def blocks(
 ) -> Iterator[Block]:
     """Yield the samples of some pumps (None: all) between two times, day by day, at most about `rows` at once."""
     listed = days(data / DIRECTORY, since_ms, until_ms)
-    wanted = pl.col("time").is_between(since_ms, until_ms or 2**62)
+    condition = pl.col("time").is_between(since_ms, until_ms or 2**62)
     if pumps is not None:
-        wanted &= pl.col("pump").is_in(sorted(pumps))
+        condition &= pl.col("pump").is_in(sorted(pumps))
     for number, day in enumerate(listed):
-        parts = list(ranges(lambda day=day: of_day(day, since_ms, until_ms), wanted, rows))  # type: ignore[misc]
+        parts = list(ranges(lambda day=day: of_day(day, since_ms, until_ms), condition, rows))  # type: ignore[misc]
         for at, part in enumerate(parts, start=1):
-            found = read(lambda day=day: of_day(day), lambda frame, part=part: frame.filter(wanted & part))  # type: ignore[misc]
+            found = read(lambda day=day: of_day(day), lambda frame, part=part: frame.filter(condition & part))  # type: ignore[misc]
             if found is not None and found.height:
                 yield Block(once(found.select(*SAMPLE_SCHEMA)), (number + at / len(parts)) / len(listed))
 
 
-def ranges(files: Callable[[], list[Path]], wanted: pl.Expr, rows: int) -> Iterator[pl.Expr]:
+def ranges(files: Callable[[], list[Path]], condition: pl.Expr, rows: int) -> Iterator[pl.Expr]:
     """Yield conditions that split the pumps of these files so that each selects about `rows` samples."""
-    counts = read(files, lambda frame: frame.filter(wanted).group_by("pump").len().sort("pump"))
+    counts = read(files, lambda frame: frame.filter(condition).group_by("pump").len().sort("pump"))
     if counts is None or counts.is_empty():
         return
     turn = (pl.col("len").cum_sum() - pl.col("len")) // rows

@@ -169,7 +169,7 @@ class _Runner:
                 self.intake.end_session()
 
         keeping = asyncio.create_task(
-            keep_open(self.link, session, say=log.warning, chance=random.Random()), name="link"
+            keep_open(self.link, session, report=log.warning, chance=random.Random()), name="link"
         )
         stopping = asyncio.create_task(stop.wait(), name="stop")
         enough = asyncio.Event()

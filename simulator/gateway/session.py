@@ -56,10 +56,10 @@ class Session:
             will=Will(topic_of(self.name, "status"), offline),
         )
 
-    async def run(self, say: Callable[[str], None], chance: random.Random) -> None:
+    async def run(self, report: Callable[[str], None], chance: random.Random) -> None:
         """Keep the session open until cancelled."""
         try:
-            await keep_open(self.link, self._run_connected, say=say, chance=chance)
+            await keep_open(self.link, self._run_connected, report=report, chance=chance)
         finally:
             for task in self._commands:
                 task.cancel()

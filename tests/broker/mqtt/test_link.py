@@ -1,4 +1,4 @@
-"""Sessions: reached or not, acknowledged by hand, on both kinds of broker."""
+"""Sessions on both kinds of broker: connect, fall back, acknowledge by hand, tell outcomes by their reason codes."""
 
 from __future__ import annotations
 
@@ -64,30 +64,30 @@ async def test_mosquitto_speaks_mqtt_5(mosquitto):
 
 
 async def test_on_the_embedded_broker_a_session_falls_back_to_3_1_1_and_works(embedded_broker, until):
-    address, heard, confirmed = parse_url(embedded_broker), [], []
-    reader = Link(address, "fallback-reader", on_message=heard.append, manual=True)
+    address, received, confirmed = parse_url(embedded_broker), [], []
+    reader = Link(address, "fallback-reader", on_message=received.append, manual=True)
     writer = Link(address, "fallback-writer", on_published=lambda mid, refusal: confirmed.append((mid, refusal)))
     await reader.open()
     await writer.open()
     assert address.protocol_name == "MQTT 3.1.1"
     reader.subscribe("fallback/#")
     mid = writer.publish("fallback/a", b"hello")
-    await until(lambda: heard and confirmed)
-    reader.acknowledge(heard)
-    assert (heard[0].topic, heard[0].payload, confirmed) == ("fallback/a", b"hello", [(mid, None)])
+    await until(lambda: received and confirmed)
+    reader.acknowledge(received)
+    assert (received[0].topic, received[0].payload, confirmed) == ("fallback/a", b"hello", [(mid, None)])
     await reader.close()
     await writer.close()
 
 
 @pytest.mark.broker
 async def test_no_more_come_than_may_wait_and_what_was_not_acknowledged_comes_again_in_order(mosquitto, until):
-    address, heard, confirmed = parse_url(mosquitto), [], []
+    address, received, confirmed = parse_url(mosquitto), [], []
 
     def reader() -> Link:
         return Link(
             address,
             "manual",
-            on_message=heard.append,
+            on_message=received.append,
             on_published=lambda *_: confirmed.append(1),
             persistent=True,
             manual=True,
@@ -100,33 +100,33 @@ async def test_no_more_come_than_may_wait_and_what_was_not_acknowledged_comes_ag
     first.subscribe("manual/#")
     for number in range(20):
         first.publish("manual/a", str(number).encode())
-    await until(lambda: len(confirmed) == 20 and len(heard) >= 5)
-    assert len(heard) == 5
-    first.acknowledge(heard[:2])
-    await until(lambda: len(heard) >= 7)
+    await until(lambda: len(confirmed) == 20 and len(received) >= 5)
+    assert len(received) == 5
+    first.acknowledge(received[:2])
+    await until(lambda: len(received) >= 7)
     first._client.socket().shutdown(socket.SHUT_RDWR)
     await first.ended()
     await first.close()
 
-    heard.clear()
+    received.clear()
     second, done = reader(), 0
     await second.open()
     assert second.resumed
     while done < 18:
-        await until(lambda done=done: len(heard) > done)
-        second.acknowledge(heard[done:])
-        done = len(heard)
-    assert [int(message.payload) for message in heard] == list(range(2, 20))
+        await until(lambda done=done: len(received) > done)
+        second.acknowledge(received[done:])
+        done = len(received)
+    assert [int(message.payload) for message in received] == list(range(2, 20))
     second.publish("manual/a", b"last")
-    await until(lambda: len(heard) == 19)
+    await until(lambda: len(received) == 19)
     await second.close()
 
-    heard.clear()
+    received.clear()
     third = reader()
     await third.open()
-    await until(lambda: heard)
-    third.acknowledge(heard)
-    assert [message.payload for message in heard] == [b"last"]
+    await until(lambda: received)
+    third.acknowledge(received)
+    assert [message.payload for message in received] == [b"last"]
     await third.close()
 
 
@@ -155,14 +155,14 @@ async def test_the_embedded_broker_refuses_mqtt_5_with_the_code_that_makes_a_ses
 
 @pytest.mark.broker
 async def test_a_message_bears_its_topic_quality_and_whether_it_was_retained(mosquitto, until):
-    heard: list[Message] = []
-    link = Link(parse_url(mosquitto), "retained", on_message=heard.append)
+    received: list[Message] = []
+    link = Link(parse_url(mosquitto), "retained", on_message=received.append)
     await link.open()
     link.publish("retained/a", b"kept", retain=True)
     link.subscribe("retained/#")
-    await until(lambda: heard)
+    await until(lambda: received)
     link.publish("retained/a", b"", retain=True)
-    await until(lambda: len(heard) > 1)
-    assert [(each.topic, each.qos, each.payload) for each in heard][-1] == ("retained/a", 1, b"")
-    assert heard[0].payload == b"kept"
+    await until(lambda: len(received) > 1)
+    assert [(each.topic, each.qos, each.payload) for each in received][-1] == ("retained/a", 1, b"")
+    assert received[0].payload == b"kept"
     await link.close()

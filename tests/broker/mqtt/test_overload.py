@@ -1,4 +1,4 @@
-"""A processor with hardly any room keeps its memory bounded and loses nothing; a second one is refused."""
+"""A processor with very small limits keeps its memory bounded and loses nothing; a second one is refused."""
 
 from __future__ import annotations
 

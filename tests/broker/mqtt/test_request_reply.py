@@ -1,4 +1,4 @@
-"""A person's orders reach gateways and the answers come back, in order, or it is said that none came."""
+"""Commands reach gateways and their replies come back in order, or the missing ones are reported."""
 
 from __future__ import annotations
 
@@ -93,10 +93,10 @@ async def test_a_gateway_that_is_born_again_meanwhile_is_told_once_and_as_it_is_
 
 @pytest.mark.broker
 async def test_an_action_reaches_the_processor_and_its_outcome_the_person(mosquitto):
-    heard: list[Message] = []
+    received: list[Message] = []
 
     def answer(message: Message) -> None:
-        heard.append(message)
+        received.append(message)
         for name in ("another", "1"):
             processor.publish(OUTCOME, encode(Outcome(id=name, done=1, refused=0, text=f"Did {name}.")))
 
@@ -105,7 +105,7 @@ async def test_an_action_reaches_the_processor_and_its_outcome_the_person(mosqui
     processor.subscribe(COMMAND)
     action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=3)
     outcome = await act(mosquitto, action, timeout_s=30)
-    assert read_action(heard[0].payload) == action
+    assert read_action(received[0].payload) == action
     assert (outcome.text, outcome.ok) == ("Did 1.", True)
     await processor.close()
 
@@ -130,14 +130,14 @@ async def test_a_notice_without_a_subscriber_is_an_error_with_the_reason_code_of
     with pytest.raises(LinkError, match="notice not delivered") as failed:
         await tell(own_broker.url, [notice])
     assert failed.value.code == NO_MATCHING_SUBSCRIBERS
-    heard: list[Message] = []
-    listener = Link(parse_url(own_broker.url), "exchange-listener", on_message=heard.append)
+    received: list[Message] = []
+    listener = Link(parse_url(own_broker.url), "exchange-listener", on_message=received.append)
     await listener.open()
     listener.subscribe(PART)
     async with asyncio.timeout(30):
-        while not heard:
+        while not received:
             with contextlib.suppress(LinkError):
                 await tell(own_broker.url, [notice, notice])
             await asyncio.sleep(0.05)
-    assert read_notice(heard[0].payload) == notice
+    assert read_notice(received[0].payload) == notice
     await listener.close()

@@ -1,4 +1,4 @@
-"""Anyone's MQTT client: the programs that come with Mosquitto can publish to a processor and read a gateway."""
+"""Third-party clients: the programs that come with Mosquitto publish to a processor and read a gateway."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ async def test_mosquitto_sub_reads_the_json_of_a_gateway_with_one_pump(program, 
     reader = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     await running(service.run, service.Settings(own_broker.url, pumps=1, speed=600.0, name="mine"))
     lines, _ = await reader.communicate()
-    said = [line.split(" ", 1) for line in lines.decode().splitlines()]
-    assert len(said) == 6
-    by_leaf = {topic.rpartition("/")[2]: payload for topic, payload in said}
+    words = [line.split(" ", 1) for line in lines.decode().splitlines()]
+    assert len(words) == 6
+    by_leaf = {topic.rpartition("/")[2]: payload for topic, payload in words}
     assert {"birth", "telemetry"} <= set(by_leaf)
     assert read_birth(by_leaf["birth"].encode()).pumps.serial == ["ITB-000000"]
     sample = json.loads(by_leaf["telemetry"])

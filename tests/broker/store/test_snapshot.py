@@ -1,4 +1,4 @@
-"""Readers see a snapshot whole, the old one or the new one."""
+"""Readers see a complete snapshot, the old one or the new one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gateway's outbox keeps order, lets nothing go unseen, and sends again what did not arrive."""
+"""Outbox of a gateway: keeps order, counts what it drops, resends what did not arrive."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def test_what_was_on_its_way_when_the_connection_broke_goes_first_and_in_order()
     box.confirmed(1, delivered=True)
     assert [send(box, mid) for mid in (2, 3)] == [1, 2]
     box.start_over()
-    again = []
+    resent = []
     for mid in range(10, 14):
-        again.append(send(box, mid))
+        resent.append(send(box, mid))
         box.confirmed(mid, delivered=True)
-    assert again == [1, 2, 3, 4]
+    assert resent == [1, 2, 3, 4]
     assert (box.waiting, box.bytes, box.dropped) == (0, 0, 0)
 
 
@@ -206,10 +206,12 @@ def test_a_parcel_larger_than_that_bound_goes_alone() -> None:
 
 @given(st.lists(st.sampled_from(["put", "send", "confirm", "durable", "break"]), max_size=80))
 def test_whatever_happens_no_more_than_that_is_unconfirmed_and_nothing_in_the_end(steps: list[str]) -> None:
-    box, heard = Outbox(100, patient=True, max_unconfirmed=40), [0]
-    for step in play(box, [*steps, *["send", "confirm", "durable"] * 100], lambda found: heard.append(1000 + found)):
+    box, confirmed = Outbox(100, patient=True, max_unconfirmed=40), [0]
+    for step in play(
+        box, [*steps, *["send", "confirm", "durable"] * 100], lambda found: confirmed.append(1000 + found)
+    ):
         if step == "durable":
-            box.durable(heard[-1])
+            box.durable(confirmed[-1])
         assert 0 <= box.unconfirmed <= 40
     assert (box.samples, box.unconfirmed) == (0, 0)
 
@@ -250,13 +252,13 @@ def test_a_gateway_that_was_killed_sends_what_it_had_on_disk_first_and_in_order(
         box.put(parcel(number))
     deliver(box)
     box.durable(1001)
-    again = spooled()
-    assert again.waiting == 5 * 25
-    assert again.last_stamp == 1004
-    again.put(parcel(5))
-    assert deliver(again) == [0, 1, 2, 3, 4, 5]
-    again.durable(1005)
-    assert (again.samples, again.bytes, files(tmp_path)) == (0, 0, [])
+    restarted = spooled()
+    assert restarted.waiting == 5 * 25
+    assert restarted.last_stamp == 1004
+    restarted.put(parcel(5))
+    assert deliver(restarted) == [0, 1, 2, 3, 4, 5]
+    restarted.durable(1005)
+    assert (restarted.samples, restarted.bytes, files(tmp_path)) == (0, 0, [])
 
 
 def test_files_go_when_all_in_them_is_durable(spooled, tmp_path: Path) -> None:
@@ -277,11 +279,11 @@ def test_a_parcel_that_was_cut_off_is_counted_and_those_before_it_are_sent(spool
         box.put(parcel(number))
     [file] = files(tmp_path)
     file.write_bytes(file.read_bytes()[:-cut])
-    again = spooled()
-    assert again.spool is not None
-    assert again.spool.broken == 1
-    again.put(parcel(9))
-    assert deliver(again) == [0, 1, 9]
+    restarted = spooled()
+    assert restarted.spool is not None
+    assert restarted.spool.broken == 1
+    restarted.put(parcel(9))
+    assert deliver(restarted) == [0, 1, 9]
 
 
 def test_beyond_its_bound_the_disk_keeps_the_newest(spooled, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A gateway on a real broker: what it keeps, and when it lets go of it."""
+"""Session of a gateway on a real broker: what it keeps until it is durable."""
 
 from __future__ import annotations
 
