@@ -32,11 +32,10 @@ class ServeError(Exception):
     """The dashboard cannot be served where it was told to; the text is for people."""
 
 
-def pages() -> tuple[ModuleType, ...]:
-    """Return the modules of the pages folder, in the order in which the navigation shows them."""
-    names = (found.name for found in pkgutil.iter_modules(pages_package.__path__))
-    modules = [importlib.import_module(f"{pages_package.__name__}.{name}") for name in names]
-    return tuple(sorted(modules, key=lambda page: (page.ORDER is None, page.ORDER or 0)))
+def page_modules() -> Iterator[ModuleType]:
+    """Yield the modules of the pages folder; each registers its own page."""
+    for found in pkgutil.iter_modules(pages_package.__path__):
+        yield importlib.import_module(f"{pages_package.__name__}.{found.name}")
 
 
 def build(settings: Settings) -> Access:
@@ -65,12 +64,12 @@ def assemble(desk: DataService) -> Dash:
     async def latest() -> dict[str, Any]:
         return desk.live.payload()
 
-    found = pages()
-    app.layout = lambda: shell.layout(found, VISITOR.get())
-    live_module.register(app, desk.live)
-    shell.register(app, desk, found)
-    for page in found:
+    for page in page_modules():
         page.register(app, desk)
+    pages = shell.registered()
+    app.layout = lambda: shell.layout(pages, VISITOR.get())
+    live_module.register(app, desk.live)
+    shell.register(app, desk, pages)
     # Dash 4.4 on FastAPI does this at the first request for "/" alone: who opens /alarms first gets no assets.
     app._setup_server()  # type: ignore[no-untyped-call]
     return app

@@ -1,4 +1,4 @@
-"""This file is how the pages say things: numbers with units, ages, times, states. Unknown is "unknown"."""
+"""Text of the pages: numbers with units, durations, times, states. A value that is not known is "unknown"."""
 
 from __future__ import annotations
 
@@ -7,68 +7,66 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
+import humanize
+
 from broker.contract.signals import FLAGS, SIGNAL_BY_NAME
 
 UNKNOWN: Final = "unknown"
-LOST: Final = "Known by gaps in the pumps' own counts, and not come since."
-LATE: Final = "Came after younger samples: in the history, but not judged."
-REPEATED: Final = "Came again; counted and left out."
+LOST: Final = "Missing from the pumps' sequence numbers and not received since."
+LATE: Final = "Received after newer samples: stored in the history, not evaluated."
+DUPLICATES: Final = "Received more than once; counted and discarded."
 PRIORITY_WORD: Final = {1: "high", 2: "medium", 3: "low", 0: "normal"}
 STATE_WORD: Final = {
-    "unacknowledged": "not acknowledged",
+    "unacknowledged": "unacknowledged",
     "acknowledged": "acknowledged",
-    "returned": "went away unseen",
-    "latched": "over, waits for a reset",
+    "returned": "returned, unacknowledged",
+    "latched": "latched, needs reset",
     "shelved": "shelved",
     "out_of_service": "out of service",
 }
 KIND_WORD: Final = {
-    "returned": "went away",
-    "held": "held under another",
-    "released": "calls by itself",
-    "realarmed": "calls again",
-    "unacknowledged": "acknowledgement taken back",
-    "out_of_service": "out of service",
-    "in_service": "back in service",
+    "returned": "returned to normal",
+    "held": "suppressed",
+    "released": "no longer suppressed",
+    "realarmed": "re-alarmed",
+    "unacknowledged": "acknowledgment withdrawn",
+    "out_of_service": "taken out of service",
+    "in_service": "returned to service",
 }
-"""What happened to an alarm, where the journal's own word is not enough."""
+"""Event kinds that read differently on a page than in the journal."""
 
 
 def number(value: float | None, decimals: int, unit: str = "") -> str:
-    """Say a number with its unit, its thousands set apart."""
+    """Return a number with its unit and thousands separators."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     return f"{value:,.{decimals}f} {unit}".rstrip()
 
 
 def amount(value: float) -> str:
-    """Say a number with as many digits as its size deserves: "1.78", "312", "1,000,000"."""
+    """Return a number with the digits its size deserves: "1.78", "312", "1,000,000"."""
     return number(value, 0 if value == int(value) or abs(value) >= 100 else 2)
 
 
 def size(count: float) -> str:
-    """Say a number of bytes: "812 B", "437 kB", "2.1 GB"."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            break
-        count /= 1000
-    return f"{count:,.{0 if unit == 'B' or count >= 100 else 1}f} {unit}"
+    """Return a number of bytes: "812 Bytes", "437.0 kB", "2.1 GB"."""
+    return humanize.naturalsize(count)
 
 
 def reading(signal: str, value: float | None) -> str:
-    """Say a value of a signal, with the digits that signal deserves and its unit."""
+    """Return a value of a signal with that signal's decimals and unit."""
     return number(value, SIGNAL_BY_NAME[signal].decimals, SIGNAL_BY_NAME[signal].unit)
 
 
 def count(value: int | None, singular: str, plural: str = "") -> str:
-    """Say how many: "1 pump", "1,234 pumps"."""
+    """Return a count with its noun: "1 pump", "1,234 pumps"."""
     if value is None:
         return f"{UNKNOWN} {plural or singular + 's'}"
     return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
 
 
 def span(seconds: float | None) -> str:
-    """Say how long, with no more than two units: "40 s", "12 min", "3 h 20 min", "2 d 4 h"."""
+    """Return a duration in at most two units: "40 s", "12 min", "3 h 20 min", "2 d 4 h"."""
     if seconds is None or not math.isfinite(seconds):
         return UNKNOWN
     whole = max(0, int(seconds))
@@ -88,35 +86,35 @@ def _two(whole: int, large: tuple[int, str], small: tuple[int, str]) -> str:
 
 
 def since(seconds: float | None) -> str:
-    """Say how long something has been so: "for 12 min"."""
+    """Return how long a condition has lasted: "for 12 min"."""
     return UNKNOWN if seconds is None else f"for {span(seconds)}"
 
 
-def stood(seconds: float | None, *, over: bool) -> str:
-    """Say how long an alarm has stood, or how long ago it came if it is over; never to be taken for the time left."""
+def standing(seconds: float | None, *, over: bool) -> str:
+    """Return how long an alarm has stood ("for 12 min"), or how long ago it was raised if its condition is over."""
     return f"{span(seconds)} ago" if over else since(seconds)
 
 
 def moment(ms: int | None) -> str:
-    """Say a day and time: "12 Jan 2026, 14:32 UTC"."""
+    """Return a date and time: "12 Jan 2026, 14:32 UTC"."""
     found = _utc(ms)
     return UNKNOWN if found is None else f"{found.day} {found:%b %Y, %H:%M} UTC"
 
 
 def day(ms: int | None) -> str:
-    """Say a day: "12 Jan 2026"."""
+    """Return a date: "12 Jan 2026"."""
     found = _utc(ms)
     return UNKNOWN if found is None else f"{found.day} {found:%b %Y}"
 
 
 def clock(ms: int | None) -> str:
-    """Say a time of day: "14:32"."""
+    """Return a time of day: "14:32"."""
     found = _utc(ms)
     return UNKNOWN if found is None else f"{found:%H:%M}"
 
 
 def second(ms: int | None) -> str:
-    """Say a wall time to the second: "14:32:07 UTC"."""
+    """Return a wall-clock time to the second: "14:32:07 UTC"."""
     found = _utc(ms)
     return UNKNOWN if found is None else f"{found:%H:%M:%S} UTC"
 
@@ -131,25 +129,25 @@ def _utc(ms: int | None) -> datetime | None:
 
 
 def speed(times: float) -> str:
-    """Say how fast therapy time runs: "×60"; "real time" at one."""
+    """Return the speed of therapy time: "×60"; "real time" at one."""
     return "real time" if times == 1 else f"×{times:,.6g}"
 
 
 def title(name: str) -> str:
-    """Say the name of a fault, a rule or a bound as words: "Catheter occlusion"."""
+    """Return the name of a fault or a limit as words: "Catheter occlusion"."""
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
 
 
 def flags(bits: int | None) -> list[str]:
-    """Say what a pump reports about itself; an empty list is "nothing to report"."""
+    """Return the titles of the status flags that a pump has set; an empty list means none."""
     if bits is None:
         return [UNKNOWN]
     return [flag.title for flag in FLAGS if bits & flag.bit]
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:
-    """Say a list without letting it run on: "A, B, C and 12 more"."""
+    """Return a list that does not run on: "A, B and C", "A, B, C and 12 more"."""
     every = list(names)
     more = len(every) - most
-    return ", ".join(every[:most]) + (f" and {more:,} more" if more > 0 else "")
+    return humanize.natural_list([*every[:most], *([f"{more:,} more"] if more > 0 else [])])

@@ -1,1 +1,1 @@
-"""The stream processor: from batches of samples to alarms, on one frame of state with a row a pump."""
+"""The stream processor: from batches of samples to alarms, on one frame of state with a row per pump."""

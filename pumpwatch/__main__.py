@@ -1,4 +1,4 @@
-"""This file is the front door: the `pumpwatch` command."""
+"""The `pumpwatch` command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     name="pumpwatch",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    epilog="Begin with: pumpwatch run",
+    epilog="Start with: pumpwatch run",
 )
 
 
@@ -33,16 +33,16 @@ def settings(
             "--settings",
             envvar=f"{PREFIX}SETTINGS",
             metavar="FILE",
-            help="Settings in TOML. Default: pumpwatch.toml in the working directory, if there.",
+            help="Settings file in TOML. Default: pumpwatch.toml in the working directory, if it exists.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Pumpwatch watches a fleet of simulated implanted baclofen pumps, live.
+    """Live monitoring for a fleet of simulated implanted baclofen pumps.
 
     All telemetry is simulated; this is no medical device.
 
-    An option is taken from the command line, else from its PUMPWATCH_ variable, else from the settings file.
+    Options are read from the command line, then from PUMPWATCH_ environment variables, then from the settings file.
     """
     commands = settings_of(ctx.command)
     try:
@@ -53,7 +53,7 @@ def settings(
 
 
 def settings_of(group: Any) -> dict[str, list[str]]:
-    """Return for each command the names of the options that the environment and the settings file may give."""
+    """Return, by command, the names of the options that the environment and the settings file may set."""
     return {
         name: [param.name for param in command.params if str(getattr(param, "envvar", None)).startswith(PREFIX)]
         for name, command in group.commands.items()
@@ -66,7 +66,7 @@ def version() -> None:
         typer.echo(f"pumpwatch {importlib.metadata.version('pumpwatch')}")
     except importlib.metadata.PackageNotFoundError:
         raise CommandError(
-            "pumpwatch is not installed, so it has no version; install it with: pip install -e ."
+            "pumpwatch is not installed, so its version is unknown; install it with: pip install -e ."
         ) from None
 
 
@@ -103,7 +103,7 @@ app.add_typer(users.app, name="user")
 
 
 def main() -> None:
-    """Run the command line; what is expected to fail ends with a sentence, never with a traceback."""
+    """Run the command line; expected failures end with one sentence and exit code 1, without a traceback."""
     keep_memory()
     try:
         app()

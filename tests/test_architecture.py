@@ -49,8 +49,9 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "watch": {"alarms", "engine", "rules", "detectors"},
         "intake": {"engine"},
         "view": {"alarms", "engine", "rules", "detectors"},
-        "pipeline": {"intake", "engine", "watch", "alarms", "view", "rules"},
-        "service": {"pipeline", "intake", "engine", "watch", "alarms", "view", "rules"},
+        "batch_result": set(),
+        "pipeline": {"batch_result", "intake", "engine", "watch", "alarms", "view", "rules"},
+        "service": {"pipeline", "batch_result", "intake", "engine", "watch", "alarms", "view", "rules"},
     },
     "dashboard": {
         "settings": set(),

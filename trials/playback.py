@@ -14,7 +14,6 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -26,7 +25,7 @@ from broker.contract.gateway_messages import Birth
 from broker.contract.topics import shard_of
 from broker.truth.matching import ENDS, RAISED, expectations
 from processor.engine import engine
-from processor.engine.engine import RESENT
+from processor.engine.sequence import REDELIVERED
 from processor.engine.windows import WINDOW_S
 from processor.intake.inbox import Batch
 from processor.pipeline import Pipeline
@@ -169,8 +168,7 @@ class Watch:
     _unseen: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        # Nothing is written offline, so the folder is never made.
-        self._pipeline = Pipeline(Path("nowhere"), self.rules, split=window_by_window)
+        self._pipeline = Pipeline(self.rules, split=window_by_window)
         self._introduce()
 
     def _introduce(self) -> None:
@@ -188,7 +186,7 @@ class Watch:
                 interval_s=simulation.scenario.interval_s,
                 faults=list(FAULTS),
             )
-            self._pipeline.registry.take_birth(birth, shard_of(name), now)
+            self._pipeline.registry.apply_birth(birth, shard_of(name), now)
 
     def see(self, *turn: FeedTick) -> None:
         """Take in what the gateways sent until one or more instants; the samples of each are ascending by index."""
@@ -200,8 +198,9 @@ class Watch:
         actions = (Acknowledge(id=str(now), alarms=self._unseen, who="trial", at=now),) if self._unseen else ()
         self._unseen = []
         heard_now = pl.concat([heard.samples for heard in turn])
-        samples = heard_now.with_columns(pl.col("index").alias("pump"), pl.lit(value=False).alias(RESENT)).drop("index")
-        self._note(self._pipeline.advance(Batch(samples, actions), now), now)
+        redelivered = pl.lit(value=False).alias(REDELIVERED)
+        samples = heard_now.with_columns(pl.col("index").alias("pump"), redelivered).drop("index")
+        self._note(self._pipeline.advance(Batch(samples, actions), now).changes, now)
 
     @property
     def facts(self) -> pl.DataFrame:

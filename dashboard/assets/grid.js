@@ -1,21 +1,21 @@
-/* What stands in the cells of our tables; text only, never markup. */
+/* Cell renderers of the grids; text only, never markup. */
 (function () {
   "use strict";
   const SHAPE = { 1: "high", 2: "medium", 3: "low" }, cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
   const make = (...parts) => window.React.createElement(...parts);
-  const shape = (name, seen) => make("span", { className: "mark " + name + seen, "aria-hidden": true });
+  const shape = (name, shade) => make("span", { className: "mark " + name + shade, "aria-hidden": true });
 
   cells.Priority = ({ data }) => {
     if (!data) return null;
     const name = SHAPE[data.priority] || "normal";
-    const seen = data.state === "unacknowledged" ? " waiting" : data.state === "returned" ? "" : " seen";
-    return make("span", { className: "priority " + name }, shape(name, seen), name);
+    const shade = data.state === "unacknowledged" ? " waiting" : data.state === "returned" ? "" : " outline";
+    return make("span", { className: "priority " + name }, shape(name, shade), name);
   };
   cells.PumpState = ({ data }) => {
     if (!data) return null;
     const name = SHAPE[data.priority] || (data.silent ? "unknown" : "normal");
-    const seen = data.priority && !data.unacknowledged ? " seen" : "";
-    return make("span", { className: "priority " + name }, shape(name, seen), data.priority ? name : data.silent ? "unknown" : "normal");
+    const shade = data.priority && !data.unacknowledged ? " outline" : "";
+    return make("span", { className: "priority " + name }, shape(name, shade), data.priority ? name : data.silent ? "unknown" : "normal");
   };
   cells.PumpLink = ({ value }) =>
     value ? make("a", { href: "/pump/" + encodeURIComponent(value), className: "pump-link", "data-go": "" }, value) : null;
@@ -23,18 +23,18 @@
     if (!data) return null;
     if (data.pump) return make("a", { href: "/pump/" + encodeURIComponent(data.pump), className: "pump-link", "data-go": "" }, data.pump);
     const of = data.many ? make("a", { href: "/pumps?search=" + encodeURIComponent(data.subject), className: "pump-link", "data-go": "" }, data.subject) : data.subject;
-    return make("b", null, of, data.held ? make("div", { className: "story" }, data.held.toLocaleString("en") + " under it") : null);
+    return make("b", null, of, data.held ? make("div", { className: "story" }, "suppresses " + data.held.toLocaleString("en")) : null);
   };
-  cells.Said = ({ data, said, value }) => (data ? data[said] || String(value ?? "") : null);
-  cells.Quantity = ({ data, said, value }) => {
-    const text = data ? String((said ? data[said] : value) ?? "unknown") : "";
-    const at = text.indexOf(" ");
-    if (at < 0) return make("span", { className: "unknown-word" }, text);
-    return make("span", null, text.slice(0, at), make("span", { className: "unit" }, text.slice(at)));
+  cells.Text = ({ data, text, value }) => (data ? data[text] || String(value ?? "") : null);
+  cells.Quantity = ({ data, text, value }) => {
+    const quantity = data ? String((text ? data[text] : value) ?? "unknown") : "";
+    const at = quantity.indexOf(" ");
+    if (at < 0) return make("span", { className: "unknown-word" }, quantity);
+    return make("span", null, quantity.slice(0, at), make("span", { className: "unit" }, quantity.slice(at)));
   };
   cells.State = ({ data }) => {
     if (!data) return null;
-    return make("span", { className: "state " + data.state }, data.said_state, data.story ? make("div", { className: "story" }, data.story) : null);
+    return make("span", { className: "state " + data.state }, data.state_text, data.story ? make("div", { className: "story" }, data.story) : null);
   };
   cells.Ack = ({ data }) =>
     !data || (data.state !== "unacknowledged" && data.state !== "returned")

@@ -1,29 +1,29 @@
-/* Age of the data, the warning when it grows old, the way back after an outage, clicks that act. */
+/* Age of the data, stale-data warning, reload after an outage, navigation and acknowledge clicks. */
 (function () {
   "use strict";
   const OLD_S = 5, LOST_S = 8, RELOAD_PAUSE_MS = 20000;
-  let age_ms = null, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, why_old = "";
+  let age_ms = null, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "";
   const dash = () => window.dash_clientside;
   const now = () => performance.now();
 
   function heard(age) { age_ms = age; heard_at = now(); }
   function data_age_s() { return age_ms === null ? null : (age_ms + now() - heard_at) / 1000; }
   function whole(s) { return s < 120 ? Math.floor(s) + " s" : Math.floor(s / 60) + " min"; }
-  function spell(s) { return s < 10 ? s.toFixed(1) + " s" : whole(s); }
+  function precise(s) { return s < 10 ? s.toFixed(1) + " s" : whole(s); }
 
   function tick() {
     const age = data_age_s(), silent_s = (now() - beat_at) / 1000, lost = silent_s > LOST_S;
     const old = age === null ? silent_s > OLD_S : age > OLD_S;
     const label = document.getElementById("age"), banner = document.getElementById("stale");
     if (!label || !banner) return;
-    label.textContent = age === null ? "no data yet" : "data " + spell(age) + " old";
+    label.textContent = age === null ? "no data yet" : "data " + precise(age) + " old";
     label.dataset.state = old ? "old" : "fresh";
     document.documentElement.classList.toggle("aged", old && age !== null || lost);
-    const why = lost ? "The connection to the server is lost; trying again." : why_old ? why_old + " New alarms go to pagers only." : "The stream processor has stopped writing.";
-    const said = age === null
-      ? (lost ? "No connection to the server; trying again." : "No data yet: the stream processor has not written anything.")
+    const why = lost ? "Connection to the server lost; reconnecting." : outage_reason ? outage_reason + " New alarms reach pagers only." : "The stream processor has stopped updating.";
+    const warning = age === null
+      ? (lost ? "No connection to the server; reconnecting." : "No data yet: waiting for the stream processor.")
       : "No data for " + whole(age) + ": this screen may be out of date. " + why;
-    const text = old || lost ? said : "";
+    const text = old || lost ? warning : "";
     if (banner.textContent !== text) banner.textContent = text;
   }
 
@@ -38,14 +38,14 @@
     }
   }
 
-  async function poll() {  /* browsers without SharedWorker get no push from Dash */
+  async function poll() {  /* Dash pushes only to browsers with SharedWorker */
     try {
       const answer = await fetch("/live", { cache: "no-store" });
       if (answer.status === 401) return location.reload();
       const live = await answer.json();
       dash().set_props("live", { data: live });
       dash().set_props("beat", { data: { age_ms: live.age_ms, at: Date.now() } });
-    } catch { /* the age of the data says it */ }
+    } catch { /* the age of the data shows it */ }
   }
 
   function utc(ms) {
@@ -64,7 +64,7 @@
         return [day + utc(live.therapy_ms) + " UTC · " + speed, live.waiting ? String(live.waiting) : "", "nav-count " + worst];
       },
       beat(beat) {
-        if (beat) { beat_at = now(); why_old = beat.why || ""; heard(beat.age_ms); tick(); }
+        if (beat) { beat_at = now(); outage_reason = beat.why || ""; heard(beat.age_ms); tick(); }
         return "age";
       },
       here(path) {
@@ -80,12 +80,12 @@
 
   function watch_scheme() {
     const root = document.documentElement;
-    const tell = () => dash().set_props("scheme", { data: root.getAttribute("data-mantine-color-scheme") });
-    new MutationObserver(tell).observe(root, { attributeFilter: ["data-mantine-color-scheme"] });
-    tell();
+    const update = () => dash().set_props("scheme", { data: root.getAttribute("data-mantine-color-scheme") });
+    new MutationObserver(update).observe(root, { attributeFilter: ["data-mantine-color-scheme"] });
+    update();
   }
 
-  /* Lists move under the pointer: what was pressed counts only if it is still there when the finger lifts. */
+  /* Lists move under the pointer: a click counts only on the button on which it began. */
   document.addEventListener("pointerdown", (event) => {
     const target = event.target.closest("[data-ack]");
     pressed = target && target.dataset.ack;

@@ -1,4 +1,4 @@
-/* The fleet map: one cell a pump (or a tile of several), sites as blocks; a click opens the pump. */
+/* Fleet map: one cell per pump or one tile per group of pumps, one block per site; a click opens the pump. */
 (function () {
   "use strict";
   const LABEL = 18, GAP_SITE = 10, SMALLEST = 3, LARGEST = 34;
@@ -37,19 +37,19 @@
   }
 
   function cell(pen, code, x, y, s, gap) {
-    const priority = code & 3, seen = code & 4, silent = code & 8, name = ["", "high", "medium", "low"][priority];
+    const priority = code & 3, acknowledged = code & 4, silent = code & 8, name = ["", "high", "medium", "low"][priority];
     const inner = s - gap;
     if (silent) pen.fillStyle = hatch(pen, token("surface"), priority ? token(name) : token("hatch"));
-    else if (priority && !seen) pen.fillStyle = token(name + "-fill");
+    else if (priority && !acknowledged) pen.fillStyle = token(name + "-fill");
     else pen.fillStyle = token("cell");
     pen.fillRect(x, y, inner, inner);
     if (silent) { pen.strokeStyle = token(priority ? name : "hatch"); pen.lineWidth = 1; pen.strokeRect(x + 0.5, y + 0.5, inner - 1, inner - 1); }
-    if (priority && seen) {
+    if (priority && acknowledged) {
       pen.strokeStyle = token(name); pen.lineWidth = Math.max(1.5, s / 9);
       const half = pen.lineWidth / 2; pen.strokeRect(x + half, y + half, inner - 2 * half, inner - 2 * half);
     }
     if (priority && s >= 9 && !silent) {
-      pen.fillStyle = seen ? token(name) : token("on-" + name);
+      pen.fillStyle = acknowledged ? token(name) : token("on-" + name);
       shape(pen, priority, x, y, inner);
     }
   }
@@ -116,7 +116,7 @@
       hatch_of = {};
       drawn = { cells, names: names || [] };
       requestAnimationFrame(draw);
-      return ["", cells.per > 1 ? "a tile is " + cells.per + " pumps, coloured by the worst" : "a cell is a pump"];
+      return ["", cells.per > 1 ? "1 tile = " + cells.per + " pumps, color of the worst" : "1 cell = 1 pump"];
     },
   });
 })();

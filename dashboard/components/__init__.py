@@ -1,1 +1,1 @@
-"""Parts that pages are made of: forms, tables, figures, dialogs."""
+"""Components of the pages: forms, tables, figures, dialogs."""

@@ -1,4 +1,4 @@
-"""This file asks for the reason of what a person wants to do with alarms, and has it done; every page uses it."""
+"""Dialog for alarm actions that need a reason or a duration; every page opens it through a store."""
 
 from __future__ import annotations
 
@@ -9,89 +9,89 @@ import polars as pl
 from dash import Dash, Input, Output, State, ctx, html, no_update
 
 from dashboard import formatting
-from dashboard.components.elements import Piece, notice
+from dashboard.components.elements import Component, notice
 from dashboard.data.alarm_actions import ALARM_ACTIONS, SHELF_H, longest_h
 from dashboard.data.services import MAX_AT_ONCE, DataService
 
-STORE: Final = "deed"
-"""The store that any page sets to {"kind": …, "alarms": [ids]}; `n` only makes it differ from the one before."""
+STORE: Final = "action"
+"""Id of the store that any page sets to {"kind": …, "alarms": [ids]}; `n` makes each request differ from the last."""
 
 
-def layout() -> Piece:
+def layout() -> Component:
     """Return the dialog, closed."""
     return dmc.Modal(
         [
-            html.P(id="deed-what", className="note"),
-            dmc.Select(id="deed-for", label="For, therapy time", data=[], allowDeselect=False),
-            dmc.Textarea(id="deed-why", autosize=True, minRows=2, **{"data-autofocus": True}),
+            html.P(id="action-subjects", className="note"),
+            dmc.Select(id="action-duration", label="Duration (therapy time)", data=[], allowDeselect=False),
+            dmc.Textarea(id="action-reason", autosize=True, minRows=2, **{"data-autofocus": True}),
             html.Div(
                 [
-                    html.Button("Cancel", id="deed-cancel", className="button"),
-                    html.Button("Do it", id="deed-do", className="button strong"),
+                    html.Button("Cancel", id="action-cancel", className="button"),
+                    html.Button("OK", id="action-send", className="button strong"),
                 ],
-                className="buttons deed-buttons",
+                className="buttons dialog-buttons",
             ),
         ],
-        id="deed-dialog",
+        id="action-dialog",
         opened=False,
         size="md",
         transitionProps={"duration": 0},
     )
 
 
-def register(app: Dash, desk: DataService) -> None:
-    """Open the dialog where a deed asks for something, else do it at once; tell what became of it."""
+def register(app: Dash, data: DataService) -> None:
+    """Open the dialog if an action needs a reason, else send the action at once; show the result."""
 
     @app.callback(
-        Output("deed-dialog", "opened"),
-        Output("deed-dialog", "title"),
-        Output("deed-what", "children"),
-        Output("deed-why", "label"),
-        Output("deed-why", "value"),
-        Output("deed-for", "data"),
-        Output("deed-for", "value"),
-        Output("deed-for", "style"),
-        Output("deed-do", "children"),
+        Output("action-dialog", "opened"),
+        Output("action-dialog", "title"),
+        Output("action-subjects", "children"),
+        Output("action-reason", "label"),
+        Output("action-reason", "value"),
+        Output("action-duration", "data"),
+        Output("action-duration", "value"),
+        Output("action-duration", "style"),
+        Output("action-send", "children"),
         Output("notices", "sendNotifications", allow_duplicate=True),
         Input(STORE, "data"),
-        Input("deed-do", "n_clicks"),
-        Input("deed-cancel", "n_clicks"),
-        State("deed-why", "value"),
-        State("deed-for", "value"),
+        Input("action-send", "n_clicks"),
+        Input("action-cancel", "n_clicks"),
+        State("action-reason", "value"),
+        State("action-duration", "value"),
         prevent_initial_call=True,
     )
-    async def turn(wanted: Any, _do: Any, _cancel: Any, why: str | None, hours: str | None) -> Any:
-        if ctx.triggered_id == "deed-cancel":
+    async def act(request: Any, _send: Any, _cancel: Any, reason: str | None, hours: str | None) -> Any:
+        if ctx.triggered_id == "action-cancel":
             return False, *[no_update] * 9
-        name, ids = read(wanted)
+        name, ids = read(request)
         if name is None:
             return [no_update] * 10
         if ctx.triggered_id == STORE and ALARM_ACTIONS[name].asks:
-            return *opened(name, desk.snapshot().alarms.filter(pl.col("alarm").is_in(ids))), no_update
+            return *opened(name, data.snapshot().alarms.filter(pl.col("alarm").is_in(ids))), no_update
         for_s = float(hours or 0) * 3600 if name == "shelve" else None
-        answer = await desk.deal(name, ids, why=(why or "").strip() if ALARM_ACTIONS[name].asks else "", for_s=for_s)
-        stays = not answer.good and bool(ALARM_ACTIONS[name].asks)
-        return stays, *[no_update] * 8, [notice(answer.text, good=answer.good)]
+        answer = await data.deal(name, ids, why=(reason or "").strip() if ALARM_ACTIONS[name].asks else "", for_s=for_s)
+        stays_open = not answer.good and bool(ALARM_ACTIONS[name].asks)
+        return stays_open, *[no_update] * 8, [notice(answer.text, good=answer.good)]
 
 
-def read(wanted: Any) -> tuple[str | None, list[str]]:
-    """Return the name of the deed and the alarms that a browser sent; None for what is no deed."""
+def read(request: Any) -> tuple[str | None, list[str]]:
+    """Return the action and the alarm ids that a browser sent; None if the request is invalid."""
     if (
-        not isinstance(wanted, dict)
-        or wanted.get("kind") not in ALARM_ACTIONS
-        or not isinstance(wanted.get("alarms"), list)
+        not isinstance(request, dict)
+        or request.get("kind") not in ALARM_ACTIONS
+        or not isinstance(request.get("alarms"), list)
     ):
         return None, []
-    return wanted["kind"], [str(one) for one in wanted["alarms"]][:MAX_AT_ONCE]
+    return request["kind"], [str(alarm) for alarm in request["alarms"]][:MAX_AT_ONCE]
 
 
 def opened(name: str, alarms: pl.DataFrame) -> tuple[Any, ...]:
-    """Return what the dialog shows for a deed with these alarms."""
-    deed = ALARM_ACTIONS[name]
+    """Return the properties of the dialog, opened for an action on these alarms."""
+    action = ALARM_ACTIONS[name]
     allowed = [hours for hours in SHELF_H if hours <= longest_h(alarms)]
     times = [{"value": f"{hours:g}", "label": formatting.span(hours * 3600)} for hours in allowed]
     subjects = formatting.listed(alarms["subject"].drop_nulls().unique(maintain_order=True))
-    what = f"{formatting.count(alarms.height, 'alarm')}: {subjects}"
-    shown = {"display": "block" if name == "shelve" else "none"}
-    title = deed.label.rstrip("…")
-    return True, title, what, deed.asks, "", times, f"{min(allowed[-1], 1.0):g}", shown, title
+    summary = f"{formatting.count(alarms.height, 'alarm')}: {subjects}"
+    duration = {"display": "block" if name == "shelve" else "none"}
+    title = action.label.rstrip("…")
+    return True, title, summary, action.asks, "", times, f"{min(allowed[-1], 1.0):g}", duration, title

@@ -1,4 +1,4 @@
-"""This file draws how many alarms called people over time, with the line above which it is a flood."""
+"""Chart of annunciated alarms over time, with floods and the flood limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Figure = dict[str, Any]
 
 
 def load(bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme) -> Figure:
-    """Draw calls (`time`, `calls`) as bars, floods (`begin`, `end`) behind them, and the limit of a flood."""
+    """Draw annunciated alarms (`time`, `calls`) as bars, floods (`begin`, `end`) behind them, and the flood limit."""
     times, calls = bins["time"].to_list(), bins["calls"].to_list()
     last = times[-1] if times else 0
     shapes = [
@@ -27,13 +27,13 @@ def load(bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme
     line = {"color": colours.high, "width": 1, "dash": "dash"}
     shapes.append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": limit, "y1": limit, "line": line})
     note = {
-        "text": "flood", "xref": "paper", "x": 1, "y": limit, "xanchor": "right", "yanchor": "bottom",
+        "text": "flood limit", "xref": "paper", "x": 1, "y": limit, "xanchor": "right", "yanchor": "bottom",
         "showarrow": False, "font": {"size": 11, "color": colours.high},
     }  # fmt: skip
     bar = {
         "type": "bar", "x": times, "y": calls, "offset": 0, "width": 0.9 * BIN_MS,
         "marker": {"color": colours.signal, "line": {"width": 0}},
-        "hovertemplate": "%{x|%d %b %H:%M} UTC: %{y} in 10 min<extra></extra>",
+        "hovertemplate": "%{x|%d %b %H:%M} UTC: %{y} per 10 min<extra></extra>",
     }  # fmt: skip
     layout = {
         "template": theme.template(colours),

@@ -1,4 +1,4 @@
-"""This file is what Python says to the browser beside components: our own JavaScript, and attributes for it."""
+"""Bridge to our JavaScript: clientside callbacks, and the attributes that the scripts and screen readers use."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, Final
 from dash import ClientsideFunction, Dash
 
 GO: Final[dict[str, Any]] = {"data-go": ""}
-"""Marks a link that changes the page without reloading the frame."""
+"""Attribute of a link that changes the page without reloading the frame."""
 
 
-def label(said: str) -> dict[str, Any]:
-    """Return the attribute that tells a screen reader what a shape or picture says."""
-    return {"aria-label": said}
+def label(text: str) -> dict[str, Any]:
+    """Return the attribute that gives a shape or picture a text for screen readers."""
+    return {"aria-label": text}
 
 
 def runs(app: Dash, function: str, *wires: Any) -> None:
-    """Let a function of our assets answer outputs, inputs and states, without asking the server."""
+    """Register a function of our assets as a callback that runs in the browser."""
     app.clientside_callback(ClientsideFunction("pumpwatch", function), *wires)  # type: ignore[no-untyped-call]

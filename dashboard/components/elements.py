@@ -1,4 +1,4 @@
-"""This file is the small pieces that pages are made of: marks of priority, cards, facts, links to pumps."""
+"""Small components of every page: priority marks, cards, facts, tables, buttons, links to pumps."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from broker.store.snapshot import WAITING
 from dashboard import formatting
 from dashboard.components import client_script
 
-Piece = Any
+Component = Any
 SHAPE: Final = {1: "high", 2: "medium", 3: "low"}
 
 
-def mark(priority: int | None, state: str = "", *, silent: bool = False) -> Piece:
-    """Return the shape of a priority: filled while it waits for somebody, an outline once seen or shelved."""
+def mark(priority: int | None, state: str = "", *, silent: bool = False) -> Component:
+    """Return the shape of a priority: filled while unacknowledged, an outline once acknowledged or shelved."""
     name = SHAPE.get(priority or 0, "unknown" if silent else "normal")
-    seen = " waiting" if state == "unacknowledged" else " seen" if state and state not in WAITING else ""
+    shade = " waiting" if state == "unacknowledged" else " outline" if state and state not in WAITING else ""
     return html.Span(
-        className=f"mark {name}{seen}",
+        className=f"mark {name}{shade}",
         role="img",
         **client_script.label(formatting.PRIORITY_WORD.get(priority or 0, "")),
     )
 
 
-def priority(level: int | None, state: str = "") -> Piece:
-    """Return shape and word together."""
+def priority(level: int | None, state: str = "") -> Component:
+    """Return the shape of a priority with its word."""
     word = formatting.PRIORITY_WORD.get(level or 0, formatting.UNKNOWN)
     return html.Span([mark(level, state), word], className=f"priority {SHAPE.get(level or 0, 'normal')}")
 
@@ -39,13 +39,13 @@ def pump_path(serial: str) -> str:
     return f"/pump/{quote(serial, safe='')}"
 
 
-def pump_link(serial: str) -> Piece:
+def pump_link(serial: str) -> Component:
     """Return a link to a pump's page that does not reload the frame."""
     return html.A(serial, href=pump_path(serial), className="pump-link", **client_script.GO)
 
 
-def subject(row: dict[str, Any]) -> Piece:
-    """Return whom an alarm is about: a link to its pump, or to the pumps of its gateway or cohort, or a name."""
+def subject(row: dict[str, Any]) -> Component:
+    """Return the source of an alarm: a link to its pump, or to the pumps of its gateway or cohort, or a name."""
     if row["pump"]:
         return pump_link(row["pump"])
     if of_many(row):
@@ -53,58 +53,63 @@ def subject(row: dict[str, Any]) -> Piece:
     return html.B(row["subject"])
 
 
-def pumps_link(name: str) -> Piece:
-    """Return a link to the list of the pumps of a gateway, a model or a lot."""
+def pumps_link(name: str) -> Component:
+    """Return a link to the list of pumps of a gateway, a model or a lot."""
     return html.A(name, href=f"/pumps?search={quote(name, safe='')}", className="pump-link", **client_script.GO)
 
 
 def of_many(row: dict[str, Any]) -> bool:
-    """Tell whether an alarm is about the pumps of a gateway, a model or a lot, which the list of pumps can show."""
+    """Return whether the source of an alarm is a gateway, a model or a lot, whose pumps the pump list can show."""
     return row["subject_kind"] in WITH_PUMPS
 
 
-def programmer_link(serial: str) -> Piece:
-    """Return a link to the programmer with a pump filled in."""
+def programmer_link(serial: str) -> Component:
+    """Return a link to the programmer with this pump selected."""
     return html.A(
         "Program…", href=f"/programmer?pumps={quote(serial, safe='')}", className="button", **client_script.GO
     )
 
 
-def deed(label: str, kind: str, alarms: list[str]) -> Piece:
-    """Return a button that does something with alarms; the frame listens to all of them and asks what it must."""
-    wanted: dict[str, Any] = {"data-deed": json.dumps({"kind": kind, "alarms": alarms})}
-    return html.Button(label, className="button", **wanted)
+def action(label: str, kind: str, alarms: list[str]) -> Component:
+    """Return a button for an alarm action; the frame handles its clicks and opens the dialog if needed."""
+    attributes: dict[str, Any] = {"data-action": json.dumps({"kind": kind, "alarms": alarms})}
+    return html.Button(label, className="button", **attributes)
 
 
-def service(label: str, wanted: dict[str, Any]) -> Piece:
-    """Return a button that takes something out of service or puts it back; the frame listens to all of them."""
-    asked: dict[str, Any] = {"data-service": json.dumps(wanted)}
-    return html.Button(label, className="button", **asked)
+def service(label: str, request: dict[str, Any]) -> Component:
+    """Return a button that takes a subject out of service or returns it to service; the frame handles its clicks."""
+    attributes: dict[str, Any] = {"data-service": json.dumps(request)}
+    return html.Button(label, className="button", **attributes)
 
 
-def acknowledge(label: str, chosen: dict[str, Any], *, strong: bool = False, title: str = "") -> Piece:
-    """Return a button that acknowledges what `chosen` names; the frame listens to all of them."""
+def acknowledge(label: str, selection: dict[str, Any], *, strong: bool = False, title: str = "") -> Component:
+    """Return a button that acknowledges the alarms of `selection`; the frame handles its clicks."""
     return html.Button(
         label,
         className="button strong" if strong else "button",
         title=title,
-        **{"data-ack": json.dumps(chosen), **client_script.label(title or label)},
+        **{"data-ack": json.dumps(selection), **client_script.label(title or label)},
     )
 
 
-def notice(said: str, *, good: bool) -> dict[str, Any]:
-    """Return a short-lived note at the edge of the screen."""
-    return {"action": "show", "message": said, "color": "navy" if good else "red", "autoClose": 6000 if good else 15000}
+def notice(message: str, *, good: bool) -> dict[str, Any]:
+    """Return a notification that closes by itself."""
+    return {
+        "action": "show",
+        "message": message,
+        "color": "navy" if good else "red",
+        "autoClose": 6000 if good else 15000,
+    }
 
 
-def card(title: str | None, *children: Piece, side: Piece = None, name: str = "") -> Piece:
-    """Return a white card with a small heading, and something on the heading's right."""
+def card(title: str | None, *children: Component, side: Component = None, name: str = "") -> Component:
+    """Return a card with a heading and, to the right of it, tools or a note."""
     head = [html.Div([html.H2(title), html.Div(side, className="card-side")], className="card-head")] if title else []
     return html.Section([*head, *children], className=f"card {name}".rstrip())
 
 
-def fact(label: str, value: Piece, *, note: Piece = None, tone: str = "", hint: str = "") -> Piece:
-    """Return one number or word under its label."""
+def fact(label: str, value: Component, *, note: Component = None, tone: str = "", hint: str = "") -> Component:
+    """Return a value under its label."""
     return html.Div(
         [
             html.Div(label, className="fact-label"),
@@ -116,21 +121,21 @@ def fact(label: str, value: Piece, *, note: Piece = None, tone: str = "", hint: 
     )
 
 
-def quantity(text: str) -> Piece:
-    """Return a said number with its unit smaller: "8.20 µL/h"."""
+def quantity(text: str) -> Component:
+    """Return a formatted number with its unit in smaller type: "8.20 µL/h"."""
     value, _, unit = text.partition(" ")
     if text == formatting.UNKNOWN:
         return html.Span(text, className="unknown-word")
     return html.Span([value, html.Span(f" {unit}", className="unit") if unit else None], className="quantity")
 
 
-def nothing(text: str) -> Piece:
-    """Return the calm sentence that stands where there is nothing to show."""
+def nothing(text: str) -> Component:
+    """Return the text of an empty state."""
     return html.P(text, className="nothing")
 
 
-def table(heads: list[tuple[str, str]], rows: list[list[Piece]], *, name: str = "") -> Piece:
-    """Return a table; `heads` are (title, class) a column, where the class "number" aligns right."""
+def table(heads: list[tuple[str, str]], rows: list[list[Component]], *, name: str = "") -> Component:
+    """Return a table; `heads` holds (title, class) per column; the class "number" aligns right."""
     return html.Div(
         html.Table(
             [

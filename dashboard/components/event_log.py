@@ -1,4 +1,4 @@
-"""This file says what happened to alarms, and who did what: the entries of the journal as a table."""
+"""Event log: alarm events and operator actions from the journal, as a table or as one pump's alarm history."""
 
 from __future__ import annotations
 
@@ -9,50 +9,52 @@ from dash import html
 
 from dashboard import formatting
 from dashboard.components import elements
-from dashboard.components.elements import Piece
+from dashboard.components.elements import Component
 
 
-def happened(events: pl.DataFrame) -> Piece:
-    """Return the table of recent events, newest first."""
+def table(events: pl.DataFrame) -> Component:
+    """Return recent events as a table, newest first."""
     if events.is_empty():
-        return elements.nothing("Nothing has happened yet.")
-    heads = [("At", ""), ("Therapy time", ""), ("What", ""), ("About", ""), ("Alarm", "wide"), ("Who", "")]
+        return elements.nothing("No events yet.")
+    heads = [("Time", ""), ("Therapy time", ""), ("Event", ""), ("Source", ""), ("Alarm", "wide"), ("User", "")]
     rows = [
         [
             formatting.second(event["at"]),
             formatting.moment(event["time"]) if event["time"] else "",
             formatting.title(formatting.KIND_WORD.get(event["kind"], event["kind"])),
-            _about(event),
+            _source(event),
             html.Span(
                 [
                     elements.mark(event["priority"]) if event["priority"] else None,
-                    event["title"],
+                    html.Span(event["title"], className="event-title"),
                     html.Span(event["text"] or "", className="note"),
                 ],
                 className="priority",
             ),
             event["who"] or "",
         ]
-        for event in _brief(events).iter_rows(named=True)
+        for event in _without_repetition(events).iter_rows(named=True)
     ]
     return elements.table(heads, rows)
 
 
-def past(events: pl.DataFrame) -> Piece:
-    """Return what happened to the alarms of one pump, newest first, a line an entry."""
+def history(events: pl.DataFrame) -> Component:
+    """Return the alarm events of one pump, newest first, one line each."""
     if events.is_empty():
-        return elements.nothing("This pump has had no alarm.")
-    return html.Div([_entry(event) for event in _brief(events).iter_rows(named=True)], className="happenings")
+        return elements.nothing("No alarms recorded for this pump.")
+    return html.Div(
+        [_entry(event) for event in _without_repetition(events).iter_rows(named=True)], className="timeline"
+    )
 
 
-def _brief(events: pl.DataFrame) -> pl.DataFrame:
-    """Leave out that an alarm was held where its raising says so already."""
+def _without_repetition(events: pl.DataFrame) -> pl.DataFrame:
+    """Drop suppressions at the moment of raising: the raised entry already says so."""
     raised = events.filter(pl.col("kind") == "raised").select("alarm", "time")
     held = events.filter(pl.col("kind") == "held").join(raised, on=["alarm", "time"], how="semi")
     return events.join(held, on=["alarm", "time", "kind"], how="anti", maintain_order="left")
 
 
-def _entry(event: dict[str, Any]) -> Piece:
+def _entry(event: dict[str, Any]) -> Component:
     kind = formatting.KIND_WORD.get(event["kind"], event["kind"])
     who = f" by {event['who']}" if event["who"] else ""
     return html.Div(
@@ -60,12 +62,12 @@ def _entry(event: dict[str, Any]) -> Piece:
             html.Div([elements.mark(event["priority"]), html.B(event["title"]), html.Span(f"{kind}{who}")]),
             html.Div(" · ".join(filter(None, (formatting.moment(event["time"]), event["text"]))), className="note"),
         ],
-        className="happening",
+        className="entry",
     )
 
 
-def _about(event: dict[str, Any]) -> Piece:
-    """Return what an entry is about: a link to its pump, or the name of its subject."""
+def _source(event: dict[str, Any]) -> Component:
+    """Return the source of an entry: a link to its pump, or the name of its subject."""
     if event["pump"]:
         return elements.pump_link(event["pump"])
     return event["subject"] or ""

@@ -1,4 +1,4 @@
-"""This file draws: prepared curves and spans in, a chart out. It neither filters nor counts."""
+"""Trend chart of one pump, drawn from prepared curves and spans; it neither filters nor counts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFIG: Final[Any] = {
     "responsive": True,
     "topojsonURL": "",
 }
-NOTHING_YET: Final[Figure] = {
+EMPTY: Final[Figure] = {
     "data": [],
     "layout": {
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -35,13 +35,13 @@ NOTHING_YET: Final[Figure] = {
         "yaxis": {"visible": False},
     },
 }
-"""What stands in a chart's place until it is drawn; Plotly would draw a white one with axes of its own."""
+"""Placeholder until the chart is drawn; Plotly's own would be white, with axes."""
 
 
 def trends(past: Past, colours: Scheme, *, revision: str) -> Figure:
-    """Draw all signals of one pump over one time axis, with the times it was in alarm or unknown behind them.
+    """Draw all signals of one pump over one time axis, with alarms and gaps shaded behind them.
 
-    `revision` keeps a person's zoom as long as it stays the same.
+    The zoom is kept as long as `revision` stays the same.
     """
     layout: Figure = {
         "template": theme.template(colours),
@@ -52,7 +52,7 @@ def trends(past: Past, colours: Scheme, *, revision: str) -> Figure:
         "hoversubplots": "axis",
         "xaxis": {**_time_axis(past.window, colours), "anchor": f"y{2 * len(PANELS) - 1}"},
         "shapes": [*_unknown(past, colours), *_bands(past, colours)],
-        "annotations": _unknown_words(past, colours),
+        "annotations": _unknown_labels(past, colours),
     }
     data: list[Figure] = []
     top = 1.0
@@ -69,8 +69,8 @@ def trends(past: Past, colours: Scheme, *, revision: str) -> Figure:
 
 def _value_axis(panel: Panel, line: Line, past: Past, place: tuple[int, float, float]) -> Figure:
     left, bottom, top = place
-    beside = [one.signal for one in panel.lines if one.right == line.right]
-    ranges = [limits(past.curves[name], line.least, zero=line.zero) for name in beside]
+    sharing = [one.signal for one in panel.lines if one.right == line.right]
+    ranges = [limits(past.curves[name], line.least, zero=line.zero) for name in sharing]
     axis: Figure = {
         "range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
         "nticks": 5,
@@ -100,7 +100,7 @@ def _unknown(past: Past, colours: Scheme) -> list[Figure]:
     return [{**_band(start, end, colours.cell), "y0": 0, "y1": 1, "opacity": 0.35} for start, end in past.gaps]
 
 
-def _unknown_words(past: Past, colours: Scheme) -> list[Figure]:
+def _unknown_labels(past: Past, colours: Scheme) -> list[Figure]:
     since, until = past.window
     wide = [(start, end) for start, end in past.gaps if end - start > 0.05 * (until - since)]
     return [_note("unknown", (start + end) / 2, 0.5, colours, xref="x") for start, end in wide]

@@ -1,4 +1,4 @@
-"""This file is how our long tables look and which columns they have; the rows come from queries."""
+"""Theme, options and columns of the alarm and pump grids; their rows come from queries."""
 
 from __future__ import annotations
 
@@ -41,14 +41,20 @@ def _number(field: str, title: str, width: int, **more: Any) -> dict[str, Any]:
 WRAPPED: Final[dict[str, Any]] = {"wrapText": True, "autoHeight": True, "cellClass": "wrapped"}
 ALARM_COLUMNS: Final = [
     _column("priority", "Priority", 106, cellRenderer="Priority"),
-    _column("subject", "About", 112, cellRenderer="Subject", **WRAPPED),
+    _column("subject", "Source", 112, cellRenderer="Subject", **WRAPPED),
     _column(
-        "title", "What", 180, tooltipField="meaning", flex=1, minWidth=124, **{**WRAPPED, "cellClass": "wrapped strong"}
+        "title",
+        "Alarm",
+        180,
+        tooltipField="meaning",
+        flex=1,
+        minWidth=124,
+        **{**WRAPPED, "cellClass": "wrapped strong"},
     ),
-    _number("age_s", "Since", 118, cellRenderer="Said", cellRendererParams={"said": "age"}),
+    _number("age_s", "Active", 118, cellRenderer="Text", cellRendererParams={"text": "age"}),
     _column("state", "State", 136, flex=2, minWidth=140, cellRenderer="State", **WRAPPED),
-    _column("action", "What to do first", 300, flex=5, minWidth=188, **WRAPPED),
-    _column("deadline", "Time left", 180, flex=1, minWidth=150, **WRAPPED),
+    _column("action", "Recommended action", 300, flex=5, minWidth=188, **WRAPPED),
+    _column("deadline", "Time to respond", 180, flex=1, minWidth=150, **WRAPPED),
     _column("site", "Site", 76),
     _column("alarm", "", 78, cellRenderer="Ack", sortable=False, resizable=False, pinned="right"),
 ]
@@ -56,21 +62,21 @@ PUMP_COLUMNS: Final = [
     _column("priority", "State", 112, cellRenderer="PumpState"),
     _column("pump", "Pump", 116, cellRenderer="PumpLink"),
     _column("worst", "Worst alarm", 160, flex=2, minWidth=150, sortable=False, tooltipField="worst"),
-    _number("age_s", "Last heard", 96, cellRenderer="Said", cellRendererParams={"said": "age"}),
+    _number("age_s", "Sample age", 96, cellRenderer="Text", cellRendererParams={"text": "age"}),
     _number("flow", "Flow", 104, sortable=False, cellRenderer="Quantity"),
-    _number("reservoir_ml", "Reservoir", 98, cellRenderer="Quantity", cellRendererParams={"said": "reservoir"}),
+    _number("reservoir_ml", "Reservoir", 98, cellRenderer="Quantity", cellRendererParams={"text": "reservoir"}),
     _number(
         "low_d_mid",
-        "Low in",
+        "Low reservoir in",
         164,
-        headerTooltip="How long until 2 mL are left, if nothing changes; in brackets four of five cases",
-        cellRenderer="Said",
-        cellRendererParams={"said": "low"},
+        headerTooltip="Time until 2 mL are left if nothing changes; 80 % interval in parentheses",
+        cellRenderer="Text",
+        cellRendererParams={"text": "low"},
     ),
-    _number("battery_v", "Battery", 82, cellRenderer="Quantity", cellRendererParams={"said": "battery"}),
+    _number("battery_v", "Battery", 82, cellRenderer="Quantity", cellRendererParams={"text": "battery"}),
     _column("site", "Site", 78),
     _column("gateway", "Gateway", 106),
     _column("model", "Model", 150, sortable=False),
-    _number("lost", "Lost", 84),
+    _number("lost", "Samples lost", 110),
 ]
-"""What staff look for first; the rest is reached by scrolling where the window is narrow."""
+"""What staff look for first comes first; a narrow window scrolls to the rest."""

@@ -1,4 +1,4 @@
-"""This file is the form in which an engineer says which pumps shall fail, how, and how badly."""
+"""Form for injecting a fault: fault, pumps, severity, ramp, duration."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
 from dashboard.components import elements, pump_picker
-from dashboard.components.elements import Piece
+from dashboard.components.elements import Component
 
 
-def form(snapshot: Snapshot) -> Piece:
-    """Return the form, with the faults that the gateways said they can play."""
+def form(snapshot: Snapshot) -> Component:
+    """Return the form with the faults that the gateways have announced."""
     faults = [{"value": name, "label": formatting.title(name)} for name in snapshot.health.faults]
     may = VISITOR.get().may("inject")
-    hours = {"min": 0, "step": 0.5, "decimalScale": 2, "suffix": " h", "w": 150}
+    hours = {"min": 0, "step": 0.5, "decimalScale": 2, "suffix": " h", "w": 190}
     return html.Div(
         [
             dmc.Select(
@@ -26,7 +26,7 @@ def form(snapshot: Snapshot) -> Piece:
                 data=faults,
                 value=faults[0]["value"] if faults else None,
                 searchable=True,
-                placeholder="no gateway has named its faults yet",
+                placeholder="No gateway has announced its faults yet",
                 allowDeselect=False,
             ),
             *pump_picker.fields("fault"),
@@ -46,22 +46,20 @@ def form(snapshot: Snapshot) -> Piece:
             ),
             dmc.Group(
                 [
-                    dmc.NumberInput(id="fault-ramp", label="Ramp, therapy time", value=0, **hours),
-                    dmc.NumberInput(id="fault-hold", label="Hold, empty: for good", value="", **hours),
+                    dmc.NumberInput(id="fault-ramp", label="Ramp (therapy time)", value=0, **hours),
+                    dmc.NumberInput(id="fault-hold", label="Duration (blank: permanent)", value="", **hours),
                 ],
                 gap=12,
             ),
             html.Div(
                 [
-                    html.Button("Inject", id="fault-inject", className="button strong", disabled=not may),
+                    html.Button("Inject fault", id="fault-inject", className="button strong", disabled=not may),
                     html.Button("Clear this fault", id="fault-clear", className="button", disabled=not may),
-                    html.Button(
-                        "Clear all faults of these pumps", id="fault-clear-all", className="button", disabled=not may
-                    ),
+                    html.Button("Clear all faults", id="fault-clear-all", className="button", disabled=not may),
                 ],
                 className="buttons",
             ),
-            None if may else elements.nothing("Only engineers may make pumps fail."),
+            None if may else elements.nothing("Only engineers may inject faults."),
         ],
         className="form",
     )

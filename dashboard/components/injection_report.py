@@ -1,4 +1,4 @@
-"""This file says what the gateways answered, and what the system noticed of the faults put into pumps."""
+"""Responses of the gateways to commands, and detections of injected faults."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from broker.contract.commands import Reply
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.components import elements
-from dashboard.components.elements import Piece
+from dashboard.components.elements import Component
 from dashboard.data import detections
 
 
-def answers(replies: list[Reply]) -> Piece:
-    """Return what the gateways answered."""
+def responses(replies: list[Reply]) -> Component:
+    """Return the responses of the gateways as a table."""
     rows = [
         [
             html.Span("done" if reply.ok else "failed", className="tag" if reply.ok else "tag bad"),
@@ -27,26 +27,28 @@ def answers(replies: list[Reply]) -> Piece:
         ]
         for reply in replies[:50]
     ]
-    return elements.table([("", ""), ("Gateway", ""), ("Answer", "wide"), ("Pumps", "number"), ("From", "")], rows)
+    return elements.table(
+        [("", ""), ("Gateway", ""), ("Response", "wide"), ("Pumps", "number"), ("Effective from", "")], rows
+    )
 
 
-def noticed(injections: Any, snapshot: Snapshot, events: pl.DataFrame) -> Piece:
-    """Return the table of this session's injections with what was found, and after how long."""
+def detected(injections: Any, snapshot: Snapshot, events: pl.DataFrame) -> Component:
+    """Return the table of this session's injections with their detections and times to detect."""
     if not isinstance(injections, list) or not injections:
-        return elements.nothing("Inject a fault; here you will see which alarm rose, on which pump and after how long.")
+        return elements.nothing("Inject a fault to see which alarm detects it, on which pumps and how soon.")
     heads = [
         ("Injected", ""),
         ("Fault", ""),
         ("Severity", "number"),
         ("Pumps", ""),
-        ("Noticed", "wide"),
-        ("On", "number"),
+        ("Detection", "wide"),
+        ("Detected on", "number"),
     ]
     rows = []
     for injection in injections[: detections.MAX_INJECTIONS]:
-        seen = detections.told(injection, snapshot.alarms, events)
+        detection = detections.told(injection, snapshot.alarms, events)
         pumps = [str(pump) for pump in injection.get("pumps") or []]
-        named = (
+        links = (
             [elements.pump_link(pumps[0]), f" and {len(pumps) - 1:,} more" if len(pumps) > 1 else ""] if pumps else ""
         )
         rows.append(
@@ -54,23 +56,21 @@ def noticed(injections: Any, snapshot: Snapshot, events: pl.DataFrame) -> Piece:
                 formatting.moment(injection.get("time")),
                 formatting.title(str(injection.get("fault"))),
                 formatting.number(injection.get("severity"), 2),
-                named,
-                _finding(injection, seen, snapshot.health.therapy_ms),
-                f"{seen['pumps']:,} of {seen['of']:,}",
+                links,
+                _detection(injection, detection, snapshot.health.therapy_ms),
+                f"{detection['pumps']:,} of {detection['of']:,}",
             ]
         )
     return elements.table(heads, rows)
 
 
-def _finding(injection: dict[str, Any], seen: dict[str, Any], now_ms: int) -> Piece:
+def _detection(injection: dict[str, Any], detection: dict[str, Any], now_ms: int) -> Component:
     injected = int(injection.get("time") or 0)
-    if seen["first"] is None:
-        return html.Span(
-            f"injected {formatting.clock(injected)} → nothing yet after {formatting.span((now_ms - injected) / 1000)}",
-            className="muted",
-        )
-    first = seen["first"]
-    said = f"injected {formatting.clock(injected)} → found {formatting.clock(first['raised'])} ({formatting.span(seen['after_s'])}): "
-    return html.Span(
-        [elements.mark(first["priority"]), said, html.B(formatting.listed(seen["titles"]))], className="priority"
-    )
+    first = detection["first"]
+    if first is None:
+        waited = formatting.span((now_ms - injected) / 1000)
+        return html.Span(f"injected {formatting.clock(injected)} → pending for {waited}", className="muted")
+    times = f"injected {formatting.clock(injected)} → detected {formatting.clock(first['raised'])}"
+    after = f" ({formatting.span(detection['after_s'])}): "
+    titles = html.B(formatting.listed(detection["titles"]))
+    return html.Span([elements.mark(first["priority"]), times + after, titles], className="priority")

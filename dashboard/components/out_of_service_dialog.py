@@ -1,4 +1,4 @@
-"""This file takes pumps and other subjects of alarms out of service before they alarm, and puts them back."""
+"""Dialog that takes alarms of a pump or another subject out of service, and the list of what is out of service."""
 
 from __future__ import annotations
 
@@ -10,108 +10,112 @@ from dash import Dash, Input, Output, State, ctx, html, no_update
 
 from dashboard import formatting
 from dashboard.components import elements
-from dashboard.components.elements import Piece, notice
+from dashboard.components.elements import Component, notice
 from dashboard.data.services import DataService
 
 STORE: Final = "service"
-"""The store that any page sets to {"kind": …, "subject": …, "rule": …}; `n` makes it differ from the one before."""
+"""Id of the store that any page sets to {"kind": …, "subject": …, "rule": …}; `n` makes each request unique."""
 TAKE_OUT: Final = "take_out"
 PUT_BACK: Final = "put_back"
 ALL: Final = "all"
 UNTIL: Final = "until"
 HOURS: Final = (1.0, 8.0, 24.0, 72.0, 168.0)
-"""The times that the dialog offers, in therapy hours, beside until it is put back."""
+"""Durations that the dialog offers, in therapy hours, besides no limit."""
 
 
-def layout() -> Piece:
+def layout() -> Component:
     """Return the dialog, closed."""
-    times = [{"value": UNTIL, "label": "until it is put back"}]
+    times = [{"value": UNTIL, "label": "Until returned to service"}]
     times += [{"value": f"{hours:g}", "label": formatting.span(hours * 3600)} for hours in HOURS]
     return dmc.Modal(
         [
-            html.P(id="service-what", className="note"),
-            dmc.Select(id="service-rule", label="Which alarms", data=[], allowDeselect=False, searchable=True),
-            dmc.Select(id="service-for", label="For, therapy time", data=times, value=UNTIL, allowDeselect=False),
-            dmc.Textarea(id="service-why", label="What is being repaired?", autosize=True, minRows=2),
+            html.P(id="service-effect", className="note"),
+            dmc.Select(id="service-rule", label="Alarms", data=[], allowDeselect=False, searchable=True),
+            dmc.Select(
+                id="service-duration", label="Duration (therapy time)", data=times, value=UNTIL, allowDeselect=False
+            ),
+            dmc.Textarea(id="service-reason", label="Reason (required)", autosize=True, minRows=2),
             html.Div(
                 [
                     html.Button("Cancel", id="service-cancel", className="button"),
-                    html.Button("Take out of service", id="service-do", className="button strong"),
+                    html.Button("Take out of service", id="service-send", className="button strong"),
                 ],
-                className="buttons deed-buttons",
+                className="buttons dialog-buttons",
             ),
         ],
         id="service-dialog",
-        title="Out of service",
+        title="Take out of service",
         opened=False,
         size="md",
         transitionProps={"duration": 0},
     )
 
 
-def register(app: Dash, desk: DataService) -> None:
-    """Open the dialog to take something out, put it back at once; tell what became of it."""
+def register(app: Dash, data: DataService) -> None:
+    """Open the dialog to take alarms out of service, return them to service at once; show the result."""
 
     @app.callback(
         Output("service-dialog", "opened"),
-        Output("service-what", "children"),
+        Output("service-effect", "children"),
         Output("service-rule", "data"),
         Output("service-rule", "value"),
-        Output("service-for", "value"),
-        Output("service-why", "value"),
+        Output("service-duration", "value"),
+        Output("service-reason", "value"),
         Output("notices", "sendNotifications", allow_duplicate=True),
         Input(STORE, "data"),
-        Input("service-do", "n_clicks"),
+        Input("service-send", "n_clicks"),
         Input("service-cancel", "n_clicks"),
         State("service-rule", "value"),
-        State("service-for", "value"),
-        State("service-why", "value"),
+        State("service-duration", "value"),
+        State("service-reason", "value"),
         prevent_initial_call=True,
     )
-    async def turn(wanted: Any, _do: Any, _cancel: Any, rule: str | None, lasts: str | None, why: str | None) -> Any:
+    async def act(
+        request: Any, _send: Any, _cancel: Any, rule: str | None, duration: str | None, reason: str | None
+    ) -> Any:
         if ctx.triggered_id == "service-cancel":
             return False, *[no_update] * 6
-        kind, subject, of_rule = read(wanted)
+        kind, subject, of_rule = read(request)
         if kind is None:
             return [no_update] * 7
         if ctx.triggered_id == STORE and kind == TAKE_OUT:
-            said = f"Alarms of {subject} call nobody while it is out of service, and explain no others."
-            return True, said, choices(desk.snapshot().health.rules), ALL, UNTIL, "", no_update
+            effect = f"While out of service, alarms of {subject} are not annunciated and do not suppress others."
+            return True, effect, choices(data.snapshot().health.rules), ALL, UNTIL, "", no_update
         if kind == TAKE_OUT:
             of_rule = None if rule in (None, ALL) else rule
-        for_s = None if lasts in (None, UNTIL) else float(lasts or 0) * 3600
-        answer = await desk.serve(kind, subject, rule=of_rule, why=(why or "").strip(), for_s=for_s)
-        stays = not answer.good and kind == TAKE_OUT
-        return stays, *[no_update] * 5, [notice(answer.text, good=answer.good)]
+        for_s = None if duration in (None, UNTIL) else float(duration or 0) * 3600
+        answer = await data.serve(kind, subject, rule=of_rule, why=(reason or "").strip(), for_s=for_s)
+        stays_open = not answer.good and kind == TAKE_OUT
+        return stays_open, *[no_update] * 5, [notice(answer.text, good=answer.good)]
 
 
-def read(wanted: Any) -> tuple[str | None, str, str | None]:
-    """Return what a browser wants, of which subject and rule (None: all); None for what is nothing of that."""
-    if not isinstance(wanted, dict) or wanted.get("kind") not in (TAKE_OUT, PUT_BACK):
+def read(request: Any) -> tuple[str | None, str, str | None]:
+    """Return action, subject and rule (None: all) that a browser sent; the action is None if it is invalid."""
+    if not isinstance(request, dict) or request.get("kind") not in (TAKE_OUT, PUT_BACK):
         return None, "", None
-    rule = wanted.get("rule")
-    return wanted["kind"], str(wanted.get("subject") or ""), None if rule is None else str(rule)
+    rule = request.get("rule")
+    return request["kind"], str(request.get("subject") or ""), None if rule is None else str(rule)
 
 
 def choices(rules: dict[str, str]) -> list[dict[str, str]]:
-    """Return what can be taken out: all alarms, or those of one rule by its title."""
-    named = sorted(rules.items(), key=lambda rule: rule[1])
-    return [{"value": ALL, "label": "all of them"}, *({"value": name, "label": title} for name, title in named)]
+    """Return what can be taken out of service: all alarms, or those of one rule, by title."""
+    by_title = sorted(rules.items(), key=lambda rule: rule[1])
+    return [{"value": ALL, "label": "All alarms"}, *({"value": name, "label": title} for name, title in by_title)]
 
 
-def button(subject: str) -> Piece:
-    """Return the button that asks what of a subject is to be taken out of service."""
+def button(subject: str) -> Component:
+    """Return the button that opens the dialog for a subject."""
     return elements.service("Out of service…", {"kind": TAKE_OUT, "subject": subject})
 
 
-def listed(orders: pl.DataFrame) -> Piece:
-    """Return what is out of service (`broker.store.snapshot.ORDERS_SCHEMA`), a line an order, each with its way back."""
-    return html.Div([_line(row) for row in orders.iter_rows(named=True)], className="orders")
+def listed(orders: pl.DataFrame) -> Component:
+    """Return what is out of service (`broker.store.snapshot.ORDERS_SCHEMA`), one line each, with a return button."""
+    return html.Div([_line(row) for row in orders.iter_rows(named=True)], className="out-of-service")
 
 
-def _line(row: dict[str, Any]) -> Piece:
-    left = "until it is put back" if row["left_s"] is None else f"for another {formatting.span(row['left_s'])}"
-    wanted = {"kind": PUT_BACK, "subject": row["subject"], "rule": row["rule"]}
+def _line(row: dict[str, Any]) -> Component:
+    left = "until returned to service" if row["left_s"] is None else f"{formatting.span(row['left_s'])} left"
+    request = {"kind": PUT_BACK, "subject": row["subject"], "rule": row["rule"]}
     return html.Div(
         [
             html.Span("out of service", className="tag"),
@@ -121,7 +125,7 @@ def _line(row: dict[str, Any]) -> Piece:
                 f"{left}, by {row['out_by']} since {formatting.moment(row['out_wall'])}: {row['out_why']}",
                 className="note",
             ),
-            elements.service("Put back", wanted),
+            elements.service("Return to service", request),
         ],
-        className="order",
+        className="out-of-service-line",
     )

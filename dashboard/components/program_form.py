@@ -1,4 +1,4 @@
-"""This file is the programmer's form: what each order needs, with unit and range, and the message it becomes."""
+"""Form of the programmer: the fields of each command, with units and ranges, and the message they become."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from broker.contract.dose_limits import (
     RESIDUAL_ML,
     SPINAL_STEP,
 )
-from dashboard.components.elements import Piece
+from dashboard.components.elements import Component
 from dashboard.components.form_fields import Choice, Days, Field, FormError, Number, Steps
 
 
 @dataclass(frozen=True)
 class Form:
-    """An order: its word, what it does, its fields, and the message it becomes.
+    """A command: its title, what it does, its fields, and the message it becomes.
 
-    One with a `warning` is confirmed before it is sent.
+    A command with a `warning` is confirmed before it is sent.
     """
 
     title: str
@@ -42,9 +42,9 @@ class Form:
     warning: str = ""
 
 
-def _times(factor: float, bounds: tuple[float, float]) -> tuple[float, float]:
-    """Return bounds in the unit that people use, which the wire's times `factor` is."""
-    low, high = (round(factor * bound, 6) for bound in bounds)
+def _times(factor: float, limits: tuple[float, float]) -> tuple[float, float]:
+    """Return a range of the wire format in the unit that people use."""
+    low, high = (round(factor * limit, 6) for limit in limits)
     return low, high
 
 
@@ -55,15 +55,15 @@ _STRENGTHS: Final = {f"{strength:,.0f} µg/mL": strength for strength in CONCENT
 FORMS: Final[Mapping[str, Form]] = {
     "program": Form(
         "Program",
-        "Changes the prescription and runs it; what is empty stays as it is.",
+        "Changes the prescription and runs it. Blank fields stay unchanged.",
         (
-            Number("dose_ug_day", "Dose, for all alike", "µg/day", 0, MAX_UG_DAY, empty="as before"),
-            Number("change", "or change of each own dose", "%", -_STEP, _STEP, empty="none", factor=0.01, offset=1),
+            Number("dose_ug_day", "Daily dose", "µg/day", 0, MAX_UG_DAY, empty="unchanged"),
+            Number("change", "or change of current dose", "%", -_STEP, _STEP, empty="none", factor=0.01, offset=1),
             Steps(),
             Days(),
-            Number("boluses_a_day", "or boluses a day", "a day", 1, MAX_BOLUSES, empty="none", whole=True),
-            Number("bolus_share", "Their share of the dose", "%", *_times(100, PERIODIC_SHARE), 50, factor=0.01),
-            Number("bolus_s", "Each takes", "min", *_times(1 / 60, PERIODIC_BOLUS_S), 60, factor=60),
+            Number("boluses_a_day", "or boluses per day", "per day", 1, MAX_BOLUSES, empty="none", whole=True),
+            Number("bolus_share", "Bolus share of daily dose", "%", *_times(100, PERIODIC_SHARE), 50, factor=0.01),
+            Number("bolus_s", "Bolus duration", "min", *_times(1 / 60, PERIODIC_BOLUS_S), 60, factor=60),
             Choice(
                 "mode",
                 "Mode",
@@ -76,89 +76,87 @@ FORMS: Final[Mapping[str, Form]] = {
     ),
     "bolus": Form(
         "Bolus",
-        "Gives a single bolus beside the program, from now on.",
+        "Delivers a single bolus on top of the program, starting now.",
         (
             Number("dose_ug", "Dose", "µg", 0, MAX_BOLUS_UG),
-            Number("over_s", "Over", "min", *_times(1 / 60, BOLUS_S), 30, factor=60),
+            Number("over_s", "Duration", "min", *_times(1 / 60, BOLUS_S), 30, factor=60),
         ),
         Bolus,
     ),
     "stop": Form(
         "Stop",
-        "Stops the pumps until the next program.",
+        "Stops the pumps until a new program is sent.",
         (),
         Stop,
-        "They give no drug until somebody orders a program; withdrawal may set in within hours.",
+        "They deliver no drug until a new program is sent; withdrawal may begin within hours.",
     ),
     "refill": Form(
         "Refill",
-        "Empties the reservoirs and fills them. What is really filled in may differ from what is entered.",
+        "Empties and refills the reservoirs. The actual fill may differ from the one entered.",
         (
-            Number("entered_ml", "Volume entered", "mL", *_FILL, empty="a full reservoir"),
+            Number("entered_ml", "Volume entered", "mL", *_FILL, empty="full reservoir"),
             Choice(
                 "entered_ug_ml",
                 "Concentration entered",
                 _STRENGTHS,
-                "the strengths on the market",
-                empty="as before",
+                "available strengths",
+                empty="unchanged",
             ),
-            Number("actual_ml", "Volume really filled in", "mL", *_FILL, empty="as entered"),
-            Number("actual_ug_ml", "Concentration really filled in", "µg/mL", 0, MAX_ACTUAL_UG_ML, empty="as entered"),
+            Number("actual_ml", "Actual volume", "mL", *_FILL, empty="as entered"),
+            Number("actual_ug_ml", "Actual concentration", "µg/mL", 0, MAX_ACTUAL_UG_ML, empty="as entered"),
             Choice(
                 "after",
-                "Old drug in the dead space",
-                {"Nothing": "nothing", "Bridge bolus": "bridge", "Priming bolus": "prime"},
-                "at another concentration",
-                "Nothing",
+                "Bolus after refill",
+                {"No bolus": "nothing", "Bridge bolus": "bridge", "Priming bolus": "prime"},
+                "if the concentration changes",
+                "No bolus",
             ),
         ),
         Refill,
     ),
     "replace": Form(
         "Replace",
-        "Puts new pumps of the same kind and program in; the catheter stays.",
+        "Replaces the pumps with new ones of the same model and program; the catheter stays.",
         (),
         Replace,
-        "The old pumps are gone for good, with what was wrong with them. New, full ones run the same program.",
+        "The old pumps and their faults are permanently removed. The new pumps start full and run the same program.",
     ),
-    "interrogate": Form(
-        "Interrogate", "Asks the pumps how they are; that also brings them back from telemetry mode.", (), Interrogate
-    ),
+    "interrogate": Form("Interrogate", "Interrogates the pumps; also ends telemetry mode.", (), Interrogate),
 }
 
 
-def field_id(what: str, name: str) -> str:
-    """Return the id of a field of an order."""
-    return f"order-{what}-{name}"
+def field_id(kind: str, name: str) -> str:
+    """Return the id of a field of a command."""
+    return f"command-{kind}-{name}"
 
 
-FIELD_IDS: Final = tuple(field_id(what, field.name) for what, form in FORMS.items() for field in form.fields)
+FIELD_IDS: Final = tuple(field_id(kind, field.name) for kind, form in FORMS.items() for field in form.fields)
 
 
-def groups(*, disabled: bool) -> list[Piece]:
-    """Return the fields of every order, all hidden but those of the first."""
+def groups(*, disabled: bool) -> list[Component]:
+    """Return the fields of every command, all hidden but those of the first."""
     return [
         html.Div(
             html.Div(
-                [field.input(field_id(what, field.name), disabled=disabled) for field in form.fields],
-                className="order-fields",
+                [field.input(field_id(kind, field.name), disabled=disabled) for field in form.fields],
+                className="command-fields",
             ),
-            id=f"order-{what}",
+            id=f"command-{kind}",
             hidden=place > 0,
         )
-        for place, (what, form) in enumerate(FORMS.items())
+        for place, (kind, form) in enumerate(FORMS.items())
     ]
 
 
-def treatment(what: Any, given: Mapping[str, Any]) -> Treatment:
-    """Return the message of an order, for nobody's pumps yet; `given` has the fields' values by id.
+def treatment(kind: Any, given: Mapping[str, Any]) -> Treatment:
+    """Return the message of a command, not yet addressed to pumps; `given` holds the fields' values by id.
 
-    Raises `FormError` for what no pump would take.
+    Raises `FormError` if an entry is invalid for every pump.
     """
-    form = FORMS.get(str(what))
+    form = FORMS.get(str(kind))
     if form is None:
-        raise FormError(f"There is no order {str(what)[:40]!r}; there are {', '.join(FORMS)}.")
-    read = {field.name: field.read(given.get(field_id(str(what), field.name))) for field in form.fields}
+        raise FormError(f"Unknown command {str(kind)[:40]!r}; known: {', '.join(FORMS)}.")
+    read = {field.name: field.read(given.get(field_id(str(kind), field.name))) for field in form.fields}
     if read.get("days") and not (read["steps"] or read["boluses_a_day"]):
-        raise FormError("Days are chosen, but neither steps nor boluses; write those of these days.")
+        raise FormError("Days are selected without steps or boluses; enter those for these days.")
     return form.kind(id="", pumps=[], **read)

@@ -1,4 +1,4 @@
-"""This file is the two fields in which an engineer names the pumps of an order: by number, or picked by serial."""
+"""Fields that select the pumps of a command: by number, or from a list of serial numbers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, html
 
-from dashboard.components.elements import Piece
+from dashboard.components.elements import Component
 from dashboard.data import pump_search
 from dashboard.data.services import DataService
 
 
-def fields(name: str) -> list[Piece]:
-    """Return the fields `{name}-pumps` and `{name}-picked`; below the first it is said which pumps are named."""
+def fields(name: str) -> list[Component]:
+    """Return the fields `{name}-pumps` and `{name}-picked`; the first shows the selected pumps below it."""
     return [
         dmc.TextInput(
             id=f"{name}-pumps",
@@ -23,32 +23,32 @@ def fields(name: str) -> list[Piece]:
         ),
         dmc.MultiSelect(
             id=f"{name}-picked",
-            label="or pick by serial",
+            label="or select by serial number",
             data=[],
             searchable=True,
-            placeholder="type a part of a serial",
+            placeholder="Type part of a serial number",
             maxValues=100,
             limit=50,
         ),
     ]
 
 
-def register(app: Dash, desk: DataService, name: str) -> None:
-    """Offer serials that match what is typed, and say which pumps are named."""
+def register(app: Dash, data: DataService, name: str) -> None:
+    """Offer the serial numbers that match what is typed, and show the selected pumps."""
 
     @app.callback(
         Output(f"{name}-picked", "data"), Input(f"{name}-picked", "searchValue"), State(f"{name}-picked", "value")
     )
     async def offer(typed: str | None, picked: list[str] | None) -> Any:
-        return sorted({*pump_search.matching(desk.snapshot().pumps, typed or ""), *(picked or [])})
+        return sorted({*pump_search.matching(data.snapshot().pumps, typed or ""), *(picked or [])})
 
     @app.callback(
         Output(f"{name}-chosen", "children"), Input(f"{name}-pumps", "value"), Input(f"{name}-picked", "value")
     )
     async def count(text: str | None, picked: list[str] | None) -> Any:
-        return pump_search.say(chosen(desk, text, picked))
+        return pump_search.say(chosen(data, text, picked))
 
 
-def chosen(desk: DataService, text: str | None, picked: list[str] | None) -> pump_search.Choice:
-    """Return the pumps that both fields name together."""
-    return pump_search.choose(desk.snapshot().pumps, " ".join([text or "", *(picked or [])]))
+def chosen(data: DataService, text: str | None, picked: list[str] | None) -> pump_search.Choice:
+    """Return the pumps that both fields select together."""
+    return pump_search.choose(data.snapshot().pumps, " ".join([text or "", *(picked or [])]))

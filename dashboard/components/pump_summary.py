@@ -1,4 +1,4 @@
-"""This file says in words what is known about one pump at this moment."""
+"""Current state of one pump: identity, open alarms with recommended actions, latest values, data quality."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from broker.contract.signals import SIGNALS
 from broker.store.snapshot import WAITING
 from dashboard import formatting
 from dashboard.components import elements, evidence_panel, out_of_service_dialog
-from dashboard.components.elements import Piece
+from dashboard.components.elements import Component
 from dashboard.data import alarm_actions, queries
 
 
-def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Piece:
-    """Return who the pump is, what is wrong with it, and the button that acknowledges it."""
+def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Component:
+    """Return the pump's identity, its worst alarm, and the buttons for actions on it."""
     first = alarms.row(0, named=True) if alarms.height else None
     waiting = alarms.filter(pl.col("state").is_in(WAITING))["alarm"].to_list()
     every = alarms["alarm"].to_list()
     if first:
         over = first["state"] in ("returned", "latched")
-        lasts = formatting.STATE_WORD[first["state"]] if over else formatting.since(first["age_s"])
-        said = [elements.mark(first["priority"], first["state"]), f"{first['title']}, {lasts}"]
+        duration = formatting.STATE_WORD[first["state"]] if over else formatting.since(first["age_s"])
+        status = [elements.mark(first["priority"], first["state"]), f"{first['title']}, {duration}"]
     elif row["silent"]:
-        said = [elements.mark(0, silent=True), f"silent {formatting.since(row['age_s'])}, state unknown"]
+        status = [elements.mark(0, silent=True), f"silent {formatting.since(row['age_s'])}, state unknown"]
     else:
-        said = [html.Span("normal", className="calm")]
+        status = [html.Span("normal", className="calm")]
     label = "Acknowledge" if len(waiting) == 1 else f"Acknowledge {len(waiting)} alarms"
     dose = queries.dose_ug_day(row["flow_ul_h"], row["concentration_ug_ml"])
-    ordered = queries.dose_ug_day(row["commanded_ul_h"], row["concentration_ug_ml"])
+    commanded = queries.dose_ug_day(row["commanded_ul_h"], row["concentration_ug_ml"])
     facts = [
         (
-            "Dose by measured flow",
+            "Measured dose",
             elements.quantity(formatting.number(dose, 0, "µg/day")),
-            f"commanded {formatting.number(ordered, 0, 'µg/day')}",
+            f"commanded {formatting.number(commanded, 0, 'µg/day')}",
         ),
         (
             "Concentration",
@@ -43,27 +43,27 @@ def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Pie
             row["prescription"] or "",
         ),
         (
-            "Reservoir size",
+            "Reservoir capacity",
             elements.quantity(formatting.number(row["reservoir_capacity_ml"], 0, "mL")),
             row["model"] or "model unknown",
         ),
-        ("Lot", row["lot"] or formatting.UNKNOWN, "pumps made together"),
+        ("Lot", row["lot"] or formatting.UNKNOWN, ""),
         ("Site", row["site"] or formatting.UNKNOWN, row["group"] or ""),
         ("Gateway", row["gateway"] or formatting.UNKNOWN, ""),
     ]
     return html.Section(
         [
-            html.Div([html.H1(row["pump"]), html.Div(said, className="pump-said")], className="pump-title"),
+            html.Div([html.H1(row["pump"]), html.Div(status, className="pump-status")], className="pump-title"),
             html.Div([elements.fact(label, value, note=note) for label, value, note in facts], className="pump-facts"),
             html.Div(
                 [
                     elements.programmer_link(row["pump"]),
                     out_of_service_dialog.button(row["pump"]),
-                    elements.deed("Note…", "note", every) if every else None,
-                    elements.deed("Shelve…", "shelve", every) if every else None,
+                    elements.action("Note…", "note", every) if every else None,
+                    elements.action("Shelve…", "shelve", every) if every else None,
                     elements.acknowledge(label, {"alarms": waiting}, strong=True) if waiting else None,
                 ],
-                className="pump-do",
+                className="pump-actions",
             ),
             out_of_service_dialog.listed(orders) if orders.height else None,
         ],
@@ -71,56 +71,64 @@ def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Pie
     )
 
 
-def alarms(alarms: pl.DataFrame) -> list[Piece]:
-    """Return a card an open alarm: what to do first, what it means, how long there is, what it rests on.
+def alarms(alarms: pl.DataFrame) -> list[Component]:
+    """Return one card per open alarm: recommended action, meaning, time to respond, evidence.
 
-    Of the first all evidence is shown, of the others the first fact.
+    The first shows all its evidence, the others their first fact.
     """
     return [
         html.Section(
             [
                 html.Div(
                     [elements.priority(row["priority"], row["state"]), html.B(row["title"]), html.Span(_story(row))],
-                    className="do-head",
-                ),
-                html.Div([html.Span("Do first", className="do-label"), html.Span(row["action"])], className="do-what"),
-                html.Div(
-                    [html.Span("Means", className="do-label"), html.Span(row["meaning"]), _explained(row)],
-                    className="do-means",
+                    className="alarm-head",
                 ),
                 html.Div(
-                    [html.Span("Time left", className="do-label"), html.B(row["deadline"] or formatting.UNKNOWN)],
-                    className="do-when",
+                    [html.Span("Recommended action", className="alarm-label"), html.Span(row["action"])],
+                    className="alarm-action",
+                ),
+                html.Div(
+                    [html.Span("Meaning", className="alarm-label"), html.Span(row["meaning"]), _suppressed(row)],
+                    className="alarm-meaning",
+                ),
+                html.Div(
+                    [
+                        html.Span("Time to respond", className="alarm-label"),
+                        html.B(row["deadline"] or formatting.UNKNOWN),
+                    ],
+                    className="alarm-deadline",
                 ),
                 _evidence(row, whole=at == 0),
             ],
-            className=f"card do {elements.SHAPE.get(row['priority'], 'normal')} {row['state']}",
+            className=f"card alarm-card {elements.SHAPE.get(row['priority'], 'normal')} {row['state']}",
         )
         for at, row in enumerate(alarms.head(4).iter_rows(named=True))
     ]
 
 
-def _evidence(row: dict[str, Any], *, whole: bool) -> Piece:
-    found = evidence_panel.shown(row) if whole else evidence_panel.brief(row)
-    return None if found is None else html.Div([html.Span("Evidence", className="do-label"), found], className="do-why")
+def _evidence(row: dict[str, Any], *, whole: bool) -> Component:
+    evidence = evidence_panel.shown(row) if whole else evidence_panel.brief(row)
+    if evidence is None:
+        return None
+    return html.Div([html.Span("Evidence", className="alarm-label"), evidence], className="alarm-evidence")
 
 
-def _explained(row: dict[str, Any]) -> Piece:
+def _suppressed(row: dict[str, Any]) -> Component:
     if not row["explains"]:
         return None
-    first = f" First of them all: {row['first_out']}." if row["first_out"] else ""
-    return html.Div(f"Explains as well, and holds back: {row['explains']}.{first}", className="do-explains")
+    first = f" First out: {row['first_out']}." if row["first_out"] else ""
+    return html.Div(f"Suppresses: {row['explains']}.{first}", className="alarm-suppresses")
 
 
 def _story(row: dict[str, Any]) -> str:
-    # Who took it out of service says so already.
+    # The line on who took it out of service already names the state.
     state = [] if row["out_by"] else [formatting.STATE_WORD.get(row["state"], row["state"])]
     return " · ".join(
         [f"since {formatting.moment(row['onset'])} ({formatting.span(row['age_s'])})", *state, *alarm_actions.told(row)]
     )
 
 
-def values(row: dict[str, Any]) -> Piece:
+def values(row: dict[str, Any]) -> Component:
     """Return the table of the latest value of each signal, with its age."""
     age = formatting.span(row["age_s"])
     rows = [
@@ -135,15 +143,14 @@ def values(row: dict[str, Any]) -> Piece:
     return elements.table([("Signal", ""), ("Value", "number"), ("Age", "number")], rows, name=name)
 
 
-def flags(row: dict[str, Any]) -> Piece:
-    """Return what the pump reports about itself."""
-    said = formatting.flags(row["flags"])
-    return (
-        html.Div([html.Span(one, className="tag") for one in said]) if said else elements.nothing("Nothing to report.")
-    )
+def flags(row: dict[str, Any]) -> Component:
+    """Return the status flags that the pump reports."""
+    titles = formatting.flags(row["flags"])
+    tags = [html.Span(title, className="tag") for title in titles]
+    return html.Div(tags) if tags else elements.nothing("No status flags set.")
 
 
-def quality(row: dict[str, Any]) -> Piece:
+def quality(row: dict[str, Any]) -> Component:
     """Return how complete and how fresh the samples are."""
     return html.Div(
         [
@@ -151,14 +158,14 @@ def quality(row: dict[str, Any]) -> Piece:
             elements.fact(
                 "Samples",
                 formatting.number(row["samples"], 0),
-                note=f"the latest is no. {formatting.number(row['seq'], 0)}",
+                note=f"latest no. {formatting.number(row['seq'], 0)}",
             ),
             *(
                 elements.fact(name, formatting.number(row[column], 0), tone="warn" if row[column] else "", hint=hint)
                 for name, column, hint in (
                     ("Lost", "lost", formatting.LOST),
                     ("Late", "late", formatting.LATE),
-                    ("Repeats", "repeated", formatting.REPEATED),
+                    ("Duplicates", "repeated", formatting.DUPLICATES),
                 )
             ),
         ],

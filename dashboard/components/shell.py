@@ -1,19 +1,22 @@
-"""This file is the frame around every page: head, navigation, the warning of old data, and the way between pages."""
+"""Frame around every page: header, navigation generated from Dash's page registry, stale-data warning, routing."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from types import ModuleType
+import re
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import unquote
 
+import dash
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, dcc, html, no_update
 
 from dashboard import theme
-from dashboard.access.accounts import VISITOR, Visitor
+from dashboard.access.accounts import Visitor
 from dashboard.components import alarm_action_dialog, client_script, elements, out_of_service_dialog
+from dashboard.components.elements import Component
 from dashboard.data.services import DataService
 
 SCHEME_SCRIPT: Final = (
@@ -21,7 +24,7 @@ SCHEME_SCRIPT: Final = (
     "if(s==='auto')s=matchMedia('(prefers-color-scheme: dark)').matches?'dark':'light';"
     "document.documentElement.setAttribute('data-mantine-color-scheme',s)}catch(e){}"
 )
-"""Runs before anything is drawn, so that a dark room is not lit up by a white page."""
+"""Sets the color scheme before the first paint, so that no white page flashes in a dark room."""
 INDEX: Final = (
     "<!DOCTYPE html><html lang='en'><head>{%metas%}<title>{%title%}</title>"
     "<link rel='icon' href='/assets/favicon.svg' type='image/svg+xml'>"
@@ -30,7 +33,9 @@ INDEX: Final = (
     "<footer>{%config%}{%scripts%}{%renderer%}</footer></body></html>"
 )
 HIDDEN: Final[dict[str, Any]] = {"aria-hidden": "true"}
-DISCLAIMER: Final = "A simulation. Not a medical device, not for treating anyone."
+DISCLAIMER: Final = "Simulation only. Not a medical device; not for clinical use."
+Page = dict[str, Any]
+"""An entry of `dash.page_registry`; `order` None keeps a page out of the navigation."""
 
 
 def script_hash() -> str:
@@ -38,8 +43,27 @@ def script_hash() -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(SCHEME_SCRIPT.encode()).digest()).decode()}'"
 
 
-def layout(pages: tuple[ModuleType, ...], visitor: Visitor) -> dmc.MantineProvider:
-    """Return the frame, for one visitor."""
+def add_page(
+    module: str, *, name: str, path: str, layout: Callable[..., Component], order: float | None = None
+) -> None:
+    """Add a page to Dash's page registry.
+
+    `path` may end in a variable, as in "/pump/<serial>"; `layout` gets it by name, percent-decoded.
+    `order` is the place in the navigation; None keeps the page out of it.
+    """
+    where = {"path_template": path} if "<" in path else {"path": path}
+    dash.register_page(  # type: ignore[no-untyped-call]
+        module, name=name, layout=layout, order=order, **where
+    )
+
+
+def registered() -> tuple[Page, ...]:
+    """Return the pages registered so far, in navigation order."""
+    return tuple(dash.page_registry.values())
+
+
+def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
+    """Return the frame for one visitor."""
     stores = [
         dcc.Store(id=name)
         for name in ("live", "beat", "scheme", "ack", alarm_action_dialog.STORE, out_of_service_dialog.STORE)
@@ -71,9 +95,9 @@ def _head(visitor: Visitor) -> list[Any]:
     return [
         html.A("Pumpwatch", href="/", className="brand", **client_script.GO),
         html.Span("Simulated fleet", className="badge-sim", title=DISCLAIMER),
-        html.Span(id="therapy", className="therapy", title="Ages and times of pumps are in the fleet's therapy time"),
+        html.Span(id="therapy", className="therapy", title="Pump times and ages are in therapy time (simulated)"),
         html.Div(className="grow"),
-        html.Span(id="age", className="age", role="status", title="Age of what this screen shows"),
+        html.Span(id="age", className="age", role="status", title="Age of the data on this screen"),
         dmc.ColorSchemeToggle(
             lightIcon=html.Span("☀", **HIDDEN),
             darkIcon=html.Span("☾", **HIDDEN),
@@ -91,50 +115,53 @@ def _head(visitor: Visitor) -> list[Any]:
     ]
 
 
-def _navigation(pages: tuple[ModuleType, ...]) -> list[Any]:
+def _navigation(pages: tuple[Page, ...]) -> list[Any]:
     links = [
         html.A(
-            [html.Span(page.TITLE), html.Span(id=f"nav-{page.TITLE.lower().replace(' ', '-')}", className="nav-count")],
-            href=page.PATH,
+            [
+                html.Span(page["name"]),
+                html.Span(id=f"nav-{page['name'].lower().replace(' ', '-')}", className="nav-count"),
+            ],
+            href=page["path"],
             className="nav-link",
             **client_script.GO,
         )
         for page in pages
-        if page.ORDER is not None
+        if page["order"] is not None
     ]
     return [html.Nav(links, **client_script.label("Pages")), html.P(DISCLAIMER, className="disclaimer")]
 
 
-def find(pages: tuple[ModuleType, ...], pathname: str) -> tuple[ModuleType, str] | None:
-    """Return the page of a path and what follows in the path, such as a pump's serial."""
-    path = pathname.rstrip("/") or "/"
+def find(pages: tuple[Page, ...], pathname: str) -> tuple[Page, dict[str, str]] | None:
+    """Return the page of a path and the variables in the path, percent-decoded; None if there is no such page."""
     for page in pages:
-        if path == page.PATH:
-            return page, ""
-        if page.PATH.endswith("/") and page.PATH != "/" and path.startswith(page.PATH):
-            return page, unquote(path[len(page.PATH) :])
+        pattern = re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", page["path_template"] or re.escape(page["path"]))
+        match = re.fullmatch(pattern, pathname.rstrip("/") or "/")
+        if match:
+            return page, {name: unquote(value) for name, value in match.groupdict().items()}
     return None
 
 
-def register(app: Dash, desk: DataService, pages: tuple[ModuleType, ...]) -> None:
-    """Wire the frame: which page is shown, what the head says, and the acknowledging from anywhere."""
+def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
+    """Add the callbacks of the frame: routing, header, dialogs, and the Acknowledge buttons of every page."""
 
     @app.callback(Output("page", "children"), Input("url", "pathname"))
     async def show(pathname: str | None) -> Any:
         found = find(pages, pathname or "/")
         if found is None:
-            return html.Div([html.H1("No such page"), html.A("To the overview", href="/", **client_script.GO)])
-        return found[0].layout(desk, found[1])
+            return html.Div([html.H1("Page not found"), html.A("Go to overview", href="/", **client_script.GO)])
+        page, variables = found
+        return page["layout"](**variables)
 
     @app.callback(Output("notices", "sendNotifications"), Input("ack", "data"), prevent_initial_call=True)
     async def acknowledge(chosen: dict[str, Any] | None) -> Any:
         if not isinstance(chosen, dict):
             return no_update
-        answer = await desk.acknowledge(chosen)
+        answer = await data.acknowledge(chosen)
         return [elements.notice(answer.text, good=answer.good)]
 
-    alarm_action_dialog.register(app, desk)
-    out_of_service_dialog.register(app, desk)
+    alarm_action_dialog.register(app, data)
+    out_of_service_dialog.register(app, data)
 
     client_script.runs(
         app,
@@ -146,8 +173,3 @@ def register(app: Dash, desk: DataService, pages: tuple[ModuleType, ...]) -> Non
     )
     client_script.runs(app, "beat", Output("age", "className"), Input("beat", "data"))
     client_script.runs(app, "here", Output("stale", "className"), Input("url", "pathname"))
-
-
-def visitor() -> Visitor:
-    """Return who is looking at this moment."""
-    return VISITOR.get()

@@ -1,4 +1,4 @@
-"""This file is which signals one pump's chart shows together, and how each is drawn."""
+"""Panels of the trend chart: which signals share one, and how each is drawn."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Line:
-    """How a signal is drawn: a row of a panel.
+    """How a signal is drawn in a panel.
 
-    `least` is the smallest span of its axis (modelling choice: some ten times the sensor's noise), `zero` puts the
-    foot of the axis at zero, `right` gives it the axis on the right.
+    `least` is the smallest range of its axis (modeling choice: about ten times the sensor's noise), `zero` starts the
+    axis at zero, `right` draws it against the axis on the right.
     """
 
     signal: str
@@ -26,7 +26,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One of the stacked charts; `share` is its part of the height."""
+    """One of the stacked charts; `share` is its share of the height."""
 
     title: str
     share: float

@@ -31,15 +31,13 @@ class AlarmActionSpec:
 
 ALARM_ACTIONS: Final = {
     "acknowledge": AlarmActionSpec("Acknowledge", "acknowledged", "acknowledge", WAITING),
-    "shelve": AlarmActionSpec("Shelve…", "shelved", "acknowledge", _OPEN, "Why may it be silent?"),
-    "note": AlarmActionSpec("Note…", "noted", "acknowledge", (*_OPEN, "out_of_service"), "What is to be known of it?"),
+    "shelve": AlarmActionSpec("Shelve…", "shelved", "acknowledge", _OPEN, "Reason (required)"),
+    "note": AlarmActionSpec("Note…", "noted", "acknowledge", (*_OPEN, "out_of_service"), "Note (required)"),
     "unshelve": AlarmActionSpec("Unshelve", "unshelved", "acknowledge", ("shelved",)),
-    "unacknowledge": AlarmActionSpec("Take acknowledgement back", "taken back", "acknowledge", _SEEN),
+    "unacknowledge": AlarmActionSpec("Withdraw acknowledgment", "withdrawn", "acknowledge", _SEEN),
     "reset": AlarmActionSpec("Reset latched", "reset", "acknowledge", ("latched",)),
-    "out_of_service": AlarmActionSpec(
-        "Out of service…", "taken out of service", "service", _OPEN, "What is being repaired?"
-    ),
-    "in_service": AlarmActionSpec("Back in service", "put back into service", "service", ("out_of_service",)),
+    "out_of_service": AlarmActionSpec("Out of service…", "taken out of service", "service", _OPEN, "Reason (required)"),
+    "in_service": AlarmActionSpec("Return to service", "returned to service", "service", ("out_of_service",)),
 }
 """By the name that the action has on the wire."""
 SHELF_H: Final = (0.5, 1.0, 4.0, 8.0, 24.0, 72.0)
@@ -61,12 +59,14 @@ def told(row: dict[str, Any]) -> list[str]:
     """Say who did what when with an open alarm, and why."""
     said = []
     if row["acknowledged_by"]:
-        seen = f"seen by {row['acknowledged_by']}"
+        seen = f"acknowledged by {row['acknowledged_by']}"
         said.append(
-            f"{seen} at {formatting.second(row['acknowledged_wall'])}" if row["acknowledged_wall"] else f"{seen} before"
+            f"{seen} at {formatting.second(row['acknowledged_wall'])}"
+            if row["acknowledged_wall"]
+            else f"{seen} earlier"
         )
     if row["shelved_by"]:
-        left = f"for another {formatting.span(row['shelved_left_s'])}"
+        left = f"{formatting.span(row['shelved_left_s'])} left"
         said.append(
             f"shelved by {row['shelved_by']} at {formatting.second(row['shelved_wall'])}, {left}: {row['shelved_why']}"
         )

@@ -184,11 +184,11 @@ def report(events: pl.DataFrame, now: int, operators: int = 1) -> Report:
         *_rates(calls.height / operators, loaded, span, operators),
         _flooding(flooded, span, now),
         _count("Chattering", chattering(calls).height, "none", f"{CHATTER} times or more within a minute"),
-        _count("Fleeting", fleeting(recent).height, "none", "over within a minute, by itself"),
+        _count("Fleeting", fleeting(recent).height, "none", "returned within a minute, without action"),
         _count("Stale", stale(recent, now).height, "none, below 5 on any day", "standing for more than a day", most=4),
         Measure(
-            "Ten worst actors", 100 * float(actors["share"].sum()) if calls.height else None, 0, "% of the load",
-            "below 5 %", _enough(calls, 200, float(actors["share"].sum()) < 0.05), "of all that called",
+            "Ten most frequent", 100 * float(actors["share"].sum()) if calls.height else None, 0, "% of load",
+            "below 5 %", _enough(calls, 200, float(actors["share"].sum()) < 0.05), "of annunciated alarms",
         ),
         _priorities(mix(calls), calls),
     )  # fmt: skip
@@ -205,19 +205,19 @@ def _rates(calls: float, loaded: pl.DataFrame, span: int, operators: int) -> tup
     per_day, per_hour, per_bin = (calls * part / span for part in (DAY_MS, HOUR_MS, BIN_MS))
     a_day = per_day < 150 if span >= DAY_MS else None
     return (
-        Measure("Alarms a day", per_day, 0, "per operator", "below 150; 300 needs work", a_day, _over(span, DAY_MS)),
+        Measure("Alarms per day", per_day, 0, "per operator", "below 150; 300 at most", a_day, _over(span, DAY_MS)),
         Measure(
-            "Alarms an hour", per_hour, 1, "per operator", "about 6, at most 12", per_hour <= 12, _over(span, HOUR_MS)
+            "Alarms per hour", per_hour, 1, "per operator", "about 6, at most 12", per_hour <= 12, _over(span, HOUR_MS)
         ),
         Measure(
-            "Alarms in 10 min", per_bin, 1, "per operator", "about 1, at most 2", per_bin <= 2, _over(span, BIN_MS)
+            "Alarms per 10 min", per_bin, 1, "per operator", "about 1, at most 2", per_bin <= 2, _over(span, BIN_MS)
         ),
-        Measure("Most in 10 min", peak, 0, "per operator", "at most 10", peak <= FLOOD_BEGINS),
+        Measure("Peak per 10 min", peak, 0, "per operator", "at most 10", peak <= FLOOD_BEGINS),
     )
 
 
 def _over(span: int, unit: int) -> str:
-    return "mean" if span >= unit else "as if it went on like this"
+    return "mean" if span >= unit else "extrapolated"
 
 
 def _flooding(found: pl.DataFrame, span: int, now: int) -> Measure:
@@ -226,7 +226,7 @@ def _flooding(found: pl.DataFrame, span: int, now: int) -> Measure:
     lasting = found.height > 0 and found["end"].null_count() > 0
     return Measure(
         "Time in flood", 100 * flooded / span, 1, "%", "below 1 %", flooded / span < 0.01,
-        f"{note}, one lasts" if lasting else note,
+        f"{note}, one ongoing" if lasting else note,
     )  # fmt: skip
 
 
@@ -237,6 +237,6 @@ def _count(name: str, count: int, target: str, note: str, *, most: int = 0) -> M
 def _priorities(found: pl.DataFrame, calls: pl.DataFrame) -> Measure:
     high = float(found["share"][0])
     return Measure(
-        "High priority", 100 * high if calls.height else None, 0, "% of the load", "about 5 %, with 15 % medium",
-        _enough(calls, 20, high <= 0.10), "of all that called",
+        "High priority", 100 * high if calls.height else None, 0, "% of load", "about 5 %, with 15 % medium",
+        _enough(calls, 20, high <= 0.10), "of annunciated alarms",
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from broker.contract.cohorts import NO_MEMBERS, members_of
 from broker.truth.ground_truth import Story
 from broker.truth.ledger import Told, TruthReader
 from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, expectations, match, raised_by, spread
+from dashboard import formatting
 from dashboard.data.services import DataService
 
 MAX_EVENTS: Final = 20_000
@@ -37,11 +39,16 @@ class Score:
     left_out: int
     cut: bool
     cohorts: frozenset[str] = frozenset()
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pump_days(self) -> float:
         """Therapy days of all simulated pumps together, since the simulator began."""
         return self.story.pumps * max(0, self.now - self.story.time) / MS_PER_DAY
+
+    def title(self, rule: str) -> str:
+        """Return a rule's title as the journal has it."""
+        return self.titles.get(rule) or formatting.title(rule)
 
     @property
     def expected(self) -> set[str]:
@@ -99,6 +106,7 @@ def judge(told: Told, events: pl.DataFrame, now: int, members: pl.DataFrame = NO
         told.left_out,
         events.height >= MAX_EVENTS,
         frozenset(members["cohort"]),
+        dict(of_fleet.select("rule", "title").drop_nulls().unique("rule", keep="first").iter_rows()),
     )
 
 

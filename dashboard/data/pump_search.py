@@ -68,12 +68,10 @@ def choose(pumps: pl.DataFrame, text: str) -> Choice:
 def say(chosen: Choice) -> str:
     """Say which pumps a text names, or which word of it names none."""
     if chosen.unknown:
-        return f"No pump is called {formatting.listed(chosen.unknown)}. Write serials, or the numbers at their end: 3, 7-9."
+        return f"Unknown: {formatting.listed(chosen.unknown)}. Enter serial numbers, or their final digits: 3, 7-9."
     serials = chosen.pumps["pump"]
     return (
-        f"{formatting.count(serials.len(), 'pump')}: {formatting.listed(serials)}"
-        if serials.len()
-        else "Name the pumps first."
+        f"{formatting.count(serials.len(), 'pump')}: {formatting.listed(serials)}" if serials.len() else "Select pumps."
     )
 
 

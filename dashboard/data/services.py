@@ -67,7 +67,7 @@ class DataService:
         """Acknowledge the alarms a browser named, and say what became of it."""
         ids = waiting_ids(self.snapshot().alarms, chosen, MAX_AT_ONCE)
         if VISITOR.get().may("acknowledge") and not ids:
-            return Answer("Nothing to acknowledge: somebody else did, or the alarm is over.", good=False)
+            return Answer("Nothing to acknowledge: already acknowledged, or the alarm has ended.", good=False)
         return await self.deal("acknowledge", ids)
 
     async def deal(self, name: str, ids: Sequence[str], *, why: str = "", for_s: float | None = None) -> Answer:
@@ -117,7 +117,7 @@ class DataService:
                 who=who,
             )
 
-        return await self._order(pumps, command, "inject", "make pumps fail")
+        return await self._order(pumps, command, "inject", "inject faults")
 
     async def clear(self, pumps: pl.DataFrame, fault: str | None) -> list[Reply]:
         """End a fault, or every fault, of pumps (`pump`, `gateway`); one reply a gateway."""
@@ -126,7 +126,7 @@ class DataService:
         def command(serials: list[str]) -> GatewayCommand:
             return Clear(id=uuid.uuid4().hex, pumps=serials, fault=fault, who=who)
 
-        return await self._order(pumps, command, "inject", "make pumps fail")
+        return await self._order(pumps, command, "inject", "inject faults")
 
     async def treat(self, pumps: pl.DataFrame, treatment: Treatment) -> list[Reply]:
         """Treat pumps (`pump`, `gateway`); one reply a gateway. Id, pumps and who of `treatment` are filled in here."""
@@ -135,7 +135,7 @@ class DataService:
         def command(serials: list[str]) -> GatewayCommand:
             return msgspec.structs.replace(treatment, id=uuid.uuid4().hex, pumps=serials, who=who)
 
-        return await self._order(pumps, command, "program", "treat pumps")
+        return await self._order(pumps, command, "program", "program pumps")
 
     async def _order(
         self, pumps: pl.DataFrame, command: Callable[[list[str]], GatewayCommand], right: str, said: str

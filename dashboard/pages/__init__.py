@@ -1,1 +1,1 @@
-"""The pages, one file each: PATH, TITLE, ORDER (None: not in the navigation), `layout` and `register`."""
+"""Pages, one file each: `register` adds the page to Dash's page registry, and its callbacks to the app."""

@@ -1,4 +1,4 @@
-"""This file shows whether people can live with the alarm system: its load against the targets, and what causes it."""
+"""Alarm health: alarm load against the targets of ISA-18.2, floods, and what causes them."""
 
 from __future__ import annotations
 
@@ -10,48 +10,45 @@ import polars as pl
 from dash import Dash, Input, Output, dcc, html
 
 from dashboard import formatting, theme
-from dashboard.components import alarm_figures, elements, figures
-from dashboard.components.elements import Piece
+from dashboard.components import alarm_figures, elements, figures, shell
+from dashboard.components.elements import Component
 from dashboard.data import alarm_performance
 from dashboard.data.alarm_performance import Measure, Report
 from dashboard.data.services import DataService
 
-PATH: Final = "/alarm-health"
-TITLE: Final = "Alarm health"
-ORDER: Final = 2.5
-RENEWED_MS: Final = 10_000
+REFRESH_MS: Final = 10_000
 MAX_EVENTS: Final = 50_000
 MAX_OPERATORS: Final = 1000
 MAX_BARS: Final = 1008
-"""A week of 10 minutes each."""
+"""One week of bars of 10 minutes."""
 MAX_FLOODS: Final = 20
 
 
-def layout(_desk: DataService, _rest: str = "") -> Piece:
-    """Return the page; its numbers follow, and are renewed every ten seconds."""
+def layout() -> Component:
+    """Return the page; its numbers are refreshed every ten seconds."""
     operators = dmc.NumberInput(
         id="health-operators", value=1, min=1, max=MAX_OPERATORS, allowDecimal=False, size="xs", w=90,
         **{"aria-label": "Operators"},
     )  # fmt: skip
-    chart = dcc.Graph(id="health-load", config=figures.CONFIG, style={"height": 210}, figure=figures.NOTHING_YET)
+    chart = dcc.Graph(id="health-load", config=figures.CONFIG, style={"height": 210}, figure=figures.EMPTY)
     return html.Div(
         [
             html.H1("Alarm health", className="hidden"),
-            dcc.Interval(id="health-beat", interval=RENEWED_MS),
+            dcc.Interval(id="health-beat", interval=REFRESH_MS),
             elements.card(
-                "Can people live with it?",
+                "Alarm load against targets",
                 html.Div(id="health-measures", className="measures"),
                 html.Div(id="health-note", className="note"),
                 side=[html.Span("Operators"), operators],
             ),
-            elements.card("Alarms that called, every 10 minutes of therapy time", chart),
+            elements.card("Annunciated alarms per 10 min (therapy time)", chart),
             html.Div(
                 [
-                    elements.card("What called most", html.Div(id="health-actors", className="scroll")),
+                    elements.card("Ten most frequent", html.Div(id="health-actors", className="scroll")),
                     html.Div(
                         [
-                            elements.card("Priorities", html.Div(id="health-mix")),
-                            elements.card("Floods", html.Div(id="health-floods", className="scroll")),
+                            elements.card("Priority distribution", html.Div(id="health-mix")),
+                            elements.card("Alarm floods", html.Div(id="health-floods", className="scroll")),
                         ],
                         className="column",
                     ),
@@ -63,8 +60,9 @@ def layout(_desk: DataService, _rest: str = "") -> Piece:
     )
 
 
-def register(app: Dash, desk: DataService) -> None:
-    """Measure anew every ten seconds, and whenever the number of operators changes."""
+def register(app: Dash, data: DataService) -> None:
+    """Add the page, measured every ten seconds and when the number of operators changes."""
+    shell.add_page(__name__, name="Alarm health", path="/alarm-health", order=2.5, layout=layout)
 
     @app.callback(
         Output("health-measures", "children"),
@@ -78,53 +76,54 @@ def register(app: Dash, desk: DataService) -> None:
         Input("scheme", "data"),
     )
     async def show(_beat: Any, operators: Any, scheme: str | None) -> Any:
-        return await asyncio.to_thread(render, desk, operators, scheme)
+        return await asyncio.to_thread(render, data, operators, scheme)
 
 
-def render(desk: DataService, operators: Any, scheme: str | None) -> tuple[Piece, ...]:
-    """Return all that the page shows, for so many operators."""
+def render(data: DataService, operators: Any, scheme: str | None) -> tuple[Component, ...]:
+    """Return the parts of the page for a number of operators."""
     people = operators if isinstance(operators, int) and 1 <= operators <= MAX_OPERATORS else 1
-    events = desk.events(limit=MAX_EVENTS)
-    health = desk.snapshot().health
+    events = data.events(limit=MAX_EVENTS)
+    health = data.snapshot().health
     latest = events["time"].max()
     now = max(health.therapy_ms, latest if isinstance(latest, int) else 0)
-    found = alarm_performance.report(events, now, people)
+    report = alarm_performance.report(events, now, people)
     bars = alarm_figures.load(
-        found.load.tail(MAX_BARS), found.floods, alarm_performance.FLOOD_BEGINS * people, theme.scheme(scheme)
+        report.load.tail(MAX_BARS), report.floods, alarm_performance.FLOOD_BEGINS * people, theme.scheme(scheme)
     )
-    age_s = (desk.now() - health.written) / 1000 if health.written else None
+    age_s = (data.now() - health.written) / 1000 if health.written else None
     return (
-        [_measure(one) for one in found.measures],
-        _note(found, events, age_s),
+        [_measure(measure) for measure in report.measures],
+        _note(report, events, age_s),
         bars,
-        _actors(found.actors),
-        _mix(found.mix),
-        _floods(found.floods, now),
+        _actors(report.actors),
+        _mix(report.mix),
+        _floods(report.floods, now),
     )
 
 
-def _note(found: Report, events: pl.DataFrame, age_s: float | None) -> str:
+def _note(report: Report, events: pl.DataFrame, age_s: float | None) -> str:
     if events.is_empty():
-        return "The journal is empty: there has been no alarm yet."
+        return "No alarms yet: the journal is empty."
     newest = events["at"].max()
-    window = f"{found.calls:,} alarms called in {formatting.span(found.span_ms / 1000)} of therapy time"
-    short = "" if found.span_ms >= alarm_performance.DAY_MS else "; judge by 30 days or more"
-    cut = f"; of the journal only the newest {MAX_EVENTS:,} entries" if events.height >= MAX_EVENTS else ""
+    window = f"{report.calls:,} alarms annunciated in {formatting.span(report.span_ms / 1000)} of therapy time"
+    short = "" if report.span_ms >= alarm_performance.DAY_MS else "; at least 30 days are needed to judge"
+    cut = f"; only the newest {MAX_EVENTS:,} journal entries are counted" if events.height >= MAX_EVENTS else ""
     age = formatting.UNKNOWN if age_s is None else formatting.span(age_s)
     return f"{window}{short}{cut}. Latest entry {formatting.second(newest)}; data {age} old."  # type: ignore[arg-type]
 
 
-def _measure(one: Measure) -> Piece:
-    tone = {True: "fine", False: "warn", None: ""}[one.good]
-    judged = {True: "within target", False: "beyond target", None: "too little to judge"}[one.good]
-    value = elements.quantity(formatting.number(one.value, one.decimals, one.unit))
-    note = [html.Div(f"target {one.target}"), html.Div([html.B(judged), f" · {one.note}" if one.note else ""])]
-    return elements.fact(one.name, value, note=note, tone=f"measure {tone}")
+def _measure(measure: Measure) -> Component:
+    tone = {True: "fine", False: "warn", None: ""}[measure.good]
+    verdict = {True: "within target", False: "outside target", None: "too little data"}[measure.good]
+    value = elements.quantity(formatting.number(measure.value, measure.decimals, measure.unit))
+    detail = f" · {measure.note}" if measure.note else ""
+    note = [html.Div(f"target {measure.target}"), html.Div([html.B(verdict), detail])]
+    return elements.fact(measure.name, value, note=note, tone=f"measure {tone}")
 
 
-def _actors(actors: pl.DataFrame) -> Piece:
+def _actors(actors: pl.DataFrame) -> Component:
     if actors.is_empty():
-        return elements.nothing("Nothing has called yet.")
+        return elements.nothing("No alarms annunciated yet.")
     rows = [
         [
             elements.pump_link(row["pump"]) if row["pump"] else row["subject"],
@@ -134,10 +133,10 @@ def _actors(actors: pl.DataFrame) -> Piece:
         ]
         for row in actors.iter_rows(named=True)
     ]
-    return elements.table([("About", ""), ("Alarm", "wide"), ("Calls", "number"), ("Of the load", "number")], rows)
+    return elements.table([("Source", ""), ("Alarm", "wide"), ("Count", "number"), ("Share", "number")], rows)
 
 
-def _mix(found: pl.DataFrame) -> Piece:
+def _mix(mix: pl.DataFrame) -> Component:
     rows = [
         [
             elements.priority(row["priority"]),
@@ -145,21 +144,21 @@ def _mix(found: pl.DataFrame) -> Piece:
             f"{100 * row['share']:.0f} %",
             f"{100 * row['target']:.0f} %",
         ]
-        for row in found.iter_rows(named=True)
+        for row in mix.iter_rows(named=True)
     ]
-    return elements.table([("Priority", ""), ("Calls", "number"), ("Share", "number"), ("Target", "number")], rows)
+    return elements.table([("Priority", ""), ("Count", "number"), ("Share", "number"), ("Target", "number")], rows)
 
 
-def _floods(found: pl.DataFrame, now: int) -> Piece:
-    if found.is_empty():
-        return elements.nothing("No flood: never more than 10 in 10 minutes for an operator.")
+def _floods(floods: pl.DataFrame, now: int) -> Component:
+    if floods.is_empty():
+        return elements.nothing("No floods: never more than 10 alarms in 10 min per operator.")
     rows = [
         [
             formatting.moment(row["begin"]),
-            f"{formatting.clock(row['end'])} UTC" if row["end"] else "it lasts",
+            f"{formatting.clock(row['end'])} UTC" if row["end"] else "ongoing",
             formatting.span(((row["end"] or now) - row["begin"]) / 1000),
             f"{row['calls']:,}",
         ]
-        for row in found.tail(MAX_FLOODS).reverse().iter_rows(named=True)
+        for row in floods.tail(MAX_FLOODS).reverse().iter_rows(named=True)
     ]
-    return elements.table([("Began", ""), ("Ended", ""), ("Lasted", "number"), ("Alarms", "number")], rows)
+    return elements.table([("Start", ""), ("End", ""), ("Duration", "number"), ("Alarms", "number")], rows)

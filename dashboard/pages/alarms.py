@@ -1,4 +1,4 @@
-"""This file is the list of alarms to work off, one or many at a time, and what happened lately."""
+"""Alarms: alarm summary with bulk actions, evidence of selected alarms, what is out of service, event log."""
 
 from __future__ import annotations
 
@@ -12,25 +12,21 @@ from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from broker.store.snapshot import WAITING, Snapshot
 from dashboard import formatting
-from dashboard.components import client_script, elements, evidence_panel, grids, out_of_service_dialog
-from dashboard.components.elements import Piece
-from dashboard.components.event_log import happened
+from dashboard.components import client_script, elements, event_log, evidence_panel, grids, out_of_service_dialog, shell
+from dashboard.components.elements import Component
 from dashboard.data import alarm_actions, queries
 from dashboard.data.alarm_actions import ALARM_ACTIONS
 from dashboard.data.pump_search import contains
 from dashboard.data.services import DataService
 
-PATH: Final = "/alarms"
-TITLE: Final = "Alarms"
-ORDER: Final = 2
 MAX_ROWS: Final = 400
-"""More than a person can work off at once; the rest is found by the search."""
+"""More than anyone works through at once; search finds the rest."""
 NAMES: Final = tuple(pl.col(name) for name in ("subject", "site", "gateway"))
-"""What an alarm is searched by."""
+"""Columns that the search looks at."""
 MAX_EVENTS: Final = 60
 MAX_ORDERS: Final = 50
-MAX_EXPLAINED: Final = 3
-"""Of so many ticked alarms the evidence is shown."""
+MAX_EVIDENCE: Final = 3
+"""Selected alarms whose evidence is shown."""
 COLUMNS: Final = (
     "alarm",
     "subject",
@@ -45,16 +41,16 @@ COLUMNS: Final = (
     "deadline",
 )
 FILTERS: Final = {
-    "all": ("All open", (*WAITING, "acknowledged", "latched")),
-    "waiting": ("Not acknowledged", WAITING),
+    "all": ("Open", (*WAITING, "acknowledged", "latched")),
+    "waiting": ("Unacknowledged", WAITING),
     "aside": ("Shelved or out of service", ("shelved", "out_of_service")),
 }
-MORE: Final = ("unshelve", "unacknowledge", "reset", "out_of_service", "in_service")
-"""Deeds that are in the menu; the others have a button of their own."""
+IN_MENU: Final = ("unshelve", "unacknowledge", "reset", "out_of_service", "in_service")
+"""Actions in the menu; the others have their own button."""
 
 
-def layout(_desk: DataService, _rest: str = "") -> Piece:
-    """Return the page; its rows follow with the first word of a snapshot."""
+def layout() -> Component:
+    """Return the page; its rows follow with the first snapshot."""
     grid = dag.AgGrid(
         id="alarm-grid",
         columnDefs=grids.ALARM_COLUMNS,
@@ -65,7 +61,7 @@ def layout(_desk: DataService, _rest: str = "") -> Piece:
         dashGridOptions={
             **grids.OPTIONS,
             "rowSelection": {"mode": "multiRow", "headerCheckbox": True, "enableClickSelection": False},
-            "localeText": {"noRowsToShow": "No open alarm here."},
+            "localeText": {"noRowsToShow": "No alarms."},
         },
     )
     tools = [
@@ -88,7 +84,7 @@ def layout(_desk: DataService, _rest: str = "") -> Piece:
             html.H1("Alarms", className="hidden"),
             dcc.Store(id="alarm-chosen"),
             elements.card(
-                "Open alarms",
+                "Alarm summary",
                 html.Div(grid, className="grid-box"),
                 html.Div(id="alarm-note", className="note"),
                 side=tools,
@@ -96,14 +92,15 @@ def layout(_desk: DataService, _rest: str = "") -> Piece:
             ),
             html.Div(id="alarm-orders"),
             html.Div(id="alarm-evidence"),
-            elements.card("What happened lately", html.Div(id="alarm-events", className="scroll"), name="events-card"),
+            elements.card("Event log", html.Div(id="alarm-events", className="scroll"), name="events-card"),
         ],
         className="column",
     )
 
 
-def register(app: Dash, desk: DataService) -> None:
-    """Refresh with every snapshot; acknowledge what is selected."""
+def register(app: Dash, data: DataService) -> None:
+    """Add the page, refreshed with every snapshot, and its actions on selected alarms."""
+    shell.add_page(__name__, name="Alarms", path="/alarms", order=2, layout=layout)
 
     @app.callback(
         Output("alarm-grid", "rowData"),
@@ -115,10 +112,10 @@ def register(app: Dash, desk: DataService) -> None:
         Input("alarm-search", "value"),
     )
     async def show(_live: Any, chosen: str | None, search: str | None) -> Any:
-        snapshot = desk.snapshot()
+        snapshot = data.snapshot()
         rows, note = await asyncio.to_thread(open_alarms, snapshot, chosen or "all", search or "")
-        events = await asyncio.to_thread(lambda: happened(desk.events(limit=MAX_EVENTS)))
-        return rows, note, events, ordered_out(snapshot.orders)
+        events = await asyncio.to_thread(lambda: event_log.table(data.events(limit=MAX_EVENTS)))
+        return rows, note, events, out_of_service(snapshot.orders)
 
     client_script.runs(app, "chosen", Output("alarm-chosen", "data"), Input("alarm-grid", "selectedRows"))
     buttons = [f"do-{name}" for name in ALARM_ACTIONS]
@@ -133,60 +130,61 @@ def register(app: Dash, desk: DataService) -> None:
         *wires,
     )
     async def offer(ids: Any, _live: Any, chosen: str | None, search: str | None) -> Any:
-        rows = selected(desk.snapshot(), ids, chosen, search)
+        rows = selected(data.snapshot(), ids, chosen, search)
         waiting = len(alarm_actions.offered("acknowledge", rows))
         label = f"Acknowledge {formatting.count(waiting, 'alarm')}" if waiting else "Acknowledge selected"
-        return label, explained(rows), *[not alarm_actions.offered(name, rows) for name in ALARM_ACTIONS]
+        return label, evidence(rows), *[not alarm_actions.offered(name, rows) for name in ALARM_ACTIONS]
 
     @app.callback(
-        Output("deed", "data", allow_duplicate=True),
+        Output("action", "data", allow_duplicate=True),
         *[Input(name, "n_clicks") for name in buttons],
         State("alarm-chosen", "data"),
         *wires,
         prevent_initial_call=True,
     )
-    async def deal(*given: Any) -> Any:
-        clicks, rows = given[: len(buttons)], selected(desk.snapshot(), *given[len(buttons) :])
+    async def act(*given: Any) -> Any:
+        clicks, rows = given[: len(buttons)], selected(data.snapshot(), *given[len(buttons) :])
         name = str(ctx.triggered_id).removeprefix("do-")
         ids = alarm_actions.offered(name, rows) if name in ALARM_ACTIONS else []
-        return {"kind": name, "alarms": ids, "n": sum(one or 0 for one in clicks)} if ids else no_update
+        return {"kind": name, "alarms": ids, "n": sum(count or 0 for count in clicks)} if ids else no_update
 
 
-def ordered_out(orders: pl.DataFrame) -> Piece:
-    """Return what is out of service before it alarms, the newest first; None where nothing is."""
+def out_of_service(orders: pl.DataFrame) -> Component:
+    """Return the card of what is out of service, newest first; None if nothing is."""
     if orders.is_empty():
         return None
     newest = orders.sort("out_wall", descending=True)
     more = orders.height - MAX_ORDERS
     note = html.Div(f"and {formatting.count(more, 'more')}", className="note") if more > 0 else None
-    title = "Out of service, whatever alarms"
     return elements.card(
-        title, html.Div([out_of_service_dialog.listed(newest.head(MAX_ORDERS)), note], className="scroll")
+        "Out of service", html.Div([out_of_service_dialog.listed(newest.head(MAX_ORDERS)), note], className="scroll")
     )
 
 
-def explained(rows: pl.DataFrame) -> Piece:
-    """Return what the first of the ticked alarms rest on; None where none is ticked."""
+def evidence(rows: pl.DataFrame) -> Component:
+    """Return the evidence of the first selected alarms; None if none is selected."""
     if rows.is_empty():
         return None
-    told = [
+    shown = [
         html.Div(
             [
                 html.Div([elements.mark(row["priority"], row["state"]), html.B(row["title"]), elements.subject(row)]),
-                evidence_panel.shown(row) or elements.nothing("Raised by an older version, without its evidence."),
+                evidence_panel.shown(row) or elements.nothing("Raised by an older version, without evidence."),
             ],
-            className="explained",
+            className="evidence-of",
         )
-        for row in queries.ordered(rows).head(MAX_EXPLAINED).iter_rows(named=True)
+        for row in queries.ordered(rows).head(MAX_EVIDENCE).iter_rows(named=True)
     ]
-    more = rows.height - len(told)
-    note = html.Div(f"and {formatting.count(more, 'more ticked alarm')}", className="note") if more > 0 else None
-    return elements.card("Evidence of the ticked alarms", html.Div([*told, note], className="scroll"), name="why-card")
+    more = rows.height - len(shown)
+    note = html.Div(f"and {formatting.count(more, 'more selected alarm')}", className="note") if more > 0 else None
+    return elements.card(
+        "Evidence of selected alarms", html.Div([*shown, note], className="scroll"), name="evidence-card"
+    )
 
 
 def selected(snapshot: Snapshot, ids: Any, chosen: str | None, search: str | None) -> pl.DataFrame:
-    """Return those of the alarms that a person ticked which are still open and in the list that they look at."""
-    known = [str(one) for one in ids][:MAX_ROWS] if isinstance(ids, list) else []
+    """Return the selected alarms that are still open and in the list on screen."""
+    known = [str(alarm) for alarm in ids][:MAX_ROWS] if isinstance(ids, list) else []
     return listed(snapshot, chosen, search).filter(pl.col("alarm").is_in(known))
 
 
@@ -196,29 +194,29 @@ def listed(snapshot: Snapshot, chosen: str | None, search: str | None) -> pl.Dat
     return snapshot.alarms.filter(pl.col("state").is_in(states) & contains(search or "", NAMES))
 
 
-def _menu() -> Piece:
-    items = [dmc.MenuItem(ALARM_ACTIONS[name].label, id=f"do-{name}", disabled=True) for name in MORE]
+def _menu() -> Component:
+    items = [dmc.MenuItem(ALARM_ACTIONS[name].label, id=f"do-{name}", disabled=True) for name in IN_MENU]
     return dmc.Menu(
-        [dmc.MenuTarget(html.Button("More", className="button")), dmc.MenuDropdown(items)],
+        [dmc.MenuTarget(html.Button("More", className="button", title="More actions")), dmc.MenuDropdown(items)],
         transitionProps={"duration": 0},
     )
 
 
 def open_alarms(snapshot: Snapshot, chosen: str, search: str) -> tuple[list[dict[str, Any]], str]:
-    """Return the grid's rows in working order, and what to say where there are more."""
+    """Return the grid's rows, most urgent first, and a note if there are more."""
     found = queries.ordered(listed(snapshot, chosen, search))
     rows = [_row(row) for row in found.head(MAX_ROWS).iter_rows(named=True)]
     more = found.height - len(rows)
-    return rows, f"{formatting.count(more, 'more alarm')} not shown; narrow them down by the search." if more else ""
+    return rows, f"{formatting.count(more, 'more alarm')} not shown; use the search to narrow the list." if more else ""
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    """Return what the table shows of an alarm."""
-    chain = f"Explains as well: {row['explains']}. First: {row['first_out']}." if row["explains"] else ""
+    """Return what the grid shows of an alarm."""
+    chain = f"Suppresses: {row['explains']}. First out: {row['first_out']}." if row["explains"] else ""
     return {
         **{name: row[name] for name in (*COLUMNS, "age_s")},
-        "age": formatting.stood(row["age_s"], over=row["returned"] is not None),
-        "said_state": formatting.STATE_WORD.get(row["state"], row["state"]),
+        "age": formatting.standing(row["age_s"], over=row["returned"] is not None),
+        "state_text": formatting.STATE_WORD.get(row["state"], row["state"]),
         "chain": chain,
         "many": elements.of_many(row),
         "story": "; ".join(alarm_actions.told(row)),

@@ -1,4 +1,4 @@
-"""This file is the overview: how many pumps need somebody, which first, and the whole fleet at a glance."""
+"""Overview: counts of pumps by state, alarms by urgency, fleet map, pipeline health."""
 
 from __future__ import annotations
 
@@ -10,26 +10,23 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from broker.store.snapshot import WAITING, Snapshot
 from dashboard import formatting
-from dashboard.components import client_script, elements
-from dashboard.components.elements import Piece
+from dashboard.components import client_script, elements, shell
+from dashboard.components.elements import Component
 from dashboard.data import queries
 from dashboard.data.services import DataService
 
-PATH: Final = "/"
-TITLE: Final = "Overview"
-ORDER: Final = 1
 LINES: Final = 30
 TILES: Final = (("high", "High"), ("medium", "Medium"), ("low", "Low"), ("silent", "Silent"), ("normal", "Normal"))
 
 
-def layout(_desk: DataService, _rest: str = "") -> Piece:
-    """Return the page as it is now."""
+def layout() -> Component:
+    """Return the page; its parts follow with the first snapshot."""
     return html.Div(
         [
             html.H1("Overview", className="hidden"),
             html.Div(id="counts", className="counts"),
             elements.card(
-                "Worst first",
+                "Alarms, most urgent first",
                 html.Div(id="worst", className="worst"),
                 side=html.Span(id="worst-note"),
                 name="worst-card",
@@ -37,7 +34,7 @@ def layout(_desk: DataService, _rest: str = "") -> Piece:
             elements.card(
                 "Fleet by site",
                 html.Div(
-                    html.Canvas(id="map", role="img", **client_script.label("Map of the fleet")),
+                    html.Canvas(id="map", role="img", **client_script.label("Fleet map")),
                     className="map-box",
                     id="map-box",
                 ),
@@ -54,8 +51,9 @@ def layout(_desk: DataService, _rest: str = "") -> Piece:
     )
 
 
-def register(app: Dash, desk: DataService) -> None:
-    """Redraw whenever a new snapshot is announced."""
+def register(app: Dash, data: DataService) -> None:
+    """Add the page, redrawn with every snapshot."""
+    shell.add_page(__name__, name="Overview", path="/", order=1, layout=layout)
 
     @app.callback(
         Output("counts", "children"),
@@ -65,7 +63,7 @@ def register(app: Dash, desk: DataService) -> None:
         Input("live", "data"),
     )
     async def show(_live: Any) -> Any:
-        return await asyncio.to_thread(render, desk.snapshot())
+        return await asyncio.to_thread(render, data.snapshot())
 
     @app.callback(
         Output("map-cells", "data"),
@@ -75,7 +73,7 @@ def register(app: Dash, desk: DataService) -> None:
         State("map-key", "data"),
     )
     async def chart(_live: Any, key: Any) -> Any:
-        return await asyncio.to_thread(fleet, desk.snapshot(), key)
+        return await asyncio.to_thread(fleet, data.snapshot(), key)
 
     client_script.runs(
         app,
@@ -88,26 +86,26 @@ def register(app: Dash, desk: DataService) -> None:
     )
 
 
-def render(snapshot: Snapshot) -> tuple[Piece, Piece, Piece, Piece]:
-    """Return counts, worst-first list, its note and the health strip of a snapshot."""
+def render(snapshot: Snapshot) -> tuple[Component, Component, Component, Component]:
+    """Return counts, alarm list, its note and the health strip of a snapshot."""
     summary = queries.summary(snapshot)
     lines = queries.worst(snapshot.alarms, snapshot.pumps, LINES)
     shown = int(lines["many"].sum())
     more = snapshot.alarms.height - shown - summary["shelved"]
     note = (
-        f"{formatting.count(more, 'more alarm')} on the alarms page" if more else formatting.count(shown, "open alarm")
+        f"{formatting.count(more, 'more alarm')} on the Alarms page" if more else formatting.count(shown, "open alarm")
     )
     return _counts(summary), _list(lines, snapshot.pumps.height), note, _strip(queries.health_strip(snapshot))
 
 
 def fleet(snapshot: Snapshot, key: Any) -> tuple[Any, Any, Any]:
-    """Return the map's cells, and their names where the browser does not have them yet (by `key`)."""
+    """Return the map's cells, and their names unless the browser already has them (`key`)."""
     cells = queries.cells(snapshot.pumps, snapshot.alarms)
     names, fresh = cells.pop("names"), cells.pop("key")
     return (cells, no_update, no_update) if key == fresh else (cells, names, fresh)
 
 
-def _counts(summary: dict[str, Any]) -> list[Piece]:
+def _counts(summary: dict[str, Any]) -> list[Component]:
     oldest, waiting = summary["oldest_s"], summary["waiting"]
     tiles = [
         html.Div(
@@ -120,35 +118,31 @@ def _counts(summary: dict[str, Any]) -> list[Piece]:
         )
         for name, word in TILES
     ]
-    said = [
-        elements.fact(
-            "Not acknowledged", f"{waiting:,}", note=f"oldest {formatting.span(oldest)}" if waiting else "all seen"
-        ),
-        elements.fact("Shelved", f"{summary['shelved']:,}", note="or out of service"),
+    oldest_note = f"oldest {formatting.span(oldest)}" if waiting else "all acknowledged"
+    facts = [
+        elements.fact("Unacknowledged", f"{waiting:,}", note=oldest_note),
+        elements.fact("Shelved", f"{summary['shelved']:,}", note="incl. out of service"),
         elements.fact("Pumps", f"{summary['pumps']:,}", note="simulated"),
     ]
-    return [html.Div(tiles, className="count-tiles card"), html.Div(said, className="count-facts card")]
+    return [html.Div(tiles, className="count-tiles card"), html.Div(facts, className="count-facts card")]
 
 
-def _list(lines: pl.DataFrame, pumps: int) -> Piece:
+def _list(lines: pl.DataFrame, pumps: int) -> Component:
     if lines.is_empty():
-        calm = (
-            "No pump needs anybody."
-            if pumps
-            else "No pump has been heard of yet. They appear here with their first sample."
-        )
-        return elements.nothing(calm)
+        waiting = "No pump has reported yet. Pumps appear here with their first sample."
+        return elements.nothing("No open alarms." if pumps else waiting)
     return [_line(row) for row in lines.iter_rows(named=True)]
 
 
-def _line(row: dict[str, Any]) -> Piece:
+def _line(row: dict[str, Any]) -> Component:
     many, state = row["many"], row["state"]
-    stood = formatting.stood(row["age_s"], over=row["returned"] is not None)
+    standing = formatting.standing(row["age_s"], over=row["returned"] is not None)
     where = elements.subject(row) if many == 1 else html.B(f"{row['gateway']} · {many:,} pumps")
-    chosen = {"alarms": [row["alarm"]]} if many == 1 else {"gateway": row["gateway"], "rule": row["rule"]}
-    what = f"{row['title']}, {row['subject'] if many == 1 else row['gateway']}"
-    button = elements.acknowledge("Ack", chosen, title=f"Acknowledge {what}")
-    seen = html.Span(f"seen by {row['acknowledged_by'] or formatting.UNKNOWN}", className="seen-by")
+    selection = {"alarms": [row["alarm"]]} if many == 1 else {"gateway": row["gateway"], "rule": row["rule"]}
+    name = f"{row['title']}, {row['subject'] if many == 1 else row['gateway']}"
+    button = elements.acknowledge("Ack", selection, title=f"Acknowledge {name}")
+    person = row["acknowledged_by"] or formatting.UNKNOWN
+    acknowledged = html.Span(f"Acked by {person}", className="acked-by", title=f"Acknowledged by {person}")
     return html.Div(
         [
             elements.mark(row["priority"], state),
@@ -158,36 +152,36 @@ def _line(row: dict[str, Any]) -> Piece:
                         [where, html.Span(row["title"], className="what"), *_tags(row)],
                         className="line-what",
                     ),
-                    html.Div(row["action"], className="line-do", title=row["meaning"]),
+                    html.Div(row["action"], className="line-action", title=row["meaning"]),
                 ],
                 className="line-text",
             ),
-            html.Div([html.B(stood), html.Span(row["deadline"] or "")], className="line-when"),
-            button if state in WAITING else seen,
+            html.Div([html.B(standing), html.Span(row["deadline"] or "")], className="line-when"),
+            button if state in WAITING else acknowledged,
         ],
         className=f"line {elements.SHAPE.get(row['priority'], 'normal')} {state}",
     )
 
 
-def _tags(row: dict[str, Any]) -> list[Piece]:
-    """Return what is to be known of an alarm besides: that it is over, or how many others it explains."""
-    gone = ["went away by itself"] if row["state"] == "returned" else []
+def _tags(row: dict[str, Any]) -> list[Component]:
+    """Return tags: that the condition has returned to normal, and how many alarms this one suppresses."""
+    gone = ["returned to normal"] if row["state"] == "returned" else []
     many = [f"+{row['held']}"] if row["many"] == 1 and row["held"] else []
-    said = f"{formatting.count(row['held'], 'alarm')} under it"
-    return [html.Span(text, className="tag", title=said if text in many else None) for text in (*gone, *many)]
+    suppressed = f"Suppresses {formatting.count(row['held'], 'alarm')}"
+    return [html.Span(text, className="tag", title=suppressed if text in many else None) for text in (*gone, *many)]
 
 
-def _strip(strip: dict[str, Any]) -> list[Piece]:
+def _strip(strip: dict[str, Any]) -> list[Component]:
     offline = strip["gateways"] - strip["online"]
     full = formatting.listed(formatting.title(name) for name in strip["full"])
     return [
         elements.fact("Samples", elements.quantity(formatting.number(strip["samples_per_s"], 0, "per s"))),
-        elements.fact("Sent to seen, p95", elements.quantity(formatting.number(strip["p95"], 0, "ms"))),
+        elements.fact("End-to-end latency, p95", elements.quantity(formatting.number(strip["p95"], 0, "ms"))),
         elements.fact("Samples lost", f"{strip['lost']:,}", tone="warn" if strip["lost"] else "", hint=formatting.LOST),
-        elements.fact("Refused messages", f"{strip['refused']:,}", tone="warn" if strip["refused"] else ""),
+        elements.fact("Rejected messages", f"{strip['refused']:,}", tone="warn" if strip["refused"] else ""),
         elements.fact(
             "Gateways online", f"{strip['online']:,} of {strip['gateways']:,}", tone="warn" if offline else ""
         ),
-        elements.fact("Bounds", full or "none near its limit", tone="warn" if full else ""),
+        elements.fact("Capacity", full or "all below limits", tone="warn" if full else ""),
         html.A("Pipeline", href="/pipeline", className="more", **client_script.GO),
     ]

@@ -1,4 +1,4 @@
-"""This file is how the pipeline itself is: flow, latency, loss, what was refused, and how full everything is."""
+"""Pipeline: throughput, latency, loss, gateways, capacity, rejected messages."""
 
 from __future__ import annotations
 
@@ -10,26 +10,23 @@ from dash import Dash, Input, Output, html
 
 from broker.store.snapshot import CapacityLimit, Health, Snapshot
 from dashboard import formatting
-from dashboard.components import elements
-from dashboard.components.elements import Piece
+from dashboard.components import elements, shell
+from dashboard.components.elements import Component
 from dashboard.data.services import DataService
 
 WHEN_FULL: Final = {
-    "waits": "When it is full the rest waits, and nothing is lost.",
-    "oldest goes": "When it is full the oldest goes: that is how it is meant to be.",
-    "thrown away": "When it is full the oldest is thrown away, and lost.",
-    "refused pumps": "When it is full further pumps are refused, and not watched.",
-    "grows": "It grows on, as far as the disk has room.",
+    "waits": "When full, new data waits; nothing is lost.",
+    "oldest goes": "When full, the oldest entry is removed, by design.",
+    "thrown away": "When full, the oldest entry is dropped and lost.",
+    "refused pumps": "When full, further pumps are refused and not monitored.",
+    "grows": "May grow beyond this, up to the free disk space.",
 }
-PATH: Final = "/pipeline"
-TITLE: Final = "Pipeline"
-ORDER: Final = 7
 MAX_GATEWAYS: Final = 200
-MAX_REFUSALS: Final = 50
+MAX_REJECTIONS: Final = 50
 
 
-def layout(_desk: DataService, _rest: str = "") -> Piece:
-    """Return the page; its parts follow with the first word of a snapshot."""
+def layout() -> Component:
+    """Return the page; its parts follow with the first snapshot."""
     return html.Div(
         [
             html.H1("Pipeline", className="hidden"),
@@ -37,57 +34,58 @@ def layout(_desk: DataService, _rest: str = "") -> Piece:
             html.Div(
                 [
                     elements.card("Gateways", html.Div(id="pipe-gateways", className="scroll"), name="grow-card"),
-                    elements.card("How full everything is", html.Div(id="pipe-bounds"), name="bounds-card"),
+                    elements.card("Capacity", html.Div(id="pipe-capacity"), name="capacity-card"),
                 ],
                 className="pipe-middle",
             ),
-            elements.card("Refused lately", html.Div(id="pipe-refusals", className="scroll"), name="events-card"),
+            elements.card("Recently rejected", html.Div(id="pipe-rejections", className="scroll"), name="events-card"),
         ],
         className="column",
     )
 
 
-def register(app: Dash, desk: DataService) -> None:
-    """Renew everything with each snapshot."""
+def register(app: Dash, data: DataService) -> None:
+    """Add the page, refreshed with every snapshot."""
+    shell.add_page(__name__, name="Pipeline", path="/pipeline", order=7, layout=layout)
 
     @app.callback(
         Output("pipe-facts", "children"),
         Output("pipe-gateways", "children"),
-        Output("pipe-bounds", "children"),
-        Output("pipe-refusals", "children"),
+        Output("pipe-capacity", "children"),
+        Output("pipe-rejections", "children"),
         Input("live", "data"),
     )
     async def show(_live: Any) -> Any:
-        return await asyncio.to_thread(render, desk.snapshot(), desk.now())
+        return await asyncio.to_thread(render, data.snapshot(), data.now())
 
 
-def render(snapshot: Snapshot, now_ms: int) -> tuple[Piece, Piece, Piece, Piece]:
-    """Return numbers, gateways, bounds with notes, and refusals."""
+def render(snapshot: Snapshot, now_ms: int) -> tuple[Component, Component, Component, Component]:
+    """Return facts, gateways, capacity with notes, and rejected messages."""
     health = snapshot.health
-    return _facts(health), _gateways(snapshot.gateways, now_ms), _bounds(health), _refusals(health)
+    return _facts(health), _gateways(snapshot.gateways, now_ms), _capacity(health), _rejections(health)
 
 
-def _facts(health: Health) -> list[Piece]:
+def _facts(health: Health) -> list[Component]:
     state = "connected" if health.connected else "not connected"
     broker = f"{health.broker or 'broker unknown'} · {health.protocol or 'protocol unknown'}"
     latency = {name: formatting.number(health.latency_ms.get(name), 0, "ms") for name in ("p50", "p95", "p99")}
     losses = (
         ("Samples lost", health.lost, formatting.LOST),
         ("Late", health.late, formatting.LATE),
-        ("Repeats", health.repeated, formatting.REPEATED),
-        ("Refused", health.refused, "Messages, or samples in them, that could not be taken; the reasons are below."),
-        ("Reconnects", health.reconnects, "How often the broker had to be connected to anew."),
+        ("Duplicates", health.repeated, formatting.DUPLICATES),
+        ("Rejected", health.refused, "Messages or samples that could not be accepted; reasons below."),
+        ("Reconnects", health.reconnects, "Reconnections to the broker."),
     )
     return [
         elements.fact("Broker", state, note=broker, tone="" if health.connected else "bad"),
         elements.fact(
             "Samples",
             elements.quantity(formatting.number(health.samples_per_s, 0, "per s")),
-            note=f"{health.samples:,} in all",
+            note=f"{health.samples:,} total",
         ),
         elements.fact("Messages", f"{health.messages:,}", note=f"since {formatting.second(health.started)}"),
         elements.fact(
-            "Sent to seen, median",
+            "End-to-end latency, median",
             elements.quantity(latency["p50"]),
             note=f"p95 {latency['p95']}, p99 {latency['p99']}",
         ),
@@ -95,32 +93,28 @@ def _facts(health: Health) -> list[Piece]:
     ]
 
 
-def _gateways(gateways: pl.DataFrame, now_ms: int) -> Piece:
+def _gateways(gateways: pl.DataFrame, now_ms: int) -> Component:
     if gateways.is_empty():
-        return elements.nothing("No gateway has been heard of yet.")
+        return elements.nothing("No gateway has reported yet.")
     heads = [
         ("Gateway", ""),
         ("State", ""),
         ("Pumps", "number"),
         ("Last heard", "number"),
         ("Speed", "number"),
-        ("Waiting", "number"),
+        ("Queued", "number"),
         ("Dropped", "number"),
-        ("Sent again", "number"),
+        ("Redelivered", "number"),
         ("Shard", "number"),
     ]
     worst_first = gateways.sort(pl.col("state") == "online", -pl.col("dropped"), "gateway")
     rows = [_gateway(row, now_ms) for row in worst_first.head(MAX_GATEWAYS).iter_rows(named=True)]
     more = gateways.height - len(rows)
-    note = (
-        [html.P(f"{formatting.count(more, 'more gateway')}, all like the last ones shown.", className="note")]
-        if more
-        else []
-    )
+    note = [html.P(f"{formatting.count(more, 'more gateway')} not shown.", className="note")] if more else []
     return html.Div([elements.table(heads, rows), *note])
 
 
-def _gateway(row: dict[str, Any], now_ms: int) -> list[Piece]:
+def _gateway(row: dict[str, Any], now_ms: int) -> list[Component]:
     state = row["state"] or formatting.UNKNOWN
     heard = (now_ms - row["heard_wall"]) / 1000 if row["heard_wall"] else None
     return [
@@ -136,41 +130,41 @@ def _gateway(row: dict[str, Any], now_ms: int) -> list[Piece]:
     ]
 
 
-def _bounds(health: Health) -> Piece:
+def _capacity(health: Health) -> Component:
     notes = [html.P(note, className="pipe-note") for note in health.notes[:20]]
-    fullest = sorted(health.bounds, key=lambda bound: (not bound.near, not bound.reached))
-    bars = [_bar(bound) for bound in fullest]
-    return html.Div([*notes, *(bars or [elements.nothing("No bound has been reported yet.")])])
+    fullest = sorted(health.bounds, key=lambda limit: (not limit.near, not limit.reached))
+    bars = [_bar(limit) for limit in fullest]
+    return html.Div([*notes, *(bars or [elements.nothing("No limits reported yet.")])])
 
 
-def _bar(bound: CapacityLimit) -> Piece:
-    part = min(1.0, max(0.0, bound.value / bound.limit)) if bound.limit > 0 else 0.0
-    tone = "bad" if bound.near else "warn" if bound.reached else ""
-    said = (
-        f"{formatting.size(bound.value)} of {formatting.size(bound.limit)}"
-        if bound.unit == "bytes"
-        else f"{formatting.amount(bound.value)} of {formatting.amount(bound.limit)} {bound.unit}"
+def _bar(capacity: CapacityLimit) -> Component:
+    utilization = min(1.0, max(0.0, capacity.value / capacity.limit)) if capacity.limit > 0 else 0.0
+    tone = "bad" if capacity.near else "warn" if capacity.reached else ""
+    text = (
+        f"{formatting.size(capacity.value)} of {formatting.size(capacity.limit)}"
+        if capacity.unit == "bytes"
+        else f"{formatting.amount(capacity.value)} of {formatting.amount(capacity.limit)} {capacity.unit}"
     )
     return html.Div(
         [
             html.Div(
-                [html.Span(formatting.title(bound.name)), html.Span(said, className="bound-said")],
-                className="bound-head",
+                [html.Span(formatting.title(capacity.name)), html.Span(text, className="capacity-text")],
+                className="capacity-head",
             ),
-            html.Div(html.Div(className="bar-fill", style={"width": f"{part:.1%}"}), className="bar"),
-            html.Div(f"full {formatting.count(bound.reached, 'time')}", className="bound-reached")
-            if bound.reached
+            html.Div(html.Div(className="bar-fill", style={"width": f"{utilization:.1%}"}), className="bar"),
+            html.Div(f"limit reached {formatting.count(capacity.reached, 'time')}", className="capacity-reached")
+            if capacity.reached
             else None,
         ],
-        className=f"bound {tone}".rstrip(),
-        title=WHEN_FULL[bound.when_full],
+        className=f"capacity {tone}".rstrip(),
+        title=WHEN_FULL[capacity.when_full],
     )
 
 
-def _refusals(health: Health) -> Piece:
+def _rejections(health: Health) -> Component:
     if not health.refusals:
-        return elements.nothing("Nothing was refused.")
-    newest = sorted(health.refusals, key=lambda refusal: -refusal.at)[:MAX_REFUSALS]
+        return elements.nothing("No messages rejected.")
+    newest = sorted(health.refusals, key=lambda refusal: -refusal.at)[:MAX_REJECTIONS]
     rows = [
         [
             formatting.second(refusal.at),
@@ -180,4 +174,4 @@ def _refusals(health: Health) -> Piece:
         ]
         for refusal in newest
     ]
-    return elements.table([("At", ""), ("Topic", ""), ("Reason", "wide"), ("Began with", "")], rows, name="refusals")
+    return elements.table([("Time", ""), ("Topic", ""), ("Reason", "wide"), ("Excerpt", "")], rows, name="rejections")

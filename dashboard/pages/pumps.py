@@ -1,4 +1,4 @@
-"""This file is the list of all pumps, as long as the fleet: found, sorted, opened."""
+"""Pumps: the whole fleet in a grid, searched and sorted on the server."""
 
 from __future__ import annotations
 
@@ -12,19 +12,16 @@ from dash import Dash, Input, Output, State, html, no_update
 
 from broker.store.snapshot import Snapshot, band
 from dashboard import formatting
-from dashboard.components import client_script, elements, forecast_panel, grids
-from dashboard.components.elements import Piece
+from dashboard.components import client_script, elements, forecast_panel, grids, shell
+from dashboard.components.elements import Component
 from dashboard.data import pump_search
 from dashboard.data.services import DataService
 
-PATH: Final = "/pumps"
-TITLE: Final = "Pumps"
-ORDER: Final = 3
-MAX_SEARCHED: Final = 100
+MAX_SEARCH_TEXT: Final = 100
 
 
-def layout(_desk: DataService, _rest: str = "") -> Piece:
-    """Return the page; the grid asks for its rows itself, a screenful at a time."""
+def layout() -> Component:
+    """Return the page; the grid requests its rows itself, one screenful at a time."""
     grid = dag.AgGrid(
         id="pump-grid",
         columnDefs=grids.PUMP_COLUMNS,
@@ -45,7 +42,7 @@ def layout(_desk: DataService, _rest: str = "") -> Piece:
         [
             html.H1("Pumps", className="hidden"),
             elements.card(
-                "All pumps",
+                "Pumps",
                 html.Div(grid, className="grid-box"),
                 html.Div(id="pump-note", className="note"),
                 side=search,
@@ -57,8 +54,9 @@ def layout(_desk: DataService, _rest: str = "") -> Piece:
     )
 
 
-def register(app: Dash, desk: DataService) -> None:
-    """Answer the grid's requests; have it ask again when there is news."""
+def register(app: Dash, data: DataService) -> None:
+    """Add the page; answer the grid's requests, and refresh it with new snapshots."""
+    shell.add_page(__name__, name="Pumps", path="/pumps", order=3, layout=layout)
 
     @app.callback(
         Output("pump-grid", "getRowsResponse"),
@@ -69,11 +67,11 @@ def register(app: Dash, desk: DataService) -> None:
     async def rows(request: dict[str, Any] | None, search: str | None) -> Any:
         if request is None:
             return no_update, no_update
-        return await asyncio.to_thread(answer, desk.snapshot(), request, search or "")
+        return await asyncio.to_thread(answer, data.snapshot(), request, search or "")
 
     @app.callback(Output("pump-search", "value"), Input("url", "search"))
-    async def fill(asked: str | None) -> Any:
-        return searched(asked) or no_update
+    async def fill(query: str | None) -> Any:
+        return search_text(query) or no_update
 
     client_script.runs(
         app,
@@ -84,17 +82,17 @@ def register(app: Dash, desk: DataService) -> None:
     )
 
 
-def searched(asked: str | None) -> str:
-    """Return what the address asks to search for, as a cohort's alarm does: "?search=lot%20B07"."""
-    return " ".join(parse_qs((asked or "").removeprefix("?")).get("search", []))[:MAX_SEARCHED]
+def search_text(query: str | None) -> str:
+    """Return the search text in the address, as in the link of a cohort's alarm: "?search=lot%20B07"."""
+    return " ".join(parse_qs((query or "").removeprefix("?")).get("search", []))[:MAX_SEARCH_TEXT]
 
 
 def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[dict[str, Any], str]:
-    """Return the rows that the grid asks for, in words, and how many there are."""
+    """Return the formatted rows that the grid asks for, and the count of all."""
     found, total = pump_search.page(snapshot.pumps, request, search)
     columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "lost")
     rows = found.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v", *band("low_d")).to_dicts()
-    titles = dict(snapshot.alarms.select("rule", "title").unique().iter_rows())
+    titles = {**snapshot.health.rules, **dict(snapshot.alarms.select("rule", "title").unique().iter_rows())}
     for row in rows:
         row["age"] = formatting.span(row["age_s"])
         row["flow"] = formatting.reading("flow_ul_h", row.pop("flow_ul_h"))

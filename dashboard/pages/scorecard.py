@@ -1,4 +1,4 @@
-"""This file is how well the alarms tell what is really wrong, counted while the fleet runs."""
+"""Scorecard: alarms matched with the ground truth while the fleet runs."""
 
 from __future__ import annotations
 
@@ -10,23 +10,18 @@ from dash import Dash, Input, Output, html
 
 from broker.truth.matching import FALSE
 from dashboard import formatting
-from dashboard.components import elements
-from dashboard.components.elements import Piece
+from dashboard.components import elements, shell
+from dashboard.components.elements import Component
 from dashboard.data import live_scorecard
 from dashboard.data.live_scorecard import Keeper, Score
 from dashboard.data.services import DataService
 
-PATH: Final = "/scorecard"
-TITLE: Final = "Scorecard"
-ORDER: Final = 6
 MAX_LISTED: Final = 100
-NOTHING: Final = (
-    "No simulator of this data directory has told what is really wrong. It does so in truth.jsonl; nothing else can."
-)
+NO_TRUTH: Final = "No ground truth: no simulator has written truth.jsonl to this data directory."
 
 
-def layout(_desk: DataService, _rest: str = "") -> Piece:
-    """Return the page; its parts follow with the first word of a snapshot."""
+def layout() -> Component:
+    """Return the page; its parts follow with the first snapshot."""
     return html.Div(
         [
             html.H1("Scorecard", className="hidden"),
@@ -39,16 +34,17 @@ def layout(_desk: DataService, _rest: str = "") -> Piece:
                 className="score-middle",
             ),
             elements.card(
-                "Injected, and what was noticed", html.Div(id="score-cases", className="scroll"), name="events-card"
+                "Injections and detections", html.Div(id="score-cases", className="scroll"), name="events-card"
             ),
         ],
         className="column",
     )
 
 
-def register(app: Dash, desk: DataService) -> None:
-    """Renew everything with each snapshot."""
-    keeper = Keeper(desk)
+def register(app: Dash, data: DataService) -> None:
+    """Add the page, refreshed with every snapshot."""
+    shell.add_page(__name__, name="Scorecard", path="/scorecard", order=6, layout=layout)
+    keeper = Keeper(data)
 
     @app.callback(
         Output("score-facts", "children"),
@@ -61,36 +57,37 @@ def register(app: Dash, desk: DataService) -> None:
         return render(await asyncio.to_thread(keeper.score))
 
 
-def render(score: Score | None) -> tuple[Piece, Piece, Piece, Piece]:
-    """Return figures, the table of faults, false alarms, and injections with what was noticed."""
+def render(score: Score | None) -> tuple[Component, Component, Component, Component]:
+    """Return figures, the table of faults, false alarms, and injections with their detections."""
     if score is None:
-        return elements.nothing(NOTHING), *(elements.nothing("Nothing to count.") for _ in range(3))
+        return elements.nothing(NO_TRUTH), *(elements.nothing("No data.") for _ in range(3))
     return _facts(score), _faults(score), _false(score), _cases(score)
 
 
-def _facts(score: Score) -> list[Piece]:
-    told = live_scorecard.totals(score)
-    rate = told["false_a_pump_day"]
+def _facts(score: Score) -> list[Component]:
+    totals = live_scorecard.totals(score)
+    rate = totals["false_a_pump_day"]
     notes = [
         *([f"{formatting.count(score.left_out, 'older injection')} left out"] if score.left_out else []),
         *(["older alarms left out"] if score.cut else []),
     ]
     return [
         elements.fact(
-            "Found", _share(told["found"], told["injected"] - told["undecided"]), note="of what had its time"
+            "Detected", _share(totals["found"], totals["injected"] - totals["undecided"]), note="excluding pending"
         ),
-        elements.fact("Right cause", _share(told["right_cause"], told["found"]), note="of those found"),
-        elements.fact("Not yet", f"{told['undecided']:,}", note=f"for less than {live_scorecard.PATIENCE_H:g} h"),
-        elements.fact("Missed", f"{told['missed']:,}", tone="warn" if told["missed"] else ""),
-        elements.fact("Half found within", _hours(told["delay_h"]["p50"]), note="therapy time"),
-        elements.fact("95 in 100 within", _hours(told["delay_h"]["p95"]), note="therapy time"),
+        elements.fact("Correct cause", _share(totals["right_cause"], totals["found"]), note="of those detected"),
+        elements.fact("Pending", f"{totals['undecided']:,}", note=f"for less than {live_scorecard.PATIENCE_H:g} h"),
+        elements.fact("Missed", f"{totals['missed']:,}", tone="warn" if totals["missed"] else ""),
+        elements.fact("Median time to detect", _hours(totals["delay_h"]["p50"]), note="therapy time"),
+        elements.fact("p95 time to detect", _hours(totals["delay_h"]["p95"]), note="therapy time"),
         elements.fact(
             "False alarms",
-            f"{told['false']:,}",
-            note=f"{formatting.number(rate, 4, 'a pump-day')}, of {formatting.number(score.pump_days, 1)}",
-            tone="warn" if told["false"] else "",
+            f"{totals['false']:,}",
+            note=f"{formatting.number(rate, 4)} per pump-day",
+            hint=f"Over {formatting.number(score.pump_days, 1, 'pump-days')}",
+            tone="warn" if totals["false"] else "",
         ),
-        elements.fact("Secondary", f"{told['secondary']:,}", note="on failing pumps"),
+        elements.fact("Secondary", f"{totals['secondary']:,}", note="on faulty pumps"),
         *([elements.fact("Not counted", "", note=", ".join(notes))] if notes else []),
     ]
 
@@ -99,72 +96,72 @@ def _share(part: int, of: int) -> str:
     return f"{part:,} of {of:,} ({part / of:.0%})" if of else "none yet"
 
 
-def _faults(score: Score) -> Piece:
+def _faults(score: Score) -> Component:
     rows = live_scorecard.by_fault(score)
     if not rows:
-        return elements.nothing("No pump was made to fail yet.")
+        return elements.nothing("No faults injected yet.")
     heads = [
         ("Fault", ""),
         ("Injected", "number"),
-        ("Found", "number"),
-        ("Right cause", "number"),
-        ("Not yet", "number"),
+        ("Detected", "number"),
+        ("Correct cause", "number"),
+        ("Pending", "number"),
         ("Missed", "number"),
-        ("Half within", "number"),
-        ("95 % within", "number"),
+        ("Median time", "number"),
+        ("p95 time", "number"),
         ("First alarm", "wide"),
     ]
-    return elements.table(heads, [_fault(row) for row in rows])
+    return elements.table(heads, [_fault(score, row) for row in rows])
 
 
-def _fault(row: dict[str, Any]) -> list[Piece]:
+def _fault(score: Score, row: dict[str, Any]) -> list[Component]:
     name = html.B(formatting.title(row["fault"]))
     if not row["visible"]:
-        return [name, f"{row['injected']:,}", *[""] * 6, html.Span("no alarm is expected", className="muted")]
+        return [name, f"{row['injected']:,}", *[""] * 6, html.Span("no alarm expected", className="muted")]
     return [
         name,
         *(f"{row[column]:,}" for column in ("injected", "found", "right_cause", "undecided")),
         html.Span(f"{row['missed']:,}", className="warn-word" if row["missed"] else ""),
         *(_hours(row["delay_h"][share]) for share in ("p50", "p95")),
-        formatting.listed(formatting.title(rule) for rule in row["first"]),
+        formatting.listed(score.title(rule) for rule in row["first"]),
     ]
 
 
-def _false(score: Score) -> Piece:
+def _false(score: Score) -> Component:
     false = score.found.alarms.filter(pl.col("verdict") == FALSE)
     if false.is_empty():
-        return elements.nothing("No alarm was false so far.")
-    heads = [("Alarm", "wide"), ("Stood", "number")]
+        return elements.nothing("No false alarms.")
+    heads = [("Alarm", "wide"), ("Duration", "number")]
     rows = [
         [
             html.Div(
                 [
-                    html.Span([elements.mark(row["priority"]), formatting.title(row["rule"])], className="priority"),
-                    html.Div([_about(score, row["pump"]), f", {formatting.moment(row['raised'])}"], className="note"),
+                    html.Span([elements.mark(row["priority"]), score.title(row["rule"])], className="priority"),
+                    html.Div([_source(score, row["pump"]), f", {formatting.moment(row['raised'])}"], className="note"),
                 ]
             ),
-            _stood(row["raised"], row["returned"]),
+            _duration(row["raised"], row["returned"]),
         ]
         for row in false.sort("raised", descending=True).head(MAX_LISTED).iter_rows(named=True)
     ]
     return html.Div([elements.table(heads, rows), *_more(false.height, "false alarm")])
 
 
-def _about(score: Score, subject: str) -> Piece:
+def _source(score: Score, subject: str) -> Component:
     return elements.pumps_link(subject) if subject in score.cohorts else elements.pump_link(subject)
 
 
-def _cases(score: Score) -> Piece:
+def _cases(score: Score) -> Component:
     cases = score.found.injections
     if cases.is_empty():
-        return elements.nothing("Make pumps fail on the page Faults, or play a scenario.")
+        return elements.nothing("Inject a fault on the Faults page, or run a scenario.")
     heads = [
-        ("Since", ""),
+        ("Onset", ""),
         ("Pump", ""),
         ("Fault", ""),
         ("Severity", "number"),
-        ("Until", ""),
-        ("Noticed", "wide"),
+        ("End", ""),
+        ("Detection", "wide"),
     ]
     rows = [
         [
@@ -172,35 +169,35 @@ def _cases(score: Score) -> Piece:
             elements.pump_link(row["pump"]),
             formatting.title(row["fault"]),
             formatting.number(row["severity"], 2),
-            formatting.moment(row["end"]) if row["end"] else "goes on",
-            _noticed(row, visible=row["fault"] in score.expected, now=score.now),
+            formatting.moment(row["end"]) if row["end"] else "ongoing",
+            _detection(score, row),
         ]
         for row in cases.sort("onset", descending=True).head(MAX_LISTED).iter_rows(named=True)
     ]
     return html.Div([elements.table(heads, rows), *_more(cases.height, "injection")])
 
 
-def _noticed(row: dict[str, Any], *, visible: bool, now: int) -> Piece:
+def _detection(score: Score, row: dict[str, Any]) -> Component:
     if row["detected"]:
-        cause = "; its cause was named" if row["right_cause"] else "; its cause was not named"
+        cause = "; correct cause" if row["right_cause"] else "; wrong cause"
         after = "by an alarm" if row["delay_h"] is None else f"after {_hours(row['delay_h'])}"
-        shown = "" if row["announced"] else ", held under another alarm"
-        return html.Span([f"found {after}, first by ", html.B(formatting.title(row["by"])), cause, shown])
-    if not visible:
-        return html.Span("no alarm is expected", className="muted")
+        suppressed = "" if row["announced"] else "; suppressed by another alarm"
+        return html.Span([f"detected {after}, first by ", html.B(score.title(row["by"])), cause, suppressed])
+    if row["fault"] not in score.expected:
+        return html.Span("no alarm expected", className="muted")
     if row["undecided"]:
-        return html.Span(f"nothing yet after {formatting.span((now - row['onset']) / 1000)}", className="muted")
+        return html.Span(f"pending for {formatting.span((score.now - row['onset']) / 1000)}", className="muted")
     return html.Span("missed", className="warn-word")
 
 
-def _stood(raised: int, returned: int | None) -> str:
-    return "stands" if returned is None else formatting.span((returned - raised) / 1000)
+def _duration(raised: int, returned: int | None) -> str:
+    return "ongoing" if returned is None else formatting.span((returned - raised) / 1000)
 
 
 def _hours(hours: float | None) -> str:
     return "none yet" if hours is None else formatting.span(hours * 3600)
 
 
-def _more(count: int, singular: str) -> list[Piece]:
+def _more(count: int, singular: str) -> list[Component]:
     more = count - MAX_LISTED
     return [html.P(f"and {formatting.count(more, f'older {singular}')}", className="note")] if more > 0 else []

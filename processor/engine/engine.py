@@ -1,37 +1,54 @@
-"""This file is the engine: one frame of state with a row a pump, stepped by waves of samples. It is pure.
+"""The engine: a pure step from one state of the fleet, a frame with a row per pump, to the next by a wave of samples.
 
-Pumps are dense numbers here, their row in the state. A wave holds each pump at most once; `waves` splits a batch
-into them in order of arrival, so that a batch and its samples one by one lead to the same state exactly. A sample
-that is not newer than what its pump has said before is counted and otherwise ignored, so that repeats and late
-replays change nothing. Samples are gathered into windows of each pump's own time, and rules judge those that end.
+Pumps are dense numbers here: their row in the state. A wave holds each pump at most once; `waves` splits a batch into
+waves in order of arrival, so that a batch and its samples one by one lead to exactly the same state. A sample that is
+not newer than the last one of its pump is counted and otherwise ignored, so that duplicates and late samples change
+nothing. Samples are gathered into windows of each pump's own time, and rules judge the windows that end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from broker.contract.signals import SIGNAL_NAMES
-from processor.engine import windows
+from processor.engine import sequence, windows
 from processor.engine.columns import MS_PER_S, Rules, held_name, memory_of, memory_start, score_name
 from processor.engine.scoring import AS_WRITTEN, MAX_SCORE, in_company, judge, replaced
+from processor.engine.sequence import LATE, NO_GAPS, NONE_SKIPPED, REDELIVERED, Gaps
 from processor.rules import RULES, Rule
 
 REPORTED: Final = ("time", "seq", "boot", "program", "flags")
 COUNTERS: Final = ("samples", "missed", "stale")
-LATE: Final = "late"
-"""Of the stale ones those that filled a gap: kept here, counted by `processor.engine.sequence`."""
-RESENT: Final = "resent"
-"""Of the stale ones those in messages that a gateway sent again of itself; the same, and of a sample in a wave."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a wave did: the next `state` and `gaps`, the windows that were judged, and the samples that were not taken.
+
+    `judged` has the rows of the state (with `pump`) whose windows ended. `stale` has the samples of the wave that were
+    ignored because their pump had sent a newer one; `late` are those of them that filled a gap, `redelivered` those in
+    messages that their gateway redelivered. `skipped` has the gaps (`sequence.SCHEMA`) that the wave opened. All four
+    are normally empty, and then cost nothing.
+    """
+
+    state: pl.DataFrame
+    judged: pl.DataFrame
+    gaps: Gaps
+    stale: pl.DataFrame
+    late: pl.DataFrame
+    redelivered: pl.DataFrame
+    skipped: pl.DataFrame
 
 
 def schema(rules: Rules = RULES) -> dict[str, pl.DataType]:
     """Return the columns of the state frame: last known values, counters, scores, how long, and memories."""
     return {
-        **{name: pl.Int64() for name in (*REPORTED, *COUNTERS, LATE, RESENT)},
+        **{name: pl.Int64() for name in (*REPORTED, *COUNTERS, LATE, REDELIVERED)},
         **{name: pl.Float32() for name in SIGNAL_NAMES},
         **windows.SCHEMA,
         **{name(rule): pl.Float32() for rule in rules for name in (score_name, held_name)},
@@ -42,7 +59,7 @@ def schema(rules: Rules = RULES) -> dict[str, pl.DataType]:
 def new_state(pumps: int, rules: Rules = RULES) -> pl.DataFrame:
     """Return the state of pumps nobody has heard yet: values unknown (null), counters and scores 0."""
     start: dict[str, float | int | None] = {
-        **dict.fromkeys((*COUNTERS, LATE, RESENT), 0),
+        **dict.fromkeys((*COUNTERS, LATE, REDELIVERED), 0),
         **windows.EMPTY,
         **{name(rule): 0.0 for rule in rules for name in (score_name, held_name)},
         **memory_start(rules),
@@ -65,48 +82,64 @@ def waves(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
     if batch["pump"].n_unique() == batch.height:
         yield batch
         return
-    turn = pl.int_range(pl.len()).over("pump").alias("turn")
-    yield from batch.with_columns(turn).partition_by("turn", maintain_order=True, include_key=False)
+    wave = pl.int_range(pl.len()).over("pump").alias(".wave")
+    yield from batch.with_columns(wave).partition_by(".wave", maintain_order=True, include_key=False)
 
 
 def step(
-    state: pl.DataFrame, wave: pl.DataFrame, rules: Rules = RULES, window_s: float = windows.WINDOW_S
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Take one wave into the state; return the new state and the rows that were judged (with `pump`, for the alarms).
+    state: pl.DataFrame,
+    wave: pl.DataFrame,
+    rules: Rules = RULES,
+    window_s: float = windows.WINDOW_S,
+    *,
+    gaps: Gaps = NO_GAPS,
+) -> StepResult:
+    """Take one wave into the state; `gaps` are those that earlier waves left open.
 
-    `wave` has `pump` (UInt32 row in the state, each once), `REPORTED` and the signals; what is null is unknown and
-    leaves scores and memories as they are. Pumps whose window ends with this sample are judged; the others only
-    gather.
+    `wave` has `pump` (UInt32 row in the state, each once), `REPORTED`, the signals and `REDELIVERED`; null means
+    unknown and leaves scores and memories as they are. Pumps whose window ends with this sample are judged; the others
+    only gather.
     """
     whole = _covers(state, wave)
     before = state if whole else state[wave["pump"]]
     newer = _newer(before, wave)
+    stale = late = redelivered = wave.head(0)
     if not newer.all():
-        state = _count_stale(state, wave.filter(~newer))
+        stale = wave.filter(~newer)
+        gaps, late = gaps.filled(stale, before["boot"].filter(~newer))
+        redelivered = stale.filter(REDELIVERED)
+        state = _count(state, {"stale": stale, LATE: late, REDELIVERED: redelivered})
         wave = wave.filter(newer)
         if wave.height == 0:
-            return state, _nobody(state)
+            return StepResult(state, _nobody(state), gaps, stale, late, redelivered, NONE_SKIPPED)
         whole, before = False, state[wave["pump"]]
+    after, judged, changed = _take_in(before, wave, rules, window_s)
+    skipped = sequence.skipped(before, after, wave["pump"])
+    state = after if whole else _scatter(state, wave["pump"], after.select(changed))
+    return StepResult(state, judged, gaps.opened(skipped), stale, late, redelivered, skipped)
+
+
+def _take_in(
+    before: pl.DataFrame, wave: pl.DataFrame, rules: Rules, window_s: float
+) -> tuple[pl.DataFrame, pl.DataFrame, Sequence[str]]:
+    """Gather newer samples, judge the windows that end; return the rows, those judged, and the columns that changed."""
     after = _gather(before, wave, rules)
     ends = _ends(after, window_s)
-    names: Sequence[str] = _GATHERED
-    if ends.any():
-        ready = after if ends.all() else after.filter(ends)
-        ready = judge(ready, rules)
-        judged = ready.with_columns(wave["pump"].filter(ends))
-        after = ready if ends.all() else _scatter(after, ends.arg_true(), ready)
-        names = after.columns
-    else:
-        judged = _nobody(state)
-    return (after if whole else _scatter(state, wave["pump"], after.select(names))), judged
+    if not ends.any():
+        return after, _nobody(after), _GATHERED
+    if ends.all():
+        after = judge(after, rules)
+        return after, after.with_columns(wave["pump"]), after.columns
+    ready = judge(after.filter(ends), rules)
+    return _scatter(after, ends.arg_true(), ready), ready.with_columns(wave["pump"].filter(ends)), after.columns
 
 
 def _ends(rows: pl.DataFrame, window_s: float) -> pl.Series:
-    """Tell whose window ends: all windows lie on one grid of therapy time, so that most pumps are judged together."""
+    """Return whose window ends. All windows lie on one grid of therapy time, so that most pumps are judged together."""
     if window_s == 0:
         return pl.Series(np.ones(rows.height, dtype=np.bool_))
     length = round(window_s * MS_PER_S)
-    # Where no window has ended the column becomes NaN, which no number equals.
+    # If no window has ended before, the column becomes NaN, which no number equals.
     return pl.Series(rows["time"].to_numpy() // length != rows[windows.CLOSED].to_numpy() // length)
 
 
@@ -115,7 +148,7 @@ def _nobody(state: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_ages(state: pl.DataFrame, age_s: pl.Series, rules: Rules = RULES) -> pl.DataFrame:
-    """Return the state with the scores of silence judged at this instant; `age_s` is Float32, null where unknown."""
+    """Return the state with the scores of silence as of now; `age_s` is Float32, null if unknown."""
     if state.height == 1:
         return with_ages(in_company(state), age_s.extend_constant(None, 1), rules).head(1)
     judged = [rule for rule in rules if rule.detector.judges == "age"]
@@ -130,7 +163,7 @@ def _covers(state: pl.DataFrame, wave: pl.DataFrame) -> bool:
 
 def _newer(before: pl.DataFrame, wave: pl.DataFrame) -> pl.Series:
     boot, last_boot = wave["boot"], before["boot"]
-    # Only where there is something to fill: Polars takes as long to begin with it as to compare ten thousand pumps.
+    # Only if there is something to fill: starting that takes Polars as long as comparing ten thousand pumps.
     if last_boot.null_count():
         last_boot = last_boot.fill_null(0)
     if boot.null_count():
@@ -139,13 +172,17 @@ def _newer(before: pl.DataFrame, wave: pl.DataFrame) -> pl.Series:
 
 
 def _no_later(before: pl.DataFrame, wave: pl.DataFrame) -> pl.Series:
-    """Tell whose sample bears a time that has passed; not so where no time was heard before, which becomes NaN."""
+    """Return whose sample is no later than the last one; false for a first sample, whose predecessor becomes NaN."""
     return pl.Series(wave["time"].to_numpy() <= before["time"].to_numpy())
 
 
-def _count_stale(state: pl.DataFrame, ignored: pl.DataFrame) -> pl.DataFrame:
-    rows = ignored["pump"]
-    return state.with_columns(state["stale"].clone().scatter(rows, state["stale"][rows] + 1))
+def _count(state: pl.DataFrame, samples: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return the state with each counter raised by one for the pumps of these samples."""
+    return state.with_columns(
+        state[name].clone().scatter(rows["pump"], state[name].gather(rows["pump"]) + 1)
+        for name, rows in samples.items()
+        if rows.height
+    )
 
 
 def _scatter(state: pl.DataFrame, rows: pl.Series, values: pl.DataFrame) -> pl.DataFrame:
@@ -153,21 +190,21 @@ def _scatter(state: pl.DataFrame, rows: pl.Series, values: pl.DataFrame) -> pl.D
 
 
 def _gather(before: pl.DataFrame, wave: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Return the rows with what the wave says of them, and their windows with it."""
+    """Return the rows with the samples of the wave as their last known values, gathered into their windows."""
     restarted = _no_later(before, wave)
     if restarted.any():
         before = _begin_anew(before, restarted, rules)
-    said = {name: wave[name] for name in (*REPORTED, *SIGNAL_NAMES)}
-    was = (before[name].alias(f"was.{name}") for name in _COMPARED)
-    frame = pl.DataFrame([*said.values(), *was, *(before[name] for name in windows.SCHEMA)])
+    reported = {name: wave[name] for name in (*REPORTED, *SIGNAL_NAMES)}
+    previous = (before[name].alias(f"was.{name}") for name in _COMPARED)
+    frame = pl.DataFrame([*reported.values(), *previous, *(before[name] for name in windows.SCHEMA)])
     plan = _BEGIN if (before[windows.COUNT] == 0.0).all() else _GATHER
     lazy = (in_company(frame) if frame.height == 1 else frame).lazy()
-    told = lazy.select(plan).collect(engine="in-memory", optimizations=AS_WRITTEN).head(frame.height)
-    return replaced(before, said | {column.name: column for column in told.get_columns()})
+    gathered = lazy.select(plan).collect(engine="in-memory", optimizations=AS_WRITTEN).head(frame.height)
+    return replaced(before, reported | {column.name: column for column in gathered.get_columns()})
 
 
 def _begin_anew(rows: pl.DataFrame, restarted: pl.Series, rules: Rules) -> pl.DataFrame:
-    """Forget what was learned about pumps whose clock went back with a new boot: it is another life."""
+    """Forget what was learned about pumps whose clock went back with a new boot: they were reset."""
     start = {**memory_start(rules), **windows.EMPTY, windows.CLOSED: None}
     dtypes = schema(rules)
     return rows.with_columns(

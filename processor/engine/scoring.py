@@ -162,7 +162,7 @@ def _plan(rules: Rules) -> Plan:
     flags = [flag_set(name) for name in looked_at]
     return Plan(
         tau_s=tuple(tau_s for name in looked_at if (tau_s := time_constant_s(name)) is not None),
-        stages=((*windows.seen(), *(flag for flag in flags if flag is not None)), *map(tuple, derived), tuple(said)),
+        stages=((*windows.changes(), *(flag for flag in flags if flag is not None)), *map(tuple, derived), tuple(said)),
         memories=tuple(memory_start(rules)),
         judged=judged,
     )

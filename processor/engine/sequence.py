@@ -1,12 +1,12 @@
-"""This file keeps the books of what is missing: which numbers a pump skipped, and which of them came late after all.
+"""Sequence gaps: which sample numbers a pump skipped, and which stale samples arrived late to fill one.
 
-The engine counts what it skips (`missed`) and what it ignores because something newer was there (`stale`). Here each
-gap is remembered by its numbers, so that a late sample is told from a repeat: what fills a gap came late, everything
-else that is ignored came before. So `missed - late` is what is lost as far as is known, and `stale - late` what came
-twice. Gaps are few in good times; where there are none this costs two comparisons a wave.
+The engine counts the numbers that a pump skips (`missed`) and the samples that it ignores because a newer one came
+first (`stale`). Every gap is remembered by its numbers, which tells a late sample from a duplicate: a stale sample that
+fills a gap is late, any other one is a duplicate. So `missed - late` samples are permanently lost as far as is known,
+and `stale - late` are duplicates. Gaps are rare; without any, this costs one comparison per wave.
 
-A gateway sends again of itself what was not confirmed when its line broke. That is no fault of its pumps, so that what
-is ignored of it is counted once more (`resent`), and rules about a pump's own line leave it out.
+A gateway redelivers what was not confirmed when its connection broke. That is no fault of its pumps: stale samples of
+redelivered messages are counted once more (`resent`), and rules about a pump's own link leave them out.
 """
 
 from __future__ import annotations
@@ -14,31 +14,89 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
 import polars as pl
 
-from processor.engine.engine import LATE, RESENT
-
+LATE: Final = "late"
+"""Column of the state: how many stale samples filled a gap."""
+REDELIVERED: Final = "resent"
+"""Column of the state: how many stale samples came in redelivered messages. Of a sample in a wave: whether it did."""
 MAX_GAPS: Final = 200_000
-"""So many gaps are remembered; of older ones what comes late counts as a repeat, and stays missing."""
+"""Number of gaps remembered; late samples of older gaps count as duplicates, and their numbers as lost."""
 SCHEMA: Final[dict[str, pl.DataType]] = {
     "pump": pl.UInt32(),
     "boot": pl.Int64(),
     "first": pl.Int64(),
     "last": pl.Int64(),
 }
-"""Numbers (`seq`, both ends among them) of one life (`boot`) of a pump that have not come; the oldest gap first."""
+"""A gap: the numbers (`seq`, both ends included) of one boot of a pump that have not arrived."""
 
 
 @dataclass(frozen=True)
 class Gaps:
-    """What is missing now, and how many gaps had to be `forgotten` to stay within `MAX_GAPS`."""
+    """Gaps that are `open` (`SCHEMA`, oldest first), and how many were `forgotten` to keep no more than `max_gaps`."""
 
     open: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SCHEMA))
     forgotten: int = 0
+    max_gaps: int = MAX_GAPS
+
+    def opened(self, skipped: pl.DataFrame) -> Gaps:
+        """Return the gaps with new ones (`SCHEMA`); beyond `max_gaps` the oldest are forgotten."""
+        if skipped.is_empty():
+            return self
+        gaps = pl.concat([self.open, skipped])
+        forgotten = max(0, gaps.height - self.max_gaps)
+        return Gaps(gaps.tail(self.max_gaps), self.forgotten + forgotten, self.max_gaps)
+
+    def filled(self, stale: pl.DataFrame, boot: pl.Series) -> tuple[Gaps, pl.DataFrame]:
+        """Return the gaps without the numbers of these stale samples, and the samples that filled one: the late ones.
+
+        `boot` is the last known boot of each sample's pump.
+        """
+        if self.open.is_empty() or stale.is_empty():
+            return self, stale.clear()
+        # A pump that does not report its boot is still in the last known one.
+        arrived = stale.select("pump", pl.coalesce("boot", boot).alias("boot"), pl.col("seq").alias("arrived"))
+        numbered = self.open.with_row_index("gap")
+        inside = pl.col("arrived").is_between(pl.col("first"), pl.col("last"))
+        hits = numbered.join(arrived, on=["pump", "boot"]).filter(inside)
+        if hits.is_empty():
+            return self, stale.clear()
+        late = stale.filter(stale["pump"].is_in(hits["pump"].implode()))
+        return Gaps(_split(numbered, hits), self.forgotten, self.max_gaps), late
+
+
+NO_GAPS: Final = Gaps()
+NONE_SKIPPED: Final = NO_GAPS.open
+
+
+def skipped(before: pl.DataFrame, after: pl.DataFrame, pumps: pl.Series) -> pl.DataFrame:
+    """Return the gaps (`SCHEMA`) that a wave opened; `before` and `after` are the rows of its `pumps` in the state."""
+    # Counters only grow. NumPy compares a million of them in a millisecond; they are never null.
+    if np.array_equal(after["missed"].to_numpy(), before["missed"].to_numpy()):
+        return NONE_SKIPPED
+    count = after["missed"] - before["missed"]
+    gone = count > 0
+    seq, boot = after["seq"].filter(gone), after["boot"].filter(gone)
+    return pl.DataFrame(
+        {"pump": pumps.filter(gone), "boot": boot, "first": seq - count.filter(gone), "last": seq - 1}, SCHEMA
+    )
+
+
+def _split(numbered: pl.DataFrame, hits: pl.DataFrame) -> pl.DataFrame:
+    """Return the gaps with those that a sample `arrived` in closed, shortened or split in two; their order stays."""
+    parts = pl.concat(
+        [
+            numbered.join(hits, on="gap", how="anti"),
+            hits.select("gap", "pump", "boot", "first", (pl.col("arrived") - 1).alias("last")),
+            hits.select("gap", "pump", "boot", (pl.col("arrived") + 1).alias("first"), "last"),
+        ]
+    )
+    return parts.filter(pl.col("first") <= pl.col("last")).sort("gap", maintain_order=True).select(*SCHEMA)
 
 
 def counts() -> tuple[pl.Expr, pl.Expr, pl.Expr]:
-    """Return the expressions of what is `lost` as far as is known, came `late` and came twice (`repeated`)."""
+    """Return the expressions of how many samples are `lost` as far as is known, arrived `late`, are `repeated`."""
     return (
         (pl.col("missed") - pl.col(LATE)).alias("lost"),
         pl.col(LATE).alias("late"),
@@ -48,74 +106,14 @@ def counts() -> tuple[pl.Expr, pl.Expr, pl.Expr]:
 
 @dataclass(frozen=True)
 class Totals:
-    """Samples of the whole fleet: all that came, those `lost` as far as is known, those that came `resent`."""
+    """Samples of the whole fleet: all that were received, those lost as far as is known, those redelivered."""
 
-    came: int
+    received: int
     lost: int
-    resent: int
+    redelivered: int
 
 
 def totals(state: pl.DataFrame) -> Totals:
     """Return the counts of all pumps together."""
-    came = pl.col("samples") + pl.col("stale")
-    return Totals(*state.select(came.sum().alias("came"), counts()[0].sum(), pl.col(RESENT).sum()).row(0))
-
-
-def follow(
-    gaps: Gaps, before: pl.DataFrame, after: pl.DataFrame, wave: pl.DataFrame, most: int = MAX_GAPS
-) -> tuple[Gaps, pl.DataFrame]:
-    """Take into the books what one step of the engine did with a wave; return them and the state with `late` counted.
-
-    `before` and `after` are the state around `engine.step` with `wave`. Pure: the same waves lead to the same books.
-    """
-    pumps = wave["pump"]
-    skipped = after["missed"].gather(pumps) - before["missed"].gather(pumps)
-    ignored = after["stale"].gather(pumps) > before["stale"].gather(pumps)
-    if ignored.any():
-        after = _count_resent(after, wave.filter(ignored))
-        if gaps.open.height:
-            gaps, after = _fill(gaps, after, wave.filter(ignored))
-    if (skipped > 0).any():
-        gaps = _open(gaps, after, pumps, skipped, most)
-    return gaps, after
-
-
-def _count_resent(after: pl.DataFrame, ignored: pl.DataFrame) -> pl.DataFrame:
-    rows = ignored.filter(RESENT)["pump"]
-    if rows.is_empty():
-        return after
-    return after.with_columns(after[RESENT].clone().scatter(rows, after[RESENT].gather(rows) + 1))
-
-
-def _open(gaps: Gaps, after: pl.DataFrame, pumps: pl.Series, skipped: pl.Series, most: int) -> Gaps:
-    gone = skipped > 0
-    rows = pumps.filter(gone)
-    seq = after["seq"].gather(rows)
-    fresh = pl.DataFrame(
-        {"pump": rows, "boot": after["boot"].gather(rows), "first": seq - skipped.filter(gone), "last": seq - 1}, SCHEMA
-    )
-    every = pl.concat([gaps.open, fresh])
-    return Gaps(every.tail(most), gaps.forgotten + max(0, every.height - most))
-
-
-def _fill(gaps: Gaps, after: pl.DataFrame, ignored: pl.DataFrame) -> tuple[Gaps, pl.DataFrame]:
-    """Count what fills a gap as late, and close or part the gap."""
-    # A pump may leave its boot unsaid, and is then in the same life.
-    boot = pl.coalesce("boot", after["boot"].gather(ignored["pump"]))
-    came = ignored.select("pump", boot.alias("boot"), pl.col("seq").alias("came"))
-    numbered = gaps.open.with_row_index("gap")
-    inside = pl.col("came").is_between(pl.col("first"), pl.col("last"))
-    hit = numbered.join(came, on=["pump", "boot"]).filter(inside)
-    if hit.is_empty():
-        return gaps, after
-    rows = hit["pump"]
-    late = after[LATE].clone().scatter(rows, after[LATE].gather(rows) + 1)
-    left = pl.concat(
-        [
-            numbered.join(hit, on="gap", how="anti"),
-            hit.select("gap", "pump", "boot", "first", (pl.col("came") - 1).alias("last")),
-            hit.select("gap", "pump", "boot", (pl.col("came") + 1).alias("first"), "last"),
-        ]
-    )
-    still = left.filter(pl.col("first") <= pl.col("last")).sort("gap", maintain_order=True).select(*SCHEMA)
-    return Gaps(still, gaps.forgotten), after.with_columns(late.alias(LATE))
+    received = pl.col("samples") + pl.col("stale")
+    return Totals(*state.select(received.sum().alias("received"), counts()[0].sum(), pl.col(REDELIVERED).sum()).row(0))

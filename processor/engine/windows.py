@@ -1,7 +1,7 @@
-"""This file gathers each pump's samples into windows of its own time, so that rules judge means instead of noise.
+"""Windows of each pump's own time into which samples are gathered, so that rules judge means instead of noise.
 
-Therapy time is cut every `WINDOW_S`; a window ends with the first sample beyond the next cut. A pump that reports less
-often than that has a window a sample. What is gathered depends on the pump's own samples alone.
+Therapy time is divided every `WINDOW_S`; a window ends with the first sample beyond the next division. A pump that
+reports less often has one window per sample. What is gathered depends on the pump's own samples alone.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import polars as pl
 from broker.contract.signals import SIGNAL_NAMES
 
 WINDOW_S: Final = 300.0
-"""Modelling choice: no alarm has to be up sooner than within ten minutes, and five samples a minute apart more than
-halve the noise."""
+"""Modelling choice: no detection target is shorter than ten minutes, and the mean of five samples a minute apart has
+less than half the noise of one."""
 COUNT: Final = "window.count"
 CLOSED: Final = "window.closed"
 FLAGS: Final = "window.flags"
@@ -23,7 +23,7 @@ FLOW_JUMPS: Final = "window.flow_jumps"
 MOTOR_JUMPS: Final = "window.motor_jumps"
 SUMS: Final = (REPEATS, FLOW_JUMPS, MOTOR_JUMPS)
 COMPARED: Final = ("flow_ul_h", "commanded_ul_h", "motor_ma")
-"""Signals whose change from sample to sample is gathered."""
+"""Signals whose changes from sample to sample are gathered."""
 _MEANS: Final = tuple(f"window.{name}" for name in SIGNAL_NAMES)
 _AS_GATHERED: Final = {**dict(zip(_MEANS, SIGNAL_NAMES, strict=True)), FLAGS: "flags", COUNT: "count"}
 SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -32,36 +32,37 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
     **dict.fromkeys((COUNT, *SUMS), pl.Float32()),
     **dict.fromkeys(_MEANS, pl.Float32()),
 }
-"""`window.closed` is when the last window ended (therapy ms, null: none did), the signals are means so far."""
+"""Columns of the state: `window.closed` is the end of the last window (therapy ms, null: none ended yet), the signals
+are means so far."""
 EMPTY: Final[dict[str, float | int | None]] = {
     **dict.fromkeys((COUNT, *SUMS), 0.0),
     FLAGS: None,
     **dict.fromkeys(_MEANS),
 }
-"""What a window that has just begun holds; `window.closed` stays."""
+"""Values of a window that has just begun; `window.closed` stays."""
 
 
 def gather() -> tuple[pl.Expr, ...]:
-    """Return how a sample adds to the window: the frame has the signals, `flags`, the window so far,
-    and `COMPARED` before the sample as `was.`.
+    """Return the expressions that add a sample to its window.
 
-    A signal that is unknown now leaves its mean as it is.
+    The frame has the signals, `flags`, the window so far, and the previous values of `COMPARED` as `was.`. A signal
+    that is unknown leaves its mean as it is.
     """
     return (*_counts(), *(_mean(name) for name in SIGNAL_NAMES))
 
 
 def begin() -> tuple[pl.Expr, ...]:
-    """Return the same for the first sample of a window, whose values are the means."""
+    """Return the same for the first sample of a window, whose values are its means."""
     return (*_counts(), *(pl.col(name).alias(f"window.{name}") for name in SIGNAL_NAMES))
 
 
 def means(rows: pl.DataFrame) -> list[pl.Series]:
-    """Return what detectors see of a window that ends as it was gathered: means, `flags` and `count`."""
+    """Return what detectors see of a window that ends: the means of the signals, `flags` and `count`."""
     return [rows[column].alias(name) for column, name in _AS_GATHERED.items()]
 
 
-def seen() -> tuple[pl.Expr, ...]:
-    """Return what else they see, from `means` and `SUMS`; see `processor.detectors`."""
+def changes() -> tuple[pl.Expr, ...]:
+    """Return how readings of the window changed, from `means` and `SUMS`: repeated readings and jumps."""
     count = pl.col("count")
     return (
         (pl.col(REPEATS) / count).alias("flow_repeats"),
@@ -71,7 +72,7 @@ def seen() -> tuple[pl.Expr, ...]:
 
 
 def emptied(pumps: int) -> dict[str, pl.Series]:
-    """Return the columns of windows that have just begun, see `EMPTY`; those alike are one column in memory."""
+    """Return the columns of windows that have just begun (`EMPTY`); equal columns share their memory."""
     frame = pl.select(
         pl.repeat(0.0, pumps, dtype=pl.Float32).alias("zero"),
         pl.repeat(None, pumps, dtype=pl.Float32).alias("mean"),

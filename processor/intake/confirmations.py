@@ -1,4 +1,4 @@
-"""This file tells gateways up to which of their messages all is durable, so that they can let go of it."""
+"""Confirmations to gateways: up to which of their messages everything is durable, so that outboxes can drop them."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from dataclasses import dataclass, field
 from broker.contract.gateway_messages import Confirmation
 from broker.contract.messages import encode
 from broker.contract.topics import confirmed_topic
-from processor.intake.registry import Gateway
+from processor.intake.gateway import Gateway
 
-Standing = dict[str, tuple[int, int]]
-"""Of each gateway, by name, the stamp of its last message, and how many messages it has sent again of itself."""
+Progress = dict[str, tuple[int, int]]
+"""For each gateway, by name: the stamp of its last message, and how many messages it has redelivered."""
 
 
 @dataclass
 class Confirmations:
-    """What is durable of each gateway, and what of it was told.
+    """What is durable of each gateway, and what of that was published.
 
-    Who sends again has not heard what was told, and is told again, though it be the same.
+    A gateway that redelivers has missed its confirmation, which is published again even if it is the same.
     """
 
-    _durable: Standing = field(default_factory=dict)
-    _told: Standing = field(default_factory=dict)
+    _durable: Progress = field(default_factory=dict)
+    _published: Progress = field(default_factory=dict)
 
-    def standing(self, gateways: list[Gateway]) -> Standing:
-        """Return where each gateway that introduced itself stands now; `durable` follows once that is on disk."""
+    def progress(self, gateways: list[Gateway]) -> Progress:
+        """Return how far each gateway with a birth has got; call `durable` with it once that is on disk."""
         return {
             gateway.name: (gateway.sent, gateway.resent)
             for gateway in gateways
             if gateway.born and gateway.sent is not None
         }
 
-    def durable(self, standing: Standing) -> None:
-        """Note that all of that is durable."""
-        self._durable.update(standing)
+    def durable(self, progress: Progress) -> None:
+        """Record that everything up to there is durable."""
+        self._durable.update(progress)
 
-    def forget_told(self) -> None:
-        """Tell everything again: what was told last may have been lost with the connection."""
-        self._told.clear()
+    def republish(self) -> None:
+        """Make all confirmations due again: the last ones may have been lost with the connection."""
+        self._published.clear()
 
-    def news(self) -> Iterator[tuple[str, bytes]]:
-        """Yield topic and payload of each confirmation that may not have been heard."""
-        for name, stands in self._durable.items():
-            if self._told.get(name) != stands:
-                self._told[name] = stands
-                yield confirmed_topic(name), encode(Confirmation(sent=stands[0]))
+    def due(self) -> Iterator[tuple[str, bytes]]:
+        """Yield topic and payload of each confirmation that its gateway may not have received."""
+        for name, progress in self._durable.items():
+            if self._published.get(name) != progress:
+                self._published[name] = progress
+                yield confirmed_topic(name), encode(Confirmation(sent=progress[0]))

@@ -1,4 +1,4 @@
-"""This file reads what arrived into one batch of samples, and refuses, with its reason, what it cannot take."""
+"""Inbox: decodes MQTT messages into one batch of samples and actions; rejects what it cannot parse, with a reason."""
 
 from __future__ import annotations
 
@@ -19,166 +19,172 @@ from broker.contract.part_notices import read_notice
 from broker.contract.signals import SAMPLE_SCHEMA
 from broker.contract.topics import COMMAND, PART, GatewayTopic, TopicError, parse
 from broker.mqtt.link import Message
-from processor.engine.engine import RESENT
+from broker.store.journal import ENTRIES_SCHEMA
+from broker.store.snapshot import Refusal
+from processor.engine.sequence import REDELIVERED
+from processor.intake.gateway import Gateway
 from processor.intake.journal_recorder import JournalRecorder
 from processor.intake.quarantine import Quarantine
-from processor.intake.registry import Gateway, Registry, RegistryFullError
+from processor.intake.registry import Registry, RegistryFullError
 
-BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32(), RESENT: pl.Boolean()}
+BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32(), REDELIVERED: pl.Boolean()}
 _topic = lru_cache(maxsize=100_000)(parse)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a number of messages held: samples by pump number in order of arrival, and people's actions.
+    """Content of a number of messages: samples by pump number in order of arrival, operator actions, and the rest.
 
-    `resent` of a sample tells that its gateway had sent that message, or a later one, before.
+    `resent` of a sample says whether its gateway redelivered the message. `entries` (`ENTRIES_SCHEMA`) are for the
+    journal, `rejected` is what could not be read.
     """
 
     samples: pl.DataFrame
-    actions: tuple[Action, ...]
+    actions: tuple[Action, ...] = ()
+    entries: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ENTRIES_SCHEMA))
+    rejected: tuple[Refusal, ...] = ()
 
 
 @dataclass
-class _Gathered:
-    """Samples on their way into one frame; `turn` is the message they came in."""
+class _Collected:
+    """Samples on their way into one frame; `messages` has for each the place of its message in the batch."""
 
     frames: list[pl.DataFrame] = field(default_factory=list)
     rows: list[JsonSample] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
-    turns: list[int] = field(default_factory=list)
-    resent: list[bool] = field(default_factory=list)
+    pumps: list[int] = field(default_factory=list)
+    messages: list[int] = field(default_factory=list)
+    redelivered: list[bool] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
 
 @dataclass
 class Inbox:
-    """Reads messages with the help of the registry; what is refused goes into the quarantine.
+    """Reads messages with the help of the registry; rejected payloads go into the quarantine.
 
-    What people order pumps, and what gateways reply, is for the clerk alone: an injected fault is to be found from what
-    the pumps say.
+    Commands to pumps and replies of gateways are for the journal recorder alone: an injected fault must be detected
+    from what the pumps report.
     """
 
     registry: Registry
     quarantine: Quarantine
-    clerk: JournalRecorder = field(default_factory=JournalRecorder)
+    recorder: JournalRecorder = field(default_factory=JournalRecorder)
 
-    def read(self, messages: Sequence[Message], wall_ms: int) -> Batch:
-        """Read messages that arrived until `wall_ms`; never raises for what they hold."""
-        gathered = _Gathered()
-        for turn, message in enumerate(messages):
+    def read(self, messages: Sequence[Message], now: int) -> Batch:
+        """Read the messages that arrived until `now` (wall ms); never raises, whatever they contain."""
+        collected = _Collected()
+        for place, message in enumerate(messages):
             try:
-                self._take(message, turn, wall_ms, gathered)
+                self._read(message, place, now, collected)
             except (TopicError, MessageError, RegistryFullError) as error:
-                self.quarantine.put(message.topic, wall_ms, str(error), message.payload)
-        samples = _join(gathered)
-        self.registry.hear(samples["pump"], samples["time"], wall_ms)
-        return Batch(samples, tuple(gathered.actions))
+                self.quarantine.add(message.topic, now, str(error), message.payload)
+        samples = _join(collected)
+        self.registry.hear(samples["pump"], samples["time"], now)
+        return Batch(samples, tuple(collected.actions), self.recorder.take(), self.quarantine.take())
 
-    def _take(self, message: Message, turn: int, wall_ms: int, gathered: _Gathered) -> None:
+    def _read(self, message: Message, place: int, now: int, collected: _Collected) -> None:
         if message.topic == COMMAND:
-            gathered.actions.append(read_action(message.payload))
+            collected.actions.append(read_action(message.payload))
             return
         if message.topic == PART:
-            self.clerk.told(read_notice(message.payload))
+            self.recorder.notice(read_notice(message.payload))
             return
         topic = _topic(message.topic)
         if topic.leaf == "telemetry":
             if codec.is_arrow(message.payload):
-                self._take_frame(message, topic, turn, wall_ms, gathered)
+                self._read_frame(message, topic, place, now, collected)
             else:
-                self._take_rows(message, topic, turn, wall_ms, gathered)
+                self._read_rows(message, topic, place, now, collected)
         elif topic.leaf == "command":
-            own = self.registry.pumps_of(topic.gateway)
-            self.clerk.ordered(topic.gateway, read_command(message.payload), own, wall_ms)
+            owned = self.registry.pumps_of(topic.gateway)
+            self.recorder.command(topic.gateway, read_command(message.payload), owned, now)
         elif topic.leaf == "reply":
             reply = read_reply(message.payload)
-            _same("reply", reply.gateway, topic)
-            self.clerk.answered(reply, wall_ms)
+            _check_gateway("reply", reply.gateway, topic)
+            self.recorder.reply(reply, now)
         else:
-            self._take_gateway(message, topic, wall_ms)
+            self._read_gateway(message, topic, now)
 
-    def _take_gateway(self, message: Message, topic: GatewayTopic, wall_ms: int) -> None:
-        """Take a birth, a leave or a status, and tell the clerk of what changed."""
-        before, mark = self.registry.standing(topic.gateway)
+    def _read_gateway(self, message: Message, topic: GatewayTopic, now: int) -> None:
+        """Apply a birth, a birth taken back or a status, and record a change of the gateway's state."""
+        before, mark = self.registry.gateway_state(topic.gateway)
         pumps = None
         if topic.leaf == "birth" and not message.payload:
-            self.registry.take_leave(topic.gateway, topic.shard)
+            self.registry.retire_gateway(topic.gateway, topic.shard)
         elif topic.leaf == "birth":
             birth = read_birth(message.payload)
-            _same("birth", birth.gateway, topic)
-            self.registry.take_birth(birth, topic.shard, wall_ms)
+            _check_gateway("birth", birth.gateway, topic)
+            self.registry.apply_birth(birth, topic.shard, now)
             mark, pumps = birth.sent, len(birth.pumps.serial)
         elif message.payload:
             status = read_status(message.payload)
-            _same("status", status.gateway, topic)
-            self.registry.take_status(status, topic.shard)
-        after, _ = self.registry.standing(topic.gateway)
+            _check_gateway("status", status.gateway, topic)
+            self.registry.apply_status(status, topic.shard)
+        after, _ = self.registry.gateway_state(topic.gateway)
         if after != before and after is not None:
-            self.clerk.gateway(topic.gateway, after, pumps, mark=mark, now=wall_ms)
+            self.recorder.gateway(topic.gateway, after, pumps, mark=mark, now=now)
 
-    def _take_frame(self, message: Message, topic: GatewayTopic, turn: int, wall_ms: int, gathered: _Gathered) -> None:
+    def _read_frame(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: _Collected) -> None:
         decoded = codec.decode(message.payload)
-        self._refuse(message, wall_ms, decoded.refused)
+        self._reject(message, now, decoded.refused)
         samples = decoded.samples
         if samples.height == 0:
             return
         gateway = self.registry.gateway(topic.gateway, topic.shard)
-        resent = gateway.takes(samples["sent"][-1], wall_ms)
+        redelivered = gateway.receive(samples["sent"][-1], now)
         numbers = self.registry.numbers(gateway, samples["pump"], samples["time"][-1])
         if numbers.has_nulls():
-            self._refuse_pumps(message, wall_ms, gateway, samples["pump"].filter(numbers.is_null()).to_list())
+            self._reject_pumps(message, now, gateway, samples["pump"].filter(numbers.is_null()).to_list())
         known = samples.with_columns(
-            numbers.alias("pump"), pl.lit(resent).alias(RESENT), pl.lit(turn, pl.UInt32).alias("turn")
+            numbers.alias("pump"), pl.lit(redelivered).alias(REDELIVERED), pl.lit(place, pl.UInt32).alias("message")
         )
-        gathered.frames.append(known.drop_nulls("pump") if numbers.has_nulls() else known)
+        collected.frames.append(known.drop_nulls("pump") if numbers.has_nulls() else known)
 
-    def _take_rows(self, message: Message, topic: GatewayTopic, turn: int, wall_ms: int, gathered: _Gathered) -> None:
+    def _read_rows(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: _Collected) -> None:
         rows, refused = codec.decode_rows(message.payload)
-        self._refuse(message, wall_ms, refused)
+        self._reject(message, now, refused)
         if not rows:
             return
         gateway = self.registry.gateway(topic.gateway, topic.shard)
-        resent = gateway.takes(None if rows[-1].sent is None else int(rows[-1].sent), wall_ms)
-        strangers = []
+        redelivered = gateway.receive(None if rows[-1].sent is None else int(rows[-1].sent), now)
+        unknown = []
         for row in rows:
             number = self.registry.number(gateway, row.pump, int(row.time))
             if number is None:
-                strangers.append(row.pump)
+                unknown.append(row.pump)
             else:
-                gathered.rows.append(row)
-                gathered.numbers.append(number)
-                gathered.turns.append(turn)
-                gathered.resent.append(resent)
-        self._refuse_pumps(message, wall_ms, gateway, strangers)
+                collected.rows.append(row)
+                collected.pumps.append(number)
+                collected.messages.append(place)
+                collected.redelivered.append(redelivered)
+        self._reject_pumps(message, now, gateway, unknown)
 
-    def _refuse_pumps(self, message: Message, wall_ms: int, gateway: Gateway, serials: list[str]) -> None:
-        reasons = [self.registry.why_refused(gateway, serial) for serial in dict.fromkeys(serials)]
-        self._refuse(message, wall_ms, codec.shorten(reasons, "pumps"))
+    def _reject_pumps(self, message: Message, now: int, gateway: Gateway, serials: list[str]) -> None:
+        reasons = [self.registry.rejection(gateway, serial) for serial in dict.fromkeys(serials)]
+        self._reject(message, now, codec.shorten(reasons, "pumps"))
 
-    def _refuse(self, message: Message, wall_ms: int, reasons: tuple[str, ...]) -> None:
+    def _reject(self, message: Message, now: int, reasons: tuple[str, ...]) -> None:
         for reason in reasons:
-            self.quarantine.put(message.topic, wall_ms, reason, message.payload)
+            self.quarantine.add(message.topic, now, reason, message.payload)
 
 
-def _same(what: str, gateway: str, topic: GatewayTopic) -> None:
+def _check_gateway(kind: str, gateway: str, topic: GatewayTopic) -> None:
     if gateway != topic.gateway:
-        raise MessageError(f"the {what} of {gateway!r} came under the topic of {topic.gateway!r}")
+        raise MessageError(f"the {kind} of {gateway!r} was published on the topic of {topic.gateway!r}")
 
 
-def _join(gathered: _Gathered) -> pl.DataFrame:
-    frames = list(gathered.frames)
-    if gathered.rows:
+def _join(collected: _Collected) -> pl.DataFrame:
+    frames = list(collected.frames)
+    if collected.rows:
         frames.append(
-            codec.frame_of(gathered.rows).with_columns(
-                pl.Series("pump", gathered.numbers, dtype=pl.UInt32),
-                pl.Series(RESENT, gathered.resent, dtype=pl.Boolean),
-                pl.Series("turn", np.array(gathered.turns, dtype=np.uint32)),
+            codec.frame_of(collected.rows).with_columns(
+                pl.Series("pump", collected.pumps, dtype=pl.UInt32),
+                pl.Series(REDELIVERED, collected.redelivered, dtype=pl.Boolean),
+                pl.Series("message", np.array(collected.messages, dtype=np.uint32)),
             )
         )
     if not frames:
         return pl.DataFrame(schema=BATCH_SCHEMA)
     joined = pl.concat(frames, rechunk=True)
-    if gathered.rows and gathered.frames:
-        joined = joined.sort("turn", maintain_order=True)
-    return joined.drop("turn")
+    if collected.rows and collected.frames:
+        joined = joined.sort("message", maintain_order=True)
+    return joined.drop("message")

@@ -1,4 +1,4 @@
-"""This file keeps messages between the broker and the pipeline: those that wait, and those not yet acknowledged."""
+"""Queue of MQTT messages between broker and pipeline: those waiting, and those not yet acknowledged."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from broker.mqtt.link import Message
 
 
 @dataclass
-class Intake:
-    """Bounded by `max_messages` and `max_bytes`; what has no room stays with the broker, and all after it in its order.
+class MessageQueue:
+    """A queue of at most `max_messages` and `max_bytes`; a message without room stays with the broker, as do all later.
 
-    `arrived` is set when `batch_bytes` wait. A message belongs to the session that brought it: on the next one its id
-    means nothing, and it is not acknowledged there.
+    `arrived` is set when `batch_bytes` wait. A message belongs to the session that delivered it: its id means nothing
+    in the next one, and it is not acknowledged there.
     """
 
     max_messages: int
@@ -29,7 +29,7 @@ class Intake:
     _full: bool = False
 
     def receive(self, message: Message) -> None:
-        """Take a message to wait, if there is room."""
+        """Queue a message if there is room."""
         full = len(self._waiting) >= self.max_messages or self.waiting_bytes + len(message.payload) > self.max_bytes
         if self._full or full:
             self.overflows += 1
@@ -41,37 +41,37 @@ class Intake:
             self.arrived.set()
 
     def end_session(self) -> None:
-        """Acknowledge nothing of this session any more.
+        """End the session: none of its messages are acknowledged any more.
 
-        What it brought is taken in all the same: most comes again and changes nothing, but a broker that died with
-        the connection may have lost it.
+        They are processed all the same: most are redelivered and change nothing, but a broker that died with the
+        connection may have lost them.
         """
         self._session += 1
         self._full = False
         self._unacknowledged.clear()
 
     def take(self) -> list[tuple[int, Message]]:
-        """Return all that waits, each with its session; `taken` must follow when it is in the state."""
-        came = list(self._waiting)
+        """Return the messages that wait, each with its session; call `taken` when they are in the state."""
+        messages = list(self._waiting)
         self._waiting.clear()
         self.waiting_bytes = 0
-        return came
+        return messages
 
-    def taken(self, came: list[tuple[int, Message]]) -> None:
-        """Note that these are in the state, and so to be acknowledged once that is durable."""
-        self._unacknowledged.extend(message for session, message in came if session == self._session)
+    def taken(self, messages: list[tuple[int, Message]]) -> None:
+        """Mark messages as being in the state: they are acknowledged once the state is durable."""
+        self._unacknowledged.extend(message for session, message in messages if session == self._session)
 
     @property
     def unacknowledged(self) -> int:
-        """How many messages are in the state and not yet acknowledged."""
+        """Number of messages in the state that are not yet acknowledged."""
         return len(self._unacknowledged)
 
     def durable(self) -> tuple[int, list[Message]]:
-        """Return the session and the messages that are about to be durable; `acknowledged` must follow."""
+        """Return the session and the messages that the next checkpoint makes durable; call `acknowledged` after it."""
         return self._session, list(self._unacknowledged)
 
     def acknowledged(self, session: int, messages: list[Message]) -> bool:
-        """Forget messages that are durable; return whether their session still is, so that they can be told."""
+        """Forget durable messages; return whether their session still exists, so that they can be acknowledged."""
         if session != self._session:
             return False
         del self._unacknowledged[: len(messages)]
@@ -79,5 +79,5 @@ class Intake:
 
     @property
     def must_fetch(self) -> bool:
-        """Whether there is room again for what stayed with the broker, which sends it on a new connection only."""
+        """Whether there is room for messages that stayed with the broker, which delivers them on a new connection."""
         return self._full and not self._waiting

@@ -1,4 +1,4 @@
-"""This file knows who is there: pumps by dense number, gateways, and how the time of each gateway runs."""
+"""Registry of pumps and gateways: pumps by dense number, their facts and owners, and the therapy clocks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ import numpy as np
 import polars as pl
 
 from broker.contract.gateway_messages import Birth, Status
-from broker.store.snapshot import GATEWAYS_SCHEMA
-from processor.intake.gateway_clocks import MAX_MS, ClockVotes, Ints
+from processor.intake.gateway import Gateway, gateways_frame
+from processor.intake.gateway_clocks import ClockVotes, Owners
 
 MAX_PUMPS: Final = 2_000_000
 MAX_GATEWAYS: Final = 100_000
-MS_PER_S: Final = 1000.0
-
-
-LEFT: Final = "left"
-"""The state of a gateway that ended on purpose."""
 _FACTS: Final[dict[str, pl.DataType]] = {
     "site": pl.String(),
     "model": pl.String(),
@@ -30,68 +25,23 @@ _FACTS: Final[dict[str, pl.DataType]] = {
     "prescription": pl.String(),
     "dose_ug_day": pl.Float32(),
 }
+"""What a birth reports about each pump."""
 
 
 class RegistryFullError(Exception):
-    """More pumps or gateways than are kept; the text says which and how many."""
-
-
-@dataclass
-class Gateway:
-    """One gateway: what its birth and status said, and where its therapy clock stood when it was last heard.
-
-    `sent` is the stamp of the last message with samples, `newest` the highest of all, `resent` how many messages came
-    that it sent again of itself.
-    """
-
-    number: int
-    name: str
-    shard: int
-    state: str = "unknown"
-    born: bool = False
-    speed: float = 1.0
-    heard_wall: int = 0
-    heard_therapy: int = 0
-    began_therapy: int = 0
-    waiting: int = 0
-    dropped: int = 0
-    sent: int | None = None
-    newest: int | None = None
-    resent: int = 0
-
-    def hear(self, therapy_ms: int, wall_ms: int) -> None:
-        """Note that the gateway spoke, and where its therapy clock stood."""
-        self.heard_wall, self.heard_therapy, self.state = wall_ms, therapy_ms, "online"
-
-    def takes(self, sent: int | None, wall_ms: int) -> bool:
-        """Note a message with samples by its stamp; tell whether this gateway sends it again of itself.
-
-        Only gateways that introduce themselves do so, after a lost connection, and in order: then the stamp is no
-        newer than what was heard. Who has no stamps, or no birth, has no outbox, and repeats by fault.
-        """
-        self.hear(self.therapy_ms(wall_ms), wall_ms)
-        again = self.born and sent is not None and self.newest is not None and sent <= self.newest
-        self.resent += again
-        self.sent = sent
-        if sent is not None:
-            self.newest = sent if self.newest is None else max(self.newest, sent)
-        return again
-
-    def therapy_ms(self, wall_ms: int) -> int:
-        """Return where this gateway's therapy clock stands at that wall time, as far as it can be known."""
-        return int(self.heard_therapy + max(0, wall_ms - self.heard_wall) * self.speed)
+    """The registry has no room for another pump or gateway; the text says which and how many there are."""
 
 
 @dataclass
 class Registry:
-    """All pumps and gateways ever heard of. Numbers are given in order of appearance and never change.
+    """All pumps and gateways ever heard of. Numbers are assigned in order of appearance and never change.
 
-    `turned_away` counts how often one more than are kept wanted in, `dropped` the samples that gateways said they had
-    to drop, both since the processor began.
+    Since the start, `over_capacity` counts pumps and gateways that found no room, and `dropped` the samples that
+    gateways reported as dropped.
     """
 
     faults: tuple[str, ...] = ()
-    turned_away: int = 0
+    over_capacity: int = 0
     dropped: int = 0
     _number: dict[str, int] = field(default_factory=dict)
     _gateways: dict[str, Gateway] = field(default_factory=dict)
@@ -99,26 +49,26 @@ class Registry:
     _of_pump: list[int] = field(default_factory=list)
     _born_therapy: list[int] = field(default_factory=list)
     _facts: list[tuple[str | float | None, ...]] = field(default_factory=list)
-    _answers: dict[int, tuple[pl.Series, pl.Series]] = field(default_factory=dict)
+    _numbers_of: dict[int, tuple[pl.Series, pl.Series]] = field(default_factory=dict)
     _votes: ClockVotes = field(default_factory=ClockVotes)
     _frame: pl.DataFrame | None = None
-    _homes: tuple[pl.DataFrame, Ints, Ints] | None = None
+    _owners: tuple[pl.DataFrame, Owners] | None = None
 
     @classmethod
     def restore(cls, pumps: pl.DataFrame, gateways: list[Gateway], faults: tuple[str, ...]) -> Registry:
-        """Return the registry whose `facts()` were `pumps`."""
-        found = cls(faults)
-        found._order = gateways
-        found._gateways = {gateway.name: gateway for gateway in gateways}
-        found._number = {serial: number for number, serial in enumerate(pumps["pump"])}
-        found._of_pump, found._born_therapy = pumps["owner"].to_list(), pumps["born"].to_list()
-        told = [name if name in pumps.columns else pl.lit(None).alias(name) for name in _FACTS]
-        found._facts = pumps.select(told).rows()
-        return found
+        """Return a registry whose `facts()` are `pumps`, as far as they have its columns."""
+        registry = cls(faults)
+        registry._order = gateways
+        registry._gateways = {gateway.name: gateway for gateway in gateways}
+        registry._number = {serial: number for number, serial in enumerate(pumps["pump"])}
+        registry._of_pump, registry._born_therapy = pumps["owner"].to_list(), pumps["born"].to_list()
+        facts = [name if name in pumps.columns else pl.lit(None).alias(name) for name in _FACTS]
+        registry._facts = pumps.select(facts).rows()
+        return registry
 
     @property
     def pumps(self) -> int:
-        """How many pumps there are."""
+        """Number of pumps."""
         return len(self._number)
 
     @property
@@ -128,28 +78,26 @@ class Registry:
 
     def gateway(self, name: str, shard: int) -> Gateway:
         """Return the gateway of that name, new or known; a known one may have moved to another shard."""
-        found = self._gateways.get(name)
-        if found is None:
+        gateway = self._gateways.get(name)
+        if gateway is None:
             if len(self._order) >= MAX_GATEWAYS:
-                self.turned_away += 1
-                raise RegistryFullError(f"{MAX_GATEWAYS:,} gateways are known, which is the limit; {name} is not taken")
-            found = Gateway(len(self._order), name, shard)
-            self._gateways[name] = found
-            self._order.append(found)
-        found.shard = shard
-        return found
+                self.over_capacity += 1
+                raise RegistryFullError(f"gateway {name} rejected: the limit of {MAX_GATEWAYS:,} gateways is reached")
+            gateway = Gateway(len(self._order), name, shard)
+            self._gateways[name] = gateway
+            self._order.append(gateway)
+        gateway.shard = shard
+        return gateway
 
-    def take_birth(self, birth: Birth, shard: int, wall_ms: int) -> None:
-        """Note a gateway's birth: its pumps become known, and belong to it from now on."""
+    def apply_birth(self, birth: Birth, shard: int, wall_ms: int) -> None:
+        """Apply a gateway's birth: its pumps become known, and belong to it from now on."""
         gateway = self.gateway(birth.gateway, shard)
-        gateway.born, gateway.speed, gateway.state = True, birth.speed, "online"
-        gateway.heard_wall, gateway.heard_therapy = wall_ms, birth.time + int((wall_ms - birth.sent) * birth.speed)
-        gateway.began_therapy = min(gateway.began_therapy or birth.time, birth.time)
+        gateway.apply_birth(birth, wall_ms)
         self.faults = tuple(sorted({*self.faults, *birth.faults}))
         pumps, numbers = birth.pumps, np.empty(len(birth.pumps.serial), np.int64)
         for at, serial in enumerate(pumps.serial):
             numbers[at] = number = self._add(serial, gateway, birth.time)
-            self._answers.pop(self._of_pump[number], None)
+            self._numbers_of.pop(self._of_pump[number], None)
             self._of_pump[number] = gateway.number
             self._facts[number] = (
                 pumps.site[at] if pumps.site else None,
@@ -162,132 +110,104 @@ class Registry:
                 pumps.dose_ug_day[at] if pumps.dose_ug_day else None,
             )
         self._votes.presume(numbers, gateway.heard_therapy, wall_ms, gateway.speed)
-        self._answers.pop(gateway.number, None)
+        self._numbers_of.pop(gateway.number, None)
         self._frame = None
 
-    def take_leave(self, name: str, shard: int) -> None:
-        """Note that a gateway took its birth back: it left on purpose and its pumps are watched no more."""
-        gateway = self.gateway(name, shard)
-        gateway.born, gateway.state = False, LEFT
+    def retire_gateway(self, name: str, shard: int) -> None:
+        """Retire a gateway that took its birth back: its pumps are monitored no longer."""
+        self.gateway(name, shard).retire()
 
-    def take_status(self, status: Status, shard: int) -> None:
-        """Note what a gateway says of itself, or the broker in its name."""
-        gateway = self.gateway(status.gateway, shard)
-        # Its count begins anew where the gateway did.
-        before = gateway.dropped if status.dropped >= gateway.dropped else 0
-        self.dropped += status.dropped - before
-        gateway.waiting, gateway.dropped = status.waiting, status.dropped
-        if gateway.state != LEFT or status.state == "online":
-            gateway.state = status.state
+    def apply_status(self, status: Status, shard: int) -> None:
+        """Apply the status that a gateway reports, or the broker in its name."""
+        self.dropped += self.gateway(status.gateway, shard).apply_status(status)
 
-    def clock_set(self, step_ms: int) -> None:
-        """Note that the wall clock was set by so much: what was heard was heard as long ago as before."""
-        self._votes.clock_set(step_ms)
+    def shift_wall_clock(self, step_ms: int) -> None:
+        """Follow a wall clock that was set by `step_ms`: the time since each gateway was heard stays."""
+        self._votes.shift_wall_clock(step_ms)
         for gateway in self._order:
             gateway.heard_wall += step_ms
 
-    def droppers(self, most: int = 3) -> list[tuple[str, int]]:
-        """Return the gateways that dropped most, with how many samples; none where none dropped any."""
+    def top_droppers(self, limit: int = 3) -> list[tuple[str, int]]:
+        """Return the gateways that dropped the most samples, with how many; none if none dropped any."""
         if not self.dropped:
             return []
-        worst = heapq.nlargest(most, self._order, key=lambda gateway: gateway.dropped)
+        worst = heapq.nlargest(limit, self._order, key=lambda gateway: gateway.dropped)
         return [(gateway.name, gateway.dropped) for gateway in worst if gateway.dropped]
 
     def pumps_of(self, name: str) -> list[str]:
-        """Return the serials of the pumps a gateway speaks for; none where it is not known."""
+        """Return the serials of a gateway's pumps; none if it is unknown."""
         gateway = self._gateways.get(name)
         return [] if gateway is None else self.facts().filter(pl.col("owner") == gateway.number)["pump"].to_list()
 
-    def number_of(self, serial: str) -> int | None:
-        """Return a pump's number, None where it is not known."""
-        return self._number.get(serial)
-
-    def number_of_gateway(self, name: str) -> int | None:
-        """Return a gateway's number, None where it is not known."""
+    def find(self, name: str) -> tuple[int | None, int | None]:
+        """Return the numbers of the pump and of the gateway of that name, each None if there is none."""
         gateway = self._gateways.get(name)
-        return None if gateway is None else gateway.number
+        return self._number.get(name), None if gateway is None else gateway.number
 
-    def standing(self, name: str) -> tuple[str | None, int]:
-        """Return a gateway's state and the therapy time (ms) it was last heard at; None and 0 where it is not known."""
+    def gateway_state(self, name: str) -> tuple[str | None, int]:
+        """Return a gateway's state and the therapy time (ms) it was last heard at; None and 0 if it is unknown."""
         gateway = self._gateways.get(name)
         return (None, 0) if gateway is None else (gateway.state, gateway.heard_therapy)
 
     def hear(self, pumps: pl.Series, times_ms: pl.Series, wall_ms: int) -> None:
-        """Note that these pumps spoke, as numbers with the times of their samples in order of arrival.
-
-        By that the clocks of their gateways are set (`processor.intake.gateway_clocks`).
-        """
-        numbers, times = pumps.to_numpy().astype(np.int64), times_ms.to_numpy()
+        """Record samples (numbers of pumps, times) in order of arrival; they set the clocks of their gateways."""
+        numbers = pumps.to_numpy().astype(np.int64)
         if not len(numbers):
             return
-        owner = self.facts()["owner"].to_numpy()
         speed = np.array([gateway.speed for gateway in self._order])
-        speakers = owner[numbers]
-        self._votes.take(numbers, times, wall_ms, (MAX_MS / speed).astype(np.int64)[speakers])
-        spoke = np.zeros(len(self._order), np.bool_)
-        spoke[speakers] = True
-        theirs, homes = self._by_home()
-        if not spoke.all():
-            here = spoke[homes]
-            theirs, homes = theirs[here], homes[here]
-        for number, therapy in zip(*self._votes.stand(theirs, homes, speed, wall_ms), strict=True):
+        owners = self._owners_by_gateway()
+        clocks = self._votes.hear(numbers, times_ms.to_numpy(), wall_ms, owners=owners, speed=speed)
+        for number, therapy in zip(*clocks, strict=True):
             self._order[number].hear(int(therapy), wall_ms)
 
-    def _by_home(self) -> tuple[Ints, Ints]:
-        """Return the numbers of all pumps in the order of their gateways, and the numbers of these."""
+    def _owners_by_gateway(self) -> Owners:
         facts = self.facts()
-        if self._homes is None or self._homes[0] is not facts:
-            owner = facts["owner"].to_numpy().astype(np.int64)
-            by_home = np.argsort(owner, kind="stable")
-            self._homes = facts, by_home, owner[by_home]
-        return self._homes[1:]
+        if self._owners is None or self._owners[0] is not facts:
+            self._owners = facts, Owners.of(facts["owner"].to_numpy().astype(np.int64))
+        return self._owners[1]
 
     def numbers(self, gateway: Gateway, serials: pl.Series, time_ms: int) -> pl.Series:
-        """Return the numbers (UInt32) of the pumps a gateway speaks for in one frame, null where it may not.
+        """Return the numbers (UInt32) of the pumps in one frame of a gateway, null for those it may not send.
 
-        A gateway with a birth speaks for the pumps of its birth; one without may bring any new pump, but none that
-        belongs to another gateway. A gateway names the same pumps in frame after frame, so the last answer is kept.
-        A new one is known since `time_ms`. Their times are heard by `hear`.
+        A gateway with a birth sends the pumps of its birth; one without may bring any new pump, but none that belongs
+        to another gateway. A gateway sends the same pumps in frame after frame, so the last result is kept. New pumps
+        are known since `time_ms`.
         """
-        known, numbers = self._answers.get(gateway.number, (None, None))
+        known, numbers = self._numbers_of.get(gateway.number, (None, None))
         if known is None or numbers is None or not serials.equals(known):
-            numbers = pl.Series(
-                "pump", [self._number_for(gateway, serial, time_ms) for serial in serials], dtype=pl.UInt32
-            )
-            self._answers[gateway.number] = (serials, numbers)
+            found = [self.number(gateway, serial, time_ms) for serial in serials]
+            numbers = pl.Series("pump", found, dtype=pl.UInt32)
+            self._numbers_of[gateway.number] = (serials, numbers)
         return numbers
 
     def number(self, gateway: Gateway, serial: str, time_ms: int) -> int | None:
-        """Do the same for one sample."""
-        return self._number_for(gateway, serial, time_ms)
-
-    def _number_for(self, gateway: Gateway, serial: str, time_ms: int) -> int | None:
+        """Return the number of the pump of one sample, None if the gateway may not send it; see `numbers`."""
         number = self._number.get(serial)
         if number is None:
             if gateway.born:
                 return None
             if self.pumps >= MAX_PUMPS:
-                self.turned_away += 1
+                self.over_capacity += 1
                 return None
             return self._add(serial, gateway, time_ms)
         return number if self._of_pump[number] == gateway.number else None
 
-    def why_refused(self, gateway: Gateway, serial: str) -> str:
-        """Say why a gateway may not speak for a pump."""
+    def rejection(self, gateway: Gateway, serial: str) -> str:
+        """Return why a gateway may not send samples of a pump."""
         number = self._number.get(serial)
         if number is not None:
             owner = self._order[self._of_pump[number]].name
             return f"pump {serial!r} belongs to {owner}; {gateway.name} must name it in a birth to take it over"
         if gateway.born:
             return f"unknown pump {serial!r}: it is not in the birth of {gateway.name}"
-        return f"{MAX_PUMPS:,} pumps are known, which is the limit; {serial!r} is not taken"
+        return f"pump {serial!r} rejected: the limit of {MAX_PUMPS:,} pumps is reached"
 
     def _add(self, serial: str, gateway: Gateway, time_ms: int) -> int:
         number = self._number.get(serial)
         if number is None:
             if self.pumps >= MAX_PUMPS:
-                self.turned_away += 1
-                raise RegistryFullError(f"{MAX_PUMPS:,} pumps are known, which is the limit; {serial} is not taken")
+                self.over_capacity += 1
+                raise RegistryFullError(f"pump {serial!r} rejected: the limit of {MAX_PUMPS:,} pumps is reached")
             number = self._number[serial] = self.pumps
             self._of_pump.append(gateway.number)
             self._born_therapy.append(time_ms)
@@ -296,7 +216,7 @@ class Registry:
         return number
 
     def facts(self) -> pl.DataFrame:
-        """Return one row a pump, by number: serial, gateway and what its birth told (null where none did)."""
+        """Return one row per pump, by number: serial, gateway and what its birth reported (null if there was none)."""
         if self._frame is None or self._frame.height != self.pumps:
             names = pl.Series("gateway", [gateway.name for gateway in self._order], dtype=pl.String)
             owners = pl.Series("owner", self._of_pump, dtype=pl.UInt32)
@@ -309,30 +229,15 @@ class Registry:
         return self._frame
 
     def clocks(self, wall_ms: int) -> pl.Series:
-        """Return each pump's therapy now (Int64 ms), by the clock of its gateway."""
+        """Return the current therapy time of each pump (Int64 ms), by the clock of its gateway."""
         of_gateway = np.array([gateway.therapy_ms(wall_ms) for gateway in self._order], dtype=np.int64)
         return pl.Series("now", of_gateway[self.facts()["owner"].to_numpy()], dtype=pl.Int64)
 
     def gateways_in(self, *states: str) -> pl.Series:
-        """Return for each gateway whether it is in one of these states (Boolean)."""
+        """Return whether each gateway is in one of these states (Boolean)."""
         return pl.Series("in", [gateway.state in states for gateway in self._order], dtype=pl.Boolean)
 
     def gateways_frame(self) -> pl.DataFrame:
-        """Return the gateways as the snapshot shows them."""
+        """Return the gateways as the snapshot shows them (`GATEWAYS_SCHEMA`)."""
         counts = np.bincount(self.facts()["owner"].to_numpy(), minlength=len(self._order))
-        rows = [
-            (
-                g.name,
-                g.shard,
-                g.state,
-                int(count),
-                g.speed,
-                g.heard_therapy,
-                g.heard_wall,
-                g.waiting,
-                g.dropped,
-                g.resent,
-            )
-            for g, count in zip(self._order, counts, strict=True)
-        ]
-        return pl.DataFrame(rows, schema=GATEWAYS_SCHEMA, orient="row")
+        return gateways_frame(self._order, counts)

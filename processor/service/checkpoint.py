@@ -1,7 +1,7 @@
-"""This file saves what the processor knows and brings it back: state, open alarms, pumps and gateways.
+"""Checkpoint: the processor's state, open alarms, pumps and gateways, as files that are replaced as a whole.
 
-Messages are acknowledged only after the checkpoint that has them, so that a processor that was killed goes on exactly
-where its checkpoint stands: the broker sends the rest again.
+Messages are acknowledged only after the checkpoint that contains them, so that a processor that was killed continues
+exactly from its checkpoint: the broker redelivers the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from processor.alarms.subjects import no_orders, with_kinds
 from processor.engine import engine
 from processor.engine.columns import Rules
 from processor.engine.sequence import Gaps
-from processor.intake.registry import Gateway, Registry
+from processor.intake.gateway import Gateway
+from processor.intake.registry import Registry
 from processor.watch.cohorts import BEGUN, Standing
 
 DIRECTORY: Final = "checkpoint"
@@ -42,7 +43,7 @@ class Rests:
 
 
 class CheckpointError(Exception):
-    """A checkpoint that cannot be read; the text says why and where it was put."""
+    """The checkpoint cannot be read; the text says why and where it was moved."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,9 @@ class _Manifest(msgspec.Struct, kw_only=True):
 
 
 def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> None:
-    """Make all of it durable; `now` is wall ms, `head` where the journal ends, which is durable already.
+    """Write a checkpoint; `now` is wall ms, `head` the end of the journal, which is durable already.
 
-    The one before stays until the new one is complete.
+    The previous one stays until the new one is complete. Raises `OSError`.
     """
     directory = data / DIRECTORY
     mark = f"{now}-{next(_serial)}"
@@ -119,7 +120,7 @@ def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> No
 
 
 def journal_head(data: Path) -> Head | None:
-    """Return where the journal ended when the checkpoint was saved; None where there is none that can be read."""
+    """Return the end of the journal as of the checkpoint; None if there is no checkpoint that can be read."""
     try:
         manifest = msgspec.json.decode((data / DIRECTORY / MANIFEST).read_bytes(), type=_Manifest)
     except (OSError, msgspec.DecodeError):
@@ -133,10 +134,10 @@ def _check(manifest: _Manifest) -> None:
 
 
 def load(data: Path, rules: Rules, listed: Rules) -> Saved | None:
-    """Return what was saved last, or None where nothing was.
+    """Return the last checkpoint, or None if there is none.
 
-    `rules` are those of the state, `listed` all by which alarms are raised. Rules that were added since begin anew and
-    alarms of rules that are gone are left out. One that cannot be read is moved aside, and `CheckpointError` says so.
+    `rules` are those of the state, `listed` all that can raise alarms. Rules added since then start from scratch, and
+    alarms of removed rules are left out. A checkpoint that cannot be read is moved aside; raises `CheckpointError`.
     """
     directory = data / DIRECTORY
     durable_write.sweep(directory)
@@ -148,8 +149,8 @@ def load(data: Path, rules: Rules, listed: Rules) -> Saved | None:
         aside = next(path for n in itertools.count(1) if not (path := data / f"{DIRECTORY}.unreadable-{n}").exists())
         directory.rename(aside)
         raise CheckpointError(
-            f"the checkpoint could not be read ({error}); it was moved to {aside}, and the processor begins anew: "
-            "alarms that stood are raised again when they are found again"
+            f"the checkpoint could not be read ({error}); it was moved to {aside}, and the processor starts "
+            "without it: standing alarms are raised again when they are detected again"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""This file makes durable what the processor took in, and only then says so: to the broker, to gateways, to people."""
+"""Commit: make durable what was processed, and only then acknowledge it to the broker, to gateways and to people."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ from broker.contract.messages import encode
 from broker.contract.topics import OUTCOME
 from broker.mqtt.link import Link
 from processor.intake.confirmations import Confirmations
-from processor.intake.message_queue import Intake
+from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
+from processor.service import recovery
 from processor.service.metering import Meter
 from processor.service.store import Store
 
 
 @dataclass
-class Keeper:
-    """Saves what a run holds into the data directory `data`; a failure is a trouble of the meter, and tried again.
+class Committer:
+    """Saves the state of a run into the data directory `data`; a failure is a trouble of the meter, and is retried.
 
-    `outcomes` wait to be told to people until what they did is durable. `wall_ms` is the clock.
+    `outcomes` are published when the actions they answer are durable. `wall_ms` is the wall clock.
     """
 
     data: Path
     pipeline: Pipeline
     store: Store
-    intake: Intake
+    queue: MessageQueue
     meter: Meter
     link: Link
     wall_ms: Callable[[], int]
     outcomes: list[Outcome] = field(default_factory=list)
-    _receipts: Confirmations = field(default_factory=Confirmations)
+    _confirmations: Confirmations = field(default_factory=Confirmations)
 
-    def restored(self) -> None:
-        """Take note that what the checkpoint had is durable: a run before may have ended before it could say so."""
-        self._receipts.durable(self._receipts.standing(self.pipeline.registry.gateways))
+    def __post_init__(self) -> None:
+        # The content of the checkpoint is durable: the last run may have ended before it could confirm it.
+        self._confirmations.durable(self._progress())
 
     async def save(self) -> bool:
-        """Make samples, entries and refusals durable; on failure keep them all and say so."""
+        """Write samples, journal entries and rejections; return whether that worked. What was not written is kept."""
         try:
             await asyncio.to_thread(self.store.write, self.wall_ms())
         except (OSError, sqlite3.Error) as error:
@@ -54,49 +55,54 @@ class Keeper:
         return True
 
     async def acknowledge(self) -> float:
-        """Save the checkpoint, then tell the broker that all in it is safe; return the seconds it took."""
+        """Write the checkpoint, then acknowledge to the broker all messages in it; return the seconds it took."""
         began = time.monotonic()
-        session, messages = self.intake.durable()
-        standing = self._receipts.standing(self.pipeline.registry.gateways)
+        session, messages = self.queue.durable()
+        progress = self._progress()
         outcomes = list(self.outcomes)
         if (messages or outcomes) and await self.save():
             try:
-                await asyncio.to_thread(lambda: self.pipeline.save(self.wall_ms(), self.store.head))
+                await asyncio.to_thread(
+                    lambda: recovery.save(self.data, self.pipeline, self.wall_ms(), self.store.head)
+                )
             except OSError as error:
-                text = f"cannot save to {self.data}: {error}; nothing is acknowledged"
+                text = f"cannot write the checkpoint to {self.data}: {error}; nothing is acknowledged"
                 self.meter.trouble("checkpoint", text)
             else:
                 self.meter.recovered("checkpoint")
-                self._receipts.durable(standing)
-                self._answer(outcomes)
-                if self.intake.acknowledged(session, messages) and self.link.alive:
+                self._confirmations.durable(progress)
+                self._publish(outcomes)
+                if self.queue.acknowledged(session, messages) and self.link.alive:
                     self.link.acknowledge(messages)
         return time.monotonic() - began
 
-    def _answer(self, outcomes: list[Outcome]) -> None:
-        """Tell people what became of what they did with alarms: not before that is durable."""
+    def _progress(self) -> dict[str, tuple[int, int]]:
+        return self._confirmations.progress(self.pipeline.registry.gateways)
+
+    def _publish(self, outcomes: list[Outcome]) -> None:
+        """Publish the outcomes of operator actions, which are durable now."""
         for outcome in outcomes:
             if self.link.alive:
                 self.link.publish(OUTCOME, encode(outcome))
         del self.outcomes[: len(outcomes)]
 
     def confirm(self) -> None:
-        """Tell gateways what is durable; while there is no connection that waits."""
-        for topic, payload in self._receipts.news() if self.link.alive else ():
+        """Confirm to gateways what is durable; without a connection, the confirmations stay due."""
+        for topic, payload in self._confirmations.due() if self.link.alive else ():
             self.link.publish(topic, payload, retain=True)
 
-    def confirm_anew(self) -> None:
-        """At the next `confirm` tell all gateways again: what was told last may have been lost with the connection."""
-        self._receipts.forget_told()
+    def reconfirm(self) -> None:
+        """Make the next `confirm` repeat all confirmations: the last may have been lost with the connection."""
+        self._confirmations.republish()
 
-    async def merge_on(self, pause_s: float) -> None:
-        """Keep the number of small history files down, beside the work, until cancelled."""
+    async def compact(self, pause_s: float) -> None:
+        """Merge small history files in the background until cancelled."""
         while True:
             try:
-                more = await asyncio.to_thread(self.store.history.merge, self.wall_ms())
+                merged = await asyncio.to_thread(self.store.history.merge, self.wall_ms())
             except (OSError, pl.exceptions.PolarsError) as error:
                 self.meter.trouble("merging", f"cannot merge the history in {self.data}: {error}")
-                more = False
+                merged = False
             else:
                 self.meter.recovered("merging")
-            await asyncio.sleep(0 if more else pause_s)
+            await asyncio.sleep(0 if merged else pause_s)

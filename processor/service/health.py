@@ -1,4 +1,4 @@
-"""This file looks the processor over: clock, bounds, lag, what was moved aside; for its own rules and for screens."""
+"""Health monitor: wall clock, capacity limits, lag and moved files, for the system's own rules and for dashboards."""
 
 from __future__ import annotations
 
@@ -11,61 +11,61 @@ import polars as pl
 
 from broker.store.snapshot import CapacityLimit, Health
 from processor.engine import sequence
-from processor.intake.message_queue import Intake
+from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.service import capacity
 from processor.service.metering import Meter
 from processor.service.store import Store
 from processor.watch import readings
 
-LOOK_S: Final = 1.0
-"""So often the processor looks at itself."""
-LAG_S: Final = 10.0
-"""Samples may take so long to the screens; a modelling choice, ten times what is usual under full load."""
-CLOCK_SAID_S: Final = 300.0
-"""So long people are told that the clock was set."""
+CHECK_INTERVAL_S: Final = 1.0
+"""How often the processor checks itself."""
+MAX_LAG_S: Final = 10.0
+"""Time that samples may take to the dashboards. Modelling choice: ten times what is usual under full load."""
+CLOCK_NOTICE_S: Final = 300.0
+"""How long a clock that was set is shown as a trouble."""
 MAX_NAMED: Final = 5
 
 
 @dataclass
 class HealthMonitor:
-    """Looks at the parts of one run, in the data directory `data`; what it finds wrong is a trouble of the meter."""
+    """Checks the parts of one run, in the data directory `data`; what is wrong becomes a trouble of the meter."""
 
     data: Path
     meter: Meter
     pipeline: Pipeline
     store: Store
-    intake: Intake
+    queue: MessageQueue
     receive_maximum: int
     max_rows: int
-    _looked: float = -math.inf
+    _checked: float = -math.inf
     _clock_set: float = 0.0
 
     def health(self, now: int, *, protocol: str, connected: bool) -> Health:
-        """Return how the processor is at `now` (wall ms)."""
-        return self.meter.health(now, self.pipeline, self._bounds(), protocol=protocol, connected=connected)
+        """Return the processor's health at `now` (wall ms)."""
+        return self.meter.health(now, self.pipeline, self._limits(), protocol=protocol, connected=connected)
 
     def readings(self, clock: float) -> pl.DataFrame | None:
-        """Return what the system's rules judge, once in `LOOK_S` of `clock` (s, it only runs); None in between."""
-        if clock - self._looked < LOOK_S:
+        """Return what the system's rules judge, every `CHECK_INTERVAL_S` of `clock` (monotonic, s); None in between."""
+        if clock - self._checked < CHECK_INTERVAL_S:
             return None
-        self._looked = clock
-        self.look_for_unreadable()
+        self._checked = clock
+        self.check_unreadable()
         registry, state = self.pipeline.registry, self.pipeline.state
         return readings.frame(
             readings.troubles(self.meter.troubles),
-            readings.bounds(self._bounds()),
-            readings.lag(self.meter.lag_s, LAG_S),
+            readings.bounds(self._limits()),
+            readings.lag(self.meter.lag_s, MAX_LAG_S),
             readings.counts(
                 sequence.totals(state),
                 dropped=registry.dropped,
                 refused=self.pipeline.quarantine.count,
-                droppers=registry.droppers(),
+                droppers=registry.top_droppers(),
             ),
         )
 
-    def look_for_unreadable(self) -> None:
-        """Say what was moved aside because it could not be read, now or at an earlier start, until it is taken away."""
+    def check_unreadable(self) -> None:
+        """Report stored files that were moved aside because they could not be read, until somebody removes them."""
         aside = sorted(path.name for path in self.data.glob("*.unreadable-*"))
         if aside:
             text = f"could not be read and was moved aside in {self.data}: {', '.join(aside[:MAX_NAMED])}"
@@ -73,26 +73,26 @@ class HealthMonitor:
         else:
             self.meter.recovered("stored records")
 
-    def look_at_the_clock(self, now: int, clock: float) -> str | None:
-        """Where the wall clock was set, silence counts on from where it was; that is said for a while, and returned.
+    def check_clock(self, now: int, clock: float) -> str | None:
+        """Follow a wall clock that was set, and show that for a while; return it in words, None if it was not set.
 
-        `now` is wall ms, `clock` one that only runs, in s. None where it was not set.
+        `now` is wall ms, `clock` monotonic in s. The time for which pumps have been silent stays as it was.
         """
-        step_ms = self.meter.clock.stepped(now, clock)
+        step_ms = self.meter.clock.step(now, clock)
         if step_ms:
-            self.pipeline.clock_set(step_ms)
+            self.pipeline.shift_wall_clock(step_ms)
             self._clock_set = clock
-            way = "on" if step_ms > 0 else "back"
-            text = f"the clock of this machine was set {way} by {abs(step_ms) / 1000:,.0f} s"
+            direction = "forward" if step_ms > 0 else "back"
+            text = f"the clock of this machine was set {direction} by {abs(step_ms) / 1000:,.0f} s"
             self.meter.trouble("clock", text)
             return text
-        if clock - self._clock_set >= CLOCK_SAID_S:
+        if clock - self._clock_set >= CLOCK_NOTICE_S:
             self.meter.recovered("clock")
         return None
 
-    def _bounds(self) -> list[CapacityLimit]:
-        return capacity.every(
-            self.intake,
+    def _limits(self) -> list[CapacityLimit]:
+        return capacity.limits(
+            self.queue,
             self.store,
             self.pipeline,
             receive_maximum=self.receive_maximum,

@@ -1,4 +1,4 @@
-"""This file measures the processor itself: rates, latencies, how full everything bounded is, what is in trouble."""
+"""Metering of the processor itself: rates, latencies, lag, and what is in trouble."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ import polars as pl
 from broker.store.snapshot import CapacityLimit, Health
 from processor.engine import sequence
 from processor.pipeline import Pipeline
-from processor.service.wall_clock import Clock
+from processor.service.wall_clock import WallClock
 
 log = logging.getLogger("processor")
 
-RATE_OVER_MS: Final = 5_000
-LAG_HELD_MS: Final = 10_000
-"""Not every snapshot has new samples: so long the lag is that of the last that had."""
-LATENCIES_KEPT: Final = 50_000
-LATENCIES_A_TURN: Final = 1_000
+RATE_PERIOD_MS: Final = 5_000
+LAG_HOLD_MS: Final = 10_000
+"""Snapshots without new samples show the last lag for this long."""
+MAX_LATENCIES: Final = 50_000
+MAX_LATENCIES_PER_BATCH: Final = 1_000
 
 
 @dataclass
 class Meter:
-    """Counts since the start (`started`, wall ms). `lag_s` is how old the samples of the latest snapshot with any were,
-    `troubles` what fails now, in words.
+    """Counts since the start (`started`, wall ms).
+
+    `lag_s` is the age of the samples in the latest snapshot with new ones, `troubles` what fails now, in words.
     """
 
     started: int
@@ -36,48 +37,48 @@ class Meter:
     messages: int = 0
     sessions: int = 0
     version: int = 0
-    clock: Clock = field(default_factory=Clock)
+    clock: WallClock = field(default_factory=WallClock)
     lag_s: float = 0.0
     troubles: dict[str, str] = field(default_factory=dict)
     _lag_at: int = 0
     _sent: list[np.ndarray] = field(default_factory=list)
-    _latencies: collections.deque[float] = field(default_factory=lambda: collections.deque(maxlen=LATENCIES_KEPT))
+    _latencies: collections.deque[float] = field(default_factory=lambda: collections.deque(maxlen=MAX_LATENCIES))
     _marks: collections.deque[tuple[int, int]] = field(default_factory=lambda: collections.deque(maxlen=1_000))
 
     def count(self, messages: int, samples: pl.DataFrame) -> None:
-        """Count what a turn took in; of its send times an even selection is kept for the latency."""
+        """Count a batch; an even selection of its send times is kept for the latency."""
         self.messages += messages
         self.samples += samples.height
         sent = samples["sent"].drop_nulls().to_numpy()
         if sent.size:
-            self._sent.append(sent[:: max(1, sent.size // LATENCIES_A_TURN)])
+            self._sent.append(sent[:: max(1, sent.size // MAX_LATENCIES_PER_BATCH)])
 
     def shown(self, now: int) -> None:
-        """Note that all taken in so far is in a snapshot that was complete at `now` (wall ms)."""
+        """Record that everything so far is in a snapshot that was complete at `now` (wall ms)."""
         ages_ms = [(now - sent).clip(0) for sent in self._sent]
         if ages_ms:
             self.lag_s, self._lag_at = float(np.median(np.concatenate(ages_ms))) / 1000.0, now
-        elif now - self._lag_at > LAG_HELD_MS:
+        elif now - self._lag_at > LAG_HOLD_MS:
             self.lag_s = 0.0
         for ages in ages_ms:
             self._latencies.extend(ages.tolist())
         self._sent.clear()
 
-    def trouble(self, what: str, text: str) -> None:
-        """Say once that something fails, and show it until it recovers."""
-        if what not in self.troubles:
+    def trouble(self, part: str, text: str) -> None:
+        """Log once that a part fails, and show it until it recovers."""
+        if part not in self.troubles:
             log.error("%s", text)
-        self.troubles[what] = text
+        self.troubles[part] = text
 
-    def recovered(self, what: str) -> None:
-        """Say once that it works again."""
-        if self.troubles.pop(what, None) is not None:
-            log.info("%s: well again", what)
+    def recovered(self, part: str) -> None:
+        """Log once that a part works again."""
+        if self.troubles.pop(part, None) is not None:
+            log.info("%s: recovered", part)
 
     def health(
-        self, now: int, pipeline: Pipeline, bounds: list[CapacityLimit], *, protocol: str, connected: bool
+        self, now: int, pipeline: Pipeline, limits: list[CapacityLimit], *, protocol: str, connected: bool
     ) -> Health:
-        """Return how the processor is at `now` (wall ms); counts one snapshot on."""
+        """Return the processor's health at `now` (wall ms), as the next snapshot version."""
         self.version += 1
         self._marks.append((now, self.samples))
         registry = pipeline.registry
@@ -99,7 +100,7 @@ class Meter:
             refused=pipeline.quarantine.count,
             refusals=list(pipeline.quarantine.latest)[::-1],
             latency_ms=self._percentiles(),
-            bounds=bounds,
+            bounds=limits,
             reconnects=max(0, self.sessions - 1),
             clock_steps=self.clock.steps,
             faults=list(registry.faults),
@@ -108,7 +109,7 @@ class Meter:
         )
 
     def _rate(self, now: int) -> float:
-        then, count = next(((t, n) for t, n in self._marks if t >= now - RATE_OVER_MS), (now, self.samples))
+        then, count = next(((t, n) for t, n in self._marks if t >= now - RATE_PERIOD_MS), (now, self.samples))
         return (self.samples - count) / max(1, now - then) * 1000.0
 
     def _percentiles(self) -> dict[str, float]:

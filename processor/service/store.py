@@ -1,4 +1,4 @@
-"""This file makes durable what the pipeline gives out: samples, journal entries, refusals."""
+"""Store: writes samples, journal entries and rejections to the data directory; keeps what could not be written."""
 
 from __future__ import annotations
 
@@ -9,73 +9,80 @@ from typing import Final
 
 import polars as pl
 
-from broker.contract.signals import empty_samples
 from broker.store.history import History
 from broker.store.journal import Head, Journal
-from processor.intake.quarantine import Quarantine
+from processor.batch_result import BatchResult
+from processor.service.quarantine_file import QuarantineFile
 
 MAX_ENTRIES: Final = 200_000
-"""Journal entries that may wait while the disk refuses them; about 50 MB."""
+"""Journal entries that may wait while the disk fails; about 50 MB."""
 
 JOURNAL_BYTES: Final = 8 * 1024**3
-"""Beyond it the journal is shown as full; it is written on all the same, as nothing in it may go."""
+"""Size at which the journal is shown as full; it still grows, because nothing in it may be dropped."""
 
 
 @dataclass
 class Store:
-    """Collects in memory and writes in one go; what could not be written is kept and tried again.
+    """Collects in memory and writes in one go; what could not be written is kept and retried.
 
-    Samples are bounded by the messages the broker lets us hold unacknowledged; of entries beyond `MAX_ENTRIES` the
-    oldest are let go and counted in `entries_dropped`.
+    The number of samples is limited by the messages that the broker leaves unacknowledged; of more than `MAX_ENTRIES`
+    journal entries the oldest are dropped, counted in `entries_dropped`.
     """
 
     data: Path
-    quarantine: Quarantine
     history_bytes: int
     history_days: int = 0
     rows: int = 0
     entries_dropped: int = 0
     history: History = field(init=False)
+    quarantine: QuarantineFile = field(init=False)
     _journal: Journal = field(init=False)
     _samples: list[pl.DataFrame] = field(default_factory=list)
     _entries: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         self.history = History(self.data, self.history_bytes, self.history_days)
+        self.quarantine = QuarantineFile(self.data)
         self._journal = Journal(self.data)
 
     @property
     def journal_moved(self) -> Path | None:
-        """Where a journal that could not be read was put."""
+        """Where a journal that could not be read was moved."""
         return self._journal.moved
 
     @property
     def journal_bytes(self) -> int:
-        """How much of the disk the journal takes."""
+        """Size of the journal on disk."""
         return self._journal.bytes
 
     @property
     def head(self) -> Head:
-        """Where the journal ends."""
+        """End of the journal."""
         return self._journal.head
 
     @property
     def entries(self) -> int:
-        """How many journal entries wait."""
+        """Number of journal entries that wait to be written."""
         return 0 if self._entries is None else self._entries.height
 
-    def put(self, samples: pl.DataFrame, entries: pl.DataFrame) -> None:
-        """Take samples (`SAMPLE_SCHEMA`) and entries (`EVENTS_SCHEMA` or `ENTRIES_SCHEMA`) to be written."""
-        if samples.height:
-            self._samples.append(samples)
-            self.rows += samples.height
+    def add(self, result: BatchResult) -> None:
+        """Take everything of a batch that has to be written."""
+        if result.samples.height:
+            self._samples.append(result.samples)
+            self.rows += result.samples.height
+        self.add_entries(result.events)
+        self.add_entries(result.entries)
+        self.quarantine.add(result.rejected)
+
+    def add_entries(self, entries: pl.DataFrame) -> None:
+        """Take entries (`EVENTS_SCHEMA` or `ENTRIES_SCHEMA`) to be written to the journal."""
         if entries.height:
             waiting = entries if self._entries is None else pl.concat([self._entries, entries], how="diagonal")
             self.entries_dropped += max(0, waiting.height - MAX_ENTRIES)
             self._entries = waiting.tail(MAX_ENTRIES)
 
     def write(self, now: int) -> None:
-        """Make all of it durable; raises `OSError` or `sqlite3.Error` and keeps what is not. `now` is wall ms."""
+        """Make everything durable; raises `OSError` or `sqlite3.Error` and keeps what is not. `now` is wall ms."""
         if self._samples:
             self.history.append(pl.concat(self._samples), now)
             self._samples.clear()
@@ -84,16 +91,16 @@ class Store:
         self.quarantine.flush()
 
     def _write_entries(self) -> None:
-        """Write what waits; what comes meanwhile, from the other thread, is for the next time."""
+        """Write the entries that wait; those added meanwhile by the other thread are left for the next call."""
         entries = self._take_entries()
         if entries is None:
             return
         try:
             self._journal.append(entries)
         except (OSError, sqlite3.Error):
-            late, self._entries = self._take_entries(), entries
-            if late is not None:
-                self.put(empty_samples(), late)
+            added, self._entries = self._take_entries(), entries
+            if added is not None:
+                self.add_entries(added)
             raise
 
     def _take_entries(self) -> pl.DataFrame | None:
@@ -101,5 +108,5 @@ class Store:
         return entries
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the journal."""
         self._journal.close()

@@ -1,4 +1,4 @@
-"""This file notices when the clock on the wall is set, as by an administrator or after the machine slept."""
+"""Wall clock: detects that it was set, for example by an administrator or after the machine was suspended."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import Final
 
 MIN_STEP_MS: Final = 2_000
-"""Less is a clock that is brought into line, not one that is set."""
+"""A smaller step is a clock being synchronized, not set."""
 
 
 @dataclass
-class Clock:
-    """Compares the clock on the wall with one that only runs."""
+class WallClock:
+    """Compares the wall clock with a monotonic clock; `steps` counts how often it was set."""
 
     steps: int = 0
     _ahead_ms: float | None = None
 
-    def stepped(self, wall_ms: int, running_s: float) -> int:
-        """Return by how many ms the wall clock was set since the last call, 0 where it just went on."""
-        ahead_ms = wall_ms - running_s * 1000
+    def step(self, wall_ms: int, monotonic_s: float) -> int:
+        """Return by how many ms the wall clock was set since the last call, 0 if it was not."""
+        ahead_ms = wall_ms - monotonic_s * 1000
         step_ms = 0 if self._ahead_ms is None else round(ahead_ms - self._ahead_ms)
         self._ahead_ms = ahead_ms
         if abs(step_ms) < MIN_STEP_MS:

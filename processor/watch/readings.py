@@ -70,9 +70,9 @@ def counts(samples: Totals, *, dropped: int, refused: int, droppers: Sequence[tu
     by = ", ".join(f"{name} {many:,}" for name, many in droppers)
     whom = f"samples dropped by gateways (in all {by})" if by else "samples dropped by gateways"
     return [
-        (CAME, "samples", float(samples.came), None, "samples", "samples came"),
+        (CAME, "samples", float(samples.received), None, "samples", "samples came"),
         (LOST, "samples lost", float(samples.lost), None, "samples", "samples lost for good"),
-        (RESENT, "samples sent again", float(samples.resent), None, "samples", "samples sent again by gateways"),
+        (RESENT, "samples sent again", float(samples.redelivered), None, "samples", "samples sent again by gateways"),
         (DROPPED, "gateways' outboxes", float(dropped), None, "samples", whom),
         (REFUSED, "messages refused", float(refused), None, "messages", "messages refused"),
     ]

@@ -1,4 +1,4 @@
-"""This file has the commands about alarms: list them, and do with them what the screens can do."""
+"""`pumpwatch alarms`, `alarm` and `service`: list open alarms and act on them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from pumpwatch.supervision import run_file
 if TYPE_CHECKING:
     import polars as pl
 
-    from broker.contract.actions import Action as Wanted
+    from broker.contract.actions import Action as OperatorAction
     from broker.contract.actions import Outcome
 
 SHOWN: Final = ("priority", "subject", "title", "state", "since", "alarm")
 
 
 class Action(StrEnum):
-    """What can be done with alarms."""
+    """Operator actions on open alarms."""
 
     ACKNOWLEDGE = "acknowledge"
     UNACKNOWLEDGE = "unacknowledge"
@@ -43,14 +43,12 @@ class Action(StrEnum):
 
 Which = Annotated[
     str | None,
-    typer.Option(
-        "--alarms", metavar="LIST", help="Alarms by their ids, with commas between, or all.", show_default=False
-    ),
+    typer.Option("--alarms", metavar="LIST", help="Alarm ids, separated by commas, or all.", show_default=False),
 ]
 About = Annotated[
     str | None,
     typer.Option(
-        "--about", metavar="LIST", help="Alarms of these pumps or gateways, with commas between.", show_default=False
+        "--about", metavar="LIST", help="Alarms of these pumps or gateways, separated by commas.", show_default=False
     ),
 ]
 OfRule = Annotated[
@@ -61,7 +59,7 @@ OfRule = Annotated[
 def alarms(
     *, about: About = None, rule: OfRule = None, data: options.Data = None, as_json: options.AsJson = False
 ) -> None:
-    """List the open alarms of the running system, the most urgent first."""
+    """List the open alarms of the running system, most urgent first."""
     found = chosen(open_alarms(data or user_data()), "all", about, rule)
     if as_json:
         write_json(found.to_dicts())
@@ -73,47 +71,47 @@ def alarms(
     for name in SHOWN:
         table.add_column(name, overflow="fold")
     for row in found.iter_rows(named=True):
-        told = {**row, "priority": PRIORITIES[row["priority"] - 1], "since": span(row["age_s"])}
-        table.add_row(*(str(told[name]) for name in SHOWN))
+        shown = {**row, "priority": PRIORITIES[row["priority"] - 1], "since": span(row["age_s"])}
+        table.add_row(*(str(shown[name]) for name in SHOWN))
     Console().print(table)
 
 
 def alarm(
-    action: Annotated[Action, typer.Argument(help="What to do.", show_default=False)],
+    action: Annotated[Action, typer.Argument(help="The action.", show_default=False)],
     *,
     which: Which = None,
     about: About = None,
     rule: OfRule = None,
     why: Annotated[
-        str, typer.Option("--why", metavar="TEXT", help="The reason, or the note itself.", show_default=False)
+        str, typer.Option("--why", metavar="TEXT", help="The reason, or the text of the note.", show_default=False)
     ] = "",
     shelf: Annotated[
         str | None,
-        typer.Option("--for", metavar="TIME", help="Therapy time to shelve: 30m, 4h.", show_default=False),
+        typer.Option("--for", metavar="TIME", help="How long to shelve, in therapy time: 30m, 4h.", show_default=False),
     ] = None,
-    who: Annotated[str, typer.Option("--who", metavar="NAME", help="Who does it.")] = "command line",
+    who: Annotated[str, typer.Option("--who", metavar="NAME", help="Who acts, for the journal.")] = "command line",
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Do something with open alarms: acknowledge, note, shelve, take out of service, reset, or take that back.
+    """Act on open alarms: acknowledge, note, shelve, take out of service, reset, or undo one of these.
 
-    Say which by --alarms, --about or --rule. What is not allowed is refused, with the reason.
+    Select alarms with --alarms, --about or --rule. Invalid actions are refused with the reason.
     """
     from broker.contract.actions import make_action
     from broker.contract.messages import MessageError
 
     if which is None and about is None and rule is None:
-        raise typer.BadParameter("say which alarms: --alarms, --about or --rule", param_hint="--alarms")
+        raise typer.BadParameter("select alarms with --alarms, --about or --rule", param_hint="--alarms")
     if (shelf is not None) != (action is Action.SHELVE):
-        raise typer.BadParameter("needed to shelve, and only then", param_hint="--for")
+        raise typer.BadParameter("required to shelve, not allowed otherwise", param_hint="--for")
     where = data or user_data()
     ids = chosen(open_alarms(where), which or "all", about, rule)["alarm"].to_list()
     if not ids:
-        raise CommandError("no open alarm is like that; `pumpwatch alarms` lists them")
+        raise CommandError("no open alarm matches; `pumpwatch alarms` lists them")
     for_s = None if shelf is None else faults.duration("--for", shelf)
     try:
-        wanted = make_action(
+        operator_action = make_action(
             action.value,
             secrets.token_hex(8),
             alarms=ids,
@@ -124,25 +122,27 @@ def alarm(
         )
     except MessageError as error:
         raise CommandError(str(error)) from error
-    _tell(_act(run_file.broker_of(broker, where), wanted), as_json=as_json)
+    _report(_act(run_file.broker_of(broker, where), operator_action), as_json=as_json)
 
 
 class Service(StrEnum):
-    """What can be done with subjects of alarms."""
+    """Directions of `pumpwatch service`."""
 
     OUT = "out"
     BACK = "back"
 
 
 def service(
-    action: Annotated[Service, typer.Argument(help="Take out of service, or put back.", show_default=False)],
+    action: Annotated[
+        Service, typer.Argument(help="out: take out of service; back: return to service.", show_default=False)
+    ],
     *,
     about: Annotated[
         str,
         typer.Option(
             "--about",
             metavar="LIST",
-            help="Pumps, gateways or parts (`system: storage`), with commas between.",
+            help="Pumps, gateways or components (`system: storage`), separated by commas.",
             show_default=False,
         ),
     ],
@@ -153,23 +153,26 @@ def service(
     lasts: Annotated[
         str | None,
         typer.Option(
-            "--for", metavar="TIME", help="Therapy time: 30m, 4h. Default: until put back.", show_default=False
+            "--for",
+            metavar="TIME",
+            help="How long, in therapy time: 30m, 4h. Default: until returned to service.",
+            show_default=False,
         ),
     ] = None,
-    who: Annotated[str, typer.Option("--who", metavar="NAME", help="Who does it.")] = "command line",
+    who: Annotated[str, typer.Option("--who", metavar="NAME", help="Who acts, for the journal.")] = "command line",
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Take pumps or other subjects out of service before they alarm, or put them back.
+    """Take pumps, gateways or components out of service, or return them to service.
 
-    Their alarms are raised, but call nobody and explain no others.
+    Their alarms are still raised, but not annunciated, and they suppress no others.
     """
     from broker.contract.actions import PutBack, TakeOut
 
     if lasts is not None and action is Service.BACK:
-        raise typer.BadParameter("only to take out of service", param_hint="--for")
-    said: dict[str, Any] = {
+        raise typer.BadParameter("allowed only with `out`", param_hint="--for")
+    fields: dict[str, Any] = {
         "id": secrets.token_hex(8),
         "subjects": [word.strip() for word in about.split(",") if word.strip()],
         "who": who,
@@ -178,12 +181,12 @@ def service(
         "why": why,
     }
     for_s = None if lasts is None else faults.duration("--for", lasts)
-    wanted = TakeOut(**said, for_s=for_s) if action is Service.OUT else PutBack(**said)
-    _tell(_act(run_file.broker_of(broker, data or user_data()), wanted), as_json=as_json)
+    operator_action = TakeOut(**fields, for_s=for_s) if action is Service.OUT else PutBack(**fields)
+    _report(_act(run_file.broker_of(broker, data or user_data()), operator_action), as_json=as_json)
 
 
-def _tell(outcome: Outcome, *, as_json: bool) -> None:
-    """Say what became of it; an error where nothing was done."""
+def _report(outcome: Outcome, *, as_json: bool) -> None:
+    """Print the outcome; raise `CommandError` if nothing was done."""
     if as_json:
         write_json(outcome)
     else:
@@ -193,18 +196,18 @@ def _tell(outcome: Outcome, *, as_json: bool) -> None:
 
 
 def open_alarms(data: Path) -> pl.DataFrame:
-    """Return the open alarms of the snapshot in a data directory, in working order."""
+    """Return the open alarms of the snapshot in a data directory, most urgent first."""
     from broker.store.snapshot_files import read
     from dashboard.data.queries import ordered
 
     snapshot = read(data / "snapshot")
     if not snapshot.version:
-        raise CommandError(f"no processor has written anything to {data}; is a system running there?")
+        raise CommandError(f"there is no snapshot in {data}; is a system running there?")
     return ordered(snapshot.alarms)
 
 
 def chosen(found: pl.DataFrame, which: str, about: str | None, rule: str | None) -> pl.DataFrame:
-    """Return those of the open alarms that are meant; a usage error names an id that is not among them."""
+    """Return the selected open alarms; raises a usage error that names an id which is not open."""
     import polars as pl
 
     if which.strip() != "all":
@@ -217,13 +220,13 @@ def chosen(found: pl.DataFrame, which: str, about: str | None, rule: str | None)
         "subject": about and [word.strip() for word in about.split(",")],
         "rule": rule and [rule],
     }
-    for name, wanted in conditions.items():
-        if wanted:
-            found = found.filter(pl.col(name).is_in(wanted))
+    for name, values in conditions.items():
+        if values:
+            found = found.filter(pl.col(name).is_in(values))
     return found
 
 
-def _act(url: str, action: Wanted) -> Outcome:
+def _act(url: str, action: OperatorAction) -> Outcome:
     from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import act
 

@@ -1,4 +1,4 @@
-"""This file is `pumpwatch doctor`: what is here, what is missing, what to do about it."""
+"""`pumpwatch doctor`: checks of the installation, the data directory and the running system."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MARKS: Final = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "failed": "[red
 
 
 class Finding(msgspec.Struct):
-    """One thing looked at; `failed` is needed and not right, `note` can be done without."""
+    """One check; `failed` prevents operation, `note` does not."""
 
     what: str
     state: Literal["ok", "note", "failed"]
@@ -44,7 +44,7 @@ def doctor(
     port: options.Port = options.DASHBOARD_PORT,
     as_json: options.AsJson = False,
 ) -> None:
-    """Look at this machine and at the running system; exit code 1 when something needed is not right."""
+    """Check this machine and the running system; exit code 1 if a required check fails."""
     where = (data or user_data()).expanduser()
     findings = [
         *packages(),
@@ -62,7 +62,7 @@ def doctor(
 
 
 def packages() -> Iterator[Finding]:
-    """Look at Python and at what Pumpwatch depends on."""
+    """Check Python and the installed dependencies."""
     version = ".".join(map(str, sys.version_info[:3]))
     fine = sys.version_info >= (3, 11)
     yield Finding("Python", "ok" if fine else "failed", version if fine else f"{version}; 3.11 or newer is needed")
@@ -70,7 +70,7 @@ def packages() -> Iterator[Finding]:
         yield Finding("pumpwatch", "ok", importlib.metadata.version("pumpwatch"))
         needed = importlib.metadata.requires("pumpwatch") or []
     except importlib.metadata.PackageNotFoundError:
-        yield Finding("pumpwatch", "note", "runs from its source, not installed; so what it needs is not checked")
+        yield Finding("pumpwatch", "note", "runs from source, not installed; dependencies were not checked")
         return
     for line in needed:
         if "extra ==" in line:
@@ -83,12 +83,12 @@ def packages() -> Iterator[Finding]:
 
 
 def programs(path: str) -> Iterator[Finding]:
-    """Look for programs that are not Python packages."""
+    """Check programs that are not Python packages."""
     from broker.mqtt.mosquitto_config import find
 
     mosquitto = find(path)
     if mosquitto is None:
-        yield Finding("mosquitto", "note", "not found; the embedded broker is used, which is for evaluation only")
+        yield Finding("mosquitto", "note", "not found; the embedded broker is used, for evaluation only")
     else:
         yield Finding("mosquitto", "ok", str(mosquitto))
     chromium = next(filter(None, (shutil.which(name, path=path) for name in CHROMIUM)), None)
@@ -99,21 +99,21 @@ def programs(path: str) -> Iterator[Finding]:
 
 
 def storage(data: Path) -> Iterator[Finding]:
-    """Look at the data directory: may we write, is there room."""
-    existing = next(place for place in (data, *data.parents) if place.exists())
+    """Check the data directory: writable, with enough free space."""
+    existing = next(path for path in (data, *data.parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         yield Finding("data directory", "failed", f"{existing} is not writable; choose another with --data")
         return
     free = shutil.disk_usage(existing).free
     text = f"{data}, {free / 1e9:.1f} GB free"
     if free < MIN_FREE_BYTES:
-        yield Finding("data directory", "failed", f"{text}; at least {MIN_FREE_BYTES / 1e9:.0f} GB is wanted")
+        yield Finding("data directory", "failed", f"{text}; at least {MIN_FREE_BYTES / 1e9:.0f} GB is required")
     else:
         yield Finding("data directory", "ok", text)
 
 
 def records(data: Path) -> Iterator[Finding]:
-    """Look at what is kept: does the journal's chain hold, what was moved aside because it could not be read."""
+    """Check the journal's hash chain, the history, and files that were moved aside as unreadable."""
     from polars.exceptions import PolarsError
 
     from broker.store.journal import FILE
@@ -125,33 +125,33 @@ def records(data: Path) -> Iterator[Finding]:
         try:
             count, broken = verify(data, journal_head(data))
         except (OSError, sqlite3.Error) as error:
-            count, broken = 0, f"it cannot be read: {error}"
-        text = f"{count:,} entries, and the chain holds" if broken is None else broken
+            count, broken = 0, f"cannot be read: {error}"
+        text = f"{count:,} entries, hash chain intact" if broken is None else broken
         yield Finding("journal", "ok" if broken is None else "failed", text)
     try:
         samples, files, size = kept(data)
     except (OSError, PolarsError) as error:
-        yield Finding("history", "failed", f"it cannot be read: {error}")
+        yield Finding("history", "failed", f"cannot be read: {error}")
     else:
-        spread = f", {size / samples:.1f} bytes a sample" if samples else ""
-        yield Finding("history", "ok", f"{samples:,} samples in {files:,} files{spread}")
+        density = f", {size / samples:.1f} bytes per sample" if samples else ""
+        yield Finding("history", "ok", f"{samples:,} samples in {files:,} files{density}")
     for path in sorted(path for path in data.glob("*.unreadable-*") if not path.name.endswith(("-wal", "-shm"))):
-        text = f"{path.name} could not be read and was moved aside; delete it when nobody needs it any more"
+        text = f"{path.name} could not be read and was moved aside; delete it when it is no longer needed"
         yield Finding("moved aside", "note", text)
 
 
 def running(data: Path, broker: str | None, port: int) -> Iterator[Finding]:
-    """Look at the system that runs on this data directory, or at whether one could start."""
+    """Check the system running on this data directory, or whether one could start."""
     found = run_file.find(data)
     if found is None:
-        yield Finding("system", "note", f"none runs on {data}")
+        yield Finding("system", "note", f"none is running on {data}")
         if run_file.is_free(options.LOOPBACK, port):
             yield Finding("dashboard port", "ok", f"{port} is free")
         else:
-            yield Finding("dashboard port", "note", f"{port} is taken; `pumpwatch run` uses the next free one")
+            yield Finding("dashboard port", "note", f"{port} is in use; `pumpwatch run` uses the next free one")
     else:
         yield Finding("system", "ok", f"process {found.pid}, {found.dashboard}")
-    # Who names a broker says that something runs there, as the parts in containers do.
+    # A given broker means that a system is expected to run there, as in containers.
     expected = broker is not None or found is not None
     if expected:
         yield _reach(run_file.broker_of(broker, data))
@@ -176,11 +176,11 @@ def _health(data: Path, *, expected: bool) -> Iterator[Finding]:
     manifest = data / "snapshot" / snapshot_files.MANIFEST
     if not manifest.exists():
         if expected:
-            yield Finding("snapshot", "failed", f"the processor has written none to {manifest.parent}")
+            yield Finding("snapshot", "failed", f"the processor has not written one to {manifest.parent}")
         return
     now = snapshot_files.read(manifest.parent)
     health = now.health
-    # The files' own clocks are compared, so that this needs no clock of its own.
+    # Compares two file times, so this module needs no clock.
     probe = data / ".doctor"
     probe.touch()
     age_s = probe.stat().st_mtime - manifest.stat().st_mtime
@@ -190,11 +190,11 @@ def _health(data: Path, *, expected: bool) -> Iterator[Finding]:
         yield Finding("snapshot", "failed" if age_s > STALE_S else "ok", text)
         yield Finding("processor link", "ok" if health.connected else "failed", health.broker or "unknown")
     else:
-        yield Finding("snapshot", "note", f"{text}, of an earlier run")
+        yield Finding("snapshot", "note", f"{text}, from an earlier run")
     online = now.gateways.filter(now.gateways["state"] == "online").height
     yield Finding("gateways", "ok" if online else "note", f"{online} of {now.gateways.height} online")
-    lost = f"{health.samples:,} samples, {health.lost:,} lost, {health.refused:,} refused"
-    yield Finding("samples", "note" if health.lost or health.refused else "ok", lost)
+    counts = f"{health.samples:,} samples, {health.lost:,} lost, {health.refused:,} messages rejected"
+    yield Finding("samples", "note" if health.lost or health.refused else "ok", counts)
 
 
 def _show(findings: list[Finding]) -> None:

@@ -1,7 +1,7 @@
-"""This file is the one exception that ends a command with a sentence and exit code 1."""
+"""The exception that ends a command with one sentence and exit code 1."""
 
 from __future__ import annotations
 
 
 class CommandError(Exception):
-    """Something expected went wrong; the text is the sentence that the person reads."""
+    """An expected failure; the message is the sentence that the user reads."""

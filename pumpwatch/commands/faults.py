@@ -1,4 +1,4 @@
-"""This file has the commands that make simulated pumps fail and heal: inject and clear."""
+"""`pumpwatch inject` and `clear`: inject faults into running pumps and clear them."""
 
 from __future__ import annotations
 
@@ -25,36 +25,38 @@ if TYPE_CHECKING:
 BIRTHS_WAIT_S: Final = 1.0
 REPLY_S: Final = 5.0
 SERIAL: Final = re.compile(r"ITB-(\d+)")
-"""The serials of our own pumps; a bare number means the pump of that number."""
+"""Serials of our own pumps; a bare number selects the pump of that number."""
 
 Which = Annotated[
     str,
     typer.Option(
         "--pumps",
         metavar="LIST",
-        help="Numbers, ranges and serials: 3,7-9,ITB-000012,MY-1. Or all.",
+        help="Numbers, ranges and serials: 3,7-9,ITB-000012,MY-1; or all.",
         show_default=False,
     ),
 ]
 
 
 def inject(
-    fault: Annotated[str, typer.Argument(help="The fault's name; `pumpwatch faults` lists them.")],
+    fault: Annotated[str, typer.Argument(help="Name of the fault; `pumpwatch faults` lists them.")],
     *,
     pumps: Which,
-    severity: Annotated[float, typer.Option("--severity", min=0.0, max=1.0, help="How bad, 0 to 1.")] = 1.0,
+    severity: Annotated[float, typer.Option("--severity", min=0.0, max=1.0, help="Severity, 0 to 1.")] = 1.0,
     ramp: Annotated[
-        str, typer.Option("--ramp", metavar="TIME", help="Therapy time until it is that bad: 30m, 2h, 3d.")
+        str, typer.Option("--ramp", metavar="TIME", help="Therapy time to full severity: 30m, 2h, 3d.")
     ] = "0s",
     hold: Annotated[
         str | None,
-        typer.Option("--hold", metavar="TIME", help="Therapy time until it heals. Default: never.", show_default=False),
+        typer.Option(
+            "--hold", metavar="TIME", help="Therapy time until the fault clears. Default: never.", show_default=False
+        ),
     ] = None,
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make simulated pumps fail in a known way, while they run."""
+    """Inject a fault into running simulated pumps."""
     from broker.contract.commands import Inject
 
     ramp_s, hold_s = duration("--ramp", ramp), None if hold is None else duration("--hold", hold)
@@ -80,7 +82,7 @@ def inject(
 
 def clear(
     fault: Annotated[
-        str | None, typer.Argument(help="The fault to end. Default: every fault.", show_default=False)
+        str | None, typer.Argument(help="The fault to clear. Default: every fault.", show_default=False)
     ] = None,
     *,
     pumps: Which = "all",
@@ -88,7 +90,7 @@ def clear(
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """End faults, so that the pumps work as they should again."""
+    """Clear injected faults."""
     from broker.contract.commands import Clear
 
     url = run_file.broker_of(broker, data or user_data())
@@ -103,35 +105,36 @@ def clear(
     send(url, [(shard, birth, command(serials)) for shard, birth, serials in choose(found, pumps)], as_json=as_json)
 
 
-def choose(births: Sequence[tuple[int, Birth]], wanted: str) -> list[tuple[int, Birth, list[str]]]:
-    """Return the gateways that speak for the wanted pumps, each with their serials.
+def choose(births: Sequence[tuple[int, Birth]], selection: str) -> list[tuple[int, Birth, list[str]]]:
+    """Return the gateways of the selected pumps, each with its shard and the selected serials.
 
-    `wanted` is `all`, or numbers, ranges and serials with commas between. A usage error names what is not there.
+    `selection` is `all`, or numbers, ranges and serials separated by commas. Raises a usage error that names a pump
+    which no gateway speaks for.
     """
-    if wanted.strip() == "all":
+    if selection.strip() == "all":
         return [(shard, birth, birth.pumps.serial) for shard, birth in births]
     everyone = [serial for _, birth in births for serial in birth.pumps.serial]
     numbered = {int(match[1]): serial for serial in everyone if (match := SERIAL.fullmatch(serial))}
     serials: set[str] = set()
-    for word in filter(None, (word.strip() for word in wanted.split(","))):
+    for word in filter(None, (word.strip() for word in selection.split(","))):
         if word in everyone:
             serials.add(word)
         else:
             serials.update(_by_number(word, numbered))
     if not serials:
-        raise typer.BadParameter("names no pump; write 3,7-9, or a serial, or all", param_hint="--pumps")
+        raise typer.BadParameter("selects no pump; write 3,7-9, a serial, or all", param_hint="--pumps")
     chosen = ((shard, birth, [s for s in birth.pumps.serial if s in serials]) for shard, birth in births)
     return [row for row in chosen if row[2]]
 
 
 def unknown_fault(name: str, known: Iterable[str]) -> str:
-    """Say that no gateway knows a fault, which one may be meant, and which there are."""
+    """Return the error for an unknown fault: the nearest known name, and all known names."""
     names = sorted(known)
-    return f"no gateway knows a fault {name!r}; {nearest(name, names)}known are {', '.join(names) or 'none'}"
+    return f"no gateway knows the fault {name!r}; {nearest(name, names)}known faults: {', '.join(names) or 'none'}"
 
 
 def duration(option: str, text: str) -> float:
-    """Return a time such as 2h or 90m in seconds, or end with a usage error that names the option."""
+    """Return a duration such as 2h or 90m in seconds; raises a usage error that names the option."""
     from simulator.playback.scenario import parse_duration
 
     try:
@@ -144,19 +147,19 @@ def _by_number(word: str, numbered: dict[int, str]) -> list[str]:
     match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", word)
     if match is None:
         raise typer.BadParameter(
-            f"no running gateway speaks for a pump {word!r}; write a number, a range such as 7-9, a serial, or all",
+            f"no running gateway speaks for pump {word!r}; write a number, a range such as 7-9, a serial, or all",
             param_hint="--pumps",
         )
     first, last = int(match[1]), int(match[2] or match[1])
     found = [serial for number, serial in numbered.items() if first <= number <= last]
     if len(found) < last - first + 1:
         spread = f"{min(numbered)} to {max(numbered)}" if numbered else "none with a number"
-        raise typer.BadParameter(f"{word} is not all there; the pumps that run are {spread}", param_hint="--pumps")
+        raise typer.BadParameter(f"not every pump of {word} is running; running pumps: {spread}", param_hint="--pumps")
     return found
 
 
 def announced(url: str) -> list[tuple[int, Birth]]:
-    """Return every gateway that has announced itself at a broker, with its shard, or end with a sentence."""
+    """Return the birth message and shard of every gateway at a broker; raises `CommandError` if there is none."""
     from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import births
 
@@ -164,17 +167,15 @@ def announced(url: str) -> list[tuple[int, Birth]]:
         found = asyncio.run(births(url, BIRTHS_WAIT_S))
     except LinkError as error:
         raise CommandError(f"{error}; is a system running? Start one with `pumpwatch run`, or give --broker") from error
-    # The embedded broker hands a new subscriber each retained message more than once.
+    # The embedded broker delivers each retained message more than once to a new subscriber.
     found = list({(shard, birth.gateway): (shard, birth) for shard, birth in found}.values())
     if not found:
-        raise CommandError(
-            f"no gateway has announced itself at {url.rpartition('@')[2]}; start one with `pumpwatch simulate`"
-        )
+        raise CommandError(f"no gateway is connected to {url.rpartition('@')[2]}; start one with `pumpwatch simulate`")
     return found
 
 
 def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], *, as_json: bool) -> None:
-    """Send each gateway its command and tell what they answered; ends with a sentence where one refused."""
+    """Send each gateway its command and print the replies; raises `CommandError` if a gateway refused."""
     from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import AddressedCommand, ask
 
@@ -191,10 +192,10 @@ def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], *, as_json
             if reply.pumps or not reply.ok:
                 out.print(f"{reply.gateway}: {reply.text}", markup=False)
         if not any(reply.pumps for reply in replies):
-            typer.echo("no pump was touched", err=True)
+            typer.echo("no pump affected", err=True)
     refused = sum(not reply.ok for reply in replies)
     if refused:
-        raise CommandError(f"{refused} of {len(replies)} gateways did not do it")
+        raise CommandError(f"{refused} of {len(replies)} gateways refused or did not reply")
 
 
 def _new_id() -> str:

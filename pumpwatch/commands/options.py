@@ -1,4 +1,4 @@
-"""This file has every option once, with its name, its variable of the environment and its words."""
+"""Options that several commands share: name, environment variable, range and help."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Broker = Annotated[
         "--broker",
         envvar=_env("BROKER"),
         metavar="URL",
-        help="A broker that runs already, as mqtt://host:port or mqtt://user:password@host:port. "
-        "Default: that of the running system.",
+        help="Running broker, as mqtt://host:port or mqtt://user:password@host:port. "
+        "Default: the broker of the running system.",
         show_default=False,
     ),
 ]
@@ -36,7 +36,7 @@ OwnBroker = Annotated[
         "--broker",
         envvar=_env("BROKER"),
         metavar="URL",
-        help="A broker that runs already, as mqtt://host:port or mqtt://user:password@host:port. Default: start one.",
+        help="Running broker, as mqtt://host:port or mqtt://user:password@host:port. Default: start one.",
         show_default=False,
     ),
 ]
@@ -46,7 +46,7 @@ Data = Annotated[
         "--data",
         envvar=_env("DATA"),
         metavar="DIR",
-        help="The directory of everything kept. Default: the user's data directory.",
+        help="Data directory. Default: the user's data directory.",
         show_default=False,
     ),
 ]
@@ -56,7 +56,7 @@ Pumps = Annotated[
         "--pumps",
         envvar=_env("PUMPS"),
         min=1,
-        help="How many pumps. Default: as the scenario says, else 200.",
+        help="Number of pumps. Default: from the scenario, else 200.",
         show_default=False,
     ),
 ]
@@ -66,13 +66,15 @@ Gateways = Annotated[
         "--gateways",
         envvar=_env("GATEWAYS"),
         min=1,
-        help="How many MQTT sessions speak for them. Default: one for 25 pumps, from 40 on one for 1,000.",
+        help="Number of gateways, one MQTT session each. Default: one per 25 pumps, above 40 gateways one per 1,000.",
         show_default=False,
     ),
 ]
 Speed = Annotated[
     float,
-    typer.Option("--speed", envvar=_env("SPEED"), min=0.001, max=100_000, help="Seconds of therapy a second."),
+    typer.Option(
+        "--speed", envvar=_env("SPEED"), min=0.001, max=100_000, help="Therapy seconds per wall-clock second."
+    ),
 ]
 Interval = Annotated[
     str | None,
@@ -80,7 +82,7 @@ Interval = Annotated[
         "--interval",
         envvar=_env("INTERVAL"),
         metavar="TIME",
-        help="Therapy time between two samples of a pump, as 60s or 5m. Default: as the scenario says, else 60s.",
+        help="Therapy time between two samples of a pump: 60s, 5m. Default: from the scenario, else 60s.",
         show_default=False,
     ),
 ]
@@ -90,7 +92,7 @@ Seed = Annotated[
         "--seed",
         envvar=_env("SEED"),
         min=0,
-        help="The same seed gives the same run. Default: as the scenario says, else 42.",
+        help="Random seed; the same seed gives the same run. Default: from the scenario, else 42.",
         show_default=False,
     ),
 ]
@@ -100,12 +102,12 @@ Scenario = Annotated[
         "--scenario",
         envvar=_env("SCENARIO"),
         metavar="NAME|FILE",
-        help="What goes wrong, and when: demo, or a TOML file. 'none' for a healthy fleet.",
+        help="Bundled scenario such as demo, or a TOML file; 'none' for a healthy fleet.",
     ),
 ]
 Payload = Annotated[
     Literal["auto", "json", "arrow"],
-    typer.Option("--payload", envvar=_env("PAYLOAD"), help="auto is JSON for a gateway of one pump, Arrow for more."),
+    typer.Option("--payload", envvar=_env("PAYLOAD"), help="auto: JSON for gateways of one pump, Arrow for more."),
 ]
 HistorySize = Annotated[
     float,
@@ -115,7 +117,7 @@ HistorySize = Annotated[
         min=0.01,
         max=1_000_000,
         metavar="GB",
-        help="How much of the disk the samples may take, in GB; the oldest go first.",
+        help="Maximum size of the sample history in GB; the oldest samples are deleted first.",
     ),
 ]
 HistoryDays = Annotated[
@@ -125,16 +127,16 @@ HistoryDays = Annotated[
         envvar=_env("HISTORY_DAYS"),
         min=0,
         metavar="DAYS",
-        help="How many days of therapy time samples are kept at most; 0 is as many as there is room for.",
+        help="Days of therapy time to keep; 0 keeps as many as --history-size allows.",
     ),
 ]
 Host = Annotated[
     str,
-    typer.Option("--host", envvar=_env("HOST"), metavar="ADDRESS", help="The address on which the dashboard listens."),
+    typer.Option("--host", envvar=_env("HOST"), metavar="ADDRESS", help="Address the dashboard listens on."),
 ]
 Port = Annotated[
     int,
-    typer.Option("--port", envvar=_env("PORT"), min=1, max=65535, help="The dashboard's port."),
+    typer.Option("--port", envvar=_env("PORT"), min=1, max=65535, help="Port of the dashboard."),
 ]
 Key = Annotated[
     str,
@@ -142,8 +144,8 @@ Key = Annotated[
         "--key",
         envvar=_env("KEY"),
         metavar="TEXT",
-        help="The key that opens the dashboard while nobody has an account. Default: a new one at each start.",
+        help="Shared key that opens the dashboard while there are no accounts. Default: a new one at each start.",
         show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for scripts.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

@@ -1,4 +1,4 @@
-"""This file has the commands that run one part of Pumpwatch each, in this process."""
+"""`pumpwatch simulate`, `process`, `dashboard` and `broker`: run one part in this process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def simulate(
             "--spool",
             envvar=f"{PREFIX}SPOOL",
             metavar="DIR",
-            help="Where gateways keep what is not safe elsewhere, so that it outlives them. Default: in memory.",
+            help="Directory where gateways keep unconfirmed samples across restarts. Default: in memory.",
             show_default=False,
         ),
     ] = None,
@@ -41,13 +41,13 @@ def simulate(
             "--spool-samples",
             envvar=f"{PREFIX}SPOOL_SAMPLES",
             min=1,
-            help="How many samples all gateways together keep there; the oldest go first, and are counted.",
+            help="Maximum number of spooled samples of all gateways; the oldest are dropped first, and counted.",
         ),
     ] = 5_000_000,
     broker: options.Broker = None,
     data: options.Data = None,
 ) -> None:
-    """Run the simulator: pumps that send their telemetry to the broker."""
+    """Run the simulator: pumps that publish telemetry to the broker."""
     from broker.mqtt.address import LinkError
     from pumpwatch.commands.run_config import plan
     from simulator.gateway import service
@@ -79,7 +79,7 @@ def process(
     data: options.Data = None,
     tick: Annotated[
         float,
-        typer.Option("--tick", envvar=f"{PREFIX}TICK", min=0.01, max=60.0, help="Seconds between two batches."),
+        typer.Option("--tick", envvar=f"{PREFIX}TICK", min=0.01, max=60.0, help="Seconds between batches."),
     ] = 0.25,
     history_size: options.HistorySize = options.HISTORY_GB,
     history_days: options.HistoryDays = 0,
@@ -87,9 +87,10 @@ def process(
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.mqtt.address import LinkError
     from processor.service import loop
+    from processor.service.settings import ProcessorError, Settings
 
     where = data or user_data()
-    settings = loop.Settings(
+    settings = Settings(
         broker=run_file.broker_of(broker, where),
         data=where,
         tick_s=tick,
@@ -98,10 +99,10 @@ def process(
     )
     try:
         play("processor", lambda stop, ready: loop.run(settings, stop, ready))
-    except (LinkError, loop.ProcessorError) as error:
+    except (LinkError, ProcessorError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:
-        raise CommandError(f"the data directory {where} cannot be used: {error}") from error
+        raise CommandError(f"cannot use the data directory {where}: {error}") from error
 
 
 def dashboard(
@@ -113,7 +114,7 @@ def dashboard(
     port: options.Port = options.DASHBOARD_PORT,
     key: options.Key = "",
 ) -> None:
-    """Run the dashboard: the screens, on the snapshots of the processor."""
+    """Run the dashboard on the snapshots of the processor."""
     where = data or user_data()
     port = choose_port(host, port, chosen=was_given(ctx, "port"), say=lambda text: typer.echo(text, err=True))
     from dashboard import app
@@ -131,23 +132,21 @@ def broker(
     *,
     kind: Annotated[
         Literal["auto", "mosquitto", "amqtt"],
-        typer.Option("--kind", help="Mosquitto, the embedded amqtt (for evaluation), or the best that is here."),
+        typer.Option("--kind", help="mosquitto, amqtt (embedded, for evaluation), or auto: Mosquitto if installed."),
     ] = "auto",
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="The address on which it listens.")] = (
-        options.LOOPBACK
-    ),
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Its port; 0 takes a free one.")] = 1883,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = (options.LOOPBACK),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")] = 1883,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="A Mosquitto configuration of your own, used as it is."),
+        typer.Option("--config", metavar="FILE", help="Your own Mosquitto configuration, used unchanged."),
     ] = None,
     data: options.Data = None,
 ) -> None:
-    """Run a broker: Mosquitto if this machine has it, else the embedded one."""
+    """Run a broker: Mosquitto if installed, else the embedded one."""
     from broker.mqtt import local_broker
 
     if port and config is None and not run_file.is_free(host, port):
-        raise CommandError(f"port {port} of {host} is taken; give another --port, or 0 for any free one")
+        raise CommandError(f"port {port} on {host} is in use; choose another --port, or 0 for any free one")
     settings = local_broker.Settings(
         directory=(data or user_data()) / "broker",
         kind=kind,
@@ -167,20 +166,22 @@ def broker(
 
 
 def choose_port(host: str, port: int, *, chosen: bool, say: Callable[[str], None]) -> int:
-    """Return `port`, or the next free one if nobody chose it and it is taken; raises `CommandError`."""
+    """Return `port`, or the next free one if it is a default and in use; raises `CommandError`."""
     if chosen:
         if not run_file.is_free(host, port):
-            raise CommandError(f"port {port} of {host} is taken; give another --port")
+            raise CommandError(f"port {port} on {host} is in use; choose another --port")
         return port
     free = run_file.next_free(host, port)
     if free is None:
-        raise CommandError(f"port {port} of {host} and the {run_file.PORTS_TRIED} after it are taken; give a --port")
+        raise CommandError(
+            f"ports {port} to {port + run_file.PORTS_TRIED} on {host} are in use; choose one with --port"
+        )
     if free != port:
-        say(f"port {port} is taken; the dashboard is at {free}")
+        say(f"port {port} is in use; the dashboard listens on {free}")
     return free
 
 
 def was_given(ctx: typer.Context, name: str) -> bool:
-    """Say whether a person chose this option, by flag, environment or file."""
+    """Return whether the option was set, by flag, environment or settings file."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"

@@ -1,4 +1,4 @@
-"""This file has the commands of the programmer: program, bolus, stop, refill, replace, interrogate."""
+"""Commands of the clinician programmer: program, bolus, stop, refill, replace, interrogate."""
 
 from __future__ import annotations
 
@@ -23,41 +23,47 @@ def program(
     *,
     pumps: faults.Which,
     dose: Annotated[
-        float | None, typer.Option("--dose", metavar="UG_DAY", help="Daily dose in µg, for all.", show_default=False)
+        float | None,
+        typer.Option("--dose", metavar="UG_DAY", help="Daily dose in µg, the same for all.", show_default=False),
     ] = None,
     change: Annotated[
         float | None,
-        typer.Option("--change", metavar="FACTOR", help="Factor on each pump's own dose, as 1.1.", show_default=False),
+        typer.Option(
+            "--change", metavar="FACTOR", help="Factor on each pump's present dose, such as 1.1.", show_default=False
+        ),
     ] = None,
     steps: Annotated[
         str | None,
         typer.Option(
             "--steps",
             metavar="LIST",
-            help="Relative rates of the day: 00:00=1,06:00=1.5,22:00=0.8.",
+            help="Relative rate by time of day: 00:00=1,06:00=1.5,22:00=0.8.",
             show_default=False,
         ),
     ] = None,
     days: Annotated[
         str | None,
         typer.Option(
-            "--days", metavar="LIST", help="Days of the steps, 0 is Monday: 0,1,2. Default: all.", show_default=False
+            "--days",
+            metavar="LIST",
+            help="Days the steps apply to; 0 is Monday: 0,1,2. Default: all.",
+            show_default=False,
         ),
     ] = None,
     boluses: Annotated[
-        int | None, typer.Option("--boluses", help="Boluses a day, over a basal rate.", show_default=False)
+        int | None, typer.Option("--boluses", help="Boluses per day, on top of a basal rate.", show_default=False)
     ] = None,
     mode: Annotated[
-        Literal["run", "minimum"], typer.Option("--mode", help="Run the program, or the minimum rate.")
+        Literal["run", "minimum"], typer.Option("--mode", help="run: the program; minimum: the minimum rate.")
     ] = "run",
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Change the program of simulated pumps; what is not said stays. Steps of dose are bounded as in titration."""
+    """Change the program of simulated pumps; omitted settings stay. Dose changes are limited as in titration."""
     from broker.contract.commands import Program
 
-    day, on = None if steps is None else _steps(steps), None if days is None else _days(days)
+    day_steps, week_days = None if steps is None else _steps(steps), None if days is None else _days(days)
 
     def command(serials: list[str]) -> Program:
         return Program(
@@ -65,26 +71,26 @@ def program(
             pumps=serials,
             dose_ug_day=dose,
             change=change,
-            steps=day,
-            days=on,
+            steps=day_steps,
+            days=week_days,
             boluses_a_day=boluses,
             mode=mode,
             who=WHO,
         )
 
-    _treat(command, pumps, broker, data, as_json=as_json)
+    _send(command, pumps, broker, data, as_json=as_json)
 
 
 def bolus(
     *,
     pumps: faults.Which,
     dose: Annotated[float, typer.Option("--dose", metavar="UG", min=0.0, help="Dose in µg.", show_default=False)],
-    over: Annotated[str, typer.Option("--over", metavar="TIME", help="Therapy time it takes.")] = "30m",
+    over: Annotated[str, typer.Option("--over", metavar="TIME", help="Duration in therapy time.")] = "30m",
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Give a single bolus beside the program."""
+    """Give a single bolus on top of the program."""
     from broker.contract.commands import Bolus
 
     over_s = faults.duration("--over", over)
@@ -92,7 +98,7 @@ def bolus(
     def command(serials: list[str]) -> Bolus:
         return Bolus(id=_new_id(), pumps=serials, dose_ug=dose, over_s=over_s, who=WHO)
 
-    _treat(command, pumps, broker, data, as_json=as_json)
+    _send(command, pumps, broker, data, as_json=as_json)
 
 
 def stop(
@@ -102,10 +108,11 @@ def stop(
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Stop simulated pumps until the next program."""
+    """Stop simulated pumps until they are programmed again."""
+
     from broker.contract.commands import Stop
 
-    _treat(lambda serials: Stop(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
+    _send(lambda serials: Stop(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
 
 
 def refill(
@@ -113,33 +120,43 @@ def refill(
     pumps: faults.Which,
     volume: Annotated[
         float | None,
-        typer.Option("--volume", metavar="ML", help="Volume entered. Default: a full reservoir.", show_default=False),
+        typer.Option(
+            "--volume",
+            metavar="ML",
+            help="Volume entered into the pump. Default: reservoir capacity.",
+            show_default=False,
+        ),
     ] = None,
     concentration: Annotated[
         float | None,
         typer.Option(
-            "--concentration", metavar="UG_ML", help="Concentration entered. Default: as before.", show_default=False
+            "--concentration", metavar="UG_ML", help="Concentration entered. Default: unchanged.", show_default=False
         ),
     ] = None,
     actual_volume: Annotated[
         float | None,
-        typer.Option("--actual-volume", metavar="ML", help="Volume really filled in.", show_default=False),
+        typer.Option(
+            "--actual-volume", metavar="ML", help="Volume actually filled. Default: as entered.", show_default=False
+        ),
     ] = None,
     actual_concentration: Annotated[
         float | None,
         typer.Option(
-            "--actual-concentration", metavar="UG_ML", help="Concentration really filled in.", show_default=False
+            "--actual-concentration",
+            metavar="UG_ML",
+            help="Concentration actually filled. Default: as entered.",
+            show_default=False,
         ),
     ] = None,
     after: Annotated[
         Literal["nothing", "bridge", "prime"],
-        typer.Option("--after", help="What is done about old drug in the dead space at another concentration."),
+        typer.Option("--after", help="How to handle old drug in the dead space if the concentration changes."),
     ] = "nothing",
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Refill simulated pumps: what is entered, and what is really filled in."""
+    """Refill simulated pumps; the actual volume and concentration may differ from what is entered."""
     from broker.contract.commands import Refill
 
     def command(serials: list[str]) -> Refill:
@@ -154,7 +171,7 @@ def refill(
             who=WHO,
         )
 
-    _treat(command, pumps, broker, data, as_json=as_json)
+    _send(command, pumps, broker, data, as_json=as_json)
 
 
 def replace(
@@ -164,10 +181,11 @@ def replace(
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Replace simulated pumps by new ones; the catheter stays."""
+    """Replace simulated pumps with new ones; the catheter stays."""
+
     from broker.contract.commands import Replace
 
-    _treat(lambda serials: Replace(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
+    _send(lambda serials: Replace(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
 
 
 def interrogate(
@@ -177,13 +195,14 @@ def interrogate(
     data: options.Data = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Ask simulated pumps how they are; that also brings them back from telemetry mode."""
+    """Interrogate simulated pumps; also ends telemetry mode."""
+
     from broker.contract.commands import Interrogate
 
-    _treat(lambda serials: Interrogate(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
+    _send(lambda serials: Interrogate(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
 
 
-def _treat(
+def _send(
     command: Callable[[list[str]], GatewayCommand],
     pumps: str,
     broker: str | None,

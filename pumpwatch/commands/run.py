@@ -1,4 +1,4 @@
-"""This file is `pumpwatch run`: all parts on this machine, as one."""
+"""`pumpwatch run`: all parts on this machine as one system."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pumpwatch.supervision.supervisor import Part, PartError, Supervisor
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What was asked for, after all defaults; `broker` None means to start one on `broker_port`."""
+    """The options after all defaults; `broker` None starts one on `broker_port`."""
 
     data: Path
     fleet: Fleet
@@ -66,16 +66,16 @@ def run(
     broker: options.OwnBroker = None,
     data: options.Data = None,
 ) -> None:
-    """Run everything on this machine: broker, processor, dashboard and simulated pumps. Ctrl-C ends it."""
+    """Run the whole system on this machine: broker, processor, dashboard and simulated pumps. Ctrl-C stops it."""
     from broker.mqtt.local_broker import free_port
 
     logs.begin("pumpwatch")
     where = (data or user_data()).expanduser().resolve()
-    tell = partial(say, "pumpwatch")
-    proposed = None if was_given(ctx, "scenario") else tell
+    log_line = partial(say, "pumpwatch")
+    proposed = None if was_given(ctx, "scenario") else log_line
     fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed, say=proposed)
     _refuse_a_second(where)
-    wishes = RunConfig(
+    config = RunConfig(
         data=where,
         fleet=fleet,
         gateways=gateways,
@@ -84,37 +84,37 @@ def run(
         broker=None if broker is None else _checked(broker),
         broker_port=free_port(),
         host=host,
-        port=choose_port(host, port, chosen=was_given(ctx, "port"), say=tell),
+        port=choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line),
         key=key or secrets.token_urlsafe(12),
     )
     try:
-        asyncio.run(_run(wishes))
+        asyncio.run(_run(config))
     except PartError as failure:
         raise CommandError(str(failure)) from failure
 
 
 def say(part: str, text: str) -> None:
-    """Write a line of a part's log."""
+    """Log one line in the name of a part."""
     logging.getLogger("pumpwatch").info("%s", text, extra={"part": part})
 
 
-def parts_of(wishes: RunConfig) -> list[Part]:
+def parts_of(config: RunConfig) -> list[Part]:
     """Return the processes to run, in the order in which they start.
 
-    What may hold a secret goes through the environment: anyone on the machine may read a command line.
+    Secrets go through the environment, because any user of the machine can read command lines.
     """
-    data = ("--data", str(wishes.data))
-    link = {f"{PREFIX}BROKER": wishes.url}
-    mine = ("--host", options.LOOPBACK, "--port", str(wishes.broker_port))
-    screen = ("--host", wishes.host, "--port", str(wishes.port))
-    secret = {**link, f"{PREFIX}KEY": wishes.key}
+    data = ("--data", str(config.data))
+    broker_env = {f"{PREFIX}BROKER": config.url}
+    broker_flags = ("--host", options.LOOPBACK, "--port", str(config.broker_port))
+    dashboard_flags = ("--host", config.host, "--port", str(config.port))
+    dashboard_env = {**broker_env, f"{PREFIX}KEY": config.key}
     parts = [
-        Part("processor", _command("process", *data), link),
-        Part("dashboard", _command("dashboard", *data, *screen), secret),
-        Part("simulator", _command("simulate", *data, *_fleet_flags(wishes)), link),
+        Part("processor", _command("process", *data), broker_env),
+        Part("dashboard", _command("dashboard", *data, *dashboard_flags), dashboard_env),
+        Part("simulator", _command("simulate", *data, *_fleet_flags(config)), broker_env),
     ]
-    if wishes.broker is None:
-        parts.insert(0, Part("broker", _command("broker", *mine, *data)))
+    if config.broker is None:
+        parts.insert(0, Part("broker", _command("broker", *broker_flags, *data)))
     return parts
 
 
@@ -122,54 +122,54 @@ def _command(name: str, *flags: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "pumpwatch", name, *flags)
 
 
-def _fleet_flags(wishes: RunConfig) -> tuple[str, ...]:
-    fleet = wishes.fleet
+def _fleet_flags(config: RunConfig) -> tuple[str, ...]:
+    fleet = config.fleet
     flags = {
         "--pumps": fleet.pumps,
         "--interval": f"{fleet.interval_s:g}s",
         "--seed": fleet.seed,
-        "--speed": wishes.speed,
-        "--payload": wishes.payload,
+        "--speed": config.speed,
+        "--payload": config.payload,
         "--scenario": fleet.scenario or "none",
     }
-    if wishes.gateways is not None:
-        flags["--gateways"] = wishes.gateways
+    if config.gateways is not None:
+        flags["--gateways"] = config.gateways
     return tuple(str(word) for pair in flags.items() for word in pair)
 
 
-async def _run(wishes: RunConfig) -> None:
+async def _run(config: RunConfig) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    notices = Notices(wishes.url)
-    supervisor = Supervisor(parts_of(wishes), say, environment(), notices.put)
-    telling: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    notices = Notices(config.url)
+    supervisor = Supervisor(parts_of(config), say, environment(), notices.put)
+    publishing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     try:
         addresses = await supervisor.start(stop)
         if addresses is not None:
             # Not before the processor listens: who tells nobody has told nothing.
-            telling = asyncio.ensure_future(notices.tell_on())
+            publishing = asyncio.ensure_future(notices.tell_on())
             address = addresses["dashboard"]
-            run_file.leave(wishes.data, run_file.Running(wishes.url, run_file.without_key(address), os.getpid()))
-            _show(address, wishes)
+            run_file.leave(config.data, run_file.Running(config.url, run_file.without_key(address), os.getpid()))
+            _show(address, config)
             await supervisor.watch(stop)
     finally:
-        say("pumpwatch", "ending")
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        say("pumpwatch", "stopping")
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
         await supervisor.stop()
-        run_file.remove(wishes.data)
+        run_file.remove(config.data)
 
 
-def _show(address: str, wishes: RunConfig) -> None:
-    fleet = wishes.fleet
-    speed = f"a day in {86_400 / wishes.speed / 60:.3g} minutes" if wishes.speed > 1 else "in real time"
+def _show(address: str, config: RunConfig) -> None:
+    fleet = config.fleet
+    speed = f"a day in {86_400 / config.speed / 60:.3g} minutes" if config.speed > 1 else "in real time"
     lines = Text.assemble(
         ("Open  ", "bold"),
         (address, "bold underline"),
-        f"\n\n{fleet.pumps:,} simulated pumps, {speed}; the data is in {wishes.data}",
-        "\nA simulation and no medical device. Ctrl-C ends it.",
+        f"\n\n{fleet.pumps:,} simulated pumps, {speed}; data directory {config.data}",
+        "\nA simulation and no medical device. Ctrl-C stops it.",
     )
     console = Console()
     widest = max(len(line) for line in lines.plain.splitlines()) + 6
@@ -181,8 +181,8 @@ def _refuse_a_second(data: Path) -> None:
     running = run_file.find(data)
     if running is not None:
         raise CommandError(
-            f"Pumpwatch runs already on {data} (process {running.pid}, {running.dashboard}); "
-            "end it first, or give this one its own --data"
+            f"Pumpwatch is already running on {data} (process {running.pid}, {running.dashboard}); "
+            "stop it first, or use another --data"
         )
 
 

@@ -1,4 +1,4 @@
-"""This file decides the size and the course of a run: as the options say, else as the scenario says, else defaults."""
+"""Size and scenario of a run: options first, then the scenario, then defaults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NONE: Final = "none"
 
 @dataclass(frozen=True)
 class Fleet:
-    """What to simulate; `scenario` None is a fleet in which nothing goes wrong by itself."""
+    """What to simulate; `scenario` None is a fleet without faults and events."""
 
     pumps: int
     interval_s: float
@@ -29,32 +29,32 @@ def plan(
     seed: int | None,
     say: Callable[[str], None] | None = None,
 ) -> Fleet:
-    """Settle what the options left open; what cannot be is a usage error.
+    """Complete the options from the scenario and the defaults; raises a usage error for values out of range.
 
-    With `say` the scenario is only a proposal: one that speaks of pumps which are not in the fleet is left out, and
-    that is said.
+    With `say`, the scenario is only a proposal: if it names pumps that the fleet does not have, it is skipped and
+    `say` reports that.
     """
     from simulator.playback.scenario import Scenario, ScenarioError, chosen, default, load, parse_duration
 
-    story = None if scenario in {None, NONE} else scenario
+    name = None if scenario in {None, NONE} else scenario
     try:
-        told = Scenario() if story is None else load(story)
+        loaded = Scenario() if name is None else load(name)
     except ScenarioError as error:
         raise typer.BadParameter(str(error), param_hint="--scenario") from error
     try:
-        settled = default(
-            pumps=pumps or told.pumps,
-            interval_s=told.interval_s if interval is None else parse_duration(interval),
-            seed=told.seed if seed is None else seed,
+        complete = default(
+            pumps=pumps or loaded.pumps,
+            interval_s=loaded.interval_s if interval is None else parse_duration(interval),
+            seed=loaded.seed if seed is None else seed,
         )
     except ScenarioError as error:
         raise typer.BadParameter(str(error)) from error
     try:
-        for place in range(len(told.faults) + len(told.events)):
-            chosen(replace(told, pumps=settled.pumps), place)
+        for place in range(len(loaded.faults) + len(loaded.events)):
+            chosen(replace(loaded, pumps=complete.pumps), place)
     except ScenarioError as error:
         if say is None:
-            raise typer.BadParameter(f"{story} does not fit: {error}", param_hint="--scenario") from error
-        say(f"no scenario is played, so nothing goes wrong by itself: {story} does not fit, {error}")
-        story = None
-    return Fleet(settled.pumps, settled.interval_s, settled.seed, story)
+            raise typer.BadParameter(f"{name} does not fit the fleet: {error}", param_hint="--scenario") from error
+        say(f"scenario {name} skipped, no faults will occur: it does not fit the fleet, {error}")
+        name = None
+    return Fleet(complete.pumps, complete.interval_s, complete.seed, name)

@@ -1,4 +1,4 @@
-"""This file has the command that scores the alarms against what was really wrong."""
+"""`pumpwatch score`: play a scenario offline and compare its alarms with the ground truth."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from pumpwatch.commands.errors import CommandError
 
 if TYPE_CHECKING:
     from simulator.playback.scenario import Scenario
-
+    from trials.playback import Playback
+    from trials.score import Score
 DEFAULT_DAYS = 1.0
-TOLD_EVERY = 20
-LONG = 500
-"""From so many ticks on it is worth to play the fleet in a process of its own, which takes a second or two to begin."""
+PROGRESS_EVERY = 20
+"""Ticks between two updates of the progress bar."""
+MIN_TICKS_FOR_PROCESS = 500
+"""Runs of this many ticks simulate the fleet in a second process, which takes a second or two to start."""
 FILE_WIDTH = 160
 """Columns of the tables in a file or a pipe."""
 
@@ -31,25 +33,24 @@ def score(
         str | None,
         typer.Argument(
             metavar="[NAME|FILE]",
-            help="What goes wrong, and when: lively-month, or a TOML file. A sweep needs none.",
+            help="Bundled scenario such as lively-month, or a TOML file. Not needed for a sweep.",
             show_default=False,
         ),
     ] = None,
     *,
     json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write all of it here, as JSON.", show_default=False)
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the full report as JSON.", show_default=False)
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write a page with plots here.", show_default=False),
+        typer.Option("--html", metavar="FILE", help="Write the report as an HTML page with plots.", show_default=False),
     ] = None,
     pumps: Annotated[
         int | None,
         typer.Option(
             "--pumps",
             min=1,
-            help="How many pumps; in a sweep, how many for each severity of each fault. Default: as the scenario "
-            "says; in a sweep 10.",
+            help="Number of pumps; in a sweep, pumps per fault and severity. Default: from the scenario; in a sweep 10.",
             show_default=False,
         ),
     ] = None,
@@ -58,7 +59,7 @@ def score(
         typer.Option(
             "--days",
             min=0.001,
-            help="Days of therapy time. Default: as the scenario says, else 1; in a sweep 4.",
+            help="Days of therapy time. Default: from the scenario, else 1; in a sweep 4.",
             show_default=False,
         ),
     ] = None,
@@ -67,68 +68,48 @@ def score(
         typer.Option(
             "--seed",
             min=0,
-            help="Another fleet and another chance. Default: as the scenario says.",
+            help="Random seed. Default: from the scenario.",
             show_default=False,
         ),
     ] = None,
-    seed_shift: Annotated[
-        int, typer.Option("--seed-shift", min=0, help="Added to the seed, for runs on which nothing was tuned.")
-    ] = 0,
+    seed_shift: Annotated[int, typer.Option("--seed-shift", min=0, help="Added to the seed, for held-out runs.")] = 0,
     sweep: Annotated[
-        bool, typer.Option("--sweep", help="Find the smallest severity of each fault that is still found.")
+        bool, typer.Option("--sweep", help="Find the smallest detectable severity of each fault.")
     ] = False,
     turn: Annotated[
         str,
         typer.Option(
             "--turn",
             metavar="TIME",
-            help="The processor takes in so much therapy time at once: 15m plays several times as fast, and an alarm "
-            "is up at the end of its turn, later by so much at most. Default: each interval by itself.",
+            help="Therapy time that the processor takes in at once: 15m plays several times as fast, and delays each "
+            "alarm to the end of its turn. Default: one interval.",
             show_default=False,
         ),
     ] = "0s",
     only: Annotated[
         str | None,
-        typer.Option("--only", metavar="FAULT,FAULT", help="Sweep these faults alone.", show_default=False),
+        typer.Option("--only", metavar="FAULT,FAULT", help="Sweep only these faults.", show_default=False),
     ] = None,
-    listing: Annotated[
-        bool, typer.Option("--list", help="List each false alarm and each injection that was missed.")
-    ] = False,
+    listing: Annotated[bool, typer.Option("--list", help="List every false alarm and every missed injection.")] = False,
 ) -> None:
-    """Play a scenario offline, as fast as it goes, and score the alarms against what was really wrong.
+    """Play a scenario offline, as fast as possible, and score its alarms against the ground truth.
 
-    Fleet, detection and alarms are those of the running system, without broker and without waiting.
+    Fleet, detection and alarms are those of the running system, without a broker and without waiting.
     """
-    from trials import playback as courses
     from trials import score as scores
-    from trials import score_table
     from trials import sweep as sweeps
-    from trials.feed import FeedError
 
     if scenario is None and not sweep:
         raise typer.BadParameter("name a scenario, such as lively-month, or give --sweep", param_hint="SCENARIO")
-    told = _scenario(scenario, None if sweep else pumps, seed, seed_shift)
+    plan = _scenario(scenario, None if sweep else pumps, seed, seed_shift)
     if sweep:
-        told = sweeps.ladder(told, _faults(only), pumps or sweeps.PUMPS_EACH)
+        plan = sweeps.ladder(plan, _faults(only), pumps or sweeps.PUMPS_EACH)
     name = scenario or "sweep"
-    length = days or told.days or DEFAULT_DAYS
-    try:
-        with _progress(f"{name}: samples of {told.pumps:,} pumps") as say:
-            course = courses.play(
-                told, length, say=say, beside=length * 86_400 / told.interval_s >= LONG, turn_s=_turn_s(turn)
-            )
-    except FeedError as error:
-        raise CommandError(str(error)) from error
-    judged = scores.judge(course)
+    judged = scores.judge(_play(name, plan, days or plan.days or DEFAULT_DAYS, _turn_s(turn)))
     report: dict[str, Any] = {"scenario": name, **scores.report(judged)}
     if sweep:
         report["sweep"] = sweeps.smallest(report)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=FILE_WIDTH)
-    console.print(score_table.tables(report))
-    if listing:
-        console.print(score_table.lists(judged))
+    _show(report, judged, listing=listing)
     if json is not None:
         _write(json, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     if html is not None:
@@ -137,18 +118,43 @@ def score(
         _write(html, page(report).encode())
 
 
+def _play(name: str, plan: Scenario, days: float, turn_s: float) -> Playback:
+    """Play a scenario with a progress bar."""
+    from trials.feed import FeedError
+    from trials.playback import play
+
+    beside = days * 86_400 / plan.interval_s >= MIN_TICKS_FOR_PROCESS
+    try:
+        with _progress(f"{name}: samples of {plan.pumps:,} pumps") as say:
+            return play(plan, days, say=say, beside=beside, turn_s=turn_s)
+    except FeedError as error:
+        raise CommandError(str(error)) from error
+
+
+def _show(report: dict[str, Any], judged: Score, *, listing: bool) -> None:
+    """Print the tables of a report, in full width if the output is a file."""
+    from trials import score_table
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=FILE_WIDTH)
+    console.print(score_table.tables(report))
+    if listing:
+        console.print(score_table.lists(judged))
+
+
 def _scenario(name: str | None, pumps: int | None, seed: int | None, seed_shift: int) -> Scenario:
     from simulator.playback.scenario import MAX_SEED, ScenarioError, chosen, default, load, number
 
     try:
-        told = default() if name is None else load(name)
-        wanted = number("seed", (told.seed if seed is None else seed) + seed_shift, 0, MAX_SEED)
-        told = dataclasses.replace(told, pumps=pumps or told.pumps, seed=int(wanted))
-        for place in range(len(told.faults) + len(told.events)):
-            chosen(told, place)
+        plan = default() if name is None else load(name)
+        shifted = number("seed", (plan.seed if seed is None else seed) + seed_shift, 0, MAX_SEED)
+        plan = dataclasses.replace(plan, pumps=pumps or plan.pumps, seed=int(shifted))
+        for place in range(len(plan.faults) + len(plan.events)):
+            chosen(plan, place)
     except ScenarioError as error:
         raise typer.BadParameter(str(error), param_hint="SCENARIO") from error
-    return told
+    return plan
 
 
 def _turn_s(turn: str) -> float:
@@ -179,7 +185,7 @@ def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
         task = progress.add_task(title, total=None)
 
         def say(done: int, of: int) -> None:
-            if done % TOLD_EVERY == 0 or done == of:
+            if done % PROGRESS_EVERY == 0 or done == of:
                 progress.update(task, completed=done, total=of)
 
         yield say
@@ -189,4 +195,4 @@ def _write(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}; choose another place for it") from error
+        raise CommandError(f"cannot write {path}: {error.strerror}; choose another file") from error

@@ -1,4 +1,4 @@
-"""This file has the commands that list what there is: faults, rules and signals."""
+"""`pumpwatch faults`, `rules` and `signals`: the tables in the code."""
 
 from __future__ import annotations
 
@@ -45,25 +45,30 @@ SIGNAL_FIELDS: Final = ("name", "unit", "title", "low", "high", "decimals")
 
 
 def faults(*, as_json: options.AsJson = False) -> None:
-    """List the ways in which a simulated pump can fail."""
+    """List the faults that can be injected."""
     rows = fault_rows()
     if as_json:
         write_json(rows)
         return
-    _show("Faults", rows, ("name", "title", "stage", "summary"), "Make one: pumpwatch inject NAME --pumps 3,7-9")
+    _show("Faults", rows, ("name", "title", "stage", "summary"), "Inject one: pumpwatch inject NAME --pumps 3,7-9")
 
 
 def rules(*, as_json: options.AsJson = False) -> None:
-    """List the alarms: what each means, how urgent it is, and what to do."""
+    """List the alarm rules: meaning, priority and what to do."""
     rows = rule_rows()
     if as_json:
         write_json(rows)
         return
-    _show("Rules", rows, ("name", "priority", "meaning", "action"), "With delays and reasons: pumpwatch rules --json")
+    _show(
+        "Rules",
+        rows,
+        ("name", "priority", "meaning", "action"),
+        "Delays, rationale and evidence: pumpwatch rules --json",
+    )
 
 
 def signals(*, as_json: options.AsJson = False) -> None:
-    """List what a pump measures: units and the range that a sensor can possibly say."""
+    """List the signals of a pump with unit and plausible range."""
     rows = signal_rows()
     if as_json:
         write_json(rows)
@@ -72,7 +77,7 @@ def signals(*, as_json: options.AsJson = False) -> None:
         "Signals",
         rows,
         ("name", "unit", "title", "low", "high"),
-        "One left out of a sample is unknown, not 0.",
+        "A signal missing from a sample is unknown, not 0.",
         lines=False,
     )
 
@@ -85,7 +90,7 @@ def fault_rows() -> list[dict[str, Any]]:
 
 
 def rule_rows() -> list[dict[str, Any]]:
-    """Return every rule as a row of `RULE_FIELDS`, with the evidence its alarm bears and the causes it rules out."""
+    """Return every rule as a row of `RULE_FIELDS`, with the evidence of its alarm and the causes that it excludes."""
     from processor.rules import RULES
     from processor.rules.cohorts import COHORT_RULES
     from processor.rules.system import SYSTEM_RULES
@@ -109,12 +114,12 @@ def signal_rows() -> list[dict[str, Any]]:
 
 
 def write_json(rows: object) -> None:
-    """Write anything of rows to stdout as JSON that people can read too."""
+    """Print rows to stdout as indented JSON."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n")
 
 
-def _row(thing: object, fields: Sequence[str]) -> dict[str, Any]:
-    return {name: getattr(thing, name) for name in fields}
+def _row(source: object, fields: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(source, name) for name in fields}
 
 
 def _show(title: str, rows: Sequence[dict[str, Any]], fields: Sequence[str], note: str, *, lines: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""This file has the commands about who may use the dashboard."""
+"""`pumpwatch user`: dashboard accounts."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import user_data
 
-app = typer.Typer(no_args_is_help=True, help="Who may use the dashboard.")
+app = typer.Typer(no_args_is_help=True, help="Manage dashboard accounts.")
 
 
 @app.command(epilog="Example: pumpwatch user add vera --role staff")
 def add(
-    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    name: Annotated[str, typer.Argument(help="Sign-in name.")],
     *,
-    role: Annotated[str, typer.Option("--role", help="What the person may do: viewer, staff or engineer.")],
+    role: Annotated[str, typer.Option("--role", help="viewer, staff or engineer.")],
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input instead of asking.")
     ] = False,
     data: options.Data = None,
 ) -> None:
-    """Add an account; from the first one on, the dashboard asks for a name and a password."""
+    """Add an account, or change its role and password. With accounts, the dashboard requires sign-in by name."""
     from dashboard.access.accounts import AccessError, add_account
 
     if password_stdin:

@@ -120,7 +120,7 @@ def as_columns(rules: engine.Rules, window_s: float) -> Runner:
     def run(waves: Iterable[pl.DataFrame]) -> pl.DataFrame:
         state = engine.new_state(PUMPS, rules)
         for wave in waves:
-            state, _ = engine.step(state, wave, rules, window_s=window_s)
+            state = engine.step(state, wave, rules, window_s=window_s).state
         return state
 
     return run

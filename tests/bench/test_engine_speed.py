@@ -33,8 +33,9 @@ def run(pumps: int, inputs: list[pl.DataFrame]) -> tuple[float, float, pl.DataFr
     for at, wave in enumerate(inputs):
         if at == 1:
             began, worked = time.perf_counter(), time.process_time()
-        state, rows = engine.step(state, wave)
-        violations(rows, open_alarms)
+        step = engine.step(state, wave)
+        state = step.state
+        violations(step.judged, open_alarms)
     ticks = len(inputs) - 1
     return (time.perf_counter() - began) / ticks, (time.process_time() - worked) / ticks, state
 

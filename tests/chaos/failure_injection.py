@@ -9,7 +9,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections import Counter
@@ -232,24 +231,23 @@ def undisturbed(run: Run) -> Truth:
     """Let the same samples go through a processor that nobody disturbs."""
     fleet = simulation(run)
     wall, everything, raised = START_MS, [], []
-    with tempfile.TemporaryDirectory() as folder:
-        pipeline = Pipeline(Path(folder))
-        for name, own in run.parts():
-            birth = Birth(
-                gateway=name,
-                pumps=fleet.describe(own),
-                sent=wall,
-                time=START_MS,
-                speed=run.speed,
-                interval_s=INTERVAL_S,
-            )
-            pipeline.take([_message(name, "birth", encode(birth))], wall)
-        for _, samples in frames(run, fleet):
-            wall += round(run.period_s * 1000)
-            parts = [(name, samples[own.start : own.stop]) for name, own in run.parts()]
-            _, entries = pipeline.take([_message(name, "telemetry", _wire(part)) for name, part in parts], wall)
-            everything.append(samples)
-            raised.append(entries)
+    pipeline = Pipeline()
+    for name, own in run.parts():
+        birth = Birth(
+            gateway=name,
+            pumps=fleet.describe(own),
+            sent=wall,
+            time=START_MS,
+            speed=run.speed,
+            interval_s=INTERVAL_S,
+        )
+        pipeline.take([_message(name, "birth", encode(birth))], wall)
+    for _, samples in frames(run, fleet):
+        wall += round(run.period_s * 1000)
+        parts = [(name, samples[own.start : own.stop]) for name, own in run.parts()]
+        result = pipeline.take([_message(name, "telemetry", _wire(part)) for name, part in parts], wall)
+        everything.append(samples)
+        raised.append(result.events)
     return Truth(segments.once(pl.concat(everything)), by_samples(pl.concat(raised)))
 
 

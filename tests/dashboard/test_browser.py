@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import queue
 import threading
 import time
@@ -67,7 +68,8 @@ class Screen:
 
 @contextlib.contextmanager
 def served(screen: Screen) -> Iterator[str]:
-    thread = threading.Thread(target=screen.serve)
+    # dash.register_page reads a context variable that is only set in the context that imported Dash.
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(screen.serve,))
     thread.start()
     try:
         yield screen.addresses.get(timeout=60)
@@ -107,7 +109,7 @@ def test_a_new_alarm_appears_on_top_without_a_reload(screen: Screen, page: Page)
     screen.show(40, alarms=0)
     with served(screen) as address:
         page.goto(address)
-        expect(page.locator("#worst")).to_contain_text("No pump needs anybody.", timeout=PATIENCE_MS)
+        expect(page.locator("#worst")).to_contain_text("No open alarms.", timeout=PATIENCE_MS)
         page.evaluate("window.untouched = true")
         screen.show(40, alarms=3)
         first = page.locator("#worst .line").first
@@ -136,11 +138,24 @@ def test_it_tells_a_silent_processor_from_a_lost_server(screen: Screen, page: Pa
     screen.show(10, alarms=1)
     with served(screen) as address:
         page.goto(address)
-        expect(page.locator("#stale")).to_contain_text("The stream processor has stopped writing.", timeout=PATIENCE_MS)
+        expect(page.locator("#stale")).to_contain_text(
+            "The stream processor has stopped updating.", timeout=PATIENCE_MS
+        )
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/alarms", "/alarm-health", "/pumps", "/pump/ITB-000001", "/faults", "/programmer", "/pipeline"]
+    "path",
+    [
+        "/",
+        "/alarms",
+        "/alarm-health",
+        "/pumps",
+        "/pump/ITB-000001",
+        "/faults",
+        "/programmer",
+        "/scorecard",
+        "/pipeline",
+    ],
 )
 def test_every_page_opens_from_its_own_address_in_the_dark_without_complaint(
     path: str, screen: Screen, browser: Browser
@@ -191,6 +206,7 @@ def test_one_click_acknowledges_and_says_when_it_could_not(screen: Screen, page:
 def test_the_table_of_alarms_acknowledges_many_and_keeps_the_selection(screen: Screen, page: Page) -> None:
     with screen.moving(40, alarms=8), served(screen) as address:
         page.goto(address.replace("/?", "/alarms?"))
+        expect(page.locator(".ag-row").first).to_be_visible(timeout=PATIENCE_MS)
         page.locator(".ag-header .ag-checkbox-input").first.check()
         expect(page.locator("#do-acknowledge")).to_have_text("Acknowledge 6 alarms", timeout=PATIENCE_MS)
         page.wait_for_timeout(1500)
@@ -225,17 +241,17 @@ def test_pumps_are_stopped_only_after_it_was_confirmed_which(screen: Screen, pag
     with served(screen) as address:
         page.goto(address)
         page.goto(f"{address.partition('?')[0].rstrip('/')}/programmer?pumps=ITB-000002")
-        expect(page.locator("#order-chosen")).to_contain_text("ITB-000002", timeout=PATIENCE_MS)
-        page.locator("#order-what").click()
+        expect(page.locator("#command-chosen")).to_contain_text("ITB-000002", timeout=PATIENCE_MS)
+        page.locator("#command-kind").click()
         page.get_by_role("option", name="Stop").click()
-        expect(page.locator("#order-does")).to_contain_text("Stops the pumps", timeout=PATIENCE_MS)
-        page.locator("#order-send").click()
+        expect(page.locator("#command-description")).to_contain_text("Stops the pumps", timeout=PATIENCE_MS)
+        page.locator("#command-send").click()
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("Stop 1 pump: ITB-000002?", timeout=PATIENCE_MS)
-        dialog.get_by_text("Leave as it is", exact=True).click()
+        dialog.get_by_role("button", name="Cancel").last.click()
         expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
-        expect(page.locator("#order-answers")).to_contain_text("Nothing ordered yet.")
-        page.locator("#order-send").click()
-        dialog.get_by_text("Yes, do it").click()
-        expect(page.locator("#order-answers")).to_contain_text("no broker at", timeout=PATIENCE_MS)
+        expect(page.locator("#command-responses")).to_contain_text("No responses yet.")
+        page.locator("#command-send").click()
+        dialog.get_by_role("button", name="Confirm").click()
+        expect(page.locator("#command-responses")).to_contain_text("no broker at", timeout=PATIENCE_MS)
         expect(dialog).to_be_hidden(timeout=PATIENCE_MS)

@@ -1,4 +1,4 @@
-"""How numbers, ages and times are said."""
+"""Formats of numbers, durations and times."""
 
 from __future__ import annotations
 
@@ -51,6 +51,16 @@ def test_large_and_small_amounts_have_the_digits_they_deserve() -> None:
     assert [formatting.amount(value) for value in (1.78, 312, 1_000_000, 250.5)] == ["1.78", "312", "1,000,000", "250"]
 
 
+def test_sizes_are_in_decimal_units() -> None:
+    sizes = (0, 812, 437_000, 2_100_000_000)
+    assert [formatting.size(size) for size in sizes] == ["0 Bytes", "812 Bytes", "437.0 kB", "2.1 GB"]
+
+
+def test_an_alarm_whose_condition_is_over_shows_when_it_was_raised_not_how_long_it_stands() -> None:
+    assert formatting.standing(720, over=False) == "for 12 min"
+    assert formatting.standing(720, over=True) == "12 min ago"
+
+
 def test_names_of_faults_are_said_as_words() -> None:
     assert formatting.title("catheter_occlusion") == "Catheter occlusion"
     assert formatting.title("") == ""
@@ -64,6 +74,7 @@ def test_what_a_pump_reports_is_said_in_words_and_unknown_when_it_says_nothing()
 
 def test_a_long_list_does_not_run_on() -> None:
     assert formatting.listed("abcde") == "a, b, c and 2 more"
+    assert formatting.listed("ab") == "a and b"
     assert formatting.listed([]) == ""
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
-from broker.contract.actions import Acknowledge
+from broker.contract.actions import Acknowledge, Outcome
+from broker.contract.alarm_events import AlarmEvent
 from broker.contract.codec import encode_arrow, encode_json
 from broker.contract.gateway_messages import Birth, Pumps
 from broker.contract.messages import encode
@@ -20,6 +20,7 @@ from broker.contract.signals import SAMPLE_SCHEMA
 from broker.contract.topics import COMMAND
 from broker.mqtt.link import Message
 from broker.store.snapshot import Health, Snapshot
+from processor.batch_result import BatchResult
 from processor.detectors import Detector
 from processor.detectors.limit import limit
 from processor.engine import engine
@@ -80,7 +81,7 @@ def feed(
     pumps = 0 if batch.height == 0 else int(batch["pump"].max()) + 1  # type: ignore[arg-type]
     state = engine.grow(engine.new_state(0, rules) if state is None else state, pumps, rules)
     for wave in engine.waves(batch):
-        state, _ = engine.step(state, wave, rules, window_s=window_s)
+        state = engine.step(state, wave, rules, window_s=window_s).state
     return state
 
 
@@ -89,7 +90,7 @@ def told(detector: Detector, batch: pl.DataFrame, column: str = "rule") -> list[
     rules = (rule_of(detector),)
     state, values = engine.new_state(1, rules), []
     for wave in engine.waves(batch):
-        state, _ = engine.step(state, wave, rules, window_s=0)
+        state = engine.step(state, wave, rules, window_s=0).state
         values.append(state[column if column == "rule" else f"{detector.family or 'rule'}.memory.{column}"][0])
     return values
 
@@ -101,7 +102,7 @@ class Watch:
     pipeline: Pipeline
     gateway: str = "ward"
     now: int = START_MS
-    events: list[pl.DataFrame] = field(default_factory=list)
+    results: list[BatchResult] = field(default_factory=list)
 
     def say(self, payload: bytes | str, leaf: str = "telemetry", *, gateway: str | None = None) -> pl.DataFrame:
         """Let one message of the gateway arrive; return the samples that were taken."""
@@ -111,10 +112,13 @@ class Watch:
         data = payload.encode() if isinstance(payload, str) else payload
         return Message(f"itb/00/{gateway or self.gateway}/{leaf}", data, 1, 1, retained=False)
 
-    def take(self, messages: Sequence[Message]) -> pl.DataFrame:
-        samples, events = self.pipeline.take(list(messages), self.now)
-        self.events.append(events)
-        return samples
+    def take(
+        self, messages: Sequence[Message], *, listening: bool = True, readings: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
+        """Take in messages and keep the result; return its samples."""
+        result = self.pipeline.take(list(messages), self.now, listening=listening, readings=readings)
+        self.results.append(result)
+        return result.samples
 
     def birth(self, *serials: str, gateway: str | None = None, speed: float = SPEED) -> None:
         born = Birth(
@@ -150,7 +154,22 @@ class Watch:
         return [refusal.reason for refusal in self.pipeline.quarantine.latest]
 
     def journal(self) -> pl.DataFrame:
-        return pl.concat(self.events)
+        """Return the events of alarms so far."""
+        return pl.concat([result.events for result in self.results])
+
+    def entries(self) -> pl.DataFrame:
+        """Return the journal entries so far that are not about alarms."""
+        return pl.concat([result.entries for result in self.results])
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """The outcomes of operator actions so far."""
+        return [outcome for result in self.results for outcome in result.outcomes]
+
+    @property
+    def announcements(self) -> list[AlarmEvent]:
+        """The events for other systems so far."""
+        return [event for result in self.results for event in result.announcements]
 
 
 @dataclass
@@ -203,17 +222,17 @@ def feed_engine() -> Callable[..., pl.DataFrame]:
 
 
 @pytest.fixture
-def watch(tmp_path: Path) -> Watch:
-    return Watch(Pipeline(tmp_path))
+def watch() -> Watch:
+    return Watch(Pipeline())
 
 
 @pytest.fixture(scope="session")
-def make_ward(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Ward]:
+def make_ward() -> Callable[[int], Ward]:
     """Return a function that admits that many simulated pumps."""
 
     def admit(pumps: int) -> Ward:
         simulation = Simulation(default(pumps=pumps, interval_s=60, seed=11), start_ms=START_MS)
-        ward = Ward(simulation, Watch(Pipeline(tmp_path_factory.mktemp("ward"))))
+        ward = Ward(simulation, Watch(Pipeline()))
         ward.begin()
         return ward
 

@@ -42,8 +42,9 @@ class Story:
         self.minute += 1
         about = {"pump": 0, "time": START_MS + self.minute * MINUTE_MS, "seq": self.minute, "boot": 1}
         wave = pl.DataFrame([{**dict.fromkeys(BATCH_SCHEMA), **about, **signals}], BATCH_SCHEMA)
-        self.state, rows = engine.step(self.state, wave, self.rules, window_s=0)
-        return self.see(violations(rows, self.alarms, self.rules))
+        step = engine.step(self.state, wave, self.rules, window_s=0)
+        self.state = step.state
+        return self.see(violations(step.judged, self.alarms, self.rules))
 
     def see(self, seen: Violations) -> Story:
         self.alarms, changes = lifecycle.advance(

@@ -13,7 +13,7 @@ from broker.mqtt.link import Link, Message
 from broker.store import snapshot_files
 from broker.store.snapshot import Health
 from processor.service import loop
-from processor.service.loop import ProcessorError
+from processor.service.settings import ProcessorError, Settings
 from simulator.gateway import service
 
 pytestmark = pytest.mark.broker
@@ -29,7 +29,7 @@ async def until(seen) -> None:
 async def test_what_has_no_room_stays_with_the_broker_and_comes_later_in_order(own_broker, tmp_path) -> None:
     await own_broker.start()
     stop = asyncio.Event()
-    little = loop.Settings(own_broker.url, tmp_path, tick_s=0.2, waiting_bytes=20_000)
+    little = Settings(own_broker.url, tmp_path, tick_s=0.2, waiting_bytes=20_000)
     fleet = service.Settings(own_broker.url, pumps=100, gateways=4, speed=600)
     tasks = [asyncio.create_task(loop.run(little, stop, print)), asyncio.create_task(service.run(fleet, stop, print))]
 
@@ -50,7 +50,7 @@ async def test_what_has_no_room_stays_with_the_broker_and_comes_later_in_order(o
 async def test_what_is_more_than_the_broker_keeps_for_an_absent_processor_waits_with_the_gateways(
     own_broker, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(loop, "HEALTH_S", 0.5)
+    monkeypatch.setattr(loop, "PUBLISH_INTERVAL_S", 0.5)
     await own_broker.start()  # As it comes: of more than a thousand messages it drops what it has confirmed.
     told: dict[str, int] = {}
     confirmed: set[str] = set()
@@ -65,7 +65,7 @@ async def test_what_is_more_than_the_broker_keeps_for_an_absent_processor_waits_
     def health() -> Health:
         return snapshot_files.read(tmp_path / "snapshot").health
 
-    settings = loop.Settings(own_broker.url, tmp_path)
+    settings = Settings(own_broker.url, tmp_path)
     fleet = service.Settings(own_broker.url, pumps=8, gateways=4, speed=3000, unconfirmed_bytes=1_700_000)
     away, stop, link = asyncio.Event(), asyncio.Event(), Link(parse_url(own_broker.url), "listener", on_message=hear)
     first = asyncio.create_task(loop.run(settings, away, print))
@@ -93,12 +93,12 @@ async def test_what_is_more_than_the_broker_keeps_for_an_absent_processor_waits_
 async def test_a_second_processor_on_one_data_directory_is_refused(own_broker, tmp_path) -> None:
     await own_broker.start()
     stop, ready = asyncio.Event(), asyncio.Event()
-    settings = loop.Settings(own_broker.url, tmp_path)
+    settings = Settings(own_broker.url, tmp_path)
     first = asyncio.create_task(loop.run(settings, stop, lambda _: ready.set()))
     try:
         async with asyncio.timeout(ENOUGH_S):
             await ready.wait()
-        with pytest.raises(ProcessorError, match=r"another processor works in .*--data"):
+        with pytest.raises(ProcessorError, match=r"another processor uses .*--data"):
             await loop.run(settings, stop, print)
     finally:
         stop.set()

@@ -13,6 +13,7 @@ from broker.contract.gateway_messages import read_birth
 from broker.contract.signals import SIGNAL_NAMES
 from broker.store import snapshot_files
 from processor.service import loop
+from processor.service.settings import Settings
 from simulator.gateway import service
 
 pytestmark = pytest.mark.broker
@@ -63,7 +64,7 @@ async def publish(program, broker, topic: str, payload: str) -> None:
 
 
 async def test_mosquitto_pub_makes_a_pump_appear(program, running, own_broker, tmp_path, until):
-    await running(loop.run, loop.Settings(own_broker.url, tmp_path / "data", tick_s=0.05))
+    await running(loop.run, Settings(own_broker.url, tmp_path / "data", tick_s=0.05))
     await publish(program, own_broker, "itb/00/mine/telemetry", MY_PUMP)
     pictures = tmp_path / "data" / "snapshot"
     await until(lambda: snapshot_files.read(pictures).pumps.height)
@@ -74,7 +75,7 @@ async def test_mosquitto_pub_makes_a_pump_appear(program, running, own_broker, t
 
 
 async def test_what_mosquitto_pub_gets_wrong_is_shown_with_its_reason(program, running, own_broker, tmp_path, until):
-    await running(loop.run, loop.Settings(own_broker.url, tmp_path / "data", tick_s=0.05))
+    await running(loop.run, Settings(own_broker.url, tmp_path / "data", tick_s=0.05))
     await publish(program, own_broker, "itb/00/mine/telemetry", MY_PUMP.replace("8.1", "NaN"))
     await publish(program, own_broker, "itb/77/mine/telemetry", MY_PUMP)
     pictures = tmp_path / "data" / "snapshot"

@@ -1,4 +1,4 @@
-"""What people can do with alarms from the screens: who may, with which, and what they are told."""
+"""Alarm actions from the pages: who may act, on which alarms, and what the pages show of it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_only_what_is_still_in_the_list_is_acted_on(fleet: Any) -> None:
         assert page.selected(snapshot, nonsense, None, None).is_empty()
 
 
-def test_what_is_put_aside_is_in_a_list_of_its_own_and_does_not_wait(fleet: Any) -> None:
+def test_shelved_and_out_of_service_alarms_are_listed_apart_and_are_not_waiting(fleet: Any) -> None:
     snapshot = fleet_of(listed(*STATES), fleet)
     assert [row["state"] for row in page.open_alarms(snapshot, "all", "")[0]] == [
         *STATES[:2],
@@ -111,7 +111,7 @@ def test_an_alarm_of_a_gateway_is_counted_and_named_though_it_is_no_pumps(fleet:
 
 def test_the_dialog_offers_no_longer_time_than_the_priority_allows() -> None:
     _, title, what, asks, _, times, chosen, style, _ = alarm_action_dialog.opened("shelve", listed("unacknowledged"))
-    assert (title, what, asks) == ("Shelve", "1 alarm: unacknowledged", "Why may it be silent?")
+    assert (title, what, asks) == ("Shelve", "1 alarm: unacknowledged", "Reason (required)")
     assert [one["value"] for one in times] == ["0.5", "1", "4"]
     assert (chosen, style["display"]) == ("1", "block")
     assert alarm_action_dialog.opened("note", listed("unacknowledged"))[7]["display"] == "none"
@@ -119,7 +119,7 @@ def test_the_dialog_offers_no_longer_time_than_the_priority_allows() -> None:
 
 
 @pytest.mark.parametrize("sent", [None, {}, {"kind": "delete", "alarms": []}, {"kind": "note"}, "note"])
-def test_what_is_no_deed_is_not_done(sent: Any) -> None:
+def test_an_invalid_action_is_not_done(sent: Any) -> None:
     assert alarm_action_dialog.read(sent) == (None, [])
 
 
@@ -129,23 +129,23 @@ def test_who_did_what_when_stands_on_the_alarm() -> None:
         shelved_wall=1_768_221_121_000, shelved_why="known", note_by="cleo", note_wall=1_768_221_122_000, note="called",
     ).row(0, named=True)  # fmt: skip
     assert alarm_actions.told(row) == [
-        "seen by anna at 12:32:00 UTC",
-        "shelved by ben at 12:32:01 UTC, for another 40 min: known",
+        "acknowledged by anna at 12:32:00 UTC",
+        "shelved by ben at 12:32:01 UTC, 40 min left: known",
         "note by cleo at 12:32:02 UTC: called",
     ]
-    assert alarm_actions.told({**row, "acknowledged_wall": None})[0] == "seen by anna before"
+    assert alarm_actions.told({**row, "acknowledged_wall": None})[0] == "acknowledged by anna earlier"
 
 
-def test_that_an_alarm_was_held_from_the_start_is_said_once() -> None:
+def test_a_suppression_at_the_moment_of_raising_is_shown_once() -> None:
     about = {"pump": "A", "title": "Low", "alarm": "A/low/1", "priority": 1, "at": 1}
     rows = [{**dict.fromkeys(EVENTS_SCHEMA), **about, "kind": kind, "time": time}
             for time, kind in ((9, "released"), (7, "held"), (5, "held"), (5, "raised"))]  # fmt: skip
-    lines = event_log.past(pl.DataFrame(rows, EVENTS_SCHEMA)).children
+    lines = event_log.history(pl.DataFrame(rows, EVENTS_SCHEMA)).children
     said = [line.children[0].children[2].children for line in lines]
-    assert said == ["calls by itself", "held under another", "raised"]
+    assert said == ["no longer suppressed", "suppressed", "raised"]
 
 
-def test_every_deed_is_a_message_on_the_wire() -> None:
+def test_every_action_is_a_message_on_the_wire() -> None:
     from broker.contract.actions import make_action
 
     for name in ALARM_ACTIONS:

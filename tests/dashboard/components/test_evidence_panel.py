@@ -1,4 +1,4 @@
-"""What an alarm rests on reads as plain sentences, and an alarm without it is shown all the same."""
+"""Evidence reads as plain sentences, and an alarm without it is shown all the same."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ FOUND = Evidence(
 )
 
 
-def said(piece: object) -> str:
-    """Return all text of a piece of a page."""
-    if piece is None or isinstance(piece, str | int | float):
-        return str(piece or "")
-    if isinstance(piece, list | tuple):
-        return " ".join(filter(None, map(said, piece)))
-    return said(getattr(piece, "children", None))
+def text_of(component: object) -> str:
+    """Return all text of a component."""
+    if component is None or isinstance(component, str | int | float):
+        return str(component or "")
+    if isinstance(component, list | tuple):
+        return " ".join(filter(None, map(text_of, component)))
+    return text_of(getattr(component, "children", None))
 
 
 def bearing(snapshot, **changes):
@@ -42,14 +42,14 @@ def bearing(snapshot, **changes):
     return snapshot.alarms.with_columns(pl.lit(value).alias(name) for name, value in columns.items())
 
 
-def test_the_numbers_the_score_and_what_it_is_not_are_told(fleet):
-    text = said(evidence_panel.shown(bearing(fleet(20)).row(0, named=True)))
+def test_values_score_confidence_and_ruled_out_causes_are_shown(fleet):
+    text = text_of(evidence_panel.shown(bearing(fleet(20)).row(0, named=True)))
     assert "Delivered 1.30 µL/h 10.2 13 % 7.65" in " ".join(text.split())
-    assert "Numbers: averages over about 20 min, up to 12 Jan 2026, 12:32 UTC" in text
-    assert "Score, 1 is the limit: 2.10 when raised after 25 min above it, 2.40 now, 3.04 at its highest" in text
-    assert "Confidence: medium: this pump is known for only 5 h" in text
-    assert "Not “Catheter occluded”: the pulse is as usual (98.4 % of usual, the limit is 50)" in text
-    assert "Not “Gateways silent”: the broker itself cannot be reached" in text
+    assert "Values: averaged over about 20 min up to 12 Jan 2026, 12:32 UTC" in text
+    assert "Score (alarm at 1.0): 2.10 when raised after 25 min above 1.0, 2.40 now, 3.04 peak" in text
+    assert "Confidence: medium (this pump is known for only 5 h)" in text
+    assert "Ruled out “Catheter occluded”: the pulse is as usual (98.4 % of usual, limit 50)" in text
+    assert "Ruled out “Gateways silent”: the broker itself cannot be reached" in text
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_numbers_the_score_and_what_it_is_not_are_told(fleet):
         (165.0, 11.1, ""),
     ],
 )
-def test_a_share_is_told_where_it_says_more_than_the_number(fleet, value, expected, share):
+def test_a_share_is_shown_if_it_says_more_than_the_value(fleet, value, expected, share):
     fact = Fact(label="Delivered", value=value, unit="µL/h", expected=expected)
     text = msgspec.json.encode(msgspec.structs.replace(FOUND, facts=[fact])).decode()
     told = evidence_panel.shown(bearing(fleet(20), evidence=text).row(0, named=True))
@@ -71,22 +71,22 @@ def test_a_share_is_told_where_it_says_more_than_the_number(fleet, value, expect
     assert cells[3] == share
 
 
-def test_a_pump_tells_all_of_its_first_alarm_and_a_line_of_the_others(fleet):
+def test_a_pump_shows_all_evidence_of_its_first_alarm_and_one_line_of_the_others(fleet):
     first, second = pump_summary.alarms(queries.ordered(bearing(fleet(20))).head(2))
-    assert "Confidence: medium" in said(first)
-    assert FOUND.said in said(second)
-    assert "Confidence" not in said(second)
+    assert "Confidence: medium" in text_of(first)
+    assert FOUND.said in text_of(second)
+    assert "Confidence" not in text_of(second)
 
 
 @pytest.mark.parametrize("text", [None, "", "no evidence at all"])
 def test_an_alarm_without_evidence_is_shown_all_the_same(fleet, text):
     rows = bearing(fleet(20), evidence=text).head(1)
-    assert "Evidence" not in said(pump_summary.alarms(rows))
-    assert "without its evidence" in said(alarms.explained(rows))
+    assert "Evidence" not in text_of(pump_summary.alarms(rows))
+    assert "without evidence" in text_of(alarms.evidence(rows))
 
 
-def test_ticked_alarms_tell_theirs_but_not_of_a_crowd(fleet):
-    assert alarms.explained(bearing(fleet(0))) is None
-    told = said(alarms.explained(bearing(fleet(200)).head(8)))
-    assert told.count("Confidence") == alarms.MAX_EXPLAINED
-    assert "and 5 more ticked alarms" in told
+def test_the_evidence_of_selected_alarms_is_shown_for_the_first_few(fleet):
+    assert alarms.evidence(bearing(fleet(0))) is None
+    told = text_of(alarms.evidence(bearing(fleet(200)).head(8)))
+    assert told.count("Confidence") == alarms.MAX_EVIDENCE
+    assert "and 5 more selected alarms" in told

@@ -1,4 +1,4 @@
-"""What is taken out of service from the screens, and how it is shown."""
+"""Taking alarms out of service from the pages, and how that is shown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_only_engineers_take_a_pump_out(role: str, may: bool, fleet: Any, 
     assert told == ([(TakeOut, ["ITB-000001"], None, "eva", "new gateway", 3600.0)] if may else [])
 
 
-async def test_what_is_put_back_is_named_with_its_rule(fleet: Any, desk_of: Any, wire: Any) -> None:
+async def test_a_return_to_service_names_its_rule(fleet: Any, desk_of: Any, wire: Any) -> None:
     VISITOR.set(Visitor("eva", "engineer"))
     await desk_of(fleet(1)).serve("put_back", "ITB-000001", rule="motor_stall", why="", for_s=None)
     assert [(type(one), one.rule) for one in wire.actions] == [(PutBack, "motor_stall")]
@@ -48,22 +48,22 @@ def test_a_pump_shows_what_of_it_is_out_of_service_until_when_by_whom_and_why(fl
     assert row is not None
     assert queries.orders_of(snapshot, row).height == 1
     said = json.dumps(pump.render(snapshot, "ITB-000001")[0], default=lambda part: part.to_plotly_json())
-    assert "for another 2 h, by eva since 12 Jan 2026, 12:32 UTC: new gateway" in said
+    assert "2 h left, by eva since 12 Jan 2026, 12:32 UTC: new gateway" in said
 
 
 def test_the_alarms_page_lists_it_with_a_way_back_and_is_silent_where_nothing_is_out() -> None:
-    said = json.dumps(alarms.ordered_out(ordered(None, left_s=None)), default=lambda part: part.to_plotly_json())
+    said = json.dumps(alarms.out_of_service(ordered(None, left_s=None)), default=lambda part: part.to_plotly_json())
     assert "system: storage" in said
-    assert "until it is put back" in said
-    assert "Put back" in said
-    assert alarms.ordered_out(ordered().clear()) is None
+    assert "until returned to service" in said
+    assert "Return to service" in said
+    assert alarms.out_of_service(ordered().clear()) is None
 
 
 @pytest.mark.parametrize("sent", [None, "x", {}, {"kind": "note", "subject": "A"}])
-def test_what_is_no_order_is_not_done(sent: Any) -> None:
+def test_an_invalid_request_is_not_done(sent: Any) -> None:
     assert out_of_service_dialog.read(sent) == (None, "", None)
 
 
 def test_all_alarms_or_those_of_one_rule_can_be_chosen_by_title() -> None:
     offered = out_of_service_dialog.choices({"motor_stall": "Motor stalled", "battery_end": "Battery at its end"})
-    assert [one["label"] for one in offered] == ["all of them", "Battery at its end", "Motor stalled"]
+    assert [one["label"] for one in offered] == ["All alarms", "Battery at its end", "Motor stalled"]

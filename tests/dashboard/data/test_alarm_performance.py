@@ -65,11 +65,11 @@ def test_the_load_is_counted_in_bins_of_ten_minutes_also_where_nothing_called() 
 def test_rates_are_per_operator_over_the_time_looked_at() -> None:
     events = raised(*(at * 6 * MINUTE_MS for at in range(480)))
     alone, both = (alarm_performance.report(events, START + 2 * DAY_MS, people) for people in (1, 2))
-    assert value(alone, "Alarms a day") == (pytest.approx(240), False)
-    assert value(alone, "Alarms an hour") == (pytest.approx(10), True)
-    assert value(both, "Alarms a day") == (pytest.approx(120), True)
-    assert value(both, "Alarms in 10 min") == (pytest.approx(10 / 12), True)
-    assert value(alone, "Most in 10 min") == (2, True)
+    assert value(alone, "Alarms per day") == (pytest.approx(240), False)
+    assert value(alone, "Alarms per hour") == (pytest.approx(10), True)
+    assert value(both, "Alarms per day") == (pytest.approx(120), True)
+    assert value(both, "Alarms per 10 min") == (pytest.approx(10 / 12), True)
+    assert value(alone, "Peak per 10 min") == (2, True)
 
 
 def test_a_flood_begins_above_ten_in_ten_minutes_and_ends_below_five() -> None:
@@ -145,6 +145,6 @@ def test_the_page_says_each_number_with_its_target_and_how_old_it_is(operators: 
     told = str([one.to_plotly_json() for one in measures])
     assert len(measures) == 10
     assert "target at most 10" in told
-    assert "12 alarms called in" in note
+    assert "12 alarms annunciated in" in note
     assert "data 0 s old" in note
     assert sum(figure["data"][0]["y"]) == 12

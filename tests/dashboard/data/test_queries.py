@@ -16,7 +16,7 @@ from dashboard import theme
 from dashboard.components import elements, figures, pump_summary
 from dashboard.data import detections, pump_search, queries, trends
 from dashboard.pages.alarms import listed
-from dashboard.pages.pumps import searched
+from dashboard.pages.pumps import search_text
 
 THERAPY_MS = 1_768_221_120_000
 
@@ -56,7 +56,9 @@ def test_alarms_are_worked_off_unseen_first_then_by_priority_then_oldest() -> No
     assert found["alarm"].to_list() == ["high", "old medium", "young medium", "low", "gone high", "seen high"]
 
 
-@pytest.mark.parametrize(("state", "said"), [("unacknowledged", "for 20 min"), ("returned", "went away unseen")])
+@pytest.mark.parametrize(
+    ("state", "said"), [("unacknowledged", "for 20 min"), ("returned", "returned, unacknowledged")]
+)
 def test_a_pump_whose_alarm_is_over_is_not_said_to_be_ill(fleet: Any, state: str, said: str) -> None:
     row = queries.pump_row(fleet(1), "ITB-000001")
     assert row is not None
@@ -135,10 +137,10 @@ def test_pumps_are_named_by_serial_or_by_the_number_at_its_end(
     assert found.unknown == unknown
 
 
-def test_the_form_says_which_pumps_are_meant(fleet: Any) -> None:
+def test_the_form_shows_which_pumps_are_selected(fleet: Any) -> None:
     pumps = fleet(20).pumps
     assert pump_search.say(pump_search.choose(pumps, "1-5")) == "5 pumps: ITB-000001, ITB-000002, ITB-000003 and 2 more"
-    assert pump_search.say(pump_search.choose(pumps, "x")).startswith("No pump is called x.")
+    assert pump_search.say(pump_search.choose(pumps, "x")).startswith("Unknown: x.")
 
 
 def test_a_long_table_gets_the_rows_it_asks_for_and_no_column_of_its_own(fleet: Any) -> None:
@@ -263,7 +265,7 @@ def test_the_list_of_pumps_finds_a_lot_a_model_and_a_gateway_by_what_their_alarm
 def test_whom_an_alarm_is_about_leads_to_its_pumps(whom: dict[str, str], leads_to: str | None) -> None:
     said = elements.subject({"pump": None, "gateway": None, **whom})
     assert getattr(said, "href", None) == leads_to
-    assert leads_to is None or "search" not in leads_to or searched(leads_to.partition("?")[2]) == whom["subject"]
+    assert leads_to is None or "search" not in leads_to or search_text(leads_to.partition("?")[2]) == whom["subject"]
 
 
 @pytest.mark.parametrize(("text", "found"), [("", 3), ("LOT b07", 1), ("itb-000001", 1), ("site 1", 1), ("gone", 0)])

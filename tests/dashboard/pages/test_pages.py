@@ -1,12 +1,15 @@
-"""Every page of the folder, through Dash's own dispatch, on fleets of nothing, one pump and a hundred thousand."""
+"""Every page of the folder, through Dash's own dispatch, on an empty fleet, one pump and a hundred thousand."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import dash
 import httpx
 import pytest
 
@@ -14,12 +17,15 @@ from broker.contract.signals import SIGNAL_NAMES
 from broker.store import snapshot_files as snapshots
 from broker.store.history import History
 from broker.store.snapshot import Snapshot
+from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR, Visitor
-from dashboard.app import assemble, pages
+from dashboard.app import assemble, page_modules
 from dashboard.components import shell
+from dashboard.components.shell import Page
 from dashboard.data.services import DataService
+from dashboard.pages import pump, pumps
 
-PAGES = pages()
+MODULES = tuple(page_modules())
 THERAPY_MS = 1_768_221_120_000
 LARGEST = 500_000
 DeskOf = Callable[[Snapshot], DataService]
@@ -38,10 +44,11 @@ def parts(layout: Any) -> Iterator[dict[str, Any]]:
 
 
 async def answers(
-    client: httpx.AsyncClient, page: ModuleType, desk: DataService, rest: str
+    client: httpx.AsyncClient, module: ModuleType, desk: DataService, serial: str
 ) -> list[tuple[str, int, str]]:
-    """Return (callback, bytes, text) of every answer that a page asks of the server when it opens."""
-    layout = page.layout(desk, rest)
+    """Return (callback, bytes, text) of every response that a page requests when it opens."""
+    page: Page = dash.page_registry[module.__name__]
+    layout = page["layout"](serial) if page["path_template"] else page["layout"]()
     known = {
         part["id"]: part for part in parts(json.loads(json.dumps(layout, default=lambda one: one.to_plotly_json())))
     }
@@ -86,7 +93,7 @@ def body(callback: dict[str, Any], known: dict[str, dict[str, Any]], desk: DataS
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.TITLE)
+@pytest.mark.parametrize("page", MODULES, ids=lambda page: page.__name__.rpartition(".")[2])
 @pytest.mark.parametrize("pumps", [0, 1, 100_000])
 async def test_every_page_holds_on_a_fleet_of_any_size(
     page: ModuleType, pumps: int, fleet: Any, desk_of: DeskOf, browser_of: Any
@@ -94,29 +101,29 @@ async def test_every_page_holds_on_a_fleet_of_any_size(
     desk = desk_of(fleet(pumps))
     VISITOR.set(Visitor("eva", "engineer"))
     async with browser_of(assemble(desk).server) as client:
-        found = await answers(client, page, desk, "ITB-000001" if page.PATH.endswith("/") else "")
+        found = await answers(client, page, desk, "ITB-000001")
     assert found
     too_long = [(output, size) for output, size, _ in found if size > LARGEST]
     assert not too_long
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.TITLE)
+@pytest.mark.parametrize("page", MODULES, ids=lambda page: page.__name__.rpartition(".")[2])
 async def test_every_page_holds_when_every_pump_of_a_large_fleet_is_in_alarm(
     page: ModuleType, fleet: Any, desk_of: DeskOf, browser_of: Any
 ) -> None:
     desk = desk_of(fleet(20_000, alarms=20_000))
     async with browser_of(assemble(desk).server) as client:
-        found = await answers(client, page, desk, "ITB-000001" if page.PATH.endswith("/") else "")
+        found = await answers(client, page, desk, "ITB-000001")
     assert not [(output, size) for output, size, _ in found if size > LARGEST]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.TITLE)
+@pytest.mark.parametrize("page", MODULES, ids=lambda page: page.__name__.rpartition(".")[2])
 async def test_no_page_ever_puts_a_name_where_it_could_be_markup(
     page: ModuleType, fleet: Any, desk_of: DeskOf, browser_of: Any
 ) -> None:
     desk = desk_of(fleet(3, name="<script>alert(1)</script>"))
     async with browser_of(assemble(desk).server) as client:
-        found = await answers(client, page, desk, "<script>alert(1)</script>000001" if page.PATH.endswith("/") else "")
+        found = await answers(client, page, desk, "<script>alert(1)</script>000001")
         index = await client.get("/")
     assert "alert(1)" not in index.text
     for _, _, text in found:
@@ -129,32 +136,86 @@ async def test_a_week_of_samples_makes_a_chart_of_less_than_half_a_megabyte(
 ) -> None:
     desk = desk_of(fleet(1))
     History(desk.settings.data).append(samples_of("ITB-000001", 7 * 1440), 1)
-    page = next(page for page in PAGES if page.TITLE == "Pump")
-    figure, said = page.picture(desk, "ITB-000001", "7 d", "light")
-    assert said == ""
+    figure, note = pump.picture(desk, "ITB-000001", "7 d", "light")
+    assert note == ""
     assert len(figure["data"]) == len(SIGNAL_NAMES)
     assert 50_000 < len(json.dumps(figure)) < LARGEST
 
 
-async def test_a_pump_nobody_has_heard_of_is_said_to_be_unknown(fleet: Any, desk_of: DeskOf) -> None:
-    page = next(page for page in PAGES if page.TITLE == "Pump")
-    head = page.render(fleet(1), "ITB-999999")[0]
-    assert "No pump called ITB-999999 has been heard of." in json.dumps(head.to_plotly_json(), default=str)
+async def test_a_pump_that_never_reported_is_not_found(fleet: Any) -> None:
+    head = pump.render(fleet(1), "ITB-999999")[0]
+    assert "Pump ITB-999999 not found." in json.dumps(head.to_plotly_json(), default=str)
 
 
-def test_a_new_file_in_the_folder_is_a_page_with_its_place_in_the_navigation() -> None:
-    shown = [page.TITLE for page in PAGES if page.ORDER is not None]
-    assert shown[0] == "Overview"
-    assert len({page.PATH for page in PAGES}) == len(PAGES)
-    for page in PAGES:
-        rest = "x" if page.PATH.endswith("/") and page.PATH != "/" else ""
-        assert shell.find(PAGES, page.PATH + rest) == (page, rest)
+def test_every_page_is_found_by_its_address_and_the_navigation_has_its_order(fleet: Any, desk_of: DeskOf) -> None:
+    assemble(desk_of(fleet(1)))
+    pages = shell.registered()
+    assert {page["module"] for page in pages} == {module.__name__ for module in MODULES}
+    assert [page["name"] for page in pages if page["order"] is not None] == [
+        "Overview", "Alarms", "Alarm health", "Pumps", "Faults", "Programmer", "Scorecard", "Pipeline",
+    ]  # fmt: skip
+    for page in pages:
+        path = (page["path_template"] or page["path"]).replace("<serial>", "x")
+        assert shell.find(pages, path) == (page, {"serial": "x"} if page["path_template"] else {})
+        assert shell.find(pages, path + "/") == shell.find(pages, path)
 
 
-def test_a_serial_in_the_address_is_read_back_as_it_was() -> None:
-    page = next(page for page in PAGES if page.TITLE == "Pump")
-    assert shell.find(PAGES, "/pump/MY%3A1") == (page, "MY:1")
-    assert shell.find(PAGES, "/nowhere") is None
+def test_a_serial_in_the_address_is_decoded_and_other_addresses_have_no_page(fleet: Any, desk_of: DeskOf) -> None:
+    assemble(desk_of(fleet(1)))
+    pages = shell.registered()
+    for address, serial in (("/pump/MY%3A1", "MY:1"), ("/pump/A%2FB", "A/B"), ("/pump/a.b", "a.b")):
+        assert shell.find(pages, address) == (dash.page_registry[pump.__name__], {"serial": serial})
+    for address in ("/nowhere", "/pump", "/pump/", "/pump/a/b", "/alarms/x"):
+        assert shell.find(pages, address) is None
+
+
+NEW_PAGE = """
+from dash import html
+from dashboard.components import shell
+
+
+def register(app, data):
+    shell.add_page(__name__, name="Refills", path="/refills", order=3.5, layout=lambda: html.H1("Next refills"))
+"""
+
+
+@pytest.fixture
+def new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "refills.py").write_text(NEW_PAGE)
+    monkeypatch.setattr(pages_package, "__path__", [*pages_package.__path__, str(tmp_path / "new")])
+    yield
+    dash.page_registry.pop("dashboard.pages.refills", None)
+    sys.modules.pop("dashboard.pages.refills", None)
+
+
+@pytest.mark.usefixtures("new_file")
+async def test_one_new_file_is_a_page_in_the_navigation_and_at_its_address(
+    fleet: Any, desk_of: DeskOf, browser_of: Any
+) -> None:
+    async with browser_of(assemble(desk_of(fleet(1))).server) as client:
+        frame = json.dumps((await client.get("/_dash-layout")).json())
+        shown = await client.post(
+            "/_dash-update-component",
+            json={
+                "output": "page.children",
+                "outputs": {"id": "page", "property": "children"},
+                "inputs": [{"id": "url", "property": "pathname", "value": "/refills"}],
+                "state": [],
+                "changedPropIds": ["url.pathname"],
+            },
+        )
+    assert frame.index('"/pumps"') < frame.index('"/refills"') < frame.index('"/faults"')
+    assert "Next refills" in shown.text
+
+
+def test_a_rule_has_the_same_title_in_the_pump_list_as_on_its_alarms(fleet: Any) -> None:
+    snapshot = fleet(3)
+    snapshot.health.rules = {"rule_0": "Motor stalled"}
+    rows = pumps.answer(snapshot, {}, "")[0]["rowData"]
+    assert [row["worst"] for row in rows] == ["Alarm of rule 0", "", ""]
+    without_alarms = Snapshot(snapshot.pumps, snapshot.alarms.clear(), snapshot.gateways, snapshot.health)
+    assert pumps.answer(without_alarms, {}, "")[0]["rowData"][0]["worst"] == "Motor stalled"
 
 
 async def test_a_snapshot_is_read_once_however_many_look(fleet: Any, desk_of: DeskOf, monkeypatch: Any) -> None:

@@ -1,4 +1,4 @@
-"""The programmer's page: what an order becomes, who may order, and how a refusal is shown."""
+"""Programmer page: the message of each command, who may send it, and how a refusal is shown."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def fill(what: str, **values: Any) -> dict[str, Any]:
     return {**opened, **{program_form.field_id(what, name): value for name, value in values.items()}}
 
 
-def shown(piece: Any) -> str:
-    return json.dumps(piece, default=lambda one: one.to_plotly_json(), ensure_ascii=False)
+def shown(component: Any) -> str:
+    return json.dumps(component, default=lambda one: one.to_plotly_json(), ensure_ascii=False)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def shown(piece: Any) -> str:
         ("interrogate", {}, Interrogate(id="", pumps=[])),
     ],
 )
-def test_each_order_becomes_the_message_that_a_gateway_reads(what: str, values: dict[str, Any], message: Any) -> None:
+def test_each_command_becomes_the_message_that_a_gateway_reads(what: str, values: dict[str, Any], message: Any) -> None:
     built = program_form.treatment(what, fill(what, **values))
     assert built == message
     assert read_command(encode(built)) == message
@@ -95,23 +95,23 @@ def test_each_order_becomes_the_message_that_a_gateway_reads(what: str, values: 
 @pytest.mark.parametrize(
     ("what", "values", "said"),
     [
-        ("program", {"dose_ug_day": 2001}, r"Dose, for all alike is 2,001 µg/day; allowed is 0 to 2,000 µg/day\."),
-        ("program", {"change": 31}, "allowed is -30 to 30 %"),
-        ("program", {"boluses_a_day": 2.5}, "2.5 a day; allowed is 1 to 6 a day, a whole number"),
-        ("program", {"steps": "00:00=1, 6=x"}, "'6=x' is not a step; write time and relative rate such as 06:00=1.5"),
-        ("program", {"days": ["Mon"]}, "neither steps nor boluses"),
-        ("program", {"steps": "00:00=1," + " " * 400 + "06:00=2"}, "characters; allowed are 400"),
-        ("program", {"steps": "00:00=1", "days": ["Someday"]}, "Someday is no day"),
-        ("program", {"mode": "run"}, "allowed are Run, Minimum rate"),
-        ("bolus", {}, "Dose is empty; allowed is 0 to 100 µg"),
-        ("bolus", {"dose_ug": 100.5}, "Dose is 100.5 µg; allowed is 0 to 100 µg"),
-        ("bolus", {"dose_ug": float("nan")}, "allowed is 0 to 100 µg"),
-        ("bolus", {"dose_ug": [1]}, "no number"),
-        ("bolus", {"dose_ug": 5, "over_s": 0}, "Over is 0 min; allowed is 1 to 1,440 min"),
-        ("refill", {"entered_ml": 1.3}, "allowed is 1.4 to 40 mL"),
-        ("refill", {"entered_ug_ml": "700 µg/mL"}, "allowed are 500 µg/mL, 1,000 µg/mL, 2,000 µg/mL"),
-        ("refill", {"actual_ug_ml": -1}, "allowed is 0 to 4,000 µg/mL"),
-        ("inject", {}, "There is no order 'inject'"),
+        ("program", {"dose_ug_day": 2001}, r"Daily dose is 2,001 µg/day; allowed: 0 to 2,000 µg/day\."),
+        ("program", {"change": 31}, "allowed: -30 to 30 %"),
+        ("program", {"boluses_a_day": 2.5}, "2.5 per day; allowed: 1 to 6 per day, a whole number"),
+        ("program", {"steps": "00:00=1, 6=x"}, "'6=x' is not a step; enter time and relative rate, such as 06:00=1.5"),
+        ("program", {"days": ["Mon"]}, "without steps or boluses"),
+        ("program", {"steps": "00:00=1," + " " * 400 + "06:00=2"}, "characters; allowed: 400"),
+        ("program", {"steps": "00:00=1", "days": ["Someday"]}, "Unknown day: Someday"),
+        ("program", {"mode": "run"}, "allowed: Run, Minimum rate"),
+        ("bolus", {}, "Dose is blank; allowed: 0 to 100 µg"),
+        ("bolus", {"dose_ug": 100.5}, "Dose is 100.5 µg; allowed: 0 to 100 µg"),
+        ("bolus", {"dose_ug": float("nan")}, "allowed: 0 to 100 µg"),
+        ("bolus", {"dose_ug": [1]}, "not a number"),
+        ("bolus", {"dose_ug": 5, "over_s": 0}, "Duration is 0 min; allowed: 1 to 1,440 min"),
+        ("refill", {"entered_ml": 1.3}, "allowed: 1.4 to 40 mL"),
+        ("refill", {"entered_ug_ml": "700 µg/mL"}, "allowed: 500 µg/mL, 1,000 µg/mL, 2,000 µg/mL"),
+        ("refill", {"actual_ug_ml": -1}, "allowed: 0 to 4,000 µg/mL"),
+        ("inject", {}, "Unknown command 'inject'"),
     ],
 )
 def test_what_no_pump_would_take_is_refused_with_what_is_allowed(what: str, values: dict[str, Any], said: str) -> None:
@@ -143,8 +143,8 @@ def test_stop_and_replace_are_confirmed_with_pumps_and_consequence_and_nothing_e
     pumps = fleet(30).pumps
     asked = programmer.question(what, pump_search.choose(pumps, "1-2"))
     if what in {"stop", "replace"}:
-        assert asked.startswith(f"{what.title()} 2 pumps: ITB-000001, ITB-000002? ")
-        assert ("no drug" if what == "stop" else "gone for good") in asked
+        assert asked.startswith(f"{what.title()} 2 pumps: ITB-000001 and ITB-000002? ")
+        assert ("no drug" if what == "stop" else "permanently removed") in asked
         assert "and 17 more?" in programmer.question(what, pump_search.choose(pumps, "1-20"))
     else:
         assert asked == ""
@@ -153,16 +153,16 @@ def test_stop_and_replace_are_confirmed_with_pumps_and_consequence_and_nothing_e
 
 
 @pytest.mark.parametrize(("role", "may"), [("", False), ("viewer", False), ("staff", False), ("engineer", True)])
-async def test_only_engineers_treat_pumps_and_others_are_told(
+async def test_only_engineers_program_pumps_and_others_see_why_not(
     role: str, may: bool, fleet: Any, desk_of: DeskOf, wire: Any
 ) -> None:
     VISITOR.set(Visitor("eva", role))
     desk = desk_of(fleet(2))
     chosen = pump_search.choose(desk.snapshot().pumps, "1-2")
     said = shown(await programmer.carry_out(desk, "bolus", chosen, fill("bolus", dose_ug=50)))
-    page = shown(programmer.layout(desk))
-    assert ("only engineers may treat pumps" in said) is not may
-    assert ("only engineers may treat pumps" in page) is not may
+    page = shown(programmer.layout())
+    assert ("only engineers may program pumps" in said) is not may
+    assert ("only engineers may program pumps" in page) is not may
     if may:
         command = wire.orders[0].command
         assert command == Bolus(id=command.id, pumps=["ITB-000001", "ITB-000002"], dose_ug=50.0, who="eva")
@@ -171,14 +171,14 @@ async def test_only_engineers_treat_pumps_and_others_are_told(
         assert wire.orders == []
 
 
-async def test_nothing_is_ordered_while_a_pump_or_a_number_is_wrong(fleet: Any, desk_of: DeskOf, wire: Any) -> None:
+async def test_nothing_is_sent_while_a_pump_or_a_number_is_wrong(fleet: Any, desk_of: DeskOf, wire: Any) -> None:
     VISITOR.set(Visitor("eva", "engineer"))
     desk = desk_of(fleet(2))
     pumps = desk.snapshot().pumps
     for text, dose, said in (
-        ("1, 77", 50, "No pump is called 77"),
-        ("", 50, "Name the pumps first"),
-        ("1", 500, "Not ordered. Dose is 500 µg"),
+        ("1, 77", 50, "Unknown: 77"),
+        ("", 50, "Select pumps"),
+        ("1", 500, "Not sent. Dose is 500 µg"),
     ):
         answer = await programmer.carry_out(desk, "bolus", pump_search.choose(pumps, text), fill("bolus", dose_ug=dose))
         assert said in shown(answer)
@@ -211,15 +211,20 @@ def test_a_pump_s_page_leads_to_its_programmer(fleet: Any) -> None:
     assert row is not None
     head = pump_summary.head(row, queries.alarms_of(snapshot, "MY:&000001"), snapshot.orders)
     assert '"/programmer?pumps=MY%3A%26000001"' in shown(head)
-    assert programmer.asked("?pumps=MY%3A%26000001") == "MY:&000001"
-    assert programmer.asked(None) == programmer.asked("?key=k") == programmer.asked("?pumps=1-2" + "0" * 500) == ""
+    assert programmer.requested_pumps("?pumps=MY%3A%26000001") == "MY:&000001"
+    assert (
+        programmer.requested_pumps(None)
+        == programmer.requested_pumps("?key=k")
+        == programmer.requested_pumps("?pumps=1-2" + "0" * 500)
+        == ""
+    )
 
 
-async def test_the_form_shows_only_what_the_order_needs(fleet: Any, desk_of: DeskOf, browser_of: Any) -> None:
+async def test_the_form_shows_only_the_fields_of_the_command(fleet: Any, desk_of: DeskOf, browser_of: Any) -> None:
     desk = desk_of(fleet(1))
     async with browser_of(assemble(desk).server) as client:
         callback = next(
-            one for one in (await client.get("/_dash-dependencies")).json() if "order-does" in one["output"]
+            one for one in (await client.get("/_dash-dependencies")).json() if "command-description" in one["output"]
         )
         names = [
             dict(zip(("id", "property"), n.rsplit(".", 1), strict=True)) for n in callback["output"][2:-2].split("...")
@@ -229,7 +234,7 @@ async def test_the_form_shows_only_what_the_order_needs(fleet: Any, desk_of: Des
             "outputs": names,
             "inputs": [{**callback["inputs"][0], "value": "refill"}],
             "state": [],
-            "changedPropIds": ["order-what.value"],
+            "changedPropIds": ["command-kind.value"],
         }
         answer = msgspec.json.decode((await client.post("/_dash-update-component", json=body)).content)["response"]
-    assert [name for name, given in answer.items() if given.get("hidden") is False] == ["order-refill"]
+    assert [name for name, given in answer.items() if given.get("hidden") is False] == ["command-refill"]

@@ -1,4 +1,4 @@
-"""The page that matches, while the fleet runs, what was made to go wrong with what was alarmed."""
+"""Scorecard page: alarms matched with the ground truth while the fleet runs."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ STORY = Story(
         Expected(fault="broker_outage", right=["gateway_silent", "fleet_silent"], accepted=["pump_silent"]),
     ],
 )
+TITLES = {"motor_stall": "Motor stalled", "under_delivery": "Too little delivered"}
 DeskOf = Callable[[Snapshot], DataService]
 
 
@@ -55,6 +56,7 @@ def raised(pump: str, rule: str, at_h: float, cause: str | None = None) -> dict[
         "kind": "raised",
         "pump": pump,
         "rule": rule,
+        "title": TITLES.get(rule),
         "priority": 1,
         "alarm": alarm,
         "subject": pump,
@@ -79,8 +81,8 @@ def tell(desk_of: DeskOf, fleet: Any) -> Callable[..., DataService]:
     return write
 
 
-def said(pieces: Any) -> str:
-    return json.dumps(pieces, default=lambda piece: piece.to_plotly_json())
+def shown(components: Any) -> str:
+    return json.dumps(components, default=lambda component: component.to_plotly_json())
 
 
 def test_running_figures_tell_found_missed_and_not_yet_apart(tell):
@@ -119,30 +121,32 @@ def test_the_delay_of_a_fault_that_waits_for_a_refill_is_not_told(tell):
     assert (row["found"], row["delay_h"]["p50"]) == (1, None)
 
 
-def test_the_page_says_of_each_injection_when_and_by_what_it_was_found(tell):
+def test_the_page_shows_when_and_by_which_alarm_each_injection_was_detected(tell):
     desk = tell(
         [wrong("A", "motor_stall", 1), wrong("B", "motor_stall", 2, 5), wrong("C", "link_duplicated", 3)],
         [raised("A", "motor_stall", 1.5), raised("Z", "under_delivery", 7)],
     )
-    facts, faults, false, cases = (said(piece) for piece in scorecard.render(Keeper(desk).score()))
+    facts, faults, false, cases = (shown(piece) for piece in scorecard.render(Keeper(desk).score()))
     assert "1 of 2 (50%)" in facts
     assert "Motor stall" in faults
-    assert "no alarm is expected" in faults
+    assert "Motor stalled" in faults
+    assert "no alarm expected" in faults
     assert "/pump/Z" in false
-    assert "Under delivery" in false
-    for words in ("found after 30 min, first by ", "missed", "no alarm is expected", "goes on"):
+    assert "Too little delivered" in false
+    assert "Under delivery" not in false
+    for words in ("detected after 30 min, first by ", "missed", "no alarm expected", "ongoing"):
         assert words in cases
 
 
-def test_an_alarm_that_another_held_is_found_but_said_to_be_held(tell):
+def test_a_suppressed_alarm_counts_as_detected_and_is_shown_as_suppressed(tell):
     desk = tell([wrong("A", "motor_stall", 1)], [raised("A", "under_delivery", 2, cause="motor_stall")])
-    cases = said(scorecard.render(Keeper(desk).score())[3])
-    assert "its cause was not named" in cases
-    assert "held under another alarm" in cases
+    cases = shown(scorecard.render(Keeper(desk).score())[3])
+    assert "wrong cause" in cases
+    assert "suppressed by another alarm" in cases
 
 
-def test_where_nobody_told_the_truth_the_page_says_so(desk_of, fleet):
-    assert "truth.jsonl" in said(scorecard.render(Keeper(desk_of(fleet(3))).score()))
+def test_without_ground_truth_the_page_says_so(desk_of, fleet):
+    assert "truth.jsonl" in shown(scorecard.render(Keeper(desk_of(fleet(3))).score()))
 
 
 async def test_the_open_page_shows_the_figures(tell, browser_of):
@@ -158,7 +162,7 @@ async def test_the_open_page_shows_the_figures(tell, browser_of):
     async with browser_of(assemble(desk).server) as client:
         answer = await client.post("/_dash-update-component", json=body)
     assert answer.status_code == 200
-    assert "found after 30 min, first by" in answer.text
+    assert "detected after 30 min, first by" in answer.text
 
 
 def test_a_score_is_counted_once_for_all_who_look(tell, monkeypatch):
@@ -197,5 +201,5 @@ def test_an_alarm_of_a_gateways_pumps_that_was_false_leads_to_those_pumps(tell):
     about_many = {**raised("gateway-00", "cohort_samples_lost", 3.0), "pump": None}
     desk = tell([], [about_many, raised("ITB-000009", "motor_stall", 4.0)])
     _, _, false, _ = scorecard.render(Keeper(desk).score())
-    assert '"/pumps?search=gateway-00"' in said(false)
-    assert '"/pump/ITB-000009"' in said(false)
+    assert '"/pumps?search=gateway-00"' in shown(false)
+    assert '"/pump/ITB-000009"' in shown(false)

@@ -217,7 +217,7 @@ def test_the_journal_the_snapshot_and_other_systems_are_told_it(ill):
     assert entry["text"].startswith("Turned of what was commanded ")
     shown = ill.watch.snapshot().alarms.filter(pl.col("evidence").is_not_null() & pl.col("pump").is_not_null())
     assert shown["score_now"].null_count() == 0
-    told = [event for event in ill.watch.pipeline.announced if event.kind == "raised" and event.evidence is not None]
+    told = [event for event in ill.watch.announcements if event.kind == "raised" and event.evidence is not None]
     assert {event.rule for event in told} >= {"catheter_disconnection"}
 
 

@@ -10,6 +10,7 @@ from broker.contract.topics import COMMAND
 from broker.mqtt.link import Message
 from processor.pipeline import Pipeline
 from processor.rules import RULE_BY_NAME
+from processor.service import recovery
 from processor.watch import readings
 
 START_MS = 1_767_225_600_000
@@ -22,7 +23,7 @@ class Service:
     """One pump, ITB-1, whose battery is well or low for some minutes, and a person with a programmer's rights."""
 
     def __init__(self, watch, json_sample) -> None:
-        self.watch, self.sample, self.minute, self.deeds = watch, json_sample, 0, 0
+        self.watch, self.sample, self.minute, self.deeds, self.heard = watch, json_sample, 0, 0, 0
 
     def minutes(self, count: int, battery_v: float) -> Service:
         numbers = range(self.minute, self.minute + count)
@@ -39,7 +40,7 @@ class Service:
 
     def send(self, action) -> Service:
         self.watch.take([Message(COMMAND, encode(action), 1, 1, retained=False)])
-        self.said = self.watch.pipeline.outcomes[-1].text
+        self.said = self.watch.outcomes[-1].text
         return self
 
     def states(self) -> dict[str, str]:
@@ -49,14 +50,14 @@ class Service:
         return self.watch.journal()["kind"].to_list()
 
     def called(self) -> list[str]:
-        found = [event.kind for event in self.watch.pipeline.announced]
-        self.watch.pipeline.announced.clear()
-        return found
+        events = self.watch.announcements[self.heard :]
+        self.heard += len(events)
+        return [event.kind for event in events]
 
 
 @pytest.fixture
-def service(watch, json_sample, tmp_path):
-    watch.pipeline = Pipeline(tmp_path, rules=RULES)
+def service(watch, json_sample):
+    watch.pipeline = Pipeline(RULES)
     return Service(watch, json_sample).minutes(3, WELL)
 
 
@@ -115,9 +116,8 @@ def test_a_time_that_is_over_puts_it_back(service):
 
 def test_it_outlives_a_restart(service, tmp_path):
     service.does(TakeOut, "ITB-1", for_s=HOUR_S)
-    service.watch.pipeline.save(START_MS)
-    service.watch.pipeline = Pipeline(tmp_path, rules=RULES)
-    service.watch.pipeline.restore()
+    recovery.save(tmp_path, service.watch.pipeline, START_MS)
+    service.watch.pipeline = recovery.restore(tmp_path, RULES)
     service.minutes(15, LOW)
     assert service.states() == {"battery_end": "out_of_service"}
 
@@ -179,7 +179,7 @@ def test_a_part_of_the_system_can_be_out_of_service_before_it_alarms(service):
     full = readings.frame(readings.troubles({"storage": "no space left"}))
     for _ in range(3):
         service.watch.wait_s(6)
-        service.watch.pipeline.take([], service.watch.now, readings=full)
+        service.watch.take([], readings=full)
     assert service.states()["storage_failing"] == "out_of_service"
     shown = service.watch.snapshot()
     assert [*shown.orders["subject_kind"], *shown.alarms["subject_kind"]] == ["system", "system"]

@@ -102,6 +102,7 @@ def test_a_healthy_fleet_is_quiet_for_half_a_day_of_samples_every_five_minutes()
     simulation = Simulation(default(pumps=250, interval_s=300, seed=23), start_ms=1_767_225_600_000)
     state, standing = engine.new_state(250), []
     for _ in range(144):
-        state, rows = engine.step(state, simulation.tick().with_columns(pl.col("index").alias("pump")))
-        standing.append(violations(rows, lifecycle.no_alarms()).standing)
+        step = engine.step(state, simulation.tick().with_columns(pl.col("index").alias("pump")))
+        state = step.state
+        standing.append(violations(step.judged, lifecycle.no_alarms()).standing)
     assert pl.concat(standing).select("pump", "rule").unique().rows() == []

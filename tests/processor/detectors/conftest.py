@@ -23,7 +23,7 @@ def raised(rules: tuple[Rule, ...], situations: Mapping[str, pl.DataFrame]) -> d
     names: list[set[str]] = [set() for _ in pumps]
     state = engine.new_state(len(pumps), rules)
     for wave in pl.concat(pumps).sort("time", maintain_order=True).partition_by("time", maintain_order=True):
-        state, _ = engine.step(state, wave, rules, window_s=0)
+        state = engine.step(state, wave, rules, window_s=0).state
         for rule in rules:
             up = (state[rule.name] >= 1) & (state[engine.held_name(rule)] >= rule.on_delay_s)
             for pump in up.arg_true():

@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 
 from broker.contract.signals import FLAG_BIT, SIGNAL_NAMES, SIGNALS
 from processor.engine import engine
+from processor.engine.sequence import REDELIVERED
 from processor.engine.windows import WINDOW_S
 from processor.intake.inbox import BATCH_SCHEMA
 from processor.rules import RULES, Rule
@@ -62,7 +63,7 @@ def troubled(pumps: int, ticks: int) -> pl.DataFrame:
             (pl.col("boot") + late.cast(pl.Int64)).alias("boot"),
             (pl.col("time") - pl.when(other_life).then(TEN_DAYS_MS).otherwise(0)).alias("time"),
             pl.col("index").alias("pump"),
-            pl.lit(value=False).alias(engine.RESENT),
+            pl.lit(value=False).alias(REDELIVERED),
         )
         .filter(pl.Series(rng.random(batch.height) > 0.05))
         .select(pl.col(name).cast(dtype) for name, dtype in BATCH_SCHEMA.items())
@@ -89,7 +90,7 @@ def at_once(batch, feed) -> pl.DataFrame:
 def one_by_one(batch) -> pl.DataFrame:
     state = engine.new_state(PUMPS)
     for at in range(batch.height):
-        state, _ = engine.step(state, batch[at : at + 1])
+        state = engine.step(state, batch[at : at + 1]).state
     return state
 
 

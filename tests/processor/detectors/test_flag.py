@@ -21,8 +21,9 @@ def test_a_flag_that_was_set_once_in_a_window_was_set_in_it(stream, rule_of):
     rules, state = (rule_of(RESET_OR_END),), engine.new_state(1, (rule_of(RESET_OR_END),))
     scores = []
     for wave in engine.waves(stream("flags", "0 0 2 0 0 0 0 0 0 0 0")):
-        state, judged = engine.step(state, wave, rules, window_s=300)
-        scores += judged["rule"].to_list()
+        step = engine.step(state, wave, rules, window_s=300)
+        state = step.state
+        scores += step.judged["rule"].to_list()
     assert scores == [0, 2, 0]
 
 

@@ -58,5 +58,5 @@ def test_the_same_samples_again_say_nothing_new(stream, rule_of):
     written = stream("program", "7x3 8x3", flags="0x3 256x3")
     state = engine.new_state(1, rules)
     for wave in [*engine.waves(written), *engine.waves(written[:3])]:
-        state, _ = engine.step(state, wave, rules, window_s=0)
+        state = engine.step(state, wave, rules, window_s=0).state
     assert state["rule"].to_list() == [0]

@@ -52,5 +52,5 @@ def test_from_the_scanners_bore_a_pump_is_not_heard_for_longer(stream, feed, rul
 def test_a_window_of_many_samples_teaches_the_interval_between_them(stream, rule_of):
     rules, state = (rule_of(SILENT),), engine.new_state(1, (rule_of(SILENT),))
     for wave in engine.waves(stream("flow_ul_h", "8x21", every_s=60)):
-        state, _ = engine.step(state, wave, rules, window_s=300)
+        state = engine.step(state, wave, rules, window_s=300).state
     assert state["rule.memory.usual_s"][0] == pytest.approx(60)

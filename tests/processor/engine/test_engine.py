@@ -18,12 +18,12 @@ LESS = residual("flow_ul_h", "commanded_ul_h", direction="below", share=0.25, fl
 
 
 def later(batch: pl.DataFrame, by_ms: int = LATER_MS, **values: int | None) -> pl.DataFrame:
-    """The same samples at another time, with other columns of the pump's own report."""
+    """Return the same samples at another time, with other values in columns that the pump reports."""
     fixed = [pl.lit(value, pl.Int64).alias(name) for name, value in values.items()]
     return batch.with_columns(pl.col("time") + by_ms, *fixed)
 
 
-def test_waves_hold_each_pump_once_and_keep_every_pumps_order(stream):
+def test_waves_hold_each_pump_once_and_keep_the_order_of_its_samples(stream):
     first, second, third = (stream("flow_ul_h", words, pump=pump) for pump, words in enumerate(("1 2 3", "4 5", "6")))
     batch = pl.concat([second[:1], first, third, second[1:]])
     waves = [list(zip(wave["pump"], wave["flow_ul_h"], strict=True)) for wave in engine.waves(batch)]
@@ -36,7 +36,7 @@ def test_a_batch_of_single_samples_is_one_wave_and_no_batch_is_none(stream):
     assert list(engine.waves(batch.clear())) == []
 
 
-def test_new_pumps_are_unknown_and_old_ones_stay_as_they_were(stream, feed):
+def test_added_pumps_are_unknown_and_the_others_stay_as_they_were(stream, feed):
     state = feed(stream("flow_ul_h", "8 8.1"))
     grown = engine.grow(state, 3)
     assert grown[:1].equals(state)
@@ -55,21 +55,20 @@ def test_the_last_sample_of_each_pump_is_the_state(stream, feed):
     assert state["samples"].to_list() == [2, 3]
 
 
-def test_only_the_pumps_of_a_wave_are_named_as_changed(stream, feed):
+def test_only_pumps_of_the_wave_are_judged(stream, feed):
     state = feed(pl.concat([stream("flow_ul_h", "8", pump=pump) for pump in range(4)]))
-    _, changed = engine.step(state, later(stream("flow_ul_h", "9", pump=2)))
-    assert (changed["pump"].to_list(), changed["flow_ul_h"].to_list()) == ([2], [9])
-    _, changed = engine.step(state, stream("flow_ul_h", "9", pump=2))
-    assert changed.height == 0
+    judged = engine.step(state, later(stream("flow_ul_h", "9", pump=2))).judged
+    assert (judged["pump"].to_list(), judged["flow_ul_h"].to_list()) == ([2], [9])
+    assert engine.step(state, stream("flow_ul_h", "9", pump=2)).judged.height == 0
 
 
-def test_samples_that_were_skipped_are_counted_by_their_seq(stream, feed):
+def test_skipped_samples_are_counted_by_their_seq(stream, feed):
     assert feed(stream("flow_ul_h", "8 8 - 8 - - 8"))["missed"][0] == 3
     assert feed(stream("flow_ul_h", "- - - 8 8"))["missed"][0] == 0
     assert feed(stream("flow_ul_h", "8 8 8", seq="5 ? 9"))["missed"][0] == 0
 
 
-def test_a_new_boot_begins_a_new_count_of_samples(stream, feed):
+def test_a_new_boot_starts_a_new_count_of_samples(stream, feed):
     state = feed(stream("flow_ul_h", "8x3"))
     state = feed(later(stream("flow_ul_h", "8"), boot=2, seq=1000), state=state)
     assert (state["missed"][0], state["boot"][0]) == (0, 2)
@@ -84,16 +83,16 @@ def test_a_sample_that_is_not_newer_is_counted_and_otherwise_ignored(stream, fee
     assert again.drop("stale").equals(state.drop("stale"))
 
 
-def test_one_stale_sample_in_a_wave_does_not_hold_up_the_others(stream, feed):
+def test_a_stale_sample_in_a_wave_does_not_hold_up_the_others(stream, feed):
     state = feed(pl.concat([stream("flow_ul_h", "8", pump=pump) for pump in range(3)]))
     wave = pl.concat([later(stream("flow_ul_h", "9", pump=0)), stream("flow_ul_h", "9", pump=1)])
-    state, changed = engine.step(state, wave)
-    assert state["flow_ul_h"].to_list() == [9, 8, 8]
-    assert state["stale"].to_list() == [0, 1, 0]
-    assert changed["pump"].to_list() == [0]
+    step = engine.step(state, wave)
+    assert step.state["flow_ul_h"].to_list() == [9, 8, 8]
+    assert step.state["stale"].to_list() == [0, 1, 0]
+    assert step.judged["pump"].to_list() == [0]
 
 
-def test_a_reboot_with_the_clock_set_back_begins_another_life(stream, feed, rule_of):
+def test_a_reboot_with_the_clock_set_back_forgets_what_was_learned(stream, feed, rule_of):
     rules = (rule_of(LESS),)
     state = feed(stream("flow_ul_h", "4x20", commanded_ul_h="8"), rules)
     assert state["rule.memory.difference"][0] < -2
@@ -103,7 +102,7 @@ def test_a_reboot_with_the_clock_set_back_begins_another_life(stream, feed, rule
     assert (state["samples"][0], state["stale"][0]) == (21, 0)
 
 
-def test_a_reboot_with_the_clock_running_on_keeps_what_was_learned(stream, feed, rule_of):
+def test_a_reboot_with_the_clock_still_running_keeps_what_was_learned(stream, feed, rule_of):
     rules = (rule_of(LESS),)
     learned = feed(stream("flow_ul_h", "4x20", commanded_ul_h="8"), rules)["rule.memory.difference"][0]
     state = feed(stream("flow_ul_h", "4x20", commanded_ul_h="8"), rules)
@@ -111,17 +110,17 @@ def test_a_reboot_with_the_clock_running_on_keeps_what_was_learned(stream, feed,
     assert state["rule.memory.difference"][0] == pytest.approx(learned - (4 + learned) * 0.0951626, rel=1e-4)
 
 
-def test_samples_of_an_earlier_life_are_late(stream, feed):
+def test_samples_of_an_earlier_boot_are_stale(stream, feed):
     state = feed(later(stream("flow_ul_h", "8"), boot=2))
     assert feed(later(stream("flow_ul_h", "9"), 2 * LATER_MS, boot=1), state=state)["stale"][0] == 1
 
 
-def test_a_pump_that_does_not_say_its_boot_again_is_in_the_same_life(stream, feed):
+def test_a_pump_that_does_not_report_its_boot_is_still_in_the_last_one(stream, feed):
     state = feed(stream("flow_ul_h", "8 9 10", boot="5 ? ?"))
     assert (state["samples"][0], state["stale"][0], state["boot"][0]) == (3, 0, 5)
 
 
-def test_what_is_unknown_leaves_scores_and_memories_as_they_are(stream, feed, rule_of):
+def test_an_unknown_signal_leaves_scores_and_memories_as_they_are(stream, feed, rule_of):
     rules = (rule_of(LOW, "low"), rule_of(LESS, "less"))
     state = feed(stream("battery_v", "2.5x10", flow_ul_h="4", commanded_ul_h="8"), rules)
     unknown = feed(later(stream("battery_v", "?"), boot=1), rules, state)

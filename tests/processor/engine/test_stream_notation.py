@@ -1,4 +1,4 @@
-"""The notation in which these tests write streams."""
+"""The notation in which these tests write the stream of a pump."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def test_a_word_is_a_sample_a_dash_is_none_and_a_question_mark_is_unknown(stream
     assert batch["motor_ma"].null_count() == batch.height
 
 
-def test_columns_of_different_length_are_told(stream):
+def test_columns_of_different_length_are_an_error(stream):
     with pytest.raises(AssertionError, match="battery_v has 2 samples, flow_ul_h 3"):
         stream("flow_ul_h", "1 2 3", battery_v="3 3")

@@ -1,4 +1,4 @@
-"""Windows of a pump's own time: what detectors see of the samples in them. Five minutes, a sample a minute."""
+"""Windows of a pump's own time: what detectors see of their samples. Five minutes long, with a sample a minute."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNKNOWN = 999.0
 
 @pytest.fixture(name="seen")
 def seen_by(rule_of) -> Callable[..., list[float]]:
-    """Return what a detector sees by a name, up to the highest score, as each window ends; `UNKNOWN` for null."""
+    """Return a function that gives the values a detector sees by a name as each window ends; `UNKNOWN` for null."""
 
     def seen(batch: pl.DataFrame, name: str) -> list[float]:
         return judged(batch, name, rule_of)["rule"].to_list()
@@ -30,12 +30,13 @@ def judged(batch: pl.DataFrame, name: str, rule_of: Callable[..., object]) -> pl
     state = engine.new_state(int(batch["pump"].max()) + 1, rules)
     rows = []
     for wave in engine.waves(batch):
-        state, ready = engine.step(state, wave, rules, WINDOW_S)
-        rows.append(ready)
+        step = engine.step(state, wave, rules, WINDOW_S)
+        state = step.state
+        rows.append(step.judged)
     return pl.concat(rows)
 
 
-def test_the_first_sample_is_a_window_and_then_five_are_one(stream, seen):
+def test_the_first_sample_is_a_window_of_its_own_and_then_every_five_are_one(stream, seen):
     assert seen(stream("flow_ul_h", "8x13"), "count") == [1, 5, 5]
     assert seen(stream("flow_ul_h", "8x13"), "dt") == [UNKNOWN, 300, 300]
 
@@ -46,20 +47,20 @@ def test_a_window_shows_the_mean_of_each_signal(stream, seen):
     assert seen(batch, "pressure_mmhg") == pytest.approx([10, 20])
 
 
-def test_a_sample_that_is_unknown_leaves_the_mean_as_it_was(stream, seen):
+def test_an_unknown_sample_leaves_the_mean_as_it_was(stream, seen):
     assert seen(stream("flow_ul_h", "8 ? 4 4 4 ?"), "flow_ul_h") == pytest.approx([8, 4])
     assert seen(stream("flow_ul_h", "8 3 5 ? ? ?"), "flow_ul_h") == pytest.approx([8, 4])
     assert seen(stream("flow_ul_h", "8 ?x5"), "flow_ul_h") == [8, UNKNOWN]
 
 
-def test_windows_leave_nothing_behind_for_the_next(stream, seen):
+def test_a_window_leaves_nothing_behind_for_the_next_one(stream, seen):
     batch = stream("flow_ul_h", "8 8x5 ?x5", flags="0 0 0 64 0 0 0x5")
     assert seen(batch, "flow_ul_h") == [8, 8, UNKNOWN]
     assert seen(batch, "flags") == [0, 64, 0]
     assert seen(batch, "flow_repeats") == [0, 1, 0]
 
 
-def test_readings_that_repeat_the_one_before_are_a_share_of_the_window(stream, seen):
+def test_repeated_readings_are_a_share_of_the_window(stream, seen):
     assert seen(stream("flow_ul_h", "8 8 8 9 8 8"), "flow_repeats") == pytest.approx([0, 3 / 5])
     assert seen(stream("flow_ul_h", "8 8 ? 8 8 9"), "flow_repeats") == pytest.approx([0, 2 / 5])
 
@@ -70,14 +71,14 @@ def test_jumps_are_the_root_mean_square_of_the_change_from_sample_to_sample(stre
     assert seen(stream("motor_ma", "2 5 ? 2 2 2"), "motor_jump_ma") == pytest.approx([0, (9 / 5) ** 0.5])
 
 
-def test_a_step_of_the_program_is_no_jump_of_the_flow(stream, seen):
+def test_a_step_of_the_program_is_not_a_jump_of_the_flow(stream, seen):
     step = stream("flow_ul_h", "8 8 8 16 16 16", commanded_ul_h="8 8 8 16 16 16")
     assert seen(step, "flow_jump_ul_h") == [0, 0]
     alone = stream("flow_ul_h", "8 8 8 16 16 16", commanded_ul_h="8")
     assert seen(alone, "flow_jump_ul_h") == pytest.approx([0, (64 / 5) ** 0.5])
 
 
-def test_all_flags_of_a_window_are_seen_together(stream, seen):
+def test_the_flags_of_all_samples_of_a_window_are_combined(stream, seen):
     assert seen(stream("flags", "0 1 2 ? 64 2 0 0 0 0 0"), "flags") == [0, 1 + 2 + 64, 0]
 
 
@@ -92,22 +93,22 @@ def test_windows_of_all_pumps_lie_on_one_grid(stream, rule_of):
     assert ends.filter(pl.col("pump") == 1)["rule"].to_list() == [1, 3, 5]
 
 
-def test_a_pump_that_reports_hourly_has_a_window_a_sample(stream, seen):
+def test_a_pump_that_reports_hourly_has_one_window_per_sample(stream, seen):
     hourly = stream("flow_ul_h", "8 9 - 11", every_s=3600)
     assert seen(hourly, "flow_ul_h") == [8, 9, 11]
     assert seen(hourly, "count") == [1, 1, 1]
     assert seen(stream("flow_ul_h", "8 9 - 11", every_s=400), "dt") == [UNKNOWN, 400, 800]
 
 
-def test_who_is_gathering_is_not_judged(stream, rule_of):
+def test_a_pump_whose_window_has_not_ended_is_not_judged(stream, rule_of):
     rules = (rule_of(Detector(score=lambda _: pl.col("flow_ul_h"))),)
     state = engine.new_state(1, rules)
     for wave in engine.waves(stream("flow_ul_h", "8 1 2 3")):
-        state, _ = engine.step(state, wave, rules, WINDOW_S)
+        state = engine.step(state, wave, rules, WINDOW_S).state
     assert (state["rule"][0], state["flow_ul_h"][0], state["samples"][0]) == (8, 3, 4)
 
 
-def test_another_life_begins_with_a_window_of_its_own(stream, seen):
+def test_a_reset_pump_starts_with_a_window_of_its_own(stream, seen):
     before = stream("flow_ul_h", "8 2 2 2")
     after = stream("flow_ul_h", "5 6 6 6 6 6", boot="2").with_columns(pl.col("time") - 3_600_000)
     assert seen(pl.concat([before, after]), "flow_ul_h") == pytest.approx([8, 5, 6])

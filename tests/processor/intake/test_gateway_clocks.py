@@ -1,4 +1,4 @@
-"""Where a gateway's clock stands: with most of its pumps, whatever a single message holds."""
+"""The clock of a gateway stands where those of most of its pumps stand, whatever a single message contains."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ PUMPS = [f"P{number:02d}" for number in range(12)]
 AHEAD_MS = 30 * MINUTE
 
 
-def frame(said: Iterable[tuple[str, int]]) -> pl.DataFrame:
+def frame(readings: Iterable[tuple[str, int]]) -> pl.DataFrame:
     """Return healthy samples of these pumps, taken at these therapy times."""
-    pumps, times = zip(*said, strict=True)
+    pumps, times = zip(*readings, strict=True)
     empty = {name: [None] * len(pumps) for name in SAMPLE_SCHEMA}
     values = {"pump": pumps, "time": times, "battery_v": np.full(len(pumps), 3.0)}
     return pl.DataFrame({**empty, **values}, SAMPLE_SCHEMA)
 
 
 class Ward:
-    """A gateway of a dozen pumps that send once a therapy minute, which is a second on the wall.
+    """A gateway of a dozen pumps that send once per therapy minute, which is a second of wall-clock time.
 
-    It sends all that was said in a minute in one message, or each sample in its own, to be taken in at once or not.
+    It sends all samples of a minute in one message, or each in its own, which are processed together or one by one.
     """
 
-    def __init__(self, watch, way: str, *, introduced: bool = True) -> None:
-        self.watch, self.way = watch, way
-        if introduced:
+    def __init__(self, watch, form: str, *, born: bool = True) -> None:
+        self.watch, self.form = watch, form
+        if born:
             watch.birth(*PUMPS)
 
-    def minute(self, *said: tuple[str, int]) -> None:
-        """Let a minute pass, at whose end these samples arrive, and look who is silent."""
+    def minute(self, *readings: tuple[str, int]) -> None:
+        """Let a minute pass, at the end of which these samples arrive, and judge silence."""
         self.watch.wait_s(1)
-        samples = frame(said)
-        if self.way == "frames":
+        samples = frame(readings)
+        if self.form == "frames":
             self.watch.say(encode_arrow(samples))
         else:
             each = [self.watch.message(encode_json(sample)) for sample in samples.iter_slices(1)]
-            for messages in [each] if self.way == "samples together" else [[one] for one in each]:
+            for messages in [each] if self.form == "samples together" else [[one] for one in each]:
                 self.watch.take(messages)
         self.watch.take([])
 
-    def well(self, minutes: int, pumps: Iterable[str] = PUMPS, ahead: Iterable[str] = ()) -> None:
+    def healthy(self, minutes: int, pumps: Iterable[str] = PUMPS, ahead: Iterable[str] = ()) -> None:
         for _ in range(minutes):
             now, fast = self.watch.now_therapy + MINUTE, set(ahead)
             self.minute(*((pump, now + (AHEAD_MS if pump in fast else 0)) for pump in pumps))
@@ -64,42 +64,42 @@ class Ward:
 
     @property
     def raised(self) -> list[str]:
-        """The rules of silence by which alarms were raised, each once."""
+        """The rules of silence that raised alarms, each once."""
         raised = self.watch.journal().filter(pl.col("kind") == "raised")["rule"]
         return sorted({rule for rule in raised if rule.endswith("_silent")})
 
 
-each_way = pytest.mark.parametrize("way", ["frames", "samples together"])
+each_form = pytest.mark.parametrize("form", ["frames", "samples together"])
 
 
-@each_way
-def test_pumps_whose_clocks_run_ahead_make_no_other_seem_silent_though_for_once_few_others_speak(watch, way):
-    ward = Ward(watch, way)
+@each_form
+def test_pumps_whose_clocks_run_ahead_make_no_other_pump_seem_silent_even_if_few_others_send(watch, form):
+    ward = Ward(watch, form)
     fast = PUMPS[:4]
-    ward.well(4)
-    ward.well(3, ahead=fast)
-    ward.well(1, fast, ahead=fast)
+    ward.healthy(4)
+    ward.healthy(3, ahead=fast)
+    ward.healthy(1, fast, ahead=fast)
     assert abs(ward.clock_off_min) <= 1
-    ward.well(1, [*fast, *PUMPS[4:7]], ahead=fast)
+    ward.healthy(1, [*fast, *PUMPS[4:7]], ahead=fast)
     assert abs(ward.clock_off_min) <= 1
-    ward.well(3, ahead=fast)
+    ward.healthy(3, ahead=fast)
     assert ward.raised == []
 
 
-def test_a_single_sample_of_a_pump_whose_clock_runs_ahead_does_not_put_the_clock_on(watch):
+def test_a_single_sample_of_a_pump_whose_clock_runs_ahead_does_not_advance_the_clock(watch):
     ward = Ward(watch, "samples together")
-    ward.well(4)
-    ward.way = "samples one by one"
-    ward.well(1, ahead=PUMPS[:1])
-    ward.well(1, PUMPS[:1], ahead=PUMPS[:1])
+    ward.healthy(4)
+    ward.form = "samples one by one"
+    ward.healthy(1, ahead=PUMPS[:1])
+    ward.healthy(1, PUMPS[:1], ahead=PUMPS[:1])
     assert abs(ward.clock_off_min) <= 1
     assert ward.raised == []
 
 
-@each_way
-def test_what_a_pump_kept_for_hours_does_not_put_the_clock_back(watch, way):
-    ward = Ward(watch, way)
-    ward.well(5)
+@each_form
+def test_samples_that_a_pump_kept_for_hours_do_not_set_the_clock_back(watch, form):
+    ward = Ward(watch, form)
+    ward.healthy(5)
     now = watch.now_therapy + MINUTE
     kept = [("P00", now - back * MINUTE) for back in range(120, 0, -1)]
     ward.minute(*((pump, now) for pump in PUMPS[1:4]), *kept)
@@ -107,74 +107,74 @@ def test_what_a_pump_kept_for_hours_does_not_put_the_clock_back(watch, way):
     assert ward.raised == []
 
 
-@each_way
-@pytest.mark.parametrize("introduced", [True, False])
-def test_half_of_the_pumps_that_fall_silent_are_missed_as_soon_as_ever(watch, way, introduced):
-    ward = Ward(watch, way, introduced=introduced)
-    ward.well(6, ahead=PUMPS[:3])
-    ward.well(6, PUMPS[:6], ahead=PUMPS[:3])
+@each_form
+@pytest.mark.parametrize("born", [True, False])
+def test_if_half_of_the_pumps_fall_silent_it_is_noticed_as_soon_as_ever(watch, form, born):
+    ward = Ward(watch, form, born=born)
+    ward.healthy(6, ahead=PUMPS[:3])
+    ward.healthy(6, PUMPS[:6], ahead=PUMPS[:3])
     assert ward.raised == []
-    ward.well(3, PUMPS[:6], ahead=PUMPS[:3])
+    ward.healthy(3, PUMPS[:6], ahead=PUMPS[:3])
     assert ward.raised == ["gateway_silent", "pump_silent"]
 
 
-@each_way
-def test_while_a_gateway_sends_what_it_kept_in_an_outage_its_clock_is_with_that_and_then_with_the_present(watch, way):
-    ward = Ward(watch, way)
-    ward.well(5)
+@each_form
+def test_while_a_gateway_sends_what_it_kept_in_an_outage_its_clock_is_behind_and_then_current(watch, form):
+    ward = Ward(watch, form)
+    ward.healthy(5)
     left = watch.now_therapy
     watch.wait_s(3 * 60)
     watch.birth(*PUMPS)
     for hour in range(3):
-        # An hour in a second: taken in minute by minute, looked at at the end.
+        # An hour in a second: processed minute by minute, checked at the end.
         times = [left + (hour * 60 + minute) * MINUTE for minute in range(1, 61)]
         ward.minute(*((pump, time) for time in times for pump in PUMPS))
         late_min = (watch.now_therapy - times[-1]) / MINUTE
         assert ward.clock_off_min == pytest.approx(-late_min, abs=1)
-    ward.well(5)
+    ward.healthy(5)
     assert abs(ward.clock_off_min) <= 1
 
 
-@each_way
-def test_a_gateway_of_one_pump_goes_by_that_pumps_clock(watch, way):
+@each_form
+def test_a_gateway_of_one_pump_follows_the_clock_of_that_pump(watch, form):
     watch.birth("P00")
-    ward = Ward(watch, way, introduced=False)
-    ward.well(5, PUMPS[:1])
+    ward = Ward(watch, form, born=False)
+    ward.healthy(5, PUMPS[:1])
     assert ward.clock_off_min == 0
-    ward.well(2, PUMPS[:1], ahead=PUMPS[:1])
+    ward.healthy(2, PUMPS[:1], ahead=PUMPS[:1])
     assert ward.clock_off_min == AHEAD_MS / MINUTE
 
 
 def born(speed: float = 1.0, *, time: int = START_MS, wall: int = START_MS) -> Registry:
-    """Return the registry in which a gateway has introduced its dozen pumps."""
+    """Return a registry with the birth of a gateway with a dozen pumps."""
     registry = Registry()
-    introduce(registry, speed, time=time, wall=wall)
+    apply_birth(registry, speed, time=time, wall=wall)
     return registry
 
 
-def introduce(registry: Registry, speed: float, *, time: int, wall: int) -> None:
+def apply_birth(registry: Registry, speed: float, *, time: int, wall: int) -> None:
     birth = Birth(gateway="ward", pumps=Pumps(serial=PUMPS), sent=wall, time=time, speed=speed)
-    registry.take_birth(birth, 0, wall)
+    registry.apply_birth(birth, 0, wall)
 
 
 def hear(registry: Registry, pumps: Iterable[int], times: Iterable[int], wall: int) -> int:
-    """Let these pumps speak; return where the gateway's clock stands then."""
+    """Record samples of these pumps; return where the clock of the gateway stands then."""
     registry.hear(pl.Series(pumps, dtype=pl.UInt32), pl.Series(times, dtype=pl.Int64), wall)
     return registry.gateways[0].therapy_ms(wall)
 
 
-def test_a_gateway_that_begins_anew_in_another_time_is_believed_and_so_is_its_first_pump():
+def test_a_gateway_that_restarts_at_another_time_is_believed_and_so_is_its_first_pump():
     registry, later, before = born(), START_MS + MINUTE, START_MS - 1000 * MINUTE
     assert hear(registry, range(12), [later] * 12, later) == later
-    introduce(registry, 1.0, time=before, wall=later + 1)
+    apply_birth(registry, 1.0, time=before, wall=later + 1)
     assert registry.gateways[0].therapy_ms(later + 1) == before
     assert hear(registry, [3], [before + 1], later + 2) == before + 1
 
 
-def test_that_the_wall_clock_is_set_takes_no_pump_its_vote():
+def test_a_wall_clock_that_is_set_costs_no_pump_its_vote():
     registry, later, step_ms = born(), START_MS + MINUTE, 7_200_000
     hear(registry, range(12), [later] * 12, later)
-    registry.clock_set(step_ms)
+    registry.shift_wall_clock(step_ms)
     assert hear(registry, [0], [later + AHEAD_MS], later + 9 + step_ms) == later + 9
 
 
@@ -184,7 +184,7 @@ def test_that_the_wall_clock_is_set_takes_no_pump_its_vote():
     speed=st.sampled_from([0.5, 1.0, 60.0, 3_600.0]),
     chance=st.randoms(use_true_random=False),
 )
-def test_fewer_than_half_cannot_move_the_clock_however_what_all_say_is_split(wrong, speed, chance):
+def test_fewer_than_half_of_the_pumps_cannot_move_the_clock_however_the_samples_are_split(wrong, speed, chance):
     registry, pumps = born(speed), len(PUMPS)
     off = [minutes * MINUTE for minutes in wrong] + [0] * (pumps - len(wrong))
     for tick in range(1, 5):
@@ -197,17 +197,17 @@ def test_fewer_than_half_cannot_move_the_clock_however_what_all_say_is_split(wro
             assert abs(clock - (START_MS + tick * MINUTE)) <= max(2.0, 2 * speed)
 
 
-def test_each_gateway_goes_by_its_own_pumps_and_a_message_of_one_leaves_the_others():
+def test_each_gateway_follows_its_own_pumps_and_a_message_of_one_leaves_the_others():
     registry = Registry()
     for name, ahead in (("one", 0), ("two", MINUTE)):
         serials = [f"{name}-{number}" for number in range(3)]
-        registry.take_birth(
+        registry.apply_birth(
             Birth(gateway=name, pumps=Pumps(serial=serials), sent=START_MS, time=START_MS + ahead), 0, START_MS
         )
     later = START_MS + 10_000
-    every, said = pl.Series(range(6), dtype=pl.UInt32), [later, later, later + 99, later + 1, later + 2, later + 9_999]
-    registry.hear(every, pl.Series(said), later)
+    pumps, times = pl.Series(range(6), dtype=pl.UInt32), [later, later, later + 99, later + 1, later + 2, later + 9_999]
+    registry.hear(pumps, pl.Series(times), later)
     assert [gateway.therapy_ms(later) for gateway in registry.gateways] == [later, later + 2]
-    registry.hear(every[:2], pl.Series([later + 5, later + 5]), later + 5)
+    registry.hear(pumps[:2], pl.Series([later + 5, later + 5]), later + 5)
     assert [gateway.heard_wall for gateway in registry.gateways] == [later + 5, later]
     assert registry.clocks(later + 5).to_list() == [later + 5] * 3 + [later + 7] * 3

@@ -1,4 +1,4 @@
-"""What people order is in the journal, and nowhere near detection."""
+"""Commands, replies and changes of gateways are recorded in the journal, and are nowhere near detection."""
 
 from __future__ import annotations
 
@@ -19,35 +19,38 @@ START_MS = 1_767_225_600_000
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def noted(watch) -> list[dict[str, object]]:
-    return watch.pipeline.clerk.take().to_dicts()
+def recorded(watch) -> list[dict[str, object]]:
+    """Return the entries of all batches since the last call."""
+    entries = watch.entries().to_dicts()
+    watch.results.clear()
+    return entries
 
 
-def test_an_order_and_what_became_of_it_say_who_what_and_whom(watch):
+def test_a_command_and_its_reply_say_who_what_and_which_pumps(watch):
     watch.birth("A", "B")
-    noted(watch)
+    recorded(watch)
     watch.say(encode(Inject(id="7", fault="motor_stall", pumps=["A"], severity=0.5, who="anna")), "command")
     watch.say(encode(Reply(id="7", gateway="ward", ok=True, text="motor_stall begins", time=START_MS)), "reply")
     watch.say(encode(Refill(id="8", pumps=["A", "B"], entered_ml=90, who="ben")), "command")
     watch.say(encode(Reply(id="8", gateway="ward", ok=False, text="90 mL is too much")), "reply")
-    ordered, done, refill, refused = noted(watch)
-    assert (ordered["kind"], ordered["title"], ordered["who"]) == ("ordered", "inject on ward", "anna")
-    assert (ordered["pump"], ordered["pumps"], ordered["text"]) == ("A", ["A"], "fault motor_stall, severity 0.5")
+    command, done, refill, refused = recorded(watch)
+    assert (command["kind"], command["title"], command["who"]) == ("ordered", "inject on ward", "anna")
+    assert (command["pump"], command["pumps"], command["text"]) == ("A", ["A"], "fault motor_stall, severity 0.5")
     assert (done["kind"], done["who"], done["time"], done["pumps"]) == ("done", "anna", START_MS, ["A"])
     assert (refill["title"], refill["pump"], refill["pumps"]) == ("refill on ward", None, ["A", "B"])
     assert (refused["kind"], refused["text"], refused["who"]) == ("refused", "90 mL is too much", "ben")
-    assert len({row["once"] for row in (ordered, done, refill, refused)}) == 4
+    assert len({row["once"] for row in (command, done, refill, refused)}) == 4
 
 
-def test_an_order_for_all_names_the_pumps_of_its_gateway(watch):
+def test_a_command_for_all_pumps_names_those_of_its_gateway(watch):
     watch.birth("A", "B")
     watch.birth("C", gateway="other")
-    noted(watch)
+    recorded(watch)
     watch.say(encode(Clear(id="1", who="anna")), "command")
-    assert noted(watch)[0]["pumps"] == ["A", "B"]
+    assert recorded(watch)[0]["pumps"] == ["A", "B"]
 
 
-def test_gateways_come_and_go_once_each_also_when_it_is_heard_again(watch):
+def test_each_change_of_a_gateway_is_recorded_once_even_if_it_is_received_again(watch):
     watch.birth("A")
     gone = encode(Status(gateway="ward", state="offline", sent=START_MS))
     watch.say(gone, "status")
@@ -55,54 +58,54 @@ def test_gateways_come_and_go_once_each_also_when_it_is_heard_again(watch):
     watch.birth("A")
     watch.birth("A")
     watch.say(b"", "birth")
-    assert [row["kind"] for row in noted(watch)] == ["online", "offline", "online", "left"]
+    assert [row["kind"] for row in recorded(watch)] == ["online", "offline", "online", "left"]
 
 
-def test_what_the_supervisor_says_of_parts_is_noted_once(watch):
+def test_notices_of_the_supervisor_are_recorded_once(watch):
     notice = encode(Notice(part="dashboard", state="ended", text="was killed (SIGKILL)", at=START_MS))
     for _ in range(2):
         watch.take([Message(PART, notice, 1, 1, retained=False)])
-    first, again = noted(watch)
+    first, second = recorded(watch)
     assert (first["kind"], first["title"], first["text"]) == ("ended", "dashboard", "was killed (SIGKILL)")
-    assert first["once"] == again["once"]
+    assert first["once"] == second["once"]
     watch.take([Message(PART, b"{}", 1, 1, retained=False)])
     assert watch.reasons[-1].startswith("not a notice of a part")
 
 
-def test_a_restart_that_hears_the_same_again_notes_the_same_again(watch, tmp_path):
-    told = []
-    for name in ("one", "two"):
-        again = type(watch)(Pipeline(tmp_path / name))
-        again.birth("A")
-        again.say(encode(Status(gateway="ward", state="offline", sent=START_MS)), "status")
-        told.append([row["once"] for row in noted(again)])
-    assert told[0] == told[1]
-    assert None not in told[0]
+def test_a_restart_that_receives_the_same_messages_records_the_same_entries(watch):
+    keys = []
+    for _ in range(2):
+        processor = type(watch)(Pipeline())
+        processor.birth("A")
+        processor.say(encode(Status(gateway="ward", state="offline", sent=START_MS)), "status")
+        keys.append([row["once"] for row in recorded(processor)])
+    assert keys[0] == keys[1]
+    assert None not in keys[0]
 
 
-def test_detection_sees_nothing_of_orders_replies_and_the_truth(make_ward, tmp_path):
+def test_detection_sees_nothing_of_commands_replies_and_the_ground_truth(make_ward):
     ward = make_ward(3)
     ward.inject("motor_stall", 1)
     batches = [ward.simulation.tick().drop("index") for _ in range(40)]
-    watches = [type(ward.watch)(Pipeline(tmp_path / name)) for name in ("told", "untold")]
+    watches = [type(ward.watch)(Pipeline()) for _ in range(2)]
     for watch in watches:
         watch.birth(*ward.simulation.describe().serial)
-    told, untold = watches
+    informed, uninformed = watches
     for at, batch in enumerate(batches):
         serial = f"ITB-{at % 3:06d}"
-        order = Inject(id=str(at), fault="motor_stall", pumps=[serial], who="anna")
-        told.say(encode(order), "command")
-        told.say(encode(Reply(id=str(at), gateway="ward", ok=True, text="begins")), "reply")
-        told.take([Message(TRUTH, b"{}", 1, 1, retained=False)])
+        command = Inject(id=str(at), fault="motor_stall", pumps=[serial], who="anna")
+        informed.say(encode(command), "command")
+        informed.say(encode(Reply(id=str(at), gateway="ward", ok=True, text="begins")), "reply")
+        informed.take([Message(TRUTH, b"{}", 1, 1, retained=False)])
         for watch in watches:
             watch.samples(batch)
-    assert told.pipeline.alarms["rule"].to_list()
-    assert told.pipeline.state.equals(untold.pipeline.state)
-    assert told.pipeline.alarms.equals(untold.pipeline.alarms)
+    assert informed.pipeline.alarms["rule"].to_list()
+    assert informed.pipeline.state.equals(uninformed.pipeline.state)
+    assert informed.pipeline.alarms.equals(uninformed.pipeline.alarms)
 
 
 @pytest.mark.parametrize("path", ["alarms", "detectors", "engine", "rules", "view", "watch"])
-def test_no_part_of_detection_names_orders_or_the_truth(path):
+def test_no_part_of_detection_names_commands_or_the_ground_truth(path):
     where = ROOT / "processor" / path
     for file in sorted(where.rglob("*.py")) if where.is_dir() else [where]:
         names = {node.id for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Name)}

@@ -1,4 +1,4 @@
-"""What the processor knows comes back exactly from its checkpoint, or it says what became of it."""
+"""The pipeline is restored exactly from its checkpoint, or the error says what happened to the checkpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from broker.mqtt.link import Message
 from broker.store.snapshot import Health
 from processor.pipeline import Pipeline
 from processor.rules import RULES
-from processor.service import checkpoint
+from processor.service import checkpoint, recovery
 from processor.service.checkpoint import CheckpointError
 
 START_MS = 1_790_000_000_000
@@ -34,8 +34,8 @@ def run(pipeline: Pipeline, first: int, last: int, motor: float) -> None:
         pipeline.take([telemetry(minute, motor)], START_MS + minute * 1000)
 
 
-def stalled(data: Path) -> Pipeline:
-    pipeline = Pipeline(data)
+def stalled() -> Pipeline:
+    pipeline = Pipeline()
     run(pipeline, 0, 30, 5.0)
     run(pipeline, 30, 60, 0.0)
     assert "motor_not_driven" in pipeline.alarms["rule"].to_list()
@@ -43,13 +43,12 @@ def stalled(data: Path) -> Pipeline:
 
 
 def test_state_alarms_and_registry_come_back_exactly(tmp_path: Path) -> None:
-    before = stalled(tmp_path)
+    before = stalled()
     alarm = before.alarms["alarm"].to_list()
-    seen = Message(COMMAND, encode(Acknowledge(id="1", alarms=alarm, who="anna", at=7)), 1, 1, retained=False)
-    before.take([seen], START_MS + 60_000)
-    before.save(START_MS)
-    after = Pipeline(tmp_path)
-    after.restore()
+    acknowledge = Message(COMMAND, encode(Acknowledge(id="1", alarms=alarm, who="anna", at=7)), 1, 1, retained=False)
+    before.take([acknowledge], START_MS + 60_000)
+    recovery.save(tmp_path, before, START_MS)
+    after = recovery.restore(tmp_path)
     assert after.state.equals(before.state)
     assert after.alarms.equals(before.alarms)
     assert after.alarms["acknowledged_by"].to_list() == ["anna"] * len(alarm)
@@ -60,50 +59,49 @@ def test_state_alarms_and_registry_come_back_exactly(tmp_path: Path) -> None:
     assert after.alarms.equals(before.alarms)
 
 
-def test_what_a_person_did_is_known_after_a_restart_and_not_done_again(tmp_path: Path) -> None:
-    before = stalled(tmp_path)
+def test_an_operator_action_is_known_after_a_restart_and_not_applied_again(tmp_path: Path) -> None:
+    before = stalled()
     alarms = before.alarms["alarm"].to_list()
-    seen, taken_back = (
+    acknowledge, unacknowledge = (
         Message(COMMAND, encode(kind(id=kind.__name__, alarms=alarms, who="anna", at=7)), 1, 1, retained=False)
         for kind in (Acknowledge, Unacknowledge)
     )
-    before.take([seen], START_MS + 60_000)
-    before.take([taken_back], START_MS + 60_000)
-    before.save(START_MS)
-    after = Pipeline(tmp_path)
-    after.restore()
-    _, entries = after.take([seen], START_MS + 61_000)
-    assert entries.height == 0
+    before.take([acknowledge], START_MS + 60_000)
+    before.take([unacknowledge], START_MS + 60_000)
+    recovery.save(tmp_path, before, START_MS)
+    after = recovery.restore(tmp_path)
+    result = after.take([acknowledge], START_MS + 61_000)
+    assert result.events.height == 0
     assert after.alarms["acknowledged_wall"].null_count() == len(alarms)
-    assert after.outcomes[0].text == "This was done before."
+    assert result.outcomes[0].text == "This was done before."
 
 
-def test_without_a_checkpoint_everything_begins_anew(tmp_path: Path) -> None:
+def test_without_a_checkpoint_the_pipeline_is_new(tmp_path: Path) -> None:
     assert checkpoint.load(tmp_path, RULES, RULES) is None
+    assert recovery.restore(tmp_path).state.height == 0
 
 
-def test_a_sample_that_fills_a_gap_after_a_restart_came_late(tmp_path: Path) -> None:
-    before = Pipeline(tmp_path)
+def test_a_sample_that_fills_a_gap_after_a_restart_is_late(tmp_path: Path) -> None:
+    before = Pipeline()
     for minute in (0, 3):
         before.take([telemetry(minute)], START_MS)
-    before.save(START_MS)
-    after = Pipeline(tmp_path)
-    after.restore()
+    recovery.save(tmp_path, before, START_MS)
+    after = recovery.restore(tmp_path)
     after.take([telemetry(1)], START_MS)
     pumps = after.snapshot(Health(), START_MS).pumps
     assert pumps.select("lost", "late", "repeated").rows() == [(1, 1, 0)]
 
 
 def test_only_the_latest_checkpoint_is_kept(tmp_path: Path) -> None:
-    pipeline = stalled(tmp_path)
+    pipeline = stalled()
     for now in range(5):
-        pipeline.save(now)
+        recovery.save(tmp_path, pipeline, now)
     assert len(list((tmp_path / "checkpoint").iterdir())) == 6
 
 
-def test_a_rule_that_is_new_begins_anew_and_alarms_of_one_that_is_gone_are_left_out(tmp_path: Path) -> None:
-    before = stalled(tmp_path)
-    before.save(START_MS)
+def test_an_added_rule_starts_from_scratch_and_alarms_of_a_removed_one_are_left_out(tmp_path: Path) -> None:
+    before = stalled()
+    recovery.save(tmp_path, before, START_MS)
     renamed = tuple(
         dataclasses.replace(rule, name="rotor_slow") if rule.name == "motor_not_driven" else rule for rule in RULES
     )
@@ -113,12 +111,12 @@ def test_a_rule_that_is_new_begins_anew_and_alarms_of_one_that_is_gone_are_left_
     assert "motor_not_driven" not in saved.alarms["rule"].to_list()
 
 
-@pytest.mark.parametrize("harm", ["manifest", "frame", "missing", "format"])
-def test_one_that_cannot_be_read_is_moved_aside_and_said(tmp_path: Path, harm: str) -> None:
-    stalled(tmp_path).save(START_MS)
+@pytest.mark.parametrize("damage", ["manifest", "frame", "missing", "format"])
+def test_a_checkpoint_that_cannot_be_read_is_moved_aside_and_reported(tmp_path: Path, damage: str) -> None:
+    recovery.save(tmp_path, stalled(), START_MS)
     directory = tmp_path / "checkpoint"
     manifest, state = directory / "manifest.json", next(directory.glob("state-*"))
-    match harm:
+    match damage:
         case "manifest":
             manifest.write_bytes(manifest.read_bytes()[:40])
         case "frame":
@@ -127,19 +125,20 @@ def test_one_that_cannot_be_read_is_moved_aside_and_said(tmp_path: Path, harm: s
             state.unlink()
         case _:
             manifest.write_bytes(manifest.read_bytes().replace(b'"format":1', b'"format":99'))
-    fresh = Pipeline(tmp_path)
     with pytest.raises(CheckpointError, match="moved to"):
-        fresh.restore()
+        recovery.restore(tmp_path)
     assert (tmp_path / "checkpoint.unreadable-1").is_dir()
+    fresh = recovery.restore(tmp_path)
     assert fresh.state.height == 0
-    fresh.restore()
-    assert fresh.take([telemetry(0)], START_MS)[0]["pump"].to_list() == ["A-1"]
+    assert fresh.take([telemetry(0)], START_MS).samples["pump"].to_list() == ["A-1"]
 
 
-def test_a_checkpoint_half_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline = stalled(tmp_path)
-    pipeline.save(START_MS)
-    kept = pipeline.state
+def test_a_checkpoint_that_fails_halfway_leaves_the_previous_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = stalled()
+    recovery.save(tmp_path, pipeline, START_MS)
+    saved = pipeline.state
     run(pipeline, 60, 62, 5.0)
 
     def no_room(*_: object, **__: object) -> None:
@@ -148,25 +147,20 @@ def test_a_checkpoint_half_written_leaves_the_one_before(tmp_path: Path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(pl.DataFrame, "write_ipc", no_room)
         with pytest.raises(OSError, match="No space"):
-            pipeline.save(START_MS + 1)
-    again = Pipeline(tmp_path)
-    again.restore()
-    assert again.state.equals(kept)
+            recovery.save(tmp_path, pipeline, START_MS + 1)
+    assert recovery.restore(tmp_path).state.equals(saved)
 
 
-def test_what_was_half_written_when_the_power_failed_is_cleared_away(tmp_path: Path) -> None:
-    stalled(tmp_path).save(START_MS)
-    (tmp_path / "checkpoint" / ".state-9.arrow.new").write_bytes(b"half of it")
-    again = Pipeline(tmp_path)
-    again.restore()
-    assert again.alarms.height
+def test_files_half_written_at_a_power_failure_are_removed(tmp_path: Path) -> None:
+    recovery.save(tmp_path, stalled(), START_MS)
+    (tmp_path / "checkpoint" / ".state-9.arrow.new").write_bytes(b"half a frame")
+    assert recovery.restore(tmp_path).alarms.height
     assert not list((tmp_path / "checkpoint").glob(".*"))
 
 
-def test_a_checkpoint_whose_journal_and_history_are_gone_is_gone_on_from(tmp_path: Path) -> None:
-    before = stalled(tmp_path)
-    before.save(START_MS)
-    after = Pipeline(tmp_path)
-    after.restore()
+def test_a_checkpoint_is_restored_even_without_its_journal_and_history(tmp_path: Path) -> None:
+    before = stalled()
+    recovery.save(tmp_path, before, START_MS)
+    after = recovery.restore(tmp_path)
     assert after.state.equals(before.state)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

@@ -1,4 +1,4 @@
-"""A disk that refuses everything for a while costs nothing but time, and no restart."""
+"""A disk that fails for a while costs nothing but time, and needs no restart."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from broker.store import durable_write, snapshot_files
 from broker.store.segments import trend
 from broker.store.snapshot import Health
 from processor.service import loop
+from processor.service.settings import Settings
 
 START_MS = 1_767_225_600_000
-ENOUGH_S = 60.0
+TIMEOUT_S = 60.0
 
 pytestmark = pytest.mark.broker
 
@@ -31,55 +32,57 @@ def sample(seq: int) -> bytes:
     return encode_json(pl.DataFrame([row], schema=SAMPLE_SCHEMA))
 
 
-async def until(what: str, true: Callable[[], object]) -> None:
+async def until(event: str, condition: Callable[[], object]) -> None:
     try:
-        async with asyncio.timeout(ENOUGH_S):
-            while not true():
+        async with asyncio.timeout(TIMEOUT_S):
+            while not condition():
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        pytest.fail(f"not seen within {ENOUGH_S:g} s: {what}")
+        pytest.fail(f"not within {TIMEOUT_S:g} s: {event}")
 
 
 @pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS])
-async def test_while_the_disk_refuses_nothing_is_acknowledged_and_afterwards_all_is_there(
+async def test_while_the_disk_fails_nothing_is_acknowledged_and_afterwards_everything_is_stored(
     mosquitto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
 ) -> None:
-    refusing, replace = [False], durable_write.replace
+    failing, replace = [False], durable_write.replace
 
-    def moody(path: Path, write: Callable[[Path], object]) -> int:
-        if refusing[0]:
-            raise OSError(reason, "No room, or none for us")
+    def unreliable(path: Path, write: Callable[[Path], object]) -> int:
+        if failing[0]:
+            raise OSError(reason, "disk failure")
         return replace(path, write)
 
-    monkeypatch.setattr(durable_write, "replace", moody)
+    monkeypatch.setattr(durable_write, "replace", unreliable)
     monkeypatch.setattr(loop, "CLIENT_ID", f"disk-test-{reason}")
     stop, ready = asyncio.Event(), asyncio.Event()
-    settings = loop.Settings(broker=mosquitto, data=tmp_path)
+    settings = Settings(broker=mosquitto, data=tmp_path)
     running = asyncio.create_task(loop.run(settings, stop, lambda _: ready.set()))
-    gate = f"disk-{reason}"
-    link = Link(parse_url(mosquitto), gate)
+    gateway = f"disk-{reason}"
+    link = Link(parse_url(mosquitto), gateway)
     try:
-        await asyncio.wait_for(ready.wait(), ENOUGH_S)
+        await asyncio.wait_for(ready.wait(), TIMEOUT_S)
         await link.open()
 
         def health() -> Health:
             return snapshot_files.read(tmp_path / "snapshot").health
 
-        def kept() -> list[int]:
+        def stored() -> list[int]:
             return trend(tmp_path, "A-1", 0)["seq"].to_list()
 
-        link.publish(topic_of(gate, "telemetry"), sample(1))
-        await until("the first sample", lambda: kept() == [1])
-        refusing[0] = True
+        link.publish(topic_of(gateway, "telemetry"), sample(1))
+        await until("the first sample", lambda: stored() == [1])
+        failing[0] = True
         for seq in (2, 3):
-            link.publish(topic_of(gate, "telemetry"), sample(seq))
-        await until("that it is said", lambda: any("nothing is acknowledged" in note for note in health().notes))
-        assert kept() == [1]
-        await until("that the pump is watched all the same", lambda: health().samples >= 3)
-        refusing[0] = False
-        await until("all samples", lambda: kept() == [1, 2, 3])
-        await until("that it is over", lambda: not health().notes)
+            link.publish(topic_of(gateway, "telemetry"), sample(seq))
+        await until(
+            "the failure is reported", lambda: any("nothing is acknowledged" in note for note in health().notes)
+        )
+        assert stored() == [1]
+        await until("the pump is monitored all the same", lambda: health().samples >= 3)
+        failing[0] = False
+        await until("all samples", lambda: stored() == [1, 2, 3])
+        await until("the failure is over", lambda: not health().notes)
     finally:
         await link.close()
         stop.set()
-        await asyncio.wait_for(running, ENOUGH_S)
+        await asyncio.wait_for(running, TIMEOUT_S)

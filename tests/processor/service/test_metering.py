@@ -1,4 +1,4 @@
-"""What the processor says of itself."""
+"""Metering: rates, latency, lag and troubles of the processor itself."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def meter():
 
 
 @pytest.fixture
-def pipeline(tmp_path):
-    return Pipeline(tmp_path)
+def pipeline():
+    return Pipeline()
 
 
 @pytest.fixture
 def health(meter, pipeline):
-    """Return what the processor says of itself at a time, while it has no connection."""
+    """Return a function that gives the health at a time, without a connection."""
     return lambda now=START_MS: meter.health(now, pipeline, [], protocol="MQTT 5", connected=False)
 
 
@@ -47,12 +47,12 @@ def test_the_rate_is_that_of_the_last_five_seconds(meter, health):
     assert rates[11] == pytest.approx(20)
 
 
-def test_everything_taken_in_is_counted(meter, health):
+def test_all_messages_and_samples_are_counted(meter, health):
     meter.count(3, sent(0, 0))
     meter.count(1, sent(0))
-    said = health()
-    assert (said.messages, said.samples, said.started, said.broker) == (4, 3, START_MS, "mqtt://127.0.0.1:1")
-    assert not said.connected
+    shown = health()
+    assert (shown.messages, shown.samples, shown.started, shown.broker) == (4, 3, START_MS, "mqtt://127.0.0.1:1")
+    assert not shown.connected
 
 
 def test_latency_is_from_sending_to_the_complete_snapshot(meter, health):
@@ -62,13 +62,13 @@ def test_latency_is_from_sending_to_the_complete_snapshot(meter, health):
     assert health().latency_ms == {"p50": 60.0, "p95": 105.0, "p99": 109.0}
 
 
-def test_a_clock_that_runs_ahead_is_no_negative_latency_and_no_send_time_is_none(meter, health):
+def test_a_clock_that_runs_ahead_gives_no_negative_latency_and_a_missing_send_time_none(meter, health):
     meter.count(1, sent(-5_000, None, None))
     meter.shown(START_MS)
     assert health().latency_ms == {"p50": 0.0, "p95": 0.0, "p99": 0.0}
 
 
-def test_of_a_flood_an_even_selection_is_kept(meter, health):
+def test_of_many_latencies_an_even_selection_is_kept(meter, health):
     for _ in range(60):
         meter.count(1, sent(*range(10_000)))
         meter.shown(START_MS)
@@ -76,26 +76,26 @@ def test_of_a_flood_an_even_selection_is_kept(meter, health):
     assert health().latency_ms["p50"] == pytest.approx(4_995, abs=10)
 
 
-def test_trouble_is_logged_once_and_shown_until_it_is_over(meter, health, caplog):
+def test_a_trouble_is_logged_once_and_shown_until_it_recovers(meter, health, caplog):
     with caplog.at_level(logging.INFO, logger="processor"):
         meter.trouble("storage", "the disk is full")
         meter.trouble("storage", "the disk is still full")
         assert health().notes == ["the disk is still full"]
         meter.recovered("storage")
         meter.recovered("storage")
-    assert [record.message for record in caplog.records] == ["the disk is full", "storage: well again"]
+    assert [record.message for record in caplog.records] == ["the disk is full", "storage: recovered"]
     assert health().notes == []
 
 
-def test_refusals_are_told_the_newest_first(pipeline, health):
-    pipeline.quarantine.put("a", 1, "first")
-    pipeline.quarantine.put("b", 2, "second")
-    said = health()
-    assert [refusal.reason for refusal in said.refusals] == ["second", "first"]
-    assert said.refused == 2
+def test_rejections_are_shown_newest_first(pipeline, health):
+    pipeline.quarantine.add("a", 1, "first")
+    pipeline.quarantine.add("b", 2, "second")
+    shown = health()
+    assert [rejection.reason for rejection in shown.refusals] == ["second", "first"]
+    assert shown.refused == 2
 
 
-def test_each_health_is_another_version(health):
+def test_each_health_has_its_own_version(health):
     assert [health().version for _ in range(3)] == [1, 2, 3]
 
 
@@ -104,6 +104,6 @@ def test_the_lag_is_that_of_the_latest_snapshot(meter):
     meter.shown(START_MS)
     assert meter.lag_s == 5.0
     meter.shown(START_MS + 9_000)
-    assert meter.lag_s == 5.0, "a snapshot without samples says nothing of it"
+    assert meter.lag_s == 5.0, "a snapshot without samples does not change it"
     meter.shown(START_MS + 11_000)
     assert meter.lag_s == 0.0

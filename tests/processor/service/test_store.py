@@ -1,4 +1,4 @@
-"""What could not be written is kept and written later; what is too much is counted."""
+"""The store keeps what could not be written and writes it later; it counts what has to be dropped."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 from broker.contract.signals import SAMPLE_SCHEMA
 from broker.store import journal_query
 from broker.store.history import History
-from broker.store.journal import EVENTS_SCHEMA
+from broker.store.journal import ENTRIES_SCHEMA, EVENTS_SCHEMA
 from broker.store.segments import trend
-from processor.intake.quarantine import Quarantine
+from broker.store.snapshot import Refusal
+from processor.batch_result import BatchResult
 from processor.service import store as store_module
 from processor.service.store import Store
 
@@ -21,34 +22,38 @@ START_MS = 1_790_000_000_000
 
 @pytest.fixture
 def store(tmp_path: Path):
-    found = Store(tmp_path, Quarantine(tmp_path), 10**9)
-    yield found
-    found.close()
+    store = Store(tmp_path, 10**9)
+    yield store
+    store.close()
 
 
-def samples(seq: int) -> pl.DataFrame:
-    row = dict.fromkeys(SAMPLE_SCHEMA) | {"pump": "A-1", "time": START_MS + seq * 1000, "seq": seq}
-    return pl.DataFrame([row], schema=SAMPLE_SCHEMA)
+def result(seq: int, *alarms: str, rejected: tuple[Refusal, ...] = ()) -> BatchResult:
+    """Return the result of a batch with one sample, in which these alarms were raised."""
+    sample = dict.fromkeys(SAMPLE_SCHEMA) | {"pump": "A-1", "time": START_MS + seq * 1000, "seq": seq}
+    event = dict.fromkeys(EVENTS_SCHEMA) | {"at": 1, "time": 2, "kind": "raised"}
+    return BatchResult(
+        samples=pl.DataFrame([sample], schema=SAMPLE_SCHEMA),
+        events=pl.DataFrame([event | {"alarm": alarm} for alarm in alarms], schema=EVENTS_SCHEMA),
+        entries=pl.DataFrame(schema=ENTRIES_SCHEMA),
+        rejected=rejected,
+        outcomes=(),
+        announcements=(),
+    )
 
 
-def entries(*alarms: str) -> pl.DataFrame:
-    row = dict.fromkeys(EVENTS_SCHEMA) | {"at": 1, "time": 2, "kind": "raised"}
-    return pl.DataFrame([row | {"alarm": alarm} for alarm in alarms], schema=EVENTS_SCHEMA)
-
-
-def test_what_the_disk_refused_is_written_when_it_recovers(
+def test_what_could_not_be_written_is_written_when_the_disk_recovers(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.put(samples(1), entries("a"))
+    store.add(result(1, "a"))
 
-    def no_room(*_: object) -> None:
+    def disk_full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(History, "append", no_room)
+        patch.setattr(History, "append", disk_full)
         with pytest.raises(OSError, match="No space"):
             store.write(1)
-    store.put(samples(2), entries("b"))
+    store.add(result(2, "b"))
     assert (store.rows, store.entries) == (2, 2)
     store.write(2)
     assert (store.rows, store.entries) == (0, 0)
@@ -56,25 +61,32 @@ def test_what_the_disk_refused_is_written_when_it_recovers(
     assert journal_query.events(tmp_path)["alarm"].to_list() == ["b", "a"]
 
 
-def test_what_was_written_is_not_written_again(store: Store) -> None:
-    store.put(samples(1), entries("a"))
+def test_samples_are_written_once(store: Store) -> None:
+    store.add(result(1, "a"))
     store.write(1)
     written = store.history.bytes
     store.write(2)
     assert store.history.bytes == written > 0
 
 
-def test_entries_beyond_the_bound_are_counted_and_the_newest_kept(
+def test_entries_beyond_the_limit_are_counted_and_the_newest_kept(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "MAX_ENTRIES", 2)
-    store.put(samples(1), entries("a", "b", "c"))
-    store.put(samples(2), entries("d"))
+    store.add(result(1, "a", "b", "c"))
+    store.add(result(2, "d"))
     assert (store.entries, store.entries_dropped) == (2, 2)
 
 
-def test_the_same_entry_again_as_after_a_crash_is_one_entry(store: Store, tmp_path: Path) -> None:
+def test_the_same_entry_written_twice_as_after_a_crash_is_one_entry(store: Store, tmp_path: Path) -> None:
     for _ in range(2):
-        store.put(samples(1), entries("a"))
+        store.add(result(1, "a"))
         store.write(1)
     assert journal_query.events(tmp_path).height == 1
+
+
+def test_rejections_of_a_batch_go_into_the_quarantine_file(store: Store, tmp_path: Path) -> None:
+    store.add(result(1, rejected=(Refusal("itb/00/mine/telemetry", 1, "no pump"),)))
+    store.write(1)
+    assert b"no pump" in (tmp_path / "quarantine.jsonl").read_bytes()
+    assert store.quarantine.unwritten == 0

@@ -10,6 +10,7 @@ from broker.contract.gateway_messages import Status
 from broker.contract.messages import encode
 from broker.contract.signals import SAMPLE_SCHEMA
 from processor.rules import RULES
+from processor.service import recovery
 from processor.watch.gateways import DEAF_S, GATEWAY_RULES
 
 START_MS = 1_767_225_600_000
@@ -70,7 +71,7 @@ def test_a_cut_gateway_is_one_alarm_with_its_pumps_under_it(two):
 
 def test_of_a_cut_gateway_other_systems_hear_once(two):
     minutes(two, 9, "south")
-    assert [(event.kind, event.subject, event.pump) for event in two.pipeline.announced] == [("raised", "north", None)]
+    assert [(event.kind, event.subject, event.pump) for event in two.announcements] == [("raised", "north", None)]
     journal = two.journal()
     assert journal.filter(pl.col("kind") == "raised").height == PUMPS + 1
     held = journal.filter(pl.col("kind") == "held")
@@ -96,7 +97,7 @@ def test_a_pump_that_stays_silent_when_its_gateway_is_back_calls_by_itself(two):
         ("north", "gateway_silent", "returned", 0),
         ("north-00", "pump_silent", "unacknowledged", 0),
     ]
-    assert [event.kind for event in two.pipeline.announced] == ["raised", "returned", "released"]
+    assert [event.kind for event in two.announcements] == ["raised", "returned", "released"]
 
 
 def test_a_gateway_that_said_goodbye_is_told_before_its_pumps_are_missed(two):
@@ -122,20 +123,19 @@ def test_a_fleet_that_falls_silent_behind_several_gateways_is_one_alarm(two):
 def test_without_a_broker_for_long_the_fleet_is_silent_and_no_pump_is(two):
     for wall_s in (1, DEAF_S - 1):
         two.wait_s(wall_s)
-        two.pipeline.take([], two.now, listening=False)
+        two.take([], listening=False)
         assert shown(two) == []
     two.wait_s(1)
-    two.pipeline.take([], two.now, listening=False)
+    two.take([], listening=False)
     assert shown(two) == [("fleet", "fleet_silent", "unacknowledged", 0)]
     minutes(two, 12, "north", "south")
     assert shown(two) == [("fleet", "fleet_silent", "returned", 0)]
 
 
-def test_alarms_of_gateways_come_back_from_a_checkpoint(two):
+def test_alarms_of_gateways_come_back_from_a_checkpoint(two, tmp_path):
     minutes(two, 9, "south")
-    two.pipeline.save(two.now)
-    again = type(two.pipeline)(two.pipeline.data)
-    again.restore()
+    recovery.save(tmp_path, two.pipeline, two.now)
+    again = recovery.restore(tmp_path)
     assert again.alarms.equals(two.pipeline.alarms)
 
 

@@ -79,9 +79,9 @@ def test_shelving_says_how_long_and_why(data: Path, sent: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("acknowledge",), "say which alarms"),
-        (("shelve", "--about", "A"), "needed to shelve"),
-        (("reset", "--about", "A", "--for", "2h"), "needed to shelve"),
+        (("acknowledge",), "select alarms with"),
+        (("shelve", "--about", "A"), "required to shelve"),
+        (("reset", "--about", "A", "--for", "2h"), "required to shelve"),
         (("acknowledge", "--alarms", "C/low/9"), "no alarm 'C/low/9' is open"),
         (("delete", "--about", "A"), "Invalid value"),
     ],
@@ -102,6 +102,6 @@ def test_what_is_refused_ends_with_a_failure(data: Path, monkeypatch: pytest.Mon
 
 
 def test_without_an_alarm_or_a_processor_it_is_said(data: Path, tmp_path: Path, sent: list[Any]) -> None:
-    assert "no open alarm is like that" in str(run("alarm", "reset", "--about", "Z", data=data).exception)
+    assert "no open alarm matches" in str(run("alarm", "reset", "--about", "Z", data=data).exception)
     assert "is a system running there?" in str(run("alarms", data=tmp_path / "empty").exception)
     assert sent == []

@@ -108,7 +108,7 @@ def test_a_second_run_on_the_same_data_is_refused(tmp_path: Path) -> None:
     run_file.leave(tmp_path, run_file.Running("mqtt://127.0.0.1:1", "http://127.0.0.1:8050/", os.getpid()))
     result = pumpwatch("run", data=tmp_path)
     assert result.returncode == 1
-    assert f"runs already on {tmp_path}" in result.stderr
+    assert f"is already running on {tmp_path}" in result.stderr
     assert run_file.find(tmp_path) is not None
 
 
@@ -140,8 +140,8 @@ def test_a_taken_port_moves_the_dashboard_unless_it_was_chosen() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert choose_port("127.0.0.1", port, chosen=False, say=said.append) > port
-        assert f"port {port} is taken" in said[0]
-        with pytest.raises(CommandError, match=f"port {port} of 127.0.0.1 is taken"):
+        assert f"port {port} is in use" in said[0]
+        with pytest.raises(CommandError, match=f"port {port} on 127.0.0.1 is in use"):
             choose_port("127.0.0.1", port, chosen=True, say=said.append)
 
 
@@ -173,7 +173,10 @@ def test_pumps_that_are_not_there_are_refused(wanted: str) -> None:
 
 def test_an_unknown_fault_is_refused_with_the_known_and_the_nearest() -> None:
     text = faults.unknown_fault("motor_stal", ["silent_pump", "motor_stall"])
-    assert text == "no gateway knows a fault 'motor_stal'; did you mean motor_stall? known are motor_stall, silent_pump"
+    assert (
+        text
+        == "no gateway knows the fault 'motor_stal'; did you mean motor_stall? known faults: motor_stall, silent_pump"
+    )
 
 
 def test_doctor_tells_what_is_here_and_exits_well(tmp_path: Path) -> None:
@@ -181,7 +184,7 @@ def test_doctor_tells_what_is_here_and_exits_well(tmp_path: Path) -> None:
     findings = {finding["what"]: finding for finding in json.loads(result.stdout)}
     assert findings["Python"]["state"] == "ok"
     assert findings["data directory"]["state"] == "ok"
-    assert findings["system"]["text"] == f"none runs on {tmp_path}"
+    assert findings["system"]["text"] == f"none is running on {tmp_path}"
     assert result.returncode == 0
 
 

@@ -14,6 +14,7 @@ from broker.contract.signals import SAMPLE_SCHEMA
 from broker.store.history import History
 from broker.store.journal import ENTRIES_SCHEMA, FILE, Journal
 from processor.pipeline import Pipeline
+from processor.service import recovery
 from pumpwatch.__main__ import app
 from pumpwatch.commands.doctor import records
 
@@ -38,7 +39,7 @@ def written(tmp_path: Path) -> Path:
     ]
     journal = Journal(tmp_path)
     journal.append(pl.DataFrame([dict.fromkeys(ENTRIES_SCHEMA) | row for row in rows], schema=ENTRIES_SCHEMA))
-    Pipeline(tmp_path).save(NOON_MS, journal.head)
+    recovery.save(tmp_path, Pipeline(), NOON_MS, journal.head)
     journal.close()
     return tmp_path
 
@@ -59,12 +60,12 @@ def test_the_journal_is_read_by_pump_person_and_time(run) -> None:
 def test_a_time_that_is_none_is_a_usage_error(run) -> None:
     result = run("journal", "--from", "yesterday")
     assert result.exit_code == 2
-    assert "'yesterday' is no time" in result.output
+    assert "'yesterday' is not a time" in result.output
 
 
 def test_the_doctor_says_that_the_chain_holds_or_where_it_breaks(written: Path) -> None:
     assert [(found.state, found.text) for found in records(written)] == [
-        ("ok", "2 entries, and the chain holds"),
+        ("ok", "2 entries, hash chain intact"),
         ("ok", "0 samples in 0 files"),
     ]
     book = sqlite3.connect(written / FILE)
@@ -116,9 +117,9 @@ def test_samples_are_exported_as_parquet_as_they_were(run, kept: pl.DataFrame, t
     ("words", "code", "sentence"),
     [
         (("--format", "parquet"), 2, "give --out FILE"),
-        (("--pumps", ","), 2, "names no pump"),
-        (("--from", "soon"), 2, "'soon' is no time"),
-        (("--pumps", "17"), 1, "the history has no such samples"),
+        (("--pumps", ","), 2, "selects no pump"),
+        (("--from", "soon"), 2, "'soon' is not a time"),
+        (("--pumps", "17"), 1, "the history has no matching samples"),
         (("--out", "/proc/no/such/place"), 1, "cannot export"),
     ],
 )

@@ -1,4 +1,4 @@
-/* Buttons that want something done with alarms or their subjects, wherever they stand: the frame's dialogs do it. */
+/* Alarm actions: a click on a button with data-action or data-service sets the store that the frame's dialogs listen to. */
 (function () {
   "use strict";
   function listen(store) {
@@ -13,7 +13,7 @@
       window.dash_clientside.set_props(store, { data: Object.assign(JSON.parse(target.dataset[store]), { n: Date.now() }) });
     });
   }
-  listen("deed");
+  listen("action");
   listen("service");
   window.dash_clientside = Object.assign({}, window.dash_clientside);
   window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {

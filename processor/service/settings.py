@@ -1,0 +1,32 @@
+"""Settings of the processor service, and the error that says why it cannot run with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker.store.history import DEFAULT_MAX_BYTES
+
+
+class ProcessorError(Exception):
+    """The processor cannot run; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the processor runs: `tick_s` wall seconds or `batch_bytes` of payload make a batch, whichever comes first.
+
+    The broker is asked to leave no more than `receive_maximum` messages unacknowledged (Mosquitto 2.0 may send more
+    when it catches up), and at most `waiting_bytes` wait to be read: they limit the memory, and what is processed
+    twice after a crash. At most `max_rows` samples wait to be written.
+    """
+
+    broker: str
+    data: Path
+    tick_s: float = 0.25
+    batch_bytes: int = 8 * 1024 * 1024
+    waiting_bytes: int = 256 * 1024 * 1024
+    max_rows: int = 200_000
+    receive_maximum: int = 10_000
+    history_bytes: int = DEFAULT_MAX_BYTES
+    history_days: int = 0
