@@ -24,7 +24,7 @@ from rich.table import Table
 
 from broker.contract import codec
 from broker.contract.dose_limits import RESIDUAL_ML
-from broker.store.snapshot import BANDS, band
+from broker.store.snapshot import BANDS, DOSE_BANDS, band
 from processor.view.forecast import OVER_DOSED, UNDER_DOSED
 from simulator.fleet import physics
 from simulator.fleet.physics import LOW_RESERVOIR_ML
@@ -110,7 +110,7 @@ def cases(scenario: Scenario, days: float, say: Callable[[range], Iterator[int]]
             truth |= {**levels(simulation), **batteries(simulation)}
         judged += [_case(told, name, values, simulation, at_h) for name, values in truth.items()]
     found = pl.concat([pl.DataFrame(schema=CASES), *judged])
-    of_dose = pl.col("forecast").str.ends_with("_h")
+    of_dose = pl.col("forecast").is_in(DOSE_BANDS)
     told_soon = pl.col("mid") < DOSE_AHEAD_H
     last = pl.col("at_h").shift(1).over("forecast", "pump", told_soon, order_by="at_h")
     return found.filter(~of_dose | (pl.col("at_h") - last > APART_H).fill_null(value=True))
@@ -129,7 +129,7 @@ def _case(told: pl.DataFrame, name: str, truth: F64, simulation: Simulation, at_
     }
     frame = pl.DataFrame(columns, CASES)
     told_low, real = pl.col("low").fill_null(np.inf), pl.col("truth")
-    if name.endswith("_h"):
+    if name in DOSE_BANDS:
         # Once the low end is there, the band holds whatever is left to hold: only forecasts of what is to come count.
         soon = (told_low > 0) & (pl.col("mid").fill_null(np.inf) < DOSE_AHEAD_H)
         missed = (told_low >= DOSE_AHEAD_H) & (real < DOSE_AHEAD_H)
@@ -217,7 +217,7 @@ def coverage(judged: pl.DataFrame) -> pl.DataFrame:
 
     `missed` counts doses that left their bounds within a day of which nothing was told; `unknown` is unknown.
     """
-    of_dose, unknown = pl.col("forecast").str.ends_with("_h"), pl.col("mid").is_null()
+    of_dose, unknown = pl.col("forecast").is_in(DOSE_BANDS), pl.col("mid").is_null()
     missed = of_dose & (pl.col("mid") >= DOSE_AHEAD_H)
     told = ~unknown & ~missed
     truth, low, high = pl.col("truth"), pl.col("low"), pl.col("high")

@@ -32,11 +32,6 @@ def cohort_name(kind: str, label: pl.Expr) -> pl.Expr:
     return pl.format(f"{kind} {{}}", label.str.slice(0, MAX_NAME).str.replace_all("/", "-", literal=True))
 
 
-def is_cohort(subject: str) -> bool:
-    """Tell whether the subject of an alarm is a model or a lot."""
-    return subject.startswith(tuple(f"{kind} " for kind in NAMED))
-
-
 def members_of(pumps: pl.DataFrame) -> pl.DataFrame:
     """Return the cohorts of pumps (`MEMBERS`), from their `model`, `lot` and `gateway`."""
     names = (pl.col("gateway"), *(cohort_name(kind, pl.col(kind)) for kind in NAMED), pl.lit(FLEET))

@@ -8,7 +8,7 @@ from broker.contract.alarm_events import AlarmEvent
 from broker.contract.evidence import decode
 from broker.store.snapshot import PRIORITIES
 from processor.alarms.states import NORMAL, state_of
-from processor.alarms.subjects import Subjects
+from processor.alarms.subjects import Subjects, kind_of
 from processor.alarms.texts import cause_text, rule_texts
 from processor.engine.columns import Rules
 
@@ -32,6 +32,7 @@ def announcements(
     told = (
         loud.with_columns(
             subjects.names(loud),
+            kind_of(),
             subjects.pumps.gather(loud["pump"]).alias("serial"),
             subjects.gateways.gather(subjects.homes(loud)).alias("home"),
             facts["site"].gather(loud["pump"]).alias("site"),
@@ -41,10 +42,11 @@ def announcements(
               maintain_order="left")
         .join(rule_texts(rules), on="rule", how="left", maintain_order="left", suffix="_told")
         .select(
-            "kind", "alarm", "subject", pl.col("serial").alias("pump"), pl.col("home").alias("gateway"), "site", "rule",
+            "kind", "alarm", "subject", "subject_kind",
+            pl.col("serial").alias("pump"), pl.col("home").alias("gateway"), "site", "rule",
             "title", pl.col("priority").replace_strict(range(1, 4), PRIORITIES, return_dtype=pl.String),
             pl.col("state").fill_null(NORMAL), pl.lit(now).alias("at"), "time", "onset", "raised", "who",
-            pl.col("said").alias("text"), "meaning", pl.col("action_told").alias("action"),
+            pl.col("said").alias("text"), "cause", "meaning", pl.col("action_told").alias("action"),
             "evidence",
         )
     )  # fmt: skip

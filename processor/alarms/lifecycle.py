@@ -17,7 +17,7 @@ from processor.alarms.chains import held
 from processor.alarms.hold import Conditions
 from processor.alarms.out_of_service import covered
 from processor.alarms.states import ACKNOWLEDGED, NORMAL, QUIET, SUPPRESSED, state_of
-from processor.alarms.subjects import KEY, SUBJECT, Subjects
+from processor.alarms.subjects import KEY, SUBJECT, Subjects, with_kinds
 from processor.engine.columns import Rules
 from processor.rules import RULES
 
@@ -90,6 +90,7 @@ def no_alarms() -> pl.DataFrame:
 
 def restored(saved: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Return open alarms as an older version may have saved them; alarms of rules that are gone are left out."""
+    saved = with_kinds(saved) if "other" in saved.columns else saved
     missing = [name for name in SCHEMA if name not in saved.columns]
     whole = saved.with_columns(pl.lit(None, SCHEMA[name]).alias(name) for name in missing)
     seen = pl.col("acknowledged_wall").is_not_null()

@@ -1,7 +1,7 @@
-"""This file is whom alarms are about: a pump, a gateway with all its pumps, something else by its name, or the fleet.
+"""Subjects of alarms: a pump, a gateway with all its pumps, something else by its name, or the fleet.
 
-An alarm names its subject by `pump` or `gateway`, which are the registry's numbers, or by `other`, which is a name; one
-of them at most is set, and with none it is the fleet's.
+An alarm names its subject by `pump` or `gateway`, which are the registry's numbers, or by `other`, which is a name,
+with `other_kind`, "cohort" or "system"; one of the three at most is set, and with none it is the fleet's.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from typing import Final
 import polars as pl
 
 from broker.contract.cohorts import FLEET, NAMED, cohort_name
+from broker.contract.subjects import kind_by_name
 
-SUBJECT: Final[dict[str, pl.DataType]] = {"pump": pl.UInt32(), "gateway": pl.UInt32(), "other": pl.String()}
-"""The columns that say whom an alarm is about."""
+SUBJECT: Final[dict[str, pl.DataType]] = {
+    "pump": pl.UInt32(),
+    "gateway": pl.UInt32(),
+    "other": pl.String(),
+    "other_kind": pl.String(),
+}
+"""The columns that say what an alarm is about."""
 KEY: Final = (*SUBJECT, "rule")
 """What makes an alarm one and the same: its subject and its rule. Joins on it must take nulls for equal."""
 
@@ -31,6 +37,26 @@ ORDERS: Final[dict[str, pl.DataType]] = {
 }
 """Which subjects are out of service by an order (`processor.alarms.out_of_service`), a row each: `rule` null is every rule, `until`
 the subject's therapy ms (null: until it is put back), `out_wall` wall ms, `out_order` what the order is called."""
+
+
+def kind_of() -> pl.Expr:
+    """Return the expression of the kind (`broker.contract.subjects.SubjectKind`) of each row's subject (`SUBJECT`)."""
+    return (
+        pl.when(pl.col("pump").is_not_null())
+        .then(pl.lit("pump"))
+        .when(pl.col("gateway").is_not_null())
+        .then(pl.lit("gateway"))
+        .otherwise(pl.coalesce("other_kind", pl.lit("fleet")))
+        .alias("subject_kind")
+    )
+
+
+def with_kinds(saved: pl.DataFrame) -> pl.DataFrame:
+    """Return rows (`SUBJECT`) of a checkpoint with `other_kind`, which those of older versions lack: names told it."""
+    if "other_kind" in saved.columns:
+        return saved
+    kinds = [None if other is None else kind_by_name(other) for other in saved["other"]]
+    return saved.with_columns(pl.Series("other_kind", kinds, dtype=pl.String))
 
 
 def no_orders() -> pl.DataFrame:

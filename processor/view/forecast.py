@@ -103,7 +103,7 @@ def forecasts(
     frame = state.select("time", "flags", pl.col("reservoir_ml", "computed_ml"), *told, silent.alias("silent"))
     frame = frame.with_columns(
         clocks.alias("now"),
-        facts["ordered_ug_day"],
+        facts["dose_ug_day"],
         facts["concentration_ug_ml"],
         *_standing(alarms, clocks, state.height),
     )
@@ -144,12 +144,12 @@ def _standing(alarms: pl.DataFrame, clocks: pl.Series, pumps: int) -> list[pl.Se
 
 
 def _basics() -> list[pl.Expr]:
-    ordered_ul_h = pl.col("ordered_ug_day") / pl.col("concentration_ug_ml") * (1000.0 / H_PER_D)
+    prescribed_ul_h = pl.col("dose_ug_day") / pl.col("concentration_ug_ml") * (1000.0 / H_PER_D)
     gain = pl.col("flow_ul_h") / pl.col("commanded_ul_h")
     level = pl.when(pl.col("level_doubted")).then(pl.col("computed_ml")).otherwise(pl.col("reservoir_ml"))
     doubted = pl.col("flow_doubted")
     return [
-        pl.coalesce("day_ul_h", ordered_ul_h).alias("usual_ul_h"),
+        pl.coalesce("day_ul_h", prescribed_ul_h).alias("usual_ul_h"),
         pl.when(doubted).then(1.0).otherwise(gain).alias("gain"),
         level.alias("level_ml"),
         pl.when(~(doubted | pl.col("partly") | pl.col("silent")) & (pl.col("day_ul_h").fill_null(1.0) >= MIN_UL_H))

@@ -11,7 +11,7 @@ from broker.store.journal import EVENTS_SCHEMA
 from broker.store.snapshot import ALARMS_SCHEMA, ORDERS_SCHEMA, PUMPS_SCHEMA, band
 from processor.alarms import chains
 from processor.alarms.states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, state_of
-from processor.alarms.subjects import Subjects
+from processor.alarms.subjects import Subjects, kind_of
 from processor.alarms.texts import cause_text, rule_texts
 from processor.engine import sequence
 from processor.engine.columns import Rules, is_scored_by, score_name
@@ -37,6 +37,7 @@ def visible_alarms(
     told = (
         alarms.with_columns(
             subjects.names(alarms),
+            kind_of(),
             subjects.now(alarms),
             chains.roots(alarms).alias("root"),
             state_of().alias("state"),
@@ -150,6 +151,7 @@ def orders_frame(orders: pl.DataFrame, subjects: Subjects, rules: Rules = RULES)
     """Return what is out of service by an order, as people see it (`ORDERS_SCHEMA`)."""
     return (
         subjects.called(orders)
+        .with_columns(kind_of())
         .join(rule_texts(rules).select("rule", "title"), on="rule", how="left", maintain_order="left")
         .with_columns(
             subjects.pumps.gather(orders["pump"]).alias("pump"),
@@ -167,8 +169,11 @@ def no_events() -> pl.DataFrame:
 
 def events_frame(changes: pl.DataFrame, subjects: Subjects, wall_ms: int, rules: Rules = RULES) -> pl.DataFrame:
     """Return what changed (`processor.alarms.lifecycle.CHANGES`) as entries of the journal (`EVENTS_SCHEMA`)."""
+    about = pl.col("kind") != "refused"
     return (
-        changes.join(rule_texts(rules).select("rule", "title"), on="rule", how="left", maintain_order="left")
+        changes.with_columns(subjects.names(changes), kind_of())
+        .with_columns(pl.when(about).then(pl.col(name)).alias(name) for name in ("subject", "subject_kind"))
+        .join(rule_texts(rules).select("rule", "title"), on="rule", how="left", maintain_order="left")
         .with_columns(
             subjects.pumps.gather(changes["pump"]).alias("pump"),
             cause_text(rules).alias("text"),

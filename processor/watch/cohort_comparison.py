@@ -64,7 +64,8 @@ def kinds(subjects: Subjects) -> tuple[Kind, ...]:
 def _named(kind: str, labels: pl.Series) -> Kind:
     told = labels.unique().drop_nulls().sort()
     numbers = labels.replace_strict(told, pl.int_range(told.len(), eager=True), default=None, return_dtype=pl.UInt32)
-    return _places(numbers, pl.select(cohort_name(kind, pl.lit(told)).alias("other")))
+    names = pl.select(cohort_name(kind, pl.lit(told)).alias("other"), pl.lit("cohort").alias("other_kind"))
+    return _places(numbers, names)
 
 
 def _places(numbers: pl.Series, named: pl.DataFrame) -> Kind:

@@ -176,6 +176,12 @@ def program_texts(fleet: Fleet) -> list[str]:
     return texts
 
 
+def prescribed_ug_day(fleet: Fleet) -> list[float | None]:
+    """Return each pump's prescribed dose in µg per day; None for a pump that is stopped or runs at its minimum rate."""
+    running = (fleet.mode == program.RUNNING).tolist()
+    return [dose if runs else None for dose, runs in zip(fleet.dose_ug_day.tolist(), running, strict=True)]
+
+
 def _of(group: npt.NDArray[np.intp], name: str) -> F64:
     return np.asarray(np.array([getattr(each, name) for each in GROUPS], dtype=np.float64)[group])
 

@@ -201,6 +201,7 @@ class Simulation:
             reservoir_ml=fleet.reservoir_capacity_ml.tolist(),
             concentration_ug_ml=fleet.concentration_ug_ml.tolist(),
             program=enrollment.program_texts(fleet),
+            dose_ug_day=enrollment.prescribed_ug_day(fleet),
         )
 
     def cut_off(self) -> U32:

@@ -79,6 +79,7 @@ def test_a_message_that_is_none_is_refused_with_its_reason(read, payload, reason
         ({"pumps": Pumps(serial=["A", "a/b"])}, "'a/b' cannot be a name"),
         ({"pumps": Pumps(serial=["A", "A"])}, "the birth names a pump twice"),
         ({"pumps": Pumps(serial=["A"], site=["x", "y"])}, "the birth names 1 pumps but has 2 of site"),
+        ({"pumps": Pumps(serial=["A"], dose_ug_day=[-1.0])}, "dose_ug_day is -1; it cannot be negative"),
         ({"speed": 0}, "speed is 0; allowed is above 0 and up to 1,000,000"),
         ({"speed": 2e6}, "speed is 2e\\+06; allowed"),
         ({"interval_s": 0}, "interval_s is 0; allowed is above 0 and up to 31 days"),

@@ -1,4 +1,4 @@
-"""The history as it is written: merged, put together by days, bounded, and whole after a power cut."""
+"""Writer of the history: merging, limits, and recovery after a power failure."""
 
 from __future__ import annotations
 

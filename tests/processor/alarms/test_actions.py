@@ -128,7 +128,16 @@ def test_of_two_people_who_act_at_once_the_second_learns_of_the_first(story):
 def test_ten_thousand_alarms_are_acted_on_at_once(rule_of):
     rules = (rule_of(limit("battery_v", below=2, span=1), "low"),)
     serials = pl.Series("pump", [f"P-{number}" for number in range(10_000)])
-    rows = {"pump": range(10_000), "gateway": None, "other": None, "rule": "low", "onset": 5, "time": 6, "score": 1.0}
+    rows = {
+        "pump": range(10_000),
+        "gateway": None,
+        "other": None,
+        "other_kind": None,
+        "rule": "low",
+        "onset": 5,
+        "time": 6,
+        "score": 1.0,
+    }
     seen = pl.DataFrame(rows, CONDITIONS)
     subjects = ward_of(serials)
     raised, _ = lifecycle.advance(

@@ -181,3 +181,5 @@ def test_a_part_of_the_system_can_be_out_of_service_before_it_alarms(service):
         service.watch.wait_s(6)
         service.watch.take([], readings=full)
     assert service.states()["storage_failing"] == "out_of_service"
+    shown = service.watch.snapshot()
+    assert [*shown.orders["subject_kind"], *shown.alarms["subject_kind"]] == ["system", "system"]

@@ -38,8 +38,8 @@ def told(alarms: pl.DataFrame | None = None, *, age_h: float = 0.0, ordered: flo
         (kept if (kept := f"usage.memory.{name}") in state.columns else name): value for name, value in changes.items()
     }
     state = state.with_columns(pl.lit(value, state.schema[name]).alias(name) for name, value in values.items())
-    facts = pl.DataFrame({"ordered_ug_day": [ordered], "concentration_ug_ml": [1000.0]}, {
-        "ordered_ug_day": pl.Float32, "concentration_ug_ml": pl.Float32})  # fmt: skip
+    facts = pl.DataFrame({"dose_ug_day": [ordered], "concentration_ug_ml": [1000.0]}, {
+        "dose_ug_day": pl.Float32, "concentration_ug_ml": pl.Float32})  # fmt: skip
     clock = pl.Series([START_MS + round(age_h * HOUR_MS)])
     said = forecast.forecasts(state, no_alarms() if alarms is None else alarms, facts, clock)
     assert dict(said.schema) == FORECASTS_SCHEMA
@@ -197,7 +197,7 @@ def test_a_pump_alone_is_forecast_as_among_many(feed, stream):
     many = pl.concat([one.with_columns(pl.lit(pump, pl.UInt32).alias("pump")) for pump in range(7)]).sort(
         "time", "pump"
     )
-    rows = {"ordered_ug_day": 240.0, "concentration_ug_ml": 1000.0}
+    rows = {"dose_ug_day": 240.0, "concentration_ug_ml": 1000.0}
     said = []
     for batch, pumps in ((one, 1), (many, 7)):
         facts = pl.DataFrame([rows] * pumps, dict.fromkeys(rows, pl.Float32))

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from broker.contract.actions import Outcome, Shelve
-from broker.store.snapshot import ALARMS_SCHEMA, Health, Snapshot, empty, write
+from broker.store.snapshot import ALARMS_SCHEMA, Health, Snapshot, empty
+from broker.store.snapshot_files import write
 from pumpwatch.__main__ import app
 from pumpwatch.commands import alarms
 from pumpwatch.commands.errors import CommandError

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from simulator.fleet import therapy
-from simulator.fleet.enrollment import START_SHARE, course_ug_day, enrol
+from simulator.fleet import program, therapy
+from simulator.fleet.enrollment import START_SHARE, course_ug_day, enrol, prescribed_ug_day
 from simulator.playback.scenario import Arrivals, default
 from simulator.playback.simulation import Simulation
 
@@ -65,3 +65,10 @@ def test_no_step_of_a_lively_year_is_larger_than_titration_allows(year):
     steps = np.abs(np.diff(doses, axis=0) / doses[:-1])
     assert (steps > 0.05).sum() > 80
     assert (steps.max(axis=0) <= therapy.most_step(fleet, np.arange(80, dtype=np.uint32)) + 1e-3).all()
+
+
+def test_the_prescribed_dose_is_exact_and_unknown_of_pumps_that_run_no_program():
+    fleet = enrol(3, seed=1)
+    fleet.dose_ug_day[0] = 134.5
+    fleet.mode[1:] = (program.STOPPED, program.MINIMUM)
+    assert prescribed_ug_day(fleet) == [134.5, None, None]

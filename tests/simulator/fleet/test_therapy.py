@@ -11,7 +11,7 @@ from broker.contract.dose_limits import MINIMUM_UL_H
 from broker.contract.messages import MessageError, encode
 from broker.contract.signals import FLAG_BIT
 from simulator.fleet.program import DAY_S, periodic, profile, weekly
-from simulator.gateway.commands import Orders
+from simulator.gateway.commands import CommandExecutor
 from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
 
@@ -27,12 +27,12 @@ def fleet() -> Simulation:
 @pytest.fixture
 def order(fleet):
     """Send an order over the wire and return its reply."""
-    orders, count = Orders(fleet), iter(range(1000))
+    orders, count = CommandExecutor(fleet), iter(range(1000))
 
     def send(kind, *pumps, **what):
         serials = [f"ITB-{pump:06d}" for pump in pumps or (1,)]
         command = kind(id=str(next(count)), pumps=serials, **what)
-        return orders.obey("g", range(PUMPS), read_command(encode(command)))
+        return orders.execute("g", range(PUMPS), read_command(encode(command)))
 
     return send
 
@@ -209,15 +209,15 @@ def test_an_interrogation_frees_a_pump_from_telemetry_mode_and_tells_how_it_is(f
 
 
 def test_an_order_that_comes_twice_is_carried_out_once(fleet):
-    orders = Orders(fleet)
+    orders = CommandExecutor(fleet)
     for _ in range(2):
-        orders.obey("g", range(PUMPS), Program(id="one", pumps=["ITB-000001"], change=1.1))
+        orders.execute("g", range(PUMPS), Program(id="one", pumps=["ITB-000001"], change=1.1))
     assert fleet.fleet.program[1] == 2
-    assert orders.obey("g", range(PUMPS), Clear(id="two")).ok
+    assert orders.execute("g", range(PUMPS), Clear(id="two")).ok
 
 
 def test_a_pump_of_another_gateway_is_refused(fleet):
-    reply = Orders(fleet).obey("g", range(3), Stop(id="one", pumps=["ITB-000009"]))
+    reply = CommandExecutor(fleet).execute("g", range(3), Stop(id="one", pumps=["ITB-000009"]))
     assert (reply.ok, reply.text) == (False, "g does not speak for ITB-000009")
 
 
