@@ -23,11 +23,10 @@ from rich.progress import track
 from rich.table import Table
 
 from broker.contract import codec
-from broker.contract.dose_limits import RESIDUAL_ML
+from broker.contract.datasheet import EOS_AFTER_ERI_D, ERI_MAH, LOW_RESERVOIR_ML, RESIDUAL_ML
 from broker.store.snapshot import BANDS, band
-from processor.view.forecast import OVER_DOSED, UNDER_DOSED
+from processor.view.forecast_dose import OVER_DOSED, UNDER_DOSED
 from simulator.fleet import physics
-from simulator.fleet.physics import LOW_RESERVOIR_ML
 from simulator.fleet.state import ARRAYS, Fleet
 from simulator.playback.events import EVENTS, UPRIGHT_MMHG
 from simulator.playback.scenario import Scenario, load
@@ -187,9 +186,9 @@ def batteries(simulation: Simulation) -> dict[str, F64]:
         _go_on(fleet, simulation.time_ms, step * BATTERY_STEP_S, BATTERY_STEP_S)
         a_day = np.maximum((charge - fleet.charge_mah) * DAY_S / BATTERY_STEP_S, 1e-9)
         asks = physics.asks_for_replacement(fleet) & np.isinf(asked)
-        asked[asks] = (days + np.maximum(charge - physics.ERI_MAH, 0) / a_day)[asks]
+        asked[asks] = (days + np.maximum(charge - ERI_MAH, 0) / a_day)[asks]
         by_charge = np.where(fleet.charge_mah <= 0, days + charge / a_day, np.inf)
-        by_calendar = np.where(np.isfinite(asked), asked + physics.REPLACE_WITHIN_S / DAY_S, np.inf)
+        by_calendar = np.where(np.isfinite(asked), asked + EOS_AFTER_ERI_D, np.inf)
         ended = np.minimum(ended, np.minimum(by_charge, np.minimum(by_calendar, by_life)))
     asked[asked > by_life] = np.inf
     return {"eri_d": asked, "eos_d": np.maximum(ended, 0)}

@@ -75,7 +75,7 @@ def test_a_message_that_is_none_is_refused_with_its_reason(read, payload, reason
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"gateway": "the ward"}, "'the ward' cannot be a name: 1 to 64 of letters"),
+        ({"gateway": "the ward"}, "'the ward' cannot be a name: 1 to 64 letters"),
         ({"pumps": Pumps(serial=["A", "a/b"])}, "'a/b' cannot be a name"),
         ({"pumps": Pumps(serial=["A", "A"])}, "the birth names a pump twice"),
         ({"pumps": Pumps(serial=["A"], site=["x", "y"])}, "the birth names 1 pumps but has 2 of site"),

@@ -64,4 +64,4 @@ def test_no_step_of_a_lively_year_is_larger_than_titration_allows(year):
     fleet, doses, _ = year
     steps = np.abs(np.diff(doses, axis=0) / doses[:-1])
     assert (steps > 0.05).sum() > 80
-    assert (steps.max(axis=0) <= therapy.most_step(fleet, np.arange(80, dtype=np.uint32)) + 1e-3).all()
+    assert (steps.max(axis=0) <= therapy.max_step(fleet, np.arange(80, dtype=np.uint32)) + 1e-3).all()

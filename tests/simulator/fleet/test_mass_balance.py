@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker.contract.dose_limits import RESIDUAL_ML
+from broker.contract.datasheet import RESIDUAL_ML
 from broker.contract.signals import FLAG_BIT
 from simulator.fleet import physics
 from simulator.fleet.enrollment import enrol

@@ -56,7 +56,7 @@ def test_a_dose_that_changes_too_much_at_once_is_refused_with_what_is_allowed(fl
     for change in (1 + most / 100 + 0.01, 1 - most / 100 - 0.01):
         reply = order(Program, pump, change=change)
         assert not reply.ok
-        assert f"allowed at once is {most}% for its patient" in reply.text
+        assert f"allowed at once is {most}% for this patient" in reply.text
     assert order(Program, pump, change=1 + most / 100).ok
 
 
@@ -72,15 +72,15 @@ def test_a_dose_that_changes_too_much_at_once_is_refused_with_what_is_allowed(fl
         (Program, {"boluses_a_day": 9}, "9 boluses a day of 3600 s"),
         (Program, {"steps": [(0.0, 1.0)], "days": [7]}, r"days are [7]; allowed are 0 (Monday) to 6 (Sunday)"),
         (Bolus, {"dose_ug": 150.0}, "bolus of ITB-000001 is 150 µg; allowed is 0 to 100"),
-        (Bolus, {"dose_ug": 50.0, "over_s": 5.0}, "a bolus over 5 s; allowed is a minute to a day"),
+        (Bolus, {"dose_ug": 50.0, "over_s": 5.0}, "bolus takes 5 s; allowed is 60 to 86400 s"),
         (Bolus, {"dose_ug": 100.0, "over_s": 60.0}, "flow of the bolus of ITB-000001"),
         (Refill, {"entered_ml": 60.0}, "volume entered of ITB-000001 is 60 mL; allowed is 1.4 to"),
-        (Refill, {"actual_ml": 60.0}, "volume filled in of ITB-000001 is 60 mL"),
+        (Refill, {"actual_ml": 60.0}, "volume filled of ITB-000001 is 60 mL"),
         (Refill, {"entered_ug_ml": 700.0}, "concentration entered is 700 µg/mL; baclofen comes as 500, 1000, 2000"),
         (
             Refill,
             {"actual_ug_ml": 9000.0},
-            "concentration filled in of ITB-000001 is 9000 µg/mL; allowed is 0 to 4,000",
+            "concentration filled of ITB-000001 is 9000 µg/mL; allowed is 0 to 4,000",
         ),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_bolus_ends_with_the_program_that_it_stood_beside(fleet, order, how):
 def test_a_stopped_pump_takes_no_bolus_and_no_bridge(fleet, order):
     assert order(Stop).ok
     refused = order(Bolus, dose_ug=10.0)
-    assert (refused.ok, refused.text) == (False, "ITB-000001 is stopped and gives no bolus; order a program first")
+    assert (refused.ok, refused.text) == (False, "ITB-000001 is stopped and gives no bolus; send a program first")
     other = 1000.0 if fleet.fleet.concentration_ug_ml[1] == 500 else 500.0
     for after in ("bridge", "prime"):
         order(Refill, entered_ug_ml=other, after=after)

@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from broker.contract.datasheet import LIFE_ML
 from simulator.fleet.enrollment import enrol
-from simulator.fleet.wear import COATED, LIFE_ML, MOTOR_FAULTS, UNCOATED, UNCOATED_SHARE, hazard, wear
+from simulator.fleet.wear import COATED, MOTOR_FAULTS, UNCOATED, UNCOATED_SHARE, hazard, wear
 from simulator.playback.scenario import Arrivals, default
 from simulator.playback.simulation import Simulation
 
