@@ -6,7 +6,7 @@ import contextlib
 import io
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 import polars as pl
@@ -52,9 +52,11 @@ class JsonSample(msgspec.Struct):
     flags: int | None = None
 
 
-_SAMPLE: Final = msgspec.json.Decoder(
-    msgspec.defstruct("Sample", [(name, float | None, None) for name in SIGNAL_NAMES], bases=(JsonSample,))
+_WITH_SIGNALS: Final = cast(
+    type[JsonSample],
+    msgspec.defstruct("JsonSample", [(name, float | None, None) for name in SIGNAL_NAMES], bases=(JsonSample,)),
 )
+_SAMPLE: Final[msgspec.json.Decoder[JsonSample]] = msgspec.json.Decoder(_WITH_SIGNALS)
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _COUNTS: Final = ("seq", "boot", "program", "flags")
 

@@ -6,7 +6,7 @@ datasheet. What differs between pumps or is not printed (a rotor's volume per tu
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ FULL_SPEED_UL_H: Final = 1000.0
 ELECTRONICS_MA: Final = 0.008
 """Standing current of the electronics; modelling choice."""
 RUNNING_MA: Final = 2.9
-"""Current of a new motor while it turns; modelling choice. Together with the mean wear, the currents here give 7 years at
+"""Current of a new motor while it turns; modelling choice. With the mean wear, the currents here give 7 years at
 0.25 mL/day."""
 WORN_MA: Final = 0.2
 """Current that a motor at the end of its life draws beyond that of a new one; modelling choice."""
@@ -53,4 +53,4 @@ SERVICE_LIFE_D: Final = 7 * 365.25
 
 def idle_v(left: Floats) -> Floats:
     """Return the voltage without load by the share of the charge that is left: nearly flat, then a steep end."""
-    return EMPTY_V + SLOPE_V * left - KNEE_V * np.exp(left / -KNEE_SHARE)  # type: ignore[return-value]
+    return cast(Floats, EMPTY_V + SLOPE_V * left - KNEE_V * np.exp(left / -KNEE_SHARE))

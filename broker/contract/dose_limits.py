@@ -1,4 +1,4 @@
-"""Dose limits: which programs, boluses and refills a pump accepts, for those who send commands and those who execute them."""
+"""Dose limits: the programs, boluses and refills that a pump accepts, for senders of commands and for gateways."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ MIN_ML_DAY: Final = 0.048
 MAX_ML_DAY: Final = 24.0
 """Lowest and highest programmable flow of a peristaltic pump; no source found, modelling choices."""
 MINIMUM_UL_H: Final = 0.25
-"""Minimum rate of a peristaltic pump, 0.006 mL/day, which keeps the catheter open; no source found, modelling choice."""
+"""Minimum rate of a peristaltic pump, 0.006 mL/day, to keep the catheter open; no source found, modelling choice."""
 SPINAL_STEP: Final = 0.30
 CEREBRAL_STEP: Final = 0.15
-"""Largest single change of dose: 10 to 30 % a day for spasticity of spinal origin, 5 to 15 % for cerebral origin and for
-children (Saulino 2015, poster)."""
+"""Largest single change of dose: 10 to 30 % a day for spasticity of spinal origin, 5 to 15 % for cerebral origin and
+for children (Saulino 2015, poster)."""
 MAX_STEPS: Final = 13
 """Steps in a day schedule of a programmable pump (maker's product page)."""
 MAX_BOLUSES: Final = MAX_STEPS // 2

@@ -24,7 +24,7 @@ MAX_FORECAST_D: Final = 20 * 365.25
 
 
 def with_noise(error: float, noise: float) -> pl.Expr:
-    """Return the standard deviation of an average: its own `error`, and the noise at each pump's interval of samples."""
+    """Return the standard deviation of an average: `error`, and the `noise` at each pump's interval of samples."""
     return (error**2 + noise**2 * pl.col(INTERVAL_S).fill_null(USUAL_INTERVAL_S) / USUAL_INTERVAL_S).sqrt()
 
 

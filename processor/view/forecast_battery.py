@@ -31,9 +31,9 @@ VOLT_NOISE: Final = 0.00012
 DRAIN_ERROR: Final = 0.0019
 DRAIN_NOISE: Final = 0.0008
 AGE_ERROR: Final = 0.0047
-"""Standard deviations: of the averaged voltage and, relative, of the mean future current, each with the noise of samples
-a minute apart; and, relative, of the mean current so far. Calibrated with `trials.forecast_score` on pumps that match
-the datasheet exactly; docs/forecasts.md says how far off the bands are when they do not."""
+"""Standard deviations: of the averaged voltage and, relative, of the mean future current, each with the noise of
+samples a minute apart; and, relative, of the mean current so far. Calibrated with `trials.forecast_score` on pumps that
+match the datasheet exactly; docs/forecasts.md has the coverage for pumps that do not."""
 LEFT: Final = np.linspace(0.0, 1.0, 512)
 IDLE_V: Final = idle_v(LEFT)
 """Discharge curve, from which the share of the charge that is left is read."""

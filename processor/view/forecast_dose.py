@@ -23,7 +23,7 @@ OVER_DOSED: Final = 1.0 + SPINAL_STEP
 
 
 def share(gain: pl.Expr) -> pl.Expr:
-    """Return the share of the program that reaches the patient; null if an alarm, silence or a pause makes it unknown."""
+    """Return the share of the program that reaches the patient; null while alarms, silence or a pause hide it."""
     unknown = pl.col("flow_doubted") | pl.col("partly") | pl.col("silent")
     delivered = pl.when(pl.col("lost_h").is_not_null()).then(0.0).otherwise(gain)
     return pl.when(~unknown & (pl.col("day_ul_h").fill_null(1.0) >= MIN_UL_H)).then(delivered).alias("share")

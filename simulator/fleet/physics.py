@@ -61,8 +61,8 @@ BREATH_SHARE: Final = 0.2
 LOADED_MA: Final = 6.0
 STALLED_MA: Final = 12.0
 DRIVING_ON_S: Final = 600.0
-"""Motor: what full slip pressure adds to its current, current of a blocked rotor, and how long the pump drives a blocked
-rotor before it gives up. Modelling choices."""
+"""Motor: what full slip pressure adds to its current, current of a blocked rotor, and how long the pump drives a
+blocked rotor before it gives up. Modelling choices."""
 STALLED_BELOW: Final = 0.05
 """The pump reports a stall when the rotor makes less than this share of the commanded turn."""
 SAFE_ABOVE: Final = 0.5

@@ -38,8 +38,8 @@ class Profiles:
     """Weekly schedules composed of day schedules; any number of pumps may share one.
 
     `start_s` and `factor`, both (days, `MAX_STEPS`), are the beginning of each step of a day and its factor on the mean
-    rate; unused steps begin at the end of the day. `week`, (schedules, 7), is the day schedule for Monday to Sunday. The
-    mean of a schedule over the week is 1, so a pump's rate is its mean rate times its schedule.
+    rate; unused steps begin at the end of the day. `week`, (schedules, 7), is the day schedule of Monday to Sunday.
+    The mean of a schedule over the week is 1, so a pump's rate is its mean rate times its schedule.
     """
 
     start_s: F64

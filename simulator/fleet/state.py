@@ -177,8 +177,8 @@ ARRAYS: Final = tuple(each.name for each in fields(Fleet) if each.name not in {"
 def dice(fleet: Fleet, block_s: float, salt: int) -> F32:
     """Return a random number in [0, 1) per pump, a new one every `block_s` seconds of therapy time.
 
-    It depends only on the pump's index, the block and `salt`, so an intermittent fault stays a pure function. The mixing
-    is that of splitmix64 (Steele, Lea and Flood 2014, OOPSLA).
+    It depends only on the pump's index, the block and `salt`, so an intermittent fault stays a pure function. The
+    mixing is that of splitmix64 (Steele, Lea and Flood 2014, OOPSLA).
     """
     block = int(fleet.now_s // block_s) if block_s else 0
     seed = (block * 0x9E3779B97F4A7C15 + salt * 0xD1B54A32D192ED03) % 2**64

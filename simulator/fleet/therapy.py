@@ -143,7 +143,7 @@ def check_flow(index: U32, dose_ug_day: F64, concentration_ug_ml: F64) -> None:
 
 
 def check_fill(fleet: Fleet, index: U32, refill: Fill) -> None:
-    """Refuse a refill that exceeds the reservoir capacity, or whose concentration is unknown or needs an invalid flow."""
+    """Refuse a refill beyond the reservoir capacity, or of a concentration that is unknown or needs an invalid flow."""
     capacity_ml = fleet.reservoir_capacity_ml[index].astype(np.float64)
     for name, ml in (("volume entered", refill.entered_ml), ("volume filled", refill.actual_ml)):
         _bound(name, np.full(len(index), ml), index, (RESIDUAL_ML, capacity_ml), "mL")
@@ -180,7 +180,7 @@ def bridge(fleet: Fleet, index: U32, new_ug_ml: float, now_s: float) -> Extra:
 
 
 def prime(fleet: Fleet, index: U32, now_s: float) -> Extra:
-    """Return the priming bolus that pushes the old drug through the dead space: over-delivery, then too little (recalls)."""
+    """Return the priming bolus that pushes the old drug through the dead space: too much, then too little (recalls)."""
     return extra(
         index, fleet.dead_space_ul[index].astype(np.float64) / PRIME_H, now_s, np.full(len(index), PRIME_H * 3600)
     )
