@@ -2,7 +2,7 @@
 
 Each forecast is a band that holds in four of five cases, as `trials.forecast_score` measures. It knows the pump's
 datasheet (`broker.contract.datasheet`). The widths are constants of `forecast_reservoir` and `forecast_battery`, the
-same for every pump. A forecast is null if it depends on an unknown value, or on one that a standing alarm puts in doubt.
+same for every pump. A forecast is null if it depends on a value that is unknown or that a standing alarm puts in doubt.
 """
 
 from __future__ import annotations

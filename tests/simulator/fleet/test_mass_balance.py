@@ -21,7 +21,7 @@ TICKS = 30 * 144
 
 @pytest.fixture(scope="module")
 def month():
-    """Thirty therapy days of twenty pumps, three of them with a catheter fault: samples, and true state before and after."""
+    """Thirty therapy days of twenty pumps, three with a catheter fault: samples, and true state before and after."""
     simulation = Simulation(default(pumps=20, interval_s=INTERVAL_S), start_ms=1_767_225_600_000)
     simulation.inject("catheter_occlusion", np.array([3, 4]), severity=0.9, ramp_s=86_400, hold_s=864_000)
     simulation.inject("catheter_disconnection", np.array([5]), severity=1)
