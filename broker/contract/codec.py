@@ -34,7 +34,7 @@ class Decoded:
     """Contents of a payload: the valid samples, and a reason for each rejected one."""
 
     samples: pl.DataFrame
-    refused: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
 
 
 class JsonSample(msgspec.Struct):
@@ -69,8 +69,8 @@ def decode(payload: bytes) -> Decoded:
     """
     if is_arrow(payload):
         return _decode_arrow(payload)
-    rows, refused = decode_rows(payload)
-    return Decoded(frame_of(rows), refused)
+    rows, rejected = decode_rows(payload)
+    return Decoded(frame_of(rows), rejected)
 
 
 def encode_json(samples: pl.DataFrame) -> bytes:
@@ -93,7 +93,7 @@ def _too_large(payload: bytes) -> str:
     return f"{len(payload):,} bytes in one payload; the limit is {MAX_PAYLOAD_BYTES:,}"
 
 
-def _refuse(reason: str) -> Decoded:
+def _reject(reason: str) -> Decoded:
     return Decoded(empty_samples(), (reason,))
 
 
@@ -113,18 +113,18 @@ def decode_rows(payload: bytes) -> tuple[list[JsonSample], tuple[str, ...]]:
     if not parts:
         return [], ("an empty array",)
     rows: list[JsonSample] = []
-    refused: list[str] = []
+    rejected: list[str] = []
     for position, part in parts:
         try:
             row = _SAMPLE.decode(part)
             _check(row)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            refused.append(f"{position}not a JSON sample: {error}")
+            rejected.append(f"{position}not a JSON sample: {error}")
         except ValueError as error:
-            refused.append(f"{position}{error}")
+            rejected.append(f"{position}{error}")
         else:
             rows.append(row)
-    return rows, shorten(refused, "samples")
+    return rows, shorten(rejected, "samples")
 
 
 def frame_of(rows: list[JsonSample]) -> pl.DataFrame:
@@ -184,18 +184,18 @@ def _milliseconds(name: str, value: int | str) -> int:
 
 def _decode_arrow(payload: bytes) -> Decoded:
     if len(payload) > MAX_PAYLOAD_BYTES:
-        return _refuse(_too_large(payload))
+        return _reject(_too_large(payload))
     try:
         frame = pl.read_ipc_stream(payload)
         missing = [name for name in SAMPLE_SCHEMA if name not in frame.columns]
         if missing:
-            return _refuse(f"the Arrow frame has no column {', '.join(missing)}")
+            return _reject(f"the Arrow frame has no column {', '.join(missing)}")
         if frame.height == 0:
-            return _refuse("an empty Arrow frame")
-        samples, refused = plausible(frame.select(pl.col(name).cast(t) for name, t in SAMPLE_SCHEMA.items()))
+            return _reject("an empty Arrow frame")
+        samples, rejected = plausible(frame.select(pl.col(name).cast(t) for name, t in SAMPLE_SCHEMA.items()))
     except (pl.exceptions.PolarsError, OSError, ValueError, pl.exceptions.PanicException) as error:
-        return _refuse(f"not an Arrow frame of samples: {str(error).splitlines()[0][:200]}")
-    return Decoded(samples, refused)
+        return _reject(f"not an Arrow frame of samples: {str(error).splitlines()[0][:200]}")
+    return Decoded(samples, rejected)
 
 
 def _range(signal: Signal) -> str:

@@ -119,7 +119,7 @@ class Inbox:
 
     def _take_frame(self, message: Message, topic: GatewayTopic, turn: int, wall_ms: int, gathered: _Gathered) -> None:
         decoded = codec.decode(message.payload)
-        self._refuse(message, wall_ms, decoded.refused)
+        self._refuse(message, wall_ms, decoded.rejected)
         samples = decoded.samples
         if samples.height == 0:
             return

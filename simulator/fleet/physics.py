@@ -19,23 +19,19 @@ import numpy as np
 import numpy.typing as npt
 
 from broker.contract.datasheet import (
-    BATTERY_OHM,
     ELECTRONICS_MA,
     EOS_AFTER_ERI_D,
-    ERI_MAH,
     FULL_SPEED_UL_H,
     LIFE_ML,
-    LOW_RESERVOIR_ML,
     RESIDUAL_ML,
     RUNNING_MA,
     SERVICE_LIFE_D,
     WORN_MA,
-    idle_v,
 )
 from broker.contract.dose_limits import MINIMUM_UL_H, SESSION_S
-from broker.contract.signals import FLAG_BIT
 from simulator.fleet.program import MINIMUM
-from simulator.fleet.state import F32, U16, Fleet
+from simulator.fleet.state import F32, Fleet
+from simulator.fleet.status import asks_for_replacement, in_service
 
 SLIP_MMHG: Final = 520.0
 """Pressure at which the rotor slips entirely. Not published for implanted pumps; modelling choice, after the occlusion
@@ -72,8 +68,6 @@ EASIER_MA: Final = 1.0
 makes single turns; and current saved when the rollers no longer squeeze the tube shut. Modelling choices."""
 RESTART_S: Final = 30.0
 """How long a pump's clock stands still while its electronics restart, and stays behind afterwards; modelling choice."""
-ERI_DROP_V: Final = 0.35
-"""Voltage drop at which the pump asks for replacement; modelling choice."""
 EOS_AFTER_ERI_S: Final = EOS_AFTER_ERI_D * 86_400.0
 SERVICE_LIFE_S: Final = SERVICE_LIFE_D * 86_400.0
 WARMER_C: Final = 0.25
@@ -222,40 +216,6 @@ def pulse_mmhg(fleet: Fleet) -> F32:
     passed += np.float32(BREATH_SHARE) / (escape + np.float32((BREATH_RAD_H * COMPLIANCE_UL_MMHG) ** 2))
     coupling = through * np.sqrt(passed)
     return np.asarray(fleet.csf_pulse_mmhg * (fleet.csf_mmhg / fleet.csf_mean_mmhg) * coupling * fleet.tip_coupling)
-
-
-def battery_v(fleet: Fleet) -> F32:
-    """Return the voltage of each battery under the motor's load."""
-    left = (fleet.charge_mah / fleet.capacity_mah).astype(np.float32)
-    return np.asarray(
-        idle_v(left) - fleet.cell_drop_v - fleet.motor_ma * fleet.battery_resistance * (BATTERY_OHM / 1000)
-    )
-
-
-def asks_for_replacement(fleet: Fleet) -> npt.NDArray[np.bool_]:
-    """Tell which pumps ask for replacement (ERI): the charge is nearly used up, or the voltage dropped."""
-    return np.asarray((fleet.charge_mah <= ERI_MAH) | (fleet.cell_drop_v > ERI_DROP_V))
-
-
-def in_service(fleet: Fleet) -> npt.NDArray[np.bool_]:
-    """Tell which pumps have not reached their end of service (EOS), neither by charge nor by date (`now_s`)."""
-    return np.asarray((fleet.charge_mah > 0) & (fleet.stops_s > fleet.now_s))
-
-
-def flags(fleet: Fleet) -> U16:
-    """Return the status flags of each pump, as bits of `broker.contract.signals.FLAGS`.
-
-    Low reservoir is computed from the programmed volume, as real pumps do, so it misses a pump that delivers more.
-    """
-    return (
-        fleet.reports
-        | (fleet.stalled_s > 0) * np.uint8(FLAG_BIT["stalled"])
-        | fleet.safe * np.uint8(FLAG_BIT["reset"])
-        | (fleet.programmed_ml <= LOW_RESERVOIR_ML) * np.uint8(FLAG_BIT["low_reservoir"])
-        | asks_for_replacement(fleet) * np.uint8(FLAG_BIT["eri"])
-        | ~in_service(fleet) * np.uint8(FLAG_BIT["eos"])
-        | (fleet.session_s > 0) * np.uint16(FLAG_BIT["programmed"])
-    )
 
 
 def warmth_c(time_of_day_s: float) -> float:

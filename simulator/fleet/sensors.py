@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from broker.contract.signals import FLAG_BIT
-from simulator.fleet import physics
+from simulator.fleet import physics, status
 from simulator.fleet.state import F32, U16, U32, Fleet
 
 
@@ -45,7 +45,7 @@ SENSORS: Final = (
     Sensor("flow_ul_h", lambda fleet: fleet.catheter_ul_h + fleet.leak_ul_h, 0.05, 0.02, 0.01, -20.0, 2000.0),
     Sensor("reservoir_ml", lambda fleet: fleet.reservoir_ml.astype(np.float32), 0.02, 0.0, 0.01, 0.0, 45.0),
     Sensor("computed_ml", lambda fleet: fleet.programmed_ml.astype(np.float32), 0.0, 0.0, 0.01, 0.0, 45.0),
-    Sensor("battery_v", physics.battery_v, 0.003, 0.0, 0.01, 0.0, 4.0),
+    Sensor("battery_v", status.battery_v, 0.003, 0.0, 0.01, 0.0, 4.0),
     Sensor("motor_ma", lambda fleet: fleet.motor_ma, 0.03, 0.0, 0.01, 0.0, 50.0),
     Sensor("pressure_mmhg", lambda fleet: fleet.pressure_mmhg, 0.2, 0.0, 0.1, -50.0, 1000.0, IN_FIELD),
     Sensor("pulse_mmhg", physics.pulse_mmhg, 0.08, 0.0, 0.01, 0.0, 100.0, IN_FIELD),
@@ -173,4 +173,4 @@ def measure(fleet: Fleet, sample: Sample, noise: F32) -> None:
         reading *= sensor.resolution
         np.clip(reading, sensor.low, sensor.high, out=reading)
         reading += 0.0  # -0.0 is a surprise to whoever reads the wire
-    sample.flags[:] = physics.flags(fleet)
+    sample.flags[:] = status.flags(fleet)

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from broker.contract.datasheet import RESIDUAL_ML
 from broker.contract.dose_limits import (
     BOLUS_S,
-    CEREBRAL_STEP,
     CONCENTRATIONS_UG_ML,
     MAX_ACTUAL_UG_ML,
     MAX_BOLUS_UG,
@@ -22,16 +21,16 @@ from broker.contract.dose_limits import (
     MAX_UG_DAY,
     MIN_ML_DAY,
     MINIMUM_UL_H,
-    SPINAL_STEP,
 )
 from broker.contract.signals import FLAG_BIT, FLAGS
-from simulator.fleet import enrollment, lots, program
-from simulator.fleet.enrollment import GROUPS, program_texts, serial
-from simulator.fleet.physics import SERVICE_LIFE_S, battery_v, flags
+from simulator.fleet import lots, program
+from simulator.fleet.enrollment import program_texts, serial
+from simulator.fleet.physics import SERVICE_LIFE_S
 from simulator.fleet.state import F64, U32, Fleet
+from simulator.fleet.status import battery_v, flags
+from simulator.fleet.titration import max_step
 from simulator.fleet.wear import COATED
 
-SPINAL: Final = ("multiple sclerosis, adult", "spinal cord injury, adult")
 PRIME_H: Final = 0.5
 """Duration of a priming bolus, in h; modelling choice."""
 FRESH_S: Final = -1.0
@@ -110,30 +109,6 @@ def check_dose(fleet: Fleet, index: U32, dose_ug_day: F64) -> None:
             f"{dose_ug_day[pump]:.0f} µg/day, by {change[pump]:+.0%}; allowed at once is {max_change[pump]:.0%} for "
             "this patient, so change the dose in steps"
         )
-
-
-def max_step(fleet: Fleet, index: U32) -> F64:
-    """Return the share by which the dose of these pumps may change at once."""
-    spinal = np.array([group.name in SPINAL for group in GROUPS])[fleet.group[index]]
-    return np.where(spinal, SPINAL_STEP, CEREBRAL_STEP)
-
-
-def course_ug_day(fleet: Fleet, index: U32, now_s: float) -> F64:
-    """Return the appropriate doses of these pumps' patients at `now_s`, in s since 1970."""
-    return enrollment.course_ug_day(fleet.settled_ug_day[index].astype(np.float64), fleet.settles_s[index], now_s)
-
-
-def titrated(fleet: Fleet, index: U32, aim_ug_day: F64) -> F64:
-    """Return the doses nearest to `aim_ug_day` that one titration step reaches and the pumps can deliver."""
-    dose, strength = (getattr(fleet, name)[index].astype(np.float64) for name in ("dose_ug_day", "concentration_ug_ml"))
-    step = max_step(fleet, index)
-    return within(np.clip(aim_ug_day, dose * (1 - step), dose * (1 + step)), strength)
-
-
-def within(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
-    """Return the nearest doses that a pump can deliver at its concentration."""
-    lowest = MIN_ML_DAY * concentration_ug_ml
-    return np.clip(dose_ug_day, lowest, np.minimum(MAX_ML_DAY * concentration_ug_ml, MAX_UG_DAY))
 
 
 def check_flow(index: U32, dose_ug_day: F64, concentration_ug_ml: F64) -> None:

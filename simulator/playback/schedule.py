@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from simulator.fleet.state import U32, Fleet
-from simulator.fleet.therapy import course_ug_day
+from simulator.fleet.titration import course_ug_day
 from simulator.fleet.wear import MAX_HAZARD, MOTOR_FAULTS, hazard
 from simulator.playback.events import EVENTS, FAULT_RATES
 from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault, chosen

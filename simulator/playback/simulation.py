@@ -12,7 +12,7 @@ import polars as pl
 from broker.contract.gateway_messages import Pumps
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from simulator.faults import FAULTS
-from simulator.fleet import enrollment, physics, program, sensors, therapy
+from simulator.fleet import enrollment, physics, program, sensors, therapy, titration
 from simulator.fleet.lots import LOTS
 from simulator.fleet.program import Profiles
 from simulator.fleet.state import F32, U32
@@ -268,8 +268,8 @@ class Simulation:
         elif event.name == "program":
             now_s = self._start_ms / 1000 + self._now_s
             dose = fleet.dose_ug_day[index].astype(np.float64)
-            base = therapy.course_ug_day(fleet, index, now_s) if event.on_course else dose
-            fleet.dose_ug_day[index] = therapy.titrated(fleet, index, base * event.change)
+            base = titration.course_ug_day(fleet, index, now_s) if event.on_course else dose
+            fleet.dose_ug_day[index] = titration.titrated(fleet, index, base * event.change)
             self._write_program(index)
         else:
             free = index[~np.isin(index, self._extra.left(self._now_s).index) & (fleet.mode[index] != program.STOPPED)]

@@ -46,7 +46,7 @@ def test_a_signal_without_a_sensor_is_unknown_in_simulated_samples(samples):
 def test_every_signal_is_the_same_after_an_arrow_and_a_json_payload(samples):
     for encoded, tolerance in ((encode_arrow(samples), 0.0), (encode_json(samples), 1e-4)):
         decoded = decode(encoded)
-        assert decoded.refused == ()
+        assert decoded.rejected == ()
         assert_frame_equal(decoded.samples, samples, rel_tol=0, abs_tol=tolerance)
 
 

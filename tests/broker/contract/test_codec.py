@@ -50,7 +50,7 @@ FEW = settings(max_examples=60, deadline=None)
 @given(FRAMES)
 def test_arrow_decodes_to_exactly_what_was_encoded(frame):
     decoded = decode(encode_arrow(frame))
-    assert decoded.refused == ()
+    assert decoded.rejected == ()
     assert decoded.samples.equals(frame)
     assert decoded.samples.schema == frame.schema
 
@@ -59,7 +59,7 @@ def test_arrow_decodes_to_exactly_what_was_encoded(frame):
 @given(FRAMES)
 def test_json_decodes_to_what_was_encoded_to_four_decimals(frame):
     decoded = decode(encode_json(frame))
-    assert decoded.refused == ()
+    assert decoded.rejected == ()
     whole = [name for name, dtype in SAMPLE_SCHEMA.items() if dtype != pl.Float32]
     assert decoded.samples.select(whole).equals(frame.select(whole))
     for name in (signal.name for signal in SIGNALS):
@@ -80,7 +80,7 @@ def test_single_samples_an_array_and_lines_decode_to_the_same_samples():
     two = '{"pump":"B","time":1767225600000}'
     forms = (f"{one}\n{two}", f"{one}\r\n{two}\r\n", f"[{one},{two}]", f" [ {one} , {two} ] ", f"\n{one}\n\n{two}\n")
     frames = [decode(form.encode()) for form in forms]
-    assert all(frame.refused == () for frame in frames)
+    assert all(frame.rejected == () for frame in frames)
     assert all(frame.samples.equals(frames[0].samples) for frame in frames)
     assert frames[0].samples["flow_ul_h"].to_list() == [8.5, None]
 
@@ -99,7 +99,7 @@ def test_times_are_milliseconds_or_iso_8601(time):
 
 
 def test_unknown_fields_are_ignored():
-    assert decode(b'{"pump":"A","time":1767225600000,"mood":{"good":[1,2]},"time2":1}').refused == ()
+    assert decode(b'{"pump":"A","time":1767225600000,"mood":{"good":[1,2]},"time2":1}').rejected == ()
 
 
 def test_an_arrow_frame_may_have_more_columns_in_any_order_and_other_number_types(samples):
@@ -107,7 +107,7 @@ def test_an_arrow_frame_may_have_more_columns_in_any_order_and_other_number_type
         pl.col("flow_ul_h").cast(pl.Float64), pl.col("seq").cast(pl.UInt16), pl.lit("x").alias("mood")
     )
     decoded = decode(encode_arrow(frame.select(sorted(frame.columns))))
-    assert decoded.refused == ()
+    assert decoded.rejected == ()
     assert decoded.samples.equals(samples(flow_ul_h=[8.5], seq=[3]))
 
 
@@ -127,9 +127,9 @@ def test_rows_gathered_from_many_payloads_make_one_frame():
 def test_limits_are_inclusive():
     for signal in SIGNALS:
         for value in (signal.low, signal.high):
-            assert decode(f'{{"pump":"A","time":{START_MS},"{signal.name}":{value}}}'.encode()).refused == ()
+            assert decode(f'{{"pump":"A","time":{START_MS},"{signal.name}":{value}}}'.encode()).rejected == ()
         for value in (signal.low - 0.1, signal.high + 0.1):
-            [reason] = decode(f'{{"pump":"A","time":{START_MS},"{signal.name}":{value}}}'.encode()).refused
+            [reason] = decode(f'{{"pump":"A","time":{START_MS},"{signal.name}":{value}}}'.encode()).rejected
             assert f"{signal.name} is {value:g}; allowed is {signal.low:g} to {signal.high:g} {signal.unit}" in reason
     for time, good in ((EARLIEST_MS, True), (EARLIEST_MS - 1, False), (LATEST_MS, True), (LATEST_MS + 1, False)):
-        assert (decode(f'{{"pump":"A","time":{time}}}'.encode()).refused == ()) == good
+        assert (decode(f'{{"pump":"A","time":{time}}}'.encode()).rejected == ()) == good

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from simulator.fleet import therapy
+from simulator.fleet import titration
 from simulator.fleet.enrollment import START_SHARE, course_ug_day, enrol
 from simulator.playback.scenario import Arrivals, default
 from simulator.playback.simulation import Simulation
@@ -54,7 +54,7 @@ def year():
 def test_titration_follows_the_growth_and_then_keeps_the_dose(year):
     fleet, doses, growing = year
     everyone = np.arange(80, dtype=np.uint32)
-    assert doses[-1] / therapy.course_ug_day(fleet, everyone, fleet.now_s) == pytest.approx(np.ones(80), abs=0.16)
+    assert doses[-1] / titration.course_ug_day(fleet, everyone, fleet.now_s) == pytest.approx(np.ones(80), abs=0.16)
     assert growing.sum() > 4
     assert (doses[-1] / doses[0])[growing].mean() > 1.4
     assert (doses[-1] / doses[0])[~growing].mean() == pytest.approx(1, abs=0.05)
@@ -64,4 +64,4 @@ def test_no_dose_step_of_a_year_is_larger_than_titration_allows(year):
     fleet, doses, _ = year
     steps = np.abs(np.diff(doses, axis=0) / doses[:-1])
     assert (steps > 0.05).sum() > 80
-    assert (steps.max(axis=0) <= therapy.max_step(fleet, np.arange(80, dtype=np.uint32)) + 1e-3).all()
+    assert (steps.max(axis=0) <= titration.max_step(fleet, np.arange(80, dtype=np.uint32)) + 1e-3).all()
