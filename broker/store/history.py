@@ -129,7 +129,7 @@ class History:
         found = sorted(path for path in directory.glob(f"{level}-*.parquet") if path not in self._merged)
         if len(found) < MERGED or level >= MAX_LEVEL or _rows(found) > BLOCK_ROWS:
             return
-        merged = segments.once(pl.concat([pl.read_parquet(path, hive_partitioning=False) for path in found]))
+        merged = segments.once(segments.scan(found).collect(engine="in-memory"))
         self._counted(self._write(directory, str(level + 1), merged, stamp))
         self._merged.update(dict.fromkeys(found, stamp))
         self._grown.add((directory, level + 1))
@@ -239,7 +239,7 @@ def _size(paths: Iterator[Path]) -> int:
 def _rows(files: list[Path]) -> int:
     if not files:
         return 0
-    counted = pl.scan_parquet(files, hive_partitioning=False).select(pl.len()).collect(engine="in-memory")
+    counted = segments.scan(files).select(pl.len()).collect(engine="in-memory")
     return int(counted.item())
 
 

@@ -120,7 +120,7 @@ def rolled(
         return [file for day in listed if day.name not in short for file in segments.of_day(day, since_ms, until_ms)]
 
     columns = [name for name in SCHEMA if "." not in name or name.rpartition(".")[2] in kinds]
-    found = segments.read(files, lambda frame: frame.filter(condition).select(columns))
+    found = segments.read(files, lambda frame: frame.filter(condition).select(columns), SCHEMA)
     samples = segments.read(loose, lambda frame: frame.filter(condition))
     parts = [
         *([] if found is None else [found]),
@@ -149,8 +149,8 @@ def gather_week(data: Path, step: Step, week: str, write: Callable[[Path, pl.Dat
     days = [path for day in sorted(_days(place)) if (path := place.with_name(day)).exists()]
     old = [file for directory in (place, *days) for file in sorted(directory.glob("*.parquet"))]
     growth = -sum(file.stat().st_size for file in old)
-    for part in list(segments.ranges(lambda: old, pl.lit(value=True), rows)):
-        found = segments.read(lambda: old, lambda frame, part=part: frame.filter(part))  # type: ignore[misc]
+    for part in list(segments.ranges(lambda: old, pl.lit(value=True), rows, SCHEMA)):
+        found = segments.read(lambda: old, lambda frame, part=part: frame.filter(part), SCHEMA)  # type: ignore[misc]
         if found is not None:
             growth += write(place, _once(found))
     for file in old:

@@ -18,6 +18,8 @@ import polars as pl
 
 from broker.contract.signals import SAMPLE_SCHEMA, empty_samples
 
+Schema = dict[str, pl.DataType]
+
 DIRECTORY: Final = "history"
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
@@ -76,7 +78,18 @@ def is_whole(path: Path) -> bool:
         return file.read() == MAGIC
 
 
-def read(files: Callable[[], list[Path]], ask: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame | None:
+def scan(files: list[Path], schema: Schema = SAMPLE_SCHEMA) -> pl.LazyFrame:
+    """Return a lazy frame of these files; a column that a file lacks, from before its signal was added, is null."""
+    return pl.scan_parquet(
+        files, schema=schema, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
+    )
+
+
+def read(
+    files: Callable[[], list[Path]],
+    ask: Callable[[pl.LazyFrame], pl.LazyFrame],
+    schema: Schema = SAMPLE_SCHEMA,
+) -> pl.DataFrame | None:
     """Run a query on the files that exist now, however they change meanwhile; None if there are none.
 
     Raises `OSError` if files disappear as fast as they are listed, instead of returning as if there were no samples.
@@ -86,7 +99,7 @@ def read(files: Callable[[], list[Path]], ask: Callable[[pl.LazyFrame], pl.LazyF
         if not listed:
             return None
         try:
-            return ask(pl.scan_parquet(listed, hive_partitioning=False)).collect(engine="in-memory")
+            return ask(scan(listed, schema)).collect(engine="in-memory")
         except FileNotFoundError:
             continue
     raise OSError(f"the history changed {READ_ATTEMPTS} times while it was being read; try again")
@@ -128,9 +141,11 @@ def blocks(
                 yield Block(once(found.select(*SAMPLE_SCHEMA)), (number + at / len(parts)) / len(listed))
 
 
-def ranges(files: Callable[[], list[Path]], condition: pl.Expr, rows: int) -> Iterator[pl.Expr]:
+def ranges(
+    files: Callable[[], list[Path]], condition: pl.Expr, rows: int, schema: Schema = SAMPLE_SCHEMA
+) -> Iterator[pl.Expr]:
     """Yield conditions that split the pumps of these files so that each selects about `rows` samples."""
-    counts = read(files, lambda frame: frame.filter(condition).group_by("pump").len().sort("pump"))
+    counts = read(files, lambda frame: frame.filter(condition).group_by("pump").len().sort("pump"), schema)
     if counts is None or counts.is_empty():
         return
     turn = (pl.col("len").cum_sum() - pl.col("len")) // rows

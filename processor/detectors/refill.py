@@ -6,11 +6,10 @@ from typing import Final, Literal
 
 import polars as pl
 
+from broker.contract.datasheet import RESIDUAL_ML
 from processor.detectors import Detector, Memory, at_least, at_most
 from processor.detectors.flag import reports
 
-RESIDUAL_ML: Final = 1.4
-"""Volume that cannot be drawn from a reservoir; no source found, modelling choice."""
 MISSED: Final = 0.45
 """Share of a refill that is missing when the needle was probably not in the port."""
 WRONG: Final = 0.09

@@ -12,14 +12,13 @@ from typing import Final
 
 import polars as pl
 
+from broker.contract.datasheet import BATTERY_OHM, LOW_RESERVOIR_ML
 from processor.detectors import Detector, Memory, Stage, at_least, at_most, forgetting, settling, toward
 from processor.detectors.flag import reports
 
 S_PER_H: Final = 3600.0
 DAY_S: Final = 86_400.0
 UL_PER_ML: Final = 1000.0
-LOW_ML: Final = 2.0
-"""Recommended level of the low-reservoir alarm (residual volume study, Neurosurgery, August 2004)."""
 HALF_LIVES_H: Final = {"effect_short": 1.4, "effect_middle": 3.0, "effect_long": 4.6}
 """A tenth, half and nine tenths of the patients have a shorter half-life, if all from 1 to 5 h are as frequent
 (Sallerin-Caute 1991 and J Neurosurg 1987;66:181: 0.9 to 5 h; that they are as frequent is a modelling choice)."""
@@ -27,8 +26,8 @@ GAIN_S: Final = 6 * S_PER_H
 VOLTS_S: Final = DAY_S
 DAYS: Final = 7.0
 """Whole days whose mean is kept, so that a bolus or a special day counts little."""
-SAG_V_PER_MA: Final = 0.03
-"""What a milliampere of the motor takes from the voltage of a healthy battery of 30 Ω; modelling choice."""
+SAG_V_PER_MA: Final = BATTERY_OHM / 1000
+"""Voltage that each milliampere of the motor takes from a healthy battery."""
 STEP_V: Final = 0.03
 """A voltage that differs by more from its average is another one: a failed cell, or a new pump."""
 ANOTHER_SHARE: Final = 0.15
@@ -52,7 +51,7 @@ def usage(*, due_days: float) -> Detector:
     """
 
     def score(memory: Memory) -> pl.Expr:
-        left_ul = (pl.col("reservoir_ml") - LOW_ML) * UL_PER_ML
+        left_ul = (pl.col("reservoir_ml") - LOW_RESERVOIR_ML) * UL_PER_ML
         due_ul = memory("day_ul_h") * memory("gain") * (due_days * DAY_S / S_PER_H)
         return due_ul / left_ul.clip(1.0)
 

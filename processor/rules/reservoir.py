@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from broker.contract.datasheet import LOW_RESERVOIR_ML
 from processor.detectors import volume as vote
 from processor.detectors.limit import limit
 from processor.detectors.refill import MAX_S, MISSED, WATCHED_S, WRONG, refill
@@ -13,7 +14,6 @@ from processor.rules.exclusions import FLOW_AGREES, LEVEL_CALM, MOTOR_TURNS
 from processor.rules.measures import Measure, kept, last
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
-LOW_ML: Final = 2.0
 EMPTY_ML: Final = 1.45
 DAY_S: Final = 86_400.0
 
@@ -46,7 +46,7 @@ RULES: Final = (
         action="Check that a refill is planned before that day; else arrange one.",
         time_to_respond="up to 5 days until the reservoir is low; see the outlook",
         rationale="A low reservoir is among the usual causes of withdrawal; an appointment in time prevents it.",
-        evidence=(_left(LOW_ML), USUAL_FLOW),
+        evidence=(_left(LOW_RESERVOIR_ML), USUAL_FLOW),
     ),
     Rule(
         name="refill_overdue",
@@ -62,7 +62,7 @@ RULES: Final = (
         rationale="The longest interval recommended between refills is 180 days, however low the dose.",
         evidence=(
             Measure("Since the last refill", "days", kept("since_s", 1.0 / DAY_S), limit=MAX_S / DAY_S),
-            _left(LOW_ML),
+            _left(LOW_RESERVOIR_ML),
         ),
         over_s=0.0,
     ),
@@ -70,7 +70,7 @@ RULES: Final = (
         name="reservoir_low",
         title="Reservoir low",
         priority="medium",
-        detector=limit("reservoir_ml", below=LOW_ML, span=0.6),
+        detector=limit("reservoir_ml", below=LOW_RESERVOIR_ML, span=0.6),
         on_delay_s=30 * MINUTE,
         off_delay_s=30 * MINUTE,
         identifies=("running_empty",),
@@ -80,7 +80,7 @@ RULES: Final = (
         action="Arrange a refill at once and check the date in the plan.",
         time_to_respond="see the trend: hours to a few days",
         rationale="Some patients had withdrawal with more than 2 mL left (Neurosurgery, August 2004).",
-        evidence=(_left(LOW_ML), MEASURED),
+        evidence=(_left(LOW_RESERVOIR_ML), MEASURED),
         rules_out=(LEVEL_CALM,),
         explains=("refill_due",),
     ),

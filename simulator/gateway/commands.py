@@ -26,7 +26,7 @@ from broker.contract.commands import (
 from simulator.fleet import program
 from simulator.fleet.program import Profiles
 from simulator.fleet.state import U32
-from simulator.fleet.therapy import Fill
+from simulator.fleet.therapy import Fill, TreatmentError
 from simulator.playback.scenario import ScenarioError
 from simulator.playback.simulation import Simulation
 
@@ -57,7 +57,7 @@ class CommandExecutor:
         try:
             pumps = self._indices(gateway, own, command.pumps)
             count, text = self._apply(command, pumps)
-        except ScenarioError as error:
+        except (ScenarioError, TreatmentError) as error:
             return msgspec.structs.replace(reply, text=str(error))
         return msgspec.structs.replace(reply, ok=True, text=text, pumps=count)
 
@@ -85,7 +85,7 @@ class CommandExecutor:
 
 
 def treat(simulation: Simulation, command: Treatment, pumps: U32) -> str:
-    """Treat these pumps and say what was done; raises `ScenarioError`, and does nothing, if a value is not allowed."""
+    """Treat these pumps and return what was done; raises `TreatmentError` and does nothing if it is out of limits."""
     many = _pumps(len(pumps))
     match command:
         case Program():

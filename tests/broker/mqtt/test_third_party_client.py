@@ -82,7 +82,7 @@ async def test_what_mosquitto_pub_gets_wrong_is_shown_with_its_reason(program, r
     await until(lambda: snapshot_files.read(pictures).health.refused == 2)
     reasons = [refusal.reason for refusal in snapshot_files.read(pictures).health.refusals]
     assert reasons[0] == "shard '77' is not one of 00 to 63"
-    assert reasons[1].startswith("not JSON of a sample")
+    assert reasons[1].startswith("not a JSON sample")
 
 
 async def test_mosquitto_sub_reads_the_json_of_a_gateway_with_one_pump(program, running, own_broker):
