@@ -83,4 +83,6 @@ def _follow(
     if done.is_empty():
         return alarms, pl.DataFrame(schema=lifecycle.CHANGES)
     subjects = replace(subjects, orders=orders)
-    return lifecycle.settle(alarms, alarms, [lifecycle.told(done)], subjects=subjects, rules=rules, from_data=False)
+    return lifecycle.settle(
+        alarms, alarms, [lifecycle.order_changes(done)], subjects=subjects, rules=rules, from_data=False
+    )

@@ -310,8 +310,8 @@ def test_an_operator_action_is_applied_once_answered_and_recorded_with_who_and_w
     assert (alarm["state"], alarm["shelved_by"], alarm["shelved_why"]) == ("shelved", "anna", "known")
     assert alarm["shelved_left_s"] == 3600
     assert [outcome.text for outcome in watch.outcomes] == [
-        "Shelved 1 alarm. 1 not: over, or not known.",
-        "This was done before.",
+        "Shelved 1 alarm. 1 refused: no longer open.",
+        "Already done.",
     ]
     entries = watch.journal().filter(pl.col("action") == "action-1")
     assert entries.select("kind", "who", "text", "pump").rows() == [("shelved", "anna", "known", "A")]
@@ -322,7 +322,7 @@ def test_a_refused_action_is_recorded_with_its_reason(watch, json_sample):
     watch.acknowledge("gone/x/1", who="ben")
     entry = watch.journal().filter(pl.col("kind") == "refused").row(0, named=True)
     assert (entry["who"], entry["alarm"]) == ("ben", None)
-    assert entry["text"] == "Acknowledged no alarm. 1 not: over, or not known."
+    assert entry["text"] == "Acknowledged no alarm. 1 refused: no longer open."
 
 
 def test_other_systems_receive_annunciated_alarms_in_the_documented_form(watch, json_sample):

@@ -34,7 +34,7 @@ GOOD = [
     (read_action, Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=3)),
     *((read_action, kind(id="1", alarms=["A/x/1"], who="anna", at=3, why="so")) for kind in ON_ALARMS),
     (read_action, Shelve(id="1", alarms=[], who="anna", at=3, why="known", for_s=60.0)),
-    (read_outcome, Outcome(id="1", done=2, refused=1, text="Acknowledged 2 alarms. 1 not: over, or not known.")),
+    (read_outcome, Outcome(id="1", done=2, refused=1, text="Acknowledged 2 alarms. 1 refused: no longer open.")),
 ]
 BAD = [
     (read_birth, b"", "not a birth: Input data was truncated"),

@@ -76,7 +76,7 @@ def test_of_a_cut_gateway_other_systems_hear_once(two):
     journal = two.journal()
     assert journal.filter(pl.col("kind") == "raised").height == PUMPS + 1
     held = journal.filter(pl.col("kind") == "held")
-    assert set(held["text"]) == {"explained by: Gateway silent"}
+    assert set(held["text"]) == {"suppressed by: Gateway silent"}
     assert set(held["cause"]) == {"gateway_silent"}
 
 
