@@ -216,7 +216,7 @@ class Pipeline:
     def _act(self, action: Action, now: int) -> tuple[pl.DataFrame, Outcome]:
         """Apply an operator action once; a redelivered one, as after a crash, is answered and changes nothing."""
         if action.id in self.action_ids:
-            outcome = Outcome(id=action.id, done=0, refused=0, text="This was done before.")
+            outcome = Outcome(id=action.id, done=0, refused=0, text="Already done.")
             return pl.DataFrame(schema=alarm_list.CHANGES), outcome
         result = operator_actions.apply(
             self.alarms, action, find=self.registry.find, subjects=self.subjects(now), rules=self.listed

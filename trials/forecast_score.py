@@ -1,8 +1,8 @@
-"""This file measures how honest the forecasts are: how often the truth lies in the band, over a whole scenario.
+"""Coverage of the forecasts: how often the truth lies in the band, over a whole scenario.
 
-The truth is the simulator's: a copy of the fleet goes on from the very moment of the forecast, with the conditions and
-programs of that moment and nothing new, until the reservoir, the battery or the effect reaches its limit. What passes
-within hours, a bolus, a posture, a fever, is over in the copy at once; of postures their mean goes on.
+The truth is the simulator's: a copy of the fleet continues from the moment of the forecast, with the conditions and
+programs of that moment and nothing new, until the reservoir, the battery or the effect reaches its limit. Temporary
+conditions such as a bolus or a fever are removed from the copy; posture continues at its mean.
 
     python -m trials.forecast_score every-fault --days 6
 """
@@ -10,51 +10,33 @@ within hours, a bolus, a posture, a fever, is over in the copy at once; of postu
 from __future__ import annotations
 
 import argparse
-import copy
 import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from broker.contract import codec
-from broker.contract.dose_limits import RESIDUAL_ML
-from broker.store.snapshot import BANDS, band
-from processor.view.forecast import OVER_DOSED, UNDER_DOSED
-from simulator.fleet import physics
-from simulator.fleet.physics import LOW_RESERVOIR_ML
-from simulator.fleet.state import ARRAYS, Fleet
-from simulator.playback.events import EVENTS, UPRIGHT_MMHG
+from broker.store.snapshot import BANDS, DOSE_BANDS, band
 from simulator.playback.scenario import Scenario, load
-from simulator.playback.simulation import THURSDAY_S, WEEK_S, Simulation
+from simulator.playback.simulation import Simulation
 from trials.feed import FeedTick
+from trials.forecast_truth import DAY_S, DOSE_AHEAD_H, F64, HOUR_S, Reference, batteries, deviate, doses, levels
 from trials.playback import START_MS, Watch
 
-F64 = npt.NDArray[np.float64]
-
-HOUR_S: Final = 3600.0
-DAY_S: Final = 86_400.0
-YEAR_S: Final = 365.25 * DAY_S
-DOSE_STEP_S: Final = 300.0
-DOSE_AHEAD_H: Final = 24.0
-"""Doses are followed for a day: what lies farther away is the reservoir's forecast."""
 LEVEL_AHEAD_D: Final = 180.0
-"""Levels farther away are not judged: no reservoir is left for so long without a refill."""
-BATTERY_STEP_S: Final = 7 * DAY_S
-BATTERY_STEPS: Final = 370
-FULL_ML: Final = 1e6
+"""Later levels are not judged: no reservoir is left that long without a refill."""
 WARM_UP_H: Final = 30.0
 EVERY_H: Final = 1.0
 TURN_S: Final = 900.0
-"""The processor takes in so much therapy time at once."""
+"""Therapy time that the processor takes in at once."""
 APART_H: Final = 6.0
 LEVELS_EVERY: Final = 24
-"""Doses are judged once an hour, reservoir and battery once in so many hours."""
+"""Doses are judged once an hour, reservoir and battery once in this many hours."""
 
 CASES: Final[dict[str, pl.DataType]] = {
     "forecast": pl.String(),
@@ -67,60 +49,55 @@ CASES: Final[dict[str, pl.DataType]] = {
 }
 
 
-class Reference:
-    """What every patient would have on board if the program were given in full."""
+def cases(
+    scenario: Scenario,
+    days: float,
+    progress: Callable[[range], Iterator[int]] = iter,
+    *,
+    datasheet_error: float = 0.0,
+) -> pl.DataFrame:
+    """Play a scenario and return every forecast that was judged (`CASES`); `progress` may show the ticks done.
 
-    def __init__(self, fleet: Fleet) -> None:
-        self.drug_ug = fleet.drug_ug.astype(np.float64)
-
-    def follow(self, fleet: Fleet, dt_h: float) -> None:
-        """Let an interval pass in which the fleet's commanded flow is given."""
-        kept = np.exp(-fleet.washout_per_h * dt_h)
-        into = fleet.commanded_ul_h * fleet.concentration_ug_ml * 0.001 / fleet.washout_per_h
-        self.drug_ug = self.drug_ug * kept + into * (1 - kept)
-
-
-def cases(scenario: Scenario, days: float, say: Callable[[range], Iterator[int]] = iter) -> pl.DataFrame:
-    """Play a scenario and return every forecast that was judged (`CASES`); `say` may show how far it is.
-
-    A forecast of a dose is judged when it tells of something within a day that is not there yet, or when the truth
-    does and it does not; of each pump once, until there was nothing to judge for `APART_H`. One of a level or the
-    battery is judged when the truth is not there yet.
+    A forecast of a dose is judged if it foresees something within a day that has not happened yet, or if only the
+    truth does; once per pump, until there was nothing to judge for `APART_H`. A forecast of a level or of the battery
+    is judged if it has not happened yet. The pumps, but not the forecasts, deviate from the datasheet by
+    `datasheet_error`.
     """
     start_ms = START_MS if scenario.start_ms is None else scenario.start_ms
     simulation = Simulation(scenario, start_ms=start_ms)
+    residual_ml = deviate(simulation, datasheet_error)
     watch, reference = Watch(Simulation(scenario, start_ms=start_ms)), Reference(simulation.fleet)
     ticks, per_check = round(days * DAY_S / scenario.interval_s), max(1, round(EVERY_H * HOUR_S / scenario.interval_s))
     per_turn = max(1, round(TURN_S / scenario.interval_s))
     judged = []
-    heard: list[FeedTick] = []
-    for tick in say(range(1, ticks + 1)):
+    pending: list[FeedTick] = []
+    for tick in progress(range(1, ticks + 1)):
         good, _ = codec.plausible(simulation.tick())
         reference.follow(simulation.fleet, scenario.interval_s / HOUR_S)
-        heard.append(FeedTick(simulation.time_ms, good, 0))
+        pending.append(FeedTick(simulation.time_ms, good, 0))
         if tick % per_turn == 0 or tick % per_check == 0:
-            watch.see(*heard)
-            heard.clear()
+            watch.see(*pending)
+            pending.clear()
         at_h = tick * scenario.interval_s / HOUR_S
         if tick % per_check or at_h < WARM_UP_H:
             continue
-        told = watch.forecasts(simulation.time_ms)
+        forecasts = watch.forecasts(simulation.time_ms)
         truth = doses(simulation, reference)
         if (tick // per_check) % LEVELS_EVERY == 0:
-            truth |= {**levels(simulation), **batteries(simulation)}
-        judged += [_case(told, name, values, simulation, at_h) for name, values in truth.items()]
-    found = pl.concat([pl.DataFrame(schema=CASES), *judged])
-    of_dose = pl.col("forecast").str.ends_with("_h")
-    told_soon = pl.col("mid") < DOSE_AHEAD_H
-    last = pl.col("at_h").shift(1).over("forecast", "pump", told_soon, order_by="at_h")
-    return found.filter(~of_dose | (pl.col("at_h") - last > APART_H).fill_null(value=True))
+            truth |= {**levels(simulation, residual_ml), **batteries(simulation)}
+        judged += [_case(forecasts, name, values, simulation, at_h) for name, values in truth.items()]
+    all_cases = pl.concat([pl.DataFrame(schema=CASES), *judged])
+    of_dose = pl.col("forecast").is_in(DOSE_BANDS)
+    foreseen = pl.col("mid") < DOSE_AHEAD_H
+    last = pl.col("at_h").shift(1).over("forecast", "pump", foreseen, order_by="at_h")
+    return all_cases.filter(~of_dose | (pl.col("at_h") - last > APART_H).fill_null(value=True))
 
 
-def _case(told: pl.DataFrame, name: str, truth: F64, simulation: Simulation, at_h: float) -> pl.DataFrame:
-    low, mid, high = (told[column].cast(pl.Float64) for column in band(name))
+def _case(forecasts: pl.DataFrame, name: str, truth: F64, simulation: Simulation, at_h: float) -> pl.DataFrame:
+    low, mid, high = (forecasts[column].cast(pl.Float64) for column in band(name))
     columns = {
-        "forecast": pl.repeat(name, told.height, dtype=pl.String, eager=True),
-        "at_h": pl.repeat(at_h, told.height, dtype=pl.Float64, eager=True),
+        "forecast": pl.repeat(name, forecasts.height, dtype=pl.String, eager=True),
+        "at_h": pl.repeat(at_h, forecasts.height, dtype=pl.Float64, eager=True),
         "pump": simulation.serials,
         "low": low,
         "mid": mid,
@@ -128,106 +105,32 @@ def _case(told: pl.DataFrame, name: str, truth: F64, simulation: Simulation, at_
         "truth": pl.Series(truth),
     }
     frame = pl.DataFrame(columns, CASES)
-    told_low, real = pl.col("low").fill_null(np.inf), pl.col("truth")
-    if name.endswith("_h"):
-        # Once the low end is there, the band holds whatever is left to hold: only forecasts of what is to come count.
-        soon = (told_low > 0) & (pl.col("mid").fill_null(np.inf) < DOSE_AHEAD_H)
-        missed = (told_low >= DOSE_AHEAD_H) & (real < DOSE_AHEAD_H)
+    early, real = pl.col("low").fill_null(np.inf), pl.col("truth")
+    if name in DOSE_BANDS:
+        # Once its low end is reached, a band cannot fail any more: only forecasts of the future count.
+        soon = (early > 0) & (pl.col("mid").fill_null(np.inf) < DOSE_AHEAD_H)
+        missed = (early >= DOSE_AHEAD_H) & (real < DOSE_AHEAD_H)
         return frame.filter(soon | missed)
     ahead = LEVEL_AHEAD_D if name in {"low_d", "empty_d"} else np.inf
     return frame.filter((real > 0) & (real < ahead))
 
 
-def doses(simulation: Simulation, reference: Reference) -> dict[str, F64]:
-    """Return the hours until the effect leaves its bounds, 0 where it has, infinite where not within a day."""
-    fleet, ahead = _copy(simulation), copy.copy(reference)
-    reached = {"under_dosed_h": np.full(len(fleet), np.inf), "over_dosed_h": np.full(len(fleet), np.inf)}
-    for step in range(round(DOSE_AHEAD_H * HOUR_S / DOSE_STEP_S) + 1):
-        if step:
-            _go_on(fleet, simulation.time_ms, (step - 1) * DOSE_STEP_S, DOSE_STEP_S)
-            ahead.follow(fleet, DOSE_STEP_S / HOUR_S)
-        effect = fleet.drug_ug / np.maximum(ahead.drug_ug, 1e-9)
-        for name, there in (("under_dosed_h", effect < UNDER_DOSED), ("over_dosed_h", effect > OVER_DOSED)):
-            reached[name][there & np.isinf(reached[name])] = step * DOSE_STEP_S / HOUR_S
-    return reached
-
-
-def levels(simulation: Simulation) -> dict[str, F64]:
-    """Return the days until the reservoir is low and empty: whole weeks, then hours within one."""
-    fleet = _copy(simulation)
-    fleet.reservoir_ml[:] = FULL_ML
-    used = np.zeros((round(WEEK_S / HOUR_S) + 1, len(fleet)))
-    for step in range(1, len(used)):
-        _go_on(fleet, simulation.time_ms, (step - 1) * HOUR_S, HOUR_S)
-        used[step] = FULL_ML - fleet.reservoir_ml
-    hours = np.arange(len(used))
-    found = {}
-    for name, floor_ml in (("low_d", LOW_RESERVOIR_ML), ("empty_d", RESIDUAL_ML)):
-        left = np.maximum(simulation.fleet.reservoir_ml - floor_ml, 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            weeks = np.floor(left / used[-1])
-        flows = np.isfinite(weeks)
-        rest = left - np.where(flows, weeks, 0) * used[-1]
-        within = np.array([np.interp(rest[pump], used[:, pump], hours) for pump in range(len(fleet))])
-        found[name] = np.where(flows, weeks * 7 + within / 24, np.inf)
-    return found
-
-
-def batteries(simulation: Simulation) -> dict[str, F64]:
-    """Return the days until the battery asks for replacement and until the pump ends its service."""
-    fleet = _copy(simulation)
-    fleet.reservoir_ml[:] = FULL_ML
-    began_s = simulation.time_ms / 1000
-    fleet.now_s = began_s
-    asked = np.where(physics.asks_for_replacement(fleet), 0.0, np.inf)
-    ended = np.where(physics.in_service(fleet), np.inf, 0.0)
-    by_life = (simulation.fleet.stops_s - began_s) / DAY_S
-    for step in range(BATTERY_STEPS):
-        charge, days = fleet.charge_mah.copy(), step * BATTERY_STEP_S / DAY_S
-        _go_on(fleet, simulation.time_ms, step * BATTERY_STEP_S, BATTERY_STEP_S)
-        a_day = np.maximum((charge - fleet.charge_mah) * DAY_S / BATTERY_STEP_S, 1e-9)
-        asks = physics.asks_for_replacement(fleet) & np.isinf(asked)
-        asked[asks] = (days + np.maximum(charge - physics.ERI_MAH, 0) / a_day)[asks]
-        by_charge = np.where(fleet.charge_mah <= 0, days + charge / a_day, np.inf)
-        by_calendar = np.where(np.isfinite(asked), asked + physics.REPLACE_WITHIN_S / DAY_S, np.inf)
-        ended = np.minimum(ended, np.minimum(by_charge, np.minimum(by_calendar, by_life)))
-    asked[asked > by_life] = np.inf
-    return {"eri_d": asked, "eos_d": np.maximum(ended, 0)}
-
-
-def _copy(simulation: Simulation) -> Fleet:
-    fleet = simulation.fleet
-    twin = Fleet(fleet.profiles, **{name: getattr(fleet, name).copy() for name in ARRAYS}, now_s=fleet.now_s)
-    for passing in (twin.bolus_ul_h, twin.fever_c):
-        passing[:] = 0
-    sits = EVENTS["posture"]
-    twin.posture_mmhg[:] = simulation.scenario.random.event_factor * UPRIGHT_MMHG * sits.a_year * sits.hold_s / YEAR_S
-    return twin
-
-
-def _go_on(fleet: Fleet, from_ms: int, after_s: float, dt_s: float) -> None:
-    now_s = from_ms / 1000 + after_s
-    fleet.now_s = now_s
-    factor = fleet.profiles.mean_factor((now_s + THURSDAY_S) % WEEK_S, dt_s)
-    physics.advance(fleet, factor, np.zeros(len(fleet), np.float32), dt_s=dt_s, warmth_c=0.0)
-
-
 def coverage(judged: pl.DataFrame) -> pl.DataFrame:
-    """Return, by forecast, how many were told, the shares below, in and above the band, its width, and what was not.
+    """Return, by forecast, the number of bands and the share of truths below, in and above them.
 
-    `missed` counts doses that left their bounds within a day of which nothing was told; `unknown` is unknown.
+    `missed` counts doses that left their limits within a day without a forecast, `unknown` cases without a band.
     """
-    of_dose, unknown = pl.col("forecast").str.ends_with("_h"), pl.col("mid").is_null()
+    of_dose, unknown = pl.col("forecast").is_in(DOSE_BANDS), pl.col("mid").is_null()
     missed = of_dose & (pl.col("mid") >= DOSE_AHEAD_H)
-    told = ~unknown & ~missed
+    banded = ~unknown & ~missed
     truth, low, high = pl.col("truth"), pl.col("low"), pl.col("high")
     counted = judged.group_by("forecast").agg(
-        told.sum().alias("told"),
-        (truth < low).filter(told).mean().alias("below"),
-        truth.is_between("low", "high").filter(told).mean().alias("covered"),
-        (truth > high).filter(told).mean().alias("above"),
-        (high - low).filter(told).median().alias("width"),
-        truth.filter(told).median().alias("truth"),
+        banded.sum().alias("bands"),
+        (truth < low).filter(banded).mean().alias("below"),
+        truth.is_between("low", "high").filter(banded).mean().alias("covered"),
+        (truth > high).filter(banded).mean().alias("above"),
+        (high - low).filter(banded).median().alias("width"),
+        truth.filter(banded).median().alias("truth"),
         missed.sum().alias("missed"),
         unknown.sum().alias("unknown"),
     )
@@ -235,34 +138,47 @@ def coverage(judged: pl.DataFrame) -> pl.DataFrame:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Play scenarios and print how often the truth lay in the bands."""
-    asked = argparse.ArgumentParser(prog="python -m trials.forecast_score", description=main.__doc__)
-    asked.add_argument("scenario", help="name or file")
-    asked.add_argument("--days", type=float, default=None)
-    asked.add_argument("--pumps", type=int, default=None)
-    asked.add_argument("--seed-shift", type=int, default=0)
-    asked.add_argument("--interval", type=float, default=None, metavar="SECONDS", help="between a pump's samples")
-    asked.add_argument("--cases", default=None, metavar="FILE", help="write every case here, as CSV")
-    given = asked.parse_args(arguments)
-    told = load(given.scenario)
-    told = dataclasses.replace(
-        told,
-        pumps=given.pumps or told.pumps,
-        seed=told.seed + given.seed_shift,
-        interval_s=given.interval or told.interval_s,
+    """Play a scenario and print how often the truth lay in the bands."""
+    parser = argparse.ArgumentParser(prog="python -m trials.forecast_score", description=main.__doc__)
+    parser.add_argument("scenario", help="name or file")
+    parser.add_argument("--days", type=float, default=None)
+    parser.add_argument("--pumps", type=int, default=None)
+    parser.add_argument("--seed-shift", type=int, default=0)
+    parser.add_argument("--interval", type=float, default=None, metavar="SECONDS", help="between a pump's samples")
+    parser.add_argument(
+        "--datasheet-error",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="by how much each pump's battery capacity, current and residual volume are above or below the datasheet",
     )
-    found = cases(
-        told, given.days or told.days or 3.0, lambda ticks: iter(track(ticks, given.scenario, transient=True))
+    parser.add_argument("--cases", default=None, metavar="FILE", help="write every case here, as CSV")
+    given = parser.parse_args(arguments)
+    scenario = load(given.scenario)
+    scenario = dataclasses.replace(
+        scenario,
+        pumps=given.pumps or scenario.pumps,
+        seed=scenario.seed + given.seed_shift,
+        interval_s=given.interval or scenario.interval_s,
+    )
+    judged = cases(
+        scenario,
+        given.days or scenario.days or 3.0,
+        lambda ticks: iter(track(ticks, given.scenario, transient=True)),
+        datasheet_error=given.datasheet_error,
     )
     if given.cases:
-        found.write_csv(given.cases)
-    table = Table(title=f"{given.scenario}: the truth in the 80 % band")
-    rows = coverage(found)
+        judged.write_csv(given.cases)
+    Console().print(_table(f"{given.scenario}: the truth in the 80 % band", coverage(judged)))
+
+
+def _table(title: str, rows: pl.DataFrame) -> Table:
+    table = Table(title=title)
     for name in rows.columns:
         table.add_column(name, justify="left" if name == "forecast" else "right")
     for row in rows.iter_rows():
         table.add_row(*(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row))
-    Console().print(table)
+    return table
 
 
 if __name__ == "__main__":

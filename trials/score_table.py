@@ -8,7 +8,7 @@ import polars as pl
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from trials.score import Score, false_alarms, missed
+from trials.score import BARS, Score, false_alarms, missed
 
 LISTED: Final = 200
 """Rows of a list on a terminal; `--json` has them all."""
@@ -62,8 +62,8 @@ def _rates(told: dict[str, Any]) -> Table:
     table = Table(title="All together", title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
-    for bar, shares in told["recall"].items():
-        least = bar.rpartition("_")[2]
+    for least in BARS:
+        shares = told["recall"][f"severity_from_{least}"]
         table.add_row(f"found, severity from {least}", _percent(shares["detected"], shares["injected"]))
         table.add_row(f"right cause, severity from {least}", _percent(shares["right_cause"], shares["injected"]))
     for name, title in (("", ""), ("_announced", ", announced"), ("_high", ", high")):

@@ -1,4 +1,4 @@
-"""This file is what people do with alarms, and with whom alarms are about; and what the processor answers them."""
+"""Operator actions on alarms and on their subjects, and the outcome that the processor replies with."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import msgspec
 from broker.contract.messages import MessageError, read
 
 MAX_SHELF_H: Final = {"high": 4.0, "medium": 24.0, "low": 72.0}
-"""Therapy hours. A modelling choice: a high one comes back before a missed dose is felt, all within three days."""
+"""Therapy hours. Modelling choice: a high alarm returns before a missed dose is felt, every alarm within three days."""
 MAX_ALARMS: Final = 20_000
 MAX_WHY: Final = 500
 MAX_WHO: Final = 80
 
 
-class _Deed(msgspec.Struct, kw_only=True, tag_field="kind"):
-    """What a person does with alarms. `at` is wall time in ms, `why` their reason or note.
+class _AlarmAction(msgspec.Struct, kw_only=True, tag_field="kind"):
+    """An operator action on alarms. `at` is wall time in ms, `why` the reason or note.
 
-    `id` makes it one and the same deed, however often it arrives.
+    `id` identifies the action: it is applied once, however often it arrives.
     """
 
     id: str
@@ -29,44 +29,45 @@ class _Deed(msgspec.Struct, kw_only=True, tag_field="kind"):
     why: str = ""
 
 
-class Acknowledge(_Deed, tag="acknowledge"):
-    """A person has seen these alarms."""
+class Acknowledge(_AlarmAction, tag="acknowledge"):
+    """Acknowledge these alarms."""
 
 
-class Unacknowledge(_Deed, tag="unacknowledge"):
-    """Nobody is to count as having seen these alarms."""
+class Unacknowledge(_AlarmAction, tag="unacknowledge"):
+    """Withdraw the acknowledgement of these alarms."""
 
 
-class Note(_Deed, tag="note"):
-    """A person writes something beside these alarms: `why`."""
+class Note(_AlarmAction, tag="note"):
+    """Attach a note to these alarms: `why`."""
 
 
-class Shelve(_Deed, tag="shelve"):
-    """These alarms are to call nobody for `for_s` therapy seconds, at most `MAX_SHELF_H` of their priority."""
+class Shelve(_AlarmAction, tag="shelve"):
+    """Shelve these alarms for `for_s` therapy seconds, at most `MAX_SHELF_H` of their priority."""
 
     for_s: float
 
 
-class Unshelve(_Deed, tag="unshelve"):
-    """Shelved alarms are to call again."""
+class Unshelve(_AlarmAction, tag="unshelve"):
+    """Annunciate shelved alarms again."""
 
 
-class OutOfService(_Deed, tag="out_of_service"):
-    """These alarms say nothing while something is repaired; they neither call nor explain others."""
+class OutOfService(_AlarmAction, tag="out_of_service"):
+    """Take these alarms out of service during a repair: they are not annunciated and suppress no others."""
 
 
-class InService(_Deed, tag="in_service"):
-    """These alarms are to be trusted again."""
+class InService(_AlarmAction, tag="in_service"):
+    """Put these alarms back into service."""
 
 
-class Reset(_Deed, tag="reset"):
-    """Latched alarms that are over and acknowledged may go."""
+class Reset(_AlarmAction, tag="reset"):
+    """Reset latched alarms whose condition has ended and that are acknowledged."""
 
 
-class _Service(msgspec.Struct, kw_only=True, tag_field="kind"):
-    """What a person does with whole pumps, gateways or other subjects of alarms, by their names, before they alarm.
+class _SubjectAction(msgspec.Struct, kw_only=True, tag_field="kind"):
+    """An operator action on pumps, gateways or other subjects of alarms, by their names, before they alarm.
 
-    `rule` None is every rule. `at` is wall time in ms; `id` makes it one and the same deed, however often it arrives.
+    `rule` None is every rule. `at` is wall time in ms; `id` identifies the action: it is applied once, however often it
+    arrives.
     """
 
     id: str
@@ -77,8 +78,8 @@ class _Service(msgspec.Struct, kw_only=True, tag_field="kind"):
     why: str = ""
 
 
-class TakeOut(_Service, tag="take_out"):
-    """Alarms of these pumps, gateways or other subjects are out of service as soon as they would be raised.
+class TakeOut(_SubjectAction, tag="take_out"):
+    """Take pumps, gateways or other subjects out of service: their alarms are raised, but not annunciated.
 
     For `for_s` therapy seconds; None: until `put_back`.
     """
@@ -86,18 +87,18 @@ class TakeOut(_Service, tag="take_out"):
     for_s: float | None = None
 
 
-class PutBack(_Service, tag="put_back"):
-    """What `take_out` said of these subjects, and of the same rule or all, is over."""
+class PutBack(_SubjectAction, tag="put_back"):
+    """Put subjects back into service, for the same rule as `take_out` or for all."""
 
 
 AlarmAction = Acknowledge | Unacknowledge | Note | Shelve | Unshelve | OutOfService | InService | Reset
 ServiceAction = TakeOut | PutBack
 Action = AlarmAction | ServiceAction
-"""What the processor does for people."""
+"""Any operator action."""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
-    """What became of an action on alarms: of how many it was done, of how many not, and why not, in words."""
+    """Outcome of an action: to how many alarms or subjects it was applied, for how many refused, and why, as text."""
 
     id: str
     done: int
@@ -106,7 +107,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Whether it was done at all."""
+        """Whether the action was applied at all."""
         return self.done > 0
 
 
@@ -115,17 +116,17 @@ _OUTCOME = msgspec.json.Decoder(Outcome)
 
 
 def read_action(payload: bytes) -> Action:
-    """Read a person's action, or raise `MessageError`: lists and texts are bounded, a time is above 0."""
+    """Read an operator action, or raise `MessageError`: lists and texts are limited, a duration is above 0."""
     action = read(_ACTION, payload, "an action")
     named = "subjects" if isinstance(action, ServiceAction) else "alarms"
-    for name, length, most in (
+    for name, length, limit in (
         (named, len(getattr(action, named)), MAX_ALARMS),
         ("why", len(action.why), MAX_WHY),
         ("who", len(action.who), MAX_WHO),
         ("id", len(action.id), MAX_WHO),
     ):
-        if length > most:
-            raise MessageError(f"{name} is {length:,} long; allowed are {most:,}")
+        if length > limit:
+            raise MessageError(f"{name} is {length:,} long; allowed are {limit:,}")
     for_s = action.for_s if isinstance(action, Shelve | TakeOut) else None
     if for_s is not None and not 0 < for_s < float("inf"):
         raise MessageError(f"for_s is {for_s:g}; it must be above 0")
@@ -135,14 +136,14 @@ def read_action(payload: bytes) -> Action:
 def make_action(
     kind: str, name: str, *, alarms: Sequence[str], who: str, at: int, why: str = "", for_s: float | None = None
 ) -> AlarmAction:
-    """Return the action of that kind with the id `name`, or raise `MessageError` where it does not fit."""
-    about = {"kind": kind, "id": name, "alarms": list(alarms), "who": who, "at": at, "why": why}
+    """Return the action of that kind with the id `name`, or raise `MessageError` if its fields do not fit the kind."""
+    fields = {"kind": kind, "id": name, "alarms": list(alarms), "who": who, "at": at, "why": why}
     try:
-        return msgspec.convert(about if for_s is None else {**about, "for_s": for_s}, AlarmAction)  # type: ignore[no-any-return]
+        return msgspec.convert(fields if for_s is None else {**fields, "for_s": for_s}, AlarmAction)  # type: ignore[no-any-return]
     except msgspec.ValidationError as error:
         raise MessageError(f"not an action: {error}") from error
 
 
 def read_outcome(payload: bytes) -> Outcome:
-    """Read what became of an action, or raise `MessageError`."""
+    """Read the outcome of an action, or raise `MessageError`."""
     return read(_OUTCOME, payload, "an outcome")

@@ -1,4 +1,4 @@
-"""This file is what people command gateways: to inject and clear faults, to treat pumps; and what those reply."""
+"""Commands to gateways: inject and clear faults, treat pumps; and the replies of gateways."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from broker.contract.messages import MessageError, read
 
 
 class Inject(msgspec.Struct, kw_only=True, tag_field="kind", tag="inject"):
-    """Make pumps of this gateway fail in a known way. Times in therapy seconds; `hold_s` None is for good."""
+    """Inject a fault into pumps of this gateway. Times in therapy seconds; `hold_s` None is permanent."""
 
     id: str
     fault: str
@@ -23,7 +23,7 @@ class Inject(msgspec.Struct, kw_only=True, tag_field="kind", tag="inject"):
 
 
 class Clear(msgspec.Struct, kw_only=True, tag_field="kind", tag="clear"):
-    """End faults: of these pumps (None: of all) and of this name (None: every fault)."""
+    """Clear faults: of these pumps (None: all) and of this name (None: every fault)."""
 
     id: str
     pumps: list[str] | None = None
@@ -32,11 +32,11 @@ class Clear(msgspec.Struct, kw_only=True, tag_field="kind", tag="clear"):
 
 
 class Program(msgspec.Struct, kw_only=True, tag_field="kind", tag="program"):
-    """Change the prescription; what is None stays.
+    """Change the prescription; a field that is None stays as it is.
 
-    `dose_ug_day` is for all pumps alike, `change` a factor on each pump's own dose. `steps` are pairs of seconds after
+    `dose_ug_day` is the dose of every pump, `change` a factor on the dose of each. `steps` are pairs of seconds after
     midnight and relative rate, on the days `days` (0 is Monday; None: every day). `boluses_a_day` of `bolus_s` seconds
-    make up `bolus_share` of the dose over a basal rate. `mode`: "run" or "minimum", the least rate.
+    make up `bolus_share` of the dose over a basal rate. `mode`: "run" or "minimum", the minimum rate.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Program(msgspec.Struct, kw_only=True, tag_field="kind", tag="program"):
 
 
 class Bolus(msgspec.Struct, kw_only=True, tag_field="kind", tag="bolus"):
-    """Give a single bolus of `dose_ug` over `over_s` therapy seconds, beside the program."""
+    """Give a single bolus of `dose_ug` over `over_s` therapy seconds, in addition to the program."""
 
     id: str
     pumps: list[str]
@@ -71,11 +71,11 @@ class Stop(msgspec.Struct, kw_only=True, tag_field="kind", tag="stop"):
 
 
 class Refill(msgspec.Struct, kw_only=True, tag_field="kind", tag="refill"):
-    """Empty and fill reservoirs. What is really filled in is what was entered where `actual_...` is None.
+    """Empty and fill reservoirs. If `actual_...` is None, the reservoir gets what was entered.
 
-    `entered_ml` None is a full reservoir, `entered_ug_ml` None the concentration as before. `after` says how old drug
-    in the dead space is dealt with at another concentration: not at all, by its own rate until it is gone ("bridge"),
-    or by pushing it out within half an hour ("prime").
+    `entered_ml` None is a full reservoir, `entered_ug_ml` None the same concentration as before. `after` says what is
+    done about the old drug in the dead space if the concentration changes: nothing, a rate of its own until it is
+    delivered ("bridge"), or pushing it out within half an hour ("prime").
     """
 
     id: str
@@ -97,7 +97,7 @@ class Replace(msgspec.Struct, kw_only=True, tag_field="kind", tag="replace"):
 
 
 class Interrogate(msgspec.Struct, kw_only=True, tag_field="kind", tag="interrogate"):
-    """Ask pumps how they are; that also brings them back from telemetry mode."""
+    """Interrogate pumps; also ends telemetry mode."""
 
     id: str
     pumps: list[str]
@@ -105,12 +105,12 @@ class Interrogate(msgspec.Struct, kw_only=True, tag_field="kind", tag="interroga
 
 
 Treatment = Program | Bolus | Stop | Refill | Replace | Interrogate
-"""What people do to pumps with a programmer."""
+"""Commands that a clinician sends to pumps with a programmer."""
 GatewayCommand = Inject | Clear | Program | Bolus | Stop | Refill | Replace | Interrogate
 
 
 class Reply(msgspec.Struct, kw_only=True):
-    """What became of a command; `pumps` counts those it touched, `time` is the therapy time (ms) it took hold."""
+    """Reply to a command: `pumps` is the number of pumps it changed, `time` the therapy time (ms) of the change."""
 
     id: str
     gateway: str
@@ -127,7 +127,7 @@ _REPLY = msgspec.json.Decoder(Reply)
 def read_command(payload: bytes) -> GatewayCommand:
     """Read a command to a gateway, or raise `MessageError`: severity is 0 to 1, numbers are finite, none negative.
 
-    Whether a treatment suits its pumps is for the gateway to say, which knows them.
+    The gateway checks whether a treatment is within the limits of its pumps.
     """
     command: GatewayCommand = read(_COMMAND, payload, "a command")
     if isinstance(command, Inject):

@@ -1,4 +1,4 @@
-"""This file is what an alarm rests on, as it travels with it: numbers, the score, and what it was told from."""
+"""Evidence of an alarm, as it is stored and sent with it: facts, score, excluded causes, confidence."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final, Literal
 import msgspec
 
 MAX_BYTES: Final = 4096
-"""No evidence is longer than this as JSON; `tests` hold every rule to it."""
+"""Maximum length of evidence as JSON; the tests check every rule."""
 
 
 class Fact(msgspec.Struct, kw_only=True):
-    """One number that speaks for the alarm, with what it should be and the limit it crossed, in the same unit."""
+    """One number that supports the alarm, with its expected value and the limit it crossed, in the same unit."""
 
     label: str
     value: float
@@ -21,7 +21,7 @@ class Fact(msgspec.Struct, kw_only=True):
 
 
 class RuledOut(msgspec.Struct, kw_only=True):
-    """Another cause that it is not, and by which number that was told; `limit` is where it would have been."""
+    """A cause that was excluded, and by which number; at `limit` it could not have been excluded."""
 
     cause: str
     because: str
@@ -33,10 +33,9 @@ class RuledOut(msgspec.Struct, kw_only=True):
 class Evidence(msgspec.Struct, kw_only=True):
     """What was known when the alarm was raised.
 
-    `said` is the first fact in words. Facts are averages over about `window_s` up to `time` (therapy ms); `score` was
-    the score (1 is the limit), and it had been at or above the limit for `above_s`, both in therapy
-    seconds, or in wall seconds where the alarm is about Pumpwatch itself. Each of
-    `doubts` takes `confidence` down by one.
+    `said` is the first fact as text. Facts are means over about `window_s` up to `time` (therapy ms); `score` was the
+    score (alarm at 1.0), and it had been at or above 1.0 for `above_s`. Both durations are in therapy seconds, or in
+    wall seconds if the alarm is about Pumpwatch itself. Each of `doubts` lowers `confidence` by one level.
     """
 
     said: str
@@ -54,7 +53,7 @@ _EVIDENCE: Final = msgspec.json.Decoder(Evidence)
 
 
 def decode(text: str | None) -> Evidence | None:
-    """Read evidence; None where there is none, as of an alarm that an older version raised."""
+    """Read evidence; None if there is none, as for an alarm that an older version raised."""
     try:
         return _EVIDENCE.decode(text) if text else None
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""This file is what gateways and the processor say to each other beside samples: birth, status, confirmation."""
+"""Messages between gateways and the processor other than samples: birth, status, confirmation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from broker.contract.topics import NAME, name_rule
 
 
 class Pumps(msgspec.Struct, kw_only=True):
-    """The pumps of a birth, column by column, all of one length, in the order of the gateway's frames."""
+    """The pumps of a birth, column by column, all of one length, in the order of the gateway's frames.
+
+    `program` is the prescription as people read it; `dose_ug_day` is its dose, null if it has none or none is known. A
+    column that is not given is unknown of all pumps.
+    """
 
     serial: list[str]
     model: list[str] = []
@@ -21,10 +25,11 @@ class Pumps(msgspec.Struct, kw_only=True):
     reservoir_ml: list[float] = []
     concentration_ug_ml: list[float] = []
     program: list[str] = []
+    dose_ug_day: list[float | None] = []
 
 
 class Birth(msgspec.Struct, kw_only=True):
-    """A gateway begins: whom it speaks for, how its time runs, which faults it can play.
+    """Introduction of a gateway: the pumps it speaks for, how its time runs, the faults it can play.
 
     `speed` is therapy seconds per wall second; at wall time `sent` (ms) the therapy clock stood at `time` (ms).
     `interval_s` is therapy seconds between two samples of a pump.
@@ -40,7 +45,7 @@ class Birth(msgspec.Struct, kw_only=True):
 
 
 class Status(msgspec.Struct, kw_only=True):
-    """Whether a gateway is there, and what it had to let go of (`dropped` samples since it started)."""
+    """Whether a gateway is online, how many samples it has not sent yet, and how many it dropped since it started."""
 
     gateway: str
     state: Literal["online", "offline"]
@@ -50,7 +55,7 @@ class Status(msgspec.Struct, kw_only=True):
 
 
 class Confirmation(msgspec.Struct, kw_only=True):
-    """The processor's word that what a gateway stamped with `sent`, and sent before, is durable with it."""
+    """Confirms that the message a gateway stamped with `sent`, and all before it, are durable with the processor."""
 
     sent: int
 
@@ -61,7 +66,7 @@ _CONFIRMATION = msgspec.json.Decoder(Confirmation)
 
 
 def read_birth(payload: bytes) -> Birth:
-    """Read a birth, or raise `MessageError`: its columns must be of one length and its names allowed."""
+    """Read a birth, or raise `MessageError`: its columns must be of one length, its names and numbers allowed."""
     birth = read(_BIRTH, payload, "a birth")
     count = len(birth.pumps.serial)
     for column in msgspec.structs.fields(Pumps):
@@ -73,6 +78,9 @@ def read_birth(payload: bytes) -> Birth:
         raise MessageError(f"{bad[:80]!r} cannot be a name: {name_rule()}")
     if len(set(birth.pumps.serial)) != count:
         raise MessageError("the birth names a pump twice")
+    dose = next((dose for dose in birth.pumps.dose_ug_day if dose is not None and dose < 0), None)
+    if dose is not None:
+        raise MessageError(f"dose_ug_day is {dose:g}; it cannot be negative")
     if not 0 < birth.speed <= 1e6:
         raise MessageError(f"speed is {birth.speed:g}; allowed is above 0 and up to 1,000,000")
     if not 0 < birth.interval_s <= 86_400 * 31:

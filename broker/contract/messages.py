@@ -1,4 +1,4 @@
-"""This file is the form of all messages beside samples: JSON, and refused with a reason where it is not of its kind."""
+"""JSON encoding and decoding of all messages other than samples; malformed ones are rejected with a reason."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ Message = TypeVar("Message")
 
 
 class MessageError(ValueError):
-    """A message that is not of its form; the text says what is wrong and what is allowed."""
+    """A malformed message; the text says what is wrong and what is allowed."""
 
 
 def encode(message: msgspec.Struct) -> bytes:
-    """Write a message as JSON."""
+    """Encode a message as JSON."""
     return msgspec.json.encode(message)
 
 
 def read(decoder: msgspec.json.Decoder[Message], payload: bytes, what: str) -> Message:
-    """Read a message with the decoder of its kind, or raise `MessageError`; `what` names the kind, as "a birth"."""
+    """Decode a message; raise `MessageError` if it is malformed. `what` names its kind, such as "a birth"."""
     try:
         return decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

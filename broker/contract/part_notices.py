@@ -1,4 +1,4 @@
-"""This file is what the processor is told of the parts of the system: which of them started, which ended."""
+"""Notices to the processor that a part of the system started or ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""This file names the measured signals, the flags a pump reports and the frame they travel in."""
+"""Signals, flags and the frame they travel in.
+
+A row of `SIGNALS` is all that a new signal needs: JSON and Arrow payloads, engine, snapshot, history and documentation
+are made from this table. Simulated pumps send a signal if it also has a row in `simulator.fleet.sensors.SENSORS`; else
+it is null in their samples, as is any signal that a pump does not measure.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +17,8 @@ import polars as pl
 class Signal:
     """One measured quantity: a row of `SIGNALS`.
 
-    `low` and `high` bound what any sensor of this kind can possibly say; a value outside is refused as
-    malformed, not judged as an anomaly. `decimals` is how many digits a person is shown.
+    `low` and `high` are the plausible range: a value outside is rejected as malformed, not judged as an anomaly.
+    `decimals` is the number of decimals shown on pages.
     """
 
     name: str
@@ -36,7 +41,7 @@ SIGNALS: Final = (
     Signal("pulse_mmhg", "mmHg", "Catheter pulsatility", -10.0, 300.0, 2),
     Signal("temperature_c", "°C", "Temperature", 10.0, 60.0, 1),
 )
-"""Every signal, in the order in which frames and pages show them."""
+"""All signals, in the order of frames and pages."""
 
 SIGNAL_NAMES: Final = tuple(signal.name for signal in SIGNALS)
 SIGNAL_BY_NAME: Final = {signal.name: signal for signal in SIGNALS}
@@ -44,7 +49,7 @@ SIGNAL_BY_NAME: Final = {signal.name: signal for signal in SIGNALS}
 
 @dataclass(frozen=True)
 class Flag:
-    """One bit of what the pump itself reports: a row of `FLAGS`."""
+    """One bit of the pump's own status: a row of `FLAGS`."""
 
     name: str
     bit: int
@@ -74,13 +79,13 @@ SAMPLE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "flags": pl.Int64(),
     **{name: pl.Float32() for name in SIGNAL_NAMES},
 }
-"""The one frame on the wire: `pump` serial, `time` therapy ms UTC, `sent` wall ms UTC, then the rest.
+"""Columns of a frame of samples: `pump` is a serial number, `time` therapy time and `sent` wall-clock time, in ms UTC.
 
-`pump` and `time` are always there. Everything else may be null, which means unknown and never zero.
-`seq` counts a pump's samples within one `boot`.
+`pump` and `time` are never null. Null in any other column means unknown, never zero. `seq` counts a pump's samples
+within one `boot`.
 """
 
 
 def empty_samples() -> pl.DataFrame:
-    """Return a frame of no samples with `SAMPLE_SCHEMA`."""
+    """Return an empty frame with `SAMPLE_SCHEMA`."""
     return pl.DataFrame(schema=SAMPLE_SCHEMA)

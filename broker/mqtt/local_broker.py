@@ -1,4 +1,4 @@
-"""This file starts a broker: Mosquitto where the machine has it, else the embedded one."""
+"""Broker that Pumpwatch starts itself: Mosquitto if it is installed, else the embedded one."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from broker.mqtt import mosquitto_config
-from broker.mqtt.link import LinkError, learn_protocol, parse_url
+from broker.mqtt.address import LinkError, parse_url
+from broker.mqtt.link import learn_protocol
 
 Kind = Literal["auto", "mosquitto", "amqtt"]
 
-START_S: Final = 20.0
-STOP_S: Final = 1.5
-POLL_S: Final = 0.05
+START_TIMEOUT_S: Final = 20.0
+STOP_TIMEOUT_S: Final = 1.5
+POLL_INTERVAL_S: Final = 0.05
 TAIL_LINES: Final = 20
 PR_SET_PDEATHSIG: Final = 1
 
@@ -31,7 +32,7 @@ log = logging.getLogger("broker")
 
 
 class ServerError(Exception):
-    """A broker could not be started or went away; the text is for people."""
+    """A broker could not be started or ended unexpectedly; the text is for people."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Settings:
     """Which broker to start and where.
 
     `port` 0 takes a free one. `directory` holds the generated configuration and Mosquitto's database. `config` is a
-    Mosquitto configuration of your own, used as it is. `path` is where to look for Mosquitto, as in PATH.
+    Mosquitto configuration of the user's own, used unchanged. `path` is where to look for Mosquitto, as in PATH.
     """
 
     directory: Path
@@ -51,21 +52,21 @@ class Settings:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port of `host` that nobody listens on just now."""
+    """Return a free TCP port of `host`."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
-    """Serve until `stop`; `ready` hears the address once a client gets an answer there. Raises `ServerError`."""
+    """Serve until `stop`; calls `ready` with the URL when a client gets an answer there. Raises `ServerError`."""
     program = None if settings.kind == "amqtt" else mosquitto_config.find(settings.path)
     if program is not None:
         await _run_mosquitto(program, settings, stop, ready)
     elif settings.kind == "mosquitto" or settings.config is not None:
         raise ServerError(
-            "there is no mosquitto on this machine (looked along PATH and in "
-            f"{', '.join(mosquitto_config.SYSTEM_PLACES)}); install it, or use --kind amqtt to try things out"
+            "mosquitto is not installed (searched PATH and "
+            f"{', '.join(mosquitto_config.SYSTEM_PLACES)}); install it, or use --kind amqtt for evaluation"
         )
     else:
         await _run_amqtt(settings, stop, ready)
@@ -83,18 +84,18 @@ async def _run_mosquitto(program: Path, settings: Settings, stop: asyncio.Event,
         preexec_fn=_ending_with_its_parent(),
     )
     tail: deque[str] = deque(maxlen=TAIL_LINES)
-    reading = asyncio.ensure_future(_pass_on(process, tail))
+    reading = asyncio.ensure_future(_forward_output(process, tail))
     ended = asyncio.ensure_future(process.wait())
     stopped = asyncio.ensure_future(stop.wait())
     try:
         protocol = await _answering(host, port, (ended, stopped))
         if protocol is not None:
-            log.info("%s serves %s at mqtt://%s:%d", program, protocol, host, port)
+            log.info("%s accepts %s connections at mqtt://%s:%d", program, protocol, host, port)
             ready(f"mqtt://{host}:{port}")
             await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if ended.done() and not stop.is_set():
             await reading
-            raise ServerError(f"mosquitto ended with code {ended.result()}: {' / '.join(tail) or 'no word'}")
+            raise ServerError(f"mosquitto exited with code {ended.result()}: {' / '.join(tail) or 'no output'}")
     finally:
         stopped.cancel()
         await _end(process)
@@ -108,13 +109,13 @@ def _configure(settings: Settings) -> tuple[Path, str, int]:
         except OSError as error:
             raise ServerError(f"cannot read {settings.config}: {error.strerror}") from error
     port = settings.port or free_port(settings.host)
-    own = mosquitto_config.started_by_us(settings.host, port, settings.directory.resolve(), as_root=os.geteuid() == 0)
+    lines = mosquitto_config.started_by_us(settings.host, port, settings.directory.resolve(), as_root=os.geteuid() == 0)
     config = settings.directory / "mosquitto.conf"
     try:
         settings.directory.mkdir(parents=True, exist_ok=True)
         config.write_text(
             mosquitto_config.configuration(
-                (*own, *mosquitto_config.LIMITS), "Written by pumpwatch at every start; edit a copy."
+                (*lines, *mosquitto_config.LIMITS), "Written by pumpwatch at every start; edit a copy."
             )
         )
     except OSError as error:
@@ -123,21 +124,21 @@ def _configure(settings: Settings) -> tuple[Path, str, int]:
 
 
 def _ending_with_its_parent() -> Callable[[], None] | None:
-    """On Linux, have the kernel end the child when we die, even by kill -9; elsewhere the supervisor sweeps up."""
+    """On Linux, have the kernel end the child if we die, even by SIGKILL; elsewhere the supervisor cleans up."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
 
-    def tie() -> None:
+    def tie_to_parent() -> None:
         prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
 
-    return tie
+    return tie_to_parent
 
 
-async def _pass_on(process: asyncio.subprocess.Process, tail: deque[str]) -> None:
+async def _forward_output(process: asyncio.subprocess.Process, tail: deque[str]) -> None:
     assert process.stdout is not None  # noqa: S101 (it was asked for as a pipe)
     async for line in process.stdout:
         text = line.decode(errors="replace").rstrip()
@@ -145,18 +146,18 @@ async def _pass_on(process: asyncio.subprocess.Process, tail: deque[str]) -> Non
         log.info("%s", text)
 
 
-async def _answering(host: str, port: int, given_up: Sequence[asyncio.Future[Any]]) -> str | None:
-    """Wait until a client gets an answer; return the protocol, or None once any of `given_up` is done."""
+async def _answering(host: str, port: int, endings: Sequence[asyncio.Future[Any]]) -> str | None:
+    """Wait until a client gets an answer; return the protocol, or None if any of `endings` is done first."""
     address = parse_url(f"mqtt://{host}:{port}")
     try:
-        async with asyncio.timeout(START_S):
-            while not any(future.done() for future in given_up):
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while not any(future.done() for future in endings):
                 with contextlib.suppress(LinkError):
                     await learn_protocol(address)
                     return address.protocol_name
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(POLL_INTERVAL_S)
     except TimeoutError:
-        raise ServerError(f"the broker did not answer at {address.url} within {START_S:g} s") from None
+        raise ServerError(f"the broker at {address.url} did not answer within {START_TIMEOUT_S:g} s") from None
     return None
 
 
@@ -165,14 +166,14 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         return
     process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), STOP_S)
+        await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
     except TimeoutError:
         process.kill()
         await process.wait()
 
 
 async def _run_amqtt(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
-    # Only who serves with it needs it; importing it takes a third of a second.
+    # Imported only if it is used: the import takes a third of a second.
     from amqtt.broker import Broker  # noqa: PLC0415
     from amqtt.errors import BrokerError  # noqa: PLC0415
 
@@ -193,12 +194,12 @@ async def _run_amqtt(settings: Settings, stop: asyncio.Event, ready: Callable[[s
     try:
         if await _answering(settings.host, port, (stopped,)) is not None:
             log.warning(
-                "the embedded broker (amqtt, MQTT 3.1.1) is for evaluation: slower than Mosquitto, and it forgets "
-                "everything when it ends; install mosquitto for more"
+                "the embedded broker (amqtt, MQTT 3.1.1) is for evaluation: it is slower than Mosquitto and loses all "
+                "messages and sessions when it stops; install mosquitto for anything else"
             )
             ready(f"mqtt://{settings.host}:{port}")
             await stopped
     finally:
         stopped.cancel()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(broker.shutdown(), STOP_S)
+            await asyncio.wait_for(broker.shutdown(), STOP_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""This file is what Mosquitto is told: every line with its reason, for the one we start and for your own."""
+"""Configuration of Mosquitto, each line with its reason: for the broker that Pumpwatch starts and for your own."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 SYSTEM_PLACES: Final = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-"""Where systems put Mosquitto without putting the place on everyone's PATH."""
+"""Directories in which systems install Mosquitto although they may not be on PATH."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the configuration and why it is so."""
+    """One line of the configuration and its reason."""
 
     name: str
     value: str
@@ -26,93 +26,100 @@ LIMITS: Final = (
     Line(
         "max_queued_messages",
         "0",
-        "No limit by count. The default, 1000 a client, drops silently after it has confirmed to the sender.",
+        "No limit by count. The default, 1000 per client, drops messages silently after confirming them to the sender.",
     ),
     Line(
         "max_queued_bytes",
         "536870912",
-        "The limit instead: 512 MiB that one slow or absent client may have waiting.",
+        "The limit instead: 512 MiB queued for one slow or absent client.",
     ),
     Line(
         "memory_limit",
         "2147483648",
-        "2 GiB for everything. At this limit senders are cut off and send again later, rather than the machine dying.",
+        "2 GiB in all. At this limit senders are disconnected and resend later, instead of the machine running out.",
     ),
     Line(
         "max_packet_size",
         "16777216",
-        "16 MiB: the largest batch we send is 4 MiB; a larger one still arrives, and is refused with a reason.",
+        "16 MiB: the largest batch we send is 4 MiB; a larger one still arrives and is rejected with a reason.",
     ),
     Line(
         "max_inflight_messages",
         "1000",
-        "Unconfirmed messages towards an MQTT 3.1.1 client; the default, 20, is a wall at speed. MQTT 5 has its own.",
+        "Messages in flight to an MQTT 3.1.1 client; the default, 20, limits throughput. MQTT 5 negotiates its own.",
     ),
     Line(
         "persistent_client_expiration",
         "7d",
-        "How long a processor may be away before what waits for it is let go.",
+        "How long a processor may be offline before its queued messages are dropped.",
     ),
-    Line("persistence", "true", "Sessions, what waits in them and retained messages outlive a restart."),
+    Line("persistence", "true", "Sessions, their queued messages and retained messages survive a restart."),
     Line(
         "autosave_interval",
         "30",
         "Save every 30 s instead of every 30 minutes: a broker that is killed loses at most that. "
-        "What was lost shows as gaps in the pumps' own numbering.",
+        "Lost samples show as gaps in the pumps' sequence numbers.",
     ),
-    Line("autosave_on_changes", "false", "Count seconds, not changes: each save writes the whole database anew."),
+    Line("autosave_on_changes", "false", "Count seconds, not changes: each save rewrites the whole database."),
     Line(
         "sys_interval",
         "10",
-        "Seconds between the $SYS counts; watch $SYS/broker/publish/messages/dropped, it must stay 0.",
+        "Seconds between updates of $SYS topics; $SYS/broker/publish/messages/dropped must stay 0.",
     ),
-    Line("set_tcp_nodelay", "true", "Send at once; waiting to fill a packet costs up to 40 ms."),
-    Line("connection_messages", "false", "No log line for each of thousands of gateways that come and go."),
-    Line("log_type", "error", "Say what is wrong,"),
-    Line("log_type", "warning", "what may become so,"),
-    Line("log_type", "notice", "and what it drops."),
+    Line("set_tcp_nodelay", "true", "Send immediately; waiting to fill a packet costs up to 40 ms."),
+    Line("connection_messages", "false", "No log line for each connect and disconnect of thousands of gateways."),
+    Line("log_type", "error", "Log errors,"),
+    Line("log_type", "warning", "warnings,"),
+    Line("log_type", "notice", "and dropped messages."),
 )
-"""The same for every Mosquitto that serves Pumpwatch."""
+"""Lines for every Mosquitto that serves Pumpwatch."""
 
 OWN_SERVER: Final = (
-    Line("listener", "1883", "All addresses of this machine or container. Publish the port to no one you do not know."),
+    Line(
+        "listener",
+        "1883",
+        "All addresses of this machine or container. Do not expose the port beyond a trusted network.",
+    ),
     Line(
         "allow_anonymous",
         "true",
-        "Simulated pumps have no secrets. Beyond a private network use password_file, acl_file and a TLS listener.",
+        "Simulated pumps have no secrets. Outside a private network use password_file, acl_file and a TLS listener.",
     ),
-    Line("persistence_location", "/mosquitto/data/", "Where the database is: the volume of the container image."),
-    Line("log_dest", "stderr", "Where a container's log is looked for."),
+    Line("persistence_location", "/mosquitto/data/", "Directory of the database: the volume of the container image."),
+    Line("log_dest", "stderr", "Container logs are read from stderr."),
 )
-"""What the configuration at the top level of the project adds to `LIMITS`."""
+"""Lines that the configuration at the top level of the project adds to `LIMITS`."""
 
 
 def started_by_us(host: str, port: int, directory: Path, *, as_root: bool) -> tuple[Line, ...]:
-    """Return what the Mosquitto that we start is told beside `LIMITS`; `directory` is for its database."""
+    """Return the lines for the Mosquitto that Pumpwatch starts, besides `LIMITS`; `directory` is for its database."""
     return (
-        Line("listener", f"{port} {host}", "This machine alone."),
-        Line("allow_anonymous", "true", "Whoever may use this machine may use its broker."),
-        Line("persistence_location", f"{directory}/", "In the data directory, with everything else."),
-        Line("log_dest", "stderr", "We read it and pass it on."),
-        Line("log_timestamp", "false", "The time is put before it where it is shown."),
-        *((Line("user", "root", "Else it becomes a user who may not write in root's data directory."),) * as_root),
+        Line("listener", f"{port} {host}", "Reachable from this machine only."),
+        Line("allow_anonymous", "true", "Every user of this machine may use its broker."),
+        Line("persistence_location", f"{directory}/", "The data directory, with everything else."),
+        Line("log_dest", "stderr", "Pumpwatch reads it and forwards it to its own log."),
+        Line("log_timestamp", "false", "Pumpwatch adds the time."),
+        *(
+            (Line("user", "root", "Otherwise it switches to a user who may not write to the data directory of root."),)
+            * as_root
+        ),
     )
 
 
 def configuration(lines: Iterable[Line], heading: str) -> str:
-    """Write lines as a configuration file: each line's reason above it."""
+    """Return the text of a configuration file, each line with its reason above it."""
     return "".join([f"# {heading}\n", *(f"\n# {line.why}\n{line.name} {line.value}\n" for line in lines)])
 
 
 def find(path: str | None) -> Path | None:
-    """Return the Mosquitto program on `path` (as in PATH) or in the usual places of systems, or None."""
+    """Return the Mosquitto program on `path` (as in PATH) or in `SYSTEM_PLACES`, or None."""
     places = os.pathsep.join([*([path] if path else []), *SYSTEM_PLACES])
     found = shutil.which("mosquitto", path=places)
     return None if found is None else Path(found)
 
 
 def listener_of(text: str) -> tuple[str, int]:
-    """Return host and port at which a configuration's first listener can be reached from this machine."""
+    """Return host and port at which the first listener of a configuration can be reached from this machine."""
     for line in text.splitlines():
         match line.split():
             case ["listener" | "port", port, *rest] if port.isdigit():

@@ -1,4 +1,4 @@
-"""This file keeps a session open: after each loss it is tried again, not by all at once, and people are told once."""
+"""Reconnection: reopens a session after each loss, with jittered exponential back-off, and reports each outage once."""
 
 from __future__ import annotations
 
@@ -7,46 +7,60 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from broker.mqtt.link import Link, LinkError
+from broker.mqtt.address import LinkError
+from broker.mqtt.link import Link
 
 MIN_WAIT_S: Final = 0.2
 MAX_WAIT_S: Final = 15.0
+MAX_DOUBLINGS: Final = 12
 
 
 async def keep_open(
     link: Link,
     session: Callable[[Link], Awaitable[None]],
     *,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     chance: random.Random,
 ) -> None:
-    """Run `session` on an open link, again and again until cancelled, each time the connection was lost.
+    """Run `session` on an open link and, whenever the connection is lost, on a new one, until cancelled.
 
-    Waits between tries grow from 0.2 s to 15 s and are drawn at random below that, so that a thousand gateways
-    do not come back in the same instant. Failure and recovery are said once each, through `say`.
+    Waits between attempts are random, from 0 to a limit that doubles from 0.4 s to 15 s, so that a thousand gateways do
+    not reconnect at the same instant. `report` gets one message for each outage and one for its end.
     """
     failures = 0
     while True:
+        outage = None
         try:
             await link.open()
             if failures:
-                say(f"connected to {link.address.url} again after {failures} tries")
+                report(
+                    f"Reconnected to {link.address.url} after {failures} {'attempt' if failures == 1 else 'attempts'}"
+                )
             failures = 0
-            running = asyncio.ensure_future(session(link))
-            ending = asyncio.ensure_future(link.ended())
-            try:
-                await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
-                if running.done():
-                    running.result()
-                say(f"lost {link.address.url}: {ending.result() if ending.done() else 'session over'}")
-            finally:
-                running.cancel()
-                ending.cancel()
-                await asyncio.gather(running, ending, return_exceptions=True)
+            reason = await _run_until_lost(link, session)
+            outage = f"Connection to {link.address.url} lost ({reason})"
         except LinkError as error:
             if not failures:
-                say(f"{error}; trying again")
+                outage = str(error)[:1].upper() + str(error)[1:]
         finally:
             await link.close()
         failures += 1
-        await asyncio.sleep(chance.uniform(0, min(MAX_WAIT_S, MIN_WAIT_S * 2 ** min(failures, 12))))
+        wait_s = chance.uniform(0, min(MAX_WAIT_S, MIN_WAIT_S * 2 ** min(failures, MAX_DOUBLINGS)))
+        if outage is not None:
+            report(f"{outage}; next attempt in {wait_s:.1f} s")
+        await asyncio.sleep(wait_s)
+
+
+async def _run_until_lost(link: Link, session: Callable[[Link], Awaitable[None]]) -> str:
+    """Run a session until it ends or the connection does; return why, or raise what the session raised."""
+    running = asyncio.ensure_future(session(link))
+    ending = asyncio.ensure_future(link.ended())
+    try:
+        await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        return ending.result() if ending.done() else "session ended"
+    finally:
+        running.cancel()
+        ending.cancel()
+        await asyncio.gather(running, ending, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""This file is one short exchange over the broker: people speak to gateways or the processor, and are answered."""
+"""Request and reply over the broker: commands to gateways, operator actions to the processor, and their answers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from broker.contract.gateway_messages import Birth, read_birth
 from broker.contract.messages import MessageError, encode
 from broker.contract.part_notices import Notice
 from broker.contract.topics import ALL_BIRTHS, ALL_REPLIES, COMMAND, OUTCOME, PART, TopicError, parse, topic_of
-from broker.mqtt.link import Link, LinkError, conversation, parse_url
+from broker.mqtt.address import LinkError, parse_url
+from broker.mqtt.conversation import conversation
+from broker.mqtt.link import Link
+from broker.mqtt.reasons import Undelivered
 
 
 @dataclass(frozen=True)
-class Order:
+class AddressedCommand:
     """A command and the gateway it is for."""
 
     gateway: str
@@ -25,20 +28,20 @@ class Order:
     command: GatewayCommand
 
 
-async def ask(url: str, orders: Sequence[Order], timeout_s: float = 5.0) -> list[Reply]:
-    """Send the orders and wait for their replies, in the order of `orders`.
+async def ask(url: str, commands: Sequence[AddressedCommand], timeout_s: float = 5.0) -> list[Reply]:
+    """Send commands and wait for their replies, in the order of `commands`.
 
-    A gateway that does not answer in time gets a reply that says so. Raises `broker.mqtt.link.LinkError` when there is
+    A gateway that does not answer in time gets a reply that says so. Raises `broker.mqtt.address.LinkError` if there is
     no broker.
     """
     replies: dict[tuple[str, str], Reply] = {}
     async with conversation(url, [ALL_REPLIES]) as client:
-        for order in orders:
-            await client.publish(topic_of(order.gateway, "command", order.shard), encode(order.command), qos=1)
-        wanted = {(order.gateway, order.command.id) for order in orders}
+        for each in commands:
+            await client.publish(topic_of(each.gateway, "command", each.shard), encode(each.command), qos=1)
+        expected = {(each.gateway, each.command.id) for each in commands}
         try:
             async with asyncio.timeout(timeout_s):
-                while wanted - replies.keys():
+                while expected - replies.keys():
                     message = await anext(client.messages)
                     try:
                         reply = read_reply(bytes(message.payload))
@@ -48,17 +51,17 @@ async def ask(url: str, orders: Sequence[Order], timeout_s: float = 5.0) -> list
         except TimeoutError:
             pass
     return [
-        replies.get((order.gateway, order.command.id))
-        or Reply(id=order.command.id, gateway=order.gateway, ok=False, text=f"no answer within {timeout_s:g} s")
-        for order in orders
+        replies.get((each.gateway, each.command.id))
+        or Reply(id=each.command.id, gateway=each.gateway, ok=False, text=f"no answer within {timeout_s:g} s")
+        for each in commands
     ]
 
 
 async def act(url: str, action: Action, timeout_s: float = 5.0) -> Outcome:
-    """Hand a person's action to the processor and return what became of it.
+    """Send an operator action to the processor and return its outcome.
 
-    Where the processor does not answer in time the outcome says so; what was asked is then done as soon as it is there
-    again. Raises `broker.mqtt.link.LinkError` when there is no broker.
+    If the processor does not answer in time, the outcome says so; the broker keeps the action until the processor
+    reconnects. Raises `broker.mqtt.address.LinkError` if there is no broker.
     """
     async with conversation(url, [OUTCOME]) as client:
         await client.publish(COMMAND, encode(action), qos=1)
@@ -71,17 +74,20 @@ async def act(url: str, action: Action, timeout_s: float = 5.0) -> Outcome:
                         if outcome.id == action.id:
                             return outcome
         except TimeoutError:
-            text = f"The processor did not answer within {timeout_s:g} s; it will do this when it is there again"
+            text = (
+                f"The processor did not answer within {timeout_s:g} s; "
+                "the action will be applied when the processor reconnects"
+            )
             return Outcome(id=action.id, done=0, refused=0, text=text)
 
 
 async def tell(url: str, notices: Sequence[Notice], timeout_s: float = 5.0) -> None:
-    """Tell the processor which parts started and ended; raises `LinkError` where nobody heard all of it."""
-    heard: dict[int, str | None] = {}
+    """Notify the processor of parts that started and ended; raises `LinkError` unless every notice was delivered."""
+    confirmed: dict[int, Undelivered | None] = {}
     arrived = asyncio.Event()
 
-    def published(mid: int, refusal: str | None) -> None:
-        heard[mid] = refusal
+    def published(mid: int, undelivered: Undelivered | None) -> None:
+        confirmed[mid] = undelivered
         arrived.set()
 
     link = Link(parse_url(url), "", on_published=published)
@@ -89,22 +95,22 @@ async def tell(url: str, notices: Sequence[Notice], timeout_s: float = 5.0) -> N
     try:
         mids = {link.publish(PART, encode(notice)) for notice in notices}
         async with asyncio.timeout(timeout_s):
-            while mids - heard.keys():
+            while mids - confirmed.keys():
                 arrived.clear()
                 await arrived.wait()
     except TimeoutError:
-        raise LinkError(f"the broker did not confirm within {timeout_s:g} s") from None
+        raise LinkError(f"{link.address.url} did not confirm within {timeout_s:g} s") from None
     finally:
         await link.close()
-    refused = next(filter(None, heard.values()), None)
-    if refused:
-        raise LinkError(f"nobody heard it: {refused}")
+    undelivered = next(filter(None, confirmed.values()), None)
+    if undelivered is not None:
+        raise LinkError(f"notice not delivered: {undelivered.text}", undelivered.code)
 
 
 async def births(url: str, wait_s: float = 1.0) -> list[tuple[int, Birth]]:
-    """Return (shard, birth) of every gateway the broker remembers; ends `wait_s` after the last one came.
+    """Return (shard, birth) of every gateway whose birth the broker retains; ends `wait_s` after the last one came.
 
-    Each gateway once: the embedded broker sends what it remembers twice.
+    Each gateway is returned once, although the embedded broker sends retained messages twice.
     """
     found: dict[str, tuple[int, Birth]] = {}
     async with conversation(url, [ALL_BIRTHS]) as client:

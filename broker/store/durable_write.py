@@ -1,4 +1,4 @@
-"""This file makes a written file survive a power cut: written aside, synced, renamed, its directory synced."""
+"""Durable writes, which survive a power failure: write aside, sync, rename, sync the directory."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ASIDE: Final = ".new"
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> int:
-    """Let `write` fill a file beside `path`, then put it in the place of `path` in one step; return its bytes.
+    """Let `write` fill a file beside `path`, then replace `path` with it in one step; return its bytes.
 
-    After this returns, the file is there in full even if the power fails; before, the old one is, or none. Where it
-    fails, what was written aside is removed again: on a full disk it would be in the way of the next attempt.
-    Raises `OSError` for all that the disk refuses.
+    After this returns, the file is complete even if the power fails; before, the old one is there, or none. If writing
+    fails, the unfinished file is removed: on a full disk it would prevent the next attempt. Raises `OSError` if the
+    disk refuses anything.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}{ASIDE}")
@@ -31,8 +31,7 @@ def replace(path: Path, write: Callable[[Path], object]) -> int:
     except BaseException as error:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
-        # A frame that is there is refused by the disk alone, but of a full one Polars says that the file is "out of
-        # specification".
+        # Only the disk can refuse a frame in memory, but for a full disk Polars reports a file "out of specification".
         if isinstance(error, pl.exceptions.PolarsError):
             raise OSError(f"{path.name} could not be written ({error})") from error
         raise
@@ -41,9 +40,9 @@ def replace(path: Path, write: Callable[[Path], object]) -> int:
 
 
 def sweep(directory: Path) -> int:
-    """Remove what was being written below a directory when the power failed; return how many things that were.
+    """Remove unfinished files below a directory, as after a power failure; return how many there were.
 
-    Only its one writer may call this. None of it was promised to anyone: it was not in place yet.
+    Only the one writer of the directory may call this. Nobody relied on these files: they were not in place yet.
     """
     found = list(directory.rglob(f".*{ASIDE}"))
     for path in found:

@@ -1,4 +1,4 @@
-"""This file writes samples out of the history for other programs: CSV or Parquet, streaming, however many there are."""
+"""Export of the history as CSV or Parquet, streamed, so that its size is not limited by memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Format = Literal["csv", "parquet"]
 
 
 def write_csv(blocks: Iterable[Block], file: IO[bytes]) -> int:
-    """Write samples as CSV with a heading, to four decimals as on the wire; return how many. Unknown is empty."""
+    """Write samples as CSV with a header, to four decimals as on the wire; return how many. Unknown is empty."""
     empty_samples().write_csv(file)
     count = 0
     for block in blocks:
@@ -35,7 +35,7 @@ def write_parquet(blocks: Iterable[Block], path: Path) -> int:
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _batch: int | None
     ) -> Iterator[pl.DataFrame]:
         nonlocal count
-        assert columns is None and predicate is None and rows is None  # noqa: S101, PT018 - nothing is asked but all
+        assert columns is None and predicate is None and rows is None  # noqa: S101, PT018 - a sink always asks for everything
         for block in blocks:
             count += block.samples.height
             yield block.samples
@@ -45,8 +45,8 @@ def write_parquet(blocks: Iterable[Block], path: Path) -> int:
     return count
 
 
-def watched(blocks: Iterable[Block], say: Callable[[float], None]) -> Iterator[Block]:
-    """Pass blocks on, and say after each what part of the whole is done (0 to 1)."""
+def watched(blocks: Iterable[Block], report: Callable[[float], None]) -> Iterator[Block]:
+    """Yield blocks and report after each the fraction done (0 to 1)."""
     for block in blocks:
         yield block
-        say(block.done)
+        report(block.done)

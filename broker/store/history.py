@@ -1,8 +1,8 @@
-"""This file is the writing end of the history: it appends samples, puts files together, lets old ones go.
+"""Writer of the history: appends samples, merges segments, rolls up days, removes the oldest data.
 
-Sixteen segments of one level and hour become one of the next. When a day is over, all of it becomes a few files, and is
-rolled up; when a week is over, its roll-ups by hour become a few files. Where files lie and how they are read is in
-`broker.store.segments`.
+Sixteen segments of one level and hour are merged into one of the next level. When a day is over, it is merged into a
+few files and rolled up; when a week is over, its hourly roll-ups are merged into a few files. The layout of the files
+and reading them is in `broker.store.segments`.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from broker.store.segments import BLOCK_ROWS, DAY_MS, DIRECTORY, HOUR_MS
 MERGED: Final = 16
 MAX_LEVEL: Final = 3
 WHOLE_HOUR: Final = 9
-"""The level of an hour's segments that were put together because the day's would not fit into memory."""
+"""The level of segments that hold a whole hour, merged first because the day would not fit into memory."""
 LINGER_MS: Final = 10_000
-"""Longer than a reader takes from listing the segments to having opened them."""
+"""Longer than a reader needs from listing the segments to opening them."""
 SETTLED_MS: Final = 30_000
-"""A day that is over is put together when nothing was added to it for so long."""
+"""A day that is over is merged when nothing was added to it for this long."""
 DEFAULT_MAX_BYTES: Final = 2 * 1024**3
 ROLLUP_SHARE: Final = 4
-"""Roll-ups may take up to a fourth of what the samples may."""
+"""Roll-ups may take up to a quarter of the limit for samples."""
 ROW_GROUP: Final = 50_000
 ROLLUP_ROW_GROUP: Final = 2_400
-"""The hours of 100 pumps and a day: what is read to find one pump."""
+"""The hours of 100 pumps and a day: the rows that are read to find one pump."""
 WEEK_ROW_GROUP: Final = 8_400
 """The hours of 50 pumps and a week."""
 
 
 @dataclass
 class History:
-    """The writing end. Only one process may hold it.
+    """Writer of the history. Only one process may use it.
 
-    `max_bytes` bounds the disk that samples take and `max_days`, where not 0, how many days before the newest sample
-    they go back; the oldest go first, and the newest hour stays however large. Segments that were cut off are moved
+    `max_bytes` limits the disk space of samples and `max_days`, if not 0, how many days before the newest sample they
+    go back; the oldest are removed first, and the newest hour is kept however large. Truncated segments are moved
     aside; `unreadable` lists them.
     """
 
@@ -80,7 +80,7 @@ class History:
         return self.data / DIRECTORY
 
     def _set_aside(self, root: Path) -> None:
-        """Move away what was cut off, as by a disk that lost what it had promised: nobody could read past it."""
+        """Move truncated files aside, as left by a disk that lost synced data: no reader could read past them."""
         for path in sorted(root.rglob("*.parquet")):
             if not segments.is_whole(path):
                 aside = self.data / f"{root.name}.unreadable-1" / path.relative_to(root)
@@ -88,7 +88,7 @@ class History:
                 self.unreadable.append(path.replace(aside))
 
     def append(self, samples: pl.DataFrame, stamp: int) -> None:
-        """Make samples (`SAMPLE_SCHEMA`) durable; `stamp` is wall ms and only names the files."""
+        """Make samples (`SAMPLE_SCHEMA`) durable; `stamp` is wall ms and is used in file names only."""
         hours = samples.with_columns((pl.col("time") // HOUR_MS).alias("hour"))
         for (hour,), part in hours.partition_by("hour", as_dict=True, include_key=False).items():
             directory = segments.hour_directory(self.data, int(hour))
@@ -99,19 +99,19 @@ class History:
             self.removed += 1
 
     def _write(self, directory: Path, name: str, rows: pl.DataFrame, stamp: int, row_group: int = ROW_GROUP) -> int:
-        """Write a new file; a name is never used twice, whatever the clock does. Return its bytes."""
+        """Write a new file and return its bytes; a name is never used twice, whatever the clock does."""
         path = next(path for n in self._count if not (path := directory / f"{name}-{stamp}-{n}.parquet").exists())
         return durable_write.replace(path, lambda fresh: rows.write_parquet(fresh, row_group_size=row_group))
 
-    def _counted(self, more: int) -> None:
+    def _counted(self, delta: int) -> None:
         with self._lock:
-            self.bytes += more
+            self.bytes += delta
 
     def merge(self, stamp: int) -> bool:
-        """Do one piece of what is to be done in the background; return whether there may be more.
+        """Do one step of the background work; return whether there may be more.
 
-        `stamp` (wall ms) names what is written; what was merged is removed by a call `LINGER_MS` later. May run in
-        another thread than `append`, but only once at a time.
+        `stamp` (wall ms) is used in file names; merged files are removed by a call `LINGER_MS` later. May run in
+        another thread than `append`, but only one call at a time.
         """
         self._remove_merged(stamp)
         if self._grown:
@@ -129,13 +129,13 @@ class History:
         found = sorted(path for path in directory.glob(f"{level}-*.parquet") if path not in self._merged)
         if len(found) < MERGED or level >= MAX_LEVEL or _rows(found) > BLOCK_ROWS:
             return
-        merged = segments.once(pl.concat([pl.read_parquet(path, hive_partitioning=False) for path in found]))
+        merged = segments.once(segments.scan(found).collect(engine="in-memory"))
         self._counted(self._write(directory, str(level + 1), merged, stamp))
         self._merged.update(dict.fromkeys(found, stamp))
         self._grown.add((directory, level + 1))
 
     def _gather_week(self, stamp: int) -> bool:
-        """Put the roll-ups of a week that is over together; tell whether there was one."""
+        """Merge the roll-ups of a week that is over; return whether there was one."""
         if self._weeks is None:
             unfinished = [day.name for day in self._touched]
             self._weeks = rollup.weeks_to_gather(self.data, rollup.HOUR, self._newest_day(), unfinished)
@@ -154,7 +154,7 @@ class History:
         return max((day.name for day in self._root.glob("date=*")), default="")
 
     def _due(self, stamp: int) -> Path | None:
-        """Return a day that is over and settled, and not put together yet."""
+        """Return a day that is over and settled, and not merged yet."""
         newest = self._newest_day()
         for day, touched in sorted(self._touched.items()):
             if day.name != newest and abs(stamp - touched) >= SETTLED_MS:
@@ -163,7 +163,7 @@ class History:
         return None
 
     def _close_day(self, day: Path, stamp: int) -> None:
-        """Put a day together and roll it up. What is late makes it be done again."""
+        """Merge a day and roll it up; late samples cause it to be done again."""
         for hour in sorted(day.glob("hour=*")):
             files = self._present(hour.glob("*.parquet"))
             if _rows(files) > BLOCK_ROWS and len(files) > 1:
@@ -187,7 +187,7 @@ class History:
         return sorted(path for path in paths if path not in self._merged)
 
     def _parts(self, files: list[Path]) -> Iterator[pl.DataFrame]:
-        """Yield what is in these files, each sample once, pumps by pumps, so that each part fits into memory."""
+        """Yield the samples of these files, each once, in groups of pumps that fit into memory."""
         for part in list(segments.ranges(lambda: files, pl.lit(value=True), BLOCK_ROWS)):
             found = segments.read(lambda: files, lambda frame, part=part: frame.filter(part))  # type: ignore[misc]
             if found is not None:
@@ -202,7 +202,7 @@ class History:
             _remove_empty(path.parent)
 
     def _remove_old(self) -> None:
-        """Let go of days before `max_days`, and of roll-ups beyond their share of the disk, days or weeks of them."""
+        """Remove days older than `max_days`, and the oldest roll-ups above their share of the disk."""
         names = sorted(path.name for path in self._root.glob("date=*"))
         for name in names if self.max_days else ():
             if name < segments.day_name(_time_of(names[-1]) - self.max_days * DAY_MS):
@@ -215,7 +215,7 @@ class History:
             self.rollups_removed += 1
 
     def _remove_oldest(self) -> bool:
-        """Let go of the oldest hour, or of the oldest day where it is put together; tell whether that can be."""
+        """Remove the oldest hour, or the oldest day if it is merged; return whether anything could be removed."""
         days = sorted(path for path in self._root.glob("date=*") if path.is_dir())
         hours = sorted(days[0].glob("hour=*")) if days else []
         if len(days) < 2 and len(hours) < 2:
@@ -239,7 +239,7 @@ def _size(paths: Iterator[Path]) -> int:
 def _rows(files: list[Path]) -> int:
     if not files:
         return 0
-    counted = pl.scan_parquet(files, hive_partitioning=False).select(pl.len()).collect(engine="in-memory")
+    counted = segments.scan(files).select(pl.len()).collect(engine="in-memory")
     return int(counted.item())
 
 
@@ -248,7 +248,7 @@ def _time_of(day: str) -> int:
 
 
 def _remove_empty(directory: Path) -> None:
-    """Remove a directory and those above it as far as nothing is in them and they are of an hour or a day."""
+    """Remove a directory and its parents while they are empty directories of an hour or a day."""
     while directory.name.startswith(("hour=", "date=")) and directory.exists() and not any(directory.iterdir()):
         directory.rmdir()
         directory = directory.parent

@@ -1,9 +1,9 @@
-"""This file is where the samples of the history lie on disk, and how they are read while a writer renews them.
+"""Segments of the history: the layout of samples on disk, and reading them while a writer merges them.
 
-`history/date=2026-01-31/hour=07/LEVEL-STAMP-COUNT.parquet` holds samples by their therapy time as they came; once the
-day is over all of it is put together as `history/date=2026-01-31/day-STAMP-COUNT.parquet`, each file with some of the
-pumps. What was merged lingers beside the result for a while, so that a reader that has listed it can still open it. All
-files are plain Parquet, sorted by pump and time; what stands in two of them is one sample.
+`history/date=2026-01-31/hour=07/LEVEL-STAMP-COUNT.parquet` holds samples of that therapy hour as they arrived; when the
+day is over they are merged into `history/date=2026-01-31/day-STAMP-COUNT.parquet`, each file with some of the pumps.
+Merged segments stay beside the result for a while, so that a reader that has listed them can still open them. All files
+are plain Parquet, sorted by pump and time; a sample that is in two of them is one sample.
 """
 
 from __future__ import annotations
@@ -18,37 +18,39 @@ import polars as pl
 
 from broker.contract.signals import SAMPLE_SCHEMA, empty_samples
 
+Schema = dict[str, pl.DataType]
+
 DIRECTORY: Final = "history"
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 KEY: Final = ("pump", "time", "boot", "seq")
-"""What makes a sample the same sample: a pump whose clock began anew may speak of one time twice."""
+"""Identity of a sample: a pump whose clock was reset may send the same time twice."""
 READ_ATTEMPTS: Final = 100
 MAGIC: Final = b"PAR1"
 BLOCK_ROWS: Final = 1_000_000
-"""So many samples at most are in memory at once when more are read than anyone needs together; about 100 MB."""
+"""Maximum number of samples in memory while many are streamed; about 100 MB."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some samples of one day, sorted by pump and time, and how much of the whole is done with them (0 to 1)."""
+    """Samples of one day, sorted by pump and time, and the fraction done when they are processed (0 to 1)."""
 
     samples: pl.DataFrame
     done: float
 
 
 def day_name(time_ms: int) -> str:
-    """Return the directory of the day in which that time is."""
+    """Return the directory of the day that contains that time."""
     return f"date={datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms):%Y-%m-%d}"
 
 
 def hour_directory(data: Path, hour: int) -> Path:
-    """Return where the samples of that hour (hours since 1970, UTC) are while its day goes on."""
+    """Return the directory of the samples of that hour (hours since 1970, UTC) until its day is merged."""
     return data / DIRECTORY / day_name(hour * HOUR_MS) / f"hour={hour % 24:02d}"
 
 
 def days(root: Path, since_ms: int, until_ms: int | None) -> list[Path]:
-    """Return the directories of the days between two times, the oldest first."""
+    """Return the directories of the days between two times, oldest first."""
     first, last = day_name(since_ms), None if until_ms is None else day_name(until_ms)
     found = (path for path in root.glob("date=*") if path.name >= first and (last is None or path.name <= last))
     return sorted(found)
@@ -61,14 +63,14 @@ def of_day(day: Path, since_ms: int = 0, until_ms: int | None = None) -> list[Pa
 
 
 def kept(data: Path) -> tuple[int, int, int]:
-    """Return how many samples the history holds (those in two files twice), in how many files, of how many bytes."""
+    """Return the numbers of samples (counted twice if in two files), files and bytes of the history."""
     files = [file for day in days(data / DIRECTORY, 0, None) for file in of_day(day)]
     counted = read(lambda: [file for file in files if file.exists()], lambda frame: frame.select(pl.len()))
     return 0 if counted is None else int(counted.item()), len(files), sum(file.stat().st_size for file in files)
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether a file ends as Parquet does; one that was cut off does not."""
+    """Return whether a file ends as Parquet does; a truncated one does not."""
     with path.open("rb") as file:
         if file.seek(0, 2) < 3 * len(MAGIC):
             return False
@@ -76,20 +78,31 @@ def is_whole(path: Path) -> bool:
         return file.read() == MAGIC
 
 
-def read(files: Callable[[], list[Path]], ask: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame | None:
-    """Ask the files there are now, however they change meanwhile; None where there are none.
+def scan(files: list[Path], schema: Schema = SAMPLE_SCHEMA) -> pl.LazyFrame:
+    """Return a lazy frame of these files; a column that a file lacks, from before its signal was added, is null."""
+    return pl.scan_parquet(
+        files, schema=schema, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
+    )
 
-    Raises `OSError` if files go as fast as they are listed, rather than tell of samples as if there were none.
+
+def read(
+    files: Callable[[], list[Path]],
+    ask: Callable[[pl.LazyFrame], pl.LazyFrame],
+    schema: Schema = SAMPLE_SCHEMA,
+) -> pl.DataFrame | None:
+    """Run a query on the files that exist now, however they change meanwhile; None if there are none.
+
+    Raises `OSError` if files disappear as fast as they are listed, instead of returning as if there were no samples.
     """
     for _ in range(READ_ATTEMPTS):
         listed = files()
         if not listed:
             return None
         try:
-            return ask(pl.scan_parquet(listed, hive_partitioning=False)).collect(engine="in-memory")
+            return ask(scan(listed, schema)).collect(engine="in-memory")
         except FileNotFoundError:
             continue
-    raise OSError(f"the history changed {READ_ATTEMPTS} times while it was read; try again")
+    raise OSError(f"the history changed {READ_ATTEMPTS} times while it was being read; try again")
 
 
 def once(samples: pl.DataFrame) -> pl.DataFrame:
@@ -100,37 +113,39 @@ def once(samples: pl.DataFrame) -> pl.DataFrame:
 def trend(data: Path, pump: str, since_ms: int, until_ms: int | None = None) -> pl.DataFrame:
     """Return one pump's samples (`SAMPLE_SCHEMA`) with `since_ms` <= time <= `until_ms`, sorted by time, each once.
 
-    Raises `OSError` as `read`.
+    Raises `OSError` like `read`.
     """
-    wanted = pl.col("pump").eq(pump) & pl.col("time").is_between(since_ms, until_ms or 2**62)
+    condition = pl.col("pump").eq(pump) & pl.col("time").is_between(since_ms, until_ms or 2**62)
 
     def files() -> list[Path]:
         listed = days(data / DIRECTORY, since_ms, until_ms)
         return [file for day in listed for file in of_day(day, since_ms, until_ms)]
 
-    found = read(files, lambda frame: frame.filter(wanted).select(*SAMPLE_SCHEMA))
+    found = read(files, lambda frame: frame.filter(condition).select(*SAMPLE_SCHEMA))
     return empty_samples() if found is None else once(found)
 
 
 def blocks(
     data: Path, pumps: Collection[str] | None, since_ms: int, until_ms: int | None, rows: int = BLOCK_ROWS
 ) -> Iterator[Block]:
-    """Return all samples of some pumps (None: of all) between two times, day by day, at most about `rows` at once."""
+    """Yield the samples of some pumps (None: all) between two times, day by day, at most about `rows` at once."""
     listed = days(data / DIRECTORY, since_ms, until_ms)
-    wanted = pl.col("time").is_between(since_ms, until_ms or 2**62)
+    condition = pl.col("time").is_between(since_ms, until_ms or 2**62)
     if pumps is not None:
-        wanted &= pl.col("pump").is_in(sorted(pumps))
+        condition &= pl.col("pump").is_in(sorted(pumps))
     for number, day in enumerate(listed):
-        parts = list(ranges(lambda day=day: of_day(day, since_ms, until_ms), wanted, rows))  # type: ignore[misc]
+        parts = list(ranges(lambda day=day: of_day(day, since_ms, until_ms), condition, rows))  # type: ignore[misc]
         for at, part in enumerate(parts, start=1):
-            found = read(lambda day=day: of_day(day), lambda frame, part=part: frame.filter(wanted & part))  # type: ignore[misc]
+            found = read(lambda day=day: of_day(day), lambda frame, part=part: frame.filter(condition & part))  # type: ignore[misc]
             if found is not None and found.height:
                 yield Block(once(found.select(*SAMPLE_SCHEMA)), (number + at / len(parts)) / len(listed))
 
 
-def ranges(files: Callable[[], list[Path]], wanted: pl.Expr, rows: int) -> Iterator[pl.Expr]:
-    """Yield conditions that share the pumps of these files so that each meets about `rows` samples."""
-    counts = read(files, lambda frame: frame.filter(wanted).group_by("pump").len().sort("pump"))
+def ranges(
+    files: Callable[[], list[Path]], condition: pl.Expr, rows: int, schema: Schema = SAMPLE_SCHEMA
+) -> Iterator[pl.Expr]:
+    """Yield conditions that split the pumps of these files so that each selects about `rows` samples."""
+    counts = read(files, lambda frame: frame.filter(condition).group_by("pump").len().sort("pump"), schema)
     if counts is None or counts.is_empty():
         return
     turn = (pl.col("len").cum_sum() - pl.col("len")) // rows

@@ -1,13 +1,11 @@
-"""This file is how the latest state reaches the screens: immutable Arrow files, written, then renamed.
+"""Snapshot of the fleet for screens: the schemas of its frames, and the health of the pipeline.
 
-A snapshot is a manifest that names its frames. The manifest is replaced in one step, so that a reader sees
-either the old snapshot or the new one; frames of older versions are removed once nobody starts on them any more.
+How it is written and read is in `broker.store.snapshot_files`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
@@ -18,18 +16,20 @@ from broker.contract.signals import SIGNAL_NAMES
 
 PRIORITIES: Final = ("high", "medium", "low")
 PRIORITY_CODE: Final = {"high": 1, "medium": 2, "low": 3}
-"""0 is a pump without an alarm."""
+"""0 means that a pump has no alarm."""
 
 BANDS: Final = ("under_dosed_h", "over_dosed_h", "low_d", "empty_d", "eri_d", "eos_d")
-"""What is forecast of each pump, each from now as the three columns of `band`: h until the effect is too small or too
-large, days until the reservoir is low and empty, and until the battery asks for replacement (ERI) and ends (EOS)."""
+"""Forecasts of each pump, from now on, each as the three columns of `band`: hours until it is under-dosed or
+over-dosed, days until the reservoir is low and empty, days until replacement is due (ERI) and service ends (EOS)."""
+DOSE_BANDS: Final = ("under_dosed_h", "over_dosed_h")
+"""Those of `BANDS` that are about the dose."""
 FORECASTS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "effect": pl.Float32(),
     **{f"{name}_{edge}": pl.Float32() for name in BANDS for edge in ("low", "mid", "high")},
     "refill_due": pl.Int64(),
 }
-"""`effect` is what the drug on board does, as a share of what the program would do; `refill_due` is therapy ms. Between
-low and high the truth lies in four of five cases. Infinite is "not if nothing changes", null is unknown."""
+"""`effect` is the effect of the drug on board, as a share of that of the full program; `refill_due` is therapy ms. Low
+to high is the 80 % interval. Infinite means "not if nothing changes", null means unknown."""
 
 
 def band(name: str) -> tuple[str, str, str]:
@@ -65,16 +65,17 @@ PUMPS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "worst": pl.String(),
     **FORECASTS_SCHEMA,
 }
-"""One row a pump. `reservoir_capacity_ml` is the reservoir's size; null in any column is unknown.
+"""One row per pump; null in any column is unknown.
 
 `age_s` is therapy seconds since its last sample and `silent` says that this is too long. `lost` samples were skipped
-by `seq` and never came, `late` ones came after younger ones, `repeated` ones had come before. `priority` is
-that of the worst open alarm (1 high, 2 medium, 3 low, 0 none) and `worst` that alarm's rule.
+by `seq` and never arrived, `late` ones arrived after newer ones, `repeated` ones are duplicates. `priority` is that of
+the worst open alarm (1 high, 2 medium, 3 low, 0 none) and `worst` the rule of that alarm.
 """
 
 ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "alarm": pl.String(),
     "subject": pl.String(),
+    "subject_kind": pl.String(),
     "pump": pl.String(),
     "gateway": pl.String(),
     "site": pl.String(),
@@ -110,23 +111,23 @@ ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "note_wall": pl.Int64(),
     "note_by": pl.String(),
 }
-"""One row an open alarm. `subject` is a pump's serial, a gateway's name, a cohort's such as "lot B07", the name of
-something else, or "fleet"; `pump` is null where it is no pump.
+"""One row per open alarm. `subject` is what it is about: a pump's serial, the name of a gateway, of a cohort such as
+"lot B07" or of a part of Pumpwatch, or "fleet"; `subject_kind` says which (`broker.contract.subjects`), and `pump` is
+null unless it is a pump.
 
-`state` is a state of ISA-18.2: unacknowledged, acknowledged,
-returned, latched, shelved or out_of_service. `deadline` says how long one has. `explains` names the
-consequences held under it, which have no row of their own, `held` counts them, and `first_out` is which of all of them
-came first. `onset`, `raised` and `returned` are therapy ms; what ends in `_wall` is wall ms; `age_s` is therapy seconds
-since onset, `shelved_left_s` until it calls again. What ends in `_by` is who, in `_why` why.
-`score` is the highest so far, `score_now` null where it is about no pump; `evidence` is that of `broker.contract.evidence`.
+`state` is a state of ISA-18.2: unacknowledged, acknowledged, returned, latched, shelved or out_of_service. `deadline`
+says how long a person has to respond. `explains` names the consequences that it suppresses, which have no row of their
+own, `held` counts them, and `first_out` is the first of all of them. `onset`, `raised` and `returned` are therapy ms;
+columns that end in `_wall` are wall ms; `age_s` is therapy seconds since onset, `shelved_left_s` until it is unshelved.
+Columns that end in `_by` say who, in `_why` why. `score` is the highest so far, `score_now` null unless it is about a
+pump; `evidence` is JSON of `broker.contract.evidence`.
 """
-SYSTEM: Final = "system: "
-"""So begins the subject of an alarm that is about Pumpwatch itself; the part follows."""
 WAITING: Final = ("unacknowledged", "returned")
-"""The states in which an alarm waits for somebody to acknowledge it."""
+"""The states in which an alarm waits for its acknowledgement."""
 
 ORDERS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "subject": pl.String(),
+    "subject_kind": pl.String(),
     "pump": pl.String(),
     "rule": pl.String(),
     "title": pl.String(),
@@ -135,8 +136,8 @@ ORDERS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "out_by": pl.String(),
     "out_why": pl.String(),
 }
-"""What is out of service before it alarms, a row an order: of a subject all alarms (`rule` null) or those of one rule,
-for another `left_s` therapy seconds or (null) until somebody puts it back."""
+"""Subjects that are out of service, one row per entry: all alarms of a subject (`rule` null) or those of one rule, for
+another `left_s` therapy seconds or (null) until it is put back."""
 
 GATEWAYS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "gateway": pl.String(),
@@ -150,11 +151,11 @@ GATEWAYS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "dropped": pl.Int64(),
     "resent": pl.Int64(),
 }
-"""One row a gateway. `waiting` and `dropped` are samples, as it says itself; `resent` are messages that came again."""
+"""One row per gateway. `waiting` and `dropped` are samples, as it reports; `resent` are redelivered messages."""
 
 
 class Refusal(msgspec.Struct):
-    """Something that was refused: where it came from, when (wall ms), why, and how it began."""
+    """A rejected payload: its topic, when it arrived (wall ms), the reason, and its first bytes."""
 
     topic: str
     at: int
@@ -163,11 +164,11 @@ class Refusal(msgspec.Struct):
 
 
 class CapacityLimit(msgspec.Struct):
-    """Something of limited size: how full it is, and how often it was full.
+    """A buffer or limit: its utilization, and how often it was full.
 
-    `warn_at` is the share at which that is an alarm (None: to be full is how it is meant to be). What happens when it
-    is full: the rest `waits` elsewhere, the `oldest goes` as it is set, something is `thrown away`, more pumps are
-    refused, or it `grows` on.
+    `warn_at` is the share at which an alarm is raised (None: being full is normal). `when_full` says what happens then:
+    the rest `waits` elsewhere, the `oldest goes` as configured, data is `thrown away`, more pumps are refused, or it
+    `grows` on.
     """
 
     name: str
@@ -180,14 +181,14 @@ class CapacityLimit(msgspec.Struct):
 
     @property
     def near(self) -> bool:
-        """Whether it is so full that somebody should know."""
+        """Whether its utilization has reached `warn_at`."""
         return self.warn_at is not None and 0 < self.warn_at * self.limit <= self.value
 
 
 class Health(msgspec.Struct, kw_only=True):
-    """How the pipeline is, as of one snapshot.
+    """Health of the pipeline, as of one snapshot.
 
-    `written` is wall ms, `therapy_ms` the fleet's therapy clock, which began at `therapy_start` (0: unknown).
+    `written` is wall ms, `therapy_ms` the therapy clock of the fleet, which began at `therapy_start` (0: unknown).
     `rules` are the titles of the rules of pumps by name; `rule_targets` the faults that rules identify or detect.
     """
 
@@ -218,18 +219,9 @@ class Health(msgspec.Struct, kw_only=True):
     notes: list[str] = []
 
 
-class _Manifest(msgspec.Struct):
-    version: int
-    pumps: str
-    alarms: str
-    gateways: str
-    health: Health
-    orders: str = ""
-
-
 @dataclass(frozen=True)
 class Snapshot:
-    """One consistent picture of the fleet."""
+    """One consistent snapshot of the fleet."""
 
     pumps: pl.DataFrame
     alarms: pl.DataFrame
@@ -239,98 +231,15 @@ class Snapshot:
 
     @property
     def version(self) -> int:
-        """Counts snapshots since the processor started; 0 is "none yet"."""
+        """Number of snapshots since the processor started; 0 means none yet."""
         return self.health.version
 
 
 def empty() -> Snapshot:
-    """Return the snapshot of a fleet nobody has heard of yet."""
+    """Return the snapshot before any gateway was heard."""
     return Snapshot(
         pl.DataFrame(schema=PUMPS_SCHEMA),
         pl.DataFrame(schema=ALARMS_SCHEMA),
         pl.DataFrame(schema=GATEWAYS_SCHEMA),
         Health(),
     )
-
-
-MANIFEST: Final = "manifest.json"
-KEPT_VERSIONS: Final = 3
-
-
-def write(directory: Path, snapshot: Snapshot) -> None:
-    """Write a snapshot and make it the current one. Frames must have their schemas' columns.
-
-    On a full disk there is room for one more picture where the older ones go: that is tried before `OSError` is raised.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    try:
-        _write(directory, snapshot)
-    except OSError:
-        _remove_all_but_current(directory)
-        _write(directory, snapshot)
-    _remove_old(directory, snapshot.health.version)
-
-
-def _write(directory: Path, snapshot: Snapshot) -> None:
-    version = snapshot.health.version
-    frames: dict[str, tuple[pl.DataFrame, dict[str, pl.DataType]]] = {
-        "pumps": (snapshot.pumps, PUMPS_SCHEMA),
-        "alarms": (snapshot.alarms, ALARMS_SCHEMA),
-        "gateways": (snapshot.gateways, GATEWAYS_SCHEMA),
-        "orders": (snapshot.orders, ORDERS_SCHEMA),
-    }
-    names = {}
-    for name, (frame, schema) in frames.items():
-        # Named after the run, too: a reader may have the files of the run before mapped into its memory.
-        names[name] = f"{name}-{snapshot.health.started}-{version}.arrow"
-        frame.select(pl.col(column).cast(dtype) for column, dtype in schema.items()).write_ipc(
-            directory / names[name], compression="uncompressed"
-        )
-    manifest = _Manifest(version, names["pumps"], names["alarms"], names["gateways"], snapshot.health, names["orders"])
-    fresh = directory / f"{MANIFEST}.new"
-    fresh.write_bytes(msgspec.json.encode(manifest))
-    fresh.replace(directory / MANIFEST)
-
-
-def read(directory: Path) -> Snapshot:
-    """Read the current snapshot, memory-mapped; `empty()` where none was written yet."""
-    for _ in range(10):
-        try:
-            manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=_Manifest)
-        except FileNotFoundError:
-            return empty()
-        try:
-            pumps, alarms, gateways = (
-                pl.read_ipc(directory / name) for name in (manifest.pumps, manifest.alarms, manifest.gateways)
-            )
-            # A processor of an older version knows of no orders.
-            orders = pl.read_ipc(directory / manifest.orders) if manifest.orders else pl.DataFrame(schema=ORDERS_SCHEMA)
-        except FileNotFoundError:
-            continue
-        return Snapshot(pumps, alarms, gateways, manifest.health, orders)
-    raise FileNotFoundError(f"the snapshots in {directory} are replaced faster than they can be read")
-
-
-def stamp(directory: Path) -> tuple[int, int] | None:
-    """Return something that differs whenever another snapshot is current; None where there is none."""
-    try:
-        found = (directory / MANIFEST).stat()
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns
-
-
-def _remove_all_but_current(directory: Path) -> None:
-    manifest = directory / MANIFEST
-    current = msgspec.json.decode(manifest.read_bytes(), type=_Manifest) if manifest.exists() else None
-    kept = set() if current is None else {current.pumps, current.alarms, current.gateways, current.orders}
-    for path in directory.glob("*-*.arrow"):
-        if path.name not in kept:
-            path.unlink()
-
-
-def _remove_old(directory: Path, version: int) -> None:
-    for path in directory.glob("*-*.arrow"):
-        number = path.stem.rpartition("-")[2]
-        if number.isdigit() and not version - KEPT_VERSIONS < int(number) <= version:
-            path.unlink(missing_ok=True)

@@ -42,8 +42,6 @@ AFTERMATH_MS: Final = 24 * MS_PER_H
 """So long after its end a fault excuses alarms, as what was held back comes and averages recover; modelling choice."""
 COHORT_SHARE: Final = 0.25
 """So large a part of a cohort must have what its alarm is expected for, or it is by chance; modelling choice."""
-HELD: Final = "explained by"
-"""How the journal's text begins when another alarm holds one under it."""
 FAR_MS: Final = 2**53
 """Later than anything that happens."""
 
@@ -147,20 +145,20 @@ def raised_by(events: pl.DataFrame) -> pl.DataFrame:
 
     One that was held when it was raised is shown from when it was released.
     """
-    times = events.select("alarm", "kind", "time", "text").drop_nulls(["alarm", "time"]).sort("time")
+    times = events.select("alarm", "kind", "time", "cause").drop_nulls(["alarm", "time"]).sort("time")
     ends = times.filter(pl.col("kind").is_in(ENDS)).select("alarm", pl.col("time").alias("returned"))
     freed = times.filter(pl.col("kind") == "released").select("alarm", pl.col("time").alias("released"))
     held = pl.concat(
         [
             times.filter(pl.col("kind") == "held"),
-            times.filter((pl.col("kind") == "raised") & pl.col("text").str.starts_with(HELD)),
+            times.filter((pl.col("kind") == "raised") & pl.col("cause").is_not_null()),
         ]
     ).select("alarm", pl.col("time").alias("raised"), pl.lit(value=True).alias("held"))
     rows = (
         events.filter(pl.col("kind") == "raised")
         .select(
             "alarm",
-            pl.coalesce("pump", pl.col("alarm").str.split("/").list.first()).alias("pump"),
+            pl.coalesce("pump", "subject").alias("pump"),
             "rule",
             "priority",
             pl.col("time").alias("raised"),

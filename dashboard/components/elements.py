@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from dash import html
 
-from broker.contract.cohorts import is_cohort
+from broker.contract.subjects import WITH_PUMPS
 from broker.store.snapshot import WAITING
 from dashboard import formatting
 from dashboard.components import client_script
@@ -60,7 +60,7 @@ def pumps_link(name: str) -> Component:
 
 def of_many(row: dict[str, Any]) -> bool:
     """Return whether the source of an alarm is a gateway, a model or a lot, whose pumps the pump list can show."""
-    return not row["pump"] and bool(row.get("gateway") or is_cohort(row["subject"]))
+    return row["subject_kind"] in WITH_PUMPS
 
 
 def programmer_link(serial: str) -> Component:

@@ -67,7 +67,7 @@ def _entry(event: dict[str, Any]) -> Component:
 
 
 def _source(event: dict[str, Any]) -> Component:
-    """Return the source of an entry, which is the first part of an alarm's id unless it is a pump."""
+    """Return the source of an entry: a link to its pump, or the name of its subject."""
     if event["pump"]:
         return elements.pump_link(event["pump"])
-    return str(event["alarm"] or "").partition("/")[0]
+    return event["subject"] or ""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from dash import html
 
 from broker.contract.commands import Bolus, Interrogate, Program, Refill, Replace, Stop, Treatment
+from broker.contract.datasheet import RESERVOIR_CAPACITIES_ML, RESIDUAL_ML
 from broker.contract.dose_limits import (
     BOLUS_S,
     CEREBRAL_STEP,
@@ -20,8 +21,6 @@ from broker.contract.dose_limits import (
     MINIMUM_UL_H,
     PERIODIC_BOLUS_S,
     PERIODIC_SHARE,
-    RESERVOIR_CAPACITIES_ML,
-    RESIDUAL_ML,
     SPINAL_STEP,
 )
 from dashboard.components.elements import Component

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+
+from broker.contract.signals import SIGNALS, Signal
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Panel:
     lines: tuple[Line, ...]
 
 
-PANELS: Final = (
+_ARRANGED: Final = (
     Panel(
         "Flow, µL/h",
         0.32,
@@ -69,3 +71,21 @@ PANELS: Final = (
     ),
     Panel("Temperature, °C", 0.15, (Line("temperature_c", "pump", "signal", 2.0),)),
 )
+OTHER_SHARE: Final = 0.15
+
+
+def _other(signal: Signal) -> Panel:
+    """Return a panel of its own for a signal that no arranged panel shows; its axis spans at least 100 last digits."""
+    line = Line(signal.name, signal.title.lower(), "signal", 100 * 10.0**-signal.decimals)
+    return Panel(f"{signal.title}, {signal.unit}", OTHER_SHARE, (line,))
+
+
+def _all(arranged: tuple[Panel, ...]) -> tuple[Panel, ...]:
+    shown = {line.signal for panel in arranged for line in panel.lines}
+    others = [_other(signal) for signal in SIGNALS if signal.name not in shown]
+    height = 1 + OTHER_SHARE * len(others)
+    return tuple(replace(panel, share=panel.share / height) for panel in (*arranged, *others))
+
+
+PANELS: Final = _all(_ARRANGED)
+"""All panels, from top to bottom: every signal is drawn in one of them."""

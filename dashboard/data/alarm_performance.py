@@ -28,7 +28,6 @@ TOP: Final = 10
 TARGET_SHARE: Final = {1: 0.05, 2: 0.15, 3: 0.80}
 """Of what calls people: 5 % high, 15 % medium, 80 % low."""
 _CALLS: Final = ("raised", "released", "realarmed")
-_SUBJECT: Final = pl.col("alarm").str.split("/").list.first().alias("subject")
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def annunciated(events: pl.DataFrame) -> pl.DataFrame:
     held = told.filter(pl.col("kind") == "held").select("alarm", "time").unique()
     loud = told.filter(pl.col("kind").is_in(_CALLS) & ~aside)
     raised = loud.filter(pl.col("kind") == "raised").join(held, on=["alarm", "time"], how="anti")
-    return pl.concat([raised, loud.filter(pl.col("kind") != "raised")]).with_columns(_SUBJECT).sort("time")
+    return pl.concat([raised, loud.filter(pl.col("kind") != "raised")]).sort("time")
 
 
 def load(calls: pl.DataFrame, since: int, now: int) -> pl.DataFrame:

@@ -14,7 +14,8 @@ from typing import Any, Final
 import polars as pl
 from dash import Dash, ctx, set_props
 
-from broker.store.snapshot import Snapshot, empty, read, stamp
+from broker.store.snapshot import Snapshot, empty
+from broker.store.snapshot_files import read, stamp
 from dashboard.data.queries import summary
 
 LOOK_S: Final = 0.1

@@ -11,7 +11,7 @@ import polars as pl
 
 from broker.contract.cohorts import NO_MEMBERS, members_of
 from broker.contract.rule_targets import RuleTargets
-from broker.store.snapshot import SYSTEM, Health
+from broker.store.snapshot import Health
 from broker.truth.ground_truth import RunHeader
 from broker.truth.ledger import Ledger, LedgerReader
 from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, expectations, match, raised_by, spread
@@ -95,7 +95,7 @@ def judge(ledger: Ledger, events: pl.DataFrame, health: Health, members: pl.Data
     header, now, targets = ledger.header, health.therapy_ms, health.rule_targets
     expected = expectations(targets, dict.fromkeys(targets, PATIENCE_H), header.faults)
     # What Pumpwatch says of itself is neither right nor false about a pump.
-    of_fleet = events.filter(~pl.col("alarm").str.starts_with(SYSTEM).fill_null(value=False))
+    of_fleet = events.filter((pl.col("subject_kind") != "system").fill_null(value=True))
     raised = raised_by(of_fleet).filter(pl.col("raised") >= header.time)
     found = match(ledger.injections, raised, expected, now, members)
     waiting = pl.col("fault").is_in([fault.fault for fault in header.faults if fault.waits_for])

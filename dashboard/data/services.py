@@ -13,9 +13,9 @@ import polars as pl
 from broker.contract.actions import MAX_WHY, Action, Outcome, PutBack, TakeOut, make_action
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply, Treatment
 from broker.mqtt import request_reply
-from broker.mqtt.link import LinkError
-from broker.mqtt.request_reply import Order
-from broker.store import journal, rollup, segments
+from broker.mqtt.address import LinkError
+from broker.mqtt.request_reply import AddressedCommand
+from broker.store import journal_query, rollup, segments
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
@@ -44,7 +44,7 @@ class DataService:
     settings: Settings
     live: Live
     now: Callable[[], int]
-    ask: Callable[[str, Sequence[Order]], Awaitable[list[Reply]]] = request_reply.ask
+    ask: Callable[[str, Sequence[AddressedCommand]], Awaitable[list[Reply]]] = request_reply.ask
     act: Callable[[str, Action], Awaitable[Outcome]] = request_reply.act
 
     def snapshot(self) -> Snapshot:
@@ -61,7 +61,7 @@ class DataService:
 
     def events(self, pump: str | None = None, limit: int = MAX_NOTED) -> pl.DataFrame:
         """Return the newest entries of the journal, of one pump or of all."""
-        return journal.events(self.settings.data, pump=pump, limit=limit)
+        return journal_query.events(self.settings.data, pump=pump, limit=limit)
 
     async def acknowledge(self, chosen: dict[str, Any]) -> Answer:
         """Acknowledge the alarms a browser named, and say what became of it."""
@@ -147,7 +147,7 @@ class DataService:
         orders, lost = [], []
         for gateway, serials in groups:
             if gateway in shards:
-                orders.append(Order(gateway, shards[gateway], command(serials)))
+                orders.append(AddressedCommand(gateway, shards[gateway], command(serials)))
             else:
                 text = f"no gateway speaks for {formatting.listed(serials)}"
                 lost.append(Reply(id="", gateway=gateway or "", ok=False, text=text))

@@ -1,4 +1,4 @@
-"""This file finds which open alarm explains which: what a cause explains is held under it."""
+"""Cause and consequence: which open alarm suppresses which."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from processor.alarms.subjects import SUBJECT, Subjects
 from processor.engine.columns import Rules
 
 _RANK: Final = pl.col("priority").cast(pl.Int64) * 2**45 + pl.col("onset")
-"""Orders alarms by priority, then by age: no time in ms before the year 3000 reaches 2**45."""
+"""Orders alarms by priority, then by onset; ms since 1970 stay below 2**45 until the year 3084."""
 
 
 def held(alarms: pl.DataFrame, subjects: Subjects, rules: Rules) -> pl.DataFrame:
-    """Return the open alarms with `under` renewed: the id of the alarm that explains it, or null.
+    """Return the open alarms with `under` updated: the id of the alarm that suppresses each, or null.
 
-    A pump's alarm explains others of that pump, a gateway's or a cohort's those of its pumps, the fleet's those of
-    all, and one about something else those about something else. Only a cause that stands and is in service holds its
-    consequences; when it goes first, they come back. Where several causes stand, the highest priority and then the
-    oldest is named. Of two that explain each other, the first in that order.
+    A pump's alarm suppresses others of that pump, a gateway's or a cohort's those of its pumps, the fleet's those of all
+    pumps, and a system alarm other system alarms. Only a cause that stands and is in service suppresses its
+    consequences; if it clears first, they reappear. Of several causes, the one of highest priority counts, then the
+    oldest. Of two rules that suppress each other, the first in that order suppresses the other.
     """
     alarms = alarms.drop("under")
     pairs = _pairs(rules)
@@ -38,14 +38,14 @@ def held(alarms: pl.DataFrame, subjects: Subjects, rules: Rules) -> pl.DataFrame
     of_other = causes.filter(pl.col("other").is_not_null()).drop("pump", "gateway")
     within = subjects.members(effects["pump"]) if of_other.height else ()
     others = effects.filter(pl.col("other").is_not_null())
-    wanted = ("alarm", "rule", "own_rank", "cause", "under", "rank")
+    columns = ("alarm", "rule", "own_rank", "cause", "under", "rank")
     links = pl.concat(
         [
-            effects.join(of_pump, on="pump").select(wanted),
-            effects.join(of_gateway, on="home").select(wanted),
-            effects.join(of_fleet, how="cross").select(wanted),
-            *(effects.with_columns(names).join(of_other, on="other").select(wanted) for names in within),
-            others.drop("other").join(of_other.drop("other"), how="cross").select(wanted),
+            effects.join(of_pump, on="pump").select(columns),
+            effects.join(of_gateway, on="home").select(columns),
+            effects.join(of_fleet, how="cross").select(columns),
+            *(effects.with_columns(names).join(of_other, on="other").select(columns) for names in within),
+            others.drop("other").join(of_other.drop("other"), how="cross").select(columns),
         ]
     )
     chosen = (
@@ -59,7 +59,7 @@ def held(alarms: pl.DataFrame, subjects: Subjects, rules: Rules) -> pl.DataFrame
 
 
 def roots(alarms: pl.DataFrame) -> pl.Series:
-    """Return for each alarm the id at the top of its chain, which is its own where nothing holds it."""
+    """Return, for each alarm, the id of the alarm at the top of its chain; its own if nothing suppresses it."""
     found = alarms.select("alarm", top=pl.coalesce("under", "alarm"))
     above = alarms.select(pl.col("alarm").alias("top"), pl.col("under").alias("higher")).drop_nulls()
     for _ in range(alarms["rule"].n_unique()):
@@ -72,7 +72,7 @@ def roots(alarms: pl.DataFrame) -> pl.Series:
 
 @cache
 def _pairs(rules: Rules) -> pl.DataFrame:
-    """Return which rule explains which, and whether they explain each other."""
+    """Return which rule suppresses which, and whether the two suppress each other."""
     pairs = [(rule.name, effect) for rule in rules for effect in rule.explains]
     return pl.DataFrame(
         [(cause, effect, (effect, cause) in pairs) for cause, effect in pairs],

@@ -1,6 +1,6 @@
-"""This file writes down, when an alarm is raised, what it rests on: `broker.contract.evidence.Evidence` as JSON. It is pure.
+"""Evidence of alarms: the numbers behind them when they are raised (`broker.contract.evidence.Evidence` as JSON). Pure.
 
-Computed for the raised alarms alone, from the rows that were just judged: numbers are as of the end of that window.
+Computed only for raised alarms, from the rows that were just scored; numbers are as of the end of that window.
 """
 
 from __future__ import annotations
@@ -18,58 +18,58 @@ from processor.rules.measures import Exclusion, Measure, Value, family
 
 DIGITS: Final = 4
 """Significant digits of every number: more than any sensor has."""
-SAID_DIGITS: Final = 3
+SENTENCE_DIGITS: Final = 3
 BARELY: Final = 1.2
-"""Below this score an alarm is barely above its limit; a modelling choice."""
+"""Below this score an alarm is only just above its limit; a modeling choice."""
 _TEXT: Final = "evidence"
 
 
 def attach(
     alarms: pl.DataFrame, changes: pl.DataFrame, rows: pl.DataFrame, rules: Rules
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give evidence to the alarms that `changes` raise, and its first fact to those changes as their text.
+    """Attach evidence to the alarms that `changes` raise, and its first fact to those changes as their text.
 
-    `alarms` are those open since, `rows` what was judged: with any of `SUBJECT` and the columns of the state or
-    what the rule looks at instead, with `now` (therapy ms) where it judges by age. What cannot be told is left out.
+    `alarms` are the open alarms after the changes, `rows` the scored rows: with any of `SUBJECT` and the columns of the
+    state or of a watcher's table, and with `now` (therapy ms) if the rule scores by age. Missing facts are left out.
     """
     raised = changes.filter(pl.col("kind") == "raised").select(*KEY)
-    found = [_borne(raised.filter(pl.col("rule") == rule.name), rows, rule) for rule in _named(raised, rules)]
+    found = [_evidence(raised.filter(pl.col("rule") == rule.name), rows, rule) for rule in _named(raised, rules)]
     if not found:
         return alarms, changes
     return bear(alarms, changes, pl.concat(found))
 
 
 def bear(alarms: pl.DataFrame, changes: pl.DataFrame, fresh: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give `fresh` evidence (`KEY` and JSON) to the alarms that `changes` raise, and its first fact as their text."""
+    """Attach `fresh` evidence (`KEY` and JSON) to the alarms that `changes` raise, and its first fact as their text."""
     raised = changes.filter(pl.col("kind") == "raised").select(*KEY)
     fresh = fresh.join(raised, on=KEY, how="semi", nulls_equal=True)
     known = alarms.join(fresh, on=KEY, how="left", suffix="_now", maintain_order="left", nulls_equal=True)
-    told = changes.join(fresh, on=KEY, how="left", maintain_order="left", nulls_equal=True)
-    said = pl.when(pl.col("kind") == "raised").then(pl.col(_TEXT).str.json_path_match("$.said"))
+    after = changes.join(fresh, on=KEY, how="left", maintain_order="left", nulls_equal=True)
+    sentence = pl.when(pl.col("kind") == "raised").then(pl.col(_TEXT).str.json_path_match("$.said"))
     return (
         known.with_columns(pl.coalesce(f"{_TEXT}_now", _TEXT).alias(_TEXT)).select(*alarms.columns),
-        told.with_columns(pl.coalesce("text", said).alias("text")).select(*changes.columns),
+        after.with_columns(pl.coalesce("text", sentence).alias("text")).select(*changes.columns),
     )
 
 
 def text(rows: pl.DataFrame, rule: Rule) -> pl.Series:
     """Return the evidence of each row as JSON, for one rule; see `attach`."""
-    told, columns = _plan(rule, frozenset(rows.columns))
-    asked = rows.select(columns)
-    # A row of nulls more: Polars divides one value otherwise than many, and a pump alone is to be told the same.
-    whole = pl.concat([asked, asked.clear(1)])
-    return whole.select(told).to_series().head(rows.height)
+    evidence, columns = _plan(rule, frozenset(rows.columns))
+    used = rows.select(columns)
+    # With a row of nulls: Polars divides a single value differently, and a pump alone must get the same numbers.
+    padded = pl.concat([used, used.clear(1)])
+    return padded.select(evidence).to_series().head(rows.height)
 
 
 @cache
 def _plan(rule: Rule, columns: frozenset[str]) -> tuple[pl.Expr, list[str]]:
-    """Return how the JSON is made from rows with these columns, and which of them that takes."""
+    """Return the expression of the JSON for rows with these columns, and the columns that it uses."""
     facts = [_fact(measure, rule) for measure in rule.evidence if _answers(_parts(measure), rule, columns)]
     others = [_other(cause, rule) for cause in rule.rules_out if _answers(_grounds(cause), rule, columns)]
     doubts = _doubts(rule, columns)
     many = pl.sum_horizontal(pl.lit(0), *(doubt.is_not_null() for doubt in doubts))
     confidence = pl.when(many == 0).then(pl.lit("high")).when(many == 1).then(pl.lit("medium"))
-    told = pl.struct(
+    evidence = pl.struct(
         _said(rule.evidence[0], rule).alias("said"),
         pl.col("time" if is_scored_by(rule, "sample") else "now").alias("time"),
         pl.lit(rule.over_s).alias("window_s"),
@@ -80,7 +80,7 @@ def _plan(rule: Rule, columns: frozenset[str]) -> tuple[pl.Expr, list[str]]:
         _listed(facts, _FACT).alias("facts"),
         _listed(others, _OTHER).alias("ruled_out"),
     )
-    return told.struct.json_encode().alias(_TEXT), sorted(set(told.meta.root_names()))
+    return evidence.struct.json_encode().alias(_TEXT), sorted(set(evidence.meta.root_names()))
 
 
 _FACT: Final = pl.Struct(
@@ -96,7 +96,7 @@ def _named(raised: pl.DataFrame, rules: Rules) -> list[Rule]:
     return [rule for rule in rules if rule.name in names and rule.evidence]
 
 
-def _borne(raised: pl.DataFrame, rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+def _evidence(raised: pl.DataFrame, rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     of_whom = [name for name in SUBJECT if name in rows.columns]
     known = rows.join(raised.select(of_whom), on=of_whom, how="semi", nulls_equal=True)
     whom = [
@@ -114,9 +114,9 @@ def _grounds(cause: Exclusion) -> tuple[Value | float | None, ...]:
 
 
 def _answers(values: tuple[Value | float | None, ...], rule: Rule, columns: frozenset[str]) -> bool:
-    """Tell whether every column asked for is there: an alarm list may be shorter than ours."""
-    asked = {name for value in values if callable(value) for name in value(memory_of(rule)).meta.root_names()}
-    return asked <= columns
+    """Return whether the rows have every column needed; a shorter alarm list has fewer."""
+    needed = {name for value in values if callable(value) for name in value(memory_of(rule)).meta.root_names()}
+    return needed <= columns
 
 
 def _number(value: Value | float | None, rule: Rule) -> pl.Expr:
@@ -124,32 +124,32 @@ def _number(value: Value | float | None, rule: Rule) -> pl.Expr:
 
 
 def _rounded(value: pl.Expr) -> pl.Expr:
-    """Round to `DIGITS`, and leave out what JSON cannot say."""
+    """Round to `DIGITS`; null for numbers that JSON cannot represent."""
     whole = value.cast(pl.Float64).round_sig_figs(DIGITS)
     return pl.when(whole.is_finite()).then(whole)
 
 
 def _fact(measure: Measure, rule: Rule) -> pl.Expr:
     value = _number(measure.value, rule)
-    said = pl.struct(
+    fact = pl.struct(
         pl.lit(measure.label).alias("label"),
         value.alias("value"),
         pl.lit(measure.unit).alias("unit"),
         _number(measure.expected, rule).alias("expected"),
         _number(measure.limit, rule).alias("limit"),
     )
-    return pl.when(value.is_not_null()).then(said)
+    return pl.when(value.is_not_null()).then(fact)
 
 
 def _other(cause: Exclusion, rule: Rule) -> pl.Expr:
-    said = pl.struct(
+    fact = pl.struct(
         pl.lit(cause.cause).alias("cause"),
         pl.lit(cause.because).alias("because"),
         _number(cause.value, rule).alias("value"),
         pl.lit(cause.unit).alias("unit"),
         _number(cause.limit, rule).alias("limit"),
     )
-    return pl.when(cause.holds(memory_of(rule)).fill_null(value=False)).then(said)
+    return pl.when(cause.holds(memory_of(rule)).fill_null(value=False)).then(fact)
 
 
 def _listed(parts: list[pl.Expr], dtype: pl.DataType) -> pl.Expr:
@@ -160,7 +160,7 @@ def _listed(parts: list[pl.Expr], dtype: pl.DataType) -> pl.Expr:
 
 def _said(measure: Measure, rule: Rule) -> pl.Expr:
     value, expected = _number(measure.value, rule), _number(measure.expected, rule)
-    value, expected = value.round_sig_figs(SAID_DIGITS), expected.round_sig_figs(SAID_DIGITS)
+    value, expected = value.round_sig_figs(SENTENCE_DIGITS), expected.round_sig_figs(SENTENCE_DIGITS)
     unit = f" {measure.unit}" if measure.unit else ""
     plain = pl.format(f"{measure.label} {{}}{unit}", _shown(value))
     return pl.coalesce(pl.format(f"{{}}, expected {{}}{unit}", plain, _shown(expected)), plain, pl.lit(""))
@@ -171,9 +171,7 @@ def _shown(number: pl.Expr) -> pl.Expr:
 
 
 def _above_s(rule: Rule, columns: frozenset[str]) -> pl.Expr:
-    """Return how long the score has been at its limit: counted with each window, by an age beyond what is allowed,
-    or as the rows say.
-    """
+    """Return how long (s) the score has been at its limit: from the state, the age beyond the limit, or the rows."""
     if "above_s" in columns:
         return pl.col("above_s")
     if is_scored_by(rule, "sample"):
@@ -182,7 +180,7 @@ def _above_s(rule: Rule, columns: frozenset[str]) -> pl.Expr:
 
 
 def _doubts(rule: Rule, columns: frozenset[str]) -> list[pl.Expr]:
-    """Return why the alarm might be wrong, in words, each null where it is no reason."""
+    """Return reasons for doubt as texts, each null if it does not apply."""
     found: list[pl.Expr] = []
     detector = rule.detector
     of_stream = family("stream")
@@ -195,8 +193,8 @@ def _doubts(rule: Rule, columns: frozenset[str]) -> list[pl.Expr]:
         lost = of_stream("lost")
         known_h = pl.col("samples") * of_stream("interval_s") / 3600.0
         if detector.family != "stream":
-            said = pl.format("{} % of the samples were lost", (100.0 * lost).round(0).cast(pl.Int64))
-            found.append(pl.when(lost > stream.SHARE).then(said))
-        said = pl.format("this pump is known for only {} h", known_h.floor().cast(pl.Int64))
-        found.append(pl.when(known_h < rule.learns_h).then(said))
+            text = pl.format("{} % of the samples were lost", (100.0 * lost).round(0).cast(pl.Int64))
+            found.append(pl.when(lost > stream.SHARE).then(text))
+        text = pl.format("this pump has been known for only {} h", known_h.floor().cast(pl.Int64))
+        found.append(pl.when(known_h < rule.learns_h).then(text))
     return found

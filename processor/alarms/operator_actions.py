@@ -9,7 +9,7 @@ import polars as pl
 
 from broker.contract.actions import Action, Outcome, ServiceAction
 from broker.contract.cohorts import FLEET
-from broker.store.snapshot import SYSTEM
+from broker.contract.subjects import names_system
 from processor.alarms import lifecycle, out_of_service
 from processor.alarms.actions import carry_out, refusal
 from processor.alarms.subjects import SUBJECT, Subjects
@@ -48,17 +48,19 @@ def apply(alarms: pl.DataFrame, action: Action, *, find: Find, subjects: Subject
 def _known(names: list[str], alarms: pl.DataFrame, find: Find) -> pl.DataFrame:
     """Return the known subjects among these names (`SUBJECT`)."""
     others = set(alarms["other"].drop_nulls())
-    rows: list[tuple[int | None, int | None, str | None]] = []
+    rows: list[tuple[int | None, int | None, str | None, str | None]] = []
     for name in names:
         pump, gateway = find(name)
         if pump is not None:
-            rows.append((pump, None, None))
+            rows.append((pump, None, None, None))
         elif gateway is not None:
-            rows.append((None, gateway, None))
-        elif name in others or name.startswith(SYSTEM):
-            rows.append((None, None, name))
+            rows.append((None, gateway, None, None))
+        elif names_system(name):
+            rows.append((None, None, name, "system"))
+        elif name in others:
+            rows.append((None, None, name, "cohort"))
         elif name == FLEET:
-            rows.append((None, None, None))
+            rows.append((None, None, None, None))
     return pl.DataFrame(rows, SUBJECT, orient="row")
 
 
@@ -81,4 +83,6 @@ def _follow(
     if done.is_empty():
         return alarms, pl.DataFrame(schema=lifecycle.CHANGES)
     subjects = replace(subjects, orders=orders)
-    return lifecycle.settle(alarms, alarms, [lifecycle.told(done)], subjects=subjects, rules=rules, from_data=False)
+    return lifecycle.settle(
+        alarms, alarms, [lifecycle.order_changes(done)], subjects=subjects, rules=rules, from_data=False
+    )

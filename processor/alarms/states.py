@@ -1,4 +1,4 @@
-"""This file says in which state an alarm is. The state is not stored but read from the alarm's times, in one place."""
+"""States of alarms after ISA-18.2, derived from their timestamps in one place."""
 
 from __future__ import annotations
 
@@ -15,41 +15,42 @@ SHELVED: Final = "shelved"
 SUPPRESSED: Final = "suppressed"
 OUT_OF_SERVICE: Final = "out_of_service"
 STATES: Final = {
-    NORMAL: "there is no alarm, or it is over and somebody has seen it",
-    UNACKNOWLEDGED: "the condition stands and nobody has seen it",
-    ACKNOWLEDGED: "the condition stands and somebody has seen it",
-    RETURNED: "the condition is over and nobody has seen it",
-    LATCHED: "the condition is over and seen, and somebody has to reset the alarm",
-    SHELVED: "a person silenced it for a stated time and reason",
-    SUPPRESSED: "another alarm explains it and holds it under it: suppressed by design",
-    OUT_OF_SERVICE: "a person took it out of service for a stated reason",
+    NORMAL: "no alarm, or returned to normal and acknowledged",
+    UNACKNOWLEDGED: "the condition stands and nobody has acknowledged it",
+    ACKNOWLEDGED: "the condition stands and somebody has acknowledged it",
+    RETURNED: "returned to normal, not acknowledged",
+    LATCHED: "returned to normal and acknowledged, but must be reset",
+    SHELVED: "silenced by a person for a time, with a reason",
+    SUPPRESSED: "suppressed by design: the alarm of its cause stands",
+    OUT_OF_SERVICE: "taken out of service by a person, with a reason",
 }
-"""The states of ISA-18.2 and IEC 62682, and what they mean."""
+"""The states of ISA-18.2 and IEC 62682, with their meaning."""
 QUIET: Final = (SUPPRESSED, SHELVED, OUT_OF_SERVICE)
-"""In these nobody is called."""
+"""States that are not annunciated."""
 
 
 def state_of() -> pl.Expr:
-    """Return the expression that names an alarm's state from its times; total, whatever is set.
+    """Return the expression of an alarm's state; defined for every combination of timestamps.
 
-    A person's decision (out of service, shelved) comes first; then what is over and seen is over, unless it is latched
-    and waits for a reset; then what another alarm explains is held back; else it is its own condition, seen or not.
+    A person's decision (out of service, shelved) comes first. An acknowledged alarm that has returned is normal, unless
+    it latches and was not reset. Otherwise an alarm with a standing cause is suppressed, and any other shows its own
+    condition, acknowledged or not.
     """
-    over, seen = pl.col("returned").is_not_null(), pl.col("acknowledged_wall").is_not_null()
+    returned, acknowledged = pl.col("returned").is_not_null(), pl.col("acknowledged_wall").is_not_null()
     return (
         pl.when(pl.col("out_wall").is_not_null())
         .then(pl.lit(OUT_OF_SERVICE))
         .when(pl.col("shelved_until").is_not_null())
         .then(pl.lit(SHELVED))
-        .when(over & seen & pl.col("latch").fill_null(value=False) & pl.col("reset_wall").is_null())
+        .when(returned & acknowledged & pl.col("latch").fill_null(value=False) & pl.col("reset_wall").is_null())
         .then(pl.lit(LATCHED))
-        .when(over & seen)
+        .when(returned & acknowledged)
         .then(pl.lit(NORMAL))
         .when(pl.col("under").is_not_null())
         .then(pl.lit(SUPPRESSED))
-        .when(over)
+        .when(returned)
         .then(pl.lit(RETURNED))
-        .when(seen)
+        .when(acknowledged)
         .then(pl.lit(ACKNOWLEDGED))
         .otherwise(pl.lit(UNACKNOWLEDGED))
     )

@@ -1,7 +1,7 @@
-"""This file is whom alarms are about: a pump, a gateway with all its pumps, something else by its name, or the fleet.
+"""Subjects of alarms: a pump, a gateway with all its pumps, something else by its name, or the fleet.
 
-An alarm names its subject by `pump` or `gateway`, which are the registry's numbers, or by `other`, which is a name; one
-of them at most is set, and with none it is the fleet's.
+An alarm names its subject by `pump` or `gateway`, which are the registry's numbers, or by `other`, which is a name,
+with `other_kind`, "cohort" or "system"; one of the three at most is set, and with none it is the fleet's.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from typing import Final
 import polars as pl
 
 from broker.contract.cohorts import FLEET, NAMED, cohort_name
+from broker.contract.subjects import kind_by_name
 
-SUBJECT: Final[dict[str, pl.DataType]] = {"pump": pl.UInt32(), "gateway": pl.UInt32(), "other": pl.String()}
-"""The columns that say whom an alarm is about."""
+SUBJECT: Final[dict[str, pl.DataType]] = {
+    "pump": pl.UInt32(),
+    "gateway": pl.UInt32(),
+    "other": pl.String(),
+    "other_kind": pl.String(),
+}
+"""The columns that say what an alarm is about."""
 KEY: Final = (*SUBJECT, "rule")
 """What makes an alarm one and the same: its subject and its rule. Joins on it must take nulls for equal."""
 
@@ -29,8 +35,28 @@ ORDERS: Final[dict[str, pl.DataType]] = {
     "out_why": pl.String(),
     "out_order": pl.String(),
 }
-"""Which subjects are out of service by an order (`processor.alarms.out_of_service`), a row each: `rule` null is every rule, `until`
-the subject's therapy ms (null: until it is put back), `out_wall` wall ms, `out_order` what the order is called."""
+"""Subjects out of service by an order (`processor.alarms.out_of_service`), one row each: `rule` null means every rule,
+`until` is the subject's therapy ms (null: until returned to service), `out_wall` wall ms, `out_order` the order's id."""
+
+
+def kind_of() -> pl.Expr:
+    """Return the expression of the kind (`broker.contract.subjects.SubjectKind`) of each row's subject (`SUBJECT`)."""
+    return (
+        pl.when(pl.col("pump").is_not_null())
+        .then(pl.lit("pump"))
+        .when(pl.col("gateway").is_not_null())
+        .then(pl.lit("gateway"))
+        .otherwise(pl.coalesce("other_kind", pl.lit("fleet")))
+        .alias("subject_kind")
+    )
+
+
+def with_kinds(saved: pl.DataFrame) -> pl.DataFrame:
+    """Return rows (`SUBJECT`) of a checkpoint with `other_kind`, which those of older versions lack: names told it."""
+    if "other_kind" in saved.columns:
+        return saved
+    kinds = [None if other is None else kind_by_name(other) for other in saved["other"]]
+    return saved.with_columns(pl.Series("other_kind", kinds, dtype=pl.String))
 
 
 def no_orders() -> pl.DataFrame:
@@ -40,12 +66,11 @@ def no_orders() -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Subjects:
-    """Every pump and gateway by number, and where the therapy clocks stand.
+    """Every pump and gateway by number, with the present therapy time.
 
-    `pumps` are serials and `owners` the number of each pump's gateway (UInt32); `gateways` are names and `clocks`
-    their therapy now (Int64 ms). `wall` is the wall clock (ms), by which all goes before a gateway is heard.
-    `orders` (`ORDERS`) says what of them is out of service. `facts`
-    has `NAMED` by pump, where anything is known of that.
+    `pumps` are serials and `owners` the number of each pump's gateway (UInt32); `gateways` are names and `clocks` their
+    therapy time (Int64 ms). `wall` is the wall clock (ms), used until a gateway has been heard. `orders` (`ORDERS`) are
+    the subjects out of service. `facts` has the columns `NAMED` by pump, if known.
     """
 
     pumps: pl.Series
@@ -58,29 +83,29 @@ class Subjects:
 
     @property
     def together(self) -> int:
-        """The therapy now (ms) of the fleet and of others: that of the fastest gateway."""
+        """Therapy time (ms) of the fleet and of subjects that are no pump or gateway: that of the fastest gateway."""
         return max([0, *self.clocks]) or self.wall
 
     def names(self, rows: pl.DataFrame) -> pl.Series:
-        """Return what the subject of each row (`SUBJECT`) is called."""
+        """Return the name of each row's subject (`SUBJECT`)."""
         pump, gateway = self.pumps.gather(rows["pump"]), self.gateways.gather(rows["gateway"])
         return pl.select(pl.coalesce(pump, gateway, rows["other"], pl.lit(FLEET)).alias("subject")).to_series()
 
     def called(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return rows (`SUBJECT`) with what each is called (`subject`) and its therapy `now`."""
+        """Return rows (`SUBJECT`) with the name (`subject`) and the therapy time (`now`) of each."""
         return rows.with_columns(self.names(rows), self.now(rows))
 
     def homes(self, rows: pl.DataFrame) -> pl.Series:
-        """Return the number of the gateway that each row's subject belongs to, or is; null for the fleet and others."""
+        """Return the number of the gateway that each row's subject is or belongs to; null for all other subjects."""
         owner = self.owners.gather(rows["pump"]).cast(pl.UInt32)
         return pl.select(pl.coalesce(owner, rows["gateway"]).alias("home")).to_series()
 
     def now(self, rows: pl.DataFrame) -> pl.Series:
-        """Return the therapy now (Int64 ms) of each row's subject."""
+        """Return the therapy time (Int64 ms) of each row's subject."""
         return self.clocks.gather(self.homes(rows)).fill_null(self.together).cast(pl.Int64).alias("now")
 
     def members(self, pumps: pl.Series) -> Iterator[pl.Series]:
-        """Give the names of the cohorts that these pumps are in, kind by kind; null for pumps in none."""
+        """Yield, for each kind of cohort, the name of each pump's cohort; null for pumps in none."""
         for kind in NAMED:
             if kind in self.facts.columns:
                 labels = self.facts[kind].gather(pumps).alias("other")

@@ -8,16 +8,18 @@ from processor.engine.columns import Rules
 
 
 def cause_text(rules: Rules) -> pl.Expr:
-    """Return the expression of a change's text: what the person said or the alarm rests on, and which explains it."""
+    """Return the expression of a change's text: a person's reason or the first fact of the evidence, and the cause."""
     titles = {rule.name: rule.title for rule in rules}
     cause = pl.col("cause").replace_strict(titles, default=None, return_dtype=pl.String)
-    explained = pl.when(pl.col("kind").is_in(["raised", "held", "cleared"])).then(pl.format("explained by: {}", cause))
-    raised = pl.when(pl.col("kind") == "raised").then(pl.format("{}; {}", "text", explained))
-    return pl.coalesce(raised, "text", explained)
+    suppressed = pl.when(pl.col("kind").is_in(["raised", "held", "cleared"])).then(
+        pl.format("suppressed by: {}", cause)
+    )
+    raised = pl.when(pl.col("kind") == "raised").then(pl.format("{}; {}", "text", suppressed))
+    return pl.coalesce(raised, "text", suppressed)
 
 
 def rule_texts(rules: Rules) -> pl.DataFrame:
-    """Return what each rule tells people, one row a rule."""
+    """Return the texts of each rule, one row per rule."""
     rows = [
         (rule.name, rule.title, rule.meaning, rule.action, rule.time_to_respond, rule.harm_after_h) for rule in rules
     ]

@@ -6,11 +6,10 @@ from typing import Final, Literal
 
 import polars as pl
 
+from broker.contract.datasheet import RESIDUAL_ML
 from processor.detectors import Detector, Memory, at_least, at_most
 from processor.detectors.flag import reports
 
-RESIDUAL_ML: Final = 1.4
-"""Unusable residual volume of a reservoir; no source found, modeling choice."""
 MISSED: Final = 0.45
 """Missing share of a refill at which the needle was probably not in the port; modeling choice."""
 WRONG: Final = 0.09

@@ -12,14 +12,13 @@ from typing import Final
 
 import polars as pl
 
+from broker.contract.datasheet import BATTERY_OHM, LOW_RESERVOIR_ML
 from processor.detectors import Detector, Memory, Stage, at_least, at_most, forgetting, settling, toward
 from processor.detectors.flag import reports
 
 S_PER_H: Final = 3600.0
 DAY_S: Final = 86_400.0
 UL_PER_ML: Final = 1000.0
-LOW_ML: Final = 2.0
-"""Recommended level of the low-reservoir alarm (residual volume study, Neurosurgery, August 2004)."""
 HALF_LIVES_H: Final = {"effect_short": 1.4, "effect_middle": 3.0, "effect_long": 4.6}
 """10th, 50th and 90th percentile of the half-life, if it is evenly distributed from 1 to 5 h (Sallerin-Caute 1991 and J
 Neurosurg 1987;66:181: 0.9 to 5 h; the even distribution is a modeling choice)."""
@@ -27,8 +26,8 @@ GAIN_S: Final = 6 * S_PER_H
 VOLTS_S: Final = DAY_S
 DAYS: Final = 7.0
 """Number of whole days in the mean, so that a bolus or an unusual day counts little."""
-SAG_V_PER_MA: Final = 0.03
-"""Voltage drop per milliampere of motor current of a healthy battery (30 Ω); modeling choice."""
+SAG_V_PER_MA: Final = BATTERY_OHM / 1000
+"""Voltage drop per milliampere of motor current of a healthy battery."""
 STEP_V: Final = 0.03
 """A voltage that differs by more from its average starts a new average: a failed cell or a new pump."""
 NEW_LEVEL_SHARE: Final = 0.15
@@ -53,7 +52,7 @@ def usage(*, due_days: float) -> Detector:
     """
 
     def score(memory: Memory) -> pl.Expr:
-        left_ul = (pl.col("reservoir_ml") - LOW_ML) * UL_PER_ML
+        left_ul = (pl.col("reservoir_ml") - LOW_RESERVOIR_ML) * UL_PER_ML
         due_ul = memory("day_ul_h") * memory("gain") * (due_days * DAY_S / S_PER_H)
         return due_ul / left_ul.clip(1.0)
 

@@ -125,7 +125,7 @@ class Inbox:
 
     def _read_frame(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: _Collected) -> None:
         decoded = codec.decode(message.payload)
-        self._reject(message, now, decoded.refused)
+        self._reject(message, now, decoded.rejected)
         samples = decoded.samples
         if samples.height == 0:
             return

@@ -35,6 +35,8 @@ class JournalRecorder:
         pumps = list(owned) if command.pumps is None else command.pumps
         title = f"{command.__struct_config__.tag} on {gateway}"
         context = {
+            "subject": gateway,
+            "subject_kind": "gateway",
             "title": title,
             "who": command.who or None,
             "pumps": pumps,
@@ -47,7 +49,8 @@ class JournalRecorder:
 
     def reply(self, reply: Reply, now: int) -> None:
         """Record a gateway's reply to a command."""
-        context = self._pending.pop((reply.gateway, reply.id), {"title": f"order to {reply.gateway}"})
+        unknown = {"title": f"order to {reply.gateway}", "subject": reply.gateway, "subject_kind": "gateway"}
+        context = self._pending.pop((reply.gateway, reply.id), unknown)
         kind = "done" if reply.ok else "refused"
         key = f"reply/{reply.gateway}/{reply.id}"
         self._add(now, kind, key, text=reply.text, time=reply.time or None, **context)
@@ -55,7 +58,8 @@ class JournalRecorder:
     def gateway(self, name: str, state: str, pumps: int | None, *, mark: int, now: int) -> None:
         """Record that a gateway changed its state; the same change received again has the same `mark`."""
         text = None if pumps is None else f"speaks for {pumps:,} pumps"
-        self._add(now, state, f"gateway/{name}/{state}/{mark}", title=f"gateway {name}", text=text)
+        about = {"title": f"gateway {name}", "subject": name, "subject_kind": "gateway"}
+        self._add(now, state, f"gateway/{name}/{state}/{mark}", text=text, **about)
 
     def part(self, kind: str, part: str, text: str, now: int, once: str | None = None) -> None:
         """Record what happened to a part of the system: started, stopped, connected, disconnected, refused."""

@@ -23,6 +23,7 @@ _FACTS: Final[dict[str, pl.DataType]] = {
     "reservoir_capacity_ml": pl.Float32(),
     "concentration_ug_ml": pl.Float32(),
     "prescription": pl.String(),
+    "dose_ug_day": pl.Float32(),
 }
 """What a birth reports about each pump."""
 
@@ -106,6 +107,7 @@ class Registry:
                 pumps.reservoir_ml[at] if pumps.reservoir_ml else None,
                 pumps.concentration_ug_ml[at] if pumps.concentration_ug_ml else None,
                 pumps.program[at] if pumps.program else None,
+                pumps.dose_ug_day[at] if pumps.dose_ug_day else None,
             )
         self._votes.presume(numbers, gateway.heard_therapy, wall_ms, gateway.speed)
         self._numbers_of.pop(gateway.number, None)
@@ -214,16 +216,11 @@ class Registry:
         return number
 
     def facts(self) -> pl.DataFrame:
-        """Return one row per pump, by number: serial, gateway and what its birth reported (null if there was none).
-
-        `ordered_ug_day` is the daily dose where the prescription begins with one, as "410 µg/day, 4 steps" does.
-        """
+        """Return one row per pump, by number: serial, gateway and what its birth reported (null if there was none)."""
         if self._frame is None or self._frame.height != self.pumps:
             names = pl.Series("gateway", [gateway.name for gateway in self._order], dtype=pl.String)
             owners = pl.Series("owner", self._of_pump, dtype=pl.UInt32)
-            ordered = pl.col("prescription").str.extract(r"^(\d+(?:\.\d+)?) µg/day").cast(pl.Float32)
             self._frame = pl.DataFrame(self._facts, schema=_FACTS, orient="row").with_columns(
-                ordered.alias("ordered_ug_day"),
                 pl.Series("pump", list(self._number), dtype=pl.String),
                 owners,
                 names.gather(owners).alias("gateway"),

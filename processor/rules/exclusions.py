@@ -6,7 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from processor.detectors import catheter, flow_sensor, frozen, motor, refill, stream, volume
+from broker.contract.datasheet import RESIDUAL_ML
+from processor.detectors import catheter, flow_sensor, frozen, motor, stream, volume
 from processor.rules.measures import Exclusion, family, last
 
 _CATHETER, _MOTOR, _VOLUME = family("catheter"), family("motor"), family("volume")
@@ -33,8 +34,8 @@ NOT_EMPTY: Final = Exclusion(
     "usable volume remains",
     "mL",
     last("reservoir_ml"),
-    lambda _: pl.col("reservoir_ml") > refill.RESIDUAL_ML + 0.05,
-    refill.RESIDUAL_ML + 0.05,
+    lambda _: pl.col("reservoir_ml") > RESIDUAL_ML + 0.05,
+    RESIDUAL_ML + 0.05,
 )
 SENSOR_LIVE: Final = Exclusion(
     "Flow sensor frozen",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from broker.contract.datasheet import LOW_RESERVOIR_ML
 from processor.detectors import volume as vote
 from processor.detectors.limit import limit
 from processor.detectors.refill import MAX_S, MISSED, WATCHED_S, WRONG, refill
@@ -13,7 +14,6 @@ from processor.rules.exclusions import FLOW_AGREES, MOTOR_TURNS, NO_RAPID_LOSS
 from processor.rules.measures import Measure, kept, last
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
-LOW_ML: Final = 2.0
 EMPTY_ML: Final = 1.45
 DAY_S: Final = 86_400.0
 
@@ -44,7 +44,7 @@ RULES: Final = (
         action="Check that a refill is scheduled before then; if not, schedule one.",
         time_to_respond="up to 5 days until the reservoir is low; see the forecast",
         rationale="A low reservoir is a common cause of withdrawal; a refill in time prevents it.",
-        evidence=(_left(LOW_ML), DAILY_FLOW),
+        evidence=(_left(LOW_RESERVOIR_ML), DAILY_FLOW),
     ),
     Rule(
         name="refill_overdue",
@@ -60,7 +60,7 @@ RULES: Final = (
         rationale="The longest recommended refill interval is 180 days, however low the dose.",
         evidence=(
             Measure("Time since last refill", "days", kept("since_s", 1.0 / DAY_S), limit=MAX_S / DAY_S),
-            _left(LOW_ML),
+            _left(LOW_RESERVOIR_ML),
         ),
         over_s=0.0,
     ),
@@ -68,7 +68,7 @@ RULES: Final = (
         name="reservoir_low",
         title="Low reservoir",
         priority="medium",
-        detector=limit("reservoir_ml", below=LOW_ML, span=0.6),
+        detector=limit("reservoir_ml", below=LOW_RESERVOIR_ML, span=0.6),
         on_delay_s=30 * MINUTE,
         off_delay_s=30 * MINUTE,
         identifies=("running_empty",),
@@ -78,7 +78,7 @@ RULES: Final = (
         action="Arrange a refill now and check the scheduled refill date.",
         time_to_respond="hours to a few days; see the trend",
         rationale="Some patients had withdrawal with more than 2 mL left (Neurosurgery, August 2004).",
-        evidence=(_left(LOW_ML), MEASURED),
+        evidence=(_left(LOW_RESERVOIR_ML), MEASURED),
         rules_out=(NO_RAPID_LOSS,),
         explains=("refill_due",),
     ),

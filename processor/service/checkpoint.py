@@ -18,7 +18,7 @@ from broker.store import durable_write
 from broker.store.journal import BEGINNING, Head
 from processor.alarms import lifecycle as alarm_list
 from processor.alarms.hold import timers_of
-from processor.alarms.subjects import no_orders
+from processor.alarms.subjects import no_orders, with_kinds
 from processor.engine import engine
 from processor.engine.columns import Rules, is_scored_by
 from processor.engine.sequence import Gaps
@@ -169,7 +169,7 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
         gaps=gaps,
         timers=_timers(frame(manifest.timers), listed) if manifest.timers else timers_of(alarms, timed(listed)),
-        orders=frame(manifest.orders) if manifest.orders else no_orders(),
+        orders=with_kinds(frame(manifest.orders)) if manifest.orders else no_orders(),
         acted=tuple(manifest.acted),
         compared=manifest.compared,
     )

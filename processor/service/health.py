@@ -54,7 +54,7 @@ class HealthMonitor:
         registry, state = self.pipeline.registry, self.pipeline.state
         return readings.frame(
             readings.troubles(self.meter.troubles),
-            readings.bounds(self._limits()),
+            readings.capacities(self._limits()),
             readings.lag(self.meter.lag_s, MAX_LAG_S),
             readings.counts(
                 sequence.totals(state),

@@ -16,9 +16,10 @@ from typing import Any, Final
 import msgspec
 
 from broker.contract.topics import ALL, COMMAND, PART, RESEND, alarm_topic, health_topic
-from broker.mqtt.link import Link, parse_url
+from broker.mqtt.address import parse_url
+from broker.mqtt.link import Link
 from broker.mqtt.reconnection import keep_open
-from broker.store import snapshot
+from broker.store import snapshot_files
 from broker.store.journal import JournalError
 from broker.store.snapshot import Health
 from processor.intake.message_queue import MessageQueue
@@ -143,7 +144,7 @@ class _Service:
                 self.queue.end_session()
 
         connection = asyncio.create_task(
-            keep_open(self.link, session, say=log.warning, chance=random.Random()), name="connection"
+            keep_open(self.link, session, report=log.warning, chance=random.Random()), name="connection"
         )
         stopping = asyncio.create_task(stop.wait(), name="stop")
         finish = asyncio.Event()
@@ -232,7 +233,7 @@ class _Service:
         began, now, directory = time.monotonic(), wall_ms(), self.settings.data / "snapshot"
         health = self._health(now)
         try:
-            await asyncio.to_thread(lambda: snapshot.write(directory, self.pipeline.snapshot(health, now)))
+            await asyncio.to_thread(lambda: snapshot_files.write(directory, self.pipeline.snapshot(health, now)))
         except OSError as error:
             self.meter.trouble("snapshot", f"cannot write to {directory}: {error}; dashboards are not updated")
         else:

@@ -1,4 +1,4 @@
-"""This file makes the snapshot: what the screens see of state, alarms and registry."""
+"""Tables of the snapshot: what the dashboard shows of state, alarms, forecasts and out-of-service orders."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from broker.store.journal import EVENTS_SCHEMA
 from broker.store.snapshot import ALARMS_SCHEMA, ORDERS_SCHEMA, PUMPS_SCHEMA, band
 from processor.alarms import chains
 from processor.alarms.states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, state_of
-from processor.alarms.subjects import Subjects
+from processor.alarms.subjects import Subjects, kind_of
 from processor.alarms.texts import cause_text, rule_texts
 from processor.engine import sequence
 from processor.engine.columns import Rules, is_scored_by, score_name
 from processor.rules import RULES
 
 FORESEEN_H: Final = 24.0
-EVERY: Final = "All its alarms"
-"""The title of an order that is about no single rule."""
+ALL_ALARMS: Final = "All alarms"
+"""Title of an out-of-service order that covers all rules."""
 
 
 def visible_alarms(
@@ -31,12 +31,13 @@ def visible_alarms(
     forecasts: pl.DataFrame,
     rules: Rules = RULES,
 ) -> pl.DataFrame:
-    """Return the open alarms as people see them (`ALARMS_SCHEMA`), each with what it holds under it."""
+    """Return the open alarms as the dashboard shows them (`ALARMS_SCHEMA`), each with those that it suppresses."""
     if alarms.height == 0:
         return pl.DataFrame(schema=ALARMS_SCHEMA)
-    told = (
+    rows = (
         alarms.with_columns(
             subjects.names(alarms),
+            kind_of(),
             subjects.now(alarms),
             chains.roots(alarms).alias("root"),
             state_of().alias("state"),
@@ -45,9 +46,9 @@ def visible_alarms(
         .join(rule_texts(rules), on="rule", how="left", maintain_order="left")
         .with_columns(_age_s(subjects.wall, rules).alias("age_s"))
     )
-    numbers = told["pump"]
+    numbers = rows["pump"]
     return (
-        told.with_columns(
+        rows.with_columns(
             subjects.pumps.gather(numbers).alias("pump"),
             subjects.gateways.gather(subjects.homes(alarms)).alias("gateway"),
             facts["site"].gather(numbers).alias("site"),
@@ -58,14 +59,14 @@ def visible_alarms(
             ((pl.col("shelved_until") - pl.col("now")) / 1000).alias("shelved_left_s"),
         )
         .filter(pl.col("state") != SUPPRESSED)
-        .join(_chain(told), left_on="alarm", right_on="root", how="left", maintain_order="left")
+        .join(_chain(rows), left_on="alarm", right_on="root", how="left", maintain_order="left")
         .with_columns(pl.col("held").fill_null(0))
         .select(*ALARMS_SCHEMA)
     )
 
 
 def _age_s(wall_ms: int, rules: Rules) -> pl.Expr:
-    """Return for how long the condition has stood, or, where the rule goes by the wall clock, since it was raised."""
+    """Return the seconds since the onset or, for rules on wall-clock time, since the alarm was raised."""
     by_wall = pl.col("rule").is_in([rule.name for rule in rules if rule.uses_wall_clock])
     return (
         pl.when(by_wall).then(wall_ms - pl.col("raised_wall")).otherwise(pl.col("now") - pl.col("onset")) / 1000
@@ -73,16 +74,16 @@ def _age_s(wall_ms: int, rules: Rules) -> pl.Expr:
 
 
 def _score_now(alarms: pl.DataFrame, state: pl.DataFrame) -> pl.Expr:
-    """Return the score of each alarm's rule as it is now; null where that is about no pump."""
+    """Return the present score of each alarm's rule; null for subjects that are no pump."""
     rules = [name for name in alarms["rule"].unique(maintain_order=True) if name in state.columns]
     scores = [pl.when(pl.col("rule") == name).then(state[name].gather(alarms["pump"])) for name in rules]
     return pl.coalesce(*scores, pl.lit(None, pl.Float32))
 
 
-def _chain(told: pl.DataFrame) -> pl.DataFrame:
-    """Return for each alarm that holds others (`root`) how many, which, and which of them all came first."""
-    under = told.filter(pl.col("state") == SUPPRESSED)
-    if under.is_empty():
+def _chain(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return, for each alarm that suppresses others (`root`), how many and which, and which of all was first out."""
+    suppressed = rows.filter(pl.col("state") == SUPPRESSED)
+    if suppressed.is_empty():
         return pl.DataFrame(schema={"root": pl.String, "held": pl.Int32, "explains": pl.String, "first_out": pl.String})
     name = (
         pl.when((pl.len() > 1) & (pl.col("pump").n_unique() > 1))
@@ -90,17 +91,17 @@ def _chain(told: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.col("title").first())
         .alias("name")
     )
-    kinds = under.group_by("root", "rule").agg(name, pl.len().alias("many"))
-    explained = kinds.group_by("root").agg(
-        pl.col("many").sum().cast(pl.Int32).alias("held"), pl.col("name").sort().str.join(", ").alias("explains")
+    kinds = suppressed.group_by("root", "rule").agg(name, pl.len().alias("count"))
+    by_root = kinds.group_by("root").agg(
+        pl.col("count").sum().cast(pl.Int32).alias("held"), pl.col("name").sort().str.join(", ").alias("explains")
     )
     first = (
-        told.filter(pl.col("root").is_in(explained["root"].implode()))
+        rows.filter(pl.col("root").is_in(by_root["root"].implode()))
         .sort("onset", "raised", "priority")
         .group_by("root", maintain_order=True)
         .agg(pl.col("title").first().alias("first_out"))
     )
-    return explained.join(first, on="root", how="left")
+    return by_root.join(first, on="root", how="left")
 
 
 def pumps_frame(
@@ -112,9 +113,9 @@ def pumps_frame(
     forecasts: pl.DataFrame,
     rules: Rules = RULES,
 ) -> pl.DataFrame:
-    """Return one row a pump as people see it (`PUMPS_SCHEMA`); `alarms` are the visible ones, `forecasts` as of now.
+    """Return one row per pump as the dashboard shows it (`PUMPS_SCHEMA`); `alarms` are the visible ones.
 
-    An alarm that is out of service says nothing about its pump.
+    An alarm that is out of service does not count for its pump.
     """
     silent = (
         pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in rules if is_scored_by(rule, "age"))
@@ -147,33 +148,37 @@ def pumps_frame(
 
 
 def orders_frame(orders: pl.DataFrame, subjects: Subjects, rules: Rules = RULES) -> pl.DataFrame:
-    """Return what is out of service by an order, as people see it (`ORDERS_SCHEMA`)."""
+    """Return the subjects out of service by an order, as the dashboard shows them (`ORDERS_SCHEMA`)."""
     return (
         subjects.called(orders)
+        .with_columns(kind_of())
         .join(rule_texts(rules).select("rule", "title"), on="rule", how="left", maintain_order="left")
         .with_columns(
             subjects.pumps.gather(orders["pump"]).alias("pump"),
             ((pl.col("until") - pl.col("now")) / 1000).alias("left_s"),
-            pl.col("title").fill_null(EVERY),
+            pl.col("title").fill_null(ALL_ALARMS),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in ORDERS_SCHEMA.items())
     )
 
 
 def no_events() -> pl.DataFrame:
-    """Return the frame of no entries."""
+    """Return the frame of no journal entries."""
     return pl.DataFrame(schema=EVENTS_SCHEMA)
 
 
 def events_frame(changes: pl.DataFrame, subjects: Subjects, wall_ms: int, rules: Rules = RULES) -> pl.DataFrame:
-    """Return what changed (`processor.alarms.lifecycle.CHANGES`) as entries of the journal (`EVENTS_SCHEMA`)."""
+    """Return changes of alarms (`processor.alarms.lifecycle.CHANGES`) as journal entries (`EVENTS_SCHEMA`)."""
+    about = pl.col("kind") != "refused"
     return (
-        changes.join(rule_texts(rules).select("rule", "title"), on="rule", how="left", maintain_order="left")
+        changes.with_columns(subjects.names(changes), kind_of())
+        .with_columns(pl.when(about).then(pl.col(name)).alias(name) for name in ("subject", "subject_kind"))
+        .join(rule_texts(rules).select("rule", "title"), on="rule", how="left", maintain_order="left")
         .with_columns(
             subjects.pumps.gather(changes["pump"]).alias("pump"),
             cause_text(rules).alias("text"),
             pl.when(pl.col("alarm").is_null() & (pl.col("kind") != "refused"))
-            .then(pl.col("title").fill_null(EVERY))
+            .then(pl.col("title").fill_null(ALL_ALARMS))
             .otherwise("title")
             .alias("title"),
             pl.lit(wall_ms).alias("at"),
@@ -183,34 +188,31 @@ def events_frame(changes: pl.DataFrame, subjects: Subjects, wall_ms: int, rules:
 
 
 def time_to_respond() -> pl.Expr:
-    """Say how long until harm: as forecast, else what is left of the rule's hours, else what the rule says.
-
-    Nothing is left of an alarm that is over.
-    """
+    """Return the expression of the time to respond: forecast, else the rest of the rule's hours, else the rule's text."""
     left_min = (pl.col("harm_after_h") * 60.0 - pl.col("age_s") / 60.0).round(0)
     low, mid, high = (pl.col(name) for name in band("under_dosed_h"))
     first_h, last_h = low.round(0).cast(pl.Int64, strict=False), high.ceil().cast(pl.Int64, strict=False)
-    # A band without a useful end tells nobody when to act.
+    # A forecast interval without a useful end does not tell when to act.
     ends = (high < FORESEEN_H).fill_null(value=False)
     later = pl.format("{} h or later", first_h)
     between = pl.when(ends).then(pl.format("{} to {} h", first_h, last_h)).otherwise(later)
-    latest = pl.when(ends).then(pl.format(", in {} h at the latest", last_h)).otherwise(pl.lit(""))
+    latest = pl.when(ends).then(pl.format(", at the latest in {} h", last_h)).otherwise(pl.lit(""))
     return (
         pl.when(pl.col("returned").is_not_null())
-        .then(pl.lit("over now"))
+        .then(pl.lit("returned to normal"))
         .when(pl.col("harm_after_h").is_null())
         .then(pl.col("time_to_respond"))
         .when(high <= 0.0)
-        .then(pl.lit("under-dosed by now unless bridged"))
+        .then(pl.lit("probably under-dosed: bridge now"))
         .when(mid <= 0.0)
-        .then(pl.format("probably under-dosed by now{}", latest))
+        .then(pl.format("probably under-dosed already{}", latest))
         .when(mid < FORESEEN_H)
         .then(pl.format("under-dosed in about {} ({})", _rounded(mid * 60.0), between))
         .when(mid.is_not_null())
-        .then(pl.lit("more than a day until under-dosed, if it stays so"))
+        .then(pl.lit("more than a day until under-dosed, if nothing changes"))
         .when(left_min > 0.0)
         .then(pl.format("under-dosed in about {}", _rounded(left_min)))
-        .otherwise(pl.lit("under-dosed by now unless bridged"))
+        .otherwise(pl.lit("probably under-dosed: bridge now"))
     )
 
 

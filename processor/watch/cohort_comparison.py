@@ -1,8 +1,8 @@
-"""This file compares cohorts of pumps with the rest of the fleet: the same model, the same lot, the same gateway.
+"""Comparison of cohorts (pumps of one model, lot or gateway) with the rest of the fleet. Pure.
 
-Of each quantity (`processor.rules.cohorts.ROWS`) the middle of a cohort is held against the middle of all others, in
-units of what chance does to the middle of so many pumps. Pumps are counted into classes of the quantity, so that the
-middles and quartiles of every cohort and of its rest come from one pass over the fleet. Pure functions.
+For each quantity (`processor.rules.cohorts.ROWS`), the median of a cohort is compared with the median of all other
+pumps, in units of the standard error of a median of that many pumps. Pumps are counted in a histogram of the quantity, so
+that medians and quartiles of every cohort and of its rest come from one pass over the fleet.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from processor.engine.columns import indicator_of
 from processor.rules.cohorts import Row
 
 MIN_PUMPS: Final = 10
-"""Of fewer pumps of whom the quantity is known nothing is said."""
+"""Cohorts with fewer pumps whose quantity is known are not judged."""
 MIN_REST: Final = 20
 MAX_ROUNDS: Final = 20
-"""So many drifts of one quantity are told apart, the surest first."""
+"""Number of drifts of one quantity that are separated, the most certain first."""
 MAX_COHORTS: Final = 4000
-"""Of each kind, the largest; the others are not judged, and counted."""
+"""Largest cohorts judged of each kind; the others are counted."""
 CLASSES: Final = 256
 NORMAL_QUARTILES: Final = 1.349
-"""Between the quartiles of a normal distribution lie so many standard deviations."""
-OF_MIDDLE: Final = 1.2533
-"""The median of many scatters by so much more than their mean."""
+"""Interquartile range of a normal distribution in standard deviations."""
+MEDIAN_ERROR: Final = 1.2533
+"""Standard error of the median of many values relative to that of their mean."""
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -39,14 +39,14 @@ COMPARED: Final[dict[str, pl.DataType]] = {
     **dict.fromkeys(("middle", "rest", "apart", "z", "spread", "beyond_usual"), pl.Float64()),
     **dict.fromkeys(("pumps", "beyond"), pl.Int64()),
 }
-"""What a comparison says of a cohort: the middle of it and of the rest, how far apart they are, in the quantity's unit
-and as a robust z-score, the spread (a standard deviation) of the rest, and how many pumps lie beyond the limit on that
-side and how many would if they were as the rest."""
+"""Result for a cohort: the median of it (`middle`) and of the rest, their distance in the quantity's unit and as a robust
+z-score, the spread (a standard deviation) of the rest, the number of pumps `beyond` the limit on that side, and the number
+expected there if they were like the rest."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """The cohorts of one kind: for each pump the place of its own (-1: of none), and their subjects (`SUBJECT`)."""
+    """Cohorts of one kind: each pump's cohort as an index (-1: none) into their subjects (`SUBJECT`)."""
 
     places: I64
     subjects: pl.DataFrame
@@ -62,13 +62,14 @@ def kinds(subjects: Subjects) -> tuple[Kind, ...]:
 
 
 def _named(kind: str, labels: pl.Series) -> Kind:
-    told = labels.unique().drop_nulls().sort()
-    numbers = labels.replace_strict(told, pl.int_range(told.len(), eager=True), default=None, return_dtype=pl.UInt32)
-    return _places(numbers, pl.select(cohort_name(kind, pl.lit(told)).alias("other")))
+    known = labels.unique().drop_nulls().sort()
+    numbers = labels.replace_strict(known, pl.int_range(known.len(), eager=True), default=None, return_dtype=pl.UInt32)
+    names = pl.select(cohort_name(kind, pl.lit(known)).alias("other"), pl.lit("cohort").alias("other_kind"))
+    return _places(numbers, names)
 
 
 def _places(numbers: pl.Series, named: pl.DataFrame) -> Kind:
-    """Keep the cohorts that are large enough, and of too many the largest."""
+    """Keep cohorts of at least `MIN_PUMPS`, and the largest if there are more than `MAX_COHORTS`."""
     codes = numbers.fill_null(named.height).to_numpy().astype(np.int64)
     sizes = np.bincount(codes, minlength=named.height + 1)[: named.height]
     large = np.flatnonzero(sizes >= MIN_PUMPS)
@@ -83,9 +84,9 @@ def _places(numbers: pl.Series, named: pl.DataFrame) -> Kind:
 def judge(values: F64, cohorts: tuple[Kind, ...], row: Row) -> pl.DataFrame:
     """Return every cohort that can be judged in one quantity: `SUBJECT`, `COMPARED` and `score`.
 
-    `values` is a number a pump, NaN where it is not known. A drift is told once, of the cohort that is surest: what it
-    has beyond the rest is taken from its pumps before the others are judged again. After `MAX_ROUNDS` such cohorts
-    what remains is told as it is.
+    `values` has a number per pump, NaN if unknown. A drift is reported once, for the most certain cohort: its distance
+    from the rest is subtracted from its pumps before the others are judged again. After `MAX_ROUNDS` such cohorts the
+    others are reported as they are.
     """
     values = values.copy()
     surest: list[pl.DataFrame] = []
@@ -102,8 +103,8 @@ def judge(values: F64, cohorts: tuple[Kind, ...], row: Row) -> pl.DataFrame:
     return pl.concat([*surest, judged]).drop("kind", "place")
 
 
-def _judged(values: F64, cohorts: tuple[Kind, ...], row: Row, told: list[pl.DataFrame]) -> pl.DataFrame:
-    """Return every cohort that can be judged and is not among those told, by the place of its kind and its own."""
+def _judged(values: F64, cohorts: tuple[Kind, ...], row: Row, reported: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return every cohort that can be judged and was not reported yet, with the indices of its kind and its own."""
     whole = pl.concat(
         [
             pl.concat([kind.subjects, _scored(values, kind, row)], how="horizontal")
@@ -112,7 +113,7 @@ def _judged(values: F64, cohorts: tuple[Kind, ...], row: Row, told: list[pl.Data
             for number, kind in enumerate(cohorts)
         ]
     ).drop_nulls("z")
-    return whole.join(pl.concat(told), on=["kind", "place"], how="anti") if told else whole
+    return whole.join(pl.concat(reported), on=["kind", "place"], how="anti") if reported else whole
 
 
 def _scored(values: F64, cohorts: Kind, row: Row) -> pl.DataFrame:
@@ -121,15 +122,15 @@ def _scored(values: F64, cohorts: Kind, row: Row) -> pl.DataFrame:
 
 
 def compare(values: F64, places: I64, cohorts: int, *, span: tuple[float, float], floor: float) -> pl.DataFrame:
-    """Return how each of `cohorts` compares with all pumps that are not in it (`COMPARED`), null where that is unknown.
+    """Compare each of `cohorts` with all pumps outside it (`COMPARED`, null if unknown).
 
-    `places` says of each pump in which cohort it is, -1 in none; `values` are NaN where unknown.
+    `places` is each pump's cohort, -1 if none; `values` are NaN if unknown.
     """
     low, width = span[0], (span[1] - span[0]) / CLASSES
     known = np.isfinite(values)
     classes = np.clip((values[known] - low) / width, 0, CLASSES - 1).astype(np.int64)
     places = places[known]
-    # Who is in no cohort is counted as one more, after the last.
+    # Pumps without a cohort are counted as one more cohort, after the last.
     flat = np.where(places < 0, cohorts, places) * CLASSES + classes
     counts = np.bincount(flat, minlength=(cohorts + 1) * CLASSES).reshape(cohorts + 1, CLASSES)
     others = counts.sum(axis=0) - counts[:cohorts]
@@ -139,13 +140,13 @@ def compare(values: F64, places: I64, cohorts: int, *, span: tuple[float, float]
     lower, rest, upper = (_quantile(others, share, low, width) for share in (0.25, 0.5, 0.75))
     spread = np.maximum((upper - lower) / NORMAL_QUARTILES, width)
     apart = middle - rest
-    chance = OF_MIDDLE * spread * np.sqrt(1 / np.maximum(many, 1) + 1 / np.maximum(rest_many, 1))
+    chance = MEDIAN_ERROR * spread * np.sqrt(1 / np.maximum(many, 1) + 1 / np.maximum(rest_many, 1))
     limit = (rest + np.sign(apart) * floor)[:, None]
     centres = low + width * (np.arange(CLASSES) + 0.5)
     outside = np.where(apart[:, None] >= 0, centres > limit, centres < limit)
-    # Of two halves of a fleet nobody can say which of them drifts.
+    # Of two halves of a fleet, nobody can say which one drifts.
     enough = (many >= MIN_PUMPS) & (rest_many >= MIN_REST) & (many < rest_many)
-    told = {
+    columns = {
         "middle": middle,
         "rest": rest,
         "apart": apart,
@@ -156,16 +157,16 @@ def compare(values: F64, places: I64, cohorts: int, *, span: tuple[float, float]
         "beyond": (ours * outside).sum(axis=1),
     }
     known_where = pl.Series(enough)
-    frame = pl.DataFrame({name: told[name] for name in COMPARED}, schema=COMPARED)
+    frame = pl.DataFrame({name: columns[name] for name in COMPARED}, schema=COMPARED)
     return frame.select(pl.when(known_where).then(pl.col(name)).alias(name) for name in COMPARED)
 
 
 def _quantile(counts: I64, share: float, low: float, width: float) -> F64:
-    """Return the quantile of each row of counts by class, as if those of a class were spread evenly over it."""
+    """Return the quantile of each row of a histogram, interpolated linearly within a class."""
     sums = counts.cumsum(axis=1)
-    wanted = share * sums[:, -1]
-    place = np.minimum((sums < wanted[:, None]).sum(axis=1), CLASSES - 1)
+    target = share * sums[:, -1]
+    place = np.minimum((sums < target[:, None]).sum(axis=1), CLASSES - 1)
     rows = np.arange(len(counts))
     inside = counts[rows, place]
-    into = (wanted - (sums[rows, place] - inside)) / np.maximum(inside, 1)
+    into = (target - (sums[rows, place] - inside)) / np.maximum(inside, 1)
     return np.asarray(low + width * (place + into))

@@ -1,7 +1,7 @@
-"""This file is what Pumpwatch reads off itself: a small frame of numbers, by which the system's rules judge it.
+"""Readings: what Pumpwatch measures about itself, as a small frame that the system rules score.
 
-A reading is a row. What it is (`what`) says which rules look at it, `part` which thing it is about. A level has a
-`limit`; a count only ever grows, and rules look at how much it has risen lately.
+A reading is a row. Its kind (`what`) decides which rules score it, `part` is the component. A level has a `limit`; a count
+only grows, and rules score its recent rise.
 """
 
 from __future__ import annotations
@@ -23,55 +23,57 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
     "unit": pl.String(),
     "text": pl.String(),
 }
-"""`limit` is null for a count. `text` says it in words: all of it for a level, of a count only what was counted."""
+"""`limit` is null for a count. `text` is the whole sentence for a level, and the thing counted for a count."""
 Row = tuple[str, str, float, float | None, str, str]
 
 
 def frame(*rows: Iterable[Row]) -> pl.DataFrame:
-    """Return the frame (`SCHEMA`) of all these rows."""
+    """Return the frame (`SCHEMA`) of these rows."""
     return pl.DataFrame([row for some in rows for row in some], SCHEMA, orient="row")
 
 
 def troubles(found: Mapping[str, str]) -> list[Row]:
-    """Return a row for each thing that fails now: its name, and what fails, in words."""
+    """Return a row for each failing component: its name, and a sentence about the failure."""
     return [(TROUBLE, part, 1.0, 1.0, "", text) for part, text in found.items()]
 
 
-def bounds(found: Iterable[CapacityLimit]) -> list[Row]:
-    """Return how full each bound is, where it has a limit to warn at, and how often it was reached."""
+def capacities(limits: Iterable[CapacityLimit]) -> list[Row]:
+    """Return the utilization of each limit that has a warning level, and how often each limit was reached."""
     rows: list[Row] = []
-    for bound in found:
-        if bound.warn_at is not None and bound.limit > 0:
-            share = 100.0 * bound.value / bound.limit
-            amount = f"{_said(bound.value, bound.unit)} of {_said(bound.limit, bound.unit)}"
-            text = f"{bound.name} {share:.0f} % full: {amount}"
-            rows.append((FULLNESS, bound.name, share, 100.0 * bound.warn_at, "%", text))
-        rows.append((bound.when_full, bound.name, float(bound.reached), None, "", f"times “{bound.name}” was full"))
+    for limit in limits:
+        if limit.warn_at is not None and limit.limit > 0:
+            share = 100.0 * limit.value / limit.limit
+            amount = f"{_amount(limit.value, limit.unit)} of {_amount(limit.limit, limit.unit)}"
+            text = f"{limit.name} {share:.0f} % full: {amount}"
+            rows.append((FULLNESS, limit.name, share, 100.0 * limit.warn_at, "%", text))
+        rows.append((limit.when_full, limit.name, float(limit.reached), None, "", f"times “{limit.name}” was full"))
     return rows
 
 
 def lag(seconds: float, limit_s: float) -> list[Row]:
-    """Return how long samples take to the screens now, against how long they may."""
-    text = f"samples take {seconds:,.0f} s from the gateway to the screens"
-    return [(LAG, "samples on their way", seconds, limit_s, "s", text)]
+    """Return the present end-to-end latency and its limit."""
+    text = f"end-to-end latency from gateway to dashboard is {seconds:,.0f} s"
+    return [(LAG, "end-to-end latency", seconds, limit_s, "s", text)]
 
 
 def counts(samples: Totals, *, dropped: int, refused: int, droppers: Sequence[tuple[str, int]]) -> list[Row]:
-    """Return what came, was lost for good or sent again, was dropped by gateways (`droppers`: the worst, with how many)
-    and refused.
+    """Return the counts of received, permanently lost, redelivered and dropped samples, and of rejected messages.
+
+    `droppers` are the gateways that dropped most, each with its count.
     """
-    by = ", ".join(f"{name} {many:,}" for name, many in droppers)
-    whom = f"samples dropped by gateways (in all {by})" if by else "samples dropped by gateways"
+    worst = ", ".join(f"{name} {count:,}" for name, count in droppers)
+    dropped_text = f"samples dropped by gateways (total {worst})" if worst else "samples dropped by gateways"
+    redelivered = float(samples.redelivered)
     return [
-        (CAME, "samples", float(samples.received), None, "samples", "samples came"),
-        (LOST, "samples lost", float(samples.lost), None, "samples", "samples lost for good"),
-        (RESENT, "samples sent again", float(samples.redelivered), None, "samples", "samples sent again by gateways"),
-        (DROPPED, "gateways' outboxes", float(dropped), None, "samples", whom),
-        (REFUSED, "messages refused", float(refused), None, "messages", "messages refused"),
+        (CAME, "samples", float(samples.received), None, "samples", "samples received"),
+        (LOST, "samples lost", float(samples.lost), None, "samples", "samples permanently lost"),
+        (RESENT, "samples redelivered", redelivered, None, "samples", "samples redelivered by gateways"),
+        (DROPPED, "gateway outboxes", float(dropped), None, "samples", dropped_text),
+        (REFUSED, "messages rejected", float(refused), None, "messages", "messages rejected"),
     ]
 
 
-def _said(amount: float, unit: str) -> str:
+def _amount(amount: float, unit: str) -> str:
     if unit != "bytes":
         return f"{amount:,.0f} {unit}"
     return f"{amount / 1e9:,.1f} GB" if amount >= 1e9 else f"{amount / 1e6:,.1f} MB"

@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from broker.contract.evidence import Evidence, Fact
-from broker.store.snapshot import SYSTEM
+from broker.contract.subjects import system_subject
 from processor.alarms.hold import SCORES
 from processor.alarms.subjects import KEY, SUBJECT
 from processor.engine.columns import MS_PER_S, Rules, indicator_of
@@ -83,7 +83,15 @@ def score(
     gone = {key: 0.0 for key in timed if key not in scored}
     values = {key: min(value, MAX_SCORE) for key, (value, _) in scored.items()} | gone
     rows = [
-        {**dict.fromkeys(SUBJECT), "other": other, "rule": rule, "score": value, "time": time, "onset": None}
+        {
+            **dict.fromkeys(SUBJECT),
+            "other": other,
+            "other_kind": "system",
+            "rule": rule,
+            "score": value,
+            "time": time,
+            "onset": None,
+        }
         for (rule, other), value in values.items()
     ]
     found = SystemScores(pl.DataFrame(rows, SCORES), time, {key: reading for key, (_, reading) in scored.items()})
@@ -95,7 +103,7 @@ def _scored(rising: pl.DataFrame, rules: Rules) -> dict[_Key, tuple[float, dict[
     scores = rising.select(indicator_of(rule).fill_nan(None).alias(rule.name) for rule in rules)
     rows = rising.rows(named=True)
     return {
-        (rule.name, SYSTEM + rows[at]["part"]): (value, rows[at])
+        (rule.name, system_subject(rows[at]["part"])): (value, rows[at])
         for rule in rules
         for at, value in enumerate(scores[rule.name])
         if value is not None

@@ -197,7 +197,7 @@ def _report(outcome: Outcome, *, as_json: bool) -> None:
 
 def open_alarms(data: Path) -> pl.DataFrame:
     """Return the open alarms of the snapshot in a data directory, most urgent first."""
-    from broker.store.snapshot import read
+    from broker.store.snapshot_files import read
     from dashboard.data.queries import ordered
 
     snapshot = read(data / "snapshot")
@@ -227,7 +227,7 @@ def chosen(found: pl.DataFrame, which: str, about: str | None, rule: str | None)
 
 
 def _act(url: str, action: OperatorAction) -> Outcome:
-    from broker.mqtt.link import LinkError
+    from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import act
 
     try:

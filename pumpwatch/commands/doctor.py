@@ -116,7 +116,8 @@ def records(data: Path) -> Iterator[Finding]:
     """Check the journal's hash chain, the history, and files that were moved aside as unreadable."""
     from polars.exceptions import PolarsError
 
-    from broker.store.journal import FILE, verify
+    from broker.store.journal import FILE
+    from broker.store.journal_query import verify
     from broker.store.segments import kept
     from processor.service.checkpoint import journal_head
 
@@ -158,7 +159,8 @@ def running(data: Path, broker: str | None, port: int) -> Iterator[Finding]:
 
 
 def _reach(url: str) -> Finding:
-    from broker.mqtt.link import LinkError, learn_protocol, parse_url
+    from broker.mqtt.address import LinkError, parse_url
+    from broker.mqtt.link import learn_protocol
 
     try:
         address = parse_url(url)
@@ -169,14 +171,14 @@ def _reach(url: str) -> Finding:
 
 
 def _health(data: Path, *, expected: bool) -> Iterator[Finding]:
-    from broker.store import snapshot
+    from broker.store import snapshot_files
 
-    manifest = data / "snapshot" / snapshot.MANIFEST
+    manifest = data / "snapshot" / snapshot_files.MANIFEST
     if not manifest.exists():
         if expected:
             yield Finding("snapshot", "failed", f"the processor has not written one to {manifest.parent}")
         return
-    now = snapshot.read(manifest.parent)
+    now = snapshot_files.read(manifest.parent)
     health = now.health
     # Compares two file times, so this module needs no clock.
     probe = data / ".doctor"

@@ -20,7 +20,7 @@ from pumpwatch.supervision import run_file
 if TYPE_CHECKING:
     from broker.contract.commands import Clear, GatewayCommand, Inject, Reply
     from broker.contract.gateway_messages import Birth
-    from broker.mqtt.request_reply import Order
+    from broker.mqtt.request_reply import AddressedCommand
 
 BIRTHS_WAIT_S: Final = 1.0
 REPLY_S: Final = 5.0
@@ -160,7 +160,7 @@ def _by_number(word: str, numbered: dict[int, str]) -> list[str]:
 
 def announced(url: str) -> list[tuple[int, Birth]]:
     """Return the birth message and shard of every gateway at a broker; raises `CommandError` if there is none."""
-    from broker.mqtt.link import LinkError
+    from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import births
 
     try:
@@ -176,10 +176,10 @@ def announced(url: str) -> list[tuple[int, Birth]]:
 
 def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], *, as_json: bool) -> None:
     """Send each gateway its command and print the replies; raises `CommandError` if a gateway refused."""
-    from broker.mqtt.link import LinkError
-    from broker.mqtt.request_reply import Order, ask
+    from broker.mqtt.address import LinkError
+    from broker.mqtt.request_reply import AddressedCommand, ask
 
-    orders: list[Order] = [Order(birth.gateway, shard, command) for shard, birth, command in rows]
+    orders: list[AddressedCommand] = [AddressedCommand(birth.gateway, shard, command) for shard, birth, command in rows]
     try:
         replies: list[Reply] = asyncio.run(ask(url, orders, REPLY_S))
     except LinkError as error:

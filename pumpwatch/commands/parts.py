@@ -48,7 +48,7 @@ def simulate(
     data: options.Data = None,
 ) -> None:
     """Run the simulator: pumps that publish telemetry to the broker."""
-    from broker.mqtt.link import LinkError
+    from broker.mqtt.address import LinkError
     from pumpwatch.commands.run_config import plan
     from simulator.gateway import service
 
@@ -85,7 +85,7 @@ def process(
     history_days: options.HistoryDays = 0,
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
-    from broker.mqtt.link import LinkError
+    from broker.mqtt.address import LinkError
     from processor.service import loop
     from processor.service.settings import ProcessorError, Settings
 

@@ -51,7 +51,7 @@ def journal(
     as_json: options.AsJson = False,
 ) -> None:
     """Show what happened and who did what, newest first, in wall-clock time (UTC)."""
-    from broker.store.journal import Query, entries
+    from broker.store.journal_query import Query, entries
 
     query = Query(pump, who, moment("--from", since), moment("--to", until), limit=limit)
     found = entries(data or user_data(), query)

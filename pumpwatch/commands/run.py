@@ -187,7 +187,7 @@ def _refuse_a_second(data: Path) -> None:
 
 
 def _checked(url: str) -> str:
-    from broker.mqtt.link import LinkError, parse_url
+    from broker.mqtt.address import LinkError, parse_url
 
     try:
         parse_url(url)

@@ -10,6 +10,7 @@ import msgspec
 from plotly.offline import get_plotlyjs
 
 from dashboard import theme
+from trials.score import BARS
 
 ROW_PX: Final = 22
 LISTED: Final = 1000
@@ -180,10 +181,10 @@ def _found(rung: dict[str, Any] | None) -> str:
 
 
 def _rates(told: dict[str, Any]) -> Iterable[Sequence[str]]:
-    for bar, shares in told["recall"].items():
+    for least in BARS:
+        shares = told["recall"][f"severity_from_{least}"]
         for name, said in (("detected", "found"), ("right_cause", "right cause")):
             if shares[name] is not None:
-                least = bar.rpartition("_")[2]
                 yield f"{said}, severity from {least}", f"{shares[name]:.1%} of {shares['injected']:,}"
     for kind, said in (
         ("", "false alarms"),

@@ -33,7 +33,7 @@ class Notices:
 
     async def tell_on(self) -> None:
         """Tell what waits, again and again until cancelled; without a broker it waits on."""
-        from broker.mqtt.link import LinkError
+        from broker.mqtt.address import LinkError
         from broker.mqtt.request_reply import tell
 
         while True:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.fleet.physics import CAPACITY_MAH
+from broker.contract.datasheet import CAPACITY_MAH
 from simulator.fleet.state import F32, Fleet
 
 RATE_PER_PUMP_YEAR: Final = 0.0001

@@ -1,4 +1,4 @@
-"""This file makes a fleet: who its patients are, what they are prescribed, and how far along each pump is."""
+"""Enrollment of a simulated fleet: its patients, their prescriptions, and the age of each pump."""
 
 from __future__ import annotations
 
@@ -8,19 +8,27 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from broker.contract.dose_limits import CONCENTRATIONS_UG_ML, MIN_ML_DAY, RESERVOIR_CAPACITIES_ML
+from broker.contract.datasheet import (
+    CAPACITY_MAH,
+    ELECTRONICS_MA,
+    FULL_SPEED_UL_H,
+    LOW_RESERVOIR_ML,
+    RESERVOIR_CAPACITIES_ML,
+    TURNING_MA,
+)
+from broker.contract.dose_limits import CONCENTRATIONS_UG_ML, MIN_ML_DAY
 from simulator.fleet import lots, program
-from simulator.fleet.physics import CAPACITY_MAH, ELECTRONICS_MA, FULL_SPEED_UL_H, LIFE_S, LOW_RESERVOIR_ML, RUNNING_MA
+from simulator.fleet.physics import SERVICE_LIFE_S
 from simulator.fleet.state import CONDITIONS, F64, Fleet
-from simulator.fleet.wear import COATED, UNCOATED, WORN_MA
+from simulator.fleet.wear import COATED, UNCOATED
 
 SITES: Final = ("North", "South", "East", "West", "Centre")
-USUAL_MOST_ML_DAY: Final = 0.4
-"""Flow of a usual high dose, 800 µg/day at 2000 µg/mL."""
-DAYS_LEFT: Final = 30.0
-"""No enrolled pump falls to `LOW_RESERVOIR_ML` sooner than this many days; modelling choice."""
-USED_AT_MOST: Final = (0.6, 0.9)
-"""No enrolled pump has used more of its battery's charge, and of its seven years; modelling choice."""
+MAX_USUAL_ML_DAY: Final = 0.4
+"""Flow of a common high dose, 800 µg/day at 2000 µg/mL."""
+MIN_DAYS_LEFT: Final = 30.0
+"""Days before the first enrolled pump reaches `LOW_RESERVOIR_ML`; modelling choice."""
+MAX_USED: Final = (0.6, 0.9)
+"""Largest share of its battery's charge, and of its service life, that an enrolled pump has used; modelling choice."""
 LUMEN_RADIUS_MM: Final = 0.265
 VISCOSITY_PA_S: Final = 0.7e-3
 """Lumen radius of a thin intrathecal catheter, and water at 37 °C; modelling choices."""
@@ -28,26 +36,26 @@ CATHETER_UL_CM: Final = 2.2
 PUMP_TUBING_UL: Final = 200.0
 """Dead space of a catheter and of the tubing inside the pump; no source found, modelling choices."""
 FIRST_PUMP: Final = 0.5
-"""Share of the pumps that are their patient's first, so that the therapy is as old as the pump; modelling choice."""
+"""Share of pumps that are their patient's first, so the therapy is as old as the pump; modelling choice."""
 START_SHARE: Final = 83 / 270
 GROWTH_S: Final = 365.25 * 86_400.0
-"""The mean dose grew from 83 to 270 µg/day over the first twelve months and was stable then (pubmed 22151522). That it
-grows by the same share each day is a modelling choice."""
+"""The mean dose grew from 83 to 270 µg/day over the first twelve months and was stable afterwards (pubmed 22151522).
+Exponential growth is a modelling choice."""
 HALF_LIFE_H: Final = (1.0, 5.0)
-"""Half-life of baclofen in the spinal fluid between patients (Sallerin-Caute 1991 and J Neurosurg 1987;66:181: 0.9 to
-5 h)."""
+"""Range of the half-life of baclofen in the spinal fluid between patients (Sallerin-Caute 1991 and J Neurosurg
+1987;66:181: 0.9 to 5 h)."""
 PA_PER_MMHG: Final = 133.322
 UL_H_PER_M3_S: Final = 1e9 * 3600
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group of patients: its share of the fleet, its daily doses, its share of small reservoirs."""
+    """A group of patients: its share of the fleet, its range of daily doses, and its share of small reservoirs."""
 
     name: str
     share: float
-    least_ug_day: float
-    most_ug_day: float
+    min_ug_day: float
+    max_ug_day: float
     small_reservoir: float
 
 
@@ -58,22 +66,22 @@ GROUPS: Final = (
     Group("spinal cord injury, adult", 0.20, 300.0, 800.0, 0.3),
     Group("brain injury, adult", 0.15, 90.0, 700.0, 0.4),
 )
-"""Usual maintenance doses by origin of the spasticity (Lioresal label; CHEO page for children).
+"""Usual maintenance doses by cause of the spasticity (Lioresal label; CHEO page for children).
 
-Shares of groups and of small reservoirs are modelling choices.
+The shares of groups and of small reservoirs are modelling choices.
 """
 
 
 def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
-    """Return `count` healthy pumps of patients under way with their therapy at `now_s`, in s since 1970.
+    """Return `count` healthy pumps of patients in the middle of their therapy at `now_s`, in s since 1970.
 
-    Every quantity has its own random stream, so that pump 7 is the same pump in a fleet of ten and of a million.
-    Levels at the start are drawn so that no pump needs anybody within `DAYS_LEFT` days.
+    Every quantity has its own random stream, so pump 7 is the same in a fleet of ten and of a million. Initial levels
+    are drawn so that no pump needs attention within `MIN_DAYS_LEFT` days.
     """
     draw = _Draw(seed, count)
     group = np.searchsorted(np.cumsum([each.share for each in GROUPS])[:-1], draw.uniform(0, 1), side="right")
-    settled = np.round(draw.uniform(_of(group, "least_ug_day"), _of(group, "most_ug_day")))
-    tank = np.where(draw.uniform(0, 1) < _of(group, "small_reservoir"), *RESERVOIR_CAPACITIES_ML)
+    settled = np.round(draw.uniform(_of(group, "min_ug_day"), _of(group, "max_ug_day")))
+    capacity_ml = np.where(draw.uniform(0, 1) < _of(group, "small_reservoir"), *RESERVOIR_CAPACITIES_ML)
     strength, level = draw.uniform(0, 1), draw.uniform(0, 1)
     profiles = program.drawn(draw.stream())
     scheduled = draw.uniform(0, 1) < 0.5
@@ -84,7 +92,7 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
     gain, pulse = np.clip(draw.normal(1.0, 0.015), 0.95, 1.05), draw.uniform(1.5, 3.5)
     body = draw.uniform(36.6, 37.3)
     drain_ma = _drain_ma(settled, _concentration(settled, settled, strength))
-    oldest_s = np.minimum(USED_AT_MOST[0] * CAPACITY_MAH / drain_ma * 3600, USED_AT_MOST[1] * LIFE_S)
+    oldest_s = np.minimum(MAX_USED[0] * CAPACITY_MAH / drain_ma * 3600, MAX_USED[1] * SERVICE_LIFE_S)
     age_s = oldest_s * draw.uniform(0, 1)
     washout = np.log(2) / draw.uniform(*HALF_LIFE_H)
     first, lot = draw.uniform(0, 1) < FIRST_PUMP, lots.drawn(count, seed)
@@ -92,8 +100,8 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
     dose = np.round(course_ug_day(settled, settles_s, now_s))
     concentration = _concentration(dose, settled, strength)
     rate = program.rate_ul_h(dose, concentration)
-    least_ml = LOW_RESERVOIR_ML + DAYS_LEFT * dose / concentration
-    reservoir = least_ml + (tank - least_ml) * level
+    min_ml = LOW_RESERVOIR_ML + MIN_DAYS_LEFT * dose / concentration
+    reservoir = min_ml + (capacity_ml - min_ml) * level
     flows = ("commanded_ul_h", "motor_ul_h", "catheter_ul_h", "leak_ul_h")
     unbent: dict[str, Any] = {
         **{name: np.zeros(count, f32) for name in flows},
@@ -103,7 +111,7 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
         profiles,
         index=np.arange(count, dtype=np.uint32),
         group=group.astype(np.uint8),
-        reservoir_capacity_ml=tank.astype(f32),
+        reservoir_capacity_ml=capacity_ml.astype(f32),
         concentration_ug_ml=concentration.astype(f32),
         dose_ug_day=dose.astype(f32),
         settled_ug_day=settled.astype(f32),
@@ -116,6 +124,8 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
         dead_space_ul=(PUMP_TUBING_UL + CATHETER_UL_CM * length_cm).astype(f32),
         washout_per_h=washout.astype(f32),
         stroke_gain=gain.astype(f32),
+        capacity_mah=np.full(count, CAPACITY_MAH),
+        current_gain=np.ones(count, f32),
         csf_mean_mmhg=csf.astype(f32),
         csf_pulse_mmhg=pulse.astype(f32),
         body_c=body.astype(f32),
@@ -128,7 +138,7 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
         charge_mah=CAPACITY_MAH - _drain_ma(dose, concentration) * age_s / 3600,
         turned_ml=rate * age_s / 3_600_000,
         clock_s=np.zeros(count),
-        stops_s=now_s + LIFE_S - age_s,
+        stops_s=now_s + SERVICE_LIFE_S - age_s,
         stalled_s=np.zeros(count, f32),
         safe=np.zeros(count, np.uint8),
         corrupt=np.zeros(count, np.uint8),
@@ -146,29 +156,29 @@ def enrol(count: int, seed: int, now_s: float = 0.0) -> Fleet:
 
 
 def course_ug_day(settled_ug_day: F64, settles_s: F64, now_s: float) -> F64:
-    """Return the dose that suits patients at `now_s`, whose doses grow until `settles_s`."""
+    """Return the appropriate doses of patients at `now_s`, which grow until `settles_s`."""
     return np.asarray(settled_ug_day * START_SHARE ** (np.maximum(settles_s - now_s, 0) / GROWTH_S))
 
 
 def conductance_ul_h_mmhg(length_cm: F64) -> F64:
-    """Return the flow through an open catheter per pressure across it, by Poiseuille's law."""
+    """Return the flow through an open catheter per unit of pressure across it, by Poiseuille's law."""
     radius_m = LUMEN_RADIUS_MM / 1000
     per_pa = np.pi * radius_m**4 / (8 * VISCOSITY_PA_S * length_cm / 100)
     return np.asarray(per_pa * PA_PER_MMHG * UL_H_PER_M3_S)
 
 
 def serial(index: int) -> str:
-    """Return the serial number of the pump of that index."""
+    """Return the serial number of the pump with that index."""
     return f"ITB-{index:06d}"
 
 
 def site(index: int, count: int) -> str:
-    """Return where that pump of a fleet of `count` is looked after: sites hold neighbours."""
+    """Return the site that cares for that pump in a fleet of `count`: neighboring indices share a site."""
     return SITES[index * len(SITES) // count]
 
 
 def program_texts(fleet: Fleet) -> list[str]:
-    """Return each pump's prescription for people, such as "410 µg/day, 4 steps"."""
+    """Return the prescription of each pump as text, such as "410 µg/day, 4 steps"."""
     shapes = ["continuous" if count == 1 else f"{count} steps" for count in fleet.profiles.steps]
     texts = [f"{dose:.0f} µg/day, {shapes[row]}" for dose, row in zip(fleet.dose_ug_day, fleet.profile, strict=True)]
     for index in np.flatnonzero(fleet.mode != program.RUNNING):
@@ -176,27 +186,33 @@ def program_texts(fleet: Fleet) -> list[str]:
     return texts
 
 
+def prescribed_ug_day(fleet: Fleet) -> list[float | None]:
+    """Return each pump's prescribed dose in µg per day; None for a pump that is stopped or runs at its minimum rate."""
+    running = (fleet.mode == program.RUNNING).tolist()
+    return [dose if runs else None for dose, runs in zip(fleet.dose_ug_day.tolist(), running, strict=True)]
+
+
 def _of(group: npt.NDArray[np.intp], name: str) -> F64:
     return np.asarray(np.array([getattr(each, name) for each in GROUPS], dtype=np.float64)[group])
 
 
 def _drain_ma(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
-    """Return the mean current of a pump that is neither new nor worn out."""
+    """Return the mean current of pumps over their life."""
     turning = program.rate_ul_h(dose_ug_day, concentration_ug_ml) / FULL_SPEED_UL_H
-    return np.asarray(ELECTRONICS_MA + (RUNNING_MA + WORN_MA / 2) * turning)
+    return np.asarray(ELECTRONICS_MA + TURNING_MA * turning)
 
 
-def _concentration(least_ug_day: F64, most_ug_day: F64, share: F64) -> F64:
-    """Choose among the strengths that give a usual flow from the least dose to the most."""
+def _concentration(min_ug_day: F64, max_ug_day: F64, share: F64) -> F64:
+    """Choose among the concentrations that give a usual flow for all doses of the range."""
     strengths = np.array(CONCENTRATIONS_UG_ML)
-    usual = (least_ug_day[:, None] / strengths >= MIN_ML_DAY) & (most_ug_day[:, None] / strengths <= USUAL_MOST_ML_DAY)
+    usual = (min_ug_day[:, None] / strengths >= MIN_ML_DAY) & (max_ug_day[:, None] / strengths <= MAX_USUAL_ML_DAY)
     rank = np.floor(share * usual.sum(axis=1))[:, None]
     place = np.argmax(usual & (np.cumsum(usual, axis=1) == rank + 1), axis=1)
     return np.asarray(strengths[place])
 
 
 class _Draw:
-    """Random columns of a new fleet, each of its own stream."""
+    """Random columns of a new fleet, each from its own stream."""
 
     def __init__(self, seed: int, count: int) -> None:
         self._seed, self._count, self._column = seed, count, 0

@@ -1,4 +1,4 @@
-"""This file is what an MRI scanner does to a pump, whether it recovers at the exit, as it should, or not."""
+"""Effect of an MRI scanner on pumps: inside it the motor stops, whether or not it recovers afterwards."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from broker.contract.signals import FLAG_BIT
 from simulator.fleet.state import Fleet
 
 APPROACH_S: Final = 300.0
-"""For so long the patient is in the field but not yet in the bore, where nothing hears the pump; modelling choice."""
+"""Time in the magnetic field before the patient is in the bore, where the pump is out of range; modelling choice."""
 
 
 def stop_in_field(fleet: Fleet, inside: npt.NDArray[np.bool_]) -> None:
-    """Stop the motors of the pumps inside, which report the field; from the bore itself no sample gets through."""
+    """Stop the motors of the pumps inside, which report the field; no sample gets out of the bore itself."""
     fleet.motor_drive *= np.where(inside, np.float32(0), np.float32(1))
     fleet.reports |= np.where(inside, np.uint8(FLAG_BIT["mri"]), np.uint8(0))
     fleet.unheard += inside & (fleet.age_s > APPROACH_S)

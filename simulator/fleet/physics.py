@@ -1,13 +1,14 @@
-"""This file moves every pump's true state one interval on: rotor, catheter, reservoir, battery.
+"""Pump physics: moves the true state of every pump on by one interval: rotor, catheter, reservoir, battery, drug.
 
 The pump's outlet is one node of pressure p. The rotor feeds it, the catheter drains it into the cerebrospinal fluid
 (CSF), a leak at the connector, if there is one, into the tissue, and the tubing stretches a little:
 
     C dp/dt = Q (1 - (p - p_cal) / p_slip) - g_catheter (p - p_csf) - g_leak (p - p_tissue)
 
-Q is what the rotor displaces at the pressure it was calibrated at. The more pressure it pushes against, the more
-slips back between the rollers; at p_cal + p_slip nothing goes through. With its inputs held over the interval the
-equation is linear and is solved exactly, so that the interval may be a second or a day.
+Q is the flow that the rotor displaces at its calibration pressure. The higher the pressure it pushes against, the more
+slips back between the rollers; at p_cal + p_slip nothing passes. With its inputs held constant over the interval the
+equation is linear and is solved exactly, so the interval may be a second or a day. Values shared by all pumps of this
+kind are in `broker.contract.datasheet`.
 """
 
 from __future__ import annotations
@@ -17,82 +18,74 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from broker.contract.dose_limits import MINIMUM_UL_H, RESIDUAL_ML, SESSION_S
-from broker.contract.signals import FLAG_BIT
+from broker.contract.datasheet import (
+    ELECTRONICS_MA,
+    EOS_AFTER_ERI_D,
+    FULL_SPEED_UL_H,
+    LIFE_ML,
+    RESIDUAL_ML,
+    RUNNING_MA,
+    SERVICE_LIFE_D,
+    WORN_MA,
+)
+from broker.contract.dose_limits import MINIMUM_UL_H, SESSION_S
 from simulator.fleet.program import MINIMUM
-from simulator.fleet.state import F32, U16, Fleet
-from simulator.fleet.wear import LIFE_ML, WORN_MA
+from simulator.fleet.state import F32, Fleet
+from simulator.fleet.status import asks_for_replacement, in_service
 
 SLIP_MMHG: Final = 520.0
-"""Pressure at which the rotor slips entirely. Not published for implanted pumps; modelling choice, the occlusion limit
-of epidural lines, about 10 psi (ECRI 2015, translated copy)."""
+"""Pressure at which the rotor slips entirely. Not published for implanted pumps; modelling choice, after the occlusion
+limit of epidural lines, about 10 psi (ECRI 2015, translated copy)."""
 CALIBRATED_MMHG: Final = 10.0
-"""Pressure at which the rotor delivers what it is told; modelling choice, about that of the CSF."""
+"""Pressure at which the rotor delivers exactly the commanded flow; modelling choice, about that of the CSF."""
 COMPLIANCE_UL_MMHG: Final = 12.5 / SLIP_MMHG
-"""Tubing stretch. 12.5 µL is the volume typically missed until an insulin pump's occlusion alarm (maker's table,
-converted); taken over as modelling choice."""
+"""Compliance of the tubing. 12.5 µL is the volume typically missed before an insulin pump's occlusion alarm (maker's
+table, converted); adopted as a modelling choice."""
 TISSUE_MMHG: Final = 2.0
 """Pressure in the pocket under the skin; modelling choice."""
-LOW_RESERVOIR_ML: Final = 2.0
-"""Recommended level of the low-reservoir alarm (residual volume study, Neurosurgery, August 2004)."""
 
 CSF_DEVIATION_MMHG: Final = 0.35
 CSF_MEMORY_S: Final = 4 * 3600.0
-"""Slow wandering of a patient's CSF pressure around its mean; modelling choice. The means, 9 to 15 mmHg, lie within
-lumbar pressures lying down, 5.7 to 16.8 mmHg (Norager 2021)."""
+"""Slow variation of a patient's CSF pressure around its mean; modelling choice. The means, 9 to 15 mmHg, lie within the
+range of lumbar pressure lying down, 5.7 to 16.8 mmHg (Norager 2021)."""
 HEART_RAD_H: Final = 2 * np.pi * 1.2 * 3600
 BREATH_RAD_H: Final = 2 * np.pi * 0.25 * 3600
 """72 heartbeats and 15 breaths a minute."""
 BREATH_SHARE: Final = 0.2
-"""Share of breathing in the power of the CSF's pulsatility, the rest is the heartbeat's; modelling choice."""
+"""Share of breathing in the power of the CSF pulsatility; the rest comes from the heartbeat. Modelling choice."""
 
-RUNNING_MA: Final = 2.9
 LOADED_MA: Final = 6.0
 STALLED_MA: Final = 12.0
 DRIVING_ON_S: Final = 600.0
-ELECTRONICS_MA: Final = 0.008
-FULL_SPEED_UL_H: Final = 1000.0
-"""Motor: current while it turns when new, what full slip pressure adds, current of a blocked rotor and how long the
-pump tries before it gives up, the standing current, and the flow at which the motor would turn without pause. Modelling
-choices; together, and with the mean wear, they give 7 years at 0.25 mL/day."""
+"""Motor: what full slip pressure adds to its current, current of a blocked rotor, and how long the pump drives a
+blocked rotor before it gives up. Modelling choices."""
 STALLED_BELOW: Final = 0.05
-"""The pump reports a stall when the rotor makes less than this share of the turn it is told."""
+"""The pump reports a stall when the rotor makes less than this share of the commanded turn."""
 SAFE_ABOVE: Final = 0.5
 SAFE_EFFORT: Final = 0.6
 EASIER_MA: Final = 1.0
-"""From which `safe_mode` on a pump is in it; the share of its current that the motor then draws, as it makes single
-turns; and how much less current a tube takes that is not squeezed shut any more. Modelling choices."""
+"""Value of `safe_mode` above which a pump is in safe mode; share of its current that the motor then draws, because it
+makes single turns; and current saved when the rollers no longer squeeze the tube shut. Modelling choices."""
 RESTART_S: Final = 30.0
-"""For so long the clock of a pump stands while its electronics start anew, and is behind from then on; modelling
-choice."""
-ERI_DROP_V: Final = 0.35
-"""Loss of voltage at which the pump asks for replacement; modelling choice."""
-CAPACITY_MAH: Final = 2400.0
-"""Battery charge that lasts 7 years (maker's replacement page) at 0.25 mL/day; modelling choice."""
-ERI_MAH: Final = 84.0
-"""Charge of 90 days at 0.25 mL/day: a pump works on for 90 days after it first asks for replacement (maker's page)."""
-REPLACE_WITHIN_S: Final = 90 * 86_400.0
-"""A pump ends its service this long after it first asks for replacement, or earlier (maker's replacement page)."""
-LIFE_S: Final = 7 * 365.25 * 86_400.0
-"""A pump stops for good seven years after it was implanted, whatever its battery holds (maker's replacement page)."""
-BATTERY_OHM: Final = 30.0
-"""Resistance of a healthy battery; modelling choice."""
+"""How long a pump's clock stands still while its electronics restart, and stays behind afterwards; modelling choice."""
+EOS_AFTER_ERI_S: Final = EOS_AFTER_ERI_D * 86_400.0
+SERVICE_LIFE_S: Final = SERVICE_LIFE_D * 86_400.0
 WARMER_C: Final = 0.25
-"""Body temperature's swing over a day; modelling choice."""
+"""Amplitude of the body temperature over a day; modelling choice."""
 
 
 def advance(fleet: Fleet, factor: F32, shock: F32, *, dt_s: float, warmth_c: float) -> None:
-    """Move the fleet on by `dt_s` seconds, in place.
+    """Advance the fleet by `dt_s` seconds, in place.
 
-    `factor` is each day profile's mean factor over the interval, `shock` one standard normal number a pump that
-    moves its CSF pressure, `warmth_c` how much warmer than their mean bodies are. Afterwards flows are means over the
-    interval; pressure, volumes, charge and temperature are those at its end.
+    `factor` is the mean factor of each day profile over the interval, `shock` one standard normal number per pump that
+    moves its CSF pressure, and `warmth_c` the deviation of body temperature from its mean. Afterwards, flows are means
+    over the interval; pressure, volumes, charge and temperature are values at its end.
     """
     fleet.temperature_c[:] = fleet.body_c + np.float32(warmth_c)
     fleet.temperature_c += fleet.fever_c
-    _wander(fleet, shock, dt_s)
+    _vary_csf(fleet, shock, dt_s)
     fleet.commanded_ul_h[:] = fleet.rate_ul_h * factor[fleet.profile]
-    _remember(fleet, dt_s)
+    _check_memory(fleet, dt_s)
     if fleet.corrupt.any():
         fleet.commanded_ul_h *= fleet.dose_error
     if fleet.mode.any():
@@ -101,7 +94,7 @@ def advance(fleet: Fleet, factor: F32, shock: F32, *, dt_s: float, warmth_c: flo
     np.maximum(fleet.commanded_ul_h, 0, out=fleet.commanded_ul_h)
     powered = in_service(fleet)
     driven = fleet.commanded_ul_h * fleet.motor_drive
-    _boot(fleet)
+    _check_reset(fleet)
     if fleet.clock_drift_s_day.any():
         fleet.clock_s += fleet.clock_drift_s_day * np.float64(dt_s / 86_400)
     if fleet.safe.any():
@@ -113,14 +106,14 @@ def advance(fleet: Fleet, factor: F32, shock: F32, *, dt_s: float, warmth_c: flo
     _absorb(fleet, dt_s / 3600)
 
 
-def _wander(fleet: Fleet, shock: F32, dt_s: float) -> None:
+def _vary_csf(fleet: Fleet, shock: F32, dt_s: float) -> None:
     kept = float(np.exp(-dt_s / CSF_MEMORY_S))
     spread = CSF_DEVIATION_MMHG * float(np.sqrt(1 - kept**2))
     fleet.csf_mmhg[:] = fleet.csf_mean_mmhg + kept * (fleet.csf_mmhg - fleet.csf_mean_mmhg) + spread * shock
 
 
-def _remember(fleet: Fleet, dt_s: float) -> None:
-    """Count another program where the memory fails, and one more, now by a programmer, where that was set right."""
+def _check_memory(fleet: Fleet, dt_s: float) -> None:
+    """Count a new program when a memory fails, and another one when a programmer corrects it."""
     if fleet.session_s.any():
         fleet.session_s[:] = np.where(fleet.session_s < 0, SESSION_S, np.maximum(fleet.session_s - dt_s, 0))
     wrong = fleet.dose_error != 1
@@ -130,8 +123,8 @@ def _remember(fleet: Fleet, dt_s: float) -> None:
         fleet.corrupt[:] = wrong
 
 
-def _boot(fleet: Fleet) -> None:
-    """Count a reset where a pump falls back to its minimum rate; its clock steps, its program is another one then."""
+def _check_reset(fleet: Fleet) -> None:
+    """Count a reset when a pump falls back to its minimum rate: its clock steps back and its program changes."""
     if fleet.safe_mode.any() or fleet.safe.any():
         safe = (fleet.safe_mode > SAFE_ABOVE).astype(np.uint8)
         fleet.boots += safe > fleet.safe
@@ -141,24 +134,24 @@ def _boot(fleet: Fleet) -> None:
 
 
 def _flow(fleet: Fleet, dt_h: float) -> None:
-    # Against no pressure at all the rotor displaces a little more than Q; the reservoir must not be overdrawn then.
-    most = 1 + CALIBRATED_MMHG / SLIP_MMHG
+    # Against zero pressure the rotor displaces a little more than Q, which must not overdraw the reservoir.
+    zero_pressure_gain = 1 + CALIBRATED_MMHG / SLIP_MMHG
     wanted = fleet.motor_ul_h * fleet.stroke_gain * fleet.stroke
-    there = (1000 * (fleet.reservoir_ml - RESIDUAL_ML)).astype(np.float32)
-    displaced = np.minimum(wanted, np.maximum(there, 0) / (most * dt_h))
+    available = (1000 * (fleet.reservoir_ml - RESIDUAL_ML)).astype(np.float32)
+    displaced = np.minimum(wanted, np.maximum(available, 0) / (zero_pressure_gain * dt_h))
 
     through = fleet.catheter_ul_h_mmhg / fleet.catheter_resistance
     outside = fleet.csf_mmhg + fleet.posture_mmhg + fleet.tip_shift_mmhg
     total = through + fleet.leak_ul_h_mmhg + displaced / SLIP_MMHG
-    settled = (displaced * most + through * outside + fleet.leak_ul_h_mmhg * TISSUE_MMHG) / total
-    turns = total * (dt_h / COMPLIANCE_UL_MMHG)
-    gone = -np.expm1(-turns)
-    off = fleet.pressure_mmhg - settled
-    mean = settled + off * (gone / turns)
+    settled = (displaced * zero_pressure_gain + through * outside + fleet.leak_ul_h_mmhg * TISSUE_MMHG) / total
+    time_constants = total * (dt_h / COMPLIANCE_UL_MMHG)
+    decayed = -np.expm1(-time_constants)
+    offset = fleet.pressure_mmhg - settled
+    mean = settled + offset * (decayed / time_constants)
 
     taken = displaced * (1 - (mean - CALIBRATED_MMHG) / SLIP_MMHG)
-    out = taken + off * gone * (COMPLIANCE_UL_MMHG / dt_h)
-    fleet.pressure_mmhg -= off * gone
+    out = taken + offset * decayed * (COMPLIANCE_UL_MMHG / dt_h)
+    fleet.pressure_mmhg -= offset * decayed
     fleet.leak_ul_h[:] = fleet.leak_ul_h_mmhg * (mean - TISSUE_MMHG)
     fleet.catheter_ul_h[:] = out - fleet.leak_ul_h
     fleet.reservoir_ml -= taken * np.float64(dt_h / 1000)
@@ -171,9 +164,9 @@ def _flow(fleet: Fleet, dt_h: float) -> None:
 
 
 def _absorb(fleet: Fleet, dt_h: float) -> None:
-    """Follow what the patient has on board: one compartment, filled through the catheter's tip.
+    """Update the drug in the patient: one compartment, filled through the tip of the catheter.
 
-    A new concentration is a front that moves through the dead space with the flow, and only the latest front is kept.
+    A new concentration is a front that moves through the dead space with the flow; only the latest front is kept.
     """
     moving = fleet.front_ul > 0
     if moving.any():
@@ -193,27 +186,28 @@ def _drive(fleet: Fleet, turning: npt.NDArray[np.bool_], driven: F32, dt_s: floa
     running = RUNNING_MA + LOADED_MA / SLIP_MMHG * (fleet.pressure_mmhg - CALIBRATED_MMHG)
     running += (fleet.turned_ml * (WORN_MA / LIFE_ML)).astype(np.float32)
     running -= EASIER_MA * np.maximum(1 - fleet.stroke, 0)
+    running *= fleet.current_gain
     effort = running + (1 - fleet.rotor_grip) * (STALLED_MA - running)
     if fleet.safe.any():
         effort *= np.where(fleet.safe > 0, np.float32(SAFE_EFFORT), np.float32(1))
     fleet.motor_ma[:] = np.where(stalled, trying * np.float32(STALLED_MA), turning * effort)
     fleet.motor_ma += fleet.short_ma * (fleet.charge_mah > 0)
     duty = np.where(trying, np.float32(1), driven / FULL_SPEED_UL_H)
-    drain_ma = ELECTRONICS_MA + fleet.motor_ma * duty + fleet.self_discharge_ma
+    drain_ma = ELECTRONICS_MA * fleet.current_gain + fleet.motor_ma * duty + fleet.self_discharge_ma
     fleet.charge_mah -= drain_ma * np.float64(dt_s / 3600)
     np.maximum(fleet.charge_mah, 0, out=fleet.charge_mah)
     asking = asks_for_replacement(fleet)
     if asking.any():
-        fleet.stops_s[asking] = np.minimum(fleet.stops_s[asking], fleet.now_s + REPLACE_WITHIN_S)
+        fleet.stops_s[asking] = np.minimum(fleet.stops_s[asking], fleet.now_s + EOS_AFTER_ERI_S)
 
 
 def pulse_mmhg(fleet: Fleet) -> F32:
-    """Return how much of each patient's CSF pulse arrives at the pump.
+    """Return the part of each patient's CSF pulse that arrives at the pump.
 
-    Heartbeat and breathing reach the pump through the catheter; the tubing's stretch and a leak take them away. A
-    narrow catheter and an open connector therefore both end them, a standing motor does not (Saulino 2017,
-    Neuromodulation 20:187, for the sign as such). The stretch has more time to give way in a breath than in a
-    heartbeat, so that a narrowing takes the heartbeat first. The pulse grows with the mean pressure.
+    Heartbeat and breathing reach the pump through the catheter; compliant tubing and a leak attenuate them. A narrow
+    catheter and an open connector therefore both remove the pulse, a stopped motor does not (Saulino 2017,
+    Neuromodulation 20:187, for the sign as such). The faster heartbeat is attenuated more than breathing, so a
+    narrowing removes the heartbeat first. The pulse grows with the mean pressure.
     """
     through = fleet.catheter_ul_h_mmhg / fleet.catheter_resistance
     escape = through + fleet.leak_ul_h_mmhg
@@ -224,39 +218,6 @@ def pulse_mmhg(fleet: Fleet) -> F32:
     return np.asarray(fleet.csf_pulse_mmhg * (fleet.csf_mmhg / fleet.csf_mean_mmhg) * coupling * fleet.tip_coupling)
 
 
-def battery_v(fleet: Fleet) -> F32:
-    """Return each battery's voltage under the motor's load: nearly flat, then a steep end (modelling choice)."""
-    left = (fleet.charge_mah / CAPACITY_MAH).astype(np.float32)
-    idle = 3.25 + 0.35 * left - 0.65 * np.exp(left / -0.06)
-    return np.asarray(idle - fleet.cell_drop_v - fleet.motor_ma * fleet.battery_resistance * (BATTERY_OHM / 1000))
-
-
-def asks_for_replacement(fleet: Fleet) -> npt.NDArray[np.bool_]:
-    """Tell which pumps ask for replacement (ERI): the charge is nearly used up, or the voltage fell."""
-    return np.asarray((fleet.charge_mah <= ERI_MAH) | (fleet.cell_drop_v > ERI_DROP_V))
-
-
-def in_service(fleet: Fleet) -> npt.NDArray[np.bool_]:
-    """Tell which pumps have not reached their end of service (EOS): by charge, and by the calendar as `now_s` says."""
-    return np.asarray((fleet.charge_mah > 0) & (fleet.stops_s > fleet.now_s))
-
-
-def flags(fleet: Fleet) -> U16:
-    """Return what each pump reports of itself, as bits of `broker.contract.signals.FLAGS`.
-
-    Low reservoir is computed from the programmed volume, as pumps do, and so is blind to a pump that delivers more.
-    """
-    return (
-        fleet.reports
-        | (fleet.stalled_s > 0) * np.uint8(FLAG_BIT["stalled"])
-        | fleet.safe * np.uint8(FLAG_BIT["reset"])
-        | (fleet.programmed_ml <= LOW_RESERVOIR_ML) * np.uint8(FLAG_BIT["low_reservoir"])
-        | asks_for_replacement(fleet) * np.uint8(FLAG_BIT["eri"])
-        | ~in_service(fleet) * np.uint8(FLAG_BIT["eos"])
-        | (fleet.session_s > 0) * np.uint16(FLAG_BIT["programmed"])
-    )
-
-
 def warmth_c(time_of_day_s: float) -> float:
-    """Return how much warmer than its mean a body is: most at six in the evening."""
+    """Return the deviation of body temperature from its mean, which is highest at 18:00."""
     return WARMER_C * float(np.cos(2 * np.pi * (time_of_day_s / 86_400 - 0.75)))

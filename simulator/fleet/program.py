@@ -1,4 +1,4 @@
-"""This file says how much a pump is told to deliver at each time of the day: its program."""
+"""Programs of the pumps: weekly and daily schedules of flow steps and periodic boluses."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ F64 = npt.NDArray[np.float64]
 DAY_S: Final = 86_400.0
 DAYS: Final = 7
 MAX_SCHEDULES: Final = 4096
-"""How many schedules a fleet may have beside each other; beyond it a new one is refused."""
+"""Schedules that a fleet may have at the same time; a further one is refused."""
 DRAWN_PROFILES: Final = 64
-"""How many day profiles a simulated fleet shares; modelling choice."""
+"""Schedules of a newly simulated fleet; modelling choice."""
 STEP_GRID_S: Final = 1800.0
-"""Drawn steps begin at half hours; modelling choice."""
-
+"""Randomly drawn steps begin on half hours; modelling choice."""
 
 RUNNING: Final = 0
 MINIMUM: Final = 1
 STOPPED: Final = 2
-"""What the pump does with its program: run it, keep the catheter open with the least rate, or nothing."""
+"""Modes of a pump: runs its program, keeps the catheter open at the minimum rate, or is stopped."""
 
 
 def rate_ul_h(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
@@ -36,11 +35,11 @@ def rate_ul_h(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
 
 @dataclass(frozen=True)
 class Profiles:
-    """Weekly schedules, shared by any number of pumps, made of day schedules.
+    """Weekly schedules composed of day schedules; any number of pumps may share one.
 
-    `start_s` and `factor`, both (days, `MAX_STEPS`), say when each step of a day begins and its share of the mean
-    rate; steps beyond a day's own begin at its end. `week`, (schedules, 7), says which day stands on Monday to Sunday.
-    A schedule's mean over the week is 1, so that a pump's rate is its daily dose times its schedule.
+    `start_s` and `factor`, both (days, `MAX_STEPS`), are the beginning of each step of a day and its factor on the mean
+    rate; unused steps begin at the end of the day. `week`, (schedules, 7), is the day schedule of Monday to Sunday.
+    The mean of a schedule over the week is 1, so a pump's rate is its mean rate times its schedule.
     """
 
     start_s: F64
@@ -49,20 +48,20 @@ class Profiles:
 
     @property
     def steps(self) -> npt.NDArray[np.int64]:
-        """How many steps each schedule's Monday has; 1 is a continuous rate."""
+        """Number of steps on each schedule's Monday; 1 is a continuous rate."""
         return np.asarray(np.count_nonzero(self.start_s < DAY_S, axis=1)[self.week[:, 0]])
 
     def mean_factor(self, from_s: float, dt_s: float) -> npt.NDArray[np.float32]:
-        """Return each schedule's mean factor over `dt_s` seconds that begin `from_s` seconds after Monday, 0:00."""
+        """Return the mean factor of each schedule over `dt_s` seconds, from `from_s` seconds after Monday 0:00."""
         return ((self._amount(from_s + dt_s) - self._amount(from_s)) / dt_s).astype(np.float32)
 
     def add(self, days: Profiles) -> tuple[Profiles, int]:
-        """Return these schedules with the one of `days`, and its number; one that is there already is not doubled."""
-        many = len(self.start_s)
+        """Return these schedules with the one of `days` added unless it is present already, and its number."""
+        count = len(self.start_s)
         joined = Profiles(
             np.concatenate([self.start_s, days.start_s]),
             np.concatenate([self.factor, days.factor]),
-            np.concatenate([self.week, days.week + many]),
+            np.concatenate([self.week, days.week + count]),
         )
         ours, new = joined.factor[joined.week], days.factor[days.week[0]]
         starts, begin = joined.start_s[joined.week], days.start_s[days.week[0]]
@@ -87,9 +86,9 @@ class Profiles:
 
 
 def weekly(days: Sequence[Sequence[tuple[float, float]]]) -> Profiles:
-    """Return the one schedule of seven days, Monday first, each as for `profile`; rates are compared between days.
+    """Return one schedule of seven days, Monday first, each as for `profile`; rates of all days are in the same unit.
 
-    Raises `ValueError` as `profile` does, and where they are not seven days.
+    Raises `ValueError` as `profile` does, and unless there are seven days.
     """
     if len(days) != DAYS:
         raise ValueError(f"a week of {len(days)} days; it has {DAYS}")
@@ -100,9 +99,9 @@ def weekly(days: Sequence[Sequence[tuple[float, float]]]) -> Profiles:
 
 
 def periodic(times: int, share: float, over_s: float) -> list[tuple[float, float]]:
-    """Return the steps of `times` boluses a day of `over_s` seconds each, which make up `share` of the daily dose.
+    """Return the steps of `times` boluses a day of `over_s` seconds each, which deliver `share` of the daily dose.
 
-    Raises `ValueError` where they are more than a day's steps allow, overlap, or are no share.
+    Raises `ValueError` if there are more than a day's steps allow, if they overlap, or if `share` is out of range.
     """
     fits = PERIODIC_BOLUS_S[0] <= over_s <= PERIODIC_BOLUS_S[1] and times * over_s < DAY_S
     if not 1 <= times <= MAX_BOLUSES or not fits or not PERIODIC_SHARE[0] <= share <= PERIODIC_SHARE[1]:
@@ -116,10 +115,10 @@ def periodic(times: int, share: float, over_s: float) -> list[tuple[float, float
 
 
 def profile(steps: Sequence[tuple[float, float]]) -> Profiles:
-    """Return the one schedule with these `steps` on every day: pairs of seconds after midnight and rate.
+    """Return one schedule with these `steps` on every day: pairs of seconds after midnight and rate, in any unit.
 
-    Rates are in any unit. The first step begins at midnight. Raises `ValueError` where the steps are too many or not in
-    order, or where they ask for no drug or for less than none.
+    The first step begins at midnight. Raises `ValueError` if there are too many steps, if they are not in order, if a
+    rate is negative or if none is positive.
     """
     if not 1 <= len(steps) <= MAX_STEPS:
         raise ValueError(f"{len(steps)} steps in a day profile; allowed are 1 to {MAX_STEPS}")
@@ -144,10 +143,10 @@ def mean_rate(steps: Sequence[tuple[float, float]]) -> float:
 
 
 def drawn(rng: np.random.Generator) -> Profiles:
-    """Return `DRAWN_PROFILES` schedules: the continuous rate first, then days of 2 to 13 steps.
+    """Return `DRAWN_PROFILES` random schedules: the continuous rate first, then days of 2 to 13 steps.
 
-    Steps differ by up to half of the mean rate from it, and every eighth has another day at weekends; modelling
-    choices.
+    Steps differ by up to half of the mean rate from it, and every eighth schedule has another day at weekends;
+    modelling choices.
     """
     rows = [profile([(0.0, 1.0)])]
     slots = round(DAY_S / STEP_GRID_S)

@@ -1,4 +1,4 @@
-"""This file holds the simulated fleet as a struct of arrays, one element a pump."""
+"""True state of the simulated fleet: a struct of arrays, one element per pump."""
 
 from __future__ import annotations
 
@@ -40,35 +40,38 @@ CONDITIONS: Final = {
     "unheard": 0.0,
     "reports": 0,
 }
-"""What faults and events may bend, and what it is in a healthy pump, to which it returns before they act at a tick.
+"""Conditions that faults and events change, with their values in a healthy pump, which are restored before each tick.
 
-Catheter: its resistance, times its own; conductance of a leak at the connector; share of the tip's contact with the
-spinal fluid (CSF); pressure at the tip beyond that of the CSF; pressure of the posture. Memory: how many times the
-rate that was programmed it holds. Rotor: share of the turn it is driven to that it makes; share of the commanded turn
-that it is driven to; volume of a turn, times its own; whether the pump fell back to its minimum rate (1) or not (0);
-bolus on top of the program. Electricity: current of a short; drain inside the battery; resistance of the battery,
-times its own; voltage lost by a cell. Reservoir: what it loses beside the rotor; share of a refill that arrives in it;
-concentration of a refill, times the one meant. Fever. What the clock gains in a day. Whether nothing hears the pump
-(above 0). Flags that the pump reports beside those that follow from its state.
+Catheter: factor on its resistance; conductance of a leak at the connector; share of the tip's contact with the spinal
+fluid (CSF); pressure at the tip beyond that of the CSF; pressure due to posture. Memory: factor on the programmed rate.
+Rotor: share of the driven turn that it makes; share of the commanded turn to which it is driven; factor on the volume
+of a turn; whether the pump fell back to its minimum rate (1) or not (0); bolus on top of the program. Electrical:
+current of a short; self-discharge of the battery; factor on the resistance of the battery; voltage lost by a cell.
+Reservoir: loss that bypasses the rotor; share of a refill that arrives in it; factor on the concentration of a refill.
+Fever. Drift of the clock per day. Whether the pump is out of range (above 0). Flags that the pump reports in addition
+to those that follow from its state.
 """
 
 
 @dataclass
 class Fleet:
-    """The true state of every pump; what is measured of it is a `Sample`.
+    """True state of every pump; a `Sample` holds what is measured of it.
 
-    `concentration_ug_ml` is what was entered at the last refill, `reservoir_ug_ml` what is in the reservoir and
-    `tip_ug_ml` what leaves the catheter's tip; `front_ul` must still flow until the former arrives there. `drug_ug` is
-    what the patient has on board. `rate_ul_h` is the program's mean rate, `boots` counts resets, `turned_ml` is what
-    the motor has turned through since it was new, `revision` its place in `simulator.fleet.wear.REVISIONS`, `lot` in
-    `simulator.fleet.lots.LOTS`. `settled_ug_day` is the dose that suits the patient for good, from `settles_s` on. `stops_s`
-    is when the service ends by the calendar. Both are in therapy time, in s since 1970, and `now_s` is that time as
-    the interval begins; `clock_s` is how far the pump's own clock is ahead of it. `session_s` is for how long the pump
-    will still report that it was programmed, below 0 if it was since its latest sample, `corrupt` whether its memory
-    holds another rate than was programmed. `age_s` is for faults: how long each pump has had the fault asked.
+    - Pump: `capacity_mah` is the charge of its new battery and `current_gain` a factor on the currents of its motor and
+      electronics, both as in the datasheet if not changed. `stroke_gain` is a factor on the volume of a turn.
+      `turned_ml` is the volume that the motor has pumped since it was new, `revision` an index into
+      `simulator.fleet.wear.REVISIONS`, `lot` into `simulator.fleet.lots.LOTS`. `boots` counts resets.
+    - Program: `rate_ul_h` is its mean rate. `session_s` is how long the pump will still report that it was programmed
+      (negative: programmed since its latest sample), `corrupt` whether its memory holds another rate than programmed.
+    - Drug: `concentration_ug_ml` was entered at the last refill, `reservoir_ug_ml` is in the reservoir and `tip_ug_ml`
+      leaves the tip of the catheter; `front_ul` must still flow before the reservoir's concentration arrives there.
+      `drug_ug` is the drug in the patient. `settled_ug_day` is the patient's final dose, reached at `settles_s`.
+    - Time: `stops_s` is the end of service by date; it, `settles_s` and `now_s`, the beginning of the interval, are
+      therapy time in s since 1970. `clock_s` is how far the pump's own clock is ahead. `age_s` is for faults: how long
+      each pump has had the fault that is applied.
 
-    Volumes, charge, turns and times are float64 because a tick changes them by less than float32 can tell over months;
-    all else is float32. `fleet[where]` is a fleet too: of views for a slice, of copies for an array of indices.
+    Volumes, charge, turns and times are float64, because a tick changes them by less than float32 resolves over months;
+    the others are float32. `fleet[where]` is a fleet: of views for a slice, of copies for an array of indices.
     """
 
     profiles: Profiles
@@ -87,6 +90,8 @@ class Fleet:
     dead_space_ul: F32
     washout_per_h: F32
     stroke_gain: F32
+    capacity_mah: F64
+    current_gain: F32
     csf_mean_mmhg: F32
     csf_pulse_mmhg: F32
     body_c: F32
@@ -151,18 +156,18 @@ class Fleet:
         return Fleet(self.profiles, **{name: getattr(self, name)[where] for name in ARRAYS}, now_s=self.now_s)
 
     def restore(self, where: U32) -> None:
-        """Make every condition of these pumps nominal."""
+        """Reset every condition of these pumps to that of a healthy pump."""
         for name, nominal in CONDITIONS.items():
             getattr(self, name)[where] = nominal
 
     def bend(self, where: U32, bent: Fleet) -> None:
-        """Take the conditions of these pumps from `bent`, and nothing else."""
+        """Take the conditions of these pumps from `bent`, but no other state."""
         for name in CONDITIONS:
             getattr(self, name)[where] = getattr(bent, name)
 
     @property
     def state_bytes(self) -> int:
-        """Memory of all arrays, in bytes."""
+        """Memory of all arrays in bytes."""
         return sum(getattr(self, name).nbytes for name in ARRAYS)
 
 
@@ -170,10 +175,10 @@ ARRAYS: Final = tuple(each.name for each in fields(Fleet) if each.name not in {"
 
 
 def dice(fleet: Fleet, block_s: float, salt: int) -> F32:
-    """Return a number in [0, 1) for each pump that changes with every `block_s` seconds of therapy time.
+    """Return a random number in [0, 1) per pump, a new one every `block_s` seconds of therapy time.
 
-    It depends on the pump's index, the block and `salt` alone, so that a fault that comes and goes stays a pure
-    function. The mixing is that of splitmix64 (Steele, Lea and Flood 2014, OOPSLA).
+    It depends only on the pump's index, the block and `salt`, so an intermittent fault stays a pure function. The
+    mixing is that of splitmix64 (Steele, Lea and Flood 2014, OOPSLA).
     """
     block = int(fleet.now_s // block_s) if block_s else 0
     seed = (block * 0x9E3779B97F4A7C15 + salt * 0xD1B54A32D192ED03) % 2**64

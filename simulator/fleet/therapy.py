@@ -1,6 +1,6 @@
-"""This file is what people do to a pump: they fill it, program it, give a bolus, stop it, replace it.
+"""Treatment of pumps: refill, program, bolus, bridge, prime, replace, interrogate.
 
-Everything here is refused with its reason before it touches any pump, or done to all.
+A treatment out of limits is refused with a `TreatmentError` before it changes any pump; else it applies to all of them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from broker.contract.datasheet import RESIDUAL_ML
 from broker.contract.dose_limits import (
     BOLUS_S,
-    CEREBRAL_STEP,
     CONCENTRATIONS_UG_ML,
     MAX_ACTUAL_UG_ML,
     MAX_BOLUS_UG,
@@ -21,28 +21,31 @@ from broker.contract.dose_limits import (
     MAX_UG_DAY,
     MIN_ML_DAY,
     MINIMUM_UL_H,
-    RESIDUAL_ML,
-    SPINAL_STEP,
 )
 from broker.contract.signals import FLAG_BIT, FLAGS
-from simulator.fleet import enrollment, lots, program
-from simulator.fleet.enrollment import GROUPS, program_texts, serial
-from simulator.fleet.physics import CAPACITY_MAH, LIFE_S, battery_v, flags
+from simulator.fleet import lots, program
+from simulator.fleet.enrollment import program_texts, serial
+from simulator.fleet.physics import SERVICE_LIFE_S
 from simulator.fleet.state import F64, U32, Fleet
+from simulator.fleet.status import battery_v, flags
+from simulator.fleet.titration import max_step
 from simulator.fleet.wear import COATED
-from simulator.playback.scenario import ScenarioError
 
-SPINAL: Final = ("multiple sclerosis, adult", "spinal cord injury, adult")
 PRIME_H: Final = 0.5
+"""Duration of a priming bolus, in h; modelling choice."""
 FRESH_S: Final = -1.0
-"""What stands for a session of which the pump has said nothing yet."""
-SLACK: Final = 1e-4
-"""Doses are kept as float32; a bound is meant a little less exactly."""
+"""Value of `Fleet.session_s` for a programming session that the pump has not reported yet."""
+TOLERANCE: Final = 1e-4
+"""Tolerance of limits, because doses are stored as float32."""
+
+
+class TreatmentError(ValueError):
+    """A treatment that is refused; the text says which pump, which value and what is allowed."""
 
 
 @dataclass(frozen=True)
 class Fill:
-    """A refill: volume and concentration as entered in the programmer, and what is really filled in."""
+    """A refill: volume and concentration as entered in the programmer, and as actually filled."""
 
     entered_ml: float
     entered_ug_ml: float
@@ -52,7 +55,7 @@ class Fill:
 
 @dataclass(frozen=True)
 class Extra:
-    """Flow beside the program, for a time: boluses and bridges of pumps; times in therapy seconds since the start."""
+    """Temporary flow on top of the program, for boluses and bridges; times in therapy seconds since the start."""
 
     index: U32
     ul_h: F64
@@ -60,22 +63,22 @@ class Extra:
     until_s: F64
 
     def join(self, other: Extra) -> Extra:
-        """Return both."""
+        """Return the flows of both."""
         return Extra(*(np.append(getattr(self, name), getattr(other, name)) for name in EXTRA_FIELDS))
 
     def left(self, now_s: float) -> Extra:
-        """Return those that are not over."""
+        """Return the flows that have not ended."""
         return self._keep(self.until_s > now_s)
 
     def without(self, index: U32) -> Extra:
-        """Return those of other pumps."""
+        """Return the flows of all other pumps."""
         return self._keep(~np.isin(self.index, index))
 
     def _keep(self, which: npt.NDArray[np.bool_]) -> Extra:
         return Extra(*(getattr(self, name)[which] for name in EXTRA_FIELDS))
 
     def flow(self, fleet: Fleet, from_s: float, dt_s: float) -> U32:
-        """Add each one's mean flow over the interval to its pump, and return the pumps it touched."""
+        """Add each mean flow over the interval to its pump's bolus, and return the pumps."""
         overlap_s = np.minimum(self.until_s, from_s + dt_s) - np.maximum(self.from_s, from_s)
         np.add.at(fleet.bolus_ul_h, self.index, (self.ul_h * np.maximum(overlap_s, 0) / dt_s).astype(np.float32))
         return self.index
@@ -85,7 +88,7 @@ EXTRA_FIELDS: Final = ("index", "ul_h", "from_s", "until_s")
 
 
 def extra(index: U32, ul_h: F64, now_s: float, lasts_s: F64) -> Extra:
-    """Return flow beside the program that begins now."""
+    """Return flow on top of the program that begins now."""
     return Extra(index, ul_h, np.full(len(index), now_s), now_s + lasts_s)
 
 
@@ -93,101 +96,76 @@ NO_EXTRA: Final = extra(np.empty(0, np.uint32), np.empty(0), 0.0, np.empty(0))
 
 
 def check_dose(fleet: Fleet, index: U32, dose_ug_day: F64) -> None:
-    """Refuse a dose that the pump cannot give or that changes too much at once."""
+    """Refuse a dose that the pump cannot deliver or that changes too much at once."""
     _bound("dose", dose_ug_day, index, (0, MAX_UG_DAY), "µg/day")
     check_flow(index, dose_ug_day, fleet.concentration_ug_ml[index].astype(np.float64))
-    most = most_step(fleet, index)
+    max_change = max_step(fleet, index)
     change = dose_ug_day / fleet.dose_ug_day[index].astype(np.float64) - 1
-    far = np.flatnonzero(np.abs(change) > most + SLACK)
-    if len(far):
-        pump = far[0]
-        raise ScenarioError(
+    beyond = np.flatnonzero(np.abs(change) > max_change + TOLERANCE)
+    if len(beyond):
+        pump = beyond[0]
+        raise TreatmentError(
             f"{serial(int(index[pump]))} would change from {fleet.dose_ug_day[index[pump]]:.0f} to "
-            f"{dose_ug_day[pump]:.0f} µg/day, by {change[pump]:+.0%}; allowed at once is {most[pump]:.0%} for its "
-            "patient, so go there in steps"
+            f"{dose_ug_day[pump]:.0f} µg/day, by {change[pump]:+.0%}; allowed at once is {max_change[pump]:.0%} for "
+            "this patient, so change the dose in steps"
         )
 
 
-def most_step(fleet: Fleet, index: U32) -> F64:
-    """Return by how much of itself the dose of these pumps may change at once."""
-    spinal = np.array([group.name in SPINAL for group in GROUPS])[fleet.group[index]]
-    return np.where(spinal, SPINAL_STEP, CEREBRAL_STEP)
-
-
-def course_ug_day(fleet: Fleet, index: U32, now_s: float) -> F64:
-    """Return the dose that suits these pumps' patients at `now_s`, in s since 1970."""
-    return enrollment.course_ug_day(fleet.settled_ug_day[index].astype(np.float64), fleet.settles_s[index], now_s)
-
-
-def titrated(fleet: Fleet, index: U32, aim_ug_day: F64) -> F64:
-    """Return the doses nearest to `aim_ug_day` that one step of titration reaches and the pumps can give."""
-    dose, strength = (getattr(fleet, name)[index].astype(np.float64) for name in ("dose_ug_day", "concentration_ug_ml"))
-    most = most_step(fleet, index)
-    return within(np.clip(aim_ug_day, dose * (1 - most), dose * (1 + most)), strength)
-
-
-def within(dose_ug_day: F64, concentration_ug_ml: F64) -> F64:
-    """Return the doses, moved to the nearest that a pump can give at its concentration."""
-    least = MIN_ML_DAY * concentration_ug_ml
-    return np.clip(dose_ug_day, least, np.minimum(MAX_ML_DAY * concentration_ug_ml, MAX_UG_DAY))
-
-
 def check_flow(index: U32, dose_ug_day: F64, concentration_ug_ml: F64) -> None:
-    """Refuse a flow that the pump cannot give."""
+    """Refuse a flow that the pump cannot deliver."""
     flow = dose_ug_day / concentration_ug_ml
-    _bound("flow", flow, index, (MIN_ML_DAY * (1 - SLACK), MAX_ML_DAY), "mL/day")
+    _bound("flow", flow, index, (MIN_ML_DAY * (1 - TOLERANCE), MAX_ML_DAY), "mL/day")
 
 
 def check_fill(fleet: Fleet, index: U32, refill: Fill) -> None:
-    """Refuse a refill that the reservoir cannot hold or whose concentration is not on the market or gives no flow."""
-    tank = fleet.reservoir_capacity_ml[index].astype(np.float64)
-    for name, ml in (("volume entered", refill.entered_ml), ("volume filled in", refill.actual_ml)):
-        _bound(name, np.full(len(index), ml), index, (RESIDUAL_ML, tank), "mL")
+    """Refuse a refill beyond the reservoir capacity, or of a concentration that is unknown or needs an invalid flow."""
+    capacity_ml = fleet.reservoir_capacity_ml[index].astype(np.float64)
+    for name, ml in (("volume entered", refill.entered_ml), ("volume filled", refill.actual_ml)):
+        _bound(name, np.full(len(index), ml), index, (RESIDUAL_ML, capacity_ml), "mL")
     if refill.entered_ug_ml not in CONCENTRATIONS_UG_ML:
         known = ", ".join(f"{strength:g}" for strength in CONCENTRATIONS_UG_ML)
-        raise ScenarioError(f"concentration entered is {refill.entered_ug_ml:g} µg/mL; baclofen comes as {known}")
+        raise TreatmentError(f"concentration entered is {refill.entered_ug_ml:g} µg/mL; baclofen comes as {known}")
     actual = np.full(len(index), refill.actual_ug_ml)
-    _bound("concentration filled in", actual, index, (0, MAX_ACTUAL_UG_ML), "µg/mL")
+    _bound("concentration filled", actual, index, (0, MAX_ACTUAL_UG_ML), "µg/mL")
     check_flow(index, fleet.dose_ug_day[index].astype(np.float64), np.full(len(index), refill.entered_ug_ml))
 
 
 def bolus(fleet: Fleet, index: U32, dose_ug: float, over_s: float, now_s: float) -> Extra:
-    """Return a single bolus, or refuse it."""
+    """Return a single bolus, or refuse one that is out of limits."""
     stopped = index[fleet.mode[index] == program.STOPPED]
     if len(stopped):
-        raise ScenarioError(f"{serial(int(stopped[0]))} is stopped and gives no bolus; order a program first")
+        raise TreatmentError(f"{serial(int(stopped[0]))} is stopped and gives no bolus; send a program first")
     _bound("bolus", np.full(len(index), dose_ug), index, (0, MAX_BOLUS_UG), "µg")
     if not BOLUS_S[0] <= over_s <= BOLUS_S[1]:
-        raise ScenarioError(f"a bolus over {over_s:g} s; allowed is a minute to a day")
+        raise TreatmentError(f"bolus takes {over_s:g} s; allowed is {BOLUS_S[0]:g} to {BOLUS_S[1]:g} s")
     ul_h = dose_ug / fleet.concentration_ug_ml[index].astype(np.float64) * 1000 / (over_s / 3600)
     _bound("flow of the bolus", ul_h * 24 / 1000, index, (0, MAX_ML_DAY), "mL/day")
     return extra(index, ul_h, now_s, np.full(len(index), over_s))
 
 
 def bridge(fleet: Fleet, index: U32, new_ug_ml: float, now_s: float) -> Extra:
-    """Return what keeps the dose right while drug of the old concentration leaves the dead space.
+    """Return the bridge that keeps the dose correct while drug of the old concentration leaves the dead space.
 
-    The old drug goes on at its own rate until it is gone; the arithmetic has no source, modelling choice.
+    The old drug continues at its own rate until it is used up. No source for the arithmetic; modelling choice.
     """
     dose, old = (getattr(fleet, name)[index].astype(np.float64) for name in ("dose_ug_day", "concentration_ug_ml"))
-    own = program.rate_ul_h(dose, old)
-    lasts_s = fleet.dead_space_ul[index] / own * 3600
-    return extra(index, own - program.rate_ul_h(dose, np.full(len(index), new_ug_ml)), now_s, lasts_s)
+    old_ul_h = program.rate_ul_h(dose, old)
+    lasts_s = fleet.dead_space_ul[index] / old_ul_h * 3600
+    return extra(index, old_ul_h - program.rate_ul_h(dose, np.full(len(index), new_ug_ml)), now_s, lasts_s)
 
 
 def prime(fleet: Fleet, index: U32, now_s: float) -> Extra:
-    """Return what pushes the old drug through the dead space: fast delivery, then too little, as the recalls tell."""
+    """Return the priming bolus that pushes the old drug through the dead space: too much, then too little (recalls)."""
     return extra(
         index, fleet.dead_space_ul[index].astype(np.float64) / PRIME_H, now_s, np.full(len(index), PRIME_H * 3600)
     )
 
 
 def fill(fleet: Fleet, index: U32, refill: Fill) -> None:
-    """Empty the reservoirs of these pumps and fill them; the pump records it with its next sample.
+    """Empty and refill the reservoirs of these pumps; the pump records it with its next sample.
 
-    The programmer sets the pump's clock. What its faults do to a refill is done to it. What was in the catheter stays
-    there until the flow has moved it on.
-    A full reservoir takes no more: what is beyond its size is drawn back.
+    The programmer sets the pump's clock. Faults of refills apply. Drug in the catheter stays there until the flow has
+    moved it on. Volume beyond the reservoir capacity is drawn back.
     """
     arrived_ml = np.minimum(refill.actual_ml, fleet.reservoir_capacity_ml[index]) - RESIDUAL_ML
     fleet.reservoir_ml[index] = RESIDUAL_ML + np.maximum(arrived_ml, 0) * fleet.refill_share[index]
@@ -204,7 +182,7 @@ def fill(fleet: Fleet, index: U32, refill: Fill) -> None:
 
 
 def set_rate(fleet: Fleet, index: U32) -> None:
-    """Let the program of these pumps be what dose, concentration and mode say, and count the change."""
+    """Write the program of these pumps from dose, concentration and mode, and count the change."""
     dose, concentration = fleet.dose_ug_day[index], fleet.concentration_ug_ml[index]
     rate = program.rate_ul_h(dose.astype(np.float64), concentration.astype(np.float64))
     mode = fleet.mode[index]
@@ -215,13 +193,13 @@ def set_rate(fleet: Fleet, index: U32) -> None:
 
 
 def replace(fleet: Fleet, index: U32) -> None:
-    """Put new pumps in, full, with a new battery and the same program."""
+    """Replace these pumps by new ones: full, with a new battery and the same program."""
     fleet.reservoir_ml[index] = fleet.programmed_ml[index] = fleet.reservoir_capacity_ml[index]
-    fleet.charge_mah[index] = CAPACITY_MAH
+    fleet.charge_mah[index] = fleet.capacity_mah[index]
     fleet.turned_ml[index] = 0
     fleet.revision[index] = COATED
     fleet.lot[index] = lots.LATEST
-    fleet.stops_s[index] = fleet.now_s + LIFE_S
+    fleet.stops_s[index] = fleet.now_s + SERVICE_LIFE_S
     fleet.reservoir_ug_ml[index] = fleet.concentration_ug_ml[index]
     fleet.stalled_s[index] = fleet.clock_s[index] = 0
     fleet.stroke_gain[index] = 1
@@ -230,12 +208,15 @@ def replace(fleet: Fleet, index: U32) -> None:
 
 
 def report(fleet: Fleet) -> list[str]:
-    """Return what each pump tells its programmer: program, computed volume, battery, and what it reports of itself."""
-    said, volts = flags(fleet), battery_v(fleet)
-    told = [", ".join(flag.title.lower() for flag in FLAGS if bits & flag.bit) or "nothing to report" for bits in said]
+    """Return each pump's reply to its programmer: program, computed volume, battery and status flags."""
+    volts = battery_v(fleet)
+    reports = [
+        ", ".join(flag.title.lower() for flag in FLAGS if bits & flag.bit) or "nothing to report"
+        for bits in flags(fleet)
+    ]
     return [
         f"{serial(int(fleet.index[n]))}: {text}, {fleet.concentration_ug_ml[n]:.0f} µg/mL, "
-        f"{fleet.programmed_ml[n]:.1f} mL by its count, {volts[n]:.2f} V; {told[n]}"
+        f"{fleet.programmed_ml[n]:.1f} mL computed, {volts[n]:.2f} V; {reports[n]}"
         for n, text in enumerate(program_texts(fleet))
     ]
 
@@ -245,7 +226,7 @@ def _bound(name: str, values: F64, index: U32, bounds: tuple[float, F64 | float]
     wrong = np.flatnonzero(~((values >= low) & (values <= high)))
     if len(wrong):
         pump = wrong[0]
-        most = float(np.broadcast_to(high, values.shape)[pump])
-        raise ScenarioError(
-            f"{name} of {serial(int(index[pump]))} is {values[pump]:.4g} {unit}; allowed is {low:.3g} to {most:,.6g}"
+        highest = float(np.broadcast_to(high, values.shape)[pump])
+        raise TreatmentError(
+            f"{name} of {serial(int(index[pump]))} is {values[pump]:.4g} {unit}; allowed is {low:.3g} to {highest:,.6g}"
         )

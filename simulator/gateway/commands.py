@@ -1,4 +1,4 @@
-"""This file carries out what people order a gateway to do: faults to inject and clear, treatments of pumps."""
+"""Execution of commands to gateways: inject and clear faults, treat pumps."""
 
 from __future__ import annotations
 
@@ -26,65 +26,66 @@ from broker.contract.commands import (
 from simulator.fleet import program
 from simulator.fleet.program import Profiles
 from simulator.fleet.state import U32
-from simulator.fleet.therapy import Fill
+from simulator.fleet.therapy import Fill, TreatmentError
 from simulator.playback.scenario import ScenarioError
 from simulator.playback.simulation import Simulation
 
-REMEMBERED: Final = 1000
-MAX_TOLD: Final = 5
-"""Pumps whose answer to an interrogation fits into one reply."""
+MAX_REPLIES: Final = 1000
+"""Number of recent replies kept to answer redelivered commands."""
+MAX_INTERROGATED: Final = 5
+"""Number of pumps whose interrogation fits into one reply."""
 
 
 @dataclass
-class Orders:
-    """Carries each order out once, however often it comes (QoS 1 may repeat it), and remembers the latest replies."""
+class CommandExecutor:
+    """Executes each command once, however often it arrives (QoS 1 may redeliver it), and keeps the latest replies."""
 
     simulation: Simulation
     _replies: collections.OrderedDict[tuple[str, str], Reply] = field(default_factory=collections.OrderedDict)
 
-    def obey(self, gateway: str, own: range, command: GatewayCommand) -> Reply:
-        """Carry a command out for the pumps `own` (indices) of a gateway; what cannot be is said in the reply."""
+    def execute(self, gateway: str, own: range, command: GatewayCommand) -> Reply:
+        """Execute a command for the pumps `own` (indices) of a gateway; the reply says what is refused, and why."""
         key = (gateway, command.id)
         if key not in self._replies:
-            self._replies[key] = self._carry_out(gateway, own, command)
-            if len(self._replies) > REMEMBERED:
+            self._replies[key] = self._reply_to(gateway, own, command)
+            if len(self._replies) > MAX_REPLIES:
                 self._replies.popitem(last=False)
         return self._replies[key]
 
-    def _carry_out(self, gateway: str, own: range, command: GatewayCommand) -> Reply:
+    def _reply_to(self, gateway: str, own: range, command: GatewayCommand) -> Reply:
         reply = Reply(id=command.id, gateway=gateway, ok=False, text="", time=self.simulation.time_ms)
         try:
             pumps = self._indices(gateway, own, command.pumps)
-            touched, text = self._do(command, pumps)
-        except ScenarioError as error:
+            count, text = self._apply(command, pumps)
+        except (ScenarioError, TreatmentError) as error:
             return msgspec.structs.replace(reply, text=str(error))
-        return msgspec.structs.replace(reply, ok=True, text=text, pumps=touched)
+        return msgspec.structs.replace(reply, ok=True, text=text, pumps=count)
 
-    def _do(self, command: GatewayCommand, pumps: U32) -> tuple[int, str]:
+    def _apply(self, command: GatewayCommand, pumps: U32) -> tuple[int, str]:
         if isinstance(command, Inject):
             self.simulation.inject(
                 command.fault, pumps, severity=command.severity, ramp_s=command.ramp_s, hold_s=command.hold_s
             )
             return len(pumps), f"{command.fault} begins on {_pumps(len(pumps))}"
         if isinstance(command, Clear):
-            touched = self.simulation.clear(pumps, command.fault)
-            return touched, f"cleared on {_pumps(touched)}"
+            count = self.simulation.clear(pumps, command.fault)
+            return count, f"cleared on {_pumps(count)}"
         return len(pumps), treat(self.simulation, command, pumps)
 
     def _indices(self, gateway: str, own: range, serials: list[str] | None) -> U32:
         if serials is None:
             return np.array(own, dtype=np.uint32)
         known = dict(zip(self.simulation.serials[own.start : own.stop], own, strict=True))
-        strange = [serial for serial in serials if serial not in known]
-        if strange:
-            raise ScenarioError(f"{gateway} does not speak for {', '.join(strange[:5])}")
+        unknown = [serial for serial in serials if serial not in known]
+        if unknown:
+            raise ScenarioError(f"{gateway} does not speak for {', '.join(unknown[:5])}")
         if not serials:
             raise ScenarioError("no pump was named; at least one is needed")
         return np.unique(np.array([known[serial] for serial in serials], dtype=np.uint32))
 
 
 def treat(simulation: Simulation, command: Treatment, pumps: U32) -> str:
-    """Treat these pumps and say what was done; raises `ScenarioError` where it is out of bounds, and does nothing."""
+    """Treat these pumps and return what was done; raises `TreatmentError` and does nothing if it is out of limits."""
     many = _pumps(len(pumps))
     match command:
         case Program():
@@ -103,9 +104,9 @@ def treat(simulation: Simulation, command: Treatment, pumps: U32) -> str:
             simulation.replace(pumps)
             return f"{many} replaced by new ones"
         case Interrogate():
-            told = simulation.interrogate(pumps)
-            more = len(told) - MAX_TOLD
-            return "\n".join([*told[:MAX_TOLD], *([f"and {more} more"] if more > 0 else [])])
+            reports = simulation.interrogate(pumps)
+            rest = len(reports) - MAX_INTERROGATED
+            return "\n".join([*reports[:MAX_INTERROGATED], *([f"and {rest} more"] if rest > 0 else [])])
 
 
 def _prescribe(simulation: Simulation, command: Program, pumps: U32) -> None:
@@ -143,12 +144,12 @@ def _steps(command: Program) -> Sequence[tuple[float, float]] | None:
 
 
 def _refill(simulation: Simulation, command: Refill, pumps: U32) -> None:
-    """Refill each kind of pumps, told apart by what was not said: the size of the reservoir, the concentration."""
+    """Refill pumps by groups: a volume or concentration that was not given depends on reservoir and program."""
     fleet = simulation.fleet
     kinds = np.stack([fleet.reservoir_capacity_ml[pumps], fleet.concentration_ug_ml[pumps]], axis=1)
     fills = []
-    for tank, strength in np.unique(kinds, axis=0):
-        entered_ml = float(tank) if command.entered_ml is None else command.entered_ml
+    for capacity_ml, strength in np.unique(kinds, axis=0):
+        entered_ml = float(capacity_ml) if command.entered_ml is None else command.entered_ml
         entered_ug_ml = float(strength) if command.entered_ug_ml is None else command.entered_ug_ml
         fill = Fill(
             entered_ml,
@@ -156,7 +157,7 @@ def _refill(simulation: Simulation, command: Refill, pumps: U32) -> None:
             entered_ml if command.actual_ml is None else command.actual_ml,
             entered_ug_ml if command.actual_ug_ml is None else command.actual_ug_ml,
         )
-        fills.append((pumps[np.all(kinds == (tank, strength), axis=1)], fill))
+        fills.append((pumps[np.all(kinds == (capacity_ml, strength), axis=1)], fill))
     simulation.refill(fills, command.after)
 
 

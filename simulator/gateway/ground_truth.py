@@ -1,4 +1,4 @@
-"""This file tells what is really wrong with which pump, for engineers and for judging; the processor never reads it."""
+"""Ground truth: reports which fault each pump really has, for engineers and scoring; the processor never reads it."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ log = logging.getLogger("simulator")
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 MAX_CHANGES: Final = 5000
-"""In one message."""
+"""Changes per message."""
 SAME: Final = ("pump", "fault", "since")
 
 
 @dataclass
 class GroundTruthReporter:
-    """Compares what is wrong now with what was told before."""
+    """Compares the injected faults now with those reported before."""
 
     simulation: Simulation
     _seen: Injections = NONE
-    _told: pl.DataFrame = field(init=False)
+    _reported: pl.DataFrame = field(init=False)
 
     def __post_init__(self) -> None:
-        self._told = self.simulation.meant().clear()
+        self._reported = self.simulation.meant().clear()
 
     def changes(self) -> list[FaultChange]:
-        """Return what began and what ended since the last time; costs nothing where nothing did."""
+        """Return what began and what ended since the last call; costs nothing if nothing did."""
         if self.simulation.injections is self._seen:
             return []
         self._seen, now = self.simulation.injections, self.simulation.meant()
-        ended, begun = self._told.join(now, on=SAME, how="anti"), now.join(self._told, on=SAME, how="anti")
-        self._told = now
+        ended, begun = self._reported.join(now, on=SAME, how="anti"), now.join(self._reported, on=SAME, how="anti")
+        self._reported = now
         time = self.simulation.time_ms
         return [
             *(FaultChange(kind="ended", time=time, **row) for row in ended.sort(SAME).iter_rows(named=True)),
@@ -50,7 +50,7 @@ class GroundTruthReporter:
 
 
 def messages(changes: list[FaultChange], sent: int) -> Iterator[bytes]:
-    """Write changes as messages of at most `MAX_CHANGES`."""
+    """Yield changes as messages of at most `MAX_CHANGES`."""
     for first in range(0, len(changes), MAX_CHANGES):
         yield encode(GroundTruth(sent=sent, changes=changes[first : first + MAX_CHANGES]))
 
@@ -69,13 +69,13 @@ def run_header(simulation: Simulation) -> RunHeader:
 
 
 class LedgerFile:
-    """The file of the truth, begun anew with each run; it ends at `MAX_BYTES`, and says so.
+    """File of the ground truth, started anew with each run; writing stops at `MAX_BYTES` with a warning.
 
-    Its first line is the run header (`broker.truth.ground_truth.RunHeader`), each other line one change.
+    The first line is the `broker.truth.ground_truth.RunHeader`, each other line one `FaultChange`.
     """
 
     def __init__(self, folder: Path, header: RunHeader) -> None:
-        """Begin the file in `folder`."""
+        """Start the file in `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         first = encode(header) + b"\n"
         self._path, self._bytes = folder / FILE, len(first)
@@ -85,7 +85,9 @@ class LedgerFile:
         """Append changes."""
         lines = b"".join(encode(change) + b"\n" for change in changes)
         if self._bytes <= MAX_BYTES < self._bytes + len(lines):
-            log.warning("%s is full at %s bytes: what goes wrong now is told on the wire alone", FILE, MAX_BYTES)
+            log.warning(
+                "%s reached its limit of %s bytes; later changes are published on MQTT only", FILE, f"{MAX_BYTES:,}"
+            )
         self._bytes += len(lines)
         if self._bytes <= MAX_BYTES:
             with self._path.open("ab") as file:

@@ -1,6 +1,6 @@
-"""This file keeps what a gateway sent until it is safe elsewhere, in order, within a bound.
+"""Outbox of a gateway: keeps parcels in order until they are safe elsewhere, up to a limit.
 
-A parcel is safe once the broker has it; where a processor tells what it has made durable (`patient`), only then: a
+A parcel is safe when the broker has confirmed it; if a processor confirms what is durable (`patient`), only then: a
 broker that is killed loses what it had confirmed.
 """
 
@@ -15,16 +15,16 @@ from typing import Final
 from simulator.gateway.spool import Place, Spool
 
 WINDOW: Final = 100
-"""Messages of one gateway on their way at once; below any broker's receive maximum."""
+"""Messages of one gateway in flight at once; below the receive maximum of any broker."""
 
 Payload = bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One telemetry payload, how many samples are in it, and the stamp by which the processor tells of it.
+    """One telemetry payload, the number of samples in it, and the stamp by which the processor confirms it.
 
-    The payload of one with a `place` is on disk and empty here.
+    If it has a `place`, the payload is on disk and empty here.
     """
 
     payload: bytes
@@ -34,21 +34,21 @@ class Parcel:
 
     @property
     def size(self) -> int:
-        """How many bytes it takes of the memory, or of the disk."""
+        """Bytes that it takes in memory, or on disk."""
         return len(self.payload) if self.place is None else self.place.length
 
 
 @dataclass
 class Outbox:
-    """First in, first out. With a `spool` the parcels are on disk, and those it has from before go first.
+    """First in, first out. With a `spool` the parcels are on disk, and those of an earlier run go first.
 
-    Over `max_bytes`, or with a spool over `max_samples`, parcels are let go of: first the oldest of those that the
-    broker has, which most likely are safe and are counted in `unsure`; then the oldest that are not on their way,
-    counted in `dropped`. The newest tell how the pump is now, and a gap shows in `seq`.
+    Above `max_bytes`, or with a spool above `max_samples`, parcels are dropped: first the oldest of those that the
+    broker has, which are most likely safe and are counted in `unsure`; then the oldest that are not in flight, counted
+    in `dropped`. The newest show how the pump is now, and a gap shows in `seq`.
 
-    A broker keeps only so much for a processor that is away or slow, and drops what is more though it has confirmed it.
-    So the parcels on their way and those that the broker has and we keep, `unconfirmed` bytes, are together no more
-    than `max_unconfirmed`, or a single one.
+    A broker queues only so much for a processor that is offline or slow, and drops the rest although it confirmed it.
+    Therefore parcels in flight and those that the broker has and we keep, `unconfirmed` bytes, are together no more
+    than `max_unconfirmed`, or a single parcel.
     """
 
     max_bytes: int
@@ -65,7 +65,7 @@ class Outbox:
     disk_refusals: int = 0
     last_stamp: int = 0
     _waiting: collections.deque[Parcel] = field(default_factory=collections.deque)
-    _under_way: dict[int, Parcel] = field(default_factory=dict)
+    _in_flight: dict[int, Parcel] = field(default_factory=dict)
     _taken: collections.deque[Parcel] = field(default_factory=collections.deque)
     _window: int = 1
     _durable: int = -1
@@ -75,7 +75,7 @@ class Outbox:
             self._admit(Parcel(b"", kept.samples, kept.stamp, kept.place))
 
     def put(self, parcel: Parcel) -> None:
-        """Take a parcel in, letting go of the oldest ones if there is no room; a disk that refuses it is counted."""
+        """Add a parcel, dropping the oldest if there is no room; a parcel that the disk refuses is kept in memory."""
         if self.spool is not None:
             try:
                 kept = self.spool.keep(parcel.payload, parcel.samples, parcel.stamp)
@@ -92,14 +92,14 @@ class Outbox:
         self.last_stamp = max(self.last_stamp, parcel.stamp)
         while self._is_full() and (self._taken or len(self._waiting) > 1):
             if self._taken:
-                self.unsure += self._let_go(self._back(self._taken.popleft()))
+                self.unsure += self._drop(self._settle(self._taken.popleft()))
             else:
-                self.dropped += self._let_go(self._waiting.popleft())
+                self.dropped += self._drop(self._waiting.popleft())
 
     def _is_full(self) -> bool:
         return self.bytes > self.max_bytes or (self.max_samples is not None and self.samples > self.max_samples)
 
-    def _let_go(self, parcel: Parcel) -> int:
+    def _drop(self, parcel: Parcel) -> int:
         self.bytes -= parcel.size
         self.samples -= parcel.samples
         if parcel.place is not None and self.spool is not None:
@@ -107,91 +107,91 @@ class Outbox:
         return parcel.samples
 
     def next(self) -> Parcel | None:
-        """Return the parcel to send now, if any may be sent; `sent` must follow."""
-        if not self._waiting or len(self._under_way) >= self._window:
+        """Return the parcel to send now, or None; `sent` must follow."""
+        if not self._waiting or len(self._in_flight) >= self._window:
             return None
         parcel = self._waiting[0]
         full = self.max_unconfirmed is not None and self.unconfirmed + parcel.size > self.max_unconfirmed
         return None if full and self.unconfirmed else parcel
 
     def payload(self, parcel: Parcel) -> Payload:
-        """Return what to send; raises `OSError` where the disk does not give it back."""
+        """Return the payload to send; raises `OSError` if it cannot be read from disk."""
         return parcel.payload if parcel.place is None or self.spool is None else self.spool.read(parcel.place)
 
     def lose(self) -> None:
-        """Let go of the parcel from `next`, which the disk does not give back."""
-        self.dropped += self._let_go(self._waiting.popleft())
+        """Drop the parcel from `next`, which cannot be read from disk."""
+        self.dropped += self._drop(self._waiting.popleft())
 
     def sent(self, mid: int) -> None:
-        """Note that the parcel from `next` is on its way under that id."""
+        """Note that the parcel from `next` is in flight under that id."""
         parcel = self._waiting.popleft()
-        self._under_way[mid] = parcel
+        self._in_flight[mid] = parcel
         self.unconfirmed += parcel.size
 
-    def _back(self, parcel: Parcel) -> Parcel:
-        """Return a parcel that is with the broker no more, or need not be."""
+    def _settle(self, parcel: Parcel) -> Parcel:
+        """Count a parcel as no longer with the broker, and return it."""
         self.unconfirmed -= parcel.size
         return parcel
 
-    def confirmed(self, mid: int, refusal: str | None) -> None:
-        """Note that the broker has it, or will not have it; an id of something else is not ours to note."""
-        parcel = self._under_way.pop(mid, None)
+    def confirmed(self, mid: int, *, delivered: bool) -> None:
+        """Note whether the broker accepted the parcel sent under that id; ids of other messages are ignored."""
+        parcel = self._in_flight.pop(mid, None)
         if parcel is None:
             return
         self._window = WINDOW
         if parcel.stamp <= self._durable:
-            self._let_go(self._back(parcel))
-        elif refusal:
-            self.refused += self._let_go(self._back(parcel))
+            self._drop(self._settle(parcel))
+        elif not delivered:
+            self.refused += self._drop(self._settle(parcel))
         elif self.patient:
             self._taken.append(parcel)
         else:
-            self._let_go(self._back(parcel))
+            self._drop(self._settle(parcel))
 
     def durable(self, stamp: int) -> None:
-        """Take the processor's word that the parcel of that stamp is durable there, and all that went before it.
+        """Note that the processor has made the parcel of that stamp durable, and all that were sent before it.
 
-        From then on parcels are kept until it says so. A stamp that none of ours has is of another life and says
-        nothing.
+        From then on parcels are kept until the processor confirms them. A stamp that no parcel has belongs to an
+        earlier run and is ignored.
         """
         self.patient = True
         if not any(parcel.stamp == stamp for parcel in self._held()):
             return
-        # Those on their way are let go of when they have arrived: their ids are still to be confirmed.
+        # Parcels in flight are dropped when they have arrived: their ids are still to be confirmed.
         self._durable = max(self._durable, stamp)
         while self._taken and self._taken[0].stamp <= stamp:
-            self._let_go(self._back(self._taken.popleft()))
+            self._drop(self._settle(self._taken.popleft()))
         while self._waiting and self._waiting[0].stamp <= stamp:
-            self._let_go(self._waiting.popleft())
+            self._drop(self._waiting.popleft())
 
     def _held(self) -> Iterator[Parcel]:
-        return itertools.chain(self._taken, self._under_way.values(), self._waiting)
+        return itertools.chain(self._taken, self._in_flight.values(), self._waiting)
 
     def holds(self, mid: int) -> bool:
-        """Tell whether a parcel is on its way under that id."""
-        return mid in self._under_way
+        """Return whether a parcel is in flight under that id."""
+        return mid in self._in_flight
 
     def start_over(self) -> None:
-        """Put all that is not safe back in front, in order: it may not have arrived.
+        """Put all parcels that are not safe back in front, in order: they may not have arrived.
 
-        Then one goes alone, until it is confirmed: else a later one could be heard before an earlier one.
+        Then one is sent alone until it is confirmed; otherwise a later one could arrive before an earlier one.
         """
         self._window = 1
-        kept = [self._back(parcel) for parcel in (*self._taken, *self._under_way.values())]
+        kept = [self._settle(parcel) for parcel in (*self._taken, *self._in_flight.values())]
         for parcel in reversed(kept):
             if parcel.stamp <= self._durable:
-                self._let_go(parcel)
+                self._drop(parcel)
             else:
                 self._waiting.appendleft(parcel)
         self._taken.clear()
-        self._under_way.clear()
+        self._in_flight.clear()
 
     @property
     def waiting(self) -> int:
-        """How many samples the broker does not have yet."""
-        return sum(parcel.samples for parcel in (*self._waiting, *self._under_way.values()))
+        """Samples that the broker has not confirmed yet."""
+        return sum(parcel.samples for parcel in (*self._waiting, *self._in_flight.values()))
 
     def close(self) -> None:
-        """Let go of the spool's file."""
+        """Close the file of the spool."""
         if self.spool is not None:
             self.spool.close()

@@ -1,4 +1,4 @@
-"""This file gives the simulated pumps their voice: gateways, each one MQTT session for one pump or for thousands."""
+"""Simulator service: ticks the fleet on the wall clock and sends its samples through gateways over MQTT."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from broker.contract.codec import encode_arrow, encode_json
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply
 from broker.contract.gateway_messages import Birth
 from broker.contract.topics import TRUTH
-from broker.mqtt.link import parse_url
+from broker.mqtt.address import parse_url
 from simulator.faults import FAULTS
-from simulator.gateway.commands import Orders
+from simulator.gateway.commands import CommandExecutor
 from simulator.gateway.ground_truth import GroundTruthReporter, LedgerFile, messages, run_header
 from simulator.gateway.outbox import Outbox, Parcel
 from simulator.gateway.session import Session
@@ -34,33 +34,34 @@ from simulator.playback.simulation import Simulation
 
 log = logging.getLogger("simulator")
 
-PUMPS_A_GATEWAY: Final = 25
-MAX_GATEWAYS_UNASKED: Final = 40
-MAX_PUMPS_A_GATEWAY: Final = 1000
+PUMPS_PER_GATEWAY: Final = 25
+MAX_DEFAULT_GATEWAYS: Final = 40
+MAX_PUMPS_PER_GATEWAY: Final = 1000
 SPREAD: Final = 0.8
-"""The gateways of a tick send one after another over this share of the time until the next tick."""
+"""Share of the time between two ticks over which the gateways send, one after another."""
 MIN_SLEEP_S: Final = 0.005
 OUTBOX_BYTES: Final = 512 * 1024 * 1024
-"""For all gateways of this process together."""
+"""Memory for the outboxes of all gateways of this process together."""
 UNCONFIRMED_BYTES: Final = 256 * 1024 * 1024
-"""Of these so much may be with the broker before the processor has it: half of what `broker.mqtt.mosquitto_config` lets it keep."""
+"""Bytes of these that may be with the broker and not confirmed by the processor: half of what
+`broker.mqtt.mosquitto_config` lets it queue."""
 DISK_BYTES: Final = 2**50
-"""With a spool the bound is in samples, and this is none."""
+"""With a spool the limit is in samples, and bytes are not limited."""
 SPOOL_SAMPLES: Final = 5_000_000
-"""For all gateways of this process together: a day of 3,500 pumps that send once a minute; about 400 MB as Arrow."""
-GOODBYE_S: Final = 1.0
-MAX_UNTOLD: Final = 1000
-"""Messages of the truth that wait for a connection; beyond it the oldest are lost, and that is said."""
+"""Samples on disk of all gateways of this process: a day of 3,500 pumps with a sample a minute; 400 MB as Arrow."""
+RETIRE_TIMEOUT_S: Final = 1.0
+MAX_PENDING_TRUTH: Final = 1000
+"""Messages of ground truth that wait for a connection; beyond it the oldest are lost, with a warning."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the simulator runs. None takes what the scenario says, or for `gateways` what suits the fleet's size.
+    """How the simulator runs. None takes the value of the scenario, or for `gateways` what suits the size of the fleet.
 
     `speed` is therapy seconds per wall second. `payload`: "auto" is JSON for a gateway of one pump, Arrow for more.
-    `truth` is the folder for the file of what is really wrong. With `spool` gateways keep what is not safe elsewhere in
-    that folder, up to `spool_samples` for all of them together; without, in memory. Once a processor confirms, no more
-    than `unconfirmed_bytes` of all of them are with the broker and not confirmed.
+    `truth` is the folder for the file of ground truth. With `spool` gateways keep parcels that are not safe elsewhere
+    in that folder, up to `spool_samples` for all of them together; without it, in memory. When a processor confirms,
+    no more than `unconfirmed_bytes` of all gateways together are with the broker and not confirmed.
     """
 
     broker: str
@@ -90,9 +91,9 @@ def plan(settings: Settings) -> Scenario:
 
 
 def gateways_for(pumps: int) -> int:
-    """Return how many gateways suit a fleet: 25 pumps each, then 40 of up to 1,000 pumps, then more."""
-    few = min(MAX_GATEWAYS_UNASKED, math.ceil(pumps / PUMPS_A_GATEWAY))
-    return max(few, math.ceil(pumps / MAX_PUMPS_A_GATEWAY))
+    """Return how many gateways a fleet gets by default: 25 pumps each, then 40 of up to 1,000 pumps, then more."""
+    few = min(MAX_DEFAULT_GATEWAYS, math.ceil(pumps / PUMPS_PER_GATEWAY))
+    return max(few, math.ceil(pumps / MAX_PUMPS_PER_GATEWAY))
 
 
 def wall_ms() -> int:
@@ -101,7 +102,7 @@ def wall_ms() -> int:
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
-    """Run the fleet until `stop`; calls `ready` with how many pumps once every gateway is connected."""
+    """Run the fleet until `stop`; calls `ready` with a summary when every gateway is connected."""
     scenario = plan(settings)
     if not 0 < settings.speed <= 100_000:
         raise ScenarioError(f"speed is {settings.speed:g}; allowed is above 0 and up to 100,000")
@@ -115,15 +116,15 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
 
 
 class _Fleet:
-    """All gateways of this process over one simulation."""
+    """All gateways of this process, on one simulation."""
 
     def __init__(self, settings: Settings, simulation: Simulation, count: int) -> None:
-        self.settings, self.simulation, self.orders = settings, simulation, Orders(simulation)
+        self.settings, self.simulation, self.executor = settings, simulation, CommandExecutor(simulation)
         self.busy = asyncio.Lock()
-        self.teller = GroundTruthReporter(simulation)
+        self.reporter = GroundTruthReporter(simulation)
         self.ledger = LedgerFile(settings.truth, run_header(simulation)) if settings.truth else None
-        self.untold: collections.deque[bytes] = collections.deque(maxlen=MAX_UNTOLD)
-        self.untold_lost = 0
+        self.pending_truth: collections.deque[bytes] = collections.deque(maxlen=MAX_PENDING_TRUTH)
+        self.truth_lost = 0
         self.treated: set[str] = set()
         self.cut = False
         self.period_s = simulation.scenario.interval_s / settings.speed
@@ -137,7 +138,7 @@ class _Fleet:
                 self._outbox(self._name(number, digits), count),
                 address,
                 birth=self._birth,
-                obey=self._obey,
+                execute=self._execute,
                 wall_ms=wall_ms,
             )
             for number, (first, last) in enumerate(itertools.pairwise(edges))
@@ -147,15 +148,15 @@ class _Fleet:
         return f"{self.settings.name}-{number:0{digits}d}"
 
     def _outbox(self, name: str, count: int) -> Outbox:
-        """Return the outbox of one of `count` gateways, with what it has on disk from before."""
+        """Return the outbox of one of `count` gateways, with its parcels on disk from an earlier run."""
         settings = self.settings
         unconfirmed = settings.unconfirmed_bytes // count
         if settings.spool is None:
             return Outbox(OUTBOX_BYTES // count, max_unconfirmed=unconfirmed)
-        most, spool = max(1, settings.spool_samples // count), Spool(settings.spool / name)
-        box = Outbox(DISK_BYTES, most, spool, patient=True, max_unconfirmed=unconfirmed)
+        limit, spool = max(1, settings.spool_samples // count), Spool(settings.spool / name)
+        box = Outbox(DISK_BYTES, limit, spool, patient=True, max_unconfirmed=unconfirmed)
         if box.waiting:
-            log.info("%s has %s samples on disk from before and sends them first", name, f"{box.waiting:,}")
+            log.info("%s sends %s samples of an earlier run from disk first", name, f"{box.waiting:,}")
         return box
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
@@ -173,8 +174,8 @@ class _Fleet:
             for task in done - {stopping}:
                 task.result()
             for session in self.sessions:
-                session.say_goodbye()
-            await asyncio.sleep(min(GOODBYE_S, 0.2 + len(self.sessions) / 1000))
+                session.retire()
+            await asyncio.sleep(min(RETIRE_TIMEOUT_S, 0.2 + len(self.sessions) / 1000))
         finally:
             ending = (stopping, ticking, meeting, *keeping)
             for task in ending:
@@ -183,7 +184,7 @@ class _Fleet:
 
     async def _announce(self, ready: Callable[[str], None]) -> None:
         for session in self.sessions:
-            await session.met.wait()
+            await session.connected.wait()
         pumps = self.simulation.scenario.pumps
         log.info("%s pumps on %s gateways, therapy time x%g", pumps, len(self.sessions), self.settings.speed)
         ready(f"{pumps} pumps, {len(self.sessions)} gateways")
@@ -199,69 +200,72 @@ class _Fleet:
             faults=list(FAULTS),
         )
 
-    async def _obey(self, session: Session, command: GatewayCommand) -> Reply:
+    async def _execute(self, session: Session, command: GatewayCommand) -> Reply:
         async with self.busy:
-            reply = self.orders.obey(session.name, session.own, command)
+            reply = self.executor.execute(session.name, session.own, command)
         if reply.ok and not isinstance(command, Inject | Clear):
             self.treated.add(session.name)
         return reply
 
     async def _tick_on(self) -> None:
-        """Tick on the wall clock; when the machine cannot keep up, therapy time falls behind and that is said."""
+        """Tick on the wall clock; if the machine cannot keep up, therapy time falls behind, with a warning."""
         began, ticks, behind = time.monotonic(), 0, False
         while True:
             due = began + ticks * self.period_s
             late_s = time.monotonic() - due
             if late_s > max(1.0, self.period_s):
                 if not behind:
-                    log.warning("too slow for this fleet: therapy time falls behind x%g", self.settings.speed)
+                    log.warning(
+                        "Simulation is too slow for x%g: therapy time falls behind; use fewer pumps or a lower speed",
+                        self.settings.speed,
+                    )
                 behind, began = True, began + late_s
             elif behind and late_s < self.period_s / 2:
                 behind = False
-                log.info("the fleet keeps pace again")
+                log.info("Simulation keeps up with x%g again", self.settings.speed)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             async with self.busy:
                 frame = await asyncio.to_thread(self.simulation.tick)
             self._cut_off()
-            self._tell_truth()
-            self._introduce_again()
+            self._publish_truth()
+            self._renew_births()
             await self._send(frame, time.monotonic())
             ticks += 1
 
     def _cut_off(self) -> None:
-        """Cut the gateways of those pumps of whom the scenario says so from the broker, and let others back."""
+        """Disconnect the gateways of pumps that the scenario cuts off from the broker, and let the others reconnect."""
         cut = self.simulation.cut_off()
         for session in self.sessions if len(cut) or self.cut else ():
             first, end = np.searchsorted(cut, (session.own.start, session.own.stop))
             session.cut_off(cut=bool(end > first))
         if bool(len(cut)) != self.cut:
             self.cut = not self.cut
-            log.info("a broker outage %s, as the scenario says", "begins" if self.cut else "is over")
+            log.info("Broker outage of the scenario %s", "begins" if self.cut else "ends")
 
-    def _tell_truth(self) -> None:
-        """Tell what began and ended; while there is no connection the latest of it waits."""
-        changes = self.teller.changes()
+    def _publish_truth(self) -> None:
+        """Publish which faults began and ended; without a connection the latest messages wait."""
+        changes = self.reporter.changes()
         if changes and self.ledger:
             self.ledger.write(changes)
         for message in messages(changes, wall_ms()):
-            self.untold_lost += len(self.untold) == MAX_UNTOLD
-            self.untold.append(message)
+            self.truth_lost += len(self.pending_truth) == MAX_PENDING_TRUTH
+            self.pending_truth.append(message)
         link = self.sessions[0].link
-        while self.untold and link.alive:
-            link.publish(TRUTH, self.untold.popleft())
-        if self.untold_lost:
-            log.warning("%s messages of what is really wrong were lost: no connection for too long", self.untold_lost)
-            self.untold_lost = 0
+        while self.pending_truth and link.alive:
+            link.publish(TRUTH, self.pending_truth.popleft())
+        if self.truth_lost:
+            log.warning("%s messages of ground truth were lost: the broker was away for too long", self.truth_lost)
+            self.truth_lost = 0
 
-    def _introduce_again(self) -> None:
-        """Renew the births of gateways whose pumps have another program or concentration."""
+    def _renew_births(self) -> None:
+        """Publish new births of gateways whose pumps got another program or concentration."""
         for session in self.sessions if self.treated else ():
             if session.name in self.treated and session.link.alive:
                 self.treated.discard(session.name)
-                session.introduce()
+                session.publish_birth()
 
     async def _send(self, frame: pl.DataFrame, began: float) -> None:
-        """Send each gateway its part, spread over the time until the next tick."""
+        """Give each gateway its samples, spread over the time until the next tick."""
         index = frame["index"].to_numpy()
         starts = np.searchsorted(index, [session.own.start for session in self.sessions])
         ends = np.append(starts[1:], len(index))

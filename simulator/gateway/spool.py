@@ -1,8 +1,8 @@
-"""This file keeps a gateway's parcels on disk until they are confirmed, so that they outlive the gateway.
+"""Spool of a gateway: keeps parcels on disk until they are confirmed, so that they survive a restart.
 
 A spool is a folder of files to which parcels are appended, each with its length, its number of samples, its stamp and a
-checksum; a file goes when all in it is confirmed. A parcel that was cut off in the middle ends its file. What is
-appended survives the end of the process at once, and a power cut after `SYNC_S` seconds at most.
+checksum; a file is removed when all its parcels are confirmed. A truncated parcel ends its file. An appended parcel
+survives the end of the process immediately, and a power failure after `SYNC_INTERVAL_S` at most.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import IO, Final
 HEAD: Final = struct.Struct("<IIqI")
 """Length of the payload in bytes, samples in it, stamp, CRC-32 of the payload."""
 FILE_BYTES: Final = 1024 * 1024
-SYNC_S: Final = 1.0
+SYNC_INTERVAL_S: Final = 1.0
 ENDING: Final = ".spool"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a parcel's payload is on disk."""
+    """Position of a payload on disk."""
 
     file: Path
     offset: int
@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A parcel on disk: its place, its samples, its stamp."""
+    """A parcel on disk: its place, its number of samples, its stamp."""
 
     place: Place
     samples: int
@@ -43,7 +43,7 @@ class Kept:
 
 @dataclass
 class Spool:
-    """One gateway's folder. Only one process may hold it."""
+    """Folder of one gateway. Only one process may use it."""
 
     folder: Path
     broken: int = 0
@@ -53,7 +53,7 @@ class Spool:
     _synced: float = 0.0
 
     def load(self) -> Iterator[Kept]:
-        """Yield what is there from before, the oldest first; what was cut off is counted in `broken`."""
+        """Yield the parcels of an earlier run, oldest first; truncated files are counted in `broken`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(self.folder.glob(f"*{ENDING}")):
             kept = list(_parcels(path))
@@ -66,7 +66,7 @@ class Spool:
             yield from kept
 
     def keep(self, payload: bytes, samples: int, stamp: int) -> Kept:
-        """Write a parcel; raises `OSError` where the disk refuses it."""
+        """Write a parcel; raises `OSError` if the disk refuses it."""
         if self._file is None or self._file.tell() >= FILE_BYTES:
             self._turn_over(stamp)
         assert self._file is not None  # noqa: S101 - it was just opened
@@ -77,20 +77,20 @@ class Spool:
         except OSError:
             self._abandon()
             raise
-        if time.monotonic() - self._synced >= SYNC_S:
+        if time.monotonic() - self._synced >= SYNC_INTERVAL_S:
             os.fsync(self._file.fileno())
             self._synced = time.monotonic()
         self._left[self._path] = self._left.get(self._path, 0) + 1
         return Kept(Place(self._path, offset + HEAD.size, len(payload)), samples, stamp)
 
     def read(self, place: Place) -> bytes:
-        """Return a parcel's payload; raises `OSError`."""
+        """Return a payload; raises `OSError`."""
         with place.file.open("rb") as file:
             file.seek(place.offset)
             return file.read(place.length)
 
     def forget(self, place: Place) -> None:
-        """Note that a parcel is needed no more; the last of a file takes the file with it."""
+        """Release a parcel; releasing the last one of a file removes the file."""
         self._left[place.file] -= 1
         if self._left[place.file] == 0:
             if place.file == self._path and self._file is not None:
@@ -100,7 +100,7 @@ class Spool:
             place.file.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -112,7 +112,7 @@ class Spool:
         self._file = self._path.open("xb")
 
     def _abandon(self) -> None:
-        """Write nothing more to a file whose end is half a parcel."""
+        """Close a file that ends in half a parcel; nothing more may be appended to it."""
         file, self._file = self._file, None
         try:
             if file is not None:

@@ -297,7 +297,7 @@ def _who_and_when(table: dict[str, Any], count: int) -> dict[str, Any]:
     _value(table, "pumps", lambda pumps: parse_pumps(str(pumps), count))
     return {
         "pumps": _value(table, "pumps", str),
-        "lot": _value(table, "lot", lambda name: _known("lot", name, lots.LOTS[: lots.MANY])),
+        "lot": _value(table, "lot", lambda name: _known("lot", name, lots.LOTS[: lots.LOT_COUNT])),
         "fraction": _value(table, "fraction", lambda fraction: number("fraction", fraction, 0, 1)),
         "at_s": _value(table, "at", parse_duration),
     }

@@ -11,7 +11,7 @@ import numpy as np
 
 from simulator.faults import FAULTS
 from simulator.fleet.state import U32, Fleet
-from simulator.fleet.therapy import course_ug_day
+from simulator.fleet.titration import course_ug_day
 from simulator.fleet.wear import MAX_HAZARD, hazard
 from simulator.playback.events import EVENTS
 from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault, chosen

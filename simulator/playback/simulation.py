@@ -12,7 +12,7 @@ import polars as pl
 from broker.contract.gateway_messages import Pumps
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from simulator.faults import FAULTS
-from simulator.fleet import enrollment, physics, program, sensors, therapy
+from simulator.fleet import enrollment, physics, program, sensors, therapy, titration
 from simulator.fleet.lots import LOTS
 from simulator.fleet.program import Profiles
 from simulator.fleet.state import F32, U32
@@ -114,7 +114,7 @@ class Simulation:
         return ended
 
     def refill(self, fills: Sequence[tuple[np.ndarray, Fill]], after: str = "nothing") -> None:
-        """Refill pumps at the next tick; `after` as in `broker.contract.commands.Refill`. Raises `ScenarioError`."""
+        """Refill pumps at the next tick; `after` as in `broker.contract.commands.Refill`. Raises `TreatmentError`."""
         checked = [(self._pumps(indices), fill) for indices, fill in fills]
         extras = therapy.NO_EXTRA
         for index, fill in checked:
@@ -136,7 +136,7 @@ class Simulation:
         schedule: Profiles | None = None,
         mode: int = program.RUNNING,
     ) -> None:
-        """Change the program of these pumps from the next tick on; what is None stays. Raises `ScenarioError`.
+        """Change the program of these pumps from the next tick on; what is None stays. Raises `TreatmentError`.
 
         A pump that no longer runs its program gives no bolus either.
         """
@@ -157,7 +157,7 @@ class Simulation:
         self._write_program(index)
 
     def give_bolus(self, indices: np.ndarray, *, dose_ug: float, over_s: float) -> None:
-        """Give these pumps' patients a bolus beside the program, from now on. Raises `ScenarioError`."""
+        """Give these pumps' patients a bolus beside the program, from now on. Raises `TreatmentError`."""
         self._add_extra(therapy.bolus(self.fleet, self._pumps(indices), dose_ug, over_s, self._now_s))
 
     def replace(self, indices: np.ndarray) -> None:
@@ -201,6 +201,7 @@ class Simulation:
             reservoir_ml=fleet.reservoir_capacity_ml.tolist(),
             concentration_ug_ml=fleet.concentration_ug_ml.tolist(),
             program=enrollment.program_texts(fleet),
+            dose_ug_day=enrollment.prescribed_ug_day(fleet),
         )
 
     def cut_off(self) -> U32:
@@ -270,8 +271,8 @@ class Simulation:
         elif event.name == "program":
             now_s = self._start_ms / 1000 + self._now_s
             dose = fleet.dose_ug_day[index].astype(np.float64)
-            base = therapy.course_ug_day(fleet, index, now_s) if event.on_course else dose
-            fleet.dose_ug_day[index] = therapy.titrated(fleet, index, base * event.change)
+            base = titration.course_ug_day(fleet, index, now_s) if event.on_course else dose
+            fleet.dose_ug_day[index] = titration.titrated(fleet, index, base * event.change)
             self._write_program(index)
         else:
             free = index[~np.isin(index, self._extra.left(self._now_s).index) & (fleet.mode[index] != program.STOPPED)]
@@ -313,6 +314,7 @@ class Simulation:
 
     def _frame(self, sample: sensors.Sample) -> pl.DataFrame:
         constants: dict[str, int | None] = {"time": self.time_ms, "sent": None, "seq": self._ticks}
+        constants |= dict.fromkeys(SIGNAL_NAMES - sample.readings.keys())
         clocks = []
         if self.fleet.clock_s.any():
             del constants["time"]
@@ -326,7 +328,7 @@ class Simulation:
                 pl.Series("program", self.fleet.program),
                 pl.Series("flags", sample.flags),
                 *clocks,
-                *(pl.Series(name, getattr(sample, name)) for name in SIGNAL_NAMES),
+                *(pl.Series(name, values) for name, values in sample.readings.items()),
             ]
         ).select(
             "index",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.store import snapshot
+from broker.store import snapshot_files
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTLE_S = 15.0
@@ -68,10 +68,10 @@ def test_a_fleet_that_sends_once_a_second(pumps: int, tmp_path: Path) -> None:
     ):
         parts = {"broker": broker, "processor": processor, "dashboard": dashboard, "simulator": fleet}
         time.sleep(SETTLE_S)
-        before, then = snapshot.read(tmp_path / "snapshot").health, time.monotonic()
+        before, then = snapshot_files.read(tmp_path / "snapshot").health, time.monotonic()
         used = {name: cpu_s(process.pid) for name, process in parts.items()}
         time.sleep(MEASURE_S)
-        after, took = snapshot.read(tmp_path / "snapshot").health, time.monotonic() - then
+        after, took = snapshot_files.read(tmp_path / "snapshot").health, time.monotonic() - then
         used = {name: (cpu_s(process.pid) - used[name]) / took for name, process in parts.items()}
         print(f"\n{pumps:,} pumps, {gateways} gateways, {(after.samples - before.samples) / took:,.0f} samples/s")
         print(f"  sent to snapshot: {after.latency_ms} ms; lost {after.lost}; refused {after.refused}")

@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from broker.contract.signals import SAMPLE_SCHEMA
-from broker.mqtt.link import LinkError, learn_protocol, parse_url
+from broker.mqtt.address import LinkError, parse_url
+from broker.mqtt.link import learn_protocol
 from broker.mqtt.mosquitto_config import find
 
 ENOUGH_S = 20.0

@@ -23,11 +23,12 @@ from broker.contract.actions import Acknowledge
 from broker.contract.gateway_messages import Birth
 from broker.contract.messages import encode
 from broker.mqtt import request_reply
-from broker.mqtt.link import LinkError, Message
+from broker.mqtt.address import LinkError
+from broker.mqtt.link import Message
 from broker.mqtt.local_broker import free_port
 from broker.mqtt.mosquitto_config import LIMITS as BROKER_LIMITS
 from broker.mqtt.mosquitto_config import configuration, find, started_by_us
-from broker.store import journal, segments, snapshot
+from broker.store import journal_query, segments, snapshot_files
 from processor.pipeline import Pipeline
 from processor.rules import RULES
 
@@ -149,7 +150,7 @@ class Siege:
     async def person(self) -> None:
         """Acknowledge stalls, one after the other; one of which nobody was told that it was done is done again."""
         while True:
-            seen = snapshot.read(self.data / "snapshot").alarms
+            seen = snapshot_files.read(self.data / "snapshot").alarms
             waiting = seen.filter((pl.col("rule") == "motor_stall") & pl.col("acknowledged_wall").is_null())
             for alarm in [alarm for alarm in waiting["alarm"] if alarm not in self.acknowledged][:1]:
                 action = Acknowledge(id=uuid.uuid4().hex, alarms=[alarm], who=WHO, at=time.time_ns() // 1_000_000)
@@ -279,12 +280,12 @@ def judge(siege: Siege, truth: Truth) -> Verdict:
     kept = pl.concat([block.samples for block in segments.blocks(siege.data, None, 0, None)])
     lost = truth.samples.join(kept, on=list(segments.KEY), how="anti", nulls_equal=True)
     strange = kept.join(truth.samples, on=list(kept.columns), how="anti", nulls_equal=True)
-    entries = journal.entries(siege.data, journal.Query(limit=10_000_000))
+    entries = journal_query.entries(siege.data, journal_query.Query(limit=10_000_000))
     raised = by_samples(entries)
     acknowledged = entries.filter((pl.col("kind") == "acknowledged") & (pl.col("who") == WHO))["alarm"]
-    open_now = snapshot.read(siege.data / "snapshot").alarms
+    open_now = snapshot_files.read(siege.data / "snapshot").alarms
     standing = set(open_now.filter(pl.col("acknowledged_by") == WHO)["alarm"])
-    count, broken = journal.verify(siege.data)
+    count, broken = journal_query.verify(siege.data)
     told = msgspec.json.decode((Path(siege.run.folder) / "done").read_bytes())
     checks = {
         f"{lost.height:,} samples are lost": lost.height == 0,

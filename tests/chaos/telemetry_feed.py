@@ -21,7 +21,7 @@ import polars as pl
 from broker.contract.codec import encode_arrow
 from broker.contract.commands import Reply
 from broker.contract.gateway_messages import Birth
-from broker.mqtt.link import parse_url
+from broker.mqtt.address import parse_url
 from simulator.gateway.outbox import Outbox, Parcel
 from simulator.gateway.session import Session
 from simulator.gateway.spool import Spool

@@ -14,7 +14,7 @@ import pytest
 from broker.contract.actions import Action, Outcome, ServiceAction
 from broker.contract.commands import Reply
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
-from broker.mqtt.request_reply import Order
+from broker.mqtt.request_reply import AddressedCommand
 from broker.store.snapshot import (
     ALARMS_SCHEMA,
     GATEWAYS_SCHEMA,
@@ -24,8 +24,8 @@ from broker.store.snapshot import (
     Refusal,
     Snapshot,
     empty,
-    write,
 )
+from broker.store.snapshot_files import write
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
 from dashboard.settings import Settings
@@ -71,6 +71,7 @@ def make_fleet(
     alarm_columns: dict[str, object] = {
         "alarm": [f"{serial}/rule" for serial in serials[:ill]],
         "subject": serials[:ill],
+        "subject_kind": ["pump"] * ill,
         "pump": serials[:ill],
         "gateway": columns["gateway"][:ill],  # type: ignore[index]
         "site": columns["site"][:ill],  # type: ignore[index]
@@ -139,11 +140,11 @@ def make_samples(pump: str, minutes: int, *, until_ms: int = THERAPY_MS) -> pl.D
 class Wire:
     """A broker that remembers what it was asked; every gateway agrees."""
 
-    orders: list[Order] = field(default_factory=list)
+    orders: list[AddressedCommand] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     said: str = "Acknowledged"
 
-    async def ask(self, _url: str, orders: list[Order]) -> list[Reply]:
+    async def ask(self, _url: str, orders: list[AddressedCommand]) -> list[Reply]:
         self.orders += orders
         return [
             Reply(id=order.command.id, gateway=order.gateway, ok=True, text="done", pumps=1, time=THERAPY_MS)

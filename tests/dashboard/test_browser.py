@@ -16,7 +16,8 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from broker.store.snapshot import Snapshot, write
+from broker.store.snapshot import Snapshot
+from broker.store.snapshot_files import write
 from dashboard.app import run
 from dashboard.settings import Settings
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from broker.store import snapshot
-from broker.store.snapshot import SYSTEM, Snapshot
+from broker.store import snapshot_files
+from broker.store.snapshot import Snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "end-to-end-key"
@@ -43,8 +43,8 @@ class System:
 
     def look(self) -> Snapshot:
         """Return the latest snapshot, without what this machine itself suffers from: a disk, its clock, its load."""
-        seen = snapshot.read(self.data / "snapshot")
-        return dataclasses.replace(seen, alarms=seen.alarms.filter(~pl.col("subject").str.starts_with(SYSTEM)))
+        seen = snapshot_files.read(self.data / "snapshot")
+        return dataclasses.replace(seen, alarms=seen.alarms.filter(pl.col("subject_kind") != "system"))
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "pumpwatch", *words, "--data", str(self.data)]
@@ -114,7 +114,7 @@ def running(data: Path, *words: str) -> Iterator[System]:
 def _met(data: Path, process: subprocess.Popen[str], log: Path) -> System:
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until and process.poll() is None:
-        if (data / "run.json").exists() and snapshot.read(data / "snapshot").pumps.height == 3:
+        if (data / "run.json").exists() and snapshot_files.read(data / "snapshot").pumps.height == 3:
             note = json.loads((data / "run.json").read_text())
             return System(data, note["dashboard"].rstrip("/"), note["broker"], process, log)
         time.sleep(0.1)

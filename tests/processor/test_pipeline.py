@@ -15,7 +15,7 @@ from broker.contract.messages import encode
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from broker.contract.topics import COMMAND
 from broker.mqtt.link import Message
-from broker.store import snapshot
+from broker.store import snapshot, snapshot_files
 from broker.store.journal import EVENTS_SCHEMA
 from processor.engine import sequence
 from processor.pipeline import Pipeline
@@ -218,6 +218,9 @@ def test_a_disk_that_cannot_be_written_is_an_alarm_like_others_and_outlives_a_re
         watch.take([], readings=full)
     alarm = watch.snapshot().alarms.row(0, named=True)
     assert (alarm["subject"], alarm["rule"], alarm["state"]) == ("system: storage", "storage_failing", "unacknowledged")
+    assert (alarm["subject_kind"], watch.announcements[-1].subject_kind) == ("system", "system")
+    raised = watch.journal().filter(pl.col("kind") == "raised").row(0, named=True)
+    assert (raised["subject"], raised["subject_kind"]) == ("system: storage", "system")
     event = watch.announcements[-1]
     assert (event.subject, event.pump, event.priority, event.text) == (
         "system: storage", None, "medium", "No space left on the disk"
@@ -276,8 +279,8 @@ def test_time_runs_for_each_gateway_at_its_own_speed(watch, json_sample):
 def test_a_snapshot_is_written_and_read_back_as_it_was(watch, json_sample, tmp_path):
     low_battery(watch, json_sample, minutes=6)
     shown = watch.snapshot()
-    snapshot.write(tmp_path / "snapshot", shown)
-    back = snapshot.read(tmp_path / "snapshot")
+    snapshot_files.write(tmp_path / "snapshot", shown)
+    back = snapshot_files.read(tmp_path / "snapshot")
     for name in ("pumps", "alarms", "gateways"):
         assert getattr(back, name).rows() == getattr(shown, name).rows()
     assert dict(back.pumps.schema) == snapshot.PUMPS_SCHEMA
@@ -307,8 +310,8 @@ def test_an_operator_action_is_applied_once_answered_and_recorded_with_who_and_w
     assert (alarm["state"], alarm["shelved_by"], alarm["shelved_why"]) == ("shelved", "anna", "known")
     assert alarm["shelved_left_s"] == 3600
     assert [outcome.text for outcome in watch.outcomes] == [
-        "Shelved 1 alarm. 1 not: over, or not known.",
-        "This was done before.",
+        "Shelved 1 alarm. 1 refused: no longer open.",
+        "Already done.",
     ]
     entries = watch.journal().filter(pl.col("action") == "action-1")
     assert entries.select("kind", "who", "text", "pump").rows() == [("shelved", "anna", "known", "A")]
@@ -319,7 +322,7 @@ def test_a_refused_action_is_recorded_with_its_reason(watch, json_sample):
     watch.acknowledge("gone/x/1", who="ben")
     entry = watch.journal().filter(pl.col("kind") == "refused").row(0, named=True)
     assert (entry["who"], entry["alarm"]) == ("ben", None)
-    assert entry["text"] == "Acknowledged no alarm. 1 not: over, or not known."
+    assert entry["text"] == "Acknowledged no alarm. 1 refused: no longer open."
 
 
 def test_other_systems_receive_annunciated_alarms_in_the_documented_form(watch, json_sample):

@@ -1,4 +1,4 @@
-"""A payload is read as it was written, in any of its forms, whatever it holds."""
+"""Payload codec: every form decodes to what was encoded, and no payload raises."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ FEW = settings(max_examples=60, deadline=None)
 
 @FEW
 @given(FRAMES)
-def test_arrow_is_read_exactly_as_it_was_written(frame):
+def test_arrow_decodes_to_exactly_what_was_encoded(frame):
     decoded = decode(encode_arrow(frame))
-    assert decoded.refused == ()
+    assert decoded.rejected == ()
     assert decoded.samples.equals(frame)
     assert decoded.samples.schema == frame.schema
 
 
 @FEW
 @given(FRAMES)
-def test_json_is_read_as_it_was_written_to_four_decimals(frame):
+def test_json_decodes_to_what_was_encoded_to_four_decimals(frame):
     decoded = decode(encode_json(frame))
-    assert decoded.refused == ()
+    assert decoded.rejected == ()
     whole = [name for name, dtype in SAMPLE_SCHEMA.items() if dtype != pl.Float32]
     assert decoded.samples.select(whole).equals(frame.select(whole))
     for name in (signal.name for signal in SIGNALS):
@@ -69,23 +69,23 @@ def test_json_is_read_as_it_was_written_to_four_decimals(frame):
 
 @FEW
 @given(st.binary(max_size=300))
-def test_no_bytes_make_it_raise(payload):
+def test_no_payload_raises(payload):
     for beginning in (b"", b"{", b"[", b"\xff\xff\xff\xff"):
         decoded = decode(beginning + payload)
         assert dict(decoded.samples.schema) == SAMPLE_SCHEMA
 
 
-def test_one_an_array_and_one_a_line_are_the_same_samples():
+def test_single_samples_an_array_and_lines_decode_to_the_same_samples():
     one = '{"pump":"A","time":1767225600000,"flow_ul_h":8.5}'
     two = '{"pump":"B","time":1767225600000}'
     forms = (f"{one}\n{two}", f"{one}\r\n{two}\r\n", f"[{one},{two}]", f" [ {one} , {two} ] ", f"\n{one}\n\n{two}\n")
     frames = [decode(form.encode()) for form in forms]
-    assert all(frame.refused == () for frame in frames)
+    assert all(frame.rejected == () for frame in frames)
     assert all(frame.samples.equals(frames[0].samples) for frame in frames)
     assert frames[0].samples["flow_ul_h"].to_list() == [8.5, None]
 
 
-def test_one_sample_is_one_json_object_that_leaves_out_what_is_unknown(samples):
+def test_one_sample_is_one_json_object_without_unknown_values(samples):
     assert json.loads(encode_json(samples(flow_ul_h=[8.1]))) == {"pump": "A", "time": START_MS, "flow_ul_h": 8.1}
     assert len(encode_json(samples(flow_ul_h=[8.1, 8.2])).splitlines()) == 2
 
@@ -98,8 +98,8 @@ def test_times_are_milliseconds_or_iso_8601(time):
     assert decode(f'{{"pump":"A","time":{time},"sent":{time}}}'.encode()).samples["time"].to_list() == [START_MS]
 
 
-def test_what_is_not_known_to_us_is_passed_over():
-    assert decode(b'{"pump":"A","time":1767225600000,"mood":{"good":[1,2]},"time2":1}').refused == ()
+def test_unknown_fields_are_ignored():
+    assert decode(b'{"pump":"A","time":1767225600000,"mood":{"good":[1,2]},"time2":1}').rejected == ()
 
 
 def test_an_arrow_frame_may_have_more_columns_in_any_order_and_other_number_types(samples):
@@ -107,7 +107,7 @@ def test_an_arrow_frame_may_have_more_columns_in_any_order_and_other_number_type
         pl.col("flow_ul_h").cast(pl.Float64), pl.col("seq").cast(pl.UInt16), pl.lit("x").alias("mood")
     )
     decoded = decode(encode_arrow(frame.select(sorted(frame.columns))))
-    assert decoded.refused == ()
+    assert decoded.rejected == ()
     assert decoded.samples.equals(samples(flow_ul_h=[8.5], seq=[3]))
 
 
@@ -124,12 +124,12 @@ def test_rows_gathered_from_many_payloads_make_one_frame():
     assert dict(frame_of([]).schema) == SAMPLE_SCHEMA
 
 
-def test_limits_themselves_are_allowed_and_one_step_beyond_is_not():
+def test_limits_are_inclusive():
     for signal in SIGNALS:
         for value in (signal.low, signal.high):
-            assert decode(f'{{"pump":"A","time":{START_MS},"{signal.name}":{value}}}'.encode()).refused == ()
+            assert decode(f'{{"pump":"A","time":{START_MS},"{signal.name}":{value}}}'.encode()).rejected == ()
         for value in (signal.low - 0.1, signal.high + 0.1):
-            [reason] = decode(f'{{"pump":"A","time":{START_MS},"{signal.name}":{value}}}'.encode()).refused
+            [reason] = decode(f'{{"pump":"A","time":{START_MS},"{signal.name}":{value}}}'.encode()).rejected
             assert f"{signal.name} is {value:g}; allowed is {signal.low:g} to {signal.high:g} {signal.unit}" in reason
     for time, good in ((EARLIEST_MS, True), (EARLIEST_MS - 1, False), (LATEST_MS, True), (LATEST_MS + 1, False)):
-        assert (decode(f'{{"pump":"A","time":{time}}}'.encode()).refused == ()) == good
+        assert (decode(f'{{"pump":"A","time":{time}}}'.encode()).rejected == ()) == good

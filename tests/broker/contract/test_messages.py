@@ -1,4 +1,4 @@
-"""What the parts say to each other is read as it was written, and refused with a reason where it cannot be."""
+"""Messages decode to what was encoded; malformed ones are rejected with a reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GOOD = [
     (read_action, Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=3)),
     *((read_action, kind(id="1", alarms=["A/x/1"], who="anna", at=3, why="so")) for kind in ON_ALARMS),
     (read_action, Shelve(id="1", alarms=[], who="anna", at=3, why="known", for_s=60.0)),
-    (read_outcome, Outcome(id="1", done=2, refused=1, text="Acknowledged 2 alarms. 1 not: over, or not known.")),
+    (read_outcome, Outcome(id="1", done=2, refused=1, text="Acknowledged 2 alarms. 1 refused: no longer open.")),
 ]
 BAD = [
     (read_birth, b"", "not a birth: Input data was truncated"),
@@ -61,12 +61,12 @@ BAD = [
 
 
 @pytest.mark.parametrize(("read", "message"), GOOD, ids=lambda each: type(each).__name__)
-def test_a_message_is_read_as_it_was_written(read, message):
+def test_a_message_decodes_to_what_was_encoded(read, message):
     assert read(encode(message)) == message
 
 
 @pytest.mark.parametrize(("read", "payload", "reason"), BAD)
-def test_a_message_that_is_none_is_refused_with_its_reason(read, payload, reason):
+def test_a_malformed_message_is_rejected_with_its_reason(read, payload, reason):
     with pytest.raises(MessageError) as refused:
         read(payload)
     assert reason in str(refused.value)
@@ -75,22 +75,23 @@ def test_a_message_that_is_none_is_refused_with_its_reason(read, payload, reason
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"gateway": "the ward"}, "'the ward' cannot be a name: 1 to 64 of letters"),
+        ({"gateway": "the ward"}, "'the ward' cannot be a name: 1 to 64 letters"),
         ({"pumps": Pumps(serial=["A", "a/b"])}, "'a/b' cannot be a name"),
         ({"pumps": Pumps(serial=["A", "A"])}, "the birth names a pump twice"),
         ({"pumps": Pumps(serial=["A"], site=["x", "y"])}, "the birth names 1 pumps but has 2 of site"),
+        ({"pumps": Pumps(serial=["A"], dose_ug_day=[-1.0])}, "dose_ug_day is -1; it cannot be negative"),
         ({"speed": 0}, "speed is 0; allowed is above 0 and up to 1,000,000"),
         ({"speed": 2e6}, "speed is 2e\\+06; allowed"),
         ({"interval_s": 0}, "interval_s is 0; allowed is above 0 and up to 31 days"),
     ],
 )
-def test_a_birth_must_make_sense(change, reason):
+def test_an_inconsistent_birth_is_rejected(change, reason):
     birth = {"gateway": "ward", "pumps": PUMPS, "sent": 1, "time": 2, **change}
     with pytest.raises(MessageError, match=reason):
         read_birth(encode(Birth(**birth)))
 
 
-def test_an_action_is_made_by_the_name_it_has_on_the_wire_and_refused_where_it_does_not_fit():
+def test_an_action_is_made_by_its_name_on_the_wire_and_rejected_if_its_fields_do_not_fit():
     made = make_action("shelve", "1", alarms=("A/x/1",), who="anna", at=3, why="known", for_s=60.0)
     assert made == Shelve(id="1", alarms=["A/x/1"], who="anna", at=3, why="known", for_s=60.0)
     for kind in ("shelve", "delete"):

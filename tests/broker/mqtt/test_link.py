@@ -1,18 +1,21 @@
-"""Sessions: reached or not, acknowledged by hand, on both kinds of broker."""
+"""Sessions on both kinds of broker: connect, fall back, acknowledge by hand, tell outcomes by their reason codes."""
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 
 import pytest
 
-from broker.mqtt.link import Link, LinkError, Message, learn_protocol, parse_url
+from broker.mqtt.address import MQTT_5, LinkError, parse_url
+from broker.mqtt.link import Link, Message, learn_protocol
+from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS, UNSUPPORTED_PROTOCOL_VERSION, Undelivered
 
 BAD_URLS = {
     "http://host": "begins with http://; allowed are mqtt:// and mqtts://",
     "mqtt://": "has no host; write mqtt://127.0.0.1:1883",
-    "mqtt://host:99999": "the port in host:… is no port",
-    "mqtt://host:port": "the port in host:… is no port",
+    "mqtt://host:99999": "the port in host:… is not a port",
+    "mqtt://host:port": "the port in host:… is not a port",
 }
 
 
@@ -61,30 +64,30 @@ async def test_mosquitto_speaks_mqtt_5(mosquitto):
 
 
 async def test_on_the_embedded_broker_a_session_falls_back_to_3_1_1_and_works(embedded_broker, until):
-    address, heard, confirmed = parse_url(embedded_broker), [], []
-    reader = Link(address, "fallback-reader", on_message=heard.append, manual=True)
+    address, received, confirmed = parse_url(embedded_broker), [], []
+    reader = Link(address, "fallback-reader", on_message=received.append, manual=True)
     writer = Link(address, "fallback-writer", on_published=lambda mid, refusal: confirmed.append((mid, refusal)))
     await reader.open()
     await writer.open()
     assert address.protocol_name == "MQTT 3.1.1"
     reader.subscribe("fallback/#")
     mid = writer.publish("fallback/a", b"hello")
-    await until(lambda: heard and confirmed)
-    reader.acknowledge(heard)
-    assert (heard[0].topic, heard[0].payload, confirmed) == ("fallback/a", b"hello", [(mid, None)])
+    await until(lambda: received and confirmed)
+    reader.acknowledge(received)
+    assert (received[0].topic, received[0].payload, confirmed) == ("fallback/a", b"hello", [(mid, None)])
     await reader.close()
     await writer.close()
 
 
 @pytest.mark.broker
 async def test_no_more_come_than_may_wait_and_what_was_not_acknowledged_comes_again_in_order(mosquitto, until):
-    address, heard, confirmed = parse_url(mosquitto), [], []
+    address, received, confirmed = parse_url(mosquitto), [], []
 
     def reader() -> Link:
         return Link(
             address,
             "manual",
-            on_message=heard.append,
+            on_message=received.append,
             on_published=lambda *_: confirmed.append(1),
             persistent=True,
             manual=True,
@@ -97,46 +100,69 @@ async def test_no_more_come_than_may_wait_and_what_was_not_acknowledged_comes_ag
     first.subscribe("manual/#")
     for number in range(20):
         first.publish("manual/a", str(number).encode())
-    await until(lambda: len(confirmed) == 20 and len(heard) >= 5)
-    assert len(heard) == 5
-    first.acknowledge(heard[:2])
-    await until(lambda: len(heard) >= 7)
+    await until(lambda: len(confirmed) == 20 and len(received) >= 5)
+    assert len(received) == 5
+    first.acknowledge(received[:2])
+    await until(lambda: len(received) >= 7)
     first._client.socket().shutdown(socket.SHUT_RDWR)
     await first.ended()
     await first.close()
 
-    heard.clear()
+    received.clear()
     second, done = reader(), 0
     await second.open()
     assert second.resumed
     while done < 18:
-        await until(lambda done=done: len(heard) > done)
-        second.acknowledge(heard[done:])
-        done = len(heard)
-    assert [int(message.payload) for message in heard] == list(range(2, 20))
+        await until(lambda done=done: len(received) > done)
+        second.acknowledge(received[done:])
+        done = len(received)
+    assert [int(message.payload) for message in received] == list(range(2, 20))
     second.publish("manual/a", b"last")
-    await until(lambda: len(heard) == 19)
+    await until(lambda: len(received) == 19)
     await second.close()
 
-    heard.clear()
+    received.clear()
     third = reader()
     await third.open()
-    await until(lambda: heard)
-    third.acknowledge(heard)
-    assert [message.payload for message in heard] == [b"last"]
+    await until(lambda: received)
+    third.acknowledge(received)
+    assert [message.payload for message in received] == [b"last"]
     await third.close()
 
 
 @pytest.mark.broker
+async def test_a_publication_without_a_subscriber_is_told_from_one_that_was_delivered_by_the_reason_code(
+    mosquitto, until
+):
+    outcomes: dict[int, Undelivered | None] = {}
+    link = Link(parse_url(mosquitto), "undelivered", on_published=outcomes.__setitem__)
+    await link.open()
+    nobody = link.publish("undelivered/nobody", b"hello")
+    link.subscribe("undelivered/us")
+    us = link.publish("undelivered/us", b"hello")
+    await until(lambda: len(outcomes) == 2)
+    assert outcomes[nobody] == Undelivered(NO_MATCHING_SUBSCRIBERS, "No matching subscribers")
+    assert outcomes[us] is None
+    await link.close()
+
+
+async def test_the_embedded_broker_refuses_mqtt_5_with_the_code_that_makes_a_session_fall_back(embedded_broker):
+    address = parse_url(embedded_broker)
+    with pytest.raises(LinkError) as refused:
+        await Link(dataclasses.replace(address, protocol=MQTT_5), "")._open()
+    assert refused.value.code == UNSUPPORTED_PROTOCOL_VERSION
+
+
+@pytest.mark.broker
 async def test_a_message_bears_its_topic_quality_and_whether_it_was_retained(mosquitto, until):
-    heard: list[Message] = []
-    link = Link(parse_url(mosquitto), "retained", on_message=heard.append)
+    received: list[Message] = []
+    link = Link(parse_url(mosquitto), "retained", on_message=received.append)
     await link.open()
     link.publish("retained/a", b"kept", retain=True)
     link.subscribe("retained/#")
-    await until(lambda: heard)
+    await until(lambda: received)
     link.publish("retained/a", b"", retain=True)
-    await until(lambda: len(heard) > 1)
-    assert [(each.topic, each.qos, each.payload) for each in heard][-1] == ("retained/a", 1, b"")
-    assert heard[0].payload == b"kept"
+    await until(lambda: len(received) > 1)
+    assert [(each.topic, each.qos, each.payload) for each in received][-1] == ("retained/a", 1, b"")
+    assert received[0].payload == b"kept"
     await link.close()

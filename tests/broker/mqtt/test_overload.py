@@ -1,4 +1,4 @@
-"""A processor with hardly any room keeps its memory bounded and loses nothing; a second one is refused."""
+"""A processor with very small limits keeps its memory bounded and loses nothing; a second one is refused."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import pytest
 
 from broker.contract.gateway_messages import read_status
 from broker.contract.topics import confirmed_topic
-from broker.mqtt.link import Link, Message, parse_url
-from broker.store import snapshot
+from broker.mqtt.address import parse_url
+from broker.mqtt.link import Link, Message
+from broker.store import snapshot_files
+from broker.store.snapshot import Health
 from processor.service import loop
 from processor.service.settings import ProcessorError, Settings
 from simulator.gateway import service
@@ -31,8 +33,8 @@ async def test_what_has_no_room_stays_with_the_broker_and_comes_later_in_order(o
     fleet = service.Settings(own_broker.url, pumps=100, gateways=4, speed=600)
     tasks = [asyncio.create_task(loop.run(little, stop, print)), asyncio.create_task(service.run(fleet, stop, print))]
 
-    def health() -> snapshot.Health:
-        return snapshot.read(tmp_path / "snapshot").health
+    def health() -> Health:
+        return snapshot_files.read(tmp_path / "snapshot").health
 
     try:
         await until(lambda: health().reconnects >= 3 and health().samples > 1000)
@@ -60,8 +62,8 @@ async def test_what_is_more_than_the_broker_keeps_for_an_absent_processor_waits_
         else:
             confirmed.add(message.topic)
 
-    def health() -> snapshot.Health:
-        return snapshot.read(tmp_path / "snapshot").health
+    def health() -> Health:
+        return snapshot_files.read(tmp_path / "snapshot").health
 
     settings = Settings(own_broker.url, tmp_path)
     fleet = service.Settings(own_broker.url, pumps=8, gateways=4, speed=3000, unconfirmed_bytes=1_700_000)

@@ -1,4 +1,4 @@
-"""A person's orders reach gateways and the answers come back, in order, or it is said that none came."""
+"""Commands reach gateways and their replies come back in order, or the missing ones are reported."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from broker.contract.gateway_messages import Birth, Pumps
 from broker.contract.messages import encode
 from broker.contract.part_notices import Notice, read_notice
 from broker.contract.topics import COMMAND, OUTCOME, PART, topic_of
-from broker.mqtt.link import Link, LinkError, Message, parse_url
-from broker.mqtt.request_reply import Order, act, ask, births, tell
+from broker.mqtt.address import LinkError, parse_url
+from broker.mqtt.link import Link, Message
+from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS
+from broker.mqtt.request_reply import AddressedCommand, act, ask, births, tell
 
 KINDS = pytest.mark.parametrize("kind", [pytest.param("mosquitto", marks=pytest.mark.broker), "embedded_broker"])
 
@@ -45,9 +47,9 @@ async def gateways(kind, request, until):
     await link.close()
 
 
-def order(gateway: str, number: int) -> Order:
+def order(gateway: str, number: int) -> AddressedCommand:
     topic = topic_of(gateway, "command")
-    return Order(gateway, int(topic.split("/")[1]), Clear(id=f"order-{number}", fault=f"fault-{number}"))
+    return AddressedCommand(gateway, int(topic.split("/")[1]), Clear(id=f"order-{number}", fault=f"fault-{number}"))
 
 
 @KINDS
@@ -91,10 +93,10 @@ async def test_a_gateway_that_is_born_again_meanwhile_is_told_once_and_as_it_is_
 
 @pytest.mark.broker
 async def test_an_action_reaches_the_processor_and_its_outcome_the_person(mosquitto):
-    heard: list[Message] = []
+    received: list[Message] = []
 
     def answer(message: Message) -> None:
-        heard.append(message)
+        received.append(message)
         for name in ("another", "1"):
             processor.publish(OUTCOME, encode(Outcome(id=name, done=1, refused=0, text=f"Did {name}.")))
 
@@ -103,7 +105,7 @@ async def test_an_action_reaches_the_processor_and_its_outcome_the_person(mosqui
     processor.subscribe(COMMAND)
     action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=3)
     outcome = await act(mosquitto, action, timeout_s=30)
-    assert read_action(heard[0].payload) == action
+    assert read_action(received[0].payload) == action
     assert (outcome.text, outcome.ok) == ("Did 1.", True)
     await processor.close()
 
@@ -122,19 +124,20 @@ async def test_without_a_broker_it_is_said_that_there_is_none(free_port):
 
 
 @pytest.mark.broker
-async def test_who_tells_of_parts_knows_whether_anybody_heard_it(own_broker):
+async def test_a_notice_without_a_subscriber_is_an_error_with_the_reason_code_of_the_broker(own_broker):
     await own_broker.start()
     notice = Notice(part="dashboard", state="ended", text="was killed", at=3)
-    with pytest.raises(LinkError, match="nobody heard it"):
+    with pytest.raises(LinkError, match="notice not delivered") as failed:
         await tell(own_broker.url, [notice])
-    heard: list[Message] = []
-    listener = Link(parse_url(own_broker.url), "exchange-listener", on_message=heard.append)
+    assert failed.value.code == NO_MATCHING_SUBSCRIBERS
+    received: list[Message] = []
+    listener = Link(parse_url(own_broker.url), "exchange-listener", on_message=received.append)
     await listener.open()
     listener.subscribe(PART)
     async with asyncio.timeout(30):
-        while not heard:
+        while not received:
             with contextlib.suppress(LinkError):
                 await tell(own_broker.url, [notice, notice])
             await asyncio.sleep(0.05)
-    assert read_notice(heard[0].payload) == notice
+    assert read_notice(received[0].payload) == notice
     await listener.close()

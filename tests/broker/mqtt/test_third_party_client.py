@@ -1,4 +1,4 @@
-"""Anyone's MQTT client: the programs that come with Mosquitto can publish to a processor and read a gateway."""
+"""Third-party clients: the programs that come with Mosquitto publish to a processor and read a gateway."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from broker.contract.gateway_messages import read_birth
 from broker.contract.signals import SIGNAL_NAMES
-from broker.store import snapshot
+from broker.store import snapshot_files
 from processor.service import loop
 from processor.service.settings import Settings
 from simulator.gateway import service
@@ -67,8 +67,8 @@ async def test_mosquitto_pub_makes_a_pump_appear(program, running, own_broker, t
     await running(loop.run, Settings(own_broker.url, tmp_path / "data", tick_s=0.05))
     await publish(program, own_broker, "itb/00/mine/telemetry", MY_PUMP)
     pictures = tmp_path / "data" / "snapshot"
-    await until(lambda: snapshot.read(pictures).pumps.height)
-    pump = snapshot.read(pictures).pumps.row(0, named=True)
+    await until(lambda: snapshot_files.read(pictures).pumps.height)
+    pump = snapshot_files.read(pictures).pumps.row(0, named=True)
     assert (pump["pump"], pump["gateway"], pump["seq"]) == ("MY-1", "mine", 1)
     assert pump["flow_ul_h"] == pytest.approx(8.1)
     assert {pump[name] for name in SIGNAL_NAMES if name != "flow_ul_h"} == {None}
@@ -79,10 +79,10 @@ async def test_what_mosquitto_pub_gets_wrong_is_shown_with_its_reason(program, r
     await publish(program, own_broker, "itb/00/mine/telemetry", MY_PUMP.replace("8.1", "NaN"))
     await publish(program, own_broker, "itb/77/mine/telemetry", MY_PUMP)
     pictures = tmp_path / "data" / "snapshot"
-    await until(lambda: snapshot.read(pictures).health.refused == 2)
-    reasons = [refusal.reason for refusal in snapshot.read(pictures).health.refusals]
+    await until(lambda: snapshot_files.read(pictures).health.refused == 2)
+    reasons = [refusal.reason for refusal in snapshot_files.read(pictures).health.refusals]
     assert reasons[0] == "shard '77' is not one of 00 to 63"
-    assert reasons[1].startswith("not JSON of a sample")
+    assert reasons[1].startswith("not a JSON sample")
 
 
 async def test_mosquitto_sub_reads_the_json_of_a_gateway_with_one_pump(program, running, own_broker):
@@ -90,9 +90,9 @@ async def test_mosquitto_sub_reads_the_json_of_a_gateway_with_one_pump(program, 
     reader = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     await running(service.run, service.Settings(own_broker.url, pumps=1, speed=600.0, name="mine"))
     lines, _ = await reader.communicate()
-    said = [line.split(" ", 1) for line in lines.decode().splitlines()]
-    assert len(said) == 6
-    by_leaf = {topic.rpartition("/")[2]: payload for topic, payload in said}
+    words = [line.split(" ", 1) for line in lines.decode().splitlines()]
+    assert len(words) == 6
+    by_leaf = {topic.rpartition("/")[2]: payload for topic, payload in words}
     assert {"birth", "telemetry"} <= set(by_leaf)
     assert read_birth(by_leaf["birth"].encode()).pumps.serial == ["ITB-000000"]
     sample = json.loads(by_leaf["telemetry"])

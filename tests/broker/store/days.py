@@ -1,4 +1,4 @@
-"""Days of samples for the history, and all that it then does in the background."""
+"""Samples of several days for the tests of the history, and its background work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file is there in full or not at all."""
+"""A durable write leaves the complete file or none."""
 
 from __future__ import annotations
 

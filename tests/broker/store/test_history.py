@@ -1,4 +1,4 @@
-"""The history as it is written: merged, put together by days, bounded, and whole after a power cut."""
+"""Writer of the history: merging, limits, and recovery after a power failure."""
 
 from __future__ import annotations
 
@@ -201,3 +201,20 @@ def test_a_clock_that_steps_back_overwrites_nothing(tmp_path, samples):
     for seq in (1, 2, 3):
         History(tmp_path).append(samples(time=[START_MS + seq], seq=[seq]), 5)
     assert trend(tmp_path, "A", 0)["seq"].to_list() == [1, 2, 3]
+
+
+def test_samples_from_before_a_signal_was_added_are_merged_and_rolled_up_with_that_signal_unknown(tmp_path, samples):
+    history = History(tmp_path)
+    for hour in range(2 * 24):
+        for half in range(MERGED):
+            time = START_MS + hour * HOUR_MS + half * 60_000
+            frame = samples(time=[time], seq=[hour * MERGED + half], temperature_c=[37.0])
+            history.append(frame.drop("temperature_c") if (hour + half) % 2 else frame, hour)
+    before = trend(tmp_path, "A", 0)
+    assert (before.height, before["temperature_c"].null_count()) == (48 * MERGED, 24 * MERGED)
+    close_all(history)
+    assert trend(tmp_path, "A", 0).equals(before)
+    assert history.unreadable == []
+    hours = rollup.rolled(tmp_path, "A", START_MS, START_MS + DAY_MS - 1)
+    assert hours["samples"].to_list() == [MERGED] * 24
+    assert set(hours["temperature_c.mean"].to_list()) == {37.0}

@@ -1,26 +1,18 @@
-"""The book of what happened."""
+"""The journal: append-only, hash-chained, and readable in the formats of older versions."""
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
+from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
-from broker.store.journal import (
-    _OF_ALARMS,
-    ENTRIES_SCHEMA,
-    EVENTS_SCHEMA,
-    FILE,
-    Journal,
-    JournalError,
-    Query,
-    entries,
-    events,
-    verify,
-)
+from broker.store.journal import ENTRIES_SCHEMA, EVENTS_SCHEMA, FILE, OF_ALARMS, Journal, JournalError
+from broker.store.journal_query import Query, entries, events, verify
 
 
 def event(kind: str, pump: str, at: int = 1, **more: object) -> dict[str, object]:
@@ -127,7 +119,7 @@ def test_nothing_in_it_can_be_changed_or_removed_by_accident(journal):
     journal.append(book(event("raised", "A")))
     for statement in ("UPDATE entry SET who = 'x'", "DELETE FROM entry"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            journal._book.execute(statement)
+            journal._connection.execute(statement)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +130,9 @@ def test_nothing_in_it_can_be_changed_or_removed_by_accident(journal):
         ("DELETE FROM entry WHERE id = 2;", "entry 2 is missing; the next is 3"),
         ("DELETE FROM entry WHERE id = 4;", "it ends at entry 3, but there were 4: its end was cut off"),
         ("DELETE FROM entry;", "it ends at entry 0, but there were 4"),
+        ("UPDATE entry SET cause = 'motor_stall' WHERE id = 1;", "entry 1 (raised) is not what was written"),
+        ("UPDATE entry SET format = 2 WHERE id = 1;", "entry 1 (raised) is not what was written"),
+        ("UPDATE entry SET format = 9 WHERE id = 1;", "entry 1 (raised) is not what was written"),
     ],
 )
 def test_the_chain_tells_where_somebody_changed_it(tmp_path, journal, change, said):
@@ -178,7 +173,7 @@ def test_a_book_of_format_1_is_taken_over_with_all_it_says(tmp_path):
 
 
 def test_a_book_of_a_newer_format_is_left_alone_and_it_is_said_what_to_do(tmp_path, journal):
-    journal._book.execute("PRAGMA user_version = 99")
+    journal._connection.execute("PRAGMA user_version = 99")
     journal.close()
     before = shutil.copy(tmp_path / FILE, tmp_path / "copy")
     with pytest.raises(JournalError, match=r"format 99.*use the newer version"):
@@ -235,6 +230,80 @@ def test_a_refusal_that_is_written_again_after_a_crash_is_one_entry(tmp_path, jo
 
 def test_what_happened_lately_is_found_without_reading_all_orders(tmp_path, journal):
     with sqlite3.connect(tmp_path / FILE) as connection:
-        asked = f"SELECT id FROM entry WHERE {_OF_ALARMS} ORDER BY id DESC LIMIT 10"
+        asked = f"SELECT id FROM entry WHERE {OF_ALARMS} ORDER BY id DESC LIMIT 10"
         plan = connection.execute(f"EXPLAIN QUERY PLAN {asked}").fetchall()
     assert "entry_lately" in str(plan)
+
+
+FORMAT_2 = """
+CREATE TABLE entry (
+  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, time INTEGER, kind TEXT NOT NULL, pump TEXT, rule TEXT, title TEXT,
+  priority INTEGER, alarm TEXT, who TEXT, text TEXT,
+  action TEXT, pumps TEXT, once TEXT UNIQUE, hash BLOB NOT NULL);
+CREATE INDEX entry_at ON entry (at);
+CREATE INDEX entry_by ON entry (who, id) WHERE who IS NOT NULL;
+CREATE TABLE concerns (pump TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (pump, id)) WITHOUT ROWID;
+CREATE TRIGGER entry_stays BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER entry_remains BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+PRAGMA user_version = 2;
+"""
+OLD_ALARMS = (
+    ("raised", "A", "A/motor_stall/1", "Rotor turns 0"),
+    ("raised", "A", "A/under_delivery/1", "Flow 0 µL/h; explained by: Motor stalled"),
+    ("held", "A", "A/under_delivery/1", "explained by: Motor stalled"),
+    ("raised", None, "ward/gateway_silent/1", None),
+    ("raised", None, "lot B07/cohort_battery/1", None),
+    ("raised", None, "fleet/fleet_silent/1", None),
+    ("raised", None, "system: storage/storage_failing/1", None),
+    ("note", "A", "A/motor_stall/1", "explained by: the night shift"),
+    ("refused", None, None, "not known"),
+)
+
+
+def write_format_2(data: Path) -> None:
+    """Write a journal as the previous version did: its columns, its chain."""
+    old, last = sqlite3.connect(data / FILE), bytes(32)
+    old.executescript(FORMAT_2)
+    for number, (kind, pump, alarm, text) in enumerate(OLD_ALARMS, start=1):
+        row = [number, 5, 1, kind, pump, None, None, 1, alarm, None, text, None, None, f"once-{number}"]
+        last = sha256(last + msgspec.json.encode(row)).digest()
+        old.execute(f"INSERT INTO entry VALUES ({', '.join('?' * 15)})", (*row, last))
+    old.commit()
+    old.close()
+
+
+def test_a_journal_of_format_2_is_read_and_verified_before_anybody_migrates_it(tmp_path):
+    write_format_2(tmp_path)
+    assert verify(tmp_path) == (len(OLD_ALARMS), None)
+    assert events(tmp_path).select("subject", "subject_kind", "cause").rows()[::-1] == [
+        ("A", "pump", None),
+        ("A", "pump", "Motor stalled"),
+        ("A", "pump", "Motor stalled"),
+        ("ward", "gateway", None),
+        ("lot B07", "cohort", None),
+        ("fleet", "fleet", None),
+        ("system: storage", "system", None),
+        ("A", "pump", None),
+        (None, None, None),
+    ]
+
+
+def test_a_journal_of_format_2_is_continued_and_its_chain_holds_over_both_formats(tmp_path):
+    write_format_2(tmp_path)
+    before = events(tmp_path)
+    journal = Journal(tmp_path)
+    about = {"subject": "ward", "subject_kind": "gateway", "cause": "fleet_silent", "alarm": "ward/gateway_silent/9"}
+    journal.append(book(event("raised", None, 9, **about)))
+    head = journal.head
+    journal.close()
+    assert verify(tmp_path, head) == (len(OLD_ALARMS) + 1, None)
+    assert events(tmp_path).tail(len(OLD_ALARMS)).equals(before)
+    assert events(tmp_path).select(*about).row(0, named=True) == about
+
+
+@pytest.mark.parametrize("change", ["cause = 'motor_stall'", "subject = 'B'", "format = 3", "text = 'x'"])
+def test_entries_of_format_2_cannot_be_changed_unnoticed_after_the_migration(tmp_path, change):
+    write_format_2(tmp_path)
+    Journal(tmp_path).close()
+    tamper(tmp_path, f"UPDATE entry SET {change} WHERE id = 2;")
+    assert verify(tmp_path) == (1, "entry 2 (raised) is not what was written, or the one before is not")

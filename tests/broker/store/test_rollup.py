@@ -1,4 +1,4 @@
-"""The history in short: hours, minutes and weeks, read the same whether rolled up already or not."""
+"""Roll-ups: hours, minutes and weeks read the same whether they are on disk or computed from samples."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def test_an_hour_in_short_is_least_greatest_mean_and_last_whether_rolled_up_or_n
     assert short.equals(loose)
     assert dict(short.schema) == rollup.SCHEMA
     assert short["time"].to_list() == [START_MS + hour * HOUR_MS for hour in range(5, 51)]
-    said = short.select("samples", *(f"flow_ul_h.{kind}" for kind in rollup.KINDS)).rows()
-    assert said[0] == (4, 20, 23, 21.5, 23)
+    rows = short.select("samples", *(f"flow_ul_h.{kind}" for kind in rollup.KINDS)).rows()
+    assert rows[0] == (4, 20, 23, 21.5, 23)
     assert short["battery_v.mean"].null_count() == short.height
     assert not list((tmp_path / "rollup").glob("minute/*"))
 

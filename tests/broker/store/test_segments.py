@@ -1,4 +1,4 @@
-"""The history as it is read: one pump or all of them, while a writer renews the files."""
+"""Reading the history, of one pump or all, while a writer merges its files."""
 
 from __future__ import annotations
 
@@ -90,6 +90,6 @@ def test_everything_is_read_in_blocks_that_fit_into_memory(tmp_path, samples):
     days_of(history, samples, 2, pumps="ABC")
     blocks = list(segments.blocks(tmp_path, {"A", "C"}, START_MS, START_MS + 30 * HOUR_MS, rows=50))
     assert [sorted(set(block.samples["pump"])) for block in blocks] == [["A"], ["C"], ["A", "C"]]
-    said = [seq for block in blocks for seq in block.samples["seq"]]
-    assert said == [*range(96), *range(96), *range(96, 121), *range(96, 121)]
+    numbers = [seq for block in blocks for seq in block.samples["seq"]]
+    assert numbers == [*range(96), *range(96), *range(96, 121), *range(96, 121)]
     assert [block.done for block in blocks] == [0.25, 0.5, 1.0]

@@ -1,4 +1,4 @@
-"""Readers see a snapshot whole, the old one or the new one."""
+"""Readers see a complete snapshot, the old one or the new one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker.store import snapshot
-from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, KEPT_VERSIONS, PUMPS_SCHEMA, Health, Snapshot
+from broker.store import snapshot_files
+from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, PUMPS_SCHEMA, Health, Snapshot
+from broker.store.snapshot_files import KEPT_VERSIONS
 
 
 def numbered(version: int, *, pumps: int = 3, started: int = 1) -> Snapshot:
@@ -35,58 +36,60 @@ def torn(seen: Snapshot) -> set[int]:
 
 def test_what_was_written_is_read(tmp_path):
     written = numbered(1)
-    snapshot.write(tmp_path, written)
-    read = snapshot.read(tmp_path)
+    snapshot_files.write(tmp_path, written)
+    read = snapshot_files.read(tmp_path)
     assert (read.pumps.equals(written.pumps), read.alarms.equals(written.alarms)) == (True, True)
     assert read.gateways.equals(written.gateways)
     assert read.health == written.health
 
 
 def test_before_the_first_there_is_an_empty_one_and_no_stamp(tmp_path):
-    assert snapshot.read(tmp_path / "nowhere").version == 0
-    assert snapshot.stamp(tmp_path) is None
+    assert snapshot_files.read(tmp_path / "nowhere").version == 0
+    assert snapshot_files.stamp(tmp_path) is None
 
 
 def test_the_stamp_changes_with_every_snapshot(tmp_path):
     stamps = set()
     for version in range(1, 6):
-        snapshot.write(tmp_path, numbered(version))
-        stamps.add(snapshot.stamp(tmp_path))
+        snapshot_files.write(tmp_path, numbered(version))
+        stamps.add(snapshot_files.stamp(tmp_path))
     assert len(stamps) == 5
 
 
 def test_frames_of_old_versions_are_removed(tmp_path):
     for version in range(1, 10):
-        snapshot.write(tmp_path, numbered(version))
+        snapshot_files.write(tmp_path, numbered(version))
     assert len(list(tmp_path.glob("*.arrow"))) == 4 * KEPT_VERSIONS
-    assert torn(snapshot.read(tmp_path)) == {9}
+    assert torn(snapshot_files.read(tmp_path)) == {9}
 
 
 def test_a_processor_that_starts_again_leaves_readers_their_picture_and_no_files_behind(tmp_path):
     for version in range(1, 6):
-        snapshot.write(tmp_path, numbered(version, started=1))
-    before = snapshot.read(tmp_path)
+        snapshot_files.write(tmp_path, numbered(version, started=1))
+    before = snapshot_files.read(tmp_path)
     for version in range(1, 6):
-        snapshot.write(tmp_path, numbered(version, started=2, pumps=2))
+        snapshot_files.write(tmp_path, numbered(version, started=2, pumps=2))
         assert before.pumps["samples"].to_list() == [1] * 3
         assert before.alarms["raised"].to_list() == [1]
-        assert snapshot.read(tmp_path).pumps["samples"].to_list() == [2] * 2
+        assert snapshot_files.read(tmp_path).pumps["samples"].to_list() == [2] * 2
     assert len(list(tmp_path.glob("*.arrow"))) == 4 * KEPT_VERSIONS
 
 
 def test_a_first_snapshot_after_a_restart_is_not_written_into_the_files_of_the_one_before(tmp_path):
-    snapshot.write(tmp_path, numbered(1, started=1))
+    snapshot_files.write(tmp_path, numbered(1, started=1))
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.arrow")}
-    snapshot.write(tmp_path, numbered(1, started=2, pumps=2))
+    snapshot_files.write(tmp_path, numbered(1, started=2, pumps=2))
     left = {path.name: path.read_bytes() for path in tmp_path.glob("*.arrow") if path.name in before}
     assert all(left[name] == before[name] for name in left)
-    assert snapshot.read(tmp_path).pumps["samples"].to_list() == [2, 2]
+    assert snapshot_files.read(tmp_path).pumps["samples"].to_list() == [2, 2]
 
 
 @pytest.fixture
 def writing(tmp_path) -> Iterator[threading.Thread]:
-    snapshot.write(tmp_path, numbered(1, pumps=2000))
-    thread = threading.Thread(target=lambda: [snapshot.write(tmp_path, numbered(v, pumps=2000)) for v in range(2, 120)])
+    snapshot_files.write(tmp_path, numbered(1, pumps=2000))
+    thread = threading.Thread(
+        target=lambda: [snapshot_files.write(tmp_path, numbered(v, pumps=2000)) for v in range(2, 120)]
+    )
     thread.start()
     yield thread
     thread.join()
@@ -95,7 +98,7 @@ def writing(tmp_path) -> Iterator[threading.Thread]:
 def test_readers_never_see_a_torn_snapshot(tmp_path, writing):
     versions = []
     while writing.is_alive():
-        seen = snapshot.read(tmp_path)
+        seen = snapshot_files.read(tmp_path)
         assert torn(seen) == {seen.version}
         versions.append(seen.version)
     assert versions == sorted(versions)
@@ -104,8 +107,8 @@ def test_readers_never_see_a_torn_snapshot(tmp_path, writing):
 
 def test_on_a_full_disk_the_older_pictures_make_room_for_the_new_one(tmp_path, monkeypatch):
     for version in range(1, 5):
-        snapshot.write(tmp_path, numbered(version))
-    whole, room = snapshot._write, []
+        snapshot_files.write(tmp_path, numbered(version))
+    whole, room = snapshot_files._write, []
 
     def crowded(directory, written):
         room.append(len(list(directory.glob("*.arrow"))))
@@ -113,7 +116,18 @@ def test_on_a_full_disk_the_older_pictures_make_room_for_the_new_one(tmp_path, m
             raise OSError("No space left on device")
         whole(directory, written)
 
-    monkeypatch.setattr(snapshot, "_write", crowded)
-    snapshot.write(tmp_path, numbered(5))
-    assert torn(snapshot.read(tmp_path)) == {5}
+    monkeypatch.setattr(snapshot_files, "_write", crowded)
+    snapshot_files.write(tmp_path, numbered(5))
+    assert torn(snapshot_files.read(tmp_path)) == {5}
     assert room == [12, 4]
+
+
+def test_columns_that_an_older_version_did_not_write_are_unknown(tmp_path):
+    snapshot_files.write(tmp_path, numbered(1))
+    for path in tmp_path.glob("alarms-*.arrow"):
+        kept = pl.read_ipc(path.read_bytes()).drop("subject_kind")
+        path.unlink()
+        kept.write_ipc(path)
+    alarms = snapshot_files.read(tmp_path).alarms
+    assert dict(alarms.schema) == ALARMS_SCHEMA
+    assert alarms["subject_kind"].to_list() == [None]

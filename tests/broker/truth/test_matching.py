@@ -152,8 +152,8 @@ def test_nothing_at_all_is_matched_with_nothing():
 
 
 def events(*rows: tuple[str, str, int, str | None]) -> pl.DataFrame:
-    """Kind, alarm, time and text, as the journal has them."""
-    told = [{"kind": kind, "alarm": alarm, "time": time, "text": text} for kind, alarm, time, text in rows]
+    """Kind, alarm, time and cause, as the journal has them."""
+    told = [{"kind": kind, "alarm": alarm, "time": time, "cause": cause} for kind, alarm, time, cause in rows]
     usual = {"pump": "A", "rule": "motor", "priority": 1}
     return pl.DataFrame([{**usual, **row} for row in told], schema=EVENTS_SCHEMA)
 
@@ -166,11 +166,11 @@ def test_alarms_are_read_from_the_journal_in_whatever_order_it_gives_them():
         ("raised", "1", 70, None),
         ("returned", "1", 50, None),
         ("raised", "1", 10, None),
-        ("raised", "2", 20, "explained by: Motor stall"),
+        ("raised", "2", 20, "motor_stall"),
         ("raised", "3", 30, None),
-        ("held", "3", 30, "by another"),
+        ("held", "3", 30, "motor_stall"),
         ("released", "3", 60, None),
-        ("raised", "4", 95, "some text"),
+        ("raised", "4", 95, None),
     ]
     found = matching.raised_by(events(*told)).select("alarm", "raised", "shown", "returned").rows()
     assert found == [
@@ -286,6 +286,7 @@ def test_whom_an_alarm_is_about_that_is_no_pump_is_read_from_its_id():
             {
                 "kind": "raised",
                 "alarm": f"{subject}/drift/{time}",
+                "subject": subject,
                 "pump": None,
                 "rule": "drift",
                 "priority": 2,

@@ -100,7 +100,9 @@ def test_shelved_and_out_of_service_alarms_are_listed_apart_and_are_not_waiting(
 
 
 def test_an_alarm_of_a_gateway_is_counted_and_named_though_it_is_no_pumps(fleet: Any) -> None:
-    alarms = listed("unacknowledged", pump=None, subject="gateway-07", gateway="gateway-07", held=12)
+    alarms = listed(
+        "unacknowledged", pump=None, subject="gateway-07", subject_kind="gateway", gateway="gateway-07", held=12
+    )
     snapshot = fleet_of(alarms, fleet)
     assert queries.summary(snapshot)["high"] == queries.summary(fleet(1))["high"] + 1
     assert elements.subject(alarms.row(0, named=True)).children == "gateway-07"

@@ -19,7 +19,8 @@ from dashboard.pages import alarms, pump
 
 def ordered(pump_serial: str | None = "ITB-000001", **more: Any) -> pl.DataFrame:
     row = {
-        "subject": pump_serial or "system: storage", "pump": pump_serial, "title": "All its alarms",
+        "subject": pump_serial or "system: storage",
+        "subject_kind": "pump" if pump_serial else "system", "pump": pump_serial, "title": "All its alarms",
         "left_s": 7200.0, "out_wall": 1_768_221_120_000, "out_by": "eva", "out_why": "new gateway", **more,
     }  # fmt: skip
     return pl.DataFrame([{**dict.fromkeys(ORDERS_SCHEMA), **row}], ORDERS_SCHEMA)

@@ -21,7 +21,8 @@ def book(*rows: tuple[int, str, str], priority: int = 3, **more: Any) -> pl.Data
     """Return the journal, newest first, of (ms after the start, kind, subject), in order."""
     entries = [
         {**dict.fromkeys(EVENTS_SCHEMA), "at": at, "time": START + at, "kind": kind, "pump": subject, "rule": "low",
-         "title": "Battery low", "priority": priority, "alarm": f"{subject}/low/1", **more}
+         "title": "Battery low", "priority": priority, "alarm": f"{subject}/low/1",
+         "subject": subject, "subject_kind": "pump", **more}
         for at, kind, subject in rows
     ]  # fmt: skip
     return pl.DataFrame(entries, EVENTS_SCHEMA, orient="row").reverse()

@@ -252,10 +252,14 @@ def test_the_list_of_pumps_finds_a_lot_a_model_and_a_gateway_by_what_their_alarm
 @pytest.mark.parametrize(
     ("whom", "leads_to"),
     [
-        ({"subject": "lot B07"}, "/pumps?search=lot%20B07"),
-        ({"subject": "gateway-00", "gateway": "gateway-00"}, "/pumps?search=gateway-00"),
-        ({"subject": "ITB-000003", "pump": "ITB-000003", "gateway": "gateway-00"}, "/pump/ITB-000003"),
-        ({"subject": "fleet"}, None),
+        ({"subject": "lot B07", "subject_kind": "cohort"}, "/pumps?search=lot%20B07"),
+        ({"subject": "gateway-00", "subject_kind": "gateway", "gateway": "gateway-00"}, "/pumps?search=gateway-00"),
+        (
+            {"subject": "ITB-000003", "subject_kind": "pump", "pump": "ITB-000003", "gateway": "gateway-00"},
+            "/pump/ITB-000003",
+        ),
+        ({"subject": "fleet", "subject_kind": "fleet"}, None),
+        ({"subject": "lot of a part", "subject_kind": "system"}, None),
     ],
 )
 def test_whom_an_alarm_is_about_leads_to_its_pumps(whom: dict[str, str], leads_to: str | None) -> None:

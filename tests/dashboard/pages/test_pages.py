@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from broker.contract.signals import SIGNAL_NAMES
-from broker.store import snapshot as snapshots
+from broker.store import snapshot_files as snapshots
 from broker.store.history import History
 from broker.store.snapshot import Snapshot
 from dashboard import pages as pages_package

@@ -22,7 +22,7 @@ from dashboard.components.form_fields import FormError, Number
 from dashboard.data import pump_search, queries
 from dashboard.data.services import DataService
 from dashboard.pages import programmer
-from simulator.gateway.commands import Orders
+from simulator.gateway.commands import CommandExecutor
 from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
 
@@ -132,7 +132,7 @@ def test_what_the_page_lets_through_the_simulated_pumps_take_and_no_more(what: s
     most = program_form.treatment(what, fill(what, **rest, **{name: field.high}))
     beyond = replace_fields(most, **{name: 1.01 * getattr(most, name)})
     obeyed = [
-        Orders(simulation).obey("g", range(1), replace_fields(one, id=str(place), pumps=["ITB-000000"]))
+        CommandExecutor(simulation).execute("g", range(1), replace_fields(one, id=str(place), pumps=["ITB-000000"]))
         for place, one in enumerate((beyond, most))
     ]
     assert [reply.ok for reply in obeyed] == [False, True], obeyed

@@ -57,7 +57,7 @@ def wrong(pump: str, fault: str, since_h: float, end_h: float | None = None) -> 
     ]
 
 
-def raised(pump: str, rule: str, at_h: float, text: str = "") -> dict[str, Any]:
+def raised(pump: str, rule: str, at_h: float, cause: str | None = None) -> dict[str, Any]:
     time = BEGAN + round(at_h * HOUR)
     alarm = f"{pump}/{rule}/{time}"
     return {
@@ -69,7 +69,9 @@ def raised(pump: str, rule: str, at_h: float, text: str = "") -> dict[str, Any]:
         "title": TITLES.get(rule),
         "priority": 1,
         "alarm": alarm,
-        "text": text,
+        "subject": pump,
+        "subject_kind": "pump",
+        "cause": cause,
     }
 
 
@@ -149,7 +151,7 @@ def test_the_page_shows_when_and_by_which_alarm_each_injection_was_detected(tell
 
 
 def test_a_suppressed_alarm_counts_as_detected_and_is_shown_as_suppressed(tell):
-    desk = tell([wrong("A", "motor_stall", 1)], [raised("A", "under_delivery", 2, "explained by: Motor stall")])
+    desk = tell([wrong("A", "motor_stall", 1)], [raised("A", "under_delivery", 2, cause="motor_stall")])
     cases = shown(scorecard.render(Keeper(desk).score())[3])
     assert "wrong cause" in cases
     assert "suppressed by another alarm" in cases
@@ -185,7 +187,7 @@ def test_a_score_is_counted_once_for_all_who_look(tell, monkeypatch):
 
 
 def test_what_pumpwatch_says_of_itself_is_no_false_alarm(tell):
-    full = {**raised("x", "storage_failing", 2.0), "pump": None, "alarm": "system: storage/storage_failing/1"}
+    full = {**raised("x", "storage_failing", 2.0), "pump": None, "subject": "system: storage", "subject_kind": "system"}
     told = live_scorecard.totals(Keeper(tell([], [full])).score())
     assert (told["alarms"], told["false"]) == (0, 0)
 

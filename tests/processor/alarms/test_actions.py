@@ -17,7 +17,7 @@ def test_acknowledging_twice_keeps_the_first_name_and_says_nothing(story):
     it = story()
     ill(it).acknowledge("anna", at=7).check("acknowledged low", low=ACKNOWLEDGED)
     it.acknowledge("ben", at=9).check("refused", low=ACKNOWLEDGED)
-    it.answered("Acknowledged no alarm. 1 not: anna had acknowledged it.")
+    it.answered("Acknowledged no alarm. 1 refused: already acknowledged by anna.")
     assert it.alarms.select("acknowledged_by", "acknowledged_wall").row(0) == ("anna", 7)
 
 
@@ -27,7 +27,7 @@ def test_acknowledging_what_is_not_there_or_nothing_changes_nothing(story):
     ill(it)
     for named, answer in (
         ([], "Acknowledged no alarm."),
-        (["P-0/low/1"], "Acknowledged no alarm. 1 not: over, or not known."),
+        (["P-0/low/1"], "Acknowledged no alarm. 1 refused: no longer open."),
     ):
         action = Acknowledge(id="1", alarms=named, who="anna", at=1)
         after, changes, outcome = carry_out(it.alarms, action, subjects=it.subjects, rules=it.rules)
@@ -37,7 +37,7 @@ def test_acknowledging_what_is_not_there_or_nothing_changes_nothing(story):
 
 def test_an_acknowledgement_can_be_taken_back(story):
     it = story()
-    ill(it).does(Unacknowledge).answered("Took the acknowledgement back of no alarm. 1 not: not acknowledged.")
+    ill(it).does(Unacknowledge).answered("Withdrew the acknowledgment of no alarm. 1 refused: not acknowledged.")
     it.acknowledge().does(Unacknowledge, "ben").check("unacknowledged low", low=UNACKNOWLEDGED)
     assert it.alarms["acknowledged_by"].to_list() == [None]
 
@@ -45,7 +45,7 @@ def test_an_acknowledgement_can_be_taken_back(story):
 def test_a_latched_alarm_stays_until_it_is_reset(story):
     it = story(latch=True)
     ill(it).acknowledge()
-    it.does(Reset).check("refused", low=ACKNOWLEDGED).answered("Reset no alarm. 1 not: its condition stands.")
+    it.does(Reset).check("refused", low=ACKNOWLEDGED).answered("Reset no alarm. 1 refused: its condition still stands.")
     well(it).check("returned low", low=LATCHED)
     it.does(Reset).check("reset low", "cleared low", low=GONE).answered("Reset 1 alarm.")
 
@@ -54,13 +54,13 @@ def test_a_latched_alarm_must_be_seen_before_it_is_reset_and_begins_anew_when_it
     it = story(latch=True)
     ill(it)
     well(it).check("returned low", low=RETURNED)
-    it.does(Reset).answered("Reset no alarm. 1 not: nobody has acknowledged it.")
+    it.does(Reset).answered("Reset no alarm. 1 refused: not acknowledged.")
     it.acknowledge().check("acknowledged low", low=LATCHED)
     ill(it).check("raised low", low=UNACKNOWLEDGED)
 
 
 def test_what_is_not_latched_cannot_be_reset(story):
-    ill(story()).does(Reset).answered("Reset no alarm. 1 not: not latched: it goes by itself.")
+    ill(story()).does(Reset).answered("Reset no alarm. 1 refused: not latching: it clears by itself.")
 
 
 def test_a_shelved_alarm_calls_nobody_until_its_time_is_over(story):
@@ -92,12 +92,12 @@ def test_a_shelved_alarm_that_was_seen_and_is_over_goes_when_its_time_is_over(st
 def test_shelving_has_a_longest_time_and_needs_a_reason(story):
     it = story()
     ill(it).shelve(4.1).check("refused", low=UNACKNOWLEDGED)
-    it.answered("Shelved no alarm. 1 not: longer than the 4 h that its priority allows.")
+    it.answered("Shelved no alarm. 1 refused: longer than the 4 h allowed for its priority.")
     it.shelve(1, why=" ").check("refused", low=UNACKNOWLEDGED)
-    it.answered("Shelved no alarm. It needs a reason or a text.")
+    it.answered("Shelved no alarm. Enter a reason or a text.")
     it.shelve(4).check("shelved low", low=SHELVED)
     assert it.alarms.select("shelved_by", "shelved_wall", "shelved_why").row(0) == ("anna", 7, "known since Monday")
-    it.does(Unshelve).does(Unshelve).answered("Unshelved no alarm. 1 not: not shelved.")
+    it.does(Unshelve).does(Unshelve).answered("Unshelved no alarm. 1 refused: not shelved.")
 
 
 def test_out_of_service_an_alarm_says_nothing_whatever_happens(story):
@@ -107,7 +107,7 @@ def test_out_of_service_an_alarm_says_nothing_whatever_happens(story):
     ill(it).check("raised low", low=OUT_OF_SERVICE)
     assert it.called == []
     it.wait(1000).check(low=OUT_OF_SERVICE)
-    it.shelve(1).answered("Shelved no alarm. 1 not: out of service.")
+    it.shelve(1).answered("Shelved no alarm. 1 refused: out of service.")
     it.does(InService, "ben").check("in_service low", low=UNACKNOWLEDGED)
 
 
@@ -120,15 +120,24 @@ def test_a_note_stands_beside_the_alarm_and_changes_no_state(story):
 def test_of_two_people_who_act_at_once_the_second_learns_of_the_first(story):
     it = story()
     ill(it).shelve(1, who="anna").acknowledge("ben").acknowledge("cleo")
-    it.answered("Acknowledged no alarm. 1 not: ben had acknowledged it.")
+    it.answered("Acknowledged no alarm. 1 refused: already acknowledged by ben.")
     it.does(OutOfService, "dora", why="repair").does(OutOfService, "eva", why="repair")
-    it.answered("Took out of service no alarm. 1 not: dora had taken it out of service.")
+    it.answered("Took out of service no alarm. 1 refused: already taken out of service by dora.")
 
 
 def test_ten_thousand_alarms_are_acted_on_at_once(rule_of):
     rules = (rule_of(limit("battery_v", below=2, span=1), "low"),)
     serials = pl.Series("pump", [f"P-{number}" for number in range(10_000)])
-    rows = {"pump": range(10_000), "gateway": None, "other": None, "rule": "low", "onset": 5, "time": 6, "score": 1.0}
+    rows = {
+        "pump": range(10_000),
+        "gateway": None,
+        "other": None,
+        "other_kind": None,
+        "rule": "low",
+        "onset": 5,
+        "time": 6,
+        "score": 1.0,
+    }
     seen = pl.DataFrame(rows, CONDITIONS)
     subjects = ward_of(serials)
     raised, _ = lifecycle.advance(

@@ -22,9 +22,9 @@ LATCHED_RULE = "motor_stall"
 HOUR_MS = 3_600_000
 PUMPS = 2
 KEYS = [
-    *((pump, None, None, each.name) for pump in range(PUMPS) for each in CHAIN),
-    (None, 0, None, "gateway_silent"),
-    (None, None, None, "fleet_silent"),
+    *((pump, None, None, None, each.name) for pump in range(PUMPS) for each in CHAIN),
+    (None, 0, None, None, "gateway_silent"),
+    (None, None, None, None, "fleet_silent"),
 ]
 SEEN = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(["stands", "over"]), max_size=5)
 ALARM_ACTIONS = st.sampled_from([Acknowledge, Unacknowledge, Note, Shelve, Unshelve, OutOfService, InService, Reset])

@@ -58,6 +58,7 @@ def test_a_cause_holds_nothing_on_another_pump(rule_of):
             "pump": [0, 1],
             "gateway": [None, None],
             "other": [None, None],
+            "other_kind": [None, None],
             "rule": ["cause", "effect"],
             "onset": 5,
             "time": 6,

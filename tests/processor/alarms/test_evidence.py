@@ -162,7 +162,7 @@ def test_a_cause_that_cannot_be_told_is_not_ruled_out():
         (1.1, 0.0, 3000, "medium", ["only just above the limit"]),
         (2.0, 0.3, 3000, "medium", ["30 % of the samples were lost"]),
         (1.1, 0.3, 120, "low",
-         ["only just above the limit", "30 % of the samples were lost", "this pump is known for only 2 h"]),
+         ["only just above the limit", "30 % of the samples were lost", "this pump has been known for only 2 h"]),
     ],
 )  # fmt: skip
 def test_each_doubt_takes_the_confidence_down(score, lost, samples, confidence, doubts):

@@ -6,6 +6,7 @@ import polars as pl
 
 from processor.alarms import lifecycle
 from processor.alarms.states import ACKNOWLEDGED, RETURNED, STATES, UNACKNOWLEDGED, state_of
+from processor.rules import RULES
 from tests.processor.story import GONE, MINUTE_MS, START_MS, ill, well
 
 
@@ -136,3 +137,9 @@ def test_a_checkpoint_of_an_older_version_is_understood(story):
     assert back.select(state_of()).to_series().to_list() == [ACKNOWLEDGED]
     assert back.select("acknowledged", "changed", "latch").row(0) == (START_MS, START_MS, False)
     assert lifecycle.restored(it.alarms, ()).height == 0
+
+
+def test_subjects_saved_by_an_older_version_get_their_kind_from_their_names():
+    names = ["system: storage", "lot B07", "model 20 mL", None]
+    old = pl.DataFrame({"alarm": names, "other": names, "rule": "motor_stall"}, strict=False)
+    assert lifecycle.restored(old, RULES)["other_kind"].to_list() == ["system", "cohort", "cohort", None]

@@ -75,7 +75,7 @@ def test_an_alarm_of_a_pump_that_is_out_of_service_is_raised_without_calling_any
 
 def test_what_is_put_back_and_stands_calls_at_once(service):
     service.does(TakeOut, "ITB-1").minutes(15, LOW).does(PutBack, "ITB-1", why="")
-    assert service.said == "Put back into service all alarms of 1 of 1."
+    assert service.said == "Returned to service all alarms of 1 of 1."
     assert service.states() == {"battery_end": "unacknowledged"}
     assert service.called() == ["in_service"]
     assert service.watch.snapshot().orders.is_empty()
@@ -111,7 +111,7 @@ def test_a_time_that_is_over_puts_it_back(service):
     assert service.states() == {"battery_end": "out_of_service"}
     service.minutes(2, LOW)
     assert service.states() == {"battery_end": "unacknowledged"}
-    assert service.watch.journal().filter(kind="in_service")["text"].to_list() == [None, "the time was over"]
+    assert service.watch.journal().filter(kind="in_service")["text"].to_list() == [None, "the time has elapsed"]
 
 
 def test_it_outlives_a_restart(service, tmp_path):
@@ -139,17 +139,17 @@ def test_who_did_what_to_which_pump_is_in_the_journal_before_anything_alarms(ser
 @pytest.mark.parametrize(
     ("kind", "more", "said"),
     [
-        (TakeOut, {"subjects": ["ITB-9"]}, "Took out of service nothing. Not done: not known."),
-        (TakeOut, {"subjects": ["ITB-1"], "why": " "}, "Took out of service nothing. Not done: it needs a reason."),
+        (TakeOut, {"subjects": ["ITB-9"]}, "Took out of service nothing. Refused: unknown subject."),
+        (TakeOut, {"subjects": ["ITB-1"], "why": " "}, "Took out of service nothing. Refused: enter a reason."),
         (
             TakeOut,
             {"subjects": ["ITB-1"], "rule": "x"},
-            "Took out of service nothing. Not done: there is no rule 'x'; `pumpwatch rules` lists them.",
+            "Took out of service nothing. Refused: there is no rule 'x'; `pumpwatch rules` lists them.",
         ),
         (
             PutBack,
             {"subjects": ["ITB-1"]},
-            "Put back into service nothing. Not done: not out of service in this way.",
+            "Returned to service nothing. Refused: not out of service for this rule.",
         ),
     ],
 )
@@ -162,7 +162,7 @@ def test_what_cannot_be_is_refused_with_its_reason_and_noted(service, kind, more
 
 def test_taken_out_twice_it_stays_with_who_did_it_first(service):
     service.does(TakeOut, "ITB-1").does(TakeOut, "ITB-1", who="max")
-    assert service.said == "Took out of service nothing. Not done: eva had taken it out."
+    assert service.said == "Took out of service nothing. Refused: already taken out of service by eva."
     assert service.watch.snapshot().orders["out_by"].to_list() == ["eva"]
 
 
@@ -181,3 +181,5 @@ def test_a_part_of_the_system_can_be_out_of_service_before_it_alarms(service):
         service.watch.wait_s(6)
         service.watch.take([], readings=full)
     assert service.states()["storage_failing"] == "out_of_service"
+    shown = service.watch.snapshot()
+    assert [*shown.orders["subject_kind"], *shown.alarms["subject_kind"]] == ["system", "system"]

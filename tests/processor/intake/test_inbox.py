@@ -38,34 +38,34 @@ def birth(gateway: str, *serials: str, **changes: object) -> bytes:
 
 NESTED = b"[" * 200_000
 BAD = {
-    "an empty payload": (b"", "not JSON of a sample"),
+    "an empty payload": (b"", "not a JSON sample"),
     "a truncated sample": (GOOD[:-9], "truncated"),
-    "text that is no JSON": (b"flow is 8.1", "not JSON of a sample"),
+    "text that is no JSON": (b"flow is 8.1", "not a JSON sample"),
     "a number where an object belongs": (b"8.1", "Expected `object`, got `float`"),
     "a string as a flow": (GOOD.replace(b"8.1", b'"8.1"'), "Expected `float | null`, got `str` - at `$.flow_ul_h`"),
     "a number as a pump": (GOOD.replace(b'"A"', b"7"), "Expected `str`, got `int` - at `$.pump`"),
     "no pump": (b'{"time":1767225600000}', "missing required field `pump`"),
     "no time": (b'{"pump":"A"}', "missing required field `time`"),
-    "the literal NaN": (GOOD.replace(b"8.1", b"NaN"), "not JSON of a sample"),
-    "an infinite number": (GOOD.replace(b"8.1", b"1e999"), "not JSON of a sample"),
-    "an impossible flow": (GOOD.replace(b"8.1", b"1e7"), "flow_ul_h is 1e+07; allowed is -100 to 5000 µL/h"),
+    "the literal NaN": (GOOD.replace(b"8.1", b"NaN"), "not a JSON sample"),
+    "an endless number": (GOOD.replace(b"8.1", b"1e999"), "not a JSON sample"),
+    "a flow that cannot be": (GOOD.replace(b"8.1", b"1e7"), "flow_ul_h is 1e+07; allowed is -100 to 5000 µL/h"),
     "the year 1900": (GOOD.replace(b"1767225600000", b'"1900-01-01T00:00:00Z"'), "time is -2208988800000; allowed is"),
     "a time in the far future": (GOOD.replace(b"1767225600000", b"9999999999999"), "time is 9999999999999; allowed is"),
-    "an invalid time": (GOOD.replace(b"1767225600000", b'"yesterday"'), "time 'yesterday' is neither"),
-    "a time without a zone": (GOOD.replace(b"1767225600000", b'"2026-01-01T00:00:00"'), "has no zone"),
+    "a time that is none": (GOOD.replace(b"1767225600000", b'"yesterday"'), "time 'yesterday' is neither"),
+    "a time without a zone": (GOOD.replace(b"1767225600000", b'"2026-01-01T00:00:00"'), "has no time zone"),
     "a negative count": (GOOD.replace(b'"seq":1', b'"seq":-1'), "seq is -1; allowed is 0 to"),
-    "an invalid name": (GOOD.replace(b'"A"', b'"../etc"'), "pump is '../etc'; allowed is 1 to 64"),
-    "invalid UTF-8": (GOOD.replace(b"A", b"\xc3\x28"), "not JSON of a sample"),
-    "arbitrary bytes": (b"\x00\x01\x02\xfe", "not JSON of a sample"),
-    "deeply nested arrays": (NESTED, "not JSON of a sample"),
-    "a deeply nested extra": (GOOD[:-1] + b',"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "not JSON of a sample"),
-    "10 MB of JSON": (b" " * 10_000_000 + GOOD, "10,000,057 bytes in one payload; at most 4,194,304 are read"),
-    "10 MB of Arrow": (b"\xff" * 10_000_000, "10,000,000 bytes in one payload; at most 4,194,304 are read"),
-    "an empty array": (b"[ ]", "an array of no samples"),
-    "an empty Arrow frame": (encode_arrow(frame().clear()), "an Arrow frame of no samples"),
-    "a truncated Arrow frame": (arrow(flow_ul_h=[8.1])[:400], "not an Arrow frame of samples"),
-    "only the marker of an Arrow frame": (b"\xff\xff\xff\xff", "not an Arrow frame of samples"),
-    "an Arrow frame without columns": (encode_arrow(frame().drop("battery_v", "seq")), "lacks the column seq, bat"),
+    "a name that is none": (GOOD.replace(b'"A"', b'"../etc"'), "pump is '../etc'; allowed is 1 to 64"),
+    "invalid UTF-8": (GOOD.replace(b"A", b"\xc3\x28"), "not a JSON sample"),
+    "bytes of nothing": (b"\x00\x01\x02\xfe", "not a JSON sample"),
+    "deeply nested arrays": (NESTED, "not a JSON sample"),
+    "a deeply nested extra": (GOOD[:-1] + b',"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "not a JSON sample"),
+    "10 MB of JSON": (b" " * 10_000_000 + GOOD, "10,000,057 bytes in one payload; the limit is 4,194,304"),
+    "10 MB of Arrow": (b"\xff" * 10_000_000, "10,000,000 bytes in one payload; the limit is 4,194,304"),
+    "an array of nothing": (b"[ ]", "an empty array"),
+    "an Arrow frame of nothing": (encode_arrow(frame().clear()), "an empty Arrow frame"),
+    "an Arrow frame cut off": (arrow(flow_ul_h=[8.1])[:400], "not an Arrow frame of samples"),
+    "only the mark of an Arrow frame": (b"\xff\xff\xff\xff", "not an Arrow frame of samples"),
+    "an Arrow frame without columns": (encode_arrow(frame().drop("battery_v", "seq")), "has no column seq, bat"),
     "an Arrow frame of other types": (
         encode_arrow(frame().with_columns(pl.lit("much").alias("flow_ul_h"))),
         "not an Arrow frame of samples: conversion",
@@ -91,12 +91,12 @@ def test_a_bad_payload_is_rejected_and_the_next_good_one_is_taken(watch, payload
 
 
 TOPICS = {
-    "itb/00/ward": "is not of the form itb/SHARD/GATEWAY/LEAF",
+    "itb/00/ward": "does not have the form itb/SHARD/GATEWAY/LEAF",
     "itb/64/ward/telemetry": "shard '64' is not one of 00 to 63",
     "itb/7/ward/telemetry": "shard '7' is not one of 00 to 63",
-    "itb/00/the ward/telemetry": "'the ward' cannot be a gateway's name",
+    "itb/00/the ward/telemetry": "'the ward' is not a valid gateway name",
     "itb/00/ward/telemetri": "no topic ends in 'telemetri'",
-    "itb/00//telemetry": "'' cannot be a gateway's name",
+    "itb/00//telemetry": "'' is not a valid gateway name",
 }
 
 
@@ -188,9 +188,9 @@ def test_a_pretty_printed_sample_is_one_sample(watch):
 def test_of_a_thousand_bad_samples_twenty_are_listed_and_the_rest_counted(watch):
     watch.say(b"\n".join([b'{"pump":"A","time":1}'] * 1000))
     assert len(watch.reasons) == 21
-    assert watch.reasons[-1] == "and 980 samples more"
+    assert watch.reasons[-1] == "and 980 more samples"
     watch.say(arrow(pump=[f"P{at}" for at in range(1000)], flow_ul_h=[9e9] * 1000))
-    assert watch.reasons[-1] == "and 980 samples more"
+    assert watch.reasons[-1] == "and 980 more samples"
 
 
 UNKNOWN = {
@@ -232,7 +232,7 @@ def test_of_many_unknown_pumps_twenty_are_listed_and_the_rest_counted(watch, for
     watch.birth("A")
     watch.say(form("A", *(f"X{at}" for at in range(50))))
     assert len(watch.reasons) == 21
-    assert watch.reasons[-1] == "and 30 pumps more"
+    assert watch.reasons[-1] == "and 30 more pumps"
 
 
 def test_a_birth_taken_back_is_valid(watch):

@@ -36,6 +36,15 @@ def test_a_birth_states_the_facts_of_each_pump():
     assert registry.faults == ("motor_stall",)
 
 
+def test_the_dose_is_that_of_the_birth_and_unknown_without_one_whatever_the_prescription_says():
+    registry = Registry()
+    programs = ["410 µg/day, continuous", "stopped"]
+    registry.apply_birth(birth("one", "A", "B", program=programs, dose_ug_day=[410.5, None]), 0, START_MS)
+    registry.apply_birth(birth("older", "C", program=["410 µg/day, continuous"]), 0, START_MS)
+    assert registry.facts()["dose_ug_day"].to_list() == [410.5, None, None]
+    assert registry.facts()["prescription"].to_list() == [*programs, programs[0]]
+
+
 def test_pumps_and_gateways_are_found_by_name():
     registry = Registry()
     registry.apply_birth(birth("one", "A", "B"), 0, START_MS)

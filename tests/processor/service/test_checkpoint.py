@@ -73,7 +73,7 @@ def test_an_operator_action_is_known_after_a_restart_and_not_applied_again(tmp_p
     result = after.take([acknowledge], START_MS + 61_000)
     assert result.events.height == 0
     assert after.alarms["acknowledged_wall"].null_count() == len(alarms)
-    assert result.outcomes[0].text == "This was done before."
+    assert result.outcomes[0].text == "Already done."
 
 
 def test_without_a_checkpoint_the_pipeline_is_new(tmp_path: Path) -> None:

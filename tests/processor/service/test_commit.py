@@ -13,7 +13,8 @@ import pytest
 from broker.contract.gateway_messages import Birth, Pumps
 from broker.contract.messages import encode
 from broker.contract.topics import confirmed_topic, topic_of
-from broker.mqtt.link import Link, Message, parse_url
+from broker.mqtt.address import parse_url
+from broker.mqtt.link import Link, Message
 from processor.service import loop
 from processor.service.settings import Settings
 

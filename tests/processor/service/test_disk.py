@@ -13,9 +13,11 @@ import pytest
 from broker.contract.codec import encode_json
 from broker.contract.signals import SAMPLE_SCHEMA
 from broker.contract.topics import topic_of
-from broker.mqtt.link import Link, parse_url
-from broker.store import durable_write, snapshot
+from broker.mqtt.address import parse_url
+from broker.mqtt.link import Link
+from broker.store import durable_write, snapshot_files
 from broker.store.segments import trend
+from broker.store.snapshot import Health
 from processor.service import loop
 from processor.service.settings import Settings
 
@@ -61,8 +63,8 @@ async def test_while_the_disk_fails_nothing_is_acknowledged_and_afterwards_every
         await asyncio.wait_for(ready.wait(), TIMEOUT_S)
         await link.open()
 
-        def health() -> snapshot.Health:
-            return snapshot.read(tmp_path / "snapshot").health
+        def health() -> Health:
+            return snapshot_files.read(tmp_path / "snapshot").health
 
         def stored() -> list[int]:
             return trend(tmp_path, "A-1", 0)["seq"].to_list()

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from broker.contract.topics import topic_of
-from broker.mqtt.link import Link, parse_url
-from broker.store import journal, snapshot
+from broker.mqtt.address import parse_url
+from broker.mqtt.link import Link
+from broker.store import journal_query, snapshot_files
 from processor.pipeline import Pipeline
 from processor.service import loop
 from processor.service.settings import Settings
@@ -59,8 +60,8 @@ async def test_the_alarms_of_the_final_batch_are_in_the_journal_and_in_the_snaps
         resume.set()
         await link.close()
         await asyncio.wait_for(running, TIMEOUT_S)
-    shown = set(snapshot.read(tmp_path / "snapshot").alarms["alarm"])
-    entries = journal.entries(tmp_path, journal.Query(pump="STOP-1"))
+    shown = set(snapshot_files.read(tmp_path / "snapshot").alarms["alarm"])
+    entries = journal_query.entries(tmp_path, journal_query.Query(pump="STOP-1"))
     assert "battery_end" in entries["rule"].to_list()
     assert shown <= set(entries["alarm"])
     assert shown

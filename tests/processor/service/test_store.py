@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from broker.contract.signals import SAMPLE_SCHEMA
-from broker.store import journal
+from broker.store import journal_query
 from broker.store.history import History
 from broker.store.journal import ENTRIES_SCHEMA, EVENTS_SCHEMA
 from broker.store.segments import trend
@@ -58,7 +58,7 @@ def test_what_could_not_be_written_is_written_when_the_disk_recovers(
     store.write(2)
     assert (store.rows, store.entries) == (0, 0)
     assert trend(tmp_path, "A-1", 0)["seq"].to_list() == [1, 2]
-    assert journal.events(tmp_path)["alarm"].to_list() == ["b", "a"]
+    assert journal_query.events(tmp_path)["alarm"].to_list() == ["b", "a"]
 
 
 def test_samples_are_written_once(store: Store) -> None:
@@ -82,7 +82,7 @@ def test_the_same_entry_written_twice_as_after_a_crash_is_one_entry(store: Store
     for _ in range(2):
         store.add(result(1, "a"))
         store.write(1)
-    assert journal.events(tmp_path).height == 1
+    assert journal_query.events(tmp_path).height == 1
 
 
 def test_rejections_of_a_batch_go_into_the_quarantine_file(store: Store, tmp_path: Path) -> None:

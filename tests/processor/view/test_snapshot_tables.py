@@ -14,15 +14,15 @@ INF = float("inf")
 @pytest.mark.parametrize(
     ("hours", "said"),
     [
-        ((-3.0, -2.0, -1.0), "under-dosed by now unless bridged"),
-        ((-3.0, -1.0, 1.2), "probably under-dosed by now, in 2 h at the latest"),
-        ((-3.0, -1.0, 2828.0), "probably under-dosed by now"),
-        ((-3.0, -1.0, INF), "probably under-dosed by now"),
+        ((-3.0, -2.0, -1.0), "probably under-dosed: bridge now"),
+        ((-3.0, -1.0, 1.2), "probably under-dosed already, at the latest in 2 h"),
+        ((-3.0, -1.0, 2828.0), "probably under-dosed already"),
+        ((-3.0, -1.0, INF), "probably under-dosed already"),
         ((0.4, 1.0, 3.0), "under-dosed in about 60 min (0 to 3 h)"),
         ((4.0, 9.0, 20.0), "under-dosed in about 9 h (4 to 20 h)"),
         ((4.0, 9.0, 700.0), "under-dosed in about 9 h (4 h or later)"),
         ((4.0, 9.0, None), "under-dosed in about 9 h (4 h or later)"),
-        ((4.0, 90.0, 700.0), "more than a day until under-dosed, if it stays so"),
+        ((4.0, 90.0, 700.0), "more than a day until under-dosed, if nothing changes"),
         ((None, None, None), "under-dosed in about 4 h"),
     ],
 )

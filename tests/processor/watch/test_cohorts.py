@@ -157,6 +157,7 @@ class Ward:
                 "pump": pump,
                 "gateway": None,
                 "other": None,
+                "other_kind": None,
                 "rule": rule,
                 "onset": self.now,
                 "time": self.now,
@@ -187,6 +188,7 @@ def test_a_drift_that_lasts_is_one_alarm_about_the_cohort_with_its_numbers():
     alarm = ward.alarms.row(0, named=True)
     assert ward.alarms.height == 1
     assert (alarm["pump"], alarm["gateway"], alarm["other"]) == (None, None, "lot L3")
+    assert alarm["other_kind"] == "cohort"
     assert alarm["alarm"] == f"lot L3/cohort_over_delivery/{alarm['onset']}"
     assert (alarm["onset"], alarm["raised"]) == (START_MS + HOUR_MS // 2, START_MS + HOUR_MS)
     facts = {fact.label: fact for fact in evidence_of(alarm).facts}

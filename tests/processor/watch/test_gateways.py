@@ -75,7 +75,9 @@ def test_of_a_cut_gateway_other_systems_hear_once(two):
     assert [(event.kind, event.subject, event.pump) for event in two.announcements] == [("raised", "north", None)]
     journal = two.journal()
     assert journal.filter(pl.col("kind") == "raised").height == PUMPS + 1
-    assert set(journal.filter(pl.col("kind") == "held")["text"]) == {"explained by: Gateway silent"}
+    held = journal.filter(pl.col("kind") == "held")
+    assert set(held["text"]) == {"suppressed by: Gateway silent"}
+    assert set(held["cause"]) == {"gateway_silent"}
 
 
 def test_when_it_is_back_the_alarm_goes_with_all_its_pumps_and_waits_to_be_seen(two):

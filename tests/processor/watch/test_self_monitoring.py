@@ -38,7 +38,7 @@ class Machine:
         self.wall_s += after_s
         read = readings.frame(
             readings.troubles(troubles or {}),
-            readings.bounds(bounds),
+            readings.capacities(bounds),
             readings.lag(lag_s, 10.0),
             readings.counts(Totals(came, lost, resent), **{**WELL, **counts}),
         )
@@ -155,7 +155,7 @@ def test_a_bound_that_is_reached_is_told_by_what_is_lost_through_it(when_full, r
 def test_a_lag_alarms_once_it_has_lasted_a_minute():
     machine = Machine().looks(lag_s=11).looks(59, lag_s=40).check()
     machine.looks(1, lag_s=40).check("raised processor_lags", processor_lags="unacknowledged")
-    assert machine.texts == ["Samples take 40 s from the gateway to the screens"]
+    assert machine.texts == ["End-to-end latency from gateway to dashboard is 40 s"]
     machine.looks(lag_s=1).looks(MINUTE, lag_s=1).check("returned processor_lags", processor_lags="returned")
 
 
@@ -178,7 +178,7 @@ def test_samples_that_come_late_after_all_are_not_lost_and_alarm_nobody():
 def test_samples_that_stay_lost_alarm_after_a_minute_until_ten_minutes_without_more():
     machine = Machine().looks(lost=3).looks(lost=40).looks(MINUTE, lost=40)
     machine.check("raised samples_missing", samples_missing="unacknowledged")
-    assert machine.texts == ["37 samples lost for good within 10 min"]
+    assert machine.texts == ["37 samples permanently lost within 10 min"]
     for _ in range(8):
         machine.looks(MINUTE, lost=40).check(samples_missing="unacknowledged")
     machine.looks(MINUTE, lost=40)
@@ -188,7 +188,7 @@ def test_samples_that_stay_lost_alarm_after_a_minute_until_ten_minutes_without_m
 def test_gateways_that_drop_samples_are_named_and_explain_that_samples_are_lost():
     dropped = {"dropped": 500, "droppers": (("ward-7", 480), ("ward-9", 20)), "lost": 480}
     machine = Machine().looks().looks(**dropped)
-    assert machine.texts == ["500 samples dropped by gateways (in all ward-7 480, ward-9 20) within 10 min"]
+    assert machine.texts == ["500 samples dropped by gateways (total ward-7 480, ward-9 20) within 10 min"]
     machine.looks(MINUTE, **dropped)
     states = dict(machine.alarms.select("rule", state_of()).iter_rows())
     assert states == {"gateways_drop": "unacknowledged", "samples_missing": "suppressed"}
@@ -212,7 +212,7 @@ def test_a_gateway_that_comes_back_alarms_nobody_but_all_that_is_sent_twice_over
         twice = {"came": twice["came"] + 12_000, "resent": twice["resent"] + 6000}
         machine.looks(MINUTE, **twice)
     machine.check("raised samples_resent", samples_resent="unacknowledged")
-    assert "samples sent again by gateways within 10 min" in machine.evidence().said
+    assert "samples redelivered by gateways within 10 min" in machine.evidence().said
     for _ in range(10):
         twice["came"] += 6000
         machine.looks(MINUTE, **twice)

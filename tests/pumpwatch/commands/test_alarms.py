@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from broker.contract.actions import Outcome, Shelve
-from broker.store.snapshot import ALARMS_SCHEMA, Health, Snapshot, empty, write
+from broker.store.snapshot import ALARMS_SCHEMA, Health, Snapshot, empty
+from broker.store.snapshot_files import write
 from pumpwatch.__main__ import app
 from pumpwatch.commands import alarms
 from pumpwatch.commands.errors import CommandError
@@ -93,10 +94,10 @@ def test_what_is_wrongly_asked_is_said(words: tuple[str, ...], sentence: str, da
 
 
 def test_what_is_refused_ends_with_a_failure(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = Outcome(id="1", done=0, refused=1, text="Acknowledged no alarm. 1 not: anna had acknowledged it.")
+    refused = Outcome(id="1", done=0, refused=1, text="Acknowledged no alarm. 1 refused: already acknowledged by anna.")
     monkeypatch.setattr(alarms, "_act", lambda *_: refused)
     answer = run("alarm", "acknowledge", "--about", "A", data=data)
-    assert "anna had acknowledged it" in answer.stdout
+    assert "already acknowledged by anna" in answer.stdout
     assert isinstance(answer.exception, CommandError)
 
 

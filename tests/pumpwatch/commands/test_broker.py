@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from broker.mqtt import mosquitto_config
-from broker.mqtt.link import Link, Message, Will, parse_url
+from broker.mqtt.address import parse_url
+from broker.mqtt.link import Link, Message, Will
 from broker.mqtt.local_broker import ServerError, Settings, run
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -136,7 +137,7 @@ async def test_mosquitto_demanded_where_there_is_none_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mosquitto_config, "SYSTEM_PLACES", (str(tmp_path),))
-    with pytest.raises(ServerError, match="there is no mosquitto on this machine"):
+    with pytest.raises(ServerError, match="mosquitto is not installed"):
         await run(Settings(tmp_path, kind="mosquitto", path=str(tmp_path)), asyncio.Event(), print)
 
 
@@ -144,7 +145,7 @@ async def test_mosquitto_demanded_where_there_is_none_says_what_to_do(
 async def test_a_configuration_mosquitto_refuses_is_told_in_its_words(mosquitto: str, tmp_path: Path) -> None:
     config = tmp_path / "own.conf"
     config.write_text("listener 18999 127.0.0.1\nnonsense true\n")
-    with pytest.raises(ServerError, match=r"mosquitto ended with code \d+: .*nonsense"):
+    with pytest.raises(ServerError, match=r"mosquitto exited with code \d+: .*nonsense"):
         await run(Settings(tmp_path, config=config, path=os.environ["PATH"]), asyncio.Event(), print)
 
 

@@ -151,7 +151,7 @@ def test_a_fault_acts_only_at_its_stage(play, fault):
 @EVERY
 def test_a_pump_with_a_fault_says_nothing_that_the_wire_refuses_unless_it_is_corrupted_there(play, fault):
     samples = play(fault, 1.0, on=range(4), minutes=600, interval_s=300).samples.drop("index")
-    refused = decode(encode_arrow(samples)).refused if samples.height else ()
+    refused = decode(encode_arrow(samples)).rejected if samples.height else ()
     assert bool(refused) == (fault == "link_corrupted")
 
 

@@ -339,7 +339,7 @@ def test_corrupted_samples_are_refused_with_their_reason_and_the_rest_is_read(pl
     ill = play("link_corrupted", 0.3, minutes=100)
     read = decode(encode_arrow(ill.samples.drop("index")))
     assert 10 < 400 - read.samples.height < 60
-    assert "pressure_mmhg is 163" in read.refused[0]
+    assert "pressure_mmhg is 163" in read.rejected[0]
 
 
 def test_a_skewed_clock_is_ahead_by_a_constant_and_every_reading_is_right(play):

@@ -1,4 +1,4 @@
-"""A pump's service ends with its battery, ninety days after it asks for replacement, or after seven years."""
+"""Service ends when the battery is empty, ninety days after the pump asks for replacement, or after seven years."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_pump_that_needs_much_charge_stops_sooner_than_ninety_days(daily):
     assert 0 < 100 - days_with(played(daily, 100), "eos") < 60
 
 
-def test_a_battery_that_drops_and_is_mended_does_not_take_the_ninety_days_back(daily):
+def test_a_temporary_battery_drop_still_starts_the_ninety_days(daily):
     daily.inject("battery_drop", [1], severity=0.6, hold_s=5 * DAY_S)
     samples = played(daily, 100)
     assert days_with(samples, "eri") < 10

@@ -1,4 +1,4 @@
-"""Doses grow over the first year of a therapy and are stable then, in steps that titration allows."""
+"""Doses grow in steps of titration over the first year of a therapy and are stable afterwards."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from simulator.fleet import therapy
-from simulator.fleet.enrollment import START_SHARE, course_ug_day, enrol
+from simulator.fleet import program, titration
+from simulator.fleet.enrollment import START_SHARE, course_ug_day, enrol, prescribed_ug_day
 from simulator.playback.scenario import Arrivals, default
 from simulator.playback.simulation import Simulation
 
@@ -17,7 +17,7 @@ YEAR_S = 365.25 * DAY_S
 START_MS = 1_767_571_200_000
 
 
-def test_the_mean_dose_of_new_patients_grows_in_a_year_as_published_and_no_more():
+def test_the_mean_dose_of_new_patients_grows_for_a_year_as_published_and_then_stops():
     settled, begun_s = np.array([270.0, 540.0]), 1e9
     doses = [course_ug_day(settled, np.full(2, begun_s + YEAR_S), begun_s + months / 12 * YEAR_S) for months in (0, 12)]
     assert doses[0] == pytest.approx([83, 166])
@@ -25,7 +25,7 @@ def test_the_mean_dose_of_new_patients_grows_in_a_year_as_published_and_no_more(
     assert course_ug_day(settled, np.full(2, begun_s), begun_s + 9 * YEAR_S).tolist() == [270, 540]
 
 
-def test_patients_of_an_enrolled_fleet_are_as_far_as_their_therapy_is_old():
+def test_doses_of_an_enrolled_fleet_match_the_age_of_the_therapy():
     fleet = enrol(5000, seed=4, now_s=START_MS / 1000)
     left_s = fleet.settles_s - fleet.now_s
     growing = left_s > 0
@@ -41,7 +41,7 @@ def test_patients_of_an_enrolled_fleet_are_as_far_as_their_therapy_is_old():
 
 @pytest.fixture(scope="module")
 def year():
-    """Eighty pumps that live for a year: the fleet at its end, and each pump's doses by the day."""
+    """Eighty pumps over a year: the fleet at its end, and the daily doses of each pump."""
     scenario = dataclasses.replace(default(pumps=80, interval_s=DAY_S, seed=3), random=Arrivals(event_factor=1))
     simulation, doses = Simulation(scenario, start_ms=START_MS), []
     growing = simulation.fleet.settles_s > simulation.fleet.now_s
@@ -54,14 +54,21 @@ def year():
 def test_titration_follows_the_growth_and_then_keeps_the_dose(year):
     fleet, doses, growing = year
     everyone = np.arange(80, dtype=np.uint32)
-    assert doses[-1] / therapy.course_ug_day(fleet, everyone, fleet.now_s) == pytest.approx(np.ones(80), abs=0.16)
+    assert doses[-1] / titration.course_ug_day(fleet, everyone, fleet.now_s) == pytest.approx(np.ones(80), abs=0.16)
     assert growing.sum() > 4
     assert (doses[-1] / doses[0])[growing].mean() > 1.4
     assert (doses[-1] / doses[0])[~growing].mean() == pytest.approx(1, abs=0.05)
 
 
-def test_no_step_of_a_lively_year_is_larger_than_titration_allows(year):
+def test_no_dose_step_of_a_year_is_larger_than_titration_allows(year):
     fleet, doses, _ = year
     steps = np.abs(np.diff(doses, axis=0) / doses[:-1])
     assert (steps > 0.05).sum() > 80
-    assert (steps.max(axis=0) <= therapy.most_step(fleet, np.arange(80, dtype=np.uint32)) + 1e-3).all()
+    assert (steps.max(axis=0) <= titration.max_step(fleet, np.arange(80, dtype=np.uint32)) + 1e-3).all()
+
+
+def test_the_prescribed_dose_is_exact_and_unknown_of_pumps_that_run_no_program():
+    fleet = enrol(3, seed=1)
+    fleet.dose_ug_day[0] = 134.5
+    fleet.mode[1:] = (program.STOPPED, program.MINIMUM)
+    assert prescribed_ug_day(fleet) == [134.5, None, None]

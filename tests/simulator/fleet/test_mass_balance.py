@@ -1,4 +1,4 @@
-"""No drug appears or vanishes: what leaves the reservoir arrives somewhere."""
+"""Mass balance: every volume that leaves the reservoir leaves the pump."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker.contract.dose_limits import RESIDUAL_ML
+from broker.contract.datasheet import RESIDUAL_ML
 from broker.contract.signals import FLAG_BIT
 from simulator.fleet import physics
 from simulator.fleet.enrollment import enrol
@@ -21,7 +21,7 @@ TICKS = 30 * 144
 
 @pytest.fixture(scope="module")
 def month():
-    """Thirty therapy days of twenty pumps, of which three have a catheter fault: samples, and truth at both ends."""
+    """Thirty therapy days of twenty pumps, three with a catheter fault: samples, and true state before and after."""
     simulation = Simulation(default(pumps=20, interval_s=INTERVAL_S), start_ms=1_767_225_600_000)
     simulation.inject("catheter_occlusion", np.array([3, 4]), severity=0.9, ramp_s=86_400, hold_s=864_000)
     simulation.inject("catheter_disconnection", np.array([5]), severity=1)
@@ -33,7 +33,7 @@ def month():
     return pl.concat(frames), start, fleet, out_ul
 
 
-def test_over_a_month_the_reservoir_lost_what_left_the_pump_to_the_microlitre(month):
+def test_over_a_month_reservoir_loss_equals_outflow_to_the_microliter(month):
     _, start, end, out_ul = month
     stretched_ul = COMPLIANCE_UL_MMHG * (end.pressure_mmhg - start.pressure_mmhg)
     lost_ul = 1000 * (start.reservoir_ml - end.reservoir_ml)
@@ -41,7 +41,7 @@ def test_over_a_month_the_reservoir_lost_what_left_the_pump_to_the_microlitre(mo
     assert lost_ul == pytest.approx(out_ul + stretched_ul, abs=1.0)
 
 
-def test_over_a_month_measured_flow_and_measured_volume_agree_within_the_sensors_errors(month):
+def test_over_a_month_measured_flow_and_measured_volume_agree_within_sensor_errors(month):
     samples, *_ = month
     reservoir = next(sensor for sensor in SENSORS if sensor.signal == "reservoir_ml")
     by_pump = samples.group_by("index", maintain_order=True).agg(
@@ -52,7 +52,7 @@ def test_over_a_month_measured_flow_and_measured_volume_agree_within_the_sensors
     assert by_pump["flowed"].to_numpy() == pytest.approx(by_pump["lost"].to_numpy(), abs=allowed_ml)
 
 
-def test_an_interval_splits_into_shorter_ones_without_losing_a_drop():
+def test_one_interval_gives_the_same_volume_as_many_shorter_ones():
     once, often = enrol(50, seed=9), enrol(50, seed=9)
     still = np.zeros(50, np.float32)
     for fleet, count in ((once, 1), (often, 60)):
@@ -76,7 +76,7 @@ def test_a_pump_runs_dry_at_the_residual_volume_and_not_below():
     assert frames["motor_ul_h"].equals(frames["commanded_ul_h"])
 
 
-def test_low_reservoir_is_computed_from_the_program_and_blind_to_the_true_volume():
+def test_low_reservoir_is_computed_from_the_program_and_not_from_the_true_volume():
     simulation = Simulation(default(pumps=2), start_ms=0)
     simulation.fleet.programmed_ml[0] = 2.0
     simulation.fleet.reservoir_ml[1] = 1.9

@@ -1,4 +1,4 @@
-"""The noise of the sensors is normal, far out too, and that of one channel knows nothing of another's."""
+"""Sensor noise is normally distributed, also in its tails, and independent between sensors."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def test_noise_has_the_spread_of_a_normal_distribution_in_every_lane(numbers):
         assert (np.abs(numbers) > deviations).mean() == pytest.approx(share, rel=0.02)
 
 
-def test_noise_goes_as_far_out_as_it_should_on_both_sides(numbers):
+def test_noise_has_the_tails_of_a_normal_distribution_on_both_sides(numbers):
     beyond = [(numbers > 4.5).sum(), (numbers < -4.5).sum()]
     assert beyond == pytest.approx([8 * PUMPS * 3.3977e-6] * 2, abs=20)
     assert 4.9 < np.abs(numbers).max() < 6.4
 
 
-def test_no_lane_tells_anything_of_another(numbers):
+def test_lanes_are_not_correlated(numbers):
     assert np.abs(np.corrcoef(numbers) - np.eye(LANES)).max() < 0.005
 
 
-def test_noise_depends_on_seed_and_tick_alone_and_a_pumps_own_not_on_how_many_are_drawn_together(numbers):
+def test_noise_depends_only_on_seed_tick_and_pump_not_on_how_many_are_drawn_together(numbers):
     again = Noise(seed=42, tick=3)
     assert np.array_equal(np.hstack([again.normal(7), again.normal(11)]), numbers[:, :18])
     assert not np.array_equal(Noise(seed=42, tick=4).normal(18), numbers[:, :18])

@@ -1,4 +1,4 @@
-"""A program gives the rate it says at each time of the day, and the day's dose in all."""
+"""Programs deliver each step at its rate, and the daily dose in total."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_a_continuous_rate_is_the_same_at_all_times():
     assert profile([(0, 7)]).mean_factor(12_345, 60).tolist() == [1]
 
 
-def test_a_schedule_gives_each_step_its_rate_and_the_day_its_dose():
+def test_a_schedule_delivers_each_step_at_its_rate_and_the_daily_dose_in_total():
     schedule = profile([(0, 1), (6 * 3600, 3)])
     assert schedule.mean_factor(0, 60)[0] == pytest.approx(0.4)
     assert schedule.mean_factor(6 * 3600, 60)[0] == pytest.approx(1.2)
@@ -30,7 +30,7 @@ def test_a_step_may_stop_the_pump():
     assert profile([(0, 0), (3600, 2)]).mean_factor(60, 60).tolist() == [0]
 
 
-def test_drawn_profiles_have_up_to_thirteen_steps_and_the_days_dose():
+def test_random_schedules_have_up_to_thirteen_steps_and_deliver_the_daily_dose():
     profiles = drawn(np.random.default_rng(1))
     assert profiles.steps.min() == 1
     assert profiles.steps.max() == MAX_STEPS
@@ -49,6 +49,6 @@ def test_drawn_profiles_have_up_to_thirteen_steps_and_the_days_dose():
         ([(0, 0)], "one must be positive"),
     ],
 )
-def test_a_schedule_that_cannot_be_is_refused_in_words(steps, complaint):
+def test_an_invalid_schedule_is_refused_with_its_reason(steps, complaint):
     with pytest.raises(ValueError, match=complaint):
         profile(steps)

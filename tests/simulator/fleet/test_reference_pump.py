@@ -1,4 +1,4 @@
-"""One pump in plain Python, written from the equations, agrees with the fleet of arrays."""
+"""The fleet of arrays agrees with one pump in plain Python, written from the equations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORN = range(330, 360)
 
 
 def reference(pump, factor, shock, conditions):
-    """Move one pump, a dict of Python numbers, on by `DT_S`."""
+    """Advance one pump, a dict of Python numbers, by `DT_S`."""
     resistance, leak, grip, stroke = conditions
     dt_h = DT_S / 3600
     pump["temperature_c"] = pump["body_c"] + 0.1
@@ -46,9 +46,10 @@ def reference(pump, factor, shock, conditions):
     trying = stalled and pump["stalled_s"] <= 600
     pump["turned_ml"] += rotor * dt_h / 1000
     run = 2.9 + 0.2 * pump["turned_ml"] / 640 + 6 * (p - 10) / 520 - max(0.0, 1 - stroke)
+    run *= pump["current_gain"]
     pump["motor_ma"] = (12.0 if trying else 0.0) if stalled else (run + (1 - grip) * (12 - run) if on else 0.0)
     duty = 1.0 if trying else commanded / 1000
-    pump["charge_mah"] = max(0.0, pump["charge_mah"] - (0.008 + pump["motor_ma"] * duty) * dt_h)
+    pump["charge_mah"] = max(0.0, pump["charge_mah"] - (0.008 * pump["current_gain"] + pump["motor_ma"] * duty) * dt_h)
     pump["commanded_ul_h"], pump["motor_ul_h"] = commanded, rotor
     into = max(0.0, pump["catheter_ul_h"])
     if pump["front_ul"] > 0:
@@ -66,8 +67,9 @@ def test_the_fleet_equals_a_scalar_pump_through_health_and_faults():
     fleet, rng = enrol(6, seed=3), np.random.default_rng(5)
     fleet.reservoir_ml[5] = 1.42
     fleet.reservoir_ug_ml[4], fleet.front_ul[4] = 4000, 10
+    fleet.current_gain[[1, 3]] = 1.1, 0.9
     scalars = [{name: float(getattr(fleet, name)[i]) for name in ARRAYS} for i in range(6)]
-    ill = np.arange(3, dtype=np.uint32)
+    faulty = np.arange(3, dtype=np.uint32)
     for tick in range(400):
         severity = {
             "catheter_occlusion": 0.85 * (tick in OCCLUDED),
@@ -75,17 +77,17 @@ def test_the_fleet_equals_a_scalar_pump_through_health_and_faults():
             "motor_stall": 1.0 * (tick in STALLED),
             "under_infusion": 0.5 * (tick in WORN),
         }
-        fleet.restore(ill)
+        fleet.restore(faulty)
         for name, value in severity.items():
-            bent = fleet[ill]
+            bent = fleet[faulty]
             FAULTS[name].function(bent, np.full(3, value, np.float32))
-            fleet.bend(ill, bent)
+            fleet.bend(faulty, bent)
         factor = fleet.profiles.mean_factor(tick * DT_S, DT_S)
         shock = rng.standard_normal(6, dtype=np.float32)
         physics.advance(fleet, factor, shock, dt_s=DT_S, warmth_c=0.1)
         pulse = physics.pulse_mmhg(fleet)
         for i, pump in enumerate(scalars):
-            s = severity if i in ill else dict.fromkeys(severity, 0.0)
+            s = severity if i in faulty else dict.fromkeys(severity, 0.0)
             bent = (
                 10 ** (7 * s["catheter_occlusion"]),
                 1e5 * s["catheter_disconnection"] ** 3,
@@ -93,7 +95,7 @@ def test_the_fleet_equals_a_scalar_pump_through_health_and_faults():
                 1 - 0.6 * s["under_infusion"],
             )
             reference(pump, float(factor[fleet.profile[i]]), float(shock[i]), bent)
-            # A flow that is a small remainder of larger ones is known to 1e-5 of those.
+            # A small flow that is the difference of larger ones is accurate to 1e-5 of those.
             for name in set(ARRAYS) - set(CONDITIONS) - {"index", "stops_s", "settles_s", "clock_s"}:
                 near = pytest.approx(pump[name], rel=1e-5, abs=2e-4 if name.endswith("_ul_h") else 1e-5)
                 assert float(getattr(fleet, name)[i]) == near, (tick, i, name)

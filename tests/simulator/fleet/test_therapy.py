@@ -1,4 +1,4 @@
-"""What people do to pumps with a programmer happens as they say, or is refused with the reason."""
+"""Treatments of pumps are executed as commanded, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from broker.contract.dose_limits import MINIMUM_UL_H
 from broker.contract.messages import MessageError, encode
 from broker.contract.signals import FLAG_BIT
 from simulator.fleet.program import DAY_S, periodic, profile, weekly
-from simulator.gateway.commands import Orders
+from simulator.gateway.commands import CommandExecutor
 from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
 
@@ -26,13 +26,13 @@ def fleet() -> Simulation:
 
 @pytest.fixture
 def order(fleet):
-    """Send an order over the wire and return its reply."""
-    orders, count = Orders(fleet), iter(range(1000))
+    """Send a command over the wire and return its reply."""
+    orders, count = CommandExecutor(fleet), iter(range(1000))
 
     def send(kind, *pumps, **what):
         serials = [f"ITB-{pump:06d}" for pump in pumps or (1,)]
         command = kind(id=str(next(count)), pumps=serials, **what)
-        return orders.obey("g", range(PUMPS), read_command(encode(command)))
+        return orders.execute("g", range(PUMPS), read_command(encode(command)))
 
     return send
 
@@ -41,7 +41,7 @@ def ticks(fleet, count, pump=1):
     return pl.concat([fleet.tick() for _ in range(count)]).filter(pl.col("index") == pump)
 
 
-def test_a_dose_is_changed_and_the_program_counts_it(fleet, order):
+def test_a_new_dose_changes_the_flow_and_counts_as_a_new_program(fleet, order):
     before = ticks(fleet, 144)
     assert order(Program, change=1.1).text == "new program on 1 pump, from the next sample on"
     after = ticks(fleet, 144)
@@ -56,7 +56,7 @@ def test_a_dose_that_changes_too_much_at_once_is_refused_with_what_is_allowed(fl
     for change in (1 + most / 100 + 0.01, 1 - most / 100 - 0.01):
         reply = order(Program, pump, change=change)
         assert not reply.ok
-        assert f"allowed at once is {most}% for its patient" in reply.text
+        assert f"allowed at once is {most}% for this patient" in reply.text
     assert order(Program, pump, change=1 + most / 100).ok
 
 
@@ -72,19 +72,19 @@ def test_a_dose_that_changes_too_much_at_once_is_refused_with_what_is_allowed(fl
         (Program, {"boluses_a_day": 9}, "9 boluses a day of 3600 s"),
         (Program, {"steps": [(0.0, 1.0)], "days": [7]}, r"days are [7]; allowed are 0 (Monday) to 6 (Sunday)"),
         (Bolus, {"dose_ug": 150.0}, "bolus of ITB-000001 is 150 µg; allowed is 0 to 100"),
-        (Bolus, {"dose_ug": 50.0, "over_s": 5.0}, "a bolus over 5 s; allowed is a minute to a day"),
+        (Bolus, {"dose_ug": 50.0, "over_s": 5.0}, "bolus takes 5 s; allowed is 60 to 86400 s"),
         (Bolus, {"dose_ug": 100.0, "over_s": 60.0}, "flow of the bolus of ITB-000001"),
         (Refill, {"entered_ml": 60.0}, "volume entered of ITB-000001 is 60 mL; allowed is 1.4 to"),
-        (Refill, {"actual_ml": 60.0}, "volume filled in of ITB-000001 is 60 mL"),
+        (Refill, {"actual_ml": 60.0}, "volume filled of ITB-000001 is 60 mL"),
         (Refill, {"entered_ug_ml": 700.0}, "concentration entered is 700 µg/mL; baclofen comes as 500, 1000, 2000"),
         (
             Refill,
             {"actual_ug_ml": 9000.0},
-            "concentration filled in of ITB-000001 is 9000 µg/mL; allowed is 0 to 4,000",
+            "concentration filled of ITB-000001 is 9000 µg/mL; allowed is 0 to 4,000",
         ),
     ],
 )
-def test_what_is_out_of_bounds_is_refused_with_the_reason_and_changes_nothing(fleet, order, kind, what, reason):
+def test_a_treatment_out_of_limits_is_refused_with_the_reason_and_changes_nothing(fleet, order, kind, what, reason):
     healthy = Simulation(default(pumps=PUMPS, interval_s=600), start_ms=MONDAY_MS)
     reply = order(kind, **what)
     assert not reply.ok
@@ -95,12 +95,12 @@ def test_what_is_out_of_bounds_is_refused_with_the_reason_and_changes_nothing(fl
 @pytest.mark.parametrize(
     "command", [Bolus(id="a", pumps=["b"], dose_ug=-1.0), Refill(id="a", pumps=["b"], actual_ml=-1.0)]
 )
-def test_a_negative_amount_is_refused_on_the_wire(command):
+def test_a_negative_amount_is_rejected_on_the_wire(command):
     with pytest.raises(MessageError, match="cannot be negative"):
         read_command(encode(command))
 
 
-def test_a_bolus_adds_its_dose_beside_the_program_and_a_second_one_must_wait(fleet, order):
+def test_a_bolus_adds_its_dose_to_the_program_and_a_second_one_must_wait(fleet, order):
     usual = ticks(Simulation(default(pumps=PUMPS, interval_s=600), start_ms=MONDAY_MS), 12)
     assert order(Bolus, dose_ug=50.0, over_s=3600.0).ok
     assert "is given a bolus already" in order(Bolus, dose_ug=50.0).text
@@ -111,7 +111,7 @@ def test_a_bolus_adds_its_dose_beside_the_program_and_a_second_one_must_wait(fle
     assert order(Bolus, dose_ug=10.0).ok
 
 
-def test_a_stopped_pump_gives_nothing_and_one_at_minimum_rate_nearly_nothing_until_the_next_program(fleet, order):
+def test_a_stopped_pump_delivers_nothing_and_one_at_minimum_rate_nearly_nothing_until_the_next_program(fleet, order):
     usual = ticks(fleet, 6)["commanded_ul_h"].mean()
     assert order(Stop).ok
     stopped = ticks(fleet, 30)
@@ -125,7 +125,7 @@ def test_a_stopped_pump_gives_nothing_and_one_at_minimum_rate_nearly_nothing_unt
 
 
 @pytest.mark.parametrize("how", [(Stop, {}), (Program, {"mode": "minimum"}), (Replace, {})])
-def test_a_bolus_ends_with_the_program_that_it_stood_beside(fleet, order, how):
+def test_a_bolus_ends_when_its_program_ends(fleet, order, how):
     kind, what = how
     fleet.fleet.profile[1] = 0
     usual = ticks(fleet, 1)["commanded_ul_h"][0]
@@ -136,17 +136,17 @@ def test_a_bolus_ends_with_the_program_that_it_stood_beside(fleet, order, how):
     assert ticks(fleet, 2)["commanded_ul_h"].to_list() == pytest.approx([left, left])
 
 
-def test_a_stopped_pump_takes_no_bolus_and_no_bridge(fleet, order):
+def test_a_stopped_pump_gets_no_bolus_and_no_bridge(fleet, order):
     assert order(Stop).ok
     refused = order(Bolus, dose_ug=10.0)
-    assert (refused.ok, refused.text) == (False, "ITB-000001 is stopped and gives no bolus; order a program first")
+    assert (refused.ok, refused.text) == (False, "ITB-000001 is stopped and gives no bolus; send a program first")
     other = 1000.0 if fleet.fleet.concentration_ug_ml[1] == 500 else 500.0
     for after in ("bridge", "prime"):
         order(Refill, entered_ug_ml=other, after=after)
     assert ticks(fleet, 6)["commanded_ul_h"].max() == 0
 
 
-def test_a_refill_makes_the_sawtooth_and_is_recorded_once(fleet, order):
+def test_a_refill_fills_the_reservoir_and_is_recorded_once(fleet, order):
     before = ticks(fleet, 3)
     assert order(Refill).text == "1 pump refilled"
     after = ticks(fleet, 3)
@@ -175,7 +175,7 @@ def test_a_new_concentration_keeps_the_dose_and_arrives_a_day_or_two_later(fleet
 @pytest.mark.parametrize(
     ("after", "least", "most"), [("nothing", 0.3, 0.75), ("bridge", 0.75, 1.25), ("prime", 1.2, 3.0)]
 )
-def test_old_drug_in_the_dead_space_is_too_little_unless_bridged_and_too_much_when_pushed(
+def test_old_drug_in_the_dead_space_under_doses_unless_bridged_and_over_doses_when_primed(
     order, fleet, after, least, most
 ):
     pump = int(np.flatnonzero((fleet.fleet.concentration_ug_ml == 1000) & (fleet.fleet.profile == 0))[0])
@@ -185,7 +185,7 @@ def test_old_drug_in_the_dead_space_is_too_little_unless_bridged_and_too_much_wh
     assert least < fleet.fleet.drug_ug[pump] / usual < most
 
 
-def test_a_replaced_pump_has_a_new_battery_and_no_faults_of_its_own_but_the_old_catheter(fleet, order):
+def test_a_replaced_pump_has_a_new_battery_and_no_pump_faults_but_keeps_the_old_catheter(fleet, order):
     for fault in ("battery_drop", "catheter_occlusion"):
         order(Inject, fault=fault, severity=0.7)
     ticks(fleet, 2)
@@ -197,7 +197,7 @@ def test_a_replaced_pump_has_a_new_battery_and_no_faults_of_its_own_but_the_old_
     assert new["reservoir_ml"][-1] == pytest.approx(fleet.fleet.reservoir_capacity_ml[1], abs=0.1)
 
 
-def test_an_interrogation_frees_a_pump_from_telemetry_mode_and_tells_how_it_is(fleet, order):
+def test_an_interrogation_ends_telemetry_mode_and_returns_the_status(fleet, order):
     order(Inject, fault="telemetry_mode")
     assert ticks(fleet, 1)["motor_ul_h"][0] == 0
     told = order(Interrogate).text
@@ -208,20 +208,20 @@ def test_an_interrogation_frees_a_pump_from_telemetry_mode_and_tells_how_it_is(f
     assert order(Interrogate, *range(8)).text.splitlines()[-1] == "and 3 more"
 
 
-def test_an_order_that_comes_twice_is_carried_out_once(fleet):
-    orders = Orders(fleet)
+def test_a_redelivered_command_is_executed_once(fleet):
+    orders = CommandExecutor(fleet)
     for _ in range(2):
-        orders.obey("g", range(PUMPS), Program(id="one", pumps=["ITB-000001"], change=1.1))
+        orders.execute("g", range(PUMPS), Program(id="one", pumps=["ITB-000001"], change=1.1))
     assert fleet.fleet.program[1] == 2
-    assert orders.obey("g", range(PUMPS), Clear(id="two")).ok
+    assert orders.execute("g", range(PUMPS), Clear(id="two")).ok
 
 
 def test_a_pump_of_another_gateway_is_refused(fleet):
-    reply = Orders(fleet).obey("g", range(3), Stop(id="one", pumps=["ITB-000009"]))
+    reply = CommandExecutor(fleet).execute("g", range(3), Stop(id="one", pumps=["ITB-000009"]))
     assert (reply.ok, reply.text) == (False, "g does not speak for ITB-000009")
 
 
-def test_periodic_boluses_stand_on_a_basal_rate_and_make_up_their_share():
+def test_periodic_boluses_add_to_a_basal_rate_and_deliver_their_share():
     schedule = profile(periodic(4, 0.5, 1800))
     assert schedule.steps.tolist() == [8]
     assert schedule.mean_factor(0, DAY_S)[0] == pytest.approx(1)
@@ -230,7 +230,7 @@ def test_periodic_boluses_stand_on_a_basal_rate_and_make_up_their_share():
     assert (in_boluses - basal) / DAY_S == pytest.approx(0.5)
 
 
-def test_a_week_has_its_own_days_and_the_weeks_dose():
+def test_a_weekly_schedule_has_different_days_and_the_same_weekly_dose():
     workday, sunday = [(0.0, 1.0), (43_200.0, 3.0)], [(0.0, 4.0)]
     week = weekly([workday] * 6 + [sunday])
     assert week.mean_factor(0, 7 * DAY_S)[0] == pytest.approx(1)
@@ -239,7 +239,7 @@ def test_a_week_has_its_own_days_and_the_weeks_dose():
     assert week.mean_factor(7 * DAY_S + 50_000, 60) == pytest.approx(week.mean_factor(50_000, 60))
 
 
-def test_a_schedule_for_some_days_leaves_the_others_even(fleet, order):
+def test_a_schedule_for_some_days_leaves_the_others_continuous(fleet, order):
     steps = [(0.0, 1.0), (43_200.0, 2.0)]
     assert order(Program, steps=steps, days=[0]).ok
     monday, tuesday = ticks(fleet, 144)["commanded_ul_h"], ticks(fleet, 144)["commanded_ul_h"]
@@ -251,7 +251,7 @@ def test_a_schedule_for_some_days_leaves_the_others_even(fleet, order):
 
 
 @pytest.mark.parametrize(("interval_s", "times"), [(60, 10), (600, 1), (3600, 1)])
-def test_a_pump_reports_for_ten_minutes_that_it_was_programmed_however_seldom_it_speaks(interval_s, times):
+def test_a_pump_reports_for_ten_minutes_that_it_was_programmed_at_any_interval(interval_s, times):
     fleet = Simulation(default(pumps=2, interval_s=interval_s), start_ms=MONDAY_MS)
     fleet.prescribe(np.array([1]))
     told = ticks(fleet, 15)
@@ -259,7 +259,7 @@ def test_a_pump_reports_for_ten_minutes_that_it_was_programmed_however_seldom_it
     assert told["program"].unique().to_list() == [2]
 
 
-def test_a_new_program_ends_what_a_failing_memory_made_of_the_one_before(fleet, order):
+def test_a_new_program_clears_a_corrupted_one(fleet, order):
     usual = ticks(fleet, 2)["commanded_ul_h"][-1]
     fleet.inject("program_corrupted", np.array([1]), severity=1.0)
     wrong = ticks(fleet, 2)

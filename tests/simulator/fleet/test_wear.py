@@ -1,4 +1,4 @@
-"""A motor wears with its turns: it draws a little more, and where its shaft is not coated it fails more often."""
+"""A motor wears with its turns: it draws slightly more current and, if its shaft is not coated, fails more often."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from broker.contract.datasheet import LIFE_ML
 from simulator.faults import FAULTS
 from simulator.fleet.enrollment import enrol
-from simulator.fleet.wear import COATED, LIFE_ML, UNCOATED, UNCOATED_SHARE, hazard, wear
+from simulator.fleet.wear import COATED, UNCOATED, UNCOATED_SHARE, hazard, wear
 from simulator.playback.scenario import Arrivals, default
 from simulator.playback.simulation import Simulation
 
@@ -56,7 +57,7 @@ def test_only_an_uncoated_shaft_fails_with_wear():
     assert coated[0] == coated[1] == pytest.approx(0.41, abs=0.02)
 
 
-def test_motor_faults_come_by_themselves_to_worn_uncoated_motors_more_than_to_others():
+def test_random_motor_faults_are_more_frequent_in_worn_uncoated_motors():
     scenario = dataclasses.replace(default(pumps=400, interval_s=21_600), random=Arrivals(rate_factor=3000))
     simulation = Simulation(scenario, start_ms=START_MS)
     fleet = simulation.fleet

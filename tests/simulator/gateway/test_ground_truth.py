@@ -1,4 +1,4 @@
-"""What is really wrong is told, on its own topic and in its own file, and the processor cannot have read it."""
+"""Ground truth is published on its own topic and file, and the processor cannot have read it."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def fleet() -> Simulation:
 
 
 def test_what_begins_and_ends_is_told_once_with_the_severity_after_the_ramp(fleet):
-    teller = ground_truth.GroundTruthReporter(fleet)
-    assert teller.changes() == []
+    reporter = ground_truth.GroundTruthReporter(fleet)
+    assert reporter.changes() == []
     fleet.tick()
     fleet.inject("motor_stall", np.array([7, 2]), severity=0.5, ramp_s=600)
-    begun = [(each.kind, each.pump, each.fault, each.severity, each.since, each.time) for each in teller.changes()]
+    begun = [(each.kind, each.pump, each.fault, each.severity, each.since, each.time) for each in reporter.changes()]
     assert begun == [("begun", f"ITB-00000{n}", "motor_stall", 0.5, 60_000, 60_000) for n in (2, 7)]
     fleet.tick()
-    assert teller.changes() == []
+    assert reporter.changes() == []
     fleet.clear(np.array([2]))
-    ended = teller.changes()
+    ended = reporter.changes()
     assert [(each.kind, each.pump, each.time) for each in ended] == [("ended", "ITB-000002", 120_000)]
 
 
 def test_a_fault_that_heals_by_itself_is_told_to_have_ended(fleet):
-    teller = ground_truth.GroundTruthReporter(fleet)
+    reporter = ground_truth.GroundTruthReporter(fleet)
     fleet.inject("motor_stall", np.array([2]), severity=1, hold_s=60)
-    kinds = [[each.kind for each in teller.changes()] for _ in range(4) if fleet.tick().height]
+    kinds = [[each.kind for each in reporter.changes()] for _ in range(4) if fleet.tick().height]
     assert kinds == [["begun"], ["ended"], [], []]
 
 
@@ -57,11 +57,11 @@ def test_that_gateways_are_cut_off_is_told_where_it_lasts_so_long_that_it_is_mis
         )
     )
     fleet = Simulation(replace(default(pumps=10), events=events), start_ms=0, on_wire=True)
-    teller, told = ground_truth.GroundTruthReporter(fleet), []
+    reporter, changes = ground_truth.GroundTruthReporter(fleet), []
     for _ in range(13):
         fleet.tick()
-        told += [(each.kind, each.fault, each.pump[-1], each.time // 60_000) for each in teller.changes()]
-    assert told == [
+        changes += [(each.kind, each.fault, each.pump[-1], each.time // 60_000) for each in reporter.changes()]
+    assert changes == [
         ("begun", "broker_outage", "0", 2),
         ("begun", "broker_outage", "1", 2),
         ("begun", "gateway_restart", "3", 2),
@@ -95,7 +95,7 @@ def test_the_file_has_a_line_a_change_and_begins_anew_and_has_a_bound(fleet, tmp
     for _ in range(9):
         small.write(changes)
     assert 0 < (tmp_path / ground_truth.FILE).stat().st_size <= 700
-    assert caplog.text.count("is full") == 1
+    assert caplog.text.count("reached its limit") == 1
 
 
 def test_the_processor_neither_subscribes_to_the_truth_nor_knows_of_it():

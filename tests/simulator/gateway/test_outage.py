@@ -10,7 +10,8 @@ import pytest
 
 from broker.contract.codec import decode
 from broker.contract.gateway_messages import read_status
-from broker.mqtt.link import Link, LinkError, Message, parse_url
+from broker.mqtt.address import LinkError, parse_url
+from broker.mqtt.link import Link, Message
 from simulator.gateway.service import Settings, run
 
 ENOUGH_S = 120.0

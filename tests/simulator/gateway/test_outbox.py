@@ -1,4 +1,4 @@
-"""A gateway's outbox keeps order, lets nothing go unseen, and sends again what did not arrive."""
+"""Outbox of a gateway: keeps order, counts what it drops, resends what did not arrive."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_first_goes_alone_and_the_rest_once_it_is_confirmed() -> None:
         box.put(parcel(number))
     assert send(box, 1) == 0
     assert box.next() is None
-    box.confirmed(1, None)
+    box.confirmed(1, delivered=True)
     sent = [number for mid in range(2, 300) if (number := send(box, mid)) is not None]
     assert sent == list(range(1, 1 + WINDOW))
 
@@ -44,14 +44,14 @@ def test_what_was_on_its_way_when_the_connection_broke_goes_first_and_in_order()
     for number in range(5):
         box.put(parcel(number))
     send(box, 1)
-    box.confirmed(1, None)
+    box.confirmed(1, delivered=True)
     assert [send(box, mid) for mid in (2, 3)] == [1, 2]
     box.start_over()
-    again = []
+    resent = []
     for mid in range(10, 14):
-        again.append(send(box, mid))
-        box.confirmed(mid, None)
-    assert again == [1, 2, 3, 4]
+        resent.append(send(box, mid))
+        box.confirmed(mid, delivered=True)
+    assert resent == [1, 2, 3, 4]
     assert (box.waiting, box.bytes, box.dropped) == (0, 0, 0)
 
 
@@ -68,7 +68,7 @@ def test_a_refused_parcel_is_counted_and_not_sent_again() -> None:
     box = Outbox(10_000)
     box.put(parcel(1))
     send(box, 1)
-    box.confirmed(1, "Not authorized")
+    box.confirmed(1, delivered=False)
     assert (box.refused, box.waiting, box.bytes) == (25, 0, 0)
 
 
@@ -76,7 +76,7 @@ def test_the_confirmation_of_something_else_changes_nothing() -> None:
     box = Outbox(10_000)
     box.put(parcel(1))
     send(box, 1)
-    box.confirmed(77, None)
+    box.confirmed(77, delivered=True)
     assert box.waiting == 25
 
 
@@ -91,7 +91,7 @@ def play(box: Outbox, steps: list[str], arrive: Callable[[int], object]) -> Iter
             under_way.extend([] if found is None else [(mid, found)])
         elif step == "confirm" and under_way:
             first, found = under_way.popleft()
-            box.confirmed(first, None)
+            box.confirmed(first, delivered=True)
             arrive(found)
         elif step == "break":
             box.start_over()
@@ -123,7 +123,7 @@ def deliver(box: Outbox, first_mid: int = 1) -> list[int]:
         if number is None:
             break
         arrived.append(number)
-        box.confirmed(mid, None)
+        box.confirmed(mid, delivered=True)
     return arrived
 
 
@@ -172,7 +172,7 @@ def test_what_turns_out_durable_while_it_is_on_its_way_is_kept_no_longer_than_th
     send(box, 1)
     box.durable(1001)
     assert (box.samples, send(box, 2)) == (50, None)
-    box.confirmed(1, None)
+    box.confirmed(1, delivered=True)
     assert (box.samples, send(box, 2)) == (25, 2)
 
 
@@ -206,10 +206,12 @@ def test_a_parcel_larger_than_that_bound_goes_alone() -> None:
 
 @given(st.lists(st.sampled_from(["put", "send", "confirm", "durable", "break"]), max_size=80))
 def test_whatever_happens_no_more_than_that_is_unconfirmed_and_nothing_in_the_end(steps: list[str]) -> None:
-    box, heard = Outbox(100, patient=True, max_unconfirmed=40), [0]
-    for step in play(box, [*steps, *["send", "confirm", "durable"] * 100], lambda found: heard.append(1000 + found)):
+    box, confirmed = Outbox(100, patient=True, max_unconfirmed=40), [0]
+    for step in play(
+        box, [*steps, *["send", "confirm", "durable"] * 100], lambda found: confirmed.append(1000 + found)
+    ):
         if step == "durable":
-            box.durable(heard[-1])
+            box.durable(confirmed[-1])
         assert 0 <= box.unconfirmed <= 40
     assert (box.samples, box.unconfirmed) == (0, 0)
 
@@ -250,13 +252,13 @@ def test_a_gateway_that_was_killed_sends_what_it_had_on_disk_first_and_in_order(
         box.put(parcel(number))
     deliver(box)
     box.durable(1001)
-    again = spooled()
-    assert again.waiting == 5 * 25
-    assert again.last_stamp == 1004
-    again.put(parcel(5))
-    assert deliver(again) == [0, 1, 2, 3, 4, 5]
-    again.durable(1005)
-    assert (again.samples, again.bytes, files(tmp_path)) == (0, 0, [])
+    restarted = spooled()
+    assert restarted.waiting == 5 * 25
+    assert restarted.last_stamp == 1004
+    restarted.put(parcel(5))
+    assert deliver(restarted) == [0, 1, 2, 3, 4, 5]
+    restarted.durable(1005)
+    assert (restarted.samples, restarted.bytes, files(tmp_path)) == (0, 0, [])
 
 
 def test_files_go_when_all_in_them_is_durable(spooled, tmp_path: Path) -> None:
@@ -277,11 +279,11 @@ def test_a_parcel_that_was_cut_off_is_counted_and_those_before_it_are_sent(spool
         box.put(parcel(number))
     [file] = files(tmp_path)
     file.write_bytes(file.read_bytes()[:-cut])
-    again = spooled()
-    assert again.spool is not None
-    assert again.spool.broken == 1
-    again.put(parcel(9))
-    assert deliver(again) == [0, 1, 9]
+    restarted = spooled()
+    assert restarted.spool is not None
+    assert restarted.spool.broken == 1
+    restarted.put(parcel(9))
+    assert deliver(restarted) == [0, 1, 9]
 
 
 def test_beyond_its_bound_the_disk_keeps_the_newest(spooled, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A gateway on a real broker: what it keeps, and when it lets go of it."""
+"""Session of a gateway on a real broker: what it keeps until it is durable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from broker.contract.commands import Reply
 from broker.contract.gateway_messages import Birth, Confirmation, Pumps
 from broker.contract.messages import encode
 from broker.contract.topics import confirmed_topic, topic_of
-from broker.mqtt.link import Link, Message, parse_url
+from broker.mqtt.address import parse_url
+from broker.mqtt.link import Link, Message
 from simulator.gateway.outbox import Outbox, Parcel
 from simulator.gateway.session import Session
 
@@ -25,13 +26,15 @@ pytestmark = pytest.mark.broker
 
 
 async def refuse(session: Session, command: object) -> Reply:
-    return Reply(id=getattr(command, "id", ""), gateway=session.name, ok=False, text="takes no orders")
+    return Reply(id=getattr(command, "id", ""), gateway=session.name, ok=False, text="takes no commands")
 
 
 def gateway(name: str, broker: str) -> Session:
     born = Birth(gateway=name, pumps=Pumps(serial=["S-1"]), sent=STAMP, time=START_MS)
     outbox = Outbox(10_000, patient=True)
-    return Session(name, range(1), outbox, parse_url(broker), birth=lambda _: born, obey=refuse, wall_ms=lambda: STAMP)
+    return Session(
+        name, range(1), outbox, parse_url(broker), birth=lambda _: born, execute=refuse, wall_ms=lambda: STAMP
+    )
 
 
 async def test_a_gateway_that_comes_back_with_what_is_durable_already_lets_go_of_it(mosquitto: str) -> None:

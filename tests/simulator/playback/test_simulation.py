@@ -30,7 +30,7 @@ def test_a_tick_gives_one_sample_of_every_pump_with_the_wires_columns(start_ms):
 
 def test_all_that_is_sent_passes_the_wire_as_arrow_and_as_json(play):
     samples = play(pumps=50, minutes=2).samples.drop("index")
-    assert decode(encode_arrow(samples)).refused == ()
+    assert decode(encode_arrow(samples)).rejected == ()
     assert decode(encode_json(samples)).samples.height == 100
 
 

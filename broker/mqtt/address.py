@@ -1,0 +1,68 @@
+"""Address of a broker: its URL, the protocol that it speaks, and the error of connections to it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+MQTT_3: Final = 4
+MQTT_5: Final = 5
+"""Protocol levels of MQTT 3.1.1 and 5, as CONNECT bears them."""
+
+
+class LinkError(Exception):
+    """The broker could not be reached, refused the connection, or closed it; the text is for people.
+
+    `code` is the broker's reason code (`broker.mqtt.reasons`), None if it gave none.
+    """
+
+    def __init__(self, text: str, code: int | None = None) -> None:
+        """Say what happened, and the reason code if the broker gave one."""
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass
+class Address:
+    """Address of a broker, and the protocol that it speaks (None until a first connection has learned it)."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = None
+    tls: bool = False
+    protocol: int | None = None
+    _learning: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
+
+    @property
+    def url(self) -> str:
+        """The address without its secrets."""
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+
+    @property
+    def protocol_name(self) -> str:
+        """The name of the protocol for people."""
+        return "MQTT 3.1.1" if self.protocol == MQTT_3 else "MQTT 5"
+
+
+def parse_url(url: str) -> Address:
+    """Read `mqtt://[user:password@]host[:port]` (or `mqtts://`), or raise `LinkError`."""
+    parts = urlsplit(url if "//" in url else f"mqtt://{url}")
+    if parts.scheme not in {"mqtt", "mqtts"}:
+        raise LinkError(f"the broker's address begins with {parts.scheme}://; allowed are mqtt:// and mqtts://")
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise LinkError(f"the port in {parts.hostname}:… is not a port: {error}") from None
+    if not parts.hostname:
+        raise LinkError("the broker's address has no host; write mqtt://127.0.0.1:1883")
+    tls = parts.scheme == "mqtts"
+    return Address(
+        parts.hostname,
+        port or (8883 if tls else 1883),
+        None if parts.username is None else unquote(parts.username),
+        None if parts.password is None else unquote(parts.password),
+        tls,
+    )
