@@ -82,7 +82,7 @@ RULES: Final = (
         identifies=("motor_stall",),
         detects=("electrical_reset", "feedthrough_short", "intermittent_stall", "mri_stall", "telemetry_mode"),
         detection_target_h=1.0,
-        meaning="The motor is driven, but the rotor is blocked or turns too little. Too little drug is delivered.",
+        meaning="The motor is driven, but the rotor is blocked or turns too little, so the dose is too low.",
         action="Interrogate the pump and read its event log. Ask about MRI and other magnetic fields. "
         "Prepare oral or intrathecal bridging.",
         time_to_respond="about 5 h until under-dosed",
