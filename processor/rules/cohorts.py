@@ -23,7 +23,7 @@ MIN_UL_H: Final = 0.5
 """Below this commanded flow, shares of a pump's flow carry no information."""
 SPAN_H: Final = (vote.SLOW_S - vote.QUICK_S) / 3600.0
 """Hours of flow that the settled gap between the two averages of a volume corresponds to."""
-FROM_LOT: Final = "Interrogate three of these pumps; give them priority. Report lot and model to the manufacturer."
+FROM_LOT: Final = "Interrogate three of these pumps first, then the rest. Report lot and model to the manufacturer."
 
 Side = Literal["above", "below", "either"]
 
@@ -245,7 +245,7 @@ ROWS: Final = (
             "catheter_tip_mass",
         ),
         detection_target_h=24.0,
-        meaning="All these pumps differ in pressure from the fleet by as much: sensors, connectors or location.",
+        meaning="Pressure in all these pumps is shifted by the same amount: sensors, connectors or location.",
         time_to_respond="weeks, if pulsatility is normal",
         rationale="No single catheter shows this shift; it makes occlusions and leaks of all of them harder to detect.",
     ),

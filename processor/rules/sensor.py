@@ -119,7 +119,7 @@ RULES: Final = (
         meaning="Measured flow differs from the program, but the reservoir falls as programmed.",
         action=DISTRUST_FLOW,
         time_to_respond="days, if the other signals are normal",
-        rationale="Program and reservoir agree, so the flow sensor is wrong; its readings mislead.",
+        rationale="Program and reservoir agree, so the flow sensor is wrong and misleading.",
         evidence=(
             AVERAGE,
             Measure("Excess over commanded, by flow", "µL", vote.by_flow_ul, expected=0.0),

@@ -84,7 +84,7 @@ def alarms(situations, raised):
         ("the pulse is less at once", "catheter_migration"),
     ],
 )
-def test_each_cause_is_named_in_its_own_situation_and_no_other_is(alarms, situation, cause):
+def test_each_situation_raises_exactly_its_own_cause(alarms, situation, cause):
     assert alarms[situation] == {cause}
 
 
@@ -98,11 +98,11 @@ def test_each_cause_is_named_in_its_own_situation_and_no_other_is(alarms, situat
         "neither is known",
     ],
 )
-def test_what_is_no_fault_of_the_catheter_raises_nothing(alarms, situation):
+def test_without_a_catheter_fault_nothing_is_raised(alarms, situation):
     assert alarms[situation] == set()
 
 
-def test_a_migration_is_not_named_where_the_pulse_is_gone_or_blinks_or_went_slowly(situations, raised):
+def test_a_migration_is_not_raised_if_the_pulse_is_lost_intermittent_or_fading(situations, raised):
     migration = tuple(rule for rule in RULES if rule.name == "catheter_migration")
     others = (
         "the pulse is gone and the pressure falls",
@@ -112,25 +112,25 @@ def test_a_migration_is_not_named_where_the_pulse_is_gone_or_blinks_or_went_slow
     assert raised(migration, {name: situations[name] for name in others}) == {name: set() for name in others}
 
 
-def test_a_catheter_that_was_closed_as_we_began_is_found_without_its_usual_pressure(alarms):
+def test_a_catheter_occluded_from_the_start_is_detected_without_a_baseline_pressure(alarms):
     assert alarms["the catheter was closed as we began"] == {"catheter_narrowing"}
 
 
-def test_a_catheter_that_closes_in_a_scanner_is_found_after_it(alarms):
+def test_a_catheter_that_closes_in_a_scanner_is_detected_afterwards(alarms):
     assert alarms["the catheter closes in a scanner"] == {"catheter_occlusion"}
 
 
-def test_in_a_scanner_nothing_is_learned(stream, told):
+def test_nothing_is_learned_in_a_scanner(stream, trace):
     scan = stream("pulse_mmhg", "2x3 0.1x4", pressure_mmhg="10x3 40x4", flags="0x3 128x4", every_s=300)
     for memory, usual in (("gone", 0), ("pulse_quick", 2), ("pressure_quick", 10), ("pulse_usual", 2)):
-        assert told(catheter("occlusion"), scan, memory) == pytest.approx([usual] * 7)
+        assert trace(catheter("occlusion"), scan, memory) == pytest.approx([usual] * 7)
 
 
-def test_a_pulse_that_is_gone_for_a_moment_is_no_loss(stream, told):
+def test_a_brief_loss_of_pulse_is_not_an_alarm(stream, trace):
     moment = stream("pulse_mmhg", "2x12 0.1x4 2x12", pressure_mmhg="10", every_s=300)
-    assert max(told(catheter("narrowing"), moment)) < 1
+    assert max(trace(catheter("narrowing"), moment)) < 1
 
 
-def test_who_sits_teaches_little_of_the_usual_pressure(stream, told):
+def test_sitting_up_hardly_changes_the_baseline_pressure(stream, trace):
     sits = stream("pressure_mmhg", "10x3 35x36", pulse_mmhg="2", every_s=300)
-    assert 10 < told(catheter("occlusion"), sits, "pressure_usual")[-1] < 10.2
+    assert 10 < trace(catheter("occlusion"), sits, "pressure_usual")[-1] < 10.2

@@ -147,24 +147,24 @@ def repeated(batch, feed) -> pl.DataFrame:
 
 
 @EVERY
-def test_samples_one_by_one_lead_where_the_batch_leads(rule, at_once, one_by_one):
+def test_samples_one_by_one_give_the_same_result_as_the_batch(rule, at_once, one_by_one):
     same(one_by_one, at_once, rule)
 
 
 @EVERY
-def test_any_split_of_the_samples_leads_where_the_batch_leads(rule, at_once, split):
+def test_any_split_of_the_samples_gives_the_same_result_as_the_batch(rule, at_once, split):
     for state in split:
         same(state, at_once, rule)
 
 
 @EVERY
-def test_a_pump_alone_is_judged_as_among_a_thousand(rule, alone, among_many):
+def test_a_pump_alone_scores_the_same_as_among_a_thousand(rule, alone, among_many):
     for pump, state in alone.items():
         same(state, among_many[pump : pump + 1], rule)
 
 
 @EVERY
-def test_repeats_and_late_replays_change_nothing(rule, at_once, repeated):
+def test_duplicates_and_late_replays_change_nothing(rule, at_once, repeated):
     same(repeated, at_once, rule, but=COUNT_REPEATS)
 
 
@@ -177,7 +177,7 @@ def test_a_silent_pump_keeps_its_memory(rule, batch, at_once, feed):
 
 
 @EVERY
-def test_a_sample_that_tells_nothing_leaves_the_score_as_it_was(rule, at_once, batch, feed):
+def test_a_sample_without_values_leaves_the_score_unchanged(rule, at_once, batch, feed):
     unknown = [pl.lit(None, pl.Float32).alias(name) for name in SIGNAL_NAMES]
     last = batch.group_by("pump", maintain_order=True).last().select(*BATCH_SCHEMA)
     states = [at_once]
@@ -192,20 +192,20 @@ def test_a_sample_that_tells_nothing_leaves_the_score_as_it_was(rule, at_once, b
 
 
 @EVERY
-def test_a_rule_is_the_same_alone_and_beside_all_others(rule, batch, at_once, feed):
+def test_a_rule_scores_the_same_alone_and_with_all_others(rule, batch, at_once, feed):
     same(feed(batch, (rule,)), at_once, rule)
 
 
-def test_nothing_but_the_count_of_stale_samples_tells_of_repeats(batch, at_once, one_by_one, split, repeated):
+def test_only_the_counters_of_duplicates_change_with_duplicates(batch, at_once, one_by_one, split, repeated):
     for state in (one_by_one, *split):
         assert_frame_equal(state, at_once, check_exact=True)
-    told = ("stale", *COUNT_REPEATS)
-    assert_frame_equal(repeated.drop(told), at_once.drop(told), check_exact=True)
+    counters = ("stale", *COUNT_REPEATS)
+    assert_frame_equal(repeated.drop(counters), at_once.drop(counters), check_exact=True)
     assert repeated["stale"].sum() == 2 * batch.height + 12
     assert at_once["stale"].sum() == 0
 
 
-def test_the_troubled_stream_has_everything_in_it(batch, at_once):
+def test_the_troubled_stream_covers_everything(batch, at_once):
     assert batch.group_by("pump", "time").len()["len"].max() == 1
     assert all(0 < batch[name].null_count() < batch.height for name in SIGNAL_NAMES)
     assert {0} < set(at_once["boot"].to_list())
@@ -247,7 +247,7 @@ def extreme(samples: list[dict[str, float]]) -> pl.DataFrame:
 @EVERY
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(samples=SAMPLES)
-def test_scores_and_memories_stay_finite_whatever_is_sensed(rule, feed, samples):
+def test_scores_and_memories_stay_finite_for_any_readings(rule, feed, samples):
     state = feed(extreme(samples), (rule,))
     if rule.detector.judges == "age":
         state = engine.with_ages(state, pl.Series([1e12], dtype=pl.Float32), (rule,))

@@ -47,7 +47,7 @@ def alarms(stream, raised):
         ("it gives the flow of a day now and then", "flow_sensor_unit"),
     ],
 )
-def test_noise_and_a_slip_of_the_unit_are_told_apart(alarms, situation, finding):
+def test_noise_and_a_unit_error_are_distinguished(alarms, situation, finding):
     assert alarms[situation] == {finding}
 
 
@@ -64,24 +64,24 @@ def test_noise_and_a_slip_of_the_unit_are_told_apart(alarms, situation, finding)
         "it says nothing",
     ],
 )
-def test_what_is_neither_raises_nothing(alarms, situation):
+def test_without_noise_or_unit_error_nothing_is_raised(alarms, situation):
     assert alarms[situation] == set()
 
 
-def test_a_sensor_that_always_scattered_is_measured_by_itself(stream, told):
+def test_a_sensor_is_compared_with_its_own_baseline_scatter(stream, trace):
     always = stream("flow_ul_h", around(8, 0.35, 36), commanded_ul_h="8", every_s=300)
-    assert max(told(flow_sensor("noise"), always)) < 1
+    assert max(trace(flow_sensor("noise"), always)) < 1
     louder = stream("flow_ul_h", around(8, 0.35, 36) + around(8, 1.2, 24), commanded_ul_h="8", every_s=300)
-    assert told(flow_sensor("noise"), louder)[-1] >= 1
+    assert trace(flow_sensor("noise"), louder)[-1] >= 1
 
 
-def test_what_is_found_does_not_become_usual(stream, told):
+def test_scatter_in_alarm_does_not_become_the_baseline(stream, trace):
     noisy = stream("flow_ul_h", around(8, 0.15, 24) + around(8, 2.0, 60), commanded_ul_h="8", every_s=300)
-    usual = told(flow_sensor("noise"), noisy, "jump_usual")
+    usual = trace(flow_sensor("noise"), noisy, "jump_usual")
     assert usual[-1] == pytest.approx(usual[30], rel=0.01)
 
 
-def test_a_slip_of_the_unit_is_scored_in_times_of_what_no_rotor_delivers(stream, told):
+def test_a_unit_error_is_scored_relative_to_what_no_rotor_delivers(stream, trace):
     slipped = stream("flow_ul_h", "8 8 192x40", commanded_ul_h="8", every_s=300)
-    assert told(flow_sensor("unit slip"), slipped)[-1] == pytest.approx(24 / 3, rel=0.01)
-    assert told(flow_sensor("noise"), slipped)[-1] == 0
+    assert trace(flow_sensor("unit slip"), slipped)[-1] == pytest.approx(24 / 3, rel=0.01)
+    assert trace(flow_sensor("noise"), slipped)[-1] == 0

@@ -83,7 +83,7 @@ def alarms(after_an_hour, raised):
         ("its current jumps to and fro", "feedthrough_short"),
     ],
 )
-def test_each_cause_is_named_in_its_own_situation_and_no_other_is(alarms, situation, cause):
+def test_each_situation_raises_exactly_its_own_cause(alarms, situation, cause):
     assert alarms[situation] == {cause}
 
 
@@ -101,40 +101,40 @@ def test_each_cause_is_named_in_its_own_situation_and_no_other_is(alarms, situat
         "its flow is unknown",
     ],
 )
-def test_what_stands_for_a_known_reason_or_not_at_all_raises_nothing(alarms, situation):
+def test_a_motor_that_turns_or_stands_for_a_known_reason_raises_nothing(alarms, situation):
     assert alarms[situation] == set()
 
 
-def test_a_scan_is_blamed_for_a_day_and_three_hours_and_no_longer(stream, told):
+def test_an_mri_scan_explains_a_standing_motor_for_27_hours(stream, trace):
     stands = stream(
         "motor_ul_h", "8 8 0x29", motor_ma="2.5x2 0x29", commanded_ul_h="8", flags="0 0 128 0x28", every_s=3600
     )
-    after_mri, not_driven = told(motor("after MRI"), stands), told(motor("not driven"), stands)
+    after_mri, not_driven = trace(motor("after MRI"), stands), trace(motor("not driven"), stands)
     assert [score >= 1 for score in after_mri] == [False] * 3 + [True] * 27 + [False]
     assert [score >= 1 for score in not_driven] == [False] * 30 + [True]
 
 
-def test_of_two_stalls_a_day_apart_the_first_is_forgotten(stream, told):
+def test_two_stalls_a_day_apart_are_not_intermittent(stream, trace):
     day_apart = stream(
         "motor_ul_h", "8 0 8x23 0 8", motor_ma="2.5", commanded_ul_h="8", flags="0 1 0x23 1 0", every_s=3600
     )
-    assert max(told(motor("intermittent"), day_apart)) < 1
+    assert max(trace(motor("intermittent"), day_apart)) < 1
     hours_apart = stream(
         "motor_ul_h", "8 0 8x5 0 8", motor_ma="2.5", commanded_ul_h="8", flags="0 1 0x5 1 0", every_s=3600
     )
-    assert max(told(motor("intermittent"), hours_apart)) >= 1
+    assert max(trace(motor("intermittent"), hours_apart)) >= 1
 
 
-def test_a_rotor_that_hesitates_is_one_episode(stream, told):
+def test_a_hesitating_rotor_is_one_episode(stream, trace):
     hesitates = stream("motor_ul_h", "8 0 5 0 5 0 8", motor_ma="2.5", commanded_ul_h="8", flags="0 1 1 1 1 1 0")
-    assert told(motor("intermittent"), hesitates, "episodes")[-1] == pytest.approx(1, abs=0.01)
+    assert trace(motor("intermittent"), hesitates, "episodes")[-1] == pytest.approx(1, abs=0.01)
 
 
-def test_a_current_that_is_higher_while_the_motor_stands_does_not_become_its_usual(stream, told):
+def test_the_current_of_a_standing_motor_does_not_become_its_baseline(stream, trace):
     strains = stream("motor_ul_h", "8x3 0x5", motor_ma="2.5x3 6x5", commanded_ul_h="8", every_s=3600)
-    assert told(motor("stall"), strains, "usual_ma") == pytest.approx([2.5] * 8)
+    assert trace(motor("stall"), strains, "usual_ma") == pytest.approx([2.5] * 8)
 
 
-def test_the_least_flow_is_judged_as_a_share_too(stream, told):
+def test_the_lowest_flow_is_also_judged_by_its_share(stream, trace):
     trickle = stream("motor_ul_h", "0.2x3 0.1x9", motor_ma="2.5", commanded_ul_h="0.2", every_s=300)
-    assert told(motor("not driven"), trickle)[-1] == pytest.approx(0.5 / 0.12, rel=0.1)
+    assert trace(motor("not driven"), trickle)[-1] == pytest.approx(0.5 / 0.12, rel=0.1)
