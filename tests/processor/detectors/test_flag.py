@@ -1,4 +1,4 @@
-"""What the pump reports of itself."""
+"""Conditions that the pump reports by flags."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def test_a_flag_set_once_in_a_window_counts_for_the_window(stream, rule_of):
 
 
 def test_a_report_is_early_if_the_load_corrected_voltage_is_that_of_a_good_battery(stream, trace):
-    asks = early("eri", "battery_v", above=3.0, load="motor_ma", per_load=0.03)
+    premature = early("eri", "battery_v", above=3.0, load="motor_ma", per_load=0.03)
     reports = stream("battery_v", "3.1 3.1 2.95 2.8 ? 3.1", motor_ma="3", flags="0 16 16 16 16 0")
-    assert trace(asks, reports) == [0, 2, 2, 0, 0, 0]
+    assert trace(premature, reports) == [0, 2, 2, 0, 0, 0]

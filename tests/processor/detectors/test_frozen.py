@@ -1,4 +1,4 @@
-"""A sensor that repeats itself, by hand: an average that goes half the way a minute."""
+"""A sensor that repeats its reading, by hand: an average that halves its distance every minute."""
 
 from __future__ import annotations
 

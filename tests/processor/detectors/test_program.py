@@ -1,4 +1,4 @@
-"""Another program although no programmer wrote one: a sample a minute, each a window; 256 is a new program's flag."""
+"""Program changes without a programmer: one sample a minute, each a window; flag 256 reports a new program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What arrived at a refill against what was entered: five-minute windows."""
+"""Measured against entered volume of a refill, in five-minute windows."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from processor.detectors.refill import refill
 from processor.rules.reservoir import RULES
 
 BEFORE, AFTER = 6, 24
-OURS = tuple(rule for rule in RULES if rule.detector.family == "refill")
+REFILL_RULES = tuple(rule for rule in RULES if rule.detector.family == "refill")
 FLAGS = f"0x{BEFORE} 64 0x{AFTER - 1}"
 
 
 @pytest.fixture(scope="module")
 def refilled(stream):
-    """A pump with 3 mL left in which 20 mL are entered and this many arrive."""
+    """Make a pump with 3 mL left for which 20 mL are entered and this volume arrives."""
 
     def make(arrived_ml: str, computed_ml: str = f"3x{BEFORE} 20x{AFTER}", flags: str = FLAGS) -> pl.DataFrame:
         levels = f"3x{BEFORE} {arrived_ml}"
@@ -33,11 +33,11 @@ def alarms(refilled, raised):
         "half of it arrives": refilled("6 10x23"),
         "a fifth is missing": refilled("9 16x23"),
         "a fifth too much arrives": refilled("13 24x23"),
-        "nothing arrives, and the computed volume is not reported": refilled("1.4x24", computed_ml="?"),
-        "nothing was recorded": refilled("1.4x24", computed_ml="20", flags="0"),
-        "all arrives, and the level sensor drifts away": refilled("12 20x11 12x12"),
+        "nothing arrives, computed volume not reported": refilled("1.4x24", computed_ml="?"),
+        "no refill recorded": refilled("1.4x24", computed_ml="20", flags="0"),
+        "all of it arrives, then the level sensor drifts": refilled("12 20x11 12x12"),
     }
-    return raised(OURS, situations)
+    return raised(REFILL_RULES, situations)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,9 @@ def test_a_faulty_refill_raises_its_own_alarm(alarms, situation, finding):
     [
         "all of it arrives",
         "a little less arrives",
-        "nothing arrives, and the computed volume is not reported",
-        "nothing was recorded",
-        "all arrives, and the level sensor drifts away",
+        "nothing arrives, computed volume not reported",
+        "no refill recorded",
+        "all of it arrives, then the level sensor drifts",
     ],
 )
 def test_a_good_refill_and_one_that_cannot_be_judged_raise_nothing(alarms, situation):

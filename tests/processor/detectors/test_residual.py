@@ -1,4 +1,4 @@
-"""Measured against expected, by hand: an average that goes half the way a minute."""
+"""Measured against expected flow, by hand: an average that halves its distance every minute."""
 
 from __future__ import annotations
 

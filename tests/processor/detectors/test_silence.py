@@ -1,4 +1,4 @@
-"""The time since the last sample against what is usual for the pump."""
+"""Time since the last sample against the usual interval of the pump."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A steady fall, by hand: an average that goes half the way an hour."""
+"""A steady fall, by hand: an average that halves its distance every hour."""
 
 from __future__ import annotations
 

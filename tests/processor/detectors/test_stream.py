@@ -1,18 +1,18 @@
-"""What is lost on the way, what comes twice, and a clock that runs ahead: a sample a minute, each a window."""
+"""Lost and duplicate samples and a clock that runs ahead: one sample a minute, each a window."""
 
 from __future__ import annotations
 
 import polars as pl
 import pytest
 
-from processor.detectors.stream import stream as line
+from processor.detectors.stream import stream as stream_detector
 
-LOST, REPEATED, CLOCK = line("lost"), line("repeated"), line("clock")
+LOST, REPEATED, CLOCK = stream_detector("lost"), stream_detector("repeated"), stream_detector("clock")
 HOUR_MS = 3_600_000
 
 
 def ahead(batch: pl.DataFrame, since: int, until: int | None = None, by_ms: int = HOUR_MS) -> pl.DataFrame:
-    """The same samples, those of these numbers by a clock that runs ahead."""
+    """Return the same samples, with the timestamps of these sequence numbers ahead."""
     wrong = pl.col("seq").is_between(since, until or batch.height, closed="left")
     return batch.with_columns(pl.col("time") + pl.when(wrong).then(by_ms).otherwise(0))
 
@@ -117,6 +117,6 @@ def test_a_change_of_interval_is_not_a_clock_jump(stream, trace):
     for before_s, after_s in ((60, 600), (600, 60), (60, 3600), (300, 900)):
         first = stream("flow_ul_h", "8x20", every_s=before_s)
         later = stream("flow_ul_h", "8x20", every_s=after_s)
-        went_on = later.with_columns(pl.col("seq") + 20, pl.col("time") + first["time"][-1] - first["time"][0] + 1000)
-        assert max(trace(CLOCK, pl.concat([first, went_on]))) < 1
-        assert trace(CLOCK, pl.concat([first, went_on]), "interval_s")[-1] == pytest.approx(after_s, rel=0.01)
+        continued = later.with_columns(pl.col("seq") + 20, pl.col("time") + first["time"][-1] - first["time"][0] + 1000)
+        assert max(trace(CLOCK, pl.concat([first, continued]))) < 1
+        assert trace(CLOCK, pl.concat([first, continued]), "interval_s")[-1] == pytest.approx(after_s, rel=0.01)

@@ -1,4 +1,4 @@
-"""What is kept of a pump's usage, by hand."""
+"""Usage of a pump, by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DAY = "20x36 5x36"
 @pytest.fixture
 def used(stream, trace):
     def memory(commanded: str, column: str = "day_ul_h", *, flow: str = "10", program: str = "1", **more: str):
-        """A memory after each sample, one every 20 minutes."""
+        """Return a memory column after each sample, one every 20 minutes."""
         detector = usage(due_days=5.0)
         batch = stream("commanded_ul_h", commanded, flow_ul_h=flow, program=program, every_s=1200, **more)
         return trace_of_family(trace, detector, batch, column)

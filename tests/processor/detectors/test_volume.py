@@ -1,4 +1,4 @@
-"""The vote of commanded flow, measured flow and reservoir, each finding in its own situation: half-hourly windows."""
+"""Vote of commanded flow, measured flow and reservoir, each finding in its own situation: half-hourly windows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VOTE = tuple(rule for rule in (*delivery.RULES, *reservoir.RULES, *sensor.RULES)
 
 
 def level(*stretches: tuple[int, float], begins_ml: float = 18.0) -> str:
-    """Return the level that falls, for so many windows each, by so much an hour (µL)."""
+    """Return a level that falls by the given rate (µL/h) for each stretch of windows."""
     words = []
     for windows, ul_h in stretches:
         for _ in range(windows):
@@ -32,26 +32,24 @@ def alarms(stream, raised):
     filled = f"{level((24, 40), begins_ml=6)} 11.8 {level((WINDOWS - 25, 40))}"
     situations = {
         "all agree": pump(programmed, matching),
-        "the program takes steps": pump("40x48 20x48", level((48, 40), (48, 20)), commanded_ul_h="40x48 20x48"),
-        "the pump gives too much": pump("40x24 56x72", level((24, 40), (72, 56))),
-        "the pump gives too much and is filled": pump(
+        "program steps": pump("40x48 20x48", level((48, 40), (48, 20)), commanded_ul_h="40x48 20x48"),
+        "pump delivers too much": pump("40x24 56x72", level((24, 40), (72, 56))),
+        "pump delivers too much and is refilled": pump(
             "40x24 44x72", f"{level((24, 40), (12, 44), begins_ml=6)} 11.8 {level((59, 44))}", flags="0x36 64 0x59"
         ),
-        "the flow sensor reads too much": pump("40x24 56x72", matching),
-        "the flow sensor reads too little": pump("40x24 24x72", matching),
-        "the level sensor falls too fast": pump(programmed, level((24, 40), (72, 45))),
-        "the level sensor falls too slowly": pump(programmed, level((24, 40), (72, 30))),
-        "the reservoir empties beside the rotor": pump(programmed, level((24, 40), (12, 800), (60, 40))),
-        "a refill is recorded": pump(programmed, filled, flags="0x24 64 0x71"),
-        "a small refill is recorded": pump(
+        "flow sensor reads high": pump("40x24 56x72", matching),
+        "flow sensor reads low": pump("40x24 24x72", matching),
+        "level sensor falls too fast": pump(programmed, level((24, 40), (72, 45))),
+        "level sensor falls too slowly": pump(programmed, level((24, 40), (72, 30))),
+        "reservoir leaks": pump(programmed, level((24, 40), (12, 800), (60, 40))),
+        "refill recorded": pump(programmed, filled, flags="0x24 64 0x71"),
+        "small refill recorded": pump(
             programmed, f"{level((24, 40))} {level((72, 40), begins_ml=18.2)}", flags="0x24 64 0x71"
         ),
-        "a refill is not recorded": pump(programmed, filled),
-        "what is gone after a day is not known": pump(
-            "40x24 -x48 40x24", f"{level((24, 40))} 0x48 {level((24, 40), begins_ml=12)}"
-        ),
-        "the level is unknown": pump(programmed, f"?x{WINDOWS}"),
-        "the flow is unknown": pump(f"?x{WINDOWS}", matching),
+        "refill not recorded": pump(programmed, filled),
+        "gap of a day": pump("40x24 -x48 40x24", f"{level((24, 40))} 0x48 {level((24, 40), begins_ml=12)}"),
+        "level unknown": pump(programmed, f"?x{WINDOWS}"),
+        "flow unknown": pump(f"?x{WINDOWS}", matching),
     }
     return raised(VOTE, situations)
 
@@ -59,13 +57,13 @@ def alarms(stream, raised):
 @pytest.mark.parametrize(
     ("situation", "finding"),
     [
-        ("the pump gives too much", "over_infusion"),
-        ("the pump gives too much and is filled", "over_infusion"),
-        ("the flow sensor reads too much", "flow_sensor_off"),
-        ("the flow sensor reads too little", "flow_sensor_off"),
-        ("the level sensor falls too fast", "volume_imbalance"),
-        ("the level sensor falls too slowly", "volume_imbalance"),
-        ("the reservoir empties beside the rotor", "reservoir_falls"),
+        ("pump delivers too much", "over_infusion"),
+        ("pump delivers too much and is refilled", "over_infusion"),
+        ("flow sensor reads high", "flow_sensor_off"),
+        ("flow sensor reads low", "flow_sensor_off"),
+        ("level sensor falls too fast", "volume_imbalance"),
+        ("level sensor falls too slowly", "volume_imbalance"),
+        ("reservoir leaks", "reservoir_falls"),
     ],
 )
 def test_the_one_that_disagrees_with_the_other_two_is_raised(alarms, situation, finding):
@@ -76,13 +74,13 @@ def test_the_one_that_disagrees_with_the_other_two_is_raised(alarms, situation, 
     "situation",
     [
         "all agree",
-        "the program takes steps",
-        "a refill is recorded",
-        "a small refill is recorded",
-        "a refill is not recorded",
-        "what is gone after a day is not known",
-        "the level is unknown",
-        "the flow is unknown",
+        "program steps",
+        "refill recorded",
+        "small refill recorded",
+        "refill not recorded",
+        "gap of a day",
+        "level unknown",
+        "flow unknown",
     ],
 )
 def test_without_disagreement_nothing_is_raised(alarms, situation):
