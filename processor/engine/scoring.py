@@ -164,7 +164,7 @@ def _plan(rules: Rules) -> Plan:
         for depth, stage in enumerate(detector_of(rule).derive(memory)):
             derived += [[]] * (depth + 1 - len(derived))
             derived[depth] = derived[depth] + [_named(value, memory(name)) for name, value in stage.items()]
-        said += [
+        results += [
             _named(value.cast(pl.Float32), memory(name)) for name, value in detector_of(rule).learn(memory).items()
         ]
     judged = tuple(rule for rule in rules if is_scored_by(rule, "sample"))
