@@ -1,4 +1,4 @@
-"""This file names the columns of the state frame that belong to rules: scores, how long, memories."""
+"""Names of the state frame's columns that belong to rules: scores, time in state, memories."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def is_scored_by(rule: Rule, what: Literal["sample", "age"]) -> bool:
 
 
 def memory_of(rule: Rule) -> Memory:
-    """Return the accessor by which a rule's detector reaches its memory columns: its own, or its family's."""
+    """Return the accessor of a rule's memory columns: its detector's own, or those of its family."""
     owner = (rule.detector.family if rule.detector else None) or rule.name
     return lambda name: pl.col(f"{owner}.memory.{name}")
 
 
 def memory_start(rules: Rules) -> dict[str, float | None]:
-    """Return every memory column with its start value; what a family shares is there once."""
+    """Return every memory column with its start value; those shared by a family once."""
     return {
         f"{detector_of(rule).family or rule.name}.memory.{name}": start
         for rule in rules

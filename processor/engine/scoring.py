@@ -1,9 +1,9 @@
-"""This file judges windows that have ended: what detectors say of all their pumps at once, and what becomes of it.
+"""Scores windows that have ended, for all pumps at once, and updates scores and memories.
 
-What detectors say is one Polars plan. Polars takes longer to understand a plan than to compute it for some thousand
-pumps, and some operations take far longer than others; so what all detectors share (how an average forgets, which flags
-are set) is computed once, and what becomes of a score or a memory is done column by column outside of the plan, where
-most columns need nothing but a look. The measurements are in docs/adr/0012.
+All detectors are one Polars plan. Polars takes longer to plan a query than to compute it for a few thousand pumps, and
+some operations take far longer than others. So terms that detectors share (forgetting factors, decoded flags) are
+computed once, and scores and memories are updated column by column outside the plan, where most columns need no more than
+a check. Measurements are in docs/adr/0012.
 """
 
 from __future__ import annotations
@@ -34,37 +34,37 @@ from processor.rules import Rule
 
 MAX_SCORE: Final = 1000.0
 AS_WRITTEN: Final = pl.QueryOptFlags.none()
-"""Looking for what could be computed in a better way takes longer than it saves where the plan is written for it."""
-SEEN: Final = ("time", "seq", "boot", "program", "missed", "stale", "resent")
-"""What detectors see of a window's end as it stands in the state."""
+"""Optimizing the plan takes longer than it saves, because it is written in the order of computation."""
+END_OF_WINDOW: Final = ("time", "seq", "boot", "program", "missed", "stale", "resent")
+"""State columns that detectors see as of the end of the window."""
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a set of rules asks of a window, in the order of its computation."""
+    """What a set of rules computes from a window, in order."""
 
     tau_s: tuple[float, ...]
-    """Time constants of the averages that they keep."""
+    """Time constants of their averages."""
     stages: tuple[tuple[pl.Expr, ...], ...]
-    """What they derive, stage by stage, each from the ones before; and last what they say."""
+    """Derived values, stage by stage, each from the ones before; the last stage has scores and memories."""
     memories: tuple[str, ...]
     judged: tuple[Rule, ...]
 
 
 def judge(rows: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Return the rows, whose windows end, with scores and memories after them and windows that have just begun.
+    """Return the rows, whose windows have ended, with new scores, memories and empty windows.
 
-    What is unknown, of a score or a memory, stays as it was.
+    An unknown score or memory keeps its previous value.
     """
     plan = _plan(rules)
-    told = _tell(rows, plan)
-    after = {name: _kept(told[name], rows[name]) for name in plan.memories}
-    dt = told["dt"].fill_null(0.0)
+    computed = _compute(rows, plan)
+    after = {name: _kept(computed[name], rows[name]) for name in plan.memories}
+    dt = computed["dt"].fill_null(0.0)
     for rule in plan.judged:
         score, in_state = score_name(rule), in_state_name(rule)
-        after[score] = _score(told[score], rows[score])
+        after[score] = _score(computed[score], rows[score])
         after[in_state] = _in_state_s(rows[in_state] + dt, after[score], rows[score])
     silent = pl.zeros(rows.height, pl.Float32, eager=True)
     after |= {score_name(rule): silent for rule in rules if is_scored_by(rule, "age")}
@@ -73,7 +73,7 @@ def judge(rows: pl.DataFrame, rules: Rules) -> pl.DataFrame:
 
 
 def replaced(rows: pl.DataFrame, values: dict[str, pl.Series]) -> pl.DataFrame:
-    """Return the rows with other values in the columns that are named."""
+    """Return the rows with the named columns replaced."""
     after = rows.clone()
     for at, name in enumerate(rows.columns):
         if name in values:
@@ -82,24 +82,24 @@ def replaced(rows: pl.DataFrame, values: dict[str, pl.Series]) -> pl.DataFrame:
 
 
 def in_company(row: pl.DataFrame) -> pl.DataFrame:
-    """Put a row of nulls beside a single row: Polars divides one value by a number, but many by its reciprocal.
+    """Append a row of nulls to a single row: Polars divides a single value, but multiplies many by the reciprocal.
 
-    Their last bit differs, and a pump alone must be judged exactly as among many. Two equal rows count as one value.
+    The last bit differs, and a pump alone must get exactly the same score as among many.
     """
-    return pl.concat([row, _nothing(tuple(row.schema.items()))], rechunk=True)
+    return pl.concat([row, _null_row(tuple(row.schema.items()))], rechunk=True)
 
 
 @cache
-def _nothing(columns: tuple[tuple[str, pl.DataType], ...]) -> pl.DataFrame:
+def _null_row(columns: tuple[tuple[str, pl.DataType], ...]) -> pl.DataFrame:
     return pl.DataFrame(schema=dict(columns)).clear(1)
 
 
-def _tell(rows: pl.DataFrame, plan: Plan) -> pl.DataFrame:
-    """Return what detectors say, under the names of their scores and memories, and `dt`."""
+def _compute(rows: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """Return raw scores and memories under the names of their columns, and `dt`."""
     dt_s = _elapsed_s(rows)
     frame = pl.DataFrame(
         [
-            *(rows[name] for name in (*plan.memories, *SEEN, *windows.SUMS)),
+            *(rows[name] for name in (*plan.memories, *END_OF_WINDOW, *windows.SUMS)),
             *windows.means(rows),
             *_weights(dt_s, plan),
             pl.Series("dt", dt_s, nan_to_null=True),
@@ -112,15 +112,15 @@ def _tell(rows: pl.DataFrame, plan: Plan) -> pl.DataFrame:
 
 
 def _elapsed_s(rows: pl.DataFrame) -> Floats:
-    """Return the time since the window before ended, NaN where there was none."""
+    """Return the time since the previous window ended, NaN if there was none."""
     elapsed_ms = rows["time"].to_numpy() - rows[windows.CLOSED].to_numpy()
-    # Divided as float64: as float32 an hour becomes 3600.0002 s, which is more than an hour.
+    # Divided as Float64: in Float32 an hour becomes 3600.0002 s, which is more than an hour.
     seconds: npt.NDArray[np.float64] = elapsed_ms.astype(np.float64) / MS_PER_S
     return seconds.astype(np.float32)
 
 
 def _weights(dt_s: Floats, plan: Plan) -> list[pl.Series]:
-    """Return the columns of `forgetting` that detectors look at. NumPy's exponential is ten times as fast."""
+    """Return the `forgetting` columns that detectors use; NumPy's exponential is ten times as fast as Polars'."""
     passed_s = np.nan_to_num(dt_s)
     return [pl.Series(forgetting(tau_s).meta.output_name(), _weight(passed_s, tau_s)) for tau_s in plan.tau_s]
 
@@ -132,25 +132,25 @@ def _weight(passed_s: Floats, tau_s: float) -> Floats:
     return weight
 
 
-def _kept(told: pl.Series, was: pl.Series) -> pl.Series:
-    """Return what is known after the window: what was told, and where that is unknown, what was known before."""
-    if told.null_count() == 0 and not np.isnan(told.to_numpy().min()):
-        return told
-    told = told.fill_nan(None)
-    return told.zip_with(told.is_not_null(), was)
+def _kept(new: pl.Series, old: pl.Series) -> pl.Series:
+    """Return the new values, and the old ones where the new are unknown."""
+    if new.null_count() == 0 and not np.isnan(new.to_numpy().min()):
+        return new
+    new = new.fill_nan(None)
+    return new.zip_with(new.is_not_null(), old)
 
 
-def _score(told: pl.Series, was: pl.Series) -> pl.Series:
-    score = _kept(told, was)
+def _score(new: pl.Series, old: pl.Series) -> pl.Series:
+    score = _kept(new, old)
     values = score.to_numpy()
     if values.min() >= 0.0 and values.max() <= MAX_SCORE:
         return score
     return pl.Series(score.name, values.clip(0.0, MAX_SCORE))
 
 
-def _in_state_s(in_state_s: pl.Series, score: pl.Series, was: pl.Series) -> pl.Series:
+def _in_state_s(in_state_s: pl.Series, score: pl.Series, old_score: pl.Series) -> pl.Series:
     """Return the time since each score crossed its limit: `in_state_s`, but 0 where it has just crossed it."""
-    crossed = np.flatnonzero((score.to_numpy() >= 1.0) != (was.to_numpy() >= 1.0))
+    crossed = np.flatnonzero((score.to_numpy() >= 1.0) != (old_score.to_numpy() >= 1.0))
     return in_state_s.scatter(crossed, 0.0) if len(crossed) else in_state_s
 
 
@@ -158,22 +158,26 @@ def _in_state_s(in_state_s: pl.Series, score: pl.Series, was: pl.Series) -> pl.S
 def _plan(rules: Rules) -> Plan:
     families = {detector_of(rule).family or rule.name: rule for rule in rules}
     derived: list[list[pl.Expr]] = []
-    said: list[pl.Expr] = []
+    results: list[pl.Expr] = []
     for rule in families.values():
         memory = memory_of(rule)
         for depth, stage in enumerate(detector_of(rule).derive(memory)):
             derived += [[]] * (depth + 1 - len(derived))
             derived[depth] = derived[depth] + [_named(value, memory(name)) for name, value in stage.items()]
-        said += [
+        results += [
             _named(value.cast(pl.Float32), memory(name)) for name, value in detector_of(rule).learn(memory).items()
         ]
     judged = tuple(rule for rule in rules if is_scored_by(rule, "sample"))
-    said += [detector_of(rule).score(memory_of(rule)).cast(pl.Float32).alias(score_name(rule)) for rule in judged]
-    looked_at = sorted({name for value in (*chain(*derived), *said) for name in value.meta.root_names()})
-    flags = [flag_set(name) for name in looked_at]
+    results += [detector_of(rule).score(memory_of(rule)).cast(pl.Float32).alias(score_name(rule)) for rule in judged]
+    used = sorted({name for value in (*chain(*derived), *results) for name in value.meta.root_names()})
+    flags = [flag_set(name) for name in used]
     return Plan(
-        tau_s=tuple(tau_s for name in looked_at if (tau_s := time_constant_s(name)) is not None),
-        stages=((*windows.changes(), *(flag for flag in flags if flag is not None)), *map(tuple, derived), tuple(said)),
+        tau_s=tuple(tau_s for name in used if (tau_s := time_constant_s(name)) is not None),
+        stages=(
+            (*windows.changes(), *(flag for flag in flags if flag is not None)),
+            *map(tuple, derived),
+            tuple(results),
+        ),
         memories=tuple(memory_start(rules)),
         judged=judged,
     )

@@ -31,7 +31,7 @@ def test_how_long_there_is_until_harm(hours, said):
 
 
 def test_of_an_alarm_that_is_over_nothing_is_left():
-    assert told((-3.0, -1.0, 1.2), returned=1) == "over now"
+    assert told((-3.0, -1.0, 1.2), returned=1) == "returned to normal"
 
 
 def test_a_rule_without_harm_says_what_it_says():
