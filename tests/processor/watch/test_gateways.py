@@ -133,6 +133,17 @@ def test_without_a_broker_for_long_the_fleet_is_silent_and_no_pump_is(two):
     assert shown(two) == [("fleet", "fleet_silent", "returned", 0)]
 
 
+def test_each_outage_of_the_broker_is_over_only_after_the_off_delay_of_the_fleet(two):
+    for _ in range(2):
+        for _ in range(2):
+            two.wait_s(BROKER_LOST_S)
+            two.take([], listening=False)
+        minutes(two, 9, "north", "south")
+        assert [row[2] for row in shown(two)] == ["unacknowledged"]
+        minutes(two, 3, "north", "south")
+        assert [row[2] for row in shown(two)] == ["returned"]
+
+
 def test_alarms_of_gateways_come_back_from_a_checkpoint(two, tmp_path):
     minutes(two, 9, "south")
     recovery.save(tmp_path, two.pipeline, two.now)
