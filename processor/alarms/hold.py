@@ -42,7 +42,7 @@ TIMERS: Final[dict[str, pl.DataType]] = {
     "standing": pl.Boolean(),
 }
 """A timer for each subject and rule whose score is at its limit, or whose condition stands. `since` is when the score
-last crossed the limit, in ms of the clock that the rule's delays run on; `onset` is that of the condition (therapy ms)."""
+last crossed the limit, on the clock of the rule's delays (ms); `onset` is that of the condition (therapy ms)."""
 CONDITIONS: Final[dict[str, pl.DataType]] = {
     **SUBJECT,
     "rule": pl.String(),
@@ -149,7 +149,7 @@ def hold(
 
 
 def conditions_of_pumps(rows: pl.DataFrame, alarms: pl.DataFrame, rules: Rules = RULES) -> Conditions:
-    """Return the conditions in rows of the state whose windows were just scored (with `pump`); `alarms` are the open ones."""
+    """Return the conditions of pumps whose windows were just scored: `rows` of the state with `pump`, open `alarms`."""
     if rows.height == 0:
         return no_conditions()
     scored = [rule for rule in rules if is_scored_by(rule, "sample")]
