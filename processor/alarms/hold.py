@@ -27,7 +27,7 @@ LIMIT: Final = 1.0
 SCORES: Final[dict[str, pl.DataType]] = {
     **SUBJECT,
     "rule": pl.String(),
-    "score": pl.Float32(),
+    "score": pl.Float64(),
     "time": pl.Int64(),
     "onset": pl.Int64(),
 }
@@ -42,7 +42,7 @@ TIMERS: Final[dict[str, pl.DataType]] = {
     "standing": pl.Boolean(),
 }
 """A timer for each subject and rule whose score is at its limit, or whose condition stands. `since` is when the score
-last crossed the limit, in ms of the clock that the rule's delays run on; `onset` is that of the condition (therapy ms)."""
+last crossed the limit, on the clock of the rule's delays (ms); `onset` is that of the condition (therapy ms)."""
 CONDITIONS: Final[dict[str, pl.DataType]] = {
     **SUBJECT,
     "rule": pl.String(),
@@ -50,7 +50,7 @@ CONDITIONS: Final[dict[str, pl.DataType]] = {
     "time": pl.Int64(),
     "score": pl.Float32(),
 }
-_Flags = TypeVar("_Flags", pl.Expr, npt.NDArray[np.float64])
+_Column = TypeVar("_Column", pl.Expr, npt.NDArray[np.float64])
 _OTHER_SUBJECTS: Final = [pl.lit(None, dtype).alias(name) for name, dtype in SUBJECT.items() if name != "pump"]
 
 
@@ -77,12 +77,25 @@ def no_scores() -> pl.DataFrame:
     return pl.DataFrame(schema=SCORES)
 
 
-def stands(score: _Flags, elapsed_s: _Flags, on_delay_s: _Flags) -> _Flags:
+def with_missing(scores: pl.DataFrame, timers: pl.DataFrame, rules: Rules, time: int) -> pl.DataFrame:
+    """Return the scores with a score of 0 for each timer of these rules that has none; `time` is therapy ms.
+
+    For sources that score everything there is: what is missing can no longer be scored, and counts as normal.
+    """
+    timed = timers.filter(pl.col("rule").is_in([rule.name for rule in rules])).select(*KEY)
+    missing = timed.join(scores, on=KEY, how="anti", maintain_order="left", nulls_equal=True).with_columns(
+        pl.lit(0.0).alias("score"), pl.lit(time).alias("time"), pl.lit(None).alias("onset")
+    )
+    return pl.concat([frame.select(pl.col(name).cast(dtype) for name, dtype in SCORES.items())
+                      for frame in (scores, missing)])  # fmt: skip
+
+
+def stands(score: _Column, elapsed_s: _Column, on_delay_s: _Column) -> _Column:
     """Return where a condition stands, given for how long (s) the score has been on its side of the limit."""
     return (score >= LIMIT) & (elapsed_s >= on_delay_s)  # type: ignore[return-value]
 
 
-def has_cleared(score: _Flags, elapsed_s: _Flags, off_delay_s: _Flags, deadband: _Flags) -> _Flags:
+def has_cleared(score: _Column, elapsed_s: _Column, off_delay_s: _Column, deadband: _Column) -> _Column:
     """Return where a condition has cleared; between deadband and limit it neither stands nor clears."""
     return (score < deadband) & (score < LIMIT) & (elapsed_s >= off_delay_s)  # type: ignore[return-value]
 
@@ -118,7 +131,8 @@ def hold(
         pl.when(crossed & pl.col("high")).then(starts).otherwise("began").alias("onset"),
         pl.coalesce("high", "above").alias("above"),
     )
-    elapsed_s = (pl.col("clock") - pl.col("since")) / MS_PER_S
+    # An onset may lie ahead of the clock: it is rounded to seconds, and a pump's own clock may run fast.
+    elapsed_s = ((pl.col("clock") - pl.col("since")) / MS_PER_S).clip(0.0)
     rows = rows.with_columns(
         stands(pl.col("score"), elapsed_s, pl.col("on_delay_s")).fill_null(value=False).alias("stands"),
         has_cleared(pl.col("score"), elapsed_s, pl.col("off_delay_s"), pl.col("deadband"))
@@ -135,7 +149,7 @@ def hold(
 
 
 def conditions_of_pumps(rows: pl.DataFrame, alarms: pl.DataFrame, rules: Rules = RULES) -> Conditions:
-    """Return the conditions in rows of the state whose windows were just scored (with `pump`); `alarms` are the open ones."""
+    """Return the conditions of pumps whose windows were just scored: `rows` of the state with `pump`, open `alarms`."""
     if rows.height == 0:
         return no_conditions()
     scored = [rule for rule in rules if is_scored_by(rule, "sample")]
@@ -156,18 +170,6 @@ def conditions_of_pumps(rows: pl.DataFrame, alarms: pl.DataFrame, rules: Rules =
         _of_pumps(hot, scored, standing, score, elapsed_s),
         _of_pumps(alarmed, open_rules, cleared, score_now, elapsed_now_s),
     )
-
-
-def timers_of(alarms: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Return the timers (`TIMERS`) of standing alarms of these rules, for a checkpoint that has none."""
-    standing = alarms.filter(pl.col("rule").is_in([rule.name for rule in rules]) & pl.col("returned").is_null())
-    return standing.select(
-        *KEY,
-        pl.lit(value=True).alias("above"),
-        pl.col("onset").alias("since"),
-        "onset",
-        pl.lit(value=True).alias("standing"),
-    ).select(pl.col(name).cast(dtype) for name, dtype in TIMERS.items())
 
 
 def shift(timers: pl.DataFrame, rules: Rules, step_ms: int) -> pl.DataFrame:

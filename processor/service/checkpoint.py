@@ -17,19 +17,19 @@ import polars as pl
 from broker.store import durable_write
 from broker.store.journal import BEGINNING, Head
 from processor.alarms import lifecycle as alarm_list
-from processor.alarms.hold import timers_of
 from processor.alarms.subjects import no_orders, with_kinds
 from processor.engine import engine
-from processor.engine.columns import Rules, is_scored_by
+from processor.engine.columns import Rules
 from processor.engine.sequence import Gaps
 from processor.intake.gateway import Gateway
 from processor.intake.registry import Registry
+from processor.service.checkpoint_migration import Format1, state_of_format_1, timers_of_format_1
 
 DIRECTORY: Final = "checkpoint"
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 2
 OLDER_FORMATS: Final = (1,)
-"""Formats that are migrated: format 1 had no timers, and the columns of its state were named otherwise."""
+"""Formats that are migrated (`processor.service.checkpoint_migration`)."""
 NOTHING_WRITTEN: Final = Head()
 _serial = itertools.count()
 
@@ -147,18 +147,21 @@ def load(data: Path, rules: Rules, listed: Rules) -> Saved | None:
 
 
 def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
-    manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=_Manifest)
+    written = (directory / MANIFEST).read_bytes()
+    manifest = msgspec.json.decode(written, type=_Manifest)
     _check(manifest)
 
     def frame(name: str) -> pl.DataFrame:
         return pl.read_ipc((directory / name).read_bytes())
 
     state, alarms, pumps = frame(manifest.state), frame(manifest.alarms), frame(manifest.pumps)
-    if manifest.format == 1:
-        state = state.rename(
-            lambda name: f"{name.removesuffix('.held')}.in_state_s" if name.endswith(".held") else name
-        )
     alarms = alarm_list.restored(alarms, listed)
+    if manifest.format == 1:
+        older = msgspec.json.decode(written, type=Format1)
+        state, compared = state_of_format_1(state), older.cohorts.compared
+        timers = timers_of_format_1(older, alarms, listed)
+    else:
+        timers, compared = _timers(frame(manifest.timers), listed), manifest.compared
     fresh = engine.new_state(state.height, rules)
     known = [name for name in fresh.columns if name in state.columns]
     # A checkpoint of an older version knows of no gaps and no orders.
@@ -168,16 +171,11 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         alarms=alarms,
         registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
         gaps=gaps,
-        timers=_timers(frame(manifest.timers), listed) if manifest.timers else timers_of(alarms, timed(listed)),
+        timers=timers,
         orders=with_kinds(frame(manifest.orders)) if manifest.orders else no_orders(),
         acted=tuple(manifest.acted),
-        compared=manifest.compared,
+        compared=compared,
     )
-
-
-def timed(listed: Rules) -> Rules:
-    """Return the rules whose timers are rows, not columns of the state: all that samples do not score."""
-    return tuple(rule for rule in listed if not is_scored_by(rule, "sample"))
 
 
 def _timers(timers: pl.DataFrame, listed: Rules) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from processor.alarms.hold import LIMIT, SCORES, no_scores
+from processor.alarms.hold import LIMIT, no_scores, with_missing
 from processor.alarms.subjects import KEY, SUBJECT, Subjects
 from processor.engine.columns import MS_PER_S
 from processor.rules import Rule
@@ -74,13 +74,7 @@ class CohortWatch:
             return no_scores()
         judged = pl.concat(scored).with_columns(pl.lit(now).alias("time"), pl.lit(None, pl.Int64).alias("onset"))
         self._hot = judged.filter(pl.col("score") >= LIMIT)
-        timed = timers.filter(pl.col("rule").is_in(_NAMES)).select(*KEY)
-        gone = timed.join(judged, on=KEY, how="anti", maintain_order="left", nulls_equal=True).with_columns(
-            pl.lit(0.0, pl.Float32).alias("score"), pl.lit(now).alias("time"), pl.lit(None, pl.Int64).alias("onset")
-        )
-        concerned = judged.filter(pl.col("score") >= LIMIT)
-        running = judged.join(timed, on=KEY, how="semi", nulls_equal=True).filter(pl.col("score") < LIMIT)
-        return pl.concat([part.select(*SCORES) for part in (concerned, running, gone)])
+        return with_missing(judged, timers, COHORT_RULES, now)
 
     def _cohorts(self, subjects: Subjects) -> tuple[cohort_comparison.Kind, ...]:
         """Return the cohorts, which change only with a birth."""

@@ -52,8 +52,8 @@ class GatewayWatch:
     ) -> pl.DataFrame:
         """Return the scores (`processor.alarms.hold.SCORES`) of gateways and fleet; none while nothing is silent.
 
-        `pumps` is the state with `age` (s, null: not monitored) and fresh scores of silence; `offline` has a Boolean for
-        each gateway, by number. While one of their `timers` runs, all are scored.
+        `pumps` is the state with `age` (s, null: not monitored) and fresh scores of silence; `offline` is a Boolean per
+        gateway, by number. While one of their `timers` runs, all are scored.
         """
         ages = [pl.col(score_name(rule)) for rule in rules if is_scored_by(rule, "age")]
         silent = pl.any_horizontal(pl.lit(value=False), *(score >= LIMIT for score in ages))
@@ -100,7 +100,7 @@ def _by_gateway(pumps: pl.DataFrame, subjects: Subjects, offline: pl.Series) -> 
 
 
 def _fleet(gateways: pl.DataFrame) -> pl.DataFrame:
-    """Return one row with the sums over all gateways; with fewer than two silent gateways no pump of the fleet counts."""
+    """Return one row with the sums over all gateways; with fewer than two silent gateways no pump counts as silent."""
     silent = pl.when("offline").then("pumps").otherwise("silent")
     several = (silent > 0).sum() >= 2
     return gateways.select(
@@ -114,7 +114,7 @@ def _fleet(gateways: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_scores(counted: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
-    """Return the counts with the score of each row under the name of its rule; gateways and fleet have one rule each."""
+    """Return the counts with each row's score under the name of its rule; gateways and fleet have one rule each."""
     columns = [scores["score"].alias(rule.name) for rule in GATEWAY_RULES]
     return counted.with_columns(columns).select(pl.col(name).cast(dtype) for name, dtype in _SCORED.items())
 

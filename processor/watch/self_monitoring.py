@@ -14,7 +14,7 @@ import polars as pl
 
 from broker.contract.evidence import Evidence, Fact
 from broker.contract.subjects import system_subject
-from processor.alarms.hold import SCORES
+from processor.alarms.hold import SCORES, with_missing
 from processor.alarms.subjects import KEY, SUBJECT
 from processor.engine.columns import MS_PER_S, Rules, indicator_of
 from processor.engine.scoring import MAX_SCORE
@@ -49,7 +49,7 @@ class SystemScores:
 
     scores: pl.DataFrame
     time: int
-    _readings: Mapping[_Key, dict[str, Any]]
+    _found: Mapping[_Key, tuple[float, dict[str, Any]]]
 
     def evidence(self, standing: pl.DataFrame, timers: pl.DataFrame, now: int) -> pl.DataFrame:
         """Return the evidence (`EVIDENCE`) of standing conditions; `now` is wall ms, on which their timers run."""
@@ -58,7 +58,8 @@ class SystemScores:
         for row in standing.iter_rows(named=True):
             key = row["rule"], row["other"]
             above_s = (now - since[key]) / MS_PER_S
-            text = _evidence(self._readings[key], row["score"], time=self.time, above_s=above_s)
+            value, reading = self._found[key]
+            text = _evidence(reading, value, time=self.time, above_s=above_s)
             rows.append({**{name: row[name] for name in KEY}, "evidence": text})
         return pl.DataFrame(rows, EVIDENCE)
 
@@ -79,23 +80,20 @@ def score(
     marks = _marked(monitor.marks, readings, now)
     rising = readings.with_columns(pl.Series("rise", _rises(marks, readings), dtype=pl.Float64))
     scored = _scored(rising, rules)
-    timed = timers.filter(pl.col("rule").is_in([rule.name for rule in rules])).select("rule", "other").rows()
-    gone = {key: 0.0 for key in timed if key not in scored}
-    values = {key: min(value, MAX_SCORE) for key, (value, _) in scored.items()} | gone
     rows = [
         {
             **dict.fromkeys(SUBJECT),
             "other": other,
             "other_kind": "system",
             "rule": rule,
-            "score": value,
+            "score": min(value, MAX_SCORE),
             "time": time,
             "onset": None,
         }
-        for (rule, other), value in values.items()
+        for (rule, other), (value, _) in scored.items()
     ]
-    found = SystemScores(pl.DataFrame(rows, SCORES), time, {key: reading for key, (_, reading) in scored.items()})
-    return SelfMonitor(marks), found
+    scores = with_missing(pl.DataFrame(rows, SCORES), timers, rules, time)
+    return SelfMonitor(marks), SystemScores(scores, time, scored)
 
 
 def _scored(rising: pl.DataFrame, rules: Rules) -> dict[_Key, tuple[float, dict[str, Any]]]:

@@ -194,8 +194,8 @@ def alarms_page() -> str:
         "An alarm is about a pump, a gateway, the fleet, or Pumpwatch itself (`system: ` and the part). Its state is "
         "read from its times, never stored; its id is made of subject, rule and onset.",
         _table(("state", "meaning"), ((_code(name), meaning) for name, meaning in STATES.items())),
-        f"A violation ends only below {DEADBAND:g} of its limit. An acknowledged alarm that stands on calls again "
-        f"after {realarm} priority, in therapy time, unless its rule says otherwise. "
+        f"A condition clears only below {DEADBAND:g} of its limit, except for silence. An acknowledged alarm that "
+        f"still stands is annunciated again after {realarm} priority, in therapy time, unless its rule says otherwise. "
         f"It may be shelved for at most {shelf}.",
         "## What happens to an alarm\n\nEach is an entry of the journal.",
         _table(("kind", "meaning"), ((_code(kind), meaning) for kind, meaning in journal.KINDS.items())),

@@ -21,7 +21,9 @@ FOUND = Evidence(
     doubts=["this pump is known for only 5 h"],
     facts=[Fact(label="Delivered", value=1.3, unit="µL/h", expected=10.2, limit=7.65)],
     ruled_out=[
-        RuledOut(cause="Catheter occluded", because="pulsatility is normal", value=98.4, unit="% of baseline", limit=50.0),
+        RuledOut(
+            cause="Catheter occluded", because="pulsatility is normal", value=98.4, unit="% of baseline", limit=50.0
+        ),
         RuledOut(cause="Gateways silent", because="the broker itself cannot be reached", unit=""),
     ],
 )

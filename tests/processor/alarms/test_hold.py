@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from processor.alarms.hold import SCORES, hold, no_timers, shift
+from processor.alarms.hold import SCORES, hold, no_scores, no_timers, shift, with_missing
 from processor.alarms.states import RETURNED, UNACKNOWLEDGED
 from processor.detectors.silence import silence
 from processor.engine import engine
 from processor.watch.silence import silence_scores
-from tests.processor.story import faulty
+from tests.processor.story import START_MS, faulty
 
 
 def test_a_condition_clears_only_below_the_deadband(story):
@@ -124,6 +124,41 @@ def test_delays_run_on_the_wall_clock_if_it_is_given_and_follow_it_when_it_is_se
     assert late.standing["onset"].to_list() == [0]
 
 
+def test_an_onset_ahead_of_the_clock_delays_nothing(rule_of):
+    prompt = (rule_of(silence(floor_s=480, intervals=8, in_field_s=7200), "timed"),)
+    timers, found = hold(no_timers(), scores(HIGH, at_s=600, onset=600_400), prompt)
+    assert found.standing["onset"].to_list() == [600_400]
+    _, later = hold(timers, scores(CALM, at_s=600), prompt)
+    assert later.cleared.height == 1
+
+
+def test_a_score_just_below_the_limit_is_not_rounded_up_to_it(rules):
+    assert play(rules, [1.0 - 1e-12] * 5)[0].is_empty()
+
+
+def test_what_a_source_of_all_scores_no_longer_scores_is_normal(rules):
+    timers, _ = play(rules, [HIGH] * 3)
+    told = []
+    for minute in range(3, 8):
+        whole = with_missing(no_scores(), timers, rules, minute * STEP_S * 1000)
+        timers, found = hold(timers, whole, rules)
+        told.append(found.cleared.height)
+    assert told == [0, 0, 0, 1, 0]
+
+
+def test_timers_of_other_rules_are_not_missing(rules, rule_of):
+    timers, _ = play(rules, [HIGH] * 3)
+    others = (rule_of(silence(floor_s=480, intervals=8, in_field_s=7200), "other"),)
+    assert with_missing(no_scores(), timers, others, 0).is_empty()
+
+
+@pytest.mark.parametrize("deadband", [0.5, 0.95])
+def test_each_rule_has_a_deadband_of_its_own(rule_of, deadband):
+    own = rule_of(silence(floor_s=480, intervals=8, in_field_s=7200), "timed", deadband=deadband)
+    told = play((own,), [HIGH, HOVERING, CALM])[1]
+    assert told == (["stands", "cleared", ""] if deadband > HOVERING else ["stands", "", "cleared"])
+
+
 SEQUENCES = st.lists(st.sampled_from([CALM, HOVERING, HIGH, None]), max_size=30)
 
 
@@ -146,3 +181,22 @@ def test_nothing_stands_before_the_on_delay_and_what_hovers_neither_stands_nor_c
         elif said == "cleared":
             assert value == CALM
             assert "stands" in told[:minute]
+
+
+VOLTS = {CALM: 2.8, HOVERING: 2.1, HIGH: 1.5}
+"""Voltages at which the rule of `story` has these scores."""
+
+
+@given(values=st.lists(st.sampled_from([CALM, HOVERING, HIGH]), max_size=30))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_timer_in_the_columns_of_a_pump_says_what_a_timer_in_a_row_says(rules, story, values):
+    pump, timers, onset = story(on_s=ON_S, off_s=OFF_S), no_timers(), None
+    for minute, value in enumerate(values):
+        stood = not timers.is_empty() and timers["standing"][0]
+        timers, found = hold(timers, scores(value, at_s=minute * STEP_S), rules)
+        raised, cleared = found.standing.height and not stood, found.cleared.height
+        assert pump.sample(battery_v=VOLTS[value]).said == ["raised low"] * raised + ["returned low"] * cleared
+        if raised and onset is None:
+            onset = found.standing["onset"][0]
+    # An alarm that is raised again keeps its onset.
+    assert pump.alarms["onset"].to_list() == ([] if onset is None else [START_MS + onset])

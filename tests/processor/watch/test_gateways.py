@@ -1,4 +1,4 @@
-"""A gateway that is cut is one alarm with its pumps under it; so is the fleet without its broker."""
+"""A silent gateway is one alarm that suppresses those of its pumps; so is the fleet without its broker."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def shown(watch) -> list[tuple[str, str, str, int]]:
     return alarms.select("subject", "rule", "state", "held").rows()
 
 
-def test_a_cut_gateway_is_one_alarm_with_its_pumps_under_it(two):
+def test_a_silent_gateway_is_one_alarm_that_suppresses_those_of_its_pumps(two):
     minutes(two, 9, "south")
     assert shown(two) == [("north", "gateway_silent", "unacknowledged", PUMPS)]
     alarm = two.snapshot().alarms.row(0, named=True)
@@ -70,7 +70,7 @@ def test_a_cut_gateway_is_one_alarm_with_its_pumps_under_it(two):
     assert pumps["alarms"].sum() == 0
 
 
-def test_of_a_cut_gateway_other_systems_hear_once(two):
+def test_other_systems_receive_one_event_for_a_silent_gateway(two):
     minutes(two, 9, "south")
     assert [(event.kind, event.subject, event.pump) for event in two.announcements] == [("raised", "north", None)]
     journal = two.journal()
@@ -80,7 +80,7 @@ def test_of_a_cut_gateway_other_systems_hear_once(two):
     assert set(held["cause"]) == {"gateway_silent"}
 
 
-def test_when_it_is_back_the_alarm_goes_with_all_its_pumps_and_waits_to_be_seen(two):
+def test_when_it_sends_again_its_alarm_returns_unacknowledged_and_those_of_its_pumps_clear(two):
     minutes(two, 9, "south")
     minutes(two, 9, "south", "north")
     assert shown(two)[0][2] == "unacknowledged"
@@ -88,7 +88,7 @@ def test_when_it_is_back_the_alarm_goes_with_all_its_pumps_and_waits_to_be_seen(
     assert shown(two) == [("north", "gateway_silent", "returned", 0)]
 
 
-def test_a_pump_that_stays_silent_when_its_gateway_is_back_calls_by_itself(two):
+def test_a_pump_that_stays_silent_when_its_gateway_sends_again_is_annunciated(two):
     minutes(two, 9, "south")
     for _ in range(12):
         two.wait_s(1)
@@ -101,14 +101,14 @@ def test_a_pump_that_stays_silent_when_its_gateway_is_back_calls_by_itself(two):
     assert [event.kind for event in two.announcements] == ["raised", "returned", "released"]
 
 
-def test_a_gateway_that_said_goodbye_is_told_before_its_pumps_are_missed(two):
+def test_an_offline_gateway_is_an_alarm_before_its_pumps_are_silent(two):
     two.wait_s(1)
     two.say(encode(Status(gateway="north", state="offline", sent=two.now)), "status", gateway="north")
     minutes(two, 1, "south")
     assert shown(two) == [("north", "gateway_silent", "unacknowledged", 0)]
 
 
-def test_a_few_silent_pumps_are_told_one_by_one(two):
+def test_a_few_silent_pumps_have_alarms_of_their_own(two):
     for _ in range(9):
         two.wait_s(1)
         speak(two, "north", serials("north")[3:])
@@ -133,11 +133,24 @@ def test_without_a_broker_for_long_the_fleet_is_silent_and_no_pump_is(two):
     assert shown(two) == [("fleet", "fleet_silent", "returned", 0)]
 
 
-def test_alarms_of_gateways_come_back_from_a_checkpoint(two, tmp_path):
+def test_each_outage_of_the_broker_is_over_only_after_the_off_delay_of_the_fleet(two):
+    for _ in range(2):
+        for _ in range(2):
+            two.wait_s(BROKER_LOST_S)
+            two.take([], listening=False)
+        minutes(two, 9, "north", "south")
+        assert [row[2] for row in shown(two)] == ["unacknowledged"]
+        minutes(two, 3, "north", "south")
+        assert [row[2] for row in shown(two)] == ["returned"]
+
+
+def test_alarms_and_timers_of_gateways_are_restored_from_a_checkpoint(two, tmp_path):
     minutes(two, 9, "south")
     recovery.save(tmp_path, two.pipeline, two.now)
     again = recovery.restore(tmp_path)
     assert again.alarms.equals(two.pipeline.alarms)
+    assert again.timers.equals(two.pipeline.timers)
+    assert again.timers.height > PUMPS
 
 
 def test_no_rule_has_the_name_of_another_and_none_explains_in_a_circle_of_three():
