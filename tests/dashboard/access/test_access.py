@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +14,17 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from starlette.responses import PlainTextResponse
 
 from broker.contract.actions import Acknowledge
 from broker.contract.commands import Inject
 from broker.store.snapshot import Snapshot
-from dashboard.access.accounts import VISITOR, Visitor, read_accounts
-from dashboard.access.login_throttle import FREE_TRIES, MAX_ADDRESSES, Guesses
-from dashboard.access.middleware import Access, AccessError, add_account, demand_accounts
+from dashboard.access import sign_in
+from dashboard.access.accounts import FILE, VISITOR, AccessError, Visitor, add_account, read_accounts, replace_hash
+from dashboard.access.login_throttle import PER_MINUTE
+from dashboard.access.middleware import Access, demand_accounts
+from dashboard.access.passwords import needs_rehash
+from dashboard.access.sessions import SESSION_S
 from dashboard.access.sign_in_page import page
 from dashboard.app import ServeError, build, run
 from dashboard.data import pump_search
@@ -121,32 +129,49 @@ async def test_a_post_from_another_page_is_refused(door: Access, browser_of: Any
     assert answer.status_code == 403
 
 
-async def test_guessing_is_slowed_down(door: Access, browser_of: Any) -> None:
+async def test_attempts_are_limited(door: Access, browser_of: Any) -> None:
     async with browser_of(door) as client:
         tries = [(await client.post("/sign-in", data={"key": f"guess {number}"})).status_code for number in range(8)]
         right = await client.post("/sign-in", data={"key": "the-right-key"})
-    assert tries[:FREE_TRIES] == [401] * FREE_TRIES
-    assert 429 in tries
+    assert tries == [401] * PER_MINUTE + [429] * (8 - PER_MINUTE)
     assert right.status_code == 429
-    assert int(right.headers["retry-after"]) >= 0
+    assert 1 <= int(right.headers["retry-after"]) <= 60
+    assert "Too many attempts" in right.text
+    assert "set-cookie" not in right.headers
 
 
-def test_each_wrong_try_makes_the_next_wait_longer_until_it_is_forgotten() -> None:
-    guesses = Guesses()
-    waits = []
-    for _ in range(FREE_TRIES + 4):
-        guesses.wrong("a", 100.0)
-        waits.append(guesses.wait_s("a", 100.0))
-    assert waits == [0, 0, 0, 1, 2, 4, 8, 16]
-    assert guesses.wait_s("b", 100.0) == 0
-    assert guesses.wait_s("a", 2000.0) == 0
+async def test_keys_in_the_address_are_limited_too(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        tries = [(await client.get(f"/?key=guess{number}")).status_code for number in range(8)]
+    assert tries == [401] * PER_MINUTE + [429] * (8 - PER_MINUTE)
 
 
-def test_the_memory_of_guesses_is_bounded_and_says_what_it_let_go() -> None:
-    guesses = Guesses()
-    for number in range(MAX_ADDRESSES + 5):
-        guesses.wrong(f"address {number}", 1.0)
-    assert guesses.evicted == 5
+async def test_parallel_attempts_are_counted_before_any_of_them_is_hashed(
+    settings: Settings, browser_of: Any, monkeypatch: Any
+) -> None:
+    add_account(settings.data, "maria", "staff", "correct horse")
+    hashed: list[str] = []
+
+    def verify(_stored: str | None, password: str) -> bool:
+        hashed.append(password)
+        return False
+
+    monkeypatch.setattr(sign_in, "verify_password", verify)
+    async with browser_of(build(settings)) as client:
+        posts = [
+            client.post("/sign-in", data={"name": "maria", "password": f"guess {number}"}) for number in range(200)
+        ]
+        statuses = [answer.status_code for answer in await asyncio.gather(*posts)]
+    assert len(hashed) == PER_MINUTE
+    assert (statuses.count(401), statuses.count(429)) == (PER_MINUTE, 200 - PER_MINUTE)
+
+
+async def test_a_success_clears_the_attempts(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        for _ in range(3):
+            for number in range(PER_MINUTE - 1):
+                assert (await client.post("/sign-in", data={"key": f"guess {number}"})).status_code == 401
+            assert (await client.post("/sign-in", data={"key": "the-right-key"})).status_code == 303
 
 
 async def test_the_health_check_is_open_and_says_nothing_else(door: Access, browser_of: Any) -> None:
@@ -197,11 +222,94 @@ async def test_a_restart_signs_out_only_where_the_key_changed(settings: Settings
             assert (await client.get("/")).status_code == status
 
 
-async def test_signing_out_takes_the_cookie_away(door: Access, browser_of: Any) -> None:
+async def test_a_new_role_or_a_removed_account_ends_its_sign_ins(settings: Settings, browser_of: Any) -> None:
+    for name in ("maria", "vera"):
+        add_account(settings.data, name, "engineer", "correct horse")
+    path = settings.data / FILE
+    async with browser_of(build(settings)) as client:
+        for change in (lambda row: {**row, "role": "viewer"}, lambda row: {**row, "name": "another"}):
+            content = json.loads(path.read_bytes())
+            await client.post("/sign-in", data={"name": "maria", "password": "correct horse"})
+            assert (await client.get("/")).status_code == 200
+            path.write_text(json.dumps({**content, "accounts": [change(row) for row in content["accounts"]]}))
+            assert (await client.get("/")).status_code == 401
+
+
+async def test_the_first_account_ends_the_sign_ins_with_the_shared_key(settings: Settings, browser_of: Any) -> None:
+    async with browser_of(build(settings)) as client:
+        await client.get("/?key=the-right-key")
+        assert (await client.get("/")).status_code == 200
+        add_account(settings.data, "maria", "staff", "correct horse")
+        assert (await client.get("/")).status_code == 401
+
+
+async def test_a_changed_or_forged_cookie_signs_nobody_in(door: Access, browser_of: Any) -> None:
     async with browser_of(door) as client:
         await client.get("/?key=the-right-key")
+        ((name, cookie),) = client.cookies.items()
+        client.cookies.clear()
+        for forged in (cookie[:-1] + ("A" if cookie[-1] != "A" else "B"), cookie.partition(".")[0], "null", "", "é"):
+            answer = await client.get("/", headers={b"Cookie": f"{name}={forged}".encode()})
+            assert answer.status_code == 401
+
+
+async def test_a_session_ends_after_thirty_days(door: Access, browser_of: Any, monkeypatch: Any) -> None:
+    async with browser_of(door) as client:
+        answer = await client.get("/?key=the-right-key")
+        assert f"Max-Age={SESSION_S};" in answer.headers["set-cookie"]
+        cookie, started = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}, time.time()
+        for age_s, status in ((SESSION_S - 60, 200), (SESSION_S + 60, 401)):
+            monkeypatch.setattr("itsdangerous.timed.time.time", lambda age_s=age_s: started + age_s)
+            assert (await client.get("/", headers=cookie)).status_code == status
+
+
+@pytest.mark.parametrize(("scheme", "secure"), [("http", False), ("https", True)])
+async def test_the_cookie_is_secure_exactly_under_https(
+    door: Access, scheme: str, secure: bool, browser_of: Any
+) -> None:
+    async with browser_of(door) as client:
+        client.base_url = f"{scheme}://pumpwatch"
+        answer = await client.get("/?key=the-right-key", headers={"Origin": f"{scheme}://pumpwatch"})
+        assert ("; secure" in answer.headers["set-cookie"].lower()) is secure
+        assert (await client.get("/")).status_code == 200
+
+
+async def test_signing_out_removes_the_cookie(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        await client.get("/?key=the-right-key")
+        assert (await client.get("/")).status_code == 200
         await client.post("/sign-out")
+        assert not client.cookies
         assert (await client.get("/")).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-out"])
+async def test_only_our_own_page_signs_in_or_out(door: Access, path: str, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        answer = await client.post(path, data={"key": "the-right-key"}, headers={"Origin": "http://evil"})
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+async def test_the_visitor_reaches_what_is_served(settings: Settings, browser_of: Any) -> None:
+    visitors: list[Visitor] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        visitors.append(VISITOR.get())
+        await PlainTextResponse("served")(scope, receive, send)
+
+    add_account(settings.data, "maria", "staff", "correct horse")
+    async with browser_of(Access(app, settings, "")) as client:
+        await client.get("/healthz")
+        await client.post("/sign-in", data={"name": "maria", "password": "correct horse"})
+        await client.get("/")
+    assert visitors == [Visitor("", ""), Visitor("maria", "staff")]
+
+
+async def test_a_form_larger_than_the_limit_signs_nobody_in(door: Access, browser_of: Any) -> None:
+    async with browser_of(door) as client:
+        answer = await client.post("/sign-in", data={"key": "the-right-key", "next": "x" * 5000})
+    assert answer.status_code == 401
 
 
 def test_a_key_is_made_up_where_none_is_given(settings: Settings) -> None:
@@ -240,10 +348,74 @@ def test_accounts_are_for_the_owner_of_the_file_alone_and_hold_no_password(tmp_p
     path = tmp_path / "accounts.json"
     assert path.stat().st_mode & 0o077 == 0
     assert "correct horse" not in path.read_text()
+    (row,) = json.loads(path.read_bytes())["accounts"]
+    assert sorted(row) == ["hash", "name", "role"]
+    assert row["hash"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def write_scrypt_accounts(data: Path, *names: str) -> None:
+    """Write `accounts.json` as earlier versions did, for the password "correct horse"."""
+    salt = b"sixteen bytes ok"
+    digest = hashlib.scrypt(b"correct horse", salt=salt, n=2**14, r=8, p=1)
+    texts = {"salt": base64.b64encode(salt).decode(), "digest": base64.b64encode(digest).decode()}
+    rows = [{"name": name, "role": "staff", **texts} for name in names]
+    data.mkdir(parents=True, exist_ok=True)
+    (data / FILE).write_text(json.dumps({"accounts": rows}))
+
+
+async def test_accounts_of_earlier_versions_sign_in_and_get_a_new_hash(settings: Settings, browser_of: Any) -> None:
+    write_scrypt_accounts(settings.data, "maria", "vera")
+    async with browser_of(build(settings)) as client:
+        assert (await client.post("/sign-in", data={"name": "maria", "password": "wrong"})).status_code == 401
+        assert all(needs_rehash(account.hash) for account in read_accounts(settings.data).values())
+        assert (await client.post("/sign-in", data={"name": "maria", "password": "correct horse"})).status_code == 303
+        assert (await client.get("/")).status_code == 200
+    found = read_accounts(settings.data)
+    assert {name: needs_rehash(account.hash) for name, account in found.items()} == {"maria": False, "vera": True}
+    async with browser_of(build(settings)) as client:
+        for name in ("maria", "vera"):
+            assert (await client.post("/sign-in", data={"name": name, "password": "correct horse"})).status_code == 303
+    assert not any(needs_rehash(account.hash) for account in read_accounts(settings.data).values())
+
+
+async def test_a_new_hash_that_cannot_be_stored_does_not_prevent_the_sign_in(
+    settings: Settings, browser_of: Any, monkeypatch: Any, caplog: Any
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError("read-only")
+
+    write_scrypt_accounts(settings.data, "maria")
+    monkeypatch.setattr(sign_in, "replace_hash", refuse)
+    async with browser_of(build(settings)) as client:
+        assert (await client.post("/sign-in", data={"name": "maria", "password": "correct horse"})).status_code == 303
+        assert (await client.get("/")).status_code == 200
+    assert "New password hash of maria not stored (read-only)" in caplog.text
+
+
+def test_a_new_hash_does_not_overwrite_a_password_changed_meanwhile(tmp_path: Path) -> None:
+    write_scrypt_accounts(tmp_path, "maria")
+    before = read_accounts(tmp_path)["maria"]
+    add_account(tmp_path, "maria", "viewer", "battery staple")
+    changed = read_accounts(tmp_path)["maria"]
+    replace_hash(tmp_path, before, "$argon2id$of-the-old-password")
+    assert read_accounts(tmp_path) == {"maria": changed}
+
+
+def test_accounts_of_a_later_version_are_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('{"format": 3, "accounts": []}')
+    with pytest.raises(AccessError, match="has format 3; this version reads up to 2: upgrade"):
+        read_accounts(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"accounts": [{"name": "maria"}]}', "not json"])
+def test_accounts_that_cannot_be_read_are_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(AccessError, match="cannot be read"):
+        read_accounts(tmp_path)
 
 
 def test_the_sign_in_page_escapes_what_it_is_given() -> None:
-    assert "<script>" not in page(by_name=False, target="'><script>alert(1)</script>", said="<script>")
+    assert "<script>" not in page(by_name=False, target="'><script>alert(1)</script>", error="<script>")
 
 
 @pytest.mark.parametrize(("role", "may"), [("", False), ("viewer", False), ("staff", True), ("engineer", True)])
