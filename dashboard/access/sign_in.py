@@ -95,9 +95,7 @@ class SignIn:
             async with self._writing:
                 await asyncio.to_thread(replace_hash, self._data, account, password_hash)
         except (OSError, AccessError) as error:
-            LOG.warning(
-                "New password hash of %s not stored (%s); next attempt at the next sign-in", account.name, error
-            )
+            LOG.warning("New password hash of %s not stored (%s); retrying at the next sign-in", account.name, error)
 
 
 def _local(target: str) -> str:

@@ -54,7 +54,7 @@ def test_a_name_without_an_account_is_verified_against_a_hash_of_equal_cost(monk
     verified: list[str] = []
 
     class Recorder(PasswordHasher):
-        def verify(self, hash: str | bytes, password: str | bytes) -> bool:
+        def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # noqa: A002
             verified.append(str(hash))
             return super().verify(hash, password)
 
