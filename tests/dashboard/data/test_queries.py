@@ -58,8 +58,8 @@ def test_alarms_are_sorted_unacknowledged_first_then_by_priority_then_oldest() -
         "old medium",
         "young medium",
         "low",
-        "returned high",
-        "acknowledged high",
+        "returned",
+        "acknowledged",
     ]
 
 
