@@ -14,7 +14,7 @@ from simulator.fleet.state import U32, Fleet
 from simulator.fleet.titration import course_ug_day
 from simulator.fleet.wear import MAX_HAZARD, hazard
 from simulator.playback.events import EVENTS
-from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault, chosen
+from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault, selected_pumps
 
 RANDOM_STREAM: Final = 3000
 DAY_S: Final = 86_400.0
@@ -45,7 +45,7 @@ class Agenda:
     def __post_init__(self) -> None:
         listed: tuple[Planned, ...] = (*self.scenario.faults, *self.scenario.events)
         for place, planned in enumerate(listed):
-            self._plan(planned, chosen(self.scenario, place))
+            self._plan(planned, selected_pumps(self.scenario, place))
 
     def begin(self, now_s: float, fleet: Fleet) -> Iterator[tuple[Planned, U32]]:
         """Give what begins until `now_s`, with its pumps, in order of time, then as it was planned."""

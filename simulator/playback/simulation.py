@@ -21,15 +21,8 @@ from simulator.fleet.wear import REVISIONS
 from simulator.playback import injection
 from simulator.playback.events import EVENTS, MISSED_AFTER_S
 from simulator.playback.injection import Affected
-from simulator.playback.scenario import (
-    Scenario,
-    ScenarioError,
-    ScheduledEvent,
-    ScheduledFault,
-    known_fault,
-    number,
-    parse_duration,
-)
+from simulator.playback.notation import ScenarioError, known_fault, number, parse_duration
+from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault
 from simulator.playback.schedule import Agenda, Planned
 
 BLOCK: Final = 16_384

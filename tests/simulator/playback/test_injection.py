@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from simulator.faults import FAULTS
-from simulator.playback.scenario import ScenarioError, default
+from simulator.playback.notation import ScenarioError
+from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
 
 
