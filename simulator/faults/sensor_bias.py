@@ -3,7 +3,7 @@
 Origin: no published case, as implanted pumps do not transmit a measured flow; modeling choice.
 Signature: measured flow is above commanded flow by a constant amount, and everything else is normal: the reservoir
     declines as programmed, so that a single channel disagrees.
-Severity: offset, 5 µL/h at 1.
+Severity: size of the offset, 5 µL/h at 1.
 """
 
 from __future__ import annotations

@@ -82,6 +82,6 @@ class Treatments:
         busy = np.isin(boluses.index, self._boluses.left(now_s).index)
         if busy.any():
             raise ScenarioError(
-                f"{self._serials[int(boluses.index[busy][0])]} is giving a bolus already; wait until it ends"
+                f"{self._serials[int(boluses.index[busy][0])]} already has a bolus running; wait until it ends"
             )
         self._boluses = self._boluses.join(boluses)
