@@ -13,7 +13,7 @@ too.
 
 Optional constants hold everything else about the fault:
 
-    RATE_PER_PUMP_YEAR    how often it occurs by itself (default: never)
+    RATE_PER_PUMP_YEAR    rate at which it occurs at random (default: never)
     RATE_GROWS_WITH_WEAR  whether a worn motor raises that rate (default: no)
     WAITS_FOR             "refill" if it has no effect before the next one
     STAYS_UNTIL           "refill" or "replacement" if its effect outlasts its end
