@@ -107,7 +107,8 @@ TABLES: Final[dict[str, type[Struct]]] = {"fault": FaultTable, "event": EventTab
 WRITTEN: Final = {
     "fault": "each as a table of its own, [[fault]]",
     "event": "each as a table of its own, [[event]]",
-} | {"random": "it as a table of its own, [random]"}
+    "random": "it as a table of its own, [random]",
+}
 
 Path = list[str | int]
 """Keys and places (from 0) that lead to a value, such as `["fault", 1, "severity"]`."""
@@ -146,13 +147,13 @@ def _in_seconds(value: object, key: str = "") -> object:
 
 def _explained(error: msgspec.ValidationError, tables: dict[str, Any]) -> tuple[Path, str]:
     """Return where a value is invalid, and a message with the value and what is allowed."""
-    reason, _, place = str(error).removesuffix("`").rpartition(" - at `$")
-    reason = reason or str(error)
-    path: Path = [key or int(index) for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", place)]
+    parts = re.fullmatch(r"(?P<reason>.*?)(?: - at `\$(?P<path>[^`]*)`)?", str(error), re.DOTALL)
+    reason, steps = (parts["reason"], parts["path"] or "") if parts else (str(error), "")
+    path: Path = [key or int(index) for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", steps)]
     table = TABLES[str(path[0])] if path and path[0] in TABLES else ScenarioTable
     if isinstance(error.__cause__, ScenarioError):
         return [*path, error.__cause__.key], str(error.__cause__)
-    if unknown := re.fullmatch(r"Object contains unknown field `(.*?)`?", reason, re.DOTALL):
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason, re.DOTALL):
         names = [field.encode_name for field in msgspec.structs.fields(table)]
         return [*path, unknown[1]], (
             f"no key {unknown[1]!r}{nearest(unknown[1], names)}; the keys are {', '.join(names)}"
@@ -211,6 +212,6 @@ def _position(path: Path, lines: Sequence[str]) -> str:
 
 def _line_of(key: str, lines: Sequence[str], first: int = 0) -> str:
     """Return the first line that has a key, counted from 1 and sought from index `first` on; empty if there is none."""
-    written = rf"\s*\[*\s*[\"']?{re.escape(key)}\b" if key else r"(?!)"
+    written = rf"\s*\[*\s*[\"']?{re.escape(key)}(?!\w)" if key else r"(?!)"
     found = next((n for n, line in enumerate(lines[first:], first + 1) if re.match(written, line)), None)
     return "" if found is None else f", line {found}"

@@ -131,6 +131,13 @@ def test_an_empty_file_is_the_default_scenario(tmp_path):
         ("days = 0", "days is 0"),
         ('interval = "0s"', "interval is '0s'; allowed is 1 to 86,400 seconds"),
         ('interval = "fast"', "interval is 'fast'; write a duration such as"),
+        ('"my.fault[0]" = 3', r"line 1: no key 'my.fault\[0\]'; the keys are pumps"),
+        (GOOD + '"a.b" = 3', r"line 17, \[\[fault\]\] number 2: no key 'a.b'; the keys are name, pumps"),
+        (
+            GOOD.replace("0.8", "99999999999999999999"),
+            "line 12, .*: severity is 99999999999999999999; allowed is 0 to 1",
+        ),
+        (GOOD.replace('"0-2"', "99999999999999999999"), "line 8, .*: pumps is '99999999999999999999'"),
         ("pump = 3", r"no key 'pump' \(did you mean pumps\?\); the keys are pumps, days"),
         ('[[event]]\nname = "refill"', r"mine.toml, line 1, \[\[event\]\] number 1: it needs a name and the time"),
         ('\n[[event]]\nname="party"\nat=0\npumps="1"', r"line 3, .* no event 'party'; the events are refill, program"),
