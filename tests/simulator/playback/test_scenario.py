@@ -131,7 +131,7 @@ def test_an_empty_file_is_the_default_scenario(tmp_path):
         ("days = 0", "days is 0"),
         ('interval = "0s"', "interval is '0s'; allowed is 1 to 86,400 seconds"),
         ('interval = "fast"', "interval is 'fast'; write a duration such as"),
-        ('"my.fault[0]" = 3', r"line 1: no key 'my.fault\[0\]'; the keys are pumps"),
+        ('"my.fault[0]" = 3', r"line 1: no key 'my.fault\[0\]' \(did you mean fault\?\); the keys are pumps"),
         (GOOD + '"a.b" = 3', r"line 17, \[\[fault\]\] number 2: no key 'a.b'; the keys are name, pumps"),
         (
             GOOD.replace("0.8", "99999999999999999999"),
