@@ -135,7 +135,7 @@ def unknown_fault(name: str, known: Iterable[str]) -> str:
 
 def duration(option: str, text: str) -> float:
     """Return a duration such as 2h or 90m in seconds; raises a usage error that names the option."""
-    from simulator.playback.scenario import parse_duration
+    from simulator.playback.notation import parse_duration
 
     try:
         return parse_duration(text)

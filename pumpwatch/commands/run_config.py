@@ -34,7 +34,8 @@ def plan(
     With `say`, the scenario is only a proposal: if it names pumps that the fleet does not have, it is skipped and
     `say` reports that.
     """
-    from simulator.playback.scenario import Scenario, ScenarioError, chosen, default, load, parse_duration
+    from simulator.playback.notation import ScenarioError, parse_duration
+    from simulator.playback.scenario import Scenario, default, load, selected_pumps
 
     name = None if scenario in {None, NONE} else scenario
     try:
@@ -51,7 +52,7 @@ def plan(
         raise typer.BadParameter(str(error)) from error
     try:
         for place in range(len(loaded.faults) + len(loaded.events)):
-            chosen(replace(loaded, pumps=complete.pumps), place)
+            selected_pumps(replace(loaded, pumps=complete.pumps), place)
     except ScenarioError as error:
         if say is None:
             raise typer.BadParameter(f"{name} does not fit the fleet: {error}", param_hint="--scenario") from error

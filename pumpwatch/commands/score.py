@@ -144,21 +144,23 @@ def _show(report: dict[str, Any], judged: Score, *, listing: bool) -> None:
 
 
 def _scenario(name: str | None, pumps: int | None, seed: int | None, seed_shift: int) -> Scenario:
-    from simulator.playback.scenario import MAX_SEED, ScenarioError, chosen, default, load, number
+    from simulator.playback.notation import ScenarioError, number
+    from simulator.playback.scenario import default, load, selected_pumps
+    from simulator.playback.scenario_format import MAX_SEED
 
     try:
         plan = default() if name is None else load(name)
         shifted = number("seed", (plan.seed if seed is None else seed) + seed_shift, 0, MAX_SEED)
         plan = dataclasses.replace(plan, pumps=pumps or plan.pumps, seed=int(shifted))
         for place in range(len(plan.faults) + len(plan.events)):
-            chosen(plan, place)
+            selected_pumps(plan, place)
     except ScenarioError as error:
         raise typer.BadParameter(str(error), param_hint="SCENARIO") from error
     return plan
 
 
 def _turn_s(turn: str) -> float:
-    from simulator.playback.scenario import ScenarioError, parse_duration
+    from simulator.playback.notation import ScenarioError, parse_duration
 
     try:
         return parse_duration(turn)
@@ -168,7 +170,7 @@ def _turn_s(turn: str) -> float:
 
 def _faults(only: str | None) -> list[str]:
     from simulator.faults import FAULTS
-    from simulator.playback.scenario import ScenarioError, known_fault
+    from simulator.playback.notation import ScenarioError, known_fault
 
     if only is None:
         return [name for name, fault in FAULTS.items() if not fault.unseen]

@@ -7,12 +7,13 @@ A fault has one function, whose name says at which stage it acts:
     link(frame, severity, rng)      returns the samples that still arrive, or arrive after `wait_s` seconds
 
 The function receives only the pumps that have the fault and, for each, its present severity, a float32 from 0 (none) to
-1. Onset, duration, clearing and the choice of pumps are handled elsewhere; `age_s` tells how long the fault has lasted,
-and `fleet.dice` is a random number that changes with therapy time, so that an intermittent fault is a pure function too.
+1. Onset, duration, clearing and the choice of pumps are handled elsewhere; `age_s` is the time since its onset,
+and `fleet.dice` is a random number that changes with therapy time, so that an intermittent fault is a pure function,
+too.
 
 Optional constants hold everything else about the fault:
 
-    RATE_PER_PUMP_YEAR    how often it occurs by itself (default: never)
+    RATE_PER_PUMP_YEAR    rate at which it occurs at random (default: never)
     RATE_GROWS_WITH_WEAR  whether a worn motor raises that rate (default: no)
     WAITS_FOR             "refill" if it has no effect before the next one
     STAYS_UNTIL           "refill" or "replacement" if its effect outlasts its end
@@ -58,8 +59,8 @@ class FaultError(ImportError):
 class Fault:
     """One fault as its module describes it.
 
-    `origin` is where it is known from, `signature` what an observer sees, `severity` what 0 to 1 means; the other fields
-    are explained in the docstring of this package.
+    `origin` is where it is known from, `signature` what an observer sees, `severity` what 0 to 1 means; the docstring
+    of this package explains the other fields.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """Clock skew: the pump's clock runs ahead.
 
-Origin: clocks of small devices drift, and are set by hand; modelling choice.
-Signature: the times of all samples lie ahead of those of other pumps by a constant amount, and every reading is normal.
-    When the clock is set right, samples seem to come again from the past for a while.
-Severity: how far it is ahead, one hour at 1.
+Origin: clocks of small devices drift and are set by hand; modeling choice.
+Signature: the timestamps of all samples are ahead of those of other pumps by a constant amount, and every reading is
+    normal. When the clock is corrected, timestamps repeat for a while.
+Severity: clock error, one hour at 1.
 """
 
 from __future__ import annotations
@@ -19,6 +19,6 @@ MAX_MS: Final = 3_600_000
 
 
 def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:  # noqa: ARG001
-    """Put the times ahead."""
+    """Set the timestamps ahead."""
     ahead = pl.Series((MAX_MS * severity.astype(np.float64)).round().astype(np.int64))
     return frame.with_columns(pl.col("time") + ahead)

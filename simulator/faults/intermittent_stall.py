@@ -1,10 +1,10 @@
-"""Intermittent stall: the motor stalls and comes free again, many times.
+"""Intermittent stall: the motor stalls and recovers, many times.
 
-Origin: three stalls in three days at month 64 by a corroded gearbox, the alarm sounding now and then (Riordan and
+Origin: three stalls in three days at month 64 due to a corroded gearbox, with an intermittent alarm (Riordan and
     Murphy, case report).
-Signature: bursts of no motor flow, no measured flow and high motor current, each reported by the pump; the reservoir
-    falls in steps; pressure dips and pulsatility is kept.
-Severity: the share of the time that is stalled, half of it at 1, in stretches of ten minutes.
+Signature: bursts without motor flow and measured flow, with high motor current, each reported by the pump; the
+    reservoir declines in steps; pressure dips and pulsatility is preserved.
+Severity: fraction of the time during which the motor is stalled, one half at 1, in intervals of ten minutes.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ RATE_PER_PUMP_YEAR: Final = 0.0005
 """Modeling choice."""
 RATE_GROWS_WITH_WEAR: Final = True
 
-MOST: Final = 0.5
-STRETCH_S: Final = 600.0
-"""Modelling choices."""
+MAX_FRACTION: Final = 0.5
+INTERVAL_S: Final = 600.0
+"""Modeling choices."""
 
 
 def physics(fleet: Fleet, severity: F32) -> None:
-    """Hold the rotor in some stretches."""
-    held = dice(fleet, STRETCH_S, salt=5) < MOST * severity
-    fleet.rotor_grip *= np.where(held, np.float32(0), np.float32(1))
+    """Stop the rotor in some intervals."""
+    stalled = dice(fleet, INTERVAL_S, salt=5) < MAX_FRACTION * severity
+    fleet.rotor_grip *= np.where(stalled, np.float32(0), np.float32(1))

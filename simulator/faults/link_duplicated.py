@@ -1,8 +1,8 @@
 """Duplicated samples: some samples arrive twice.
 
-Origin: at-least-once delivery (MQTT QoS 1) repeats what was not confirmed in time.
-Signature: the same sample again, with the same count and the same readings.
-Severity: the probability that a sample comes twice.
+Origin: at-least-once delivery (MQTT QoS 1) resends messages that were not acknowledged in time.
+Signature: the same sample again, with the same sequence number and readings.
+Severity: probability that a sample arrives twice.
 """
 
 from __future__ import annotations
@@ -19,5 +19,5 @@ PICTURE_SEVERITY: Final = 0.5
 
 def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:
     """Send some samples twice."""
-    times = 1 + (rng.random(len(severity)) < severity)
-    return frame[np.repeat(np.arange(frame.height), times)]
+    copies = 1 + (rng.random(len(severity)) < severity)
+    return frame[np.repeat(np.arange(frame.height), copies)]

@@ -1,10 +1,10 @@
-"""Over-infusion: the pump delivers more than it is told, and does not know.
+"""Over-infusion: the pump delivers more than commanded and does not detect it.
 
 Origin: Class I recall: more than 14.5 % above the programmed rate, about 1 pump in 700, from month 5 on, sometimes
-    abrupt; 103 pumps and 2 deaths until July 2016.
-Signature: measured flow lies above commanded flow and the reservoir falls faster, below the volume that the pump
-    computes, so that its computed low-reservoir flag stays silent; motor flow and current stay as they were.
-Severity: the surplus as a share of the commanded flow; the recall's 14.5 % is 0.145.
+    abruptly; 103 pumps and 2 deaths until July 2016.
+Signature: measured flow is above commanded flow and the reservoir declines faster, below the volume that the pump
+    computes, so that the computed low-reservoir flag is not set; motor flow and motor current do not change.
+Severity: excess as a fraction of the commanded flow; the recall's 14.5 % is 0.145.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Pocket fill: at the refill the needle misses the port, and the drug goes into the pocket under the skin.
 
 Origin: Class I recall, 2011: 1 in 10,000 refills; 8 deaths and 270 injuries from 1996 to 2010.
-Signature: the pump records a refill and its reservoir does not rise; the volume it computes stays far above the one
-    that is measured. It waits for the next refill, and shows nothing before.
-Severity: the share of the refill that does not arrive.
+Signature: the pump records a refill, but its reservoir does not rise; the computed volume stays far above the measured
+    one. Nothing shows before the next refill, with which the fault begins.
+Severity: fraction of the refill that misses the reservoir.
 """
 
 from __future__ import annotations

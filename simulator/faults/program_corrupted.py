@@ -1,11 +1,11 @@
-"""Corrupted program: the pump's memory holds another dose than its programmer wrote, and the pump runs that.
+"""Corrupted program: the dose in the pump's memory differs from the one its programmer wrote, and the pump delivers it.
 
-Origin: a programming error stopped a pump unnoticed until organs failed (case report); that the memory of a pump
-    fails by itself is a modelling choice.
-Signature: commanded flow jumps to another level, motor flow, measured flow and reservoir follow it; the number of the
-    program is another one, but the pump reports no new program from a programmer and no reset; all else is normal.
-Severity: how far the dose is off: twice the dose at 1 in one half of the pumps, half of it in the other. A new program
-    ends it.
+Origin: a programming error stopped a pump unnoticed until organ failure (case report); that the memory of a pump fails
+    by itself is a modeling choice.
+Signature: commanded flow jumps to another level, and motor flow, measured flow and reservoir follow it; the program
+    number changes, but the pump reports neither a new program from a programmer nor a reset; everything else is normal.
+Severity: error of the dose: at 1 twice the dose in one half of the pumps, half of it in the other. A new program ends
+    the fault.
 """
 
 from __future__ import annotations
@@ -21,6 +21,6 @@ RATE_PER_PUMP_YEAR: Final = 0.0005
 
 
 def physics(fleet: Fleet, severity: F32) -> None:
-    """Take another rate for the program's."""
-    times = 1 + severity
-    fleet.dose_error *= np.where(dice(fleet, 0, salt=31) < 0.5, times, 1 / times)
+    """Deliver another dose than programmed."""
+    factor = 1 + severity
+    fleet.dose_error *= np.where(dice(fleet, 0, salt=31) < 0.5, factor, 1 / factor)

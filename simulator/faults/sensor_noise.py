@@ -1,8 +1,9 @@
 """Noisy sensor: the flow sensor's readings scatter.
 
-Origin: no published case, as implanted pumps do not stream a measured flow; modelling choice.
-Signature: measured flow scatters widely around its usual mean, and all else is normal: one channel alone disagrees.
-Severity: the scatter, a standard deviation of 5 µL/h at 1.
+Origin: no published case, as implanted pumps do not transmit a measured flow; modeling choice.
+Signature: measured flow scatters widely around its usual mean, and everything else is normal: a single channel
+    disagrees.
+Severity: standard deviation, 5 µL/h at 1.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from simulator.fleet.state import F32
 RATE_PER_PUMP_YEAR: Final = 0.002
 """Modeling choice."""
 
-MAX_UL_H: Final = 5.0
+MAX_SD_UL_H: Final = 5.0
 MIN_READING_UL_H: Final = -20.0
 
 
 def sensors(sample: Sample, severity: F32, rng: np.random.Generator) -> None:
-    """Scatter the readings, within the sensor's range."""
-    sample.flow_ul_h += MAX_UL_H * severity * rng.standard_normal(len(severity), dtype=np.float32)
+    """Add noise to the readings, within the sensor's range."""
+    sample.flow_ul_h += MAX_SD_UL_H * severity * rng.standard_normal(len(severity), dtype=np.float32)
     np.maximum(sample.flow_ul_h, np.float32(MIN_READING_UL_H), out=sample.flow_ul_h)

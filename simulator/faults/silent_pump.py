@@ -1,8 +1,8 @@
-"""Silent pump: its samples are lost on the way, while the pump itself works on.
+"""Silent pump: its samples are lost in transmission, while the pump itself keeps working.
 
-Origin: telemetry loss of any kind: the patient out of reach, a flat relay, interference; modelling choice.
-Signature: nothing but absence: no sample at severity 1, gaps in the count of samples below it.
-Severity: the probability that a sample is lost.
+Origin: telemetry loss of any kind: the patient is out of range, the relay has no power, interference; modeling choice.
+Signature: nothing but absence: no samples at severity 1, gaps in the sequence numbers below it.
+Severity: probability that a sample is lost.
 """
 
 from __future__ import annotations
@@ -22,5 +22,5 @@ SILENT_FROM: Final = 0.9
 
 
 def link(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:
-    """Lose samples."""
+    """Drop samples."""
     return frame.filter(rng.random(len(severity)) >= severity)

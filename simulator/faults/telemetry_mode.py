@@ -1,10 +1,10 @@
-"""Telemetry-mode trap: interference put the pump into telemetry mode, where it does not infuse until interrogated.
+"""Telemetry-mode trap: interference put the pump into telemetry mode, in which it does not infuse until it is
+interrogated.
 
 Origin: caution after MRI: infusion does not resume until a programmer interrogates the pump (TGA).
-Signature: motor flow, measured flow and motor current are 0 and the reservoir stops falling, while pressure is that of
-    the CSF, pulsatility is kept, the battery is normal and no stall is reported; the pump is online.
-Severity: the share of its turns that the motor is not asked for; the trap itself, which the pump reports as its mode,
-    is from 0.95 on.
+Signature: motor flow, measured flow and motor current are 0 and the reservoir stops declining, while pressure is that
+    of the CSF, pulsatility is preserved, the battery is normal and no stall is reported; the pump is online.
+Severity: fraction of the rotation that is not commanded; from 0.95 on the pump is trapped and reports telemetry mode.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ RATE_PER_PUMP_YEAR: Final = 0.0001
 """Modeling choice."""
 PICTURE_SEVERITY: Final = 1.0
 
-TRAPPED_ABOVE: Final = 0.95
+TRAPPED_FROM: Final = 0.95
 
 
 def physics(fleet: Fleet, severity: F32) -> None:
-    """Do not drive the motor."""
+    """Reduce the drive of the motor, and report telemetry mode."""
     fleet.motor_drive *= 1 - severity
-    fleet.reports |= np.where(severity >= TRAPPED_ABOVE, np.uint8(FLAG_BIT["telemetry_mode"]), np.uint8(0))
+    fleet.reports |= np.where(severity >= TRAPPED_FROM, np.uint8(FLAG_BIT["telemetry_mode"]), np.uint8(0))

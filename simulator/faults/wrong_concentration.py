@@ -1,11 +1,11 @@
-"""Wrong concentration: the drug filled in is stronger than what is entered in the programmer.
+"""Wrong concentration: the drug in the reservoir is stronger than the concentration entered in the programmer.
 
-Origin: strengths of 500, 1000 and 2000 µg/mL stand side by side; mixing them up is a known error of refills. Its rate
-    was not found.
-Signature: none in flow, volume, pressure or current: all stay normal. The patient gets another dose a day or two after
-    the refill, when the new drug has come through the catheter's dead space. Only the dose, flow times concentration,
-    tells. It waits for the next refill.
-Severity: the logarithm of the error, four times the strength at 1, twice at 0.5.
+Origin: concentrations of 500, 1000 and 2000 µg/mL are stored side by side; mixing them up is a known refill error. No
+    rate was found.
+Signature: none in flow, volume, pressure or current, which all stay normal. The patient receives another dose a day or
+    two after the refill, when the new drug has passed the catheter's dead space. Only the dose, flow times
+    concentration, differs. Begins with the next refill.
+Severity: logarithm of the error: four times the concentration at 1, twice at 0.5.
 """
 
 from __future__ import annotations
@@ -29,5 +29,5 @@ DOUBLINGS: Final = 2.0
 
 
 def physics(fleet: Fleet, severity: F32) -> None:
-    """Make what is filled in stronger than what is entered."""
+    """Make the drug stronger than the concentration entered."""
     fleet.refill_strength *= np.power(np.float32(2), DOUBLINGS * severity)

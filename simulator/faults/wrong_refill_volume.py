@@ -1,10 +1,10 @@
-"""Wrong refill volume: another volume is filled in than is entered in the programmer.
+"""Wrong refill volume: the volume filled in differs from the one entered in the programmer.
 
-Origin: overfilling and wrong entries among the risk factors of the over-infusion notices (2014, 2016); on the bench
-    more than 20 % off is rejected.
-Signature: the reservoir's step at the recorded refill is smaller than the volume entered, and the volume that the pump
-    computes stays above the one that is measured. It waits for the next refill, and shows nothing before.
-Severity: what is missing of the volume entered, half of it at 1.
+Origin: overfilling and wrong entries are among the risk factors in the over-infusion notices (2014, 2016); bench tests
+    reject deviations of more than 20 %.
+Signature: the reservoir's step at the recorded refill is smaller than the volume entered, and the computed volume stays
+    above the measured one. Nothing shows before the next refill, with which the fault begins.
+Severity: missing fraction of the volume entered, one half at 1.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ RATE_PER_PUMP_YEAR: Final = 0.001
 WAITS_FOR: Final = "refill"
 STAYS_UNTIL: Final = "refill"
 
-MAX_MISSING: Final = 0.5
+MAX_MISSING_FRACTION: Final = 0.5
 
 
 def physics(fleet: Fleet, severity: F32) -> None:
-    """Fill in less than is entered."""
-    fleet.refill_share *= 1 - MAX_MISSING * severity
+    """Fill in less than the volume entered."""
+    fleet.refill_share *= 1 - MAX_MISSING_FRACTION * severity

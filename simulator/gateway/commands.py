@@ -27,7 +27,7 @@ from simulator.fleet import program
 from simulator.fleet.program import Profiles
 from simulator.fleet.state import U32
 from simulator.fleet.therapy import Fill, TreatmentError
-from simulator.playback.scenario import ScenarioError
+from simulator.playback.notation import ScenarioError
 from simulator.playback.simulation import Simulation
 
 MAX_REPLIES: Final = 1000

@@ -33,13 +33,13 @@ class GroundTruthReporter:
     _reported: pl.DataFrame = field(init=False)
 
     def __post_init__(self) -> None:
-        self._reported = self.simulation.meant().clear()
+        self._reported = self.simulation.ground_truth().clear()
 
     def changes(self) -> list[FaultChange]:
         """Return what began and what ended since the last call; costs nothing if nothing did."""
         if self.simulation.injections is self._seen:
             return []
-        self._seen, now = self.simulation.injections, self.simulation.meant()
+        self._seen, now = self.simulation.injections, self.simulation.ground_truth()
         ended, begun = self._reported.join(now, on=SAME, how="anti"), now.join(self._reported, on=SAME, how="anti")
         self._reported = now
         time = self.simulation.time_ms

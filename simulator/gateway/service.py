@@ -29,7 +29,8 @@ from simulator.gateway.ground_truth import GroundTruthReporter, LedgerFile, mess
 from simulator.gateway.outbox import Outbox, Parcel
 from simulator.gateway.session import Session
 from simulator.gateway.spool import Spool
-from simulator.playback.scenario import Scenario, ScenarioError, default, load
+from simulator.playback.notation import ScenarioError
+from simulator.playback.scenario import Scenario, default, load
 from simulator.playback.simulation import Simulation
 
 log = logging.getLogger("simulator")

@@ -1,1 +1,1 @@
-"""Scenarios and what plays them: schedule, events, fault injection, the simulation itself."""
+"""Scenarios and their playback: schedule, events, fault injection, treatments, ground truth, and the simulation."""

@@ -1,8 +1,8 @@
-"""This file is what happens to healthy pumps: a table of events, and how often they come by themselves.
+"""Events of healthy pumps and their gateways: what they do, how long they last, how often they occur at random.
 
-An event lasts, and then works on pumps as a fault does, or it is an instant: a refill, a new program, a bolus. None is
-a fault: whatever alarms on one is a false alarm. Only what cuts a gateway off for long must be alarmed, as the silence
-that it is.
+An event has a duration and acts on pumps as a fault does, or is an instant: a refill, a new program, a bolus. No event
+is a fault: an alarm on one is a false alarm. The exception are outages of gateways, which must raise an alarm if they
+are long.
 """
 
 from __future__ import annotations
@@ -19,34 +19,36 @@ from simulator.fleet.state import F32, Fleet, dice
 
 HOUR: Final = 3600.0
 UPRIGHT_MMHG: Final = 10.0
-"""Sitting raises lumbar pressure by the fluid column, 20 to 30 mmHg without a source; the pump sits in between."""
+"""Sitting raises lumbar pressure by the fluid column, by 20 to 30 mmHg (no source); the pump lies in between."""
 FEVER_C: Final = 2.5
 ALTITUDE_GAIN: Final = 0.02
-"""What an airliner's cabin, or a place as high as its air is thin, adds to the flow; the sign is known of gas-driven
-pumps, the size is a modelling choice."""
+"""Increase of flow in an airliner's cabin, or at a place of the same air pressure; the sign is known from gas-driven
+pumps, the size is a modeling choice."""
 FLIGHT_S: Final = 6 * HOUR
 CLIMB_S: Final = 0.5 * HOUR
 STAY_S: Final = 36 * HOUR
-WARMER_THERE_C: Final = 0.3
-"""A journey: a flight, in which the cabin's pressure falls and rises again within `CLIMB_S`, a stay, and a flight back;
-and what the place adds to the body's temperature. Modelling choices. The pump keeps the time of home, so that a time
-zone shows in no signal."""
+DESTINATION_WARMTH_C: Final = 0.3
+"""A journey: a flight, during which cabin pressure falls and rises again within `CLIMB_S`, a stay, a flight back, and a
+rise of body temperature at the destination. Modeling choices. The pump keeps the time of home, so that no signal shows
+the time zone."""
 DRIFT_S_DAY: Final = 2.0
-"""What a clock gains or loses in a day, about 20 parts in a million as watch crystals do; modelling choice."""
+"""Seconds that a clock gains or loses in a day, about 20 parts per million as a watch crystal; modeling choice."""
 UNTIL_OVER_S: Final = 1e12
+"""Delay of a sample until the outage is over: longer than any run."""
 MISSED_AFTER_S: Final = 480.0
-"""Whoever is cut off for so long is missed, as no pump that sends each minute is silent for longer when all is well; it
-is in the truth from then on."""
+"""Duration from which an outage is in the ground truth: a healthy pump that sends every minute is never silent for so
+long."""
 OUTAGE: Final = "broker_outage"
-"""A running gateway plays it for real: it drops its connection without a word and is refused another until it is over,
-as when a broker dies. The broker itself runs on. Where no gateway runs, as when a scenario is judged, samples wait."""
+"""A running gateway plays it for real: it drops its connection without a DISCONNECT and cannot reconnect until the
+outage is over, as if its broker had died. The broker itself keeps running. If no gateway runs, as in a trial, samples
+wait."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """One kind of event: a row of `EVENTS`. Without a function it is an instant. `a_year` is for one pump.
+    """One kind of event, a row of `EVENTS`; without a function it is an instant. `a_year` is its rate per pump.
 
-    One that is `in_ground_truth` must be detected like a fault.
+    An event that is `in_ground_truth` must be detected like a fault.
     """
 
     name: str
@@ -60,38 +62,39 @@ class Event:
 
 
 def in_scanner(fleet: Fleet, severity: F32) -> None:
-    """Stop the motor in the field; it starts again at the exit, as it should."""
+    """Stop the motor in the field; it restarts at the exit, as it should."""
     stop_in_field(fleet, severity > 0)
 
 
 def upright(fleet: Fleet, severity: F32) -> None:
-    """Raise the pressure by the posture; the pulse stays."""
+    """Raise the pressure by the posture; pulsatility stays the same."""
     fleet.posture_mmhg += UPRIGHT_MMHG * severity
 
 
 def fever(fleet: Fleet, severity: F32) -> None:
-    """Warm the patient."""
+    """Raise the patient's temperature."""
     fleet.fever_c += FEVER_C * severity
 
 
 def travel(fleet: Fleet, severity: F32) -> None:
-    """Let the pump give a little more in the cabin, both ways, and at a place that is high and warm by the severity."""
+    """Raise the flow in the cabin on both flights and, by the severity, flow and temperature at the destination."""
     age_s = np.asarray(fleet.age_s, np.float32)
-    flown_s = np.where(age_s < FLIGHT_S, age_s, age_s - np.float32(FLIGHT_S + STAY_S))
-    cabin = np.clip(np.minimum(flown_s, FLIGHT_S - flown_s) / np.float32(CLIMB_S), 0, 1)
-    there = severity * ((age_s >= FLIGHT_S) & (age_s < FLIGHT_S + STAY_S))
-    fleet.stroke *= 1 + np.float32(ALTITUDE_GAIN) * np.where(severity > 0, np.maximum(cabin, there), np.float32(0))
-    fleet.fever_c += np.float32(WARMER_THERE_C) * there
+    flight_s = np.where(age_s < FLIGHT_S, age_s, age_s - np.float32(FLIGHT_S + STAY_S))
+    cabin = np.clip(np.minimum(flight_s, FLIGHT_S - flight_s) / np.float32(CLIMB_S), 0, 1)
+    destination = severity * ((age_s >= FLIGHT_S) & (age_s < FLIGHT_S + STAY_S))
+    altitude = np.where(severity > 0, np.maximum(cabin, destination), np.float32(0))
+    fleet.stroke *= 1 + np.float32(ALTITUDE_GAIN) * altitude
+    fleet.fever_c += np.float32(DESTINATION_WARMTH_C) * destination
 
 
 def clock_drift(fleet: Fleet, severity: F32) -> None:
-    """Let the clocks of half of the pumps run fast and of the others slow, until somebody sets them."""
-    way = np.where(dice(fleet, 0, salt=21) < 0.5, np.float32(-1), np.float32(1))
-    fleet.clock_drift_s_day += DRIFT_S_DAY * way * severity
+    """Let the clocks of half of the pumps run fast and those of the others slow, until a programmer sets them."""
+    direction = np.where(dice(fleet, 0, salt=21) < 0.5, np.float32(-1), np.float32(1))
+    fleet.clock_drift_s_day += DRIFT_S_DAY * direction * severity
 
 
 def cut_off(frame: pl.DataFrame, severity: F32, rng: np.random.Generator) -> pl.DataFrame:  # noqa: ARG001
-    """Keep all samples until the gateway, or its broker, is back."""
+    """Delay all samples until the gateway or its broker is back."""
     return frame.with_columns(pl.Series("wait_s", np.where(severity > 0, UNTIL_OVER_S, 0.0)))
 
 
@@ -110,4 +113,4 @@ EVENTS: Final = {
         Event(OUTAGE, "gateway loses its broker", "link", cut_off, 0, 1200, 0, in_ground_truth=True),
     )
 }
-"""Refills are due every 45 to 180 days; how often the others come, and how long they last, are modelling choices."""
+"""Refills are due every 45 to 180 days; rates and durations of the other events are modeling choices."""

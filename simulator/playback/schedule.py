@@ -1,4 +1,4 @@
-"""This file is what is still to come: the scenario's faults and events, and those that come by themselves."""
+"""Schedule of a run: the faults and events of its scenario, and those that arrive at random."""
 
 from __future__ import annotations
 
@@ -14,72 +14,73 @@ from simulator.fleet.state import U32, Fleet
 from simulator.fleet.titration import course_ug_day
 from simulator.fleet.wear import MAX_HAZARD, hazard
 from simulator.playback.events import EVENTS
-from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault, chosen
+from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault, selected_pumps
 
 RANDOM_STREAM: Final = 3000
 DAY_S: Final = 86_400.0
 DAYS_A_YEAR: Final = 365.25
 CLINIC_S: Final = (9 * 3600.0, 15 * 3600.0)
-EMPTYING: Final = 0.2
-"""Below this share of its reservoir a pump has an appointment on the same day; modelling choice."""
-BEHIND: Final = 1.07
-YOUNG_S: Final = 30 * DAY_S
-"""A patient whose dose still grows, or did until lately, has an appointment on the day on which the dose that suits is
-more than `BEHIND` times the one given; modelling choices."""
+REFILL_BELOW: Final = 0.2
+"""Share of its reservoir below which a pump is refilled on the same day; modeling choice."""
+TITRATE_ABOVE: Final = 1.07
+TITRATION_S: Final = 30 * DAY_S
+"""A patient in titration, or for `TITRATION_S` after it, gets a new program on the day on which the suitable dose is
+more than `TITRATE_ABOVE` times the present one; modeling choices."""
 MIN_SEVERITY: Final = 0.3
-REPAIRED_S: Final = (12 * 3600.0, 48 * 3600.0)
-"""How long a fault that came by itself stays until somebody has mended it; modelling choice."""
+REPAIR_S: Final = (12 * 3600.0, 48 * 3600.0)
+"""Time until a random fault is repaired; modeling choice."""
 
-Planned = ScheduledFault | ScheduledEvent
+Entry = ScheduledFault | ScheduledEvent
 
 
 @dataclass
-class Agenda:
-    """Gives what begins, by time; arrivals are drawn a day ahead, each day by its own random stream."""
+class Schedule:
+    """Entries in order of time; random arrivals are drawn a day ahead, each day from its own random stream."""
 
     scenario: Scenario
-    _due: list[tuple[float, int, Planned, U32]] = field(default_factory=list)
+    _due: list[tuple[float, int, Entry, U32]] = field(default_factory=list)
     _count: int = 0
     _days: int = 0
 
     def __post_init__(self) -> None:
-        listed: tuple[Planned, ...] = (*self.scenario.faults, *self.scenario.events)
-        for place, planned in enumerate(listed):
-            self._plan(planned, chosen(self.scenario, place))
+        entries: tuple[Entry, ...] = (*self.scenario.faults, *self.scenario.events)
+        for place, entry in enumerate(entries):
+            self._add(entry, selected_pumps(self.scenario, place))
 
-    def begin(self, now_s: float, fleet: Fleet) -> Iterator[tuple[Planned, U32]]:
-        """Give what begins until `now_s`, with its pumps, in order of time, then as it was planned."""
+    def begin(self, now_s: float, fleet: Fleet) -> Iterator[tuple[Entry, U32]]:
+        """Yield the entries that begin until `now_s` with their pumps, in order of time, then as they were added."""
         random = self.scenario.random
         while (random.rate_factor or random.event_factor) and self._days * DAY_S <= now_s:
             self._draw(self._days, fleet)
             self._days += 1
         while self._due and self._due[0][0] <= now_s:
-            _, _, planned, index = heapq.heappop(self._due)
-            yield planned, index
+            _, _, entry, index = heapq.heappop(self._due)
+            yield entry, index
 
-    def _plan(self, planned: Planned, index: U32) -> None:
+    def _add(self, entry: Entry, index: U32) -> None:
         self._count += 1
-        heapq.heappush(self._due, (planned.at_s, self._count, planned, index))
+        heapq.heappush(self._due, (entry.at_s, self._count, entry, index))
 
     def _draw(self, day: int, fleet: Fleet) -> None:
         scenario, begins_s = self.scenario, day * DAY_S
         rng = np.random.default_rng((scenario.seed, RANDOM_STREAM, day))
-        many = scenario.pumps / DAYS_A_YEAR
+        pump_years = scenario.pumps / DAYS_A_YEAR
         for fault in FAULTS.values():
-            mean, by_wear = fault.rate_per_pump_year * many * scenario.random.rate_factor, fault.rate_grows_with_wear
-            arrivals = self._arrivals(rng, mean * MAX_HAZARD if by_wear else mean, begins_s)
-            for index, at_s in _by_wear(arrivals, fleet, rng) if by_wear else arrivals:
-                severity, hold_s = rng.uniform(MIN_SEVERITY, 1), rng.uniform(*REPAIRED_S)
-                self._plan(ScheduledFault(fault.name, None, None, at_s, 0.0, hold_s, (severity,)), index)
+            mean = fault.rate_per_pump_year * pump_years * scenario.random.rate_factor
+            grows = fault.rate_grows_with_wear
+            arrivals = self._arrivals(rng, mean * MAX_HAZARD if grows else mean, begins_s)
+            for index, at_s in _by_wear(arrivals, fleet, rng) if grows else arrivals:
+                severity, hold_s = rng.uniform(MIN_SEVERITY, 1), rng.uniform(*REPAIR_S)
+                self._add(ScheduledFault(fault.name, None, None, at_s, 0.0, hold_s, (severity,)), index)
         for name, event in EVENTS.items():
-            for index, at_s in self._arrivals(rng, event.a_year * many * scenario.random.event_factor, begins_s):
+            for index, at_s in self._arrivals(rng, event.a_year * pump_years * scenario.random.event_factor, begins_s):
                 change, size = rng.uniform(0.9, 1.12), rng.uniform(MIN_SEVERITY, 1)
-                self._plan(ScheduledEvent(name, None, None, at_s, size=size, change=change, on_course=True), index)
+                self._add(ScheduledEvent(name, None, None, at_s, size=size, change=change, on_course=True), index)
         if scenario.random.event_factor:
-            for name, due in (("refill", _emptying(fleet)), ("program", _behind(fleet))):
+            for name, due in (("refill", _refills_due(fleet)), ("program", _titrations_due(fleet))):
                 for pump, at_s in zip(due, begins_s + rng.uniform(*CLINIC_S, len(due)), strict=True):
                     visit = ScheduledEvent(name, None, None, float(at_s), change=1.0, on_course=True)
-                    self._plan(visit, np.array([pump], np.uint32))
+                    self._add(visit, np.array([pump], np.uint32))
 
     def _arrivals(self, rng: np.random.Generator, mean: float, begins_s: float) -> Iterator[tuple[U32, float]]:
         for _ in range(int(rng.poisson(mean))):
@@ -87,19 +88,19 @@ class Agenda:
             yield np.array([pump], np.uint32), begins_s + float(rng.uniform(0, DAY_S))
 
 
-def _emptying(fleet: Fleet) -> U32:
-    return np.flatnonzero(fleet.programmed_ml < EMPTYING * fleet.reservoir_capacity_ml).astype(np.uint32)
+def _refills_due(fleet: Fleet) -> U32:
+    return np.flatnonzero(fleet.programmed_ml < REFILL_BELOW * fleet.reservoir_capacity_ml).astype(np.uint32)
 
 
-def _behind(fleet: Fleet) -> U32:
-    young = np.flatnonzero(fleet.settles_s > fleet.now_s - YOUNG_S).astype(np.uint32)
-    return young[course_ug_day(fleet, young, fleet.now_s) > BEHIND * fleet.dose_ug_day[young]]
+def _titrations_due(fleet: Fleet) -> U32:
+    titrated = np.flatnonzero(fleet.settles_s > fleet.now_s - TITRATION_S).astype(np.uint32)
+    return titrated[course_ug_day(fleet, titrated, fleet.now_s) > TITRATE_ABOVE * fleet.dose_ug_day[titrated]]
 
 
 def _by_wear(
     arrivals: Iterator[tuple[U32, float]], fleet: Fleet, rng: np.random.Generator
 ) -> Iterator[tuple[U32, float]]:
-    """Let each arrival of a rate that was raised by `MAX_HAZARD` through as often as its pump's motor is worn."""
+    """Thin out arrivals at the rate of the most worn motor to the rate of each pump's own motor."""
     for index, at_s in arrivals:
         if rng.uniform(0, MAX_HAZARD) < hazard(fleet[index])[0]:
             yield index, at_s

@@ -1,4 +1,4 @@
-"""Every fault of the folder keeps the promises that all faults make."""
+"""Properties that every fault must have, checked on every module of the folder."""
 
 from __future__ import annotations
 
@@ -18,27 +18,30 @@ from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
 
 EVERY = pytest.mark.parametrize("fault", FAULTS)
-USED_UP = ("reservoir_ml", "computed_ml", "battery_v")
+NOT_RESTORED = ("reservoir_ml", "computed_ml", "battery_v")
 
 
 def same_truth(one, other, pumps) -> bool:
     return all(np.array_equal(getattr(one, name)[pumps], getattr(other, name)[pumps]) for name in ARRAYS)
 
 
-def disturbance(ill, well) -> float:
-    """How far a run is from the healthy one.
+def disturbance(faulty, healthy) -> float:
+    """Return how much a run differs from the healthy one, per sample.
 
-    Up to ten spreads of each signal, ten-minute steps of its time, as much as that for each sample lost, one for each
-    repeated or overtaken, and the change of concentration in the reservoir, which no signal tells.
+    Deviations of signals count in standard deviations and those of time in steps of ten minutes, up to ten each and ten
+    for each of them in a lost sample; a repeated or reordered sample counts one; the change of concentration in the
+    reservoir, which no signal shows, counts by its logarithm.
     """
-    first = ill.samples.unique(["index", "seq"], keep="first", maintain_order=True)
-    both = well.samples.join(first, on=("index", "seq"), how="left", suffix="_ill")
-    spread = {name: max(float(well.samples[name].std()), 1e-6) for name in SIGNAL_NAMES} | {"time": 600_000}
-    changes = {name: (pl.col(f"{name}_ill") - pl.col(name)).abs() / spread[name] for name in spread}
+    first = faulty.samples.unique(["index", "seq"], keep="first", maintain_order=True)
+    both = healthy.samples.join(first, on=("index", "seq"), how="left", suffix="_faulty")
+    spread = {name: max(float(healthy.samples[name].std()), 1e-6) for name in SIGNAL_NAMES} | {"time": 600_000}
+    changes = {name: (pl.col(f"{name}_faulty") - pl.col(name)).abs() / spread[name] for name in spread}
     apart = [change.clip(0, 10).fill_null(10).sum() for change in changes.values()]
-    of_line = float(both.select(pl.sum_horizontal(apart)).item()) + ill.samples.height - first.height
-    overtaken = ill.samples.select((pl.col("seq") < pl.col("seq").cum_max().over("index")).sum()).item()
-    return (of_line + overtaken + float(np.abs(np.log(ill.strength / well.strength)).sum())) / well.samples.height
+    of_samples = float(both.select(pl.sum_horizontal(apart)).item()) + faulty.samples.height - first.height
+    reordered = faulty.samples.select((pl.col("seq") < pl.col("seq").cum_max().over("index")).sum()).item()
+    return (
+        of_samples + reordered + float(np.abs(np.log(faulty.concentration / healthy.concentration)).sum())
+    ) / healthy.samples.height
 
 
 def test_the_folder_is_the_list_of_faults():
@@ -48,88 +51,90 @@ def test_the_folder_is_the_list_of_faults():
 
 
 @EVERY
-def test_a_fault_tells_what_it_is_where_from_and_how_it_shows(fault):
-    told = FAULTS[fault]
-    assert told.name == fault
-    assert told.title[0].isupper()
-    assert min(map(len, (told.summary, told.origin, told.signature, told.severity))) > 20
+def test_a_fault_describes_its_origin_signature_and_severity(fault):
+    description = FAULTS[fault]
+    assert description.name == fault
+    assert description.title[0].isupper()
+    assert min(map(len, (description.summary, description.origin, description.signature, description.severity))) > 20
 
 
 def silent_share(fault: str, severity: float, start_ms: int) -> float:
-    """For what share of six hours nothing had been heard of a pump for eight minutes, in which it is missed."""
+    """Return the fraction of six hours during which a pump had sent no samples for eight minutes."""
     pumps, minutes = 10, 360
     simulation = Simulation(default(pumps=pumps, interval_s=60.0, seed=42), start_ms=start_ms)
     simulation.inject(fault, np.arange(pumps), severity=severity)
-    waited_min, silent = np.zeros(pumps), 0
+    silent_min, silent = np.zeros(pumps), 0
     for _ in range(minutes):
-        heard, _ = plausible(simulation.tick())
-        waited_min += 1
-        waited_min[heard["index"]] = 0
-        silent += int((waited_min >= 8).sum())
+        samples, _ = plausible(simulation.tick())
+        silent_min += 1
+        silent_min[samples["index"]] = 0
+        silent += int((silent_min >= 8).sum())
     return silent / (pumps * minutes)
 
 
-def test_a_fault_that_counts_as_silence_of_a_gateway_says_from_which_severity_it_is_silent_half_of_the_time(start_ms):
-    counted = {name: fault.silent_from for name, fault in FAULTS.items() if fault.silent_from}
-    assert len(counted) >= 3
-    for name, least in counted.items():
-        assert 0.35 <= silent_share(name, least, start_ms) <= 0.65, name
-        assert silent_share(name, 0.5 * least, start_ms) <= 0.15, name
+def test_a_fault_is_silent_half_of_the_time_at_the_severity_that_it_declares(start_ms):
+    declared = {name: fault.silent_from for name, fault in FAULTS.items() if fault.silent_from}
+    assert len(declared) >= 3
+    for name, severity in declared.items():
+        assert 0.35 <= silent_share(name, severity, start_ms) <= 0.65, name
+        assert silent_share(name, 0.5 * severity, start_ms) <= 0.15, name
 
 
 @EVERY
-def test_a_fault_of_severity_zero_changes_nothing_bit_for_bit(play, fault):
-    well, ill = play(refill_at=5), play(fault, 0.0, refill_at=5)
-    assert ill.samples.equals(well.samples)
-    assert same_truth(ill.simulation.fleet, well.simulation.fleet, slice(None))
+def test_severity_zero_changes_nothing_bit_for_bit(play, fault):
+    healthy, faulty = play(refill_at=5), play(fault, 0.0, refill_at=5)
+    assert faulty.samples.equals(healthy.samples)
+    assert same_truth(faulty.simulation.fleet, healthy.simulation.fleet, slice(None))
 
 
 @EVERY
-def test_a_faults_effect_grows_with_its_severity(play, fault):
-    everyone = {"pumps": 20, "minutes": 60, "refill_at": 5}
-    well = play(**everyone)
-    effects = [disturbance(play(fault, severity, on=range(20), **everyone), well) for severity in (0.0, 0.3, 0.6, 1.0)]
+def test_the_effect_of_a_fault_grows_with_its_severity(play, fault):
+    options = {"pumps": 20, "minutes": 60, "refill_at": 5}
+    healthy = play(**options)
+    effects = [
+        disturbance(play(fault, severity, on=range(20), **options), healthy) for severity in (0.0, 0.3, 0.6, 1.0)
+    ]
     assert effects[0] == 0
     assert effects == sorted(effects)
     assert effects[3] > effects[2] > effects[1] > 0
 
 
 @EVERY
-def test_clearing_a_fault_restores_all_but_what_was_used_up(play, fault):
-    well, ill = play(minutes=180).simulation, play(fault, 0.9, minutes=60).simulation
-    assert ill.clear() == 1
+def test_clearing_a_fault_restores_everything_but_used_drug_and_charge(play, fault):
+    healthy, faulty = play(minutes=180).simulation, play(fault, 0.9, minutes=60).simulation
+    assert faulty.clear() == 1
     for _ in range(119):
-        ill.tick()
-    assert set(ill.tick()["seq"]) <= set(range(60, 181))
+        faulty.tick()
+    assert set(faulty.tick()["seq"]) <= set(range(60, 181))
     for name, nominal in CONDITIONS.items():
-        assert np.all(getattr(ill.fleet, name) == nominal)
-    ours, theirs = ill.tick(), well.tick()
-    assert ours["index"].to_list() == [0, 1, 2, 3]
-    for name in set(SIGNAL_NAMES) - set(USED_UP):
-        assert ours[name].to_numpy() == pytest.approx(theirs[name].to_numpy(), abs=0.11), name
+        assert np.all(getattr(faulty.fleet, name) == nominal)
+    cleared, expected = faulty.tick(), healthy.tick()
+    assert cleared["index"].to_list() == [0, 1, 2, 3]
+    for name in set(SIGNAL_NAMES) - set(NOT_RESTORED):
+        assert cleared[name].to_numpy() == pytest.approx(expected[name].to_numpy(), abs=0.11), name
 
 
 @EVERY
-def test_the_same_seed_gives_the_same_run_with_a_fault(play, fault):
+def test_a_run_with_a_fault_is_reproducible(play, fault):
     assert play(fault, 0.5).samples.equals(play(fault, 0.5).samples)
 
 
 @EVERY
-def test_a_fault_touches_only_its_pumps(play, fault):
-    well, ill = play(refill_at=5), play(fault, 1.0, on=(1, 3), refill_at=5)
+def test_a_fault_affects_only_its_pumps(play, fault):
+    healthy, faulty = play(refill_at=5), play(fault, 1.0, on=(1, 3), refill_at=5)
     others = pl.col("index").is_in([0, 2])
-    assert ill.samples.filter(others).equals(well.samples.filter(others))
-    assert same_truth(ill.simulation.fleet, well.simulation.fleet, [0, 2])
-    assert disturbance(ill, well) > 0
+    assert faulty.samples.filter(others).equals(healthy.samples.filter(others))
+    assert same_truth(faulty.simulation.fleet, healthy.simulation.fleet, [0, 2])
+    assert disturbance(faulty, healthy) > 0
 
 
 @EVERY
 def test_a_fault_acts_only_at_its_stage(play, fault):
-    well, ill = play(), play(fault, 0.5)
+    healthy, faulty = play(), play(fault, 0.5)
     if FAULTS[fault].stage == "physics":
-        fleet = well.simulation.fleet
+        fleet = healthy.simulation.fleet
         changed = set()
-        for hour in range(48):  # some faults come and go
+        for hour in range(48):  # some faults are intermittent
             touched = fleet[np.arange(4, dtype=np.uint32)]
             touched.now_s, touched.age_s = 1_767_225_600 + 1800.0 * hour, np.full(4, 3600.0, np.float32)
             FAULTS[fault].function(touched, np.full(4, 0.5, np.float32))
@@ -137,22 +142,22 @@ def test_a_fault_acts_only_at_its_stage(play, fault):
         assert changed
         assert changed <= set(CONDITIONS)
     else:
-        assert same_truth(ill.simulation.fleet, well.simulation.fleet, slice(None))
+        assert same_truth(faulty.simulation.fleet, healthy.simulation.fleet, slice(None))
     if FAULTS[fault].stage == "link":
-        assert set(ill.samples.select("index", "seq").rows()) <= set(well.samples.select("index", "seq").rows())
+        assert set(faulty.samples.select("index", "seq").rows()) <= set(healthy.samples.select("index", "seq").rows())
     else:
-        well_heard = well.samples.join(ill.samples, on=["index", "seq"], how="semi", maintain_order="left")
-        assert well_heard.height == well.samples.height or FAULTS[fault].stage == "physics"
-        counted = {"boot", "program", "time"} if FAULTS[fault].stage == "physics" else set()
-        about = [name for name in SAMPLE_SCHEMA if name not in {*SIGNAL_NAMES, "flags", *counted}]
-        assert ill.samples.select(about).equals(well_heard.select(about))
+        expected = healthy.samples.join(faulty.samples, on=["index", "seq"], how="semi", maintain_order="left")
+        assert expected.height == healthy.samples.height or FAULTS[fault].stage == "physics"
+        affected = {"boot", "program", "time"} if FAULTS[fault].stage == "physics" else set()
+        unaffected = [name for name in SAMPLE_SCHEMA if name not in {*SIGNAL_NAMES, "flags", *affected}]
+        assert faulty.samples.select(unaffected).equals(expected.select(unaffected))
 
 
 @EVERY
-def test_a_pump_with_a_fault_says_nothing_that_the_wire_refuses_unless_it_is_corrupted_there(play, fault):
+def test_only_corrupted_samples_are_rejected_by_the_contract(play, fault):
     samples = play(fault, 1.0, on=range(4), minutes=600, interval_s=300).samples.drop("index")
-    refused = decode(encode_arrow(samples)).rejected if samples.height else ()
-    assert bool(refused) == (fault == "link_corrupted")
+    rejected = decode(encode_arrow(samples)).rejected if samples.height else ()
+    assert bool(rejected) == (fault == "link_corrupted")
 
 
 def test_two_faults_act_together_on_one_pump(play):
@@ -173,7 +178,7 @@ def test_two_faults_act_together_on_one_pump(play):
         ("Just a sentence.", ("physics",), "docstring of fault broken"),
     ],
 )
-def test_a_file_that_is_no_fault_is_told_what_it_lacks(doc, functions, complaint):
+def test_an_invalid_fault_module_is_refused_with_what_it_lacks(doc, functions, complaint):
     module = ModuleType("broken", doc)
     for name in functions:
         setattr(module, name, print)

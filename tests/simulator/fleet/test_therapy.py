@@ -103,7 +103,7 @@ def test_a_negative_amount_is_rejected_on_the_wire(command):
 def test_a_bolus_adds_its_dose_to_the_program_and_a_second_one_must_wait(fleet, order):
     usual = ticks(Simulation(default(pumps=PUMPS, interval_s=600), start_ms=MONDAY_MS), 12)
     assert order(Bolus, dose_ug=50.0, over_s=3600.0).ok
-    assert "is given a bolus already" in order(Bolus, dose_ug=50.0).text
+    assert "already has a bolus running" in order(Bolus, dose_ug=50.0).text
     given = ticks(fleet, 12)
     more_ul = (given["commanded_ul_h"] - usual["commanded_ul_h"]).to_numpy() / 6
     assert more_ul.sum() * fleet.fleet.concentration_ug_ml[1] / 1000 == pytest.approx(50, rel=0.02)

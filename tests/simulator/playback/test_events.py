@@ -1,4 +1,4 @@
-"""A healthy fleet lives, by the scenario or by itself, and the same scenario always gives the same life."""
+"""Events of healthy pumps: their effects, their rates at random, and the built-in scenarios."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from simulator.playback.simulation import Simulation
 START_MS = 1_767_571_200_000
 
 
-def live(*events, pumps=10, hours=6.0, interval_s=300, **more):
-    """Play a fleet with events, and the same without."""
+def with_and_without(*events, pumps=10, hours=6.0, interval_s=300, **changes):
+    """Play a fleet with events, and the same fleet without."""
     runs = []
     for scheduled in (events, ()):
-        scenario = dataclasses.replace(default(pumps=pumps, interval_s=interval_s), events=scheduled, **more)
+        scenario = dataclasses.replace(default(pumps=pumps, interval_s=interval_s), events=scheduled, **changes)
         simulation = Simulation(scenario, start_ms=START_MS)
         runs.append((simulation, pl.concat([simulation.tick() for _ in range(round(hours * 3600 / interval_s))])))
     return runs
@@ -39,123 +39,124 @@ def of(samples, pump=1):
     return samples.filter(pl.col("index") == pump)
 
 
-def test_an_mri_appointment_stops_the_motor_for_the_scan_alone():
-    (simulation, lively), (_, well) = live(at("mri"), interval_s=60)
-    still = of(lively)["motor_ul_h"] == 0
-    assert still.sum() == 5
-    assert (of(lively)["flags"].filter(still) == FLAG_BIT["mri"]).all()
-    assert of(lively)["flags"].filter(~still).max() == 0
-    assert (
-        of(lively)
-        .filter(~still)
-        .select("seq", "motor_ul_h")
-        .equals(of(well).filter(~pl.col("seq").is_between(61, 102)).select("seq", "motor_ul_h"))
-    )
-    assert of(lively, 2).equals(of(well, 2))
-    assert simulation.fleet.reservoir_ml[1] > live(interval_s=60)[1][0].fleet.reservoir_ml[1]
+def test_an_mri_appointment_stops_the_motor_only_during_the_scan():
+    (simulation, eventful), (without, uneventful) = with_and_without(at("mri"), interval_s=60)
+    stopped = of(eventful)["motor_ul_h"] == 0
+    assert stopped.sum() == 5
+    assert (of(eventful)["flags"].filter(stopped) == FLAG_BIT["mri"]).all()
+    running = of(eventful).filter(~stopped)
+    assert running["flags"].max() == 0
+    outside = of(uneventful).filter(~pl.col("seq").is_between(61, 102))
+    assert running.select("seq", "motor_ul_h").equals(outside.select("seq", "motor_ul_h"))
+    assert of(eventful, 2).equals(of(uneventful, 2))
+    assert simulation.fleet.reservoir_ml[1] > without.fleet.reservoir_ml[1]
 
 
-def test_from_the_scanners_bore_no_sample_gets_through():
-    (_, lively), _ = live(at("mri", hold_s=1800.0), interval_s=60)
-    gaps = of(lively)["seq"].diff().drop_nulls()
+def test_no_samples_arrive_from_inside_the_scanner():
+    (_, eventful), _ = with_and_without(at("mri", hold_s=1800.0), interval_s=60)
+    gaps = of(eventful)["seq"].diff().drop_nulls()
     assert gaps.value_counts(sort=True).rows() == [(1, 359 - 25 - 1), (26, 1)]
-    assert of(lively).filter(pl.col("seq") == 65)["flags"].item() == FLAG_BIT["mri"]
+    assert of(eventful).filter(pl.col("seq") == 65)["flags"].item() == FLAG_BIT["mri"]
 
 
-def test_sitting_up_raises_the_pressure_and_keeps_the_pulse():
-    (_, lively), (_, still) = live(at("posture", hold_s=3600.0))
-    up = of(lively)["pressure_mmhg"] - of(still)["pressure_mmhg"]
+def test_sitting_up_raises_pressure_and_keeps_pulsatility():
+    (_, eventful), (_, uneventful) = with_and_without(at("posture", hold_s=3600.0))
+    up = of(eventful)["pressure_mmhg"] - of(uneventful)["pressure_mmhg"]
     assert up.max() == pytest.approx(10, abs=0.5)
     assert up.tail(12).abs().max() < 0.2
-    assert (of(lively)["pulse_mmhg"] - of(still)["pulse_mmhg"]).abs().max() < 0.1
+    assert (of(eventful)["pulse_mmhg"] - of(uneventful)["pulse_mmhg"]).abs().max() < 0.1
 
 
-def test_fever_rises_over_hours_and_goes_and_touches_nothing_else():
-    (_, lively), (_, still) = live(at("fever", hold_s=3 * 3600.0), hours=12)
-    warmer = of(lively)["temperature_c"] - of(still)["temperature_c"]
-    assert 38.5 < of(lively)["temperature_c"].max() < 41
+def test_fever_rises_and_falls_and_changes_no_other_signal():
+    (_, eventful), (_, uneventful) = with_and_without(at("fever", hold_s=3 * 3600.0), hours=12)
+    warmer = of(eventful)["temperature_c"] - of(uneventful)["temperature_c"]
+    assert 38.5 < of(eventful)["temperature_c"].max() < 41
     assert 0.5 < warmer[48] < 2
     assert warmer[-1] == pytest.approx(0, abs=0.11)
-    assert lively.drop("temperature_c").equals(still.drop("temperature_c"))
+    assert eventful.drop("temperature_c").equals(uneventful.drop("temperature_c"))
 
 
-def test_a_journey_adds_a_little_flow_in_the_cabin_and_less_and_warmth_where_it_leads():
-    (_, lively), (_, still) = live(at("travel", hours=0, size=0.5), hours=50)
-    more = (of(lively)["flow_ul_h"] / of(still)["flow_ul_h"]).to_numpy().reshape(50, 12).mean(axis=1) - 1
-    warmer = (of(lively)["temperature_c"] - of(still)["temperature_c"]).to_numpy().reshape(50, 12).mean(axis=1)
-    cabin, there, after = [*range(1, 5), *range(43, 47)], range(6, 42), [48, 49]
-    assert more[cabin] == pytest.approx(np.full(8, 0.02), abs=0.001)
-    assert more[list(there)] == pytest.approx(np.full(36, 0.01), abs=0.001)
-    assert (more[0], more[47]) == pytest.approx((0.015, 0.015), abs=0.003)
-    assert more[after] == pytest.approx(np.zeros(2), abs=0.001)
-    assert warmer[list(there)].mean() == pytest.approx(0.15, abs=0.02)
+def test_a_journey_raises_flow_in_the_cabin_and_flow_and_temperature_at_the_destination():
+    (_, eventful), (_, uneventful) = with_and_without(at("travel", hours=0, size=0.5), hours=50)
+    gain = (of(eventful)["flow_ul_h"] / of(uneventful)["flow_ul_h"]).to_numpy().reshape(50, 12).mean(axis=1) - 1
+    warmer = (of(eventful)["temperature_c"] - of(uneventful)["temperature_c"]).to_numpy().reshape(50, 12).mean(axis=1)
+    cabin, destination, after = [*range(1, 5), *range(43, 47)], range(6, 42), [48, 49]
+    assert gain[cabin] == pytest.approx(np.full(8, 0.02), abs=0.001)
+    assert gain[list(destination)] == pytest.approx(np.full(36, 0.01), abs=0.001)
+    assert (gain[0], gain[47]) == pytest.approx((0.015, 0.015), abs=0.003)
+    assert gain[after] == pytest.approx(np.zeros(2), abs=0.001)
+    assert warmer[list(destination)].mean() == pytest.approx(0.15, abs=0.02)
     assert warmer[cabin].mean() == pytest.approx(0, abs=0.02)
-    unmoved = ("time", "seq", "commanded_ul_h", "motor_ul_h", "flags")
-    assert lively.select(unmoved).equals(still.select(unmoved))
+    unchanged = ("time", "seq", "commanded_ul_h", "motor_ul_h", "flags")
+    assert eventful.select(unchanged).equals(uneventful.select(unchanged))
 
 
-def test_refill_program_and_bolus_happen_to_those_they_are_for():
-    (simulation, lively), (_, still) = live(at("refill"), at("program", pumps="2"), at("bolus", pumps="3"))
-    assert (of(lively)["flags"] & FLAG_BIT["refill"]).sum() == FLAG_BIT["refill"]
-    assert of(lively)["reservoir_ml"][-1] > of(still)["reservoir_ml"][-1]
-    assert of(lively, 2)["program"].unique().to_list() == [1, 2]
-    assert simulation.fleet.dose_ug_day[2] == pytest.approx(1.1 * live(hours=0.1)[0][0].fleet.dose_ug_day[2])
-    assert of(lively, 3)["commanded_ul_h"].max() > of(still, 3)["commanded_ul_h"].max() + 5
-    assert of(lively, 4).equals(of(still, 4))
+def test_refill_program_and_bolus_affect_only_their_own_pumps():
+    (simulation, eventful), (_, uneventful) = with_and_without(
+        at("refill"), at("program", pumps="2"), at("bolus", pumps="3")
+    )
+    assert (of(eventful)["flags"] & FLAG_BIT["refill"]).sum() == FLAG_BIT["refill"]
+    assert of(eventful)["reservoir_ml"][-1] > of(uneventful)["reservoir_ml"][-1]
+    assert of(eventful, 2)["program"].unique().to_list() == [1, 2]
+    assert simulation.fleet.dose_ug_day[2] == pytest.approx(
+        1.1 * with_and_without(hours=0.1)[0][0].fleet.dose_ug_day[2]
+    )
+    assert of(eventful, 3)["commanded_ul_h"].max() > of(uneventful, 3)["commanded_ul_h"].max() + 5
+    assert of(eventful, 4).equals(of(uneventful, 4))
 
 
-def test_clocks_drift_by_seconds_a_day_either_way_until_a_programmer_sets_them():
+def test_clocks_drift_by_seconds_a_day_in_both_directions_until_a_programmer_sets_them():
     drift = at("clock_drift", hours=0, pumps="0-4", hold_s=5 * 86_400.0)
-    (simulation, lively), (_, still) = live(drift, hours=6 * 24, interval_s=1800)
-    ahead = [(of(lively, pump)["time"] - of(still, pump)["time"]).to_list() for pump in range(6)]
+    (simulation, eventful), (_, uneventful) = with_and_without(drift, hours=6 * 24, interval_s=1800)
+    ahead = [(of(eventful, pump)["time"] - of(uneventful, pump)["time"]).to_list() for pump in range(6)]
     assert {ahead[pump][47] for pump in range(5)} == {-2000, 2000}
     assert {ahead[pump][-1] for pump in range(5)} == {-10_000, 10_000}
     assert set(ahead[5]) == {0}
-    assert lively.drop("time").equals(still.drop("time"))
+    assert eventful.drop("time").equals(uneventful.drop("time"))
     simulation.interrogate(np.array([0]))
     simulation.refill([(np.array([1]), Fill(18.0, 1000.0, 18.0, 1000.0))])
-    off = (simulation.tick()["time"] - simulation.time_ms).to_list()
-    assert off[:2] == [0, 0]
-    assert {abs(ms) for ms in off[2:5]} == {10_000}
+    error_ms = (simulation.tick()["time"] - simulation.time_ms).to_list()
+    assert error_ms[:2] == [0, 0]
+    assert {abs(ms) for ms in error_ms[2:5]} == {10_000}
 
 
 @pytest.mark.parametrize("name", ["gateway_restart", "broker_outage"])
-def test_a_gateway_that_restarts_or_has_no_broker_delivers_everything_later(name):
-    (_, lively), (_, still) = live(at(name, pumps="0-9", hold_s=1800.0))
-    assert lively.height == still.height
+def test_a_gateway_delivers_all_samples_after_a_restart_or_an_outage(name):
+    (_, eventful), (_, uneventful) = with_and_without(at(name, pumps="0-9", hold_s=1800.0))
+    assert eventful.height == uneventful.height
     for pump in range(10):
-        assert of(lively, pump).equals(of(still, pump))
-    arrived = [frame.height for frame in lively.partition_by("time", maintain_order=True)]
+        assert of(eventful, pump).equals(of(uneventful, pump))
+    arrived = [frame.height for frame in eventful.partition_by("time", maintain_order=True)]
     assert set(arrived) == {10}
-    assert not lively["time"].is_sorted()
+    assert not eventful["time"].is_sorted()
 
 
-def test_events_are_not_faults_and_clearing_leaves_them():
-    simulation = live(at("fever"), hours=8)[0][0]
+def test_clearing_faults_does_not_end_events():
+    simulation = with_and_without(at("fever"), hours=8)[0][0]
     assert simulation.active().is_empty()
     assert simulation.clear() == 0
     assert simulation.tick()["temperature_c"][1] > 38.5
 
 
-def test_events_come_by_themselves_at_their_rates():
+def test_events_arrive_at_random_at_their_rates():
     arrivals = Arrivals(event_factor=5)
-    (simulation, lively), _ = live(pumps=50, hours=5 * 24, interval_s=1800, random=arrivals)
+    (simulation, eventful), _ = with_and_without(pumps=50, hours=5 * 24, interval_s=1800, random=arrivals)
     per_pump_year = 365.25 / 5 / 50 / arrivals.event_factor
-    refills = ((lively["flags"] & FLAG_BIT["refill"]) > 0).sum() * per_pump_year
+    refills = ((eventful["flags"] & FLAG_BIT["refill"]) > 0).sum() * per_pump_year
     assert 1 < refills < 20
     assert 2 < (simulation.fleet.program.astype(int) - 1).sum() * per_pump_year < 12
-    assert 50 * 240 - 10 < lively.height < 50 * 240, "some were in a scanner, from where nothing is heard"
-    assert lively["temperature_c"].max() > 38.5
+    assert 50 * 240 - 10 < eventful.height < 50 * 240, "no samples arrive from inside a scanner"
+    assert eventful["temperature_c"].max() > 38.5
 
 
-def test_faults_come_by_themselves_at_their_published_rates_times_the_factor():
+def test_faults_arrive_at_random_at_their_published_rates_times_the_factor():
     scenario = dataclasses.replace(default(pumps=200, interval_s=3600), random=Arrivals(rate_factor=500))
-    simulation, seen = Simulation(scenario, start_ms=START_MS), set()
+    simulation, arrived = Simulation(scenario, start_ms=START_MS), set()
     for _ in range(10 * 24):
         simulation.tick()
-        seen |= set(simulation.active().select("pump", "fault", "since").rows())
+        arrived |= set(simulation.active().select("pump", "fault", "since").rows())
     expected = sum(fault.rate_per_pump_year for fault in FAULTS.values()) * 500 * 200 * 10 / 365.25
-    assert len(seen) == pytest.approx(expected, rel=0.25)
+    assert len(arrived) == pytest.approx(expected, rel=0.25)
     again = Simulation(scenario, start_ms=START_MS)
     for _ in range(10 * 24):
         again.tick()
@@ -171,7 +172,7 @@ def test_no_event_has_the_name_of_a_fault():
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.toml")))
-def test_every_scenario_of_the_library_plays_and_says_what_it_is(name):
+def test_every_built_in_scenario_plays_and_says_that_it_is_no_medical_device(name):
     assert "no medical device" in " ".join((FOLDER / f"{name}.toml").read_text().replace("#", " ").split())
     scenario = load(name)
     if name == "million":
@@ -182,7 +183,7 @@ def test_every_scenario_of_the_library_plays_and_says_what_it_is(name):
     assert samples > 20 * scenario.pumps
 
 
-def test_every_fault_plays_in_every_fault_on_five_pumps():
+def test_every_fault_is_in_the_scenario_every_fault_on_five_pumps():
     scenario = dataclasses.replace(load("every-fault"), interval_s=1800)
     simulation = Simulation(scenario, start_ms=START_MS)
     for _ in range(22):
@@ -193,7 +194,7 @@ def test_every_fault_plays_in_every_fault_on_five_pumps():
 
 
 class Recorder:
-    """Stands in for a gateway's session and keeps what it is given to send."""
+    """Session of a gateway that keeps what it should send."""
 
     def __init__(self, own):
         self.own, self.parcels, self.link = own, [], SimpleNamespace(alive=False)
@@ -203,7 +204,7 @@ class Recorder:
 
 
 @pytest.mark.parametrize("speed", [60.0, 6000.0])
-async def test_the_samples_do_not_depend_on_the_speed_bit_for_bit(speed):
+async def test_samples_are_the_same_bit_for_bit_at_any_speed(speed):
     scenario = dataclasses.replace(load("every-fault"), interval_s=1.0, start_ms=START_MS)
     alone = Simulation(scenario, start_ms=START_MS)
     expected = [alone.tick() for _ in range(20)]

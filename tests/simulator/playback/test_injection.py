@@ -1,4 +1,4 @@
-"""Faults begin, rise, hold and end as they are told to, on the pumps they are told."""
+"""Injection: faults begin, ramp up, hold and end on the selected pumps, and links delay samples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from simulator.faults import FAULTS
-from simulator.playback.scenario import ScenarioError, default
+from simulator.playback.notation import ScenarioError
+from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
 
 
@@ -32,14 +33,14 @@ def test_a_ramp_rises_evenly_to_the_severity_and_stays_there(fleet):
     assert rising == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8, 0.8])
 
 
-def test_a_hold_begins_where_the_ramp_ends_and_then_the_fault_is_gone(fleet):
+def test_the_hold_begins_when_the_ramp_ends_and_the_fault_ends_after_it(fleet):
     fleet.inject("silent_pump", np.array([2]), severity=1, ramp_s=120, hold_s=180)
-    heard = ticks(fleet, 8).filter(pl.col("index") == 2)["seq"].to_list()
-    assert [count for count in heard if count > 1] == [6, 7, 8]
+    counts = ticks(fleet, 8).filter(pl.col("index") == 2)["seq"].to_list()
+    assert [count for count in counts if count > 1] == [6, 7, 8]
     assert fleet.active().is_empty()
 
 
-def test_active_faults_are_told_by_pump_with_their_onset(fleet):
+def test_active_faults_are_listed_by_pump_with_their_onset(fleet):
     ticks(fleet, 3)
     fleet.inject("motor_stall", np.array([7, 2]), severity=0.5)
     assert fleet.active().rows() == [
@@ -48,16 +49,16 @@ def test_active_faults_are_told_by_pump_with_their_onset(fleet):
     ]
 
 
-def test_a_fault_injected_again_begins_anew_and_is_not_doubled(fleet):
+def test_a_fault_that_is_injected_again_starts_over_and_is_not_doubled(fleet):
     fleet.inject("motor_stall", np.array([2, 3]), severity=0.5)
     fleet.inject("motor_stall", np.array([3, 4]), severity=0.2)
     assert fleet.active()["severity"].to_list() == pytest.approx([0.5, 0.2, 0.2])
     frame = fleet.tick()
-    turned = (frame["motor_ul_h"] / frame["commanded_ul_h"]).to_list()
-    assert turned[2:6] == pytest.approx([0.5, 0.8, 0.8, 1], abs=0.005)
+    ratio = (frame["motor_ul_h"] / frame["commanded_ul_h"]).to_list()
+    assert ratio[2:6] == pytest.approx([0.5, 0.8, 0.8, 1], abs=0.005)
 
 
-def test_clearing_counts_the_pumps_it_touched(fleet):
+def test_clearing_returns_the_number_of_pumps_on_which_a_fault_ended(fleet):
     fleet.inject("motor_stall", np.array([1, 2, 3]), severity=1)
     fleet.inject("silent_pump", np.array([3]), severity=1)
     assert fleet.clear(np.array([1]), "silent_pump") == 0
@@ -67,12 +68,12 @@ def test_clearing_counts_the_pumps_it_touched(fleet):
     assert fleet.clear() == 0
 
 
-def test_two_gaps_in_the_link_leave_the_other_samples_in_their_order(fleet):
+def test_gaps_leave_the_other_samples_in_order(fleet):
     fleet.inject("silent_pump", np.array([0, 9, 4]), severity=1)
     assert fleet.tick()["index"].to_list() == [1, 2, 3, 5, 6, 7, 8]
 
 
-def test_a_fleet_that_is_silent_as_a_whole_sends_an_empty_frame(fleet):
+def test_a_silent_fleet_sends_an_empty_frame(fleet):
     fleet.inject("silent_pump", np.arange(10), severity=1)
     assert fleet.tick().is_empty()
 
@@ -85,26 +86,26 @@ def test_a_fleet_that_is_silent_as_a_whole_sends_an_empty_frame(fleet):
         ({"severity": float("nan")}, r"severity is nan; allowed is 0 to 1"),
         ({"indices": np.array([3, 10])}, r"pumps \[10\] are not in the fleet, whose pumps are 0 to 9"),
         ({"indices": np.array([-1])}, r"pumps \[-1\] are not in the fleet"),
-        ({"indices": np.array([])}, r"at least one is needed"),
-        ({"indices": np.array([1.5])}, r"pumps are \[1.5\].*a whole number"),
+        ({"indices": np.array([])}, r"select at least one by its index"),
+        ({"indices": np.array([1.5])}, r"pumps is \[1.5\].*a whole number"),
         ({"ramp_s": -1}, r"-1 is not a duration"),
         ({"hold_s": float("inf")}, r"inf is not a duration"),
     ],
 )
-def test_what_cannot_be_injected_is_refused_in_words(fleet, change, complaint):
+def test_an_invalid_injection_is_refused_with_the_value_and_what_is_allowed(fleet, change, complaint):
     with pytest.raises(ScenarioError, match=complaint):
         fleet.inject(**{"fault": "motor_stall", "indices": np.array([1]), "severity": 1.0, **change})
     assert fleet.active().is_empty()
 
 
-def test_what_cannot_be_cleared_is_refused_in_words(fleet):
+def test_clearing_refuses_an_unknown_fault_or_pump(fleet):
     with pytest.raises(ScenarioError, match="no fault 'rust'"):
         fleet.clear(fault="rust")
     with pytest.raises(ScenarioError, match="not in the fleet"):
         fleet.clear(np.array([99]))
 
 
-def test_a_link_fault_may_alter_samples_and_they_stay_in_their_order(fleet, monkeypatch):
+def test_a_link_fault_may_alter_samples_without_changing_their_order(fleet, monkeypatch):
     def link(frame, severity, rng):
         return frame.with_columns(pl.col("time") - 1).filter(pl.col("index") != 4)
 

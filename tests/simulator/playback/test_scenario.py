@@ -1,4 +1,4 @@
-"""Scenario files are read as they are meant, and what is wrong in one is told with its place."""
+"""Scenario files: what they mean, and the line, key, value and range that an error names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import dataclasses
 
 import pytest
 
-from simulator.playback.scenario import Scenario, ScenarioError, chosen, default, load, parse_duration, parse_pumps
+from simulator.playback.notation import ScenarioError, parse_duration, parse_pumps
+from simulator.playback.scenario import Scenario, default, load, selected_pumps
+from simulator.playback.scenario_format import EventTable, FaultTable, RandomTable, ScenarioTable
 from simulator.playback.simulation import Simulation
 
 
@@ -35,7 +37,7 @@ def test_a_duration_is_read(text, seconds):
 @pytest.mark.parametrize(
     "text", ["", "soon", "2x", "-3h", "3h 4h", "2h 03:75", "h", True, float("nan"), float("inf"), -1]
 )
-def test_what_is_no_duration_is_refused_with_what_is_one(text):
+def test_an_invalid_duration_is_refused_with_examples_of_valid_ones(text):
     with pytest.raises(ScenarioError, match="is not a duration such as"):
         parse_duration(text)
 
@@ -50,7 +52,7 @@ def test_what_is_no_duration_is_refused_with_what_is_one(text):
         ("ITB-000001-ITB-000003", [1, 2, 3]),
     ],
 )
-def test_pumps_are_read_by_index_and_serial(text, pumps):
+def test_pumps_are_selected_by_index_and_serial(text, pumps):
     assert parse_pumps(text, 10).tolist() == pumps
 
 
@@ -59,12 +61,12 @@ def test_pumps_are_read_by_index_and_serial(text, pumps):
     [
         ("", "write indices and serials"),
         ("3,,4", "write indices and serials"),
-        ("x", "'x' is wrong"),
+        ("x", "'x' is invalid"),
         ("10", "pumps '10' are not in the fleet, whose pumps are 0 to 9"),
         ("5-3", "pumps '5-3' are not in the fleet"),
     ],
 )
-def test_pumps_that_are_none_are_refused(text, complaint):
+def test_an_invalid_selection_of_pumps_is_refused(text, complaint):
     with pytest.raises(ScenarioError, match=complaint):
         parse_pumps(text, 10)
 
@@ -102,12 +104,12 @@ def test_a_scenario_file_is_read(tmp_path):
         (0.8,),
     )
     assert (silent.ramp_s, silent.hold_s, silent.severity) == (0, None, (1,))
-    assert chosen(scenario, 0).tolist() == [0, 1, 2]
-    assert len(chosen(scenario, 1)) == 5
-    assert chosen(scenario, 1).tolist() == chosen(scenario, 1).tolist()
+    assert selected_pumps(scenario, 0).tolist() == [0, 1, 2]
+    assert len(selected_pumps(scenario, 1)) == 5
+    assert selected_pumps(scenario, 1).tolist() == selected_pumps(scenario, 1).tolist()
 
 
-def test_the_scenarios_that_come_along_are_found_by_name():
+def test_built_in_scenarios_are_found_by_name():
     assert load("quiet-week").faults == ()
     assert [fault.name for fault in load("demo").faults][:2] == ["catheter_occlusion", "motor_stall"]
 
@@ -127,8 +129,15 @@ def test_an_empty_file_is_the_default_scenario(tmp_path):
         ("pumps = true", "pumps is True"),
         ("seed = -1", "seed is -1"),
         ("days = 0", "days is 0"),
-        ('interval = "0s"', "interval in seconds is 0.0; allowed is 1 to 86,400"),
-        ('interval = "fast"', "'fast' is not a duration"),
+        ('interval = "0s"', "interval is '0s'; allowed is 1 to 86,400 seconds"),
+        ('interval = "fast"', "interval is 'fast'; write a duration such as"),
+        ('"my.fault[0]" = 3', r"line 1: no key 'my.fault\[0\]' \(did you mean fault\?\); the keys are pumps"),
+        (GOOD + '"a.b" = 3', r"line 17, \[\[fault\]\] number 2: no key 'a.b'; the keys are name, pumps"),
+        (
+            GOOD.replace("0.8", "99999999999999999999"),
+            "line 12, .*: severity is 99999999999999999999; allowed is 0 to 1",
+        ),
+        (GOOD.replace('"0-2"', "99999999999999999999"), "line 8, .*: pumps is '99999999999999999999'"),
         ("pump = 3", r"no key 'pump' \(did you mean pumps\?\); the keys are pumps, days"),
         ('[[event]]\nname = "refill"', r"mine.toml, line 1, \[\[event\]\] number 1: it needs a name and the time"),
         ('\n[[event]]\nname="party"\nat=0\npumps="1"', r"line 3, .* no event 'party'; the events are refill, program"),
@@ -138,10 +147,10 @@ def test_an_empty_file_is_the_default_scenario(tmp_path):
             'seed = 3\nstart = "soon"',
             "line 2: start is 'soon'; write a time with its zone such as 2026-01-05T00:00:00Z",
         ),
-        ("pumps = 3\nrandom = 7", r"line 2: random is '7'; write it as a table of its own, \[random\]"),
+        ("pumps = 3\nrandom = 7", r"line 2: random is 7; write it as a table of its own, \[random\]"),
         ("\n[random]\nrate_factor = -1", r"line 3: rate_factor is -1; allowed is 0 to 1,000,000"),
         ("seed = 4\n\ndays = 0", "mine.toml, line 3: days is 0"),
-        ("fault = 3", r"fault is '3'; write each as a table of its own, \[\[fault\]\]"),
+        ("fault = 3", r"fault is 3; write each as a table of its own, \[\[fault\]\]"),
         (GOOD + "[[fault]]\nname='x'", r"mine.toml, line 17, \[\[fault\]\] number 3: it needs a name and the time"),
         (
             GOOD.replace("silent_pump", "silent"),
@@ -152,47 +161,72 @@ def test_an_empty_file_is_the_default_scenario(tmp_path):
         (GOOD.replace("0.8", "'much'"), r"line 12, \[\[fault\]\] number 1: severity is 'much'; allowed is 0 to 1"),
         (GOOD.replace("fraction = 0.25", ""), r"number 2: it needs either pumps = .* or fraction"),
         (GOOD.replace("seed = 7", "seed = 7\nspeed = 2"), "line 6: no key 'speed'"),
+        ("fault = [1]", r"fault is \[1\]; write each as a table of its own, \[\[fault\]\]"),
+        (GOOD.replace('"motor_stall"', "[3]"), r"line 7, \[\[fault\]\] number 1: name is \[3\]; write a name such as"),
+        (GOOD.replace('"0-2"', "[0, 2]"), r"line 8, .*: pumps is \[0, 2\]; write indices and serials such as"),
+        (GOOD.replace("0.8", "[0.2, 1.5]"), r"line 12, .*: severity is 1.5; allowed is 0 to 1"),
+        (GOOD.replace("0.8", "[]"), r"line 12, .*: severity is \[\]; allowed is 0 to 1"),
+        (GOOD.replace('"12h"', '"40000d"'), "line 11, .*: hold is '40000d'; allowed is 0 to 3,153,600,000 seconds"),
         (GOOD + "until = 3", r"line 17, \[\[fault\]\] number 2: no key 'until'"),
-        (GOOD.replace('"2h"', "[2]"), r"number 1: \[2\] is not a duration"),
+        (GOOD.replace('"2h"', "[2]"), r"number 1: ramp is \[2\]; write a duration such as"),
     ],
 )
-def test_a_wrong_scenario_is_refused_with_its_file_place_and_what_is_allowed(tmp_path, text, complaint):
+def test_an_invalid_scenario_is_refused_with_its_file_line_value_and_range(tmp_path, text, complaint):
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    with pytest.raises(ScenarioError, match=complaint) as refused:
+    with pytest.raises(ScenarioError, match=complaint) as error:
         load(str(path))
-    assert str(path) in str(refused.value)
+    assert str(path) in str(error.value)
+
+
+KEYS = [
+    ("", ScenarioTable),
+    ("[random]", RandomTable),
+    ('[[fault]]\nname = "motor_stall"\nat = 0\npumps = "1"', FaultTable),
+    ('[[event]]\nname = "refill"\nat = 0\npumps = "1"', EventTable),
+]
+
+
+@pytest.mark.parametrize(("table", "key"), [(table, key) for table, fields in KEYS for key in fields.__struct_fields__])
+def test_every_key_of_every_table_refuses_a_value_of_a_wrong_type_with_what_is_allowed(tmp_path, table, key):
+    path = tmp_path / "mine.toml"
+    lines = [line for line in table.splitlines() if not line.startswith(f"{key} =")]
+    path.write_text("\n".join([*lines, f"{key} = 07:30:00"]))
+    with pytest.raises(ScenarioError, match=rf"line {len(lines) + 1}.*: {key} is '07:30:00'; (write|allowed|it is) "):
+        load(str(path))
 
 
 @pytest.mark.parametrize("name", ["nowhere", "", "nowhere.toml", "../scenario", "x\0y"])
-def test_a_scenario_that_is_not_there_is_refused_with_those_that_are(name):
-    with pytest.raises(ScenarioError, match=r"no scenario .* those here: bars, broker-outage, clinic-refill-day"):
+def test_an_unknown_scenario_is_refused_with_the_built_in_ones(name):
+    with pytest.raises(
+        ScenarioError, match=r"no scenario .* a built-in scenario, which are bars, broker-outage, clinic-refill-day"
+    ):
         load(name)
 
 
-def test_a_smaller_fleet_than_the_story_needs_is_refused(start_ms):
+def test_a_fleet_that_is_smaller_than_the_scenario_needs_is_refused(start_ms):
     with pytest.raises(ScenarioError, match="pumps '123' are not in the fleet, whose pumps are 0 to 9"):
         Simulation(dataclasses.replace(load("demo"), pumps=10), start_ms=start_ms)
 
 
 @pytest.mark.parametrize(("fraction", "count"), [(0.1, 3), (0.001, 1), (0, 0), (1, 30)])
-def test_a_fraction_befalls_so_many_pumps_and_not_none_by_rounding(tmp_path, fraction, count):
+def test_a_fraction_selects_its_share_of_pumps_rounded_up(tmp_path, fraction, count):
     path = tmp_path / "mine.toml"
     path.write_text(f'pumps = 30\n[[fault]]\nname = "silent_pump"\nat = 0\nfraction = {fraction}')
     assert Simulation(load(str(path)), start_ms=0).tick().height == 30 - count
 
 
-def test_a_fault_may_befall_a_lot_or_a_part_of_it(tmp_path):
+def test_a_fault_may_affect_a_lot_or_a_fraction_of_it(tmp_path):
     path = tmp_path / "lot.toml"
-    told = '[[fault]]\nname = "over_infusion"\nlot = "B07"\nat = "1h"\n'
-    path.write_text(f"pumps = 400\nseed = 3\n{told}{told}fraction = 0.5\n")
+    table = '[[fault]]\nname = "over_infusion"\nlot = "B07"\nat = "1h"\n'
+    path.write_text(f"pumps = 400\nseed = 3\n{table}{table}fraction = 0.5\n")
     scenario = load(str(path))
-    whole, half = chosen(scenario, 0), chosen(scenario, 1)
-    made = Simulation(scenario, start_ms=0).describe()
-    assert whole.tolist() == [pump for pump, lot in enumerate(made.lot) if lot == "B07"]
+    whole, half = selected_pumps(scenario, 0), selected_pumps(scenario, 1)
+    pumps = Simulation(scenario, start_ms=0).describe()
+    assert whole.tolist() == [pump for pump, lot in enumerate(pumps.lot) if lot == "B07"]
     assert set(half) < set(whole)
     assert len(half) == pytest.approx(len(whole) / 2, abs=0.5)
-    path.write_text(told.replace("B07", "B7"))
+    path.write_text(table.replace("B07", "B7"))
     with pytest.raises(ScenarioError, match=r"line 3.*no lot 'B7' .did you mean B07"):
         load(str(path))
 

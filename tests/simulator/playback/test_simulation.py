@@ -1,4 +1,4 @@
-"""What a fleet sends, tick by tick, and that it is the same fleet however it is run."""
+"""Samples of the simulated fleet, tick by tick: complete, plausible and reproducible."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from simulator.playback.scenario import default, load
 from simulator.playback.simulation import Simulation
 
 
-def test_a_tick_gives_one_sample_of_every_pump_with_the_wires_columns(start_ms):
+def test_a_tick_returns_one_sample_of_every_pump_in_the_columns_of_the_contract(start_ms):
     simulation = Simulation(default(pumps=3, interval_s=30), start_ms=start_ms, boot=7)
     assert simulation.time_ms == start_ms
     simulation.tick()
@@ -28,33 +28,33 @@ def test_a_tick_gives_one_sample_of_every_pump_with_the_wires_columns(start_ms):
     assert (frame["seq"].unique().to_list(), frame["boot"].unique().to_list()) == ([2], [7])
 
 
-def test_all_that_is_sent_passes_the_wire_as_arrow_and_as_json(play):
+def test_all_samples_decode_from_arrow_and_from_json(play):
     samples = play(pumps=50, minutes=2).samples.drop("index")
     assert decode(encode_arrow(samples)).rejected == ()
     assert decode(encode_json(samples)).samples.height == 100
 
 
-def test_the_same_scenario_gives_the_same_samples_and_another_seed_others(play):
+def test_the_same_scenario_gives_the_same_samples_and_another_seed_different_ones(play):
     assert play(seed=1).samples.equals(play(seed=1).samples)
     assert not play(seed=1).samples.equals(play(seed=2).samples)
 
 
-def test_a_pump_is_the_same_pump_in_a_fleet_of_any_size(play):
+def test_a_pump_is_the_same_in_a_fleet_of_any_size(play):
     small, large = play(pumps=8).samples, play(pumps=300).samples
     assert large.filter(pl.col("index") < 8).equals(small)
 
 
-def test_the_samples_do_not_depend_on_how_many_pumps_are_moved_together(play, monkeypatch):
+def test_the_samples_do_not_depend_on_the_block_size(play, monkeypatch):
     whole = play(pumps=25).samples
     monkeypatch.setattr(module, "BLOCK", 7)
     assert play(pumps=25).samples.equals(whole)
 
 
-def test_one_pump_alone_is_a_fleet(play):
+def test_a_fleet_may_be_a_single_pump(play):
     assert play(pumps=1, on=(), minutes=5).samples.height == 5
 
 
-def test_the_healthy_fleet_is_quiet_and_realistic_for_a_week(play):
+def test_a_healthy_fleet_reports_nothing_and_stays_plausible_for_a_week(play):
     week = play(pumps=200, minutes=7 * 1440, interval_s=1200).samples
     assert week["flags"].max() == 0
     assert 7 < week["pressure_mmhg"].min() < week["pressure_mmhg"].max() < 17
@@ -66,7 +66,7 @@ def test_the_healthy_fleet_is_quiet_and_realistic_for_a_week(play):
     assert 0.94 < ratio.min() < ratio.max() < 1.06
 
 
-def test_flow_is_measured_well_enough_to_see_a_tenth_missing_within_an_hour(play):
+def test_flow_is_measured_accurately_enough_to_see_ten_percent_missing_within_an_hour(play):
     samples = play(pumps=200, minutes=60).samples.filter(pl.col("commanded_ul_h") > 1.9)
     error = pl.col("flow_ul_h") / pl.col("commanded_ul_h")
     by_pump = samples.group_by("index").agg((error.std() / error.len().sqrt()).alias("sd"))
@@ -79,7 +79,7 @@ def test_no_reading_is_a_negative_zero(play):
     assert not np.any(np.signbit(values) & (values == 0))
 
 
-def test_a_fleet_describes_itself_as_a_birth_takes_it():
+def test_the_description_of_a_fleet_is_a_valid_birth():
     simulation = Simulation(default(pumps=200), start_ms=0)
     pumps = simulation.describe()
     birth = Birth(gateway="here", pumps=pumps, sent=0, time=0)
@@ -94,7 +94,7 @@ def test_a_fleet_describes_itself_as_a_birth_takes_it():
     assert set(pumps.model) == {f"Peristaltic {ml} mL, revision {which}" for ml in (20, 40) for which in "AB"}
 
 
-def test_flows_are_those_of_usual_doses():
+def test_doses_and_flows_are_in_the_usual_range():
     fleet = Simulation(default(pumps=2000), start_ms=0).fleet
     ml_day = fleet.dose_ug_day / fleet.concentration_ug_ml
     assert (ml_day.min(), ml_day.max()) >= (0.048, 0.1)
@@ -108,15 +108,15 @@ def test_a_pumps_state_fits_in_four_hundred_bytes():
     assert fleet.state_bytes / 1000 < 400
 
 
-def test_the_demo_plays_its_story(start_ms):
+def test_the_demo_injects_its_faults_at_the_times_of_its_file(start_ms):
     simulation = Simulation(load("demo"), start_ms=start_ms)
-    seen: dict[str, list[float]] = {}
+    hours_active: dict[str, list[float]] = {}
     for tick in range(11 * 60):
         simulation.tick()
         for fault in simulation.active()["fault"]:
-            seen.setdefault(fault, []).append(tick / 60)
-    begun = {fault: hours[0] for fault, hours in seen.items()}
-    assert begun == {
+            hours_active.setdefault(fault, []).append(tick / 60)
+    begins = {fault: hours[0] for fault, hours in hours_active.items()}
+    assert begins == {
         "catheter_occlusion": 0.75,
         "motor_stall": 2,
         "silent_pump": 3,
@@ -124,5 +124,5 @@ def test_the_demo_plays_its_story(start_ms):
         "sensor_stuck": 6,
         "battery_depletion": 7,
     }
-    still = set(simulation.active()["fault"])
-    assert still == {"motor_stall", "catheter_disconnection", "battery_depletion"}
+    permanent = set(simulation.active()["fault"])
+    assert permanent == {"motor_stall", "catheter_disconnection", "battery_depletion"}
