@@ -14,7 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from broker.contract import codec
-from broker.truth.matching import INJECTIONS, bite_at_refill, stay_until_refill
+from broker.truth.injections import INJECTIONS, extend_to_refill, start_at_refill
 from simulator.faults import FAULTS
 from simulator.gateway.ground_truth import GroundTruthReporter
 from simulator.playback.events import EVENTS
@@ -141,7 +141,7 @@ class Story:
         """Return the injections, from when they bit until what they did was over."""
         told = pl.DataFrame(self._wrong, INJECTIONS).filter(pl.col("severity") > 0)
         refills = self.events().filter(pl.col("event") == "refill")
-        for effect, judge in (("waits_for", bite_at_refill), ("stays_until", stay_until_refill)):
+        for effect, judge in (("waits_for", start_at_refill), ("stays_until", extend_to_refill)):
             names = [fault.name for fault in FAULTS.values() if getattr(fault, effect) == "refill"]
             concerned = pl.col("fault").is_in(names)
             told = pl.concat([told.filter(~concerned), judge(told.filter(concerned), refills)])

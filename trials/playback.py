@@ -23,7 +23,8 @@ from broker.contract.actions import Acknowledge
 from broker.contract.cohorts import NO_MEMBERS, members_of
 from broker.contract.gateway_messages import Birth
 from broker.contract.topics import shard_of
-from broker.truth.matching import ENDS, RAISED, expectations
+from broker.truth.alarm_history import ENDS, RAISED
+from broker.truth.expectations import expectations
 from processor.engine import engine
 from processor.engine.sequence import REDELIVERED
 from processor.engine.windows import WINDOW_S

@@ -8,7 +8,8 @@ from typing import Any, Final
 import polars as pl
 
 from broker.store.snapshot import PRIORITY_CODE
-from broker.truth.matching import FALSE, MS_PER_H, SECONDARY, Matched, match, spread
+from broker.truth.injections import MS_PER_H
+from broker.truth.matching import FALSE, SECONDARY, Matched, match, spread
 from processor.rules import RULES, Rule
 from trials.playback import Playback, expected
 
