@@ -123,10 +123,10 @@ def _play(name: str, plan: Scenario, days: float, turn_s: float) -> Playback:
     from trials.feed import FeedError
     from trials.playback import play
 
-    beside = days * 86_400 / plan.interval_s >= MIN_TICKS_FOR_PROCESS
+    separate_process = days * 86_400 / plan.interval_s >= MIN_TICKS_FOR_PROCESS
     try:
-        with _progress(f"{name}: samples of {plan.pumps:,} pumps") as say:
-            return play(plan, days, say=say, beside=beside, turn_s=turn_s)
+        with _progress(f"{name}: samples of {plan.pumps:,} pumps") as progress:
+            return play(plan, days, progress=progress, separate_process=separate_process, turn_s=turn_s)
     except FeedError as error:
         raise CommandError(str(error)) from error
 

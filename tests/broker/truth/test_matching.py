@@ -133,9 +133,7 @@ def test_a_suppressed_alarm_detects_the_fault_but_does_not_announce_it():
     ("fault", "onset_h", "end_h", "undecided"),
     [("stall", 99.5, None, True), ("stall", 98.5, None, False), ("stall", 99.5, 99.9, False), ("wear", 80, None, True)],
 )
-def test_an_injection_younger_than_its_detection_target_is_undecided_while_it_continues(
-    fault, onset_h, end_h, undecided
-):
+def test_a_young_injection_is_undecided_while_it_continues(fault, onset_h, end_h, undecided):
     result = matched(injections(("A", fault, onset_h, end_h)), alarms())
     assert result.injections["undecided"].to_list() == [undecided]
 
