@@ -152,9 +152,7 @@ class FleetRecorder:
         for effect, adjust in (("waits_for", start_at_refill), ("stays_until", extend_to_refill)):
             names = [fault.name for fault in FAULTS.values() if getattr(fault, effect) == "refill"]
             affected = pl.col("fault").is_in(names)
-            injections = pl.concat(
-                [injections.filter(~affected), adjust(injections.filter(affected), refills)],
-            )
+            injections = pl.concat([injections.filter(~affected), adjust(injections.filter(affected), refills)])
         permanent = [fault.name for fault in FAULTS.values() if fault.stays_until == "replacement"]
         end = pl.when(~pl.col("fault").is_in(permanent)).then(pl.col("end"))
         return injections.with_columns(end.alias("end")).sort("onset", "pump", "fault")

@@ -3,8 +3,8 @@
 The samples are those that the gateways would send, including all effects of link faults. The processor's own code takes
 them in, with therapy time as its clock.
 
-The processor may take in several ticks at a time, which is faster and leads to the same state: judging a few pumps takes
-nearly as long as judging all, so samples are grouped so that windows end together.
+The processor may take in several ticks at once, which is faster and leads to the same state: evaluating a few pumps
+takes nearly as long as evaluating all, so samples are grouped so that windows end together.
 """
 
 from __future__ import annotations
