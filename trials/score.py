@@ -50,10 +50,8 @@ def report(score: Score) -> dict[str, Any]:
     playback, matched = score.playback, score.matched
     scenario = playback.scenario
     false = matched.alarms.filter(pl.col("verdict") == FALSE)
-    alarms = {"": false, "_announced": false.drop_nulls("shown"), "_high": false.filter(pl.col("priority") == 1)}
-    per_day = {
-        f"false_alarms{kind}": (frame.height, frame.height / playback.pump_days) for kind, frame in alarms.items()
-    }
+    kinds = {"": false, "_announced": false.drop_nulls("shown"), "_high": false.filter(pl.col("priority") == 1)}
+    false_counts = {f"false_alarms{kind}": alarms.height for kind, alarms in kinds.items()}
     return {
         "pumps": scenario.pumps,
         "days": round((playback.end_ms - playback.start_ms) / MS_PER_H / 24, 6),
@@ -63,8 +61,8 @@ def report(score: Score) -> dict[str, Any]:
         "samples_refused": playback.rejected,
         "seconds": round(playback.seconds, 3),
         "pump_days": playback.pump_days,
-        **{name: count for name, (count, _) in per_day.items()},
-        **{f"{name}_per_pump_day": rate for name, (_, rate) in per_day.items()},
+        **false_counts,
+        **{f"{name}_per_pump_day": count / playback.pump_days for name, count in false_counts.items()},
         "secondary_alarms": matched.alarms.filter(pl.col("verdict") == SECONDARY).height,
         "alarms_per_pump_day": {
             name: matched.alarms.filter(pl.col("priority") == code).height / playback.pump_days
@@ -94,10 +92,9 @@ def missed(score: Score) -> pl.DataFrame:
     """Return the undetected injections, with their duration and the other alarms of the pump during that time."""
     playback, matched = score.playback, score.matched
     undetected = decided(score).filter(~pl.col("detected")).with_row_index("case")
-    others = matched.alarms.select("pump", "rule", "raised").join(
-        undetected.select("case", "pump", "onset", "end"), on="pump"
-    )
-    during = others.filter(pl.col("raised").is_between("onset", pl.col("end").fill_null(playback.end_ms)))
+    periods = undetected.select("case", "pump", "onset", "end")
+    alarms = matched.alarms.select("pump", "rule", "raised").join(periods, on="pump")
+    during = alarms.filter(pl.col("raised").is_between("onset", pl.col("end").fill_null(playback.end_ms)))
     rules = during.group_by("case").agg(pl.col("rule").unique().sort().str.join(", ").alias("alarmed"))
     return (
         undetected.join(rules, on="case", how="left", maintain_order="left")

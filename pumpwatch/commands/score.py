@@ -184,11 +184,11 @@ def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=None)
 
-        def say(done: int, of: int) -> None:
-            if done % PROGRESS_EVERY == 0 or done == of:
-                progress.update(task, completed=done, total=of)
+        def update(done: int, total: int) -> None:
+            if done % PROGRESS_EVERY == 0 or done == total:
+                progress.update(task, completed=done, total=total)
 
-        yield say
+        yield update
 
 
 def _write(path: Path, data: bytes) -> None:
