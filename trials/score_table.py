@@ -47,12 +47,12 @@ def _faults(faults: dict[str, dict[str, Any]]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("first alarm")
     for name, fault in faults.items():
-        bands = [_fraction(band["detected"], band["injected"]) for band in fault["by_severity"]]
+        rates = [_fraction(band["detected"], band["injected"]) for band in fault["by_severity"]]
         counts = (f"{fault[column]}/{fault['injected']}" for column in ("right_cause", "announced"))
-        delays = (_number(fault["time_to_detect_h"][name]) for name in ("p50", "p95"))
+        hours = (_number(fault["time_to_detect_h"][name]) for name in ("p50", "p95"))
         firsts = ", ".join(f"{rule} {count}" for rule, count in fault["first"].items())
         if fault["visible"]:
-            table.add_row(name, *bands, *counts, *delays, firsts)
+            table.add_row(name, *rates, *counts, *hours, firsts)
         else:
             table.add_row(name, *["–"] * 7, "no alarm is expected", style="dim")
     return table

@@ -34,7 +34,7 @@ def ladder(base: Scenario, faults: Sequence[str], pumps_each: int = PUMPS_EACH) 
 
 
 def smallest(report: dict[str, Any]) -> dict[str, dict[str, float | None]]:
-    """Return for each fault of a report the smallest severity from which all are detected, with its times to detect (h).
+    """Return for each fault the smallest severity from which all are detected, with its times to detect (h).
 
     Severity and delays are None if not even the largest severity is detected. Faults that no rule expects are left out.
     """

@@ -215,7 +215,8 @@ def test_the_smallest_severity_detected_is_the_one_from_which_all_are_detected()
         for name, rates in rates_by_fault.items()
     }
     smallest = sweep.smallest({"faults": faults})
-    assert {name: result["severity"] for name, result in smallest.items()} == {
+    severities = {name: result["severity"] for name, result in smallest.items()}
+    assert severities == {
         "early": 0.3,
         "never": None,
         "always": 0.1,
