@@ -1,1 +1,1 @@
-"""Trials: runs that need both ends, such as the scorecard, which judges the alarms by what was really wrong."""
+"""Offline trials of simulator and processor in one process: the scorecard of alarms, the accuracy of forecasts."""

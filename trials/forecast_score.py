@@ -26,7 +26,8 @@ from simulator.playback.scenario import Scenario, load
 from simulator.playback.simulation import Simulation
 from trials.feed import FeedTick
 from trials.forecast_truth import DAY_S, DOSE_AHEAD_H, F64, HOUR_S, Reference, batteries, deviate, doses, levels
-from trials.playback import START_MS, Watch
+from trials.offline_processor import OfflineProcessor
+from trials.playback import START_MS
 
 LEVEL_AHEAD_D: Final = 180.0
 """Later levels are not judged: no reservoir is left that long without a refill."""
@@ -66,7 +67,8 @@ def cases(
     start_ms = START_MS if scenario.start_ms is None else scenario.start_ms
     simulation = Simulation(scenario, start_ms=start_ms)
     residual_ml = deviate(simulation, datasheet_error)
-    watch, reference = Watch(Simulation(scenario, start_ms=start_ms)), Reference(simulation.fleet)
+    processor = OfflineProcessor(Simulation(scenario, start_ms=start_ms))
+    reference = Reference(simulation.fleet)
     ticks, per_check = round(days * DAY_S / scenario.interval_s), max(1, round(EVERY_H * HOUR_S / scenario.interval_s))
     per_turn = max(1, round(TURN_S / scenario.interval_s))
     judged = []
@@ -76,12 +78,12 @@ def cases(
         reference.follow(simulation.fleet, scenario.interval_s / HOUR_S)
         pending.append(FeedTick(simulation.time_ms, good, 0))
         if tick % per_turn == 0 or tick % per_check == 0:
-            watch.see(*pending)
+            processor.process(*pending)
             pending.clear()
         at_h = tick * scenario.interval_s / HOUR_S
         if tick % per_check or at_h < WARM_UP_H:
             continue
-        forecasts = watch.forecasts(simulation.time_ms)
+        forecasts = processor.forecasts(simulation.time_ms)
         truth = doses(simulation, reference)
         if (tick // per_check) % LEVELS_EVERY == 0:
             truth |= {**levels(simulation, residual_ml), **batteries(simulation)}

@@ -1,4 +1,4 @@
-"""This file asks how small a fault may be to be found: each at a ladder of severities on many pumps, all at once."""
+"""Sweep over severities: the smallest severity at which each fault is still detected, all faults in one run."""
 
 from __future__ import annotations
 
@@ -13,35 +13,38 @@ SEVERITIES: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 PUMPS_EACH: Final = 10
 DAYS: Final = 4.0
 HEALTHY_S: Final = 86_400.0
-"""So long all pumps are well, that detectors may learn them; from then on the faults go on until the end."""
+"""Time in which all pumps are healthy, for the detectors to learn them; the faults then last until the end."""
 REFILL_S: Final = 3600.0
-"""So long after the onset pumps are filled whose fault waits for that."""
-FOUND: Final = 0.9
-"""A severity is found when that share of its pumps is."""
+"""Time from the injection to the refill, for faults that wait for a refill."""
+MIN_DETECTION_RATE: Final = 0.9
+"""Detection rate from which a severity counts as detected."""
 
 
 def ladder(base: Scenario, faults: Sequence[str], pumps_each: int = PUMPS_EACH) -> Scenario:
-    """Return `base` with these faults alone, each severity on `pumps_each` pumps of its own."""
-    planned, refilled, first = [], [], 0
+    """Return `base` with only these faults, each severity on `pumps_each` pumps of its own."""
+    planned, refills, first = [], [], 0
     for name in faults:
         for severity in SEVERITIES:
             pumps = f"{first}-{first + pumps_each - 1}"
             planned.append(ScheduledFault(name, pumps, None, HEALTHY_S, 0.0, None, (severity,)))
             if FAULTS[name].waits_for == "refill":
-                refilled.append(ScheduledEvent("refill", pumps, None, HEALTHY_S + REFILL_S))
+                refills.append(ScheduledEvent("refill", pumps, None, HEALTHY_S + REFILL_S))
             first += pumps_each
-    return replace(base, pumps=first, days=base.days or DAYS, faults=tuple(planned), events=tuple(refilled))
+    return replace(base, pumps=first, days=base.days or DAYS, faults=tuple(planned), events=tuple(refills))
 
 
-def smallest(told: dict[str, Any]) -> dict[str, dict[str, float | None]]:
-    """Return for each fault of a report the smallest severity from which on all are found, and its delays in hours."""
-    found = {}
-    for name, fault in told["faults"].items():
-        least: dict[str, float | None] = {"severity": None, "p50": None, "p95": None}
-        for rung in sorted(fault["severities"], key=lambda rung: -rung["severity"]):
-            if rung["detected"] is None or rung["detected"] < FOUND:
+def smallest(report: dict[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Return for each fault the smallest severity from which all are detected, with its times to detect (h).
+
+    Severity and delays are None if not even the largest severity is detected. Faults that no rule expects are left out.
+    """
+    smallest_detected = {}
+    for name, fault in report["faults"].items():
+        detected: dict[str, float | None] = {"severity": None, "p50": None, "p95": None}
+        for step in sorted(fault["severities"], key=lambda step: -step["severity"]):
+            if step["detected"] is None or step["detected"] < MIN_DETECTION_RATE:
                 break
-            least = {"severity": rung["severity"], **rung["time_to_detect_h"]}
+            detected = {"severity": step["severity"], **step["time_to_detect_h"]}
         if fault["visible"]:
-            found[name] = least
-    return found
+            smallest_detected[name] = detected
+    return smallest_detected

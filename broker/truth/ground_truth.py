@@ -1,8 +1,8 @@
 """Messages and file format of the ground truth: which faults are injected into which simulated pumps.
 
-It is published over MQTT and written to a file in the data directory, for engineers and for scoring; the processor never
-reads it. The file starts with a `RunHeader`, followed by one `FaultChange` per line, and is rewritten by every run of the
-simulator.
+It is published over MQTT and written to a file in the data directory, for engineers and for scoring; the processor
+never reads it. The file starts with a `RunHeader`, followed by one `FaultChange` per line, and is rewritten by every
+run of the simulator.
 """
 
 from __future__ import annotations

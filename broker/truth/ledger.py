@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 
 from broker.truth.ground_truth import FILE, FaultChange, RunHeader
-from broker.truth.matching import INJECTIONS
+from broker.truth.injections import INJECTIONS
 
 MAX_INJECTIONS: Final = 100_000
 """Number of injections kept, newest first; older ones are dropped and counted."""
@@ -22,7 +22,7 @@ _CHANGE: Final = msgspec.json.Decoder(FaultChange)
 
 @dataclass(frozen=True)
 class Ledger:
-    """The ground truth so far: the run's header and every injection (`broker.truth.matching.INJECTIONS`).
+    """The ground truth so far: the run's header and every injection (`broker.truth.injections.INJECTIONS`).
 
     `dropped` counts injections older than the newest `MAX_INJECTIONS`.
     """

@@ -12,9 +12,11 @@ import polars as pl
 from broker.contract.cohorts import NO_MEMBERS, members_of
 from broker.contract.rule_targets import RuleTargets
 from broker.store.snapshot import Health
+from broker.truth.alarm_history import raised_by
+from broker.truth.expectations import expectations
 from broker.truth.ground_truth import RunHeader
 from broker.truth.ledger import Ledger, LedgerReader
-from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, expectations, match, raised_by, spread
+from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, match, spread
 from dashboard import formatting
 from dashboard.data.services import DataService
 

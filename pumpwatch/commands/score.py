@@ -123,10 +123,10 @@ def _play(name: str, plan: Scenario, days: float, turn_s: float) -> Playback:
     from trials.feed import FeedError
     from trials.playback import play
 
-    beside = days * 86_400 / plan.interval_s >= MIN_TICKS_FOR_PROCESS
+    separate_process = days * 86_400 / plan.interval_s >= MIN_TICKS_FOR_PROCESS
     try:
-        with _progress(f"{name}: samples of {plan.pumps:,} pumps") as say:
-            return play(plan, days, say=say, beside=beside, turn_s=turn_s)
+        with _progress(f"{name}: samples of {plan.pumps:,} pumps") as progress:
+            return play(plan, days, progress=progress, separate_process=separate_process, turn_s=turn_s)
     except FeedError as error:
         raise CommandError(str(error)) from error
 
@@ -186,11 +186,11 @@ def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=None)
 
-        def say(done: int, of: int) -> None:
-            if done % PROGRESS_EVERY == 0 or done == of:
-                progress.update(task, completed=done, total=of)
+        def update(done: int, total: int) -> None:
+            if done % PROGRESS_EVERY == 0 or done == total:
+                progress.update(task, completed=done, total=total)
 
-        yield say
+        yield update
 
 
 def _write(path: Path, data: bytes) -> None:

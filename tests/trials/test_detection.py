@@ -1,4 +1,4 @@
-"""Every fault of the folder, on pumps of the simulator before the whole processor: found by its cause, no other."""
+"""Every fault, from simulated pumps to the score: detected, with its correct cause, and without false alarms."""
 
 from __future__ import annotations
 
@@ -17,27 +17,25 @@ from trials import playback, score
 
 HOUR = 3600.0
 SEVERITIES = (0.5, 1.0)
-EACH = len(SEVERITIES)
+PUMPS_PER_FAULT = len(SEVERITIES)
 ONSET_S, REFILL_S = 4 * HOUR, 5 * HOUR
-HEALTHY = 10
+HEALTHY_PUMPS = 10
 LISTED = (*RULES, *GATEWAY_RULES, *COHORT_RULES)
 IDENTIFIED = {fault for rule in LISTED for fault in rule.identifies}
-SEEN = sorted(IDENTIFIED & set(FAULTS))
-MISTAKEN = frozenset({"catheter_migration"})
-"""Ambiguous by its nature: a tip that is far out looks like a disconnection or an occlusion."""
-
-
-DENSE = sorted(fault.name for fault in FAULTS.values() if fault.stage == "link")
-"""What only samples a minute apart tell in full: the line itself."""
+IDENTIFIABLE = sorted(IDENTIFIED & set(FAULTS))
+AMBIGUOUS = frozenset({"catheter_migration"})
+"""Ambiguous by nature: a tip far out of place looks like a disconnection or an occlusion."""
+LINK_FAULTS = sorted(fault.name for fault in FAULTS.values() if fault.stage == "link")
+"""Faults of the link, which only samples one minute apart show in full."""
 
 
 def ward(faults: list[str], interval_s: float, days: float) -> score.Score:
-    """Return how well the alarms told these faults, each at two severities, beside healthy pumps."""
+    """Return the score of these faults, each at every severity, with healthy pumps in the same fleet."""
     planned = [
-        ScheduledFault(fault, f"{first}-{first + EACH - 1}", None, ONSET_S, 0.0, None, SEVERITIES)
-        for first, fault in zip(range(0, EACH * len(faults), EACH), faults, strict=True)
+        ScheduledFault(fault, f"{first}-{first + PUMPS_PER_FAULT - 1}", None, ONSET_S, 0.0, None, SEVERITIES)
+        for first, fault in zip(range(0, PUMPS_PER_FAULT * len(faults), PUMPS_PER_FAULT), faults, strict=True)
     ]
-    pumps = EACH * len(faults) + HEALTHY
+    pumps = PUMPS_PER_FAULT * len(faults) + HEALTHY_PUMPS
     scenario = replace(
         default(pumps=pumps, interval_s=interval_s, seed=77),
         days=days,
@@ -48,34 +46,36 @@ def ward(faults: list[str], interval_s: float, days: float) -> score.Score:
 
 
 @pytest.fixture(scope="module")
-def sparse() -> score.Score:
-    return ward(sorted(set(FAULTS) - set(DENSE)), 300.0, 1.25)
+def five_minutes() -> score.Score:
+    return ward(sorted(set(FAULTS) - set(LINK_FAULTS)), 300.0, 1.25)
 
 
 @pytest.fixture(scope="module")
-def dense() -> score.Score:
-    return ward(DENSE, 60.0, 0.45)
+def one_minute() -> score.Score:
+    return ward(LINK_FAULTS, 60.0, 0.45)
 
 
-@pytest.mark.parametrize("fault", SEEN)
-def test_a_fault_is_found_on_all_its_pumps_and_named_by_its_cause(fault, sparse, dense):
-    found = (dense if fault in DENSE else sparse).found.injections.filter(pl.col("fault") == fault)
-    assert found["severity"].to_list() == pytest.approx(SEVERITIES)
-    assert found["detected"].all()
-    named = found["right_cause"].sum()
-    assert named == EACH if fault not in MISTAKEN else named >= 1
+@pytest.mark.parametrize("fault", IDENTIFIABLE)
+def test_a_fault_is_detected_on_all_its_pumps_with_its_correct_cause(fault, five_minutes, one_minute):
+    injections = (one_minute if fault in LINK_FAULTS else five_minutes).matched.injections.filter(
+        pl.col("fault") == fault
+    )
+    assert injections["severity"].to_list() == pytest.approx(SEVERITIES)
+    assert injections["detected"].all()
+    identified = injections["right_cause"].sum()
+    assert identified == PUMPS_PER_FAULT if fault not in AMBIGUOUS else identified >= 1
 
 
-def test_no_healthy_pump_has_an_alarm(sparse, dense):
-    for played in (sparse, dense):
-        assert played.found.alarms.filter(pl.col("verdict") == FALSE).rows() == []
+def test_no_alarm_is_false(five_minutes, one_minute):
+    for result in (five_minutes, one_minute):
+        assert result.matched.alarms.filter(pl.col("verdict") == FALSE).rows() == []
 
 
-def test_every_rule_about_one_pump_has_a_fault_that_it_is_there_for():
-    by_program = {"therapy_paused", "refill_due", "refill_overdue"}
-    assert {rule.name for rule in RULES if not (rule.identifies or rule.detects)} <= by_program
+def test_every_pump_rule_has_a_fault_that_it_identifies_or_detects():
+    without_fault = {"therapy_paused", "refill_due", "refill_overdue"}
+    assert {rule.name for rule in RULES if not (rule.identifies or rule.detects)} <= without_fault
 
 
-def test_what_no_signal_tells_of_says_why():
-    assert sorted(set(FAULTS) - set(SEEN)) == ["wrong_concentration"]
-    assert all(FAULTS[name].unseen for name in set(FAULTS) - set(SEEN))
+def test_a_fault_that_no_signal_shows_gives_the_reason():
+    assert sorted(set(FAULTS) - set(IDENTIFIABLE)) == ["wrong_concentration"]
+    assert all(FAULTS[name].unseen for name in set(FAULTS) - set(IDENTIFIABLE))

@@ -1,14 +1,15 @@
-"""What counts as found, as secondary, as false: one line an alarm, one line an injection, and the verdicts."""
+"""Verdicts on alarms and injections: correct, accepted, secondary, false; detected, missed, undecided."""
 
 from __future__ import annotations
 
 import polars as pl
 import pytest
 
-from broker.contract.cohorts import MEMBERS, cohort_name, members_of
-from broker.store.journal import EVENTS_SCHEMA
-from broker.truth import matching
-from broker.truth.matching import EXPECTED, INJECTIONS, MS_PER_H, RAISED, match
+from broker.contract.cohorts import MEMBERS, members_of
+from broker.truth.alarm_history import RAISED
+from broker.truth.expectations import EXPECTED
+from broker.truth.injections import INJECTIONS, MS_PER_H
+from broker.truth.matching import Matched, match
 
 EXPECTATIONS = pl.DataFrame(
     [
@@ -30,96 +31,96 @@ NOW_H = 100
 
 
 def injections(*rows: tuple[str, str, float, float | None]) -> pl.DataFrame:
-    """Pump, fault, onset and end in hours."""
-    told = [(pump, fault, 0.5, ms(onset), None if end is None else ms(end)) for pump, fault, onset, end in rows]
-    return pl.DataFrame(told, INJECTIONS, orient="row")
+    """Return injections from pump, fault, onset and end in hours."""
+    cases = [(pump, fault, 0.5, ms(onset), None if end is None else ms(end)) for pump, fault, onset, end in rows]
+    return pl.DataFrame(cases, INJECTIONS, orient="row")
 
 
 def alarms(*rows: tuple[str, str, float] | tuple[str, str, float, float | None]) -> pl.DataFrame:
-    """Pump, rule, hour at which it was raised, and, where given, at which it went away."""
-    told = [
+    """Return alarms from pump, rule, the hour each was raised and, if given, the hour it returned to normal."""
+    raised = [
         (f"{row[0]}/{row[1]}", row[0], row[1], 1, ms(row[2]), ms(row[2]), ms(row[3]) if row[3:] and row[3] else None)
         for row in rows
     ]
-    return pl.DataFrame(told, RAISED, orient="row")
+    return pl.DataFrame(raised, RAISED, orient="row")
 
 
 def ms(hours: float) -> int:
     return round(hours * MS_PER_H)
 
 
-def found(wrong: pl.DataFrame, raised: pl.DataFrame) -> matching.Matched:
-    return match(wrong, raised, EXPECTATIONS, ms(NOW_H))
+def matched(faults: pl.DataFrame, raised: pl.DataFrame) -> Matched:
+    return match(faults, raised, EXPECTATIONS, ms(NOW_H))
 
 
 @pytest.mark.parametrize(
     ("rule", "at_h", "verdict"),
     [
-        ("motor", 10.5, "right"),
-        ("motor", 10.0, "right"),
+        ("motor", 10.5, "correct"),
+        ("motor", 10.0, "correct"),
         ("flow", 11.0, "accepted"),
         ("catheter", 11.0, "secondary"),
         ("motor", 9.9, "false"),
-        ("motor", 21.9, "right"),
+        ("motor", 21.9, "correct"),
         ("motor", 22.1, "secondary"),
         ("battery", 43.9, "secondary"),
         ("motor", 44.1, "false"),
     ],
 )
-def test_an_alarm_is_judged_by_its_rule_and_by_when_it_came(rule, at_h, verdict):
-    judged = found(injections(("A", "stall", 10, 20)), alarms(("A", rule, at_h)))
-    assert judged.alarms["verdict"].to_list() == [verdict]
-    assert judged.injections["detected"].to_list() == [verdict in {"right", "accepted"}]
-    assert judged.injections["right_cause"].to_list() == [verdict == "right"]
+def test_the_verdict_depends_on_the_rule_and_on_when_the_alarm_was_raised(rule, at_h, verdict):
+    result = matched(injections(("A", "stall", 10, 20)), alarms(("A", rule, at_h)))
+    assert result.alarms["verdict"].to_list() == [verdict]
+    assert result.injections["detected"].to_list() == [verdict in {"correct", "accepted"}]
+    assert result.injections["right_cause"].to_list() == [verdict == "correct"]
 
 
-def test_an_alarm_on_another_pump_is_false_and_finds_nothing():
-    judged = found(injections(("A", "stall", 10, None)), alarms(("B", "motor", 11)))
-    assert judged.alarms["verdict"].to_list() == ["false"]
-    assert judged.injections["detected"].to_list() == [False]
+def test_an_alarm_on_another_pump_is_false_and_detects_nothing():
+    result = matched(injections(("A", "stall", 10, None)), alarms(("B", "motor", 11)))
+    assert result.alarms["verdict"].to_list() == ["false"]
+    assert result.injections["detected"].to_list() == [False]
 
 
-def test_each_time_an_alarm_is_raised_counts():
-    judged = found(injections(), alarms(("A", "motor", 1, 2), ("A", "motor", 3, 4)))
-    assert judged.alarms["verdict"].to_list() == ["false", "false"]
+def test_an_alarm_counts_each_time_it_is_raised():
+    result = matched(injections(), alarms(("A", "motor", 1, 2), ("A", "motor", 3, 4)))
+    assert result.alarms["verdict"].to_list() == ["false", "false"]
 
 
-def test_the_delay_counts_to_the_first_alarm_and_that_of_the_cause_to_its_own():
+def test_time_to_detect_ends_at_the_first_alarm_and_time_to_the_cause_at_the_first_correct_one():
     raised = alarms(("A", "motor", 13), ("A", "flow", 12), ("A", "motor", 15))
-    case = found(injections(("A", "stall", 10, 20)), raised).injections.row(0, named=True)
+    case = matched(injections(("A", "stall", 10, 20)), raised).injections.row(0, named=True)
     assert (case["delay_h"], case["right_delay_h"]) == pytest.approx((2.0, 3.0))
     assert case["by"] == "flow"
 
 
-def test_of_two_faults_at_once_each_is_found_on_its_own_and_one_alarm_may_find_both():
-    wrong = injections(("A", "stall", 10, 20), ("A", "clot", 12, 20))
-    both = found(wrong, alarms(("A", "flow", 13)))
-    assert both.injections["detected"].to_list() == [True, True]
-    one = found(wrong, alarms(("A", "catheter", 13)))
-    assert one.injections["detected"].to_list() == [False, True]
-    assert one.alarms["verdict"].to_list() == ["right"]
+def test_overlapping_faults_are_matched_separately_and_one_alarm_may_detect_both():
+    faults = injections(("A", "stall", 10, 20), ("A", "clot", 12, 20))
+    by_flow = matched(faults, alarms(("A", "flow", 13)))
+    assert by_flow.injections["detected"].to_list() == [True, True]
+    by_catheter = matched(faults, alarms(("A", "catheter", 13)))
+    assert by_catheter.injections["detected"].to_list() == [False, True]
+    assert by_catheter.alarms["verdict"].to_list() == ["correct"]
 
 
-def test_an_alarm_that_stands_for_one_fault_finds_the_next_without_a_delay():
-    wrong = injections(("A", "stall", 10, 20), ("A", "clot", 15, 30))
-    standing = found(wrong, alarms(("A", "flow", 11))).injections
+def test_an_alarm_that_stands_for_one_fault_detects_the_next_without_a_delay():
+    faults = injections(("A", "stall", 10, 20), ("A", "clot", 15, 30))
+    standing = matched(faults, alarms(("A", "flow", 11))).injections
     assert standing["detected"].to_list() == [True, True]
     assert standing["delay_h"].to_list() == [pytest.approx(1.0), None]
-    over = found(wrong, alarms(("A", "flow", 11, 14))).injections
-    assert over["detected"].to_list() == [True, False]
+    returned = matched(faults, alarms(("A", "flow", 11, 14))).injections
+    assert returned["detected"].to_list() == [True, False]
 
 
-def test_a_false_alarm_that_stands_finds_nothing():
-    judged = found(injections(("A", "stall", 10, 20)), alarms(("A", "flow", 9)))
-    assert judged.injections["detected"].to_list() == [False]
-    assert judged.alarms["verdict"].to_list() == ["false"]
+def test_a_standing_false_alarm_detects_nothing():
+    result = matched(injections(("A", "stall", 10, 20)), alarms(("A", "flow", 9)))
+    assert result.injections["detected"].to_list() == [False]
+    assert result.alarms["verdict"].to_list() == ["false"]
 
 
-def test_an_alarm_held_under_another_has_found_the_fault_but_did_not_announce_it():
-    held = alarms(("A", "motor", 11), ("A", "flow", 12)).with_columns(
+def test_a_suppressed_alarm_detects_the_fault_but_does_not_announce_it():
+    raised = alarms(("A", "motor", 11), ("A", "flow", 12)).with_columns(
         pl.when(rule="flow").then(pl.col("shown")).alias("shown")
     )
-    case = found(injections(("A", "stall", 10, 20)), held).injections.row(0, named=True)
+    case = matched(injections(("A", "stall", 10, 20)), raised).injections.row(0, named=True)
     assert (case["detected"], case["right_cause"], case["announced"], case["right_announced"]) == (
         True,
         True,
@@ -132,78 +133,34 @@ def test_an_alarm_held_under_another_has_found_the_fault_but_did_not_announce_it
     ("fault", "onset_h", "end_h", "undecided"),
     [("stall", 99.5, None, True), ("stall", 98.5, None, False), ("stall", 99.5, 99.9, False), ("wear", 80, None, True)],
 )
-def test_what_is_younger_than_its_deadline_is_undecided_as_long_as_it_goes_on(fault, onset_h, end_h, undecided):
-    judged = found(injections(("A", fault, onset_h, end_h)), alarms())
-    assert judged.injections["undecided"].to_list() == [undecided]
+def test_a_young_injection_is_undecided_while_it_continues(fault, onset_h, end_h, undecided):
+    result = matched(injections(("A", fault, onset_h, end_h)), alarms())
+    assert result.injections["undecided"].to_list() == [undecided]
 
 
-def test_a_fault_that_waits_for_a_refill_begins_with_it_and_ends_with_the_refill_after_its_own_end():
-    refills = pl.DataFrame({"pump": ["A", "A", "A", "B"], "time": [ms(12), ms(15), ms(40), ms(70)]})
-    wrong = injections(("A", "stall", 10, 20), ("B", "stall", 10, 20), ("B", "clot", 60, None), ("C", "stall", 1, None))
-    bitten = matching.bite_at_refill(wrong, refills)
-    assert bitten.select("pump", "fault", "onset").rows() == [("A", "stall", ms(12)), ("B", "clot", ms(70))]
-    stayed = matching.stay_until_refill(bitten, refills).sort("pump")
-    assert stayed.select("onset", "end").rows() == [(ms(12), ms(40)), (ms(70), None)]
-
-
-def test_nothing_at_all_is_matched_with_nothing():
-    judged = found(injections(), alarms())
-    assert (judged.injections.height, judged.alarms.height) == (0, 0)
-
-
-def events(*rows: tuple[str, str, int, str | None]) -> pl.DataFrame:
-    """Kind, alarm, time and cause, as the journal has them."""
-    told = [{"kind": kind, "alarm": alarm, "time": time, "cause": cause} for kind, alarm, time, cause in rows]
-    usual = {"pump": "A", "rule": "motor", "priority": 1}
-    return pl.DataFrame([{**usual, **row} for row in told], schema=EVENTS_SCHEMA)
-
-
-def test_alarms_are_read_from_the_journal_in_whatever_order_it_gives_them():
-    told = [
-        ("cleared", "1", 90, None),
-        ("returned", "1", 80, None),
-        ("acknowledged", "1", 75, None),
-        ("raised", "1", 70, None),
-        ("returned", "1", 50, None),
-        ("raised", "1", 10, None),
-        ("raised", "2", 20, "motor_stall"),
-        ("raised", "3", 30, None),
-        ("held", "3", 30, "motor_stall"),
-        ("released", "3", 60, None),
-        ("raised", "4", 95, None),
-    ]
-    found = matching.raised_by(events(*told)).select("alarm", "raised", "shown", "returned").rows()
-    assert found == [
-        ("1", 10, 10, 50),
-        ("2", 20, None, None),
-        ("3", 30, 60, None),
-        ("1", 70, 70, 80),
-        ("4", 95, 95, None),
-    ]
-
-
-def test_an_empty_journal_has_no_alarms():
-    assert matching.raised_by(events()).rows() == []
+def test_no_injections_and_no_alarms_give_empty_tables():
+    result = matched(injections(), alarms())
+    assert (result.injections.height, result.alarms.height) == (0, 0)
 
 
 LOT = pl.DataFrame([("lot L1", f"P{n}") for n in range(4)], MEMBERS, orient="row")
 
 
 @pytest.mark.parametrize(
-    ("rule", "wrong", "at_h", "verdict"),
+    ("rule", "faults", "at_h", "verdict"),
     [
         ("flow", [("P1", "stall")], 11.0, "accepted"),
-        ("motor", [("P1", "stall"), ("P2", "stall")], 11.0, "right"),
+        ("motor", [("P1", "stall"), ("P2", "stall")], 11.0, "correct"),
         ("flow", [("P1", "stall"), ("P2", "wear")], 11.0, "accepted"),
         ("catheter", [("P1", "stall")], 11.0, "false"),
         ("flow", [("elsewhere", "stall")], 11.0, "false"),
         ("flow", [("P1", "stall")], 9.0, "false"),
     ],
 )
-def test_an_alarm_of_a_cohort_is_judged_by_what_is_wrong_with_its_pumps(rule, wrong, at_h, verdict):
-    told = injections(*((pump, fault, 10, 20) for pump, fault in wrong))
-    judged = match(told, alarms(("lot L1", rule, at_h)), EXPECTATIONS, ms(NOW_H), LOT)
-    assert judged.alarms["verdict"].to_list() == [verdict]
+def test_a_cohort_alarm_is_judged_by_the_injections_on_its_pumps(rule, faults, at_h, verdict):
+    cases = injections(*((pump, fault, 10, 20) for pump, fault in faults))
+    result = match(cases, alarms(("lot L1", rule, at_h)), EXPECTATIONS, ms(NOW_H), LOT)
+    assert result.alarms["verdict"].to_list() == [verdict]
 
 
 WARD = pl.DataFrame([("ward", f"P{n}") for n in range(10)], MEMBERS, orient="row")
@@ -214,86 +171,47 @@ def of_ward(fault: str, count: int, end: float | None = 20) -> list[tuple[str, s
 
 
 @pytest.mark.parametrize(
-    ("wrong", "at_h", "verdict"),
+    ("faults", "at_h", "verdict"),
     [
-        (of_ward("outage", 10), 10.2, "right"),
-        (of_ward("outage", 5), 10.2, "right"),
+        (of_ward("outage", 10), 10.2, "correct"),
+        (of_ward("outage", 5), 10.2, "correct"),
         (of_ward("outage", 4), 10.2, "false"),
         (of_ward("outage", 10), 9.9, "false"),
         (of_ward("outage", 10), 22.1, "false"),
         (of_ward("mute", 5), 10.2, "accepted"),
         (of_ward("mute", 4), 10.2, "false"),
-        ([*of_ward("mute", 3), ("P8", "outage", 10, 20), ("P9", "outage", 10, 20)], 10.2, "right"),
+        ([*of_ward("mute", 3), ("P8", "outage", 10, 20), ("P9", "outage", 10, 20)], 10.2, "correct"),
         (of_ward("hoarse", 10), 10.2, "false"),
         (of_ward("stall", 10), 10.2, "false"),
         ([], 10.2, "false"),
     ],
 )
-def test_that_a_gateway_is_silent_is_right_where_enough_of_its_pumps_were_made_silent_and_else_false(
-    wrong, at_h, verdict
-):
-    judged = match(injections(*wrong), alarms(("ward", "gateway_silent", at_h)), EXPECTATIONS, ms(NOW_H), WARD)
-    assert judged.alarms["verdict"].to_list() == [verdict]
-    assert judged.injections["detected"].sum() == (len(wrong) if verdict in {"right", "accepted"} else 0)
+def test_a_silent_gateway_alarm_is_false_unless_enough_of_its_pumps_are_silent_by_injection(faults, at_h, verdict):
+    result = match(injections(*faults), alarms(("ward", "gateway_silent", at_h)), EXPECTATIONS, ms(NOW_H), WARD)
+    assert result.alarms["verdict"].to_list() == [verdict]
+    assert result.injections["detected"].sum() == (len(faults) if verdict in {"correct", "accepted"} else 0)
 
 
-@pytest.mark.parametrize(("cut", "verdict"), [(10, "right"), (9, "right"), (8, "false")])
-def test_that_the_fleet_is_silent_is_right_where_nearly_all_pumps_are_cut_off(cut, verdict):
+@pytest.mark.parametrize(("disconnected", "verdict"), [(10, "correct"), (9, "correct"), (8, "false")])
+def test_a_silent_fleet_alarm_is_correct_if_nearly_all_pumps_are_disconnected(disconnected, verdict):
     fleet = members_of(
         pl.DataFrame({"pump": WARD["pump"], "model": "M", "lot": "L", "gateway": ["one"] * 5 + ["two"] * 5})
     )
-    told = injections(*of_ward("outage", cut))
-    judged = match(told, alarms(("fleet", "fleet_silent", 10.3)), EXPECTATIONS, ms(NOW_H), fleet)
-    assert judged.alarms["verdict"].to_list() == [verdict]
+    faults = injections(*of_ward("outage", disconnected))
+    result = match(faults, alarms(("fleet", "fleet_silent", 10.3)), EXPECTATIONS, ms(NOW_H), fleet)
+    assert result.alarms["verdict"].to_list() == [verdict]
 
 
-def test_an_alarm_of_a_cohort_finds_every_pump_of_it_that_has_what_it_is_for():
-    told = injections(("P1", "stall", 10, 20), ("P2", "stall", 10.5, 20), ("elsewhere", "stall", 10, 20))
-    judged = match(told, alarms(("lot L1", "motor", 11)), EXPECTATIONS, ms(NOW_H), LOT).injections
-    assert judged["detected"].to_list() == [True, True, False]
-    assert judged["delay_h"].to_list() == pytest.approx([1.0, 0.5, None])
+def test_a_cohort_alarm_detects_every_injection_in_the_cohort_that_expects_its_rule():
+    faults = injections(("P1", "stall", 10, 20), ("P2", "stall", 10.5, 20), ("elsewhere", "stall", 10, 20))
+    result = match(faults, alarms(("lot L1", "motor", 11)), EXPECTATIONS, ms(NOW_H), LOT).injections
+    assert result["detected"].to_list() == [True, True, False]
+    assert result["delay_h"].to_list() == pytest.approx([1.0, 0.5, None])
 
 
-def test_an_alarm_of_a_cohort_of_which_few_pumps_fail_found_them_by_chance():
-    many = pl.DataFrame([("lot L1", f"P{n}") for n in range(40)], MEMBERS, orient="row")
-    told = injections(*((f"P{n}", "stall", 10, 20) for n in range(9)))
-    judged = match(told, alarms(("lot L1", "motor", 11)), EXPECTATIONS, ms(NOW_H), many)
-    assert judged.alarms["verdict"].to_list() == ["false"]
-    assert not judged.injections["detected"].any()
-
-
-def test_pumps_are_in_the_cohorts_of_their_model_their_lot_and_their_gateway_and_in_the_fleet():
-    pumps = pl.DataFrame({"pump": ["P1", "P2"], "model": ["M", "M"], "lot": ["L1", None], "gateway": ["ward", "ward"]})
-    assert sorted(members_of(pumps).rows()) == [
-        ("fleet", "P1"),
-        ("fleet", "P2"),
-        ("lot L1", "P1"),
-        ("model M", "P1"),
-        ("model M", "P2"),
-        ("ward", "P1"),
-        ("ward", "P2"),
-    ]
-
-
-def test_a_cohort_has_no_slash_in_its_name_and_a_short_one():
-    named = pl.select(cohort_name("model", pl.lit("20/40 mL " + "x" * 100))).item()
-    assert (named[:15], len(named)) == ("model 20-40 mL ", 66)
-
-
-def test_whom_an_alarm_is_about_that_is_no_pump_is_read_from_its_id():
-    told = pl.DataFrame(
-        [
-            {
-                "kind": "raised",
-                "alarm": f"{subject}/drift/{time}",
-                "subject": subject,
-                "pump": None,
-                "rule": "drift",
-                "priority": 2,
-                "time": time,
-            }
-            for subject, time in (("lot L1", 10), ("model 20 mL, revision A", 20), ("system", -5))
-        ]
-    )
-    whole = pl.concat([pl.DataFrame(schema=EVENTS_SCHEMA), told], how="diagonal_relaxed")
-    assert sorted(matching.raised_by(whole)["pump"]) == ["lot L1", "model 20 mL, revision A", "system"]
+def test_a_cohort_alarm_is_false_if_only_a_few_pumps_of_the_cohort_are_faulty():
+    large_lot = pl.DataFrame([("lot L1", f"P{n}") for n in range(40)], MEMBERS, orient="row")
+    faults = injections(*((f"P{n}", "stall", 10, 20) for n in range(9)))
+    result = match(faults, alarms(("lot L1", "motor", 11)), EXPECTATIONS, ms(NOW_H), large_lot)
+    assert result.alarms["verdict"].to_list() == ["false"]
+    assert not result.injections["detected"].any()

@@ -204,7 +204,7 @@ def test_that_gateways_are_silent_is_right_while_the_scenario_cuts_them_off_and_
         )
     ]
     score = LiveScorecard(tell(cut, silent)).score()
-    assert score.found.alarms.sort("raised", "pump")["verdict"].to_list() == ["false", "right", "right"]
+    assert score.found.alarms.sort("raised", "pump")["verdict"].to_list() == ["false", "correct", "correct"]
     told = live_scorecard.totals(score)
     assert (told["injected"], told["right_cause"], told["false"]) == (10, 10, 1)
 
