@@ -1,4 +1,4 @@
-"""This file puts the dashboard together and serves it."""
+"""Dashboard application: assembles pages, data service and access, and serves them."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ from dashboard.data.live import Live
 from dashboard.data.services import DataService
 from dashboard.settings import Settings
 
-STOP_S = 1
+SHUTDOWN_TIMEOUT_S = 1
 
 
 class ServeError(Exception):
-    """The dashboard cannot be served where it was told to; the text is for people."""
+    """The dashboard cannot listen at its address; the text says what to do."""
 
 
 def page_modules() -> Iterator[ModuleType]:
-    """Yield the modules of the pages folder; each registers its own page."""
+    """Yield the modules in the pages folder; each registers its page."""
     for found in pkgutil.iter_modules(pages_package.__path__):
         yield importlib.import_module(f"{pages_package.__name__}.{found.name}")
 
 
 def build(settings: Settings) -> Access:
-    """Return the whole dashboard as one ASGI application, behind its door."""
+    """Return the dashboard as one ASGI application that requires sign-in."""
     app = assemble(DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms))
     return Access(app.server, settings, _policy(app))
 
 
-def assemble(desk: DataService) -> Dash:
-    """Return the pages around a desk, without a door: nobody is anybody in there."""
-    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=desk.live.watching)
+def assemble(data: DataService) -> Dash:
+    """Return the pages around a data service, without sign-in: visitors have no rights."""
+    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=data.live.watching)
     app = Dash(
         __name__,
-        server=server,  # type: ignore[arg-type]  # any ASGI server is taken since Dash 4.1
+        server=server,  # type: ignore[arg-type]  # Dash 4.1 and later accept any ASGI server
         title="Pumpwatch",
         update_title="",
         add_log_handler=False,
@@ -62,21 +62,21 @@ def assemble(desk: DataService) -> Dash:
 
     @server.get("/live")
     async def latest() -> dict[str, Any]:
-        return desk.live.payload()
+        return data.live.payload()
 
     for page in page_modules():
-        page.register(app, desk)
+        page.register(app, data)
     pages = shell.registered()
     app.layout = lambda: shell.layout(pages, VISITOR.get())
-    live_module.register(app, desk.live)
-    shell.register(app, desk, pages)
-    # Dash 4.4 on FastAPI does this at the first request for "/" alone: who opens /alarms first gets no assets.
+    live_module.register(app, data.live)
+    shell.register(app, data, pages)
+    # Dash 4.4 on FastAPI does this only at the first request for "/": without it, /alarms opened first has no assets.
     app._setup_server()  # type: ignore[no-untyped-call]
     return app
 
 
 def _policy(app: Dash) -> str:
-    """Return the Content-Security-Policy; charts, Mantine and AG Grid write style elements."""
+    """Return the Content-Security-Policy; inline styles are allowed because charts, Mantine and AG Grid add them."""
     scripts = " ".join([*app.csp_hashes(), shell.script_hash()])
     return (
         f"default-src 'self'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
@@ -88,7 +88,7 @@ def _policy(app: Dash) -> str:
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
     """Serve until `stop` is set; `ready` is called with the address to open once connections are accepted.
 
-    Raises `AccessError` where the dashboard would be open to strangers, `ServeError` where the port is taken.
+    Raises `AccessError` if other machines could reach it and there are no accounts, `ServeError` if the port is in use.
     """
     demand_accounts(settings)
     application = build(settings)
@@ -101,7 +101,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
         lifespan="on",
         ws="websockets-sansio",
         ws_max_size=1024 * 1024,
-        timeout_graceful_shutdown=STOP_S,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="dashboard")
@@ -121,7 +121,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
 
 
 class _Server(uvicorn.Server):
-    """Says when it accepts connections, and leaves the signals to whoever runs us."""
+    """uvicorn server with an event for when it accepts connections; the caller handles signals."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -143,7 +143,7 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         raise ServeError(
             f"the dashboard cannot listen at {settings.host}:{settings.port}: {error.strerror or error}; "
-            "choose another port, or stop what uses this one"
+            "choose another port, or stop the process that uses this one"
         ) from error
 
 

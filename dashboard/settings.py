@@ -1,4 +1,4 @@
-"""This file is what the dashboard is told when it starts."""
+"""Settings of the dashboard."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things are, and where to serve.
+    """Broker, data directory and address to serve at.
 
-    `broker` is the broker's URL, `data` the directory that the processor writes to. `key` opens the dashboard as
-    long as nobody has an account; empty means that one is made up at the start.
+    `broker` is the broker's URL, `data` the directory that the processor writes to. `key` is the shared key, valid
+    while there are no accounts; if empty, one is generated at startup.
     """
 
     broker: str
@@ -22,5 +22,5 @@ class Settings:
 
     @property
     def snapshots(self) -> Path:
-        """The directory of the snapshots."""
+        """Directory of the snapshots."""
         return self.data / "snapshot"

@@ -1,4 +1,4 @@
-"""This file is the one place of colours and type: CSS variables, Mantine theme and chart template come from it."""
+"""Colors and type: the source of CSS variables, Mantine theme and chart template."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FONT: Final = (
 
 @dataclass(frozen=True)
 class Scheme:
-    """The colours of one scheme. `*_fill` carries `on_*` as its text; `cell` is a healthy pump in the map."""
+    """The colors of one scheme. Text on `*_fill` is `on_*`; `cell` is a healthy pump in the map."""
 
     ground: str
     surface: str
@@ -90,7 +90,7 @@ SCHEMES: Final = {"light": LIGHT, "dark": DARK}
 
 
 def scheme(name: object) -> Scheme:
-    """Return a scheme by the name the browser gives; light where it gives none."""
+    """Return a scheme by its name; light if the name is unknown."""
     return SCHEMES.get(str(name), LIGHT)
 
 
@@ -102,13 +102,13 @@ def css() -> str:
     )
 
 
-def variables(colours: Scheme) -> str:
+def variables(colors: Scheme) -> str:
     """Return one scheme as CSS variables."""
-    return "".join(f"--{name.replace('_', '-')}:{value};" for name, value in asdict(colours).items())
+    return "".join(f"--{name.replace('_', '-')}:{value};" for name, value in asdict(colors).items())
 
 
 def mantine() -> dict[str, Any]:
-    """Return the Mantine theme: our type, small radii, and one accent of ten shades."""
+    """Return the Mantine theme: font, small radii, and one accent color in ten shades."""
     navy = [
         "#EEF2F6",
         "#DCE4EC",
@@ -133,14 +133,14 @@ def mantine() -> dict[str, Any]:
     }
 
 
-def template(colours: Scheme) -> dict[str, Any]:
-    """Return the chart template of a scheme: hairlines, no frame, muted ticks, the page's own type."""
+def template(colors: Scheme) -> dict[str, Any]:
+    """Return the chart template of a scheme: hairlines, no frame, muted ticks, the font of the page."""
     axis = {
-        "gridcolor": colours.grid,
-        "linecolor": colours.line,
+        "gridcolor": colors.grid,
+        "linecolor": colors.line,
         "zeroline": False,
-        "tickfont": {"color": colours.muted, "size": 11},
-        "title": {"font": {"color": colours.muted, "size": 11}},
+        "tickfont": {"color": colors.muted, "size": 11},
+        "title": {"font": {"color": colors.muted, "size": 11}},
         "ticks": "",
         "automargin": False,
     }
@@ -148,14 +148,14 @@ def template(colours: Scheme) -> dict[str, Any]:
         "layout": {
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"family": FONT, "color": colours.text, "size": 12},
-            "colorway": [colours.signal, colours.commanded],
+            "font": {"family": FONT, "color": colors.text, "size": 12},
+            "colorway": [colors.signal, colors.commanded],
             "xaxis": axis,
             "yaxis": axis,
             "hoverlabel": {
-                "bgcolor": colours.surface,
-                "bordercolor": colours.line,
-                "font": {"family": FONT, "color": colours.text, "size": 12},
+                "bgcolor": colors.surface,
+                "bordercolor": colors.line,
+                "font": {"family": FONT, "color": colors.text, "size": 12},
             },
         }
     }

@@ -46,7 +46,7 @@ def settings(
     """
     commands = settings_of(ctx.command)
     try:
-        values = read_file(file, {name for names in commands.values() for name in names})
+        values = read_file(file)
     except SettingsError as error:
         raise typer.BadParameter(str(error), param_hint="--settings") from error
     ctx.default_map = defaults_for(commands, values)

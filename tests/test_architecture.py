@@ -80,6 +80,9 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "aiomqtt": ("broker/mqtt/conversation.py",),
     "gmqtt": (),
     "amqtt": ("broker/mqtt/local_broker.py",),
+    "argon2": ("dashboard/access/passwords.py",),
+    "limits": ("dashboard/access/login_throttle.py",),
+    "starlette": ("dashboard/access/*",),
     "dash": ("dashboard/*",),
     "dash_ag_grid": ("dashboard/*",),
     "dash_mantine_components": ("dashboard/*",),
@@ -92,7 +95,7 @@ CLOCKS: Final = (
     "simulator/gateway/service.py",
     "processor/service/loop.py",
     "dashboard/app.py",
-    "dashboard/access/middleware.py",
+    "dashboard/access/login_throttle.py",
     "pumpwatch/commands/alarms.py",
     "pumpwatch/supervision/part_notices.py",
 )

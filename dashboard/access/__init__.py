@@ -1,1 +1,1 @@
-"""Who may use the dashboard: accounts, sessions, sign-in, roles."""
+"""Accounts, roles, sessions and sign-in."""

@@ -1,18 +1,19 @@
-"""This file is who may open the dashboard and as what: accounts with scrypt hashes, and what each role may do."""
+"""Accounts, roles and rights: who may open the dashboard, and what each role may do."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import os
 import re
 import secrets
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from starlette.authentication import BaseUser
+
+from dashboard.access.passwords import MAX_PASSWORD, MIN_PASSWORD, hash_password, scrypt_hash
 
 FILE: Final = "accounts.json"
 ROLES: Final = ("viewer", "staff", "engineer")
@@ -22,93 +23,107 @@ RIGHTS: Final = {
     "engineer": frozenset({"acknowledge", "service", "inject", "program"}),
 }
 NAME: Final = re.compile(r"[\w.@-]{1,40}")
-MIN_PASSWORD: Final = 8
-MAX_PASSWORD: Final = 200
-_COST: Final = {"n": 2**14, "r": 8, "p": 1}
-"""16 MB and some 50 ms a try: OWASP's password storage sheet lists n=2^14, r=8 among its scrypt settings."""
+FORMAT: Final = 2
+"""Of the file. Format 1 had no number; its accounts have `salt` and `digest` (scrypt) instead of `hash`."""
 
 
 class AccessError(Exception):
-    """The dashboard would be open to people it should not be open to; the text says what to do."""
+    """Accounts are missing, invalid or unreadable; the text says what to do."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """A person: their role and the salted hash of their password."""
+    """A person: name, role and the hash of the password as a PHC string."""
 
     name: str
     role: str
-    salt: str
-    digest: str
+    hash: str
 
 
 @dataclass(frozen=True)
-class Visitor:
-    """Who is looking at a page."""
+class Visitor(BaseUser):
+    """The person who sent a request, as Starlette's `request.user` and as `VISITOR` in callbacks."""
 
     name: str
     role: str
 
     def may(self, right: str) -> bool:
-        """Say whether this visitor may `acknowledge`, take out of `service`, `inject` or `program`."""
+        """Return whether this visitor may `acknowledge`, take out of `service`, `inject` or `program`."""
         return right in RIGHTS.get(self.role, frozenset())
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether the visitor is signed in."""
+        return self.role in ROLES
+
+    @property
+    def display_name(self) -> str:
+        """The name to show."""
+        return self.name
+
+    @property
+    def identity(self) -> str:
+        """The name, which is unique."""
+        return self.name
 
 
 NOBODY: Final = Visitor("", "")
 VISITOR: Final[ContextVar[Visitor]] = ContextVar("visitor", default=NOBODY)
-"""Set for each request by the access middleware; without it nobody may do anything."""
+"""Set for each request by the access middleware; the default has no rights."""
 
 
 def add_account(data: Path, name: str, role: str, password: str) -> None:
-    """Add an account, or give the one of that name a new role and password. Raises `AccessError`."""
+    """Add an account, or give an existing one a new role and password. Raises `AccessError`."""
     if not NAME.fullmatch(name):
-        raise AccessError(f"{name[:40]!r} cannot be a name: 1 to 40 of letters, digits and _ . @ -")
+        raise AccessError(f"invalid name {name[:40]!r}: use 1 to 40 letters, digits or _ . @ -")
     if role not in ROLES:
-        raise AccessError(f"there is no role {role[:40]!r}; the roles are {', '.join(ROLES)}")
+        raise AccessError(f"unknown role {role[:40]!r}: use one of {', '.join(ROLES)}")
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise AccessError(f"the password has {len(password)} characters; allowed are {MIN_PASSWORD} to {MAX_PASSWORD}")
-    salt = secrets.token_bytes(16)
-    account = Account(name, role, _text(salt), _text(_hash(password, salt)))
-    accounts = {**read_accounts(data), name: account}
-    rows = [{"name": one.name, "role": one.role, "salt": one.salt, "digest": one.digest} for one in accounts.values()]
-    _write_private(data / FILE, json.dumps({"accounts": rows}, indent=2).encode())
+        raise AccessError(f"the password has {len(password)} characters; use {MIN_PASSWORD} to {MAX_PASSWORD}")
+    _write(data, {**read_accounts(data), name: Account(name, role, hash_password(password))})
+
+
+def replace_hash(data: Path, account: Account, password_hash: str) -> None:
+    """Store a new hash of the same password, unless the account was changed or removed in the meantime."""
+    accounts = read_accounts(data)
+    if accounts.get(account.name) == account:
+        _write(data, {**accounts, account.name: replace(account, hash=password_hash)})
 
 
 def read_accounts(data: Path) -> dict[str, Account]:
-    """Return the accounts by name; none where no file is. Raises `AccessError` for a file that cannot be read."""
+    """Return the accounts by name, none if there is no file. Raises `AccessError` if the file cannot be read."""
+    path = data / FILE
     try:
-        rows = json.loads((data / FILE).read_bytes())["accounts"]
-        accounts = [Account(str(row["name"]), str(row["role"]), str(row["salt"]), str(row["digest"])) for row in rows]
+        content = json.loads(path.read_bytes())
+        if content.get("format", 1) not in (1, FORMAT):
+            raise AccessError(f"{path} has format {content['format']}; this version reads up to {FORMAT}: upgrade")
+        accounts = [_account(row) for row in content["accounts"]]
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise AccessError(
-            f"{data / FILE} cannot be read ({error}); restore it, or remove it and add the accounts anew"
+            f"{path} cannot be read ({error}); restore it, or remove it and add the accounts again"
         ) from error
     return {account.name: account for account in accounts if account.role in ROLES}
 
 
-def verify(account: Account | None, password: str) -> bool:
-    """Say whether the password is right; takes as long where there is no such account."""
-    salt = base64.b64decode(account.salt) if account else b"nobody has this "
-    found = _text(_hash(password[:MAX_PASSWORD], salt))
-    return hmac.compare_digest(found, account.digest if account else "") and account is not None
+def _account(row: dict[str, Any]) -> Account:
+    """Return the account of a row of either format."""
+    stored = row["hash"] if "hash" in row else scrypt_hash(str(row["salt"]), str(row["digest"]))
+    return Account(str(row["name"]), str(row["role"]), str(stored))
+
+
+def _write(data: Path, accounts: dict[str, Account]) -> None:
+    content = {"format": FORMAT, "accounts": [asdict(account) for account in accounts.values()]}
+    _write_private(data / FILE, json.dumps(content, indent=2).encode())
 
 
 def session_secret(data: Path) -> str:
-    """Return what sign-ins are signed with; made up once and kept, so that a restart signs nobody out."""
+    """Return the secret that signs session cookies; generated once and kept, so that sign-ins survive a restart."""
     path = data / "dashboard.secret"
     if not path.exists():
         _write_private(path, secrets.token_urlsafe(32).encode())
     return path.read_text().strip()
-
-
-def _hash(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, **_COST)
-
-
-def _text(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
 
 
 def _write_private(path: Path, content: bytes) -> None:

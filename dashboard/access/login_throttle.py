@@ -1,39 +1,61 @@
-"""This file slows down guessing: after a few wrong tries from one address, the next must wait longer each time."""
+"""Login throttle: limits sign-in attempts per address, counted before any password is hashed."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections import OrderedDict
 from typing import Final
 
-FREE_TRIES: Final = 4
-MAX_WAIT_S: Final = 60.0
-FORGOTTEN_AFTER_S: Final = 900.0
+from limits import RateLimitItemPerHour, RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+PER_MINUTE: Final = 5
+PER_HOUR: Final = 30
+"""Attempts of one address without a success: room for typing errors, 720 guesses a day at most."""
 MAX_ADDRESSES: Final = 1024
 
+_LIMITS: Final = (RateLimitItemPerMinute(PER_MINUTE), RateLimitItemPerHour(PER_HOUR))
 
-class Guesses:
-    """Wrong tries by address. Holds at most `MAX_ADDRESSES`; `evicted` counts those let go of for want of room."""
+
+class LoginThrottle:
+    """Sign-in attempts by address. Remembers at most `MAX_ADDRESSES`; `evicted` counts those dropped for room."""
 
     def __init__(self) -> None:
-        """Begin with nobody suspected."""
-        self._tries: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        """Start without attempts."""
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._addresses: OrderedDict[str, None] = OrderedDict()
         self.evicted = 0
 
-    def wait_s(self, address: str, now_s: float) -> float:
-        """Return how many seconds this address must still wait before its next try is looked at."""
-        tries, last = self._tries.get(address, (0, 0.0))
-        if tries < FREE_TRIES or now_s - last > FORGOTTEN_AFTER_S:
-            return 0.0
-        return max(0.0, last + min(MAX_WAIT_S, 2.0 ** (tries - FREE_TRIES)) - now_s)
+    def attempt(self, address: str) -> int:
+        """Count an attempt and return 0, or return the seconds to wait if the address has none left.
 
-    def wrong(self, address: str, now_s: float) -> None:
-        """Note a wrong try."""
-        tries, last = self._tries.pop(address, (0, now_s))
-        self._tries[address] = ((tries if now_s - last <= FORGOTTEN_AFTER_S else 0) + 1, now_s)
-        if len(self._tries) > MAX_ADDRESSES:
-            self._tries.popitem(last=False)
+        Test and count happen without an await in between, so parallel requests cannot share an attempt.
+        """
+        if not all(self._limiter.test(limit, address) for limit in _LIMITS):
+            return self._wait_s(address)
+        self._remember(address)
+        for limit in _LIMITS:
+            self._limiter.hit(limit, address)
+        return 0
+
+    def clear(self, address: str) -> None:
+        """Forget the attempts of an address that signed in."""
+        self._addresses.pop(address, None)
+        for limit in _LIMITS:
+            self._limiter.clear(limit, address)
+
+    def _wait_s(self, address: str) -> int:
+        """Return the seconds until every exhausted limit has an attempt again; `limits` uses the wall clock."""
+        windows = [self._limiter.get_window_stats(limit, address) for limit in _LIMITS]
+        waits = (math.ceil(window.reset_time - time.time()) for window in windows if window.remaining <= 0)
+        return max(1, max(waits, default=1))
+
+    def _remember(self, address: str) -> None:
+        """Move the address to the end; drop the oldest beyond `MAX_ADDRESSES`, as the storage itself has no bound."""
+        self._addresses[address] = None
+        self._addresses.move_to_end(address)
+        if len(self._addresses) > MAX_ADDRESSES:
+            self.clear(next(iter(self._addresses)))
             self.evicted += 1
-
-    def right(self, address: str) -> None:
-        """Forget an address that got it right."""
-        self._tries.pop(address, None)

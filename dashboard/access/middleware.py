@@ -1,168 +1,143 @@
-"""This file stands before everything the dashboard serves: pages, assets, callbacks and WebSockets alike."""
+"""Access to everything the dashboard serves: pages, assets, callbacks and WebSockets."""
 
 from __future__ import annotations
 
-import asyncio
-import hmac
-import time
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request, cookie_parser
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.access import sign_in_page
-from dashboard.access.accounts import VISITOR, AccessError, Visitor, add_account, read_accounts, verify
-from dashboard.access.login_throttle import Guesses
-from dashboard.access.sessions import SESSION_S, Sessions
+from dashboard.access.accounts import VISITOR, AccessError, read_accounts
+from dashboard.access.sessions import SessionBackend, SessionCookies, SessionStore
+from dashboard.access.sign_in import SignIn
 from dashboard.settings import Settings
 
-__all__ = ["Access", "AccessError", "Visitor", "add_account", "demand_accounts"]
-
 OPEN_PATHS: Final = frozenset({"/healthz"})
-MAX_FORM_BYTES: Final = 4096
+DENIED: Final = 4003
+"""Close code of a WebSocket that is not signed in; 4000 to 4999 are for applications (RFC 6455, 7.4.2)."""
 
 
 def demand_accounts(settings: Settings) -> None:
-    """Raise `AccessError` where the dashboard would be reachable from other machines and nobody has an account."""
+    """Raise `AccessError` if the dashboard would be reachable from other machines and there are no accounts."""
     if not _loopback(settings.host) and not read_accounts(settings.data):
         raise AccessError(
-            f"the dashboard would be open to other machines at {settings.host}, and nobody has an account yet; "
+            f"{settings.host} is reachable from other machines and there are no accounts; "
             "add one with: pumpwatch user add NAME --role ROLE  (or serve at 127.0.0.1)"
         )
 
 
 class Access:
-    """An ASGI application around another: lets through who signed in, and puts the security headers on."""
+    """ASGI application that serves another to visitors who are signed in.
+
+    Outermost first: security headers, same-origin check, session cookie, authentication, sign-in requirement.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings, policy: str) -> None:
-        """`policy` is the Content-Security-Policy of the pages behind."""
+        """Protect `app`; `policy` is the Content-Security-Policy of its pages."""
         self._app = app
         self._host = settings.host
-        self._policy = policy
-        self._sessions = Sessions(settings)
-        self._guesses = Guesses()
-        self._hashing = asyncio.Semaphore(2)
+        self._store = SessionStore(settings)
+        required = SignInRequired(app, SignIn(settings, self._store))
+        authenticated = AuthenticationMiddleware(required, SessionBackend(self._store))
+        self._protected = SecurityHeaders(SameOrigin(SessionCookies(authenticated, self._store)), policy)
 
     def address(self, port: int) -> str:
-        """Return the address to open; it bears the key as long as nobody has an account."""
+        """Return the address to open, with the shared key while there are no accounts."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{port}/" + ("" if self._sessions.accounts() else f"?key={self._sessions.key}")
+        return f"http://{host}:{port}/" + ("" if self._store.accounts() else f"?key={self._store.key}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
+        await (self._app if scope["type"] == "lifespan" else self._protected)(scope, receive, send)
+
+
+class SignInRequired:
+    """Passes requests of signed-in visitors on with `VISITOR` set; answers all others itself."""
+
+    def __init__(self, app: ASGIApp, sign_in: SignIn) -> None:
+        """Protect `app`."""
+        self._app = app
+        self._sign_in = sign_in
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or WebSocket; the scope has a session and a user."""
+        user = HTTPConnection(scope).user
+        if scope["type"] == "websocket":
+            response: ASGIApp | None = None if user.is_authenticated else _close
         else:
-            await self._http(scope, receive, self._with_headers(send))
+            response = await self._response(Request(scope, receive))
+        if response is None and user.is_authenticated:
+            VISITOR.set(user)
+        await (response or self._app)(scope, receive, send)
 
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        visitor = self._visitor(headers)
-        if visitor is None or not _same_origin(headers):
-            await receive()
-            await send({"type": "websocket.close", "code": 4003, "reason": "sign in first"})
-            return
-        VISITOR.set(visitor)
-        await self._app(scope, receive, send)
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        if scope["path"] in OPEN_PATHS:
-            await self._app(scope, receive, send)
-            return
-        if request.method not in {"GET", "HEAD"} and not _same_origin(request.headers):
-            await PlainTextResponse("This came from another page and is refused.", 403)(scope, receive, send)
-            return
-        visitor = self._visitor(request.headers)
-        answer = await self._door(request, visitor)
-        if answer is None and visitor is not None:
-            VISITOR.set(visitor)
-            await self._app(scope, receive, send)
-        elif answer is not None:
-            await answer(scope, receive, send)
-
-    async def _door(self, request: Request, visitor: Visitor | None) -> Response | None:
-        """Answer what concerns signing in and out, and everybody who is not signed in; None lets through."""
-        if request.url.path == "/sign-out" and request.method == "POST":
-            gone = RedirectResponse("/", 303)
-            gone.delete_cookie(self._sessions.cookie)
-            return gone
-        if request.url.path == "/sign-in" and request.method == "POST":
-            return await self._sign_in(request, await _form(request))
-        if request.method == "GET" and "key" in request.query_params and not self._sessions.accounts():
-            rest = [(name, value) for name, value in request.query_params.multi_items() if name != "key"]
-            target = request.url.path + (f"?{urlencode(rest)}" if rest else "")
-            return await self._sign_in(request, {"key": request.query_params["key"], "next": target})
-        if visitor is not None:
+    async def _response(self, request: Request) -> Response | None:
+        """Return the response to a sign-in, a sign-out or a visitor who is not signed in; None passes on."""
+        path = request.url.path
+        if path in OPEN_PATHS:
             return None
+        if request.method == "POST" and path == "/sign-out":
+            return await self._sign_in.sign_out(request)
+        if request.method == "POST" and path == "/sign-in":
+            return await self._sign_in.post(request)
+        signed_in = await self._sign_in.by_address(request)
+        if signed_in is not None or request.user.is_authenticated:
+            return signed_in
         if request.method == "GET" and "text/html" in request.headers.get("accept", "*/*"):
-            return self._page(request.url.path, 401)
+            return self._sign_in.page(path, 401)
         return PlainTextResponse("Sign in first.", 401)
 
-    async def _sign_in(self, request: Request, form: dict[str, str]) -> Response:
-        address = request.client.host if request.client else "?"
-        target = form.get("next", "/")
-        wait_s = self._guesses.wait_s(address, time.monotonic())
-        if wait_s:
-            page = self._page(target, 429, f"Too many wrong tries. Wait {wait_s:.0f} s, then try again.")
-            page.headers["Retry-After"] = f"{wait_s:.0f}"
-            return page
-        name = form.get("name", "")
-        if not await self._right(name, form):
-            self._guesses.wrong(address, time.monotonic())
-            by_name = bool(self._sessions.accounts())
-            said = "That name and password do not belong together." if by_name else "That is not the key."
-            return self._page(target, 401, said)
-        self._guesses.right(address)
-        return self._welcome(request, name if self._sessions.accounts() else "", target)
 
-    async def _right(self, name: str, form: dict[str, str]) -> bool:
-        accounts = self._sessions.accounts()
-        if not accounts:
-            return hmac.compare_digest(form.get("key", "").strip().encode(), self._sessions.key.encode())
-        async with self._hashing:
-            return await asyncio.to_thread(verify, accounts.get(name), form.get("password", ""))
+class SameOrigin:
+    """Refuses WebSockets and changing requests that come from a page of another origin."""
 
-    def _welcome(self, request: Request, name: str, target: str) -> Response:
-        safe = target if target.startswith("/") and not target.startswith(("//", "/\\", "/sign-")) else "/"
-        answer = RedirectResponse(safe, 303)
-        secure = request.url.scheme == "https"
-        answer.set_cookie(
-            self._sessions.cookie,
-            self._sessions.token(name),
-            max_age=SESSION_S,
-            httponly=True,
-            samesite="strict",
-            secure=secure,
-        )
-        return answer
+    def __init__(self, app: ASGIApp) -> None:
+        """Protect `app`."""
+        self._app = app
 
-    def _visitor(self, headers: Headers) -> Visitor | None:
-        return self._sessions.visitor(cookie_parser(headers.get("cookie", "")).get(self._sessions.cookie, ""))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or WebSocket."""
+        response: ASGIApp = self._app
+        if scope.get("method") not in {"GET", "HEAD"} and not _same_origin(Headers(scope=scope)):
+            refused = PlainTextResponse("Requests from other sites are refused.", 403)
+            response = _close if scope["type"] == "websocket" else refused
+        await response(scope, receive, send)
 
-    def _page(self, target: str, status: int, said: str = "") -> HTMLResponse:
-        html = sign_in_page.page(by_name=bool(self._sessions.accounts()), target=target, said=said)
-        return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
 
-    def _with_headers(self, send: Send) -> Send:
-        async def sending(message: Message) -> None:
+class SecurityHeaders:
+    """Adds the security headers to every response."""
+
+    def __init__(self, app: ASGIApp, policy: str) -> None:
+        """Add `policy` as Content-Security-Policy."""
+        self._app = app
+        self._headers = {
+            "Content-Security-Policy": policy,
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            "Referrer-Policy": "same-origin",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or WebSocket."""
+
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = self._policy
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["X-Frame-Options"] = "DENY"
-                headers["Referrer-Policy"] = "same-origin"
-                headers["Cross-Origin-Opener-Policy"] = "same-origin"
-                headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
+                MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
-        return sending
+        await self._app(scope, receive, send_with_headers)
+
+
+async def _close(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Close a WebSocket before it is accepted."""
+    await receive()
+    await send({"type": "websocket.close", "code": DENIED, "reason": "sign in first"})
 
 
 def _loopback(host: str) -> bool:
@@ -175,12 +150,3 @@ def _loopback(host: str) -> bool:
 def _same_origin(headers: Headers) -> bool:
     origin, host = headers.get("origin", ""), headers.get("host", "")
     return bool(host) and urlsplit(origin).netloc == host
-
-
-async def _form(request: Request) -> dict[str, str]:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FORM_BYTES:
-            return {}
-    return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}

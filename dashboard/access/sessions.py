@@ -1,64 +1,99 @@
-"""This file is who is signed in: signed cookies that end with the key or password they were made with."""
+"""Sessions: Starlette's signed cookies, and the check that the credential they were issued for is still valid."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import secrets
-from typing import Final
+from typing import Any, Final
 
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from starlette.authentication import AuthCredentials, AuthenticationBackend
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboard.access.accounts import FILE, Account, Visitor, read_accounts, session_secret
+from dashboard.access.accounts import FILE, RIGHTS, Account, Visitor, read_accounts, session_secret
 from dashboard.settings import Settings
 
 SESSION_S: Final = 30 * 24 * 3600
 """Wall displays stay signed in for a month."""
-KEY_VISITOR: Final = Visitor("key holder", "engineer")
+SHARED_KEY: Final = Visitor("shared key", "engineer")
+"""The visitor who signed in with the shared key."""
 
 
-class Sessions:
-    """The accounts as they are now, the key that counts while there are none, and the cookies for both."""
+class SessionStore:
+    """Current accounts, the shared key that is valid while there are none, and the content of session cookies."""
 
     def __init__(self, settings: Settings) -> None:
-        """Read or make up the signing secret and, where none is given, the key."""
-        self._path = settings.data / FILE
+        """Read or generate the signing secret and, if the settings have none, the shared key."""
         self._data = settings.data
-        self._signer = URLSafeTimedSerializer(session_secret(settings.data), salt="dashboard session")
-        self._known: tuple[object, dict[str, Account]] = (None, {})
+        self._accounts: tuple[object, dict[str, Account]] = (None, {})
+        self.secret = session_secret(settings.data)
         self.cookie = f"pumpwatch-{settings.port}"
         self.key = settings.key or secrets.token_urlsafe(24)
 
     def accounts(self) -> dict[str, Account]:
-        """Return the accounts by name, read again whenever the file changed."""
+        """Return the accounts by name; the file is read again when it changed."""
         stamp = self._stamp()
-        if stamp != self._known[0]:
-            self._known = (stamp, read_accounts(self._data))
-        return self._known[1]
+        if stamp != self._accounts[0]:
+            self._accounts = (stamp, read_accounts(self._data))
+        return self._accounts[1]
+
+    def session(self, name: str) -> dict[str, str]:
+        """Return the content of the cookie for a name; an empty name stands for the shared key."""
+        return {"name": name, "proof": self._proof(name)}
+
+    def visitor(self, session: dict[str, Any]) -> Visitor | None:
+        """Return whom a session belongs to; None if its key, password, role or account is no longer the same."""
+        name, proof = session.get("name"), session.get("proof")
+        if not isinstance(name, str) or not isinstance(proof, str) or bool(name) != bool(self.accounts()):
+            return None
+        if (name and name not in self.accounts()) or not hmac.compare_digest(proof, self._proof(name)):
+            return None
+        return Visitor(name, self.accounts()[name].role) if name else SHARED_KEY
+
+    def _proof(self, name: str) -> str:
+        """Return a keyed hash of the credential and role: a cookie with another one is no longer valid."""
+        account = self.accounts()[name] if name else None
+        credential = f"{account.role} {account.hash}" if account else self.key
+        return hmac.new(self.secret.encode(), credential.encode(), hashlib.sha256).hexdigest()
 
     def _stamp(self) -> object:
         try:
-            found = self._path.stat()
+            status = (self._data / FILE).stat()
         except FileNotFoundError:
             return "none"
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
-    def token(self, name: str) -> str:
-        """Return the cookie's value for a name, or for the holder of the key where the name is empty."""
-        return str(self._signer.dumps({"name": name, "proof": self._proof(name)}))
 
-    def visitor(self, token: str) -> Visitor | None:
-        """Return whom a cookie stands for, with the role they have now; None for a forged or outlived one."""
-        try:
-            session = self._signer.loads(token, max_age=SESSION_S)
-            name, proof = str(session["name"]), str(session["proof"])
-        except (BadSignature, TypeError, KeyError):
-            return None
-        if bool(name) != bool(self.accounts()) or not hmac.compare_digest(proof, self._proof(name)):
-            return None
-        return Visitor(name, self.accounts()[name].role) if name else KEY_VISITOR
+class SessionBackend(AuthenticationBackend):
+    """Authenticates a connection by the session in its cookie, for Starlette's `AuthenticationMiddleware`."""
 
-    def _proof(self, name: str) -> str:
-        account = self.accounts().get(name)
-        credential = account.digest if account else (secrets.token_hex() if name else self.key)
-        return hashlib.sha256(credential.encode()).hexdigest()[:32]
+    def __init__(self, store: SessionStore) -> None:
+        """Use the accounts and key of a store."""
+        self._store = store
+
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Visitor] | None:
+        """Return rights and visitor, or None if the connection is not signed in."""
+        visitor = self._store.visitor(conn.session)
+        return None if visitor is None else (AuthCredentials(sorted(RIGHTS[visitor.role])), visitor)
+
+
+class SessionCookies:
+    """Starlette's `SessionMiddleware`, with `Secure` cookies for requests that arrived by https.
+
+    Starlette decides on `Secure` once, when it is set up; the dashboard serves http to this machine and https behind a
+    proxy at the same time, so there is one instance for each.
+    """
+
+    def __init__(self, app: ASGIApp, store: SessionStore) -> None:
+        """Sign cookies with the secret of the store."""
+        self._http, self._https = (
+            SessionMiddleware(app, store.secret, store.cookie, SESSION_S, same_site="strict", https_only=https_only)
+            for https_only in (False, True)
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the session from the cookie into the scope, and set the cookie when the session changed."""
+        middleware = self._https if scope.get("scheme") in {"https", "wss"} else self._http
+        await middleware(scope, receive, send)

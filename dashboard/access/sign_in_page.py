@@ -1,4 +1,4 @@
-"""This file is the one page that those see who have not signed in; it needs nothing else of the dashboard."""
+"""Sign-in page: self-contained HTML with name and password, or the shared key."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ input { background: var(--ground); border: 1px solid var(--line); border-radius:
 button { width: 100%; padding: 10px; font: inherit; font-weight: 600; border: 0; border-radius: 4px; }
 button { background: var(--accent); color: var(--on-accent); cursor: pointer; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-.said { color: var(--high); font-size: 13px; margin: 0 0 14px; }
+.error { color: var(--high); font-size: 13px; margin: 0 0 14px; }
 """
 _DARK = "@media(prefers-color-scheme:dark){:root{DARK}}"
 
 
-def page(*, by_name: bool, target: str, said: str = "") -> str:
-    """Return the sign-in page: name and password where there are accounts, else the key of the printed address."""
+def page(*, by_name: bool, target: str, error: str = "") -> str:
+    """Return the sign-in page: name and password if there are accounts, else the shared key."""
     if by_name:
         fields = _field("Name", "name", "text", "username") + _field(
             "Password", "password", "password", "current-password"
         )
         hint = ""
     else:
-        fields = _field("Key", "key", "password", "off")
-        hint = "<p class='hint'>The key is in the address that was printed when the dashboard started.</p>"
+        fields = _field("Shared key", "key", "password", "off")
+        hint = "<p class='hint'>The key is part of the address printed at startup.</p>"
     dark = _DARK.replace("DARK", theme.variables(theme.DARK))
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Sign in · Pumpwatch</title>"
         "<meta name='viewport' content='width=device-width,initial-scale=1'>"
         f"<style>{theme.css()}{dark}{_STYLE}</style></head><body><main><h1>Pumpwatch</h1>"
         "<p>A simulated fleet of implanted pumps. Not a medical device.</p>"
-        f"{f'<div class=said role=alert>{escape(said)}</div>' if said else ''}"
+        f"{f'<div class=error role=alert>{escape(error)}</div>' if error else ''}"
         f"<form method='post' action='/sign-in'>{fields}"
         f"<input type='hidden' name='next' value='{escape(target, quote=True)}'>"
         f"<button>Sign in</button></form>{hint}</main></body></html>"

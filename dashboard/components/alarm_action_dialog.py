@@ -10,8 +10,8 @@ from dash import Dash, Input, Output, State, ctx, html, no_update
 
 from dashboard import formatting
 from dashboard.components.elements import Component, notice
-from dashboard.data.alarm_actions import ALARM_ACTIONS, SHELF_H, longest_h
-from dashboard.data.services import MAX_AT_ONCE, DataService
+from dashboard.data.alarm_actions import ALARM_ACTIONS, SHELF_H, max_shelf_h
+from dashboard.data.services import MAX_ALARMS_PER_ACTION, DataService
 
 STORE: Final = "action"
 """Id of the store that any page sets to {"kind": …, "alarms": [ids]}; `n` makes each request differ from the last."""
@@ -66,11 +66,12 @@ def register(app: Dash, data: DataService) -> None:
         name, ids = read(request)
         if name is None:
             return [no_update] * 10
-        if ctx.triggered_id == STORE and ALARM_ACTIONS[name].asks:
+        if ctx.triggered_id == STORE and ALARM_ACTIONS[name].prompt:
             return *opened(name, data.snapshot().alarms.filter(pl.col("alarm").is_in(ids))), no_update
         for_s = float(hours or 0) * 3600 if name == "shelve" else None
-        answer = await data.deal(name, ids, why=(reason or "").strip() if ALARM_ACTIONS[name].asks else "", for_s=for_s)
-        stays_open = not answer.good and bool(ALARM_ACTIONS[name].asks)
+        why = (reason or "").strip() if ALARM_ACTIONS[name].prompt else ""
+        answer = await data.apply(name, ids, why=why, for_s=for_s)
+        stays_open = not answer.good and bool(ALARM_ACTIONS[name].prompt)
         return stays_open, *[no_update] * 8, [notice(answer.text, good=answer.good)]
 
 
@@ -82,16 +83,16 @@ def read(request: Any) -> tuple[str | None, list[str]]:
         or not isinstance(request.get("alarms"), list)
     ):
         return None, []
-    return request["kind"], [str(alarm) for alarm in request["alarms"]][:MAX_AT_ONCE]
+    return request["kind"], [str(alarm) for alarm in request["alarms"]][:MAX_ALARMS_PER_ACTION]
 
 
 def opened(name: str, alarms: pl.DataFrame) -> tuple[Any, ...]:
     """Return the properties of the dialog, opened for an action on these alarms."""
     action = ALARM_ACTIONS[name]
-    allowed = [hours for hours in SHELF_H if hours <= longest_h(alarms)]
+    allowed = [hours for hours in SHELF_H if hours <= max_shelf_h(alarms)]
     times = [{"value": f"{hours:g}", "label": formatting.span(hours * 3600)} for hours in allowed]
     subjects = formatting.listed(alarms["subject"].drop_nulls().unique(maintain_order=True))
     summary = f"{formatting.count(alarms.height, 'alarm')}: {subjects}"
     duration = {"display": "block" if name == "shelve" else "none"}
     title = action.label.rstrip("…")
-    return True, title, summary, action.asks, "", times, f"{min(allowed[-1], 1.0):g}", duration, title
+    return True, title, summary, action.prompt, "", times, f"{min(allowed[-1], 1.0):g}", duration, title

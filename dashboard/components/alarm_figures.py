@@ -14,8 +14,8 @@ Figure = dict[str, Any]
 
 
 def load(bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme) -> Figure:
-    """Draw annunciated alarms (`time`, `calls`) as bars, floods (`begin`, `end`) behind them, and the flood limit."""
-    times, calls = bins["time"].to_list(), bins["calls"].to_list()
+    """Draw annunciated alarms (`time`, `alarms`) as bars, floods (`begin`, `end`) behind them, and the flood limit."""
+    times, counts = bins["time"].to_list(), bins["alarms"].to_list()
     last = times[-1] if times else 0
     shapes = [
         {
@@ -31,7 +31,7 @@ def load(bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme
         "showarrow": False, "font": {"size": 11, "color": colours.high},
     }  # fmt: skip
     bar = {
-        "type": "bar", "x": times, "y": calls, "offset": 0, "width": 0.9 * BIN_MS,
+        "type": "bar", "x": times, "y": counts, "offset": 0, "width": 0.9 * BIN_MS,
         "marker": {"color": colours.signal, "line": {"width": 0}},
         "hovertemplate": "%{x|%d %b %H:%M} UTC: %{y} per 10 min<extra></extra>",
     }  # fmt: skip
@@ -48,7 +48,7 @@ def load(bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme
                 {"dtickrange": [86_400_000, None], "value": "%d %b"},
             ],
         },
-        "yaxis": {"rangemode": "tozero", "fixedrange": True, "range": [0, 1.15 * max([limit, *calls])]},
+        "yaxis": {"rangemode": "tozero", "fixedrange": True, "range": [0, 1.15 * max([limit, *counts])]},
         "shapes": shapes,
         "annotations": [note],
     }

@@ -46,7 +46,7 @@ def detected(injections: Any, snapshot: Snapshot, events: pl.DataFrame) -> Compo
     ]
     rows = []
     for injection in injections[: detections.MAX_INJECTIONS]:
-        detection = detections.told(injection, snapshot.alarms, events)
+        detection = detections.summary(injection, snapshot.alarms, events)
         pumps = [str(pump) for pump in injection.get("pumps") or []]
         links = (
             [elements.pump_link(pumps[0]), f" and {len(pumps) - 1:,} more" if len(pumps) > 1 else ""] if pumps else ""

@@ -84,7 +84,7 @@ def register(app: Dash, data: DataService) -> None:
         if kind == TAKE_OUT:
             of_rule = None if rule in (None, ALL) else rule
         for_s = None if duration in (None, UNTIL) else float(duration or 0) * 3600
-        answer = await data.serve(kind, subject, rule=of_rule, why=(reason or "").strip(), for_s=for_s)
+        answer = await data.change_service(kind, subject, rule=of_rule, why=(reason or "").strip(), for_s=for_s)
         stays_open = not answer.good and kind == TAKE_OUT
         return stays_open, *[no_update] * 5, [notice(answer.text, good=answer.good)]
 

@@ -46,7 +46,7 @@ def register(app: Dash, data: DataService, name: str) -> None:
         Output(f"{name}-chosen", "children"), Input(f"{name}-pumps", "value"), Input(f"{name}-picked", "value")
     )
     async def count(text: str | None, picked: list[str] | None) -> Any:
-        return pump_search.say(chosen(data, text, picked))
+        return pump_search.describe(chosen(data, text, picked))
 
 
 def chosen(data: DataService, text: str | None, picked: list[str] | None) -> pump_search.Choice:

@@ -123,9 +123,8 @@ def _suppressed(row: dict[str, Any]) -> Component:
 def _story(row: dict[str, Any]) -> str:
     # The line on who took it out of service already names the state.
     state = [] if row["out_by"] else [formatting.STATE_WORD.get(row["state"], row["state"])]
-    return " · ".join(
-        [f"since {formatting.moment(row['onset'])} ({formatting.span(row['age_s'])})", *state, *alarm_actions.told(row)]
-    )
+    since = f"since {formatting.moment(row['onset'])} ({formatting.span(row['age_s'])})"
+    return " · ".join([since, *state, *alarm_actions.audit_trail(row)])
 
 
 def values(row: dict[str, Any]) -> Component:

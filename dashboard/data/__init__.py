@@ -1,1 +1,1 @@
-"""What pages read from and act through: snapshot, history, journal, alarm actions."""
+"""Data behind the pages: live snapshot, queries, trends, alarm performance, alarm actions and commands."""

@@ -1,4 +1,4 @@
-"""This file is what a person can do with alarms from the screens: how it is called, who may, and in which states."""
+"""Alarm actions: label, right and alarm states of each, and the audit trail of an open alarm."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from broker.contract.actions import MAX_SHELF_H
 from broker.store.snapshot import PRIORITIES, WAITING
 from dashboard import formatting
 
-_SEEN: Final = ("acknowledged", "latched")
-_OPEN: Final = (*WAITING, *_SEEN, "shelved")
+_ACKNOWLEDGED: Final = ("acknowledged", "latched")
+_OPEN: Final = (*WAITING, *_ACKNOWLEDGED, "shelved")
 
 
 @dataclass(frozen=True)
 class AlarmActionSpec:
-    """One thing to do: its words, the right it needs, and in which states it is offered.
+    """One alarm action: its label and past participle, the right it needs, and the states in which it is offered.
 
-    What it `asks` for, if anything, a person has to say first.
+    `prompt` is the label of the text that must be entered first; empty if there is none.
     """
 
     label: str
-    done: str
+    participle: str
     right: str
     states: tuple[str, ...]
-    asks: str = ""
+    prompt: str = ""
 
 
 ALARM_ACTIONS: Final = {
@@ -34,44 +34,45 @@ ALARM_ACTIONS: Final = {
     "shelve": AlarmActionSpec("Shelve…", "shelved", "acknowledge", _OPEN, "Reason (required)"),
     "note": AlarmActionSpec("Note…", "noted", "acknowledge", (*_OPEN, "out_of_service"), "Note (required)"),
     "unshelve": AlarmActionSpec("Unshelve", "unshelved", "acknowledge", ("shelved",)),
-    "unacknowledge": AlarmActionSpec("Withdraw acknowledgment", "withdrawn", "acknowledge", _SEEN),
+    "unacknowledge": AlarmActionSpec("Withdraw acknowledgment", "withdrawn", "acknowledge", _ACKNOWLEDGED),
     "reset": AlarmActionSpec("Reset latched", "reset", "acknowledge", ("latched",)),
     "out_of_service": AlarmActionSpec("Out of service…", "taken out of service", "service", _OPEN, "Reason (required)"),
     "in_service": AlarmActionSpec("Return to service", "returned to service", "service", ("out_of_service",)),
 }
-"""By the name that the action has on the wire."""
+"""By the name of the action on the wire."""
 SHELF_H: Final = (0.5, 1.0, 4.0, 8.0, 24.0, 72.0)
-"""The times that the dialog offers, in therapy hours."""
+"""Durations that the dialog offers, in therapy hours."""
 
 
 def offered(name: str, alarms: pl.DataFrame) -> list[str]:
-    """Return the ids of those of the alarms with which this can be done as they are now."""
+    """Return the ids of the alarms whose state allows this action."""
     return alarms.filter(pl.col("state").is_in(ALARM_ACTIONS[name].states))["alarm"].to_list()
 
 
-def longest_h(alarms: pl.DataFrame) -> float:
-    """Return for how many therapy hours all of these alarms may be shelved together."""
+def max_shelf_h(alarms: pl.DataFrame) -> float:
+    """Return the longest time, in therapy hours, for which all of these alarms may be shelved."""
     limits = [MAX_SHELF_H[PRIORITIES[code - 1]] for code in alarms["priority"].drop_nulls().unique()]
     return min(limits, default=min(MAX_SHELF_H.values()))
 
 
-def told(row: dict[str, Any]) -> list[str]:
-    """Say who did what when with an open alarm, and why."""
-    said = []
+def audit_trail(row: dict[str, Any]) -> list[str]:
+    """Return who did what to an open alarm, when and why: a phrase for each action in effect."""
+    entries = []
     if row["acknowledged_by"]:
-        seen = f"acknowledged by {row['acknowledged_by']}"
-        said.append(
-            f"{seen} at {formatting.second(row['acknowledged_wall'])}"
+        acknowledged = f"acknowledged by {row['acknowledged_by']}"
+        entries.append(
+            f"{acknowledged} at {formatting.second(row['acknowledged_wall'])}"
             if row["acknowledged_wall"]
-            else f"{seen} earlier"
+            else f"{acknowledged} earlier"
         )
     if row["shelved_by"]:
         left = f"{formatting.span(row['shelved_left_s'])} left"
-        said.append(
+        entries.append(
             f"shelved by {row['shelved_by']} at {formatting.second(row['shelved_wall'])}, {left}: {row['shelved_why']}"
         )
     if row["out_by"]:
-        said.append(f"out of service by {row['out_by']} since {formatting.moment(row['out_wall'])}: {row['out_why']}")
+        since = formatting.moment(row["out_wall"])
+        entries.append(f"out of service by {row['out_by']} since {since}: {row['out_why']}")
     if row["note_by"]:
-        said.append(f"note by {row['note_by']} at {formatting.second(row['note_wall'])}: {row['note']}")
-    return said
+        entries.append(f"note by {row['note_by']} at {formatting.second(row['note_wall'])}: {row['note']}")
+    return entries

@@ -1,4 +1,4 @@
-"""This file keeps the score while the fleet runs: what engineers and chance made go wrong, against what was alarmed."""
+"""Live scorecard: injected faults matched with the alarms of the running fleet."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from dashboard import formatting
 from dashboard.data.services import DataService
 
 MAX_EVENTS: Final = 20_000
-"""The newest entries of the journal that are looked at."""
-PATIENCE_H: Final = 24.0
-"""An injection that goes on and was not found for so long counts as missed so far; modelling choice."""
-KEEP_MS: Final = 2000
-"""So long a score is shown to everybody before it is counted anew."""
+"""Journal entries that are evaluated, the newest."""
+PENDING_H: Final = 24.0
+"""An active injection without a detection is pending for this long, then counts as missed; modelling choice."""
+REFRESH_INTERVAL_MS: Final = 2000
+"""Minimum time between computations of the score, which all clients share."""
 MS_PER_DAY: Final = 86_400_000
 
 
 @dataclass(frozen=True)
 class Score:
-    """The truth matched with the alarms up to the therapy time `now`.
+    """The ground truth matched with the alarms up to the therapy time `now`.
 
-    `left_out` injections are older than those that are kept; `cut` says that the journal has more entries than are
-    looked at. An alarm may be about any of the `cohorts` instead of a pump.
+    `left_out` counts injections dropped from the ledger; `cut` is true if the journal has more entries than are
+    evaluated. The subject of an alarm may be one of the `cohorts` instead of a pump.
     """
 
     header: RunHeader
@@ -46,7 +46,7 @@ class Score:
 
     @property
     def pump_days(self) -> float:
-        """Therapy days of all simulated pumps together, since the simulator began."""
+        """Therapy days of all simulated pumps together since the run started."""
         return self.header.pumps * max(0, self.now - self.header.time) / MS_PER_DAY
 
     def title(self, rule: str) -> str:
@@ -60,30 +60,30 @@ class Score:
 
 
 @dataclass
-class Keeper:
-    """Counts at most once in `KEEP_MS`, for all who look."""
+class LiveScorecard:
+    """The score of the running fleet, computed at most once in `REFRESH_INTERVAL_MS` for all clients."""
 
-    desk: DataService
+    data: DataService
     _reader: LedgerReader = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _counted: int = 0
+    _computed: int = 0
     _score: Score | None = None
 
     def __post_init__(self) -> None:
-        self._reader = LedgerReader(self.desk.settings.data)
+        self._reader = LedgerReader(self.data.settings.data)
 
     def score(self) -> Score | None:
-        """Return the score, or None where no simulator told the truth."""
+        """Return the score, or None if there is no ground truth."""
         with self._lock:
-            if self._score is None or self.desk.now() - self._counted >= KEEP_MS:
-                ledger, health = self._reader.read(), self.desk.snapshot().health
-                self._score = None if ledger is None else self._judge(ledger, health)
-                self._counted = self.desk.now()
+            if self._score is None or self.data.now() - self._computed >= REFRESH_INTERVAL_MS:
+                ledger, health = self._reader.read(), self.data.snapshot().health
+                self._score = None if ledger is None else self._evaluate(ledger, health)
+                self._computed = self.data.now()
             return self._score
 
-    def _judge(self, ledger: Ledger, health: Health) -> Score:
-        members = members_of(self.desk.snapshot().pumps.select("pump", "model", "lot", "gateway"))
-        return judge(ledger, self.desk.events(limit=MAX_EVENTS), health, members)
+    def _evaluate(self, ledger: Ledger, health: Health) -> Score:
+        members = members_of(self.data.snapshot().pumps.select("pump", "model", "lot", "gateway"))
+        return judge(ledger, self.data.events(limit=MAX_EVENTS), health, members)
 
 
 def judge(ledger: Ledger, events: pl.DataFrame, health: Health, members: pl.DataFrame = NO_MEMBERS) -> Score:
@@ -93,16 +93,16 @@ def judge(ledger: Ledger, events: pl.DataFrame, health: Health, members: pl.Data
     (`broker.contract.cohorts.MEMBERS`) the pumps of each cohort.
     """
     header, now, targets = ledger.header, health.therapy_ms, health.rule_targets
-    expected = expectations(targets, dict.fromkeys(targets, PATIENCE_H), header.faults)
-    # What Pumpwatch says of itself is neither right nor false about a pump.
+    expected = expectations(targets, dict.fromkeys(targets, PENDING_H), header.faults)
+    # Alarms about Pumpwatch itself are neither right nor false about a pump.
     of_fleet = events.filter((pl.col("subject_kind") != "system").fill_null(value=True))
     raised = raised_by(of_fleet).filter(pl.col("raised") >= header.time)
     found = match(ledger.injections, raised, expected, now, members)
     waiting = pl.col("fault").is_in([fault.fault for fault in header.faults if fault.waits_for])
     delays = [pl.when(~waiting).then(pl.col(name)).alias(name) for name in ("delay_h", "right_delay_h")]
     within = pl.col("end").is_not_null() & (now <= pl.col("end") + GRACE_MS) & ~pl.col("detected")
-    open_yet = (pl.col("undecided") | within).alias("undecided")
-    injections = found.injections.with_columns(*delays, open_yet)
+    undecided = (pl.col("undecided") | within).alias("undecided")
+    injections = found.injections.with_columns(*delays, undecided)
     return Score(
         header,
         Matched(injections, found.alarms),
@@ -116,7 +116,7 @@ def judge(ledger: Ledger, events: pl.DataFrame, health: Health, members: pl.Data
 
 
 def totals(score: Score) -> dict[str, Any]:
-    """Return the running figures: of injections that can be found, and of alarms."""
+    """Return the totals of detectable injections and of alarms."""
     counted = score.found.injections.filter(pl.col("fault").is_in(score.expected))
     verdicts = score.found.alarms["verdict"]
     false = int((verdicts == FALSE).sum())
@@ -131,7 +131,7 @@ def totals(score: Score) -> dict[str, Any]:
 
 
 def by_fault(score: Score) -> list[dict[str, Any]]:
-    """Return the same figures for each fault that was injected, the most often missed first."""
+    """Return the same figures per injected fault, the most often missed first."""
     rows = [
         {"fault": fault[0], "visible": fault[0] in score.expected, **_counts(cases)}
         for fault, cases in score.found.injections.partition_by("fault", as_dict=True).items()

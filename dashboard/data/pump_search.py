@@ -1,4 +1,4 @@
-"""This file finds pumps: those an engineer names for an order, and those a person searches or sorts for."""
+"""Pump search: pumps named for a command, and the filtered, sorted pages of long tables."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import polars as pl
 from broker.contract.cohorts import NAMED, cohort_name
 from dashboard import formatting
 
-MAX_CHOSEN: Final = 100_000
+MAX_SELECTED: Final = 100_000
 _URGENCY: Final = (
     pl.when(pl.col("priority") > 0).then("priority").otherwise(pl.when("silent").then(4).otherwise(5)).alias("urgency")
 )
-"""From 1, a high alarm, to 3; then 4 silent, and 5 normal."""
+"""1 high alarm, 2 medium, 3 low, 4 silent, 5 normal."""
 NAMES: Final = (
     *(pl.col(name) for name in ("pump", "site", "gateway")),
     *(cohort_name(kind, pl.col(kind)) for kind in NAMED),
 )
-"""What a pump is searched by: its serial, where it is, and its cohorts, as in "lot B07"."""
+"""What a search matches: serial number, site, gateway and cohorts, such as "lot B07"."""
 _RANGE: Final = re.compile(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?")
 SORTABLE: Final = (
     "pump",
@@ -40,14 +40,14 @@ SORTABLE: Final = (
 
 @dataclass(frozen=True)
 class Choice:
-    """The pumps that a text names (`pump`, `gateway`), and the words of it that name none."""
+    """The pumps that a text selects (`pump`, `gateway`), and the words in it that match none."""
 
     pumps: pl.DataFrame
     unknown: tuple[str, ...]
 
 
 def choose(pumps: pl.DataFrame, text: str) -> Choice:
-    """Find pumps by a text such as "3, 7-9, ITB-000123": numbers are those at the end of the serials."""
+    """Return the pumps selected by a text such as "3, 7-9, ITB-000123"; numbers are final digits of serials."""
     parts = [word for word in re.split(r"[\s,;]+", re.sub(r"\s*-\s*(?=\d)", "-", text.strip())) if word]
     ranges = {word: _bounds(word) for word in parts}
     number = pl.col("pump").str.extract(r"(\d{1,9})$").cast(pl.Int64, strict=False)
@@ -55,7 +55,7 @@ def choose(pumps: pl.DataFrame, text: str) -> Choice:
     wanted = pl.col("pump").is_in(parts)
     for low, high in (bounds for bounds in ranges.values() if bounds):
         wanted |= pl.col("number").is_between(low, high).fill_null(value=False)
-    found = known.filter(wanted).head(MAX_CHOSEN)
+    found = known.filter(wanted).head(MAX_SELECTED)
     serials, numbers = set(found["pump"]), found["number"].drop_nulls()
     unknown = [
         word
@@ -65,8 +65,8 @@ def choose(pumps: pl.DataFrame, text: str) -> Choice:
     return Choice(found.select("pump", "gateway").sort("pump"), tuple(unknown))
 
 
-def say(chosen: Choice) -> str:
-    """Say which pumps a text names, or which word of it names none."""
+def describe(chosen: Choice) -> str:
+    """Return which pumps are selected, or which words match none, as a sentence for the form."""
     if chosen.unknown:
         return f"Unknown: {formatting.listed(chosen.unknown)}. Enter serial numbers, or their final digits: 3, 7-9."
     serials = chosen.pumps["pump"]
@@ -84,27 +84,27 @@ def _bounds(word: str) -> tuple[int, int] | None:
 
 
 def matching(pumps: pl.DataFrame, text: str, limit: int = 50) -> list[str]:
-    """Return serials that contain a text, for a list to pick from."""
+    """Return serial numbers of pumps that match a text, for an autocomplete list."""
     return pumps.filter(contains(text))["pump"].head(limit).to_list()
 
 
 def contains(text: str, names: Sequence[pl.Expr] = NAMES) -> pl.Expr:
-    """Say whether any of these names contains a text, whatever its case; an empty text is in all."""
+    """Return whether any of these names contains a text, ignoring case; an empty text matches all."""
     wanted = text.strip().lower()
     return pl.any_horizontal(name.fill_null("").str.to_lowercase().str.contains(wanted, literal=True) for name in names)
 
 
 def page(pumps: pl.DataFrame, request: dict[str, Any], text: str) -> tuple[pl.DataFrame, int]:
-    """Return the rows that a long table asks for (`startRow`, `endRow`, `sortModel`), and how many there are.
+    """Return the rows that a long table requests (`startRow`, `endRow`, `sortModel`), and the number of all rows.
 
-    What needs somebody comes first: without another wish, the worst alarms and then the silent pumps.
+    Without a sort order, the highest alarm priorities come first, then silent pumps.
     """
     found = pumps.filter(contains(text)) if text.strip() else pumps
-    orders = [(str(order.get("colId")), order.get("sort") == "desc") for order in request.get("sortModel") or []]
-    orders = [order for order in orders if order[0] in SORTABLE]
-    by = ["urgency" if name == "priority" else name for name, _ in orders] or ["urgency"]
-    down = [down for _, down in orders] or [False]
-    # Only what the order rests on is put in order: whole rows of a million pumps would take seconds.
+    sorting = [(str(key.get("colId")), key.get("sort") == "desc") for key in request.get("sortModel") or []]
+    sorting = [key for key in sorting if key[0] in SORTABLE]
+    by = ["urgency" if name == "priority" else name for name, _ in sorting] or ["urgency"]
+    down = [down for _, down in sorting] or [False]
+    # Only the sort keys are sorted: whole rows of a million pumps would take seconds.
     keys = found.select(*dict.fromkeys(name for name in by if name != "urgency"), _URGENCY).with_row_index("place")
     places = keys.sort(by, descending=down, nulls_last=True, maintain_order=True)["place"]
     start = max(0, int(request.get("startRow") or 0))

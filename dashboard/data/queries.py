@@ -1,4 +1,4 @@
-"""This file turns a snapshot into the small frames and numbers that pages show; all counting is done here."""
+"""Queries on a snapshot: counts, alarm lists and the fleet map as pages show them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import polars as pl
 
 from broker.store.snapshot import WAITING, Snapshot
 
-CROWD: Final = 4
-"""Fewer alarms than this are told one by one, whatever their gateway; more may well be the gateway's own fault."""
+MIN_GROUP: Final = 4
+"""Minimum number of alarms of one rule behind one gateway that become one line; a common cause is then likely."""
 MAX_CELLS: Final = 4000
-"""The map draws a cell a pump up to here, and tiles of several pumps above."""
+"""The map has one cell per pump up to this number, and cells of several pumps above it."""
 MAX_NAMED: Final = 1000
 NO_SITE: Final = "No site given"
 
@@ -27,10 +27,10 @@ _URGENCY: Final = (
 
 
 def summary(snapshot: Snapshot) -> dict[str, Any]:
-    """Return what every page's head shows: counts of pumps and alarms, clocks, and whether the pipeline is well.
+    """Return what the header of every page shows: counts of pumps and alarms, clocks, connection.
 
     `high`, `medium`, `low` count pumps by their worst open alarm, and alarms of whole gateways; `silent` pumps are
-    counted apart from them. `waiting` alarms are those that somebody has to acknowledge.
+    counted separately. `waiting` alarms are unacknowledged.
     """
     pumps, alarms, health = snapshot.pumps, snapshot.alarms, snapshot.health
     larger = alarms.filter(pl.col("pump").is_null() & (pl.col("state") != "out_of_service"))
@@ -59,28 +59,31 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def ordered(alarms: pl.DataFrame) -> pl.DataFrame:
-    """Return alarms as they are to be worked off: unseen, gone unseen, latched, seen, put aside; priority; oldest."""
+    """Return alarms sorted by urgency.
+
+    Unacknowledged first, then returned, latched, acknowledged, shelved and out of service; then priority; then oldest.
+    """
     return alarms.sort(_URGENCY, "priority", "onset", "alarm", nulls_last=True)
 
 
 def worst(alarms: pl.DataFrame, pumps: pl.DataFrame, limit: int = 40) -> pl.DataFrame:
     """Return the lines of the worst-first list: `ALARMS_SCHEMA` plus `many`, the alarms behind a line.
 
-    Alarms of one rule and state on half of a gateway's pumps or more become one line with their oldest onset. What is
-    shelved or out of service is put aside and not among them.
+    Alarms of one rule and state on half of a gateway's pumps or more become one line with the oldest onset. Alarms that
+    are shelved or out of service are left out.
     """
     alarms = alarms.filter(~pl.col("state").is_in(["shelved", "out_of_service"]))
     group = ("gateway", "rule", "state")
-    spoken_for = pumps.group_by("gateway").agg(pl.len().alias("behind"))
-    counted = alarms.join(spoken_for, on="gateway", how="left").with_columns(many=pl.len().over(group))
-    crowd = ((pl.col("many") >= CROWD) & (2 * pl.col("many") >= pl.col("behind"))).fill_null(value=False)
-    crowds = counted.filter(crowd).sort("onset").unique(group, keep="first", maintain_order=True)
-    singles = counted.filter(~crowd).with_columns(pl.lit(1).cast(counted["many"].dtype).alias("many"))
-    return ordered(pl.concat([crowds, singles])).drop("behind").head(limit)
+    behind_gateway = pumps.group_by("gateway").agg(pl.len().alias("behind"))
+    counted = alarms.join(behind_gateway, on="gateway", how="left").with_columns(many=pl.len().over(group))
+    in_group = ((pl.col("many") >= MIN_GROUP) & (2 * pl.col("many") >= pl.col("behind"))).fill_null(value=False)
+    grouped = counted.filter(in_group).sort("onset").unique(group, keep="first", maintain_order=True)
+    singles = counted.filter(~in_group).with_columns(pl.lit(1).cast(counted["many"].dtype).alias("many"))
+    return ordered(pl.concat([grouped, singles])).drop("behind").head(limit)
 
 
 def waiting_ids(alarms: pl.DataFrame, chosen: dict[str, Any], limit: int = 5000) -> list[str]:
-    """Return the ids of open alarms that wait for an acknowledgement, of those that a browser named.
+    """Return the ids of those alarms named by a browser that are unacknowledged.
 
     `chosen` is {"alarms": [ids]}, or {"gateway": …, "rule": …} for a whole line of the list.
     """
@@ -93,15 +96,15 @@ def waiting_ids(alarms: pl.DataFrame, chosen: dict[str, Any], limit: int = 5000)
 
 
 def cells(pumps: pl.DataFrame, alarms: pl.DataFrame) -> dict[str, Any]:
-    """Return the fleet map: sites in order, each as name, cells (one hexadecimal digit each), pumps, abnormal pumps.
+    """Return the fleet map: for each site its name, cells (one hexadecimal digit each), pumps and abnormal pumps.
 
     A digit is the priority (0 to 3), plus 4 if all is acknowledged, plus 8 if silent. Above `MAX_CELLS` pumps a
-    cell stands for `per` pumps and shows the worst of them. `marked` names what is not normal, by cell; `names` is
-    the first pump of each cell, and `key` changes when they do.
+    cell represents `per` pumps and shows the worst of them. `marked` has pump and alarm title of each abnormal cell,
+    `names` the first pump of each cell; `key` changes when the names do.
     """
     per = max(1, -(-pumps.height // MAX_CELLS))
     silent = pl.col("silent").fill_null(value=True)
-    seen = (pl.col("priority") > 0) & (pl.col("unacknowledged").fill_null(0) == 0)
+    acknowledged = (pl.col("priority") > 0) & (pl.col("unacknowledged").fill_null(0) == 0)
     priority = pl.col("priority").fill_null(0).cast(pl.Int16)
     titles = dict(alarms.unique("rule").select("rule", "title").iter_rows())
     tiled = (
@@ -109,9 +112,9 @@ def cells(pumps: pl.DataFrame, alarms: pl.DataFrame) -> dict[str, Any]:
             "pump",
             "worst",
             pl.col("site").fill_null("").replace("", NO_SITE),
-            (priority + 4 * seen.cast(pl.Int16) + 8 * silent.cast(pl.Int16)).alias("code"),
+            (priority + 4 * acknowledged.cast(pl.Int16) + 8 * silent.cast(pl.Int16)).alias("code"),
             pl.when(priority > 0)
-            .then(priority + 4 * seen)
+            .then(priority + 4 * acknowledged)
             .otherwise(pl.when(silent).then(8).otherwise(9))
             .alias("rank"),
         )
@@ -143,7 +146,7 @@ def cells(pumps: pl.DataFrame, alarms: pl.DataFrame) -> dict[str, Any]:
 
 
 def health_strip(snapshot: Snapshot) -> dict[str, Any]:
-    """Return the pipeline's health in a few numbers."""
+    """Return the key figures of the pipeline's health."""
     health, gateways = snapshot.health, snapshot.gateways
     full = [bound for bound in health.bounds if bound.near]
     return {
@@ -158,23 +161,23 @@ def health_strip(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def pump_row(snapshot: Snapshot, serial: str) -> dict[str, Any] | None:
-    """Return one pump's row of the snapshot, or None where nobody has heard of it."""
+    """Return one pump's row of the snapshot, or None if it is unknown."""
     found = snapshot.pumps.filter(pl.col("pump") == serial)
     return found.row(0, named=True) if found.height else None
 
 
 def alarms_of(snapshot: Snapshot, serial: str) -> pl.DataFrame:
-    """Return one pump's open alarms, in working order."""
+    """Return one pump's open alarms, sorted by urgency."""
     return ordered(snapshot.alarms.filter(pl.col("pump") == serial))
 
 
 def orders_of(snapshot: Snapshot, row: dict[str, Any]) -> pl.DataFrame:
-    """Return what of a pump is out of service by an order."""
+    """Return the out-of-service orders of a pump."""
     return snapshot.orders.filter(pl.col("pump") == row["pump"])
 
 
 def dose_ug_day(flow_ul_h: float | None, concentration_ug_ml: float | None) -> float | None:
-    """Return micrograms per day of a flow: µL/h × 24 h × µg/mL ÷ 1000 µL/mL; noise below no flow is no dose."""
+    """Return micrograms per day of a flow: µL/h × 24 h × µg/mL ÷ 1000 µL/mL; negative flow (noise) is no dose."""
     if flow_ul_h is None or concentration_ug_ml is None:
         return None
     return max(0.0, flow_ul_h) * 24 * concentration_ug_ml / 1000

@@ -1,4 +1,4 @@
-"""This file is what pages read from and act through: the snapshot, the past, and orders to the fleet."""
+"""Data service of the pages: snapshot, history, journal, alarm actions and commands to the fleet."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from dashboard.data.live import Live
 from dashboard.data.queries import waiting_ids
 from dashboard.settings import Settings
 
-MAX_NOTED: Final = 200
-MAX_AT_ONCE: Final = 5000
+MAX_EVENTS: Final = 200
+MAX_ALARMS_PER_ACTION: Final = 5000
 _WHO: Final = {"acknowledge": "staff and engineers", "service": "engineers"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of what a person did, in words, and whether it was done at all."""
+    """Result of an operator action: a sentence to show, and whether anything was done."""
 
     text: str
     good: bool
@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class DataService:
-    """The dashboard's one way in and out. `now` returns wall ms; `ask` and `act` speak to the broker."""
+    """Everything pages read and send. `now` returns wall ms; `ask` and `act` send to the broker and await replies."""
 
     settings: Settings
     live: Live
@@ -56,44 +56,48 @@ class DataService:
         return segments.trend(self.settings.data, pump, since_ms)
 
     def long_trend(self, pump: str, since_ms: int, until_ms: int) -> pl.DataFrame:
-        """Return a pump's past over weeks: `time` and signals, the least and the greatest of each hour."""
+        """Return a pump's trend over weeks: `time` and signals, minimum and maximum of each hour."""
         return rollup.line(self.settings.data, pump, since_ms, until_ms)
 
-    def events(self, pump: str | None = None, limit: int = MAX_NOTED) -> pl.DataFrame:
-        """Return the newest entries of the journal, of one pump or of all."""
+    def events(self, pump: str | None = None, limit: int = MAX_EVENTS) -> pl.DataFrame:
+        """Return the newest journal entries of one pump or of all."""
         return journal_query.events(self.settings.data, pump=pump, limit=limit)
 
     async def acknowledge(self, chosen: dict[str, Any]) -> Answer:
-        """Acknowledge the alarms a browser named, and say what became of it."""
-        ids = waiting_ids(self.snapshot().alarms, chosen, MAX_AT_ONCE)
+        """Acknowledge the alarms named by a browser."""
+        ids = waiting_ids(self.snapshot().alarms, chosen, MAX_ALARMS_PER_ACTION)
         if VISITOR.get().may("acknowledge") and not ids:
             return Answer("Nothing to acknowledge: already acknowledged, or the alarm has ended.", good=False)
-        return await self.deal("acknowledge", ids)
+        return await self.apply("acknowledge", ids)
 
-    async def deal(self, name: str, ids: Sequence[str], *, why: str = "", for_s: float | None = None) -> Answer:
-        """Do one of `ALARM_ACTIONS` with alarms, and say what the processor made of it."""
-        deed, visitor = ALARM_ACTIONS[name], VISITOR.get()
-        if not visitor.may(deed.right):
-            return Answer(f"Not {deed.done}: only {_WHO[deed.right]} may do that.", good=False)
+    async def apply(self, name: str, ids: Sequence[str], *, why: str = "", for_s: float | None = None) -> Answer:
+        """Apply one of `ALARM_ACTIONS` to alarms and return the processor's answer."""
+        spec, visitor = ALARM_ACTIONS[name], VISITOR.get()
+        if not visitor.may(spec.right):
+            return Answer(f"Not {spec.participle}: only {_WHO[spec.right]} may do that.", good=False)
         if len(why) > MAX_WHY:
-            return Answer(f"Not {deed.done}: the text has {len(why):,} characters; allowed are {MAX_WHY}.", good=False)
+            return Answer(
+                f"Not {spec.participle}: the text has {len(why):,} characters; allowed are {MAX_WHY}.", good=False
+            )
         action = make_action(name, uuid.uuid4().hex, alarms=ids, who=visitor.name, at=self.now(), why=why, for_s=for_s)
         try:
             outcome = await self.act(self.settings.broker, action)
         except LinkError as error:
-            return Answer(f"Not {deed.done}: {error}.", good=False)
+            return Answer(f"Not {spec.participle}: {error}.", good=False)
         return Answer(outcome.text, good=outcome.ok)
 
-    async def serve(self, kind: str, subject: str, *, rule: str | None, why: str, for_s: float | None) -> Answer:
-        """Take a subject of alarms out of service ("take_out") or put it back, and say what became of it."""
+    async def change_service(
+        self, kind: str, subject: str, *, rule: str | None, why: str, for_s: float | None
+    ) -> Answer:
+        """Take a subject of alarms out of service (`kind` "take_out") or return it to service."""
         visitor = VISITOR.get()
         if not visitor.may("service"):
             return Answer(f"Not done: only {_WHO['service']} may do that.", good=False)
         if len(why) > MAX_WHY:
             return Answer(f"Not done: the text has {len(why):,} characters; allowed are {MAX_WHY}.", good=False)
-        about: dict[str, Any] = {"id": uuid.uuid4().hex, "subjects": [subject], "who": visitor.name, "at": self.now()}
-        about |= {"rule": rule, "why": why}
-        action = TakeOut(**about, for_s=for_s) if kind == "take_out" else PutBack(**about)
+        fields: dict[str, Any] = {"id": uuid.uuid4().hex, "subjects": [subject], "who": visitor.name, "at": self.now()}
+        fields |= {"rule": rule, "why": why}
+        action = TakeOut(**fields, for_s=for_s) if kind == "take_out" else PutBack(**fields)
         try:
             outcome = await self.act(self.settings.broker, action)
         except LinkError as error:
@@ -103,7 +107,7 @@ class DataService:
     async def inject(
         self, pumps: pl.DataFrame, *, fault: str, severity: float, ramp_s: float, hold_s: float | None
     ) -> list[Reply]:
-        """Make pumps (`pump`, `gateway`) fail; one reply a gateway."""
+        """Inject a fault into pumps (`pump`, `gateway`); one reply per gateway."""
         who = VISITOR.get().name
 
         def command(serials: list[str]) -> GatewayCommand:
@@ -117,42 +121,42 @@ class DataService:
                 who=who,
             )
 
-        return await self._order(pumps, command, "inject", "inject faults")
+        return await self._command(pumps, command, "inject", "inject faults")
 
     async def clear(self, pumps: pl.DataFrame, fault: str | None) -> list[Reply]:
-        """End a fault, or every fault, of pumps (`pump`, `gateway`); one reply a gateway."""
+        """Clear one fault, or all faults, of pumps (`pump`, `gateway`); one reply per gateway."""
         who = VISITOR.get().name
 
         def command(serials: list[str]) -> GatewayCommand:
             return Clear(id=uuid.uuid4().hex, pumps=serials, fault=fault, who=who)
 
-        return await self._order(pumps, command, "inject", "inject faults")
+        return await self._command(pumps, command, "inject", "inject faults")
 
-    async def treat(self, pumps: pl.DataFrame, treatment: Treatment) -> list[Reply]:
-        """Treat pumps (`pump`, `gateway`); one reply a gateway. Id, pumps and who of `treatment` are filled in here."""
+    async def program(self, pumps: pl.DataFrame, treatment: Treatment) -> list[Reply]:
+        """Program pumps (`pump`, `gateway`); one reply per gateway. Sets id, pumps and who of `treatment`."""
         who = VISITOR.get().name
 
         def command(serials: list[str]) -> GatewayCommand:
             return msgspec.structs.replace(treatment, id=uuid.uuid4().hex, pumps=serials, who=who)
 
-        return await self._order(pumps, command, "program", "program pumps")
+        return await self._command(pumps, command, "program", "program pumps")
 
-    async def _order(
-        self, pumps: pl.DataFrame, command: Callable[[list[str]], GatewayCommand], right: str, said: str
+    async def _command(
+        self, pumps: pl.DataFrame, command: Callable[[list[str]], GatewayCommand], right: str, activity: str
     ) -> list[Reply]:
         if not VISITOR.get().may(right):
-            return [Reply(id="", gateway="", ok=False, text=f"only engineers may {said}")]
+            return [Reply(id="", gateway="", ok=False, text=f"only engineers may {activity}")]
         shards = dict(self.snapshot().gateways.select("gateway", "shard").iter_rows())
         groups = pumps.group_by("gateway", maintain_order=True).agg("pump").iter_rows()
-        orders, lost = [], []
+        commands, unreachable = [], []
         for gateway, serials in groups:
             if gateway in shards:
-                orders.append(AddressedCommand(gateway, shards[gateway], command(serials)))
+                commands.append(AddressedCommand(gateway, shards[gateway], command(serials)))
             else:
                 text = f"no gateway speaks for {formatting.listed(serials)}"
-                lost.append(Reply(id="", gateway=gateway or "", ok=False, text=text))
+                unreachable.append(Reply(id="", gateway=gateway or "", ok=False, text=text))
         try:
-            replies = await self.ask(self.settings.broker, orders) if orders else []
+            replies = await self.ask(self.settings.broker, commands) if commands else []
         except LinkError as error:
             replies = [Reply(id="", gateway="", ok=False, text=str(error))]
-        return [*replies, *lost]
+        return [*replies, *unreachable]

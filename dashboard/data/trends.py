@@ -1,4 +1,4 @@
-"""This file prepares one pump's past for a chart: thinned to what a screen can show, with its gaps left open."""
+"""Trend curves of one pump: downsampled to screen resolution, with gaps left open, and times in alarm."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tsdownsample import MinMaxLTTBDownsampler
 from broker.contract.signals import SIGNAL_NAMES
 
 MAX_POINTS: Final = 1000
-"""About two a pixel on a full screen; nine signals of it stay far below half a megabyte."""
+"""Points of a curve: about two per pixel on a full screen; nine signals stay far below half a megabyte."""
 MAX_GAPS: Final = 40
 MIN_GAP_MS: Final = 60_000
 GAP: Final = 3.5
-"""So many usual intervals without a sample are a gap, not a line."""
+"""A gap is longer than this many median intervals."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One signal's line: therapy ms and values; NaN opens the line where nothing is known."""
+    """One signal: therapy ms and values; a NaN interrupts the line in a gap."""
 
     time: NDArray[np.float64]
     value: NDArray[np.float32]
@@ -30,7 +30,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Past:
-    """All that a chart of one pump shows: curves by signal, times in alarm, times unknown, and from when to when."""
+    """Content of one pump's chart: curves by signal, times in alarm (`spans`), `gaps` and time range (therapy ms)."""
 
     curves: dict[str, Curve]
     spans: pl.DataFrame
@@ -39,7 +39,7 @@ class Past:
 
 
 def curves(samples: pl.DataFrame, points: int = MAX_POINTS) -> dict[str, Curve]:
-    """Return a curve a signal of samples sorted by time; each has at most `points` values besides its gaps."""
+    """Return one curve per signal from samples sorted by time; each has at most `points` values besides its gaps."""
     time = samples["time"].to_numpy().astype(np.float64)
     steps = np.diff(time)
     longest = float(np.median(steps)) * GAP if steps.size else 0.0
@@ -47,7 +47,7 @@ def curves(samples: pl.DataFrame, points: int = MAX_POINTS) -> dict[str, Curve]:
 
 
 def gaps(samples: pl.DataFrame, since_ms: int, until_ms: int) -> list[tuple[int, int]]:
-    """Return from when to when (therapy ms) nothing at all was heard: the longest `MAX_GAPS` of them, in order."""
+    """Return start and end (therapy ms) of the `MAX_GAPS` longest times without samples, in order."""
     if samples.is_empty():
         return [(since_ms, until_ms)]
     steps = samples.select(start=pl.col("time"), end=pl.col("time").shift(-1, fill_value=until_ms))
@@ -56,12 +56,12 @@ def gaps(samples: pl.DataFrame, since_ms: int, until_ms: int) -> list[tuple[int,
     return silent.sort(pl.col("start") - pl.col("end")).head(MAX_GAPS).sort("start").rows()
 
 
-def limits(curve: Curve, least: float, *, zero: bool) -> tuple[float, float]:
-    """Return the value axis: all of the curve, and never less than `least`, lest noise look like news."""
+def limits(curve: Curve, min_range: float, *, zero: bool) -> tuple[float, float]:
+    """Return the range of the value axis: the whole curve, and at least `min_range`, so that noise looks small."""
     known = curve.value[np.isfinite(curve.value)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, least)
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, min_range)
     low = min(low, 0.0) if zero else low
-    short = max(0.0, least - (high - low))
+    short = max(0.0, min_range - (high - low))
     low, high = (low, high + short) if zero else (low - short / 2, high + short / 2)
     return low - 0.04 * (high - low), high + 0.06 * (high - low)
 
@@ -82,11 +82,11 @@ def _curve(time: NDArray[np.float64], value: NDArray[np.float32], longest: float
 
 
 def spans(alarms: pl.DataFrame, events: pl.DataFrame, now_ms: int) -> pl.DataFrame:
-    """Return when this pump was in alarm: rule, title, priority, start and end in therapy ms.
+    """Return when this pump was in alarm: alarm, title, priority, start and end (therapy ms).
 
-    Open alarms end now; past ones are read from the journal, each from its raising to its end.
+    Open alarms end now; past ones come from the journal.
     """
-    open_ones = alarms.select(
+    open_alarms = alarms.select(
         "alarm", "title", "priority", pl.col("onset").alias("start"), pl.lit(now_ms, dtype=pl.Int64).alias("end")
     )
     raised = events.filter(pl.col("kind") == "raised").unique("alarm")
@@ -98,5 +98,5 @@ def spans(alarms: pl.DataFrame, events: pl.DataFrame, now_ms: int) -> pl.DataFra
     past = raised.join(ended, on="alarm").select(
         "alarm", "title", "priority", pl.col("time").alias("start"), pl.col("end")
     )
-    past = past.join(open_ones, on="alarm", how="anti")
-    return pl.concat([open_ones, past]).drop_nulls().sort("start").tail(100)
+    past = past.join(open_alarms, on="alarm", how="anti")
+    return pl.concat([open_alarms, past]).drop_nulls().sort("start").tail(100)

@@ -13,7 +13,7 @@ from dashboard import formatting, theme
 from dashboard.components import alarm_figures, elements, figures, shell
 from dashboard.components.elements import Component
 from dashboard.data import alarm_performance
-from dashboard.data.alarm_performance import Measure, Report
+from dashboard.data.alarm_performance import Metric, Report
 from dashboard.data.services import DataService
 
 REFRESH_MS: Final = 10_000
@@ -88,11 +88,11 @@ def render(data: DataService, operators: Any, scheme: str | None) -> tuple[Compo
     now = max(health.therapy_ms, latest if isinstance(latest, int) else 0)
     report = alarm_performance.report(events, now, people)
     bars = alarm_figures.load(
-        report.load.tail(MAX_BARS), report.floods, alarm_performance.FLOOD_BEGINS * people, theme.scheme(scheme)
+        report.load.tail(MAX_BARS), report.floods, alarm_performance.FLOOD_START * people, theme.scheme(scheme)
     )
     age_s = (data.now() - health.written) / 1000 if health.written else None
     return (
-        [_measure(measure) for measure in report.measures],
+        [_metric(metric) for metric in report.metrics],
         _note(report, events, age_s),
         bars,
         _actors(report.actors),
@@ -105,20 +105,20 @@ def _note(report: Report, events: pl.DataFrame, age_s: float | None) -> str:
     if events.is_empty():
         return "No alarms yet: the journal is empty."
     newest = events["at"].max()
-    window = f"{report.calls:,} alarms annunciated in {formatting.span(report.span_ms / 1000)} of therapy time"
+    window = f"{report.annunciated:,} alarms annunciated in {formatting.span(report.span_ms / 1000)} of therapy time"
     short = "" if report.span_ms >= alarm_performance.DAY_MS else "; at least 30 days are needed to judge"
     cut = f"; only the newest {MAX_EVENTS:,} journal entries are counted" if events.height >= MAX_EVENTS else ""
     age = formatting.UNKNOWN if age_s is None else formatting.span(age_s)
     return f"{window}{short}{cut}. Latest entry {formatting.second(newest)}; data {age} old."  # type: ignore[arg-type]
 
 
-def _measure(measure: Measure) -> Component:
-    tone = {True: "fine", False: "warn", None: ""}[measure.good]
-    verdict = {True: "within target", False: "outside target", None: "too little data"}[measure.good]
-    value = elements.quantity(formatting.number(measure.value, measure.decimals, measure.unit))
-    detail = f" · {measure.note}" if measure.note else ""
-    note = [html.Div(f"target {measure.target}"), html.Div([html.B(verdict), detail])]
-    return elements.fact(measure.name, value, note=note, tone=f"measure {tone}")
+def _metric(metric: Metric) -> Component:
+    tone = {True: "fine", False: "warn", None: ""}[metric.good]
+    verdict = {True: "within target", False: "outside target", None: "too little data"}[metric.good]
+    value = elements.quantity(formatting.number(metric.value, metric.decimals, metric.unit))
+    detail = f" · {metric.note}" if metric.note else ""
+    note = [html.Div(f"target {metric.target}"), html.Div([html.B(verdict), detail])]
+    return elements.fact(metric.name, value, note=note, tone=f"measure {tone}")
 
 
 def _actors(actors: pl.DataFrame) -> Component:
@@ -128,7 +128,7 @@ def _actors(actors: pl.DataFrame) -> Component:
         [
             elements.pump_link(row["pump"]) if row["pump"] else row["subject"],
             html.Span([elements.mark(row["priority"]), row["title"]], className="priority"),
-            f"{row['calls']:,}",
+            f"{row['alarms']:,}",
             f"{100 * row['share']:.1f} %",
         ]
         for row in actors.iter_rows(named=True)
@@ -140,7 +140,7 @@ def _mix(mix: pl.DataFrame) -> Component:
     rows = [
         [
             elements.priority(row["priority"]),
-            f"{row['calls']:,}",
+            f"{row['alarms']:,}",
             f"{100 * row['share']:.0f} %",
             f"{100 * row['target']:.0f} %",
         ]
@@ -157,7 +157,7 @@ def _floods(floods: pl.DataFrame, now: int) -> Component:
             formatting.moment(row["begin"]),
             f"{formatting.clock(row['end'])} UTC" if row["end"] else "ongoing",
             formatting.span(((row["end"] or now) - row["begin"]) / 1000),
-            f"{row['calls']:,}",
+            f"{row['alarms']:,}",
         ]
         for row in floods.tail(MAX_FLOODS).reverse().iter_rows(named=True)
     ]

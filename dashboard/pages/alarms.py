@@ -219,5 +219,5 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "state_text": formatting.STATE_WORD.get(row["state"], row["state"]),
         "chain": chain,
         "many": elements.of_many(row),
-        "story": "; ".join(alarm_actions.told(row)),
+        "story": "; ".join(alarm_actions.audit_trail(row)),
     }

@@ -74,7 +74,7 @@ async def carry_out(data: DataService, button: str, values: tuple[Any, ...]) -> 
     if not any(clicks):
         return no_update, no_update
     if chosen.unknown or chosen.pumps.is_empty() or (not fault and button != "fault-clear-all"):
-        return elements.nothing(pump_search.say(chosen) if fault else "Select a fault."), no_update
+        return elements.nothing(pump_search.describe(chosen) if fault else "Select a fault."), no_update
     if button != "fault-inject":
         replies = await data.clear(chosen.pumps, fault if button == "fault-clear" else None)
         return injection_report.responses(replies), no_update
@@ -93,7 +93,7 @@ async def carry_out(data: DataService, button: str, values: tuple[Any, ...]) -> 
         "pumps": chosen.pumps["pump"].head(detections.MAX_PUMPS).to_list(),
         "time": min(reply.time for reply in replies if reply.ok),
     }
-    return injection_report.responses(replies), detections.remembered(known, injection)
+    return injection_report.responses(replies), detections.add_injection(known, injection)
 
 
 def _seconds(hours: Any) -> float | None:

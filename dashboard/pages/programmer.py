@@ -141,12 +141,12 @@ def question(kind: Any, chosen: pump_search.Choice) -> str:
 async def carry_out(data: DataService, kind: Any, chosen: pump_search.Choice, given: dict[str, Any]) -> Component:
     """Send the command of the form to the selected pumps; return the responses, failures first."""
     if chosen.unknown or chosen.pumps.is_empty():
-        return elements.nothing(pump_search.say(chosen))
+        return elements.nothing(pump_search.describe(chosen))
     try:
         treatment = program_form.treatment(kind, given)
     except form_fields.FormError as error:
         return elements.nothing(f"Not sent. {error}")
-    return injection_report.responses(sorted(await data.treat(chosen.pumps, treatment), key=lambda reply: reply.ok))
+    return injection_report.responses(sorted(await data.program(chosen.pumps, treatment), key=lambda reply: reply.ok))
 
 
 def requested_pumps(search: str | None) -> str:

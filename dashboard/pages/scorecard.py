@@ -13,7 +13,7 @@ from dashboard import formatting
 from dashboard.components import elements, shell
 from dashboard.components.elements import Component
 from dashboard.data import live_scorecard
-from dashboard.data.live_scorecard import Keeper, Score
+from dashboard.data.live_scorecard import LiveScorecard, Score
 from dashboard.data.services import DataService
 
 MAX_LISTED: Final = 100
@@ -44,7 +44,7 @@ def layout() -> Component:
 def register(app: Dash, data: DataService) -> None:
     """Add the page, refreshed with every snapshot."""
     shell.add_page(__name__, name="Scorecard", path="/scorecard", order=6, layout=layout)
-    keeper = Keeper(data)
+    live_score = LiveScorecard(data)
 
     @app.callback(
         Output("score-facts", "children"),
@@ -54,7 +54,7 @@ def register(app: Dash, data: DataService) -> None:
         Input("live", "data"),
     )
     async def show(_live: Any) -> Any:
-        return render(await asyncio.to_thread(keeper.score))
+        return render(await asyncio.to_thread(live_score.score))
 
 
 def render(score: Score | None) -> tuple[Component, Component, Component, Component]:
@@ -76,7 +76,7 @@ def _facts(score: Score) -> list[Component]:
             "Detected", _share(totals["found"], totals["injected"] - totals["undecided"]), note="excluding pending"
         ),
         elements.fact("Correct cause", _share(totals["right_cause"], totals["found"]), note="of those detected"),
-        elements.fact("Pending", f"{totals['undecided']:,}", note=f"for less than {live_scorecard.PATIENCE_H:g} h"),
+        elements.fact("Pending", f"{totals['undecided']:,}", note=f"for less than {live_scorecard.PENDING_H:g} h"),
         elements.fact("Missed", f"{totals['missed']:,}", tone="warn" if totals["missed"] else ""),
         elements.fact("Median time to detect", _hours(totals["delay_h"]["p50"]), note="therapy time"),
         elements.fact("p95 time to detect", _hours(totals["delay_h"]["p95"]), note="therapy time"),

@@ -1,13 +1,20 @@
-"""Detectors: each file is one method, a function that returns a `Detector`.
+"""Detectors: each module is one method, a function that returns a `Detector`.
 
-A detector scores one window of every pump at once (some minutes of samples, see `processor.engine.windows`): 1.0 is at the
-limit, more is worse, 0 is what is expected. It sees the window's mean of each signal by its name, `flags` (all that
-were set in it), `count` (its samples), `flow_repeats` (the share that repeat the reading before), `flow_jump_ul_h` and
-`motor_jump_ma` (root mean square of the change from sample to sample, of flow less commanded flow and of the current),
-`dt` (seconds since the window before ended, null at the pump's first), `time`, `seq`, `boot`, `missed`, `stale` and
-`resent` as of its end, `age` (seconds since the last sample, for those that judge silence) and its own memory from
-before this window.
-It never handles silence, repeats, batching, missing signals (the score is then unknown) or delays: the engine does.
+A detector scores one window of every pump at once (a few minutes of samples, see `processor.engine.windows`): 0 is as
+expected, 1.0 is at the limit, more is worse. It reads columns of the window:
+
+- the mean of each signal, by its name;
+- `flags` (all that were set in the window) and `count` (its samples);
+- `flow_repeats` (share of flow readings identical to the previous one);
+- `flow_jump_ul_h` and `motor_jump_ma` (root mean square of the sample-to-sample change of flow less commanded flow, and
+  of motor current);
+- `dt` (seconds since the previous window ended, null for a pump's first window);
+- `time`, `seq`, `boot`, `missed`, `stale` and `resent` as of the end of the window;
+- `age` (seconds since the last sample; only for detectors that judge silence);
+- its own memory as of before the window.
+
+Silence, duplicates, batching, missing signals (the score is then unknown) and delays are the engine's business, never a
+detector's.
 """
 
 from __future__ import annotations
@@ -19,11 +26,10 @@ from typing import Final, Literal
 import polars as pl
 
 Memory = Callable[[str], pl.Expr]
-"""`memory("mean")` is the rule's own column of that name, as it was before this sample."""
-_WEIGHT: Final = "weight over "
-
-
+"""`memory("mean")` is the detector's column of that name, as it was before this window."""
 Stage = Mapping[str, pl.Expr]
+"""Named expressions that are computed together."""
+_WEIGHT: Final = "weight over "
 
 
 def _nothing(_: Memory) -> Stage:
@@ -38,18 +44,17 @@ def _no_stages(_: Memory) -> tuple[Stage, ...]:
 class Detector:
     """One method with its parameters.
 
-    `score` makes the expression from the memory; `memory` names the columns with their start values (None is
-    unknown; all are Float32); `learn` gives what each is after this window, null to leave it. Detectors of one `family`
-    share one memory, derive and learn alike. `derive` names values that score and learning use more than once: stage
-    after stage, each computed from the one before and reached through the accessor like the memory, but not kept. A
-    detector that `judges` "age" is scored at every tick for all pumps, and learns from windows like the others; a
-    "reading" is of Pumpwatch itself (`processor.rules.system`).
+    `score` builds the score expression from the memory. `memory` names the memory columns (all Float32) with their
+    initial values (None is unknown); `learn` gives the value of each after this window, null to keep it. `derive` names
+    intermediate values that score and learning use more than once: in stages, each computed from the stages before it
+    and accessed like memory, but not stored. Detectors of one `family` share memory, `derive` and `learn`. A detector
+    that `judges` "age" is scored for all pumps at every tick, and learns from windows like the others.
     """
 
     score: Callable[[Memory], pl.Expr]
     memory: Mapping[str, float | None] = field(default_factory=dict)
     learn: Callable[[Memory], Mapping[str, pl.Expr]] = _nothing
-    judges: Literal["sample", "age", "reading"] = "sample"
+    judges: Literal["sample", "age"] = "sample"
     family: str | None = None
     derive: Callable[[Memory], tuple[Stage, ...]] = _no_stages
 
@@ -57,41 +62,41 @@ class Detector:
 def forgetting(tau_s: float) -> pl.Expr:
     """Return the weight of this window in an exponential average with time constant `tau_s`: 1 - exp(-dt/tau).
 
-    Depends on the time that passed, not on the number of samples, so that a pump that reports once an hour and one
-    that reports every second are averaged over the same stretch of therapy. 0 where there is no earlier sample. It is a
-    column that the engine computes once for all who ask for it.
+    The weight depends on elapsed time, not on the number of samples, so that pumps reporting hourly and every second
+    are averaged over the same stretch of therapy. It is 0 if there is no earlier window. The engine computes this
+    column once for all detectors that use it.
     """
     return pl.col(f"{_WEIGHT}{float(tau_s)!r}")
 
 
 def time_constant_s(column: str) -> float | None:
-    """Return the time constant of a column of `forgetting`; None if it is another column."""
+    """Return the time constant of a column made by `forgetting`; None for any other column."""
     return float(column.removeprefix(_WEIGHT)) if column.startswith(_WEIGHT) else None
 
 
 def fading(tau_s: float) -> pl.Expr:
-    """Return what is left of something after this window, if it fades with time constant `tau_s`: exp(-dt/tau)."""
+    """Return the share of a value left after this window, if it decays with time constant `tau_s`: exp(-dt/tau)."""
     return 1.0 - forgetting(tau_s)
 
 
 def settling(tau_s: float, windows: pl.Expr) -> pl.Expr:
-    """Return the same weight, but at least that of a plain mean of the `windows` so far and this one.
+    """Return the weight of `forgetting`, but at least that of a plain mean over `windows` earlier windows and this one.
 
-    So that an average with a long time constant does not keep the noise of the first window for days.
+    This keeps the noise of the first window from dominating an average with a long time constant for days.
     """
     return pl.max_horizontal(forgetting(tau_s), 1.0 / (windows + 1.0))
 
 
 def at_least(value: pl.Expr, low: float) -> pl.Expr:
-    """Return the greater of the two, and `low` where the value is unknown; six times as fast as Polars' `clip`."""
+    """Return the greater of the two, or `low` if the value is unknown; six times as fast as Polars' `clip`."""
     return pl.max_horizontal(value, low)
 
 
 def at_most(value: pl.Expr, high: float) -> pl.Expr:
-    """Return the smaller of the two, and `high` where the value is unknown; six times as fast as Polars' `clip`."""
+    """Return the smaller of the two, or `high` if the value is unknown; six times as fast as Polars' `clip`."""
     return pl.min_horizontal(value, high)
 
 
 def toward(mean: pl.Expr, value: pl.Expr, weight: pl.Expr) -> pl.Expr:
-    """Move an average towards a value by a weight of 0 to 1; an unknown average starts at the value."""
+    """Return the average moved toward a value by a weight of 0 to 1; an unknown average starts at the value."""
     return pl.coalesce(mean + weight * (value - mean), value)

@@ -1,9 +1,9 @@
-"""This file judges the catheter by pressure and pulsatility together, each against the pump's own past.
+"""Catheter detector: pressure and pulsatility together, each against the pump's own baseline.
 
-A patent catheter carries the heartbeat and breathing of the spinal fluid to the pump (Saulino 2017, Neuromodulation
-20:187: 89 % sensitive, 68 % specific), so pulsatility alone is never enough for a high alarm. Where the pulse is gone,
-pressure tells an obstruction (risen) from an open connector (fallen to that of the tissue). A stalled motor and a
-change of posture leave the pulse as it is.
+A patent catheter transmits the pulsations of the CSF from heartbeat and breathing to the pump (Saulino 2017,
+Neuromodulation 20:187: 89 % sensitive, 68 % specific). Pulsatility alone is therefore never enough for a high-priority
+alarm. When the pulse is lost, pressure distinguishes an obstruction (risen) from a disconnection (fallen to tissue
+pressure). A stalled motor or a change of posture does not change the pulse.
 """
 
 from __future__ import annotations
@@ -17,60 +17,73 @@ from processor.detectors.flag import reports
 
 QUICK_S: Final = 1500.0
 HOURS_S: Final = 2 * 3600.0
-USUAL_S: Final = 48 * 3600.0
+BASELINE_S: Final = 48 * 3600.0
 COUNTED_S: Final = 6 * 3600.0
 UNREST_S: Final = 1.5 * 3600.0
 HOUR_S: Final = 3600.0
+"""Time constants of averages and counts; modeling choices."""
 MIN_PULSE_MMHG: Final = 1.0
-"""No patent catheter carries less: what is usual is not taken for less, so a pump that comes to us ill is found."""
+"""Lowest baseline pulsatility. No patent catheter has less, so one that is occluded from the start is detected."""
 GONE: Final = 0.5
-"""Share of the usual pulse that is missing in a window in which it does not come through."""
+"""Missing share of the baseline pulse above which a window counts as one without pulse."""
 MOSTLY: Final = 0.75
-"""Averaged share of such windows at the limit: nearly all for more than half an hour."""
+"""Averaged share of such windows at the limit: nearly all windows for more than half an hour."""
 RISEN_MMHG: Final = 2.5
 FALLEN_MMHG: Final = 2.0
+"""Change of pressure from baseline at the limit of an occlusion and of a disconnection; modeling choices."""
 NORMAL: Final = 0.12
-"""Share of the pulse whose absence does not stop the learning of what is usual; it wanders by 3 to 4 %."""
+"""Missing share of the pulse up to which the baseline is still learned; a healthy pulse wanders by 3 to 4 %."""
 UPRIGHT_MMHG: Final = 5.0
+"""Rise of pressure that is attributed to sitting up, during which the baseline is learned ten times more slowly."""
 REDUCED: Final = 0.13
+"""Missing share of the pulse at the limit of a migration or a progressive occlusion; modeling choice."""
 WEAK: Final = 0.05
+"""Missing share of the pulse at the limit of a leak; modeling choice."""
 RESTLESS: Final = 0.0004
 NOISE: Final = 0.0005
-"""Mean square of how far pulse and pressure, each as a share of its usual, move together from window to window, to and
-fro, where a crack opens and closes; and what is added for noise, divided by the samples of the window. Noise moves them
-one without the other: none of 200 healthy pumps came to 0.00045 in four days of samples a minute apart, or to 0.0012
-of samples five minutes apart. A crack that takes 15 % of the pulse on average gives 0.0016."""
-MAX_UNREST: Final = 0.04
-ONE_CHANGE: Final = 0.1
-"""What one change of window counts at most, and its greatest weight, however rarely a pump reports; modelling
-choices."""
+"""Limit of the joint swing: mean square by which pulse and pressure, as shares of their baselines, move together from
+window to window, as they do if a crack opens and closes; and the allowance for noise, divided by the number of samples
+in the window. Noise moves them independently: none of 200 healthy pumps reached 0.00045 in four days with samples a
+minute apart, or 0.0012 with samples five minutes apart. A crack that costs 15 % of the pulse on average gives 0.0016.
+"""
+MAX_SWING: Final = 0.04
+MAX_WEIGHT: Final = 0.1
+"""The most that one change between windows contributes, and its greatest weight, however rarely a pump reports;
+modeling choices."""
 TISSUE_MMHG: Final = 2.0
-"""Pressure of the tissue, towards which a leak lets that of the fluid fall; modelling choice."""
+"""Tissue pressure, toward which pressure falls in a leak; modeling choice."""
 MIN_MMHG: Final = 5.0
+"""Pressures below this are replaced by it when used as a divisor."""
 WANDERS: Final = 0.93
-"""How far the fluid's pressure wanders down, as a share of the usual, some three standard deviations."""
+"""Lowest share of its baseline to which CSF pressure wanders normally, about three standard deviations."""
 EPISODES: Final = 2.5
+"""Time-weighted number of pulse losses at the limit: the third within a few hours; modeling choice."""
 SLOWLY_S: Final = 2.5 * 3600.0
-"""Time from the first to the clear loss of pulse above which it went slowly; a step takes the average an hour."""
+"""Time from the first to a clear loss of pulse above which the loss was gradual; a step takes the average an hour."""
 LOW_MMHG: Final = 0.35
+"""2-h mean pressure below baseline at the limit of a leak; modeling choice."""
 LONG_S: Final = 1e6
 FAINT: Final = 0.055
-"""Share of the pulse whose loss starts the clock that tells a slow loss from a sudden one."""
-SLOWLY: Final = 1.0
-SUDDENLY: Final = -1.0
+"""Missing share of the pulse that starts the timer distinguishing gradual from sudden loss."""
+GRADUAL: Final = 1.0
+SUDDEN: Final = -1.0
+"""Values of the memory `slowly`; 0 if the loss is not clear yet."""
 BACK: Final = 0.2
+"""Missing share of the pulse below which it counts as transmitted again."""
 LOW_IN_EPISODE_MMHG: Final = 1.5
+"""A loss of pulse at a pressure further below baseline is not an episode of a kink; modeling choice."""
 
 Cause = Literal["occlusion", "narrowing", "disconnection", "leak", "kink", "slow closing", "migration"]
 
 
 def catheter(cause: Cause) -> Detector:
-    """Score one cause of a pulse that does not come through as usual.
+    """Score one cause of reduced pulsatility.
 
-    "occlusion": gone, pressure risen. "narrowing": gone, pressure as usual. "disconnection": much less, pressure
-    fallen, both steadily. "leak": less and restless, pressure low. "kink": goes and comes back, pressure not low.
-    "slow closing": went over hours, not at once. "migration": less but not gone, at once and steadily; the least
-    certain.
+    "occlusion": pulse lost, pressure risen. "narrowing": pulse lost, pressure normal. "disconnection": pulse much
+    reduced and pressure fallen, both steadily. "leak": pulse reduced and pressure low, both swinging together. "kink":
+    pulse lost and regained, pressure not low. "slow closing": pulse lost over hours. "migration": pulse reduced but not
+    lost, suddenly and steadily; the least certain. Works for pumps with a sensor of catheter pressure; unknown while
+    pressure or pulsatility is unknown. Learns nothing in a magnetic field.
     """
 
     def score(memory: Memory) -> pl.Expr:
@@ -111,22 +124,22 @@ def catheter(cause: Cause) -> Detector:
 
 
 def usual_pulse(memory: Memory) -> pl.Expr:
-    """Return the pulse (mmHg) that this catheter usually carries."""
+    """Return the baseline pulsatility (mmHg) of this catheter."""
     return memory("pulse_usual").clip(MIN_PULSE_MMHG)
 
 
 def moved(memory: Memory) -> pl.Expr:
-    """Return by how much (mmHg) the pressure of the last 25 min differs from the usual one."""
+    """Return by how much (mmHg) the 25-min mean pressure differs from its baseline."""
     return memory("pressure_quick") - memory("pressure_usual")
 
 
 def lost(memory: Memory, over: Literal["hours", "quick"]) -> pl.Expr:
-    """Return the share of the usual pulse that is missing over an hour ("hours") or 25 min ("quick")."""
+    """Return the missing share of the baseline pulse, averaged over an hour ("hours") or 25 min ("quick")."""
     return 1.0 - memory(f"pulse_{over}") / usual_pulse(memory)
 
 
 def unrest(memory: Memory) -> pl.Expr:
-    """Return the mean square by which pulse and pressure fall and rise together; a single step counts nothing."""
+    """Return the mean square by which pulse and pressure fall and rise together; a single step does not count."""
     return 2.0 * pl.min_horizontal(memory("opens"), memory("closes")).clip(0.0)
 
 
@@ -144,7 +157,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             "quick": forgetting(QUICK_S),
         },
         {
-            # The pulse grows with the fluid's pressure: as much as that wanders down, the pulse may.
+            # The pulse grows with CSF pressure, so it may fall as far as the pressure wanders down.
             "weaker": 1.0
             - (1.0 - memory("lost"))
             / (1.0 + memory("moved") / at_least(memory("pressure_usual"), MIN_MMHG)).clip(WANDERS, 1.0),
@@ -155,24 +168,24 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             / (memory("pressure_usual") - TISSUE_MMHG).clip(MIN_MMHG),
         },
         {
-            # Who lies on it closes the catheter; who sits up raises the pressure and keeps the pulse: only the pulse
-            # decides whether this is usual, and pressures of sitting up teach little.
+            # Lying on the catheter closes it; sitting up raises the pressure and keeps the pulse. So only the pulse
+            # decides whether the baseline is learned, and pressures while sitting count little.
             "pace": pl.when(
                 (memory("missing").abs().fill_null(0.0) < 3 * NORMAL) & (memory("lost").abs().fill_null(0.0) < NORMAL)
             )
-            .then(forgetting(USUAL_S))
+            .then(forgetting(BASELINE_S))
             .otherwise(0.0),
-            # Between the two limits it is as it was, so that a pulse at the limit is one episode.
+            # Between the two limits the state is kept, so that a pulse at the limit counts as one episode.
             "gone_now": pl.when(memory("missing") > GONE)
             .then(1.0)
             .when(memory("missing") < BACK)
             .then(0.0)
             .otherwise(memory("gone_last")),
-            # A posture moves the pressure alone, a kink both apart: the smaller move counts, and against it if apart.
+            # Posture moves pressure alone, a kink moves both apart: the smaller change counts, negative if apart.
             "together": (
                 pl.min_horizontal(memory("pulse_change").abs(), memory("pressure_change").abs()).pow(2)
                 * (memory("pulse_change") * memory("pressure_change")).sign()
-            ).clip(-MAX_UNREST, MAX_UNREST),
+            ).clip(-MAX_SWING, MAX_SWING),
         },
     )
 
@@ -183,9 +196,9 @@ def _learn(memory: Memory) -> Stage:
     begins = (memory("gone_now") > memory("gone_last")) & (memory("moves") > -LOW_IN_EPISODE_MMHG)
     weak_s = pl.when(weaker < FAINT / 1.4).then(0.0).when(weaker > FAINT).then(at_most(memory("weak_s") + dt, LONG_S))
     first_clear = (memory("slowly") == 0) & (weaker > REDUCED)
-    how = pl.when(memory("weak_s") > SLOWLY_S).then(SLOWLY).otherwise(SUDDENLY)
+    how = pl.when(memory("weak_s") > SLOWLY_S).then(GRADUAL).otherwise(SUDDEN)
     absent = (memory("missing") > GONE).cast(pl.Float32)
-    unrest_pace = at_most(forgetting(UNREST_S), ONE_CHANGE)
+    unrest_pace = at_most(forgetting(UNREST_S), MAX_WEIGHT)
     rises = memory("pressure_change") > 0
     return {
         "pressure_quick": toward(memory("pressure_quick"), memory("pressure"), quick),

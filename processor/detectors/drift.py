@@ -1,4 +1,4 @@
-"""This file finds a signal that drifts away from its own past: two exponential averages, one fast and one slow."""
+"""Drift detector: the gap between a fast and a slow exponential average of a signal."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def drift(
     load: str | None = None,
     per_load: float = 0.0,
 ) -> Detector:
-    """Score how far the fast average has left the slow one, in units of `by` (the signal's unit).
+    """Score the gap between the fast and the slow average, in units of `by` (the signal's unit).
 
-    The exponentially weighted moving average is the control chart of Roberts (1959, Technometrics 1:239). Two of
-    them differ by rate x (slow_s - fast_s) on a steady ramp: works for slow changes of a steady signal, not for
-    one that is meant to move. Silent until `warm_up_s` of samples have passed. `per_load` times the signal `load` is
-    added first, to take away what is only the load of the moment.
+    The exponentially weighted moving average is the control chart of Roberts (1959, Technometrics 1:239). On a steady
+    ramp, two of them differ by rate x (slow_s - fast_s). Works for slow changes and steps of a steady signal, not for a
+    signal that is meant to move. Scores 0 until `warm_up_s` of samples have passed. `per_load` times the signal `load`
+    is added first, to correct for the momentary load.
     """
     value = pl.col(signal) if load is None else pl.col(signal) + per_load * pl.col(load)
 

@@ -1,4 +1,4 @@
-"""This file listens to what the pump reports of itself."""
+"""Flag detectors: conditions that the pump itself reports."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from broker.contract.signals import FLAG_BIT
 from processor.detectors import Detector
 
 REPORTED: Final = 2.0
-"""The score of a flag that is set: half of it would be no report."""
+"""Score of a flag that is set; clearly above the limit of 1."""
 _FLAG: Final = "flag "
 
 
 def flagged(*names: str) -> Detector:
     """Score a window in which the pump reported any of these flags (`broker.contract.signals.FLAGS`).
 
-    Works where the pump knows best. Says nothing of pumps that do not report flags, nor of what a pump cannot know.
+    Works for conditions that the pump measures directly. Unknown for pumps that report no flags.
     """
     return Detector(
         score=lambda _: pl.when(reports(*names)).then(REPORTED).when(pl.col("flags").is_not_null()).then(0.0)
@@ -27,9 +27,9 @@ def flagged(*names: str) -> Detector:
 
 
 def early(name: str, signal: str, *, above: float, load: str, per_load: float) -> Detector:
-    """Score a flag that is reported while `signal` plus `per_load` times `load` is still above what it goes with.
+    """Score a flag that is reported while `signal` plus `per_load` times `load` is still above the limit `above`.
 
-    Works where a flag has a usual cause that another signal shows. Says nothing of pumps that do not report flags.
+    Works if the usual cause of the flag shows in another signal. Unknown for pumps that report no flags.
     """
     value = pl.col(signal) + per_load * pl.col(load)
     known = pl.col("flags") * 0.0 + value * 0.0
@@ -37,13 +37,13 @@ def early(name: str, signal: str, *, above: float, load: str, per_load: float) -
 
 
 def reports(*names: str) -> pl.Expr:
-    """Return whether the pump reported any of these flags in the window; columns that the engine computes once."""
+    """Return whether the pump reported any of these flags in the window; the engine computes these columns once."""
     first, *others = (pl.col(f"{_FLAG}{name}") for name in names)
     return reduce(or_, others, first)
 
 
 def flag_set(column: str) -> pl.Expr | None:
-    """Return what makes a column of `reports` from the window's `flags`; None if it is another column."""
+    """Return the expression that makes a column of `reports` from the window's `flags`; None for any other column."""
     if not column.startswith(_FLAG):
         return None
     bit = FLAG_BIT[column.removeprefix(_FLAG)]

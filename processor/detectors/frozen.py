@@ -1,4 +1,4 @@
-"""This file finds a flow sensor that repeats itself: a live one seldom says the same twice."""
+"""Frozen sensor detector: a live flow sensor seldom gives the same reading twice."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import polars as pl
 from processor.detectors import Detector, Memory, forgetting
 
 SHARE: Final = 0.15
-"""Averaged share of repeated readings at the limit; modelling choice, far above what the resolution gives."""
+"""Averaged share of repeated readings at the limit; modeling choice, far above what the resolution alone causes."""
 
 
 def frozen(*, tau_s: float, share: float = SHARE) -> Detector:
-    """Score the averaged share of flow readings that repeat the one before, against `share`.
+    """Score the averaged share of flow readings identical to the previous one, against `share`.
 
-    Noise makes equal neighbours rare; how rare depends on the sensor's resolution, so `share` lies well above that.
+    Noise makes identical neighbors rare; how rare depends on the sensor's resolution, so `share` lies well above that.
+    Works for sensors with noise above their resolution; unknown while flow is unknown.
     """
 
     def score(memory: Memory) -> pl.Expr:

@@ -1,4 +1,4 @@
-"""This file scores a signal against a fixed limit."""
+"""Limit detector: a signal against a fixed limit."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from processor.detectors import Detector
 
 
 def limit(signal: str, *, below: float | None = None, above: float | None = None, span: float) -> Detector:
-    """Score 1 at the limit, and one more for each `span` (the signal's unit) beyond it.
+    """Score 1 at the limit, plus 1 for each `span` (the signal's unit) beyond it.
 
-    Works where the limit is known from the device and the same for every pump; knows nothing of trends.
+    Works if the limit is known from the device and the same for every pump; does not see trends. Unknown while the
+    signal is unknown.
     """
     value = pl.col(signal)
     low = pl.lit(0.0) if below is None else 1.0 + (below - value) / span

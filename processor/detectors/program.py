@@ -1,7 +1,7 @@
-"""This file finds a program that is another one although nobody programmed the pump.
+"""Program detector: a program that changed although no programmer wrote it.
 
-What the pump itself records decides, not the orders that we saw: most programs are written by a clinic's own
-programmer, and a processor that was away, or reads the samples again, knows as much as one that was there.
+It relies on what the pump itself records, not on commands that Pumpwatch sent: most programs are written by a clinic's
+own programmer, and a processor that was down, or that reads the samples again, comes to the same result.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from processor.detectors import Detector, Memory, Stage
 from processor.detectors.flag import REPORTED, reports
 
 NUMBERS: Final = 2**16
-"""A program is told from another by its number's rest by this, which float32 holds exactly."""
+"""Program numbers are compared modulo this, which float32 holds exactly."""
 TURN: Final = 2**20
+"""Counters are kept modulo this, which float32 holds exactly."""
 UNKNOWN: Final = -1.0
 
 
 def program() -> Detector:
-    """Score a pump whose program's number is another one without a programmer, until a programmer writes a new one.
+    """Score a pump whose program number changed without a programmer session, until a programmer writes a new program.
 
-    A pump reports for `SESSION_S` that it was programmed. Not held against it is another number after an electrical
-    reset or in a new life (`boot`), as of a new pump, and one that came while samples were lost for longer than that.
-    Says nothing of pumps that do not number their programs.
+    After a session, a pump reports for `SESSION_S` that it was programmed. A new number is not scored after an
+    electrical reset, after a restart (`boot`, as of a new pump), or if samples were lost for longer than `SESSION_S`
+    meanwhile. Unknown for pumps that do not number their programs.
     """
 
     def score(memory: Memory) -> pl.Expr:
@@ -58,7 +59,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
 
 def _learn(memory: Memory) -> Stage:
     return {
-        # What the number is after a reset nobody knows.
+        # After a reset the number is unknown.
         "number": pl.when(reports("reset")).then(UNKNOWN).otherwise(memory("number_now")),
         "boot": memory("boot_now"),
         "missed": memory("missed_now"),

@@ -1,4 +1,4 @@
-"""This file compares, after a refill, the volume that arrived with the volume that was entered."""
+"""Refill detector: the measured against the entered volume after a refill, and the time since the last refill."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from processor.detectors import Detector, Memory, at_least, at_most
 from processor.detectors.flag import reports
 
 MISSED: Final = 0.45
-"""Share of a refill that is missing when the needle was probably not in the port."""
+"""Missing share of a refill at which the needle was probably not in the port; modeling choice."""
 WRONG: Final = 0.09
-"""Share that is missing or too much when another volume was entered; on the bench more than a fifth is rejected."""
-SETTLES_S: Final = 600.0
+"""Missing or excess share of a refill at the limit of a wrong entry; modeling choice (on the bench, more than a
+fifth is rejected)."""
 WATCHED_S: Final = 2700.0
+"""Time after a refill during which volumes are compared, before drift can matter; modeling choice."""
 NEVER_S: Final = 1e9
 MAX_S: Final = 180 * 86_400.0
-"""A reservoir is refilled after so long in any case (stability study of baclofen in pumps)."""
+"""Longest recommended refill interval (stability study of baclofen in pumps, Neuromodulation 2023)."""
 
 
 def refill(finding: Literal["missed", "wrong volume", "overdue"]) -> Detector:
-    """Score the share of the last refill that did not arrive: most of it is "missed", less a "wrong volume"; or how
-    long ago it was: "overdue".
+    """Score one finding about the last refill.
 
-    The pump computes its volume from what was entered and the program; in the first three quarters of an hour after a
-    recorded refill that is compared with the measured level, before any drift can tell. What was found stays until the
-    next refill. Says nothing of the volume where the computed one is not sent, and nothing before the first refill that
-    was heard of.
+    "missed": about half of it or more did not arrive. "wrong volume": less than that is missing, or there is an excess.
+    "overdue": it was too long ago. The pump computes its volume from the entered volume and the program; for
+    `WATCHED_S` after a recorded refill this is compared with the measured level. The finding stands until the next
+    refill. The volume is unknown if the pump does not report its computed volume. Scores 0 before the first recorded
+    refill.
     """
 
     def score(memory: Memory) -> pl.Expr:
@@ -48,12 +49,12 @@ def _learn(memory: Memory) -> dict[str, pl.Expr]:
     since = memory("since_s") + pl.col("dt").fill_null(0.0)
     entered = at_least(pl.col("computed_ml") - RESIDUAL_ML, 1.0)
     share = (pl.col("computed_ml") - pl.col("reservoir_ml")) / entered
-    # The window of the refill is a mean of before and after; a pump that reports seldom is looked at once.
-    looks = share.is_not_null() & (since < NEVER_S) & ((since <= WATCHED_S) | (memory("windows") == 0))
+    # The window of the refill itself mixes before and after; a pump that reports seldom is compared once.
+    compared = share.is_not_null() & (since < NEVER_S) & ((since <= WATCHED_S) | (memory("windows") == 0))
     windows = memory("windows") + 1.0
     missing = memory("missing") + (share - memory("missing")) / windows
     return {
         "since_s": pl.when(filled).then(0.0).otherwise(at_most(since, NEVER_S)),
-        "windows": pl.when(filled).then(0.0).when(looks).then(windows),
-        "missing": pl.when(filled).then(0.0).when(looks).then(missing),
+        "windows": pl.when(filled).then(0.0).when(compared).then(windows),
+        "missing": pl.when(filled).then(0.0).when(compared).then(missing),
     }

@@ -1,4 +1,4 @@
-"""This file compares what was measured with what was meant: the residual, averaged, against a tolerance."""
+"""Residual detector: the averaged difference of measured and expected flow against a tolerance."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def residual(
     floor: float,
     tau_s: float,
 ) -> Detector:
-    """Score the averaged difference, relative to `share` of what is expected but at least `floor` (the signal's unit).
+    """Score the averaged difference against `share` of the expected value, but at least `floor` (the signal's unit).
 
-    Both are averaged over `tau_s`, so that a step of the program moves both alike and is not a fault. Starts at no
-    difference. Works for delivery against prescription; says nothing while nothing is expected, and learns nothing in a
-    magnetic field, where a pump stands for a known reason.
+    Both signals are averaged over `tau_s`, so that a program step moves both alike and is not a fault. Starts with no
+    difference. Works for delivery against prescription. Unknown while either signal is unknown; learns nothing in a
+    magnetic field, where a pump stands for a known reason. Small lasting differences are for `shift`.
     """
     sign = -1.0 if direction == "below" else 1.0
 

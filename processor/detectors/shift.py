@@ -1,4 +1,4 @@
-"""This file finds a small lasting shift of measured against expected: Page's cumulative sum (CUSUM)."""
+"""Shift detector: a small lasting deviation of measured from expected flow, by cumulative sum (CUSUM)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from processor.detectors.flag import reports
 
 S_PER_H = 3600.0
 MAX_STEP_S = 3600.0
-HIGHEST = 1.05
+SUM_CAP = 1.05
 
 
 def shift(
@@ -23,13 +23,13 @@ def shift(
     floor: float,
     reach_h: float,
 ) -> Detector:
-    """Sum what the relative difference exceeds `slack`, per hour; score 1 when the sum is `reach_h` hours of slack.
+    """Score the sum, over hours, of the relative difference beyond `slack`; the limit is `reach_h` hours of slack.
 
-    Page, 1954, Biometrika 41:100. A shift of twice the slack is found after `reach_h` hours, a larger one sooner,
-    one below the slack never. Below `floor` (the signal's unit) of expected flow the difference is taken relative to
-    the floor, as a share of almost nothing says nothing. The sum is held a twentieth above the limit, so that it comes
-    down soon after the shift has gone; a gap counts as one hour at most, and a magnetic field, where a pump stands for
-    a known reason, not at all.
+    The cumulative sum is that of Page (1954, Biometrika 41:100). A shift of twice the slack is detected after `reach_h`
+    hours, a larger one sooner, one below the slack never. Below `floor` (the signal's unit) of expected flow, the
+    difference is taken relative to the floor, because a share of almost no flow carries no information. The sum is
+    capped 5 % above the limit, so that it falls soon after the shift ends. A gap counts as one hour at most; time in a
+    magnetic field, where a pump stands for a known reason, does not count.
     """
     sign = -1.0 if direction == "below" else 1.0
 
@@ -40,6 +40,6 @@ def shift(
         excess = sign * (pl.col(measured) - pl.col(expected)) / at_least(pl.col(expected), floor)
         relative = pl.when(~reports("mri")).then(excess)
         hours = at_most(pl.col("dt").fill_null(0.0), MAX_STEP_S) / S_PER_H
-        return {"sum_h": (memory("sum_h") + (relative - slack) * hours).clip(0.0, HIGHEST * slack * reach_h)}
+        return {"sum_h": (memory("sum_h") + (relative - slack) * hours).clip(0.0, SUM_CAP * slack * reach_h)}
 
     return Detector(score, {"sum_h": 0.0}, learn)

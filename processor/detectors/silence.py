@@ -1,4 +1,4 @@
-"""This file finds a pump that no longer speaks."""
+"""Silence detector: the time since a pump's last sample against its usual reporting interval."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ USUAL_OVER_S = 3600.0
 
 
 def allowed_s(memory: Memory, *, floor_s: float, intervals: float, in_field_s: float) -> pl.Expr:
-    """Return how long (s) a pump may be silent; see `silence`."""
+    """Return how long (s) a pump may be silent before it is in alarm; see `silence`."""
     in_field = (pl.col("flags").fill_null(0) & FLAG_BIT["mri"]) != 0
     floor = pl.when(in_field).then(in_field_s).otherwise(floor_s).cast(pl.Float32)
     return pl.max_horizontal(intervals * memory("usual_s").fill_null(0.0), floor)
@@ -20,9 +20,9 @@ def allowed_s(memory: Memory, *, floor_s: float, intervals: float, in_field_s: f
 def silence(*, floor_s: float, intervals: float, in_field_s: float) -> Detector:
     """Score the time since the last sample against `intervals` times the pump's usual interval, at least `floor_s`.
 
-    The usual interval is learned from each pump's own samples, so that one that reports hourly is not silent after
-    ten minutes. A gap pulls it up only slowly and by no more than to `intervals` times itself. A pump that last said it
-    was in a magnetic field is not heard from the scanner's bore: at least `in_field_s`.
+    The usual interval is learned from each pump's own samples, so that a pump that reports hourly is not silent after
+    ten minutes. A gap raises it only slowly, and counts as at most `intervals` times the interval. A pump whose last
+    sample reported a magnetic field cannot be received from inside a scanner: at least `in_field_s`.
     """
 
     def score(memory: Memory) -> pl.Expr:
@@ -31,7 +31,7 @@ def silence(*, floor_s: float, intervals: float, in_field_s: float) -> Detector:
 
     def learn(memory: Memory) -> dict[str, pl.Expr]:
         interval = pl.col("dt") / at_least(pl.col("count"), 1.0)
-        gap = pl.min_horizontal(interval, intervals * memory("usual_s"))
-        return {"usual_s": toward(memory("usual_s"), gap, forgetting(USUAL_OVER_S))}
+        capped = pl.min_horizontal(interval, intervals * memory("usual_s"))
+        return {"usual_s": toward(memory("usual_s"), capped, forgetting(USUAL_OVER_S))}
 
     return Detector(score, {"usual_s": None}, learn, judges="age")

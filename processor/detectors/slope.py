@@ -1,4 +1,4 @@
-"""This file finds a signal that falls steadily, whatever single steps it makes."""
+"""Slope detector: a signal that falls steadily, regardless of single steps."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def slope(
 ) -> Detector:
     """Score the averaged fall per hour against `falls_per_h` (the signal's unit per hour).
 
-    The change from window to window is cut at `step`, so that one jump counts little and a trend in full; `step` is
-    not below the sensor's resolution, or a trend would be cut as well. `per_load` times the signal `load` is added
-    first, to take away what is only the load of the moment. Works for slow trends of a steady signal.
+    The change from window to window is clipped to `step`, so that a jump counts little and a trend in full; `step` must
+    not be below the sensor's resolution, or a trend would be clipped too. `per_load` times the signal `load` is added
+    first, to correct for the momentary load. Works for slow trends of a steady signal; steps are for `drift`.
     """
     value = pl.col(signal) if load is None else pl.col(signal) + per_load * pl.col(load)
 

@@ -1,4 +1,4 @@
-"""This file judges the stream of a pump's samples: what is lost on the way, repeated or out of order, and its clock."""
+"""Stream detector: lost, duplicate and out-of-order samples of a pump, and jumps of its clock."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from processor.detectors.flag import reports
 
 HOUR_S: Final = 3600.0
 SHARE: Final = 0.08
-"""Averaged share of samples at the limit; modelling choice."""
+"""Averaged share of samples at the limit; modeling choice."""
 STEP_S: Final = 300.0
-"""How far a clock may be off; modelling choice, the length of a window."""
+"""Clock error at the limit: the length of a window; modeling choice."""
 MAX_S: Final = 1e9
-LEARNS: Final = 0.3
-AT_ONCE: Final = 0.1
+LEARN_RATE: Final = 0.3
+MAX_CHANGE: Final = 0.1
+"""Weight of a new reporting interval in the learned one, and the largest relative change per window; modeling
+choices."""
 TURN: Final = 2**20
+"""Counters are kept modulo this, which float32 holds exactly."""
 
 
 def stream(finding: Literal["lost", "repeated", "clock"]) -> Detector:
-    """Score the share of samples that never arrived: "lost"; that came twice or late: "repeated"; or a clock that has
-    jumped ahead: time went on by more than the count of samples says, in one window and not in the next, for then the
-    pump has changed its interval.
+    """Score one finding about the samples of a pump.
 
-    Samples that a magnetic field kept from being heard are not held against the line, nor those that its gateway sent
-    again of itself. A clock that was wrong from the
-    first sample on cannot be told from one that is right.
+    "lost": the share of samples that never arrived, by gaps in the sequence numbers. "repeated": the share that came
+    twice or late. "clock": the pump clock has jumped ahead, that is, time advanced further than the sample count
+    implies in one window and not in the next (otherwise the pump has changed its reporting interval). Samples lost in a
+    magnetic field do not count, nor do those that the gateway redelivered. Works for pumps that number their samples. A
+    clock that was wrong from the first sample on cannot be detected.
     """
 
     def score(memory: Memory) -> pl.Expr:
@@ -42,28 +45,28 @@ def stream(finding: Literal["lost", "repeated", "clock"]) -> Detector:
 
 
 def _derive(memory: Memory) -> tuple[Stage, ...]:
-    # Counters grow beyond what float32 tells apart; what is kept of them turns over long before.
+    # Counters grow beyond the integers that float32 represents exactly, so they are kept modulo `TURN`.
     counted = {
         "missed": pl.col("missed"),
         "repeats": pl.col("stale") - pl.col("resent"),
         "seq": pl.col("seq"),
         "boot": pl.col("boot"),
     }
-    turning = {name: (count.fill_null(0) & (TURN - 1)).cast(pl.Float32) for name, count in counted.items()}
+    wrapped = {name: (count.fill_null(0) & (TURN - 1)).cast(pl.Float32) for name, count in counted.items()}
     return (
-        {**turning, "excused": reports("mri") | (memory("in_field") > 0), "weight": forgetting(HOUR_S)},
+        {**wrapped, "excused": reports("mri") | (memory("in_field") > 0), "weight": forgetting(HOUR_S)},
         {
             "lost_now": pl.when(memory("excused")).then(0.0).otherwise(_since(memory, "missed")),
             "repeated_now": _since(memory, "repeats"),
-            # A sample without a count, 0 here, tells nothing, nor does the one after it.
+            # A sample without a sequence number (0 here) gives no step, nor does the one after it.
             "steps": pl.when((memory("seq") > 0) & (memory("seq_last") > 0)).then(_since(memory, "seq")),
-            "same_life": memory("boot") == memory("boot_last"),
+            "same_boot": memory("boot") == memory("boot_last"),
         },
         {
-            "jump_s": pl.when(memory("same_life") & (memory("steps") > 0))
+            "jump_s": pl.when(memory("same_boot") & (memory("steps") > 0))
             .then(pl.col("dt") - memory("steps") * memory("interval_s"))
             .fill_null(0.0),
-            "spacing_s": pl.when(memory("same_life") & (memory("steps") > 0)).then(pl.col("dt") / memory("steps")),
+            "spacing_s": pl.when(memory("same_boot") & (memory("steps") > 0)).then(pl.col("dt") / memory("steps")),
         },
         {
             "odd": memory("jump_s").abs() > STEP_S / 2,
@@ -73,15 +76,15 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
 
 
 def _since(memory: Memory, counter: str) -> pl.Expr:
-    grown = memory(counter) - memory(f"{counter}_last")
-    return pl.when(grown < 0).then(grown + TURN).otherwise(grown)
+    increase = memory(counter) - memory(f"{counter}_last")
+    return pl.when(increase < 0).then(increase + TURN).otherwise(increase)
 
 
 def _learn(memory: Memory) -> Stage:
     count, usual = pl.col("count"), memory("interval_s")
-    near = usual + (LEARNS * (memory("spacing_s") - usual)).clip(-AT_ONCE * usual, AT_ONCE * usual)
+    near = usual + (LEARN_RATE * (memory("spacing_s") - usual)).clip(-MAX_CHANGE * usual, MAX_CHANGE * usual)
     learned = pl.when(memory("again")).then(memory("spacing_s")).otherwise(near)
-    # What was odd in one window alone was a jump of the clock.
+    # An odd interval in a single window was a jump of the clock.
     jumped = pl.when(~memory("odd") & memory("spacing_s").is_not_null()).then(memory("odd_s")).otherwise(0.0)
     shares = {
         name: memory(name) + memory("weight") * (now / (now + count) - memory(name))
@@ -90,10 +93,10 @@ def _learn(memory: Memory) -> Stage:
     return {
         **shares,
         **{f"{counter}_last": memory(counter) for counter in ("missed", "repeats", "seq", "boot")},
-        "ahead_s": pl.when(memory("same_life"))
+        "ahead_s": pl.when(memory("same_boot"))
         .then(at_most(at_least(memory("ahead_s") + jumped, -MAX_S), MAX_S))
         .otherwise(0.0),
-        "odd_s": pl.when(~memory("same_life") | memory("again"))
+        "odd_s": pl.when(~memory("same_boot") | memory("again"))
         .then(0.0)
         .when(memory("odd"))
         .then(memory("jump_s"))

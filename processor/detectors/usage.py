@@ -1,8 +1,8 @@
-"""This file keeps what forecasts need of each pump, and finds a refill that falls due.
+"""Usage detector: daily consumption, drug effect and battery load of each pump, for forecasts and refills falling due.
 
-What the program asks for in a day is counted over whole days, so that steps of the day do not show in it; a new program
-moves it at once, by as much as the rate changed. Beside it are kept what flows for each commanded µL, how much of the
-effect the drug delivered so far still has, for three half-lives, and the battery's voltage without the motor's load.
+The mean commanded flow is taken over whole days, so that steps within the day do not show in it; a new program
+changes it at once, in proportion to the rate. Also kept: measured per commanded flow, the remaining effect of the drug
+delivered so far for three half-lives, and the battery voltage corrected for motor load.
 """
 
 from __future__ import annotations
@@ -20,34 +20,35 @@ S_PER_H: Final = 3600.0
 DAY_S: Final = 86_400.0
 UL_PER_ML: Final = 1000.0
 HALF_LIVES_H: Final = {"effect_short": 1.4, "effect_middle": 3.0, "effect_long": 4.6}
-"""A tenth, half and nine tenths of the patients have a shorter half-life, if all from 1 to 5 h are as frequent
-(Sallerin-Caute 1991 and J Neurosurg 1987;66:181: 0.9 to 5 h; that they are as frequent is a modelling choice)."""
+"""10th, 50th and 90th percentile of the half-life, if it is evenly distributed from 1 to 5 h (Sallerin-Caute 1991 and J
+Neurosurg 1987;66:181: 0.9 to 5 h; the even distribution is a modeling choice)."""
 GAIN_S: Final = 6 * S_PER_H
 VOLTS_S: Final = DAY_S
 DAYS: Final = 7.0
-"""Whole days whose mean is kept, so that a bolus or a special day counts little."""
+"""Number of whole days in the mean, so that a bolus or an unusual day counts little."""
 SAG_V_PER_MA: Final = BATTERY_OHM / 1000
-"""Voltage that each milliampere of the motor takes from a healthy battery."""
+"""Voltage drop per milliampere of motor current of a healthy battery."""
 STEP_V: Final = 0.03
-"""A voltage that differs by more from its average is another one: a failed cell, or a new pump."""
-ANOTHER_SHARE: Final = 0.15
-ANOTHER_UL_H: Final = 0.15
-"""A flow that differs by more from what is usual of the commanded flow (a share of that, and what a sensor's noise may
-be), twice in turn, is another one: its average begins anew."""
+"""A voltage that differs by more from its average starts a new average: a failed cell or a new pump."""
+NEW_LEVEL_SHARE: Final = 0.15
+NEW_LEVEL_UL_H: Final = 0.15
+"""A flow that differs from its baseline by more than this share of the commanded flow plus this allowance for noise, in
+two consecutive windows, starts a new average; modeling choices."""
 MAX_SHARE: Final = 3.0
-"""Times the commanded flow that no rotor can deliver."""
+"""Multiple of the commanded flow that no rotor can exceed."""
 MIN_UL_H: Final = 0.3
-"""Below it a pump is paused, and shares of its flow tell nothing."""
+"""Below this commanded flow a pump is paused, and shares of its flow carry no information."""
 NUMBERS: Final = 2**16
-"""A program is told from another by its number's rest by this, which float32 holds exactly."""
+"""Program numbers are compared modulo this, which float32 holds exactly."""
 MANY: Final = 1e6
 LN2: Final = math.log(2.0)
 
 
 def usage(*, due_days: float) -> Detector:
-    """Score `due_days` against the days until the reservoir is low under the actual program: 1 when they are equal.
+    """Score `due_days` against the days until the reservoir is low under the current program: 1 if they are equal.
 
-    Unknown until a whole day of the program was heard.
+    Works on the measured level, the mean commanded flow of whole days and the measured share of it. Unknown until a
+    whole day of the program has been received.
     """
 
     def score(memory: Memory) -> pl.Expr:
@@ -82,7 +83,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
         {
             "number": number,
             "changed": (number != memory("program")).fill_null(value=False),
-            # The window of the change is a mean of both programs: the one after it is compared with the one before.
+            # The window of the change mixes both programs: the one after it is compared with the one before.
             "moved": (memory("day_s") < 0.0) & commanded.is_not_null(),
             "gathered_s": at_least(memory("day_s"), 0.0) + pl.when(commanded.is_not_null()).then(dt).otherwise(0.0),
             "gathered_ul": memory("day_ul") + (commanded * dt / S_PER_H).fill_null(0.0),
@@ -95,7 +96,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
         },
         {
             "odd_now": (
-                (pl.col("flow_ul_h") - memory("gain") * commanded).abs() > ANOTHER_SHARE * commanded + ANOTHER_UL_H
+                (pl.col("flow_ul_h") - memory("gain") * commanded).abs() > NEW_LEVEL_SHARE * commanded + NEW_LEVEL_UL_H
             ).fill_null(value=False),
             "complete": (memory("gathered_s") > DAY_S - 1.0) & ~memory("changed"),
             "scaled_ul_h": pl.when((memory("before_ul_h") >= MIN_UL_H) & (commanded >= MIN_UL_H))
@@ -103,7 +104,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             .otherwise(commanded),
         },
         {
-            # One window alone may be a mean of before and after, or a posture.
+            # A single window may mix before and after, or be due to posture.
             "another": memory("odd_now") & (memory("odd") > 0.0),
         },
         {

@@ -1,9 +1,9 @@
-"""This file lets commanded flow, measured flow and reservoir vote: who disagrees with the two others.
+"""Volume detector: commanded flow, measured flow and reservoir level vote; the one that disagrees is at fault.
 
-What is left in the reservoir plus what has been commanded since, or what has been measured since, stays what it was. Of
-both sums two exponential averages are kept, a quick and a slow one; the gap between them tells how fast a sum changes,
-and is blind to its level, which nobody knows. Only the distances of the averages from the sums are stored: they stay
-small, so float32 keeps them exact enough for months.
+Reservoir volume plus the volume commanded since, or measured since, is constant in a healthy pump. For both sums a
+quick and a slow exponential average are kept; the gap between them shows how fast a sum changes and is independent of
+its level, which is unknown. Only the distances of the averages from the sums are stored: they stay small, so float32 is
+precise enough for months.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ S_PER_H: Final = 3600.0
 QUICK_S: Final = 1.5 * 3600.0
 SLOW_S: Final = 24 * 3600.0
 MAX_GAP_H: Final = 1.0
-"""Over a longer gap the flow is not known, and nothing is added up."""
+"""Over a longer gap the flow is unknown and does not count."""
 FILLED_ML: Final = 1.0
-"""A level that rises by more than this from window to window was filled, whether that was recorded or not."""
+"""A level that rises by more than this from window to window is a refill, recorded or not."""
 EVIDENCE_UL: Final = 12.0
-"""Some four standard deviations of a gap: the level is read to about 9 µL a window and averaged over many."""
+"""About four standard deviations of a gap: the level is read to about 9 µL per window and averaged over many."""
 UNEXPLAINED_UL: Final = 25.0
+"""Mismatch of flow and reservoir at the limit of a level sensor fault; modeling choice."""
 FALLS_UL: Final = 300.0
-"""Distance of the quick average at which volume vanishes faster than any sensor drifts: about 200 µL/h."""
+"""Distance of the quick average at which volume is lost faster than any sensor drifts: about 200 µL/h."""
 SLACK: Final = 0.08
-"""Accuracy that is not held against a pump: 5 % of its own and what altitude adds; labelled bands are 10 to 15 %."""
+"""Tolerated excess: 5 % accuracy of the pump plus the effect of altitude; labeled accuracy is 10 to 15 %."""
 REACH_H: Final = 5.25
-HIGHEST: Final = 1.05
+SUM_CAP: Final = 1.05
 MIN_UL_H: Final = 1.0
 MANY: Final = 1e6
 IMPOSSIBLE: Final = 3.0
-"""Times the commanded flow that no rotor can deliver."""
+"""Multiple of the commanded flow that no rotor can exceed."""
 
 Finding = Literal["over-infusion", "flow sensor", "level sensor", "reservoir falls"]
 
@@ -43,17 +44,18 @@ Finding = Literal["over-infusion", "flow sensor", "level sensor", "reservoir fal
 def volume(finding: Finding) -> Detector:
     """Score one finding of the vote.
 
-    "over-infusion": more flow than commanded, by a cumulative sum (Page 1954, Biometrika 41:100) of what exceeds 8 %,
-    unless the reservoir clearly says that it is not so. "flow sensor": flow disagrees with commanded flow and the
-    reservoir does not follow it. "level sensor": the reservoir alone disagrees, slowly; "reservoir falls": fast.
+    "over-infusion": more flow than commanded, by a cumulative sum (Page 1954, Biometrika 41:100) of the excess beyond
+    8 %, unless the reservoir clearly contradicts it. "flow sensor": measured and commanded flow disagree, and the
+    reservoir does not follow the measured flow. "level sensor": the reservoir alone disagrees, slowly; "reservoir
+    falls": fast. Needs both flows; without a level, over-infusion rests on flow alone. Starts anew after a refill.
     """
 
     def score(memory: Memory) -> pl.Expr:
         by_flow, by_level, both = memory("by_flow"), memory("by_level"), memory("both")
         known = pl.col("commanded_ul_h") * 0.0 + pl.col("flow_ul_h") * 0.0
         if finding == "over-infusion":
-            denied = (by_flow >= EVIDENCE_UL) & (by_level < by_flow / 2)
-            return pl.when(denied).then(0.0).otherwise(memory("over_h") / (SLACK * REACH_H)) + known
+            contradicted = (by_flow >= EVIDENCE_UL) & (by_level < by_flow / 2)
+            return pl.when(contradicted).then(0.0).otherwise(memory("over_h") / (SLACK * REACH_H)) + known
         if finding == "flow sensor":
             unconfirmed = 1.0 - by_level * by_flow.sign() / at_least(by_flow.abs(), EVIDENCE_UL / 2)
             return pl.min_horizontal(by_flow.abs() / EVIDENCE_UL, 2.0 * unconfirmed) + known
@@ -76,22 +78,22 @@ def volume(finding: Finding) -> Detector:
 
 
 def by_level_ul(memory: Memory) -> pl.Expr:
-    """Return by how much (µL) more has left the reservoir in the last hours than was commanded; less is negative."""
+    """Return the volume (µL) lost from the reservoir beyond commanded flow in the last hours; negative if less."""
     return memory("commanded_quick") - memory("commanded_slow")
 
 
 def unexplained_ul(memory: Memory) -> pl.Expr:
-    """Return by how much (µL) more flowed in the last hours than has left the reservoir."""
+    """Return the measured flow (µL) of the last hours not matched by a loss of reservoir volume."""
     return memory("measured_slow") - memory("measured_quick")
 
 
 def by_flow_ul(memory: Memory) -> pl.Expr:
-    """Return by how much (µL) more has flowed in the last hours than was commanded; less is negative."""
+    """Return the measured flow (µL) beyond commanded flow in the last hours; negative if less."""
     return unexplained_ul(memory) + by_level_ul(memory)
 
 
 def vanished_ul(memory: Memory) -> pl.Expr:
-    """Return how much (µL) has left the reservoir in the last hour and a half and did not flow out."""
+    """Return the volume (µL) lost from the reservoir in the last 90 min that did not flow out."""
     return at_least(-memory("measured_quick"), 0.0)
 
 
@@ -137,9 +139,9 @@ def _learn(memory: Memory) -> Stage:
             for name in ("commanded", "measured")
             for pace in ("quick", "slow")
         },
-        "over_h": over_h.clip(0.0, HIGHEST * SLACK * REACH_H),
+        "over_h": over_h.clip(0.0, SUM_CAP * SLACK * REACH_H),
         "level_ml": pl.col("reservoir_ml"),
         "windows": pl.when(memory("refilled")).then(0.0).otherwise(at_most(memory("windows") + 1.0, MANY)),
-        # A level that was filled within the window is a mean of before and after: the next one starts the comparison.
+        # A window with a refill mixes before and after: the comparison starts with the next one.
         "compares": pl.when(memory("refilled")).then(0.0).otherwise(1.0),
     }

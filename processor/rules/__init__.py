@@ -1,4 +1,4 @@
-"""The alarm list: one row for each thing a person is told, and what they are told. A file holds a group of rows."""
+"""Alarm rules: what raises an alarm, its priority, and what it says. One module per group of rules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RULES: Final = (
     *sensor.RULES,
     *stream.RULES,
 )
-"""Every rule, in no order of importance: priority and age decide what a person sees first."""
+"""Every rule about a single pump, in no order of importance: priority and age decide what is shown first."""
 
 RULE_BY_NAME: Final = {rule.name: rule for rule in RULES}
 

@@ -1,4 +1,4 @@
-"""Alarms of the battery."""
+"""Battery rules: voltage drops, rapid depletion, elective replacement (ERI) and end of service (EOS)."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ LESS: Final = ("under_delivery", "delivery_shift", "flow_sensor_off")
 FALLS_V_H: Final = 0.0075
 DROP_V: Final = 0.06
 END_V: Final = 2.75
-WORN_OUT_V: Final = 3.0
-"""Without the motor's load a battery that is used up has less, 2.9 V where the pump asks; modelling choice."""
+DEPLETED_V: Final = 3.0
+"""A depleted battery has less than this without the motor's load, 2.9 V when the pump reports ERI; modeling choice."""
 SAG_V_MA: Final = 0.03
-VOLTAGE: Final = Measure("Battery voltage, last sample", "V", last("battery_v"))
+VOLTAGE: Final = Measure("Latest battery voltage", "V", last("battery_v"))
 
 RULES: Final = (
     Rule(
         name="battery_falling",
-        title="Battery falls fast",
+        title="Rapid battery depletion",
         priority="medium",
         detector=slope(
             "battery_v", load="motor_ma", per_load=SAG_V_MA, falls_per_h=FALLS_V_H, step=0.012, tau_s=2 * HOUR
@@ -44,12 +44,12 @@ RULES: Final = (
         identifies=("battery_depletion",),
         detects=("battery_drop", "feedthrough_short"),
         detection_target_h=6.0,
-        meaning="The battery loses within hours what should last for years. The pump will stop.",
-        action="Plan an urgent replacement. Do not rely on the usual 90 days. Prepare oral bridging.",
+        meaning="The battery is losing within hours what should last for years. The pump will stop.",
+        action="Plan urgent pump replacement. Do not rely on the usual 90 days. Prepare oral or intrathecal bridging.",
         time_to_respond="hours; see the trend",
-        rationale="A film in the battery made pumps stop long before their time (Class I recall, 2011).",
+        rationale="A film in the battery stopped pumps long before their time (Class I recall, 2011).",
         evidence=(
-            Measure("The battery loses", "mV/h", kept("fall_per_h", 1000.0), expected=0.0, limit=1000.0 * FALLS_V_H),
+            Measure("Battery voltage loss", "mV/h", kept("fall_per_h", 1000.0), expected=0.0, limit=1000.0 * FALLS_V_H),
             VOLTAGE,
         ),
         rules_out=(MOTOR_TURNS,),
@@ -59,7 +59,7 @@ RULES: Final = (
     ),
     Rule(
         name="battery_drop",
-        title="Battery voltage dropped",
+        title="Battery voltage drop",
         priority="medium",
         detector=drift(
             "battery_v",
@@ -76,13 +76,13 @@ RULES: Final = (
         identifies=("battery_drop",),
         detects=("battery_depletion", "feedthrough_short"),
         detection_target_h=1.0,
-        meaning="The battery's voltage fell at once and stays lower: a cell or its resistance has failed.",
-        action="Interrogate the pump and read the battery. Plan a replacement; beware of a reset.",
+        meaning="Battery voltage fell suddenly and remains low: a cell has failed or its resistance has risen.",
+        action="Interrogate the pump and check the battery. Plan pump replacement; expect a reset.",
         time_to_respond="unknown: a second drop may reset the pump",
-        rationale="A sagging battery resets the pump to its minimum rate (battery notices 2009 to 2017).",
+        rationale="A sagging battery resets the pump to minimum rate (battery notices, 2009 to 2017).",
         evidence=(
             Measure(
-                "Battery voltage without the motor's load",
+                "Battery voltage corrected for motor load",
                 "V",
                 kept("fast"),
                 expected=kept("slow"),
@@ -96,38 +96,38 @@ RULES: Final = (
     ),
     Rule(
         name="battery_replace",
-        title="Replacement due",
+        title="Elective replacement due (ERI)",
         priority="low",
         detector=flagged("eri"),
         on_delay_s=15 * MINUTE,
         off_delay_s=HOUR,
         detects=("battery_depletion", "battery_drop"),
         detection_target_h=1.0,
-        meaning="The pump asks for its replacement (ERI). It works on for at most 90 days.",
-        action="Plan the replacement. If it asks years too early, treat it as a failing battery.",
-        time_to_respond="90 days, less with a failing battery",
-        rationale="The pump stops 90 days after it first asks (maker's replacement page).",
+        meaning="The pump reports its elective replacement indicator (ERI). It will run for at most 90 more days.",
+        action="Schedule pump replacement. If ERI comes years early, treat it as a failing battery.",
+        time_to_respond="90 days; less with a failing battery",
+        rationale="The pump stops 90 days after ERI (manufacturer's replacement page).",
         evidence=(VOLTAGE, Measure("Reported by the pump for", "min", reported_min("battery_replace"))),
     ),
     Rule(
         name="battery_replace_early",
-        title="Asks for replacement too early",
+        title="Premature replacement indicator (ERI)",
         priority="medium",
-        detector=early("eri", "battery_v", above=WORN_OUT_V, load="motor_ma", per_load=SAG_V_MA),
+        detector=early("eri", "battery_v", above=DEPLETED_V, load="motor_ma", per_load=SAG_V_MA),
         on_delay_s=15 * MINUTE,
         off_delay_s=HOUR,
         detects=("battery_depletion", "battery_drop"),
         detection_target_h=1.0,
-        meaning="The pump asks for its replacement (ERI), but its battery's voltage is not that of one used up.",
-        action="Treat it as a failing battery: plan an urgent replacement and do not rely on the usual 90 days.",
-        time_to_respond="unknown; perhaps much less than 90 days",
-        rationale="With a film in the battery pumps asked years too early; 90 days were not certain (2009 to 2017).",
+        meaning="The pump reports ERI, but its battery voltage is too high for a depleted battery.",
+        action="Treat it as a failing battery: plan urgent pump replacement and do not rely on the usual 90 days.",
+        time_to_respond="unknown; possibly much less than 90 days",
+        rationale="Pumps with a film in the battery reported ERI years early; 90 days were not certain (2009 to 2017).",
         evidence=(
             Measure(
-                "Battery voltage without the motor's load",
+                "Battery voltage corrected for motor load",
                 "V",
                 lambda _: pl.col("battery_v") + SAG_V_MA * pl.col("motor_ma"),
-                limit=WORN_OUT_V,
+                limit=DEPLETED_V,
             ),
             Measure("Reported by the pump for", "min", reported_min("battery_replace_early")),
         ),
@@ -135,33 +135,33 @@ RULES: Final = (
     ),
     Rule(
         name="battery_end",
-        title="Battery at its end",
+        title="Battery depleted",
         priority="high",
         detector=limit("battery_v", below=END_V, span=0.2),
         on_delay_s=5 * MINUTE,
         off_delay_s=HOUR,
         detects=("battery_depletion", "battery_drop", "feedthrough_short"),
         detection_target_h=1.0,
-        meaning="The battery can hardly turn the motor any more. Delivery stops or has stopped.",
-        action="Replace the pump now. Bridge by mouth until then.",
+        meaning="The battery can barely turn the motor. Delivery is stopping or has stopped.",
+        action="Replace the pump now. Bridge orally until then.",
         time_to_respond="about 5 h until under-dosed once it stops",
-        rationale="The pump stops when the voltage no longer turns the rotor.",
-        evidence=(Measure("Battery voltage, last sample", "V", last("battery_v"), limit=END_V),),
+        rationale="The pump stops when the voltage can no longer turn the rotor.",
+        evidence=(Measure("Latest battery voltage", "V", last("battery_v"), limit=END_V),),
         explains=(*STOPS, *LESS),
     ),
     Rule(
         name="end_of_service",
-        title="Pump has ended its service",
+        title="End of service",
         priority="high",
         detector=flagged("eos"),
         on_delay_s=5 * MINUTE,
         off_delay_s=HOUR,
         detects=("battery_depletion", "feedthrough_short"),
         detection_target_h=1.0,
-        meaning="The pump reports the end of its service (EOS): it delivers nothing any more.",
-        action="Replace the pump now. Bridge by mouth until then.",
+        meaning="The pump reports end of service (EOS). It no longer delivers drug.",
+        action="Replace the pump now. Bridge orally until then.",
         time_to_respond="about 5 h until under-dosed",
-        rationale="At the end of service the motor is switched off for good.",
+        rationale="At end of service the motor is switched off permanently.",
         harm_after_h=UNDER_DOSED_AFTER_H,
         evidence=(VOLTAGE, Measure("Reported by the pump for", "min", reported_min("end_of_service"))),
         explains=("battery_end", *STOPS, *LESS),

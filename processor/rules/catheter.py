@@ -1,4 +1,4 @@
-"""Alarms of the catheter: the pump may be well while the patient gets nothing."""
+"""Catheter rules: the pump may work correctly while the patient receives no drug."""
 
 from __future__ import annotations
 
@@ -28,48 +28,46 @@ from processor.rules.exclusions import MOTOR_TURNS, NOT_EMPTY
 from processor.rules.measures import Exclusion, Measure, kept
 from processor.rules.rule import HOUR, MINUTE, UNDER_DOSED_AFTER_H, Rule
 
-KNOWN_H: Final = 24.0
-"""Hours until a catheter's usual pulse and pressure, with its patient's postures, are known well."""
+BASELINE_H: Final = 24.0
+"""Hours needed to learn the baseline of a catheter's pulsatility and pressure across its patient's postures."""
 
-PULSE: Final = Measure("Pulse through the catheter", "mmHg", kept("pulse_quick"), expected=usual_pulse)
+PULSE: Final = Measure("Catheter pulsatility", "mmHg", kept("pulse_quick"), expected=usual_pulse)
 PULSE_HOUR: Final = Measure(
-    "Pulse through the catheter over an hour",
+    "1-h mean pulsatility",
     "mmHg",
     kept("pulse_hours"),
     expected=usual_pulse,
     limit=lambda memory: (1.0 - REDUCED) * usual_pulse(memory),
 )
-GONE_SHARE: Final = Measure(
-    "Less than half of the usual pulse", "% of the time", kept("gone", 100.0), 0.0, 100.0 * MOSTLY
-)
+GONE_SHARE: Final = Measure("Pulsatility below half of baseline", "% of time", kept("gone", 100.0), 0.0, 100.0 * MOSTLY)
 RISEN: Final = Measure(
-    "Pressure",
+    "Catheter pressure",
     "mmHg",
     kept("pressure_quick"),
     expected=kept("pressure_usual"),
     limit=lambda memory: memory("pressure_usual") + RISEN_MMHG,
 )
 FALLEN: Final = Measure(
-    "Pressure",
+    "Catheter pressure",
     "mmHg",
     kept("pressure_quick"),
     expected=kept("pressure_usual"),
     limit=lambda memory: memory("pressure_usual") - FALLEN_MMHG,
 )
-LOW: Final = Measure("Pressure against its usual over 2 h", "mmHg", kept("low_mmhg"), 0.0, -LOW_MMHG)
+LOW: Final = Measure("2-h mean pressure vs. baseline", "mmHg", kept("low_mmhg"), 0.0, -LOW_MMHG)
 UNREST: Final = Measure(
-    "Pulse and pressure together rise and fall by",
-    "% of usual",
+    "Joint swing of pulsatility and pressure",
+    "% of baseline",
     lambda memory: 100.0 * unrest(memory).sqrt(),
     limit=100.0 * RESTLESS**0.5,
 )
-LOSSES: Final = Measure("Losses of the pulse in 6 h, older ones count less", "", kept("episodes"), 0.0, EPISODES)
-WEAKER: Final = Measure("The pulse has been weaker for", "h", kept("weak_s", 1 / HOUR_S), limit=SLOWLY_S / HOUR)
+LOSSES: Final = Measure("Pulsatility losses in 6 h (time-weighted)", "", kept("episodes"), 0.0, EPISODES)
+WEAKER: Final = Measure("Pulsatility reduced for", "h", kept("weak_s", 1 / HOUR_S), limit=SLOWLY_S / HOUR)
 
 NOT_FALLEN: Final = Exclusion(
     "Catheter disconnected",
     "pressure has not fallen",
-    "mmHg against usual",
+    "mmHg vs. baseline",
     moved,
     lambda memory: moved(memory) > -FALLEN_MMHG,
     -FALLEN_MMHG,
@@ -77,45 +75,45 @@ NOT_FALLEN: Final = Exclusion(
 NOT_RISEN: Final = Exclusion(
     "Catheter occluded",
     "pressure has not risen",
-    "mmHg against usual",
+    "mmHg vs. baseline",
     moved,
     lambda memory: moved(memory) < RISEN_MMHG,
     RISEN_MMHG,
 )
 STEADY: Final = Exclusion(
-    "Catheter leaks",
-    "pulse and pressure do not rise and fall together",
-    "% of usual",
+    "Catheter leak",
+    "pulsatility and pressure do not swing together",
+    "% of baseline",
     UNREST.value,
     lambda memory: unrest(memory) < RESTLESS,
     100.0 * RESTLESS**0.5,
 )
-STAYS_AWAY: Final = Exclusion(
-    "Catheter kinks in some postures",
-    "the pulse does not come and go",
+NOT_INTERMITTENT: Final = Exclusion(
+    "Intermittent catheter kink",
+    "pulsatility does not come and go",
     "losses in 6 h",
     kept("episodes"),
     lambda memory: memory("episodes") < EPISODES,
     EPISODES,
 )
-STILL_THERE: Final = Exclusion(
-    "Catheter narrowed",
-    "the pulse still comes through",
-    "% of usual",
+STILL_TRANSMITTED: Final = Exclusion(
+    "Catheter partially occluded",
+    "pulsatility is still transmitted",
+    "% of baseline",
     lambda memory: 100.0 * (1.0 - lost(memory, "quick")),
     lambda memory: lost(memory, "quick") < GONE,
     100.0 * (1.0 - GONE),
 )
-AT_ONCE: Final = Exclusion(
-    "Catheter closes slowly",
-    "the loss was clear soon after it began",
+SUDDEN: Final = Exclusion(
+    "Progressive catheter occlusion",
+    "the loss was sudden",
     "",
     None,
     lambda memory: memory("slowly") < 0,
 )
-SLOW: Final = Exclusion(
-    "Catheter tip may have moved",
-    "the loss came slowly",
+GRADUAL: Final = Exclusion(
+    "Possible catheter migration",
+    "the loss was gradual",
     "h",
     kept("weak_s", 1 / HOUR_S),
     lambda memory: memory("slowly") > 0,
@@ -133,15 +131,15 @@ RULES: Final = (
         identifies=("catheter_occlusion",),
         detects=("catheter_kink", "catheter_migration", "catheter_tip_mass"),
         detection_target_h=1.0,
-        meaning="Pressure behind the catheter rises and the pulse of the spinal fluid no longer comes through.",
-        action="Look for a kink and a change of posture. Arrange imaging of the catheter. Prepare oral bridging.",
+        meaning="Pressure at the pump outlet has risen, and the catheter no longer transmits the CSF pulse.",
+        action="Check for a kink or posture change. Arrange catheter imaging. Prepare oral or intrathecal bridging.",
         time_to_respond="about 5 h until under-dosed",
-        rationale="Drug no longer arrives, while the pump itself sees nothing wrong.",
+        rationale="Drug no longer reaches the patient, while the pump itself reports no fault.",
         harm_after_h=UNDER_DOSED_AFTER_H,
         evidence=(PULSE, GONE_SHARE, RISEN),
-        rules_out=(NOT_FALLEN, STAYS_AWAY, MOTOR_TURNS, NOT_EMPTY),
+        rules_out=(NOT_FALLEN, NOT_INTERMITTENT, MOTOR_TURNS, NOT_EMPTY),
         over_s=QUICK_S,
-        learns_h=KNOWN_H,
+        learns_h=BASELINE_H,
         explains=(
             "under_delivery",
             "delivery_shift",
@@ -154,7 +152,7 @@ RULES: Final = (
     ),
     Rule(
         name="catheter_narrowing",
-        title="Catheter narrowed",
+        title="Catheter partially occluded",
         priority="medium",
         detector=catheter("narrowing"),
         on_delay_s=10 * MINUTE,
@@ -162,14 +160,14 @@ RULES: Final = (
         identifies=("catheter_occlusion",),
         detects=("catheter_kink", "catheter_migration", "catheter_tip_mass"),
         detection_target_h=6.0,
-        meaning="The pulse of the spinal fluid no longer comes through the catheter, at a pressure that is as usual.",
-        action="Watch the pressure closely. Ask for symptoms of withdrawal. Arrange an examination of the catheter.",
+        meaning="The catheter no longer transmits the CSF pulse, but its pressure is normal.",
+        action="Watch catheter pressure closely. Ask about withdrawal symptoms. Arrange a catheter evaluation.",
         time_to_respond="a day or more, unless pressure rises",
-        rationale="A pulse that is gone is the first sign of an obstruction, but sensitive to other things as well.",
+        rationale="Loss of pulsatility is the first sign of an obstruction, but it is not specific.",
         evidence=(PULSE, GONE_SHARE, RISEN),
-        rules_out=(NOT_RISEN, NOT_FALLEN, STAYS_AWAY),
+        rules_out=(NOT_RISEN, NOT_FALLEN, NOT_INTERMITTENT),
         over_s=QUICK_S,
-        learns_h=KNOWN_H,
+        learns_h=BASELINE_H,
         explains=("catheter_migration", "catheter_closing"),
     ),
     Rule(
@@ -182,20 +180,21 @@ RULES: Final = (
         identifies=("catheter_disconnection",),
         detects=("catheter_leak", "catheter_migration"),
         detection_target_h=2.0,
-        meaning="Pressure fell to that of the tissue and the pulse is gone, while the pump delivers as it should.",
-        action="Suspect drug leaking beside the spine. Arrange imaging or an access port study. Prepare oral bridging.",
+        meaning="Pressure has fallen to tissue pressure and pulsatility is lost, while the pump delivers normally.",
+        action="Suspect drug leaking outside the intrathecal space. Arrange imaging or an access port study. "
+        "Prepare oral or intrathecal bridging.",
         time_to_respond="about 5 h until under-dosed",
-        rationale="The commonest cause of withdrawal by the drug's label, and invisible in flow and volume.",
+        rationale="The most common cause of withdrawal according to the drug label; flow and volume do not show it.",
         harm_after_h=UNDER_DOSED_AFTER_H,
         evidence=(FALLEN, PULSE),
         rules_out=(NOT_RISEN, STEADY, MOTOR_TURNS, NOT_EMPTY),
         over_s=QUICK_S,
-        learns_h=KNOWN_H,
+        learns_h=BASELINE_H,
         explains=("catheter_leak", "catheter_migration", "catheter_closing", "delivery_shift"),
     ),
     Rule(
         name="catheter_leak",
-        title="Catheter leaks",
+        title="Catheter leak",
         priority="medium",
         detector=catheter("leak"),
         on_delay_s=30 * MINUTE,
@@ -203,19 +202,19 @@ RULES: Final = (
         identifies=("catheter_leak",),
         detects=("catheter_disconnection", "catheter_kink", "catheter_migration"),
         detection_target_h=6.0,
-        meaning="Pressure is low, the pulse is weak, and both rise and fall together: a crack that opens and closes.",
-        action="Ask for symptoms that come and go. Arrange imaging of the catheter. Have oral bridging at hand.",
+        meaning="Pressure is low, pulsatility is weak, and both swing together: a crack that opens and closes.",
+        action="Ask about symptoms that come and go. Arrange catheter imaging. Keep oral bridging at hand.",
         time_to_respond="hours to a day: the dose varies",
-        rationale="Alternating under- and overdose by a microfracture (Dawes 2003); flow and volume show nothing.",
+        rationale="A microfracture caused alternating under- and overdose (Dawes 2003); flow does not show it.",
         evidence=(PULSE_HOUR, UNREST, LOW),
-        rules_out=(NOT_RISEN, STAYS_AWAY, MOTOR_TURNS),
+        rules_out=(NOT_RISEN, NOT_INTERMITTENT, MOTOR_TURNS),
         over_s=UNREST_S,
-        learns_h=KNOWN_H,
+        learns_h=BASELINE_H,
         explains=("catheter_migration", "catheter_closing"),
     ),
     Rule(
         name="catheter_kink",
-        title="Catheter kinks in some postures",
+        title="Intermittent catheter kink",
         priority="medium",
         detector=catheter("kink"),
         on_delay_s=0.0,
@@ -223,16 +222,16 @@ RULES: Final = (
         identifies=("catheter_kink",),
         detects=("catheter_leak", "catheter_occlusion"),
         detection_target_h=6.0,
-        meaning="The pulse of the spinal fluid has gone and come back several times within hours.",
-        action="Ask in which posture it happens and avoid it. Arrange imaging in that posture.",
-        time_to_respond="a day or more: doses are missed in part",
-        rationale="A position-dependent occlusion stayed undetected for four years of normal interrogations."
-        " It is over with each change of posture, and so stays until a person has looked.",
+        meaning="The CSF pulse has disappeared and returned several times within hours.",
+        action="Find out which posture causes it and have the patient avoid it. Arrange imaging in that posture.",
+        time_to_respond="a day or more: doses are partly missed",
+        rationale="A position-dependent occlusion went undetected through four years of normal interrogations."
+        " It clears with each change of posture, so it is latched until a person has investigated.",
         latch=True,
         evidence=(LOSSES, PULSE, RISEN),
         rules_out=(NOT_FALLEN, MOTOR_TURNS),
         over_s=COUNTED_S,
-        learns_h=KNOWN_H,
+        learns_h=BASELINE_H,
         explains=(
             "catheter_narrowing",
             "catheter_leak",
@@ -244,7 +243,7 @@ RULES: Final = (
     ),
     Rule(
         name="catheter_closing",
-        title="Catheter closes slowly",
+        title="Progressive catheter occlusion",
         priority="medium",
         detector=catheter("slow closing"),
         on_delay_s=30 * MINUTE,
@@ -252,19 +251,19 @@ RULES: Final = (
         identifies=("catheter_tip_mass",),
         detects=("catheter_disconnection", "catheter_leak", "catheter_migration", "catheter_occlusion"),
         detection_target_h=72.0,
-        meaning="Over many hours the pulse of the spinal fluid has become weaker: something grows around the tip.",
-        action="Arrange imaging of the catheter's tip. Watch for rising pressure and falling flow.",
-        time_to_respond="some days",
-        rationale="An inflammatory mass at the tip closes the catheter over weeks; found early it can be treated.",
+        meaning="The CSF pulse has weakened over many hours: tissue may be growing around the catheter tip.",
+        action="Arrange imaging of the catheter tip. Watch for rising pressure and falling flow.",
+        time_to_respond="several days",
+        rationale="An inflammatory mass at the tip closes the catheter over weeks; found early, it can be treated.",
         evidence=(PULSE_HOUR, WEAKER, RISEN),
-        rules_out=(SLOW, STILL_THERE, NOT_RISEN, NOT_FALLEN),
+        rules_out=(GRADUAL, STILL_TRANSMITTED, NOT_RISEN, NOT_FALLEN),
         over_s=HOUR_S,
-        learns_h=KNOWN_H,
+        learns_h=BASELINE_H,
         explains=("catheter_migration",),
     ),
     Rule(
         name="catheter_migration",
-        title="Catheter tip may have moved",
+        title="Possible catheter migration",
         priority="medium",
         detector=catheter("migration"),
         on_delay_s=3 * HOUR,
@@ -272,13 +271,14 @@ RULES: Final = (
         identifies=("catheter_migration",),
         detects=("catheter_disconnection", "catheter_kink", "catheter_leak", "catheter_occlusion", "catheter_tip_mass"),
         detection_target_h=12.0,
-        meaning="The pulse of the spinal fluid became weaker at once and stays so, while it still comes through.",
-        action="Ask for symptoms. Arrange imaging of the catheter's tip.",
+        meaning="The CSF pulse weakened suddenly and has stayed weak, but is still transmitted.",
+        action="Ask about symptoms. Arrange imaging of the catheter tip.",
         time_to_respond="a day or more",
-        rationale="A tip outside of the spinal fluid delivers beside it. The sign is ambiguous: it may still couple.",
+        rationale="A tip outside the CSF delivers drug to the wrong place. The sign is ambiguous: such a tip may still "
+        "transmit the pulse.",
         evidence=(PULSE_HOUR, RISEN),
-        rules_out=(AT_ONCE, STILL_THERE, STEADY, STAYS_AWAY),
+        rules_out=(SUDDEN, STILL_TRANSMITTED, STEADY, NOT_INTERMITTENT),
         over_s=HOUR_S,
-        learns_h=KNOWN_H,
+        learns_h=BASELINE_H,
     ),
 )

@@ -1,6 +1,6 @@
-"""Alarms of cohorts: what a model, a lot or a gateway's pumps do together and the rest of the fleet does not.
+"""Cohort rules: what the pumps of a model, a lot or a gateway do together while the rest of the fleet does not.
 
-A row is one quantity, read from what the rules of pumps have learned of each pump anyway, and the alarm it is for.
+A row is one quantity, taken from what the rules about pumps have learned of each pump, and the rule that judges it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ from processor.rules.measures import Measure, family, last
 from processor.rules.rule import HOUR, MINUTE, Rule
 
 MIN_Z: Final = 5.0
-"""Robust z-score at the limit: no cohort is so far from the rest of the fleet by chance, though dozens of cohorts are
-compared in seven quantities twice an hour for years (modelling choice)."""
+"""Robust z-score at the limit; no cohort is that far from the rest of the fleet by chance, although dozens of cohorts
+are compared in seven quantities twice an hour for years (modeling choice)."""
 MIN_UL_H: Final = 0.5
-"""Below this commanded flow a pump's shares tell nothing."""
+"""Below this commanded flow, shares of a pump's flow carry no information."""
 SPAN_H: Final = (vote.SLOW_S - vote.QUICK_S) / 3600.0
-"""What the gap between the averages of a volume is worth in hours of flow, once it has settled."""
-FROM_LOT: Final = (
-    "Interrogate three of these pumps; see to them before others. Report lot and model to the manufacturer."
-)
+"""Hours of flow that the settled gap between the two averages of a volume corresponds to."""
+FROM_LOT: Final = "Interrogate three of these pumps first, then the rest. Report lot and model to the manufacturer."
 
 Side = Literal["above", "below", "either"]
 
@@ -34,9 +32,9 @@ Side = Literal["above", "below", "either"]
 class Row:
     """One quantity in which cohorts are compared, in the unit of `floor`.
 
-    `value` makes it, for each pump, from the state; null is unknown. What lies outside of `span` counts as at its end.
-    Smaller differences than `floor` are no finding, however sure they are, nor is a cohort that is less than that from
-    what is `usual` of a pump that is well, where that is known: then it is the others that drift.
+    `value` computes it for each pump from the engine state; null is unknown. Values outside `span` are clipped to it.
+    Differences smaller than `floor` are never a finding, however significant. `usual` is the value of a healthy pump,
+    if known: a cohort closer to it than `floor` is not a finding either, because then the others drift.
     """
 
     rule: Rule
@@ -47,16 +45,16 @@ class Row:
 
 
 def _surplus_pct() -> pl.Expr:
-    """Delivered beyond commanded flow, averaged over 40 min; nothing where the reservoir clearly denies it."""
+    """Return delivery beyond commanded flow (%), averaged over 40 min; 0 if the reservoir clearly contradicts it."""
     memory, by = family("flow_sensor"), family("volume")
     by_flow, by_level = vote.by_flow_ul(by), vote.by_level_ul(by)
-    denied = (by_flow.abs() >= vote.EVIDENCE_UL) & (by_level * by_flow.sign() < by_flow.abs() / 2)
+    contradicted = (by_flow.abs() >= vote.EVIDENCE_UL) & (by_level * by_flow.sign() < by_flow.abs() / 2)
     share = 100.0 * (memory("flow") / memory("commanded") - 1.0)
-    return pl.when(memory("commanded") < MIN_UL_H).then(None).when(denied).then(0.0).otherwise(share)
+    return pl.when(memory("commanded") < MIN_UL_H).then(None).when(contradicted).then(0.0).otherwise(share)
 
 
 def _unexplained_pct() -> pl.Expr:
-    """Flow that did not leave the reservoir, as a share of what was commanded, averaged over a day."""
+    """Return measured flow not matched by reservoir loss (% of commanded flow), averaged over a day."""
     commanded = family("flow_sensor")("commanded")
     gap = vote.unexplained_ul(family("volume")) / (commanded * SPAN_H)
     return pl.when(commanded >= MIN_UL_H).then(100.0 * gap)
@@ -67,10 +65,10 @@ def _apart(floor: float, usual: float | None, side: Side) -> pl.Expr:
     parts = [(pl.col("apart") / floor).abs(), pl.col("z").abs() / MIN_Z]
     if usual is not None:
         parts.append(((pl.col("middle") - usual) * pl.col("apart").sign() / floor).clip(0.0))
-    sure = pl.min_horizontal(parts)
+    score = pl.min_horizontal(parts)
     if side == "either":
-        return sure
-    return pl.when(pl.col("apart") > 0 if side == "above" else pl.col("apart") < 0).then(sure).otherwise(0.0)
+        return score
+    return pl.when(pl.col("apart") > 0 if side == "above" else pl.col("apart") < 0).then(score).otherwise(0.0)
 
 
 def _row(
@@ -109,16 +107,16 @@ def _row(
         rationale=rationale,
         evidence=(
             Measure(
-                f"{what}, middle of the cohort",
+                f"{what}, cohort median",
                 unit,
                 last("middle"),
                 expected=last("rest"),
                 limit=lambda _: pl.col("rest") + floor * pl.col("apart").sign(),
             ),
-            Measure("Robust z-score against the rest of the fleet", "", last("z"), expected=0.0, limit=MIN_Z),
-            Measure("Pumps in the cohort", "", last("pumps")),
-            Measure("Of these beyond the limit", "", last("beyond"), expected=last("beyond_usual")),
-            Measure("Spread of the rest of the fleet", unit, last("spread")),
+            Measure("Robust z-score vs. rest of fleet", "", last("z"), expected=0.0, limit=MIN_Z),
+            Measure("Pumps in cohort", "", last("pumps")),
+            Measure("Pumps beyond the limit", "", last("beyond"), expected=last("beyond_usual")),
+            Measure("Spread in rest of fleet", unit, last("spread")),
         ),
         over_s=HOUR,
         identifies=identifies,
@@ -133,8 +131,8 @@ ROWS: Final = (
         _surplus_pct,
         "%",
         name="cohort_over_delivery",
-        title="Cohort delivers too much",
-        what="Delivered beyond the program",
+        title="Cohort over-infusion",
+        what="Excess delivery",
         span=(-60.0, 60.0),
         floor=4.0,
         usual=0.0,
@@ -143,17 +141,17 @@ ROWS: Final = (
         identifies=("over_infusion",),
         detects=("sensor_bias", "sensor_noise", "sensor_stuck", "sensor_unit_slip"),
         detection_target_h=24.0,
-        meaning="Half of these pumps or more deliver beyond their program, the rest of the fleet does not.",
-        time_to_respond="days",
-        rationale="Over-infusion was recalled by model (2014, 2016); many small surpluses show before one large one.",
+        meaning="At least half of these pumps deliver more than programmed; the rest of the fleet does not.",
+        time_to_respond="several days",
+        rationale="Over-infusion was recalled by model (2014, 2016); many small excesses show before one large one.",
         explains=("flow_sensor_off", "volume_imbalance"),
     ),
     _row(
         _surplus_pct,
         "%",
         name="cohort_under_delivery",
-        title="Cohort delivers too little",
-        what="Delivered beyond the program",
+        title="Cohort under-delivery",
+        what="Excess delivery",
         span=(-60.0, 60.0),
         floor=4.0,
         usual=0.0,
@@ -162,17 +160,17 @@ ROWS: Final = (
         identifies=("under_infusion",),
         detects=UNDER_DELIVERY_CAUSES,
         detection_target_h=24.0,
-        meaning="Half of these pumps or more deliver less than their program, the rest of the fleet does not.",
-        time_to_respond="days",
-        rationale="Wear of a tube, or a connector that was made wrong (recall of 2013), comes with a lot or a model.",
+        meaning="At least half of these pumps deliver less than programmed; the rest of the fleet does not.",
+        time_to_respond="several days",
+        rationale="Tubing wear or a faulty connector (2013 recall) affects a whole lot or model.",
         explains=("delivery_shift", "flow_sensor_off", "volume_imbalance"),
     ),
     _row(
         _unexplained_pct,
         "%",
         name="cohort_sensors_off",
-        title="Sensors of a cohort read wrong",
-        what="Flow that did not leave the reservoir",
+        title="Cohort sensor bias",
+        what="Flow not matched by reservoir loss",
         span=(-60.0, 60.0),
         floor=4.0,
         usual=0.0,
@@ -188,17 +186,17 @@ ROWS: Final = (
             "under_infusion",
         ),
         detection_target_h=72.0,
-        meaning="Flow or level sensors of these pumps are off together: what flows is not what left the reservoir.",
-        time_to_respond="weeks, if the other signals are calm",
-        rationale="A calibration error of a lot blinds us to the small faults of all its pumps.",
+        meaning="Flow or level sensors of these pumps share a bias: measured flow and reservoir loss disagree.",
+        time_to_respond="weeks, if the other signals are normal",
+        rationale="A calibration error of a lot hides small faults in all its pumps.",
         explains=("flow_sensor_off",),
     ),
     _row(
         lambda: family("usage")("load_ma"),
         "mA",
         name="cohort_motor_current",
-        title="Motors of a cohort draw more",
-        what="Current of the running motor",
+        title="Cohort motor current high",
+        what="Running motor current",
         span=(0.0, 10.0),
         floor=0.4,
         usual=None,
@@ -206,16 +204,16 @@ ROWS: Final = (
         priority="low",
         detects=("motor_stall",),
         detection_target_h=72.0,
-        meaning="The motors of these pumps draw more current than those of the fleet: shared wear or friction.",
-        time_to_respond="weeks; a motor that stalls has an alarm of its own",
-        rationale="Shafts of older hardware wore out and stalled; their current rises before.",
+        meaning="The motors of these pumps draw more current than the rest of the fleet: shared wear or friction.",
+        time_to_respond="weeks; a stalled motor raises its own alarm",
+        rationale="Shafts of older hardware wore out and stalled; motor current rises beforehand.",
     ),
     _row(
         lambda: family("battery_falling")("fall_per_h") * 1000.0,
         "mV/h",
         name="cohort_battery",
-        title="Batteries of a cohort fall",
-        what="Voltage lost",
+        title="Cohort battery depletion",
+        what="Battery voltage loss",
         span=(-20.0, 40.0),
         floor=1.5,
         usual=0.0,
@@ -224,7 +222,7 @@ ROWS: Final = (
         identifies=("battery_depletion",),
         detects=("battery_drop", "feedthrough_short"),
         detection_target_h=6.0,
-        meaning="The batteries of these pumps lose in hours what should last for months; the fleet's do not.",
+        meaning="The batteries of these pumps lose within hours what should last for months, unlike the rest.",
         time_to_respond="days; see the trend of each pump",
         rationale="A film in the battery of certain lots stopped pumps long before their time (Class I recall, 2011).",
     ),
@@ -232,7 +230,7 @@ ROWS: Final = (
         lambda: family("catheter")("pressure_quick"),
         "mmHg",
         name="cohort_pressure",
-        title="Pressure of a cohort is off",
+        title="Cohort pressure shift",
         what="Catheter pressure",
         span=(-20.0, 60.0),
         floor=4.0,
@@ -248,16 +246,16 @@ ROWS: Final = (
             "catheter_tip_mass",
         ),
         detection_target_h=24.0,
-        meaning="These pumps measure another pressure than the fleet, all by as much: sensors, connector or place.",
-        time_to_respond="weeks, if the pulses are as usual",
-        rationale="A shift that no single catheter shows; it makes occlusions and leaks of all of them harder to tell.",
+        meaning="Pressure in all these pumps is shifted by the same amount: sensors, connectors or location.",
+        time_to_respond="weeks, if pulsatility is normal",
+        rationale="No single catheter shows this shift; it makes occlusions and leaks of all of them harder to detect.",
     ),
     _row(
         lambda: family("stream")("lost") * 100.0,
         "%",
         name="cohort_samples_lost",
-        title="Samples of a cohort are lost",
-        what="Samples that never arrived",
+        title="Cohort samples lost",
+        what="Samples never received",
         span=(0.0, 100.0),
         floor=5.0,
         usual=0.0,
@@ -266,12 +264,12 @@ ROWS: Final = (
         identifies=("link_corrupted", "silent_pump"),
         detects=("link_reordered",),
         detection_target_h=2.0,
-        meaning="Of all these pumps a part of the samples never arrives: what they share is the line, not the pumps.",
-        action="Look at the gateway's line and its refused messages; with a lot or a model, at its radio.",
-        time_to_respond="days, if what arrives is calm",
-        rationale="One cause is one alarm; with fewer samples everything is found later.",
+        meaning="All these pumps lose samples: the fault is in the connection they share, not in the pumps.",
+        action="Check the gateway's connection and its rejected messages; for a lot or model, check its radio.",
+        time_to_respond="days, if the samples that arrive are normal",
+        rationale="One cause, one alarm; with fewer samples, faults are detected later.",
         explains=("samples_lost",),
     ),
 )
 COHORT_RULES: Final = tuple(row.rule for row in ROWS)
-"""None holds an alarm of a higher priority than its own: a pump in danger is never hidden by a drift of many."""
+"""None suppresses an alarm of higher priority than its own: a drift of many never hides a pump in danger."""

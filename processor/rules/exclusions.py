@@ -1,4 +1,4 @@
-"""Causes that many alarms are told from, each by a witness that has nothing to do with the alarm's own."""
+"""Causes that several rules exclude, each by a signal independent of the alarm's own."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ _CATHETER, _MOTOR, _VOLUME = family("catheter"), family("motor"), family("volume
 _STREAM, _FLOW_SENSOR = family("stream"), family("flow_sensor")
 
 MOTOR_TURNS: Final = Exclusion(
-    "Motor stalled or not driven",
+    "Motor stall or motor not driven",
     "the rotor turns as commanded",
-    "% missed",
+    "% of turns missing",
     lambda _: 100.0 * _MOTOR("short").clip(0.0),
-    lambda _: _MOTOR("short") < motor.SHORT,
-    100.0 * motor.SHORT,
+    lambda _: _MOTOR("short") < motor.SHORTFALL,
+    100.0 * motor.SHORTFALL,
 )
 CATHETER_OPEN: Final = Exclusion(
     "Catheter occluded",
-    "the pulse comes through as usual",
-    "% of usual",
+    "pulsatility is normal",
+    "% of baseline",
     lambda _: 100.0 * (1.0 - catheter.lost(_CATHETER, "quick")),
     lambda _: catheter.lost(_CATHETER, "quick") < catheter.REDUCED,
     100.0 * (1.0 - catheter.GONE),
 )
 NOT_EMPTY: Final = Exclusion(
-    "Reservoir empty",
-    "enough is left in it",
+    "Empty reservoir",
+    "usable volume remains",
     "mL",
     last("reservoir_ml"),
     lambda _: pl.col("reservoir_ml") > RESIDUAL_ML + 0.05,
     RESIDUAL_ML + 0.05,
 )
 SENSOR_LIVE: Final = Exclusion(
-    "Flow sensor stuck",
-    "its readings change",
+    "Flow sensor frozen",
+    "its readings vary",
     "% repeated",
     lambda _: 100.0 * pl.col("flow_sensor_stuck.memory.repeats"),
     lambda _: pl.col("flow_sensor_stuck.memory.repeats") < frozen.SHARE,
     100.0 * frozen.SHARE,
 )
-UNIT_RIGHT: Final = Exclusion(
-    "Flow given in another unit",
-    "a rotor can deliver what is measured",
-    "times the commanded flow",
+UNIT_PLAUSIBLE: Final = Exclusion(
+    "Flow sensor unit error",
+    "the rotor can deliver the measured flow",
+    "× commanded flow",
     lambda _: _flow_ratio(),
     lambda _: _flow_ratio() < flow_sensor.IMPOSSIBLE,
     flow_sensor.IMPOSSIBLE,
 )
 LEVEL_AGREES: Final = Exclusion(
-    "Flow sensor reads wrong",
-    "the reservoir lost as much more as flowed",
-    "µL more than commanded",
+    "Flow sensor inaccurate",
+    "the reservoir lost a matching volume",
+    "µL above commanded",
     lambda _: volume.by_level_ul(_VOLUME),
     lambda _: (
         (volume.by_flow_ul(_VOLUME) >= volume.EVIDENCE_UL)
@@ -64,24 +64,24 @@ LEVEL_AGREES: Final = Exclusion(
     ),
 )
 FLOW_AGREES: Final = Exclusion(
-    "Too much or too little delivered",
-    "flow and program agree",
-    "µL more than commanded",
+    "Over-infusion or under-delivery",
+    "measured flow matches the program",
+    "µL above commanded",
     lambda _: volume.by_flow_ul(_VOLUME),
     lambda _: volume.by_flow_ul(_VOLUME).abs() < volume.EVIDENCE_UL,
     volume.EVIDENCE_UL,
 )
-LEVEL_CALM: Final = Exclusion(
-    "Reservoir falls too fast",
-    "hardly any volume leaves unseen",
+NO_RAPID_LOSS: Final = Exclusion(
+    "Rapid reservoir loss",
+    "unexplained loss is within limits",
     "µL",
     lambda _: volume.vanished_ul(_VOLUME),
     lambda _: volume.vanished_ul(_VOLUME) < volume.FALLS_UL,
     volume.FALLS_UL,
 )
-LINE_WELL: Final = Exclusion(
-    "Samples are lost",
-    "they arrive",
+SAMPLES_ARRIVE: Final = Exclusion(
+    "Samples lost",
+    "samples are arriving",
     "% lost",
     lambda _: 100.0 * _STREAM("lost"),
     lambda _: _STREAM("lost") < stream.SHARE,

@@ -1,6 +1,7 @@
 """Rules about silent gateways and a silent fleet. They suppress the alarms of the pumps concerned.
 
-Indicators read a row per gateway, or one of the fleet, with `pumps`, `silent` and `offline` (`processor.watch.gateways`).
+Indicators read one row per gateway, or one of the fleet, with the columns `pumps`, `silent` and `offline`
+(`processor.watch.gateways`).
 """
 
 from __future__ import annotations
@@ -33,14 +34,16 @@ def _evidence(limit: float) -> tuple[Measure, ...]:
     silent = pl.when("offline").then("pumps").otherwise("silent")
     return (
         Measure("Silent pumps", "", lambda _: silent, expected=0.0, limit=lambda _: limit * pl.col("pumps")),
-        Measure("Pumps that should be heard", "", last("pumps")),
+        Measure("Pumps expected to report", "", last("pumps")),
     )
 
 
-GONE: Final = Exclusion(
-    "Pumps silent by themselves", "the gateway itself is away", "", None, lambda _: pl.col("offline")
+GATEWAY_OFFLINE: Final = Exclusion(
+    "Individual pumps silent", "the gateway itself is offline", "", None, lambda _: pl.col("offline")
 )
-DEAF: Final = Exclusion("Gateways silent", "the broker itself cannot be reached", "", None, lambda _: pl.col("offline"))
+BROKER_UNREACHABLE: Final = Exclusion(
+    "Individual gateways silent", "the broker itself is unreachable", "", None, lambda _: pl.col("offline")
+)
 GATEWAY_SILENT: Final = Rule(
     name="gateway_silent",
     title="Gateway silent",
@@ -52,12 +55,12 @@ GATEWAY_SILENT: Final = Rule(
     identifies=("gateway_restart", "broker_outage"),
     detects=("link_corrupted", "link_late", "silent_pump"),
     detection_target_h=0.25,
-    meaning="This gateway, or half of its pumps together, has fallen silent. The state of its pumps is unknown.",
-    action="See whether the gateway has power and network. Its pumps go on by themselves; call the site.",
-    time_to_respond="unknown: the last values are old",
-    rationale="A fault of any of its pumps would not be seen; one alarm for one cause.",
+    meaning="This gateway, or at least half of its pumps at once, has gone silent. The state of its pumps is unknown.",
+    action="Check the gateway's power and network. Its pumps keep running on their own; call the site.",
+    time_to_respond="unknown: the last values are outdated",
+    rationale="A fault of any of its pumps would go unnoticed; one cause, one alarm.",
     evidence=_evidence(GATEWAY_SHARE),
-    rules_out=(GONE,),
+    rules_out=(GATEWAY_OFFLINE,),
     over_s=0.0,
     explains=("pump_silent",),
 )
@@ -72,12 +75,12 @@ FLEET_SILENT: Final = Rule(
     identifies=("gateway_restart", "broker_outage"),
     detects=("link_corrupted", "link_late", "silent_pump"),
     detection_target_h=0.25,
-    meaning="The broker cannot be reached, or nearly all pumps behind several gateways are silent: nobody is watched.",
-    action="See to the broker and to the network between it and the gateways. Tell the sites that nobody watches.",
-    time_to_respond="unknown: the last values are old",
-    rationale="While it lasts no fault of any pump would be seen.",
+    meaning="The broker is unreachable, or nearly all pumps behind several gateways are silent: no pump is monitored.",
+    action="Check the broker and the network between it and the gateways. Tell the sites that monitoring is down.",
+    time_to_respond="unknown: the last values are outdated",
+    rationale="As long as this lasts, no pump fault would be noticed.",
     evidence=_evidence(FLEET_SHARE),
-    rules_out=(DEAF,),
+    rules_out=(BROKER_UNREACHABLE,),
     over_s=0.0,
     explains=("gateway_silent", "pump_silent"),
 )

@@ -1,4 +1,4 @@
-"""This file says how a rule names what its alarm rests on: measures, and causes that are told apart by numbers."""
+"""Evidence of an alarm: measures that support it and causes that the numbers exclude."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import polars as pl
 from processor.detectors import Memory
 
 Value = Callable[[Memory], pl.Expr]
-"""Makes an expression over a row of the state; the argument reaches the memory of the rule, as in its detector."""
+"""Builds an expression over a row of the engine state; the argument gives access to the detector's memory."""
 
 
 def last(signal: str, times: float = 1.0) -> Value:
-    """Return the latest reading of a signal, `times` a factor that makes it the unit of the measure."""
+    """Return the latest reading of a signal; the factor `times` converts it to the unit of the measure."""
     return lambda _: pl.col(signal) * times
 
 
 def kept(name: str, times: float = 1.0) -> Value:
-    """Return what the rule's detector has in its memory under a name."""
+    """Return a value from the memory of the rule's detector; the factor `times` converts its unit."""
     return lambda memory: memory(name) * times
 
 
 def family(name: str) -> Memory:
-    """Return the accessor by which the memory of another family of detectors is reached."""
+    """Return the accessor to the memory of another detector family."""
     return lambda column: pl.col(f"{name}.memory.{column}")
 
 
 def reported_min(rule: str) -> Value:
-    """Return for how long (min) a rule that listens to the pump has been violated."""
+    """Return how long (min) the pump has reported the condition of a rule."""
     return lambda _: pl.col(f"{rule}.in_state_s") / 60.0
 
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """A number that speaks for the alarm, with what it should be and the limit that it crossed, all in `unit`."""
+    """A number that supports the alarm, with its expected value and the limit it crossed, all in `unit`."""
 
     label: str
     unit: str
@@ -46,9 +46,10 @@ class Measure:
 
 @dataclass(frozen=True, eq=False)
 class Exclusion:
-    """A cause that it is not where `holds`: `because` in words, by the number `value`, if it is one.
+    """A cause that is excluded if `holds` is true: `because` gives the reason, `value` the number behind it, if any.
 
-    `limit` is where it would be, in `unit`; `cause` is the title of that cause's rule, if it has one.
+    `limit`, in `unit`, is the value at which the cause would be possible. `cause` is the title of that cause's rule, if
+    it has one.
     """
 
     cause: str

@@ -1,4 +1,4 @@
-"""This file says what a row of the alarm list is."""
+"""Alarm rule: detector, delays, priority and the texts that people read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from processor.detectors import Detector
 from processor.rules.measures import Exclusion, Measure
 
 UNDER_DOSED_AFTER_H: Final = 5.0
-"""Without delivery the effect fades with the drug's half-life of 1 to 5 h; modelling choice, no clinical figure."""
+"""Hours without delivery after which a patient counts as under-dosed. The effect fades with the drug's half-life of
+1 to 5 h; a modeling choice, not a clinical figure."""
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 DEADBAND: Final = 0.8
@@ -25,10 +26,10 @@ NO_DEADBAND: Final = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """One row of the alarm list.
+    """One rule: when an alarm is raised, how urgent it is, and what it says.
 
-    A rule of pumps has a `detector`; one of gateways, cohorts or Pumpwatch itself has an `indicator`, an expression over
-    the table that its watcher makes (`processor.watch`). Both score 1.0 at the limit.
+    A rule about pumps has a `detector`; a rule about gateways, cohorts or Pumpwatch itself has an `indicator`, an
+    expression over the table of its watcher (`processor.watch`). Both score 1.0 at the limit.
 
     The score must be at its limit for `on_delay_s` before the alarm is raised; the alarm returns to normal when the
     score has been below the limit for `off_delay_s` and is below `deadband`; with `deadband_restarts_off_delay` it must
@@ -39,9 +40,11 @@ class Rule:
     `realarm_h` is the therapy time after which an acknowledged alarm that still stands is annunciated again (None: as
     `processor.alarms.lifecycle` has it for the priority).
 
-    `evidence` are the numbers that an alarm rests on, averaged over about `over_s`, the first of them the plainest;
-    `rules_out` are causes that it may be told from. Of a pump known for less than `learns_h` hours what is usual is not
-    yet sure.
+    `title`, `meaning`, `action`, `time_to_respond` and `rationale` are what people read. `evidence` lists the
+    measurements that support the alarm, averaged over about `over_s` seconds, the most telling first; `rules_out` lists
+    causes that the numbers may exclude. The baseline of a pump is uncertain until `learns_h` hours after its first
+    sample. `harm_after_h` is the time without treatment after which the patient counts as under-dosed (None: not at
+    risk by this alarm alone).
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Alarms of the way from the pump to us."""
+"""Data stream rules: silent pumps, lost and duplicate samples, wrong clocks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from processor.detectors.stream import HOUR_S, SHARE, STEP_S, stream
 from processor.rules.measures import Measure, kept
 from processor.rules.rule import HOUR, MINUTE, NO_DEADBAND, Rule
 
-PATIENCE: Final = {"floor_s": 8 * MINUTE, "intervals": 8.0, "in_field_s": 2 * HOUR}
+ALLOWED_SILENCE: Final = {"floor_s": 8 * MINUTE, "intervals": 8.0, "in_field_s": 2 * HOUR}
 
 
 def _shares(first: str) -> tuple[Measure, ...]:
-    said = {"lost": "Samples that never arrived", "repeated": "Samples that came twice or late"}
-    names = (first, *(name for name in said if name != first))
-    return tuple(Measure(said[name], "%", kept(name, 100.0), expected=0.0, limit=100.0 * SHARE) for name in names)
+    labels = {"lost": "Samples never received", "repeated": "Samples received twice or late"}
+    names = (first, *(name for name in labels if name != first))
+    return tuple(Measure(labels[name], "%", kept(name, 100.0), expected=0.0, limit=100.0 * SHARE) for name in names)
 
 
 RULES: Final = (
@@ -25,31 +25,31 @@ RULES: Final = (
         name="pump_silent",
         title="Pump silent",
         priority="medium",
-        detector=silence(**PATIENCE),
+        detector=silence(**ALLOWED_SILENCE),
         on_delay_s=0.0,
         off_delay_s=0.0,
         deadband=NO_DEADBAND,
         identifies=("link_corrupted", "link_late", "silent_pump"),
         detects=("mri_stall", "gateway_restart", "broker_outage"),
         detection_target_h=10.0 / 60.0,
-        meaning="Nothing has been heard from this pump. Its state is unknown, not normal.",
-        action="Look whether its gateway is silent as well. Call the patient if it does not come back.",
-        time_to_respond="unknown: the last values are old",
-        rationale="A fault during silence would not be seen.",
+        meaning="No data is arriving from this pump. Its state is unknown, not normal.",
+        action="Check whether its gateway is silent too. Call the patient if the pump does not come back.",
+        time_to_respond="unknown: the last values are outdated",
+        rationale="While the pump is silent, a fault would go unnoticed.",
         evidence=(
             Measure(
-                "Last heard",
+                "Last sample",
                 "min ago",
                 lambda _: pl.col("age") / MINUTE,
                 expected=kept("usual_s", 1 / MINUTE),
-                limit=lambda memory: allowed_s(memory, **PATIENCE) / MINUTE,
+                limit=lambda memory: allowed_s(memory, **ALLOWED_SILENCE) / MINUTE,
             ),
-            Measure("Usual interval", "s", kept("usual_s")),
+            Measure("Usual reporting interval", "s", kept("usual_s")),
         ),
     ),
     Rule(
         name="samples_lost",
-        title="Samples are lost",
+        title="Samples lost",
         priority="low",
         detector=stream("lost"),
         on_delay_s=15 * MINUTE,
@@ -57,46 +57,46 @@ RULES: Final = (
         identifies=("link_corrupted", "silent_pump"),
         detects=("link_reordered",),
         detection_target_h=2.0,
-        meaning="Part of this pump's samples never arrived, or were refused because they cannot be true.",
-        action="Look at the line of this pump and at the refused messages on the pipeline page.",
-        time_to_respond="days, if what arrives is calm",
-        rationale="With fewer samples everything is found later.",
+        meaning="Some of this pump's samples never arrived or were rejected as impossible.",
+        action="Check this pump's connection and the rejected messages on the Pipeline page.",
+        time_to_respond="days, if the samples that arrive are normal",
+        rationale="With fewer samples, faults are detected later.",
         evidence=_shares("lost"),
         over_s=HOUR_S,
     ),
     Rule(
         name="samples_repeated",
-        title="Samples come twice or late",
+        title="Duplicate or late samples",
         priority="low",
         detector=stream("repeated"),
         on_delay_s=15 * MINUTE,
         off_delay_s=HOUR,
         identifies=("link_duplicated", "link_reordered"),
         detection_target_h=2.0,
-        meaning="Part of this pump's samples arrived again or after younger ones. They are counted and left out.",
-        action="Look at the relay or gateway of this pump: it sends again what was confirmed, or by several ways.",
-        time_to_respond="days, if what arrives is calm",
-        rationale="No harm by itself; a line that stammers often fails next.",
+        meaning="Some of this pump's samples arrive twice or after newer ones. They are counted and ignored.",
+        action="Check this pump's relay or gateway: it resends confirmed samples or uses several paths.",
+        time_to_respond="days, if the samples that arrive are normal",
+        rationale="No direct harm, but an unstable connection often fails next.",
         evidence=_shares("repeated"),
         over_s=HOUR_S,
         explains=("samples_lost",),
     ),
     Rule(
         name="clock_ahead",
-        title="Pump's clock runs ahead",
+        title="Pump clock ahead",
         priority="low",
         detector=stream("clock"),
         on_delay_s=10 * MINUTE,
         off_delay_s=10 * MINUTE,
         identifies=("clock_skew",),
         detection_target_h=1.0,
-        meaning="The times of this pump's samples have jumped ahead by minutes.",
-        action="Set the pump's clock at the next interrogation. A day schedule runs early until then.",
-        time_to_respond="some days",
-        rationale="Doses by the clock come at the wrong hour, and when it is set right samples seem to come again.",
+        meaning="The timestamps of this pump's samples have jumped ahead by minutes.",
+        action="Set the pump clock at the next interrogation. Until then, scheduled doses come early.",
+        time_to_respond="several days",
+        rationale="Scheduled doses come at the wrong time; after correction, new samples look like duplicates.",
         evidence=(
-            Measure("Ahead of what the samples count", "min", kept("ahead_s", 1 / MINUTE), 0.0, STEP_S / MINUTE),
-            Measure("Usual interval", "s", kept("interval_s")),
+            Measure("Clock ahead of sample count", "min", kept("ahead_s", 1 / MINUTE), 0.0, STEP_S / MINUTE),
+            Measure("Usual reporting interval", "s", kept("interval_s")),
         ),
     ),
 )

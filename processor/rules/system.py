@@ -1,7 +1,7 @@
-"""This file is the alarm list of Pumpwatch itself: a row for each thing that can go wrong with disk, load or clock.
+"""Rules about Pumpwatch itself: disk, load, capacity, redelivery and clock.
 
-These rules judge readings (`processor.watch.readings`), not pumps. Their delays run on the wall clock, because machines do.
-A row names what it looks at and its limit, and has what every rule has; `processor.watch.self_monitoring` does the rest.
+They judge readings of the system (`processor.watch.readings`), not pumps, so their delays run on wall-clock time.
+An indicator names the reading and its limit; `processor.watch.self_monitoring` applies it.
 """
 
 from __future__ import annotations
@@ -15,311 +15,310 @@ from processor.rules.reading_kinds import CAME, DROPPED, FULLNESS, LAG, LOST, RE
 from processor.rules.rule import MINUTE, Rule
 
 RISES_OVER_S: Final = 10 * MINUTE
-"""A count is judged by how much it rose in so many wall seconds."""
-MAX_RESENT: Final = 0.2
-"""Beyond this share gateways do nothing but come back; one outage in that time leaves a hundredth; modelling choice."""
-MAX_REFUSED: Final = 100
-"""So many refused messages in that time are more than a device or two that somebody tries out; modelling choice."""
+"""Wall seconds over which the rise of a counter is judged."""
+MAX_REDELIVERED_SHARE: Final = 0.2
+"""Share of redelivered samples at the limit; a single outage in that time causes about a hundredth; modeling choice."""
+MAX_REJECTED: Final = 100
+"""Rejected messages in that time at the limit, more than a device or two under test produce; modeling choice."""
 
 
 def level(what: str, part: str | None = None) -> pl.Expr:
-    """Score readings of a level, of one part or of all, against the limit they come with."""
-    ours = (pl.col("what") == what) & (pl.lit(value=True) if part is None else pl.col("part") == part)
-    return pl.when(ours).then(pl.col("value") / pl.col("limit"))
+    """Return the score of level readings, of one part or of all, against the limit in the reading."""
+    selected = (pl.col("what") == what) & (pl.lit(value=True) if part is None else pl.col("part") == part)
+    return pl.when(selected).then(pl.col("value") / pl.col("limit"))
 
 
 def rise(what: str, most: float = 1.0) -> pl.Expr:
-    """Score how much counts rose within `RISES_OVER_S` against the most they may."""
+    """Return the score of a counter's rise within `RISES_OVER_S` against its limit `most`."""
     return pl.when(pl.col("what") == what).then(pl.col("rise") / most)
 
 
 def share(what: str, of: str, most: float) -> pl.Expr:
-    """Score how much one count rose within `RISES_OVER_S` for each that another did, against the most it may."""
+    """Return the score of one counter's rise within `RISES_OVER_S`, as a share of another's, against a limit."""
     return pl.when(pl.col("what") == what).then(
         pl.col("rise") / (pl.col("rise").filter(pl.col("what") == of).sum() * most)
     )
 
 
-def _shown(label: str, unit: str, limit: float | None = None) -> tuple[Measure, ...]:
-    """Name the number that the alarm rests on; which part it is of is said with it."""
+def _measure(label: str, unit: str, limit: float | None = None) -> tuple[Measure, ...]:
+    """Return the one measure that supports the alarm: the level, or the rise if it has a limit."""
     column = "value" if limit is None else "rise"
     return (Measure(label, unit, lambda _: pl.col(column), limit=limit),)
 
 
-_FAILS: Final = _shown("What fails", "")
+_FAILURES: Final = _measure("Failures", "")
 
 SYSTEM_RULES: Final = (
     Rule(
         name="screens_frozen",
-        title="Screens are not updated",
+        title="Dashboards not updating",
         priority="high",
         indicator=level(TROUBLE, "snapshot"),
         clock="wall",
         on_delay_s=15.0,
         off_delay_s=15.0,
         detection_target_h=0.02,
-        meaning="The processor cannot write what the screens show. They stand still: a new alarm is not seen there.",
-        action="Make room on its disk, or make it writable. Until then go by the pagers.",
-        time_to_respond="none: new alarms are not seen",
-        rationale="A pump in trouble would be found, but nobody who looks at the screens would know.",
-        evidence=_FAILS,
+        meaning="The processor cannot write the data that dashboards show. They are frozen: new alarms do not appear.",
+        action="Free disk space or make the disk writable. Until then, rely on pagers.",
+        time_to_respond="none: new alarms do not appear",
+        rationale="A pump fault would be detected, but nobody looking at the dashboards would know.",
+        evidence=_FAILURES,
         over_s=0.0,
     ),
     Rule(
         name="storage_failing",
-        title="Nothing can be stored",
+        title="Storage failure",
         priority="medium",
         indicator=level(TROUBLE, "storage"),
         clock="wall",
         on_delay_s=10.0,
         off_delay_s=30.0,
         detection_target_h=0.02,
-        meaning="The processor cannot write to its disk. Pumps are watched and alarms raised all the same, but nothing "
-        "is acknowledged: broker and gateways keep what comes, and nobody's action is confirmed.",
-        action="Make room on the disk, or make it writable. It goes on by itself; do not restart the processor.",
+        meaning="The processor cannot write to its disk. Pumps are still monitored and alarms raised, but nothing is "
+        "acknowledged: broker and gateways keep all messages, and operator actions are not confirmed.",
+        action="Free disk space or make the disk writable. The processor recovers by itself; do not restart it.",
         time_to_respond="until the gateways' outboxes are full",
-        rationale="Nothing is lost yet; a full outbox or a crash loses samples and what people did.",
-        evidence=_FAILS,
+        rationale="Nothing is lost yet; a full outbox or a crash would lose samples and operator actions.",
+        evidence=_FAILURES,
         over_s=0.0,
         explains=("checkpoint_failing", "bound_near", "bound_reached", "processor_lags", "merging_failing"),
     ),
     Rule(
         name="checkpoint_failing",
-        title="Checkpoint cannot be written",
+        title="Checkpoint failure",
         priority="medium",
         indicator=level(TROUBLE, "checkpoint"),
         clock="wall",
         on_delay_s=10.0,
         off_delay_s=30.0,
         detection_target_h=0.02,
-        meaning="What the processor knows cannot be saved. Samples are stored and pumps watched, but nothing is "
-        "acknowledged and nobody's action is confirmed.",
-        action="Make room on the disk, or make it writable. It goes on by itself; do not restart the processor.",
+        meaning="The processor cannot save its state. Samples are stored and pumps monitored, but nothing is "
+        "acknowledged and operator actions are not confirmed.",
+        action="Free disk space or make the disk writable. The processor recovers by itself; do not restart it.",
         time_to_respond="until the gateways' outboxes are full",
-        rationale="After a crash now, what people did since the last checkpoint would have to be done again.",
-        evidence=_FAILS,
+        rationale="After a crash, operator actions since the last checkpoint would have to be repeated.",
+        evidence=_FAILURES,
         over_s=0.0,
         explains=("bound_near", "bound_reached", "processor_lags"),
     ),
     Rule(
         name="pumps_refused",
-        title="Pumps are refused, as too many are known",
+        title="Pumps not monitored: limit reached",
         priority="high",
         indicator=rise("refused pumps"),
         clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
-        meaning="More pumps or gateways send than this processor can know. Those beyond are not watched at all.",
-        action="Read in the refused messages on the Pipeline page which they are. Give them a processor of their own.",
-        time_to_respond="none: these pumps are not watched",
-        rationale="No fault of a refused pump would be seen.",
-        evidence=_shown("Refused since they are too many", "", 1.0),
+        meaning="More pumps or gateways send data than this processor accepts. The rest are not monitored.",
+        action="Identify them among the rejected messages on the Pipeline page. Move them to a second processor.",
+        time_to_respond="none: these pumps are not monitored",
+        rationale="No fault of an unmonitored pump would be noticed.",
+        evidence=_measure("Rejected: limit reached", "", 1.0),
         over_s=RISES_OVER_S,
         explains=("messages_refused", "bound_near"),
     ),
     Rule(
         name="processor_lags",
-        title="Processor lags behind",
+        title="Processor lagging",
         priority="medium",
         indicator=level(LAG),
         clock="wall",
         on_delay_s=MINUTE,
         off_delay_s=MINUTE,
         detection_target_h=0.1,
-        meaning="Samples reach the screens late, so alarms do too. Messages wait with broker and gateways, in order.",
-        action="See on the Pipeline page whether samples come faster than usual, and what else runs on this machine. "
-        "After an outage it catches up by itself; a single gateway with a wrong clock looks the same.",
+        meaning="Samples are processed late, so alarms are late. Messages wait at the broker and gateways, in order.",
+        action="Check on the Pipeline page whether the sample rate is unusually high, and what else loads this host. "
+        "After an outage, the lag clears by itself; a single gateway with a wrong clock looks the same.",
         time_to_respond="as long as the gateways' outboxes have room",
-        rationale="Alarms come later by the lag; nothing is lost yet.",
-        evidence=_shown("From the gateway to the screens", "s"),
+        rationale="Alarms are delayed by the lag; nothing is lost yet.",
+        evidence=_measure("End-to-end latency", "s"),
         over_s=0.0,
         explains=("bound_near", "bound_reached"),
     ),
     Rule(
         name="gateways_drop",
-        title="Gateways drop samples",
+        title="Gateways dropping samples",
         priority="medium",
         indicator=rise(DROPPED),
         clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
-        meaning="A gateway has kept samples until its outbox was full, and throws the oldest away. They are lost.",
-        action="See why what it sends is not taken: broker, network, or the disk of the processor.",
+        meaning="A gateway's outbox is full and it is dropping its oldest samples. They are permanently lost.",
+        action="Find out why its messages are not accepted: broker, network, or the processor's disk.",
         time_to_respond="none: samples are being lost",
-        rationale="What is gone cannot be judged; slow faults are then found later.",
-        evidence=_shown("Samples dropped", "samples", 1.0),
+        rationale="Lost samples cannot be evaluated; slow faults are then detected later.",
+        evidence=_measure("Samples dropped", "samples", 1.0),
         over_s=RISES_OVER_S,
         explains=("samples_missing",),
     ),
     Rule(
         name="records_thrown_away",
-        title="Records were thrown away",
+        title="Records discarded",
         priority="medium",
         indicator=rise("thrown away"),
         clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
-        meaning="What waits to be written was more than there is room for. The oldest of it is gone for good.",
-        action="Make the disk writable; then note by hand what people did meanwhile, as the journal lacks it.",
-        time_to_respond="none: more is thrown away until the disk takes it",
-        rationale="The journal is the only account of alarms and of what was done about them."
-        " It stays until a person has filled the gap.",
+        meaning="More records were waiting to be written than the buffer holds. The oldest are permanently lost.",
+        action="Make the disk writable. Then record by hand the operator actions that the journal is missing.",
+        time_to_respond="none: more is discarded until the disk is writable",
+        rationale="The journal is the only record of alarms and of the actions taken."
+        " Latched until a person has filled the gap.",
         latch=True,
-        evidence=_shown("Times something was thrown away", "", 1.0),
+        evidence=_measure("Discard events", "", 1.0),
         over_s=RISES_OVER_S,
     ),
     Rule(
         name="records_unreadable",
-        title="Stored records could not be read",
+        title="Stored records unreadable",
         priority="medium",
         indicator=level(TROUBLE, "stored records"),
         clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
-        meaning="Part of what was stored could not be read at a start. It was moved aside and work went on without it.",
-        action="Take what was moved aside out of the data directory and look at it (pumpwatch doctor). If it was the "
-        "checkpoint, go through the open alarms.",
-        time_to_respond="days, unless it was the checkpoint: then see now what stands",
-        rationale="Alarms or acknowledgements from before may be missing; the disk may be failing.",
-        evidence=_FAILS,
+        meaning="Some stored records could not be read at startup. They were moved aside and are not in use.",
+        action="Inspect the files moved aside (pumpwatch doctor) and remove them from the data directory. If the "
+        "checkpoint is among them, review all open alarms.",
+        time_to_respond="days; if it was the checkpoint, review open alarms now",
+        rationale="Earlier alarms or acknowledgments may be missing; the disk may be failing.",
+        evidence=_FAILURES,
         over_s=0.0,
     ),
     Rule(
         name="samples_missing",
-        title="Samples are lost for good",
+        title="Samples permanently lost",
         priority="low",
         indicator=rise(LOST),
         clock="wall",
         on_delay_s=MINUTE,
         off_delay_s=0.0,
         detection_target_h=0.1,
-        meaning="Pumps have skipped numbers in their count of samples, and those did not come late either.",
-        action="Sort the Pumps page by lost samples. One pump: its own line. All of a gateway: that gateway. All: the "
-        "broker, as after it was killed.",
-        time_to_respond="days, if what arrives is calm",
-        rationale="With fewer samples everything is found later.",
-        evidence=_shown("Samples lost", "samples", 1.0),
+        meaning="Sequence numbers of pumps have gaps, and the missing samples have not arrived late either.",
+        action="Sort the Pumps page by lost samples. One pump: check its connection. All pumps of a gateway: check the "
+        "gateway. All pumps: check the broker, which may have crashed.",
+        time_to_respond="days, if the samples that arrive are normal",
+        rationale="With fewer samples, faults are detected later.",
+        evidence=_measure("Samples lost", "samples", 1.0),
         over_s=RISES_OVER_S,
     ),
     Rule(
         name="bound_near",
-        title="Something is nearly full",
+        title="Capacity limit near",
         priority="low",
         indicator=level(FULLNESS),
         clock="wall",
         on_delay_s=MINUTE,
         off_delay_s=MINUTE,
         detection_target_h=0.1,
-        meaning="A queue, a table or a disk of the processor comes near its limit. Nothing is lost yet.",
-        action="See which one below. A disk: make room. A table of pumps: plan a second processor. A queue: find out "
-        "what holds it up.",
-        time_to_respond="see how fast it fills on the Pipeline page",
+        meaning="A queue, table or disk of the processor is close to its capacity limit. Nothing is lost yet.",
+        action="See below which one. Disk: free space. Table of pumps: plan a second processor. Queue: find out what "
+        "blocks it.",
+        time_to_respond="depends on how fast it fills; see the Pipeline page",
         rationale="There is time to act before the limit is reached.",
-        evidence=_shown("How full", "%"),
+        evidence=_measure("Utilization", "%"),
         over_s=0.0,
     ),
     Rule(
         name="bound_reached",
-        title="A queue was full",
+        title="Queue overflow",
         priority="low",
         indicator=rise("waits"),
         clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
-        meaning="More came than there is room for. The rest waits with the broker, and nothing is lost.",
-        action="If it comes again: see what makes the processor slow, or spread the fleet over several.",
+        meaning="A queue was full. Further messages wait at the broker, and nothing is lost.",
+        action="If it recurs, find out what slows the processor down, or split the fleet between several.",
         time_to_respond="as long as the broker has room",
-        rationale="It costs time only; but the next bound behind it is the gateways' outboxes.",
-        evidence=_shown("Times it was full", "", 1.0),
+        rationale="Only time is lost, but the next limit to be reached is that of the gateways' outboxes.",
+        evidence=_measure("Times the queue was full", "", 1.0),
         over_s=RISES_OVER_S,
     ),
     Rule(
         name="records_expire",
-        title="Oldest records make room for new ones",
+        title="Retention limit reached",
         priority="low",
         indicator=rise("oldest goes"),
         clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
-        meaning="A store has reached the size it may have, and the oldest of it was removed. This is how it is set.",
-        action="If the past must reach further back, give it more room (--history-size). Else take this alarm out of "
-        "service.",
+        meaning="A store has reached its maximum size, and its oldest records were removed, as configured.",
+        action="To keep more history, increase its size (--history-size). Otherwise take this alarm out of service.",
         time_to_respond="none needed",
-        rationale="No harm to any pump; but a trend ends sooner than somebody may expect.",
-        evidence=_shown("Times the oldest went", "", 1.0),
+        rationale="No effect on any pump, but trends reach back less far than one may expect.",
+        evidence=_measure("Removals of oldest records", "", 1.0),
         over_s=RISES_OVER_S,
     ),
     Rule(
         name="messages_refused",
-        title="Many messages are refused",
+        title="Rejected messages",
         priority="low",
-        indicator=rise(REFUSED, MAX_REFUSED),
+        indicator=rise(REFUSED, MAX_REJECTED),
         clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.2,
-        meaning="Messages come that cannot be read, or name pumps that their gateway does not speak for.",
-        action="Read topics and reasons of the latest on the Pipeline page, and tell who runs that gateway or device.",
-        time_to_respond="days, unless a pump sends nothing else: then it is silent as well",
-        rationale="What is refused is not judged; a pump that is refused altogether is told as silent.",
-        evidence=_shown("Messages refused", "messages", MAX_REFUSED),
+        meaning="Many messages are malformed or name pumps that do not belong to their gateway.",
+        action="Check topics and reasons on the Pipeline page, and inform the operator of that gateway or device.",
+        time_to_respond="days; a pump that sends nothing valid is also reported as silent",
+        rationale="Rejected samples are not evaluated; a pump without any valid samples is reported as silent.",
+        evidence=_measure("Rejected messages", "messages", MAX_REJECTED),
         over_s=RISES_OVER_S,
     ),
     Rule(
         name="samples_resent",
-        title="Gateways send the same again and again",
+        title="Excessive redelivery",
         priority="low",
-        indicator=share(RESENT, of=CAME, most=MAX_RESENT),
+        indicator=share(RESENT, of=CAME, most=MAX_REDELIVERED_SHARE),
         clock="wall",
         on_delay_s=2 * MINUTE,
         off_delay_s=0.0,
         detection_target_h=0.2,
-        meaning="A large part of what comes was here before: gateways lose their connection and send it again, or what "
-        "lies between passes everything on twice. Nothing is lost; what comes twice is left out.",
-        action="See on the Pipeline page which gateways send again, and to their network. If all do, look for a bridge "
-        "between brokers that hears itself.",
-        time_to_respond="days, if nothing is late",
-        rationale="No harm to any pump; but lines that break often will break for long, and it is twice the load.",
-        evidence=_shown("Samples sent again", "samples", 1.0),
+        meaning="Many samples arrive more than once: gateways lose their connection and resend, or an intermediary "
+        "forwards everything twice. Nothing is lost; duplicates are ignored.",
+        action="See on the Pipeline page which gateways resend, and check their network. If all do, look for a loop in "
+        "a bridge between brokers.",
+        time_to_respond="days, if no data is late",
+        rationale="No effect on any pump, but unstable connections tend to fail for longer, and the load doubles.",
+        evidence=_measure("Redelivered samples", "samples", 1.0),
         over_s=RISES_OVER_S,
     ),
     Rule(
         name="merging_failing",
-        title="History cannot be put together",
+        title="History compaction failing",
         priority="low",
         indicator=level(TROUBLE, "merging"),
         clock="wall",
         on_delay_s=5 * MINUTE,
         off_delay_s=MINUTE,
         detection_target_h=0.2,
-        meaning="Small files of the history cannot be merged. Nothing is lost, but trends become slow and take room.",
-        action="Read the reason below; most often the disk is full or a file belongs to somebody else.",
+        meaning="Small history files cannot be merged. Nothing is lost, but trends load slowly and need more space.",
+        action="Read the reason below; usually the disk is full or a file belongs to another user.",
         time_to_respond="days; trends get slower meanwhile",
-        rationale="No harm to any pump.",
-        evidence=_FAILS,
+        rationale="No effect on any pump.",
+        evidence=_FAILURES,
         over_s=0.0,
     ),
     Rule(
         name="clock_set",
-        title="Clock of this machine was set",
+        title="System clock changed",
         priority="low",
         indicator=level(TROUBLE, "clock"),
         clock="wall",
         on_delay_s=0.0,
         off_delay_s=0.0,
         detection_target_h=0.02,
-        meaning="The clock on the wall was set, on or back. Silence is counted on from where it was; nothing is lost.",
-        action="See that this machine keeps time by itself (NTP). Journal entries from now on have the new time.",
-        time_to_respond="days, if it stays as it is",
-        rationale="No harm to any pump; but times in the journal do not fit together across the step.",
-        evidence=_FAILS,
+        meaning="The clock of this host was set forward or back. Silence timers continue as before; nothing is lost.",
+        action="Check time synchronization (NTP) on this host. New journal entries use the new time.",
+        time_to_respond="days, if the clock stays stable",
+        rationale="No effect on any pump, but journal times are inconsistent across the step.",
+        evidence=_FAILURES,
         over_s=0.0,
     ),
 )
-"""Alarms about Pumpwatch itself. Their subject is a part of the system; nothing of a pump is explained by them."""
+"""Rules about Pumpwatch itself. Their subject is a part of the system; they suppress no alarms of pumps."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from pumpwatch import settings
 from pumpwatch.settings import PREFIX
 
 LOOPBACK = "127.0.0.1"
@@ -55,7 +56,8 @@ Pumps = Annotated[
     typer.Option(
         "--pumps",
         envvar=_env("PUMPS"),
-        min=1,
+        min=settings.PUMPS.ge,
+        max=settings.PUMPS.le,
         help="Number of pumps. Default: from the scenario, else 200.",
         show_default=False,
     ),
@@ -65,7 +67,8 @@ Gateways = Annotated[
     typer.Option(
         "--gateways",
         envvar=_env("GATEWAYS"),
-        min=1,
+        min=settings.GATEWAYS.ge,
+        max=settings.GATEWAYS.le,
         help="Number of gateways, one MQTT session each. Default: one per 25 pumps, above 40 gateways one per 1,000.",
         show_default=False,
     ),
@@ -73,7 +76,11 @@ Gateways = Annotated[
 Speed = Annotated[
     float,
     typer.Option(
-        "--speed", envvar=_env("SPEED"), min=0.001, max=100_000, help="Therapy seconds per wall-clock second."
+        "--speed",
+        envvar=_env("SPEED"),
+        min=settings.SPEED.ge,
+        max=settings.SPEED.le,
+        help="Therapy seconds per wall-clock second.",
     ),
 ]
 Interval = Annotated[
@@ -91,7 +98,8 @@ Seed = Annotated[
     typer.Option(
         "--seed",
         envvar=_env("SEED"),
-        min=0,
+        min=settings.SEED.ge,
+        max=settings.SEED.le,
         help="Random seed; the same seed gives the same run. Default: from the scenario, else 42.",
         show_default=False,
     ),
@@ -114,8 +122,8 @@ HistorySize = Annotated[
     typer.Option(
         "--history-size",
         envvar=_env("HISTORY_SIZE"),
-        min=0.01,
-        max=1_000_000,
+        min=settings.HISTORY_GB.ge,
+        max=settings.HISTORY_GB.le,
         metavar="GB",
         help="Maximum size of the sample history in GB; the oldest samples are deleted first.",
     ),
@@ -125,7 +133,8 @@ HistoryDays = Annotated[
     typer.Option(
         "--history-days",
         envvar=_env("HISTORY_DAYS"),
-        min=0,
+        min=settings.HISTORY_DAYS.ge,
+        max=settings.HISTORY_DAYS.le,
         metavar="DAYS",
         help="Days of therapy time to keep; 0 keeps as many as --history-size allows.",
     ),
@@ -136,7 +145,9 @@ Host = Annotated[
 ]
 Port = Annotated[
     int,
-    typer.Option("--port", envvar=_env("PORT"), min=1, max=65535, help="Port of the dashboard."),
+    typer.Option(
+        "--port", envvar=_env("PORT"), min=settings.PORT.ge, max=settings.PORT.le, help="Port of the dashboard."
+    ),
 ]
 Key = Annotated[
     str,

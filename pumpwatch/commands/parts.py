@@ -11,7 +11,7 @@ import typer
 
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.settings import PREFIX, environment, user_data
+from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, environment, user_data
 from pumpwatch.supervision import run_file
 from pumpwatch.supervision.process import play
 
@@ -40,7 +40,8 @@ def simulate(
         typer.Option(
             "--spool-samples",
             envvar=f"{PREFIX}SPOOL_SAMPLES",
-            min=1,
+            min=SPOOL_SAMPLES.ge,
+            max=SPOOL_SAMPLES.le,
             help="Maximum number of spooled samples of all gateways; the oldest are dropped first, and counted.",
         ),
     ] = 5_000_000,
@@ -79,7 +80,7 @@ def process(
     data: options.Data = None,
     tick: Annotated[
         float,
-        typer.Option("--tick", envvar=f"{PREFIX}TICK", min=0.01, max=60.0, help="Seconds between batches."),
+        typer.Option("--tick", envvar=f"{PREFIX}TICK", min=TICK_S.ge, max=TICK_S.le, help="Seconds between batches."),
     ] = 0.25,
     history_size: options.HistorySize = options.HISTORY_GB,
     history_days: options.HistoryDays = 0,

@@ -149,7 +149,7 @@ async def _run(config: RunConfig) -> None:
         addresses = await supervisor.start(stop)
         if addresses is not None:
             # Not before the processor listens: who tells nobody has told nothing.
-            publishing = asyncio.ensure_future(notices.tell_on())
+            publishing = asyncio.ensure_future(notices.publish_forever())
             address = addresses["dashboard"]
             run_file.leave(config.data, run_file.Running(config.url, run_file.without_key(address), os.getpid()))
             _show(address, config)

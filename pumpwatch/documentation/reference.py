@@ -144,40 +144,37 @@ def rules_page() -> str:
             ("", ""),
             (
                 ("priority", row["priority"]),
-                ("what to do", row["action"]),
-                ("time left", row["time_to_respond"]),
-                ("raised after", _delay(row, "on_delay_s")),
-                ("returned after", _delay(row, "off_delay_s")),
-                (
-                    "when it is over",
-                    "it stays until a person resets it" if row["latch"] else "it goes once it was seen",
-                ),
-                ("must be up within", f"{row['detection_target_h']:g} h of the fault's onset"),
-                ("why so urgent", row["rationale"]),
+                ("action", row["action"]),
+                ("time to respond", row["time_to_respond"]),
+                ("on-delay", _delay(row, "on_delay_s")),
+                ("off-delay", _delay(row, "off_delay_s")),
+                ("latching", "yes, until a person resets it" if row["latch"] else "no"),
+                ("detection target", f"{row['detection_target_h']:g} h from the onset of the fault"),
+                ("rationale", row["rationale"]),
                 ("evidence", "; ".join(map(_measured, row["evidence"]))),
-                ("told from", "; ".join(f"{one['cause']}: {one['because']}" for one in row["rules_out"]) or "nothing"),
+                ("excludes", "; ".join(f"{one['cause']}: {one['because']}" for one in row["rules_out"]) or "nothing"),
                 ("identifies", ", ".join(map(_code, row["identifies"])) or "no single fault"),
                 ("also detects", ", ".join(map(_code, row["detects"])) or "nothing else"),
-                ("explains", ", ".join(map(_code, row["explains"])) or "nothing else"),
+                ("suppresses", ", ".join(map(_code, row["explains"])) or "nothing"),
             ),
         )
         for row in rule_rows()
     )
     return _page(
         "Rules",
-        "The alarm list. Priorities follow IEC 60601-1-8, states ISA-18.2. Times are therapy time but where the wall "
-        "is named. The last rules are about Pumpwatch itself. A simulation: "
-        "nothing here is clinical advice.",
-        "An alarm bears its evidence: these numbers as they were when it was raised, each with what it should be and "
-        "its limit where there is one; the score; the causes that it was told from; and how sure that is. Each doubt "
-        "takes the confidence down by one, from high: a score that is only just above the limit, samples that were "
-        "lost, a pump that has not been known for long enough to say what is usual for it.",
+        "All alarm rules. Priorities follow IEC 60601-1-8, alarm states ISA-18.2. Times are therapy time unless "
+        "wall-clock time is stated. The last rules are about Pumpwatch itself. This is a simulation; nothing here is "
+        "clinical advice.",
+        "Each alarm records its evidence: these measurements as they were when it was raised, with expected values and "
+        "limits; the score; the causes excluded by the measurements; and a confidence. Confidence starts at high and "
+        "drops one level for each doubt: a score only just above the limit, lost samples, or a pump monitored for too "
+        "short a time to know its baseline.",
         *sections,
     )
 
 
 def _delay(row: dict[str, Any], name: str) -> str:
-    return _time(row[name]) + (", by the clock on the wall" if row["uses_wall_clock"] else "")
+    return _time(row[name]) + (", wall-clock time" if row["uses_wall_clock"] else "")
 
 
 def _measured(measure: dict[str, str]) -> str:

@@ -1,90 +1,73 @@
-"""This file writes a score as one page that needs nothing but a browser: what was found, how soon, and false alarms."""
+"""HTML report of a score: one page that opens without a network, rendered by Jinja2."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from jinja2 import Environment, PackageLoader, select_autoescape
 from plotly.offline import get_plotlyjs
 
 from dashboard import theme
-from trials.score import BARS
 
 ROW_PX: Final = 22
-LISTED: Final = 1000
+MAX_LISTED: Final = 1000
 HOURS: Final = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 24, 72, 168]
-FALSE_ALARMS_AT_MOST: Final = 0.01
-"""Per pump-day on a lively healthy fleet: what we ask of the alarm list."""
-
-STYLE: Final = """
-body{margin:0;padding:24px;background:var(--ground);color:var(--text);font:14px/1.45 var(--font)}
-main{max-width:1100px;margin:auto}h1{font-size:22px;margin:0}h2{font-size:16px;margin:0 0 8px}
-p{margin:4px 0;color:var(--muted)}
-section{background:var(--surface);border:1px solid var(--line);border-radius:4px;padding:16px;margin:16px 0}
-section{overflow-x:auto}
-table{border-collapse:collapse;width:100%}td,th{padding:3px 10px;border-bottom:1px solid var(--line);text-align:left}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}th{color:var(--muted);font-weight:600}
-"""
-SCRIPT: Final = """
-const dark=matchMedia('(prefers-color-scheme: dark)');
-function draw(){const c=schemes[dark.matches?'dark':'light'];
-for(const [id,f] of Object.entries(figures)){
-const shades=[[0,c.high_fill],[.5,c.medium_fill],[.9,c.cell],[1,c.cell]];
-const data=f.data.map(t=>t.type==="heatmap"?{...t,colorscale:shades}:
-{...t,marker:{...t.marker,color:c[t.marker.color]}});
-const axis={gridcolor:c.grid,linecolor:c.line,tickcolor:c.line,zeroline:false,color:c.muted};
-Plotly.react(id,data,{...f.layout,paper_bgcolor:'rgba(0,0,0,0)',plot_bgcolor:'rgba(0,0,0,0)',
-font:{family:c.font,color:c.text,size:12},xaxis:{...axis,...f.layout.xaxis},yaxis:{...axis,...f.layout.yaxis},
-shapes:(f.layout.shapes||[]).map(s=>({...s,line:{...s.line,color:c.medium_fill}}))},{displayModeBar:false,responsive:true});}}
-dark.addEventListener('change',draw);draw();
-"""
-
-
-def page(told: dict[str, Any]) -> str:
-    """Return the page of a report, as `trials.score.report` gives it; with a sweep it has what that found, too."""
-    visible = {name: fault for name, fault in told["faults"].items() if fault["visible"]}
-    figures = {
-        name: figure
-        for name, figure in (
-            ("recall", recall(visible)),
-            ("delay", delay(visible)),
-            ("false", false_alarms(told)),
-        )
-        if figure is not None
-    }
-    what = (
-        f"{told['pumps']:,} simulated pumps, {told['days']:g} days of therapy time, a sample every "
-        f"{told['interval_s']:g} s, seed {told['seed']}. A simulation, no medical device."
-    )
-    body = [
-        f"<h1>Score of {html.escape(told['scenario'])}</h1><p>{what}</p>",
-        _section("All together", _table(("", ""), _rates(told), numbers=(1,))),
-        *(_section(TITLES[name], f'<div id="{name}"></div>') for name in figures),
-        *([_section("Smallest severity still found", _sweep(told["sweep"]))] if "sweep" in told else []),
-        *([_section("Faults", _faults(told["faults"]))] if told["faults"] else []),
-        _section(f"False alarms: {len(told['false'])}", _listed(told["false"])),
-        _section(f"Missed injections: {len(told['missed'])}", _listed(told["missed"])),
-    ]
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Pumpwatch score</title>'
-        f"<style>:root{{--font:{theme.FONT};{theme.variables(theme.LIGHT)}color-scheme:light dark}}"
-        f"@media(prefers-color-scheme:dark){{:root{{{theme.variables(theme.DARK)}}}}}{STYLE}</style>"
-        f"<main>{''.join(body)}</main><script>{get_plotlyjs()}</script>"
-        f"<script>const schemes={_json(_schemes())},figures={_json(figures)};{SCRIPT}</script></html>"
-    )
-
-
+MAX_FALSE_ALARMS_PER_PUMP_DAY: Final = 0.01
+"""Target for all rules together on a lively healthy fleet."""
 TITLES: Final = {
-    "recall": "Found, by severity",
-    "delay": "Hours until found: half (dot) and 95 in 100 (end of the line)",
-    "false": "False alarms a pump-day, by rule",
+    "recall": "Detection rate by severity",
+    "delay": "Time to detect, hours",
+    "false": "False alarms per pump-day, by rule",
 }
+_ENVIRONMENT: Final = Environment(
+    loader=PackageLoader("pumpwatch", "reports"),
+    autoescape=select_autoescape(("html", "j2")),
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page: heads, cells, columns with numbers, and how many rows were omitted."""
+
+    heads: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    numbers: frozenset[int] = frozenset()
+    omitted: int = 0
+
+
+def page(report: dict[str, Any]) -> str:
+    """Return the HTML page of a report (`trials.score.report`, with `scenario` and, for a sweep, `sweep`)."""
+    visible = {name: fault for name, fault in report["faults"].items() if fault["visible"]}
+    drawn = (("recall", recall(visible)), ("delay", delay(visible)), ("false", false_alarms(report)))
+    figures = {name: figure for name, figure in drawn if figure is not None}
+    tables = {
+        "summary": Table((), list(_summary(report)), frozenset({1})),
+        "sweep": _sweep(report["sweep"]) if "sweep" in report else None,
+        "faults": _faults(report["faults"]),
+        "false_alarms": _listed(report["false"]),
+        "missed": _listed(report["missed"]),
+    }
+    return _ENVIRONMENT.get_template("score_report.html.j2").render(
+        report=report,
+        tables=tables,
+        figures=figures,
+        titles=TITLES,
+        font=theme.FONT,
+        light=theme.variables(theme.LIGHT),
+        dark=theme.variables(theme.DARK),
+        plotly=get_plotlyjs(),
+        schemes=_json(_schemes()),
+        figures_json=_json(figures),
+    )
 
 
 def recall(faults: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the figure of the share found of each fault at each severity."""
+    """Return the figure of the detection rate of each fault at each severity; None without injections."""
     names = [name for name in reversed(faults) if faults[name]["severities"]]
     steps = sorted({rung["severity"] for name in names for rung in faults[name]["severities"]})
     if not names:
@@ -97,9 +80,9 @@ def recall(faults: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
                 "x": [f"{step:g}" for step in steps],
                 "y": names,
                 "z": [[row[step]["detected"] if step in row else None for step in steps] for row in rungs],
-                "text": [[_found(row.get(step)) for step in steps] for row in rungs],
+                "text": [[_counted(row.get(step)) for step in steps] for row in rungs],
                 "texttemplate": "%{text}",
-                "hovertemplate": "%{y}, severity %{x}: %{text} found<extra></extra>",
+                "hovertemplate": "%{y}, severity %{x}: %{text} detected<extra></extra>",
                 "zmin": 0,
                 "zmax": 1,
                 "xgap": 2,
@@ -112,56 +95,65 @@ def recall(faults: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def delay(faults: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the figure of the hours until each fault was found."""
+    """Return the figure of the time to detect of each fault; None if nothing was detected."""
     found = [name for name in reversed(faults) if faults[name]["time_to_detect_h"]["p50"] is not None]
     if not found:
         return None
-    half, most = ([faults[name]["time_to_detect_h"][share] for name in found] for share in ("p50", "p95"))
+    p50, p95 = ([faults[name]["time_to_detect_h"][share] for name in found] for share in ("p50", "p95"))
     return {
         "data": [
             {
                 "type": "scatter",
                 "mode": "markers",
-                "x": half,
+                "x": p50,
                 "y": found,
                 "marker": {"color": "signal", "size": 8},
                 "error_x": {
                     "type": "data",
                     "symmetric": False,
-                    "array": [last - first for first, last in zip(half, most, strict=True)],
+                    "array": [last - first for first, last in zip(p50, p95, strict=True)],
                     "arrayminus": [0.0] * len(found),
                 },
-                "customdata": most,
-                "hovertemplate": "%{y}: half within %{x:.2f} h, 95 in 100 within %{customdata:.2f} h<extra></extra>",
+                "customdata": p95,
+                "hovertemplate": "%{y}: p50 %{x:.2f} h, p95 %{customdata:.2f} h<extra></extra>",
             }
         ],
-        "layout": _layout(len(found), "hours of therapy time", x={"type": "log", "tickvals": HOURS}),
+        "layout": _layout(
+            len(found), "hours of therapy time, dot p50, end of line p95", x={"type": "log", "tickvals": HOURS}
+        ),
     }
 
 
-def false_alarms(told: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the figure of false alarms a pump-day of each rule, with the most that all together may have."""
+def false_alarms(report: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the figure of false alarms per pump-day by rule, with the target for all rules together; None if none."""
     rules: dict[str, int] = {}
-    for alarm in told["false"]:
+    for alarm in report["false"]:
         rules[alarm["rule"]] = rules.get(alarm["rule"], 0) + 1
     if not rules:
         return None
     names = sorted(rules, key=lambda name: rules[name])
-    most = {"type": "line", "x0": FALSE_ALARMS_AT_MOST, "x1": FALSE_ALARMS_AT_MOST, "y0": 0, "y1": 1, "yref": "paper"}
+    target = {
+        "type": "line",
+        "x0": MAX_FALSE_ALARMS_PER_PUMP_DAY,
+        "x1": MAX_FALSE_ALARMS_PER_PUMP_DAY,
+        "y0": 0,
+        "y1": 1,
+        "yref": "paper",
+    }
     return {
         "data": [
             {
                 "type": "bar",
                 "orientation": "h",
-                "x": [rules[name] / told["pump_days"] for name in names],
+                "x": [rules[name] / report["pump_days"] for name in names],
                 "y": names,
                 "marker": {"color": "signal"},
-                "hovertemplate": "%{y}: %{x:.5f} a pump-day<extra></extra>",
+                "hovertemplate": "%{y}: %{x:.5f} per pump-day<extra></extra>",
             }
         ],
         "layout": {
-            **_layout(len(names), "a pump-day; the line is what all rules together may have"),
-            "shapes": [{**most, "line": {"width": 2, "dash": "dash"}}],
+            **_layout(len(names), "per pump-day; the line is the target for all rules together"),
+            "shapes": [{**target, "line": {"width": 2, "dash": "dash"}}],
         },
     }
 
@@ -176,29 +168,30 @@ def _layout(rows: int, title: str, x: dict[str, Any] | None = None) -> dict[str,
     }
 
 
-def _found(rung: dict[str, Any] | None) -> str:
+def _counted(rung: dict[str, Any] | None) -> str:
     return "" if rung is None else f"{round(rung['detected'] * rung['injected'])}/{rung['injected']}"
 
 
-def _rates(told: dict[str, Any]) -> Iterable[Sequence[str]]:
-    for least in BARS:
-        shares = told["recall"][f"severity_from_{least}"]
-        for name, said in (("detected", "found"), ("right_cause", "right cause")):
-            if shares[name] is not None:
-                yield f"{said}, severity from {least}", f"{shares[name]:.1%} of {shares['injected']:,}"
-    for kind, said in (
+def _summary(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, shares in report["recall"].items():
+        severity = name.rpartition("_")[2]
+        for column, title in (("detected", "detection rate"), ("right_cause", "correct cause")):
+            if shares[column] is not None:
+                yield f"{title}, severity from {severity}", f"{shares[column]:.1%} of {shares['injected']:,}"
+    for kind, title in (
         ("", "false alarms"),
-        ("_announced", "false alarms, announced"),
-        ("_high", "false alarms, high"),
+        ("_announced", "false alarms, annunciated"),
+        ("_high", "false alarms, high priority"),
     ):
-        yield said, f"{told[f'false_alarms{kind}']:,} ({told[f'false_alarms{kind}_per_pump_day']:.4f} a pump-day)"
-    yield "secondary alarms", f"{told['secondary_alarms']:,}"
-    yield "pump-days", f"{told['pump_days']:,.1f}"
-    yield "samples", f"{told['samples']:,} in {told['seconds']:,.0f} s"
+        count, rate = report[f"false_alarms{kind}"], report[f"false_alarms{kind}_per_pump_day"]
+        yield title, f"{count:,} ({rate:.4f} per pump-day)"
+    yield "secondary alarms", f"{report['secondary_alarms']:,}"
+    yield "pump-days", f"{report['pump_days']:,.1f}"
+    yield "samples", f"{report['samples']:,} in {report['seconds']:,.0f} s"
 
 
-def _faults(faults: dict[str, dict[str, Any]]) -> str:
-    heads = ("fault", "injected", "found", "right cause", "announced", "p50 h", "p95 h", "first alarm")
+def _faults(faults: dict[str, dict[str, Any]]) -> Table:
+    heads = ("fault", "injected", "detected", "correct cause", "annunciated", "p50 h", "p95 h", "first alarm")
     rows = [
         (
             name,
@@ -210,10 +203,10 @@ def _faults(faults: dict[str, dict[str, Any]]) -> str:
         )
         for name, fault in faults.items()
     ]
-    return _table(heads, rows, numbers=range(1, 7))
+    return Table(heads, rows, frozenset(range(1, 7)))
 
 
-def _sweep(sweep: dict[str, dict[str, float | None]]) -> str:
+def _sweep(sweep: dict[str, dict[str, float | None]]) -> Table:
     rows = [
         (
             name,
@@ -223,31 +216,12 @@ def _sweep(sweep: dict[str, dict[str, float | None]]) -> str:
         )
         for name, least in sweep.items()
     ]
-    return _table(("fault", "severity", "p50 h", "p95 h"), rows, numbers=range(1, 4))
+    return Table(("fault", "severity", "p50 h", "p95 h"), rows, frozenset({1, 2, 3}))
 
 
-def _listed(rows: list[dict[str, Any]]) -> str:
-    if not rows:
-        return "<p>None.</p>"
-    shown = [["" if value is None else str(value) for value in row.values()] for row in rows[:LISTED]]
-    more = f"<p>and {len(rows) - LISTED:,} more</p>" if len(rows) > LISTED else ""
-    return _table(tuple(rows[0]), shown) + more
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = ()) -> str:
-    right = set(numbers)
-
-    def cells(tag: str, row: Sequence[str]) -> str:
-        kinds = [' class="n"' if place in right else "" for place in range(len(row))]
-        return "".join(f"<{tag}{kind}>{html.escape(value)}</{tag}>" for kind, value in zip(kinds, row, strict=True))
-
-    head = f"<tr>{cells('th', heads)}</tr>" if any(heads) else ""
-    lines = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f"<table>{head}{lines}</table>"
-
-
-def _section(title: str, inside: str) -> str:
-    return f"<section><h2>{html.escape(title)}</h2>{inside}</section>"
+def _listed(rows: Sequence[dict[str, Any]]) -> Table:
+    cells = [tuple("" if value is None else str(value) for value in row.values()) for row in rows[:MAX_LISTED]]
+    return Table(tuple(rows[0]) if rows else (), cells, omitted=max(0, len(rows) - MAX_LISTED))
 
 
 def _hours(value: float | None) -> str:
@@ -255,9 +229,9 @@ def _hours(value: float | None) -> str:
 
 
 def _schemes() -> dict[str, dict[str, str]]:
-    return {name: {**vars(colours), "font": theme.FONT} for name, colours in theme.SCHEMES.items()}
+    return {name: {**vars(colors), "font": theme.FONT} for name, colors in theme.SCHEMES.items()}
 
 
 def _json(value: object) -> str:
-    """Return JSON that cannot end the script it stands in."""
+    """Return JSON that cannot end the script element around it."""
     return msgspec.json.encode(value).decode().replace("<", "\\u003c")

@@ -1,4 +1,4 @@
-"""This file is how the parts talk to a person: one line each on stderr, with the time and the part in front."""
+"""Log format: one line per record on stderr, prefixed with time and part."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from rich.console import Console
 from rich.text import Text
 
-COLOURS = {
+COLORS = {
     "broker": "magenta",
     "processor": "cyan",
     "dashboard": "blue",
@@ -18,9 +18,9 @@ LEVEL_STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICA
 
 
 class Lines(logging.Handler):
-    """Writes `12:00:01 processor  text`; bare text below a supervisor, which puts the rest in front itself.
+    """Writes `12:00:01 processor  text`; only the text below a supervisor, which adds the prefix itself.
 
-    A record names its part by its logger's name, or by an attribute `part` that was given as extra.
+    A record's part is its extra attribute `part`, else the part of the process.
     """
 
     def __init__(self, console: Console, part: str, *, bare: bool) -> None:
@@ -29,7 +29,7 @@ class Lines(logging.Handler):
         self.setFormatter(logging.Formatter(datefmt="%H:%M:%S"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record, every line of it with the same front."""
+        """Write one record, each of its lines with the same prefix."""
         part = getattr(record, "part", self.part)
         text = record.getMessage()
         if record.exc_info and self.formatter is not None:
@@ -43,14 +43,14 @@ class Lines(logging.Handler):
         if self.bare or self.formatter is None:
             self.console.out(line, highlight=False)
             return
-        front = Text(f"{self.formatter.formatTime(record, '%H:%M:%S')} ", style="dim")
-        front.append(f"{part:<10} ", style=COLOURS.get(part, ""))
-        front.append(line, style=LEVEL_STYLES.get(record.levelno, ""))
-        self.console.print(front, soft_wrap=True, highlight=False)
+        prefix = Text(f"{self.formatter.formatTime(record, '%H:%M:%S')} ", style="dim")
+        prefix.append(f"{part:<10} ", style=COLORS.get(part, ""))
+        prefix.append(line, style=LEVEL_STYLES.get(record.levelno, ""))
+        self.console.print(prefix, soft_wrap=True, highlight=False)
 
 
 def begin(part: str, *, supervised: bool = False) -> None:
-    """Send all logging of this process to stderr in the form of `Lines`."""
+    """Route all logging of this process to stderr in the format of `Lines`."""
     handler = Lines(Console(stderr=True), part, bare=supervised)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)

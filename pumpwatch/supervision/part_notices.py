@@ -1,4 +1,4 @@
-"""This file lets the journal know which parts of the system started and ended: the processor hears it on the wire."""
+"""Publishes which parts started and ended, so that the processor can journal it."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from pumpwatch.supervision.supervisor import State
 if TYPE_CHECKING:
     from broker.contract.part_notices import Notice
 
-MOST: Final = 1000
-"""Notices that wait while there is no broker; beyond it the oldest are let go."""
+MAX_PENDING: Final = 1000
+"""Notices kept while there is no broker; the oldest are dropped first."""
 PAUSE_S: Final = 1.0
 
 
 @dataclass
 class Notices:
-    """What is to be told through the broker of that address, in order."""
+    """Notices to publish through the broker at `url`, in order."""
 
     url: str
-    _waiting: collections.deque[Notice] = field(default_factory=lambda: collections.deque(maxlen=MOST))
+    _pending: collections.deque[Notice] = field(default_factory=lambda: collections.deque(maxlen=MAX_PENDING))
 
     def put(self, state: State, part: str, text: str) -> None:
-        """Take a notice in."""
+        """Queue a notice."""
         from broker.contract.part_notices import Notice
 
-        self._waiting.append(Notice(part=part, state=state, text=text, at=time.time_ns() // 1_000_000))
+        self._pending.append(Notice(part=part, state=state, text=text, at=time.time_ns() // 1_000_000))
 
-    async def tell_on(self) -> None:
-        """Tell what waits, again and again until cancelled; without a broker it waits on."""
+    async def publish_forever(self) -> None:
+        """Publish pending notices until cancelled; without a broker they stay pending."""
         from broker.mqtt.address import LinkError
         from broker.mqtt.request_reply import tell
 
         while True:
             await asyncio.sleep(PAUSE_S)
-            telling = list(self._waiting)
+            batch = list(self._pending)
             try:
-                if telling:
-                    await tell(self.url, telling)
+                if batch:
+                    await tell(self.url, batch)
             except LinkError:
                 continue
-            for _ in telling:
-                self._waiting.popleft()
+            for _ in batch:
+                self._pending.popleft()

@@ -1,4 +1,4 @@
-"""This file runs one part as a process: it says READY, ends on a signal, and does not outlive its supervisor."""
+"""Runs one part as a process: prints READY, stops on a signal, and does not outlive its supervisor."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from typing import Final
 from pumpwatch.supervision import logs
 
 SUPERVISED: Final = "PUMPWATCH_SUPERVISED"
-"""Set in the environment of a part that a supervisor started; its standard input ends when the supervisor does."""
+"""Set in the environment of supervised parts; their standard input closes when the supervisor exits."""
 LAST_GRACE_S: Final = 3.0
 
 Run = Callable[[asyncio.Event, Callable[[str], None]], Awaitable[None]]
-"""A part: runs until the event is set, and calls back with its address once it is ready."""
+"""A part: runs until the event is set, and passes its address to the callback once it is ready."""
 
 log = logging.getLogger(__name__)
 
 
 def play(part: str, run: Run) -> None:
-    """Run a part until SIGTERM, SIGINT or the end of the supervisor.
+    """Run a part until SIGTERM, SIGINT or the exit of the supervisor.
 
-    Prints `READY <part> <address>` on stdout when it is ready; logs go to stderr. What `run` raises is raised here.
+    Prints `READY <part> <address>` to stdout when ready; logs go to stderr. Exceptions of `run` propagate.
     """
     supervised = SUPERVISED in os.environ
     logs.begin(part, supervised=supervised)
     if supervised:
-        threading.Thread(target=_end_with_the_supervisor, daemon=True).start()
+        threading.Thread(target=_exit_with_supervisor, daemon=True).start()
     asyncio.run(_play(part, run))
 
 
@@ -41,17 +41,17 @@ async def _play(part: str, run: Run) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await run(stop, lambda address: _say_ready(part, address))
+    await run(stop, lambda address: _print_ready(part, address))
     if not stop.is_set():
-        log.warning("ended by itself")
+        log.warning("exited without a stop signal")
 
 
-def _say_ready(part: str, address: str) -> None:
+def _print_ready(part: str, address: str) -> None:
     sys.stdout.write(f"READY {part} {address}\n")
     sys.stdout.flush()
 
 
-def _end_with_the_supervisor() -> None:
+def _exit_with_supervisor() -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

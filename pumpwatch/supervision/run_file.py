@@ -1,4 +1,4 @@
-"""This file is the note a running system leaves in its data directory, so that other commands find it."""
+"""`run.json`: tells other commands which system is running on a data directory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PORTS_TRIED: Final = 50
 
 
 class Running(msgspec.Struct):
-    """A system that runs: its broker, its dashboard's address without the key, and the supervisor's process id."""
+    """A running system: broker, dashboard address without the key, and process id of the supervisor."""
 
     broker: str
     dashboard: str
@@ -24,7 +24,7 @@ class Running(msgspec.Struct):
 
 
 def leave(data: Path, running: Running) -> None:
-    """Write the note; only its owner may read it, as a broker's address can hold a password."""
+    """Write the file, readable only by its owner because a broker URL may contain a password."""
     data.mkdir(parents=True, exist_ok=True)
     fresh = data / f"{FILE}.new"
     fresh.touch(mode=0o600)
@@ -33,12 +33,12 @@ def leave(data: Path, running: Running) -> None:
 
 
 def remove(data: Path) -> None:
-    """Take the note away again."""
+    """Remove the file."""
     (data / FILE).unlink(missing_ok=True)
 
 
 def find(data: Path) -> Running | None:
-    """Return the system that runs on this data directory, or None; a note of a dead process counts for nothing."""
+    """Return the system running on this data directory, or None; files of dead processes are ignored."""
     try:
         running = msgspec.json.decode((data / FILE).read_bytes(), type=Running)
     except (OSError, msgspec.DecodeError):
@@ -47,7 +47,7 @@ def find(data: Path) -> Running | None:
 
 
 def broker_of(given: str | None, data: Path) -> str:
-    """Return the broker's URL: as given, else that of the system running on `data`, else the usual one."""
+    """Return the broker URL: as given, else of the system running on `data`, else the default."""
     if given is not None:
         return given
     running = find(data)
@@ -55,12 +55,12 @@ def broker_of(given: str | None, data: Path) -> str:
 
 
 def without_key(address: str) -> str:
-    """Return an address without what follows its path."""
+    """Return an address without query and fragment."""
     return urlunsplit((*urlsplit(address)[:3], "", ""))
 
 
 def is_free(host: str, port: int) -> bool:
-    """Say whether this process could listen there."""
+    """Return whether this process could listen there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -71,7 +71,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def next_free(host: str, port: int) -> int | None:
-    """Return the first free port from `port` on, or None if the next 50 are all taken."""
+    """Return the first free port from `port` on, or None if `PORTS_TRIED` ports are in use."""
     return next((n for n in range(port, min(port + PORTS_TRIED, 65_536)) if is_free(host, n)), None)
 
 

@@ -1,4 +1,4 @@
-"""This file keeps several processes running as one: starts them in order, restarts what dies, stops all in reverse."""
+"""Supervisor: starts parts in order, restarts those that exit, stops all in reverse order."""
 
 from __future__ import annotations
 
@@ -13,44 +13,45 @@ from typing import Final, Literal
 
 from pumpwatch.supervision.process import SUPERVISED
 
-READY_S: Final = 60.0
-QUICK_S: Final = 20.0
-"""A part that ran shorter than this died quickly."""
-QUICK_DEATHS: Final = 5
-"""So many quick deaths in a row, and we give up."""
-FIRST_WAIT_S: Final = 0.5
+READY_TIMEOUT_S: Final = 60.0
+QUICK_EXIT_S: Final = 20.0
+"""A part that exits sooner than this after its start counts as a quick exit."""
+MAX_QUICK_EXITS: Final = 5
+"""After this many quick exits in a row the supervisor gives up."""
+MIN_WAIT_S: Final = 0.5
 MAX_WAIT_S: Final = 8.0
-STOP_S: Final = 2.0
-"""How long a part may take to end before it is killed."""
-STOP_ALL_S: Final = 4.0
+STOP_TIMEOUT_S: Final = 2.0
+"""A part that takes longer to stop is killed."""
+STOP_ALL_TIMEOUT_S: Final = 4.0
 TAIL_LINES: Final = 15
-LINE_LIMIT: Final = 256 * 1024
-"""A longer line of a part's output is cut."""
+"""Lines of a part's output that are quoted if it fails."""
+MAX_LINE_BYTES: Final = 256 * 1024
+"""Longer lines of a part's output are omitted."""
 
 State = Literal["started", "ended"]
 Note = Callable[[State, str, str], None]
-"""Hears of a part that it started or ended, and how."""
+"""Called when a part started or ended: state, part, and how it ended."""
 Say = Callable[[str, str], None]
-"""Tells a person a line: of which part, and the text."""
+"""Logs one line: part and text."""
 
 
 class PartError(Exception):
-    """A part does not start or does not stay; the text has its last lines."""
+    """A part fails to start or keeps exiting; the message quotes its last lines."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One process to keep: its name, what to execute, and what to add to its environment."""
+    """One process to run: name, command, additional environment, and time until it must be ready."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
-    ready_s: float = READY_S
+    ready_s: float = READY_TIMEOUT_S
 
 
 @dataclass
 class Running:
-    """A part that was started: its process and the last lines it said. `ready` gets the address that it names."""
+    """A started part: its process and the last lines of its output. `ready` resolves to its address."""
 
     part: Part
     process: asyncio.subprocess.Process
@@ -61,7 +62,7 @@ class Running:
     readers: tuple[asyncio.Task[None], ...] = ()
 
     def hear(self, line: str) -> None:
-        """Take one line of the part's output."""
+        """Process one line of the part's output."""
         word, _, rest = line.partition(" ")
         name, _, address = rest.partition(" ")
         if word == "READY" and name == self.part.name:
@@ -71,16 +72,16 @@ class Running:
         self.tail.append(line)
         self.say(self.part.name, line)
 
-    def last_words(self) -> str:
-        """Return its last lines, indented, to stand below a sentence."""
-        return "".join(f"\n    {line}" for line in self.tail) or "\n    (it said nothing)"
+    def last_lines(self) -> str:
+        """Return its last lines, indented."""
+        return "".join(f"\n    {line}" for line in self.tail) or "\n    (no output)"
 
 
 @dataclass
 class Supervisor:
-    """Keeps `parts` running between `start` and `stop`; `say` tells what they and the supervisor have to say.
+    """Keeps `parts` running between `start` and `stop`.
 
-    `note` hears of each part that started or ended.
+    `say` logs the output of parts and supervisor, `note` is called for each part that started or ended.
     """
 
     parts: Sequence[Part]
@@ -90,7 +91,7 @@ class Supervisor:
     running: dict[str, Running] = field(default_factory=dict)
 
     async def start(self, stop: asyncio.Event) -> dict[str, str] | None:
-        """Start every part once the one before it is ready; return their addresses, or None if `stop` came first.
+        """Start each part once the previous one is ready; return their addresses, or None if `stop` was set first.
 
         Raises `PartError`.
         """
@@ -106,31 +107,31 @@ class Supervisor:
         return addresses
 
     async def watch(self, stop: asyncio.Event) -> None:
-        """Restart what dies until `stop`; raises `PartError` when one part cannot be kept alive."""
-        keepers = [asyncio.ensure_future(self._keep(part, stop)) for part in self.parts]
+        """Restart parts that exit until `stop`; raises `PartError` if one keeps exiting."""
+        watchers = [asyncio.ensure_future(self._keep(part, stop)) for part in self.parts]
         stopped = asyncio.ensure_future(stop.wait())
         try:
-            done, _ = await asyncio.wait({*keepers, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({*watchers, stopped}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopped}:
                 task.result()
         finally:
-            for task in (*keepers, stopped):
+            for task in (*watchers, stopped):
                 task.cancel()
-            await asyncio.gather(*keepers, stopped, return_exceptions=True)
+            await asyncio.gather(*watchers, stopped, return_exceptions=True)
 
     async def stop(self) -> None:
-        """End every part, the last started first; what does not end in time is killed with all its children."""
+        """Stop every part, in reverse order; those that do not stop in time are killed with all their children."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + STOP_ALL_S
+        deadline = loop.time() + STOP_ALL_TIMEOUT_S
         for running in reversed(list(self.running.values())):
             if running.process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     running.process.terminate()
                 with contextlib.suppress(TimeoutError):
-                    patience = min(STOP_S, max(deadline - loop.time(), 0.0))
-                    await asyncio.wait_for(running.process.wait(), patience)
+                    timeout_s = min(STOP_TIMEOUT_S, max(deadline - loop.time(), 0.0))
+                    await asyncio.wait_for(running.process.wait(), timeout_s)
             if running.process.returncode is None:
-                self.say("pumpwatch", f"{running.part.name} did not end in time and is killed")
+                self.say("pumpwatch", f"{running.part.name} did not stop in time; killing it")
             await self._sweep(running)
         self.running.clear()
 
@@ -143,10 +144,10 @@ class Supervisor:
                 stderr=asyncio.subprocess.PIPE,
                 env={**self.environment, **part.environment, SUPERVISED: "1"},
                 start_new_session=True,
-                limit=LINE_LIMIT,
+                limit=MAX_LINE_BYTES,
             )
         except OSError as error:
-            raise PartError(f"{part.name} cannot be started: {part.command[0]}: {error.strerror}") from error
+            raise PartError(f"cannot start {part.name}: {part.command[0]}: {error.strerror}") from error
         running = Running(part, process, self.say, asyncio.get_running_loop().time())
         running.readers = tuple(
             asyncio.ensure_future(_read(stream, running.hear))
@@ -157,7 +158,7 @@ class Supervisor:
         return running
 
     async def _await_ready(self, running: Running, stop: asyncio.Event) -> str | None:
-        """Wait for READY; return the address, or None if `stop` came first."""
+        """Wait for READY; return the address, or None if `stop` was set first."""
         part, ended = running.part, asyncio.ensure_future(running.process.wait())
         stopped = asyncio.ensure_future(stop.wait())
         waiting: set[asyncio.Future[object]] = {running.ready, ended, stopped}  # type: ignore[arg-type]
@@ -169,14 +170,15 @@ class Supervisor:
                 return running.ready.result()
             if ended.done():
                 await asyncio.wait(running.readers, timeout=1.0)
-                raise PartError(f"{part.name} {_how(ended.result())} before it was ready:{running.last_words()}")
-            raise PartError(f"{part.name} was not ready within {part.ready_s:g} s:{running.last_words()}")
+                raise PartError(f"{part.name} {_how(ended.result())} before it was ready:{running.last_lines()}")
+            raise PartError(f"{part.name} was not ready within {part.ready_s:g} s:{running.last_lines()}")
         finally:
             ended.cancel()
             stopped.cancel()
             await asyncio.gather(ended, stopped, return_exceptions=True)
 
     async def _keep(self, part: Part, stop: asyncio.Event) -> None:
+        """Restart one part for ever, with back-off; raises `PartError` after too many quick exits."""
         quick = 0
         loop = asyncio.get_running_loop()
         while True:
@@ -184,14 +186,14 @@ class Supervisor:
             code = await running.process.wait()
             await self._sweep(running)
             self.note("ended", part.name, _how(code))
-            quick = quick + 1 if loop.time() - running.started < QUICK_S else 1
-            if quick >= QUICK_DEATHS:
+            quick = quick + 1 if loop.time() - running.started < QUICK_EXIT_S else 1
+            if quick >= MAX_QUICK_EXITS:
                 raise PartError(
-                    f"{part.name} {_how(code)}, {quick} times in a row within {QUICK_S:g} s of its start; "
-                    f"giving up. Its last lines:{running.last_words()}"
+                    f"{part.name} {_how(code)} {quick} times in a row within {QUICK_EXIT_S:g} s of its start; "
+                    f"giving up. Last lines:{running.last_lines()}"
                 )
-            wait = min(FIRST_WAIT_S * 2 ** (quick - 1), MAX_WAIT_S)
-            self.say("pumpwatch", f"{part.name} {_how(code)}; starting it again in {wait:g} s")
+            wait = min(MIN_WAIT_S * 2 ** (quick - 1), MAX_WAIT_S)
+            self.say("pumpwatch", f"{part.name} {_how(code)}; restarting in {wait:g} s")
             await asyncio.sleep(wait)
             await self._relaunch(part, stop)
 
@@ -199,14 +201,14 @@ class Supervisor:
         running = await self._launch(part)
         try:
             if await self._await_ready(running, stop) is not None:
-                self.say("pumpwatch", f"{part.name} runs again")
+                self.say("pumpwatch", f"{part.name} is running again")
                 self.note("started", part.name, "again")
         except PartError as failure:
             self.say("pumpwatch", str(failure).partition("\n")[0].rstrip(":"))
             running.process.kill() if running.process.returncode is None else None
 
     async def _sweep(self, running: Running) -> None:
-        """Kill what is left of a part's session, take leave of its pipes."""
+        """Kill the rest of a part's session and close its pipes."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(running.process.pid, signal.SIGKILL)
         await running.process.wait()
@@ -222,7 +224,7 @@ async def _read(stream: asyncio.StreamReader, hear: Callable[[str], None]) -> No
         try:
             line = await stream.readline()
         except ValueError:
-            hear(f"(a line of more than {LINE_LIMIT:,} bytes was left out)")
+            hear(f"(a line of more than {MAX_LINE_BYTES:,} bytes was omitted)")
             continue
         if not line:
             return
@@ -232,4 +234,4 @@ async def _read(stream: asyncio.StreamReader, hear: Callable[[str], None]) -> No
 def _how(code: int) -> str:
     if code < 0:
         return f"was killed ({signal.Signals(-code).name})"
-    return f"ended with code {code}"
+    return f"exited with code {code}"

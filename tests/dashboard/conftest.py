@@ -138,7 +138,7 @@ def make_samples(pump: str, minutes: int, *, until_ms: int = THERAPY_MS) -> pl.D
 
 @dataclass
 class Wire:
-    """A broker that remembers what it was asked; every gateway agrees."""
+    """A broker that records commands and actions; every gateway accepts."""
 
     orders: list[AddressedCommand] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
@@ -182,15 +182,15 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def desk_of(settings: Settings, wire: Wire) -> Callable[[Snapshot], DataService]:
-    """Return a function that writes a snapshot and sits down before it."""
+def data_of(settings: Settings, wire: Wire) -> Callable[[Snapshot], DataService]:
+    """Return a function that writes a snapshot and returns a data service on it."""
 
-    def desk(snapshot: Snapshot) -> DataService:
+    def data(snapshot: Snapshot) -> DataService:
         if snapshot.version:
             write(settings.snapshots, snapshot)
         return DataService(settings, Live(settings.snapshots, lambda: WALL_MS), lambda: WALL_MS, wire.ask, wire.act)
 
-    return desk
+    return data
 
 
 @pytest.fixture

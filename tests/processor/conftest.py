@@ -1,4 +1,4 @@
-"""What these tests share: a notation for one pump's stream, and a processor that watches simulated pumps."""
+"""Shared fixtures: a notation for one pump's samples, and a processor that monitors simulated pumps."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from simulator.playback.simulation import Simulation
 from tests.processor.story import Story
 
 START_MS = 1_767_225_600_000
-"""2026-01-01 00:00 UTC: both clocks of these tests begin here."""
+"""2026-01-01 00:00 UTC: therapy time and wall-clock time of these tests start here."""
 SPEED = 60.0
 GAP, UNKNOWN = "-", "?"
 
 
 def stream(signal: str, notation: str, *, every_s: float = 60, pump: int = 0, **others: str) -> pl.DataFrame:
-    """Return the batch that one pump sends: `stream("flow_ul_h", "10x3 4 - ? 4")`.
+    """Return the batch of samples that one pump sends: `stream("flow_ul_h", "10x3 4 - ? 4")`.
 
-    One word a sample, every `every_s` seconds from `START_MS`: a value, `?` for a sample in which the signal is
-    unknown, or `-` for a sample that never came (its `seq` is missing, too). `x3` says a word three times. More
-    columns come by name, in the same notation; one value alone holds for all samples.
+    One word per sample, every `every_s` seconds from `START_MS`: a value, `?` for a sample in which the signal is
+    unknown, or `-` for a lost sample (its `seq` is missing, too). `x3` repeats a word three times. Other columns are
+    given by name in the same notation; a single value applies to all samples.
     """
     words = _words(notation)
     columns: dict[str, object] = {
@@ -51,8 +51,8 @@ def stream(signal: str, notation: str, *, every_s: float = 60, pump: int = 0, **
         "seq": list(range(1, len(words) + 1)),
         "boot": [1] * len(words),
     }
-    for name, said in {signal: notation, **others}.items():
-        given = _words(said)
+    for name, text in {signal: notation, **others}.items():
+        given = _words(text)
         given = given * len(words) if len(given) == 1 else given
         assert len(given) == len(words), f"{name} has {len(given)} samples, {signal} {len(words)}"
         scale = int if BATCH_SCHEMA[name].is_integer() else float
@@ -68,7 +68,7 @@ def _words(notation: str) -> list[str]:
 
 
 def rule_of(detector: Detector, name: str = "rule", **changes: object) -> Rule:
-    """Return a rule that does no more than wrap a detector."""
+    """Return a minimal rule around a detector."""
     texts = dict.fromkeys(("title", "meaning", "action", "time_to_respond", "rationale"), "Something.")
     fields = {"priority": "high", "on_delay_s": 0.0, "off_delay_s": 0.0, "detection_target_h": 1.0, **texts, **changes}
     return Rule(name=name, detector=detector, **fields)  # type: ignore[arg-type]
@@ -77,7 +77,7 @@ def rule_of(detector: Detector, name: str = "rule", **changes: object) -> Rule:
 def feed(
     batch: pl.DataFrame, rules: engine.Rules = RULES, state: pl.DataFrame | None = None, window_s: float = 0.0
 ) -> pl.DataFrame:
-    """Return the engine's state after a batch; pumps are as many as the batch or the state has."""
+    """Return the engine's state after a batch, with as many pumps as the batch or the given state."""
     pumps = 0 if batch.height == 0 else int(batch["pump"].max()) + 1  # type: ignore[arg-type]
     state = engine.grow(engine.new_state(0, rules) if state is None else state, pumps, rules)
     for wave in engine.waves(batch):
@@ -85,8 +85,8 @@ def feed(
     return state
 
 
-def told(detector: Detector, batch: pl.DataFrame, column: str = "rule") -> list[float]:
-    """Return the score, or the memory column of that name, after each sample of one pump; each is a window."""
+def trace(detector: Detector, batch: pl.DataFrame, column: str = "rule") -> list[float]:
+    """Return the score, or the memory column of that name, after each sample of one pump; each sample is a window."""
     rules = (rule_of(detector),)
     state, values = engine.new_state(1, rules), []
     for wave in engine.waves(batch):
@@ -97,7 +97,7 @@ def told(detector: Detector, batch: pl.DataFrame, column: str = "rule") -> list[
 
 @dataclass
 class Watch:
-    """A processor fed by hand: wall time stands still until `wait_s`, therapy time runs `SPEED` times as fast."""
+    """A processor fed by hand: wall-clock time stands still until `wait_s`, therapy time runs `SPEED` times as fast."""
 
     pipeline: Pipeline
     gateway: str = "ward"
@@ -105,7 +105,7 @@ class Watch:
     results: list[BatchResult] = field(default_factory=list)
 
     def say(self, payload: bytes | str, leaf: str = "telemetry", *, gateway: str | None = None) -> pl.DataFrame:
-        """Let one message of the gateway arrive; return the samples that were taken."""
+        """Deliver one message of the gateway; return the accepted samples."""
         return self.take([self.message(payload, leaf, gateway=gateway)])
 
     def message(self, payload: bytes | str, leaf: str = "telemetry", *, gateway: str | None = None) -> Message:
@@ -115,7 +115,7 @@ class Watch:
     def take(
         self, messages: Sequence[Message], *, listening: bool = True, readings: pl.DataFrame | None = None
     ) -> pl.DataFrame:
-        """Take in messages and keep the result; return its samples."""
+        """Process messages and keep the result; return its samples."""
         result = self.pipeline.take(list(messages), self.now, listening=listening, readings=readings)
         self.results.append(result)
         return result.samples
@@ -154,11 +154,11 @@ class Watch:
         return [refusal.reason for refusal in self.pipeline.quarantine.latest]
 
     def journal(self) -> pl.DataFrame:
-        """Return the events of alarms so far."""
+        """Return the alarm events so far."""
         return pl.concat([result.events for result in self.results])
 
     def entries(self) -> pl.DataFrame:
-        """Return the journal entries so far that are not about alarms."""
+        """Return the other journal entries so far."""
         return pl.concat([result.entries for result in self.results])
 
     @property
@@ -168,13 +168,13 @@ class Watch:
 
     @property
     def announcements(self) -> list[AlarmEvent]:
-        """The events for other systems so far."""
+        """The alarm events announced to other systems so far."""
         return [event for result in self.results for event in result.announcements]
 
 
 @dataclass
 class Ward:
-    """Simulated pumps before the processor, one sample a minute."""
+    """Simulated pumps connected to a processor, one sample a minute."""
 
     simulation: Simulation
     watch: Watch
@@ -205,10 +205,10 @@ def stream_notation() -> Callable[..., pl.DataFrame]:
     return stream
 
 
-@pytest.fixture(name="told", scope="session")
-def told_by() -> Callable[..., list[float]]:
-    """Return what a detector scores, or has in a memory column, after each sample of a stream."""
-    return told
+@pytest.fixture(name="trace", scope="session")
+def trace_detector() -> Callable[..., list[float]]:
+    """Return a function that traces a detector's score, or a memory column, over the samples of a stream."""
+    return trace
 
 
 @pytest.fixture(name="rule_of", scope="session")
@@ -228,7 +228,7 @@ def watch() -> Watch:
 
 @pytest.fixture(scope="session")
 def make_ward() -> Callable[[int], Ward]:
-    """Return a function that admits that many simulated pumps."""
+    """Return a function that starts a ward of that many simulated pumps."""
 
     def admit(pumps: int) -> Ward:
         simulation = Simulation(default(pumps=pumps, interval_s=60, seed=11), start_ms=START_MS)
@@ -241,7 +241,7 @@ def make_ward() -> Callable[[int], Ward]:
 
 @pytest.fixture(scope="session")
 def json_sample() -> Callable[..., str]:
-    """Return one sample as JSON with every signal unknown, `pump="A"` and the present time, unless told otherwise."""
+    """Return a function that encodes one sample as JSON: by default of pump A at `START_MS`, all signals unknown."""
 
     def sample(**values: object) -> str:
         return msgspec.json.encode({"pump": "A", "time": START_MS, **values}).decode()
@@ -251,7 +251,7 @@ def json_sample() -> Callable[..., str]:
 
 @pytest.fixture
 def story(rule_of: Callable[..., Rule]) -> Callable[..., Story]:
-    """Return a function that begins a story with the rule `low`: battery_v below 2."""
+    """Return a function that starts a story with the rule `low`: battery_v below 2."""
 
     def begin(on_s: float = 0, off_s: float = 0, **more: object) -> Story:
         low = rule_of(limit("battery_v", below=2, span=1), "low", on_delay_s=on_s, off_delay_s=off_s, **more)
@@ -262,7 +262,7 @@ def story(rule_of: Callable[..., Rule]) -> Callable[..., Story]:
 
 @pytest.fixture
 def tale(rule_of: Callable[..., Rule]) -> Story:
-    """A story with `cause` (battery below 2), of high priority, which explains `effect` (flow below 2)."""
+    """A story with the rule `cause` (battery below 2, high priority), which explains `effect` (flow below 2)."""
     cause = rule_of(limit("battery_v", below=2, span=1), "cause", explains=("effect",))
     effect = rule_of(limit("flow_ul_h", below=2, span=1), "effect", priority="medium")
     return Story((effect, cause))

@@ -120,7 +120,7 @@ def test_a_person_acknowledges_an_alarm_and_the_journal_says_who(watch, json_sam
     journal = watch.journal()
     assert journal["kind"].to_list() == ["raised", "acknowledged", "returned", "cleared"]
     assert journal["who"].to_list() == [None, "anna", None, None]
-    assert journal["title"].unique().to_list() == ["Battery at its end"]
+    assert journal["title"].unique().to_list() == ["Battery depleted"]
     assert dict(journal.schema) == EVENTS_SCHEMA
 
 
@@ -132,7 +132,7 @@ def test_alarms_suppressed_by_a_suppressed_alarm_are_listed_with_the_alarm_peopl
     alarm = watch.snapshot().alarms.row(0, named=True)
     assert watch.snapshot().alarms.height == 1
     assert alarm["rule"] == "battery_end"
-    assert {"Motor is not driven", "Too little delivered"} <= set(alarm["explains"].split(", "))
+    assert {"Motor not driven", "Under-delivery"} <= set(alarm["explains"].split(", "))
     assert len(alarm["explains"].split(", ")) == watch.pipeline.alarms.height - 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,7 @@ from typer.testing import CliRunner
 
 from pumpwatch.__main__ import app, settings, settings_of
 from pumpwatch.commands import options
-from pumpwatch.settings import SettingsError, environment, keep_memory, nearest, read_file
-
-KNOWN = ("broker", "pumps", "port", "key")
+from pumpwatch.settings import Settings, SettingsError, environment, keep_memory, nearest, read_file
 
 
 @pytest.fixture
@@ -73,28 +72,51 @@ def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     file = tmp_path / "pumpwatch.toml"
     file.write_text("pump = 5")
     with pytest.raises(
-        SettingsError, match=r"has .pump., which is no setting; did you mean pumps\? known are broker, key"
+        SettingsError, match=r"unknown setting 'pump'; did you mean pumps\? known settings: broker, data"
     ):
-        read_file(file, KNOWN)
+        read_file(file)
 
 
 def test_a_table_in_the_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "pumpwatch.toml"
     file.write_text("[pumps]\nnumber = 5")
-    with pytest.raises(SettingsError, match="pumps is a dict"):
-        read_file(file, KNOWN)
+    with pytest.raises(SettingsError, match=r"pumps is .* expected `int | null`, got `object`"):
+        read_file(file)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("pumps = 0", "pumps is 0: expected `int` >= 1"),
+        ("port = 65536", "port is 65536: expected `int` <= 65535"),
+        ('speed = "fast"', "speed is 'fast': expected `float | null`, got `str`"),
+        ("history_size = 0.0", "history_size is 0.0: expected `float` >= 0.01"),
+        ('payload = "xml"', "payload is 'xml': invalid enum value 'xml'"),
+        ('key = ""', "key is '': expected `str` of length >= 1"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_what_is_allowed(tmp_path: Path, line: str, reason: str) -> None:
+    file = tmp_path / "pumpwatch.toml"
+    file.write_text(line)
+    with pytest.raises(SettingsError, match=re.escape(f"pumpwatch.toml: {reason}")):
+        read_file(file)
+
+
+def test_the_settings_file_has_a_declared_range_for_every_option_with_a_variable() -> None:
+    named = {name for names in settings_of(typer.main.get_command(app)).values() for name in names}
+    assert named == set(Settings.__struct_fields__)
 
 
 def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "pumpwatch.toml"
     file.write_text("pumps = ")
     with pytest.raises(SettingsError, match="is not TOML"):
-        read_file(file, KNOWN)
+        read_file(file)
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"cannot read .*No such file"):
-        read_file(tmp_path / "absent.toml", KNOWN)
+        read_file(tmp_path / "absent.toml")
 
 
 def test_every_setting_has_its_variable_by_its_name() -> None:

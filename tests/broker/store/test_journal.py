@@ -40,7 +40,7 @@ def journal(tmp_path):
 
 def test_what_was_written_is_read_newest_first(tmp_path, journal):
     journal.append(book(event("raised", "A", 1, who=None), event("acknowledged", "A", 2, who="anna")))
-    journal.append(book(event("raised", "B", 3, priority=1, title="Motor stalled")))
+    journal.append(book(event("raised", "B", 3, priority=1, title="Motor stall")))
     read = events(tmp_path)
     assert read["kind"].to_list() == ["raised", "acknowledged", "raised"]
     assert read["pump"].to_list() == ["B", "A", "A"]

@@ -51,10 +51,10 @@ def test_what_can_be_done_depends_on_the_state(name: str, states: tuple[str, ...
 
 
 @pytest.mark.parametrize(("role", "may"), [("", False), ("viewer", False), ("staff", True), ("engineer", True)])
-async def test_staff_shelve_with_a_reason_and_a_time(role: str, may: bool, fleet: Any, desk_of: Any, wire: Any) -> None:
+async def test_staff_shelve_with_a_reason_and_a_time(role: str, may: bool, fleet: Any, data_of: Any, wire: Any) -> None:
     VISITOR.set(Visitor("maria", role))
     wire.said = "Shelved"
-    answer = await desk_of(fleet(1)).deal("shelve", ["ITB-000001/rule"], why="known", for_s=7200.0)
+    answer = await data_of(fleet(1)).apply("shelve", ["ITB-000001/rule"], why="known", for_s=7200.0)
     assert answer.good is may
     assert answer.text == ("Shelved 1 alarm." if may else "Not shelved: only staff and engineers may do that.")
     told = [(type(one), one.who, one.why, one.for_s) for one in wire.actions]
@@ -62,17 +62,17 @@ async def test_staff_shelve_with_a_reason_and_a_time(role: str, may: bool, fleet
 
 
 @pytest.mark.parametrize(("role", "may"), [("viewer", False), ("staff", False), ("engineer", True)])
-async def test_only_engineers_take_out_of_service(role: str, may: bool, fleet: Any, desk_of: Any, wire: Any) -> None:
+async def test_only_engineers_take_out_of_service(role: str, may: bool, fleet: Any, data_of: Any, wire: Any) -> None:
     VISITOR.set(Visitor("eva", role))
-    answer = await desk_of(fleet(1)).deal("out_of_service", ["ITB-000001/rule"], why="sensor")
+    answer = await data_of(fleet(1)).apply("out_of_service", ["ITB-000001/rule"], why="sensor")
     assert answer.good is may
     assert [type(one) for one in wire.actions] == ([OutOfService] if may else [])
     assert may or answer.text == "Not taken out of service: only engineers may do that."
 
 
-async def test_a_text_that_is_too_long_is_refused_before_it_travels(fleet: Any, desk_of: Any, wire: Any) -> None:
+async def test_a_text_that_is_too_long_is_refused_before_it_travels(fleet: Any, data_of: Any, wire: Any) -> None:
     VISITOR.set(Visitor("maria", "staff"))
-    answer = await desk_of(fleet(1)).deal("note", ["ITB-000001/rule"], why="x" * (MAX_WHY + 1))
+    answer = await data_of(fleet(1)).apply("note", ["ITB-000001/rule"], why="x" * (MAX_WHY + 1))
     assert answer.text == "Not noted: the text has 501 characters; allowed are 500."
     assert wire.actions == []
 
@@ -128,12 +128,12 @@ def test_who_did_what_when_stands_on_the_alarm() -> None:
         "shelved", acknowledged_by="anna", acknowledged_wall=1_768_221_120_000, shelved_by="ben", shelved_left_s=2400.0,
         shelved_wall=1_768_221_121_000, shelved_why="known", note_by="cleo", note_wall=1_768_221_122_000, note="called",
     ).row(0, named=True)  # fmt: skip
-    assert alarm_actions.told(row) == [
+    assert alarm_actions.audit_trail(row) == [
         "acknowledged by anna at 12:32:00 UTC",
         "shelved by ben at 12:32:01 UTC, 40 min left: known",
         "note by cleo at 12:32:02 UTC: called",
     ]
-    assert alarm_actions.told({**row, "acknowledged_wall": None})[0] == "acknowledged by anna earlier"
+    assert alarm_actions.audit_trail({**row, "acknowledged_wall": None})[0] == "acknowledged by anna earlier"
 
 
 def test_a_suppression_at_the_moment_of_raising_is_shown_once() -> None:

@@ -21,7 +21,9 @@ FOUND = Evidence(
     doubts=["this pump is known for only 5 h"],
     facts=[Fact(label="Delivered", value=1.3, unit="µL/h", expected=10.2, limit=7.65)],
     ruled_out=[
-        RuledOut(cause="Catheter occluded", because="the pulse is as usual", value=98.4, unit="% of usual", limit=50.0),
+        RuledOut(
+            cause="Catheter occluded", because="pulsatility is normal", value=98.4, unit="% of baseline", limit=50.0
+        ),
         RuledOut(cause="Gateways silent", because="the broker itself cannot be reached", unit=""),
     ],
 )
@@ -48,7 +50,7 @@ def test_values_score_confidence_and_ruled_out_causes_are_shown(fleet):
     assert "Values: averaged over about 20 min up to 12 Jan 2026, 12:32 UTC" in text
     assert "Score (alarm at 1.0): 2.10 when raised after 25 min above 1.0, 2.40 now, 3.04 peak" in text
     assert "Confidence: medium (this pump is known for only 5 h)" in text
-    assert "Ruled out “Catheter occluded”: the pulse is as usual (98.4 % of usual, limit 50)" in text
+    assert "Ruled out “Catheter occluded”: pulsatility is normal (98.4 % of baseline, limit 50)" in text
     assert "Ruled out “Gateways silent”: the broker itself cannot be reached" in text
 
 

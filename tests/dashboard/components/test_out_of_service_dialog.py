@@ -27,18 +27,20 @@ def ordered(pump_serial: str | None = "ITB-000001", **more: Any) -> pl.DataFrame
 
 
 @pytest.mark.parametrize(("role", "may"), [("viewer", False), ("staff", False), ("engineer", True)])
-async def test_only_engineers_take_a_pump_out(role: str, may: bool, fleet: Any, desk_of: Any, wire: Any) -> None:
+async def test_only_engineers_take_a_pump_out(role: str, may: bool, fleet: Any, data_of: Any, wire: Any) -> None:
     VISITOR.set(Visitor("eva", role))
-    answer = await desk_of(fleet(1)).serve("take_out", "ITB-000001", rule=None, why="new gateway", for_s=3600.0)
+    answer = await data_of(fleet(1)).change_service(
+        "take_out", "ITB-000001", rule=None, why="new gateway", for_s=3600.0
+    )
     assert answer.good is may
     assert may or answer.text == "Not done: only engineers may do that."
     told = [(type(one), one.subjects, one.rule, one.who, one.why, one.for_s) for one in wire.actions]
     assert told == ([(TakeOut, ["ITB-000001"], None, "eva", "new gateway", 3600.0)] if may else [])
 
 
-async def test_a_return_to_service_names_its_rule(fleet: Any, desk_of: Any, wire: Any) -> None:
+async def test_a_return_to_service_names_its_rule(fleet: Any, data_of: Any, wire: Any) -> None:
     VISITOR.set(Visitor("eva", "engineer"))
-    await desk_of(fleet(1)).serve("put_back", "ITB-000001", rule="motor_stall", why="", for_s=None)
+    await data_of(fleet(1)).change_service("put_back", "ITB-000001", rule="motor_stall", why="", for_s=None)
     assert [(type(one), one.rule) for one in wire.actions] == [(PutBack, "motor_stall")]
 
 
@@ -65,5 +67,5 @@ def test_an_invalid_request_is_not_done(sent: Any) -> None:
 
 
 def test_all_alarms_or_those_of_one_rule_can_be_chosen_by_title() -> None:
-    offered = out_of_service_dialog.choices({"motor_stall": "Motor stalled", "battery_end": "Battery at its end"})
-    assert [one["label"] for one in offered] == ["All alarms", "Battery at its end", "Motor stalled"]
+    offered = out_of_service_dialog.choices({"motor_stall": "Motor stall", "battery_end": "Battery depleted"})
+    assert [one["label"] for one in offered] == ["All alarms", "Battery depleted", "Motor stall"]

@@ -1,4 +1,4 @@
-"""What the pages count, and in which order they put it."""
+"""Queries, pump search and trends behind the pages."""
 
 from __future__ import annotations
 
@@ -42,54 +42,61 @@ def alarm(name: str, state: str, priority: int, onset: int, **more: Any) -> dict
     }
 
 
-def test_alarms_are_worked_off_unseen_first_then_by_priority_then_oldest() -> None:
+def test_alarms_are_sorted_unacknowledged_first_then_by_priority_then_oldest() -> None:
     found = queries.ordered(
         alarms(
-            alarm("seen high", "acknowledged", 1, 1),
-            alarm("gone high", "returned", 1, 1),
+            alarm("acknowledged", "acknowledged", 1, 1),
+            alarm("returned", "returned", 1, 1),
             alarm("low", "unacknowledged", 3, 1),
             alarm("young medium", "unacknowledged", 2, 9),
             alarm("old medium", "unacknowledged", 2, 2),
             alarm("high", "unacknowledged", 1, 99),
         )
     )
-    assert found["alarm"].to_list() == ["high", "old medium", "young medium", "low", "gone high", "seen high"]
+    assert found["alarm"].to_list() == [
+        "high",
+        "old medium",
+        "young medium",
+        "low",
+        "returned",
+        "acknowledged",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("state", "said"), [("unacknowledged", "for 20 min"), ("returned", "returned, unacknowledged")]
+    ("state", "text"), [("unacknowledged", "for 20 min"), ("returned", "returned, unacknowledged")]
 )
-def test_a_pump_whose_alarm_is_over_is_not_said_to_be_ill(fleet: Any, state: str, said: str) -> None:
+def test_a_returned_alarm_is_shown_as_returned(fleet: Any, state: str, text: str) -> None:
     row = queries.pump_row(fleet(1), "ITB-000001")
     assert row is not None
     open_alarm = alarm("ITB-000001", state, 1, THERAPY_MS - 1_200_000, title="Catheter occluded", age_s=1200.0)
     head = str(pump_summary.head(row, alarms(open_alarm), fleet(1).orders))
-    assert f"Catheter occluded, {said}" in head
+    assert f"Catheter occluded, {text}" in head
 
 
-def test_a_crowd_behind_one_gateway_is_one_line_that_stands_for_all() -> None:
-    crowd = [alarm(f"p{n}", "unacknowledged", 2, 100 - n, rule="silence", gateway="gateway-07") for n in range(12)]
-    lone = [alarm(f"q{n}", "unacknowledged", 3, n, rule="low", gateway="gateway-01") for n in range(5)]
+def test_many_alarms_behind_one_gateway_become_one_line() -> None:
+    group = [alarm(f"p{n}", "unacknowledged", 2, 100 - n, rule="silence", gateway="gateway-07") for n in range(12)]
+    single = [alarm(f"q{n}", "unacknowledged", 3, n, rule="low", gateway="gateway-01") for n in range(5)]
     behind = pl.DataFrame({"gateway": ["gateway-07"] * 12 + ["gateway-01"] * 100})
-    found = queries.worst(alarms(*crowd, *lone), behind)
+    found = queries.worst(alarms(*group, *single), behind)
     assert found.select("many", "alarm").rows() == [(12, "p11"), *((1, f"q{n}") for n in range(5))]
-    assert len(queries.waiting_ids(alarms(*crowd), {"gateway": "gateway-07", "rule": "silence"})) == 12
+    assert len(queries.waiting_ids(alarms(*group), {"gateway": "gateway-07", "rule": "silence"})) == 12
 
 
-def test_only_open_alarms_that_wait_can_be_acknowledged_whatever_a_browser_sends() -> None:
+def test_only_unacknowledged_alarms_can_be_acknowledged_whatever_a_browser_sends() -> None:
     known = alarms(alarm("a", "unacknowledged", 1, 1), alarm("b", "acknowledged", 1, 1))
     assert queries.waiting_ids(known, {"alarms": ["a", "b", "made up", 7]}) == ["a"]
     assert queries.waiting_ids(known, {}) == []
 
 
-def test_the_summary_counts_pumps_by_their_worst_alarm_and_silent_ones_apart(fleet: Any) -> None:
+def test_the_summary_counts_pumps_by_their_worst_alarm_and_silent_ones_separately(fleet: Any) -> None:
     found = queries.summary(fleet(100))
     assert (found["high"], found["medium"], found["low"], found["silent"]) == (4, 4, 3, 2)
     assert found["normal"] == 100 - 11 - 2
     assert queries.summary(empty())["oldest_s"] is None
 
 
-def test_the_map_has_a_cell_a_pump_and_a_silent_pump_is_never_drawn_as_normal(fleet: Any) -> None:
+def test_the_map_has_one_cell_per_pump_and_never_shows_a_silent_pump_as_normal(fleet: Any) -> None:
     snapshot = fleet(100)
     found = queries.cells(snapshot.pumps, snapshot.alarms)
     codes = "".join(row[1] for row in found["sites"])
@@ -105,7 +112,7 @@ def test_the_map_has_a_cell_a_pump_and_a_silent_pump_is_never_drawn_as_normal(fl
     }
 
 
-def test_above_a_few_thousand_pumps_a_tile_shows_the_worst_of_several(fleet: Any) -> None:
+def test_above_a_few_thousand_pumps_a_cell_shows_the_worst_of_several(fleet: Any) -> None:
     snapshot = fleet(100_000, alarms=1)
     found = queries.cells(snapshot.pumps, snapshot.alarms)
     assert found["per"] == 25
@@ -129,7 +136,7 @@ def test_dose_is_flow_times_concentration_over_a_day() -> None:
         ("999", [], ("999",)),
     ],
 )
-def test_pumps_are_named_by_serial_or_by_the_number_at_its_end(
+def test_pumps_are_selected_by_serial_or_by_its_final_digits(
     text: str, serials: list[int], unknown: tuple[str, ...], fleet: Any
 ) -> None:
     found = pump_search.choose(fleet(20).pumps, text)
@@ -139,11 +146,14 @@ def test_pumps_are_named_by_serial_or_by_the_number_at_its_end(
 
 def test_the_form_shows_which_pumps_are_selected(fleet: Any) -> None:
     pumps = fleet(20).pumps
-    assert pump_search.say(pump_search.choose(pumps, "1-5")) == "5 pumps: ITB-000001, ITB-000002, ITB-000003 and 2 more"
-    assert pump_search.say(pump_search.choose(pumps, "x")).startswith("Unknown: x.")
+    assert (
+        pump_search.describe(pump_search.choose(pumps, "1-5"))
+        == "5 pumps: ITB-000001, ITB-000002, ITB-000003 and 2 more"
+    )
+    assert pump_search.describe(pump_search.choose(pumps, "x")).startswith("Unknown: x.")
 
 
-def test_a_long_table_gets_the_rows_it_asks_for_and_no_column_of_its_own(fleet: Any) -> None:
+def test_a_long_table_gets_the_rows_it_requests_and_is_sorted_by_known_columns_only(fleet: Any) -> None:
     request = {"startRow": 10, "endRow": 1_000_000, "sortModel": [{"colId": "pump", "sort": "desc"}, {"colId": "evil"}]}
     rows, total = pump_search.page(fleet(1000).pumps, request, "itb-0000")
     assert (rows.height, total) == (89, 99)
@@ -151,13 +161,13 @@ def test_a_long_table_gets_the_rows_it_asks_for_and_no_column_of_its_own(fleet: 
 
 
 @pytest.mark.parametrize("asked", [[], [{"colId": "priority", "sort": "asc"}]])
-def test_the_list_of_pumps_begins_with_those_that_need_somebody(fleet: Any, asked: list[dict[str, str]]) -> None:
+def test_the_pump_list_starts_with_the_worst_alarms_then_silent_pumps(fleet: Any, asked: list[dict[str, str]]) -> None:
     rows, _ = pump_search.page(fleet(100, alarms=7).pumps, {"endRow": 12, "sortModel": asked}, "")
     assert rows["priority"].to_list() == [1, 1, 1, 2, 2, 3, 3, 0, 0, 0, 0, 0]
     assert rows["silent"].to_list() == [False] * 7 + [True] * 2 + [False] * 3
 
 
-def test_a_curve_is_thinned_keeps_its_extremes_and_leaves_gaps_open(samples_of: Any) -> None:
+def test_a_curve_is_downsampled_with_its_extremes_and_gaps(samples_of: Any) -> None:
     samples = samples_of("p", 10_000)
     spike = samples.with_columns(
         pl.when(pl.col("seq") == 5000).then(99.0).otherwise("flow_ul_h").cast(pl.Float32).alias("flow_ul_h")
@@ -169,7 +179,7 @@ def test_a_curve_is_thinned_keeps_its_extremes_and_leaves_gaps_open(samples_of: 
     assert np.isnan(curve.value).sum() == 1
 
 
-def test_unknown_values_open_the_line_of_their_signal_alone(samples_of: Any) -> None:
+def test_missing_values_interrupt_the_line_of_their_signal_only(samples_of: Any) -> None:
     samples = samples_of("p", 100).with_columns(
         pl.when(pl.col("seq").is_between(40, 60)).then(None).otherwise("battery_v").alias("battery_v")
     )
@@ -178,13 +188,13 @@ def test_unknown_values_open_the_line_of_their_signal_alone(samples_of: Any) -> 
     assert not np.isnan(found["flow_ul_h"].value).any()
 
 
-def test_where_nothing_was_heard_is_a_gap_until_now(samples_of: Any) -> None:
+def test_the_time_since_the_last_sample_is_a_gap(samples_of: Any) -> None:
     samples = samples_of("p", 60, until_ms=THERAPY_MS - 1_800_000)
     assert trends.gaps(samples, 0, THERAPY_MS) == [(THERAPY_MS - 1_800_000, THERAPY_MS)]
     assert trends.gaps(empty_samples(), 5, 9) == [(5, 9)]
 
 
-def test_the_axis_of_a_quiet_signal_is_wide_enough_to_look_quiet() -> None:
+def test_the_axis_of_a_steady_signal_makes_its_noise_look_small() -> None:
     noise = trends.Curve(np.arange(3.0), np.array([2.98, 3.0, 2.99], np.float32))
     low, high = trends.limits(noise, 0.4, zero=False)
     assert high - low > 0.4
@@ -193,7 +203,7 @@ def test_the_axis_of_a_quiet_signal_is_wide_enough_to_look_quiet() -> None:
     )
 
 
-def test_a_pump_was_in_alarm_from_onset_to_now_or_to_its_end_in_the_journal() -> None:
+def test_a_pump_is_in_alarm_from_onset_to_now_or_to_the_end_in_the_journal() -> None:
     known = alarms(alarm("open", "unacknowledged", 1, 50, title="No flow"))
     past = events(
         {"kind": "raised", "alarm": "over", "time": 10, "priority": 3, "title": "Low"},
@@ -214,33 +224,33 @@ def test_a_chart_shows_every_signal_over_one_time_axis(scheme: str, samples_of: 
     assert drawn["layout"]["uirevision"] == "p 1 h"
 
 
-def test_what_was_noticed_after_an_injection_is_the_first_alarm_on_those_pumps_since() -> None:
+def test_the_first_alarm_on_the_injected_pumps_since_the_injection_is_its_detection() -> None:
     injection = {"pumps": ["a", "b"], "time": 1000}
     known = alarms(
         alarm("1", "unacknowledged", 1, 0, title="No flow") | {"pump": "a", "raised": 421_000},
         alarm("2", "unacknowledged", 1, 0, title="Other") | {"pump": "c", "raised": 2000},
         alarm("3", "unacknowledged", 1, 0, title="Before") | {"pump": "b", "raised": 900},
     )
-    seen = detections.told(injection, known, events())
-    assert (seen["after_s"], seen["titles"], seen["pumps"], seen["of"]) == (420.0, ["No flow"], 1, 2)
+    summary = detections.summary(injection, known, events())
+    assert (summary["after_s"], summary["titles"], summary["pumps"], summary["of"]) == (420.0, ["No flow"], 1, 2)
 
 
-def test_a_session_remembers_its_injections_and_only_so_many() -> None:
+def test_a_browser_keeps_a_limited_number_of_injections() -> None:
     known: Any = None
     for number in range(50):
-        known = detections.remembered(known, {"time": number})
+        known = detections.add_injection(known, {"time": number})
     assert len(known) == detections.MAX_INJECTIONS
     assert known[0] == {"time": 49}
 
 
-def test_both_schemes_speak_of_the_same_tokens_everywhere() -> None:
+def test_both_schemes_have_the_same_css_variables() -> None:
     css = theme.css()
     for name in ("--ground", "--medium-fill", "--on-high", "--commanded"):
         assert css.count(f"{name}:") == 2
     assert theme.scheme("nonsense") is theme.LIGHT
 
 
-def test_the_list_of_pumps_finds_a_lot_a_model_and_a_gateway_by_what_their_alarms_are_called(fleet: Any) -> None:
+def test_the_pump_list_finds_lots_models_and_gateways_by_the_names_in_their_alarms(fleet: Any) -> None:
     lots = pl.when(pl.col("pump").str.ends_with("3")).then(pl.lit("B07")).otherwise(pl.lit("A01"))
     pumps = fleet(20).pumps.with_columns(lots.alias("lot"))
     found = {
@@ -250,7 +260,7 @@ def test_the_list_of_pumps_finds_a_lot_a_model_and_a_gateway_by_what_their_alarm
 
 
 @pytest.mark.parametrize(
-    ("whom", "leads_to"),
+    ("source", "link"),
     [
         ({"subject": "lot B07", "subject_kind": "cohort"}, "/pumps?search=lot%20B07"),
         ({"subject": "gateway-00", "subject_kind": "gateway", "gateway": "gateway-00"}, "/pumps?search=gateway-00"),
@@ -262,17 +272,17 @@ def test_the_list_of_pumps_finds_a_lot_a_model_and_a_gateway_by_what_their_alarm
         ({"subject": "lot of a part", "subject_kind": "system"}, None),
     ],
 )
-def test_whom_an_alarm_is_about_leads_to_its_pumps(whom: dict[str, str], leads_to: str | None) -> None:
-    said = elements.subject({"pump": None, "gateway": None, **whom})
-    assert getattr(said, "href", None) == leads_to
-    assert leads_to is None or "search" not in leads_to or search_text(leads_to.partition("?")[2]) == whom["subject"]
+def test_the_source_of_an_alarm_links_to_its_pumps(source: dict[str, str], link: str | None) -> None:
+    component = elements.subject({"pump": None, "gateway": None, **source})
+    assert getattr(component, "href", None) == link
+    assert link is None or "search" not in link or search_text(link.partition("?")[2]) == source["subject"]
 
 
 @pytest.mark.parametrize(("text", "found"), [("", 3), ("LOT b07", 1), ("itb-000001", 1), ("site 1", 1), ("gone", 0)])
-def test_the_list_of_alarms_is_searched_by_whom_they_are_about_and_where(fleet: Any, text: str, found: int) -> None:
-    told = fleet(20, alarms=3)
+def test_the_alarm_list_is_searched_by_source_and_site(fleet: Any, text: str, found: int) -> None:
+    snapshot = fleet(20, alarms=3)
     cohort = pl.col("pump") == "ITB-000003"
     about = pl.when(cohort).then(pl.lit("lot B07")).otherwise("subject")
     nowhere = [pl.when(~cohort).then(pl.col(name)).alias(name) for name in ("pump", "site", "gateway")]
-    alarms = told.alarms.with_columns(about.alias("subject"), *nowhere)
-    assert listed(dataclasses.replace(told, alarms=alarms), "all", text).height == found
+    alarms = snapshot.alarms.with_columns(about.alias("subject"), *nowhere)
+    assert listed(dataclasses.replace(snapshot, alarms=alarms), "all", text).height == found

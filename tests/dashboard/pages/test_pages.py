@@ -28,7 +28,7 @@ from dashboard.pages import pump, pumps
 MODULES = tuple(page_modules())
 THERAPY_MS = 1_768_221_120_000
 LARGEST = 500_000
-DeskOf = Callable[[Snapshot], DataService]
+DataOf = Callable[[Snapshot], DataService]
 
 
 def parts(layout: Any) -> Iterator[dict[str, Any]]:
@@ -44,7 +44,7 @@ def parts(layout: Any) -> Iterator[dict[str, Any]]:
 
 
 async def answers(
-    client: httpx.AsyncClient, module: ModuleType, desk: DataService, serial: str
+    client: httpx.AsyncClient, module: ModuleType, data: DataService, serial: str
 ) -> list[tuple[str, int, str]]:
     """Return (callback, bytes, text) of every response that a page requests when it opens."""
     page: Page = dash.page_registry[module.__name__]
@@ -58,15 +58,15 @@ async def answers(
         outputs = [name.rsplit(".", 1)[0] for name in callback["output"].strip(".").split("...")]
         if callback["clientside_function"] or not inputs or not any(one in known for one in outputs):
             continue
-        response = await client.post("/_dash-update-component", json=body(callback, known, desk))
+        response = await client.post("/_dash-update-component", json=body(callback, known, data))
         assert response.status_code in {200, 204}, (callback["output"], response.text[:2000])
         found.append((callback["output"], len(response.content), response.text))
     return found
 
 
-def body(callback: dict[str, Any], known: dict[str, dict[str, Any]], desk: DataService) -> dict[str, Any]:
+def body(callback: dict[str, Any], known: dict[str, dict[str, Any]], data: DataService) -> dict[str, Any]:
     given = {
-        ("live", "data"): desk.live.payload(),
+        ("live", "data"): data.live.payload(),
         ("scheme", "data"): "dark",
         ("pump-grid", "getRowsRequest"): {"startRow": 0, "endRow": 100, "sortModel": [], "filterModel": {}},
     }
@@ -96,12 +96,12 @@ def body(callback: dict[str, Any], known: dict[str, dict[str, Any]], desk: DataS
 @pytest.mark.parametrize("page", MODULES, ids=lambda page: page.__name__.rpartition(".")[2])
 @pytest.mark.parametrize("pumps", [0, 1, 100_000])
 async def test_every_page_holds_on_a_fleet_of_any_size(
-    page: ModuleType, pumps: int, fleet: Any, desk_of: DeskOf, browser_of: Any
+    page: ModuleType, pumps: int, fleet: Any, data_of: DataOf, browser_of: Any
 ) -> None:
-    desk = desk_of(fleet(pumps))
+    data = data_of(fleet(pumps))
     VISITOR.set(Visitor("eva", "engineer"))
-    async with browser_of(assemble(desk).server) as client:
-        found = await answers(client, page, desk, "ITB-000001")
+    async with browser_of(assemble(data).server) as client:
+        found = await answers(client, page, data, "ITB-000001")
     assert found
     too_long = [(output, size) for output, size, _ in found if size > LARGEST]
     assert not too_long
@@ -109,21 +109,21 @@ async def test_every_page_holds_on_a_fleet_of_any_size(
 
 @pytest.mark.parametrize("page", MODULES, ids=lambda page: page.__name__.rpartition(".")[2])
 async def test_every_page_holds_when_every_pump_of_a_large_fleet_is_in_alarm(
-    page: ModuleType, fleet: Any, desk_of: DeskOf, browser_of: Any
+    page: ModuleType, fleet: Any, data_of: DataOf, browser_of: Any
 ) -> None:
-    desk = desk_of(fleet(20_000, alarms=20_000))
-    async with browser_of(assemble(desk).server) as client:
-        found = await answers(client, page, desk, "ITB-000001")
+    data = data_of(fleet(20_000, alarms=20_000))
+    async with browser_of(assemble(data).server) as client:
+        found = await answers(client, page, data, "ITB-000001")
     assert not [(output, size) for output, size, _ in found if size > LARGEST]
 
 
 @pytest.mark.parametrize("page", MODULES, ids=lambda page: page.__name__.rpartition(".")[2])
 async def test_no_page_ever_puts_a_name_where_it_could_be_markup(
-    page: ModuleType, fleet: Any, desk_of: DeskOf, browser_of: Any
+    page: ModuleType, fleet: Any, data_of: DataOf, browser_of: Any
 ) -> None:
-    desk = desk_of(fleet(3, name="<script>alert(1)</script>"))
-    async with browser_of(assemble(desk).server) as client:
-        found = await answers(client, page, desk, "<script>alert(1)</script>000001")
+    data = data_of(fleet(3, name="<script>alert(1)</script>"))
+    async with browser_of(assemble(data).server) as client:
+        found = await answers(client, page, data, "<script>alert(1)</script>000001")
         index = await client.get("/")
     assert "alert(1)" not in index.text
     for _, _, text in found:
@@ -132,11 +132,11 @@ async def test_no_page_ever_puts_a_name_where_it_could_be_markup(
 
 
 async def test_a_week_of_samples_makes_a_chart_of_less_than_half_a_megabyte(
-    fleet: Any, desk_of: DeskOf, samples_of: Any
+    fleet: Any, data_of: DataOf, samples_of: Any
 ) -> None:
-    desk = desk_of(fleet(1))
-    History(desk.settings.data).append(samples_of("ITB-000001", 7 * 1440), 1)
-    figure, note = pump.picture(desk, "ITB-000001", "7 d", "light")
+    data = data_of(fleet(1))
+    History(data.settings.data).append(samples_of("ITB-000001", 7 * 1440), 1)
+    figure, note = pump.picture(data, "ITB-000001", "7 d", "light")
     assert note == ""
     assert len(figure["data"]) == len(SIGNAL_NAMES)
     assert 50_000 < len(json.dumps(figure)) < LARGEST
@@ -147,8 +147,8 @@ async def test_a_pump_that_never_reported_is_not_found(fleet: Any) -> None:
     assert "Pump ITB-999999 not found." in json.dumps(head.to_plotly_json(), default=str)
 
 
-def test_every_page_is_found_by_its_address_and_the_navigation_has_its_order(fleet: Any, desk_of: DeskOf) -> None:
-    assemble(desk_of(fleet(1)))
+def test_every_page_is_found_by_its_address_and_the_navigation_has_its_order(fleet: Any, data_of: DataOf) -> None:
+    assemble(data_of(fleet(1)))
     pages = shell.registered()
     assert {page["module"] for page in pages} == {module.__name__ for module in MODULES}
     assert [page["name"] for page in pages if page["order"] is not None] == [
@@ -160,8 +160,8 @@ def test_every_page_is_found_by_its_address_and_the_navigation_has_its_order(fle
         assert shell.find(pages, path + "/") == shell.find(pages, path)
 
 
-def test_a_serial_in_the_address_is_decoded_and_other_addresses_have_no_page(fleet: Any, desk_of: DeskOf) -> None:
-    assemble(desk_of(fleet(1)))
+def test_a_serial_in_the_address_is_decoded_and_other_addresses_have_no_page(fleet: Any, data_of: DataOf) -> None:
+    assemble(data_of(fleet(1)))
     pages = shell.registered()
     for address, serial in (("/pump/MY%3A1", "MY:1"), ("/pump/A%2FB", "A/B"), ("/pump/a.b", "a.b")):
         assert shell.find(pages, address) == (dash.page_registry[pump.__name__], {"serial": serial})
@@ -191,9 +191,9 @@ def new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("new_file")
 async def test_one_new_file_is_a_page_in_the_navigation_and_at_its_address(
-    fleet: Any, desk_of: DeskOf, browser_of: Any
+    fleet: Any, data_of: DataOf, browser_of: Any
 ) -> None:
-    async with browser_of(assemble(desk_of(fleet(1))).server) as client:
+    async with browser_of(assemble(data_of(fleet(1))).server) as client:
         frame = json.dumps((await client.get("/_dash-layout")).json())
         shown = await client.post(
             "/_dash-update-component",
@@ -211,17 +211,17 @@ async def test_one_new_file_is_a_page_in_the_navigation_and_at_its_address(
 
 def test_a_rule_has_the_same_title_in_the_pump_list_as_on_its_alarms(fleet: Any) -> None:
     snapshot = fleet(3)
-    snapshot.health.rules = {"rule_0": "Motor stalled"}
+    snapshot.health.rules = {"rule_0": "Motor stall"}
     rows = pumps.answer(snapshot, {}, "")[0]["rowData"]
     assert [row["worst"] for row in rows] == ["Alarm of rule 0", "", ""]
     without_alarms = Snapshot(snapshot.pumps, snapshot.alarms.clear(), snapshot.gateways, snapshot.health)
-    assert pumps.answer(without_alarms, {}, "")[0]["rowData"][0]["worst"] == "Motor stalled"
+    assert pumps.answer(without_alarms, {}, "")[0]["rowData"][0]["worst"] == "Motor stall"
 
 
-async def test_a_snapshot_is_read_once_however_many_look(fleet: Any, desk_of: DeskOf, monkeypatch: Any) -> None:
-    desk = desk_of(fleet(5))
+async def test_a_snapshot_is_read_once_however_many_look(fleet: Any, data_of: DataOf, monkeypatch: Any) -> None:
+    data = data_of(fleet(5))
     reads = []
     monkeypatch.setattr("dashboard.data.live.read", lambda path: reads.append(1) or snapshots.read(path))
     for _ in range(20):
-        assert desk.snapshot().health.therapy_ms == THERAPY_MS
+        assert data.snapshot().health.therapy_ms == THERAPY_MS
     assert len(reads) == 1

@@ -26,7 +26,7 @@ from simulator.gateway.commands import CommandExecutor
 from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
 
-DeskOf = Callable[[Snapshot], DataService]
+DataOf = Callable[[Snapshot], DataService]
 
 
 def fill(what: str, **values: Any) -> dict[str, Any]:
@@ -154,12 +154,12 @@ def test_stop_and_replace_are_confirmed_with_pumps_and_consequence_and_nothing_e
 
 @pytest.mark.parametrize(("role", "may"), [("", False), ("viewer", False), ("staff", False), ("engineer", True)])
 async def test_only_engineers_program_pumps_and_others_see_why_not(
-    role: str, may: bool, fleet: Any, desk_of: DeskOf, wire: Any
+    role: str, may: bool, fleet: Any, data_of: DataOf, wire: Any
 ) -> None:
     VISITOR.set(Visitor("eva", role))
-    desk = desk_of(fleet(2))
-    chosen = pump_search.choose(desk.snapshot().pumps, "1-2")
-    said = shown(await programmer.carry_out(desk, "bolus", chosen, fill("bolus", dose_ug=50)))
+    data = data_of(fleet(2))
+    chosen = pump_search.choose(data.snapshot().pumps, "1-2")
+    said = shown(await programmer.carry_out(data, "bolus", chosen, fill("bolus", dose_ug=50)))
     page = shown(programmer.layout())
     assert ("only engineers may program pumps" in said) is not may
     assert ("only engineers may program pumps" in page) is not may
@@ -171,21 +171,21 @@ async def test_only_engineers_program_pumps_and_others_see_why_not(
         assert wire.orders == []
 
 
-async def test_nothing_is_sent_while_a_pump_or_a_number_is_wrong(fleet: Any, desk_of: DeskOf, wire: Any) -> None:
+async def test_nothing_is_sent_while_a_pump_or_a_number_is_wrong(fleet: Any, data_of: DataOf, wire: Any) -> None:
     VISITOR.set(Visitor("eva", "engineer"))
-    desk = desk_of(fleet(2))
-    pumps = desk.snapshot().pumps
+    data = data_of(fleet(2))
+    pumps = data.snapshot().pumps
     for text, dose, said in (
         ("1, 77", 50, "Unknown: 77"),
         ("", 50, "Select pumps"),
         ("1", 500, "Not sent. Dose is 500 µg"),
     ):
-        answer = await programmer.carry_out(desk, "bolus", pump_search.choose(pumps, text), fill("bolus", dose_ug=dose))
+        answer = await programmer.carry_out(data, "bolus", pump_search.choose(pumps, text), fill("bolus", dose_ug=dose))
         assert said in shown(answer)
     assert wire.orders == []
 
 
-async def test_refusals_come_first_with_their_whole_reason_as_text(fleet: Any, desk_of: DeskOf) -> None:
+async def test_refusals_come_first_with_their_whole_reason_as_text(fleet: Any, data_of: DataOf) -> None:
     VISITOR.set(Visitor("eva", "engineer"))
     reason = "<script>alert(1)</script> " + "would change by +30%; allowed at once is 15% " * 8
 
@@ -195,9 +195,9 @@ async def test_refusals_come_first_with_their_whole_reason_as_text(fleet: Any, d
             for number, order in enumerate(orders)
         ]
 
-    desk = replace(desk_of(fleet(1500)), ask=ask)
-    chosen = pump_search.choose(desk.snapshot().pumps, "1, 1400")
-    answer = await programmer.carry_out(desk, "program", chosen, fill("program", change=30))
+    data = replace(data_of(fleet(1500)), ask=ask)
+    chosen = pump_search.choose(data.snapshot().pumps, "1, 1400")
+    answer = await programmer.carry_out(data, "program", chosen, fill("program", change=30))
     rows = answer.children.children[1].children
     assert [row.children[0].children.children for row in rows] == ["failed", "done"]
     # A string child is a text node: React escapes it, and no component of ours takes markup.
@@ -220,9 +220,9 @@ def test_a_pump_s_page_leads_to_its_programmer(fleet: Any) -> None:
     )
 
 
-async def test_the_form_shows_only_the_fields_of_the_command(fleet: Any, desk_of: DeskOf, browser_of: Any) -> None:
-    desk = desk_of(fleet(1))
-    async with browser_of(assemble(desk).server) as client:
+async def test_the_form_shows_only_the_fields_of_the_command(fleet: Any, data_of: DataOf, browser_of: Any) -> None:
+    data = data_of(fleet(1))
+    async with browser_of(assemble(data).server) as client:
         callback = next(
             one for one in (await client.get("/_dash-dependencies")).json() if "command-description" in one["output"]
         )

@@ -18,7 +18,7 @@ from broker.store.snapshot import Snapshot
 from broker.truth.ground_truth import FILE, FaultChange, FaultFacts, RunHeader
 from dashboard.app import assemble
 from dashboard.data import live_scorecard
-from dashboard.data.live_scorecard import Keeper
+from dashboard.data.live_scorecard import LiveScorecard
 from dashboard.data.services import DataService
 from dashboard.pages import scorecard
 
@@ -42,8 +42,8 @@ TARGETS = {
     "fleet_silent": RuleTargets(identifies=("broker_outage",)),
     "pump_silent": RuleTargets(detects=("broker_outage",)),
 }
-TITLES = {"motor_stall": "Motor stalled", "under_delivery": "Too little delivered"}
-DeskOf = Callable[[Snapshot], DataService]
+TITLES = {"motor_stall": "Motor stall", "under_delivery": "Under-delivery"}
+DataOf = Callable[[Snapshot], DataService]
 
 
 def wrong(pump: str, fault: str, since_h: float, end_h: float | None = None) -> list[FaultChange]:
@@ -76,19 +76,19 @@ def raised(pump: str, rule: str, at_h: float, cause: str | None = None) -> dict[
 
 
 @pytest.fixture
-def tell(desk_of: DeskOf, fleet: Any) -> Callable[..., DataService]:
-    """Return a desk in whose data directory these injections and alarms are written."""
+def tell(data_of: DataOf, fleet: Any) -> Callable[..., DataService]:
+    """Return a data service in whose data directory these injections and alarms are written."""
 
     def write(injections: list[list[FaultChange]], alarms: list[dict[str, Any]]) -> DataService:
         snapshot = fleet(10)
         health = msgspec.structs.replace(snapshot.health, rule_targets=TARGETS)
-        desk = desk_of(replace(snapshot, health=health))
+        data = data_of(replace(snapshot, health=health))
         lines = [HEADER, *(change for changes in injections for change in changes)]
-        (desk.settings.data / FILE).write_bytes(b"".join(encode(line) + b"\n" for line in lines))
-        journal = Journal(desk.settings.data)
+        (data.settings.data / FILE).write_bytes(b"".join(encode(line) + b"\n" for line in lines))
+        journal = Journal(data.settings.data)
         journal.append(pl.DataFrame(alarms, schema=EVENTS_SCHEMA))
         journal.close()
-        return desk
+        return data
 
     return write
 
@@ -98,7 +98,7 @@ def shown(components: Any) -> str:
 
 
 def test_running_figures_tell_found_missed_and_not_yet_apart(tell):
-    desk = tell(
+    data = tell(
         [
             wrong("A", "motor_stall", 1, 5),
             wrong("B", "motor_stall", 2, 5),
@@ -114,7 +114,7 @@ def test_running_figures_tell_found_missed_and_not_yet_apart(tell):
             raised("C", "motor_stall", -3),
         ],
     )
-    told = live_scorecard.totals(Keeper(desk).score())
+    told = live_scorecard.totals(LiveScorecard(data).score())
     counted = {name: told[name] for name in ("injected", "found", "right_cause", "missed", "undecided", "unseen")}
     assert counted == {"injected": 4, "found": 2, "right_cause": 1, "missed": 1, "undecided": 1, "unseen": 1}
     assert (told["false"], told["secondary"], told["alarms"]) == (1, 1, 4)
@@ -123,46 +123,46 @@ def test_running_figures_tell_found_missed_and_not_yet_apart(tell):
 
 
 def test_a_fault_that_has_just_ended_may_still_be_found(tell):
-    told = live_scorecard.totals(Keeper(tell([wrong("A", "motor_stall", 20, 23)], [])).score())
+    told = live_scorecard.totals(LiveScorecard(tell([wrong("A", "motor_stall", 20, 23)], [])).score())
     assert (told["undecided"], told["missed"]) == (1, 0)
 
 
 def test_the_delay_of_a_fault_that_waits_for_a_refill_is_not_told(tell):
-    desk = tell([wrong("A", "pocket_fill", 1)], [raised("A", "refill", 9)])
-    (row,) = live_scorecard.by_fault(Keeper(desk).score())
+    data = tell([wrong("A", "pocket_fill", 1)], [raised("A", "refill", 9)])
+    (row,) = live_scorecard.by_fault(LiveScorecard(data).score())
     assert (row["found"], row["delay_h"]["p50"]) == (1, None)
 
 
 def test_the_page_shows_when_and_by_which_alarm_each_injection_was_detected(tell):
-    desk = tell(
+    data = tell(
         [wrong("A", "motor_stall", 1), wrong("B", "motor_stall", 2, 5), wrong("C", "link_duplicated", 3)],
         [raised("A", "motor_stall", 1.5), raised("Z", "under_delivery", 7)],
     )
-    facts, faults, false, cases = (shown(piece) for piece in scorecard.render(Keeper(desk).score()))
+    facts, faults, false, cases = (shown(piece) for piece in scorecard.render(LiveScorecard(data).score()))
     assert "1 of 2 (50%)" in facts
     assert "Motor stall" in faults
-    assert "Motor stalled" in faults
+    assert "Motor stall" in faults
     assert "no alarm expected" in faults
     assert "/pump/Z" in false
-    assert "Too little delivered" in false
+    assert "Under-delivery" in false
     assert "Under delivery" not in false
     for words in ("detected after 30 min, first by ", "missed", "no alarm expected", "ongoing"):
         assert words in cases
 
 
 def test_a_suppressed_alarm_counts_as_detected_and_is_shown_as_suppressed(tell):
-    desk = tell([wrong("A", "motor_stall", 1)], [raised("A", "under_delivery", 2, cause="motor_stall")])
-    cases = shown(scorecard.render(Keeper(desk).score())[3])
+    data = tell([wrong("A", "motor_stall", 1)], [raised("A", "under_delivery", 2, cause="motor_stall")])
+    cases = shown(scorecard.render(LiveScorecard(data).score())[3])
     assert "wrong cause" in cases
     assert "suppressed by another alarm" in cases
 
 
-def test_without_ground_truth_the_page_says_so(desk_of, fleet):
-    assert "truth.jsonl" in shown(scorecard.render(Keeper(desk_of(fleet(3))).score()))
+def test_without_ground_truth_the_page_says_so(data_of, fleet):
+    assert "truth.jsonl" in shown(scorecard.render(LiveScorecard(data_of(fleet(3))).score()))
 
 
 async def test_the_open_page_shows_the_figures(tell, browser_of):
-    desk = tell([wrong("A", "motor_stall", 1)], [raised("A", "motor_stall", 1.5)])
+    data = tell([wrong("A", "motor_stall", 1)], [raised("A", "motor_stall", 1.5)])
     outputs = [f"score-{name}" for name in ("facts", "faults", "false", "cases")]
     body = {
         "output": f"..{'...'.join(f'{name}.children' for name in outputs)}..",
@@ -171,24 +171,24 @@ async def test_the_open_page_shows_the_figures(tell, browser_of):
         "state": [],
         "changedPropIds": ["live.data"],
     }
-    async with browser_of(assemble(desk).server) as client:
+    async with browser_of(assemble(data).server) as client:
         answer = await client.post("/_dash-update-component", json=body)
     assert answer.status_code == 200
     assert "detected after 30 min, first by" in answer.text
 
 
 def test_a_score_is_counted_once_for_all_who_look(tell, monkeypatch):
-    desk = tell([wrong("A", "motor_stall", 1)], [])
+    data = tell([wrong("A", "motor_stall", 1)], [])
     counted = []
     monkeypatch.setattr(live_scorecard, "judge", lambda *told: counted.append(told) or told)
-    keeper = Keeper(desk)
-    assert keeper.score() is keeper.score()
+    live_score = LiveScorecard(data)
+    assert live_score.score() is live_score.score()
     assert len(counted) == 1
 
 
 def test_what_pumpwatch_says_of_itself_is_no_false_alarm(tell):
     full = {**raised("x", "storage_failing", 2.0), "pump": None, "subject": "system: storage", "subject_kind": "system"}
-    told = live_scorecard.totals(Keeper(tell([], [full])).score())
+    told = live_scorecard.totals(LiveScorecard(tell([], [full])).score())
     assert (told["alarms"], told["false"]) == (0, 0)
 
 
@@ -203,7 +203,7 @@ def test_that_gateways_are_silent_is_right_while_the_scenario_cuts_them_off_and_
             ("fleet", "fleet_silent", 2.2),
         )
     ]
-    score = Keeper(tell(cut, silent)).score()
+    score = LiveScorecard(tell(cut, silent)).score()
     assert score.found.alarms.sort("raised", "pump")["verdict"].to_list() == ["false", "right", "right"]
     told = live_scorecard.totals(score)
     assert (told["injected"], told["right_cause"], told["false"]) == (10, 10, 1)
@@ -211,7 +211,7 @@ def test_that_gateways_are_silent_is_right_while_the_scenario_cuts_them_off_and_
 
 def test_an_alarm_of_a_gateways_pumps_that_was_false_leads_to_those_pumps(tell):
     about_many = {**raised("gateway-00", "cohort_samples_lost", 3.0), "pump": None}
-    desk = tell([], [about_many, raised("ITB-000009", "motor_stall", 4.0)])
-    _, _, false, _ = scorecard.render(Keeper(desk).score())
+    data = tell([], [about_many, raised("ITB-000009", "motor_stall", 4.0)])
+    _, _, false, _ = scorecard.render(LiveScorecard(data).score())
     assert '"/pumps?search=gateway-00"' in shown(false)
     assert '"/pump/ITB-000009"' in shown(false)

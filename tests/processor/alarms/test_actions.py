@@ -10,21 +10,21 @@ from processor.alarms.actions import carry_out
 from processor.alarms.hold import CONDITIONS, Conditions
 from processor.alarms.states import ACKNOWLEDGED, LATCHED, OUT_OF_SERVICE, RETURNED, SHELVED, UNACKNOWLEDGED
 from processor.detectors.limit import limit
-from tests.processor.story import GONE, ill, ward_of, well
+from tests.processor.story import GONE, faulty, healthy, ward_of
 
 
 def test_acknowledging_twice_keeps_the_first_name_and_says_nothing(story):
     it = story()
-    ill(it).acknowledge("anna", at=7).check("acknowledged low", low=ACKNOWLEDGED)
+    faulty(it).acknowledge("anna", at=7).check("acknowledged low", low=ACKNOWLEDGED)
     it.acknowledge("ben", at=9).check("refused", low=ACKNOWLEDGED)
-    it.answered("Acknowledged no alarm. 1 refused: already acknowledged by anna.")
+    it.outcome_is("Acknowledged no alarm. 1 refused: already acknowledged by anna.")
     assert it.alarms.select("acknowledged_by", "acknowledged_wall").row(0) == ("anna", 7)
 
 
 def test_acknowledging_what_is_not_there_or_nothing_changes_nothing(story):
     it = story()
     it.acknowledge().check("refused")
-    ill(it)
+    faulty(it)
     for named, answer in (
         ([], "Acknowledged no alarm."),
         (["P-0/low/1"], "Acknowledged no alarm. 1 refused: no longer open."),
@@ -37,92 +37,94 @@ def test_acknowledging_what_is_not_there_or_nothing_changes_nothing(story):
 
 def test_an_acknowledgement_can_be_taken_back(story):
     it = story()
-    ill(it).does(Unacknowledge).answered("Withdrew the acknowledgment of no alarm. 1 refused: not acknowledged.")
-    it.acknowledge().does(Unacknowledge, "ben").check("unacknowledged low", low=UNACKNOWLEDGED)
+    faulty(it).act(Unacknowledge).outcome_is("Withdrew the acknowledgment of no alarm. 1 refused: not acknowledged.")
+    it.acknowledge().act(Unacknowledge, "ben").check("unacknowledged low", low=UNACKNOWLEDGED)
     assert it.alarms["acknowledged_by"].to_list() == [None]
 
 
 def test_a_latched_alarm_stays_until_it_is_reset(story):
     it = story(latch=True)
-    ill(it).acknowledge()
-    it.does(Reset).check("refused", low=ACKNOWLEDGED).answered("Reset no alarm. 1 refused: its condition still stands.")
-    well(it).check("returned low", low=LATCHED)
-    it.does(Reset).check("reset low", "cleared low", low=GONE).answered("Reset 1 alarm.")
+    faulty(it).acknowledge()
+    it.act(Reset).check("refused", low=ACKNOWLEDGED).outcome_is(
+        "Reset no alarm. 1 refused: its condition still stands."
+    )
+    healthy(it).check("returned low", low=LATCHED)
+    it.act(Reset).check("reset low", "cleared low", low=GONE).outcome_is("Reset 1 alarm.")
 
 
 def test_a_latched_alarm_must_be_seen_before_it_is_reset_and_begins_anew_when_it_is_back(story):
     it = story(latch=True)
-    ill(it)
-    well(it).check("returned low", low=RETURNED)
-    it.does(Reset).answered("Reset no alarm. 1 refused: not acknowledged.")
+    faulty(it)
+    healthy(it).check("returned low", low=RETURNED)
+    it.act(Reset).outcome_is("Reset no alarm. 1 refused: not acknowledged.")
     it.acknowledge().check("acknowledged low", low=LATCHED)
-    ill(it).check("raised low", low=UNACKNOWLEDGED)
+    faulty(it).check("raised low", low=UNACKNOWLEDGED)
 
 
 def test_what_is_not_latched_cannot_be_reset(story):
-    ill(story()).does(Reset).answered("Reset no alarm. 1 refused: not latching: it clears by itself.")
+    faulty(story()).act(Reset).outcome_is("Reset no alarm. 1 refused: not latching: it clears by itself.")
 
 
 def test_a_shelved_alarm_calls_nobody_until_its_time_is_over(story):
     it = story()
-    ill(it).shelve(2).check("shelved low", low=SHELVED).answered("Shelved 1 alarm.")
-    well(it).check("returned low", low=SHELVED)
-    assert it.called == []
-    ill(it).check("raised low", low=SHELVED)
-    assert it.called == []
+    faulty(it).shelve(2).check("shelved low", low=SHELVED).outcome_is("Shelved 1 alarm.")
+    healthy(it).check("returned low", low=SHELVED)
+    assert it.annunciated == []
+    faulty(it).check("raised low", low=SHELVED)
+    assert it.annunciated == []
     it.wait(1.9).check(low=SHELVED)
     it.wait(0.1).check("unshelved low", low=UNACKNOWLEDGED)
-    assert it.called == ["unshelved"]
+    assert it.annunciated == ["unshelved"]
 
 
 def test_a_shelved_alarm_that_was_seen_and_is_back_has_to_be_seen_again(story):
     it = story()
-    ill(it).acknowledge().shelve(1)
-    well(it).check("returned low", low=SHELVED)
-    ill(it).check("raised low", low=SHELVED)
-    it.does(Unshelve).check("unshelved low", low=UNACKNOWLEDGED)
+    faulty(it).acknowledge().shelve(1)
+    healthy(it).check("returned low", low=SHELVED)
+    faulty(it).check("raised low", low=SHELVED)
+    it.act(Unshelve).check("unshelved low", low=UNACKNOWLEDGED)
 
 
 def test_a_shelved_alarm_that_was_seen_and_is_over_goes_when_its_time_is_over(story):
     it = story()
-    well(ill(it).acknowledge().shelve(1))
+    healthy(faulty(it).acknowledge().shelve(1))
     it.wait(1).check("unshelved low", "cleared low", low=GONE)
 
 
 def test_shelving_has_a_longest_time_and_needs_a_reason(story):
     it = story()
-    ill(it).shelve(4.1).check("refused", low=UNACKNOWLEDGED)
-    it.answered("Shelved no alarm. 1 refused: longer than the 4 h allowed for its priority.")
+    faulty(it).shelve(4.1).check("refused", low=UNACKNOWLEDGED)
+    it.outcome_is("Shelved no alarm. 1 refused: longer than the 4 h allowed for its priority.")
     it.shelve(1, why=" ").check("refused", low=UNACKNOWLEDGED)
-    it.answered("Shelved no alarm. Enter a reason or a text.")
+    it.outcome_is("Shelved no alarm. Enter a reason or a text.")
     it.shelve(4).check("shelved low", low=SHELVED)
     assert it.alarms.select("shelved_by", "shelved_wall", "shelved_why").row(0) == ("anna", 7, "known since Monday")
-    it.does(Unshelve).does(Unshelve).answered("Unshelved no alarm. 1 refused: not shelved.")
+    it.act(Unshelve).act(Unshelve).outcome_is("Unshelved no alarm. 1 refused: not shelved.")
 
 
 def test_out_of_service_an_alarm_says_nothing_whatever_happens(story):
     it = story()
-    ill(it).shelve(1).does(OutOfService, why="sensor replaced").check("out_of_service low", low=OUT_OF_SERVICE)
-    well(it).check("returned low", low=OUT_OF_SERVICE)
-    ill(it).check("raised low", low=OUT_OF_SERVICE)
-    assert it.called == []
+    faulty(it).shelve(1).act(OutOfService, why="sensor replaced").check("out_of_service low", low=OUT_OF_SERVICE)
+    healthy(it).check("returned low", low=OUT_OF_SERVICE)
+    faulty(it).check("raised low", low=OUT_OF_SERVICE)
+    assert it.annunciated == []
     it.wait(1000).check(low=OUT_OF_SERVICE)
-    it.shelve(1).answered("Shelved no alarm. 1 refused: out of service.")
-    it.does(InService, "ben").check("in_service low", low=UNACKNOWLEDGED)
+    it.shelve(1).outcome_is("Shelved no alarm. 1 refused: out of service.")
+    it.act(InService, "ben").check("in_service low", low=UNACKNOWLEDGED)
 
 
 def test_a_note_stands_beside_the_alarm_and_changes_no_state(story):
     it = story()
-    ill(it).does(Note, why="called the ward").check("note low", low=UNACKNOWLEDGED)
+    faulty(it).act(Note, why="called the ward").check("note low", low=UNACKNOWLEDGED)
     assert it.alarms.select("note", "note_by", "note_wall").row(0) == ("called the ward", "anna", 7)
 
 
 def test_of_two_people_who_act_at_once_the_second_learns_of_the_first(story):
     it = story()
-    ill(it).shelve(1, who="anna").acknowledge("ben").acknowledge("cleo")
-    it.answered("Acknowledged no alarm. 1 refused: already acknowledged by ben.")
-    it.does(OutOfService, "dora", why="repair").does(OutOfService, "eva", why="repair")
-    it.answered("Took out of service no alarm. 1 refused: already taken out of service by dora.")
+    faulty(it).shelve(1, who="anna").acknowledge("ben").acknowledge("cleo")
+    it.outcome_is("Acknowledged no alarm. 1 refused: already acknowledged by ben.")
+    it.act(OutOfService, "dora", why="repair").act(OutOfService, "eva", why="repair")
+    it.outcome_is("Took out of service no alarm. 1 refused: already taken out of service by dora.")
 
 
 def test_ten_thousand_alarms_are_acted_on_at_once(rule_of):

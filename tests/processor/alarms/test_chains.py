@@ -16,7 +16,7 @@ def test_a_consequence_is_held_under_its_cause_that_came_later(tale):
     tale.sample(battery_v=3, flow_ul_h=1).check("raised effect", effect=UNACKNOWLEDGED)
     assert tale.shown() == {"effect": None}
     tale.sample(battery_v=1, flow_ul_h=1).check("raised cause", "held effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED)
-    assert tale.called == ["raised", "held"]
+    assert tale.annunciated == ["raised", "held"]
     assert tale.shown() == {"effect": "cause", "cause": None}
 
 
@@ -24,11 +24,11 @@ def test_a_consequence_comes_back_when_the_cause_goes_first(tale):
     tale.sample(battery_v=1, flow_ul_h=1).check(
         "raised effect", "raised cause", "held effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED
     )
-    assert tale.called == ["raised"]
+    assert tale.annunciated == ["raised"]
     tale.sample(battery_v=3, flow_ul_h=1).check(
         "returned cause", "released effect", effect=UNACKNOWLEDGED, cause=RETURNED
     )
-    assert tale.called == ["returned", "released"]
+    assert tale.annunciated == ["returned", "released"]
     assert tale.shown() == {"effect": None, "cause": None}
     tale.acknowledge(rule="cause").check("acknowledged cause", "cleared cause", effect=UNACKNOWLEDGED)
 
@@ -108,8 +108,8 @@ def test_a_latched_consequence_that_ends_under_its_cause_waits_to_be_seen_and_re
 def test_a_cause_that_is_out_of_service_explains_nothing_and_a_shelved_one_still_does(tale):
     tale.sample(battery_v=1, flow_ul_h=1)
     tale.wait(0.5).shelve(1, rule="cause").check("shelved cause", effect=SUPPRESSED, cause=SHELVED)
-    tale.does(OutOfService, rule="cause", why="battery gauge broken").check(
+    tale.act(OutOfService, rule="cause", why="battery gauge broken").check(
         "out_of_service cause", "released effect", effect=UNACKNOWLEDGED, cause=OUT_OF_SERVICE
     )
     assert tale.times["released"] == tale.subjects.clocks[0]
-    tale.does(InService, rule="cause").check("in_service cause", "held effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED)
+    tale.act(InService, rule="cause").check("in_service cause", "held effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED)

@@ -51,10 +51,10 @@ def test_every_rule_names_evidence_in_words():
         assert [one.cause for one in rule.rules_out if one.cause == rule.title] == []
     told_from = {one.cause for rule in LISTED for one in rule.rules_out}
     broader = {
-        "Motor stalled or not driven",
-        "Too much or too little delivered",
-        "Pumps silent by themselves",
-        "Gateways silent",
+        "Motor stall or motor not driven",
+        "Over-infusion or under-delivery",
+        "Individual pumps silent",
+        "Individual gateways silent",
     }
     assert told_from - broader <= titles
 
@@ -126,20 +126,20 @@ def test_too_little_delivered_says_what_was_expected_and_what_it_is_not():
         flow_sensor_stuck__memory__repeats=0.02,
     )
     found = borne(state, RULE_BY_NAME["under_delivery"])[0]
-    assert found.said == "Delivered 2 µL/h, expected 10 µL/h"
+    assert found.said == "20-min mean flow 2 µL/h, expected 10 µL/h"
     delivered = found.facts[0]
     assert (delivered.value, delivered.expected, delivered.limit, delivered.unit) == (2.0, 10.0, 7.5, "µL/h")
     assert (found.time, found.score, found.above_s, found.window_s) == (1_000_000, 1.5, 900.0, 1200.0)
     told_from = {other.cause: other.value for other in found.ruled_out}
-    assert told_from == {"Motor stalled or not driven": 1.0, "Reservoir empty": 12.0, "Flow sensor stuck": 2.0}
+    assert told_from == {"Motor stall or motor not driven": 1.0, "Empty reservoir": 12.0, "Flow sensor frozen": 2.0}
 
 
 @pytest.mark.parametrize(
     ("strain_ma", "stalled", "rule", "told"),
     [
-        (0.1, 0.0, "motor_not_driven", ("Motor stalled", 0.1, 0.8)),
-        (4.0, 0.0, "motor_stall", ("Motor is not driven", 4.0, 0.8)),
-        (-1.1, 0.9, "motor_stall", ("Motor is not driven", 90.0, 50.0)),
+        (0.1, 0.0, "motor_not_driven", ("Motor stall", 0.1, 0.8)),
+        (4.0, 0.0, "motor_stall", ("Motor not driven", 4.0, 0.8)),
+        (-1.1, 0.9, "motor_stall", ("Motor not driven", 90.0, 50.0)),
     ],
 )
 def test_the_current_tells_a_stalled_motor_from_one_that_is_not_driven(strain_ma, stalled, rule, told):
@@ -151,7 +151,7 @@ def test_the_current_tells_a_stalled_motor_from_one_that_is_not_driven(strain_ma
 def test_a_cause_that_cannot_be_told_is_not_ruled_out():
     found = borne(state_of(motor__memory__strain_ma=None), RULE_BY_NAME["motor_not_driven"])[0]
     causes = [other.cause for other in found.ruled_out]
-    assert "Motor stalled" not in causes
+    assert "Motor stall" not in causes
     assert "Catheter occluded" not in causes
 
 
@@ -178,7 +178,7 @@ def test_a_silent_pump_says_when_it_was_last_heard_and_how_often_it_speaks(ill):
     found = decode(opened["evidence"][0])
     assert found is not None
     heard, interval = found.facts
-    assert (heard.label, heard.unit, heard.expected, heard.limit) == ("Last heard", "min ago", 1.0, 8.0)
+    assert (heard.label, heard.unit, heard.expected, heard.limit) == ("Last sample", "min ago", 1.0, 8.0)
     assert heard.value >= 8.0
     assert (interval.value, interval.unit) == (60.0, "s")
 
@@ -193,7 +193,7 @@ def test_a_silent_gateway_says_how_many_of_its_pumps_are_silent(make_ward):
     assert found is not None
     assert [(fact.label, fact.value, fact.limit) for fact in found.facts] == [
         ("Silent pumps", 6.0, 3.0),
-        ("Pumps that should be heard", 6.0, None),
+        ("Pumps expected to report", 6.0, None),
     ]
 
 
@@ -207,14 +207,14 @@ def test_a_fleet_without_its_broker_says_that_it_is_the_broker(make_ward):
     found = decode(opened["evidence"][0])
     assert found is not None
     assert found.said == "Silent pumps 6, expected 0"
-    assert [other.because for other in found.ruled_out] == ["the broker itself cannot be reached"]
+    assert [other.because for other in found.ruled_out] == ["the broker itself is unreachable"]
 
 
 def test_the_journal_the_snapshot_and_other_systems_are_told_it(ill):
     entry = ill.watch.journal().filter((pl.col("kind") == "raised") & (pl.col("rule") == "motor_stall")).row(
         0, named=True
     )  # fmt: skip
-    assert entry["text"].startswith("Turned of what was commanded ")
+    assert entry["text"].startswith("Rotor turns vs. commanded ")
     shown = ill.watch.snapshot().alarms.filter(pl.col("evidence").is_not_null() & pl.col("pump").is_not_null())
     assert shown["score_now"].null_count() == 0
     told = [event for event in ill.watch.announcements if event.kind == "raised" and event.evidence is not None]

@@ -12,14 +12,14 @@ from processor.alarms.states import RETURNED, UNACKNOWLEDGED
 from processor.detectors.silence import silence
 from processor.engine import engine
 from processor.watch.silence import silence_scores
-from tests.processor.story import START_MS, ill
+from tests.processor.story import START_MS, faulty
 
 
 def test_a_condition_clears_only_below_the_deadband(story):
     it = story()
-    ill(it).check("raised low", low=UNACKNOWLEDGED)
+    faulty(it).check("raised low", low=UNACKNOWLEDGED)
     it.sample(battery_v=2.05).check(low=UNACKNOWLEDGED)
-    ill(it).check(low=UNACKNOWLEDGED)
+    faulty(it).check(low=UNACKNOWLEDGED)
     it.sample(battery_v=2.15).check(low=UNACKNOWLEDGED)
     it.sample(battery_v=2.25).check("returned low", low=RETURNED)
 

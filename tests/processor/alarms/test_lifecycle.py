@@ -7,65 +7,65 @@ import polars as pl
 from processor.alarms import lifecycle
 from processor.alarms.states import ACKNOWLEDGED, RETURNED, STATES, UNACKNOWLEDGED, state_of
 from processor.rules import RULES
-from tests.processor.story import GONE, MINUTE_MS, START_MS, ill, well
+from tests.processor.story import GONE, MINUTE_MS, START_MS, faulty, healthy
 
 
 def test_an_alarm_is_raised_acknowledged_and_cleared(story):
     it = story()
-    well(it).check()
-    ill(it).check("raised low", low=UNACKNOWLEDGED)
-    ill(it).check(low=UNACKNOWLEDGED)
+    healthy(it).check()
+    faulty(it).check("raised low", low=UNACKNOWLEDGED)
+    faulty(it).check(low=UNACKNOWLEDGED)
     it.acknowledge().check("acknowledged low", low=ACKNOWLEDGED)
-    ill(it).check(low=ACKNOWLEDGED)
-    well(it).check("returned low", "cleared low", low=GONE)
-    well(it).check()
+    faulty(it).check(low=ACKNOWLEDGED)
+    healthy(it).check("returned low", "cleared low", low=GONE)
+    healthy(it).check()
 
 
 def test_an_alarm_that_went_away_unseen_waits_for_somebody_to_see_it(story):
     it = story()
-    ill(it).check("raised low", low=UNACKNOWLEDGED)
-    well(it).check("returned low", low=RETURNED)
-    well(it).check(low=RETURNED)
+    faulty(it).check("raised low", low=UNACKNOWLEDGED)
+    healthy(it).check("returned low", low=RETURNED)
+    healthy(it).check(low=RETURNED)
     it.acknowledge().check("acknowledged low", "cleared low", low=GONE)
 
 
 def test_an_alarm_is_not_raised_before_its_on_delay(story):
     it = story(on_s=120)
-    ill(it).check()
-    ill(it).check()
-    ill(it).check("raised low", low=UNACKNOWLEDGED)
+    faulty(it).check()
+    faulty(it).check()
+    faulty(it).check("raised low", low=UNACKNOWLEDGED)
 
 
 def test_a_violation_that_pauses_begins_its_on_delay_anew(story):
     it = story(on_s=120)
-    ill(ill(it)).check()
-    well(it).check()
-    ill(ill(it)).check()
-    ill(it).check("raised low", low=UNACKNOWLEDGED)
+    faulty(faulty(it)).check()
+    healthy(it).check()
+    faulty(faulty(it)).check()
+    faulty(it).check("raised low", low=UNACKNOWLEDGED)
 
 
 def test_an_alarm_does_not_return_before_its_off_delay(story):
     it = story(off_s=120)
-    ill(it).check("raised low", low=UNACKNOWLEDGED)
-    well(well(it)).check(low=UNACKNOWLEDGED)
-    well(it).check("returned low", low=RETURNED)
+    faulty(it).check("raised low", low=UNACKNOWLEDGED)
+    healthy(healthy(it)).check(low=UNACKNOWLEDGED)
+    healthy(it).check("returned low", low=RETURNED)
 
 
 def test_a_relapse_begins_the_off_delay_anew(story):
     it = story(off_s=120)
-    ill(it).acknowledge().check("acknowledged low", low=ACKNOWLEDGED)
-    well(well(it)).check(low=ACKNOWLEDGED)
-    ill(it).check(low=ACKNOWLEDGED)
-    well(well(it)).check(low=ACKNOWLEDGED)
-    well(it).check("returned low", "cleared low", low=GONE)
+    faulty(it).acknowledge().check("acknowledged low", low=ACKNOWLEDGED)
+    healthy(healthy(it)).check(low=ACKNOWLEDGED)
+    faulty(it).check(low=ACKNOWLEDGED)
+    healthy(healthy(it)).check(low=ACKNOWLEDGED)
+    healthy(it).check("returned low", "cleared low", low=GONE)
 
 
 def test_an_alarm_that_comes_back_before_anyone_saw_it_is_the_same_alarm(story):
     it = story()
-    ill(it).check("raised low", low=UNACKNOWLEDGED)
+    faulty(it).check("raised low", low=UNACKNOWLEDGED)
     first = it.alarms["alarm"][0]
-    well(it).check("returned low", low=RETURNED)
-    ill(it)
+    healthy(it).check("returned low", low=RETURNED)
+    faulty(it)
     assert it.alarms["alarm"].to_list() == [first]
     assert it.alarms["returned"].to_list() == [None]
     assert it.shown() == {"low": None}
@@ -73,16 +73,16 @@ def test_an_alarm_that_comes_back_before_anyone_saw_it_is_the_same_alarm(story):
 
 def test_an_alarm_that_comes_back_after_it_was_cleared_is_another(story):
     it = story()
-    first = ill(it).alarms["alarm"][0]
-    well(it.acknowledge()).check("returned low", "cleared low", low=GONE)
-    ill(it).check("raised low", low=UNACKNOWLEDGED)
+    first = faulty(it).alarms["alarm"][0]
+    healthy(it.acknowledge()).check("returned low", "cleared low", low=GONE)
+    faulty(it).check("raised low", low=UNACKNOWLEDGED)
     assert it.alarms["alarm"][0] != first
 
 
 def test_an_alarm_is_named_by_pump_rule_and_onset_and_dated_by_therapy_and_wall(story):
     it = story(on_s=60)
-    ill(well(it))
-    ill(it)
+    faulty(healthy(it))
+    faulty(it)
     onset = START_MS + MINUTE_MS
     assert it.alarms.select("alarm", "onset", "raised", "raised_wall").row(0) == (
         f"P-0/low/{onset}", onset, onset + MINUTE_MS, 2,
@@ -91,7 +91,7 @@ def test_an_alarm_is_named_by_pump_rule_and_onset_and_dated_by_therapy_and_wall(
 
 def test_an_alarm_remembers_its_worst_score(story):
     it = story()
-    ill(it).sample(battery_v=0).sample(battery_v=1.5)
+    faulty(it).sample(battery_v=0).sample(battery_v=1.5)
     assert it.alarms["score"][0] == 3
 
 
@@ -110,26 +110,26 @@ def test_the_state_of_an_alarm_is_known_whatever_its_times_are():
 
 def test_an_acknowledged_high_alarm_that_stands_on_calls_again(story):
     it = story()
-    ill(it).acknowledge()
+    faulty(it).acknowledge()
     it.wait(11.9).check(low=ACKNOWLEDGED)
     it.wait(0.2).check("realarmed low", low=UNACKNOWLEDGED)
-    assert (it.called, it.alarms["acknowledged_by"][0]) == (["realarmed"], "anna")
+    assert (it.annunciated, it.alarms["acknowledged_by"][0]) == (["realarmed"], "anna")
     it.acknowledge("ben").check("acknowledged low", low=ACKNOWLEDGED)
     it.wait(11.9).check(low=ACKNOWLEDGED)
 
 
 def test_a_rule_says_when_it_calls_again_and_a_low_one_that_says_nothing_never_does(story):
     it = story(realarm_h=2.0, priority="low")
-    ill(it).acknowledge()
+    faulty(it).acknowledge()
     it.wait(2).check("realarmed low", low=UNACKNOWLEDGED)
     it = story(priority="low")
-    ill(it).acknowledge()
+    faulty(it).acknowledge()
     it.wait(1000).check(low=ACKNOWLEDGED)
 
 
 def test_a_checkpoint_of_an_older_version_is_understood(story):
     it = story()
-    ill(it).acknowledge()
+    faulty(it).acknowledge()
     old = ("alarm", "pump", "rule", "priority", "onset", "raised", "raised_wall", "returned", "acknowledged_wall",
            "acknowledged_by", "score")  # fmt: skip
     back = lifecycle.restored(it.alarms.select(old), it.rules)

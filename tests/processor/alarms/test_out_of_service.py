@@ -101,7 +101,7 @@ def test_one_rule_alone_can_be_out_of_service(service):
     assert service.states() == {"battery_end": "unacknowledged"}
     service.does(TakeOut, "ITB-1", rule="battery_end")
     assert service.states() == {"battery_end": "out_of_service"}
-    assert service.watch.snapshot().orders["title"].to_list() == ["Motor stalled", "Battery at its end"]
+    assert service.watch.snapshot().orders["title"].to_list() == ["Motor stall", "Battery depleted"]
 
 
 def test_a_time_that_is_over_puts_it_back(service):
@@ -129,7 +129,7 @@ def test_who_did_what_to_which_pump_is_in_the_journal_before_anything_alarms(ser
     assert said == {
         "kind": "out_of_service",
         "pump": "ITB-1",
-        "title": "Battery at its end",
+        "title": "Battery depleted",
         "who": "eva",
         "text": "new gateway",
         "alarm": None,

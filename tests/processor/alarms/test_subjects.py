@@ -94,8 +94,8 @@ def test_the_healthy_pumps_have_no_alarm_at_all(shift):
 def test_consequences_of_an_occlusion_and_a_stall_are_held_under_them(shift):
     last = shift.seen[max(shift.seen)].alarms
     explained = dict(last.select("rule", "explains").iter_rows())
-    assert "Too little delivered" in explained["catheter_occlusion"]
-    assert explained["motor_stall"] == "Delivery drifts low, Too little delivered"
+    assert "Under-delivery" in explained["catheter_occlusion"]
+    assert explained["motor_stall"] == "Delivery drifting low, Under-delivery"
 
 
 def test_a_healthy_fleet_is_quiet_for_half_a_day_of_samples_every_five_minutes():

@@ -1,4 +1,4 @@
-"""What the tests of detectors share: a ward in which each situation is a pump of its own."""
+"""Shared fixture of the detector tests: situations side by side, each a pump of its own."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from processor.engine import engine
 from processor.rules import Rule
 
 
-def raised(rules: tuple[Rule, ...], situations: Mapping[str, pl.DataFrame]) -> dict[str, set[str]]:
-    """Return for each situation the rules that raised an alarm in it, without those that another one explains.
+def alarms_raised(rules: tuple[Rule, ...], situations: Mapping[str, pl.DataFrame]) -> dict[str, set[str]]:
+    """Return, for each situation, the rules that raised an alarm, without those suppressed by another.
 
-    All situations are watched side by side; every sample is a window, and an alarm is a violation that lasts as long
-    as its rule asks.
+    All situations are monitored side by side. Every sample is a window; an alarm is raised once a score has been at its
+    limit for the on-delay of its rule.
     """
     pumps = [
         batch.with_columns(pl.lit(pump, pl.UInt32).alias("pump")) for pump, batch in enumerate(situations.values())
@@ -28,10 +28,10 @@ def raised(rules: tuple[Rule, ...], situations: Mapping[str, pl.DataFrame]) -> d
             up = (state[rule.name] >= 1) & (state[engine.in_state_name(rule)] >= rule.on_delay_s)
             for pump in up.arg_true():
                 names[pump].add(rule.name)
-    explained = [{name for rule in rules if rule.name in up for name in rule.explains} for up in names]
-    return {said: up - less for said, up, less in zip(situations, names, explained, strict=True)}
+    suppressed = [{name for rule in rules if rule.name in up for name in rule.explains} for up in names]
+    return {situation: up - hidden for situation, up, hidden in zip(situations, names, suppressed, strict=True)}
 
 
 @pytest.fixture(name="raised", scope="session")
 def raised_by() -> Callable[..., dict[str, set[str]]]:
-    return raised
+    return alarms_raised

@@ -1,4 +1,4 @@
-"""The catheter's causes, each in its own situation: five-minute windows of a pump that was well for four hours."""
+"""Causes of catheter alarms, each in its own situation: five-minute windows after four healthy hours."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from processor.detectors.catheter import catheter
 from processor.rules.catheter import RULES
 
-WELL, HOUR = 48, 12
-"""Windows before anything happens, and in an hour."""
-UP_TO = 12 * HOUR
+HEALTHY, HOUR = 48, 12
+"""Windows before anything happens, and per hour."""
+AFTER = 12 * HOUR
 CRACK = "1.8 1.1 1.5 0.9 1.7 1.2 "
-LOW_AND_RESTLESS = "9 6 8 5 8 6 "
-LIES_ON_IT = "2x6 0.1x6 "
-"""Half an hour well, half an hour with the catheter shut."""
+LOW_AND_SWINGING = "9 6 8 5 8 6 "
+KINKED = "2x6 0.1x6 "
+"""Half an hour open, half an hour with the catheter closed."""
 
 
 def slowly(first: float, last: float, windows: int) -> str:
@@ -24,11 +24,13 @@ def slowly(first: float, last: float, windows: int) -> str:
 
 @pytest.fixture(scope="module")
 def after_hours(stream):
-    """A pump that is well, and then has this pulse and pressure; with the noise that a window of samples has."""
+    """Make a pump that is healthy and then has this pulse and pressure, with the noise of a window of samples."""
 
-    def make(pulse: str, pressure: str, *, flags: str = f"0x{UP_TO}", well: int = WELL) -> pl.DataFrame:
-        before = f"0x{well} " if well else ""
-        pulses, pressures = (f"{usual}x{well} {then}" if well else then for usual, then in ((2, pulse), (10, pressure)))
+    def make(pulse: str, pressure: str, *, flags: str = f"0x{AFTER}", healthy: int = HEALTHY) -> pl.DataFrame:
+        before = f"0x{healthy} " if healthy else ""
+        pulses, pressures = (
+            f"{baseline}x{healthy} {then}" if healthy else then for baseline, then in ((2, pulse), (10, pressure))
+        )
         batch = stream("pulse_mmhg", pulses, pressure_mmhg=pressures, flags=before + flags, every_s=300)
         rng = np.random.default_rng(1)
         return batch.with_columns(
@@ -41,29 +43,29 @@ def after_hours(stream):
 
 @pytest.fixture(scope="module")
 def situations(after_hours):
-    still, well = f"10x{UP_TO}", f"2x{UP_TO}"
-    scan = f"128x{2 * HOUR} 0x{UP_TO - 2 * HOUR}"
+    normal_pressure, normal_pulse = f"10x{AFTER}", f"2x{AFTER}"
+    scan = f"128x{2 * HOUR} 0x{AFTER - 2 * HOUR}"
     return {
-        "all is well": after_hours(well, still),
-        "the pulse is gone and the pressure rises": after_hours(f"0.1x{UP_TO}", f"40x{UP_TO}"),
-        "the pulse is gone and the pressure stays": after_hours(f"0.6x{UP_TO}", still),
-        "the pulse is gone and the pressure falls": after_hours(f"0.2x{UP_TO}", f"4x{UP_TO}"),
-        "pulse and pressure are low and restless": after_hours(CRACK * (UP_TO // 6), LOW_AND_RESTLESS * (UP_TO // 6)),
-        "the pulse goes and comes back": after_hours(LIES_ON_IT * HOUR, "10x6 30x6 " * HOUR),
-        "the pulse goes over hours": after_hours(slowly(2.0, 1.3, UP_TO), still),
-        "the pulse is less at once": after_hours(f"1.2x{UP_TO}", f"12x{UP_TO}"),
-        "the patient sits up and lies down": after_hours(well, f"35x24 10x24 35x36 10x{UP_TO - 84}"),
-        "the patient sat up as we began": after_hours(
-            f"2x{WELL + UP_TO}", f"35x{WELL} {still}", flags=f"0x{WELL + UP_TO}", well=0
+        "healthy": after_hours(normal_pulse, normal_pressure),
+        "pulse lost, pressure rises": after_hours(f"0.1x{AFTER}", f"40x{AFTER}"),
+        "pulse lost, pressure normal": after_hours(f"0.6x{AFTER}", normal_pressure),
+        "pulse lost, pressure falls": after_hours(f"0.2x{AFTER}", f"4x{AFTER}"),
+        "pulse and pressure low and swinging": after_hours(CRACK * (AFTER // 6), LOW_AND_SWINGING * (AFTER // 6)),
+        "pulse lost and regained": after_hours(KINKED * HOUR, "10x6 30x6 " * HOUR),
+        "pulse fades over hours": after_hours(slowly(2.0, 1.3, AFTER), normal_pressure),
+        "pulse reduced suddenly": after_hours(f"1.2x{AFTER}", f"12x{AFTER}"),
+        "patient sits up and lies down": after_hours(normal_pulse, f"35x24 10x24 35x36 10x{AFTER - 84}"),
+        "patient sits up from the start": after_hours(
+            f"2x{HEALTHY + AFTER}", f"35x{HEALTHY} {normal_pressure}", flags=f"0x{HEALTHY + AFTER}", healthy=0
         ),
-        "the catheter was closed as we began": after_hours(
-            f"0.2x{WELL + UP_TO}", f"30x{WELL + UP_TO}", flags=f"0x{WELL + UP_TO}", well=0
+        "catheter occluded from the start": after_hours(
+            f"0.2x{HEALTHY + AFTER}", f"30x{HEALTHY + AFTER}", flags=f"0x{HEALTHY + AFTER}", healthy=0
         ),
-        "a scanner's field disturbs both": after_hours(
-            f"0.1x{2 * HOUR} 2x{UP_TO - 2 * HOUR}", f"40x{2 * HOUR} 10x{UP_TO - 2 * HOUR}", flags=scan
+        "both disturbed by the field of a scanner": after_hours(
+            f"0.1x{2 * HOUR} 2x{AFTER - 2 * HOUR}", f"40x{2 * HOUR} 10x{AFTER - 2 * HOUR}", flags=scan
         ),
-        "the catheter closes in a scanner": after_hours(f"0.1x{UP_TO}", f"40x{UP_TO}", flags=scan),
-        "neither is known": after_hours(f"?x{UP_TO}", f"?x{UP_TO}"),
+        "catheter closes in a scanner": after_hours(f"0.1x{AFTER}", f"40x{AFTER}", flags=scan),
+        "neither is known": after_hours(f"?x{AFTER}", f"?x{AFTER}"),
     }
 
 
@@ -75,62 +77,62 @@ def alarms(situations, raised):
 @pytest.mark.parametrize(
     ("situation", "cause"),
     [
-        ("the pulse is gone and the pressure rises", "catheter_occlusion"),
-        ("the pulse is gone and the pressure stays", "catheter_narrowing"),
-        ("the pulse is gone and the pressure falls", "catheter_disconnection"),
-        ("pulse and pressure are low and restless", "catheter_leak"),
-        ("the pulse goes and comes back", "catheter_kink"),
-        ("the pulse goes over hours", "catheter_closing"),
-        ("the pulse is less at once", "catheter_migration"),
+        ("pulse lost, pressure rises", "catheter_occlusion"),
+        ("pulse lost, pressure normal", "catheter_narrowing"),
+        ("pulse lost, pressure falls", "catheter_disconnection"),
+        ("pulse and pressure low and swinging", "catheter_leak"),
+        ("pulse lost and regained", "catheter_kink"),
+        ("pulse fades over hours", "catheter_closing"),
+        ("pulse reduced suddenly", "catheter_migration"),
     ],
 )
-def test_each_cause_is_named_in_its_own_situation_and_no_other_is(alarms, situation, cause):
+def test_each_situation_raises_exactly_its_own_cause(alarms, situation, cause):
     assert alarms[situation] == {cause}
 
 
 @pytest.mark.parametrize(
     "situation",
     [
-        "all is well",
-        "the patient sits up and lies down",
-        "the patient sat up as we began",
-        "a scanner's field disturbs both",
+        "healthy",
+        "patient sits up and lies down",
+        "patient sits up from the start",
+        "both disturbed by the field of a scanner",
         "neither is known",
     ],
 )
-def test_what_is_no_fault_of_the_catheter_raises_nothing(alarms, situation):
+def test_without_a_catheter_fault_nothing_is_raised(alarms, situation):
     assert alarms[situation] == set()
 
 
-def test_a_migration_is_not_named_where_the_pulse_is_gone_or_blinks_or_went_slowly(situations, raised):
+def test_a_migration_is_not_raised_if_the_pulse_is_lost_intermittent_or_fading(situations, raised):
     migration = tuple(rule for rule in RULES if rule.name == "catheter_migration")
     others = (
-        "the pulse is gone and the pressure falls",
-        "the pulse goes and comes back",
-        "the pulse goes over hours",
+        "pulse lost, pressure falls",
+        "pulse lost and regained",
+        "pulse fades over hours",
     )
     assert raised(migration, {name: situations[name] for name in others}) == {name: set() for name in others}
 
 
-def test_a_catheter_that_was_closed_as_we_began_is_found_without_its_usual_pressure(alarms):
-    assert alarms["the catheter was closed as we began"] == {"catheter_narrowing"}
+def test_a_catheter_occluded_from_the_start_is_detected_without_a_baseline_pressure(alarms):
+    assert alarms["catheter occluded from the start"] == {"catheter_narrowing"}
 
 
-def test_a_catheter_that_closes_in_a_scanner_is_found_after_it(alarms):
-    assert alarms["the catheter closes in a scanner"] == {"catheter_occlusion"}
+def test_a_catheter_that_closes_in_a_scanner_is_detected_afterwards(alarms):
+    assert alarms["catheter closes in a scanner"] == {"catheter_occlusion"}
 
 
-def test_in_a_scanner_nothing_is_learned(stream, told):
+def test_nothing_is_learned_in_a_scanner(stream, trace):
     scan = stream("pulse_mmhg", "2x3 0.1x4", pressure_mmhg="10x3 40x4", flags="0x3 128x4", every_s=300)
-    for memory, usual in (("gone", 0), ("pulse_quick", 2), ("pressure_quick", 10), ("pulse_usual", 2)):
-        assert told(catheter("occlusion"), scan, memory) == pytest.approx([usual] * 7)
+    for memory, baseline in (("gone", 0), ("pulse_quick", 2), ("pressure_quick", 10), ("pulse_usual", 2)):
+        assert trace(catheter("occlusion"), scan, memory) == pytest.approx([baseline] * 7)
 
 
-def test_a_pulse_that_is_gone_for_a_moment_is_no_loss(stream, told):
+def test_a_brief_loss_of_pulse_is_not_an_alarm(stream, trace):
     moment = stream("pulse_mmhg", "2x12 0.1x4 2x12", pressure_mmhg="10", every_s=300)
-    assert max(told(catheter("narrowing"), moment)) < 1
+    assert max(trace(catheter("narrowing"), moment)) < 1
 
 
-def test_who_sits_teaches_little_of_the_usual_pressure(stream, told):
-    sits = stream("pressure_mmhg", "10x3 35x36", pulse_mmhg="2", every_s=300)
-    assert 10 < told(catheter("occlusion"), sits, "pressure_usual")[-1] < 10.2
+def test_sitting_up_hardly_changes_the_baseline_pressure(stream, trace):
+    sitting = stream("pressure_mmhg", "10x3 35x36", pulse_mmhg="2", every_s=300)
+    assert 10 < trace(catheter("occlusion"), sitting, "pressure_usual")[-1] < 10.2

@@ -1,4 +1,4 @@
-"""Every rule's detector keeps the promises that all detectors make, exactly: frames are compared bit for bit."""
+"""Invariants of every detector, checked exactly: frames are compared bit for bit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AMONG = 1000
 COUNT_REPEATS = frozenset(
     {"samples_repeated", "samples_repeated.in_state_s", "stream.memory.repeated", "stream.memory.repeats_last"}
 )
-"""What the one rule about repeats knows, which is there to tell of them."""
+"""Columns of the one rule about duplicates, which must change with them."""
 TEN_DAYS_MS = 864_000_000
 
 
@@ -46,7 +46,7 @@ def same(one: pl.DataFrame, other: pl.DataFrame, rule: Rule, but: frozenset[str]
 
 
 def troubled(pumps: int, ticks: int) -> pl.DataFrame:
-    """What ill pumps send over a bad line: faults, gaps, unknown values, and two that start again."""
+    """Return samples of faulty pumps over a bad connection: faults, gaps, unknown values and two restarts."""
     simulation = Simulation(default(pumps=pumps, interval_s=INTERVAL_S, seed=3), start_ms=START_MS)
     for place, fault in enumerate(name for name in FAULTS if FAULTS[name].stage != "link"):
         simulation.inject(fault, np.arange(place % PUMPS, pumps, PUMPS), severity=0.9)
@@ -55,13 +55,13 @@ def troubled(pumps: int, ticks: int) -> pl.DataFrame:
     known = {name: pl.Series(rng.random(batch.height) > 0.05) for name in SIGNAL_NAMES}
     refilled = pl.Series(rng.random(batch.height) < 0.05)
     late = (pl.col("time") > START_MS + ticks // 2 * INTERVAL_S * 1000) & (pl.col("index") % PUMPS < 2)
-    other_life = late & (pl.col("index") % 2 == 0)
+    restarted_earlier = late & (pl.col("index") % 2 == 0)
     return (
         batch.with_columns(
             *(pl.when(known[name]).then(pl.col(name)).alias(name) for name in SIGNAL_NAMES),
             pl.when(refilled).then(FLAG_BIT["refill"]).otherwise(pl.col("flags")).alias("flags"),
             (pl.col("boot") + late.cast(pl.Int64)).alias("boot"),
-            (pl.col("time") - pl.when(other_life).then(TEN_DAYS_MS).otherwise(0)).alias("time"),
+            (pl.col("time") - pl.when(restarted_earlier).then(TEN_DAYS_MS).otherwise(0)).alias("time"),
             pl.col("index").alias("pump"),
             pl.lit(value=False).alias(REDELIVERED),
         )
@@ -72,7 +72,7 @@ def troubled(pumps: int, ticks: int) -> pl.DataFrame:
 
 @pytest.fixture(name="feed", scope="module")
 def feed_in_windows(feed: Callable[..., pl.DataFrame]) -> Callable[..., pl.DataFrame]:
-    """Feed the engine as it runs: with windows of several samples."""
+    """Feed the engine as in operation: with windows of several samples."""
     return partial(feed, window_s=WINDOW_S)
 
 
@@ -96,7 +96,7 @@ def one_by_one(batch) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def split(batch, feed) -> list[pl.DataFrame]:
-    """The same in pieces cut anywhere, with the pumps between each other in any order."""
+    """The state after the same samples in random splits, with pumps interleaved in any order."""
     states = []
     for seed in range(3):
         rng = np.random.default_rng(seed)
@@ -110,7 +110,7 @@ def split(batch, feed) -> list[pl.DataFrame]:
 
 
 def shuffled(batch: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """The batch with its pumps in any order between each other; each pump's own samples stay in theirs."""
+    """Return the batch with pumps interleaved in any order; samples of the same pump keep their order."""
     places = pl.Series("place", rng.permutation(batch.height))
     return (
         batch.with_columns(places.sort().gather(places).alias("place"))
@@ -138,7 +138,7 @@ def alone(crowd, feed) -> dict[int, pl.DataFrame]:
 
 @pytest.fixture(scope="module")
 def repeated(batch, feed) -> pl.DataFrame:
-    """Everything comes twice at once, then some of it late, then all of it again."""
+    """The state after everything arrived twice, then some of it late, then all of it again."""
     rng = np.random.default_rng(8)
     twice = batch[np.repeat(np.arange(batch.height), 2)]
     half = batch.height
@@ -147,24 +147,24 @@ def repeated(batch, feed) -> pl.DataFrame:
 
 
 @EVERY
-def test_samples_one_by_one_lead_where_the_batch_leads(rule, at_once, one_by_one):
+def test_samples_one_by_one_give_the_same_result_as_the_batch(rule, at_once, one_by_one):
     same(one_by_one, at_once, rule)
 
 
 @EVERY
-def test_any_split_of_the_samples_leads_where_the_batch_leads(rule, at_once, split):
+def test_any_split_of_the_samples_gives_the_same_result_as_the_batch(rule, at_once, split):
     for state in split:
         same(state, at_once, rule)
 
 
 @EVERY
-def test_a_pump_alone_is_judged_as_among_a_thousand(rule, alone, among_many):
+def test_a_pump_alone_scores_the_same_as_among_a_thousand(rule, alone, among_many):
     for pump, state in alone.items():
         same(state, among_many[pump : pump + 1], rule)
 
 
 @EVERY
-def test_repeats_and_late_replays_change_nothing(rule, at_once, repeated):
+def test_duplicates_and_late_replays_change_nothing(rule, at_once, repeated):
     same(repeated, at_once, rule, but=COUNT_REPEATS)
 
 
@@ -177,7 +177,7 @@ def test_a_silent_pump_keeps_its_memory(rule, batch, at_once, feed):
 
 
 @EVERY
-def test_a_sample_that_tells_nothing_leaves_the_score_as_it_was(rule, at_once, batch, feed):
+def test_a_sample_without_values_leaves_the_score_unchanged(rule, at_once, batch, feed):
     unknown = [pl.lit(None, pl.Float32).alias(name) for name in SIGNAL_NAMES]
     last = batch.group_by("pump", maintain_order=True).last().select(*BATCH_SCHEMA)
     states = [at_once]
@@ -186,26 +186,26 @@ def test_a_sample_that_tells_nothing_leaves_the_score_as_it_was(rule, at_once, b
         states.append(feed(silent, state=states[-1]))
     _, before, after = states
     assert after["samples"].to_list() == (before["samples"] + 1).to_list()
-    # That a sample came tells of the stream, whatever is in it, and that time passes tells of what is overdue.
-    tells = rule.detector.family == "stream" or rule.name == "refill_overdue"
-    assert tells or after[rule.name].equals(before[rule.name])
+    # An empty sample still counts for the stream, and passing time for what is overdue.
+    exempt = rule.detector.family == "stream" or rule.name == "refill_overdue"
+    assert exempt or after[rule.name].equals(before[rule.name])
 
 
 @EVERY
-def test_a_rule_is_the_same_alone_and_beside_all_others(rule, batch, at_once, feed):
+def test_a_rule_scores_the_same_alone_and_with_all_others(rule, batch, at_once, feed):
     same(feed(batch, (rule,)), at_once, rule)
 
 
-def test_nothing_but_the_count_of_stale_samples_tells_of_repeats(batch, at_once, one_by_one, split, repeated):
+def test_only_the_counters_of_duplicates_change_with_duplicates(batch, at_once, one_by_one, split, repeated):
     for state in (one_by_one, *split):
         assert_frame_equal(state, at_once, check_exact=True)
-    told = ("stale", *COUNT_REPEATS)
-    assert_frame_equal(repeated.drop(told), at_once.drop(told), check_exact=True)
+    counters = ("stale", *COUNT_REPEATS)
+    assert_frame_equal(repeated.drop(counters), at_once.drop(counters), check_exact=True)
     assert repeated["stale"].sum() == 2 * batch.height + 12
     assert at_once["stale"].sum() == 0
 
 
-def test_the_troubled_stream_has_everything_in_it(batch, at_once):
+def test_the_troubled_stream_covers_everything(batch, at_once):
     assert batch.group_by("pump", "time").len()["len"].max() == 1
     assert all(0 < batch[name].null_count() < batch.height for name in SIGNAL_NAMES)
     assert {0} < set(at_once["boot"].to_list())
@@ -247,7 +247,7 @@ def extreme(samples: list[dict[str, float]]) -> pl.DataFrame:
 @EVERY
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(samples=SAMPLES)
-def test_scores_and_memories_stay_finite_whatever_is_sensed(rule, feed, samples):
+def test_scores_and_memories_stay_finite_for_any_readings(rule, feed, samples):
     state = feed(extreme(samples), (rule,))
     if rule.detector.judges == "age":
         state = engine.with_ages(state, pl.Series([1e12], dtype=pl.Float32), (rule,))

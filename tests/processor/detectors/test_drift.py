@@ -16,32 +16,32 @@ def falling(**changes: object):
     return drift("battery_v", **settings)
 
 
-def test_the_averages_follow_at_their_own_pace_and_the_score_is_their_distance(stream, told):
+def test_the_averages_follow_at_their_own_pace_and_the_score_is_their_gap(stream, trace):
     fall = stream("battery_v", "4 4 2 2 2")
-    assert told(falling(), fall, "fast") == pytest.approx([4, 4, 3, 2.5, 2.25])
-    assert told(falling(), fall, "slow") == pytest.approx([4, 4, 3.5, 3.125, 2.84375])
-    assert told(falling(), fall) == pytest.approx([0, 0, 0, 1, 1.25])
+    assert trace(falling(), fall, "fast") == pytest.approx([4, 4, 3, 2.5, 2.25])
+    assert trace(falling(), fall, "slow") == pytest.approx([4, 4, 3.5, 3.125, 2.84375])
+    assert trace(falling(), fall) == pytest.approx([0, 0, 0, 1, 1.25])
 
 
-def test_only_the_named_direction_counts(stream, told):
+def test_only_the_named_direction_counts(stream, trace):
     rise = stream("battery_v", "2 4 4")
-    assert told(falling(), rise) == pytest.approx([0, 0, 0])
-    assert told(falling(direction="up"), rise) == pytest.approx([0, 0, 1])
-    assert told(falling(direction="both"), rise) == pytest.approx([0, 0, 1])
+    assert trace(falling(), rise) == pytest.approx([0, 0, 0])
+    assert trace(falling(direction="up"), rise) == pytest.approx([0, 0, 1])
+    assert trace(falling(direction="both"), rise) == pytest.approx([0, 0, 1])
 
 
-def test_nothing_is_said_before_enough_was_seen(stream, told):
+def test_the_score_is_zero_during_warm_up(stream, trace):
     fall = stream("battery_v", "4 2 2 2 2")
-    assert [score > 0 for score in told(falling(warm_up_s=180), fall)] == [False, False, False, False, True]
+    assert [score > 0 for score in trace(falling(warm_up_s=180), fall)] == [False, False, False, False, True]
 
 
-def test_what_is_only_the_load_of_the_moment_is_taken_away(stream, told):
+def test_the_momentary_load_is_corrected_for(stream, trace):
     sag = stream("battery_v", "4 3 4 3", motor_ma="0 10 0 10")
-    assert told(falling(load="motor_ma", per_load=0.1), sag) == pytest.approx([0, 0, 0, 0], abs=1e-6)
-    assert max(told(falling(), sag)) > 0.4
+    assert trace(falling(load="motor_ma", per_load=0.1), sag) == pytest.approx([0, 0, 0, 0], abs=1e-6)
+    assert max(trace(falling(), sag)) > 0.4
 
 
-def test_after_a_long_gap_both_averages_are_where_the_signal_is(stream, told):
+def test_after_a_long_gap_both_averages_equal_the_signal(stream, trace):
     gap = stream("battery_v", "4 4 -x1000 2 2")
-    assert told(falling(), gap, "slow")[-2:] == pytest.approx([2, 2])
-    assert told(falling(), gap)[-1] == pytest.approx(0)
+    assert trace(falling(), gap, "slow")[-2:] == pytest.approx([2, 2])
+    assert trace(falling(), gap)[-1] == pytest.approx(0)

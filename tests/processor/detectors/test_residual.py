@@ -1,4 +1,4 @@
-"""Measured against expected, by hand: an average that goes half the way a minute."""
+"""Measured against expected flow, by hand: an average that halves its distance every minute."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ def below(**changes: object):
     return residual("flow_ul_h", "commanded_ul_h", **settings)
 
 
-def test_the_averaged_loss_is_scored_against_a_share_of_what_is_expected(stream, told):
+def test_the_averaged_loss_is_scored_against_a_share_of_the_expected_value(stream, trace):
     half = stream("flow_ul_h", "4x5", commanded_ul_h="8")
-    assert told(below(), half, "difference") == pytest.approx([0, -2, -3, -3.5, -3.75])
-    assert told(below(), half) == pytest.approx([0, 0, 1, 1.5, 1.75])
+    assert trace(below(), half, "difference") == pytest.approx([0, -2, -3, -3.5, -3.75])
+    assert trace(below(), half) == pytest.approx([0, 0, 1, 1.5, 1.75])
 
 
-def test_of_a_small_flow_the_floor_is_allowed(stream, told):
+def test_the_floor_is_the_limit_of_a_small_flow(stream, trace):
     trickle = stream("flow_ul_h", "0x4", commanded_ul_h="1")
-    assert told(below(), trickle) == pytest.approx([0, 0, 1, 1.5])
+    assert trace(below(), trickle) == pytest.approx([0, 0, 1, 1.5])
 
 
-def test_a_step_of_the_program_moves_both_and_is_no_fault(stream, told):
+def test_a_program_step_moves_both_and_is_not_a_fault(stream, trace):
     step = stream("flow_ul_h", "4x3 8x4", commanded_ul_h="4x3 8x4")
-    assert max(told(below(), step)) == 0
+    assert max(trace(below(), step)) == 0
 
 
-def test_too_much_is_no_too_little_and_has_a_detector_of_its_own(stream, told):
+def test_an_excess_is_not_a_deficit_and_has_its_own_detector(stream, trace):
     much = stream("flow_ul_h", "12x3", commanded_ul_h="8")
-    assert told(below(), much) == pytest.approx([0, 0, 0])
-    assert told(below(direction="above"), much) == pytest.approx([0, 0, 1])
+    assert trace(below(), much) == pytest.approx([0, 0, 0])
+    assert trace(below(direction="above"), much) == pytest.approx([0, 0, 1])
 
 
-def test_a_missing_measurement_leaves_the_average_as_it_was(stream, told):
-    assert told(below(), stream("flow_ul_h", "4 4 ? 4", commanded_ul_h="8"), "difference") == pytest.approx(
+def test_a_missing_reading_leaves_the_average_unchanged(stream, trace):
+    assert trace(below(), stream("flow_ul_h", "4 4 ? 4", commanded_ul_h="8"), "difference") == pytest.approx(
         [0, -2, -2, -3]
     )
 
 
-def test_a_pump_that_stands_in_a_magnetic_field_teaches_nothing(stream, told):
+def test_nothing_is_learned_in_a_magnetic_field(stream, trace):
     scan = stream("flow_ul_h", "8 8 0 0 0 8", commanded_ul_h="8", flags="0 0 128 128 128 0")
-    assert told(below(), scan, "difference") == [0] * 6
+    assert trace(below(), scan, "difference") == [0] * 6
     stands_on = stream("flow_ul_h", "8 8 0 0 0", commanded_ul_h="8", flags="0 0 128 0 0")
-    assert told(below(), stands_on, "difference") == pytest.approx([0, 0, 0, -4, -6])
+    assert trace(below(), stands_on, "difference") == pytest.approx([0, 0, 0, -4, -6])

@@ -1,4 +1,4 @@
-"""The time since the last sample against what is usual for the pump."""
+"""Time since the last sample against the usual interval of the pump."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ def score_at(age_s, batch, feed, rule_of):
     return engine.with_ages(feed(batch, rules), ages, rules)["rule"][0]
 
 
-def test_a_pump_that_reports_each_minute_is_silent_after_the_floor(stream, feed, rule_of):
+def test_a_pump_that_reports_often_is_silent_after_the_floor(stream, feed, rule_of):
     often = stream("flow_ul_h", "8x5", every_s=10)
     assert [score_at(age_s, often, feed, rule_of) for age_s in (0, 240, 480, 960)] == pytest.approx([0, 0.5, 1, 2])
 
 
-def test_a_pump_that_reports_each_hour_is_silent_only_after_eight(stream, feed, rule_of):
+def test_a_pump_that_reports_hourly_is_silent_after_eight_hours(stream, feed, rule_of):
     seldom = stream("flow_ul_h", "8x5", every_s=3600)
     assert [score_at(age_s, seldom, feed, rule_of) for age_s in (3600, 8 * 3600)] == pytest.approx([1 / 8, 1])
 
 
-def test_a_gap_stretches_what_is_usual_by_little(stream, told):
+def test_a_gap_hardly_raises_the_usual_interval(stream, trace):
     gap = stream("flow_ul_h", "8x20 -x100 8", every_s=60)
-    usual = told(SILENT, gap, "usual_s")
+    usual = trace(SILENT, gap, "usual_s")
     assert usual[-2] == pytest.approx(60)
     assert 60 < usual[-1] <= 8 * 60
 
 
-def test_a_sample_ends_the_silence_at_once_and_an_unknown_age_is_no_silence(stream, feed, rule_of):
+def test_a_sample_ends_the_silence_at_once_and_an_unknown_age_is_not_silence(stream, feed, rule_of):
     rules = (rule_of(SILENT),)
     state = engine.with_ages(feed(stream("flow_ul_h", "8"), rules), pl.Series([9999.0], dtype=pl.Float32), rules)
     assert state["rule"][0] > 1
@@ -42,7 +42,7 @@ def test_a_sample_ends_the_silence_at_once_and_an_unknown_age_is_no_silence(stre
     assert score_at(None, stream("flow_ul_h", "8"), feed, rule_of) == 0
 
 
-def test_from_the_scanners_bore_a_pump_is_not_heard_for_longer(stream, feed, rule_of):
+def test_a_pump_in_a_scanner_may_be_silent_for_longer(stream, feed, rule_of):
     into_the_bore = stream("flow_ul_h", "8x5", flags="0x4 128")
     assert [score_at(age_s, into_the_bore, feed, rule_of) for age_s in (3600, 7200)] == pytest.approx([0.5, 1])
     out_of_it = stream("flow_ul_h", "8x5", flags="0x3 128 0")

@@ -192,9 +192,9 @@ def test_a_drift_that_lasts_is_one_alarm_about_the_cohort_with_its_numbers():
     assert alarm["alarm"] == f"lot L3/cohort_over_delivery/{alarm['onset']}"
     assert (alarm["onset"], alarm["raised"]) == (START_MS + HOUR_MS // 2, START_MS + HOUR_MS)
     facts = {fact.label: fact for fact in evidence_of(alarm).facts}
-    assert facts["Pumps in the cohort"].value == 20
-    assert facts["Delivered beyond the program, middle of the cohort"].value == pytest.approx(6, abs=0.5)
-    assert facts["Robust z-score against the rest of the fleet"].value > MIN_Z
+    assert facts["Pumps in cohort"].value == 20
+    assert facts["Excess delivery, cohort median"].value == pytest.approx(6, abs=0.5)
+    assert facts["Robust z-score vs. rest of fleet"].value > MIN_Z
 
 
 def evidence_of(alarm) -> Evidence:

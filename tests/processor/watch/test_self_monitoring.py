@@ -11,7 +11,7 @@ from processor.alarms import evidence, hold, lifecycle
 from processor.alarms.states import state_of
 from processor.alarms.subjects import Subjects
 from processor.engine.sequence import Totals
-from processor.rules.system import MAX_REFUSED, SYSTEM_RULES
+from processor.rules.system import MAX_REJECTED, SYSTEM_RULES
 from processor.watch import readings
 from processor.watch.self_monitoring import SelfMonitor, score
 
@@ -195,8 +195,8 @@ def test_gateways_that_drop_samples_are_named_and_explain_that_samples_are_lost(
 
 
 def test_some_refused_messages_alarm_nobody_and_many_do():
-    machine = Machine().looks(refused=5).looks(refused=5 + MAX_REFUSED - 1).check()
-    machine.looks(refused=5 + MAX_REFUSED).check("raised messages_refused", messages_refused="unacknowledged")
+    machine = Machine().looks(refused=5).looks(refused=5 + MAX_REJECTED - 1).check()
+    machine.looks(refused=5 + MAX_REJECTED).check("raised messages_refused", messages_refused="unacknowledged")
 
 
 def test_a_gateway_that_comes_back_alarms_nobody_but_all_that_is_sent_twice_over_does():

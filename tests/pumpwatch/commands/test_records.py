@@ -35,7 +35,7 @@ def run(tmp_path: Path):
 def written(tmp_path: Path) -> Path:
     rows = [
         {"at": NOON_MS, "kind": "ordered", "title": "stop on gate", "who": "anna", "pumps": ["A", "B"], "once": "1"},
-        {"at": NOON_MS + 1000, "kind": "raised", "title": "Motor stalled", "pump": "B", "alarm": "B/stall/1"},
+        {"at": NOON_MS + 1000, "kind": "raised", "title": "Motor stall", "pump": "B", "alarm": "B/stall/1"},
     ]
     journal = Journal(tmp_path)
     journal.append(pl.DataFrame([dict.fromkeys(ENTRIES_SCHEMA) | row for row in rows], schema=ENTRIES_SCHEMA))
@@ -54,7 +54,7 @@ def test_the_journal_is_read_by_pump_person_and_time(run) -> None:
     assert kinds("--who", "anna", "--limit", "5") == ["ordered"]
     assert kinds("--from", "2026-01-01T12:00:00.500Z") == ["raised"]
     assert kinds("--to", "2026-01-01 12:00") == ["ordered"]
-    assert "Motor stalled" in run("journal").stdout
+    assert "Motor stall" in run("journal").stdout
 
 
 def test_a_time_that_is_none_is_a_usage_error(run) -> None:

@@ -100,7 +100,7 @@ def test_a_run_outlives_the_death_of_each_of_its_parts(run: Run) -> None:
     ):
         pid = next(pid for pid, line in run.processes().items() if f"pumpwatch {command}" in line)
         os.kill(pid, signal.SIGKILL)
-        run.until(lambda part=part: f"{part} runs again" in run.log.read_text())
+        run.until(lambda part=part: f"{part} is running again" in run.log.read_text())
 
 
 def test_a_run_that_is_killed_leaves_nothing(run: Run) -> None:

@@ -92,8 +92,8 @@ async def test_a_part_that_is_killed_is_started_again_and_that_is_said(stage: St
     await system.start(stop)
     watching = asyncio.ensure_future(system.watch(stop))
     os.kill(stage.pids()[1], signal.SIGKILL)
-    await until(lambda: stage.told("two runs again"))
-    assert stage.told("two was killed (SIGKILL); starting it again")
+    await until(lambda: stage.told("two is running again"))
+    assert stage.told("two was killed (SIGKILL); restarting")
     assert stage.names("start") == ["one", "two", "two"]
     assert stage.noted == [
         ("started", "one", ""),
@@ -110,7 +110,7 @@ async def test_a_part_that_is_killed_is_started_again_and_that_is_said(stage: St
 async def test_a_part_that_keeps_dying_is_given_up_with_its_last_lines(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(supervisor, "MIN_WAIT_S", 0.01)
     system, stop = stage.of(stage.part("one")), asyncio.Event()
     await system.start(stop)
     system.parts = (stage.part("one", "crash"),)
@@ -123,7 +123,7 @@ async def test_a_part_that_keeps_dying_is_given_up_with_its_last_lines(
 
 async def test_a_part_that_dies_before_it_is_ready_is_an_error_with_its_last_lines(stage: Stage) -> None:
     system = stage.of(stage.part("one", "crash"))
-    with pytest.raises(PartError, match=r"one ended with code 3 before it was ready:\n    one begins"):
+    with pytest.raises(PartError, match=r"one exited with code 3 before it was ready:\n    one begins"):
         await system.start(asyncio.Event())
     await system.stop()
 
@@ -137,7 +137,7 @@ async def test_a_part_that_is_never_ready_is_an_error_with_its_last_lines(stage:
 
 
 async def test_a_program_that_is_not_there_is_an_error(stage: Stage) -> None:
-    with pytest.raises(PartError, match="one cannot be started: /nowhere: No such file"):
+    with pytest.raises(PartError, match="cannot start one: /nowhere: No such file"):
         await stage.of(Part("one", ("/nowhere",))).start(asyncio.Event())
 
 
@@ -154,11 +154,11 @@ async def test_a_stop_while_starting_ends_what_was_started(stage: Stage) -> None
 async def test_a_part_that_will_not_end_is_killed_and_that_is_said(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "STOP_S", 0.3)
+    monkeypatch.setattr(supervisor, "STOP_TIMEOUT_S", 0.3)
     system = stage.of(stage.part("one", "deaf"))
     await system.start(asyncio.Event())
     await system.stop()
-    assert stage.told("one did not end in time and is killed")
+    assert stage.told("one did not stop in time; killing it")
     assert not any(map(runs, stage.pids()))
 
 

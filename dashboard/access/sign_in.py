@@ -1,0 +1,113 @@
+"""Signing in and out: checks the shared key or name and password, throttled, and writes the session."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from typing import Final
+from urllib.parse import parse_qs, urlencode
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from dashboard.access import sign_in_page
+from dashboard.access.accounts import AccessError, Account, replace_hash
+from dashboard.access.login_throttle import LoginThrottle
+from dashboard.access.passwords import hash_password, needs_rehash, verify_password
+from dashboard.access.sessions import SessionStore
+from dashboard.settings import Settings
+
+LOG: Final = logging.getLogger("dashboard")
+MAX_FORM_BYTES: Final = 4096
+MAX_PARALLEL_HASHES: Final = 2
+"""Each takes 19 MiB and one core."""
+
+
+class SignIn:
+    """The sign-in page and what it posts to."""
+
+    def __init__(self, settings: Settings, store: SessionStore) -> None:
+        """Start with no failed attempts."""
+        self._data = settings.data
+        self._store = store
+        self._throttle = LoginThrottle()
+        self._hashing = asyncio.Semaphore(MAX_PARALLEL_HASHES)
+        self._writing = asyncio.Lock()
+
+    async def post(self, request: Request) -> Response:
+        """Sign in with the posted form."""
+        return await self._attempt(request, await _form(request))
+
+    async def by_address(self, request: Request) -> Response | None:
+        """Sign in with the key in the address and redirect to the address without it.
+
+        None if there is no key in the address, or if there are accounts: then the key is not valid.
+        """
+        if request.method != "GET" or "key" not in request.query_params or self._store.accounts():
+            return None
+        others = [(name, value) for name, value in request.query_params.multi_items() if name != "key"]
+        target = request.url.path + (f"?{urlencode(others)}" if others else "")
+        return await self._attempt(request, {"key": request.query_params["key"], "next": target})
+
+    async def sign_out(self, request: Request) -> Response:
+        """Remove the session cookie."""
+        request.session.clear()
+        return RedirectResponse("/", 303)
+
+    def page(self, target: str, status: int, error: str = "") -> HTMLResponse:
+        """Return the sign-in page; after signing in, it leads to `target`."""
+        html = sign_in_page.page(by_name=bool(self._store.accounts()), target=target, error=error)
+        return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
+
+    async def _attempt(self, request: Request, form: dict[str, str]) -> Response:
+        address = request.client.host if request.client else "?"
+        target = form.get("next", "/")
+        wait_s = self._throttle.attempt(address)
+        if wait_s:
+            page = self.page(target, 429, f"Too many attempts. Try again in {wait_s} s.")
+            page.headers["Retry-After"] = str(wait_s)
+            return page
+        accounts = self._store.accounts()
+        name = form.get("name", "") if accounts else ""
+        if not await self._verify(accounts, name, form):
+            return self.page(target, 401, "Wrong name or password." if accounts else "Wrong key.")
+        self._throttle.clear(address)
+        request.session.clear()
+        request.session.update(self._store.session(name))
+        return RedirectResponse(_local(target), 303)
+
+    async def _verify(self, accounts: dict[str, Account], name: str, form: dict[str, str]) -> bool:
+        if not accounts:
+            return hmac.compare_digest(form.get("key", "").strip().encode(), self._store.key.encode())
+        account, password = accounts.get(name), form.get("password", "")
+        async with self._hashing:
+            right = await asyncio.to_thread(verify_password, account.hash if account else None, password)
+        if right and account and needs_rehash(account.hash):
+            await self._rehash(account, password)
+        return right and name in self._store.accounts()
+
+    async def _rehash(self, account: Account, password: str) -> None:
+        """Replace an outdated hash; a sign-in does not fail because the file cannot be written."""
+        async with self._hashing:
+            password_hash = await asyncio.to_thread(hash_password, password)
+        try:
+            async with self._writing:
+                await asyncio.to_thread(replace_hash, self._data, account, password_hash)
+        except (OSError, AccessError) as error:
+            LOG.warning("New password hash of %s not stored (%s); retrying at the next sign-in", account.name, error)
+
+
+def _local(target: str) -> str:
+    """Return the target if it is a path of this site, else the start page."""
+    return target if target.startswith("/") and not target.startswith(("//", "/\\", "/sign-")) else "/"
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """Return the fields of a posted form; none if it is larger than `MAX_FORM_BYTES`."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM_BYTES:
+            return {}
+    return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
