@@ -170,7 +170,7 @@ def test_an_off_delay_that_the_deadband_restarts_runs_from_the_first_score_below
 
 def test_columns_of_pumps_refuse_a_rule_whose_deadband_restarts_the_off_delay(story):
     with pytest.raises(ValueError, match="restart"):
-        ill(story(deadband_restarts_off_delay=True))
+        faulty(story(deadband_restarts_off_delay=True))
 
 
 SEQUENCES = st.lists(st.sampled_from([CALM, HOVERING, HIGH, None]), max_size=30)
