@@ -209,7 +209,7 @@ def test_a_timer_in_the_columns_of_a_pump_says_what_a_timer_in_a_row_says(rules,
         stood = not timers.is_empty() and timers["standing"][0]
         timers, found = hold(timers, scores(value, at_s=minute * STEP_S), rules)
         raised, cleared = found.standing.height and not stood, found.cleared.height
-        assert pump.sample(battery_v=VOLTS[value]).said == ["raised low"] * raised + ["returned low"] * cleared
+        assert pump.sample(battery_v=VOLTS[value]).changes == ["raised low"] * raised + ["returned low"] * cleared
         if raised and onset is None:
             onset = found.standing["onset"][0]
     # An alarm that is raised again keeps its onset.
