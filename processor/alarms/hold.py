@@ -1,7 +1,8 @@
 """Hold timers: on-delay, off-delay and deadband of every rule. Pure.
 
 A condition stands once its score has been at or above the limit (1.0) for the rule's on-delay. It has cleared once the
-score has been below the limit for the off-delay and is below the deadband. Pumps carry their timers as columns of the
+score has been below the limit for the off-delay and is below the deadband; some rules restart the off-delay while the
+score is within the deadband. Pumps carry their timers as columns of the
 state frame, because the engine updates a million of them at once (`conditions_of_pumps`); everything else, and the
 silence of pumps, has one row per timer (`hold`). Both apply the same two rules, `stands` and `has_cleared`.
 """
@@ -42,7 +43,8 @@ TIMERS: Final[dict[str, pl.DataType]] = {
     "standing": pl.Boolean(),
 }
 """A timer for each subject and rule whose score is at its limit, or whose condition stands. `since` is when the score
-last crossed the limit, on the clock of the rule's delays (ms); `onset` is that of the condition (therapy ms)."""
+last crossed the limit, on the clock of the rule's delays (ms; null while a
+score within the deadband keeps its off-delay from starting); `onset` is that of the condition (therapy ms)."""
 CONDITIONS: Final[dict[str, pl.DataType]] = {
     **SUBJECT,
     "rule": pl.String(),
@@ -121,9 +123,14 @@ def hold(
     )
     crossed = (pl.col("high") != pl.col("above").fill_null(value=False)).fill_null(value=False)
     starts = pl.coalesce("onset", "time")
+    within = (pl.col("score") >= pl.col("deadband")) & ~pl.col("high") & pl.col("restarts")
     rows = rows.with_columns(
-        pl.when(~crossed)
+        pl.when(pl.col("high").is_null())
         .then("since")
+        .when(within)
+        .then(None)
+        .when(~crossed)
+        .then(pl.coalesce("since", "clock"))
         .when(pl.col("high") & pl.lit(now is None))
         .then(starts)
         .otherwise("clock")
@@ -153,6 +160,8 @@ def conditions_of_pumps(rows: pl.DataFrame, alarms: pl.DataFrame, rules: Rules =
     if rows.height == 0:
         return no_conditions()
     scored = [rule for rule in rules if is_scored_by(rule, "sample")]
+    if any(rule.deadband_restarts_off_delay for rule in scored):
+        raise ValueError("the columns of the state cannot restart an off-delay within the deadband")
     hot = rows.filter(pl.any_horizontal(pl.col(score_name(rule)) >= LIMIT for rule in scored))
     score, elapsed_s = _matrix(hot, scored, score_name), _matrix(hot, scored, in_state_name)
     standing = stands(score, elapsed_s, np.array([rule.on_delay_s for rule in scored]))
@@ -180,8 +189,12 @@ def shift(timers: pl.DataFrame, rules: Rules, step_ms: int) -> pl.DataFrame:
 
 @cache
 def _delays(rules: Rules) -> pl.DataFrame:
-    rows = [(rule.name, rule.on_delay_s, rule.off_delay_s, rule.deadband) for rule in rules]
-    schema = {"rule": pl.String, "on_delay_s": pl.Float64, "off_delay_s": pl.Float64, "deadband": pl.Float64}
+    rows = [
+        (rule.name, rule.on_delay_s, rule.off_delay_s, rule.deadband, rule.deadband_restarts_off_delay)
+        for rule in rules
+    ]
+    delays = dict.fromkeys(("on_delay_s", "off_delay_s", "deadband"), pl.Float64)
+    schema = {"rule": pl.String, **delays, "restarts": pl.Boolean}
     return pl.DataFrame(rows, schema, orient="row")
 
 

@@ -99,6 +99,7 @@ def _row(
         indicator=_apart(floor, usual, side),
         on_delay_s=25 * MINUTE,
         off_delay_s=6 * HOUR,
+        deadband_restarts_off_delay=True,
         detection_target_h=detection_target_h,
         meaning=meaning,
         action=action,

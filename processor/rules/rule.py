@@ -32,7 +32,8 @@ class Rule:
     expression over the table of its watcher (`processor.watch`). Both score 1.0 at the limit.
 
     The score must be at its limit for `on_delay_s` before the alarm is raised; the alarm returns to normal when the
-    score has been below the limit for `off_delay_s` and is below `deadband`. Delays run on therapy time, or on
+    score has been below the limit for `off_delay_s` and is below `deadband`; with `deadband_restarts_off_delay` it must
+    have been below the deadband for that long. Delays run on therapy time, or on
     wall-clock time for what concerns machines (`clock`). `detection_target_h` is the time from the onset of a fault
     within which the alarm must be raised, `time_to_respond` how long a person then has. While it stands, an alarm
     suppresses those of the rules that it `explains` on the same pump. With `latch` it stays until a person resets it;
@@ -60,6 +61,7 @@ class Rule:
     indicator: pl.Expr | None = None
     clock: Literal["therapy", "wall"] = "therapy"
     deadband: float = DEADBAND
+    deadband_restarts_off_delay: bool = False
     evidence: tuple[Measure, ...] = ()
     rules_out: tuple[Exclusion, ...] = ()
     over_s: float = 300.0

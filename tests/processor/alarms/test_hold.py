@@ -159,6 +159,20 @@ def test_each_rule_has_a_deadband_of_its_own(rule_of, deadband):
     assert told == (["stands", "cleared", ""] if deadband > HOVERING else ["stands", "", "cleared"])
 
 
+def test_an_off_delay_that_the_deadband_restarts_runs_from_the_first_score_below_the_deadband(rule_of):
+    detector = silence(floor_s=480, intervals=8, in_field_s=7200)
+    strict = (rule_of(detector, "timed", off_delay_s=OFF_S, deadband_restarts_off_delay=True),)
+    timers, told = play(strict, [HIGH, CALM, CALM, HOVERING, None])
+    assert told == ["stands", "", "", "", ""]
+    assert timers["since"].to_list() == [None]
+    assert play(strict, [CALM, CALM, CALM, CALM], timers, first=5)[1] == ["", "", "", "cleared"]
+
+
+def test_columns_of_pumps_refuse_a_rule_whose_deadband_restarts_the_off_delay(story):
+    with pytest.raises(ValueError, match="restart"):
+        faulty(story(deadband_restarts_off_delay=True))
+
+
 SEQUENCES = st.lists(st.sampled_from([CALM, HOVERING, HIGH, None]), max_size=30)
 
 
@@ -195,7 +209,7 @@ def test_a_timer_in_the_columns_of_a_pump_says_what_a_timer_in_a_row_says(rules,
         stood = not timers.is_empty() and timers["standing"][0]
         timers, found = hold(timers, scores(value, at_s=minute * STEP_S), rules)
         raised, cleared = found.standing.height and not stood, found.cleared.height
-        assert pump.sample(battery_v=VOLTS[value]).said == ["raised low"] * raised + ["returned low"] * cleared
+        assert pump.sample(battery_v=VOLTS[value]).changes == ["raised low"] * raised + ["returned low"] * cleared
         if raised and onset is None:
             onset = found.standing["onset"][0]
     # An alarm that is raised again keeps its onset.
