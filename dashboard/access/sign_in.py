@@ -72,7 +72,7 @@ class SignIn:
         name = form.get("name", "") if accounts else ""
         if not await self._verify(accounts, name, form):
             return self.page(target, 401, "Wrong name or password." if accounts else "Wrong key.")
-        self._throttle.clear(address)
+        self._throttle.succeeded(address)
         request.session.clear()
         request.session.update(self._store.session(name))
         return RedirectResponse(_local(target), 303)
