@@ -33,7 +33,6 @@ class SignIn:
         self._store = store
         self._throttle = LoginThrottle()
         self._hashing = asyncio.Semaphore(MAX_PARALLEL_HASHES)
-        self._writing = asyncio.Lock()
 
     async def post(self, request: Request) -> Response:
         """Sign in with the posted form."""
@@ -92,8 +91,7 @@ class SignIn:
         async with self._hashing:
             password_hash = await asyncio.to_thread(hash_password, password)
         try:
-            async with self._writing:
-                await asyncio.to_thread(replace_hash, self._data, account, password_hash)
+            await asyncio.to_thread(replace_hash, self._data, account, password_hash)
         except (OSError, AccessError) as error:
             LOG.warning("New password hash of %s not stored (%s); retrying at the next sign-in", account.name, error)
 

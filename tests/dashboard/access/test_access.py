@@ -8,6 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -420,6 +421,20 @@ def test_a_new_hash_does_not_overwrite_a_password_changed_meanwhile(tmp_path: Pa
     changed = read_accounts(tmp_path)["maria"]
     replace_hash(tmp_path, before, "$argon2id$of-the-old-password")
     assert read_accounts(tmp_path) == {"maria": changed}
+
+
+def test_accounts_added_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    names = {f"person-{number}" for number in range(8)}
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: add_account(tmp_path, name, "staff", "correct horse"), names))
+    assert set(read_accounts(tmp_path)) == names
+
+
+def test_adding_an_account_does_not_overwrite_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("not json")
+    with pytest.raises(AccessError, match="cannot be read"):
+        add_account(tmp_path, "maria", "staff", "correct horse")
+    assert (tmp_path / FILE).read_text() == "not json"
 
 
 def test_accounts_of_a_later_version_are_refused(tmp_path: Path) -> None:
