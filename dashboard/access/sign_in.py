@@ -46,7 +46,7 @@ class SignIn:
         if request.method != "GET" or "key" not in request.query_params or self._store.accounts():
             return None
         others = [(name, value) for name, value in request.query_params.multi_items() if name != "key"]
-        target = request.url.path + (f"?{urlencode(others)}" if others else "")
+        target = request.scope["path"] + (f"?{urlencode(others)}" if others else "")
         return await self._attempt(request, {"key": request.query_params["key"], "next": target})
 
     async def sign_out(self, request: Request) -> Response:

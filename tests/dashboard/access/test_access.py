@@ -42,6 +42,9 @@ PROTECTED_PATHS = (
     "/_dash-dependencies",
     "/docs",
     "/openapi.json",
+    "/sign-in",
+    "/healthz%3F",
+    "/healthz/",
 )
 
 
@@ -57,6 +60,13 @@ async def test_without_sign_in_nothing_is_served(dashboard: Access, path: str, b
     assert answer.status_code == 401
     assert "dash" not in answer.text.lower()
     assert "the-right-key" not in answer.text
+
+
+@pytest.mark.parametrize("host", ["pumpwatch/healthz?", "pumpwatch/healthz#", "["])
+async def test_no_host_header_opens_a_protected_path(dashboard: Access, host: str, browser_of: Any) -> None:
+    async with browser_of(dashboard) as client:
+        answer = await client.get("/_dash-layout", headers={"Host": host})
+    assert answer.status_code == 401
 
 
 async def test_without_sign_in_no_callback_is_answered(dashboard: Access, browser_of: Any) -> None:
@@ -233,6 +243,19 @@ async def test_a_new_password_ends_the_sign_ins_made_with_the_old_one(settings: 
         assert (await client.get("/")).status_code == 200
         add_account(settings.data, "maria", "staff", "battery staple")
         assert (await client.get("/")).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/live", "/healthz", "/?key=the-right-key"])
+async def test_while_the_accounts_cannot_be_read_nothing_is_served(
+    path: str, settings: Settings, browser_of: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_account(settings.data, "maria", "staff", "correct horse")
+    async with browser_of(build(settings)) as client:
+        await client.post("/sign-in", data={"name": "maria", "password": "correct horse"})
+        (settings.data / FILE).write_text("not json")
+        answer = await client.get(path)
+    assert (answer.status_code, str(settings.data) in answer.text) == (503, False)
+    assert f"Request denied: {settings.data / FILE} cannot be read" in caplog.text
 
 
 async def test_a_restart_ends_sign_ins_only_if_the_key_changed(settings: Settings, browser_of: Any) -> None:
