@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import re
 import secrets
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -80,14 +83,18 @@ def add_account(data: Path, name: str, role: str, password: str) -> None:
         raise AccessError(f"unknown role {role[:40]!r}: use one of {', '.join(ROLES)}")
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise AccessError(f"the password has {len(password)} characters; use {MIN_PASSWORD} to {MAX_PASSWORD}")
-    _write(data, {**read_accounts(data), name: Account(name, role, hash_password(password))})
+    account = Account(name, role, hash_password(password))
+    data.mkdir(parents=True, exist_ok=True)
+    with _locked(data):
+        _write(data, {**read_accounts(data), name: account})
 
 
 def replace_hash(data: Path, account: Account, password_hash: str) -> None:
     """Store a new hash of the same password, unless the account was changed or removed in the meantime."""
-    accounts = read_accounts(data)
-    if accounts.get(account.name) == account:
-        _write(data, {**accounts, account.name: replace(account, hash=password_hash)})
+    with _locked(data):
+        accounts = read_accounts(data)
+        if accounts.get(account.name) == account:
+            _write(data, {**accounts, account.name: replace(account, hash=password_hash)})
 
 
 def read_accounts(data: Path) -> dict[str, Account]:
@@ -111,6 +118,17 @@ def _account(row: dict[str, Any]) -> Account:
     """Return the account of a row of either format."""
     stored = row["hash"] if "hash" in row else scrypt_hash(str(row["salt"]), str(row["digest"]))
     return Account(str(row["name"]), str(row["role"]), str(stored))
+
+
+@contextlib.contextmanager
+def _locked(data: Path) -> Iterator[None]:
+    """Let one writer at a time read and replace the accounts: `pumpwatch user add`, or the dashboard at a sign-in."""
+    directory = os.open(data, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def _write(data: Path, accounts: dict[str, Account]) -> None:

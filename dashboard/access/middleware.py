@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from starlette.authentication import AuthenticationError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection, Request
@@ -43,7 +44,7 @@ class Access:
         self._host = settings.host
         self._store = SessionStore(settings)
         required = SignInRequired(app, SignIn(settings, self._store))
-        authenticated = AuthenticationMiddleware(required, SessionBackend(self._store))
+        authenticated = AuthenticationMiddleware(required, SessionBackend(self._store), on_error=_unavailable)
         self._protected = SecurityHeaders(SameOrigin(SessionCookies(authenticated, self._store)), policy)
 
     def address(self, port: int) -> str:
@@ -77,7 +78,8 @@ class SignInRequired:
 
     async def _response(self, request: Request) -> Response | None:
         """Return the response to a sign-in, a sign-out or a visitor who is not signed in; None passes on."""
-        path = request.url.path
+        # The path that is served; `request.url` also depends on the Host header, which the client chooses.
+        path = request.scope["path"]
         if path in OPEN_PATHS:
             return None
         if request.method == "POST" and path == "/sign-out":
@@ -132,6 +134,10 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _unavailable(_connection: HTTPConnection, error: AuthenticationError) -> Response:
+    return PlainTextResponse(str(error), 503)
 
 
 async def _close(_scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 from typing import Any, Final
 
-from starlette.authentication import AuthCredentials, AuthenticationBackend
+from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboard.access.accounts import FILE, RIGHTS, Account, Visitor, read_accounts, session_secret
+from dashboard.access.accounts import FILE, RIGHTS, AccessError, Account, Visitor, read_accounts, session_secret
 from dashboard.settings import Settings
 
+LOG: Final = logging.getLogger("dashboard")
 SESSION_S: Final = 30 * 24 * 3600
 """Wall displays stay signed in for a month."""
 SHARED_KEY: Final = Visitor("shared key", "engineer")
@@ -45,12 +47,13 @@ class SessionStore:
 
     def visitor(self, session: dict[str, Any]) -> Visitor | None:
         """Return whom a session belongs to; None if its key, password, role or account is no longer the same."""
+        accounts = self.accounts()
         name, proof = session.get("name"), session.get("proof")
-        if not isinstance(name, str) or not isinstance(proof, str) or bool(name) != bool(self.accounts()):
+        if not isinstance(name, str) or not isinstance(proof, str) or bool(name) != bool(accounts):
             return None
-        if (name and name not in self.accounts()) or not hmac.compare_digest(proof, self._proof(name)):
+        if (name and name not in accounts) or not hmac.compare_digest(proof, self._proof(name)):
             return None
-        return Visitor(name, self.accounts()[name].role) if name else SHARED_KEY
+        return Visitor(name, accounts[name].role) if name else SHARED_KEY
 
     def _proof(self, name: str) -> str:
         """Return a keyed hash of the credential and role: a cookie with another one is no longer valid."""
@@ -74,8 +77,15 @@ class SessionBackend(AuthenticationBackend):
         self._store = store
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Visitor] | None:
-        """Return rights and visitor, or None if the connection is not signed in."""
-        visitor = self._store.visitor(conn.session)
+        """Return rights and visitor, or None if the connection is not signed in.
+
+        Raises `AuthenticationError` while the accounts cannot be read: then nobody can be authenticated.
+        """
+        try:
+            visitor = self._store.visitor(conn.session)
+        except AccessError as error:
+            LOG.warning("Request denied: %s", error)
+            raise AuthenticationError("The accounts cannot be read; the reason is in the dashboard's log.") from error
         return None if visitor is None else (AuthCredentials(sorted(RIGHTS[visitor.role])), visitor)
 
 

@@ -33,7 +33,6 @@ class SignIn:
         self._store = store
         self._throttle = LoginThrottle()
         self._hashing = asyncio.Semaphore(MAX_PARALLEL_HASHES)
-        self._writing = asyncio.Lock()
 
     async def post(self, request: Request) -> Response:
         """Sign in with the posted form."""
@@ -47,7 +46,7 @@ class SignIn:
         if request.method != "GET" or "key" not in request.query_params or self._store.accounts():
             return None
         others = [(name, value) for name, value in request.query_params.multi_items() if name != "key"]
-        target = request.url.path + (f"?{urlencode(others)}" if others else "")
+        target = request.scope["path"] + (f"?{urlencode(others)}" if others else "")
         return await self._attempt(request, {"key": request.query_params["key"], "next": target})
 
     async def sign_out(self, request: Request) -> Response:
@@ -72,7 +71,7 @@ class SignIn:
         name = form.get("name", "") if accounts else ""
         if not await self._verify(accounts, name, form):
             return self.page(target, 401, "Wrong name or password." if accounts else "Wrong key.")
-        self._throttle.clear(address)
+        self._throttle.succeeded(address)
         request.session.clear()
         request.session.update(self._store.session(name))
         return RedirectResponse(_local(target), 303)
@@ -92,8 +91,7 @@ class SignIn:
         async with self._hashing:
             password_hash = await asyncio.to_thread(hash_password, password)
         try:
-            async with self._writing:
-                await asyncio.to_thread(replace_hash, self._data, account, password_hash)
+            await asyncio.to_thread(replace_hash, self._data, account, password_hash)
         except (OSError, AccessError) as error:
             LOG.warning("New password hash of %s not stored (%s); retrying at the next sign-in", account.name, error)
 

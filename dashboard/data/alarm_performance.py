@@ -1,7 +1,7 @@
 """Alarm system performance metrics from the journal, with the targets of ISA-18.2 and EEMUA 191.
 
 Times are therapy time, so at a higher simulation speed the figures are those of the same fleet at real time. Targets
-are cited as far as the standards are public; modelling choices are marked as such.
+are cited as far as the standards are public; modeling choices are marked as such.
 """
 
 from __future__ import annotations

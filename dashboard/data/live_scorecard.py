@@ -23,7 +23,7 @@ from dashboard.data.services import DataService
 MAX_EVENTS: Final = 20_000
 """Journal entries that are evaluated, the newest."""
 PENDING_H: Final = 24.0
-"""An active injection without a detection is pending for this long, then counts as missed; modelling choice."""
+"""An active injection without a detection is pending for this long, then counts as missed; modeling choice."""
 REFRESH_INTERVAL_MS: Final = 2000
 """Minimum time between computations of the score, which all clients share."""
 MS_PER_DAY: Final = 86_400_000

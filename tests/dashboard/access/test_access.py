@@ -8,6 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ PROTECTED_PATHS = (
     "/_dash-dependencies",
     "/docs",
     "/openapi.json",
+    "/sign-in",
+    "/healthz%3F",
+    "/healthz/",
 )
 
 
@@ -56,6 +60,13 @@ async def test_without_sign_in_nothing_is_served(dashboard: Access, path: str, b
     assert answer.status_code == 401
     assert "dash" not in answer.text.lower()
     assert "the-right-key" not in answer.text
+
+
+@pytest.mark.parametrize("host", ["pumpwatch/healthz?", "pumpwatch/healthz#", "["])
+async def test_no_host_header_opens_a_protected_path(dashboard: Access, host: str, browser_of: Any) -> None:
+    async with browser_of(dashboard) as client:
+        answer = await client.get("/_dash-layout", headers={"Host": host})
+    assert answer.status_code == 401
 
 
 async def test_without_sign_in_no_callback_is_answered(dashboard: Access, browser_of: Any) -> None:
@@ -177,12 +188,23 @@ async def test_parallel_attempts_are_counted_before_any_of_them_is_hashed(
     assert (statuses.count(401), statuses.count(429)) == (PER_MINUTE, 200 - PER_MINUTE)
 
 
-async def test_a_success_clears_the_attempts(dashboard: Access, browser_of: Any) -> None:
+async def test_signing_in_often_is_not_limited(dashboard: Access, browser_of: Any) -> None:
     async with browser_of(dashboard) as client:
-        for _ in range(3):
-            for number in range(PER_MINUTE - 1):
-                assert (await client.post("/sign-in", data={"key": f"guess {number}"})).status_code == 401
-            assert (await client.post("/sign-in", data={"key": "the-right-key"})).status_code == 303
+        statuses = {(await client.get("/?key=the-right-key")).status_code for _ in range(3 * PER_MINUTE)}
+    assert statuses == {303}
+
+
+async def test_signing_in_between_guesses_gives_no_more_guesses(settings: Settings, browser_of: Any) -> None:
+    for name, role in (("vera", "viewer"), ("eva", "engineer")):
+        add_account(settings.data, name, role, f"password of {name}")
+    own = {"name": "vera", "password": "password of vera"}
+    guesses = [{"name": "eva", "password": f"guess {number}"} for number in range(3 * PER_MINUTE)]
+    async with browser_of(build(settings)) as client:
+        statuses = []
+        for guess in guesses:
+            await client.post("/sign-in", data=own)
+            statuses.append((await client.post("/sign-in", data=guess)).status_code)
+    assert statuses.count(401) == PER_MINUTE
 
 
 async def test_the_health_check_is_open_and_reveals_nothing_else(dashboard: Access, browser_of: Any) -> None:
@@ -221,6 +243,19 @@ async def test_a_new_password_ends_the_sign_ins_made_with_the_old_one(settings: 
         assert (await client.get("/")).status_code == 200
         add_account(settings.data, "maria", "staff", "battery staple")
         assert (await client.get("/")).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/live", "/healthz", "/?key=the-right-key"])
+async def test_while_the_accounts_cannot_be_read_nothing_is_served(
+    path: str, settings: Settings, browser_of: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_account(settings.data, "maria", "staff", "correct horse")
+    async with browser_of(build(settings)) as client:
+        await client.post("/sign-in", data={"name": "maria", "password": "correct horse"})
+        (settings.data / FILE).write_text("not json")
+        answer = await client.get(path)
+    assert (answer.status_code, str(settings.data) in answer.text) == (503, False)
+    assert f"Request denied: {settings.data / FILE} cannot be read" in caplog.text
 
 
 async def test_a_restart_ends_sign_ins_only_if_the_key_changed(settings: Settings, browser_of: Any) -> None:
@@ -409,6 +444,20 @@ def test_a_new_hash_does_not_overwrite_a_password_changed_meanwhile(tmp_path: Pa
     changed = read_accounts(tmp_path)["maria"]
     replace_hash(tmp_path, before, "$argon2id$of-the-old-password")
     assert read_accounts(tmp_path) == {"maria": changed}
+
+
+def test_accounts_added_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    names = {f"person-{number}" for number in range(8)}
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: add_account(tmp_path, name, "staff", "correct horse"), names))
+    assert set(read_accounts(tmp_path)) == names
+
+
+def test_adding_an_account_does_not_overwrite_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("not json")
+    with pytest.raises(AccessError, match="cannot be read"):
+        add_account(tmp_path, "maria", "staff", "correct horse")
+    assert (tmp_path / FILE).read_text() == "not json"
 
 
 def test_accounts_of_a_later_version_are_refused(tmp_path: Path) -> None:
