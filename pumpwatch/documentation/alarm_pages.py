@@ -67,9 +67,9 @@ def _lifecycle() -> Iterator[str]:
 def _actions() -> Iterator[str]:
     yield "## Operator actions"
     yield (
-        f"An operator action is JSON on `{topics.COMMAND}`: `kind`, `id`, `alarms` (their ids), `who`, `at` (wall-clock "
-        "time in ms) and `why`. An action that arrives more than once with the same `id` is applied once. `shelve` also "
-        f"needs `for_s`, the time in therapy seconds: at most {_per_priority(MAX_SHELF_H)}. `take_out` and `put_back` "
+        f"An operator action is JSON on `{topics.COMMAND}`: `kind`, `id`, `alarms` (their ids), `who`, `at` "
+        "(wall-clock time in ms) and `why`. An action that arrives more than once with the same `id` is applied once. "
+        f"`shelve` also needs `for_s`, the time in therapy seconds: at most {_per_priority(MAX_SHELF_H)}. `take_out` and `put_back` "
         "have `subjects` (serials, gateways, `fleet`, or a part such as `system: storage`) instead of `alarms`, and "
         "optionally `rule`; without it they apply to all rules."
     )

@@ -107,6 +107,8 @@ def rules_page() -> str:
 
 
 def _delay(row: dict[str, Any], name: str) -> str:
+    if not row[name]:
+        return "none"
     return duration(row[name]) + (", wall-clock time" if row["uses_wall_clock"] else "")
 
 
