@@ -69,9 +69,9 @@ def _actions() -> Iterator[str]:
     yield (
         f"An operator action is JSON on `{topics.COMMAND}`: `kind`, `id`, `alarms` (their ids), `who`, `at` "
         "(wall-clock time in ms) and `why`. An action that arrives more than once with the same `id` is applied once. "
-        f"`shelve` also needs `for_s`, the time in therapy seconds: at most {_per_priority(MAX_SHELF_H)}. `take_out` and `put_back` "
-        "have `subjects` (serials, gateways, `fleet`, or a part such as `system: storage`) instead of `alarms`, and "
-        "optionally `rule`; without it they apply to all rules."
+        f"`shelve` also needs `for_s`, the time in therapy seconds: at most {_per_priority(MAX_SHELF_H)}. "
+        "`take_out` and `put_back` have `subjects` (serials, gateways, `fleet`, or a part such as `system: storage`) "
+        "instead of `alarms`, and optionally `rule`; without it they apply to all rules."
     )
     kinds = (*get_args(AlarmAction), *get_args(ServiceAction))
     yield table(HEADS, ((code(str(kind.__struct_config__.tag)), inspect.getdoc(kind) or "") for kind in kinds))

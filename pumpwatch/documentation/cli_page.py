@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import typer
 
 from pumpwatch.documentation.markdown import code, page, table
+
+HEADS: Final = ("option", "meaning", "environment variable", "default")
 
 
 def cli_page() -> str:
@@ -40,11 +42,7 @@ def _commands(group: Any, path: str) -> Iterator[str]:
             *((code(p.opts[0]), p.help or "", code(p.envvar or ""), _default(p)) for p in options),
         ]
         usage = f"\nUsage: `{' '.join(filter(None, (path, name, placeholders)))}`\n"
-        yield (
-            text
-            + usage
-            + (f"\n{table(('option', 'meaning', 'environment variable', 'default'), rows)}" if rows else "")
-        )
+        yield (text + usage + (f"\n{table(HEADS, rows)}" if rows else ""))
 
 
 def _default(param: Any) -> str:
