@@ -1,4 +1,4 @@
-"""Settings: command-line flags, then PUMPWATCH_ environment variables, then pumpwatch.toml, then defaults."""
+"""Settings: command-line flag, then PUMPWATCH_ environment variable, then pumpwatch.toml, then default."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypedDict, get_args, get_origin, get_type_hints
 
 import msgspec
 import platformdirs
@@ -18,41 +18,48 @@ FILE: Final = "pumpwatch.toml"
 
 PUMPS: Final = Meta(ge=1, le=2_000_000)
 GATEWAYS: Final = Meta(ge=1, le=100_000)
-SPEED: Final = Meta(ge=0.001, le=100_000.0)
-SEED: Final = Meta(ge=0, le=2**63 - 1)
-TICK_S: Final = Meta(ge=0.01, le=60.0)
-HISTORY_GB: Final = Meta(ge=0.01, le=1_000_000.0)
-HISTORY_DAYS: Final = Meta(ge=0, le=100_000)
-SPOOL_SAMPLES: Final = Meta(ge=1, le=10_000_000_000)
+SPEED: Final = Meta(ge=0.001, le=100_000)
+SEED: Final = Meta(ge=0)
+SPOOL_SAMPLES: Final = Meta(ge=1, le=1_000_000_000)
+TICK_S: Final = Meta(ge=0.01, le=60)
+HISTORY_GB: Final = Meta(ge=0.01, le=1_000_000)
+HISTORY_DAYS: Final = Meta(ge=0, le=36_500)
 PORT: Final = Meta(ge=1, le=65_535)
-"""Ranges of the numeric settings, for the settings file and the command line alike."""
-_Text = Annotated[str, Meta(min_length=1, max_length=4096)]
+PayloadFormat = Literal["auto", "json", "arrow"]
 
 
-class Settings(msgspec.Struct, kw_only=True):
-    """The settings file: one optional field per option that has an environment variable."""
+class Settings(TypedDict, total=False):
+    """Every setting with its type and range; the options of the command line take their ranges from here.
 
-    broker: _Text | None = None
-    data: _Text | None = None
-    pumps: Annotated[int, PUMPS] | None = None
-    gateways: Annotated[int, GATEWAYS] | None = None
-    speed: Annotated[float, SPEED] | None = None
-    interval: _Text | None = None
-    seed: Annotated[int, SEED] | None = None
-    scenario: _Text | None = None
-    payload: Literal["auto", "json", "arrow"] | None = None
-    spool: _Text | None = None
-    spool_samples: Annotated[int, SPOOL_SAMPLES] | None = None
-    tick: Annotated[float, TICK_S] | None = None
-    history_size: Annotated[float, HISTORY_GB] | None = None
-    history_days: Annotated[int, HISTORY_DAYS] | None = None
-    host: _Text | None = None
-    port: Annotated[int, PORT] | None = None
-    key: _Text | None = None
+    Units: `interval` is a duration such as 60s, or a number of seconds; `history_size` is in GB, `history_days` in days
+    of therapy time, `tick` in seconds, `speed` in therapy seconds per wall-clock second.
+    """
+
+    broker: Annotated[str, Meta(min_length=1, examples=["mqtt://127.0.0.1:1883"])]
+    data: Annotated[str, Meta(min_length=1, examples=["/var/lib/pumpwatch"])]
+    pumps: Annotated[int, PUMPS]
+    gateways: Annotated[int, GATEWAYS]
+    speed: Annotated[float, SPEED]
+    interval: Annotated[str | int | float, Meta(examples=["60s", "5m"])]
+    seed: Annotated[int, SEED]
+    scenario: Annotated[str, Meta(min_length=1, examples=["demo", "none", "mine.toml"])]
+    payload: PayloadFormat
+    spool: Annotated[str, Meta(min_length=1, examples=["/var/lib/pumpwatch/spool"])]
+    spool_samples: Annotated[int, SPOOL_SAMPLES]
+    tick: Annotated[float, TICK_S]
+    history_size: Annotated[float, HISTORY_GB]
+    history_days: Annotated[int, HISTORY_DAYS]
+    host: Annotated[str, Meta(min_length=1, examples=["127.0.0.1"])]
+    port: Annotated[int, PORT]
+    key: str
+
+
+TYPES: Final[dict[str, Any]] = get_type_hints(Settings, include_extras=True)
+"""Type and range of each setting, by name."""
 
 
 class SettingsError(ValueError):
-    """The settings file cannot be used; the message says why and what is allowed."""
+    """The settings file cannot be used; the message names the file, the setting, its value and what is allowed."""
 
 
 def user_data() -> Path:
@@ -66,48 +73,71 @@ def environment() -> dict[str, str]:
 
 
 def keep_memory() -> None:
-    """Make Polars' allocator keep freed memory for ten seconds instead of half a second, unless it is loaded already.
+    """Let Polars keep freed memory for 10 s instead of 0.5 s; has no effect once Polars is loaded.
 
-    A large fleet is scored every few seconds, and allocating a gigabyte again takes longer than scoring.
+    A large fleet is evaluated every few seconds, and requesting a gigabyte from the system takes longer than the
+    evaluation. A value that the user has set stays.
     """
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:10000")
 
 
-def read_file(path: Path | None) -> dict[str, Any]:
-    """Return the values of the settings file by name.
+def read_file(path: Path | None) -> Settings:
+    """Read the settings file; `history-size` and `history_size` are the same name.
 
-    Without `path`, `pumpwatch.toml` in the working directory is read if it exists. Raises `SettingsError` for a file that
-    cannot be read, an unknown name, or a value of the wrong type or out of range.
+    Without `path`, `pumpwatch.toml` in the working directory is read if it exists. Raises `SettingsError` if the file
+    cannot be read, a name is unknown, or a value has the wrong type or is out of range.
     """
     file = path or Path(FILE)
     if path is None and not file.is_file():
         return {}
-    try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"cannot read {file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} is not TOML: {error}") from error
-    names = sorted(Settings.__struct_fields__)
-    for name, value in values.items():
-        if name not in names:
-            raise SettingsError(
-                f"{file}: unknown setting {name!r}; {nearest(name, names)}known settings: {', '.join(names)}"
-            )
+    settings: dict[str, Any] = {}
+    for key, value in _toml(file).items():
+        name = key.replace("-", "_")
+        if name not in TYPES:
+            raise SettingsError(f"{file}: unknown setting {key!r}; {nearest(name, TYPES)}Settings: {', '.join(TYPES)}")
+        if name in settings:
+            raise SettingsError(f"{file}: {key} is set twice, with - and with _; remove one of the two")
         try:
-            msgspec.convert({name: value}, Settings)
+            settings[name] = msgspec.convert(value, TYPES[name])
         except msgspec.ValidationError as error:
-            reason = str(error).partition(" - at ")[0]
-            raise SettingsError(f"{file}: {name} is {value!r}: {reason[:1].lower()}{reason[1:]}") from error
-    return values
+            raise SettingsError(f"{file}: {key} = {value!r} is not allowed; use {allowed(name)}") from error
+    return msgspec.convert(settings, Settings)
+
+
+def allowed(name: str) -> str:
+    """Return what a setting may be, such as `an integer from 1 to 65,535`."""
+    kind = TYPES[name]
+    if get_origin(kind) is Literal:
+        return _any_of(get_args(kind))
+    if get_origin(kind) is not Annotated:
+        return "text in quotes"
+    base, limits = get_args(kind)
+    if limits.examples:
+        return f"text in quotes, such as {_any_of(limits.examples)}"
+    number = "an integer" if base is int else "a number"
+    return f"{number} from {limits.ge:,}" + ("" if limits.le is None else f" to {limits.le:,}")
 
 
 def defaults_for(commands: Mapping[str, Iterable[str]], values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return, by command, the values of the settings that it has, as defaults."""
+    """Return, by command, the values of the settings that it has."""
     return {command: {name: values[name] for name in names if name in values} for command, names in commands.items()}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `did you mean X? ` for the known name most like `name`, or nothing."""
+    """Return `did you mean X? ` for the known name most like `name`, or an empty string."""
     close = get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
     return f"did you mean {close[0]}? " if close else ""
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from error
+
+
+def _any_of(values: Iterable[str]) -> str:
+    *first, last = (f'"{value}"' for value in values)
+    return f"{', '.join(first)} or {last}" if first else last

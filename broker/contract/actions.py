@@ -42,7 +42,7 @@ class Note(_AlarmAction, tag="note"):
 
 
 class Shelve(_AlarmAction, tag="shelve"):
-    """Shelve these alarms for `for_s` therapy seconds, at most `MAX_SHELF_H` of their priority."""
+    """Shelve these alarms for `for_s` therapy seconds, up to the limit of their priority."""
 
     for_s: float
 

@@ -148,10 +148,10 @@ async def _run(config: RunConfig) -> None:
     try:
         addresses = await supervisor.start(stop)
         if addresses is not None:
-            # Not before the processor listens: who tells nobody has told nothing.
+            # Only now does the processor listen; earlier notices would be lost.
             publishing = asyncio.ensure_future(notices.publish_forever())
             address = addresses["dashboard"]
-            run_file.leave(config.data, run_file.Running(config.url, run_file.without_key(address), os.getpid()))
+            run_file.write(config.data, run_file.Running(config.url, run_file.without_key(address), os.getpid()))
             _show(address, config)
             await supervisor.watch(stop)
     finally:

@@ -23,7 +23,7 @@ class Running(msgspec.Struct):
     pid: int
 
 
-def leave(data: Path, running: Running) -> None:
+def write(data: Path, running: Running) -> None:
     """Write the file, readable only by its owner because a broker URL may contain a password."""
     data.mkdir(parents=True, exist_ok=True)
     fresh = data / f"{FILE}.new"

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from humanize import naturalsize
+
 from pumpwatch.supervision.process import SUPERVISED
 
 READY_TIMEOUT_S: Final = 60.0
@@ -61,7 +63,7 @@ class Running:
     ready: asyncio.Future[str] = field(default_factory=asyncio.Future)
     readers: tuple[asyncio.Task[None], ...] = ()
 
-    def hear(self, line: str) -> None:
+    def receive(self, line: str) -> None:
         """Process one line of the part's output."""
         word, _, rest = line.partition(" ")
         name, _, address = rest.partition(" ")
@@ -150,7 +152,7 @@ class Supervisor:
             raise PartError(f"cannot start {part.name}: {part.command[0]}: {error.strerror}") from error
         running = Running(part, process, self.say, asyncio.get_running_loop().time())
         running.readers = tuple(
-            asyncio.ensure_future(_read(stream, running.hear))
+            asyncio.ensure_future(_read(stream, running.receive))
             for stream in (process.stdout, process.stderr)
             if stream is not None
         )
@@ -219,16 +221,16 @@ class Supervisor:
             reader.cancel()
 
 
-async def _read(stream: asyncio.StreamReader, hear: Callable[[str], None]) -> None:
+async def _read(stream: asyncio.StreamReader, receive: Callable[[str], None]) -> None:
     while True:
         try:
             line = await stream.readline()
         except ValueError:
-            hear(f"(a line of more than {MAX_LINE_BYTES:,} bytes was omitted)")
+            receive(f"(a line of more than {naturalsize(MAX_LINE_BYTES, binary=True)} was omitted)")
             continue
         if not line:
             return
-        hear(line.decode(errors="replace").rstrip())
+        receive(line.decode(errors="replace").rstrip())
 
 
 def _how(code: int) -> str:

@@ -50,13 +50,13 @@ def run(*words: str, data: Path) -> Any:
     return CliRunner().invoke(app, [*words, "--data", str(data)])
 
 
-def test_open_alarms_are_listed_and_are_also_json(data: Path) -> None:
+def test_open_alarms_are_listed_as_a_table_or_as_json(data: Path) -> None:
     assert "gateway-01" in run("alarms", data=data).stdout
     listed = json.loads(run("alarms", "--rule", "low", "--json", data=data).stdout)
     assert [row["alarm"] for row in listed] == IDS[:2]
 
 
-def test_alarms_are_chosen_by_id_by_whom_they_are_about_and_by_rule(data: Path, sent: list[Any]) -> None:
+def test_alarms_are_selected_by_id_subject_or_rule(data: Path, sent: list[Any]) -> None:
     for words in (
         ("--alarms", f"{IDS[0]}, {IDS[2]}"),
         ("--about", "A,gateway-01"),
@@ -68,7 +68,7 @@ def test_alarms_are_chosen_by_id_by_whom_they_are_about_and_by_rule(data: Path, 
     assert len({action.id for action in sent}) == len(sent)
 
 
-def test_shelving_says_how_long_and_why(data: Path, sent: list[Any]) -> None:
+def test_shelving_sends_the_duration_and_the_reason(data: Path, sent: list[Any]) -> None:
     words = ("alarm", "shelve", "--about", "A", "--for", "2h", "--why", "known", "--who", "anna", "--json")
     answer = json.loads(run(*words, data=data).stdout)
     assert (answer["done"], answer["text"]) == (1, "Done.")
@@ -86,14 +86,16 @@ def test_shelving_says_how_long_and_why(data: Path, sent: list[Any]) -> None:
         (("delete", "--about", "A"), "Invalid value"),
     ],
 )
-def test_what_is_wrongly_asked_is_said(words: tuple[str, ...], sentence: str, data: Path, sent: list[Any]) -> None:
+def test_invalid_usage_is_explained_and_nothing_is_sent(
+    words: tuple[str, ...], sentence: str, data: Path, sent: list[Any]
+) -> None:
     answer = run("alarm", *words, data=data)
     assert answer.exit_code == 2
     assert sentence in " ".join(answer.stderr.replace("│", " ").split())
     assert sent == []
 
 
-def test_what_is_refused_ends_with_a_failure(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_action_ends_with_an_error(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = Outcome(id="1", done=0, refused=1, text="Acknowledged no alarm. 1 refused: already acknowledged by anna.")
     monkeypatch.setattr(alarms, "_act", lambda *_: refused)
     answer = run("alarm", "acknowledge", "--about", "A", data=data)
@@ -101,7 +103,7 @@ def test_what_is_refused_ends_with_a_failure(data: Path, monkeypatch: pytest.Mon
     assert isinstance(answer.exception, CommandError)
 
 
-def test_without_an_alarm_or_a_processor_it_is_said(data: Path, tmp_path: Path, sent: list[Any]) -> None:
+def test_a_missing_alarm_or_snapshot_is_an_error(data: Path, tmp_path: Path, sent: list[Any]) -> None:
     assert "no open alarm matches" in str(run("alarm", "reset", "--about", "Z", data=data).exception)
     assert "is a system running there?" in str(run("alarms", data=tmp_path / "empty").exception)
     assert sent == []

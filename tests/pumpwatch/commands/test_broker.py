@@ -1,4 +1,4 @@
-"""`pumpwatch broker`: both kinds serve what the wire needs, end cleanly and leave nothing."""
+"""`pumpwatch broker`: both kinds deliver, retain, publish wills, and stop cleanly."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,12 @@ from broker.mqtt.local_broker import ServerError, Settings, run
 
 ROOT = Path(__file__).resolve().parents[3]
 KINDS = (pytest.param("mosquitto", marks=pytest.mark.broker), "amqtt")
-ENOUGH_S = 20.0
+TIMEOUT_S = 20.0
 
 
-async def until(true: object) -> None:
-    assert callable(true)
-    async with asyncio.timeout(ENOUGH_S):
-        while not true():
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while not condition():
             await asyncio.sleep(0.02)
 
 
@@ -33,7 +33,7 @@ def url_of(kind: str, request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("mosquitto" if kind == "mosquitto" else "embedded_broker"))
 
 
-def begin(kind: str, data: Path) -> tuple[subprocess.Popen[str], str]:
+def start(kind: str, data: Path) -> tuple[subprocess.Popen[str], str]:
     command = [sys.executable, "-m", "pumpwatch", "broker", "--kind", kind, "--port", "0", "--data", str(data)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
@@ -42,9 +42,9 @@ def begin(kind: str, data: Path) -> tuple[subprocess.Popen[str], str]:
     return process, ready[2]
 
 
-def end(process: subprocess.Popen[str], number: signal.Signals) -> int:
+def stop(process: subprocess.Popen[str], number: signal.Signals) -> int:
     process.send_signal(number)
-    code = process.wait(ENOUGH_S)
+    code = process.wait(TIMEOUT_S)
     assert process.stdout is not None
     process.stdout.close()
     return code
@@ -59,81 +59,81 @@ def listens(url: str) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_broker_carries_samples_retained_messages_and_wills(kind: str, request: pytest.FixtureRequest) -> None:
     address, root = parse_url(url_of(kind, request)), f"test/{os.getpid()}"
-    heard: list[Message] = []
+    messages: list[Message] = []
     confirmed: list[int] = []
     gateway = Link(
         address, "gateway", on_published=lambda mid, _: confirmed.append(mid), will=Will(f"{root}/status", b"offline")
     )
-    reader = Link(address, "reader", on_message=heard.append)
+    reader = Link(address, "reader", on_message=messages.append)
     await gateway.open()
     gateway.publish(f"{root}/birth", b"pumps", retain=True)
     await until(lambda: confirmed)
     await reader.open()
     reader.subscribe(f"{root}/#")
-    await until(lambda: heard)
+    await until(lambda: messages)
     gateway.publish(f"{root}/telemetry", b"x" * 5_000_000)
-    await until(lambda: len(heard) == 2)
+    await until(lambda: len(messages) == 2)
     gateway._client.socket().shutdown(socket.SHUT_RDWR)
-    await until(lambda: len(heard) == 3)
+    await until(lambda: len(messages) == 3)
     await reader.close()
     await gateway.close()
-    leaves = [(message.topic.rpartition("/")[2], message.qos, message.retained) for message in heard]
+    leaves = [(message.topic.rpartition("/")[2], message.qos, message.retained) for message in messages]
     assert leaves == [("birth", 1, True), ("telemetry", 1, False), ("status", 1, False)]
-    assert len(heard[1].payload) == 5_000_000
+    assert len(messages[1].payload) == 5_000_000
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_broker_ends_on_a_signal_and_frees_its_port(kind: str, number: signal.Signals, tmp_path: Path) -> None:
+def test_a_broker_stops_on_a_signal_and_frees_its_port(kind: str, number: signal.Signals, tmp_path: Path) -> None:
     if kind == "mosquitto" and mosquitto_config.find(os.environ.get("PATH")) is None:
-        pytest.skip("mosquitto is not on this machine")
-    process, url = begin(kind, tmp_path)
+        pytest.skip("mosquitto is not installed")
+    process, url = start(kind, tmp_path)
     assert listens(url)
-    assert end(process, number) == 0
+    assert stop(process, number) == 0
     assert not listens(url)
 
 
 @pytest.mark.broker
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the supervisor does this")
-def test_mosquitto_ends_when_what_started_it_is_killed(mosquitto: str, tmp_path: Path) -> None:
-    process, url = begin("mosquitto", tmp_path)
-    end(process, signal.SIGKILL)
+@pytest.mark.skipif(sys.platform != "linux", reason="on other systems the supervisor stops it")
+def test_mosquitto_stops_when_its_parent_process_is_killed(mosquitto: str, tmp_path: Path) -> None:
+    process, url = start("mosquitto", tmp_path)
+    stop(process, signal.SIGKILL)
     for _ in range(200):
         if not listens(url):
             return
         with pytest.raises(subprocess.TimeoutExpired):
             subprocess.run(["sleep", "600"], timeout=0.05, check=False)
-    pytest.fail("mosquitto still listens")
+    pytest.fail("mosquitto is still listening")
 
 
 @pytest.mark.broker
-def test_what_mosquitto_retains_outlives_it(mosquitto: str, tmp_path: Path) -> None:
+def test_retained_messages_survive_a_restart_of_mosquitto(mosquitto: str, tmp_path: Path) -> None:
     async def publish(url: str) -> None:
         confirmed: list[int] = []
         link = Link(parse_url(url), "one", on_published=lambda mid, _: confirmed.append(mid))
         await link.open()
-        link.publish("itb/00/g/birth", b"kept", retain=True)
+        link.publish("itb/00/g/birth", b"retained", retain=True)
         await until(lambda: confirmed)
         await link.close()
 
     async def read(url: str) -> bytes:
-        heard: list[Message] = []
-        link = Link(parse_url(url), "two", on_message=heard.append)
+        messages: list[Message] = []
+        link = Link(parse_url(url), "two", on_message=messages.append)
         await link.open()
         link.subscribe("itb/#")
-        await until(lambda: heard)
+        await until(lambda: messages)
         await link.close()
-        return heard[0].payload
+        return messages[0].payload
 
-    process, url = begin("mosquitto", tmp_path)
+    process, url = start("mosquitto", tmp_path)
     asyncio.run(publish(url))
-    end(process, signal.SIGTERM)
-    process, url = begin("mosquitto", tmp_path)
-    assert asyncio.run(read(url)) == b"kept"
-    end(process, signal.SIGTERM)
+    stop(process, signal.SIGTERM)
+    process, url = start("mosquitto", tmp_path)
+    assert asyncio.run(read(url)) == b"retained"
+    stop(process, signal.SIGTERM)
 
 
-async def test_mosquitto_demanded_where_there_is_none_says_what_to_do(
+async def test_a_missing_mosquitto_is_an_error_with_instructions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mosquitto_config, "SYSTEM_PLACES", (str(tmp_path),))
@@ -142,23 +142,25 @@ async def test_mosquitto_demanded_where_there_is_none_says_what_to_do(
 
 
 @pytest.mark.broker
-async def test_a_configuration_mosquitto_refuses_is_told_in_its_words(mosquitto: str, tmp_path: Path) -> None:
+async def test_the_message_of_mosquitto_about_an_invalid_configuration_is_quoted(
+    mosquitto: str, tmp_path: Path
+) -> None:
     config = tmp_path / "own.conf"
     config.write_text("listener 18999 127.0.0.1\nnonsense true\n")
     with pytest.raises(ServerError, match=r"mosquitto exited with code \d+: .*nonsense"):
         await run(Settings(tmp_path, config=config, path=os.environ["PATH"]), asyncio.Event(), print)
 
 
-def test_the_limits_of_our_mosquitto_are_those_of_the_configuration_for_yours() -> None:
-    def told(text: str) -> set[str]:
+def test_a_started_mosquitto_has_the_limits_of_the_published_configuration() -> None:
+    def directives(text: str) -> set[str]:
         return {line for line in text.splitlines() if line and not line.startswith("#")}
 
-    real = told((ROOT / "mosquitto.conf").read_text())
+    published = directives((ROOT / "mosquitto.conf").read_text())
     own = mosquitto_config.started_by_us("127.0.0.1", 1883, Path("/data"), as_root=True)
-    ours = told(mosquitto_config.configuration((*own, *mosquitto_config.LIMITS), "ours"))
-    limits = told(mosquitto_config.configuration(mosquitto_config.LIMITS, "limits"))
-    assert limits <= real & ours
-    assert real - limits == told(mosquitto_config.configuration(mosquitto_config.OWN_SERVER, "own"))
+    ours = directives(mosquitto_config.configuration((*own, *mosquitto_config.LIMITS), "ours"))
+    limits = directives(mosquitto_config.configuration(mosquitto_config.LIMITS, "limits"))
+    assert limits <= published & ours
+    assert published - limits == directives(mosquitto_config.configuration(mosquitto_config.OWN_SERVER, "own"))
 
 
 @pytest.mark.parametrize(
@@ -171,5 +173,5 @@ def test_the_limits_of_our_mosquitto_are_those_of_the_configuration_for_yours() 
         ("persistence true", ("127.0.0.1", 1883)),
     ],
 )
-def test_where_a_configuration_listens_is_read_from_it(text: str, place: tuple[str, int]) -> None:
+def test_the_listener_is_read_from_the_configuration(text: str, place: tuple[str, int]) -> None:
     assert mosquitto_config.listener_of(text) == place

@@ -1,4 +1,4 @@
-"""The command line: help with examples, sentences for errors, exit codes, JSON."""
+"""The command line: help with examples, error messages, exit codes, JSON."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def pumpwatch(*arguments: str, data: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in an empty directory, as a person would."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PUMPWATCH_")}
-    environment = {**kept, "PYTHONPATH": str(ROOT), "PUMPWATCH_DATA": str(data), "COLUMNS": "300", **variables}
+    """Run the command in an empty directory, as a user would."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PUMPWATCH_")}
+    environment = {**inherited, "PYTHONPATH": str(ROOT), "PUMPWATCH_DATA": str(data), "COLUMNS": "300", **variables}
     command = [sys.executable, "-m", "pumpwatch", *arguments]
     return subprocess.run(
         command, cwd=data, env=environment, capture_output=True, text=True, timeout=60, check=False, input=""
     )
 
 
-def commands(group: typer.core.TyperGroup, front: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+def commands(group: typer.core.TyperGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, command in group.commands.items():
         if isinstance(command, typer.core.TyperGroup):
-            yield from commands(command, (*front, name))
+            yield from commands(command, (*path, name))
         else:
-            yield (*front, name), command.epilog or ""
+            yield (*path, name), command.epilog or ""
 
 
 COMMANDS = list(commands(typer.main.get_command(app)))
@@ -50,7 +50,7 @@ def test_every_command_has_an_example_of_itself(words: tuple[str, ...], epilog: 
 
 
 @pytest.mark.parametrize("kind", ["faults", "rules", "signals"])
-def test_tables_are_also_json(kind: str, tmp_path: Path) -> None:
+def test_tables_are_also_available_as_json(kind: str, tmp_path: Path) -> None:
     result = pumpwatch(kind, "--json", data=tmp_path)
     rows = json.loads(result.stdout)
     assert result.returncode == 0
@@ -58,7 +58,7 @@ def test_tables_are_also_json(kind: str, tmp_path: Path) -> None:
     assert {row["name"] for row in rows} <= set(pumpwatch(kind, data=tmp_path).stdout.replace("│", " ").split())
 
 
-def test_a_command_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
+def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
     result = pumpwatch("fautls", data=tmp_path)
     assert result.returncode == 2
     assert "No such command" in result.stderr
@@ -87,7 +87,7 @@ def test_a_command_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
         (("user", "add", "vera", "--role", "king", "--password-stdin"), 1, "king"),
     ],
 )
-def test_what_goes_wrong_is_a_sentence_and_a_code(
+def test_a_failure_is_one_sentence_and_an_exit_code(
     arguments: tuple[str, ...], code: int, sentence: str, tmp_path: Path
 ) -> None:
     result = pumpwatch(*arguments, data=tmp_path)
@@ -97,52 +97,52 @@ def test_what_goes_wrong_is_a_sentence_and_a_code(
     assert result.returncode == code
 
 
-def test_an_unknown_setting_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+def test_an_unknown_setting_is_refused_with_a_suggestion(tmp_path: Path) -> None:
     (tmp_path / "pumpwatch.toml").write_text("pmups = 3")
     result = pumpwatch("faults", data=tmp_path)
     assert result.returncode == 2
     assert "did you mean pumps?" in " ".join(result.stderr.split())
 
 
-def test_a_second_run_on_the_same_data_is_refused(tmp_path: Path) -> None:
-    run_file.leave(tmp_path, run_file.Running("mqtt://127.0.0.1:1", "http://127.0.0.1:8050/", os.getpid()))
+def test_a_second_run_on_the_same_data_directory_is_refused(tmp_path: Path) -> None:
+    run_file.write(tmp_path, run_file.Running("mqtt://127.0.0.1:1", "http://127.0.0.1:8050/", os.getpid()))
     result = pumpwatch("run", data=tmp_path)
     assert result.returncode == 1
     assert f"is already running on {tmp_path}" in result.stderr
     assert run_file.find(tmp_path) is not None
 
 
-def test_the_note_of_a_dead_system_counts_for_nothing(tmp_path: Path) -> None:
+def test_the_run_file_of_a_dead_system_is_ignored(tmp_path: Path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()
-    run_file.leave(tmp_path, run_file.Running("mqtt://127.0.0.1:7", "", dead.pid))
+    run_file.write(tmp_path, run_file.Running("mqtt://127.0.0.1:7", "", dead.pid))
     assert run_file.find(tmp_path) is None
     assert run_file.broker_of(None, tmp_path) == run_file.DEFAULT_BROKER
 
 
 def test_the_broker_of_the_running_system_is_found(tmp_path: Path) -> None:
-    run_file.leave(tmp_path, run_file.Running("mqtt://127.0.0.1:7", "", os.getpid()))
+    run_file.write(tmp_path, run_file.Running("mqtt://127.0.0.1:7", "", os.getpid()))
     assert run_file.broker_of(None, tmp_path) == "mqtt://127.0.0.1:7"
     assert run_file.broker_of("mqtt://elsewhere", tmp_path) == "mqtt://elsewhere"
 
 
-def test_the_note_is_for_its_owner_alone_and_holds_no_key(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_run_file_and_it_has_no_key(tmp_path: Path) -> None:
     address = run_file.without_key("http://127.0.0.1:8050/?key=secret")
-    run_file.leave(tmp_path, run_file.Running("mqtt://u:p@127.0.0.1", address, os.getpid()))
+    run_file.write(tmp_path, run_file.Running("mqtt://u:p@127.0.0.1", address, os.getpid()))
     assert address == "http://127.0.0.1:8050/"
     assert (tmp_path / run_file.FILE).stat().st_mode & 0o077 == 0
 
 
-def test_a_taken_port_moves_the_dashboard_unless_it_was_chosen() -> None:
-    said: list[str] = []
+def test_the_dashboard_takes_the_next_free_port_unless_one_was_given() -> None:
+    lines: list[str] = []
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert choose_port("127.0.0.1", port, chosen=False, say=said.append) > port
-        assert f"port {port} is in use" in said[0]
+        assert choose_port("127.0.0.1", port, chosen=False, say=lines.append) > port
+        assert f"port {port} is in use" in lines[0]
         with pytest.raises(CommandError, match=f"port {port} on 127.0.0.1 is in use"):
-            choose_port("127.0.0.1", port, chosen=True, say=said.append)
+            choose_port("127.0.0.1", port, chosen=True, say=lines.append)
 
 
 BIRTHS = [
@@ -166,12 +166,12 @@ def test_pumps_are_found_at_their_gateways(wanted: str, chosen: dict[str, list[s
 
 
 @pytest.mark.parametrize("wanted", ["4", "2-9", "MY-2", "3-1", "-1", "", ","])
-def test_pumps_that_are_not_there_are_refused(wanted: str) -> None:
+def test_pumps_outside_the_fleet_are_refused(wanted: str) -> None:
     with pytest.raises(typer.BadParameter):
         faults.choose(BIRTHS, wanted)
 
 
-def test_an_unknown_fault_is_refused_with_the_known_and_the_nearest() -> None:
+def test_an_unknown_fault_is_refused_with_the_known_ones_and_a_suggestion() -> None:
     text = faults.unknown_fault("motor_stal", ["silent_pump", "motor_stall"])
     assert (
         text
@@ -179,7 +179,7 @@ def test_an_unknown_fault_is_refused_with_the_known_and_the_nearest() -> None:
     )
 
 
-def test_doctor_tells_what_is_here_and_exits_well(tmp_path: Path) -> None:
+def test_doctor_lists_its_findings_and_exits_with_0(tmp_path: Path) -> None:
     result = pumpwatch("doctor", "--json", data=tmp_path)
     findings = {finding["what"]: finding for finding in json.loads(result.stdout)}
     assert findings["Python"]["state"] == "ok"
@@ -188,7 +188,7 @@ def test_doctor_tells_what_is_here_and_exits_well(tmp_path: Path) -> None:
     assert result.returncode == 0
 
 
-def test_doctor_fails_where_something_needed_fails(tmp_path: Path) -> None:
+def test_doctor_exits_with_1_if_the_broker_is_unreachable(tmp_path: Path) -> None:
     result = pumpwatch("doctor", "--broker", "mqtt://127.0.0.1:1", data=tmp_path)
     assert result.returncode == 1
     assert "no broker at mqtt://127.0.0.1:1" in result.stdout

@@ -1,4 +1,4 @@
-"""What was kept can be read by a person, and somebody's change of it is found."""
+"""Journal and history: queries, exports, and detection of tampering."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(tmp_path: Path):
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Path:
+def data(tmp_path: Path) -> Path:
     rows = [
         {"at": NOON_MS, "kind": "ordered", "title": "stop on gate", "who": "anna", "pumps": ["A", "B"], "once": "1"},
         {"at": NOON_MS + 1000, "kind": "raised", "title": "Motor stall", "pump": "B", "alarm": "B/stall/1"},
@@ -44,8 +44,8 @@ def written(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.usefixtures("written")
-def test_the_journal_is_read_by_pump_person_and_time(run) -> None:
+@pytest.mark.usefixtures("data")
+def test_the_journal_is_filtered_by_pump_person_and_time(run) -> None:
     def kinds(*words: str) -> list[str]:
         return [row["kind"] for row in json.loads(run("journal", "--json", *words).stdout)]
 
@@ -57,32 +57,32 @@ def test_the_journal_is_read_by_pump_person_and_time(run) -> None:
     assert "Motor stall" in run("journal").stdout
 
 
-def test_a_time_that_is_none_is_a_usage_error(run) -> None:
+def test_an_invalid_time_is_a_usage_error(run) -> None:
     result = run("journal", "--from", "yesterday")
     assert result.exit_code == 2
     assert "'yesterday' is not a time" in result.output
 
 
-def test_the_doctor_says_that_the_chain_holds_or_where_it_breaks(written: Path) -> None:
-    assert [(found.state, found.text) for found in records(written)] == [
+def test_doctor_verifies_the_hash_chain_of_the_journal(data: Path) -> None:
+    assert [(found.state, found.text) for found in records(data)] == [
         ("ok", "2 entries, hash chain intact"),
         ("ok", "0 samples in 0 files"),
     ]
-    book = sqlite3.connect(written / FILE)
-    book.executescript("DROP TRIGGER entry_remains; DELETE FROM entry WHERE id = 2;")
-    book.close()
-    found, _ = records(written)
+    database = sqlite3.connect(data / FILE)
+    database.executescript("DROP TRIGGER entry_remains; DELETE FROM entry WHERE id = 2;")
+    database.close()
+    found, _ = records(data)
     assert found.state == "failed"
     assert found.text == "it ends at entry 1, but there were 2: its end was cut off"
 
 
-def test_the_doctor_names_what_was_moved_aside(tmp_path: Path) -> None:
+def test_doctor_lists_files_that_were_moved_aside(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.unreadable-1").mkdir()
     assert [found.text.partition(" ")[0] for found in records(tmp_path)] == ["0", "checkpoint.unreadable-1"]
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> pl.DataFrame:
+def history(tmp_path: Path) -> pl.DataFrame:
     """Three days of samples of three pumps."""
     rows = [
         {"pump": pump, "time": NOON_MS + day * 86_400_000, "seq": day, "flow_ul_h": 12.72}
@@ -94,7 +94,7 @@ def kept(tmp_path: Path) -> pl.DataFrame:
     return frame
 
 
-def test_samples_are_exported_as_csv_to_the_last_one(run, kept: pl.DataFrame) -> None:
+def test_samples_are_exported_as_csv(run, history: pl.DataFrame) -> None:
     result = run("export", "--pumps", "3,MY-1", "--from", "2026-01-02", "--to", "2026-01-03T12:00:00Z")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
@@ -104,15 +104,15 @@ def test_samples_are_exported_as_csv_to_the_last_one(run, kept: pl.DataFrame) ->
     assert "4 samples" in result.stderr
 
 
-def test_samples_are_exported_as_parquet_as_they_were(run, kept: pl.DataFrame, tmp_path: Path) -> None:
+def test_samples_are_exported_as_parquet_unchanged(run, history: pl.DataFrame, tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     assert run("export", "--format", "parquet", "--out", str(out)).exit_code == 0
-    assert pl.read_parquet(out).equals(kept)
+    assert pl.read_parquet(out).equals(history)
     assert run("export", "--pumps", "3-4", "--out", str(tmp_path / "out.csv")).exit_code == 0
     assert pl.read_csv(tmp_path / "out.csv")["pump"].n_unique() == 2
 
 
-@pytest.mark.usefixtures("kept")
+@pytest.mark.usefixtures("history")
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
@@ -123,14 +123,14 @@ def test_samples_are_exported_as_parquet_as_they_were(run, kept: pl.DataFrame, t
         (("--out", "/proc/no/such/place"), 1, "cannot export"),
     ],
 )
-def test_an_export_that_cannot_be_ends_with_a_sentence(run, words, code, sentence) -> None:
+def test_an_impossible_export_ends_with_one_sentence(run, words, code, sentence) -> None:
     result = run("export", *words)
     assert result.exit_code == code
     assert sentence in f"{result.output} {result.exception}"
 
 
-@pytest.mark.usefixtures("kept")
-def test_the_doctor_says_how_much_room_a_sample_takes(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("history")
+def test_doctor_reports_the_size_of_the_history_and_unreadable_files(tmp_path: Path) -> None:
     assert "9 samples in 3 files, " in next(found.text for found in records(tmp_path) if found.what == "history")
     next(tmp_path.rglob("*.parquet")).write_bytes(b"PAR1 not at all, though it ends so PAR1")
     assert next(found.state for found in records(tmp_path) if found.what == "history") == "failed"

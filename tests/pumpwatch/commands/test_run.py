@@ -1,4 +1,4 @@
-"""`pumpwatch run`, whole: everything starts, survives the death of a part, and ends without leaving anything."""
+"""`pumpwatch run`, end to end: all parts start, are restarted when they are killed, and stop without a trace."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from broker.mqtt.local_broker import free_port
 from pumpwatch.supervision import run_file
 
 ROOT = Path(__file__).resolve().parents[3]
-ENOUGH_S = 90.0
+TIMEOUT_S = 90.0
 
 
 class Run:
-    """A `pumpwatch run` in a directory of its own."""
+    """A `pumpwatch run` in its own directory."""
 
     def __init__(self, data: Path) -> None:
         self.data, self.port = data, free_port()
@@ -33,14 +33,14 @@ class Run:
         with self.log.open("w") as log, self.out.open("w") as out:
             self.process = subprocess.Popen(command, cwd=data, env=environment, stdout=out, stderr=log)
 
-    def until(self, true: Callable[[], object]) -> None:
-        deadline = time.monotonic() + ENOUGH_S
-        while not true():
+    def until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + TIMEOUT_S
+        while not condition():
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
 
     def processes(self) -> dict[int, str]:
-        """Return the command lines of every process that works on our data directory."""
+        """Return the command lines of all processes that use the data directory."""
         found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
@@ -65,13 +65,13 @@ def run(tmp_path: Path) -> Iterator[Run]:
     yield run
     if run.process.poll() is None:
         run.process.terminate()
-        run.process.wait(ENOUGH_S)
+        run.process.wait(TIMEOUT_S)
 
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find what is left")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find leftover processes")
 
 
-def test_a_run_prints_an_address_that_answers_and_ends_without_a_trace(run: Run) -> None:
+def test_a_run_prints_an_address_that_responds_and_stops_without_a_trace(run: Run) -> None:
     address = run.address()
     with build_opener(HTTPCookieProcessor()).open(address) as answer:
         assert answer.status == 200
@@ -82,7 +82,7 @@ def test_a_run_prints_an_address_that_answers_and_ends_without_a_trace(run: Run)
     broker_port = int(running.broker.rpartition(":")[2])
     assert len(run.processes()) >= 5
     run.process.send_signal(signal.SIGINT)
-    assert run.process.wait(ENOUGH_S) == 0
+    assert run.process.wait(TIMEOUT_S) == 0
     assert run.processes() == {}
     assert run_file.is_free("127.0.0.1", run.port)
     assert run_file.is_free("127.0.0.1", broker_port)
@@ -90,7 +90,7 @@ def test_a_run_prints_an_address_that_answers_and_ends_without_a_trace(run: Run)
     assert "Traceback" not in run.log.read_text()
 
 
-def test_a_run_outlives_the_death_of_each_of_its_parts(run: Run) -> None:
+def test_every_part_of_a_run_is_restarted_when_it_is_killed(run: Run) -> None:
     run.address()
     for command, part in (
         ("broker", "broker"),
@@ -103,7 +103,7 @@ def test_a_run_outlives_the_death_of_each_of_its_parts(run: Run) -> None:
         run.until(lambda part=part: f"{part} is running again" in run.log.read_text())
 
 
-def test_a_run_that_is_killed_leaves_nothing(run: Run) -> None:
+def test_a_killed_run_leaves_no_process_behind(run: Run) -> None:
     run.address()
     run.process.kill()
     run.process.wait()

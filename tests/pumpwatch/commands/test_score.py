@@ -1,4 +1,4 @@
-"""`pumpwatch score`: what it writes where, and how it says what cannot be."""
+"""`pumpwatch score`: tables, files and usage errors."""
 
 from __future__ import annotations
 
@@ -28,30 +28,32 @@ def story(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_score_is_a_table_on_stdout_and_files_where_they_are_asked_for(story: Path, tmp_path: Path) -> None:
+def test_a_score_is_printed_and_written_to_files_on_request(story: Path, tmp_path: Path) -> None:
     page, data = tmp_path / "score.html", tmp_path / "score.json"
-    done = CliRunner().invoke(app, ["score", str(story), "--seed-shift", "7", "--json", str(data), "--html", str(page)])
-    assert done.exit_code == 0, done.output
-    assert "motor_stall" in done.stdout
-    told = json.loads(data.read_text())
-    assert (told["pumps"], told["seed"], told["samples"]) == (4, 49, 56)
-    assert told["faults"]["motor_stall"]["injected"] == 1
-    assert "ITB-" in page.read_text() or not told["missed"]
+    result = CliRunner().invoke(
+        app, ["score", str(story), "--seed-shift", "7", "--json", str(data), "--html", str(page)]
+    )
+    assert result.exit_code == 0, result.output
+    assert "motor_stall" in result.stdout
+    report = json.loads(data.read_text())
+    assert (report["pumps"], report["seed"], report["samples"]) == (4, 49, 56)
+    assert report["faults"]["motor_stall"]["injected"] == 1
+    assert "ITB-" in page.read_text() or not report["missed"]
     assert "<h1>Score of" in page.read_text()
 
 
 def test_a_sweep_needs_no_scenario(tmp_path: Path) -> None:
     data = tmp_path / "sweep.json"
     words = ["score", "--sweep", "--only", "motor_stall", "--pumps", "1", "--days", "0.01", "--json", str(data)]
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code == 0, done.output
-    told = json.loads(data.read_text())
-    assert told["pumps"] == 9
-    assert told["sweep"] == {}
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    report = json.loads(data.read_text())
+    assert report["pumps"] == 9
+    assert report["sweep"] == {}
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["score"], "name a scenario"),
         (["score", "nowhere"], "no scenario"),
@@ -59,7 +61,7 @@ def test_a_sweep_needs_no_scenario(tmp_path: Path) -> None:
         (["score", "--sweep", "--only", "motor_stal"], "did you mean motor_stall"),
     ],
 )
-def test_what_cannot_be_scored_is_a_usage_error_that_says_why(words: list[str], said: str) -> None:
-    done = CliRunner().invoke(app, words, env={"COLUMNS": "300"})
-    assert done.exit_code == 2
-    assert said in done.stderr
+def test_an_impossible_score_is_a_usage_error_with_a_reason(words: list[str], sentence: str) -> None:
+    result = CliRunner().invoke(app, words, env={"COLUMNS": "300"})
+    assert result.exit_code == 2
+    assert sentence in result.stderr

@@ -1,4 +1,4 @@
-"""The language check finds what it promises, in the places that people read."""
+"""Language check: retired terms are found in docs, page texts and module docstrings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from pumpwatch.documentation.language import ROOT, findings, in_module, in_page_texts, retired_terms
 
 
-def test_every_text_of_the_project_passes() -> None:
+def test_all_texts_of_the_project_pass() -> None:
     assert [f"{found.path}:{found.line}: {found.text}" for found in findings(ROOT)] == []
 
 
@@ -23,17 +23,17 @@ def test_every_text_of_the_project_passes() -> None:
         ("MAX_PUMPS = 3", False),
     ],
 )
-def test_a_module_is_checked_for_its_docstring_and_its_limits(source: str, finds: bool) -> None:
+def test_module_docstrings_and_names_of_limits_are_checked(source: str, finds: bool) -> None:
     assert bool(list(in_module("a.py", source))) is finds
 
 
-def test_a_retired_term_is_found_with_its_line_and_its_replacement() -> None:
+def test_a_retired_term_is_reported_with_its_line_and_replacement() -> None:
     (found,) = retired_terms("README.md", 1, "One.\nTwo.\nNothing was lost for good.")
     assert (found.path, found.line) == ("README.md", 3)
     assert "permanently lost" in found.text
 
 
-def test_page_texts_are_checked_but_not_their_docstrings() -> None:
+def test_page_texts_are_checked_but_docstrings_of_pages_are_not() -> None:
     source = 'def page():\n    """Show the tank."""\n    return "Size of the tank"'
     assert [found.line for found in in_page_texts("page.py", source)] == [3]
 

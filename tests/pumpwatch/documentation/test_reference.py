@@ -1,4 +1,4 @@
-"""The documentation says what the program does."""
+"""Documentation: reference pages, links, dependencies and fault pictures are complete and up to date."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_reference_is_up_to_date() -> None:
     assert reference.stale_pages(ROOT) == [], "run: make docs"
 
 
-def test_a_stale_page_is_found(tmp_path: Path) -> None:
+def test_stale_and_missing_pages_are_found(tmp_path: Path) -> None:
     for name, write in reference.PAGES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(write(), encoding="utf-8")
@@ -29,28 +29,28 @@ def test_a_stale_page_is_found(tmp_path: Path) -> None:
     assert reference.stale_pages(tmp_path) == ["docs/reference/rules.md", "mosquitto.conf"]
 
 
-def test_every_dependency_has_its_reason() -> None:
+def test_every_dependency_is_listed_with_a_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
     names = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in needed}
-    told = set(re.findall(r"^\| `([\w.-]+)`", (ROOT / "docs/dependencies.md").read_text(), re.MULTILINE))
-    assert told == names
+    documented = set(re.findall(r"^\| `([\w.-]+)`", (ROOT / "docs/dependencies.md").read_text(), re.MULTILINE))
+    assert documented == names
 
 
 @pytest.mark.parametrize("page", sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")))
-def test_links_between_pages_lead_somewhere(page: str) -> None:
+def test_links_between_pages_are_not_broken(page: str) -> None:
     text = (ROOT / page).read_text()
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
     assert not [link for link in links if not ((ROOT / page).parent / link).exists()]
 
 
-def test_every_fault_has_its_picture_small_enough_for_a_page() -> None:
+def test_every_fault_has_a_picture_that_is_small_enough_for_a_page() -> None:
     drawn = {path.stem: path.stat().st_size for path in (ROOT / "docs/faults").glob("*.svg")}
     assert set(drawn) == set(FAULTS), "run: make docs"
     assert max(drawn.values()) < 60_000
 
 
-def test_a_picture_shows_the_pump_with_and_without_the_fault_and_says_that_it_is_simulated() -> None:
+def test_a_picture_shows_the_pump_with_and_without_the_fault_and_is_marked_as_simulated() -> None:
     drawn = ET.fromstring(pictures.picture(FAULTS["catheter_disconnection"]))
     texts = " ".join(element.text or "" for element in drawn.iter() if element.tag.endswith("text"))
     assert "simulated pump, no medical device" in texts

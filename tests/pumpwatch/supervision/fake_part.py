@@ -1,4 +1,4 @@
-"""A part for the tests of the supervisor: says READY, can die, dawdle or refuse to end."""
+"""A part for the tests of the supervisor: reports READY, or crashes, hangs or ignores a stop on request."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pumpwatch.supervision.process import play
 
 async def run(stop: asyncio.Event, ready: Callable[[str], None]) -> None:
     name, manner, notes = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-    with notes.open("a") as book:
-        book.write(f"start {name} {os.getpid()}\n")
-    sys.stderr.write(f"{name} begins\n")
+    with notes.open("a") as file:
+        file.write(f"start {name} {os.getpid()}\n")
+    sys.stderr.write(f"{name} is starting\n")
     if manner == "crash":
         raise SystemExit(3)
     if manner == "mute":
@@ -24,14 +24,14 @@ async def run(stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         return
     if manner == "parent":
         child = subprocess.Popen(["sleep", "600"])
-        with notes.open("a") as book:
-            book.write(f"start {name}-child {child.pid}\n")
+        with notes.open("a") as file:
+            file.write(f"start {name}-child {child.pid}\n")
     ready(f"fake://{name}")
     await stop.wait()
-    if manner == "deaf":
+    if manner == "stuck":
         await asyncio.sleep(600)
-    with notes.open("a") as book:
-        book.write(f"end {name}\n")
+    with notes.open("a") as file:
+        file.write(f"end {name}\n")
 
 
 play(sys.argv[1], run)

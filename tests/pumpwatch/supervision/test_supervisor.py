@@ -1,4 +1,4 @@
-"""The supervisor, with small processes for parts."""
+"""The supervisor, with small fake parts."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from pumpwatch.supervision.supervisor import Part, PartError, Supervisor
 
 ROOT = Path(__file__).resolve().parents[3]
 FAKE = Path(__file__).with_name("fake_part.py")
-ENOUGH_S = 20.0
+TIMEOUT_S = 20.0
 
 
 class Stage:
-    """Where fake parts play: what they noted, what was said."""
+    """The output of fake parts: their notes in a file, the lines printed and the states noted by the supervisor."""
 
     def __init__(self, notes: Path) -> None:
         self.notes = notes
-        self.said: list[tuple[str, str]] = []
+        self.printed: list[tuple[str, str]] = []
         self.noted: list[tuple[str, ...]] = []
 
-    def part(self, name: str, manner: str = "well", **more: float) -> Part:
-        return Part(name, (sys.executable, str(FAKE), name, manner, str(self.notes)), **more)
+    def part(self, name: str, manner: str = "healthy", **times: float) -> Part:
+        return Part(name, (sys.executable, str(FAKE), name, manner, str(self.notes)), **times)
 
     def of(self, *parts: Part) -> Supervisor:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        say, note = (lambda *said: self.said.append(said)), (lambda *noted: self.noted.append(noted))
+        say, note = (lambda *line: self.printed.append(line)), (lambda *state: self.noted.append(state))
         return Supervisor(parts, say, environment, note)
 
     def lines(self, word: str) -> list[str]:
@@ -46,8 +46,8 @@ class Stage:
     def pids(self) -> list[int]:
         return [int(line.split()[2]) for line in self.lines("start")]
 
-    def told(self, text: str) -> bool:
-        return any(text in line for part, line in self.said if part == "pumpwatch")
+    def printed_by_supervisor(self, text: str) -> bool:
+        return any(text in line for part, line in self.printed if part == "pumpwatch")
 
 
 @pytest.fixture
@@ -64,13 +64,13 @@ def runs(pid: int) -> bool:
         return False
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(ENOUGH_S):
-        while not true():
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while not condition():
             await asyncio.sleep(0.02)
 
 
-async def test_parts_start_in_order_and_end_in_reverse(stage: Stage) -> None:
+async def test_parts_start_in_order_and_stop_in_reverse_order(stage: Stage) -> None:
     system = stage.of(stage.part("one"), stage.part("two"), stage.part("three"))
     assert await system.start(asyncio.Event()) == {"one": "fake://one", "two": "fake://two", "three": "fake://three"}
     await system.stop()
@@ -79,21 +79,21 @@ async def test_parts_start_in_order_and_end_in_reverse(stage: Stage) -> None:
     assert not any(map(runs, stage.pids()))
 
 
-async def test_what_a_part_says_is_passed_on_under_its_name(stage: Stage) -> None:
+async def test_the_output_of_a_part_is_printed_under_its_name(stage: Stage) -> None:
     system = stage.of(stage.part("one"))
     await system.start(asyncio.Event())
-    await until(lambda: ("one", "one begins") in stage.said)
+    await until(lambda: ("one", "one is starting") in stage.printed)
     await system.stop()
-    assert not any("READY" in line for _, line in stage.said)
+    assert not any("READY" in line for _, line in stage.printed)
 
 
-async def test_a_part_that_is_killed_is_started_again_and_that_is_said(stage: Stage) -> None:
+async def test_a_killed_part_is_restarted_and_the_user_is_informed(stage: Stage) -> None:
     system, stop = stage.of(stage.part("one"), stage.part("two")), asyncio.Event()
     await system.start(stop)
     watching = asyncio.ensure_future(system.watch(stop))
     os.kill(stage.pids()[1], signal.SIGKILL)
-    await until(lambda: stage.told("two is running again"))
-    assert stage.told("two was killed (SIGKILL); restarting")
+    await until(lambda: stage.printed_by_supervisor("two is running again"))
+    assert stage.printed_by_supervisor("two was killed (SIGKILL); restarting")
     assert stage.names("start") == ["one", "two", "two"]
     assert stage.noted == [
         ("started", "one", ""),
@@ -107,7 +107,7 @@ async def test_a_part_that_is_killed_is_started_again_and_that_is_said(stage: St
     assert not any(map(runs, stage.pids()))
 
 
-async def test_a_part_that_keeps_dying_is_given_up_with_its_last_lines(
+async def test_the_supervisor_gives_up_on_a_part_that_keeps_exiting_and_prints_its_last_output(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "MIN_WAIT_S", 0.01)
@@ -115,20 +115,20 @@ async def test_a_part_that_keeps_dying_is_given_up_with_its_last_lines(
     await system.start(stop)
     system.parts = (stage.part("one", "crash"),)
     os.kill(stage.pids()[0], signal.SIGKILL)
-    with pytest.raises(PartError, match=r"5 times in a row(.|\n)*one begins"):
+    with pytest.raises(PartError, match=r"5 times in a row(.|\n)*one is starting"):
         await system.watch(stop)
     await system.stop()
     assert len(stage.pids()) == 5
 
 
-async def test_a_part_that_dies_before_it_is_ready_is_an_error_with_its_last_lines(stage: Stage) -> None:
+async def test_a_part_that_exits_before_it_is_ready_is_an_error_with_its_last_output(stage: Stage) -> None:
     system = stage.of(stage.part("one", "crash"))
-    with pytest.raises(PartError, match=r"one exited with code 3 before it was ready:\n    one begins"):
+    with pytest.raises(PartError, match=r"one exited with code 3 before it was ready:\n    one is starting"):
         await system.start(asyncio.Event())
     await system.stop()
 
 
-async def test_a_part_that_is_never_ready_is_an_error_with_its_last_lines(stage: Stage) -> None:
+async def test_a_part_that_is_not_ready_in_time_is_an_error(stage: Stage) -> None:
     system = stage.of(stage.part("one", "mute", ready_s=1.0))
     with pytest.raises(PartError, match="one was not ready within 1 s"):
         await system.start(asyncio.Event())
@@ -136,12 +136,12 @@ async def test_a_part_that_is_never_ready_is_an_error_with_its_last_lines(stage:
     assert not any(map(runs, stage.pids()))
 
 
-async def test_a_program_that_is_not_there_is_an_error(stage: Stage) -> None:
+async def test_a_missing_program_is_an_error(stage: Stage) -> None:
     with pytest.raises(PartError, match="cannot start one: /nowhere: No such file"):
         await stage.of(Part("one", ("/nowhere",))).start(asyncio.Event())
 
 
-async def test_a_stop_while_starting_ends_what_was_started(stage: Stage) -> None:
+async def test_stopping_during_the_start_stops_the_parts_that_have_started(stage: Stage) -> None:
     system, stop = stage.of(stage.part("one"), stage.part("two", "mute")), asyncio.Event()
     starting = asyncio.ensure_future(system.start(stop))
     await until(lambda: "two" in stage.names("start"))
@@ -151,18 +151,18 @@ async def test_a_stop_while_starting_ends_what_was_started(stage: Stage) -> None
     assert not any(map(runs, stage.pids()))
 
 
-async def test_a_part_that_will_not_end_is_killed_and_that_is_said(
+async def test_a_part_that_does_not_stop_in_time_is_killed_and_the_user_is_informed(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "STOP_TIMEOUT_S", 0.3)
-    system = stage.of(stage.part("one", "deaf"))
+    system = stage.of(stage.part("one", "stuck"))
     await system.start(asyncio.Event())
     await system.stop()
-    assert stage.told("one did not stop in time; killing it")
+    assert stage.printed_by_supervisor("one did not stop in time; killing it")
     assert not any(map(runs, stage.pids()))
 
 
-async def test_the_children_of_a_part_end_with_it(stage: Stage) -> None:
+async def test_the_child_processes_of_a_part_end_with_it(stage: Stage) -> None:
     system = stage.of(stage.part("one", "parent"))
     await system.start(asyncio.Event())
     assert all(map(runs, stage.pids()))
@@ -175,7 +175,7 @@ async def test_parts_end_when_their_supervisor_is_killed(stage: Stage) -> None:
         "import asyncio, os, sys\n"
         "from pumpwatch.supervision.supervisor import Part, Supervisor\n"
         "async def main():\n"
-        "    manners = {'one': 'well', 'two': 'deaf'}\n"
+        "    manners = {'one': 'healthy', 'two': 'stuck'}\n"
         "    parts = [Part(n, (sys.executable, sys.argv[1], n, m, sys.argv[2])) for n, m in manners.items()]\n"
         "    await Supervisor(parts, print, os.environ).start(asyncio.Event())\n"
         "    print('UP', flush=True)\n"
