@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from broker.store.snapshot import Snapshot
 from broker.store.snapshot_files import write
+from dashboard.access.accounts import add_account
 from dashboard.app import run
 from dashboard.settings import Settings
 
@@ -120,6 +121,25 @@ def test_a_new_alarm_appears_on_top_without_a_reload(screen: Screen, page: Page)
         expect(page.locator("#nav-alarms")).to_have_text("2")
         assert page.evaluate("window.untouched") is True
         assert "key=" not in page.url
+
+
+def test_a_person_signs_in_by_name_gets_live_updates_and_signs_out(screen: Screen, page: Page) -> None:
+    add_account(screen.settings.data, "maria", "staff", "correct horse")
+    screen.show(40, alarms=0)
+    with served(screen) as address:
+        page.goto(f"{address}alarms")
+        for password in ("wrong", "correct horse"):
+            page.get_by_label("Name").fill("maria")
+            page.get_by_label("Password").fill(password)
+            page.get_by_role("button", name="Sign in").click()
+            if password == "wrong":
+                expect(page.get_by_role("alert")).to_have_text("Wrong name or password.")
+        page.wait_for_url(f"{address}alarms")
+        expect(page.get_by_text("No alarms.")).to_be_visible(timeout=PATIENCE_MS)
+        screen.show(40, alarms=3)
+        expect(page.locator("#nav-alarms")).to_have_text("2", timeout=PATIENCE_MS)
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
 def test_a_screen_that_stops_hearing_says_so_and_recovers(screen: Screen, page: Page) -> None:
