@@ -17,8 +17,8 @@ _RANK: Final = pl.col("priority").cast(pl.Int64) * 2**45 + pl.col("onset")
 def held(alarms: pl.DataFrame, subjects: Subjects, rules: Rules) -> pl.DataFrame:
     """Return the open alarms with `under` updated: the id of the alarm that suppresses each, or null.
 
-    A pump's alarm suppresses others of that pump, a gateway's or a cohort's those of its pumps, the fleet's those of all
-    pumps, and a system alarm other system alarms. Only a cause that stands and is in service suppresses its
+    A pump's alarm suppresses others of that pump, a gateway's or a cohort's those of its pumps, the fleet's those of
+    all pumps, and a system alarm other system alarms. Only a cause that stands and is in service suppresses its
     consequences; if it clears first, they reappear. Of several causes, the one of highest priority counts, then the
     oldest. Of two rules that suppress each other, the first in that order suppresses the other.
     """

@@ -1,8 +1,8 @@
 """Alarm lifecycle: raise, return to normal, re-alarm, suppress, clear. Pure.
 
 An open alarm is a row: its subject and rule, its timestamps and what people did to it. Its state is not stored but
-derived from the timestamps (`processor.alarms.states`). Ids are made of subject, rule and onset, so that the same samples
-give the same alarms.
+derived from the timestamps (`processor.alarms.states`). Ids are made of subject, rule and onset, so that the same
+samples give the same alarms.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ CHANGES: Final[dict[str, pl.DataType]] = {
 }
 """Changes of alarms: `kind` is one of `broker.store.journal.KINDS`, `time` therapy ms, `text` a person's reason.
 
-`action` is the id of an operator action, `cause` the rule that suppresses the alarm; `quiet` changes are not annunciated.
+`action` is the id of an operator action, `cause` the rule that suppresses the alarm; `quiet` changes are not
+annunciated.
 """
 
 REALARM_H: Final = {"high": 12.0}

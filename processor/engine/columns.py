@@ -25,7 +25,7 @@ def in_state_name(rule: Rule) -> str:
 
 
 def detector_of(rule: Rule) -> Detector:
-    """Return the detector of a rule of pumps; raises `TypeError` for other rules."""
+    """Return the detector of a rule of pumps; raises `TypeError` for others."""
     if rule.detector is None:
         raise TypeError(f"rule {rule.name} has no detector: it is not scored for each pump")
     return rule.detector

@@ -2,8 +2,8 @@
 
 All detectors are one Polars plan. Polars takes longer to plan a query than to compute it for a few thousand pumps, and
 some operations take far longer than others. So terms that detectors share (forgetting factors, decoded flags) are
-computed once, and scores and memories are updated column by column outside the plan, where most columns need no more than
-a check. Measurements are in docs/adr/0012.
+computed once, and scores and memories are updated column by column outside the plan, where most columns need no more
+than a check. Measurements are in docs/adr/0012.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ def events_frame(changes: pl.DataFrame, subjects: Subjects, wall_ms: int, rules:
 
 
 def time_to_respond() -> pl.Expr:
-    """Return the expression of the time to respond: forecast, else the rest of the rule's hours, else the rule's text."""
+    """Return the expression of the time to respond: forecast, else what is left of the rule's hours, else its text."""
     left_min = (pl.col("harm_after_h") * 60.0 - pl.col("age_s") / 60.0).round(0)
     low, mid, high = (pl.col(name) for name in band("under_dosed_h"))
     first_h, last_h = low.round(0).cast(pl.Int64, strict=False), high.ceil().cast(pl.Int64, strict=False)

@@ -1,8 +1,8 @@
 """Comparison of cohorts (pumps of one model, lot or gateway) with the rest of the fleet. Pure.
 
 For each quantity (`processor.rules.cohorts.ROWS`), the median of a cohort is compared with the median of all other
-pumps, in units of the standard error of a median of that many pumps. Pumps are counted in a histogram of the quantity, so
-that medians and quartiles of every cohort and of its rest come from one pass over the fleet.
+pumps, in units of the standard error of a median of that many pumps. Pumps are counted in a histogram of the quantity,
+so that medians and quartiles of every cohort and of its rest come from one pass over the fleet.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ COMPARED: Final[dict[str, pl.DataType]] = {
     **dict.fromkeys(("middle", "rest", "apart", "z", "spread", "beyond_usual"), pl.Float64()),
     **dict.fromkeys(("pumps", "beyond"), pl.Int64()),
 }
-"""Result for a cohort: the median of it (`middle`) and of the rest, their distance in the quantity's unit and as a robust
-z-score, the spread (a standard deviation) of the rest, the number of pumps `beyond` the limit on that side, and the number
-expected there if they were like the rest."""
+"""Result for a cohort: the median of it (`middle`) and of the rest, their distance in the quantity's unit and as a
+robust z-score, the spread (a standard deviation) of the rest, the number of pumps `beyond` the limit on that side, and the
+number expected there if they were like the rest."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Readings: what Pumpwatch measures about itself, as a small frame that the system rules score.
 
-A reading is a row. Its kind (`what`) decides which rules score it, `part` is the component. A level has a `limit`; a count
-only grows, and rules score its recent rise.
+A reading is a row. Its kind (`what`) decides which rules score it, `part` is the component. A level has a `limit`; a
+count only grows, and rules score its recent rise.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def score(
         typer.Option(
             "--pumps",
             min=1,
-            help="Number of pumps; in a sweep, pumps per fault and severity. Default: from the scenario; in a sweep 10.",
+            help="Number of pumps; in a sweep, pumps per fault and severity. Default: the scenario's; in a sweep 10.",
             show_default=False,
         ),
     ] = None,
