@@ -36,7 +36,7 @@ ORDERS: Final[dict[str, pl.DataType]] = {
     "out_order": pl.String(),
 }
 """Subjects out of service by an order (`processor.alarms.out_of_service`), one row each: `rule` null means every rule,
-`until` is therapy ms of the subject (null: until returned to service), `out_wall` wall ms, `out_order` the order's id."""
+`until` is therapy ms of the subject (null: until returned to service), `out_wall` wall, `out_order` the order's id."""
 
 
 def kind_of() -> pl.Expr:

@@ -32,7 +32,7 @@ def detector_of(rule: Rule) -> Detector:
 
 
 def indicator_of(rule: Rule) -> pl.Expr:
-    """Return the indicator of a rule about gateways, cohorts or Pumpwatch itself; raises `TypeError` for other rules."""
+    """Return the indicator of a rule about gateways, cohorts or Pumpwatch; raises `TypeError` for other rules."""
     if rule.indicator is None:
         raise TypeError(f"rule {rule.name} has no indicator: it is scored for each pump")
     return rule.indicator

@@ -40,8 +40,8 @@ COMPARED: Final[dict[str, pl.DataType]] = {
     **dict.fromkeys(("pumps", "beyond"), pl.Int64()),
 }
 """Result for a cohort: the median of it (`middle`) and of the rest, their distance in the quantity's unit and as a
-robust z-score, the spread (a standard deviation) of the rest, the number of pumps `beyond` the limit on that side, and the
-number expected there if they were like the rest."""
+robust z-score, the spread (a standard deviation) of the rest, the number of pumps `beyond` the limit on that side,
+and the number expected there if they were like the rest."""
 
 
 @dataclass(frozen=True)
