@@ -17,6 +17,7 @@ Optional constants hold everything else about the fault:
     RATE_GROWS_WITH_WEAR  whether a worn motor raises that rate (default: no)
     WAITS_FOR             "refill" if it has no effect before the next one
     STAYS_UNTIL           "refill" or "replacement" if its effect outlasts its end
+    SURVIVES_REPLACEMENT  whether a new pump has it, too, as with faults of catheter and link (default: no)
     UNSEEN                why no signal shows it; every other fault is named by at least one alarm rule
     SILENT_FROM           severity from which the pump is silent at least half of the time, which makes a silent gateway
                           a correct alarm
@@ -43,6 +44,7 @@ FACTS: Final = (
     "rate_grows_with_wear",
     "waits_for",
     "stays_until",
+    "survives_replacement",
     "unseen",
     "silent_from",
     "picture_severity",
@@ -75,6 +77,7 @@ class Fault:
     rate_grows_with_wear: bool = False
     waits_for: Literal["", "refill"] = ""
     stays_until: Literal["", "refill", "replacement"] = ""
+    survives_replacement: bool = False
     unseen: str = ""
     silent_from: float = 0.0
     picture_severity: float = 0.9

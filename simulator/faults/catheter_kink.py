@@ -14,6 +14,7 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet, dice
 
+SURVIVES_REPLACEMENT: Final = True
 RATE_PER_PUMP_YEAR: Final = 0.0022
 """9 catheter events in 126 adults over 43 months, 1 of them a kink."""
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from simulator.fleet.state import F32, Fleet, dice
 
+SURVIVES_REPLACEMENT: Final = True
 RATE_PER_PUMP_YEAR: Final = 0.0044
 """9 catheter events in 126 adults over 43 months, 2 of them fractures."""
 

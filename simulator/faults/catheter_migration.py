@@ -16,6 +16,7 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet, dice
 
+SURVIVES_REPLACEMENT: Final = True
 RATE_PER_PUMP_YEAR: Final = 0.001
 """Modeling choice."""
 PICTURE_SEVERITY: Final = 1.0

@@ -17,6 +17,7 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet
 
+SURVIVES_REPLACEMENT: Final = True
 RATE_PER_PUMP_YEAR: Final = 0.0111
 """9 catheter events in 126 adults over 43 months, 5 of them occlusions."""
 

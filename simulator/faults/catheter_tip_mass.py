@@ -15,6 +15,7 @@ import numpy as np
 
 from simulator.fleet.state import F32, Fleet
 
+SURVIVES_REPLACEMENT: Final = True
 RATE_PER_PUMP_YEAR: Final = 0.0005
 """Modeling choice."""
 PICTURE_SEVERITY: Final = 1.0

@@ -15,6 +15,7 @@ import polars as pl
 
 from simulator.fleet.state import F32
 
+SURVIVES_REPLACEMENT: Final = True
 MAX_MS: Final = 3_600_000
 
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from simulator.fleet.state import F32
 
+SURVIVES_REPLACEMENT: Final = True
 PICTURE_SEVERITY: Final = 0.5
 
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from simulator.fleet.state import F32
 
+SURVIVES_REPLACEMENT: Final = True
 RATE_PER_PUMP_YEAR: Final = 0.02
 """Modeling choice."""
 

@@ -48,7 +48,8 @@ wait."""
 class Event:
     """One kind of event, a row of `EVENTS`; without a function it is an instant. `a_year` is its rate per pump.
 
-    An event that is `in_ground_truth` must be detected like a fault.
+    An event that is `in_ground_truth` must be detected like a fault; one that `survives_replacement` goes on when the
+    pump is replaced.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Event:
     hold_s: float
     a_year: float
     in_ground_truth: bool = False
+    survives_replacement: bool = False
 
 
 def in_scanner(fleet: Fleet, severity: F32) -> None:
@@ -108,7 +110,16 @@ EVENTS: Final = {
         Event("posture", "upright for a while", "physics", upright, 300, HOUR, 700),
         Event("fever", "fever", "physics", fever, 6 * HOUR, 36 * HOUR, 2),
         Event("travel", "flight to a high and warm place and back", "physics", travel, 0, 2 * FLIGHT_S + STAY_S, 2),
-        Event("clock_drift", "clock runs fast or slow", "physics", clock_drift, 0, 30 * 24 * HOUR, 4),
+        Event(
+            "clock_drift",
+            "clock runs fast or slow",
+            "physics",
+            clock_drift,
+            0,
+            30 * 24 * HOUR,
+            4,
+            survives_replacement=True,
+        ),
         Event("gateway_restart", "gateway restarts", "link", cut_off, 0, 300, 12, in_ground_truth=True),
         Event(OUTAGE, "gateway loses its broker", "link", cut_off, 0, 1200, 0, in_ground_truth=True),
     )

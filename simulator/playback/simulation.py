@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from broker.contract.gateway_messages import Pumps
+from simulator.faults import FAULTS
 from simulator.fleet import enrollment, physics, program, sensors, therapy, titration
 from simulator.fleet.program import Profiles
 from simulator.fleet.state import U32
@@ -26,8 +27,6 @@ BLOCK: Final = 16_384
 WEEK_S: Final = 7 * 86_400.0
 THURSDAY_S: Final = 3 * 86_400.0
 """1970 began on a Thursday; schedules begin on Monday."""
-OUTSIDE_PUMP: Final = ("catheter", "link", "silent", "clock")
-"""Prefixes of the names of faults that are not in the pump itself and stay when it is replaced."""
 
 
 class Simulation:
@@ -142,9 +141,9 @@ class Simulation:
     def replace(self, indices: np.ndarray) -> None:
         """Replace these pumps; faults of catheter and link stay, all others and boluses end with the old pump."""
         index = self._pumps(indices)
-        for fault in list(self.injections.affected):
-            if not fault.startswith(OUTSIDE_PUMP):
-                self.injections, _ = self.injections.clear(index, fault)
+        for name in list(self.injections.affected):
+            if not (FAULTS[name] if name in FAULTS else EVENTS[name]).survives_replacement:
+                self.injections, _ = self.injections.clear(index, name)
         self._treatments.stop_boluses(index)
         therapy.replace(self.fleet, index)
 
