@@ -184,3 +184,14 @@ def test_an_invalid_fault_module_is_refused_with_what_it_lacks(doc, functions, c
         setattr(module, name, print)
     with pytest.raises(FaultError, match=complaint):
         faults.read("broken", module)
+
+
+@EVERY
+def test_a_new_pump_has_only_the_faults_that_survive_replacement(fault: str) -> None:
+    simulation = Simulation(default(pumps=2), start_ms=0)
+    simulation.inject(fault, np.array([0, 1]), severity=0.5)
+
+    simulation.replace(np.array([1]))
+
+    with_fault = simulation.active().filter(pl.col("fault") == fault)["pump"].to_list()
+    assert with_fault == simulation.serials.to_list()[: 2 if FAULTS[fault].survives_replacement else 1]
