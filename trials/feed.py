@@ -17,7 +17,7 @@ from broker.contract import codec
 from broker.truth.injections import INJECTIONS, extend_to_refill, start_at_refill
 from simulator.faults import FAULTS
 from simulator.gateway.ground_truth import GroundTruthReporter
-from simulator.playback.events import EVENTS
+from simulator.playback.event_kinds import EVENTS
 from simulator.playback.scenario import Scenario, ScheduledEvent
 from simulator.playback.simulation import Simulation
 

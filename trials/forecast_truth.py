@@ -12,7 +12,7 @@ from broker.contract.datasheet import EOS_AFTER_ERI_D, ERI_MAH, LOW_RESERVOIR_ML
 from processor.view.forecast_dose import OVER_DOSED, UNDER_DOSED
 from simulator.fleet import physics, status
 from simulator.fleet.state import ARRAYS, Fleet
-from simulator.playback.events import EVENTS, UPRIGHT_MMHG
+from simulator.playback.event_kinds import EVENTS, UPRIGHT_MMHG
 from simulator.playback.simulation import THURSDAY_S, WEEK_S, Simulation
 
 F64 = npt.NDArray[np.float64]

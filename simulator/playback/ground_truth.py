@@ -10,7 +10,7 @@ import polars as pl
 
 from simulator.faults import FAULTS
 from simulator.fleet.state import F32
-from simulator.playback.events import EVENTS, MISSED_AFTER_S
+from simulator.playback.event_kinds import EVENTS, MISSED_AFTER_S
 from simulator.playback.injection import Affected, Injections
 
 SCHEMA: Final[dict[str, pl.DataType]] = {

@@ -14,7 +14,7 @@ import polars as pl
 from simulator.faults import FAULTS, Fault
 from simulator.fleet.sensors import Sample
 from simulator.fleet.state import F32, F64, U32, Fleet
-from simulator.playback.events import EVENTS, OUTAGE, Event
+from simulator.playback.event_kinds import EVENTS, OUTAGE, Event
 
 FAULT_STREAM: Final = 1000
 """First random stream of faults, after those of the sensors."""

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, inspect
 
 from broker.contract.dose_limits import CEREBRAL_STEP, MAX_BOLUS_UG
 from simulator.fleet.lots import LOT_COUNT, LOTS
-from simulator.playback.events import EVENTS
+from simulator.playback.event_kinds import EVENTS
 from simulator.playback.notation import (
     DURATION_RULE,
     PUMPS_RULE,

@@ -13,7 +13,7 @@ from simulator.faults import FAULTS
 from simulator.fleet.state import U32, Fleet
 from simulator.fleet.titration import course_ug_day
 from simulator.fleet.wear import MAX_HAZARD, hazard
-from simulator.playback.events import EVENTS
+from simulator.playback.event_kinds import EVENTS
 from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault, selected_pumps
 
 RANDOM_STREAM: Final = 3000

@@ -16,7 +16,7 @@ from simulator.fleet.program import Profiles
 from simulator.fleet.state import U32
 from simulator.fleet.therapy import Fill
 from simulator.playback import ground_truth, injection, telemetry
-from simulator.playback.events import EVENTS
+from simulator.playback.event_kinds import EVENTS
 from simulator.playback.notation import ScenarioError, known_fault, number, parse_duration
 from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault
 from simulator.playback.schedule import Entry, Schedule

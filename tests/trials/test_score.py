@@ -18,7 +18,7 @@ from processor.rules.gateways import GATEWAY_RULES
 from processor.rules.system import SYSTEM_RULES
 from pumpwatch.reports.score_report import page
 from simulator.faults import FAULTS
-from simulator.playback.events import EVENTS
+from simulator.playback.event_kinds import EVENTS
 from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault
 from trials import playback, score, sweep
 from trials.offline_processor import window_by_window

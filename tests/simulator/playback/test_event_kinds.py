@@ -14,7 +14,7 @@ from broker.contract.signals import FLAG_BIT
 from simulator.faults import FAULTS
 from simulator.fleet.therapy import Fill
 from simulator.gateway.service import Settings, _Fleet
-from simulator.playback.events import EVENTS
+from simulator.playback.event_kinds import EVENTS
 from simulator.playback.scenario import FOLDER, Arrivals, ScheduledEvent, default, load
 from simulator.playback.simulation import Simulation
 
