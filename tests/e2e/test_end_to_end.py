@@ -52,17 +52,17 @@ def test_one_fault_gives_exactly_its_alarm_on_its_pump_and_clears(system: System
 
 
 @pytest.mark.browser
-def test_an_engineer_injects_a_fault_on_the_page_and_sees_it_found(system: System, page: Page) -> None:
+def test_an_engineer_injects_a_fault_on_the_page_and_sees_it_detected(system: System, page: Page) -> None:
     system.wait_for("three pumps, known for a while", lambda now: warmed_up(now, 3))
     page.goto(system.sign_in)
     page.get_by_role("link", name="Faults").click()
     page.get_by_role("textbox", name="Fault", exact=True).click()
     page.get_by_role("option", name="Motor stall").click()
     page.get_by_placeholder("3, 7-9, ITB-000123").fill("2")
-    page.get_by_role("button", name="Inject", exact=True).click()
+    page.get_by_role("button", name="Inject fault").click()
     expect(page.get_by_text("begins on 1 pump")).to_be_visible(timeout=60_000)
     system.wait_for("the alarm", lambda now: pairs(now) == {("ITB-000002", "motor_stall")})
-    expect(page.get_by_text("found").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("→ detected").first).to_be_visible(timeout=60_000)
 
 
 @pytest.mark.browser
