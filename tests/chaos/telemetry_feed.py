@@ -78,7 +78,7 @@ class Gateways:
     def __init__(self, run: Run, url: str) -> None:
         self.run_, self.fleet, address = run, simulation(run), parse_url(url)
         self.sessions = [
-            Session(name, own, self._outbox(name), address, birth=self._birth, obey=_refuse, wall_ms=_wall_ms)
+            Session(name, own, self._outbox(name), address, birth=self._birth, execute=_refuse, wall_ms=_wall_ms)
             for name, own in run.parts()
         ]
 
