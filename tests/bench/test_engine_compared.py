@@ -25,6 +25,7 @@ from processor.detectors.residual import residual
 from processor.detectors.shift import shift
 from processor.detectors.slope import slope
 from processor.engine import engine
+from processor.engine.columns import Rules
 from processor.rules import RULE_BY_NAME, RULES
 from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
@@ -116,7 +117,7 @@ def readings(row: Row) -> tuple[float, ...]:
     )
 
 
-def as_columns(rules: engine.Rules, window_s: float) -> Runner:
+def as_columns(rules: Rules, window_s: float) -> Runner:
     def run(waves: Iterable[pl.DataFrame]) -> pl.DataFrame:
         state = engine.new_state(PUMPS, rules)
         for wave in waves:
