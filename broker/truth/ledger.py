@@ -48,6 +48,11 @@ class LedgerReader:
     _dropped: int = 0
     _ledger: Ledger | None = None
 
+    @property
+    def incompatible(self) -> bool:
+        """Whether the file was there at the last read without a `RunHeader`, as an older version writes it."""
+        return bool(self._first) and self._header is None
+
     def read(self) -> Ledger | None:
         """Return the ground truth so far; None if no simulator has written any."""
         try:
@@ -60,6 +65,7 @@ class LedgerReader:
                 file.seek(self._position)
                 appended = file.read(MAX_READ_BYTES)
         except OSError:
+            self._first = b""
             return None
         whole_lines = appended.rpartition(b"\n")[0]
         if whole_lines:

@@ -83,6 +83,11 @@ class LiveScorecard:
                 self._computed = self.data.now()
             return self._score
 
+    @property
+    def incompatible(self) -> bool:
+        """Whether there is no score because another version wrote the ground truth."""
+        return self._reader.incompatible
+
     def _evaluate(self, ledger: Ledger, health: Health) -> Score:
         members = members_of(self.data.snapshot().pumps.select("pump", "model", "lot", "gateway"))
         return judge(ledger, self.data.events(limit=MAX_EVENTS), health, members)

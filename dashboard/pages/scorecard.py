@@ -18,6 +18,9 @@ from dashboard.data.services import DataService
 
 MAX_LISTED: Final = 100
 NO_TRUTH: Final = "No ground truth: no simulator has written truth.jsonl to this data directory."
+INCOMPATIBLE: Final = (
+    "The ground truth in truth.jsonl was written by another version. Restart the simulator; it rewrites the file."
+)
 
 
 def layout() -> Component:
@@ -54,13 +57,17 @@ def register(app: Dash, data: DataService) -> None:
         Input("live", "data"),
     )
     async def show(_live: Any) -> Any:
-        return render(await asyncio.to_thread(live_score.score))
+        score = await asyncio.to_thread(live_score.score)
+        return render(score, INCOMPATIBLE if live_score.incompatible else NO_TRUTH)
 
 
-def render(score: Score | None) -> tuple[Component, Component, Component, Component]:
-    """Return figures, the table of faults, false alarms, and injections with their detections."""
+def render(score: Score | None, reason: str = NO_TRUTH) -> tuple[Component, Component, Component, Component]:
+    """Return figures, the table of faults, false alarms, and injections with their detections.
+
+    Without a score the page shows the `reason`.
+    """
     if score is None:
-        return elements.nothing(NO_TRUTH), *(elements.nothing("No data.") for _ in range(3))
+        return elements.nothing(reason), *(elements.nothing("No data.") for _ in range(3))
     return _facts(score), _faults(score), _false(score), _cases(score)
 
 

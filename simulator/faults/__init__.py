@@ -18,6 +18,7 @@ Optional constants hold everything else about the fault:
     WAITS_FOR             "refill" if it has no effect before the next one
     STAYS_UNTIL           "refill" or "replacement" if its effect outlasts its end
     SURVIVES_REPLACEMENT  whether a new pump has it, too, as with faults of catheter and link (default: no)
+    ENDED_BY              "interrogation" or "new program" if that ends it (default: neither does)
     UNSEEN                why no signal shows it; every other fault is named by at least one alarm rule
     SILENT_FROM           severity from which the pump is silent at least half of the time, which makes a silent gateway
                           a correct alarm
@@ -45,6 +46,7 @@ FACTS: Final = (
     "waits_for",
     "stays_until",
     "survives_replacement",
+    "ended_by",
     "unseen",
     "silent_from",
     "picture_severity",
@@ -78,6 +80,7 @@ class Fault:
     waits_for: Literal["", "refill"] = ""
     stays_until: Literal["", "refill", "replacement"] = ""
     survives_replacement: bool = False
+    ended_by: Literal["", "interrogation", "new program"] = ""
     unseen: str = ""
     silent_from: float = 0.0
     picture_severity: float = 0.9

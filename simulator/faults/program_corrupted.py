@@ -18,6 +18,7 @@ from simulator.fleet.state import F32, Fleet, dice
 
 RATE_PER_PUMP_YEAR: Final = 0.0005
 """Modeling choice."""
+ENDED_BY: Final = "new program"
 
 
 def physics(fleet: Fleet, severity: F32) -> None:

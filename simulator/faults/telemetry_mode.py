@@ -19,6 +19,7 @@ from simulator.fleet.state import F32, Fleet
 RATE_PER_PUMP_YEAR: Final = 0.0001
 """Modeling choice."""
 PICTURE_SEVERITY: Final = 1.0
+ENDED_BY: Final = "interrogation"
 
 TRAPPED_FROM: Final = 0.95
 

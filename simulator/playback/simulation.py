@@ -150,7 +150,7 @@ class Simulation:
     def interrogate(self, indices: np.ndarray) -> list[str]:
         """Interrogate these pumps, which ends telemetry mode and sets their clocks, and return each one's report."""
         index = self._pumps(indices)
-        self.injections, _ = self.injections.clear(index, "telemetry_mode")
+        self._end_faults(index, "interrogation")
         self.fleet.clock_s[index] = 0
         return therapy.report(self.fleet[index])
 
@@ -203,9 +203,15 @@ class Simulation:
             self._treatments.bolus_if_possible(index, event.dose_ug, self._now_s)
 
     def _write_program(self, index: U32) -> None:
-        """Write these pumps' programs as a programmer does, which ends a corrupted program."""
-        self.injections, _ = self.injections.clear(index, "program_corrupted")
+        """Write these pumps' programs as a programmer does."""
+        self._end_faults(index, "new program")
         therapy.set_rate(self.fleet, index)
+
+    def _end_faults(self, index: U32, action: str) -> None:
+        """End the faults of these pumps that are `ended_by` this action."""
+        for fault in FAULTS.values():
+            if fault.ended_by == action:
+                self.injections, _ = self.injections.clear(index, fault.name)
 
     def _advance(self, from_s: float, noise: sensors.Noise) -> sensors.Sample:
         fleet, dt_s = self.fleet, self.scenario.interval_s

@@ -70,6 +70,21 @@ def test_the_newest_injections_are_kept_and_the_others_counted(tmp_path, monkeyp
     assert found.dropped == 2
 
 
-def test_a_file_of_an_older_version_counts_as_no_ground_truth(tmp_path):
+def test_a_file_of_an_older_version_is_incompatible_until_a_new_run_rewrites_it(tmp_path):
+    reader = ledger.LedgerReader(tmp_path)
+    assert (reader.read(), reader.incompatible) == (None, False)
     write(tmp_path, b'{"kind":"story","time":1000,"pumps":3,"expected":[]}\n', begun("A", 2000))
-    assert ledger.LedgerReader(tmp_path).read() is None
+    assert (reader.read(), reader.incompatible) == (None, True)
+    write(tmp_path, HEADER, begun("A", 2000), anew=True)
+    assert reader.read().injections.height == 1
+    assert not reader.incompatible
+
+
+def test_a_file_that_was_removed_is_not_incompatible_and_is_read_again_when_it_is_back(tmp_path):
+    reader = ledger.LedgerReader(tmp_path)
+    write(tmp_path, b'{"kind":"story"}\n')
+    assert (reader.read(), reader.incompatible) == (None, True)
+    (tmp_path / FILE).unlink()
+    assert (reader.read(), reader.incompatible) == (None, False)
+    write(tmp_path, HEADER, begun("A", 2000))
+    assert reader.read().injections.height == 1

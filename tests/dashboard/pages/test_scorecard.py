@@ -161,20 +161,33 @@ def test_without_ground_truth_the_page_says_so(data_of, fleet):
     assert "truth.jsonl" in shown(scorecard.render(LiveScorecard(data_of(fleet(3))).score()))
 
 
+async def test_the_page_says_to_restart_the_simulator_if_another_version_wrote_the_ground_truth(tell, browser_of):
+    data = tell([], [])
+    (data.settings.data / FILE).write_bytes(b'{"kind":"story","time":1000,"pumps":3,"expected":[]}\n')
+    async with browser_of(assemble(data).server) as client:
+        answer = await client.post("/_dash-update-component", json=refresh())
+    assert answer.status_code == 200
+    assert "Restart the simulator" in answer.text
+
+
 async def test_the_open_page_shows_the_figures(tell, browser_of):
     data = tell([wrong("A", "motor_stall", 1)], [raised("A", "motor_stall", 1.5)])
+    async with browser_of(assemble(data).server) as client:
+        answer = await client.post("/_dash-update-component", json=refresh())
+    assert answer.status_code == 200
+    assert "detected after 30 min, first by" in answer.text
+
+
+def refresh() -> dict[str, Any]:
+    """Return the request with which an open page renews its parts."""
     outputs = [f"score-{name}" for name in ("facts", "faults", "false", "cases")]
-    body = {
+    return {
         "output": f"..{'...'.join(f'{name}.children' for name in outputs)}..",
         "outputs": [{"id": name, "property": "children"} for name in outputs],
         "inputs": [{"id": "live", "property": "data", "value": {}}],
         "state": [],
         "changedPropIds": ["live.data"],
     }
-    async with browser_of(assemble(data).server) as client:
-        answer = await client.post("/_dash-update-component", json=body)
-    assert answer.status_code == 200
-    assert "detected after 30 min, first by" in answer.text
 
 
 def test_a_score_is_counted_once_for_all_who_look(tell, monkeypatch):

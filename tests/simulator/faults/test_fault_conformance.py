@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -195,3 +196,22 @@ def test_a_new_pump_has_only_the_faults_that_survive_replacement(fault: str) -> 
 
     with_fault = simulation.active().filter(pl.col("fault") == fault)["pump"].to_list()
     assert with_fault == simulation.serials.to_list()[: 2 if FAULTS[fault].survives_replacement else 1]
+
+
+@pytest.mark.parametrize(
+    ("action", "act"),
+    [
+        ("interrogation", lambda simulation, pumps: simulation.interrogate(pumps)),
+        ("new program", lambda simulation, pumps: simulation.prescribe(pumps)),
+    ],
+)
+def test_an_interrogation_and_a_new_program_end_exactly_the_faults_that_say_so(action: str, act: Callable) -> None:
+    simulation = Simulation(default(pumps=2), start_ms=0)
+    for fault in FAULTS:
+        simulation.inject(fault, np.array([0, 1]), severity=0.5)
+
+    act(simulation, np.array([1]))
+
+    remaining = simulation.active().filter(pl.col("pump") == simulation.serials[1])["fault"].to_list()
+    assert remaining == sorted(name for name, fault in FAULTS.items() if fault.ended_by != action)
+    assert simulation.active().filter(pl.col("pump") == simulation.serials[0]).height == len(FAULTS)
