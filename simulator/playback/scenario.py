@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +17,7 @@ from simulator.fleet import lots
 from simulator.fleet.state import U32
 from simulator.playback import scenario_format
 from simulator.playback.notation import ScenarioError, parse_pumps
-from simulator.playback.scenario_format import EventTable, FaultTable
+from simulator.playback.scenario_format import OTHER_FAULTS, EventTable, FaultTable, ScenarioTable, other_faults
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "scenarios"
 FRACTION_STREAM: Final = 2000
@@ -134,24 +136,32 @@ def _read(tables: dict[str, Any], source: str, text: str = "") -> Scenario:
         days=table.days,
         interval_s=table.interval,
         seed=table.seed,
-        faults=tuple(_fault(row) for row in table.fault),
+        faults=tuple(fault for row in table.fault for fault in _faults(row, table)),
         events=tuple(_event(row) for row in table.event),
         random=Arrivals(table.random.rate_factor, table.random.event_factor),
         start_ms=None if table.start is None else round(table.start.timestamp() * 1000),
     )
 
 
-def _fault(row: FaultTable) -> ScheduledFault:
-    return ScheduledFault(
+def _faults(row: FaultTable, scenario: ScenarioTable) -> Iterator[ScheduledFault]:
+    """Yield the fault of a `[[fault]]`, or each of the other faults on pumps of its own."""
+    fault = ScheduledFault(
         name=row.name,
         pumps=None if row.pumps is None else str(row.pumps),
         fraction=row.fraction,
         at_s=row.at,
         ramp_s=row.ramp,
         hold_s=row.hold,
-        severity=tuple(row.severity) if isinstance(row.severity, list) else (row.severity,),
+        severity=row.severities,
         lot=row.lot,
     )
+    if row.name != OTHER_FAULTS:
+        yield fault
+        return
+    indices = iter(parse_pumps(str(row.pumps), scenario.pumps).tolist())
+    for place, name in enumerate(other_faults(scenario)):
+        own = ",".join(str(index) for index in itertools.islice(indices, len(row.severities)))
+        yield replace(fault, name=name, pumps=own, at_s=row.at + place * (row.apart or 0.0))
 
 
 def _event(row: EventTable) -> ScheduledEvent:

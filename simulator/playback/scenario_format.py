@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct, inspect
 
 from broker.contract.dose_limits import CEREBRAL_STEP, MAX_BOLUS_UG
+from simulator.faults import FAULTS
 from simulator.fleet.lots import LOT_COUNT, LOTS
 from simulator.playback.event_kinds import EVENTS
 from simulator.playback.notation import (
@@ -29,8 +30,10 @@ MAX_INTERVAL_S: Final = 86_400.0
 MAX_SEED: Final = 2**63 - 1
 MAX_DAYS: Final = 36_500
 MAX_DURATION_S: Final = MAX_DAYS * 86_400.0
-DURATIONS: Final = frozenset({"interval", "at", "ramp", "hold"})
+DURATIONS: Final = frozenset({"interval", "at", "ramp", "hold", "apart"})
 """Keys of any table that hold a duration, written as text or in seconds."""
+OTHER_FAULTS: Final = "other"
+"""Name in `[[fault]]` that stands for each fault that the scenario does not name."""
 TIME_RULE: Final = "a time with its zone such as 2026-01-05T00:00:00Z"
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -66,15 +69,30 @@ class TargetTable(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True)
 
 
 class FaultTable(TargetTable, kw_only=True, frozen=True):
-    """`[[fault]]`: severities are assigned to the selected pumps in turn."""
+    """`[[fault]]`: severities are assigned to the selected pumps in turn.
+
+    With the name "other" each fault that the scenario does not name gets as many of the pumps as there are severities,
+    and begins `apart` after the one before it, in alphabetical order.
+    """
 
     ramp: Seconds = 0.0
     severity: Share | Annotated[list[Share], Meta(min_length=1)] = 1.0
+    apart: Seconds | None = None
 
     def __post_init__(self) -> None:
-        """Check the name."""
-        known_fault(self.name)
+        """Check the name, and the keys that depend on it."""
+        if self.name != OTHER_FAULTS:
+            known_fault(self.name)
+            if self.apart is not None:
+                raise ScenarioError('apart is only for name = "other"; leave it out', key="apart")
+        elif self.pumps is None:
+            raise ScenarioError('name = "other" needs pumps = "0-9", and neither fraction nor lot', key="name")
         super().__post_init__()
+
+    @property
+    def severities(self) -> tuple[float, ...]:
+        """Severities that are assigned to the pumps in turn."""
+        return tuple(self.severity) if isinstance(self.severity, list) else (self.severity,)
 
 
 class EventTable(TargetTable, kw_only=True, frozen=True):
@@ -124,11 +142,26 @@ def read(tables: dict[str, Any], source: str, text: str = "") -> ScenarioTable:
     for kind, rows in (("fault", scenario.fault), ("event", scenario.event)):
         for place, row in enumerate(rows):
             try:
-                parse_pumps("0" if row.pumps is None else str(row.pumps), scenario.pumps)
+                selected = parse_pumps("0" if row.pumps is None else str(row.pumps), scenario.pumps)
+                if isinstance(row, FaultTable) and row.name == OTHER_FAULTS:
+                    _check_enough(len(selected), len(row.severities), len(other_faults(scenario)))
             except ScenarioError as error:
                 position = _position([kind, place, "pumps"], text.splitlines())
                 raise ScenarioError(f"{source}{position}: {error}") from None
     return scenario
+
+
+def other_faults(scenario: ScenarioTable) -> list[str]:
+    """Return the names of the faults that no `[[fault]]` of the scenario names, in alphabetical order."""
+    return sorted(set(FAULTS).difference(row.name for row in scenario.fault))
+
+
+def _check_enough(pumps: int, severities: int, faults: int) -> None:
+    if pumps < faults * severities:
+        raise ScenarioError(
+            f"pumps selects {pumps:,}; at least {faults * severities:,} are needed, "
+            f"one for each of {severities:,} severities of {faults:,} other faults"
+        )
 
 
 def _in_seconds(value: object, key: str = "") -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +18,8 @@ from simulator.playback.event_kinds import EVENTS
 from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault, selected_pumps
 
 RANDOM_STREAM: Final = 3000
+ARRIVAL_STREAM: Final = 4000
+"""Each fault draws from a stream of its own, so that a new fault leaves the arrivals of the others as they were."""
 DAY_S: Final = 86_400.0
 DAYS_A_YEAR: Final = 365.25
 CLINIC_S: Final = (9 * 3600.0, 15 * 3600.0)
@@ -35,7 +38,7 @@ Entry = ScheduledFault | ScheduledEvent
 
 @dataclass
 class Schedule:
-    """Entries in order of time; random arrivals are drawn a day ahead, each day from its own random stream."""
+    """Entries in order of time; random arrivals are drawn a day ahead."""
 
     scenario: Scenario
     _due: list[tuple[float, int, Entry, U32]] = field(default_factory=list)
@@ -66,11 +69,12 @@ class Schedule:
         rng = np.random.default_rng((scenario.seed, RANDOM_STREAM, day))
         pump_years = scenario.pumps / DAYS_A_YEAR
         for fault in FAULTS.values():
+            own = np.random.default_rng((scenario.seed, ARRIVAL_STREAM, day, zlib.crc32(fault.name.encode())))
             mean = fault.rate_per_pump_year * pump_years * scenario.random.rate_factor
             grows = fault.rate_grows_with_wear
-            arrivals = self._arrivals(rng, mean * MAX_HAZARD if grows else mean, begins_s)
-            for index, at_s in _by_wear(arrivals, fleet, rng) if grows else arrivals:
-                severity, hold_s = rng.uniform(MIN_SEVERITY, 1), rng.uniform(*REPAIR_S)
+            arrivals = self._arrivals(own, mean * MAX_HAZARD if grows else mean, begins_s)
+            for index, at_s in _by_wear(arrivals, fleet, own) if grows else arrivals:
+                severity, hold_s = own.uniform(MIN_SEVERITY, 1), own.uniform(*REPAIR_S)
                 self._add(ScheduledFault(fault.name, None, None, at_s, 0.0, hold_s, (severity,)), index)
         for name, event in EVENTS.items():
             for index, at_s in self._arrivals(rng, event.a_year * pump_years * scenario.random.event_factor, begins_s):

@@ -14,6 +14,7 @@ from broker.contract.signals import FLAG_BIT
 from simulator.faults import FAULTS
 from simulator.fleet.therapy import Fill
 from simulator.gateway.service import Settings, _Fleet
+from simulator.playback import schedule
 from simulator.playback.event_kinds import EVENTS
 from simulator.playback.scenario import FOLDER, Arrivals, ScheduledEvent, default, load
 from simulator.playback.simulation import Simulation
@@ -165,6 +166,24 @@ def test_faults_arrive_at_random_at_their_published_rates_times_the_factor():
     for _ in range(10 * 24):
         other.tick()
     assert not other.active().equals(simulation.active())
+
+
+def test_a_fault_that_is_added_leaves_the_random_arrivals_of_the_others_as_they_were(monkeypatch):
+    scenario = dataclasses.replace(default(pumps=200, interval_s=3600), random=Arrivals(rate_factor=500))
+
+    def arrived() -> list[tuple]:
+        simulation = Simulation(scenario, start_ms=START_MS)
+        begun = []
+        for _ in range(3 * 24):
+            simulation.tick()
+            begun += [(entry, index.tolist()) for entry, index in simulation.begun]
+        return begun
+
+    with_all = arrived()
+    added = next(entry.name for entry, _ in with_all)
+    monkeypatch.setattr(schedule, "FAULTS", {name: fault for name, fault in FAULTS.items() if name != added})
+
+    assert arrived() == [(entry, index) for entry, index in with_all if entry.name != added]
 
 
 def test_no_event_has_the_name_of_a_fault():

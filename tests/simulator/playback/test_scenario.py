@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from simulator.faults import FAULTS
 from simulator.playback.notation import ScenarioError, parse_duration, parse_pumps
 from simulator.playback.scenario import Scenario, default, load, selected_pumps
 from simulator.playback.scenario_format import EventTable, FaultTable, RandomTable, ScenarioTable
@@ -168,6 +169,9 @@ def test_an_empty_file_is_the_default_scenario(tmp_path):
         (GOOD.replace("0.8", "[]"), r"line 12, .*: severity is \[\]; allowed is 0 to 1"),
         (GOOD.replace('"12h"', '"40000d"'), "line 11, .*: hold is '40000d'; allowed is 0 to 3,153,600,000 seconds"),
         (GOOD + "until = 3", r"line 17, \[\[fault\]\] number 2: no key 'until'"),
+        (GOOD + 'apart = "6m"', r'line 17, \[\[fault\]\] number 2: apart is only for name = "other"'),
+        (GOOD.replace("silent_pump", "other"), r'line 14, .*: name = "other" needs pumps'),
+        (GOOD.replace("motor_stall", "other"), rf"line 8, .*: pumps selects 3; at least {len(FAULTS) - 1} are needed"),
         (GOOD.replace('"2h"', "[2]"), r"number 1: ramp is \[2\]; write a duration such as"),
     ],
 )
@@ -236,3 +240,18 @@ def test_a_lot_has_one_revision_of_hardware_and_its_pumps_are_the_same_in_a_larg
     assert few.lot == many.lot[:60]
     assert all(model.endswith(lot[0]) for model, lot in zip(many.model, many.lot, strict=True))
     assert len(set(many.lot)) == 20
+
+
+def test_other_is_each_fault_that_the_scenario_does_not_name_on_pumps_of_its_own_one_after_the_other(tmp_path):
+    named = sorted(FAULTS)[2:]
+    rows = [f'[[fault]]\nname = "{name}"\nat = 0\npumps = "0"' for name in named]
+    other = '[[fault]]\nname = "other"\nat = "1h"\napart = "6m"\npumps = "3-8"\nseverity = [0.2, 0.8]'
+    path = tmp_path / "mine.toml"
+    path.write_text("\n".join([other, *rows]))
+
+    scenario = load(str(path))
+
+    assert [fault.name for fault in scenario.faults] == sorted(FAULTS)[:2] + named
+    assert [fault.at_s for fault in scenario.faults[:2]] == [3600.0, 3960.0]
+    assert [selected_pumps(scenario, place).tolist() for place in (0, 1)] == [[3, 4], [5, 6]]
+    assert {fault.severity for fault in scenario.faults[:2]} == {(0.2, 0.8)}
