@@ -1,9 +1,9 @@
 # make run    start everything; prints the address to open      make run ARGS="--pumps 1000"
 # make test   all tests                                         make test ARGS="tests/broker -x"
-# make score  how well the alarms tell faults, on seeds that nothing was tuned on, into build/score
+# make score  detection rate and false alarms of the scenarios, on seeds that no rule was tuned on, into build/score
 # make check  format, lint, types, generated documentation, language
 # make bench  how fast engine, wire, fleet and history are, with comparisons; some minutes, prints tables
-# make chaos  a hundred blows and a million bad payloads, ten minutes; prints tables
+# make chaos  a hundred failure injections and a million mutated payloads, ten minutes; prints tables
 # make setup  what the three above need (they call it themselves)
 
 SHELL := /bin/sh

@@ -81,7 +81,7 @@ async def act(url: str, action: Action, timeout_s: float = 5.0) -> Outcome:
             return Outcome(id=action.id, done=0, refused=0, text=text)
 
 
-async def tell(url: str, notices: Sequence[Notice], timeout_s: float = 5.0) -> None:
+async def publish_notices(url: str, notices: Sequence[Notice], timeout_s: float = 5.0) -> None:
     """Notify the processor of parts that started and ended; raises `LinkError` unless every notice was delivered."""
     confirmed: dict[int, Undelivered | None] = {}
     arrived = asyncio.Event()

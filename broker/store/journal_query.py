@@ -85,7 +85,10 @@ def verify(data: Path, expected: Head | None = None) -> tuple[int, str | None]:
             last = Head(number, row["hash"])
             if expected is not None and last.entries == expected.entries:
                 if last.hash != expected.hash:
-                    return last.entries, f"entry {number} is not the one that the processor wrote: all was written anew"
+                    return (
+                        last.entries,
+                        f"entry {number} is not the one that the processor wrote; the chain was rewritten",
+                    )
                 passed = True
     if not passed and expected is not None:
         return last.entries, f"it ends at entry {last.entries}, but there were {expected.entries}: its end was cut off"

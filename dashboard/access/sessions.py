@@ -46,7 +46,7 @@ class SessionStore:
         return {"name": name, "proof": self._proof(name)}
 
     def visitor(self, session: dict[str, Any]) -> Visitor | None:
-        """Return whom a session belongs to; None if its key, password, role or account is no longer the same."""
+        """Return the visitor of a session; None if the key, password, role or account has changed since sign-in."""
         accounts = self.accounts()
         name, proof = session.get("name"), session.get("proof")
         if not isinstance(name, str) or not isinstance(proof, str) or bool(name) != bool(accounts):

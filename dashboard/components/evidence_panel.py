@@ -28,7 +28,7 @@ def shown(row: dict[str, Any]) -> Component:
     ]
     return html.Div(
         [
-            elements.table(heads, facts, name="facts") if facts else html.P(found.said, className="evidence-text"),
+            elements.table(heads, facts, name="facts") if facts else html.P(found.summary, className="evidence-text"),
             html.Ul([html.Li(line) for line in (*reliability(found, row), *map(ruled_out, found.ruled_out))]),
         ],
         className="evidence",
@@ -38,7 +38,7 @@ def shown(row: dict[str, Any]) -> Component:
 def brief(row: dict[str, Any]) -> Component:
     """Return the first fact in words; None if there is none."""
     found = decode(row["evidence"])
-    return None if found is None else html.Span(found.said)
+    return None if found is None else html.Span(found.summary)
 
 
 def reliability(evidence: Evidence, row: dict[str, Any]) -> list[str]:

@@ -52,10 +52,10 @@ def choose(pumps: pl.DataFrame, text: str) -> Choice:
     ranges = {word: _bounds(word) for word in parts}
     number = pl.col("pump").str.extract(r"(\d{1,9})$").cast(pl.Int64, strict=False)
     known = pumps.select("pump", "gateway", number.alias("number"))
-    wanted = pl.col("pump").is_in(parts)
+    selected = pl.col("pump").is_in(parts)
     for low, high in (bounds for bounds in ranges.values() if bounds):
-        wanted |= pl.col("number").is_between(low, high).fill_null(value=False)
-    found = known.filter(wanted).head(MAX_SELECTED)
+        selected |= pl.col("number").is_between(low, high).fill_null(value=False)
+    found = known.filter(selected).head(MAX_SELECTED)
     serials, numbers = set(found["pump"]), found["number"].drop_nulls()
     unknown = [
         word
@@ -90,8 +90,8 @@ def matching(pumps: pl.DataFrame, text: str, limit: int = 50) -> list[str]:
 
 def contains(text: str, names: Sequence[pl.Expr] = NAMES) -> pl.Expr:
     """Return whether any of these names contains a text, ignoring case; an empty text matches all."""
-    wanted = text.strip().lower()
-    return pl.any_horizontal(name.fill_null("").str.to_lowercase().str.contains(wanted, literal=True) for name in names)
+    query = text.strip().lower()
+    return pl.any_horizontal(name.fill_null("").str.to_lowercase().str.contains(query, literal=True) for name in names)
 
 
 def page(pumps: pl.DataFrame, request: dict[str, Any], text: str) -> tuple[pl.DataFrame, int]:

@@ -52,7 +52,7 @@ def kind_of() -> pl.Expr:
 
 
 def with_kinds(saved: pl.DataFrame) -> pl.DataFrame:
-    """Return rows (`SUBJECT`) of a checkpoint with `other_kind`, which those of older versions lack: names told it."""
+    """Return rows (`SUBJECT`) of a checkpoint with `other_kind`, which older versions derived from the name."""
     if "other_kind" in saved.columns:
         return saved
     kinds = [None if other is None else kind_by_name(other) for other in saved["other"]]

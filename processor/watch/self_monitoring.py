@@ -137,7 +137,7 @@ def _evidence(row: dict[str, Any], score: float, *, time: int, above_s: float) -
     fact = Fact(label=row["part"].capitalize() + within, value=value, unit=unit, limit=limit)
     sentence = f"{value:,.0f} {row['text']}{within}" if rises else row["text"]
     found = Evidence(
-        said=(sentence[:1].upper() + sentence[1:])[:MAX_TEXT],
+        summary=(sentence[:1].upper() + sentence[1:])[:MAX_TEXT],
         time=time,
         window_s=0.0,
         score=min(MAX_SCORE, score),

@@ -34,14 +34,14 @@ class Notices:
     async def publish_forever(self) -> None:
         """Publish pending notices until cancelled; without a broker they stay pending."""
         from broker.mqtt.address import LinkError
-        from broker.mqtt.request_reply import tell
+        from broker.mqtt.request_reply import publish_notices
 
         while True:
             await asyncio.sleep(PAUSE_S)
             batch = list(self._pending)
             try:
                 if batch:
-                    await tell(self.url, batch)
+                    await publish_notices(self.url, batch)
             except LinkError:
                 continue
             for _ in batch:

@@ -16,7 +16,7 @@ from broker.contract.topics import COMMAND, OUTCOME, PART, topic_of
 from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.link import Link, Message
 from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS
-from broker.mqtt.request_reply import AddressedCommand, act, ask, births, tell
+from broker.mqtt.request_reply import AddressedCommand, act, ask, births, publish_notices
 
 KINDS = pytest.mark.parametrize("kind", [pytest.param("mosquitto", marks=pytest.mark.broker), "embedded_broker"])
 
@@ -128,7 +128,7 @@ async def test_a_notice_without_a_subscriber_is_an_error_with_the_reason_code_of
     await own_broker.start()
     notice = Notice(part="dashboard", state="ended", text="was killed", at=3)
     with pytest.raises(LinkError, match="notice not delivered") as failed:
-        await tell(own_broker.url, [notice])
+        await publish_notices(own_broker.url, [notice])
     assert failed.value.code == NO_MATCHING_SUBSCRIBERS
     received: list[Message] = []
     listener = Link(parse_url(own_broker.url), "exchange-listener", on_message=received.append)
@@ -137,7 +137,7 @@ async def test_a_notice_without_a_subscriber_is_an_error_with_the_reason_code_of
     async with asyncio.timeout(30):
         while not received:
             with contextlib.suppress(LinkError):
-                await tell(own_broker.url, [notice, notice])
+                await publish_notices(own_broker.url, [notice, notice])
             await asyncio.sleep(0.05)
     assert read_notice(received[0].payload) == notice
     await listener.close()

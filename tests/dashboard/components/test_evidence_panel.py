@@ -12,7 +12,7 @@ from dashboard.data import queries
 from dashboard.pages import alarms
 
 FOUND = Evidence(
-    said="Delivered 1.3 µL/h, expected 10.2 µL/h",
+    summary="Delivered 1.3 µL/h, expected 10.2 µL/h",
     time=1_768_221_120_000,
     window_s=1200,
     score=2.1,
@@ -76,7 +76,7 @@ def test_a_share_is_shown_if_it_says_more_than_the_value(fleet, value, expected,
 def test_a_pump_shows_all_evidence_of_its_first_alarm_and_one_line_of_the_others(fleet):
     first, second = pump_summary.alarms(queries.ordered(bearing(fleet(20))).head(2))
     assert "Confidence: medium" in text_of(first)
-    assert FOUND.said in text_of(second)
+    assert FOUND.summary in text_of(second)
     assert "Confidence" not in text_of(second)
 
 

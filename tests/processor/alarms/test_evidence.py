@@ -66,7 +66,7 @@ def test_on_every_fault_every_raised_alarm_bears_numbers_that_are_known(ill):
         found = decode(row["evidence"])
         assert found is not None, row["alarm"]
         assert len(found.facts) == len(RULE_BY_NAME[row["rule"]].evidence), (row["alarm"], found.facts)
-        assert found.said.startswith(found.facts[0].label)
+        assert found.summary.startswith(found.facts[0].label)
         assert found.score >= 1.0
         assert found.score <= row["score"] + 0.01 * row["score"]
         assert len(row["evidence"].encode()) <= MAX_BYTES
@@ -126,7 +126,7 @@ def test_too_little_delivered_says_what_was_expected_and_what_it_is_not():
         flow_sensor_stuck__memory__repeats=0.02,
     )
     found = borne(state, RULE_BY_NAME["under_delivery"])[0]
-    assert found.said == "20-min mean flow 2 µL/h, expected 10 µL/h"
+    assert found.summary == "20-min mean flow 2 µL/h, expected 10 µL/h"
     delivered = found.facts[0]
     assert (delivered.value, delivered.expected, delivered.limit, delivered.unit) == (2.0, 10.0, 7.5, "µL/h")
     assert (found.time, found.score, found.above_s, found.window_s) == (1_000_000, 1.5, 900.0, 1200.0)
@@ -206,7 +206,7 @@ def test_a_fleet_without_its_broker_says_that_it_is_the_broker(make_ward):
     opened = ward.watch.pipeline.alarms.filter(pl.col("rule") == FLEET_SILENT.name)
     found = decode(opened["evidence"][0])
     assert found is not None
-    assert found.said == "Silent pumps 6, expected 0"
+    assert found.summary == "Silent pumps 6, expected 0"
     assert [other.because for other in found.ruled_out] == ["the broker itself is unreachable"]
 
 

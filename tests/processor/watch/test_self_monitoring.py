@@ -212,7 +212,7 @@ def test_a_gateway_that_comes_back_alarms_nobody_but_all_that_is_sent_twice_over
         twice = {"came": twice["came"] + 12_000, "resent": twice["resent"] + 6000}
         machine.looks(MINUTE, **twice)
     machine.check("raised samples_resent", samples_resent="unacknowledged")
-    assert "samples redelivered by gateways within 10 min" in machine.evidence().said
+    assert "samples redelivered by gateways within 10 min" in machine.evidence().summary
     for _ in range(10):
         twice["came"] += 6000
         machine.looks(MINUTE, **twice)
@@ -258,5 +258,5 @@ def test_every_rule_about_the_system_can_be_raised_and_bears_its_evidence(rule):
     for text in ours["evidence"]:
         found = decode(text)
         assert found is not None
-        assert found.said
+        assert found.summary
         assert len(text.encode()) <= MAX_BYTES
