@@ -33,10 +33,10 @@ class RuledOut(msgspec.Struct, kw_only=True):
 class Evidence(msgspec.Struct, kw_only=True):
     """What was known when the alarm was raised.
 
-    `summary` is the first fact as text, in JSON `said`. Facts are means over about `window_s` up to `time` (therapy ms);
-    `score` was the score (alarm at 1.0), and it had been at or above 1.0 for `above_s`. Both durations are in therapy
-    seconds, or in wall seconds if the alarm is about Pumpwatch itself. Each of `doubts` lowers `confidence` by one
-    level.
+    `summary` is the first fact as text, in JSON `said`. Facts are means over about `window_s` up to `time` (therapy
+    ms); `score` was the score (alarm at 1.0), and it had been at or above 1.0 for `above_s`. Both durations are in
+    therapy seconds, or in wall seconds if the alarm is about Pumpwatch itself. Each of `doubts` lowers `confidence`
+    by one level.
     """
 
     summary: str = msgspec.field(name="said")
