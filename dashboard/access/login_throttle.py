@@ -48,9 +48,9 @@ class LoginThrottle:
         return 0
 
     def succeeded(self, address: str) -> None:
-        """Take back the attempt of a right password.
+        """Refund the attempt of a correct password.
 
-        The wrong ones stay: otherwise, whoever has an account could sign in now and then while guessing the passwords
+        Wrong attempts still count: otherwise, anyone with an account could sign in now and then while guessing the passwords
         of others.
         """
         for limit, name in _windows(address):
