@@ -167,8 +167,8 @@ class CapacityLimit(msgspec.Struct):
     """A buffer or limit: its utilization, and how often it was full.
 
     `warn_at` is the share at which an alarm is raised (None: being full is normal). `when_full` says what happens then:
-    the rest `waits` elsewhere, the `oldest goes` as configured, data is `thrown away`, more pumps are refused, or it
-    `grows` on.
+    new data is `delayed`, the `oldest removed` as configured, data `discarded`, further `pumps refused`, or it `grows`
+    beyond the limit.
     """
 
     name: str
@@ -177,7 +177,7 @@ class CapacityLimit(msgspec.Struct):
     unit: str
     reached: int = 0
     warn_at: float | None = None
-    when_full: Literal["waits", "oldest goes", "thrown away", "refused pumps", "grows"] = "waits"
+    when_full: Literal["delayed", "oldest removed", "discarded", "pumps refused", "grows"] = "delayed"
 
     @property
     def near(self) -> bool:

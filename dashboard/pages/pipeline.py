@@ -15,10 +15,10 @@ from dashboard.components.elements import Component
 from dashboard.data.services import DataService
 
 WHEN_FULL: Final = {
-    "waits": "When full, new data waits; nothing is lost.",
-    "oldest goes": "When full, the oldest entry is removed, by design.",
-    "thrown away": "When full, the oldest entry is dropped and lost.",
-    "refused pumps": "When full, further pumps are refused and not monitored.",
+    "delayed": "When full, new data waits; nothing is lost.",
+    "oldest removed": "When full, the oldest entry is removed, by design.",
+    "discarded": "When full, the oldest entry is dropped and lost.",
+    "pumps refused": "When full, further pumps are refused and not monitored.",
     "grows": "May grow beyond this, up to the free disk space.",
 }
 MAX_GATEWAYS: Final = 200

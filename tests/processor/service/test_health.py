@@ -35,7 +35,7 @@ def test_every_capacity_limit_is_shown_with_how_often_it_was_reached(monitor):
     limits = {limit.name: limit for limit in limits_of(monitor)}
     assert all(limit.limit > 0 and limit.value <= limit.limit for limit in limits.values())
     assert limits["messages waiting"].reached == 2
-    assert limits["refusals not yet written"].value == 1
+    assert limits["rejected messages not yet written"].value == 1
     assert {"samples not yet written", "history on disk", "quarantine file", "pumps known"} <= set(limits)
 
 

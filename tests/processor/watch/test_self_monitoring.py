@@ -128,17 +128,17 @@ def test_each_bound_that_comes_near_its_limit_is_an_alarm_that_names_it():
 
 
 def test_what_is_full_as_it_is_meant_to_be_is_never_nearly_full():
-    whole = bound("history on disk", 100.0, warn_at=None, when_full="oldest goes")
+    whole = bound("history on disk", 100.0, warn_at=None, when_full="oldest removed")
     Machine().looks(bounds=whole).looks(MINUTE, bounds=whole).looks(MINUTE, bounds=whole).check()
 
 
 @pytest.mark.parametrize(
     ("when_full", "rule"),
     [
-        ("waits", "bound_reached"),
-        ("oldest goes", "records_expire"),
-        ("thrown away", "records_thrown_away"),
-        ("refused pumps", "pumps_refused"),
+        ("delayed", "bound_reached"),
+        ("oldest removed", "records_expire"),
+        ("discarded", "records_thrown_away"),
+        ("pumps refused", "pumps_refused"),
     ],
 )
 def test_a_bound_that_is_reached_is_told_by_what_is_lost_through_it(when_full, rule):
@@ -244,7 +244,7 @@ def test_every_rule_about_the_system_can_be_raised_and_bears_its_evidence(rule):
     troubles = dict.fromkeys(
         ("storage", "checkpoint", "snapshot", "merging", "clock", "stored records"), "cannot do it"
     )
-    kinds = ("waits", "oldest goes", "thrown away", "refused pumps", "grows")
+    kinds = ("delayed", "oldest removed", "discarded", "pumps refused", "grows")
 
     def reached(times: int) -> list[CapacityLimit]:
         return [each for kind in kinds for each in bound(kind, 95, times, when_full=kind)]
