@@ -50,8 +50,8 @@ class LoginThrottle:
     def succeeded(self, address: str) -> None:
         """Refund the attempt of a correct password.
 
-        Wrong attempts still count: otherwise, anyone with an account could sign in now and then while guessing the passwords
-        of others.
+        Wrong attempts still count: otherwise, anyone with an account could sign in now and then while guessing the
+        passwords of others.
         """
         for limit, name in _windows(address):
             self._storage.decr(limit.key_for(name))
