@@ -52,14 +52,14 @@ def test_every_signal_is_the_same_after_an_arrow_and_a_json_payload(samples):
 
 def test_every_signal_of_a_strangers_json_reaches_window_and_snapshot_and_is_rejected_out_of_range(watch, json_sample):
     values = {signal.name: (signal.low + signal.high) / 2 for signal in SIGNALS}
-    watch.say(json_sample(time=START_MS, seq=1, boot=1))
-    watch.say(json_sample(time=START_MS + 60_000, seq=2, boot=1, **values))
+    watch.deliver(json_sample(time=START_MS, seq=1, boot=1))
+    watch.deliver(json_sample(time=START_MS + 60_000, seq=2, boot=1, **values))
     state = watch.pipeline.state.row(0, named=True)
     pump = watch.snapshot().pumps.row(0, named=True)
     for name, value in values.items():
         assert state[name] == state[f"window.{name}"] == pump[name] == pytest.approx(value)
     for signal in SIGNALS:
-        watch.say(json_sample(time=START_MS + 120_000, **{signal.name: signal.high + 1}))
+        watch.deliver(json_sample(time=START_MS + 120_000, **{signal.name: signal.high + 1}))
         assert f"{signal.name} is {signal.high + 1:g}; allowed is {signal.low:g}" in watch.reasons[-1]
 
 

@@ -30,7 +30,7 @@ class Service:
         self.minute += count
         about = {"pump": "ITB-1", "boot": 1, "battery_v": battery_v}
         self.watch.wait_s(count)
-        self.watch.say("\n".join(self.sample(time=START_MS + at * 60_000, seq=at + 1, **about) for at in numbers))
+        self.watch.deliver("\n".join(self.sample(time=START_MS + at * 60_000, seq=at + 1, **about) for at in numbers))
         return self
 
     def does(self, kind, *subjects: str, who: str = "eva", why: str = "new gateway", **more) -> Service:

@@ -45,7 +45,7 @@ class Ward:
         self.watch.wait_s(1)
         samples = frame(readings)
         if self.form == "frames":
-            self.watch.say(encode_arrow(samples))
+            self.watch.deliver(encode_arrow(samples))
         else:
             each = [self.watch.message(encode_json(sample)) for sample in samples.iter_slices(1)]
             for messages in [each] if self.form == "samples together" else [[one] for one in each]:

@@ -79,13 +79,13 @@ BAD = {
 
 @pytest.mark.parametrize(("payload", "reason"), BAD.values(), ids=BAD.keys())
 def test_a_bad_payload_is_rejected_and_the_next_good_one_is_taken(watch, payload, reason):
-    assert watch.say(payload).height == 0
+    assert watch.deliver(payload).height == 0
     assert len(watch.reasons) == watch.pipeline.quarantine.count == 1
     assert reason in watch.reasons[0]
     rejection = watch.results[-1].rejected[0]
     assert (rejection.topic, rejection.at) == ("itb/00/ward/telemetry", watch.now)
     assert len(rejection.excerpt) < 700
-    assert watch.say(GOOD)["flow_ul_h"].to_list() == [pytest.approx(8.1)]
+    assert watch.deliver(GOOD)["flow_ul_h"].to_list() == [pytest.approx(8.1)]
     assert watch.snapshot().pumps["pump"].to_list() == ["A"]
     assert watch.pipeline.quarantine.count == 1
 
@@ -131,9 +131,9 @@ INVALID = {
     ("leaf", "payload", "reason"), [(leaf, *case) for leaf, cases in INVALID.items() for case in cases]
 )
 def test_an_invalid_birth_or_status_is_rejected(watch, leaf, payload, reason):
-    watch.say(payload, leaf)
+    watch.deliver(payload, leaf)
     assert [reason in found for found in watch.reasons] == [True]
-    assert watch.say(GOOD).height == 1
+    assert watch.deliver(GOOD).height == 1
 
 
 @pytest.mark.parametrize("payload", [b"", b"acknowledge all", b'{"kind":"shelve"}', b'{"kind":"acknowledge","id":1}'])
@@ -143,9 +143,9 @@ def test_an_invalid_action_is_rejected(watch, payload):
 
 
 def test_an_invalid_command_or_reply_is_rejected_with_a_reason(watch):
-    watch.say(b"anything", "command")
-    watch.say(b"anything", "reply")
-    watch.say(b'{"id":"1","gateway":"other","ok":true,"text":""}', "reply")
+    watch.deliver(b"anything", "command")
+    watch.deliver(b"anything", "reply")
+    watch.deliver(b'{"id":"1","gateway":"other","ok":true,"text":""}', "reply")
     assert [reason.partition(":")[0] for reason in watch.reasons] == [
         "not a command",
         "not a reply",
@@ -157,7 +157,7 @@ def test_the_good_lines_of_a_payload_with_bad_ones_are_kept(watch):
     lines = [b'{"pump":"%c","time":1767225600000,"flow_ul_h":%d}' % (65 + at, at) for at in range(5)]
     lines[3] = b'{"pump":"D","time":17672256000'
     lines[1] = lines[1].replace(b'"flow_ul_h":1', b'"flow_ul_h":1e6')
-    assert watch.say(b"\n".join(lines))["pump"].to_list() == ["A", "C", "E"]
+    assert watch.deliver(b"\n".join(lines))["pump"].to_list() == ["A", "C", "E"]
     assert [reason[:7] for reason in watch.reasons] == ["line 2:", "line 4:"]
 
 
@@ -165,31 +165,31 @@ def test_the_good_lines_of_a_payload_with_bad_ones_are_kept(watch):
 def test_a_line_that_is_no_json_at_all_is_rejected_alone(watch, at):
     lines = [GOOD.replace(b'"A"', name) for name in (b'"A"', b'"B"', b'"C"')]
     lines[at] = b"\xff\xfe garbage" if at else b"garbage"
-    assert watch.say(b"\n".join(lines)).height == 2
+    assert watch.deliver(b"\n".join(lines)).height == 2
     assert [reason.startswith(f"line {at + 1}: ") for reason in watch.reasons] == [True]
 
 
 def test_the_good_samples_of_an_array_and_of_a_frame_with_bad_ones_are_kept(watch):
-    assert watch.say(b"[" + GOOD + b',{"pump":"B"},7,' + GOOD.replace(b'"A"', b'"C"') + b"]")["pump"].to_list() == [
+    assert watch.deliver(b"[" + GOOD + b',{"pump":"B"},7,' + GOOD.replace(b'"A"', b'"C"') + b"]")["pump"].to_list() == [
         "A",
         "C",
     ]
     assert [reason[:9] for reason in watch.reasons] == ["sample 2:", "sample 3:"]
-    assert watch.say(arrow(pump=["A", "B", "C"], flow_ul_h=[1, 9e9, 2]))["pump"].to_list() == ["A", "C"]
+    assert watch.deliver(arrow(pump=["A", "B", "C"], flow_ul_h=[1, 9e9, 2]))["pump"].to_list() == ["A", "C"]
     assert watch.reasons[2] == "pump 'B': flow_ul_h is 9e9; allowed is -100 to 5000 µL/h".replace("9e9", "8999999488.0")
 
 
 def test_a_pretty_printed_sample_is_one_sample(watch):
-    assert watch.say(b'{\n  "pump": "A",\n  "time": 1767225600000\n}\n').height == 1
-    watch.say(b'{\n  "pump": "A",\n  "time": 17\n')
+    assert watch.deliver(b'{\n  "pump": "A",\n  "time": 1767225600000\n}\n').height == 1
+    watch.deliver(b'{\n  "pump": "A",\n  "time": 17\n')
     assert len(watch.reasons) == 1
 
 
 def test_of_a_thousand_bad_samples_twenty_are_listed_and_the_rest_counted(watch):
-    watch.say(b"\n".join([b'{"pump":"A","time":1}'] * 1000))
+    watch.deliver(b"\n".join([b'{"pump":"A","time":1}'] * 1000))
     assert len(watch.reasons) == 21
     assert watch.reasons[-1] == "and 980 more samples"
-    watch.say(arrow(pump=[f"P{at}" for at in range(1000)], flow_ul_h=[9e9] * 1000))
+    watch.deliver(arrow(pump=[f"P{at}" for at in range(1000)], flow_ul_h=[9e9] * 1000))
     assert watch.reasons[-1] == "and 980 more samples"
 
 
@@ -203,7 +203,7 @@ FORMS = pytest.mark.parametrize("form", UNKNOWN.values(), ids=UNKNOWN.keys())
 @FORMS
 def test_a_pump_that_is_not_in_the_birth_of_its_gateway_is_rejected(watch, form):
     watch.birth("A", "B")
-    assert watch.say(form("A", "X", "B"))["pump"].to_list() == ["A", "B"]
+    assert watch.deliver(form("A", "X", "B"))["pump"].to_list() == ["A", "B"]
     assert watch.reasons == ["unknown pump 'X': it is not in the birth of ward"]
     assert watch.snapshot().pumps["pump"].to_list() == ["A", "B"]
 
@@ -211,38 +211,38 @@ def test_a_pump_that_is_not_in_the_birth_of_its_gateway_is_rejected(watch, form)
 @FORMS
 def test_samples_of_the_pump_of_another_gateway_are_rejected(watch, form):
     watch.birth("A")
-    assert watch.say(form("A", "M"), gateway="mine")["pump"].to_list() == ["M"]
+    assert watch.deliver(form("A", "M"), gateway="mine")["pump"].to_list() == ["M"]
     assert watch.reasons == ["pump 'A' belongs to ward; mine must name it in a birth to take it over"]
-    assert watch.say(form("A")).height == 1
+    assert watch.deliver(form("A")).height == 1
 
 
 @FORMS
 def test_a_gateway_that_names_a_pump_in_its_birth_takes_it_over(watch, form):
     watch.birth("A", "B")
-    assert watch.say(form("A", "B")).height == 2
+    assert watch.deliver(form("A", "B")).height == 2
     watch.birth("B", gateway="new")
     later = form("A", "B").replace(b"1767225600000", b"1767225660000")
-    assert watch.say(later)["pump"].to_list() == ["A"]
+    assert watch.deliver(later)["pump"].to_list() == ["A"]
     assert watch.reasons == ["pump 'B' belongs to new; ward must name it in a birth to take it over"]
-    assert watch.say(form("B"), gateway="new")["pump"].to_list() == ["B"]
+    assert watch.deliver(form("B"), gateway="new")["pump"].to_list() == ["B"]
 
 
 @FORMS
 def test_of_many_unknown_pumps_twenty_are_listed_and_the_rest_counted(watch, form):
     watch.birth("A")
-    watch.say(form("A", *(f"X{at}" for at in range(50))))
+    watch.deliver(form("A", *(f"X{at}" for at in range(50))))
     assert len(watch.reasons) == 21
     assert watch.reasons[-1] == "and 30 more pumps"
 
 
 def test_a_birth_taken_back_is_valid(watch):
     watch.birth("A")
-    watch.say(b"", "birth")
+    watch.deliver(b"", "birth")
     assert watch.reasons == []
-    watch.say(b"", "status")
+    watch.deliver(b"", "status")
     assert watch.reasons == []
     watch.birth("A")
-    assert watch.say(GOOD).height == 1
+    assert watch.deliver(GOOD).height == 1
 
 
 def test_samples_keep_their_order_of_arrival_over_forms(watch):

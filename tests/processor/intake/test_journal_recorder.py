@@ -29,10 +29,10 @@ def recorded(watch) -> list[dict[str, object]]:
 def test_a_command_and_its_reply_say_who_what_and_which_pumps(watch):
     watch.birth("A", "B")
     recorded(watch)
-    watch.say(encode(Inject(id="7", fault="motor_stall", pumps=["A"], severity=0.5, who="anna")), "command")
-    watch.say(encode(Reply(id="7", gateway="ward", ok=True, text="motor_stall begins", time=START_MS)), "reply")
-    watch.say(encode(Refill(id="8", pumps=["A", "B"], entered_ml=90, who="ben")), "command")
-    watch.say(encode(Reply(id="8", gateway="ward", ok=False, text="90 mL is too much")), "reply")
+    watch.deliver(encode(Inject(id="7", fault="motor_stall", pumps=["A"], severity=0.5, who="anna")), "command")
+    watch.deliver(encode(Reply(id="7", gateway="ward", ok=True, text="motor_stall begins", time=START_MS)), "reply")
+    watch.deliver(encode(Refill(id="8", pumps=["A", "B"], entered_ml=90, who="ben")), "command")
+    watch.deliver(encode(Reply(id="8", gateway="ward", ok=False, text="90 mL is too much")), "reply")
     command, done, refill, refused = recorded(watch)
     assert (command["kind"], command["title"], command["who"]) == ("ordered", "inject on ward", "anna")
     assert (command["pump"], command["pumps"], command["text"]) == ("A", ["A"], "fault motor_stall, severity 0.5")
@@ -46,18 +46,18 @@ def test_a_command_for_all_pumps_names_those_of_its_gateway(watch):
     watch.birth("A", "B")
     watch.birth("C", gateway="other")
     recorded(watch)
-    watch.say(encode(Clear(id="1", who="anna")), "command")
+    watch.deliver(encode(Clear(id="1", who="anna")), "command")
     assert recorded(watch)[0]["pumps"] == ["A", "B"]
 
 
 def test_each_change_of_a_gateway_is_recorded_once_even_if_it_is_received_again(watch):
     watch.birth("A")
     gone = encode(Status(gateway="ward", state="offline", sent=START_MS))
-    watch.say(gone, "status")
-    watch.say(gone, "status")
+    watch.deliver(gone, "status")
+    watch.deliver(gone, "status")
     watch.birth("A")
     watch.birth("A")
-    watch.say(b"", "birth")
+    watch.deliver(b"", "birth")
     assert [row["kind"] for row in recorded(watch)] == ["online", "offline", "online", "left"]
 
 
@@ -77,7 +77,7 @@ def test_a_restart_that_receives_the_same_messages_records_the_same_entries(watc
     for _ in range(2):
         processor = type(watch)(Pipeline())
         processor.birth("A")
-        processor.say(encode(Status(gateway="ward", state="offline", sent=START_MS)), "status")
+        processor.deliver(encode(Status(gateway="ward", state="offline", sent=START_MS)), "status")
         keys.append([row["once"] for row in recorded(processor)])
     assert keys[0] == keys[1]
     assert None not in keys[0]
@@ -94,8 +94,8 @@ def test_detection_sees_nothing_of_commands_replies_and_the_ground_truth(make_wa
     for at, batch in enumerate(batches):
         serial = f"ITB-{at % 3:06d}"
         command = Inject(id=str(at), fault="motor_stall", pumps=[serial], who="anna")
-        informed.say(encode(command), "command")
-        informed.say(encode(Reply(id=str(at), gateway="ward", ok=True, text="begins")), "reply")
+        informed.deliver(encode(command), "command")
+        informed.deliver(encode(Reply(id=str(at), gateway="ward", ok=True, text="begins")), "reply")
         informed.take([Message(TRUTH, b"{}", 1, 1, retained=False)])
         for watch in watches:
             watch.samples(batch)

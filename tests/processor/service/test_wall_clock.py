@@ -27,7 +27,7 @@ def test_a_clock_that_was_set_is_reported_once_with_the_step(step_ms: int) -> No
 @pytest.mark.parametrize("step_ms", [HOUR_MS, -HOUR_MS])
 def test_no_pump_becomes_silent_or_heard_by_a_clock_that_was_set(watch, json_sample, step_ms: int) -> None:
     watch.birth("A")
-    watch.say(json_sample(seq=1))
+    watch.deliver(json_sample(seq=1))
     watch.wait_s(5)
     before = watch.snapshot().pumps["age_s"].to_list()
     watch.now += step_ms

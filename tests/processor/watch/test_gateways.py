@@ -103,7 +103,7 @@ def test_a_pump_that_stays_silent_when_its_gateway_sends_again_is_annunciated(tw
 
 def test_an_offline_gateway_is_an_alarm_before_any_of_its_pumps_is_silent(two):
     two.wait_s(1)
-    two.say(encode(Status(gateway="north", state="offline", sent=two.now)), "status", gateway="north")
+    two.deliver(encode(Status(gateway="north", state="offline", sent=two.now)), "status", gateway="north")
     minutes(two, 1, "south")
     assert shown(two) == [("north", "gateway_silent", "unacknowledged", 0)]
 
