@@ -1,4 +1,4 @@
-"""Commands, replies and changes of gateways are recorded in the journal, and are nowhere near detection."""
+"""Journal recorder: commands, replies and gateway changes are recorded, and never reach detection."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def recorded(watch) -> list[dict[str, object]]:
-    """Return the entries of all batches since the last call."""
+    """Return the entries of all batches since this function last ran."""
     entries = watch.entries().to_dicts()
     watch.results.clear()
     return entries
 
 
-def test_a_command_and_its_reply_say_who_what_and_which_pumps(watch):
+def test_a_command_and_its_reply_are_recorded_with_operator_action_and_pumps(watch):
     watch.birth("A", "B")
     recorded(watch)
     watch.deliver(encode(Inject(id="7", fault="motor_stall", pumps=["A"], severity=0.5, who="anna")), "command")
@@ -52,9 +52,9 @@ def test_a_command_for_all_pumps_names_those_of_its_gateway(watch):
 
 def test_each_change_of_a_gateway_is_recorded_once_even_if_it_is_received_again(watch):
     watch.birth("A")
-    gone = encode(Status(gateway="ward", state="offline", sent=START_MS))
-    watch.deliver(gone, "status")
-    watch.deliver(gone, "status")
+    offline = encode(Status(gateway="ward", state="offline", sent=START_MS))
+    watch.deliver(offline, "status")
+    watch.deliver(offline, "status")
     watch.birth("A")
     watch.birth("A")
     watch.deliver(b"", "birth")
@@ -72,7 +72,7 @@ def test_notices_of_the_supervisor_are_recorded_once(watch):
     assert watch.reasons[-1].startswith("not a notice of a part")
 
 
-def test_a_restart_that_receives_the_same_messages_records_the_same_entries(watch):
+def test_messages_received_again_after_a_restart_are_recorded_under_the_same_keys(watch):
     keys = []
     for _ in range(2):
         processor = type(watch)(Pipeline())
@@ -83,7 +83,7 @@ def test_a_restart_that_receives_the_same_messages_records_the_same_entries(watc
     assert None not in keys[0]
 
 
-def test_detection_sees_nothing_of_commands_replies_and_the_ground_truth(make_ward):
+def test_commands_replies_and_the_ground_truth_do_not_affect_detection(make_ward):
     ward = make_ward(3)
     ward.inject("motor_stall", 1)
     batches = [ward.simulation.tick().drop("index") for _ in range(40)]
@@ -105,7 +105,7 @@ def test_detection_sees_nothing_of_commands_replies_and_the_ground_truth(make_wa
 
 
 @pytest.mark.parametrize("path", ["alarms", "detectors", "engine", "rules", "view", "watch"])
-def test_no_part_of_detection_names_commands_or_the_ground_truth(path):
+def test_no_detection_module_names_commands_or_the_ground_truth(path):
     where = ROOT / "processor" / path
     for file in sorted(where.rglob("*.py")) if where.is_dir() else [where]:
         names = {node.id for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Name)}
