@@ -1,4 +1,4 @@
-"""Confirmations tell each gateway what is durable, and only what it does not know yet."""
+"""Confirmations: each gateway learns which of its messages are durable, and nothing that was confirmed before."""
 
 from __future__ import annotations
 
