@@ -1,4 +1,4 @@
-"""Windows of a pump's own time: what detectors see of their samples. Five minutes long, with a sample a minute."""
+"""Windows in the time of a pump, as detectors see them: five minutes long, with one sample a minute."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_a_window_shows_the_mean_of_each_signal(stream, seen):
     assert seen(batch, "pressure_mmhg") == pytest.approx([10, 20])
 
 
-def test_an_unknown_sample_leaves_the_mean_as_it_was(stream, seen):
+def test_an_unknown_sample_leaves_the_mean_unchanged(stream, seen):
     assert seen(stream("flow_ul_h", "8 ? 4 4 4 ?"), "flow_ul_h") == pytest.approx([8, 4])
     assert seen(stream("flow_ul_h", "8 3 5 ? ? ?"), "flow_ul_h") == pytest.approx([8, 4])
     assert seen(stream("flow_ul_h", "8 ?x5"), "flow_ul_h") == [8, UNKNOWN]
 
 
-def test_a_window_leaves_nothing_behind_for_the_next_one(stream, seen):
+def test_a_window_carries_nothing_over_to_the_next_one(stream, seen):
     batch = stream("flow_ul_h", "8 8x5 ?x5", flags="0 0 0 64 0 0 0x5")
     assert seen(batch, "flow_ul_h") == [8, 8, UNKNOWN]
     assert seen(batch, "flags") == [0, 64, 0]
@@ -82,7 +82,7 @@ def test_the_flags_of_all_samples_of_a_window_are_combined(stream, seen):
     assert seen(stream("flags", "0 1 2 ? 64 2 0 0 0 0 0"), "flags") == [0, 1 + 2 + 64, 0]
 
 
-def test_windows_of_all_pumps_lie_on_one_grid(stream, rule_of):
+def test_windows_of_all_pumps_are_aligned_to_one_grid(stream, rule_of):
     at = {pump: stream("flow_ul_h", "8x9", pump=pump) for pump in range(2)}
     later = at[1].with_columns(pl.col("time") + 130 * MS)
     grid = round(WINDOW_S * MS)
