@@ -14,7 +14,7 @@ from processor.rules import Rule
 def alarms_raised(rules: tuple[Rule, ...], situations: Mapping[str, pl.DataFrame]) -> dict[str, set[str]]:
     """Return, for each situation, the rules that raised an alarm, without those suppressed by another.
 
-    All situations are monitored side by side. Every sample is a window; an alarm is raised once a score has been at its
+    All situations are monitored side by side. Every sample is a window; an alarm is raised after a score has been at its
     limit for the on-delay of its rule.
     """
     pumps = [

@@ -92,7 +92,7 @@ def test_a_stale_sample_in_a_wave_does_not_delay_the_others(stream, feed):
     assert step.judged["pump"].to_list() == [0]
 
 
-def test_a_reboot_with_the_clock_set_back_forgets_what_was_learned(stream, feed, rule_of):
+def test_a_reboot_with_the_clock_set_back_resets_the_memories(stream, feed, rule_of):
     rules = (rule_of(DEFICIT),)
     state = feed(stream("flow_ul_h", "4x20", commanded_ul_h="8"), rules)
     assert state["rule.memory.difference"][0] < -2
@@ -102,7 +102,7 @@ def test_a_reboot_with_the_clock_set_back_forgets_what_was_learned(stream, feed,
     assert (state["samples"][0], state["stale"][0]) == (21, 0)
 
 
-def test_a_reboot_with_the_clock_still_running_keeps_what_was_learned(stream, feed, rule_of):
+def test_a_reboot_with_the_clock_still_running_keeps_the_memories(stream, feed, rule_of):
     rules = (rule_of(DEFICIT),)
     learned = feed(stream("flow_ul_h", "4x20", commanded_ul_h="8"), rules)["rule.memory.difference"][0]
     state = feed(stream("flow_ul_h", "4x20", commanded_ul_h="8"), rules)

@@ -91,7 +91,7 @@ def test_each_pump_has_gaps_of_its_own():
     assert gaps.open["pump"].to_list() == [0]
 
 
-def test_the_oldest_gaps_are_forgotten_if_there_are_too_many_and_that_is_counted():
+def test_if_there_are_too_many_gaps_the_oldest_are_dropped_and_counted():
     gaps, state = follow_all(samples((1, 1), (3, 3), (5, 5), (7, 7), (2, 2), (6, 6)), max_gaps=2)
     assert gaps.forgotten == 1
     assert counted(state) == (2, 1, 1)

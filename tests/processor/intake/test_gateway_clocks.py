@@ -158,7 +158,7 @@ def apply_birth(registry: Registry, speed: float, *, time: int, wall: int) -> No
 
 
 def hear(registry: Registry, pumps: Iterable[int], times: Iterable[int], wall: int) -> int:
-    """Record samples of these pumps; return where the clock of the gateway stands then."""
+    """Record samples of these pumps; return the time of the gateway clock afterward."""
     registry.hear(pl.Series(pumps, dtype=pl.UInt32), pl.Series(times, dtype=pl.Int64), wall)
     return registry.gateways[0].therapy_ms(wall)
 

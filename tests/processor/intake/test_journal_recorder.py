@@ -106,7 +106,7 @@ def test_commands_replies_and_the_ground_truth_do_not_affect_detection(make_ward
 
 @pytest.mark.parametrize("path", ["alarms", "detectors", "engine", "rules", "view", "watch"])
 def test_no_detection_module_names_commands_or_the_ground_truth(path):
-    where = ROOT / "processor" / path
-    for file in sorted(where.rglob("*.py")) if where.is_dir() else [where]:
+    source = ROOT / "processor" / path
+    for file in sorted(source.rglob("*.py")) if source.is_dir() else [source]:
         names = {node.id for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Name)}
         assert not names & {"Inject", "GatewayCommand", "Reply", "Truth", "JournalRecorder", "TRUTH"}, file

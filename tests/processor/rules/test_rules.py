@@ -21,7 +21,7 @@ PHRASES = ("title", "time_to_respond")
 
 
 def flaws(rules: tuple[Rule, ...]) -> Iterator[str]:
-    """Yield what is wrong with a list of rules."""
+    """Yield a description of each flaw in a list of rules."""
     names = [rule.name for rule in rules]
     yield from (f"{name} is listed twice" for name in set(names) if names.count(name) > 1)
     titles = [rule.title for rule in rules]
