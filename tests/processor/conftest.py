@@ -1,8 +1,7 @@
-"""Shared fixtures: a notation for one pump's samples, and a processor that monitors simulated pumps."""
+"""Shared fixtures: notation for one pump's samples, a processor that monitors simulated pumps, an alarm story."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,90 +20,27 @@ from broker.contract.topics import COMMAND
 from broker.mqtt.link import Message
 from broker.store.snapshot import Health, Snapshot
 from processor.batch_result import BatchResult
-from processor.detectors import Detector
 from processor.detectors.limit import limit
-from processor.engine import engine
-from processor.intake.inbox import BATCH_SCHEMA
 from processor.pipeline import Pipeline
-from processor.rules import RULES, Rule
+from processor.rules import Rule
 from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
+from tests.processor.notation import START_MS, feed, rule_of, stream, trace
 from tests.processor.story import Story
 
-START_MS = 1_767_225_600_000
-"""2026-01-01 00:00 UTC: therapy time and wall-clock time of these tests start here."""
 SPEED = 60.0
-GAP, UNKNOWN = "-", "?"
-
-
-def stream(signal: str, notation: str, *, every_s: float = 60, pump: int = 0, **others: str) -> pl.DataFrame:
-    """Return the batch of samples that one pump sends: `stream("flow_ul_h", "10x3 4 - ? 4")`.
-
-    One word per sample, every `every_s` seconds from `START_MS`: a value, `?` for a sample in which the signal is
-    unknown, or `-` for a lost sample (its `seq` is missing, too). `x3` repeats a word three times. Other columns are
-    given by name in the same notation; a single value applies to all samples.
-    """
-    words = _words(notation)
-    columns: dict[str, object] = {
-        "pump": [pump] * len(words),
-        "time": [START_MS + round(at * every_s * 1000) for at in range(len(words))],
-        "seq": list(range(1, len(words) + 1)),
-        "boot": [1] * len(words),
-    }
-    for name, text in {signal: notation, **others}.items():
-        given = _words(text)
-        given = given * len(words) if len(given) == 1 else given
-        assert len(given) == len(words), f"{name} has {len(given)} samples, {signal} {len(words)}"
-        scale = int if BATCH_SCHEMA[name].is_integer() else float
-        columns[name] = [None if word in {GAP, UNKNOWN} else scale(word) for word in given]
-    empty = {name: [None] * len(words) for name in BATCH_SCHEMA if name not in columns}
-    batch = pl.DataFrame({**columns, **empty}, BATCH_SCHEMA)
-    return batch.filter(pl.Series([word != GAP for word in words]))
-
-
-def _words(notation: str) -> list[str]:
-    words = (re.fullmatch(r"(\S+?)(?:x(\d+))?", word) for word in notation.split())
-    return [word[1] for word in words if word for _ in range(int(word[2] or 1))]
-
-
-def rule_of(detector: Detector, name: str = "rule", **changes: object) -> Rule:
-    """Return a minimal rule around a detector."""
-    texts = dict.fromkeys(("title", "meaning", "action", "time_to_respond", "rationale"), "Something.")
-    fields = {"priority": "high", "on_delay_s": 0.0, "off_delay_s": 0.0, "detection_target_h": 1.0, **texts, **changes}
-    return Rule(name=name, detector=detector, **fields)  # type: ignore[arg-type]
-
-
-def feed(
-    batch: pl.DataFrame, rules: engine.Rules = RULES, state: pl.DataFrame | None = None, window_s: float = 0.0
-) -> pl.DataFrame:
-    """Return the engine's state after a batch, with as many pumps as the batch or the given state."""
-    pumps = 0 if batch.height == 0 else int(batch["pump"].max()) + 1  # type: ignore[arg-type]
-    state = engine.grow(engine.new_state(0, rules) if state is None else state, pumps, rules)
-    for wave in engine.waves(batch):
-        state = engine.step(state, wave, rules, window_s=window_s).state
-    return state
-
-
-def trace(detector: Detector, batch: pl.DataFrame, column: str = "rule") -> list[float]:
-    """Return the score, or the memory column of that name, after each sample of one pump; each sample is a window."""
-    rules = (rule_of(detector),)
-    state, values = engine.new_state(1, rules), []
-    for wave in engine.waves(batch):
-        state = engine.step(state, wave, rules, window_s=0).state
-        values.append(state[column if column == "rule" else f"{detector.family or 'rule'}.memory.{column}"][0])
-    return values
 
 
 @dataclass
 class Watch:
-    """A processor fed by hand: wall-clock time stands still until `wait_s`, therapy time runs `SPEED` times as fast."""
+    """Processor that tests feed: wall-clock time advances only by `wait_s`, therapy time `SPEED` times as fast."""
 
     pipeline: Pipeline
     gateway: str = "ward"
     now: int = START_MS
     results: list[BatchResult] = field(default_factory=list)
 
-    def say(self, payload: bytes | str, leaf: str = "telemetry", *, gateway: str | None = None) -> pl.DataFrame:
+    def deliver(self, payload: bytes | str, leaf: str = "telemetry", *, gateway: str | None = None) -> pl.DataFrame:
         """Deliver one message of the gateway; return the accepted samples."""
         return self.take([self.message(payload, leaf, gateway=gateway)])
 
@@ -128,11 +64,11 @@ class Watch:
             time=self.now,
             speed=speed,
         )
-        self.say(encode(born), "birth", gateway=gateway)
+        self.deliver(encode(born), "birth", gateway=gateway)
 
     def samples(self, samples: pl.DataFrame, *, json: bool = False) -> pl.DataFrame:
         wire = samples.select(*SAMPLE_SCHEMA)
-        return self.say(encode_json(wire) if json else encode_arrow(wire))
+        return self.deliver(encode_json(wire) if json else encode_arrow(wire))
 
     def acknowledge(self, *alarms: str, who: str = "anna") -> None:
         self.take(
@@ -151,7 +87,7 @@ class Watch:
 
     @property
     def reasons(self) -> list[str]:
-        return [refusal.reason for refusal in self.pipeline.quarantine.latest]
+        return [rejection.reason for rejection in self.pipeline.quarantine.latest]
 
     def journal(self) -> pl.DataFrame:
         """Return the alarm events so far."""
@@ -189,7 +125,7 @@ class Ward:
             speed=SPEED,
             interval_s=60,
         )
-        self.watch.say(encode(born), "birth")
+        self.watch.deliver(encode(born), "birth")
 
     def run(self, minutes: int) -> None:
         for _ in range(minutes):
@@ -253,16 +189,30 @@ def json_sample() -> Callable[..., str]:
 def story(rule_of: Callable[..., Rule]) -> Callable[..., Story]:
     """Return a function that starts a story with the rule `low`: battery_v below 2."""
 
-    def begin(on_s: float = 0, off_s: float = 0, **more: object) -> Story:
-        low = rule_of(limit("battery_v", below=2, span=1), "low", on_delay_s=on_s, off_delay_s=off_s, **more)
+    def begin(on_s: float = 0, off_s: float = 0, **settings: object) -> Story:
+        low = rule_of(limit("battery_v", below=2, span=1), "low", on_delay_s=on_s, off_delay_s=off_s, **settings)
         return Story((low,))
 
     return begin
 
 
 @pytest.fixture
-def tale(rule_of: Callable[..., Rule]) -> Story:
-    """A story with the rule `cause` (battery below 2, high priority), which explains `effect` (flow below 2)."""
+def chain(rule_of: Callable[..., Rule]) -> Story:
+    """A story with the rule `cause` (battery below 2, high priority), which suppresses `effect` (flow below 2)."""
     cause = rule_of(limit("battery_v", below=2, span=1), "cause", explains=("effect",))
     effect = rule_of(limit("flow_ul_h", below=2, span=1), "effect", priority="medium")
     return Story((effect, cause))
+
+
+@pytest.fixture
+def low_battery(watch: Watch, json_sample: Callable[..., str]) -> Callable[..., None]:
+    """Return a function that lets pump A report a battery at the end of service each minute while the clock runs."""
+
+    def report(*, minutes: int, first: int = 0, battery_v: float = 2.5) -> None:
+        numbers = range(first, first + minutes)
+        reported = {"boot": 1, "battery_v": battery_v}
+        samples = (json_sample(time=START_MS + number * 60_000, seq=number, **reported) for number in numbers)
+        watch.deliver("\n".join(samples))
+        watch.wait_s(minutes)
+
+    return report

@@ -1,4 +1,4 @@
-"""Stories of alarms: one line per event, one check of what people see."""
+"""Alarms of one pump as a story: one line per sample or operator action, one check of the alarm list."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from processor.intake.inbox import BATCH_SCHEMA
 
 START_MS = 1_767_225_600_000
 MINUTE_MS = 60_000
-GONE = None
+CLEARED = None
 SERIALS = pl.Series("pump", ["P-0", "P-1"])
 
 
@@ -38,15 +38,15 @@ class Story:
         return ward_of(SERIALS, now=START_MS + max(0, self.minute) * MINUTE_MS)
 
     def sample(self, **signals: float) -> Story:
-        """Let a minute pass and the pump send these signals."""
+        """Let a minute pass, then send a sample with these signals."""
         self.minute += 1
         header = {"pump": 0, "time": START_MS + self.minute * MINUTE_MS, "seq": self.minute, "boot": 1}
         wave = pl.DataFrame([{**dict.fromkeys(BATCH_SCHEMA), **header, **signals}], BATCH_SCHEMA)
         step = engine.step(self.state, wave, self.rules, window_s=0)
         self.state = step.state
-        return self.see(conditions_of_pumps(step.judged, self.alarms, self.rules))
+        return self.advance(conditions_of_pumps(step.judged, self.alarms, self.rules))
 
-    def see(self, conditions: Conditions) -> Story:
+    def advance(self, conditions: Conditions) -> Story:
         self.alarms, changes = lifecycle.advance(
             self.alarms, conditions, now=self.minute, subjects=self.subjects, rules=self.rules
         )
@@ -56,10 +56,10 @@ class Story:
     def wait(self, hours: float) -> Story:
         """Let hours pass without a sample."""
         self.minute += round(60 * hours)
-        return self.see(no_conditions())
+        return self.advance(no_conditions())
 
     def act(self, kind: type, who: str = "anna", *, rule: str | None = None, at: int = 7, **fields: object) -> Story:
-        """Let a person take this action on all open alarms, or on that of one rule."""
+        """Take this operator action on all open alarms, or on that of one rule."""
         self.actions += 1
         chosen = self.alarms if rule is None else self.alarms.filter(pl.col("rule") == rule)
         action = kind(id=str(self.actions), alarms=chosen["alarm"].to_list(), who=who, at=at, **fields)
@@ -81,7 +81,7 @@ class Story:
     def check(self, *changes: str, **states: str | None) -> Story:
         """Check the latest changes, and that exactly these rules have alarms, in these states."""
         found = dict(self.alarms.select("rule", state_of()).iter_rows())
-        assert found == {rule: state for rule, state in states.items() if state is not GONE}
+        assert found == {rule: state for rule, state in states.items() if state is not CLEARED}
         assert self.changes == list(changes)
         return self
 
@@ -89,8 +89,8 @@ class Story:
         assert self.outcome.text == text
         return self
 
-    def shown(self) -> dict[str, str | None]:
-        """Return, for each rule with an alarm, the rule that suppresses it, if any."""
+    def suppressed_by(self) -> dict[str, str | None]:
+        """Return, for each rule with an alarm, the rule of the alarm that suppresses it, if any."""
         names = dict(self.alarms.select("alarm", "rule").iter_rows())
         return {rule: names.get(under) for rule, under in self.alarms.select("rule", "under").iter_rows()}
 

@@ -1,4 +1,4 @@
-"""Which alarm people see when one explains the other, told as stories."""
+"""Suppression: a consequence is suppressed by its cause, and annunciated if it outlasts it."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from processor.detectors.limit import limit
 from tests.processor.story import SERIALS, Story, ward_of
 
 
-def test_a_consequence_is_held_under_its_cause_that_came_later(tale):
-    tale.sample(battery_v=3, flow_ul_h=1).check("raised effect", effect=UNACKNOWLEDGED)
-    assert tale.shown() == {"effect": None}
-    tale.sample(battery_v=1, flow_ul_h=1).check("raised cause", "held effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED)
-    assert tale.annunciated == ["raised", "held"]
-    assert tale.shown() == {"effect": "cause", "cause": None}
+def test_a_consequence_is_suppressed_by_a_cause_that_is_raised_later(chain):
+    chain.sample(battery_v=3, flow_ul_h=1).check("raised effect", effect=UNACKNOWLEDGED)
+    assert chain.suppressed_by() == {"effect": None}
+    chain.sample(battery_v=1, flow_ul_h=1).check("raised cause", "held effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED)
+    assert chain.annunciated == ["raised", "held"]
+    assert chain.suppressed_by() == {"effect": "cause", "cause": None}
 
 
-def test_a_consequence_comes_back_when_the_cause_goes_first(tale):
-    tale.sample(battery_v=1, flow_ul_h=1).check(
+def test_a_consequence_is_annunciated_if_its_cause_returns_to_normal_first(chain):
+    chain.sample(battery_v=1, flow_ul_h=1).check(
         "raised effect", "raised cause", "held effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED
     )
-    assert tale.annunciated == ["raised"]
-    tale.sample(battery_v=3, flow_ul_h=1).check(
+    assert chain.annunciated == ["raised"]
+    chain.sample(battery_v=3, flow_ul_h=1).check(
         "returned cause", "released effect", effect=UNACKNOWLEDGED, cause=RETURNED
     )
-    assert tale.annunciated == ["returned", "released"]
-    assert tale.shown() == {"effect": None, "cause": None}
-    tale.acknowledge(rule="cause").check("acknowledged cause", "cleared cause", effect=UNACKNOWLEDGED)
+    assert chain.annunciated == ["returned", "released"]
+    assert chain.suppressed_by() == {"effect": None, "cause": None}
+    chain.acknowledge(rule="cause").check("acknowledged cause", "cleared cause", effect=UNACKNOWLEDGED)
 
 
-def test_a_consequence_that_ends_under_its_cause_ends_silently(tale):
-    tale.sample(battery_v=1, flow_ul_h=1)
-    tale.sample(battery_v=1, flow_ul_h=3).check("cleared effect", cause=UNACKNOWLEDGED)
+def test_a_consequence_that_returns_to_normal_while_suppressed_clears_silently(chain):
+    chain.sample(battery_v=1, flow_ul_h=1)
+    chain.sample(battery_v=1, flow_ul_h=3).check("cleared effect", cause=UNACKNOWLEDGED)
 
 
-def test_cause_and_consequence_that_end_together_leave_only_the_cause_to_be_seen(tale):
-    tale.sample(battery_v=1, flow_ul_h=1)
-    tale.sample(battery_v=3, flow_ul_h=3).check("returned cause", "cleared effect", cause=RETURNED)
+def test_if_cause_and_consequence_return_to_normal_together_only_the_cause_awaits_acknowledgment(chain):
+    chain.sample(battery_v=1, flow_ul_h=1)
+    chain.sample(battery_v=3, flow_ul_h=3).check("returned cause", "cleared effect", cause=RETURNED)
 
 
-def test_a_consequence_that_ended_before_its_cause_came_waits_to_be_seen(tale):
-    tale.sample(battery_v=3, flow_ul_h=1)
-    tale.sample(battery_v=3, flow_ul_h=3).check("returned effect", effect=RETURNED)
-    tale.sample(battery_v=1, flow_ul_h=3).check("raised cause", "held effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED)
-    tale.sample(battery_v=3, flow_ul_h=3).check("returned cause", "released effect", effect=RETURNED, cause=RETURNED)
-    assert tale.shown() == {"effect": None, "cause": None}
+def test_a_consequence_that_returned_to_normal_before_its_cause_was_raised_awaits_acknowledgment(chain):
+    chain.sample(battery_v=3, flow_ul_h=1)
+    chain.sample(battery_v=3, flow_ul_h=3).check("returned effect", effect=RETURNED)
+    chain.sample(battery_v=1, flow_ul_h=3).check("raised cause", "held effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED)
+    chain.sample(battery_v=3, flow_ul_h=3).check("returned cause", "released effect", effect=RETURNED, cause=RETURNED)
+    assert chain.suppressed_by() == {"effect": None, "cause": None}
 
 
-def test_a_cause_holds_nothing_on_another_pump(rule_of):
+def test_a_cause_suppresses_nothing_on_another_pump(rule_of):
     rules = (rule_of(limit("battery_v", below=2, span=1), "cause", explains=("effect",)), rule_of(None, "effect"))
-    seen = pl.DataFrame(
+    standing = pl.DataFrame(
         {
             "pump": [0, 1],
             "gateway": [None, None],
@@ -67,19 +67,19 @@ def test_a_cause_holds_nothing_on_another_pump(rule_of):
         CONDITIONS,
     )
     raised, _ = lifecycle.advance(
-        lifecycle.no_alarms(), Conditions(seen, seen.clear()), now=0, subjects=ward_of(SERIALS), rules=rules
+        lifecycle.no_alarms(), Conditions(standing, standing.clear()), now=0, subjects=ward_of(SERIALS), rules=rules
     )
     assert raised["under"].to_list() == [None, None]
 
 
-def test_of_two_rules_that_explain_each_other_the_graver_one_is_shown(rule_of):
+def test_of_two_rules_that_suppress_each_other_the_one_of_higher_priority_is_annunciated(rule_of):
     one = rule_of(limit("battery_v", below=2, span=1), "one", explains=("two",), priority="medium")
     two = rule_of(limit("flow_ul_h", below=2, span=1), "two", explains=("one",))
     it = Story((one, two)).sample(battery_v=1, flow_ul_h=3).sample(battery_v=1, flow_ul_h=1)
-    assert it.shown() == {"one": "two", "two": None}
+    assert it.suppressed_by() == {"one": "two", "two": None}
 
 
-def test_of_several_causes_the_gravest_and_then_the_oldest_is_named(rule_of):
+def test_of_several_causes_the_highest_priority_and_then_the_oldest_suppresses(rule_of):
     effect = rule_of(limit("flow_ul_h", below=2, span=1), "effect")
     lesser, early, late = (
         rule_of(limit(signal, below=2, span=1), name, explains=("effect",), priority=priority)
@@ -91,12 +91,12 @@ def test_of_several_causes_the_gravest_and_then_the_oldest_is_named(rule_of):
     )
     it = Story((effect, lesser, late, early))
     it.sample(flow_ul_h=1, reservoir_ml=1, motor_ma=3, battery_v=3)
-    assert it.shown()["effect"] == "lesser"
+    assert it.suppressed_by()["effect"] == "lesser"
     it.sample(flow_ul_h=1, reservoir_ml=1, motor_ma=1, battery_v=3).sample(flow_ul_h=1, motor_ma=1, battery_v=1)
-    assert it.shown()["effect"] == "early"
+    assert it.suppressed_by()["effect"] == "early"
 
 
-def test_a_latched_consequence_that_ends_under_its_cause_waits_to_be_seen_and_reset(rule_of):
+def test_a_latching_consequence_that_returns_to_normal_while_suppressed_awaits_acknowledgment_and_reset(rule_of):
     cause = rule_of(limit("battery_v", below=2, span=1), "cause", explains=("effect",))
     it = Story((rule_of(limit("flow_ul_h", below=2, span=1), "effect", latch=True), cause))
     it.sample(battery_v=1, flow_ul_h=1).sample(battery_v=1, flow_ul_h=3)
@@ -105,11 +105,11 @@ def test_a_latched_consequence_that_ends_under_its_cause_waits_to_be_seen_and_re
     it.acknowledge(rule="effect").check("acknowledged effect", effect=LATCHED, cause=RETURNED)
 
 
-def test_a_cause_that_is_out_of_service_explains_nothing_and_a_shelved_one_still_does(tale):
-    tale.sample(battery_v=1, flow_ul_h=1)
-    tale.wait(0.5).shelve(1, rule="cause").check("shelved cause", effect=SUPPRESSED, cause=SHELVED)
-    tale.act(OutOfService, rule="cause", why="battery gauge broken").check(
+def test_a_shelved_cause_still_suppresses_its_consequence_and_an_out_of_service_one_does_not(chain):
+    chain.sample(battery_v=1, flow_ul_h=1)
+    chain.wait(0.5).shelve(1, rule="cause").check("shelved cause", effect=SUPPRESSED, cause=SHELVED)
+    chain.act(OutOfService, rule="cause", why="battery gauge broken").check(
         "out_of_service cause", "released effect", effect=UNACKNOWLEDGED, cause=OUT_OF_SERVICE
     )
-    assert tale.times["released"] == tale.subjects.clocks[0]
-    tale.act(InService, rule="cause").check("in_service cause", "held effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED)
+    assert chain.times["released"] == chain.subjects.clocks[0]
+    chain.act(InService, rule="cause").check("in_service cause", "held effect", effect=SUPPRESSED, cause=UNACKNOWLEDGED)

@@ -1,4 +1,4 @@
-"""What becomes of a violation, told as stories: one line an event, one check of what people see."""
+"""Lifecycle of an alarm: raised, acknowledged, returned to normal, re-annunciated, cleared."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import polars as pl
 from processor.alarms import lifecycle
 from processor.alarms.states import ACKNOWLEDGED, RETURNED, STATES, UNACKNOWLEDGED, state_of
 from processor.rules import RULES
-from tests.processor.story import GONE, MINUTE_MS, START_MS, faulty, healthy
+from tests.processor.story import CLEARED, MINUTE_MS, START_MS, faulty, healthy
 
 
 def test_an_alarm_is_raised_acknowledged_and_cleared(story):
@@ -17,16 +17,16 @@ def test_an_alarm_is_raised_acknowledged_and_cleared(story):
     faulty(it).check(low=UNACKNOWLEDGED)
     it.acknowledge().check("acknowledged low", low=ACKNOWLEDGED)
     faulty(it).check(low=ACKNOWLEDGED)
-    healthy(it).check("returned low", "cleared low", low=GONE)
+    healthy(it).check("returned low", "cleared low", low=CLEARED)
     healthy(it).check()
 
 
-def test_an_alarm_that_went_away_unseen_waits_for_somebody_to_see_it(story):
+def test_an_alarm_that_returned_unacknowledged_stays_open_until_it_is_acknowledged(story):
     it = story()
     faulty(it).check("raised low", low=UNACKNOWLEDGED)
     healthy(it).check("returned low", low=RETURNED)
     healthy(it).check(low=RETURNED)
-    it.acknowledge().check("acknowledged low", "cleared low", low=GONE)
+    it.acknowledge().check("acknowledged low", "cleared low", low=CLEARED)
 
 
 def test_an_alarm_is_not_raised_before_its_on_delay(story):
@@ -36,7 +36,7 @@ def test_an_alarm_is_not_raised_before_its_on_delay(story):
     faulty(it).check("raised low", low=UNACKNOWLEDGED)
 
 
-def test_a_violation_that_pauses_begins_its_on_delay_anew(story):
+def test_a_violation_that_pauses_restarts_the_on_delay(story):
     it = story(on_s=120)
     faulty(faulty(it)).check()
     healthy(it).check()
@@ -44,23 +44,23 @@ def test_a_violation_that_pauses_begins_its_on_delay_anew(story):
     faulty(it).check("raised low", low=UNACKNOWLEDGED)
 
 
-def test_an_alarm_does_not_return_before_its_off_delay(story):
+def test_an_alarm_does_not_return_to_normal_before_its_off_delay(story):
     it = story(off_s=120)
     faulty(it).check("raised low", low=UNACKNOWLEDGED)
     healthy(healthy(it)).check(low=UNACKNOWLEDGED)
     healthy(it).check("returned low", low=RETURNED)
 
 
-def test_a_relapse_begins_the_off_delay_anew(story):
+def test_a_violation_during_the_off_delay_restarts_it(story):
     it = story(off_s=120)
     faulty(it).acknowledge().check("acknowledged low", low=ACKNOWLEDGED)
     healthy(healthy(it)).check(low=ACKNOWLEDGED)
     faulty(it).check(low=ACKNOWLEDGED)
     healthy(healthy(it)).check(low=ACKNOWLEDGED)
-    healthy(it).check("returned low", "cleared low", low=GONE)
+    healthy(it).check("returned low", "cleared low", low=CLEARED)
 
 
-def test_an_alarm_that_comes_back_before_anyone_saw_it_is_the_same_alarm(story):
+def test_an_alarm_that_recurs_before_it_is_acknowledged_is_the_same_alarm(story):
     it = story()
     faulty(it).check("raised low", low=UNACKNOWLEDGED)
     first = it.alarms["alarm"][0]
@@ -68,18 +68,18 @@ def test_an_alarm_that_comes_back_before_anyone_saw_it_is_the_same_alarm(story):
     faulty(it)
     assert it.alarms["alarm"].to_list() == [first]
     assert it.alarms["returned"].to_list() == [None]
-    assert it.shown() == {"low": None}
+    assert it.suppressed_by() == {"low": None}
 
 
-def test_an_alarm_that_comes_back_after_it_was_cleared_is_another(story):
+def test_an_alarm_that_recurs_after_it_cleared_is_a_new_alarm(story):
     it = story()
     first = faulty(it).alarms["alarm"][0]
-    healthy(it.acknowledge()).check("returned low", "cleared low", low=GONE)
+    healthy(it.acknowledge()).check("returned low", "cleared low", low=CLEARED)
     faulty(it).check("raised low", low=UNACKNOWLEDGED)
     assert it.alarms["alarm"][0] != first
 
 
-def test_an_alarm_is_named_by_pump_rule_and_onset_and_dated_by_therapy_and_wall(story):
+def test_an_alarm_id_consists_of_pump_rule_and_onset_and_both_clocks_date_the_alarm(story):
     it = story(on_s=60)
     faulty(healthy(it))
     faulty(it)
@@ -89,13 +89,13 @@ def test_an_alarm_is_named_by_pump_rule_and_onset_and_dated_by_therapy_and_wall(
     )  # fmt: skip
 
 
-def test_an_alarm_remembers_its_worst_score(story):
+def test_an_alarm_keeps_its_highest_score(story):
     it = story()
     faulty(it).sample(battery_v=0).sample(battery_v=1.5)
     assert it.alarms["score"][0] == 3
 
 
-def test_the_state_of_an_alarm_is_known_whatever_its_times_are():
+def test_every_combination_of_times_and_flags_has_an_alarm_state():
     times = ("returned", "acknowledged_wall", "reset_wall", "shelved_until", "out_wall")
     rows = [
         {name: 1 if bits >> place & 1 else None for place, name in enumerate(times)}
@@ -108,7 +108,7 @@ def test_the_state_of_an_alarm_is_known_whatever_its_times_are():
     assert states.null_count() == 0
 
 
-def test_an_acknowledged_high_alarm_that_stands_on_calls_again(story):
+def test_an_acknowledged_high_priority_alarm_that_stands_for_12_hours_is_re_annunciated(story):
     it = story()
     faulty(it).acknowledge()
     it.wait(11.9).check(low=ACKNOWLEDGED)
@@ -118,7 +118,7 @@ def test_an_acknowledged_high_alarm_that_stands_on_calls_again(story):
     it.wait(11.9).check(low=ACKNOWLEDGED)
 
 
-def test_a_rule_says_when_it_calls_again_and_a_low_one_that_says_nothing_never_does(story):
+def test_a_rule_sets_its_re_annunciation_time_and_a_low_priority_rule_without_one_is_never_re_annunciated(story):
     it = story(realarm_h=2.0, priority="low")
     faulty(it).acknowledge()
     it.wait(2).check("realarmed low", low=UNACKNOWLEDGED)
@@ -127,7 +127,7 @@ def test_a_rule_says_when_it_calls_again_and_a_low_one_that_says_nothing_never_d
     it.wait(1000).check(low=ACKNOWLEDGED)
 
 
-def test_a_checkpoint_of_an_older_version_is_understood(story):
+def test_alarms_saved_by_an_older_version_are_restored(story):
     it = story()
     faulty(it).acknowledge()
     old = ("alarm", "pump", "rule", "priority", "onset", "raised", "raised_wall", "returned", "acknowledged_wall",

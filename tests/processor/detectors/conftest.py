@@ -14,8 +14,8 @@ from processor.rules import Rule
 def alarms_raised(rules: tuple[Rule, ...], situations: Mapping[str, pl.DataFrame]) -> dict[str, set[str]]:
     """Return, for each situation, the rules that raised an alarm, without those suppressed by another.
 
-    All situations are monitored side by side. Every sample is a window; an alarm is raised once a score has been at its
-    limit for the on-delay of its rule.
+    All situations are monitored side by side. Every sample is a window; an alarm is raised after a score has been at
+    its limit for the on-delay of its rule.
     """
     pumps = [
         batch.with_columns(pl.lit(pump, pl.UInt32).alias("pump")) for pump, batch in enumerate(situations.values())

@@ -100,7 +100,7 @@ def test_each_situation_raises_exactly_its_own_cause(alarms, situation, cause):
         "neither is known",
     ],
 )
-def test_without_a_catheter_fault_nothing_is_raised(alarms, situation):
+def test_without_a_catheter_fault_no_alarm_is_raised(alarms, situation):
     assert alarms[situation] == set()
 
 

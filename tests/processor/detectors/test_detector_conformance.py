@@ -9,11 +9,9 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from broker.contract.signals import FLAG_BIT, SIGNAL_NAMES, SIGNALS
+from broker.contract.signals import FLAG_BIT, SIGNAL_NAMES
 from processor.engine import engine
 from processor.engine.sequence import REDELIVERED
 from processor.engine.windows import WINDOW_S
@@ -22,30 +20,25 @@ from processor.rules import RULES, Rule
 from simulator.faults import FAULTS
 from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
+from tests.processor.detectors.state_columns import columns_of
 
 EVERY = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 PUMPS, TICKS, INTERVAL_S = 8, 34, 120
 START_MS = 1_767_225_600_000
-AMONG = 1000
-COUNT_REPEATS = frozenset(
+CROWD = 1000
+DUPLICATE_COLUMNS = frozenset(
     {"samples_repeated", "samples_repeated.in_state_s", "stream.memory.repeated", "stream.memory.repeats_last"}
 )
 """Columns of the one rule about duplicates, which must change with them."""
 TEN_DAYS_MS = 864_000_000
 
 
-def columns(rule: Rule) -> list[str]:
-    """The columns of the state that belong to a rule."""
-    memories = [f"{rule.detector.family or rule.name}.memory.{name}" for name in rule.detector.memory]
-    return [engine.score_name(rule), engine.in_state_name(rule), *memories]
-
-
-def same(one: pl.DataFrame, other: pl.DataFrame, rule: Rule, but: frozenset[str] = frozenset()) -> None:
-    compared = [name for name in columns(rule) if name not in but]
+def same(one: pl.DataFrame, other: pl.DataFrame, rule: Rule, exempt: frozenset[str] = frozenset()) -> None:
+    compared = [name for name in columns_of(rule) if name not in exempt]
     assert_frame_equal(one.select(compared), other.select(compared), check_exact=True)
 
 
-def troubled(pumps: int, ticks: int) -> pl.DataFrame:
+def degraded(pumps: int, ticks: int) -> pl.DataFrame:
     """Return samples of faulty pumps over a bad connection: faults, gaps, unknown values and two restarts."""
     simulation = Simulation(default(pumps=pumps, interval_s=INTERVAL_S, seed=3), start_ms=START_MS)
     for place, fault in enumerate(name for name in FAULTS if FAULTS[name].stage != "link"):
@@ -78,11 +71,11 @@ def feed_in_windows(feed: Callable[..., pl.DataFrame]) -> Callable[..., pl.DataF
 
 @pytest.fixture(scope="module")
 def batch() -> pl.DataFrame:
-    return troubled(PUMPS, TICKS)
+    return degraded(PUMPS, TICKS)
 
 
 @pytest.fixture(scope="module")
-def at_once(batch, feed) -> pl.DataFrame:
+def whole(batch, feed) -> pl.DataFrame:
     return feed(batch)
 
 
@@ -96,7 +89,7 @@ def one_by_one(batch) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def split(batch, feed) -> list[pl.DataFrame]:
-    """The state after the same samples in random splits, with pumps interleaved in any order."""
+    """States after the same samples in random splits, with pumps interleaved in any order."""
     states = []
     for seed in range(3):
         rng = np.random.default_rng(seed)
@@ -122,7 +115,7 @@ def shuffled(batch: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def crowd() -> pl.DataFrame:
-    return troubled(AMONG, 12)
+    return degraded(CROWD, 12)
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +125,15 @@ def among_many(crowd, feed) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def alone(crowd, feed) -> dict[int, pl.DataFrame]:
-    own = {pump: crowd.filter(pl.col("pump") == pump) for pump in (0, 513, 999)}
-    return {pump: feed(samples.with_columns(pl.lit(0, pl.UInt32).alias("pump"))) for pump, samples in own.items()}
+    samples_of = {pump: crowd.filter(pl.col("pump") == pump) for pump in (0, 513, 999)}
+    return {
+        pump: feed(samples.with_columns(pl.lit(0, pl.UInt32).alias("pump"))) for pump, samples in samples_of.items()
+    }
 
 
 @pytest.fixture(scope="module")
-def repeated(batch, feed) -> pl.DataFrame:
-    """The state after everything arrived twice, then some of it late, then all of it again."""
+def replayed(batch, feed) -> pl.DataFrame:
+    """State after every sample arrived twice, some of them late, and then all of them again."""
     rng = np.random.default_rng(8)
     twice = batch[np.repeat(np.arange(batch.height), 2)]
     half = batch.height
@@ -147,40 +142,40 @@ def repeated(batch, feed) -> pl.DataFrame:
 
 
 @EVERY
-def test_samples_one_by_one_give_the_same_result_as_the_batch(rule, at_once, one_by_one):
-    same(one_by_one, at_once, rule)
+def test_samples_one_by_one_give_the_same_result_as_the_batch(rule, whole, one_by_one):
+    same(one_by_one, whole, rule)
 
 
 @EVERY
-def test_any_split_of_the_samples_gives_the_same_result_as_the_batch(rule, at_once, split):
+def test_any_split_of_the_samples_gives_the_same_result_as_the_batch(rule, whole, split):
     for state in split:
-        same(state, at_once, rule)
+        same(state, whole, rule)
 
 
 @EVERY
-def test_a_pump_alone_scores_the_same_as_among_a_thousand(rule, alone, among_many):
+def test_a_single_pump_scores_the_same_as_among_a_thousand(rule, alone, among_many):
     for pump, state in alone.items():
         same(state, among_many[pump : pump + 1], rule)
 
 
 @EVERY
-def test_duplicates_and_late_replays_change_nothing(rule, at_once, repeated):
-    same(repeated, at_once, rule, but=COUNT_REPEATS)
+def test_duplicates_and_redelivered_samples_change_nothing(rule, whole, replayed):
+    same(replayed, whole, rule, exempt=DUPLICATE_COLUMNS)
 
 
 @EVERY
-def test_a_silent_pump_keeps_its_memory(rule, batch, at_once, feed):
+def test_a_silent_pump_keeps_its_memory(rule, batch, whole, feed):
     others = batch.filter(pl.col("pump") != 4).with_columns(pl.col("time") + 10 * TEN_DAYS_MS)
-    state = feed(others, (rule,), at_once.select(*engine.schema((rule,))))
-    same(state[4:5], at_once[4:5], rule)
-    assert not state.select(columns(rule)).equals(at_once.select(columns(rule)))
+    state = feed(others, (rule,), whole.select(*engine.schema((rule,))))
+    same(state[4:5], whole[4:5], rule)
+    assert not state.select(columns_of(rule)).equals(whole.select(columns_of(rule)))
 
 
 @EVERY
-def test_a_sample_without_values_leaves_the_score_unchanged(rule, at_once, batch, feed):
+def test_a_sample_without_values_leaves_the_score_unchanged(rule, whole, batch, feed):
     unknown = [pl.lit(None, pl.Float32).alias(name) for name in SIGNAL_NAMES]
     last = batch.group_by("pump", maintain_order=True).last().select(*BATCH_SCHEMA)
-    states = [at_once]
+    states = [whole]
     for wait_ms in (600_000, 1_200_000):
         silent = last.with_columns(pl.col("time") + wait_ms, *unknown, pl.lit(None, pl.Int64).alias("flags"))
         states.append(feed(silent, state=states[-1]))
@@ -192,71 +187,23 @@ def test_a_sample_without_values_leaves_the_score_unchanged(rule, at_once, batch
 
 
 @EVERY
-def test_a_rule_scores_the_same_alone_and_with_all_others(rule, batch, at_once, feed):
-    same(feed(batch, (rule,)), at_once, rule)
+def test_a_rule_scores_the_same_alone_and_with_all_others(rule, batch, whole, feed):
+    same(feed(batch, (rule,)), whole, rule)
 
 
-def test_only_the_counters_of_duplicates_change_with_duplicates(batch, at_once, one_by_one, split, repeated):
+def test_only_the_counters_of_duplicates_change_with_duplicates(batch, whole, one_by_one, split, replayed):
     for state in (one_by_one, *split):
-        assert_frame_equal(state, at_once, check_exact=True)
-    counters = ("stale", *COUNT_REPEATS)
-    assert_frame_equal(repeated.drop(counters), at_once.drop(counters), check_exact=True)
-    assert repeated["stale"].sum() == 2 * batch.height + 12
-    assert at_once["stale"].sum() == 0
+        assert_frame_equal(state, whole, check_exact=True)
+    counters = ("stale", *DUPLICATE_COLUMNS)
+    assert_frame_equal(replayed.drop(counters), whole.drop(counters), check_exact=True)
+    assert replayed["stale"].sum() == 2 * batch.height + 12
+    assert whole["stale"].sum() == 0
 
 
-def test_the_troubled_stream_covers_everything(batch, at_once):
+def test_the_degraded_stream_contains_gaps_unknown_values_restarts_and_alarms(batch, whole):
     assert batch.group_by("pump", "time").len()["len"].max() == 1
     assert all(0 < batch[name].null_count() < batch.height for name in SIGNAL_NAMES)
-    assert {0} < set(at_once["boot"].to_list())
-    assert at_once["missed"].sum() > 0
-    fired = [rule.name for rule in RULES if at_once[rule.name].max() >= 1]
+    assert {0} < set(whole["boot"].to_list())
+    assert whole["missed"].sum() > 0
+    fired = [rule.name for rule in RULES if whole[rule.name].max() >= 1]
     assert len(fired) >= 4
-
-
-VALUES = {
-    signal.name: st.one_of(
-        st.none(),
-        st.sampled_from([signal.low, signal.high, 0.0]),
-        st.floats(signal.low, signal.high, width=32),
-    )
-    for signal in SIGNALS
-    if signal.low == np.float32(signal.low)
-}
-SAMPLES = st.lists(
-    st.fixed_dictionaries(
-        {
-            **VALUES,
-            "wait_s": st.sampled_from([0.001, 1, 60, 3600, 1e6, 3e9]),
-            "flags": st.sampled_from([None, 0, 64, 255]),
-        }
-    ),
-    min_size=2,
-    max_size=8,
-)
-
-
-def extreme(samples: list[dict[str, float]]) -> pl.DataFrame:
-    waits = np.cumsum([sample.pop("wait_s") for sample in samples])
-    about = {"pump": [0] * len(samples), "time": (START_MS + np.round(waits * 1000)).astype(int).tolist()}
-    values = {name: [sample[name] for sample in samples] for name in samples[0]}
-    empty = {name: [None] * len(samples) for name in BATCH_SCHEMA if name not in {*values, *about}}
-    return pl.DataFrame({**about, **values, **empty}, BATCH_SCHEMA).select(*BATCH_SCHEMA)
-
-
-@EVERY
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(samples=SAMPLES)
-def test_scores_and_memories_stay_finite_for_any_readings(rule, feed, samples):
-    state = feed(extreme(samples), (rule,))
-    if rule.detector.judges == "age":
-        state = engine.with_ages(state, pl.Series([1e12], dtype=pl.Float32), (rule,))
-    scored = state[engine.score_name(rule)]
-    assert state.schema[engine.score_name(rule)] == pl.Float32
-    assert 0 <= scored[0] <= engine.MAX_SCORE
-    for name in columns(rule):
-        assert state[name].is_finite().all(ignore_nulls=True), name
-
-
-def test_the_extremes_cover_every_signal():
-    assert set(VALUES) == set(SIGNAL_NAMES)

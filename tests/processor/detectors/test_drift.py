@@ -1,4 +1,4 @@
-"""Two exponential averages, by hand: a fast one that goes half the way a minute, a slow one that goes a quarter."""
+"""Two exponential averages, by hand: a fast one that halves its distance every minute and a slow one."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def test_noise_and_a_unit_error_are_distinguished(alarms, situation, finding):
         "no readings",
     ],
 )
-def test_without_noise_or_unit_error_nothing_is_raised(alarms, situation):
+def test_without_noise_or_unit_error_no_alarm_is_raised(alarms, situation):
     assert alarms[situation] == set()
 
 

@@ -101,7 +101,7 @@ def test_each_situation_raises_exactly_its_own_cause(alarms, situation, cause):
         "flow unknown",
     ],
 )
-def test_a_motor_that_turns_or_stands_for_a_known_reason_raises_nothing(alarms, situation):
+def test_a_motor_that_turns_or_stands_for_a_known_reason_raises_no_alarm(alarms, situation):
     assert alarms[situation] == set()
 
 

@@ -63,7 +63,7 @@ def test_a_faulty_refill_raises_its_own_alarm(alarms, situation, finding):
         "all of it arrives, then the level sensor drifts",
     ],
 )
-def test_a_good_refill_and_one_that_cannot_be_judged_raise_nothing(alarms, situation):
+def test_a_correct_refill_and_one_that_cannot_be_judged_raise_no_alarm(alarms, situation):
     assert alarms[situation] == set()
 
 

@@ -31,9 +31,9 @@ def test_a_program_step_moves_both_and_is_not_a_fault(stream, trace):
 
 
 def test_an_excess_is_not_a_deficit_and_has_its_own_detector(stream, trace):
-    much = stream("flow_ul_h", "12x3", commanded_ul_h="8")
-    assert trace(below(), much) == pytest.approx([0, 0, 0])
-    assert trace(below(direction="above"), much) == pytest.approx([0, 0, 1])
+    excess = stream("flow_ul_h", "12x3", commanded_ul_h="8")
+    assert trace(below(), excess) == pytest.approx([0, 0, 0])
+    assert trace(below(direction="above"), excess) == pytest.approx([0, 0, 1])
 
 
 def test_a_missing_reading_leaves_the_average_unchanged(stream, trace):

@@ -23,9 +23,9 @@ def test_a_shift_below_the_slack_is_never_detected_and_one_above_decays_at_the_s
 
 def test_the_other_direction_is_another_detector(stream, trace):
     high = shift("flow_ul_h", "commanded_ul_h", direction="above", slack=0.1, floor=1.0, reach_h=1.0)
-    more = stream("flow_ul_h", "12x8", commanded_ul_h="10", every_s=600)
-    assert trace(high, more)[-1] == pytest.approx(1, rel=1e-4)
-    assert max(trace(LOW, more)) == 0
+    excess = stream("flow_ul_h", "12x8", commanded_ul_h="10", every_s=600)
+    assert trace(high, excess)[-1] == pytest.approx(1, rel=1e-4)
+    assert max(trace(LOW, excess)) == 0
 
 
 def test_a_tiny_flow_is_judged_relative_to_the_floor(stream, trace):

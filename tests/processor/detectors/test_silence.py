@@ -34,7 +34,7 @@ def test_a_gap_hardly_raises_the_usual_interval(stream, trace):
     assert 60 < usual[-1] <= 8 * 60
 
 
-def test_a_sample_ends_the_silence_at_once_and_an_unknown_age_is_not_silence(stream, feed, rule_of):
+def test_one_sample_ends_the_silence_and_an_unknown_age_is_not_silence(stream, feed, rule_of):
     rules = (rule_of(SILENT),)
     state = engine.with_ages(feed(stream("flow_ul_h", "8"), rules), pl.Series([9999.0], dtype=pl.Float32), rules)
     assert state["rule"][0] > 1

@@ -13,8 +13,8 @@ HOUR_MS = 3_600_000
 
 def ahead(batch: pl.DataFrame, since: int, until: int | None = None, by_ms: int = HOUR_MS) -> pl.DataFrame:
     """Return the same samples, with the timestamps of these sequence numbers ahead."""
-    wrong = pl.col("seq").is_between(since, until or batch.height, closed="left")
-    return batch.with_columns(pl.col("time") + pl.when(wrong).then(by_ms).otherwise(0))
+    skewed = pl.col("seq").is_between(since, until or batch.height, closed="left")
+    return batch.with_columns(pl.col("time") + pl.when(skewed).then(by_ms).otherwise(0))
 
 
 def test_a_complete_stream_scores_zero(stream, trace):
@@ -33,15 +33,15 @@ def test_lost_samples_are_not_a_clock_jump(stream, trace):
     assert max(trace(CLOCK, stream("flow_ul_h", "8x10 -x30 8x5 -x2 8x5"))) == 0
 
 
-def test_losses_are_forgotten_once_all_samples_arrive(stream, trace):
+def test_the_loss_alarm_returns_to_normal_after_all_samples_arrive_again(stream, trace):
     scores = trace(LOST, stream("flow_ul_h", "8x10 " + "8 - " * 15 + "8x90"))
     assert max(scores) >= 1
     assert scores[-1] < 1
 
 
 def test_duplicate_samples_are_scored_as_repeated_and_not_as_lost(stream, trace):
-    once = stream("flow_ul_h", "8x40")
-    twice = pl.concat([once[:10], pl.concat([once[10:], once[10:]]).sort("time", maintain_order=True)])
+    complete = stream("flow_ul_h", "8x40")
+    twice = pl.concat([complete[:10], pl.concat([complete[10:], complete[10:]]).sort("time", maintain_order=True)])
     assert trace(REPEATED, twice)[-1] >= 1
     assert max(trace(LOST, twice)) == 0
     assert max(trace(CLOCK, twice)) == 0

@@ -13,10 +13,10 @@ DAY = "20x36 5x36"
 
 @pytest.fixture
 def used(stream, trace):
-    def memory(commanded: str, column: str = "day_ul_h", *, flow: str = "10", program: str = "1", **more: str):
+    def memory(commanded: str, column: str = "day_ul_h", *, flow: str = "10", program: str = "1", **signals: str):
         """Return a memory column after each sample, one every 20 minutes."""
         detector = usage(due_days=5.0)
-        batch = stream("commanded_ul_h", commanded, flow_ul_h=flow, program=program, every_s=1200, **more)
+        batch = stream("commanded_ul_h", commanded, flow_ul_h=flow, program=program, every_s=1200, **signals)
         return trace_of_family(trace, detector, batch, column)
 
     return memory
@@ -44,8 +44,8 @@ def test_a_new_level_of_flow_starts_a_new_average(used):
     shares = used("10x60", "flow_ul_h", flow="10x50 4x10")
     assert shares[49] == pytest.approx(10)
     assert shares[51:] == pytest.approx([4.0] * 9)
-    once = used("10x60", "flow_ul_h", flow="10x50 4 10x9")
-    assert min(once) > 9.5
+    brief = used("10x60", "flow_ul_h", flow="10x50 4 10x9")
+    assert min(brief) > 9.5
 
 
 def test_the_effect_halves_in_a_half_life_without_flow(used):

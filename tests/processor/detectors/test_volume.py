@@ -66,7 +66,7 @@ def alarms(stream, raised):
         ("reservoir leaks", "reservoir_falls"),
     ],
 )
-def test_the_one_that_disagrees_with_the_other_two_is_raised(alarms, situation, finding):
+def test_the_quantity_that_disagrees_with_the_other_two_raises_its_alarm(alarms, situation, finding):
     assert alarms[situation] == {finding}
 
 
@@ -83,15 +83,17 @@ def test_the_one_that_disagrees_with_the_other_two_is_raised(alarms, situation, 
         "flow unknown",
     ],
 )
-def test_without_disagreement_nothing_is_raised(alarms, situation):
+def test_without_disagreement_no_alarm_is_raised(alarms, situation):
     assert alarms[situation] == set()
 
 
 def test_an_excess_that_the_reservoir_contradicts_is_cleared_after_three_hours(stream, trace):
-    denied = stream("flow_ul_h", "40x8 56x24", reservoir_ml=level((32, 40)), commanded_ul_h="40", **HALF_HOURLY)
-    assert max(trace(volume("over-infusion"), denied)[14:]) == 0
-    true = stream("flow_ul_h", "40x8 56x24", reservoir_ml=level((8, 40), (24, 56)), commanded_ul_h="40", **HALF_HOURLY)
-    assert min(trace(volume("over-infusion"), true)[14:]) > 1
+    contradicted = stream("flow_ul_h", "40x8 56x24", reservoir_ml=level((32, 40)), commanded_ul_h="40", **HALF_HOURLY)
+    assert max(trace(volume("over-infusion"), contradicted)[14:]) == 0
+    confirmed = stream(
+        "flow_ul_h", "40x8 56x24", reservoir_ml=level((8, 40), (24, 56)), commanded_ul_h="40", **HALF_HOURLY
+    )
+    assert min(trace(volume("over-infusion"), confirmed)[14:]) > 1
 
 
 def test_without_a_level_over_infusion_rests_on_flow_alone(stream, trace):

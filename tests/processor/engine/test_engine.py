@@ -1,4 +1,4 @@
-"""One frame of state, stepped by waves: order, gaps, repeats, restarts and what is unknown."""
+"""Engine state, stepped by waves: order, gaps, duplicates, restarts and unknown values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from processor.rules import RULES
 
 LATER_MS = 3_600_000
 LOW = limit("battery_v", below=2.75, span=0.25)
-LESS = residual("flow_ul_h", "commanded_ul_h", direction="below", share=0.25, floor=0.5, tau_s=600)
+DEFICIT = residual("flow_ul_h", "commanded_ul_h", direction="below", share=0.25, floor=0.5, tau_s=600)
 
 
 def later(batch: pl.DataFrame, by_ms: int = LATER_MS, **values: int | None) -> pl.DataFrame:
@@ -23,14 +23,14 @@ def later(batch: pl.DataFrame, by_ms: int = LATER_MS, **values: int | None) -> p
     return batch.with_columns(pl.col("time") + by_ms, *fixed)
 
 
-def test_waves_hold_each_pump_once_and_keep_the_order_of_its_samples(stream):
+def test_a_wave_contains_each_pump_at_most_once_and_keeps_the_order_of_its_samples(stream):
     first, second, third = (stream("flow_ul_h", words, pump=pump) for pump, words in enumerate(("1 2 3", "4 5", "6")))
     batch = pl.concat([second[:1], first, third, second[1:]])
     waves = [list(zip(wave["pump"], wave["flow_ul_h"], strict=True)) for wave in engine.waves(batch)]
     assert waves == [[(1, 4), (0, 1), (2, 6)], [(0, 2), (1, 5)], [(0, 3)]]
 
 
-def test_a_batch_of_single_samples_is_one_wave_and_no_batch_is_none(stream):
+def test_a_batch_with_one_sample_per_pump_is_one_wave_and_an_empty_batch_has_no_wave(stream):
     batch = pl.concat([stream("flow_ul_h", "1", pump=pump) for pump in (3, 0, 2)])
     assert [wave.equals(batch) for wave in engine.waves(batch)] == [True]
     assert list(engine.waves(batch.clear())) == []
@@ -78,12 +78,12 @@ def test_a_new_boot_starts_a_new_count_of_samples(stream, feed):
 def test_a_sample_that_is_not_newer_is_counted_and_otherwise_ignored(stream, feed):
     batch = stream("flow_ul_h", "8 9 10")
     state = feed(batch)
-    again = feed(pl.concat([batch[1:2], batch]), state=state)
-    assert again["stale"][0] == 4
-    assert again.drop("stale").equals(state.drop("stale"))
+    replayed = feed(pl.concat([batch[1:2], batch]), state=state)
+    assert replayed["stale"][0] == 4
+    assert replayed.drop("stale").equals(state.drop("stale"))
 
 
-def test_a_stale_sample_in_a_wave_does_not_hold_up_the_others(stream, feed):
+def test_a_stale_sample_in_a_wave_does_not_delay_the_others(stream, feed):
     state = feed(pl.concat([stream("flow_ul_h", "8", pump=pump) for pump in range(3)]))
     wave = pl.concat([later(stream("flow_ul_h", "9", pump=0)), stream("flow_ul_h", "9", pump=1)])
     step = engine.step(state, wave)
@@ -92,8 +92,8 @@ def test_a_stale_sample_in_a_wave_does_not_hold_up_the_others(stream, feed):
     assert step.judged["pump"].to_list() == [0]
 
 
-def test_a_reboot_with_the_clock_set_back_forgets_what_was_learned(stream, feed, rule_of):
-    rules = (rule_of(LESS),)
+def test_a_reboot_with_the_clock_set_back_resets_the_memories(stream, feed, rule_of):
+    rules = (rule_of(DEFICIT),)
     state = feed(stream("flow_ul_h", "4x20", commanded_ul_h="8"), rules)
     assert state["rule.memory.difference"][0] < -2
     state = feed(later(stream("flow_ul_h", "8", commanded_ul_h="8"), -LATER_MS, boot=2), rules, state)
@@ -102,8 +102,8 @@ def test_a_reboot_with_the_clock_set_back_forgets_what_was_learned(stream, feed,
     assert (state["samples"][0], state["stale"][0]) == (21, 0)
 
 
-def test_a_reboot_with_the_clock_still_running_keeps_what_was_learned(stream, feed, rule_of):
-    rules = (rule_of(LESS),)
+def test_a_reboot_with_the_clock_still_running_keeps_the_memories(stream, feed, rule_of):
+    rules = (rule_of(DEFICIT),)
     learned = feed(stream("flow_ul_h", "4x20", commanded_ul_h="8"), rules)["rule.memory.difference"][0]
     state = feed(stream("flow_ul_h", "4x20", commanded_ul_h="8"), rules)
     state = feed(later(stream("flow_ul_h", "4", commanded_ul_h="8"), 20 * 60_000, boot=2), rules, state)
@@ -121,25 +121,25 @@ def test_a_pump_that_does_not_report_its_boot_is_still_in_the_last_one(stream, f
 
 
 def test_an_unknown_signal_leaves_scores_and_memories_as_they_are(stream, feed, rule_of):
-    rules = (rule_of(LOW, "low"), rule_of(LESS, "less"))
+    rules = (rule_of(LOW, "low"), rule_of(DEFICIT, "deficit"))
     state = feed(stream("battery_v", "2.5x10", flow_ul_h="4", commanded_ul_h="8"), rules)
     unknown = feed(later(stream("battery_v", "?"), boot=1), rules, state)
     assert unknown["battery_v"][0] is None
-    for name in ("low", "less", "less.memory.difference", "less.memory.expected"):
+    for name in ("low", "deficit", "deficit.memory.difference", "deficit.memory.expected"):
         assert unknown[name][0] == state[name][0] != 0
 
 
-def test_how_long_a_violation_lasts_is_counted_in_therapy_time_from_its_first_sample(stream, feed, rule_of):
+def test_the_duration_of_a_violation_is_counted_in_therapy_time_from_its_first_sample(stream, feed, rule_of):
     rules = (rule_of(LOW),)
-    held = [
+    durations = [
         feed(stream("battery_v", words), rules)["rule.in_state_s"][0] for words in ("2.5", "3 2.5", "3 2.5 2.5 - 2.5")
     ]
-    assert held == [0, 0, 180]
+    assert durations == [0, 0, 180]
     assert feed(stream("battery_v", "2.5 2.5 ? 2.5"), rules)["rule.in_state_s"][0] == 180
     assert feed(stream("battery_v", "2.5 2.5 3 3 3"), rules)["rule.in_state_s"][0] == 120
 
 
-def test_an_hour_between_two_samples_is_an_hour_and_no_more(stream, feed, rule_of):
+def test_an_hour_between_two_samples_counts_as_one_hour(stream, feed, rule_of):
     clock = Detector(
         lambda memory: memory("s"), {"s": 0.0}, lambda memory: {"s": memory("s") + pl.col("dt").fill_null(0.0)}
     )
@@ -147,7 +147,7 @@ def test_an_hour_between_two_samples_is_an_hour_and_no_more(stream, feed, rule_o
     assert feed(pair, (rule_of(clock),))["rule.memory.s"].to_list() == [3600, 3600]
 
 
-def test_the_silence_of_one_pump_is_scored_as_that_of_many(stream, feed):
+def test_the_silence_of_a_single_pump_is_scored_as_among_many(stream, feed):
     state = feed(pl.concat([stream("flow_ul_h", "8x5", every_s=7.3 + 40 * pump, pump=pump) for pump in range(9)]))
     ages = pl.Series([4321.7 + pump for pump in range(9)], dtype=pl.Float32)
     many = engine.with_ages(state, ages)

@@ -76,9 +76,9 @@ def test_a_sample_in_the_middle_of_a_gap_splits_it():
 
 def test_a_gap_of_an_earlier_boot_is_filled_by_samples_of_that_boot_alone():
     before = samples((1, 1), (3, 3))
-    again = samples((10, 1), (11, 2), boot=2)
-    assert counted(follow_all(pl.concat([before, again, samples((2, 2), boot=2)]))[1]) == (1, 0, 1)
-    assert counted(follow_all(pl.concat([before, again, samples((2, 2), boot=1)]))[1]) == (0, 1, 0)
+    rebooted = samples((10, 1), (11, 2), boot=2)
+    assert counted(follow_all(pl.concat([before, rebooted, samples((2, 2), boot=2)]))[1]) == (1, 0, 1)
+    assert counted(follow_all(pl.concat([before, rebooted, samples((2, 2), boot=1)]))[1]) == (0, 1, 0)
 
 
 def test_a_pump_that_does_not_report_its_boot_fills_the_gap_of_its_last_one():
@@ -91,7 +91,7 @@ def test_each_pump_has_gaps_of_its_own():
     assert gaps.open["pump"].to_list() == [0]
 
 
-def test_the_oldest_gaps_are_forgotten_if_there_are_too_many_and_that_is_counted():
+def test_if_there_are_too_many_gaps_the_oldest_are_dropped_and_counted():
     gaps, state = follow_all(samples((1, 1), (3, 3), (5, 5), (7, 7), (2, 2), (6, 6)), max_gaps=2)
     assert gaps.forgotten == 1
     assert counted(state) == (2, 1, 1)
@@ -146,7 +146,7 @@ def test_a_wave_of_nothing_but_stale_samples_leaves_nothing_to_judge():
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=20))
-def test_what_the_steps_name_adds_up_to_the_counters_of_the_state(order: list[tuple[int, int]]):
+def test_the_samples_named_by_all_steps_add_up_to_the_counters_of_the_state(order: list[tuple[int, int]]):
     results = steps(pl.concat([samples((seq, seq), pump=pump) for pump, seq in order]))
     state = results[-1].state
     skipped = pl.concat([result.skipped for result in results])

@@ -1,4 +1,4 @@
-"""The notation in which these tests write the stream of a pump."""
+"""Notation in which these tests write the samples of a pump."""
 
 from __future__ import annotations
 

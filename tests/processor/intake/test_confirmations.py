@@ -1,4 +1,4 @@
-"""Confirmations tell each gateway what is durable, and only what it does not know yet."""
+"""Confirmations: each gateway learns which of its messages are durable, and nothing that was confirmed before."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def due(confirmations: Confirmations) -> dict[str, int]:
 def test_the_stamp_of_the_last_durable_message_is_confirmed_once(watch, json_sample):
     confirmations = Confirmations()
     watch.birth("A")
-    watch.say(json_sample(seq=1, sent=1_790_000_000_001))
+    watch.deliver(json_sample(seq=1, sent=1_790_000_000_001))
     progress = confirmations.progress(watch.pipeline.registry.gateways)
-    watch.say(json_sample(seq=2, time=1_767_225_660_000, sent=1_790_000_000_002))
+    watch.deliver(json_sample(seq=2, time=1_767_225_660_000, sent=1_790_000_000_002))
     assert due(confirmations) == {}
     confirmations.durable(progress)
     assert due(confirmations) == {"pumpwatch/confirmed/ward": 1_790_000_000_001}
@@ -31,7 +31,7 @@ def test_a_gateway_that_redelivers_is_confirmed_again(watch, json_sample):
     watch.birth("A")
     for _ in range(2):
         for seq in (1, 2):
-            watch.say(json_sample(seq=seq, time=1_767_225_600_000 + 60_000 * seq, sent=1_790_000_000_000 + seq))
+            watch.deliver(json_sample(seq=seq, time=1_767_225_600_000 + 60_000 * seq, sent=1_790_000_000_000 + seq))
         confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways))
         assert due(confirmations) == {"pumpwatch/confirmed/ward": 1_790_000_000_002}
         assert due(confirmations) == {}
@@ -40,7 +40,7 @@ def test_a_gateway_that_redelivers_is_confirmed_again(watch, json_sample):
 def test_on_a_new_connection_everything_is_confirmed_again(watch, json_sample):
     confirmations = Confirmations()
     watch.birth("A")
-    watch.say(json_sample(seq=1, sent=1_790_000_000_001))
+    watch.deliver(json_sample(seq=1, sent=1_790_000_000_001))
     confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways))
     assert due(confirmations)
     confirmations.republish()
@@ -49,16 +49,16 @@ def test_on_a_new_connection_everything_is_confirmed_again(watch, json_sample):
 
 def test_a_gateway_without_a_birth_or_without_stamps_is_not_confirmed(watch, json_sample):
     confirmations = Confirmations()
-    watch.say(json_sample(pump="S", seq=1, sent=1_790_000_000_001), gateway="stranger")
+    watch.deliver(json_sample(pump="S", seq=1, sent=1_790_000_000_001), gateway="stranger")
     watch.birth("A")
-    watch.say(json_sample(seq=1))
+    watch.deliver(json_sample(seq=1))
     confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways))
     assert due(confirmations) == {}
 
 
 def test_what_was_durable_before_a_restart_is_confirmed_after_it(watch, json_sample, tmp_path):
     watch.birth("A")
-    watch.say(json_sample(seq=1, sent=1_790_000_000_001))
+    watch.deliver(json_sample(seq=1, sent=1_790_000_000_001))
     recovery.save(tmp_path, watch.pipeline, watch.now)
     restored = recovery.restore(tmp_path)
     confirmations = Confirmations()

@@ -1,4 +1,4 @@
-"""The clock of a gateway stands where those of most of its pumps stand, whatever a single message contains."""
+"""Clock of a gateway: follows the majority of its pumps, whatever a single message contains."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Ward:
         self.watch.wait_s(1)
         samples = frame(readings)
         if self.form == "frames":
-            self.watch.say(encode_arrow(samples))
+            self.watch.deliver(encode_arrow(samples))
         else:
             each = [self.watch.message(encode_json(sample)) for sample in samples.iter_slices(1)]
             for messages in [each] if self.form == "samples together" else [[one] for one in each]:
@@ -64,7 +64,7 @@ class Ward:
 
     @property
     def raised(self) -> list[str]:
-        """The rules of silence that raised alarms, each once."""
+        """Silence rules that raised an alarm, without duplicates."""
         raised = self.watch.journal().filter(pl.col("kind") == "raised")["rule"]
         return sorted({rule for rule in raised if rule.endswith("_silent")})
 
@@ -73,7 +73,7 @@ each_form = pytest.mark.parametrize("form", ["frames", "samples together"])
 
 
 @each_form
-def test_pumps_whose_clocks_run_ahead_make_no_other_pump_seem_silent_even_if_few_others_send(watch, form):
+def test_pumps_whose_clocks_run_ahead_raise_no_silence_alarm_on_others_even_if_few_others_send(watch, form):
     ward = Ward(watch, form)
     fast = PUMPS[:4]
     ward.healthy(4)
@@ -97,19 +97,19 @@ def test_a_single_sample_of_a_pump_whose_clock_runs_ahead_does_not_advance_the_c
 
 
 @each_form
-def test_samples_that_a_pump_kept_for_hours_do_not_set_the_clock_back(watch, form):
+def test_samples_that_a_pump_buffered_for_hours_do_not_set_the_clock_back(watch, form):
     ward = Ward(watch, form)
     ward.healthy(5)
     now = watch.now_therapy + MINUTE
-    kept = [("P00", now - back * MINUTE) for back in range(120, 0, -1)]
-    ward.minute(*((pump, now) for pump in PUMPS[1:4]), *kept)
+    buffered = [("P00", now - back * MINUTE) for back in range(120, 0, -1)]
+    ward.minute(*((pump, now) for pump in PUMPS[1:4]), *buffered)
     assert abs(ward.clock_off_min) <= 1
     assert ward.raised == []
 
 
 @each_form
 @pytest.mark.parametrize("born", [True, False])
-def test_if_half_of_the_pumps_fall_silent_it_is_noticed_as_soon_as_ever(watch, form, born):
+def test_if_half_of_the_pumps_fall_silent_the_alarm_is_not_delayed(watch, form, born):
     ward = Ward(watch, form, born=born)
     ward.healthy(6, ahead=PUMPS[:3])
     ward.healthy(6, PUMPS[:6], ahead=PUMPS[:3])
@@ -119,15 +119,15 @@ def test_if_half_of_the_pumps_fall_silent_it_is_noticed_as_soon_as_ever(watch, f
 
 
 @each_form
-def test_while_a_gateway_sends_what_it_kept_in_an_outage_its_clock_is_behind_and_then_current(watch, form):
+def test_while_a_gateway_sends_what_it_buffered_in_an_outage_its_clock_lags_and_then_catches_up(watch, form):
     ward = Ward(watch, form)
     ward.healthy(5)
-    left = watch.now_therapy
+    outage = watch.now_therapy
     watch.wait_s(3 * 60)
     watch.birth(*PUMPS)
     for hour in range(3):
         # An hour in a second: processed minute by minute, checked at the end.
-        times = [left + (hour * 60 + minute) * MINUTE for minute in range(1, 61)]
+        times = [outage + (hour * 60 + minute) * MINUTE for minute in range(1, 61)]
         ward.minute(*((pump, time) for time in times for pump in PUMPS))
         late_min = (watch.now_therapy - times[-1]) / MINUTE
         assert ward.clock_off_min == pytest.approx(-late_min, abs=1)
@@ -158,12 +158,12 @@ def apply_birth(registry: Registry, speed: float, *, time: int, wall: int) -> No
 
 
 def hear(registry: Registry, pumps: Iterable[int], times: Iterable[int], wall: int) -> int:
-    """Record samples of these pumps; return where the clock of the gateway stands then."""
+    """Record samples of these pumps; return the time of the gateway clock afterward."""
     registry.hear(pl.Series(pumps, dtype=pl.UInt32), pl.Series(times, dtype=pl.Int64), wall)
     return registry.gateways[0].therapy_ms(wall)
 
 
-def test_a_gateway_that_restarts_at_another_time_is_believed_and_so_is_its_first_pump():
+def test_a_gateway_that_restarts_at_another_time_sets_its_clock_and_so_does_its_first_pump():
     registry, later, before = born(), START_MS + MINUTE, START_MS - 1000 * MINUTE
     assert hear(registry, range(12), [later] * 12, later) == later
     apply_birth(registry, 1.0, time=before, wall=later + 1)
@@ -171,7 +171,7 @@ def test_a_gateway_that_restarts_at_another_time_is_believed_and_so_is_its_first
     assert hear(registry, [3], [before + 1], later + 2) == before + 1
 
 
-def test_a_wall_clock_that_is_set_costs_no_pump_its_vote():
+def test_setting_the_wall_clock_does_not_cost_any_pump_its_vote():
     registry, later, step_ms = born(), START_MS + MINUTE, 7_200_000
     hear(registry, range(12), [later] * 12, later)
     registry.shift_wall_clock(step_ms)
@@ -180,13 +180,13 @@ def test_a_wall_clock_that_is_set_costs_no_pump_its_vote():
 
 @settings(max_examples=30, deadline=None)
 @given(
-    wrong=st.lists(st.integers(-600, 600), min_size=0, max_size=5),
+    errors_min=st.lists(st.integers(-600, 600), min_size=0, max_size=5),
     speed=st.sampled_from([0.5, 1.0, 60.0, 3_600.0]),
     chance=st.randoms(use_true_random=False),
 )
-def test_fewer_than_half_of_the_pumps_cannot_move_the_clock_however_the_samples_are_split(wrong, speed, chance):
+def test_fewer_than_half_of_the_pumps_cannot_move_the_clock_however_the_samples_are_split(errors_min, speed, chance):
     registry, pumps = born(speed), len(PUMPS)
-    off = [minutes * MINUTE for minutes in wrong] + [0] * (pumps - len(wrong))
+    off = [minutes * MINUTE for minutes in errors_min] + [0] * (pumps - len(errors_min))
     for tick in range(1, 5):
         wall = START_MS + round(tick * MINUTE / speed)
         order = chance.sample(range(pumps), pumps)
@@ -197,7 +197,7 @@ def test_fewer_than_half_of_the_pumps_cannot_move_the_clock_however_the_samples_
             assert abs(clock - (START_MS + tick * MINUTE)) <= max(2.0, 2 * speed)
 
 
-def test_each_gateway_follows_its_own_pumps_and_a_message_of_one_leaves_the_others():
+def test_each_gateway_follows_its_own_pumps_and_a_message_of_one_leaves_the_others_unchanged():
     registry = Registry()
     for name, ahead in (("one", 0), ("two", MINUTE)):
         serials = [f"{name}-{number}" for number in range(3)]

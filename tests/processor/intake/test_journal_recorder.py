@@ -1,4 +1,4 @@
-"""Commands, replies and changes of gateways are recorded in the journal, and are nowhere near detection."""
+"""Journal recorder: commands, replies and gateway changes are recorded, and never reach detection."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def recorded(watch) -> list[dict[str, object]]:
-    """Return the entries of all batches since the last call."""
+    """Return the entries of all batches since this function last ran."""
     entries = watch.entries().to_dicts()
     watch.results.clear()
     return entries
 
 
-def test_a_command_and_its_reply_say_who_what_and_which_pumps(watch):
+def test_a_command_and_its_reply_are_recorded_with_operator_action_and_pumps(watch):
     watch.birth("A", "B")
     recorded(watch)
-    watch.say(encode(Inject(id="7", fault="motor_stall", pumps=["A"], severity=0.5, who="anna")), "command")
-    watch.say(encode(Reply(id="7", gateway="ward", ok=True, text="motor_stall begins", time=START_MS)), "reply")
-    watch.say(encode(Refill(id="8", pumps=["A", "B"], entered_ml=90, who="ben")), "command")
-    watch.say(encode(Reply(id="8", gateway="ward", ok=False, text="90 mL is too much")), "reply")
+    watch.deliver(encode(Inject(id="7", fault="motor_stall", pumps=["A"], severity=0.5, who="anna")), "command")
+    watch.deliver(encode(Reply(id="7", gateway="ward", ok=True, text="motor_stall begins", time=START_MS)), "reply")
+    watch.deliver(encode(Refill(id="8", pumps=["A", "B"], entered_ml=90, who="ben")), "command")
+    watch.deliver(encode(Reply(id="8", gateway="ward", ok=False, text="90 mL is too much")), "reply")
     command, done, refill, refused = recorded(watch)
     assert (command["kind"], command["title"], command["who"]) == ("ordered", "inject on ward", "anna")
     assert (command["pump"], command["pumps"], command["text"]) == ("A", ["A"], "fault motor_stall, severity 0.5")
@@ -46,18 +46,18 @@ def test_a_command_for_all_pumps_names_those_of_its_gateway(watch):
     watch.birth("A", "B")
     watch.birth("C", gateway="other")
     recorded(watch)
-    watch.say(encode(Clear(id="1", who="anna")), "command")
+    watch.deliver(encode(Clear(id="1", who="anna")), "command")
     assert recorded(watch)[0]["pumps"] == ["A", "B"]
 
 
 def test_each_change_of_a_gateway_is_recorded_once_even_if_it_is_received_again(watch):
     watch.birth("A")
-    gone = encode(Status(gateway="ward", state="offline", sent=START_MS))
-    watch.say(gone, "status")
-    watch.say(gone, "status")
+    offline = encode(Status(gateway="ward", state="offline", sent=START_MS))
+    watch.deliver(offline, "status")
+    watch.deliver(offline, "status")
     watch.birth("A")
     watch.birth("A")
-    watch.say(b"", "birth")
+    watch.deliver(b"", "birth")
     assert [row["kind"] for row in recorded(watch)] == ["online", "offline", "online", "left"]
 
 
@@ -72,18 +72,18 @@ def test_notices_of_the_supervisor_are_recorded_once(watch):
     assert watch.reasons[-1].startswith("not a notice of a part")
 
 
-def test_a_restart_that_receives_the_same_messages_records_the_same_entries(watch):
+def test_messages_received_again_after_a_restart_are_recorded_under_the_same_keys(watch):
     keys = []
     for _ in range(2):
         processor = type(watch)(Pipeline())
         processor.birth("A")
-        processor.say(encode(Status(gateway="ward", state="offline", sent=START_MS)), "status")
+        processor.deliver(encode(Status(gateway="ward", state="offline", sent=START_MS)), "status")
         keys.append([row["once"] for row in recorded(processor)])
     assert keys[0] == keys[1]
     assert None not in keys[0]
 
 
-def test_detection_sees_nothing_of_commands_replies_and_the_ground_truth(make_ward):
+def test_commands_replies_and_the_ground_truth_do_not_affect_detection(make_ward):
     ward = make_ward(3)
     ward.inject("motor_stall", 1)
     batches = [ward.simulation.tick().drop("index") for _ in range(40)]
@@ -94,8 +94,8 @@ def test_detection_sees_nothing_of_commands_replies_and_the_ground_truth(make_wa
     for at, batch in enumerate(batches):
         serial = f"ITB-{at % 3:06d}"
         command = Inject(id=str(at), fault="motor_stall", pumps=[serial], who="anna")
-        informed.say(encode(command), "command")
-        informed.say(encode(Reply(id=str(at), gateway="ward", ok=True, text="begins")), "reply")
+        informed.deliver(encode(command), "command")
+        informed.deliver(encode(Reply(id=str(at), gateway="ward", ok=True, text="begins")), "reply")
         informed.take([Message(TRUTH, b"{}", 1, 1, retained=False)])
         for watch in watches:
             watch.samples(batch)
@@ -105,8 +105,8 @@ def test_detection_sees_nothing_of_commands_replies_and_the_ground_truth(make_wa
 
 
 @pytest.mark.parametrize("path", ["alarms", "detectors", "engine", "rules", "view", "watch"])
-def test_no_part_of_detection_names_commands_or_the_ground_truth(path):
-    where = ROOT / "processor" / path
-    for file in sorted(where.rglob("*.py")) if where.is_dir() else [where]:
+def test_no_detection_module_names_commands_or_the_ground_truth(path):
+    source = ROOT / "processor" / path
+    for file in sorted(source.rglob("*.py")) if source.is_dir() else [source]:
         names = {node.id for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Name)}
         assert not names & {"Inject", "GatewayCommand", "Reply", "Truth", "JournalRecorder", "TRUTH"}, file

@@ -1,4 +1,4 @@
-"""The message queue keeps the order of messages, its limits, and the session of each message."""
+"""Message queue: keeps the order of messages, its capacity limits, and the session of each message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def mids(messages: list[Message]) -> list[int]:
     return [each.mid for each in messages]
 
 
-def test_messages_in_the_state_are_acknowledged_once_and_in_order() -> None:
+def test_durable_messages_are_acknowledged_once_and_in_order() -> None:
     queue = queue_of()
     fill(queue, 1, 2, 3)
     assert queue.durable()[1] == []
@@ -52,7 +52,7 @@ def test_messages_of_an_ended_session_are_processed_but_never_acknowledged_in_th
     assert mids(queue.durable()[1]) == [1]
 
 
-def test_without_room_all_later_messages_stay_with_the_broker_until_a_new_session() -> None:
+def test_when_the_queue_is_full_all_later_messages_stay_with_the_broker_until_a_new_session() -> None:
     queue = queue_of(max_bytes=25)
     fill(queue, 1, 2, 3)
     assert queue.overflows == 1
@@ -69,13 +69,13 @@ def test_without_room_all_later_messages_stay_with_the_broker_until_a_new_sessio
     assert not queue.must_fetch
 
 
-def test_the_number_of_messages_is_limited_as_well() -> None:
+def test_the_number_of_messages_is_limited_too() -> None:
     queue = queue_of(messages=2)
     fill(queue, 1, 2, 3)
     assert len(queue.take()) == 2
 
 
-def test_a_batch_is_due_when_enough_bytes_wait() -> None:
+def test_a_batch_is_due_when_enough_bytes_are_waiting() -> None:
     queue = queue_of(batch_bytes=20)
     fill(queue, 1)
     assert not queue.arrived.is_set()

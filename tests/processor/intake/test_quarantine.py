@@ -1,4 +1,4 @@
-"""The quarantine counts rejected payloads, shows the latest, and hands on each one once."""
+"""Quarantine: counts rejected payloads, shows the latest, and hands each one over once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_rejection_has_topic_time_reason_and_an_excerpt_of_the_payload():
     assert list(quarantine.latest) == [rejection]
 
 
-def test_each_rejection_is_handed_on_once():
+def test_each_rejection_is_handed_over_once():
     quarantine = Quarantine()
     assert quarantine.take() == ()
     quarantine.add("a", 1, "x")
@@ -26,7 +26,7 @@ def test_each_rejection_is_handed_on_once():
     assert quarantine.count == 3
 
 
-def test_the_latest_stay_in_sight_and_all_are_counted():
+def test_the_latest_rejections_are_shown_and_all_are_counted():
     quarantine = Quarantine()
     for at in range(MAX_SHOWN + 30):
         quarantine.add("a", at, "x")

@@ -1,4 +1,4 @@
-"""The registry: numbers of pumps and gateways, facts, clocks, and which gateway may send which pump."""
+"""Registry: numbers of pumps and gateways, facts, clocks, and which gateway may send samples of which pump."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from processor.intake.registry import Registry, RegistryFullError
 START_MS = 1_767_225_600_000
 
 
-def birth(gateway: str, *serials: str, **about: object) -> Birth:
-    pumps = Pumps(serial=list(serials), **about)  # type: ignore[arg-type]
+def birth(gateway: str, *serials: str, **facts: object) -> Birth:
+    pumps = Pumps(serial=list(serials), **facts)  # type: ignore[arg-type]
     return Birth(gateway=gateway, pumps=pumps, sent=START_MS, time=START_MS, speed=60, faults=["motor_stall"])
 
 
@@ -36,7 +36,7 @@ def test_a_birth_states_the_facts_of_each_pump():
     assert registry.faults == ("motor_stall",)
 
 
-def test_the_dose_is_that_of_the_birth_and_unknown_without_one_whatever_the_prescription_says():
+def test_the_dose_is_that_of_the_birth_and_is_never_derived_from_the_prescription():
     registry = Registry()
     programs = ["410 µg/day, continuous", "stopped"]
     registry.apply_birth(birth("one", "A", "B", program=programs, dose_ug_day=[410.5, None]), 0, START_MS)
@@ -53,7 +53,7 @@ def test_pumps_and_gateways_are_found_by_name():
     assert registry.find("two") == (None, None)
 
 
-def test_the_clock_of_a_gateway_runs_from_when_it_was_last_heard():
+def test_the_clock_of_a_gateway_continues_from_its_last_message():
     registry = Registry()
     registry.apply_birth(birth("one", "A"), 0, START_MS + 1_000)
     assert registry.clocks(START_MS + 2_000).to_list() == [START_MS + 120_000]
@@ -85,14 +85,14 @@ def test_the_status_of_a_gateway_is_shown():
     )
 
 
-def test_a_gateway_that_moved_to_another_shard_is_the_same_gateway():
+def test_a_gateway_that_moves_to_another_shard_is_the_same_gateway():
     registry = Registry()
     registry.apply_birth(birth("one", "A"), 5, START_MS)
     registry.apply_birth(birth("one", "A"), 9, START_MS)
     assert registry.gateways_frame()["shard"].to_list() == [9]
 
 
-def test_a_full_registry_says_so_and_keeps_its_pumps(monkeypatch):
+def test_a_full_registry_rejects_new_pumps_and_gateways_and_keeps_the_known_ones(monkeypatch):
     monkeypatch.setattr(module, "MAX_PUMPS", 2)
     monkeypatch.setattr(module, "MAX_GATEWAYS", 2)
     registry = Registry()
@@ -119,7 +119,7 @@ def test_pumps_saved_by_an_older_version_without_their_lot_are_restored():
     assert older.facts().select("pump", "model", "lot").rows() == [("A", "M", None)]
 
 
-def test_a_gateway_whose_samples_are_all_rejected_is_heard_all_the_same():
+def test_a_gateway_whose_samples_are_all_rejected_is_online():
     registry = Registry()
     registry.apply_birth(birth("one", "A"), 0, START_MS)
     registry.apply_status(Status(gateway="one", state="offline", sent=0), 0)

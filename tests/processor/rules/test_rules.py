@@ -21,7 +21,7 @@ PHRASES = ("title", "time_to_respond")
 
 
 def flaws(rules: tuple[Rule, ...]) -> Iterator[str]:
-    """Yield what is wrong with a list of rules."""
+    """Yield a description of each flaw in a list of rules."""
     names = [rule.name for rule in rules]
     yield from (f"{name} is listed twice" for name in set(names) if names.count(name) > 1)
     titles = [rule.title for rule in rules]
@@ -66,12 +66,12 @@ def test_the_rules_have_no_flaws():
         ({"title": "Motor stall"}, 'two rules are titled "Motor stall"'),
     ],
 )
-def test_a_planted_flaw_is_found(change, flaw):
+def test_a_flaw_in_a_rule_is_found(change, flaw):
     listed = [replace(rule, **change) if rule.name == "pump_silent" else rule for rule in RULES]
     assert flaw in list(flaws(tuple(listed)))
 
 
-def test_no_rule_explains_itself_through_others():
+def test_no_rule_suppresses_itself_through_others():
     causes = {rule.name: rule.explains for rule in RULES}
     assert len(list(TopologicalSorter(causes).static_order())) == len(RULES)
 
@@ -82,7 +82,7 @@ def test_every_detector_module_is_used_by_a_rule():
     assert used == folder
 
 
-def test_a_latching_rule_says_until_when_it_is_latched():
+def test_the_rationale_of_a_latching_rule_states_when_it_is_reset():
     latched = {rule.name: rule.rationale for rule in (*RULES, *GATEWAY_RULES, *SYSTEM_RULES) if rule.latch}
     assert set(latched) == {
         "motor_intermittent", "pump_reset", "catheter_kink", "program_changed", "records_thrown_away"

@@ -1,4 +1,4 @@
-"""The pipeline is restored exactly from its checkpoint, or the error says what happened to the checkpoint."""
+"""Checkpoint: the pipeline is restored exactly, or the error states what happened to the checkpoint."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def stalled() -> Pipeline:
     return pipeline
 
 
-def test_state_alarms_and_registry_come_back_exactly(tmp_path: Path) -> None:
+def test_state_alarms_and_registry_are_restored_exactly(tmp_path: Path) -> None:
     before = stalled()
     alarm = before.alarms["alarm"].to_list()
     acknowledge = Message(COMMAND, encode(Acknowledge(id="1", alarms=alarm, who="anna", at=7)), 1, 1, retained=False)
@@ -59,7 +59,7 @@ def test_state_alarms_and_registry_come_back_exactly(tmp_path: Path) -> None:
     assert after.alarms.equals(before.alarms)
 
 
-def test_an_operator_action_is_known_after_a_restart_and_not_applied_again(tmp_path: Path) -> None:
+def test_an_operator_action_redelivered_after_a_restart_is_not_applied_again(tmp_path: Path) -> None:
     before = stalled()
     alarms = before.alarms["alarm"].to_list()
     acknowledge, unacknowledge = (
@@ -141,17 +141,17 @@ def test_a_checkpoint_that_fails_halfway_leaves_the_previous_one(
     saved = pipeline.state
     run(pipeline, 60, 62, 5.0)
 
-    def no_room(*_: object, **__: object) -> None:
+    def disk_full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pl.DataFrame, "write_ipc", no_room)
+        patch.setattr(pl.DataFrame, "write_ipc", disk_full)
         with pytest.raises(OSError, match="No space"):
             recovery.save(tmp_path, pipeline, START_MS + 1)
     assert recovery.restore(tmp_path).state.equals(saved)
 
 
-def test_files_half_written_at_a_power_failure_are_removed(tmp_path: Path) -> None:
+def test_files_left_half_written_by_a_power_failure_are_removed(tmp_path: Path) -> None:
     recovery.save(tmp_path, stalled(), START_MS)
     (tmp_path / "checkpoint" / ".state-9.arrow.new").write_bytes(b"half a frame")
     assert recovery.restore(tmp_path).alarms.height

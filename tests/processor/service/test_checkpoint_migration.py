@@ -1,4 +1,4 @@
-"""A checkpoint of format 1 is restored with every hold timer that it had."""
+"""Migration of a checkpoint of format 1: every hold timer that it had is restored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from processor.pipeline import Pipeline
 from processor.rules import RULES
 from processor.service import recovery
 from processor.service.checkpoint_migration import Cohorts, Format1, Rests, timers_of_format_1
-from tests.processor.watch.test_gateways import minutes, serials, speak
+from tests.processor.watch.test_gateways import minutes, send, serials
 
 LISTED = Pipeline().listed
 DRIFT = "cohort_over_delivery"
@@ -26,12 +26,12 @@ def as_format_1(data: Path) -> None:
     path = directory / "manifest.json"
     manifest = json.loads(path.read_text())
     timers = pl.read_ipc((directory / manifest.pop("timers")).read_bytes())
-    resting = timers.filter(pl.col("standing") & ~pl.col("above"))
+    off_delays = timers.filter(pl.col("standing") & ~pl.col("above"))
     manifest["rests"] = {
-        "gateways": resting.filter(pl.col("rule").is_in(["gateway_silent", "fleet_silent"]))
+        "gateways": off_delays.filter(pl.col("rule").is_in(["gateway_silent", "fleet_silent"]))
         .select("gateway", "rule", "since")
         .rows(),
-        "system": resting.filter(pl.col("other_kind") == "system").select("rule", "other", "since").rows(),
+        "system": off_delays.filter(pl.col("other_kind") == "system").select("rule", "other", "since").rows(),
     }
     manifest["cohorts"] = {"compared": manifest.pop("compared"), "since": []}
     state = pl.read_ipc((directory / manifest["state"]).read_bytes())
@@ -46,34 +46,34 @@ def two(watch):
     """Two gateways of a dozen pumps that have sent a sample."""
     for gateway in ("north", "south"):
         watch.birth(*serials(gateway), gateway=gateway)
-        speak(watch, gateway, serials(gateway))
+        send(watch, gateway, serials(gateway))
     return watch
 
 
 @pytest.mark.parametrize(("silent", "back"), [(9, 0), (9, 4), (9, 11)], ids=["silent", "off-delay", "returned"])
-def test_gateways_and_pumps_go_on_from_format_1_as_from_the_present_format(two, tmp_path, silent, back):
+def test_gateways_and_pumps_continue_from_format_1_as_from_the_current_format(two, tmp_path, silent, back):
     minutes(two, silent, "south")
     minutes(two, back, "north", "south")
     recovery.save(tmp_path, two.pipeline, two.now)
-    present = recovery.restore(tmp_path)
+    current = recovery.restore(tmp_path)
     as_format_1(tmp_path)
     older = recovery.restore(tmp_path)
-    assert older.state.equals(present.state)
-    assert older.timers.sort("rule", "pump").equals(present.timers.sort("rule", "pump"))
-    assert older.cohorts.compared == present.cohorts.compared > 0
+    assert older.state.equals(current.state)
+    assert older.timers.sort("rule", "pump").equals(current.timers.sort("rule", "pump"))
+    assert older.cohorts.compared == current.cohorts.compared > 0
 
 
 def alarms(*rows: dict[str, object]) -> pl.DataFrame:
-    """Standing alarms."""
+    """Return standing alarms."""
     return pl.DataFrame([{**dict.fromkeys(lifecycle.SCHEMA), **row} for row in rows], lifecycle.SCHEMA)
 
 
 def timer(found: pl.DataFrame, rule: str) -> tuple[object, ...]:
-    """Whether the score is above the limit, since when, the onset, and whether the condition stands."""
+    """Return whether the score is above the limit, since when, the onset, and whether the condition stands."""
     return found.filter(pl.col("rule") == rule).select("above", "since", "onset", "standing").row(0)
 
 
-def test_off_delays_of_components_go_on():
+def test_off_delays_of_system_alarms_continue():
     standing = alarms(
         {"rule": "storage_failing", "other": "system: storage", "other_kind": "system", "onset": 5, "raised_wall": 900},
         {"rule": "clock_set", "other": "system: clock", "other_kind": "system", "onset": 6, "raised_wall": 901},

@@ -1,4 +1,4 @@
-"""Gateways get their confirmations even if nothing new arrives: after a restart, and on each new connection."""
+"""Confirmations to gateways: repeated after a restart and on each new connection, even if nothing arrives."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_confirmations_are_repeated_after_a_restart_and_on_a_new_connectio
 
     try:
         async with processor(mosquitto, tmp_path):
-            # Not retained: a birth that is delivered again would be something new.
+            # Not retained: a redelivered birth would count as a new message.
             birth = Birth(gateway=gateway, pumps=Pumps(serial=["K-1"]), sent=STAMP, time=START_MS)
             link.publish(topic_of(gateway, "birth"), encode(birth))
             sample = f'{{"pump":"K-1","time":{START_MS},"sent":{STAMP},"seq":1,"boot":1}}'

@@ -1,4 +1,4 @@
-"""A disk that fails for a while costs nothing but time, and needs no restart."""
+"""Temporary disk failure: data is stored after the disk recovers, without a restart."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def until(event: str, condition: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS])
-async def test_while_the_disk_fails_nothing_is_acknowledged_and_afterwards_everything_is_stored(
+async def test_while_the_disk_fails_no_message_is_acknowledged_and_after_it_recovers_all_samples_are_stored(
     mosquitto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
 ) -> None:
     failing, replace = [False], durable_write.replace
@@ -78,7 +78,7 @@ async def test_while_the_disk_fails_nothing_is_acknowledged_and_afterwards_every
             "the failure is reported", lambda: any("nothing is acknowledged" in note for note in health().notes)
         )
         assert stored() == [1]
-        await until("the pump is monitored all the same", lambda: health().samples >= 3)
+        await until("the pump is still monitored", lambda: health().samples >= 3)
         failing[0] = False
         await until("all samples", lambda: stored() == [1, 2, 3])
         await until("the failure is over", lambda: not health().notes)

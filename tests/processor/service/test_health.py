@@ -1,4 +1,4 @@
-"""The health monitor: what is wrong with the processor itself, for its own rules and for dashboards."""
+"""Health monitor: troubles and utilization of the processor itself, for the system rules and for dashboards."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_capacity_limit_is_shown_with_how_often_it_was_reached(monitor):
     assert {"samples not yet written", "history on disk", "quarantine file", "pumps known"} <= set(limits)
 
 
-def test_troubles_and_utilization_are_read_once_a_second_for_the_rules_of_the_system(monitor):
+def test_troubles_and_utilization_are_read_once_a_second_for_the_system_rules(monitor):
     monitor.meter.trouble("storage", "the disk is full")
     readings = monitor.readings(0.0)
     assert readings.filter(what=TROUBLE)["text"].to_list() == ["the disk is full"]
@@ -50,7 +50,7 @@ def test_troubles_and_utilization_are_read_once_a_second_for_the_rules_of_the_sy
     assert monitor.readings(CHECK_INTERVAL_S) is not None
 
 
-def test_files_moved_aside_are_a_trouble_until_somebody_removes_them(monitor):
+def test_unreadable_files_moved_aside_are_a_trouble_until_they_are_removed(monitor):
     aside = monitor.data / "checkpoint.unreadable-1"
     aside.mkdir()
     monitor.check_unreadable()

@@ -36,7 +36,7 @@ def sent(*ages_ms: int, now: int = START_MS) -> pl.DataFrame:
     return pl.DataFrame({**empty, "pump": ["A"] * len(times), "time": [now] * len(times), "sent": times}, SAMPLE_SCHEMA)
 
 
-def test_the_rate_is_that_of_the_last_five_seconds(meter, health):
+def test_the_sample_rate_is_that_of_the_last_five_seconds(meter, health):
     rates = []
     for second in range(12):
         meter.count(1, sent(*[0] * (100 if second < 6 else 20)))
@@ -62,7 +62,7 @@ def test_latency_is_from_sending_to_the_complete_snapshot(meter, health):
     assert health().latency_ms == {"p50": 60.0, "p95": 105.0, "p99": 109.0}
 
 
-def test_a_clock_that_runs_ahead_gives_no_negative_latency_and_a_missing_send_time_none(meter, health):
+def test_a_clock_that_runs_ahead_gives_no_negative_latency_and_a_missing_send_time_gives_none(meter, health):
     meter.count(1, sent(-5_000, None, None))
     meter.shown(START_MS)
     assert health().latency_ms == {"p50": 0.0, "p95": 0.0, "p99": 0.0}

@@ -1,4 +1,4 @@
-"""Rejected payloads are written to a file that cannot grow without end; while the disk fails, they wait."""
+"""Quarantine file: rejected payloads in a file of limited size; while the disk fails, they wait."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(path: Path) -> list[Refusal]:
     return [msgspec.json.decode(line, type=Refusal) for line in path.read_bytes().splitlines()]
 
 
-def test_a_rejection_is_written_as_it_is(tmp_path):
+def test_a_rejection_is_written_unchanged(tmp_path):
     file = QuarantineFile(tmp_path)
     file.add([rejection()])
     assert file.unwritten == 1
@@ -41,7 +41,7 @@ def test_each_rejection_is_written_once(tmp_path):
     assert [each.topic for each in read(tmp_path / FILE)] == ["a", "b"]
 
 
-def test_a_full_file_is_rotated_and_the_one_before_is_removed(tmp_path):
+def test_a_full_file_is_rotated_and_the_previous_one_is_removed(tmp_path):
     file = QuarantineFile(tmp_path, max_bytes=2_000)
     for at in range(300):
         file.add([rejection(at=at, reason="x" * 40)])

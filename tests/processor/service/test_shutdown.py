@@ -1,4 +1,4 @@
-"""A processor that is stopped finishes its current batch and stores what that led to."""
+"""Shutdown: the processor finishes its current batch and stores the resulting alarms."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def low_battery(minutes: int) -> bytes:
     return b"\n".join(msgspec.json.encode(row) for row in rows)
 
 
-async def test_the_alarms_of_the_final_batch_are_in_the_journal_and_in_the_snapshot(
+async def test_alarms_of_the_final_batch_are_in_the_journal_and_the_snapshot(
     mosquitto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take, found, resume = Pipeline.take, threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""The store keeps what could not be written and writes it later; it counts what has to be dropped."""
+"""Store: keeps what could not be written until the disk recovers, and counts what it has to drop."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def result(seq: int, *alarms: str, rejected: tuple[Refusal, ...] = ()) -> BatchR
     )
 
 
-def test_what_could_not_be_written_is_written_when_the_disk_recovers(
+def test_samples_and_events_that_could_not_be_written_are_written_when_the_disk_recovers(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.add(result(1, "a"))
@@ -78,7 +78,7 @@ def test_entries_beyond_the_limit_are_counted_and_the_newest_kept(
     assert (store.entries, store.entries_dropped) == (2, 2)
 
 
-def test_the_same_entry_written_twice_as_after_a_crash_is_one_entry(store: Store, tmp_path: Path) -> None:
+def test_an_entry_written_twice_after_a_crash_is_one_entry(store: Store, tmp_path: Path) -> None:
     for _ in range(2):
         store.add(result(1, "a"))
         store.write(1)

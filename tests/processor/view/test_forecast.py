@@ -30,7 +30,7 @@ USUAL = {
 
 
 def forecast_of(
-    alarms: pl.DataFrame | None = None, *, age_h: float = 0.0, ordered: float | None = None, **changes
+    alarms: pl.DataFrame | None = None, *, age_h: float = 0.0, prescribed: float | None = None, **changes
 ) -> dict:
     """Return the forecasts of one pump with 14 mL, 10 µL/h and half of its charge, unless changed."""
     state = engine.new_state(1)
@@ -40,7 +40,7 @@ def forecast_of(
         (kept if (kept := f"usage.memory.{name}") in state.columns else name): value for name, value in changes.items()
     }
     state = state.with_columns(pl.lit(value, state.schema[name]).alias(name) for name, value in values.items())
-    facts = pl.DataFrame({"dose_ug_day": [ordered], "concentration_ug_ml": [1000.0]}, {
+    facts = pl.DataFrame({"dose_ug_day": [prescribed], "concentration_ug_ml": [1000.0]}, {
         "dose_ug_day": pl.Float32, "concentration_ug_ml": pl.Float32})  # fmt: skip
     clock = pl.Series([START_MS + round(age_h * HOUR_MS)])
     frame = forecast.forecasts(state, no_alarms() if alarms is None else alarms, facts, clock)
@@ -74,14 +74,14 @@ def test_a_reservoir_is_low_when_program_and_flow_have_used_its_volume():
     assert row["low_d_low"] < row["low_d_mid"] < row["low_d_high"]
 
 
-def test_noise_of_the_flow_sensor_empties_no_stopped_pump():
+def test_flow_sensor_noise_of_a_stopped_pump_does_not_empty_its_reservoir():
     for flow_ul_h in (-0.03, 0.0):
         row = forecast_of(flow_ul_h=flow_ul_h, reservoir_ml=13.7)
         assert of(row, "low_d") == of(row, "empty_d") == [math.inf] * 3
         assert of(forecast_of(flow_ul_h=flow_ul_h, reservoir_ml=1.0), "empty_d") == [0.0] * 3
 
 
-def test_a_forecast_comes_nearer_while_the_clock_runs():
+def test_a_forecast_draws_nearer_as_time_passes():
     now, later = forecast_of(), forecast_of(age_h=12.0)
     assert later["low_d_mid"] == pytest.approx(now["low_d_mid"] - 0.5)
     assert later["refill_due"] == pytest.approx(now["refill_due"], abs=10_000)
@@ -94,7 +94,7 @@ def test_a_refill_is_due_at_the_early_end_of_the_band_or_180_days_after_the_last
     assert (old["refill_due"] - START_MS) / (24 * HOUR_MS) == pytest.approx(10)
 
 
-def test_without_delivery_half_of_the_effect_is_gone_after_one_half_life():
+def test_without_delivery_half_of_the_effect_is_lost_after_one_half_life():
     assert of(forecast_of(flow_ul_h=0.0), "under_dosed_h") == pytest.approx([1.4, 3.0, 4.6])
 
 
@@ -104,7 +104,7 @@ def test_a_share_of_the_dose_keeps_that_share_of_the_effect():
     assert forecast_of(flow_ul_h=6.0)["under_dosed_h_mid"] > 24 * forecast_of(flow_ul_h=6.0)["empty_d_mid"]
 
 
-def test_twice_the_dose_over_doses_when_its_effect_has_risen():
+def test_twice_the_dose_is_an_overdose_after_its_effect_has_risen():
     rises = 3.0 * math.log2(1.0 / 0.7)
     assert forecast_of(flow_ul_h=20.0)["over_dosed_h_mid"] == pytest.approx(rises, rel=1e-4)
     assert of(forecast_of(), "over_dosed_h") == [math.inf] * 3
@@ -152,13 +152,13 @@ def test_a_doubtful_level_sensor_is_replaced_by_the_computed_volume():
         ("load_ma", ("eri_d",)),
     ],
 )
-def test_unknown_stays_unknown(missing, unknown):
+def test_a_missing_input_leaves_its_forecasts_unknown(missing, unknown):
     row = forecast_of(**{missing: None})
     assert [of(row, name) for name in unknown] == [[None] * 3] * len(unknown)
 
 
-def test_before_a_full_day_of_samples_the_prescription_gives_the_pace():
-    early = forecast_of(day_ul_h=None, days=0.0, ordered=240.0)
+def test_before_a_full_day_of_samples_the_prescribed_dose_is_used():
+    early = forecast_of(day_ul_h=None, days=0.0, prescribed=240.0)
     assert early["low_d_mid"] == pytest.approx(50)
     assert early["low_d_high"] - early["low_d_low"] > forecast_of()["low_d_high"] - forecast_of()["low_d_low"]
 
@@ -169,7 +169,7 @@ def test_the_dose_of_a_silent_pump_is_unknown_but_its_reservoir_is_forecast():
     assert row["low_d_mid"] == pytest.approx(50)
 
 
-def test_a_battery_lasts_as_long_as_its_charge_at_the_present_current():
+def test_a_battery_lasts_as_long_as_its_charge_at_the_current_load():
     row = forecast_of()
     left = (3.425 - 3.25) / 0.35
     days = (2400 * left - 84) / (24 * (0.008 + 3.0 * 10 / 1000))
@@ -177,12 +177,12 @@ def test_a_battery_lasts_as_long_as_its_charge_at_the_present_current():
     assert row["eri_d_low"] < row["eri_d_mid"] < row["eri_d_high"]
 
 
-def test_a_pump_that_asked_for_replacement_ends_after_90_days_or_with_its_charge():
-    asks = forecast_of(alarm("battery_replace", since_h=240.0), flags=FLAG_BIT["eri"])
-    assert of(asks, "eri_d") == [0.0] * 3
-    assert asks["eos_d_mid"] == pytest.approx(80)
-    hungry = forecast_of(alarm("battery_replace"), flags=FLAG_BIT["eri"], load_ma=6.0)
-    assert hungry["eos_d_mid"] == pytest.approx(84 / (24 * (0.008 + 0.06)), rel=1e-3)
+def test_a_pump_due_for_replacement_reaches_end_of_service_after_90_days_or_when_its_charge_is_used():
+    due = forecast_of(alarm("battery_replace", since_h=240.0), flags=FLAG_BIT["eri"])
+    assert of(due, "eri_d") == [0.0] * 3
+    assert due["eos_d_mid"] == pytest.approx(80)
+    high_load = forecast_of(alarm("battery_replace"), flags=FLAG_BIT["eri"], load_ma=6.0)
+    assert high_load["eos_d_mid"] == pytest.approx(84 / (24 * (0.008 + 0.06)), rel=1e-3)
     assert forecast_of(flags=FLAG_BIT["eos"])["eos_d_mid"] == 0
 
 
@@ -193,7 +193,7 @@ def test_rules_that_track_no_usage_leave_all_forecasts_unknown():
     assert frame.null_count().row(0) == (2,) * frame.width
 
 
-def test_a_pump_alone_has_the_same_forecast_as_among_many(feed, stream):
+def test_a_single_pump_has_the_same_forecast_as_among_many(feed, stream):
     one = stream("flow_ul_h", "9x40", commanded_ul_h="10", reservoir_ml="14", battery_v="3.4", motor_ma="3",
                  motor_ul_h="10", flags="0", program="1")  # fmt: skip
     many = pl.concat([one.with_columns(pl.lit(pump, pl.UInt32).alias("pump")) for pump in range(7)]).sort(

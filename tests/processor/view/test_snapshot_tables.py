@@ -1,4 +1,4 @@
-"""What people read of an alarm: how long there is, in words that a tired reader cannot take for something else."""
+"""Time to respond of an alarm as people read it, worded so that it cannot be misread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ INF = float("inf")
 
 
 @pytest.mark.parametrize(
-    ("hours", "said"),
+    ("hours", "text"),
     [
         ((-3.0, -2.0, -1.0), "probably under-dosed: bridge now"),
         ((-3.0, -1.0, 1.2), "probably under-dosed already, at the latest in 2 h"),
@@ -26,21 +26,21 @@ INF = float("inf")
         ((None, None, None), "under-dosed in about 4 h"),
     ],
 )
-def test_how_long_there_is_until_harm(hours, said):
-    assert told(hours) == said
+def test_the_time_until_harm_is_shown_with_its_range(hours, text):
+    assert shown(hours) == text
 
 
-def test_of_an_alarm_that_is_over_nothing_is_left():
-    assert told((-3.0, -1.0, 1.2), returned=1) == "returned to normal"
+def test_an_alarm_that_returned_to_normal_has_no_time_to_respond():
+    assert shown((-3.0, -1.0, 1.2), returned=1) == "returned to normal"
 
 
-def test_a_rule_without_harm_says_what_it_says():
-    assert told((4.0, 9.0, 20.0), harm_after_h=None) == "days"
+def test_a_rule_without_harm_shows_its_own_time_to_respond():
+    assert shown((4.0, 9.0, 20.0), harm_after_h=None) == "days"
 
 
-def told(hours, *, harm_after_h: float | None = 5.0, returned: int | None = None) -> str:
-    about = {"harm_after_h": harm_after_h, "returned": returned, "age_s": 3600.0, "time_to_respond": "days"}
+def shown(hours, *, harm_after_h: float | None = 5.0, returned: int | None = None) -> str:
+    alarm = {"harm_after_h": harm_after_h, "returned": returned, "age_s": 3600.0, "time_to_respond": "days"}
     schema = {"harm_after_h": pl.Float64, "returned": pl.Int64, "age_s": pl.Float32, "time_to_respond": pl.String}
     forecast = dict(zip(band("under_dosed_h"), hours, strict=True))
-    frame = pl.DataFrame([{**about, **forecast}], {**schema, **dict.fromkeys(forecast, pl.Float32)})
+    frame = pl.DataFrame([{**alarm, **forecast}], {**schema, **dict.fromkeys(forecast, pl.Float32)})
     return frame.select(time_to_respond()).item()

@@ -23,8 +23,8 @@ def serials(gateway: str, count: int = PUMPS) -> list[str]:
     return [f"{gateway}-{number:02d}" for number in range(count)]
 
 
-def speak(watch, gateway: str, names: list[str]) -> None:
-    """Let these pumps of a gateway send a healthy sample, as of now."""
+def send(watch, gateway: str, names: list[str]) -> None:
+    """Send a healthy sample of each of these pumps of a gateway, taken now."""
     empty = {name: [None] * len(names) for name in SAMPLE_SCHEMA}
     values = {"pump": names, "time": [watch.now_therapy] * len(names), "battery_v": np.full(len(names), 3.0)}
     frame = pl.DataFrame({**empty, **values}, SAMPLE_SCHEMA)
@@ -35,20 +35,20 @@ def speak(watch, gateway: str, names: list[str]) -> None:
 
 @pytest.fixture
 def two(watch):
-    """Two gateways of a dozen pumps, all of which have spoken; therapy runs sixty times as fast as the wall."""
+    """Two gateways of a dozen pumps, each of which has sent a sample; therapy time runs sixty times as fast."""
     for gateway in ("north", "south"):
         watch.birth(*serials(gateway), gateway=gateway)
     for gateway in ("north", "south"):
-        speak(watch, gateway, serials(gateway))
+        send(watch, gateway, serials(gateway))
     return watch
 
 
-def minutes(watch, count: int, *speaking: str) -> None:
-    """Let therapy minutes pass, in which only these gateways speak."""
+def minutes(watch, count: int, *sending: str) -> None:
+    """Let minutes of therapy time pass, in which only these gateways send samples."""
     for _ in range(count):
         watch.wait_s(1)
-        for gateway in speaking:
-            speak(watch, gateway, serials(gateway))
+        for gateway in sending:
+            send(watch, gateway, serials(gateway))
         watch.take([])
 
 
@@ -75,12 +75,12 @@ def test_other_systems_receive_one_event_for_a_silent_gateway(two):
     assert [(event.kind, event.subject, event.pump) for event in two.announcements] == [("raised", "north", None)]
     journal = two.journal()
     assert journal.filter(pl.col("kind") == "raised").height == PUMPS + 1
-    held = journal.filter(pl.col("kind") == "held")
-    assert set(held["text"]) == {"suppressed by: Gateway silent"}
-    assert set(held["cause"]) == {"gateway_silent"}
+    suppressed = journal.filter(pl.col("kind") == "held")
+    assert set(suppressed["text"]) == {"suppressed by: Gateway silent"}
+    assert set(suppressed["cause"]) == {"gateway_silent"}
 
 
-def test_when_it_sends_again_its_alarm_returns_unacknowledged_and_those_of_its_pumps_clear(two):
+def test_when_the_gateway_sends_again_its_alarm_returns_to_normal_and_those_of_its_pumps_clear(two):
     minutes(two, 9, "south")
     minutes(two, 9, "south", "north")
     assert shown(two)[0][2] == "unacknowledged"
@@ -92,8 +92,8 @@ def test_a_pump_that_stays_silent_when_its_gateway_sends_again_is_annunciated(tw
     minutes(two, 9, "south")
     for _ in range(12):
         two.wait_s(1)
-        speak(two, "north", serials("north")[1:])
-        speak(two, "south", serials("south"))
+        send(two, "north", serials("north")[1:])
+        send(two, "south", serials("south"))
     assert shown(two) == [
         ("north", "gateway_silent", "returned", 0),
         ("north-00", "pump_silent", "unacknowledged", 0),
@@ -101,9 +101,9 @@ def test_a_pump_that_stays_silent_when_its_gateway_sends_again_is_annunciated(tw
     assert [event.kind for event in two.announcements] == ["raised", "returned", "released"]
 
 
-def test_an_offline_gateway_is_an_alarm_before_its_pumps_are_silent(two):
+def test_an_offline_gateway_is_an_alarm_before_any_of_its_pumps_is_silent(two):
     two.wait_s(1)
-    two.say(encode(Status(gateway="north", state="offline", sent=two.now)), "status", gateway="north")
+    two.deliver(encode(Status(gateway="north", state="offline", sent=two.now)), "status", gateway="north")
     minutes(two, 1, "south")
     assert shown(two) == [("north", "gateway_silent", "unacknowledged", 0)]
 
@@ -111,8 +111,8 @@ def test_an_offline_gateway_is_an_alarm_before_its_pumps_are_silent(two):
 def test_a_few_silent_pumps_have_alarms_of_their_own(two):
     for _ in range(9):
         two.wait_s(1)
-        speak(two, "north", serials("north")[3:])
-        speak(two, "south", serials("south"))
+        send(two, "north", serials("north")[3:])
+        send(two, "south", serials("south"))
     assert [row[:2] for row in shown(two)] == [(name, "pump_silent") for name in serials("north")[:3]]
 
 
@@ -121,7 +121,7 @@ def test_a_fleet_that_falls_silent_behind_several_gateways_is_one_alarm(two):
     assert shown(two) == [("fleet", "fleet_silent", "unacknowledged", 2 * PUMPS + 2)]
 
 
-def test_without_a_broker_for_long_the_fleet_is_silent_and_no_pump_is(two):
+def test_a_long_broker_outage_is_one_alarm_about_the_fleet_and_none_about_pumps(two):
     for wall_s in (1, BROKER_LOST_S - 1):
         two.wait_s(wall_s)
         two.take([], listening=False)
@@ -133,7 +133,7 @@ def test_without_a_broker_for_long_the_fleet_is_silent_and_no_pump_is(two):
     assert shown(two) == [("fleet", "fleet_silent", "returned", 0)]
 
 
-def test_each_outage_of_the_broker_is_over_only_after_the_off_delay_of_the_fleet(two):
+def test_each_broker_outage_returns_to_normal_only_after_the_off_delay(two):
     for _ in range(2):
         for _ in range(2):
             two.wait_s(BROKER_LOST_S)
@@ -147,17 +147,17 @@ def test_each_outage_of_the_broker_is_over_only_after_the_off_delay_of_the_fleet
 def test_alarms_and_timers_of_gateways_are_restored_from_a_checkpoint(two, tmp_path):
     minutes(two, 9, "south")
     recovery.save(tmp_path, two.pipeline, two.now)
-    again = recovery.restore(tmp_path)
-    assert again.alarms.equals(two.pipeline.alarms)
-    assert again.timers.equals(two.pipeline.timers)
-    assert again.timers.height > PUMPS
+    restored = recovery.restore(tmp_path)
+    assert restored.alarms.equals(two.pipeline.alarms)
+    assert restored.timers.equals(two.pipeline.timers)
+    assert restored.timers.height > PUMPS
 
 
-def test_no_rule_has_the_name_of_another_and_none_explains_in_a_circle_of_three():
+def test_rule_names_are_unique_and_no_three_rules_suppress_each_other_in_a_cycle():
     listed = {rule.name: rule.explains for rule in (*RULES, *GATEWAY_RULES)}
     assert len(listed) == len(RULES) + len(GATEWAY_RULES)
     for one, effects in listed.items():
         assert set(effects) <= set(listed)
-        for two_ in effects:
-            for three in set(listed[two_]) - {one}:
-                assert one not in listed[three], f"{one}, {two_}, {three}"
+        for other in effects:
+            for three in set(listed[other]) - {one}:
+                assert one not in listed[three], f"{one}, {other}, {three}"
