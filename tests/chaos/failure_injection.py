@@ -1,4 +1,4 @@
-"""A whole system under siege: its parts as processes, killed and stopped by a plan; what must be true afterwards."""
+"""Failure injection: kill and stop the components of a system by a plan, and check what must hold afterwards."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from processor.pipeline import Pipeline
 from processor.rules import RULES
 
 from .proxy import Proxy
-from .telemetry_feed import INTERVAL_S, START_MS, Run, frames, simulation, words
+from .telemetry_feed import INTERVAL_S, START_MS, Run, command_line, frames, simulation
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("broker", "processor", "gateway", "dashboard")
 WHO = "night shift"
-PATIENCE_S = 300.0
+DEADLINE_S = 300.0
 STOPPED_S = 1.0
 
 
 @dataclass
-class Siege:
-    """The parts of a system in one folder; gateways reach the broker through `proxy`."""
+class SystemUnderTest:
+    """The components of a system in one folder; gateways reach the broker through `proxy`."""
 
     folder: Path
     run: Run
@@ -62,14 +62,14 @@ class Siege:
         return f"mqtt://127.0.0.1:{self.proxy.target}"
 
     def start(self, part: str) -> None:
-        """Start a part; what it says goes into a file of its name."""
+        """Start a component; its output goes into a log file of its name."""
         python = [sys.executable, "-m", "pumpwatch"]
         common = ["--broker", self.url, "--data", str(self.data)]
         line = {
             "broker": [str(find(os.environ.get("PATH"))), "-c", str(self._broker_configuration())],
             "processor": [*python, "process", *common],
             "dashboard": [*python, "dashboard", *common, "--port", str(free_port())],
-            "gateway": words(self.run, f"mqtt://127.0.0.1:{self.proxy.port}"),
+            "gateway": command_line(self.run, f"mqtt://127.0.0.1:{self.proxy.port}"),
         }[part]
         with (self.folder / f"{part}.log").open("ab") as log:
             self.processes[part] = subprocess.Popen(
@@ -96,7 +96,7 @@ class Siege:
         self.processes[part].wait(30)
 
     def end(self) -> None:
-        """End everything, the processor so that it can finish; by their own processes only."""
+        """Stop all components, each by its own process id; the processor may finish its batch."""
         for part in reversed([part for part in PARTS if part in self.processes]):
             self.signal(part, signal.SIGCONT)
             self.signal(part, signal.SIGTERM)
@@ -108,13 +108,13 @@ class Siege:
                 process.wait(30)
                 self.done[f"{part} did not end"] += 1
 
-    def said(self) -> str:
-        """Return the last lines of every part."""
+    def log_tails(self) -> str:
+        """Return the last lines of every log."""
         logs = sorted(self.folder.glob("*.log"))
         return "\n".join(f"--- {log.stem}\n" + "\n".join(log.read_text().splitlines()[-12:]) for log in logs)
 
-    async def blow(self, what: str, part: str, pause_s: float) -> None:
-        """Do one thing of the plan, and put it right `pause_s` later."""
+    async def inject(self, what: str, part: str, pause_s: float) -> None:
+        """Inject one failure of the plan, and recover from it `pause_s` later."""
         self.done[f"{what} {part}"] += 1
         match what:
             case "kill":
@@ -125,8 +125,8 @@ class Siege:
                 self.signal(part, signal.SIGSTOP)
                 await asyncio.sleep(STOPPED_S)
                 self.signal(part, signal.SIGCONT)
-            case "ambush":
-                # What the broker confirmed while the processor stood still is nowhere but with the gateways.
+            case "kill both":
+                # Only the gateways still have what the broker acknowledged while the processor was stopped.
                 self.signal("processor", signal.SIGSTOP)
                 await asyncio.sleep(STOPPED_S)
                 for each in ("broker", "processor"):
@@ -139,16 +139,16 @@ class Siege:
             case "silence":
                 self.proxy.silent = True
                 await asyncio.sleep(2 * pause_s)
-                self.proxy.calm()
+                self.proxy.restore()
             case "throttle":
                 self.proxy.latency_s, self.proxy.bytes_a_s = 0.05, 200_000.0
                 await asyncio.sleep(3 * pause_s)
-                self.proxy.calm()
+                self.proxy.restore()
             case _:
                 raise ValueError(what)
 
-    async def person(self) -> None:
-        """Acknowledge stalls, one after the other; one of which nobody was told that it was done is done again."""
+    async def operator(self) -> None:
+        """Acknowledge stalls one by one; repeat an action whose outcome never arrived."""
         while True:
             seen = snapshot_files.read(self.data / "snapshot").alarms
             waiting = seen.filter((pl.col("rule") == "motor_stall") & pl.col("acknowledged_wall").is_null())
@@ -164,58 +164,65 @@ class Siege:
 
     async def until_done(self) -> None:
         """Wait until the processor has confirmed all that the gateways sent, and all is in the snapshot."""
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + DEADLINE_S
         while not (Path(self.run.folder) / "done").exists():
             if time.monotonic() > until:
-                raise AssertionError(f"not all was confirmed within {PATIENCE_S:g} s\n{self.said()}")
+                raise AssertionError(f"not all was confirmed within {DEADLINE_S:g} s\n{self.log_tails()}")
             for part, process in self.processes.items():
                 if process.poll() is not None:
-                    raise AssertionError(f"{part} ended by itself with {process.returncode}\n{self.said()}")
+                    raise AssertionError(
+                        f"{part} exited unexpectedly with code {process.returncode}\n{self.log_tails()}"
+                    )
             await asyncio.sleep(0.2)
 
 
 def plan(count: int, seed: int, pace_s: tuple[float, float]) -> Iterator[tuple[float, str, str, float]]:
-    """Yield `count` blows: seconds to wait before, what, on which part, and the pause until it is put right."""
+    """Yield `count` failures: seconds before it, its kind, the component, and seconds until recovery."""
     chance = random.Random(seed)
     kinds = [("kill", part) for part in PARTS for _ in range(3)] + [("stop", part) for part in PARTS]
-    kinds += [("ambush", "broker and processor"), ("cut", "network"), ("silence", "network"), ("throttle", "network")]
+    kinds += [
+        ("kill both", "broker and processor"),
+        ("cut", "network"),
+        ("silence", "network"),
+        ("throttle", "network"),
+    ]
     for _ in range(count):
         what, part = chance.choice(kinds)
         yield chance.uniform(*pace_s), what, part, chance.uniform(0.1, 1.0)
 
 
-async def besiege(
-    folder: Path, run: Run, blows: list[tuple[float, str, str, float]], *, dashboard: bool = True
-) -> Siege:
-    """Run a system through all blows until everything is confirmed; return it, ended."""
+async def inject_failures(
+    folder: Path, run: Run, failures: list[tuple[float, str, str, float]], *, dashboard: bool = True
+) -> SystemUnderTest:
+    """Run a system through all failures until every sample is confirmed; return it, stopped."""
     chance = random.Random(run.seed)
     proxy = Proxy(free_port(), chance)
     await proxy.start()
-    siege = Siege(folder, replace(run, folder=str(folder / "spool"), began=time.time() + 3.0), proxy)
-    Path(siege.run.folder).mkdir(parents=True)
+    system = SystemUnderTest(folder, replace(run, folder=str(folder / "spool"), began=time.time() + 3.0), proxy)
+    Path(system.run.folder).mkdir(parents=True)
     try:
         for part in PARTS:
             if dashboard or part != "dashboard":
-                siege.start(part)
-        person = asyncio.create_task(siege.person())
-        for wait_s, what, part, pause_s in blows:
+                system.start(part)
+        operator = asyncio.create_task(system.operator())
+        for wait_s, what, part, pause_s in failures:
             await asyncio.sleep(wait_s)
-            await siege.blow(what, part, pause_s)
-        proxy.calm()
-        await siege.until_done()
-        await wait_for_acknowledgements(siege)
-        person.cancel()
-        await asyncio.gather(person, return_exceptions=True)
+            await system.inject(what, part, pause_s)
+        proxy.restore()
+        await system.until_done()
+        await wait_for_acknowledgments(system)
+        operator.cancel()
+        await asyncio.gather(operator, return_exceptions=True)
     finally:
-        await asyncio.to_thread(siege.end)
+        await asyncio.to_thread(system.end)
         await proxy.close()
-    return siege
+    return system
 
 
-async def wait_for_acknowledgements(siege: Siege) -> None:
-    """Wait until a stall was acknowledged, if any is to be."""
-    until = time.monotonic() + PATIENCE_S
-    while not siege.acknowledged and siege.run.ticks > 60 and time.monotonic() < until:
+async def wait_for_acknowledgments(system: SystemUnderTest) -> None:
+    """Wait until a stall was acknowledged, if the run is long enough to have one."""
+    until = time.monotonic() + DEADLINE_S
+    while not system.acknowledged and system.run.ticks > 60 and time.monotonic() < until:
         await asyncio.sleep(0.1)
 
 
@@ -228,7 +235,7 @@ class Truth:
 
 
 def undisturbed(run: Run) -> Truth:
-    """Let the same samples go through a processor that nobody disturbs."""
+    """Process the same samples without failures."""
     fleet = simulation(run)
     wall, everything, raised = START_MS, [], []
     pipeline = Pipeline()
@@ -252,7 +259,7 @@ def undisturbed(run: Run) -> Truth:
 
 
 def by_samples(entries: pl.DataFrame) -> set[str]:
-    """Return the alarms that were raised by what pumps said; silence is of the clock on the wall, and of the siege."""
+    """Return the alarms raised by samples; alarms of silence depend on wall-clock time and on the failures injected."""
     rules = [rule.name for rule in RULES if rule.detector.judges == "sample"]
     return set(entries.filter((pl.col("kind") == "raised") & pl.col("rule").is_in(rules))["alarm"])
 
@@ -269,42 +276,42 @@ def _message(gateway: str, leaf: str, payload: bytes) -> Message:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found afterwards: numbers for the table, and a sentence for each thing that is not as it must be."""
+    """Result of the checks: numbers for the table, and a sentence for each violation."""
 
     numbers: dict[str, int]
-    wrong: list[str]
+    violations: list[str]
 
 
-def judge(siege: Siege, truth: Truth) -> Verdict:
+def judge(system: SystemUnderTest, truth: Truth) -> Verdict:
     """Compare what is on disk with the undisturbed run."""
-    kept = pl.concat([block.samples for block in segments.blocks(siege.data, None, 0, None)])
+    kept = pl.concat([block.samples for block in segments.blocks(system.data, None, 0, None)])
     lost = truth.samples.join(kept, on=list(segments.KEY), how="anti", nulls_equal=True)
     strange = kept.join(truth.samples, on=list(kept.columns), how="anti", nulls_equal=True)
-    entries = journal_query.entries(siege.data, journal_query.Query(limit=10_000_000))
+    entries = journal_query.entries(system.data, journal_query.Query(limit=10_000_000))
     raised = by_samples(entries)
     acknowledged = entries.filter((pl.col("kind") == "acknowledged") & (pl.col("who") == WHO))["alarm"]
-    open_now = snapshot_files.read(siege.data / "snapshot").alarms
+    open_now = snapshot_files.read(system.data / "snapshot").alarms
     standing = set(open_now.filter(pl.col("acknowledged_by") == WHO)["alarm"])
-    count, broken = journal_query.verify(siege.data)
-    told = msgspec.json.decode((Path(siege.run.folder) / "done").read_bytes())
+    count, broken = journal_query.verify(system.data)
+    outboxes = msgspec.json.decode((Path(system.run.folder) / "done").read_bytes())
     checks = {
         f"{lost.height:,} samples are lost": lost.height == 0,
-        f"{strange.height:,} samples are twice, or are not what was sent": strange.height == 0,
+        f"{strange.height:,} samples are duplicated or differ from those sent": strange.height == 0,
         f"alarms are missing: {sorted(truth.alarms - raised)[:5]}": truth.alarms <= raised,
         f"alarms are too many: {sorted(raised - truth.alarms)[:5]}": raised <= truth.alarms,
-        "an acknowledgement is not in the journal": set(siege.acknowledged) <= set(acknowledged),
-        "an acknowledged alarm does not stand as acknowledged": set(siege.acknowledged) <= standing,
+        "an acknowledgment is not in the journal": set(system.acknowledged) <= set(acknowledged),
+        "an acknowledged alarm does not stand as acknowledged": set(system.acknowledged) <= standing,
         f"the journal's chain: {broken}": broken is None,
-        f"gateways let samples go: {told}": told["dropped"] == told["refused"] == 0,
+        f"gateways dropped samples: {outboxes}": outboxes["dropped"] == outboxes["refused"] == 0,
     }
     numbers = {
         "samples sent": truth.samples.height,
         "samples in the history": kept.height,
         "alarms undisturbed": len(truth.alarms),
         "alarms raised": len(raised),
-        "acknowledgements told as done": len(siege.acknowledged),
-        "acknowledgements in the journal": len(set(acknowledged)),
+        "acknowledgments confirmed": len(system.acknowledged),
+        "acknowledgments in the journal": len(set(acknowledged)),
         "entries of the journal, chained": count,
-        "let go unsure": told["unsure"],
+        "dropped, probably delivered": outboxes["unsure"],
     }
     return Verdict(numbers, [sentence for sentence, fine in checks.items() if not fine])

@@ -32,11 +32,11 @@ def mutated(count: int, seed: int) -> Iterator[bytes]:
     for _ in range(count):
         payload = bytearray(chance.choice(good))
         for _ in range(chance.randint(1, 4)):
-            _harm(payload, chance)
+            _mutate(payload, chance)
         yield bytes(payload)
 
 
-def _harm(payload: bytearray, chance: random.Random) -> None:
+def _mutate(payload: bytearray, chance: random.Random) -> None:
     at = chance.randrange(len(payload) + 1)
     end = min(len(payload), at + chance.randint(1, 24))
     match chance.randrange(5):

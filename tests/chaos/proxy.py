@@ -1,4 +1,4 @@
-"""A bad network: a TCP proxy that delays, throttles, cuts, falls silent and flips bits, as it is told while it runs."""
+"""TCP proxy that simulates a bad network: delay, throttling, disconnects, silence and flipped bits, set at run time."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import random
 from dataclasses import dataclass, field
 
 CHUNK = 16 * 1024
-LOOK_S = 0.02
+POLL_INTERVAL_S = 0.02
 
 
 @dataclass
 class Proxy:
-    """Passes connections to a port of this machine on. What it does to them may be changed at any time."""
+    """Forwards connections to a local port; its faults may be changed at any time."""
 
     target: int
     chance: random.Random
@@ -31,12 +31,12 @@ class Proxy:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    def calm(self) -> None:
-        """Be a good network."""
+    def restore(self) -> None:
+        """End all faults of the network."""
         self.latency_s, self.bytes_a_s, self.silent, self.flips_a_chunk = 0.0, 0.0, False, 0.0
 
     def cut(self) -> None:
-        """Cut every connection without a word."""
+        """Abort every connection without closing it properly."""
         for writer in list(self._open):
             writer.transport.abort()
 
@@ -56,19 +56,19 @@ class Proxy:
             return
         self._open |= {writer, far_writer}
         for source, sink in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(self._pass_on(source, sink, (writer, far_writer)))
+            task = asyncio.create_task(self._forward(source, sink, (writer, far_writer)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pass_on(
+    async def _forward(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, both: tuple[asyncio.StreamWriter, ...]
     ) -> None:
         try:
             while data := await source.read(CHUNK):
                 await asyncio.sleep(self.latency_s + (len(data) / self.bytes_a_s if self.bytes_a_s else 0.0))
                 while self.silent:
-                    await asyncio.sleep(LOOK_S)
-                sink.write(self._harmed(data))
+                    await asyncio.sleep(POLL_INTERVAL_S)
+                sink.write(self._mutated(data))
                 await sink.drain()
         except (OSError, asyncio.CancelledError):
             pass
@@ -78,10 +78,10 @@ class Proxy:
                 with contextlib.suppress(RuntimeError):
                     writer.transport.abort()
 
-    def _harmed(self, data: bytes) -> bytes:
+    def _mutated(self, data: bytes) -> bytes:
         if self.chance.random() >= self.flips_a_chunk:
             return data
         self.flipped += 1
-        harmed = bytearray(data)
-        harmed[self.chance.randrange(len(harmed))] ^= 1 << self.chance.randrange(8)
-        return bytes(harmed)
+        mutated = bytearray(data)
+        mutated[self.chance.randrange(len(mutated))] ^= 1 << self.chance.randrange(8)
+        return bytes(mutated)

@@ -1,7 +1,7 @@
-"""Gateways that send a run known beforehand, however often they are killed: the same seed, the same samples.
+"""Gateways that send the same samples for the same seed, however often they are killed.
 
-Run as a process. A pump goes on though its gateway dies: after a restart the fleet is brought to where it was, and what
-was not yet on the gateway's disk is sent now. When the processor has confirmed all of it the file `done` is written.
+Run as a process. Pumps keep running while their gateway is down: after a restart the fleet is advanced to where it was,
+and what was not yet on the gateway's disk is sent. The file `done` is written when the processor has confirmed it all.
 """
 
 from __future__ import annotations
@@ -107,8 +107,10 @@ class Gateways:
                     self._note(session, tick)
         while any(session.outbox.samples for session in self.sessions):
             await asyncio.sleep(0.05)
-        told = {name: sum(getattr(s.outbox, name) for s in self.sessions) for name in ("dropped", "unsure", "refused")}
-        (Path(self.run_.folder) / "done").write_bytes(msgspec.json.encode(told))
+        counts = {
+            name: sum(getattr(s.outbox, name) for s in self.sessions) for name in ("dropped", "unsure", "refused")
+        }
+        (Path(self.run_.folder) / "done").write_bytes(msgspec.json.encode(counts))
         await asyncio.Event().wait()
 
     def _progress(self, session: Session) -> int:
@@ -128,14 +130,16 @@ class Gateways:
 
 
 async def _refuse(session: Session, command: object) -> Reply:
-    return Reply(id=getattr(command, "id", ""), gateway=session.name, ok=False, text="these gateways take no orders")
+    return Reply(
+        id=getattr(command, "id", ""), gateway=session.name, ok=False, text="these gateways accept no commands"
+    )
 
 
 def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def words(run: Run, url: str) -> list[str]:
+def command_line(run: Run, url: str) -> list[str]:
     """Return the command that runs these gateways."""
     return [sys.executable, str(Path(__file__)), msgspec.json.encode(asdict(run)).decode(), url]
 

@@ -30,7 +30,7 @@ async def proxy() -> AsyncIterator[Proxy]:
     server.close()
 
 
-async def test_it_passes_on_holds_back_harms_and_cuts(proxy: Proxy) -> None:
+async def test_it_forwards_delays_mutates_and_disconnects(proxy: Proxy) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     async with asyncio.timeout(ENOUGH_S):
         writer.write(b"hello")
@@ -39,7 +39,7 @@ async def test_it_passes_on_holds_back_harms_and_cuts(proxy: Proxy) -> None:
         writer.write(b"again")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.readexactly(5), 0.3)
-        proxy.calm()
+        proxy.restore()
         assert await reader.readexactly(5) == b"again"
         proxy.flips_a_chunk = 1.0
         writer.write(b"hello")

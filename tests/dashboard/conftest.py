@@ -43,7 +43,7 @@ def make_fleet(
     if not pumps:
         return empty()
     number = np.arange(pumps)
-    ill = min(pumps, pumps // 10 + 1 if alarms is None else alarms)
+    faulty = min(pumps, pumps // 10 + 1 if alarms is None else alarms)
     serials = [f"{name}{one + 1:06d}" for one in number]
     columns: dict[str, object] = {
         "pump": serials,
@@ -56,10 +56,10 @@ def make_fleet(
         "age_s": np.full(pumps, 30.0),
         "silent": number % 50 == 49,
         "flags": (number % 5 == 4).astype(int),
-        "priority": np.where(number < ill, number % 3 + 1, 0),
-        "alarms": (number < ill).astype(int),
-        "unacknowledged": ((number < ill) & (number % 4 != 2)).astype(int),
-        "worst": [f"rule_{one % 3}" if one < ill else None for one in number],
+        "priority": np.where(number < faulty, number % 3 + 1, 0),
+        "alarms": (number < faulty).astype(int),
+        "unacknowledged": ((number < faulty) & (number % 4 != 2)).astype(int),
+        "worst": [f"rule_{one % 3}" if one < faulty else None for one in number],
         "lost": number % 3,
         "seq": number,
         **dict.fromkeys(SIGNAL_NAMES, 8.0 + number % 10 / 10),
@@ -69,28 +69,28 @@ def make_fleet(
     )
     states = ["unacknowledged", "returned", "acknowledged", "unacknowledged"]
     alarm_columns: dict[str, object] = {
-        "alarm": [f"{serial}/rule" for serial in serials[:ill]],
-        "subject": serials[:ill],
-        "subject_kind": ["pump"] * ill,
-        "pump": serials[:ill],
-        "gateway": columns["gateway"][:ill],  # type: ignore[index]
-        "site": columns["site"][:ill],  # type: ignore[index]
-        "rule": [f"rule_{one % 3}" for one in range(ill)],
-        "title": [f"Alarm of rule {one % 3}" for one in range(ill)],
-        "priority": [one % 3 + 1 for one in range(ill)],
-        "state": [states[one % 4] for one in range(ill)],
-        "onset": [THERAPY_MS - 60_000 * (one + 12) for one in range(ill)],
-        "raised": [THERAPY_MS - 60_000 * (one + 10) for one in range(ill)],
-        "raised_wall": [WALL_MS - 10_000] * ill,
-        "returned": [THERAPY_MS - 60_000 if states[one % 4] == "returned" else None for one in range(ill)],
-        "age_s": [60.0 * (one + 12) for one in range(ill)],
-        "meaning": ["What is the matter with this pump, in a sentence of the usual length."] * ill,
-        "action": ["Interrogate the pump and prepare oral bridging"] * ill,
-        "deadline": ["within 1 h"] * ill,
-        "held": [0] * ill,
+        "alarm": [f"{serial}/rule" for serial in serials[:faulty]],
+        "subject": serials[:faulty],
+        "subject_kind": ["pump"] * faulty,
+        "pump": serials[:faulty],
+        "gateway": columns["gateway"][:faulty],  # type: ignore[index]
+        "site": columns["site"][:faulty],  # type: ignore[index]
+        "rule": [f"rule_{one % 3}" for one in range(faulty)],
+        "title": [f"Alarm of rule {one % 3}" for one in range(faulty)],
+        "priority": [one % 3 + 1 for one in range(faulty)],
+        "state": [states[one % 4] for one in range(faulty)],
+        "onset": [THERAPY_MS - 60_000 * (one + 12) for one in range(faulty)],
+        "raised": [THERAPY_MS - 60_000 * (one + 10) for one in range(faulty)],
+        "raised_wall": [WALL_MS - 10_000] * faulty,
+        "returned": [THERAPY_MS - 60_000 if states[one % 4] == "returned" else None for one in range(faulty)],
+        "age_s": [60.0 * (one + 12) for one in range(faulty)],
+        "meaning": ["What is the matter with this pump, in a sentence of the usual length."] * faulty,
+        "action": ["Interrogate the pump and prepare oral bridging"] * faulty,
+        "deadline": ["within 1 h"] * faulty,
+        "held": [0] * faulty,
     }
     alarm_frame = pl.DataFrame(
-        {name: alarm_columns.get(name, [None] * ill) for name in ALARMS_SCHEMA}, schema_overrides=ALARMS_SCHEMA
+        {name: alarm_columns.get(name, [None] * faulty) for name in ALARMS_SCHEMA}, schema_overrides=ALARMS_SCHEMA
     )
     gateways = sorted(set(columns["gateway"]))  # type: ignore[call-overload]
     gateway_columns: dict[str, object] = {
@@ -142,7 +142,7 @@ class Wire:
 
     orders: list[AddressedCommand] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
-    said: str = "Acknowledged"
+    participle: str = "Acknowledged"
 
     async def ask(self, _url: str, orders: list[AddressedCommand]) -> list[Reply]:
         self.orders += orders
@@ -154,7 +154,9 @@ class Wire:
     async def act(self, _url: str, action: Action) -> Outcome:
         self.actions.append(action)
         count = len(action.subjects if isinstance(action, ServiceAction) else action.alarms)
-        return Outcome(id=action.id, done=count, refused=0, text=f"{self.said} {count} alarm{'s' * (count != 1)}.")
+        return Outcome(
+            id=action.id, done=count, refused=0, text=f"{self.participle} {count} alarm{'s' * (count != 1)}."
+        )
 
 
 def open_browser(application: object) -> httpx.AsyncClient:

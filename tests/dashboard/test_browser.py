@@ -98,12 +98,15 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme="light")
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console",
+        lambda message: errors.append(message.text) if "Content Security Policy" in message.text else None,
+    )
     yield page
     context.close()
-    assert complaints == []
+    assert errors == []
 
 
 def test_a_new_alarm_appears_on_top_without_a_reload(screen: Screen, page: Page) -> None:
@@ -184,16 +187,16 @@ def test_every_page_opens_from_its_own_address_in_the_dark_without_complaint(
     with served(screen) as address:
         context = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme="dark")
         page = context.new_page()
-        complaints: list[str] = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.goto(address)
         page.goto(address.split("?")[0].rstrip("/") + path)
         expect(page.locator("#therapy")).to_contain_text("12 Jan 2026", timeout=PATIENCE_MS)
         expect(page.locator("#page h1")).to_have_count(1, timeout=PATIENCE_MS)
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 22, 26)"
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert complaints == []
+        assert errors == []
         context.close()
 
 

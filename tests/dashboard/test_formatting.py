@@ -10,7 +10,7 @@ from dashboard import formatting
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [
         (None, "unknown"),
         (math.nan, "unknown"),
@@ -25,15 +25,15 @@ from dashboard import formatting
         (40 * 86_400, "40 d"),
     ],
 )
-def test_a_span_is_said_in_no_more_than_two_units(seconds: float | None, said: str) -> None:
-    assert formatting.span(seconds) == said
+def test_a_span_has_no_more_than_two_units(seconds: float | None, text: str) -> None:
+    assert formatting.span(seconds) == text
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(None, "unknown"), (math.nan, "unknown"), (0.0, "0.00 µL/h"), (8.204, "8.20 µL/h")]
+    ("value", "text"), [(None, "unknown"), (math.nan, "unknown"), (0.0, "0.00 µL/h"), (8.204, "8.20 µL/h")]
 )
-def test_a_reading_has_its_unit_and_what_is_missing_is_unknown_not_zero(value: float | None, said: str) -> None:
-    assert formatting.reading("flow_ul_h", value) == said
+def test_a_reading_has_its_unit_and_what_is_missing_is_unknown_not_zero(value: float | None, text: str) -> None:
+    assert formatting.reading("flow_ul_h", value) == text
 
 
 def test_every_time_has_its_zone_and_no_time_is_unknown() -> None:

@@ -52,13 +52,13 @@ async def test_what_is_more_than_the_broker_keeps_for_an_absent_processor_waits_
 ) -> None:
     monkeypatch.setattr(loop, "PUBLISH_INTERVAL_S", 0.5)
     await own_broker.start()  # As it comes: of more than a thousand messages it drops what it has confirmed.
-    told: dict[str, int] = {}
+    waiting: dict[str, int] = {}
     confirmed: set[str] = set()
 
     def hear(message: Message) -> None:
         if message.topic.endswith("/status"):
             status = read_status(message.payload)
-            told[status.gateway] = status.waiting
+            waiting[status.gateway] = status.waiting
         else:
             confirmed.add(message.topic)
 
@@ -78,7 +78,7 @@ async def test_what_is_more_than_the_broker_keeps_for_an_absent_processor_waits_
         away.set()
         await first
         heard = health().samples
-        await until(lambda: len(told) == 4 and min(told.values()) >= 300)
+        await until(lambda: len(waiting) == 4 and min(waiting.values()) >= 300)
         tasks.append(asyncio.create_task(loop.run(settings, stop, print)))
         await until(lambda: health().samples >= 2 * heard + 4 * 600)
         assert heard > 0

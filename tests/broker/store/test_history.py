@@ -189,10 +189,10 @@ def test_a_segment_that_was_cut_off_is_moved_aside_and_the_others_are_read(tmp_p
     history = History(tmp_path)
     history.append(samples(seq=[1]), 1)
     history.append(samples(seq=[2], time=[START_MS + 1]), 2)
-    harmed = min(tmp_path.rglob("*.parquet"))
-    harmed.write_bytes(harmed.read_bytes()[:left])
+    truncated = min(tmp_path.rglob("*.parquet"))
+    truncated.write_bytes(truncated.read_bytes()[:left])
     again = History(tmp_path)
-    assert [path.name for path in again.unreadable] == [harmed.name]
+    assert [path.name for path in again.unreadable] == [truncated.name]
     assert again.unreadable[0].is_relative_to(tmp_path / "history.unreadable-1")
     assert trend(tmp_path, "A", 0)["seq"].to_list() == [2]
 

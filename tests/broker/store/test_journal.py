@@ -123,7 +123,7 @@ def test_nothing_in_it_can_be_changed_or_removed_by_accident(journal):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         ("UPDATE entry SET who = 'ben' WHERE id = 3;", "entry 3 (acknowledged) is not what was written"),
         ("UPDATE entry SET at = 0 WHERE id = 1;", "entry 1 (raised) is not what was written"),
@@ -135,13 +135,13 @@ def test_nothing_in_it_can_be_changed_or_removed_by_accident(journal):
         ("UPDATE entry SET format = 9 WHERE id = 1;", "entry 1 (raised) is not what was written"),
     ],
 )
-def test_the_chain_tells_where_somebody_changed_it(tmp_path, journal, change, said):
+def test_verification_finds_the_entry_that_was_changed(tmp_path, journal, change, reason):
     journal.append(book(*(event("raised", pump) for pump in "AB"), event("acknowledged", "A", who="anna")))
     journal.append(book(event("cleared", "A")))
     head = journal.head
     assert verify(tmp_path, head) == (4, None)
     tamper(tmp_path, change)
-    assert said in str(verify(tmp_path, head)[1])
+    assert reason in str(verify(tmp_path, head)[1])
 
 
 def test_a_book_written_anew_from_the_start_is_not_the_one_that_was(tmp_path, journal):
@@ -193,8 +193,8 @@ def test_a_file_that_is_no_book_is_moved_aside_and_a_new_one_begun(tmp_path):
 
 
 def test_the_same_change_is_written_once_and_the_same_deed_once_but_a_person_may_do_a_thing_twice(tmp_path, journal):
-    deeds = [event("shelved", "A", at, who="anna", action=action) for at, action in ((1, "x"), (2, "x"), (1, "y"))]
-    journal.append(book(event("raised", "A", 1), event("raised", "A", 1), event("raised", "A", 2), *deeds))
+    actions = [event("shelved", "A", at, who="anna", action=action) for at, action in ((1, "x"), (2, "x"), (1, "y"))]
+    journal.append(book(event("raised", "A", 1), event("raised", "A", 1), event("raised", "A", 2), *actions))
     kinds = events(tmp_path).select("kind", "time", "action").rows()
     assert kinds[::-1] == [("raised", 1, None), ("raised", 2, None), ("shelved", 1, "x"), ("shelved", 1, "y")]
 

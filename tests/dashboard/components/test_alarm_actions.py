@@ -53,12 +53,12 @@ def test_what_can_be_done_depends_on_the_state(name: str, states: tuple[str, ...
 @pytest.mark.parametrize(("role", "may"), [("", False), ("viewer", False), ("staff", True), ("engineer", True)])
 async def test_staff_shelve_with_a_reason_and_a_time(role: str, may: bool, fleet: Any, data_of: Any, wire: Any) -> None:
     VISITOR.set(Visitor("maria", role))
-    wire.said = "Shelved"
+    wire.participle = "Shelved"
     answer = await data_of(fleet(1)).apply("shelve", ["ITB-000001/rule"], why="known", for_s=7200.0)
     assert answer.good is may
     assert answer.text == ("Shelved 1 alarm." if may else "Not shelved: only staff and engineers may do that.")
-    told = [(type(one), one.who, one.why, one.for_s) for one in wire.actions]
-    assert told == ([(Shelve, "maria", "known", 7200.0)] if may else [])
+    sent = [(type(one), one.who, one.why, one.for_s) for one in wire.actions]
+    assert sent == ([(Shelve, "maria", "known", 7200.0)] if may else [])
 
 
 @pytest.mark.parametrize(("role", "may"), [("viewer", False), ("staff", False), ("engineer", True)])
@@ -141,8 +141,8 @@ def test_a_suppression_at_the_moment_of_raising_is_shown_once() -> None:
     rows = [{**dict.fromkeys(EVENTS_SCHEMA), **about, "kind": kind, "time": time}
             for time, kind in ((9, "released"), (7, "held"), (5, "held"), (5, "raised"))]  # fmt: skip
     lines = event_log.history(pl.DataFrame(rows, EVENTS_SCHEMA)).children
-    said = [line.children[0].children[2].children for line in lines]
-    assert said == ["no longer suppressed", "suppressed", "raised"]
+    events = [line.children[0].children[2].children for line in lines]
+    assert events == ["no longer suppressed", "suppressed", "raised"]
 
 
 def test_every_action_is_a_message_on_the_wire() -> None:

@@ -68,8 +68,8 @@ def test_values_score_confidence_and_ruled_out_causes_are_shown(fleet):
 def test_a_share_is_shown_if_it_says_more_than_the_value(fleet, value, expected, share):
     fact = Fact(label="Delivered", value=value, unit="µL/h", expected=expected)
     text = msgspec.json.encode(msgspec.structs.replace(FOUND, facts=[fact])).decode()
-    told = evidence_panel.shown(bearing(fleet(20), evidence=text).row(0, named=True))
-    cells = [cell.children for cell in told.children[0].children.children[1].children[0].children]
+    panel = evidence_panel.shown(bearing(fleet(20), evidence=text).row(0, named=True))
+    cells = [cell.children for cell in panel.children[0].children.children[1].children[0].children]
     assert cells[3] == share
 
 
@@ -89,6 +89,6 @@ def test_an_alarm_without_evidence_is_shown_all_the_same(fleet, text):
 
 def test_the_evidence_of_selected_alarms_is_shown_for_the_first_few(fleet):
     assert alarms.evidence(bearing(fleet(0))) is None
-    told = text_of(alarms.evidence(bearing(fleet(200)).head(8)))
-    assert told.count("Confidence") == alarms.MAX_EVIDENCE
-    assert "and 5 more selected alarms" in told
+    shown = text_of(alarms.evidence(bearing(fleet(200)).head(8)))
+    assert shown.count("Confidence") == alarms.MAX_EVIDENCE
+    assert "and 5 more selected alarms" in shown

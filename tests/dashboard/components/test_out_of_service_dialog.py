@@ -34,8 +34,8 @@ async def test_only_engineers_take_a_pump_out(role: str, may: bool, fleet: Any, 
     )
     assert answer.good is may
     assert may or answer.text == "Not done: only engineers may do that."
-    told = [(type(one), one.subjects, one.rule, one.who, one.why, one.for_s) for one in wire.actions]
-    assert told == ([(TakeOut, ["ITB-000001"], None, "eva", "new gateway", 3600.0)] if may else [])
+    sent = [(type(one), one.subjects, one.rule, one.who, one.why, one.for_s) for one in wire.actions]
+    assert sent == ([(TakeOut, ["ITB-000001"], None, "eva", "new gateway", 3600.0)] if may else [])
 
 
 async def test_a_return_to_service_names_its_rule(fleet: Any, data_of: Any, wire: Any) -> None:
@@ -49,15 +49,15 @@ def test_a_pump_shows_what_of_it_is_out_of_service_until_when_by_whom_and_why(fl
     row = queries.pump_row(snapshot, "ITB-000001")
     assert row is not None
     assert queries.orders_of(snapshot, row).height == 1
-    said = json.dumps(pump.render(snapshot, "ITB-000001")[0], default=lambda part: part.to_plotly_json())
-    assert "2 h left, by eva since 12 Jan 2026, 12:32 UTC: new gateway" in said
+    text = json.dumps(pump.render(snapshot, "ITB-000001")[0], default=lambda part: part.to_plotly_json())
+    assert "2 h left, by eva since 12 Jan 2026, 12:32 UTC: new gateway" in text
 
 
 def test_the_alarms_page_lists_it_with_a_way_back_and_is_silent_where_nothing_is_out() -> None:
-    said = json.dumps(alarms.out_of_service(ordered(None, left_s=None)), default=lambda part: part.to_plotly_json())
-    assert "system: storage" in said
-    assert "until returned to service" in said
-    assert "Return to service" in said
+    text = json.dumps(alarms.out_of_service(ordered(None, left_s=None)), default=lambda part: part.to_plotly_json())
+    assert "system: storage" in text
+    assert "until returned to service" in text
+    assert "Return to service" in text
     assert alarms.out_of_service(ordered().clear()) is None
 
 

@@ -93,7 +93,7 @@ def test_each_command_becomes_the_message_that_a_gateway_reads(what: str, values
 
 
 @pytest.mark.parametrize(
-    ("what", "values", "said"),
+    ("what", "values", "reason"),
     [
         ("program", {"dose_ug_day": 2001}, r"Daily dose is 2,001 µg/day; allowed: 0 to 2,000 µg/day\."),
         ("program", {"change": 31}, "allowed: -30 to 30 %"),
@@ -114,8 +114,10 @@ def test_each_command_becomes_the_message_that_a_gateway_reads(what: str, values
         ("inject", {}, "Unknown command 'inject'"),
     ],
 )
-def test_what_no_pump_would_take_is_refused_with_what_is_allowed(what: str, values: dict[str, Any], said: str) -> None:
-    with pytest.raises(FormError, match=said):
+def test_a_value_outside_the_limits_of_a_pump_is_refused_with_what_is_allowed(
+    what: str, values: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(FormError, match=reason):
         program_form.treatment(what, fill(what, **values))
 
 
@@ -131,11 +133,11 @@ def test_what_the_page_lets_through_the_simulated_pumps_take_and_no_more(what: s
     rest = {"dose_ug": 10} if name == "over_s" else {}
     most = program_form.treatment(what, fill(what, **rest, **{name: field.high}))
     beyond = replace_fields(most, **{name: 1.01 * getattr(most, name)})
-    obeyed = [
+    executed = [
         CommandExecutor(simulation).execute("g", range(1), replace_fields(one, id=str(place), pumps=["ITB-000000"]))
         for place, one in enumerate((beyond, most))
     ]
-    assert [reply.ok for reply in obeyed] == [False, True], obeyed
+    assert [reply.ok for reply in executed] == [False, True], executed
 
 
 @pytest.mark.parametrize("what", list(program_form.FORMS))
@@ -159,9 +161,9 @@ async def test_only_engineers_program_pumps_and_others_see_why_not(
     VISITOR.set(Visitor("eva", role))
     data = data_of(fleet(2))
     chosen = pump_search.choose(data.snapshot().pumps, "1-2")
-    said = shown(await programmer.carry_out(data, "bolus", chosen, fill("bolus", dose_ug=50)))
+    page = shown(await programmer.carry_out(data, "bolus", chosen, fill("bolus", dose_ug=50)))
     page = shown(programmer.layout())
-    assert ("only engineers may program pumps" in said) is not may
+    assert ("only engineers may program pumps" in page) is not may
     assert ("only engineers may program pumps" in page) is not may
     if may:
         command = wire.orders[0].command
@@ -175,13 +177,13 @@ async def test_nothing_is_sent_while_a_pump_or_a_number_is_wrong(fleet: Any, dat
     VISITOR.set(Visitor("eva", "engineer"))
     data = data_of(fleet(2))
     pumps = data.snapshot().pumps
-    for text, dose, said in (
+    for text, dose, reason in (
         ("1, 77", 50, "Unknown: 77"),
         ("", 50, "Select pumps"),
         ("1", 500, "Not sent. Dose is 500 µg"),
     ):
         answer = await programmer.carry_out(data, "bolus", pump_search.choose(pumps, text), fill("bolus", dose_ug=dose))
-        assert said in shown(answer)
+        assert reason in shown(answer)
     assert wire.orders == []
 
 

@@ -46,7 +46,7 @@ TITLES = {"motor_stall": "Motor stall", "under_delivery": "Under-delivery"}
 DataOf = Callable[[Snapshot], DataService]
 
 
-def wrong(pump: str, fault: str, since_h: float, end_h: float | None = None) -> list[FaultChange]:
+def injected(pump: str, fault: str, since_h: float, end_h: float | None = None) -> list[FaultChange]:
     since = BEGAN + round(since_h * HOUR)
     begun = FaultChange(kind="begun", pump=pump, fault=fault, severity=0.6, since=since, time=since)
     if end_h is None:
@@ -76,7 +76,7 @@ def raised(pump: str, rule: str, at_h: float, cause: str | None = None) -> dict[
 
 
 @pytest.fixture
-def tell(data_of: DataOf, fleet: Any) -> Callable[..., DataService]:
+def recorded(data_of: DataOf, fleet: Any) -> Callable[..., DataService]:
     """Return a data service in whose data directory these injections and alarms are written."""
 
     def write(injections: list[list[FaultChange]], alarms: list[dict[str, Any]]) -> DataService:
@@ -97,14 +97,14 @@ def shown(components: Any) -> str:
     return json.dumps(components, default=lambda component: component.to_plotly_json())
 
 
-def test_running_figures_tell_found_missed_and_not_yet_apart(tell):
-    data = tell(
+def test_running_figures_distinguish_detected_missed_and_pending(recorded):
+    data = recorded(
         [
-            wrong("A", "motor_stall", 1, 5),
-            wrong("B", "motor_stall", 2, 5),
-            wrong("C", "motor_stall", 3, 5),
-            wrong("D", "motor_stall", 23),
-            wrong("E", "link_duplicated", 3),
+            injected("A", "motor_stall", 1, 5),
+            injected("B", "motor_stall", 2, 5),
+            injected("C", "motor_stall", 3, 5),
+            injected("D", "motor_stall", 23),
+            injected("E", "link_duplicated", 3),
         ],
         [
             raised("A", "motor_stall", 1.5),
@@ -114,28 +114,28 @@ def test_running_figures_tell_found_missed_and_not_yet_apart(tell):
             raised("C", "motor_stall", -3),
         ],
     )
-    told = live_scorecard.totals(LiveScorecard(data).score())
-    counted = {name: told[name] for name in ("injected", "found", "right_cause", "missed", "undecided", "unseen")}
+    totals = live_scorecard.totals(LiveScorecard(data).score())
+    counted = {name: totals[name] for name in ("injected", "found", "right_cause", "missed", "undecided", "unseen")}
     assert counted == {"injected": 4, "found": 2, "right_cause": 1, "missed": 1, "undecided": 1, "unseen": 1}
-    assert (told["false"], told["secondary"], told["alarms"]) == (1, 1, 4)
-    assert told["false_a_pump_day"] == pytest.approx(0.01)
-    assert told["delay_h"] == {"p50": pytest.approx(0.5), "p95": pytest.approx(2.0)}
+    assert (totals["false"], totals["secondary"], totals["alarms"]) == (1, 1, 4)
+    assert totals["false_a_pump_day"] == pytest.approx(0.01)
+    assert totals["delay_h"] == {"p50": pytest.approx(0.5), "p95": pytest.approx(2.0)}
 
 
-def test_a_fault_that_has_just_ended_may_still_be_found(tell):
-    told = live_scorecard.totals(LiveScorecard(tell([wrong("A", "motor_stall", 20, 23)], [])).score())
-    assert (told["undecided"], told["missed"]) == (1, 0)
+def test_a_fault_that_has_just_ended_may_still_be_found(recorded):
+    totals = live_scorecard.totals(LiveScorecard(recorded([injected("A", "motor_stall", 20, 23)], [])).score())
+    assert (totals["undecided"], totals["missed"]) == (1, 0)
 
 
-def test_the_delay_of_a_fault_that_waits_for_a_refill_is_not_told(tell):
-    data = tell([wrong("A", "pocket_fill", 1)], [raised("A", "refill", 9)])
+def test_the_delay_of_a_fault_that_waits_for_a_refill_is_not_told(recorded):
+    data = recorded([injected("A", "pocket_fill", 1)], [raised("A", "refill", 9)])
     (row,) = live_scorecard.by_fault(LiveScorecard(data).score())
     assert (row["found"], row["delay_h"]["p50"]) == (1, None)
 
 
-def test_the_page_shows_when_and_by_which_alarm_each_injection_was_detected(tell):
-    data = tell(
-        [wrong("A", "motor_stall", 1), wrong("B", "motor_stall", 2, 5), wrong("C", "link_duplicated", 3)],
+def test_the_page_shows_when_and_by_which_alarm_each_injection_was_detected(recorded):
+    data = recorded(
+        [injected("A", "motor_stall", 1), injected("B", "motor_stall", 2, 5), injected("C", "link_duplicated", 3)],
         [raised("A", "motor_stall", 1.5), raised("Z", "under_delivery", 7)],
     )
     facts, faults, false, cases = (shown(piece) for piece in scorecard.render(LiveScorecard(data).score()))
@@ -150,8 +150,8 @@ def test_the_page_shows_when_and_by_which_alarm_each_injection_was_detected(tell
         assert words in cases
 
 
-def test_a_suppressed_alarm_counts_as_detected_and_is_shown_as_suppressed(tell):
-    data = tell([wrong("A", "motor_stall", 1)], [raised("A", "under_delivery", 2, cause="motor_stall")])
+def test_a_suppressed_alarm_counts_as_detected_and_is_shown_as_suppressed(recorded):
+    data = recorded([injected("A", "motor_stall", 1)], [raised("A", "under_delivery", 2, cause="motor_stall")])
     cases = shown(scorecard.render(LiveScorecard(data).score())[3])
     assert "wrong cause" in cases
     assert "suppressed by another alarm" in cases
@@ -161,8 +161,8 @@ def test_without_ground_truth_the_page_says_so(data_of, fleet):
     assert "truth.jsonl" in shown(scorecard.render(LiveScorecard(data_of(fleet(3))).score()))
 
 
-async def test_the_page_says_to_restart_the_simulator_if_another_version_wrote_the_ground_truth(tell, browser_of):
-    data = tell([], [])
+async def test_the_page_says_to_restart_the_simulator_if_another_version_wrote_the_ground_truth(recorded, browser_of):
+    data = recorded([], [])
     (data.settings.data / FILE).write_bytes(b'{"kind":"story","time":1000,"pumps":3,"expected":[]}\n')
     async with browser_of(assemble(data).server) as client:
         answer = await client.post("/_dash-update-component", json=refresh())
@@ -170,8 +170,8 @@ async def test_the_page_says_to_restart_the_simulator_if_another_version_wrote_t
     assert "Restart the simulator" in answer.text
 
 
-async def test_the_open_page_shows_the_figures(tell, browser_of):
-    data = tell([wrong("A", "motor_stall", 1)], [raised("A", "motor_stall", 1.5)])
+async def test_the_open_page_shows_the_figures(recorded, browser_of):
+    data = recorded([injected("A", "motor_stall", 1)], [raised("A", "motor_stall", 1.5)])
     async with browser_of(assemble(data).server) as client:
         answer = await client.post("/_dash-update-component", json=refresh())
     assert answer.status_code == 200
@@ -190,24 +190,24 @@ def refresh() -> dict[str, Any]:
     }
 
 
-def test_a_score_is_counted_once_for_all_who_look(tell, monkeypatch):
-    data = tell([wrong("A", "motor_stall", 1)], [])
+def test_a_score_is_counted_once_for_all_who_look(recorded, monkeypatch):
+    data = recorded([injected("A", "motor_stall", 1)], [])
     counted = []
-    monkeypatch.setattr(live_scorecard, "judge", lambda *told: counted.append(told) or told)
+    monkeypatch.setattr(live_scorecard, "judge", lambda *inputs: counted.append(inputs) or inputs)
     live_score = LiveScorecard(data)
     assert live_score.score() is live_score.score()
     assert len(counted) == 1
 
 
-def test_what_pumpwatch_says_of_itself_is_no_false_alarm(tell):
+def test_what_pumpwatch_says_of_itself_is_no_false_alarm(recorded):
     full = {**raised("x", "storage_failing", 2.0), "pump": None, "subject": "system: storage", "subject_kind": "system"}
-    told = live_scorecard.totals(LiveScorecard(tell([], [full])).score())
-    assert (told["alarms"], told["false"]) == (0, 0)
+    totals = live_scorecard.totals(LiveScorecard(recorded([], [full])).score())
+    assert (totals["alarms"], totals["false"]) == (0, 0)
 
 
-def test_that_gateways_are_silent_is_right_while_the_scenario_cuts_them_off_and_false_where_nothing_does(tell):
-    serials = tell([], []).snapshot().pumps["pump"]
-    cut = [wrong(serial, "broker_outage", 2, 2.5) for serial in serials]
+def test_that_gateways_are_silent_is_right_while_the_scenario_cuts_them_off_and_false_where_nothing_does(recorded):
+    serials = recorded([], []).snapshot().pumps["pump"]
+    cut = [injected(serial, "broker_outage", 2, 2.5) for serial in serials]
     silent = [
         {**raised(name, rule, at_h), "pump": None}
         for name, rule, at_h in (
@@ -216,15 +216,15 @@ def test_that_gateways_are_silent_is_right_while_the_scenario_cuts_them_off_and_
             ("fleet", "fleet_silent", 2.2),
         )
     ]
-    score = LiveScorecard(tell(cut, silent)).score()
+    score = LiveScorecard(recorded(cut, silent)).score()
     assert score.found.alarms.sort("raised", "pump")["verdict"].to_list() == ["false", "correct", "correct"]
-    told = live_scorecard.totals(score)
-    assert (told["injected"], told["right_cause"], told["false"]) == (10, 10, 1)
+    totals = live_scorecard.totals(score)
+    assert (totals["injected"], totals["right_cause"], totals["false"]) == (10, 10, 1)
 
 
-def test_an_alarm_of_a_gateways_pumps_that_was_false_leads_to_those_pumps(tell):
+def test_an_alarm_of_a_gateways_pumps_that_was_false_leads_to_those_pumps(recorded):
     about_many = {**raised("gateway-00", "cohort_samples_lost", 3.0), "pump": None}
-    data = tell([], [about_many, raised("ITB-000009", "motor_stall", 4.0)])
+    data = recorded([], [about_many, raised("ITB-000009", "motor_stall", 4.0)])
     _, _, false, _ = scorecard.render(LiveScorecard(data).score())
     assert '"/pumps?search=gateway-00"' in shown(false)
     assert '"/pump/ITB-000009"' in shown(false)

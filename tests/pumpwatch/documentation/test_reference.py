@@ -56,6 +56,6 @@ def test_a_picture_shows_the_pump_with_and_without_the_fault_and_is_marked_as_si
     assert "simulated pump, no medical device" in texts
     lines = [element.get("points", "") for element in drawn.iter() if element.tag.endswith("polyline")]
     assert len(lines) == 2 * len(pictures.PANELS)
-    well, ill = lines[6:8]
-    assert well.split()[:30] == ill.split()[:30]
-    assert well != ill
+    healthy, faulty = lines[6:8]
+    assert healthy.split()[:30] == faulty.split()[:30]
+    assert healthy != faulty

@@ -25,7 +25,7 @@ def fleet() -> Simulation:
 
 
 @pytest.fixture
-def order(fleet):
+def send(fleet):
     """Send a command over the wire and return its reply."""
     orders, count = CommandExecutor(fleet), iter(range(1000))
 
@@ -41,23 +41,23 @@ def ticks(fleet, count, pump=1):
     return pl.concat([fleet.tick() for _ in range(count)]).filter(pl.col("index") == pump)
 
 
-def test_a_new_dose_changes_the_flow_and_counts_as_a_new_program(fleet, order):
+def test_a_new_dose_changes_the_flow_and_counts_as_a_new_program(fleet, send):
     before = ticks(fleet, 144)
-    assert order(Program, change=1.1).text == "new program on 1 pump, from the next sample on"
+    assert send(Program, change=1.1).text == "new program on 1 pump, from the next sample on"
     after = ticks(fleet, 144)
     assert after["commanded_ul_h"].mean() == pytest.approx(1.1 * before["commanded_ul_h"].mean(), rel=0.002)
     assert after["program"][0] == before["program"][-1] + 1
-    assert order(Program, dose_ug_day=float(fleet.fleet.dose_ug_day[1]) * 0.9).ok
+    assert send(Program, dose_ug_day=float(fleet.fleet.dose_ug_day[1]) * 0.9).ok
 
 
 @pytest.mark.parametrize(("group", "most"), [(0, 15), (1, 15), (2, 30), (3, 30), (4, 15)])
-def test_a_dose_that_changes_too_much_at_once_is_refused_with_what_is_allowed(fleet, order, group, most):
+def test_a_dose_that_changes_too_much_at_once_is_refused_with_what_is_allowed(fleet, send, group, most):
     pump = int(np.flatnonzero(fleet.fleet.group == group)[0])
     for change in (1 + most / 100 + 0.01, 1 - most / 100 - 0.01):
-        reply = order(Program, pump, change=change)
+        reply = send(Program, pump, change=change)
         assert not reply.ok
         assert f"allowed at once is {most}% for this patient" in reply.text
-    assert order(Program, pump, change=1 + most / 100).ok
+    assert send(Program, pump, change=1 + most / 100).ok
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_a_dose_that_changes_too_much_at_once_is_refused_with_what_is_allowed(fl
         ),
     ],
 )
-def test_a_treatment_out_of_limits_is_refused_with_the_reason_and_changes_nothing(fleet, order, kind, what, reason):
+def test_a_treatment_out_of_limits_is_refused_with_the_reason_and_changes_nothing(fleet, send, kind, what, reason):
     healthy = Simulation(default(pumps=PUMPS, interval_s=600), start_ms=MONDAY_MS)
-    reply = order(kind, **what)
+    reply = send(kind, **what)
     assert not reply.ok
     assert reason in reply.text
     assert fleet.tick().equals(healthy.tick())
@@ -100,55 +100,55 @@ def test_a_negative_amount_is_rejected_on_the_wire(command):
         read_command(encode(command))
 
 
-def test_a_bolus_adds_its_dose_to_the_program_and_a_second_one_must_wait(fleet, order):
+def test_a_bolus_adds_its_dose_to_the_program_and_a_second_one_must_wait(fleet, send):
     usual = ticks(Simulation(default(pumps=PUMPS, interval_s=600), start_ms=MONDAY_MS), 12)
-    assert order(Bolus, dose_ug=50.0, over_s=3600.0).ok
-    assert "already has a bolus running" in order(Bolus, dose_ug=50.0).text
+    assert send(Bolus, dose_ug=50.0, over_s=3600.0).ok
+    assert "already has a bolus running" in send(Bolus, dose_ug=50.0).text
     given = ticks(fleet, 12)
     more_ul = (given["commanded_ul_h"] - usual["commanded_ul_h"]).to_numpy() / 6
     assert more_ul.sum() * fleet.fleet.concentration_ug_ml[1] / 1000 == pytest.approx(50, rel=0.02)
     assert more_ul[6:] == pytest.approx(np.zeros(6))
-    assert order(Bolus, dose_ug=10.0).ok
+    assert send(Bolus, dose_ug=10.0).ok
 
 
-def test_a_stopped_pump_delivers_nothing_and_one_at_minimum_rate_nearly_nothing_until_the_next_program(fleet, order):
+def test_a_stopped_pump_delivers_nothing_and_one_at_minimum_rate_nearly_nothing_until_the_next_program(fleet, send):
     usual = ticks(fleet, 6)["commanded_ul_h"].mean()
-    assert order(Stop).ok
+    assert send(Stop).ok
     stopped = ticks(fleet, 30)
     assert (stopped["commanded_ul_h"].max(), stopped["flags"][-1], stopped["motor_ma"].max() < 0.2) == (0, 0, True)
     assert fleet.describe().program[1] == "stopped"
-    assert order(Program, mode="minimum").ok
+    assert send(Program, mode="minimum").ok
     assert ticks(fleet, 1)["commanded_ul_h"][0] == MINIMUM_UL_H
-    assert order(Program).ok
+    assert send(Program).ok
     assert ticks(fleet, 1)["commanded_ul_h"][0] == pytest.approx(usual, rel=0.6)
     assert fleet.fleet.program[1] == 4
 
 
 @pytest.mark.parametrize("how", [(Stop, {}), (Program, {"mode": "minimum"}), (Replace, {})])
-def test_a_bolus_ends_when_its_program_ends(fleet, order, how):
+def test_a_bolus_ends_when_its_program_ends(fleet, send, how):
     kind, what = how
     fleet.fleet.profile[1] = 0
     usual = ticks(fleet, 1)["commanded_ul_h"][0]
-    assert order(Bolus, dose_ug=50.0, over_s=7200.0).ok
+    assert send(Bolus, dose_ug=50.0, over_s=7200.0).ok
     assert ticks(fleet, 1)["commanded_ul_h"][0] > usual + 5
-    assert order(kind, **what).ok
+    assert send(kind, **what).ok
     left = {Stop: 0.0, Program: MINIMUM_UL_H, Replace: usual}[kind]
     assert ticks(fleet, 2)["commanded_ul_h"].to_list() == pytest.approx([left, left])
 
 
-def test_a_stopped_pump_gets_no_bolus_and_no_bridge(fleet, order):
-    assert order(Stop).ok
-    refused = order(Bolus, dose_ug=10.0)
+def test_a_stopped_pump_gets_no_bolus_and_no_bridge(fleet, send):
+    assert send(Stop).ok
+    refused = send(Bolus, dose_ug=10.0)
     assert (refused.ok, refused.text) == (False, "ITB-000001 is stopped and gives no bolus; send a program first")
     other = 1000.0 if fleet.fleet.concentration_ug_ml[1] == 500 else 500.0
     for after in ("bridge", "prime"):
-        order(Refill, entered_ug_ml=other, after=after)
+        send(Refill, entered_ug_ml=other, after=after)
     assert ticks(fleet, 6)["commanded_ul_h"].max() == 0
 
 
-def test_a_refill_fills_the_reservoir_and_is_recorded_once(fleet, order):
+def test_a_refill_fills_the_reservoir_and_is_recorded_once(fleet, send):
     before = ticks(fleet, 3)
-    assert order(Refill).text == "1 pump refilled"
+    assert send(Refill).text == "1 pump refilled"
     after = ticks(fleet, 3)
     assert after["reservoir_ml"][0] == pytest.approx(fleet.fleet.reservoir_capacity_ml[1], abs=0.1)
     assert after["reservoir_ml"][0] > before["reservoir_ml"][-1]
@@ -156,10 +156,10 @@ def test_a_refill_fills_the_reservoir_and_is_recorded_once(fleet, order):
     assert after["program"].equals(before["program"])
 
 
-def test_a_new_concentration_keeps_the_dose_and_arrives_a_day_or_two_later(fleet, order):
+def test_a_new_concentration_keeps_the_dose_and_arrives_a_day_or_two_later(fleet, send):
     pump = int(np.flatnonzero((fleet.fleet.concentration_ug_ml == 1000) & (fleet.fleet.dose_ug_day < 400))[0])
     ticks(fleet, 1)
-    assert order(Refill, pump, entered_ug_ml=2000.0).ok
+    assert send(Refill, pump, entered_ug_ml=2000.0).ok
     truth = []
     for _ in range(8 * 144):
         fleet.tick()
@@ -176,20 +176,20 @@ def test_a_new_concentration_keeps_the_dose_and_arrives_a_day_or_two_later(fleet
     ("after", "least", "most"), [("nothing", 0.3, 0.75), ("bridge", 0.75, 1.25), ("prime", 1.2, 3.0)]
 )
 def test_old_drug_in_the_dead_space_under_doses_unless_bridged_and_over_doses_when_primed(
-    order, fleet, after, least, most
+    send, fleet, after, least, most
 ):
     pump = int(np.flatnonzero((fleet.fleet.concentration_ug_ml == 1000) & (fleet.fleet.profile == 0))[0])
     usual = float(fleet.fleet.drug_ug[pump])
-    assert order(Refill, pump, entered_ug_ml=2000.0, after=after).ok
+    assert send(Refill, pump, entered_ug_ml=2000.0, after=after).ok
     ticks(fleet, 72)
     assert least < fleet.fleet.drug_ug[pump] / usual < most
 
 
-def test_a_replaced_pump_has_a_new_battery_and_no_pump_faults_but_keeps_the_old_catheter(fleet, order):
+def test_a_replaced_pump_has_a_new_battery_and_no_pump_faults_but_keeps_the_old_catheter(fleet, send):
     for fault in ("battery_drop", "catheter_occlusion"):
-        order(Inject, fault=fault, severity=0.7)
+        send(Inject, fault=fault, severity=0.7)
     ticks(fleet, 2)
-    assert order(Replace).ok
+    assert send(Replace).ok
     new = ticks(fleet, 2)
     assert fleet.active()["fault"].to_list() == ["catheter_occlusion"]
     assert (new["flags"][-1], new["boot"][-1]) == (0, 1)
@@ -197,15 +197,15 @@ def test_a_replaced_pump_has_a_new_battery_and_no_pump_faults_but_keeps_the_old_
     assert new["reservoir_ml"][-1] == pytest.approx(fleet.fleet.reservoir_capacity_ml[1], abs=0.1)
 
 
-def test_an_interrogation_ends_telemetry_mode_and_returns_the_status(fleet, order):
-    order(Inject, fault="telemetry_mode")
+def test_an_interrogation_ends_telemetry_mode_and_returns_the_status(fleet, send):
+    send(Inject, fault="telemetry_mode")
     assert ticks(fleet, 1)["motor_ul_h"][0] == 0
-    told = order(Interrogate).text
-    assert told.startswith("ITB-000001: ")
-    assert "µg/day" in told
-    assert told.endswith("telemetry mode")
+    report = send(Interrogate).text
+    assert report.startswith("ITB-000001: ")
+    assert "µg/day" in report
+    assert report.endswith("telemetry mode")
     assert ticks(fleet, 1)["motor_ul_h"][0] > 0
-    assert order(Interrogate, *range(8)).text.splitlines()[-1] == "and 3 more"
+    assert send(Interrogate, *range(8)).text.splitlines()[-1] == "and 3 more"
 
 
 def test_a_redelivered_command_is_executed_once(fleet):
@@ -239,14 +239,14 @@ def test_a_weekly_schedule_has_different_days_and_the_same_weekly_dose():
     assert week.mean_factor(7 * DAY_S + 50_000, 60) == pytest.approx(week.mean_factor(50_000, 60))
 
 
-def test_a_schedule_for_some_days_leaves_the_others_continuous(fleet, order):
+def test_a_schedule_for_some_days_leaves_the_others_continuous(fleet, send):
     steps = [(0.0, 1.0), (43_200.0, 2.0)]
-    assert order(Program, steps=steps, days=[0]).ok
+    assert send(Program, steps=steps, days=[0]).ok
     monday, tuesday = ticks(fleet, 144)["commanded_ul_h"], ticks(fleet, 144)["commanded_ul_h"]
     assert (monday.n_unique(), tuesday.n_unique()) == (2, 1)
     assert monday[-1] == pytest.approx(2 * monday[0], rel=0.01)
     rows = len(fleet.fleet.profiles.week)
-    assert order(Program, 2, steps=steps, days=[0]).ok
+    assert send(Program, 2, steps=steps, days=[0]).ok
     assert len(fleet.fleet.profiles.week) == rows
 
 
@@ -254,19 +254,19 @@ def test_a_schedule_for_some_days_leaves_the_others_continuous(fleet, order):
 def test_a_pump_reports_for_ten_minutes_that_it_was_programmed_at_any_interval(interval_s, times):
     fleet = Simulation(default(pumps=2, interval_s=interval_s), start_ms=MONDAY_MS)
     fleet.prescribe(np.array([1]))
-    told = ticks(fleet, 15)
-    assert told["flags"].to_list() == [FLAG_BIT["programmed"]] * times + [0] * (15 - times)
-    assert told["program"].unique().to_list() == [2]
+    samples = ticks(fleet, 15)
+    assert samples["flags"].to_list() == [FLAG_BIT["programmed"]] * times + [0] * (15 - times)
+    assert samples["program"].unique().to_list() == [2]
 
 
-def test_a_new_program_clears_a_corrupted_one(fleet, order):
+def test_a_new_program_clears_a_corrupted_one(fleet, send):
     usual = ticks(fleet, 2)["commanded_ul_h"][-1]
     fleet.inject("program_corrupted", np.array([1]), severity=1.0)
     wrong = ticks(fleet, 2)
     times = wrong["commanded_ul_h"][-1] / usual
     assert min(abs(times - 2), abs(times - 0.5)) < 0.01
     assert (wrong["program"][-1], wrong["flags"].max()) == (2, 0)
-    assert order(Program).ok
+    assert send(Program).ok
     right = ticks(fleet, 2)
     assert right["commanded_ul_h"][-1] == pytest.approx(usual, rel=0.01)
     assert right["flags"][0] == FLAG_BIT["programmed"]

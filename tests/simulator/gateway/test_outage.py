@@ -63,7 +63,7 @@ async def test_gateways_vanish_from_the_broker_come_back_and_deliver_everything_
         unique = list(dict.fromkeys(seen))
         assert unique[:150] == list(range(1, 151)), pump
     assert len(cut_sent) > 40, "the gateway went on tick by tick while it had no broker"
-    changes = {name: [state for state, _ in itertools.groupby(told)] for name, told in states.items()}
+    changes = {name: [state for state, _ in itertools.groupby(statuses)] for name, statuses in states.items()}
     assert changes["outage-00"][:3] == ["online", "offline", "online"]
     assert changes["outage-01"][:2] in (["online"], ["online", "offline"]), "it says goodbye at its end"
 
