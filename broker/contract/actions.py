@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from broker.contract.messages import MessageError, read
+from broker.contract.ranges import MAX_DURATION_S, MAX_PUMPS, Label, Text, TimeMs
 
 MAX_SHELF_H: Final = {"high": 4.0, "medium": 24.0, "low": 72.0}
 """Therapy hours. Modelling choice: a high alarm returns before a missed dose is felt, every alarm within three days."""
 MAX_ALARMS: Final = 20_000
 MAX_WHY: Final = 500
 MAX_WHO: Final = 80
+
+Id = Annotated[str, Meta(max_length=MAX_WHO)]
+Names = Annotated[list[Label], Meta(max_length=MAX_ALARMS)]
+Who = Annotated[str, Meta(max_length=MAX_WHO)]
+Why = Annotated[str, Meta(max_length=MAX_WHY)]
+ForS = Annotated[float, Meta(ge=1.0, le=MAX_DURATION_S)]
+Affected = Annotated[int, Meta(ge=0, le=MAX_PUMPS)]
 
 
 class _AlarmAction(msgspec.Struct, kw_only=True, tag_field="kind"):
@@ -22,11 +31,11 @@ class _AlarmAction(msgspec.Struct, kw_only=True, tag_field="kind"):
     `id` identifies the action: it is applied once, however often it arrives.
     """
 
-    id: str
-    alarms: list[str]
-    who: str
-    at: int
-    why: str = ""
+    id: Id
+    alarms: Names
+    who: Who
+    at: TimeMs
+    why: Why = ""
 
 
 class Acknowledge(_AlarmAction, tag="acknowledge"):
@@ -44,7 +53,7 @@ class Note(_AlarmAction, tag="note"):
 class Shelve(_AlarmAction, tag="shelve"):
     """Shelve these alarms for `for_s` therapy seconds, up to the limit of their priority."""
 
-    for_s: float
+    for_s: ForS
 
 
 class Unshelve(_AlarmAction, tag="unshelve"):
@@ -70,12 +79,12 @@ class _SubjectAction(msgspec.Struct, kw_only=True, tag_field="kind"):
     arrives.
     """
 
-    id: str
-    subjects: list[str]
-    who: str
-    at: int
-    rule: str | None = None
-    why: str = ""
+    id: Id
+    subjects: Names
+    who: Who
+    at: TimeMs
+    rule: Label | None = None
+    why: Why = ""
 
 
 class TakeOut(_SubjectAction, tag="take_out"):
@@ -84,7 +93,7 @@ class TakeOut(_SubjectAction, tag="take_out"):
     For `for_s` therapy seconds; None: until `put_back`.
     """
 
-    for_s: float | None = None
+    for_s: ForS | None = None
 
 
 class PutBack(_SubjectAction, tag="put_back"):
@@ -100,10 +109,10 @@ Action = AlarmAction | ServiceAction
 class Outcome(msgspec.Struct, kw_only=True):
     """Outcome of an action: to how many alarms or subjects it was applied, for how many refused, and why, as text."""
 
-    id: str
-    done: int
-    refused: int
-    text: str
+    id: Id
+    done: Affected
+    refused: Affected
+    text: Text
 
     @property
     def ok(self) -> bool:
@@ -116,21 +125,8 @@ _OUTCOME = msgspec.json.Decoder(Outcome)
 
 
 def read_action(payload: bytes) -> Action:
-    """Read an operator action, or raise `MessageError`: lists and texts are limited, a duration is above 0."""
-    action = read(_ACTION, payload, "an action")
-    named = "subjects" if isinstance(action, ServiceAction) else "alarms"
-    for name, length, limit in (
-        (named, len(getattr(action, named)), MAX_ALARMS),
-        ("why", len(action.why), MAX_WHY),
-        ("who", len(action.who), MAX_WHO),
-        ("id", len(action.id), MAX_WHO),
-    ):
-        if length > limit:
-            raise MessageError(f"{name} is {length:,} long; allowed are {limit:,}")
-    for_s = action.for_s if isinstance(action, Shelve | TakeOut) else None
-    if for_s is not None and not 0 < for_s < float("inf"):
-        raise MessageError(f"for_s is {for_s:g}; it must be above 0")
-    return action
+    """Read an operator action, or raise `MessageError`."""
+    return read(_ACTION, payload, "an action")
 
 
 def make_action(

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from broker.contract.dose_limits import MAX_SEVERITY
-from broker.contract.messages import MessageError, read
+from broker.contract.messages import read
+from broker.contract.ranges import MAX_PUMPS, DurationS, Label, Labels, Share, Text, TimeMsOrZero
+
+# Wide, against nonsense: the gateway checks a treatment against the limits of its pumps.
+DoseUg = Annotated[float, Meta(ge=0.0, le=100_000.0)]
+VolumeMl = Annotated[float, Meta(ge=0.0, le=1_000.0)]
+ConcentrationUgMl = Annotated[float, Meta(ge=0.0, le=100_000.0)]
+Factor = Annotated[float, Meta(ge=0.0, le=1_000.0)]
+SecondOfDay = Annotated[float, Meta(ge=0.0, le=86_400.0)]
+Weekday = Annotated[int, Meta(ge=0, le=6)]
 
 
 class Inject(msgspec.Struct, kw_only=True, tag_field="kind", tag="inject"):
     """Inject a fault into pumps of this gateway. Times in therapy seconds; `hold_s` None is permanent."""
 
-    id: str
-    fault: str
-    pumps: list[str]
-    severity: float = 1.0
-    ramp_s: float = 0.0
-    hold_s: float | None = None
-    who: str = ""
+    id: Label
+    fault: Label
+    pumps: Labels
+    severity: Annotated[float, Meta(ge=0.0, le=MAX_SEVERITY)] = 1.0
+    ramp_s: DurationS = 0.0
+    hold_s: DurationS | None = None
+    who: Label = ""
 
 
 class Clear(msgspec.Struct, kw_only=True, tag_field="kind", tag="clear"):
     """Clear faults: of these pumps (None: all) and of this name (None: every fault)."""
 
-    id: str
-    pumps: list[str] | None = None
-    fault: str | None = None
-    who: str = ""
+    id: Label
+    pumps: Labels | None = None
+    fault: Label | None = None
+    who: Label = ""
 
 
 class Program(msgspec.Struct, kw_only=True, tag_field="kind", tag="program"):
@@ -39,35 +49,35 @@ class Program(msgspec.Struct, kw_only=True, tag_field="kind", tag="program"):
     make up `bolus_share` of the dose over a basal rate. `mode`: "run" or "minimum", the minimum rate.
     """
 
-    id: str
-    pumps: list[str]
-    dose_ug_day: float | None = None
-    change: float | None = None
-    steps: list[tuple[float, float]] | None = None
-    days: list[int] | None = None
-    boluses_a_day: int | None = None
-    bolus_share: float = 0.5
-    bolus_s: float = 3600.0
+    id: Label
+    pumps: Labels
+    dose_ug_day: DoseUg | None = None
+    change: Factor | None = None
+    steps: Annotated[list[tuple[SecondOfDay, Factor]], Meta(max_length=100)] | None = None
+    days: Annotated[list[Weekday], Meta(max_length=7)] | None = None
+    boluses_a_day: Annotated[int, Meta(ge=0, le=1_000)] | None = None
+    bolus_share: Share = 0.5
+    bolus_s: DurationS = 3600.0
     mode: Literal["run", "minimum"] = "run"
-    who: str = ""
+    who: Label = ""
 
 
 class Bolus(msgspec.Struct, kw_only=True, tag_field="kind", tag="bolus"):
     """Give a single bolus of `dose_ug` over `over_s` therapy seconds, in addition to the program."""
 
-    id: str
-    pumps: list[str]
-    dose_ug: float
-    over_s: float = 1800.0
-    who: str = ""
+    id: Label
+    pumps: Labels
+    dose_ug: DoseUg
+    over_s: DurationS = 1800.0
+    who: Label = ""
 
 
 class Stop(msgspec.Struct, kw_only=True, tag_field="kind", tag="stop"):
     """Stop pumps until the next `Program`."""
 
-    id: str
-    pumps: list[str]
-    who: str = ""
+    id: Label
+    pumps: Labels
+    who: Label = ""
 
 
 class Refill(msgspec.Struct, kw_only=True, tag_field="kind", tag="refill"):
@@ -78,30 +88,30 @@ class Refill(msgspec.Struct, kw_only=True, tag_field="kind", tag="refill"):
     delivered ("bridge"), or pushing it out within half an hour ("prime").
     """
 
-    id: str
-    pumps: list[str]
-    entered_ml: float | None = None
-    entered_ug_ml: float | None = None
-    actual_ml: float | None = None
-    actual_ug_ml: float | None = None
+    id: Label
+    pumps: Labels
+    entered_ml: VolumeMl | None = None
+    entered_ug_ml: ConcentrationUgMl | None = None
+    actual_ml: VolumeMl | None = None
+    actual_ug_ml: ConcentrationUgMl | None = None
     after: Literal["nothing", "bridge", "prime"] = "nothing"
-    who: str = ""
+    who: Label = ""
 
 
 class Replace(msgspec.Struct, kw_only=True, tag_field="kind", tag="replace"):
     """Replace pumps by new ones of the same kind and program; the catheter stays."""
 
-    id: str
-    pumps: list[str]
-    who: str = ""
+    id: Label
+    pumps: Labels
+    who: Label = ""
 
 
 class Interrogate(msgspec.Struct, kw_only=True, tag_field="kind", tag="interrogate"):
     """Interrogate pumps; also ends telemetry mode."""
 
-    id: str
-    pumps: list[str]
-    who: str = ""
+    id: Label
+    pumps: Labels
+    who: Label = ""
 
 
 Treatment = Program | Bolus | Stop | Refill | Replace | Interrogate
@@ -112,36 +122,24 @@ GatewayCommand = Inject | Clear | Program | Bolus | Stop | Refill | Replace | In
 class Reply(msgspec.Struct, kw_only=True):
     """Reply to a command: `pumps` is the number of pumps it changed, `time` the therapy time (ms) of the change."""
 
-    id: str
-    gateway: str
+    id: Label
+    gateway: Label
     ok: bool
-    text: str
-    pumps: int = 0
-    time: int = 0
+    text: Text
+    pumps: Annotated[int, Meta(ge=0, le=MAX_PUMPS)] = 0
+    time: TimeMsOrZero = 0
 
 
-_COMMAND = msgspec.json.Decoder(GatewayCommand)
+_COMMAND: msgspec.json.Decoder[GatewayCommand] = msgspec.json.Decoder(GatewayCommand)
 _REPLY = msgspec.json.Decoder(Reply)
 
 
 def read_command(payload: bytes) -> GatewayCommand:
-    """Read a command to a gateway, or raise `MessageError`: severity is 0 to 1, numbers are finite, none negative.
+    """Read a command to a gateway, or raise `MessageError`.
 
     The gateway checks whether a treatment is within the limits of its pumps.
     """
-    command: GatewayCommand = read(_COMMAND, payload, "a command")
-    if isinstance(command, Inject):
-        if not 0 <= command.severity <= MAX_SEVERITY:
-            raise MessageError(f"severity is {command.severity:g}; allowed is 0 to 1")
-        for name, value in (("ramp_s", command.ramp_s), ("hold_s", command.hold_s or 0.0)):
-            if not 0 <= value < float("inf"):
-                raise MessageError(f"{name} is {value:g}; it cannot be negative")
-        return command
-    for name in command.__struct_fields__:
-        value = getattr(command, name)
-        if isinstance(value, float) and not 0 <= value < float("inf"):
-            raise MessageError(f"{name} is {value:g}; it cannot be negative")
-    return command
+    return read(_COMMAND, payload, "a command")
 
 
 def read_reply(payload: bytes) -> Reply:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from broker.contract.messages import MessageError, read
+from broker.contract.ranges import MAX_PUMPS, Count, Label, Labels, Speed, TimeMs
 from broker.contract.topics import NAME, name_rule
+
+MAX_FAULTS = 1_000
+"""Names of faults in one birth."""
+
+Millilitres = Annotated[list[Annotated[float, Meta(ge=0.0, le=1_000.0)]], Meta(max_length=MAX_PUMPS)]
+Concentrations = Annotated[list[Annotated[float, Meta(ge=0.0, le=100_000.0)]], Meta(max_length=MAX_PUMPS)]
+Doses = Annotated[list[Annotated[float, Meta(ge=0.0, le=100_000.0)] | None], Meta(max_length=MAX_PUMPS)]
 
 
 class Pumps(msgspec.Struct, kw_only=True):
@@ -17,15 +26,15 @@ class Pumps(msgspec.Struct, kw_only=True):
     column that is not given is unknown of all pumps.
     """
 
-    serial: list[str]
-    model: list[str] = []
-    lot: list[str] = []
-    site: list[str] = []
-    group: list[str] = []
-    reservoir_ml: list[float] = []
-    concentration_ug_ml: list[float] = []
-    program: list[str] = []
-    dose_ug_day: list[float | None] = []
+    serial: Labels
+    model: Labels = []
+    lot: Labels = []
+    site: Labels = []
+    group: Labels = []
+    reservoir_ml: Millilitres = []
+    concentration_ug_ml: Concentrations = []
+    program: Annotated[list[Annotated[str, Meta(max_length=500)]], Meta(max_length=MAX_PUMPS)] = []
+    dose_ug_day: Doses = []
 
 
 class Birth(msgspec.Struct, kw_only=True):
@@ -35,29 +44,29 @@ class Birth(msgspec.Struct, kw_only=True):
     `interval_s` is therapy seconds between two samples of a pump.
     """
 
-    gateway: str
+    gateway: Label
     pumps: Pumps
-    sent: int
-    time: int
-    speed: float = 1.0
-    interval_s: float = 60.0
-    faults: list[str] = []
+    sent: TimeMs
+    time: TimeMs
+    speed: Speed = 1.0
+    interval_s: Annotated[float, Meta(ge=0.001, le=31 * 86_400.0)] = 60.0
+    faults: Annotated[list[Label], Meta(max_length=MAX_FAULTS)] = []
 
 
 class Status(msgspec.Struct, kw_only=True):
     """Whether a gateway is online, how many samples it has not sent yet, and how many it dropped since it started."""
 
-    gateway: str
+    gateway: Label
     state: Literal["online", "offline"]
-    sent: int
-    waiting: int = 0
-    dropped: int = 0
+    sent: TimeMs
+    waiting: Count = 0
+    dropped: Count = 0
 
 
 class Confirmation(msgspec.Struct, kw_only=True):
     """Confirms that the message a gateway stamped with `sent`, and all before it, are durable with the processor."""
 
-    sent: int
+    sent: TimeMs
 
 
 _BIRTH = msgspec.json.Decoder(Birth)
@@ -66,7 +75,7 @@ _CONFIRMATION = msgspec.json.Decoder(Confirmation)
 
 
 def read_birth(payload: bytes) -> Birth:
-    """Read a birth, or raise `MessageError`: its columns must be of one length, its names and numbers allowed."""
+    """Read a birth, or raise `MessageError`: its columns must be of one length, its names allowed and unique."""
     birth = read(_BIRTH, payload, "a birth")
     count = len(birth.pumps.serial)
     for column in msgspec.structs.fields(Pumps):
@@ -78,13 +87,6 @@ def read_birth(payload: bytes) -> Birth:
         raise MessageError(f"{bad[:80]!r} cannot be a name: {name_rule()}")
     if len(set(birth.pumps.serial)) != count:
         raise MessageError("the birth names a pump twice")
-    dose = next((dose for dose in birth.pumps.dose_ug_day if dose is not None and dose < 0), None)
-    if dose is not None:
-        raise MessageError(f"dose_ug_day is {dose:g}; it cannot be negative")
-    if not 0 < birth.speed <= 1e6:
-        raise MessageError(f"speed is {birth.speed:g}; allowed is above 0 and up to 1,000,000")
-    if not 0 < birth.interval_s <= 86_400 * 31:
-        raise MessageError(f"interval_s is {birth.interval_s:g}; allowed is above 0 and up to 31 days")
     return birth
 
 

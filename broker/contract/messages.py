@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
+from broker.contract.ranges import out_of_range
+
 Message = TypeVar("Message")
 
 
@@ -19,8 +21,13 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 def read(decoder: msgspec.json.Decoder[Message], payload: bytes, what: str) -> Message:
-    """Decode a message; raise `MessageError` if it is malformed. `what` names its kind, such as "a birth"."""
+    """Decode a message; raise `MessageError` if it is malformed. `what` names its kind, such as "a birth".
+
+    A value outside its declared range is refused with the field, the value and the range.
+    """
     try:
         return decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        raise MessageError(out_of_range(error, payload, decoder.type) or f"not {what}: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"not {what}: {error}") from error

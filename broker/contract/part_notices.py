@@ -7,15 +7,16 @@ from typing import Literal
 import msgspec
 
 from broker.contract.messages import read
+from broker.contract.ranges import Label, Text, TimeMs
 
 
 class Notice(msgspec.Struct, kw_only=True):
     """A part of the system (a process) started or ended, at this wall time (ms)."""
 
-    part: str
+    part: Label
     state: Literal["started", "ended"]
-    text: str
-    at: int
+    text: Text
+    at: TimeMs
 
 
 _NOTICE = msgspec.json.Decoder(Notice)
