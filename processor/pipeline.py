@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from broker.contract.actions import Action, Outcome
@@ -18,7 +19,7 @@ from processor.alarms.events import announcements
 from processor.alarms.hold import Conditions, conditions_of_pumps, hold, no_scores, no_timers, shift
 from processor.alarms.subjects import Subjects, no_orders
 from processor.batch_result import AlarmResult, BatchResult
-from processor.engine import engine
+from processor.engine import engine, epochs
 from processor.engine.columns import MS_PER_S, Rules
 from processor.engine.sequence import REDELIVERED, Gaps
 from processor.engine.windows import WINDOW_S
@@ -39,6 +40,10 @@ from processor.watch.silence import silence_scores
 
 MAX_ACTION_IDS: Final = 10_000
 """Number of recent action ids kept to ignore redelivered actions."""
+
+UNHEARD_S: Final = 480.0
+"""Therapy seconds after which a pump whose samples are all ignored gets a new clock epoch: the least of the limits for
+silence."""
 
 FORECAST_INTERVAL_MS: Final = 2000
 """Forecasts, of hours and days, are renewed at most this often (wall clock)."""
@@ -105,6 +110,9 @@ class Pipeline:
     ) -> AlarmResult:
         """Take in a batch that has been read; see `take`."""
         self.state = engine.grow(self.state, self.registry.pumps, self.rules)
+        if batch.clock_faults.len():
+            self.state = engine.count_clock_faults(self.state, batch.clock_faults)
+        counted = self.state["samples"]
         subjects = self.subjects(now)
         changes, outcomes = [], list[Outcome]()
         for wave in self.split(batch.samples):
@@ -112,6 +120,7 @@ class Pipeline:
             self.state, self.gaps, rows = step.state, step.gaps, step.judged
             if rows.height:
                 changes.append(self._advance(conditions_of_pumps(rows, self.alarms, self.rules), rows, subjects, now))
+        self._note_presence(counted, now, listening=listening)
         changes.append(self._watch(subjects, now, listening=listening))
         if readings is not None:
             changes.append(self._monitor(readings, subjects, now))
@@ -136,7 +145,7 @@ class Pipeline:
         pumps = snapshot_tables.pumps_frame(
             self.state, alarms, facts, self._ages(clocks), forecasts=expected, rules=self.rules
         )
-        retired = self.registry.gateways_in(RETIRED).gather(facts["owner"])
+        retired = self.registry.retired()
         if retired.any():
             names = pumps["pump"].filter(retired)
             of_retired = pl.col("pump").is_in(names.implode()).fill_null(value=False)
@@ -177,6 +186,18 @@ class Pipeline:
             ]
         )
         return self._hold(scores, pumps, subjects, now)
+
+    def _note_presence(self, counted: pl.Series, now: int, *, listening: bool) -> None:
+        """Record of which pumps samples were taken since there were so many (`counted`), and whom nobody hears."""
+        presence = self.registry.presence
+        presence.pass_time(now, listening=listening)
+        taken = np.flatnonzero(self.state["samples"].to_numpy() != counted.to_numpy())
+        back = presence.hear(taken)
+        if len(back):
+            self.registry.bring_back(back, "it sends again")
+        if self.state[epochs.STALE_RUN].to_numpy().any():
+            unheard = self.registry.unheard_s() >= UNHEARD_S
+            self.state = epochs.call_for_epochs(self.state, unheard)
 
     def _hold(self, scores: pl.DataFrame, pumps: pl.DataFrame, subjects: Subjects, now: int) -> pl.DataFrame:
         self.timers, conditions = hold(self.timers, scores, self.listed)
@@ -243,12 +264,17 @@ class Pipeline:
     def _ages(self, clocks: pl.Series) -> pl.Series:
         """Return the seconds since each pump's last sample or, if there was none, since its birth (Float32).
 
-        Null for the pumps of a retired gateway, and for pumps never heard whose gateway is offline: the birth may be
-        an old message that the broker retained.
+        At least the time for which no sample of it was judged, since clocks of pumps and gateways may be wrong. Null
+        for retired pumps, and for pumps never heard whose gateway is offline: the birth may be an old message that the
+        broker retained.
         """
         facts = self.registry.facts()
-        retired = self.registry.gateways_in(RETIRED).gather(facts["owner"])
+        retired = self.registry.retired()
         away = self.registry.gateways_in(RETIRED, "offline").gather(facts["owner"])
         born = pl.when(~away).then(facts["born"])
         last = pl.select(pl.when(~retired).then(pl.coalesce(self.state["time"], born))).to_series()
-        return ((clocks - last) / MS_PER_S).clip(0.0).cast(pl.Float32)
+        ages = (clocks - last) / MS_PER_S
+        unheard = self.registry.unheard_s()
+        return (
+            pl.select(pl.when(ages.is_not_null()).then(pl.max_horizontal(ages, unheard))).to_series().cast(pl.Float32)
+        )

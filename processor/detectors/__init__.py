@@ -9,6 +9,7 @@ expected, 1.0 is at the limit, more is worse. It reads columns of the window:
 - `flow_jump_ul_h` and `motor_jump_ma` (root mean square of the sample-to-sample change of flow less commanded flow, and
   of motor current);
 - `dt` (seconds since the previous window ended, null for a pump's first window);
+- `clock_faults`, the implausible times and new clock epochs since the last window;
 - `time`, `seq`, `boot`, `missed`, `stale` and `resent` as of the end of the window;
 - `age` (seconds since the last sample; only for detectors that judge silence);
 - its own memory as of before the window.

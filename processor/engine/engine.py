@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from broker.contract.signals import SIGNAL_NAMES
-from processor.engine import sequence, windows
+from processor.engine import epochs, sequence, windows
 from processor.engine.columns import (
     MS_PER_S,
     Rules,
@@ -33,6 +33,10 @@ from processor.rules import RULES, Rule
 
 REPORTED: Final = ("time", "seq", "boot", "program", "flags")
 COUNTERS: Final = ("samples", "missed", "stale")
+MIN_INTERVAL_MS: Final = 100
+MAX_SKIPPED: Final = 1_000
+"""A pump samples at most this often; a gap in its sequence numbers may be this much longer than follows from its clock.
+Modeling choices."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ def schema(rules: Rules = RULES) -> dict[str, pl.DataType]:
         **{name: pl.Int64() for name in (*REPORTED, *COUNTERS, LATE, REDELIVERED)},
         **{name: pl.Float32() for name in SIGNAL_NAMES},
         **windows.SCHEMA,
+        windows.CLOCK_FAULTS: pl.Float32(),
+        **epochs.SCHEMA,
         **{name(rule): pl.Float32() for rule in rules for name in (score_name, in_state_name)},
         **{name: pl.Float32() for name in memory_start(rules)},
     }
@@ -70,6 +76,8 @@ def new_state(pumps: int, rules: Rules = RULES) -> pl.DataFrame:
     start: dict[str, float | int | None] = {
         **dict.fromkeys((*COUNTERS, LATE, REDELIVERED), 0),
         **windows.EMPTY,
+        windows.CLOCK_FAULTS: 0.0,
+        epochs.STALE_RUN: 0,
         **{name(rule): 0.0 for rule in rules for name in (score_name, in_state_name)},
         **memory_start(rules),
     }
@@ -114,10 +122,17 @@ def step(
     newer = _newer(before, wave)
     stale = late = redelivered = wave.head(0)
     if not newer.all():
+        begun = epochs.begins(before, wave, ~newer)
+        if begun.any():
+            newer, state = newer | begun, count_clock_faults(state, wave["pump"].filter(begun))
+    if before[epochs.STALE_RUN].to_numpy().any():
+        state = epochs.end_runs(state, wave["pump"].filter(newer))
+        before = state if whole else state[wave["pump"]]
+    if not newer.all():
         stale = wave.filter(~newer)
         gaps, late = gaps.filled(stale, before["boot"].filter(~newer))
         redelivered = stale.filter(REDELIVERED)
-        state = _count(state, {"stale": stale, LATE: late, REDELIVERED: redelivered})
+        state = epochs.follow(_count(state, {"stale": stale, LATE: late, REDELIVERED: redelivered}), stale)
         wave = wave.filter(newer)
         if wave.height == 0:
             return StepResult(state, _nobody(state), gaps, stale, late, redelivered, NONE_SKIPPED)
@@ -163,6 +178,11 @@ def with_ages(state: pl.DataFrame, age_s: pl.Series, rules: Rules = RULES) -> pl
     judged = [rule for rule in rules if is_scored_by(rule, "age")]
     frame = state.with_columns(age_s.alias("age"))
     return frame.with_columns(_score(rule).fill_null(0.0).alias(score_name(rule)) for rule in judged).drop("age")
+
+
+def count_clock_faults(state: pl.DataFrame, pumps: pl.Series) -> pl.DataFrame:
+    """Return the state with one more clock fault in the present window of each of these pumps, each named once."""
+    return _count(state, {windows.CLOCK_FAULTS: pumps.to_frame("pump")})
 
 
 def _covers(state: pl.DataFrame, wave: pl.DataFrame) -> bool:
@@ -225,16 +245,18 @@ def _begin_anew(rows: pl.DataFrame, restarted: pl.Series, rules: Rules) -> pl.Da
 def _counters() -> list[pl.Expr]:
     boot = pl.coalesce("boot", "was.boot", 0)
     skipped = pl.when(boot == pl.col("was.boot")).then(pl.col("seq") - pl.col("was.seq") - 1).otherwise(0)
+    # More than a pump can have sent in the time is a garbled counter, not a loss.
+    possible = MAX_SKIPPED + (pl.col("time") - pl.col("was.time")) // MIN_INTERVAL_MS
     return [
         boot.alias("boot"),
         (pl.col("was.samples") + 1).alias("samples"),
-        (pl.col("was.missed") + skipped.fill_null(0).clip(0)).alias("missed"),
+        (pl.col("was.missed") + pl.when(skipped.is_between(0, possible)).then(skipped).otherwise(0)).alias("missed"),
     ]
 
 
 _GATHER: Final = (*_counters(), *windows.gather())
 _BEGIN: Final = (*_counters(), *windows.begin())
-_COMPARED: Final = ("seq", "boot", "samples", "missed", *windows.COMPARED)
+_COMPARED: Final = ("time", "seq", "boot", "samples", "missed", *windows.COMPARED)
 _GATHERED: Final = (*REPORTED, *COUNTERS, *SIGNAL_NAMES, *(name for name in windows.SCHEMA if name != windows.CLOSED))
 
 

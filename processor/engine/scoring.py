@@ -69,6 +69,8 @@ def judge(rows: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     silent = pl.zeros(rows.height, pl.Float32, eager=True)
     after |= {score_name(rule): silent for rule in rules if is_scored_by(rule, "age")}
     after |= windows.emptied(rows.height) | {windows.CLOSED: rows["time"]}
+    if rows[windows.CLOCK_FAULTS].to_numpy().any():
+        after[windows.CLOCK_FAULTS] = silent
     return replaced(rows, after)
 
 
@@ -101,6 +103,7 @@ def _compute(rows: pl.DataFrame, plan: Plan) -> pl.DataFrame:
         [
             *(rows[name] for name in (*plan.memories, *END_OF_WINDOW, *windows.SUMS)),
             *windows.means(rows),
+            rows[windows.CLOCK_FAULTS].alias("clock_faults"),
             *_weights(dt_s, plan),
             pl.Series("dt", dt_s, nan_to_null=True),
         ]

@@ -21,6 +21,8 @@ FLAGS: Final = "window.flags"
 REPEATS: Final = "window.flow_repeats"
 FLOW_JUMPS: Final = "window.flow_jumps"
 MOTOR_JUMPS: Final = "window.motor_jumps"
+CLOCK_FAULTS: Final = "window.clock_faults"
+"""Implausible times and new clock epochs since the last window ended; survives a reset of the pump."""
 SUMS: Final = (REPEATS, FLOW_JUMPS, MOTOR_JUMPS)
 COMPARED: Final = ("flow_ul_h", "commanded_ul_h", "motor_ma")
 """Signals whose changes from sample to sample are gathered."""

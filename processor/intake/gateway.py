@@ -9,16 +9,27 @@ from typing import Final
 import polars as pl
 
 from broker.contract.gateway_messages import Birth, Status
+from broker.contract.ranges import EARLIEST_MS, LATEST_MS
 from broker.store.snapshot import GATEWAYS_SCHEMA
 
 RETIRED: Final = "left"
 """State of a gateway that took its birth back; its pumps are monitored no longer."""
+MAX_AHEAD_MS: Final = 86_400_000
+"""A pump's clock may be this far ahead of its gateway's (therapy ms): time zones and lost clock settings are less."""
+MAX_DRIFT_MS: Final = 300_000
+"""The wall clocks of gateway and processor may differ by this much, which counts `speed` times in therapy time."""
+MAX_BIRTH_DELAY_MS: Final = 7 * 86_400_000
+MAX_RETAINED_MS: Final = 366 * 86_400_000
+"""Longest time that a birth may have waited in a broker's queue, or as a retained message. If it seems longer, or was
+sent a day in the future, the wall clock of the gateway is wrong, and the birth is taken as just sent."""
 
 
 @dataclass
 class Gateway:
     """A gateway and its therapy clock when it was last heard (`heard_wall`, `heard_therapy`, both ms).
 
+    `birth_wall` and `birth_therapy` are where the clocks stood at the birth (stamped `birth_sent`), whatever its pumps
+    have sent since.
     `sent` is the stamp of the last message with samples, `newest` the highest of all, `resent` the number of messages
     that the gateway redelivered.
     """
@@ -37,12 +48,25 @@ class Gateway:
     sent: int | None = None
     newest: int | None = None
     resent: int = 0
+    birth_sent: int = 0
+    birth_wall: int = 0
+    birth_therapy: int = 0
 
-    def apply_birth(self, birth: Birth, wall_ms: int) -> None:
-        """Apply a birth: the gateway is online, and its clock stands at the time in the birth."""
-        self.born, self.speed = True, birth.speed
-        self.hear(birth.time + int((wall_ms - birth.sent) * birth.speed), wall_ms)
+    def apply_birth(self, birth: Birth, wall_ms: int, *, retained: bool = False) -> bool:
+        """Apply a birth: the gateway is online, and its clock stands at the time in the birth.
+
+        Return whether the birth was news. A retained copy of the last birth is none: it is no sign of life.
+        """
+        if retained and self.born and birth.sent == self.birth_sent:
+            return False
+        waited_ms, longest_ms = wall_ms - birth.sent, MAX_RETAINED_MS if retained else MAX_BIRTH_DELAY_MS
+        if not -MAX_AHEAD_MS <= waited_ms <= longest_ms:
+            waited_ms = 0
+        self.born, self.speed, self.birth_sent = True, birth.speed, birth.sent
+        self.birth_wall, self.birth_therapy = wall_ms, _within_range(birth.time + int(waited_ms * birth.speed))
+        self.hear(self.birth_therapy, wall_ms)
         self.began_therapy = min(self.began_therapy or birth.time, birth.time)
+        return True
 
     def apply_status(self, status: Status) -> int:
         """Apply a status; return how many samples the gateway has dropped since the last one."""
@@ -77,7 +101,29 @@ class Gateway:
 
     def therapy_ms(self, wall_ms: int) -> int:
         """Return where this gateway's therapy clock stands at that wall time, as far as is known."""
-        return int(self.heard_therapy + max(0, wall_ms - self.heard_wall) * self.speed)
+        if not self.heard_therapy:
+            return wall_ms
+        return _within_range(int(self.heard_therapy + max(0, wall_ms - self.heard_wall) * self.speed))
+
+    def latest_plausible_ms(self, wall_ms: int) -> int:
+        """Return the latest time that a sample arriving at that wall time may bear (therapy ms).
+
+        It follows from the birth alone, or from real time if there is none: a clock that is set by the samples of
+        pumps is no check on them.
+        """
+        if not self.born:
+            return wall_ms + MAX_AHEAD_MS
+        now = self.birth_therapy + max(0, wall_ms - self.birth_wall) * self.speed
+        return int(now + MAX_AHEAD_MS + MAX_DRIFT_MS * self.speed)
+
+    def shift_wall_clock(self, step_ms: int) -> None:
+        """Follow a wall clock that was set by `step_ms`."""
+        self.heard_wall += step_ms
+        self.birth_wall += step_ms
+
+
+def _within_range(therapy_ms: int) -> int:
+    return min(max(therapy_ms, EARLIEST_MS), LATEST_MS)
 
 
 def gateways_frame(gateways: Iterable[Gateway], pumps: Iterable[int]) -> pl.DataFrame:

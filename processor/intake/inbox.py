@@ -36,13 +36,15 @@ class Batch:
     """Content of a number of messages: samples by pump number in order of arrival, operator actions, and the rest.
 
     `resent` of a sample says whether its gateway redelivered the message. `entries` (`ENTRIES_SCHEMA`) are for the
-    journal, `rejected` is what could not be read.
+    journal, `rejected` is what could not be read. `clock_faults` are the pumps of samples that were rejected because
+    their times are implausible, each once.
     """
 
     samples: pl.DataFrame
     actions: tuple[Action, ...] = ()
     entries: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ENTRIES_SCHEMA))
     rejected: tuple[Refusal, ...] = ()
+    clock_faults: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.UInt32))
 
 
 @dataclass
@@ -77,9 +79,27 @@ class Inbox:
                 self._read(message, place, now, collected)
             except (TopicError, MessageError, RegistryFullError) as error:
                 self.quarantine.add(message.topic, now, str(error), message.payload)
-        samples = _join(collected)
+        samples, ahead = self._without_implausible_times(_join(collected), now)
         self.registry.hear(samples["pump"], samples["time"], now)
-        return Batch(samples, tuple(collected.actions), self.recorder.take(), self.quarantine.take())
+        for move in self.registry.take_moves():
+            self.recorder.move(move.serial, move.kind, move.why, now)
+        return Batch(samples, tuple(collected.actions), self.recorder.take(), self.quarantine.take(), ahead)
+
+    def _without_implausible_times(self, samples: pl.DataFrame, now: int) -> tuple[pl.DataFrame, pl.Series]:
+        """Reject samples from the future; return the others, and the pumps of those rejected, each once.
+
+        If one were taken, all later samples of its pump would seem older, and nobody would judge them.
+        """
+        if samples.is_empty():
+            return samples, samples["pump"]
+        plausible = self.registry.plausible_times(samples["pump"], samples["time"], now)
+        if plausible.all():
+            return samples, samples["pump"].clear()
+        rejected = samples.filter(~plausible).unique("pump", keep="last", maintain_order=True)
+        for number, time in rejected.select("pump", "time").head(codec.MAX_REASONS).iter_rows():
+            topic, reason = self.registry.implausible_time(number, time, now)
+            self.quarantine.add(topic, now, reason)
+        return samples.filter(plausible), rejected["pump"]
 
     def _read(self, message: Message, place: int, now: int, collected: _Collected) -> None:
         if message.topic == COMMAND:
@@ -89,6 +109,8 @@ class Inbox:
             self.recorder.notice(read_notice(message.payload))
             return
         topic = _topic(message.topic)
+        if topic.leaf == "telemetry" and message.retained:
+            raise MessageError("a retained copy of telemetry is no sign of life; publish telemetry without retain")
         if topic.leaf == "telemetry":
             if codec.is_arrow(message.payload):
                 self._read_frame(message, topic, place, now, collected)
@@ -113,7 +135,7 @@ class Inbox:
         elif topic.leaf == "birth":
             birth = read_birth(message.payload)
             _check_gateway("birth", birth.gateway, topic)
-            self.registry.apply_birth(birth, topic.shard, now)
+            self.registry.apply_birth(birth, topic.shard, now, retained=message.retained)
             mark, pumps = birth.sent, len(birth.pumps.serial)
         elif message.payload:
             status = read_status(message.payload)

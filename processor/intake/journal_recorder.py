@@ -61,6 +61,11 @@ class JournalRecorder:
         about = {"title": f"gateway {name}", "subject": name, "subject_kind": "gateway"}
         self._add(now, state, f"gateway/{name}/{state}/{mark}", text=text, **about)
 
+    def move(self, serial: str, kind: str, why: str, now: int) -> None:
+        """Record that a pump moved to another gateway, was retired or is back."""
+        about = {"title": f"pump {serial}", "subject": serial, "subject_kind": "pump", "pump": serial}
+        self._add(now, kind, None, text=why, **about)
+
     def part(self, kind: str, part: str, text: str, now: int, once: str | None = None) -> None:
         """Record what happened to a part of the system: started, stopped, connected, disconnected, refused."""
         self._add(now, kind, once, title=part, text=text)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import collections
 import heapq
 from dataclasses import dataclass, field
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from broker.contract.gateway_messages import Birth, Status
-from processor.intake.gateway import Gateway, gateways_frame
+from broker.contract.ranges import LATEST_MS
+from broker.contract.topics import topic_of
+from processor.intake.gateway import RETIRED, Gateway, gateways_frame
 from processor.intake.gateway_clocks import ClockVotes, Owners
+from processor.intake.presence import ROAM_S, Presence
 
 MAX_PUMPS: Final = 2_000_000
 MAX_GATEWAYS: Final = 100_000
@@ -32,20 +38,34 @@ class RegistryFullError(Exception):
     """The registry has no room for another pump or gateway; the text says which and how many there are."""
 
 
+@dataclass(frozen=True)
+class Move:
+    """A pump that moved to another gateway, was retired or is back, and why."""
+
+    serial: str
+    gateway: str
+    kind: Literal["moved", "retired", "reinstated"]
+    why: str
+
+
 @dataclass
 class Registry:
     """All pumps and gateways ever heard of. Numbers are assigned in order of appearance and never change.
 
     Since the start, `over_capacity` counts pumps and gateways that found no room, and `dropped` the samples that
-    gateways reported as dropped.
+    gateways reported as dropped. `moves` are the pumps that changed their gateway or retired, until `take_moves`.
     """
 
     faults: tuple[str, ...] = ()
     over_capacity: int = 0
     dropped: int = 0
+    moves: list[Move] = field(default_factory=list)
     _number: dict[str, int] = field(default_factory=dict)
     _gateways: dict[str, Gateway] = field(default_factory=dict)
     _order: list[Gateway] = field(default_factory=list)
+    _presence: Presence = field(default_factory=Presence)
+    _serials: list[str] = field(default_factory=list)
+    _owned: dict[int, int] = field(default_factory=dict)
     _of_pump: list[int] = field(default_factory=list)
     _born_therapy: list[int] = field(default_factory=list)
     _facts: list[tuple[str | float | None, ...]] = field(default_factory=list)
@@ -61,7 +81,11 @@ class Registry:
         registry._order = gateways
         registry._gateways = {gateway.name: gateway for gateway in gateways}
         registry._number = {serial: number for number, serial in enumerate(pumps["pump"])}
+        registry._serials = pumps["pump"].to_list()
         registry._of_pump, registry._born_therapy = pumps["owner"].to_list(), pumps["born"].to_list()
+        registry._owned = dict(collections.Counter(registry._of_pump))
+        if "unheard_ms" in pumps.columns:
+            registry._presence = Presence(pumps["unheard_ms"].to_numpy().copy(), pumps["retired"].to_numpy().copy())
         facts = [name if name in pumps.columns else pl.lit(None).alias(name) for name in _FACTS]
         registry._facts = pumps.select(facts).rows()
         return registry
@@ -70,6 +94,12 @@ class Registry:
     def pumps(self) -> int:
         """Number of pumps."""
         return len(self._number)
+
+    @property
+    def presence(self) -> Presence:
+        """Presence of the pumps, by number."""
+        self._presence.grow(self.pumps)
+        return self._presence
 
     @property
     def gateways(self) -> list[Gateway]:
@@ -89,16 +119,24 @@ class Registry:
         gateway.shard = shard
         return gateway
 
-    def apply_birth(self, birth: Birth, shard: int, wall_ms: int) -> None:
-        """Apply a gateway's birth: its pumps become known, and belong to it from now on."""
+    def saved(self) -> pl.DataFrame:
+        """Return `facts()` with what else `restore` needs: presence of the pumps."""
+        return self.facts().with_columns(
+            pl.Series("unheard_ms", self.presence.unheard_ms), pl.Series("retired", self.presence.retired)
+        )
+
+    def apply_birth(self, birth: Birth, shard: int, wall_ms: int, *, retained: bool = False) -> None:
+        """Apply a gateway's birth: its pumps become known, and belong to it from now on.
+
+        Pumps of the gateway that the birth no longer names are retired.
+        """
         gateway = self.gateway(birth.gateway, shard)
-        gateway.apply_birth(birth, wall_ms)
+        news = gateway.apply_birth(birth, wall_ms, retained=retained)
         self.faults = tuple(sorted({*self.faults, *birth.faults}))
         pumps, numbers = birth.pumps, np.empty(len(birth.pumps.serial), np.int64)
         for at, serial in enumerate(pumps.serial):
             numbers[at] = number = self._add(serial, gateway, birth.time)
-            self._numbers_of.pop(self._of_pump[number], None)
-            self._of_pump[number] = gateway.number
+            self._move(number, gateway)
             self._facts[number] = (
                 pumps.site[at] if pumps.site else None,
                 pumps.model[at] if pumps.model else None,
@@ -109,9 +147,74 @@ class Registry:
                 pumps.program[at] if pumps.program else None,
                 pumps.dose_ug_day[at] if pumps.dose_ug_day else None,
             )
-        self._votes.presume(numbers, gateway.heard_therapy, wall_ms, gateway.speed)
+        if news:
+            self._votes.presume(numbers, gateway.heard_therapy, wall_ms, gateway.speed)
+            self._retire_unnamed(gateway, numbers)
         self._numbers_of.pop(gateway.number, None)
         self._frame = None
+
+    def _retire_unnamed(self, gateway: Gateway, named: npt.NDArray[np.int64]) -> None:
+        """Retire the pumps of a gateway that its birth does not name, and bring back those that it names."""
+        retired = self.presence.retired
+        retired[named] = False
+        if self._owned.get(gateway.number, 0) == len(named):
+            return
+        owned = np.flatnonzero(np.array(self._of_pump, np.int64) == gateway.number)
+        for number in np.setdiff1d(owned[~retired[owned]], named):
+            self.retire_pump(int(number), f"the birth of {gateway.name} no longer names it")
+
+    def _move(self, number: int, gateway: Gateway) -> None:
+        """Let a pump belong to a gateway from now on."""
+        owner = self._order[self._of_pump[number]]
+        if owner is gateway:
+            return
+        self._numbers_of.pop(owner.number, None)
+        self._of_pump[number] = gateway.number
+        self._owned[owner.number] -= 1
+        self._owned[gateway.number] = self._owned.get(gateway.number, 0) + 1
+        self._frame = None
+        self.moves.append(Move(self._serials[number], gateway.name, "moved", f"from {owner.name} to {gateway.name}"))
+
+    def retire_pump(self, number: int, why: str) -> None:
+        """Retire a pump: it is monitored no longer, until a sample of it is judged or a birth names it."""
+        self.presence.retired[number] = True
+        gateway = self._order[self._of_pump[number]].name
+        self.moves.append(Move(self._serials[number], gateway, "retired", why))
+
+    def bring_back(self, pumps: npt.NDArray[np.int64], why: str) -> None:
+        """Record retired pumps that are monitored again."""
+        for number in pumps:
+            self.moves.append(Move(self._serials[number], self._order[self._of_pump[number]].name, "reinstated", why))
+
+    def take_moves(self) -> list[Move]:
+        """Return the moves since the last call."""
+        moves, self.moves = self.moves, []
+        return moves
+
+    def implausible_time(self, pump: int, time_ms: int, wall_ms: int) -> tuple[str, str]:
+        """Return the topic of a pump's samples, and why one with this time is rejected."""
+        gateway = self._order[self._of_pump[pump]]
+        clock, latest = gateway.therapy_ms(wall_ms), gateway.latest_plausible_ms(wall_ms)
+        return topic_of(gateway.name, "telemetry", gateway.shard), (
+            f"pump {self._serials[pump]!r}: time is {_date(time_ms)}, but the clock of its gateway stands at "
+            f"{_date(clock)}; allowed is up to {_date(min(latest, LATEST_MS))}; set the clock of the pump"
+        )
+
+    def retired(self) -> pl.Series:
+        """Return whether each pump is retired, by itself or with its gateway (Boolean)."""
+        with_gateway = self.gateways_in(RETIRED).gather(self.facts()["owner"])
+        return with_gateway | pl.Series(self.presence.retired)
+
+    def unheard_s(self) -> pl.Series:
+        """Return the therapy seconds for which no sample of each pump was judged (Float64), by its gateway's speed."""
+        speed = np.array([gateway.speed for gateway in self._order])[self.facts()["owner"].to_numpy()]
+        return pl.Series("unheard", self.presence.unheard_ms * speed / 1000.0)
+
+    def plausible_times(self, pumps: pl.Series, times_ms: pl.Series, wall_ms: int) -> pl.Series:
+        """Return whether the times of samples are plausible by the clocks of their gateways at `wall_ms` (Boolean)."""
+        latest = np.array([gateway.latest_plausible_ms(wall_ms) for gateway in self._order], np.int64)
+        owners = self.facts()["owner"].to_numpy()[pumps.to_numpy()]
+        return pl.Series(times_ms.to_numpy() <= latest[owners])
 
     def retire_gateway(self, name: str, shard: int) -> None:
         """Retire a gateway that took its birth back: its pumps are monitored no longer."""
@@ -124,8 +227,9 @@ class Registry:
     def shift_wall_clock(self, step_ms: int) -> None:
         """Follow a wall clock that was set by `step_ms`: the time since each gateway was heard stays."""
         self._votes.shift_wall_clock(step_ms)
+        self.presence.shift_wall_clock(step_ms)
         for gateway in self._order:
-            gateway.heard_wall += step_ms
+            gateway.shift_wall_clock(step_ms)
 
     def top_droppers(self, limit: int = 3) -> list[tuple[str, int]]:
         """Return the gateways that dropped the most samples, with how many; none if none dropped any."""
@@ -170,14 +274,16 @@ class Registry:
         """Return the numbers (UInt32) of the pumps in one frame of a gateway, null for those it may not send.
 
         A gateway with a birth sends the pumps of its birth; one without may bring any new pump, but none that belongs
-        to another gateway. A gateway sends the same pumps in frame after frame, so the last result is kept. New pumps
-        are known since `time_ms`.
+        to another gateway, unless that has not delivered it for `ROAM_S`. A gateway sends the same pumps in frame after
+        frame, so the last result is kept. New pumps are known since `time_ms`.
         """
         known, numbers = self._numbers_of.get(gateway.number, (None, None))
         if known is None or numbers is None or not serials.equals(known):
             found = [self.number(gateway, serial, time_ms) for serial in serials]
             numbers = pl.Series("pump", found, dtype=pl.UInt32)
-            self._numbers_of[gateway.number] = (serials, numbers)
+            # A pump that may not be sent now may roam to this gateway later.
+            if not numbers.has_nulls():
+                self._numbers_of[gateway.number] = (serials, numbers)
         return numbers
 
     def number(self, gateway: Gateway, serial: str, time_ms: int) -> int | None:
@@ -190,14 +296,26 @@ class Registry:
                 self.over_capacity += 1
                 return None
             return self._add(serial, gateway, time_ms)
+        if self._of_pump[number] != gateway.number and self._may_roam(number):
+            self._move(number, gateway)
         return number if self._of_pump[number] == gateway.number else None
+
+    def _may_roam(self, number: int) -> bool:
+        """Return whether another gateway that delivers a pump takes it over: its own does not deliver it any more."""
+        owner = self._order[self._of_pump[number]]
+        if self.presence.retired[number] or owner.state in {RETIRED, "offline"}:
+            return True
+        return bool(self.presence.unheard_ms[number] * owner.speed >= ROAM_S * 1000)
 
     def rejection(self, gateway: Gateway, serial: str) -> str:
         """Return why a gateway may not send samples of a pump."""
         number = self._number.get(serial)
         if number is not None:
             owner = self._order[self._of_pump[number]].name
-            return f"pump {serial!r} belongs to {owner}; {gateway.name} must name it in a birth to take it over"
+            return (
+                f"pump {serial!r} belongs to {owner}, which delivers it; {gateway.name} takes it over by naming "
+                f"it in a birth, or once {owner} has delivered nothing of it for {ROAM_S / 60:.0f} min"
+            )
         if gateway.born:
             return f"unknown pump {serial!r}: it is not in the birth of {gateway.name}"
         return f"pump {serial!r} rejected: the limit of {MAX_PUMPS:,} pumps is reached"
@@ -209,6 +327,8 @@ class Registry:
                 self.over_capacity += 1
                 raise RegistryFullError(f"pump {serial!r} rejected: the limit of {MAX_PUMPS:,} pumps is reached")
             number = self._number[serial] = self.pumps
+            self._serials.append(serial)
+            self._owned[gateway.number] = self._owned.get(gateway.number, 0) + 1
             self._of_pump.append(gateway.number)
             self._born_therapy.append(time_ms)
             self._facts.append((None,) * len(_FACTS))
@@ -241,3 +361,7 @@ class Registry:
         """Return the gateways as the snapshot shows them (`GATEWAYS_SCHEMA`)."""
         counts = np.bincount(self.facts()["owner"].to_numpy(), minlength=len(self._order))
         return gateways_frame(self._order, counts)
+
+
+def _date(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

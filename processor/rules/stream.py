@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from processor.detectors.clock import clock_faults
 from processor.detectors.silence import allowed_s, silence
 from processor.detectors.stream import HOUR_S, SHARE, STEP_S, stream
 from processor.rules.measures import Measure, kept
@@ -98,5 +99,20 @@ RULES: Final = (
             Measure("Clock ahead of sample count", "min", kept("ahead_s", 1 / MINUTE), 0.0, STEP_S / MINUTE),
             Measure("Usual reporting interval", "s", kept("interval_s")),
         ),
+    ),
+    Rule(
+        name="clock_implausible",
+        title="Pump clock implausible",
+        priority="low",
+        detector=clock_faults(),
+        on_delay_s=0.0,
+        off_delay_s=HOUR,
+        detection_target_h=0.25,
+        meaning="This pump's clock was set back, or it sent times in the far future. Impossible samples were rejected.",
+        action="Compare the pump's clock at the next interrogation. Trends before and after the jump do not connect.",
+        time_to_respond="several days",
+        rationale="Scheduled doses come at the wrong time; what was learned about the pump starts afresh.",
+        evidence=(Measure("Clock jumps and impossible times", "", kept("faults"), 0.0, 1.0),),
+        over_s=0.0,
     ),
 )

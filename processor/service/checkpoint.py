@@ -82,7 +82,7 @@ def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> No
     frames = {
         "state": saved.state,
         "alarms": saved.alarms,
-        "pumps": saved.registry.facts(),
+        "pumps": saved.registry.saved(),
         "gaps": saved.gaps.open,
         "orders": saved.orders,
         "timers": saved.timers,
