@@ -1,0 +1,84 @@
+"""Clock epochs: when a pump whose clock was set back is taken at its new word instead of being ignored for ever.
+
+A sample that is not newer than the last one of its pump is stale: a duplicate or a late one. But if the clock of a pump
+is set back, or one garbled sample bore a time or boot far ahead, all its samples are stale from then on. They give
+themselves away: they ascend among themselves, and their sequence numbers (or, in a seemingly older boot, their times)
+are beyond those of the last sample taken. After `RUN` such samples in a row a new epoch begins: the next one is taken,
+and what was learned of a pump whose time goes back is forgotten, as after a reset.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from processor.engine.sequence import REDELIVERED
+
+RUN: Final = 3
+"""Stale samples in a row before a new epoch: a single garbled one must not begin it."""
+MIN_STEP_BACK_MS: Final = 600_000
+"""A clock set back by less catches up before its pump counts as unheard, and loses nothing it has learned."""
+STALE_TIME: Final = "stale_time"
+STALE_RUN: Final = "stale_run"
+DUE: Final = 2**30
+"""Value of `stale_run` that lets the next stale sample begin an epoch, whatever its number (`call_for_epochs`)."""
+UNNUMBERED_RUN: Final = 10
+"""Stale samples in a row of an unheard pump that does not number its samples, before a new epoch."""
+SCHEMA: Final[dict[str, pl.DataType]] = {STALE_TIME: pl.Int64(), STALE_RUN: pl.Int64()}
+"""Columns of the state: time of the last stale sample, and how many have ascended in a row since one was taken."""
+
+
+def begins(before: pl.DataFrame, wave: pl.DataFrame, stale: pl.Series) -> pl.Series:
+    """Return whose sample begins a new epoch (Boolean); `before` are the rows of the wave's pumps, `stale` Boolean."""
+    rows = pl.DataFrame(
+        {
+            "run": before[STALE_RUN],
+            "back": before["time"] - wave["time"],
+            "numbered": (wave["seq"] > before["seq"]).fill_null(value=False),
+            "same_boot": (wave["boot"] == before["boot"]).fill_null(value=True),
+            "resent": wave[REDELIVERED].fill_null(value=False),
+            "stale": stale,
+        }
+    )
+    run, back = pl.col("run"), pl.col("back")
+    # In an older boot, sequence numbers mean nothing, but no duplicate is later than the last sample taken.
+    evident = pl.when(pl.col("same_boot")).then(pl.col("numbered") & (back >= MIN_STEP_BACK_MS)).otherwise(back < 0)
+    due = ((run >= RUN) & evident) | (run >= DUE)
+    return rows.select((pl.col("stale") & ~pl.col("resent") & due).fill_null(value=False)).to_series()
+
+
+def follow(state: pl.DataFrame, stale: pl.DataFrame) -> pl.DataFrame:
+    """Return the state with the runs of the pumps of these stale samples, each pump once."""
+    counted = stale.filter(~pl.col(REDELIVERED).fill_null(value=False))
+    if counted.is_empty():
+        return state
+    pumps, time = counted["pump"], counted["time"]
+    last, run = state[STALE_TIME].gather(pumps), state[STALE_RUN].gather(pumps)
+    ascends = (time > last).fill_null(value=True)
+    longer = pl.select(
+        pl.when((run == 0) | ascends).then(run + 1).when(time == last).then(run).otherwise(pl.lit(1)).cast(pl.Int64)
+    ).to_series()
+    return state.with_columns(
+        state[STALE_TIME].clone().scatter(pumps, time), state[STALE_RUN].clone().scatter(pumps, longer)
+    )
+
+
+def end_runs(state: pl.DataFrame, taken: pl.Series) -> pl.DataFrame:
+    """Return the state without the runs of pumps of which a sample was taken."""
+    running = taken.filter(state[STALE_RUN].gather(taken) > 0)
+    if running.is_empty():
+        return state
+    return state.with_columns(state[STALE_RUN].clone().scatter(running, 0))
+
+
+def call_for_epochs(state: pl.DataFrame, unheard: pl.Series) -> pl.DataFrame:
+    """Let a new epoch begin with the next sample of pumps that send, but of which nothing was taken for long.
+
+    `unheard` is a Boolean per pump. It takes the sequence number to tell a clock that was set back from a replay of
+    old samples at once; without one, time has to tell.
+    """
+    due = unheard & (state[STALE_RUN] >= UNNUMBERED_RUN) & (state[STALE_RUN] < DUE)
+    if not due.any():
+        return state
+    return state.with_columns(state[STALE_RUN].clone().scatter(due.arg_true(), DUE))

@@ -1,0 +1,52 @@
+"""Presence of pumps: how long nothing of each was judged, which are retired, and who may take over whose pump."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+ROAM_S: Final = 300.0
+"""A pump is taken over by another gateway that delivers it once its own has delivered nothing for this long (therapy
+seconds). Modeling choice: before the pump counts as silent."""
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass
+class Presence:
+    """For each pump, by number: wall-clock ms since a sample of it was last judged (`unheard_ms`), and `retired`.
+
+    Time counts only while the processor listens to its broker. No clock of a pump or gateway has a say in it.
+    """
+
+    unheard_ms: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    retired: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    _at: int | None = None
+
+    def grow(self, pumps: int) -> None:
+        """Make room for `pumps` pumps; new ones were heard just now and are not retired."""
+        more = pumps - len(self.unheard_ms)
+        if more > 0:
+            self.unheard_ms = np.append(self.unheard_ms, np.zeros(more, np.int64))
+            self.retired = np.append(self.retired, np.zeros(more, np.bool_))
+
+    def pass_time(self, now: int, *, listening: bool) -> None:
+        """Let time pass until `now` (wall ms)."""
+        if listening and self._at is not None:
+            self.unheard_ms += max(0, now - self._at)
+        self._at = now
+
+    def hear(self, pumps: Ints) -> Ints:
+        """Record that samples of these pumps were judged; return those of them that were retired and are back."""
+        self.unheard_ms[pumps] = 0
+        back = pumps[self.retired[pumps]]
+        self.retired[back] = False
+        return back
+
+    def shift_wall_clock(self, step_ms: int) -> None:
+        """Follow a wall clock that was set by `step_ms`."""
+        if self._at is not None:
+            self._at += step_ms
