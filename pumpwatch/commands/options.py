@@ -159,4 +159,34 @@ Key = Annotated[
         show_default=False,
     ),
 ]
+PublicUrl = Annotated[
+    str,
+    typer.Option(
+        "--public-url",
+        envvar=_env("PUBLIC_URL"),
+        metavar="URL",
+        help="Address of the dashboard in front of a reverse proxy, such as https://ward.example/pumps-ward/.",
+        show_default=False,
+    ),
+]
+RootPath = Annotated[
+    str,
+    typer.Option(
+        "--root-path",
+        envvar=_env("ROOT_PATH"),
+        metavar="PATH",
+        help="Path of the dashboard in front of a reverse proxy. Default: the path of --public-url.",
+        show_default=False,
+    ),
+]
+TrustedProxies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trusted-proxy",
+        envvar=_env("TRUSTED_PROXY"),
+        metavar="ADDRESS|NETWORK",
+        help="Proxy whose X-Forwarded-For, -Proto and -Host are believed; repeat it for more. Default: none.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

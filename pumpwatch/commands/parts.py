@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,6 +14,9 @@ from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, environment, user_data
 from pumpwatch.supervision import run_file
 from pumpwatch.supervision.process import play
+
+if TYPE_CHECKING:
+    from dashboard.settings import Public
 
 
 def simulate(
@@ -114,6 +117,9 @@ def dashboard(
     host: options.Host = options.LOOPBACK,
     port: options.Port = options.DASHBOARD_PORT,
     key: options.Key = "",
+    public_url: options.PublicUrl = "",
+    root_path: options.RootPath = "",
+    trusted_proxy: options.TrustedProxies = None,
 ) -> None:
     """Run the dashboard on the snapshots of the processor."""
     where = data or user_data()
@@ -122,10 +128,12 @@ def dashboard(
     from dashboard.access.accounts import AccessError
     from dashboard.settings import Settings
 
-    settings = Settings(broker=run_file.broker_of(broker, where), data=where, host=host, port=port, key=key)
+    public = public_address_of(public_url, root_path, trusted_proxy)
+    url = run_file.broker_of(broker, where)
+    settings = Settings(broker=url, data=where, host=host, port=port, key=key, public=public)
     try:
         play("dashboard", lambda stop, ready: app.run(settings, stop, ready))
-    except AccessError as error:
+    except (AccessError, app.ServeError) as error:
         raise CommandError(str(error)) from error
 
 
@@ -164,6 +172,16 @@ def broker(
         play("broker", serve)
     except local_broker.ServerError as error:
         raise CommandError(str(error)) from error
+
+
+def public_address_of(url: str, root_path: str, proxies: list[str] | None) -> Public:
+    """Return the public address of the dashboard; raises a usage error if the options are invalid."""
+    from dashboard.settings import public_address
+
+    try:
+        return public_address(url, root_path, tuple(" ".join(proxies or ()).replace(",", " ").split()))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def choose_port(host: str, port: int, *, chosen: bool, say: Callable[[str], None]) -> int:
