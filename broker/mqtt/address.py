@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from broker.mqtt.endpoint import host_and_port
+
 MQTT_3: Final = 4
 MQTT_5: Final = 5
 """Protocol levels of MQTT 3.1.1 and 5, as CONNECT bears them."""
@@ -39,7 +41,7 @@ class Address:
     @property
     def url(self) -> str:
         """The address without its secrets."""
-        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host_and_port(self.host, self.port)}"
 
     @property
     def protocol_name(self) -> str:
@@ -52,6 +54,9 @@ def parse_url(url: str) -> Address:
     parts = urlsplit(url if "//" in url else f"mqtt://{url}")
     if parts.scheme not in {"mqtt", "mqtts"}:
         raise LinkError(f"the broker's address begins with {parts.scheme}://; allowed are mqtt:// and mqtts://")
+    place = parts.netloc.rpartition("@")[2]
+    if place.count(":") > 1 and not place.startswith("["):
+        raise LinkError(f"the IPv6 address in {place} needs brackets; write mqtt://[::1]:1883")
     try:
         port = parts.port
     except ValueError as error:

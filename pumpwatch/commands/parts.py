@@ -154,8 +154,8 @@ def broker(
     """Run a broker: Mosquitto if installed, else the embedded one."""
     from broker.mqtt import local_broker
 
-    if port and config is None and not run_file.is_free(host, port):
-        raise CommandError(f"port {port} on {host} is in use; choose another --port, or 0 for any free one")
+    if port and config is None:
+        require_free(host, port, "choose another --port, or 0 for any free one")
     settings = local_broker.Settings(
         directory=(data or user_data()) / "broker",
         kind=kind,
@@ -187,10 +187,12 @@ def public_address_of(url: str, root_path: str, proxies: list[str] | None) -> Pu
 def choose_port(host: str, port: int, *, chosen: bool, say: Callable[[str], None]) -> int:
     """Return `port`, or the next free one if it is a default and in use; raises `CommandError`."""
     if chosen:
-        if not run_file.is_free(host, port):
-            raise CommandError(f"port {port} on {host} is in use; choose another --port")
+        require_free(host, port, "choose another --port")
         return port
-    free = run_file.next_free(host, port)
+    try:
+        free = run_file.next_free(host, port)
+    except OSError as error:
+        raise _unusable(host, port, error) from error
     if free is None:
         raise CommandError(
             f"ports {port} to {port + run_file.PORTS_TRIED} on {host} are in use; choose one with --port"
@@ -198,6 +200,23 @@ def choose_port(host: str, port: int, *, chosen: bool, say: Callable[[str], None
     if free != port:
         say(f"port {port} is in use; the dashboard listens on {free}")
     return free
+
+
+def require_free(host: str, port: int, advice: str) -> None:
+    """Raise `CommandError` with the advice if a port is in use, or if something else prevents listening."""
+    try:
+        free = run_file.is_free(host, port)
+    except OSError as error:
+        raise _unusable(host, port, error) from error
+    if not free:
+        raise CommandError(f"port {port} on {host} is in use; {advice}")
+
+
+def _unusable(host: str, port: int, error: OSError) -> CommandError:
+    from broker.mqtt.endpoint import host_and_port
+
+    reason = error.strerror or error
+    return CommandError(f"cannot listen at {host_and_port(host, port)}: {reason}; choose another --host or --port")
 
 
 def was_given(ctx: typer.Context, name: str) -> bool:
