@@ -55,6 +55,9 @@ class Settings(TypedDict, total=False):
     key: str
     public_url: Annotated[str, Meta(min_length=1, examples=["https://ward.example/pumps-ward/"])]
     root_path: Annotated[str, Meta(min_length=1, examples=["/pumps-ward"])]
+    ca_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/ca.pem"])]
+    client_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.pem"])]
+    client_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.key"])]
     trusted_proxy: Annotated[list[str], Meta(max_length=MAX_PROXIES, examples=["127.0.0.1", "10.0.0.0/8"])]
 
 

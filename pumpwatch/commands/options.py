@@ -189,4 +189,34 @@ TrustedProxies = Annotated[
         show_default=False,
     ),
 ]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-file",
+        envvar=_env("CA_FILE"),
+        metavar="FILE",
+        help="Authority that issued the certificate of an mqtts:// broker, in PEM. Default: those of the system.",
+        show_default=False,
+    ),
+]
+ClientCert = Annotated[
+    Path | None,
+    typer.Option(
+        "--client-cert",
+        envvar=_env("CLIENT_CERT"),
+        metavar="FILE",
+        help="Certificate to present to an mqtts:// broker, in PEM. Default: none.",
+        show_default=False,
+    ),
+]
+ClientKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--client-key",
+        envvar=_env("CLIENT_KEY"),
+        metavar="FILE",
+        help="Private key of --client-cert, in PEM, without password. Default: in the same file.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
