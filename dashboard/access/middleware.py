@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.authentication import AuthenticationError
 from starlette.datastructures import Headers, MutableHeaders
@@ -27,12 +28,20 @@ DENIED: Final = 4003
 
 
 def demand_accounts(settings: Settings) -> None:
-    """Raise `AccessError` if the dashboard would be reachable from other machines and there are no accounts."""
-    if not is_loopback(settings.host) and not read_accounts(settings.data):
+    """Raise `AccessError` if the dashboard would be reachable from other machines and there are no accounts.
+
+    Behind a reverse proxy on this machine the shared key is enough, but the log says so.
+    """
+    if read_accounts(settings.data):
+        return
+    advice = "pumpwatch user add NAME --role ROLE"
+    if not is_loopback(settings.host):
         raise AccessError(
             f"{settings.host} is reachable from other machines and there are no accounts; "
-            "add one with: pumpwatch user add NAME --role ROLE  (or serve at 127.0.0.1)"
+            f"add one with: {advice}  (or serve at 127.0.0.1)"
         )
+    if settings.public.url and not is_loopback(urlsplit(settings.public.url).hostname or ""):
+        LOG.warning("No accounts: the shared key is all that protects %s; add some: %s", settings.public.url, advice)
 
 
 class Access:

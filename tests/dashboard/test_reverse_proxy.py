@@ -176,9 +176,20 @@ def test_a_plain_nginx_is_live_by_polling_and_says_so(extra: str, path: str, to:
     ):
         expect_a_working_dashboard(page, address, path.rstrip("/"))
         expect(page.locator("#transport")).to_have_text(POLLING, timeout=PATIENCE_MS)
-        page.wait_for_timeout(1000 if extra else 23_000)
+        page.wait_for_timeout(1000 if extra else 9000)
         assert page.evaluate("window.untouched") is True, "the page was loaded again"
         expect(page.locator("#stale")).to_be_empty()
+
+
+def test_a_browser_that_cannot_share_a_socket_is_live_by_polling_and_says_so(ward: Ward, page: Page) -> None:
+    own = free_port()
+    page.add_init_script("delete globalThis.SharedWorker")
+    with ward.dashboard(own) as address:
+        page.goto(address)
+        expect(page.locator("#transport")).to_have_text(
+            "Live by polling: this browser cannot share a WebSocket", timeout=PATIENCE_MS
+        )
+        expect(page.locator("#age")).to_have_attribute("data-state", "fresh")
 
 
 def test_a_page_that_polls_still_says_when_nothing_comes(ward: Ward, page: Page) -> None:
@@ -202,6 +213,17 @@ def test_a_trusted_proxy_names_the_host_and_the_root_path_is_enough(ward: Ward, 
     with ward.dashboard(own, *flags) as address, proxy_servers.nginx(server, port, ward.folder):
         assert address == f"http://127.0.0.1:{own}/pumps-ward/?key=the-right-key"
         expect_a_working_dashboard(page, f"http://{HOST}:{port}/pumps-ward/?key=the-right-key", "/pumps-ward")
+        expect_live_by_socket(page)
+
+
+def test_a_proxy_that_passes_upgrade_but_not_host_is_live_by_socket(ward: Ward, page: Page) -> None:
+    port, own = free_port(), free_port()
+    server = plain("/", port, own, extra=UPGRADE)
+    with (
+        ward.dashboard(own, "--public-url", f"http://{HOST}:{port}") as address,
+        proxy_servers.nginx(server, port, ward.folder),
+    ):
+        expect_a_working_dashboard(page, address, "")
         expect_live_by_socket(page)
 
 

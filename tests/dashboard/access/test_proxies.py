@@ -10,7 +10,9 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from dashboard.access.middleware import Access
+from dashboard.access.accounts import add_account
+from dashboard.access.login_throttle import PER_MINUTE
+from dashboard.access.middleware import Access, demand_accounts
 from dashboard.access.proxies import BehindProxy
 from dashboard.app import build
 from dashboard.settings import Public, Settings, public_address
@@ -207,3 +209,26 @@ def test_an_invalid_public_address_is_refused_with_what_is_allowed(
         public_address(url, root, proxies)
     assert sentence in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+async def test_wrong_keys_of_one_client_of_a_trusted_proxy_do_not_lock_out_another(
+    settings: Settings, browser_of: Callable[..., Any]
+) -> None:
+    dashboard = build(replace(settings, public=public_address("", "", ("127.0.0.1",))))
+    async with browser_of(dashboard) as client:
+        guesser, nurse = ({"X-Forwarded-For": address} for address in ("203.0.113.9", "203.0.113.10"))
+        tries = [await client.post("/sign-in", data={"key": "guess"}, headers=guesser) for _ in range(PER_MINUTE + 1)]
+        assert tries[-1].status_code == 429
+        assert (await client.post("/sign-in", data={"key": "the-right-key"}, headers=nurse)).status_code == 303
+
+
+@pytest.mark.parametrize(("url", "warned"), [("https://ward.example", True), ("http://[::1]:81", False), ("", False)])
+def test_a_public_address_without_accounts_is_a_warning(
+    url: str, warned: bool, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    demand_accounts(replace(settings, public=public_address(url, "", ())))
+    assert ("pumpwatch user add" in caplog.text) is warned
+    add_account(settings.data, "maria", "staff", "correct horse")
+    caplog.clear()
+    demand_accounts(replace(settings, public=public_address(url, "", ())))
+    assert caplog.text == ""
