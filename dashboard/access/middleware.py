@@ -47,7 +47,7 @@ def demand_accounts(settings: Settings) -> None:
 class Access:
     """ASGI application that serves another to visitors who are signed in.
 
-    Outermost first: reverse proxy, security headers, same-origin check, session cookie, authentication, sign-in
+    Outermost first: security headers, reverse proxy, same-origin check, session cookie, authentication, sign-in
     requirement.
     """
 
@@ -60,7 +60,7 @@ class Access:
         required = SignInRequired(app, SignIn(settings, self._store))
         authenticated = AuthenticationMiddleware(required, SessionBackend(self._store), on_error=_unavailable)
         same_origin = SameOrigin(SessionCookies(authenticated, self._store, settings.public), settings.public.origin)
-        self._protected = BehindProxy(SecurityHeaders(same_origin, policy), settings.public)
+        self._protected = SecurityHeaders(BehindProxy(same_origin, settings.public), policy)
 
     def address(self, port: int) -> str:
         """Return the address to open, with the shared key while there are no accounts."""

@@ -163,6 +163,7 @@ async def test_the_path_without_its_slash_leads_to_the_path(settings: Settings, 
     async with browser_of(build(replace(settings, public=PUBLIC))) as client:
         answer = await client.get("/pumps-ward?key=the-right-key")
     assert answer.headers["location"] == "/pumps-ward/?key=the-right-key"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_the_address_to_open_is_the_public_one(settings: Settings) -> None:
