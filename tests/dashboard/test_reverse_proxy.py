@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from broker.mqtt.local_broker import free_port
-from broker.store.snapshot_files import write
-from tests.conftest import ROOT
 from tests.dashboard import proxy_servers
-from tests.dashboard.proxy_servers import HOST
+from tests.dashboard.proxy_servers import HOST, Ward
 
 pytestmark = pytest.mark.browser
 PATIENCE_MS = 60_000
@@ -27,52 +19,6 @@ POLLING = "Live by polling: the proxy does not pass WebSockets"
 UPGRADE = (
     "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection;"
 )
-
-
-@dataclass
-class Ward:
-    """A data directory with a fleet that moves, and what serves it."""
-
-    data: Path
-    fleet: Any
-    folder: Path
-
-    @contextlib.contextmanager
-    def moving(self) -> Iterator[None]:
-        """Write two snapshots a second; every one is newer."""
-        ended = threading.Event()
-
-        def keep() -> None:
-            version = 0
-            while not ended.wait(0.5 if version else 0):
-                version += 1
-                snapshot = self.fleet(20, alarms=3, version=version, written=time.time_ns() // 1_000_000)
-                write(self.data / "snapshot", snapshot)
-
-        hand = threading.Thread(target=keep)
-        hand.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            hand.join()
-
-    @contextlib.contextmanager
-    def dashboard(self, port: int, *flags: str) -> Iterator[str]:
-        """Run `pumpwatch dashboard`; yield the address it prints."""
-        command = [sys.executable, "-m", "pumpwatch", "dashboard", "--data", str(self.data), "--port", str(port)]
-        command += ["--key", "the-right-key", "--broker", "mqtt://127.0.0.1:1", *flags]
-        with (self.folder / "dashboard.log").open("w") as log:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-            try:
-                assert process.stdout is not None
-                words = process.stdout.readline().split()
-                assert words[:2] == ["READY", "dashboard"], (self.folder / "dashboard.log").read_text()
-                yield words[2]
-            finally:
-                process.terminate()
-                process.wait(20)
-                process.stdout.close()
 
 
 @pytest.fixture
