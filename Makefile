@@ -25,7 +25,7 @@ run: $(VENV)/installed-to-run
 	@exec $(BIN)/pumpwatch run $(ARGS)
 
 # Whole systems are tested one after the other, all else on two cores.
-SYSTEMS := tests/e2e tests/chaos tests/pumpwatch tests/dashboard/test_browser.py
+SYSTEMS := tests/e2e tests/chaos tests/pumpwatch tests/dashboard/test_browser.py tests/dashboard/test_reverse_proxy.py
 test: $(VENV)/installed-to-work tools
 ifeq ($(strip $(ARGS)),)
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(SYSTEMS:%=--ignore=%)
@@ -92,6 +92,9 @@ tools:
 	lacking() { \
 		command -v mosquitto >/dev/null || echo mosquitto; \
 		command -v mosquitto_pub >/dev/null || echo mosquitto-clients; \
+		command -v nginx >/dev/null || echo nginx-light; \
+		command -v caddy >/dev/null || echo caddy; \
+		command -v openssl >/dev/null || echo openssl; \
 		test -x "$${CHROMIUM_PATH:-}" || command -v chromium chromium-browser google-chrome >/dev/null || echo chromium; \
 	}; \
 	missing=$$(lacking | tr '\n' ' '); \
@@ -99,8 +102,9 @@ tools:
 		if [ "$$(id -u)" = 0 ]; then as_root=env; elif sudo -n true 2>/dev/null; then as_root="sudo env"; else as_root=; fi; \
 		if [ -n "$$as_root" ]; then \
 			echo "installing $$missing"; \
-			$$as_root apt-get -qq update && \
-			$$as_root DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
+			$$as_root apt-get -qq update && for package in $$missing; do \
+				$$as_root DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$package >/dev/null; \
+			done; \
 		fi; \
 		missing=$$(lacking | tr '\n' ' '); \
 	fi; \

@@ -14,8 +14,9 @@ from typing import Any
 
 import uvicorn
 from dash import Dash
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
+from broker.mqtt.endpoint import host_and_port, listening_socket
 from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR
 from dashboard.access.middleware import Access, demand_accounts
@@ -26,6 +27,7 @@ from dashboard.data.services import DataService
 from dashboard.settings import Settings
 
 SHUTDOWN_TIMEOUT_S = 1
+LISTEN_BACKLOG = 512
 
 
 class ServeError(Exception):
@@ -46,6 +48,7 @@ def build(settings: Settings) -> Access:
 
 def assemble(data: DataService) -> Dash:
     """Return the pages around a data service, without sign-in: visitors have no rights."""
+    public = data.settings.public
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=data.live.watching)
     app = Dash(
         __name__,
@@ -56,13 +59,18 @@ def assemble(data: DataService) -> Dash:
         suppress_callback_exceptions=True,
         websocket_inactivity_timeout=0,
         health_endpoint="healthz",
-        index_string=shell.INDEX,
+        index_string=shell.index(public.root),
+        requests_pathname_prefix=f"{public.root}/",
+        routes_pathname_prefix="/",
+        websocket_allowed_origins=[public.origin] if public.origin else None,
         enable_mcp=False,
     )
 
-    @server.get("/live")
-    async def latest() -> dict[str, Any]:
-        return data.live.payload()
+    @server.api_route("/live", methods=["GET", "POST"])
+    async def latest(response: Response) -> dict[str, Any]:
+        # Pages that poll use POST: then they are told if this site is not allowed to change anything.
+        response.headers["Cache-Control"] = "no-store"
+        return {**data.live.payload(), **data.live.beat()}
 
     for page in page_modules():
         page.register(app, data)
@@ -98,6 +106,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # uvicorn would believe every sender on this machine; `BehindProxy` reads them
         lifespan="on",
         ws="websockets-sansio",
         ws_max_size=1024 * 1024,
@@ -137,12 +146,11 @@ class _Server(uvicorn.Server):
 
 
 def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=512)
+        return listening_socket(settings.host, settings.port, LISTEN_BACKLOG)
     except OSError as error:
         raise ServeError(
-            f"the dashboard cannot listen at {settings.host}:{settings.port}: {error.strerror or error}; "
+            f"the dashboard cannot listen at {host_and_port(settings.host, settings.port)}: {error.strerror or error}; "
             "choose another port, or stop the process that uses this one"
         ) from error
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from pumpwatch.commands import alarms, doctor, faults, parts, programmer, records, run, score, tables, users
 from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.tls_options import with_tls_options
 from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file
 
 app = typer.Typer(
@@ -98,7 +99,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
 }
 
 for command, example in EXAMPLES.items():
-    app.command(epilog=f"Example: {example}")(command)
+    app.command(epilog=f"Example: {example}")(with_tls_options(command))
 app.add_typer(users.app, name="user")
 
 

@@ -25,6 +25,7 @@ TICK_S: Final = Meta(ge=0.01, le=60)
 HISTORY_GB: Final = Meta(ge=0.01, le=1_000_000)
 HISTORY_DAYS: Final = Meta(ge=0, le=36_500)
 PORT: Final = Meta(ge=1, le=65_535)
+MAX_PROXIES: Final = 100
 PayloadFormat = Literal["auto", "json", "arrow"]
 
 
@@ -52,6 +53,12 @@ class Settings(TypedDict, total=False):
     host: Annotated[str, Meta(min_length=1, examples=["127.0.0.1"])]
     port: Annotated[int, PORT]
     key: str
+    public_url: Annotated[str, Meta(min_length=1, examples=["https://ward.example/pumps-ward/"])]
+    root_path: Annotated[str, Meta(min_length=1, examples=["/pumps-ward"])]
+    ca_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/ca.pem"])]
+    client_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.pem"])]
+    client_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.key"])]
+    trusted_proxy: Annotated[list[str], Meta(max_length=MAX_PROXIES, examples=["127.0.0.1", "10.0.0.0/8"])]
 
 
 TYPES: Final[dict[str, Any]] = get_type_hints(Settings, include_extras=True)
@@ -112,6 +119,8 @@ def allowed(name: str) -> str:
     if get_origin(kind) is not Annotated:
         return "text in quotes"
     base, limits = get_args(kind)
+    if get_origin(base) is list:
+        return f"a list of at most {limits.max_length} texts, such as {list(limits.examples)}"
     if limits.examples:
         return f"text in quotes, such as {_any_of(limits.examples)}"
     number = "an integer" if base is int else "a number"

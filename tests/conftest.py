@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.mqtt.endpoint import listening_socket
 from broker.mqtt.local_broker import free_port as any_free_port
 from broker.mqtt.mosquitto_config import find
 
@@ -31,6 +32,16 @@ def missing(program: str) -> None:
 @pytest.fixture
 def free_port() -> int:
     return any_free_port()
+
+
+@pytest.fixture(scope="session")
+def ipv6() -> str:
+    """The loopback address of IPv6, if this machine has it."""
+    try:
+        listening_socket("::1", 0).close()
+    except OSError:
+        missing("the IPv6 loopback address ::1")
+    return "::1"
 
 
 @pytest.fixture(scope="session")

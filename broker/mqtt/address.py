@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
+
+from broker.mqtt.endpoint import host_and_port
+from broker.mqtt.tls import NO_FILES, TlsError, TlsFiles, files_of
 
 MQTT_3: Final = 4
 MQTT_5: Final = 5
@@ -34,12 +38,20 @@ class Address:
     password: str | None = None
     tls: bool = False
     protocol: int | None = None
+    files: TlsFiles = field(default_factory=TlsFiles)
     _learning: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
 
     @property
     def url(self) -> str:
         """The address without its secrets."""
-        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host_and_port(self.host, self.port)}"
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Return the TLS context, None without TLS; raises `LinkError` if its files cannot be used."""
+        try:
+            return self.files.context() if self.tls else None
+        except TlsError as error:
+            raise LinkError(str(error)) from error
 
     @property
     def protocol_name(self) -> str:
@@ -48,10 +60,13 @@ class Address:
 
 
 def parse_url(url: str) -> Address:
-    """Read `mqtt://[user:password@]host[:port]` (or `mqtts://`), or raise `LinkError`."""
+    """Read `mqtt://[user:password@]host[:port]` (or `mqtts://`, also with `TlsFiles`), or raise `LinkError`."""
     parts = urlsplit(url if "//" in url else f"mqtt://{url}")
     if parts.scheme not in {"mqtt", "mqtts"}:
         raise LinkError(f"the broker's address begins with {parts.scheme}://; allowed are mqtt:// and mqtts://")
+    place = parts.netloc.rpartition("@")[2]
+    if place.count(":") > 1 and not place.startswith("["):
+        raise LinkError(f"the IPv6 address in {place} needs brackets; write mqtt://[::1]:1883")
     try:
         port = parts.port
     except ValueError as error:
@@ -59,10 +74,17 @@ def parse_url(url: str) -> Address:
     if not parts.hostname:
         raise LinkError("the broker's address has no host; write mqtt://127.0.0.1:1883")
     tls = parts.scheme == "mqtts"
+    try:
+        files = files_of(parts.query)
+    except TlsError as error:
+        raise LinkError(str(error)) from error
+    if files != TlsFiles() and not tls:
+        raise LinkError(NO_FILES)
     return Address(
         parts.hostname,
         port or (8883 if tls else 1883),
         None if parts.username is None else unquote(parts.username),
         None if parts.password is None else unquote(parts.password),
         tls,
+        files=files,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 from collections.abc import AsyncIterator, Sequence
 
 import aiomqtt
@@ -23,7 +22,7 @@ async def conversation(url: str, topics: Sequence[str] = ()) -> AsyncIterator[ai
         username=address.username,
         password=address.password,
         protocol=aiomqtt.ProtocolVersion(protocol),
-        tls_context=ssl.create_default_context() if address.tls else None,
+        tls_context=address.tls_context(),
         timeout=CONNECT_TIMEOUT_S,
     )
     try:

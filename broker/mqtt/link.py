@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from broker.mqtt.address import MQTT_3, MQTT_5, Address, LinkError
 from broker.mqtt.event_loop import SocketWatch
 from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS, UNSUPPORTED_PROTOCOL_VERSION, Undelivered
+from broker.mqtt.tls import untrusted
 
 CONNECT_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 1.0
@@ -98,6 +99,9 @@ class Link:
         except TimeoutError:
             self._drop()
             raise LinkError(f"{self.address.url} did not answer within {CONNECT_TIMEOUT_S:g} s") from None
+        except ssl.SSLCertVerificationError as error:
+            self._drop()
+            raise LinkError(untrusted(self.address.url, error)) from error
         except (OSError, ValueError) as error:
             self._drop()
             raise LinkError(f"no broker at {self.address.url}: {error}") from error
@@ -120,8 +124,8 @@ class Link:
         client.max_queued_messages_set(0)
         if self.address.username is not None:
             client.username_pw_set(self.address.username, self.address.password)
-        if self.address.tls:
-            client.tls_set_context(ssl.create_default_context())
+        if (context := self.address.tls_context()) is not None:
+            client.tls_set_context(context)
         if self.will is not None:
             client.will_set(self.will.topic, self.will.payload, qos=1, retain=True)
         client.on_connect = self._on_connect
@@ -200,6 +204,8 @@ class Link:
     def _on_disconnect(self, _c: paho.Client, _u: Any, _f: paho.DisconnectFlags, code: ReasonCode, _p: Any) -> None:
         if self._opened is not None and not self._opened.done():
             text = f"{self.address.url} closed the connection of client {self.client_id!r}: {code}"
+            if self.address.tls and not self.address.files.client_cert:
+                text += "; if it asks for client certificates, name yours with --client-cert and --client-key"
             self._opened.set_exception(LinkError(text, code.value))
         self._end(str(code))
 

@@ -8,7 +8,6 @@ import ctypes
 import logging
 import os
 import signal
-import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from typing import Any, Final, Literal
 
 from broker.mqtt import mosquitto_config
 from broker.mqtt.address import LinkError, parse_url
+from broker.mqtt.endpoint import bare_host, host_and_port, listening_socket
 from broker.mqtt.link import learn_protocol
 
 Kind = Literal["auto", "mosquitto", "amqtt"]
@@ -53,9 +53,13 @@ class Settings:
 
 def free_port(host: str = "127.0.0.1") -> int:
     """Return a free TCP port of `host`."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
+    with listening_socket(host, 0) as probe:
         return int(probe.getsockname()[1])
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the URL of a broker without TLS."""
+    return f"mqtt://{host_and_port(host, port)}"
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
@@ -90,8 +94,8 @@ async def _run_mosquitto(program: Path, settings: Settings, stop: asyncio.Event,
     try:
         protocol = await _answering(host, port, (ended, stopped))
         if protocol is not None:
-            log.info("%s accepts %s connections at mqtt://%s:%d", program, protocol, host, port)
-            ready(f"mqtt://{host}:{port}")
+            log.info("%s accepts %s connections at %s", program, protocol, url_of(host, port))
+            ready(url_of(host, port))
             await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if ended.done() and not stop.is_set():
             await reading
@@ -148,7 +152,7 @@ async def _forward_output(process: asyncio.subprocess.Process, tail: deque[str])
 
 async def _answering(host: str, port: int, endings: Sequence[asyncio.Future[Any]]) -> str | None:
     """Wait until a client gets an answer; return the protocol, or None if any of `endings` is done first."""
-    address = parse_url(f"mqtt://{host}:{port}")
+    address = parse_url(url_of(host, port))
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             while not any(future.done() for future in endings):
@@ -180,9 +184,10 @@ async def _run_amqtt(settings: Settings, stop: asyncio.Event, ready: Callable[[s
     for name in ("amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.ERROR)
     port = settings.port or free_port(settings.host)
+    # amqtt 0.12 hands the brackets around an IPv6 address to the resolver, which knows no such host.
     broker = Broker(
         {
-            "listeners": {"default": {"type": "tcp", "bind": f"{settings.host}:{port}"}},
+            "listeners": {"default": {"type": "tcp", "bind": f"{bare_host(settings.host)}:{port}"}},
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
         }
     )
@@ -197,7 +202,7 @@ async def _run_amqtt(settings: Settings, stop: asyncio.Event, ready: Callable[[s
                 "the embedded broker (amqtt, MQTT 3.1.1) is for evaluation: it is slower than Mosquitto and loses all "
                 "messages and sessions when it stops; install mosquitto for anything else"
             )
-            ready(f"mqtt://{settings.host}:{port}")
+            ready(url_of(settings.host, port))
             await stopped
     finally:
         stopped.cancel()

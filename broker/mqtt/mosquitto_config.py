@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from broker.mqtt.endpoint import bare_host
+
 SYSTEM_PLACES: Final = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 """Directories in which systems install Mosquitto although they may not be on PATH."""
+LOOPBACK_OF: Final = {"0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "::": "::1"}  # noqa: S104 (they are replaced)
+"""Where a listener on all addresses can be reached from this machine."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ OWN_SERVER: Final = (
 def started_by_us(host: str, port: int, directory: Path, *, as_root: bool) -> tuple[Line, ...]:
     """Return the lines for the Mosquitto that Pumpwatch starts, besides `LIMITS`; `directory` is for its database."""
     return (
-        Line("listener", f"{port} {host}", "Reachable from this machine only."),
+        Line("listener", f"{port} {bare_host(host)}", "Reachable from this machine only."),
         Line("allow_anonymous", "true", "Every user of this machine may use its broker."),
         Line("persistence_location", f"{directory}/", "The data directory, with everything else."),
         Line("log_dest", "stderr", "Pumpwatch reads it and forwards it to its own log."),
@@ -124,5 +128,5 @@ def listener_of(text: str) -> tuple[str, int]:
         match line.split():
             case ["listener" | "port", port, *rest] if port.isdigit():
                 host = rest[0] if rest else "127.0.0.1"
-                return ("127.0.0.1" if host in {"0.0.0.0", "*"} else host), int(port)  # noqa: S104 (it is compared)
+                return LOOPBACK_OF.get(host, host), int(port)
     return "127.0.0.1", 1883

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+import logging
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,44 +13,59 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from broker.mqtt.endpoint import host_and_port, is_loopback
 from dashboard.access.accounts import VISITOR, AccessError, read_accounts
+from dashboard.access.proxies import HOST, BehindProxy
 from dashboard.access.sessions import SessionBackend, SessionCookies, SessionStore
 from dashboard.access.sign_in import SignIn
-from dashboard.settings import Settings
+from dashboard.settings import Settings, origin_of
 
+LOG: Final = logging.getLogger("dashboard")
 OPEN_PATHS: Final = frozenset({"/healthz"})
+MAX_REFUSED_ORIGINS: Final = 20
 DENIED: Final = 4003
 """Close code of a WebSocket that is not signed in; 4000 to 4999 are for applications (RFC 6455, 7.4.2)."""
 
 
 def demand_accounts(settings: Settings) -> None:
-    """Raise `AccessError` if the dashboard would be reachable from other machines and there are no accounts."""
-    if not _loopback(settings.host) and not read_accounts(settings.data):
+    """Raise `AccessError` if the dashboard would be reachable from other machines and there are no accounts.
+
+    Behind a reverse proxy on this machine the shared key is enough, but the log says so.
+    """
+    if read_accounts(settings.data):
+        return
+    advice = "pumpwatch user add NAME --role ROLE"
+    if not is_loopback(settings.host):
         raise AccessError(
             f"{settings.host} is reachable from other machines and there are no accounts; "
-            "add one with: pumpwatch user add NAME --role ROLE  (or serve at 127.0.0.1)"
+            f"add one with: {advice}  (or serve at 127.0.0.1)"
         )
+    if settings.public.url and not is_loopback(urlsplit(settings.public.url).hostname or ""):
+        LOG.warning("No accounts: the shared key is all that protects %s; add some: %s", settings.public.url, advice)
 
 
 class Access:
     """ASGI application that serves another to visitors who are signed in.
 
-    Outermost first: security headers, same-origin check, session cookie, authentication, sign-in requirement.
+    Outermost first: security headers, reverse proxy, same-origin check, session cookie, authentication, sign-in
+    requirement.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, policy: str) -> None:
         """Protect `app`; `policy` is the Content-Security-Policy of its pages."""
         self._app = app
         self._host = settings.host
+        self._public = settings.public
         self._store = SessionStore(settings)
         required = SignInRequired(app, SignIn(settings, self._store))
         authenticated = AuthenticationMiddleware(required, SessionBackend(self._store), on_error=_unavailable)
-        self._protected = SecurityHeaders(SameOrigin(SessionCookies(authenticated, self._store)), policy)
+        same_origin = SameOrigin(SessionCookies(authenticated, self._store, settings.public), settings.public.origin)
+        self._protected = SecurityHeaders(BehindProxy(same_origin, settings.public), policy)
 
     def address(self, port: int) -> str:
         """Return the address to open, with the shared key while there are no accounts."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{port}/" + ("" if self._store.accounts() else f"?key={self._store.key}")
+        url = self._public.url or f"http://{host_and_port(self._host, port)}{self._public.root}/"
+        return url + ("" if self._store.accounts() else f"?key={self._store.key}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
@@ -90,24 +105,52 @@ class SignInRequired:
         if signed_in is not None or request.user.is_authenticated:
             return signed_in
         if request.method == "GET" and "text/html" in request.headers.get("accept", "*/*"):
-            return self._sign_in.page(path, 401)
+            return self._sign_in.page(path + (f"?{request.url.query}" if request.url.query else ""), 401)
         return PlainTextResponse("Sign in first.", 401)
 
 
 class SameOrigin:
-    """Refuses WebSockets and changing requests that come from a page of another origin."""
+    """Refuses WebSockets and changing requests that come from a page of another origin.
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Protect `app`."""
+    Allowed are the origin of the public address and that of the Host header.
+    """
+
+    def __init__(self, app: ASGIApp, public_origin: str) -> None:
+        """Protect `app`; `public_origin` is empty if there is no public address."""
         self._app = app
+        self._public_origin = public_origin
+        self._refused: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
         response: ASGIApp = self._app
-        if scope.get("method") not in {"GET", "HEAD"} and not _same_origin(Headers(scope=scope)):
-            refused = PlainTextResponse("Requests from other sites are refused.", 403)
+        headers = Headers(scope=scope)
+        if scope.get("method") not in {"GET", "HEAD"} and not self._allowed(headers):
+            refused = PlainTextResponse(self._refusal(headers), 403)
             response = _close if scope["type"] == "websocket" else refused
         await response(scope, receive, send)
+
+    def _allowed(self, headers: Headers) -> bool:
+        origin, host = origin_of(headers.get("origin", "")), headers.get("host", "")
+        if not origin:
+            return False
+        served = origin_of(f"{origin.partition('://')[0]}://{host}") if HOST.fullmatch(host) else ""
+        return origin in {self._public_origin, served}
+
+    def _refusal(self, headers: Headers) -> str:
+        """Return why, as text for the page; the log gets it once for each of the first `MAX_REFUSED_ORIGINS`."""
+        origin = origin_of(headers.get("origin", ""))
+        if not origin:
+            return "Requests from other sites are refused."
+        text = (
+            f"Requests from other sites are refused: this page is at {origin}, the dashboard at "
+            f"{self._public_origin or headers.get('host', 'an unknown host')}. "
+            f"Behind a reverse proxy, start the dashboard with --public-url {origin}/"
+        )
+        if origin not in self._refused and len(self._refused) < MAX_REFUSED_ORIGINS:
+            self._refused.add(origin)
+            LOG.warning("%s", text)
+        return text
 
 
 class SecurityHeaders:
@@ -144,15 +187,3 @@ async def _close(_scope: Scope, receive: Receive, send: Send) -> None:
     """Close a WebSocket before it is accepted."""
     await receive()
     await send({"type": "websocket.close", "code": DENIED, "reason": "sign in first"})
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _same_origin(headers: Headers) -> bool:
-    origin, host = headers.get("origin", ""), headers.get("host", "")
-    return bool(host) and urlsplit(origin).netloc == host

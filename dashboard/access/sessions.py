@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.access.accounts import FILE, RIGHTS, AccessError, Account, Visitor, read_accounts, session_secret
-from dashboard.settings import Settings
+from dashboard.settings import Public, Settings
 
 LOG: Final = logging.getLogger("dashboard")
 SESSION_S: Final = 30 * 24 * 3600
@@ -93,15 +93,19 @@ class SessionCookies:
     """Starlette's `SessionMiddleware`, with `Secure` cookies for requests that arrived by https.
 
     Starlette decides on `Secure` once, when it is set up; the dashboard serves http to this machine and https behind a
-    proxy at the same time, so there is one instance for each.
+    proxy at the same time, so there is one instance for each. `SameSite=Lax` sends the cookie with links from mail and
+    chat; nothing changes by GET, and `SameOrigin` refuses all else from other sites.
     """
 
-    def __init__(self, app: ASGIApp, store: SessionStore) -> None:
-        """Sign cookies with the secret of the store."""
-        self._http, self._https = (
-            SessionMiddleware(app, store.secret, store.cookie, SESSION_S, same_site="strict", https_only=https_only)
+    def __init__(self, app: ASGIApp, store: SessionStore, public: Public) -> None:
+        """Sign cookies with the secret of the store, for the path of the public address."""
+        path = public.root or "/"
+        plain, secure = (
+            SessionMiddleware(app, store.secret, store.cookie, SESSION_S, path, "lax", https_only=https_only)
             for https_only in (False, True)
         )
+        self._https = secure
+        self._http = secure if public.url.startswith("https:") else plain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the session from the cookie into the scope, and set the cookie when the session changed."""

@@ -15,6 +15,7 @@ from dashboard.access import sign_in_page
 from dashboard.access.accounts import AccessError, Account, replace_hash
 from dashboard.access.login_throttle import LoginThrottle
 from dashboard.access.passwords import hash_password, needs_rehash, verify_password
+from dashboard.access.proxies import path_of
 from dashboard.access.sessions import SessionStore
 from dashboard.settings import Settings
 
@@ -52,11 +53,13 @@ class SignIn:
     async def sign_out(self, request: Request) -> Response:
         """Remove the session cookie."""
         request.session.clear()
-        return RedirectResponse("/", 303)
+        return RedirectResponse(path_of("/"), 303)
 
     def page(self, target: str, status: int, error: str = "") -> HTMLResponse:
         """Return the sign-in page; after signing in, it leads to `target`."""
-        html = sign_in_page.page(by_name=bool(self._store.accounts()), target=target, error=error)
+        html = sign_in_page.page(
+            post_to=path_of("/sign-in"), by_name=bool(self._store.accounts()), target=target, error=error
+        )
         return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
 
     async def _attempt(self, request: Request, form: dict[str, str]) -> Response:
@@ -74,7 +77,7 @@ class SignIn:
         self._throttle.succeeded(address)
         request.session.clear()
         request.session.update(self._store.session(name))
-        return RedirectResponse(_local(target), 303)
+        return RedirectResponse(path_of(_local(target)), 303)
 
     async def _verify(self, accounts: dict[str, Account], name: str, form: dict[str, str]) -> bool:
         if not accounts:

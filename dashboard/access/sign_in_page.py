@@ -26,7 +26,7 @@ button { background: var(--accent); color: var(--on-accent); cursor: pointer; }
 _DARK = "@media(prefers-color-scheme:dark){:root{DARK}}"
 
 
-def page(*, by_name: bool, target: str, error: str = "") -> str:
+def page(*, post_to: str, by_name: bool, target: str, error: str = "") -> str:
     """Return the sign-in page: name and password if there are accounts, else the shared key."""
     if by_name:
         fields = _field("Name", "name", "text", "username") + _field(
@@ -43,7 +43,7 @@ def page(*, by_name: bool, target: str, error: str = "") -> str:
         f"<style>{theme.css()}{dark}{_STYLE}</style></head><body><main><h1>Pumpwatch</h1>"
         "<p>A simulated fleet of implanted pumps. Not a medical device.</p>"
         f"{f'<div class=error role=alert>{escape(error)}</div>' if error else ''}"
-        f"<form method='post' action='/sign-in'>{fields}"
+        f"<form method='post' action='{escape(post_to, quote=True)}'>{fields}"
         f"<input type='hidden' name='next' value='{escape(target, quote=True)}'>"
         f"<button>Sign in</button></form>{hint}</main></body></html>"
     )

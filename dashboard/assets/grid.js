@@ -18,11 +18,11 @@
     return make("span", { className: "priority " + name }, shape(name, shade), data.priority ? name : data.silent ? "unknown" : "normal");
   };
   cells.PumpLink = ({ value }) =>
-    value ? make("a", { href: "/pump/" + encodeURIComponent(value), className: "pump-link", "data-go": "" }, value) : null;
+    value ? make("a", { href: window.pumpwatch.path("/pump/" + encodeURIComponent(value)), className: "pump-link", "data-go": "" }, value) : null;
   cells.Subject = ({ data }) => {
     if (!data) return null;
-    if (data.pump) return make("a", { href: "/pump/" + encodeURIComponent(data.pump), className: "pump-link", "data-go": "" }, data.pump);
-    const of = data.many ? make("a", { href: "/pumps?search=" + encodeURIComponent(data.subject), className: "pump-link", "data-go": "" }, data.subject) : data.subject;
+    if (data.pump) return make("a", { href: window.pumpwatch.path("/pump/" + encodeURIComponent(data.pump)), className: "pump-link", "data-go": "" }, data.pump);
+    const of = data.many ? make("a", { href: window.pumpwatch.path("/pumps?search=" + encodeURIComponent(data.subject)), className: "pump-link", "data-go": "" }, data.subject) : data.subject;
     return make("b", null, of, data.held ? make("div", { className: "story" }, "suppresses " + data.held.toLocaleString("en")) : null);
   };
   cells.Text = ({ data, text, value }) => (data ? data[text] || String(value ?? "") : null);

@@ -1,12 +1,14 @@
-/* Age of the data, stale-data warning, reload after an outage, navigation and acknowledge clicks. */
+/* Age of the data, stale-data warning, polling without WebSocket, reload after an outage, navigation and acknowledge clicks. */
 (function () {
   "use strict";
-  const OLD_S = 5, LOST_S = 8, RELOAD_PAUSE_MS = 20000;
+  const OLD_S = 5, LOST_S = 8, FIRST_PUSH_S = 4, POLL_TIMEOUT_MS = 6000, RELOAD_PAUSE_MS = 20000, SOCKET_PROBE_MS = 60000, PROBE_RELOAD_PAUSE_MS = 600000;
+  const root = JSON.parse(document.getElementById("_dash-config").textContent).requests_pathname_prefix.replace(/\/$/, "");
   let age_ms = null, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "";
+  let pushed = false, pushed_at = performance.now(), polling = false, polled = null, refusal = "", probed_at = performance.now();
   const dash = () => window.dash_clientside;
   const now = () => performance.now();
 
-  function heard(age) { age_ms = age; heard_at = now(); }
+  function heard(age, at) { age_ms = age; heard_at = at; }
   function data_age_s() { return age_ms === null ? null : (age_ms + now() - heard_at) / 1000; }
   function whole(s) { return s < 120 ? Math.floor(s) + " s" : Math.floor(s / 60) + " min"; }
   function precise(s) { return s < 10 ? s.toFixed(1) + " s" : whole(s); }
@@ -23,29 +25,57 @@
     const warning = age === null
       ? (lost ? "No connection to the server; reconnecting." : "No data yet: waiting for the stream processor.")
       : "No data for " + whole(age) + ": this screen may be out of date. " + why;
-    const text = old || lost ? warning : "";
+    const text = refusal || (old || lost ? warning : "");
     if (banner.textContent !== text) banner.textContent = text;
   }
 
+  /* Polls while nothing is pushed: a proxy may not pass WebSockets, and Dash pushes only to browsers with SharedWorker. */
   async function look() {
-    if (typeof SharedWorker === "undefined") return poll();
-    if ((now() - beat_at) / 1000 < LOST_S) { answers = 0; return; }
-    try { answers = (await fetch("/healthz", { cache: "no-store" })).ok ? answers + 1 : 0; } catch { answers = 0; }
-    const last = Number(sessionStorage.getItem("reloaded") || 0);
-    if (answers >= 2 && Date.now() - last > RELOAD_PAUSE_MS) {
-      sessionStorage.setItem("reloaded", String(Date.now()));
-      location.reload();
-    }
+    const quiet_s = (now() - pushed_at) / 1000;
+    if (quiet_s < (pushed ? LOST_S : FIRST_PUSH_S)) { answers = 0; say(""); return; }
+    if (polling) return;
+    polling = true;
+    answers = await poll() ? answers + 1 : 0;
+    polling = false;
+    if ((now() - pushed_at) / 1000 < FIRST_PUSH_S) return;
+    const means = typeof SharedWorker === "undefined" ? "this browser cannot share a WebSocket" : "the proxy does not pass WebSockets";
+    say(answers >= 2 && !pushed ? "Live by polling: " + means : "");
+    if (pushed && answers >= 2) reload("reloaded", RELOAD_PAUSE_MS);
+    else if (!pushed && answers) probe();
   }
 
-  async function poll() {  /* Dash pushes only to browsers with SharedWorker */
+  function say(text) {
+    const line = document.getElementById("transport");
+    if (line && line.textContent !== text) line.textContent = text;
+  }
+
+  function reload(name, pause_ms) {
+    if (Date.now() - Number(sessionStorage.getItem(name) || 0) <= pause_ms) return;
+    sessionStorage.setItem(name, String(Date.now()));
+    location.reload();
+  }
+
+  async function poll() {
+    const asked_at = now();
     try {
-      const answer = await fetch("/live", { cache: "no-store" });
-      if (answer.status === 401) return location.reload();
-      const live = await answer.json();
-      dash().set_props("live", { data: live });
-      dash().set_props("beat", { data: { age_ms: live.age_ms, at: Date.now() } });
-    } catch { /* the age of the data shows it */ }
+      const answer = await fetch(root + "/live", { method: "POST", cache: "no-store", signal: AbortSignal.timeout(POLL_TIMEOUT_MS) });
+      if (answer.status === 401) { location.reload(); return false; }
+      refusal = answer.status === 403 ? await answer.text() : "";
+      if (!answer.ok) return false;
+      const live = await answer.json(), version = live.count + " " + live.version;
+      if (version !== polled) dash().set_props("live", { data: live });
+      polled = version;
+      dash().set_props("beat", { data: { age_ms: live.age_ms, at: live.at, why: live.why, asked_at } });
+      return true;
+    } catch { return false; /* the age of the data shows it */ }
+  }
+
+  /* The proxy may pass WebSockets later, but Dash has given up by then. */
+  function probe() {
+    if (typeof SharedWorker === "undefined" || now() - probed_at < SOCKET_PROBE_MS) return;
+    probed_at = now();
+    const socket = new WebSocket(location.origin.replace(/^http/, "ws") + root + "/_dash-ws-callback");
+    socket.onopen = () => { socket.close(); reload("probed", PROBE_RELOAD_PAUSE_MS); };
   }
 
   function utc(ms) {
@@ -64,7 +94,13 @@
         return [day + utc(live.therapy_ms) + " UTC · " + speed, live.waiting ? String(live.waiting) : "", "nav-count " + worst];
       },
       beat(beat) {
-        if (beat) { beat_at = now(); outage_reason = beat.why || ""; heard(beat.age_ms); tick(); }
+        if (beat) {
+          beat_at = beat.asked_at === undefined ? now() : beat.asked_at;
+          if (beat.asked_at === undefined) { pushed = true; pushed_at = beat_at; refusal = ""; say(""); }
+          outage_reason = beat.why || "";
+          heard(beat.age_ms, beat_at);
+          tick();
+        }
         return "age";
       },
       here(path) {
@@ -79,9 +115,9 @@
   });
 
   function watch_scheme() {
-    const root = document.documentElement;
-    const update = () => dash().set_props("scheme", { data: root.getAttribute("data-mantine-color-scheme") });
-    new MutationObserver(update).observe(root, { attributeFilter: ["data-mantine-color-scheme"] });
+    const page = document.documentElement;
+    const update = () => dash().set_props("scheme", { data: page.getAttribute("data-mantine-color-scheme") });
+    new MutationObserver(update).observe(page, { attributeFilter: ["data-mantine-color-scheme"] });
     update();
   }
 
@@ -102,6 +138,7 @@
     }
   });
   window.pumpwatch = {
+    path: (path) => root + path,
     go(href) {
       history.pushState({}, "", href);
       window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));

@@ -105,7 +105,7 @@
   });
   document.addEventListener("click", (event) => {
     const found = event.target.id === "map" ? at(event) : null;
-    if (found && found.serial) window.pumpwatch.go("/pump/" + encodeURIComponent(found.serial));
+    if (found && found.serial) window.pumpwatch.go(window.pumpwatch.path("/pump/" + encodeURIComponent(found.serial)));
   });
   window.addEventListener("resize", draw);
 

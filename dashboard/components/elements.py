@@ -11,6 +11,7 @@ from dash import html
 from broker.contract.subjects import WITH_PUMPS
 from broker.store.snapshot import WAITING
 from dashboard import formatting
+from dashboard.access.proxies import path_of
 from dashboard.components import client_script
 
 Component = Any
@@ -36,7 +37,7 @@ def priority(level: int | None, state: str = "") -> Component:
 
 def pump_path(serial: str) -> str:
     """Return the address of a pump's page."""
-    return f"/pump/{quote(serial, safe='')}"
+    return path_of(f"/pump/{quote(serial, safe='')}")
 
 
 def pump_link(serial: str) -> Component:
@@ -55,7 +56,9 @@ def subject(row: dict[str, Any]) -> Component:
 
 def pumps_link(name: str) -> Component:
     """Return a link to the list of pumps of a gateway, a model or a lot."""
-    return html.A(name, href=f"/pumps?search={quote(name, safe='')}", className="pump-link", **client_script.GO)
+    return html.A(
+        name, href=path_of(f"/pumps?search={quote(name, safe='')}"), className="pump-link", **client_script.GO
+    )
 
 
 def of_many(row: dict[str, Any]) -> bool:
@@ -66,7 +69,7 @@ def of_many(row: dict[str, Any]) -> bool:
 def programmer_link(serial: str) -> Component:
     """Return a link to the programmer with this pump selected."""
     return html.A(
-        "Program…", href=f"/programmer?pumps={quote(serial, safe='')}", className="button", **client_script.GO
+        "Program…", href=path_of(f"/programmer?pumps={quote(serial, safe='')}"), className="button", **client_script.GO
     )
 
 

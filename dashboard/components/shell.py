@@ -15,6 +15,7 @@ from dash import Dash, Input, Output, dcc, html, no_update
 
 from dashboard import theme
 from dashboard.access.accounts import Visitor
+from dashboard.access.proxies import path_of
 from dashboard.components import alarm_action_dialog, client_script, elements, out_of_service_dialog
 from dashboard.components.elements import Component
 from dashboard.data.services import DataService
@@ -25,17 +26,21 @@ SCHEME_SCRIPT: Final = (
     "document.documentElement.setAttribute('data-mantine-color-scheme',s)}catch(e){}"
 )
 """Sets the color scheme before the first paint, so that no white page flashes in a dark room."""
-INDEX: Final = (
-    "<!DOCTYPE html><html lang='en'><head>{%metas%}<title>{%title%}</title>"
-    "<link rel='icon' href='/assets/favicon.svg' type='image/svg+xml'>"
-    f"<style>{theme.css()}</style><script>{SCHEME_SCRIPT}</script>{{%css%}}</head>"
-    "<body>{%app_entry%}<noscript>This dashboard needs JavaScript.</noscript>"
-    "<footer>{%config%}{%scripts%}{%renderer%}</footer></body></html>"
-)
 HIDDEN: Final[dict[str, Any]] = {"aria-hidden": "true"}
 DISCLAIMER: Final = "Simulation only. Not a medical device; not for clinical use."
 Page = dict[str, Any]
 """An entry of `dash.page_registry`; `order` None keeps a page out of the navigation."""
+
+
+def index(root_path: str) -> str:
+    """Return the HTML around the application, for Dash to fill in."""
+    return (
+        "<!DOCTYPE html><html lang='en'><head>{%metas%}<title>{%title%}</title>"
+        f"<link rel='icon' href='{root_path}/assets/favicon.svg' type='image/svg+xml'>"
+        f"<style>{theme.css()}</style><script>{SCHEME_SCRIPT}</script>{{%css%}}</head>"
+        "<body>{%app_entry%}<noscript>This dashboard needs JavaScript.</noscript>"
+        "<footer>{%config%}{%scripts%}{%renderer%}</footer></body></html>"
+    )
 
 
 def script_hash() -> str:
@@ -81,7 +86,13 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
                 [
                     dmc.AppShellHeader(_head(visitor), className="head"),
                     dmc.AppShellNavbar(_navigation(pages), className="nav"),
-                    dmc.AppShellMain([html.Div(id="stale", role="alert"), html.Div(id="page")]),
+                    dmc.AppShellMain(
+                        [
+                            html.Div(id="stale", role="alert"),
+                            html.Div(id="transport", role="status"),
+                            html.Div(id="page"),
+                        ]
+                    ),
                 ],
                 header={"height": 52},
                 navbar={"width": 176, "breakpoint": "sm", "collapsed": {"mobile": True}},
@@ -93,7 +104,7 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
 
 def _head(visitor: Visitor) -> list[Any]:
     return [
-        html.A("Pumpwatch", href="/", className="brand", **client_script.GO),
+        html.A("Pumpwatch", href=path_of("/"), className="brand", **client_script.GO),
         html.Span("Simulated fleet", className="badge-sim", title=DISCLAIMER),
         html.Span(id="therapy", className="therapy", title="Pump times and ages are in therapy time (simulated)"),
         html.Div(className="grow"),
@@ -111,7 +122,7 @@ def _head(visitor: Visitor) -> list[Any]:
             [visitor.name, html.Span(visitor.role, className="role")] if visitor.name != visitor.role else visitor.role,
             className="who",
         ),
-        html.Form(html.Button("Sign out", className="quiet"), action="/sign-out", method="POST"),
+        html.Form(html.Button("Sign out", className="quiet"), action=path_of("/sign-out"), method="POST"),
     ]
 
 
@@ -122,7 +133,7 @@ def _navigation(pages: tuple[Page, ...]) -> list[Any]:
                 html.Span(page["name"]),
                 html.Span(id=f"nav-{page['name'].lower().replace(' ', '-')}", className="nav-count"),
             ],
-            href=page["path"],
+            href=path_of(page["path"]),
             className="nav-link",
             **client_script.GO,
         )
@@ -147,9 +158,11 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
 
     @app.callback(Output("page", "children"), Input("url", "pathname"))
     async def show(pathname: str | None) -> Any:
-        found = find(pages, pathname or "/")
+        found = find(pages, (pathname or "/").removeprefix(path_of("")))
         if found is None:
-            return html.Div([html.H1("Page not found"), html.A("Go to overview", href="/", **client_script.GO)])
+            return html.Div(
+                [html.H1("Page not found"), html.A("Go to overview", href=path_of("/"), **client_script.GO)]
+            )
         page, variables = found
         return page["layout"](**variables)
 

@@ -10,6 +10,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from broker.store.snapshot import WAITING, Snapshot
 from dashboard import formatting
+from dashboard.access.proxies import path_of
 from dashboard.components import client_script, elements, shell
 from dashboard.components.elements import Component
 from dashboard.data import queries
@@ -183,5 +184,5 @@ def _strip(strip: dict[str, Any]) -> list[Component]:
             "Gateways online", f"{strip['online']:,} of {strip['gateways']:,}", tone="warn" if offline else ""
         ),
         elements.fact("Capacity", full or "all below limits", tone="warn" if full else ""),
-        html.A("Pipeline", href="/pipeline", className="more", **client_script.GO),
+        html.A("Pipeline", href=path_of("/pipeline"), className="more", **client_script.GO),
     ]

@@ -159,4 +159,64 @@ Key = Annotated[
         show_default=False,
     ),
 ]
+PublicUrl = Annotated[
+    str,
+    typer.Option(
+        "--public-url",
+        envvar=_env("PUBLIC_URL"),
+        metavar="URL",
+        help="Address of the dashboard in front of a reverse proxy, such as https://ward.example/pumps-ward/.",
+        show_default=False,
+    ),
+]
+RootPath = Annotated[
+    str,
+    typer.Option(
+        "--root-path",
+        envvar=_env("ROOT_PATH"),
+        metavar="PATH",
+        help="Path of the dashboard in front of a reverse proxy. Default: the path of --public-url.",
+        show_default=False,
+    ),
+]
+TrustedProxies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trusted-proxy",
+        envvar=_env("TRUSTED_PROXY"),
+        metavar="ADDRESS|NETWORK",
+        help="Proxy whose X-Forwarded-For, -Proto and -Host are believed; repeat it for more. Default: none.",
+        show_default=False,
+    ),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-file",
+        envvar=_env("CA_FILE"),
+        metavar="FILE",
+        help="Authority that issued the certificate of an mqtts:// broker, in PEM. Default: those of the system.",
+        show_default=False,
+    ),
+]
+ClientCert = Annotated[
+    Path | None,
+    typer.Option(
+        "--client-cert",
+        envvar=_env("CLIENT_CERT"),
+        metavar="FILE",
+        help="Certificate to present to an mqtts:// broker, in PEM. Default: none.",
+        show_default=False,
+    ),
+]
+ClientKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--client-key",
+        envvar=_env("CLIENT_KEY"),
+        metavar="FILE",
+        help="Private key of --client-cert, in PEM, without password. Default: in the same file.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

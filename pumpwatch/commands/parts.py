@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,6 +14,9 @@ from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, environment, user_data
 from pumpwatch.supervision import run_file
 from pumpwatch.supervision.process import play
+
+if TYPE_CHECKING:
+    from dashboard.settings import Public
 
 
 def simulate(
@@ -114,6 +117,9 @@ def dashboard(
     host: options.Host = options.LOOPBACK,
     port: options.Port = options.DASHBOARD_PORT,
     key: options.Key = "",
+    public_url: options.PublicUrl = "",
+    root_path: options.RootPath = "",
+    trusted_proxy: options.TrustedProxies = None,
 ) -> None:
     """Run the dashboard on the snapshots of the processor."""
     where = data or user_data()
@@ -122,10 +128,12 @@ def dashboard(
     from dashboard.access.accounts import AccessError
     from dashboard.settings import Settings
 
-    settings = Settings(broker=run_file.broker_of(broker, where), data=where, host=host, port=port, key=key)
+    public = public_address_of(public_url, root_path, trusted_proxy)
+    url = run_file.broker_of(broker, where)
+    settings = Settings(broker=url, data=where, host=host, port=port, key=key, public=public)
     try:
         play("dashboard", lambda stop, ready: app.run(settings, stop, ready))
-    except AccessError as error:
+    except (AccessError, app.ServeError) as error:
         raise CommandError(str(error)) from error
 
 
@@ -146,8 +154,8 @@ def broker(
     """Run a broker: Mosquitto if installed, else the embedded one."""
     from broker.mqtt import local_broker
 
-    if port and config is None and not run_file.is_free(host, port):
-        raise CommandError(f"port {port} on {host} is in use; choose another --port, or 0 for any free one")
+    if port and config is None:
+        require_free(host, port, "choose another --port, or 0 for any free one")
     settings = local_broker.Settings(
         directory=(data or user_data()) / "broker",
         kind=kind,
@@ -166,13 +174,25 @@ def broker(
         raise CommandError(str(error)) from error
 
 
+def public_address_of(url: str, root_path: str, proxies: list[str] | None) -> Public:
+    """Return the public address of the dashboard; raises a usage error if the options are invalid."""
+    from dashboard.settings import public_address
+
+    try:
+        return public_address(url, root_path, tuple(" ".join(proxies or ()).replace(",", " ").split()))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 def choose_port(host: str, port: int, *, chosen: bool, say: Callable[[str], None]) -> int:
     """Return `port`, or the next free one if it is a default and in use; raises `CommandError`."""
     if chosen:
-        if not run_file.is_free(host, port):
-            raise CommandError(f"port {port} on {host} is in use; choose another --port")
+        require_free(host, port, "choose another --port")
         return port
-    free = run_file.next_free(host, port)
+    try:
+        free = run_file.next_free(host, port)
+    except OSError as error:
+        raise _unusable(host, port, error) from error
     if free is None:
         raise CommandError(
             f"ports {port} to {port + run_file.PORTS_TRIED} on {host} are in use; choose one with --port"
@@ -180,6 +200,23 @@ def choose_port(host: str, port: int, *, chosen: bool, say: Callable[[str], None
     if free != port:
         say(f"port {port} is in use; the dashboard listens on {free}")
     return free
+
+
+def require_free(host: str, port: int, advice: str) -> None:
+    """Raise `CommandError` with the advice if a port is in use, or if something else prevents listening."""
+    try:
+        free = run_file.is_free(host, port)
+    except OSError as error:
+        raise _unusable(host, port, error) from error
+    if not free:
+        raise CommandError(f"port {port} on {host} is in use; {advice}")
+
+
+def _unusable(host: str, port: int, error: OSError) -> CommandError:
+    from broker.mqtt.endpoint import host_and_port
+
+    reason = error.strerror or error
+    return CommandError(f"cannot listen at {host_and_port(host, port)}: {reason}; choose another --host or --port")
 
 
 def was_given(ctx: typer.Context, name: str) -> bool:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.commands.parts import choose_port, was_given
+from pumpwatch.commands.parts import choose_port, public_address_of, was_given
 from pumpwatch.commands.run_config import Fleet, plan
 from pumpwatch.settings import PREFIX, environment, user_data
 from pumpwatch.supervision import logs, run_file
@@ -43,6 +43,7 @@ class RunConfig:
     host: str
     port: int
     key: str
+    public_flags: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -63,6 +64,9 @@ def run(
     port: options.Port = options.DASHBOARD_PORT,
     host: options.Host = options.LOOPBACK,
     key: options.Key = "",
+    public_url: options.PublicUrl = "",
+    root_path: options.RootPath = "",
+    trusted_proxy: options.TrustedProxies = None,
     broker: options.OwnBroker = None,
     data: options.Data = None,
 ) -> None:
@@ -74,6 +78,7 @@ def run(
     log_line = partial(say, "pumpwatch")
     proposed = None if was_given(ctx, "scenario") else log_line
     fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed, say=proposed)
+    public_address_of(public_url, root_path, trusted_proxy)
     _refuse_a_second(where)
     config = RunConfig(
         data=where,
@@ -86,6 +91,7 @@ def run(
         host=host,
         port=choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line),
         key=key or secrets.token_urlsafe(12),
+        public_flags=_public_flags(public_url, root_path, trusted_proxy or []),
     )
     try:
         asyncio.run(_run(config))
@@ -106,7 +112,7 @@ def parts_of(config: RunConfig) -> list[Part]:
     data = ("--data", str(config.data))
     broker_env = {f"{PREFIX}BROKER": config.url}
     broker_flags = ("--host", options.LOOPBACK, "--port", str(config.broker_port))
-    dashboard_flags = ("--host", config.host, "--port", str(config.port))
+    dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.public_flags)
     dashboard_env = {**broker_env, f"{PREFIX}KEY": config.key}
     parts = [
         Part("processor", _command("process", *data), broker_env),
@@ -120,6 +126,11 @@ def parts_of(config: RunConfig) -> list[Part]:
 
 def _command(name: str, *flags: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "pumpwatch", name, *flags)
+
+
+def _public_flags(url: str, root_path: str, proxies: list[str]) -> tuple[str, ...]:
+    flags = [("--public-url", url), ("--root-path", root_path), *(("--trusted-proxy", proxy) for proxy in proxies)]
+    return tuple(word for name, value in flags if value for word in (name, value))
 
 
 def _fleet_flags(config: RunConfig) -> tuple[str, ...]:

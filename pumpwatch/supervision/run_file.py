@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import socket
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
+
+from broker.mqtt.endpoint import listening_socket
 
 FILE: Final = "run.json"
 DEFAULT_BROKER: Final = "mqtt://127.0.0.1:1883"
@@ -60,18 +62,21 @@ def without_key(address: str) -> str:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Return whether this process could listen there."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
+    """Return whether this process could listen there; raises `OSError` if the port is not what prevents it."""
+    try:
+        listening_socket(host, port).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
             return False
+        raise
     return True
 
 
 def next_free(host: str, port: int) -> int | None:
-    """Return the first free port from `port` on, or None if `PORTS_TRIED` ports are in use."""
+    """Return the first free port from `port` on, or None if `PORTS_TRIED` ports are in use.
+
+    Raises `OSError` if the ports are not what prevents listening.
+    """
     return next((n for n in range(port, min(port + PORTS_TRIED, 65_536)) if is_free(host, n)), None)
 
 

@@ -98,6 +98,10 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one(tmp_path: Path
         ('payload = "xml"', 'payload = \'xml\' is not allowed; use "auto", "json" or "arrow"'),
         ("interval = true", 'interval = True is not allowed; use text in quotes, such as "60s" or "5m"'),
         ("key = 7", "key = 7 is not allowed; use text in quotes"),
+        (
+            'trusted-proxy = "10.0.0.0/8"',
+            "trusted-proxy = '10.0.0.0/8' is not allowed; use a list of at most 100",
+        ),
         ("[pumps]\nnumber = 5", "pumps = {'number': 5} is not allowed"),
         ("history-size = 1\nhistory_size = 2", "history_size is set twice"),
     ],
@@ -115,6 +119,11 @@ def test_values_at_the_ends_of_their_ranges_are_accepted(tmp_path: Path) -> None
         "pumps": 1, "port": 65535, "speed": 0.001, "history_size": 1_000_000, "history_days": 0, "payload": "arrow",
         "interval": 60,
     }  # fmt: skip
+
+
+def test_several_proxies_are_a_list(tmp_path: Path) -> None:
+    text = 'public-url = "https://ward.example/"\ntrusted-proxy = ["::1", "10.0.0.0/8"]'
+    assert read_file(settings_file(tmp_path, text))["trusted_proxy"] == ["::1", "10.0.0.0/8"]
 
 
 def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:

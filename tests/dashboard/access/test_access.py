@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
 from broker.contract.actions import Acknowledge
 from broker.contract.commands import Inject
 from broker.store.snapshot import Snapshot
-from dashboard.access.accounts import VISITOR, Visitor, add_account
+from dashboard.access.accounts import VISITOR, AccessError, Visitor, add_account
 from dashboard.access.middleware import Access
 from dashboard.app import ServeError, run
 from dashboard.data import pump_search
@@ -174,3 +175,25 @@ async def test_a_port_in_use_is_reported_with_what_to_do(settings: Settings) -> 
         await run(replace(settings, port=port), asyncio.Event(), print)
     server.close()
     await server.wait_closed()
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+async def test_ipv6_loopback_needs_no_accounts_and_serves_its_own_pages(
+    host: str, settings: Settings, free_port: int, ipv6: str
+) -> None:
+    stop, addresses = asyncio.Event(), asyncio.Queue[str]()
+    serving = asyncio.create_task(run(replace(settings, host=host, port=free_port), stop, addresses.put_nowait))
+    address = await asyncio.wait_for(addresses.get(), 30)
+    assert address == f"http://[{ipv6}]:{free_port}/?key=the-right-key"
+    async with httpx.AsyncClient(follow_redirects=True) as client:
+        assert (await client.get(address)).status_code == 200
+        origin = {"Origin": f"http://[{ipv6}]:{free_port}"}
+        assert (await client.post(f"{origin['Origin']}/sign-out", headers=origin)).status_code == 401
+        assert not client.cookies
+    stop.set()
+    await serving
+
+
+async def test_all_addresses_of_ipv6_need_accounts(settings: Settings) -> None:
+    with pytest.raises(AccessError, match="pumpwatch user add"):
+        await run(replace(settings, host="::"), asyncio.Event(), print)

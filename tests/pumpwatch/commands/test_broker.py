@@ -15,6 +15,7 @@ import pytest
 
 from broker.mqtt import mosquitto_config
 from broker.mqtt.address import parse_url
+from broker.mqtt.conversation import conversation
 from broker.mqtt.link import Link, Message, Will
 from broker.mqtt.local_broker import ServerError, Settings, run
 
@@ -171,7 +172,46 @@ def test_a_started_mosquitto_has_the_limits_of_the_published_configuration() -> 
         ("listener 1884 192.0.2.7", ("192.0.2.7", 1884)),
         ("port 1885", ("127.0.0.1", 1885)),
         ("persistence true", ("127.0.0.1", 1883)),
+        ("listener 1884 ::1", ("::1", 1884)),
+        ("listener 1884 ::", ("::1", 1884)),
     ],
 )
 def test_the_listener_is_read_from_the_configuration(text: str, place: tuple[str, int]) -> None:
     assert mosquitto_config.listener_of(text) == place
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_broker_serves_ipv6(
+    kind: str, host: str, ipv6: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url_of(kind, request)
+    addresses: asyncio.Queue[str] = asyncio.Queue()
+    stopped = asyncio.Event()
+    settings = Settings(tmp_path, kind=kind, host=host, path=os.environ.get("PATH"))  # type: ignore[arg-type]
+    serving = asyncio.create_task(run(settings, stopped, addresses.put_nowait))
+    url = await asyncio.wait_for(addresses.get(), TIMEOUT_S)
+    assert url.startswith(f"mqtt://[{ipv6}]:")
+    link = Link(parse_url(url), "reader")
+    await link.open()
+    await link.close()
+    async with conversation(url, ["itb/#"]):
+        pass
+    stopped.set()
+    await serving
+
+
+@pytest.mark.broker
+async def test_a_configuration_of_your_own_may_listen_on_ipv6(
+    mosquitto: str, ipv6: str, free_port: int, tmp_path: Path
+) -> None:
+    config = tmp_path / "own.conf"
+    config.write_text(f"listener {free_port} {ipv6}\nallow_anonymous true\nuser root\n")
+    addresses: asyncio.Queue[str] = asyncio.Queue()
+    stopped = asyncio.Event()
+    serving = asyncio.create_task(
+        run(Settings(tmp_path, config=config, path=os.environ["PATH"]), stopped, addresses.put_nowait)
+    )
+    assert await asyncio.wait_for(addresses.get(), TIMEOUT_S) == f"mqtt://[{ipv6}]:{free_port}"
+    stopped.set()
+    await serving

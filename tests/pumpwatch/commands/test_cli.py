@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from broker.contract.gateway_messages import Birth, Pumps
+from broker.mqtt.endpoint import listening_socket
 from pumpwatch.__main__ import app
 from pumpwatch.commands import faults
 from pumpwatch.commands.errors import CommandError
@@ -143,6 +144,24 @@ def test_the_dashboard_takes_the_next_free_port_unless_one_was_given() -> None:
         assert f"port {port} is in use" in lines[0]
         with pytest.raises(CommandError, match=f"port {port} on 127.0.0.1 is in use"):
             choose_port("127.0.0.1", port, chosen=True, say=lines.append)
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_port_of_ipv6_is_checked_on_ipv6(chosen: bool, ipv6: str) -> None:
+    with listening_socket(ipv6, 0) as taken:
+        port = taken.getsockname()[1]
+        if chosen:
+            with pytest.raises(CommandError, match=f"port {port} on {ipv6} is in use"):
+                choose_port(ipv6, port, chosen=True, say=print)
+        else:
+            assert choose_port(ipv6, port, chosen=False, say=print) > port
+    assert choose_port(ipv6, port, chosen=chosen, say=print) == port
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_an_address_of_another_machine_is_not_called_a_port_in_use(chosen: bool) -> None:
+    with pytest.raises(CommandError, match=r"cannot listen at 192\.0\.2\.1:8050: .*choose another --host or --port"):
+        choose_port("192.0.2.1", 8050, chosen=chosen, say=print)
 
 
 BIRTHS = [

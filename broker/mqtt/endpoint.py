@@ -1,0 +1,36 @@
+"""Hosts and ports: IPv6 addresses in and out of brackets, and listening sockets of either family."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+
+def bare_host(host: str) -> str:
+    """Return the host without the brackets around an IPv6 address."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+def host_and_port(host: str, port: int) -> str:
+    """Return `host:port` as in a URL, an IPv6 address in brackets."""
+    name = bare_host(host)
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host can be reached from this machine only."""
+    try:
+        address = ipaddress.ip_address(bare_host(host))
+    except ValueError:
+        return host == "localhost"
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def listening_socket(host: str, port: int, backlog: int = 128) -> socket.socket:
+    """Return a socket that listens at an address of IPv4 or IPv6, `::` at all of both; raises `OSError`."""
+    name = bare_host(host)
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    families = [family for family, *_ in found]
+    family = socket.AF_INET if socket.AF_INET in families else families[0]
+    both = name == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((name, port), family=family, backlog=backlog, dualstack_ipv6=both)
