@@ -92,7 +92,19 @@ class Pipeline:
         no new ones.
         """
         batch = self.inbox.read(messages, now)
-        advanced = self.advance(batch, now, listening=listening, readings=readings)
+        return self._result(batch, self.advance(batch, now, listening=listening, readings=readings), now)
+
+    def take_system(self, readings: pl.DataFrame | None, now: int) -> BatchResult:
+        """Judge Pumpwatch itself and nothing else: for when judging the pumps fails."""
+        batch = self.inbox.read([], now)
+        changes = alarm_list.no_changes() if readings is None else self._monitor(readings, self.subjects(now), now)
+        return self._result(batch, AlarmResult(changes, ()), now)
+
+    def quarantine_message(self, message: Message, now: int, reason: str) -> None:
+        """Quarantine a message that cannot be processed."""
+        self.quarantine.add(message.topic, now, reason, message.payload)
+
+    def _result(self, batch: Batch, advanced: AlarmResult, now: int) -> BatchResult:
         facts, subjects = self.registry.facts(), self.subjects(now)
         samples = batch.samples.drop(REDELIVERED).with_columns(
             facts["pump"].gather(batch.samples["pump"]).alias("pump")
@@ -238,7 +250,7 @@ class Pipeline:
         """Apply an operator action once; a redelivered one, as after a crash, is answered and changes nothing."""
         if action.id in self.action_ids:
             outcome = Outcome(id=action.id, done=0, refused=0, text="Already done.")
-            return pl.DataFrame(schema=alarm_list.CHANGES), outcome
+            return alarm_list.no_changes(), outcome
         result = operator_actions.apply(
             self.alarms, action, find=self.registry.find, subjects=self.subjects(now), rules=self.listed
         )

@@ -84,6 +84,11 @@ it too. A modeling choice; a rule may have its own time.
 """
 
 
+def no_changes() -> pl.DataFrame:
+    """Return the frame of no changes (`CHANGES`)."""
+    return pl.DataFrame(schema=CHANGES)
+
+
 def no_alarms() -> pl.DataFrame:
     """Return the frame of no open alarms."""
     return pl.DataFrame(schema=SCHEMA)

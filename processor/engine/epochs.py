@@ -2,9 +2,10 @@
 
 A sample that is not newer than the last one of its pump is stale: a duplicate or a late one. But if the clock of a pump
 is set back, or one garbled sample bore a time or boot far ahead, all its samples are stale from then on. They give
-themselves away: they ascend among themselves, and their sequence numbers (or, in a seemingly older boot, their times)
-are beyond those of the last sample taken. After `RUN` such samples in a row a new epoch begins: the next one is taken,
-and what was learned of a pump whose time goes back is forgotten, as after a reset.
+themselves away: they ascend among themselves, and their sequence numbers are beyond that of the last sample taken.
+After `RUN` such samples in a row a new epoch begins: the next one is taken, and what was learned of a pump whose time
+goes back is forgotten, as after a reset. Without sequence numbers, or if the boot counts down, it takes as long as
+until the pump counts as silent to tell them from a replay (`call_for_epochs`).
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from processor.engine.sequence import REDELIVERED
 
 RUN: Final = 3
 """Stale samples in a row before a new epoch: a single garbled one must not begin it."""
-MIN_STEP_BACK_MS: Final = 600_000
-"""A clock set back by less catches up before its pump counts as unheard, and loses nothing it has learned."""
+MIN_STEP_BACK_MS: Final = 1_800_000
+"""After a smaller step back the pump is ignored until its clock catches up, and counts as silent meanwhile, but loses
+nothing that was learned. Modeling choice."""
 STALE_TIME: Final = "stale_time"
 STALE_RUN: Final = "stale_run"
 DUE: Final = 2**30
 """Value of `stale_run` that lets the next stale sample begin an epoch, whatever its number (`call_for_epochs`)."""
 UNNUMBERED_RUN: Final = 10
-"""Stale samples in a row of an unheard pump that does not number its samples, before a new epoch."""
+"""Stale samples in a row of an unheard pump before a new epoch, whatever their numbers."""
 SCHEMA: Final[dict[str, pl.DataType]] = {STALE_TIME: pl.Int64(), STALE_RUN: pl.Int64()}
 """Columns of the state: time of the last stale sample, and how many have ascended in a row since one was taken."""
 
@@ -42,8 +44,7 @@ def begins(before: pl.DataFrame, wave: pl.DataFrame, stale: pl.Series) -> pl.Ser
         }
     )
     run, back = pl.col("run"), pl.col("back")
-    # In an older boot, sequence numbers mean nothing, but no duplicate is later than the last sample taken.
-    evident = pl.when(pl.col("same_boot")).then(pl.col("numbered") & (back >= MIN_STEP_BACK_MS)).otherwise(back < 0)
+    evident = pl.col("same_boot") & pl.col("numbered") & (back >= MIN_STEP_BACK_MS)
     due = ((run >= RUN) & evident) | (run >= DUE)
     return rows.select((pl.col("stale") & ~pl.col("resent") & due).fill_null(value=False)).to_series()
 

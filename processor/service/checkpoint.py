@@ -137,7 +137,7 @@ def load(data: Path, rules: Rules, listed: Rules) -> Saved | None:
         return None
     try:
         return _read(directory, rules, listed)
-    except (OSError, ValueError, msgspec.DecodeError, pl.exceptions.PolarsError) as error:
+    except (Exception, pl.exceptions.PanicException) as error:
         aside = next(path for n in itertools.count(1) if not (path := data / f"{DIRECTORY}.unreadable-{n}").exists())
         directory.rename(aside)
         raise CheckpointError(

@@ -19,6 +19,7 @@ from processor.intake.confirmations import Confirmations
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.service import recovery
+from processor.service.guard import ERRORS, describe
 from processor.service.metering import Meter
 from processor.service.store import Store
 
@@ -51,6 +52,9 @@ class Committer:
         except (OSError, sqlite3.Error) as error:
             self.meter.trouble("storage", f"cannot write to {self.data}: {error}; nothing is acknowledged")
             return False
+        except ERRORS as error:
+            self.meter.trouble("storage", f"cannot write to {self.data}: {describe(error)}; nothing is acknowledged")
+            return False
         self.meter.recovered("storage")
         return True
 
@@ -65,8 +69,9 @@ class Committer:
                 await asyncio.to_thread(
                     lambda: recovery.save(self.data, self.pipeline, self.wall_ms(), self.store.head)
                 )
-            except OSError as error:
-                text = f"cannot write the checkpoint to {self.data}: {error}; nothing is acknowledged"
+            except ERRORS as error:
+                reason = error if isinstance(error, OSError) else describe(error)
+                text = f"cannot write the checkpoint to {self.data}: {reason}; nothing is acknowledged"
                 self.meter.trouble("checkpoint", text)
             else:
                 self.meter.recovered("checkpoint")

@@ -27,6 +27,7 @@ from processor.pipeline import Pipeline
 from processor.service import recovery
 from processor.service.checkpoint import CheckpointError
 from processor.service.commit import Committer
+from processor.service.guard import ERRORS, GuardedPipeline, describe
 from processor.service.health import HealthMonitor
 from processor.service.metering import Meter
 from processor.service.settings import ProcessorError, Settings
@@ -45,6 +46,8 @@ PUBLISH_INTERVAL_S: Final = 5.0
 """How often confirmations and the processor's health are published."""
 REJECTIONS_INTERVAL_S: Final = 60.0
 """How often rejected messages are recorded in the journal, if there were any."""
+FAILURE_NOTICE_S: Final = 300.0
+"""How long an unforeseen error is shown as a trouble."""
 SNAPSHOT_SHARE: Final = 0.25
 """Share of the time that goes into writing snapshots, at most, however large the fleet."""
 
@@ -88,9 +91,11 @@ class _Service:
         self.journal = SystemJournal(self.store, wall_ms)
         self.journal.record_start()
         self.pipeline = self._restored()
+        self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.meter = Meter(started=wall_ms(), broker=address.url)
         self.connected_at = math.inf
+        self.failed_at = -math.inf
         self.monitor = HealthMonitor(
             settings.data,
             self.meter,
@@ -214,15 +219,23 @@ class _Service:
         messages = [message for _, message in queued]
         listening = self.link.alive and clock - self.connected_at >= CATCH_UP_S
         readings = self.monitor.readings(clock)
-        result = await asyncio.to_thread(
-            self.pipeline.take, messages, wall_ms(), listening=listening, readings=readings
+        errors = self.guarded.errors
+        results = await asyncio.to_thread(
+            self.guarded.take, messages, wall_ms(), listening=listening, readings=readings
         )
-        self.meter.count(len(messages), result.samples)
+        if self.guarded.errors > errors:
+            self.meter.trouble("processing", self.guarded.latest)
+            self.failed_at = clock
+        elif clock - self.failed_at >= FAILURE_NOTICE_S:
+            self.meter.recovered("processing")
+        self.meter.messages += len(messages)
         self.queue.taken(queued)
-        self.store.add(result)
-        for event in result.announcements:
-            self._publish(alarm_topic(event.priority), event)
-        self.committer.outcomes += result.outcomes
+        for result in results:
+            self.meter.count(result.samples)
+            self.store.add(result)
+            for event in result.announcements:
+                self._publish(alarm_topic(event.priority), event)
+            self.committer.outcomes += result.outcomes
 
     def _publish(self, topic: str, message: object, *, retain: bool = False) -> None:
         if self.link.alive:
@@ -236,6 +249,8 @@ class _Service:
             await asyncio.to_thread(lambda: snapshot_files.write(directory, self.pipeline.snapshot(health, now)))
         except OSError as error:
             self.meter.trouble("snapshot", f"cannot write to {directory}: {error}; dashboards are not updated")
+        except ERRORS as error:
+            self.meter.trouble("snapshot", f"cannot make the snapshot: {describe(error)}; dashboards are not updated")
         else:
             self.meter.recovered("snapshot")
             self.meter.shown(wall_ms())

@@ -46,9 +46,8 @@ class Meter:
     _latencies: collections.deque[float] = field(default_factory=lambda: collections.deque(maxlen=MAX_LATENCIES))
     _marks: collections.deque[tuple[int, int]] = field(default_factory=lambda: collections.deque(maxlen=1_000))
 
-    def count(self, messages: int, samples: pl.DataFrame) -> None:
-        """Count a batch; an even selection of its send times is kept for the latency."""
-        self.messages += messages
+    def count(self, samples: pl.DataFrame) -> None:
+        """Count the samples of a batch; an even selection of its send times is kept for the latency."""
         self.samples += samples.height
         sent = samples["sent"].drop_nulls().to_numpy()
         if sent.size:

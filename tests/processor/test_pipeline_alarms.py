@@ -60,7 +60,9 @@ def test_an_acknowledged_alarm_clears_after_it_returns_to_normal_and_the_journal
 def test_a_redelivered_operator_action_is_applied_once_and_recorded_with_operator_and_reason(watch, low_battery):
     low_battery(minutes=6)
     name = watch.snapshot().alarms["alarm"][0]
-    shelve = make_action("shelve", "action-1", alarms=[name, "gone/x/1"], who="anna", at=7, why="known", for_s=3600.0)
+    shelve = make_action(
+        "shelve", "action-1", alarms=[name, "gone/x/1"], who="anna", at=1_767_225_600_000, why="known", for_s=3600.0
+    )
     for _ in range(2):
         watch.take([Message(COMMAND, encode(shelve), 1, 1, retained=False)])
     alarm = watch.snapshot().alarms.row(0, named=True)

@@ -149,5 +149,7 @@ def test_every_action_is_a_message_on_the_wire() -> None:
     from broker.contract.actions import make_action
 
     for name in ALARM_ACTIONS:
-        made = make_action(name, "1", alarms=["a"], who="x", at=1, why="y", for_s=60.0 if name == "shelve" else None)
+        made = make_action(
+            name, "1", alarms=["a"], who="x", at=1_767_225_600_000, why="y", for_s=60.0 if name == "shelve" else None
+        )
         assert made.__struct_config__.tag == name

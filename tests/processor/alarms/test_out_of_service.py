@@ -37,7 +37,7 @@ class Service:
 
     def act(self, kind, *subjects: str, who: str = "eva", why: str = "new gateway", **fields) -> Service:
         self.actions += 1
-        action = kind(id=str(self.actions), subjects=list(subjects), who=who, at=7, why=why, **fields)
+        action = kind(id=str(self.actions), subjects=list(subjects), who=who, at=START_MS, why=why, **fields)
         return self.send(action)
 
     def send(self, action) -> Service:
@@ -156,7 +156,7 @@ def test_taking_a_pump_out_of_service_is_recorded_with_operator_and_reason_befor
     ],
 )
 def test_an_invalid_request_is_refused_with_a_reason_and_recorded(service, kind, fields, outcome):
-    service.send(kind(**{"id": "9", "who": "eva", "at": 7, "why": "so", **fields}))
+    service.send(kind(**{"id": "9", "who": "eva", "at": START_MS, "why": "so", **fields}))
     assert service.outcome == outcome
     assert service.kinds() == ["refused"]
     assert service.watch.snapshot().orders.is_empty()
@@ -171,7 +171,7 @@ def test_a_second_request_to_take_a_pump_out_of_service_is_refused_and_names_the
 def test_an_alarm_out_of_service_with_its_pump_cannot_be_returned_to_service_alone(service):
     service.act(TakeOut, "ITB-1").minutes(15, LOW)
     alarm = service.watch.pipeline.alarms["alarm"].to_list()
-    service.send(InService(id="7", alarms=alarm, who="eva", at=7))
+    service.send(InService(id="7", alarms=alarm, who="eva", at=START_MS))
     assert "out of service with its pump" in service.outcome
     assert service.states() == {"battery_end": "out_of_service"}
 

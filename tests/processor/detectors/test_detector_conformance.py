@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from broker.contract.signals import FLAG_BIT, SIGNAL_NAMES
-from processor.engine import engine
+from processor.engine import engine, epochs
 from processor.engine.sequence import REDELIVERED
 from processor.engine.windows import WINDOW_S
 from processor.intake.inbox import BATCH_SCHEMA
@@ -28,6 +28,7 @@ START_MS = 1_767_225_600_000
 CROWD = 1000
 DUPLICATE_COLUMNS = frozenset(
     {"samples_repeated", "samples_repeated.in_state_s", "stream.memory.repeated", "stream.memory.repeats_last"}
+    | set(epochs.SCHEMA)
 )
 """Columns of the one rule about duplicates, which must change with them."""
 TEN_DAYS_MS = 864_000_000

@@ -9,7 +9,7 @@ from broker.contract.signals import SIGNAL_NAMES
 from processor.detectors import Detector
 from processor.detectors.limit import limit
 from processor.detectors.residual import residual
-from processor.engine import engine
+from processor.engine import engine, epochs
 from processor.rules import RULES
 
 LATER_MS = 3_600_000
@@ -80,7 +80,8 @@ def test_a_sample_that_is_not_newer_is_counted_and_otherwise_ignored(stream, fee
     state = feed(batch)
     replayed = feed(pl.concat([batch[1:2], batch]), state=state)
     assert replayed["stale"][0] == 4
-    assert replayed.drop("stale").equals(state.drop("stale"))
+    counters = ("stale", *epochs.SCHEMA)
+    assert replayed.drop(counters).equals(state.drop(counters))
 
 
 def test_a_stale_sample_in_a_wave_does_not_delay_the_others(stream, feed):

@@ -19,7 +19,9 @@ from tests.processor.intake.payloads import SAMPLE, START_MS, arrow, frame
 
 def birth(gateway: str, *serials: str, **changes: object) -> bytes:
     return encode(
-        Birth(**{"gateway": gateway, "pumps": Pumps(serial=list(serials)), "sent": 0, "time": START_MS, **changes})
+        Birth(
+            **{"gateway": gateway, "pumps": Pumps(serial=list(serials)), "sent": START_MS, "time": START_MS, **changes}
+        )
     )
 
 
@@ -101,13 +103,13 @@ INVALID_MESSAGES = {
         (birth("ward", "A", "A"), "the birth names a pump twice"),
         (birth("ward", "A", "B/C"), "'B/C' cannot be a name"),
         (birth("ward", "A", pumps=Pumps(serial=["A"], model=["x", "y"])), "names 1 pumps but has 2 of model"),
-        (birth("ward", "A", speed=0), "speed is 0; allowed is above 0"),
-        (birth("ward", "A", interval_s=-1), "interval_s is -1; allowed is above 0"),
+        (birth("ward", "A", speed=0), "speed is 0; allowed is 0.001"),
+        (birth("ward", "A", interval_s=-1), "interval_s is -1; allowed is 0.001"),
     ],
     "status": [
-        (b'{"gateway":"ward","state":"asleep","sent":1}', "Invalid enum value 'asleep'"),
+        (b'{"gateway":"ward","state":"asleep","sent":1767225600000}', "Invalid enum value 'asleep'"),
         (
-            b'{"gateway":"other","state":"offline","sent":1}',
+            b'{"gateway":"other","state":"offline","sent":1767225600000}',
             "the status of 'other' was published on the topic of 'ward'",
         ),
     ],

@@ -45,7 +45,9 @@ def stalled() -> Pipeline:
 def test_state_alarms_and_registry_are_restored_exactly(tmp_path: Path) -> None:
     before = stalled()
     alarm = before.alarms["alarm"].to_list()
-    acknowledge = Message(COMMAND, encode(Acknowledge(id="1", alarms=alarm, who="anna", at=7)), 1, 1, retained=False)
+    acknowledge = Message(
+        COMMAND, encode(Acknowledge(id="1", alarms=alarm, who="anna", at=START_MS)), 1, 1, retained=False
+    )
     before.take([acknowledge], START_MS + 60_000)
     recovery.save(tmp_path, before, START_MS)
     after = recovery.restore(tmp_path)
@@ -63,7 +65,7 @@ def test_an_operator_action_redelivered_after_a_restart_is_not_applied_again(tmp
     before = stalled()
     alarms = before.alarms["alarm"].to_list()
     acknowledge, unacknowledge = (
-        Message(COMMAND, encode(kind(id=kind.__name__, alarms=alarms, who="anna", at=7)), 1, 1, retained=False)
+        Message(COMMAND, encode(kind(id=kind.__name__, alarms=alarms, who="anna", at=START_MS)), 1, 1, retained=False)
         for kind in (Acknowledge, Unacknowledge)
     )
     before.take([acknowledge], START_MS + 60_000)

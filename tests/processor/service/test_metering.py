@@ -39,7 +39,7 @@ def sent(*ages_ms: int, now: int = START_MS) -> pl.DataFrame:
 def test_the_sample_rate_is_that_of_the_last_five_seconds(meter, health):
     rates = []
     for second in range(12):
-        meter.count(1, sent(*[0] * (100 if second < 6 else 20)))
+        meter.count(sent(*[0] * (100 if second < 6 else 20)))
         rates.append(health(START_MS + 1000 * second).samples_per_s)
     assert rates[0] == 0
     assert rates[5] == pytest.approx(100)
@@ -48,29 +48,29 @@ def test_the_sample_rate_is_that_of_the_last_five_seconds(meter, health):
 
 
 def test_all_messages_and_samples_are_counted(meter, health):
-    meter.count(3, sent(0, 0))
-    meter.count(1, sent(0))
+    meter.count(sent(0, 0))
+    meter.count(sent(0))
     shown = health()
     assert (shown.messages, shown.samples, shown.started, shown.broker) == (4, 3, START_MS, "mqtt://127.0.0.1:1")
     assert not shown.connected
 
 
 def test_latency_is_from_sending_to_the_complete_snapshot(meter, health):
-    meter.count(1, sent(*range(101)))
+    meter.count(sent(*range(101)))
     assert health().latency_ms == {}
     meter.shown(START_MS + 10)
     assert health().latency_ms == {"p50": 60.0, "p95": 105.0, "p99": 109.0}
 
 
 def test_a_clock_that_runs_ahead_gives_no_negative_latency_and_a_missing_send_time_gives_none(meter, health):
-    meter.count(1, sent(-5_000, None, None))
+    meter.count(sent(-5_000, None, None))
     meter.shown(START_MS)
     assert health().latency_ms == {"p50": 0.0, "p95": 0.0, "p99": 0.0}
 
 
 def test_of_many_latencies_an_even_selection_is_kept(meter, health):
     for _ in range(60):
-        meter.count(1, sent(*range(10_000)))
+        meter.count(sent(*range(10_000)))
         meter.shown(START_MS)
     assert len(meter._latencies) == 50_000
     assert health().latency_ms["p50"] == pytest.approx(4_995, abs=10)
@@ -100,7 +100,7 @@ def test_each_health_has_its_own_version(health):
 
 
 def test_the_lag_is_that_of_the_latest_snapshot(meter):
-    meter.count(1, sent(1_000, 5_000, 60_000))
+    meter.count(sent(1_000, 5_000, 60_000))
     meter.shown(START_MS)
     assert meter.lag_s == 5.0
     meter.shown(START_MS + 9_000)

@@ -1,0 +1,70 @@
+"""Guard around the pipeline: a message that causes an unforeseen error is quarantined, and the processor goes on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from broker.mqtt.link import Message
+from processor.batch_result import BatchResult
+from processor.pipeline import Pipeline
+
+log = logging.getLogger("processor")
+
+ERRORS: Final = (Exception, pl.exceptions.PanicException)
+"""What may be raised by a message that nobody foresaw; a panic of Polars is no `Exception`."""
+
+
+def describe(error: BaseException) -> str:
+    """Return an unforeseen error in one sentence."""
+    text = (str(error).splitlines() or [""])[0]
+    return f"unforeseen error, please report it: {type(error).__name__}: {text[:200]}"
+
+
+@dataclass
+class GuardedPipeline:
+    """Takes messages into the pipeline. `errors` counts the unforeseen errors, `latest` describes the last one."""
+
+    pipeline: Pipeline
+    errors: int = 0
+    latest: str = ""
+
+    def take(
+        self, messages: list[Message], now: int, *, listening: bool, readings: pl.DataFrame | None
+    ) -> list[BatchResult]:
+        """Take in messages (see `Pipeline.take`); return the results, more than one if a message had to be isolated.
+
+        After an error, the messages are taken again in halves until the one that causes it is alone: taking a message
+        twice changes nothing. That one is quarantined. If there is an error without any message, only Pumpwatch itself
+        is judged, so that its alarm is raised.
+        """
+        try:
+            return [self.pipeline.take(messages, now, listening=listening, readings=readings)]
+        except ERRORS as error:
+            self._count(error)
+            if not messages:
+                return self._system_alone(readings, now)
+            half = len(messages) // 2
+        if not half:
+            self.pipeline.quarantine_message(messages[0], now, self.latest)
+            return self.take([], now, listening=listening, readings=readings)
+        return [
+            result
+            for part in (messages[:half], messages[half:])
+            for result in self.take(part, now, listening=listening, readings=readings)
+        ]
+
+    def _system_alone(self, readings: pl.DataFrame | None, now: int) -> list[BatchResult]:
+        try:
+            return [self.pipeline.take_system(readings, now)]
+        except ERRORS as error:
+            self._count(error)
+            return []
+
+    def _count(self, error: BaseException) -> None:
+        self.errors += 1
+        self.latest = describe(error)
+        log.error("processing: %s", self.latest, exc_info=error if self.errors == 1 else None)
