@@ -10,6 +10,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, select_autoescape
 from plotly.offline import get_plotlyjs
 
+from broker.display.printable import printable
 from dashboard import theme
 
 ROW_PX: Final = 22
@@ -27,6 +28,7 @@ _ENVIRONMENT: Final = Environment(
     autoescape=select_autoescape(("html", "j2")),
     trim_blocks=True,
     lstrip_blocks=True,
+    finalize=lambda value: printable(value, keep="\n") if type(value) is str else value,
 )
 
 
