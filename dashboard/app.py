@@ -20,10 +20,12 @@ from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR
 from dashboard.access.middleware import Access, demand_accounts
 from dashboard.components import shell
+from dashboard.components.safe_output import SafeDash
 from dashboard.data import live as live_module
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
 from dashboard.settings import Settings
+from dashboard.zones import ViewerZone
 
 SHUTDOWN_TIMEOUT_S = 1
 
@@ -47,7 +49,7 @@ def build(settings: Settings) -> Access:
 def assemble(data: DataService) -> Dash:
     """Return the pages around a data service, without sign-in: visitors have no rights."""
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=data.live.watching)
-    app = Dash(
+    app = SafeDash(
         __name__,
         server=server,  # type: ignore[arg-type]  # Dash 4.1 and later accept any ASGI server
         title="Pumpwatch",
@@ -59,6 +61,8 @@ def assemble(data: DataService) -> Dash:
         index_string=shell.INDEX,
         enable_mcp=False,
     )
+
+    server.add_middleware(ViewerZone)
 
     @server.get("/live")
     async def latest() -> dict[str, Any]:

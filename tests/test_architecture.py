@@ -58,12 +58,13 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
     "dashboard": {
         "settings": set(),
         "theme": set(),
-        "formatting": set(),
+        "zones": set(),
+        "formatting": {"zones"},
         "access": {"settings", "theme"},
         "data": {"access", "formatting", "settings"},
-        "components": {"data", "access", "formatting", "theme"},
-        "pages": {"components", "data", "access", "formatting", "theme"},
-        "app": {"pages", "components", "data", "access", "settings"},
+        "components": {"data", "access", "formatting", "theme", "zones"},
+        "pages": {"components", "data", "access", "formatting", "theme", "zones"},
+        "app": {"pages", "components", "data", "access", "settings", "zones"},
     },
     "trials": {},
     "pumpwatch": {

@@ -13,11 +13,12 @@ from dashboard import theme
 from dashboard.components.signal_panels import PANELS, Line, Panel
 from dashboard.data.trends import Curve, Past, limits
 from dashboard.theme import Scheme
+from dashboard.zones import ChartZone
 
 Figure = dict[str, Any]
 
-
 SPACE: Final = 0.045
+UTC_CHART: Final = ChartZone()
 CONFIG: Final[Any] = {
     "displaylogo": False,
     "displayModeBar": False,
@@ -38,11 +39,12 @@ EMPTY: Final[Figure] = {
 """Placeholder until the chart is drawn; Plotly's own would be white, with axes."""
 
 
-def trends(past: Past, colours: Scheme, *, revision: str) -> Figure:
-    """Draw all signals of one pump over one time axis, with alarms and gaps shaded behind them.
+def trends(past: Past, colours: Scheme, *, revision: str, zone: ChartZone = UTC_CHART) -> Figure:
+    """Draw all signals of one pump over one time axis in a `zone`, with alarms and gaps shaded behind them.
 
     The zoom is kept as long as `revision` stays the same.
     """
+    past = past.shifted(zone.offset_ms)
     layout: Figure = {
         "template": theme.template(colours),
         "uirevision": revision,
@@ -50,7 +52,7 @@ def trends(past: Past, colours: Scheme, *, revision: str) -> Figure:
         "showlegend": False,
         "hovermode": "x unified",
         "hoversubplots": "axis",
-        "xaxis": {**_time_axis(past.window, colours), "anchor": f"y{2 * len(PANELS) - 1}"},
+        "xaxis": {**_time_axis(past.window, zone, colours), "anchor": f"y{2 * len(PANELS) - 1}"},
         "shapes": [*_unknown(past, colours), *_bands(past, colours)],
         "annotations": _unknown_labels(past, colours),
     }
@@ -159,7 +161,7 @@ def _array(values: NDArray[Any]) -> Figure:
     return {"dtype": kind, "bdata": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()}
 
 
-def _time_axis(window: tuple[int, int], colours: Scheme) -> Figure:
+def _time_axis(window: tuple[int, int], zone: ChartZone, colours: Scheme) -> Figure:
     return {
         "type": "date",
         "range": list(window),
@@ -169,7 +171,7 @@ def _time_axis(window: tuple[int, int], colours: Scheme) -> Figure:
         "spikethickness": 1,
         "spikedash": "solid",
         "spikecolor": colours.muted,
-        "hoverformat": "%d %b %H:%M UTC",
+        "hoverformat": f"%d %b %H:%M {zone.label}",
         "tickformatstops": [
             {"dtickrange": [None, 60_000], "value": "%H:%M:%S"},
             {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%d %b"},

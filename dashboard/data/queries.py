@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import Any, Final
 
@@ -164,6 +165,17 @@ def pump_row(snapshot: Snapshot, serial: str) -> dict[str, Any] | None:
     """Return one pump's row of the snapshot, or None if it is unknown."""
     found = snapshot.pumps.filter(pl.col("pump") == serial)
     return found.row(0, named=True) if found.height else None
+
+
+def therapy_now(snapshot: Snapshot, row: dict[str, Any] | None) -> int:
+    """Return a pump's therapy time now: its newest sample plus its age, which its own gateway's clock measures.
+
+    Gateways run at their own speeds and dates. The fleet's clock is only for a pump that has sent nothing.
+    """
+    if row is None or row["time"] is None:
+        return snapshot.health.therapy_ms
+    age_s = row["age_s"]
+    return int(row["time"] + (max(0.0, 1000 * age_s) if age_s is not None and math.isfinite(age_s) else 0))
 
 
 def alarms_of(snapshot: Snapshot, serial: str) -> pl.DataFrame:

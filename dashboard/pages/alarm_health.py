@@ -155,7 +155,7 @@ def _floods(floods: pl.DataFrame, now: int) -> Component:
     rows = [
         [
             formatting.moment(row["begin"]),
-            f"{formatting.clock(row['end'])} UTC" if row["end"] else "ongoing",
+            formatting.clock(row["end"]) if row["end"] else "ongoing",
             formatting.span(((row["end"] or now) - row["begin"]) / 1000),
             f"{row['alarms']:,}",
         ]

@@ -22,6 +22,7 @@ from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.app import assemble, page_modules
 from dashboard.components import shell
 from dashboard.components.shell import Page
+from dashboard.data import trend_view
 from dashboard.data.services import DataService
 from dashboard.pages import pump, pumps
 
@@ -136,8 +137,9 @@ async def test_a_week_of_samples_makes_a_chart_of_less_than_half_a_megabyte(
 ) -> None:
     data = data_of(fleet(1))
     History(data.settings.data).append(samples_of("ITB-000001", 7 * 1440), 1)
-    figure, note = pump.picture(data, "ITB-000001", "7 d", "light")
-    assert note == ""
+    view = trend_view.view(data.snapshot(), "ITB-000001", "7 d", None)
+    figure, note = pump.picture(data, view, "light")
+    assert note.text == ""
     assert len(figure["data"]) == len(SIGNAL_NAMES)
     assert 50_000 < len(json.dumps(figure)) < LARGEST
 
