@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from dashboard import theme
-from dashboard.components.figures import UTC_CHART
+from dashboard.components.figures import UTC_CHART, dates
 from dashboard.data.alarm_performance import BIN_MS
 from dashboard.theme import Scheme
 from dashboard.zones import ChartZone
@@ -19,14 +19,14 @@ def load(
     bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme, zone: ChartZone = UTC_CHART
 ) -> Figure:
     """Draw annunciated alarms (`time`, `alarms`) as bars, floods (`begin`, `end`) behind them, and the flood limit."""
-    times, counts = (bins["time"] + zone.offset_ms).to_list(), bins["alarms"].to_list()
-    last = times[-1] if times else 0
+    times, counts = dates(bins["time"] + zone.offset_ms), bins["alarms"].to_list()
+    edges = pl.col("begin", "end").fill_null(bins["time"].max() or 0)
     shapes = [
         {
-            "type": "rect", "xref": "x", "yref": "paper", "x0": begin, "x1": end or last, "y0": 0, "y1": 1,
+            "type": "rect", "xref": "x", "yref": "paper", "x0": begin, "x1": end, "y0": 0, "y1": 1,
             "fillcolor": colours.high_fill, "opacity": 0.12, "line": {"width": 0}, "layer": "below",
         }
-        for begin, end in floods.select(pl.col("begin", "end") + zone.offset_ms).iter_rows()
+        for begin, end in (dates(flood) for flood in floods.select(edges + zone.offset_ms).iter_rows())
     ]  # fmt: skip
     line = {"color": colours.high, "width": 1, "dash": "dash"}
     shapes.append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": limit, "y1": limit, "line": line})
