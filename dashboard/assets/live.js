@@ -70,7 +70,7 @@
         document.title = (live.waiting ? "(" + live.waiting + ") " : "") + "Pumpwatch";
         const days = live.therapy_start ? Math.floor((live.therapy_ms - live.therapy_start) / 86400000) + 1 : 0;
         const day = days > 0 ? "Therapy day " + days + ", " : "Therapy time ";
-        return [day + moment(live.therapy_ms) + " · " + speed, live.waiting ? String(live.waiting) : "", "nav-count " + worst];
+        return [day + moment(live.therapy_ms) + " · " + speed + (live.mixed ? " (most pumps)" : ""), live.waiting ? String(live.waiting) : "", "nav-count " + worst];
       },
       beat(beat) {
         if (beat) { beat_at = now(); outage_reason = beat.why || ""; heard(beat.age_ms); tick(); }

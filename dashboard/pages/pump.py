@@ -30,7 +30,7 @@ def layout(serial: str) -> Component:
         [
             dcc.Store(id="pump-serial", data=serial),
             dcc.Store(id="pump-drawn"),
-            dcc.Store(id="pump-end", data=trend_view.NOW),
+            dcc.Store(id="trend-end", data=trend_view.NOW),
             html.Div(id="pump-head"),
             html.Div(
                 [
@@ -38,7 +38,7 @@ def layout(serial: str) -> Component:
                         "Trends (therapy time)",
                         _note(),
                         chart,
-                        side=[html.Span(id="pump-zone"), ranges],
+                        side=[html.Span(id="trend-zone"), ranges],
                         name="trend-card",
                     ),
                     html.Div(
@@ -62,9 +62,9 @@ def layout(serial: str) -> Component:
 
 def _note() -> Component:
     """Return the line above the chart: why it is empty or does not end now, and the way to and back."""
-    latest = html.Button("Go to latest data", id="pump-latest", className="button", hidden=True)
-    again = html.Button("Back to now", id="pump-now-again", className="button", hidden=True)
-    return html.Div([html.Span(id="pump-note", role="status"), latest, again], className="trend-note")
+    latest = html.Button("Go to latest data", id="trend-latest", className="button", hidden=True)
+    again = html.Button("Back to now", id="trend-now", className="button", hidden=True)
+    return html.Div([html.Span(id="trend-note", role="status"), latest, again], className="trend-note")
 
 
 def register(app: Dash, data: DataService) -> None:
@@ -87,14 +87,14 @@ def register(app: Dash, data: DataService) -> None:
     @app.callback(
         Output("pump-trends", "figure"),
         Output("pump-drawn", "data"),
-        Output("pump-zone", "children"),
-        Output("pump-note", "children"),
-        Output("pump-latest", "hidden"),
-        Output("pump-now-again", "hidden"),
+        Output("trend-zone", "children"),
+        Output("trend-note", "children"),
+        Output("trend-latest", "hidden"),
+        Output("trend-now", "hidden"),
         Input("live", "data"),
         Input("pump-range", "value"),
         Input("scheme", "data"),
-        Input("pump-end", "data"),
+        Input("trend-end", "data"),
         State("pump-serial", "data"),
         State("pump-drawn", "data"),
     )
@@ -110,13 +110,13 @@ def register(app: Dash, data: DataService) -> None:
         return figure, key, zone, note.text, not note.offers_latest, view.end != trend_view.LATEST
 
     @app.callback(
-        Output("pump-end", "data"),
-        Input("pump-latest", "n_clicks"),
-        Input("pump-now-again", "n_clicks"),
+        Output("trend-end", "data"),
+        Input("trend-latest", "n_clicks"),
+        Input("trend-now", "n_clicks"),
         prevent_initial_call=True,
     )
     async def move(_latest: Any, _now: Any) -> Any:
-        return trend_view.LATEST if ctx.triggered_id == "pump-latest" else trend_view.NOW
+        return trend_view.LATEST if ctx.triggered_id == "trend-latest" else trend_view.NOW
 
 
 def picture(data: DataService, view: View, scheme: str | None) -> tuple[figures.Figure, Note]:
