@@ -171,6 +171,15 @@ def test_a_serial_in_the_address_is_decoded_and_other_addresses_have_no_page(fle
         assert shell.find(pages, address) is None
 
 
+def test_no_two_pages_use_one_id_so_that_no_callback_of_one_writes_into_another(fleet: Any, data_of: DataOf) -> None:
+    assemble(data_of(fleet(1)))
+    used: dict[str, str] = {}
+    for page in shell.registered():
+        layout = page["layout"]("ITB-000001") if page["path_template"] else page["layout"]()
+        for part in parts(json.loads(json.dumps(layout, default=lambda one: one.to_plotly_json()))):
+            assert used.setdefault(part["id"], page["name"]) == page["name"], part["id"]
+
+
 NEW_PAGE = """
 from dash import html
 from dashboard.components import shell
