@@ -61,6 +61,21 @@ def test_a_clock_goes_on_between_two_messages_and_an_offline_gateway_has_none(fl
     assert fleet_clock(of_gateways(fleet, earlier, REAL, gone)) == FleetClock(THERAPY_MS, 60.0, mixed=True)
 
 
+def test_the_oldest_alarm_comes_first_whatever_the_date_of_its_gateway(fleet: Any) -> None:
+    alarms = (
+        fleet(40)
+        .alarms.head(2)
+        .with_columns(
+            pl.lit("unacknowledged").alias("state"),
+            pl.lit(1, pl.Int8).alias("priority"),
+            pl.Series("alarm", ["raised a minute ago", "raised an hour ago"]),
+            pl.Series("raised_wall", [HOUR_MS - 60_000, 0]),
+            pl.Series("onset", [THERAPY_MS, REAL_MS]),
+        )
+    )
+    assert queries.ordered(alarms)["alarm"].to_list() == ["raised an hour ago", "raised a minute ago"]
+
+
 def test_an_alarm_an_hour_ago_is_an_hour_ago_on_every_clock(fleet: Any) -> None:
     snapshot = of_gateways(fleet, FAST, REAL)
     rows = [
