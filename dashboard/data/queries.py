@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from broker.store.segments import END_MS
 from broker.store.snapshot import WAITING, Snapshot
 from dashboard.data.fleet_clock import fleet_clock
 
@@ -179,7 +180,8 @@ def therapy_now(snapshot: Snapshot, row: dict[str, Any] | None) -> int:
     if row is None or row["time"] is None:
         return fleet_clock(snapshot).therapy_ms
     age_s = row["age_s"]
-    return int(row["time"] + (max(0.0, 1000 * age_s) if age_s is not None and math.isfinite(age_s) else 0))
+    known = age_s is not None and math.isfinite(age_s)
+    return int(min(row["time"] + (max(0.0, 1000 * age_s) if known else 0), END_MS))
 
 
 def alarms_of(snapshot: Snapshot, serial: str) -> pl.DataFrame:

@@ -108,6 +108,16 @@ def test_an_age_that_is_not_known_leaves_the_newest_sample_at_the_edge(age_s: fl
     assert queries.therapy_now(snapshot, queries.pump_row(snapshot, "ITB-000002")) == REAL_MS
 
 
+@pytest.mark.parametrize("chosen", ["1 h", "90 d"])
+@pytest.mark.parametrize(("time", "age_s"), [(REAL_MS, 1e30), (2**62, 30.0), (1, 0.0)])
+def test_a_chart_is_drawn_whatever_the_clock_says(
+    chosen: str, time: int, age_s: float, fleet: Any, data_of: Any
+) -> None:
+    data = data_of(beside_the_fleet(fleet, time=time, age_s=age_s))
+    for end in (trend_view.NOW, trend_view.LATEST):
+        assert chart(data, chosen, end)[1].text
+
+
 def test_an_injection_waits_by_the_clock_of_its_pump(fleet: Any) -> None:
     snapshot = beside_the_fleet(fleet)
     injection = {"fault": "motor_stall", "severity": 1.0, "pumps": ["ITB-000002"], "time": REAL_MS - HOUR_MS}
