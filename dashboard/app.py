@@ -21,10 +21,12 @@ from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR
 from dashboard.access.middleware import Access, demand_accounts
 from dashboard.components import shell
+from dashboard.components.safe_output import SafeDash
 from dashboard.data import live as live_module
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
 from dashboard.settings import Settings
+from dashboard.zones import ViewerZone
 
 SHUTDOWN_TIMEOUT_S = 1
 LISTEN_BACKLOG = 512
@@ -50,7 +52,7 @@ def assemble(data: DataService) -> Dash:
     """Return the pages around a data service, without sign-in: visitors have no rights."""
     public = data.settings.public
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=data.live.watching)
-    app = Dash(
+    app = SafeDash(
         __name__,
         server=server,  # type: ignore[arg-type]  # Dash 4.1 and later accept any ASGI server
         title="Pumpwatch",
@@ -65,6 +67,8 @@ def assemble(data: DataService) -> Dash:
         websocket_allowed_origins=[public.origin] if public.origin else None,
         enable_mcp=False,
     )
+
+    server.add_middleware(ViewerZone)
 
     @server.api_route("/live", methods=["GET", "POST"])
     async def latest(response: Response) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Final
 
 import humanize
 
 from broker.contract.signals import FLAGS, SIGNAL_BY_NAME
+from broker.display.instants import instant, outside
+from dashboard.zones import ZONE, label
 
 UNKNOWN: Final = "unknown"
 LOST: Final = "Missing from the pumps' sequence numbers and not received since."
@@ -96,36 +98,30 @@ def standing(seconds: float | None, *, over: bool) -> str:
 
 
 def moment(ms: int | None) -> str:
-    """Return a date and time: "12 Jan 2026, 14:32 UTC"."""
-    found = _utc(ms)
-    return UNKNOWN if found is None else f"{found.day} {found:%b %Y, %H:%M} UTC"
+    """Return a date and time in the viewer's zone: "12 Jan 2026, 14:32 UTC"."""
+    return _time(ms, lambda at: f"{at.day} {at:%b %Y, %H:%M} {label(at)}")
 
 
 def day(ms: int | None) -> str:
-    """Return a date: "12 Jan 2026"."""
-    found = _utc(ms)
-    return UNKNOWN if found is None else f"{found.day} {found:%b %Y}"
+    """Return a date in the viewer's zone: "12 Jan 2026"."""
+    return _time(ms, lambda at: f"{at.day} {at:%b %Y}")
 
 
 def clock(ms: int | None) -> str:
-    """Return a time of day: "14:32"."""
-    found = _utc(ms)
-    return UNKNOWN if found is None else f"{found:%H:%M}"
+    """Return a time of day in the viewer's zone: "14:32 UTC"."""
+    return _time(ms, lambda at: f"{at:%H:%M} {label(at)}")
 
 
 def second(ms: int | None) -> str:
-    """Return a wall-clock time to the second: "14:32:07 UTC"."""
-    found = _utc(ms)
-    return UNKNOWN if found is None else f"{found:%H:%M:%S} UTC"
+    """Return a wall-clock time to the second in the viewer's zone: "14:32:07 UTC"."""
+    return _time(ms, lambda at: f"{at:%H:%M:%S} {label(at)}")
 
 
-def _utc(ms: int | None) -> datetime | None:
-    if not ms:
-        return None
-    try:
-        return datetime.fromtimestamp(ms / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
+def _time(ms: float | None, write: Callable[[datetime], str]) -> str:
+    if not ms or math.isnan(ms):
+        return UNKNOWN
+    at = instant(ms, ZONE.get())
+    return outside(ms) if at is None else write(at)
 
 
 def speed(times: float) -> str:

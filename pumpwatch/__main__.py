@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from broker.display import terminal
 from pumpwatch.commands import alarms, doctor, faults, parts, programmer, records, run, score, tables, users
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.tls_options import with_tls_options
@@ -109,7 +110,7 @@ def main() -> None:
     try:
         app()
     except CommandError as failure:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"pumpwatch: {failure}", markup=False)
+        Console(stderr=True, soft_wrap=True, highlight=False).print(terminal.text(f"pumpwatch: {failure}"))
         sys.exit(1)
 
 

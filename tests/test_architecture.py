@@ -8,6 +8,7 @@ two tables.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -32,6 +33,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
     "broker": {
         "contract": set(),
         "mqtt": {"contract"},
+        "display": set(),
         "store": {"contract"},
         "truth": {"contract"},
     },
@@ -56,12 +58,13 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
     "dashboard": {
         "settings": set(),
         "theme": set(),
-        "formatting": set(),
+        "zones": set(),
+        "formatting": {"zones"},
         "access": {"settings", "theme"},
         "data": {"access", "formatting", "settings"},
-        "components": {"data", "access", "formatting", "theme"},
-        "pages": {"components", "data", "access", "formatting", "theme"},
-        "app": {"pages", "components", "data", "access", "settings"},
+        "components": {"data", "access", "formatting", "theme", "zones"},
+        "pages": {"components", "data", "access", "formatting", "theme", "zones"},
+        "app": {"pages", "components", "data", "access", "settings", "zones"},
     },
     "trials": {},
     "pumpwatch": {
@@ -166,6 +169,15 @@ def rooms_of(package: str) -> set[str]:
     """Return the folders with modules and the single modules of a package."""
     found = {path.relative_to(ROOT / package).parts[0] for path in (ROOT / package).rglob("*.py")}
     return {name.removesuffix(".py") for name in found} - {"__init__"}
+
+
+def test_only_the_table_builder_puts_rows_into_terminal_tables() -> None:
+    builders = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources()
+        if re.search(r"\.add_(row|column)\(|\.add_row\b", path.read_text("utf-8"))
+    }
+    assert builders == {"broker/display/terminal.py"}, "rich reads a cell as markup unless it is made there"
 
 
 def test_every_file_keeps_to_the_architecture() -> None:

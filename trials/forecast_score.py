@@ -17,10 +17,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
 from broker.contract import codec
+from broker.display import terminal
+from broker.store.export import no_formula
 from broker.store.snapshot import BANDS, DOSE_BANDS, band
 from simulator.playback.scenario import Scenario, load
 from simulator.playback.simulation import Simulation
@@ -166,21 +169,18 @@ def main(arguments: list[str] | None = None) -> None:
     judged = cases(
         scenario,
         given.days or scenario.days or 3.0,
-        lambda ticks: iter(track(ticks, given.scenario, transient=True)),
+        lambda ticks: iter(track(ticks, escape(given.scenario), transient=True)),
         datasheet_error=given.datasheet_error,
     )
     if given.cases:
-        judged.write_csv(given.cases)
+        judged.with_columns(no_formula(pl.col(pl.String))).write_csv(given.cases)
     Console().print(_table(f"{given.scenario}: the truth in the 80 % band", coverage(judged)))
 
 
 def _table(title: str, rows: pl.DataFrame) -> Table:
-    table = Table(title=title)
-    for name in rows.columns:
-        table.add_column(name, justify="left" if name == "forecast" else "right")
-    for row in rows.iter_rows():
-        table.add_row(*(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row))
-    return table
+    columns = {name: {"justify": "left" if name == "forecast" else "right"} for name in rows.columns}
+    cells = ((f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row) for row in rows.iter_rows())
+    return terminal.table(title, columns, cells)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import polars as pl
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from broker.display import terminal
 from trials.score import RECALL_SEVERITIES, Score, false_alarms, missed
 
 MAX_LISTED: Final = 200
@@ -30,75 +31,62 @@ def lists(score: Score) -> RenderableType:
 
 
 def _faults(faults: dict[str, dict[str, Any]]) -> Table:
-    table = Table(
-        title="Detection rate by severity (detected / injected)", title_justify="left", caption_justify="left"
+    names = ("< 0.3", "0.3–0.5", "≥ 0.5", "correct\ncause", "announced", "time to\ndetect p50", "time to\ndetect p95")
+    table = terminal.table(
+        "Detection rate by severity (detected / injected)",
+        {"fault": terminal.KEPT, **dict.fromkeys(names, terminal.NUMBER), "first alarm": {}},
+        note="announced: by an alarm that no other alarm suppressed; time to detect in therapy hours",
     )
-    table.caption = "announced: by an alarm that no other alarm suppressed; time to detect in therapy hours"
-    table.add_column("fault", no_wrap=True)
-    for name in (
-        "< 0.3",
-        "0.3–0.5",
-        "≥ 0.5",
-        "correct\ncause",
-        "announced",
-        "time to\ndetect p50",
-        "time to\ndetect p95",
-    ):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("first alarm")
     for name, fault in faults.items():
         rates = [_fraction(band["detected"], band["injected"]) for band in fault["by_severity"]]
         counts = (f"{fault[column]}/{fault['injected']}" for column in ("right_cause", "announced"))
         hours = (_number(fault["time_to_detect_h"][name]) for name in ("p50", "p95"))
         firsts = ", ".join(f"{rule} {count}" for rule, count in fault["first"].items())
         if fault["visible"]:
-            table.add_row(name, *rates, *counts, *hours, firsts)
+            terminal.add(table, (name, *rates, *counts, *hours, firsts))
         else:
-            table.add_row(name, *["–"] * 7, "no alarm is expected", style="dim")
+            terminal.add(table, (name, *["–"] * 7, "no alarm is expected"), style="dim")
     return table
 
 
 def _sweep(sweep: dict[str, dict[str, float | None]]) -> Table:
-    table = Table(title="Smallest severity detected, with time to detect (h)", title_justify="left")
-    table.add_column("fault", no_wrap=True)
-    for name in ("severity", "time to detect p50", "time to detect p95"):
-        table.add_column(name, justify="right")
+    numbers = ("severity", "time to detect p50", "time to detect p95")
+    rows = []
     for name, smallest in sweep.items():
         severity = "none" if smallest["severity"] is None else f"{smallest['severity']:g}"
-        table.add_row(name, severity, _number(smallest["p50"]), _number(smallest["p95"]))
-    return table
+        rows.append((name, severity, _number(smallest["p50"]), _number(smallest["p95"])))
+    columns = {"fault": terminal.KEPT, **dict.fromkeys(numbers, terminal.NUMBER)}
+    return terminal.table("Smallest severity detected, with time to detect (h)", columns, rows)
 
 
 def _rates(report: dict[str, Any]) -> Table:
-    table = Table(title="All faults", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
+    table = terminal.table("All faults", {"rate": {}, "value": {"justify": "right"}}, show_header=False)
     for severity in RECALL_SEVERITIES:
         rates = report["recall"][f"severity_from_{severity}"]
-        table.add_row(f"detection rate, severity from {severity}", _percent(rates["detected"], rates["injected"]))
-        table.add_row(f"correct cause, severity from {severity}", _percent(rates["right_cause"], rates["injected"]))
+        terminal.add(
+            table, (f"detection rate, severity from {severity}", _percent(rates["detected"], rates["injected"]))
+        )
+        terminal.add(
+            table, (f"correct cause, severity from {severity}", _percent(rates["right_cause"], rates["injected"]))
+        )
     for name, title in (("", ""), ("_announced", ", announced"), ("_high", ", high priority")):
         count, rate = report[f"false_alarms{name}"], report[f"false_alarms{name}_per_pump_day"]
-        table.add_row(f"false alarms per pump-day{title}", f"{rate:.4f} ({count:,} alarms)")
-    table.add_row("secondary alarms", str(report["secondary_alarms"]))
+        terminal.add(table, (f"false alarms per pump-day{title}", f"{rate:.4f} ({count:,} alarms)"))
+    terminal.add(table, ("secondary alarms", str(report["secondary_alarms"])))
     for priority, rate in report["alarms_per_pump_day"].items():
-        table.add_row(f"alarms per pump-day, {priority} priority", f"{rate:.4f}")
-    table.add_row("pump-days", f"{report['pump_days']:,.1f}")
-    table.add_row("samples", f"{report['samples']:,}")
-    table.add_row("run time (s)", f"{report['seconds']:,.1f}")
+        terminal.add(table, (f"alarms per pump-day, {priority} priority", f"{rate:.4f}"))
+    terminal.add(table, ("pump-days", f"{report['pump_days']:,.1f}"))
+    terminal.add(table, ("samples", f"{report['samples']:,}"))
+    terminal.add(table, ("run time (s)", f"{report['seconds']:,.1f}"))
     return table
 
 
 def _list(title: str, rows: pl.DataFrame) -> Table:
     omitted = rows.height - MAX_LISTED
-    table = Table(title=f"{title}: {rows.height}", title_justify="left", caption_justify="left")
-    if omitted > 0:
-        table.caption = f"and {omitted:,} more; --json has all of them"
-    for name in rows.columns:
-        table.add_column(name, no_wrap=True)
-    for row in rows.head(MAX_LISTED).iter_rows():
-        table.add_row(*("–" if value is None else str(value) for value in row))
-    return table
+    note = f"and {omitted:,} more; --json has all of them" if omitted > 0 else None
+    columns = dict.fromkeys(rows.columns, terminal.KEPT)
+    cells = (("–" if value is None else value for value in row) for row in rows.head(MAX_LISTED).iter_rows())
+    return terminal.table(f"{title}: {rows.height}", columns, cells, note=note)
 
 
 def _fraction(share: float | None, count: int) -> str:

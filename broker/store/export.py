@@ -17,11 +17,16 @@ Format = Literal["csv", "parquet"]
 
 
 def write_csv(blocks: Iterable[Block], file: IO[bytes]) -> int:
-    """Write samples as CSV with a header, to four decimals as on the wire; return how many. Unknown is empty."""
+    """Write samples as CSV with a header, to four decimals as on the wire; return how many. Unknown is empty.
+
+    A text that a spreadsheet would run as a formula gets a single quote in front of it.
+    """
     empty_samples().write_csv(file)
     count = 0
     for block in blocks:
-        rounded = block.samples.with_columns(pl.col(pl.Float32).cast(pl.Float64).round(4))
+        rounded = block.samples.with_columns(
+            pl.col(pl.Float32).cast(pl.Float64).round(4), no_formula(pl.col(pl.String))
+        )
         rounded.write_csv(file, include_header=False)
         count += block.samples.height
     return count
@@ -43,6 +48,11 @@ def write_parquet(blocks: Iterable[Block], path: Path) -> int:
     frame = register_io_source(source, schema=SAMPLE_SCHEMA)
     durable_write.replace(path, lambda fresh: frame.sink_parquet(fresh, maintain_order=True))
     return count
+
+
+def no_formula(text: pl.Expr) -> pl.Expr:
+    """Return text for CSV cells: with a single quote in front if a spreadsheet would take it for a formula."""
+    return pl.when(text.str.contains(r"^[=+\-@\t\r]")).then(pl.lit("'") + text).otherwise(text).name.keep()
 
 
 def watched(blocks: Iterable[Block], report: Callable[[float], None]) -> Iterator[Block]:

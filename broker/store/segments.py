@@ -29,6 +29,8 @@ READ_ATTEMPTS: Final = 100
 MAGIC: Final = b"PAR1"
 BLOCK_ROWS: Final = 1_000_000
 """Maximum number of samples in memory while many are streamed; about 100 MB."""
+END_MS: Final = 253_402_300_799_999
+"""Last millisecond of year 9999."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,9 @@ class Block:
 
 
 def day_name(time_ms: int) -> str:
-    """Return the directory of the day that contains that time."""
-    return f"date={datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms):%Y-%m-%d}"
+    """Return the directory of the day that contains that time; before 1970 the first, after year 9999 the last."""
+    known = min(max(time_ms, 0), END_MS)
+    return f"date={datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=known):%Y-%m-%d}"
 
 
 def hour_directory(data: Path, hour: int) -> Path:

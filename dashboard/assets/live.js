@@ -78,8 +78,17 @@
     socket.onopen = () => { socket.close(); reload("probed", PROBE_RELOAD_PAUSE_MS); };
   }
 
-  function utc(ms) {
-    return new Date(ms).toLocaleString("en-GB", { timeZone: "UTC", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+  /* The server writes its texts in the zone of this cookie; a browser that does not tell its zone gets UTC. */
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  document.cookie = "zone=" + zone + "; path=/; max-age=31536000; samesite=lax";
+
+  function moment(ms) {
+    const at = new Date(ms);
+    if (Number.isNaN(at.getTime()) || at.getUTCFullYear() > 9999) return "beyond year 9999";
+    const shown = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options });
+    const name = shown({ timeZoneName: "shortOffset" }).formatToParts(at).find((part) => part.type === "timeZoneName").value;
+    const time = shown({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }).format(at);
+    return time + " " + name.replace("GMT", "UTC").replace("-", "−");
   }
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
@@ -91,7 +100,7 @@
         document.title = (live.waiting ? "(" + live.waiting + ") " : "") + "Pumpwatch";
         const days = live.therapy_start ? Math.floor((live.therapy_ms - live.therapy_start) / 86400000) + 1 : 0;
         const day = days > 0 ? "Therapy day " + days + ", " : "Therapy time ";
-        return [day + utc(live.therapy_ms) + " UTC · " + speed, live.waiting ? String(live.waiting) : "", "nav-count " + worst];
+        return [day + moment(live.therapy_ms) + " · " + speed + (live.mixed ? " (most pumps)" : ""), live.waiting ? String(live.waiting) : "", "nav-count " + worst];
       },
       beat(beat) {
         if (beat) {

@@ -7,22 +7,26 @@ from typing import Any
 import polars as pl
 
 from dashboard import theme
+from dashboard.components.figures import UTC_CHART, dates
 from dashboard.data.alarm_performance import BIN_MS
 from dashboard.theme import Scheme
+from dashboard.zones import ChartZone
 
 Figure = dict[str, Any]
 
 
-def load(bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme) -> Figure:
+def load(
+    bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme, zone: ChartZone = UTC_CHART
+) -> Figure:
     """Draw annunciated alarms (`time`, `alarms`) as bars, floods (`begin`, `end`) behind them, and the flood limit."""
-    times, counts = bins["time"].to_list(), bins["alarms"].to_list()
-    last = times[-1] if times else 0
+    times, counts = dates(bins["time"] + zone.offset_ms), bins["alarms"].to_list()
+    edges = pl.col("begin", "end").fill_null(bins["time"].max() or 0)
     shapes = [
         {
-            "type": "rect", "xref": "x", "yref": "paper", "x0": begin, "x1": end or last, "y0": 0, "y1": 1,
+            "type": "rect", "xref": "x", "yref": "paper", "x0": begin, "x1": end, "y0": 0, "y1": 1,
             "fillcolor": colours.high_fill, "opacity": 0.12, "line": {"width": 0}, "layer": "below",
         }
-        for begin, end in floods.select("begin", "end").iter_rows()
+        for begin, end in (dates(flood) for flood in floods.select(edges + zone.offset_ms).iter_rows())
     ]  # fmt: skip
     line = {"color": colours.high, "width": 1, "dash": "dash"}
     shapes.append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": limit, "y1": limit, "line": line})
@@ -33,7 +37,7 @@ def load(bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme
     bar = {
         "type": "bar", "x": times, "y": counts, "offset": 0, "width": 0.9 * BIN_MS,
         "marker": {"color": colours.signal, "line": {"width": 0}},
-        "hovertemplate": "%{x|%d %b %H:%M} UTC: %{y} per 10 min<extra></extra>",
+        "hovertemplate": f"%{{x|%d %b %H:%M}} {zone.label}: %{{y}} per 10 min<extra></extra>",
     }  # fmt: skip
     layout = {
         "template": theme.template(colours),

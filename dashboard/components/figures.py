@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -13,11 +14,13 @@ from dashboard import theme
 from dashboard.components.signal_panels import PANELS, Line, Panel
 from dashboard.data.trends import Curve, Past, limits
 from dashboard.theme import Scheme
+from dashboard.zones import ChartZone
 
 Figure = dict[str, Any]
 
-
 SPACE: Final = 0.045
+UTC_CHART: Final = ChartZone()
+DOT_PX: Final = 6
 CONFIG: Final[Any] = {
     "displaylogo": False,
     "displayModeBar": False,
@@ -38,11 +41,12 @@ EMPTY: Final[Figure] = {
 """Placeholder until the chart is drawn; Plotly's own would be white, with axes."""
 
 
-def trends(past: Past, colours: Scheme, *, revision: str) -> Figure:
-    """Draw all signals of one pump over one time axis, with alarms and gaps shaded behind them.
+def trends(past: Past, colours: Scheme, *, revision: str, zone: ChartZone = UTC_CHART) -> Figure:
+    """Draw all signals of one pump over one time axis in a `zone`, with alarms and gaps shaded behind them.
 
     The zoom is kept as long as `revision` stays the same.
     """
+    past = past.shifted(zone.offset_ms)
     layout: Figure = {
         "template": theme.template(colours),
         "uirevision": revision,
@@ -50,7 +54,7 @@ def trends(past: Past, colours: Scheme, *, revision: str) -> Figure:
         "showlegend": False,
         "hovermode": "x unified",
         "hoversubplots": "axis",
-        "xaxis": {**_time_axis(past.window, colours), "anchor": f"y{2 * len(PANELS) - 1}"},
+        "xaxis": {**_time_axis(past.window, zone, colours), "anchor": f"y{2 * len(PANELS) - 1}"},
         "shapes": [*_unknown(past, colours), *_bands(past, colours)],
         "annotations": _unknown_labels(past, colours),
     }
@@ -91,7 +95,7 @@ def _heading(panel: Panel, top: float, colours: Scheme) -> Figure:
     return _note("   ".join(words), 0, top, colours, xanchor="left", yanchor="bottom")
 
 
-def _note(text: str, x: float, y: float, colours: Scheme, **more: str) -> Figure:
+def _note(text: str, x: float | str, y: float, colours: Scheme, **more: str) -> Figure:
     font = {"size": 11, "color": colours.muted}
     return {"text": text, "x": x, "y": y, "xref": "paper", "yref": "paper", "showarrow": False, "font": font, **more}
 
@@ -103,7 +107,7 @@ def _unknown(past: Past, colours: Scheme) -> list[Figure]:
 def _unknown_labels(past: Past, colours: Scheme) -> list[Figure]:
     since, until = past.window
     wide = [(start, end) for start, end in past.gaps if end - start > 0.05 * (until - since)]
-    return [_note("unknown", (start + end) / 2, 0.5, colours, xref="x") for start, end in wide]
+    return [_note("unknown", dates([(start + end) / 2])[0], 0.5, colours, xref="x") for start, end in wide]
 
 
 def _bands(past: Past, colours: Scheme) -> list[Figure]:
@@ -118,12 +122,13 @@ def _bands(past: Past, colours: Scheme) -> list[Figure]:
 
 def _band(start: int, end: int, colour: str) -> Figure:
     line = {"width": 0}
+    first, last = dates((start, end))
     return {
         "type": "rect",
         "xref": "x",
         "yref": "paper",
-        "x0": start,
-        "x1": end,
+        "x0": first,
+        "x1": last,
         "fillcolor": colour,
         "line": line,
         "layer": "below",
@@ -138,9 +143,9 @@ def _trace(line: Line, curve: Curve, colour: str, axis: int) -> Figure:
     signal = SIGNAL_BY_NAME[line.signal]
     return {
         "type": "scatter",
-        "mode": "lines",
         "name": signal.title,
-        "x": _array(curve.time),
+        "x": dates(curve.time),
+        **_points(curve),
         "y": _array(curve.value),
         "yaxis": "y" if axis == 1 else f"y{axis}",
         "connectgaps": False,
@@ -154,26 +159,41 @@ def _trace(line: Line, curve: Curve, colour: str, axis: int) -> Figure:
     }
 
 
-def _array(values: NDArray[Any]) -> Figure:
-    kind = "f8" if values.dtype == np.float64 else "f4"
-    return {"dtype": kind, "bdata": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()}
+def _points(curve: Curve) -> Figure:
+    """Return how points are drawn: those without a neighbor as dots, since a line of one point is invisible."""
+    known = np.concatenate(([False], np.isfinite(curve.value), [False]))
+    alone = known[1:-1] & ~known[:-2] & ~known[2:]
+    if not alone.any():
+        return {"mode": "lines"}
+    sizes = np.where(alone, DOT_PX, 0).astype(np.float32)
+    return {"mode": "lines+markers", "cliponaxis": False, "marker": {"size": _array(sizes), "line": {"width": 0}}}
 
 
-def _time_axis(window: tuple[int, int], colours: Scheme) -> Figure:
+def _array(values: NDArray[np.float32]) -> Figure:
+    return {"dtype": "f4", "bdata": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()}
+
+
+def dates(times: Iterable[float] | NDArray[np.float64]) -> list[str]:
+    """Return times in ms as texts, which Plotly shows as they are; it would move numbers into the browser's zone."""
+    whole = np.fromiter(times, np.float64).astype("datetime64[ms]")
+    return [str(time) for time in np.datetime_as_string(whole)]
+
+
+def _time_axis(window: tuple[int, int], zone: ChartZone, colours: Scheme) -> Figure:
     return {
         "type": "date",
-        "range": list(window),
+        "range": dates(window),
         "showspikes": True,
         "spikemode": "across",
         "spikesnap": "cursor",
         "spikethickness": 1,
         "spikedash": "solid",
         "spikecolor": colours.muted,
-        "hoverformat": "%d %b %H:%M UTC",
+        "hoverformat": f"%d %b %Y %H:%M {zone.label}",
         "tickformatstops": [
             {"dtickrange": [None, 60_000], "value": "%H:%M:%S"},
-            {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%d %b"},
-            {"dtickrange": [86_400_000, None], "value": "%d %b"},
+            {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%d %b %Y"},
+            {"dtickrange": [86_400_000, None], "value": "%d %b %Y"},
         ],
         "nticks": 9,
     }

@@ -12,7 +12,7 @@ from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.components import elements
 from dashboard.components.elements import Component
-from dashboard.data import detections
+from dashboard.data import detections, queries
 
 
 def responses(replies: list[Reply]) -> Component:
@@ -57,11 +57,15 @@ def detected(injections: Any, snapshot: Snapshot, events: pl.DataFrame) -> Compo
                 formatting.title(str(injection.get("fault"))),
                 formatting.number(injection.get("severity"), 2),
                 links,
-                _detection(injection, detection, snapshot.health.therapy_ms),
+                _detection(injection, detection, _now(snapshot, pumps)),
                 f"{detection['pumps']:,} of {detection['of']:,}",
             ]
         )
     return elements.table(heads, rows)
+
+
+def _now(snapshot: Snapshot, pumps: list[str]) -> int:
+    return queries.therapy_now(snapshot, queries.pump_row(snapshot, pumps[0]) if pumps else None)
 
 
 def _detection(injection: dict[str, Any], detection: dict[str, Any], now_ms: int) -> Component:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 import polars as pl
 
 from broker.contract.cohorts import NO_MEMBERS, members_of
@@ -18,6 +19,7 @@ from broker.truth.ground_truth import RunHeader
 from broker.truth.ledger import Ledger, LedgerReader
 from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, match, spread
 from dashboard import formatting
+from dashboard.data.fleet_clock import fleet_clock
 from dashboard.data.services import DataService
 
 MAX_EVENTS: Final = 20_000
@@ -78,7 +80,9 @@ class LiveScorecard:
         """Return the score, or None if there is no ground truth."""
         with self._lock:
             if self._score is None or self.data.now() - self._computed >= REFRESH_INTERVAL_MS:
-                ledger, health = self._reader.read(), self.data.snapshot().health
+                ledger, snapshot = self._reader.read(), self.data.snapshot()
+                now = fleet_clock(snapshot).therapy_ms
+                health = msgspec.structs.replace(snapshot.health, therapy_ms=now)
                 self._score = None if ledger is None else self._evaluate(ledger, health)
                 self._computed = self.data.now()
             return self._score

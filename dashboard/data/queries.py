@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import Any, Final
 
 import polars as pl
 
+from broker.store.segments import END_MS
 from broker.store.snapshot import WAITING, Snapshot
+from dashboard.data.fleet_clock import fleet_clock
 
 MIN_GROUP: Final = 4
 """Minimum number of alarms of one rule behind one gateway that become one line; a common cause is then likely."""
@@ -33,6 +36,7 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
     counted separately. `waiting` alarms are unacknowledged.
     """
     pumps, alarms, health = snapshot.pumps, snapshot.alarms, snapshot.health
+    clock = fleet_clock(snapshot)
     larger = alarms.filter(pl.col("pump").is_null() & (pl.col("state") != "out_of_service"))
     every = pl.concat([pumps["priority"], larger["priority"]])
     by_priority = dict(every.value_counts().iter_rows())
@@ -41,9 +45,10 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "version": health.version,
         "written": health.written,
-        "therapy_ms": health.therapy_ms,
+        "therapy_ms": clock.therapy_ms,
         "therapy_start": health.therapy_start,
-        "speed": health.speed,
+        "speed": clock.speed,
+        "mixed": clock.mixed,
         "pumps": pumps.height,
         "high": by_priority.get(1, 0),
         "medium": by_priority.get(2, 0),
@@ -61,9 +66,10 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
 def ordered(alarms: pl.DataFrame) -> pl.DataFrame:
     """Return alarms sorted by urgency.
 
-    Unacknowledged first, then returned, latched, acknowledged, shelved and out of service; then priority; then oldest.
+    Unacknowledged first, then returned, latched, acknowledged, shelved and out of service; then priority; then oldest,
+    by wall-clock time, since therapy times of different gateways do not compare.
     """
-    return alarms.sort(_URGENCY, "priority", "onset", "alarm", nulls_last=True)
+    return alarms.sort(_URGENCY, "priority", "raised_wall", "onset", "alarm", nulls_last=True)
 
 
 def worst(alarms: pl.DataFrame, pumps: pl.DataFrame, limit: int = 40) -> pl.DataFrame:
@@ -164,6 +170,18 @@ def pump_row(snapshot: Snapshot, serial: str) -> dict[str, Any] | None:
     """Return one pump's row of the snapshot, or None if it is unknown."""
     found = snapshot.pumps.filter(pl.col("pump") == serial)
     return found.row(0, named=True) if found.height else None
+
+
+def therapy_now(snapshot: Snapshot, row: dict[str, Any] | None) -> int:
+    """Return a pump's therapy time now: its newest sample plus its age, which its own gateway's clock measures.
+
+    Gateways run at their own speeds and dates. The fleet's clock is only for a pump that has sent nothing.
+    """
+    if row is None or row["time"] is None:
+        return fleet_clock(snapshot).therapy_ms
+    age_s = row["age_s"]
+    known = age_s is not None and math.isfinite(age_s)
+    return int(min(row["time"] + (max(0.0, 1000 * age_s) if known else 0), END_MS))
 
 
 def alarms_of(snapshot: Snapshot, serial: str) -> pl.DataFrame:

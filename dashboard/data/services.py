@@ -51,9 +51,9 @@ class DataService:
         """Return the latest snapshot."""
         return self.live.snapshot()
 
-    def trend(self, pump: str, since_ms: int) -> pl.DataFrame:
-        """Return a pump's samples since a therapy time."""
-        return segments.trend(self.settings.data, pump, since_ms)
+    def trend(self, pump: str, since_ms: int, until_ms: int) -> pl.DataFrame:
+        """Return a pump's samples between two therapy times."""
+        return segments.trend(self.settings.data, pump, since_ms, until_ms)
 
     def long_trend(self, pump: str, since_ms: int, until_ms: int) -> pl.DataFrame:
         """Return a pump's trend over weeks: `time` and signals, minimum and maximum of each hour."""

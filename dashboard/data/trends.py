@@ -37,6 +37,15 @@ class Past:
     gaps: list[tuple[int, int]]
     window: tuple[int, int]
 
+    def shifted(self, by_ms: int) -> Past:
+        """Return the same content with every time later by `by_ms`."""
+        return Past(
+            {name: Curve(curve.time + by_ms, curve.value) for name, curve in self.curves.items()},
+            self.spans.with_columns(pl.col("start", "end") + by_ms),
+            [(start + by_ms, end + by_ms) for start, end in self.gaps],
+            (self.window[0] + by_ms, self.window[1] + by_ms),
+        )
+
 
 def curves(samples: pl.DataFrame, points: int = MAX_POINTS) -> dict[str, Curve]:
     """Return one curve per signal from samples sorted by time; each has at most `points` values besides its gaps."""

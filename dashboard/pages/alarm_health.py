@@ -12,9 +12,10 @@ from dash import Dash, Input, Output, dcc, html
 from dashboard import formatting, theme
 from dashboard.components import alarm_figures, elements, figures, shell
 from dashboard.components.elements import Component
-from dashboard.data import alarm_performance
+from dashboard.data import alarm_performance, fleet_clock
 from dashboard.data.alarm_performance import Metric, Report
 from dashboard.data.services import DataService
+from dashboard.zones import chart_zone
 
 REFRESH_MS: Final = 10_000
 MAX_EVENTS: Final = 50_000
@@ -82,18 +83,19 @@ def register(app: Dash, data: DataService) -> None:
 def render(data: DataService, operators: Any, scheme: str | None) -> tuple[Component, ...]:
     """Return the parts of the page for a number of operators."""
     people = operators if isinstance(operators, int) and 1 <= operators <= MAX_OPERATORS else 1
-    events = data.events(limit=MAX_EVENTS)
-    health = data.snapshot().health
+    snapshot = data.snapshot()
+    events, health = fleet_clock.on_fleet_clock(data.events(limit=MAX_EVENTS), snapshot), snapshot.health
     latest = events["time"].max()
-    now = max(health.therapy_ms, latest if isinstance(latest, int) else 0)
+    now = max(fleet_clock.fleet_clock(snapshot).therapy_ms, latest if isinstance(latest, int) else 0)
     report = alarm_performance.report(events, now, people)
+    zone = chart_zone(now)
     bars = alarm_figures.load(
-        report.load.tail(MAX_BARS), report.floods, alarm_performance.FLOOD_START * people, theme.scheme(scheme)
+        report.load.tail(MAX_BARS), report.floods, alarm_performance.FLOOD_START * people, theme.scheme(scheme), zone
     )
     age_s = (data.now() - health.written) / 1000 if health.written else None
     return (
         [_metric(metric) for metric in report.metrics],
-        _note(report, events, age_s),
+        _note(report, events, age_s, zone.label),
         bars,
         _actors(report.actors),
         _mix(report.mix),
@@ -101,7 +103,7 @@ def render(data: DataService, operators: Any, scheme: str | None) -> tuple[Compo
     )
 
 
-def _note(report: Report, events: pl.DataFrame, age_s: float | None) -> str:
+def _note(report: Report, events: pl.DataFrame, age_s: float | None, zone: str) -> str:
     if events.is_empty():
         return "No alarms yet: the journal is empty."
     newest = events["at"].max()
@@ -109,7 +111,7 @@ def _note(report: Report, events: pl.DataFrame, age_s: float | None) -> str:
     short = "" if report.span_ms >= alarm_performance.DAY_MS else "; at least 30 days are needed to judge"
     cut = f"; only the newest {MAX_EVENTS:,} journal entries are counted" if events.height >= MAX_EVENTS else ""
     age = formatting.UNKNOWN if age_s is None else formatting.span(age_s)
-    return f"{window}{short}{cut}. Latest entry {formatting.second(newest)}; data {age} old."  # type: ignore[arg-type]
+    return f"{window}{short}{cut}. Latest entry {formatting.second(newest)}; data {age} old; chart in {zone}."  # type: ignore[arg-type]
 
 
 def _metric(metric: Metric) -> Component:
@@ -155,7 +157,7 @@ def _floods(floods: pl.DataFrame, now: int) -> Component:
     rows = [
         [
             formatting.moment(row["begin"]),
-            f"{formatting.clock(row['end'])} UTC" if row["end"] else "ongoing",
+            formatting.clock(row["end"]) if row["end"] else "ongoing",
             formatting.span(((row["end"] or now) - row["begin"]) / 1000),
             f"{row['alarms']:,}",
         ]

@@ -6,41 +6,40 @@ import asyncio
 from typing import Any, Final
 
 import dash_mantine_components as dmc
-import polars as pl
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from broker.store.snapshot import Snapshot
 from dashboard import formatting, theme
 from dashboard.components import elements, event_log, figures, forecast_panel, pump_summary, shell
 from dashboard.components.elements import Component
-from dashboard.data import queries, trends
+from dashboard.data import queries, trend_view, trends
 from dashboard.data.services import DataService
+from dashboard.data.trend_view import Note, View
+from dashboard.zones import ZONE, chart_zone
 
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
-RANGES: Final = {
-    "1 h": HOUR_MS, "6 h": 6 * HOUR_MS, "24 h": DAY_MS, "7 d": 7 * DAY_MS, "30 d": 30 * DAY_MS, "90 d": 90 * DAY_MS,
-}  # fmt: skip
-HOURLY_FROM: Final = 7 * DAY_MS
+HOURLY_FROM: Final = 7 * trend_view.DAY_MS
 """Ranges from here on are drawn from hourly minima and maxima, which is finer than a screen shows."""
 MAX_EVENTS: Final = 40
-REDRAWS: Final = 400
-"""A chart is redrawn after this fraction of its range has passed: about two pixels."""
 
 
 def layout(serial: str) -> Component:
     """Return the page of the pump with this serial number."""
-    ranges = dmc.SegmentedControl(id="pump-range", value="6 h", data=list(RANGES), size="xs")
+    ranges = dmc.SegmentedControl(id="pump-range", value=trend_view.DEFAULT, data=list(trend_view.RANGES), size="xs")
     chart = dcc.Graph(id="pump-trends", config=figures.CONFIG, className="trends", figure=figures.EMPTY)
     return html.Div(
         [
             dcc.Store(id="pump-serial", data=serial),
             dcc.Store(id="pump-drawn"),
+            dcc.Store(id="trend-end", data=trend_view.NOW),
             html.Div(id="pump-head"),
             html.Div(
                 [
                     elements.card(
-                        "Trends (therapy time)", chart, side=[html.Span(id="pump-none"), ranges], name="trend-card"
+                        "Trends (therapy time)",
+                        _note(),
+                        chart,
+                        side=[html.Span(id="trend-zone"), ranges],
+                        name="trend-card",
                     ),
                     html.Div(
                         [
@@ -59,6 +58,13 @@ def layout(serial: str) -> Component:
         ],
         className="column pump",
     )
+
+
+def _note() -> Component:
+    """Return the line above the chart: why it is empty or does not end now, and the way to and back."""
+    latest = html.Button("Go to latest data", id="trend-latest", className="button", hidden=True)
+    again = html.Button("Back to now", id="trend-now", className="button", hidden=True)
+    return html.Div([html.Span(id="trend-note", role="status"), latest, again], className="trend-note")
 
 
 def register(app: Dash, data: DataService) -> None:
@@ -81,42 +87,52 @@ def register(app: Dash, data: DataService) -> None:
     @app.callback(
         Output("pump-trends", "figure"),
         Output("pump-drawn", "data"),
-        Output("pump-none", "children"),
+        Output("trend-zone", "children"),
+        Output("trend-note", "children"),
+        Output("trend-latest", "hidden"),
+        Output("trend-now", "hidden"),
         Input("live", "data"),
         Input("pump-range", "value"),
         Input("scheme", "data"),
+        Input("trend-end", "data"),
         State("pump-serial", "data"),
         State("pump-drawn", "data"),
     )
-    async def draw(_live: Any, chosen: str | None, scheme: str | None, serial: str, drawn: str | None) -> Any:
-        until = data.snapshot().health.therapy_ms
-        key = _key(until, chosen or "6 h", scheme, queries.alarms_of(data.snapshot(), str(serial)))
+    async def draw(
+        _live: Any, chosen: str | None, scheme: str | None, end: str | None, serial: str, drawn: str | None
+    ) -> Any:
+        view = trend_view.view(data.snapshot(), str(serial), chosen, end)
+        key = trend_view.key(view, queries.alarms_of(data.snapshot(), str(serial)), f"{scheme} {ZONE.get()}")
         if key == drawn:
-            return no_update, no_update, no_update
-        figure, note = await asyncio.to_thread(picture, data, str(serial), chosen or "6 h", scheme)
-        return figure, key, note
+            return [no_update] * 6
+        figure, note = await asyncio.to_thread(picture, data, view, scheme)
+        zone = f"times in {chart_zone(view.until).label}"
+        return figure, key, zone, note.text, not note.offers_latest, view.end != trend_view.LATEST
+
+    @app.callback(
+        Output("trend-end", "data"),
+        Input("trend-latest", "n_clicks"),
+        Input("trend-now", "n_clicks"),
+        prevent_initial_call=True,
+    )
+    async def move(_latest: Any, _now: Any) -> Any:
+        return trend_view.LATEST if ctx.triggered_id == "trend-latest" else trend_view.NOW
 
 
-def _key(until_ms: int, chosen: str, scheme: str | None, alarms: pl.DataFrame) -> str:
-    step = RANGES.get(chosen, HOUR_MS) // REDRAWS
-    return f"{until_ms // step} {chosen} {scheme} {alarms['alarm'].to_list()}"
-
-
-def picture(data: DataService, serial: str, chosen: str, scheme: str | None) -> tuple[figures.Figure, str]:
-    """Return the chart of a pump over the chosen range, and a note if there are no samples."""
-    snapshot = data.snapshot()
-    until = snapshot.health.therapy_ms
-    range_ms = RANGES.get(chosen, HOUR_MS)
-    since = until - range_ms
-    samples = data.trend(serial, since) if range_ms < HOURLY_FROM else data.long_trend(serial, since, until)
+def picture(data: DataService, view: View, scheme: str | None) -> tuple[figures.Figure, Note]:
+    """Return the chart of a pump, and what to say above it."""
+    alarms = queries.alarms_of(data.snapshot(), view.serial)
+    long = view.until - view.since >= HOURLY_FROM
+    samples = (data.long_trend if long else data.trend)(view.serial, view.since, view.until)
     past = trends.Past(
         curves=trends.curves(samples),
-        spans=trends.spans(queries.alarms_of(snapshot, serial), data.events(serial), until),
-        gaps=trends.gaps(samples, since, until),
-        window=(since, until),
+        spans=trends.spans(alarms, data.events(view.serial), view.now),
+        gaps=trends.gaps(samples, view.since, view.until),
+        window=(view.since, view.until),
     )
-    figure = figures.trends(past, theme.scheme(scheme), revision=f"{serial} {chosen}")
-    return figure, "" if samples.height else "no samples in this range"
+    revision = f"{view.serial} {view.chosen} {view.end}"
+    figure = figures.trends(past, theme.scheme(scheme), revision=revision, zone=chart_zone(view.until))
+    return figure, trend_view.note(view, past, samples.height)
 
 
 def render(snapshot: Snapshot, serial: str) -> tuple[Component, Component, Component, Component]:

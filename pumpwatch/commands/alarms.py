@@ -7,13 +7,13 @@ import secrets
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from pumpwatch.commands import faults, options
+from broker.display.printable import printable
+from pumpwatch.commands import alarm_table, faults, options
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import user_data
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from broker.contract.actions import Action as OperatorAction
     from broker.contract.actions import Outcome
-
-SHOWN: Final = ("priority", "subject", "title", "state", "since", "alarm")
 
 
 class Action(StrEnum):
@@ -64,16 +62,7 @@ def alarms(
     if as_json:
         write_json(found.to_dicts())
         return
-    from broker.store.snapshot import PRIORITIES
-    from dashboard.formatting import span
-
-    table = Table(title=f"{found.height} open alarms", title_justify="left")
-    for name in SHOWN:
-        table.add_column(name, overflow="fold")
-    for row in found.iter_rows(named=True):
-        shown = {**row, "priority": PRIORITIES[row["priority"] - 1], "since": span(row["age_s"])}
-        table.add_row(*(str(shown[name]) for name in SHOWN))
-    Console().print(table)
+    alarm_table.show(found, Console())
 
 
 def alarm(
@@ -190,7 +179,7 @@ def _report(outcome: Outcome, *, as_json: bool) -> None:
     if as_json:
         write_json(outcome)
     else:
-        typer.echo(outcome.text)
+        typer.echo(printable(outcome.text))
     if not outcome.ok:
         raise CommandError("nothing was done")
 

@@ -16,8 +16,9 @@ from typing import Final, Literal
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
+from broker.display import terminal
 from pumpwatch.commands import options
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import environment, user_data
@@ -26,7 +27,7 @@ from pumpwatch.supervision import run_file
 MIN_FREE_BYTES: Final = 1_000_000_000
 CHROMIUM: Final = ("chromium", "chromium-browser", "google-chrome")
 STALE_S: Final = 15.0
-MARKS: Final = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "failed": "[red]failed[/]"}
+COLORS: Final = {"ok": "green", "note": "yellow", "failed": "red"}
 
 
 class Finding(msgspec.Struct):
@@ -198,9 +199,6 @@ def _health(data: Path, *, expected: bool) -> Iterator[Finding]:
 
 
 def _show(findings: list[Finding]) -> None:
-    table = Table(title="pumpwatch doctor", title_justify="left")
-    for name in ("what", "", "found"):
-        table.add_column(name, overflow="fold")
-    for finding in findings:
-        table.add_row(finding.what, MARKS[finding.state], finding.text.replace("[", "\\["))
-    Console(highlight=False).print(table)
+    columns = dict.fromkeys(("what", "", "found"), terminal.FOLD)
+    rows = ((finding.what, Text(finding.state, COLORS[finding.state]), finding.text) for finding in findings)
+    Console(highlight=False).print(terminal.table("pumpwatch doctor", columns, rows))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
+from broker.display import terminal
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.tables import write_json
@@ -190,7 +191,7 @@ def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], *, as_json
         out = Console(soft_wrap=True, highlight=False)
         for reply in replies:
             if reply.pumps or not reply.ok:
-                out.print(f"{reply.gateway}: {reply.text}", markup=False)
+                out.print(terminal.text(f"{reply.gateway}: {reply.text}"))
         if not any(reply.pumps for reply in replies):
             typer.echo("no pump affected", err=True)
     refused = sum(not reply.ok for reply in replies)

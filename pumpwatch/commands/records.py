@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
+from broker.display import terminal
+from broker.display.instants import timestamp
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.tables import write_json
@@ -75,7 +76,10 @@ def export(
     ] = None,
     data: options.Data = None,
 ) -> None:
-    """Export samples of the history, sorted by day, pump and time; times are therapy time."""
+    """Export samples of the history, sorted by day, pump and time; times are therapy time.
+
+    In CSV, a serial that a spreadsheet would run as a formula gets a single quote in front of it.
+    """
     from broker.store.segments import blocks
 
     if format_ == "parquet" and out is None:
@@ -146,17 +150,13 @@ def moment(option: str, text: str | None) -> int | None:
 
 
 def _show(found: pl.DataFrame) -> None:
-    table = Table(title=f"{found.height:,} entries, newest first", title_justify="left")
-    for name in ("at", "what", "pump", "about", "who"):
-        table.add_column(name, overflow="fold", no_wrap=name == "at")
-    for row in found.iter_rows(named=True):
-        pumps = [row["pump"]] if row["pump"] else row["pumps"] or []
-        more = f" and {len(pumps) - MAX_NAMED:,} more" if len(pumps) > MAX_NAMED else ""
-        table.add_row(
-            f"{datetime.fromtimestamp(row['at'] / 1000, tz=UTC):%Y-%m-%d %H:%M:%S}",
-            row["kind"],
-            ", ".join(pumps[:MAX_NAMED]) + more,
-            ": ".join(filter(None, (row["title"], row["text"]))).replace("[", "\\["),
-            row["who"] or "",
-        )
-    Console(highlight=False).print(table)
+    columns = {"at (UTC)": terminal.KEPT, **dict.fromkeys(("what", "pump", "about", "who"), terminal.FOLD)}
+    title = f"{found.height:,} entries, newest first"
+    Console(highlight=False).print(terminal.table(title, columns, map(_entry, found.iter_rows(named=True))))
+
+
+def _entry(row: dict[str, Any]) -> tuple[str | None, ...]:
+    pumps = [row["pump"]] if row["pump"] else row["pumps"] or []
+    more = f" and {len(pumps) - MAX_NAMED:,} more" if len(pumps) > MAX_NAMED else ""
+    about = ": ".join(filter(None, (row["title"], row["text"])))
+    return timestamp(row["at"]), row["kind"], ", ".join(pumps[:MAX_NAMED]) + more, about, row["who"]

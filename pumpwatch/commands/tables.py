@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
+from broker.display import terminal
+from broker.display.printable import printable_json
 from pumpwatch.commands import options
 
 FAULT_FIELDS: Final = (
@@ -126,7 +127,7 @@ def signal_rows() -> list[dict[str, Any]]:
 
 def write_json(rows: object) -> None:
     """Print rows to stdout as indented JSON."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n")
+    sys.stdout.write(printable_json(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode()) + "\n")
 
 
 def _row(source: object, fields: Sequence[str]) -> dict[str, Any]:
@@ -134,9 +135,6 @@ def _row(source: object, fields: Sequence[str]) -> dict[str, Any]:
 
 
 def _show(title: str, rows: Sequence[dict[str, Any]], fields: Sequence[str], note: str, *, lines: bool = True) -> None:
-    table = Table(title=title, title_justify="left", caption=note, caption_justify="left", show_lines=lines)
-    for name in fields:
-        table.add_column(name, no_wrap=name == "name", overflow="fold")
-    for row in rows:
-        table.add_row(*(f"{row[name]:g}" if isinstance(row[name], float) else str(row[name]) for name in fields))
-    Console().print(table)
+    columns = {name: {**terminal.FOLD, "no_wrap": name == "name"} for name in fields}
+    cells = ((f"{row[name]:g}" if isinstance(row[name], float) else row[name] for name in fields) for row in rows)
+    Console().print(terminal.table(title, columns, cells, note=note, show_lines=lines))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Final
 
 import msgspec
 from jinja2 import Environment, PackageLoader, select_autoescape
 from plotly.offline import get_plotlyjs
 
+from broker.display.printable import printable
 from dashboard import theme
 
 ROW_PX: Final = 22
@@ -27,6 +29,7 @@ _ENVIRONMENT: Final = Environment(
     autoescape=select_autoescape(("html", "j2")),
     trim_blocks=True,
     lstrip_blocks=True,
+    finalize=lambda value: printable(value, keep="\n") if type(value) is str else value,
 )
 
 
@@ -62,7 +65,7 @@ def page(report: dict[str, Any]) -> str:
         dark=theme.variables(theme.DARK),
         plotly=get_plotlyjs(),
         schemes=_json(_schemes()),
-        figures_json=_json(figures),
+        figures_json=_json({name: _with_plain_names(figure) for name, figure in figures.items()}),
     )
 
 
@@ -230,6 +233,12 @@ def _hours(value: float | None) -> str:
 
 def _schemes() -> dict[str, dict[str, str]]:
     return {name: {**vars(colors), "font": theme.FONT} for name, colors in theme.SCHEMES.items()}
+
+
+def _with_plain_names(figure: dict[str, Any]) -> dict[str, Any]:
+    """Return a figure whose category names are text: Plotly reads some HTML in labels."""
+    traces = [{**trace, "y": [escape(printable(name), quote=False) for name in trace["y"]]} for trace in figure["data"]]
+    return {**figure, "data": traces}
 
 
 def _json(value: object) -> str:

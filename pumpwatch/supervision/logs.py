@@ -1,4 +1,4 @@
-"""Log format: one line per record on stderr, prefixed with time and part."""
+"""Log format: one line per record on stderr, prefixed with time and part; control characters are escaped."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import logging
 
 from rich.console import Console
 from rich.text import Text
+
+from broker.display.printable import printable
 
 COLORS = {
     "broker": "magenta",
@@ -29,15 +31,15 @@ class Lines(logging.Handler):
         self.setFormatter(logging.Formatter(datefmt="%H:%M:%S"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record, each of its lines with the same prefix."""
+        """Write one record on one line; the lines of a traceback follow, indented, so that none looks like a record."""
         part = getattr(record, "part", self.part)
-        text = record.getMessage()
-        if record.exc_info and self.formatter is not None:
-            text = f"{text}\n{self.formatter.formatException(record.exc_info)}"
+        text = printable(record.getMessage().rstrip())
         if record.levelno >= logging.WARNING and part == self.part:
             text = f"{record.levelname.lower()}: {text}"
-        for line in text.splitlines() or [""]:
-            self._write(record, part, line)
+        self._write(record, part, text)
+        if record.exc_info and self.formatter is not None:
+            for line in self.formatter.formatException(record.exc_info).split("\n"):
+                self._write(record, part, f"    {printable(line)}")
 
     def _write(self, record: logging.LogRecord, part: str, line: str) -> None:
         if self.bare or self.formatter is None:

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from humanize import naturalsize
 
+from broker.display.printable import printable
 from pumpwatch.supervision.process import SUPERVISED
 
 READY_TIMEOUT_S: Final = 60.0
@@ -64,7 +65,8 @@ class Running:
     readers: tuple[asyncio.Task[None], ...] = ()
 
     def receive(self, line: str) -> None:
-        """Process one line of the part's output."""
+        """Process one line of the part's output, which may quote anything."""
+        line = printable(line)
         word, _, rest = line.partition(" ")
         name, _, address = rest.partition(" ")
         if word == "READY" and name == self.part.name:

@@ -22,6 +22,7 @@ from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.app import assemble, page_modules
 from dashboard.components import shell
 from dashboard.components.shell import Page
+from dashboard.data import trend_view
 from dashboard.data.services import DataService
 from dashboard.pages import pump, pumps
 
@@ -136,8 +137,9 @@ async def test_a_week_of_samples_makes_a_chart_of_less_than_half_a_megabyte(
 ) -> None:
     data = data_of(fleet(1))
     History(data.settings.data).append(samples_of("ITB-000001", 7 * 1440), 1)
-    figure, note = pump.picture(data, "ITB-000001", "7 d", "light")
-    assert note == ""
+    view = trend_view.view(data.snapshot(), "ITB-000001", "7 d", None)
+    figure, note = pump.picture(data, view, "light")
+    assert note.text == ""
     assert len(figure["data"]) == len(SIGNAL_NAMES)
     assert 50_000 < len(json.dumps(figure)) < LARGEST
 
@@ -167,6 +169,15 @@ def test_a_serial_in_the_address_is_decoded_and_other_addresses_have_no_page(fle
         assert shell.find(pages, address) == (dash.page_registry[pump.__name__], {"serial": serial})
     for address in ("/nowhere", "/pump", "/pump/", "/pump/a/b", "/alarms/x"):
         assert shell.find(pages, address) is None
+
+
+def test_no_two_pages_use_one_id_so_that_no_callback_of_one_writes_into_another(fleet: Any, data_of: DataOf) -> None:
+    assemble(data_of(fleet(1)))
+    used: dict[str, str] = {}
+    for page in shell.registered():
+        layout = page["layout"]("ITB-000001") if page["path_template"] else page["layout"]()
+        for part in parts(json.loads(json.dumps(layout, default=lambda one: one.to_plotly_json()))):
+            assert used.setdefault(part["id"], page["name"]) == page["name"], part["id"]
 
 
 NEW_PAGE = """

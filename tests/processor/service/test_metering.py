@@ -48,6 +48,7 @@ def test_the_sample_rate_is_that_of_the_last_five_seconds(meter, health):
 
 
 def test_all_messages_and_samples_are_counted(meter, health):
+    meter.messages += 4
     meter.count(sent(0, 0))
     meter.count(sent(0))
     shown = health()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from broker.contract.actions import Outcome, Shelve
 from broker.store.snapshot import ALARMS_SCHEMA, Health, Snapshot, empty
 from broker.store.snapshot_files import write
 from pumpwatch.__main__ import app
-from pumpwatch.commands import alarms
+from pumpwatch.commands import alarm_table, alarms
 from pumpwatch.commands.errors import CommandError
 
 IDS = ["A/low/1", "B/low/2", "gateway-01/gateway_silent/3"]
@@ -54,6 +57,30 @@ def test_open_alarms_are_listed_as_a_table_or_as_json(data: Path) -> None:
     assert "gateway-01" in run("alarms", data=data).stdout
     listed = json.loads(run("alarms", "--rule", "low", "--json", data=data).stdout)
     assert [row["alarm"] for row in listed] == IDS[:2]
+
+
+def test_a_terminal_of_80_columns_breaks_no_word(data: Path) -> None:
+    title, state = "Battery reading implausible for its model", "out_of_service"
+    long = alarms.open_alarms(data).with_columns(
+        pl.lit(title).alias("title"),
+        pl.lit(state).alias("state"),
+        pl.lit("ITB-000001").alias("subject"),
+        pl.lit("ITB-000001/battery_implausible/1767225600000").alias("alarm"),
+    )
+    output = io.StringIO()
+    alarm_table.show(long, Console(file=output, width=80, force_terminal=True, color_system=None))
+    shown = output.getvalue()
+    assert all(word in shown for word in (*title.split(), state, "ITB-000001", "medium", "1 min", "--json"))
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) == 80
+
+
+def test_a_pipe_gets_every_alarm_id_whole(data: Path) -> None:
+    long = alarms.open_alarms(data).with_columns(pl.concat_str("alarm", pl.lit("x" * 100)).alias("alarm"))
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        alarm_table.show(long, Console(width=80, force_terminal=False))
+    assert all(f"{one}{'x' * 100}" in output.getvalue() for one in IDS)
 
 
 def test_alarms_are_selected_by_id_subject_or_rule(data: Path, sent: list[Any]) -> None:

@@ -57,6 +57,30 @@ def test_the_journal_is_filtered_by_pump_person_and_time(run) -> None:
     assert "Motor stall" in run("journal").stdout
 
 
+def test_the_journal_shows_any_note_and_any_time(run, tmp_path: Path) -> None:
+    rows = [
+        {
+            "at": NOON_MS,
+            "kind": "note",
+            "title": "Low reservoir",
+            "text": "C:\\[/temp]\x1b[2J\x9b",
+            "who": "[bold]eve[/x]",
+        },
+        {"at": 2**62, "kind": "note", "title": "Low reservoir", "pump": "B"},
+    ]
+    journal = Journal(tmp_path)
+    journal.append(pl.DataFrame([dict.fromkeys(ENTRIES_SCHEMA) | row for row in rows], schema=ENTRIES_SCHEMA))
+    journal.close()
+    shown = run("journal")
+    assert shown.exit_code == 0, shown.exception
+    assert "Low reservoir: C:\\[/temp]\\x1b[2J\\x9b" in shown.stdout
+    assert "[bold]eve[/x]" in shown.stdout
+    assert "beyond year 9999" in shown.stdout
+    as_json = run("journal", "--json").stdout
+    assert not {"\x1b", "\x9b"} & set(as_json)
+    assert json.loads(as_json)[1]["text"] == "C:\\[/temp]\x1b[2J\x9b"
+
+
 def test_an_invalid_time_is_a_usage_error(run) -> None:
     result = run("journal", "--from", "yesterday")
     assert result.exit_code == 2
