@@ -1,0 +1,63 @@
+"""Arrow payloads: decodes one IPC stream into samples, whatever number types its columns have, within fixed limits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from broker.contract.arrow_columns import conform
+from broker.contract.arrow_framing import BINARY_VIEW, UTF8_VIEW, Framing, read_framing
+from broker.contract.payload_limits import PayloadError, check_size
+from broker.contract.sample_checks import Decoded, judge, reject, with_count
+from broker.contract.sample_order import in_order
+from broker.contract.signals import SAMPLE_SCHEMA
+
+ARROW_STREAM_MARK: Final = b"\xff\xff"
+"""First bytes of an Arrow IPC stream, whose continuation mark is FF FF FF FF; no text begins with them."""
+REQUIRED: Final = ("pump", "time")
+"""Columns that a frame must have; any other one may be missing and is then unknown."""
+
+
+def decode_arrow(payload: bytes) -> Decoded:
+    """Decode an Arrow stream; a malformed sample among valid ones is rejected alone."""
+    try:
+        check_size(payload)
+        framing = read_framing(payload)
+        # Columns that nobody reads are not even decoded.
+        frame = pl.read_ipc_stream(_measurable(payload, framing), columns=_known(framing))
+        readable, reasons, unread = conform(frame)
+        samples, implausible, rejected = judge(readable)
+    except PayloadError as error:
+        return reject(str(error))
+    except (pl.exceptions.PolarsError, OSError, ValueError, pl.exceptions.PanicException) as error:
+        return reject(f"not an Arrow frame of samples: {(str(error).splitlines() or [''])[0][:200]}")
+    return Decoded(in_order(samples), with_count(reasons + implausible, unread + rejected))
+
+
+def _known(framing: Framing) -> list[str]:
+    """Return the columns of samples that a stream has."""
+    names = [column.name for column in framing.columns]
+    missing = [name for name in REQUIRED if name not in names]
+    if missing:
+        raise PayloadError(f"the Arrow frame has no column {', '.join(missing)}")
+    if framing.rows == 0:
+        raise PayloadError("an empty Arrow frame")
+    return [name for name in SAMPLE_SCHEMA if name in names]
+
+
+def _measurable(payload: bytes, framing: Framing) -> bytes:
+    """Return the stream with its texts declared as bytes if they may be long.
+
+    The texts of a view may all be the same long one, which takes seconds to check for UTF-8, once for each row. Bytes
+    are not checked; `conform` measures them first.
+    """
+    if not framing.scans:
+        return payload
+    changed = bytearray(payload)
+    for column in framing.columns:
+        if column.kind == UTF8_VIEW and column.name in SAMPLE_SCHEMA:
+            if column.dictionary:
+                raise PayloadError(f"column {column.name} is a dictionary of long texts; send plain text")
+            changed[column.kind_at] = BINARY_VIEW
+    return bytes(changed)
