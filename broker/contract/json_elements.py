@@ -31,31 +31,36 @@ def elements(text: bytes) -> Iterator[bytes]:
     closing: list[int] = []
     start = count = 0
     for match in _TOKEN.finditer(text):
-        sign = text[match.start()]
+        sign, at = text[match.start()], match.start()
         if sign == _QUOTE:
             if match["open"] is not None:
                 raise SampleError("the payload is truncated: a text is not closed")
             continue
-        if sign in _OPENS:
-            closing.append(_OPENS[sign])
-            start = match.end() if array and len(closing) == 1 else start
-        elif sign in _CLOSES and (not closing or closing.pop() != sign):
-            raise SampleError(f"not JSON: {chr(sign)!r} at byte {match.start():,} closes nothing")
-        if len(closing) > MAX_NESTING:
-            raise SampleError(f"not JSON samples: nested more than {MAX_NESTING} deep")
-        if not array and sign in _CLOSES and not closing:
-            ends, begins = match.end(), match.end()
-        elif array and ((sign in _CLOSES and not closing) or (sign == _COMMA and len(closing) == 1)):
-            ends, begins = match.start(), match.end()
-        else:
-            continue
-        count += 1
-        check_rows(count, or_more=True)
-        yield text[start:ends].strip()
-        start = begins
-        if array and not closing:
+        _nest(closing, sign, at)
+        if array and len(closing) == 1 and sign == ord("["):
+            start = at + 1
+        done = sign in _CLOSES and not closing
+        if done or (array and sign == _COMMA and len(closing) == 1):
+            count += 1
+            check_rows(count, or_more=True)
+            yield text[start : at if array else at + 1].strip()
+            start = at + 1
+        if done and array:
             break
+    last = text[start:].strip()
+    if array and len(closing) == 1 and last.endswith(b"}"):
+        yield last
     if closing:
         raise SampleError("the payload is truncated: it ends before its last bracket closes")
-    if text[start:].strip():
-        raise SampleError(f"not JSON: after the last sample follows {text[start:].strip()[:40]!r}")
+    if last:
+        raise SampleError(f"not JSON: after the last sample follows {last[:40]!r}")
+
+
+def _nest(closing: list[int], sign: int, at: int) -> None:
+    """Keep the brackets that have to close; raise `SampleError` if this one does not match, or there are too many."""
+    if sign in _OPENS:
+        closing.append(_OPENS[sign])
+    elif sign in _CLOSES and (not closing or closing.pop() != sign):
+        raise SampleError(f"not JSON: {chr(sign)!r} at byte {at:,} closes nothing")
+    if len(closing) > MAX_NESTING:
+        raise SampleError(f"not JSON samples: nested more than {MAX_NESTING} deep")

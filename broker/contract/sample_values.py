@@ -28,7 +28,6 @@ _DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _LEAP: Final = re.compile(r"(:\d\d:)60")
 _UNITS: Final = (("seconds", 1000.0), ("microseconds", 1e-3), ("nanoseconds", 1e-6))
 """Units that times come in by mistake, and how many milliseconds one is; the ranges of plausible times do not touch."""
-_NAMES: Final[dict[type, str]] = {bool: "true or false", str: "text", list: "an array", dict: "an object"}
 
 
 def is_unknown(value: object) -> bool:
@@ -137,7 +136,9 @@ def _iso(name: str, text: str) -> int:
 
 
 def _kind_of(value: object) -> str:
-    return f"{_NAMES.get(type(value), 'unknown')} ({_shown(value)})" if value is not None else "null"
+    if isinstance(value, bool):
+        return f"the truth value {_shown(value)}"
+    return f"text ({_shown(value)})" if isinstance(value, str) else "an array or an object"
 
 
 def _shown(value: object) -> str:
