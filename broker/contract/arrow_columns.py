@@ -7,8 +7,17 @@ from typing import Final
 
 import polars as pl
 
-from broker.contract.payload_limits import MAX_REASONS, PayloadError
-from broker.contract.sample_values import COUNTS, MAX_COUNT, MAX_TEXT, TIMES, count_of, is_unknown, reading_of, time_of
+from broker.contract.payload_limits import MAX_REASONS, PayloadError, SampleError
+from broker.contract.sample_values import (
+    COUNTS,
+    MAX_COUNT,
+    MAX_TEXT,
+    TIMES,
+    UNKNOWN_TEXTS,
+    count_of,
+    reading_of,
+    time_of,
+)
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 
 TIME_NAMES: Final = ("time", "sent")
@@ -44,7 +53,7 @@ def conform(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str], int]:
 
 
 def _pumps(series: pl.Series) -> pl.Series:
-    """Return serial numbers as text; those that are far too long or not UTF-8 become null."""
+    """Return serial numbers as text; those that are far too long become null."""
     if isinstance(series.dtype, pl.Categorical | pl.Enum):
         return series.cast(pl.String)
     if series.dtype == pl.Binary:
@@ -55,28 +64,31 @@ def _pumps(series: pl.Series) -> pl.Series:
 
 
 def _short(series: pl.Series, most: int) -> pl.Series:
-    """Return bytes as text; those longer than that become null before anything reads them."""
-    frame = pl.DataFrame({series.name: series})
-    short = pl.when(pl.col(series.name).bin.size() <= most).then(pl.col(series.name))
-    return frame.select(short.alias(series.name)).to_series().cast(pl.String, strict=False)
+    """Return texts; those that are longer become null before anything reads them."""
+    size = series.bin.size() if series.dtype == pl.Binary else series.str.len_bytes()
+    short = (size <= most).fill_null(value=False)
+    # Only the short ones: a cast looks at every text, even where the row is null.
+    texts = series.filter(short).cast(pl.String, strict=False)
+    rows = short.cum_sum().cast(pl.Int64) - 1
+    return texts.gather(rows.set(~short, None))
 
 
 def _column(series: pl.Series, target: pl.DataType) -> tuple[pl.Series, pl.Series]:
     """Return a column as `target`, and which of its cells hold something that cannot be read as that."""
     if isinstance(series.dtype, pl.Categorical | pl.Enum):
         series = series.cast(pl.String)
-    if series.dtype == pl.Binary:
-        text = _short(series, MAX_TEXT)
-        read, unread = _texts(text, target)
-        return read, unread | (text.is_null() & series.is_not_null())
-    if series.dtype == pl.String:
-        return _texts(series, target)
+    given = series.is_not_null()
+    if series.dtype in {pl.String, pl.Binary}:
+        text = _short(series, MAX_TEXT).str.strip_chars()
+        given &= ~text.str.to_lowercase().is_in(UNKNOWN_TEXTS).fill_null(value=False)
+        series = _times_in(text) if text.name in TIME_NAMES else text.cast(pl.Float64, strict=False)
     if isinstance(series.dtype, pl.Decimal):
         series = series.cast(pl.Float64)
     if series.dtype.is_float():
+        given &= ~series.is_nan().fill_null(value=False)
         series = series.fill_nan(None)
     read = _number_column(series, target)
-    return read, series.is_not_null() & read.is_null()
+    return read, given & read.is_null()
 
 
 def _number_column(series: pl.Series, target: pl.DataType) -> pl.Series:
@@ -98,39 +110,29 @@ def _number_column(series: pl.Series, target: pl.DataType) -> pl.Series:
     raise PayloadError(f"column {name} is {dtype}; allowed are {times}")
 
 
-def _texts(series: pl.Series, target: pl.DataType) -> tuple[pl.Series, pl.Series]:
-    """Read texts one by one; what is too long is not even taken out of the column."""
-    short = series.str.len_bytes() <= MAX_TEXT
-    values: list[float | None] = []
-    wrong: list[bool] = []
-    for text in series.zip_with(short.fill_null(value=True), pl.Series([None], dtype=pl.String)):
-        value = None if is_unknown(text) else _read(series.name, text)
-        values.append(value)
-        wrong.append(value is None and not is_unknown(text))
-    return pl.Series(series.name, values, dtype=target), pl.Series(wrong, dtype=pl.Boolean) | ~short.fill_null(
-        value=True
-    )
-
-
-def _read(name: str, text: str) -> float | None:
-    try:
-        return _READ[name](name, text)
-    except ValueError:
-        return None
+def _times_in(texts: pl.Series) -> pl.Series:
+    """Return times in milliseconds; null for a text that is no time."""
+    times: list[int | None] = []
+    for text in texts:
+        try:
+            times.append(None if text is None else time_of(texts.name, text))
+        except SampleError:
+            times.append(None)
+    return pl.Series(texts.name, times, dtype=pl.Int64)
 
 
 def _reasons(name: str, pumps: pl.Series, values: pl.Series) -> list[str]:
     """Return the reason for each cell, not more than are kept."""
     shown = values.head(MAX_REASONS)
     if shown.dtype in {pl.String, pl.Binary}:
-        shown = (shown.str if shown.dtype == pl.String else shown.bin).slice(0, MAX_TEXT)
+        shown = _short(shown, MAX_TEXT).fill_null(f"a text of more than {MAX_TEXT} characters")
     reasons = []
     for pump, value in zip(pumps.head(MAX_REASONS).str.slice(0, 80), shown, strict=True):
         cause = f"{name} is {str(value)[:80]}; allowed are {_ALLOWED.get(name, 'numbers')}"
         if isinstance(value, str):
             try:
                 _READ[name](name, value)
-            except ValueError as error:
+            except SampleError as error:
                 cause = str(error)
         reasons.append(f"pump {pump!r}: {cause}")
     return reasons

@@ -44,7 +44,7 @@ _LENGTH: Final = struct.Struct("<i")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its `kind` by the numbers of Arrow, the position `kind_at` of that, and whether it is a dictionary."""
+    """A column: its `kind` by the numbers of Arrow, where in the schema that is, and whether it is a dictionary."""
 
     name: str
     kind: int
@@ -52,11 +52,23 @@ class Column:
     dictionary: bool
 
 
-@dataclass(frozen=True)
-class Framing:
-    """Columns, rows and decoded size of a stream; `scans` if its texts may be long and are to be measured first."""
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Columns of a stream; `shares_texts` if the values of a dictionary may all point to the same long text."""
 
     columns: tuple[Column, ...]
+    shares_texts: bool
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Columns, rows and decoded size of a stream; `scans` if its texts may be long and are to be measured first.
+
+    The schema begins at the byte `schema_at` of the payload.
+    """
+
+    columns: tuple[Column, ...]
+    schema_at: int
     rows: int
     decoded_bytes: int
     scans: bool
@@ -79,30 +91,37 @@ def read_framing(payload: bytes) -> Framing:
     rows, decoded, scans = 0, 0, False
     try:
         messages = _messages(payload)
-        columns = _schema(next(messages, None))
+        first = next(messages, None)
+        schema = _schema(first)
         for message in messages:
             batch_rows, size = _measure(payload, message)
             decoded += size
             if decoded > MAX_DECODED_BYTES:
                 raise PayloadError(f"{decoded:,} bytes after decompression; the limit is {MAX_DECODED_BYTES:,}")
-            scans = scans or batch_rows * size > MAX_SCAN_BYTES
+            if batch_rows * size > MAX_SCAN_BYTES:
+                _check_dictionary(schema, message, batch_rows, size)
+                scans = True
             rows += batch_rows if message.kind == _BATCH else 0
             check_rows(rows)
     except (struct.error, OverflowError):
         raise PayloadError("not an Arrow stream: its metadata is damaged or truncated") from None
-    return Framing(columns, rows, decoded, scans)
+    return Framing(schema.columns, first.at if first else 0, rows, decoded, scans)
 
 
-def _schema(message: _Message | None) -> tuple[Column, ...]:
-    """Return the columns of a stream, whose first message is its schema."""
+def _schema(message: _Message | None) -> Schema:
+    """Return the schema of a stream, which is its first message."""
     if message is None or message.kind != _SCHEMA:
         raise PayloadError("not an Arrow stream: it does not begin with a schema")
     size = len(message.metadata)
     if size > MAX_SCHEMA_BYTES:
         raise PayloadError(f"a schema of {size:,} bytes in the Arrow stream; the limit is {MAX_SCHEMA_BYTES:,}")
-    return tuple(
-        Column(name, kind, message.at + at, dictionary) for name, kind, at, dictionary in _columns(message.metadata)
-    )
+    return _read_schema(message.metadata)
+
+
+def _check_dictionary(schema: Schema, message: _Message, rows: int, size: int) -> None:
+    """Raise `PayloadError` if checking the texts of a dictionary may take long."""
+    if message.kind == _DICTIONARY and schema.shares_texts:
+        raise PayloadError(f"a dictionary of {rows:,} texts in {size:,} bytes; send plain text")
 
 
 def _messages(payload: bytes) -> Iterator[_Message]:
@@ -133,39 +152,46 @@ def _messages(payload: bytes) -> Iterator[_Message]:
 
 
 @lru_cache(maxsize=64)
-def _columns(metadata: bytes) -> tuple[tuple[str, int, int, bool], ...]:
-    """Return name, kind, position of the kind and whether it is a dictionary, of each column of a schema.
-
-    A gateway sends the same schema with each payload; its metadata is its own key.
-    """
+def _read_schema(metadata: bytes) -> Schema:
+    """Return the schema in the metadata of a message. A gateway sends the same with each payload."""
     schema = root(metadata).table(2)
     if schema is None:
         raise PayloadError("not an Arrow stream: it has no schema")
     if schema.number(0, _SHORT):
         raise PayloadError("the Arrow stream is big-endian; send little-endian")
-    fields = schema.tables(1) if schema.vector(1, 4)[1] <= MAX_COLUMNS else None
-    if fields is None:
-        raise PayloadError(f"{schema.vector(1, 4)[1]:,} columns; the limit is {MAX_COLUMNS}")
-    _check_nesting(fields)
-    columns = [(field.text(0, _MAX_NAME), field.number(2, _BYTE), field.where(2) or 0, field.where(4) is not None)
-               for field in fields]  # fmt: skip
-    names = [column[0] for column in columns]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise PayloadError(f"the Arrow stream has the column {twice[:80]!r} twice")
-    return tuple(columns)
+    count = schema.vector(1, 4)[1]
+    if count > MAX_COLUMNS:
+        raise PayloadError(f"{count:,} columns; the limit is {MAX_COLUMNS}")
+    fields = schema.tables(1)
+    columns = tuple(
+        Column(
+            name=field.text(0, _MAX_NAME),
+            kind=field.number(2, _BYTE),
+            kind_at=field.where(2) or 0,
+            dictionary=field.where(4) is not None,
+        )
+        for field in fields
+    )
+    names = [column.name for column in columns if len(column.name) < _MAX_NAME]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise PayloadError(f"the Arrow stream has the column {twice!r} twice")
+    nested = _with_nested(fields)
+    shares = any(field.where(4) is not None and field.number(2, _BYTE) == UTF8_VIEW for field in nested)
+    return Schema(columns, shares)
 
 
-def _check_nesting(fields: list[Table]) -> None:
-    """Raise `PayloadError` if columns are nested too deeply or too widely."""
-    total, level = len(fields), fields
+def _with_nested(fields: list[Table]) -> list[Table]:
+    """Return columns and those nested in them; raise `PayloadError` if they are nested too deeply or too widely."""
+    found, level = list(fields), fields
     for _ in range(MAX_DEPTH):
-        total += sum(field.vector(5, 4)[1] for field in level)
+        total = len(found) + sum(field.vector(5, 4)[1] for field in level)
         if total > MAX_FIELDS:
             raise PayloadError(f"{total:,} columns with those nested in them; the limit is {MAX_FIELDS}")
         level = [child for field in level for child in field.tables(5)]
         if not level:
-            return
+            return found
+        found += level
     raise PayloadError(f"columns nested more than {MAX_DEPTH} deep; send plain columns")
 
 
@@ -178,10 +204,7 @@ def _measure(payload: bytes, message: _Message) -> tuple[int, int]:
         values = header.table(1)
         if values is None:
             raise PayloadError("not an Arrow stream: a dictionary without values")
-        rows, size = _batch(payload, message, values)
-        if rows * size > MAX_SCAN_BYTES:
-            raise PayloadError(f"a dictionary of {rows:,} values of {size:,} bytes; send plain text")
-        return rows, size
+        return _batch(payload, message, values)
     if message.kind != _BATCH:
         raise PayloadError(f"the Arrow stream has a message of kind {message.kind}; allowed are record batches")
     return _batch(payload, message, header)

@@ -50,14 +50,12 @@ def _measurable(payload: bytes, framing: Framing) -> bytes:
     """Return the stream with its texts declared as bytes if they may be long.
 
     The texts of a view may all be the same long one, which takes seconds to check for UTF-8, once for each row. Bytes
-    are not checked; `conform` measures them first.
+    are not checked; `conform` measures them first. The values of a dictionary were measured by its framing.
     """
     if not framing.scans:
         return payload
     changed = bytearray(payload)
     for column in framing.columns:
-        if column.kind == UTF8_VIEW and column.name in SAMPLE_SCHEMA:
-            if column.dictionary:
-                raise PayloadError(f"column {column.name} is a dictionary of long texts; send plain text")
-            changed[column.kind_at] = BINARY_VIEW
+        if column.kind == UTF8_VIEW and not column.dictionary and column.name in SAMPLE_SCHEMA:
+            changed[framing.schema_at + column.kind_at] = BINARY_VIEW
     return bytes(changed)

@@ -18,6 +18,8 @@ TIMES: Final = "2000-01-01 to 2100-01-01 in milliseconds since 1970"
 MAX_COUNT: Final = 2**53
 """Largest whole number that JSON carries exactly."""
 COUNTS: Final = ("seq", "boot", "program", "flags")
+UNKNOWN_TEXTS: Final = ("", "nan")
+"""Texts in lower case that say that a value is unknown, as null does."""
 MAX_TEXT: Final = 64
 """Characters of a number or time written as text."""
 
@@ -35,7 +37,7 @@ def is_unknown(value: object) -> bool:
     if value is None:
         return True
     if isinstance(value, str):
-        return value.strip().lower() in {"", "nan"}
+        return value.strip().lower() in UNKNOWN_TEXTS
     return isinstance(value, float) and math.isnan(value)
 
 
