@@ -30,6 +30,10 @@ MAX_BUFFERS: Final = 4096
 """Buffers of one record batch."""
 MAX_SCAN_BYTES: Final = 2**30
 """Text that is checked for UTF-8 in one batch: rows of a view may all point to the same long text."""
+MAX_PLAIN_BYTES: Final = 64 * 1024
+"""Size of a batch, apart from its rows, up to which it has no long texts."""
+MAX_PLAIN_ROW_BYTES: Final = 4096
+"""Size of a row up to which it has no long text."""
 
 UTF8_VIEW: Final = 24
 BINARY_VIEW: Final = 23
@@ -101,6 +105,7 @@ def read_framing(payload: bytes) -> Framing:
             if batch_rows * size > MAX_SCAN_BYTES:
                 _check_dictionary(schema, message, batch_rows, size)
                 scans = True
+            scans = scans or size > MAX_PLAIN_BYTES + batch_rows * MAX_PLAIN_ROW_BYTES
             rows += batch_rows if message.kind == _BATCH else 0
             check_rows(rows)
     except (struct.error, OverflowError):

@@ -75,13 +75,20 @@ def test_rows_of_several_batches_are_added_up():
 
 
 DECODE = """
-    import resource, sys
+    import sys
+    from pathlib import Path
     from broker.contract.codec import decode
+
+    def peak_kb():
+        # Of this program alone: what getrusage counts began in the process that started it.
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0])
+
     while length := int.from_bytes(sys.stdin.buffer.read(8), "little"):
         payload = sys.stdin.buffer.read(length)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak_kb()
         decoded = decode(payload)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, decoded.samples.height, *decoded.rejected)
+        print(peak_kb() - before, decoded.samples.height, *decoded.rejected)
 """
 
 
@@ -123,7 +130,7 @@ def test_rows_that_all_point_to_one_long_text_are_refused_without_reading_it_for
     [(memory, result)] = decoded_elsewhere(payload)
     # Checking the text for each row would take three seconds and more.
     assert time.perf_counter() - began < 2
-    assert memory < 100
+    assert memory < 50
     assert result.startswith("1 pump None: pump is None; allowed is 1 to 64")
     assert "and 49979 more samples" in result
 
