@@ -8,7 +8,7 @@ import polars as pl
 
 from broker.contract.arrow_columns import conform
 from broker.contract.arrow_framing import BINARY_VIEW, UTF8_VIEW, Framing, read_framing
-from broker.contract.payload_limits import PayloadError, check_size
+from broker.contract.payload_limits import PayloadError, check_size, named
 from broker.contract.sample_checks import Decoded, judge, reject, with_count
 from broker.contract.sample_order import in_order
 from broker.contract.signals import SAMPLE_SCHEMA
@@ -40,7 +40,7 @@ def _known(framing: Framing) -> list[str]:
     names = [column.name for column in framing.columns]
     missing = [name for name in REQUIRED if name not in names]
     if missing:
-        raise PayloadError(f"the Arrow frame has no column {', '.join(missing)}")
+        raise PayloadError(f"the Arrow frame has no column {', '.join(missing)}; its columns are {named(names)}")
     if framing.rows == 0:
         raise PayloadError("an empty Arrow frame")
     return [name for name in SAMPLE_SCHEMA if name in names]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from broker.contract.payload_limits import SampleError
+from broker.contract.payload_limits import SampleError, named
 from broker.contract.sample_values import COUNTS, count_of, is_unknown, reading_of, time_of
 from broker.contract.signals import SIGNAL_NAMES
 
@@ -45,12 +45,12 @@ def read_values(part: bytes) -> dict[str, Any]:
     """Return the values of one sample that are known, by name; raise `SampleError` with the cause."""
     values = read_object(part)
     if is_unknown(values.get("pump")):
-        raise SampleError("not a JSON sample: it has no pump")
+        raise SampleError(f"not a JSON sample: it has no pump; its fields are {named(values)}")
     pump = values["pump"]
     if not isinstance(pump, str):
         raise SampleError(f"pump is {json.dumps(pump)[:80]}; send the serial number as text, in double quotes")
     if is_unknown(values.get("time")):
-        raise SampleError(f"pump {pump[:80]!r}: it has no time")
+        raise SampleError(f"pump {pump[:80]!r}: it has no time; its fields are {named(values)}")
     try:
         read: dict[str, Any] = {"pump": pump, "time": time_of("time", values["time"])}
         for name, reader in _OPTIONAL.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import Final
 
 MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
@@ -16,6 +18,10 @@ MAX_SAMPLE_BYTES: Final = 64 * 1024
 """Size of one sample as JSON if it is not in the plain form, which is the only one that is parsed at any size."""
 MAX_REASONS: Final = 20
 """Number of reasons kept for one payload; further rejected samples are only counted."""
+
+
+MAX_NAMES: Final = 10
+"""Names of fields or columns that an error message lists."""
 
 
 class PayloadError(ValueError):
@@ -37,6 +43,12 @@ def check_rows(rows: int, *, or_more: bool = False) -> None:
     if rows > MAX_ROWS:
         counted = f"{rows:,} or more" if or_more else f"{rows:,}"
         raise PayloadError(f"{counted} samples in one payload; the limit is {MAX_ROWS:,}: send several messages")
+
+
+def named(names: Iterable[str]) -> str:
+    """Return names for an error message, the first few of many."""
+    listed = ", ".join(f"{name[:40]!r}" for name in itertools.islice(names, MAX_NAMES))
+    return listed or "none"
 
 
 def shorten(reasons: list[str], what: str) -> tuple[str, ...]:
