@@ -13,7 +13,8 @@ from broker.contract.codec import LATEST_MS, decode
 from broker.contract.payload_limits import MAX_ROWS
 from broker.contract.signals import SAMPLE_SCHEMA
 
-from .payloads import PAYLOADS, PUMP, Payload, T, of_text
+from .payloads import PAYLOADS
+from .rows import PUMP, Payload, T, of_text
 
 SOME = settings(max_examples=200, deadline=None)
 

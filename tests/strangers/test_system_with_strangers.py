@@ -17,7 +17,8 @@ import pytest
 from broker.store import snapshot_files
 from broker.store.snapshot import Snapshot
 
-from .payloads import PAYLOADS, sample
+from .payloads import PAYLOADS
+from .rows import sample
 
 pytestmark = [pytest.mark.broker]
 ROOT = Path(__file__).resolve().parents[2]
