@@ -64,13 +64,28 @@ def _pumps(series: pl.Series) -> pl.Series:
 
 
 def _short(series: pl.Series, most: int) -> pl.Series:
-    """Return texts; those that are longer become null before anything reads them."""
+    """Return texts; those that are longer become null before anything reads them, those that are not UTF-8 too."""
     size = series.bin.size() if series.dtype == pl.Binary else series.str.len_bytes()
     short = (size <= most).fill_null(value=False)
     # Only the short ones: a cast looks at every text, even where the row is null.
-    texts = series.filter(short).cast(pl.String, strict=False)
+    texts = _decoded(series.filter(short))
     rows = short.cum_sum().cast(pl.Int64) - 1
     return texts.gather(rows.set(~short, None))
+
+
+def _decoded(series: pl.Series) -> pl.Series:
+    """Return bytes as texts; null for those that are not UTF-8."""
+    try:
+        return series.cast(pl.String)
+    except pl.exceptions.ComputeError:
+        return pl.Series(series.name, [_utf8(cell) for cell in series], dtype=pl.String)
+
+
+def _utf8(cell: bytes) -> str | None:
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _column(series: pl.Series, target: pl.DataType) -> tuple[pl.Series, pl.Series]:
@@ -125,7 +140,7 @@ def _reasons(name: str, pumps: pl.Series, values: pl.Series) -> list[str]:
     """Return the reason for each cell, not more than are kept."""
     shown = values.head(MAX_REASONS)
     if shown.dtype in {pl.String, pl.Binary}:
-        shown = _short(shown, MAX_TEXT).fill_null(f"a text of more than {MAX_TEXT} characters")
+        shown = _short(shown, MAX_TEXT).fill_null(f"not UTF-8, or more than {MAX_TEXT} characters")
     reasons = []
     for pump, value in zip(pumps.head(MAX_REASONS).str.slice(0, 80), shown, strict=True):
         cause = f"{name} is {str(value)[:80]}; allowed are {_ALLOWED.get(name, 'numbers')}"

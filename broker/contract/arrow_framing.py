@@ -36,7 +36,8 @@ MAX_PLAIN_ROW_BYTES: Final = 4096
 """Size of a row up to which it has no long text."""
 
 UTF8_VIEW: Final = 24
-BINARY_VIEW: Final = 23
+BYTES_FOR: Final = {UTF8_VIEW: 23, 5: 4, 20: 19}
+"""Kinds of columns of text (views, plain, large), and of the same as bytes, which are laid out alike."""
 _MAX_NAME: Final = 80
 """Bytes of a name that are looked at; those of samples are shorter."""
 _SCHEMA, _DICTIONARY, _BATCH = 1, 2, 3
@@ -202,17 +203,13 @@ def _with_nested(fields: list[Table]) -> list[Table]:
 
 def _measure(payload: bytes, message: _Message) -> tuple[int, int]:
     """Return rows and decoded size of a record batch or of the values of a dictionary."""
-    header = message.table.table(2)
-    if header is None:
-        raise PayloadError("not an Arrow stream: a message without content")
-    if message.kind == _DICTIONARY:
-        values = header.table(1)
-        if values is None:
-            raise PayloadError("not an Arrow stream: a dictionary without values")
-        return _batch(payload, message, values)
-    if message.kind != _BATCH:
+    if message.kind not in {_DICTIONARY, _BATCH}:
         raise PayloadError(f"the Arrow stream has a message of kind {message.kind}; allowed are record batches")
-    return _batch(payload, message, header)
+    header = message.table.table(2)
+    batch = header.table(1) if header is not None and message.kind == _DICTIONARY else header
+    if batch is None:
+        raise PayloadError("not an Arrow stream: a message without content")
+    return _batch(payload, message, batch)
 
 
 def _batch(payload: bytes, message: _Message, batch: Table) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from broker.contract.arrow_columns import conform
-from broker.contract.arrow_framing import BINARY_VIEW, UTF8_VIEW, Framing, read_framing
+from broker.contract.arrow_framing import BYTES_FOR, Framing, read_framing
 from broker.contract.payload_limits import PayloadError, check_size, named
 from broker.contract.sample_checks import Decoded, judge, reject, with_count
 from broker.contract.sample_order import in_order
@@ -24,8 +24,7 @@ def decode_arrow(payload: bytes) -> Decoded:
     try:
         check_size(payload)
         framing = read_framing(payload)
-        # Columns that nobody reads are not even decoded.
-        frame = pl.read_ipc_stream(_measurable(payload, framing), columns=_known(framing))
+        frame = _read(payload, framing)
         readable, reasons, unread = conform(frame)
         samples, implausible, rejected = judge(readable)
     except PayloadError as error:
@@ -46,16 +45,28 @@ def _known(framing: Framing) -> list[str]:
     return [name for name in SAMPLE_SCHEMA if name in names]
 
 
-def _measurable(payload: bytes, framing: Framing) -> bytes:
-    """Return the stream with its texts declared as bytes if they may be long.
-
-    The texts of a view may all be the same long one, which takes seconds to check for UTF-8, once for each row. Bytes
-    are not checked; `conform` measures them first. The values of a dictionary were measured by its framing.
-    """
+def _read(payload: bytes, framing: Framing) -> pl.DataFrame:
+    """Return the columns of samples; those that nobody reads are not even decoded."""
+    known = _known(framing)
     if not framing.scans:
-        return payload
+        try:
+            return pl.read_ipc_stream(payload, columns=known)
+        except pl.exceptions.ComputeError as error:
+            if "utf8" not in str(error).lower():
+                raise
+    return pl.read_ipc_stream(_texts_as_bytes(payload, framing), columns=known)
+
+
+def _texts_as_bytes(payload: bytes, framing: Framing) -> bytes:
+    """Return the stream with its texts declared as bytes, which are not checked for UTF-8.
+
+    For texts that may be long: those of a view may all be the same one, which takes seconds to check for each row;
+    `conform` measures them first. And for texts that are not all UTF-8: then only their own rows are rejected. The
+    values of a dictionary were measured by its framing.
+    """
     changed = bytearray(payload)
     for column in framing.columns:
-        if column.kind == UTF8_VIEW and not column.dictionary and column.name in SAMPLE_SCHEMA:
-            changed[framing.schema_at + column.kind_at] = BINARY_VIEW
+        kind = BYTES_FOR.get(column.kind)
+        if kind is not None and not column.dictionary and column.name in SAMPLE_SCHEMA:
+            changed[framing.schema_at + column.kind_at] = kind
     return bytes(changed)

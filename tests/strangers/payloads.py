@@ -16,7 +16,7 @@ from typing import Final
 
 import polars as pl
 
-from tests.strangers.rows import ISO, MOMENT, PUMP, Payload, T, arrow, arrow_file, at, of_text, sample, series
+from tests.strangers.rows import ISO, MOMENT, PUMP, Payload, T, arrow, arrow_file, at, latin_1, of_text, sample, series
 
 ONE: Final = sample(flow_ul_h=8.1).encode()
 LATER: Final = [sample(time=T + 1000 * number, seq=number) for number in range(6)]
@@ -177,6 +177,8 @@ COLUMNS: Final = (
     Payload("pumps as an enumeration", arrow(pump=series([PUMP], pl.Enum([PUMP])))),
     Payload("pumps as numbers", arrow(pump=[7]), 0, rejected=("column pump is Int64; allowed is text",)),
     Payload("a null pump", arrow(pump=[PUMP, None]), 1, NOW, ("pump is None; allowed is 1 to 64",)),
+    Payload("a pump in Latin-1", latin_1(pump=[PUMP, "M?"]), 1, NOW, ("pump is None; allowed",)),
+    Payload("a seq in Latin-1", latin_1(seq=["3", "M?"]), 1, SEQ, ("seq is text ('not UTF-8",)),
     Payload("missing columns", arrow("battery_v", "seq", flow_ul_h=[8.1]), values=FLOW),
     Payload("no time column", arrow("time"), 0, rejected=("the Arrow frame has no column time",)),
     Payload("Arrow, newest first", arrow(time=[T + 2000, T + 1000, T], seq=[2, 1, 0]), 3,

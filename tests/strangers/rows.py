@@ -60,6 +60,13 @@ def arrow(*without: str, **columns: list[Any] | pl.Series) -> bytes:
     return encode_arrow(frame.with_columns(given).drop(without))
 
 
+def latin_1(**columns: list[Any]) -> bytes:
+    """Return an uncompressed Arrow stream in which each question mark is a letter in Latin-1, which is not UTF-8."""
+    buffer = io.BytesIO()
+    pl.DataFrame({"pump": [PUMP, PUMP], "time": [T, T], **columns}).write_ipc_stream(buffer, compression="uncompressed")
+    return buffer.getvalue().replace(b"?", b"\xfc")
+
+
 def arrow_file() -> bytes:
     buffer = io.BytesIO()
     pl.DataFrame({"pump": [PUMP], "time": [T]}).write_ipc(buffer)

@@ -102,10 +102,11 @@ def test_rows_that_all_point_to_one_long_text_are_refused_without_reading_it_for
     frame = equal_rows(50_000).with_columns(pump=long.gather([0] * 49_999 + [1]))
     payload = stream(frame, compression)
     assert read_framing(payload).scans
-    began = time.perf_counter()
-    [(memory, result)] = decoded_elsewhere(payload)
+    began = time.process_time()
+    decode(payload)
     # Checking the text for each row would take three seconds and more.
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 1
+    [(memory, result)] = decoded_elsewhere(payload)
     assert memory < 50
     assert result.startswith("1 pump None: pump is None; allowed is 1 to 64")
     assert "and 49979 more samples" in result
@@ -129,7 +130,7 @@ def test_texts_in_other_columns_are_read_in_any_number():
     one_long = frame.with_columns(seq=pl.Series(["3"] * (rows - 1) + ["4" * 65]))
     decoded = decode(stream(one_long))
     assert (decoded.samples.height, len(decoded.rejected)) == (rows - 1, 1)
-    assert "seq is text ('a text of more than 64 characters')" in decoded.rejected[0]
+    assert "seq is text ('not UTF-8, or more than 64 characters')" in decoded.rejected[0]
 
 
 def test_long_texts_in_a_dictionary_are_bounded():
