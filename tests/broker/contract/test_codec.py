@@ -42,7 +42,9 @@ ROW = st.fixed_dictionaries(
         **{signal.name: readings(signal.low, signal.high) for signal in SIGNALS},
     }
 )
-FRAMES = st.lists(ROW, min_size=1, max_size=5).map(lambda rows: pl.DataFrame(rows, SAMPLE_SCHEMA))
+FRAMES = st.lists(ROW, min_size=1, max_size=5, unique_by=lambda row: row["pump"]).map(
+    lambda rows: pl.DataFrame(rows, SAMPLE_SCHEMA)
+)
 FEW = settings(max_examples=60, deadline=None)
 
 
@@ -111,7 +113,7 @@ def test_an_arrow_frame_may_have_more_columns_in_any_order_and_other_number_type
     assert decoded.samples.equals(samples(flow_ul_h=[8.5], seq=[3]))
 
 
-def test_the_first_byte_tells_arrow_from_json(samples):
+def test_the_first_bytes_tell_arrow_from_json(samples):
     assert is_arrow(encode_arrow(samples()))
     assert not is_arrow(encode_json(samples()))
     assert not is_arrow(b"")

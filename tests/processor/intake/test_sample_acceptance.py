@@ -69,8 +69,10 @@ def test_samples_of_a_pump_of_another_gateway_are_rejected(watch, form):
     watch.birth("A")
     assert watch.deliver(form("A", "M"), gateway="mine")["pump"].to_list() == ["M"]
     assert watch.reasons == [
-        "pump 'A' belongs to ward, which delivers it; mine takes it over by naming it in "
-        "a birth, or once ward has delivered nothing of it for 5 min"
+        (
+            "pump 'A' belongs to ward, which delivers it; mine takes it over by naming it in "
+            "a birth, or once ward has delivered nothing of it for 5 min"
+        )
     ]
     assert watch.deliver(form("A")).height == 1
 
@@ -83,8 +85,10 @@ def test_a_gateway_takes_over_a_pump_by_naming_it_in_its_birth(watch, form):
     later = form("A", "B").replace(b"1767225600000", b"1767225660000")
     assert watch.deliver(later)["pump"].to_list() == ["A"]
     assert watch.reasons == [
-        "pump 'B' belongs to new, which delivers it; ward takes it over by naming it in "
-        "a birth, or once new has delivered nothing of it for 5 min"
+        (
+            "pump 'B' belongs to new, which delivers it; ward takes it over by naming it in "
+            "a birth, or once new has delivered nothing of it for 5 min"
+        )
     ]
     assert watch.deliver(form("B"), gateway="new")["pump"].to_list() == ["B"]
 
