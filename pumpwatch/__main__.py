@@ -14,6 +14,7 @@ from rich.console import Console
 from pumpwatch.commands import alarms, doctor, faults, parts, programmer, records, run, score, tables, users
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file
+from pumpwatch.supervision.process import end_as_first_process
 
 app = typer.Typer(
     name="pumpwatch",
@@ -104,6 +105,7 @@ app.add_typer(users.app, name="user")
 
 def main() -> None:
     """Run the command line; expected failures end with one sentence and exit code 1, without a traceback."""
+    end_as_first_process()
     keep_memory()
     try:
         app()

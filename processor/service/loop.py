@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import math
 import random
@@ -19,7 +18,7 @@ from broker.contract.topics import ALL, COMMAND, PART, RESEND, alarm_topic, heal
 from broker.mqtt.address import parse_url
 from broker.mqtt.link import Link
 from broker.mqtt.reconnection import keep_open
-from broker.store import snapshot_files
+from broker.store import file_lock, snapshot_files
 from broker.store.journal import JournalError
 from broker.store.snapshot import Health
 from processor.intake.message_queue import MessageQueue
@@ -62,11 +61,10 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
 @contextlib.contextmanager
 def _exclusive(data: Path) -> Iterator[None]:
     """Lock the data directory; a second processor on it is refused."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "processor.lock").open("w") as lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            stack.enter_context(file_lock.hold(data / "processor.lock"))
+        except file_lock.LockedError:
             raise ProcessorError(
                 f"another processor uses {data}; stop it, or give this one a directory of its own with --data"
             ) from None

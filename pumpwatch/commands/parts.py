@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from broker.store import file_lock
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, environment, user_data
@@ -68,10 +70,11 @@ def simulate(
         spool=spool,
         spool_samples=spool_samples,
     )
-    try:
-        play("simulator", lambda stop, ready: service.run(settings, stop, ready))
-    except (LinkError, ValueError) as error:
-        raise CommandError(str(error)) from error
+    with _only_user(spool / "simulator.lock" if spool else None, "simulator", "--spool"):
+        try:
+            play("simulator", lambda stop, ready: service.run(settings, stop, ready))
+        except (LinkError, ValueError) as error:
+            raise CommandError(str(error)) from error
 
 
 def process(
@@ -160,10 +163,29 @@ def broker(
     async def serve(stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         await local_broker.run(settings, stop, ready)
 
-    try:
-        play("broker", serve)
-    except local_broker.ServerError as error:
-        raise CommandError(str(error)) from error
+    with _only_user(settings.directory / "broker.lock" if config is None else None, "broker", "--data"):
+        try:
+            play("broker", serve)
+        except local_broker.ServerError as error:
+            raise CommandError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _only_user(lock: Path | None, part: str, option: str) -> Iterator[None]:
+    """Hold a lock, if there is one to hold: two of the same part would write over each other's files."""
+    with contextlib.ExitStack() as stack:
+        try:
+            if lock is not None:
+                stack.enter_context(file_lock.hold(lock))
+        except file_lock.LockedError:
+            raise CommandError(
+                f"another {part} uses {lock and lock.parent}; stop it, or choose another directory with {option}"
+            ) from None
+        except OSError as error:
+            raise CommandError(
+                f"cannot use {lock and lock.parent}: {error.strerror}; choose another {option}"
+            ) from error
+        yield
 
 
 def choose_port(host: str, port: int, *, chosen: bool, say: Callable[[str], None]) -> int:
