@@ -111,7 +111,7 @@ def main() -> None:
         app()
     except CommandError as failure:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"pumpwatch: {failure}", markup=False)
-        sys.exit(1)
+        sys.exit(failure.code)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import typer
 
 from broker.store import file_lock
 from pumpwatch.commands import options
-from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.errors import CommandError, RefusalError
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, environment, user_data
 from pumpwatch.supervision import run_file
 from pumpwatch.supervision.process import play
@@ -51,7 +51,7 @@ def simulate(
     data: options.Data = None,
 ) -> None:
     """Run the simulator: pumps that publish telemetry to the broker."""
-    from broker.mqtt.address import LinkError
+    from broker.mqtt.address import LinkError, TakenOverError
     from pumpwatch.commands.run_config import plan
     from simulator.gateway import service
 
@@ -73,6 +73,8 @@ def simulate(
     with _only_user(spool / "simulator.lock" if spool else None, "simulator", "--spool"):
         try:
             play("simulator", lambda stop, ready: service.run(settings, stop, ready))
+        except TakenOverError as error:
+            raise RefusalError(str(error)) from error
         except (LinkError, ValueError) as error:
             raise CommandError(str(error)) from error
 
@@ -89,9 +91,9 @@ def process(
     history_days: options.HistoryDays = 0,
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
-    from broker.mqtt.address import LinkError
+    from broker.mqtt.address import LinkError, TakenOverError
     from processor.service import loop
-    from processor.service.settings import ProcessorError, Settings
+    from processor.service.settings import ProcessorError, SecondProcessorError, Settings
 
     where = data or user_data()
     settings = Settings(
@@ -103,6 +105,8 @@ def process(
     )
     try:
         play("processor", lambda stop, ready: loop.run(settings, stop, ready))
+    except (SecondProcessorError, TakenOverError) as error:
+        raise RefusalError(str(error)) from error
     except (LinkError, ProcessorError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:

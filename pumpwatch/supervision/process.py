@@ -17,6 +17,8 @@ from pumpwatch.supervision import logs
 SUPERVISED: Final = "PUMPWATCH_SUPERVISED"
 """Set in the environment of supervised parts; their standard input closes when the supervisor exits."""
 LAST_GRACE_S: Final = 3.0
+REFUSED: Final = 3
+"""Exit code of a part that cannot run until a person acts; it is not restarted."""
 
 Run = Callable[[asyncio.Event, Callable[[str], None]], Awaitable[None]]
 """A part: runs until the event is set, and passes its address to the callback once it is ready."""
