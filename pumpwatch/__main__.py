@@ -16,6 +16,7 @@ from pumpwatch.commands import alarms, doctor, faults, parts, programmer, record
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.tls_options import with_tls_options
 from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file
+from pumpwatch.supervision.process import end_as_first_process
 
 app = typer.Typer(
     name="pumpwatch",
@@ -106,12 +107,13 @@ app.add_typer(users.app, name="user")
 
 def main() -> None:
     """Run the command line; expected failures end with one sentence and exit code 1, without a traceback."""
+    end_as_first_process()
     keep_memory()
     try:
         app()
     except CommandError as failure:
         Console(stderr=True, soft_wrap=True, highlight=False).print(terminal.text(f"pumpwatch: {failure}"))
-        sys.exit(1)
+        sys.exit(failure.code)
 
 
 if __name__ == "__main__":

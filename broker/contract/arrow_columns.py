@@ -8,16 +8,8 @@ from typing import Final
 import polars as pl
 
 from broker.contract.payload_limits import MAX_REASONS, PayloadError, SampleError
-from broker.contract.sample_values import (
-    COUNTS,
-    MAX_COUNT,
-    MAX_TEXT,
-    TIMES,
-    UNKNOWN_TEXTS,
-    count_of,
-    reading_of,
-    time_of,
-)
+from broker.contract.ranges import MAX_COUNT, TIMES
+from broker.contract.sample_values import COUNTS, MAX_TEXT, UNKNOWN_TEXTS, count_of, reading_of, time_of
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 
 TIME_NAMES: Final = ("time", "sent")

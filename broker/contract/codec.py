@@ -10,8 +10,8 @@ import polars as pl
 from broker.contract.codec_arrow import ARROW_STREAM_MARK, decode_arrow
 from broker.contract.codec_json import JsonSample, decode_rows, frame_of
 from broker.contract.payload_limits import MAX_PAYLOAD_BYTES, MAX_REASONS, shorten
+from broker.contract.ranges import EARLIEST_MS, LATEST_MS, MAX_COUNT
 from broker.contract.sample_checks import Decoded, plausible
-from broker.contract.sample_values import EARLIEST_MS, LATEST_MS, MAX_COUNT
 
 __all__ = [
     "EARLIEST_MS",

@@ -23,8 +23,9 @@ from broker.contract.payload_limits import (
     check_size,
     shorten,
 )
+from broker.contract.ranges import EARLIEST_MS, LATEST_MS, MAX_COUNT
 from broker.contract.sample_order import rows_in_order
-from broker.contract.sample_values import COUNTS, EARLIEST_MS, LATEST_MS, MAX_COUNT, is_unknown, time_of
+from broker.contract.sample_values import COUNTS, is_unknown, time_of
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES, SIGNALS, Signal
 from broker.contract.topics import NAME, name_rule
 

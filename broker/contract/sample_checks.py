@@ -8,7 +8,8 @@ from typing import Final
 import polars as pl
 
 from broker.contract.payload_limits import MAX_REASONS
-from broker.contract.sample_values import COUNTS, EARLIEST_MS, LATEST_MS, MAX_COUNT, TIMES, range_of, unit_of
+from broker.contract.ranges import EARLIEST_MS, LATEST_MS, MAX_COUNT, TIMES
+from broker.contract.sample_values import COUNTS, range_of, unit_of
 from broker.contract.signals import SIGNALS, empty_samples
 from broker.contract.topics import NAME, name_rule
 

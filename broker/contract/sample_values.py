@@ -8,15 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from broker.contract.payload_limits import SampleError
+from broker.contract.ranges import EARLIEST_MS, LATEST_MS, MAX_COUNT, TIMES
 from broker.contract.signals import SIGNAL_BY_NAME, Signal
 
-EARLIEST_MS: Final = 946_684_800_000
-"""2000-01-01: no telemetry is older."""
-LATEST_MS: Final = 4_102_444_800_000
-"""2100-01-01."""
-TIMES: Final = "2000-01-01 to 2100-01-01 in milliseconds since 1970"
-MAX_COUNT: Final = 2**53
-"""Largest whole number that JSON carries exactly."""
 COUNTS: Final = ("seq", "boot", "program", "flags")
 UNKNOWN_TEXTS: Final = ("", "nan")
 """Texts in lower case that say that a value is unknown, as null does."""

@@ -62,6 +62,8 @@ COMMAND: Final = "pumpwatch/command"
 OUTCOME: Final = "pumpwatch/outcome"
 """Results of operator actions, published by the processor."""
 
+ALL_PROCESSORS: Final = "pumpwatch/processor/+"
+
 
 class TopicError(ValueError):
     """A topic outside the tree; the message says what is wrong and what is allowed."""
@@ -118,6 +120,11 @@ def alarm_topic(priority: str) -> str:
 def confirmed_topic(gateway: str) -> str:
     """Return the topic where the processor confirms which of a gateway's messages are durable (retained)."""
     return f"pumpwatch/confirmed/{gateway}"
+
+
+def processor_topic(client_id: str) -> str:
+    """Return the topic where the processor with that MQTT client id says that it is online (retained)."""
+    return f"pumpwatch/processor/{client_id}"
 
 
 def health_topic(part: str) -> str:

@@ -28,6 +28,10 @@ class LinkError(Exception):
         self.code = code
 
 
+class TakenOverError(LinkError):
+    """Another client uses the same client id; reconnecting would throw it out in turn."""
+
+
 @dataclass
 class Address:
     """Address of a broker, and the protocol that it speaks (None until a first connection has learned it)."""

@@ -58,7 +58,7 @@ class Link:
     `on_message` is called in the event loop and must not block. With `manual` the broker keeps every QoS 1 message
     until `acknowledge` names it, and is asked (MQTT 5) to have no more than `receive_maximum` of them unacknowledged.
     `on_published` gets the id of each publication that the broker confirmed, and why if it delivered it to nobody.
-    While `barred` holds a reason, no connection is opened.
+    While `barred` holds a reason, no connection is opened. `end_code` is the reason code of the last end, if any.
     """
 
     address: Address
@@ -71,6 +71,7 @@ class Link:
     receive_maximum: int = 1000
     resumed: bool = field(default=False, init=False)
     barred: str = field(default="", init=False)
+    end_code: int | None = field(default=None, init=False)
     _client: paho.Client = field(init=False)
     _watch: SocketWatch = field(init=False)
     _opened: asyncio.Future[None] | None = field(default=None, init=False)
@@ -90,7 +91,7 @@ class Link:
         self._client = client = self._new_client()
         self._watch = watch = SocketWatch(client, loop)
         self._opened = opened = loop.create_future()
-        self._ended = loop.create_future()
+        self._ended, self.end_code = loop.create_future(), None
         self._ended.add_done_callback(lambda _: watch.stop_upkeep())
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -207,6 +208,7 @@ class Link:
             if self.address.tls and not self.address.files.client_cert:
                 text += "; if it asks for client certificates, name yours with --client-cert and --client-key"
             self._opened.set_exception(LinkError(text, code.value))
+        self.end_code = code.value
         self._end(str(code))
 
     def _on_message(self, _c: paho.Client, _u: Any, message: paho.MQTTMessage) -> None:

@@ -9,6 +9,8 @@ NO_MATCHING_SUBSCRIBERS: Final = 0x10
 """The broker accepted a message and had no subscriber to deliver it to."""
 UNSUPPORTED_PROTOCOL_VERSION: Final = 0x84
 """The broker does not speak MQTT 5."""
+SESSION_TAKEN_OVER: Final = 0x8E
+"""Another client connected with the same client id."""
 
 
 @dataclass(frozen=True, slots=True)

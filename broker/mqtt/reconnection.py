@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from broker.mqtt.address import LinkError
+from broker.mqtt.address import LinkError, TakenOverError
 from broker.mqtt.link import Link
+from broker.mqtt.reasons import SESSION_TAKEN_OVER
 
 MIN_WAIT_S: Final = 0.2
 MAX_WAIT_S: Final = 15.0
 MAX_DOUBLINGS: Final = 12
+SHORT_SESSION_S: Final = 5.0
+MAX_SHORT_SESSIONS: Final = 5
+"""So many short sessions in a row count as a take-over, if the network is fine: Mosquitto 2.0 gives no reason."""
 
 
 async def keep_open(
@@ -21,13 +26,16 @@ async def keep_open(
     *,
     report: Callable[[str], None],
     chance: random.Random,
+    network_fine: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run `session` on an open link and, whenever the connection is lost, on a new one, until cancelled.
 
     Waits between attempts are random, from 0 to a limit that doubles from 0.4 s to 15 s, so that a thousand gateways do
-    not reconnect at the same instant. `report` gets one message for each outage and one for its end.
+    not reconnect at the same instant. `report` gets one message for each outage and one for its end. Raises
+    `TakenOverError` if another client connected with the same client id: reconnecting would throw that one out.
+    `network_fine` tells whether another connection to this broker stands, so that it was not the network.
     """
-    failures = 0
+    failures = short = 0
     while True:
         outage = None
         try:
@@ -37,9 +45,16 @@ async def keep_open(
                     f"Reconnected to {link.address.url} after {failures} {'attempt' if failures == 1 else 'attempts'}"
                 )
             failures = 0
+            began = time.monotonic()
             reason = await _run_until_lost(link, session)
+            short = short + 1 if time.monotonic() - began < SHORT_SESSION_S and network_fine() else 0
+            _check_taken_over(link, short)
             outage = f"Connection to {link.address.url} lost ({reason})"
         except LinkError as error:
+            if isinstance(error, TakenOverError):
+                raise
+            if error.code == SESSION_TAKEN_OVER:
+                raise taken_over(link) from error
             if not failures:
                 outage = str(error)[:1].upper() + str(error)[1:]
         finally:
@@ -49,6 +64,20 @@ async def keep_open(
         if outage is not None:
             report(f"{outage}; next attempt in {wait_s:.1f} s")
         await asyncio.sleep(wait_s)
+
+
+def taken_over(link: Link) -> TakenOverError:
+    """Return the error that says which client id is used twice."""
+    return TakenOverError(
+        f"another client with the id {link.client_id} connected to {link.address.url} and took over the session; "
+        "stop one of the two, or give one another broker",
+        SESSION_TAKEN_OVER,
+    )
+
+
+def _check_taken_over(link: Link, short: int) -> None:
+    if link.end_code == SESSION_TAKEN_OVER or short >= MAX_SHORT_SESSIONS:
+        raise taken_over(link)
 
 
 async def _run_until_lost(link: Link, session: Callable[[Link], Awaitable[None]]) -> str:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from broker.contract.topics import ALL, COMMAND, PART, RESEND, alarm_topic, health_topic
-from broker.mqtt.address import parse_url
+from broker.mqtt.address import TakenOverError, parse_url
 from broker.mqtt.link import Link
 from broker.mqtt.reconnection import keep_open
 from broker.store import snapshot_files
@@ -29,14 +27,15 @@ from processor.service.checkpoint import CheckpointError
 from processor.service.commit import Committer
 from processor.service.guard import ERRORS, GuardedPipeline, describe
 from processor.service.health import HealthMonitor
+from processor.service.installation import client_id, exclusive
 from processor.service.metering import Meter
-from processor.service.settings import ProcessorError, Settings
+from processor.service.presence import Guard
+from processor.service.settings import ProcessorError, SecondProcessorError, Settings
 from processor.service.store import Store
 from processor.service.system_journal import SystemJournal
 
 log = logging.getLogger("processor")
 
-CLIENT_ID: Final = "pumpwatch-processor"
 WRITE_INTERVAL_S: Final = 1.0
 CHECKPOINT_SHARE: Final = 0.1
 """Share of the time that goes into writing checkpoints, at most."""
@@ -54,26 +53,12 @@ SNAPSHOT_SHARE: Final = 0.25
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
     """Run until `stop`; call `ready` with the broker's address once connected and subscribed."""
-    with _exclusive(settings.data):
+    with exclusive(settings.data):
         try:
             service = _Service(settings)
         except JournalError as error:
             raise ProcessorError(str(error)) from error
         await service.run(stop, ready)
-
-
-@contextlib.contextmanager
-def _exclusive(data: Path) -> Iterator[None]:
-    """Lock the data directory; a second processor on it is refused."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "processor.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ProcessorError(
-                f"another processor uses {data}; stop it, or give this one a directory of its own with --data"
-            ) from None
-        yield
 
 
 def wall_ms() -> int:
@@ -87,6 +72,9 @@ class _Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         address = parse_url(settings.broker)
+        # Before the journal exists: an existing one means an installation of an earlier version.
+        own_id = client_id(settings.data)
+        self.guard = Guard(address, own_id, wall_ms)
         self.store = Store(settings.data, settings.history_bytes, settings.history_days)
         self.journal = SystemJournal(self.store, wall_ms)
         self.journal.record_start()
@@ -108,7 +96,7 @@ class _Service:
         self.monitor.check_unreadable()
         self.link = Link(
             address,
-            CLIENT_ID,
+            own_id,
             on_message=self.queue.receive,
             persistent=True,
             manual=True,
@@ -129,7 +117,42 @@ class _Service:
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         """Run until `stop`, then finish the current batch and store everything."""
-        connected = asyncio.Event()
+        connected, reason = asyncio.Event(), "on purpose"
+        connection = asyncio.create_task(self._connect(connected), name="connection")
+        guarding = asyncio.create_task(self.guard.run(), name="presence")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        finish = asyncio.Event()
+        work = asyncio.create_task(self._work(finish), name="work")
+        compaction = asyncio.create_task(self.committer.compact(WRITE_INTERVAL_S), name="compaction")
+        connecting = asyncio.create_task(connected.wait(), name="connecting")
+        try:
+            await asyncio.wait({connecting, connection, guarding, stopping, work}, return_when=asyncio.FIRST_COMPLETED)
+            if connected.is_set():
+                log.info("connected to %s with %s", self.link.address.url, self.link.address.protocol_name)
+                ready(self.link.address.url)
+            done, _ = await asyncio.wait({connection, guarding, stopping, work}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()
+        except (SecondProcessorError, TakenOverError) as error:
+            reason = str(error)
+            raise
+        finally:
+            # Not cancelled: the events of a batch must reach the journal before the checkpoint that contains it.
+            finish.set()
+            await asyncio.gather(work, return_exceptions=True)
+            await _end(connecting)
+            await self.committer.acknowledge()
+            await _end(connection, guarding, stopping, compaction)
+            self.journal.record_rejections(self.pipeline.quarantine)
+            self.journal.record("stopped", "processor", reason)
+            await self.committer.save()
+            await self._show()
+            self.store.close()
+        # Raise the error of the final batch, if it failed.
+        work.result()
+
+    async def _connect(self, connected: asyncio.Event) -> None:
+        """Stay connected until cancelled, once it is known that no other processor is; set `connected` each time."""
 
         async def session(link: Link) -> None:
             link.subscribe(ALL)
@@ -148,36 +171,10 @@ class _Service:
                 self.journal.record("disconnected", "broker", link.address.url)
                 self.queue.end_session()
 
-        connection = asyncio.create_task(
-            keep_open(self.link, session, report=log.warning, chance=random.Random()), name="connection"
+        await self.guard.cleared.wait()
+        await keep_open(
+            self.link, session, report=log.warning, chance=random.Random(), network_fine=self.guard.is_steady
         )
-        stopping = asyncio.create_task(stop.wait(), name="stop")
-        finish = asyncio.Event()
-        work = asyncio.create_task(self._work(finish), name="work")
-        compaction = asyncio.create_task(self.committer.compact(WRITE_INTERVAL_S), name="compaction")
-        connecting = asyncio.create_task(connected.wait(), name="connecting")
-        try:
-            await asyncio.wait({connecting, connection, stopping, work}, return_when=asyncio.FIRST_COMPLETED)
-            if connected.is_set():
-                log.info("connected to %s with %s", self.link.address.url, self.link.address.protocol_name)
-                ready(self.link.address.url)
-            done, _ = await asyncio.wait({connection, stopping, work}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stopping}:
-                task.result()
-        finally:
-            # Not cancelled: the events of a batch must reach the journal before the checkpoint that contains it.
-            finish.set()
-            await asyncio.gather(work, return_exceptions=True)
-            await _end(connecting)
-            await self.committer.acknowledge()
-            await _end(connection, stopping, compaction)
-            self.journal.record_rejections(self.pipeline.quarantine)
-            self.journal.record("stopped", "processor", "on purpose")
-            await self.committer.save()
-            await self._show()
-            self.store.close()
-        # Raise the error of the final batch, if it failed.
-        work.result()
 
     async def _work(self, finish: asyncio.Event) -> None:
         """Process batch after batch until `finish`."""

@@ -12,6 +12,10 @@ class ProcessorError(Exception):
     """The processor cannot run; the text says why and what to do."""
 
 
+class SecondProcessorError(ProcessorError):
+    """Another processor uses the same broker; trying again does not help before that one is stopped."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """How the processor runs: `tick_s` wall seconds or `batch_bytes` of payload make a batch, whichever comes first.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from broker.store import file_lock
 from pumpwatch.commands import options
-from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.errors import CommandError, RefusalError
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, environment, user_data
 from pumpwatch.supervision import run_file
 from pumpwatch.supervision.process import play
@@ -52,7 +54,7 @@ def simulate(
     data: options.Data = None,
 ) -> None:
     """Run the simulator: pumps that publish telemetry to the broker."""
-    from broker.mqtt.address import LinkError
+    from broker.mqtt.address import LinkError, TakenOverError
     from pumpwatch.commands.run_config import plan
     from simulator.gateway import service
 
@@ -71,10 +73,13 @@ def simulate(
         spool=spool,
         spool_samples=spool_samples,
     )
-    try:
-        play("simulator", lambda stop, ready: service.run(settings, stop, ready))
-    except (LinkError, ValueError) as error:
-        raise CommandError(str(error)) from error
+    with _only_user(spool / "simulator.lock" if spool else None, "simulator", "--spool"):
+        try:
+            play("simulator", lambda stop, ready: service.run(settings, stop, ready))
+        except TakenOverError as error:
+            raise RefusalError(str(error)) from error
+        except (LinkError, ValueError) as error:
+            raise CommandError(str(error)) from error
 
 
 def process(
@@ -89,9 +94,9 @@ def process(
     history_days: options.HistoryDays = 0,
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
-    from broker.mqtt.address import LinkError
+    from broker.mqtt.address import LinkError, TakenOverError
     from processor.service import loop
-    from processor.service.settings import ProcessorError, Settings
+    from processor.service.settings import ProcessorError, SecondProcessorError, Settings
 
     where = data or user_data()
     settings = Settings(
@@ -103,6 +108,8 @@ def process(
     )
     try:
         play("processor", lambda stop, ready: loop.run(settings, stop, ready))
+    except (SecondProcessorError, TakenOverError) as error:
+        raise RefusalError(str(error)) from error
     except (LinkError, ProcessorError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:
@@ -168,10 +175,29 @@ def broker(
     async def serve(stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         await local_broker.run(settings, stop, ready)
 
-    try:
-        play("broker", serve)
-    except local_broker.ServerError as error:
-        raise CommandError(str(error)) from error
+    with _only_user(settings.directory / "broker.lock" if config is None else None, "broker", "--data"):
+        try:
+            play("broker", serve)
+        except local_broker.ServerError as error:
+            raise CommandError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _only_user(lock: Path | None, part: str, option: str) -> Iterator[None]:
+    """Hold a lock, if there is one to hold: two of the same part would write over each other's files."""
+    with contextlib.ExitStack() as stack:
+        try:
+            if lock is not None:
+                stack.enter_context(file_lock.hold(lock))
+        except file_lock.LockedError:
+            raise CommandError(
+                f"another {part} uses {lock and lock.parent}; stop it, or choose another directory with {option}"
+            ) from None
+        except OSError as error:
+            raise CommandError(
+                f"cannot use {lock and lock.parent}: {error.strerror}; choose another {option}"
+            ) from error
+        yield
 
 
 def public_address_of(url: str, root_path: str, proxies: list[str] | None) -> Public:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
-import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from broker.store.file_lock import LockedError
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.parts import choose_port, public_address_of, was_given
@@ -26,6 +28,7 @@ from pumpwatch.commands.run_config import Fleet, plan
 from pumpwatch.settings import PREFIX, environment, user_data
 from pumpwatch.supervision import logs, run_file
 from pumpwatch.supervision.part_notices import Notices
+from pumpwatch.supervision.process import stop_on_signals
 from pumpwatch.supervision.supervisor import Part, PartError, Supervisor
 
 
@@ -79,7 +82,6 @@ def run(
     proposed = None if was_given(ctx, "scenario") else log_line
     fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed, say=proposed)
     public_address_of(public_url, root_path, trusted_proxy)
-    _refuse_a_second(where)
     config = RunConfig(
         data=where,
         fleet=fleet,
@@ -89,14 +91,16 @@ def run(
         broker=None if broker is None else _checked(broker),
         broker_port=free_port(),
         host=host,
-        port=choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line),
+        port=port,
         key=key or secrets.token_urlsafe(12),
         public_flags=_public_flags(public_url, root_path, trusted_proxy or []),
     )
-    try:
-        asyncio.run(_run(config))
-    except PartError as failure:
-        raise CommandError(str(failure)) from failure
+    with _alone(where):
+        free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)
+        try:
+            asyncio.run(_run(replace(config, port=free)))
+        except PartError as failure:
+            raise CommandError(str(failure)) from failure
 
 
 def say(part: str, text: str) -> None:
@@ -150,9 +154,7 @@ def _fleet_flags(config: RunConfig) -> tuple[str, ...]:
 
 async def _run(config: RunConfig) -> None:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+    stop_on_signals(stop)
     notices = Notices(config.url)
     supervisor = Supervisor(parts_of(config), say, environment(), notices.put)
     publishing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -170,7 +172,6 @@ async def _run(config: RunConfig) -> None:
         publishing.cancel()
         await asyncio.gather(publishing, return_exceptions=True)
         await supervisor.stop()
-        run_file.remove(config.data)
 
 
 def _show(address: str, config: RunConfig) -> None:
@@ -188,13 +189,23 @@ def _show(address: str, config: RunConfig) -> None:
     Console(width=max(console.width, widest)).print(frame)
 
 
-def _refuse_a_second(data: Path) -> None:
-    running = run_file.find(data)
-    if running is not None:
-        raise CommandError(
-            f"Pumpwatch is already running on {data} (process {running.pid}, {running.dashboard}); "
-            "stop it first, or use another --data"
-        )
+@contextlib.contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """Hold the data directory while the system runs; raises `CommandError` if another system runs on it."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(run_file.alone(data))
+        except LockedError:
+            running = run_file.find(data)
+            which = "it is just starting" if running is None else f"process {running.pid}, {running.dashboard}"
+            raise CommandError(
+                f"Pumpwatch is already running on {data} ({which}); stop it first, or use another --data"
+            ) from None
+        except OSError as error:
+            raise CommandError(
+                f"cannot use the data directory {data}: {error.strerror}; choose another with --data"
+            ) from error
+        yield
 
 
 def _checked(url: str) -> str:

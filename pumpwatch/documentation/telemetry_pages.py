@@ -59,6 +59,7 @@ def topics_page() -> str:
         (code(topics.RESEND), "request to all gateways to resend unconfirmed samples, after the broker has lost them"),
         (code(topics.OUTCOME), "outcomes of operator actions"),
         (code(topics.health_topic("PART")), "health of a part of the system (retained)"),
+        (code(topics.processor_topic("ID")), "which processor uses the broker (retained); a second one refuses to run"),
     )
     return page(
         "Topics",

@@ -17,6 +17,8 @@ from pumpwatch.supervision import logs
 SUPERVISED: Final = "PUMPWATCH_SUPERVISED"
 """Set in the environment of supervised parts; their standard input closes when the supervisor exits."""
 LAST_GRACE_S: Final = 3.0
+REFUSED: Final = 3
+"""Exit code of a part that cannot run until a person acts; it is not restarted."""
 
 Run = Callable[[asyncio.Event, Callable[[str], None]], Awaitable[None]]
 """A part: runs until the event is set, and passes its address to the callback once it is ready."""
@@ -36,11 +38,26 @@ def play(part: str, run: Run) -> None:
     asyncio.run(_play(part, run))
 
 
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set `stop` on SIGTERM, SIGINT and SIGHUP; one that is ignored stays ignored, as under `nohup`."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stop.set)
+
+
+def end_as_first_process() -> None:
+    """Let SIGTERM end this process before it has a handler of its own, also as process 1, as in a container.
+
+    The kernel keeps from process 1 every signal for which it has no handler, so `docker stop` would wait and kill.
+    """
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+
+
 async def _play(part: str, run: Run) -> None:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop_on_signals(stop)
     await run(stop, lambda address: _print_ready(part, address))
     if not stop.is_set():
         log.warning("exited without a stop signal")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -11,18 +12,34 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from broker.mqtt.endpoint import listening_socket
+from broker.store import file_lock
 
 FILE: Final = "run.json"
+LOCK: Final = "run.lock"
 DEFAULT_BROKER: Final = "mqtt://127.0.0.1:1883"
 PORTS_TRIED: Final = 50
 
 
 class Running(msgspec.Struct):
-    """A running system: broker, dashboard address without the key, and process id of the supervisor."""
+    """A running system: broker, dashboard address without the key, and process id of the supervisor.
+
+    The process id is shown to people and decides nothing: in a container it is always 1, and others reuse it.
+    """
 
     broker: str
     dashboard: str
     pid: int
+
+
+@contextlib.contextmanager
+def alone(data: Path) -> Iterator[None]:
+    """Hold a data directory for one system; raises `broker.store.file_lock.LockedError` if another runs on it."""
+    with file_lock.hold(data / LOCK):
+        remove(data)
+        try:
+            yield
+        finally:
+            remove(data)
 
 
 def write(data: Path, running: Running) -> None:
@@ -40,12 +57,13 @@ def remove(data: Path) -> None:
 
 
 def find(data: Path) -> Running | None:
-    """Return the system running on this data directory, or None; files of dead processes are ignored."""
+    """Return the system running on this data directory, or None; the file of a system that was killed is ignored."""
+    if not file_lock.held(data / LOCK):
+        return None
     try:
-        running = msgspec.json.decode((data / FILE).read_bytes(), type=Running)
+        return msgspec.json.decode((data / FILE).read_bytes(), type=Running)
     except (OSError, msgspec.DecodeError):
         return None
-    return running if _alive(running.pid) else None
 
 
 def broker_of(given: str | None, data: Path) -> str:
@@ -78,13 +96,3 @@ def next_free(host: str, port: int) -> int | None:
     Raises `OSError` if the ports are not what prevents listening.
     """
     return next((n for n in range(port, min(port + PORTS_TRIED, 65_536)) if is_free(host, n)), None)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

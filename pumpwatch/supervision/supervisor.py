@@ -14,7 +14,7 @@ from typing import Final, Literal
 from humanize import naturalsize
 
 from broker.display.printable import printable
-from pumpwatch.supervision.process import SUPERVISED
+from pumpwatch.supervision.process import REFUSED, SUPERVISED
 
 READY_TIMEOUT_S: Final = 60.0
 QUICK_EXIT_S: Final = 20.0
@@ -190,6 +190,8 @@ class Supervisor:
             code = await running.process.wait()
             await self._sweep(running)
             self.note("ended", part.name, _how(code))
+            if code == REFUSED:
+                raise PartError(f"{part.name} refuses to run:{running.last_lines()}")
             quick = quick + 1 if loop.time() - running.started < QUICK_EXIT_S else 1
             if quick >= MAX_QUICK_EXITS:
                 raise PartError(

@@ -16,6 +16,7 @@ from broker.contract.topics import confirmed_topic, topic_of
 from broker.mqtt.address import parse_url
 from broker.mqtt.link import Link, Message
 from processor.service import loop
+from processor.service.installation import client_id
 from processor.service.settings import Settings
 
 START_MS = 1_767_225_600_000
@@ -41,7 +42,6 @@ async def test_confirmations_are_repeated_after_a_restart_and_on_a_new_connectio
     mosquitto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = f"committer-{uuid.uuid4().hex[:8]}"
-    monkeypatch.setattr(loop, "CLIENT_ID", f"{gateway}-processor")
     monkeypatch.setattr(loop, "PUBLISH_INTERVAL_S", 0.2)
     confirmations: asyncio.Queue[Message] = asyncio.Queue()
 
@@ -66,7 +66,7 @@ async def test_confirmations_are_repeated_after_a_restart_and_on_a_new_connectio
             await confirmed()
         async with processor(mosquitto, tmp_path):
             await confirmed()
-            rival = Link(parse_url(mosquitto), f"{gateway}-processor", persistent=True)
+            rival = Link(parse_url(mosquitto), client_id(tmp_path), persistent=True)
             await rival.open()
             await rival.close()
             await confirmed()

@@ -53,7 +53,6 @@ async def test_while_the_disk_fails_no_message_is_acknowledged_and_after_it_reco
         return replace(path, write)
 
     monkeypatch.setattr(durable_write, "replace", unreliable)
-    monkeypatch.setattr(loop, "CLIENT_ID", f"disk-test-{reason}")
     stop, ready = asyncio.Event(), asyncio.Event()
     settings = Settings(broker=mosquitto, data=tmp_path)
     running = asyncio.create_task(loop.run(settings, stop, lambda _: ready.set()))

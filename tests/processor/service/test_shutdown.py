@@ -44,7 +44,6 @@ async def test_alarms_of_the_final_batch_are_in_the_journal_and_the_snapshot(
         return result
 
     monkeypatch.setattr(Pipeline, "take", slowly)
-    monkeypatch.setattr(loop, "CLIENT_ID", GATEWAY + "-processor")
     stop, ready = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(loop.run(Settings(broker=mosquitto, data=tmp_path), stop, lambda _: ready.set()))
     link = Link(parse_url(mosquitto), GATEWAY)

@@ -106,25 +106,28 @@ def test_an_unknown_setting_is_refused_with_a_suggestion(tmp_path: Path) -> None
 
 
 def test_a_second_run_on_the_same_data_directory_is_refused(tmp_path: Path) -> None:
-    run_file.write(tmp_path, run_file.Running("mqtt://127.0.0.1:1", "http://127.0.0.1:8050/", os.getpid()))
-    result = pumpwatch("run", data=tmp_path)
+    with run_file.alone(tmp_path):
+        run_file.write(tmp_path, run_file.Running("mqtt://127.0.0.1:1", "http://127.0.0.1:8050/", os.getpid()))
+        result = pumpwatch("run", data=tmp_path)
+        assert run_file.find(tmp_path) is not None
     assert result.returncode == 1
     assert f"is already running on {tmp_path}" in result.stderr
-    assert run_file.find(tmp_path) is not None
 
 
-def test_the_run_file_of_a_dead_system_is_ignored(tmp_path: Path) -> None:
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    run_file.write(tmp_path, run_file.Running("mqtt://127.0.0.1:7", "", dead.pid))
+def test_the_file_of_a_killed_system_is_ignored_even_if_its_process_id_lives_again(tmp_path: Path) -> None:
+    run_file.write(tmp_path, run_file.Running("mqtt://127.0.0.1:7", "", os.getpid()))
     assert run_file.find(tmp_path) is None
     assert run_file.broker_of(None, tmp_path) == run_file.DEFAULT_BROKER
+    with run_file.alone(tmp_path):
+        assert run_file.find(tmp_path) is None
 
 
 def test_the_broker_of_the_running_system_is_found(tmp_path: Path) -> None:
-    run_file.write(tmp_path, run_file.Running("mqtt://127.0.0.1:7", "", os.getpid()))
-    assert run_file.broker_of(None, tmp_path) == "mqtt://127.0.0.1:7"
-    assert run_file.broker_of("mqtt://elsewhere", tmp_path) == "mqtt://elsewhere"
+    with run_file.alone(tmp_path):
+        run_file.write(tmp_path, run_file.Running("mqtt://127.0.0.1:7", "", os.getpid()))
+        assert run_file.broker_of(None, tmp_path) == "mqtt://127.0.0.1:7"
+        assert run_file.broker_of("mqtt://elsewhere", tmp_path) == "mqtt://elsewhere"
+    assert run_file.find(tmp_path) is None
 
 
 def test_only_the_owner_can_read_the_run_file_and_it_has_no_key(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pumpwatch.supervision.process import play
+from pumpwatch.supervision.process import REFUSED, play
 
 
 async def run(stop: asyncio.Event, ready: Callable[[str], None]) -> None:
@@ -18,7 +18,12 @@ async def run(stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         file.write(f"start {name} {os.getpid()}\n")
     sys.stderr.write(f"{name} is starting\n")
     if manner == "crash":
-        raise SystemExit(3)
+        raise SystemExit(5)
+    if manner == "refuse":
+        ready(f"fake://{name}")
+        await asyncio.sleep(0.2)
+        sys.stderr.write("another one is here\n")
+        raise SystemExit(REFUSED)
     if manner == "mute":
         await stop.wait()
         return

@@ -123,7 +123,7 @@ async def test_the_supervisor_gives_up_on_a_part_that_keeps_exiting_and_prints_i
 
 async def test_a_part_that_exits_before_it_is_ready_is_an_error_with_its_last_output(stage: Stage) -> None:
     system = stage.of(stage.part("one", "crash"))
-    with pytest.raises(PartError, match=r"one exited with code 3 before it was ready:\n    one is starting"):
+    with pytest.raises(PartError, match=r"one exited with code 5 before it was ready:\n    one is starting"):
         await system.start(asyncio.Event())
     await system.stop()
 
@@ -192,3 +192,12 @@ async def test_parts_end_when_their_supervisor_is_killed(stage: Stage) -> None:
         process.kill()
     assert len(stage.pids()) == 2
     await until(lambda: not any(map(runs, stage.pids())))
+
+
+async def test_a_part_that_refuses_to_run_is_not_restarted_and_its_reason_is_shown(stage: Stage) -> None:
+    system, stop = stage.of(stage.part("one", "refuse")), asyncio.Event()
+    await system.start(stop)
+    with pytest.raises(PartError, match=r"one refuses to run:\n(?s:.*)another one is here"):
+        await asyncio.wait_for(system.watch(stop), TIMEOUT_S)
+    await system.stop()
+    assert stage.names("start") == ["one"]
