@@ -21,7 +21,8 @@ def silence(*, floor_s: float, intervals: float, in_field_s: float) -> Detector:
     """Score the time since the last sample against `intervals` times the pump's usual interval, at least `floor_s`.
 
     The usual interval is learned from each pump's own samples, so that a pump that reports hourly is not silent after
-    ten minutes. A gap raises it only slowly, and counts as at most `intervals` times the interval. A pump whose last
+    ten minutes. Of two windows in a row the shorter interval counts, so that an outage or a clock set forward does not
+    raise it, and at most `intervals` times the usual one. A pump whose last
     sample reported a magnetic field cannot be received from inside a scanner: at least `in_field_s`.
     """
 
@@ -31,7 +32,7 @@ def silence(*, floor_s: float, intervals: float, in_field_s: float) -> Detector:
 
     def learn(memory: Memory) -> dict[str, pl.Expr]:
         interval = pl.col("dt") / at_least(pl.col("count"), 1.0)
-        capped = pl.min_horizontal(interval, intervals * memory("usual_s"))
-        return {"usual_s": toward(memory("usual_s"), capped, forgetting(USUAL_OVER_S))}
+        capped = pl.min_horizontal(interval, memory("last_s"), intervals * memory("usual_s"))
+        return {"usual_s": toward(memory("usual_s"), capped, forgetting(USUAL_OVER_S)), "last_s": interval}
 
-    return Detector(score, {"usual_s": None}, learn, judges="age")
+    return Detector(score, {"usual_s": None, "last_s": None}, learn, judges="age")

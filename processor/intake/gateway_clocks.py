@@ -80,6 +80,8 @@ class ClockVotes:
 
     def hear(self, pumps: Ints, times_ms: Ints, wall_ms: int, *, owners: Owners, speed: Floats) -> tuple[Ints, Ints]:
         """Record samples in order of arrival; return the gateways that sent them and where their clocks stand now."""
+        # A pump may be known without ever having voted: its times were implausible.
+        self._grow(len(owners.of_pump))
         speakers = owners.of_pump[pumps]
         self.record(pumps, times_ms, wall_ms, (MAX_MS / speed).astype(np.int64)[speakers])
         spoke = np.zeros(len(speed), np.bool_)

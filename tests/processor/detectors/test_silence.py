@@ -27,11 +27,11 @@ def test_a_pump_that_reports_hourly_is_silent_after_eight_hours(stream, feed, ru
     assert [score_at(age_s, seldom, feed, rule_of) for age_s in (3600, 8 * 3600)] == pytest.approx([1 / 8, 1])
 
 
-def test_a_gap_hardly_raises_the_usual_interval(stream, trace):
-    gap = stream("flow_ul_h", "8x20 -x100 8", every_s=60)
-    usual = trace(SILENT, gap, "usual_s")
-    assert usual[-2] == pytest.approx(60)
-    assert 60 < usual[-1] <= 8 * 60
+def test_a_gap_does_not_raise_the_usual_interval_and_a_lasting_change_does(stream, trace):
+    gap = stream("flow_ul_h", "8x20 -x100 8 8", every_s=60)
+    assert trace(SILENT, gap, "usual_s")[-3:] == pytest.approx([60] * 3)
+    seldom = stream("flow_ul_h", f"8x20 {'-x9 8 ' * 12}", every_s=60)
+    assert trace(SILENT, seldom, "usual_s")[-1] == pytest.approx(600, rel=0.2)
 
 
 def test_one_sample_ends_the_silence_and_an_unknown_age_is_not_silence(stream, feed, rule_of):
