@@ -24,7 +24,7 @@ from processor.engine.columns import MS_PER_S, Rules
 from processor.engine.sequence import REDELIVERED, Gaps
 from processor.engine.windows import WINDOW_S
 from processor.intake.gateway import RETIRED
-from processor.intake.inbox import Batch, Inbox
+from processor.intake.inbox import BATCH_SCHEMA, Batch, Inbox
 from processor.intake.quarantine import Quarantine
 from processor.intake.registry import Registry
 from processor.rules import RULES
@@ -41,6 +41,9 @@ from processor.watch.silence import silence_scores
 MAX_ACTION_IDS: Final = 10_000
 """Number of recent action ids kept to ignore redelivered actions."""
 
+MAX_BACKLOG: Final = 500_000
+"""Samples that may wait to be judged, about 60 MB; if there are more, all are judged at once."""
+
 UNHEARD_S: Final = 480.0
 """Therapy seconds after which a pump whose samples are all ignored gets a new clock epoch: the least of the limits for
 silence."""
@@ -53,7 +56,9 @@ FORECAST_INTERVAL_MS: Final = 2000
 class Pipeline:
     """The state of the processor. Time comes in as `now` (wall ms); nothing here touches network, disk or clock.
 
-    `split` divides a batch into waves: each pump at most once per wave, its samples in order from wave to wave.
+    `split` divides a batch into waves: each pump at most once per wave, its samples in order from wave to wave. Of a
+    pump's backlog at most `max_thin_waves` samples are judged per batch (None: all), so that the alarms of the others
+    are not delayed; the rest waits in `backlog` (`BATCH_SCHEMA`), which belongs to the state.
     """
 
     rules: Rules = RULES
@@ -70,6 +75,9 @@ class Pipeline:
     cohorts: CohortWatch = field(default_factory=CohortWatch)
     gateways: GatewayWatch = field(default_factory=GatewayWatch)
     action_ids: dict[str, None] = field(default_factory=dict)
+    max_thin_waves: int | None = None
+    backlog: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=BATCH_SCHEMA))
+    backlog_overflows: int = 0
     _disconnected_since: int | None = None
 
     def __post_init__(self) -> None:
@@ -104,6 +112,12 @@ class Pipeline:
         """Quarantine a message that cannot be processed."""
         self.quarantine.add(message.topic, now, reason, message.payload)
 
+    def quarantine_backlog(self, now: int, reason: str) -> None:
+        """Quarantine the samples that wait to be judged, because they cannot be processed."""
+        pumps = self.registry.facts()["pump"].gather(self.backlog["pump"].unique()).to_list()
+        self.quarantine.add("backlog", now, f"{self.backlog.height:,} samples of {', '.join(pumps)}: {reason}")
+        self.backlog = self.backlog.clear()
+
     def _result(self, batch: Batch, advanced: AlarmResult, now: int) -> BatchResult:
         facts, subjects = self.registry.facts(), self.subjects(now)
         samples = batch.samples.drop(REDELIVERED).with_columns(
@@ -127,7 +141,7 @@ class Pipeline:
         counted = self.state["samples"]
         subjects = self.subjects(now)
         changes, outcomes = [], list[Outcome]()
-        for wave in self.split(batch.samples):
+        for wave in self.split(self._due(batch.samples)):
             step = engine.step(self.state, wave, self.rules, self.window_s, gaps=self.gaps)
             self.state, self.gaps, rows = step.state, step.gaps, step.judged
             if rows.height:
@@ -198,6 +212,17 @@ class Pipeline:
             ]
         )
         return self._hold(scores, pumps, subjects, now)
+
+    def _due(self, samples: pl.DataFrame) -> pl.DataFrame:
+        """Return the samples to judge now, those that waited first; the others wait in the backlog."""
+        if self.max_thin_waves is None:
+            return samples
+        waiting = samples if self.backlog.is_empty() else pl.concat([self.backlog, samples], rechunk=True)
+        due, self.backlog = engine.defer(waiting, self.max_thin_waves)
+        if self.backlog.height > MAX_BACKLOG:
+            self.backlog_overflows += 1
+            due, self.backlog = waiting, waiting.clear()
+        return due
 
     def _note_presence(self, counted: pl.Series, now: int, *, listening: bool) -> None:
         """Record of which pumps samples were taken since there were so many (`counted`), and whom nobody hears."""
@@ -284,9 +309,17 @@ class Pipeline:
         retired = self.registry.retired()
         away = self.registry.gateways_in(RETIRED, "offline").gather(facts["owner"])
         born = pl.when(~away).then(facts["born"])
-        last = pl.select(pl.when(~retired).then(pl.coalesce(self.state["time"], born))).to_series()
+        last = pl.select(pl.when(~retired).then(pl.coalesce(self._newest(), born))).to_series()
         ages = (clocks - last) / MS_PER_S
         unheard = self.registry.unheard_s()
         return (
             pl.select(pl.when(ages.is_not_null()).then(pl.max_horizontal(ages, unheard))).to_series().cast(pl.Float32)
         )
+
+    def _newest(self) -> pl.Series:
+        """Return the time of each pump's newest sample, judged or waiting in the backlog (Int64 ms, null if none)."""
+        newest = self.state["time"]
+        if self.backlog.is_empty():
+            return newest
+        waiting = self.backlog.group_by("pump").agg(pl.col("time").max())
+        return newest.clone().scatter(waiting["pump"], waiting["time"])

@@ -33,6 +33,7 @@ from processor.rules import RULES, Rule
 
 REPORTED: Final = ("time", "seq", "boot", "program", "flags")
 COUNTERS: Final = ("samples", "missed", "stale")
+THIN_WAVE: Final = 1_000
 MIN_INTERVAL_MS: Final = 100
 MAX_SKIPPED: Final = 1_000
 """A pump samples at most this often; a gap in its sequence numbers may be this much longer than follows from its clock.
@@ -101,6 +102,22 @@ def waves(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
         return
     wave = pl.int_range(pl.len()).over("pump").alias(".wave")
     yield from batch.with_columns(wave).partition_by(".wave", maintain_order=True, include_key=False)
+
+
+def defer(batch: pl.DataFrame, max_waves: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split a batch into the samples to judge now and those that can wait, each in order of arrival.
+
+    A wave of a few pumps costs nearly as much as one of thousands. So of the waves with fewer than `THIN_WAVE` samples,
+    which only pumps with a backlog have, the first `max_waves` are judged now.
+    """
+    if batch["pump"].n_unique() == batch.height:
+        return batch, batch.clear()
+    wave = batch.select(pl.int_range(pl.len()).over("pump")).to_series()
+    heights = np.bincount(wave.to_numpy())
+    now = int((heights >= THIN_WAVE).sum()) + max_waves
+    if len(heights) <= now:
+        return batch, batch.clear()
+    return batch.filter(wave < now), batch.filter(wave >= now)
 
 
 def step(

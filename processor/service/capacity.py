@@ -11,7 +11,7 @@ from broker.store.snapshot import CapacityLimit
 from processor.engine.sequence import MAX_GAPS
 from processor.intake.message_queue import MessageQueue
 from processor.intake.registry import MAX_GATEWAYS, MAX_PUMPS
-from processor.pipeline import Pipeline
+from processor.pipeline import MAX_BACKLOG, Pipeline
 from processor.service.quarantine_file import MAX_UNWRITTEN
 from processor.service.store import JOURNAL_BYTES, MAX_ENTRIES, Store
 from processor.watch.cohort_comparison import MAX_COHORTS
@@ -32,6 +32,8 @@ def limits(
     return [
         CapacityLimit("messages waiting", queue.waiting_bytes, queue.max_bytes, "bytes", queue.overflows, 0.9),
         CapacityLimit("messages unacknowledged", queue.unacknowledged, receive_maximum, "messages", warn_at=0.95),
+        CapacityLimit("samples waiting to be judged", pipeline.backlog.height, MAX_BACKLOG, "samples",
+              pipeline.backlog_overflows),
         CapacityLimit("samples not yet written", store.rows, max_rows, "samples"),
         CapacityLimit("journal entries not yet written", store.entries, MAX_ENTRIES, "entries",
               store.entries_dropped, 0.5, "discarded"),

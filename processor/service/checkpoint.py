@@ -22,6 +22,7 @@ from processor.engine import engine
 from processor.engine.columns import Rules
 from processor.engine.sequence import Gaps
 from processor.intake.gateway import Gateway
+from processor.intake.inbox import BATCH_SCHEMA
 from processor.intake.registry import Registry
 from processor.service.checkpoint_migration import Format1, state_of_format_1, timers_of_format_1
 
@@ -41,7 +42,8 @@ class CheckpointError(Exception):
 @dataclass(frozen=True)
 class Saved:
     """What the processor resumes from: `timers` are hold timers (`processor.alarms.hold.TIMERS`), `orders` what people
-    took out of service, `acted` the ids of their actions, `compared` when cohorts were last compared (therapy ms).
+    took out of service, `backlog` the samples not yet judged, `acted` the ids of people's actions, `compared` when
+    cohorts were last compared (therapy ms).
     """
 
     state: pl.DataFrame
@@ -50,6 +52,7 @@ class Saved:
     gaps: Gaps
     timers: pl.DataFrame
     orders: pl.DataFrame
+    backlog: pl.DataFrame
     acted: tuple[str, ...] = ()
     compared: int = 0
 
@@ -63,6 +66,7 @@ class _Manifest(msgspec.Struct, kw_only=True):
     orders: str = ""
     forgotten: int = 0
     timers: str = ""
+    backlog: str = ""
     gateways: list[Gateway]
     faults: list[str]
     saved: int
@@ -86,6 +90,7 @@ def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> No
         "gaps": saved.gaps.open,
         "orders": saved.orders,
         "timers": saved.timers,
+        "backlog": saved.backlog,
     }
     names = {}
     for name, frame in frames.items():
@@ -172,9 +177,21 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
         gaps=gaps,
         timers=timers,
+        backlog=_backlog(frame(manifest.backlog) if manifest.backlog else pl.DataFrame()),
         orders=with_kinds(frame(manifest.orders)) if manifest.orders else no_orders(),
         acted=tuple(manifest.acted),
         compared=compared,
+    )
+
+
+def _backlog(samples: pl.DataFrame) -> pl.DataFrame:
+    """Return samples that were not yet judged, with the present columns; a checkpoint of an older version has none."""
+    return pl.DataFrame(
+        {
+            name: samples[name].cast(dtype) if name in samples.columns else [None] * samples.height
+            for name, dtype in BATCH_SCHEMA.items()
+        },
+        BATCH_SCHEMA,
     )
 
 

@@ -41,13 +41,18 @@ class GuardedPipeline:
         twice changes nothing. That one is quarantined. If there is an error without any message, only Pumpwatch itself
         is judged, so that its alarm is raised.
         """
+        backlog = self.pipeline.backlog
         try:
             return [self.pipeline.take(messages, now, listening=listening, readings=readings)]
         except ERRORS as error:
             self._count(error)
-            if not messages:
+            self.pipeline.backlog = backlog
+            if not messages and backlog.is_empty():
                 return self._system_alone(readings, now)
             half = len(messages) // 2
+        if not messages:
+            self.pipeline.quarantine_backlog(now, self.latest)
+            return self.take([], now, listening=listening, readings=readings)
         if not half:
             self.pipeline.quarantine_message(messages[0], now, self.latest)
             return self.take([], now, listening=listening, readings=readings)

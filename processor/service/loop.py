@@ -45,6 +45,8 @@ PUBLISH_INTERVAL_S: Final = 5.0
 """How often confirmations and the processor's health are published."""
 REJECTIONS_INTERVAL_S: Final = 60.0
 """How often rejected messages are recorded in the journal, if there were any."""
+MAX_THIN_WAVES: Final = 25
+"""Samples of a pump's backlog that are judged at once; they take about a tenth of a second."""
 FAILURE_NOTICE_S: Final = 300.0
 """How long an unforeseen error is shown as a trouble."""
 SNAPSHOT_SHARE: Final = 0.25
@@ -79,6 +81,7 @@ class _Service:
         self.journal = SystemJournal(self.store, wall_ms)
         self.journal.record_start()
         self.pipeline = self._restored()
+        self.pipeline.max_thin_waves = MAX_THIN_WAVES
         self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.meter = Meter(started=wall_ms(), broker=address.url)
@@ -182,8 +185,9 @@ class _Service:
         recorded = time.monotonic()
         show_pause_s, commit_pause_s = 0.0, WRITE_INTERVAL_S
         while not finish.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.queue.arrived.wait(), self.settings.tick_s)
+            if self.pipeline.backlog.is_empty():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.queue.arrived.wait(), self.settings.tick_s)
             self.queue.arrived.clear()
             await self._process()
             clock = time.monotonic()

@@ -22,6 +22,7 @@ def save(data: Path, pipeline: Pipeline, now: int, head: Head = checkpoint.NOTHI
         gaps=pipeline.gaps,
         timers=pipeline.timers,
         orders=pipeline.orders,
+        backlog=pipeline.backlog,
         acted=tuple(pipeline.action_ids),
         compared=pipeline.cohorts.compared,
     )
@@ -41,6 +42,7 @@ def restore(data: Path, rules: Rules = RULES) -> Pipeline:
         gaps=saved.gaps,
         timers=saved.timers,
         orders=saved.orders,
+        backlog=saved.backlog,
         cohorts=CohortWatch(saved.compared),
         action_ids=dict.fromkeys(saved.acted),
     )

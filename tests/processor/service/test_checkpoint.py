@@ -98,7 +98,7 @@ def test_only_the_latest_checkpoint_is_kept(tmp_path: Path) -> None:
     pipeline = stalled()
     for now in range(5):
         recovery.save(tmp_path, pipeline, now)
-    assert len(list((tmp_path / "checkpoint").iterdir())) == 7
+    assert len(list((tmp_path / "checkpoint").iterdir())) == 8
 
 
 def test_an_added_rule_starts_from_scratch_and_alarms_of_a_removed_one_are_left_out(tmp_path: Path) -> None:
