@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pumpwatch.commands import alarms, doctor, faults, parts, programmer, records, run, score, tables, users
+from pumpwatch.commands import alarms, doctor, faults, options, parts, programmer, records, run, score, tables, users
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file
 from pumpwatch.supervision.process import end_as_first_process
@@ -34,6 +34,7 @@ def settings(
             "--settings",
             envvar=f"{PREFIX}SETTINGS",
             metavar="FILE",
+            callback=options.path,
             help="Settings file in TOML. Default: pumpwatch.toml in the working directory, if it exists.",
             show_default=False,
         ),
@@ -109,9 +110,9 @@ def main() -> None:
     keep_memory()
     try:
         app()
-    except CommandError as failure:
+    except (CommandError, SettingsError) as failure:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"pumpwatch: {failure}", markup=False)
-        sys.exit(failure.code)
+        sys.exit(getattr(failure, "code", 1))
 
 
 if __name__ == "__main__":

@@ -64,7 +64,18 @@ class SettingsError(ValueError):
 
 def user_data() -> Path:
     """Return the user's data directory for Pumpwatch."""
-    return platformdirs.user_data_path("pumpwatch")
+    path = platformdirs.user_data_path("pumpwatch")
+    if not path.is_absolute():
+        raise SettingsError(f"this user has no home directory ({path} is not absolute); give a directory with --data")
+    return path
+
+
+def expanded(path: Path | None) -> Path | None:
+    """Return a path with `~` and `~user` replaced, as a shell does; variables stay. Raises `SettingsError`."""
+    try:
+        return None if path is None else path.expanduser()
+    except RuntimeError as error:
+        raise SettingsError(f"{path}: there is no such home directory; write the whole path") from error
 
 
 def environment() -> dict[str, str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 MQTT_3: Final = 4
 MQTT_5: Final = 5
 """Protocol levels of MQTT 3.1.1 and 5, as CONNECT bears them."""
+HOST: Final = re.compile(r"[^\s/?#@\[\]\x00-\x1f]{0,253}")
+"""Characters and length of a host's name."""
 
 
 class LinkError(Exception):
@@ -35,7 +38,7 @@ class Address:
     host: str
     port: int
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     tls: bool = False
     protocol: int | None = None
     _learning: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
@@ -51,15 +54,30 @@ class Address:
         return "MQTT 3.1.1" if self.protocol == MQTT_3 else "MQTT 5"
 
 
+def _split(url: str) -> SplitResult:
+    """Split an address, or raise a `LinkError` that quotes nothing of it: any part may be a piece of a password."""
+    try:
+        url.encode()
+        parts = urlsplit(url if "//" in url else f"mqtt://{url}")
+        fine = parts.port != 0 and not parts.fragment and parts.path in {"", "/"} and "@" not in parts.query
+    except ValueError:
+        fine = False
+    if not fine or not HOST.fullmatch(parts.hostname or "") or any(sign in url for sign in "\t\r\n #"):
+        shown = " (not shown: it may contain a password)" if "@" in url else f" {url[:100]!r}"
+        raise LinkError(
+            f"the broker's address{shown} cannot be read; write mqtt://host:port or "
+            "mqtt://user:password@host:port, port 1 to 65535. "
+            "In a password write # as %23, / as %2F, [ as %5B, @ as %40 and % as %25"
+        )
+    return parts
+
+
 def parse_url(url: str) -> Address:
     """Read `mqtt://[user:password@]host[:port]` (or `mqtts://`), or raise `LinkError`."""
-    parts = urlsplit(url if "//" in url else f"mqtt://{url}")
+    parts = _split(url)
     if parts.scheme not in {"mqtt", "mqtts"}:
-        raise LinkError(f"the broker's address begins with {parts.scheme}://; allowed are mqtt:// and mqtts://")
-    try:
-        port = parts.port
-    except ValueError as error:
-        raise LinkError(f"the port in {parts.hostname}:… is not a port: {error}") from None
+        raise LinkError("the broker's address begins with another scheme; allowed are mqtt:// and mqtts://")
+    port = parts.port
     if not parts.hostname:
         raise LinkError("the broker's address has no host; write mqtt://127.0.0.1:1883")
     tls = parts.scheme == "mqtts"
