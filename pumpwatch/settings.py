@@ -71,11 +71,22 @@ def user_data() -> Path:
 
 
 def expanded(path: Path | None) -> Path | None:
-    """Return a path with `~` and `~user` replaced, as a shell does; variables stay. Raises `SettingsError`."""
+    """Return a path with `~` and `~user` replaced, as a shell does; variables stay.
+
+    Raises `SettingsError` if there is no such home directory, or the system allows no such name.
+    """
+    if path is None:
+        return None
     try:
-        return None if path is None else path.expanduser()
+        whole = path.expanduser()
+        whole.exists()
     except RuntimeError as error:
         raise SettingsError(f"{path}: there is no such home directory; write the whole path") from error
+    except OSError as error:
+        raise SettingsError(f"{str(path)[:80]!r} cannot be used: {error.strerror}; choose another path") from error
+    if any(sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in str(whole)):
+        raise SettingsError(f"{str(path)[:80]!a} is not valid UTF-8 without NUL; choose another path")
+    return whole
 
 
 def environment() -> dict[str, str]:

@@ -91,6 +91,8 @@ def export(
 
     if format_ == "parquet" and out is None:
         raise typer.BadParameter("Parquet cannot be streamed; give --out FILE", param_hint="--format")
+    if out is not None and out.is_dir():
+        raise typer.BadParameter(f"{out} is a directory; give a file in it", param_hint="--out")
     where, first, last = data or user_data(), moment("--from", since) or 0, moment("--to", until)
 
     def known(serial: str) -> bool:
@@ -119,6 +121,8 @@ def serials_of(selection: str, known: Callable[[str], bool] = lambda _: False) -
         return None
     serials: set[str] = set()
     for word in filter(None, (word.strip() for word in selection.split(","))):
+        if not word.isprintable():
+            raise typer.BadParameter(f"{word[:80]!a} is not a serial", param_hint="--pumps")
         match = re.fullmatch(r"(\d{1,7})(?:-(\d{1,7}))?", word)
         if match is None or known(word):
             serials.add(word)
