@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from broker.display import terminal
-from pumpwatch.commands import alarms, doctor, faults, parts, programmer, records, run, score, tables, users
+from pumpwatch.commands import alarms, doctor, faults, options, parts, programmer, records, run, score, tables, users
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.tls_options import with_tls_options
 from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file
@@ -36,6 +36,7 @@ def settings(
             "--settings",
             envvar=f"{PREFIX}SETTINGS",
             metavar="FILE",
+            callback=options.path,
             help="Settings file in TOML. Default: pumpwatch.toml in the working directory, if it exists.",
             show_default=False,
         ),
@@ -111,9 +112,9 @@ def main() -> None:
     keep_memory()
     try:
         app()
-    except CommandError as failure:
+    except (CommandError, SettingsError) as failure:
         Console(stderr=True, soft_wrap=True, highlight=False).print(terminal.text(f"pumpwatch: {failure}"))
-        sys.exit(failure.code)
+        sys.exit(getattr(failure, "code", 1))
 
 
 if __name__ == "__main__":

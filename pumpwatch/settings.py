@@ -71,7 +71,29 @@ class SettingsError(ValueError):
 
 def user_data() -> Path:
     """Return the user's data directory for Pumpwatch."""
-    return platformdirs.user_data_path("pumpwatch")
+    path = platformdirs.user_data_path("pumpwatch")
+    if not path.is_absolute():
+        raise SettingsError(f"this user has no home directory ({path} is not absolute); give a directory with --data")
+    return path
+
+
+def expanded(path: Path | None) -> Path | None:
+    """Return a path with `~` and `~user` replaced, as a shell does; variables stay.
+
+    Raises `SettingsError` if there is no such home directory, or the system allows no such name.
+    """
+    if path is None:
+        return None
+    try:
+        whole = path.expanduser()
+        whole.exists()
+    except RuntimeError as error:
+        raise SettingsError(f"{path}: there is no such home directory; write the whole path") from error
+    except OSError as error:
+        raise SettingsError(f"{str(path)[:80]!r} cannot be used: {error.strerror}; choose another path") from error
+    if any(sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in str(whole)):
+        raise SettingsError(f"{str(path)[:80]!a} is not valid UTF-8 without NUL; choose another path")
+    return whole
 
 
 def environment() -> dict[str, str]:

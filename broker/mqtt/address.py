@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from broker.mqtt.endpoint import host_and_port
 from broker.mqtt.tls import NO_FILES, TlsError, TlsFiles, files_of
@@ -14,6 +15,8 @@ from broker.mqtt.tls import NO_FILES, TlsError, TlsFiles, files_of
 MQTT_3: Final = 4
 MQTT_5: Final = 5
 """Protocol levels of MQTT 3.1.1 and 5, as CONNECT bears them."""
+HOST: Final = re.compile(r"[^\s/?#@\[\]\x00-\x1f]{0,253}")
+"""Characters and length of a host's name."""
 
 
 class LinkError(Exception):
@@ -39,7 +42,7 @@ class Address:
     host: str
     port: int
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     tls: bool = False
     protocol: int | None = None
     files: TlsFiles = field(default_factory=TlsFiles)
@@ -63,18 +66,33 @@ class Address:
         return "MQTT 3.1.1" if self.protocol == MQTT_3 else "MQTT 5"
 
 
+def _split(url: str) -> SplitResult:
+    """Split an address, or raise a `LinkError` that quotes nothing of it: any part may be a piece of a password."""
+    try:
+        url.encode()
+        parts = urlsplit(url if "//" in url else f"mqtt://{url}")
+        fine = parts.port != 0 and not parts.fragment and parts.path in {"", "/"} and "@" not in parts.query
+    except ValueError:
+        fine = False
+    if not fine or not HOST.fullmatch(parts.hostname or "") or any(sign in url for sign in "\t\r\n #"):
+        shown = " (not shown: it may contain a password)" if "@" in url else f" {url[:100]!r}"
+        raise LinkError(
+            f"the broker's address{shown} cannot be read; write mqtt://host:port or "
+            "mqtt://user:password@host:port, port 1 to 65535. "
+            "In a password write # as %23, / as %2F, [ as %5B, @ as %40 and % as %25"
+        )
+    return parts
+
+
 def parse_url(url: str) -> Address:
     """Read `mqtt://[user:password@]host[:port]` (or `mqtts://`, also with `TlsFiles`), or raise `LinkError`."""
-    parts = urlsplit(url if "//" in url else f"mqtt://{url}")
-    if parts.scheme not in {"mqtt", "mqtts"}:
-        raise LinkError(f"the broker's address begins with {parts.scheme}://; allowed are mqtt:// and mqtts://")
-    place = parts.netloc.rpartition("@")[2]
+    place = url.rpartition("@")[2].removeprefix("mqtt://").removeprefix("mqtts://").partition("?")[0]
     if place.count(":") > 1 and not place.startswith("["):
-        raise LinkError(f"the IPv6 address in {place} needs brackets; write mqtt://[::1]:1883")
-    try:
-        port = parts.port
-    except ValueError as error:
-        raise LinkError(f"the port in {parts.hostname}:… is not a port: {error}") from None
+        raise LinkError(f"the IPv6 address in {place[:100]} needs brackets; write mqtt://[::1]:1883")
+    parts = _split(url)
+    if parts.scheme not in {"mqtt", "mqtts"}:
+        raise LinkError("the broker's address begins with another scheme; allowed are mqtt:// and mqtts://")
+    port = parts.port
     if not parts.hostname:
         raise LinkError("the broker's address has no host; write mqtt://127.0.0.1:1883")
     tls = parts.scheme == "mqtts"

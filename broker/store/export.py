@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Final, Literal
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -14,12 +14,14 @@ from broker.store import durable_write
 from broker.store.segments import Block
 
 Format = Literal["csv", "parquet"]
+TIMES: Final = ("time", "sent")
 
 
-def write_csv(blocks: Iterable[Block], file: IO[bytes]) -> int:
+def write_csv(blocks: Iterable[Block], file: IO[bytes], *, iso: bool = True) -> int:
     """Write samples as CSV with a header, to four decimals as on the wire; return how many. Unknown is empty.
 
-    A text that a spreadsheet would run as a formula gets a single quote in front of it.
+    Times are ISO 8601 in UTC with milliseconds, or without `iso` milliseconds since 1970. A text that a spreadsheet
+    would run as a formula gets a single quote in front of it.
     """
     empty_samples().write_csv(file)
     count = 0
@@ -27,6 +29,9 @@ def write_csv(blocks: Iterable[Block], file: IO[bytes]) -> int:
         rounded = block.samples.with_columns(
             pl.col(pl.Float32).cast(pl.Float64).round(4), no_formula(pl.col(pl.String))
         )
+        if iso:
+            times = pl.col(TIMES).cast(pl.Datetime("ms")).dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+            rounded = rounded.with_columns(times)
         rounded.write_csv(file, include_header=False)
         count += block.samples.height
     return count

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 BIRTHS_WAIT_S: Final = 1.0
 REPLY_S: Final = 5.0
+MAX_DURATION_D: Final = 3660
+MAX_DURATION_S: Final = MAX_DURATION_D * 86_400.0
+"""Ten years, as in the messages that carry durations."""
 SERIAL: Final = re.compile(r"ITB-(\d+)")
 """Serials of our own pumps; a bare number selects the pump of that number."""
 
@@ -139,9 +142,12 @@ def duration(option: str, text: str) -> float:
     from simulator.playback.notation import parse_duration
 
     try:
-        return parse_duration(text)
+        seconds = parse_duration(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
+    if seconds > MAX_DURATION_S:
+        raise typer.BadParameter(f"{text[:80]} is too long; allowed are 0s to {MAX_DURATION_D}d", param_hint=option)
+    return seconds
 
 
 def _by_number(word: str, numbered: dict[int, str]) -> list[str]:

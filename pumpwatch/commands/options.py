@@ -16,6 +16,14 @@ HISTORY_GB = 2.0
 BYTES_A_GB = 1_000_000_000
 
 
+def path(value: Path | None) -> Path | None:
+    """Return the path of an option with `~` expanded; every option that is a path calls this. Raises a usage error."""
+    try:
+        return settings.expanded(value)
+    except settings.SettingsError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 def _env(name: str) -> str:
     return f"{PREFIX}{name}"
 
@@ -47,6 +55,7 @@ Data = Annotated[
         "--data",
         envvar=_env("DATA"),
         metavar="DIR",
+        callback=path,
         help="Data directory. Default: the user's data directory.",
         show_default=False,
     ),

@@ -36,6 +36,7 @@ def simulate(
             "--spool",
             envvar=f"{PREFIX}SPOOL",
             metavar="DIR",
+            callback=options.path,
             help="Directory where gateways keep unconfirmed samples across restarts. Default: in memory.",
             show_default=False,
         ),
@@ -154,7 +155,9 @@ def broker(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")] = 1883,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="Your own Mosquitto configuration, used unchanged."),
+        typer.Option(
+            "--config", metavar="FILE", callback=options.path, help="Your own Mosquitto configuration, used unchanged."
+        ),
     ] = None,
     data: options.Data = None,
 ) -> None:

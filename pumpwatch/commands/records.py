@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Format = Literal["csv", "parquet"]
 MAX_ENTRIES: Final = 1_000_000
 MAX_NAMED: Final = 3
+MAX_NUMBERS: Final = 2_000_000
 
 Since = Annotated[
     str | None,
@@ -72,8 +73,18 @@ def export(
     format_: Annotated[Format, typer.Option("--format", help="csv, or parquet (requires --out).")] = "csv",
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Output file. Default: standard output.", show_default=False),
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            callback=options.path,
+            help="Output file. Default: standard output.",
+            show_default=False,
+        ),
     ] = None,
+    times: Annotated[
+        Literal["iso", "ms"],
+        typer.Option("--times", help="Times in CSV. iso: ISO 8601 in UTC; ms: milliseconds since 1970."),
+    ] = "iso",
     data: options.Data = None,
 ) -> None:
     """Export samples of the history, sorted by day, pump and time; times are therapy time.
@@ -84,9 +95,16 @@ def export(
 
     if format_ == "parquet" and out is None:
         raise typer.BadParameter("Parquet cannot be streamed; give --out FILE", param_hint="--format")
-    exported = blocks(data or user_data(), serials_of(pumps), moment("--from", since) or 0, moment("--to", until))
+    if out is not None and out.is_dir():
+        raise typer.BadParameter(f"{out} is a directory; give a file in it", param_hint="--out")
+    where, first, last = data or user_data(), moment("--from", since) or 0, moment("--to", until)
+
+    def known(serial: str) -> bool:
+        return next(blocks(where, {serial}, first, last, rows=1), None) is not None
+
     try:
-        count = _write(exported, format_, out)
+        exported = blocks(where, serials_of(pumps, known), first, last)
+        count = _write(exported, format_, out, iso=times == "iso")
     except BrokenPipeError:
         raise CommandError("the reader of the output closed it before the export was complete") from None
     except OSError as error:
@@ -96,25 +114,36 @@ def export(
         raise CommandError("the history has no matching samples; check --pumps, --from and --to")
 
 
-def serials_of(selection: str) -> set[str] | None:
-    """Return the serials that a list of numbers, ranges and serials selects; None means all."""
+def serials_of(selection: str, known: Callable[[str], bool] = lambda _: False) -> set[str] | None:
+    """Return the serials that a list of numbers, ranges and serials selects; None means all.
+
+    A serial that is `known` comes first: a pump may be called 1042 or 7-9.
+    """
     from simulator.fleet.enrollment import serial
 
     if selection.strip() == "all":
         return None
     serials: set[str] = set()
     for word in filter(None, (word.strip() for word in selection.split(","))):
+        if not word.isprintable():
+            raise typer.BadParameter(f"{word[:80]!a} is not a serial", param_hint="--pumps")
         match = re.fullmatch(r"(\d{1,7})(?:-(\d{1,7}))?", word)
-        if match is None:
+        if match is None or known(word):
             serials.add(word)
-        else:
-            serials.update(serial(number) for number in range(int(match[1]), int(match[2] or match[1]) + 1))
+            continue
+        numbers = range(int(match[1]), int(match[2] or match[1]) + 1)
+        if not 0 < len(numbers) <= MAX_NUMBERS:
+            raise typer.BadParameter(
+                f"{word} selects {len(numbers):,} pumps; a range such as 7-9 may have 1 to {MAX_NUMBERS:,}",
+                param_hint="--pumps",
+            )
+        serials.update(map(serial, numbers))
     if not serials:
         raise typer.BadParameter("selects no pump; write 3,7-9, a serial, or all", param_hint="--pumps")
     return serials
 
 
-def _write(exported: Iterator[Block], format_: Format, out: Path | None) -> int:
+def _write(exported: Iterator[Block], format_: Format, out: Path | None, *, iso: bool) -> int:
     from broker.store import durable_write
     from broker.store.export import watched, write_csv, write_parquet
 
@@ -122,7 +151,7 @@ def _write(exported: Iterator[Block], format_: Format, out: Path | None) -> int:
         task = progress.add_task("exporting", total=1.0)
         tracked = watched(exported, lambda done: progress.update(task, completed=done))
         if out is None:
-            return write_csv(tracked, sys.stdout.buffer)
+            return write_csv(tracked, sys.stdout.buffer, iso=iso)
         if format_ == "parquet":
             return write_parquet(tracked, out)
         count = 0
@@ -130,7 +159,7 @@ def _write(exported: Iterator[Block], format_: Format, out: Path | None) -> int:
         def write(fresh: Path) -> None:
             nonlocal count
             with fresh.open("wb") as file:
-                count = write_csv(tracked, file)
+                count = write_csv(tracked, file, iso=iso)
 
         durable_write.replace(out, write)
         return count
@@ -146,7 +175,10 @@ def moment(option: str, text: str | None) -> int | None:
         raise typer.BadParameter(
             f"{text!r} is not a time; write 2026-01-31T07:00:00Z or 2026-01-31", param_hint=option
         ) from None
-    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    try:
+        return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    except OverflowError:
+        raise typer.BadParameter(f"{text!r} is outside the years 1 to 9999", param_hint=option) from None
 
 
 def _show(found: pl.DataFrame) -> None:

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
 
 if TYPE_CHECKING:
@@ -39,11 +40,20 @@ def score(
     ] = None,
     *,
     json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the full report as JSON.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--json", metavar="FILE", callback=options.path, help="Write the full report as JSON.", show_default=False
+        ),
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write the report as an HTML page with plots.", show_default=False),
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            callback=options.path,
+            help="Write the report as an HTML page with plots.",
+            show_default=False,
+        ),
     ] = None,
     pumps: Annotated[
         int | None,

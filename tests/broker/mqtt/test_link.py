@@ -12,10 +12,10 @@ from broker.mqtt.link import Link, Message, learn_protocol
 from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS, UNSUPPORTED_PROTOCOL_VERSION, Undelivered
 
 BAD_URLS = {
-    "http://host": "begins with http://; allowed are mqtt:// and mqtts://",
+    "http://host": "begins with another scheme; allowed are mqtt:// and mqtts://",
     "mqtt://": "has no host; write mqtt://127.0.0.1:1883",
-    "mqtt://host:99999": "the port in host:… is not a port",
-    "mqtt://host:port": "the port in host:… is not a port",
+    "mqtt://host:99999": "'mqtt://host:99999' cannot be read; write mqtt://host:port",
+    "mqtt://host:port": "'mqtt://host:port' cannot be read; write mqtt://host:port",
 }
 
 

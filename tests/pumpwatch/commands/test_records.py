@@ -125,7 +125,18 @@ def test_samples_are_exported_as_csv(run, history: pl.DataFrame) -> None:
     assert lines[0].split(",") == list(SAMPLE_SCHEMA)
     assert [line.split(",")[0] for line in lines[1:]] == ["ITB-000003", "MY-1"] * 2
     assert lines[1].split(",")[9] == "12.72"
+    assert lines[1].split(",")[1:3] == ["2026-01-02T12:00:00.000Z", ""]
+    in_ms = run("export", "--pumps", "3", "--from", "2026-01-02", "--times", "ms").stdout.splitlines()
+    assert in_ms[1].split(",")[1] == str(NOON_MS + 86_400_000)
     assert "4 samples" in result.stderr
+
+
+def test_a_serial_of_digits_can_be_exported_and_comes_before_a_number(run, tmp_path: Path) -> None:
+    rows = [{"pump": pump, "time": NOON_MS, "seq": 1} for pump in ("3", "7-9", "ITB-000003", "ITB-000004")]
+    frame = pl.DataFrame([dict.fromkeys(SAMPLE_SCHEMA) | row for row in rows], schema=SAMPLE_SCHEMA)
+    History(tmp_path).append(frame, 1)
+    lines = run("export", "--pumps", "3,7-9,4").stdout.splitlines()[1:]
+    assert [line.split(",")[0] for line in lines] == ["3", "7-9", "ITB-000004"]
 
 
 def test_samples_are_exported_as_parquet_unchanged(run, history: pl.DataFrame, tmp_path: Path) -> None:
