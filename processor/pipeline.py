@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from broker.contract.actions import Action, Outcome
+from broker.contract.actions import Action, Outcome, PumpAction
 from broker.contract.alarm_events import AlarmEvent
 from broker.mqtt.link import Message
 from broker.store.snapshot import Health, Snapshot
@@ -23,8 +23,10 @@ from processor.engine import engine, epochs
 from processor.engine.columns import MS_PER_S, Rules
 from processor.engine.sequence import REDELIVERED, Gaps
 from processor.engine.windows import WINDOW_S
+from processor.intake import retirement
 from processor.intake.gateway import RETIRED
 from processor.intake.inbox import BATCH_SCHEMA, Batch, Inbox
+from processor.intake.presence import UNHEARD_S
 from processor.intake.quarantine import Quarantine
 from processor.intake.registry import Registry
 from processor.rules import RULES
@@ -43,10 +45,6 @@ MAX_ACTION_IDS: Final = 10_000
 
 MAX_BACKLOG: Final = 500_000
 """Samples that may wait to be judged, about 60 MB; if there are more, all are judged at once."""
-
-UNHEARD_S: Final = 480.0
-"""Therapy seconds after which a pump whose samples are all ignored gets a new clock epoch: the least of the limits for
-silence."""
 
 FORECAST_INTERVAL_MS: Final = 2000
 """Forecasts, of hours and days, are renewed at most this often (wall clock)."""
@@ -129,7 +127,8 @@ class Pipeline:
             announced = announcements(
                 advanced.changes, self.alarms, subjects=subjects, facts=facts, now=now, rules=self.listed
             )
-        return BatchResult(samples, events, batch.entries, batch.rejected, advanced.outcomes, tuple(announced))
+        entries = pl.concat([batch.entries, self.inbox.take_moves(now)])
+        return BatchResult(samples, events, entries, batch.rejected, advanced.outcomes, tuple(announced))
 
     def advance(
         self, batch: Batch, now: int, *, listening: bool = True, readings: pl.DataFrame | None = None
@@ -229,9 +228,8 @@ class Pipeline:
         presence = self.registry.presence
         presence.pass_time(now, listening=listening)
         taken = np.flatnonzero(self.state["samples"].to_numpy() != counted.to_numpy())
-        back = presence.hear(taken)
-        if len(back):
-            self.registry.bring_back(back, "it sends again")
+        for number in presence.hear(taken):
+            self.registry.reinstate_pump(int(number), "it sends again")
         if self.state[epochs.STALE_RUN].to_numpy().any():
             unheard = self.registry.unheard_s() >= UNHEARD_S
             self.state = epochs.call_for_epochs(self.state, unheard)
@@ -276,14 +274,20 @@ class Pipeline:
         if action.id in self.action_ids:
             outcome = Outcome(id=action.id, done=0, refused=0, text="Already done.")
             return alarm_list.no_changes(), outcome
+        if isinstance(action, PumpAction):
+            self._remember(action)
+            return alarm_list.no_changes(), retirement.apply(self.registry, action)
         result = operator_actions.apply(
             self.alarms, action, find=self.registry.find, subjects=self.subjects(now), rules=self.listed
         )
         self.alarms, self.orders = result.alarms, result.orders
+        self._remember(action)
+        return result.changes, result.outcome
+
+    def _remember(self, action: Action) -> None:
         self.action_ids[action.id] = None
         while len(self.action_ids) > MAX_ACTION_IDS:
             del self.action_ids[next(iter(self.action_ids))]
-        return result.changes, result.outcome
 
     def subjects(self, now: int) -> Subjects:
         """Return everything that alarms can be about, and where the therapy clocks stand at `now` (wall ms)."""

@@ -12,7 +12,20 @@ import typer
 from rich.console import Console
 
 from broker.display import terminal
-from pumpwatch.commands import alarms, doctor, faults, options, parts, programmer, records, run, score, tables, users
+from pumpwatch.commands import (
+    alarms,
+    doctor,
+    faults,
+    options,
+    parts,
+    programmer,
+    pumps,
+    records,
+    run,
+    score,
+    tables,
+    users,
+)
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.tls_options import with_tls_options
 from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file
@@ -92,6 +105,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     alarms.alarms: "pumpwatch alarms --rule motor_stall --json",
     alarms.alarm: 'pumpwatch alarm shelve --about ITB-000003 --for 2h --why "known since Monday"',
     alarms.service: 'pumpwatch service out --about ITB-000003 --for 8h --why "new gateway"',
+    pumps.pump: 'pumpwatch pump retire --pumps ITB-000003 --why "explanted"',
     tables.faults: "pumpwatch faults --json",
     tables.rules: "pumpwatch rules --json",
     tables.signals: "pumpwatch signals --json",

@@ -100,9 +100,28 @@ class PutBack(_SubjectAction, tag="put_back"):
     """Put subjects back into service, for the same rule as `take_out` or for all."""
 
 
+class _PumpAction(msgspec.Struct, kw_only=True, tag_field="kind"):
+    """An operator action on pumps, by their serials. `at` is wall time in ms; `id` identifies the action."""
+
+    id: Id
+    pumps: Names
+    who: Who
+    at: TimeMs
+    why: Why = ""
+
+
+class Retire(_PumpAction, tag="retire"):
+    """Retire pumps that send no more: they are monitored no longer, until they send again or are reinstated."""
+
+
+class Reinstate(_PumpAction, tag="reinstate"):
+    """Monitor retired pumps again."""
+
+
 AlarmAction = Acknowledge | Unacknowledge | Note | Shelve | Unshelve | OutOfService | InService | Reset
 ServiceAction = TakeOut | PutBack
-Action = AlarmAction | ServiceAction
+PumpAction = Retire | Reinstate
+Action = AlarmAction | ServiceAction | PumpAction
 """Any operator action."""
 
 

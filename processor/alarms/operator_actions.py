@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from broker.contract.actions import Action, Outcome, ServiceAction
+from broker.contract.actions import AlarmAction, Outcome, ServiceAction
 from broker.contract.cohorts import FLEET
 from broker.contract.subjects import names_system
 from processor.alarms import lifecycle, out_of_service
@@ -29,7 +29,9 @@ class ActionResult:
     outcome: Outcome
 
 
-def apply(alarms: pl.DataFrame, action: Action, *, find: Find, subjects: Subjects, rules: Rules) -> ActionResult:
+def apply(
+    alarms: pl.DataFrame, action: AlarmAction | ServiceAction, *, find: Find, subjects: Subjects, rules: Rules
+) -> ActionResult:
     """Apply an action to alarms (acknowledge, shelve, …) or to orders (out of service, back in service).
 
     The orders are those of `subjects`. `find` looks up the subjects that a service action names.

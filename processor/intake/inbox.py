@@ -81,9 +81,13 @@ class Inbox:
                 self.quarantine.add(message.topic, now, str(error), message.payload)
         samples, ahead = self._without_implausible_times(_join(collected), now)
         self.registry.hear(samples["pump"], samples["time"], now)
-        for move in self.registry.take_moves():
-            self.recorder.move(move.serial, move.kind, move.why, now)
         return Batch(samples, tuple(collected.actions), self.recorder.take(), self.quarantine.take(), ahead)
+
+    def take_moves(self, now: int) -> pl.DataFrame:
+        """Return the journal entries (`ENTRIES_SCHEMA`) of pumps that moved, were retired or are back."""
+        for move in self.registry.take_moves():
+            self.recorder.move(move, now)
+        return self.recorder.take()
 
     def _without_implausible_times(self, samples: pl.DataFrame, now: int) -> tuple[pl.DataFrame, pl.Series]:
         """Reject samples from the future; return the others, and the pumps of those rejected, each once.

@@ -16,6 +16,7 @@ import polars as pl
 from broker.contract.commands import GatewayCommand, Reply
 from broker.contract.part_notices import Notice
 from broker.store.journal import ENTRIES_SCHEMA, MAX_PUMPS
+from processor.intake.registry import Move
 
 MAX_PENDING: Final = 10_000
 """Commands that wait for their replies; the reply to an older one is recorded without who gave the command."""
@@ -61,10 +62,10 @@ class JournalRecorder:
         about = {"title": f"gateway {name}", "subject": name, "subject_kind": "gateway"}
         self._add(now, state, f"gateway/{name}/{state}/{mark}", text=text, **about)
 
-    def move(self, serial: str, kind: str, why: str, now: int) -> None:
+    def move(self, move: Move, now: int) -> None:
         """Record that a pump moved to another gateway, was retired or is back."""
-        about = {"title": f"pump {serial}", "subject": serial, "subject_kind": "pump", "pump": serial}
-        self._add(now, kind, None, text=why, **about)
+        about = {"title": f"pump {move.serial}", "subject": move.serial, "subject_kind": "pump", "pump": move.serial}
+        self._add(now, move.kind, None, text=move.why, who=move.who, **about)
 
     def part(self, kind: str, part: str, text: str, now: int, once: str | None = None) -> None:
         """Record what happened to a part of the system: started, stopped, connected, disconnected, refused."""

@@ -11,6 +11,9 @@ import numpy.typing as npt
 ROAM_S: Final = 300.0
 """A pump is taken over by another gateway that delivers it once its own has delivered nothing for this long (therapy
 seconds). Modeling choice: before the pump counts as silent."""
+UNHEARD_S: Final = 480.0
+"""Therapy seconds after which a pump of which nothing was judged may be retired, and gets a new clock epoch if it still
+sends: the least of the limits for silence."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -41,9 +44,9 @@ class Presence:
 
     def hear(self, pumps: Ints) -> Ints:
         """Record that samples of these pumps were judged; return those of them that were retired and are back."""
+        back: Ints = pumps[self.retired[pumps]]
         self.unheard_ms[pumps] = 0
-        back = pumps[self.retired[pumps]]
-        self.retired[back] = False
+        self.retired[pumps] = False
         return back
 
     def shift_wall_clock(self, step_ms: int) -> None:

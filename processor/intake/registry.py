@@ -46,6 +46,7 @@ class Move:
     gateway: str
     kind: Literal["moved", "retired", "reinstated"]
     why: str
+    who: str | None = None
 
 
 @dataclass
@@ -175,16 +176,17 @@ class Registry:
         self._frame = None
         self.moves.append(Move(self._serials[number], gateway.name, "moved", f"from {owner.name} to {gateway.name}"))
 
-    def retire_pump(self, number: int, why: str) -> None:
+    def retire_pump(self, number: int, why: str, who: str | None = None) -> None:
         """Retire a pump: it is monitored no longer, until a sample of it is judged or a birth names it."""
         self.presence.retired[number] = True
         gateway = self._order[self._of_pump[number]].name
-        self.moves.append(Move(self._serials[number], gateway, "retired", why))
+        self.moves.append(Move(self._serials[number], gateway, "retired", why, who))
 
-    def bring_back(self, pumps: npt.NDArray[np.int64], why: str) -> None:
-        """Record retired pumps that are monitored again."""
-        for number in pumps:
-            self.moves.append(Move(self._serials[number], self._order[self._of_pump[number]].name, "reinstated", why))
+    def reinstate_pump(self, number: int, why: str, who: str | None = None) -> None:
+        """Monitor a retired pump again; it counts as heard just now."""
+        self.presence.hear(np.array([number]))
+        gateway = self._order[self._of_pump[number]].name
+        self.moves.append(Move(self._serials[number], gateway, "reinstated", why, who))
 
     def take_moves(self) -> list[Move]:
         """Return the moves since the last call."""

@@ -111,7 +111,7 @@ def alarm(
         )
     except MessageError as error:
         raise CommandError(str(error)) from error
-    _report(_act(run_file.broker_of(broker, where), operator_action), as_json=as_json)
+    report(act_on(run_file.broker_of(broker, where), operator_action), as_json=as_json)
 
 
 class Service(StrEnum):
@@ -171,10 +171,10 @@ def service(
     }
     for_s = None if lasts is None else faults.duration("--for", lasts)
     operator_action = TakeOut(**fields, for_s=for_s) if action is Service.OUT else PutBack(**fields)
-    _report(_act(run_file.broker_of(broker, data or user_data()), operator_action), as_json=as_json)
+    report(act_on(run_file.broker_of(broker, data or user_data()), operator_action), as_json=as_json)
 
 
-def _report(outcome: Outcome, *, as_json: bool) -> None:
+def report(outcome: Outcome, *, as_json: bool) -> None:
     """Print the outcome; raise `CommandError` if nothing was done."""
     if as_json:
         write_json(outcome)
@@ -215,7 +215,8 @@ def chosen(found: pl.DataFrame, which: str, about: str | None, rule: str | None)
     return found
 
 
-def _act(url: str, action: OperatorAction) -> Outcome:
+def act_on(url: str, action: OperatorAction) -> Outcome:
+    """Send an operator action by the broker at `url`; return its outcome, or raise `CommandError`."""
     from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import act
 

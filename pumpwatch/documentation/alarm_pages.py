@@ -9,7 +9,7 @@ from typing import Final, get_args
 import msgspec
 
 from broker.contract import topics
-from broker.contract.actions import MAX_SHELF_H, AlarmAction, ServiceAction
+from broker.contract.actions import MAX_SHELF_H, AlarmAction, PumpAction, ServiceAction
 from broker.contract.alarm_events import AlarmEvent
 from broker.store import journal
 from processor.alarms.lifecycle import REALARM_H
@@ -71,9 +71,10 @@ def _actions() -> Iterator[str]:
         "(wall-clock time in ms) and `why`. An action that arrives more than once with the same `id` is applied once. "
         f"`shelve` also needs `for_s`, the time in therapy seconds: at most {_per_priority(MAX_SHELF_H)}. "
         "`take_out` and `put_back` have `subjects` (serials, gateways, `fleet`, or a part such as `system: storage`) "
-        "instead of `alarms`, and optionally `rule`; without it they apply to all rules."
+        "instead of `alarms`, and optionally `rule`; without it they apply to all rules. "
+        "`retire` and `reinstate` have `pumps`, their serials, instead of `alarms`."
     )
-    kinds = (*get_args(AlarmAction), *get_args(ServiceAction))
+    kinds = (*get_args(AlarmAction), *get_args(ServiceAction), *get_args(PumpAction))
     yield table(HEADS, ((code(str(kind.__struct_config__.tag)), inspect.getdoc(kind) or "") for kind in kinds))
     yield (
         f"The processor publishes the outcome on `{topics.OUTCOME}`: `id`, `done` (to how many alarms or subjects the "
