@@ -38,8 +38,8 @@ def samples(*times: int) -> pl.DataFrame:
 
 def removals(data: Path) -> list[str]:
     """Return what the journal says was removed from the history, the latest first."""
-    events = journal_query.events(data)
-    return events.filter(pl.col("kind") == "removed", pl.col("title") == "history")["text"].to_list()
+    entries = journal_query.entries(data, journal_query.Query())
+    return entries.filter(pl.col("kind") == "removed", pl.col("title") == "history")["text"].to_list()
 
 
 def gateway(name: str, therapy_ms: int, state: str = "online") -> Gateway:
@@ -71,7 +71,7 @@ def test_what_went_for_its_size_is_in_the_journal_in_one_entry_a_minute_and_noth
     writer.history.append(samples(days[-1] + 1), now + store.REMOVALS_INTERVAL_MS)
     writer.close()
     oldest = trend(tmp_path, "R-1", 0)["time"].min()
-    gone = {retention_day for retention_day in map(day_of, days) if retention_day < day_of(oldest)}
+    gone = {day for day in map(day_of, days) if day < day_of(oldest)}
     assert len(gone) > 4
     assert all(any(day in text for text in removals(tmp_path)) for day in gone)
 
@@ -103,7 +103,7 @@ async def test_a_processor_removes_old_days_but_no_others_because_of_a_sample_fr
         async with asyncio.timeout(TIMEOUT_S):
             while len(removals(tmp_path)) < 2:
                 await asyncio.sleep(0.1)
-        # Time for the mistake: to go on removing.
+        # Time in which a wrong rule would remove more.
         await asyncio.sleep(2.5)
     finally:
         with contextlib.suppress(OSError):
