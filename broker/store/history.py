@@ -2,13 +2,12 @@
 
 Sixteen segments of one level and hour are merged into one of the next level. When a day is over, it is merged into a
 few files and rolled up; when a week is over, its hourly roll-ups are merged into a few files. The layout of the files
-and reading them is in `broker.store.segments`.
+and reading them is in `broker.store.segments`, what is removed in `broker.store.retention`.
 """
 
 from __future__ import annotations
 
 import itertools
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,8 +16,8 @@ from typing import Final
 
 import polars as pl
 
-from broker.store import durable_write, rollup, segments
-from broker.store.segments import BLOCK_ROWS, DAY_MS, DIRECTORY, HOUR_MS
+from broker.store import durable_write, retention, rollup, segments
+from broker.store.segments import BLOCK_ROWS, DIRECTORY, HOUR_MS
 
 MERGED: Final = 16
 MAX_LEVEL: Final = 3
@@ -42,8 +41,9 @@ WEEK_ROW_GROUP: Final = 8_400
 class History:
     """Writer of the history. Only one process may use it.
 
-    `max_bytes` limits the disk space of samples and `max_days`, if not 0, how many days before the newest sample they
-    go back; the oldest are removed first, and the newest hour is kept however large. Truncated segments are moved
+    `max_bytes` limits the disk space of samples and `max_days`, if not 0, how many days with samples are kept before
+    the current one; the oldest are removed first, and the newest hour is kept however large. `removed` counts what
+    went for its size, `expired` the days that went for their age; `record` says which. Truncated segments are moved
     aside; `unreadable` lists them.
     """
 
@@ -54,6 +54,8 @@ class History:
     rollup_bytes: int = 0
     removed: int = 0
     rollups_removed: int = 0
+    expired: int = 0
+    record: retention.Record = field(default_factory=retention.Record)
     unreadable: list[Path] = field(default_factory=list)
     _count: itertools.count[int] = field(default_factory=itertools.count)
     _grown: set[tuple[Path, int]] = field(default_factory=set)
@@ -61,13 +63,17 @@ class History:
     _weeks: list[str] | None = None
     _merged: dict[Path, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _clock_ms: int | None = None
+    _size_pace: retention.Pace = field(default_factory=retention.Pace)
+    _rollup_pace: retention.Pace = field(default_factory=retention.Pace)
+    _age_pace: retention.Pace = field(default_factory=retention.Pace)
 
     def __post_init__(self) -> None:
         for root in (self._root, self.data / rollup.DIRECTORY):
             durable_write.sweep(root)
             self._set_aside(root)
-        self.bytes = _size(self._root.rglob("*.parquet"))
-        self.rollup_bytes = _size((self.data / rollup.DIRECTORY).rglob("*.parquet"))
+        self.bytes = retention.size([self._root])
+        self.rollup_bytes = retention.size([self.data / rollup.DIRECTORY])
         hours = [path for path in self._root.glob("date=*/hour=*") if path.is_dir()]
         self._grown.update((hour, level) for hour in hours for level in range(MAX_LEVEL))
         self._touched.update((hour.parent, -SETTLED_MS) for hour in hours)
@@ -88,15 +94,14 @@ class History:
                 self.unreadable.append(path.replace(aside))
 
     def append(self, samples: pl.DataFrame, stamp: int) -> None:
-        """Make samples (`SAMPLE_SCHEMA`) durable; `stamp` is wall ms and is used in file names only."""
+        """Make samples (`SAMPLE_SCHEMA`) durable; `stamp` is wall ms, for file names and the pace of removal only."""
         hours = samples.with_columns((pl.col("time") // HOUR_MS).alias("hour"))
         for (hour,), part in hours.partition_by("hour", as_dict=True, include_key=False).items():
             directory = segments.hour_directory(self.data, int(hour))
             self._counted(self._write(directory, "0", part.sort("pump", "time"), stamp))
             self._grown.add((directory, 0))
             self._touched[directory.parent] = stamp
-        while self.bytes > self.max_bytes and self._remove_oldest():
-            self.removed += 1
+        self._remove_oldest(stamp)
 
     def _write(self, directory: Path, name: str, rows: pl.DataFrame, stamp: int, row_group: int = ROW_GROUP) -> int:
         """Write a new file and return its bytes; a name is never used twice, whatever the clock does."""
@@ -107,20 +112,25 @@ class History:
         with self._lock:
             self.bytes += delta
 
-    def merge(self, stamp: int) -> bool:
+    def _rollups_counted(self, delta: int) -> None:
+        self.rollup_bytes += delta
+
+    def merge(self, stamp: int, clock_ms: int | None = None) -> bool:
         """Do one step of the background work; return whether there may be more.
 
-        `stamp` (wall ms) is used in file names; merged files are removed by a call `LINGER_MS` later. May run in
-        another thread than `append`, but only one call at a time.
+        `stamp` (wall ms) is used in file names; merged files are removed by a call `LINGER_MS` later. `clock_ms` is
+        the fleet's therapy clock, None while no gateway is known. May run in another thread than `append`, but only
+        one call at a time.
         """
+        self._clock_ms = clock_ms
         self._remove_merged(stamp)
+        self._remove_old(stamp)
         if self._grown:
             self._merge_level(*self._grown.pop(), stamp)
             return True
         due = self._due(stamp)
         if due is not None:
             self._close_day(due, stamp)
-            self._remove_old()
             self._weeks = None
             return True
         return self._gather_week(stamp)
@@ -138,7 +148,7 @@ class History:
         """Merge the roll-ups of a week that is over; return whether there was one."""
         if self._weeks is None:
             unfinished = [day.name for day in self._touched]
-            self._weeks = rollup.weeks_to_gather(self.data, rollup.HOUR, self._newest_day(), unfinished)
+            self._weeks = rollup.weeks_to_gather(self.data, rollup.HOUR, self._current_day(), unfinished)
         if not self._weeks:
             return False
         self.rollup_bytes += rollup.gather_week(
@@ -150,14 +160,15 @@ class History:
         )
         return True
 
-    def _newest_day(self) -> str:
-        return max((day.name for day in self._root.glob("date=*")), default="")
+    def _current_day(self) -> str:
+        day = retention.current(retention.days_of(self._root), self._clock_ms)
+        return "" if day is None else day.name
 
     def _due(self, stamp: int) -> Path | None:
         """Return a day that is over and settled, and not merged yet."""
-        newest = self._newest_day()
+        current = self._current_day()
         for day, touched in sorted(self._touched.items()):
-            if day.name != newest and abs(stamp - touched) >= SETTLED_MS:
+            if day.name != current and abs(stamp - touched) >= SETTLED_MS:
                 del self._touched[day]
                 return day
         return None
@@ -199,41 +210,34 @@ class History:
                 self._counted(-path.stat().st_size)
                 path.unlink()
             del self._merged[path]
-            _remove_empty(path.parent)
+            retention.remove_empty(path.parent)
 
-    def _remove_old(self) -> None:
-        """Remove days older than `max_days`, and the oldest roll-ups above their share of the disk."""
-        names = sorted(path.name for path in self._root.glob("date=*"))
-        for name in names if self.max_days else ():
-            if name < segments.day_name(_time_of(names[-1]) - self.max_days * DAY_MS):
-                self._remove(self._root / name)
-        for place in rollup.oldest_first(self.data):
-            if self.rollup_bytes <= self.max_bytes // ROLLUP_SHARE:
+    def _remove_old(self, stamp: int) -> None:
+        """Remove days that expired, once a minute, and the oldest roll-ups above their share of the disk."""
+        if self.max_days and self._age_pace.is_over(stamp):
+            for day in retention.expired(retention.days_of(self._root), self._clock_ms, self.max_days):
+                reason = f"{self.max_days:,} days with samples are kept before the current day (--history-days)"
+                self.record.remove(day, reason, self._counted)
+                self.expired += 1
+        limit = max(self.max_bytes // ROLLUP_SHARE, self._rollup_pace.floor(self.rollup_bytes, stamp))
+        for place in rollup.oldest_first(self.data) if self.rollup_bytes > limit else ():
+            if self.rollup_bytes <= limit:
                 break
-            self.rollup_bytes -= _size(place.rglob("*.parquet"))
-            shutil.rmtree(place)
+            reason = f"roll-ups above {self.max_bytes // ROLLUP_SHARE:,} bytes (a quarter of --history-size)"
+            self.record.remove(place, reason, self._rollups_counted)
             self.rollups_removed += 1
 
-    def _remove_oldest(self) -> bool:
-        """Remove the oldest hour, or the oldest day if it is merged; return whether anything could be removed."""
-        days = sorted(path for path in self._root.glob("date=*") if path.is_dir())
-        hours = sorted(days[0].glob("hour=*")) if days else []
-        if len(days) < 2 and len(hours) < 2:
-            return False
-        whole = any(days[0].glob("day-*.parquet")) or not hours
-        if whole and len(days) < 2:
-            return False
-        self._remove(days[0] if whole else hours[0])
-        return True
-
-    def _remove(self, directory: Path) -> None:
-        self._counted(-_size(directory.rglob("*.parquet")))
-        shutil.rmtree(directory)
-        _remove_empty(directory.parent)
-
-
-def _size(paths: Iterator[Path]) -> int:
-    return sum(path.stat().st_size for path in paths)
+    def _remove_oldest(self, stamp: int) -> None:
+        """Remove the oldest hours and days until the samples are within their limit, or as many as may go at once."""
+        limit = max(self.max_bytes, self._size_pace.floor(self.bytes, stamp))
+        ahead_bytes = self.max_bytes // retention.AHEAD_SHARE
+        while self.bytes > limit:
+            place = retention.oldest(retention.days_of(self._root), self._clock_ms, ahead_bytes)
+            if place is None:
+                return
+            reason = f"samples above {self.max_bytes:,} bytes (--history-size)"
+            self.record.remove(place, reason, self._counted)
+            self.removed += 1
 
 
 def _rows(files: list[Path]) -> int:
@@ -241,14 +245,3 @@ def _rows(files: list[Path]) -> int:
         return 0
     counted = segments.scan(files).select(pl.len()).collect(engine="in-memory")
     return int(counted.item())
-
-
-def _time_of(day: str) -> int:
-    return int(pl.Series([day.removeprefix("date=")]).str.to_date().cast(pl.Int64)[0]) * DAY_MS
-
-
-def _remove_empty(directory: Path) -> None:
-    """Remove a directory and its parents while they are empty directories of an hour or a day."""
-    while directory.name.startswith(("hour=", "date=")) and directory.exists() and not any(directory.iterdir()):
-        directory.rmdir()
-        directory = directory.parent

@@ -68,7 +68,8 @@ KINDS: Final = {
 """What can happen to an alarm."""
 ENTRIES_SCHEMA: Final[dict[str, Any]] = {**EVENTS_SCHEMA, "pumps": pl.List(pl.String()), "once": pl.String()}
 """Any entry. An entry about an alarm has `alarm`; others record commands (ordered, done, refused) with the `pumps` they
-are for, gateways (online, offline, left), parts (started, stopped, connected, disconnected) and rejected messages.
+are for, gateways (online, offline, left), parts (started, stopped, connected, disconnected), rejected messages, and
+days that were removed from the history (removed).
 
 `once` is the same for the same occurrence: of two entries with one `once` the first is kept. If it is missing, it is
 made of alarm and kind with the action or, without one, the time: the same samples or the same action after a crash are

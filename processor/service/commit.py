@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from broker.contract.messages import encode
 from broker.contract.topics import OUTCOME
 from broker.mqtt.link import Link
 from processor.intake.confirmations import Confirmations
+from processor.intake.gateway import Gateway
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.service import recovery
@@ -104,10 +106,24 @@ class Committer:
         """Merge small history files in the background until cancelled."""
         while True:
             try:
-                merged = await asyncio.to_thread(self.store.history.merge, self.wall_ms())
+                merged = await asyncio.to_thread(self._merge)
             except (OSError, pl.exceptions.PolarsError) as error:
                 self.meter.trouble("merging", f"cannot merge the history in {self.data}: {error}")
                 merged = False
             else:
                 self.meter.recovered("merging")
             await asyncio.sleep(0 if merged else pause_s)
+
+    def _merge(self) -> bool:
+        now = self.wall_ms()
+        return self.store.history.merge(now, clock_ms=fleet_clock(self.pipeline.registry.gateways, now))
+
+
+def fleet_clock(gateways: Iterable[Gateway], now: int) -> int | None:
+    """Return the fleet's therapy clock (ms) at `now` (wall ms), None while no gateway with a known clock is online.
+
+    It is the median of the gateways' clocks, the lower one of two: a minority of wrong clocks does not move it, and of
+    two that differ, the one behind deletes less.
+    """
+    clocks = [each.therapy_ms(now) for each in gateways if each.state == "online" and each.heard_therapy]
+    return statistics.median_low(clocks) if clocks else None

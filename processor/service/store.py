@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ import polars as pl
 from broker.store.history import History
 from broker.store.journal import Head, Journal
 from processor.batch_result import BatchResult
+from processor.intake.journal_recorder import JournalRecorder
 from processor.service.quarantine_file import QuarantineFile
 
 MAX_ENTRIES: Final = 200_000
@@ -19,6 +21,9 @@ MAX_ENTRIES: Final = 200_000
 
 JOURNAL_BYTES: Final = 8 * 1024**3
 """Size at which the journal is shown as full; it still grows, because nothing in it may be dropped."""
+
+REMOVALS_INTERVAL_MS: Final = 60_000
+"""How often removals from the history are recorded in the journal, if there were any: it grows for ever."""
 
 
 @dataclass
@@ -39,6 +44,8 @@ class Store:
     _journal: Journal = field(init=False)
     _samples: list[pl.DataFrame] = field(default_factory=list)
     _entries: pl.DataFrame | None = None
+    _written_at: int = 0
+    _removals_at: int | None = None
 
     def __post_init__(self) -> None:
         self.history = History(self.data, self.history_bytes, self.history_days)
@@ -87,8 +94,20 @@ class Store:
             self.history.append(pl.concat(self._samples), now)
             self._samples.clear()
             self.rows = 0
+        self._written_at = now
+        if self._removals_at is None or abs(now - self._removals_at) >= REMOVALS_INTERVAL_MS:
+            self._record_removals(now)
         self._write_entries()
         self.quarantine.flush()
+
+    def _record_removals(self, now: int) -> bool:
+        """Take entries of what was removed from the history since the last call; return whether there was anything."""
+        recorder, removals = JournalRecorder(), self.history.record.take()
+        for removed in removals:
+            recorder.part("removed", "history", str(removed), now)
+            self._removals_at = now
+        self.add_entries(recorder.take())
+        return bool(removals)
 
     def _write_entries(self) -> None:
         """Write the entries that wait; those added meanwhile by the other thread are left for the next call."""
@@ -108,5 +127,9 @@ class Store:
         return entries
 
     def close(self) -> None:
-        """Close the journal."""
+        """Record the last removals, and close the journal."""
+        # A disk that fails now is known: the last `write` failed as well.
+        with contextlib.suppress(OSError, sqlite3.Error):
+            if self._record_removals(self._written_at):
+                self._write_entries()
         self._journal.close()

@@ -145,7 +145,7 @@ HistoryDays = Annotated[
         min=settings.HISTORY_DAYS.ge,
         max=settings.HISTORY_DAYS.le,
         metavar="DAYS",
-        help="Days of therapy time to keep; 0 keeps as many as --history-size allows.",
+        help="Days with samples to keep before the current one; 0 keeps as many as --history-size allows.",
     ),
 ]
 Host = Annotated[

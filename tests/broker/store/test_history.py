@@ -164,16 +164,6 @@ def test_a_crash_while_a_day_is_put_together_loses_and_doubles_nothing(tmp_path,
     assert not list(tmp_path.rglob("*.new"))
 
 
-def test_days_beyond_the_age_go(tmp_path, samples):
-    history = History(tmp_path, max_days=2)
-    days_of(history, samples, 5)
-    close_all(history)
-    kept = trend(tmp_path, "A", 0)["seq"]
-    assert kept.min() == 2 * 96
-    assert history.removed == 0
-    assert history.bytes == sum(path.stat().st_size for path in (tmp_path / "history").rglob("*.parquet"))
-
-
 def test_what_was_half_written_when_the_power_failed_is_removed_at_the_start(tmp_path, samples):
     History(tmp_path).append(samples(seq=[1]), 1)
     whole = next(tmp_path.rglob("*.parquet"))
