@@ -107,8 +107,11 @@ class Committer:
         while True:
             try:
                 merged = await asyncio.to_thread(self._merge)
-            except (OSError, pl.exceptions.PolarsError) as error:
-                self.meter.trouble("merging", f"cannot merge the history in {self.data}: {error}")
+            except ERRORS as error:
+                known = isinstance(error, OSError | pl.exceptions.PolarsError)
+                self.meter.trouble(
+                    "merging", f"cannot merge the history in {self.data}: {error if known else describe(error)}"
+                )
                 merged = False
             else:
                 self.meter.recovered("merging")

@@ -18,6 +18,7 @@ from broker.mqtt.link import Link, Message
 from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS
 from broker.mqtt.request_reply import AddressedCommand, act, ask, births, publish_notices
 
+NOW = 1_767_225_600_000
 KINDS = pytest.mark.parametrize("kind", [pytest.param("mosquitto", marks=pytest.mark.broker), "embedded_broker"])
 
 
@@ -37,7 +38,7 @@ async def gateways(kind, request, until):
     await link.open()
     link.subscribe(topic_of("cmd-one", "command"))
     for name in ("cmd-one", "cmd-two"):
-        birth = Birth(gateway=name, pumps=Pumps(serial=[f"{name}-A"]), sent=1, time=2)
+        birth = Birth(gateway=name, pumps=Pumps(serial=[f"{name}-A"]), sent=NOW, time=NOW + 1)
         link.publish(topic_of(name, "birth"), encode(birth), retain=True)
     await until(lambda: len(confirmed) == 2)
     yield address.url
@@ -84,7 +85,7 @@ async def test_a_gateway_that_is_born_again_meanwhile_is_told_once_and_as_it_is_
     await again.open()
     asking = asyncio.create_task(births(gateways, wait_s=0.6))
     await asyncio.sleep(0.3)
-    birth = Birth(gateway="cmd-one", pumps=Pumps(serial=["new"]), sent=3, time=4)
+    birth = Birth(gateway="cmd-one", pumps=Pumps(serial=["new"]), sent=NOW + 2, time=NOW + 3)
     again.publish(topic_of("cmd-one", "birth"), encode(birth), retain=True)
     found = [birth for _, birth in await asking if birth.gateway == "cmd-one"]
     assert [birth.pumps.serial for birth in found] == [["new"]]
@@ -103,7 +104,7 @@ async def test_an_action_reaches_the_processor_and_its_outcome_the_person(mosqui
     processor = Link(parse_url(mosquitto), "exchange-processor", on_message=answer)
     await processor.open()
     processor.subscribe(COMMAND)
-    action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=3)
+    action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=NOW)
     outcome = await act(mosquitto, action, timeout_s=30)
     assert read_action(received[0].payload) == action
     assert (outcome.text, outcome.ok) == ("Did 1.", True)
@@ -112,7 +113,7 @@ async def test_an_action_reaches_the_processor_and_its_outcome_the_person(mosqui
 
 @pytest.mark.broker
 async def test_where_no_processor_answers_the_outcome_says_so(mosquitto):
-    action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=3)
+    action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=NOW)
     outcome = await act(mosquitto, action, timeout_s=0.1)
     assert not outcome.ok
     assert "did not answer within 0.1 s" in outcome.text
@@ -126,7 +127,7 @@ async def test_without_a_broker_it_is_said_that_there_is_none(free_port):
 @pytest.mark.broker
 async def test_a_notice_without_a_subscriber_is_an_error_with_the_reason_code_of_the_broker(own_broker):
     await own_broker.start()
-    notice = Notice(part="dashboard", state="ended", text="was killed", at=3)
+    notice = Notice(part="dashboard", state="ended", text="was killed", at=NOW)
     with pytest.raises(LinkError, match="notice not delivered") as failed:
         await publish_notices(own_broker.url, [notice])
     assert failed.value.code == NO_MATCHING_SUBSCRIBERS

@@ -76,7 +76,7 @@ async def test_mosquitto_pub_makes_a_pump_appear(program, running, own_broker, t
 
 async def test_what_mosquitto_pub_gets_wrong_is_shown_with_its_reason(program, running, own_broker, tmp_path, until):
     await running(loop.run, Settings(own_broker.url, tmp_path / "data", tick_s=0.05))
-    await publish(program, own_broker, "itb/00/mine/telemetry", MY_PUMP.replace("8.1", "NaN"))
+    await publish(program, own_broker, "itb/00/mine/telemetry", MY_PUMP.replace("8.1", "8.1 ul"))
     await publish(program, own_broker, "itb/77/mine/telemetry", MY_PUMP)
     pictures = tmp_path / "data" / "snapshot"
     await until(lambda: snapshot_files.read(pictures).health.refused == 2)
