@@ -130,6 +130,11 @@ class Reply(msgspec.Struct, kw_only=True):
     time: TimeMsOrZero = 0
 
 
+class _Identified(msgspec.Struct):
+    id: Label
+
+
+_IDENTIFIED = msgspec.json.Decoder(_Identified)
 _COMMAND: msgspec.json.Decoder[GatewayCommand] = msgspec.json.Decoder(GatewayCommand)
 _REPLY = msgspec.json.Decoder(Reply)
 
@@ -140,6 +145,14 @@ def read_command(payload: bytes) -> GatewayCommand:
     The gateway checks whether a treatment is within the limits of its pumps.
     """
     return read(_COMMAND, payload, "a command")
+
+
+def id_of(payload: bytes) -> str | None:
+    """Return the id of a message that is malformed otherwise, None if it has none; with it, a refusal can be sent."""
+    try:
+        return _IDENTIFIED.decode(payload).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def read_reply(payload: bytes) -> Reply:

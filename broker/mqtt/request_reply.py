@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from broker.contract.actions import Action, Outcome, read_outcome
-from broker.contract.commands import GatewayCommand, Reply, read_reply
+from broker.contract.actions import Action, Outcome, read_action, read_outcome
+from broker.contract.commands import GatewayCommand, Reply, read_command, read_reply
 from broker.contract.gateway_messages import Birth, read_birth
 from broker.contract.messages import MessageError, encode
 from broker.contract.part_notices import Notice
@@ -31,13 +31,20 @@ class AddressedCommand:
 async def ask(url: str, commands: Sequence[AddressedCommand], timeout_s: float = 5.0) -> list[Reply]:
     """Send commands and wait for their replies, in the order of `commands`.
 
-    A gateway that does not answer in time gets a reply that says so. Raises `broker.mqtt.address.LinkError` if there is
-    no broker.
+    A gateway that does not answer in time gets a reply that says so; so does a command outside the declared ranges,
+    which is not sent. Raises `broker.mqtt.address.LinkError` if there is no broker.
     """
     replies: dict[tuple[str, str], Reply] = {}
     async with conversation(url, [ALL_REPLIES]) as client:
         for each in commands:
-            await client.publish(topic_of(each.gateway, "command", each.shard), encode(each.command), qos=1)
+            payload = encode(each.command)
+            try:
+                read_command(payload)
+            except MessageError as error:
+                refused = Reply(id=each.command.id, gateway=each.gateway, ok=False, text=f"not sent: {error}")
+                replies[(each.gateway, each.command.id)] = refused
+                continue
+            await client.publish(topic_of(each.gateway, "command", each.shard), payload, qos=1)
         expected = {(each.gateway, each.command.id) for each in commands}
         try:
             async with asyncio.timeout(timeout_s):
@@ -61,10 +68,16 @@ async def act(url: str, action: Action, timeout_s: float = 5.0) -> Outcome:
     """Send an operator action to the processor and return its outcome.
 
     If the processor does not answer in time, the outcome says so; the broker keeps the action until the processor
-    reconnects. Raises `broker.mqtt.address.LinkError` if there is no broker.
+    reconnects. An action outside the declared ranges is not sent, and the outcome says why. Raises
+    `broker.mqtt.address.LinkError` if there is no broker.
     """
+    payload = encode(action)
+    try:
+        read_action(payload)
+    except MessageError as error:
+        return Outcome(id=action.id, done=0, refused=1, text=f"Not sent: {error}")
     async with conversation(url, [OUTCOME]) as client:
-        await client.publish(COMMAND, encode(action), qos=1)
+        await client.publish(COMMAND, payload, qos=1)
         try:
             async with asyncio.timeout(timeout_s):
                 while True:

@@ -129,8 +129,6 @@ def _schedule(command: Program) -> Profiles | None:
     steps = _steps(command)
     if steps is None or command.days is None:
         return None if steps is None else program.profile(steps)
-    if not set(command.days) <= set(range(program.DAYS)):
-        raise ScenarioError(f"days are {command.days}; allowed are 0 (Monday) to 6 (Sunday)")
     mean = [(0.0, program.mean_rate(steps))]
     return program.weekly([steps if day in command.days else mean for day in range(program.DAYS)])
 

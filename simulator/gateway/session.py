@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from broker.contract.commands import GatewayCommand, Reply, read_command
+from broker.contract.commands import GatewayCommand, Reply, id_of, read_command
 from broker.contract.gateway_messages import Birth, Status, read_confirmation
 from broker.contract.messages import MessageError, encode
 from broker.contract.topics import RESEND, confirmed_topic, topic_of
@@ -173,11 +173,11 @@ class Session:
             command = read_command(message.payload)
         except MessageError as error:
             log.warning("%s received an invalid command: %s", self.name, error)
+            if name := id_of(message.payload):
+                self._refuse(name, str(error))
             return
         if len(self._commands) >= MAX_COMMANDS:
-            self._reply(
-                Reply(id=command.id, gateway=self.name, ok=False, text=f"refused: {MAX_COMMANDS} commands are waiting")
-            )
+            self._refuse(command.id, f"{MAX_COMMANDS} commands are waiting")
             return
         task = asyncio.create_task(self._answer(command))
         self._commands.add(task)
@@ -187,6 +187,9 @@ class Session:
         reply = await self.execute(self, command)
         log.info("%s: %s (by %s)", self.name, reply.text, command.who or "unknown")
         self._reply(reply)
+
+    def _refuse(self, command_id: str, why: str) -> None:
+        self._reply(Reply(id=command_id, gateway=self.name, ok=False, text=f"refused: {why}"))
 
     def _reply(self, reply: Reply) -> None:
         if self.link.alive:

@@ -64,6 +64,22 @@ async def test_replies_come_in_the_order_of_the_orders_and_silence_is_told(gatew
 
 
 @KINDS
+async def test_a_command_out_of_range_is_not_sent_and_the_range_is_told(gateways):
+    wrong = AddressedCommand("cmd-one", order("cmd-one", 1).shard, Clear(id="order-9", fault="f" * 2_000))
+    refused, cleared = await ask(gateways, [wrong, order("cmd-one", 2)], timeout_s=30)
+    assert not refused.ok
+    assert refused.text == "not sent: fault has 2,000 characters; allowed are up to 200"
+    assert cleared.ok
+
+
+async def test_an_action_out_of_range_is_not_sent_and_the_range_is_told(free_port):
+    action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=NOW, why="w" * 100_000)
+    outcome = await act(f"mqtt://127.0.0.1:{free_port}", action)
+    assert (outcome.done, outcome.refused) == (0, 1)
+    assert outcome.text == "Not sent: why has 100,000 characters; allowed are up to 500"
+
+
+@KINDS
 async def test_when_all_have_answered_nobody_waits_for_the_time_to_pass(gateways):
     async with asyncio.timeout(10):
         [reply] = await ask(gateways, [order("cmd-one", 4)], timeout_s=60)

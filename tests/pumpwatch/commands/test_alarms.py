@@ -45,7 +45,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         actions.append(action)
         return Outcome(id=action.id, done=len(action.alarms), refused=0, text="Done.")
 
-    monkeypatch.setattr(alarms, "_act", act)
+    monkeypatch.setattr(alarms, "act_on", act)
     return actions
 
 
@@ -124,7 +124,7 @@ def test_invalid_usage_is_explained_and_nothing_is_sent(
 
 def test_a_refused_action_ends_with_an_error(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = Outcome(id="1", done=0, refused=1, text="Acknowledged no alarm. 1 refused: already acknowledged by anna.")
-    monkeypatch.setattr(alarms, "_act", lambda *_: refused)
+    monkeypatch.setattr(alarms, "act_on", lambda *_: refused)
     answer = run("alarm", "acknowledge", "--about", "A", data=data)
     assert "already acknowledged by anna" in answer.stdout
     assert isinstance(answer.exception, CommandError)

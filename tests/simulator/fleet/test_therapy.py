@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -70,7 +72,6 @@ def test_a_dose_that_changes_too_much_at_once_is_refused_with_what_is_allowed(fl
         (Program, {"steps": [(60.0 * n, 1.0) for n in range(14)]}, "allowed are 1 to 13"),
         (Program, {"steps": [(0.0, 1.0)], "boluses_a_day": 2}, "either steps or periodic boluses"),
         (Program, {"boluses_a_day": 9}, "9 boluses a day of 3600 s"),
-        (Program, {"steps": [(0.0, 1.0)], "days": [7]}, r"days are [7]; allowed are 0 (Monday) to 6 (Sunday)"),
         (Bolus, {"dose_ug": 150.0}, "bolus of ITB-000001 is 150 µg; allowed is 0 to 100"),
         (Bolus, {"dose_ug": 50.0, "over_s": 5.0}, "bolus takes 5 s; allowed is 60 to 86400 s"),
         (Bolus, {"dose_ug": 100.0, "over_s": 60.0}, "flow of the bolus of ITB-000001"),
@@ -93,10 +94,15 @@ def test_a_treatment_out_of_limits_is_refused_with_the_reason_and_changes_nothin
 
 
 @pytest.mark.parametrize(
-    "command", [Bolus(id="a", pumps=["b"], dose_ug=-1.0), Refill(id="a", pumps=["b"], actual_ml=-1.0)]
+    ("command", "reason"),
+    [
+        (Bolus(id="a", pumps=["b"], dose_ug=-1.0), "dose_ug is -1.0; allowed is 0 to 100,000"),
+        (Refill(id="a", pumps=["b"], actual_ml=-1.0), "actual_ml is -1.0; allowed is 0 to 1,000"),
+        (Program(id="a", pumps=["b"], steps=[(0.0, 1.0)], days=[7]), "days[0] is 7; allowed is 0 to 6"),
+    ],
 )
-def test_a_negative_amount_is_rejected_on_the_wire(command):
-    with pytest.raises(MessageError, match="cannot be negative"):
+def test_a_command_out_of_any_range_is_rejected_on_the_wire(command, reason):
+    with pytest.raises(MessageError, match=re.escape(reason)):
         read_command(encode(command))
 
 

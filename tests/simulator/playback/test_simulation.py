@@ -82,7 +82,7 @@ def test_no_reading_is_a_negative_zero(play):
 def test_the_description_of_a_fleet_is_a_valid_birth():
     simulation = Simulation(default(pumps=200), start_ms=0)
     pumps = simulation.describe()
-    birth = Birth(gateway="here", pumps=pumps, sent=0, time=0)
+    birth = Birth(gateway="here", pumps=pumps, sent=1_767_225_600_000, time=1_767_225_600_000)
     assert read_birth(encode(birth)) == birth
     assert pumps.serial[3] == "ITB-000003"
     assert (pumps.site[0], pumps.site[199]) == ("North", "Centre")
