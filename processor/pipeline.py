@@ -24,7 +24,6 @@ from processor.engine.columns import MS_PER_S, Rules
 from processor.engine.sequence import REDELIVERED, Gaps
 from processor.engine.windows import WINDOW_S
 from processor.intake import retirement
-from processor.intake.gateway import RETIRED
 from processor.intake.inbox import BATCH_SCHEMA, Batch, Inbox
 from processor.intake.presence import UNHEARD_S
 from processor.intake.quarantine import Quarantine
@@ -306,12 +305,12 @@ class Pipeline:
         """Return the seconds since each pump's last sample or, if there was none, since its birth (Float32).
 
         At least the time for which no sample of it was judged, since clocks of pumps and gateways may be wrong. Null
-        for retired pumps, and for pumps never heard whose gateway is offline: the birth may be an old message that the
+        for retired pumps, and for pumps never heard whose gateway is gone: the birth may be an old message that the
         broker retained.
         """
         facts = self.registry.facts()
         retired = self.registry.retired()
-        away = self.registry.gateways_in(RETIRED, "offline").gather(facts["owner"])
+        away = self.registry.gone().gather(facts["owner"])
         born = pl.when(~away).then(facts["born"])
         last = pl.select(pl.when(~retired).then(pl.coalesce(self._newest(), born))).to_series()
         ages = (clocks - last) / MS_PER_S

@@ -30,6 +30,7 @@ class Gateway:
 
     `birth_wall` and `birth_therapy` are where the clocks stood at the birth (stamped `birth_sent`), whatever its pumps
     have sent since.
+    `live` is whether anything came from it but copies that the broker retained: those may be of a gateway long gone.
     `sent` is the stamp of the last message with samples, `newest` the highest of all, `resent` the number of messages
     that the gateway redelivered.
     """
@@ -39,6 +40,7 @@ class Gateway:
     shard: int
     state: str = "unknown"
     born: bool = False
+    live: bool = False
     speed: float = 1.0
     heard_wall: int = 0
     heard_therapy: int = 0
@@ -59,6 +61,7 @@ class Gateway:
         """
         if retained and self.born and birth.sent == self.birth_sent:
             return False
+        self.live |= not retained
         waited_ms, longest_ms = wall_ms - birth.sent, MAX_RETAINED_MS if retained else MAX_BIRTH_DELAY_MS
         if not -MAX_AHEAD_MS <= waited_ms <= longest_ms:
             waited_ms = 0
@@ -92,6 +95,7 @@ class Gateway:
         than one received before. A gateway without stamps or birth has no outbox, and its duplicates are a fault.
         """
         self.hear(self.therapy_ms(wall_ms), wall_ms)
+        self.live = True
         redelivered = self.born and sent is not None and self.newest is not None and sent <= self.newest
         self.resent += redelivered
         self.sent = sent

@@ -359,6 +359,11 @@ class Registry:
         """Return whether each gateway is in one of these states (Boolean)."""
         return pl.Series("in", [gateway.state in states for gateway in self._order], dtype=pl.Boolean)
 
+    def gone(self) -> pl.Series:
+        """Return whether each gateway is gone (Boolean): retired, or known from what the broker retained alone."""
+        gone = [each.state == RETIRED or (each.state == "offline" and not each.live) for each in self._order]
+        return pl.Series("gone", gone, dtype=pl.Boolean)
+
     def gateways_frame(self) -> pl.DataFrame:
         """Return the gateways as the snapshot shows them (`GATEWAYS_SCHEMA`)."""
         counts = np.bincount(self.facts()["owner"].to_numpy(), minlength=len(self._order))

@@ -31,7 +31,9 @@ START_MS: Final = 1_790_000_000_000
 MINUTE_MS: Final = 60_000
 LIMIT_S: Final = 600.0
 OURS: Final = ("MY-1", "MY-2")
-NAMES: Final = ("mine", "yours", *OURS, "YOUR-1", "fleet", "", "MY-1/pump_silent/1", "no such", "=x\x1b[2J", "ü" * 300)
+PUMPS: Final = (*OURS, "YOUR-1")
+RULES: Final = ("pump_silent", "clock_implausible")
+ODD_NAMES: Final = ("no such", "=x\x1b[2J", "../..", "itb/#", "\x00")
 TIMES: Final = (0, 946_684_800_000, START_MS - 3_600_000, START_MS, START_MS + 3_600_000, 4_039_374_839_932, 2**63)
 KINDS: Final[dict[str, tuple[type, ...]]] = {
     "birth": (Birth,),
@@ -44,37 +46,42 @@ KINDS: Final[dict[str, tuple[type, ...]]] = {
 """Messages by topic or, of gateways, by the end of their topic."""
 
 
-def values(kind: inspect.Type, name: str) -> st.SearchStrategy[Any]:
-    """Values of a type as JSON has them: names and times that exist, both ends of the range, and beyond."""
+def values(kind: inspect.Type, *, wild: bool) -> st.SearchStrategy[Any]:
+    """Values of a type as JSON has them: both ends of its range, what exists and, if `wild`, what is out of range."""
+    if isinstance(kind, inspect.UnionType):
+        return st.one_of([values(each, wild=wild) for each in kind.types])
+    if isinstance(kind, inspect.TupleType):
+        return st.tuples(*(values(item, wild=wild) for item in kind.item_types))
+    if isinstance(kind, inspect.ListType):
+        return st.lists(values(kind.item_type, wild=wild), max_size=3)
+    if isinstance(kind, inspect.StructType):
+        return documents(kind, wild=wild)
+    return st.sampled_from(scalars(kind, wild=wild))
+
+
+def scalars(kind: inspect.Type, *, wild: bool) -> list[Any]:
     match kind:
         case inspect.IntType(ge=low, le=high):
-            ends = [number for number in (low, high) if number is not None]
-            times = TIMES if (low or 0) > 10**9 or (high or 0) > 10**12 else ()
-            return st.sampled_from([*times, *times, *ends, 0, 1, 3, -1, 2**64 - 1])
+            whole = [low or 0, high or 0, *TIMES, 0, 1, 3, -1, 2**64 - 1]
+            return [number for number in whole if wild or (low or 0) <= number <= (high or 0)]
         case inspect.FloatType(ge=low, le=high):
-            return st.sampled_from([low or 0.0, high or 0.0, 1.0, 60.0, -1.0, 1e-300, 1e300])
-        case inspect.StrType():
-            return st.sampled_from(NAMES)
+            numbers = [low or 0.0, high or 0.0, 0.0, 1.0, 60.0, -1.0, 1e-300, 1e300]
+            return [number for number in numbers if wild or (low or 0.0) <= number <= (high or 0.0)]
+        case inspect.StrType(max_length=longest):
+            ours = [*OURS, "mine", "", *(f"{pump}/{rule}/1" for pump in OURS for rule in RULES)]
+            return [*ours, *([*ODD_NAMES, "ü" * 10_000] if wild else ["ü" * (longest or 0)])]
         case inspect.LiteralType():
-            return st.sampled_from(kind.values)
+            return list(kind.values)
         case inspect.BoolType():
-            return st.booleans()
+            return [True, False]
         case inspect.NoneType():
-            return st.none()
-        case inspect.UnionType():
-            return st.one_of([values(each, name) for each in kind.types])
-        case inspect.TupleType():
-            return st.tuples(*(values(item, name) for item in kind.item_types))
-        case inspect.ListType():
-            return st.lists(values(kind.item_type, name), max_size=3)
-        case inspect.StructType():
-            return documents(kind)
-    raise NotImplementedError(f"{name}: {kind}")
+            return [None]
+    raise NotImplementedError(kind)
 
 
-def documents(kind: inspect.StructType) -> st.SearchStrategy[dict[str, Any]]:
+def documents(kind: inspect.StructType, *, wild: bool) -> st.SearchStrategy[dict[str, Any]]:
     fixed = {kind.tag_field: st.just(kind.tag)} if kind.tag_field else {}
-    fields = {field.encode_name: values(field.type, field.encode_name) for field in kind.fields}
+    fields = {field.encode_name: values(field.type, wild=wild) for field in kind.fields}
     required = {field.encode_name for field in kind.fields if field.required}
     return st.fixed_dictionaries(
         {**fixed, **{name: fields[name] for name in required}},
@@ -82,15 +89,17 @@ def documents(kind: inspect.StructType) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-def columns_of_one_length(birth: dict[str, Any]) -> dict[str, Any]:
-    """A birth whose columns are as long as its serials, which are those that gateways may name."""
-    serials = [name for name in dict.fromkeys(birth["pumps"]["serial"]) if name in {*OURS, "YOUR-1", "fleet"}]
-    columns = {name: (column * 4)[: len(serials)] for name, column in birth["pumps"].items() if column}
-    return {**birth, "pumps": {**columns, "serial": serials}}
+def consistent(document: dict[str, Any], gateway: str, serials: list[str]) -> dict[str, Any]:
+    """The document as the gateway itself would send it: in its own name, columns of one length."""
+    document = {**document, "gateway": gateway} if "gateway" in document else document
+    if isinstance(pumps := document.get("pumps"), dict):
+        columns = {name: (column * len(serials))[: len(serials)] for name, column in pumps.items()}
+        document["pumps"] = {**columns, "serial": serials}
+    return document
 
 
 SAMPLES: Final = st.fixed_dictionaries(
-    {"pump": st.sampled_from([*OURS, "YOUR-1"]), "time": st.sampled_from(TIMES)},
+    {"pump": st.sampled_from(PUMPS), "time": st.sampled_from(TIMES)},
     optional={
         name: st.sampled_from([None, 0, 1, 8.1, -1e300, 1e300, 2**53, 2**63]) | st.integers(0, 100)
         for name in SAMPLE_SCHEMA
@@ -101,21 +110,19 @@ SAMPLES: Final = st.fixed_dictionaries(
 
 @st.composite
 def messages(draw: st.DrawFn) -> Message:
-    leaf = draw(st.sampled_from(["telemetry", "birth", "birth", *KINDS]))
+    leaf, wild = draw(st.sampled_from(["telemetry", "birth", *KINDS])), draw(st.integers(0, 4)) == 4
     gateway, retained = draw(st.sampled_from(["mine", "yours"])), draw(st.booleans())
+    document: Any
     if leaf == "telemetry":
-        document: Any = draw(st.lists(SAMPLES, min_size=1, max_size=3))
+        document = draw(st.lists(SAMPLES, min_size=1, max_size=3))
     else:
         kind = inspect.type_info(draw(st.sampled_from(KINDS[leaf])))
         assert isinstance(kind, inspect.StructType)
-        document = draw(documents(kind))
-        if draw(st.booleans()) and "gateway" in document:
-            document["gateway"] = gateway
-        if leaf == "birth" and draw(st.sampled_from([True, True, False])):
-            document = columns_of_one_length(document)
+        document = draw(documents(kind, wild=wild))
+        if not wild:
+            document = consistent(document, gateway, draw(st.lists(st.sampled_from(PUMPS), max_size=3, unique=True)))
     topic = leaf if leaf in {PART, COMMAND} else f"itb/00/{gateway}/{leaf}"
-    payload = b"" if draw(st.integers(0, 30)) == 30 else json.dumps(document).encode()
-    return Message(topic, payload, 1, 1, retained)
+    return Message(topic, b"" if wild and retained else json.dumps(document).encode(), 1, 1, retained)
 
 
 @dataclass
@@ -162,13 +169,14 @@ class Hospital:
         registry, alarms = self.pipeline.registry, self.pipeline.alarms
         if alarms.filter(alarms["pump"].is_null() & alarms["other"].is_null()).height:
             return []
-        facts = registry.facts()
+        facts, counts = registry.facts(), self.counts()
         alarmed = set(facts["pump"].gather(alarms["pump"].drop_nulls()))
-        gateways = registry.gateways
         found = []
         for serial, owner, retired in zip(facts["pump"], facts["owner"], registry.retired(), strict=True):
-            limit_s = LIMIT_S / min(1.0, gateways[owner].speed) + MINUTE_MS / 1000
-            if not retired and serial not in alarmed and self.now - self.judged_ms[serial] > limit_s * 1000:
+            # What the broker retained of a gateway that is offline may be years old.
+            unknown = registry.gone()[owner] and not counts[serial]
+            limit_ms = 1000 * LIMIT_S / min(1.0, registry.gateways[owner].speed) + MINUTE_MS
+            if not (retired or unknown or serial in alarmed) and self.now - self.judged_ms[serial] > limit_ms:
                 found.append(serial)
         return found
 
@@ -176,15 +184,19 @@ class Hospital:
 MINUTES: Final = st.tuples(
     st.lists(messages(), max_size=3), st.integers(0, 12), st.sampled_from([None, None, *OURS]), st.booleans()
 )
-"""What strangers send, how many minutes pass then, which of our pumps is silent in them, and whether there is a restart."""
+"""What strangers send, how many minutes follow, which pump of ours is silent in all, whether the processor restarts."""
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(MINUTES, min_size=1, max_size=6))
-def test_no_message_raises_and_no_pump_is_both_unjudged_and_without_an_alarm(story):
+def test_no_message_raises_and_no_pump_is_both_unjudged_and_without_an_alarm(
+    story: list[tuple[list[Message], int, str | None, bool]],
+) -> None:
     with tempfile.TemporaryDirectory() as directory:
         hospital = Hospital(Path(directory))
-        hospital.minute([], None)
+        # How often a pump reports is known once it has reported a few times.
+        for _ in range(4):
+            hospital.minute([], None)
         for strange, minutes, silent, restarts in story:
             hospital.minute(strange, silent)
             for _ in range(minutes):

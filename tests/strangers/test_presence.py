@@ -168,3 +168,19 @@ def test_a_person_retires_a_pump_with_a_reason_once_it_is_silent_and_reinstates_
     ward.minutes(12, "B")
     assert ward.alarms() == [("A", "pump_silent")]
     assert ward.kinds == [("A", "retired"), ("A", "reinstated")]
+
+
+def test_pumps_of_a_gateway_that_fails_before_its_first_sample_are_alarmed():
+    ward = Ward()
+    ward.birth("MY-1")
+    ward.take("itb/00/mine/status", encode(Status(gateway="mine", state="offline", sent=ward.now)))
+    ward.minutes(10)
+    assert ward.alarms() != []
+
+
+def test_what_the_broker_retains_of_a_gateway_long_gone_is_no_alarm():
+    ward = Ward()
+    ward.birth("MY-1", retained=True)
+    ward.take("itb/00/mine/status", encode(Status(gateway="mine", state="offline", sent=ward.now)), retained=True)
+    ward.minutes(10)
+    assert ward.alarms() == []
