@@ -15,6 +15,10 @@ from msgspec import Meta
 
 PREFIX: Final = "PUMPWATCH_"
 FILE: Final = "pumpwatch.toml"
+PASSWORD_VARIABLE: Final = f"{PREFIX}BROKER_PASSWORD"
+"""Environment variable with the password of the broker; no option and no setting has it."""
+SECRETS: Final = frozenset({"broker", "key"})
+"""Settings whose value no message quotes."""
 
 PUMPS: Final = Meta(ge=1, le=2_000_000)
 GATEWAYS: Final = Meta(ge=1, le=100_000)
@@ -26,6 +30,8 @@ HISTORY_GB: Final = Meta(ge=0.01, le=1_000_000)
 HISTORY_DAYS: Final = Meta(ge=0, le=36_500)
 PORT: Final = Meta(ge=1, le=65_535)
 MAX_PROXIES: Final = 100
+MAX_SHOWN: Final = 200
+"""Characters of a value that a message quotes."""
 PayloadFormat = Literal["auto", "json", "arrow"]
 
 
@@ -58,6 +64,7 @@ class Settings(TypedDict, total=False):
     ca_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/ca.pem"])]
     client_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.pem"])]
     client_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.key"])]
+    password_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/broker-password"])]
     trusted_proxy: Annotated[list[str], Meta(max_length=MAX_PROXIES, examples=["127.0.0.1", "10.0.0.0/8"])]
 
 
@@ -129,7 +136,8 @@ def read_file(path: Path | None) -> Settings:
         try:
             settings[name] = msgspec.convert(value, TYPES[name])
         except msgspec.ValidationError as error:
-            raise SettingsError(f"{file}: {key} = {value!r} is not allowed; use {allowed(name)}") from error
+            shown = " (not shown: it may be secret)" if name in SECRETS else f" = {repr(value)[:MAX_SHOWN]}"
+            raise SettingsError(f"{file}: {key}{shown} is not allowed; use {allowed(name)}") from error
     return msgspec.convert(settings, Settings)
 
 

@@ -34,7 +34,7 @@ Broker = Annotated[
         "--broker",
         envvar=_env("BROKER"),
         metavar="URL",
-        help="Running broker, as mqtt://host:port or mqtt://user:password@host:port. "
+        help="Running broker, as mqtt://host:port or mqtt://user@host:port with --password-file. "
         "Default: the broker of the running system.",
         show_default=False,
     ),
@@ -45,7 +45,7 @@ OwnBroker = Annotated[
         "--broker",
         envvar=_env("BROKER"),
         metavar="URL",
-        help="Running broker, as mqtt://host:port or mqtt://user:password@host:port. Default: start one.",
+        help="Running broker, as mqtt://host:port or mqtt://user@host:port with --password-file. Default: start one.",
         show_default=False,
     ),
 ]
@@ -204,6 +204,7 @@ CaFile = Annotated[
         "--ca-file",
         envvar=_env("CA_FILE"),
         metavar="FILE",
+        callback=path,
         help="Authority that issued the certificate of an mqtts:// broker, in PEM. Default: those of the system.",
         show_default=False,
     ),
@@ -214,6 +215,7 @@ ClientCert = Annotated[
         "--client-cert",
         envvar=_env("CLIENT_CERT"),
         metavar="FILE",
+        callback=path,
         help="Certificate to present to an mqtts:// broker, in PEM. Default: none.",
         show_default=False,
     ),
@@ -224,7 +226,19 @@ ClientKey = Annotated[
         "--client-key",
         envvar=_env("CLIENT_KEY"),
         metavar="FILE",
+        callback=path,
         help="Private key of --client-cert, in PEM, without password. Default: in the same file.",
+        show_default=False,
+    ),
+]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        envvar=_env("PASSWORD_FILE"),
+        metavar="FILE",
+        callback=path,
+        help="File whose only line is the password of the broker's user. Default: PUMPWATCH_BROKER_PASSWORD, if set.",
         show_default=False,
     ),
 ]
