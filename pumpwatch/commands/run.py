@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -43,11 +43,11 @@ class RunConfig:
     gateways: int | None
     speed: float
     payload: Literal["auto", "json", "arrow"]
-    broker: str | None
+    broker: str | None = field(repr=False)
     broker_port: int
     host: str
     port: int
-    key: str
+    key: str = field(repr=False)
     public_flags: tuple[str, ...] = ()
 
     @property
