@@ -27,6 +27,7 @@ from pumpwatch.commands import (
     users,
 )
 from pumpwatch.commands.broker_options import with_broker_options
+from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file
 from pumpwatch.supervision.process import end_as_first_process
@@ -116,7 +117,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
 }
 
 for command, example in EXAMPLES.items():
-    app.command(epilog=f"Example: {example}")(with_broker_options(command))
+    app.command(epilog=f"Example: {example}")(with_checked_values(with_broker_options(command)))
 app.add_typer(users.app, name="user")
 
 

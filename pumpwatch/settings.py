@@ -13,6 +13,8 @@ import msgspec
 import platformdirs
 from msgspec import Meta
 
+from broker.contract.ranges import MAX_DAYS, MAX_SEED
+
 PREFIX: Final = "PUMPWATCH_"
 FILE: Final = "pumpwatch.toml"
 PASSWORD_VARIABLE: Final = f"{PREFIX}BROKER_PASSWORD"
@@ -23,7 +25,8 @@ SECRETS: Final = frozenset({"broker", "key"})
 PUMPS: Final = Meta(ge=1, le=2_000_000)
 GATEWAYS: Final = Meta(ge=1, le=100_000)
 SPEED: Final = Meta(ge=0.001, le=100_000)
-SEED: Final = Meta(ge=0)
+SEED: Final = Meta(ge=0, le=MAX_SEED)
+DAYS: Final = Meta(ge=0.001, le=MAX_DAYS)
 SPOOL_SAMPLES: Final = Meta(ge=1, le=1_000_000_000)
 TICK_S: Final = Meta(ge=0.01, le=60)
 HISTORY_GB: Final = Meta(ge=0.01, le=1_000_000)

@@ -24,6 +24,11 @@ def path(value: Path | None) -> Path | None:
         raise typer.BadParameter(str(error)) from error
 
 
+def scenario_path(value: str | None) -> str | None:
+    """Return the name or the file of a scenario, `~` expanded as in a path. Raises a usage error."""
+    return str(path(Path(value))) if value is not None and value.startswith("~") else value
+
+
 def _env(name: str) -> str:
     return f"{PREFIX}{name}"
 
@@ -119,6 +124,7 @@ Scenario = Annotated[
         "--scenario",
         envvar=_env("SCENARIO"),
         metavar="NAME|FILE",
+        callback=scenario_path,
         help="Bundled scenario such as demo, or a TOML file; 'none' for a healthy fleet.",
     ),
 ]

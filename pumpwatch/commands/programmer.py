@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from broker.contract.commands import BOLUSES, CONCENTRATION_UG_ML, DOSE_UG, FACTOR, MAX_STEPS, VOLUME_ML
 from pumpwatch.commands import faults, options
 from pumpwatch.settings import user_data
 from pumpwatch.supervision import run_file
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from broker.contract.commands import GatewayCommand
 
 WHO = "command line"
+DAY_S: Final = 86_400.0
+DAYS_A_WEEK: Final = 7
 
 
 def program(
@@ -24,12 +29,24 @@ def program(
     pumps: faults.Which,
     dose: Annotated[
         float | None,
-        typer.Option("--dose", metavar="UG_DAY", help="Daily dose in µg, the same for all.", show_default=False),
+        typer.Option(
+            "--dose",
+            metavar="UG_DAY",
+            min=DOSE_UG.ge,
+            max=DOSE_UG.le,
+            help="Daily dose in µg, the same for all.",
+            show_default=False,
+        ),
     ] = None,
     change: Annotated[
         float | None,
         typer.Option(
-            "--change", metavar="FACTOR", help="Factor on each pump's present dose, such as 1.1.", show_default=False
+            "--change",
+            metavar="FACTOR",
+            min=FACTOR.ge,
+            max=FACTOR.le,
+            help="Factor on each pump's present dose, such as 1.1.",
+            show_default=False,
         ),
     ] = None,
     steps: Annotated[
@@ -51,7 +68,14 @@ def program(
         ),
     ] = None,
     boluses: Annotated[
-        int | None, typer.Option("--boluses", help="Boluses per day, on top of a basal rate.", show_default=False)
+        int | None,
+        typer.Option(
+            "--boluses",
+            min=BOLUSES.ge,
+            max=BOLUSES.le,
+            help="Boluses per day, on top of a basal rate.",
+            show_default=False,
+        ),
     ] = None,
     mode: Annotated[
         Literal["run", "minimum"], typer.Option("--mode", help="run: the program; minimum: the minimum rate.")
@@ -84,7 +108,10 @@ def program(
 def bolus(
     *,
     pumps: faults.Which,
-    dose: Annotated[float, typer.Option("--dose", metavar="UG", min=0.0, help="Dose in µg.", show_default=False)],
+    dose: Annotated[
+        float,
+        typer.Option("--dose", metavar="UG", min=DOSE_UG.ge, max=DOSE_UG.le, help="Dose in µg.", show_default=False),
+    ],
     over: Annotated[str, typer.Option("--over", metavar="TIME", help="Duration in therapy time.")] = "30m",
     broker: options.Broker = None,
     data: options.Data = None,
@@ -123,6 +150,8 @@ def refill(
         typer.Option(
             "--volume",
             metavar="ML",
+            min=VOLUME_ML.ge,
+            max=VOLUME_ML.le,
             help="Volume entered into the pump. Default: reservoir capacity.",
             show_default=False,
         ),
@@ -130,13 +159,23 @@ def refill(
     concentration: Annotated[
         float | None,
         typer.Option(
-            "--concentration", metavar="UG_ML", help="Concentration entered. Default: unchanged.", show_default=False
+            "--concentration",
+            metavar="UG_ML",
+            min=CONCENTRATION_UG_ML.ge,
+            max=CONCENTRATION_UG_ML.le,
+            help="Concentration entered. Default: unchanged.",
+            show_default=False,
         ),
     ] = None,
     actual_volume: Annotated[
         float | None,
         typer.Option(
-            "--actual-volume", metavar="ML", help="Volume actually filled. Default: as entered.", show_default=False
+            "--actual-volume",
+            metavar="ML",
+            min=VOLUME_ML.ge,
+            max=VOLUME_ML.le,
+            help="Volume actually filled. Default: as entered.",
+            show_default=False,
         ),
     ] = None,
     actual_concentration: Annotated[
@@ -144,6 +183,8 @@ def refill(
         typer.Option(
             "--actual-concentration",
             metavar="UG_ML",
+            min=CONCENTRATION_UG_ML.ge,
+            max=CONCENTRATION_UG_ML.le,
             help="Concentration actually filled. Default: as entered.",
             show_default=False,
         ),
@@ -216,21 +257,34 @@ def _send(
 
 
 def _steps(text: str) -> list[tuple[float, float]]:
-    steps = []
-    for part in text.split(","):
-        begins, _, rate = part.partition("=")
-        try:
-            steps.append((faults.duration("--steps", begins), float(rate)))
-        except ValueError as error:
-            raise typer.BadParameter(f"{part!r} is not a step such as 06:00=1.5", param_hint="--steps") from error
-    return steps
+    parts = text.split(",")
+    if len(parts) > MAX_STEPS:
+        raise typer.BadParameter(f"{len(parts):,} steps; allowed are up to {MAX_STEPS}", param_hint="--steps")
+    return [_step(part) for part in parts]
+
+
+def _step(text: str) -> tuple[float, float]:
+    begins, _, rate = text.partition("=")
+    begins_s = faults.duration("--steps", begins)
+    try:
+        factor = float(rate)
+    except ValueError:
+        factor = math.nan
+    if not (begins_s <= DAY_S and 0 <= factor <= (FACTOR.le or 0)):
+        raise typer.BadParameter(
+            f"{text[:80]!r} is not a step such as 06:00=1.5: a time of day, and a rate from 0 to {FACTOR.le:,.0f}",
+            param_hint="--steps",
+        )
+    return begins_s, factor
 
 
 def _days(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a list of days such as 0,1,2", param_hint="--days") from error
+    days = text.split(",")
+    if not all(re.fullmatch("[0-6]", day.strip()) for day in days) or len(days) > DAYS_A_WEEK:
+        raise typer.BadParameter(
+            f"{text[:80]!r} is not a list of days, 0 (Monday) to 6, such as 0,1,2", param_hint="--days"
+        )
+    return [int(day) for day in days]
 
 
 def _new_id() -> str:
