@@ -48,5 +48,11 @@ def _reason(value: object) -> str | None:
 
 def _shown(name: str, hint: Any) -> str:
     """Return the option as people write it, or the argument as the help shows it."""
-    declared = [flag for extra in get_args(hint)[1:] for flag in getattr(extra, "param_decls", None) or ()]
-    return str(declared[-1]) if declared else name.upper()
+    # In an annotation, typer keeps the first flag where the default would be.
+    flags = [
+        flag
+        for extra in get_args(hint)[1:]
+        for flag in (getattr(extra, "default", None), *(getattr(extra, "param_decls", None) or ()))
+        if isinstance(flag, str) and flag.startswith("--")
+    ]
+    return flags[0] if flags else name.upper()
