@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -33,6 +35,8 @@ HISTORY_GB: Final = Meta(ge=0.01, le=1_000_000)
 HISTORY_DAYS: Final = Meta(ge=0, le=36_500)
 PORT: Final = Meta(ge=1, le=65_535)
 MAX_PROXIES: Final = 100
+MIN_COLUMNS: Final = 60
+"""Columns that tables and messages need to be readable."""
 MAX_SHOWN: Final = 200
 """Characters of a value that a message quotes."""
 PayloadFormat = Literal["auto", "json", "arrow"]
@@ -101,8 +105,12 @@ def expanded(path: Path | None) -> Path | None:
         raise SettingsError(f"{path}: there is no such home directory; write the whole path") from error
     except OSError as error:
         raise SettingsError(f"{str(path)[:80]!r} cannot be used: {error.strerror}; choose another path") from error
-    if any(sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in str(whole)):
-        raise SettingsError(f"{str(path)[:80]!a} is not valid UTF-8 without NUL; choose another path")
+    if any(sign < " " or sign == "\x7f" for sign in str(whole)):
+        raise SettingsError(f"{str(path)[:80]!a} contains control characters; choose another path")
+    if not str(whole).isascii() and sys.getfilesystemencoding() != "utf-8":
+        raise SettingsError(f"{str(path)[:80]!a} needs a locale with UTF-8; set PYTHONUTF8=1, or LC_ALL=C.UTF-8")
+    if any("\ud800" <= sign <= "\udfff" for sign in str(whole)):
+        raise SettingsError(f"{str(path)[:80]!a} is not valid UTF-8; choose another path")
     return whole
 
 
@@ -118,6 +126,16 @@ def keep_memory() -> None:
     evaluation. A value that the user has set stays.
     """
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:10000")
+
+
+def widen_narrow_terminal() -> None:
+    """Format for `MIN_COLUMNS` if the terminal has fewer, or `COLUMNS` is no width: a column of letters is unreadable.
+
+    The terminal breaks the lines.
+    """
+    columns = shutil.get_terminal_size().columns
+    if columns < MIN_COLUMNS or os.environ.get("COLUMNS", str(columns)) != str(columns):
+        os.environ["COLUMNS"] = str(max(columns, MIN_COLUMNS))
 
 
 def read_file(path: Path | None) -> Settings:
