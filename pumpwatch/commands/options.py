@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -31,6 +31,12 @@ def scenario_path(value: str | None) -> str | None:
 
 def _env(name: str) -> str:
     return f"{PREFIX}{name}"
+
+
+def _file(flag: str, meaning: str) -> Any:
+    """Return an option that names a file of the connection to the broker."""
+    variable = _env(flag.removeprefix("--").replace("-", "_").upper())
+    return typer.Option(flag, envvar=variable, metavar="FILE", callback=path, help=meaning, show_default=False)
 
 
 Broker = Annotated[
@@ -206,46 +212,23 @@ TrustedProxies = Annotated[
 ]
 CaFile = Annotated[
     Path | None,
-    typer.Option(
+    _file(
         "--ca-file",
-        envvar=_env("CA_FILE"),
-        metavar="FILE",
-        callback=path,
-        help="Authority that issued the certificate of an mqtts:// broker, in PEM. Default: those of the system.",
-        show_default=False,
+        "Authority that issued the certificate of an mqtts:// broker, in PEM. Default: those of the system.",
     ),
 ]
 ClientCert = Annotated[
-    Path | None,
-    typer.Option(
-        "--client-cert",
-        envvar=_env("CLIENT_CERT"),
-        metavar="FILE",
-        callback=path,
-        help="Certificate to present to an mqtts:// broker, in PEM. Default: none.",
-        show_default=False,
-    ),
+    Path | None, _file("--client-cert", "Certificate to present to an mqtts:// broker, in PEM. Default: none.")
 ]
 ClientKey = Annotated[
     Path | None,
-    typer.Option(
-        "--client-key",
-        envvar=_env("CLIENT_KEY"),
-        metavar="FILE",
-        callback=path,
-        help="Private key of --client-cert, in PEM, without password. Default: in the same file.",
-        show_default=False,
-    ),
+    _file("--client-key", "Private key of --client-cert, in PEM, without password. Default: in the same file."),
 ]
 PasswordFile = Annotated[
     Path | None,
-    typer.Option(
+    _file(
         "--password-file",
-        envvar=_env("PASSWORD_FILE"),
-        metavar="FILE",
-        callback=path,
-        help="File whose only line is the password of the broker's user. Default: PUMPWATCH_BROKER_PASSWORD, if set.",
-        show_default=False,
+        "File whose only line is the password of the broker's user. Default: PUMPWATCH_BROKER_PASSWORD, if set.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from msgspec import Meta
 
-from broker.contract.commands import BOLUSES, CONCENTRATION_UG_ML, DOSE_UG, FACTOR, MAX_STEPS, VOLUME_ML
-from pumpwatch.commands import faults, options
+from broker.contract.commands import BOLUSES, CONCENTRATION_UG_ML, DOSE_UG, FACTOR, VOLUME_ML
+from pumpwatch.commands import faults, options, program_notation
 from pumpwatch.settings import user_data
 from pumpwatch.supervision import run_file
 
@@ -20,8 +19,11 @@ if TYPE_CHECKING:
     from broker.contract.commands import GatewayCommand
 
 WHO = "command line"
-DAY_S: Final = 86_400.0
-DAYS_A_WEEK: Final = 7
+
+
+def _amount(flag: str, unit: str, limits: Meta, meaning: str) -> Any:
+    """Return an option for an amount within the limits that messages have for it."""
+    return typer.Option(flag, metavar=unit, min=limits.ge, max=limits.le, help=meaning, show_default=False)
 
 
 def program(
@@ -29,25 +31,11 @@ def program(
     pumps: faults.Which,
     dose: Annotated[
         float | None,
-        typer.Option(
-            "--dose",
-            metavar="UG_DAY",
-            min=DOSE_UG.ge,
-            max=DOSE_UG.le,
-            help="Daily dose in µg, the same for all.",
-            show_default=False,
-        ),
+        _amount("--dose", "UG_DAY", DOSE_UG, "Daily dose in µg, the same for all."),
     ] = None,
     change: Annotated[
         float | None,
-        typer.Option(
-            "--change",
-            metavar="FACTOR",
-            min=FACTOR.ge,
-            max=FACTOR.le,
-            help="Factor on each pump's present dose, such as 1.1.",
-            show_default=False,
-        ),
+        _amount("--change", "FACTOR", FACTOR, "Factor on each pump's present dose, such as 1.1."),
     ] = None,
     steps: Annotated[
         str | None,
@@ -87,7 +75,10 @@ def program(
     """Change the program of simulated pumps; omitted settings stay. Dose changes are limited as in titration."""
     from broker.contract.commands import Program
 
-    day_steps, week_days = None if steps is None else _steps(steps), None if days is None else _days(days)
+    day_steps, week_days = (
+        None if steps is None else program_notation.steps_of(steps),
+        None if days is None else program_notation.days_of(days),
+    )
 
     def command(serials: list[str]) -> Program:
         return Program(
@@ -147,46 +138,23 @@ def refill(
     pumps: faults.Which,
     volume: Annotated[
         float | None,
-        typer.Option(
-            "--volume",
-            metavar="ML",
-            min=VOLUME_ML.ge,
-            max=VOLUME_ML.le,
-            help="Volume entered into the pump. Default: reservoir capacity.",
-            show_default=False,
-        ),
+        _amount("--volume", "ML", VOLUME_ML, "Volume entered into the pump. Default: reservoir capacity."),
     ] = None,
     concentration: Annotated[
         float | None,
-        typer.Option(
-            "--concentration",
-            metavar="UG_ML",
-            min=CONCENTRATION_UG_ML.ge,
-            max=CONCENTRATION_UG_ML.le,
-            help="Concentration entered. Default: unchanged.",
-            show_default=False,
-        ),
+        _amount("--concentration", "UG_ML", CONCENTRATION_UG_ML, "Concentration entered. Default: unchanged."),
     ] = None,
     actual_volume: Annotated[
         float | None,
-        typer.Option(
-            "--actual-volume",
-            metavar="ML",
-            min=VOLUME_ML.ge,
-            max=VOLUME_ML.le,
-            help="Volume actually filled. Default: as entered.",
-            show_default=False,
-        ),
+        _amount("--actual-volume", "ML", VOLUME_ML, "Volume actually filled. Default: as entered."),
     ] = None,
     actual_concentration: Annotated[
         float | None,
-        typer.Option(
+        _amount(
             "--actual-concentration",
-            metavar="UG_ML",
-            min=CONCENTRATION_UG_ML.ge,
-            max=CONCENTRATION_UG_ML.le,
-            help="Concentration actually filled. Default: as entered.",
-            show_default=False,
+            "UG_ML",
+            CONCENTRATION_UG_ML,
+            "Concentration actually filled. Default: as entered.",
         ),
     ] = None,
     after: Annotated[
@@ -254,37 +222,6 @@ def _send(
     url = run_file.broker_of(broker, data or user_data())
     chosen = faults.choose(faults.announced(url), pumps)
     faults.send(url, [(shard, birth, command(serials)) for shard, birth, serials in chosen], as_json=as_json)
-
-
-def _steps(text: str) -> list[tuple[float, float]]:
-    parts = text.split(",")
-    if len(parts) > MAX_STEPS:
-        raise typer.BadParameter(f"{len(parts):,} steps; allowed are up to {MAX_STEPS}", param_hint="--steps")
-    return [_step(part) for part in parts]
-
-
-def _step(text: str) -> tuple[float, float]:
-    begins, _, rate = text.partition("=")
-    begins_s = faults.duration("--steps", begins)
-    try:
-        factor = float(rate)
-    except ValueError:
-        factor = math.nan
-    if not (begins_s <= DAY_S and 0 <= factor <= (FACTOR.le or 0)):
-        raise typer.BadParameter(
-            f"{text[:80]!r} is not a step such as 06:00=1.5: a time of day, and a rate from 0 to {FACTOR.le:,.0f}",
-            param_hint="--steps",
-        )
-    return begins_s, factor
-
-
-def _days(text: str) -> list[int]:
-    days = text.split(",")
-    if not all(re.fullmatch("[0-6]", day.strip()) for day in days) or len(days) > DAYS_A_WEEK:
-        raise typer.BadParameter(
-            f"{text[:80]!r} is not a list of days, 0 (Monday) to 6, such as 0,1,2", param_hint="--days"
-        )
-    return [int(day) for day in days]
 
 
 def _new_id() -> str:
