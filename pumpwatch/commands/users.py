@@ -31,6 +31,8 @@ def add(
 
     if password_stdin:
         password = sys.stdin.readline().rstrip("\n")
+    elif not sys.stdin.isatty():
+        raise CommandError("there is no terminal to ask for the password; give it with --password-stdin")
     else:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     try:

@@ -80,17 +80,14 @@ def test_a_directory_that_the_locale_cannot_name_is_refused_with_the_remedy(tmp_
     assert pumpwatch("journal", cwd=tmp_path, LC_ALL="C").returncode == 0
 
 
-@pytest.mark.parametrize("home", ["/proc/nobody", "{file}/below"])
-def test_a_home_directory_that_cannot_be_written_is_named(home: str, tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.touch()
-    home = home.format(file=file)
-    for words, code in ((("doctor",), 1), (("run", "--port", str(free_port())), 1), (("user", "add", "vera"), 1)):
-        secret = ("--role", "viewer", "--password-stdin") if words[0] == "user" else ()
-        done = pumpwatch(*words, *secret, cwd=tmp_path, stdin="long enough for a password\n", HOME=home, COLUMNS="300")
+def test_a_home_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    user = ("user", "add", "vera", "--role", "viewer", "--password-stdin")
+    for words, home in ((("doctor",), "/proc/nobody"), (("run",), "/proc/nobody"), (user, f"{tmp_path}/file/below")):
+        done = pumpwatch(*words, cwd=tmp_path, stdin="long enough for a password\n", HOME=home, COLUMNS="300")
         output = done.stdout + done.stderr
-        assert done.returncode == code, output
-        assert home.partition("/below")[0] in output
+        assert done.returncode == 1, output
+        assert home.removesuffix("/below") in output
         assert "Traceback" not in output
 
 
@@ -110,14 +107,20 @@ def test_closed_streams_are_as_the_null_device(tmp_path: Path) -> None:
 
 
 def test_what_is_printed_to_a_closed_stream_reaches_no_file(tmp_path: Path) -> None:
-    line = "PUMPWATCH user add vera --role viewer --password-stdin --data d >&- 2>&-"
-    done = shell(f"echo long enough for a password | {{ {line}; }}", tmp_path)
+    """The system gives the lowest free number to the next file; a library may print to number 1 all the same."""
+    code = "from pumpwatch.supervision import streams; import os; streams.prepare(); file = open('f', 'w')"
+    done = shell(f"exec {sys.executable} -c \"{code}; os.write(1, b'x'); os.write(2, b'x')\" <&- >&- 2>&-", tmp_path)
     assert done.returncode == 0
-    assert "added" not in (tmp_path / "d" / "accounts.json").read_text()
-    json.loads((tmp_path / "d" / "accounts.json").read_text())
+    assert (tmp_path / "f").read_text() == ""
 
 
-@pytest.mark.parametrize("words", [("rules",), ("rules", "--json"), ("run", "--help"), ("doctor", "--data", "d")])
+def test_without_a_terminal_a_password_is_asked_for_with_the_remedy(tmp_path: Path) -> None:
+    refused = pumpwatch("user", "add", "vera", "--role", "viewer", cwd=tmp_path)
+    assert refused.stderr == "pumpwatch: there is no terminal to ask for the password; give it with --password-stdin\n"
+    assert refused.returncode == 1
+
+
+@pytest.mark.parametrize("words", [("rules",), ("signals", "--json"), ("doctor", "--data", "d")])
 def test_a_reader_that_leaves_ends_the_command_without_a_word(words: tuple[str, ...], tmp_path: Path) -> None:
     with subprocess.Popen(
         [*PUMPWATCH, *words], cwd=tmp_path, env=PLAIN, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -132,14 +135,13 @@ def test_a_reader_that_leaves_ends_the_command_without_a_word(words: tuple[str, 
 def test_a_full_disk_behind_the_output_is_said(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         missing("/dev/full")
-    for words in ("rules", "rules --json", "version"):
+    for words in ("rules", "signals --json"):
         done = shell(f"PUMPWATCH {words} > /dev/full", tmp_path)
         assert done.stderr == "pumpwatch: cannot write the output: No space left on device\n"
         assert done.returncode == 1
-    assert shell("PUMPWATCH journal --from x > /dev/full 2>&1", tmp_path).returncode in {1, 2}
 
 
-@pytest.mark.parametrize("columns", ["0", "1", "wide"])
+@pytest.mark.parametrize("columns", ["0", "1"])
 def test_words_stay_whole_in_a_narrow_terminal(columns: str, tmp_path: Path) -> None:
     for words, text in ((("signals",), "temperature_c"), (("doctor", "--port", "x"), "Invalid value for '--port'")):
         done = pumpwatch(*words, cwd=tmp_path, COLUMNS=columns)
@@ -148,7 +150,7 @@ def test_words_stay_whole_in_a_narrow_terminal(columns: str, tmp_path: Path) -> 
 
 
 class Run:
-    """A `pumpwatch run` of three pumps in a directory with an odd name, without home, terminal and UTF-8 locale."""
+    """A `pumpwatch run` of three pumps in a directory with an odd name, without a home, a terminal and a locale."""
 
     def __init__(self, data: Path) -> None:
         self.data, self.log = data, data.parent / "log"
@@ -157,7 +159,7 @@ class Run:
             self.process = subprocess.Popen(
                 [*PUMPWATCH, "run", *fleet],
                 cwd=data.parent,
-                env={**PLAIN, "LANG": "C"},
+                env={**PLAIN, "LANG": "C", "HOME": "/proc/nobody"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
