@@ -124,4 +124,5 @@ def _with_password(
 def _without_broker(paths: Mapping[str, str]) -> str:
     if any(paths[name] for name in CERTIFICATES):
         return "certificates need a broker of your own; name it with --broker mqtts://host"
-    return "a password needs a broker of your own; name it with --broker mqtts://USER@host"
+    source = Source.FILE if paths["password_file"] else Source.VARIABLE
+    return f"the password of {source} needs a broker of your own; name it with --broker mqtts://USER@host"

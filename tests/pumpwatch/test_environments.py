@@ -114,7 +114,7 @@ def test_what_is_printed_to_a_closed_stream_reaches_no_file(tmp_path: Path) -> N
     assert (tmp_path / "f").read_text() == ""
 
 
-def test_without_a_terminal_a_password_is_asked_for_with_the_remedy(tmp_path: Path) -> None:
+def test_without_a_terminal_the_command_names_the_flag_instead_of_asking(tmp_path: Path) -> None:
     refused = pumpwatch("user", "add", "vera", "--role", "viewer", cwd=tmp_path)
     assert refused.stderr == "pumpwatch: there is no terminal to ask for the password; give it with --password-stdin\n"
     assert refused.returncode == 1

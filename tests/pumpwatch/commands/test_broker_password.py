@@ -234,6 +234,12 @@ def test_a_variable_that_cannot_be_used_is_not_shown(url: str, password: str, se
     assert_secret(output)
 
 
+def test_a_run_that_starts_its_own_broker_has_no_use_for_a_password(tmp_path: Path) -> None:
+    output = failed("run", data=tmp_path, PUMPWATCH_BROKER_PASSWORD=SECRET)
+    assert "the password of PUMPWATCH_BROKER_PASSWORD needs a broker of your own" in output
+    assert_secret(output)
+
+
 def test_a_password_that_the_system_cannot_use_is_ignored(tmp_path: Path) -> None:
     """The variable may be set for another broker."""
     output = failed("stop", "--pumps", "1", data=tmp_path, PUMPWATCH_BROKER_PASSWORD=SECRET)
