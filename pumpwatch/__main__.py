@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.metadata
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -123,6 +124,10 @@ for command, example in EXAMPLES.items():
 app.add_typer(users.app, name="user")
 
 
+OUTPUT_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""What the system says if the output of a command cannot be written."""
+
+
 def main() -> None:
     """Run the command line; expected failures end with one sentence and exit code 1, without a traceback."""
     streams.prepare()
@@ -142,7 +147,8 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         streams.discard_output()
-        _fail(f"{error.filename or 'cannot write the output'}: {error.strerror or error}", 1)
+        what = "cannot write the output" if error.errno in OUTPUT_ERRORS else "unexpected error of the system"
+        _fail(f"{error.filename or what}: {error.strerror or error}", 1)
 
 
 def _fail(sentence: str, code: int) -> None:

@@ -12,6 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from broker.mqtt.endpoint import host_and_port
 from pumpwatch.__main__ import app
 from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.errors import CommandError
@@ -132,6 +133,14 @@ def test_a_value_that_no_type_refuses_is_refused_by_its_option(option: str, valu
     with pytest.raises(typer.BadParameter) as refused:
         with_checked_values(command)(value=value)
     assert (refused.value.param_hint, refused.value.message) == (option, sentence)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 300, "ü" * 300, "256.1.1.1", "host:80"])
+@pytest.mark.parametrize(("command", "port"), [("dashboard", 8050), ("broker", 0), ("broker", 18333)])
+def test_a_host_that_cannot_exist_is_refused(command: str, port: int, host: str, tmp_path: Path) -> None:
+    result = invoke(command, "--port", str(port), "--host", host, "--data", str(tmp_path))
+    assert isinstance(result.exception, CommandError)
+    assert f"cannot listen at {host_and_port(host[:80], port)}: " in str(result.exception)
 
 
 @pytest.mark.parametrize(
