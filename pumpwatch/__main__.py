@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib.metadata
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -26,9 +28,11 @@ from pumpwatch.commands import (
     tables,
     users,
 )
+from pumpwatch.commands.broker_options import with_broker_options
+from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.commands.tls_options import with_tls_options
-from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file
+from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file, widen_narrow_terminal
+from pumpwatch.supervision import streams
 from pumpwatch.supervision.process import end_as_first_process
 
 app = typer.Typer(
@@ -116,19 +120,43 @@ EXAMPLES: dict[Callable[..., None], str] = {
 }
 
 for command, example in EXAMPLES.items():
-    app.command(epilog=f"Example: {example}")(with_tls_options(command))
+    app.command(epilog=f"Example: {example}")(with_checked_values(with_broker_options(command)))
 app.add_typer(users.app, name="user")
+
+
+OUTPUT_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""What the system says if the output of a command cannot be written."""
 
 
 def main() -> None:
     """Run the command line; expected failures end with one sentence and exit code 1, without a traceback."""
+    streams.prepare()
     end_as_first_process()
     keep_memory()
+    widen_narrow_terminal()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except (CommandError, SettingsError) as failure:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(terminal.text(f"pumpwatch: {failure}"))
-        sys.exit(getattr(failure, "code", 1))
+        _fail(str(failure), getattr(failure, "code", 1))
+    except BrokenPipeError:
+        # Whoever read our output has had enough of it, as `head` has.
+        streams.discard_output()
+        sys.exit(1)
+    except OSError as error:
+        streams.discard_output()
+        what = "cannot write the output" if error.errno in OUTPUT_ERRORS else "unexpected error of the system"
+        _fail(f"{error.filename or what}: {error.strerror or error}", 1)
+
+
+def _fail(sentence: str, code: int) -> None:
+    """Print a sentence to stderr, if that is possible, and exit."""
+    with contextlib.suppress(OSError):
+        Console(stderr=True, soft_wrap=True, highlight=False).print(terminal.text(f"pumpwatch: {sentence}"))
+    streams.discard_output()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

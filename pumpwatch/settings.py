@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -13,19 +15,30 @@ import msgspec
 import platformdirs
 from msgspec import Meta
 
+from broker.contract.ranges import MAX_DAYS, MAX_SEED
+
 PREFIX: Final = "PUMPWATCH_"
 FILE: Final = "pumpwatch.toml"
+PASSWORD_VARIABLE: Final = f"{PREFIX}BROKER_PASSWORD"
+"""Environment variable with the password of the broker; no option and no setting has it."""
+SECRETS: Final = frozenset({"broker", "key"})
+"""Settings whose value no message quotes."""
 
 PUMPS: Final = Meta(ge=1, le=2_000_000)
 GATEWAYS: Final = Meta(ge=1, le=100_000)
 SPEED: Final = Meta(ge=0.001, le=100_000)
-SEED: Final = Meta(ge=0)
+SEED: Final = Meta(ge=0, le=MAX_SEED)
+DAYS: Final = Meta(ge=0.001, le=MAX_DAYS)
 SPOOL_SAMPLES: Final = Meta(ge=1, le=1_000_000_000)
 TICK_S: Final = Meta(ge=0.01, le=60)
 HISTORY_GB: Final = Meta(ge=0.01, le=1_000_000)
 HISTORY_DAYS: Final = Meta(ge=0, le=36_500)
 PORT: Final = Meta(ge=1, le=65_535)
 MAX_PROXIES: Final = 100
+MIN_COLUMNS: Final = 60
+"""Columns that tables and messages need to be readable."""
+MAX_SHOWN: Final = 200
+"""Characters of a value that a message quotes."""
 PayloadFormat = Literal["auto", "json", "arrow"]
 
 
@@ -58,6 +71,7 @@ class Settings(TypedDict, total=False):
     ca_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/ca.pem"])]
     client_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.pem"])]
     client_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.key"])]
+    password_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/broker-password"])]
     trusted_proxy: Annotated[list[str], Meta(max_length=MAX_PROXIES, examples=["127.0.0.1", "10.0.0.0/8"])]
 
 
@@ -91,8 +105,12 @@ def expanded(path: Path | None) -> Path | None:
         raise SettingsError(f"{path}: there is no such home directory; write the whole path") from error
     except OSError as error:
         raise SettingsError(f"{str(path)[:80]!r} cannot be used: {error.strerror}; choose another path") from error
-    if any(sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in str(whole)):
-        raise SettingsError(f"{str(path)[:80]!a} is not valid UTF-8 without NUL; choose another path")
+    if any(sign < " " or sign == "\x7f" for sign in str(whole)):
+        raise SettingsError(f"{str(path)[:80]!a} contains control characters; choose another path")
+    if not str(whole).isascii() and sys.getfilesystemencoding() != "utf-8":
+        raise SettingsError(f"{str(path)[:80]!a} needs a locale with UTF-8; set PYTHONUTF8=1, or LC_ALL=C.UTF-8")
+    if any("\ud800" <= sign <= "\udfff" for sign in str(whole)):
+        raise SettingsError(f"{str(path)[:80]!a} is not valid UTF-8; choose another path")
     return whole
 
 
@@ -108,6 +126,16 @@ def keep_memory() -> None:
     evaluation. A value that the user has set stays.
     """
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:10000")
+
+
+def widen_narrow_terminal() -> None:
+    """Format for `MIN_COLUMNS` if the terminal has fewer, or `COLUMNS` is no width: a column of letters is unreadable.
+
+    The terminal breaks the lines.
+    """
+    columns = shutil.get_terminal_size().columns
+    if columns < MIN_COLUMNS or os.environ.get("COLUMNS", str(columns)) != str(columns):
+        os.environ["COLUMNS"] = str(max(columns, MIN_COLUMNS))
 
 
 def read_file(path: Path | None) -> Settings:
@@ -129,7 +157,8 @@ def read_file(path: Path | None) -> Settings:
         try:
             settings[name] = msgspec.convert(value, TYPES[name])
         except msgspec.ValidationError as error:
-            raise SettingsError(f"{file}: {key} = {value!r} is not allowed; use {allowed(name)}") from error
+            shown = " (not shown: it may be secret)" if name in SECRETS else f" = {repr(value)[:MAX_SHOWN]}"
+            raise SettingsError(f"{file}: {key}{shown} is not allowed; use {allowed(name)}") from error
     return msgspec.convert(settings, Settings)
 
 

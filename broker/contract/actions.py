@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
 from broker.contract.messages import MessageError, read
-from broker.contract.ranges import MAX_DURATION_S, MAX_PUMPS, Label, Text, TimeMs
+from broker.contract.ranges import MAX_DURATION_S, MAX_PUMPS, Label, Text, TimeMs, out_of_range
 
 MAX_SHELF_H: Final = {"high": 4.0, "medium": 24.0, "low": 72.0}
 """Therapy hours. Modelling choice: a high alarm returns before a missed dose is felt, every alarm within three days."""
@@ -152,11 +152,14 @@ def make_action(
     kind: str, name: str, *, alarms: Sequence[str], who: str, at: int, why: str = "", for_s: float | None = None
 ) -> AlarmAction:
     """Return the action of that kind with the id `name`, or raise `MessageError` if its fields do not fit the kind."""
-    fields = {"kind": kind, "id": name, "alarms": list(alarms), "who": who, "at": at, "why": why}
+    fields: dict[str, Any] = {"kind": kind, "id": name, "alarms": list(alarms), "who": who, "at": at, "why": why}
+    if for_s is not None:
+        fields["for_s"] = for_s
     try:
-        return msgspec.convert(fields if for_s is None else {**fields, "for_s": for_s}, AlarmAction)  # type: ignore[no-any-return]
+        return msgspec.convert(fields, AlarmAction)  # type: ignore[no-any-return]
     except msgspec.ValidationError as error:
-        raise MessageError(f"not an action: {error}") from error
+        sentence = out_of_range(error, msgspec.json.encode(fields), AlarmAction)
+        raise MessageError(sentence or f"not an action: {error}") from error
 
 
 def read_outcome(payload: bytes) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,10 +12,16 @@ from broker.contract.messages import read
 from broker.contract.ranges import MAX_PUMPS, DurationS, Label, Labels, Share, Text, TimeMsOrZero
 
 # Wide, against nonsense: the gateway checks a treatment against the limits of its pumps.
-DoseUg = Annotated[float, Meta(ge=0.0, le=100_000.0)]
-VolumeMl = Annotated[float, Meta(ge=0.0, le=1_000.0)]
-ConcentrationUgMl = Annotated[float, Meta(ge=0.0, le=100_000.0)]
-Factor = Annotated[float, Meta(ge=0.0, le=1_000.0)]
+DOSE_UG: Final = Meta(ge=0.0, le=100_000.0)
+VOLUME_ML: Final = Meta(ge=0.0, le=1_000.0)
+CONCENTRATION_UG_ML: Final = Meta(ge=0.0, le=100_000.0)
+FACTOR: Final = Meta(ge=0.0, le=1_000.0)
+BOLUSES: Final = Meta(ge=0, le=1_000)
+MAX_STEPS: Final = 100
+DoseUg = Annotated[float, DOSE_UG]
+VolumeMl = Annotated[float, VOLUME_ML]
+ConcentrationUgMl = Annotated[float, CONCENTRATION_UG_ML]
+Factor = Annotated[float, FACTOR]
 SecondOfDay = Annotated[float, Meta(ge=0.0, le=86_400.0)]
 Weekday = Annotated[int, Meta(ge=0, le=6)]
 
@@ -53,9 +59,9 @@ class Program(msgspec.Struct, kw_only=True, tag_field="kind", tag="program"):
     pumps: Labels
     dose_ug_day: DoseUg | None = None
     change: Factor | None = None
-    steps: Annotated[list[tuple[SecondOfDay, Factor]], Meta(max_length=100)] | None = None
+    steps: Annotated[list[tuple[SecondOfDay, Factor]], Meta(max_length=MAX_STEPS)] | None = None
     days: Annotated[list[Weekday], Meta(max_length=7)] | None = None
-    boluses_a_day: Annotated[int, Meta(ge=0, le=1_000)] | None = None
+    boluses_a_day: Annotated[int, BOLUSES] | None = None
     bolus_share: Share = 0.5
     bolus_s: DurationS = 3600.0
     mode: Literal["run", "minimum"] = "run"

@@ -17,8 +17,13 @@ MAX_COUNT: Final = 2**53
 """Largest whole number that JSON carries exactly."""
 MAX_PUMPS: Final = 2_000_000
 """Pumps in one message, as many as one processor monitors."""
-MAX_DURATION_S: Final = 10 * 366 * 86_400.0
+MAX_DURATION_D: Final = 10 * 366
+MAX_DURATION_S: Final = MAX_DURATION_D * 86_400.0
 """Ten years: longer than any implanted pump is in service."""
+MAX_DAYS: Final = 36_500
+"""Days of therapy time that a scenario may last."""
+MAX_SEED: Final = 2**63 - 1
+"""Largest seed of a random generator."""
 MAX_TEXT: Final = 4_000
 MAX_LABEL: Final = 200
 

@@ -27,6 +27,25 @@ def printable_json(text: str) -> str:
     return _IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+def can_encode(text: str, encoding: str | None) -> bool:
+    """Return whether an encoding has every character of the text."""
+    try:
+        text.encode(encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def ascii_json(text: str) -> str:
+    r"""Return a JSON document in ASCII, other characters as JSON escapes them ("\u00b5")."""
+    return re.sub("[^\x00-\x7f]", _utf_16, text)
+
+
+def _utf_16(match: re.Match[str]) -> str:
+    code = match[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{code[at : at + 4]}" for at in range(0, len(code), 4))
+
+
 def _escape(keep: str) -> Callable[[re.Match[str]], str]:
     def escape(match: re.Match[Any]) -> str:
         character = str(match[0])

@@ -7,16 +7,24 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from broker.mqtt.endpoint import host_and_port
-from broker.mqtt.tls import NO_FILES, TlsError, TlsFiles, files_of
+from broker.mqtt.password import PasswordError, read_password
+from broker.mqtt.tls import NO_FILES, TlsError
+from broker.mqtt.url_files import ConnectionFiles, files_of, whole
 
 MQTT_3: Final = 4
 MQTT_5: Final = 5
 """Protocol levels of MQTT 3.1.1 and 5, as CONNECT bears them."""
+NO_USER: Final = "a password needs a user; write mqtt://USER@host"
 HOST: Final = re.compile(r"[^\s/?#@\[\]\x00-\x1f]{0,253}")
 """Characters and length of a host's name."""
+
+BARE_IPV6: Final = re.compile(r"[0-9A-Fa-f:.]+/?")
+"""An IPv6 address without brackets, perhaps with a port; anything else with colons may contain a password."""
+PLAIN: Final = re.compile(r"(?:mqtts?://)?[^@:]*(?::\d*)?/?")
+"""An address that can contain no password; any other is not quoted."""
 
 
 class LinkError(Exception):
@@ -45,7 +53,7 @@ class Address:
     password: str | None = field(default=None, repr=False)
     tls: bool = False
     protocol: int | None = None
-    files: TlsFiles = field(default_factory=TlsFiles)
+    files: ConnectionFiles = field(default_factory=ConnectionFiles)
     _learning: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
 
     @property
@@ -60,6 +68,15 @@ class Address:
         except TlsError as error:
             raise LinkError(str(error)) from error
 
+    def login(self) -> tuple[str | None, str | None]:
+        """Return user and password, the latter as its file has it now; raises `LinkError` if that cannot be used."""
+        if not self.files.password_file:
+            return self.username, self.password
+        try:
+            return self.username, read_password(self.files.password_file)
+        except PasswordError as error:
+            raise LinkError(str(error)) from error
+
     @property
     def protocol_name(self) -> str:
         """The name of the protocol for people."""
@@ -70,24 +87,24 @@ def _split(url: str) -> SplitResult:
     """Split an address, or raise a `LinkError` that quotes nothing of it: any part may be a piece of a password."""
     try:
         url.encode()
-        parts = urlsplit(url if "//" in url else f"mqtt://{url}")
+        parts = urlsplit(whole(url))
         fine = parts.port != 0 and not parts.fragment and parts.path in {"", "/"} and "@" not in parts.query
     except ValueError:
         fine = False
     if not fine or not HOST.fullmatch(parts.hostname or "") or any(sign in url for sign in "\t\r\n #"):
-        shown = " (not shown: it may contain a password)" if "@" in url else f" {url[:100]!r}"
+        shown = f" {url[:100]!r}" if PLAIN.fullmatch(url) else " (not shown: it may contain a password)"
         raise LinkError(
-            f"the broker's address{shown} cannot be read; write mqtt://host:port or "
-            "mqtt://user:password@host:port, port 1 to 65535. "
-            "In a password write # as %23, / as %2F, [ as %5B, @ as %40 and % as %25"
+            f"the broker's address{shown} cannot be read; write mqtt://host:port or mqtt://user@host:port, "
+            "port 1 to 65535, with the password in a file (--password-file) or in PUMPWATCH_BROKER_PASSWORD. "
+            "In a user and a password write # as %23, / as %2F, [ as %5B, @ as %40 and % as %25"
         )
     return parts
 
 
 def parse_url(url: str) -> Address:
-    """Read `mqtt://[user:password@]host[:port]` (or `mqtts://`, also with `TlsFiles`), or raise `LinkError`."""
+    """Read `mqtt://[user[:password]@]host[:port]`, or `mqtts://`, with `ConnectionFiles`; or raise `LinkError`."""
     place = url.rpartition("@")[2].removeprefix("mqtt://").removeprefix("mqtts://").partition("?")[0]
-    if place.count(":") > 1 and not place.startswith("["):
+    if place.count(":") > 1 and BARE_IPV6.fullmatch(place):
         raise LinkError(f"the IPv6 address in {place[:100]} needs brackets; write mqtt://[::1]:1883")
     parts = _split(url)
     if parts.scheme not in {"mqtt", "mqtts"}:
@@ -100,8 +117,12 @@ def parse_url(url: str) -> Address:
         files = files_of(parts.query)
     except TlsError as error:
         raise LinkError(str(error)) from error
-    if files != TlsFiles() and not tls:
+    if files.need_tls and not tls:
         raise LinkError(NO_FILES)
+    if files.password_file and not parts.username:
+        raise LinkError(NO_USER)
+    if files.password_file and parts.password is not None:
+        raise LinkError("the broker's address has a password and names a password file; remove one of them")
     return Address(
         parts.hostname,
         port or (8883 if tls else 1883),
@@ -110,3 +131,20 @@ def parse_url(url: str) -> Address:
         tls,
         files=files,
     )
+
+
+def with_password(url: str, password: str) -> str:
+    """Return the URL of a broker that has a user but no password with this one; raises `LinkError`."""
+    parts = urlsplit(whole(url))
+    if not parts.username:
+        raise LinkError(NO_USER)
+    login, _, place = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{login}:{quote(password, safe='')}@{place}"))
+
+
+def without_password(url: str) -> str:
+    """Return the URL of a broker without the password of its user and without the path of its password file."""
+    parts = urlsplit(whole(url))
+    login, at, place = parts.netloc.rpartition("@")
+    query = urlencode([(name, path) for name, path in parse_qsl(parts.query) if name != "password_file"])
+    return urlunsplit(parts._replace(netloc=f"{login.partition(':')[0]}{at}{place}", query=query))

@@ -16,11 +16,12 @@ async def conversation(url: str, topics: Sequence[str] = ()) -> AsyncIterator[ai
     """Open a short session that is subscribed to `topics`; raises `LinkError` if it cannot be opened or breaks off."""
     address = parse_url(url)
     protocol = await learn_protocol(address)
+    user, password = address.login()
     client = aiomqtt.Client(
         address.host,
         address.port,
-        username=address.username,
-        password=address.password,
+        username=user,
+        password=password,
         protocol=aiomqtt.ProtocolVersion(protocol),
         tls_context=address.tls_context(),
         timeout=CONNECT_TIMEOUT_S,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 
@@ -29,7 +30,10 @@ def is_loopback(host: str) -> bool:
 def listening_socket(host: str, port: int, backlog: int = 128) -> socket.socket:
     """Return a socket that listens at an address of IPv4 or IPv6, `::` at all of both; raises `OSError`."""
     name = bare_host(host)
-    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except UnicodeError as error:
+        raise OSError(errno.EINVAL, "no host can have this name") from error
     families = [family for family, *_ in found]
     family = socket.AF_INET if socket.AF_INET in families else families[0]
     both = name == "::" and socket.has_dualstack_ipv6()

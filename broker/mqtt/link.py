@@ -123,8 +123,9 @@ class Link:
         )
         client.max_inflight_messages_set(65_535)
         client.max_queued_messages_set(0)
-        if self.address.username is not None:
-            client.username_pw_set(self.address.username, self.address.password)
+        user, password = self.address.login()
+        if user is not None:
+            client.username_pw_set(user, password)
         if (context := self.address.tls_context()) is not None:
             client.tls_set_context(context)
         if self.will is not None:

@@ -109,7 +109,7 @@ async def _run_mosquitto(program: Path, settings: Settings, stop: asyncio.Event,
 def _configure(settings: Settings) -> tuple[Path, str, int]:
     if settings.config is not None:
         try:
-            return settings.config, *mosquitto_config.listener_of(settings.config.read_text())
+            return settings.config, *mosquitto_config.listener_of(settings.config.read_text("utf-8", "replace"))
         except OSError as error:
             raise ServerError(f"cannot read {settings.config}: {error.strerror}") from error
     port = settings.port or free_port(settings.host)

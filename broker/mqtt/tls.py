@@ -1,12 +1,11 @@
-"""TLS files of a broker connection: certificate authority and client certificate, as part of the broker's URL."""
+"""TLS of a broker connection: certificate authority and client certificate, from PEM files."""
 
 from __future__ import annotations
 
 import ssl
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 NO_FILES: Final = "certificates are for brokers with TLS; write mqtts:// instead of mqtt://"
 HOST_MISMATCH: Final = (62, 64)
@@ -67,36 +66,11 @@ class TlsFiles:
             raise TlsError(text) from error
 
 
-NAMES: Final = tuple(field.name for field in fields(TlsFiles))
-
-
 def untrusted(url: str, error: ssl.SSLCertVerificationError) -> str:
     """Return why the certificate of a broker is not trusted, and what to do."""
     wrong_host = error.verify_code in HOST_MISMATCH
     advice = "use a host that it names" if wrong_host else "name the authority that issued it with --ca-file"
     return f"the certificate of {url} is not trusted ({error.verify_message.rstrip('.')}); {advice}"
-
-
-def files_of(query: str) -> TlsFiles:
-    """Return the files that the query of a broker's URL names; raises `TlsError` for other names."""
-    found = dict(parse_qsl(query, keep_blank_values=True))
-    unknown = sorted(found.keys() - set(NAMES))
-    if unknown:
-        raise TlsError(f"the broker's address has ?{unknown[0]}=; allowed are {', '.join(NAMES)}")
-    return TlsFiles(**found)
-
-
-def with_files(url: str, files: TlsFiles) -> str:
-    """Return the URL of a broker with the paths of the files, absolute, in its query; raises `TlsError`."""
-    given = {name: str(Path(path).expanduser().absolute()) for name, path in asdict(files).items() if path}
-    if not given:
-        return url
-    parts = urlsplit(url)
-    if parts.scheme != "mqtts":
-        raise TlsError(NO_FILES)
-    query = {**dict(parse_qsl(parts.query)), **given}
-    files_of(urlencode(query)).context()
-    return urlunsplit(parts._replace(query=urlencode(query)))
 
 
 def _load_authorities(context: ssl.SSLContext, path: str, what: str) -> None:

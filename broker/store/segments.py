@@ -84,7 +84,7 @@ def is_whole(path: Path) -> bool:
 def scan(files: list[Path], schema: Schema = SAMPLE_SCHEMA) -> pl.LazyFrame:
     """Return a lazy frame of these files; a column that a file lacks, from before its signal was added, is null."""
     return pl.scan_parquet(
-        files, schema=schema, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
+        files, schema=schema, glob=False, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
     )
 
 

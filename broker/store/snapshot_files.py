@@ -104,7 +104,8 @@ def _frame(directory: Path, name: str, schema: dict[str, pl.DataType]) -> pl.Dat
     """Read a frame; an older version did not write some of its columns, or (no name) none of it."""
     if not name:
         return pl.DataFrame(schema=schema)
-    frame = pl.read_ipc(directory / name)
+    # The name of the data directory may contain [ or *, which are no pattern.
+    frame = pl.scan_ipc(directory / name, glob=False).collect(engine="in-memory")
     missing = [pl.lit(None, dtype).alias(column) for column, dtype in schema.items() if column not in frame.columns]
     return frame.with_columns(missing).select(*schema) if missing else frame
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from broker.display.printable import printable
 from pumpwatch.commands import alarm_table, faults, options
+from pumpwatch.commands.checked_values import checked
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import user_data
@@ -217,9 +218,11 @@ def chosen(found: pl.DataFrame, which: str, about: str | None, rule: str | None)
 
 def act_on(url: str, action: OperatorAction) -> Outcome:
     """Send an operator action by the broker at `url`; return its outcome, or raise `CommandError`."""
+    from broker.contract.actions import read_action
     from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import act
 
+    checked(action, read_action)
     try:
         return asyncio.run(act(url, action))
     except LinkError as error:

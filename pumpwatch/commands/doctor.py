@@ -46,7 +46,7 @@ def doctor(
     as_json: options.AsJson = False,
 ) -> None:
     """Check this machine and the running system; exit code 1 if a required check fails."""
-    where = (data or user_data()).expanduser()
+    where = data or user_data()
     findings = [
         *packages(),
         *programs(environment().get("PATH", os.defpath)),

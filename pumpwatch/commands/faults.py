@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
+from broker.contract.ranges import MAX_DURATION_D, MAX_DURATION_S
 from broker.display import terminal
 from pumpwatch.commands import options
+from pumpwatch.commands.checked_values import checked
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import nearest, user_data
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
 
 BIRTHS_WAIT_S: Final = 1.0
 REPLY_S: Final = 5.0
-MAX_DURATION_D: Final = 3660
-MAX_DURATION_S: Final = MAX_DURATION_D * 86_400.0
-"""Ten years, as in the messages that carry durations."""
 SERIAL: Final = re.compile(r"ITB-(\d+)")
 """Serials of our own pumps; a bare number selects the pump of that number."""
 
@@ -167,7 +166,7 @@ def _by_number(word: str, numbered: dict[int, str]) -> list[str]:
 
 def announced(url: str) -> list[tuple[int, Birth]]:
     """Return the birth message and shard of every gateway at a broker; raises `CommandError` if there is none."""
-    from broker.mqtt.address import LinkError
+    from broker.mqtt.address import LinkError, parse_url
     from broker.mqtt.request_reply import births
 
     try:
@@ -177,15 +176,18 @@ def announced(url: str) -> list[tuple[int, Birth]]:
     # The embedded broker delivers each retained message more than once to a new subscriber.
     found = list({(shard, birth.gateway): (shard, birth) for shard, birth in found}.values())
     if not found:
-        raise CommandError(f"no gateway is connected to {url.rpartition('@')[2]}; start one with `pumpwatch simulate`")
+        raise CommandError(f"no gateway is connected to {parse_url(url).url}; start one with `pumpwatch simulate`")
     return found
 
 
 def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], *, as_json: bool) -> None:
     """Send each gateway its command and print the replies; raises `CommandError` if a gateway refused."""
+    from broker.contract.commands import read_command
     from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import AddressedCommand, ask
 
+    for _, _, command in rows:
+        checked(command, read_command)
     orders: list[AddressedCommand] = [AddressedCommand(birth.gateway, shard, command) for shard, birth, command in rows]
     try:
         replies: list[Reply] = asyncio.run(ask(url, orders, REPLY_S))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,8 +24,19 @@ def path(value: Path | None) -> Path | None:
         raise typer.BadParameter(str(error)) from error
 
 
+def scenario_path(value: str | None) -> str | None:
+    """Return the name or the file of a scenario, `~` expanded as in a path. Raises a usage error."""
+    return str(path(Path(value))) if value is not None and value.startswith("~") else value
+
+
 def _env(name: str) -> str:
     return f"{PREFIX}{name}"
+
+
+def _file(flag: str, meaning: str) -> Any:
+    """Return an option that names a file of the connection to the broker."""
+    variable = _env(flag.removeprefix("--").replace("-", "_").upper())
+    return typer.Option(flag, envvar=variable, metavar="FILE", callback=path, help=meaning, show_default=False)
 
 
 Broker = Annotated[
@@ -34,7 +45,7 @@ Broker = Annotated[
         "--broker",
         envvar=_env("BROKER"),
         metavar="URL",
-        help="Running broker, as mqtt://host:port or mqtt://user:password@host:port. "
+        help="Running broker, as mqtt://host:port or mqtt://user@host:port with --password-file. "
         "Default: the broker of the running system.",
         show_default=False,
     ),
@@ -45,7 +56,7 @@ OwnBroker = Annotated[
         "--broker",
         envvar=_env("BROKER"),
         metavar="URL",
-        help="Running broker, as mqtt://host:port or mqtt://user:password@host:port. Default: start one.",
+        help="Running broker, as mqtt://host:port or mqtt://user@host:port with --password-file. Default: start one.",
         show_default=False,
     ),
 ]
@@ -119,6 +130,7 @@ Scenario = Annotated[
         "--scenario",
         envvar=_env("SCENARIO"),
         metavar="NAME|FILE",
+        callback=scenario_path,
         help="Bundled scenario such as demo, or a TOML file; 'none' for a healthy fleet.",
     ),
 ]
@@ -200,32 +212,23 @@ TrustedProxies = Annotated[
 ]
 CaFile = Annotated[
     Path | None,
-    typer.Option(
+    _file(
         "--ca-file",
-        envvar=_env("CA_FILE"),
-        metavar="FILE",
-        help="Authority that issued the certificate of an mqtts:// broker, in PEM. Default: those of the system.",
-        show_default=False,
+        "Authority that issued the certificate of an mqtts:// broker, in PEM. Default: those of the system.",
     ),
 ]
 ClientCert = Annotated[
-    Path | None,
-    typer.Option(
-        "--client-cert",
-        envvar=_env("CLIENT_CERT"),
-        metavar="FILE",
-        help="Certificate to present to an mqtts:// broker, in PEM. Default: none.",
-        show_default=False,
-    ),
+    Path | None, _file("--client-cert", "Certificate to present to an mqtts:// broker, in PEM. Default: none.")
 ]
 ClientKey = Annotated[
     Path | None,
-    typer.Option(
-        "--client-key",
-        envvar=_env("CLIENT_KEY"),
-        metavar="FILE",
-        help="Private key of --client-cert, in PEM, without password. Default: in the same file.",
-        show_default=False,
+    _file("--client-key", "Private key of --client-cert, in PEM, without password. Default: in the same file."),
+]
+PasswordFile = Annotated[
+    Path | None,
+    _file(
+        "--password-file",
+        "File whose only line is the password of the broker's user. Default: PUMPWATCH_BROKER_PASSWORD, if set.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

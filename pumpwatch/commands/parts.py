@@ -164,7 +164,7 @@ def broker(
     """Run a broker: Mosquitto if installed, else the embedded one."""
     from broker.mqtt import local_broker
 
-    if port and config is None:
+    if config is None:
         require_free(host, port, "choose another --port, or 0 for any free one")
     settings = local_broker.Settings(
         directory=(data or user_data()) / "broker",
@@ -245,7 +245,7 @@ def _unusable(host: str, port: int, error: OSError) -> CommandError:
     from broker.mqtt.endpoint import host_and_port
 
     reason = error.strerror or error
-    return CommandError(f"cannot listen at {host_and_port(host, port)}: {reason}; choose another --host or --port")
+    return CommandError(f"cannot listen at {host_and_port(host[:80], port)}: {reason}; choose another --host or --port")
 
 
 def was_given(ctx: typer.Context, name: str) -> bool:

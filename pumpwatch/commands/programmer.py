@@ -5,11 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from msgspec import Meta
 
-from pumpwatch.commands import faults, options
+from broker.contract.commands import BOLUSES, CONCENTRATION_UG_ML, DOSE_UG, FACTOR, VOLUME_ML
+from pumpwatch.commands import faults, options, program_notation
 from pumpwatch.settings import user_data
 from pumpwatch.supervision import run_file
 
@@ -19,18 +21,21 @@ if TYPE_CHECKING:
 WHO = "command line"
 
 
+def _amount(flag: str, unit: str, limits: Meta, meaning: str) -> Any:
+    """Return an option for an amount within the limits that messages have for it."""
+    return typer.Option(flag, metavar=unit, min=limits.ge, max=limits.le, help=meaning, show_default=False)
+
+
 def program(
     *,
     pumps: faults.Which,
     dose: Annotated[
         float | None,
-        typer.Option("--dose", metavar="UG_DAY", help="Daily dose in µg, the same for all.", show_default=False),
+        _amount("--dose", "UG_DAY", DOSE_UG, "Daily dose in µg, the same for all."),
     ] = None,
     change: Annotated[
         float | None,
-        typer.Option(
-            "--change", metavar="FACTOR", help="Factor on each pump's present dose, such as 1.1.", show_default=False
-        ),
+        _amount("--change", "FACTOR", FACTOR, "Factor on each pump's present dose, such as 1.1."),
     ] = None,
     steps: Annotated[
         str | None,
@@ -51,7 +56,14 @@ def program(
         ),
     ] = None,
     boluses: Annotated[
-        int | None, typer.Option("--boluses", help="Boluses per day, on top of a basal rate.", show_default=False)
+        int | None,
+        typer.Option(
+            "--boluses",
+            min=BOLUSES.ge,
+            max=BOLUSES.le,
+            help="Boluses per day, on top of a basal rate.",
+            show_default=False,
+        ),
     ] = None,
     mode: Annotated[
         Literal["run", "minimum"], typer.Option("--mode", help="run: the program; minimum: the minimum rate.")
@@ -63,7 +75,10 @@ def program(
     """Change the program of simulated pumps; omitted settings stay. Dose changes are limited as in titration."""
     from broker.contract.commands import Program
 
-    day_steps, week_days = None if steps is None else _steps(steps), None if days is None else _days(days)
+    day_steps, week_days = (
+        None if steps is None else program_notation.steps_of(steps),
+        None if days is None else program_notation.days_of(days),
+    )
 
     def command(serials: list[str]) -> Program:
         return Program(
@@ -84,7 +99,10 @@ def program(
 def bolus(
     *,
     pumps: faults.Which,
-    dose: Annotated[float, typer.Option("--dose", metavar="UG", min=0.0, help="Dose in µg.", show_default=False)],
+    dose: Annotated[
+        float,
+        typer.Option("--dose", metavar="UG", min=DOSE_UG.ge, max=DOSE_UG.le, help="Dose in µg.", show_default=False),
+    ],
     over: Annotated[str, typer.Option("--over", metavar="TIME", help="Duration in therapy time.")] = "30m",
     broker: options.Broker = None,
     data: options.Data = None,
@@ -120,32 +138,23 @@ def refill(
     pumps: faults.Which,
     volume: Annotated[
         float | None,
-        typer.Option(
-            "--volume",
-            metavar="ML",
-            help="Volume entered into the pump. Default: reservoir capacity.",
-            show_default=False,
-        ),
+        _amount("--volume", "ML", VOLUME_ML, "Volume entered into the pump. Default: reservoir capacity."),
     ] = None,
     concentration: Annotated[
         float | None,
-        typer.Option(
-            "--concentration", metavar="UG_ML", help="Concentration entered. Default: unchanged.", show_default=False
-        ),
+        _amount("--concentration", "UG_ML", CONCENTRATION_UG_ML, "Concentration entered. Default: unchanged."),
     ] = None,
     actual_volume: Annotated[
         float | None,
-        typer.Option(
-            "--actual-volume", metavar="ML", help="Volume actually filled. Default: as entered.", show_default=False
-        ),
+        _amount("--actual-volume", "ML", VOLUME_ML, "Volume actually filled. Default: as entered."),
     ] = None,
     actual_concentration: Annotated[
         float | None,
-        typer.Option(
+        _amount(
             "--actual-concentration",
-            metavar="UG_ML",
-            help="Concentration actually filled. Default: as entered.",
-            show_default=False,
+            "UG_ML",
+            CONCENTRATION_UG_ML,
+            "Concentration actually filled. Default: as entered.",
         ),
     ] = None,
     after: Annotated[
@@ -213,24 +222,6 @@ def _send(
     url = run_file.broker_of(broker, data or user_data())
     chosen = faults.choose(faults.announced(url), pumps)
     faults.send(url, [(shard, birth, command(serials)) for shard, birth, serials in chosen], as_json=as_json)
-
-
-def _steps(text: str) -> list[tuple[float, float]]:
-    steps = []
-    for part in text.split(","):
-        begins, _, rate = part.partition("=")
-        try:
-            steps.append((faults.duration("--steps", begins), float(rate)))
-        except ValueError as error:
-            raise typer.BadParameter(f"{part!r} is not a step such as 06:00=1.5", param_hint="--steps") from error
-    return steps
-
-
-def _days(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a list of days such as 0,1,2", param_hint="--days") from error
 
 
 def _new_id() -> str:

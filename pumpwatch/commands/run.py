@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,8 @@ from rich.text import Text
 
 from broker.store.file_lock import LockedError
 from pumpwatch.commands import options
+from pumpwatch.commands.broker_options import variables_of_parts
+from pumpwatch.commands.broker_password import with_variable
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.parts import choose_port, public_address_of, was_given
 from pumpwatch.commands.run_config import Fleet, plan
@@ -41,11 +43,11 @@ class RunConfig:
     gateways: int | None
     speed: float
     payload: Literal["auto", "json", "arrow"]
-    broker: str | None
+    broker: str | None = field(repr=False)
     broker_port: int
     host: str
     port: int
-    key: str
+    key: str = field(repr=False)
     public_flags: tuple[str, ...] = ()
 
     @property
@@ -77,7 +79,7 @@ def run(
     from broker.mqtt.local_broker import free_port
 
     logs.begin("pumpwatch")
-    where = (data or user_data()).expanduser().resolve()
+    where = (data or user_data()).resolve()
     log_line = partial(say, "pumpwatch")
     proposed = None if was_given(ctx, "scenario") else log_line
     fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed, say=proposed)
@@ -114,7 +116,7 @@ def parts_of(config: RunConfig) -> list[Part]:
     Secrets go through the environment, because any user of the machine can read command lines.
     """
     data = ("--data", str(config.data))
-    broker_env = {f"{PREFIX}BROKER": config.url}
+    broker_env = {f"{PREFIX}BROKER": config.url} if config.broker is None else variables_of_parts(config.broker)
     broker_flags = ("--host", options.LOOPBACK, "--port", str(config.broker_port))
     dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.public_flags)
     dashboard_env = {**broker_env, f"{PREFIX}KEY": config.key}
@@ -155,7 +157,7 @@ def _fleet_flags(config: RunConfig) -> tuple[str, ...]:
 async def _run(config: RunConfig) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
-    notices = Notices(config.url)
+    notices = Notices(with_variable(config.url))
     supervisor = Supervisor(parts_of(config), say, environment(), notices.put)
     publishing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     try:

@@ -13,8 +13,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from broker.contract.ranges import MAX_SEED
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.faults import duration
+from pumpwatch.settings import DAYS, PUMPS, SEED
 
 if TYPE_CHECKING:
     from simulator.playback.scenario import Scenario
@@ -34,6 +37,7 @@ def score(
         str | None,
         typer.Argument(
             metavar="[NAME|FILE]",
+            callback=options.scenario_path,
             help="Bundled scenario such as lively-month, or a TOML file. Not needed for a sweep.",
             show_default=False,
         ),
@@ -59,7 +63,8 @@ def score(
         int | None,
         typer.Option(
             "--pumps",
-            min=1,
+            min=PUMPS.ge,
+            max=PUMPS.le,
             help="Number of pumps; in a sweep, pumps per fault and severity. Default: the scenario's; in a sweep 10.",
             show_default=False,
         ),
@@ -68,7 +73,8 @@ def score(
         float | None,
         typer.Option(
             "--days",
-            min=0.001,
+            min=DAYS.ge,
+            max=DAYS.le,
             help="Days of therapy time. Default: from the scenario, else 1; in a sweep 4.",
             show_default=False,
         ),
@@ -77,12 +83,15 @@ def score(
         int | None,
         typer.Option(
             "--seed",
-            min=0,
+            min=SEED.ge,
+            max=SEED.le,
             help="Random seed. Default: from the scenario.",
             show_default=False,
         ),
     ] = None,
-    seed_shift: Annotated[int, typer.Option("--seed-shift", min=0, help="Added to the seed, for held-out runs.")] = 0,
+    seed_shift: Annotated[
+        int, typer.Option("--seed-shift", min=SEED.ge, max=SEED.le, help="Added to the seed, for held-out runs.")
+    ] = 0,
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Find the smallest detectable severity of each fault.")
     ] = False,
@@ -115,7 +124,7 @@ def score(
     if sweep:
         plan = sweeps.ladder(plan, _faults(only), pumps or sweeps.PUMPS_EACH)
     name = scenario or "sweep"
-    judged = scores.judge(_play(name, plan, days or plan.days or DEFAULT_DAYS, _turn_s(turn)))
+    judged = scores.judge(_play(name, plan, days or plan.days or DEFAULT_DAYS, duration("--turn", turn)))
     report: dict[str, Any] = {"scenario": name, **scores.report(judged)}
     if sweep:
         report["sweep"] = sweeps.smallest(report)
@@ -156,7 +165,6 @@ def _show(report: dict[str, Any], judged: Score, *, listing: bool) -> None:
 def _scenario(name: str | None, pumps: int | None, seed: int | None, seed_shift: int) -> Scenario:
     from simulator.playback.notation import ScenarioError, number
     from simulator.playback.scenario import default, load, selected_pumps
-    from simulator.playback.scenario_format import MAX_SEED
 
     try:
         plan = default() if name is None else load(name)
@@ -167,15 +175,6 @@ def _scenario(name: str | None, pumps: int | None, seed: int | None, seed_shift:
     except ScenarioError as error:
         raise typer.BadParameter(str(error), param_hint="SCENARIO") from error
     return plan
-
-
-def _turn_s(turn: str) -> float:
-    from simulator.playback.notation import ScenarioError, parse_duration
-
-    try:
-        return parse_duration(turn)
-    except ScenarioError as error:
-        raise typer.BadParameter(str(error), param_hint="--turn") from error
 
 
 def _faults(only: str | None) -> list[str]:

@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 
 from broker.display import terminal
-from broker.display.printable import printable_json
+from broker.display.printable import ascii_json, can_encode, printable_json
 from pumpwatch.commands import options
 
 FAULT_FIELDS: Final = (
@@ -127,7 +127,8 @@ def signal_rows() -> list[dict[str, Any]]:
 
 def write_json(rows: object) -> None:
     """Print rows to stdout as indented JSON."""
-    sys.stdout.write(printable_json(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode()) + "\n")
+    text = printable_json(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+    sys.stdout.write((text if can_encode(text, sys.stdout.encoding) else ascii_json(text)) + "\n")
 
 
 def _row(source: object, fields: Sequence[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pumpwatch.commands import options
+from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import user_data
 
@@ -15,6 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Manage dashboard accounts.")
 
 
 @app.command(epilog="Example: pumpwatch user add vera --role staff")
+@with_checked_values
 def add(
     name: Annotated[str, typer.Argument(help="Sign-in name.")],
     *,
@@ -29,6 +31,8 @@ def add(
 
     if password_stdin:
         password = sys.stdin.readline().rstrip("\n")
+    elif not sys.stdin.isatty():
+        raise CommandError("there is no terminal to ask for the password; give it with --password-stdin")
     else:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     try:

@@ -22,7 +22,7 @@ PAUSE_S: Final = 1.0
 class Notices:
     """Notices to publish through the broker at `url`, in order."""
 
-    url: str
+    url: str = field(repr=False)
     _pending: collections.deque[Notice] = field(default_factory=lambda: collections.deque(maxlen=MAX_PENDING))
 
     def put(self, state: State, part: str, text: str) -> None:

@@ -146,7 +146,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env={**self.environment, **part.environment, SUPERVISED: "1"},
+                env={**self.environment, **part.environment, SUPERVISED: "1", "PYTHONIOENCODING": "utf-8"},
                 start_new_session=True,
                 limit=MAX_LINE_BYTES,
             )

@@ -95,20 +95,30 @@ def default(*, pumps: int = 200, interval_s: float = 60.0, seed: int = 42) -> Sc
 
 def load(path_or_name: str) -> Scenario:
     """Read a scenario from a file, or a built-in one by its name, such as "demo"; raises `ScenarioError`."""
-    path = Path(path_or_name)
-    if not path.is_file():
-        path = FOLDER / f"{path_or_name}.toml"
-    if not path.is_file() or not re.fullmatch(r"[\w./\\: -]+", path_or_name):
+    path = _file(path_or_name)
+    if path is None:
         built_in = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
         raise ScenarioError(
-            f"no scenario {path_or_name!r}: it is neither a file nor a built-in scenario, which are {built_in}"
+            f"no scenario {path_or_name[:80]!r}: it is neither a file nor a built-in scenario, which are {built_in}"
         )
     try:
         text = path.read_text(encoding="utf-8")
         tables = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path} is not TOML: {error}") from error
+    except OSError as error:
+        raise ScenarioError(f"cannot read {path}: {error.strerror}") from error
     return _read(tables, str(path), text)
+
+
+def _file(path_or_name: str) -> Path | None:
+    try:
+        if Path(path_or_name).is_file():
+            return Path(path_or_name)
+    except (OSError, ValueError):
+        return None
+    built_in = FOLDER / f"{path_or_name}.toml"
+    return built_in if re.fullmatch(r"[\w-]+", path_or_name) and built_in.is_file() else None
 
 
 def selected_pumps(scenario: Scenario, place: int) -> U32:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct, inspect
 
 from broker.contract.dose_limits import CEREBRAL_STEP, MAX_BOLUS_UG
+from broker.contract.ranges import MAX_DAYS, MAX_SEED
 from simulator.faults import FAULTS
 from simulator.fleet.lots import LOT_COUNT, LOTS
 from simulator.playback.event_kinds import EVENTS
@@ -27,8 +28,6 @@ from simulator.playback.notation import (
 
 MAX_PUMPS: Final = 10_000_000
 MAX_INTERVAL_S: Final = 86_400.0
-MAX_SEED: Final = 2**63 - 1
-MAX_DAYS: Final = 36_500
 MAX_DURATION_S: Final = MAX_DAYS * 86_400.0
 DURATIONS: Final = frozenset({"interval", "at", "ramp", "hold", "apart"})
 """Keys of any table that hold a duration, written as text or in seconds."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from broker.mqtt.local_broker import free_port
 from broker.mqtt.mosquitto_config import find
-from broker.mqtt.tls import TlsFiles, with_files
+from broker.mqtt.tls import TlsFiles
+from broker.mqtt.url_files import with_files
 from tests.server_process import program_of, running
 
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")

@@ -97,7 +97,8 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one(tmp_path: Path
         ("history-size = 0.001", "history-size = 0.001 is not allowed; use a number from 0.01 to 1,000,000"),
         ('payload = "xml"', 'payload = \'xml\' is not allowed; use "auto", "json" or "arrow"'),
         ("interval = true", 'interval = True is not allowed; use text in quotes, such as "60s" or "5m"'),
-        ("key = 7", "key = 7 is not allowed; use text in quotes"),
+        ("key = 7", "key (not shown: it may be secret) is not allowed; use text in quotes"),
+        ('broker = ["mqtt://anna:x@h"]', "broker (not shown: it may be secret) is not allowed; use text in quotes"),
         (
             'trusted-proxy = "10.0.0.0/8"',
             "trusted-proxy = '10.0.0.0/8' is not allowed; use a list of at most 100",

@@ -15,7 +15,7 @@ BAD_URLS = {
     "http://host": "begins with another scheme; allowed are mqtt:// and mqtts://",
     "mqtt://": "has no host; write mqtt://127.0.0.1:1883",
     "mqtt://host:99999": "'mqtt://host:99999' cannot be read; write mqtt://host:port",
-    "mqtt://host:port": "'mqtt://host:port' cannot be read; write mqtt://host:port",
+    "mqtt://host:port": "(not shown: it may contain a password) cannot be read; write mqtt://host:port",
 }
 
 

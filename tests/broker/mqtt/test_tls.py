@@ -13,7 +13,8 @@ import pytest
 from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.conversation import conversation
 from broker.mqtt.link import Link
-from broker.mqtt.tls import TlsError, TlsFiles, with_files
+from broker.mqtt.tls import TlsError, TlsFiles
+from broker.mqtt.url_files import with_files
 from tests.broker.certificates import Authority, TlsBroker, openssl, tls_mosquitto
 from tests.conftest import ROOT
 
@@ -119,7 +120,7 @@ def test_files_for_a_broker_without_tls_are_refused(authority: Authority) -> Non
         with_files("mqtt://localhost", TlsFiles(str(authority.certificate)))
     with pytest.raises(LinkError, match="write mqtts:// instead of mqtt://"):
         parse_url("mqtt://localhost?ca_file=/ca.pem")
-    with pytest.raises(LinkError, match=r"has \?cafile=; allowed are ca_file, client_cert, client_key"):
+    with pytest.raises(LinkError, match=r"has \?cafile=; allowed are ca_file, client_cert, client_key, password_file"):
         parse_url("mqtts://localhost?cafile=/ca.pem")
 
 
