@@ -1,19 +1,13 @@
-"""Reverse proxies of a test's own, nginx and Caddy, configured as documented or in a few lines, and what is behind."""
+"""Reverse proxies of a test's own, nginx and Caddy, configured as documented or in a few lines."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import subprocess
-import sys
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from broker.store.snapshot_files import write
 from tests.conftest import ROOT
 from tests.server_process import program_of, running
 
@@ -99,49 +93,3 @@ def changed(text: str, changes: dict[str, str]) -> str:
         assert text.count(old) == 1, f"{old} is not once in the documented configuration"
         text = text.replace(old, new)
     return text
-
-
-@dataclass
-class Ward:
-    """A data directory with a fleet that moves, and what serves it."""
-
-    data: Path
-    fleet: Any
-    folder: Path
-
-    @contextlib.contextmanager
-    def moving(self) -> Iterator[None]:
-        """Write two snapshots a second; every one is newer."""
-        ended = threading.Event()
-
-        def keep() -> None:
-            version = 0
-            while not ended.wait(0.5 if version else 0):
-                version += 1
-                snapshot = self.fleet(20, alarms=3, version=version, written=time.time_ns() // 1_000_000)
-                write(self.data / "snapshot", snapshot)
-
-        hand = threading.Thread(target=keep)
-        hand.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            hand.join()
-
-    @contextlib.contextmanager
-    def dashboard(self, port: int, *flags: str) -> Iterator[str]:
-        """Run `pumpwatch dashboard`; yield the address it prints."""
-        command = [sys.executable, "-m", "pumpwatch", "dashboard", "--data", str(self.data), "--port", str(port)]
-        command += ["--key", "the-right-key", "--broker", "mqtt://127.0.0.1:1", *flags]
-        with (self.folder / "dashboard.log").open("w") as log:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-            try:
-                assert process.stdout is not None
-                words = process.stdout.readline().split()
-                assert words[:2] == ["READY", "dashboard"], (self.folder / "dashboard.log").read_text()
-                yield words[2]
-            finally:
-                process.terminate()
-                process.wait(20)
-                process.stdout.close()

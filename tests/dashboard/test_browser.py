@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import contextvars
-import queue
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -19,8 +16,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from broker.store.snapshot import Snapshot
 from broker.store.snapshot_files import write
 from dashboard.access.accounts import add_account
-from dashboard.app import run
 from dashboard.settings import Settings
+from tests.dashboard.ward import serving
 
 pytestmark = pytest.mark.browser
 PATIENCE_MS = 60_000
@@ -32,17 +29,7 @@ class Screen:
 
     settings: Settings
     fleet: Any
-    addresses: queue.Queue[str] = field(default_factory=queue.Queue)
     version: int = 0
-    stop: Any = None
-    loop: Any = None
-
-    def serve(self) -> None:
-        async def main() -> None:
-            self.loop, self.stop = asyncio.get_running_loop(), asyncio.Event()
-            await run(self.settings, self.stop, self.addresses.put)
-
-        asyncio.run(main())
 
     def show(self, pumps: int, *, alarms: int) -> None:
         self.version += 1
@@ -67,17 +54,8 @@ class Screen:
             hand.join()
 
 
-@contextlib.contextmanager
-def served(screen: Screen) -> Iterator[str]:
-    # dash.register_page reads a context variable that is only set in the context that imported Dash.
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(screen.serve,))
-    thread.start()
-    try:
-        yield screen.addresses.get(timeout=60)
-    finally:
-        screen.loop.call_soon_threadsafe(screen.stop.set)
-        thread.join(10)
-        assert not thread.is_alive(), "the dashboard did not end"
+def served(screen: Screen) -> contextlib.AbstractContextManager[str]:
+    return serving(screen.settings)
 
 
 @pytest.fixture(scope="module")

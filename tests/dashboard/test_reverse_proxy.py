@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from broker.mqtt.local_broker import free_port
+from dashboard.settings import public_address
 from tests.dashboard import proxy_servers
-from tests.dashboard.proxy_servers import HOST, Ward
+from tests.dashboard.proxy_servers import HOST
+from tests.dashboard.ward import NOTICED_IN_A_HURRY_MS, NOTICED_MS, Ward
 
 pytestmark = pytest.mark.browser
 PATIENCE_MS = 60_000
@@ -54,8 +57,13 @@ def plain(location: str, port: int, dashboard: int, *, extra: str = "", to: str 
     return f"server {{ listen 127.0.0.1:{port}; location {location} {{ {target} {extra} }} }}"
 
 
-def expect_a_working_dashboard(page: Page, address: str, root: str) -> None:
-    """Sign in with the printed address, follow a link, and acknowledge an alarm."""
+def expect_a_working_dashboard(page: Page, address: str, root: str) -> list[float]:
+    """Sign in with the printed address, follow a link, and acknowledge an alarm; return when the page asked for data.
+
+    The first entry is when it was opened; times go on being added.
+    """
+    asked = [time.monotonic()]
+    page.on("request", lambda request: asked.append(time.monotonic()) if request.url.endswith("/live") else None)
     page.goto(address)
     expect(page.locator("#worst .line").first).to_be_visible(timeout=PATIENCE_MS)
     assert "key=" not in page.url
@@ -72,36 +80,38 @@ def expect_a_working_dashboard(page: Page, address: str, root: str) -> None:
     expect(page.locator("#age")).to_have_attribute("data-state", "fresh", timeout=PATIENCE_MS)
     expect(page.locator("#stale")).to_be_empty()
     assert page.evaluate("window.untouched") is True
+    return asked
 
 
-def expect_live_by_socket(page: Page) -> None:
+def expect_live_by_socket(page: Page, asked: list[float], noticed_ms: int = NOTICED_IN_A_HURRY_MS) -> None:
     """Expect fresh data that nobody asked for, longer than it takes to notice that nothing is pushed."""
-    polls: list[Request] = []
-    page.on("request", lambda request: polls.append(request) if request.url.endswith("/live") else None)
-    page.wait_for_timeout(9000)
+    until = time.monotonic() + 3 * noticed_ms / 1000
+    while time.monotonic() - asked[-1] < noticed_ms / 1000:
+        assert time.monotonic() < until, "the page asks for data instead of receiving it"
+        page.wait_for_timeout(100)
     expect(page.locator("#age")).to_have_attribute("data-state", "fresh")
     expect(page.locator("#transport")).to_be_empty()
-    assert polls == []
 
 
 def test_nginx_as_documented_passes_everything_under_a_path(ward: Ward, page: Page) -> None:
     port, own = free_port(), free_port()
     url = f"https://{HOST}:{port}/pumps-ward/"
     flags = ("--public-url", url, "--trusted-proxy", "127.0.0.1")
-    with ward.dashboard(own, *flags) as address, proxy_servers.documented_nginx(port, own, ward.folder):
+    with ward.process(own, *flags) as address, proxy_servers.documented_nginx(port, own, ward.folder):
         assert address == f"{url}?key=the-right-key"
-        expect_a_working_dashboard(page, address, "/pumps-ward")
-        (cookie,) = page.context.cookies()
-        assert (cookie["path"], cookie["secure"], cookie["sameSite"]) == ("/pumps-ward", True, "Lax")
-        expect_live_by_socket(page)
+        asked = expect_a_working_dashboard(page, address, "/pumps-ward")
+        cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
+        session = cookies[f"pumpwatch-{own}"]
+        assert (session["path"], session["secure"], session["sameSite"]) == ("/pumps-ward", True, "Lax")
+        expect_live_by_socket(page, asked, NOTICED_MS)
 
 
 def test_caddy_as_documented_passes_everything_under_a_path(ward: Ward, page: Page) -> None:
     port, own = free_port(), free_port()
-    flags = ("--public-url", f"https://{HOST}:{port}/pumps-ward/", "--trusted-proxy", "127.0.0.1")
-    with ward.dashboard(own, *flags) as address, proxy_servers.documented_caddy(port, own, ward.folder):
-        expect_a_working_dashboard(page, address, "/pumps-ward")
-        expect_live_by_socket(page)
+    public = public_address(f"https://{HOST}:{port}/pumps-ward/", "", ("127.0.0.1",))
+    with ward.in_a_hurry(own, public) as address, proxy_servers.documented_caddy(port, own, ward.folder):
+        asked = expect_a_working_dashboard(page, address, "/pumps-ward")
+        expect_live_by_socket(page, asked)
 
 
 @pytest.mark.parametrize(
@@ -117,12 +127,12 @@ def test_a_plain_nginx_is_live_by_polling_and_says_so(extra: str, path: str, to:
     port, own = free_port(), free_port()
     server = plain(path, port, own, extra=extra, to=to)
     with (
-        ward.dashboard(own, "--public-url", f"http://{HOST}:{port}{path}") as address,
+        ward.in_a_hurry(own, public_address(f"http://{HOST}:{port}{path}", "", ())) as address,
         proxy_servers.nginx(server, port, ward.folder),
     ):
         expect_a_working_dashboard(page, address, path.rstrip("/"))
         expect(page.locator("#transport")).to_have_text(POLLING, timeout=PATIENCE_MS)
-        page.wait_for_timeout(1000 if extra else 9000)
+        page.wait_for_timeout(1000 if extra else NOTICED_IN_A_HURRY_MS)
         assert page.evaluate("window.untouched") is True, "the page was loaded again"
         expect(page.locator("#stale")).to_be_empty()
 
@@ -130,7 +140,7 @@ def test_a_plain_nginx_is_live_by_polling_and_says_so(extra: str, path: str, to:
 def test_a_browser_that_cannot_share_a_socket_is_live_by_polling_and_says_so(ward: Ward, page: Page) -> None:
     own = free_port()
     page.add_init_script("delete globalThis.SharedWorker")
-    with ward.dashboard(own) as address:
+    with ward.in_a_hurry(own) as address:
         page.goto(address)
         expect(page.locator("#transport")).to_have_text(
             "Live by polling: this browser cannot share a WebSocket", timeout=PATIENCE_MS
@@ -140,14 +150,14 @@ def test_a_browser_that_cannot_share_a_socket_is_live_by_polling_and_says_so(war
 
 def test_a_page_that_polls_still_says_when_nothing_comes(ward: Ward, page: Page) -> None:
     port, own = free_port(), free_port()
-    url = f"http://{HOST}:{port}/"
+    public = public_address(f"http://{HOST}:{port}/", "", ())
     with proxy_servers.nginx(plain("/", port, own), port, ward.folder):
-        with ward.dashboard(own, "--public-url", url) as address:
+        with ward.in_a_hurry(own, public) as address:
             page.goto(address)
             expect(page.locator("#transport")).to_have_text(POLLING, timeout=PATIENCE_MS)
         expect(page.locator("#stale")).to_contain_text("this screen may be out of date", timeout=PATIENCE_MS)
         expect(page.locator("#transport")).to_be_empty()
-        with ward.dashboard(own, "--public-url", url):
+        with ward.in_a_hurry(own, public):
             expect(page.locator("#age")).to_have_attribute("data-state", "fresh", timeout=PATIENCE_MS)
             expect(page.locator("#stale")).to_be_empty()
 
@@ -155,34 +165,34 @@ def test_a_page_that_polls_still_says_when_nothing_comes(ward: Ward, page: Page)
 def test_a_trusted_proxy_names_the_host_and_the_root_path_is_enough(ward: Ward, page: Page) -> None:
     port, own = free_port(), free_port()
     server = plain("/", port, own, extra=f"{UPGRADE} proxy_set_header X-Forwarded-Host $http_host;")
-    flags = ("--root-path", "/pumps-ward", "--trusted-proxy", "127.0.0.1")
-    with ward.dashboard(own, *flags) as address, proxy_servers.nginx(server, port, ward.folder):
+    public = public_address("", "/pumps-ward", ("127.0.0.1",))
+    with ward.in_a_hurry(own, public) as address, proxy_servers.nginx(server, port, ward.folder):
         assert address == f"http://127.0.0.1:{own}/pumps-ward/?key=the-right-key"
-        expect_a_working_dashboard(page, f"http://{HOST}:{port}/pumps-ward/?key=the-right-key", "/pumps-ward")
-        expect_live_by_socket(page)
+        asked = expect_a_working_dashboard(page, f"http://{HOST}:{port}/pumps-ward/?key=the-right-key", "/pumps-ward")
+        expect_live_by_socket(page, asked)
 
 
 def test_a_proxy_that_passes_upgrade_but_not_host_is_live_by_socket(ward: Ward, page: Page) -> None:
     port, own = free_port(), free_port()
     server = plain("/", port, own, extra=UPGRADE)
     with (
-        ward.dashboard(own, "--public-url", f"http://{HOST}:{port}") as address,
+        ward.in_a_hurry(own, public_address(f"http://{HOST}:{port}", "", ())) as address,
         proxy_servers.nginx(server, port, ward.folder),
     ):
-        expect_a_working_dashboard(page, address, "")
-        expect_live_by_socket(page)
+        asked = expect_a_working_dashboard(page, address, "")
+        expect_live_by_socket(page, asked)
 
 
 def test_a_proxy_that_nobody_announced_is_named_with_what_to_do(ward: Ward, page: Page) -> None:
     port, own = free_port(), free_port()
-    with ward.dashboard(own), proxy_servers.nginx(plain("/", port, own), port, ward.folder):
+    with ward.in_a_hurry(own), proxy_servers.nginx(plain("/", port, own), port, ward.folder):
         page.goto(f"http://{HOST}:{port}/?key=the-right-key")
         expect(page.locator("#stale")).to_contain_text(f"--public-url http://{HOST}:{port}/", timeout=PATIENCE_MS)
 
 
 def test_a_link_from_another_site_finds_the_visitor_signed_in(ward: Ward, page: Page) -> None:
     own = free_port()
-    with ward.dashboard(own) as address:
+    with ward.in_a_hurry(own) as address:
         page.goto(address)
         expect(page.locator("#worst .line").first).to_be_visible(timeout=PATIENCE_MS)
         page.route(f"http://{HOST}/mail", lambda route: route.fulfill(
@@ -195,7 +205,7 @@ def test_a_link_from_another_site_finds_the_visitor_signed_in(ward: Ward, page: 
 
 def test_a_page_of_another_site_can_neither_post_nor_open_a_socket(ward: Ward, page: Page) -> None:
     own = free_port()
-    with ward.dashboard(own) as address:
+    with ward.in_a_hurry(own) as address:
         page.goto(address)
         expect(page.locator("#worst .line").first).to_be_visible(timeout=PATIENCE_MS)
         page.route(f"http://127.0.0.1:{own + 1}/evil", lambda route: route.fulfill(
