@@ -26,7 +26,7 @@ SECRETS: Final = frozenset({"broker", "key"})
 
 PUMPS: Final = Meta(ge=1, le=2_000_000)
 GATEWAYS: Final = Meta(ge=1, le=100_000)
-SPEED: Final = Meta(ge=0.001, le=100_000)
+SPEED: Final = Meta(ge=0.1, le=100_000)
 SEED: Final = Meta(ge=0, le=MAX_SEED)
 DAYS: Final = Meta(ge=0.001, le=MAX_DAYS)
 SPOOL_SAMPLES: Final = Meta(ge=1, le=1_000_000_000)

@@ -32,8 +32,8 @@ TimeMs = Annotated[int, Meta(ge=EARLIEST_MS, le=LATEST_MS)]
 TimeMsOrZero = Annotated[int, Meta(ge=0, le=LATEST_MS)]
 """The same, 0 if there is none."""
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
-Speed = Annotated[float, Meta(ge=0.001, le=1e6)]
-"""Therapy seconds per wall second."""
+Speed = Annotated[float, Meta(ge=0.1, le=1e6)]
+"""Therapy seconds per wall second. Silence is counted in therapy time: slower would put its alarm off for hours."""
 DurationS = Annotated[float, Meta(ge=0.0, le=MAX_DURATION_S)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Label = Annotated[str, Meta(max_length=MAX_LABEL)]

@@ -92,7 +92,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one(tmp_path: Path
         ("pumps = true", "pumps = True is not allowed"),
         ("pumps = 2.5", "pumps = 2.5 is not allowed"),
         ("port = 65536", "port = 65536 is not allowed; use an integer from 1 to 65,535"),
-        ("speed = 0", "speed = 0 is not allowed; use a number from 0.001 to 100,000"),
+        ("speed = 0", "speed = 0 is not allowed; use a number from 0.1 to 100,000"),
         ("seed = -1", "seed = -1 is not allowed; use an integer from 0"),
         ("history-size = 0.001", "history-size = 0.001 is not allowed; use a number from 0.01 to 1,000,000"),
         ('payload = "xml"', 'payload = \'xml\' is not allowed; use "auto", "json" or "arrow"'),
@@ -114,10 +114,10 @@ def test_a_value_that_is_not_allowed_is_refused_with_what_is(line: str, sentence
 
 
 def test_values_at_the_ends_of_their_ranges_are_accepted(tmp_path: Path) -> None:
-    lines = ("pumps = 1", "port = 65535", "speed = 0.001", "interval = 60", 'payload = "arrow"')
+    lines = ("pumps = 1", "port = 65535", "speed = 0.1", "interval = 60", 'payload = "arrow"')
     text = "\n".join((*lines, "history-size = 1_000_000", "history_days = 0"))
     assert read_file(settings_file(tmp_path, text)) == {
-        "pumps": 1, "port": 65535, "speed": 0.001, "history_size": 1_000_000, "history_days": 0, "payload": "arrow",
+        "pumps": 1, "port": 65535, "speed": 0.1, "history_size": 1_000_000, "history_days": 0, "payload": "arrow",
         "interval": 60,
     }  # fmt: skip
 

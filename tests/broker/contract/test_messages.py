@@ -95,7 +95,7 @@ def test_a_malformed_message_is_rejected_with_its_reason(read, payload, reason):
             {"pumps": Pumps(serial=["A"], dose_ug_day=[-1.0])},
             r"pumps.dose_ug_day\[0\] is -1.0; allowed is 0 to 100,000",
         ),
-        ({"speed": 0}, "speed is 0; allowed is 0.001 to 1,000,000"),
+        ({"speed": 0}, "speed is 0; allowed is 0.1 to 1,000,000"),
         ({"speed": 1e-300}, "speed is 1e-300; allowed"),
         ({"interval_s": 0}, "interval_s is 0; allowed is 0.001 to 2,678,400"),
     ],

@@ -63,7 +63,7 @@ def test_a_field_without_a_range_would_be_noticed():
         (read_status, {**STATUS, "waiting": -1}, "waiting is -1; allowed is 0 to 9,007,199,254,740,992"),
         (read_status, {**STATUS, "sent": AT * 1_000_000}, "sent is 1767225600000000000; allowed is 2000-01-01 to 2100"),
         (read_birth, {**BIRTH, "time": AT * 1_000_000}, "time is 1767225600000000000; allowed is 2000-01-01 to 2100"),
-        (read_birth, {**BIRTH, "speed": 1e-300}, "speed is 1e-300; allowed is 0.001 to 1,000,000"),
+        (read_birth, {**BIRTH, "speed": 1e-300}, "speed is 1e-300; allowed is 0.1 to 1,000,000"),
         (
             read_birth,
             {**BIRTH, "pumps": {"serial": ["A"], "reservoir_ml": [1e300]}},
