@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from broker.contract.ranges import out_of_range
 
 Message = TypeVar("Message")
+
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+"""Size of a message: what the bundled broker lets through. A birth of 100,000 pumps has 10 MB."""
 
 
 class MessageError(ValueError):
@@ -25,6 +28,8 @@ def read(decoder: msgspec.json.Decoder[Message], payload: bytes, what: str) -> M
 
     A value outside its declared range is refused with the field, the value and the range.
     """
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise MessageError(f"{what} of {len(payload):,} bytes; allowed are up to {MAX_MESSAGE_BYTES:,}")
     try:
         return decoder.decode(payload)
     except msgspec.ValidationError as error:

@@ -69,6 +69,7 @@ BAD = [
         "alarms has 20,001 entries; allowed are up to 20,000",
     ),
     (read_outcome, b"{}", "not an outcome"),
+    (read_birth, b" " * (2**24 + 1), "a birth of 16,777,217 bytes; allowed are up to 16,777,216"),
 ]
 
 
