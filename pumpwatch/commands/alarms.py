@@ -96,7 +96,7 @@ def alarm(
     if (shelf is not None) != (action is Action.SHELVE):
         raise typer.BadParameter("required to shelve, not allowed otherwise", param_hint="--for")
     where = data or user_data()
-    ids = chosen(open_alarms(where), which or "all", about, rule)["alarm"].to_list()
+    ids = chosen(open_alarms(where), "all" if which is None else which, about, rule)["alarm"].to_list()
     if not ids:
         raise CommandError("no open alarm matches; `pumpwatch alarms` lists them")
     for_s = None if shelf is None else faults.duration("--for", shelf)
@@ -164,7 +164,7 @@ def service(
         raise typer.BadParameter("allowed only with `out`", param_hint="--for")
     fields: dict[str, Any] = {
         "id": secrets.token_hex(8),
-        "subjects": [word.strip() for word in about.split(",") if word.strip()],
+        "subjects": names_of(about, "--about"),
         "who": who,
         "at": time.time_ns() // 1_000_000,
         "rule": rule,
@@ -201,19 +201,27 @@ def chosen(found: pl.DataFrame, which: str, about: str | None, rule: str | None)
     import polars as pl
 
     if which.strip() != "all":
-        ids = [word.strip() for word in which.split(",") if word.strip()]
+        ids = names_of(which, "--alarms")
         missing = sorted(set(ids) - set(found["alarm"]))
         if missing:
             raise typer.BadParameter(f"no alarm {missing[0]!r} is open", param_hint="--alarms")
         found = found.filter(pl.col("alarm").is_in(ids))
     conditions: dict[str, Any] = {
-        "subject": about and [word.strip() for word in about.split(",")],
-        "rule": rule and [rule],
+        "subject": None if about is None else names_of(about, "--about"),
+        "rule": None if rule is None else names_of(rule, "--rule"),
     }
     for name, values in conditions.items():
-        if values:
+        if values is not None:
             found = found.filter(pl.col(name).is_in(values))
     return found
+
+
+def names_of(text: str, option: str) -> list[str]:
+    """Return the names in a list; an empty one, as from an unset shell variable, must not select everything."""
+    names = [word.strip() for word in text.split(",") if word.strip()]
+    if not names:
+        raise typer.BadParameter("is empty; name at least one, or leave the option out", param_hint=option)
+    return names
 
 
 def act_on(url: str, action: OperatorAction) -> Outcome:

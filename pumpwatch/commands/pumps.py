@@ -40,7 +40,7 @@ def pump(
     kind = Retire if action is Monitoring.RETIRE else Reinstate
     order = kind(
         id=secrets.token_hex(8),
-        pumps=[word.strip() for word in serials.split(",") if word.strip()],
+        pumps=alarms.names_of(serials, "--pumps"),
         who=who,
         at=time.time_ns() // 1_000_000,
         why=why,

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import polars as pl
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from broker.mqtt.endpoint import host_and_port
 from pumpwatch.__main__ import app
+from pumpwatch.commands import alarms
 from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import SettingsError
@@ -188,6 +190,26 @@ def test_a_text_that_is_too_long_is_refused_before_it_is_sent(
     result = invoke(*words, *NOWHERE, "--data", str(tmp_path))
     assert isinstance(result.exception, CommandError)
     assert sentence in str(result.exception)
+
+
+@pytest.mark.parametrize("empty", ["", " ", ","])
+@pytest.mark.parametrize("option", ["--alarms", "--about", "--rule"])
+def test_an_empty_selection_does_not_select_every_alarm(
+    option: str, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `--about "$PUMP"` with a variable that is not set."""
+    found = pl.DataFrame({"alarm": ["A"], "subject": ["MY-1"], "rule": ["silence"]})
+    monkeypatch.setattr(alarms, "open_alarms", lambda _: found)
+    result = invoke("alarm", "acknowledge", option, empty, *NOWHERE, "--data", str(tmp_path), env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert f"{option}: is empty; name at least one" in result.output
+
+
+@pytest.mark.parametrize("words", [("service", "out", "--about", ""), ("pump", "retire", "--pumps", " , ")])
+def test_an_empty_list_of_pumps_is_refused_before_it_is_sent(words: tuple[str, ...], tmp_path: Path) -> None:
+    result = invoke(*words, "--why", "x", *NOWHERE, "--data", str(tmp_path))
+    assert result.exit_code == 2
+    assert "is empty" in result.output
 
 
 @pytest.mark.parametrize("lasts", ["99999999999999d", "3661d", "-1s", "nan", "inf"])
