@@ -100,6 +100,7 @@ CLOCKS: Final = (
     "dashboard/app.py",
     "dashboard/access/login_throttle.py",
     "pumpwatch/commands/alarms.py",
+    "pumpwatch/commands/pumps.py",
     "pumpwatch/supervision/part_notices.py",
 )
 EDGES: Final[dict[str, tuple[str, ...]]] = {
