@@ -173,7 +173,9 @@ class Pipeline:
         )
         retired, gone = self.registry.retired(), None
         if retired.any():
-            gone = snapshot_tables.retired_frame(self.registry.with_retirements(pumps).filter(retired))
+            gone = snapshot_tables.retired_frame(
+                self.registry.with_retirements(pumps.with_row_index("number").filter(retired))
+            )
             names = pumps["pump"].filter(retired)
             of_retired = pl.col("pump").is_in(names.implode()).fill_null(value=False)
             pumps, alarms = pumps.filter(~retired), alarms.filter(~of_retired)

@@ -130,20 +130,19 @@ class Registry:
     def saved(self) -> pl.DataFrame:
         """Return `facts()` with what else `restore` needs: presence of the pumps."""
         return self.with_retirements(
-            self.facts().with_columns(
+            self.facts()
+            .with_columns(
                 pl.Series("unheard_ms", self.presence.unheard_ms), pl.Series("retired", self.presence.retired)
             )
+            .with_row_index("number")
         )
 
     def with_retirements(self, pumps: pl.DataFrame) -> pl.DataFrame:
-        """Return a frame of all pumps, by number, with when, by whom and why each was retired by itself; else null."""
-        retired = pl.Series("retired_now", self.presence.retired)
-        record = pl.when(retired).then(pl.int_range(pl.len(), dtype=pl.UInt32)).alias("number")
-        return (
-            pumps.with_columns(record)
-            .join(self.presence.frame(), "number", "left", maintain_order="left")
-            .drop("number")
-        )
+        """Return pumps without their `number`, but with when, by whom and why each was retired by itself; else null."""
+        retired = pl.Series(self.presence.retired).gather(pumps["number"])
+        record = pl.when(retired).then(pl.col("number")).alias("number")
+        joined = pumps.with_columns(record).join(self.presence.frame(), "number", "left", maintain_order="left")
+        return joined.drop("number")
 
     def apply_birth(self, birth: Birth, shard: int, wall_ms: int, *, retained: bool = False) -> None:
         """Apply a gateway's birth: its pumps become known, and belong to it from now on.
