@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -169,13 +170,17 @@ class Pipeline:
         pumps = snapshot_tables.pumps_frame(
             self.state, alarms, facts, self._ages(clocks), forecasts=expected, rules=self.rules
         )
-        retired = self.registry.retired()
+        retired, gone = self.registry.retired(), None
         if retired.any():
+            gone = snapshot_tables.retired_frame(
+                self.registry.with_retirements(pumps.with_row_index("number").filter(retired))
+            )
             names = pumps["pump"].filter(retired)
             of_retired = pl.col("pump").is_in(names.implode()).fill_null(value=False)
             pumps, alarms = pumps.filter(~retired), alarms.filter(~of_retired)
         orders = snapshot_tables.orders_frame(self.orders, self.subjects(now), self.listed)
-        return Snapshot(pumps, alarms, self.registry.gateways_frame(), health, orders)
+        shown = Snapshot(pumps, alarms, self.registry.gateways_frame(), health, orders)
+        return shown if gone is None else dataclasses.replace(shown, retired=gone)
 
     def _forecast(self, facts: pl.DataFrame, clocks: pl.Series, now: int) -> pl.DataFrame:
         """Return the forecasts, renewed if they are older than `FORECAST_INTERVAL_MS` or lack a pump."""
@@ -275,7 +280,7 @@ class Pipeline:
             return alarm_list.no_changes(), outcome
         if isinstance(action, PumpAction):
             self._remember(action)
-            return alarm_list.no_changes(), retirement.apply(self.registry, action)
+            return alarm_list.no_changes(), retirement.apply(self.registry, action, now)
         result = operator_actions.apply(
             self.alarms, action, find=self.registry.find, subjects=self.subjects(now), rules=self.listed
         )

@@ -111,7 +111,10 @@ class _PumpAction(msgspec.Struct, kw_only=True, tag_field="kind"):
 
 
 class Retire(_PumpAction, tag="retire"):
-    """Retire pumps that send no more: they are monitored no longer, until they send again or are reinstated."""
+    """Retire pumps that send no more; needs a reason.
+
+    They are monitored no longer, until they send again, a birth names them or they are reinstated.
+    """
 
 
 class Reinstate(_PumpAction, tag="reinstate"):

@@ -139,6 +139,15 @@ ORDERS_SCHEMA: Final[dict[str, pl.DataType]] = {
 """Subjects that are out of service, one row per entry: all alarms of a subject (`rule` null) or those of one rule, for
 another `left_s` therapy seconds or (null) until it is put back."""
 
+RETIRED_SCHEMA: Final[dict[str, pl.DataType]] = {
+    **{name: PUMPS_SCHEMA[name] for name in ("pump", "gateway", "site", "model", "lot", "time")},
+    "retired_wall": pl.Int64(),
+    "retired_by": pl.String(),
+    "retired_why": pl.String(),
+}
+"""Retired pumps, which are in no other frame. `time` is that of the last sample; `retired_wall`, `retired_by` and
+`retired_why` are null if a pump was retired with its gateway, `retired_by` also if no person did it."""
+
 GATEWAYS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "gateway": pl.String(),
     "shard": pl.Int16(),
@@ -228,6 +237,7 @@ class Snapshot:
     gateways: pl.DataFrame
     health: Health
     orders: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ORDERS_SCHEMA))
+    retired: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RETIRED_SCHEMA))
 
     @property
     def version(self) -> int:

@@ -17,6 +17,7 @@ from broker.store.snapshot import (
     GATEWAYS_SCHEMA,
     ORDERS_SCHEMA,
     PUMPS_SCHEMA,
+    RETIRED_SCHEMA,
     Health,
     Snapshot,
     empty,
@@ -33,6 +34,7 @@ class _Manifest(msgspec.Struct):
     gateways: str
     health: Health
     orders: str = ""
+    retired: str = ""
 
 
 def write(directory: Path, snapshot: Snapshot) -> None:
@@ -56,6 +58,7 @@ def _write(directory: Path, snapshot: Snapshot) -> None:
         "alarms": (snapshot.alarms, ALARMS_SCHEMA),
         "gateways": (snapshot.gateways, GATEWAYS_SCHEMA),
         "orders": (snapshot.orders, ORDERS_SCHEMA),
+        "retired": (snapshot.retired, RETIRED_SCHEMA),
     }
     names = {}
     for name, (frame, schema) in frames.items():
@@ -64,7 +67,7 @@ def _write(directory: Path, snapshot: Snapshot) -> None:
         frame.select(pl.col(column).cast(dtype) for column, dtype in schema.items()).write_ipc(
             directory / names[name], compression="uncompressed"
         )
-    manifest = _Manifest(version, names["pumps"], names["alarms"], names["gateways"], snapshot.health, names["orders"])
+    manifest = _Manifest(version, health=snapshot.health, **names)
     fresh = directory / f"{MANIFEST}.new"
     fresh.write_bytes(msgspec.json.encode(manifest))
     fresh.replace(directory / MANIFEST)
@@ -85,9 +88,10 @@ def read(directory: Path) -> Snapshot:
             alarms = _frame(directory, manifest.alarms, ALARMS_SCHEMA)
             gateways = _frame(directory, manifest.gateways, GATEWAYS_SCHEMA)
             orders = _frame(directory, manifest.orders, ORDERS_SCHEMA)
+            retired = _frame(directory, manifest.retired, RETIRED_SCHEMA)
         except FileNotFoundError:
             continue
-        return Snapshot(pumps, alarms, gateways, manifest.health, orders)
+        return Snapshot(pumps, alarms, gateways, manifest.health, orders, retired)
     raise FileNotFoundError(f"the snapshots in {directory} are replaced faster than they can be read")
 
 
@@ -113,7 +117,9 @@ def _frame(directory: Path, name: str, schema: dict[str, pl.DataType]) -> pl.Dat
 def _remove_all_but_current(directory: Path) -> None:
     manifest = directory / MANIFEST
     current = msgspec.json.decode(manifest.read_bytes(), type=_Manifest) if manifest.exists() else None
-    kept = set() if current is None else {current.pumps, current.alarms, current.gateways, current.orders}
+    kept = (
+        set() if current is None else {current.pumps, current.alarms, current.gateways, current.orders, current.retired}
+    )
     for path in directory.glob("*-*.arrow"):
         if path.name not in kept:
             path.unlink()

@@ -1,4 +1,4 @@
-/* Alarm actions: a click on a button with data-action or data-service sets the store that the frame's dialogs listen to. */
+/* Alarm actions: a click on a button with data-action, data-service or data-retirement sets the store that the frame's dialogs listen to. */
 (function () {
   "use strict";
   function listen(store) {
@@ -15,6 +15,7 @@
   }
   listen("action");
   listen("service");
+  listen("retirement");
   window.dash_clientside = Object.assign({}, window.dash_clientside);
   window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {
     chosen: (rows) => (rows || []).map((row) => row.alarm),

@@ -10,7 +10,7 @@ from dash import html
 from broker.contract.signals import SIGNALS
 from broker.store.snapshot import WAITING
 from dashboard import formatting
-from dashboard.components import elements, evidence_panel, out_of_service_dialog
+from dashboard.components import elements, evidence_panel, out_of_service_dialog, retirement_dialog
 from dashboard.components.elements import Component
 from dashboard.data import alarm_actions, queries
 
@@ -59,6 +59,7 @@ def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Com
                 [
                     elements.programmer_link(row["pump"]),
                     out_of_service_dialog.button(row["pump"]),
+                    retirement_dialog.button("Retire pump…", retirement_dialog.RETIRE, row["pump"]),
                     elements.action("Note…", "note", every) if every else None,
                     elements.action("Shelve…", "shelve", every) if every else None,
                     elements.acknowledge(label, {"alarms": waiting}, strong=True) if waiting else None,

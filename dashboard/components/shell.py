@@ -16,7 +16,7 @@ from dash import Dash, Input, Output, dcc, html, no_update
 from dashboard import theme
 from dashboard.access.accounts import Visitor
 from dashboard.access.proxies import path_of
-from dashboard.components import alarm_action_dialog, client_script, elements, out_of_service_dialog
+from dashboard.components import alarm_action_dialog, client_script, elements, out_of_service_dialog, retirement_dialog
 from dashboard.components.elements import Component
 from dashboard.data.services import DataService
 
@@ -26,6 +26,8 @@ SCHEME_SCRIPT: Final = (
     "document.documentElement.setAttribute('data-mantine-color-scheme',s)}catch(e){}"
 )
 """Sets the color scheme before the first paint, so that no white page flashes in a dark room."""
+DIALOGS: Final = (alarm_action_dialog, out_of_service_dialog, retirement_dialog)
+"""Dialogs that any page opens by setting their store."""
 HIDDEN: Final[dict[str, Any]] = {"aria-hidden": "true"}
 DISCLAIMER: Final = "Simulation only. Not a medical device; not for clinical use."
 Page = dict[str, Any]
@@ -69,18 +71,14 @@ def registered() -> tuple[Page, ...]:
 
 def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
     """Return the frame for one visitor."""
-    stores = [
-        dcc.Store(id=name)
-        for name in ("live", "beat", "scheme", "ack", alarm_action_dialog.STORE, out_of_service_dialog.STORE)
-    ]
+    stores = [dcc.Store(id=name) for name in ("live", "beat", "scheme", "ack", *(dialog.STORE for dialog in DIALOGS))]
     return dmc.MantineProvider(
         theme=theme.mantine(),
         defaultColorScheme="auto",
         children=[
             dcc.Location(id="url"),
             *stores,
-            alarm_action_dialog.layout(),
-            out_of_service_dialog.layout(),
+            *(dialog.layout() for dialog in DIALOGS),
             dmc.NotificationContainer(id="notices", position="bottom-right", autoClose=6000, limit=4),
             dmc.AppShell(
                 [
@@ -173,8 +171,8 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
         answer = await data.acknowledge(chosen)
         return [elements.notice(answer.text, good=answer.good)]
 
-    alarm_action_dialog.register(app, data)
-    out_of_service_dialog.register(app, data)
+    for dialog in DIALOGS:
+        dialog.register(app, data)
 
     client_script.runs(
         app,

@@ -17,10 +17,14 @@ _URGENCY: Final = (
     pl.when(pl.col("priority") > 0).then("priority").otherwise(pl.when("silent").then(4).otherwise(5)).alias("urgency")
 )
 """1 high alarm, 2 medium, 3 low, 4 silent, 5 normal."""
-NAMES: Final = (
-    *(pl.col(name) for name in ("pump", "site", "gateway")),
-    *(cohort_name(kind, pl.col(kind)) for kind in NAMED),
-)
+
+
+def cohorts(*kinds: str) -> tuple[pl.Expr, ...]:
+    """Return the names of cohorts of these kinds, such as "lot B07", that a search matches."""
+    return tuple(cohort_name(kind, pl.col(kind)) for kind in kinds)
+
+
+NAMES: Final = (*(pl.col(name) for name in ("pump", "site", "gateway")), *cohorts(*NAMED))
 """What a search matches: serial number, site, gateway and cohorts, such as "lot B07"."""
 _RANGE: Final = re.compile(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?")
 SORTABLE: Final = (

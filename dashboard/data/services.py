@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from broker.contract.actions import MAX_WHY, Action, Outcome, PutBack, TakeOut, make_action
+from broker.contract.actions import MAX_WHY, Action, Outcome, PutBack, Reinstate, Retire, TakeOut, make_action
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply, Treatment
 from broker.mqtt import request_reply
 from broker.mqtt.address import LinkError
@@ -102,6 +102,27 @@ class DataService:
             outcome = await self.act(self.settings.broker, action)
         except LinkError as error:
             return Answer(f"Not done: {error}.", good=False)
+        return Answer(outcome.text, good=outcome.ok)
+
+    async def change_monitoring(self, kind: str, serial: str, *, why: str) -> Answer:
+        """Retire a pump (`kind` "retire"; needs a reason) or reinstate it."""
+        visitor, participle = VISITOR.get(), "retired" if kind == "retire" else "reinstated"
+        problem = ""
+        if not visitor.may("service"):
+            problem = f"only {_WHO['service']} may do that"
+        elif kind == "retire" and not why:
+            problem = "enter a reason"
+        elif len(why) > MAX_WHY:
+            problem = f"the text has {len(why):,} characters; allowed are {MAX_WHY}"
+        if problem:
+            return Answer(f"Not {participle}: {problem}.", good=False)
+        action = (Retire if kind == "retire" else Reinstate)(
+            id=uuid.uuid4().hex, pumps=[serial], who=visitor.name, at=self.now(), why=why
+        )
+        try:
+            outcome = await self.act(self.settings.broker, action)
+        except LinkError as error:
+            return Answer(f"Not {participle}: {error}.", good=False)
         return Answer(outcome.text, good=outcome.ok)
 
     async def inject(

@@ -9,7 +9,7 @@ import polars as pl
 
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
-from dashboard.data import queries
+from dashboard.data import queries, retirement
 from dashboard.data.trends import Past
 
 HOUR_MS: Final = 3_600_000
@@ -49,7 +49,8 @@ class Note:
 def view(snapshot: Snapshot, serial: str, chosen: str | None, end: str | None) -> View:
     """Return what a pump's chart shows for the chosen range and end; an unknown choice is the default."""
     row = queries.pump_row(snapshot, serial)
-    now, newest = queries.therapy_now(snapshot, row), row["time"] if row else None
+    last = row or retirement.row(snapshot, serial)
+    now, newest = queries.therapy_now(snapshot, row), last["time"] if last else None
     known = chosen if chosen in RANGES else DEFAULT
     if end == LATEST and newest is not None:
         return View(serial, known, LATEST, newest - RANGES[known], newest, now, newest)

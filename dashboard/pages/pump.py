@@ -10,9 +10,9 @@ from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from broker.store.snapshot import Snapshot
 from dashboard import formatting, theme
-from dashboard.components import elements, event_log, figures, forecast_panel, pump_summary, shell
+from dashboard.components import elements, event_log, figures, forecast_panel, pump_summary, retirement_dialog, shell
 from dashboard.components.elements import Component
-from dashboard.data import queries, trend_view, trends
+from dashboard.data import queries, retirement, trend_view, trends
 from dashboard.data.services import DataService
 from dashboard.data.trend_view import Note, View
 from dashboard.zones import ZONE, chart_zone
@@ -138,6 +138,8 @@ def picture(data: DataService, view: View, scheme: str | None) -> tuple[figures.
 def render(snapshot: Snapshot, serial: str) -> tuple[Component, Component, Component, Component]:
     """Return header, latest values, status and data quality of one pump."""
     row = queries.pump_row(snapshot, serial)
+    if row is None and (retired := retirement.row(snapshot, serial)) is not None:
+        return retirement_dialog.head(retired), *([elements.nothing("Not monitored: retired.")] * 3)
     if row is None:
         missing = elements.card(serial, elements.nothing(f"Pump {serial} not found."))
         return missing, *([elements.nothing(formatting.UNKNOWN)] * 3)

@@ -12,9 +12,9 @@ from dash import Dash, Input, Output, State, html, no_update
 
 from broker.store.snapshot import Snapshot, band
 from dashboard import formatting
-from dashboard.components import client_script, elements, forecast_panel, grids, shell
+from dashboard.components import client_script, elements, forecast_panel, grids, retirement_dialog, shell
 from dashboard.components.elements import Component
-from dashboard.data import pump_search
+from dashboard.data import pump_search, retirement
 from dashboard.data.services import DataService
 
 MAX_SEARCH_TEXT: Final = 100
@@ -48,6 +48,12 @@ def layout() -> Component:
                 side=search,
                 name="grow-card",
             ),
+            html.Details(
+                [html.Summary(id="retired-count"), html.Div(id="retired-pumps", className="scroll")],
+                id="retired-card",
+                className="card retired-card",
+                hidden=True,
+            ),
             html.Div(id="pump-refreshed", hidden=True),
         ],
         className="column",
@@ -69,6 +75,16 @@ def register(app: Dash, data: DataService) -> None:
             return no_update, no_update
         return await asyncio.to_thread(answer, data.snapshot(), request, search or "")
 
+    @app.callback(
+        Output("retired-card", "hidden"),
+        Output("retired-count", "children"),
+        Output("retired-pumps", "children"),
+        Input("live", "data"),
+        Input("pump-search", "value"),
+    )
+    async def retired(_live: Any, search: str | None) -> Any:
+        return await asyncio.to_thread(retired_pumps, data.snapshot(), search or "")
+
     @app.callback(Output("pump-search", "value"), Input("url", "search"))
     async def fill(query: str | None) -> Any:
         return search_text(query) or no_update
@@ -85,6 +101,13 @@ def register(app: Dash, data: DataService) -> None:
 def search_text(query: str | None) -> str:
     """Return the search text in the address, as in the link of a cohort's alarm: "?search=lot%20B07"."""
     return " ".join(parse_qs((query or "").removeprefix("?")).get("search", []))[:MAX_SEARCH_TEXT]
+
+
+def retired_pumps(snapshot: Snapshot, search: str) -> tuple[bool, str, Component]:
+    """Return whether to hide the list of retired pumps (there are none), its title and the list."""
+    every, found = snapshot.retired.height, retirement.found(snapshot, search[:MAX_SEARCH_TEXT])
+    of = f" of {every:,}" if found.height != every else ""
+    return every == 0, f"Retired: {found.height:,}{of}", retirement_dialog.listed(found)
 
 
 def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[dict[str, Any], str]:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 ROAM_S: Final = 300.0
 """A pump is taken over by another gateway that delivers it once its own has delivered nothing for this long (therapy
@@ -14,6 +15,14 @@ seconds). Modeling choice: before the pump counts as silent."""
 UNHEARD_S: Final = 480.0
 """Therapy seconds after which a pump of which nothing was judged may be retired, and gets a new clock epoch if it still
 sends: the least of the limits for silence."""
+
+RECORDS: Final[dict[str, pl.DataType]] = {
+    "number": pl.UInt32(),
+    "retired_wall": pl.Int64(),
+    "retired_by": pl.String(),
+    "retired_why": pl.String(),
+}
+"""Retirements: the number of the pump, when it was retired (wall ms), by whom (null: not by a person) and why."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -23,10 +32,13 @@ class Presence:
     """For each pump, by number: wall-clock ms since a sample of it was last judged (`unheard_ms`), and `retired`.
 
     Time counts only while the processor listens to its broker. No clock of a pump or gateway has a say in it.
+    `records` are the `RECORDS` by number, the latest of each pump; those of pumps that are back stay.
     """
 
     unheard_ms: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     retired: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    records: dict[int, tuple[int, str | None, str]] = field(default_factory=dict)
+    _frame: pl.DataFrame | None = None
     _at: int | None = None
 
     def grow(self, pumps: int) -> None:
@@ -48,6 +60,19 @@ class Presence:
         self.unheard_ms[pumps] = 0
         self.retired[pumps] = False
         return back
+
+    def retire(self, number: int, at: int, why: str, who: str | None) -> None:
+        """Record that a pump is retired since `at` (wall ms)."""
+        self.retired[number] = True
+        self.records[number] = at, who, why
+        self._frame = None
+
+    def frame(self) -> pl.DataFrame:
+        """Return the latest retirement of each pump that was ever retired by itself (`RECORDS`)."""
+        if self._frame is None:
+            rows = [(number, *record) for number, record in self.records.items()]
+            self._frame = pl.DataFrame(rows, schema=RECORDS, orient="row")
+        return self._frame
 
     def shift_wall_clock(self, step_ms: int) -> None:
         """Follow a wall clock that was set by `step_ms`."""

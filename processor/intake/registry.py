@@ -86,7 +86,14 @@ class Registry:
         registry._of_pump, registry._born_therapy = pumps["owner"].to_list(), pumps["born"].to_list()
         registry._owned = dict(collections.Counter(registry._of_pump))
         if "unheard_ms" in pumps.columns:
-            registry._presence = Presence(pumps["unheard_ms"].to_numpy().copy(), pumps["retired"].to_numpy().copy())
+            registry._presence = presence = Presence(
+                pumps["unheard_ms"].to_numpy().copy(), pumps["retired"].to_numpy().copy()
+            )
+            if "retired_wall" in pumps.columns:
+                kept = pumps.select("retired_wall", "retired_by", "retired_why").with_row_index("number")
+                presence.records = {
+                    number: tuple(record) for number, *record in kept.drop_nulls("retired_wall").iter_rows()
+                }
         facts = [name if name in pumps.columns else pl.lit(None).alias(name) for name in _FACTS]
         registry._facts = pumps.select(facts).rows()
         return registry
@@ -122,9 +129,20 @@ class Registry:
 
     def saved(self) -> pl.DataFrame:
         """Return `facts()` with what else `restore` needs: presence of the pumps."""
-        return self.facts().with_columns(
-            pl.Series("unheard_ms", self.presence.unheard_ms), pl.Series("retired", self.presence.retired)
+        return self.with_retirements(
+            self.facts()
+            .with_columns(
+                pl.Series("unheard_ms", self.presence.unheard_ms), pl.Series("retired", self.presence.retired)
+            )
+            .with_row_index("number")
         )
+
+    def with_retirements(self, pumps: pl.DataFrame) -> pl.DataFrame:
+        """Return pumps without their `number`, but with when, by whom and why each was retired by itself; else null."""
+        retired = pl.Series(self.presence.retired).gather(pumps["number"])
+        record = pl.when(retired).then(pl.col("number")).alias("number")
+        joined = pumps.with_columns(record).join(self.presence.frame(), "number", "left", maintain_order="left")
+        return joined.drop("number")
 
     def apply_birth(self, birth: Birth, shard: int, wall_ms: int, *, retained: bool = False) -> None:
         """Apply a gateway's birth: its pumps become known, and belong to it from now on.
@@ -150,19 +168,20 @@ class Registry:
             )
         if news:
             self._votes.presume(numbers, gateway.heard_therapy, wall_ms, gateway.speed)
-            self._retire_unnamed(gateway, numbers)
+            self._retire_unnamed(gateway, numbers, wall_ms)
         self._numbers_of.pop(gateway.number, None)
         self._frame = None
 
-    def _retire_unnamed(self, gateway: Gateway, named: npt.NDArray[np.int64]) -> None:
+    def _retire_unnamed(self, gateway: Gateway, named: npt.NDArray[np.int64], wall_ms: int) -> None:
         """Retire the pumps of a gateway that its birth does not name, and bring back those that it names."""
         retired = self.presence.retired
-        retired[named] = False
+        for number in named[retired[named]]:
+            self.reinstate_pump(int(number), f"the birth of {gateway.name} names it")
         if self._owned.get(gateway.number, 0) == len(named):
             return
         owned = np.flatnonzero(np.array(self._of_pump, np.int64) == gateway.number)
         for number in np.setdiff1d(owned[~retired[owned]], named):
-            self.retire_pump(int(number), f"the birth of {gateway.name} no longer names it")
+            self.retire_pump(int(number), f"the birth of {gateway.name} no longer names it", at=wall_ms)
 
     def _move(self, number: int, gateway: Gateway) -> None:
         """Let a pump belong to a gateway from now on."""
@@ -176,9 +195,9 @@ class Registry:
         self._frame = None
         self.moves.append(Move(self._serials[number], gateway.name, "moved", f"from {owner.name} to {gateway.name}"))
 
-    def retire_pump(self, number: int, why: str, who: str | None = None) -> None:
-        """Retire a pump: it is monitored no longer, until a sample of it is judged or a birth names it."""
-        self.presence.retired[number] = True
+    def retire_pump(self, number: int, why: str, who: str | None = None, *, at: int) -> None:
+        """Retire a pump at `at` (wall ms): it is monitored no longer, until a sample is judged or a birth names it."""
+        self.presence.retire(number, at, why, who)
         gateway = self._order[self._of_pump[number]].name
         self.moves.append(Move(self._serials[number], gateway, "retired", why, who))
 

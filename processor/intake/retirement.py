@@ -10,8 +10,11 @@ MAX_REASONS = 3
 """Reasons of refusal named in an outcome."""
 
 
-def apply(registry: Registry, action: PumpAction) -> Outcome:
-    """Retire pumps or monitor them again; return the outcome. What was done is among the registry's moves."""
+def apply(registry: Registry, action: PumpAction, now: int) -> Outcome:
+    """Retire pumps or monitor them again, at `now` (wall ms); return the outcome.
+
+    What was done is among the registry's moves.
+    """
     retires = isinstance(action, Retire)
     if retires and not action.why.strip():
         return _outcome(action, 0, ["enter a reason"] * len(action.pumps))
@@ -22,7 +25,7 @@ def apply(registry: Registry, action: PumpAction) -> Outcome:
         if number is None or error:
             refused.append(f"{serial[:80]}: {error}")
         elif retires:
-            registry.retire_pump(number, action.why, action.who)
+            registry.retire_pump(number, action.why, action.who, at=now)
             done += 1
         else:
             registry.reinstate_pump(number, action.why or "reinstated", action.who)

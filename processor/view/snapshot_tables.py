@@ -8,7 +8,7 @@ import polars as pl
 
 from broker.contract.signals import SIGNAL_NAMES
 from broker.store.journal import EVENTS_SCHEMA
-from broker.store.snapshot import ALARMS_SCHEMA, ORDERS_SCHEMA, PUMPS_SCHEMA, band
+from broker.store.snapshot import ALARMS_SCHEMA, ORDERS_SCHEMA, PUMPS_SCHEMA, RETIRED_SCHEMA, band
 from processor.alarms import chains
 from processor.alarms.states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, state_of
 from processor.alarms.subjects import Subjects, kind_of
@@ -160,6 +160,11 @@ def orders_frame(orders: pl.DataFrame, subjects: Subjects, rules: Rules = RULES)
         )
         .select(pl.col(name).cast(dtype) for name, dtype in ORDERS_SCHEMA.items())
     )
+
+
+def retired_frame(pumps: pl.DataFrame) -> pl.DataFrame:
+    """Return retired pumps as the dashboard shows them (`RETIRED_SCHEMA`)."""
+    return pumps.select(pl.col(name).cast(dtype) for name, dtype in RETIRED_SCHEMA.items())
 
 
 def no_events() -> pl.DataFrame:

@@ -33,7 +33,8 @@ def pump(
 ) -> None:
     """Retire pumps that are explanted or unplugged for good, or monitor them again.
 
-    A retired pump has no alarms and is on no page. If it sends again, it is monitored again by itself.
+    A retired pump has no alarms, not even for silence, and the page Pumps lists it as retired. If it sends again, or a
+    birth of its gateway names it, it is monitored again by itself.
     """
     from broker.contract.actions import Reinstate, Retire
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from broker.contract.actions import Action, Outcome, ServiceAction
+from broker.contract.actions import Action, Outcome, PumpAction, ServiceAction
 from broker.contract.commands import Reply
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from broker.mqtt.request_reply import AddressedCommand
@@ -153,6 +153,8 @@ class Wire:
 
     async def act(self, _url: str, action: Action) -> Outcome:
         self.actions.append(action)
+        if isinstance(action, PumpAction):
+            return Outcome(id=action.id, done=len(action.pumps), refused=0, text="Done.")
         count = len(action.subjects if isinstance(action, ServiceAction) else action.alarms)
         return Outcome(
             id=action.id, done=count, refused=0, text=f"{self.participle} {count} alarm{'s' * (count != 1)}."

@@ -44,9 +44,11 @@ class Watch:
         """Deliver one message of the gateway; return the accepted samples."""
         return self.take([self.message(payload, leaf, gateway=gateway)])
 
-    def message(self, payload: bytes | str, leaf: str = "telemetry", *, gateway: str | None = None) -> Message:
+    def message(
+        self, payload: bytes | str, leaf: str = "telemetry", *, gateway: str | None = None, retained: bool = False
+    ) -> Message:
         data = payload.encode() if isinstance(payload, str) else payload
-        return Message(f"itb/00/{gateway or self.gateway}/{leaf}", data, 1, 1, retained=False)
+        return Message(f"itb/00/{gateway or self.gateway}/{leaf}", data, 1, 1, retained=retained)
 
     def take(
         self, messages: Sequence[Message], *, listening: bool = True, readings: pl.DataFrame | None = None
@@ -56,7 +58,7 @@ class Watch:
         self.results.append(result)
         return result.samples
 
-    def birth(self, *serials: str, gateway: str | None = None, speed: float = SPEED) -> None:
+    def birth(self, *serials: str, gateway: str | None = None, speed: float = SPEED, retained: bool = False) -> None:
         born = Birth(
             gateway=gateway or self.gateway,
             pumps=Pumps(serial=list(serials)),
@@ -64,7 +66,7 @@ class Watch:
             time=self.now,
             speed=speed,
         )
-        self.deliver(encode(born), "birth", gateway=gateway)
+        self.take([self.message(encode(born), "birth", gateway=gateway, retained=retained)])
 
     def samples(self, samples: pl.DataFrame, *, json: bool = False) -> pl.DataFrame:
         wire = samples.select(*SAMPLE_SCHEMA)

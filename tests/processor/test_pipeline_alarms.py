@@ -186,7 +186,7 @@ def test_a_pump_that_has_sent_nothing_since_its_birth_becomes_silent(watch):
 
 
 def test_pumps_of_a_gateway_that_was_already_offline_raise_no_silence_alarm(watch):
-    watch.birth("A")
+    watch.birth("A", retained=True)
     watch.deliver(encode(Status(gateway="ward", state="offline", sent=START_MS)), "status")
     watch.wait_s(60)
     watch.take([])

@@ -60,6 +60,11 @@ class Ward:
     def pumps(self) -> list[str]:
         return self.pipeline.snapshot(Health(), self.now).pumps["pump"].to_list()
 
+    def retired(self) -> list[tuple[str, str | None, str | None]]:
+        """Return serial, by whom and why of the pumps that the snapshot lists as retired."""
+        listed = self.pipeline.snapshot(Health(), self.now).retired
+        return listed.select("pump", "retired_by", "retired_why").rows()
+
     def act(self, action: Retire | Reinstate) -> str:
         self.take(COMMAND, encode(action))
         return self.outcomes[-1].text
@@ -164,9 +169,12 @@ def test_a_person_retires_a_pump_with_a_reason_once_it_is_silent_and_reinstates_
     recovery.save(tmp_path, ward.pipeline, ward.now)
     ward.pipeline = recovery.restore(tmp_path)
     assert ward.pumps() == ["B"]
+    assert ward.retired() == [("A", "eva", "explanted")]
+    assert ward.pipeline.snapshot(Health(), ward.now).retired["retired_wall"].to_list() == [ward.now]
     assert ward.act(Reinstate(id="5", pumps=["A"], who="eva", at=ward.now)) == "Reinstated 1 pump."
     ward.minutes(12, "B")
     assert ward.alarms() == [("A", "pump_silent")]
+    assert ward.retired() == []
     assert ward.kinds == [("A", "retired"), ("A", "reinstated")]
 
 
@@ -184,3 +192,23 @@ def test_what_the_broker_retains_of_a_gateway_long_gone_is_no_alarm():
     ward.take("itb/00/mine/status", encode(Status(gateway="mine", state="offline", sent=ward.now)), retained=True)
     ward.minutes(10)
     assert ward.alarms() == []
+
+
+def test_a_birth_that_names_a_retired_pump_brings_it_back_with_an_entry_in_the_journal():
+    ward = Ward()
+    ward.birth("A", "B")
+    ward.minutes(3, "A", "B")
+    ward.birth("A")
+    assert ward.retired() == [("B", None, "the birth of mine no longer names it")]
+    ward.birth("A", "B", sent=ward.now + 1)
+    assert ward.retired() == []
+    assert ward.kinds == [("B", "retired"), ("B", "reinstated")]
+
+
+def test_the_pumps_of_a_gateway_that_left_are_listed_as_retired_with_it():
+    ward = Ward()
+    ward.birth("A", "B")
+    ward.minutes(3, "A", "B")
+    ward.take("itb/00/mine/birth", b"")
+    assert ward.pumps() == []
+    assert ward.retired() == [("A", None, None), ("B", None, None)]

@@ -59,7 +59,7 @@ def test_the_stamp_changes_with_every_snapshot(tmp_path):
 def test_frames_of_old_versions_are_removed(tmp_path):
     for version in range(1, 10):
         snapshot_files.write(tmp_path, numbered(version))
-    assert len(list(tmp_path.glob("*.arrow"))) == 4 * KEPT_VERSIONS
+    assert len(list(tmp_path.glob("*.arrow"))) == 5 * KEPT_VERSIONS
     assert torn(snapshot_files.read(tmp_path)) == {9}
 
 
@@ -72,7 +72,7 @@ def test_a_processor_that_starts_again_leaves_readers_their_picture_and_no_files
         assert before.pumps["samples"].to_list() == [1] * 3
         assert before.alarms["raised"].to_list() == [1]
         assert snapshot_files.read(tmp_path).pumps["samples"].to_list() == [2] * 2
-    assert len(list(tmp_path.glob("*.arrow"))) == 4 * KEPT_VERSIONS
+    assert len(list(tmp_path.glob("*.arrow"))) == 5 * KEPT_VERSIONS
 
 
 def test_a_first_snapshot_after_a_restart_is_not_written_into_the_files_of_the_one_before(tmp_path):
@@ -112,14 +112,14 @@ def test_on_a_full_disk_the_older_pictures_make_room_for_the_new_one(tmp_path, m
 
     def crowded(directory, written):
         room.append(len(list(directory.glob("*.arrow"))))
-        if room[-1] > 4:
+        if room[-1] > 5:
             raise OSError("No space left on device")
         whole(directory, written)
 
     monkeypatch.setattr(snapshot_files, "_write", crowded)
     snapshot_files.write(tmp_path, numbered(5))
     assert torn(snapshot_files.read(tmp_path)) == {5}
-    assert room == [12, 4]
+    assert room == [15, 5]
 
 
 def test_columns_that_an_older_version_did_not_write_are_unknown(tmp_path):
