@@ -137,7 +137,7 @@ class Pipeline:
         self.state = engine.grow(self.state, self.registry.pumps, self.rules)
         if batch.clock_faults.len():
             self.state = engine.count_clock_faults(self.state, batch.clock_faults)
-        counted = self.state["samples"]
+        before = self.state.select("samples", epochs.SET_BACK)
         subjects = self.subjects(now)
         changes, outcomes = [], list[Outcome]()
         for wave in self.split(self._due(batch.samples)):
@@ -145,7 +145,9 @@ class Pipeline:
             self.state, self.gaps, rows = step.state, step.gaps, step.judged
             if rows.height:
                 changes.append(self._advance(conditions_of_pumps(rows, self.alarms, self.rules), rows, subjects, now))
-        self._note_presence(counted, now, listening=listening)
+        if not self.state[epochs.SET_BACK].equals(before[epochs.SET_BACK]):
+            self.state = epochs.measure_set_back(self.state, before[epochs.SET_BACK], self.registry.clocks(now))
+        self._note_presence(before["samples"], now, listening=listening)
         changes.append(self._watch(subjects, now, listening=listening))
         if readings is not None:
             changes.append(self._monitor(readings, subjects, now))
@@ -162,10 +164,10 @@ class Pipeline:
 
     def snapshot(self, health: Health, now: int) -> Snapshot:
         """Return what the dashboards show as of `now`."""
-        facts, clocks = self.registry.facts(), self.registry.clocks(now)
+        facts, clocks = self.registry.facts(), self._clocks(now)
         expected = self._forecast(facts, clocks, now)
         alarms = snapshot_tables.visible_alarms(
-            self.alarms, self.subjects(now), facts, state=self.state, forecasts=expected, rules=self.listed
+            self.alarms, self.subjects(now), facts, clocks, state=self.state, forecasts=expected, rules=self.listed
         )
         pumps = snapshot_tables.pumps_frame(
             self.state, alarms, facts, self._ages(clocks), forecasts=expected, rules=self.rules
@@ -201,7 +203,7 @@ class Pipeline:
             scores = self.gateways.scores_without_broker(subjects) if lost else no_scores()
             return self._hold(scores, self.state.clear(), subjects, now)
         self._disconnected_since = None
-        clocks = self.registry.clocks(now)
+        clocks = self._clocks(now)
         ages = self._ages(clocks)
         self.state = engine.with_ages(self.state, ages, self.rules)
         numbers = pl.int_range(self.state.height, dtype=pl.UInt32, eager=True)
@@ -305,6 +307,10 @@ class Pipeline:
             orders=self.orders,
             facts=facts,
         )
+
+    def _clocks(self, now: int) -> pl.Series:
+        """Return where the clock of each pump should stand at `now` (wall ms), wrong or not (Int64 ms)."""
+        return epochs.own_clocks(self.registry.clocks(now), self.state)
 
     def _ages(self, clocks: pl.Series) -> pl.Series:
         """Return the seconds since each pump's last sample or, if there was none, since its birth (Float32).

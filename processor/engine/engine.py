@@ -79,6 +79,7 @@ def new_state(pumps: int, rules: Rules = RULES) -> pl.DataFrame:
         **windows.EMPTY,
         windows.CLOCK_FAULTS: 0.0,
         epochs.STALE_RUN: 0,
+        epochs.SET_BACK: 0,
         **{name(rule): 0.0 for rule in rules for name in (score_name, in_state_name)},
         **memory_start(rules),
     }
@@ -239,7 +240,8 @@ def _gather(before: pl.DataFrame, wave: pl.DataFrame, rules: Rules) -> pl.DataFr
     """Return the rows with the samples of the wave as their last known values, gathered into their windows."""
     restarted = _no_later(before, wave)
     if restarted.any():
-        before = _begin_anew(before, restarted, rules)
+        set_back = pl.when(restarted).then(before["time"] - wave["time"]).otherwise(0) + before[epochs.SET_BACK]
+        before = _begin_anew(before, restarted, rules).with_columns(set_back.alias(epochs.SET_BACK))
     reported = {name: wave[name] for name in (*REPORTED, *SIGNAL_NAMES)}
     previous = (before[name].alias(f"was.{name}") for name in _COMPARED)
     frame = pl.DataFrame([*reported.values(), *previous, *(before[name] for name in windows.SCHEMA)])

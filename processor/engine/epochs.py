@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from processor.engine.sequence import REDELIVERED
@@ -27,8 +28,12 @@ DUE: Final = 2**30
 """Value of `stale_run` that lets the next stale sample begin an epoch, whatever its number (`call_for_epochs`)."""
 UNNUMBERED_RUN: Final = 10
 """Stale samples in a row of an unheard pump before a new epoch, whatever their numbers."""
-SCHEMA: Final[dict[str, pl.DataType]] = {STALE_TIME: pl.Int64(), STALE_RUN: pl.Int64()}
-"""Columns of the state: time of the last stale sample, and how many have ascended in a row since one was taken."""
+SET_BACK: Final = "clock_set_back_ms"
+TOLERANCE_MS: Final = 300_000
+"""A clock that seems this far ahead of its gateway's, with what it was set back added, was corrected meanwhile."""
+SCHEMA: Final[dict[str, pl.DataType]] = {STALE_TIME: pl.Int64(), STALE_RUN: pl.Int64(), SET_BACK: pl.Int64()}
+"""Columns of the state: time of the last stale sample, how many have ascended in a row since one was taken, and by how
+much the clock of the pump was set back, all in all."""
 
 
 def begins(before: pl.DataFrame, wave: pl.DataFrame, stale: pl.Series) -> pl.Series:
@@ -83,3 +88,28 @@ def call_for_epochs(state: pl.DataFrame, unheard: pl.Series) -> pl.DataFrame:
     if not due.any():
         return state
     return state.with_columns(state[STALE_RUN].clone().scatter(due.arg_true(), DUE))
+
+
+def measure_set_back(state: pl.DataFrame, before: pl.Series, clocks: pl.Series) -> pl.DataFrame:
+    """Return the state with `SET_BACK` measured anew for the pumps whose clock went back since it was `before`.
+
+    `clocks` (Int64 ms) is where the clocks of their gateways stand now that the samples have arrived; what a pump's
+    clock stands at is known from its last sample.
+    """
+    changed = np.flatnonzero(state[SET_BACK].to_numpy() != before.to_numpy())
+    behind = (clocks.gather(changed) - state["time"].gather(changed)).clip(0)
+    return state.with_columns(state[SET_BACK].clone().scatter(changed, behind))
+
+
+def own_clocks(clocks: pl.Series, state: pl.DataFrame) -> pl.Series:
+    """Return where each pump's own clock should stand (Int64 ms) if those of their gateways stand at `clocks`.
+
+    It is its gateway's clock, less what the pump's was set back by. So a pump with a wrong clock is as old as the time
+    since its last sample, and its alarms as old as they are.
+    """
+    back = state[SET_BACK]
+    if not back.to_numpy().any():
+        return clocks
+    return pl.select(
+        pl.when(clocks - back >= state["time"] - TOLERANCE_MS).then(clocks - back).otherwise(clocks)
+    ).to_series()

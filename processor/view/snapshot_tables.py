@@ -26,12 +26,16 @@ def visible_alarms(
     alarms: pl.DataFrame,
     subjects: Subjects,
     facts: pl.DataFrame,
+    clocks: pl.Series,
     *,
     state: pl.DataFrame,
     forecasts: pl.DataFrame,
     rules: Rules = RULES,
 ) -> pl.DataFrame:
-    """Return the open alarms as the dashboard shows them (`ALARMS_SCHEMA`), each with those that it suppresses."""
+    """Return the open alarms as the dashboard shows them (`ALARMS_SCHEMA`), each with those that it suppresses.
+
+    `clocks` (Int64 ms) are the pumps' own, which may be wrong.
+    """
     if alarms.height == 0:
         return pl.DataFrame(schema=ALARMS_SCHEMA)
     rows = (
@@ -44,7 +48,7 @@ def visible_alarms(
             _score_now(alarms, state).alias("score_now"),
         )
         .join(rule_texts(rules), on="rule", how="left", maintain_order="left")
-        .with_columns(_age_s(subjects.wall, rules).alias("age_s"))
+        .with_columns(_age_s(clocks.gather(alarms["pump"]), subjects.wall, rules).alias("age_s"))
     )
     numbers = rows["pump"]
     return (
@@ -65,12 +69,15 @@ def visible_alarms(
     )
 
 
-def _age_s(wall_ms: int, rules: Rules) -> pl.Expr:
-    """Return the seconds since the onset or, for rules on wall-clock time, since the alarm was raised."""
+def _age_s(clocks: pl.Series, wall_ms: int, rules: Rules) -> pl.Expr:
+    """Return the seconds since the onset or, for rules on wall-clock time, since the alarm was raised.
+
+    The onset is by the pump's own clock (`clocks`), unless that was set back since.
+    """
     by_wall = pl.col("rule").is_in([rule.name for rule in rules if rule.uses_wall_clock])
-    return (
-        pl.when(by_wall).then(wall_ms - pl.col("raised_wall")).otherwise(pl.col("now") - pl.col("onset")) / 1000
-    ).clip(0.0)
+    own, gateway = pl.lit(clocks) - pl.col("onset"), pl.col("now") - pl.col("onset")
+    therapy = pl.when(own >= 0).then(own).otherwise(gateway)
+    return (pl.when(by_wall).then(wall_ms - pl.col("raised_wall")).otherwise(therapy) / 1000).clip(0.0)
 
 
 def _score_now(alarms: pl.DataFrame, state: pl.DataFrame) -> pl.Expr:

@@ -149,6 +149,22 @@ def test_a_pump_whose_real_time_clock_was_reset_to_2000_is_judged_again_and_has_
 
 
 @BORN
+@pytest.mark.parametrize("numbered", [True, False], ids=["numbered", "not numbered"])
+def test_a_pump_that_sends_with_a_wrong_clock_is_neither_silent_nor_are_its_alarms_years_old(born, numbered):
+    ward = Ward(born=born)
+    wrong = {"time": lambda time: YEAR_2000_MS + time - START_MS, **({} if numbered else {"seq": None})}
+    play(ward, 30, only(None, **({} if numbered else {"seq": None})))
+    play(ward, 30, only("MY-1", **wrong))
+    snapshot = ward.pipeline.snapshot(Health(), ward.now)
+    assert not snapshot.pumps["silent"].any()
+    assert snapshot.pumps["age_s"].to_list() == pytest.approx([0, 0, 0], abs=60)
+    alarms = snapshot.alarms.filter(pump="MY-1", rule="clock_implausible")
+    assert alarms["age_s"].item() == pytest.approx(25 * 60, abs=7 * 60)
+    play(ward, 12, lambda pump, sample: None if pump == "MY-1" else only("MY-1", **wrong)(pump, sample))
+    assert ward.pipeline.snapshot(Health(), ward.now).pumps["silent"].to_list() == [True, False, False]
+
+
+@BORN
 def test_without_sequence_numbers_a_clock_set_back_is_told_from_a_replay_by_time(born):
     ward = Ward(born=born)
     play(ward, 30, only(None, seq=None))
