@@ -102,7 +102,7 @@ INVALID_MESSAGES = {
         (birth("ward", "A", "A"), "the birth names a pump twice"),
         (birth("ward", "A", "B/C"), "'B/C' cannot be a name"),
         (birth("ward", "A", pumps=Pumps(serial=["A"], model=["x", "y"])), "names 1 pumps but has 2 of model"),
-        (birth("ward", "A", speed=0), "speed is 0; allowed is 0.001"),
+        (birth("ward", "A", speed=0), "speed is 0; allowed is 0.1"),
         (birth("ward", "A", interval_s=-1), "interval_s is -1; allowed is 0.001"),
     ],
     "status": [
