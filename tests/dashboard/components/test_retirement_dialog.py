@@ -144,7 +144,7 @@ def test_a_pump_that_was_retired_with_its_gateway_is_not_offered_to_be_reinstate
     row = retired(retired_wall=None, retired_by=None, retired_why=None)
     text = text_of(pump.render(with_retired(fleet(1), row), "OLD-1")[0])
     assert "Retired with gateway gateway-00, which withdrew its birth" in text
-    assert "once its gateway announces it in a birth" in text
+    assert "once its gateway is back" in text
     assert "Reinstate" not in text
 
 
