@@ -106,7 +106,7 @@ def head(row: dict[str, Any]) -> Component:
     back = (
         button("Reinstate", REINSTATE, row["pump"])
         if retirement.by_itself(row)
-        else html.Span("It is monitored again once its gateway announces it in a birth.", className="note")
+        else html.Span("It is monitored again once its gateway is back.", className="note")
     )
     return html.Section(
         [

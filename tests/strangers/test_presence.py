@@ -212,3 +212,5 @@ def test_the_pumps_of_a_gateway_that_left_are_listed_as_retired_with_it():
     ward.take("itb/00/mine/birth", b"")
     assert ward.pumps() == []
     assert ward.retired() == [("A", None, None), ("B", None, None)]
+    ward.minutes(1, "A")
+    assert (ward.pumps(), ward.retired()) == (["A", "B"], [])

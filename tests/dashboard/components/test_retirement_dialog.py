@@ -6,13 +6,16 @@ import dataclasses
 import json
 from typing import Any
 
+import httpx
 import polars as pl
 import pytest
 
 from broker.contract.actions import Outcome, Reinstate, Retire
 from broker.mqtt.address import LinkError
 from broker.store.snapshot import RETIRED_SCHEMA, Snapshot
-from dashboard.access.accounts import VISITOR, Visitor
+from dashboard.access.accounts import VISITOR, Visitor, add_account
+from dashboard.access.middleware import Access
+from dashboard.app import assemble
 from dashboard.components import retirement_dialog
 from dashboard.data import trend_view
 from dashboard.pages import pump, pumps
@@ -50,6 +53,41 @@ async def test_only_engineers_retire_and_reinstate_whatever_the_browser_sends(
         assert [answer.text for answer in answers] == refusals
     sent = [(type(one), one.pumps, one.who, one.why) for one in wire.actions]
     assert sent == ([(kind, ["ITB-000001"], "eva", "x") for kind in (Retire, Reinstate)] if may else [])
+
+
+@pytest.mark.parametrize(
+    ("role", "text"), [("viewer", "Not retired: only engineers may do that."), ("engineer", "Done.")]
+)
+async def test_the_server_refuses_the_request_of_a_viewer_who_was_offered_nothing(
+    role: str, text: str, fleet: Any, data_of: Any, browser_of: Any
+) -> None:
+    data = data_of(fleet(1))
+    add_account(data.settings.data, "vera", role, "battery staple")
+    async with browser_of(Access(assemble(data).server, data.settings, "")) as client:
+        await client.post("/sign-in", data={"name": "vera", "password": "battery staple"})
+        opened = await post(client, "retirement.data", "")
+        answer = await post(client, "retirement-send.n_clicks", "explanted")
+    assert opened["retirement-dialog"]["opened"] is True
+    assert opened["retirement-pump"]["children"] == "ITB-000001"
+    assert answer["notices"]["sendNotifications"][0]["message"] == text
+    assert answer["retirement-dialog"]["opened"] is (role == "viewer"), "it stays open while nothing was done"
+
+
+async def post(client: httpx.AsyncClient, changed: str, reason: str) -> dict[str, Any]:
+    """Send the callback of the dialog as a browser does; return the properties that it sets."""
+    callbacks = (await client.get("/_dash-dependencies")).json()
+    callback = next(one for one in callbacks if "retirement-dialog.opened" in one["output"])
+    names = callback["output"][2:-2].split("...")
+    values = [{"kind": "retire", "pump": "ITB-000001"}, 1, None]
+    body = {
+        "output": callback["output"],
+        "outputs": [dict(zip(("id", "property"), name.rsplit(".", 1), strict=True)) for name in names],
+        "inputs": [{**wire, "value": value} for wire, value in zip(callback["inputs"], values, strict=True)],
+        "state": [{**callback["state"][0], "value": reason}],
+        "changedPropIds": [changed],
+    }
+    response = await client.post("/_dash-update-component", json=body)
+    return dict(response.json()["response"])
 
 
 @pytest.mark.parametrize(
@@ -106,7 +144,7 @@ def test_a_pump_that_was_retired_with_its_gateway_is_not_offered_to_be_reinstate
     row = retired(retired_wall=None, retired_by=None, retired_why=None)
     text = text_of(pump.render(with_retired(fleet(1), row), "OLD-1")[0])
     assert "Retired with gateway gateway-00, which withdrew its birth" in text
-    assert "once its gateway announces it in a birth" in text
+    assert "once its gateway is back" in text
     assert "Reinstate" not in text
 
 
