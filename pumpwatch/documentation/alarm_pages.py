@@ -37,7 +37,9 @@ def alarms_page() -> str:
 def alarm_event_schema() -> str:
     """Return the JSON schema of the events that other systems receive."""
     schema = msgspec.json.schema(AlarmEvent)
-    schema["$defs"]["AlarmEvent"]["description"] = inspect.getdoc(AlarmEvent)
+    for definition in schema["$defs"].values():
+        if "description" in definition:  # only Python 3.13 and newer drop the indentation of docstrings
+            definition["description"] = inspect.cleandoc(definition["description"])
     named = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Pumpwatch alarm event", **schema}
     return msgspec.json.format(msgspec.json.encode(named), indent=2).decode() + "\n"
 

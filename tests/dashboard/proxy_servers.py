@@ -1,18 +1,27 @@
-"""Reverse proxies of a test's own, nginx and Caddy, configured as documented or in a few lines."""
+"""Reverse proxies of a test's own, nginx, Caddy and Traefik, configured as documented or in a few lines."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+
 from tests.conftest import ROOT
-from tests.server_process import program_of, running
+from tests.server_process import START_TIMEOUT_S, program_of, running
 
 PAGE = (ROOT / "docs" / "reverse-proxy.md").read_text("utf-8")
 HOST = "ward.example"
+STRIPPED = """
+  middlewares:
+    strip:
+      stripPrefix:
+        prefixes: [/pumps-ward]
+"""
 
 
 def documented(language: str) -> str:
@@ -86,6 +95,40 @@ def documented_caddy(port: int, dashboard: int, folder: Path) -> Iterator[None]:
     home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     with running(command, port, folder / "caddy.log", home):
         yield
+
+
+@contextlib.contextmanager
+def documented_traefik(port: int, dashboard: int, folder: Path, *, strip: bool = False) -> Iterator[None]:
+    """Run Traefik as documented, or with the `StripPrefix` middleware as well."""
+    changes = {"127.0.0.1:8050": f"127.0.0.1:{dashboard}"}
+    if strip:
+        changes["tls: {}"] = "tls: {}\n      middlewares: [strip]"
+    config = folder / "traefik.yml"
+    config.write_text(changed(documented("yaml"), changes) + (STRIPPED if strip else ""))
+    command = [
+        program_of("traefik"),
+        f"--entrypoints.websecure.address=127.0.0.1:{port}",
+        f"--providers.file.filename={config}",
+        # Open WebSockets must not hold up its end.
+        "--entrypoints.websecure.transport.lifecycle.gracetimeout=0",
+        "--global.checknewversion=false",
+    ]
+    log = folder / "traefik.log"
+    with running(command, port, log):
+        # The port answers before the file is read.
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not _routes(f"https://127.0.0.1:{port}/pumps-ward/"):
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        yield
+
+
+def _routes(address: str) -> bool:
+    """Return whether a proxy with a certificate of its own making knows where to send a request."""
+    try:
+        return httpx.get(address, headers={"Host": HOST}, verify=False).status_code != httpx.codes.NOT_FOUND
+    except httpx.TransportError:
+        return False
 
 
 def changed(text: str, changes: dict[str, str]) -> str:

@@ -114,6 +114,16 @@ def test_caddy_as_documented_passes_everything_under_a_path(ward: Ward, page: Pa
         expect_live_by_socket(page, asked)
 
 
+@pytest.mark.parametrize("strip", [False, True], ids=["path passed", "path stripped"])
+def test_traefik_as_documented_passes_everything_under_a_path(strip: bool, ward: Ward, page: Page) -> None:
+    port, own = free_port(), free_port()
+    public = public_address(f"https://{HOST}:{port}/pumps-ward/", "", ("127.0.0.1",))
+    traefik = proxy_servers.documented_traefik(port, own, ward.folder, strip=strip)
+    with ward.in_a_hurry(own, public) as address, traefik:
+        asked = expect_a_working_dashboard(page, address, "/pumps-ward")
+        expect_live_by_socket(page, asked)
+
+
 @pytest.mark.parametrize(
     ("extra", "path", "to"),
     [
