@@ -3,7 +3,7 @@
 # make score  detection rate and false alarms of the scenarios, on seeds that no rule was tuned on, into build/score
 # make check  format, lint, types, generated documentation, language
 # make bench  how fast engine, wire, fleet and history are, with comparisons; some minutes, prints tables
-# make chaos  a hundred failure injections and a million mutated payloads, ten minutes; prints tables
+# make chaos  a hundred failure injections, a million mutated payloads, a thousand stories of strangers; half an hour
 # make setup  what the three above need (they call it themselves)
 
 SHELL := /bin/sh
@@ -60,6 +60,7 @@ score: $(VENV)/installed-to-run
 
 chaos: $(VENV)/installed-to-work tools
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_failure_injection.py tests/chaos/full_fuzz.py -s $(ARGS)
+	POLARS_MAX_THREADS=1 CHAOS_STORIES=500 $(BIN)/python -m pytest tests/strangers/test_clocks.py tests/strangers/test_every_topic.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

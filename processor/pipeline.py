@@ -137,6 +137,10 @@ class Pipeline:
         self.state = engine.grow(self.state, self.registry.pumps, self.rules)
         if batch.clock_faults.len():
             self.state = engine.count_clock_faults(self.state, batch.clock_faults)
+            retired = self.registry.presence.retired
+            for number in batch.clock_faults:
+                if retired[number]:
+                    self.registry.reinstate_pump(number, "it sends again, with impossible times", heard=False)
         before = self.state.select("samples", epochs.SET_BACK)
         subjects = self.subjects(now)
         changes, outcomes = [], list[Outcome]()
@@ -208,7 +212,7 @@ class Pipeline:
         self.state = engine.with_ages(self.state, ages, self.rules)
         numbers = pl.int_range(self.state.height, dtype=pl.UInt32, eager=True)
         pumps = self.state.with_columns(numbers.alias("pump"), ages.alias("age"), clocks.alias("now"))
-        offline = self.registry.gateways_in("offline")
+        offline = self.registry.gateways.in_states("offline")
         scores = pl.concat(
             [
                 self.gateways.scores(pumps, self.timers, subjects, offline=offline, rules=self.rules),
@@ -301,8 +305,8 @@ class Pipeline:
         return Subjects(
             pumps=facts["pump"],
             owners=facts["owner"],
-            gateways=pl.Series("gateway", [gateway.name for gateway in gateways], dtype=pl.String),
-            clocks=pl.Series("now", [gateway.therapy_ms(now) for gateway in gateways], dtype=pl.Int64),
+            gateways=gateways.names(),
+            clocks=gateways.clocks(now),
             wall=now,
             orders=self.orders,
             facts=facts,
@@ -321,7 +325,7 @@ class Pipeline:
         """
         facts = self.registry.facts()
         retired = self.registry.retired()
-        away = self.registry.gone().gather(facts["owner"])
+        away = self.registry.gateways.gone().gather(facts["owner"])
         born = pl.when(~away).then(facts["born"])
         last = pl.select(pl.when(~retired).then(pl.coalesce(self._newest(), born))).to_series()
         ages = (clocks - last) / MS_PER_S

@@ -23,9 +23,10 @@ from broker.store.journal import ENTRIES_SCHEMA
 from broker.store.snapshot import Refusal
 from processor.engine.sequence import REDELIVERED
 from processor.intake.gateway import Gateway
+from processor.intake.gateways import RegistryFullError
 from processor.intake.journal_recorder import JournalRecorder
 from processor.intake.quarantine import Quarantine
-from processor.intake.registry import Registry, RegistryFullError
+from processor.intake.registry import Registry
 
 BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32(), REDELIVERED: pl.Boolean()}
 _topic = lru_cache(maxsize=100_000)(parse)
@@ -132,10 +133,10 @@ class Inbox:
 
     def _read_gateway(self, message: Message, topic: GatewayTopic, now: int) -> None:
         """Apply a birth, a birth taken back or a status, and record a change of the gateway's state."""
-        before, mark = self.registry.gateway_state(topic.gateway)
+        before, mark = self.registry.gateways.state(topic.gateway)
         pumps = None
         if topic.leaf == "birth" and not message.payload:
-            self.registry.retire_gateway(topic.gateway, topic.shard)
+            self.registry.gateways.retire(topic.gateway, topic.shard)
         elif topic.leaf == "birth":
             birth = read_birth(message.payload)
             _check_gateway("birth", birth.gateway, topic)
@@ -144,8 +145,8 @@ class Inbox:
         elif message.payload:
             status = read_status(message.payload)
             _check_gateway("status", status.gateway, topic)
-            self.registry.apply_status(status, topic.shard)
-        after, _ = self.registry.gateway_state(topic.gateway)
+            self.registry.gateways.apply_status(status, topic.shard)
+        after, _ = self.registry.gateways.state(topic.gateway)
         if after != before and after is not None:
             self.recorder.gateway(topic.gateway, after, pumps, mark=mark, now=now)
 
@@ -155,7 +156,7 @@ class Inbox:
         samples = decoded.samples
         if samples.height == 0:
             return
-        gateway = self.registry.gateway(topic.gateway, topic.shard)
+        gateway = self.registry.gateways.named(topic.gateway, topic.shard)
         redelivered = gateway.receive(samples["sent"][-1], now)
         numbers = self.registry.numbers(gateway, samples["pump"], samples["time"][-1])
         if numbers.has_nulls():
@@ -170,7 +171,7 @@ class Inbox:
         self._reject(message, now, refused)
         if not rows:
             return
-        gateway = self.registry.gateway(topic.gateway, topic.shard)
+        gateway = self.registry.gateways.named(topic.gateway, topic.shard)
         redelivered = gateway.receive(None if rows[-1].sent is None else int(rows[-1].sent), now)
         unknown = []
         for row in rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import heapq
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -12,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from broker.contract.gateway_messages import Birth, Status
+from broker.contract.gateway_messages import Birth
 from broker.contract.ranges import LATEST_MS
 from broker.contract.topics import topic_of
-from processor.intake.gateway import RETIRED, Gateway, gateways_frame
+from processor.intake.gateway import RETIRED, Gateway
 from processor.intake.gateway_clocks import ClockVotes, Owners
-from processor.intake.presence import ROAM_S, Presence
+from processor.intake.gateways import Gateways, RegistryFullError
+from processor.intake.presence import ROAM_S, UNHEARD_S, Presence
 
 MAX_PUMPS: Final = 2_000_000
-MAX_GATEWAYS: Final = 100_000
 _FACTS: Final[dict[str, pl.DataType]] = {
     "site": pl.String(),
     "model": pl.String(),
@@ -32,10 +31,6 @@ _FACTS: Final[dict[str, pl.DataType]] = {
     "dose_ug_day": pl.Float32(),
 }
 """What a birth reports about each pump."""
-
-
-class RegistryFullError(Exception):
-    """The registry has no room for another pump or gateway; the text says which and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +48,15 @@ class Move:
 class Registry:
     """All pumps and gateways ever heard of. Numbers are assigned in order of appearance and never change.
 
-    Since the start, `over_capacity` counts pumps and gateways that found no room, and `dropped` the samples that
-    gateways reported as dropped. `moves` are the pumps that changed their gateway or retired, until `take_moves`.
+    Since the start, `over_capacity` counts pumps that found no room. `moves` are the pumps that changed their gateway,
+    retired or came back, until `take_moves`.
     """
 
     faults: tuple[str, ...] = ()
     over_capacity: int = 0
-    dropped: int = 0
+    gateways: Gateways = field(default_factory=Gateways)
     moves: list[Move] = field(default_factory=list)
     _number: dict[str, int] = field(default_factory=dict)
-    _gateways: dict[str, Gateway] = field(default_factory=dict)
-    _order: list[Gateway] = field(default_factory=list)
     _presence: Presence = field(default_factory=Presence)
     _serials: list[str] = field(default_factory=list)
     _owned: dict[int, int] = field(default_factory=dict)
@@ -78,9 +71,7 @@ class Registry:
     @classmethod
     def restore(cls, pumps: pl.DataFrame, gateways: list[Gateway], faults: tuple[str, ...]) -> Registry:
         """Return a registry whose `facts()` are `pumps`, as far as they have its columns."""
-        registry = cls(faults)
-        registry._order = gateways
-        registry._gateways = {gateway.name: gateway for gateway in gateways}
+        registry = cls(faults, gateways=Gateways(gateways))
         registry._number = {serial: number for number, serial in enumerate(pumps["pump"])}
         registry._serials = pumps["pump"].to_list()
         registry._of_pump, registry._born_therapy = pumps["owner"].to_list(), pumps["born"].to_list()
@@ -109,24 +100,6 @@ class Registry:
         self._presence.grow(self.pumps)
         return self._presence
 
-    @property
-    def gateways(self) -> list[Gateway]:
-        """All gateways, by number."""
-        return self._order
-
-    def gateway(self, name: str, shard: int) -> Gateway:
-        """Return the gateway of that name, new or known; a known one may have moved to another shard."""
-        gateway = self._gateways.get(name)
-        if gateway is None:
-            if len(self._order) >= MAX_GATEWAYS:
-                self.over_capacity += 1
-                raise RegistryFullError(f"gateway {name} rejected: the limit of {MAX_GATEWAYS:,} gateways is reached")
-            gateway = Gateway(len(self._order), name, shard)
-            self._gateways[name] = gateway
-            self._order.append(gateway)
-        gateway.shard = shard
-        return gateway
-
     def saved(self) -> pl.DataFrame:
         """Return `facts()` with what else `restore` needs: presence of the pumps."""
         return self.with_retirements(
@@ -149,7 +122,7 @@ class Registry:
 
         Pumps of the gateway that the birth no longer names are retired.
         """
-        gateway = self.gateway(birth.gateway, shard)
+        gateway = self.gateways.named(birth.gateway, shard)
         news = gateway.apply_birth(birth, wall_ms, retained=retained)
         self.faults = tuple(sorted({*self.faults, *birth.faults}))
         pumps, numbers = birth.pumps, np.empty(len(birth.pumps.serial), np.int64)
@@ -185,7 +158,7 @@ class Registry:
 
     def _move(self, number: int, gateway: Gateway) -> None:
         """Let a pump belong to a gateway from now on."""
-        owner = self._order[self._of_pump[number]]
+        owner = self._owner(number)
         if owner is gateway:
             return
         self._numbers_of.pop(owner.number, None)
@@ -198,14 +171,19 @@ class Registry:
     def retire_pump(self, number: int, why: str, who: str | None = None, *, at: int) -> None:
         """Retire a pump at `at` (wall ms): it is monitored no longer, until a sample is judged or a birth names it."""
         self.presence.retire(number, at, why, who)
-        gateway = self._order[self._of_pump[number]].name
-        self.moves.append(Move(self._serials[number], gateway, "retired", why, who))
+        self.moves.append(Move(self._serials[number], self._owner(number).name, "retired", why, who))
 
-    def reinstate_pump(self, number: int, why: str, who: str | None = None) -> None:
-        """Monitor a retired pump again; it counts as heard just now."""
-        self.presence.hear(np.array([number]))
-        gateway = self._order[self._of_pump[number]].name
-        self.moves.append(Move(self._serials[number], gateway, "reinstated", why, who))
+    def reinstate_pump(self, number: int, why: str, who: str | None = None, *, heard: bool = True) -> None:
+        """Monitor a retired pump again.
+
+        One that was silent when it was retired has time to send again, unless it was `heard` and not judged.
+        """
+        overdue = self.presence.unheard_ms[number] * self._owner(number).speed >= UNHEARD_S * 1000
+        self.presence.reinstate(number, anew=heard and overdue)
+        self.moves.append(Move(self._serials[number], self._owner(number).name, "reinstated", why, who))
+
+    def _owner(self, number: int) -> Gateway:
+        return self.gateways.order[self._of_pump[number]]
 
     def take_moves(self) -> list[Move]:
         """Return the moves since the last call."""
@@ -214,7 +192,7 @@ class Registry:
 
     def implausible_time(self, pump: int, time_ms: int, wall_ms: int) -> tuple[str, str]:
         """Return the topic of a pump's samples, and why one with this time is rejected."""
-        gateway = self._order[self._of_pump[pump]]
+        gateway = self._owner(pump)
         clock, latest = gateway.therapy_ms(wall_ms), gateway.latest_plausible_ms(wall_ms)
         return topic_of(gateway.name, "telemetry", gateway.shard), (
             f"pump {self._serials[pump]!r}: time is {_date(time_ms)}, but the clock of its gateway stands at "
@@ -223,67 +201,46 @@ class Registry:
 
     def retired(self) -> pl.Series:
         """Return whether each pump is retired, by itself or with its gateway (Boolean)."""
-        with_gateway = self.gateways_in(RETIRED).gather(self.facts()["owner"])
+        with_gateway = self.gateways.in_states(RETIRED).gather(self.facts()["owner"])
         return with_gateway | pl.Series(self.presence.retired)
 
     def unheard_s(self) -> pl.Series:
         """Return the therapy seconds for which no sample of each pump was judged (Float64), by its gateway's speed."""
-        speed = np.array([gateway.speed for gateway in self._order])[self.facts()["owner"].to_numpy()]
+        speed = self.gateways.speeds()[self.facts()["owner"].to_numpy()]
         return pl.Series("unheard", self.presence.unheard_ms * speed / 1000.0)
 
     def plausible_times(self, pumps: pl.Series, times_ms: pl.Series, wall_ms: int) -> pl.Series:
         """Return whether the times of samples are plausible by the clocks of their gateways at `wall_ms` (Boolean)."""
-        latest = np.array([gateway.latest_plausible_ms(wall_ms) for gateway in self._order], np.int64)
+        latest = self.gateways.latest_plausible_ms(wall_ms)
         owners = self.facts()["owner"].to_numpy()[pumps.to_numpy()]
         return pl.Series(times_ms.to_numpy() <= latest[owners])
-
-    def retire_gateway(self, name: str, shard: int) -> None:
-        """Retire a gateway that took its birth back: its pumps are monitored no longer."""
-        self.gateway(name, shard).retire()
-
-    def apply_status(self, status: Status, shard: int) -> None:
-        """Apply the status that a gateway reports, or the broker in its name."""
-        self.dropped += self.gateway(status.gateway, shard).apply_status(status)
 
     def shift_wall_clock(self, step_ms: int) -> None:
         """Follow a wall clock that was set by `step_ms`: the time since each gateway was heard stays."""
         self._votes.shift_wall_clock(step_ms)
         self.presence.shift_wall_clock(step_ms)
-        for gateway in self._order:
-            gateway.shift_wall_clock(step_ms)
-
-    def top_droppers(self, limit: int = 3) -> list[tuple[str, int]]:
-        """Return the gateways that dropped the most samples, with how many; none if none dropped any."""
-        if not self.dropped:
-            return []
-        worst = heapq.nlargest(limit, self._order, key=lambda gateway: gateway.dropped)
-        return [(gateway.name, gateway.dropped) for gateway in worst if gateway.dropped]
+        self.gateways.shift_wall_clock(step_ms)
 
     def pumps_of(self, name: str) -> list[str]:
         """Return the serials of a gateway's pumps; none if it is unknown."""
-        gateway = self._gateways.get(name)
+        gateway = self.gateways.find(name)
         return [] if gateway is None else self.facts().filter(pl.col("owner") == gateway.number)["pump"].to_list()
 
     def find(self, name: str) -> tuple[int | None, int | None]:
         """Return the numbers of the pump and of the gateway of that name, each None if there is none."""
-        gateway = self._gateways.get(name)
+        gateway = self.gateways.find(name)
         return self._number.get(name), None if gateway is None else gateway.number
-
-    def gateway_state(self, name: str) -> tuple[str | None, int]:
-        """Return a gateway's state and the therapy time (ms) it was last heard at; None and 0 if it is unknown."""
-        gateway = self._gateways.get(name)
-        return (None, 0) if gateway is None else (gateway.state, gateway.heard_therapy)
 
     def hear(self, pumps: pl.Series, times_ms: pl.Series, wall_ms: int) -> None:
         """Record samples (numbers of pumps, times) in order of arrival; they set the clocks of their gateways."""
         numbers = pumps.to_numpy().astype(np.int64)
         if not len(numbers):
             return
-        speed = np.array([gateway.speed for gateway in self._order])
+        speed = self.gateways.speeds()
         owners = self._owners_by_gateway()
         clocks = self._votes.hear(numbers, times_ms.to_numpy(), wall_ms, owners=owners, speed=speed)
         for number, therapy in zip(*clocks, strict=True):
-            self._order[number].hear(int(therapy), wall_ms)
+            self.gateways.order[number].hear(int(therapy), wall_ms)
 
     def _owners_by_gateway(self) -> Owners:
         facts = self.facts()
@@ -323,7 +280,7 @@ class Registry:
 
     def _may_roam(self, number: int) -> bool:
         """Return whether another gateway that delivers a pump takes it over: its own does not deliver it any more."""
-        owner = self._order[self._of_pump[number]]
+        owner = self._owner(number)
         if self.presence.retired[number] or owner.state in {RETIRED, "offline"}:
             return True
         return bool(self.presence.unheard_ms[number] * owner.speed >= ROAM_S * 1000)
@@ -332,7 +289,7 @@ class Registry:
         """Return why a gateway may not send samples of a pump."""
         number = self._number.get(serial)
         if number is not None:
-            owner = self._order[self._of_pump[number]].name
+            owner = self._owner(number).name
             return (
                 f"pump {serial!r} belongs to {owner}, which delivers it; {gateway.name} takes it over by naming "
                 f"it in a birth, or once {owner} has delivered nothing of it for {ROAM_S / 60:.0f} min"
@@ -359,7 +316,7 @@ class Registry:
     def facts(self) -> pl.DataFrame:
         """Return one row per pump, by number: serial, gateway and what its birth reported (null if there was none)."""
         if self._frame is None or self._frame.height != self.pumps:
-            names = pl.Series("gateway", [gateway.name for gateway in self._order], dtype=pl.String)
+            names = self.gateways.names()
             owners = pl.Series("owner", self._of_pump, dtype=pl.UInt32)
             self._frame = pl.DataFrame(self._facts, schema=_FACTS, orient="row").with_columns(
                 pl.Series("pump", list(self._number), dtype=pl.String),
@@ -371,22 +328,12 @@ class Registry:
 
     def clocks(self, wall_ms: int) -> pl.Series:
         """Return the current therapy time of each pump (Int64 ms), by the clock of its gateway."""
-        of_gateway = np.array([gateway.therapy_ms(wall_ms) for gateway in self._order], dtype=np.int64)
-        return pl.Series("now", of_gateway[self.facts()["owner"].to_numpy()], dtype=pl.Int64)
-
-    def gateways_in(self, *states: str) -> pl.Series:
-        """Return whether each gateway is in one of these states (Boolean)."""
-        return pl.Series("in", [gateway.state in states for gateway in self._order], dtype=pl.Boolean)
-
-    def gone(self) -> pl.Series:
-        """Return whether each gateway is gone (Boolean): retired, or known from what the broker retained alone."""
-        gone = [each.state == RETIRED or (each.state == "offline" and not each.live) for each in self._order]
-        return pl.Series("gone", gone, dtype=pl.Boolean)
+        return self.gateways.clocks(wall_ms).gather(self.facts()["owner"])
 
     def gateways_frame(self) -> pl.DataFrame:
         """Return the gateways as the snapshot shows them (`GATEWAYS_SCHEMA`)."""
-        counts = np.bincount(self.facts()["owner"].to_numpy(), minlength=len(self._order))
-        return gateways_frame(self._order, counts)
+        counts = np.bincount(self.facts()["owner"].to_numpy(), minlength=len(self.gateways.order))
+        return self.gateways.frame(counts)
 
 
 def _date(time_ms: int) -> str:

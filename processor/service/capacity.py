@@ -9,8 +9,9 @@ from typing import Final
 from broker.store.history import ROLLUP_SHARE
 from broker.store.snapshot import CapacityLimit
 from processor.engine.sequence import MAX_GAPS
+from processor.intake.gateways import MAX_GATEWAYS
 from processor.intake.message_queue import MessageQueue
-from processor.intake.registry import MAX_GATEWAYS, MAX_PUMPS
+from processor.intake.registry import MAX_PUMPS
 from processor.pipeline import MAX_BACKLOG, Pipeline
 from processor.service.quarantine_file import MAX_UNWRITTEN
 from processor.service.store import JOURNAL_BYTES, MAX_ENTRIES, Store
@@ -26,7 +27,8 @@ def limits(
     queue: MessageQueue, store: Store, pipeline: Pipeline, *, receive_maximum: int, max_rows: int
 ) -> list[CapacityLimit]:
     """Return every capacity limit of the processor with its current utilization; a new limit is one row here."""
-    history, quarantine, registry = store.history, store.quarantine, pipeline.registry
+    history, quarantine = store.history, store.quarantine
+    registry, gateways = pipeline.registry, pipeline.registry.gateways
     size, rollups, gaps = history.max_bytes, history.max_bytes // ROLLUP_SHARE, pipeline.gaps
     cohorts = pipeline.cohorts
     return [
@@ -47,7 +49,8 @@ def limits(
         CapacityLimit("quarantine file", quarantine.bytes, quarantine.max_bytes, "bytes", quarantine.rotations, None,
               "oldest removed"),
         CapacityLimit("pumps known", registry.pumps, MAX_PUMPS, "pumps", registry.over_capacity, 0.9, "pumps refused"),
-        CapacityLimit("gateways known", len(registry.gateways), MAX_GATEWAYS, "gateways", warn_at=0.9),
+        CapacityLimit("gateways known", len(gateways.order), MAX_GATEWAYS, "gateways", gateways.over_capacity, 0.9,
+              "pumps refused"),
         CapacityLimit("gaps remembered", gaps.open.height, MAX_GAPS, "gaps", gaps.forgotten, 0.9, "oldest removed"),
         CapacityLimit("cohorts compared per kind", cohorts.most, MAX_COHORTS, "cohorts", cohorts.left_out),
         *_disk(store.data),

@@ -100,7 +100,7 @@ def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> No
         _Manifest(
             format=FORMAT,
             forgotten=saved.gaps.forgotten,
-            gateways=saved.registry.gateways,
+            gateways=saved.registry.gateways.order,
             faults=list(saved.registry.faults),
             saved=now,
             acted=list(saved.acted),

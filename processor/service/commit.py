@@ -84,7 +84,7 @@ class Committer:
         return time.monotonic() - began
 
     def _progress(self) -> dict[str, tuple[int, int]]:
-        return self._confirmations.progress(self.pipeline.registry.gateways)
+        return self._confirmations.progress(self.pipeline.registry.gateways.order)
 
     def _publish(self, outcomes: list[Outcome]) -> None:
         """Publish the outcomes of operator actions, which are durable now."""
@@ -119,7 +119,7 @@ class Committer:
 
     def _merge(self) -> bool:
         now = self.wall_ms()
-        return self.store.history.merge(now, clock_ms=fleet_clock(self.pipeline.registry.gateways, now))
+        return self.store.history.merge(now, clock_ms=fleet_clock(self.pipeline.registry.gateways.order, now))
 
 
 def fleet_clock(gateways: Iterable[Gateway], now: int) -> int | None:

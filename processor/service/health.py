@@ -58,9 +58,9 @@ class HealthMonitor:
             readings.lag(self.meter.lag_s, MAX_LAG_S),
             readings.counts(
                 sequence.totals(state),
-                dropped=registry.dropped,
+                dropped=registry.gateways.dropped,
                 refused=self.pipeline.quarantine.count,
-                droppers=registry.top_droppers(),
+                droppers=registry.gateways.top_droppers(),
             ),
         )
 

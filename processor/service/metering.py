@@ -82,7 +82,7 @@ class Meter:
         self.version += 1
         self._marks.append((now, self.samples))
         registry = pipeline.registry
-        online = [gateway for gateway in registry.gateways if gateway.state == "online"]
+        online = [gateway for gateway in registry.gateways.order if gateway.state == "online"]
         return Health(
             version=self.version,
             written=now,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.contract.gateway_messages import Birth, Pumps
@@ -17,6 +17,7 @@ from broker.mqtt.link import Message
 from broker.store.snapshot import Health
 from processor.pipeline import Pipeline
 from processor.service import recovery
+from tests.strangers.stories import STORIES
 
 START_MS = 1_790_000_000_000
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
@@ -246,7 +247,7 @@ def behaviors(draw: st.DrawFn) -> tuple[int, bool, bool, int | None]:
     return offset, draw(st.booleans()), draw(st.sampled_from([True, True, True, False])), boot
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@STORIES
 @given(st.booleans(), st.lists(st.tuples(behaviors(), behaviors(), st.integers(6, 15)), min_size=1, max_size=4))
 def test_no_pump_is_ever_both_unjudged_and_without_an_alarm(born, chapters):
     ward = Ward(("MY-1", "MY-2"), born=born)

@@ -94,6 +94,18 @@ def test_a_retired_pump_that_sends_again_is_monitored_again():
     assert ward.alarms() == [("B", "pump_silent")]
 
 
+def test_a_retired_pump_that_sends_again_with_impossible_times_is_alarmed():
+    ward = Ward()
+    ward.birth("A", "B")
+    ward.minutes(5, "A", "B")
+    ward.birth("A")
+    for _ in range(10):
+        ward.minutes(1, "A")
+        ward.take("itb/00/mine/telemetry", b'{"pump":"B","time":4039374839932,"flow_ul_h":8.1}')
+    assert ward.kinds == [("B", "retired"), ("B", "reinstated")]
+    assert ward.alarms() == [("B", "pump_silent")]
+
+
 def test_a_retained_copy_of_telemetry_is_no_sign_of_life_and_says_so():
     ward = Ward()
     ward.minutes(5, "A")

@@ -16,13 +16,13 @@ def test_the_stamp_of_the_last_durable_message_is_confirmed_once(watch, json_sam
     confirmations = Confirmations()
     watch.birth("A")
     watch.deliver(json_sample(seq=1, sent=1_790_000_000_001))
-    progress = confirmations.progress(watch.pipeline.registry.gateways)
+    progress = confirmations.progress(watch.pipeline.registry.gateways.order)
     watch.deliver(json_sample(seq=2, time=1_767_225_660_000, sent=1_790_000_000_002))
     assert due(confirmations) == {}
     confirmations.durable(progress)
     assert due(confirmations) == {"pumpwatch/confirmed/ward": 1_790_000_000_001}
     assert due(confirmations) == {}
-    confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways))
+    confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways.order))
     assert due(confirmations) == {"pumpwatch/confirmed/ward": 1_790_000_000_002}
 
 
@@ -32,7 +32,7 @@ def test_a_gateway_that_redelivers_is_confirmed_again(watch, json_sample):
     for _ in range(2):
         for seq in (1, 2):
             watch.deliver(json_sample(seq=seq, time=1_767_225_600_000 + 60_000 * seq, sent=1_790_000_000_000 + seq))
-        confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways))
+        confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways.order))
         assert due(confirmations) == {"pumpwatch/confirmed/ward": 1_790_000_000_002}
         assert due(confirmations) == {}
 
@@ -41,7 +41,7 @@ def test_on_a_new_connection_everything_is_confirmed_again(watch, json_sample):
     confirmations = Confirmations()
     watch.birth("A")
     watch.deliver(json_sample(seq=1, sent=1_790_000_000_001))
-    confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways))
+    confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways.order))
     assert due(confirmations)
     confirmations.republish()
     assert due(confirmations) == {"pumpwatch/confirmed/ward": 1_790_000_000_001}
@@ -52,7 +52,7 @@ def test_a_gateway_without_a_birth_or_without_stamps_is_not_confirmed(watch, jso
     watch.deliver(json_sample(pump="S", seq=1, sent=1_790_000_000_001), gateway="stranger")
     watch.birth("A")
     watch.deliver(json_sample(seq=1))
-    confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways))
+    confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways.order))
     assert due(confirmations) == {}
 
 
@@ -62,5 +62,5 @@ def test_what_was_durable_before_a_restart_is_confirmed_after_it(watch, json_sam
     recovery.save(tmp_path, watch.pipeline, watch.now)
     restored = recovery.restore(tmp_path)
     confirmations = Confirmations()
-    confirmations.durable(confirmations.progress(restored.registry.gateways))
+    confirmations.durable(confirmations.progress(restored.registry.gateways.order))
     assert due(confirmations) == {"pumpwatch/confirmed/ward": 1_790_000_000_001}

@@ -59,7 +59,7 @@ class Ward:
 
     @property
     def clock_off_min(self) -> float:
-        clock = self.watch.pipeline.registry.gateways[0].therapy_ms(self.watch.now)
+        clock = self.watch.pipeline.registry.gateways.order[0].therapy_ms(self.watch.now)
         return (clock - self.watch.now_therapy) / MINUTE
 
     @property
@@ -160,14 +160,14 @@ def apply_birth(registry: Registry, speed: float, *, time: int, wall: int) -> No
 def hear(registry: Registry, pumps: Iterable[int], times: Iterable[int], wall: int) -> int:
     """Record samples of these pumps; return the time of the gateway clock afterward."""
     registry.hear(pl.Series(pumps, dtype=pl.UInt32), pl.Series(times, dtype=pl.Int64), wall)
-    return registry.gateways[0].therapy_ms(wall)
+    return registry.gateways.order[0].therapy_ms(wall)
 
 
 def test_a_gateway_that_restarts_at_another_time_sets_its_clock_and_so_does_its_first_pump():
     registry, later, before = born(), START_MS + MINUTE, START_MS - 1000 * MINUTE
     assert hear(registry, range(12), [later] * 12, later) == later
     apply_birth(registry, 1.0, time=before, wall=later + 1)
-    assert registry.gateways[0].therapy_ms(later + 1) == before
+    assert registry.gateways.order[0].therapy_ms(later + 1) == before
     assert hear(registry, [3], [before + 1], later + 2) == before + 1
 
 
@@ -207,7 +207,7 @@ def test_each_gateway_follows_its_own_pumps_and_a_message_of_one_leaves_the_othe
     later = START_MS + 10_000
     pumps, times = pl.Series(range(6), dtype=pl.UInt32), [later, later, later + 99, later + 1, later + 2, later + 9_999]
     registry.hear(pumps, pl.Series(times), later)
-    assert [gateway.therapy_ms(later) for gateway in registry.gateways] == [later, later + 2]
+    assert [gateway.therapy_ms(later) for gateway in registry.gateways.order] == [later, later + 2]
     registry.hear(pumps[:2], pl.Series([later + 5, later + 5]), later + 5)
-    assert [gateway.heard_wall for gateway in registry.gateways] == [later + 5, later]
+    assert [gateway.heard_wall for gateway in registry.gateways.order] == [later + 5, later]
     assert registry.clocks(later + 5).to_list() == [later + 5] * 3 + [later + 7] * 3

@@ -6,8 +6,10 @@ import polars as pl
 import pytest
 
 from broker.contract.gateway_messages import Birth, Pumps, Status
+from processor.intake import gateways
 from processor.intake import registry as module
-from processor.intake.registry import Registry, RegistryFullError
+from processor.intake.gateways import RegistryFullError
+from processor.intake.registry import Registry
 
 START_MS = 1_767_225_600_000
 
@@ -65,7 +67,7 @@ def test_the_clock_of_a_gateway_continues_from_its_last_message():
 def test_a_gateway_without_a_birth_may_add_new_pumps_but_none_of_another_gateway():
     registry = Registry()
     registry.apply_birth(birth("one", "A"), 0, START_MS)
-    two = registry.gateway("two", 1)
+    two = registry.gateways.named("two", 1)
     numbers = registry.numbers(two, pl.Series("pump", ["X", "A", "Y"]), START_MS)
     assert numbers.to_list() == [1, None, 2]
     assert "belongs to one" in registry.rejection(two, "A")
@@ -74,7 +76,7 @@ def test_a_gateway_without_a_birth_may_add_new_pumps_but_none_of_another_gateway
 def test_the_status_of_a_gateway_is_shown():
     registry = Registry()
     registry.apply_birth(birth("one", "A"), 0, START_MS)
-    registry.apply_status(Status(gateway="one", state="offline", sent=0, waiting=3, dropped=2), 0)
+    registry.gateways.apply_status(Status(gateway="one", state="offline", sent=0, waiting=3, dropped=2), 0)
     shown = registry.gateways_frame().row(0, named=True)
     assert (shown["gateway"], shown["state"], shown["waiting"], shown["dropped"], shown["pumps"]) == (
         "one",
@@ -94,17 +96,18 @@ def test_a_gateway_that_moves_to_another_shard_is_the_same_gateway():
 
 def test_a_full_registry_rejects_new_pumps_and_gateways_and_keeps_the_known_ones(monkeypatch):
     monkeypatch.setattr(module, "MAX_PUMPS", 2)
-    monkeypatch.setattr(module, "MAX_GATEWAYS", 2)
+    monkeypatch.setattr(gateways, "MAX_GATEWAYS", 2)
     registry = Registry()
     with pytest.raises(RegistryFullError, match="pump 'C' rejected: the limit of 2 pumps is reached"):
         registry.apply_birth(birth("one", "A", "B", "C"), 0, START_MS)
     assert registry.facts()["pump"].to_list() == ["A", "B"]
-    two = registry.gateway("two", 0)
+    two = registry.gateways.named("two", 0)
     assert registry.number(two, "X", START_MS) is None
     assert "the limit of 2 pumps is reached" in registry.rejection(two, "X")
     with pytest.raises(RegistryFullError, match="gateway three rejected: the limit of 2 gateways is reached"):
-        registry.gateway("three", 0)
-    assert registry.over_capacity == 3
+        registry.gateways.named("three", 0)
+    assert registry.over_capacity == 2
+    assert registry.gateways.over_capacity == 1
 
 
 def test_pumps_saved_by_an_older_version_without_their_lot_are_restored():
@@ -113,7 +116,8 @@ def test_pumps_saved_by_an_older_version_without_their_lot_are_restored():
         Birth(gateway="one", pumps=Pumps(serial=["A"], model=["M"], lot=["B07"]), sent=0, time=0), 0, 0
     )
     current, older = (
-        Registry.restore(facts, registry.gateways, ()) for facts in (registry.facts(), registry.facts().drop("lot"))
+        Registry.restore(facts, registry.gateways.order, ())
+        for facts in (registry.facts(), registry.facts().drop("lot"))
     )
     assert current.facts().select("pump", "model", "lot").rows() == [("A", "M", "B07")]
     assert older.facts().select("pump", "model", "lot").rows() == [("A", "M", None)]
@@ -122,8 +126,8 @@ def test_pumps_saved_by_an_older_version_without_their_lot_are_restored():
 def test_a_gateway_whose_samples_are_all_rejected_is_online():
     registry = Registry()
     registry.apply_birth(birth("one", "A"), 0, START_MS)
-    registry.apply_status(Status(gateway="one", state="offline", sent=0), 0)
-    registry.gateways[0].receive(None, START_MS + 5_000)
+    registry.gateways.apply_status(Status(gateway="one", state="offline", sent=0), 0)
+    registry.gateways.order[0].receive(None, START_MS + 5_000)
     shown = registry.gateways_frame().row(0, named=True)
     assert (shown["state"], shown["heard_wall"]) == ("online", START_MS + 5_000)
     assert registry.clocks(START_MS + 6_000).to_list() == [START_MS + 6_000 * 60]

@@ -1,0 +1,109 @@
+"""Gateways by dense number: found by name, bounded, with their clocks and states as columns."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from broker.contract.gateway_messages import Status
+from processor.intake.gateway import RETIRED, Gateway, gateways_frame
+
+MAX_GATEWAYS: Final = 100_000
+
+
+class RegistryFullError(Exception):
+    """The registry has no room for another pump or gateway; the text says which and how many there are."""
+
+
+@dataclass
+class Gateways:
+    """All gateways ever heard of, in `order` of appearance, which is their number and never changes.
+
+    Since the start, `over_capacity` counts gateways that found no room, `dropped` the samples that gateways reported as
+    dropped.
+    """
+
+    order: list[Gateway] = field(default_factory=list)
+    over_capacity: int = 0
+    dropped: int = 0
+    _by_name: dict[str, Gateway] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._by_name = {gateway.name: gateway for gateway in self.order}
+
+    def named(self, name: str, shard: int) -> Gateway:
+        """Return the gateway of that name, new or known; a known one may have moved to another shard."""
+        gateway = self._by_name.get(name)
+        if gateway is None:
+            if len(self.order) >= MAX_GATEWAYS:
+                self.over_capacity += 1
+                raise RegistryFullError(f"gateway {name} rejected: the limit of {MAX_GATEWAYS:,} gateways is reached")
+            gateway = Gateway(len(self.order), name, shard)
+            self._by_name[name] = gateway
+            self.order.append(gateway)
+        gateway.shard = shard
+        return gateway
+
+    def find(self, name: str) -> Gateway | None:
+        """Return the gateway of that name, None if it is unknown."""
+        return self._by_name.get(name)
+
+    def apply_status(self, status: Status, shard: int) -> None:
+        """Apply the status that a gateway reports, or the broker in its name."""
+        self.dropped += self.named(status.gateway, shard).apply_status(status)
+
+    def retire(self, name: str, shard: int) -> None:
+        """Retire a gateway that took its birth back: its pumps are monitored no longer."""
+        self.named(name, shard).retire()
+
+    def state(self, name: str) -> tuple[str | None, int]:
+        """Return a gateway's state and the therapy time (ms) it was last heard at; None and 0 if it is unknown."""
+        gateway = self._by_name.get(name)
+        return (None, 0) if gateway is None else (gateway.state, gateway.heard_therapy)
+
+    def top_droppers(self, limit: int = 3) -> list[tuple[str, int]]:
+        """Return the gateways that dropped the most samples, with how many; none if none dropped any."""
+        if not self.dropped:
+            return []
+        worst = heapq.nlargest(limit, self.order, key=lambda gateway: gateway.dropped)
+        return [(gateway.name, gateway.dropped) for gateway in worst if gateway.dropped]
+
+    def names(self) -> pl.Series:
+        """Return the name of each gateway."""
+        return pl.Series("gateway", [gateway.name for gateway in self.order], dtype=pl.String)
+
+    def speeds(self) -> npt.NDArray[np.float64]:
+        """Return the therapy seconds per wall second of each gateway."""
+        return np.array([gateway.speed for gateway in self.order], np.float64)
+
+    def clocks(self, wall_ms: int) -> pl.Series:
+        """Return where the therapy clock of each gateway stands (Int64 ms)."""
+        return pl.Series("now", [gateway.therapy_ms(wall_ms) for gateway in self.order], dtype=pl.Int64)
+
+    def latest_plausible_ms(self, wall_ms: int) -> npt.NDArray[np.int64]:
+        """Return the latest time that a sample of each gateway may bear (therapy ms)."""
+        return np.array([gateway.latest_plausible_ms(wall_ms) for gateway in self.order], np.int64)
+
+    def in_states(self, *states: str) -> pl.Series:
+        """Return whether each gateway is in one of these states (Boolean)."""
+        return pl.Series("in", [gateway.state in states for gateway in self.order], dtype=pl.Boolean)
+
+    def gone(self) -> pl.Series:
+        """Return whether each gateway is gone (Boolean): retired, or known from what the broker retained alone."""
+        gone = [each.state == RETIRED or (each.state == "offline" and not each.live) for each in self.order]
+        return pl.Series("gone", gone, dtype=pl.Boolean)
+
+    def shift_wall_clock(self, step_ms: int) -> None:
+        """Follow a wall clock that was set by `step_ms`: the time since each gateway was heard stays."""
+        for gateway in self.order:
+            gateway.shift_wall_clock(step_ms)
+
+    def frame(self, pumps: Iterable[int]) -> pl.DataFrame:
+        """Return the gateways as the snapshot shows them (`GATEWAYS_SCHEMA`); `pumps` counts the pumps of each."""
+        return gateways_frame(self.order, pumps)
