@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -100,7 +101,9 @@ def expanded(path: Path | None) -> Path | None:
         return None
     try:
         whole = path.expanduser()
-        whole.exists()
+        # Not exists(): since Python 3.14 that answers no where the system refuses the name.
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
+            whole.stat()
     except RuntimeError as error:
         raise SettingsError(f"{path}: there is no such home directory; write the whole path") from error
     except OSError as error:

@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 
 from broker.contract.json_dialects import SeveralSamplesError, read_object, read_values
-from broker.contract.json_elements import elements
+from broker.contract.json_elements import check_nesting, elements
 from broker.contract.payload_form import text_of
 from broker.contract.payload_limits import (
     MAX_ROWS,
@@ -134,7 +134,8 @@ def _row(part: bytes) -> JsonSample:
 def _plain_row(part: bytes) -> JsonSample:
     """Return one sample in plain form: exact JSON types, within their ranges.
 
-    A key that is there twice needs a colon more than there are values; only then the keys themselves are compared.
+    A key that is there twice, or a field of another name, needs a colon more than there are values; only then keys and
+    nesting are checked.
     """
     if len(part) > MAX_SAMPLE_BYTES:
         raise SampleError(f"{len(part):,} bytes in one sample; the limit is {MAX_SAMPLE_BYTES:,}")
@@ -143,8 +144,10 @@ def _plain_row(part: bytes) -> JsonSample:
         raise _wrong_name(row.pump)
     if type(row.time) is not int or type(row.sent) is str:
         _read_times(row)
-    if part.count(b":") > _FIELDS - _OPTIONAL(row).count(None) and not _differ(part):
-        read_object(part)
+    if part.count(b":") > _FIELDS - _OPTIONAL(row).count(None):
+        check_nesting(part)
+        if not _differ(part):
+            read_object(part)
     return row
 
 

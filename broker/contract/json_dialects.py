@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from broker.contract.json_elements import check_nesting
 from broker.contract.payload_limits import SampleError, named
 from broker.contract.sample_values import COUNTS, count_of, is_unknown, reading_of, time_of
 from broker.contract.signals import SIGNAL_NAMES
@@ -82,10 +83,9 @@ def _parse(part: bytes) -> object:
     except UnicodeDecodeError as error:
         at = error.start
         raise SampleError(f"not a JSON sample: byte 0x{part[at]:02X} at {at:,} is not UTF-8; send UTF-8") from None
+    check_nesting(part)
     try:
         return _DECODER.decode(text)
-    except RecursionError:
-        raise SampleError("not a JSON sample: nested too deeply") from None
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and text[:1] == "{" and text[error.pos : error.pos + 1] == "{":
             raise SeveralSamplesError("not a JSON sample: several objects") from None

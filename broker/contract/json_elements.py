@@ -16,6 +16,9 @@ MAX_NESTING: Final = 64
 """Brackets inside of each other."""
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?P<open>\\?\Z)?"?|[\[\]{},]', re.DOTALL)
 """A text, whether it is closed or not, or a sign of structure. Each byte is looked at once."""
+_TEXT: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+\\?"?', re.DOTALL)
+_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
 _OPENS: Final = {ord("{"): ord("}"), ord("["): ord("]")}
 _CLOSES: Final = frozenset(_OPENS.values())
 _QUOTE, _COMMA = ord('"'), ord(",")
@@ -54,6 +57,17 @@ def elements(text: bytes) -> Iterator[bytes]:
         raise SampleError("the payload is truncated: it ends before its last bracket closes")
     if last:
         raise SampleError(f"not JSON: after the last sample follows {last[:40]!r}")
+
+
+def check_nesting(text: bytes) -> None:
+    """Raise `SampleError` if brackets are nested too deeply: how deep a decoder goes depends on the Python version."""
+    if text.count(b"[") + text.count(b"{") <= MAX_NESTING:
+        return
+    brackets = _TEXT.sub(b"", text).translate(_SQUARE, _NO_BRACKETS)
+    for _ in range(MAX_NESTING):
+        brackets = brackets.replace(b"[]", b"")
+    if b"[]" in brackets:
+        raise SampleError(f"not a JSON sample: nested more than {MAX_NESTING} deep")
 
 
 def _nest(closing: list[int], sign: int, at: int) -> None:

@@ -56,7 +56,10 @@ def out_of_range(error: msgspec.ValidationError, payload: bytes, kind: Any) -> s
         return None
     path = found[1]
     steps = _STEP.findall(path)
-    value = _value(msgspec.json.decode(payload), steps)
+    try:
+        value = _value(msgspec.json.decode(payload), steps)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # the payload is malformed after the value
     limits = _limits(inspect.type_info(kind), steps)
     for limit in limits:
         sentence = _sentence(path, value, limit)

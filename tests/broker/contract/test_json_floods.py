@@ -27,7 +27,7 @@ FLOODS = {
     "samples after each other in lines": (b"\n".join([SAMPLE * 1000] * 66), TOO_MANY),
     "opening brackets": (b"[" * ROOM, "nested more than 64 deep"),
     "objects in objects": (b'{"a":' * (ROOM // 5), "nested more than 64 deep"),
-    "arrays in a field": (SAMPLE[:-1] + b',"x":' + b"[" * 9000 + b"]" * 9000 + b"}", "nested too deeply"),
+    "arrays in a field": (SAMPLE[:-1] + b',"x":' + b"[" * 9000 + b"]" * 9000 + b"}", "nested more than 64 deep"),
     "quotes": (b'"' * ROOM, "bytes in one sample; the limit is 65,536"),
     "escaped quotes": (b'["' + b'\\"' * (ROOM // 2), "a text is not closed"),
     "texts that begin and never end": (b'["a' + b'\\\\"' * (ROOM // 3), "a text is not closed"),
@@ -53,6 +53,15 @@ def test_wide_fields_that_nobody_reads_cost_their_time_only():
     [(memory, result)] = decoded_elsewhere(payload)
     assert memory < 64
     assert result == "60"
+
+
+@pytest.mark.parametrize("field", ["x", "pump", "time", "seq"])
+def test_nesting_is_refused_at_the_same_depth_by_every_python(field):
+    def with_brackets(count):
+        return decode(SAMPLE[:-1] + b',"note":"[[[[ \\"[[[[","%s":%s}' % (field.encode(), b"[" * count + b"]" * count))
+
+    assert "nested" not in str(with_brackets(63).rejected)
+    assert with_brackets(64).rejected == ("not a JSON sample: nested more than 64 deep",)
 
 
 @pytest.mark.parametrize("separator", [b",", b"\n", b""])

@@ -107,6 +107,12 @@ def test_an_inconsistent_birth_is_rejected(change, reason):
         read_birth(encode(Birth(**birth)))
 
 
+@pytest.mark.parametrize("rest", [b"", b"}}", b',"x":"\xff"}', b',"x":' + b"[" * 99_999])
+def test_a_birth_that_is_malformed_after_an_invalid_value_is_rejected(rest):
+    with pytest.raises(MessageError, match=r"not a birth: Expected `float` >= 0\.1"):
+        read_birth(b'{"speed":0' + rest)
+
+
 def test_an_action_is_made_by_its_name_on_the_wire_and_rejected_if_its_fields_do_not_fit():
     made = make_action("shelve", "1", alarms=("A/x/1",), who="anna", at=AT, why="known", for_s=60.0)
     assert made == Shelve(id="1", alarms=["A/x/1"], who="anna", at=AT, why="known", for_s=60.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,8 +17,8 @@ from broker.contract.topics import confirmed_topic, topic_of
 from broker.mqtt.address import parse_url
 from broker.mqtt.link import Link, Message
 from processor.service import loop
-from processor.service.installation import client_id
 from processor.service.settings import Settings
+from tests.chaos.proxy import Proxy
 
 START_MS = 1_767_225_600_000
 STAMP = 1_790_000_000_000
@@ -56,20 +57,22 @@ async def test_confirmations_are_repeated_after_a_restart_and_on_a_new_connectio
     async def confirmed() -> None:
         assert str(STAMP).encode() in (await asyncio.wait_for(confirmations.get(), TIMEOUT_S)).payload
 
+    proxy = Proxy(parse_url(mosquitto).port, random.Random(1))
+    await proxy.start()
+    broker = f"mqtt://127.0.0.1:{proxy.port}"
     try:
-        async with processor(mosquitto, tmp_path):
+        async with processor(broker, tmp_path):
             # Not retained: a redelivered birth would count as a new message.
             birth = Birth(gateway=gateway, pumps=Pumps(serial=["K-1"]), sent=STAMP, time=START_MS)
             link.publish(topic_of(gateway, "birth"), encode(birth))
             sample = f'{{"pump":"K-1","time":{START_MS},"sent":{STAMP},"seq":1,"boot":1}}'
             link.publish(topic_of(gateway, "telemetry"), sample.encode())
             await confirmed()
-        async with processor(mosquitto, tmp_path):
+        async with processor(broker, tmp_path):
             await confirmed()
-            rival = Link(parse_url(mosquitto), client_id(tmp_path), persistent=True)
-            await rival.open()
-            await rival.close()
+            proxy.cut()
             await confirmed()
     finally:
         link.publish(confirmed_topic(gateway), b"", retain=True)
         await link.close()
+        await proxy.close()
