@@ -25,7 +25,9 @@ from processor.engine.columns import MS_PER_S, Rules
 from processor.engine.sequence import REDELIVERED, Gaps
 from processor.engine.windows import WINDOW_S
 from processor.intake import retirement
-from processor.intake.inbox import BATCH_SCHEMA, Batch, Inbox
+from processor.intake.ages import ages_s
+from processor.intake.backlog import Backlog
+from processor.intake.inbox import Batch, Inbox
 from processor.intake.presence import UNHEARD_S
 from processor.intake.quarantine import Quarantine
 from processor.intake.registry import Registry
@@ -43,9 +45,6 @@ from processor.watch.silence import silence_scores
 MAX_ACTION_IDS: Final = 10_000
 """Number of recent action ids kept to ignore redelivered actions."""
 
-MAX_BACKLOG: Final = 500_000
-"""Samples that may wait to be judged, about 60 MB; if there are more, all are judged at once."""
-
 FORECAST_INTERVAL_MS: Final = 2000
 """Forecasts, of hours and days, are renewed at most this often (wall clock)."""
 
@@ -54,9 +53,7 @@ FORECAST_INTERVAL_MS: Final = 2000
 class Pipeline:
     """The state of the processor. Time comes in as `now` (wall ms); nothing here touches network, disk or clock.
 
-    `split` divides a batch into waves: each pump at most once per wave, its samples in order from wave to wave. Of a
-    pump's backlog at most `max_thin_waves` samples are judged per batch (None: all), so that the alarms of the others
-    are not delayed; the rest waits in `backlog` (`BATCH_SCHEMA`), which belongs to the state.
+    `split` divides a batch into waves: each pump at most once per wave, its samples in order from wave to wave.
     """
 
     rules: Rules = RULES
@@ -73,9 +70,7 @@ class Pipeline:
     cohorts: CohortWatch = field(default_factory=CohortWatch)
     gateways: GatewayWatch = field(default_factory=GatewayWatch)
     action_ids: dict[str, None] = field(default_factory=dict)
-    max_thin_waves: int | None = None
-    backlog: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=BATCH_SCHEMA))
-    backlog_overflows: int = 0
+    backlog: Backlog = field(default_factory=Backlog)
     _disconnected_since: int | None = None
 
     def __post_init__(self) -> None:
@@ -112,9 +107,10 @@ class Pipeline:
 
     def quarantine_backlog(self, now: int, reason: str) -> None:
         """Quarantine the samples that wait to be judged, because they cannot be processed."""
-        pumps = self.registry.facts()["pump"].gather(self.backlog["pump"].unique()).to_list()
-        self.quarantine.add("backlog", now, f"{self.backlog.height:,} samples of {', '.join(pumps)}: {reason}")
-        self.backlog = self.backlog.clear()
+        waiting = self.backlog.waiting
+        pumps = self.registry.facts()["pump"].gather(waiting["pump"].unique()).to_list()
+        self.quarantine.add("backlog", now, f"{waiting.height:,} samples of {', '.join(pumps)}: {reason}")
+        self.backlog.waiting = waiting.clear()
 
     def _result(self, batch: Batch, advanced: AlarmResult, now: int) -> BatchResult:
         facts, subjects = self.registry.facts(), self.subjects(now)
@@ -144,7 +140,7 @@ class Pipeline:
         before = self.state.select("samples", epochs.SET_BACK)
         subjects = self.subjects(now)
         changes, outcomes = [], list[Outcome]()
-        for wave in self.split(self._due(batch.samples)):
+        for wave in self.split(self.backlog.due(batch.samples)):
             step = engine.step(self.state, wave, self.rules, self.window_s, gaps=self.gaps)
             self.state, self.gaps, rows = step.state, step.gaps, step.judged
             if rows.height:
@@ -221,17 +217,6 @@ class Pipeline:
             ]
         )
         return self._hold(scores, pumps, subjects, now)
-
-    def _due(self, samples: pl.DataFrame) -> pl.DataFrame:
-        """Return the samples to judge now, those that waited first; the others wait in the backlog."""
-        if self.max_thin_waves is None:
-            return samples
-        waiting = samples if self.backlog.is_empty() else pl.concat([self.backlog, samples], rechunk=True)
-        due, self.backlog = engine.defer(waiting, self.max_thin_waves)
-        if self.backlog.height > MAX_BACKLOG:
-            self.backlog_overflows += 1
-            due, self.backlog = waiting, waiting.clear()
-        return due
 
     def _note_presence(self, counted: pl.Series, now: int, *, listening: bool) -> None:
         """Record of which pumps samples were taken since there were so many (`counted`), and whom nobody hears."""
@@ -317,27 +302,4 @@ class Pipeline:
         return epochs.own_clocks(self.registry.clocks(now), self.state)
 
     def _ages(self, clocks: pl.Series) -> pl.Series:
-        """Return the seconds since each pump's last sample or, if there was none, since its birth (Float32).
-
-        At least the time for which no sample of it was judged, since clocks of pumps and gateways may be wrong. Null
-        for retired pumps, and for pumps never heard whose gateway is gone: the birth may be an old message that the
-        broker retained.
-        """
-        facts = self.registry.facts()
-        retired = self.registry.retired()
-        away = self.registry.gateways.gone().gather(facts["owner"])
-        born = pl.when(~away).then(facts["born"])
-        last = pl.select(pl.when(~retired).then(pl.coalesce(self._newest(), born))).to_series()
-        ages = (clocks - last) / MS_PER_S
-        unheard = self.registry.unheard_s()
-        return (
-            pl.select(pl.when(ages.is_not_null()).then(pl.max_horizontal(ages, unheard))).to_series().cast(pl.Float32)
-        )
-
-    def _newest(self) -> pl.Series:
-        """Return the time of each pump's newest sample, judged or waiting in the backlog (Int64 ms, null if none)."""
-        newest = self.state["time"]
-        if self.backlog.is_empty():
-            return newest
-        waiting = self.backlog.group_by("pump").agg(pl.col("time").max())
-        return newest.clone().scatter(waiting["pump"], waiting["time"])
+        return ages_s(self.registry, clocks, self.backlog.newest(self.state["time"]))

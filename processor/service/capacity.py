@@ -9,10 +9,11 @@ from typing import Final
 from broker.store.history import ROLLUP_SHARE
 from broker.store.snapshot import CapacityLimit
 from processor.engine.sequence import MAX_GAPS
+from processor.intake.backlog import MAX_BACKLOG
 from processor.intake.gateways import MAX_GATEWAYS
 from processor.intake.message_queue import MessageQueue
 from processor.intake.registry import MAX_PUMPS
-from processor.pipeline import MAX_BACKLOG, Pipeline
+from processor.pipeline import Pipeline
 from processor.service.quarantine_file import MAX_UNWRITTEN
 from processor.service.store import JOURNAL_BYTES, MAX_ENTRIES, Store
 from processor.watch.cohort_comparison import MAX_COHORTS
@@ -34,8 +35,8 @@ def limits(
     return [
         CapacityLimit("messages waiting", queue.waiting_bytes, queue.max_bytes, "bytes", queue.overflows, 0.9),
         CapacityLimit("messages unacknowledged", queue.unacknowledged, receive_maximum, "messages", warn_at=0.95),
-        CapacityLimit("samples waiting to be judged", pipeline.backlog.height, MAX_BACKLOG, "samples",
-              pipeline.backlog_overflows),
+        CapacityLimit("samples waiting to be judged", pipeline.backlog.waiting.height, MAX_BACKLOG, "samples",
+              pipeline.backlog.overflows),
         CapacityLimit("samples not yet written", store.rows, max_rows, "samples"),
         CapacityLimit("journal entries not yet written", store.entries, MAX_ENTRIES, "entries",
               store.entries_dropped, 0.5, "discarded"),

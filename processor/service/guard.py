@@ -41,13 +41,13 @@ class GuardedPipeline:
         twice changes nothing. That one is quarantined. If there is an error without any message, only Pumpwatch itself
         is judged, so that its alarm is raised.
         """
-        backlog = self.pipeline.backlog
+        waiting = self.pipeline.backlog.waiting
         try:
             return [self.pipeline.take(messages, now, listening=listening, readings=readings)]
         except ERRORS as error:
             self._count(error)
-            self.pipeline.backlog = backlog
-            if not messages and backlog.is_empty():
+            self.pipeline.backlog.waiting = waiting
+            if not messages and waiting.is_empty():
                 return self._system_alone(readings, now)
             half = len(messages) // 2
         if not messages:

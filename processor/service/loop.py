@@ -81,7 +81,7 @@ class _Service:
         self.journal = SystemJournal(self.store, wall_ms)
         self.journal.record_start()
         self.pipeline = self._restored()
-        self.pipeline.max_thin_waves = MAX_THIN_WAVES
+        self.pipeline.backlog.max_thin_waves = MAX_THIN_WAVES
         self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.meter = Meter(started=wall_ms(), broker=address.url)
@@ -185,7 +185,7 @@ class _Service:
         recorded = time.monotonic()
         show_pause_s, commit_pause_s = 0.0, WRITE_INTERVAL_S
         while not finish.is_set():
-            if self.pipeline.backlog.is_empty():
+            if self.pipeline.backlog.waiting.is_empty():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.queue.arrived.wait(), self.settings.tick_s)
             self.queue.arrived.clear()

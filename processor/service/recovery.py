@@ -7,6 +7,7 @@ from pathlib import Path
 from broker.store.journal import Head
 from processor.alarms import lifecycle
 from processor.engine.columns import Rules
+from processor.intake.backlog import Backlog
 from processor.pipeline import Pipeline
 from processor.rules import RULES
 from processor.service import checkpoint
@@ -22,7 +23,7 @@ def save(data: Path, pipeline: Pipeline, now: int, head: Head = checkpoint.NOTHI
         gaps=pipeline.gaps,
         timers=pipeline.timers,
         orders=pipeline.orders,
-        backlog=pipeline.backlog,
+        backlog=pipeline.backlog.waiting,
         acted=tuple(pipeline.action_ids),
         compared=pipeline.cohorts.compared,
     )
@@ -42,7 +43,7 @@ def restore(data: Path, rules: Rules = RULES) -> Pipeline:
         gaps=saved.gaps,
         timers=saved.timers,
         orders=saved.orders,
-        backlog=saved.backlog,
+        backlog=Backlog(saved.backlog),
         cohorts=CohortWatch(saved.compared),
         action_ids=dict.fromkeys(saved.acted),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broker.mqtt.link import Message
+from processor.intake.backlog import Backlog
 from processor.intake.inbox import Inbox
 from processor.pipeline import Pipeline
 from processor.service.guard import GuardedPipeline
@@ -65,21 +66,21 @@ def test_an_error_without_a_message_still_raises_the_alarm_about_the_system(guar
 
 
 def test_the_backlog_of_a_pump_does_not_delay_the_others_and_is_judged_in_order():
-    pipeline = Pipeline(max_thin_waves=25)
+    pipeline = Pipeline(backlog=Backlog(max_thin_waves=25))
     whole = Pipeline()
     backlog = [message(b"[" + b",".join(sample("OLD", at, flow_ul_h=8.0) for at in range(200)) + b"]")]
     for each in (pipeline, whole):
         each.take([*backlog, message(sample("NEW", 200))], START_MS + 200 * 60_000)
     assert pipeline.state["samples"].to_list() == [25, 1]
-    assert pipeline.backlog.height == 175
+    assert pipeline.backlog.waiting.height == 175
     for _ in range(7):
         pipeline.take([], START_MS + 200 * 60_000)
-    assert pipeline.backlog.is_empty()
+    assert pipeline.backlog.waiting.is_empty()
     assert pipeline.state.equals(whole.state)
 
 
 def test_a_pump_whose_backlog_is_being_judged_is_not_silent():
-    pipeline = Pipeline(max_thin_waves=25)
+    pipeline = Pipeline(backlog=Backlog(max_thin_waves=25))
     backlog = b"[" + b",".join(sample("OLD", at, flow_ul_h=8.0) for at in range(200)) + b"]"
     pipeline.take([message(backlog)], START_MS + 200 * 60_000)
     assert pipeline.alarms.is_empty()
