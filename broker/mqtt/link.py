@@ -58,7 +58,8 @@ class Link:
     `on_message` is called in the event loop and must not block. With `manual` the broker keeps every QoS 1 message
     until `acknowledge` names it, and is asked (MQTT 5) to have no more than `receive_maximum` of them unacknowledged.
     `on_published` gets the id of each publication that the broker confirmed, and why if it delivered it to nobody.
-    While `barred` holds a reason, no connection is opened. `end_code` is the reason code of the last end, if any.
+    While `barred` holds a reason, no connection is opened. `end_code` is the reason code of the last end, if any,
+    `closed` whether we ended it ourselves.
     """
 
     address: Address
@@ -72,6 +73,7 @@ class Link:
     resumed: bool = field(default=False, init=False)
     barred: str = field(default="", init=False)
     end_code: int | None = field(default=None, init=False)
+    closed: bool = field(default=False, init=False)
     _client: paho.Client = field(init=False)
     _watch: SocketWatch = field(init=False)
     _opened: asyncio.Future[None] | None = field(default=None, init=False)
@@ -91,7 +93,7 @@ class Link:
         self._client = client = self._new_client()
         self._watch = watch = SocketWatch(client, loop)
         self._opened = opened = loop.create_future()
-        self._ended, self.end_code = loop.create_future(), None
+        self._ended, self.end_code, self.closed = loop.create_future(), None, False
         self._ended.add_done_callback(lambda _: watch.stop_upkeep())
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -172,6 +174,7 @@ class Link:
     async def close(self) -> None:
         """Disconnect cleanly, so that the will is not sent. Does nothing if the link was never opened."""
         if self.alive:
+            self.closed = True
             self._client.disconnect()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.ended(), CLOSE_TIMEOUT_S)

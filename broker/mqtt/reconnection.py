@@ -17,7 +17,8 @@ MAX_WAIT_S: Final = 15.0
 MAX_DOUBLINGS: Final = 12
 SHORT_SESSION_S: Final = 5.0
 MAX_SHORT_SESSIONS: Final = 5
-"""So many short sessions in a row count as a take-over, if the network is fine: Mosquitto 2.0 gives no reason."""
+"""So many sessions in a row that the broker ended soon count as a take-over, if the network is fine: Mosquitto 2.0 gives
+no reason."""
 
 
 async def keep_open(
@@ -47,7 +48,8 @@ async def keep_open(
             failures = 0
             began = time.monotonic()
             reason = await _run_until_lost(link, session)
-            short = short + 1 if time.monotonic() - began < SHORT_SESSION_S and network_fine() else 0
+            soon = time.monotonic() - began < SHORT_SESSION_S
+            short = short + 1 if soon and not link.closed and network_fine() else 0
             _check_taken_over(link, short)
             outage = f"Connection to {link.address.url} lost ({reason})"
         except LinkError as error:

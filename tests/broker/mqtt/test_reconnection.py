@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from broker.mqtt import reconnection
 from broker.mqtt.address import parse_url
 from broker.mqtt.link import Link
 from broker.mqtt.reconnection import keep_open
@@ -43,6 +44,25 @@ async def test_a_session_comes_back_when_its_broker_was_killed_and_started_again
     with contextlib.suppress(asyncio.CancelledError):
         await keeping
     assert not link.alive
+
+
+@pytest.mark.broker
+async def test_sessions_that_it_ends_by_itself_are_no_take_over(mosquitto, until, monkeypatch):
+    monkeypatch.setattr(reconnection, "MIN_WAIT_S", 0.01)
+    sessions = []
+
+    async def session(link: Link) -> None:
+        sessions.append(link)
+        await link.close()
+
+    link, chance = Link(parse_url(mosquitto), "by-itself"), random.Random(1)
+    fine = keep_open(link, session, report=lambda _: None, chance=chance, network_fine=lambda: True)
+    keeping = asyncio.create_task(fine)
+    await until(lambda: keeping.done() or len(sessions) > reconnection.MAX_SHORT_SESSIONS)
+    assert not keeping.done()
+    keeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await keeping
 
 
 @pytest.mark.broker
