@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from hashlib import sha256
@@ -229,7 +230,7 @@ def test_a_refusal_that_is_written_again_after_a_crash_is_one_entry(tmp_path, jo
 
 
 def test_what_happened_lately_is_found_without_reading_all_orders(tmp_path, journal):
-    with sqlite3.connect(tmp_path / FILE) as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as connection:
         asked = f"SELECT id FROM entry WHERE {OF_ALARMS} ORDER BY id DESC LIMIT 10"
         plan = connection.execute(f"EXPLAIN QUERY PLAN {asked}").fetchall()
     assert "entry_lately" in str(plan)
