@@ -24,11 +24,15 @@ PART = """
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 
+def heed() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def start(source: str, *prefix: str) -> subprocess.Popen[str]:
-    """Start a process and wait for the first line that it prints."""
+    """Start a process and wait for the first line that it prints; it ignores no signal, even if the tests do."""
     command = [*prefix, sys.executable, "-c", textwrap.dedent(source)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=heed)  # noqa: PLW1509
     assert process.stdout is not None
     assert process.stdout.readline()
     return process
