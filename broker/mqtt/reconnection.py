@@ -17,7 +17,7 @@ MAX_WAIT_S: Final = 15.0
 MAX_DOUBLINGS: Final = 12
 SHORT_SESSION_S: Final = 5.0
 MAX_SHORT_SESSIONS: Final = 5
-"""So many sessions in a row that the broker ended soon count as a take-over, if the network is fine: Mosquitto 2.0
+"""This many short sessions in a row, ended by the broker on a working network, count as a takeover: Mosquitto 2.0
 gives no reason."""
 
 

@@ -31,8 +31,7 @@ Ints = npt.NDArray[np.int64]
 class Presence:
     """For each pump, by number: wall-clock ms since a sample of it was last judged (`unheard_ms`), and `retired`.
 
-    Time counts only while the processor listens to its broker, and not while a pump is retired. No clock of a pump or
-    gateway has a say in it.
+    Time counts only while the processor listens to its broker. No clock of a pump or gateway has a say in it.
     `records` are the `RECORDS` by number, the latest of each pump; those of pumps that are back stay.
     """
 
@@ -52,7 +51,7 @@ class Presence:
     def pass_time(self, now: int, *, listening: bool) -> None:
         """Let time pass until `now` (wall ms)."""
         if listening and self._at is not None:
-            self.unheard_ms += np.where(self.retired, 0, max(0, now - self._at))
+            self.unheard_ms += max(0, now - self._at)
         self._at = now
 
     def hear(self, pumps: Ints) -> Ints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broker.mqtt.link import Message
+from processor.engine import engine
 from processor.intake.backlog import Backlog
 from processor.intake.inbox import Inbox
 from processor.pipeline import Pipeline
@@ -77,6 +78,23 @@ def test_the_backlog_of_a_pump_does_not_delay_the_others_and_is_judged_in_order(
         pipeline.take([], START_MS + 200 * 60_000)
     assert pipeline.backlog.waiting.is_empty()
     assert pipeline.state.equals(whole.state)
+
+
+def test_an_error_costs_no_sample_that_waited(monkeypatch):
+    guarded, honest, errors = GuardedPipeline(Pipeline(backlog=Backlog(max_thin_waves=25))), engine.step, []
+    take(guarded, message(b"[" + b",".join(sample("OLD", at) for at in range(200)) + b"]"))
+
+    def step(*args, **options):
+        if not errors:
+            errors.append(ZeroDivisionError("once"))
+            raise errors[0]
+        return honest(*args, **options)
+
+    monkeypatch.setattr(engine, "step", step)
+    take(guarded, message(sample("NEW", 200)), message(sample("NEW", 201)))
+    while not guarded.pipeline.backlog.waiting.is_empty():
+        take(guarded)
+    assert guarded.pipeline.state["samples"].to_list() == [200, 2]
 
 
 def test_a_pump_whose_backlog_is_being_judged_is_not_silent():
