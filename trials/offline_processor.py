@@ -21,7 +21,7 @@ from processor.pipeline import Pipeline
 from processor.rules import RULES, Rule
 from processor.view import forecast
 from simulator.faults import FAULTS
-from simulator.gateway.service import gateways_for
+from simulator.gateway.settings import gateways_for
 from simulator.playback.simulation import Simulation
 from trials.feed import FeedTick
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+from typing import Final
 
-import msgspec
 import polars as pl
 
 from broker.contract.codec_arrow import ARROW_STREAM_MARK, decode_arrow
@@ -27,9 +28,13 @@ __all__ = [
     "encode_json",
     "frame_of",
     "is_arrow",
+    "json_rows",
     "plausible",
     "shorten",
 ]
+
+_UNKNOWN: Final = re.compile(rb',"\w+":null(?=[,}])')
+"""A field without a value; no string contains one, because quotes in strings are escaped. `pump` is always known."""
 
 
 def decode(payload: bytes) -> Decoded:
@@ -51,11 +56,19 @@ def is_arrow(payload: bytes) -> bool:
 
 def encode_json(samples: pl.DataFrame) -> bytes:
     """Encode samples as JSON, one object per line; unknown values are left out."""
-    rows = (
-        msgspec.json.encode({name: value for name, value in row.items() if value is not None})
-        for row in samples.with_columns(pl.col(pl.Float32).cast(pl.Float64).round(4)).iter_rows(named=True)
-    )
-    return b"\n".join(rows)
+    return b"\n".join(row + b"}" for row in json_rows(samples))
+
+
+def json_rows(samples: pl.DataFrame) -> list[bytes]:
+    """Encode each sample as a JSON object without its closing brace; unknown values are left out."""
+    known = [series for series in samples if series.null_count() < len(series)]
+    plain = pl.DataFrame(known).with_columns(pl.col(pl.Float32).cast(pl.Float64).round(4).fill_nan(None))
+    buffer = io.BytesIO()
+    plain.write_ndjson(buffer)
+    text = buffer.getvalue()
+    if any(series.null_count() for series in plain):
+        text = _UNKNOWN.sub(b"", text)
+    return text.split(b"}\n")[:-1]
 
 
 def encode_arrow(samples: pl.DataFrame) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -21,13 +20,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from broker.mqtt.address import MQTT_3, MQTT_5, Address, LinkError
+from broker.mqtt.connecting import CLOSE_TIMEOUT_S, CONNECT_TIMEOUT_S, KEEPALIVE_S, closed_early, connecting
 from broker.mqtt.event_loop import SocketWatch
 from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS, UNSUPPORTED_PROTOCOL_VERSION, Undelivered
-from broker.mqtt.tls import untrusted
 
-CONNECT_TIMEOUT_S: Final = 10.0
-CLOSE_TIMEOUT_S: Final = 1.0
-KEEPALIVE_S: Final = 30
 SESSION_EXPIRY_S: Final = 7 * 24 * 3600
 """How long the broker keeps the messages that a persistent session missed."""
 
@@ -58,8 +54,7 @@ class Link:
     `on_message` is called in the event loop and must not block. With `manual` the broker keeps every QoS 1 message
     until `acknowledge` names it, and is asked (MQTT 5) to have no more than `receive_maximum` of them unacknowledged.
     `on_published` gets the id of each publication that the broker confirmed, and why if it delivered it to nobody.
-    While `barred` holds a reason, no connection is opened. `end_code` is the reason code of the last end, if any,
-    `closed` whether we ended it ourselves.
+    `end_code` is the reason code of the last end, if any, `closed` whether we ended it ourselves.
     """
 
     address: Address
@@ -71,7 +66,6 @@ class Link:
     manual: bool = False
     receive_maximum: int = 1000
     resumed: bool = field(default=False, init=False)
-    barred: str = field(default="", init=False)
     end_code: int | None = field(default=None, init=False)
     closed: bool = field(default=False, init=False)
     _client: paho.Client = field(init=False)
@@ -81,11 +75,7 @@ class Link:
 
     async def open(self) -> None:
         """Connect, or raise `LinkError`. Afterwards `resumed` says whether the broker still had our session."""
-        if self.barred:
-            raise LinkError(self.barred)
-        async with self.address._learning:
-            if self.address.protocol is None:
-                await learn_protocol(self.address)
+        await known_protocol(self.address)
         await self._open()
 
     async def _open(self) -> None:
@@ -96,18 +86,9 @@ class Link:
         self._ended, self.end_code, self.closed = loop.create_future(), None, False
         self._ended.add_done_callback(lambda _: watch.stop_upkeep())
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            async with connecting(self.address, CONNECT_TIMEOUT_S):
                 await asyncio.to_thread(self._connect, client)
                 await opened
-        except TimeoutError:
-            self._drop()
-            raise LinkError(f"{self.address.url} did not answer within {CONNECT_TIMEOUT_S:g} s") from None
-        except ssl.SSLCertVerificationError as error:
-            self._drop()
-            raise LinkError(untrusted(self.address.url, error)) from error
-        except (OSError, ValueError) as error:
-            self._drop()
-            raise LinkError(f"no broker at {self.address.url}: {error}") from error
         except BaseException:
             self._drop()
             raise
@@ -181,9 +162,8 @@ class Link:
         if self._opened is not None:
             self._drop()
 
-    def cut(self, reason: str) -> None:
-        """Drop the connection as if the broker had died, and open none until `barred` is empty."""
-        self.barred = reason
+    def abort(self) -> None:
+        """Drop the connection as if the network had."""
         if self.alive:
             self._drop()
 
@@ -208,10 +188,7 @@ class Link:
 
     def _on_disconnect(self, _c: paho.Client, _u: Any, _f: paho.DisconnectFlags, code: ReasonCode, _p: Any) -> None:
         if self._opened is not None and not self._opened.done():
-            text = f"{self.address.url} closed the connection of client {self.client_id!r}: {code}"
-            if self.address.tls and not self.address.files.client_cert:
-                text += "; if it asks for client certificates, name yours with --client-cert and --client-key"
-            self._opened.set_exception(LinkError(text, code.value))
+            self._opened.set_exception(closed_early(self.address, self.client_id, str(code), code.value))
         self.end_code = code.value
         self._end(str(code))
 
@@ -225,6 +202,15 @@ class Link:
         if self.on_published is not None:
             failed = code.is_failure or code.value == NO_MATCHING_SUBSCRIBERS
             self.on_published(mid, Undelivered(code.value, str(code)) if failed else None)
+
+
+async def known_protocol(address: Address) -> int:
+    """Return the protocol of a broker, after a first connection has learned it; raises `LinkError`."""
+    if address.protocol is None:
+        async with address._learning:
+            if address.protocol is None:
+                await learn_protocol(address)
+    return address.protocol or MQTT_5
 
 
 async def learn_protocol(address: Address) -> int:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from broker.mqtt.address import LinkError, TakenOverError
+from broker.mqtt.address import Address, LinkError, TakenOverError
 from broker.mqtt.link import Link
 from broker.mqtt.reasons import SESSION_TAKEN_OVER
 
@@ -56,7 +56,7 @@ async def keep_open(
             if isinstance(error, TakenOverError):
                 raise
             if error.code == SESSION_TAKEN_OVER:
-                raise taken_over(link) from error
+                raise taken_over(link.client_id, link.address) from error
             if not failures:
                 outage = str(error)[:1].upper() + str(error)[1:]
         finally:
@@ -68,10 +68,10 @@ async def keep_open(
         await asyncio.sleep(wait_s)
 
 
-def taken_over(link: Link) -> TakenOverError:
+def taken_over(client_id: str, address: Address) -> TakenOverError:
     """Return the error that says which client id is used twice."""
     return TakenOverError(
-        f"another client with the id {link.client_id} connected to {link.address.url} and took over the session; "
+        f"another client with the id {client_id} connected to {address.url} and took over the session; "
         "stop one of the two, or give one another broker",
         SESSION_TAKEN_OVER,
     )
@@ -79,7 +79,7 @@ def taken_over(link: Link) -> TakenOverError:
 
 def _check_taken_over(link: Link, short: int) -> None:
     if link.end_code == SESSION_TAKEN_OVER or short >= MAX_SHORT_SESSIONS:
-        raise taken_over(link)
+        raise taken_over(link.client_id, link.address)
 
 
 async def _run_until_lost(link: Link, session: Callable[[Link], Awaitable[None]]) -> str:

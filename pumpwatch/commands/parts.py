@@ -58,10 +58,11 @@ def simulate(
     from broker.mqtt.address import LinkError, TakenOverError
     from pumpwatch.commands.run_config import plan
     from simulator.gateway import service
+    from simulator.gateway.settings import Settings
 
     fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed)
     where = data or user_data()
-    settings = service.Settings(
+    settings = Settings(
         broker=run_file.broker_of(broker, where),
         pumps=fleet.pumps,
         gateways=gateways,
@@ -76,7 +77,11 @@ def simulate(
     )
     with _only_user(spool / "simulator.lock" if spool else None, "simulator", "--spool"):
         try:
-            play("simulator", lambda stop, ready: service.run(settings, stop, ready))
+            play(
+                "simulator",
+                lambda stop, ready, progress: service.run(settings, stop, ready, progress),
+                many_connections=True,
+            )
         except TakenOverError as error:
             raise RefusalError(str(error)) from error
         except (LinkError, ValueError) as error:
@@ -108,7 +113,7 @@ def process(
         history_days=history_days,
     )
     try:
-        play("processor", lambda stop, ready: loop.run(settings, stop, ready))
+        play("processor", lambda stop, ready, _: loop.run(settings, stop, ready))
     except (SecondProcessorError, TakenOverError) as error:
         raise RefusalError(str(error)) from error
     except (LinkError, ProcessorError) as error:
@@ -140,7 +145,7 @@ def dashboard(
     url = run_file.broker_of(broker, where)
     settings = Settings(broker=url, data=where, host=host, port=port, key=key, public=public)
     try:
-        play("dashboard", lambda stop, ready: app.run(settings, stop, ready))
+        play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready))
     except (AccessError, app.ServeError) as error:
         raise CommandError(str(error)) from error
 
@@ -175,12 +180,9 @@ def broker(
         path=environment().get("PATH"),
     )
 
-    async def serve(stop: asyncio.Event, ready: Callable[[str], None]) -> None:
-        await local_broker.run(settings, stop, ready)
-
     with _only_user(settings.directory / "broker.lock" if config is None else None, "broker", "--data"):
         try:
-            play("broker", serve)
+            play("broker", lambda stop, ready, _: local_broker.run(settings, stop, ready))
         except local_broker.ServerError as error:
             raise CommandError(str(error)) from error
 

@@ -12,6 +12,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import uvloop
+
+from broker.mqtt.connection_limits import raise_open_files
 from pumpwatch.supervision import logs
 
 SUPERVISED: Final = "PUMPWATCH_SUPERVISED"
@@ -20,22 +23,28 @@ LAST_GRACE_S: Final = 3.0
 REFUSED: Final = 3
 """Exit code of a part that cannot run until a person acts; it is not restarted."""
 
-Run = Callable[[asyncio.Event, Callable[[str], None]], Awaitable[None]]
-"""A part: runs until the event is set, and passes its address to the callback once it is ready."""
+Tell = Callable[[str], None]
+Run = Callable[[asyncio.Event, Tell, Tell], Awaitable[None]]
+"""A part: runs until the event is set, passes its address to the first callback once it is ready, and to the second how
+far it is while starting or stopping takes long."""
 
 log = logging.getLogger(__name__)
 
 
-def play(part: str, run: Run) -> None:
+def play(part: str, run: Run, *, many_connections: bool = False) -> None:
     """Run a part until SIGTERM, SIGINT or the exit of the supervisor.
 
-    Prints `READY <part> <address>` to stdout when ready; logs go to stderr. Exceptions of `run` propagate.
+    Prints `READY <part> <address>` to stdout when ready; logs go to stderr. Below a supervisor, progress goes to stdout
+    as `PROGRESS <part> <text>`, otherwise it is logged. Exceptions of `run` propagate. With `many_connections` the
+    event loop is uvloop's.
     """
     supervised = SUPERVISED in os.environ
     logs.begin(part, supervised=supervised)
+    raise_open_files()
     if supervised:
         threading.Thread(target=_exit_with_supervisor, daemon=True).start()
-    asyncio.run(_play(part, run))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if many_connections else None) as runner:
+        runner.run(_play(part, run, supervised=supervised))
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
@@ -55,16 +64,23 @@ def end_as_first_process() -> None:
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
-async def _play(part: str, run: Run) -> None:
+async def _play(part: str, run: Run, *, supervised: bool) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
-    await run(stop, lambda address: _print_ready(part, address))
+
+    def progress(text: str) -> None:
+        if supervised:
+            _print("PROGRESS", part, text)
+        else:
+            log.info("%s", text)
+
+    await run(stop, lambda address: _print("READY", part, address), progress)
     if not stop.is_set():
         log.warning("exited without a stop signal")
 
 
-def _print_ready(part: str, address: str) -> None:
-    sys.stdout.write(f"READY {part} {address}\n")
+def _print(word: str, part: str, text: str) -> None:
+    sys.stdout.write(f"{word} {part} {text}\n")
     sys.stdout.flush()
 
 

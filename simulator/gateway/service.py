@@ -4,97 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import dataclasses
 import itertools
 import logging
-import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import polars as pl
 
-from broker.contract.codec import encode_arrow, encode_json
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply
 from broker.contract.gateway_messages import Birth
 from broker.contract.topics import TRUTH
-from broker.mqtt.address import parse_url
+from broker.mqtt.address import LinkError, parse_url
+from broker.mqtt.connection_limits import shortage
+from broker.mqtt.session_pool import SessionPool, settle, slices
 from simulator.faults import FAULTS
 from simulator.gateway.commands import CommandExecutor
 from simulator.gateway.ground_truth import GroundTruthReporter, LedgerFile, messages, run_header
-from simulator.gateway.outbox import Outbox, Parcel
+from simulator.gateway.outbox import Parcel
+from simulator.gateway.payloads import TickPayloads
 from simulator.gateway.session import Session
-from simulator.gateway.spool import Spool
-from simulator.playback.notation import ScenarioError
-from simulator.playback.scenario import Scenario, default, load
+from simulator.gateway.settings import Settings, outbox, plan
 from simulator.playback.simulation import Simulation
 
 log = logging.getLogger("simulator")
 
-PUMPS_PER_GATEWAY: Final = 25
-MAX_DEFAULT_GATEWAYS: Final = 40
-MAX_PUMPS_PER_GATEWAY: Final = 1000
 SPREAD: Final = 0.8
 """Share of the time between two ticks over which the gateways send, one after another."""
 MIN_SLEEP_S: Final = 0.005
-OUTBOX_BYTES: Final = 512 * 1024 * 1024
-"""Memory for the outboxes of all gateways of this process together."""
-UNCONFIRMED_BYTES: Final = 256 * 1024 * 1024
-"""Bytes of these that may be with the broker and not confirmed by the processor: half of what
-`broker.mqtt.mosquitto_config` lets it queue."""
-DISK_BYTES: Final = 2**50
-"""With a spool the limit is in samples, and bytes are not limited."""
-SPOOL_SAMPLES: Final = 5_000_000
-"""Samples on disk of all gateways of this process: a day of 3,500 pumps with a sample a minute; 400 MB as Arrow."""
-RETIRE_TIMEOUT_S: Final = 1.0
+MAX_BUSY_S: Final = 0.02
+"""After this time of sending without a pause the event loop runs."""
+RETIRE_TIMEOUT_S: Final = 6.0
 MAX_PENDING_TRUTH: Final = 1000
 """Messages of ground truth that wait for a connection; beyond it the oldest are lost, with a warning."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the simulator runs. None takes the value of the scenario, or for `gateways` what suits the size of the fleet.
-
-    `speed` is therapy seconds per wall second. `payload`: "auto" is JSON for a gateway of one pump, Arrow for more.
-    `truth` is the folder for the file of ground truth. With `spool` gateways keep parcels that are not safe elsewhere
-    in that folder, up to `spool_samples` for all of them together; without it, in memory. When a processor confirms,
-    no more than `unconfirmed_bytes` of all gateways together are with the broker and not confirmed.
-    """
-
-    broker: str
-    pumps: int | None = None
-    gateways: int | None = None
-    speed: float = 60.0
-    interval_s: float | None = None
-    seed: int | None = None
-    scenario: str | None = None
-    payload: Literal["auto", "json", "arrow"] = "auto"
-    truth: Path | None = None
-    spool: Path | None = None
-    spool_samples: int = SPOOL_SAMPLES
-    unconfirmed_bytes: int = UNCONFIRMED_BYTES
-    name: str = "gateway"
-
-
-def plan(settings: Settings) -> Scenario:
-    """Return the scenario to run, with what the settings override; raises `ScenarioError`."""
-    scenario = load(settings.scenario) if settings.scenario else default()
-    return dataclasses.replace(
-        scenario,
-        pumps=settings.pumps or scenario.pumps,
-        interval_s=settings.interval_s or scenario.interval_s,
-        seed=scenario.seed if settings.seed is None else settings.seed,
-    )
-
-
-def gateways_for(pumps: int) -> int:
-    """Return how many gateways a fleet gets by default: 25 pumps each, then 40 of up to 1,000 pumps, then more."""
-    few = min(MAX_DEFAULT_GATEWAYS, math.ceil(pumps / PUMPS_PER_GATEWAY))
-    return max(few, math.ceil(pumps / MAX_PUMPS_PER_GATEWAY))
 
 
 def wall_ms() -> int:
@@ -102,18 +46,24 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
-    """Run the fleet until `stop`; calls `ready` with a summary when every gateway is connected."""
-    scenario = plan(settings)
-    if not 0 < settings.speed <= 100_000:
-        raise ScenarioError(f"speed is {settings.speed:g}; allowed is above 0 and up to 100,000")
-    count = settings.gateways or gateways_for(scenario.pumps)
-    if not 1 <= count <= scenario.pumps:
-        raise ScenarioError(f"{count} gateways for {scenario.pumps} pumps; allowed is 1 to one for each pump")
+def _ignore(_: str) -> None:
+    """Show no progress."""
+
+
+async def run(
+    settings: Settings, stop: asyncio.Event, ready: Callable[[str], None], progress: Callable[[str], None] = _ignore
+) -> None:
+    """Run the fleet until `stop`; calls `ready` with a summary when every gateway is connected.
+
+    `progress` gets how many are, while they connect or end. Raises `LinkError` and `ScenarioError`.
+    """
+    scenario, count = plan(settings)
+    if too_few := shortage(count):
+        raise LinkError(f"{count:,} gateways need as many connections: {too_few}; or use fewer gateways")
     now = wall_ms()
     start = now if scenario.start_ms is None else scenario.start_ms
     simulation = await asyncio.to_thread(Simulation, scenario, start_ms=start, boot=now // 1000, on_wire=True)
-    await _Fleet(settings, simulation, count).run(stop, ready)
+    await _Fleet(settings, simulation, count).run(stop, ready, progress)
 
 
 class _Fleet:
@@ -132,63 +82,63 @@ class _Fleet:
         address = parse_url(settings.broker)
         edges = np.linspace(0, simulation.scenario.pumps, count + 1).astype(int).tolist()
         digits = max(2, len(str(count - 1)))
+        names = [f"{settings.name}-{number:0{digits}d}" for number in range(count)]
         self.sessions = [
             Session(
-                self._name(number, digits),
+                name,
                 range(first, last),
-                self._outbox(self._name(number, digits), count),
+                outbox(settings, name, count),
                 address,
                 birth=self._birth,
                 execute=self._execute,
                 wall_ms=wall_ms,
             )
-            for number, (first, last) in enumerate(itertools.pairwise(edges))
+            for name, (first, last) in zip(names, itertools.pairwise(edges), strict=True)
         ]
 
-    def _name(self, number: int, digits: int) -> str:
-        return f"{self.settings.name}-{number:0{digits}d}"
-
-    def _outbox(self, name: str, count: int) -> Outbox:
-        """Return the outbox of one of `count` gateways, with its parcels on disk from an earlier run."""
-        settings = self.settings
-        unconfirmed = settings.unconfirmed_bytes // count
-        if settings.spool is None:
-            return Outbox(OUTBOX_BYTES // count, max_unconfirmed=unconfirmed)
-        limit, spool = max(1, settings.spool_samples // count), Spool(settings.spool / name)
-        box = Outbox(DISK_BYTES, limit, spool, patient=True, max_unconfirmed=unconfirmed)
-        if box.waiting:
-            log.info("%s sends %s samples of an earlier run from disk first", name, f"{box.waiting:,}")
-        return box
-
-    async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
-        chance = random.Random()
-        first = self.sessions[0]
-        keeping = [
-            asyncio.create_task(session.run(log.warning if session is first else log.debug, chance), name=session.name)
-            for session in self.sessions
-        ]
+    async def run(self, stop: asyncio.Event, ready: Callable[[str], None], progress: Callable[[str], None]) -> None:
+        for session in self.sessions:
+            if session.outbox.waiting:
+                log.info("%s sends %s samples of an earlier run from disk first", session.name, session.outbox.waiting)
+        pool = SessionPool(self.sessions, log.warning, progress, random.Random())
         stopping = asyncio.create_task(stop.wait(), name="stop")
         ticking = asyncio.create_task(self._tick_on(), name="tick")
-        meeting = asyncio.create_task(self._announce(ready), name="meet")
+        keeping = asyncio.create_task(pool.run(), name="connect")
+        meeting = asyncio.create_task(self._announce(pool, ready), name="meet")
+        ending = (stopping, ticking, meeting, keeping)
         try:
-            done, _ = await asyncio.wait({stopping, ticking, *keeping}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({stopping, ticking, keeping}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 task.result()
-            for session in self.sessions:
-                session.retire()
-            await asyncio.sleep(min(RETIRE_TIMEOUT_S, 0.2 + len(self.sessions) / 1000))
+            ticking.cancel()
+            await self._retire(progress)
         finally:
-            ending = (stopping, ticking, meeting, *keeping)
             for task in ending:
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
 
-    async def _announce(self, ready: Callable[[str], None]) -> None:
-        for session in self.sessions:
-            await session.connected.wait()
-        pumps = self.simulation.scenario.pumps
-        log.info("%s pumps on %s gateways, therapy time x%g", pumps, len(self.sessions), self.settings.speed)
-        ready(f"{pumps} pumps, {len(self.sessions)} gateways")
+    async def _announce(self, pool: SessionPool, ready: Callable[[str], None]) -> None:
+        await pool.complete.wait()
+        pumps, gateways = self.simulation.scenario.pumps, len(self.sessions)
+        log.info("%s pumps on %s gateways, therapy time x%g", f"{pumps:,}", f"{gateways:,}", self.settings.speed)
+        ready(f"{pumps} pumps, {gateways} gateways")
+
+    async def _retire(self, progress: Callable[[str], None]) -> None:
+        """Publish that all gateways end on purpose, and wait until the broker has it."""
+        for part in slices(self.sessions):
+            for session in part:
+                session.retire()
+            await asyncio.sleep(0)
+        total = len(self.sessions)
+
+        def left() -> int:
+            return sum(session.unconfirmed > 0 for session in self.sessions)
+
+        rest = await settle(
+            left, lambda count: progress(f"{total - count:,} of {total:,} gateways signed off"), limit_s=RETIRE_TIMEOUT_S
+        )
+        if rest:
+            log.warning("%s gateways ended before the broker confirmed it", f"{rest:,}")
 
     def _birth(self, session: Session) -> Birth:
         return Birth(
@@ -251,9 +201,9 @@ class _Fleet:
         for message in messages(changes, wall_ms()):
             self.truth_lost += len(self.pending_truth) == MAX_PENDING_TRUTH
             self.pending_truth.append(message)
-        link = self.sessions[0].link
-        while self.pending_truth and link.alive:
-            link.publish(TRUTH, self.pending_truth.popleft())
+        first = self.sessions[0]
+        while self.pending_truth and first.alive:
+            first.publish(TRUTH, self.pending_truth.popleft())
         if self.truth_lost:
             log.warning("%s messages of ground truth were lost: the broker was away for too long", self.truth_lost)
             self.truth_lost = 0
@@ -261,28 +211,29 @@ class _Fleet:
     def _renew_births(self) -> None:
         """Publish new births of gateways whose pumps got another program or concentration."""
         for session in self.sessions if self.treated else ():
-            if session.name in self.treated and session.link.alive:
+            if session.name in self.treated and session.alive:
                 self.treated.discard(session.name)
                 session.publish_birth()
 
     async def _send(self, frame: pl.DataFrame, began: float) -> None:
         """Give each gateway its samples, spread over the time until the next tick."""
         index = frame["index"].to_numpy()
-        starts = np.searchsorted(index, [session.own.start for session in self.sessions])
-        ends = np.append(starts[1:], len(index))
-        samples = frame.drop("index")
+        starts = np.searchsorted(index, [session.own.start for session in self.sessions]).tolist()
+        payloads = TickPayloads(frame.drop("index"), starts, [*starts[1:], len(index)])
         step_s = SPREAD * self.period_s / len(self.sessions)
+        paused = began
         for number, session in enumerate(self.sessions):
-            ahead_s = began + number * step_s - time.monotonic()
-            if ahead_s > MIN_SLEEP_S:
-                await asyncio.sleep(ahead_s)
-            part = samples[int(starts[number]) : int(ends[number])]
-            if part.height:
-                session.put(self._parcel(session, part))
+            now = time.monotonic()
+            ahead_s = began + number * step_s - now
+            if ahead_s > MIN_SLEEP_S or now - paused > MAX_BUSY_S:
+                await asyncio.sleep(max(0.0, ahead_s))
+                paused = time.monotonic()
+            if payloads.count(number):
+                session.put(self._parcel(session, payloads, number))
         await asyncio.sleep(0)
 
-    def _parcel(self, session: Session, part: pl.DataFrame) -> Parcel:
+    def _parcel(self, session: Session, payloads: TickPayloads, number: int) -> Parcel:
         stamp = session.stamp()
-        stamped = part.with_columns(pl.lit(stamp).alias("sent"))
         as_json = self.settings.payload == "json" or (self.settings.payload == "auto" and len(session.own) == 1)
-        return Parcel(encode_json(stamped) if as_json else encode_arrow(stamped), part.height, stamp)
+        payload = payloads.json(number, stamp) if as_json else payloads.arrow(number, stamp)
+        return Parcel(payload, payloads.count(number), stamp)

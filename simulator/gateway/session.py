@@ -13,24 +13,27 @@ from broker.contract.commands import GatewayCommand, Reply, id_of, read_command
 from broker.contract.gateway_messages import Birth, Status, read_confirmation
 from broker.contract.messages import MessageError, encode
 from broker.contract.topics import RESEND, confirmed_topic, topic_of
-from broker.mqtt.address import Address
-from broker.mqtt.link import Link, Message, Will
+from broker.mqtt.address import Address, LinkError
+from broker.mqtt.link import Message, Will
 from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS, Undelivered
-from broker.mqtt.reconnection import keep_open
+from broker.mqtt.session_link import SessionLink, link_kind
+from broker.mqtt.session_pool import SessionPool
 from simulator.gateway.outbox import Outbox, Parcel
 
 log = logging.getLogger("simulator")
 
-STATUS_INTERVAL_S: Final = 5.0
 MAX_COMMANDS: Final = 100
 """Commands that may wait; more are refused."""
 RESEND_WAIT_S: Final = 1.0
 """Wait before telemetry that had no subscriber is sent again."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Session:
-    """A gateway that speaks for the pumps `own` (indices). `wall_ms` is the clock; `execute` executes a command."""
+    """A gateway that speaks for the pumps `own` (indices). `wall_ms` is the clock; `execute` executes a command.
+
+    A `broker.mqtt.session_pool.SessionPool` keeps it open. While `barred`, it does not connect.
+    """
 
     name: str
     own: range
@@ -39,31 +42,100 @@ class Session:
     birth: Callable[[Session], Birth]
     execute: Callable[[Session, GatewayCommand], Awaitable[Reply]]
     wall_ms: Callable[[], int]
-    connected: asyncio.Event = field(default_factory=asyncio.Event)
-    link: Link = field(init=False)
+    barred: bool = False
+    client_id: str = field(init=False)
+    telemetry: str = field(init=False)
+    link: SessionLink | None = None
     _announced: bool = False
+    _published: tuple[int, int] | None = None
     _resend_at: float = 0.0
     _disk_refuses: bool = False
     _commands: set[asyncio.Task[None]] = field(default_factory=set)
+    _lost: Callable[[str], None] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.client_id = f"pumpwatch-{self.name}"
+        self.telemetry = topic_of(self.name, "telemetry")
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection stands, as far as is known."""
+        return self.link is not None and self.link.alive
+
+    @property
+    def end_code(self) -> int | None:
+        """Reason code of the last end of the connection, if the broker gave one."""
+        return None if self.link is None else self.link.end_code
+
+    @property
+    def unconfirmed(self) -> int:
+        """Number of messages that the broker has not confirmed."""
+        return 0 if self.link is None else self.link.unconfirmed
+
+    async def run(self, report: Callable[[str], None], chance: random.Random) -> None:
+        """Keep this session open until cancelled."""
+        await SessionPool([self], report, report, chance).run()
+
+    async def connect(self, lost: Callable[[str], None]) -> None:
+        """Connect and publish the birth, or raise `LinkError`; `lost` is called when the connection ends.
+
+        Nothing is sent before the birth; parcels that are not confirmed when the connection ends go first on the next.
+        """
+        if self.barred:
+            raise LinkError(f"the scenario keeps {self.name} disconnected from {self.address.url}")
+        self._lost = lost
+        if self.link is None:
+            self.link = await self._new_link()
+        await self.link.open()
+        if self.barred:
+            self.link.abort()
+        if not self.link.alive:
+            return
+        self.link.subscribe(topic_of(self.name, "command"), confirmed_topic(self.name), RESEND)
+        self.publish_birth()
+        self._announced, self._published = True, None
+        self.keep_up(0.0)
+
+    async def _new_link(self) -> SessionLink:
         offline = encode(Status(gateway=self.name, state="offline", sent=self.wall_ms()))
-        self.link = Link(
+        kind = await link_kind(self.address)
+        return kind(
             self.address,
-            f"pumpwatch-{self.name}",
+            self.client_id,
             on_message=self._receive,
             on_published=self._confirmed,
+            on_ended=self._ended,
             will=Will(topic_of(self.name, "status"), offline),
         )
 
-    async def run(self, report: Callable[[str], None], chance: random.Random) -> None:
-        """Keep the session open until cancelled."""
-        try:
-            await keep_open(self.link, self._run_connected, report=report, chance=chance)
-        finally:
-            for task in self._commands:
-                task.cancel()
-            self.outbox.close()
+    def _ended(self, reason: str) -> None:
+        self._announced = False
+        self.outbox.start_over()
+        self._lost(reason)
+
+    def keep_up(self, now_s: float) -> None:
+        """Send what is waiting, publish the status if it changed, and keep the connection alive."""
+        if self.link is None or not self._announced:
+            return
+        self.link.keep_alive(now_s)
+        self._send()
+        status = (self.outbox.waiting, self.outbox.dropped + self.outbox.refused)
+        if self._published != status:
+            self._publish_status("online")
+            self._published = status
+
+    def disconnect(self) -> None:
+        """Begin to disconnect cleanly; commands that are still executing are dropped."""
+        for task in self._commands:
+            task.cancel()
+        if self.link is not None:
+            self.link.disconnect()
+        self.outbox.close()
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        if self.link is not None:
+            self.link.abort()
 
     def stamp(self) -> int:
         """Return the stamp of the next parcel, wall ms: never the same twice, even if the clock steps back."""
@@ -82,55 +154,41 @@ class Session:
 
     def cut_off(self, *, cut: bool) -> None:
         """Drop the connection as in an outage and stay disconnected, or allow reconnecting again."""
-        if cut and (self.link.alive or not self.link.barred):
-            self.link.cut(f"the scenario keeps {self.name} disconnected from {self.address.url}")
-        elif not cut:
-            self.link.barred = ""
+        self.barred = cut
+        if cut:
+            self.abort()
 
     def publish_birth(self) -> None:
         """Publish the birth: the pumps of this gateway, and their prescriptions now."""
-        self.link.publish(topic_of(self.name, "birth"), encode(self.birth(self)), retain=True)
+        self.publish(topic_of(self.name, "birth"), encode(self.birth(self)), retain=True)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish a message that is not telemetry; without a connection it is dropped."""
+        if self.link is not None and self.link.alive:
+            self.link.publish(topic, payload, retain=retain)
 
     def retire(self) -> None:
         """Publish that this gateway ends on purpose, and remove its retained birth, so that nobody waits for it."""
-        if self.link.alive:
-            self._publish_status("offline")
-            self.link.publish(topic_of(self.name, "birth"), b"", retain=True)
-
-    async def _run_connected(self, link: Link) -> None:
-        """Publish the birth on a new connection, send what is waiting, and keep the status fresh.
-
-        Nothing is sent before the birth; parcels that are not confirmed when the connection ends go first on the next.
-        """
-        for topic in (topic_of(self.name, "command"), confirmed_topic(self.name), RESEND):
-            link.subscribe(topic)
-        self.publish_birth()
-        self._announced = True
-        self.connected.set()
-        published: tuple[int, int] | None = None
-        try:
-            while True:
-                self._send()
-                now = (self.outbox.waiting, self.outbox.dropped + self.outbox.refused)
-                if published != now:
-                    self._publish_status("online")
-                    published = now
-                await asyncio.sleep(STATUS_INTERVAL_S)
-        finally:
-            self._announced = False
-            self.outbox.start_over()
+        self._announced = False
+        self._publish_status("offline")
+        self.publish(topic_of(self.name, "birth"), b"", retain=True)
 
     def _send(self) -> None:
-        if not self._announced or asyncio.get_running_loop().time() < self._resend_at:
+        link = self.link
+        if link is None or not self._announced:
             return
-        while self.link.alive and (parcel := self.outbox.next()) is not None:
+        if self._resend_at:
+            if asyncio.get_running_loop().time() < self._resend_at:
+                return
+            self._resend_at = 0.0
+        while link.alive and (parcel := self.outbox.next()) is not None:
             try:
                 payload = self.outbox.payload(parcel)
             except OSError as error:
                 log.warning("%s dropped %s samples: cannot read them from disk (%s)", self.name, parcel.samples, error)
                 self.outbox.lose()
                 continue
-            self.outbox.sent(self.link.publish(topic_of(self.name, "telemetry"), payload))
+            self.outbox.sent(link.publish(self.telemetry, payload))
 
     def _confirmed(self, mid: int, undelivered: Undelivered | None) -> None:
         nobody = undelivered is not None and undelivered.code == NO_MATCHING_SUBSCRIBERS
@@ -153,7 +211,7 @@ class Session:
             waiting=self.outbox.waiting,
             dropped=self.outbox.dropped + self.outbox.refused,
         )
-        self.link.publish(topic_of(self.name, "status"), encode(status), retain=True)
+        self.publish(topic_of(self.name, "status"), encode(status), retain=True)
 
     def _receive(self, message: Message) -> None:
         if message.topic == RESEND:
@@ -192,5 +250,4 @@ class Session:
         self._reply(Reply(id=command_id, gateway=self.name, ok=False, text=f"refused: {why}"))
 
     def _reply(self, reply: Reply) -> None:
-        if self.link.alive:
-            self.link.publish(topic_of(self.name, "reply"), encode(reply))
+        self.publish(topic_of(self.name, "reply"), encode(reply))
