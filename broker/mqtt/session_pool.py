@@ -15,7 +15,7 @@ from broker.mqtt.address import Address, LinkError, TakenOverError
 from broker.mqtt.reasons import SESSION_TAKEN_OVER
 from broker.mqtt.reconnection import MAX_DOUBLINGS, MAX_WAIT_S, MIN_WAIT_S, taken_over
 
-MAX_CONNECTING: Final = 64
+MAX_CONNECTING: Final = 128
 """Sessions that connect at the same time; fewer than the connections that a listener lets wait (100 in Mosquitto)."""
 MAX_PAUSE_S: Final = 5.0
 """Longest pause of all sessions while the broker cannot be reached."""
