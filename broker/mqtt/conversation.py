@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 import aiomqtt
 
 from broker.mqtt.address import LinkError, parse_url
-from broker.mqtt.link import CONNECT_TIMEOUT_S, learn_protocol
+from broker.mqtt.connecting import CONNECT_TIMEOUT_S
+from broker.mqtt.link import learn_protocol
 
 
 @contextlib.asynccontextmanager

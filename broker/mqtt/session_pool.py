@@ -62,9 +62,9 @@ class SessionPool:
     """Keeps `sessions`, all of one broker, open until `run` is cancelled.
 
     A session that is refused or lost waits for a random time, from 0 to a limit that doubles from 0.4 s to 15 s. While
-    the broker cannot be reached at all, all wait together, `MAX_PAUSE_S` at most, and then connect `MAX_CONNECTING` at a
-    time. `report` gets one message for each outage and one for its end, `progress` how many are connected while not all
-    are. `complete` is set when each was connected once.
+    the broker cannot be reached at all, all wait together, `MAX_PAUSE_S` at most, and then connect, `MAX_CONNECTING` at
+    a time. `report` gets one message for each outage and one for its end, `progress` how many are connected while not
+    all are. `complete` is set when each was connected once.
     """
 
     sessions: Sequence[Session]

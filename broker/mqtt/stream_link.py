@@ -43,6 +43,7 @@ class StreamLink(asyncio.Protocol):
     closed: bool = False
     _transport: asyncio.Transport | None = None
     _opened: asyncio.Future[None] | None = None
+    _ended: asyncio.Future[None] | None = None
     _reason: str = ""
     _rest: bytes = b""
     _last_id: int = 0
@@ -63,7 +64,8 @@ class StreamLink(asyncio.Protocol):
         try:
             async with connecting(self.address):
                 await self._gone()
-                await loop.create_connection(lambda: self, host, port, ssl=context, server_hostname=context and host)
+                name = None if context is None else host
+                await loop.create_connection(lambda: self, host, port, ssl=context, server_hostname=name)
                 await opened
         except BaseException:
             opened.cancel()
@@ -166,6 +168,8 @@ class StreamLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Report the end of the connection."""
         self._transport, self._rest = None, b""
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
         self._pending.clear()
         reason = self._reason or str(exc or "the broker closed the connection")
         opened = self._opened
@@ -183,9 +187,7 @@ class StreamLink(asyncio.Protocol):
             if packet.packet_id is not None:
                 self._write(mqtt5.PubAckPacket(packet.packet_id).write())
             qos = int(packet.qos)
-            self.on_message(
-                Message(packet.topic, packet.payload, packet.packet_id or 0, qos, retained=packet.retain)
-            )
+            self.on_message(Message(packet.topic, packet.payload, packet.packet_id or 0, qos, retained=packet.retain))
         elif isinstance(packet, mqtt5.ConnAckPacket):
             self._answered(packet)
         elif isinstance(packet, mqtt5.DisconnectPacket):
@@ -217,8 +219,9 @@ class StreamLink(asyncio.Protocol):
 
     async def _gone(self) -> None:
         """Wait until the end of the last connection was reported."""
-        while self._transport is not None:
-            await asyncio.sleep(0.001)
+        if self._transport is not None:
+            self._ended = asyncio.get_running_loop().create_future()
+            await self._ended
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:

@@ -30,8 +30,9 @@ from pumpwatch.commands.run_config import Fleet, plan
 from pumpwatch.settings import PREFIX, environment, user_data
 from pumpwatch.supervision import logs, run_file
 from pumpwatch.supervision.part_notices import Notices
+from pumpwatch.supervision.part_process import Part
 from pumpwatch.supervision.process import stop_on_signals
-from pumpwatch.supervision.supervisor import Part, PartError, Supervisor
+from pumpwatch.supervision.supervisor import PartError, Supervisor
 
 
 @dataclass(frozen=True)

@@ -6,79 +6,30 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from humanize import naturalsize
-
-from broker.display.printable import printable
+from pumpwatch.supervision.part_process import MAX_LINE_BYTES, Part, Running, Say, read_lines
 from pumpwatch.supervision.process import REFUSED, SUPERVISED
 
-READY_TIMEOUT_S: Final = 60.0
 QUICK_EXIT_S: Final = 20.0
 """A part that exits sooner than this after its start counts as a quick exit."""
 MAX_QUICK_EXITS: Final = 5
 """After this many quick exits in a row the supervisor gives up."""
 MIN_WAIT_S: Final = 0.5
 MAX_WAIT_S: Final = 8.0
-STOP_TIMEOUT_S: Final = 2.0
-"""A part that takes longer to stop is killed."""
-STOP_ALL_TIMEOUT_S: Final = 4.0
-TAIL_LINES: Final = 15
-"""Lines of a part's output that are quoted if it fails."""
-MAX_LINE_BYTES: Final = 256 * 1024
-"""Longer lines of a part's output are omitted."""
-
+STOP_TIMEOUT_S: Final = 4.0
+"""A part that reports no progress for this long while it stops is killed."""
+MAX_STOP_S: Final = 30.0
+"""Time for all parts together to stop, whatever progress they report."""
 State = Literal["started", "ended"]
 Note = Callable[[State, str, str], None]
 """Called when a part started or ended: state, part, and how it ended."""
-Say = Callable[[str, str], None]
-"""Logs one line: part and text."""
 
 
 class PartError(Exception):
     """A part fails to start or keeps exiting; the message quotes its last lines."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One process to run: name, command, additional environment, and time until it must be ready."""
-
-    name: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
-    ready_s: float = READY_TIMEOUT_S
-
-
-@dataclass
-class Running:
-    """A started part: its process and the last lines of its output. `ready` resolves to its address."""
-
-    part: Part
-    process: asyncio.subprocess.Process
-    say: Say
-    started: float
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
-    ready: asyncio.Future[str] = field(default_factory=asyncio.Future)
-    readers: tuple[asyncio.Task[None], ...] = ()
-
-    def receive(self, line: str) -> None:
-        """Process one line of the part's output, which may quote anything."""
-        line = printable(line)
-        word, _, rest = line.partition(" ")
-        name, _, address = rest.partition(" ")
-        if word == "READY" and name == self.part.name:
-            if not self.ready.done():
-                self.ready.set_result(address)
-            return
-        self.tail.append(line)
-        self.say(self.part.name, line)
-
-    def last_lines(self) -> str:
-        """Return its last lines, indented."""
-        return "".join(f"\n    {line}" for line in self.tail) or "\n    (no output)"
 
 
 @dataclass
@@ -126,14 +77,12 @@ class Supervisor:
     async def stop(self) -> None:
         """Stop every part, in reverse order; those that do not stop in time are killed with all their children."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + STOP_ALL_TIMEOUT_S
+        latest = loop.time() + MAX_STOP_S
         for running in reversed(list(self.running.values())):
             if running.process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     running.process.terminate()
-                with contextlib.suppress(TimeoutError):
-                    timeout_s = min(STOP_TIMEOUT_S, max(deadline - loop.time(), 0.0))
-                    await asyncio.wait_for(running.process.wait(), timeout_s)
+                await running.stopped(STOP_TIMEOUT_S, latest)
             if running.process.returncode is None:
                 self.say("pumpwatch", f"{running.part.name} did not stop in time; killing it")
             await self._sweep(running)
@@ -154,7 +103,7 @@ class Supervisor:
             raise PartError(f"cannot start {part.name}: {part.command[0]}: {error.strerror}") from error
         running = Running(part, process, self.say, asyncio.get_running_loop().time())
         running.readers = tuple(
-            asyncio.ensure_future(_read(stream, running.receive))
+            asyncio.ensure_future(read_lines(stream, running.receive))
             for stream in (process.stdout, process.stderr)
             if stream is not None
         )
@@ -167,7 +116,8 @@ class Supervisor:
         stopped = asyncio.ensure_future(stop.wait())
         waiting: set[asyncio.Future[object]] = {running.ready, ended, stopped}  # type: ignore[arg-type]
         try:
-            await asyncio.wait(waiting, timeout=part.ready_s, return_when=asyncio.FIRST_COMPLETED)
+            while not any(each.done() for each in waiting) and (left_s := running.left_s(part.ready_s)) > 0:
+                await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
             if stop.is_set():
                 return None
             if running.ready.done():
@@ -175,7 +125,9 @@ class Supervisor:
             if ended.done():
                 await asyncio.wait(running.readers, timeout=1.0)
                 raise PartError(f"{part.name} {_how(ended.result())} before it was ready:{running.last_lines()}")
-            raise PartError(f"{part.name} was not ready within {part.ready_s:g} s:{running.last_lines()}")
+            raise PartError(
+                f"{part.name} was not ready within {part.ready_s:g} s{running.reached()}:{running.last_lines()}"
+            )
         finally:
             ended.cancel()
             stopped.cancel()
@@ -223,18 +175,6 @@ class Supervisor:
         await asyncio.wait(running.readers, timeout=1.0)
         for reader in running.readers:
             reader.cancel()
-
-
-async def _read(stream: asyncio.StreamReader, receive: Callable[[str], None]) -> None:
-    while True:
-        try:
-            line = await stream.readline()
-        except ValueError:
-            receive(f"(a line of more than {naturalsize(MAX_LINE_BYTES, binary=True)} was omitted)")
-            continue
-        if not line:
-            return
-        receive(line.decode(errors="replace").rstrip())
 
 
 def _how(code: int) -> str:

@@ -135,7 +135,9 @@ class _Fleet:
             return sum(session.unconfirmed > 0 for session in self.sessions)
 
         rest = await settle(
-            left, lambda count: progress(f"{total - count:,} of {total:,} gateways signed off"), limit_s=RETIRE_TIMEOUT_S
+            left,
+            lambda count: progress(f"{total - count:,} of {total:,} gateways signed off"),
+            limit_s=RETIRE_TIMEOUT_S,
         )
         if rest:
             log.warning("%s gateways ended before the broker confirmed it", f"{rest:,}")

@@ -87,8 +87,6 @@ class Session:
         if self.link is None:
             self.link = await self._new_link()
         await self.link.open()
-        if self.barred:
-            self.link.abort()
         if not self.link.alive:
             return
         self.link.subscribe(topic_of(self.name, "command"), confirmed_topic(self.name), RESEND)

@@ -12,7 +12,7 @@ from pathlib import Path
 from pumpwatch.supervision.process import REFUSED, play
 
 
-async def run(stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+async def run(stop: asyncio.Event, ready: Callable[[str], None], progress: Callable[[str], None]) -> None:
     name, manner, notes = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     with notes.open("a") as file:
         file.write(f"start {name} {os.getpid()}\n")
@@ -31,8 +31,17 @@ async def run(stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         child = subprocess.Popen(["sleep", "600"])
         with notes.open("a") as file:
             file.write(f"start {name}-child {child.pid}\n")
+    for done in range(5 if manner == "slow" else 0):
+        progress(f"{done} of 5 started")
+        await asyncio.sleep(0.3)
+    if manner == "halting":
+        progress("1 of 5 started")
+        await stop.wait()
     ready(f"fake://{name}")
     await stop.wait()
+    for done in range(5 if manner == "slow" else 0):
+        progress(f"{done} of 5 signed off")
+        await asyncio.sleep(0.3)
     if manner == "stuck":
         await asyncio.sleep(600)
     with notes.open("a") as file:

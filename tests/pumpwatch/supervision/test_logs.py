@@ -13,7 +13,7 @@ from rich.console import Console
 
 from broker.display.printable import CONTROL
 from pumpwatch.supervision.logs import Lines
-from pumpwatch.supervision.supervisor import Part, Running
+from pumpwatch.supervision.part_process import Part, Running
 
 
 def logged(text: str, *, bare: bool, error: BaseException | None = None) -> str:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PART = """
     import asyncio
     from pumpwatch.supervision.process import play
-    async def run(stop, ready):
+    async def run(stop, ready, progress):
         ready("here")
         await asyncio.wait_for(stop.wait(), 30)
     play("test", run)

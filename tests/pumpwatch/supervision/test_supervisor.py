@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from pumpwatch.supervision import supervisor
-from pumpwatch.supervision.supervisor import Part, PartError, Supervisor
+from pumpwatch.supervision.part_process import Part
+from pumpwatch.supervision.supervisor import PartError, Supervisor
 
 ROOT = Path(__file__).resolve().parents[3]
 FAKE = Path(__file__).with_name("fake_part.py")
@@ -136,6 +137,26 @@ async def test_a_part_that_is_not_ready_in_time_is_an_error(stage: Stage) -> Non
     assert not any(map(runs, stage.pids()))
 
 
+async def test_a_part_that_takes_long_but_reports_progress_is_given_its_time_and_the_user_sees_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "STOP_TIMEOUT_S", 0.8)
+    system = stage.of(stage.part("one", "slow", ready_s=1.0))
+    assert await system.start(asyncio.Event()) == {"one": "fake://one"}
+    await system.stop()
+    told = [line for part, line in stage.printed if part == "one" and " of 5 " in line]
+    assert told == [f"{n} of 5 started" for n in range(5)] + [f"{n} of 5 signed off" for n in range(5)]
+    assert stage.names("end") == ["one"]
+    assert not stage.printed_by_supervisor("killing it")
+
+
+async def test_a_part_whose_progress_ends_before_it_is_ready_is_an_error_that_says_how_far_it_got(stage: Stage) -> None:
+    system = stage.of(stage.part("one", "halting", ready_s=1.0))
+    with pytest.raises(PartError, match=r"one was not ready within 1 s of its last progress \(1 of 5 started\)"):
+        await system.start(asyncio.Event())
+    await system.stop()
+
+
 async def test_a_missing_program_is_an_error(stage: Stage) -> None:
     with pytest.raises(PartError, match="cannot start one: /nowhere: No such file"):
         await stage.of(Part("one", ("/nowhere",))).start(asyncio.Event())
@@ -173,7 +194,8 @@ async def test_the_child_processes_of_a_part_end_with_it(stage: Stage) -> None:
 async def test_parts_end_when_their_supervisor_is_killed(stage: Stage) -> None:
     script = (
         "import asyncio, os, sys\n"
-        "from pumpwatch.supervision.supervisor import Part, Supervisor\n"
+        "from pumpwatch.supervision.part_process import Part\n"
+        "from pumpwatch.supervision.supervisor import Supervisor\n"
         "async def main():\n"
         "    manners = {'one': 'healthy', 'two': 'stuck'}\n"
         "    parts = [Part(n, (sys.executable, sys.argv[1], n, m, sys.argv[2])) for n, m in manners.items()]\n"

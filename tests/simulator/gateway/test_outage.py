@@ -12,7 +12,9 @@ from broker.contract.codec import decode
 from broker.contract.gateway_messages import read_status
 from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.link import Link, Message
-from simulator.gateway.service import Settings, run
+from simulator.gateway.service import run
+from simulator.gateway.settings import Settings
+from tests.simulator.gateway.notation import gateway
 
 ENOUGH_S = 120.0
 STORY = """
@@ -68,11 +70,11 @@ async def test_gateways_vanish_from_the_broker_come_back_and_deliver_everything_
     assert changes["outage-01"][:2] in (["online"], ["online", "offline"]), "it says goodbye at its end"
 
 
-async def test_a_link_that_was_cut_opens_no_more_until_it_may():
-    link = Link(parse_url("mqtt://127.0.0.1:1"), "cut")
-    link.cut("for a test")
-    with pytest.raises(LinkError, match="for a test"):
-        await link.open()
-    link.barred = ""
+async def test_a_gateway_that_is_cut_off_does_not_connect_until_it_may():
+    session = gateway("cut", "mqtt://127.0.0.1:1")
+    session.cut_off(cut=True)
+    with pytest.raises(LinkError, match="the scenario keeps cut disconnected from"):
+        await session.connect(lambda _: None)
+    session.cut_off(cut=False)
     with pytest.raises(LinkError, match="no broker at"):
-        await link.open()
+        await session.connect(lambda _: None)

@@ -3,50 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 import uuid
-from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.contract.commands import Reply, read_reply
-from broker.contract.gateway_messages import Birth, Confirmation, Pumps
+from broker.contract.commands import read_reply
+from broker.contract.gateway_messages import Confirmation
 from broker.contract.messages import encode
 from broker.contract.topics import confirmed_topic, topic_of
 from broker.mqtt.address import parse_url
 from broker.mqtt.link import Link, Message
-from simulator.gateway.outbox import Outbox, Parcel
-from simulator.gateway.session import Session
+from simulator.gateway.outbox import Parcel
+from tests.simulator.gateway.notation import STAMP, at_work, gateway
 
-START_MS = 1_767_225_600_000
-STAMP = 1_790_000_000_000
 ENOUGH_S = 60.0
 
 pytestmark = pytest.mark.broker
-
-
-async def refuse(session: Session, command: object) -> Reply:
-    return Reply(id=getattr(command, "id", ""), gateway=session.name, ok=False, text="takes no commands")
-
-
-def gateway(name: str, broker: str) -> Session:
-    born = Birth(gateway=name, pumps=Pumps(serial=["S-1"]), sent=STAMP, time=START_MS)
-    outbox = Outbox(10_000, patient=True)
-    return Session(
-        name, range(1), outbox, parse_url(broker), birth=lambda _: born, execute=refuse, wall_ms=lambda: STAMP
-    )
-
-
-@contextlib.asynccontextmanager
-async def at_work(session: Session) -> AsyncIterator[None]:
-    running = asyncio.create_task(session.run(lambda _: None, random.Random(1)))
-    try:
-        yield
-    finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
 
 
 async def test_a_command_out_of_range_is_answered_with_the_range(mosquitto: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -13,7 +12,8 @@ import pytest
 from broker.contract.signals import FLAG_BIT
 from simulator.faults import FAULTS
 from simulator.fleet.therapy import Fill
-from simulator.gateway.service import Settings, _Fleet
+from simulator.gateway.service import _Fleet
+from simulator.gateway.settings import Settings
 from simulator.playback import schedule
 from simulator.playback.event_kinds import EVENTS
 from simulator.playback.scenario import FOLDER, Arrivals, ScheduledEvent, default, load
@@ -216,7 +216,7 @@ class Recorder:
     """Session of a gateway that keeps what it should send."""
 
     def __init__(self, own):
-        self.own, self.parcels, self.link = own, [], SimpleNamespace(alive=False)
+        self.own, self.parcels, self.alive = own, [], False
 
     def put(self, parcel):
         self.parcels.append(parcel)
@@ -230,7 +230,7 @@ async def test_samples_are_the_same_bit_for_bit_at_any_speed(speed):
     fleet = _Fleet(Settings(broker="mqtt://127.0.0.1:1", speed=speed), Simulation(scenario, start_ms=START_MS), 1)
     recorder = Recorder(range(scenario.pumps))
     fleet.sessions = [recorder]
-    fleet._parcel = lambda session, part: part
+    fleet._parcel = lambda session, payloads, number: payloads.samples
     ticking = asyncio.create_task(fleet._tick_on())
     async with asyncio.timeout(20):
         while len(recorder.parcels) < len(expected) and not ticking.done():
