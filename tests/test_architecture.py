@@ -81,6 +81,8 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
 ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "paho": ("broker/mqtt/link.py", "broker/mqtt/event_loop.py"),
     "aiomqtt": ("broker/mqtt/conversation.py",),
+    "mqtt5": ("broker/mqtt/stream_link.py",),
+    "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
     "amqtt": ("broker/mqtt/local_broker.py",),
     "argon2": ("dashboard/access/passwords.py",),

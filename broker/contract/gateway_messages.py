@@ -78,10 +78,10 @@ def read_birth(payload: bytes) -> Birth:
     """Read a birth, or raise `MessageError`: its columns must be of one length, its names allowed and unique."""
     birth = read(_BIRTH, payload, "a birth")
     count = len(birth.pumps.serial)
-    for column in msgspec.structs.fields(Pumps):
-        length = len(getattr(birth.pumps, column.name))
+    for column in Pumps.__struct_fields__:
+        length = len(getattr(birth.pumps, column))
         if length not in {0, count}:
-            raise MessageError(f"the birth names {count} pumps but has {length} of {column.name}")
+            raise MessageError(f"the birth names {count} pumps but has {length} of {column}")
     bad = next((name for name in (birth.gateway, *birth.pumps.serial) if not NAME.fullmatch(name)), None)
     if bad is not None:
         raise MessageError(f"{bad[:80]!r} cannot be a name: {name_rule()}")
