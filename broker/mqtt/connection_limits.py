@@ -19,12 +19,15 @@ def raise_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def shortage(connections: int, ports: Path = PORT_RANGE) -> str:
-    """Return why this process cannot hold so many connections to one broker, and what to do; empty if it can."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = connections + SPARE_FILES
-    if files not in {resource.RLIM_INFINITY, -1} and needed > files:
-        return f"a process may open {files:,} files here, and {needed:,} are needed; raise the limit (ulimit -Hn)"
+def shortage(connections: int, *, files: int = 0, ports: Path = PORT_RANGE) -> str:
+    """Return why this process cannot hold so many connections to one broker, and what to do; empty if it can.
+
+    `files` is the number of files that it opens besides.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + files + SPARE_FILES
+    if limit not in {resource.RLIM_INFINITY, -1} and needed > limit:
+        return f"a process may open {limit:,} files here, and {needed:,} are needed; raise the limit (ulimit -Hn)"
     try:
         low, high = map(int, ports.read_text("ascii").split())
     except (OSError, ValueError):

@@ -58,7 +58,7 @@ async def run(
     `progress` gets how many are, while they connect or end. Raises `LinkError` and `ScenarioError`.
     """
     scenario, count = plan(settings)
-    if too_few := shortage(count):
+    if too_few := shortage(count, files=count if settings.spool else 0):
         raise LinkError(f"{count:,} gateways need as many connections: {too_few}; or use fewer gateways")
     now = wall_ms()
     start = now if scenario.start_ms is None else scenario.start_ms

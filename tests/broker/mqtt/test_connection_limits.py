@@ -15,12 +15,12 @@ from simulator.gateway.settings import Settings
 def test_more_connections_than_local_ports_are_refused_with_what_to_do(tmp_path):
     ports = tmp_path / "range"
     ports.write_text("50000\t50009\n")
-    assert shortage(10, ports) == ""
-    assert shortage(11, ports) == (
+    assert shortage(10, ports=ports) == ""
+    assert shortage(11, ports=ports) == (
         "this machine has 10 local ports (50,000 to 50,009) for connections to one broker; widen the range "
         "(sysctl net.ipv4.ip_local_port_range)"
     )
-    assert shortage(11, tmp_path / "of another system") == ""
+    assert shortage(11, ports=tmp_path / "of another system") == ""
 
 
 def test_a_part_may_open_as_many_files_as_the_system_permits():
