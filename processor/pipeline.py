@@ -23,6 +23,7 @@ from processor.batch_result import AlarmResult, BatchResult
 from processor.engine import engine, epochs
 from processor.engine.columns import MS_PER_S, Rules
 from processor.engine.sequence import REDELIVERED, Gaps
+from processor.engine.waves import waves
 from processor.engine.windows import WINDOW_S
 from processor.intake import retirement
 from processor.intake.ages import ages_s
@@ -58,7 +59,7 @@ class Pipeline:
 
     rules: Rules = RULES
     window_s: float = WINDOW_S
-    split: Callable[[pl.DataFrame], Iterator[pl.DataFrame]] = engine.waves
+    split: Callable[[pl.DataFrame], Iterator[pl.DataFrame]] = waves
     registry: Registry = field(default_factory=Registry)
     quarantine: Quarantine = field(default_factory=Quarantine)
     state: pl.DataFrame = field(init=False)

@@ -15,6 +15,7 @@ from broker.contract.signals import SAMPLE_SCHEMA
 
 ARROW_STREAM_MARK: Final = b"\xff\xff"
 """First bytes of an Arrow IPC stream, whose continuation mark is FF FF FF FF; no text begins with them."""
+_NOT_READ: Final = (pl.exceptions.PolarsError, OSError, ValueError, pl.exceptions.PanicException)
 REQUIRED: Final = ("pump", "time")
 """Columns that a frame must have; any other one may be missing and is then unknown."""
 
@@ -22,16 +23,34 @@ REQUIRED: Final = ("pump", "time")
 def decode_arrow(payload: bytes) -> Decoded:
     """Decode an Arrow stream; a malformed sample among valid ones is rejected alone."""
     try:
-        check_size(payload)
-        framing = read_framing(payload)
-        frame = _read(payload, framing)
+        frame = _frame(payload)
         readable, reasons, unread = conform(frame)
         samples, implausible, rejected = judge(readable)
     except PayloadError as error:
         return reject(str(error))
-    except (pl.exceptions.PolarsError, OSError, ValueError, pl.exceptions.PanicException) as error:
+    except _NOT_READ as error:
         return reject(f"not an Arrow frame of samples: {(str(error).splitlines() or [''])[0][:200]}")
     return Decoded(in_order(samples), with_count(reasons + implausible, unread + rejected))
+
+
+def read_plain(payload: bytes) -> pl.DataFrame | None:
+    """Return the unchecked samples of an Arrow stream whose columns are those of samples; None for any other."""
+    try:
+        frame = _frame(payload)
+    except (PayloadError, *_NOT_READ):
+        return None
+    return frame if frame.schema == SAMPLE_SCHEMA else None
+
+
+def checked(samples: pl.DataFrame) -> Decoded:
+    """Return what `decode_arrow` does of the samples of `read_plain`."""
+    plausible, reasons, rejected = judge(samples)
+    return Decoded(in_order(plausible), with_count(reasons, rejected))
+
+
+def _frame(payload: bytes) -> pl.DataFrame:
+    check_size(payload)
+    return _read(payload, read_framing(payload))
 
 
 def _known(framing: Framing) -> list[str]:
