@@ -138,7 +138,7 @@ class Pipeline:
             for number in batch.clock_faults:
                 if retired[number]:
                     self.registry.reinstate_pump(number, "it sends again, with impossible times", heard=False)
-        before = self.state.select("samples", epochs.SET_BACK)
+        before = self.state[["samples", epochs.SET_BACK]]
         subjects = self.subjects(now)
         changes, outcomes = [], list[Outcome]()
         for wave in self.split(self.backlog.due(batch.samples)):

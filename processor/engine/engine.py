@@ -26,6 +26,7 @@ from processor.engine.columns import (
     memory_of,
     memory_start,
     score_name,
+    select,
 )
 from processor.engine.placement import Places, ascending, replaced
 from processor.engine.scoring import AS_WRITTEN, MAX_SCORE, in_company, judge
@@ -140,7 +141,7 @@ def step(
 def _before(state: pl.DataFrame, wave: pl.DataFrame) -> tuple[Places, pl.DataFrame]:
     """Return where the wave's pumps are in the state, and their columns that change with each sample."""
     places = Places.of(wave["pump"], state.height)
-    return places, places.read(state.select(_FOLLOWED))
+    return places, places.read(state[list(_FOLLOWED)])
 
 
 def _judge_windows(
@@ -182,7 +183,8 @@ def with_ages(state: pl.DataFrame, age_s: pl.Series, rules: Rules = RULES) -> pl
         return with_ages(in_company(state), age_s.extend_constant(None, 1), rules).head(1)
     judged = [rule for rule in rules if is_scored_by(rule, "age")]
     frame = state.with_columns(age_s.alias("age"))
-    return frame.with_columns(_score(rule).fill_null(0.0).alias(score_name(rule)) for rule in judged).drop("age")
+    scores = select(frame, "age", *(_score(rule).fill_null(0.0).alias(score_name(rule)) for rule in judged))
+    return state.with_columns(scores.drop("age").get_columns())
 
 
 def count_clock_faults(state: pl.DataFrame, pumps: pl.Series) -> pl.DataFrame:

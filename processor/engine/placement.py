@@ -58,7 +58,7 @@ class Places:
         """Return the state with the columns of `rows`, a row per pump, in place of its own."""
         if not self._runs:
             return state
-        columns = state.select(rows.columns)
+        columns = state[rows.columns]
         parts, end = [], 0
         for run in self._runs:
             parts += [columns[end : run.start], self._written(columns, rows, run)]

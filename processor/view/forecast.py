@@ -14,7 +14,7 @@ import polars as pl
 
 from broker.store.snapshot import FORECASTS_SCHEMA
 from processor.detectors.usage import HALF_LIVES_H
-from processor.engine.columns import Rules, is_scored_by, score_name
+from processor.engine.columns import Rules, is_scored_by, score_name, select
 from processor.rules import RULES
 from processor.view import forecast_battery as battery
 from processor.view import forecast_dose as dose
@@ -51,7 +51,7 @@ def forecasts(
         return pl.DataFrame(schema=FORECASTS_SCHEMA).clear(state.height)
     usage = [pl.col(name).alias(name.removeprefix("usage.memory.")) for name in _NEEDED]
     silent = pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in rules if is_scored_by(rule, "age"))
-    frame = state.select("time", "flags", pl.col("reservoir_ml", "computed_ml"), *usage, silent.alias("silent"))
+    frame = select(state, "time", "flags", "reservoir_ml", "computed_ml", *usage, silent.alias("silent"))
     frame = frame.with_columns(
         battery.left(frame["idle_v"]),
         clocks.alias("now"),

@@ -14,7 +14,7 @@ from processor.alarms.states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, 
 from processor.alarms.subjects import Subjects, kind_of
 from processor.alarms.texts import cause_text, rule_texts
 from processor.engine import sequence
-from processor.engine.columns import Rules, is_scored_by, score_name
+from processor.engine.columns import Rules, is_scored_by, score_name, select
 from processor.rules import RULES
 
 FORESEEN_H: Final = 24.0
@@ -139,7 +139,7 @@ def pumps_frame(
             pl.col("rule").first().alias("worst"),
         )
     )
-    shown = state.select("time", "seq", "boot", "program", "flags", *SIGNAL_NAMES, "samples",
+    shown = select(state, "time", "seq", "boot", "program", "flags", *SIGNAL_NAMES, "samples",
                          *sequence.counts(), silent.alias("silent"))  # fmt: skip
     whole = pl.concat([facts.drop("owner", "born"), shown, forecasts], how="horizontal").with_columns(
         age_s.alias("age_s")
