@@ -54,11 +54,14 @@ FORECAST_INTERVAL_MS: Final = 2000
 class Pipeline:
     """The state of the processor. Time comes in as `now` (wall ms); nothing here touches network, disk or clock.
 
-    `split` divides a batch into waves: each pump at most once per wave, its samples in order from wave to wave.
+    `split` divides a batch into waves: each pump at most once per wave, its samples in order from wave to wave. What
+    concerns pumps that sent nothing, gateways, fleet and cohorts is judged every `watch_interval_ms` (wall clock): it
+    takes the whole fleet, however few samples a batch has.
     """
 
     rules: Rules = RULES
     window_s: float = WINDOW_S
+    watch_interval_ms: int = 0
     split: Callable[[pl.DataFrame], Iterator[pl.DataFrame]] = waves
     registry: Registry = field(default_factory=Registry)
     quarantine: Quarantine = field(default_factory=Quarantine)
@@ -73,6 +76,7 @@ class Pipeline:
     action_ids: dict[str, None] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
     _disconnected_since: int | None = None
+    _watched: int | None = None
 
     def __post_init__(self) -> None:
         self.inbox = Inbox(self.registry, self.quarantine)
@@ -204,6 +208,9 @@ class Pipeline:
             scores = self.gateways.scores_without_broker(subjects) if lost else no_scores()
             return self._hold(scores, self.state.clear(), subjects, now)
         self._disconnected_since = None
+        if self._watched is not None and 0 <= now - self._watched < self.watch_interval_ms:
+            return alarm_list.no_changes()
+        self._watched = now
         clocks = self._clocks(now)
         ages = self._ages(clocks)
         self.state = engine.with_ages(self.state, ages, self.rules)

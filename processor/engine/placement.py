@@ -78,9 +78,8 @@ class Places:
         if run.complete:
             return part
         inside = self._inside(run)
-        return columns[run.start : run.stop].with_columns(
-            columns[name][run.start : run.stop].scatter(inside, part[name]) for name in part.columns
-        )
+        before = columns[run.start : run.stop]
+        return pl.DataFrame([before[column.name].scatter(inside, column) for column in part.get_columns()])
 
     def _inside(self, run: _Run) -> pl.Series:
         return self.pumps[run.first : run.last] - run.start

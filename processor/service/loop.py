@@ -45,6 +45,8 @@ PUBLISH_INTERVAL_S: Final = 5.0
 """How often confirmations and the processor's health are published."""
 REJECTIONS_INTERVAL_S: Final = 60.0
 """How often rejected messages are recorded in the journal, if there were any."""
+WATCH_INTERVAL_MS: Final = 1000
+"""How often silent pumps, gateways, fleet and cohorts are judged."""
 MAX_THIN_WAVES: Final = 25
 """Samples of a pump's backlog that are judged at once; they take about a tenth of a second."""
 FAILURE_NOTICE_S: Final = 300.0
@@ -82,6 +84,7 @@ class _Service:
         self.journal.record_start()
         self.pipeline = self._restored()
         self.pipeline.backlog.max_thin_waves = MAX_THIN_WAVES
+        self.pipeline.watch_interval_ms = WATCH_INTERVAL_MS
         self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.meter = Meter(started=wall_ms(), broker=address.url)
