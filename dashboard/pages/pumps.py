@@ -10,7 +10,8 @@ import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, html, no_update
 
-from broker.store.snapshot import Snapshot, band
+from broker.store.pump_table import band
+from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.components import client_script, elements, forecast_panel, grids, retirement_dialog, shell
 from dashboard.components.elements import Component

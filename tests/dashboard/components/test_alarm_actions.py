@@ -30,7 +30,7 @@ def listed(*states: str, **more: Any) -> pl.DataFrame:
 
 def fleet_of(alarms: pl.DataFrame, fleet: Any) -> Snapshot:
     some = fleet(1)
-    return Snapshot(some.pumps, alarms, some.gateways, some.health)
+    return Snapshot.of(some.pumps, alarms, some.gateways, some.health)
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_a_rule_has_the_same_title_in_the_pump_list_as_on_its_alarms(fleet: Any)
     snapshot.health.rules = {"rule_0": "Motor stall"}
     rows = pumps.answer(snapshot, {}, "")[0]["rowData"]
     assert [row["worst"] for row in rows] == ["Alarm of rule 0", "", ""]
-    without_alarms = Snapshot(snapshot.pumps, snapshot.alarms.clear(), snapshot.gateways, snapshot.health)
+    without_alarms = Snapshot.of(snapshot.pumps, snapshot.alarms.clear(), snapshot.gateways, snapshot.health)
     assert pumps.answer(without_alarms, {}, "")[0]["rowData"][0]["worst"] == "Motor stall"
 
 
