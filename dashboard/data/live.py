@@ -15,7 +15,7 @@ import polars as pl
 from dash import Dash, ctx, set_props
 
 from broker.store.snapshot import Snapshot, empty
-from broker.store.snapshot_files import read, stamp
+from broker.store.snapshot_files import SnapshotReader, stamp
 from dashboard.data.queries import summary
 
 POLL_INTERVAL_S: Final = 0.1
@@ -34,7 +34,7 @@ class Live:
 
     def __init__(self, directory: Path, now: Callable[[], int]) -> None:
         """`directory` is where the snapshots are; `now` returns wall ms."""
-        self._directory = directory
+        self._directory, self._reader = directory, SnapshotReader(directory)
         self._now = now
         self._lock = threading.Lock()
         self._stamp: Any = None
@@ -51,7 +51,7 @@ class Live:
             if found == self._stamp:
                 return False
             try:
-                snapshot = read(self._directory)
+                snapshot = self._reader.read()
                 self._summary = summary(snapshot)
             except (OSError, ValueError, pl.exceptions.PolarsError) as error:
                 if not self._failing:

@@ -10,7 +10,8 @@ import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, html, no_update
 
-from broker.store.snapshot import Snapshot, band
+from broker.store.pump_table import band
+from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.components import client_script, elements, forecast_panel, grids, retirement_dialog, shell
 from dashboard.components.elements import Component
@@ -112,7 +113,7 @@ def retired_pumps(snapshot: Snapshot, search: str) -> tuple[bool, str, Component
 
 def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[dict[str, Any], str]:
     """Return the formatted rows that the grid asks for, and the count of all."""
-    found, total = pump_search.page(snapshot.pumps, request, search)
+    found, total = pump_search.page(snapshot.table, request, search)
     columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "lost")
     rows = found.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v", *band("low_d")).to_dicts()
     titles = {**snapshot.health.rules, **dict(snapshot.alarms.select("rule", "title").unique().iter_rows())}

@@ -17,7 +17,6 @@ from broker.contract.topics import ALL, COMMAND, PART, RESEND, alarm_topic, heal
 from broker.mqtt.address import TakenOverError, parse_url
 from broker.mqtt.link import Link
 from broker.mqtt.reconnection import keep_open
-from broker.store import snapshot_files
 from broker.store.journal import JournalError
 from broker.store.snapshot import Health
 from processor.intake.message_queue import MessageQueue
@@ -31,6 +30,7 @@ from processor.service.installation import client_id, exclusive
 from processor.service.metering import Meter
 from processor.service.presence import Guard
 from processor.service.settings import ProcessorError, SecondProcessorError, Settings
+from processor.service.snapshots import SnapshotPublisher
 from processor.service.store import Store
 from processor.service.system_journal import SystemJournal
 
@@ -49,10 +49,10 @@ WATCH_INTERVAL_MS: Final = 1000
 """How often silent pumps, gateways, fleet and cohorts are judged."""
 MAX_THIN_WAVES: Final = 25
 """Samples of a pump's backlog that are judged at once; they take about a tenth of a second."""
+SNAPSHOT_RETRY_S: Final = 1.0
+"""Time until a snapshot that could not be written is tried again."""
 FAILURE_NOTICE_S: Final = 300.0
 """How long an unforeseen error is shown as a trouble."""
-SNAPSHOT_SHARE: Final = 0.25
-"""Share of the time that goes into writing snapshots, at most, however large the fleet."""
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
@@ -88,6 +88,7 @@ class _Service:
         self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.meter = Meter(started=wall_ms(), broker=address.url)
+        self.snapshots = SnapshotPublisher(settings.data / "snapshot", self.pipeline)
         self.connected_at = math.inf
         self.failed_at = -math.inf
         self.monitor = HealthMonitor(
@@ -152,7 +153,7 @@ class _Service:
             self.journal.record_rejections(self.pipeline.quarantine)
             self.journal.record("stopped", "processor", reason)
             await self.committer.save()
-            await self._show()
+            await self._show(last=True)
             self.store.close()
         # Raise the error of the final batch, if it failed.
         work.result()
@@ -205,7 +206,7 @@ class _Service:
                 await self.committer.acknowledge()
                 await self.link.close()
             if clock - shown >= show_pause_s:
-                shown, show_pause_s = clock, await self._show() / SNAPSHOT_SHARE
+                shown, show_pause_s = clock, await self._show()
             if clock - recorded >= REJECTIONS_INTERVAL_S:
                 self.journal.record_rejections(self.pipeline.quarantine)
                 recorded = clock
@@ -245,12 +246,12 @@ class _Service:
         if self.link.alive:
             self.link.publish(topic, msgspec.json.encode(message), retain=retain)
 
-    async def _show(self) -> float:
-        """Write the snapshot; return the seconds it took."""
-        began, now, directory = time.monotonic(), wall_ms(), self.settings.data / "snapshot"
-        health = self._health(now)
+    async def _show(self, *, last: bool = False) -> float:
+        """Write the snapshot; return the seconds until the next one."""
+        now, pause_s = wall_ms(), SNAPSHOT_RETRY_S
+        health, directory = self._health(now), self.snapshots.directory
         try:
-            await asyncio.to_thread(lambda: snapshot_files.write(directory, self.pipeline.snapshot(health, now)))
+            pause_s = await asyncio.to_thread(self.snapshots.publish, health, now, last=last)
         except OSError as error:
             self.meter.trouble("snapshot", f"cannot write to {directory}: {error}; dashboards are not updated")
         except ERRORS as error:
@@ -258,7 +259,7 @@ class _Service:
         else:
             self.meter.recovered("snapshot")
             self.meter.shown(wall_ms())
-        return time.monotonic() - began
+        return pause_s
 
     def _health(self, now: int) -> Health:
         return self.monitor.health(now, protocol=self.link.address.protocol_name, connected=self.link.alive)
