@@ -57,6 +57,7 @@ class History:
     expired: int = 0
     record: retention.Record = field(default_factory=retention.Record)
     unreadable: list[Path] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
     _count: itertools.count[int] = field(default_factory=itertools.count)
     _grown: set[tuple[Path, int]] = field(default_factory=set)
     _touched: dict[Path, int] = field(default_factory=dict)
