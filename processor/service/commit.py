@@ -92,7 +92,7 @@ class Committer:
         if (waiting or self._unlogged >= MAX_IDLE_RECORDS) and self._is_due("acknowledge", clock, early=many):
             self._start("acknowledge", self._acknowledge(*self.queue.durable(), self._progress()), clock)
         early = bool(self.outcomes) or 2 * self.store.rows >= self.max_rows
-        if (self.outcomes or self.store.waits) and self._is_due("write", clock, early=early):
+        if self._is_due("write", clock, early=early):
             self._start("write", self._write(list(self.outcomes)), clock)
         early = self.log.bytes >= LOG_SHARE * self.log.max_bytes
         if self.log.bytes and self._is_due("checkpoint", clock, early=early):

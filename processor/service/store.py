@@ -73,11 +73,6 @@ class Store:
         return sum(frame.height for frame in (*self._in_hand, *self._samples))
 
     @property
-    def waits(self) -> bool:
-        """Whether anything waits to be written."""
-        return bool(self._samples or self.entries or self.quarantine.unwritten)
-
-    @property
     def entries(self) -> int:
         """Number of journal entries that wait to be written."""
         return 0 if self._entries is None else self._entries.height
