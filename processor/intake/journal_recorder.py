@@ -16,7 +16,7 @@ import polars as pl
 from broker.contract.commands import GatewayCommand, Reply
 from broker.contract.part_notices import Notice
 from broker.store.journal import ENTRIES_SCHEMA, MAX_PUMPS
-from processor.intake.registry import Move
+from processor.intake.moves import Move
 
 MAX_PENDING: Final = 10_000
 """Commands that wait for their replies; the reply to an older one is recorded without who gave the command."""

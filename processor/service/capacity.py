@@ -12,7 +12,7 @@ from processor.engine.sequence import MAX_GAPS
 from processor.intake.backlog import MAX_BACKLOG
 from processor.intake.gateways import MAX_GATEWAYS
 from processor.intake.message_queue import MessageQueue
-from processor.intake.registry import MAX_PUMPS
+from processor.intake.pump_facts import MAX_PUMPS
 from processor.pipeline import Pipeline
 from processor.service.message_log import MessageLog
 from processor.service.quarantine_file import MAX_UNWRITTEN

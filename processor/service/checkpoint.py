@@ -234,7 +234,7 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         return pl.read_ipc(directory / name)
 
     parts = [manifest.state] if isinstance(manifest.state, str) else manifest.state
-    state = pl.DataFrame([column for part in parts for column in frame(part).get_columns()])
+    state = pl.DataFrame([column for part in parts for column in frame(part).rechunk().get_columns()])
     pumps, alarms = frame(manifest.pumps), alarm_list.restored(frame(manifest.alarms), listed)
     if manifest.format == 1:
         older = msgspec.json.decode(written, type=Format1)
