@@ -30,7 +30,7 @@ class Settings:
     tick_s: float = 0.25
     batch_bytes: int = 8 * 1024 * 1024
     waiting_bytes: int = 256 * 1024 * 1024
-    max_rows: int = 200_000
+    max_rows: int = 2_000_000
     receive_maximum: int = 10_000
     history_bytes: int = DEFAULT_MAX_BYTES
     history_days: int = 0
