@@ -56,9 +56,7 @@ def test_chain_of_a_million_pumps(tmp_path: Path, free_port: int, gateways: int)
         time.sleep(SETTLE_S)
         again = parts.health()
         behind_s = again.latency_ms.get("p50", 0.0) / 1000
-        print(
-            f"{'':>22} {again.samples:,} samples in the next {SETTLE_S:.0f} s, {again.lost:,} lost, p50 {behind_s:.1f} s"
-        )
+        print(f"{again.samples:>22,} samples in the next {SETTLE_S:.0f} s, {again.lost:,} lost, p50 {behind_s:.1f} s")
         endings = {name: parts.end(name) for name in ("simulator", "processor", "broker")}
         print(f"{'Ctrl-C':>22} " + ", ".join(f"{name} {each.took_s:.1f} s" for name, each in endings.items()))
         assert not any(each.killed for each in endings.values())
