@@ -45,7 +45,7 @@ def test_what_was_not_synced_is_not_there(tmp_path: Path) -> None:
     assert times(tmp_path) == [1]
 
 
-@pytest.mark.parametrize("left", [1, 8, 12], ids=["in the head", "after the head", "in the content"])
+@pytest.mark.parametrize("left", [1, 16, 20], ids=["in the head", "after the head", "in the content"])
 def test_a_record_torn_by_a_power_failure_and_what_follows_it_are_left_out(tmp_path: Path, left: int) -> None:
     log = MessageLog(tmp_path)
     log.add(taken(1, b"one"))
