@@ -72,6 +72,14 @@ class PumpFacts:
         """Return the number of a pump, None if it is unknown."""
         return self._numbers.get(serial)
 
+    def find(self, serials: list[str]) -> list[int | None]:
+        """Return the numbers of pumps, None for those that are unknown."""
+        return [self._numbers.get(serial) for serial in serials]
+
+    def owner(self, number: int) -> int:
+        """Return the number of the gateway of a pump."""
+        return int(self._owners[number])
+
     def serial(self, number: int) -> str:
         """Return the serial of a pump."""
         return self._serials[number]
@@ -90,7 +98,7 @@ class PumpFacts:
 
         Raises `RegistryFullError` if there is no room for all; as many as find room are known then.
         """
-        found = [self._numbers.get(serial) for serial in serials]
+        found = self.find(serials)
         new = [serial for serial, number in zip(serials, found, strict=True) if number is None]
         room = MAX_PUMPS - len(self)
         self._append(new[:room], gateway, time_ms)

@@ -124,7 +124,7 @@ class Registry:
         self.moves.append(Move(self._facts.serial(number), self._owner(number).name, "reinstated", why, who))
 
     def _owner(self, number: int) -> Gateway:
-        return self.gateways.order[int(self._facts.owners[number])]
+        return self.gateways.order[self._facts.owner(number)]
 
     def take_moves(self) -> list[Move]:
         """Return the moves since the last call."""
@@ -198,12 +198,18 @@ class Registry:
         """
         known, numbers = self._numbers_of.get(gateway.number, (None, None))
         if known is None or numbers is None or not serials.equals(known):
-            found = [self.number(gateway, serial, time_ms) for serial in serials]
-            numbers = pl.Series("pump", found, dtype=pl.UInt32)
+            numbers = pl.Series("pump", self._numbers(gateway, serials.to_list(), time_ms), dtype=pl.UInt32)
             # A pump that may not be sent now may roam to this gateway later.
             if not numbers.has_nulls():
                 self._numbers_of[gateway.number] = (serials, numbers)
         return numbers
+
+    def _numbers(self, gateway: Gateway, serials: list[str], time_ms: int) -> list[int | None]:
+        found = self._facts.find(serials)
+        known = [number for number in found if number is not None]
+        if len(known) == len(found) and (self._facts.owners[known] == gateway.number).all():
+            return found
+        return [self.number(gateway, serial, time_ms) for serial in serials]
 
     def number(self, gateway: Gateway, serial: str, time_ms: int) -> int | None:
         """Return the number of the pump of one sample, None if the gateway may not send it; see `numbers`."""
@@ -214,9 +220,9 @@ class Registry:
             with contextlib.suppress(RegistryFullError):
                 return int(self._facts.add([serial], gateway.number, time_ms)[0])
             return None
-        if self._facts.owners[number] != gateway.number and self._may_roam(number):
+        if self._facts.owner(number) != gateway.number and self._may_roam(number):
             self._move(number, gateway)
-        return number if self._facts.owners[number] == gateway.number else None
+        return number if self._facts.owner(number) == gateway.number else None
 
     def _may_roam(self, number: int) -> bool:
         """Return whether another gateway that delivers a pump takes it over: its own does not deliver it any more."""

@@ -8,6 +8,7 @@ checkpoint begins a new one, and once it is complete the older ones are removed.
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import os
 import struct
@@ -16,7 +17,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 import polars as pl
@@ -28,25 +29,26 @@ log = logging.getLogger("processor")
 DIRECTORY: Final = "log"
 MAX_BYTES: Final = 4 * 1024**3
 """Size at which the log counts as full: nothing is acknowledged until a checkpoint makes room."""
-_HEAD: Final = struct.Struct("<II")
-"""Before each record: its bytes and their CRC-32."""
+_HEAD: Final = struct.Struct("<IQI")
+"""Before each record: the bytes of its description and of the payloads that follow it, and the CRC-32 of both."""
+_BUFFER_BYTES: Final = 1024**2
 
 
-class Record(msgspec.Struct, array_like=True):
-    """What was taken in at `now` (wall ms): messages as (topic, payload, retained), and readings as Arrow IPC.
+class _Description(msgspec.Struct, array_like=True):
+    """What a record says beside the payloads: of each message the topic, the bytes and whether it was retained.
 
-    Before that, the wall clock had been set by `step_ms`.
+    `readings` are Arrow IPC; the others are those of `Taken`.
     """
 
     now: int
     listening: bool
     step_ms: int
     readings: bytes
-    messages: list[tuple[str, bytes, bool]]
+    messages: list[tuple[str, int, bool]]
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(Record)
+_DECODER: Final = msgspec.msgpack.Decoder(_Description)
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,10 @@ class MessageLog:
         end, path = self._ends.get(part), self._path(part)
         path.parent.mkdir(parents=True, exist_ok=True)
         # What a failed attempt left behind the last record is overwritten.
-        with path.open("r+b" if end is not None else "wb") as file:
+        with path.open("r+b" if end is not None else "wb", _BUFFER_BYTES) as file:
             file.seek(end or 0)
             for taken in records:
-                content = _ENCODER.encode(_record(taken))
-                file.write(_HEAD.pack(len(content), zlib.crc32(content)))
-                file.write(content)
+                _write(file, taken)
             file.flush()
             file.truncate()
             os.fdatasync(file.fileno())
@@ -159,37 +159,50 @@ class MessageLog:
             yield from _read(self._path(part))
 
 
-def _record(taken: Taken) -> Record:
+def _write(file: BinaryIO, taken: Taken) -> None:
+    """Write a record; payloads are not copied, for they are most of what the fleet sends."""
     readings = io.BytesIO()
     if taken.readings is not None:
         taken.readings.write_ipc(readings)
-    messages = [(message.topic, message.payload, message.retained) for message in taken.messages]
-    return Record(taken.now, taken.listening, taken.step_ms, readings.getvalue(), messages)
+    messages = [(message.topic, len(message.payload), message.retained) for message in taken.messages]
+    described = _ENCODER.encode(_Description(taken.now, taken.listening, taken.step_ms, readings.getvalue(), messages))
+    crc = zlib.crc32(described)
+    for message in taken.messages:
+        crc = zlib.crc32(message.payload, crc)
+    file.write(_HEAD.pack(len(described), sum(length for _, length, _ in messages), crc))
+    file.write(described)
+    file.writelines(message.payload for message in taken.messages)
 
 
 def _read(path: Path) -> Iterator[Taken]:
     with path.open("rb") as file:
         size, whole = os.fstat(file.fileno()).st_size, 0
-        while (content := _content(file, size)) is not None:
-            record = _DECODER.decode(content)
-            readings = pl.read_ipc(io.BytesIO(record.readings)) if record.readings else None
-            messages = [Message(topic, payload, 0, 1, retained) for topic, payload, retained in record.messages]
-            yield Taken(messages, record.now, record.listening, readings, record.step_ms)
+        while (taken := _next(file, size)) is not None:
             whole = file.tell()
+            yield taken
     if whole < size:
         log.warning("%s ends with %s bytes of a record that was not completed", path, f"{size - whole:,}")
 
 
-def _content(file: io.BufferedReader, size: int) -> bytes | None:
+def _next(file: BinaryIO, size: int) -> Taken | None:
     """Return the next record, None if there is no whole one."""
     head = file.read(_HEAD.size)
     if len(head) < _HEAD.size:
         return None
-    length, crc = _HEAD.unpack(head)
-    if length > size - file.tell():
+    described_bytes, payload_bytes, crc = _HEAD.unpack(head)
+    if described_bytes + payload_bytes > size - file.tell():
         return None
-    content = file.read(length)
-    return content if zlib.crc32(content) == crc else None
+    described, payloads = file.read(described_bytes), file.read(payload_bytes)
+    if zlib.crc32(payloads, zlib.crc32(described)) != crc:
+        return None
+    record = _DECODER.decode(described)
+    ends = itertools.accumulate(length for _, length, _ in record.messages)
+    messages = [
+        Message(topic, payloads[end - length : end], 0, 1, retained)
+        for (topic, length, retained), end in zip(record.messages, ends, strict=True)
+    ]
+    readings = pl.read_ipc(io.BytesIO(record.readings)) if record.readings else None
+    return Taken(messages, record.now, record.listening, readings, record.step_ms)
 
 
 def _sync_directory(path: Path) -> None:
