@@ -187,6 +187,7 @@ class SnapshotReader:
 
     def _read(self, manifest: _Manifest) -> Snapshot:
         table, small = manifest.table, manifest.small
+        # Those first that are soonest replaced.
         frames = {part: self._frame(small.get(part, ""), schema) for part, schema in SMALL.items()}
         pumps = PumpTable(
             self._frame(table.facts, FACTS_SCHEMA),

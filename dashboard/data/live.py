@@ -16,7 +16,7 @@ from dash import Dash, ctx, set_props
 
 from broker.store.snapshot import Snapshot, empty
 from broker.store.snapshot_files import SnapshotReader, stamp
-from dashboard.data.queries import summary
+from dashboard.data.queries import summary, values_lag_ms
 
 POLL_INTERVAL_S: Final = 0.1
 STALE_MS: Final = 5_000
@@ -74,10 +74,13 @@ class Live:
         return {**self._summary, "count": self.count, "age_ms": self._age_ms()}
 
     def beat(self) -> dict[str, Any]:
-        """Return the heartbeat: age of the latest snapshot and, if it is stale, the problem with its disk, if any."""
-        age_ms = self._age_ms()
+        """Return the heartbeat: ages of the latest snapshot and of the pump values in it, and what is wrong.
+
+        `why` is the problem with the disk, if there is one and the snapshot is stale.
+        """
+        age_ms, lag_ms = self._age_ms(), values_lag_ms(self._snapshot)
         why = disk_problem(self._directory) if age_ms is not None and age_ms > STALE_MS else ""
-        return {"age_ms": age_ms, "at": self._now(), "why": why}
+        return {"age_ms": age_ms, "lag_ms": lag_ms, "at": self._now(), "why": why}
 
     def _age_ms(self) -> int | None:
         written = self._snapshot.health.written

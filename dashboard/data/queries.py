@@ -10,12 +10,16 @@ import polars as pl
 
 from broker.store.segments import END_MS
 from broker.store.snapshot import WAITING, Snapshot
+from dashboard import formatting
 from dashboard.data.fleet_clock import fleet_clock
 from dashboard.data.fleet_index import index_of
 from dashboard.data.memo import remembered
 
 MIN_GROUP: Final = 4
 """Minimum number of alarms of one rule behind one gateway that become one line; a common cause is then likely."""
+
+NOTICED_MS: Final = 1000
+"""From this age on, values that are older than the alarms are said to be."""
 
 _URGENCY: Final = (
     pl.col("state")
@@ -100,6 +104,17 @@ def waiting_ids(alarms: pl.DataFrame, chosen: dict[str, Any], limit: int = 5000)
         return waiting.filter(same)["alarm"].head(limit).to_list()
     named = [str(name) for name in chosen.get("alarms") or []][:limit]
     return waiting.filter(pl.col("alarm").is_in(named))["alarm"].to_list()
+
+
+def values_lag_ms(snapshot: Snapshot) -> int:
+    """Return by how much the pump values are older than the alarms; 0 unless the fleet is large."""
+    return max(0, snapshot.health.written - (snapshot.table.values_at or snapshot.health.written))
+
+
+def lag_note(snapshot: Snapshot) -> str:
+    """Return how much older than the alarms the pump values are, "" if people would not notice."""
+    lag_ms = values_lag_ms(snapshot)
+    return f"values {formatting.span(lag_ms / 1000)} older than alarms" if lag_ms >= NOTICED_MS else ""
 
 
 def health_strip(snapshot: Snapshot) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.components import client_script, elements, forecast_panel, grids, retirement_dialog, shell
 from dashboard.components.elements import Component
-from dashboard.data import pump_search, retirement
+from dashboard.data import pump_search, queries, retirement
 from dashboard.data.services import DataService
 
 MAX_SEARCH_TEXT: Final = 100
@@ -126,4 +126,5 @@ def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[di
         for name in band("low_d"):
             del row[name]
         row["worst"] = titles.get(row["worst"], formatting.title(row["worst"] or ""))
-    return {"rowData": rows, "rowCount": total}, formatting.count(total, "pump")
+    note = "; ".join(part for part in (formatting.count(total, "pump"), queries.lag_note(snapshot)) if part)
+    return {"rowData": rows, "rowCount": total}, note

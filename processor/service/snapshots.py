@@ -14,13 +14,16 @@ from processor.pipeline import Pipeline
 from processor.view.fleet_view import FleetView, TableRows
 
 ALARM_SHARE: Final = 0.1
-"""Share of the time that goes into the alarms of snapshots, at most."""
+"""Share of the time that goes into the alarms of snapshots, as long as they are not older than `MAX_PAUSE_S`."""
 MIN_PAUSE_S: Final = 0.1
-"""Time between two snapshots, at least; people do not see more."""
+MAX_PAUSE_S: Final = 0.4
+"""Time between two snapshots: people do not see more than ten a second, and alarms must not wait on a busy machine."""
 VALUES_SHARE: Final = 0.05
 FORECAST_SHARE: Final = 0.05
-"""Shares of the time that go into the values and the forecasts of pumps, at most, however large the fleet."""
+"""Shares of the time that go into the values and the forecasts of pumps, however large the fleet."""
+MAX_VALUES_PAUSE_S: Final = 10.0
 MIN_FORECAST_PAUSE_S: Final = 2.0
+MAX_FORECAST_PAUSE_S: Final = 60.0
 MAX_INLINE_PUMPS: Final = 20_000
 """Up to this size of the fleet its table is made with the alarms, in some ms; above it, beside the judging."""
 
@@ -59,19 +62,19 @@ class SnapshotPublisher:
         """
         began = time.monotonic()
         self._take(wait=last)
-        if last or self._table is None or (self._making is None and began >= self._next_table):
-            self._renew(health, now, last=last)
+        inline = last or self._table is None or self.pipeline.state.height <= MAX_INLINE_PUMPS
+        if self._making is None and (inline or began >= self._next_table):
+            self._renew(health, now, inline=inline)
         if self._table is None:
             raise RuntimeError("there is no table of pumps")
         small = self.pipeline.alarm_tables(now, self._table.rows)
         self._writer.publish(self._table.files, small, health)
-        return max(MIN_PAUSE_S, (time.monotonic() - began) / ALARM_SHARE)
+        return min(max((time.monotonic() - began) / ALARM_SHARE, MIN_PAUSE_S), MAX_PAUSE_S)
 
-    def _renew(self, health: Health, now: int, *, last: bool) -> None:
-        """Make the table of pumps, beside the judging if the fleet is large and there is an older one."""
-        view = self.pipeline.fleet_view(now)
-        before = self._table
-        if last or before is None or view.state.height <= MAX_INLINE_PUMPS:
+    def _renew(self, health: Health, now: int, *, inline: bool) -> None:
+        """Make the table of pumps, here or beside the judging."""
+        view, before = self.pipeline.fleet_view(now), self._table
+        if inline:
             self._make(view, before, health, now)
             self._take()
         else:
@@ -111,6 +114,7 @@ class SnapshotPublisher:
         if done is None:
             return
         self._table = done
-        self._next_table = clock + done.values_s / VALUES_SHARE
+        self._next_table = clock + min(done.values_s / VALUES_SHARE, MAX_VALUES_PAUSE_S)
         if done.forecasts_s:
-            self._next_forecasts = clock + max(MIN_FORECAST_PAUSE_S, done.forecasts_s / FORECAST_SHARE)
+            pause_s = max(done.forecasts_s / FORECAST_SHARE, MIN_FORECAST_PAUSE_S)
+            self._next_forecasts = clock + min(pause_s, MAX_FORECAST_PAUSE_S)
