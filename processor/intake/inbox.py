@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import numpy as np
 import polars as pl
 
 from broker.contract import codec
 from broker.contract.actions import Action, read_action
-from broker.contract.codec import JsonSample
 from broker.contract.commands import read_command, read_reply
 from broker.contract.gateway_messages import read_birth, read_status
 from broker.contract.messages import MessageError
@@ -25,6 +23,7 @@ from processor.engine.sequence import REDELIVERED
 from processor.intake.gateway import Gateway
 from processor.intake.gateways import RegistryFullError
 from processor.intake.journal_recorder import JournalRecorder
+from processor.intake.json_rows import JsonRows
 from processor.intake.quarantine import Quarantine
 from processor.intake.registry import Registry
 
@@ -50,13 +49,10 @@ class Batch:
 
 @dataclass
 class _Collected:
-    """Samples on their way into one frame; `messages` has for each the place of its message in the batch."""
+    """Samples on their way into one frame, each with the place of its message in the batch."""
 
+    json: JsonRows
     frames: list[pl.DataFrame] = field(default_factory=list)
-    rows: list[JsonSample] = field(default_factory=list)
-    pumps: list[int] = field(default_factory=list)
-    messages: list[int] = field(default_factory=list)
-    redelivered: list[bool] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
 
@@ -74,7 +70,7 @@ class Inbox:
 
     def read(self, messages: Sequence[Message], now: int) -> Batch:
         """Read the messages that arrived until `now` (wall ms); never raises, whatever they contain."""
-        collected = _Collected()
+        collected = _Collected(JsonRows(messages))
         for place, message in enumerate(messages):
             try:
                 self._read(message, place, now, collected)
@@ -167,23 +163,13 @@ class Inbox:
         collected.frames.append(known.drop_nulls("pump") if numbers.has_nulls() else known)
 
     def _read_rows(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: _Collected) -> None:
-        rows, refused = codec.decode_rows(message.payload)
+        rows, refused = collected.json.of(place, message.payload)
         self._reject(message, now, refused)
         if not rows:
             return
         gateway = self.registry.gateways.named(topic.gateway, topic.shard)
-        redelivered = gateway.receive(None if rows[-1].sent is None else int(rows[-1].sent), now)
-        unknown = []
-        for row in rows:
-            number = self.registry.number(gateway, row.pump, int(row.time))
-            if number is None:
-                unknown.append(row.pump)
-            else:
-                collected.rows.append(row)
-                collected.pumps.append(number)
-                collected.messages.append(place)
-                collected.redelivered.append(redelivered)
-        self._reject_pumps(message, now, gateway, unknown)
+        if unknown := collected.json.take(rows, gateway, self.registry, now):
+            self._reject_pumps(message, now, gateway, unknown)
 
     def _reject_pumps(self, message: Message, now: int, gateway: Gateway, serials: list[str]) -> None:
         reasons = [self.registry.rejection(gateway, serial) for serial in dict.fromkeys(serials)]
@@ -201,17 +187,12 @@ def _check_gateway(kind: str, gateway: str, topic: GatewayTopic) -> None:
 
 def _join(collected: _Collected) -> pl.DataFrame:
     frames = list(collected.frames)
-    if collected.rows:
-        frames.append(
-            codec.frame_of(collected.rows).with_columns(
-                pl.Series("pump", collected.pumps, dtype=pl.UInt32),
-                pl.Series(REDELIVERED, collected.redelivered, dtype=pl.Boolean),
-                pl.Series("message", np.array(collected.messages, dtype=np.uint32)),
-            )
-        )
+    rows = collected.json.frame()
+    if rows is not None:
+        frames.append(rows)
     if not frames:
         return pl.DataFrame(schema=BATCH_SCHEMA)
     joined = pl.concat(frames, rechunk=True)
-    if collected.rows and collected.frames:
+    if rows is not None and collected.frames:
         joined = joined.sort("message", maintain_order=True)
     return joined.drop("message")
