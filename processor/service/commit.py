@@ -63,10 +63,10 @@ class Committer:
     async def acknowledge(self) -> float:
         """Write the checkpoint, then acknowledge to the broker all messages in it; return the seconds it took."""
         began = time.monotonic()
-        session, messages = self.queue.durable()
+        session, mids = self.queue.durable()
         progress = self._progress()
         outcomes = list(self.outcomes)
-        if (messages or outcomes) and await self.save():
+        if (mids or outcomes) and await self.save():
             try:
                 await asyncio.to_thread(
                     lambda: recovery.save(self.data, self.pipeline, self.wall_ms(), self.store.head)
@@ -79,8 +79,8 @@ class Committer:
                 self.meter.recovered("checkpoint")
                 self._confirmations.durable(progress)
                 self._publish(outcomes)
-                if self.queue.acknowledged(session, messages) and self.link.alive:
-                    self.link.acknowledge(messages)
+                if self.queue.acknowledged(session, mids) and self.link.alive:
+                    self.link.acknowledge(mids)
         return time.monotonic() - began
 
     def _progress(self) -> dict[str, tuple[int, int]]:

@@ -15,7 +15,7 @@ import msgspec
 
 from broker.contract.topics import ALL, COMMAND, PART, RESEND, alarm_topic, health_topic
 from broker.mqtt.address import TakenOverError, parse_url
-from broker.mqtt.link import Link
+from broker.mqtt.link import Link, Message
 from broker.mqtt.reconnection import keep_open
 from broker.store import snapshot_files
 from broker.store.journal import JournalError
@@ -100,7 +100,7 @@ class _Service:
         self.link = Link(
             address,
             own_id,
-            on_message=self.queue.receive,
+            on_messages=self._receive,
             persistent=True,
             manual=True,
             receive_maximum=settings.receive_maximum,
@@ -179,6 +179,11 @@ class _Service:
             self.link, session, report=log.warning, chance=random.Random(), network_fine=self.guard.is_steady
         )
 
+    def _receive(self, messages: list[Message]) -> None:
+        self.queue.receive(messages)
+        if self.queue.full:
+            self.link.pause_reading()
+
     async def _work(self, finish: asyncio.Event) -> None:
         """Process batch after batch until `finish`."""
         written = committed = published = shown = 0.0
@@ -198,9 +203,6 @@ class _Service:
             if clock - committed >= commit_pause_s or 2 * self.queue.unacknowledged >= self.settings.receive_maximum:
                 commit_pause_s = max(WRITE_INTERVAL_S, await self.committer.acknowledge() / CHECKPOINT_SHARE)
                 committed = clock
-            if self.queue.must_fetch:
-                await self.committer.acknowledge()
-                await self.link.close()
             if clock - shown >= show_pause_s:
                 shown, show_pause_s = clock, await self._show() / SNAPSHOT_SHARE
             if clock - recorded >= REJECTIONS_INTERVAL_S:
@@ -216,21 +218,21 @@ class _Service:
         clock = time.monotonic()
         if step := self.monitor.check_clock(wall_ms(), clock):
             self.journal.record("set", "clock", step)
-        queued = self.queue.take()
-        messages = [message for _, message in queued]
+        taken = self.queue.take()
+        self.link.resume_reading()
         listening = self.link.alive and clock - self.connected_at >= CATCH_UP_S
         readings = self.monitor.readings(clock)
         errors = self.guarded.errors
         results = await asyncio.to_thread(
-            self.guarded.take, messages, wall_ms(), listening=listening, readings=readings
+            self.guarded.take, taken.messages, wall_ms(), listening=listening, readings=readings
         )
         if self.guarded.errors > errors:
             self.meter.trouble("processing", self.guarded.latest)
             self.failed_at = clock
         elif clock - self.failed_at >= FAILURE_NOTICE_S:
             self.meter.recovered("processing")
-        self.meter.messages += len(messages)
-        self.queue.taken(queued)
+        self.meter.messages += len(taken.messages)
+        self.queue.taken(taken)
         for result in results:
             self.meter.count(result.samples)
             self.store.add(result)
