@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Annotated, Any, Final, cast
 
@@ -17,7 +17,7 @@ from broker.contract.json_elements import check_nesting
 from broker.contract.payload_limits import MAX_SAMPLE_BYTES, SampleError
 from broker.contract.ranges import EARLIEST_MS, LATEST_MS, MAX_COUNT
 from broker.contract.sample_values import COUNTS, is_unknown, time_of
-from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES, SIGNALS, Signal
+from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES, SIGNALS, Signal, empty_samples
 from broker.contract.topics import NAME, name_rule
 
 Time = Annotated[int, msgspec.Meta(ge=EARLIEST_MS, le=LATEST_MS)] | str
@@ -53,39 +53,65 @@ _SAMPLE: Final[msgspec.json.Decoder[JsonSample]] = msgspec.json.Decoder(WITH_SIG
 _KEY: Final = re.compile(rb'"(\w+)"\s*:')
 _OPTIONAL: Final = attrgetter("sent", *COUNTS, *SIGNAL_NAMES)
 _FIELDS: Final = len(SAMPLE_SCHEMA)
+_CHUNK: Final = 2_000
+"""Payloads that are decoded together: few enough for their samples to stay in the processor's cache."""
 _PRESENT: Final = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.UInt32) for name in SAMPLE_SCHEMA)
 
 
-@dataclass(frozen=True)
+@dataclass
 class PlainSamples:
     """The samples of those among many payloads that are one sample in plain form each.
 
-    `places` are the positions of these payloads, ascending; `samples` (`SAMPLE_SCHEMA`) has a row for each.
+    `places` are the positions of these payloads, ascending; `samples` (`SAMPLE_SCHEMA`) has a row for each, and
+    `pumps`, `times` and `sent` are columns of it.
     """
 
-    places: list[int]
-    samples: pl.DataFrame
+    places: list[int] = field(default_factory=list)
+    pumps: list[str] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    sent: list[int | None] = field(default_factory=list)
+    samples: pl.DataFrame = field(default_factory=empty_samples)
 
 
 def plain_samples(payloads: Sequence[bytes]) -> PlainSamples:
     """Decode the payloads that are one sample in plain form each; never raises.
 
     Anything else is left out, for `decode_rows` to read or to reject. For payloads of one sample this gives what
-    `decode_rows` gives, three times as fast: what can be checked for all of them at once is.
+    `decode_rows` gives, in half the time: whatever can be checked for many of them at once is.
     """
-    places, rows = _decoded(payloads)
-    places, rows = _with_times(places, rows)
-    bad_names = {pump for pump in {row.pump for row in rows} if not NAME.fullmatch(pump)}
-    samples = frame_of(rows)
-    colons = np.fromiter((payloads[place].count(b":") for place in places), np.int64, len(places))
+    found, frames = PlainSamples(), []
+    for first in range(0, len(payloads), _CHUNK):
+        part = _plain_part(payloads[first : first + _CHUNK])
+        found.places += [first + place for place in part.places]
+        found.pumps += part.pumps
+        found.times += part.times
+        found.sent += part.sent
+        frames.append(part.samples)
+    if frames:
+        found.samples = pl.concat(frames, rechunk=True)
+    return found
+
+
+def _plain_part(payloads: Sequence[bytes]) -> PlainSamples:
+    places, rows = _with_times(*_decoded(payloads))
+    columns: dict[str, list[Any]] = {name: list(map(attrgetter(name), rows)) for name in SAMPLE_SCHEMA}
+    samples = pl.DataFrame(columns, SAMPLE_SCHEMA)
+    wrong = _with_wrong_keys([payloads[place] for place in places], samples)
+    bad_names = {pump for pump in set(columns["pump"]) if not NAME.fullmatch(pump)}
+    if bad_names:
+        wrong |= {at for at, row in enumerate(rows) if row.pump in bad_names}
+    if wrong:
+        right = [at for at in range(len(rows)) if at not in wrong]
+        columns = {name: [columns[name][at] for at in right] for name in ("pump", "time", "sent")}
+        places, samples = [places[at] for at in right], samples[right]
+    return PlainSamples(places, columns["pump"], columns["time"], columns["sent"], samples)
+
+
+def _with_wrong_keys(payloads: Sequence[bytes], samples: pl.DataFrame) -> set[int]:
+    """Return the positions of payloads with a key that is there twice, or with brackets that are nested too deeply."""
+    colons = np.fromiter((payload.count(b":") for payload in payloads), np.int64, len(payloads))
     doubtful = np.flatnonzero(colons > samples.select(_PRESENT).to_series().to_numpy()).tolist()
-    wrong = [at for at in doubtful if not _has_distinct_keys(payloads[places[at]])]
-    wrong += [at for at, row in enumerate(rows) if row.pump in bad_names] if bad_names else []
-    if not wrong:
-        return PlainSamples(places, samples)
-    right = np.ones(len(rows), np.bool_)
-    right[wrong] = False
-    return PlainSamples(np.array(places)[right].tolist(), samples.filter(pl.Series(right)))
+    return {at for at in doubtful if not _has_distinct_keys(payloads[at])}
 
 
 def plain_row(part: bytes) -> JsonSample:

@@ -16,8 +16,9 @@ MAX_TOPICS: Final = 100_000
 """Topics whose texts are kept, about 20 MB; with more, they are collected anew."""
 SIGN_OF_LIFE_S: Final = 5.0
 """How often messages are taken as a sign of life of the broker; well below the keep-alive."""
-_QOS_0_OR_1: Final = 0xF4, 0x30
-"""The bits of the first byte that must be as in PUBLISH with QoS 0 or 1, whether repeated, retained or neither."""
+_PUBLISH: Final = 0x30
+_NO_DUP_RETAIN_QOS_1: Final = 0xF4
+"""Mask of the first byte of a packet that leaves out what a message of QoS 0 or 1 may be: repeated, or retained."""
 _PUBACK: Final = 0x4002
 _PINGRESP: Final = b"\xd0\x00"
 
@@ -123,15 +124,20 @@ def cut_messages(data: bytes, at: int, topics: dict[bytes, str], *, five: bool) 
     Return them, the position after them, and where the packet there ends: within `data` if it is another kind of
     packet, or malformed; beyond `data` if it is not complete. `topics` keeps the texts of topics by their bytes.
     """
-    messages, end, (mask, publish) = list[Message](), len(data), _QOS_0_OR_1
+    messages, end = list[Message](), len(data)
+    take = messages.append
     while at + 2 <= end:
         first, length, start = data[at], data[at + 1], at + 2
         if length > 127:
-            length, start = variable_length(data, at + 1)
+            # Most lengths have two bytes.
+            if start < end and data[start] < 128:
+                length, start = (length & 127) + (data[start] << 7), start + 1
+            else:
+                length, start = variable_length(data, at + 1)
             if length < 0:
                 return messages, at, end + 1 if end - at < 5 else end
         stop = start + length
-        if stop > end or first & mask != publish:
+        if stop > end or first & _NO_DUP_RETAIN_QOS_1 != _PUBLISH:
             return messages, at, stop
         try:
             cut = start + 2 + (data[start] << 8) + data[start + 1]
@@ -150,7 +156,7 @@ def cut_messages(data: bytes, at: int, topics: dict[bytes, str], *, five: bool) 
         if cut > stop:
             return messages, at, stop
         topic = topics.get(name) or _text_of(name, topics)
-        messages.append(Message(topic, data[cut:stop], mid, first >> 1 & 1, first & 1 == 1))
+        take(Message(topic, data[cut:stop], mid, first >> 1 & 1, first & 1 == 1))
         at = stop
     return messages, at, end + 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import polars as pl
 
@@ -15,7 +14,7 @@ from broker.contract.gateway_messages import read_birth, read_status
 from broker.contract.messages import MessageError
 from broker.contract.part_notices import read_notice
 from broker.contract.signals import SAMPLE_SCHEMA
-from broker.contract.topics import COMMAND, PART, GatewayTopic, TopicError, parse
+from broker.contract.topics import COMMAND, PART, GatewayTopic, TopicError
 from broker.mqtt.link import Message
 from broker.store.journal import ENTRIES_SCHEMA
 from broker.store.snapshot import Refusal
@@ -23,12 +22,11 @@ from processor.engine.sequence import REDELIVERED
 from processor.intake.gateway import Gateway
 from processor.intake.gateways import RegistryFullError
 from processor.intake.journal_recorder import JournalRecorder
-from processor.intake.json_rows import JsonRows
+from processor.intake.json_rows import JsonRows, known_topic
 from processor.intake.quarantine import Quarantine
 from processor.intake.registry import Registry
 
 BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32(), REDELIVERED: pl.Boolean()}
-_topic = lru_cache(maxsize=100_000)(parse)
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,8 @@ class Inbox:
     def read(self, messages: Sequence[Message], now: int) -> Batch:
         """Read the messages that arrived until `now` (wall ms); never raises, whatever they contain."""
         collected = _Collected(JsonRows(messages))
-        for place, message in enumerate(messages):
+        for place in collected.json.others(self.registry, now):
+            message = messages[place]
             try:
                 self._read(message, place, now, collected)
             except (TopicError, MessageError, RegistryFullError) as error:
@@ -109,7 +108,7 @@ class Inbox:
         if message.topic == PART:
             self.recorder.notice(read_notice(message.payload))
             return
-        topic = _topic(message.topic)
+        topic = known_topic(message.topic)
         if topic.leaf == "telemetry" and message.retained:
             raise MessageError("a retained copy of telemetry is no sign of life; publish telemetry without retain")
         if topic.leaf == "telemetry":

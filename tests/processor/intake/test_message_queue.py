@@ -51,27 +51,27 @@ def test_messages_of_an_ended_session_are_processed_but_never_acknowledged_in_th
     assert queue.durable()[1] == [1]
 
 
-def test_when_the_queue_is_full_all_later_messages_stay_with_the_broker_until_a_new_session() -> None:
+def test_a_full_queue_says_so_until_its_messages_are_taken_and_keeps_all_that_were_read() -> None:
     queue = queue_of(max_bytes=25)
-    fill(queue, 1, 2, 3)
-    assert queue.overflows == 1
-    assert not queue.must_fetch
-    taken = queue.take()
-    fill(queue, 4)
-    assert mids(taken) == [1, 2]
-    assert mids(queue.take()) == []
-    assert queue.overflows == 2
-    assert queue.must_fetch
-    queue.end_session()
+    fill(queue, 1, 2)
+    assert not queue.full
     fill(queue, 3, 4)
-    assert mids(queue.take()) == [3, 4]
-    assert not queue.must_fetch
+    fill(queue, 5)
+    assert queue.full
+    assert queue.overflows == 1
+    assert queue.arrived.is_set()
+    assert mids(queue.take()) == [1, 2, 3, 4, 5]
+    assert not queue.full
+    fill(queue, 6, 7, 8)
+    assert queue.overflows == 2
 
 
 def test_the_number_of_messages_is_limited_too() -> None:
     queue = queue_of(messages=2)
-    fill(queue, 1, 2, 3)
-    assert mids(queue.take()) == [1, 2]
+    fill(queue, 1)
+    assert not queue.full
+    fill(queue, 2)
+    assert queue.full
 
 
 def test_a_batch_is_due_when_enough_bytes_are_waiting() -> None:
