@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -12,13 +11,13 @@ import polars as pl
 from broker.contract import codec
 from broker.contract.actions import Action, read_action
 from broker.contract.arrow_batch import ArrowBatches
-from broker.contract.codec import Decoded, JsonSample
+from broker.contract.codec import Decoded
 from broker.contract.commands import read_command, read_reply
 from broker.contract.gateway_messages import read_birth, read_status
 from broker.contract.messages import MessageError
 from broker.contract.part_notices import read_notice
 from broker.contract.signals import SAMPLE_SCHEMA
-from broker.contract.topics import COMMAND, PART, GatewayTopic, TopicError, parse
+from broker.contract.topics import COMMAND, PART, GatewayTopic, TopicError
 from broker.mqtt.link import Message
 from broker.store.journal import ENTRIES_SCHEMA
 from broker.store.snapshot import Refusal
@@ -26,11 +25,11 @@ from processor.engine.sequence import REDELIVERED
 from processor.intake.gateway import Gateway
 from processor.intake.gateways import RegistryFullError
 from processor.intake.journal_recorder import JournalRecorder
+from processor.intake.json_rows import JsonRows, known_topic
 from processor.intake.quarantine import Quarantine
 from processor.intake.registry import Registry
 
 BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32(), REDELIVERED: pl.Boolean()}
-_topic = lru_cache(maxsize=100_000)(parse)
 
 
 @dataclass(frozen=True)
@@ -61,17 +60,14 @@ class _Frame:
 
 @dataclass
 class _Collected:
-    """Samples on their way into one frame; `messages` has for each the place of its message in the batch.
+    """Samples on their way into one frame, each with the place of its message in the batch.
 
     `decoded` are the Arrow payloads by the place of their message.
     """
 
+    json: JsonRows
     decoded: dict[int, Decoded]
     frames: list[_Frame] = field(default_factory=list)
-    rows: list[JsonSample] = field(default_factory=list)
-    pumps: list[int] = field(default_factory=list)
-    messages: list[int] = field(default_factory=list)
-    redelivered: list[bool] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
 
@@ -90,8 +86,9 @@ class Inbox:
 
     def read(self, messages: Sequence[Message], now: int) -> Batch:
         """Read the messages that arrived until `now` (wall ms); never raises, whatever they contain."""
-        collected = _Collected(self._decoded(messages))
-        for place, message in enumerate(messages):
+        collected = _Collected(JsonRows(messages), self._decoded(messages))
+        for place in collected.json.others(self.registry, now):
+            message = messages[place]
             try:
                 self._read(message, place, now, collected)
             except (TopicError, MessageError, RegistryFullError) as error:
@@ -135,7 +132,7 @@ class Inbox:
         if message.topic == PART:
             self.recorder.notice(read_notice(message.payload))
             return
-        topic = _topic(message.topic)
+        topic = known_topic(message.topic)
         if topic.leaf == "telemetry" and message.retained:
             raise MessageError("a retained copy of telemetry is no sign of life; publish telemetry without retain")
         if topic.leaf == "telemetry":
@@ -186,23 +183,13 @@ class Inbox:
         collected.frames.append(_Frame(samples, numbers, place, redelivered))
 
     def _read_rows(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: _Collected) -> None:
-        rows, refused = codec.decode_rows(message.payload)
+        rows, refused = collected.json.of(place, message.payload)
         self._reject(message, now, refused)
         if not rows:
             return
         gateway = self.registry.gateways.named(topic.gateway, topic.shard)
-        redelivered = gateway.receive(None if rows[-1].sent is None else int(rows[-1].sent), now)
-        unknown = []
-        for row in rows:
-            number = self.registry.number(gateway, row.pump, int(row.time))
-            if number is None:
-                unknown.append(row.pump)
-            else:
-                collected.rows.append(row)
-                collected.pumps.append(number)
-                collected.messages.append(place)
-                collected.redelivered.append(redelivered)
-        self._reject_pumps(message, now, gateway, unknown)
+        if unknown := collected.json.take(rows, gateway, self.registry, now):
+            self._reject_pumps(message, now, gateway, unknown)
 
     def _reject_pumps(self, message: Message, now: int, gateway: Gateway, serials: list[str]) -> None:
         reasons = [self.registry.rejection(gateway, serial) for serial in dict.fromkeys(serials)]
@@ -224,14 +211,9 @@ def _is_telemetry(message: Message) -> bool:
 
 def _join(collected: _Collected) -> pl.DataFrame:
     parts = [_joined_frames(collected.frames)] if collected.frames else []
-    if collected.rows:
-        parts.append(
-            codec.frame_of(collected.rows).with_columns(
-                pl.Series("pump", collected.pumps, dtype=pl.UInt32),
-                pl.Series(REDELIVERED, collected.redelivered, dtype=pl.Boolean),
-                pl.Series("message", np.array(collected.messages, dtype=np.uint32)),
-            )
-        )
+    rows = collected.json.frame()
+    if rows is not None:
+        parts.append(rows)
     if not parts:
         return pl.DataFrame(schema=BATCH_SCHEMA)
     joined = pl.concat(parts, rechunk=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -72,9 +73,9 @@ class PumpFacts:
         """Return the number of a pump, None if it is unknown."""
         return self._numbers.get(serial)
 
-    def find(self, serials: list[str]) -> list[int | None]:
+    def find(self, serials: Iterable[str]) -> list[int | None]:
         """Return the numbers of pumps, None for those that are unknown."""
-        return [self._numbers.get(serial) for serial in serials]
+        return list(map(self._numbers.get, serials))
 
     def owner(self, number: int) -> int:
         """Return the number of the gateway of a pump."""

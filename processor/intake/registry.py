@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -223,6 +225,17 @@ class Registry:
         if self._facts.owner(number) != gateway.number and self._may_roam(number):
             self._move(number, gateway)
         return number if self._facts.owner(number) == gateway.number else None
+
+    def numbers_owned(self, serials: Sequence[str], gateways: Sequence[int]) -> list[int] | None:
+        """Return the numbers of the pumps of many samples if each belongs to the gateway (a number) that sends it.
+
+        Otherwise return None: then `number` has to look at them one by one.
+        """
+        numbers = self._facts.find(serials)
+        if None in numbers:
+            return None
+        known = cast("list[int]", numbers)
+        return known if np.array_equal(self._facts.owners[known], gateways) else None
 
     def _may_roam(self, number: int) -> bool:
         """Return whether another gateway that delivers a pump takes it over: its own does not deliver it any more."""

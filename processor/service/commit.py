@@ -19,7 +19,7 @@ from typing import Final, Literal
 from broker.contract.actions import Outcome
 from broker.contract.messages import encode
 from broker.contract.topics import OUTCOME
-from broker.mqtt.link import Link, Message
+from broker.mqtt.link import Link
 from processor.intake.confirmations import Confirmations, Progress
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
@@ -134,7 +134,7 @@ class Committer:
                 self._stored = True
         return self._stored
 
-    async def _acknowledge(self, session: int, messages: list[Message], progress: Progress) -> bool:
+    async def _acknowledge(self, session: int, mids: list[int], progress: Progress) -> bool:
         """Write the message log, then acknowledge these messages to the broker and confirm them to their gateways.
 
         Nothing is acknowledged while samples cannot be written, or more of them wait than may: then the broker sends
@@ -144,8 +144,8 @@ class Committer:
         if not await self._sync() or not self._stored or self.store.rows > self.max_rows:
             return False
         self._confirmations.durable(progress)
-        if self.queue.acknowledged(session, messages) and self.link.alive:
-            self.link.acknowledge(messages)
+        if self.queue.acknowledged(session, mids) and self.link.alive:
+            self.link.acknowledge(mids)
         self._unconfirmed_bytes += size
         if self._unconfirmed_bytes >= MAX_UNCONFIRMED_BYTES:
             self.confirm()

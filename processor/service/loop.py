@@ -16,7 +16,7 @@ import msgspec
 from broker.contract.alarm_events import AlarmEvent
 from broker.contract.topics import ALL, COMMAND, PART, RESEND, alarm_topic, health_topic
 from broker.mqtt.address import TakenOverError, parse_url
-from broker.mqtt.link import Link
+from broker.mqtt.link import Link, Message
 from broker.mqtt.reconnection import keep_open
 from broker.store.journal import JournalError
 from broker.store.snapshot import Health
@@ -109,7 +109,7 @@ class _Service:
         self.link = Link(
             address,
             own_id,
-            on_message=self.queue.receive,
+            on_messages=self._receive,
             persistent=True,
             manual=True,
             receive_maximum=settings.receive_maximum,
@@ -223,6 +223,11 @@ class _Service:
             self.link, session, report=log.warning, chance=random.Random(), network_fine=self.guard.is_steady
         )
 
+    def _receive(self, messages: list[Message]) -> None:
+        self.queue.receive(messages)
+        if self.queue.full:
+            self.link.pause_reading()
+
     async def _work(self, finish: asyncio.Event) -> None:
         """Process batch after batch until `finish`."""
         published = shown = show_pause_s = 0.0
@@ -235,9 +240,6 @@ class _Service:
             await self._process()
             clock = time.monotonic()
             self.committer.advance(clock)
-            if self.queue.must_fetch:
-                await self.committer.catch_up()
-                await self.link.close()
             if clock - shown >= show_pause_s:
                 shown, show_pause_s = clock, await self._show()
             if clock - recorded >= REJECTIONS_INTERVAL_S:
@@ -254,8 +256,9 @@ class _Service:
         if step := self.monitor.check_clock(wall_ms(), clock):
             self.journal.record("set", "clock", step)
         queued = self.queue.take()
+        self.link.resume_reading()
         taken = Taken(
-            [message for _, message in queued],
+            queued.messages,
             wall_ms(),
             listening=self.link.alive and clock - self.connected_at >= CATCH_UP_S,
             readings=self.monitor.readings(clock),
@@ -270,7 +273,7 @@ class _Service:
             self.failed_at = clock
         elif clock - self.failed_at >= FAILURE_NOTICE_S:
             self.meter.recovered("processing")
-        self.meter.messages += len(queued)
+        self.meter.messages += len(queued.messages)
         self.queue.taken(queued)
         self.committer.taken(taken)
         self._keep(results)

@@ -55,9 +55,9 @@ class Broker:
         number = max(self.held, default=0) + 1
         self.held[number] = Message(topic, payload, number, 1, retained=False)
 
-    def acknowledge(self, messages: list[Message]) -> None:
-        for message in messages:
-            del self.held[message.mid]
+    def acknowledge(self, mids: list[int]) -> None:
+        for mid in mids:
+            del self.held[mid]
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         self.published.append((topic, payload))
@@ -94,8 +94,7 @@ class Processor:
             for result in recovery.replay(self.guarded, taken):
                 self._keep(result)
         self.committer.resume()
-        for message in self.broker.held.values():
-            self.queue.receive(message)
+        self.queue.receive(list(self.broker.held.values()))
 
     def _keep(self, result) -> None:
         self.store.add(result)
@@ -104,7 +103,7 @@ class Processor:
     async def process(self) -> None:
         """Take in what has arrived, and let everything that is due come to its end."""
         queued = self.queue.take()
-        taken = Taken([message for _, message in queued], self.now, listening=True, readings=None)
+        taken = Taken(queued.messages, self.now, listening=True, readings=None)
         for result in self.guarded.take(taken.messages, taken.now, listening=True, readings=None):
             self._keep(result)
         self.queue.taken(queued)
@@ -179,7 +178,7 @@ async def play(data: Path, monkeypatch: pytest.MonkeyPatch, die_at: int) -> tupl
     with dying(monkeypatch, die_at) as steps:
         for happens in story():
             happens(broker, processor.pipeline)
-            processor.queue.receive(list(broker.held.values())[-1])
+            processor.queue.receive(list(broker.held.values())[-1:])
             processor.now = next(now)
             try:
                 await processor.process()
