@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -171,6 +171,25 @@ def dying(monkeypatch: pytest.MonkeyPatch, at: int) -> Iterator[list[str]]:
         yield steps
 
 
+async def finished(processor: Processor) -> None:
+    await processor.process()
+    await processor.committer.finish()
+
+
+async def until_done(processor: Processor, work: Callable[[Processor], Awaitable[None]]) -> Processor:
+    """Let a processor do its work; if it dies, let its successor do it; return the one that did."""
+    try:
+        await work(processor)
+    except CrashError:
+        for job in processor.committer._running.values():
+            job.cancel()
+        processor.end()
+        await asyncio.sleep(0)
+        processor = Processor(processor.data, processor.broker, processor.now)
+        await work(processor)
+    return processor
+
+
 async def play(data: Path, monkeypatch: pytest.MonkeyPatch, die_at: int) -> tuple[Processor, list[str]]:
     """Play the story; when the process dies, another one goes on."""
     broker, now = Broker(), itertools.count(START_MS, 20_000)
@@ -180,18 +199,9 @@ async def play(data: Path, monkeypatch: pytest.MonkeyPatch, die_at: int) -> tupl
             happens(broker, processor.pipeline)
             processor.queue.receive(list(broker.held.values())[-1:])
             processor.now = next(now)
-            try:
-                await processor.process()
-            except CrashError:
-                for job in processor.committer._running.values():
-                    job.cancel()
-                processor.end()
-                await asyncio.sleep(0)
-                processor = Processor(data, broker, processor.now)
-                await processor.process()
+            processor = await until_done(processor, lambda each: each.process())
         processor.now = next(now)
-        await processor.process()
-        await processor.committer.finish()
+        processor = await until_done(processor, finished)
     processor.end()
     return processor, list(steps)
 
