@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,7 +12,8 @@ import polars as pl
 from broker.contract.actions import Action, Outcome, PumpAction
 from broker.contract.alarm_events import AlarmEvent
 from broker.mqtt.link import Message
-from broker.store.snapshot import Health, Snapshot
+from broker.store.pump_table import PumpTable
+from broker.store.snapshot import RETIRED_SCHEMA, Health, Snapshot
 from processor.alarms import evidence, operator_actions
 from processor.alarms import lifecycle as alarm_list
 from processor.alarms.events import announcements
@@ -23,6 +23,7 @@ from processor.batch_result import AlarmResult, BatchResult
 from processor.engine import engine, epochs
 from processor.engine.columns import MS_PER_S, Rules
 from processor.engine.sequence import REDELIVERED, Gaps
+from processor.engine.waves import waves
 from processor.engine.windows import WINDOW_S
 from processor.intake import retirement
 from processor.intake.ages import ages_s
@@ -36,6 +37,7 @@ from processor.rules.cohorts import COHORT_RULES
 from processor.rules.gateways import GATEWAY_RULES
 from processor.rules.system import SYSTEM_RULES
 from processor.view import forecast, snapshot_tables
+from processor.view.fleet_view import FleetView, TableRows
 from processor.watch import self_monitoring
 from processor.watch.cohorts import CohortWatch
 from processor.watch.gateways import BROKER_LOST_S, GatewayWatch
@@ -46,19 +48,22 @@ MAX_ACTION_IDS: Final = 10_000
 """Number of recent action ids kept to ignore redelivered actions."""
 
 FORECAST_INTERVAL_MS: Final = 2000
-"""Forecasts, of hours and days, are renewed at most this often (wall clock)."""
+"""Forecasts of pumps with alarms, of hours and days, are renewed at most this often (wall clock)."""
 
 
 @dataclass
 class Pipeline:
     """The state of the processor. Time comes in as `now` (wall ms); nothing here touches network, disk or clock.
 
-    `split` divides a batch into waves: each pump at most once per wave, its samples in order from wave to wave.
+    `split` divides a batch into waves: each pump at most once per wave, its samples in order from wave to wave. What
+    concerns pumps that sent nothing, gateways, fleet and cohorts is judged every `watch_interval_ms` (wall clock): it
+    takes the whole fleet, however few samples a batch has.
     """
 
     rules: Rules = RULES
     window_s: float = WINDOW_S
-    split: Callable[[pl.DataFrame], Iterator[pl.DataFrame]] = engine.waves
+    watch_interval_ms: int = 0
+    split: Callable[[pl.DataFrame], Iterator[pl.DataFrame]] = waves
     registry: Registry = field(default_factory=Registry)
     quarantine: Quarantine = field(default_factory=Quarantine)
     state: pl.DataFrame = field(init=False)
@@ -72,11 +77,12 @@ class Pipeline:
     action_ids: dict[str, None] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
     _disconnected_since: int | None = None
+    _watched: int | None = None
 
     def __post_init__(self) -> None:
         self.inbox = Inbox(self.registry, self.quarantine)
         self.state = engine.new_state(0, self.rules)
-        self._forecasts = 0, pl.DataFrame()
+        self._forecasts = 0, pl.DataFrame(schema={"pump": pl.UInt32})
 
     @property
     def listed(self) -> Rules:
@@ -137,7 +143,7 @@ class Pipeline:
             for number in batch.clock_faults:
                 if retired[number]:
                     self.registry.reinstate_pump(number, "it sends again, with impossible times", heard=False)
-        before = self.state.select("samples", epochs.SET_BACK)
+        before = self.state[["samples", epochs.SET_BACK]]
         subjects = self.subjects(now)
         changes, outcomes = [], list[Outcome]()
         for wave in self.split(self.backlog.due(batch.samples)):
@@ -163,34 +169,53 @@ class Pipeline:
         return AlarmResult(pl.concat(changes), tuple(outcomes))
 
     def snapshot(self, health: Health, now: int) -> Snapshot:
-        """Return what the dashboards show as of `now`."""
-        facts, clocks = self.registry.facts(), self._clocks(now)
+        """Return what the dashboards show as of `now`, everything up to date."""
+        view = self.fleet_view(now)
+        alarms = self.alarm_tables(now, view.rows)
+        table = PumpTable(view.facts(), view.values(), view.forecasts(), alarms.pop("marks"), now, now)
+        return Snapshot(table, health=health, **alarms)
+
+    def fleet_view(self, now: int) -> FleetView:
+        """Return what the table of pumps is made of as of `now`; it can be made while the pipeline goes on."""
+        clocks = self._clocks(now)
+        rows = TableRows(self.registry.facts(), self.registry.retired())
+        return FleetView.of(rows, self.state, self.alarms, clocks, age_s=self._ages(clocks), rules=self.rules)
+
+    def alarm_tables(self, now: int, rows: TableRows) -> dict[str, pl.DataFrame]:
+        """Return the parts of a snapshot besides the table of pumps, as of `now`.
+
+        `rows` are those of the table, which may be older.
+        """
+        facts, subjects, retired = self.registry.facts(), self.subjects(now), self.registry.retired()
+        clocks, open_alarms = self._clocks(now), self.alarms
         expected = self._forecast(facts, clocks, now)
         alarms = snapshot_tables.visible_alarms(
-            self.alarms, self.subjects(now), facts, clocks, state=self.state, forecasts=expected, rules=self.listed
+            open_alarms, subjects, facts, clocks, state=self.state, forecasts=expected, rules=self.listed
         )
-        pumps = snapshot_tables.pumps_frame(
-            self.state, alarms, facts, self._ages(clocks), forecasts=expected, rules=self.rules
-        )
-        retired, gone = self.registry.retired(), None
-        if retired.any():
-            gone = snapshot_tables.retired_frame(
-                self.registry.with_retirements(pumps.with_row_index("number").filter(retired))
-            )
-            names = pumps["pump"].filter(retired)
-            of_retired = pl.col("pump").is_in(names.implode()).fill_null(value=False)
-            pumps, alarms = pumps.filter(~retired), alarms.filter(~of_retired)
-        orders = snapshot_tables.orders_frame(self.orders, self.subjects(now), self.listed)
-        shown = Snapshot(pumps, alarms, self.registry.gateways_frame(), health, orders)
-        return shown if gone is None else dataclasses.replace(shown, retired=gone)
+        pumps = alarms.select("alarm").join(open_alarms, on="alarm", how="left", maintain_order="left")["pump"]
+        kept = ~retired.gather(pumps).fill_null(value=False)
+        alarms, pumps = alarms.filter(kept), pumps.filter(kept)
+        return {
+            "marks": snapshot_tables.marks_frame(alarms, rows.of(pumps)),
+            "alarms": alarms,
+            "gateways": self.registry.gateways_frame(),
+            "orders": snapshot_tables.orders_frame(self.orders, subjects, self.listed),
+            "retired": self._retired(facts, retired),
+        }
+
+    def _retired(self, facts: pl.DataFrame, retired: pl.Series) -> pl.DataFrame:
+        if not retired.any():
+            return pl.DataFrame(schema=RETIRED_SCHEMA)
+        gone = facts.hstack(self.state[["time"]]).with_row_index("number").filter(retired)
+        return snapshot_tables.retired_frame(self.registry.with_retirements(gone))
 
     def _forecast(self, facts: pl.DataFrame, clocks: pl.Series, now: int) -> pl.DataFrame:
-        """Return the forecasts, renewed if they are older than `FORECAST_INTERVAL_MS` or lack a pump."""
-        at, latest = self._forecasts
-        if not 0 <= now - at < FORECAST_INTERVAL_MS or latest.height != self.state.height:
-            latest = forecast.forecasts(self.state, self.alarms, facts, clocks, self.rules)
+        """Return the forecasts of the pump of each open alarm, renewed after `FORECAST_INTERVAL_MS` or a new pump."""
+        pumps, (at, latest) = self.alarms["pump"].drop_nulls().unique().sort(), self._forecasts
+        if not 0 <= now - at < FORECAST_INTERVAL_MS or not latest["pump"].equals(pumps):
+            latest = forecast.forecasts_of(pumps, self.state, self.alarms, facts, clocks=clocks, rules=self.rules)
             self._forecasts = now, latest
-        return latest
+        return self.alarms.select("pump").join(latest, on="pump", how="left", maintain_order="left")
 
     def _watch(self, subjects: Subjects, now: int, *, listening: bool) -> pl.DataFrame:
         """Score silent pumps, gateways, fleet and cohorts; return what changed.
@@ -203,6 +228,9 @@ class Pipeline:
             scores = self.gateways.scores_without_broker(subjects) if lost else no_scores()
             return self._hold(scores, self.state.clear(), subjects, now)
         self._disconnected_since = None
+        if self._watched is not None and 0 <= now - self._watched < self.watch_interval_ms:
+            return alarm_list.no_changes()
+        self._watched = now
         clocks = self._clocks(now)
         ages = self._ages(clocks)
         self.state = engine.with_ages(self.state, ages, self.rules)

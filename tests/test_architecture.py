@@ -79,7 +79,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
 """Which rooms (folders or single modules) of its package each room may import. A package without rooms is one room."""
 
 ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
-    "paho": ("broker/mqtt/link.py", "broker/mqtt/event_loop.py"),
+    "paho": ("broker/mqtt/link.py", "broker/mqtt/block_reader.py"),
     "aiomqtt": ("broker/mqtt/conversation.py",),
     "mqtt5": ("broker/mqtt/stream_link.py",),
     "uvloop": ("pumpwatch/supervision/process.py",),

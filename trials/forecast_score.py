@@ -24,7 +24,7 @@ from rich.table import Table
 from broker.contract import codec
 from broker.display import terminal
 from broker.store.export import no_formula
-from broker.store.snapshot import BANDS, DOSE_BANDS, band
+from broker.store.pump_table import BANDS, DOSE_BANDS, band
 from simulator.playback.scenario import Scenario, load
 from simulator.playback.simulation import Simulation
 from trials.feed import FeedTick

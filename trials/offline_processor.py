@@ -13,8 +13,8 @@ from broker.contract.actions import Acknowledge
 from broker.contract.gateway_messages import Birth
 from broker.contract.topics import shard_of
 from broker.truth.alarm_history import ENDS, RAISED
-from processor.engine import engine
 from processor.engine.sequence import REDELIVERED
+from processor.engine.waves import waves
 from processor.engine.windows import WINDOW_S
 from processor.intake.inbox import Batch
 from processor.pipeline import Pipeline
@@ -33,7 +33,7 @@ def window_by_window(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
     the backlog of one.
     """
     if batch.height == 0 or batch["pump"].n_unique() == batch.height:
-        yield from engine.waves(batch)
+        yield from waves(batch)
         return
     # An out-of-order sample belongs to no window any more; it stays behind the samples that arrived before it.
     window = (pl.col("time") // round(WINDOW_S * 1000)).cum_max().over("pump")

@@ -69,11 +69,12 @@ class Schema:
 class Framing:
     """Columns, rows and decoded size of a stream; `scans` if its texts may be long and are to be measured first.
 
-    The schema begins at the byte `schema_at` of the payload.
+    The schema begins at the byte `schema_at` of the payload, and its message ends at `schema_end`.
     """
 
     columns: tuple[Column, ...]
     schema_at: int
+    schema_end: int
     rows: int
     decoded_bytes: int
     scans: bool
@@ -111,7 +112,8 @@ def read_framing(payload: bytes) -> Framing:
             check_rows(rows)
     except (struct.error, OverflowError):
         raise PayloadError("not an Arrow stream: its metadata is damaged or truncated") from None
-    return Framing(schema.columns, first.at if first else 0, rows, decoded, scans)
+    at, end = (first.at, first.end) if first else (0, 0)
+    return Framing(schema.columns, at, end, rows, decoded, scans)
 
 
 def _schema(message: _Message | None) -> Schema:

@@ -9,7 +9,8 @@ from typing import Final
 import polars as pl
 
 from broker.contract.codec_arrow import ARROW_STREAM_MARK, decode_arrow
-from broker.contract.codec_json import JsonSample, decode_rows, frame_of
+from broker.contract.codec_json import decode_rows
+from broker.contract.json_plain import JsonSample, PlainSamples, frame_of, plain_samples
 from broker.contract.payload_limits import MAX_PAYLOAD_BYTES, MAX_REASONS, shorten
 from broker.contract.ranges import EARLIEST_MS, LATEST_MS, MAX_COUNT
 from broker.contract.sample_checks import Decoded, plausible
@@ -22,6 +23,7 @@ __all__ = [
     "MAX_REASONS",
     "Decoded",
     "JsonSample",
+    "PlainSamples",
     "decode",
     "decode_rows",
     "encode_arrow",
@@ -29,6 +31,7 @@ __all__ = [
     "frame_of",
     "is_arrow",
     "json_rows",
+    "plain_samples",
     "plausible",
     "shorten",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
@@ -15,6 +16,9 @@ from broker.contract.signals import SAMPLE_SCHEMA
 
 ARROW_STREAM_MARK: Final = b"\xff\xff"
 """First bytes of an Arrow IPC stream, whose continuation mark is FF FF FF FF; no text begins with them."""
+_NOT_READ: Final = (pl.exceptions.PolarsError, OSError, ValueError, pl.exceptions.PanicException)
+_END: Final = b"\xff\xff\xff\xff\0\0\0\0"
+"""End of an Arrow stream."""
 REQUIRED: Final = ("pump", "time")
 """Columns that a frame must have; any other one may be missing and is then unknown."""
 
@@ -23,15 +27,40 @@ def decode_arrow(payload: bytes) -> Decoded:
     """Decode an Arrow stream; a malformed sample among valid ones is rejected alone."""
     try:
         check_size(payload)
-        framing = read_framing(payload)
-        frame = _read(payload, framing)
+        frame = _read(payload, read_framing(payload))
         readable, reasons, unread = conform(frame)
         samples, implausible, rejected = judge(readable)
     except PayloadError as error:
         return reject(str(error))
-    except (pl.exceptions.PolarsError, OSError, ValueError, pl.exceptions.PanicException) as error:
+    except _NOT_READ as error:
         return reject(f"not an Arrow frame of samples: {(str(error).splitlines() or [''])[0][:200]}")
     return Decoded(in_order(samples), with_count(reasons + implausible, unread + rejected))
+
+
+def read_plain(payload: bytes) -> pl.DataFrame | None:
+    """Return the unchecked samples of an Arrow stream whose columns are those of samples; None for any other."""
+    try:
+        check_size(payload)
+        framing = read_framing(payload)
+        if not _is_plain(payload[: framing.schema_end]):
+            return None
+        frame = _read(payload, framing)
+    except (PayloadError, *_NOT_READ):
+        return None
+    # Texts that may not be UTF-8 are read as bytes.
+    return frame if frame["pump"].dtype == pl.String else None
+
+
+@lru_cache(maxsize=64)
+def _is_plain(schema: bytes) -> bool:
+    """Tell whether a stream that begins with this schema has exactly the columns of samples."""
+    return pl.read_ipc_stream(schema + _END).schema == SAMPLE_SCHEMA
+
+
+def checked(samples: pl.DataFrame) -> Decoded:
+    """Return what `decode_arrow` does of the samples of `read_plain`."""
+    plausible, reasons, rejected = judge(samples)
+    return Decoded(in_order(plausible), with_count(reasons, rejected))
 
 
 def _known(framing: Framing) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 if TYPE_CHECKING:
-    from broker.contract.codec_json import JsonSample
+    from broker.contract.json_plain import JsonSample
 
 _ORDER: Final = ("boot", "time", "seq")
 """A restart counts more than the clock, which may be wrong after it."""

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
-import paho.mqtt.client as paho
+from broker.mqtt.block_reader import BlockClient
 
 UPKEEP_S: Final = 5.0
 """Interval at which a session checks whether a ping is due; well below the keep-alive."""
@@ -16,10 +16,11 @@ UPKEEP_S: Final = 5.0
 class SocketWatch:
     """Reads and writes the socket of one client when the event loop says that it is ready."""
 
-    def __init__(self, client: paho.Client, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, client: BlockClient, loop: asyncio.AbstractEventLoop) -> None:
         """Register with a client that is not connected yet."""
         self._client, self._loop = client, loop
         self._upkeep: asyncio.TimerHandle | None = None
+        self._paused = False
         client.on_socket_open = lambda _c, _u, sock: self._in_loop(self._watch, sock)
         client.on_socket_close = lambda _c, _u, sock: self._in_loop(self._unwatch, sock)
         client.on_socket_register_write = lambda _c, _u, sock: self._in_loop(self._watch_write, sock)
@@ -33,6 +34,18 @@ class SocketWatch:
         """End the pings."""
         if self._upkeep is not None:
             self._upkeep.cancel()
+
+    def pause_reading(self) -> None:
+        """Leave what comes in the socket."""
+        if not self._paused and (sock := self._client.socket()) is not None:
+            self._paused = True
+            self._loop.remove_reader(sock)
+
+    def resume_reading(self) -> None:
+        """Read the socket again when it is ready."""
+        if self._paused and (sock := self._client.socket()) is not None:
+            self._paused = False
+            self._watch(sock)
 
     def close_socket(self) -> None:
         """Close the socket without a DISCONNECT."""
@@ -59,7 +72,7 @@ class SocketWatch:
 
     def _watch(self, sock: Any) -> None:
         if sock.fileno() >= 0:
-            self._loop.add_reader(sock, self._client.loop_read)
+            self._loop.add_reader(sock, self._client.read_block)
 
     def _unwatch(self, sock: Any) -> None:
         if sock.fileno() >= 0:

@@ -20,23 +20,15 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from broker.mqtt.address import MQTT_3, MQTT_5, Address, LinkError
+from broker.mqtt.block_reader import BlockClient, Message
 from broker.mqtt.connecting import CLOSE_TIMEOUT_S, CONNECT_TIMEOUT_S, KEEPALIVE_S, closed_early, connecting
 from broker.mqtt.event_loop import SocketWatch
 from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS, UNSUPPORTED_PROTOCOL_VERSION, Undelivered
 
+__all__ = ["Link", "Message", "Will", "known_protocol", "learn_protocol"]
+
 SESSION_EXPIRY_S: Final = 7 * 24 * 3600
 """How long the broker keeps the messages that a persistent session missed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message that arrived."""
-
-    topic: str
-    payload: bytes
-    mid: int
-    qos: int
-    retained: bool
 
 
 @dataclass(frozen=True)
@@ -51,8 +43,9 @@ class Will:
 class Link:
     """One MQTT session from connect to disconnect; open it again to reconnect.
 
-    `on_message` is called in the event loop and must not block. With `manual` the broker keeps every QoS 1 message
-    until `acknowledge` names it, and is asked (MQTT 5) to have no more than `receive_maximum` of them unacknowledged.
+    `on_messages` gets the messages that arrived together, in order, and `on_message` each of them; both are called in
+    the event loop and must not block. With `manual` the broker keeps every QoS 1 message until `acknowledge` names it,
+    and is asked (MQTT 5) to have no more than `receive_maximum` of them unacknowledged.
     `on_published` gets the id of each publication that the broker confirmed, and why if it delivered it to nobody.
     `end_code` is the reason code of the last end, if any, `closed` whether we ended it ourselves.
     """
@@ -65,10 +58,11 @@ class Link:
     persistent: bool = False
     manual: bool = False
     receive_maximum: int = 1000
+    on_messages: Callable[[list[Message]], None] | None = None
     resumed: bool = field(default=False, init=False)
     end_code: int | None = field(default=None, init=False)
     closed: bool = field(default=False, init=False)
-    _client: paho.Client = field(init=False)
+    _client: BlockClient = field(init=False)
     _watch: SocketWatch = field(init=False)
     _opened: asyncio.Future[None] | None = field(default=None, init=False)
     _ended: asyncio.Future[str] = field(init=False)
@@ -94,15 +88,15 @@ class Link:
             raise
         watch.start_upkeep()
 
-    def _new_client(self) -> paho.Client:
+    def _new_client(self) -> BlockClient:
         five = self.address.protocol != MQTT_3
-        client = paho.Client(
+        client = BlockClient(
             CallbackAPIVersion.VERSION2,
             client_id=self.client_id,
             clean_session=None if five else not self.persistent,
             protocol=MQTTProtocolVersion(MQTT_5 if five else MQTT_3),
             reconnect_on_failure=False,
-            manual_ack=self.manual,
+            five=five,
         )
         client.max_inflight_messages_set(65_535)
         client.max_queued_messages_set(0)
@@ -115,7 +109,7 @@ class Link:
             client.will_set(self.will.topic, self.will.payload, qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
+        client.on_block = self._receive
         client.on_publish = self._on_publish
         return client
 
@@ -137,11 +131,19 @@ class Link:
         """Subscribe to a topic filter with QoS 1."""
         self._client.subscribe(topic, qos=1)
 
-    def acknowledge(self, messages: Iterable[Message]) -> None:
-        """Acknowledge messages to the broker, in the order in which they came."""
-        for message in messages:
-            if message.qos:
-                self._client.ack(message.mid, message.qos)
+    def acknowledge(self, mids: Iterable[int]) -> None:
+        """Acknowledge messages to the broker by their ids, in the order in which they came; QoS 0 has no id but 0."""
+        if with_id := [mid for mid in mids if mid]:
+            self._client.acknowledge(with_id)
+
+    def pause_reading(self) -> None:
+        """Read nothing more from this connection: what comes waits in the network and with the broker."""
+        self._watch.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        if self.alive:
+            self._watch.resume_reading()
 
     async def ended(self) -> str:
         """Wait until the connection is gone; return why."""
@@ -192,11 +194,14 @@ class Link:
         self.end_code = code.value
         self._end(str(code))
 
-    def _on_message(self, _c: paho.Client, _u: Any, message: paho.MQTTMessage) -> None:
+    def _receive(self, messages: list[Message]) -> None:
+        if self.on_messages is not None:
+            self.on_messages(messages)
         if self.on_message is not None:
-            self.on_message(
-                Message(message.topic, bytes(message.payload), message.mid, message.qos, retained=message.retain)
-            )
+            for message in messages:
+                self.on_message(message)
+        if not self.manual:
+            self.acknowledge(message.mid for message in messages)
 
     def _on_publish(self, _c: paho.Client, _u: Any, mid: int, code: ReasonCode, _p: Any) -> None:
         if self.on_published is not None:

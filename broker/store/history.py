@@ -12,12 +12,12 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import polars as pl
 
-from broker.store import durable_write, retention, rollup, segments
-from broker.store.segments import BLOCK_ROWS, DIRECTORY, HOUR_MS
+from broker.store import arrivals, durable_write, retention, rollup, segments
+from broker.store.segments import BLOCK_ROWS, DIRECTORY
 
 MERGED: Final = 16
 MAX_LEVEL: Final = 3
@@ -31,10 +31,19 @@ DEFAULT_MAX_BYTES: Final = 2 * 1024**3
 ROLLUP_SHARE: Final = 4
 """Roll-ups may take up to a quarter of the limit for samples."""
 ROW_GROUP: Final = 50_000
+SMALL: Final = "0"
+LARGE: Final = "large"
+"""Names of segments as they arrived: small ones, of level 0, and those that stay as they are until the day is over."""
+_AS_ARRIVED: Final = (SMALL, LARGE)
+LARGE_ROWS: Final = BLOCK_ROWS // MERGED
 ROLLUP_ROW_GROUP: Final = 2_400
 """The hours of 100 pumps and a day: the rows that are read to find one pump."""
 WEEK_ROW_GROUP: Final = 8_400
 """The hours of 50 pumps and a week."""
+
+
+class _StoppedError(Exception):
+    """The background work is to end."""
 
 
 @dataclass
@@ -44,7 +53,7 @@ class History:
     `max_bytes` limits the disk space of samples and `max_days`, if not 0, how many days with samples are kept before
     the current one; the oldest are removed first, and the newest hour is kept however large. `removed` counts what
     went for its size, `expired` the days that went for their age; `record` says which. Truncated segments are moved
-    aside; `unreadable` lists them.
+    aside; `unreadable` lists them. Setting `stopped` ends background work at the next file; it may be repeated.
     """
 
     data: Path
@@ -57,6 +66,7 @@ class History:
     expired: int = 0
     record: retention.Record = field(default_factory=retention.Record)
     unreadable: list[Path] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
     _count: itertools.count[int] = field(default_factory=itertools.count)
     _grown: set[tuple[Path, int]] = field(default_factory=set)
     _touched: dict[Path, int] = field(default_factory=dict)
@@ -71,7 +81,7 @@ class History:
     def __post_init__(self) -> None:
         for root in (self._root, self.data / rollup.DIRECTORY):
             durable_write.sweep(root)
-            self._set_aside(root)
+            self.unreadable += segments.set_aside(root)
         self.bytes = retention.size([self._root])
         self.rollup_bytes = retention.size([self.data / rollup.DIRECTORY])
         hours = [path for path in self._root.glob("date=*/hour=*") if path.is_dir()]
@@ -85,28 +95,25 @@ class History:
     def _root(self) -> Path:
         return self.data / DIRECTORY
 
-    def _set_aside(self, root: Path) -> None:
-        """Move truncated files aside, as left by a disk that lost synced data: no reader could read past them."""
-        for path in sorted(root.rglob("*.parquet")):
-            if not segments.is_whole(path):
-                aside = self.data / f"{root.name}.unreadable-1" / path.relative_to(root)
-                aside.parent.mkdir(parents=True, exist_ok=True)
-                self.unreadable.append(path.replace(aside))
-
     def append(self, samples: pl.DataFrame, stamp: int) -> None:
         """Make samples (`SAMPLE_SCHEMA`) durable; `stamp` is wall ms, for file names and the pace of removal only."""
-        hours = samples.with_columns((pl.col("time") // HOUR_MS).alias("hour"))
-        for (hour,), part in hours.partition_by("hour", as_dict=True, include_key=False).items():
-            directory = segments.hour_directory(self.data, int(hour))
-            self._counted(self._write(directory, "0", part.sort("pump", "time"), stamp))
-            self._grown.add((directory, 0))
+        for hour, part in arrivals.by_hour(samples):
+            directory = segments.hour_directory(self.data, hour)
+            name = SMALL if part.height < LARGE_ROWS else LARGE
+            self._counted(self._write(directory, name, arrivals.gathered(part), stamp))
+            if name == SMALL:
+                self._grown.add((directory, 0))
             self._touched[directory.parent] = stamp
         self._remove_oldest(stamp)
 
     def _write(self, directory: Path, name: str, rows: pl.DataFrame, stamp: int, row_group: int = ROW_GROUP) -> int:
         """Write a new file and return its bytes; a name is never used twice, whatever the clock does."""
         path = next(path for n in self._count if not (path := directory / f"{name}-{stamp}-{n}.parquet").exists())
-        return durable_write.replace(path, lambda fresh: rows.write_parquet(fresh, row_group_size=row_group))
+        # What is merged soon is compressed with the least effort.
+        kind: Literal["lz4", "zstd"] = "lz4" if name in _AS_ARRIVED else "zstd"
+        return durable_write.replace(
+            path, lambda fresh: rows.write_parquet(fresh, row_group_size=row_group, compression=kind)
+        )
 
     def _counted(self, delta: int) -> None:
         with self._lock:
@@ -123,6 +130,12 @@ class History:
         one call at a time.
         """
         self._clock_ms = clock_ms
+        try:
+            return self._merge(stamp)
+        except _StoppedError:
+            return False
+
+    def _merge(self, stamp: int) -> bool:
         self._remove_merged(stamp)
         self._remove_old(stamp)
         if self._grown:
@@ -137,7 +150,7 @@ class History:
 
     def _merge_level(self, directory: Path, level: int, stamp: int) -> None:
         found = sorted(path for path in directory.glob(f"{level}-*.parquet") if path not in self._merged)
-        if len(found) < MERGED or level >= MAX_LEVEL or _rows(found) > BLOCK_ROWS:
+        if len(found) < MERGED or level >= MAX_LEVEL or segments.count(found) > BLOCK_ROWS:
             return
         merged = segments.once(segments.scan(found).collect(engine="in-memory"))
         self._counted(self._write(directory, str(level + 1), merged, stamp))
@@ -155,10 +168,18 @@ class History:
             self.data,
             rollup.HOUR,
             self._weeks.pop(0),
-            lambda place, rows: self._write(place, "all", rows, stamp, WEEK_ROW_GROUP),
+            lambda place, rows: self._write_week(place, rows, stamp),
             BLOCK_ROWS // 4,
         )
         return True
+
+    def _write_week(self, place: Path, rows: pl.DataFrame, stamp: int) -> int:
+        self._check()
+        return self._write(place, "all", rows, stamp, WEEK_ROW_GROUP)
+
+    def _check(self) -> None:
+        if self.stopped.is_set():
+            raise _StoppedError
 
     def _current_day(self) -> str:
         day = retention.current(retention.days_of(self._root), self._clock_ms)
@@ -177,7 +198,7 @@ class History:
         """Merge a day and roll it up; late samples cause it to be done again."""
         for hour in sorted(day.glob("hour=*")):
             files = self._present(hour.glob("*.parquet"))
-            if _rows(files) > BLOCK_ROWS and len(files) > 1:
+            if segments.count(files) > BLOCK_ROWS and len(files) > 1:
                 for part in self._parts(files):
                     self._counted(self._write(hour, str(WHOLE_HOUR), part, stamp))
                 self._merged.update(dict.fromkeys(files, stamp))
@@ -200,6 +221,7 @@ class History:
     def _parts(self, files: list[Path]) -> Iterator[pl.DataFrame]:
         """Yield the samples of these files, each once, in groups of pumps that fit into memory."""
         for part in list(segments.ranges(lambda: files, pl.lit(value=True), BLOCK_ROWS)):
+            self._check()
             found = segments.read(lambda: files, lambda frame, part=part: frame.filter(part))  # type: ignore[misc]
             if found is not None:
                 yield segments.once(found)
@@ -238,10 +260,3 @@ class History:
             reason = f"samples above {self.max_bytes:,} bytes (--history-size)"
             self.record.remove(place, reason, self._counted)
             self.removed += 1
-
-
-def _rows(files: list[Path]) -> int:
-    if not files:
-        return 0
-    counted = segments.scan(files).select(pl.len()).collect(engine="in-memory")
-    return int(counted.item())

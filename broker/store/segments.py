@@ -3,7 +3,8 @@
 `history/date=2026-01-31/hour=07/LEVEL-STAMP-COUNT.parquet` holds samples of that therapy hour as they arrived; when the
 day is over they are merged into `history/date=2026-01-31/day-STAMP-COUNT.parquet`, each file with some of the pumps.
 Merged segments stay beside the result for a while, so that a reader that has listed them can still open them. All files
-are plain Parquet, sorted by pump and time; a sample that is in two of them is one sample.
+are plain Parquet; the pumps of a row group are neighbours, and in merged files it is sorted by pump and time. A sample
+that is in two files is one sample.
 """
 
 from __future__ import annotations
@@ -81,6 +82,19 @@ def is_whole(path: Path) -> bool:
         return file.read() == MAGIC
 
 
+def set_aside(root: Path) -> list[Path]:
+    """Move truncated files aside, as left by a disk that lost synced data; return where they are now.
+
+    No reader could read past them.
+    """
+    moved = []
+    for path in sorted(path for path in root.rglob("*.parquet") if not is_whole(path)):
+        aside = root.with_name(f"{root.name}.unreadable-1") / path.relative_to(root)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        moved.append(path.replace(aside))
+    return moved
+
+
 def scan(files: list[Path], schema: Schema = SAMPLE_SCHEMA) -> pl.LazyFrame:
     """Return a lazy frame of these files; a column that a file lacks, from before its signal was added, is null."""
     return pl.scan_parquet(
@@ -106,6 +120,13 @@ def read(
         except FileNotFoundError:
             continue
     raise OSError(f"the history changed {READ_ATTEMPTS} times while it was being read; try again")
+
+
+def count(files: list[Path]) -> int:
+    """Return the number of samples in these files."""
+    if not files:
+        return 0
+    return int(scan(files).select(pl.len()).collect(engine="in-memory").item())
 
 
 def once(samples: pl.DataFrame) -> pl.DataFrame:

@@ -12,65 +12,11 @@ import msgspec
 import polars as pl
 
 from broker.contract.rule_targets import RuleTargets
-from broker.contract.signals import SIGNAL_NAMES
+from broker.store.pump_table import PUMPS_SCHEMA, PumpTable, no_pumps
 
 PRIORITIES: Final = ("high", "medium", "low")
 PRIORITY_CODE: Final = {"high": 1, "medium": 2, "low": 3}
 """0 means that a pump has no alarm."""
-
-BANDS: Final = ("under_dosed_h", "over_dosed_h", "low_d", "empty_d", "eri_d", "eos_d")
-"""Forecasts of each pump, from now on, each as the three columns of `band`: hours until it is under-dosed or
-over-dosed, days until the reservoir is low and empty, days until replacement is due (ERI) and service ends (EOS)."""
-DOSE_BANDS: Final = ("under_dosed_h", "over_dosed_h")
-"""Those of `BANDS` that are about the dose."""
-FORECASTS_SCHEMA: Final[dict[str, pl.DataType]] = {
-    "effect": pl.Float32(),
-    **{f"{name}_{edge}": pl.Float32() for name in BANDS for edge in ("low", "mid", "high")},
-    "refill_due": pl.Int64(),
-}
-"""`effect` is the effect of the drug on board, as a share of that of the full program; `refill_due` is therapy ms. Low
-to high is the 80 % interval. Infinite means "not if nothing changes", null means unknown."""
-
-
-def band(name: str) -> tuple[str, str, str]:
-    """Return the columns of one of `BANDS`: low, mid, high."""
-    return f"{name}_low", f"{name}_mid", f"{name}_high"
-
-
-PUMPS_SCHEMA: Final[dict[str, pl.DataType]] = {
-    "pump": pl.String(),
-    "gateway": pl.String(),
-    "site": pl.String(),
-    "model": pl.String(),
-    "lot": pl.String(),
-    "group": pl.String(),
-    "reservoir_capacity_ml": pl.Float32(),
-    "concentration_ug_ml": pl.Float32(),
-    "prescription": pl.String(),
-    "time": pl.Int64(),
-    "age_s": pl.Float32(),
-    "silent": pl.Boolean(),
-    "seq": pl.Int64(),
-    "boot": pl.Int64(),
-    "program": pl.Int64(),
-    "flags": pl.Int64(),
-    **{name: pl.Float32() for name in SIGNAL_NAMES},
-    "samples": pl.Int64(),
-    "lost": pl.Int64(),
-    "late": pl.Int64(),
-    "repeated": pl.Int64(),
-    "priority": pl.Int8(),
-    "alarms": pl.Int16(),
-    "unacknowledged": pl.Int16(),
-    "worst": pl.String(),
-    **FORECASTS_SCHEMA,
-}
-"""One row per pump; null in any column is unknown.
-
-`age_s` is therapy seconds since its last sample and `silent` says that this is too long. `lost` samples were skipped
-by `seq` and never arrived, `late` ones arrived after newer ones, `repeated` ones are duplicates. `priority` is that of
-the worst open alarm (1 high, 2 medium, 3 low, 0 none) and `worst` the rule of that alarm.
-"""
 
 ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "alarm": pl.String(),
@@ -228,16 +174,28 @@ class Health(msgspec.Struct, kw_only=True):
     notes: list[str] = []
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One consistent snapshot of the fleet."""
+    """One consistent snapshot of the fleet. Of a large fleet, the pumps in it may be older than the alarms."""
 
-    pumps: pl.DataFrame
+    table: PumpTable
     alarms: pl.DataFrame
     gateways: pl.DataFrame
     health: Health
     orders: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ORDERS_SCHEMA))
     retired: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RETIRED_SCHEMA))
+
+    @classmethod
+    def of(
+        cls, pumps: pl.DataFrame, alarms: pl.DataFrame, gateways: pl.DataFrame, health: Health, **more: pl.DataFrame
+    ) -> Snapshot:
+        """Return a snapshot of pumps given whole (`PUMPS_SCHEMA`)."""
+        return cls(PumpTable.of(pumps), alarms, gateways, health, **more)
+
+    @property
+    def pumps(self) -> pl.DataFrame:
+        """All pumps (`PUMPS_SCHEMA`); of a large fleet better ask `table` for rows or columns."""
+        return self.table.frame
 
     @property
     def version(self) -> int:
@@ -247,9 +205,4 @@ class Snapshot:
 
 def empty() -> Snapshot:
     """Return the snapshot before any gateway was heard."""
-    return Snapshot(
-        pl.DataFrame(schema=PUMPS_SCHEMA),
-        pl.DataFrame(schema=ALARMS_SCHEMA),
-        pl.DataFrame(schema=GATEWAYS_SCHEMA),
-        Health(),
-    )
+    return Snapshot(no_pumps(), pl.DataFrame(schema=ALARMS_SCHEMA), pl.DataFrame(schema=GATEWAYS_SCHEMA), Health())

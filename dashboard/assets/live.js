@@ -1,14 +1,14 @@
 /* Age of the data, stale-data warning, polling without WebSocket, reload after an outage, navigation and acknowledge clicks. */
 (function () {
   "use strict";
-  const OLD_S = 5, LOST_S = 8, FIRST_PUSH_S = 4, POLL_TIMEOUT_MS = 6000, RELOAD_PAUSE_MS = 20000, SOCKET_PROBE_MS = 60000, PROBE_RELOAD_PAUSE_MS = 600000;
+  const OLD_S = 5, LOST_S = 8, LAG_MS = 1000, FIRST_PUSH_S = 4, POLL_TIMEOUT_MS = 6000, RELOAD_PAUSE_MS = 20000, SOCKET_PROBE_MS = 60000, PROBE_RELOAD_PAUSE_MS = 600000;
   const root = JSON.parse(document.getElementById("_dash-config").textContent).requests_pathname_prefix.replace(/\/$/, "");
-  let age_ms = null, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "";
+  let age_ms = null, lag_ms = 0, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "";
   let pushed = false, pushed_at = performance.now(), polling = false, polled = null, refusal = "", probed_at = performance.now();
   const dash = () => window.dash_clientside;
   const now = () => performance.now();
 
-  function heard(age, at) { age_ms = age; heard_at = at; }
+  function heard(age, lag, at) { age_ms = age; lag_ms = lag || 0; heard_at = at; }
   function data_age_s() { return age_ms === null ? null : (age_ms + now() - heard_at) / 1000; }
   function whole(s) { return s < 120 ? Math.floor(s) + " s" : Math.floor(s / 60) + " min"; }
   function precise(s) { return s < 10 ? s.toFixed(1) + " s" : whole(s); }
@@ -18,7 +18,8 @@
     const old = age === null ? silent_s > OLD_S : age > OLD_S;
     const label = document.getElementById("age"), banner = document.getElementById("stale");
     if (!label || !banner) return;
-    label.textContent = age === null ? "no data yet" : "data " + precise(age) + " old";
+    const lagging = lag_ms < LAG_MS ? "" : ", values " + precise(age + lag_ms / 1000);
+    label.textContent = age === null ? "no data yet" : (lagging ? "alarms " : "data ") + precise(age) + lagging + " old";
     label.dataset.state = old ? "old" : "fresh";
     document.documentElement.classList.toggle("aged", old && age !== null || lost);
     const why = lost ? "Connection to the server lost; reconnecting." : outage_reason ? outage_reason + " New alarms reach pagers only." : "The stream processor has stopped updating.";
@@ -65,7 +66,7 @@
       const live = await answer.json(), version = live.count + " " + live.version;
       if (version !== polled) dash().set_props("live", { data: live });
       polled = version;
-      dash().set_props("beat", { data: { age_ms: live.age_ms, at: live.at, why: live.why, asked_at } });
+      dash().set_props("beat", { data: { age_ms: live.age_ms, lag_ms: live.lag_ms, at: live.at, why: live.why, asked_at } });
       return true;
     } catch { return false; /* the age of the data shows it */ }
   }
@@ -107,7 +108,7 @@
           beat_at = beat.asked_at === undefined ? now() : beat.asked_at;
           if (beat.asked_at === undefined) { pushed = true; pushed_at = beat_at; refusal = ""; say(""); }
           outage_reason = beat.why || "";
-          heard(beat.age_ms, beat_at);
+          heard(beat.age_ms, beat.lag_ms, beat_at);
           tick();
         }
         return "age";

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from dash import html
 
-from broker.store.snapshot import band
+from broker.store.pump_table import band
 from dashboard import formatting
 from dashboard.components import elements
 from dashboard.components.elements import Component

@@ -40,7 +40,7 @@ def register(app: Dash, data: DataService, name: str) -> None:
         Output(f"{name}-picked", "data"), Input(f"{name}-picked", "searchValue"), State(f"{name}-picked", "value")
     )
     async def offer(typed: str | None, picked: list[str] | None) -> Any:
-        return sorted({*pump_search.matching(data.snapshot().pumps, typed or ""), *(picked or [])})
+        return sorted({*pump_search.matching(data.snapshot().table, typed or ""), *(picked or [])})
 
     @app.callback(
         Output(f"{name}-chosen", "children"), Input(f"{name}-pumps", "value"), Input(f"{name}-picked", "value")
@@ -51,4 +51,4 @@ def register(app: Dash, data: DataService, name: str) -> None:
 
 def chosen(data: DataService, text: str | None, picked: list[str] | None) -> pump_search.Choice:
     """Return the pumps that both fields select together."""
-    return pump_search.choose(data.snapshot().pumps, " ".join([text or "", *(picked or [])]))
+    return pump_search.choose(data.snapshot().table, " ".join([text or "", *(picked or [])]))

@@ -54,7 +54,10 @@ def on_fleet_clock(events: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
     if not fleet.mixed or events.is_empty():
         return events
     gateways = clocks(snapshot).select("gateway", (pl.lit(fleet.therapy_ms) - pl.col("now")).alias("of_gateway"))
-    pumps = snapshot.pumps.select("pump", "gateway").join(gateways, on="gateway").select("pump", of_pump="of_gateway")
+    known = snapshot.table.facts.select("pump", "gateway").filter(
+        pl.col("pump").is_in(events["pump"].unique().implode())
+    )
+    pumps = known.cast(pl.String).join(gateways, on="gateway").select("pump", of_pump="of_gateway")
     moved = events.join(pumps, on="pump", how="left", maintain_order="left").join(
         gateways, left_on="subject", right_on="gateway", how="left", maintain_order="left"
     )

@@ -15,8 +15,8 @@ import polars as pl
 from dash import Dash, ctx, set_props
 
 from broker.store.snapshot import Snapshot, empty
-from broker.store.snapshot_files import read, stamp
-from dashboard.data.queries import summary
+from broker.store.snapshot_files import SnapshotReader, stamp
+from dashboard.data.queries import summary, values_lag_ms
 
 POLL_INTERVAL_S: Final = 0.1
 STALE_MS: Final = 5_000
@@ -34,7 +34,7 @@ class Live:
 
     def __init__(self, directory: Path, now: Callable[[], int]) -> None:
         """`directory` is where the snapshots are; `now` returns wall ms."""
-        self._directory = directory
+        self._directory, self._reader = directory, SnapshotReader(directory)
         self._now = now
         self._lock = threading.Lock()
         self._stamp: Any = None
@@ -51,7 +51,7 @@ class Live:
             if found == self._stamp:
                 return False
             try:
-                snapshot = read(self._directory)
+                snapshot = self._reader.read()
                 self._summary = summary(snapshot)
             except (OSError, ValueError, pl.exceptions.PolarsError) as error:
                 if not self._failing:
@@ -74,10 +74,13 @@ class Live:
         return {**self._summary, "count": self.count, "age_ms": self._age_ms()}
 
     def beat(self) -> dict[str, Any]:
-        """Return the heartbeat: age of the latest snapshot and, if it is stale, the problem with its disk, if any."""
-        age_ms = self._age_ms()
+        """Return the heartbeat: ages of the latest snapshot and of the pump values in it, and what is wrong.
+
+        `why` is the problem with the disk, if there is one and the snapshot is stale.
+        """
+        age_ms, lag_ms = self._age_ms(), values_lag_ms(self._snapshot)
         why = disk_problem(self._directory) if age_ms is not None and age_ms > STALE_MS else ""
-        return {"age_ms": age_ms, "at": self._now(), "why": why}
+        return {"age_ms": age_ms, "lag_ms": lag_ms, "at": self._now(), "why": why}
 
     def _age_ms(self) -> int | None:
         written = self._snapshot.health.written

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
-from broker.contract.cohorts import NAMED, cohort_name
+from broker.contract.cohorts import cohort_name
+from broker.store.pump_table import PumpTable
 from dashboard import formatting
+from dashboard.data.fleet_index import Rows, Sorting, abnormal, index_of, sorting_of
 
 MAX_SELECTED: Final = 100_000
-_URGENCY: Final = (
-    pl.when(pl.col("priority") > 0).then("priority").otherwise(pl.when("silent").then(4).otherwise(5)).alias("urgency")
-)
-"""1 high alarm, 2 medium, 3 low, 4 silent, 5 normal."""
 
 
 def cohorts(*kinds: str) -> tuple[pl.Expr, ...]:
@@ -24,9 +23,11 @@ def cohorts(*kinds: str) -> tuple[pl.Expr, ...]:
     return tuple(cohort_name(kind, pl.col(kind)) for kind in kinds)
 
 
-NAMES: Final = (*(pl.col(name) for name in ("pump", "site", "gateway")), *cohorts(*NAMED))
-"""What a search matches: serial number, site, gateway and cohorts, such as "lot B07"."""
 _RANGE: Final = re.compile(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?")
+_URGENCY: Final = (
+    pl.when(pl.col("priority") > 0).then("priority").otherwise(pl.when("silent").then(4).otherwise(5)).alias("urgency")
+)
+"""1 high alarm, 2 medium, 3 low, 4 silent, 5 normal."""
 SORTABLE: Final = (
     "pump",
     "site",
@@ -50,23 +51,25 @@ class Choice:
     unknown: tuple[str, ...]
 
 
-def choose(pumps: pl.DataFrame, text: str) -> Choice:
+def choose(table: PumpTable, text: str) -> Choice:
     """Return the pumps selected by a text such as "3, 7-9, ITB-000123"; numbers are final digits of serials."""
     parts = [word for word in re.split(r"[\s,;]+", re.sub(r"\s*-\s*(?=\d)", "-", text.strip())) if word]
     ranges = {word: _bounds(word) for word in parts}
-    number = pl.col("pump").str.extract(r"(\d{1,9})$").cast(pl.Int64, strict=False)
-    known = pumps.select("pump", "gateway", number.alias("number"))
-    selected = pl.col("pump").is_in(parts)
-    for low, high in (bounds for bounds in ranges.values() if bounds):
-        selected |= pl.col("number").is_between(low, high).fill_null(value=False)
-    found = known.filter(selected).head(MAX_SELECTED)
-    serials, numbers = set(found["pump"]), found["number"].drop_nulls()
+    facts = index_of(table).facts
+    serials, selected = facts.facts["pump"], facts.facts["pump"].is_in(parts)
+    bounded = [bounds for bounds in ranges.values() if bounds]
+    for low, high in bounded:
+        selected |= facts.numbers.is_between(low, high).fill_null(value=False)
+    rows = selected.arg_true().head(MAX_SELECTED)
+    known = set(serials.gather(rows))
+    numbers = facts.numbers.gather(rows) if bounded else pl.Series(dtype=pl.Int64)
     unknown = [
         word
         for word, bounds in ranges.items()
-        if word not in serials and not (bounds and numbers.is_between(*bounds).any())
+        if word not in known and not (bounds and numbers.is_between(*bounds).any())
     ]
-    return Choice(found.select("pump", "gateway").sort("pump"), tuple(unknown))
+    found = facts.facts["pump", "gateway"][rows].cast(pl.String)
+    return Choice(found.sort("pump"), tuple(unknown))
 
 
 def describe(chosen: Choice) -> str:
@@ -87,30 +90,52 @@ def _bounds(word: str) -> tuple[int, int] | None:
     return low, int(found[2] or low)
 
 
-def matching(pumps: pl.DataFrame, text: str, limit: int = 50) -> list[str]:
+def matching(table: PumpTable, text: str, limit: int = 50) -> list[str]:
     """Return serial numbers of pumps that match a text, for an autocomplete list."""
-    return pumps.filter(contains(text))["pump"].head(limit).to_list()
+    rows = np.flatnonzero(index_of(table).facts.matching(text))[:limit]
+    return table.facts["pump"].gather(rows).to_list()
 
 
-def contains(text: str, names: Sequence[pl.Expr] = NAMES) -> pl.Expr:
+def contains(text: str, names: Sequence[pl.Expr]) -> pl.Expr:
     """Return whether any of these names contains a text, ignoring case; an empty text matches all."""
     query = text.strip().lower()
     return pl.any_horizontal(name.fill_null("").str.to_lowercase().str.contains(query, literal=True) for name in names)
 
 
-def page(pumps: pl.DataFrame, request: dict[str, Any], text: str) -> tuple[pl.DataFrame, int]:
+def page(table: PumpTable, request: dict[str, Any], text: str) -> tuple[pl.DataFrame, int]:
     """Return the rows that a long table requests (`startRow`, `endRow`, `sortModel`), and the number of all rows.
 
-    Without a sort order, the highest alarm priorities come first, then silent pumps.
+    A search matches serial number, site, gateway and cohorts, such as "lot B07". Without a sort order, the highest
+    alarm priorities come first, then silent pumps.
     """
-    found = pumps.filter(contains(text)) if text.strip() else pumps
-    sorting = [(str(key.get("colId")), key.get("sort") == "desc") for key in request.get("sortModel") or []]
-    sorting = [key for key in sorting if key[0] in SORTABLE]
-    by = ["urgency" if name == "priority" else name for name, _ in sorting] or ["urgency"]
-    down = [down for _, down in sorting] or [False]
-    # Only the sort keys are sorted: whole rows of a million pumps would take seconds.
-    keys = found.select(*dict.fromkeys(name for name in by if name != "urgency"), _URGENCY).with_row_index("place")
-    places = keys.sort(by, descending=down, nulls_last=True, maintain_order=True)["place"]
+    index, sorting = index_of(table), sorting_of(request, SORTABLE) or (("priority", False),)
+    names = [name for name, _ in sorting]
+    if names == ["priority"]:
+        rows = _by_urgency(table, descending=sorting[0][1])
+    elif {"priority", "worst"}.isdisjoint(names):
+        rows = index.order(sorting)
+    else:
+        rows = _with_urgency(table, sorting)
+    if text.strip():
+        rows = rows[index.facts.matching(text)[rows]]
     start = max(0, int(request.get("startRow") or 0))
     length = min(200, max(0, int(request.get("endRow") or 100) - start))
-    return found[places.slice(start, length)], found.height
+    return table.take(rows[start : start + length]), len(rows)
+
+
+def _by_urgency(table: PumpTable, *, descending: bool) -> Rows:
+    """Return the rows by urgency: high alarms first, then medium, low, silent pumps, and normal ones."""
+    found = abnormal(table).select("row", _URGENCY)
+    rows = found.sort("urgency", descending=descending, maintain_order=True)["row"].to_numpy()
+    normal = np.ones(table.height, bool)
+    normal[rows] = False
+    rest = np.flatnonzero(normal).astype(np.uint32)
+    return np.concatenate([rest, rows] if descending else [rows, rest])
+
+
+def _with_urgency(table: PumpTable, sorting: Sorting) -> Rows:
+    """Return the rows in an order by several columns, one of which is of alarms."""
+    keys = pl.DataFrame([table.column(name) for name in dict.fromkeys(("priority", "silent", *dict(sorting)))])
+    by = [_URGENCY if name == "priority" else pl.col(name) for name, _ in sorting]
+    order = pl.arg_sort_by(by, descending=[down for _, down in sorting], nulls_last=True, maintain_order=True)
+    return keys.select(order).to_series().to_numpy()

@@ -1,23 +1,25 @@
-"""Queries on a snapshot: counts, alarm lists and the fleet map as pages show them."""
+"""Queries on a snapshot: counts, alarm lists and single pumps as pages show them."""
 
 from __future__ import annotations
 
 import math
-import zlib
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
 from broker.store.segments import END_MS
 from broker.store.snapshot import WAITING, Snapshot
+from dashboard import formatting
 from dashboard.data.fleet_clock import fleet_clock
+from dashboard.data.fleet_index import index_of
+from dashboard.data.memo import remembered
 
 MIN_GROUP: Final = 4
 """Minimum number of alarms of one rule behind one gateway that become one line; a common cause is then likely."""
-MAX_CELLS: Final = 4000
-"""The map has one cell per pump up to this number, and cells of several pumps above it."""
-MAX_NAMED: Final = 1000
-NO_SITE: Final = "No site given"
+
+NOTICED_MS: Final = 1000
+"""From this age on, values that are older than the alarms are said to be."""
 
 _URGENCY: Final = (
     pl.col("state")
@@ -35,13 +37,12 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
     `high`, `medium`, `low` count pumps by their worst open alarm, and alarms of whole gateways; `silent` pumps are
     counted separately. `waiting` alarms are unacknowledged.
     """
-    pumps, alarms, health = snapshot.pumps, snapshot.alarms, snapshot.health
-    clock = fleet_clock(snapshot)
+    table, alarms, health = snapshot.table, snapshot.alarms, snapshot.health
+    clock, silent = fleet_clock(snapshot), index_of(table).silent
     larger = alarms.filter(pl.col("pump").is_null() & (pl.col("state") != "out_of_service"))
-    every = pl.concat([pumps["priority"], larger["priority"]])
-    by_priority = dict(every.value_counts().iter_rows())
+    by_priority = dict(pl.concat([table.marks["priority"], larger["priority"]]).value_counts().iter_rows())
     waiting = alarms.filter(pl.col("state").is_in(WAITING))
-    normal = pumps.filter((pl.col("priority").fill_null(0) == 0) & ~pl.col("silent").fill_null(value=True)).height
+    silenced, marked = int(silent.sum()), table.marks["row"].to_numpy()
     return {
         "version": health.version,
         "written": health.written,
@@ -49,12 +50,12 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
         "therapy_start": health.therapy_start,
         "speed": clock.speed,
         "mixed": clock.mixed,
-        "pumps": pumps.height,
+        "pumps": table.height,
         "high": by_priority.get(1, 0),
         "medium": by_priority.get(2, 0),
         "low": by_priority.get(3, 0),
-        "silent": pumps.filter(pl.col("silent").fill_null(value=True)).height,
-        "normal": normal,
+        "silent": silenced,
+        "normal": table.height - silenced - int((~silent[marked]).sum()),
         "alarms": alarms.height,
         "waiting": waiting.height,
         "shelved": alarms.filter(pl.col("state").is_in(["shelved", "out_of_service"])).height,
@@ -63,29 +64,33 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+@remembered
 def ordered(alarms: pl.DataFrame) -> pl.DataFrame:
     """Return alarms sorted by urgency.
 
     Unacknowledged first, then returned, latched, acknowledged, shelved and out of service; then priority; then oldest,
     by wall-clock time, since therapy times of different gateways do not compare.
     """
+    return _by_urgency(alarms)
+
+
+def _by_urgency(alarms: pl.DataFrame) -> pl.DataFrame:
     return alarms.sort(_URGENCY, "priority", "raised_wall", "onset", "alarm", nulls_last=True)
 
 
-def worst(alarms: pl.DataFrame, pumps: pl.DataFrame, limit: int = 40) -> pl.DataFrame:
+def worst(alarms: pl.DataFrame, gateways: pl.DataFrame, limit: int = 40) -> pl.DataFrame:
     """Return the lines of the worst-first list: `ALARMS_SCHEMA` plus `many`, the alarms behind a line.
 
     Alarms of one rule and state on half of a gateway's pumps or more become one line with the oldest onset. Alarms that
-    are shelved or out of service are left out.
+    are shelved or out of service are left out. `gateways` has the number of pumps `behind` each `gateway`.
     """
     alarms = alarms.filter(~pl.col("state").is_in(["shelved", "out_of_service"]))
     group = ("gateway", "rule", "state")
-    behind_gateway = pumps.group_by("gateway").agg(pl.len().alias("behind"))
-    counted = alarms.join(behind_gateway, on="gateway", how="left").with_columns(many=pl.len().over(group))
+    counted = alarms.join(gateways, on="gateway", how="left").with_columns(many=pl.len().over(group))
     in_group = ((pl.col("many") >= MIN_GROUP) & (2 * pl.col("many") >= pl.col("behind"))).fill_null(value=False)
     grouped = counted.filter(in_group).sort("onset").unique(group, keep="first", maintain_order=True)
     singles = counted.filter(~in_group).with_columns(pl.lit(1).cast(counted["many"].dtype).alias("many"))
-    return ordered(pl.concat([grouped, singles])).drop("behind").head(limit)
+    return _by_urgency(pl.concat([grouped, singles])).drop("behind").head(limit)
 
 
 def waiting_ids(alarms: pl.DataFrame, chosen: dict[str, Any], limit: int = 5000) -> list[str]:
@@ -101,54 +106,15 @@ def waiting_ids(alarms: pl.DataFrame, chosen: dict[str, Any], limit: int = 5000)
     return waiting.filter(pl.col("alarm").is_in(named))["alarm"].to_list()
 
 
-def cells(pumps: pl.DataFrame, alarms: pl.DataFrame) -> dict[str, Any]:
-    """Return the fleet map: for each site its name, cells (one hexadecimal digit each), pumps and abnormal pumps.
+def values_lag_ms(snapshot: Snapshot) -> int:
+    """Return by how much the pump values are older than the alarms; 0 unless the fleet is large."""
+    return max(0, snapshot.health.written - (snapshot.table.values_at or snapshot.health.written))
 
-    A digit is the priority (0 to 3), plus 4 if all is acknowledged, plus 8 if silent. Above `MAX_CELLS` pumps a
-    cell represents `per` pumps and shows the worst of them. `marked` has pump and alarm title of each abnormal cell,
-    `names` the first pump of each cell; `key` changes when the names do.
-    """
-    per = max(1, -(-pumps.height // MAX_CELLS))
-    silent = pl.col("silent").fill_null(value=True)
-    acknowledged = (pl.col("priority") > 0) & (pl.col("unacknowledged").fill_null(0) == 0)
-    priority = pl.col("priority").fill_null(0).cast(pl.Int16)
-    titles = dict(alarms.unique("rule").select("rule", "title").iter_rows())
-    tiled = (
-        pumps.select(
-            "pump",
-            "worst",
-            pl.col("site").fill_null("").replace("", NO_SITE),
-            (priority + 4 * acknowledged.cast(pl.Int16) + 8 * silent.cast(pl.Int16)).alias("code"),
-            pl.when(priority > 0)
-            .then(priority + 4 * acknowledged)
-            .otherwise(pl.when(silent).then(8).otherwise(9))
-            .alias("rank"),
-        )
-        .sort("site", "pump")
-        .with_columns((pl.int_range(pl.len()).over("site") // per).alias("tile"))
-        .group_by("site", "tile", maintain_order=True)
-        .agg(
-            pl.col("code").sort_by("rank").first(),
-            pl.col("pump").first().alias("first"),
-            pl.len().alias("size"),
-            (pl.col("code") > 0).sum().alias("abnormal"),
-            pl.col("pump", "worst").sort_by("rank").first(),
-        )
-    )
-    digit = pl.col("code").replace_strict(range(16), list("0123456789abcdef"), return_dtype=pl.String)
-    sites = tiled.group_by("site", maintain_order=True).agg(digit.str.join(""), pl.col("size", "abnormal").sum())
-    names = tiled["first"].to_list()
-    marked = tiled.with_row_index("cell").filter(pl.col("code") > 0).head(MAX_NAMED)
-    return {
-        "per": per,
-        "sites": [list(row) for row in sites.iter_rows()],
-        "marked": {
-            str(cell): [pump, titles.get(rule, "")]
-            for cell, pump, rule in marked.select("cell", "pump", "worst").iter_rows()
-        },
-        "names": names,
-        "key": f"{zlib.crc32(chr(10).join(names).encode()):x}",
-    }
+
+def lag_note(snapshot: Snapshot) -> str:
+    """Return how much older than the alarms the pump values are, "" if people would not notice."""
+    lag_ms = values_lag_ms(snapshot)
+    return f"values {formatting.span(lag_ms / 1000)} older than alarms" if lag_ms >= NOTICED_MS else ""
 
 
 def health_strip(snapshot: Snapshot) -> dict[str, Any]:
@@ -168,8 +134,8 @@ def health_strip(snapshot: Snapshot) -> dict[str, Any]:
 
 def pump_row(snapshot: Snapshot, serial: str) -> dict[str, Any] | None:
     """Return one pump's row of the snapshot, or None if it is unknown."""
-    found = snapshot.pumps.filter(pl.col("pump") == serial)
-    return found.row(0, named=True) if found.height else None
+    row = snapshot.table.row(serial)
+    return None if row is None else snapshot.table.take(np.array([row])).row(0, named=True)
 
 
 def therapy_now(snapshot: Snapshot, row: dict[str, Any] | None) -> int:

@@ -13,7 +13,8 @@ from dashboard import formatting
 from dashboard.access.proxies import path_of
 from dashboard.components import client_script, elements, shell
 from dashboard.components.elements import Component
-from dashboard.data import queries
+from dashboard.data import fleet_map, queries
+from dashboard.data.fleet_index import facts_index
 from dashboard.data.services import DataService
 
 LINES: Final = 30
@@ -90,19 +91,20 @@ def register(app: Dash, data: DataService) -> None:
 def render(snapshot: Snapshot) -> tuple[Component, Component, Component, Component]:
     """Return counts, alarm list, its note and the health strip of a snapshot."""
     summary = queries.summary(snapshot)
-    lines = queries.worst(snapshot.alarms, snapshot.pumps, LINES)
+    lines = queries.worst(snapshot.alarms, facts_index(snapshot.table.facts).gateways, LINES)
     shown = int(lines["many"].sum())
     more = snapshot.alarms.height - shown - summary["shelved"]
     note = (
         f"{formatting.count(more, 'more alarm')} on the Alarms page" if more else formatting.count(shown, "open alarm")
     )
-    return _counts(summary), _list(lines, snapshot.pumps.height), note, _strip(queries.health_strip(snapshot))
+    return _counts(summary), _list(lines, snapshot.table.height), note, _strip(queries.health_strip(snapshot))
 
 
 def fleet(snapshot: Snapshot, key: Any) -> tuple[Any, Any, Any]:
     """Return the map's cells, and their names unless the browser already has them (`key`)."""
-    cells = queries.cells(snapshot.pumps, snapshot.alarms)
-    names, fresh = cells.pop("names"), cells.pop("key")
+    found = fleet_map.cells(snapshot)
+    names, fresh = found["names"], found["key"]
+    cells = {name: found[name] for name in ("per", "sites", "marked")}
     return (cells, no_update, no_update) if key == fresh else (cells, names, fresh)
 
 

@@ -149,4 +149,6 @@ def render(snapshot: Snapshot, serial: str) -> tuple[Component, Component, Compo
         *pump_summary.alarms(alarms),
         forecast_panel.card(row),
     ]
-    return head, pump_summary.values(row), pump_summary.flags(row), pump_summary.quality(row)
+    note = queries.lag_note(snapshot)
+    values = [pump_summary.values(row), html.P(f"{note.capitalize()}.", className="note") if note else None]
+    return head, values, pump_summary.flags(row), pump_summary.quality(row)

@@ -10,11 +10,12 @@ import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, html, no_update
 
-from broker.store.snapshot import Snapshot, band
+from broker.store.pump_table import band
+from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.components import client_script, elements, forecast_panel, grids, retirement_dialog, shell
 from dashboard.components.elements import Component
-from dashboard.data import pump_search, retirement
+from dashboard.data import pump_search, queries, retirement
 from dashboard.data.services import DataService
 
 MAX_SEARCH_TEXT: Final = 100
@@ -112,7 +113,7 @@ def retired_pumps(snapshot: Snapshot, search: str) -> tuple[bool, str, Component
 
 def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[dict[str, Any], str]:
     """Return the formatted rows that the grid asks for, and the count of all."""
-    found, total = pump_search.page(snapshot.pumps, request, search)
+    found, total = pump_search.page(snapshot.table, request, search)
     columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "lost")
     rows = found.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v", *band("low_d")).to_dicts()
     titles = {**snapshot.health.rules, **dict(snapshot.alarms.select("rule", "title").unique().iter_rows())}
@@ -125,4 +126,5 @@ def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[di
         for name in band("low_d"):
             del row[name]
         row["worst"] = titles.get(row["worst"], formatting.title(row["worst"] or ""))
-    return {"rowData": rows, "rowCount": total}, formatting.count(total, "pump")
+    note = "; ".join(part for part in (formatting.count(total, "pump"), queries.lag_note(snapshot)) if part)
+    return {"rowData": rows, "rowCount": total}, note

@@ -54,7 +54,11 @@ def bear(alarms: pl.DataFrame, changes: pl.DataFrame, fresh: pl.DataFrame) -> tu
 
 def text(rows: pl.DataFrame, rule: Rule) -> pl.Series:
     """Return the evidence of each row as JSON, for one rule; see `attach`."""
-    evidence, columns = _plan(rule, frozenset(rows.columns))
+    evidence, used = _plan(rule, frozenset(rows.columns))
+    return _text(rows, evidence, used)
+
+
+def _text(rows: pl.DataFrame, evidence: pl.Expr, columns: list[str]) -> pl.Series:
     used = rows.select(columns)
     # With a row of nulls: Polars divides a single value differently, and a pump alone must get the same numbers.
     padded = pl.concat([used, used.clear(1)])
@@ -98,11 +102,13 @@ def _named(raised: pl.DataFrame, rules: Rules) -> list[Rule]:
 
 def _evidence(raised: pl.DataFrame, rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     of_whom = [name for name in SUBJECT if name in rows.columns]
-    known = rows.join(raised.select(of_whom), on=of_whom, how="semi", nulls_equal=True)
+    evidence, used = _plan(rule, frozenset(rows.columns))
+    known = rows[[name for name in rows.columns if name in {*used, *of_whom}]]
+    known = known.join(raised.select(of_whom), on=of_whom, how="semi", nulls_equal=True)
     whom = [
         (pl.col(name) if name in of_whom else pl.lit(None)).cast(dtype).alias(name) for name, dtype in SUBJECT.items()
     ]
-    return known.select(*whom, pl.lit(rule.name).alias("rule")).with_columns(text(known, rule))
+    return known.select(*whom, pl.lit(rule.name).alias("rule")).with_columns(_text(known, evidence, used))
 
 
 def _parts(measure: Measure) -> tuple[Value | float | None, ...]:

@@ -14,6 +14,15 @@ MS_PER_S: Final = 1000.0
 Rules = tuple[Rule, ...]
 
 
+def select(state: pl.DataFrame, *values: pl.Expr | str) -> pl.DataFrame:
+    """Return these values of the state, computed from the columns that they need.
+
+    Given the whole state, Polars would first copy all of its hundreds of columns into chunks of the same sizes.
+    """
+    needed = {name for value in values for name in ([value] if isinstance(value, str) else value.meta.root_names())}
+    return state[[name for name in state.columns if name in needed] or state.columns[:1]].select(*values)
+
+
 def score_name(rule: Rule) -> str:
     """Return the column of a rule's score."""
     return rule.name

@@ -1,14 +1,14 @@
 """The engine: a pure step from one state of the fleet, a frame with a row per pump, to the next by a wave of samples.
 
-Pumps are dense numbers here: their row in the state. A wave holds each pump at most once; `waves` splits a batch into
-waves in order of arrival, so that a batch and its samples one by one lead to exactly the same state. A sample that is
-not newer than the last one of its pump is counted and otherwise ignored, so that duplicates and late samples change
-nothing. Samples are gathered into windows of each pump's own time, and rules judge the windows that end.
+Pumps are dense numbers here: their row in the state. A wave holds each pump at most once; `processor.engine.waves`
+splits a batch into waves in order of arrival, so that a batch and its samples one by one lead to exactly the same
+state. A sample that is not newer than the last one of its pump is counted and otherwise ignored, so that duplicates and
+late samples change nothing. Samples are gathered into windows of each pump's own time, and rules judge the windows that
+end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,14 +26,15 @@ from processor.engine.columns import (
     memory_of,
     memory_start,
     score_name,
+    select,
 )
-from processor.engine.scoring import AS_WRITTEN, MAX_SCORE, in_company, judge, replaced
+from processor.engine.placement import Places, ascending, replaced
+from processor.engine.scoring import AS_WRITTEN, MAX_SCORE, in_company, judge
 from processor.engine.sequence import LATE, NO_GAPS, NONE_SKIPPED, REDELIVERED, Gaps
 from processor.rules import RULES, Rule
 
 REPORTED: Final = ("time", "seq", "boot", "program", "flags")
 COUNTERS: Final = ("samples", "missed", "stale")
-THIN_WAVE: Final = 1_000
 MIN_INTERVAL_MS: Final = 100
 MAX_SKIPPED: Final = 1_000
 """A pump samples at most this often; a gap in its sequence numbers may be this much longer than follows from its clock.
@@ -94,33 +95,6 @@ def grow(state: pl.DataFrame, pumps: int, rules: Rules = RULES) -> pl.DataFrame:
     return state if more <= 0 else pl.concat([state, new_state(more, rules)], rechunk=True)
 
 
-def waves(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Split a batch (with `pump` as row numbers) into waves in order of arrival."""
-    if batch.height == 0:
-        return
-    if batch["pump"].n_unique() == batch.height:
-        yield batch
-        return
-    wave = pl.int_range(pl.len()).over("pump").alias(".wave")
-    yield from batch.with_columns(wave).partition_by(".wave", maintain_order=True, include_key=False)
-
-
-def defer(batch: pl.DataFrame, max_waves: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split a batch into the samples to judge now and those that can wait, each in order of arrival.
-
-    A wave of a few pumps costs nearly as much as one of thousands. So of the waves with fewer than `THIN_WAVE` samples,
-    which only pumps with a backlog have, the first `max_waves` are judged now.
-    """
-    if batch["pump"].n_unique() == batch.height:
-        return batch, batch.clear()
-    wave = batch.select(pl.int_range(pl.len()).over("pump")).to_series()
-    heights = np.bincount(wave.to_numpy())
-    now = int((heights >= THIN_WAVE).sum()) + max_waves
-    if len(heights) <= now:
-        return batch, batch.clear()
-    return batch.filter(wave < now), batch.filter(wave >= now)
-
-
 def step(
     state: pl.DataFrame,
     wave: pl.DataFrame,
@@ -135,8 +109,8 @@ def step(
     unknown and leaves scores and memories as they are. Pumps whose window ends with this sample are judged; the others
     only gather.
     """
-    whole = _covers(state, wave)
-    before = state if whole else state[wave["pump"]]
+    wave = ascending(wave)
+    places, before = _before(state, wave)
     newer = _newer(before, wave)
     stale = late = redelivered = wave.head(0)
     if not newer.all():
@@ -145,7 +119,6 @@ def step(
             newer, state = newer | begun, count_clock_faults(state, wave["pump"].filter(begun))
     if before[epochs.STALE_RUN].to_numpy().any():
         state = epochs.end_runs(state, wave["pump"].filter(newer))
-        before = state if whole else state[wave["pump"]]
     if not newer.all():
         stale = wave.filter(~newer)
         gaps, late = gaps.filled(stale, before["boot"].filter(~newer))
@@ -154,26 +127,41 @@ def step(
         wave = wave.filter(newer)
         if wave.height == 0:
             return StepResult(state, _nobody(state), gaps, stale, late, redelivered, NONE_SKIPPED)
-        whole, before = False, state[wave["pump"]]
-    after, judged, changed = _take_in(before, wave, rules, window_s)
-    skipped = sequence.skipped(before, after, wave["pump"])
-    state = after if whole else _scatter(state, wave["pump"], after.select(changed))
+        places, before = _before(state, wave)
+    restarted = _no_later(before, wave)
+    if restarted.any():
+        state = _begin_anew(state, wave, before, restarted, rules)
+        places, before = _before(state, wave)
+    gathered = _gather(before, wave)
+    skipped = sequence.skipped(before, gathered, wave["pump"])
+    state, judged = _judge_windows(state, places, gathered, rules, window_s)
     return StepResult(state, judged, gaps.opened(skipped), stale, late, redelivered, skipped)
 
 
-def _take_in(
-    before: pl.DataFrame, wave: pl.DataFrame, rules: Rules, window_s: float
-) -> tuple[pl.DataFrame, pl.DataFrame, Sequence[str]]:
-    """Gather newer samples, judge the windows that end; return the rows, those judged, and the columns that changed."""
-    after = _gather(before, wave, rules)
-    ends = _ends(after, window_s)
+def _before(state: pl.DataFrame, wave: pl.DataFrame) -> tuple[Places, pl.DataFrame]:
+    """Return where the wave's pumps are in the state, and their columns that change with each sample."""
+    places = Places.of(wave["pump"], state.height)
+    return places, places.read(state[list(_FOLLOWED)])
+
+
+def _judge_windows(
+    state: pl.DataFrame, places: Places, gathered: pl.DataFrame, rules: Rules, window_s: float
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Write what the wave's pumps gathered, judge those whose windows end; return the state and the rows judged."""
+    ends = _ends(gathered, window_s)
     if not ends.any():
-        return after, _nobody(after), _GATHERED
+        return places.write(state, gathered), _nobody(state)
     if ends.all():
-        after = judge(after, rules)
-        return after, after.with_columns(wave["pump"]), after.columns
-    ready = judge(after.filter(ends), rules)
-    return _scatter(after, ends.arg_true(), ready), ready.with_columns(wave["pump"].filter(ends)), after.columns
+        ready = judge(_with(places.read(state), gathered), rules)
+    else:
+        state = places.write(state, gathered)
+        places = Places.of(places.pumps.filter(ends), state.height)
+        ready = judge(places.read(state), rules)
+    return places.write(state, ready), ready.with_columns(places.pumps)
+
+
+def _with(rows: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
+    return replaced(rows, {column.name: column for column in changed.get_columns()})
 
 
 def _ends(rows: pl.DataFrame, window_s: float) -> pl.Series:
@@ -195,17 +183,13 @@ def with_ages(state: pl.DataFrame, age_s: pl.Series, rules: Rules = RULES) -> pl
         return with_ages(in_company(state), age_s.extend_constant(None, 1), rules).head(1)
     judged = [rule for rule in rules if is_scored_by(rule, "age")]
     frame = state.with_columns(age_s.alias("age"))
-    return frame.with_columns(_score(rule).fill_null(0.0).alias(score_name(rule)) for rule in judged).drop("age")
+    scores = select(frame, "age", *(_score(rule).fill_null(0.0).alias(score_name(rule)) for rule in judged))
+    return state.with_columns(scores.drop("age").get_columns())
 
 
 def count_clock_faults(state: pl.DataFrame, pumps: pl.Series) -> pl.DataFrame:
     """Return the state with one more clock fault in the present window of each of these pumps, each named once."""
     return _count(state, {windows.CLOCK_FAULTS: pumps.to_frame("pump")})
-
-
-def _covers(state: pl.DataFrame, wave: pl.DataFrame) -> bool:
-    pump = wave["pump"]
-    return wave.height == state.height and np.array_equal(pump.to_numpy(), np.arange(wave.height))
 
 
 def _newer(before: pl.DataFrame, wave: pl.DataFrame) -> pl.Series:
@@ -232,33 +216,30 @@ def _count(state: pl.DataFrame, samples: dict[str, pl.DataFrame]) -> pl.DataFram
     )
 
 
-def _scatter(state: pl.DataFrame, rows: pl.Series, values: pl.DataFrame) -> pl.DataFrame:
-    return state.with_columns(state[name].clone().scatter(rows, values[name]) for name in values.columns)
-
-
-def _gather(before: pl.DataFrame, wave: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Return the rows with the samples of the wave as their last known values, gathered into their windows."""
-    restarted = _no_later(before, wave)
-    if restarted.any():
-        set_back = pl.when(restarted).then(before["time"] - wave["time"]).otherwise(0) + before[epochs.SET_BACK]
-        before = _begin_anew(before, restarted, rules).with_columns(set_back.alias(epochs.SET_BACK))
-    reported = {name: wave[name] for name in (*REPORTED, *SIGNAL_NAMES)}
+def _gather(before: pl.DataFrame, wave: pl.DataFrame) -> pl.DataFrame:
+    """Return the columns that change with each sample: the wave's as the last known values, and its windows so far."""
+    reported = [wave[name] for name in (*REPORTED, *SIGNAL_NAMES)]
     previous = (before[name].alias(f"was.{name}") for name in _COMPARED)
-    frame = pl.DataFrame([*reported.values(), *previous, *(before[name] for name in windows.SCHEMA)])
+    frame = pl.DataFrame([*reported, *previous, *(before[name] for name in windows.SCHEMA)])
     plan = _BEGIN if (before[windows.COUNT] == 0.0).all() else _GATHER
     lazy = (in_company(frame) if frame.height == 1 else frame).lazy()
     gathered = lazy.select(plan).collect(engine="in-memory", optimizations=AS_WRITTEN).head(frame.height)
-    return replaced(before, reported | {column.name: column for column in gathered.get_columns()})
+    kept = [column for column in reported if column.name not in gathered.columns]
+    return pl.DataFrame([*kept, *gathered.get_columns(), before[windows.CLOSED]])
 
 
-def _begin_anew(rows: pl.DataFrame, restarted: pl.Series, rules: Rules) -> pl.DataFrame:
+def _begin_anew(
+    state: pl.DataFrame, wave: pl.DataFrame, before: pl.DataFrame, restarted: pl.Series, rules: Rules
+) -> pl.DataFrame:
     """Forget what was learned about pumps whose clock went back with a new boot: they were reset."""
+    rows = before.filter(restarted)
+    back_ms = rows["time"] - wave["time"].filter(restarted) + rows[epochs.SET_BACK]
     start = {**memory_start(rules), **windows.EMPTY, windows.CLOSED: None}
     dtypes = schema(rules)
-    return rows.with_columns(
-        pl.when(~restarted).then(pl.col(name)).otherwise(pl.lit(value, dtypes[name])).alias(name)
-        for name, value in start.items()
+    anew = rows.select(
+        *(pl.lit(value, dtypes[name]).alias(name) for name, value in start.items()), back_ms.alias(epochs.SET_BACK)
     )
+    return Places.of(wave["pump"].filter(restarted), state.height).write(state, anew)
 
 
 def _counters() -> list[pl.Expr]:
@@ -276,7 +257,8 @@ def _counters() -> list[pl.Expr]:
 _GATHER: Final = (*_counters(), *windows.gather())
 _BEGIN: Final = (*_counters(), *windows.begin())
 _COMPARED: Final = ("time", "seq", "boot", "samples", "missed", *windows.COMPARED)
-_GATHERED: Final = (*REPORTED, *COUNTERS, *SIGNAL_NAMES, *(name for name in windows.SCHEMA if name != windows.CLOSED))
+_FOLLOWED: Final = (*REPORTED, *COUNTERS, *windows.COMPARED, *windows.SCHEMA, *epochs.SCHEMA)
+"""Columns of the state that are read with each sample."""
 
 
 def _score(rule: Rule) -> pl.Expr:

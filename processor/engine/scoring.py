@@ -30,6 +30,7 @@ from processor.engine.columns import (
     memory_start,
     score_name,
 )
+from processor.engine.placement import replaced
 from processor.rules import Rule
 
 MAX_SCORE: Final = 1000.0
@@ -72,15 +73,6 @@ def judge(rows: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     if rows[windows.CLOCK_FAULTS].to_numpy().any():
         after[windows.CLOCK_FAULTS] = silent
     return replaced(rows, after)
-
-
-def replaced(rows: pl.DataFrame, values: dict[str, pl.Series]) -> pl.DataFrame:
-    """Return the rows with the named columns replaced."""
-    after = rows.clone()
-    for at, name in enumerate(rows.columns):
-        if name in values:
-            after.replace_column(at, values[name].alias(name))
-    return after
 
 
 def in_company(row: pl.DataFrame) -> pl.DataFrame:

@@ -17,6 +17,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from processor.engine.columns import select
+
 LATE: Final = "late"
 """Column of the state: how many stale samples filled a gap."""
 REDELIVERED: Final = "resent"
@@ -116,4 +118,5 @@ class Totals:
 def totals(state: pl.DataFrame) -> Totals:
     """Return the counts of all pumps together."""
     received = pl.col("samples") + pl.col("stale")
-    return Totals(*state.select(received.sum().alias("received"), counts()[0].sum(), pl.col(REDELIVERED).sum()).row(0))
+    sums = select(state, received.sum().alias("received"), counts()[0].sum(), pl.col(REDELIVERED).sum())
+    return Totals(*sums.row(0))

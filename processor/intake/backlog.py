@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from processor.engine import engine
+from processor.engine.waves import defer
 from processor.intake.inbox import BATCH_SCHEMA
 
 MAX_BACKLOG: Final = 500_000
@@ -31,7 +31,7 @@ class Backlog:
         if self.max_thin_waves is None:
             return samples
         waiting = samples if self.waiting.is_empty() else pl.concat([self.waiting, samples], rechunk=True)
-        due, self.waiting = engine.defer(waiting, self.max_thin_waves)
+        due, self.waiting = defer(waiting, self.max_thin_waves)
         if self.waiting.height > MAX_BACKLOG:
             self.overflows += 1
             due, self.waiting = waiting, waiting.clear()

@@ -94,8 +94,9 @@ class Gateway:
         Only gateways that publish a birth redeliver, after a lost connection and in order: then the stamp is no newer
         than one received before. A gateway without stamps or birth has no outbox, and its duplicates are a fault.
         """
-        self.hear(self.therapy_ms(wall_ms), wall_ms)
-        self.live = True
+        if wall_ms != self.heard_wall or not self.heard_therapy:
+            self.hear(self.therapy_ms(wall_ms), wall_ms)
+        self.state, self.live = "online", True
         redelivered = self.born and sent is not None and self.newest is not None and sent <= self.newest
         self.resent += redelivered
         self.sent = sent

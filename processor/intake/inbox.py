@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 import polars as pl
 
 from broker.contract import codec
 from broker.contract.actions import Action, read_action
-from broker.contract.codec import JsonSample
+from broker.contract.arrow_batch import ArrowBatches
+from broker.contract.codec import Decoded
 from broker.contract.commands import read_command, read_reply
 from broker.contract.gateway_messages import read_birth, read_status
 from broker.contract.messages import MessageError
 from broker.contract.part_notices import read_notice
 from broker.contract.signals import SAMPLE_SCHEMA
-from broker.contract.topics import COMMAND, PART, GatewayTopic, TopicError, parse
+from broker.contract.topics import COMMAND, PART, GatewayTopic, TopicError
 from broker.mqtt.link import Message
 from broker.store.journal import ENTRIES_SCHEMA
 from broker.store.snapshot import Refusal
@@ -25,11 +25,11 @@ from processor.engine.sequence import REDELIVERED
 from processor.intake.gateway import Gateway
 from processor.intake.gateways import RegistryFullError
 from processor.intake.journal_recorder import JournalRecorder
+from processor.intake.json_rows import JsonRows, known_topic
 from processor.intake.quarantine import Quarantine
 from processor.intake.registry import Registry
 
 BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32(), REDELIVERED: pl.Boolean()}
-_topic = lru_cache(maxsize=100_000)(parse)
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,26 @@ class Batch:
     clock_faults: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.UInt32))
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Samples of one message, the numbers of their pumps (null: rejected), and whether they are redelivered."""
+
+    samples: pl.DataFrame
+    pumps: pl.Series
+    message: int
+    redelivered: bool
+
+
 @dataclass
 class _Collected:
-    """Samples on their way into one frame; `messages` has for each the place of its message in the batch."""
+    """Samples on their way into one frame, each with the place of its message in the batch.
 
-    frames: list[pl.DataFrame] = field(default_factory=list)
-    rows: list[JsonSample] = field(default_factory=list)
-    pumps: list[int] = field(default_factory=list)
-    messages: list[int] = field(default_factory=list)
-    redelivered: list[bool] = field(default_factory=list)
+    `decoded` are the Arrow payloads by the place of their message.
+    """
+
+    json: JsonRows
+    decoded: dict[int, Decoded]
+    frames: list[_Frame] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
 
@@ -71,11 +82,13 @@ class Inbox:
     registry: Registry
     quarantine: Quarantine
     recorder: JournalRecorder = field(default_factory=JournalRecorder)
+    arrow: ArrowBatches = field(default_factory=ArrowBatches)
 
     def read(self, messages: Sequence[Message], now: int) -> Batch:
         """Read the messages that arrived until `now` (wall ms); never raises, whatever they contain."""
-        collected = _Collected()
-        for place, message in enumerate(messages):
+        collected = _Collected(JsonRows(messages), self._decoded(messages))
+        for place in collected.json.others(self.registry, now):
+            message = messages[place]
             try:
                 self._read(message, place, now, collected)
             except (TopicError, MessageError, RegistryFullError) as error:
@@ -83,6 +96,12 @@ class Inbox:
         samples, ahead = self._without_implausible_times(_join(collected), now)
         self.registry.hear(samples["pump"], samples["time"], now)
         return Batch(samples, tuple(collected.actions), self.recorder.take(), self.quarantine.take(), ahead)
+
+    def _decoded(self, messages: Sequence[Message]) -> dict[int, Decoded]:
+        """Decode the Arrow payloads of telemetry; return them by the place of their message."""
+        places = [at for at, each in enumerate(messages) if codec.is_arrow(each.payload) and _is_telemetry(each)]
+        decoded = self.arrow.decode([(messages[at].topic, messages[at].payload) for at in places])
+        return dict(zip(places, decoded, strict=True))
 
     def take_moves(self, now: int) -> pl.DataFrame:
         """Return the journal entries (`ENTRIES_SCHEMA`) of pumps that moved, were retired or are back."""
@@ -113,11 +132,11 @@ class Inbox:
         if message.topic == PART:
             self.recorder.notice(read_notice(message.payload))
             return
-        topic = _topic(message.topic)
+        topic = known_topic(message.topic)
         if topic.leaf == "telemetry" and message.retained:
             raise MessageError("a retained copy of telemetry is no sign of life; publish telemetry without retain")
         if topic.leaf == "telemetry":
-            if codec.is_arrow(message.payload):
+            if place in collected.decoded:
                 self._read_frame(message, topic, place, now, collected)
             else:
                 self._read_rows(message, topic, place, now, collected)
@@ -151,9 +170,9 @@ class Inbox:
             self.recorder.gateway(topic.gateway, after, pumps, mark=mark, now=now)
 
     def _read_frame(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: _Collected) -> None:
-        decoded = codec.decode(message.payload)
-        self._reject(message, now, decoded.rejected)
-        samples = decoded.samples
+        frame = collected.decoded[place]
+        self._reject(message, now, frame.rejected)
+        samples = frame.samples
         if samples.height == 0:
             return
         gateway = self.registry.gateways.named(topic.gateway, topic.shard)
@@ -161,29 +180,16 @@ class Inbox:
         numbers = self.registry.numbers(gateway, samples["pump"], samples["time"][-1])
         if numbers.has_nulls():
             self._reject_pumps(message, now, gateway, samples["pump"].filter(numbers.is_null()).to_list())
-        known = samples.with_columns(
-            numbers.alias("pump"), pl.lit(redelivered).alias(REDELIVERED), pl.lit(place, pl.UInt32).alias("message")
-        )
-        collected.frames.append(known.drop_nulls("pump") if numbers.has_nulls() else known)
+        collected.frames.append(_Frame(samples, numbers, place, redelivered))
 
     def _read_rows(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: _Collected) -> None:
-        rows, refused = codec.decode_rows(message.payload)
+        rows, refused = collected.json.of(place, message.payload)
         self._reject(message, now, refused)
         if not rows:
             return
         gateway = self.registry.gateways.named(topic.gateway, topic.shard)
-        redelivered = gateway.receive(None if rows[-1].sent is None else int(rows[-1].sent), now)
-        unknown = []
-        for row in rows:
-            number = self.registry.number(gateway, row.pump, int(row.time))
-            if number is None:
-                unknown.append(row.pump)
-            else:
-                collected.rows.append(row)
-                collected.pumps.append(number)
-                collected.messages.append(place)
-                collected.redelivered.append(redelivered)
-        self._reject_pumps(message, now, gateway, unknown)
+        if unknown := collected.json.take(rows, gateway, self.registry, now):
+            self._reject_pumps(message, now, gateway, unknown)
 
     def _reject_pumps(self, message: Message, now: int, gateway: Gateway, serials: list[str]) -> None:
         reasons = [self.registry.rejection(gateway, serial) for serial in dict.fromkeys(serials)]
@@ -199,19 +205,33 @@ def _check_gateway(kind: str, gateway: str, topic: GatewayTopic) -> None:
         raise MessageError(f"the {kind} of {gateway!r} was published on the topic of {topic.gateway!r}")
 
 
+def _is_telemetry(message: Message) -> bool:
+    return message.topic.endswith("/telemetry") and not message.retained
+
+
 def _join(collected: _Collected) -> pl.DataFrame:
-    frames = list(collected.frames)
-    if collected.rows:
-        frames.append(
-            codec.frame_of(collected.rows).with_columns(
-                pl.Series("pump", collected.pumps, dtype=pl.UInt32),
-                pl.Series(REDELIVERED, collected.redelivered, dtype=pl.Boolean),
-                pl.Series("message", np.array(collected.messages, dtype=np.uint32)),
-            )
-        )
-    if not frames:
+    parts = [_joined_frames(collected.frames)] if collected.frames else []
+    rows = collected.json.frame()
+    if rows is not None:
+        parts.append(rows)
+    if not parts:
         return pl.DataFrame(schema=BATCH_SCHEMA)
-    joined = pl.concat(frames, rechunk=True)
-    if collected.rows and collected.frames:
+    joined = pl.concat(parts, rechunk=True)
+    if len(parts) > 1:
         joined = joined.sort("message", maintain_order=True)
     return joined.drop("message")
+
+
+def _joined_frames(frames: list[_Frame]) -> pl.DataFrame:
+    heights = [frame.samples.height for frame in frames]
+    numbers = pl.concat([frame.pumps for frame in frames])
+    columns = pl.concat([frame.samples for frame in frames], rechunk=False).drop("pump").rechunk()
+    joined = pl.DataFrame(
+        [
+            numbers.alias("pump"),
+            *columns.get_columns(),
+            pl.Series(REDELIVERED, np.repeat([frame.redelivered for frame in frames], heights)),
+            pl.Series("message", np.repeat(np.array([frame.message for frame in frames], np.uint32), heights)),
+        ]
+    )
+    return joined.drop_nulls("pump") if numbers.has_nulls() else joined

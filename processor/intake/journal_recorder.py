@@ -16,7 +16,7 @@ import polars as pl
 from broker.contract.commands import GatewayCommand, Reply
 from broker.contract.part_notices import Notice
 from broker.store.journal import ENTRIES_SCHEMA, MAX_PUMPS
-from processor.intake.registry import Move
+from processor.intake.moves import Move
 
 MAX_PENDING: Final = 10_000
 """Commands that wait for their replies; the reply to an older one is recorded without who gave the command."""
@@ -65,7 +65,8 @@ class JournalRecorder:
     def move(self, move: Move, now: int) -> None:
         """Record that a pump moved to another gateway, was retired or is back."""
         about = {"title": f"pump {move.serial}", "subject": move.serial, "subject_kind": "pump", "pump": move.serial}
-        self._add(now, move.kind, None, text=move.why, who=move.who, **about)
+        once = f"{move.kind}/{move.serial}/{now}/{move.why}"
+        self._add(now, move.kind, once, text=move.why, who=move.who, **about)
 
     def part(self, kind: str, part: str, text: str, now: int, once: str | None = None) -> None:
         """Record what happened to a part of the system: started, stopped, connected, disconnected, refused."""

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 from dataclasses import dataclass, field
 
 from broker.mqtt.link import Message
 
 
+@dataclass(frozen=True)
+class Queued:
+    """Messages taken out of the queue: from `own` on of the session with that number, before that of earlier ones."""
+
+    messages: list[Message]
+    session: int
+    own: int
+
+
 @dataclass
 class MessageQueue:
-    """A queue of at most `max_messages` and `max_bytes`; a message without room stays with the broker, as do all later.
+    """A queue that is full with `max_messages` or `max_bytes`: then its owner stops reading, and the broker waits.
 
-    `arrived` is set when `batch_bytes` wait. A message belongs to the session that delivered it: its id means nothing
-    in the next one, and it is not acknowledged there.
+    What is read at once is taken as a whole: the queue exceeds its limits by less than that. `overflows` counts how
+    often it became full. `arrived` is set when `batch_bytes` wait. A message belongs to the session that delivered it:
+    its id means nothing in the next one, and it is not acknowledged there.
     """
 
     max_messages: int
@@ -23,22 +32,24 @@ class MessageQueue:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     waiting_bytes: int = 0
     overflows: int = 0
-    _waiting: collections.deque[tuple[int, Message]] = field(default_factory=collections.deque)
-    _unacknowledged: list[Message] = field(default_factory=list)
+    _waiting: list[Message] = field(default_factory=list)
+    _unacknowledged: list[int] = field(default_factory=list)
     _session: int = 0
-    _full: bool = False
+    _own: int = 0
 
-    def receive(self, message: Message) -> None:
-        """Queue a message if there is room."""
-        full = len(self._waiting) >= self.max_messages or self.waiting_bytes + len(message.payload) > self.max_bytes
-        if self._full or full:
-            self.overflows += 1
-            self._full = True
-            return
-        self._waiting.append((self._session, message))
-        self.waiting_bytes += len(message.payload)
-        if self.waiting_bytes >= self.batch_bytes:
+    def receive(self, messages: list[Message]) -> None:
+        """Queue messages that were read at once."""
+        before = self.full
+        self._waiting += messages
+        self.waiting_bytes += sum(len(message.payload) for message in messages)
+        self.overflows += self.full and not before
+        if self.waiting_bytes >= self.batch_bytes or self.full:
             self.arrived.set()
+
+    @property
+    def full(self) -> bool:
+        """Whether no more messages should be read until these are taken."""
+        return len(self._waiting) >= self.max_messages or self.waiting_bytes >= self.max_bytes
 
     def end_session(self) -> None:
         """End the session: none of its messages are acknowledged any more.
@@ -47,37 +58,35 @@ class MessageQueue:
         connection may have lost them.
         """
         self._session += 1
-        self._full = False
+        self._own = len(self._waiting)
         self._unacknowledged.clear()
 
-    def take(self) -> list[tuple[int, Message]]:
-        """Return the messages that wait, each with its session; call `taken` when they are in the state."""
-        messages = list(self._waiting)
-        self._waiting.clear()
-        self.waiting_bytes = 0
-        return messages
+    def take(self) -> Queued:
+        """Return the messages that wait; call `taken` when they are in the state."""
+        taken = Queued(self._waiting, self._session, self._own)
+        self._waiting, self.waiting_bytes, self._own = [], 0, 0
+        return taken
 
-    def taken(self, messages: list[tuple[int, Message]]) -> None:
+    def taken(self, taken: Queued) -> None:
         """Mark messages as being in the state: they are acknowledged once the state is durable."""
-        self._unacknowledged.extend(message for session, message in messages if session == self._session)
+        if taken.session == self._session:
+            self._unacknowledged += [message.mid for message in taken.messages[taken.own :]]
 
     @property
     def unacknowledged(self) -> int:
         """Number of messages in the state that are not yet acknowledged."""
         return len(self._unacknowledged)
 
-    def durable(self) -> tuple[int, list[Message]]:
-        """Return the session and the messages that the next checkpoint makes durable; call `acknowledged` after it."""
+    def durable(self) -> tuple[int, list[int]]:
+        """Return the session and the ids of the messages that the next checkpoint makes durable.
+
+        Call `acknowledged` after it.
+        """
         return self._session, list(self._unacknowledged)
 
-    def acknowledged(self, session: int, messages: list[Message]) -> bool:
+    def acknowledged(self, session: int, mids: list[int]) -> bool:
         """Forget durable messages; return whether their session still exists, so that they can be acknowledged."""
         if session != self._session:
             return False
-        del self._unacknowledged[: len(messages)]
+        del self._unacknowledged[: len(mids)]
         return True
-
-    @property
-    def must_fetch(self) -> bool:
-        """Whether there is room for messages that stayed with the broker, which delivers them on a new connection."""
-        return self._full and not self._waiting

@@ -41,6 +41,33 @@ class Presence:
     _frame: pl.DataFrame | None = None
     _at: int | None = None
 
+    @classmethod
+    def restore(cls, pumps: pl.DataFrame) -> Presence:
+        """Return the presence that was `saved`; an older version saved no records."""
+        presence = cls(pumps["unheard_ms"].to_numpy().copy(), pumps["retired"].to_numpy().copy())
+        if "retired_wall" in pumps.columns:
+            kept = pumps.select("retired_wall", "retired_by", "retired_why").with_row_index("number")
+            rows = kept.drop_nulls("retired_wall").iter_rows()
+            presence.records = {number: (at, who, why) for number, at, who, why in rows}
+        return presence
+
+    def saved(self, pumps: pl.DataFrame) -> pl.DataFrame:
+        """Return all pumps with their presence, as `restore` needs it; nothing in it changes any more."""
+        present = pumps.with_columns(
+            pl.Series("unheard_ms", self.unheard_ms.copy()), pl.Series("retired", self.retired.copy())
+        )
+        return self.with_records(present.with_row_index("number"))
+
+    def with_records(self, pumps: pl.DataFrame) -> pl.DataFrame:
+        """Return pumps without their `number`, but with when, by whom and why each was retired by itself; else null."""
+        if not self.records:
+            unknown = (pl.lit(None, dtype).alias(name) for name, dtype in RECORDS.items() if name != "number")
+            return pumps.drop("number").with_columns(unknown)
+        retired = pl.Series(self.retired).gather(pumps["number"])
+        record = pl.when(retired).then(pl.col("number")).alias("number")
+        joined = pumps.with_columns(record).join(self.frame(), "number", "left", maintain_order="left")
+        return joined.drop("number")
+
     def grow(self, pumps: int) -> None:
         """Make room for `pumps` pumps; new ones were heard just now and are not retired."""
         more = pumps - len(self.unheard_ms)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import collections
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,85 +15,48 @@ import polars as pl
 from broker.contract.gateway_messages import Birth
 from broker.contract.ranges import LATEST_MS
 from broker.contract.topics import topic_of
+from processor.intake import pump_facts
 from processor.intake.gateway import RETIRED, Gateway
 from processor.intake.gateway_clocks import ClockVotes, Owners
 from processor.intake.gateways import Gateways, RegistryFullError
+from processor.intake.moves import Move
 from processor.intake.presence import ROAM_S, UNHEARD_S, Presence
-
-MAX_PUMPS: Final = 2_000_000
-_FACTS: Final[dict[str, pl.DataType]] = {
-    "site": pl.String(),
-    "model": pl.String(),
-    "lot": pl.String(),
-    "group": pl.String(),
-    "reservoir_capacity_ml": pl.Float32(),
-    "concentration_ug_ml": pl.Float32(),
-    "prescription": pl.String(),
-    "dose_ug_day": pl.Float32(),
-}
-"""What a birth reports about each pump."""
-
-
-@dataclass(frozen=True)
-class Move:
-    """A pump that moved to another gateway, was retired or is back, and why."""
-
-    serial: str
-    gateway: str
-    kind: Literal["moved", "retired", "reinstated"]
-    why: str
-    who: str | None = None
+from processor.intake.pump_facts import PumpFacts
 
 
 @dataclass
 class Registry:
     """All pumps and gateways ever heard of. Numbers are assigned in order of appearance and never change.
 
-    Since the start, `over_capacity` counts pumps that found no room. `moves` are the pumps that changed their gateway,
-    retired or came back, until `take_moves`.
+    `moves` are the pumps that changed their gateway, retired or came back, until `take_moves`.
     """
 
     faults: tuple[str, ...] = ()
-    over_capacity: int = 0
     gateways: Gateways = field(default_factory=Gateways)
     moves: list[Move] = field(default_factory=list)
-    _number: dict[str, int] = field(default_factory=dict)
+    _facts: PumpFacts = field(default_factory=PumpFacts)
     _presence: Presence = field(default_factory=Presence)
-    _serials: list[str] = field(default_factory=list)
-    _owned: dict[int, int] = field(default_factory=dict)
-    _of_pump: list[int] = field(default_factory=list)
-    _born_therapy: list[int] = field(default_factory=list)
-    _facts: list[tuple[str | float | None, ...]] = field(default_factory=list)
     _numbers_of: dict[int, tuple[pl.Series, pl.Series]] = field(default_factory=dict)
     _votes: ClockVotes = field(default_factory=ClockVotes)
-    _frame: pl.DataFrame | None = None
     _owners: tuple[pl.DataFrame, Owners] | None = None
 
     @classmethod
     def restore(cls, pumps: pl.DataFrame, gateways: list[Gateway], faults: tuple[str, ...]) -> Registry:
         """Return a registry whose `facts()` are `pumps`, as far as they have its columns."""
-        registry = cls(faults, gateways=Gateways(gateways))
-        registry._number = {serial: number for number, serial in enumerate(pumps["pump"])}
-        registry._serials = pumps["pump"].to_list()
-        registry._of_pump, registry._born_therapy = pumps["owner"].to_list(), pumps["born"].to_list()
-        registry._owned = dict(collections.Counter(registry._of_pump))
+        registry = cls(faults, gateways=Gateways(gateways), _facts=PumpFacts.restore(pumps))
         if "unheard_ms" in pumps.columns:
-            registry._presence = presence = Presence(
-                pumps["unheard_ms"].to_numpy().copy(), pumps["retired"].to_numpy().copy()
-            )
-            if "retired_wall" in pumps.columns:
-                kept = pumps.select("retired_wall", "retired_by", "retired_why").with_row_index("number")
-                presence.records = {
-                    number: tuple(record) for number, *record in kept.drop_nulls("retired_wall").iter_rows()
-                }
-        facts = [name if name in pumps.columns else pl.lit(None).alias(name) for name in _FACTS]
-        registry._facts = pumps.select(facts).rows()
+            registry._presence = Presence.restore(pumps)
         return registry
 
     @property
     def pumps(self) -> int:
         """Number of pumps."""
-        return len(self._number)
+        return len(self._facts)
+
+    @property
+    def over_capacity(self) -> int:
+        """How often, since the start, there was no room for another pump."""
+        return self._facts.over_capacity
 
     @property
     def presence(self) -> Presence:
@@ -102,20 +66,11 @@ class Registry:
 
     def saved(self) -> pl.DataFrame:
         """Return `facts()` with what else `restore` needs: presence of the pumps."""
-        return self.with_retirements(
-            self.facts()
-            .with_columns(
-                pl.Series("unheard_ms", self.presence.unheard_ms), pl.Series("retired", self.presence.retired)
-            )
-            .with_row_index("number")
-        )
+        return self.presence.saved(self.facts())
 
     def with_retirements(self, pumps: pl.DataFrame) -> pl.DataFrame:
         """Return pumps without their `number`, but with when, by whom and why each was retired by itself; else null."""
-        retired = pl.Series(self.presence.retired).gather(pumps["number"])
-        record = pl.when(retired).then(pl.col("number")).alias("number")
-        joined = pumps.with_columns(record).join(self.presence.frame(), "number", "left", maintain_order="left")
-        return joined.drop("number")
+        return self.presence.with_records(pumps)
 
     def apply_birth(self, birth: Birth, shard: int, wall_ms: int, *, retained: bool = False) -> None:
         """Apply a gateway's birth: its pumps become known, and belong to it from now on.
@@ -125,34 +80,23 @@ class Registry:
         gateway = self.gateways.named(birth.gateway, shard)
         news = gateway.apply_birth(birth, wall_ms, retained=retained)
         self.faults = tuple(sorted({*self.faults, *birth.faults}))
-        pumps, numbers = birth.pumps, np.empty(len(birth.pumps.serial), np.int64)
-        for at, serial in enumerate(pumps.serial):
-            numbers[at] = number = self._add(serial, gateway, birth.time)
-            self._move(number, gateway)
-            self._facts[number] = (
-                pumps.site[at] if pumps.site else None,
-                pumps.model[at] if pumps.model else None,
-                pumps.lot[at] if pumps.lot else None,
-                pumps.group[at] if pumps.group else None,
-                pumps.reservoir_ml[at] if pumps.reservoir_ml else None,
-                pumps.concentration_ug_ml[at] if pumps.concentration_ug_ml else None,
-                pumps.program[at] if pumps.program else None,
-                pumps.dose_ug_day[at] if pumps.dose_ug_day else None,
-            )
+        numbers = self._facts.add(birth.pumps.serial, gateway.number, birth.time)
+        for number in numbers[self._facts.owners[numbers] != gateway.number]:
+            self._move(int(number), gateway)
+        self._facts.report(numbers, birth.pumps)
         if news:
             self._votes.presume(numbers, gateway.heard_therapy, wall_ms, gateway.speed)
             self._retire_unnamed(gateway, numbers, wall_ms)
         self._numbers_of.pop(gateway.number, None)
-        self._frame = None
 
     def _retire_unnamed(self, gateway: Gateway, named: npt.NDArray[np.int64], wall_ms: int) -> None:
         """Retire the pumps of a gateway that its birth does not name, and bring back those that it names."""
         retired = self.presence.retired
         for number in named[retired[named]]:
             self.reinstate_pump(int(number), f"the birth of {gateway.name} names it")
-        if self._owned.get(gateway.number, 0) == len(named):
+        if self._facts.owned(gateway.number) == len(named):
             return
-        owned = np.flatnonzero(np.array(self._of_pump, np.int64) == gateway.number)
+        owned = np.flatnonzero(self._facts.owners == gateway.number)
         for number in np.setdiff1d(owned[~retired[owned]], named):
             self.retire_pump(int(number), f"the birth of {gateway.name} no longer names it", at=wall_ms)
 
@@ -162,16 +106,15 @@ class Registry:
         if owner is gateway:
             return
         self._numbers_of.pop(owner.number, None)
-        self._of_pump[number] = gateway.number
-        self._owned[owner.number] -= 1
-        self._owned[gateway.number] = self._owned.get(gateway.number, 0) + 1
-        self._frame = None
-        self.moves.append(Move(self._serials[number], gateway.name, "moved", f"from {owner.name} to {gateway.name}"))
+        self._facts.move(number, gateway.number)
+        self.moves.append(
+            Move(self._facts.serial(number), gateway.name, "moved", f"from {owner.name} to {gateway.name}")
+        )
 
     def retire_pump(self, number: int, why: str, who: str | None = None, *, at: int) -> None:
         """Retire a pump at `at` (wall ms): it is monitored no longer, until a sample is judged or a birth names it."""
         self.presence.retire(number, at, why, who)
-        self.moves.append(Move(self._serials[number], self._owner(number).name, "retired", why, who))
+        self.moves.append(Move(self._facts.serial(number), self._owner(number).name, "retired", why, who))
 
     def reinstate_pump(self, number: int, why: str, who: str | None = None, *, heard: bool = True) -> None:
         """Monitor a retired pump again.
@@ -180,10 +123,10 @@ class Registry:
         """
         overdue = self.presence.unheard_ms[number] * self._owner(number).speed >= UNHEARD_S * 1000
         self.presence.reinstate(number, anew=heard and overdue)
-        self.moves.append(Move(self._serials[number], self._owner(number).name, "reinstated", why, who))
+        self.moves.append(Move(self._facts.serial(number), self._owner(number).name, "reinstated", why, who))
 
     def _owner(self, number: int) -> Gateway:
-        return self.gateways.order[self._of_pump[number]]
+        return self.gateways.order[self._facts.owner(number)]
 
     def take_moves(self) -> list[Move]:
         """Return the moves since the last call."""
@@ -195,7 +138,7 @@ class Registry:
         gateway = self._owner(pump)
         clock, latest = gateway.therapy_ms(wall_ms), gateway.latest_plausible_ms(wall_ms)
         return topic_of(gateway.name, "telemetry", gateway.shard), (
-            f"pump {self._serials[pump]!r}: time is {_date(time_ms)}, but the clock of its gateway stands at "
+            f"pump {self._facts.serial(pump)!r}: time is {_date(time_ms)}, but the clock of its gateway stands at "
             f"{_date(clock)}; allowed is up to {_date(min(latest, LATEST_MS))}; set the clock of the pump"
         )
 
@@ -229,7 +172,7 @@ class Registry:
     def find(self, name: str) -> tuple[int | None, int | None]:
         """Return the numbers of the pump and of the gateway of that name, each None if there is none."""
         gateway = self.gateways.find(name)
-        return self._number.get(name), None if gateway is None else gateway.number
+        return self._facts.number(name), None if gateway is None else gateway.number
 
     def hear(self, pumps: pl.Series, times_ms: pl.Series, wall_ms: int) -> None:
         """Record samples (numbers of pumps, times) in order of arrival; they set the clocks of their gateways."""
@@ -257,26 +200,42 @@ class Registry:
         """
         known, numbers = self._numbers_of.get(gateway.number, (None, None))
         if known is None or numbers is None or not serials.equals(known):
-            found = [self.number(gateway, serial, time_ms) for serial in serials]
-            numbers = pl.Series("pump", found, dtype=pl.UInt32)
+            numbers = pl.Series("pump", self._numbers(gateway, serials.to_list(), time_ms), dtype=pl.UInt32)
             # A pump that may not be sent now may roam to this gateway later.
             if not numbers.has_nulls():
                 self._numbers_of[gateway.number] = (serials, numbers)
         return numbers
 
+    def _numbers(self, gateway: Gateway, serials: list[str], time_ms: int) -> list[int | None]:
+        found = self._facts.find(serials)
+        known = [number for number in found if number is not None]
+        if len(known) == len(found) and (self._facts.owners[known] == gateway.number).all():
+            return found
+        return [self.number(gateway, serial, time_ms) for serial in serials]
+
     def number(self, gateway: Gateway, serial: str, time_ms: int) -> int | None:
         """Return the number of the pump of one sample, None if the gateway may not send it; see `numbers`."""
-        number = self._number.get(serial)
+        number = self._facts.number(serial)
         if number is None:
             if gateway.born:
                 return None
-            if self.pumps >= MAX_PUMPS:
-                self.over_capacity += 1
-                return None
-            return self._add(serial, gateway, time_ms)
-        if self._of_pump[number] != gateway.number and self._may_roam(number):
+            with contextlib.suppress(RegistryFullError):
+                return int(self._facts.add([serial], gateway.number, time_ms)[0])
+            return None
+        if self._facts.owner(number) != gateway.number and self._may_roam(number):
             self._move(number, gateway)
-        return number if self._of_pump[number] == gateway.number else None
+        return number if self._facts.owner(number) == gateway.number else None
+
+    def numbers_owned(self, serials: Sequence[str], gateways: Sequence[int]) -> list[int] | None:
+        """Return the numbers of the pumps of many samples if each belongs to the gateway (a number) that sends it.
+
+        Otherwise return None: then `number` has to look at them one by one.
+        """
+        numbers = self._facts.find(serials)
+        if None in numbers:
+            return None
+        known = cast("list[int]", numbers)
+        return known if np.array_equal(self._facts.owners[known], gateways) else None
 
     def _may_roam(self, number: int) -> bool:
         """Return whether another gateway that delivers a pump takes it over: its own does not deliver it any more."""
@@ -287,7 +246,7 @@ class Registry:
 
     def rejection(self, gateway: Gateway, serial: str) -> str:
         """Return why a gateway may not send samples of a pump."""
-        number = self._number.get(serial)
+        number = self._facts.number(serial)
         if number is not None:
             owner = self._owner(number).name
             return (
@@ -296,35 +255,11 @@ class Registry:
             )
         if gateway.born:
             return f"unknown pump {serial!r}: it is not in the birth of {gateway.name}"
-        return f"pump {serial!r} rejected: the limit of {MAX_PUMPS:,} pumps is reached"
-
-    def _add(self, serial: str, gateway: Gateway, time_ms: int) -> int:
-        number = self._number.get(serial)
-        if number is None:
-            if self.pumps >= MAX_PUMPS:
-                self.over_capacity += 1
-                raise RegistryFullError(f"pump {serial!r} rejected: the limit of {MAX_PUMPS:,} pumps is reached")
-            number = self._number[serial] = self.pumps
-            self._serials.append(serial)
-            self._owned[gateway.number] = self._owned.get(gateway.number, 0) + 1
-            self._of_pump.append(gateway.number)
-            self._born_therapy.append(time_ms)
-            self._facts.append((None,) * len(_FACTS))
-            self._frame = None
-        return number
+        return f"pump {serial!r} rejected: the limit of {pump_facts.MAX_PUMPS:,} pumps is reached"
 
     def facts(self) -> pl.DataFrame:
         """Return one row per pump, by number: serial, gateway and what its birth reported (null if there was none)."""
-        if self._frame is None or self._frame.height != self.pumps:
-            names = self.gateways.names()
-            owners = pl.Series("owner", self._of_pump, dtype=pl.UInt32)
-            self._frame = pl.DataFrame(self._facts, schema=_FACTS, orient="row").with_columns(
-                pl.Series("pump", list(self._number), dtype=pl.String),
-                owners,
-                names.gather(owners).alias("gateway"),
-                pl.Series("born", self._born_therapy, dtype=pl.Int64),
-            )
-        return self._frame
+        return self._facts.frame(self.gateways.names())
 
     def clocks(self, wall_ms: int) -> pl.Series:
         """Return the current therapy time of each pump (Int64 ms), by the clock of its gateway."""

@@ -12,8 +12,9 @@ from processor.engine.sequence import MAX_GAPS
 from processor.intake.backlog import MAX_BACKLOG
 from processor.intake.gateways import MAX_GATEWAYS
 from processor.intake.message_queue import MessageQueue
-from processor.intake.registry import MAX_PUMPS
+from processor.intake.pump_facts import MAX_PUMPS
 from processor.pipeline import Pipeline
+from processor.service.message_log import MessageLog
 from processor.service.quarantine_file import MAX_UNWRITTEN
 from processor.service.store import JOURNAL_BYTES, MAX_ENTRIES, Store
 from processor.watch.cohort_comparison import MAX_COHORTS
@@ -25,7 +26,7 @@ choice."""
 
 
 def limits(
-    queue: MessageQueue, store: Store, pipeline: Pipeline, *, receive_maximum: int, max_rows: int
+    queue: MessageQueue, store: Store, pipeline: Pipeline, log: MessageLog, *, receive_maximum: int, max_rows: int
 ) -> list[CapacityLimit]:
     """Return every capacity limit of the processor with its current utilization; a new limit is one row here."""
     history, quarantine = store.history, store.quarantine
@@ -35,6 +36,7 @@ def limits(
     return [
         CapacityLimit("messages waiting", queue.waiting_bytes, queue.max_bytes, "bytes", queue.overflows, 0.9),
         CapacityLimit("messages unacknowledged", queue.unacknowledged, receive_maximum, "messages", warn_at=0.95),
+        CapacityLimit("message log", log.bytes, log.max_bytes, "bytes", log.overflows, 0.9),
         CapacityLimit("samples waiting to be judged", pipeline.backlog.waiting.height, MAX_BACKLOG, "samples",
               pipeline.backlog.overflows),
         CapacityLimit("samples not yet written", store.rows, max_rows, "samples"),

@@ -1,12 +1,13 @@
 """Checkpoint: the processor's state, open alarms, pumps and gateways, as files that are replaced as a whole.
 
-Messages are acknowledged only after the checkpoint that contains them, so that a processor that was killed continues
-exactly from its checkpoint: the broker redelivers the rest.
+What was taken in since is in the message log (`processor.service.message_log`), so that a processor that was killed
+continues exactly from where it was; what is in neither, the broker redelivers.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,9 +29,12 @@ from processor.service.checkpoint_migration import Format1, state_of_format_1, t
 
 DIRECTORY: Final = "checkpoint"
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 2
-OLDER_FORMATS: Final = (1,)
-"""Formats that are migrated (`processor.service.checkpoint_migration`)."""
+FORMAT: Final = 3
+OLDER_FORMATS: Final = (1, 2)
+"""Formats that are still read: 1 is migrated (`processor.service.checkpoint_migration`), 2 has no message log and its
+state in one file."""
+PART_VALUES: Final = 16_000_000
+"""Values of the state in one file, up to 128 MB: each file is synced, and a large one would hold up other writers."""
 NOTHING_WRITTEN: Final = Head()
 _serial = itertools.count()
 
@@ -57,9 +61,14 @@ class Saved:
     compared: int = 0
 
 
-class _Manifest(msgspec.Struct, kw_only=True):
-    format: int
-    state: str
+class _Common(msgspec.Struct, kw_only=True):
+    """What the manifest of a checkpoint says, apart from its gateways: names of files, and what is too small for one.
+
+    `log` is the first part of the message log that is not contained.
+    """
+
+    format: int = FORMAT
+    state: str | list[str]
     alarms: str
     pumps: str
     gaps: str = ""
@@ -67,62 +76,127 @@ class _Manifest(msgspec.Struct, kw_only=True):
     forgotten: int = 0
     timers: str = ""
     backlog: str = ""
-    gateways: list[Gateway]
     faults: list[str]
     saved: int
     acted: list[str] = []
     compared: int = 0
     entries: int = 0
     hash: bytes = BEGINNING
+    log: int = 0
 
 
-def save(data: Path, saved: Saved, now: int, head: Head = NOTHING_WRITTEN) -> None:
+class _Manifest(_Common, kw_only=True):
+    gateways: list[Gateway]
+
+
+class _Written(_Common, kw_only=True):
+    gateways: msgspec.Raw
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A state to be saved as it is at one moment, while the processor goes on: nothing in it changes any more.
+
+    `frames` are those of `Saved`, with `pumps` and `gaps`; `log` is the first part of the message log after it.
+    """
+
+    frames: dict[str, pl.DataFrame]
+    gateways: msgspec.Raw
+    faults: tuple[str, ...]
+    forgotten: int
+    acted: tuple[str, ...]
+    compared: int
+    log: int
+
+
+def cut(saved: Saved, log: int = 0) -> Cut:
+    """Return what `save` needs of a state: references to frames, which are never changed, and copies of the rest."""
+    registry = saved.registry
+    return Cut(
+        frames={
+            "state": saved.state,
+            "alarms": saved.alarms,
+            "pumps": registry.saved(),
+            "gaps": saved.gaps.open,
+            "orders": saved.orders,
+            "timers": saved.timers,
+            "backlog": saved.backlog,
+        },
+        gateways=msgspec.Raw(msgspec.json.encode(registry.gateways.order)),
+        faults=registry.faults,
+        forgotten=saved.gaps.forgotten,
+        acted=saved.acted,
+        compared=saved.compared,
+        log=log,
+    )
+
+
+def save(data: Path, taken: Cut, now: int, head: Head = NOTHING_WRITTEN) -> None:
     """Write a checkpoint; `now` is wall ms, `head` the end of the journal, which is durable already.
 
     The previous one stays until the new one is complete. Raises `OSError`.
     """
     directory = data / DIRECTORY
     mark = f"{now}-{next(_serial)}"
-    frames = {
-        "state": saved.state,
-        "alarms": saved.alarms,
-        "pumps": saved.registry.saved(),
-        "gaps": saved.gaps.open,
-        "orders": saved.orders,
-        "timers": saved.timers,
-        "backlog": saved.backlog,
-    }
-    names = {}
-    for name, frame in frames.items():
-        names[name] = f"{name}-{mark}.arrow"
-        durable_write.replace(directory / names[name], frame.write_ipc)
+    frames = dict(taken.frames)
+    parts = [_write(directory, f"state-{mark}-{n}", part) for n, part in enumerate(_parts(frames.pop("state")))]
+    names = {name: _write(directory, f"{name}-{mark}", frame) for name, frame in frames.items()}
     manifest = msgspec.json.encode(
-        _Manifest(
-            format=FORMAT,
-            forgotten=saved.gaps.forgotten,
-            gateways=saved.registry.gateways.order,
-            faults=list(saved.registry.faults),
+        _Written(
+            state=parts,
+            forgotten=taken.forgotten,
+            gateways=taken.gateways,
+            faults=list(taken.faults),
             saved=now,
-            acted=list(saved.acted),
-            compared=saved.compared,
+            acted=list(taken.acted),
+            compared=taken.compared,
             entries=head.entries,
             hash=head.hash,
-            **names,
+            log=taken.log,
+            alarms=names["alarms"],
+            pumps=names["pumps"],
+            gaps=names["gaps"],
+            orders=names["orders"],
+            timers=names["timers"],
+            backlog=names["backlog"],
         )
     )
     durable_write.replace(directory / MANIFEST, lambda fresh: fresh.write_bytes(manifest))
     for path in directory.glob("*.arrow"):
-        if path.name not in names.values():
+        if path.name not in {*parts, *names.values()}:
             path.unlink(missing_ok=True)
+
+
+def _write(directory: Path, name: str, frame: pl.DataFrame) -> str:
+    """Write a frame; return the name of the file. Most scores are zero: compressing costs less than writing does."""
+    path = directory / f"{name}.arrow"
+    durable_write.replace(path, lambda fresh: frame.write_ipc(fresh, compression="lz4"))
+    return path.name
+
+
+def _parts(state: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    width = max(1, PART_VALUES // max(1, state.height))
+    for first in range(0, state.width, width):
+        yield state.select(state.columns[first : first + width])
+
+
+def log_part(data: Path) -> int:
+    """Return the first part of the message log that the checkpoint does not contain; 0 if there is no checkpoint."""
+    manifest = _manifest(data)
+    return 0 if manifest is None else manifest.log
 
 
 def journal_head(data: Path) -> Head | None:
     """Return the end of the journal as of the checkpoint; None if there is no checkpoint that can be read."""
+    manifest = _manifest(data)
+    return None if manifest is None else Head(manifest.entries, manifest.hash)
+
+
+def _manifest(data: Path) -> _Manifest | None:
     try:
-        manifest = msgspec.json.decode((data / DIRECTORY / MANIFEST).read_bytes(), type=_Manifest)
+        return msgspec.json.decode((data / DIRECTORY / MANIFEST).read_bytes(), type=_Manifest)
     except (OSError, msgspec.DecodeError):
         return None
-    return Head(manifest.entries, manifest.hash)
 
 
 def _check(manifest: _Manifest) -> None:
@@ -157,22 +231,21 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
     _check(manifest)
 
     def frame(name: str) -> pl.DataFrame:
-        return pl.read_ipc((directory / name).read_bytes())
+        return pl.read_ipc(directory / name)
 
-    state, alarms, pumps = frame(manifest.state), frame(manifest.alarms), frame(manifest.pumps)
-    alarms = alarm_list.restored(alarms, listed)
+    parts = [manifest.state] if isinstance(manifest.state, str) else manifest.state
+    state = pl.DataFrame([column for part in parts for column in frame(part).rechunk().get_columns()])
+    pumps, alarms = frame(manifest.pumps), alarm_list.restored(frame(manifest.alarms), listed)
     if manifest.format == 1:
         older = msgspec.json.decode(written, type=Format1)
         state, compared = state_of_format_1(state), older.cohorts.compared
         timers = timers_of_format_1(older, alarms, listed)
     else:
         timers, compared = _timers(frame(manifest.timers), listed), manifest.compared
-    fresh = engine.new_state(state.height, rules)
-    known = [name for name in fresh.columns if name in state.columns]
     # A checkpoint of an older version knows of no gaps and no orders.
     gaps = Gaps(frame(manifest.gaps), manifest.forgotten) if manifest.gaps else Gaps()
     return Saved(
-        state=fresh.with_columns(state[name].cast(fresh.schema[name]) for name in known),
+        state=_with_columns_of(rules, state),
         alarms=alarms,
         registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
         gaps=gaps,
@@ -181,6 +254,17 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         orders=with_kinds(frame(manifest.orders)) if manifest.orders else no_orders(),
         acted=tuple(manifest.acted),
         compared=compared,
+    )
+
+
+def _with_columns_of(rules: Rules, state: pl.DataFrame) -> pl.DataFrame:
+    """Return the state with the columns of these rules; those that it lacks are as of pumps nobody has heard yet."""
+    start = engine.new_state(1, rules)
+    return pl.DataFrame(
+        [
+            state[name].cast(dtype) if name in state.columns else start[name].new_from_index(0, state.height)
+            for name, dtype in start.schema.items()
+        ]
     )
 
 

@@ -1,132 +1,220 @@
-"""Commit: make durable what was processed, and only then acknowledge it to the broker, to gateways and to people."""
+"""Commit: make durable what was taken in, beside judging, and only then acknowledge and confirm it.
+
+Messages are acknowledged once they are in the message log; so a checkpoint, which contains the whole state, may take
+its time. Samples and journal entries are written before the checkpoint that contains them, and the log is shortened
+after it: at every instant, checkpoint and log together lead to everything that was acknowledged.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
-import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import polars as pl
+from typing import Final, Literal
 
 from broker.contract.actions import Outcome
 from broker.contract.messages import encode
 from broker.contract.topics import OUTCOME
 from broker.mqtt.link import Link
-from processor.intake.confirmations import Confirmations
-from processor.intake.gateway import Gateway
+from processor.intake.confirmations import Confirmations, Progress
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
-from processor.service import recovery
+from processor.service import checkpoint, recovery
 from processor.service.guard import ERRORS, describe
+from processor.service.message_log import MessageLog, Taken
 from processor.service.metering import Meter
 from processor.service.store import Store
+
+INTERVAL_S: Final = 1.0
+"""How often messages are acknowledged and samples written, if there are not so many that it must be sooner."""
+CHECKPOINT_INTERVAL_S: Final = 10.0
+CHECKPOINT_SHARE: Final = 0.1
+"""Share of the time that goes into writing checkpoints, at most."""
+LOG_SHARE: Final = 0.25
+"""A checkpoint is due when the message log is this full."""
+MAX_UNLOGGED_BYTES: Final = 32 * 1024**2
+"""Payload that waits to be logged before that is done at once, and with it acknowledged."""
+MAX_UNCONFIRMED_BYTES: Final = 96 * 1024**2
+"""Payload that is acknowledged before gateways are told at once: they hold it until then."""
+MAX_IDLE_RECORDS: Final = 1_000
+"""Records without messages that may wait to be logged: nobody was promised them."""
+
+Work = Literal["acknowledge", "write", "checkpoint"]
 
 
 @dataclass
 class Committer:
     """Saves the state of a run into the data directory `data`; a failure is a trouble of the meter, and is retried.
 
-    `outcomes` are published when the actions they answer are durable. `wall_ms` is the wall clock.
+    `outcomes` are published when the actions they answer are durable. `wall_ms` is the wall clock. At most `max_rows`
+    samples and `receive_maximum` messages may wait.
     """
 
     data: Path
     pipeline: Pipeline
     store: Store
+    log: MessageLog
     queue: MessageQueue
     meter: Meter
     link: Link
     wall_ms: Callable[[], int]
+    max_rows: int
+    receive_maximum: int
     outcomes: list[Outcome] = field(default_factory=list)
     _confirmations: Confirmations = field(default_factory=Confirmations)
+    _running: dict[Work, asyncio.Task[bool]] = field(default_factory=dict)
+    _due_at: dict[Work, float] = field(default_factory=dict)
+    _failed: set[Work] = field(default_factory=set)
+    _unlogged_bytes: int = 0
+    _unconfirmed_bytes: int = 0
+    _unlogged: int = 0
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _stored: bool = True
 
-    def __post_init__(self) -> None:
-        # The content of the checkpoint is durable: the last run may have ended before it could confirm it.
+    def resume(self) -> None:
+        """Confirm what the restored state contains: the last run may have ended before it could."""
         self._confirmations.durable(self._progress())
+
+    def taken(self, taken: Taken) -> None:
+        """Record what the pipeline has just taken in."""
+        self.log.add(taken)
+        self._unlogged += 1
+        self._unlogged_bytes += sum(len(message.payload) for message in taken.messages)
+
+    def advance(self, clock: float) -> None:
+        """Start what is due at `clock` (monotonic, s); called between two batches, when nothing changes the state."""
+        waiting = self.queue.unacknowledged
+        many = 4 * waiting >= self.receive_maximum or self._unlogged_bytes >= MAX_UNLOGGED_BYTES
+        if (waiting or self._unlogged >= MAX_IDLE_RECORDS) and self._is_due("acknowledge", clock, early=many):
+            self._start("acknowledge", self._acknowledge(*self.queue.durable(), self._progress()), clock)
+        early = bool(self.outcomes) or 2 * self.store.rows >= self.max_rows
+        if self._is_due("write", clock, early=early):
+            self._start("write", self._write(list(self.outcomes)), clock)
+        early = self.log.bytes >= LOG_SHARE * self.log.max_bytes
+        if self.log.bytes and self._is_due("checkpoint", clock, early=early):
+            self._start("checkpoint", self._checkpoint(self._cut()), clock)
+
+    def _is_due(self, work: Work, clock: float, *, early: bool) -> bool:
+        """Return whether it is time for some work; not before its turn (`early`) if it failed the last time."""
+        if work in self._running:
+            return False
+        return clock >= self._due_at.get(work, -math.inf) or (early and work not in self._failed)
+
+    def _start(self, work: Work, job: Coroutine[None, None, bool], clock: float) -> None:
+        async def run() -> bool:
+            began, succeeded = time.monotonic(), False
+            try:
+                succeeded = await job
+            finally:
+                (self._failed.discard if succeeded else self._failed.add)(work)
+                if work == "checkpoint":
+                    pause_s = max(CHECKPOINT_INTERVAL_S, (time.monotonic() - began) / CHECKPOINT_SHARE)
+                    self._due_at[work] = clock + pause_s
+                del self._running[work]
+            return succeeded
+
+        self._due_at[work] = clock + INTERVAL_S
+        self._running[work] = asyncio.create_task(run(), name=work)
 
     async def save(self) -> bool:
         """Write samples, journal entries and rejections; return whether that worked. What was not written is kept."""
-        try:
-            await asyncio.to_thread(self.store.write, self.wall_ms())
-        except (OSError, sqlite3.Error) as error:
-            self.meter.trouble("storage", f"cannot write to {self.data}: {error}; nothing is acknowledged")
+        async with self._writing:
+            try:
+                await asyncio.to_thread(self.store.write, self.wall_ms())
+            except ERRORS as error:
+                reason = error if isinstance(error, OSError | sqlite3.Error) else describe(error)
+                self.meter.trouble("storage", f"cannot write to {self.data}: {reason}; nothing is acknowledged")
+                self._stored = False
+            else:
+                self.meter.recovered("storage")
+                self._stored = True
+        return self._stored
+
+    async def _acknowledge(self, session: int, mids: list[int], progress: Progress) -> bool:
+        """Write the message log, then acknowledge these messages to the broker and confirm them to their gateways.
+
+        Nothing is acknowledged while samples cannot be written, or more of them wait than may: then the broker sends
+        no more.
+        """
+        size, self._unlogged_bytes, self._unlogged = self._unlogged_bytes, 0, 0
+        if not await self._sync() or not self._stored or self.store.rows > self.max_rows:
             return False
-        except ERRORS as error:
-            self.meter.trouble("storage", f"cannot write to {self.data}: {describe(error)}; nothing is acknowledged")
-            return False
-        self.meter.recovered("storage")
+        self._confirmations.durable(progress)
+        if self.queue.acknowledged(session, mids) and self.link.alive:
+            self.link.acknowledge(mids)
+        self._unconfirmed_bytes += size
+        if self._unconfirmed_bytes >= MAX_UNCONFIRMED_BYTES:
+            self.confirm()
         return True
 
-    async def acknowledge(self) -> float:
-        """Write the checkpoint, then acknowledge to the broker all messages in it; return the seconds it took."""
-        began = time.monotonic()
-        session, messages = self.queue.durable()
-        progress = self._progress()
-        outcomes = list(self.outcomes)
-        if (messages or outcomes) and await self.save():
-            try:
-                await asyncio.to_thread(
-                    lambda: recovery.save(self.data, self.pipeline, self.wall_ms(), self.store.head)
-                )
-            except ERRORS as error:
-                reason = error if isinstance(error, OSError) else describe(error)
-                text = f"cannot write the checkpoint to {self.data}: {reason}; nothing is acknowledged"
-                self.meter.trouble("checkpoint", text)
-            else:
-                self.meter.recovered("checkpoint")
-                self._confirmations.durable(progress)
-                self._publish(outcomes)
-                if self.queue.acknowledged(session, messages) and self.link.alive:
-                    self.link.acknowledge(messages)
-        return time.monotonic() - began
+    async def _sync(self) -> bool:
+        try:
+            await asyncio.to_thread(self.log.sync)
+        except ERRORS as error:
+            reason = error if isinstance(error, OSError) else describe(error)
+            text = f"cannot write the message log to {self.data}: {reason}; nothing is acknowledged"
+            self.meter.trouble("message log", text)
+            return False
+        self.meter.recovered("message log")
+        return True
 
-    def _progress(self) -> dict[str, tuple[int, int]]:
-        return self._confirmations.progress(self.pipeline.registry.gateways.order)
-
-    def _publish(self, outcomes: list[Outcome]) -> None:
-        """Publish the outcomes of operator actions, which are durable now."""
+    async def _write(self, outcomes: list[Outcome]) -> bool:
+        """Write samples and journal entries; then publish these outcomes, as the actions they answer are durable."""
+        if not await self.save() or (outcomes and not await self._sync()):
+            return False
         for outcome in outcomes:
             if self.link.alive:
                 self.link.publish(OUTCOME, encode(outcome))
         del self.outcomes[: len(outcomes)]
+        return True
+
+    def _cut(self) -> checkpoint.Cut:
+        return recovery.cut(self.pipeline, self.log.begin())
+
+    async def _checkpoint(self, cut: checkpoint.Cut) -> bool:
+        """Write a checkpoint, after the samples and journal entries of its time, and shorten the message log."""
+        if not await self.save():
+            return False
+        try:
+            await asyncio.to_thread(self._replace_checkpoint, cut)
+        except ERRORS as error:
+            reason = error if isinstance(error, OSError) else describe(error)
+            text = f"cannot write the checkpoint to {self.data}: {reason}; the message log grows"
+            self.meter.trouble("checkpoint", text)
+            return False
+        self.meter.recovered("checkpoint")
+        return True
+
+    def _replace_checkpoint(self, cut: checkpoint.Cut) -> None:
+        checkpoint.save(self.data, cut, self.wall_ms(), self.store.head)
+        self.log.forget(cut.log)
+
+    async def catch_up(self) -> None:
+        """Acknowledge everything that was taken in."""
+        if running := self._running.get("acknowledge"):
+            await running
+        await self._acknowledge(*self.queue.durable(), self._progress())
+
+    async def finish(self) -> None:
+        """Acknowledge and save everything, when nothing is taken in any more."""
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self.catch_up()
+        await self._write(list(self.outcomes))
+        await self._checkpoint(self._cut())
+
+    def _progress(self) -> Progress:
+        return self._confirmations.progress(self.pipeline.registry.gateways.order)
 
     def confirm(self) -> None:
         """Confirm to gateways what is durable; without a connection, the confirmations stay due."""
+        self._unconfirmed_bytes = 0
         for topic, payload in self._confirmations.due() if self.link.alive else ():
             self.link.publish(topic, payload, retain=True)
 
     def reconfirm(self) -> None:
         """Make the next `confirm` repeat all confirmations: the last may have been lost with the connection."""
         self._confirmations.republish()
-
-    async def compact(self, pause_s: float) -> None:
-        """Merge small history files in the background until cancelled."""
-        while True:
-            try:
-                merged = await asyncio.to_thread(self._merge)
-            except ERRORS as error:
-                known = isinstance(error, OSError | pl.exceptions.PolarsError)
-                self.meter.trouble(
-                    "merging", f"cannot merge the history in {self.data}: {error if known else describe(error)}"
-                )
-                merged = False
-            else:
-                self.meter.recovered("merging")
-            await asyncio.sleep(0 if merged else pause_s)
-
-    def _merge(self) -> bool:
-        now = self.wall_ms()
-        return self.store.history.merge(now, clock_ms=fleet_clock(self.pipeline.registry.gateways.order, now))
-
-
-def fleet_clock(gateways: Iterable[Gateway], now: int) -> int | None:
-    """Return the fleet's therapy clock (ms) at `now` (wall ms), None while no gateway with a known clock is online.
-
-    It is the median of the gateways' clocks, the lower one of two: a minority of wrong clocks does not move it, and of
-    two that differ, the one behind deletes less.
-    """
-    clocks = [each.therapy_ms(now) for each in gateways if each.state == "online" and each.heard_therapy]
-    return statistics.median_low(clocks) if clocks else None

@@ -14,6 +14,7 @@ from processor.engine import sequence
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.service import capacity
+from processor.service.message_log import MessageLog
 from processor.service.metering import Meter
 from processor.service.store import Store
 from processor.watch import readings
@@ -29,15 +30,20 @@ MAX_NAMED: Final = 5
 
 @dataclass
 class HealthMonitor:
-    """Checks the parts of one run, in the data directory `data`; what is wrong becomes a trouble of the meter."""
+    """Checks the parts of one run, in the data directory `data`; what is wrong becomes a trouble of the meter.
+
+    `step_ms` is by how much the wall clock was set when it was checked last.
+    """
 
     data: Path
     meter: Meter
     pipeline: Pipeline
     store: Store
     queue: MessageQueue
+    log: MessageLog
     receive_maximum: int
     max_rows: int
+    step_ms: int = 0
     _checked: float = -math.inf
     _clock_set: float = 0.0
 
@@ -78,7 +84,7 @@ class HealthMonitor:
 
         `now` is wall ms, `clock` monotonic in s. The time for which pumps have been silent stays as it was.
         """
-        step_ms = self.meter.clock.step(now, clock)
+        self.step_ms = step_ms = self.meter.clock.step(now, clock)
         if step_ms:
             self.pipeline.shift_wall_clock(step_ms)
             self._clock_set = clock
@@ -95,6 +101,7 @@ class HealthMonitor:
             self.queue,
             self.store,
             self.pipeline,
+            self.log,
             receive_maximum=self.receive_maximum,
             max_rows=self.max_rows,
         )

@@ -13,44 +13,48 @@ from typing import Any, Final
 
 import msgspec
 
+from broker.contract.alarm_events import AlarmEvent
 from broker.contract.topics import ALL, COMMAND, PART, RESEND, alarm_topic, health_topic
 from broker.mqtt.address import TakenOverError, parse_url
-from broker.mqtt.link import Link
+from broker.mqtt.link import Link, Message
 from broker.mqtt.reconnection import keep_open
-from broker.store import snapshot_files
 from broker.store.journal import JournalError
 from broker.store.snapshot import Health
+from processor.batch_result import BatchResult
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
-from processor.service import recovery
+from processor.service import checkpoint, recovery
 from processor.service.checkpoint import CheckpointError
 from processor.service.commit import Committer
+from processor.service.compaction import Compaction
 from processor.service.guard import ERRORS, GuardedPipeline, describe
 from processor.service.health import HealthMonitor
 from processor.service.installation import client_id, exclusive
+from processor.service.message_log import MessageLog, Taken
 from processor.service.metering import Meter
 from processor.service.presence import Guard
 from processor.service.settings import ProcessorError, SecondProcessorError, Settings
+from processor.service.snapshots import SnapshotPublisher
 from processor.service.store import Store
 from processor.service.system_journal import SystemJournal
+from processor.watch.self_monitoring import SelfMonitor
 
 log = logging.getLogger("processor")
 
-WRITE_INTERVAL_S: Final = 1.0
-CHECKPOINT_SHARE: Final = 0.1
-"""Share of the time that goes into writing checkpoints, at most."""
 CATCH_UP_S: Final = 3.0
 """Time after connecting in which the broker may still deliver what was missed, and silence means nothing."""
 PUBLISH_INTERVAL_S: Final = 5.0
 """How often confirmations and the processor's health are published."""
 REJECTIONS_INTERVAL_S: Final = 60.0
 """How often rejected messages are recorded in the journal, if there were any."""
+WATCH_INTERVAL_MS: Final = 1000
+"""How often silent pumps, gateways, fleet and cohorts are judged."""
 MAX_THIN_WAVES: Final = 25
 """Samples of a pump's backlog that are judged at once; they take about a tenth of a second."""
+SNAPSHOT_RETRY_S: Final = 1.0
+"""Time until a snapshot that could not be written is tried again."""
 FAILURE_NOTICE_S: Final = 300.0
 """How long an unforeseen error is shown as a trouble."""
-SNAPSHOT_SHARE: Final = 0.25
-"""Share of the time that goes into writing snapshots, at most, however large the fleet."""
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
@@ -78,21 +82,26 @@ class _Service:
         own_id = client_id(settings.data)
         self.guard = Guard(address, own_id, wall_ms)
         self.store = Store(settings.data, settings.history_bytes, settings.history_days)
+        self.log = MessageLog(settings.data)
         self.journal = SystemJournal(self.store, wall_ms)
         self.journal.record_start()
         self.pipeline = self._restored()
         self.pipeline.backlog.max_thin_waves = MAX_THIN_WAVES
+        self.pipeline.watch_interval_ms = WATCH_INTERVAL_MS
         self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.meter = Meter(started=wall_ms(), broker=address.url)
+        self.snapshots = SnapshotPublisher(settings.data / "snapshot", self.pipeline)
         self.connected_at = math.inf
         self.failed_at = -math.inf
+        self.unannounced: list[AlarmEvent] = []
         self.monitor = HealthMonitor(
             settings.data,
             self.meter,
             self.pipeline,
             self.store,
             self.queue,
+            self.log,
             receive_maximum=settings.receive_maximum,
             max_rows=settings.max_rows,
         )
@@ -100,14 +109,24 @@ class _Service:
         self.link = Link(
             address,
             own_id,
-            on_message=self.queue.receive,
+            on_messages=self._receive,
             persistent=True,
             manual=True,
             receive_maximum=settings.receive_maximum,
         )
         self.committer = Committer(
-            settings.data, self.pipeline, self.store, self.queue, self.meter, self.link, wall_ms=wall_ms
+            settings.data,
+            self.pipeline,
+            self.store,
+            self.log,
+            self.queue,
+            self.meter,
+            self.link,
+            wall_ms=wall_ms,
+            max_rows=settings.max_rows,
+            receive_maximum=settings.receive_maximum,
         )
+        self.compaction = Compaction(settings.data, self.store.history, self.pipeline, self.meter, wall_ms)
 
     def _restored(self) -> Pipeline:
         """Return the pipeline of the checkpoint, or a new one if there is none or it cannot be read."""
@@ -118,15 +137,39 @@ class _Service:
             self.journal.record("started", "checkpoint", str(error))
             return Pipeline()
 
+    async def _replay(self, stop: asyncio.Event) -> bool:
+        """Take in again what was taken in since the checkpoint; return whether that was all, before a `stop`."""
+        began, samples = time.monotonic(), 0
+        for taken in self.log.read(checkpoint.log_part(self.settings.data)):
+            if stop.is_set():
+                return False
+            results = await asyncio.to_thread(recovery.replay, self.guarded, taken)
+            samples += sum(result.samples.height for result in results)
+            self._keep(results)
+            self.unannounced += [event for result in results for event in result.announcements]
+            if 2 * self.store.rows >= self.settings.max_rows:
+                await self.committer.save()
+        # Its counts are those of the run before, and begin again.
+        self.pipeline.monitor = SelfMonitor()
+        if samples:
+            log.info(
+                "took in %s samples since the checkpoint again in %.1f s", f"{samples:,}", time.monotonic() - began
+            )
+        self.committer.resume()
+        return True
+
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         """Run until `stop`, then finish the current batch and store everything."""
+        if not await self._replay(stop):
+            self.store.close()
+            return
         connected, reason = asyncio.Event(), "on purpose"
         connection = asyncio.create_task(self._connect(connected), name="connection")
         guarding = asyncio.create_task(self.guard.run(), name="presence")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         finish = asyncio.Event()
         work = asyncio.create_task(self._work(finish), name="work")
-        compaction = asyncio.create_task(self.committer.compact(WRITE_INTERVAL_S), name="compaction")
+        compaction = asyncio.create_task(self.compaction.run(), name="compaction")
         connecting = asyncio.create_task(connected.wait(), name="connecting")
         try:
             await asyncio.wait({connecting, connection, guarding, stopping, work}, return_when=asyncio.FIRST_COMPLETED)
@@ -143,13 +186,13 @@ class _Service:
             # Not cancelled: the events of a batch must reach the journal before the checkpoint that contains it.
             finish.set()
             await asyncio.gather(work, return_exceptions=True)
-            await _end(connecting)
-            await self.committer.acknowledge()
-            await _end(connection, guarding, stopping, compaction)
+            await _end(connecting, compaction)
+            await self.committer.finish()
+            await _end(connection, guarding, stopping)
             self.journal.record_rejections(self.pipeline.quarantine)
             self.journal.record("stopped", "processor", reason)
             await self.committer.save()
-            await self._show()
+            await self._show(last=True)
             self.store.close()
         # Raise the error of the final batch, if it failed.
         work.result()
@@ -166,6 +209,7 @@ class _Service:
             self.meter.sessions += 1
             self.connected_at = time.monotonic()
             self.committer.reconfirm()
+            self._announce()
             self.journal.record("connected", "broker", link.address.url)
             connected.set()
             try:
@@ -179,11 +223,15 @@ class _Service:
             self.link, session, report=log.warning, chance=random.Random(), network_fine=self.guard.is_steady
         )
 
+    def _receive(self, messages: list[Message]) -> None:
+        self.queue.receive(messages)
+        if self.queue.full:
+            self.link.pause_reading()
+
     async def _work(self, finish: asyncio.Event) -> None:
         """Process batch after batch until `finish`."""
-        written = committed = published = shown = 0.0
+        published = shown = show_pause_s = 0.0
         recorded = time.monotonic()
-        show_pause_s, commit_pause_s = 0.0, WRITE_INTERVAL_S
         while not finish.is_set():
             if self.pipeline.backlog.waiting.is_empty():
                 with contextlib.suppress(TimeoutError):
@@ -191,18 +239,9 @@ class _Service:
             self.queue.arrived.clear()
             await self._process()
             clock = time.monotonic()
-            if clock - written >= WRITE_INTERVAL_S or self.store.rows >= self.settings.max_rows:
-                await self.committer.save()
-                written = clock
-            commit_pause_s = WRITE_INTERVAL_S if self.committer.outcomes else commit_pause_s
-            if clock - committed >= commit_pause_s or 2 * self.queue.unacknowledged >= self.settings.receive_maximum:
-                commit_pause_s = max(WRITE_INTERVAL_S, await self.committer.acknowledge() / CHECKPOINT_SHARE)
-                committed = clock
-            if self.queue.must_fetch:
-                await self.committer.acknowledge()
-                await self.link.close()
+            self.committer.advance(clock)
             if clock - shown >= show_pause_s:
-                shown, show_pause_s = clock, await self._show() / SNAPSHOT_SHARE
+                shown, show_pause_s = clock, await self._show()
             if clock - recorded >= REJECTIONS_INTERVAL_S:
                 self.journal.record_rejections(self.pipeline.quarantine)
                 recorded = clock
@@ -217,37 +256,54 @@ class _Service:
         if step := self.monitor.check_clock(wall_ms(), clock):
             self.journal.record("set", "clock", step)
         queued = self.queue.take()
-        messages = [message for _, message in queued]
-        listening = self.link.alive and clock - self.connected_at >= CATCH_UP_S
-        readings = self.monitor.readings(clock)
+        self.link.resume_reading()
+        taken = Taken(
+            queued.messages,
+            wall_ms(),
+            listening=self.link.alive and clock - self.connected_at >= CATCH_UP_S,
+            readings=self.monitor.readings(clock),
+            step_ms=self.monitor.step_ms,
+        )
         errors = self.guarded.errors
         results = await asyncio.to_thread(
-            self.guarded.take, messages, wall_ms(), listening=listening, readings=readings
+            self.guarded.take, taken.messages, taken.now, listening=taken.listening, readings=taken.readings
         )
         if self.guarded.errors > errors:
             self.meter.trouble("processing", self.guarded.latest)
             self.failed_at = clock
         elif clock - self.failed_at >= FAILURE_NOTICE_S:
             self.meter.recovered("processing")
-        self.meter.messages += len(messages)
+        self.meter.messages += len(queued.messages)
         self.queue.taken(queued)
+        self.committer.taken(taken)
+        self._keep(results)
+        self.unannounced += [event for result in results for event in result.announcements]
+        if self.link.alive:
+            self._announce()
+        else:
+            self.unannounced.clear()
+
+    def _keep(self, results: list[BatchResult]) -> None:
         for result in results:
             self.meter.count(result.samples)
             self.store.add(result)
-            for event in result.announcements:
-                self._publish(alarm_topic(event.priority), event)
             self.committer.outcomes += result.outcomes
+
+    def _announce(self) -> None:
+        for event in self.unannounced:
+            self._publish(alarm_topic(event.priority), event)
+        self.unannounced.clear()
 
     def _publish(self, topic: str, message: object, *, retain: bool = False) -> None:
         if self.link.alive:
             self.link.publish(topic, msgspec.json.encode(message), retain=retain)
 
-    async def _show(self) -> float:
-        """Write the snapshot; return the seconds it took."""
-        began, now, directory = time.monotonic(), wall_ms(), self.settings.data / "snapshot"
-        health = self._health(now)
+    async def _show(self, *, last: bool = False) -> float:
+        """Write the snapshot; return the seconds until the next one."""
+        now, pause_s = wall_ms(), SNAPSHOT_RETRY_S
+        health, directory = self._health(now), self.snapshots.directory
         try:
-            await asyncio.to_thread(lambda: snapshot_files.write(directory, self.pipeline.snapshot(health, now)))
+            pause_s = await asyncio.to_thread(self.snapshots.publish, health, now, last=last)
         except OSError as error:
             self.meter.trouble("snapshot", f"cannot write to {directory}: {error}; dashboards are not updated")
         except ERRORS as error:
@@ -255,7 +311,7 @@ class _Service:
         else:
             self.meter.recovered("snapshot")
             self.meter.shown(wall_ms())
-        return time.monotonic() - began
+        return pause_s
 
     def _health(self, now: int) -> Health:
         return self.monitor.health(now, protocol=self.link.address.protocol_name, connected=self.link.alive)

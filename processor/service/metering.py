@@ -12,6 +12,7 @@ import polars as pl
 
 from broker.store.snapshot import CapacityLimit, Health
 from processor.engine import sequence
+from processor.engine.columns import select
 from processor.pipeline import Pipeline
 from processor.rules.rule import targets_of
 from processor.service.wall_clock import WallClock
@@ -96,7 +97,7 @@ class Meter:
             samples=self.samples,
             samples_per_s=self._rate(now),
             messages=self.messages,
-            **pipeline.state.select(expression.sum() for expression in sequence.counts()).row(0, named=True),
+            **select(pipeline.state, *(each.sum() for each in sequence.counts())).row(0, named=True),
             refused=pipeline.quarantine.count,
             refusals=list(pipeline.quarantine.latest)[::-1],
             latency_ms=self._percentiles(),

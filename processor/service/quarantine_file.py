@@ -52,9 +52,13 @@ class QuarantineFile:
             return
         path = self.data / FILE
         self.data.mkdir(parents=True, exist_ok=True)
+        # Meanwhile another thread may add some, and drop the oldest.
+        rejections = list(self._unwritten)
         with path.open("ab") as file:
-            file.writelines(msgspec.json.encode(rejection) + b"\n" for rejection in self._unwritten)
-        self._unwritten.clear()
+            file.writelines(msgspec.json.encode(rejection) + b"\n" for rejection in rejections)
+        for rejection in rejections:
+            if self._unwritten and self._unwritten[0] is rejection:
+                self._unwritten.popleft()
         if self.bytes > self.max_bytes:
             path.replace(path.with_suffix(".old.jsonl"))
             self.rotations += 1

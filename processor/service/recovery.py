@@ -1,4 +1,4 @@
-"""Recovery: a pipeline saved to the checkpoint of a data directory, and restored from it."""
+"""Recovery: a pipeline saved to the checkpoint of a data directory, and restored from it and from the message log."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from pathlib import Path
 
 from broker.store.journal import Head
 from processor.alarms import lifecycle
+from processor.batch_result import BatchResult
 from processor.engine.columns import Rules
 from processor.intake.backlog import Backlog
 from processor.pipeline import Pipeline
 from processor.rules import RULES
 from processor.service import checkpoint
+from processor.service.guard import GuardedPipeline
+from processor.service.message_log import Taken
 from processor.watch.cohorts import CohortWatch
 
 
-def save(data: Path, pipeline: Pipeline, now: int, head: Head = checkpoint.NOTHING_WRITTEN) -> None:
-    """Write the checkpoint of a pipeline; `now` is wall ms, `head` the end of the journal. Raises `OSError`."""
+def cut(pipeline: Pipeline, log: int = 0) -> checkpoint.Cut:
+    """Return the state of a pipeline as it is now; `log` is the first part of the message log after it."""
     saved = checkpoint.Saved(
         state=pipeline.state,
         alarms=pipeline.alarms,
@@ -27,7 +30,12 @@ def save(data: Path, pipeline: Pipeline, now: int, head: Head = checkpoint.NOTHI
         acted=tuple(pipeline.action_ids),
         compared=pipeline.cohorts.compared,
     )
-    checkpoint.save(data, saved, now, head)
+    return checkpoint.cut(saved, log)
+
+
+def save(data: Path, pipeline: Pipeline, now: int, head: Head = checkpoint.NOTHING_WRITTEN) -> None:
+    """Write the checkpoint of a pipeline; `now` is wall ms, `head` the end of the journal. Raises `OSError`."""
+    checkpoint.save(data, cut(pipeline), now, head)
 
 
 def restore(data: Path, rules: Rules = RULES) -> Pipeline:
@@ -53,3 +61,10 @@ def restore(data: Path, rules: Rules = RULES) -> Pipeline:
         pipeline.alarms, pipeline.alarms, [], subjects=pipeline.subjects(0), rules=pipeline.listed
     )
     return pipeline
+
+
+def replay(guarded: GuardedPipeline, taken: Taken) -> list[BatchResult]:
+    """Take in once more what the message log has kept; return the results."""
+    if taken.step_ms:
+        guarded.pipeline.shift_wall_clock(taken.step_ms)
+    return guarded.take(taken.messages, taken.now, listening=taken.listening, readings=taken.readings)

@@ -21,8 +21,8 @@ class Settings:
     """How the processor runs: `tick_s` wall seconds or `batch_bytes` of payload make a batch, whichever comes first.
 
     The broker is asked to leave no more than `receive_maximum` messages unacknowledged (Mosquitto 2.0 may send more
-    when it catches up), and at most `waiting_bytes` wait to be read: they limit the memory, and what is processed
-    twice after a crash. At most `max_rows` samples wait to be written.
+    when it catches up; 65,535 is the most that MQTT allows), and none are read while `waiting_bytes` wait: they limit
+    the memory, and what is processed twice after a crash. At most `max_rows` samples wait to be written.
     """
 
     broker: str
@@ -30,7 +30,7 @@ class Settings:
     tick_s: float = 0.25
     batch_bytes: int = 8 * 1024 * 1024
     waiting_bytes: int = 256 * 1024 * 1024
-    max_rows: int = 200_000
-    receive_maximum: int = 10_000
+    max_rows: int = 2_000_000
+    receive_maximum: int = 65_535
     history_bytes: int = DEFAULT_MAX_BYTES
     history_days: int = 0

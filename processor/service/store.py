@@ -37,12 +37,12 @@ class Store:
     data: Path
     history_bytes: int
     history_days: int = 0
-    rows: int = 0
     entries_dropped: int = 0
     history: History = field(init=False)
     quarantine: QuarantineFile = field(init=False)
     _journal: Journal = field(init=False)
     _samples: list[pl.DataFrame] = field(default_factory=list)
+    _in_hand: list[pl.DataFrame] = field(default_factory=list)
     _entries: pl.DataFrame | None = None
     _written_at: int = 0
     _removals_at: int | None = None
@@ -68,6 +68,11 @@ class Store:
         return self._journal.head
 
     @property
+    def rows(self) -> int:
+        """Number of samples that wait to be written or are just being written."""
+        return sum(frame.height for frame in (*self._in_hand, *self._samples))
+
+    @property
     def entries(self) -> int:
         """Number of journal entries that wait to be written."""
         return 0 if self._entries is None else self._entries.height
@@ -76,7 +81,6 @@ class Store:
         """Take everything of a batch that has to be written."""
         if result.samples.height:
             self._samples.append(result.samples)
-            self.rows += result.samples.height
         self.add_entries(result.events)
         self.add_entries(result.entries)
         self.quarantine.add(result.rejected)
@@ -89,16 +93,23 @@ class Store:
             self._entries = waiting.tail(MAX_ENTRIES)
 
     def write(self, now: int) -> None:
-        """Make everything durable; raises `OSError` or `sqlite3.Error` and keeps what is not. `now` is wall ms."""
-        if self._samples:
-            self.history.append(pl.concat(self._samples), now)
-            self._samples.clear()
-            self.rows = 0
+        """Make durable what was added so far; raises `OSError` or `sqlite3.Error` and keeps what is not.
+
+        `now` is wall ms. May run in another thread than `add`, but only one call at a time.
+        """
+        self._write_samples(now)
         self._written_at = now
         if self._removals_at is None or abs(now - self._removals_at) >= REMOVALS_INTERVAL_MS:
             self._record_removals(now)
         self._write_entries()
         self.quarantine.flush()
+
+    def _write_samples(self, now: int) -> None:
+        """Write the samples that wait; those added meanwhile by another thread are left for the next call."""
+        self._in_hand, self._samples = self._in_hand + self._samples, []
+        if self._in_hand:
+            self.history.append(pl.concat(self._in_hand), now)
+            self._in_hand = []
 
     def _record_removals(self, now: int) -> bool:
         """Take entries of what was removed from the history since the last call; return whether there was anything."""

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from broker.store.snapshot import FORECASTS_SCHEMA
+from broker.store.pump_table import FORECASTS_SCHEMA
 from processor.detectors.usage import HALF_LIVES_H
-from processor.engine.columns import Rules, is_scored_by, score_name
+from processor.engine.columns import Rules, is_scored_by, score_name, select
 from processor.rules import RULES
 from processor.view import forecast_battery as battery
 from processor.view import forecast_dose as dose
@@ -51,7 +51,7 @@ def forecasts(
         return pl.DataFrame(schema=FORECASTS_SCHEMA).clear(state.height)
     usage = [pl.col(name).alias(name.removeprefix("usage.memory.")) for name in _NEEDED]
     silent = pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in rules if is_scored_by(rule, "age"))
-    frame = state.select("time", "flags", pl.col("reservoir_ml", "computed_ml"), *usage, silent.alias("silent"))
+    frame = select(state, "time", "flags", "reservoir_ml", "computed_ml", *usage, silent.alias("silent"))
     frame = frame.with_columns(
         battery.left(frame["idle_v"]),
         clocks.alias("now"),
@@ -69,6 +69,35 @@ def forecasts(
     ):
         lazy = lazy.with_columns(stage)
     return lazy.select(pl.col(name).cast(dtype) for name, dtype in FORECASTS_SCHEMA.items()).collect()
+
+
+def columns(rules: Rules) -> tuple[str, ...]:
+    """Return the columns of the state on which forecasts rest; a state without some of them has no forecasts."""
+    ages = [score_name(rule) for rule in rules if is_scored_by(rule, "age")]
+    return "time", "flags", "reservoir_ml", "computed_ml", *_NEEDED, *ages
+
+
+def forecasts_of(
+    pumps: pl.Series,
+    state: pl.DataFrame,
+    alarms: pl.DataFrame,
+    facts: pl.DataFrame,
+    *,
+    clocks: pl.Series,
+    rules: Rules = RULES,
+) -> pl.DataFrame:
+    """Return the forecasts of some pumps by number (ascending, each once), in a frame with their numbers (`pump`)."""
+    known = state[[name for name in columns(rules) if name in state.columns]][pumps]
+    of_these = alarms.filter(pl.col("pump").is_in(pumps.implode()))
+    places = pumps.search_sorted(of_these["pump"]).alias("pump")
+    found = forecasts(
+        known,
+        of_these.with_columns(places),
+        facts["dose_ug_day", "concentration_ug_ml"][pumps],
+        clocks.gather(pumps),
+        rules,
+    )
+    return found.with_columns(pumps.alias("pump"))
 
 
 def _standing(alarms: pl.DataFrame, clocks: pl.Series, pumps: int) -> list[pl.Series]:

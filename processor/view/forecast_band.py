@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from broker.store.snapshot import band
+from broker.store.pump_table import band
 
 Z: Final = 1.2816
 """Four of five normally distributed values lie within this many standard deviations of their mean."""

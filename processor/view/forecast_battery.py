@@ -23,7 +23,7 @@ from broker.contract.datasheet import (
     idle_v,
 )
 from broker.contract.signals import FLAG_BIT
-from broker.store.snapshot import band
+from broker.store.pump_table import band
 from processor.view.forecast_band import H_PER_D, NEVER, around, with_noise
 
 VOLT_ERROR: Final = 0.00035

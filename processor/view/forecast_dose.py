@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from broker.contract.dose_limits import SPINAL_STEP
-from broker.store.snapshot import band
+from broker.store.pump_table import band
 from processor.detectors.usage import HALF_LIVES_H, MIN_UL_H
 from processor.view.forecast_band import H_PER_D, NEVER
 

@@ -6,15 +6,14 @@ from typing import Final
 
 import polars as pl
 
-from broker.contract.signals import SIGNAL_NAMES
 from broker.store.journal import EVENTS_SCHEMA
-from broker.store.snapshot import ALARMS_SCHEMA, ORDERS_SCHEMA, PUMPS_SCHEMA, RETIRED_SCHEMA, band
+from broker.store.pump_table import MARKS_SCHEMA, band
+from broker.store.snapshot import ALARMS_SCHEMA, ORDERS_SCHEMA, RETIRED_SCHEMA
 from processor.alarms import chains
 from processor.alarms.states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, state_of
 from processor.alarms.subjects import Subjects, kind_of
 from processor.alarms.texts import cause_text, rule_texts
-from processor.engine import sequence
-from processor.engine.columns import Rules, is_scored_by, score_name
+from processor.engine.columns import Rules
 from processor.rules import RULES
 
 FORESEEN_H: Final = 24.0
@@ -34,7 +33,8 @@ def visible_alarms(
 ) -> pl.DataFrame:
     """Return the open alarms as the dashboard shows them (`ALARMS_SCHEMA`), each with those that it suppresses.
 
-    `clocks` (Int64 ms) are the pumps' own, which may be wrong.
+    `clocks` (Int64 ms) are the pumps' own, which may be wrong. `forecasts` has one row per alarm, null if it is not
+    about a pump.
     """
     if alarms.height == 0:
         return pl.DataFrame(schema=ALARMS_SCHEMA)
@@ -56,7 +56,7 @@ def visible_alarms(
             subjects.pumps.gather(numbers).alias("pump"),
             subjects.gateways.gather(subjects.homes(alarms)).alias("gateway"),
             facts["site"].gather(numbers).alias("site"),
-            *(forecasts[name].gather(numbers) for name in band("under_dosed_h")),
+            *(forecasts[name] for name in band("under_dosed_h")),
         )
         .with_columns(
             time_to_respond().alias("deadline"),
@@ -111,46 +111,25 @@ def _chain(rows: pl.DataFrame) -> pl.DataFrame:
     return by_root.join(first, on="root", how="left")
 
 
-def pumps_frame(
-    state: pl.DataFrame,
-    alarms: pl.DataFrame,
-    facts: pl.DataFrame,
-    age_s: pl.Series,
-    *,
-    forecasts: pl.DataFrame,
-    rules: Rules = RULES,
-) -> pl.DataFrame:
-    """Return one row per pump as the dashboard shows it (`PUMPS_SCHEMA`); `alarms` are the visible ones.
+def marks_frame(alarms: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
+    """Return what alarms make of their pumps (`MARKS_SCHEMA`); `alarms` are the visible ones.
 
-    An alarm that is out of service does not count for its pump.
+    `rows` is the row of each alarm's pump in the table of pumps, null if it is in none. An alarm that is out of service
+    does not count for its pump.
     """
-    silent = (
-        pl.any_horizontal(pl.col(score_name(rule)) >= 1.0 for rule in rules if is_scored_by(rule, "age"))
-        | pl.col("time").is_null()
-    )
-    worst = (
-        alarms.filter(pl.col("state") != OUT_OF_SERVICE)
+    return (
+        alarms.with_columns(rows.alias("row"))
+        .filter((pl.col("state") != OUT_OF_SERVICE) & pl.col("row").is_not_null())
         .sort("priority", "onset")
-        .group_by("pump", maintain_order=True)
+        .group_by("row", maintain_order=True)
         .agg(
             pl.col("priority").first(),
             pl.len().alias("alarms"),
             (pl.col("state") == UNACKNOWLEDGED).sum().alias("unacknowledged"),
             pl.col("rule").first().alias("worst"),
         )
-    )
-    shown = state.select("time", "seq", "boot", "program", "flags", *SIGNAL_NAMES, "samples",
-                         *sequence.counts(), silent.alias("silent"))  # fmt: skip
-    whole = pl.concat([facts.drop("owner", "born"), shown, forecasts], how="horizontal").with_columns(
-        age_s.alias("age_s")
-    )
-    if worst.height == 0:
-        calm = [pl.lit(0).alias(name) for name in ("priority", "alarms", "unacknowledged")]
-        return whole.with_columns(*calm, pl.lit(None, pl.String).alias("worst")).select(*PUMPS_SCHEMA)
-    return (
-        whole.join(worst, on="pump", how="left", maintain_order="left")
-        .with_columns(pl.col("priority", "alarms", "unacknowledged").fill_null(0))
-        .select(*PUMPS_SCHEMA)
+        .sort("row")
+        .select(pl.col(name).cast(dtype) for name, dtype in MARKS_SCHEMA.items())
     )
 
 

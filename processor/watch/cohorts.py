@@ -12,7 +12,7 @@ import polars as pl
 
 from processor.alarms.hold import LIMIT, no_scores, with_missing
 from processor.alarms.subjects import KEY, SUBJECT, Subjects
-from processor.engine.columns import MS_PER_S
+from processor.engine.columns import MS_PER_S, select
 from processor.rules import Rule
 from processor.rules.cohorts import COHORT_RULES, ROWS, Row
 from processor.watch import cohort_comparison
@@ -92,6 +92,6 @@ def _scored(
     row: Row, state: pl.DataFrame, fresh: npt.NDArray[np.bool_], kinds: tuple[cohort_comparison.Kind, ...]
 ) -> pl.DataFrame:
     """Return every cohort that can be judged by one quantity, with its rule and score."""
-    values = state.select(row.value().cast(pl.Float64)).to_series().to_numpy()
+    values = select(state, row.value().cast(pl.Float64)).to_series().to_numpy()
     judged = cohort_comparison.judge(np.where(fresh, values, np.nan), kinds, row)
     return judged.select(*SUBJECT, pl.lit(row.rule.name).alias("rule"), *COMPARED, "score")

@@ -9,7 +9,7 @@ import polars as pl
 
 from processor.alarms.hold import LIMIT, SCORES, no_scores
 from processor.alarms.subjects import SUBJECT, Subjects
-from processor.engine.columns import MS_PER_S, Rules, indicator_of, is_scored_by, score_name
+from processor.engine.columns import MS_PER_S, Rules, indicator_of, is_scored_by, score_name, select
 from processor.rules import RULES, Rule
 from processor.rules.gateways import FLEET_SILENT, GATEWAY_RULES, GATEWAY_SILENT, MIN_PUMPS
 
@@ -57,7 +57,7 @@ class GatewayWatch:
         """
         ages = [pl.col(score_name(rule)) for rule in rules if is_scored_by(rule, "age")]
         silent = pl.any_horizontal(pl.lit(value=False), *(score >= LIMIT for score in ages))
-        heard = pumps.select(silent.alias("silent"), "age", "time", subjects.owners.alias("gateway"))
+        heard = select(pumps, silent.alias("silent"), "age", "time").with_columns(subjects.owners.alias("gateway"))
         timed = timers["rule"].is_in(_NAMES).any()
         if not (timed or offline.any() or heard["silent"].any()):
             return no_scores()

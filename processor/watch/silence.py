@@ -6,7 +6,7 @@ import polars as pl
 
 from processor.alarms.hold import LIMIT, SCORES, no_scores
 from processor.alarms.subjects import SUBJECT
-from processor.engine.columns import MS_PER_S, Rules, is_scored_by, score_name
+from processor.engine.columns import MS_PER_S, Rules, is_scored_by, score_name, select
 from processor.rules import RULES, Rule
 
 
@@ -24,7 +24,8 @@ def silence_scores(state: pl.DataFrame, timers: pl.DataFrame, rules: Rules = RUL
 def _scores(state: pl.DataFrame, timers: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     score, name = pl.col(score_name(rule)), score_name(rule)
     timed = timers.filter(pl.col("rule") == name)["pump"]
-    rows = state.filter((score >= LIMIT) | pl.col("pump").is_in(timed.implode()))
+    columns = select(state, "pump", "time", "age", "now", name)
+    rows = columns.filter((score >= LIMIT) | pl.col("pump").is_in(timed.implode()))
     limit_s = pl.col("age") / score
     # From the last sample, in whole seconds: the same whenever it is noticed, though ages are Float32.
     last = pl.coalesce("time", pl.col("now") - (pl.col("age") * MS_PER_S).cast(pl.Int64))

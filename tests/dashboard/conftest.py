@@ -15,16 +15,8 @@ from broker.contract.actions import Action, Outcome, PumpAction, ServiceAction
 from broker.contract.commands import Reply
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES
 from broker.mqtt.request_reply import AddressedCommand
-from broker.store.snapshot import (
-    ALARMS_SCHEMA,
-    GATEWAYS_SCHEMA,
-    PUMPS_SCHEMA,
-    CapacityLimit,
-    Health,
-    Refusal,
-    Snapshot,
-    empty,
-)
+from broker.store.pump_table import PUMPS_SCHEMA
+from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, CapacityLimit, Health, Refusal, Snapshot, empty
 from broker.store.snapshot_files import write
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
@@ -119,7 +111,7 @@ def make_fleet(
         faults=["catheter_occlusion", "motor_stall"],
         notes=["The embedded broker is for evaluation."],
     )
-    return Snapshot(pump_frame, alarm_frame, gateway_frame, health)
+    return Snapshot.of(pump_frame, alarm_frame, gateway_frame, health)
 
 
 def make_samples(pump: str, minutes: int, *, until_ms: int = THERAPY_MS) -> pl.DataFrame:

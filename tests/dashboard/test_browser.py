@@ -228,7 +228,7 @@ def test_names_that_look_like_markup_stay_text(screen: Screen, page: Page) -> No
     hostile = screen.fleet(3, name="<img src=x onerror=window.hacked=1>", written=time.time_ns() // 1_000_000)
     title = pl.lit("<script>window.hacked=1</script>")
     alarms = hostile.alarms.with_columns(title.alias("title"), title.alias("action"))
-    write(screen.settings.snapshots, Snapshot(hostile.pumps, alarms, hostile.gateways, hostile.health))
+    write(screen.settings.snapshots, Snapshot.of(hostile.pumps, alarms, hostile.gateways, hostile.health))
     with served(screen) as address:
         page.goto(address)
         expect(page.locator("#worst")).to_contain_text("<script>window.hacked=1</script>", timeout=PATIENCE_MS)

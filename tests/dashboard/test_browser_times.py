@@ -38,7 +38,7 @@ def show_a_pump_at_real_time(screen: Screen, samples_of: Any, *, age_s: float) -
         pl.when(pl.col("pump") == "ITB-000002").then(pl.lit(value, fleet.pumps[name].dtype)).otherwise(name).alias(name)
         for name, value in own.items()
     )
-    write(screen.settings.snapshots, Snapshot(pumps, fleet.alarms, fleet.gateways, fleet.health))
+    write(screen.settings.snapshots, Snapshot.of(pumps, fleet.alarms, fleet.gateways, fleet.health))
     History(screen.settings.data).append(samples_of("ITB-000002", 60, until_ms=REAL_MS), 1)
 
 

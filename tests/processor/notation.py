@@ -8,6 +8,7 @@ import polars as pl
 
 from processor.detectors import Detector
 from processor.engine import engine
+from processor.engine.waves import waves
 from processor.intake.inbox import BATCH_SCHEMA
 from processor.rules import RULES, Rule
 
@@ -59,7 +60,7 @@ def feed(
     """Return the engine's state after a batch, with as many pumps as the batch or the given state."""
     pumps = 0 if batch.height == 0 else int(batch["pump"].max()) + 1  # type: ignore[arg-type]
     state = engine.grow(engine.new_state(0, rules) if state is None else state, pumps, rules)
-    for wave in engine.waves(batch):
+    for wave in waves(batch):
         state = engine.step(state, wave, rules, window_s=window_s).state
     return state
 
@@ -68,7 +69,7 @@ def trace(detector: Detector, batch: pl.DataFrame, column: str = "rule") -> list
     """Return the score, or the memory column of that name, after each sample of one pump; each sample is a window."""
     rules = (rule_of(detector),)
     state, values = engine.new_state(1, rules), []
-    for wave in engine.waves(batch):
+    for wave in waves(batch):
         state = engine.step(state, wave, rules, window_s=0).state
         values.append(state[column if column == "rule" else f"{detector.family or 'rule'}.memory.{column}"][0])
     return values

@@ -178,6 +178,22 @@ def test_a_pump_becomes_silent_as_time_passes_and_returns_to_normal_with_one_sam
     assert not watch.snapshot().pumps["silent"][0]
 
 
+def test_silence_is_noticed_within_the_interval_however_many_batches_there_are(watch, json_sample):
+    watch.pipeline.watch_interval_ms = 1000
+    watch.birth("A")
+    watch.deliver(json_sample(seq=1))
+    watch.wait_s(7.5)
+    watch.take([])
+    watch.wait_s(0.9)
+    watch.take([])
+    assert watch.snapshot().alarms.height == 0
+    watch.wait_s(0.1)
+    watch.take([])
+    assert watch.snapshot().alarms.select("rule", "onset").row(0) == ("pump_silent", START_MS + 480_000)
+    watch.deliver(json_sample(seq=2, time=START_MS + 10 * MINUTE_MS))
+    assert not watch.snapshot().pumps["silent"][0]
+
+
 def test_a_pump_that_has_sent_nothing_since_its_birth_becomes_silent(watch):
     watch.birth("A")
     watch.wait_s(9)

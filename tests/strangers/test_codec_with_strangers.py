@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.contract.codec import LATEST_MS, decode
+from broker.contract.codec import LATEST_MS, decode, plain_samples
 from broker.contract.payload_limits import MAX_ROWS
 from broker.contract.signals import SAMPLE_SCHEMA
 
@@ -104,3 +104,23 @@ def test_explicit_nulls_and_colons_in_values_are_no_duplicate_keys():
 
 def test_the_last_plausible_time_is_not_taken_for_another_unit():
     assert decode(f'{{"pump":"A","time":{LATEST_MS}}}'.encode()).samples.height == 1
+
+
+@SOME
+@given(st.data())
+def test_payloads_of_one_sample_read_together_are_what_they_are_alone(data):
+    payloads = data.draw(st.lists(st.sampled_from([row.data for row in PAYLOADS if len(row.data) < 20_000])))
+    found = plain_samples(payloads)
+    assert sorted(set(found.places)) == found.places
+    for at, place in enumerate(found.places):
+        alone = decode(payloads[place])
+        assert alone.samples.equals(found.samples[at : at + 1])
+        assert alone.rejected == ()
+    assert found.samples.select("pump", "time", "sent").rows() == list(
+        zip(found.pumps, found.times, found.sent, strict=True)
+    )
+
+
+def test_a_plain_sample_is_found_among_whatever_strangers_send():
+    found = plain_samples([row.data for row in PAYLOADS])
+    assert next(at for at, row in enumerate(PAYLOADS) if row.name == "a plain sample") in found.places

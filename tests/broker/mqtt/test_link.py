@@ -73,7 +73,7 @@ async def test_on_the_embedded_broker_a_session_falls_back_to_3_1_1_and_works(em
     reader.subscribe("fallback/#")
     mid = writer.publish("fallback/a", b"hello")
     await until(lambda: received and confirmed)
-    reader.acknowledge(received)
+    reader.acknowledge(each.mid for each in received)
     assert (received[0].topic, received[0].payload, confirmed) == ("fallback/a", b"hello", [(mid, None)])
     await reader.close()
     await writer.close()
@@ -102,7 +102,7 @@ async def test_no_more_come_than_may_wait_and_what_was_not_acknowledged_comes_ag
         first.publish("manual/a", str(number).encode())
     await until(lambda: len(confirmed) == 20 and len(received) >= 5)
     assert len(received) == 5
-    first.acknowledge(received[:2])
+    first.acknowledge(each.mid for each in received[:2])
     await until(lambda: len(received) >= 7)
     first._client.socket().shutdown(socket.SHUT_RDWR)
     await first.ended()
@@ -114,7 +114,7 @@ async def test_no_more_come_than_may_wait_and_what_was_not_acknowledged_comes_ag
     assert second.resumed
     while done < 18:
         await until(lambda done=done: len(received) > done)
-        second.acknowledge(received[done:])
+        second.acknowledge(each.mid for each in received[done:])
         done = len(received)
     assert [int(message.payload) for message in received] == list(range(2, 20))
     second.publish("manual/a", b"last")
@@ -125,7 +125,7 @@ async def test_no_more_come_than_may_wait_and_what_was_not_acknowledged_comes_ag
     third = reader()
     await third.open()
     await until(lambda: received)
-    third.acknowledge(received)
+    third.acknowledge(each.mid for each in received)
     assert [message.payload for message in received] == [b"last"]
     await third.close()
 

@@ -10,14 +10,16 @@ import polars as pl
 import pytest
 
 from broker.store import snapshot_files
-from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, PUMPS_SCHEMA, Health, Snapshot
-from broker.store.snapshot_files import KEPT_VERSIONS
+from broker.store.pump_table import PUMPS_SCHEMA
+from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, Health, Snapshot
+from broker.store.snapshot_files import KEPT_VERSIONS, SnapshotWriter
 
 
 def numbered(version: int, *, pumps: int = 3, started: int = 1) -> Snapshot:
     """A snapshot in which every frame bears its version."""
     columns = {
         "pump": [f"P-{at}" for at in range(pumps)],
+        **dict.fromkeys(("priority", "alarms", "unacknowledged"), [0] * pumps),
         "seq": np.full(pumps, version),
         "samples": np.full(pumps, started),
     }
@@ -26,7 +28,7 @@ def numbered(version: int, *, pumps: int = 3, started: int = 1) -> Snapshot:
     alarms = pl.DataFrame([{**dict.fromkeys(ALARMS_SCHEMA), **alarm}], ALARMS_SCHEMA)
     gateway = {"gateway": "ward", "therapy_ms": version}
     gateways = pl.DataFrame([{**dict.fromkeys(GATEWAYS_SCHEMA), **gateway}], GATEWAYS_SCHEMA)
-    return Snapshot(pump_frame, alarms, gateways, Health(version=version, started=started))
+    return Snapshot.of(pump_frame, alarms, gateways, Health(version=version, started=started))
 
 
 def torn(seen: Snapshot) -> set[int]:
@@ -59,7 +61,7 @@ def test_the_stamp_changes_with_every_snapshot(tmp_path):
 def test_frames_of_old_versions_are_removed(tmp_path):
     for version in range(1, 10):
         snapshot_files.write(tmp_path, numbered(version))
-    assert len(list(tmp_path.glob("*.arrow"))) == 5 * KEPT_VERSIONS
+    assert len(list(tmp_path.glob("*-*"))) == 8 * KEPT_VERSIONS
     assert torn(snapshot_files.read(tmp_path)) == {9}
 
 
@@ -72,7 +74,7 @@ def test_a_processor_that_starts_again_leaves_readers_their_picture_and_no_files
         assert before.pumps["samples"].to_list() == [1] * 3
         assert before.alarms["raised"].to_list() == [1]
         assert snapshot_files.read(tmp_path).pumps["samples"].to_list() == [2] * 2
-    assert len(list(tmp_path.glob("*.arrow"))) == 5 * KEPT_VERSIONS
+    assert len(list(tmp_path.glob("*-*"))) == 8 * KEPT_VERSIONS
 
 
 def test_a_first_snapshot_after_a_restart_is_not_written_into_the_files_of_the_one_before(tmp_path):
@@ -108,18 +110,18 @@ def test_readers_never_see_a_torn_snapshot(tmp_path, writing):
 def test_on_a_full_disk_the_older_pictures_make_room_for_the_new_one(tmp_path, monkeypatch):
     for version in range(1, 5):
         snapshot_files.write(tmp_path, numbered(version))
-    whole, room = snapshot_files._write, []
+    whole, room = SnapshotWriter._publish, []
 
-    def crowded(directory, written):
-        room.append(len(list(directory.glob("*.arrow"))))
-        if room[-1] > 5:
+    def crowded(writer, *given):
+        room.append(len(list(tmp_path.glob("*-*"))))
+        if room[-1] > 8 + 3:
             raise OSError("No space left on device")
-        whole(directory, written)
+        whole(writer, *given)
 
-    monkeypatch.setattr(snapshot_files, "_write", crowded)
+    monkeypatch.setattr(SnapshotWriter, "_publish", crowded)
     snapshot_files.write(tmp_path, numbered(5))
     assert torn(snapshot_files.read(tmp_path)) == {5}
-    assert room == [15, 5]
+    assert room == [3 * 8 + 3, 8 + 3]
 
 
 def test_columns_that_an_older_version_did_not_write_are_unknown(tmp_path):

@@ -156,7 +156,7 @@ async def test_staff_and_engineers_acknowledge(role: str, may: bool, fleet: Any,
 async def test_only_engineers_inject_faults(role: str, may: bool, fleet: Any, data_of: DataOf, wire: Any) -> None:
     VISITOR.set(Visitor("eva", role))
     data = data_of(fleet(2))
-    chosen = pump_search.choose(data.snapshot().pumps, "1-2").pumps
+    chosen = pump_search.choose(data.snapshot().table, "1-2").pumps
     replies = await data.inject(chosen, fault="motor_stall", severity=0.5, ramp_s=60, hold_s=None)
     cleared = await data.clear(chosen, None)
     assert [reply.ok for reply in (*replies, *cleared)] == [may, may]

@@ -14,6 +14,7 @@ from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.components import alarm_action_dialog, elements, event_log
 from dashboard.data import alarm_actions, queries
 from dashboard.data.alarm_actions import ALARM_ACTIONS
+from dashboard.data.fleet_index import facts_index
 from dashboard.pages import alarms as page
 
 STATES = ("unacknowledged", "returned", "acknowledged", "latched", "shelved", "out_of_service")
@@ -30,7 +31,7 @@ def listed(*states: str, **more: Any) -> pl.DataFrame:
 
 def fleet_of(alarms: pl.DataFrame, fleet: Any) -> Snapshot:
     some = fleet(1)
-    return Snapshot(some.pumps, alarms, some.gateways, some.health)
+    return Snapshot.of(some.pumps, alarms, some.gateways, some.health)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_shelved_and_out_of_service_alarms_are_listed_apart_and_are_not_waiting(
     ]
     summary = queries.summary(snapshot)
     assert (summary["waiting"], summary["shelved"]) == (2, 2)
-    assert set(queries.worst(snapshot.alarms, snapshot.pumps)["state"]) == set(STATES[:4])
+    assert set(queries.worst(snapshot.alarms, facts_index(snapshot.table.facts).gateways)["state"]) == set(STATES[:4])
 
 
 def test_an_alarm_of_a_gateway_is_counted_and_named_though_it_is_no_pumps(fleet: Any) -> None:

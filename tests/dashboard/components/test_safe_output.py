@@ -42,7 +42,7 @@ def texts(shown: Any) -> list[str]:
 def written_by_strangers(text: str) -> Snapshot:
     fleet = make_fleet(4, alarms=4)
     said = pl.lit(text)
-    return Snapshot(
+    return Snapshot.of(
         fleet.pumps.with_columns(said.alias(name) for name in ("site", "model", "lot", "group", "prescription")),
         fleet.alarms.with_columns(
             *(said.alias(name) for name in FREE_OF_ALARMS),

@@ -28,7 +28,7 @@ def of_gateways(fleet: Any, *rows: dict[str, Any]) -> Snapshot:
     )
     usual = {**dict.fromkeys(GATEWAYS_SCHEMA, 0), "state": "online", "heard_wall": snapshot.health.written}
     gateways = pl.DataFrame([{**usual, **row} for row in rows], GATEWAYS_SCHEMA)
-    return Snapshot(pumps, snapshot.alarms, gateways, snapshot.health)
+    return Snapshot.of(pumps, snapshot.alarms, gateways, snapshot.health)
 
 
 FAST = {"gateway": "gateway-00", "pumps": 40, "speed": 60.0, "therapy_ms": THERAPY_MS}

@@ -11,10 +11,11 @@ import pytest
 
 from broker.contract.signals import SIGNAL_NAMES, empty_samples
 from broker.store.journal import EVENTS_SCHEMA
+from broker.store.pump_table import PumpTable
 from broker.store.snapshot import ALARMS_SCHEMA, empty
 from dashboard import theme
 from dashboard.components import elements, figures, pump_summary
-from dashboard.data import detections, pump_search, queries, trends
+from dashboard.data import detections, fleet_map, pump_search, queries, trends
 from dashboard.pages.alarms import listed
 from dashboard.pages.pumps import search_text
 
@@ -77,7 +78,7 @@ def test_a_returned_alarm_is_shown_as_returned(fleet: Any, state: str, text: str
 def test_many_alarms_behind_one_gateway_become_one_line() -> None:
     group = [alarm(f"p{n}", "unacknowledged", 2, 100 - n, rule="silence", gateway="gateway-07") for n in range(12)]
     single = [alarm(f"q{n}", "unacknowledged", 3, n, rule="low", gateway="gateway-01") for n in range(5)]
-    behind = pl.DataFrame({"gateway": ["gateway-07"] * 12 + ["gateway-01"] * 100})
+    behind = pl.DataFrame({"gateway": ["gateway-07", "gateway-01"], "behind": [12, 100]})
     found = queries.worst(alarms(*group, *single), behind)
     assert found.select("many", "alarm").rows() == [(12, "p11"), *((1, f"q{n}") for n in range(5))]
     assert len(queries.waiting_ids(alarms(*group), {"gateway": "gateway-07", "rule": "silence"})) == 12
@@ -98,7 +99,7 @@ def test_the_summary_counts_pumps_by_their_worst_alarm_and_silent_ones_separatel
 
 def test_the_map_has_one_cell_per_pump_and_never_shows_a_silent_pump_as_normal(fleet: Any) -> None:
     snapshot = fleet(100)
-    found = queries.cells(snapshot.pumps, snapshot.alarms)
+    found = fleet_map.cells(snapshot)
     codes = "".join(row[1] for row in found["sites"])
     assert found["per"] == 1
     assert len(codes) == len(found["names"]) == 100
@@ -114,9 +115,9 @@ def test_the_map_has_one_cell_per_pump_and_never_shows_a_silent_pump_as_normal(f
 
 def test_above_a_few_thousand_pumps_a_cell_shows_the_worst_of_several(fleet: Any) -> None:
     snapshot = fleet(100_000, alarms=1)
-    found = queries.cells(snapshot.pumps, snapshot.alarms)
+    found = fleet_map.cells(snapshot)
     assert found["per"] == 25
-    assert len(found["names"]) <= queries.MAX_CELLS + 7
+    assert len(found["names"]) <= fleet_map.MAX_CELLS + 7
     assert found["marked"]["0"] == ["ITB-000001", "Alarm of rule 0"]
 
 
@@ -139,13 +140,13 @@ def test_dose_is_flow_times_concentration_over_a_day() -> None:
 def test_pumps_are_selected_by_serial_or_by_its_final_digits(
     text: str, serials: list[int], unknown: tuple[str, ...], fleet: Any
 ) -> None:
-    found = pump_search.choose(fleet(20).pumps, text)
+    found = pump_search.choose(fleet(20).table, text)
     assert found.pumps["pump"].to_list() == [f"ITB-{number:06d}" for number in serials]
     assert found.unknown == unknown
 
 
 def test_the_form_shows_which_pumps_are_selected(fleet: Any) -> None:
-    pumps = fleet(20).pumps
+    pumps = fleet(20).table
     assert (
         pump_search.describe(pump_search.choose(pumps, "1-5"))
         == "5 pumps: ITB-000001, ITB-000002, ITB-000003 and 2 more"
@@ -155,14 +156,14 @@ def test_the_form_shows_which_pumps_are_selected(fleet: Any) -> None:
 
 def test_a_long_table_gets_the_rows_it_requests_and_is_sorted_by_known_columns_only(fleet: Any) -> None:
     request = {"startRow": 10, "endRow": 1_000_000, "sortModel": [{"colId": "pump", "sort": "desc"}, {"colId": "evil"}]}
-    rows, total = pump_search.page(fleet(1000).pumps, request, "itb-0000")
+    rows, total = pump_search.page(fleet(1000).table, request, "itb-0000")
     assert (rows.height, total) == (89, 99)
     assert rows["pump"][0] == "ITB-000089"
 
 
 @pytest.mark.parametrize("asked", [[], [{"colId": "priority", "sort": "asc"}]])
 def test_the_pump_list_starts_with_the_worst_alarms_then_silent_pumps(fleet: Any, asked: list[dict[str, str]]) -> None:
-    rows, _ = pump_search.page(fleet(100, alarms=7).pumps, {"endRow": 12, "sortModel": asked}, "")
+    rows, _ = pump_search.page(fleet(100, alarms=7).table, {"endRow": 12, "sortModel": asked}, "")
     assert rows["priority"].to_list() == [1, 1, 1, 2, 2, 3, 3, 0, 0, 0, 0, 0]
     assert rows["silent"].to_list() == [False] * 7 + [True] * 2 + [False] * 3
 
@@ -254,7 +255,7 @@ def test_the_pump_list_finds_lots_models_and_gateways_by_the_names_in_their_alar
     lots = pl.when(pl.col("pump").str.ends_with("3")).then(pl.lit("B07")).otherwise(pl.lit("A01"))
     pumps = fleet(20).pumps.with_columns(lots.alias("lot"))
     found = {
-        text: pumps.filter(pump_search.contains(text)).height for text in ("lot B07", "b07", "model B", "gateway-00")
+        text: pump_search.page(PumpTable.of(pumps), {}, text)[1] for text in ("lot B07", "b07", "model B", "gateway-00")
     }
     assert found == {"lot B07": 2, "b07": 2, "model B": 20, "gateway-00": 20}
 

@@ -29,7 +29,7 @@ def beside_the_fleet(fleet: Any, *, time: int | None = REAL_MS, age_s: float | N
         pl.when(other).then(pl.lit(value, snapshot.pumps[name].dtype)).otherwise(name).alias(name)
         for name, value in (("time", time), ("age_s", age_s))
     )
-    return Snapshot(moved, snapshot.alarms, snapshot.gateways, snapshot.health)
+    return Snapshot.of(moved, snapshot.alarms, snapshot.gateways, snapshot.health)
 
 
 def chart(data: Any, chosen: str = "6 h", end: str | None = None) -> tuple[dict[str, Any], Any]:

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from broker.contract.signals import SIGNAL_NAMES
-from broker.store import snapshot_files as snapshots
 from broker.store.history import History
 from broker.store.snapshot import Snapshot
+from broker.store.snapshot_files import SnapshotReader
 from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.app import assemble, page_modules
@@ -225,14 +225,15 @@ def test_a_rule_has_the_same_title_in_the_pump_list_as_on_its_alarms(fleet: Any)
     snapshot.health.rules = {"rule_0": "Motor stall"}
     rows = pumps.answer(snapshot, {}, "")[0]["rowData"]
     assert [row["worst"] for row in rows] == ["Alarm of rule 0", "", ""]
-    without_alarms = Snapshot(snapshot.pumps, snapshot.alarms.clear(), snapshot.gateways, snapshot.health)
+    without_alarms = Snapshot.of(snapshot.pumps, snapshot.alarms.clear(), snapshot.gateways, snapshot.health)
     assert pumps.answer(without_alarms, {}, "")[0]["rowData"][0]["worst"] == "Motor stall"
 
 
 async def test_a_snapshot_is_read_once_however_many_look(fleet: Any, data_of: DataOf, monkeypatch: Any) -> None:
     data = data_of(fleet(5))
     reads = []
-    monkeypatch.setattr("dashboard.data.live.read", lambda path: reads.append(1) or snapshots.read(path))
+    read = SnapshotReader.read
+    monkeypatch.setattr(SnapshotReader, "read", lambda reader: reads.append(1) or read(reader))
     for _ in range(20):
         assert data.snapshot().health.therapy_ms == THERAPY_MS
     assert len(reads) == 1

@@ -142,7 +142,7 @@ def test_what_the_page_lets_through_the_simulated_pumps_take_and_no_more(what: s
 
 @pytest.mark.parametrize("what", list(program_form.FORMS))
 def test_stop_and_replace_are_confirmed_with_pumps_and_consequence_and_nothing_else_is(what: str, fleet: Any) -> None:
-    pumps = fleet(30).pumps
+    pumps = fleet(30).table
     asked = programmer.question(what, pump_search.choose(pumps, "1-2"))
     if what in {"stop", "replace"}:
         assert asked.startswith(f"{what.title()} 2 pumps: ITB-000001 and ITB-000002? ")
@@ -160,7 +160,7 @@ async def test_only_engineers_program_pumps_and_others_see_why_not(
 ) -> None:
     VISITOR.set(Visitor("eva", role))
     data = data_of(fleet(2))
-    chosen = pump_search.choose(data.snapshot().pumps, "1-2")
+    chosen = pump_search.choose(data.snapshot().table, "1-2")
     page = shown(await programmer.carry_out(data, "bolus", chosen, fill("bolus", dose_ug=50)))
     page = shown(programmer.layout())
     assert ("only engineers may program pumps" in page) is not may
@@ -176,7 +176,7 @@ async def test_only_engineers_program_pumps_and_others_see_why_not(
 async def test_nothing_is_sent_while_a_pump_or_a_number_is_wrong(fleet: Any, data_of: DataOf, wire: Any) -> None:
     VISITOR.set(Visitor("eva", "engineer"))
     data = data_of(fleet(2))
-    pumps = data.snapshot().pumps
+    pumps = data.snapshot().table
     for text, dose, reason in (
         ("1, 77", 50, "Unknown: 77"),
         ("", 50, "Select pumps"),
@@ -198,7 +198,7 @@ async def test_refusals_come_first_with_their_whole_reason_as_text(fleet: Any, d
         ]
 
     data = replace(data_of(fleet(1500)), ask=ask)
-    chosen = pump_search.choose(data.snapshot().pumps, "1, 1400")
+    chosen = pump_search.choose(data.snapshot().table, "1, 1400")
     answer = await programmer.carry_out(data, "program", chosen, fill("program", change=30))
     rows = answer.children.children[1].children
     assert [row.children[0].children.children for row in rows] == ["failed", "done"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from processor.detectors.flag import early, flagged
 from processor.engine import engine
+from processor.engine.waves import waves
 
 RESET_OR_END = flagged("reset", "eos")
 
@@ -20,7 +21,7 @@ def test_unknown_flags_leave_the_score_unchanged(stream, trace):
 def test_a_flag_set_once_in_a_window_counts_for_the_window(stream, rule_of):
     rules, state = (rule_of(RESET_OR_END),), engine.new_state(1, (rule_of(RESET_OR_END),))
     scores = []
-    for wave in engine.waves(stream("flags", "0 0 2 0 0 0 0 0 0 0 0")):
+    for wave in waves(stream("flags", "0 0 2 0 0 0 0 0 0 0 0")):
         step = engine.step(state, wave, rules, window_s=300)
         state = step.state
         scores += step.judged["rule"].to_list()

@@ -6,6 +6,7 @@ import pytest
 
 from processor.detectors.program import program
 from processor.engine import engine
+from processor.engine.waves import waves
 
 CHANGED = program()
 
@@ -57,6 +58,6 @@ def test_redelivered_samples_change_nothing(stream, rule_of):
     rules = (rule_of(CHANGED),)
     written = stream("program", "7x3 8x3", flags="0x3 256x3")
     state = engine.new_state(1, rules)
-    for wave in [*engine.waves(written), *engine.waves(written[:3])]:
+    for wave in [*waves(written), *waves(written[:3])]:
         state = engine.step(state, wave, rules, window_s=0).state
     assert state["rule"].to_list() == [0]

@@ -7,6 +7,7 @@ import pytest
 
 from processor.detectors.silence import silence
 from processor.engine import engine
+from processor.engine.waves import waves
 
 SILENT = silence(floor_s=480, intervals=8, in_field_s=7200)
 
@@ -51,6 +52,6 @@ def test_a_pump_in_a_scanner_may_be_silent_for_longer(stream, feed, rule_of):
 
 def test_a_window_of_many_samples_teaches_the_interval_between_them(stream, rule_of):
     rules, state = (rule_of(SILENT),), engine.new_state(1, (rule_of(SILENT),))
-    for wave in engine.waves(stream("flow_ul_h", "8x21", every_s=60)):
+    for wave in waves(stream("flow_ul_h", "8x21", every_s=60)):
         state = engine.step(state, wave, rules, window_s=300).state
     assert state["rule.memory.usual_s"][0] == pytest.approx(60)

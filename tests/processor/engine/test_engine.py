@@ -10,6 +10,7 @@ from processor.detectors import Detector
 from processor.detectors.limit import limit
 from processor.detectors.residual import residual
 from processor.engine import engine, epochs
+from processor.engine.waves import waves
 from processor.rules import RULES
 
 LATER_MS = 3_600_000
@@ -26,14 +27,14 @@ def later(batch: pl.DataFrame, by_ms: int = LATER_MS, **values: int | None) -> p
 def test_a_wave_contains_each_pump_at_most_once_and_keeps_the_order_of_its_samples(stream):
     first, second, third = (stream("flow_ul_h", words, pump=pump) for pump, words in enumerate(("1 2 3", "4 5", "6")))
     batch = pl.concat([second[:1], first, third, second[1:]])
-    waves = [list(zip(wave["pump"], wave["flow_ul_h"], strict=True)) for wave in engine.waves(batch)]
-    assert waves == [[(1, 4), (0, 1), (2, 6)], [(0, 2), (1, 5)], [(0, 3)]]
+    found = [list(zip(wave["pump"], wave["flow_ul_h"], strict=True)) for wave in waves(batch)]
+    assert found == [[(1, 4), (0, 1), (2, 6)], [(0, 2), (1, 5)], [(0, 3)]]
 
 
 def test_a_batch_with_one_sample_per_pump_is_one_wave_and_an_empty_batch_has_no_wave(stream):
     batch = pl.concat([stream("flow_ul_h", "1", pump=pump) for pump in (3, 0, 2)])
-    assert [wave.equals(batch) for wave in engine.waves(batch)] == [True]
-    assert list(engine.waves(batch.clear())) == []
+    assert [wave.equals(batch) for wave in waves(batch)] == [True]
+    assert list(waves(batch.clear())) == []
 
 
 def test_added_pumps_are_unknown_and_the_others_stay_as_they_were(stream, feed):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from processor.engine import engine
 from processor.engine.engine import StepResult
 from processor.engine.sequence import REDELIVERED, Gaps
+from processor.engine.waves import waves
 from processor.intake.inbox import BATCH_SCHEMA
 
 
@@ -29,7 +30,7 @@ def steps(batch: pl.DataFrame, max_gaps: int = 100) -> list[StepResult]:
     """Return the result of every step of the engine with a batch."""
     gaps, state = Gaps(max_gaps=max_gaps), engine.new_state(int(batch["pump"].max()) + 1, ())  # type: ignore[arg-type]
     results = []
-    for wave in engine.waves(batch):
+    for wave in waves(batch):
         results.append(engine.step(state, wave, (), window_s=0, gaps=gaps))
         state, gaps = results[-1].state, results[-1].gaps
     return results

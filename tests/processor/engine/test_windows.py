@@ -9,6 +9,7 @@ import pytest
 
 from processor.detectors import Detector
 from processor.engine import engine
+from processor.engine.waves import waves
 from processor.engine.windows import WINDOW_S
 
 MS = 1000
@@ -29,7 +30,7 @@ def judged(batch: pl.DataFrame, name: str, rule_of: Callable[..., object]) -> pl
     rules = (rule_of(Detector(score=lambda _: pl.col(name).cast(pl.Float64).fill_null(UNKNOWN))),)
     state = engine.new_state(int(batch["pump"].max()) + 1, rules)
     rows = []
-    for wave in engine.waves(batch):
+    for wave in waves(batch):
         step = engine.step(state, wave, rules, WINDOW_S)
         state = step.state
         rows.append(step.judged)
@@ -103,7 +104,7 @@ def test_a_pump_that_reports_hourly_has_one_window_per_sample(stream, values_of)
 def test_a_pump_whose_window_has_not_ended_is_not_judged(stream, rule_of):
     rules = (rule_of(Detector(score=lambda _: pl.col("flow_ul_h"))),)
     state = engine.new_state(1, rules)
-    for wave in engine.waves(stream("flow_ul_h", "8 1 2 3")):
+    for wave in waves(stream("flow_ul_h", "8 1 2 3")):
         state = engine.step(state, wave, rules, WINDOW_S).state
     assert (state["rule"][0], state["flow_ul_h"][0], state["samples"][0]) == (8, 3, 4)
 

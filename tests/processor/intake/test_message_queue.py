@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from broker.mqtt.link import Message
-from processor.intake.message_queue import MessageQueue
+from processor.intake.message_queue import MessageQueue, Queued
 
 
 def message(mid: int, size: int = 10) -> Message:
@@ -15,12 +15,11 @@ def queue_of(messages: int = 100, max_bytes: int = 1000, batch_bytes: int = 500)
 
 
 def fill(queue: MessageQueue, *mids: int) -> None:
-    for mid in mids:
-        queue.receive(message(mid))
+    queue.receive([message(mid) for mid in mids])
 
 
-def mids(messages: list[Message]) -> list[int]:
-    return [each.mid for each in messages]
+def mids(taken: Queued) -> list[int]:
+    return [each.mid for each in taken.messages]
 
 
 def test_durable_messages_are_acknowledged_once_and_in_order() -> None:
@@ -30,11 +29,11 @@ def test_durable_messages_are_acknowledged_once_and_in_order() -> None:
     queue.taken(queue.take())
     fill(queue, 4)
     session, durable = queue.durable()
-    assert mids(durable) == [1, 2, 3]
+    assert durable == [1, 2, 3]
     assert queue.acknowledged(session, durable)
     assert queue.durable()[1] == []
     queue.taken(queue.take())
-    assert mids(queue.durable()[1]) == [4]
+    assert queue.durable()[1] == [4]
 
 
 def test_messages_of_an_ended_session_are_processed_but_never_acknowledged_in_the_next() -> None:
@@ -46,33 +45,33 @@ def test_messages_of_an_ended_session_are_processed_but_never_acknowledged_in_th
     queue.end_session()
     fill(queue, 1)
     taken = queue.take()
-    assert [each.mid for _, each in taken] == [3, 1]
+    assert mids(taken) == [3, 1]
     queue.taken(taken)
     assert not queue.acknowledged(session, durable)
-    assert mids(queue.durable()[1]) == [1]
+    assert queue.durable()[1] == [1]
 
 
-def test_when_the_queue_is_full_all_later_messages_stay_with_the_broker_until_a_new_session() -> None:
+def test_a_full_queue_says_so_until_its_messages_are_taken_and_keeps_all_that_were_read() -> None:
     queue = queue_of(max_bytes=25)
-    fill(queue, 1, 2, 3)
-    assert queue.overflows == 1
-    assert not queue.must_fetch
-    taken = queue.take()
-    fill(queue, 4)
-    assert [each.mid for _, each in taken] == [1, 2]
-    assert queue.take() == []
-    assert queue.overflows == 2
-    assert queue.must_fetch
-    queue.end_session()
+    fill(queue, 1, 2)
+    assert not queue.full
     fill(queue, 3, 4)
-    assert [each.mid for _, each in queue.take()] == [3, 4]
-    assert not queue.must_fetch
+    fill(queue, 5)
+    assert queue.full
+    assert queue.overflows == 1
+    assert queue.arrived.is_set()
+    assert mids(queue.take()) == [1, 2, 3, 4, 5]
+    assert not queue.full
+    fill(queue, 6, 7, 8)
+    assert queue.overflows == 2
 
 
 def test_the_number_of_messages_is_limited_too() -> None:
     queue = queue_of(messages=2)
-    fill(queue, 1, 2, 3)
-    assert len(queue.take()) == 2
+    fill(queue, 1)
+    assert not queue.full
+    fill(queue, 2)
+    assert queue.full
 
 
 def test_a_batch_is_due_when_enough_bytes_are_waiting() -> None:

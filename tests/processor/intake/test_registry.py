@@ -6,8 +6,7 @@ import polars as pl
 import pytest
 
 from broker.contract.gateway_messages import Birth, Pumps, Status
-from processor.intake import gateways
-from processor.intake import registry as module
+from processor.intake import gateways, pump_facts
 from processor.intake.gateways import RegistryFullError
 from processor.intake.registry import Registry
 
@@ -95,7 +94,7 @@ def test_a_gateway_that_moves_to_another_shard_is_the_same_gateway():
 
 
 def test_a_full_registry_rejects_new_pumps_and_gateways_and_keeps_the_known_ones(monkeypatch):
-    monkeypatch.setattr(module, "MAX_PUMPS", 2)
+    monkeypatch.setattr(pump_facts, "MAX_PUMPS", 2)
     monkeypatch.setattr(gateways, "MAX_GATEWAYS", 2)
     registry = Registry()
     with pytest.raises(RegistryFullError, match="pump 'C' rejected: the limit of 2 pumps is reached"):

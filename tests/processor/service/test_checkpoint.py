@@ -126,7 +126,7 @@ def test_a_checkpoint_that_cannot_be_read_is_moved_aside_and_reported(tmp_path: 
         case "missing":
             state.unlink()
         case _:
-            manifest.write_bytes(manifest.read_bytes().replace(b'"format":2', b'"format":99'))
+            manifest.write_bytes(manifest.read_bytes().replace(b'"format":3', b'"format":99'))
     with pytest.raises(CheckpointError, match="moved to"):
         recovery.restore(tmp_path)
     assert (tmp_path / "checkpoint.unreadable-1").is_dir()

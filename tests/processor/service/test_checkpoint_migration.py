@@ -34,6 +34,7 @@ def as_format_1(data: Path) -> None:
         "system": off_delays.filter(pl.col("other_kind") == "system").select("rule", "other", "since").rows(),
     }
     manifest["cohorts"] = {"compared": manifest.pop("compared"), "since": []}
+    (manifest["state"],) = manifest["state"]
     state = pl.read_ipc((directory / manifest["state"]).read_bytes())
     older = state.rename(lambda name: name.replace(".in_state_s", ".held"))
     assert older.columns != state.columns

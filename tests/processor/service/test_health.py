@@ -9,6 +9,7 @@ from broker.store.snapshot import Refusal
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.service.health import CHECK_INTERVAL_S, HealthMonitor
+from processor.service.message_log import MessageLog
 from processor.service.metering import Meter
 from processor.service.store import Store
 from processor.watch.readings import FULLNESS, TROUBLE
@@ -21,7 +22,9 @@ def monitor(tmp_path):
     """The health monitor of a processor that has not started to run."""
     store, queue = Store(tmp_path, DEFAULT_MAX_BYTES), MessageQueue(2_000, 1_000_000, 100_000)
     meter = Meter(started=START_MS, broker="mqtt://127.0.0.1:1")
-    yield HealthMonitor(tmp_path, meter, Pipeline(), store, queue, receive_maximum=1_000, max_rows=10_000)
+    yield HealthMonitor(
+        tmp_path, meter, Pipeline(), store, queue, MessageLog(tmp_path), receive_maximum=1_000, max_rows=10_000
+    )
     store.close()
 
 

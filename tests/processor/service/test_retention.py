@@ -21,7 +21,7 @@ from broker.store.history import History
 from broker.store.segments import DAY_MS, trend
 from processor.intake.gateway import Gateway
 from processor.service import loop, store
-from processor.service.commit import fleet_clock
+from processor.service.compaction import fleet_clock
 from processor.service.settings import Settings
 from processor.service.store import Store
 

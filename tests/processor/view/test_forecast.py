@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from broker.contract.signals import FLAG_BIT
-from broker.store.snapshot import FORECASTS_SCHEMA, band
+from broker.store.pump_table import FORECASTS_SCHEMA, band
 from processor.alarms.lifecycle import SCHEMA as ALARMS
 from processor.alarms.lifecycle import no_alarms
 from processor.engine import engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from broker.store.snapshot import band
+from broker.store.pump_table import band
 from processor.view.snapshot_tables import time_to_respond
 
 INF = float("inf")

@@ -32,7 +32,7 @@ def data(tmp_path: Path) -> Path:
     ]  # fmt: skip
     nothing = empty()
     open_ones = pl.DataFrame(rows, ALARMS_SCHEMA)
-    write(tmp_path / "snapshot", Snapshot(nothing.pumps, open_ones, nothing.gateways, Health(version=1)))
+    write(tmp_path / "snapshot", Snapshot.of(nothing.pumps, open_ones, nothing.gateways, Health(version=1)))
     return tmp_path
 
 
