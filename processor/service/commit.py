@@ -73,7 +73,7 @@ class Committer:
     _unconfirmed_bytes: int = 0
     _unlogged: int = 0
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _stored: bool = True
+    _failing: set[str] = field(default_factory=set)
 
     def resume(self) -> None:
         """Confirm what the restored state contains: the last run may have ended before it could."""
@@ -127,12 +127,19 @@ class Committer:
                 await asyncio.to_thread(self.store.write, self.wall_ms())
             except ERRORS as error:
                 reason = error if isinstance(error, OSError | sqlite3.Error) else describe(error)
-                self.meter.trouble("storage", f"cannot write to {self.data}: {reason}; nothing is acknowledged")
-                self._stored = False
-            else:
-                self.meter.recovered("storage")
-                self._stored = True
-        return self._stored
+                self._fails("stored", f"cannot write to {self.data}: {reason}; nothing is acknowledged")
+                return False
+        self._works("stored")
+        return True
+
+    def _fails(self, what: str, text: str) -> None:
+        self._failing.add(what)
+        self.meter.trouble("storage", text)
+
+    def _works(self, what: str) -> None:
+        self._failing.discard(what)
+        if not self._failing:
+            self.meter.recovered("storage")
 
     async def _acknowledge(self, session: int, messages: list[Message], progress: Progress) -> bool:
         """Write the message log, then acknowledge these messages to the broker and confirm them to their gateways.
@@ -141,7 +148,7 @@ class Committer:
         no more.
         """
         size, self._unlogged_bytes, self._unlogged = self._unlogged_bytes, 0, 0
-        if not await self._sync() or not self._stored or self.store.rows > self.max_rows:
+        if not await self._sync() or self._failing or self.store.rows > self.max_rows:
             return False
         self._confirmations.durable(progress)
         if self.queue.acknowledged(session, messages) and self.link.alive:
@@ -156,10 +163,9 @@ class Committer:
             await asyncio.to_thread(self.log.sync)
         except ERRORS as error:
             reason = error if isinstance(error, OSError) else describe(error)
-            text = f"cannot write the message log to {self.data}: {reason}; nothing is acknowledged"
-            self.meter.trouble("message log", text)
+            self._fails("logged", f"cannot write the message log to {self.data}: {reason}; nothing is acknowledged")
             return False
-        self.meter.recovered("message log")
+        self._works("logged")
         return True
 
     async def _write(self, outcomes: list[Outcome]) -> bool:
