@@ -89,7 +89,8 @@ class Committer:
         """Start what is due at `clock` (monotonic, s); called between two batches, when nothing changes the state."""
         waiting = self.queue.unacknowledged
         many = 4 * waiting >= self.receive_maximum or self._unlogged_bytes >= MAX_UNLOGGED_BYTES
-        if (waiting or self._unlogged >= MAX_IDLE_RECORDS) and self._is_due("acknowledge", clock, early=many):
+        promised = waiting or self._unlogged_bytes or self._unlogged >= MAX_IDLE_RECORDS
+        if promised and self._is_due("acknowledge", clock, early=many):
             self._start("acknowledge", self._acknowledge(*self.queue.durable(), self._progress()), clock)
         early = bool(self.outcomes) or 2 * self.store.rows >= self.max_rows
         if self._is_due("write", clock, early=early):
@@ -109,6 +110,10 @@ class Committer:
             began, succeeded = time.monotonic(), False
             try:
                 succeeded = await job
+            except ERRORS as error:
+                self._fails(work, f"cannot save to {self.data}: {describe(error)}; nothing is acknowledged")
+            else:
+                self._works(work)
             finally:
                 (self._failed.discard if succeeded else self._failed.add)(work)
                 if work == "checkpoint":
@@ -149,6 +154,7 @@ class Committer:
         """
         size, self._unlogged_bytes, self._unlogged = self._unlogged_bytes, 0, 0
         if not await self._sync() or self._failing or self.store.rows > self.max_rows:
+            self._unlogged_bytes += size
             return False
         self._confirmations.durable(progress)
         if self.queue.acknowledged(session, messages) and self.link.alive:
