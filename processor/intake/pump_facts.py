@@ -74,7 +74,7 @@ class PumpFacts:
 
     def find(self, serials: list[str]) -> list[int | None]:
         """Return the numbers of pumps, None for those that are unknown."""
-        return [self._numbers.get(serial) for serial in serials]
+        return list(map(self._numbers.get, serials))
 
     def owner(self, number: int) -> int:
         """Return the number of the gateway of a pump."""
