@@ -19,7 +19,7 @@ from dashboard.data.alarm_actions import ALARM_ACTIONS
 from dashboard.data.pump_search import contains
 from dashboard.data.services import DataService
 
-MAX_ROWS: Final = 400
+MAX_ROWS: Final = 200
 """More than anyone works through at once; search finds the rest."""
 NAMES: Final = tuple(pl.col(name) for name in ("subject", "site", "gateway"))
 """Columns that the search looks at."""

@@ -67,7 +67,7 @@ def test_every_page_shows_any_text_without_its_control_characters(text: str) -> 
             for part in (
                 overview.render(snapshot), overview.fleet(snapshot, None), pump.render(snapshot, "ITB-000001"),
                 alarms.open_alarms(snapshot, "all", ""), pumps.answer(snapshot, {}, ""),
-                pipeline.render(snapshot, 0), injection_report.responses([reply]),
+                pipeline.render(snapshot), pipeline.gateways(snapshot, 0), injection_report.responses([reply]),
                 pump_summary.head(row, snapshot.alarms, snapshot.orders),
                 event_log.table(pl.DataFrame({"at": [2**62], "time": [2**62], "kind": ["note"], "pump": [None],
                     "priority": [1], "title": ["Low reservoir"], "text": [text], "who": [text], "subject": [text],
