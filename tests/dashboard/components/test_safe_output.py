@@ -90,13 +90,14 @@ def test_the_ids_that_come_back_from_a_browser_stay_as_they_are() -> None:
 
 async def test_the_answers_of_a_served_page_are_escaped(data_of: Any, browser_of: Any) -> None:
     data = data_of(written_by_strangers("C:\\[/temp]\x1b[2J\x9b"))
-    outputs = [f"pump-{part}" for part in ("head", "now", "flags", "quality", "events")]
+    outputs = [(f"pump-{part}", "children") for part in ("head", "now", "flags", "quality", "events")]
+    outputs.append(("pump-events-key", "data"))
     inputs = [("live", None), ("pump-serial", "ITB-000001")]
     request = {
-        "output": f"..{'...'.join(f'{name}.children' for name in outputs)}..",
-        "outputs": [{"id": name, "property": "children"} for name in outputs],
+        "output": f"..{'...'.join('.'.join(output) for output in outputs)}..",
+        "outputs": [{"id": name, "property": prop} for name, prop in outputs],
         "inputs": [{"id": name, "property": "data", "value": value} for name, value in inputs],
-        "state": [],
+        "state": [{"id": "pump-events-key", "property": "data", "value": None}],
         "changedPropIds": ["live.data"],
     }
     async with browser_of(assemble(data).server) as client:
