@@ -96,8 +96,8 @@ def running(directory: Path, broker_port: int, messages: int) -> Iterator[subpro
     home.mkdir(exist_ok=True)
     (home / "flows.json").write_text(json.dumps(flow))
     (home / "settings.js").write_text(
-        f"module.exports = {{uiHost: '127.0.0.1', uiPort: {free_port()}, flowFile: 'flows.json', httpAdminRoot: false, httpNodeRoot: false, "
-        "telemetry: {enabled: false}, logging: {console: {level: 'info'}}}"
+        f"module.exports = {{uiHost: '127.0.0.1', uiPort: {free_port()}, httpAdminRoot: false, httpNodeRoot: false, "
+        "flowFile: 'flows.json', telemetry: {enabled: false}, logging: {console: {level: 'info'}}}"
     )
     script = directory / "node_modules" / "node-red" / "red.js"
     process = subprocess.Popen(
