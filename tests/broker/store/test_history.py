@@ -37,6 +37,32 @@ def test_small_segments_become_larger_ones_level_by_level(tmp_path, samples):
     assert trend(tmp_path, "A", START_MS)["seq"].to_list() == list(range(MERGED * MERGED + 3))
 
 
+def test_large_segments_stay_as_they_are_until_their_day_is_over(tmp_path, samples, monkeypatch):
+    monkeypatch.setattr(history_module, "LARGE_ROWS", 2)
+    history = History(tmp_path)
+    for at in range(MERGED):
+        history.append(samples(time=[START_MS + at, START_MS + at + 1000], seq=[at, at + 100]), at)
+    merge_all(history)
+    assert levels(tmp_path) == ["large"] * MERGED
+    history.append(samples(time=[START_MS + 3 * DAY_MS]), 1)
+    close_all(history)
+    assert "large" not in levels(tmp_path)
+    assert trend(tmp_path, "A", START_MS)["seq"].len() == 2 * MERGED + 1
+
+
+def test_closing_a_day_that_is_stopped_can_be_repeated(tmp_path, samples):
+    history = History(tmp_path)
+    for at in range(3):
+        history.append(samples(time=[START_MS + at], seq=[at]), at)
+    history.append(samples(time=[START_MS + 3 * DAY_MS], seq=[9]), 1)
+    history.stopped.set()
+    close_all(history)
+    assert levels(tmp_path) == ["0"] * 4
+    close_all(History(tmp_path))
+    assert "day" in levels(tmp_path)
+    assert trend(tmp_path, "A", START_MS)["seq"].to_list() == [0, 1, 2, 9]
+
+
 def test_the_bytes_on_disk_are_known_also_after_a_restart(tmp_path, samples):
     history = History(tmp_path)
     for at in range(MERGED + 2):

@@ -130,3 +130,15 @@ def test_a_gateway_whose_samples_are_all_rejected_is_online():
     shown = registry.gateways_frame().row(0, named=True)
     assert (shown["state"], shown["heard_wall"]) == ("online", START_MS + 5_000)
     assert registry.clocks(START_MS + 6_000).to_list() == [START_MS + 6_000 * 60]
+
+
+def test_of_births_that_follow_each_other_the_last_one_counts_for_the_pumps_that_it_names():
+    registry = Registry()
+    first = Pumps(serial=["A", "B", "C"], site=["x", "x", "x"], reservoir_ml=[20.0, 20.0, 20.0])
+    second = Pumps(serial=["C", "B"], site=["y", "z"])
+    for pumps in (first, second):
+        registry.apply_birth(Birth(gateway="one", pumps=pumps, sent=START_MS, time=START_MS), 0, START_MS)
+    expected = [("A", "x", 20.0), ("B", "z", None), ("C", "y", None)]
+    assert registry.facts().select("pump", "site", "reservoir_capacity_ml").rows() == expected
+    registry.apply_birth(birth("one", "D"), 0, START_MS)
+    assert registry.facts().select("pump", "site", "reservoir_capacity_ml").rows() == [*expected, ("D", None, None)]

@@ -19,6 +19,7 @@ from broker.contract.messages import encode
 from broker.contract.topics import COMMAND
 from broker.mqtt.link import Message
 from broker.store import journal_query
+from broker.store.history import History
 from broker.store.segments import trend
 from processor.engine.sequence import REDELIVERED
 from processor.intake.message_queue import MessageQueue
@@ -231,3 +232,52 @@ async def test_a_processor_that_dies_at_any_step_loses_nothing_and_repeats_nothi
     for die_at in range(7, len(steps) + 1, STRIDE):
         survivor, _ = await play(tmp_path / str(die_at), monkeypatch, die_at)
         assert outcome(survivor) == expected, f"died at step {die_at}: {steps[die_at - 1]}"
+
+
+async def test_nothing_is_acknowledged_while_samples_cannot_be_written_and_everything_once_they_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = Broker()
+    processor = Processor(tmp_path, broker, START_MS)
+
+    def disk_full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def deliver(batch: int) -> None:
+        broker.send("itb/00/gate/telemetry", telemetry(batch))
+        processor.queue.receive([list(broker.held.values())[-1]])
+        processor.now += 20_000
+        await processor.process()
+
+    await deliver(0)
+    assert not broker.held
+    with monkeypatch.context() as patch:
+        patch.setattr(History, "append", disk_full)
+        await deliver(1)
+        await deliver(2)
+        assert broker.held
+        assert "No space left on device" in processor.committer.meter.troubles["storage"]
+    processor.now += 20_000
+    await processor.process()
+    await processor.process()
+    assert not broker.held
+    assert not processor.committer.meter.troubles
+    processor.end()
+    assert trend(tmp_path, "C-1", 0).height == 3 * MINUTES_A_BATCH
+
+
+async def test_nothing_is_acknowledged_while_more_samples_wait_than_may(tmp_path: Path) -> None:
+    broker = Broker()
+    processor = Processor(tmp_path, broker, START_MS)
+    processor.committer.max_rows = 10
+    processor.committer._due_at["write"] = float("inf")
+    processor.committer._failed.add("write")
+    broker.send("itb/00/gate/telemetry", telemetry(0))
+    processor.queue.receive(list(broker.held.values()))
+    await processor.process()
+    assert broker.held
+    await processor.committer.save()
+    processor.now += 20_000
+    await processor.process()
+    assert not broker.held
+    processor.end()

@@ -90,3 +90,23 @@ def test_rejections_of_a_batch_go_into_the_quarantine_file(store: Store, tmp_pat
     store.write(1)
     assert b"no pump" in (tmp_path / "quarantine.jsonl").read_bytes()
     assert store.quarantine.unwritten == 0
+
+
+def test_what_is_added_while_the_store_writes_waits_for_the_next_time(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = History.append
+
+    def meanwhile(history: History, samples: pl.DataFrame, now: int) -> None:
+        append(history, samples, now)
+        store.add(result(2, "b"))
+        assert store.rows == 2
+
+    store.add(result(1, "a"))
+    with monkeypatch.context() as patch:
+        patch.setattr(History, "append", meanwhile)
+        store.write(1)
+    assert store.rows == 1
+    store.write(2)
+    assert store.rows == 0
+    assert trend(tmp_path, "A-1", 0)["seq"].to_list() == [1, 2]
