@@ -155,10 +155,20 @@ class MessageLog:
         """Yield what was added to the parts from `since` on, in order.
 
         A part ends with its last whole record: what follows was written when a run was ended by force, and nobody was
-        promised it.
+        promised it. A part that this version cannot read, as after going back to an older one, is moved aside.
         """
         for part in (part for part in self._parts() if part >= since):
-            yield from _read(self._path(part))
+            try:
+                yield from _read(self._path(part))
+            except (msgspec.MsgspecError, pl.exceptions.PolarsError) as error:
+                self._set_aside(part, error)
+
+    def _set_aside(self, part: int, error: Exception) -> None:
+        aside = self.data / f"{DIRECTORY}.unreadable-1" / self._path(part).name
+        aside.parent.mkdir(exist_ok=True)
+        self._path(part).replace(aside)
+        self.bytes -= self._ends.pop(part)
+        log.error("the message log could not be read further (%s); it was moved to %s", error, aside)
 
 
 def _write(file: BinaryIO, taken: Taken) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -111,3 +114,18 @@ def test_a_full_log_takes_no_more_until_a_checkpoint_makes_room_and_counts_it(tm
     log.add(taken(3, b"three"))
     log.sync()
     assert times(tmp_path) == [3]
+
+
+def test_a_part_in_an_unknown_format_is_moved_aside_and_the_others_are_read(tmp_path: Path) -> None:
+    log = MessageLog(tmp_path)
+    for number in (1, 2):
+        log.add(taken(number, b"one"))
+        log.sync()
+        log.begin()
+    first = min((tmp_path / "log").iterdir())
+    described = msgspec.msgpack.encode({"format": 99})
+    first.write_bytes(struct.pack("<IQI", len(described), 0, zlib.crc32(described)) + described)
+    after = MessageLog(tmp_path)
+    assert [record.now for record in after.read(0)] == [2]
+    assert [path.name for path in (tmp_path / "log.unreadable-1").iterdir()] == [first.name]
+    assert after.bytes == sum(path.stat().st_size for path in (tmp_path / "log").iterdir())
