@@ -167,6 +167,16 @@ async def test_a_link_that_is_not_manual_acknowledges_by_itself(linked, until) -
     await until(lambda: peer.received.endswith(b"\x40\x02\x00\x01"))
 
 
+async def test_a_message_of_quality_2_that_nobody_asked_for_is_confirmed_by_paho_and_not_lost(linked, until) -> None:
+    _, peer, blocks = await linked()
+    peer.writer.write(b"\x34\x09\x00\x01a\x00\x07\x00old")
+    await until(lambda: peer.received[-4:].startswith(b"\x50\x02\x00\x07"))
+    peer.writer.write(b"\x62\x02\x00\x07")
+    await until(lambda: blocks)
+    assert blocks == [[Message("a", b"old", 0, 2, retained=False)]]
+    await until(lambda: peer.received.endswith(b"\x70\x02\x00\x07"))
+
+
 async def test_messages_before_a_disconnect_of_the_broker_still_arrive(linked) -> None:
     link, peer, blocks = await linked()
     peer.writer.write(publication(many(1)[0], five=True) + b"\xe0\x02\x8e\x00")
