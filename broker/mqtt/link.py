@@ -110,6 +110,7 @@ class Link:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_block = self._receive
+        client.on_message = self._on_message
         client.on_publish = self._on_publish
         return client
 
@@ -202,6 +203,10 @@ class Link:
                 self.on_message(message)
         if not self.manual:
             self.acknowledge(message.mid for message in messages)
+
+    def _on_message(self, _c: paho.Client, _u: Any, message: paho.MQTTMessage) -> None:
+        """Take a message of QoS 2, which paho confirms: some brokers send retained ones and wills as they came."""
+        self._receive([Message(message.topic, bytes(message.payload), 0, message.qos, retained=message.retain)])
 
     def _on_publish(self, _c: paho.Client, _u: Any, mid: int, code: ReasonCode, _p: Any) -> None:
         if self.on_published is not None:
