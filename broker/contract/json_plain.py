@@ -93,8 +93,11 @@ def plain_samples(payloads: Sequence[bytes]) -> PlainSamples:
 
 
 def _plain_part(payloads: Sequence[bytes]) -> PlainSamples:
-    places, rows = _with_times(*_decoded(payloads))
-    columns: dict[str, list[Any]] = {name: list(map(attrgetter(name), rows)) for name in SAMPLE_SCHEMA}
+    places, rows = _decoded(payloads)
+    columns = _columns(rows)
+    if str in {*map(type, columns["time"]), *map(type, columns["sent"])}:
+        places, rows = _with_times(places, rows)
+        columns = _columns(rows)
     samples = pl.DataFrame(columns, SAMPLE_SCHEMA)
     wrong = _with_wrong_keys([payloads[place] for place in places], samples)
     bad_names = {pump for pump in set(columns["pump"]) if not NAME.fullmatch(pump)}
@@ -109,8 +112,11 @@ def _plain_part(payloads: Sequence[bytes]) -> PlainSamples:
 
 def _with_wrong_keys(payloads: Sequence[bytes], samples: pl.DataFrame) -> set[int]:
     """Return the positions of payloads with a key that is there twice, or with brackets that are nested too deeply."""
-    colons = np.fromiter((payload.count(b":") for payload in payloads), np.int64, len(payloads))
-    doubtful = np.flatnonzero(colons > samples.select(_PRESENT).to_series().to_numpy()).tolist()
+    colons = [payload.count(b":") for payload in payloads]
+    # No payload has fewer colons than values: if all together have as many, so has each.
+    if sum(colons) == samples.height * _FIELDS - sum(column.null_count() for column in samples.get_columns()):
+        return set()
+    doubtful = np.flatnonzero(np.array(colons) > samples.select(_PRESENT).to_series().to_numpy()).tolist()
     return {at for at in doubtful if not _has_distinct_keys(payloads[at])}
 
 
@@ -133,7 +139,11 @@ def plain_row(part: bytes) -> JsonSample:
 
 def frame_of(rows: list[JsonSample]) -> pl.DataFrame:
     """Return valid samples as a frame with `SAMPLE_SCHEMA`."""
-    return pl.DataFrame({name: list(map(attrgetter(name), rows)) for name in SAMPLE_SCHEMA}, SAMPLE_SCHEMA)
+    return pl.DataFrame(_columns(rows), SAMPLE_SCHEMA)
+
+
+def _columns(rows: list[JsonSample]) -> dict[str, list[Any]]:
+    return {name: list(map(attrgetter(name), rows)) for name in SAMPLE_SCHEMA}
 
 
 def check_name(row: JsonSample) -> None:
@@ -158,8 +168,6 @@ def _decoded(payloads: Sequence[bytes]) -> tuple[list[int], list[JsonSample]]:
 
 def _with_times(places: list[int], rows: list[JsonSample]) -> tuple[list[int], list[JsonSample]]:
     """Return the rows whose times are numbers, or texts that are times, with their positions."""
-    if str not in {*map(type, map(attrgetter("time"), rows)), *map(type, map(attrgetter("sent"), rows))}:
-        return places, rows
     kept = [(place, row) for place, row in zip(places, rows, strict=True) if _has_times(row)]
     return [place for place, _ in kept], [row for _, row in kept]
 

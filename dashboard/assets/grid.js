@@ -36,6 +36,7 @@
     if (!data) return null;
     return make("span", { className: "state " + data.state }, data.state_text, data.story ? make("div", { className: "story" }, data.story) : null);
   };
+  cells.Tag = ({ value }) => (value ? make("span", { className: value === "online" ? "tag" : "tag bad" }, value) : null);
   cells.Ack = ({ data }) =>
     !data || (data.state !== "unacknowledged" && data.state !== "returned")
       ? null

@@ -1,9 +1,9 @@
 /* Age of the data, stale-data warning, polling without WebSocket, reload after an outage, navigation and acknowledge clicks. */
 (function () {
   "use strict";
-  const OLD_S = 5, LOST_S = 8, LAG_MS = 1000, FIRST_PUSH_S = 4, POLL_TIMEOUT_MS = 6000, RELOAD_PAUSE_MS = 20000, SOCKET_PROBE_MS = 60000, PROBE_RELOAD_PAUSE_MS = 600000;
+  const OLD_S = 5, LOST_S = 8, LAG_MS = 1000, IDLE_TIMEOUT_MS = 3000, FIRST_PUSH_S = 4, POLL_TIMEOUT_MS = 6000, RELOAD_PAUSE_MS = 20000, SOCKET_PROBE_MS = 60000, PROBE_RELOAD_PAUSE_MS = 600000;
   const root = JSON.parse(document.getElementById("_dash-config").textContent).requests_pathname_prefix.replace(/\/$/, "");
-  let age_ms = null, lag_ms = 0, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "";
+  let paced = 0, age_ms = null, lag_ms = 0, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "";
   let pushed = false, pushed_at = performance.now(), polling = false, polled = null, refusal = "", probed_at = performance.now();
   const dash = () => window.dash_clientside;
   const now = () => performance.now();
@@ -64,7 +64,7 @@
       refusal = answer.status === 403 ? await answer.text() : "";
       if (!answer.ok) return false;
       const live = await answer.json(), version = live.count + " " + live.version;
-      if (version !== polled) dash().set_props("live", { data: live });
+      if (version !== polled) dash().set_props("newest", { data: live });
       polled = version;
       dash().set_props("beat", { data: { age_ms: live.age_ms, lag_ms: live.lag_ms, at: live.at, why: live.why, asked_at } });
       return true;
@@ -92,8 +92,16 @@
     return time + " " + name.replace("GMT", "UTC").replace("-", "−");
   }
 
+  const idle = () => new Promise((done) => (window.requestIdleCallback ? requestIdleCallback(done, { timeout: IDLE_TIMEOUT_MS }) : setTimeout(done, 50)));
+
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     pumpwatch: Object.assign({}, (window.dash_clientside || {}).pumpwatch, {
+      /* Pages get the newest snapshot when this browser has drawn the one before; those in between are skipped. */
+      async pace(newest) {
+        const mine = ++paced;
+        await idle();
+        return newest && mine === paced ? newest : dash().no_update;
+      },
       head(live) {
         if (!live || !live.therapy_ms) return ["", "", "nav-count"];
         const speed = live.speed === 1 ? "real time" : "×" + Number(live.speed.toPrecision(6));

@@ -4,7 +4,13 @@
   const LABEL = 18, GAP_SITE = 10, SMALLEST = 3, LARGEST = 34;
   let drawn = null, hatch_of = {};
 
-  const token = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  const TOKENS = ["surface", "hatch", "cell", "font", "text", "muted", ...["high", "medium", "low"].flatMap((name) => [name, name + "-fill", "on-" + name])];
+
+  /* Read once per drawing: with thousands of cells, asking for each would take most of a second. */
+  function tokens() {
+    const style = getComputedStyle(document.documentElement);
+    return Object.fromEntries(TOKENS.map((name) => [name, style.getPropertyValue("--" + name).trim()]));
+  }
 
   function size_of(sites, width, height) {
     for (let size = LARGEST; size > SMALLEST; size--) {
@@ -36,20 +42,20 @@
     pen.closePath(); pen.fill();
   }
 
-  function cell(pen, code, x, y, s, gap) {
+  function cell(pen, token, code, x, y, s, gap) {
     const priority = code & 3, acknowledged = code & 4, silent = code & 8, name = ["", "high", "medium", "low"][priority];
     const inner = s - gap;
-    if (silent) pen.fillStyle = hatch(pen, token("surface"), priority ? token(name) : token("hatch"));
-    else if (priority && !acknowledged) pen.fillStyle = token(name + "-fill");
-    else pen.fillStyle = token("cell");
+    if (silent) pen.fillStyle = hatch(pen, token.surface, priority ? token[name] : token.hatch);
+    else if (priority && !acknowledged) pen.fillStyle = token[name + "-fill"];
+    else pen.fillStyle = token.cell;
     pen.fillRect(x, y, inner, inner);
-    if (silent) { pen.strokeStyle = token(priority ? name : "hatch"); pen.lineWidth = 1; pen.strokeRect(x + 0.5, y + 0.5, inner - 1, inner - 1); }
+    if (silent) { pen.strokeStyle = token[priority ? name : "hatch"]; pen.lineWidth = 1; pen.strokeRect(x + 0.5, y + 0.5, inner - 1, inner - 1); }
     if (priority && acknowledged) {
-      pen.strokeStyle = token(name); pen.lineWidth = Math.max(1.5, s / 9);
+      pen.strokeStyle = token[name]; pen.lineWidth = Math.max(1.5, s / 9);
       const half = pen.lineWidth / 2; pen.strokeRect(x + half, y + half, inner - 2 * half, inner - 2 * half);
     }
     if (priority && s >= 9 && !silent) {
-      pen.fillStyle = acknowledged ? token(name) : token("on-" + name);
+      pen.fillStyle = acknowledged ? token[name] : token["on-" + name];
       shape(pen, priority, x, y, inner);
     }
   }
@@ -64,18 +70,19 @@
     canvas.style.width = width + "px"; canvas.style.height = height + "px";
     const pen = canvas.getContext("2d"), gap = size >= 8 ? 2 : 1;
     pen.scale(ratio, ratio);
+    const token = tokens();
     drawn.places = [];
     let y = 0, first = 0;
     for (const [site, codes, pumps, abnormal] of sites) {
-      pen.font = "600 12px " + token("font"); pen.fillStyle = token("text"); pen.textBaseline = "top";
+      pen.font = "600 12px " + token.font; pen.fillStyle = token.text; pen.textBaseline = "top";
       pen.fillText(site, 0, y + 1);
       const after = pen.measureText(site).width + 8;
-      pen.font = "12px " + token("font"); pen.fillStyle = token("muted");
+      pen.font = "12px " + token.font; pen.fillStyle = token.muted;
       pen.fillText(abnormal ? abnormal + " of " + pumps.toLocaleString("en") : pumps.toLocaleString("en") + " normal", after, y + 1);
       y += LABEL;
       drawn.places.push({ y, first, count: codes.length });
       for (let i = 0; i < codes.length; i++) {
-        cell(pen, parseInt(codes[i], 16), (i % across) * size, y + Math.floor(i / across) * size, size, gap);
+        cell(pen, token, parseInt(codes[i], 16), (i % across) * size, y + Math.floor(i / across) * size, size, gap);
       }
       y += Math.ceil(codes.length / across) * size + GAP_SITE;
       first += codes.length;

@@ -1,4 +1,4 @@
-"""Theme, options and columns of the alarm and pump grids; their rows come from queries."""
+"""Theme, options and columns of the grids of alarms, pumps and gateways; their rows come from queries."""
 
 from __future__ import annotations
 
@@ -57,6 +57,17 @@ ALARM_COLUMNS: Final = [
     _column("deadline", "Time to respond", 180, flex=1, minWidth=150, **WRAPPED),
     _column("site", "Site", 76),
     _column("alarm", "", 78, cellRenderer="Ack", sortable=False, resizable=False, pinned="right"),
+]
+GATEWAY_COLUMNS: Final = [
+    _column("gateway", "Gateway", 130, flex=2, minWidth=120, cellClass="strong"),
+    _column("state", "State", 90, cellRenderer="Tag"),
+    _number("pumps", "Pumps", 84, flex=1, minWidth=76),
+    _number("heard_s", "Last heard", 100, cellRenderer="Text", cellRendererParams={"text": "heard"}),
+    _number("speed", "Speed", 90, cellRenderer="Text", cellRendererParams={"text": "speed_text"}),
+    _number("waiting", "Queued", 84),
+    _number("dropped", "Dropped", 90, cellClassRules={"warn-word": "params.value > 0"}),
+    _number("resent", "Redelivered", 104),
+    _number("shard", "Shard", 74),
 ]
 PUMP_COLUMNS: Final = [
     _column("priority", "State", 112, cellRenderer="PumpState"),

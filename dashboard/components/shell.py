@@ -71,7 +71,10 @@ def registered() -> tuple[Page, ...]:
 
 def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
     """Return the frame for one visitor."""
-    stores = [dcc.Store(id=name) for name in ("live", "beat", "scheme", "ack", *(dialog.STORE for dialog in DIALOGS))]
+    stores = [
+        dcc.Store(id=name)
+        for name in ("newest", "live", "beat", "scheme", "ack", *(dialog.STORE for dialog in DIALOGS))
+    ]
     return dmc.MantineProvider(
         theme=theme.mantine(),
         defaultColorScheme="auto",
@@ -182,5 +185,6 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
         Output("nav-alarms", "className"),
         Input("live", "data"),
     )
+    client_script.runs(app, "pace", Output("live", "data"), Input("newest", "data"))
     client_script.runs(app, "beat", Output("age", "className"), Input("beat", "data"))
     client_script.runs(app, "here", Output("stale", "className"), Input("url", "pathname"))

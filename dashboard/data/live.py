@@ -16,6 +16,7 @@ from dash import Dash, ctx, set_props
 
 from broker.store.snapshot import Snapshot, empty
 from broker.store.snapshot_files import SnapshotReader, stamp
+from dashboard.data import fleet_map
 from dashboard.data.queries import summary, values_lag_ms
 
 POLL_INTERVAL_S: Final = 0.1
@@ -45,24 +46,35 @@ class Live:
         self.count = 0
 
     def refresh(self) -> bool:
-        """Read the snapshot if it changed, and return whether it did; keep the previous one if reading fails."""
-        with self._lock:
-            found = stamp(self._directory)
-            if found == self._stamp:
-                return False
-            try:
-                snapshot = self._reader.read()
-                self._summary = summary(snapshot)
-            except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-                if not self._failing:
-                    LOG.warning("Snapshot in %s cannot be read (%s); showing the previous one", self._directory, error)
-                self._failing = True
-                return False
-            if self._failing:
-                LOG.warning("Snapshot in %s can be read again", self._directory)
-            self._failing, self._snapshot, self._stamp = False, snapshot, found
-            self.count += 1
-            return True
+        """Read the snapshot if it changed, and return whether it did; keep the previous one if reading fails.
+
+        While another thread reads it, the previous one stays: nobody waits.
+        """
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            return self._read()
+        finally:
+            self._lock.release()
+
+    def _read(self) -> bool:
+        found = stamp(self._directory)
+        if found == self._stamp:
+            return False
+        try:
+            snapshot = self._reader.read()
+            self._summary = summary(snapshot)
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            if not self._failing:
+                LOG.warning("Snapshot in %s cannot be read (%s); showing the previous one", self._directory, error)
+            self._failing = True
+            return False
+        if self._failing:
+            LOG.warning("Snapshot in %s can be read again", self._directory)
+        fleet_map.layout(snapshot.table.facts)  # made here, so that no viewer waits for it
+        self._failing, self._snapshot, self._stamp = False, snapshot, found
+        self.count += 1
+        return True
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""
@@ -138,6 +150,6 @@ def register(app: Dash, live: Live) -> None:
         while not ctx.websocket.is_shutdown:
             if await live.newer(sent, HEARTBEAT_INTERVAL_S):
                 sent = live.count
-                set_props("live", {"data": live.payload()})
+                set_props("newest", {"data": live.payload()})
             set_props("beat", {"data": live.beat()})
             await asyncio.sleep(PUSH_INTERVAL_S)

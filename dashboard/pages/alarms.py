@@ -9,6 +9,7 @@ import dash_ag_grid as dag
 import dash_mantine_components as dmc
 import polars as pl
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash.exceptions import PreventUpdate
 
 from broker.store.snapshot import WAITING, Snapshot
 from dashboard import formatting
@@ -19,11 +20,11 @@ from dashboard.data.alarm_actions import ALARM_ACTIONS
 from dashboard.data.pump_search import contains
 from dashboard.data.services import DataService
 
-MAX_ROWS: Final = 400
+MAX_ROWS: Final = 200
 """More than anyone works through at once; search finds the rest."""
 NAMES: Final = tuple(pl.col(name) for name in ("subject", "site", "gateway"))
 """Columns that the search looks at."""
-MAX_EVENTS: Final = 60
+MAX_EVENTS: Final = 30
 MAX_ORDERS: Final = 50
 MAX_EVIDENCE: Final = 3
 """Selected alarms whose evidence is shown."""
@@ -83,6 +84,7 @@ def layout() -> Component:
         [
             html.H1("Alarms", className="hidden"),
             dcc.Store(id="alarm-chosen"),
+            dcc.Store(id="alarm-events-key"),
             elements.card(
                 "Alarm summary",
                 html.Div(grid, className="grid-box"),
@@ -105,17 +107,21 @@ def register(app: Dash, data: DataService) -> None:
     @app.callback(
         Output("alarm-grid", "rowData"),
         Output("alarm-note", "children"),
-        Output("alarm-events", "children"),
         Output("alarm-orders", "children"),
+        Output("alarm-events", "children"),
+        Output("alarm-events-key", "data"),
         Input("live", "data"),
         Input("alarm-filter", "value"),
         Input("alarm-search", "value"),
+        State("alarm-events-key", "data"),
     )
-    async def show(_live: Any, chosen: str | None, search: str | None) -> Any:
+    async def show(_live: Any, chosen: str | None, search: str | None, key: str | None) -> Any:
         snapshot = data.snapshot()
         rows, note = await asyncio.to_thread(open_alarms, snapshot, chosen or "all", search or "")
-        events = await asyncio.to_thread(lambda: event_log.table(data.events(limit=MAX_EVENTS)))
-        return rows, note, events, out_of_service(snapshot.orders)
+        events = await asyncio.to_thread(data.events, limit=MAX_EVENTS)
+        fresh = event_log.key(events)
+        log = (no_update, no_update) if fresh == key else (event_log.table(events), fresh)
+        return rows, note, out_of_service(snapshot.orders), *log
 
     client_script.runs(app, "chosen", Output("alarm-chosen", "data"), Input("alarm-grid", "selectedRows"))
     buttons = [f"do-{name}" for name in ALARM_ACTIONS]
@@ -130,6 +136,8 @@ def register(app: Dash, data: DataService) -> None:
         *wires,
     )
     async def offer(ids: Any, _live: Any, chosen: str | None, search: str | None) -> Any:
+        if not ids and ctx.triggered_id == "live":
+            raise PreventUpdate
         rows = selected(data.snapshot(), ids, chosen, search)
         waiting = len(alarm_actions.offered("acknowledge", rows))
         label = f"Acknowledge {formatting.count(waiting, 'alarm')}" if waiting else "Acknowledge selected"

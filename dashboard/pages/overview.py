@@ -17,7 +17,8 @@ from dashboard.data import fleet_map, queries
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.services import DataService
 
-LINES: Final = 30
+LINES: Final = 12
+"""More than fit on a screen; each costs the browser some time with every snapshot."""
 TILES: Final = (("high", "High"), ("medium", "Medium"), ("low", "Low"), ("silent", "Silent"), ("normal", "Normal"))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+import dash_ag_grid as dag
 import polars as pl
 from dash import Dash, Input, Output, html
 
 from broker.store.snapshot import CapacityLimit, Health, Snapshot
 from dashboard import formatting
-from dashboard.components import elements, shell
+from dashboard.components import elements, grids, shell
 from dashboard.components.elements import Component
 from dashboard.data.services import DataService
 
@@ -27,13 +28,27 @@ MAX_REJECTIONS: Final = 50
 
 def layout() -> Component:
     """Return the page; its parts follow with the first snapshot."""
+    grid = dag.AgGrid(
+        id="pipe-gateways",
+        columnDefs=grids.GATEWAY_COLUMNS,
+        defaultColDef=grids.DEFAULTS,
+        getRowId="params.data.gateway",
+        rowData=[],
+        style=grids.FILL,
+        dashGridOptions={**grids.OPTIONS, "localeText": {"noRowsToShow": "No gateway has reported yet."}},
+    )
     return html.Div(
         [
             html.H1("Pipeline", className="hidden"),
             html.Div(id="pipe-facts", className="strip card"),
             html.Div(
                 [
-                    elements.card("Gateways", html.Div(id="pipe-gateways", className="scroll"), name="grow-card"),
+                    elements.card(
+                        "Gateways",
+                        html.Div(grid, className="grid-box"),
+                        html.Div(id="pipe-note", className="note"),
+                        name="grow-card",
+                    ),
                     elements.card("Capacity", html.Div(id="pipe-capacity"), name="capacity-card"),
                 ],
                 className="pipe-middle",
@@ -50,19 +65,21 @@ def register(app: Dash, data: DataService) -> None:
 
     @app.callback(
         Output("pipe-facts", "children"),
-        Output("pipe-gateways", "children"),
         Output("pipe-capacity", "children"),
         Output("pipe-rejections", "children"),
+        Output("pipe-gateways", "rowData"),
+        Output("pipe-note", "children"),
         Input("live", "data"),
     )
     async def show(_live: Any) -> Any:
-        return await asyncio.to_thread(render, data.snapshot(), data.now())
+        snapshot = data.snapshot()
+        return *await asyncio.to_thread(render, snapshot), *gateways(snapshot, data.now())
 
 
-def render(snapshot: Snapshot, now_ms: int) -> tuple[Component, Component, Component, Component]:
-    """Return facts, gateways, capacity with notes, and rejected messages."""
+def render(snapshot: Snapshot) -> tuple[Component, Component, Component]:
+    """Return facts, capacity with notes, and rejected messages."""
     health = snapshot.health
-    return _facts(health), _gateways(snapshot.gateways, now_ms), _capacity(health), _rejections(health)
+    return _facts(health), _capacity(health), _rejections(health)
 
 
 def _facts(health: Health) -> list[Component]:
@@ -93,41 +110,23 @@ def _facts(health: Health) -> list[Component]:
     ]
 
 
-def _gateways(gateways: pl.DataFrame, now_ms: int) -> Component:
-    if gateways.is_empty():
-        return elements.nothing("No gateway has reported yet.")
-    heads = [
-        ("Gateway", ""),
-        ("State", ""),
-        ("Pumps", "number"),
-        ("Last heard", "number"),
-        ("Speed", "number"),
-        ("Queued", "number"),
-        ("Dropped", "number"),
-        ("Redelivered", "number"),
-        ("Shard", "number"),
-    ]
-    worst_first = gateways.sort(pl.col("state") == "online", -pl.col("dropped"), "gateway")
+def gateways(snapshot: Snapshot, now_ms: int) -> tuple[list[dict[str, Any]], str]:
+    """Return the grid's rows, gateways that need attention first, and a note if there are more."""
+    worst_first = snapshot.gateways.sort(pl.col("state") == "online", -pl.col("dropped"), "gateway")
     rows = [_gateway(row, now_ms) for row in worst_first.head(MAX_GATEWAYS).iter_rows(named=True)]
-    more = gateways.height - len(rows)
-    note = [html.P(f"{formatting.count(more, 'more gateway')} not shown.", className="note")] if more else []
-    return html.Div([elements.table(heads, rows), *note])
+    more = snapshot.gateways.height - len(rows)
+    return rows, f"{formatting.count(more, 'more gateway')} not shown." if more else ""
 
 
-def _gateway(row: dict[str, Any], now_ms: int) -> list[Component]:
-    state = row["state"] or formatting.UNKNOWN
-    heard = (now_ms - row["heard_wall"]) / 1000 if row["heard_wall"] else None
-    return [
-        html.B(row["gateway"]),
-        html.Span(state, className="tag" if state == "online" else "tag bad"),
-        formatting.number(row["pumps"], 0),
-        elements.quantity(formatting.span(heard)),
-        formatting.UNKNOWN if row["speed"] is None else formatting.speed(row["speed"]),
-        formatting.number(row["waiting"], 0),
-        html.Span(formatting.number(row["dropped"], 0), className="warn-word" if row["dropped"] else ""),
-        formatting.number(row["resent"], 0),
-        formatting.number(row["shard"], 0),
-    ]
+def _gateway(row: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    heard_s = (now_ms - row["heard_wall"]) // 1000 if row["heard_wall"] else None
+    return {
+        **{name: row[name] for name in ("gateway", "pumps", "speed", "waiting", "dropped", "resent", "shard")},
+        "state": row["state"] or formatting.UNKNOWN,
+        "heard_s": heard_s,
+        "heard": formatting.span(heard_s),
+        "speed_text": formatting.UNKNOWN if row["speed"] is None else formatting.speed(row["speed"]),
+    }
 
 
 def _capacity(health: Health) -> Component:

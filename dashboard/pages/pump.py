@@ -30,6 +30,7 @@ def layout(serial: str) -> Component:
         [
             dcc.Store(id="pump-serial", data=serial),
             dcc.Store(id="pump-drawn"),
+            dcc.Store(id="pump-events-key"),
             dcc.Store(id="trend-end", data=trend_view.NOW),
             html.Div(id="pump-head"),
             html.Div(
@@ -77,12 +78,16 @@ def register(app: Dash, data: DataService) -> None:
         Output("pump-flags", "children"),
         Output("pump-quality", "children"),
         Output("pump-events", "children"),
+        Output("pump-events-key", "data"),
         Input("live", "data"),
         Input("pump-serial", "data"),
+        State("pump-events-key", "data"),
     )
-    async def show(_live: Any, serial: str) -> Any:
+    async def show(_live: Any, serial: str, key: str | None) -> Any:
         now = await asyncio.to_thread(render, data.snapshot(), str(serial))
-        return *now, await asyncio.to_thread(lambda: event_log.history(data.events(str(serial), MAX_EVENTS)))
+        events = await asyncio.to_thread(data.events, str(serial), MAX_EVENTS)
+        fresh = f"{serial} {event_log.key(events)}"
+        return *now, *((no_update, no_update) if fresh == key else (event_log.history(events), fresh))
 
     @app.callback(
         Output("pump-trends", "figure"),

@@ -108,11 +108,11 @@ SYSTEM_RULES: Final = (
         on_delay_s=10.0,
         off_delay_s=30.0,
         detection_target_h=0.02,
-        meaning="The processor cannot save its state. Samples are stored and pumps monitored, but nothing is "
-        "acknowledged and operator actions are not confirmed.",
+        meaning="The processor cannot save its state. Pumps are monitored, and everything that arrives is kept in its "
+        "message log. When that is full (4 GiB), nothing is acknowledged any more.",
         action="Free disk space or make the disk writable. The processor recovers by itself; do not restart it.",
-        time_to_respond="until the gateways' outboxes are full",
-        rationale="After a crash, operator actions since the last checkpoint would have to be repeated.",
+        time_to_respond="until the message log and then the gateways' outboxes are full",
+        rationale="Nothing is lost yet, but a restart has to take in the whole message log again.",
         evidence=_FAILURES,
         over_s=0.0,
         explains=("bound_near", "bound_reached", "processor_lags"),

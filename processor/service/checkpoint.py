@@ -16,23 +16,18 @@ import msgspec
 import polars as pl
 
 from broker.store import durable_write
-from broker.store.journal import BEGINNING, Head
+from broker.store.journal import Head
 from processor.alarms import lifecycle as alarm_list
 from processor.alarms.subjects import no_orders, with_kinds
 from processor.engine import engine
 from processor.engine.columns import Rules
 from processor.engine.sequence import Gaps
-from processor.intake.gateway import Gateway
 from processor.intake.inbox import BATCH_SCHEMA
 from processor.intake.registry import Registry
+from processor.service.checkpoint_manifest import MANIFEST, Manifest, Written, check, manifest_of
 from processor.service.checkpoint_migration import Format1, state_of_format_1, timers_of_format_1
 
 DIRECTORY: Final = "checkpoint"
-MANIFEST: Final = "manifest.json"
-FORMAT: Final = 3
-OLDER_FORMATS: Final = (1, 2)
-"""Formats that are still read: 1 is migrated (`processor.service.checkpoint_migration`), 2 has no message log and its
-state in one file."""
 PART_VALUES: Final = 16_000_000
 """Values of the state in one file, up to 128 MB: each file is synced, and a large one would hold up other writers."""
 NOTHING_WRITTEN: Final = Head()
@@ -59,38 +54,6 @@ class Saved:
     backlog: pl.DataFrame
     acted: tuple[str, ...] = ()
     compared: int = 0
-
-
-class _Common(msgspec.Struct, kw_only=True):
-    """What the manifest of a checkpoint says, apart from its gateways: names of files, and what is too small for one.
-
-    `log` is the first part of the message log that is not contained.
-    """
-
-    format: int = FORMAT
-    state: str | list[str]
-    alarms: str
-    pumps: str
-    gaps: str = ""
-    orders: str = ""
-    forgotten: int = 0
-    timers: str = ""
-    backlog: str = ""
-    faults: list[str]
-    saved: int
-    acted: list[str] = []
-    compared: int = 0
-    entries: int = 0
-    hash: bytes = BEGINNING
-    log: int = 0
-
-
-class _Manifest(_Common, kw_only=True):
-    gateways: list[Gateway]
-
-
-class _Written(_Common, kw_only=True):
-    gateways: msgspec.Raw
 
 
 @dataclass(frozen=True)
@@ -142,7 +105,7 @@ def save(data: Path, taken: Cut, now: int, head: Head = NOTHING_WRITTEN) -> None
     parts = [_write(directory, f"state-{mark}-{n}", part) for n, part in enumerate(_parts(frames.pop("state")))]
     names = {name: _write(directory, f"{name}-{mark}", frame) for name, frame in frames.items()}
     manifest = msgspec.json.encode(
-        _Written(
+        Written(
             state=parts,
             forgotten=taken.forgotten,
             gateways=taken.gateways,
@@ -182,26 +145,14 @@ def _parts(state: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 def log_part(data: Path) -> int:
     """Return the first part of the message log that the checkpoint does not contain; 0 if there is no checkpoint."""
-    manifest = _manifest(data)
+    manifest = manifest_of(data / DIRECTORY)
     return 0 if manifest is None else manifest.log
 
 
 def journal_head(data: Path) -> Head | None:
     """Return the end of the journal as of the checkpoint; None if there is no checkpoint that can be read."""
-    manifest = _manifest(data)
+    manifest = manifest_of(data / DIRECTORY)
     return None if manifest is None else Head(manifest.entries, manifest.hash)
-
-
-def _manifest(data: Path) -> _Manifest | None:
-    try:
-        return msgspec.json.decode((data / DIRECTORY / MANIFEST).read_bytes(), type=_Manifest)
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def _check(manifest: _Manifest) -> None:
-    if manifest.format not in (FORMAT, *OLDER_FORMATS):
-        raise ValueError(f"its format is {manifest.format}; this version reads up to {FORMAT}")
 
 
 def load(data: Path, rules: Rules, listed: Rules) -> Saved | None:
@@ -227,8 +178,8 @@ def load(data: Path, rules: Rules, listed: Rules) -> Saved | None:
 
 def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
     written = (directory / MANIFEST).read_bytes()
-    manifest = msgspec.json.decode(written, type=_Manifest)
-    _check(manifest)
+    manifest = msgspec.json.decode(written, type=Manifest)
+    check(manifest)
 
     def frame(name: str) -> pl.DataFrame:
         return pl.read_ipc(directory / name)

@@ -73,7 +73,7 @@ class Committer:
     _unconfirmed_bytes: int = 0
     _unlogged: int = 0
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _stored: bool = True
+    _failing: set[str] = field(default_factory=set)
 
     def resume(self) -> None:
         """Confirm what the restored state contains: the last run may have ended before it could."""
@@ -89,7 +89,8 @@ class Committer:
         """Start what is due at `clock` (monotonic, s); called between two batches, when nothing changes the state."""
         waiting = self.queue.unacknowledged
         many = 4 * waiting >= self.receive_maximum or self._unlogged_bytes >= MAX_UNLOGGED_BYTES
-        if (waiting or self._unlogged >= MAX_IDLE_RECORDS) and self._is_due("acknowledge", clock, early=many):
+        promised = waiting or self._unlogged_bytes or self._unlogged >= MAX_IDLE_RECORDS
+        if promised and self._is_due("acknowledge", clock, early=many):
             self._start("acknowledge", self._acknowledge(*self.queue.durable(), self._progress()), clock)
         early = bool(self.outcomes) or 2 * self.store.rows >= self.max_rows
         if self._is_due("write", clock, early=early):
@@ -109,6 +110,10 @@ class Committer:
             began, succeeded = time.monotonic(), False
             try:
                 succeeded = await job
+            except ERRORS as error:
+                self._fails(work, f"cannot save to {self.data}: {describe(error)}; nothing is acknowledged")
+            else:
+                self._works(work)
             finally:
                 (self._failed.discard if succeeded else self._failed.add)(work)
                 if work == "checkpoint":
@@ -127,12 +132,19 @@ class Committer:
                 await asyncio.to_thread(self.store.write, self.wall_ms())
             except ERRORS as error:
                 reason = error if isinstance(error, OSError | sqlite3.Error) else describe(error)
-                self.meter.trouble("storage", f"cannot write to {self.data}: {reason}; nothing is acknowledged")
-                self._stored = False
-            else:
-                self.meter.recovered("storage")
-                self._stored = True
-        return self._stored
+                self._fails("stored", f"cannot write to {self.data}: {reason}; nothing is acknowledged")
+                return False
+        self._works("stored")
+        return True
+
+    def _fails(self, what: str, text: str) -> None:
+        self._failing.add(what)
+        self.meter.trouble("storage", text)
+
+    def _works(self, what: str) -> None:
+        self._failing.discard(what)
+        if not self._failing:
+            self.meter.recovered("storage")
 
     async def _acknowledge(self, session: int, mids: list[int], progress: Progress) -> bool:
         """Write the message log, then acknowledge these messages to the broker and confirm them to their gateways.
@@ -141,7 +153,8 @@ class Committer:
         no more.
         """
         size, self._unlogged_bytes, self._unlogged = self._unlogged_bytes, 0, 0
-        if not await self._sync() or not self._stored or self.store.rows > self.max_rows:
+        if not await self._sync() or self._failing or self.store.rows > self.max_rows:
+            self._unlogged_bytes += size
             return False
         self._confirmations.durable(progress)
         if self.queue.acknowledged(session, mids) and self.link.alive:
@@ -156,10 +169,9 @@ class Committer:
             await asyncio.to_thread(self.log.sync)
         except ERRORS as error:
             reason = error if isinstance(error, OSError) else describe(error)
-            text = f"cannot write the message log to {self.data}: {reason}; nothing is acknowledged"
-            self.meter.trouble("message log", text)
+            self._fails("logged", f"cannot write the message log to {self.data}: {reason}; nothing is acknowledged")
             return False
-        self.meter.recovered("message log")
+        self._works("logged")
         return True
 
     async def _write(self, outcomes: list[Outcome]) -> bool:

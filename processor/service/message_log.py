@@ -143,11 +143,13 @@ class MessageLog:
         self.bytes += new - (end or 0)
 
     def forget(self, before: int) -> None:
-        """Remove the parts before that one: a checkpoint contains them. Raises `OSError`."""
+        """Remove the parts before that one, written or waiting: a checkpoint contains them. Raises `OSError`."""
         with self._lock:
             for part in [part for part in self._ends if part < before]:
                 self._path(part).unlink(missing_ok=True)
                 self.bytes -= self._ends.pop(part)
+            waiting = sum(part < before for part, _ in self._waiting)
+            del self._waiting[:waiting]
 
     def read(self, since: int) -> Iterator[Taken]:
         """Yield what was added to the parts from `since` on, in order.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -31,10 +33,13 @@ class Screen:
     fleet: Any
     version: int = 0
 
-    def show(self, pumps: int, *, alarms: int) -> None:
+    def show(self, pumps: int, *, alarms: int, values_s: float = 0.0) -> None:
+        """Write a snapshot whose values are `values_s` older than its alarms."""
         self.version += 1
-        snapshot = self.fleet(pumps, alarms=alarms, version=self.version, written=time.time_ns() // 1_000_000)
-        write(self.settings.snapshots, snapshot)
+        now = time.time_ns() // 1_000_000
+        snapshot = self.fleet(pumps, alarms=alarms, version=self.version, written=now)
+        table = dataclasses.replace(snapshot.table, values_at=now - round(1000 * values_s), forecasts_at=now)
+        write(self.settings.snapshots, dataclasses.replace(snapshot, table=table))
 
     @contextlib.contextmanager
     def moving(self, pumps: int, *, alarms: int) -> Iterator[None]:
@@ -119,6 +124,8 @@ def test_a_person_signs_in_by_name_gets_live_updates_and_signs_out(screen: Scree
         expect(page.get_by_text("No alarms.")).to_be_visible(timeout=PATIENCE_MS)
         screen.show(40, alarms=3)
         expect(page.locator("#nav-alarms")).to_have_text("2", timeout=PATIENCE_MS)
+        screen.show(40, alarms=3, values_s=240)
+        expect(page.locator("#age")).to_contain_text(re.compile(r"alarms .*, values 4 min old"), timeout=PATIENCE_MS)
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 
@@ -10,9 +11,9 @@ import polars as pl
 import pytest
 
 from broker.store import snapshot_files
-from broker.store.pump_table import PUMPS_SCHEMA
+from broker.store.pump_table import MARKS_SCHEMA, PUMPS_SCHEMA
 from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, Health, Snapshot
-from broker.store.snapshot_files import KEPT_VERSIONS, SnapshotWriter
+from broker.store.snapshot_files import KEPT_VERSIONS, SMALL, SnapshotReader, SnapshotWriter, TableFiles
 
 
 def numbered(version: int, *, pumps: int = 3, started: int = 1) -> Snapshot:
@@ -133,3 +134,60 @@ def test_columns_that_an_older_version_did_not_write_are_unknown(tmp_path):
     alarms = snapshot_files.read(tmp_path).alarms
     assert dict(alarms.schema) == ALARMS_SCHEMA
     assert alarms["subject_kind"].to_list() == [None]
+
+
+def test_a_part_that_has_not_changed_is_not_written_again(tmp_path):
+    writer, first = SnapshotWriter(tmp_path), numbered(1)
+    writer.write(first)
+    files = TableFiles("facts-1-1.arrow", "values-1-1.columns", "forecasts-1-1.columns", 5, 5)
+    small = {"marks": first.table.marks, "alarms": numbered(2).alarms, "gateways": first.gateways}
+    small |= {"orders": first.orders, "retired": first.retired}
+    for version in (2, 3, 4, 5, 6):
+        writer.publish(files, small, Health(version=version, started=1))
+    names = {path.name for path in tmp_path.glob("*-*")}
+    assert names >= {*files.names, "alarms-1-2.arrow", "gateways-1-1.arrow"}
+    seen = snapshot_files.read(tmp_path)
+    assert (seen.version, seen.alarms["onset"].to_list(), seen.pumps["seq"].to_list()) == (6, [2], [1] * 3)
+
+
+def test_a_reader_keeps_what_stays_the_same(tmp_path):
+    writer, reader = SnapshotWriter(tmp_path), SnapshotReader(tmp_path)
+    writer.write(numbered(1))
+    before = reader.read()
+    writer.publish(
+        writer.write_table(
+            {}, TableFiles("facts-1-1.arrow", "values-1-1.columns", "forecasts-1-1.columns"), at=0, run=1, version=2
+        ),
+        {"marks": before.table.marks, **{name: getattr(before, name) for name in SMALL if name != "marks"}},
+        Health(version=2, started=1),
+    )
+    after = reader.read()
+    assert after.version == 2
+    assert (after.table.facts is before.table.facts, after.table.values is before.table.values) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "manifest", ['{"version":7,"pumps":"pumps-1-7.arrow","alarms":"a","gateways":"g","health":{}}']
+)
+def test_the_snapshot_of_an_older_version_counts_as_none_yet_and_its_files_are_removed(tmp_path, manifest):
+    (tmp_path / "manifest.json").write_text(manifest)
+    (tmp_path / "pumps-1-7.arrow").write_bytes(b"old")
+    assert snapshot_files.read(tmp_path).version == 0
+    snapshot_files.write(tmp_path, numbered(1))
+    assert torn(snapshot_files.read(tmp_path)) == {1}
+    assert not (tmp_path / "pumps-1-7.arrow").exists()
+
+
+def test_rows_of_the_table_are_those_of_the_whole_with_their_alarms(tmp_path):
+    whole = numbered(1, pumps=9)
+    marks = pl.DataFrame(
+        {"row": [2, 7], "priority": [1, 3], "alarms": [2, 1], "unacknowledged": [0, 1], "worst": ["stall", "low"]},
+        MARKS_SCHEMA,
+    )
+    snapshot_files.write(tmp_path, dataclasses.replace(whole, table=dataclasses.replace(whole.table, marks=marks)))
+    table = snapshot_files.read(tmp_path).table
+    assert table.frame["priority"].to_list() == [0, 0, 1, 0, 0, 0, 0, 3, 0]
+    rows = np.array([7, 0, 2])
+    assert table.take(rows).equals(table.frame[rows])
+    assert table.take(rows)["worst"].to_list() == ["low", None, "stall"]
+    assert (table.row("P-7"), table.row("P-99")) == (7, None)

@@ -67,7 +67,7 @@ def test_every_page_shows_any_text_without_its_control_characters(text: str) -> 
             for part in (
                 overview.render(snapshot), overview.fleet(snapshot, None), pump.render(snapshot, "ITB-000001"),
                 alarms.open_alarms(snapshot, "all", ""), pumps.answer(snapshot, {}, ""),
-                pipeline.render(snapshot, 0), injection_report.responses([reply]),
+                pipeline.render(snapshot), pipeline.gateways(snapshot, 0), injection_report.responses([reply]),
                 pump_summary.head(row, snapshot.alarms, snapshot.orders),
                 event_log.table(pl.DataFrame({"at": [2**62], "time": [2**62], "kind": ["note"], "pump": [None],
                     "priority": [1], "title": ["Low reservoir"], "text": [text], "who": [text], "subject": [text],
@@ -90,13 +90,14 @@ def test_the_ids_that_come_back_from_a_browser_stay_as_they_are() -> None:
 
 async def test_the_answers_of_a_served_page_are_escaped(data_of: Any, browser_of: Any) -> None:
     data = data_of(written_by_strangers("C:\\[/temp]\x1b[2J\x9b"))
-    outputs = [f"pump-{part}" for part in ("head", "now", "flags", "quality", "events")]
+    outputs = [(f"pump-{part}", "children") for part in ("head", "now", "flags", "quality", "events")]
+    outputs.append(("pump-events-key", "data"))
     inputs = [("live", None), ("pump-serial", "ITB-000001")]
     request = {
-        "output": f"..{'...'.join(f'{name}.children' for name in outputs)}..",
-        "outputs": [{"id": name, "property": "children"} for name in outputs],
+        "output": f"..{'...'.join('.'.join(output) for output in outputs)}..",
+        "outputs": [{"id": name, "property": prop} for name, prop in outputs],
         "inputs": [{"id": name, "property": "data", "value": value} for name, value in inputs],
-        "state": [],
+        "state": [{"id": "pump-events-key", "property": "data", "value": None}],
         "changedPropIds": ["live.data"],
     }
     async with browser_of(assemble(data).server) as client:

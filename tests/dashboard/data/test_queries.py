@@ -16,6 +16,8 @@ from broker.store.snapshot import ALARMS_SCHEMA, empty
 from dashboard import theme
 from dashboard.components import elements, figures, pump_summary
 from dashboard.data import detections, fleet_map, pump_search, queries, trends
+from dashboard.data.memo import remembered
+from dashboard.pages import pump, pumps
 from dashboard.pages.alarms import listed
 from dashboard.pages.pumps import search_text
 
@@ -166,6 +168,47 @@ def test_the_pump_list_starts_with_the_worst_alarms_then_silent_pumps(fleet: Any
     rows, _ = pump_search.page(fleet(100, alarms=7).table, {"endRow": 12, "sortModel": asked}, "")
     assert rows["priority"].to_list() == [1, 1, 1, 2, 2, 3, 3, 0, 0, 0, 0, 0]
     assert rows["silent"].to_list() == [False] * 7 + [True] * 2 + [False] * 3
+
+
+def test_any_order_and_search_of_the_pump_list_equals_sorting_the_whole_table(fleet: Any) -> None:
+    chance = np.random.default_rng(5)
+    whole = fleet(500, alarms=40).pumps.sample(fraction=1.0, shuffle=True, seed=2)
+    some = pl.Series(chance.random(500) < 0.2)
+    values = pl.Series(chance.integers(0, 9, 500)).cast(pl.Float32)
+    whole = whole.with_columns(
+        pl.when(~some).then(values).alias("battery_v"), pl.when(~some).then(pl.col("site")).alias("site")
+    )
+    table, urgency = (
+        PumpTable.of(whole),
+        pl.when(pl.col("priority") > 0).then("priority").otherwise(5 - pl.col("silent")),
+    )
+    for sorting in (["battery_v"], ["site", "battery_v"], ["priority", "battery_v"], ["pump"], ["priority"], []):
+        for down in ("asc", "desc"):
+            request = {"endRow": 200, "sortModel": [{"colId": name, "sort": down} for name in sorting]}
+            for text in ("", "00013", "gateway-00"):
+                keys = [urgency if name == "priority" else pl.col(name) for name in sorting or ["priority"]]
+                found = whole.filter(pl.col("pump").str.contains(text) | (pl.col("gateway") == text))
+                expected = found.sort(
+                    keys, descending=bool(sorting) and down == "desc", nulls_last=True, maintain_order=True
+                )
+                rows, total = pump_search.page(table, request, text)
+                assert (rows["pump"].to_list(), total) == (expected["pump"].head(200).to_list(), found.height)
+
+
+def test_values_that_are_older_than_the_alarms_are_said_to_be(fleet: Any) -> None:
+    snapshot = fleet(3)
+    assert queries.lag_note(snapshot) == ""
+    table = dataclasses.replace(snapshot.table, values_at=snapshot.health.written - 4_200)
+    lagging = dataclasses.replace(snapshot, table=table)
+    assert pumps.answer(lagging, {}, "")[1] == "3 pumps; values 4 s older than alarms"
+    assert "Values 4 s older than alarms." in str(pump.render(lagging, "ITB-000001")[1])
+
+
+def test_a_query_is_answered_once_for_all_who_ask_about_the_same(fleet: Any) -> None:
+    asked: list[Any] = []
+    query = remembered(lambda snapshot: asked.append(snapshot) or len(asked))
+    first, second = fleet(1), fleet(1)
+    assert [query(one) for one in (first, first, second, second, first)] == [1, 1, 2, 2, 3]
 
 
 def test_a_curve_is_downsampled_with_its_extremes_and_gaps(samples_of: Any) -> None:

@@ -33,7 +33,7 @@ from processor.service.store import Store
 START_MS = 1_790_000_000_000
 MINUTES_A_BATCH = 15
 BATCHES = 4
-STRIDE = 31
+STRIDE = 47
 """The processor dies at every so manieth of about 260 steps: odd, so that each kind of step is among them."""
 SERIALS = ["C-1", "C-2"]
 OF_REDELIVERY = ("stale", REDELIVERED, "stale_time", "stale_run")
