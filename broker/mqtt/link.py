@@ -27,6 +27,8 @@ from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS, UNSUPPORTED_PROTOCOL_VE
 
 __all__ = ["Link", "Message", "Will", "known_protocol", "learn_protocol"]
 
+MAX_IN_FLIGHT: Final = 100
+"""Publications in flight; more wait. At each acknowledgement paho walks through all in flight before it sends more."""
 SESSION_EXPIRY_S: Final = 7 * 24 * 3600
 """How long the broker keeps the messages that a persistent session missed."""
 
@@ -98,7 +100,7 @@ class Link:
             reconnect_on_failure=False,
             five=five,
         )
-        client.max_inflight_messages_set(65_535)
+        client.max_inflight_messages_set(MAX_IN_FLIGHT)
         client.max_queued_messages_set(0)
         user, password = self.address.login()
         if user is not None:
@@ -127,6 +129,13 @@ class Link:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Send with QoS 1 and return the id under which `on_published` will confirm it."""
         return self._client.publish(topic, payload, qos=1, retain=retain).mid
+
+    def publish_retained(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Publish messages that repeat what earlier ones said, each with its topic: retained, with QoS 0, all at once.
+
+        Those that are lost with the connection are to be repeated on the next.
+        """
+        self._client.publish_retained(messages)
 
     def subscribe(self, topic: str) -> None:
         """Subscribe to a topic filter with QoS 1."""
