@@ -81,7 +81,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
 ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "paho": ("broker/mqtt/link.py", "broker/mqtt/block_reader.py"),
     "aiomqtt": ("broker/mqtt/conversation.py",),
-    "mqtt5": ("broker/mqtt/stream_link.py",),
+    "mqtt5": ("broker/mqtt/stream_link.py", "broker/mqtt/block_reader.py"),
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
     "amqtt": ("broker/mqtt/local_broker.py",),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+import mqtt5
 import msgspec
 import numpy as np
 import paho.mqtt.client as paho
@@ -82,6 +83,15 @@ class BlockClient(paho.Client):
         packets = np.full((len(mids), 2), _PUBACK, ">u2")
         packets[:, 1] = mids
         self._packet_queue(paho.PUBACK, packets.tobytes(), 0, 0)
+
+    def publish_retained(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Publish retained messages, each with its topic, with QoS 0 and one write."""
+        if not self._five:
+            for topic, payload in messages:
+                self.publish(topic, payload, retain=True)
+        elif packets := b"".join(mqtt5.PublishPacket(*message, retain=True).write() for message in messages):
+            # Paho takes them for a packet after which nothing is to be done.
+            self._packet_queue(paho.PUBACK, packets, 0, 0)
 
     def _hand_on(self, data: bytes) -> None:
         """Hand on all packets in `data` but one that is not complete, of which the rest is still to come."""

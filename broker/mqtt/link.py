@@ -27,6 +27,8 @@ from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS, UNSUPPORTED_PROTOCOL_VE
 
 __all__ = ["Link", "Message", "Will", "known_protocol", "learn_protocol"]
 
+MAX_IN_FLIGHT: Final = 100
+"""Publications in flight; more wait. At each acknowledgement paho walks through all in flight before it sends more."""
 SESSION_EXPIRY_S: Final = 7 * 24 * 3600
 """How long the broker keeps the messages that a persistent session missed."""
 
@@ -98,7 +100,7 @@ class Link:
             reconnect_on_failure=False,
             five=five,
         )
-        client.max_inflight_messages_set(65_535)
+        client.max_inflight_messages_set(MAX_IN_FLIGHT)
         client.max_queued_messages_set(0)
         user, password = self.address.login()
         if user is not None:
@@ -110,6 +112,7 @@ class Link:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_block = self._receive
+        client.on_message = self._on_message
         client.on_publish = self._on_publish
         return client
 
@@ -126,6 +129,13 @@ class Link:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Send with QoS 1 and return the id under which `on_published` will confirm it."""
         return self._client.publish(topic, payload, qos=1, retain=retain).mid
+
+    def publish_retained(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Publish messages that repeat what earlier ones said, each with its topic: retained, with QoS 0, all at once.
+
+        Those that are lost with the connection are to be repeated on the next.
+        """
+        self._client.publish_retained(messages)
 
     def subscribe(self, topic: str) -> None:
         """Subscribe to a topic filter with QoS 1."""
@@ -202,6 +212,10 @@ class Link:
                 self.on_message(message)
         if not self.manual:
             self.acknowledge(message.mid for message in messages)
+
+    def _on_message(self, _c: paho.Client, _u: Any, message: paho.MQTTMessage) -> None:
+        """Take a message of QoS 2, which paho confirms: some brokers send retained ones and wills as they came."""
+        self._receive([Message(message.topic, bytes(message.payload), 0, message.qos, retained=message.retain)])
 
     def _on_publish(self, _c: paho.Client, _u: Any, mid: int, code: ReasonCode, _p: Any) -> None:
         if self.on_published is not None:

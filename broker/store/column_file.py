@@ -91,9 +91,9 @@ class ColumnFile:
 
 def write(path: Path, frame: pl.DataFrame) -> None:
     """Write numeric and Boolean columns, integers as narrow as their values allow."""
-    encoded = {name: _encoded(frame[name]) for name in frame.columns}
-    kinds = {name: _KINDS[type(values.dtype)] for name, (values, _) in encoded.items()}
-    columns = [_Column(name, kinds[name], MAX_OFFSET, nulls) for name, (_, nulls) in encoded.items()]
+    encoded, nulls = _encoded(frame)
+    kinds = {name: _KINDS[type(dtype)] for name, dtype in encoded.schema.items()}
+    columns = [_Column(name, kinds[name], MAX_OFFSET, name in nulls) for name in encoded.columns]
     offset = _aligned(8 + len(msgspec.json.encode(_Header(frame.height, columns))))
     for column in columns:
         column.offset, offset = offset, _aligned(offset + frame.height * np.dtype(column.kind).itemsize)
@@ -102,24 +102,36 @@ def write(path: Path, frame: pl.DataFrame) -> None:
         file.write(len(header).to_bytes(8, "little") + header)
         for column in columns:
             file.seek(column.offset)
-            for chunk in encoded[column.name][0].get_chunks():
+            for chunk in encoded[column.name].get_chunks():
                 file.write(np.ascontiguousarray(chunk.to_numpy()).data)
         file.truncate(offset)
 
 
-def _encoded(series: pl.Series) -> tuple[pl.Series, bool]:
-    """Return a series without nulls, and whether any value in it stands for null."""
-    nulls = series.null_count() > 0
-    if series.dtype == pl.Boolean:
-        series = series.cast(pl.Int8)
-    if series.dtype.is_float():
-        return series.fill_null(np.nan) if nulls else series, nulls
-    if not series.dtype.is_integer():
-        raise TypeError(f"column {series.name} is of type {series.dtype}; allowed are numbers and Booleans")
-    low, high = pl.select(low=series.min(), high=series.max()).fill_null(0).row(0)
-    fits = (dtype for dtype in _INTEGERS if _lowest(dtype) < low and high <= -_lowest(dtype) - 1)
-    series = series.cast(next(fits, _INTEGERS[-1]))
-    return series.fill_null(_lowest(series.dtype)) if nulls else series, nulls
+def _encoded(frame: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
+    """Return the columns without nulls and as narrow as they can be, and those in which a value stands for null."""
+    frame = frame.with_columns(pl.col(pl.Boolean).cast(pl.Int8))
+    for name, dtype in frame.schema.items():
+        if not dtype.is_numeric():
+            raise TypeError(f"column {name} is of type {dtype}; allowed are numbers and Booleans")
+    counts = frame.null_count().row(0, named=True) if frame.width else {}
+    nulls = {name for name, count in counts.items() if count}
+    integers = [name for name, dtype in frame.schema.items() if dtype.is_integer()]
+    lows, highs = frame.select(integers).min(), frame.select(integers).max()
+    narrow = {
+        name: _narrowest(lows[name][0] or 0, highs[name][0] or 0) if frame.height else pl.Int8() for name in integers
+    }
+    shown = [
+        pl.col(name).cast(narrow.get(name, dtype)).fill_null(_lowest(narrow[name]) if name in narrow else np.nan)
+        if name in nulls
+        else pl.col(name).cast(narrow.get(name, dtype))
+        for name, dtype in frame.schema.items()
+    ]
+    return frame.select(shown), nulls
+
+
+def _narrowest(low: int, high: int) -> pl.DataType:
+    """Return the narrowest type of these values that leaves its smallest number for null."""
+    return next((dtype for dtype in _INTEGERS if _lowest(dtype) < low and high < -_lowest(dtype)), _INTEGERS[-1])
 
 
 def _lowest(dtype: pl.DataType) -> int:

@@ -75,7 +75,8 @@ class SnapshotWriter:
         self._directory = directory
         self._written: dict[str, tuple[pl.DataFrame, str]] = {}
         for left in directory.glob(f"*{NEW}"):
-            left.unlink()
+            with contextlib.suppress(OSError):
+                left.unlink()
         found = self._current()
         self._earlier = [] if found is None else [found.names, *found.earlier][:KEPT_VERSIONS]
 

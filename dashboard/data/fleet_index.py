@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from broker.contract.cohorts import NAMED, cohort_name
+from broker.contract.cohorts import FLEET, NAMED, NO_MEMBERS, cohort_name
 from broker.store.pump_table import FACTS_SCHEMA, PumpTable
 from dashboard.data.memo import remembered
 
@@ -87,13 +87,26 @@ class FactsIndex:
     def _match(self, query: str) -> Mask:
         found = self.lower.str.contains(query, literal=True).to_numpy().copy()
         for name in SEARCHED:
-            labels = self.labels(name)
-            shown = cohort_name(name, pl.col("name")) if name in NAMED else pl.col("name")
-            text = labels.names.to_frame().select(shown.fill_null("").str.to_lowercase()).to_series()
-            hits = text.str.contains(query, literal=True).to_numpy()
+            shown = self._shown(name).fill_null("").str.to_lowercase()
+            hits = shown.str.contains(query, literal=True).to_numpy()
             if hits.any():
-                found |= hits[labels.codes]
+                found |= hits[self.labels(name).codes]
         return found
+
+    def members(self, cohorts: pl.Series) -> pl.DataFrame:
+        """Return the pumps (`broker.contract.cohorts.MEMBERS`) of those of these names that are cohorts."""
+        serials = self.facts["pump"]
+        found = [serials.to_frame().select(pl.lit(FLEET).alias("cohort"), "pump")] if FLEET in cohorts else [NO_MEMBERS]
+        for name in ("gateway", *NAMED):
+            shown, codes = self._shown(name), self.labels(name).codes
+            rows = np.flatnonzero(shown.is_in(cohorts.implode()).fill_null(value=False).to_numpy()[codes])
+            found.append(pl.DataFrame([shown.gather(codes[rows]).alias("cohort"), serials.gather(rows)]))
+        return pl.concat(found)
+
+    def _shown(self, name: str) -> pl.Series:
+        """Return the distinct names of a label as people read them: those of cohorts such as "lot B07"."""
+        names = self.labels(name).names
+        return names.to_frame().select(cohort_name(name, pl.col("name")) if name in NAMED else "name").to_series()
 
 
 @dataclass(eq=False)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from broker.contract.cohorts import NO_MEMBERS, members_of
+from broker.contract.cohorts import NO_MEMBERS
 from broker.contract.rule_targets import RuleTargets
 from broker.store.snapshot import Health
 from broker.truth.alarm_history import raised_by
@@ -20,6 +20,7 @@ from broker.truth.ledger import Ledger, LedgerReader
 from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, match, spread
 from dashboard import formatting
 from dashboard.data.fleet_clock import fleet_clock
+from dashboard.data.fleet_index import facts_index
 from dashboard.data.services import DataService
 
 MAX_EVENTS: Final = 20_000
@@ -93,8 +94,8 @@ class LiveScorecard:
         return self._reader.incompatible
 
     def _evaluate(self, ledger: Ledger, health: Health) -> Score:
-        members = members_of(self.data.snapshot().pumps.select("pump", "model", "lot", "gateway"))
-        return judge(ledger, self.data.events(limit=MAX_EVENTS), health, members)
+        events, facts = self.data.events(limit=MAX_EVENTS), facts_index(self.data.snapshot().table.facts)
+        return judge(ledger, events, health, facts.members(events["subject"].drop_nulls().unique()))
 
 
 def judge(ledger: Ledger, events: pl.DataFrame, health: Health, members: pl.DataFrame = NO_MEMBERS) -> Score:

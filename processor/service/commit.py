@@ -224,8 +224,8 @@ class Committer:
     def confirm(self) -> None:
         """Confirm to gateways what is durable; without a connection, the confirmations stay due."""
         self._unconfirmed_bytes = 0
-        for topic, payload in self._confirmations.due() if self.link.alive else ():
-            self.link.publish(topic, payload, retain=True)
+        if self.link.alive:
+            self.link.publish_retained(self._confirmations.due())
 
     def reconfirm(self) -> None:
         """Make the next `confirm` repeat all confirmations: the last may have been lost with the connection."""

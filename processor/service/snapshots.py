@@ -15,9 +15,9 @@ from processor.view.fleet_view import FleetView, TableRows
 
 ALARM_SHARE: Final = 0.1
 """Share of the time that goes into the alarms of snapshots, as long as they are not older than `MAX_PAUSE_S`."""
-MIN_PAUSE_S: Final = 0.1
+MIN_PAUSE_S: Final = 0.25
 MAX_PAUSE_S: Final = 0.4
-"""Time between two snapshots: people do not see more than ten a second, and alarms must not wait on a busy machine."""
+"""Time between two snapshots: people do not see more than four a second, and alarms must not wait on a busy machine."""
 VALUES_SHARE: Final = 0.05
 FORECAST_SHARE: Final = 0.05
 """Shares of the time that go into the values and the forecasts of pumps, however large the fleet."""

@@ -135,6 +135,8 @@ def marks_frame(alarms: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
 
 def orders_frame(orders: pl.DataFrame, subjects: Subjects, rules: Rules = RULES) -> pl.DataFrame:
     """Return the subjects out of service by an order, as the dashboard shows them (`ORDERS_SCHEMA`)."""
+    if orders.is_empty():
+        return pl.DataFrame(schema=ORDERS_SCHEMA)
     return (
         subjects.called(orders)
         .with_columns(kind_of())

@@ -26,8 +26,8 @@ from tests.bench.test_engine_compared import Pump, judge
 from tests.bench.test_wire_speed import cpu_s, part
 from tests.bench.waiting_messages import Telemetry, one_sample_each, publish, wait
 
-PUMPS: Final = 1_000
-TICKS: Final = 300
+SIZES: Final = ((1_000, 300), (15_000, 20))
+"""Pumps, and samples of each."""
 RUNS: Final = 3
 PATIENCE_S: Final = 180.0
 
@@ -57,11 +57,11 @@ def unacknowledged(health: Health) -> float:
     return next(bound.value for bound in health.bounds if bound.name == "messages unacknowledged")
 
 
-def in_node_red(directory: Path, broker: int, port: int, messages: int) -> Taken:
+def in_node_red(directory: Path, broker: int, port: int, messages: int, pumps: int) -> Taken:
     with node_red.running(directory, port, messages) as process:
         node_red.read_until(process, "FIRST")
         began, used, brokers = time.monotonic(), cpu_s(process.pid), cpu_s(broker)
-        node_red.read_until(process, f"LAST {PUMPS}")
+        node_red.read_until(process, f"LAST {pumps}")
         return Taken(time.monotonic() - began, cpu_s(process.pid) - used, cpu_s(broker) - brokers)
 
 
@@ -91,17 +91,14 @@ def subscribed(data: Path, peer: Path | None, url: str, messages: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def messages() -> list[Telemetry]:
-    return one_sample_each(PUMPS, TICKS, time.time_ns() // 1_000_000)
-
-
-@pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     directory = tmp_path_factory.mktemp("node-red")
     return directory, node_red.installed(directory)
 
 
-def test_waiting_json_messages(messages: list[Telemetry], peer: tuple[Path, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("pumps", "ticks"), SIZES)
+def test_waiting_json_messages(pumps: int, ticks: int, peer: tuple[Path, str], tmp_path: Path) -> None:
+    messages = one_sample_each(pumps, ticks, time.time_ns() // 1_000_000)
     directory, peer_version = peer
     with_peer = not peer_version.startswith("(")
     names = ["processor", f"Node-RED {peer_version}", "plain Python, no MQTT"]
@@ -116,13 +113,13 @@ def test_waiting_json_messages(messages: list[Telemetry], peer: tuple[Path, str]
             publish(place.hostname or "", place.port or 0, messages)
             taken[names[0]].append(processed(data, broker.pid, url, len(messages)))
             if with_peer:
-                taken[names[1]].append(in_node_red(directory, broker.pid, place.port or 0, len(messages)))
+                taken[names[1]].append(in_node_red(directory, broker.pid, place.port or 0, len(messages), pumps))
         taken[names[2]].append(in_plain_python(messages))
-    show(taken, len(messages))
+    show(taken, len(messages), pumps)
 
 
-def show(taken: dict[str, list[Taken]], messages: int) -> None:
-    size = f"{PUMPS:,} pumps, each a gateway of its own, {messages:,} messages of one sample, median of {RUNS} runs"
+def show(taken: dict[str, list[Taken]], messages: int, pumps: int) -> None:
+    size = f"{pumps:,} pumps, each a gateway of its own, {messages:,} messages of one sample, median of {RUNS} runs"
     libraries = ", ".join(f"{name} {version(name)}" for name in ("paho-mqtt", "msgspec", "polars"))
     print(f"\n{size}\n{libraries}")
     print(f"{'':>30} {'messages/s':>12} {'a core':>12} {'µs':>8} {'broker, µs':>12}")

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from broker.contract.cohorts import members_of
 from broker.contract.signals import SIGNAL_NAMES, empty_samples
 from broker.store.journal import EVENTS_SCHEMA
 from broker.store.pump_table import PumpTable
@@ -16,6 +17,7 @@ from broker.store.snapshot import ALARMS_SCHEMA, empty
 from dashboard import theme
 from dashboard.components import elements, figures, pump_summary
 from dashboard.data import detections, fleet_map, pump_search, queries, trends
+from dashboard.data.fleet_index import facts_index
 from dashboard.data.memo import remembered
 from dashboard.pages import pump, pumps
 from dashboard.pages.alarms import listed
@@ -193,6 +195,15 @@ def test_any_order_and_search_of_the_pump_list_equals_sorting_the_whole_table(fl
                 )
                 rows, total = pump_search.page(table, request, text)
                 assert (rows["pump"].to_list(), total) == (expected["pump"].head(200).to_list(), found.height)
+
+
+def test_the_members_of_cohorts_that_alarms_are_about_are_those_of_the_contract(fleet: Any) -> None:
+    whole = fleet(3000).pumps.with_columns(pl.when(pl.col("seq") % 3 > 0).then(pl.lit("B07")).alias("lot"))
+    every = members_of(whole.select("pump", "model", "lot", "gateway"))
+    for about in (["lot B07", "gateway-02", "ITB-000003"], ["fleet", "model B", "nothing"], []):
+        found = facts_index(PumpTable.of(whole).facts).members(pl.Series(about, dtype=pl.String))
+        expected = every.filter(pl.col("cohort").is_in(about))
+        assert found.sort("cohort", "pump").equals(expected.sort("cohort", "pump"))
 
 
 def test_values_that_are_older_than_the_alarms_are_said_to_be(fleet: Any) -> None:
