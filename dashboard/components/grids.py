@@ -59,7 +59,7 @@ ALARM_COLUMNS: Final = [
     _column("alarm", "", 78, cellRenderer="Ack", sortable=False, resizable=False, pinned="right"),
 ]
 GATEWAY_COLUMNS: Final = [
-    _column("gateway", "Gateway", 130, flex=2, minWidth=120, cellClass="strong"),
+    _column("gateway", "Gateway", 150, flex=2, minWidth=140, cellClass="strong"),
     _column("state", "State", 90, cellRenderer="Tag"),
     _number("pumps", "Pumps", 84, flex=1, minWidth=76),
     _number("heard_s", "Last heard", 100, cellRenderer="Text", cellRendererParams={"text": "heard"}),
@@ -86,7 +86,7 @@ PUMP_COLUMNS: Final = [
     ),
     _number("battery_v", "Battery", 82, cellRenderer="Quantity", cellRendererParams={"text": "battery"}),
     _column("site", "Site", 78),
-    _column("gateway", "Gateway", 106),
+    _column("gateway", "Gateway", 124),
     _column("model", "Model", 150, sortable=False),
     _number("lost", "Samples lost", 110),
 ]
