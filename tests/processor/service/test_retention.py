@@ -76,6 +76,11 @@ def test_what_went_for_its_size_is_in_the_journal_in_one_entry_a_minute_and_noth
     assert all(any(day in text for text in removals(tmp_path)) for day in gone)
 
 
+def removed_days(data: Path) -> set[str]:
+    """Return the days that the journal says were removed: one entry may name several."""
+    return {day for text in removals(data) for day in text.partition(":")[0].split(", ")}
+
+
 def day_of(time_ms: int) -> str:
     return str(pl.Series([time_ms]).cast(pl.Datetime("ms")).dt.date()[0])
 
@@ -101,7 +106,7 @@ async def test_a_processor_removes_old_days_but_no_others_because_of_a_sample_fr
         birth = Birth(gateway=name, pumps=Pumps(serial=["R-1"]), sent=now, time=days[-1])
         link.publish(topic_of(name, "birth"), encode(birth))
         async with asyncio.timeout(TIMEOUT_S):
-            while len(removals(tmp_path)) < 2:
+            while removed_days(tmp_path) < {"2026-01-01", "2026-01-02"}:
                 await asyncio.sleep(0.1)
         # Time in which a wrong rule would remove more.
         await asyncio.sleep(2.5)
@@ -111,5 +116,5 @@ async def test_a_processor_removes_old_days_but_no_others_because_of_a_sample_fr
         stop.set()
         await asyncio.wait_for(running, TIMEOUT_S)
     assert trend(tmp_path, "R-1", 0)["time"].to_list() == [*days[2:], IN_2098]
-    assert [text.partition(":")[0] for text in removals(tmp_path)] == ["2026-01-02", "2026-01-01"]
+    assert removed_days(tmp_path) == {"2026-01-01", "2026-01-02"}
     assert all("--history-days" in text for text in removals(tmp_path))
