@@ -22,6 +22,7 @@ from broker.mqtt.connection_limits import shortage
 from broker.mqtt.session_pool import SessionPool, settle, slices
 from simulator.faults import FAULTS
 from simulator.gateway.commands import CommandExecutor
+from simulator.gateway.descriptions import Descriptions
 from simulator.gateway.ground_truth import GroundTruthReporter, LedgerFile, messages, run_header
 from simulator.gateway.outbox import Parcel
 from simulator.gateway.payloads import TickPayloads
@@ -71,6 +72,7 @@ class _Fleet:
 
     def __init__(self, settings: Settings, simulation: Simulation, count: int) -> None:
         self.settings, self.simulation, self.executor = settings, simulation, CommandExecutor(simulation)
+        self.descriptions = Descriptions(simulation)
         self.busy = asyncio.Lock()
         self.reporter = GroundTruthReporter(simulation)
         self.ledger = LedgerFile(settings.truth, run_header(simulation)) if settings.truth else None
@@ -145,7 +147,7 @@ class _Fleet:
     def _birth(self, session: Session) -> Birth:
         return Birth(
             gateway=session.name,
-            pumps=self.simulation.describe(session.own),
+            pumps=self.descriptions.of(session.own),
             sent=wall_ms(),
             time=self.simulation.time_ms,
             speed=self.settings.speed,
@@ -158,6 +160,7 @@ class _Fleet:
             reply = self.executor.execute(session.name, session.own, command)
         if reply.ok and not isinstance(command, Inject | Clear):
             self.treated.add(session.name)
+            self.descriptions.forget()
         return reply
 
     async def _tick_on(self) -> None:
