@@ -19,7 +19,8 @@ from broker.contract.gateway_messages import Birth
 from broker.contract.topics import TRUTH
 from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.connection_limits import shortage
-from broker.mqtt.session_pool import SessionPool, settle, slices
+from broker.mqtt.session_pool import SessionPool
+from broker.mqtt.settling import PROGRESS_INTERVAL_S, settle, slices
 from simulator.faults import FAULTS
 from simulator.gateway.commands import CommandExecutor
 from simulator.gateway.descriptions import Descriptions
@@ -127,11 +128,14 @@ class _Fleet:
 
     async def _retire(self, progress: Callable[[str], None]) -> None:
         """Publish that all gateways end on purpose, and wait until the broker has it."""
-        for part in slices(self.sessions):
+        total, shown = len(self.sessions), time.monotonic()
+        for number, part in enumerate(slices(self.sessions)):
             for session in part:
                 session.retire()
             await asyncio.sleep(0)
-        total = len(self.sessions)
+            if time.monotonic() - shown >= PROGRESS_INTERVAL_S:
+                shown = time.monotonic()
+                progress(f"{number * len(part):,} of {total:,} gateways sign off")
 
         def left() -> int:
             return sum(session.unconfirmed > 0 for session in self.sessions)
