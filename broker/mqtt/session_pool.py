@@ -9,11 +9,12 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from broker.mqtt.address import Address, LinkError, TakenOverError
 from broker.mqtt.reasons import SESSION_TAKEN_OVER
 from broker.mqtt.reconnection import MAX_DOUBLINGS, MAX_WAIT_S, MIN_WAIT_S, taken_over
+from broker.mqtt.settling import PROGRESS_INTERVAL_S, settle, slices
 
 MAX_CONNECTING: Final = 128
 """Sessions that connect at the same time; fewer than the connections that a listener lets wait (100 in Mosquitto)."""
@@ -21,12 +22,6 @@ MAX_PAUSE_S: Final = 5.0
 """Longest pause of all sessions while the broker cannot be reached."""
 UPKEEP_S: Final = 5.0
 """Interval of `Session.keep_up`; well below the keep-alive."""
-SLICES: Final = 100
-"""Parts of the sessions that are kept up, or closed, one after the other, so that the event loop runs in between."""
-PROGRESS_INTERVAL_S: Final = 1.0
-POLL_S: Final = 0.02
-STALL_S: Final = 2.0
-"""After this time without progress the pool stops waiting for sessions to finish."""
 
 
 class Session(Protocol):
@@ -52,9 +47,6 @@ class Session(Protocol):
 
     def abort(self) -> None:
         """Drop the connection."""
-
-
-S = TypeVar("S", bound=Session)
 
 
 @dataclass(eq=False)
@@ -115,7 +107,10 @@ class SessionPool:
             for session in part:
                 session.disconnect()
             await asyncio.sleep(0)
-        await settle(lambda: self.connected, lambda _: None)
+        total = len(self.sessions)
+        await settle(
+            lambda: self.connected, lambda left: self.progress(f"{total - left:,} of {total:,} gateways closed")
+        )
         for session in self.sessions:
             session.abort()
 
@@ -227,29 +222,3 @@ class SessionPool:
             elif self._outage and self.connected >= wanted:
                 self._outage, shown = False, 0
                 self.report(f"Reconnected to {self.sessions[0].address.url}")
-
-
-def slices(sessions: Sequence[S]) -> Iterator[Sequence[S]]:
-    """Yield the sessions in at most `SLICES` parts."""
-    size = -(-len(sessions) // SLICES)
-    for first in range(0, len(sessions), size):
-        yield sessions[first : first + size]
-
-
-async def settle(left: Callable[[], int], progress: Callable[[int], None], *, limit_s: float = 60.0) -> int:
-    """Wait until nothing is `left`, or until that has not changed for `STALL_S`; return what is left.
-
-    `progress` gets what is left, at most every `PROGRESS_INTERVAL_S`.
-    """
-    now = asyncio.get_running_loop().time
-    began = changed = shown = now()
-    before = left()
-    while before and now() - changed < STALL_S and now() - began < limit_s:
-        await asyncio.sleep(POLL_S)
-        count = left()
-        if count != before:
-            before, changed = count, now()
-        if now() - shown >= PROGRESS_INTERVAL_S:
-            shown = now()
-            progress(count)
-    return before

@@ -38,7 +38,7 @@ class Parcel:
         return len(self.payload) if self.place is None else self.place.length
 
 
-@dataclass
+@dataclass(slots=True)
 class Outbox:
     """First in, first out. With a `spool` the parcels are on disk, and those of an earlier run go first.
 

@@ -19,9 +19,11 @@ from broker.contract.gateway_messages import Birth
 from broker.contract.topics import TRUTH
 from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.connection_limits import shortage
-from broker.mqtt.session_pool import SessionPool, settle, slices
+from broker.mqtt.session_pool import SessionPool
+from broker.mqtt.settling import PROGRESS_INTERVAL_S, settle, slices
 from simulator.faults import FAULTS
 from simulator.gateway.commands import CommandExecutor
+from simulator.gateway.descriptions import Descriptions
 from simulator.gateway.ground_truth import GroundTruthReporter, LedgerFile, messages, run_header
 from simulator.gateway.outbox import Parcel
 from simulator.gateway.payloads import TickPayloads
@@ -71,6 +73,7 @@ class _Fleet:
 
     def __init__(self, settings: Settings, simulation: Simulation, count: int) -> None:
         self.settings, self.simulation, self.executor = settings, simulation, CommandExecutor(simulation)
+        self.descriptions = Descriptions(simulation)
         self.busy = asyncio.Lock()
         self.reporter = GroundTruthReporter(simulation)
         self.ledger = LedgerFile(settings.truth, run_header(simulation)) if settings.truth else None
@@ -125,11 +128,14 @@ class _Fleet:
 
     async def _retire(self, progress: Callable[[str], None]) -> None:
         """Publish that all gateways end on purpose, and wait until the broker has it."""
-        for part in slices(self.sessions):
+        total, shown = len(self.sessions), time.monotonic()
+        for number, part in enumerate(slices(self.sessions)):
             for session in part:
                 session.retire()
             await asyncio.sleep(0)
-        total = len(self.sessions)
+            if time.monotonic() - shown >= PROGRESS_INTERVAL_S:
+                shown = time.monotonic()
+                progress(f"{number * len(part):,} of {total:,} gateways sign off")
 
         def left() -> int:
             return sum(session.unconfirmed > 0 for session in self.sessions)
@@ -145,7 +151,7 @@ class _Fleet:
     def _birth(self, session: Session) -> Birth:
         return Birth(
             gateway=session.name,
-            pumps=self.simulation.describe(session.own),
+            pumps=self.descriptions.of(session.own),
             sent=wall_ms(),
             time=self.simulation.time_ms,
             speed=self.settings.speed,
@@ -158,6 +164,7 @@ class _Fleet:
             reply = self.executor.execute(session.name, session.own, command)
         if reply.ok and not isinstance(command, Inject | Clear):
             self.treated.add(session.name)
+            self.descriptions.forget()
         return reply
 
     async def _tick_on(self) -> None:

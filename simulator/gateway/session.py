@@ -28,7 +28,7 @@ RESEND_WAIT_S: Final = 1.0
 """Wait before telemetry that had no subscriber is sent again."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Session:
     """A gateway that speaks for the pumps `own` (indices). `wall_ms` is the clock; `execute` executes a command.
 

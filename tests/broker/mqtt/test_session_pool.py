@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from broker.mqtt import session_pool
+from broker.mqtt import settling
 from broker.mqtt.address import LinkError, TakenOverError, parse_url
 from broker.mqtt.link import Link, Message, Will
 from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS, Undelivered
-from broker.mqtt.session_pool import SessionPool, settle
+from broker.mqtt.session_pool import SessionPool
+from broker.mqtt.settling import settle
 from broker.mqtt.stream_link import StreamLink
 
 SESSIONS = 200
@@ -205,7 +206,7 @@ async def test_what_answers_oddly_is_an_error_that_says_how(answer: bytes, reaso
 
 
 async def test_waiting_for_sessions_to_finish_ends_when_nothing_moves_any_more(monkeypatch):
-    monkeypatch.setattr(session_pool, "STALL_S", 0.1)
+    monkeypatch.setattr(settling, "STALL_S", 0.1)
     left = [5, 4, 3]
     assert await settle(lambda: left.pop(0) if len(left) > 1 else left[0], lambda _: None) == 3
     assert await settle(lambda: 0, lambda _: None) == 0
