@@ -31,7 +31,15 @@ from pumpwatch.commands import (
 from pumpwatch.commands.broker_options import with_broker_options
 from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.settings import PREFIX, SettingsError, defaults_for, keep_memory, read_file, widen_narrow_terminal
+from pumpwatch.settings import (
+    PREFIX,
+    SettingsError,
+    defaults_for,
+    keep_memory,
+    read_file,
+    share_cores,
+    widen_narrow_terminal,
+)
 from pumpwatch.supervision import streams
 from pumpwatch.supervision.process import end_as_first_process
 
@@ -133,6 +141,7 @@ def main() -> None:
     streams.prepare()
     end_as_first_process()
     keep_memory()
+    share_cores()
     widen_narrow_terminal()
     try:
         try:

@@ -131,6 +131,15 @@ def keep_memory() -> None:
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:10000")
 
 
+def share_cores() -> None:
+    """Let Polars use half of the cores in each part, at least one; has no effect once Polars is loaded.
+
+    The parts run beside each other, and history is written beside judging: with a thread for every core in each, a
+    batch takes longer, not less. A value that the user has set stays.
+    """
+    os.environ.setdefault("POLARS_MAX_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
+
+
 def widen_narrow_terminal() -> None:
     """Format for `MIN_COLUMNS` if the terminal has fewer, or `COLUMNS` is no width: a column of letters is unreadable.
 

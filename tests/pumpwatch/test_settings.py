@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from pumpwatch.__main__ import app, settings, settings_of
 from pumpwatch.commands import options
-from pumpwatch.settings import TYPES, SettingsError, environment, keep_memory, nearest, read_file
+from pumpwatch.settings import TYPES, SettingsError, environment, keep_memory, nearest, read_file, share_cores
 
 
 @pytest.fixture
@@ -173,3 +174,16 @@ def test_polars_keeps_freed_memory_unless_the_user_has_set_otherwise(monkeypatch
     monkeypatch.setenv("_RJEM_MALLOC_CONF", "dirty_decay_ms:0")
     keep_memory()
     assert environment()["_RJEM_MALLOC_CONF"] == "dirty_decay_ms:0"
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(None, "1"), (1, "1"), (2, "1"), (5, "2"), (16, "8")])
+def test_each_part_uses_half_of_the_cores_unless_the_user_has_set_otherwise(
+    monkeypatch: pytest.MonkeyPatch, cores: int | None, threads: str
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.delenv("POLARS_MAX_THREADS", raising=False)
+    share_cores()
+    assert environment()["POLARS_MAX_THREADS"] == threads
+    monkeypatch.setenv("POLARS_MAX_THREADS", "7")
+    share_cores()
+    assert environment()["POLARS_MAX_THREADS"] == "7"
