@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
+import itertools
 from dataclasses import dataclass, field
 
 from broker.mqtt.link import Message
@@ -62,9 +64,21 @@ class MessageQueue:
         self._unacknowledged.clear()
 
     def take(self) -> Queued:
-        """Return the messages that wait; call `taken` when they are in the state."""
-        taken = Queued(self._waiting, self._session, self._own)
-        self._waiting, self.waiting_bytes, self._own = [], 0, 0
+        """Return the messages that wait, up to the one that makes `batch_bytes` full; then `arrived` is set again.
+
+        Call `taken` when they are in the state.
+        """
+        count, size = len(self._waiting), self.waiting_bytes
+        if size > self.batch_bytes:
+            sizes = list(itertools.accumulate(len(message.payload) for message in self._waiting))
+            count = bisect.bisect_left(sizes, self.batch_bytes) + 1
+            size = sizes[count - 1]
+        taken = Queued(self._waiting[:count], self._session, min(self._own, count))
+        self._waiting = self._waiting[count:]
+        self.waiting_bytes -= size
+        self._own = max(0, self._own - count)
+        if self._waiting:
+            self.arrived.set()
         return taken
 
     def taken(self, taken: Queued) -> None:

@@ -256,7 +256,8 @@ class _Service:
         if step := self.monitor.check_clock(wall_ms(), clock):
             self.journal.record("set", "clock", step)
         queued = self.queue.take()
-        self.link.resume_reading()
+        if not self.queue.full:
+            self.link.resume_reading()
         taken = Taken(
             queued.messages,
             wall_ms(),

@@ -80,3 +80,22 @@ def test_a_batch_is_due_when_enough_bytes_are_waiting() -> None:
     assert not queue.arrived.is_set()
     fill(queue, 2)
     assert queue.arrived.is_set()
+
+
+def test_a_batch_ends_with_the_message_that_fills_it_and_the_others_are_the_next() -> None:
+    queue = queue_of(batch_bytes=25)
+    fill(queue, 1, 2, 3, 4)
+    queue.end_session()
+    fill(queue, 5, 6)
+    queue.arrived.clear()
+    first = queue.take()
+    assert (mids(first), first.own, queue.waiting_bytes) == ([1, 2, 3], 3, 30)
+    assert queue.arrived.is_set()
+    second = queue.take()
+    assert (mids(second), second.own) == ([4, 5, 6], 1)
+    queue.taken(first)
+    queue.taken(second)
+    assert queue.durable()[1] == [5, 6]
+    queue.arrived.clear()
+    assert mids(queue.take()) == []
+    assert not queue.arrived.is_set()
