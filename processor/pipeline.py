@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,6 +11,7 @@ import polars as pl
 
 from broker.contract.actions import Action, Outcome, PumpAction
 from broker.contract.alarm_events import AlarmEvent
+from broker.contract.codec import Decoded
 from broker.mqtt.link import Message
 from broker.store.pump_table import PumpTable
 from broker.store.snapshot import RETIRED_SCHEMA, Health, Snapshot
@@ -90,16 +91,26 @@ class Pipeline:
         return (*self.rules, *GATEWAY_RULES, *COHORT_RULES, *SYSTEM_RULES)
 
     def take(
-        self, messages: list[Message], now: int, *, listening: bool = True, readings: pl.DataFrame | None = None
+        self,
+        messages: list[Message],
+        now: int,
+        *,
+        listening: bool = True,
+        current: bool = True,
+        readings: pl.DataFrame | None = None,
+        decoded: Sequence[Decoded | None] | None = None,
     ) -> BatchResult:
         """Take in messages; return everything that they led to.
 
-        While not `listening`, because the broker is away or has only just come back, no pump is judged silent.
+        While not `listening`, because the broker is away or has only just come back, no pump is judged silent; nor
+        while not `current`, because messages have long been waiting: those of any pump may be among them.
+        `decoded` is what `Inbox.decode` returned of the messages, None if it is still to be done.
         `readings` are the processor's measurements of itself (`processor.watch.readings.SCHEMA`), None if there are
         no new ones.
         """
-        batch = self.inbox.read(messages, now)
-        return self._result(batch, self.advance(batch, now, listening=listening, readings=readings), now)
+        batch = self.inbox.read(messages, now, decoded)
+        advanced = self.advance(batch, now, listening=listening, current=current, readings=readings)
+        return self._result(batch, advanced, now)
 
     def take_system(self, readings: pl.DataFrame | None, now: int) -> BatchResult:
         """Judge Pumpwatch itself and nothing else: for when judging the pumps fails."""
@@ -133,7 +144,13 @@ class Pipeline:
         return BatchResult(samples, events, entries, batch.rejected, advanced.outcomes, tuple(announced))
 
     def advance(
-        self, batch: Batch, now: int, *, listening: bool = True, readings: pl.DataFrame | None = None
+        self,
+        batch: Batch,
+        now: int,
+        *,
+        listening: bool = True,
+        current: bool = True,
+        readings: pl.DataFrame | None = None,
     ) -> AlarmResult:
         """Take in a batch that has been read; see `take`."""
         self.state = engine.grow(self.state, self.registry.pumps, self.rules)
@@ -153,8 +170,8 @@ class Pipeline:
                 changes.append(self._advance(conditions_of_pumps(rows, self.alarms, self.rules), rows, subjects, now))
         if not self.state[epochs.SET_BACK].equals(before[epochs.SET_BACK]):
             self.state = epochs.measure_set_back(self.state, before[epochs.SET_BACK], self.registry.clocks(now))
-        self._note_presence(before["samples"], now, listening=listening)
-        changes.append(self._watch(subjects, now, listening=listening))
+        self._note_presence(before["samples"], now, listening=listening and current)
+        changes.append(self._watch(subjects, now, listening=listening, current=current))
         if readings is not None:
             changes.append(self._monitor(readings, subjects, now))
         self.alarms, timed = alarm_list.tick(self.alarms, subjects=subjects, rules=self.listed)
@@ -217,7 +234,7 @@ class Pipeline:
             self._forecasts = now, latest
         return self.alarms.select("pump").join(latest, on="pump", how="left", maintain_order="left")
 
-    def _watch(self, subjects: Subjects, now: int, *, listening: bool) -> pl.DataFrame:
+    def _watch(self, subjects: Subjects, now: int, *, listening: bool, current: bool) -> pl.DataFrame:
         """Score silent pumps, gateways, fleet and cohorts; return what changed.
 
         While the processor has no broker only the fleet is scored: after `BROKER_LOST_S` it is silent.
@@ -228,7 +245,8 @@ class Pipeline:
             scores = self.gateways.scores_without_broker(subjects) if lost else no_scores()
             return self._hold(scores, self.state.clear(), subjects, now)
         self._disconnected_since = None
-        if self._watched is not None and 0 <= now - self._watched < self.watch_interval_ms:
+        recently = self._watched is not None and 0 <= now - self._watched < self.watch_interval_ms
+        if recently or not current:
             return alarm_list.no_changes()
         self._watched = now
         clocks = self._clocks(now)

@@ -28,7 +28,7 @@ from processor.engine.columns import (
     score_name,
     select,
 )
-from processor.engine.placement import Places, ascending, replaced
+from processor.engine.placement import Places, ascending, joined, replaced
 from processor.engine.scoring import AS_WRITTEN, MAX_SCORE, in_company, judge
 from processor.engine.sequence import LATE, NO_GAPS, NONE_SKIPPED, REDELIVERED, Gaps
 from processor.rules import RULES, Rule
@@ -92,7 +92,7 @@ def new_state(pumps: int, rules: Rules = RULES) -> pl.DataFrame:
 def grow(state: pl.DataFrame, pumps: int, rules: Rules = RULES) -> pl.DataFrame:
     """Return the state with rows for `pumps` pumps, the new ones as in `new_state`."""
     more = pumps - state.height
-    return state if more <= 0 else pl.concat([state, new_state(more, rules)], rechunk=True)
+    return state if more <= 0 else joined([state, new_state(more, rules)])
 
 
 def step(

@@ -15,10 +15,10 @@ import polars as pl
 
 SMALL: Final = 16_384
 """Rows up to which the state is one run: copying a column is quicker than joining slices of it."""
-MAX_RUNS: Final = 16
+MAX_RUNS: Final = 256
 MIN_GAP: Final = 256
 """Rows between two runs, at least; fewer are copied."""
-MAX_CHUNKS: Final = 64
+MAX_CHUNKS: Final = 1024
 """Chunks of a column, at most; if there are more, they are copied into one."""
 
 
@@ -64,9 +64,7 @@ class Places:
             parts += [columns[end : run.start], self._written(columns, rows, run)]
             end = run.stop
         parts.append(columns[end:])
-        written = pl.concat([part for part in parts if part.height], rechunk=False)
-        if max(written.n_chunks("all")) > MAX_CHUNKS:
-            written = written.rechunk()
+        written = joined(parts)
         return replaced(state, {column.name: column for column in written.get_columns()})
 
     def _read(self, state: pl.DataFrame, run: _Run) -> pl.DataFrame:
@@ -83,6 +81,13 @@ class Places:
 
     def _inside(self, run: _Run) -> pl.Series:
         return self.pumps[run.first : run.last] - run.start
+
+
+def joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return these parts of the state as one, in one chunk if it is small or has too many."""
+    whole = pl.concat([part for part in parts if part.height] or parts[:1], rechunk=False)
+    many = 1 if whole.height <= SMALL else MAX_CHUNKS
+    return whole.rechunk() if max(whole.n_chunks("all")) > many else whole
 
 
 def ascending(wave: pl.DataFrame) -> pl.DataFrame:

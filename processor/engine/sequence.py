@@ -17,8 +17,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from processor.engine.columns import select
-
 LATE: Final = "late"
 """Column of the state: how many stale samples filled a gap."""
 REDELIVERED: Final = "resent"
@@ -108,15 +106,19 @@ def counts() -> tuple[pl.Expr, pl.Expr, pl.Expr]:
 
 @dataclass(frozen=True)
 class Totals:
-    """Samples of the whole fleet: all that were received, those lost as far as is known, those redelivered."""
+    """Samples of the whole fleet: received, lost as far as is known, late, repeated, and redelivered."""
 
     received: int
     lost: int
+    late: int
+    repeated: int
     redelivered: int
 
 
 def totals(state: pl.DataFrame) -> Totals:
     """Return the counts of all pumps together."""
-    received = pl.col("samples") + pl.col("stale")
-    sums = select(state, received.sum().alias("received"), counts()[0].sum(), pl.col(REDELIVERED).sum())
-    return Totals(*sums.row(0))
+    names = ("samples", "missed", "stale", LATE, REDELIVERED)
+    samples, missed, stale, late, redelivered = (int(state[name].sum()) for name in names)
+    return Totals(
+        received=samples + stale, lost=missed - late, late=late, repeated=stale - late, redelivered=redelivered
+    )

@@ -84,9 +84,14 @@ class Inbox:
     recorder: JournalRecorder = field(default_factory=JournalRecorder)
     arrow: ArrowBatches = field(default_factory=ArrowBatches)
 
-    def read(self, messages: Sequence[Message], now: int) -> Batch:
-        """Read the messages that arrived until `now` (wall ms); never raises, whatever they contain."""
-        collected = _Collected(JsonRows(messages), self._decoded(messages))
+    def read(self, messages: Sequence[Message], now: int, decoded: Sequence[Decoded | None] | None = None) -> Batch:
+        """Read the messages that arrived until `now` (wall ms); never raises, whatever they contain.
+
+        `decoded` is what `decode` returns of them.
+        """
+        frames = self.decode(messages) if decoded is None else decoded
+        by_place = {place: frame for place, frame in enumerate(frames) if frame is not None}
+        collected = _Collected(JsonRows(messages), by_place)
         for place in collected.json.others(self.registry, now):
             message = messages[place]
             try:
@@ -97,11 +102,15 @@ class Inbox:
         self.registry.hear(samples["pump"], samples["time"], now)
         return Batch(samples, tuple(collected.actions), self.recorder.take(), self.quarantine.take(), ahead)
 
-    def _decoded(self, messages: Sequence[Message]) -> dict[int, Decoded]:
-        """Decode the Arrow payloads of telemetry; return them by the place of their message."""
-        places = [at for at, each in enumerate(messages) if codec.is_arrow(each.payload) and _is_telemetry(each)]
-        decoded = self.arrow.decode([(messages[at].topic, messages[at].payload) for at in places])
-        return dict(zip(places, decoded, strict=True))
+    def decode(self, messages: Sequence[Message]) -> list[Decoded | None]:
+        """Decode the Arrow payloads of telemetry; return one for each message, None for all others.
+
+        It depends on no other message, and changes nothing.
+        """
+        framed = [codec.is_arrow(each.payload) and _is_telemetry(each) for each in messages]
+        frames = [(each.topic, each.payload) for each, has_frame in zip(messages, framed, strict=True) if has_frame]
+        decoded = iter(self.arrow.decode(frames))
+        return [next(decoded) if has_frame else None for has_frame in framed]
 
     def take_moves(self, now: int) -> pl.DataFrame:
         """Return the journal entries (`ENTRIES_SCHEMA`) of pumps that moved, were retired or are back."""

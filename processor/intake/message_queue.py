@@ -6,8 +6,12 @@ import asyncio
 import bisect
 import itertools
 from dataclasses import dataclass, field
+from typing import Final
 
 from broker.mqtt.link import Message
+
+CATCH_UP_BATCHES: Final = 4
+"""Batches that are taken as one at most. Behind, fewer and larger ones are quicker; still larger ones take memory."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,14 @@ class MessageQueue:
         self._unacknowledged.clear()
 
     def take(self) -> Queued:
-        """Return the messages that wait, up to the one that makes `batch_bytes` full; then `arrived` is set again.
+        """Return the messages that wait, but no more than fill `CATCH_UP_BATCHES`; `arrived` is set if others are left.
 
         Call `taken` when they are in the state.
         """
         count, size = len(self._waiting), self.waiting_bytes
-        if size > self.batch_bytes:
+        if size > CATCH_UP_BATCHES * self.batch_bytes:
             sizes = list(itertools.accumulate(len(message.payload) for message in self._waiting))
-            count = bisect.bisect_left(sizes, self.batch_bytes) + 1
+            count = bisect.bisect_left(sizes, CATCH_UP_BATCHES * self.batch_bytes) + 1
             size = sizes[count - 1]
         taken = Queued(self._waiting[:count], self._session, min(self._own, count))
         self._waiting = self._waiting[count:]

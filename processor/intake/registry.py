@@ -91,11 +91,14 @@ class Registry:
 
     def _retire_unnamed(self, gateway: Gateway, named: npt.NDArray[np.int64], wall_ms: int) -> None:
         """Retire the pumps of a gateway that its birth does not name, and bring back those that it names."""
-        retired = self.presence.retired
-        for number in named[retired[named]]:
+        # Not `presence`: making room for new pumps, which are not retired, takes the whole fleet.
+        known = self._presence.retired
+        seen = named[named < len(known)]
+        for number in seen[known[seen]]:
             self.reinstate_pump(int(number), f"the birth of {gateway.name} names it")
         if self._facts.owned(gateway.number) == len(named):
             return
+        retired = self.presence.retired
         owned = np.flatnonzero(self._facts.owners == gateway.number)
         for number in np.setdiff1d(owned[~retired[owned]], named):
             self.retire_pump(int(number), f"the birth of {gateway.name} no longer names it", at=wall_ms)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
+from broker.contract.codec import Decoded
 from broker.mqtt.link import Message
 from processor.batch_result import BatchResult
 from processor.pipeline import Pipeline
@@ -33,7 +35,14 @@ class GuardedPipeline:
     latest: str = ""
 
     def take(
-        self, messages: list[Message], now: int, *, listening: bool, readings: pl.DataFrame | None
+        self,
+        messages: list[Message],
+        now: int,
+        *,
+        listening: bool,
+        readings: pl.DataFrame | None,
+        current: bool = True,
+        decoded: Sequence[Decoded | None] | None = None,
     ) -> list[BatchResult]:
         """Take in messages (see `Pipeline.take`); return the results, more than one if a message had to be isolated.
 
@@ -43,7 +52,11 @@ class GuardedPipeline:
         """
         waiting = self.pipeline.backlog.waiting
         try:
-            return [self.pipeline.take(messages, now, listening=listening, readings=readings)]
+            return [
+                self.pipeline.take(
+                    messages, now, listening=listening, current=current, readings=readings, decoded=decoded
+                )
+            ]
         except ERRORS as error:
             self._count(error)
             self.pipeline.backlog.waiting = waiting
@@ -52,14 +65,18 @@ class GuardedPipeline:
             half = len(messages) // 2
         if not messages:
             self.pipeline.quarantine_backlog(now, self.latest)
-            return self.take([], now, listening=listening, readings=readings)
+            return self.take([], now, listening=listening, current=current, readings=readings)
         if not half:
             self.pipeline.quarantine_message(messages[0], now, self.latest)
-            return self.take([], now, listening=listening, readings=readings)
+            return self.take([], now, listening=listening, current=current, readings=readings)
+        parts = [slice(half), slice(half, None)]
+        frames = [None if decoded is None else decoded[part] for part in parts]
         return [
             result
-            for part in (messages[:half], messages[half:])
-            for result in self.take(part, now, listening=listening, readings=readings)
+            for part, own in zip(parts, frames, strict=True)
+            for result in self.take(
+                messages[part], now, listening=listening, current=current, readings=readings, decoded=own
+            )
         ]
 
     def _system_alone(self, readings: pl.DataFrame | None, now: int) -> list[BatchResult]:

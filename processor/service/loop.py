@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from broker.contract.alarm_events import AlarmEvent
 from broker.contract.topics import ALL, COMMAND, PART, RESEND, alarm_topic, health_topic
@@ -24,6 +26,7 @@ from processor.batch_result import BatchResult
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.service import checkpoint, recovery
+from processor.service.batches import Batches
 from processor.service.checkpoint import CheckpointError
 from processor.service.commit import Committer
 from processor.service.compaction import Compaction
@@ -34,7 +37,7 @@ from processor.service.message_log import MessageLog, Taken
 from processor.service.metering import Meter
 from processor.service.presence import Guard
 from processor.service.settings import ProcessorError, SecondProcessorError, Settings
-from processor.service.snapshots import SnapshotPublisher
+from processor.service.snapshots import Made, SnapshotPublisher
 from processor.service.store import Store
 from processor.service.system_journal import SystemJournal
 from processor.watch.self_monitoring import SelfMonitor
@@ -47,6 +50,8 @@ PUBLISH_INTERVAL_S: Final = 5.0
 """How often confirmations and the processor's health are published."""
 REJECTIONS_INTERVAL_S: Final = 60.0
 """How often rejected messages are recorded in the journal, if there were any."""
+BEHIND_S: Final = 2.0
+"""Silence means nothing while more than a batch of messages has been waiting for this long."""
 WATCH_INTERVAL_MS: Final = 1000
 """How often silent pumps, gateways, fleet and cohorts are judged."""
 MAX_THIN_WAVES: Final = 25
@@ -90,9 +95,12 @@ class _Service:
         self.pipeline.watch_interval_ms = WATCH_INTERVAL_MS
         self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
+        self.batches = Batches(self.queue, self.pipeline.inbox.decode)
         self.meter = Meter(started=wall_ms(), broker=address.url)
         self.snapshots = SnapshotPublisher(settings.data / "snapshot", self.pipeline)
         self.connected_at = math.inf
+        self.current_at = -math.inf
+        self.showing: asyncio.Task[bool] | None = None
         self.failed_at = -math.inf
         self.unannounced: list[AlarmEvent] = []
         self.monitor = HealthMonitor(
@@ -255,19 +263,28 @@ class _Service:
         clock = time.monotonic()
         if step := self.monitor.check_clock(wall_ms(), clock):
             self.journal.record("set", "clock", step)
-        queued = self.queue.take()
+        queued, decoded = await self.batches.next()
         if not self.queue.full:
             self.link.resume_reading()
+        if self.queue.waiting_bytes < self.settings.batch_bytes:
+            self.current_at = clock
         taken = Taken(
             queued.messages,
             wall_ms(),
             listening=self.link.alive and clock - self.connected_at >= CATCH_UP_S,
             readings=self.monitor.readings(clock),
             step_ms=self.monitor.step_ms,
+            current=clock - self.current_at < BEHIND_S,
         )
         errors = self.guarded.errors
         results = await asyncio.to_thread(
-            self.guarded.take, taken.messages, taken.now, listening=taken.listening, readings=taken.readings
+            self.guarded.take,
+            taken.messages,
+            taken.now,
+            listening=taken.listening,
+            current=taken.current,
+            readings=taken.readings,
+            decoded=decoded,
         )
         if self.guarded.errors > errors:
             self.meter.trouble("processing", self.guarded.latest)
@@ -300,19 +317,34 @@ class _Service:
             self.link.publish(topic, msgspec.json.encode(message), retain=retain)
 
     async def _show(self, *, last: bool = False) -> float:
-        """Write the snapshot; return the seconds until the next one."""
-        now, pause_s = wall_ms(), SNAPSHOT_RETRY_S
-        health, directory = self._health(now), self.snapshots.directory
+        """Make a snapshot and begin to write it; return the seconds until the next one. The `last` is waited for."""
+        written = await self.showing if self.showing else True
+        now = wall_ms()
         try:
-            pause_s = await asyncio.to_thread(self.snapshots.publish, health, now, last=last)
-        except OSError as error:
-            self.meter.trouble("snapshot", f"cannot write to {directory}: {error}; dashboards are not updated")
+            made = await asyncio.to_thread(self.snapshots.make, self._health(now), now, last=last)
         except ERRORS as error:
-            self.meter.trouble("snapshot", f"cannot make the snapshot: {describe(error)}; dashboards are not updated")
-        else:
-            self.meter.recovered("snapshot")
-            self.meter.shown(wall_ms())
-        return pause_s
+            self._no_snapshot(error)
+            return SNAPSHOT_RETRY_S
+        self.showing = asyncio.create_task(self._write_snapshot(made, self.meter.take_unseen()), name="snapshot")
+        if last:
+            await self.showing
+        return made.pause_s if written else SNAPSHOT_RETRY_S
+
+    async def _write_snapshot(self, made: Made, sent: list[npt.NDArray[np.int64]]) -> bool:
+        try:
+            await asyncio.to_thread(self.snapshots.write, made)
+        except ERRORS as error:
+            self._no_snapshot(error)
+            self.meter.still_unseen(sent)
+            return False
+        self.meter.recovered("snapshot")
+        self.meter.shown(wall_ms(), sent)
+        return True
+
+    def _no_snapshot(self, error: BaseException) -> None:
+        where = f"cannot write to {self.snapshots.directory}: {error}"
+        reason = where if isinstance(error, OSError) else f"cannot make the snapshot: {describe(error)}"
+        self.meter.trouble("snapshot", f"{reason}; dashboards are not updated")
 
     def _health(self, now: int) -> Health:
         return self.monitor.health(now, protocol=self.link.address.protocol_name, connected=self.link.alive)

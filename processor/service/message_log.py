@@ -45,6 +45,7 @@ class _Description(msgspec.Struct, array_like=True):
     step_ms: int
     readings: bytes
     messages: list[tuple[str, int, bool]]
+    current: bool = True
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -60,6 +61,7 @@ class Taken:
     listening: bool
     readings: pl.DataFrame | None
     step_ms: int = 0
+    current: bool = True
 
 
 @dataclass
@@ -177,7 +179,9 @@ def _write(file: BinaryIO, taken: Taken) -> None:
     if taken.readings is not None:
         taken.readings.write_ipc(readings)
     messages = [(message.topic, len(message.payload), message.retained) for message in taken.messages]
-    described = _ENCODER.encode(_Description(taken.now, taken.listening, taken.step_ms, readings.getvalue(), messages))
+    described = _ENCODER.encode(
+        _Description(taken.now, taken.listening, taken.step_ms, readings.getvalue(), messages, taken.current)
+    )
     crc = zlib.crc32(described)
     for message in taken.messages:
         crc = zlib.crc32(message.payload, crc)
@@ -214,7 +218,7 @@ def _next(file: BinaryIO, size: int) -> Taken | None:
         for (topic, length, retained), end in zip(record.messages, ends, strict=True)
     ]
     readings = pl.read_ipc(io.BytesIO(record.readings)) if record.readings else None
-    return Taken(messages, record.now, record.listening, readings, record.step_ms)
+    return Taken(messages, record.now, record.listening, readings, record.step_ms, record.current)
 
 
 def _sync_directory(path: Path) -> None:

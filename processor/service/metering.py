@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from broker.store.snapshot import CapacityLimit, Health
 from processor.engine import sequence
-from processor.engine.columns import select
 from processor.pipeline import Pipeline
 from processor.rules.rule import targets_of
 from processor.service.wall_clock import WallClock
@@ -43,7 +43,7 @@ class Meter:
     lag_s: float = 0.0
     troubles: dict[str, str] = field(default_factory=dict)
     _lag_at: int = 0
-    _sent: list[np.ndarray] = field(default_factory=list)
+    _sent: list[npt.NDArray[np.int64]] = field(default_factory=list)
     _latencies: collections.deque[float] = field(default_factory=lambda: collections.deque(maxlen=MAX_LATENCIES))
     _marks: collections.deque[tuple[int, int]] = field(default_factory=lambda: collections.deque(maxlen=1_000))
 
@@ -54,16 +54,24 @@ class Meter:
         if sent.size:
             self._sent.append(sent[:: max(1, sent.size // MAX_LATENCIES_PER_BATCH)])
 
-    def shown(self, now: int) -> None:
-        """Record that everything so far is in a snapshot that was complete at `now` (wall ms)."""
-        ages_ms = [(now - sent).clip(0) for sent in self._sent]
+    def shown(self, now: int, sent: list[npt.NDArray[np.int64]]) -> None:
+        """Record that what was `sent` (wall ms; see `take_unseen`) is in a snapshot that was complete at `now`."""
+        ages_ms = [(now - each).clip(0) for each in sent]
         if ages_ms:
             self.lag_s, self._lag_at = float(np.median(np.concatenate(ages_ms))) / 1000.0, now
         elif now - self._lag_at > LAG_HOLD_MS:
             self.lag_s = 0.0
         for ages in ages_ms:
             self._latencies.extend(ages.tolist())
-        self._sent.clear()
+
+    def take_unseen(self) -> list[npt.NDArray[np.int64]]:
+        """Return when the samples were sent that a snapshot made now is the first to contain."""
+        sent, self._sent = self._sent, []
+        return sent
+
+    def still_unseen(self, sent: list[npt.NDArray[np.int64]]) -> None:
+        """Keep what `take_unseen` returned: the snapshot could not be written."""
+        self._sent[:0] = sent
 
     def trouble(self, part: str, text: str) -> None:
         """Log once that a part fails, and show it until it recovers."""
@@ -82,7 +90,7 @@ class Meter:
         """Return the processor's health at `now` (wall ms), as the next snapshot version."""
         self.version += 1
         self._marks.append((now, self.samples))
-        registry = pipeline.registry
+        registry, counted = pipeline.registry, sequence.totals(pipeline.state)
         online = [gateway for gateway in registry.gateways.order if gateway.state == "online"]
         return Health(
             version=self.version,
@@ -97,7 +105,9 @@ class Meter:
             samples=self.samples,
             samples_per_s=self._rate(now),
             messages=self.messages,
-            **select(pipeline.state, *(each.sum() for each in sequence.counts())).row(0, named=True),
+            lost=counted.lost,
+            late=counted.late,
+            repeated=counted.repeated,
             refused=pipeline.quarantine.count,
             refusals=list(pipeline.quarantine.latest)[::-1],
             latency_ms=self._percentiles(),

@@ -67,4 +67,6 @@ def replay(guarded: GuardedPipeline, taken: Taken) -> list[BatchResult]:
     """Take in once more what the message log has kept; return the results."""
     if taken.step_ms:
         guarded.pipeline.shift_wall_clock(taken.step_ms)
-    return guarded.take(taken.messages, taken.now, listening=taken.listening, readings=taken.readings)
+    return guarded.take(
+        taken.messages, taken.now, listening=taken.listening, current=taken.current, readings=taken.readings
+    )

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 from broker.store.snapshot import Health
 from broker.store.snapshot_files import SnapshotWriter, TableFiles
 from processor.pipeline import Pipeline
@@ -38,6 +40,16 @@ class _Table:
     forecasts_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class Made:
+    """A snapshot that is not written yet, and the seconds until the next one."""
+
+    files: TableFiles
+    small: dict[str, pl.DataFrame]
+    health: Health
+    pause_s: float
+
+
 @dataclass
 class SnapshotPublisher:
     """Makes the snapshots of a pipeline in a directory. Not to be called from two threads at once."""
@@ -54,8 +66,8 @@ class SnapshotPublisher:
     def __post_init__(self) -> None:
         self._writer = SnapshotWriter(self.directory)
 
-    def publish(self, health: Health, now: int, *, last: bool = False) -> float:
-        """Write a snapshot of the pipeline as it is; return the seconds until the next one.
+    def make(self, health: Health, now: int, *, last: bool = False) -> Made:
+        """Make a snapshot of the pipeline as it is; `write` may write it while the pipeline goes on.
 
         In a large fleet, the table of pumps is that of the last call or older; `last` waits for it and makes it anew.
         Raises what the making or writing of either raised.
@@ -68,8 +80,12 @@ class SnapshotPublisher:
         if self._table is None:
             raise RuntimeError("there is no table of pumps")
         small = self.pipeline.alarm_tables(now, self._table.rows)
-        self._writer.publish(self._table.files, small, health)
-        return min(max((time.monotonic() - began) / ALARM_SHARE, MIN_PAUSE_S), MAX_PAUSE_S)
+        pause_s = min(max((time.monotonic() - began) / ALARM_SHARE, MIN_PAUSE_S), MAX_PAUSE_S)
+        return Made(self._table.files, small, health, pause_s)
+
+    def write(self, made: Made) -> None:
+        """Make a snapshot the current one. Raises `OSError`."""
+        self._writer.publish(made.files, made.small, made.health)
 
     def _renew(self, health: Health, now: int, *, inline: bool) -> None:
         """Make the table of pumps, here or beside the judging."""

@@ -166,7 +166,7 @@ def test_the_cost_of_snapshots_and_pages(pumps: int, tmp_path: Path) -> None:
         nonlocal version
         version += 1
         health = Health(version=version, started=1, written=now, connected=True, therapy_ms=START_MS)
-        publisher.publish(health, now)
+        publisher.write(publisher.make(health, now))
 
     def renew() -> None:
         publisher._next_table = 0.0

@@ -101,7 +101,9 @@ def test_samples_redelivered_by_a_gateway_are_counted_and_raise_no_alarm_on_its_
     watch.birth("A")
     assert "samples_repeated" not in send_twice(watch, json_sample, "old stamps")
     assert watch.snapshot().pumps.select("samples", "repeated").row(0) == (90, 90)
-    assert sequence.totals(watch.pipeline.state) == sequence.Totals(received=180, lost=0, redelivered=90)
+    assert sequence.totals(watch.pipeline.state) == sequence.Totals(
+        received=180, lost=0, late=0, repeated=90, redelivered=90
+    )
 
 
 def test_duplicates_in_new_messages_raise_an_alarm_about_the_link_of_the_pump(watch, json_sample):
@@ -124,7 +126,9 @@ def test_samples_sent_before_a_restart_are_recognized_as_redelivered_after_it(wa
     recovery.save(tmp_path, watch.pipeline, watch.now)
     restored = type(watch)(recovery.restore(tmp_path))
     restored.take([restored.message(each) for each in payloads])
-    assert sequence.totals(restored.pipeline.state) == sequence.Totals(received=10, lost=0, redelivered=5)
+    assert sequence.totals(restored.pipeline.state) == sequence.Totals(
+        received=10, lost=0, late=0, repeated=5, redelivered=5
+    )
 
 
 def test_samples_for_the_history_have_no_delivery_columns(watch):

@@ -194,6 +194,17 @@ def test_silence_is_noticed_within_the_interval_however_many_batches_there_are(w
     assert not watch.snapshot().pumps["silent"][0]
 
 
+def test_no_pump_is_silent_while_what_it_sent_may_be_waiting(watch, json_sample):
+    watch.birth("A")
+    watch.deliver(json_sample(seq=1))
+    for _ in range(20):
+        watch.wait_s(1)
+        watch.pipeline.take([], watch.now, current=False)
+    assert watch.snapshot().alarms.height == 0
+    watch.take([])
+    assert watch.snapshot().alarms["rule"].to_list() == ["pump_silent"]
+
+
 def test_a_pump_that_has_sent_nothing_since_its_birth_becomes_silent(watch):
     watch.birth("A")
     watch.wait_s(9)

@@ -29,10 +29,10 @@ def guarded(monkeypatch) -> GuardedPipeline:
     """A processor in which a sample of the pump POISON raises what nobody foresaw."""
     honest = Inbox.read
 
-    def read(self, messages, now):
+    def read(self, messages, now, decoded=None):
         if any(b"POISON" in each.payload for each in messages):
             raise ZeroDivisionError("nobody thought of this")
-        return honest(self, messages, now)
+        return honest(self, messages, now, decoded)
 
     monkeypatch.setattr(Inbox, "read", read)
     return GuardedPipeline(Pipeline())

@@ -59,20 +59,20 @@ def test_all_messages_and_samples_are_counted(meter, health):
 def test_latency_is_from_sending_to_the_complete_snapshot(meter, health):
     meter.count(sent(*range(101)))
     assert health().latency_ms == {}
-    meter.shown(START_MS + 10)
+    meter.shown(START_MS + 10, meter.take_unseen())
     assert health().latency_ms == {"p50": 60.0, "p95": 105.0, "p99": 109.0}
 
 
 def test_a_clock_that_runs_ahead_gives_no_negative_latency_and_a_missing_send_time_gives_none(meter, health):
     meter.count(sent(-5_000, None, None))
-    meter.shown(START_MS)
+    meter.shown(START_MS, meter.take_unseen())
     assert health().latency_ms == {"p50": 0.0, "p95": 0.0, "p99": 0.0}
 
 
 def test_of_many_latencies_an_even_selection_is_kept(meter, health):
     for _ in range(60):
         meter.count(sent(*range(10_000)))
-        meter.shown(START_MS)
+        meter.shown(START_MS, meter.take_unseen())
     assert len(meter._latencies) == 50_000
     assert health().latency_ms["p50"] == pytest.approx(4_995, abs=10)
 
@@ -102,9 +102,9 @@ def test_each_health_has_its_own_version(health):
 
 def test_the_lag_is_that_of_the_latest_snapshot(meter):
     meter.count(sent(1_000, 5_000, 60_000))
-    meter.shown(START_MS)
+    meter.shown(START_MS, meter.take_unseen())
     assert meter.lag_s == 5.0
-    meter.shown(START_MS + 9_000)
+    meter.shown(START_MS + 9_000, meter.take_unseen())
     assert meter.lag_s == 5.0, "a snapshot without samples does not change it"
-    meter.shown(START_MS + 11_000)
+    meter.shown(START_MS + 11_000, meter.take_unseen())
     assert meter.lag_s == 0.0

@@ -25,7 +25,7 @@ class Shown:
     def show(self, *, last: bool = False) -> Snapshot:
         self.version += 1
         health = Health(version=self.version, started=1, written=self.watch.now)
-        self.publisher.publish(health, self.watch.now, last=last)
+        self.publisher.write(self.publisher.make(health, self.watch.now, last=last))
         return read(self.directory)
 
     def fall_silent(self) -> None:

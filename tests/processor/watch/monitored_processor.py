@@ -42,7 +42,9 @@ class MonitoredProcessor:
             readings.troubles(troubles or {}),
             readings.capacities(bounds),
             readings.lag(lag_s, 10.0),
-            readings.counts(Totals(received, lost, redelivered), **{**NO_LOSS, **counts}),
+            readings.counts(
+                Totals(received, lost, late=0, repeated=0, redelivered=redelivered), **{**NO_LOSS, **counts}
+            ),
         )
         now, time = START_MS + round(1000 * self.wall_s), START_MS + round(60_000 * self.wall_s)
         self.monitor, found = score(self.monitor, taken, self.timers, now=now, time=time)
