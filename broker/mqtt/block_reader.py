@@ -14,7 +14,7 @@ import paho.mqtt.client as paho
 
 BLOCK_BYTES: Final = 256 * 1024
 MAX_TOPICS: Final = 100_000
-"""Topics whose texts are kept, about 20 MB; with more, they are collected anew."""
+"""Topics cached as decoded text, about 20 MB; the cache is emptied when it is full."""
 SIGN_OF_LIFE_S: Final = 5.0
 """How often messages are taken as a sign of life of the broker; well below the keep-alive."""
 _PUBLISH: Final = 0x30

@@ -20,7 +20,7 @@ def raise_open_files() -> None:
 
 
 def shortage(connections: int, *, files: int = 0, ports: Path = PORT_RANGE) -> str:
-    """Return why this process cannot hold so many connections to one broker, and what to do; empty if it can.
+    """Return why this process cannot open that many connections to one broker, and what to do; empty if it can.
 
     `files` is the number of files that it opens besides.
     """

@@ -131,7 +131,7 @@ class Link:
         return self._client.publish(topic, payload, qos=1, retain=retain).mid
 
     def publish_retained(self, messages: Iterable[tuple[str, bytes]]) -> None:
-        """Publish messages that repeat what earlier ones said, each with its topic: retained, with QoS 0, all at once.
+        """Publish messages that supersede earlier ones, each with its topic: retained, QoS 0, in one write.
 
         Those that are lost with the connection are to be repeated on the next.
         """

@@ -30,7 +30,7 @@ SMALL: Final = {
     "orders": ORDERS_SCHEMA,
     "retired": RETIRED_SCHEMA,
 }
-"""The parts that every snapshot has anew."""
+"""The parts that are rewritten with every snapshot."""
 COLUMN_FILES: Final = {"values": VALUES_SCHEMA, "forecasts": FORECASTS_SCHEMA}
 ATTEMPTS: Final = 10
 

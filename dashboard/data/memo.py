@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def remembered(query: Callable[[Argument], Result]) -> Callable[[Argument], Result]:
-    """Return a query that is computed once per argument, told by identity; only the latest result is kept.
+    """Return a cached version of a query: it keeps the latest result, for the same argument object.
 
     Whoever asks the same meanwhile waits for the result instead of computing it too.
     """

@@ -19,7 +19,7 @@ MIN_GROUP: Final = 4
 """Minimum number of alarms of one rule behind one gateway that become one line; a common cause is then likely."""
 
 NOTICED_MS: Final = 1000
-"""From this age on, values that are older than the alarms are said to be."""
+"""Pages say that values are older than the alarms if they are older by at least this much."""
 
 _URGENCY: Final = (
     pl.col("state")
