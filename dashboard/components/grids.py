@@ -59,16 +59,17 @@ ALARM_COLUMNS: Final = [
     _column("alarm", "", 78, cellRenderer="Ack", sortable=False, resizable=False, pinned="right"),
 ]
 GATEWAY_COLUMNS: Final = [
-    _column("gateway", "Gateway", 150, flex=2, minWidth=140, cellClass="strong"),
-    _column("state", "State", 90, cellRenderer="Tag"),
-    _number("pumps", "Pumps", 84, flex=1, minWidth=76),
-    _number("heard_s", "Last heard", 100, cellRenderer="Text", cellRendererParams={"text": "heard"}),
-    _number("speed", "Speed", 90, cellRenderer="Text", cellRendererParams={"text": "speed_text"}),
-    _number("waiting", "Queued", 84),
-    _number("dropped", "Dropped", 90, cellClassRules={"warn-word": "params.value > 0"}),
-    _number("resent", "Redelivered", 104),
-    _number("shard", "Shard", 74),
+    _column("gateway", "Gateway", 130, flex=2, minWidth=116, cellClass="strong"),
+    _column("state", "State", 84, cellRenderer="Tag"),
+    _number("pumps", "Pumps", 72, flex=1, minWidth=68),
+    _number("heard_s", "Last heard", 94, cellRenderer="Text", cellRendererParams={"text": "heard"}),
+    _number("waiting", "Queued", 78),
+    _number("dropped", "Dropped", 84, cellClassRules={"warn-word": "params.value > 0"}),
+    _number("resent", "Redelivered", 102),
+    _number("speed", "Speed", 76, cellRenderer="Text", cellRendererParams={"text": "speed_text"}),
+    _number("shard", "Shard", 70),
 ]
+"""What says that a gateway is in trouble comes first; a narrow window scrolls to the rest."""
 PUMP_COLUMNS: Final = [
     _column("priority", "State", 112, cellRenderer="PumpState"),
     _column("pump", "Pump", 116, cellRenderer="PumpLink"),
