@@ -1,0 +1,42 @@
+"""Audit trail: who signed in, was refused or changed access, as entries of the journal."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from broker.store.journal import Journal
+
+KINDS: Final = {
+    "signed_in": "somebody signed in",
+    "sign_in_failed": "a sign-in failed: wrong name, password, key or code",
+    "locked_out": "sign-ins of an account or from an address are refused for a while",
+    "signed_out": "somebody signed out, or a session was ended",
+    "account_added": "an account was added",
+    "account_changed": "role, password, second factor or state of an account changed",
+    "account_removed": "an account was removed",
+    "denied": "somebody tried what the role does not allow",
+    "forged": "a command or action was refused because its signature, origin or age is wrong",
+    "exported": "somebody exported data",
+    "key_changed": "a key, certificate or password of a gateway or part was made, renewed or revoked",
+}
+"""What the audit trail records, besides operator actions and commands."""
+
+
+def record(data: Path, kind: str, *, who: str, origin: str, text: str, at: int) -> None:
+    """Append one entry to the journal of a data directory, durably; `at` is wall ms, `kind` one of `KINDS`.
+
+    `who` is the person (or account name tried), `origin` the address or program it came from. Raises
+    `broker.store.journal.JournalError`, `sqlite3.Error` or `OSError`.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is not recorded in the audit trail; allowed are {', '.join(KINDS)}")
+    journal = Journal(data)
+    try:
+        entry = {"at": at, "kind": kind, "who": who, "text": f"{text} (from {origin})", "once": uuid.uuid4().hex}
+        journal.append(pl.DataFrame([entry]))
+    finally:
+        journal.close()
