@@ -94,10 +94,14 @@ def test_only_unacknowledged_alarms_can_be_acknowledged_whatever_a_browser_sends
     assert queries.waiting_ids(known, {}) == []
 
 
-def test_the_summary_counts_pumps_by_their_worst_alarm_and_silent_ones_separately(fleet: Any) -> None:
+def test_the_summary_counts_each_pump_once_by_its_worst_alarm_as_silent_only_without_one(fleet: Any) -> None:
     found = queries.summary(fleet(100))
     assert (found["high"], found["medium"], found["low"], found["silent"]) == (4, 4, 3, 2)
     assert found["normal"] == 100 - 11 - 2
+    alarmed = fleet(100).pumps.with_columns(silent=pl.col("priority") > 0)
+    found = queries.summary(dataclasses.replace(fleet(100), table=PumpTable.of(alarmed)))
+    assert found["silent"] == 0
+    assert sum(found[name] for name in ("high", "medium", "low", "silent", "normal")) == 100
     assert queries.summary(empty())["oldest_s"] is None
 
 
