@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from broker.display import terminal
+from broker.store.secret_files import SecretsError
 from pumpwatch.commands import (
     alarms,
     doctor,
@@ -30,6 +31,7 @@ from pumpwatch.commands import (
 )
 from pumpwatch.commands.broker_options import with_broker_options
 from pumpwatch.commands.checked_values import with_checked_values
+from pumpwatch.commands.data_directory import complete, keep_private, with_private_data
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import (
     PREFIX,
@@ -128,8 +130,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
 }
 
 for command, example in EXAMPLES.items():
-    app.command(epilog=f"Example: {example}")(with_checked_values(with_broker_options(command)))
-app.add_typer(users.app, name="user")
+    app.command(epilog=f"Example: {example}")(with_checked_values(with_private_data(with_broker_options(command))))
+app.add_typer(complete(users.app), name="user")
 
 
 OUTPUT_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
@@ -138,6 +140,7 @@ OUTPUT_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errn
 
 def main() -> None:
     """Run the command line; expected failures end with one sentence and exit code 1, without a traceback."""
+    keep_private()
     streams.prepare()
     end_as_first_process()
     keep_memory()
@@ -148,7 +151,7 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()
-    except (CommandError, SettingsError) as failure:
+    except (CommandError, SettingsError, SecretsError) as failure:
         _fail(str(failure), getattr(failure, "code", 1))
     except BrokenPipeError:
         # Whoever read our output has had enough of it, as `head` has.

@@ -73,6 +73,7 @@ class Settings(TypedDict, total=False):
     client_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.pem"])]
     client_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.key"])]
     password_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/broker-password"])]
+    secrets: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/secrets"])]
     trusted_proxy: Annotated[list[str], Meta(max_length=MAX_PROXIES, examples=["127.0.0.1", "10.0.0.0/8"])]
 
 

@@ -11,15 +11,15 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from broker.display import terminal
 from pumpwatch.commands import options
+from pumpwatch.commands.doctor_access import Finding, permissions
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import environment, user_data
 from pumpwatch.supervision import run_file
@@ -28,14 +28,6 @@ MIN_FREE_BYTES: Final = 1_000_000_000
 CHROMIUM: Final = ("chromium", "chromium-browser", "google-chrome")
 STALE_S: Final = 15.0
 COLORS: Final = {"ok": "green", "note": "yellow", "failed": "red"}
-
-
-class Finding(msgspec.Struct):
-    """One check; `failed` prevents operation, `note` does not."""
-
-    what: str
-    state: Literal["ok", "note", "failed"]
-    text: str
 
 
 def doctor(
@@ -51,6 +43,7 @@ def doctor(
         *packages(),
         *programs(environment().get("PATH", os.defpath)),
         *storage(where),
+        *permissions(where),
         *records(where),
         *running(where, broker, port),
     ]

@@ -71,6 +71,17 @@ Data = Annotated[
         show_default=False,
     ),
 ]
+Secrets = Annotated[
+    Path | None,
+    typer.Option(
+        "--secrets",
+        envvar=_env("SECRETS"),
+        metavar="DIR",
+        callback=path,
+        help="Directory of keys, passwords and accounts; later commands find it by themselves. Default: in --data.",
+        show_default=False,
+    ),
+]
 Pumps = Annotated[
     int | None,
     typer.Option(
