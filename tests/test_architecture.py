@@ -103,6 +103,7 @@ CLOCKS: Final = (
     "dashboard/access/login_throttle.py",
     "pumpwatch/commands/alarms.py",
     "pumpwatch/commands/pumps.py",
+    "pumpwatch/commands/users.py",
     "pumpwatch/supervision/part_notices.py",
 )
 EDGES: Final[dict[str, tuple[str, ...]]] = {

@@ -10,18 +10,18 @@ from starlette.authentication import AuthenticationError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.mqtt.endpoint import host_and_port, is_loopback
-from dashboard.access.accounts import VISITOR, AccessError, read_accounts
+from dashboard.access import sign_in_page
+from dashboard.access.accounts import VISITOR, AccessError, problem, read_accounts
 from dashboard.access.proxies import HOST, BehindProxy
-from dashboard.access.sessions import SessionBackend, SessionCookies, SessionStore
+from dashboard.access.sessions import OPEN_PATHS, SessionBackend, SessionCookies, SessionStore
 from dashboard.access.sign_in import SignIn
 from dashboard.settings import Settings, origin_of
 
 LOG: Final = logging.getLogger("dashboard")
-OPEN_PATHS: Final = frozenset({"/healthz"})
 MAX_REFUSED_ORIGINS: Final = 20
 DENIED: Final = 4003
 """Close code of a WebSocket that is not signed in; 4000 to 4999 are for applications (RFC 6455, 7.4.2)."""
@@ -30,8 +30,12 @@ DENIED: Final = 4003
 def demand_accounts(settings: Settings) -> None:
     """Raise `AccessError` if the dashboard would be reachable from other machines and there are no accounts.
 
-    Behind a reverse proxy on this machine the shared key is enough, but the log says so.
+    Behind a reverse proxy on this machine the shared key is enough, but the log says so. If there were accounts and
+    they cannot be read, the dashboard starts, so that its page says so, and signs nobody in.
     """
+    if text := problem(settings.data):
+        LOG.error("%s", text)
+        return
     if read_accounts(settings.data):
         return
     advice = "pumpwatch user add NAME --role ROLE"
@@ -65,7 +69,7 @@ class Access:
     def address(self, port: int) -> str:
         """Return the address to open, with the shared key while there are no accounts."""
         url = self._public.url or f"http://{host_and_port(self._host, port)}{self._public.root}/"
-        return url + ("" if self._store.accounts() else f"?key={self._store.key}")
+        return url + (f"?key={self._store.key}" if self._store.by_key() else "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
@@ -179,7 +183,9 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-def _unavailable(_connection: HTTPConnection, error: AuthenticationError) -> Response:
+def _unavailable(connection: HTTPConnection, error: AuthenticationError) -> Response:
+    if "text/html" in connection.headers.get("accept", "*/*"):
+        return HTMLResponse(sign_in_page.unavailable(str(error)), 503, headers={"Cache-Control": "no-store"})
     return PlainTextResponse(str(error), 503)
 
 

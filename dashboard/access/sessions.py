@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import logging
 import secrets
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError
@@ -13,12 +14,30 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboard.access.accounts import FILE, RIGHTS, AccessError, Account, Visitor, read_accounts, session_secret
+from broker.store import secret_files
+from dashboard.access.accounts import (
+    FILE,
+    RIGHTS,
+    AccessError,
+    Account,
+    Visitor,
+    accounts_path,
+    missing,
+    read_accounts,
+    required,
+)
 from dashboard.settings import Public, Settings
 
 LOG: Final = logging.getLogger("dashboard")
+SIGNING_FILE: Final = "dashboard.secret"
 SESSION_S: Final = 30 * 24 * 3600
 """Wall displays stay signed in for a month."""
+OPEN_PATHS: Final = frozenset({"/healthz"})
+"""Served to everybody, also while the accounts cannot be read."""
+UNREADABLE: Final = (
+    "Nobody can sign in: the accounts cannot be read. The dashboard's log, and pumpwatch doctor on its machine, say "
+    "why and what to do."
+)
 SHARED_KEY: Final = Visitor("shared key", "engineer")
 """The visitor who signed in with the shared key."""
 
@@ -35,11 +54,21 @@ class SessionStore:
         self.key = settings.key or secrets.token_urlsafe(24)
 
     def accounts(self) -> dict[str, Account]:
-        """Return the accounts by name; the file is read again when it changed."""
+        """Return the accounts by name, none if there never were any; the file is read again when it changed.
+
+        Raises `AccessError` while the accounts cannot be read, or are gone.
+        """
         stamp = self._stamp()
         if stamp != self._accounts[0]:
-            self._accounts = (stamp, read_accounts(self._data))
+            accounts = read_accounts(self._data)
+            if not accounts and required(self._data):
+                raise missing(self._data)
+            self._accounts = (stamp, accounts)
         return self._accounts[1]
+
+    def by_key(self) -> bool:
+        """Return whether the shared key signs in: until there are accounts."""
+        return not required(self._data)
 
     def session(self, name: str) -> dict[str, str]:
         """Return the content of the cookie for a name; an empty name stands for the shared key."""
@@ -51,22 +80,24 @@ class SessionStore:
         name, proof = session.get("name"), session.get("proof")
         if not isinstance(name, str) or not isinstance(proof, str) or bool(name) != bool(accounts):
             return None
-        if (name and name not in accounts) or not hmac.compare_digest(proof, self._proof(name)):
+        if (name and (name not in accounts or accounts[name].disabled)) or not hmac.compare_digest(
+            proof, self._proof(name)
+        ):
             return None
         return Visitor(name, accounts[name].role) if name else SHARED_KEY
 
     def _proof(self, name: str) -> str:
         """Return a keyed hash of the credential and role: a cookie with another one is no longer valid."""
         account = self.accounts()[name] if name else None
-        credential = f"{account.role} {account.hash}" if account else self.key
+        credential = f"{account.role} {account.generation}" if account else self.key
         return hmac.new(self.secret.encode(), credential.encode(), hashlib.sha256).hexdigest()
 
     def _stamp(self) -> object:
         try:
-            status = (self._data / FILE).stat()
+            status = accounts_path(self._data).stat()
         except FileNotFoundError:
-            return "none"
-        return status.st_ino, status.st_mtime_ns, status.st_size
+            return "none" if not required(self._data) else "gone"
+        return status.st_ino, status.st_mtime_ns, status.st_size, (self._data / FILE).exists()
 
 
 class SessionBackend(AuthenticationBackend):
@@ -75,17 +106,23 @@ class SessionBackend(AuthenticationBackend):
     def __init__(self, store: SessionStore) -> None:
         """Use the accounts and key of a store."""
         self._store = store
+        self._logged = ""
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Visitor] | None:
         """Return rights and visitor, or None if the connection is not signed in.
 
         Raises `AuthenticationError` while the accounts cannot be read: then nobody can be authenticated.
         """
+        if conn.scope["path"] in OPEN_PATHS:
+            return None
         try:
             visitor = self._store.visitor(conn.session)
         except AccessError as error:
-            LOG.warning("Request denied: %s", error)
-            raise AuthenticationError("The accounts cannot be read; the reason is in the dashboard's log.") from error
+            if self._logged != str(error):
+                LOG.warning("Requests denied: %s", error)
+            self._logged = str(error)
+            raise AuthenticationError(UNREADABLE) from error
+        self._logged = ""
         return None if visitor is None else (AuthCredentials(sorted(RIGHTS[visitor.role])), visitor)
 
 
@@ -111,3 +148,12 @@ class SessionCookies:
         """Read the session from the cookie into the scope, and set the cookie when the session changed."""
         middleware = self._https if scope.get("scheme") in {"https", "wss"} else self._http
         await middleware(scope, receive, send)
+
+
+def session_secret(data: Path) -> str:
+    """Return the secret that signs cookies; generated once and kept, so that they survive a restart."""
+    path = secret_files.directory(data) / SIGNING_FILE
+    if not path.exists():
+        secret_files.write(path, secrets.token_urlsafe(32).encode())
+    (data / SIGNING_FILE).unlink(missing_ok=True)  # of earlier versions, which kept it beside the data
+    return path.read_text().strip()

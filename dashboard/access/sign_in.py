@@ -85,6 +85,7 @@ class SignIn:
         account, password = accounts.get(name), form.get("password", "")
         async with self._hashing:
             right = await asyncio.to_thread(verify_password, account.hash if account else None, password)
+        right = right and account is not None and not account.disabled
         if right and account and needs_rehash(account.hash):
             await self._rehash(account, password)
         return right and name in self._store.accounts()

@@ -229,7 +229,7 @@ def test_a_public_address_without_accounts_is_a_warning(
 ) -> None:
     demand_accounts(replace(settings, public=public_address(url, "", ())))
     assert ("pumpwatch user add" in caplog.text) is warned
-    add_account(settings.data, "maria", "staff", "correct horse")
+    add_account(settings.data, "maria", "operator", "correct horse")
     caplog.clear()
     demand_accounts(replace(settings, public=public_address(url, "", ())))
     assert caplog.text == ""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.access.accounts import FILE, add_account
+from dashboard.access.accounts import accounts_path, add_account
 from dashboard.access.middleware import Access
 from dashboard.access.sessions import SESSION_S
 from dashboard.app import build
@@ -17,11 +17,11 @@ from dashboard.settings import Settings
 
 
 async def test_a_new_password_ends_the_sign_ins_made_with_the_old_one(settings: Settings, browser_of: Any) -> None:
-    add_account(settings.data, "maria", "staff", "correct horse")
+    add_account(settings.data, "maria", "operator", "correct horse")
     async with browser_of(build(settings)) as client:
         await client.post("/sign-in", data={"name": "maria", "password": "correct horse"})
         assert (await client.get("/")).status_code == 200
-        add_account(settings.data, "maria", "staff", "battery staple")
+        add_account(settings.data, "maria", "operator", "battery staple")
         assert (await client.get("/")).status_code == 401
 
 
@@ -38,7 +38,7 @@ async def test_a_restart_ends_sign_ins_only_if_the_key_changed(settings: Setting
 async def test_a_new_role_or_a_removed_account_ends_its_sign_ins(settings: Settings, browser_of: Any) -> None:
     for name in ("maria", "vera"):
         add_account(settings.data, name, "engineer", "correct horse")
-    path = settings.data / FILE
+    path = accounts_path(settings.data)
     async with browser_of(build(settings)) as client:
         for change in (lambda row: {**row, "role": "viewer"}, lambda row: {**row, "name": "another"}):
             content = json.loads(path.read_bytes())
@@ -52,7 +52,7 @@ async def test_the_first_account_ends_the_sign_ins_with_the_shared_key(settings:
     async with browser_of(build(settings)) as client:
         await client.get("/?key=the-right-key")
         assert (await client.get("/")).status_code == 200
-        add_account(settings.data, "maria", "staff", "correct horse")
+        add_account(settings.data, "maria", "operator", "correct horse")
         assert (await client.get("/")).status_code == 401
 
 
