@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -143,6 +144,48 @@ def password(name: Name, *, password_stdin: PasswordStdin = False, data: options
 
     new = _password(stdin=password_stdin)
     _change(data, name, lambda: account_changes.password(new), f"changed the password of {name}")
+
+
+@_command("pumpwatch user sessions vera --end")
+def sessions(
+    name: Name,
+    *,
+    end: Annotated[bool, typer.Option("--end", help="End all of them, within a second.")] = False,
+    as_json: options.AsJson = False,
+    data: options.Data = None,
+) -> None:
+    """List the sessions of an account: since when, last seen, from where. With --end, end them."""
+    from dashboard.access import account_changes, session_table
+    from dashboard.access.accounts import AccessError, read_accounts
+
+    where = data or user_data()
+    try:
+        found = session_table.sessions_of(where, name)
+        if end and name in read_accounts(where):
+            account_changes.change(where, name, account_changes.ended, at=_now())
+        if end:
+            session_table.remove_of(where, name)
+    except (AccessError, sqlite3.Error, OSError) as error:
+        raise CommandError(f"the sessions of {name} cannot be read or ended: {error}") from error
+    rows = [
+        {"id": one.handle, "started": one.started, "seen": one.seen, "address": one.address, "agent": one.agent}
+        for one in found
+    ]
+    if as_json:
+        write_json(rows)
+    else:
+        cells = (
+            (row["id"], _utc(one.started), _utc(one.seen), one.address, one.agent)
+            for row, one in zip(rows, found, strict=True)
+        )
+        columns: dict[str, dict[str, Any]] = {"id": {}, "since": {}, "last seen": {}, "from": {}, "browser": {}}
+        Console().print(terminal.table(f"Sessions of {name}", columns, cells))
+    if end:
+        _done(where, "signed_out", f"ended {len(found)} session{'s' * (len(found) != 1)} of {name}")
+
+
+def _utc(wall_ms: int) -> str:
+    return datetime.fromtimestamp(wall_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _password(*, stdin: bool) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
 from broker.store import journal_query
 from dashboard.access.accounts import accounts_path, read_accounts
+from dashboard.access.middleware import Access
+from dashboard.settings import Settings
 from pumpwatch.__main__ import app
 
 
@@ -82,6 +87,26 @@ def test_accounts_that_are_gone_can_be_made_again(data: Path) -> None:
     user(data, "list", fails="is missing or names nobody; restore it from a backup")
     output = user(data, "add", "eva", "--role", "admin", "--password-stdin", typed="correct horse\n")
     assert "this account is now the only one" in output
+
+
+async def test_sessions_are_listed_and_ended_on_the_command_line(data: Path) -> None:
+    async def served(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    application = Access(served, Settings("mqtt://127.0.0.1:1", data), "")
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(application, client=("192.0.2.7", 1)),
+        base_url="http://pumpwatch",
+        headers={"Origin": "http://pumpwatch", "User-Agent": "Ward PC"},
+    ) as client:
+        await client.post("/sign-in", data={"name": "vera", "password": "correct horse"})
+        assert (await client.get("/")).status_code == 200
+        (row,) = json.loads(await asyncio.to_thread(user, data, "sessions", "vera", "--json"))
+        assert (row["address"], row["agent"]) == ("192.0.2.7", "Ward PC")
+        assert "192.0.2.7" in await asyncio.to_thread(user, data, "sessions", "vera", "--end")
+        assert (await client.get("/")).status_code == 401
+    assert json.loads(await asyncio.to_thread(user, data, "sessions", "vera", "--json")) == []
 
 
 def test_the_doctor_says_that_nobody_can_sign_in(data: Path) -> None:
