@@ -101,8 +101,10 @@ CLOCKS: Final = (
     "processor/service/loop.py",
     "dashboard/app.py",
     "dashboard/access/login_throttle.py",
+    "dashboard/access/middleware.py",
     "pumpwatch/commands/alarms.py",
     "pumpwatch/commands/pumps.py",
+    "pumpwatch/commands/users.py",
     "pumpwatch/supervision/part_notices.py",
     "pumpwatch/supervision/part_status.py",
 )

@@ -51,9 +51,11 @@ class SignIn:
         return await self._attempt(request, {"key": request.query_params["key"], "next": target})
 
     async def sign_out(self, request: Request) -> Response:
-        """Remove the session cookie."""
-        request.session.clear()
-        return RedirectResponse(path_of("/"), 303)
+        """End the session of the browser, on the server too."""
+        await self._store.end([self._store.digest_of(request)])
+        response = RedirectResponse(path_of("/"), 303)
+        self._store.forget(response)
+        return response
 
     def page(self, target: str, status: int, error: str = "") -> HTMLResponse:
         """Return the sign-in page; after signing in, it leads to `target`."""
@@ -75,9 +77,9 @@ class SignIn:
         if not await self._verify(accounts, name, form):
             return self.page(target, 401, "Wrong name or password." if accounts else "Wrong key.")
         self._throttle.succeeded(address)
-        request.session.clear()
-        request.session.update(self._store.session(name))
-        return RedirectResponse(path_of(_local(target)), 303)
+        response = RedirectResponse(path_of(_local(target)), 303)
+        await self._store.begin(request, response, name)
+        return response
 
     async def _verify(self, accounts: dict[str, Account], name: str, form: dict[str, str]) -> bool:
         if not accounts:
@@ -85,6 +87,7 @@ class SignIn:
         account, password = accounts.get(name), form.get("password", "")
         async with self._hashing:
             right = await asyncio.to_thread(verify_password, account.hash if account else None, password)
+        right = right and account is not None and not account.disabled
         if right and account and needs_rehash(account.hash):
             await self._rehash(account, password)
         return right and name in self._store.accounts()

@@ -36,16 +36,27 @@ def page(*, post_to: str, by_name: bool, target: str, error: str = "") -> str:
     else:
         fields = _field("Shared key", "key", "password", "off")
         hint = "<p class='hint'>The key is part of the address printed at startup.</p>"
+    return _frame(
+        f"{f'<div class=error role=alert>{escape(error)}</div>' if error else ''}"
+        f"<form method='post' action='{escape(post_to, quote=True)}'>{fields}"
+        f"<input type='hidden' name='next' value='{escape(target, quote=True)}'>"
+        f"<button>Sign in</button></form>{hint}"
+    )
+
+
+def unavailable(text: str) -> str:
+    """Return the page that says why nobody can sign in."""
+    return _frame(f"<div class=error role=alert>{escape(text)}</div>")
+
+
+def _frame(content: str) -> str:
     dark = _DARK.replace("DARK", theme.variables(theme.DARK))
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Sign in · Pumpwatch</title>"
         "<meta name='viewport' content='width=device-width,initial-scale=1'>"
         f"<style>{theme.css()}{dark}{_STYLE}</style></head><body><main><h1>Pumpwatch</h1>"
         "<p>A simulated fleet of implanted pumps. Not a medical device.</p>"
-        f"{f'<div class=error role=alert>{escape(error)}</div>' if error else ''}"
-        f"<form method='post' action='{escape(post_to, quote=True)}'>{fields}"
-        f"<input type='hidden' name='next' value='{escape(target, quote=True)}'>"
-        f"<button>Sign in</button></form>{hint}</main></body></html>"
+        f"{content}</main></body></html>"
     )
 
 

@@ -21,7 +21,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from broker.store.file_lock import LockedError
-from pumpwatch.commands import options
+from pumpwatch.commands import access_options, options
 from pumpwatch.commands.broker_options import variables_of_parts
 from pumpwatch.commands.broker_password import with_variable
 from pumpwatch.commands.errors import CommandError
@@ -50,7 +50,7 @@ class RunConfig:
     host: str
     port: int
     key: str = field(repr=False)
-    public_flags: tuple[str, ...] = ()
+    dashboard_flags: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -74,6 +74,8 @@ def run(
     public_url: options.PublicUrl = "",
     root_path: options.RootPath = "",
     trusted_proxy: options.TrustedProxies = None,
+    session_idle: access_options.SessionIdle = access_options.IDLE_H,
+    session_days: access_options.SessionDays = access_options.DAYS,
     broker: options.OwnBroker = None,
     data: options.Data = None,
 ) -> None:
@@ -97,7 +99,10 @@ def run(
         host=host,
         port=port,
         key=key or secrets.token_urlsafe(12),
-        public_flags=_public_flags(public_url, root_path, trusted_proxy or []),
+        dashboard_flags=(
+            *_public_flags(public_url, root_path, trusted_proxy or []),
+            *access_options.session_flags(session_idle, session_days),
+        ),
     )
     with _alone(where):
         free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)
@@ -120,7 +125,7 @@ def parts_of(config: RunConfig) -> list[Part]:
     data = ("--data", str(config.data))
     broker_env = {f"{PREFIX}BROKER": config.url} if config.broker is None else variables_of_parts(config.broker)
     broker_flags = ("--host", options.LOOPBACK, "--port", str(config.broker_port))
-    dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.public_flags)
+    dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.dashboard_flags)
     dashboard_env = {**broker_env, f"{PREFIX}KEY": config.key}
     parts = [
         Part("processor", _command("process", *data), broker_env),
