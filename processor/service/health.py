@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from broker.store import accounts_file
 from broker.store.snapshot import CapacityLimit, Health
 from processor.engine import sequence
 from processor.intake.message_queue import MessageQueue
@@ -46,6 +47,7 @@ class HealthMonitor:
     step_ms: int = 0
     _checked: float = -math.inf
     _clock_set: float = 0.0
+    _accounts: Path | None = None
 
     def health(self, now: int, *, protocol: str, connected: bool) -> Health:
         """Return the processor's health at `now` (wall ms)."""
@@ -57,6 +59,7 @@ class HealthMonitor:
             return None
         self._checked = clock
         self.check_unreadable()
+        self.check_accounts()
         registry, state = self.pipeline.registry, self.pipeline.state
         return readings.frame(
             readings.troubles(self.meter.troubles),
@@ -78,6 +81,18 @@ class HealthMonitor:
             self.meter.trouble("stored records", text)
         else:
             self.meter.recovered("stored records")
+
+    def check_accounts(self) -> None:
+        """Report accounts that dashboards cannot read, or that were there while this processor ran and are gone."""
+        known, self._accounts = self._accounts, accounts_file.find(self.data) or self._accounts
+        if known is not None and not known.exists() and self._accounts == known:
+            problem: str | None = f"{known} is gone; restore it from a backup"
+        else:
+            problem = None if self._accounts is None else accounts_file.problem(self._accounts)
+        if problem is None:
+            self.meter.recovered("accounts")
+        else:
+            self.meter.trouble("accounts", f"the accounts of the dashboards: {problem}")
 
     def check_clock(self, now: int, clock: float) -> str | None:
         """Follow a wall clock that was set, and show that for a while; return it in words, None if it was not set.
