@@ -102,6 +102,7 @@ CLOCKS: Final = (
     "dashboard/app.py",
     "dashboard/access/login_throttle.py",
     "pumpwatch/commands/alarms.py",
+    "pumpwatch/commands/audit_entries.py",
     "pumpwatch/commands/pumps.py",
     "pumpwatch/supervision/part_notices.py",
 )

@@ -10,6 +10,8 @@ import msgspec
 from broker.store import secret_files
 
 FILE: Final = "accounts.json"
+REQUIRED: Final = "accounts.required"
+"""File beside it that says that there were accounts."""
 
 
 class _Accounts(msgspec.Struct):
@@ -18,13 +20,15 @@ class _Accounts(msgspec.Struct):
     accounts: list[dict[str, Any]]
 
 
-def find(data: Path) -> Path | None:
-    """Return the file of a data directory, None if there is none; earlier versions kept it beside the data."""
-    return next((path for path in (secret_files.path(data) / FILE, data / FILE) if path.exists()), None)
+def problem(data: Path) -> str | None:
+    """Return why the accounts of a data directory cannot be read, as a sentence without its period.
 
-
-def problem(path: Path) -> str | None:
-    """Return why the accounts cannot be read, as a sentence without its period; None if they can."""
+    None if they can be read, or if there never were any. Earlier versions kept them beside the data.
+    """
+    secrets = secret_files.path(data)
+    path = next((path for path in (secrets / FILE, data / FILE) if path.exists()), None)
+    if path is None:
+        return f"{secrets / FILE} is gone; restore it from a backup" if (secrets / REQUIRED).exists() else None
     try:
         msgspec.json.decode(path.read_bytes(), type=_Accounts)
     except (OSError, msgspec.DecodeError) as error:

@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.mqtt.endpoint import host_and_port, is_loopback
 from dashboard.access.accounts import VISITOR, AccessError, read_accounts
+from dashboard.access.origin import ORIGIN
+from dashboard.access.origin import origin_of as address_of
 from dashboard.access.proxies import HOST, BehindProxy
 from dashboard.access.sessions import SessionBackend, SessionCookies, SessionStore
 from dashboard.access.sign_in import SignIn
@@ -83,6 +85,7 @@ class SignInRequired:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket; the scope has a session and a user."""
         user = HTTPConnection(scope).user
+        ORIGIN.set(address_of(scope))
         if scope["type"] == "websocket":
             response: ASGIApp | None = None if user.is_authenticated else _close
         else:

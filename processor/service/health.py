@@ -47,7 +47,6 @@ class HealthMonitor:
     step_ms: int = 0
     _checked: float = -math.inf
     _clock_set: float = 0.0
-    _accounts: Path | None = None
 
     def health(self, now: int, *, protocol: str, connected: bool) -> Health:
         """Return the processor's health at `now` (wall ms)."""
@@ -83,12 +82,8 @@ class HealthMonitor:
             self.meter.recovered("stored records")
 
     def check_accounts(self) -> None:
-        """Report accounts that dashboards cannot read, or that were there while this processor ran and are gone."""
-        known, self._accounts = self._accounts, accounts_file.find(self.data) or self._accounts
-        if known is not None and not known.exists() and self._accounts == known:
-            problem: str | None = f"{known} is gone; restore it from a backup"
-        else:
-            problem = None if self._accounts is None else accounts_file.problem(self._accounts)
+        """Report accounts that cannot be read, or that are gone: then nobody can sign in to the dashboards."""
+        problem = accounts_file.problem(self.data)
         if problem is None:
             self.meter.recovered("accounts")
         else:

@@ -103,6 +103,8 @@ def test_accounts_that_cannot_be_read_are_an_alarm_until_they_can(tmp_path: Path
     processor = MonitoredProcessor().read(troubles=monitor.meter.troubles).read(5, troubles=monitor.meter.troubles)
     processor.check("raised accounts_unreadable", accounts_unreadable="unacknowledged")
     path.unlink()
+    assert accounts_trouble(monitor) is None
+    path.with_name("accounts.required").touch()
     assert f"{path} is gone" in str(accounts_trouble(monitor))
     path.write_text('{"format": 3, "accounts": []}')
     assert accounts_trouble(monitor) is None
