@@ -18,7 +18,7 @@ from broker.store.journal_chain import ADDED, CHAINED, FORMAT
 from broker.store.journal_file import FILE
 from broker.store.journal_tables import OF_ALARMS, OF_PEOPLE, format_of
 
-_READ: Final = (*ENTRIES_SCHEMA, "format")
+_READ: Final = (*ENTRIES_SCHEMA, "format", "id")
 _WORDS: Final = ("kind", "who", "origin", "title", "text", "pump", "subject")
 """Columns in which a text is looked for."""
 MAX_SEARCHED: Final = 1_000_000
@@ -27,7 +27,7 @@ MAX_SEARCHED: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Query:
-    """Which entries; the newest `limit` of them after the newest `skip`.
+    """Which entries; the newest `limit` of them, or of those `before` the entry of this number.
 
     Of a pump, by a person, between two wall times (ms), of some kinds, from an origin, with a text in any of its
     words, of alarms or by people alone. Entries of alarms include refusals, and what was taken out of
@@ -44,7 +44,7 @@ class Query:
     origin: str | None = None
     text: str | None = None
     people_only: bool = False
-    skip: int = 0
+    before: int | None = None
 
     def where(self) -> tuple[str, list[object]]:
         """Return the condition in SQL and its values."""
@@ -54,6 +54,7 @@ class Query:
             "at >= ?": self.since,
             "at <= ?": self.until,
             "origin = ?": self.origin,
+            "id < ?": self.before,
         }
         given = {condition: value for condition, value in conditions.items() if value is not None}
         clauses, values = list(given), list(given.values())
@@ -72,17 +73,22 @@ class Query:
 
 def entries(data: Path, query: Query) -> pl.DataFrame:
     """Return entries (`ENTRIES_SCHEMA`), newest first."""
+    return numbered(data, query).select(*ENTRIES_SCHEMA)
+
+
+def numbered(data: Path, query: Query) -> pl.DataFrame:
+    """Return entries (`ENTRIES_SCHEMA`) with their numbers in the chain (`id`), newest first."""
     where, values = query.where()
     with reading(data) as (connection, found):
         # Columns that this format lacks are null, also in conditions.
-        source = f"(SELECT {selected((*ENTRIES_SCHEMA, 'format', 'id'), found)} FROM entry)"  # noqa: S608
-        text = f"SELECT {', '.join(_READ)} FROM {source} WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?"  # noqa: S608
-        rows = [] if connection is None else connection.execute(text, (*values, query.limit, query.skip)).fetchall()
-    schema = {**ENTRIES_SCHEMA, "format": pl.Int64()}
+        source = f"(SELECT {selected(_READ, found)} FROM entry)"  # noqa: S608
+        text = f"SELECT {', '.join(_READ)} FROM {source} WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
+        rows = [] if connection is None else connection.execute(text, (*values, query.limit)).fetchall()
+    schema = {**ENTRIES_SCHEMA, "format": pl.Int64(), "id": pl.Int64()}
     at = list(schema).index("pumps")
     decoded = [(*row[:at], None if row[at] is None else msgspec.json.decode(row[at]), *row[at + 1 :]) for row in rows]
     read = pl.DataFrame(decoded, schema=schema, orient="row")
-    return (read if (read["format"] > 2).all() else _with_fields(read)).select(*ENTRIES_SCHEMA)
+    return (read if (read["format"] > 2).all() else _with_fields(read)).select(*ENTRIES_SCHEMA, "id")
 
 
 def events(data: Path, *, pump: str | None = None, limit: int = 200) -> pl.DataFrame:

@@ -24,10 +24,11 @@ class Verification:
     broken: str | None = None
     _format: int = 0
 
-    def advance(self, *expected: Head | None) -> None:
+    def advance(self, *expected: Head | None, limit: int = -1) -> None:
         """Check what was appended since the last call, and that the chain contains the `expected` heads.
 
-        Raises `OSError` or `sqlite3.Error` if key or journal cannot be read.
+        At most `limit` entries are checked, -1 for all; then the next call goes on. Raises `OSError` or `sqlite3.Error`
+        if key or journal cannot be read.
         """
         if self.broken is not None:
             return
@@ -36,12 +37,12 @@ class Verification:
             if connection is not None:
                 # One view of the journal: meanwhile others append.
                 connection.execute("BEGIN")
-                text = f"SELECT {selected(COLUMNS, found)} FROM entry WHERE id > ? ORDER BY id"  # noqa: S608
-                rows = map(dict, connection.execute(text, (self.head.entries,)))
+                text = f"SELECT {selected(COLUMNS, found)} FROM entry WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
+                rows = map(dict, connection.execute(text, (self.head.entries, limit)))
                 self.broken = self._changed(connection) or self._first_wrong(rows, key)
             if self.broken is None:
                 heads = [head for head in expected if head is not None]
-                self.broken = next(filter(None, (self._without(connection, head) for head in heads)), None)
+                self.broken = next(filter(None, (_without(connection, head) for head in heads)), None)
 
     def _changed(self, connection: sqlite3.Connection) -> str | None:
         """Say whether the entry where the last check ended is still there."""
@@ -64,16 +65,17 @@ class Verification:
             self.head, self._format = Head(number, bytes(row["hash"])), format_
         return None
 
-    def _without(self, connection: sqlite3.Connection | None, expected: Head) -> str | None:
-        """Say how the chain differs from one that contains this head; None if it contains it."""
-        found = Head().hash if connection is None and not expected.entries else None
-        if connection is not None:
-            found = _hash_of(connection, expected.entries)
-        if found is None:
-            return f"it ends at entry {self.head.entries}, but there were {expected.entries}: its end was cut off"
-        if found != expected.hash:
-            return f"entry {expected.entries} is not the one that the processor wrote; the chain was rewritten"
-        return None
+
+def _without(connection: sqlite3.Connection | None, expected: Head) -> str | None:
+    """Say how the chain differs from one that contains this head; None if it contains it."""
+    end = 0
+    if connection is not None:
+        end = int(connection.execute("SELECT coalesce(max(id), 0) FROM entry").fetchone()[0])
+    if end < expected.entries:
+        return f"it ends at entry {end}, but there were {expected.entries}: its end was cut off"
+    if connection is not None and _hash_of(connection, expected.entries) != expected.hash:
+        return f"entry {expected.entries} is not the one that the processor wrote; the chain was rewritten"
+    return None
 
 
 def verify(data: Path, *expected: Head | None) -> tuple[int, str | None]:

@@ -21,6 +21,7 @@ from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
 from dashboard.data.alarm_actions import ALARM_ACTIONS
+from dashboard.data.audit_chain import AuditChain
 from dashboard.data.audit_entries import AuditEntries
 from dashboard.data.live import Live
 from dashboard.data.queries import waiting_ids
@@ -53,6 +54,11 @@ class DataService:
     def audit(self) -> AuditEntries:
         """The audit trail of what visitors do."""
         return AuditEntries(self.settings.data, self.now)
+
+    @cached_property
+    def chain(self) -> AuditChain:
+        """The state of the journal's chain."""
+        return AuditChain(self.settings.data, self.now)
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""

@@ -16,7 +16,7 @@ from broker.store import audit, journal_anchor, journal_chain
 from broker.store.journal import ENTRIES_SCHEMA, Journal, JournalError
 from broker.store.journal_chain import CHAINED
 from broker.store.journal_file import FILE
-from broker.store.journal_query import Query, entries
+from broker.store.journal_query import Query, entries, numbered
 from broker.store.journal_verification import Verification, anchored, verify
 from tests.broker.store.test_journal import OLD_ALARMS, book, event, tamper, write_format_2
 
@@ -140,7 +140,9 @@ def test_entries_are_found_by_kind_by_text_and_page_by_page(tmp_path: Path, jour
     assert entries(tmp_path, Query(kinds=("denied",)))["at"].to_list() == [12, 10]
     assert entries(tmp_path, Query(text="eVE"))["at"].to_list() == [10]
     assert entries(tmp_path, Query(text="%"))["at"].to_list() == [11]
-    assert entries(tmp_path, Query(people_only=True, limit=1, skip=1))["at"].to_list() == [11]
+    newest = numbered(tmp_path, Query(people_only=True, limit=1))
+    assert newest.select("at", "id").rows() == [(12, 6)]
+    assert entries(tmp_path, Query(people_only=True, limit=1, before=newest["id"].item()))["at"].to_list() == [11]
 
 
 def test_four_processes_that_write_at_once_make_one_chain(tmp_path: Path) -> None:
