@@ -19,6 +19,7 @@ from pumpwatch.commands import (
     alarms,
     doctor,
     faults,
+    journal,
     options,
     parts,
     programmer,
@@ -124,7 +125,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     tables.rules: "pumpwatch rules --json",
     tables.signals: "pumpwatch signals --json",
     records.export: "pumpwatch export --pumps 3,7-9 --from 2026-01-01 --to 2026-01-08 --out week.csv",
-    records.journal: "pumpwatch journal --pump ITB-000003 --from 2026-01-01T00:00:00Z",
+    journal.journal: "pumpwatch journal --who vera --kind denied --from 2026-01-01T00:00:00Z",
     doctor.doctor: "pumpwatch doctor --json",
     version: "pumpwatch version",
 }

@@ -103,6 +103,7 @@ CLOCKS: Final = (
     "dashboard/access/login_throttle.py",
     "dashboard/access/middleware.py",
     "pumpwatch/commands/alarms.py",
+    "pumpwatch/commands/audit_entries.py",
     "pumpwatch/commands/pumps.py",
     "pumpwatch/commands/users.py",
     "pumpwatch/supervision/part_notices.py",

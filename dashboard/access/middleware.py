@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from broker.mqtt.endpoint import host_and_port, is_loopback
 from dashboard.access import sign_in_page
 from dashboard.access.accounts import VISITOR, AccessError, problem, read_accounts
+from dashboard.access.origin import ORIGIN
+from dashboard.access.origin import origin_of as address_of
 from dashboard.access.proxies import HOST, BehindProxy
 from dashboard.access.sessions import OPEN_PATHS, SessionBackend, SessionStore
 from dashboard.access.sign_in import SignIn
@@ -96,6 +98,7 @@ class SignInRequired:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket; the scope has a user."""
         user = HTTPConnection(scope).user
+        ORIGIN.set(address_of(scope))
         if scope["type"] == "websocket":
             if not user.is_authenticated:
                 await refuse(scope, receive, send)

@@ -51,16 +51,22 @@ def script_hash() -> str:
 
 
 def add_page(
-    module: str, *, name: str, path: str, layout: Callable[..., Component], order: float | None = None
+    module: str,
+    *,
+    name: str,
+    path: str,
+    layout: Callable[..., Component],
+    order: float | None = None,
+    right: str = "",
 ) -> None:
     """Add a page to Dash's page registry.
 
     `path` may end in a variable, as in "/pump/<serial>"; `layout` gets it by name, percent-decoded.
-    `order` is the place in the navigation; None keeps the page out of it.
+    `order` is the place in the navigation; None keeps the page out of it, and so does a `right` that a visitor lacks.
     """
     where = {"path_template": path} if "<" in path else {"path": path}
     dash.register_page(  # type: ignore[no-untyped-call]
-        module, name=name, layout=layout, order=order, **where
+        module, name=name, layout=layout, order=order, right=right, **where
     )
 
 
@@ -86,7 +92,7 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
             dmc.AppShell(
                 [
                     dmc.AppShellHeader(_head(visitor), className="head"),
-                    dmc.AppShellNavbar(_navigation(pages), className="nav"),
+                    dmc.AppShellNavbar(_navigation(pages, visitor), className="nav"),
                     dmc.AppShellMain(
                         [
                             html.Div(id="stale", role="alert"),
@@ -127,7 +133,7 @@ def _head(visitor: Visitor) -> list[Any]:
     ]
 
 
-def _navigation(pages: tuple[Page, ...]) -> list[Any]:
+def _navigation(pages: tuple[Page, ...], visitor: Visitor) -> list[Any]:
     links = [
         html.A(
             [
@@ -139,7 +145,7 @@ def _navigation(pages: tuple[Page, ...]) -> list[Any]:
             **client_script.GO,
         )
         for page in pages
-        if page["order"] is not None
+        if page["order"] is not None and (not page.get("right") or visitor.may(page["right"]))
     ]
     return [html.Nav(links, **client_script.label("Pages")), html.P(DISCLAIMER, className="disclaimer")]
 

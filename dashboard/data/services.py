@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,8 @@ from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
 from dashboard.data.alarm_actions import ALARM_ACTIONS
+from dashboard.data.audit_chain import AuditChain
+from dashboard.data.audit_entries import AuditEntries
 from dashboard.data.live import Live
 from dashboard.data.queries import waiting_ids
 from dashboard.settings import Settings
@@ -46,6 +49,16 @@ class DataService:
     now: Callable[[], int]
     ask: Callable[[str, Sequence[AddressedCommand]], Awaitable[list[Reply]]] = request_reply.ask
     act: Callable[[str, Action], Awaitable[Outcome]] = request_reply.act
+
+    @cached_property
+    def audit(self) -> AuditEntries:
+        """The audit trail of what visitors do."""
+        return AuditEntries(self.settings.data, self.now)
+
+    @cached_property
+    def chain(self) -> AuditChain:
+        """The state of the journal's chain."""
+        return AuditChain(self.settings.data, self.now)
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""
@@ -74,6 +87,7 @@ class DataService:
         """Apply one of `ALARM_ACTIONS` to alarms and return the processor's answer."""
         spec, visitor = ALARM_ACTIONS[name], VISITOR.get()
         if not visitor.may(spec.right):
+            await self.audit.denied(visitor, spec.label.lower())
             return Answer(f"Not {spec.participle}: only {_WHO[spec.right]} may do that.", good=False)
         if len(why) > MAX_WHY:
             return Answer(
@@ -92,6 +106,7 @@ class DataService:
         """Take a subject of alarms out of service (`kind` "take_out") or return it to service."""
         visitor = VISITOR.get()
         if not visitor.may("service"):
+            await self.audit.denied(visitor, "take out of service or return to service")
             return Answer(f"Not done: only {_WHO['service']} may do that.", good=False)
         if len(why) > MAX_WHY:
             return Answer(f"Not done: the text has {len(why):,} characters; allowed are {MAX_WHY}.", good=False)
@@ -109,6 +124,7 @@ class DataService:
         visitor, participle = VISITOR.get(), "retired" if kind == "retire" else "reinstated"
         problem = ""
         if not visitor.may("service"):
+            await self.audit.denied(visitor, "retire or reinstate pumps")
             problem = f"only {_WHO['service']} may do that"
         elif kind == "retire" and not why:
             problem = "enter a reason"
@@ -166,6 +182,7 @@ class DataService:
         self, pumps: pl.DataFrame, command: Callable[[list[str]], GatewayCommand], right: str, activity: str
     ) -> list[Reply]:
         if not VISITOR.get().may(right):
+            await self.audit.denied(VISITOR.get(), activity)
             return [Reply(id="", gateway="", ok=False, text=f"only engineers and admins may {activity}")]
         shards = dict(self.snapshot().gateways.select("gateway", "shard").iter_rows())
         groups = pumps.group_by("gateway", maintain_order=True).agg("pump").iter_rows()

@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 
 from broker.store import durable_write
-from broker.store.journal import Head
+from broker.store.journal_chain import Head
 from processor.alarms import lifecycle as alarm_list
 from processor.alarms.subjects import no_orders, with_kinds
 from processor.engine import engine
@@ -149,6 +149,11 @@ def log_part(data: Path) -> int:
     return 0 if manifest is None else manifest.log
 
 
+def exists(data: Path) -> bool:
+    """Return whether there is a checkpoint."""
+    return (data / DIRECTORY / MANIFEST).exists()
+
+
 def journal_head(data: Path) -> Head | None:
     """Return the end of the journal as of the checkpoint; None if there is no checkpoint that can be read."""
     manifest = manifest_of(data / DIRECTORY)
@@ -163,7 +168,7 @@ def load(data: Path, rules: Rules, listed: Rules) -> Saved | None:
     """
     directory = data / DIRECTORY
     durable_write.sweep(directory)
-    if not (directory / MANIFEST).exists():
+    if not exists(data):
         return None
     try:
         return _read(directory, rules, listed)

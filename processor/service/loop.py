@@ -26,6 +26,7 @@ from processor.batch_result import BatchResult
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.service import checkpoint, recovery
+from processor.service.anchoring import Anchoring
 from processor.service.batches import Batches
 from processor.service.checkpoint import CheckpointError
 from processor.service.commit import Committer
@@ -97,6 +98,7 @@ class _Service:
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.batches = Batches(self.queue, self.pipeline.inbox.decode)
         self.meter = Meter(started=wall_ms(), broker=address.url)
+        self.anchoring = Anchoring(self.store, self.meter)
         self.snapshots = SnapshotPublisher(settings.data / "snapshot", self.pipeline)
         self.connected_at = math.inf
         self.current_at = -math.inf
@@ -159,6 +161,9 @@ class _Service:
                 await self.committer.save()
         # Its counts are those of the run before, and begin again.
         self.pipeline.monitor = SelfMonitor()
+        if not checkpoint.exists(self.settings.data):
+            # From here on, a journal with entries of a processor and no checkpoint is one that was tampered with.
+            await self.committer.save_checkpoint()
         if samples:
             log.info(
                 "took in %s samples since the checkpoint again in %.1f s", f"{samples:,}", time.monotonic() - began
@@ -200,6 +205,7 @@ class _Service:
             self.journal.record_rejections(self.pipeline.quarantine)
             self.journal.record("stopped", "processor", reason)
             await self.committer.save()
+            await asyncio.to_thread(self.anchoring.advance, time.monotonic(), last=True)
             await self._show(last=True)
             self.store.close()
         # Raise the error of the final batch, if it failed.
@@ -248,6 +254,8 @@ class _Service:
             await self._process()
             clock = time.monotonic()
             self.committer.advance(clock)
+            if self.anchoring.is_due(clock):
+                await asyncio.to_thread(self.anchoring.advance, clock)
             if clock - shown >= show_pause_s:
                 shown, show_pause_s = clock, await self._show()
             if clock - recorded >= REJECTIONS_INTERVAL_S:

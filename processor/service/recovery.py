@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from broker.store.journal import Head
+from broker.store.journal_chain import Head
 from processor.alarms import lifecycle
 from processor.batch_result import BatchResult
 from processor.engine.columns import Rules

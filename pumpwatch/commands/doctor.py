@@ -7,7 +7,6 @@ import importlib.metadata
 import os
 import re
 import shutil
-import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from rich.text import Text
 from broker.display import terminal
 from pumpwatch.commands import options
 from pumpwatch.commands.doctor_access import Finding, permissions
+from pumpwatch.commands.doctor_journal import clock, journal
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import environment, user_data
 from pumpwatch.supervision import run_file
@@ -46,6 +46,7 @@ def doctor(
         *permissions(where),
         *records(where),
         *sign_in(where),
+        *clock(where),
         *running(where, broker, port),
     ]
     if as_json:
@@ -124,18 +125,9 @@ def records(data: Path) -> Iterator[Finding]:
     """Check the journal's hash chain, the history, and files that were moved aside as unreadable."""
     from polars.exceptions import PolarsError
 
-    from broker.store.journal import FILE
-    from broker.store.journal_query import verify
     from broker.store.segments import kept
-    from processor.service.checkpoint import journal_head
 
-    if (data / FILE).exists():
-        try:
-            count, broken = verify(data, journal_head(data))
-        except (OSError, sqlite3.Error) as error:
-            count, broken = 0, f"cannot be read: {error}"
-        text = f"{count:,} entries, hash chain intact" if broken is None else broken
-        yield Finding("journal", "ok" if broken is None else "failed", text)
+    yield from journal(data)
     try:
         samples, files, size = kept(data)
     except (OSError, PolarsError) as error:

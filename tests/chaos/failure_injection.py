@@ -28,7 +28,7 @@ from broker.mqtt.link import Message
 from broker.mqtt.local_broker import free_port
 from broker.mqtt.mosquitto_config import LIMITS as BROKER_LIMITS
 from broker.mqtt.mosquitto_config import configuration, find, started_by_us
-from broker.store import journal_query, segments, snapshot_files
+from broker.store import journal_query, journal_verification, segments, snapshot_files
 from processor.pipeline import Pipeline
 from processor.rules import RULES
 
@@ -292,7 +292,7 @@ def judge(system: SystemUnderTest, truth: Truth) -> Verdict:
     acknowledged = entries.filter((pl.col("kind") == "acknowledged") & (pl.col("who") == WHO))["alarm"]
     open_now = snapshot_files.read(system.data / "snapshot").alarms
     standing = set(open_now.filter(pl.col("acknowledged_by") == WHO)["alarm"])
-    count, broken = journal_query.verify(system.data)
+    count, broken = journal_verification.verify(system.data)
     outboxes = msgspec.json.decode((Path(system.run.folder) / "done").read_bytes())
     checks = {
         f"{lost.height:,} samples are lost": lost.height == 0,

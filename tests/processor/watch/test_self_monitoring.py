@@ -130,9 +130,8 @@ def test_setting_the_wall_clock_does_not_shorten_the_on_delay():
 
 @pytest.mark.parametrize("rule", SYSTEM_RULES, ids=lambda rule: rule.name)
 def test_every_system_rule_can_raise_an_alarm_with_evidence(rule):
-    troubles = dict.fromkeys(
-        ("storage", "checkpoint", "snapshot", "merging", "clock", "stored records", "processing"), "cannot do it"
-    )
+    parts = ("storage", "checkpoint", "snapshot", "merging", "clock", "stored records", "processing", "journal")
+    troubles = dict.fromkeys((*parts, "accounts"), "cannot do it")
     kinds = ("delayed", "oldest removed", "discarded", "pumps refused", "grows")
 
     def reached(times: int) -> list[CapacityLimit]:
