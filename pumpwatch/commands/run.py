@@ -111,7 +111,7 @@ def run(
         free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)
         if config.broker is None:
             names = gateway_names("gateway", gateways or gateways_for(fleet.pumps))
-            own = own_broker.plan(where, gateway_host, gateway_port, tls=gateway_tls, simulated=names)
+            own = own_broker.choose(where, gateway_host, gateway_port, tls=gateway_tls, simulated=names)
         else:
             own = None
             own_broker.warn_of_anonymous(config.broker)
@@ -211,6 +211,7 @@ def _show(address: str, config: RunConfig) -> None:
         ("Open  ", "bold"),
         (address, "bold underline"),
         f"\n\n{fleet.pumps:,} simulated pumps, {speed}; data directory {config.data}",
+        f"\nGateways: {config.own.gateway_address}; add one with: pumpwatch gateway add NAME" if config.own else "",
         "\nA simulation and no medical device. Ctrl-C stops it.",
     )
     console = Console()
