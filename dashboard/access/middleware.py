@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from broker.mqtt.endpoint import host_and_port, is_loopback
 from dashboard.access import sign_in_page
 from dashboard.access.accounts import VISITOR, AccessError, problem, read_accounts
+from dashboard.access.audit_trail import AuditTrail
 from dashboard.access.proxies import HOST, BehindProxy
 from dashboard.access.sessions import OPEN_PATHS, SessionBackend, SessionStore
 from dashboard.access.sign_in import SignIn
@@ -62,8 +63,8 @@ class Access:
         self._app = app
         self._host = settings.host
         self._public = settings.public
-        self._store = SessionStore(settings, now)
-        required = SignInRequired(app, SignIn(settings, self._store), Sockets(self._store.ended))
+        self._store, self._trail = SessionStore(settings, now), AuditTrail(settings.data, now)
+        required = SignInRequired(app, SignIn(settings, self._store, self._trail), Sockets(self._store.ended))
         authenticated = AuthenticationMiddleware(required, SessionBackend(self._store), on_error=_unavailable)
         same_origin = SameOrigin(authenticated, settings.public.origin)
         self._protected = SecurityHeaders(BehindProxy(same_origin, settings.public), policy)
@@ -82,6 +83,7 @@ class Access:
             await self._app(scope, receive, send)
         finally:
             await self._store.close()
+            await self._trail.drain()
 
 
 class SignInRequired:

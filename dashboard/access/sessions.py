@@ -29,10 +29,12 @@ from dashboard.access.accounts import (
     read_accounts,
     required,
 )
+from dashboard.access.cookies import Cookies
 from dashboard.access.session_table import MAX_SESSIONS, Session, SessionTable
 from dashboard.settings import Settings
 
 LOG: Final = logging.getLogger("dashboard")
+COOKIE: Final = "pumpwatch"
 SIGNING_FILE: Final = "dashboard.secret"
 MAX_PER_ACCOUNT: Final = 100
 """Sessions of one account; a further sign-in ends the one used longest ago."""
@@ -61,11 +63,10 @@ class SessionStore:
         """
         self._data, self._now = settings.data, now
         self._idle_ms, self._max_ms = round(settings.session_idle_s * 1000), round(settings.session_max_s * 1000)
-        self._https, self._path = settings.public.url.startswith("https:"), settings.public.root or "/"
+        self.cookies = Cookies(settings)
         self._accounts: tuple[object, dict[str, Account]] = (None, {})
         self._refreshed, self._saving = 0, False
         self.secret = session_secret(settings.data)
-        self.cookie = f"pumpwatch-{settings.port}"
         self.key = settings.key or secrets.token_urlsafe(24)
         self.table = SessionTable(settings.data)
 
@@ -99,20 +100,11 @@ class SessionStore:
         self.table.end(session.digest for session in others)
         self.table.put(Session(_digest(token), name, self.generation(name, role), now, now, address, agent, role))
         await asyncio.to_thread(self.table.save)
-        # Lax sends the cookie with links from mail and chat; nothing changes by GET, and `SameOrigin` refuses the rest.
-        response.set_cookie(
-            self.cookie,
-            token,
-            max_age=self._max_ms // 1000,
-            path=self._path,
-            secure=self._https or request.scope.get("scheme") == "https",
-            httponly=True,
-            samesite="lax",
-        )
+        self.cookies.put(request, response, COOKIE, token, self._max_ms // 1000)
 
     def forget(self, response: Response) -> None:
         """Remove the cookie from the browser."""
-        response.delete_cookie(self.cookie, path=self._path, httponly=True, samesite="lax")
+        self.cookies.remove(response, COOKIE)
 
     async def end(self, digests: Collection[str]) -> None:
         """End sessions, durably: a restart does not bring them back."""
@@ -132,7 +124,7 @@ class SessionStore:
 
     def digest_of(self, connection: HTTPConnection) -> str:
         """Return the digest of the secret in the cookie of a connection."""
-        return _digest(connection.cookies.get(self.cookie, ""))
+        return _digest(self.cookies.get(connection, COOKIE))
 
     def visitor(self, digest: str) -> Visitor | None:
         """Return the visitor of a session; None if it ended, or its credential or role has changed since.
