@@ -19,7 +19,7 @@ LOG: Final = logging.getLogger("dashboard")
 MAX_WAITING: Final = 1_000
 MAX_WINDOWS: Final = 1_000
 MAX_TEXT: Final = 300
-OTHERS: Final = "sign-ins from other addresses"
+OTHERS: Final = "others"
 
 
 @dataclass
@@ -29,6 +29,7 @@ class _Window:
     count: int
     who: str
     origin: str
+    kind: str
 
 
 class AuditTrail:
@@ -53,13 +54,13 @@ class AuditTrail:
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write(), name="audit trail")
 
-    def refused(self, window: str, wait_s: float, *, who: str, origin: str) -> None:
-        """Count a refused sign-in; when its limit ends, one entry tells how many there were."""
+    def refused(self, window: str, wait_s: float, *, who: str, origin: str, kind: str = "locked_out") -> None:
+        """Count what was refused; when its time is over, one entry tells how many there were."""
         if window not in self._windows and len(self._windows) >= MAX_WINDOWS:
             window = OTHERS
         found = self._windows.get(window)
         if found is None:
-            found = self._windows[window] = _Window(0, who, origin)
+            found = self._windows[window] = _Window(0, who, origin, kind)
             asyncio.get_running_loop().call_later(wait_s, self._report, window)
         found.count += 1
 
@@ -74,7 +75,7 @@ class AuditTrail:
         found = self._windows.pop(window, None)
         if found is not None:
             text = f"{window} refused: {found.count:,} attempt{'s' * (found.count != 1)}"
-            self.put("locked_out", who=found.who, origin=found.origin, text=text)
+            self.put(found.kind, who=found.who, origin=found.origin, text=text)
 
     async def _write(self) -> None:
         while self._waiting:

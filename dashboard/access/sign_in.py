@@ -30,12 +30,12 @@ MAX_PARALLEL_HASHES: Final = 2
 class SignIn:
     """The sign-in page and what it posts to."""
 
-    def __init__(self, settings: Settings, store: SessionStore, trail: AuditTrail) -> None:
-        """Start with no failed attempts."""
+    def __init__(self, settings: Settings, store: SessionStore, trail: AuditTrail, throttle: LoginThrottle) -> None:
+        """Count attempts with `throttle`, and record them in `trail`."""
         self._data = settings.data
         self._store, self._trail = store, trail
         self._devices = Devices(Tickets(store.secret), store.cookies)
-        self._throttle = LoginThrottle()
+        self._throttle = throttle
         self._hashing = asyncio.Semaphore(MAX_PARALLEL_HASHES)
 
     async def post(self, request: Request) -> Response:
@@ -54,10 +54,16 @@ class SignIn:
         return await self._attempt(request, {"key": request.query_params["key"], "next": target})
 
     async def sign_out(self, request: Request) -> Response:
-        """End the session of the browser, on the server too."""
+        """End the session of the browser, on the server too; with `?everywhere=1`, all of the person."""
+        ended = [self._store.digest_of(request)]
         if request.user.is_authenticated:
-            self._trail.put("signed_out", who=request.user.name, origin=_address(request), text="signed out")
-        await self._store.end([self._store.digest_of(request)])
+            everywhere = "everywhere" in request.query_params
+            session = self._store.table.get(request.user.session)
+            if everywhere and session is not None:
+                ended = [one.digest for one in self._store.of(session.name)]
+            text = "signed out everywhere" if everywhere else "signed out"
+            self._trail.put("signed_out", who=request.user.name, origin=_address(request), text=text)
+        await self._store.end(ended)
         response = RedirectResponse(path_of("/"), 303)
         self._store.forget(response)
         return response
