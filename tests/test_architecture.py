@@ -88,6 +88,7 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "cryptography": ("broker/access/authority.py",),
     "amqtt": ("broker/mqtt/local_broker.py",),
     "argon2": ("dashboard/access/passwords.py",),
+    "itsdangerous": ("dashboard/access/cookies.py",),
     "limits": ("dashboard/access/login_throttle.py",),
     "starlette": ("dashboard/access/*",),
     "dash": ("dashboard/*",),

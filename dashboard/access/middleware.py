@@ -17,11 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.mqtt.endpoint import host_and_port, is_loopback
 from dashboard.access import sign_in_page
-from dashboard.access.accounts import VISITOR, AccessError, problem, read_accounts
+from dashboard.access.accounts import VISITOR, AccessError, Visitor, problem, read_accounts
+from dashboard.access.audit_trail import AuditTrail
+from dashboard.access.login_throttle import LoginThrottle
 from dashboard.access.origin import ORIGIN
 from dashboard.access.origin import origin_of as address_of
+from dashboard.access.people import PEOPLE, People
 from dashboard.access.proxies import HOST, BehindProxy
-from dashboard.access.sessions import OPEN_PATHS, SessionBackend, SessionStore
+from dashboard.access.session_backend import OPEN_PATHS, SessionBackend
+from dashboard.access.sessions import SessionStore
 from dashboard.access.sign_in import SignIn
 from dashboard.access.sockets import Sockets, refuse
 from dashboard.settings import Settings, origin_of
@@ -64,8 +68,11 @@ class Access:
         self._app = app
         self._host = settings.host
         self._public = settings.public
-        self._store = SessionStore(settings, now)
-        required = SignInRequired(app, SignIn(settings, self._store), Sockets(self._store.ended))
+        self._store, self._trail = SessionStore(settings, now), AuditTrail(settings.data, now)
+        throttle = LoginThrottle()
+        sign_in = SignIn(settings, self._store, self._trail, throttle)
+        people = People(settings.data, self._store, self._trail, throttle, now)
+        required = SignInRequired(app, sign_in, Sockets(self._store.ended), people)
         authenticated = AuthenticationMiddleware(required, SessionBackend(self._store), on_error=_unavailable)
         same_origin = SameOrigin(authenticated, settings.public.origin)
         self._protected = SecurityHeaders(BehindProxy(same_origin, settings.public), policy)
@@ -80,18 +87,23 @@ class Access:
         if scope["type"] != "lifespan":
             await self._protected(scope, receive, send)
             return
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            await self._store.close()
+
+        async def send_when_written(message: Message) -> None:
+            if message["type"] == "lifespan.shutdown.complete":  # what comes after it, the server cancels
+                await self._store.close()
+                await self._trail.drain()
+            await send(message)
+
+        await self._app(scope, receive, send_when_written)
 
 
 class SignInRequired:
     """Passes requests of signed-in visitors on with `VISITOR` set; answers all others itself."""
 
-    def __init__(self, app: ASGIApp, sign_in: SignIn, sockets: Sockets) -> None:
+    def __init__(self, app: ASGIApp, sign_in: SignIn, sockets: Sockets, people: People) -> None:
         """Protect `app`."""
         self._app = app
+        self._people = people
         self._sign_in = sign_in
         self._sockets = sockets
 
@@ -103,13 +115,17 @@ class SignInRequired:
             if not user.is_authenticated:
                 await refuse(scope, receive, send)
                 return
-            VISITOR.set(user)
+            self._let_in(user)
             await self._sockets.serve(self._app, user.session, scope, receive, send)
             return
         response = await self._response(Request(scope, receive))
         if response is None and user.is_authenticated:
-            VISITOR.set(user)
+            self._let_in(user)
         await (response or self._app)(scope, receive, send)
+
+    def _let_in(self, visitor: Visitor) -> None:
+        VISITOR.set(visitor)
+        PEOPLE.set(self._people)
 
     async def _response(self, request: Request) -> Response | None:
         """Return the response to a sign-in, a sign-out or a visitor who is not signed in; None passes on."""

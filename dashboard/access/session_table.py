@@ -48,6 +48,10 @@ SCHEMA: Final = (
     "started INTEGER NOT NULL, seen INTEGER NOT NULL, address TEXT NOT NULL, agent TEXT NOT NULL, role TEXT NOT NULL)"
 )
 
+SIGN_INS: Final = "CREATE TABLE IF NOT EXISTS sign_ins (name TEXT PRIMARY KEY, at INTEGER NOT NULL)"
+SIGNED_IN: Final = (
+    "INSERT INTO sign_ins VALUES (:name, :started) ON CONFLICT (name) DO UPDATE SET at = MAX(at, excluded.at)"
+)
 SELECT: Final = "SELECT digest, name, generation, started, seen, address, agent, role FROM sessions ORDER BY seen DESC"
 INSERT: Final = (
     "INSERT OR REPLACE INTO sessions VALUES (:digest, :name, :generation, :started, :seen, :address, :agent, :role)"
@@ -152,6 +156,16 @@ def sessions_of(data: Path, name: str) -> list[Session]:
     return [session for session in _read(data / secret_files.DIRECTORY / FILE) if session.name == name]
 
 
+def last_sign_ins(data: Path) -> dict[str, int]:
+    """Return when each person signed in last, in wall ms; does not wait for a writer. Raises `sqlite3.Error`."""
+    path = data / secret_files.DIRECTORY / FILE
+    if not path.exists():
+        return {}
+    with contextlib.closing(_connect(path, 0)) as connection:
+        rows = connection.execute("SELECT name, at FROM sign_ins ORDER BY at DESC")
+        return dict(rows.fetchmany(MAX_SESSIONS))
+
+
 def remove_of(data: Path, name: str) -> None:
     """Remove the sessions of a person from the file; a running dashboard notices. Raises `sqlite3.Error`."""
     path = data / secret_files.DIRECTORY / FILE
@@ -167,7 +181,9 @@ def _read(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> list[Session]:
 
 def _write(path: Path, changes: Mapping[str, Session | None]) -> None:
     with contextlib.closing(_connect(path, BUSY_TIMEOUT_S)) as connection, connection:
-        connection.executemany(INSERT, [asdict(session) for session in changes.values() if session])
+        rows = [asdict(session) for session in changes.values() if session]
+        connection.executemany(INSERT, rows)
+        connection.executemany(SIGNED_IN, rows)
         gone = [(digest,) for digest, session in changes.items() if session is None]
         connection.executemany("DELETE FROM sessions WHERE digest = ?", gone)
 
@@ -179,6 +195,7 @@ def _connect(path: Path, timeout_s: float) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(SCHEMA)
+        connection.execute(SIGN_INS)
     except sqlite3.Error:
         connection.close()
         raise

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
@@ -20,7 +20,6 @@ from broker.display.printable import printable
 from broker.store import secret_files
 from dashboard.access.accounts import (
     FILE,
-    RIGHTS,
     AccessError,
     Account,
     Visitor,
@@ -29,10 +28,12 @@ from dashboard.access.accounts import (
     read_accounts,
     required,
 )
+from dashboard.access.cookies import Cookies
 from dashboard.access.session_table import MAX_SESSIONS, Session, SessionTable
 from dashboard.settings import Settings
 
 LOG: Final = logging.getLogger("dashboard")
+COOKIE: Final = "pumpwatch"
 SIGNING_FILE: Final = "dashboard.secret"
 MAX_PER_ACCOUNT: Final = 100
 """Sessions of one account; a further sign-in ends the one used longest ago."""
@@ -41,12 +42,6 @@ SEEN_INTERVAL_MS: Final = 30_000
 """How exactly the last use of a session is known."""
 SAVE_DELAY_S: Final = 5.0
 REFRESH_INTERVAL_MS: Final = 500
-OPEN_PATHS: Final = frozenset({"/healthz"})
-"""Served to everybody, also while the accounts cannot be read."""
-UNREADABLE: Final = (
-    "Nobody can sign in: the accounts cannot be read. The dashboard's log, and pumpwatch doctor on its machine, say "
-    "why and what to do."
-)
 SHARED_KEY: Final = Visitor("shared key", "engineer")
 """The visitor who signed in with the shared key."""
 
@@ -61,11 +56,11 @@ class SessionStore:
         """
         self._data, self._now = settings.data, now
         self._idle_ms, self._max_ms = round(settings.session_idle_s * 1000), round(settings.session_max_s * 1000)
-        self._https, self._path = settings.public.url.startswith("https:"), settings.public.root or "/"
+        self.cookies = Cookies(settings)
         self._accounts: tuple[object, dict[str, Account]] = (None, {})
+        self._successors: dict[str, str] = {}
         self._refreshed, self._saving = 0, False
         self.secret = session_secret(settings.data)
-        self.cookie = f"pumpwatch-{settings.port}"
         self.key = settings.key or secrets.token_urlsafe(24)
         self.table = SessionTable(settings.data)
 
@@ -99,26 +94,32 @@ class SessionStore:
         self.table.end(session.digest for session in others)
         self.table.put(Session(_digest(token), name, self.generation(name, role), now, now, address, agent, role))
         await asyncio.to_thread(self.table.save)
-        # Lax sends the cookie with links from mail and chat; nothing changes by GET, and `SameOrigin` refuses the rest.
-        response.set_cookie(
-            self.cookie,
-            token,
-            max_age=self._max_ms // 1000,
-            path=self._path,
-            secure=self._https or request.scope.get("scheme") == "https",
-            httponly=True,
-            samesite="lax",
-        )
+        self.cookies.put(request, response, COOKIE, token, self._max_ms // 1000)
 
     def forget(self, response: Response) -> None:
         """Remove the cookie from the browser."""
-        response.delete_cookie(self.cookie, path=self._path, httponly=True, samesite="lax")
+        self.cookies.remove(response, COOKIE)
 
     async def end(self, digests: Collection[str]) -> None:
         """End sessions, durably: a restart does not bring them back."""
         if any(self.table.get(digest) for digest in digests):
             self.table.end(digests)
             await asyncio.to_thread(self.table.save)
+
+    @contextlib.contextmanager
+    def kept(self, digest: str, generation: int) -> Iterator[None]:
+        """Keep a session while its account changes to a new generation; its other sessions end."""
+        session = self.table.get(digest)
+        role = self.accounts()[session.name].role if session else ""
+        self._successors[digest] = f"{role} {generation}"
+        try:
+            yield
+        finally:
+            successor = self._successors.pop(digest)
+            session = self.table.get(digest)
+            if session and session.name in self.accounts() and self.generation(session.name) == successor:
+                self.table.put(replace(session, generation=successor))
+                self._save_soon()
 
     def of(self, name: str) -> list[Session]:
         """Return the valid sessions of an account, or of the shared key; the one used last first."""
@@ -132,7 +133,7 @@ class SessionStore:
 
     def digest_of(self, connection: HTTPConnection) -> str:
         """Return the digest of the secret in the cookie of a connection."""
-        return _digest(connection.cookies.get(self.cookie, ""))
+        return _digest(self.cookies.get(connection, COOKIE))
 
     def visitor(self, digest: str) -> Visitor | None:
         """Return the visitor of a session; None if it ended, or its credential or role has changed since.
@@ -176,7 +177,9 @@ class SessionStore:
         if not session.name:
             return not accounts and hmac.compare_digest(session.generation, self.generation(""))
         account = accounts.get(session.name)
-        return account is not None and not account.disabled and session.generation == _of_account(account)
+        if account is None or account.disabled:
+            return False
+        return _of_account(account) in (session.generation, self._successors.get(session.digest))
 
     def _refresh(self) -> None:
         now = self._now()
@@ -202,32 +205,6 @@ class SessionStore:
         except FileNotFoundError:
             return "gone" if required(self._data) else "none"
         return status.st_ino, status.st_mtime_ns, status.st_size, (self._data / FILE).exists()
-
-
-class SessionBackend(AuthenticationBackend):
-    """Authenticates a connection by the session in its cookie, for Starlette's `AuthenticationMiddleware`."""
-
-    def __init__(self, store: SessionStore) -> None:
-        """Use the accounts and sessions of a store."""
-        self._store = store
-        self._logged = ""
-
-    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Visitor] | None:
-        """Return rights and visitor, or None if the connection is not signed in.
-
-        Raises `AuthenticationError` while the accounts cannot be read: then nobody can be authenticated.
-        """
-        if conn.scope["path"] in OPEN_PATHS:
-            return None
-        try:
-            visitor = self._store.visitor(self._store.digest_of(conn))
-        except AccessError as error:
-            if self._logged != str(error):
-                LOG.warning("Requests denied: %s", error)
-            self._logged = str(error)
-            raise AuthenticationError(UNREADABLE) from error
-        self._logged = ""
-        return None if visitor is None else (AuthCredentials(sorted(RIGHTS[visitor.role])), visitor)
 
 
 def session_secret(data: Path) -> str:

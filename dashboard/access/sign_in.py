@@ -13,10 +13,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dashboard.access import sign_in_page
 from dashboard.access.accounts import AccessError, Account, replace_hash
-from dashboard.access.login_throttle import LoginThrottle
+from dashboard.access.audit_trail import AuditTrail
+from dashboard.access.cookies import Devices, Tickets
+from dashboard.access.login_throttle import Attempt, LoginThrottle
 from dashboard.access.passwords import hash_password, needs_rehash, verify_password
 from dashboard.access.proxies import path_of
-from dashboard.access.sessions import SessionStore
+from dashboard.access.sessions import SHARED_KEY, SessionStore
 from dashboard.settings import Settings
 
 LOG: Final = logging.getLogger("dashboard")
@@ -28,11 +30,12 @@ MAX_PARALLEL_HASHES: Final = 2
 class SignIn:
     """The sign-in page and what it posts to."""
 
-    def __init__(self, settings: Settings, store: SessionStore) -> None:
-        """Start with no failed attempts."""
+    def __init__(self, settings: Settings, store: SessionStore, trail: AuditTrail, throttle: LoginThrottle) -> None:
+        """Count attempts with `throttle`, and record them in `trail`."""
         self._data = settings.data
-        self._store = store
-        self._throttle = LoginThrottle()
+        self._store, self._trail = store, trail
+        self._devices = Devices(Tickets(store.secret), store.cookies)
+        self._throttle = throttle
         self._hashing = asyncio.Semaphore(MAX_PARALLEL_HASHES)
 
     async def post(self, request: Request) -> Response:
@@ -51,8 +54,16 @@ class SignIn:
         return await self._attempt(request, {"key": request.query_params["key"], "next": target})
 
     async def sign_out(self, request: Request) -> Response:
-        """End the session of the browser, on the server too."""
-        await self._store.end([self._store.digest_of(request)])
+        """End the session of the browser, on the server too; with `?everywhere=1`, all of the person."""
+        ended = [self._store.digest_of(request)]
+        if request.user.is_authenticated:
+            everywhere = "everywhere" in request.query_params
+            session = self._store.table.get(request.user.session)
+            if everywhere and session is not None:
+                ended = [one.digest for one in self._store.of(session.name)]
+            text = "signed out everywhere" if everywhere else "signed out"
+            self._trail.put("signed_out", who=request.user.name, origin=_address(request), text=text)
+        await self._store.end(ended)
         response = RedirectResponse(path_of("/"), 303)
         self._store.forget(response)
         return response
@@ -65,20 +76,25 @@ class SignIn:
         return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
 
     async def _attempt(self, request: Request, form: dict[str, str]) -> Response:
-        address = request.client.host if request.client else "?"
-        target = form.get("next", "/")
-        wait_s = self._throttle.attempt(address)
-        if wait_s:
-            page = self.page(target, 429, f"Too many attempts. Try again in {wait_s} s.")
-            page.headers["Retry-After"] = str(wait_s)
-            return page
-        accounts = self._store.accounts()
+        accounts, address, target = self._store.accounts(), _address(request), form.get("next", "/")
         name = form.get("name", "") if accounts else ""
+        attempt = Attempt(address, name, self._devices.known(request, name))
+        who = name or SHARED_KEY.name
+        refusal = self._throttle.attempt(attempt)
+        if refusal:
+            self._trail.refused(refusal.window, refusal.wait_s, who=who, origin=address)
+            page = self.page(target, 429, f"Too many attempts. Try again in {refusal.wait_s} s.")
+            page.headers["Retry-After"] = str(refusal.wait_s)
+            return page
         if not await self._verify(accounts, name, form):
-            return self.page(target, 401, "Wrong name or password." if accounts else "Wrong key.")
-        self._throttle.succeeded(address)
+            text = "wrong name or password" if accounts else "wrong key"
+            self._trail.put("sign_in_failed", who=who, origin=address, text=text)
+            return self.page(target, 401, f"{text.capitalize()}.")
+        self._throttle.succeeded(attempt)
         response = RedirectResponse(path_of(_local(target)), 303)
         await self._store.begin(request, response, name)
+        self._devices.remember(request, response, name)
+        self._trail.put("signed_in", who=who, origin=address, text="signed in")
         return response
 
     async def _verify(self, accounts: dict[str, Account], name: str, form: dict[str, str]) -> bool:
@@ -100,6 +116,10 @@ class SignIn:
             await asyncio.to_thread(replace_hash, self._data, account, password_hash)
         except (OSError, AccessError) as error:
             LOG.warning("New password hash of %s not stored (%s); retrying at the next sign-in", account.name, error)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "?"
 
 
 def _local(target: str) -> str:

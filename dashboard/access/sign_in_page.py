@@ -23,7 +23,14 @@ button { background: var(--accent); color: var(--on-accent); cursor: pointer; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .error { color: var(--high); font-size: 13px; margin: 0 0 14px; }
 """
-_DARK = "@media(prefers-color-scheme:dark){:root{DARK}}"
+_DARK = f"@media(prefers-color-scheme:dark){{:root{{{theme.variables(theme.DARK)}}}}}"
+_HEAD = (
+    "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Sign in · Pumpwatch</title>"
+    "<meta name='viewport' content='width=device-width,initial-scale=1'>"
+    f"<style>{theme.css()}{_DARK}{_STYLE}</style></head><body><main><h1>Pumpwatch</h1>"
+    "<p>A simulated fleet of implanted pumps. Not a medical device.</p>"
+)
+"""Made once: whoever floods the sign-in must not cost more than it costs them."""
 
 
 def page(*, post_to: str, by_name: bool, target: str, error: str = "") -> str:
@@ -50,14 +57,7 @@ def unavailable(text: str) -> str:
 
 
 def _frame(content: str) -> str:
-    dark = _DARK.replace("DARK", theme.variables(theme.DARK))
-    return (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Sign in · Pumpwatch</title>"
-        "<meta name='viewport' content='width=device-width,initial-scale=1'>"
-        f"<style>{theme.css()}{dark}{_STYLE}</style></head><body><main><h1>Pumpwatch</h1>"
-        "<p>A simulated fleet of implanted pumps. Not a medical device.</p>"
-        f"{content}</main></body></html>"
-    )
+    return f"{_HEAD}{content}</main></body></html>"
 
 
 def _field(label: str, name: str, kind: str, autocomplete: str) -> str:

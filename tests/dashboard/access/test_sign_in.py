@@ -17,6 +17,8 @@ from dashboard.access.sign_in_page import page
 from dashboard.app import build
 from dashboard.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
+
 
 async def test_the_printed_address_signs_in_and_redirects_without_the_key(dashboard: Access, browser_of: Any) -> None:
     async with browser_of(dashboard) as client:

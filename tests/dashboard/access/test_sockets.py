@@ -15,6 +15,8 @@ from dashboard.access.accounts import VISITOR, accounts_path, add_account
 from dashboard.access.middleware import Access
 from dashboard.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
+
 FORM: Final = {"name": "maria", "password": "correct horse"}
 
 
