@@ -104,6 +104,7 @@ CLOCKS: Final = (
     "pumpwatch/commands/alarms.py",
     "pumpwatch/commands/pumps.py",
     "pumpwatch/supervision/part_notices.py",
+    "pumpwatch/supervision/part_status.py",
 )
 EDGES: Final[dict[str, tuple[str, ...]]] = {
     "time.time": CLOCKS,

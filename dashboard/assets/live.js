@@ -3,7 +3,7 @@
   "use strict";
   const OLD_S = 5, LOST_S = 8, LAG_MS = 1000, IDLE_TIMEOUT_MS = 3000, FIRST_PUSH_S = 4, POLL_TIMEOUT_MS = 6000, RELOAD_PAUSE_MS = 20000, SOCKET_PROBE_MS = 60000, PROBE_RELOAD_PAUSE_MS = 600000;
   const root = JSON.parse(document.getElementById("_dash-config").textContent).requests_pathname_prefix.replace(/\/$/, "");
-  let paced = 0, age_ms = null, lag_ms = 0, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "";
+  let paced = 0, age_ms = null, lag_ms = 0, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "", parts = "";
   let pushed = false, pushed_at = performance.now(), polling = false, polled = null, refusal = "", probed_at = performance.now();
   const dash = () => window.dash_clientside;
   const now = () => performance.now();
@@ -26,7 +26,7 @@
     const warning = age === null
       ? (lost ? "No connection to the server; reconnecting." : "No data yet: waiting for the stream processor.")
       : "No data for " + whole(age) + ": this screen may be out of date. " + why;
-    const text = refusal || (old || lost ? warning : "");
+    const text = [refusal || (old || lost ? warning : ""), lost ? "" : parts].filter(Boolean).join(" ");
     if (banner.textContent !== text) banner.textContent = text;
   }
 
@@ -66,7 +66,7 @@
       const live = await answer.json(), version = live.count + " " + live.version;
       if (version !== polled) dash().set_props("newest", { data: live });
       polled = version;
-      dash().set_props("beat", { data: { age_ms: live.age_ms, lag_ms: live.lag_ms, at: live.at, why: live.why, asked_at } });
+      dash().set_props("beat", { data: { age_ms: live.age_ms, lag_ms: live.lag_ms, at: live.at, why: live.why, parts: live.parts, asked_at } });
       return true;
     } catch { return false; /* the age of the data shows it */ }
   }
@@ -116,6 +116,7 @@
           beat_at = beat.asked_at === undefined ? now() : beat.asked_at;
           if (beat.asked_at === undefined) { pushed = true; pushed_at = beat_at; refusal = ""; say(""); }
           outage_reason = beat.why || "";
+          parts = beat.parts || "";
           heard(beat.age_ms, beat.lag_ms, beat_at);
           tick();
         }

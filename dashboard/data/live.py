@@ -17,6 +17,7 @@ from dash import Dash, ctx, set_props
 from broker.store.snapshot import Snapshot, empty
 from broker.store.snapshot_files import SnapshotReader, stamp
 from dashboard.data import fleet_map
+from dashboard.data.part_status import PartStatus
 from dashboard.data.queries import summary, values_lag_ms
 
 POLL_INTERVAL_S: Final = 0.1
@@ -37,6 +38,7 @@ class Live:
         """`directory` is where the snapshots are; `now` returns wall ms."""
         self._directory, self._reader = directory, SnapshotReader(directory)
         self._now = now
+        self._parts = PartStatus(directory.parent, now)
         self._lock = threading.Lock()
         self._stamp: Any = None
         self._failing = False
@@ -88,11 +90,12 @@ class Live:
     def beat(self) -> dict[str, Any]:
         """Return the heartbeat: ages of the latest snapshot and of the pump values in it, and what is wrong.
 
-        `why` is the problem with the disk, if there is one and the snapshot is stale.
+        `why` is the problem with the disk, if there is one and the snapshot is stale. `parts` are sentences about parts
+        that keep exiting.
         """
         age_ms, lag_ms = self._age_ms(), values_lag_ms(self._snapshot)
         why = disk_problem(self._directory) if age_ms is not None and age_ms > STALE_MS else ""
-        return {"age_ms": age_ms, "lag_ms": lag_ms, "at": self._now(), "why": why}
+        return {"age_ms": age_ms, "lag_ms": lag_ms, "at": self._now(), "why": why, "parts": self._parts.text()}
 
     def _age_ms(self) -> int | None:
         written = self._snapshot.health.written

@@ -31,6 +31,7 @@ from pumpwatch.settings import PREFIX, environment, user_data
 from pumpwatch.supervision import logs, run_file
 from pumpwatch.supervision.part_notices import Notices
 from pumpwatch.supervision.part_process import Part
+from pumpwatch.supervision.part_status import PartStatus
 from pumpwatch.supervision.process import stop_on_signals
 from pumpwatch.supervision.supervisor import PartError, Supervisor
 
@@ -159,7 +160,7 @@ async def _run(config: RunConfig) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     notices = Notices(with_variable(config.url))
-    supervisor = Supervisor(parts_of(config), say, environment(), notices.put)
+    supervisor = Supervisor(parts_of(config), say, environment(), notices.put, PartStatus(config.data).write)
     publishing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     try:
         addresses = await supervisor.start(stop)

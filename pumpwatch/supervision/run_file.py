@@ -12,10 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from broker.mqtt.endpoint import listening_socket
-from broker.store import file_lock
+from broker.store import file_lock, part_troubles
+from broker.store.part_troubles import RUN_LOCK
 
 FILE: Final = "run.json"
-LOCK: Final = "run.lock"
 DEFAULT_BROKER: Final = "mqtt://127.0.0.1:1883"
 PORTS_TRIED: Final = 50
 
@@ -34,7 +34,7 @@ class Running(msgspec.Struct):
 @contextlib.contextmanager
 def alone(data: Path) -> Iterator[None]:
     """Hold a data directory for one system; raises `broker.store.file_lock.LockedError` if another runs on it."""
-    with file_lock.hold(data / LOCK):
+    with file_lock.hold(data / RUN_LOCK):
         remove(data)
         try:
             yield
@@ -52,13 +52,14 @@ def write(data: Path, running: Running) -> None:
 
 
 def remove(data: Path) -> None:
-    """Remove the file."""
+    """Remove the file, and what it said about parts in trouble."""
     (data / FILE).unlink(missing_ok=True)
+    part_troubles.remove(data)
 
 
 def find(data: Path) -> Running | None:
     """Return the system running on this data directory, or None; the file of a system that was killed is ignored."""
-    if not file_lock.held(data / LOCK):
+    if not file_lock.held(data / RUN_LOCK):
         return None
     try:
         return msgspec.json.decode((data / FILE).read_bytes(), type=Running)

@@ -1,4 +1,4 @@
-"""Supervisor: starts parts in order, restarts those that exit, stops all in reverse order."""
+"""Supervisor: starts parts in order, restarts those that exit with back-off, stops all in reverse order."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pumpwatch.supervision.part_process import MAX_LINE_BYTES, Part, Running, Say, read_lines
 from pumpwatch.supervision.process import REFUSED, SUPERVISED
 
 QUICK_EXIT_S: Final = 20.0
-"""A part that exits sooner than this after its start counts as a quick exit."""
-MAX_QUICK_EXITS: Final = 5
-"""After this many quick exits in a row the supervisor gives up."""
+"""A part that exits sooner than this after it was ready, or before, counts as a quick exit."""
 MIN_WAIT_S: Final = 0.5
-MAX_WAIT_S: Final = 8.0
+MAX_WAIT_S: Final = 60.0
+"""Wait before a restart; it doubles with each quick exit in a row, up to the maximum, and goes on for ever."""
+MIN_REPORTED_EXITS: Final = 2
+"""So many quick exits in a row are a trouble that pages show; one alone is a restart."""
 STOP_TIMEOUT_S: Final = 4.0
 """A part that reports no progress for this long while it stops is killed."""
 MAX_STOP_S: Final = 30.0
@@ -28,22 +29,37 @@ Note = Callable[[State, str, str], None]
 """Called when a part started or ended: state, part, and how it ended."""
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """A part that keeps exiting or refuses to run: what happened, and the wait before the next try (None: no try)."""
+
+    text: str
+    wait_s: float | None = None
+
+
+Report = Callable[[Mapping[str, Trouble]], None]
+"""Called with all parts that are in trouble, by name, whenever that changes."""
+
+
 class PartError(Exception):
-    """A part fails to start or keeps exiting; the message quotes its last lines."""
+    """A part fails to start; the message quotes its last lines."""
 
 
 @dataclass
 class Supervisor:
     """Keeps `parts` running between `start` and `stop`.
 
-    `say` logs the output of parts and supervisor, `note` is called for each part that started or ended.
+    `say` logs the output of parts and supervisor, `note` is called for each part that started or ended, `report` when
+    a part gets into trouble or out of it.
     """
 
     parts: Sequence[Part]
     say: Say
     environment: Mapping[str, str]
     note: Note = lambda _state, _part, _text: None
+    report: Report = lambda _troubles: None
     running: dict[str, Running] = field(default_factory=dict)
+    troubles: dict[str, Trouble] = field(default_factory=dict)
 
     async def start(self, stop: asyncio.Event) -> dict[str, str] | None:
         """Start each part once the previous one is ready; return their addresses, or None if `stop` was set first.
@@ -62,13 +78,15 @@ class Supervisor:
         return addresses
 
     async def watch(self, stop: asyncio.Event) -> None:
-        """Restart parts that exit until `stop`; raises `PartError` if one keeps exiting."""
-        watchers = [asyncio.ensure_future(self._keep(part, stop)) for part in self.parts]
+        """Restart parts that exit until `stop`; one that keeps exiting or refuses to run does not end the others."""
         stopped = asyncio.ensure_future(stop.wait())
+        watchers = [asyncio.ensure_future(self._keep(part, stop)) for part in self.parts]
+        waiting: set[asyncio.Future[Any]] = {*watchers, stopped}
         try:
-            done, _ = await asyncio.wait({*watchers, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stopped}:
-                task.result()
+            while not stopped.done():
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
         finally:
             for task in (*watchers, stopped):
                 task.cancel()
@@ -134,36 +152,68 @@ class Supervisor:
             await asyncio.gather(ended, stopped, return_exceptions=True)
 
     async def _keep(self, part: Part, stop: asyncio.Event) -> None:
-        """Restart one part for ever, with back-off; raises `PartError` after too many quick exits."""
+        """Restart one part for ever, with back-off; return only if it refuses to run."""
         quick = 0
-        loop = asyncio.get_running_loop()
         while True:
             running = self.running[part.name]
+            lived = await self._lived(running)
             code = await running.process.wait()
             await self._sweep(running)
             self.note("ended", part.name, _how(code))
             if code == REFUSED:
-                raise PartError(f"{part.name} refuses to run:{running.last_lines()}")
-            quick = quick + 1 if loop.time() - running.started < QUICK_EXIT_S else 1
-            if quick >= MAX_QUICK_EXITS:
-                raise PartError(
-                    f"{part.name} {_how(code)} {quick} times in a row within {QUICK_EXIT_S:g} s of its start; "
-                    f"giving up. Last lines:{running.last_lines()}"
-                )
-            wait = min(MIN_WAIT_S * 2 ** (quick - 1), MAX_WAIT_S)
-            self.say("pumpwatch", f"{part.name} {_how(code)}; restarting in {wait:g} s")
-            await asyncio.sleep(wait)
-            await self._relaunch(part, stop)
+                reason = running.tail[-1] if running.tail else "it gave no reason"
+                self.say("pumpwatch", f"{part.name} refuses to run and is not restarted; the other parts go on")
+                self._set(part, Trouble(f"refuses to run, somebody must act and then restart Pumpwatch: {reason}"))
+                return
+            quick = 1 if lived else quick + 1
+            await self._relaunch(part, stop, _how(code), quick)
 
-    async def _relaunch(self, part: Part, stop: asyncio.Event) -> None:
-        running = await self._launch(part)
+    async def _lived(self, running: Running) -> bool:
+        """Wait until a part ends, or has lived so long that all is well; return whether it has."""
+        ended = asyncio.ensure_future(running.process.wait())
+        try:
+            await asyncio.wait({ended}, timeout=QUICK_EXIT_S)
+            if ended.done() or not running.ready.done():
+                return False
+            self._set(running.part, None)
+            return True
+        finally:
+            ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)
+
+    async def _relaunch(self, part: Part, stop: asyncio.Event, how: str, quick: int) -> None:
+        """Start a part again after a pause, until it could be started; whether it becomes ready is another question."""
+        while True:
+            wait_s = min(MIN_WAIT_S * 2 ** min(quick - 1, 20), MAX_WAIT_S)
+            text = how if quick == 1 else f"{how} {quick} times in a row"
+            self.say("pumpwatch", f"{part.name} {text}; restarting in {wait_s:g} s")
+            if quick >= MIN_REPORTED_EXITS:
+                self._set(part, Trouble(text, wait_s))
+            await asyncio.sleep(wait_s)
+            try:
+                running = await self._launch(part)
+                break
+            except PartError as failure:
+                how, quick = f"could not be started ({failure})", quick + 1
         try:
             if await self._await_ready(running, stop) is not None:
                 self.say("pumpwatch", f"{part.name} is running again")
                 self.note("started", part.name, "again")
+                if quick >= MIN_REPORTED_EXITS:
+                    self._set(part, Trouble(f"{text}; it is running again"))
         except PartError as failure:
             self.say("pumpwatch", str(failure).partition("\n")[0].rstrip(":"))
             running.process.kill() if running.process.returncode is None else None
+
+    def _set(self, part: Part, trouble: Trouble | None) -> None:
+        """Report that a part is in trouble, or out of it."""
+        before = dict(self.troubles)
+        if trouble is None:
+            self.troubles.pop(part.name, None)
+        else:
+            self.troubles[part.name] = trouble
+        if self.troubles != before:
+            self.report(self.troubles)
 
     async def _sweep(self, running: Running) -> None:
         """Kill the rest of a part's session and close its pipes."""

@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from pumpwatch.supervision import supervisor
 from pumpwatch.supervision.part_process import Part
-from pumpwatch.supervision.supervisor import PartError, Supervisor
+from pumpwatch.supervision.supervisor import PartError, Supervisor, Trouble
 
 ROOT = Path(__file__).resolve().parents[3]
 FAKE = Path(__file__).with_name("fake_part.py")
@@ -29,6 +29,7 @@ class Stage:
         self.notes = notes
         self.printed: list[tuple[str, str]] = []
         self.noted: list[tuple[str, ...]] = []
+        self.troubles: dict[str, Trouble] = {}
 
     def part(self, name: str, manner: str = "healthy", **times: float) -> Part:
         return Part(name, (sys.executable, str(FAKE), name, manner, str(self.notes)), **times)
@@ -36,7 +37,10 @@ class Stage:
     def of(self, *parts: Part) -> Supervisor:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         say, note = (lambda *line: self.printed.append(line)), (lambda *state: self.noted.append(state))
-        return Supervisor(parts, say, environment, note)
+        return Supervisor(parts, say, environment, note, self._report)
+
+    def _report(self, troubles: Mapping[str, Trouble]) -> None:
+        self.troubles = dict(troubles)
 
     def lines(self, word: str) -> list[str]:
         return [line for line in self.notes.read_text().splitlines() if line.startswith(f"{word} ")]
@@ -108,18 +112,61 @@ async def test_a_killed_part_is_restarted_and_the_user_is_informed(stage: Stage)
     assert not any(map(runs, stage.pids()))
 
 
-async def test_the_supervisor_gives_up_on_a_part_that_keeps_exiting_and_prints_its_last_output(
+async def test_five_kills_in_a_row_end_neither_the_system_nor_its_other_parts(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "MIN_WAIT_S", 0.01)
+    system, stop = stage.of(stage.part("processor"), stage.part("dashboard")), asyncio.Event()
+    await system.start(stop)
+    watching = asyncio.ensure_future(system.watch(stop))
+    for kills in range(1, 6):
+        os.kill(stage.pids()[-1] if kills > 1 else stage.pids()[0], signal.SIGKILL)
+        await until(lambda kills=kills: stage.noted.count(("started", "processor", "again")) == kills)
+    assert stage.names("start") == ["processor", "dashboard", *5 * ["processor"]]
+    assert stage.troubles == {"processor": Trouble("was killed (SIGKILL) 5 times in a row; it is running again")}
+    assert not watching.done()
+    stop.set()
+    await watching
+    await system.stop()
+
+
+async def test_the_wait_before_a_restart_doubles_up_to_its_maximum_and_goes_on_for_ever(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "MIN_WAIT_S", 0.01)
+    monkeypatch.setattr(supervisor, "MAX_WAIT_S", 0.03)
     system, stop = stage.of(stage.part("one")), asyncio.Event()
     await system.start(stop)
     system.parts = (stage.part("one", "crash"),)
+    watching = asyncio.ensure_future(system.watch(stop))
     os.kill(stage.pids()[0], signal.SIGKILL)
-    with pytest.raises(PartError, match=r"5 times in a row(.|\n)*one is starting"):
-        await system.watch(stop)
+    await until(lambda: len(stage.pids()) == 6)
+    waits = [line.partition("restarting in ")[2] for _, line in stage.printed if "restarting in" in line]
+    assert waits[:5] == ["0.01 s", "0.02 s", *3 * ["0.03 s"]]
+    assert stage.troubles["one"].text.startswith("exited with code 5")
+    assert stage.troubles["one"].wait_s == 0.03
+    stop.set()
+    await watching
     await system.stop()
-    assert len(stage.pids()) == 5
+    assert not any(map(runs, stage.pids()))
+
+
+async def test_a_part_that_lives_on_after_its_restarts_is_no_trouble_any_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "QUICK_EXIT_S", 1.0)
+    monkeypatch.setattr(supervisor, "MIN_WAIT_S", 0.01)
+    system, stop = stage.of(stage.part("one")), asyncio.Event()
+    await system.start(stop)
+    watching = asyncio.ensure_future(system.watch(stop))
+    for kills in (1, 2):
+        os.kill(stage.pids()[-1], signal.SIGKILL)
+        await until(lambda kills=kills: stage.noted.count(("started", "one", "again")) == kills)
+    assert stage.troubles
+    await until(lambda: not stage.troubles)
+    stop.set()
+    await watching
+    await system.stop()
 
 
 async def test_a_part_that_exits_before_it_is_ready_is_an_error_with_its_last_output(stage: Stage) -> None:
@@ -216,10 +263,18 @@ async def test_parts_end_when_their_supervisor_is_killed(stage: Stage) -> None:
     await until(lambda: not any(map(runs, stage.pids())))
 
 
-async def test_a_part_that_refuses_to_run_is_not_restarted_and_its_reason_is_shown(stage: Stage) -> None:
-    system, stop = stage.of(stage.part("one", "refuse")), asyncio.Event()
+async def test_a_part_that_refuses_to_run_is_not_restarted_and_the_others_go_on_and_say_why(stage: Stage) -> None:
+    system, stop = stage.of(stage.part("one", "refuse"), stage.part("two")), asyncio.Event()
     await system.start(stop)
-    with pytest.raises(PartError, match=r"one refuses to run:\n(?s:.*)another one is here"):
-        await asyncio.wait_for(system.watch(stop), TIMEOUT_S)
+    watching = asyncio.ensure_future(system.watch(stop))
+    await until(lambda: bool(stage.troubles))
+    trouble = stage.troubles["one"]
+    assert trouble.text.startswith("refuses to run")
+    assert trouble.text.endswith("another one is here")
+    assert trouble.wait_s is None
+    assert not watching.done()
+    assert runs(stage.pids()[1])
+    stop.set()
+    await watching
     await system.stop()
-    assert stage.names("start") == ["one"]
+    assert stage.names("start") == ["one", "two"]
