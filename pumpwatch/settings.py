@@ -36,6 +36,7 @@ HISTORY_GB: Final = Meta(ge=0.01, le=1_000_000)
 HISTORY_DAYS: Final = Meta(ge=0, le=36_500)
 PORT: Final = Meta(ge=1, le=65_535)
 MAX_PROXIES: Final = 100
+MAX_HOSTS: Final = 100
 MIN_COLUMNS: Final = 60
 """Columns that tables and messages need to be readable."""
 MAX_SHOWN: Final = 200
@@ -74,6 +75,9 @@ class Settings(TypedDict, total=False):
     client_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.key"])]
     password_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/broker-password"])]
     trusted_proxy: Annotated[list[str], Meta(max_length=MAX_PROXIES, examples=["127.0.0.1", "10.0.0.0/8"])]
+    tls_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/dashboard.pem"])]
+    tls_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/dashboard.key"])]
+    allowed_host: Annotated[list[str], Meta(max_length=MAX_HOSTS, examples=["ward.example"])]
 
 
 TYPES: Final[dict[str, Any]] = get_type_hints(Settings, include_extras=True)

@@ -25,8 +25,9 @@ from pumpwatch.commands import options
 from pumpwatch.commands.broker_options import variables_of_parts
 from pumpwatch.commands.broker_password import with_variable
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.commands.parts import choose_port, public_address_of, was_given
+from pumpwatch.commands.parts import choose_port, was_given
 from pumpwatch.commands.run_config import Fleet, plan
+from pumpwatch.commands.web_options import web_of
 from pumpwatch.settings import PREFIX, environment, user_data
 from pumpwatch.supervision import logs, run_file
 from pumpwatch.supervision.part_notices import Notices
@@ -50,7 +51,7 @@ class RunConfig:
     host: str
     port: int
     key: str = field(repr=False)
-    public_flags: tuple[str, ...] = ()
+    web_flags: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -74,6 +75,9 @@ def run(
     public_url: options.PublicUrl = "",
     root_path: options.RootPath = "",
     trusted_proxy: options.TrustedProxies = None,
+    tls_cert: options.TlsCert = None,
+    tls_key: options.TlsKey = None,
+    allowed_host: options.AllowedHosts = None,
     broker: options.OwnBroker = None,
     data: options.Data = None,
 ) -> None:
@@ -85,7 +89,7 @@ def run(
     log_line = partial(say, "pumpwatch")
     proposed = None if was_given(ctx, "scenario") else log_line
     fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed, say=proposed)
-    public_address_of(public_url, root_path, trusted_proxy)
+    web = web_of(public_url, root_path, trusted_proxy, certificate=tls_cert, key=tls_key, hosts=allowed_host)
     config = RunConfig(
         data=where,
         fleet=fleet,
@@ -97,7 +101,7 @@ def run(
         host=host,
         port=port,
         key=key or secrets.token_urlsafe(12),
-        public_flags=_public_flags(public_url, root_path, trusted_proxy or []),
+        web_flags=web.flags(),
     )
     with _alone(where):
         free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)
@@ -120,7 +124,7 @@ def parts_of(config: RunConfig) -> list[Part]:
     data = ("--data", str(config.data))
     broker_env = {f"{PREFIX}BROKER": config.url} if config.broker is None else variables_of_parts(config.broker)
     broker_flags = ("--host", options.LOOPBACK, "--port", str(config.broker_port))
-    dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.public_flags)
+    dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.web_flags)
     dashboard_env = {**broker_env, f"{PREFIX}KEY": config.key}
     parts = [
         Part("processor", _command("process", *data), broker_env),
@@ -134,11 +138,6 @@ def parts_of(config: RunConfig) -> list[Part]:
 
 def _command(name: str, *flags: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "pumpwatch", name, *flags)
-
-
-def _public_flags(url: str, root_path: str, proxies: list[str]) -> tuple[str, ...]:
-    flags = [("--public-url", url), ("--root-path", root_path), *(("--trusted-proxy", proxy) for proxy in proxies)]
-    return tuple(word for name, value in flags if value for word in (name, value))
 
 
 def _fleet_flags(config: RunConfig) -> tuple[str, ...]:
