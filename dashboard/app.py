@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import pkgutil
 import socket
@@ -12,7 +11,6 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-import uvicorn
 from dash import Dash
 from fastapi import FastAPI, Response
 
@@ -25,15 +23,11 @@ from dashboard.components.safe_output import SafeDash
 from dashboard.data import live as live_module
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
+from dashboard.serving.listener import ServeError, Server, demand_tls, server_config, tls_of
 from dashboard.settings import Settings
 from dashboard.zones import ViewerZone
 
-SHUTDOWN_TIMEOUT_S = 1
 LISTEN_BACKLOG = 512
-
-
-class ServeError(Exception):
-    """The dashboard cannot listen at its address; the text says what to do."""
 
 
 def page_modules() -> Iterator[ModuleType]:
@@ -100,23 +94,16 @@ def _policy(app: Dash) -> str:
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
     """Serve until `stop` is set; `ready` is called with the address to open once connections are accepted.
 
-    Raises `AccessError` if other machines could reach it and there are no accounts, `ServeError` if the port is in use.
+    Raises `AccessError` if other machines could reach it and there are no accounts or no TLS, `ServeError` if the port
+    is in use or the certificate cannot be used.
     """
     demand_accounts(settings)
+    demand_tls(settings)
+    tls = tls_of(settings.tls)
     application = build(settings)
     listener = _listen(settings)
-    config = uvicorn.Config(
-        application,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # uvicorn would believe every sender on this machine; `BehindProxy` reads them
-        lifespan="on",
-        ws="websockets-sansio",
-        ws_max_size=1024 * 1024,
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
-    )
-    server = _Server(config)
+    config = server_config(application, settings, tls, time.monotonic)
+    server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="dashboard")
     waiting = asyncio.create_task(stop.wait(), name="dashboard stop")
     try:
@@ -131,22 +118,6 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
         server.should_exit = True
         await serving
         listener.close()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn server with an event for when it accepts connections; the caller handles signals."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.accepting = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.accepting.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 PATH: Final = re.compile(r"(/(?!\.{1,2}(?:/|$))[\w.~-]+)+", re.ASCII)
 Network = IPv4Network | IPv6Network
+NAME: Final = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,41 @@ class Public:
 
 
 @dataclass(frozen=True)
+class TlsFiles:
+    """Certificate with its chain and private key of the dashboard's own listener, as PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one client, and all together, may take: bytes of a request body, connections, seconds.
+
+    `header_s` is the time for a TLS handshake and for the headers of a request, `body_s` for its body, `idle_s` between
+    two requests, `reading_s` in which a client must go on reading, `rest_s` in which a refused body is read on.
+    """
+
+    body: int = 1024 * 1024
+    headers: int = 32 * 1024
+    connections: int = 4000
+    connections_per_address: int = 200
+    sockets_per_session: int = 50
+    header_s: float = 10.0
+    body_s: float = 30.0
+    idle_s: int = 15
+    reading_s: float = 60.0
+    rest_s: float = 2.0
+
+
+@dataclass(frozen=True)
 class Settings:
     """Broker, data directory and address to serve at.
 
     `broker` is the broker's URL, `data` the directory that the processor writes to. `key` is the shared key, valid
     until there are accounts; if empty, one is generated at startup. A session ends `session_idle_s` after its last use,
-    and `session_max_s` after its sign-in.
+    and `session_max_s` after its sign-in. `allowed_hosts` are further names of the dashboard, besides that of its
+    listener, of its public address and localhost.
     """
 
     broker: str
@@ -45,6 +75,9 @@ class Settings:
     public: Public = Public()
     session_idle_s: float = 12 * 3600
     session_max_s: float = 7 * 24 * 3600
+    tls: TlsFiles | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    limits: Limits = Limits()
 
     @property
     def snapshots(self) -> Path:
@@ -64,6 +97,17 @@ def public_address(url: str, root_path: str, proxies: tuple[str, ...]) -> Public
         raise ValueError(f"public-url ends in {path} and root-path is {root}; give the same path, or only public-url")
     origin = origin_of(url)
     return Public(f"{origin}{root or path}/", origin, root or path, networks)
+
+
+def host_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the setting `allowed-host` in lower case; raises `ValueError`."""
+    for name in names:
+        if not NAME.fullmatch(name) and not _is_address(name):
+            raise ValueError(
+                f"allowed-host {name!r} is not a name or address; write it as browsers see it, without port, such as "
+                "ward.example"
+            )
+    return tuple(name.lower() for name in names)
 
 
 def origin_of(url: str) -> str:
@@ -97,6 +141,14 @@ def _path(name: str, text: str) -> str:
             "such as /pumps-ward"
         )
     return path
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _network(text: str) -> Network:

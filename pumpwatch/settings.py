@@ -39,6 +39,7 @@ SESSION_DAYS: Final = Meta(ge=0.1, le=90)
 PORT: Final = Meta(ge=1, le=65_535)
 ANY_PORT: Final = Meta(ge=0, le=65_535)
 MAX_PROXIES: Final = 100
+MAX_HOSTS: Final = 100
 MIN_COLUMNS: Final = 60
 """Columns that tables and messages need to be readable."""
 MAX_SHOWN: Final = 200
@@ -86,6 +87,9 @@ class Settings(TypedDict, total=False):
     password_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/broker-password"])]
     secrets: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/secrets"])]
     trusted_proxy: Annotated[list[str], Meta(max_length=MAX_PROXIES, examples=["127.0.0.1", "10.0.0.0/8"])]
+    tls_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/dashboard.pem"])]
+    tls_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/dashboard.key"])]
+    allowed_host: Annotated[list[str], Meta(max_length=MAX_HOSTS, examples=["ward.example"])]
 
 
 TYPES: Final[dict[str, Any]] = get_type_hints(Settings, include_extras=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Final
@@ -32,6 +33,13 @@ from dashboard.settings import Settings, origin_of
 
 LOG: Final = logging.getLogger("dashboard")
 MAX_REFUSED_ORIGINS: Final = 20
+LOCAL: Final = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?", re.ASCII | re.IGNORECASE)
+HTTPS_ONLY_S: Final = 365 * 24 * 3600
+PERMISSIONS: Final = (
+    "camera=(), display-capture=(), microphone=(), geolocation=(), accelerometer=(), gyroscope=(), magnetometer=(), "
+    "midi=(), payment=(), usb=(), serial=(), hid=(), bluetooth=(), publickey-credentials-get=()"
+)
+"""Features of browsers that no page uses."""
 
 
 def demand_accounts(settings: Settings) -> None:
@@ -75,11 +83,12 @@ class Access:
         required = SignInRequired(app, sign_in, Sockets(self._store.ended), people)
         authenticated = AuthenticationMiddleware(required, SessionBackend(self._store), on_error=_unavailable)
         same_origin = SameOrigin(authenticated, settings.public.origin)
-        self._protected = SecurityHeaders(BehindProxy(same_origin, settings.public), policy)
+        self._scheme = "http" if settings.tls is None else "https"
+        self._protected = SecurityHeaders(BehindProxy(same_origin, settings.public), policy, settings)
 
     def address(self, port: int) -> str:
         """Return the address to open, with the shared key while there are no accounts."""
-        url = self._public.url or f"http://{host_and_port(self._host, port)}{self._public.root}/"
+        url = self._public.url or f"{self._scheme}://{host_and_port(self._host, port)}{self._public.root}/"
         return url + (f"?key={self._store.key}" if self._store.by_key() else "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -192,8 +201,8 @@ class SameOrigin:
 class SecurityHeaders:
     """Adds the security headers to every response."""
 
-    def __init__(self, app: ASGIApp, policy: str) -> None:
-        """Add `policy` as Content-Security-Policy."""
+    def __init__(self, app: ASGIApp, policy: str, settings: Settings) -> None:
+        """Add `policy` as Content-Security-Policy; with TLS, browsers are told to use nothing but https from now on."""
         self._app = app
         self._headers = {
             "Content-Security-Policy": policy,
@@ -201,15 +210,22 @@ class SecurityHeaders:
             "X-Frame-Options": "DENY",
             "Referrer-Policy": "same-origin",
             "Cross-Origin-Opener-Policy": "same-origin",
-            "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Permissions-Policy": PERMISSIONS,
         }
+        self._public = settings.public.url.startswith("https:")
+        by_https = self._public or settings.tls is not None
+        self._https_only = {"Strict-Transport-Security": f"max-age={HTTPS_ONLY_S}"} if by_https else {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
+        # For localhost it would also hold for every other server of this machine.
+        local = not self._public and LOCAL.fullmatch(Headers(scope=scope).get("host", ""))
+        headers = self._headers if local else {**self._headers, **self._https_only}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(self._headers)
+                MutableHeaders(scope=message).update(headers)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -266,6 +266,22 @@ TrustedProxies = Annotated[
         show_default=False,
     ),
 ]
+TlsCert = Annotated[
+    Path | None,
+    _file("--tls-cert", "Certificate of the dashboard with its chain, in PEM, to serve https. Default: http."),
+]
+TlsKey = Annotated[Path | None, _file("--tls-key", "Private key of --tls-cert, in PEM, without password.")]
+AllowedHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allowed-host",
+        envvar=_env("ALLOWED_HOST"),
+        metavar="NAME",
+        help="Further name by which browsers reach the dashboard; repeat it for more. Always allowed: the host of "
+        "--host and --public-url, localhost, and the address of this machine.",
+        show_default=False,
+    ),
+]
 CaFile = Annotated[
     Path | None,
     _file(

@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from broker.store import file_lock
 from pumpwatch.commands import access_options, options
 from pumpwatch.commands.errors import CommandError, RefusalError
+from pumpwatch.commands.web_options import web_of
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, user_data
 from pumpwatch.supervision import run_file
 from pumpwatch.supervision.process import play
-
-if TYPE_CHECKING:
-    from dashboard.settings import Public
 
 
 def simulate(
@@ -143,6 +141,9 @@ def dashboard(
     trusted_proxy: options.TrustedProxies = None,
     session_idle: access_options.SessionIdle = access_options.IDLE_H,
     session_days: access_options.SessionDays = access_options.DAYS,
+    tls_cert: options.TlsCert = None,
+    tls_key: options.TlsKey = None,
+    allowed_host: options.AllowedHosts = None,
 ) -> None:
     """Run the dashboard on the snapshots of the processor."""
     where = data or user_data()
@@ -150,23 +151,25 @@ def dashboard(
     from broker.mqtt.topic_access import DASHBOARD
     from dashboard import app
     from dashboard.access.accounts import AccessError
+    from dashboard.serving.listener import ServeError
     from dashboard.settings import Settings
 
-    public = public_address_of(public_url, root_path, trusted_proxy)
-    url = run_file.broker_of(broker, where, DASHBOARD)
+    web = web_of(public_url, root_path, trusted_proxy, certificate=tls_cert, key=tls_key, hosts=allowed_host)
     settings = Settings(
-        broker=url,
+        broker=run_file.broker_of(broker, where, DASHBOARD),
         data=where,
         host=host,
         port=port,
         key=key,
-        public=public,
+        public=web.public,
+        tls=web.tls,
+        allowed_hosts=web.allowed_hosts,
         session_idle_s=session_idle * 3600,
         session_max_s=session_days * 86_400,
     )
     try:
         play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready))
-    except (AccessError, app.ServeError) as error:
+    except (AccessError, ServeError) as error:
         raise CommandError(str(error)) from error
 
 
@@ -186,16 +189,6 @@ def only_user(lock: Path | None, part: str, option: str) -> Iterator[None]:
                 f"cannot use {lock and lock.parent}: {error.strerror}; choose another {option}"
             ) from error
         yield
-
-
-def public_address_of(url: str, root_path: str, proxies: list[str] | None) -> Public:
-    """Return the public address of the dashboard; raises a usage error if the options are invalid."""
-    from dashboard.settings import public_address
-
-    try:
-        return public_address(url, root_path, tuple(" ".join(proxies or ()).replace(",", " ").split()))
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 def choose_port(host: str, port: int, *, chosen: bool, say: Callable[[str], None]) -> int:

@@ -26,8 +26,9 @@ from pumpwatch.commands import access_options, options
 from pumpwatch.commands.broker_options import variables_of_parts
 from pumpwatch.commands.broker_password import with_variable
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.commands.parts import choose_port, public_address_of, was_given
+from pumpwatch.commands.parts import choose_port, was_given
 from pumpwatch.commands.run_config import Fleet, plan
+from pumpwatch.commands.web_options import web_of
 from pumpwatch.settings import PREFIX, environment, user_data
 from pumpwatch.supervision import logs, run_file
 from pumpwatch.supervision.part_notices import Notices
@@ -84,6 +85,9 @@ def run(
     gateway_host: options.GatewayHost = options.LOOPBACK,
     gateway_port: options.GatewayPort = 0,
     gateway_tls: options.GatewayTls = False,
+    tls_cert: options.TlsCert = None,
+    tls_key: options.TlsKey = None,
+    allowed_host: options.AllowedHosts = None,
     broker: options.OwnBroker = None,
     data: options.Data = None,
 ) -> None:
@@ -96,7 +100,7 @@ def run(
     log_line = partial(say, "pumpwatch")
     proposed = None if was_given(ctx, "scenario") else log_line
     fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed, say=proposed)
-    public_address_of(public_url, root_path, trusted_proxy)
+    web = web_of(public_url, root_path, trusted_proxy, certificate=tls_cert, key=tls_key, hosts=allowed_host)
     config = RunConfig(
         data=where,
         fleet=fleet,
@@ -108,10 +112,7 @@ def run(
         host=host,
         port=port,
         key=key or secrets.token_urlsafe(12),
-        dashboard_flags=(
-            *_public_flags(public_url, root_path, trusted_proxy or []),
-            *access_options.session_flags(session_idle, session_days),
-        ),
+        dashboard_flags=(*web.flags(), *access_options.session_flags(session_idle, session_days)),
     )
     with _alone(where):
         free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)
@@ -164,11 +165,6 @@ def _broker_variables(config: RunConfig, user: str) -> dict[str, str]:
 
 def _command(name: str, *flags: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "pumpwatch", name, *flags)
-
-
-def _public_flags(url: str, root_path: str, proxies: list[str]) -> tuple[str, ...]:
-    flags = [("--public-url", url), ("--root-path", root_path), *(("--trusted-proxy", proxy) for proxy in proxies)]
-    return tuple(word for name, value in flags if value for word in (name, value))
 
 
 def _fleet_flags(config: RunConfig) -> tuple[str, ...]:

@@ -10,11 +10,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
+from broker.store import file_lock, part_troubles
+from broker.store.part_troubles import PartTrouble
 from broker.store.snapshot import Snapshot
 from broker.store.snapshot_files import write
 from dashboard.access.accounts import add_account
@@ -66,7 +69,9 @@ def served(screen: Screen) -> contextlib.AbstractContextManager[str]:
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        # No name is resolved: the network is cut off but for this machine.
+        arguments = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+        found = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield found
         found.close()
 
@@ -76,9 +81,23 @@ def screen(settings: Settings, free_port: int, fleet: Any) -> Screen:
     return Screen(Settings(settings.broker, settings.data, port=free_port, key="the-right-key"), fleet)
 
 
+def strangers(context: BrowserContext) -> list[str]:
+    """Return a list that gets the address of every request to another server, even if it is only tried."""
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme not in {"data", "blob"} and address.hostname != "127.0.0.1":
+            asked.append(request.url)
+
+    context.on("request", note)
+    return asked
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme="light")
+    third_parties = strangers(context)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     errors: list[str] = []
@@ -90,6 +109,7 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert errors == []
+    assert third_parties == []
 
 
 def test_a_new_alarm_appears_on_top_without_a_reload(screen: Screen, page: Page) -> None:
@@ -149,6 +169,15 @@ def test_it_tells_a_silent_processor_from_a_lost_server(screen: Screen, page: Pa
         expect(page.locator("#stale")).to_contain_text(
             "The stream processor has stopped updating.", timeout=PATIENCE_MS
         )
+        with file_lock.hold(screen.settings.data / part_troubles.RUN_LOCK):
+            trouble = PartTrouble(
+                "processor", "was killed (SIGKILL) 6 times in a row", round(1000 * time.time()) + 60_000
+            )
+            part_troubles.write(screen.settings.data, [trouble])
+            expect(page.locator("#stale")).to_contain_text(
+                re.compile(r"The processor was killed \(SIGKILL\) 6 times in a row; next try in \d+ s."),
+                timeout=PATIENCE_MS,
+            )
 
 
 @pytest.mark.parametrize(
@@ -165,12 +194,13 @@ def test_it_tells_a_silent_processor_from_a_lost_server(screen: Screen, page: Pa
         "/pipeline",
     ],
 )
-def test_every_page_opens_from_its_own_address_in_the_dark_without_complaint(
+def test_every_page_opens_from_its_own_address_in_the_dark_without_complaint_and_asks_no_third_party(
     path: str, screen: Screen, browser: Browser
 ) -> None:
     screen.show(40, alarms=5)
     with served(screen) as address:
         context = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme="dark")
+        third_parties = strangers(context)
         page = context.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -183,6 +213,7 @@ def test_every_page_opens_from_its_own_address_in_the_dark_without_complaint(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert errors == []
         context.close()
+        assert third_parties == []
 
 
 def test_a_click_leads_to_the_pump_and_the_chart_follows_the_scheme(screen: Screen, page: Page) -> None:

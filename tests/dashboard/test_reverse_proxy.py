@@ -176,7 +176,10 @@ def test_a_trusted_proxy_names_the_host_and_the_root_path_is_enough(ward: Ward, 
     port, own = free_port(), free_port()
     server = plain("/", port, own, extra=f"{UPGRADE} proxy_set_header X-Forwarded-Host $http_host;")
     public = public_address("", "/pumps-ward", ("127.0.0.1",))
-    with ward.in_a_hurry(own, public) as address, proxy_servers.nginx(server, port, ward.folder):
+    with (
+        ward.in_a_hurry(own, public, allowed_hosts=(HOST,)) as address,
+        proxy_servers.nginx(server, port, ward.folder),
+    ):
         assert address == f"http://127.0.0.1:{own}/pumps-ward/?key=the-right-key"
         asked = expect_a_working_dashboard(page, f"http://{HOST}:{port}/pumps-ward/?key=the-right-key", "/pumps-ward")
         expect_live_by_socket(page, asked)

@@ -82,9 +82,11 @@ class Ward:
                 process.stdout.close()
 
     @contextlib.contextmanager
-    def in_a_hurry(self, port: int, public: Public | None = None) -> Iterator[str]:
+    def in_a_hurry(self, port: int, public: Public | None = None, allowed_hosts: tuple[str, ...] = ()) -> Iterator[str]:
         """Serve the same dashboard in a thread, its pages in a `HURRY`; yield the address to open."""
-        settings = Settings(NO_BROKER, self.data, port=port, key=KEY, public=public or Public())
+        settings = Settings(
+            NO_BROKER, self.data, port=port, key=KEY, public=public or Public(), allowed_hosts=allowed_hosts
+        )
         hurried = functools.partial(dashboard_app.SafeDash, assets_folder=str(self._assets()))
         with patch.object(dashboard_app, "SafeDash", hurried), serving(settings) as address:
             yield address

@@ -16,9 +16,10 @@ from broker.contract.commands import Inject
 from broker.store.snapshot import Snapshot
 from dashboard.access.accounts import VISITOR, AccessError, Visitor, add_account
 from dashboard.access.middleware import Access
-from dashboard.app import ServeError, run
+from dashboard.app import run
 from dashboard.data import pump_search
 from dashboard.data.services import DataService
+from dashboard.serving.listener import ServeError
 from dashboard.settings import Settings
 
 DataOf = Callable[[Snapshot], DataService]

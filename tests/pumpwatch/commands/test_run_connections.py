@@ -63,6 +63,7 @@ def test_a_run_on_a_broker_with_client_certificates_serves_later_commands(
         (("clear", "--broker", "mqtts://localhost", "--client-key", "k"), "name it with --client-cert"),
         (("dashboard", "--public-url", "ward.example"), "'ward.example' is not an http or https address"),
         (("run", "--trusted-proxy", "nginx"), "trusted-proxy 'nginx' is not an address or network"),
+        (("run", "--tls-cert", "absent", "--tls-key", "absent"), "tls-cert {data}/absent cannot be read: No such file"),
     ],
 )
 def test_options_that_cannot_work_end_the_command_with_one_sentence(
