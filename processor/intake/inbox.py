@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from broker.contract.gateway_messages import read_birth, read_status
 from broker.contract.messages import MessageError
 from broker.contract.part_notices import read_notice
 from broker.contract.signals import SAMPLE_SCHEMA
+from broker.contract.signed import ForgedError, Opener, Verifier
 from broker.contract.topics import COMMAND, PART, GatewayTopic, TopicError
 from broker.mqtt.link import Message
 from broker.store.journal import ENTRIES_SCHEMA
@@ -27,6 +29,7 @@ from processor.intake.gateways import RegistryFullError
 from processor.intake.journal_recorder import JournalRecorder
 from processor.intake.json_rows import JsonRows, known_topic
 from processor.intake.quarantine import Quarantine
+from processor.intake.rates import GatewayRates, OverRateError
 from processor.intake.registry import Registry
 
 BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32(), REDELIVERED: pl.Boolean()}
@@ -76,13 +79,16 @@ class Inbox:
     """Reads messages with the help of the registry; rejected payloads go into the quarantine.
 
     Commands to pumps and replies of gateways are for the journal recorder alone: an injected fault must be detected
-    from what the pumps report.
+    from what the pumps report. Commands and actions count only if `verifier` opens them; the default one opens none.
+    `rates` limits the messages of each gateway (None: no limit).
     """
 
     registry: Registry
     quarantine: Quarantine
     recorder: JournalRecorder = field(default_factory=JournalRecorder)
     arrow: ArrowBatches = field(default_factory=ArrowBatches)
+    verifier: Opener = field(default_factory=Verifier)
+    rates: GatewayRates | None = None
 
     def read(self, messages: Sequence[Message], now: int, decoded: Sequence[Decoded | None] | None = None) -> Batch:
         """Read the messages that arrived until `now` (wall ms); never raises, whatever they contain.
@@ -90,17 +96,50 @@ class Inbox:
         `decoded` is what `decode` returns of them.
         """
         frames = self.decode(messages) if decoded is None else decoded
+        if self.registry.admission is not None:
+            self.registry.admission.refill(now)
+        if self.rates is not None:
+            messages, frames = self._within_rates(self.rates, messages, frames, now)
         by_place = {place: frame for place, frame in enumerate(frames) if frame is not None}
         collected = _Collected(JsonRows(messages), by_place)
         for place in collected.json.others(self.registry, now):
             message = messages[place]
             try:
                 self._read(message, place, now, collected)
-            except (TopicError, MessageError, RegistryFullError) as error:
+            except ForgedError as error:
+                self.recorder.forged(error, now)
+                self.quarantine.add(message.topic, now, f"refused: {error}", message.payload)
+            except (TopicError, MessageError, RegistryFullError, OverRateError) as error:
                 self.quarantine.add(message.topic, now, str(error), message.payload)
         samples, ahead = self._without_implausible_times(_join(collected), now)
         self.registry.hear(samples["pump"], samples["time"], now)
         return Batch(samples, tuple(collected.actions), self.recorder.take(), self.quarantine.take(), ahead)
+
+    def _within_rates(
+        self, rates: GatewayRates, messages: Sequence[Message], frames: Sequence[Decoded | None], now: int
+    ) -> tuple[Sequence[Message], Sequence[Decoded | None]]:
+        """Return the messages that do not exceed the limit of their gateway, with their frames; reject the others."""
+        topics = [message.topic for message in messages]
+        excess = rates.excess(
+            topics, now, number_of=self._writer_of, gateways=len(self.registry.gateways.order)
+        ).tolist()
+        if not excess:
+            return messages, frames
+        for topic, count in collections.Counter(topics[place] for place in excess).items():
+            limit = rates.limits.gateway_messages
+            reason = f"{count:,} messages beyond the limit of {limit:,} a second; if they are right, raise "
+            self.quarantine.add(topic, now, f"{reason}--gateway-messages", count=count)
+        kept = np.setdiff1d(np.arange(len(messages)), excess, assume_unique=True).tolist()
+        return [messages[place] for place in kept], [frames[place] for place in kept]
+
+    def _writer_of(self, text: str) -> int | None:
+        """Return the number of the known gateway that alone writes to a topic; people write its commands."""
+        try:
+            topic = known_topic(text)
+        except TopicError:
+            return None
+        gateway = None if topic.leaf == "command" else self.registry.gateways.find(topic.gateway)
+        return None if gateway is None else gateway.number
 
     def decode(self, messages: Sequence[Message]) -> list[Decoded | None]:
         """Decode the Arrow payloads of telemetry; return one for each message, None for all others.
@@ -136,7 +175,7 @@ class Inbox:
 
     def _read(self, message: Message, place: int, now: int, collected: _Collected) -> None:
         if message.topic == COMMAND:
-            collected.actions.append(read_action(message.payload))
+            collected.actions.append(read_action(self.verifier.open(COMMAND, message.payload, now).payload))
             return
         if message.topic == PART:
             self.recorder.notice(read_notice(message.payload))
@@ -150,8 +189,8 @@ class Inbox:
             else:
                 self._read_rows(message, topic, place, now, collected)
         elif topic.leaf == "command":
-            owned = self.registry.pumps_of(topic.gateway)
-            self.recorder.command(topic.gateway, read_command(message.payload), owned, now)
+            command = read_command(self.verifier.open(message.topic, message.payload, now).payload)
+            self.recorder.command(topic.gateway, command, self.registry.pumps_of(topic.gateway), now)
         elif topic.leaf == "reply":
             reply = read_reply(message.payload)
             _check_gateway("reply", reply.gateway, topic)
@@ -166,9 +205,13 @@ class Inbox:
         if topic.leaf == "birth" and not message.payload:
             self.registry.gateways.retire(topic.gateway, topic.shard)
         elif topic.leaf == "birth":
+            self._take_birth(topic.gateway, now)
             birth = read_birth(message.payload)
             _check_gateway("birth", birth.gateway, topic)
-            self.registry.apply_birth(birth, topic.shard, now, retained=message.retained)
+            claim = self.registry.apply_birth(birth, topic.shard, now, retained=message.retained)
+            if claim is not None:
+                self.quarantine.add(message.topic, now, claim, message.payload)
+                self.recorder.claim(topic.gateway, claim, mark=birth.sent, now=now)
             mark, pumps = birth.sent, len(birth.pumps.serial)
         elif message.payload:
             status = read_status(message.payload)
@@ -177,6 +220,15 @@ class Inbox:
         after, _ = self.registry.gateways.state(topic.gateway)
         if after != before and after is not None:
             self.recorder.gateway(topic.gateway, after, pumps, mark=mark, now=now)
+
+    def _take_birth(self, name: str, now: int) -> None:
+        """Raise `OverRateError` if a known gateway introduces itself too often."""
+        gateway = self.registry.gateways.find(name)
+        if self.rates is not None and gateway is not None and not self.rates.take_birth(gateway.number, now):
+            raise OverRateError(
+                f"more than {self.rates.limits.gateway_births:,} births of {name} within a minute; "
+                "if they are right, raise --gateway-births"
+            )
 
     def _read_frame(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: _Collected) -> None:
         frame = collected.decoded[place]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import secrets
 import sys
@@ -33,6 +34,9 @@ from pumpwatch.supervision.part_notices import Notices
 from pumpwatch.supervision.part_process import Part
 from pumpwatch.supervision.process import stop_on_signals
 from pumpwatch.supervision.supervisor import PartError, Supervisor
+
+START_MINUTES = 10
+"""As many minutes' worth of new gateways and pumps a processor takes in at its start."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def parts_of(config: RunConfig) -> list[Part]:
     dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.public_flags)
     dashboard_env = {**broker_env, f"{PREFIX}KEY": config.key}
     parts = [
-        Part("processor", _command("process", *data), broker_env),
+        Part("processor", _command("process", *data, *_rate_flags(config)), broker_env),
         Part("dashboard", _command("dashboard", *data, *dashboard_flags), dashboard_env),
         Part("simulator", _command("simulate", *data, *_fleet_flags(config)), broker_env),
     ]
@@ -138,6 +142,17 @@ def _command(name: str, *flags: str) -> tuple[str, ...]:
 def _public_flags(url: str, root_path: str, proxies: list[str]) -> tuple[str, ...]:
     flags = [("--public-url", url), ("--root-path", root_path), *(("--trusted-proxy", proxy) for proxy in proxies)]
     return tuple(word for name, value in flags if value for word in (name, value))
+
+
+def _rate_flags(config: RunConfig) -> tuple[str, ...]:
+    """Return what the processor needs to take in the whole fleet of this system at its start."""
+    flags = {"--new-gateways": (config.gateways or 0, 1_000), "--new-pumps": (config.fleet.pumps, 100_000)}
+    needed = {
+        name: math.ceil(count / START_MINUTES)
+        for name, (count, usual) in flags.items()
+        if count > START_MINUTES * usual
+    }
+    return tuple(str(word) for pair in needed.items() for word in pair)
 
 
 def _fleet_flags(config: RunConfig) -> tuple[str, ...]:

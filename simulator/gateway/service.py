@@ -16,11 +16,13 @@ import polars as pl
 
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply
 from broker.contract.gateway_messages import Birth
+from broker.contract.signed import Keys, Verifier
 from broker.contract.topics import TRUTH
 from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.connection_limits import shortage
 from broker.mqtt.session_pool import SessionPool
 from broker.mqtt.settling import PROGRESS_INTERVAL_S, settle, slices
+from broker.store.action_key import KeyFile
 from simulator.faults import FAULTS
 from simulator.gateway.commands import CommandExecutor
 from simulator.gateway.descriptions import Descriptions
@@ -83,6 +85,8 @@ class _Fleet:
         self.cut = False
         self.period_s = simulation.scenario.interval_s / settings.speed
         address = parse_url(settings.broker)
+        keys = Keys if settings.action_key is None else KeyFile(settings.action_key)
+        verifier = Verifier(keys, since=wall_ms())
         edges = np.linspace(0, simulation.scenario.pumps, count + 1).astype(int).tolist()
         digits = max(2, len(str(count - 1)))
         names = [f"{settings.name}-{number:0{digits}d}" for number in range(count)]
@@ -95,6 +99,7 @@ class _Fleet:
                 birth=self._birth,
                 execute=self._execute,
                 wall_ms=wall_ms,
+                verifier=verifier,
             )
             for name, (first, last) in zip(names, itertools.pairwise(edges), strict=True)
         ]
