@@ -188,12 +188,12 @@ class Verifier:
         return False
 
 
-def id_in(message: bytes) -> str | None:
-    """Return the id in the payload of a signed message, None if it has none; with it, a refusal can be sent."""
+def id_of(message: bytes) -> str | None:
+    """Return the id in a message, signed or not, None if it has none; with it, a refusal can be sent."""
     try:
         return _claim("", _ENVELOPE.decode(message).payload.encode()).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return _claim("", message).id
 
 
 def public_key(raw: bytes, until: int | None = None) -> PublicKey:

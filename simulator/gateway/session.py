@@ -12,7 +12,7 @@ from typing import Final, Literal
 from broker.contract.commands import GatewayCommand, Reply, read_command
 from broker.contract.gateway_messages import Birth, Status, read_confirmation
 from broker.contract.messages import MessageError, encode
-from broker.contract.signed import ForgedError, Opener, id_in
+from broker.contract.signed import ForgedError, Opener, id_of
 from broker.contract.topics import RESEND, confirmed_topic, topic_of
 from broker.mqtt.address import Address, LinkError
 from broker.mqtt.link import Message, Will
@@ -241,7 +241,7 @@ class Session:
             return
         except MessageError as error:
             log.warning("%s received an invalid command: %s", self.name, error)
-            if name := id_in(message.payload):
+            if name := id_of(message.payload):
                 self._refuse(name, str(error))
             return
         if len(self._commands) >= MAX_COMMANDS:
