@@ -117,6 +117,7 @@ class GatewayRates:
     _slots: dict[str, int] = field(default_factory=dict)
     _left: Floats = field(default_factory=lambda: np.zeros(0))
     _births: dict[int, Budget] = field(default_factory=dict)
+    _most_births: tuple[float, int] = (0.0, 0)
     _at: int | None = None
 
     @property
@@ -131,8 +132,9 @@ class GatewayRates:
 
     @property
     def most_births(self) -> float:
-        """How much of its births of a minute the gateway with most of them has used up."""
-        return max((budget.used for budget in self._births.values()), default=0.0)
+        """How much of its births of a minute the gateway with most of them has used up lately."""
+        most, at = self._most_births
+        return most if self._at is not None and self._at - at < MINUTE_MS else 0.0
 
     def excess(
         self, topics: Sequence[str], now: int, *, number_of: Callable[[str], int | None], gateways: int
@@ -162,6 +164,8 @@ class GatewayRates:
         budget = self._births.setdefault(gateway, Budget(self.limits.gateway_births))
         budget.refill(now)
         taken = budget.take()
+        if budget.used >= self.most_births:
+            self._most_births = budget.used, now
         self.births_refused += not taken
         return taken
 

@@ -27,6 +27,7 @@ from broker.store.snapshot import Health
 from processor.batch_result import BatchResult
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
+from processor.rules.access import SECOND_PROCESSOR
 from processor.service import checkpoint, recovery
 from processor.service.batches import Batches
 from processor.service.checkpoint import CheckpointError
@@ -90,7 +91,8 @@ class _Service:
         action_key.ensure(settings.data)
         self.keys = action_key.KeyFile(settings.data / action_key.PUBLIC)
         self.published_keys = Keys()
-        self.guard = Guard(address, own_id, wall_ms)
+        self.guard = Guard(address, own_id, wall_ms, self._meet)
+        self.met_at = -math.inf
         self.store = Store(settings.data, settings.history_bytes, settings.history_days)
         self.log = MessageLog(settings.data)
         self.journal = SystemJournal(self.store, wall_ms)
@@ -238,6 +240,12 @@ class _Service:
             self.link, session, report=log.warning, chance=random.Random(), network_fine=self.guard.is_steady
         )
 
+    def _meet(self, text: str) -> None:
+        """Record that another processor came to this broker, and show it for a while."""
+        self.met_at = time.monotonic()
+        self.meter.trouble(SECOND_PROCESSOR, text)
+        self.journal.record("refused", "processor", text)
+
     def _receive(self, messages: list[Message]) -> None:
         self.queue.receive(messages)
         if self.queue.full:
@@ -299,6 +307,8 @@ class _Service:
             self.failed_at = clock
         elif clock - self.failed_at >= FAILURE_NOTICE_S:
             self.meter.recovered("processing")
+        if clock - self.met_at >= FAILURE_NOTICE_S:
+            self.meter.recovered(SECOND_PROCESSOR)
         self.meter.messages += len(queued.messages)
         self.queue.taken(queued)
         self.committer.taken(taken)
