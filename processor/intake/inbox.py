@@ -17,13 +17,12 @@ from broker.contract.commands import read_command, read_reply
 from broker.contract.gateway_messages import read_birth, read_status
 from broker.contract.messages import MessageError
 from broker.contract.part_notices import read_notice
-from broker.contract.signals import SAMPLE_SCHEMA
 from broker.contract.signed import ForgedError, Opener, Verifier
 from broker.contract.topics import COMMAND, PART, GatewayTopic, TopicError
 from broker.mqtt.link import Message
 from broker.store.journal import ENTRIES_SCHEMA
 from broker.store.snapshot import Refusal
-from processor.engine.sequence import REDELIVERED
+from processor.intake.collected import Collected, Frame, join
 from processor.intake.gateway import Gateway
 from processor.intake.gateways import RegistryFullError
 from processor.intake.journal_recorder import JournalRecorder
@@ -31,8 +30,6 @@ from processor.intake.json_rows import JsonRows, known_topic
 from processor.intake.quarantine import Quarantine
 from processor.intake.rates import GatewayRates, OverRateError
 from processor.intake.registry import Registry
-
-BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32(), REDELIVERED: pl.Boolean()}
 
 
 @dataclass(frozen=True)
@@ -49,29 +46,6 @@ class Batch:
     entries: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ENTRIES_SCHEMA))
     rejected: tuple[Refusal, ...] = ()
     clock_faults: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.UInt32))
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """Samples of one message, the numbers of their pumps (null: rejected), and whether they are redelivered."""
-
-    samples: pl.DataFrame
-    pumps: pl.Series
-    message: int
-    redelivered: bool
-
-
-@dataclass
-class _Collected:
-    """Samples on their way into one frame, each with the place of its message in the batch.
-
-    `decoded` are the Arrow payloads by the place of their message.
-    """
-
-    json: JsonRows
-    decoded: dict[int, Decoded]
-    frames: list[_Frame] = field(default_factory=list)
-    actions: list[Action] = field(default_factory=list)
 
 
 @dataclass
@@ -101,7 +75,7 @@ class Inbox:
         if self.rates is not None:
             messages, frames = self._within_rates(self.rates, messages, frames, now)
         by_place = {place: frame for place, frame in enumerate(frames) if frame is not None}
-        collected = _Collected(JsonRows(messages), by_place)
+        collected = Collected(JsonRows(messages), by_place)
         for place in collected.json.others(self.registry, now):
             message = messages[place]
             try:
@@ -111,7 +85,7 @@ class Inbox:
                 self.quarantine.add(message.topic, now, f"refused: {error}", message.payload)
             except (TopicError, MessageError, RegistryFullError, OverRateError) as error:
                 self.quarantine.add(message.topic, now, str(error), message.payload)
-        samples, ahead = self._without_implausible_times(_join(collected), now)
+        samples, ahead = self._without_implausible_times(join(collected), now)
         self.registry.hear(samples["pump"], samples["time"], now)
         return Batch(samples, tuple(collected.actions), self.recorder.take(), self.quarantine.take(), ahead)
 
@@ -173,7 +147,7 @@ class Inbox:
             self.quarantine.add(topic, now, reason)
         return samples.filter(plausible), rejected["pump"]
 
-    def _read(self, message: Message, place: int, now: int, collected: _Collected) -> None:
+    def _read(self, message: Message, place: int, now: int, collected: Collected) -> None:
         if message.topic == COMMAND:
             collected.actions.append(read_action(self.verifier.open(COMMAND, message.payload, now).payload))
             return
@@ -230,7 +204,7 @@ class Inbox:
                 "if they are right, raise --gateway-births"
             )
 
-    def _read_frame(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: _Collected) -> None:
+    def _read_frame(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: Collected) -> None:
         frame = collected.decoded[place]
         self._reject(message, now, frame.rejected)
         samples = frame.samples
@@ -241,9 +215,9 @@ class Inbox:
         numbers = self.registry.numbers(gateway, samples["pump"], samples["time"][-1])
         if numbers.has_nulls():
             self._reject_pumps(message, now, gateway, samples["pump"].filter(numbers.is_null()).to_list())
-        collected.frames.append(_Frame(samples, numbers, place, redelivered))
+        collected.frames.append(Frame(samples, numbers, place, redelivered))
 
-    def _read_rows(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: _Collected) -> None:
+    def _read_rows(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: Collected) -> None:
         rows, refused = collected.json.of(place, message.payload)
         self._reject(message, now, refused)
         if not rows:
@@ -268,31 +242,3 @@ def _check_gateway(kind: str, gateway: str, topic: GatewayTopic) -> None:
 
 def _is_telemetry(message: Message) -> bool:
     return message.topic.endswith("/telemetry") and not message.retained
-
-
-def _join(collected: _Collected) -> pl.DataFrame:
-    parts = [_joined_frames(collected.frames)] if collected.frames else []
-    rows = collected.json.frame()
-    if rows is not None:
-        parts.append(rows)
-    if not parts:
-        return pl.DataFrame(schema=BATCH_SCHEMA)
-    joined = pl.concat(parts, rechunk=True)
-    if len(parts) > 1:
-        joined = joined.sort("message", maintain_order=True)
-    return joined.drop("message")
-
-
-def _joined_frames(frames: list[_Frame]) -> pl.DataFrame:
-    heights = [frame.samples.height for frame in frames]
-    numbers = pl.concat([frame.pumps for frame in frames])
-    columns = pl.concat([frame.samples for frame in frames], rechunk=False).drop("pump").rechunk()
-    joined = pl.DataFrame(
-        [
-            numbers.alias("pump"),
-            *columns.get_columns(),
-            pl.Series(REDELIVERED, np.repeat([frame.redelivered for frame in frames], heights)),
-            pl.Series("message", np.repeat(np.array([frame.message for frame in frames], np.uint32), heights)),
-        ]
-    )
-    return joined.drop_nulls("pump") if numbers.has_nulls() else joined
