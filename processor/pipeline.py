@@ -149,7 +149,8 @@ class Pipeline:
                 advanced.changes, self.alarms, subjects=subjects, facts=facts, now=now, rules=self.listed
             )
         entries = pl.concat([batch.entries, self.inbox.take_moves(now)])
-        return BatchResult(samples, events, entries, batch.rejected, advanced.outcomes, tuple(announced))
+        outcomes = (*batch.refusals, *advanced.outcomes)
+        return BatchResult(samples, events, entries, batch.rejected, outcomes, tuple(announced))
 
     def advance(
         self,

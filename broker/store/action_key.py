@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -34,7 +36,7 @@ def ensure(data: Path) -> None:
     directory = secret_files.directory(data)
     if (directory / PRIVATE).exists() and (data / PUBLIC).exists():
         return
-    with file_lock.hold(directory / _LOCK):
+    with _locked(directory):
         fresh = not (directory / PRIVATE).exists()
         if fresh:
             _write_private(directory / PRIVATE)
@@ -55,7 +57,7 @@ def renew(data: Path, now: int) -> str:
     """
     ensure(data)
     directory = secret_files.directory(data)
-    with file_lock.hold(directory / _LOCK):
+    with _locked(directory):
         until = now + 1000 * (MAX_AGE_S + MAX_AHEAD_S)
         former = [key if key.until else msgspec.structs.replace(key, until=until) for key in read(data / PUBLIC).keys]
         _write_private(directory / PRIVATE)
@@ -97,6 +99,16 @@ class KeyFile:
                 log.warning("no command and no action is accepted: %s", error)
             self._keys, self._stamp, self._failed = Keys(), None, True
         return self._keys
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Let one process at a time make keys; raises `ActionKeyError` if another one takes too long."""
+    try:
+        with file_lock.hold(directory / _LOCK):
+            yield
+    except file_lock.LockedError as error:
+        raise ActionKeyError(f"another process is making a key in {directory}; try again") from error
 
 
 def _write_private(path: Path) -> None:

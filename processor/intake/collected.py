@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from broker.contract.actions import Action
+from broker.contract.actions import Action, Outcome
 from broker.contract.codec import Decoded
 from broker.contract.signals import SAMPLE_SCHEMA
 from processor.engine.sequence import REDELIVERED
@@ -30,13 +30,14 @@ class Frame:
 class Collected:
     """Samples on their way into one frame, each with the place of its message in the batch.
 
-    `decoded` are the Arrow payloads by the place of their message.
+    `decoded` are the Arrow payloads by the place of their message; `refusals` answer actions that nobody signed.
     """
 
     json: JsonRows
     decoded: dict[int, Decoded]
     frames: list[Frame] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
+    refusals: list[Outcome] = field(default_factory=list)
 
 
 def join(collected: Collected) -> pl.DataFrame:

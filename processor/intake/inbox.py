@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from broker.contract import codec
-from broker.contract.actions import Action, read_action
+from broker.contract.actions import MAX_WHO, Action, Outcome, read_action
 from broker.contract.arrow_batch import ArrowBatches
 from broker.contract.codec import Decoded
 from broker.contract.commands import read_command, read_reply
@@ -38,7 +38,7 @@ class Batch:
 
     `resent` of a sample says whether its gateway redelivered the message. `entries` (`ENTRIES_SCHEMA`) are for the
     journal, `rejected` is what could not be read. `clock_faults` are the pumps of samples that were rejected because
-    their times are implausible, each once.
+    their times are implausible, each once. `refusals` answer actions that nobody signed.
     """
 
     samples: pl.DataFrame
@@ -46,6 +46,7 @@ class Batch:
     entries: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ENTRIES_SCHEMA))
     rejected: tuple[Refusal, ...] = ()
     clock_faults: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.UInt32))
+    refusals: tuple[Outcome, ...] = ()
 
 
 @dataclass
@@ -81,13 +82,16 @@ class Inbox:
             try:
                 self._read(message, place, now, collected)
             except ForgedError as error:
-                self.recorder.forged(error, now)
                 self.quarantine.add(message.topic, now, f"refused: {error}", message.payload)
+                if self.recorder.forged(error, now) and message.topic == COMMAND and error.claim.id:
+                    refusal = Outcome(id=error.claim.id[:MAX_WHO], done=0, refused=1, text=f"Refused: {error}.")
+                    collected.refusals.append(refusal)
             except (TopicError, MessageError, RegistryFullError, OverRateError) as error:
                 self.quarantine.add(message.topic, now, str(error), message.payload)
         samples, ahead = self._without_implausible_times(join(collected), now)
         self.registry.hear(samples["pump"], samples["time"], now)
-        return Batch(samples, tuple(collected.actions), self.recorder.take(), self.quarantine.take(), ahead)
+        entries, rejected = self.recorder.take(), self.quarantine.take()
+        return Batch(samples, tuple(collected.actions), entries, rejected, ahead, tuple(collected.refusals))
 
     def _within_rates(
         self, rates: GatewayRates, messages: Sequence[Message], frames: Sequence[Decoded | None], now: int

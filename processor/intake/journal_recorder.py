@@ -64,20 +64,24 @@ class JournalRecorder:
         key = f"reply/{reply.gateway}/{reply.id}"
         self._add(now, kind, key, text=reply.text, time=reply.time or None, **context)
 
-    def forged(self, error: ForgedError, now: int) -> None:
-        """Record a command or action that was refused, with what it claims; MQTT does not tell who sent it."""
+    def forged(self, error: ForgedError, now: int) -> bool:
+        """Record a command or action that was refused, with what it claims; MQTT does not tell who sent it.
+
+        Return whether it has an entry of its own, as the first ones within a minute have.
+        """
         if not 0 <= now - self._forged_since < FORGED_PERIOD_MS:
             self._end_of_forged_period(now)
         self.forgeries += 1
         self._forged += 1
         if self._forged > MAX_FORGED:
-            return
+            return False
         claim = error.claim
         said = f"claims to be from {claim.who!r}" if claim.who else "names nobody"
         key = f"key {claim.key}" if claim.key else "no key"
         text = f"refused: {error} (on {claim.topic[:200]}; {said}, id {claim.id!r}, {key})"
         about = {"title": "command or action refused", "subject": "commands", "subject_kind": "system"}
         self._add(now, "forged", f"forged/{now}/{zlib.crc32(text.encode('utf-8', 'replace'))}", text=text, **about)
+        return True
 
     def _end_of_forged_period(self, now: int) -> None:
         """Begin to count anew, and record how many were not recorded one by one."""

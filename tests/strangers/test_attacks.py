@@ -89,6 +89,11 @@ class Stranger:
     def alarms(self) -> set[str]:
         return set(self.snapshot().alarms["rule"])
 
+    def outcomes(self) -> dict[str, str]:
+        """What the processor answered to each action."""
+        found = [json.loads(each.payload) for each in self.heard if each.topic == OUTCOME]
+        return {outcome["id"]: outcome["text"] for outcome in found}
+
     async def until(self, seen: Callable[[], bool]) -> None:
         async with asyncio.timeout(ENOUGH_S):
             while not seen():
@@ -160,8 +165,10 @@ async def test_an_action_in_the_name_of_an_engineer_dated_a_year_back_is_refused
         await stranger.until(lambda name=name: stranger.entries("forged", f"id '{name}'").height == 1)
     stranger.send(COMMAND, stranger.sign(COMMAND, Acknowledge(id="true", alarms=["x"], who="engineer", at=now_ms())))
     await stranger.until(lambda: any(each.topic == OUTCOME for each in stranger.heard))
-    answered = [json.loads(each.payload)["id"] for each in stranger.heard if each.topic == OUTCOME]
-    assert answered == ["true"]
+    await stranger.until(lambda: len(stranger.outcomes()) == 3)
+    assert stranger.outcomes()["unsigned"].startswith("Refused: it is not signed")
+    assert stranger.outcomes()["old"].startswith("Refused: it was signed 31,536,0")
+    assert stranger.outcomes()["true"].startswith("Acknowledged no alarm.")
 
 
 async def test_a_captured_command_is_carried_out_once_and_by_no_other_gateway(stranger: Stranger) -> None:

@@ -56,7 +56,7 @@ def test_a_signed_action_is_carried_out_once_however_often_it_arrives(watch):
 )
 def test_an_action_that_is_not_proven_does_nothing_and_is_recorded_with_what_it_claims(watch, payload, why):
     [entry] = receive(watch, COMMAND, payload).to_dicts()
-    assert watch.outcomes == []
+    assert [(outcome.id, outcome.done, outcome.text[:9]) for outcome in watch.outcomes] == [("1", 0, "Refused: ")]
     assert entry["who"] is None
     assert why in entry["text"]
     assert "on pumpwatch/command; claims to be from 'anna', id '1'" in entry["text"]
@@ -81,7 +81,7 @@ def test_a_signed_command_is_recorded_in_the_name_of_the_person_and_a_forged_one
 def test_a_flood_of_forged_actions_is_counted_and_summed_up_in_the_journal(watch, monkeypatch):
     monkeypatch.setattr(journal_recorder, "MAX_FORGED", 3)
     flood = [encode(action(str(number))) for number in range(10)]
-    assert receive(watch, COMMAND, *flood).height == 3
+    assert receive(watch, COMMAND, *flood).height == len(watch.outcomes) == 3
     watch.wait_s(60)
     latest, summary = sorted(receive(watch, COMMAND, encode(action("x")))["text"])[::-1], "7 more commands or actions"
     assert latest[1].startswith(summary)
@@ -91,6 +91,6 @@ def test_a_flood_of_forged_actions_is_counted_and_summed_up_in_the_journal(watch
 def test_without_a_verifier_nothing_is_accepted():
     pipeline = Pipeline()
     result = pipeline.take([Message(COMMAND, signed(COMMAND, action("1")), 1, 1, retained=False)], START_MS)
-    assert result.outcomes == ()
+    assert [outcome.done for outcome in result.outcomes] == [0]
     assert "is unknown here" in pipeline.quarantine.latest[-1].reason
     assert SIGNER.public.id in pipeline.quarantine.latest[-1].reason
