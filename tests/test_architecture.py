@@ -33,6 +33,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
     "broker": {
         "contract": set(),
         "mqtt": {"contract"},
+        "access": {"contract", "mqtt", "store"},
         "display": set(),
         "store": {"contract"},
         "truth": {"contract"},
@@ -85,7 +86,7 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
     "amqtt": ("broker/mqtt/local_broker.py",),
-    "cryptography": ("broker/contract/signed.py", "broker/store/action_key.py"),
+    "cryptography": ("broker/access/authority.py", "broker/contract/signed.py", "broker/store/action_key.py"),
     "argon2": ("dashboard/access/passwords.py",),
     "limits": ("dashboard/access/login_throttle.py",),
     "starlette": ("dashboard/access/*",),
@@ -102,6 +103,8 @@ CLOCKS: Final = (
     "processor/service/loop.py",
     "dashboard/app.py",
     "dashboard/access/login_throttle.py",
+    "pumpwatch/commands/gateways.py",
+    "pumpwatch/commands/keys.py",
     "pumpwatch/commands/sign_in.py",
     "pumpwatch/supervision/part_notices.py",
 )
