@@ -37,6 +37,7 @@ from pumpwatch.commands.broker_options import with_broker_options
 from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.data_directory import complete, keep_private, with_private_data
 from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.sign_in import with_sign_in
 from pumpwatch.settings import (
     PREFIX,
     SettingsError,
@@ -134,7 +135,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
 }
 
 for command, example in EXAMPLES.items():
-    app.command(epilog=f"Example: {example}")(with_checked_values(with_private_data(with_broker_options(command))))
+    complete_command = with_private_data(with_broker_options(with_sign_in(command)))
+    app.command(epilog=f"Example: {example}")(with_checked_values(complete_command))
 app.add_typer(complete(users.app), name="user")
 app.add_typer(complete(gateways.app), name="gateway")
 app.add_typer(complete(keys.app), name="keys")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import secrets
 import sys
@@ -39,6 +40,9 @@ from pumpwatch.supervision.supervisor import PartError, Supervisor
 
 if TYPE_CHECKING:
     from pumpwatch.commands.own_broker import OwnBroker
+
+START_MINUTES = 10
+"""As many minutes' worth of new gateways and pumps a processor takes in at its start."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ def parts_of(config: RunConfig) -> list[Part]:
     dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.dashboard_flags)
     variables = {user: _broker_variables(config, user) for user in (PROCESSOR, DASHBOARD, SIMULATOR)}
     parts = [
-        Part("processor", _command("process", *data), variables[PROCESSOR]),
+        Part("processor", _command("process", *data, *_rate_flags(config)), variables[PROCESSOR]),
         Part(
             "dashboard",
             _command("dashboard", *data, *dashboard_flags),
@@ -165,6 +169,17 @@ def _broker_variables(config: RunConfig, user: str) -> dict[str, str]:
 
 def _command(name: str, *flags: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "pumpwatch", name, *flags)
+
+
+def _rate_flags(config: RunConfig) -> tuple[str, ...]:
+    """Return what the processor needs to take in the whole fleet of this system at its start."""
+    flags = {"--new-gateways": (config.gateways or 0, 1_000), "--new-pumps": (config.fleet.pumps, 100_000)}
+    needed = {
+        name: math.ceil(count / START_MINUTES)
+        for name, (count, usual) in flags.items()
+        if count > START_MINUTES * usual
+    }
+    return tuple(str(word) for pair in needed.items() for word in pair)
 
 
 def _fleet_flags(config: RunConfig) -> tuple[str, ...]:
