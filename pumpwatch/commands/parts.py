@@ -97,6 +97,7 @@ def process(
     ] = 0.25,
     history_size: options.HistorySize = options.HISTORY_GB,
     history_days: options.HistoryDays = 0,
+    journal_anchor_url: options.JournalAnchorUrl = "",
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.mqtt.address import LinkError, TakenOverError
@@ -110,6 +111,7 @@ def process(
         tick_s=tick,
         history_bytes=round(history_size * options.BYTES_A_GB),
         history_days=history_days,
+        anchor_url=journal_anchor_url,
     )
     try:
         play("processor", lambda stop, ready, _: loop.run(settings, stop, ready))
