@@ -31,7 +31,7 @@ PASSWORD_VARIABLE: Final = f"{PREFIX}BROKER_PASSWORD"
 """Environment variable with the password of the broker; no option and no setting has it."""
 USER_PASSWORD_VARIABLE: Final = f"{PREFIX}USER_PASSWORD"
 """Environment variable with the password of the account that a command signs in with; no setting has it."""
-SECRETS: Final = frozenset({"broker", "key"})
+SECRETS: Final = frozenset({"broker", "key", "journal_anchor_url"})
 """Settings whose value no message quotes."""
 
 PUMPS: Final = Meta(ge=1, le=2_000_000)
@@ -94,6 +94,7 @@ class Settings(TypedDict, total=False):
     client_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.pem"])]
     client_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.key"])]
     password_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/broker-password"])]
+    journal_anchor_url: Annotated[str, Meta(min_length=1, examples=["https://log.example/pumpwatch"])]
     secrets: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/secrets"])]
     user: Annotated[str, Meta(min_length=1, examples=["vera"])]
     user_password_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/user-password"])]

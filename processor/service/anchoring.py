@@ -35,8 +35,10 @@ class Anchoring:
         """Return whether it is time to write the anchor again; `clock` is monotonic, in s."""
         return clock >= self._due_at
 
-    def advance(self, clock: float, *, last: bool = False) -> None:
+    def advance(self, clock: float, *, last: bool = False) -> Head | None:
         """Move the anchor to the end of the journal; log it once an hour, and if this is the `last` time.
+
+        Returns the end if it was logged, so that it can be sent elsewhere too.
 
         An anchor that the journal does not contain stays as it is, for `pumpwatch doctor`, and is a trouble. May run in
         another thread.
@@ -46,11 +48,13 @@ class Anchoring:
             head = self._advance()
         except OSError as error:
             self.meter.trouble(ANCHOR, f"the anchor of the journal cannot be read or written: {error}")
-            return
+            return None
         self.meter.recovered(ANCHOR)
-        if head is not None and (last or clock >= self._log_at):
-            self._log_at = clock + LOG_INTERVAL_S
-            log.info("journal: entry %s has the hash %s", f"{head.entries:,}", head.hash.hex())
+        if head is None or (not last and clock < self._log_at):
+            return None
+        self._log_at = clock + LOG_INTERVAL_S
+        log.info("journal: entry %s has the hash %s", f"{head.entries:,}", head.hash.hex())
+        return head
 
     def _advance(self) -> Head | None:
         """Return the head that is anchored now; None if the journal is not the one that was anchored."""

@@ -29,6 +29,7 @@ from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.rules.access import SECOND_PROCESSOR
 from processor.service import checkpoint, recovery
+from processor.service.anchor_webhook import Webhook, address_of
 from processor.service.anchoring import Anchoring
 from processor.service.batches import Batches
 from processor.service.checkpoint import CheckpointError
@@ -107,6 +108,10 @@ class _Service:
         self.batches = Batches(self.queue, self.pipeline.inbox.decode)
         self.meter = Meter(started=wall_ms(), broker=address.url)
         self.anchoring = Anchoring(self.store, self.meter)
+        self.webhook = (
+            Webhook(address_of(settings.anchor_url), own_id, self.meter, wall_ms) if settings.anchor_url else None
+        )
+        self.sending: asyncio.Task[None] | None = None
         self.snapshots = SnapshotPublisher(settings.data / "snapshot", self.pipeline)
         self.connected_at = math.inf
         self.current_at = -math.inf
@@ -213,7 +218,7 @@ class _Service:
             self.journal.record_rejections(self.pipeline.quarantine)
             self.journal.record("stopped", "processor", reason)
             await self.committer.save()
-            await asyncio.to_thread(self.anchoring.advance, time.monotonic(), last=True)
+            await self._anchor(time.monotonic(), last=True)
             await self._show(last=True)
             self.store.close()
         # Raise the error of the final batch, if it failed.
@@ -270,7 +275,7 @@ class _Service:
             clock = time.monotonic()
             self.committer.advance(clock)
             if self.anchoring.is_due(clock):
-                await asyncio.to_thread(self.anchoring.advance, clock)
+                await self._anchor(clock)
             if clock - shown >= show_pause_s:
                 shown, show_pause_s = clock, await self._show()
             if clock - recorded >= REJECTIONS_INTERVAL_S:
@@ -326,6 +331,16 @@ class _Service:
             self._announce()
         else:
             self.unannounced.clear()
+
+    async def _anchor(self, clock: float, *, last: bool = False) -> None:
+        """Anchor the journal, and send its end elsewhere if it is time; only the `last` sending is waited for."""
+        head = await asyncio.to_thread(self.anchoring.advance, clock, last=last)
+        if head is not None and self.webhook is not None:
+            if self.sending is not None:
+                self.sending.cancel()
+            self.sending = asyncio.create_task(self.webhook.send(head), name="journal webhook")
+            if last:
+                await self.sending
 
     def _keep(self, results: list[BatchResult]) -> None:
         for result in results:

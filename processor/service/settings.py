@@ -24,7 +24,8 @@ class Settings:
     The broker is asked to leave no more than `receive_maximum` messages unacknowledged (Mosquitto 2.0 may send more
     when it catches up; 65,535 is the most that MQTT allows), and none are read while `waiting_bytes` wait: they limit
     the memory, and what is processed twice after a crash. At most `max_rows` samples wait to be written.
-    What exceeds the `rates` is refused.
+    What exceeds the `rates` is refused. `anchor_url` gets the end of the journal, if it is not empty
+    (`processor.service.anchor_webhook`).
     """
 
     broker: str
@@ -37,3 +38,4 @@ class Settings:
     history_bytes: int = DEFAULT_MAX_BYTES
     history_days: int = 0
     rates: RateLimits = field(default_factory=RateLimits)
+    anchor_url: str = field(default="", repr=False)

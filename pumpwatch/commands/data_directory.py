@@ -7,15 +7,26 @@ import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Annotated, Any, Final, get_type_hints
 
 import typer
 
 from broker.store import private_files, secret_files
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.settings import user_data
+from pumpwatch.settings import PREFIX, user_data
 
+Secrets = Annotated[
+    Path | None,
+    typer.Option(
+        "--secrets",
+        envvar=f"{PREFIX}SECRETS",
+        metavar="DIR",
+        callback=options.path,
+        help="Directory of keys, passwords and accounts; later commands find it by themselves. Default: in --data.",
+        show_default=False,
+    ),
+]
 UMASK: Final = 0o077
 PARTS: Final = frozenset({"run", "simulate", "process", "dashboard", "broker"})
 """Commands that take rights from others that files of an earlier version give."""
@@ -45,9 +56,9 @@ def with_private_data(command: Callable[..., None]) -> Callable[..., None]:
             raise CommandError(f"cannot use --secrets {secrets}: {error.strerror or error}") from error
         command(*args, **values)
 
-    hints = {**get_type_hints(command, include_extras=True), "secrets": options.Secrets}
+    hints = {**get_type_hints(command, include_extras=True), "secrets": Secrets}
     given = [parameter.replace(annotation=hints[name]) for name, parameter in signature.parameters.items()]
-    added = inspect.Parameter("secrets", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=options.Secrets)
+    added = inspect.Parameter("secrets", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Secrets)
     # Typer reads both; evaluated, because names in them are those of the module of the command.
     wrapped.__annotations__ = hints
     vars(wrapped)["__signature__"] = signature.replace(parameters=[*given, added], return_annotation=None)

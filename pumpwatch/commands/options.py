@@ -29,6 +29,18 @@ def scenario_path(value: str | None) -> str | None:
     return str(path(Path(value))) if value is not None and value.startswith("~") else value
 
 
+def webhook_url(value: str) -> str:
+    """Return the address of a webhook as it is, which may be empty. Raises a usage error that does not quote it."""
+    from processor.service.anchor_webhook import WebhookError, address_of
+
+    try:
+        if value:
+            address_of(value)
+    except WebhookError as error:
+        raise typer.BadParameter(f"the address cannot be used: {error}") from error
+    return value
+
+
 def _env(name: str) -> str:
     return f"{PREFIX}{name}"
 
@@ -113,17 +125,6 @@ Data = Annotated[
         metavar="DIR",
         callback=path,
         help="Data directory. Default: the user's data directory.",
-        show_default=False,
-    ),
-]
-Secrets = Annotated[
-    Path | None,
-    typer.Option(
-        "--secrets",
-        envvar=_env("SECRETS"),
-        metavar="DIR",
-        callback=path,
-        help="Directory of keys, passwords and accounts; later commands find it by themselves. Default: in --data.",
         show_default=False,
     ),
 ]
@@ -214,6 +215,17 @@ HistoryDays = Annotated[
         max=settings.HISTORY_DAYS.le,
         metavar="DAYS",
         help="Days with samples to keep before the current one; 0 keeps as many as --history-size allows.",
+    ),
+]
+JournalAnchorUrl = Annotated[
+    str,
+    typer.Option(
+        "--journal-anchor-url",
+        envvar=_env("JOURNAL_ANCHOR_URL"),
+        metavar="URL",
+        callback=webhook_url,
+        help="https:// address that gets the hash of the last journal entry every hour and at a stop. Default: none.",
+        show_default=False,
     ),
 ]
 Host = Annotated[

@@ -109,6 +109,7 @@ def process(
     gateway_births: options.GatewayBirths = 240,
     new_gateways: options.NewGateways = 1_000,
     new_pumps: options.NewPumps = 100_000,
+    journal_anchor_url: options.JournalAnchorUrl = "",
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.mqtt.address import LinkError, TakenOverError
@@ -125,6 +126,7 @@ def process(
         history_bytes=round(history_size * options.BYTES_A_GB),
         history_days=history_days,
         rates=RateLimits(gateway_messages, gateway_births, new_gateways, new_pumps),
+        anchor_url=journal_anchor_url,
     )
     try:
         play("processor", lambda stop, ready, _: loop.run(settings, stop, ready))
