@@ -88,6 +88,8 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "argon2": ("dashboard/access/passwords.py",),
     "itsdangerous": ("dashboard/access/cookies.py",),
     "limits": ("dashboard/access/login_throttle.py",),
+    "pyotp": ("dashboard/access/second_factor.py",),
+    "segno": ("dashboard/access/second_factor.py",),
     "starlette": ("dashboard/access/*",),
     "dash": ("dashboard/*",),
     "dash_ag_grid": ("dashboard/*",),
