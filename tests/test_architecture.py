@@ -91,6 +91,8 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "argon2": ("dashboard/access/passwords.py",),
     "itsdangerous": ("dashboard/access/cookies.py",),
     "limits": ("dashboard/access/login_throttle.py",),
+    "pyotp": ("dashboard/access/second_factor.py",),
+    "segno": ("dashboard/access/second_factor.py",),
     "starlette": ("dashboard/access/*", "dashboard/serving/*"),
     "uvicorn": ("dashboard/app.py", "dashboard/serving/*"),
     "h11": ("dashboard/serving/protocols.py",),

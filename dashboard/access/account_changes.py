@@ -82,3 +82,19 @@ def removed(_known: Account) -> None:
 def without_second_factor(known: Account) -> Account:
     """Remove the second factor and the recovery codes; it ends the sessions of the account."""
     return replace(known, totp="", recovery=(), generation=new_generation())
+
+
+def with_second_factor(secret: str, recovery: tuple[str, ...], generation: int) -> Change:
+    """Return the change that turns the second factor on; it ends sessions as a new password does."""
+    return lambda known: replace(known, totp=secret, recovery=recovery, generation=generation)
+
+
+def recovery_used(code_hash: str) -> Change:
+    """Return the change that uses up a recovery code; it raises `AccessError` if there is no such code."""
+
+    def use(known: Account) -> Account:
+        if code_hash not in known.recovery:
+            raise AccessError("this is no unused recovery code")
+        return replace(known, recovery=tuple(one for one in known.recovery if one != code_hash))
+
+    return use

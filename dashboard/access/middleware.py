@@ -25,6 +25,7 @@ from dashboard.access.origin import ORIGIN
 from dashboard.access.origin import origin_of as address_of
 from dashboard.access.people import PEOPLE, People
 from dashboard.access.proxies import HOST, BehindProxy
+from dashboard.access.second_factor import UsedCodes
 from dashboard.access.session_backend import OPEN_PATHS, SessionBackend
 from dashboard.access.sessions import SessionStore
 from dashboard.access.sign_in import SignIn
@@ -77,9 +78,9 @@ class Access:
         self._host = settings.host
         self._public = settings.public
         self._store, self._trail = SessionStore(settings, now), AuditTrail(settings.data, now)
-        throttle = LoginThrottle()
-        sign_in = SignIn(settings, self._store, self._trail, throttle)
-        people = People(settings.data, self._store, self._trail, throttle, now)
+        throttle, used = LoginThrottle(), UsedCodes(settings.data)
+        sign_in = SignIn(settings, self._store, self._trail, throttle=throttle, used=used, now=now)
+        people = People(settings.data, self._store, self._trail, throttle=throttle, used=used, now=now)
         required = SignInRequired(app, sign_in, Sockets(self._store.ended), people)
         authenticated = AuthenticationMiddleware(required, SessionBackend(self._store), on_error=_unavailable)
         same_origin = SameOrigin(authenticated, settings.public.origin)

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dashboard.access import account_changes
+from dashboard.access import account_changes, second_factor
 from dashboard.access.account_changes import Change, change
 from dashboard.access.accounts import VISITOR, AccessError, Account, add_account, new_generation
 from dashboard.access.audit_trail import AuditTrail
 from dashboard.access.login_throttle import Attempt, LoginThrottle
 from dashboard.access.passwords import verify_password
+from dashboard.access.second_factor import UsedCodes
 from dashboard.access.session_table import Session, last_sign_ins
 from dashboard.access.sessions import SessionStore
 
+MAX_ENROLLING: Final = 1_000
+"""Sessions that may be setting up a second factor at the same time; the earliest starts again."""
 DENIED_WINDOW_S: Final = 10.0
 ONLY_ADMINS: Final = "Not done: only admins may manage accounts."
 MANAGED: Final[dict[str, tuple[Callable[[], Change], str]]] = {
@@ -52,10 +55,19 @@ class People:
     """Accounts and sessions of one dashboard. Every method checks who asks, `VISITOR`, before it does anything."""
 
     def __init__(
-        self, data: Path, store: SessionStore, trail: AuditTrail, throttle: LoginThrottle, now: Callable[[], int]
+        self,
+        data: Path,
+        store: SessionStore,
+        trail: AuditTrail,
+        *,
+        throttle: LoginThrottle,
+        used: UsedCodes,
+        now: Callable[[], int],
     ) -> None:
         """Use what the sign-in uses; `now` returns wall ms."""
         self._data, self._store, self._trail, self._throttle, self._now = data, store, trail, throttle, now
+        self._used = used
+        self._enrolling: dict[str, str] = {}
 
     def listed(self) -> list[Person]:
         """Return every account by name, for administrators; nothing for others."""
@@ -97,8 +109,55 @@ class People:
 
     async def own_password(self, current: str, new: str) -> Done:
         """Change the password of the visitor, who knows the current one; other sessions of the account end."""
+        wrong = await self._wrong_password(current)
+        if wrong:
+            return wrong
+        generation = new_generation()
+        return await self._change_own(
+            lambda: account_changes.password(new, generation), generation, "changed the own password"
+        )
+
+    def begin_second_factor(self) -> str:
+        """Return a new secret for the visitor; it counts once a code of it is confirmed."""
+        session = VISITOR.get().session
+        self._enrolling.pop(session, None)
+        self._enrolling[session] = second_factor.new_secret()
+        if len(self._enrolling) > MAX_ENROLLING:
+            del self._enrolling[next(iter(self._enrolling))]
+        return self._enrolling[session]
+
+    async def confirm_second_factor(self, code: str) -> tuple[Done, list[str]]:
+        """Turn the second factor on if the code is right; return the recovery codes, shown only now."""
+        secret = self._enrolling.get(VISITOR.get().session)
+        step = None if secret is None else second_factor.matching_step(secret, code, self._now())
+        if secret is None or step is None or not await asyncio.to_thread(self._used.use, VISITOR.get().name, step):
+            return Done("Not turned on: the code is wrong; check the clock of your device.", good=False), []
+        (codes, hashes), generation = second_factor.recovery_codes(), new_generation()
+        done = await self._change_own(
+            lambda: account_changes.with_second_factor(secret, hashes, generation),
+            generation,
+            "turned the own second factor on",
+        )
+        if done.good:
+            self._enrolling.pop(VISITOR.get().session, None)
+        return done, codes if done.good else []
+
+    async def end_second_factor(self, current: str) -> Done:
+        """Turn the second factor of the visitor off, who knows the password."""
+        wrong = await self._wrong_password(current)
+        if wrong:
+            return wrong
+        generation = new_generation()
+        return await self._change_own(
+            lambda: account_changes.with_second_factor("", (), generation),
+            generation,
+            "turned the own second factor off",
+        )
+
+    async def _wrong_password(self, current: str) -> Done | None:
+        """Return why the visitor may not go on, None if the password is right; attempts are limited."""
         visitor = VISITOR.get()
-        account = self._store.accounts().get(visitor.name)
+        account = self.own_account()
         if account is None:
             return Done("Not changed: your password is not kept here.", good=False)
         attempt = Attempt("", visitor.name, f"session {visitor.session}")
@@ -106,14 +165,15 @@ class People:
         if refusal:
             return Done(f"Too many attempts. Try again in {refusal.wait_s} s.", good=False)
         if not await asyncio.to_thread(verify_password, account.hash, current):
-            self._put("sign_in_failed", "wrong current password for a new one")
+            self._put("sign_in_failed", "wrong current password on the page Account")
             return Done("Not changed: the current password is wrong.", good=False)
         self._throttle.succeeded(attempt)
-        generation = new_generation()
+        return None
+
+    async def _change_own(self, make: Callable[[], Change], generation: int, text: str) -> Done:
+        visitor = VISITOR.get()
         with self._store.kept(visitor.session, generation):
-            return await self._change(
-                visitor.name, lambda: account_changes.password(new, generation), "changed the own password"
-            )
+            return await self._change(visitor.name, make, text)
 
     def own_account(self) -> Account | None:
         """Return the account of the visitor, None if there is none here."""

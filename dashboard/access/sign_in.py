@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 from urllib.parse import parse_qs, urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from dashboard.access import sign_in_page
+from dashboard.access import account_changes, sign_in_page
 from dashboard.access.accounts import AccessError, Account, replace_hash
 from dashboard.access.audit_trail import AuditTrail
 from dashboard.access.cookies import Devices, Tickets
 from dashboard.access.login_throttle import Attempt, LoginThrottle
 from dashboard.access.passwords import hash_password, needs_rehash, verify_password
 from dashboard.access.proxies import path_of
+from dashboard.access.second_factor import UsedCodes, matching_step, recovery_hash
 from dashboard.access.sessions import SHARED_KEY, SessionStore
 from dashboard.settings import Settings
 
 LOG: Final = logging.getLogger("dashboard")
 MAX_FORM_BYTES: Final = 4096
+SECOND_STEP: Final = "second factor"
+TICKET_S: Final = 300
+"""How long the second page of a sign-in waits for its code."""
 MAX_PARALLEL_HASHES: Final = 2
 """Each takes 19 MiB and one core."""
 
@@ -30,11 +35,21 @@ MAX_PARALLEL_HASHES: Final = 2
 class SignIn:
     """The sign-in page and what it posts to."""
 
-    def __init__(self, settings: Settings, store: SessionStore, trail: AuditTrail, throttle: LoginThrottle) -> None:
-        """Count attempts with `throttle`, and record them in `trail`."""
-        self._data = settings.data
+    def __init__(
+        self,
+        settings: Settings,
+        store: SessionStore,
+        trail: AuditTrail,
+        *,
+        throttle: LoginThrottle,
+        used: UsedCodes,
+        now: Callable[[], int],
+    ) -> None:
+        """Count attempts with `throttle`, codes with `used`, and record them in `trail`; `now` returns wall ms."""
+        self._data, self._now = settings.data, now
         self._store, self._trail = store, trail
-        self._devices = Devices(Tickets(store.secret), store.cookies)
+        self._tickets, self._used = Tickets(store.secret), used
+        self._devices = Devices(self._tickets, store.cookies)
         self._throttle = throttle
         self._hashing = asyncio.Semaphore(MAX_PARALLEL_HASHES)
 
@@ -76,26 +91,58 @@ class SignIn:
         return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
 
     async def _attempt(self, request: Request, form: dict[str, str]) -> Response:
-        accounts, address, target = self._store.accounts(), _address(request), form.get("next", "/")
-        name = form.get("name", "") if accounts else ""
-        attempt = Attempt(address, name, self._devices.known(request, name))
+        accounts, target = self._store.accounts(), form.get("next", "/")
+        ticket = self._tickets.content(SECOND_STEP, form.get("ticket", ""), TICKET_S)
+        name = str(ticket.get("name", form.get("name", ""))) if accounts else ""
+        attempt = Attempt(_address(request), name, self._devices.known(request, name))
         who = name or SHARED_KEY.name
         refusal = self._throttle.attempt(attempt)
         if refusal:
-            self._trail.refused(refusal.window, refusal.wait_s, who=who, origin=address)
+            self._trail.refused(refusal.window, refusal.wait_s, who=who, origin=attempt.address)
             page = self.page(target, 429, f"Too many attempts. Try again in {refusal.wait_s} s.")
             page.headers["Retry-After"] = str(refusal.wait_s)
             return page
-        if not await self._verify(accounts, name, form):
-            text = "wrong name or password" if accounts else "wrong key"
-            self._trail.put("sign_in_failed", who=who, origin=address, text=text)
+        if ticket:
+            good = await self._verify_code(accounts, ticket, form.get("code", ""))
+        else:
+            good = await self._verify(accounts, name, form)
+        if not good:
+            text = "wrong code" if ticket else "wrong name or password" if accounts else "wrong key"
+            self._trail.put("sign_in_failed", who=who, origin=attempt.address, text=text)
+            if ticket:
+                return self._code_page(form["ticket"], target, 401, "Wrong code, or used before.")
             return self.page(target, 401, f"{text.capitalize()}.")
         self._throttle.succeeded(attempt)
+        if not ticket and name and accounts[name].totp:
+            content = {"name": name, "generation": accounts[name].generation}
+            return self._code_page(self._tickets.seal(SECOND_STEP, content), target, 200)
         response = RedirectResponse(path_of(_local(target)), 303)
         await self._store.begin(request, response, name)
         self._devices.remember(request, response, name)
-        self._trail.put("signed_in", who=who, origin=address, text="signed in")
+        self._trail.put("signed_in", who=who, origin=attempt.address, text="signed in")
         return response
+
+    def _code_page(self, ticket: str, target: str, status: int, error: str = "") -> HTMLResponse:
+        html = sign_in_page.code_page(
+            post_to=path_of("/sign-in"), ticket=ticket, target=target, again=path_of(_local(target)), error=error
+        )
+        return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
+
+    async def _verify_code(self, accounts: dict[str, Account], ticket: dict[str, Any], code: str) -> bool:
+        """Return whether a code, or a recovery code, is right for the account whose password was right before."""
+        account = accounts.get(str(ticket.get("name")))
+        if account is None or account.disabled or account.generation != ticket.get("generation"):
+            return False
+        step = matching_step(account.totp, code, self._now())
+        if step is not None:
+            return await asyncio.to_thread(self._used.use, account.name, step)
+        used = account_changes.recovery_used(recovery_hash(code))
+        try:
+            await asyncio.to_thread(lambda: account_changes.change(self._data, account.name, used, at=self._now()))
+        except (AccessError, OSError):
+            return False
+        self._trail.put("account_changed", who=account.name, origin="sign-in", text="used a recovery code")
+        return True
 
     async def _verify(self, accounts: dict[str, Account], name: str, form: dict[str, str]) -> bool:
         if not accounts:

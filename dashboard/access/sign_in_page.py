@@ -43,17 +43,29 @@ def page(*, post_to: str, by_name: bool, target: str, error: str = "") -> str:
     else:
         fields = _field("Shared key", "key", "password", "off")
         hint = "<p class='hint'>The key is part of the address printed at startup.</p>"
-    return _frame(
-        f"{f'<div class=error role=alert>{escape(error)}</div>' if error else ''}"
-        f"<form method='post' action='{escape(post_to, quote=True)}'>{fields}"
-        f"<input type='hidden' name='next' value='{escape(target, quote=True)}'>"
-        f"<button>Sign in</button></form>{hint}"
-    )
+    return _frame(_form(post_to, fields, target, error) + hint)
+
+
+def code_page(*, post_to: str, ticket: str, target: str, again: str, error: str = "") -> str:
+    """Return the second page of a sign-in, for a code; `ticket` proves the first, `again` leads back to it."""
+    fields = f"<input type='hidden' name='ticket' value='{escape(ticket, quote=True)}'>"
+    fields += _field("Code of your authenticator app, or a recovery code", "code", "text", "one-time-code")
+    link = f"<p class='hint'><a href='{escape(again, quote=True)}'>Start again</a></p>"
+    return _frame(_form(post_to, fields, target, error) + link)
 
 
 def unavailable(text: str) -> str:
     """Return the page that says why nobody can sign in."""
     return _frame(f"<div class=error role=alert>{escape(text)}</div>")
+
+
+def _form(post_to: str, fields: str, target: str, error: str) -> str:
+    return (
+        f"{f'<div class=error role=alert>{escape(error)}</div>' if error else ''}"
+        f"<form method='post' action='{escape(post_to, quote=True)}'>{fields}"
+        f"<input type='hidden' name='next' value='{escape(target, quote=True)}'>"
+        "<button>Sign in</button></form>"
+    )
 
 
 def _frame(content: str) -> str:

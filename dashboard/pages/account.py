@@ -1,4 +1,4 @@
-"""Account: what each person does with their own account: password and sessions."""
+"""Account: what each person does with their own account: password, second factor and sessions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dashboard.access.passwords import MAX_PASSWORD, MIN_PASSWORD
 from dashboard.access.people import PEOPLE, People
 from dashboard.access.proxies import path_of
 from dashboard.access.session_table import Session
-from dashboard.components import client_script, elements, shell
+from dashboard.components import client_script, elements, second_factor_panel, shell
 from dashboard.components.elements import Component, notice
 from dashboard.data.services import DataService
 
@@ -45,6 +45,7 @@ def layout() -> Component:
             dcc.Store(id=CHANGED),
             html.Div([*head, *([users] if visitor.may("admin") else [])], className="account-head"),
             elements.card("Password", _password_form(people), name="account-form"),
+            elements.card("Second factor", second_factor_panel.layout()),
             elements.card("Sessions", html.Div(sessions(), id="own-sessions"), side=_sign_out_everywhere()),
         ],
         className="column",
@@ -54,6 +55,7 @@ def layout() -> Component:
 def register(app: Dash, _data: DataService) -> None:
     """Add the page: change the own password, list and end the own sessions."""
     shell.add_page(__name__, name="Account", path="/account", layout=layout)
+    second_factor_panel.register(app)
 
     @app.callback(Output("own-sessions", "children"), Input(CHANGED, "data"), prevent_initial_call=True)
     async def show(_changed: Any) -> Any:

@@ -8,18 +8,14 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from broker.display import terminal
-from pumpwatch.commands import options
+from pumpwatch.commands import options, user_tables
 from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import user_data
 
 if TYPE_CHECKING:
@@ -65,38 +61,16 @@ def add(
 
 @_command("pumpwatch user list --json")
 def list_(*, as_json: options.AsJson = False, data: options.Data = None) -> None:
-    """List the accounts: role, state and second factor."""
+    """List the accounts: role, state, second factor and last sign-in."""
     from dashboard.access.accounts import AccessError, read_accounts
+    from dashboard.access.session_table import last_sign_ins
 
+    where = data or user_data()
     try:
-        accounts = read_accounts(data or user_data())
-    except AccessError as error:
+        accounts, last = read_accounts(where), last_sign_ins(where)
+    except (AccessError, sqlite3.Error, OSError) as error:
         raise CommandError(str(error)) from error
-    rows: list[dict[str, Any]] = [
-        {
-            "name": account.name,
-            "role": account.role,
-            "disabled": account.disabled,
-            "second_factor": bool(account.totp),
-            "recovery_codes": len(account.recovery),
-            "changed_at": account.changed_at,
-        }
-        for account in sorted(accounts.values(), key=lambda account: account.name)
-    ]
-    if as_json:
-        write_json(rows)
-        return
-    cells = (
-        (
-            row["name"],
-            row["role"],
-            "disabled" if row["disabled"] else "enabled",
-            "on" if row["second_factor"] else "off",
-        )
-        for row in rows
-    )
-    columns: dict[str, dict[str, Any]] = {"name": {}, "role": {}, "state": {}, "second factor": {}}
-    Console().print(terminal.table("Accounts", columns, cells, note="Add one: pumpwatch user add NAME --role ROLE"))
+    user_tables.show_accounts(sorted(accounts.values(), key=lambda account: account.name), last, as_json=as_json)
 
 
 @_command("pumpwatch user role vera engineer")
@@ -146,6 +120,14 @@ def password(name: Name, *, password_stdin: PasswordStdin = False, data: options
     _change(data, name, lambda: account_changes.password(new), f"changed the password of {name}")
 
 
+@_command("pumpwatch user reset-second-factor vera")
+def reset_second_factor(name: Name, *, data: options.Data = None) -> None:
+    """Remove the second factor of an account whose owner has lost it; this ends its sessions."""
+    from dashboard.access import account_changes
+
+    _change(data, name, lambda: account_changes.without_second_factor, f"reset the second factor of {name}")
+
+
 @_command("pumpwatch user sessions vera --end")
 def sessions(
     name: Name,
@@ -167,25 +149,9 @@ def sessions(
             session_table.remove_of(where, name)
     except (AccessError, sqlite3.Error, OSError) as error:
         raise CommandError(f"the sessions of {name} cannot be read or ended: {error}") from error
-    rows = [
-        {"id": one.handle, "started": one.started, "seen": one.seen, "address": one.address, "agent": one.agent}
-        for one in found
-    ]
-    if as_json:
-        write_json(rows)
-    else:
-        cells = (
-            (row["id"], _utc(one.started), _utc(one.seen), one.address, one.agent)
-            for row, one in zip(rows, found, strict=True)
-        )
-        columns: dict[str, dict[str, Any]] = {"id": {}, "since": {}, "last seen": {}, "from": {}, "browser": {}}
-        Console().print(terminal.table(f"Sessions of {name}", columns, cells))
+    user_tables.show_sessions(name, found, as_json=as_json)
     if end:
         _done(where, "signed_out", f"ended {len(found)} session{'s' * (len(found) != 1)} of {name}")
-
-
-def _utc(wall_ms: int) -> str:
-    return datetime.fromtimestamp(wall_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _password(*, stdin: bool) -> str:

@@ -51,6 +51,7 @@ def test_accounts_are_changed_and_listed(data: Path) -> None:
     user(data, "password", "vera", "--password-stdin", typed="battery staple\n")
     after = read_accounts(data)["vera"]
     assert (before.hash != after.hash, before.generation != after.generation) == (True, True)
+    user(data, "reset-second-factor", "vera")
     user(data, "remove", "vera")
     assert list(read_accounts(data)) == ["eva"]
 
