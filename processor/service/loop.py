@@ -25,13 +25,14 @@ from broker.store.snapshot import Health
 from processor.batch_result import BatchResult
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
-from processor.service import checkpoint, recovery
+from processor.service import checkpoint, in_hand, recovery
 from processor.service.batches import Batches
 from processor.service.checkpoint import CheckpointError
 from processor.service.commit import Committer
 from processor.service.compaction import Compaction
 from processor.service.guard import ERRORS, GuardedPipeline, describe
 from processor.service.health import HealthMonitor
+from processor.service.in_hand import InHand
 from processor.service.installation import client_id, exclusive
 from processor.service.message_log import MessageLog, Taken
 from processor.service.metering import Meter
@@ -95,7 +96,8 @@ class _Service:
         self.pipeline.watch_interval_ms = WATCH_INTERVAL_MS
         self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
-        self.batches = Batches(self.queue, self.pipeline.inbox.decode)
+        self.in_hand = InHand(settings.data)
+        self.batches = Batches(self.queue, self.pipeline.inbox.decode, self.in_hand)
         self.meter = Meter(started=wall_ms(), broker=address.url)
         self.snapshots = SnapshotPublisher(settings.data / "snapshot", self.pipeline)
         self.connected_at = math.inf
@@ -151,7 +153,10 @@ class _Service:
         for taken in self.log.read(checkpoint.log_part(self.settings.data)):
             if stop.is_set():
                 return False
-            results = await asyncio.to_thread(recovery.replay, self.guarded, taken)
+            results = []
+            for part in self._parts(taken):
+                with self.in_hand.holding(part.messages):
+                    results += await asyncio.to_thread(recovery.replay, self.guarded, part)
             samples += sum(result.samples.height for result in results)
             self._keep(results)
             self.unannounced += [event for result in results for event in result.announcements]
@@ -170,6 +175,7 @@ class _Service:
         """Run until `stop`, then finish the current batch and store everything."""
         if not await self._replay(stop):
             self.store.close()
+            self.in_hand.close()
             return
         connected, reason = asyncio.Event(), "on purpose"
         connection = asyncio.create_task(self._connect(connected), name="connection")
@@ -202,6 +208,7 @@ class _Service:
             await self.committer.save()
             await self._show(last=True)
             self.store.close()
+            self.in_hand.close()
         # Raise the error of the final batch, if it failed.
         work.result()
 
@@ -277,15 +284,18 @@ class _Service:
             current=clock - self.current_at < BEHIND_S,
         )
         errors = self.guarded.errors
-        results = await asyncio.to_thread(
-            self.guarded.take,
-            taken.messages,
-            taken.now,
-            listening=taken.listening,
-            current=taken.current,
-            readings=taken.readings,
-            decoded=decoded,
-        )
+        results, parts = [], self._parts(taken)
+        for part in parts:
+            with self.in_hand.holding(part.messages):
+                results += await asyncio.to_thread(
+                    self.guarded.take,
+                    part.messages,
+                    part.now,
+                    listening=part.listening,
+                    current=part.current,
+                    readings=part.readings,
+                    decoded=decoded if part is taken else None,
+                )
         if self.guarded.errors > errors:
             self.meter.trouble("processing", self.guarded.latest)
             self.failed_at = clock
@@ -293,13 +303,20 @@ class _Service:
             self.meter.recovered("processing")
         self.meter.messages += len(queued.messages)
         self.queue.taken(queued)
-        self.committer.taken(taken)
+        for part in parts:
+            self.committer.taken(part)
         self._keep(results)
         self.unannounced += [event for result in results for event in result.announcements]
         if self.link.alive:
             self._announce()
         else:
             self.unannounced.clear()
+
+    def _parts(self, taken: Taken) -> list[Taken]:
+        """Return what is taken one after the other; messages that ended earlier runs go into the quarantine instead."""
+        for message in self.in_hand.guilty(taken.messages):
+            self.pipeline.quarantine_message(message, taken.now, in_hand.REASON)
+        return self.in_hand.parts(taken)
 
     def _keep(self, results: list[BatchResult]) -> None:
         for result in results:
