@@ -28,7 +28,7 @@ from processor.batch_result import BatchResult
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.rules.access import SECOND_PROCESSOR
-from processor.service import checkpoint, recovery
+from processor.service import checkpoint, in_hand, recovery
 from processor.service.anchor_webhook import Webhook, address_of
 from processor.service.anchoring import Anchoring
 from processor.service.batches import Batches
@@ -37,6 +37,7 @@ from processor.service.commit import Committer
 from processor.service.compaction import Compaction
 from processor.service.guard import ERRORS, GuardedPipeline, describe
 from processor.service.health import HealthMonitor
+from processor.service.in_hand import InHand
 from processor.service.installation import client_id, exclusive
 from processor.service.message_log import MessageLog, Taken
 from processor.service.metering import Meter
@@ -105,7 +106,8 @@ class _Service:
         self.pipeline.limit_rates(settings.rates)
         self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
-        self.batches = Batches(self.queue, self.pipeline.inbox.decode)
+        self.in_hand = InHand(settings.data)
+        self.batches = Batches(self.queue, self.pipeline.inbox.decode, self.in_hand)
         self.meter = Meter(started=wall_ms(), broker=address.url)
         self.anchoring = Anchoring(self.store, self.meter)
         self.webhook = (
@@ -166,7 +168,10 @@ class _Service:
         for taken in self.log.read(checkpoint.log_part(self.settings.data)):
             if stop.is_set():
                 return False
-            results = await asyncio.to_thread(recovery.replay, self.guarded, taken)
+            results = []
+            for part in self._parts(taken):
+                with self.in_hand.holding(part.messages):
+                    results += await asyncio.to_thread(recovery.replay, self.guarded, part)
             samples += sum(result.samples.height for result in results)
             self._keep(results)
             self.unannounced += [event for result in results for event in result.announcements]
@@ -188,6 +193,7 @@ class _Service:
         """Run until `stop`, then finish the current batch and store everything."""
         if not await self._replay(stop):
             self.store.close()
+            self.in_hand.close()
             return
         connected, reason = asyncio.Event(), "on purpose"
         connection = asyncio.create_task(self._connect(connected), name="connection")
@@ -221,6 +227,7 @@ class _Service:
             await self._anchor(time.monotonic(), last=True)
             await self._show(last=True)
             self.store.close()
+            self.in_hand.close()
         # Raise the error of the final batch, if it failed.
         work.result()
 
@@ -306,15 +313,18 @@ class _Service:
             current=clock - self.current_at < BEHIND_S,
         )
         errors = self.guarded.errors
-        results = await asyncio.to_thread(
-            self.guarded.take,
-            taken.messages,
-            taken.now,
-            listening=taken.listening,
-            current=taken.current,
-            readings=taken.readings,
-            decoded=decoded,
-        )
+        results, parts = [], self._parts(taken)
+        for part in parts:
+            with self.in_hand.holding(part.messages):
+                results += await asyncio.to_thread(
+                    self.guarded.take,
+                    part.messages,
+                    part.now,
+                    listening=part.listening,
+                    current=part.current,
+                    readings=part.readings,
+                    decoded=decoded if part is taken else None,
+                )
         if self.guarded.errors > errors:
             self.meter.trouble("processing", self.guarded.latest)
             self.failed_at = clock
@@ -324,7 +334,8 @@ class _Service:
             self.meter.recovered(SECOND_PROCESSOR)
         self.meter.messages += len(queued.messages)
         self.queue.taken(queued)
-        self.committer.taken(taken)
+        for part in parts:
+            self.committer.taken(part)
         self._keep(results)
         self.unannounced += [event for result in results for event in result.announcements]
         if self.link.alive:
@@ -341,6 +352,12 @@ class _Service:
             self.sending = asyncio.create_task(self.webhook.send(head), name="journal webhook")
             if last:
                 await self.sending
+
+    def _parts(self, taken: Taken) -> list[Taken]:
+        """Return what is taken one after the other; messages that ended earlier runs go into the quarantine instead."""
+        for message in self.in_hand.guilty(taken.messages):
+            self.pipeline.quarantine_message(message, taken.now, in_hand.REASON)
+        return self.in_hand.parts(taken)
 
     def _keep(self, results: list[BatchResult]) -> None:
         for result in results:

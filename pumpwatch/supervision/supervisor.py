@@ -18,6 +18,8 @@ QUICK_EXIT_S: Final = 20.0
 MIN_WAIT_S: Final = 0.5
 MAX_WAIT_S: Final = 60.0
 """Wait before a restart; it doubles with each quick exit in a row, up to the maximum, and goes on for ever."""
+MAX_FIRST_STARTS: Final = 4
+"""Tries of a part that is killed by a signal before it is ready for the first time."""
 MIN_REPORTED_EXITS: Final = 2
 """So many quick exits in a row are a trouble that pages show; one alone is a restart."""
 STOP_TIMEOUT_S: Final = 4.0
@@ -64,18 +66,31 @@ class Supervisor:
     async def start(self, stop: asyncio.Event) -> dict[str, str] | None:
         """Start each part once the previous one is ready; return their addresses, or None if `stop` was set first.
 
-        Raises `PartError`.
+        Raises `PartError`. A part that is killed before it is ready is tried again: what killed it may be a message
+        that the processor sets aside after a few ends.
         """
         addresses = {}
         for part in self.parts:
             self.say("pumpwatch", f"starting the {part.name}")
-            running = await self._launch(part)
-            address = await self._await_ready(running, stop)
+            address = await self._first_start(part, stop)
             if address is None:
                 return None
             addresses[part.name] = address
             self.note("started", part.name, "")
         return addresses
+
+    async def _first_start(self, part: Part, stop: asyncio.Event) -> str | None:
+        for left in reversed(range(MAX_FIRST_STARTS)):
+            running = await self._launch(part)
+            try:
+                return await self._await_ready(running, stop)
+            except PartError as failure:
+                if left == 0 or (running.process.returncode or 0) >= 0:
+                    raise
+                await self._sweep(running)
+                self.say("pumpwatch", f"{str(failure).partition(':')[0]}; trying again")
+                await asyncio.sleep(MIN_WAIT_S)
+        raise AssertionError("the last try returns or raises")
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Restart parts that exit until `stop`; one that keeps exiting or refuses to run does not end the others."""

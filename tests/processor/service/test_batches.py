@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from broker.mqtt.link import Message
 from processor.intake.message_queue import MessageQueue
 from processor.service.batches import Batches, Frames
+from processor.service.in_hand import InHand
 
 BATCH_BYTES = 100
 
@@ -32,15 +34,15 @@ class Decoder:
         return [None] * len(messages)
 
 
-async def test_with_little_to_do_nothing_is_decoded_ahead() -> None:
+async def test_with_little_to_do_nothing_is_decoded_ahead(tmp_path: Path) -> None:
     decoder = Decoder()
-    queued, frames = await Batches(queue_of(1), decoder).next()
+    queued, frames = await Batches(queue_of(1), decoder, InHand(tmp_path)).next()
     assert (len(queued.messages), frames, decoder.decoded) == (1, None, [])
 
 
-async def test_under_load_every_message_comes_once_and_in_order_with_its_frames() -> None:
+async def test_under_load_every_message_comes_once_and_in_order_with_its_frames(tmp_path: Path) -> None:
     decoder = Decoder()
-    batches = Batches(queue_of(30), decoder)
+    batches = Batches(queue_of(30), decoder, InHand(tmp_path))
     mids: list[int] = []
     while len(mids) < 30:
         queued, frames = await batches.next()
@@ -51,9 +53,9 @@ async def test_under_load_every_message_comes_once_and_in_order_with_its_frames(
     assert len(decoder.decoded) > 1
 
 
-async def test_the_batch_after_is_decoded_while_the_one_before_is_judged() -> None:
+async def test_the_batch_after_is_decoded_while_the_one_before_is_judged(tmp_path: Path) -> None:
     decoder = Decoder()
-    batches = Batches(queue_of(12), decoder)
+    batches = Batches(queue_of(12), decoder, InHand(tmp_path))
     queued, _ = await batches.next()
     first_of_next = queued.messages[-1].mid + 1
     following, frames = await batches.next()
@@ -62,8 +64,8 @@ async def test_the_batch_after_is_decoded_while_the_one_before_is_judged() -> No
 
 
 @pytest.mark.parametrize("poison", [0, 7])
-async def test_a_batch_that_cannot_be_decoded_ahead_is_handed_over_undecoded(poison: int) -> None:
-    batches = Batches(queue_of(12), Decoder(poison))
+async def test_a_batch_that_cannot_be_decoded_ahead_is_handed_over_undecoded(poison: int, tmp_path: Path) -> None:
+    batches = Batches(queue_of(12), Decoder(poison), InHand(tmp_path))
     by_first: dict[int, bool] = {}
     seen = 0
     while seen < 12:
@@ -74,3 +76,13 @@ async def test_a_batch_that_cannot_be_decoded_ahead_is_handed_over_undecoded(poi
         if poison in mids:
             assert frames is None, "the guard isolates the message when the batch is judged"
     assert any(by_first.values())
+
+
+async def test_beside_a_suspect_nothing_is_decoded_ahead(tmp_path: Path) -> None:
+    before = InHand(tmp_path)
+    before.hold([message for message in queue_of(8).take().messages if message.mid in {0, 1}])
+    decoder = Decoder()
+    batches = Batches(queue_of(30), decoder, InHand(tmp_path))
+    await batches.next()
+    await batches.next()
+    assert decoder.decoded == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,8 @@ async def run(stop: asyncio.Event, ready: Callable[[str], None], progress: Calla
     sys.stderr.write(f"{name} is starting\n")
     if manner == "crash":
         raise SystemExit(5)
+    if manner == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
     if manner == "refuse":
         ready(f"fake://{name}")
         await asyncio.sleep(0.2)

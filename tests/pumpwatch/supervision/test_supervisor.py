@@ -176,6 +176,17 @@ async def test_a_part_that_exits_before_it_is_ready_is_an_error_with_its_last_ou
     await system.stop()
 
 
+async def test_a_part_that_is_killed_before_it_is_ready_is_tried_again_a_few_times(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "MIN_WAIT_S", 0.01)
+    system = stage.of(stage.part("one", "killed"))
+    with pytest.raises(PartError, match=r"one was killed \(SIGKILL\) before it was ready"):
+        await system.start(asyncio.Event())
+    await system.stop()
+    assert stage.names("start") == 4 * ["one"]
+
+
 async def test_a_part_that_is_not_ready_in_time_is_an_error(stage: Stage) -> None:
     system = stage.of(stage.part("one", "mute", ready_s=1.0))
     with pytest.raises(PartError, match="one was not ready within 1 s"):
