@@ -36,37 +36,40 @@ def anchoring(tmp_path: Path):
     anchoring.store.close()
 
 
-def test_the_anchor_follows_the_journal_and_the_log_has_its_head_once_an_hour(
+async def test_the_anchor_follows_the_journal_and_the_log_has_its_head_once_an_hour(
     tmp_path: Path, anchoring: Anchoring, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
         for hour in range(3):
             raise_alarm(anchoring, f"A/x/{hour}")
-            anchoring.advance(hour * LOG_INTERVAL_S)
-            anchoring.advance(hour * LOG_INTERVAL_S + INTERVAL_S)
-            assert not anchoring.is_due(hour * LOG_INTERVAL_S + INTERVAL_S + 1)
-    head = anchoring.store.head
-    assert journal_anchor.read(tmp_path) == head
+            await anchoring.advance(hour * LOG_INTERVAL_S)
+            head = anchoring.store.head
+            assert journal_anchor.read(tmp_path) == head
+            raise_alarm(anchoring, f"B/x/{hour}")
+            await anchoring.advance(hour * LOG_INTERVAL_S + INTERVAL_S - 1)
+            assert journal_anchor.read(tmp_path) == head, "the disk is spared in between"
+            await anchoring.advance(hour * LOG_INTERVAL_S + INTERVAL_S)
+    assert journal_anchor.read(tmp_path) == anchoring.store.head
     assert [record.message.partition(" has")[0] for record in caplog.records] == [
-        f"journal: entry {n}" for n in (1, 2, 3)
+        f"journal: entry {n}" for n in (1, 3, 5)
     ]
     assert head.hash.hex() in caplog.text
     assert anchoring.meter.troubles == {}
 
 
-def test_a_journal_that_was_replaced_is_an_alarm_and_its_anchor_stays_for_doctor(
+async def test_a_journal_that_was_replaced_is_an_alarm_and_its_anchor_stays_for_doctor(
     tmp_path: Path, anchoring: Anchoring
 ) -> None:
     raise_alarm(anchoring, "A/x/1")
     raise_alarm(anchoring, "A/x/2")
-    anchoring.advance(0.0)
+    await anchoring.advance(0.0)
     before = journal_anchor.read(tmp_path)
     for path in tmp_path.glob(f"{FILE}*"):
         path.unlink()
     again = open_at(tmp_path)
     for number in range(5):
         raise_alarm(again, f"B/y/{number}")
-        again.advance(0.0)
+        await again.advance(number * INTERVAL_S)
     again.store.close()
     assert journal_anchor.read(tmp_path) == before
     assert "entry 2 is not the one that the processor wrote" in str(verify(tmp_path, anchored(tmp_path))[1])
@@ -75,12 +78,14 @@ def test_a_journal_that_was_replaced_is_an_alarm_and_its_anchor_stays_for_doctor
     assert processor.texts == ["The journal does not contain entry 2 as it was: it was altered"]
 
 
-def test_an_anchor_that_was_removed_is_made_again_but_not_in_silence(tmp_path: Path, anchoring: Anchoring) -> None:
+async def test_an_anchor_that_was_removed_is_made_again_but_not_in_silence(
+    tmp_path: Path, anchoring: Anchoring
+) -> None:
     raise_alarm(anchoring, "A/x/1")
     journal_anchor.path(tmp_path).unlink()
-    anchoring.advance(0.0)
+    await anchoring.advance(0.0)
     assert "journal.anchor was missing" in anchoring.meter.troubles["journal"]
-    anchoring.advance(INTERVAL_S)
+    await anchoring.advance(INTERVAL_S)
     assert journal_anchor.read(tmp_path) == anchoring.store.head
     assert "journal.anchor was missing" in anchoring.meter.troubles["journal"], "only a person ends that"
 
