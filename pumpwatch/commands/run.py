@@ -75,6 +75,11 @@ def run(
     trusted_proxy: options.TrustedProxies = None,
     session_idle: access_options.SessionIdle = access_options.IDLE_H,
     session_days: access_options.SessionDays = access_options.DAYS,
+    oidc_issuer: access_options.OidcIssuer = "",
+    oidc_client_id: access_options.OidcClientId = "",
+    oidc_client_secret: access_options.OidcClientSecret = None,
+    oidc_role_claim: access_options.OidcRoleClaim = access_options.ROLE_CLAIM,
+    oidc_role: access_options.OidcRoles = None,
     broker: options.OwnBroker = None,
     data: options.Data = None,
 ) -> None:
@@ -87,6 +92,8 @@ def run(
     proposed = None if was_given(ctx, "scenario") else log_line
     fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed, say=proposed)
     public_address_of(public_url, root_path, trusted_proxy)
+    openid = (oidc_issuer, oidc_client_id, oidc_client_secret, oidc_role_claim, oidc_role)
+    access_options.openid_of(*openid)
     config = RunConfig(
         data=where,
         fleet=fleet,
@@ -101,6 +108,7 @@ def run(
         dashboard_flags=(
             *_public_flags(public_url, root_path, trusted_proxy or []),
             *access_options.session_flags(session_idle, session_days),
+            *access_options.openid_flags(*openid),
         ),
     )
     with _alone(where):
