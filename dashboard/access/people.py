@@ -206,10 +206,19 @@ class People:
         return self._done("signed_out", "ended another session of their own")
 
     def denied(self, what: str) -> None:
-        """Record that the visitor asked for what the role does not allow; entries are at most one in ten seconds."""
+        """Record that the visitor asked for what the role does not allow.
+
+        For each visitor at most one entry in ten seconds, which says what was asked for first: whoever forges requests
+        must not fill the disk.
+        """
         visitor = VISITOR.get()
         self._trail.refused(
-            f"{what} to {visitor.name}", DENIED_WINDOW_S, who=visitor.name, origin=self._origin(), kind="denied"
+            f"denied {visitor.name}",
+            DENIED_WINDOW_S,
+            who=visitor.name,
+            origin=self._origin(),
+            kind="denied",
+            text=f"{what} to the role {visitor.role}",
         )
 
     async def _change(self, name: str, make: Callable[[], Change], text: str, kind: str = "account_changed") -> Done:
