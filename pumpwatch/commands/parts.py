@@ -154,6 +154,11 @@ def dashboard(
     tls_cert: options.TlsCert = None,
     tls_key: options.TlsKey = None,
     allowed_host: options.AllowedHosts = None,
+    oidc_issuer: access_options.OidcIssuer = "",
+    oidc_client_id: access_options.OidcClientId = "",
+    oidc_client_secret: access_options.OidcClientSecret = None,
+    oidc_role_claim: access_options.OidcRoleClaim = access_options.ROLE_CLAIM,
+    oidc_role: access_options.OidcRoles = None,
 ) -> None:
     """Run the dashboard on the snapshots of the processor."""
     where = data or user_data()
@@ -176,6 +181,7 @@ def dashboard(
         allowed_hosts=web.allowed_hosts,
         session_idle_s=session_idle * 3600,
         session_max_s=session_days * 86_400,
+        openid=access_options.openid_of(oidc_issuer, oidc_client_id, oidc_client_secret, oidc_role_claim, oidc_role),
     )
     try:
         play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready))
