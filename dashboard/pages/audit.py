@@ -55,7 +55,7 @@ def layout(data: DataService) -> Component:
             dcc.Download(id="audit-file"),
             elements.card(
                 "Audit log",
-                html.Div(chain(data.chain.look()), id="audit-chain", role="status"),
+                html.Div(chain(data.chain.state), id="audit-chain", role="status"),
                 html.Div(id="audit-entries", className="scroll audit-entries"),
                 html.Div(
                     [

@@ -75,6 +75,16 @@ def test_a_journal_that_was_replaced_is_an_alarm_and_its_anchor_stays_for_doctor
     assert processor.texts == ["The journal does not contain entry 2 as it was: it was altered"]
 
 
+def test_a_journal_that_is_removed_while_it_is_written_is_noticed(tmp_path: Path, anchoring: Anchoring) -> None:
+    raise_alarm(anchoring, "A/x/1")
+    anchoring.advance(0.0)
+    (tmp_path / FILE).unlink()
+    raise_alarm(anchoring, "A/x/2")
+    anchoring.advance(INTERVAL_S)
+    assert "was removed or replaced" in anchoring.meter.troubles["journal"]
+    assert journal_anchor.read(tmp_path) != anchoring.store.head
+
+
 def test_an_anchor_that_was_removed_is_made_again_but_not_in_silence(tmp_path: Path, anchoring: Anchoring) -> None:
     raise_alarm(anchoring, "A/x/1")
     journal_anchor.path(tmp_path).unlink()
