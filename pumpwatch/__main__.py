@@ -17,9 +17,12 @@ from broker.display import terminal
 from broker.store.secret_files import SecretsError
 from pumpwatch.commands import (
     alarms,
+    broker,
     doctor,
     faults,
+    gateways,
     journal,
+    keys,
     options,
     parts,
     programmer,
@@ -34,6 +37,7 @@ from pumpwatch.commands.broker_options import with_broker_options
 from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.data_directory import complete, keep_private, with_private_data
 from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.sign_in import with_sign_in
 from pumpwatch.settings import (
     PREFIX,
     SettingsError,
@@ -107,7 +111,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     parts.simulate: "pumpwatch simulate --pumps 500 --scenario demo --broker mqtt://127.0.0.1:1883",
     parts.process: "pumpwatch process --broker mqtt://127.0.0.1:1883 --data /var/lib/pumpwatch",
     parts.dashboard: "pumpwatch dashboard --port 8050 --data /var/lib/pumpwatch",
-    parts.broker: "pumpwatch broker --kind mosquitto --port 1883",
+    broker.broker: "pumpwatch broker --kind mosquitto --port 1883",
     faults.inject: "pumpwatch inject catheter_occlusion --pumps 3,7-9 --severity 0.6 --ramp 2h --hold 6h",
     faults.clear: "pumpwatch clear catheter_occlusion --pumps 3",
     programmer.program: "pumpwatch program --pumps 3 --change 1.1 --steps 00:00=1,06:00=1.5,22:00=0.8",
@@ -131,8 +135,10 @@ EXAMPLES: dict[Callable[..., None], str] = {
 }
 
 for command, example in EXAMPLES.items():
-    app.command(epilog=f"Example: {example}")(with_checked_values(with_private_data(with_broker_options(command))))
-app.add_typer(complete(users.app), name="user")
+    complete_command = with_private_data(with_broker_options(with_sign_in(command)))
+    app.command(epilog=f"Example: {example}")(with_checked_values(complete_command))
+for name, group in (("user", users.app), ("gateway", gateways.app), ("keys", keys.app)):
+    app.add_typer(complete(group), name=name)
 
 
 OUTPUT_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}

@@ -13,7 +13,6 @@ import polars as pl
 
 from broker.contract.actions import MAX_WHY, Action, Outcome, PutBack, Reinstate, Retire, TakeOut, make_action
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply, Treatment
-from broker.mqtt import request_reply
 from broker.mqtt.address import LinkError
 from broker.mqtt.request_reply import AddressedCommand
 from broker.store import journal_query, rollup, segments
@@ -29,7 +28,7 @@ from dashboard.settings import Settings
 
 MAX_EVENTS: Final = 200
 MAX_ALARMS_PER_ACTION: Final = 5000
-_WHO: Final = {"acknowledge": "staff and engineers", "service": "engineers"}
+_WHO: Final = {"acknowledge": "operators, engineers and admins", "service": "engineers and admins"}
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class DataService:
-    """Everything pages read and send. `now` returns wall ms; `ask` and `act` send to the broker and await replies."""
+    """Everything pages read and send. `now` returns wall ms.
+
+    `ask` and `act` sign what a visitor commands, send it to the broker and await replies.
+    """
 
     settings: Settings
     live: Live
     now: Callable[[], int]
-    ask: Callable[[str, Sequence[AddressedCommand]], Awaitable[list[Reply]]] = request_reply.ask
-    act: Callable[[str, Action], Awaitable[Outcome]] = request_reply.act
+    ask: Callable[[str, Sequence[AddressedCommand]], Awaitable[list[Reply]]]
+    act: Callable[[str, Action], Awaitable[Outcome]]
 
     @cached_property
     def audit(self) -> AuditEntries:
@@ -156,6 +158,7 @@ class DataService:
                 ramp_s=ramp_s,
                 hold_s=hold_s,
                 who=who,
+                at=self.now(),
             )
 
         return await self._command(pumps, command, "inject", "inject faults")
@@ -165,16 +168,16 @@ class DataService:
         who = VISITOR.get().name
 
         def command(serials: list[str]) -> GatewayCommand:
-            return Clear(id=uuid.uuid4().hex, pumps=serials, fault=fault, who=who)
+            return Clear(id=uuid.uuid4().hex, pumps=serials, fault=fault, who=who, at=self.now())
 
         return await self._command(pumps, command, "inject", "inject faults")
 
     async def program(self, pumps: pl.DataFrame, treatment: Treatment) -> list[Reply]:
-        """Program pumps (`pump`, `gateway`); one reply per gateway. Sets id, pumps and who of `treatment`."""
+        """Program pumps (`pump`, `gateway`); one reply per gateway. Sets id, pumps, who and time of `treatment`."""
         who = VISITOR.get().name
 
         def command(serials: list[str]) -> GatewayCommand:
-            return msgspec.structs.replace(treatment, id=uuid.uuid4().hex, pumps=serials, who=who)
+            return msgspec.structs.replace(treatment, id=uuid.uuid4().hex, pumps=serials, who=who, at=self.now())
 
         return await self._command(pumps, command, "program", "program pumps")
 
@@ -183,7 +186,7 @@ class DataService:
     ) -> list[Reply]:
         if not VISITOR.get().may(right):
             await self.audit.denied(VISITOR.get(), activity)
-            return [Reply(id="", gateway="", ok=False, text=f"only engineers may {activity}")]
+            return [Reply(id="", gateway="", ok=False, text=f"only engineers and admins may {activity}")]
         shards = dict(self.snapshot().gateways.select("gateway", "shard").iter_rows())
         groups = pumps.group_by("gateway", maintain_order=True).agg("pump").iter_rows()
         commands, unreachable = [], []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.store.history import DEFAULT_MAX_BYTES
+from processor.intake.rates import RateLimits
 
 
 class ProcessorError(Exception):
@@ -24,6 +25,7 @@ class Settings:
     when it catches up; 65,535 is the most that MQTT allows), and none are read while `waiting_bytes` wait: they limit
     the memory, and what is processed twice after a crash. At most `max_rows` samples wait to be written. `anchor_url`
     gets the end of the journal, if it is not empty (`processor.service.anchor_webhook`).
+    What exceeds the `rates` is refused.
     """
 
     broker: str
@@ -36,3 +38,4 @@ class Settings:
     history_bytes: int = DEFAULT_MAX_BYTES
     history_days: int = 0
     anchor_url: str = field(default="", repr=False)
+    rates: RateLimits = field(default_factory=RateLimits)

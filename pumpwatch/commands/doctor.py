@@ -46,6 +46,7 @@ def doctor(
         *permissions(where),
         *records(where),
         *clock(where),
+        *sign_in(where),
         *running(where, broker, port),
     ]
     if as_json:
@@ -107,6 +108,19 @@ def storage(data: Path) -> Iterator[Finding]:
         yield Finding("data directory", "ok", text)
 
 
+def sign_in(data: Path) -> Iterator[Finding]:
+    """Check that the accounts can be read, if there were any."""
+    from dashboard.access.accounts import problem, read_accounts
+
+    text = problem(data)
+    if text:
+        yield Finding("accounts", "failed", text)
+    elif count := len(read_accounts(data)):
+        yield Finding("accounts", "ok", f"{count:,} account{'s' * (count != 1)}")
+    else:
+        yield Finding("accounts", "note", "none; the shared key opens the dashboard, on this machine only")
+
+
 def records(data: Path) -> Iterator[Finding]:
     """Check the journal's hash chain, the history, and files that were moved aside as unreadable."""
     from polars.exceptions import PolarsError
@@ -137,6 +151,8 @@ def running(data: Path, broker: str | None, port: int) -> Iterator[Finding]:
             yield Finding("dashboard port", "note", f"{port} is in use; `pumpwatch run` uses the next free one")
     else:
         yield Finding("system", "ok", f"process {found.pid}, {found.dashboard}")
+        if found.gateways:
+            yield Finding("address for gateways", "ok", found.gateways)
     # A given broker means that a system is expected to run there, as in containers.
     expected = broker is not None or found is not None
     if expected:

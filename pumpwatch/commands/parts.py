@@ -1,18 +1,18 @@
-"""`pumpwatch simulate`, `process`, `dashboard` and `broker`: run one part in this process."""
+"""`pumpwatch simulate`, `process` and `dashboard`: run one part in this process."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from broker.store import file_lock
-from pumpwatch.commands import options
+from pumpwatch.commands import access_options, options
 from pumpwatch.commands.errors import CommandError, RefusalError
-from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, environment, user_data
+from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, user_data
 from pumpwatch.supervision import run_file
 from pumpwatch.supervision.process import play
 
@@ -50,19 +50,28 @@ def simulate(
             help="Maximum number of spooled samples of all gateways; the oldest are dropped first, and counted.",
         ),
     ] = 5_000_000,
+    action_key: options.ActionKey = None,
+    gateway_broker: options.GatewayBroker = None,
+    gateway_secret: options.GatewaySecret = None,
     broker: options.Broker = None,
     data: options.Data = None,
 ) -> None:
     """Run the simulator: pumps that publish telemetry to the broker."""
     from broker.mqtt.address import LinkError, TakenOverError
+    from broker.mqtt.topic_access import SIMULATOR
+    from pumpwatch.commands.own_broker import simulated_login
     from pumpwatch.commands.run_config import plan
     from simulator.gateway import service
-    from simulator.gateway.settings import Settings
+    from simulator.gateway.settings import Settings, gateway_names, gateways_for
 
     fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed)
     where = data or user_data()
+    names = gateway_names("gateway", gateways or gateways_for(fleet.pumps))
+    url, secret = simulated_login(where, broker, gateway_broker, gateway_secret, names)
     settings = Settings(
-        broker=run_file.broker_of(broker, where),
+        broker=run_file.broker_of(broker, where, SIMULATOR),
+        gateway_broker=url,
+        gateway_secret=secret,
         pumps=fleet.pumps,
         gateways=gateways,
         speed=speed,
@@ -73,8 +82,9 @@ def simulate(
         truth=where,
         spool=spool,
         spool_samples=spool_samples,
+        action_key=action_key or _own_key(where),
     )
-    with _only_user(spool / "simulator.lock" if spool else None, "simulator", "--spool"):
+    with only_user(spool / "simulator.lock" if spool else None, "simulator", "--spool"):
         try:
             play(
                 "simulator",
@@ -98,20 +108,27 @@ def process(
     history_size: options.HistorySize = options.HISTORY_GB,
     history_days: options.HistoryDays = 0,
     journal_anchor_url: options.JournalAnchorUrl = "",
+    gateway_messages: options.GatewayMessages = 5_000,
+    gateway_births: options.GatewayBirths = 240,
+    new_gateways: options.NewGateways = 1_000,
+    new_pumps: options.NewPumps = 100_000,
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.mqtt.address import LinkError, TakenOverError
+    from broker.mqtt.topic_access import PROCESSOR
+    from processor.intake.rates import RateLimits
     from processor.service import loop
     from processor.service.settings import ProcessorError, SecondProcessorError, Settings
 
     where = data or user_data()
     settings = Settings(
-        broker=run_file.broker_of(broker, where),
+        broker=run_file.broker_of(broker, where, PROCESSOR),
         data=where,
         tick_s=tick,
         history_bytes=round(history_size * options.BYTES_A_GB),
         history_days=history_days,
         anchor_url=journal_anchor_url,
+        rates=RateLimits(gateway_messages, gateway_births, new_gateways, new_pumps),
     )
     try:
         play("processor", lambda stop, ready, _: loop.run(settings, stop, ready))
@@ -134,62 +151,48 @@ def dashboard(
     public_url: options.PublicUrl = "",
     root_path: options.RootPath = "",
     trusted_proxy: options.TrustedProxies = None,
+    session_idle: access_options.SessionIdle = access_options.IDLE_H,
+    session_days: access_options.SessionDays = access_options.DAYS,
 ) -> None:
     """Run the dashboard on the snapshots of the processor."""
     where = data or user_data()
     port = choose_port(host, port, chosen=was_given(ctx, "port"), say=lambda text: typer.echo(text, err=True))
+    from broker.mqtt.topic_access import DASHBOARD
     from dashboard import app
     from dashboard.access.accounts import AccessError
     from dashboard.settings import Settings
 
     public = public_address_of(public_url, root_path, trusted_proxy)
-    url = run_file.broker_of(broker, where)
-    settings = Settings(broker=url, data=where, host=host, port=port, key=key, public=public)
+    url = run_file.broker_of(broker, where, DASHBOARD)
+    settings = Settings(
+        broker=url,
+        data=where,
+        host=host,
+        port=port,
+        key=key,
+        public=public,
+        session_idle_s=session_idle * 3600,
+        session_max_s=session_days * 86_400,
+    )
     try:
         play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready))
     except (AccessError, app.ServeError) as error:
         raise CommandError(str(error)) from error
 
 
-def broker(
-    *,
-    kind: Annotated[
-        Literal["auto", "mosquitto", "amqtt"],
-        typer.Option("--kind", help="mosquitto, amqtt (embedded, for evaluation), or auto: Mosquitto if installed."),
-    ] = "auto",
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = (options.LOOPBACK),
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")] = 1883,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", metavar="FILE", callback=options.path, help="Your own Mosquitto configuration, used unchanged."
-        ),
-    ] = None,
-    data: options.Data = None,
-) -> None:
-    """Run a broker: Mosquitto if installed, else the embedded one."""
-    from broker.mqtt import local_broker
+def _own_key(data: Path) -> Path:
+    """Return the file of the public keys of a data directory, made at its first use; raises `CommandError`."""
+    from broker.store import action_key
 
-    if config is None:
-        require_free(host, port, "choose another --port, or 0 for any free one")
-    settings = local_broker.Settings(
-        directory=(data or user_data()) / "broker",
-        kind=kind,
-        host=host,
-        port=port,
-        config=config,
-        path=environment().get("PATH"),
-    )
-
-    with _only_user(settings.directory / "broker.lock" if config is None else None, "broker", "--data"):
-        try:
-            play("broker", lambda stop, ready, _: local_broker.run(settings, stop, ready))
-        except local_broker.ServerError as error:
-            raise CommandError(str(error)) from error
+    try:
+        action_key.ensure(data)
+    except (action_key.ActionKeyError, OSError) as error:
+        raise CommandError(f"cannot use the key that signs commands: {error}") from error
+    return data / action_key.PUBLIC
 
 
 @contextlib.contextmanager
-def _only_user(lock: Path | None, part: str, option: str) -> Iterator[None]:
+def only_user(lock: Path | None, part: str, option: str) -> Iterator[None]:
     """Hold a lock, if there is one to hold: two of the same part would write over each other's files."""
     with contextlib.ExitStack() as stack:
         try:

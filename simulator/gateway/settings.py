@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -31,10 +31,13 @@ SPOOL_SAMPLES: Final = 5_000_000
 class Settings:
     """How the simulator runs. None takes the value of the scenario, or for `gateways` what suits the size of the fleet.
 
-    `speed` is therapy seconds per wall second. `payload`: "auto" is JSON for a gateway of one pump, Arrow for more.
-    `truth` is the folder for the file of ground truth. With `spool` gateways keep parcels that are not safe elsewhere
-    in that folder, up to `spool_samples` for all of them together; without it, in memory. When a processor confirms,
-    no more than `unconfirmed_bytes` of all gateways together are with the broker and not confirmed.
+    Commands are verified with the public keys in the file `action_key` (`broker.store.action_key`); without it, all are
+    refused. `speed` is therapy seconds per wall second. `payload`: "auto" is JSON for a gateway of one pump, Arrow for
+    more. `truth` is the folder for the file of ground truth. With `spool` gateways keep parcels that are not safe
+    elsewhere in that folder, up to `spool_samples` for all of them together; without it, in memory. When a processor
+    confirms, no more than `unconfirmed_bytes` of all gateways together are with the broker and not confirmed.
+    With `gateway_secret` each gateway logs in as itself, with a password derived from its name, at `gateway_broker` or
+    else at `broker`, whose own login is for ground truth. Without, all use the login of `broker`.
     """
 
     broker: str
@@ -50,6 +53,9 @@ class Settings:
     spool_samples: int = SPOOL_SAMPLES
     unconfirmed_bytes: int = UNCONFIRMED_BYTES
     name: str = "gateway"
+    action_key: Path | None = None
+    gateway_broker: str | None = None
+    gateway_secret: bytes | None = field(default=None, repr=False)
 
 
 def plan(settings: Settings) -> tuple[Scenario, int]:
@@ -76,6 +82,12 @@ def gateways_for(pumps: int) -> int:
     """Return how many gateways a fleet gets by default: 25 pumps each, then 40 of up to 1,000 pumps, then more."""
     few = min(MAX_DEFAULT_GATEWAYS, math.ceil(pumps / PUMPS_PER_GATEWAY))
     return max(few, math.ceil(pumps / MAX_PUMPS_PER_GATEWAY))
+
+
+def gateway_names(name: str, count: int) -> list[str]:
+    """Return the names of `count` gateways, numbered from 0 with as many digits as the last one needs, at least two."""
+    digits = max(2, len(str(count - 1)))
+    return [f"{name}-{number:0{digits}d}" for number in range(count)]
 
 
 def outbox(settings: Settings, name: str, count: int) -> Outbox:

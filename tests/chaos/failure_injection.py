@@ -27,8 +27,8 @@ from broker.mqtt.address import LinkError
 from broker.mqtt.link import Message
 from broker.mqtt.local_broker import free_port
 from broker.mqtt.mosquitto_config import LIMITS as BROKER_LIMITS
-from broker.mqtt.mosquitto_config import configuration, find, started_by_us
-from broker.store import journal_query, journal_verification, segments, snapshot_files
+from broker.mqtt.mosquitto_config import anonymous, configuration, find, started_by_us
+from broker.store import action_key, journal_query, journal_verification, segments, snapshot_files
 from processor.pipeline import Pipeline
 from processor.rules import RULES
 
@@ -79,7 +79,7 @@ class SystemUnderTest:
     def _broker_configuration(self) -> Path:
         place = self.folder / "mosquitto"
         place.mkdir(parents=True, exist_ok=True)
-        own = started_by_us("127.0.0.1", self.proxy.target, place, as_root=os.geteuid() == 0)
+        own = (*anonymous("127.0.0.1", self.proxy.target), *started_by_us(place, as_root=os.geteuid() == 0))
         path = place / "mosquitto.conf"
         # Once: a broker that starts just now must not find it half written.
         if not path.exists():
@@ -148,16 +148,18 @@ class SystemUnderTest:
                 raise ValueError(what)
 
     async def operator(self) -> None:
-        """Acknowledge stalls one by one; repeat an action whose outcome never arrived."""
+        """Acknowledge stalls one by one; act again if the outcome never arrived."""
         while True:
             seen = snapshot_files.read(self.data / "snapshot").alarms
             waiting = seen.filter((pl.col("rule") == "motor_stall") & pl.col("acknowledged_wall").is_null())
             for alarm in [alarm for alarm in waiting["alarm"] if alarm not in self.acknowledged][:1]:
-                action = Acknowledge(id=uuid.uuid4().hex, alarms=[alarm], who=WHO, at=time.time_ns() // 1_000_000)
                 while alarm not in self.acknowledged:
+                    # Anew each time: a signature is valid for a minute.
+                    action = Acknowledge(id=uuid.uuid4().hex, alarms=[alarm], who=WHO, at=time.time_ns() // 1_000_000)
                     with contextlib.suppress(LinkError, OSError, ValueError):
-                        outcome = await request_reply.act(self.url, action, timeout_s=4.0)
-                        if outcome.done or "before" in outcome.text:
+                        sign = action_key.signer(self.data).sign
+                        outcome = await request_reply.act(self.url, action, sign, timeout_s=4.0)
+                        if outcome.done or "already" in outcome.text:
                             self.acknowledged[alarm] = action.id
                     await asyncio.sleep(0.2)
             await asyncio.sleep(0.3)
