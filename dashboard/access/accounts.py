@@ -27,8 +27,8 @@ ROLES: Final = ("viewer", "operator", "engineer", "admin")
 RIGHTS: Final = {
     "viewer": frozenset(),
     "operator": frozenset({"acknowledge"}),
-    "engineer": frozenset({"acknowledge", "service", "inject", "program"}),
-    "admin": frozenset({"acknowledge", "service", "inject", "program", "admin"}),
+    "engineer": frozenset({"acknowledge", "service", "inject", "program", "audit"}),
+    "admin": frozenset({"acknowledge", "service", "inject", "program", "audit", "admin"}),
 }
 EARLIER_ROLES: Final = {"staff": "operator"}
 NAME: Final = re.compile(r"[\w.@-]{1,40}")

@@ -73,6 +73,11 @@ class Anchoring:
         """Return the head that is anchored now; None if the journal is not the one that was anchored."""
         data = self.store.data
         head, anchor = self.store.head, journal_anchor.read(data)
+        if not self.store.journal_in_place:
+            self.meter.trouble(
+                PART, "the file of the journal was removed or replaced while the processor ran; restart it"
+            )
+            return None
         if anchor is None:
             self.meter.trouble(PART, f"{journal_anchor.path(data)} was missing; entries may have been cut off before")
         elif self.store.hash_of(anchor.entries) != anchor.hash:
