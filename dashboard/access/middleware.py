@@ -62,7 +62,7 @@ class Access:
     def __init__(self, app: ASGIApp, settings: Settings, policy: str) -> None:
         """Protect `app`; `policy` is the Content-Security-Policy of its pages."""
         self._app = app
-        self._host = settings.host
+        self._host = settings.named_host
         self._public = settings.public
         self._store = SessionStore(settings)
         required = SignInRequired(app, SignIn(settings, self._store))
