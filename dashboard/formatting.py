@@ -34,6 +34,10 @@ KIND_WORD: Final = {
     "unacknowledged": "acknowledgment withdrawn",
     "out_of_service": "taken out of service",
     "in_service": "returned to service",
+    "sign_in_failed": "sign-in failed",
+    "ordered": "commanded",
+    "denied": "refused (role)",
+    "forged": "refused (forged)",
 }
 """Event kinds that read differently on a page than in the journal."""
 
@@ -117,6 +121,11 @@ def second(ms: int | None) -> str:
     return _time(ms, lambda at: f"{at:%H:%M:%S} {label(at)}")
 
 
+def timestamp(ms: int | None) -> str:
+    """Return a date and time to the second in the viewer's zone: "12 Jan 2026, 14:32:07 UTC"."""
+    return _time(ms, lambda at: f"{at.day} {at:%b %Y, %H:%M:%S} {label(at)}")
+
+
 def _time(ms: float | None, write: Callable[[datetime], str]) -> str:
     if not ms or math.isnan(ms):
         return UNKNOWN
@@ -133,6 +142,11 @@ def title(name: str) -> str:
     """Return the name of a fault or a limit as words: "Catheter occlusion"."""
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
+
+
+def event_kind(kind: str) -> str:
+    """Return the kind of a journal entry as words: "Returned to normal", "Sign in failed"."""
+    return title(KIND_WORD.get(kind, kind))
 
 
 def flags(bits: int | None) -> list[str]:

@@ -14,12 +14,14 @@ import typer
 from rich.console import Console
 
 from broker.display import terminal
+from broker.store.secret_files import SecretsError
 from pumpwatch.commands import (
     alarms,
     broker,
     doctor,
     faults,
     gateways,
+    journal,
     keys,
     options,
     parts,
@@ -33,7 +35,9 @@ from pumpwatch.commands import (
 )
 from pumpwatch.commands.broker_options import with_broker_options
 from pumpwatch.commands.checked_values import with_checked_values
+from pumpwatch.commands.data_directory import complete, keep_private, with_private_data
 from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.sign_in import with_sign_in
 from pumpwatch.settings import (
     PREFIX,
     SettingsError,
@@ -125,16 +129,17 @@ EXAMPLES: dict[Callable[..., None], str] = {
     tables.rules: "pumpwatch rules --json",
     tables.signals: "pumpwatch signals --json",
     records.export: "pumpwatch export --pumps 3,7-9 --from 2026-01-01 --to 2026-01-08 --out week.csv",
-    records.journal: "pumpwatch journal --pump ITB-000003 --from 2026-01-01T00:00:00Z",
+    journal.journal: "pumpwatch journal --who vera --kind denied --from 2026-01-01T00:00:00Z",
     doctor.doctor: "pumpwatch doctor --json",
     version: "pumpwatch version",
 }
 
 for command, example in EXAMPLES.items():
-    app.command(epilog=f"Example: {example}")(with_checked_values(with_broker_options(command)))
-app.add_typer(users.app, name="user")
-app.add_typer(gateways.app, name="gateway")
-app.add_typer(keys.app, name="keys")
+    complete_command = with_private_data(with_broker_options(with_sign_in(command)))
+    app.command(epilog=f"Example: {example}")(with_checked_values(complete_command))
+app.add_typer(complete(users.app), name="user")
+app.add_typer(complete(gateways.app), name="gateway")
+app.add_typer(complete(keys.app), name="keys")
 
 
 OUTPUT_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
@@ -143,6 +148,7 @@ OUTPUT_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errn
 
 def main() -> None:
     """Run the command line; expected failures end with one sentence and exit code 1, without a traceback."""
+    keep_private()
     streams.prepare()
     end_as_first_process()
     keep_memory()
@@ -153,7 +159,7 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()
-    except (CommandError, SettingsError) as failure:
+    except (CommandError, SettingsError, SecretsError) as failure:
         _fail(str(failure), getattr(failure, "code", 1))
     except BrokenPipeError:
         # Whoever read our output has had enough of it, as `head` has.

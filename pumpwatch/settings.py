@@ -16,13 +16,22 @@ import msgspec
 import platformdirs
 from msgspec import Meta
 
-from broker.contract.ranges import MAX_DAYS, MAX_SEED
+from broker.contract.ranges import (
+    GATEWAY_BIRTHS,
+    GATEWAY_MESSAGES,
+    MAX_DAYS,
+    MAX_SEED,
+    NEW_GATEWAYS,
+    NEW_PUMPS,
+)
 
 PREFIX: Final = "PUMPWATCH_"
 FILE: Final = "pumpwatch.toml"
 PASSWORD_VARIABLE: Final = f"{PREFIX}BROKER_PASSWORD"
 """Environment variable with the password of the broker; no option and no setting has it."""
-SECRETS: Final = frozenset({"broker", "key"})
+USER_PASSWORD_VARIABLE: Final = f"{PREFIX}USER_PASSWORD"
+"""Environment variable with the password of the account that a command signs in with; no setting has it."""
+SECRETS: Final = frozenset({"broker", "key", "journal_anchor_url"})
 """Settings whose value no message quotes."""
 
 PUMPS: Final = Meta(ge=1, le=2_000_000)
@@ -34,6 +43,8 @@ SPOOL_SAMPLES: Final = Meta(ge=1, le=1_000_000_000)
 TICK_S: Final = Meta(ge=0.01, le=60)
 HISTORY_GB: Final = Meta(ge=0.01, le=1_000_000)
 HISTORY_DAYS: Final = Meta(ge=0, le=36_500)
+SESSION_IDLE_H: Final = Meta(ge=0.1, le=720)
+SESSION_DAYS: Final = Meta(ge=0.1, le=90)
 PORT: Final = Meta(ge=1, le=65_535)
 ANY_PORT: Final = Meta(ge=0, le=65_535)
 MAX_PROXIES: Final = 100
@@ -49,7 +60,8 @@ class Settings(TypedDict, total=False):
     """Every setting with its type and range; the options of the command line take their ranges from here.
 
     Units: `interval` is a duration such as 60s, or a number of seconds; `history_size` is in GB, `history_days` in days
-    of therapy time, `tick` in seconds, `speed` in therapy seconds per wall-clock second.
+    of therapy time, `tick` in seconds, `speed` in therapy seconds per wall-clock second, `session_idle` in hours and
+    `session_days` in days of wall-clock time.
     """
 
     broker: Annotated[str, Meta(min_length=1, examples=["mqtt://127.0.0.1:1883"])]
@@ -74,12 +86,23 @@ class Settings(TypedDict, total=False):
     gateway_port: Annotated[int, ANY_PORT]
     gateway_tls: bool
     key: str
+    session_idle: Annotated[float, SESSION_IDLE_H]
+    session_days: Annotated[float, SESSION_DAYS]
     public_url: Annotated[str, Meta(min_length=1, examples=["https://ward.example/pumps-ward/"])]
     root_path: Annotated[str, Meta(min_length=1, examples=["/pumps-ward"])]
     ca_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/ca.pem"])]
     client_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.pem"])]
     client_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.key"])]
     password_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/broker-password"])]
+    journal_anchor_url: Annotated[str, Meta(min_length=1, examples=["https://log.example/pumpwatch"])]
+    secrets: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/secrets"])]
+    user: Annotated[str, Meta(min_length=1, examples=["vera"])]
+    user_password_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/user-password"])]
+    action_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/action.pub"])]
+    gateway_messages: Annotated[int, GATEWAY_MESSAGES]
+    gateway_births: Annotated[int, GATEWAY_BIRTHS]
+    new_gateways: Annotated[int, NEW_GATEWAYS]
+    new_pumps: Annotated[int, NEW_PUMPS]
     trusted_proxy: Annotated[list[str], Meta(max_length=MAX_PROXIES, examples=["127.0.0.1", "10.0.0.0/8"])]
     tls_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/dashboard.pem"])]
     tls_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/dashboard.key"])]

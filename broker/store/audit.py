@@ -34,9 +34,9 @@ def record(data: Path, kind: str, *, who: str, origin: str, text: str, at: int) 
     """
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is not recorded in the audit trail; allowed are {', '.join(KINDS)}")
-    journal = Journal(data)
+    journal = Journal(data, move_unreadable=False)
     try:
-        entry = {"at": at, "kind": kind, "who": who, "text": f"{text} (from {origin})", "once": uuid.uuid4().hex}
+        entry = {"at": at, "kind": kind, "who": who, "origin": origin, "text": text, "once": uuid.uuid4().hex}
         journal.append(pl.DataFrame([entry]))
     finally:
         journal.close()

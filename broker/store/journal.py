@@ -1,29 +1,27 @@
-"""Append-only record of what happened and who did it: SQLite, one writer, many readers, each entry hash-chained.
+"""Append-only record of what happened and who did it: SQLite, several writers, many readers, each entry hash-chained.
 
-Each entry carries the hash of the one before, so that a later change of any of them shows
-(`broker.store.journal_query.verify`). Nothing is ever removed. An entry that is appended again, as after a crash, is
+Each entry carries the hash of the one before, made with a key, so that a later change of any of them shows
+(`broker.store.journal_verification`). Nothing is ever removed. An entry that is appended again, as after a crash, is
 stored once: `once` identifies it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import sqlite3
-from collections.abc import Iterator, Mapping
+import threading
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import polars as pl
 
-FILE: Final = "journal.sqlite"
-FORMAT: Final = 3
-"""1 had a table of alarms alone and no chain; 2 had no `subject`, `subject_kind` and `cause`."""
-BEGINNING: Final = bytes(32)
-"""What the first entry has in place of the hash of the one before."""
+from broker.store import journal_anchor, journal_chain, journal_tables
+from broker.store.journal_chain import CHAINED, FORMAT, KEYED, Head
+from broker.store.journal_file import FILE, move_aside, opened, transaction
+
+CHECKED: Final = 8
+"""Last entries of which one must fit the key: a single one may have been tampered with."""
 MAX_PUMPS: Final = 10_000
 """Pumps that an entry lists; its text says how many more there were."""
 EVENTS_SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -66,69 +64,41 @@ KINDS: Final = {
     "refused": "an operator action or a command was refused",
 }
 """What can happen to an alarm."""
-ENTRIES_SCHEMA: Final[dict[str, Any]] = {**EVENTS_SCHEMA, "pumps": pl.List(pl.String()), "once": pl.String()}
+ENTRIES_SCHEMA: Final[dict[str, Any]] = {
+    **EVENTS_SCHEMA,
+    "pumps": pl.List(pl.String()),
+    "once": pl.String(),
+    "origin": pl.String(),
+}
 """Any entry. An entry about an alarm has `alarm`; others record commands (ordered, done, refused) with the `pumps` they
 are for, gateways (online, offline, left), parts (started, stopped, connected, disconnected), rejected messages, and
-days that were removed from the history (removed).
+days that were removed from the history (removed). `origin` is the address or program that an action came from.
 
 `once` is the same for the same occurrence: of two entries with one `once` the first is kept. If it is missing, it is
 made of alarm and kind with the action or, without one, the time: the same samples or the same action after a crash are
 written once, but a person may do the same thing twice.
 """
-_OF_FORMAT_2: Final = (
-    *("id", "at", "time", "kind", "pump", "rule", "title", "priority", "alarm", "who", "text", "action"),
-    *("pumps", "once"),
-)
-FIELDS: Final = ("subject", "subject_kind", "cause")
-"""Columns that journals of format 2 do not have, and that are null in entries of format 2."""
-CHAINED: Final[Mapping[int, tuple[str, ...]]] = {2: _OF_FORMAT_2, FORMAT: (*_OF_FORMAT_2, *FIELDS, "format")}
-"""The columns of which the hash of an entry is made, in order, by the format in which it was written."""
-
-OF_ALARMS: Final = "(alarm IS NOT NULL OR kind IN ('refused', 'out_of_service', 'in_service'))"
-_INDEX: Final = f"CREATE INDEX IF NOT EXISTS entry_lately ON entry (id) WHERE {OF_ALARMS}"
-"""Older journals have another index, of entries with an alarm alone."""
-_TABLES: Final = (
-    """CREATE TABLE entry (
-  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, time INTEGER, kind TEXT NOT NULL, pump TEXT, rule TEXT, title TEXT,
-  priority INTEGER, alarm TEXT, who TEXT, text TEXT,
-  action TEXT, pumps TEXT, once TEXT UNIQUE, hash BLOB NOT NULL)""",
-    "CREATE INDEX entry_at ON entry (at)",
-    "CREATE INDEX entry_by ON entry (who, id) WHERE who IS NOT NULL",
-    "CREATE TABLE concerns (pump TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (pump, id)) WITHOUT ROWID",
-    "CREATE TRIGGER entry_stays BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END",
-    "CREATE TRIGGER entry_remains BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END",
-)
-"""The tables of format 2."""
-_ADDED: Final = (
-    *(f"ALTER TABLE entry ADD COLUMN {name} TEXT" for name in FIELDS),
-    "ALTER TABLE entry ADD COLUMN format INTEGER NOT NULL DEFAULT 2",
-)
-"""What format 3 adds to them: each entry says in which format it was written, which is what its hash covers."""
 
 
 class JournalError(Exception):
     """The journal cannot be written; the text says why and what to do."""
 
 
-@dataclass(frozen=True)
-class Head:
-    """End of the chain: the number of entries, and the hash of the last."""
-
-    entries: int = 0
-    hash: bytes = BEGINNING
-
-
 @dataclass
 class Journal:
-    """Writer of the journal; each call is durable when it returns.
+    """Writer of the journal, beside writers in other processes; each call is durable when it returns.
 
-    Raises `JournalError` for a journal that a newer version wrote. Journals of formats 1 and 2 are migrated; a file
-    that is not SQLite is moved aside, and `moved` says where.
+    Raises `JournalError` for a journal that a newer version wrote, and if its key is missing or is another's. Journals
+    of older formats are migrated; with `move_unreadable` a file that is not SQLite is moved aside, and `moved` says
+    where. Only the processor may do that, because others may be writing to the file.
     """
 
     data: Path
+    move_unreadable: bool = True
     moved: Path | None = field(init=False, default=None)
     _connection: sqlite3.Connection = field(init=False)
+    _key: bytes = field(init=False, repr=False)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True)
@@ -137,24 +107,27 @@ class Journal:
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:
+            if not self.move_unreadable:
+                raise
             self.moved = move_aside(self.data)
+            # The new one begins at its first entry; the old one has its anchor in the file that was moved.
+            journal_anchor.write(self.data, Head())
             self._connection = self._open()
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.data / FILE, check_same_thread=False, isolation_level=None)
+        connection = opened(self.data)
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            with _transaction(connection):
-                _migrate(connection, self._format(connection))
-                connection.execute(_INDEX)
+            with transaction(connection):
+                if journal_tables.complete(connection, self._format(connection)):
+                    _take_over_format_1(connection)
+                self._key = self._checked_key(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
     def _format(self, connection: sqlite3.Connection) -> int:
-        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        found = journal_tables.format_of(connection)
         if found > FORMAT:
             raise JournalError(
                 f"{self.data / FILE} has format {found}, and this version of Pumpwatch writes {FORMAT}; "
@@ -162,18 +135,47 @@ class Journal:
             )
         return found
 
+    def _checked_key(self, connection: sqlite3.Connection) -> bytes:
+        """Return the key of the journal, which is made with its first entry; the transaction lets one writer do so."""
+        try:
+            key = journal_chain.read_key(self.data)
+            last = _last(connection)
+            keyed = [(before, row) for before, row in last if row["format"] >= KEYED]
+            if key is None and not keyed:
+                journal_anchor.write(self.data, _head(connection))
+                return journal_chain.make_key(self.data)
+        except OSError as error:
+            raise JournalError(f"the key of the journal cannot be used: {error}") from error
+        path = journal_chain.key_path(self.data)
+        advice = (
+            "restore it, or name the directory of the secrets with --secrets; to begin a new journal, move "
+            f"{self.data / FILE} and the key away"
+        )
+        if key is None:
+            raise JournalError(f"{path}, the key of the journal, is missing; {advice}")
+        if keyed and not any(journal_chain.is_intact(before, row, key) for before, row in keyed):
+            raise JournalError(f"{path} is another key, or the journal was rewritten; run pumpwatch doctor; {advice}")
+        return key
+
     def append(self, entries: pl.DataFrame) -> int:
         """Write entries, all or none; return how many were new. Entries that are stored already stay as they are.
 
         They have the columns of `ENTRIES_SCHEMA`, of which those after `text` may be missing.
         """
-        with _transaction(self._connection):
-            return _append(self._connection, _complete(entries))
+        with self._lock, transaction(self._connection):
+            return _append(self._connection, _complete(entries), self._key)
 
     @property
     def head(self) -> Head:
-        """The end of the chain now."""
-        return _head(self._connection)
+        """The end of the chain now, which is durable: a thread that appends is waited for."""
+        with self._lock:
+            return _head(self._connection)
+
+    def hash_of(self, number: int) -> bytes | None:
+        """Return the hash of an entry, None if there is no such entry; 0 stands for the beginning of the chain."""
+        with self._lock:
+            found = self._connection.execute("SELECT hash FROM entry WHERE id = ?", (number,)).fetchone()
+        return (Head().hash if number == 0 else None) if found is None else bytes(found[0])
 
     @property
     def bytes(self) -> int:
@@ -185,49 +187,12 @@ class Journal:
         self._connection.close()
 
 
-def move_aside(data: Path) -> Path:
-    """Rename a journal that cannot be read, with all its files; return its new path."""
-    aside = next(path for n in itertools.count(1) if not (path := data / f"{FILE}.unreadable-{n}").exists())
-    for ending in ("", "-wal", "-shm"):
-        path = data / f"{FILE}{ending}"
-        if path.exists():
-            path.rename(aside.with_name(aside.name + ending))
-    return aside
-
-
-def chain_hash(before: bytes, row: Mapping[str, Any]) -> bytes:
-    """Return the hash of an entry, given the hash of the one before; `row` has the columns that its format chains."""
-    return sha256(before + msgspec.json.encode([row[name] for name in CHAINED[row["format"]]])).digest()
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _migrate(connection: sqlite3.Connection, found: int) -> None:
-    """Bring a journal from the format that was found to `FORMAT`; one that was just created has format 0."""
-    if found == FORMAT:
-        return
-    for statement in (*(_TABLES if found < 2 else ()), *_ADDED):
-        connection.execute(statement)
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone():
-        _take_over_format_1(connection)
-    connection.execute(f"PRAGMA user_version = {FORMAT}")
-
-
 def _take_over_format_1(connection: sqlite3.Connection) -> None:
     """Make the entries of a journal of format 1 the first of the chain."""
     found = {row[1] for row in connection.execute("PRAGMA table_info(event)")}
     columns = ", ".join(name if name in found else f"NULL AS {name}" for name in EVENTS_SCHEMA)
     old = connection.execute(f"SELECT {columns} FROM event ORDER BY id").fetchall()  # noqa: S608
-    _append(connection, _complete(pl.DataFrame(old, EVENTS_SCHEMA, orient="row")), written_as=2)
+    _append(connection, _complete(pl.DataFrame(old, EVENTS_SCHEMA, orient="row")), b"", written_as=2)
     connection.execute("DROP TABLE event")
 
 
@@ -242,7 +207,7 @@ def _complete(entries: pl.DataFrame) -> pl.DataFrame:
     return entries.with_columns(missing).with_columns(once.alias("once")).select(*ENTRIES_SCHEMA)
 
 
-def _append(connection: sqlite3.Connection, entries: pl.DataFrame, written_as: int = FORMAT) -> int:
+def _append(connection: sqlite3.Connection, entries: pl.DataFrame, key: bytes, written_as: int = FORMAT) -> int:
     first = head = _head(connection)
     columns = (*CHAINED[FORMAT], "hash")
     places = ", ".join(f":{name}" for name in columns)
@@ -251,7 +216,7 @@ def _append(connection: sqlite3.Connection, entries: pl.DataFrame, written_as: i
         pumps = (entry["pumps"] or [])[:MAX_PUMPS]
         listed = None if entry["pumps"] is None else msgspec.json.encode(pumps).decode()
         row = {**entry, "id": head.entries + 1, "pumps": listed, "format": written_as}
-        link = chain_hash(head.hash, row)
+        link = journal_chain.chain_hash(head.hash, row, key)
         if connection.execute(insert, {**row, "hash": link}).rowcount == 0:
             continue
         head = Head(head.entries + 1, link)
@@ -263,3 +228,15 @@ def _append(connection: sqlite3.Connection, entries: pl.DataFrame, written_as: i
 def _head(connection: sqlite3.Connection) -> Head:
     found = connection.execute("SELECT id, hash FROM entry ORDER BY id DESC LIMIT 1").fetchone()
     return Head() if found is None else Head(*found)
+
+
+def _last(connection: sqlite3.Connection) -> list[tuple[bytes, dict[str, Any]]]:
+    """Return the last entries with the columns of the chain, each with the hash of the one before."""
+    columns = (*CHAINED[FORMAT], "hash")
+    rows = connection.execute(
+        f"SELECT {', '.join(columns)} FROM entry ORDER BY id DESC LIMIT ?",  # noqa: S608
+        (CHECKED + 1,),
+    ).fetchall()
+    found = [dict(zip(columns, row, strict=True)) for row in reversed(rows)]
+    befores = [Head().hash if found and found[0]["id"] == 1 else b"", *(row["hash"] for row in found)]
+    return list(zip(befores, found, strict=False))

@@ -1,4 +1,4 @@
-"""Queries on the journal: entries by pump, person and time, and the check of its hash chain."""
+"""Queries on the journal: entries by pump, person, kind, origin, time and text."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import msgspec
 import polars as pl
 
 from broker.contract.subjects import kind_by_name
-from broker.store.journal import (
-    CHAINED,
-    ENTRIES_SCHEMA,
-    EVENTS_SCHEMA,
-    FIELDS,
-    FILE,
-    FORMAT,
-    OF_ALARMS,
-    Head,
-    chain_hash,
-)
+from broker.store.journal import ENTRIES_SCHEMA, EVENTS_SCHEMA
+from broker.store.journal_chain import ADDED, CHAINED, FORMAT
+from broker.store.journal_file import FILE
+from broker.store.journal_tables import OF_ALARMS, OF_PEOPLE, format_of
+
+_READ: Final = (*ENTRIES_SCHEMA, "format", "id")
+_WORDS: Final = ("kind", "who", "origin", "title", "text", "pump", "subject")
+"""Columns in which a text is looked for."""
+MAX_SEARCHED: Final = 1_000_000
+"""Entries, from the newest on, in which kind, origin and text are looked for: no index helps."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """Which entries: of a pump, by a person, between two wall times (ms), of alarms alone; the newest `limit`.
+    """Which entries; the newest `limit` of them, or of those `before` the entry of this number.
 
-    Entries of alarms include refusals, and what was taken out of service or put back before it alarmed.
+    Of a pump, by a person, between two wall times (ms), of some kinds, from an origin, with a text in any of its
+    words, of alarms or by people alone. Entries of alarms include refusals, and what was taken out of
+    service or put back before it alarmed. Upper and lower case of ASCII letters are the same in `text`.
     """
 
     pump: str | None = None
@@ -39,27 +40,55 @@ class Query:
     until: int | None = None
     alarms_only: bool = False
     limit: int = 200
+    kinds: tuple[str, ...] = ()
+    origin: str | None = None
+    text: str | None = None
+    people_only: bool = False
+    before: int | None = None
+
+    def where(self) -> tuple[str, list[object]]:
+        """Return the condition in SQL and its values."""
+        conditions: dict[str, object] = {
+            "id IN (SELECT id FROM concerns WHERE pump = ?)": self.pump,
+            "who = ?": self.who,
+            "at >= ?": self.since,
+            "at <= ?": self.until,
+            "origin = ?": self.origin,
+            "id < ?": self.before,
+        }
+        given = {condition: value for condition, value in conditions.items() if value is not None}
+        clauses, values = list(given), list(given.values())
+        if self.kinds:
+            clauses.append(f"kind IN ({', '.join('?' * len(self.kinds))})")
+            values += self.kinds
+        if self.text:
+            clauses.append(f"({' OR '.join(f'instr(lower({name}), lower(?))' for name in _WORDS)})")
+            values += [self.text] * len(_WORDS)
+        if self.kinds or self.text or self.origin:
+            clauses.append("id > (SELECT max(id) FROM entry) - ?")
+            values.append(MAX_SEARCHED)
+        clauses += [OF_ALARMS] * self.alarms_only + [OF_PEOPLE] * self.people_only
+        return " AND ".join(clauses) or "1", values
 
 
 def entries(data: Path, query: Query) -> pl.DataFrame:
     """Return entries (`ENTRIES_SCHEMA`), newest first."""
-    conditions = {
-        "id IN (SELECT id FROM concerns WHERE pump = ?)": query.pump,
-        "who = ?": query.who,
-        "at >= ?": query.since,
-        "at <= ?": query.until,
-    }
-    given = {condition: value for condition, value in conditions.items() if value is not None}
-    where = " AND ".join([*given, *([OF_ALARMS] if query.alarms_only else [])]) or "1"
-    with _reading(data) as (connection, found):
-        columns = _columns((*ENTRIES_SCHEMA, "format"), found)
-        text = f"SELECT {columns} FROM entry WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
-        rows = [] if connection is None else connection.execute(text, (*given.values(), query.limit)).fetchall()
-    schema = {**ENTRIES_SCHEMA, "format": pl.Int64()}
+    return numbered(data, query).select(*ENTRIES_SCHEMA)
+
+
+def numbered(data: Path, query: Query) -> pl.DataFrame:
+    """Return entries (`ENTRIES_SCHEMA`) with their numbers in the chain (`id`), newest first."""
+    where, values = query.where()
+    with reading(data) as (connection, found):
+        # Columns that this format lacks are null, also in conditions.
+        source = f"(SELECT {selected(_READ, found)} FROM entry)"  # noqa: S608
+        text = f"SELECT {', '.join(_READ)} FROM {source} WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
+        rows = [] if connection is None else connection.execute(text, (*values, query.limit)).fetchall()
+    schema = {**ENTRIES_SCHEMA, "format": pl.Int64(), "id": pl.Int64()}
     at = list(schema).index("pumps")
     decoded = [(*row[:at], None if row[at] is None else msgspec.json.decode(row[at]), *row[at + 1 :]) for row in rows]
     read = pl.DataFrame(decoded, schema=schema, orient="row")
-    return (read if (read["format"] == FORMAT).all() else _with_fields(read)).select(*ENTRIES_SCHEMA)
+    return (read if (read["format"] > 2).all() else _with_fields(read)).select(*ENTRIES_SCHEMA, "id")
 
 
 def events(data: Path, *, pump: str | None = None, limit: int = 200) -> pl.DataFrame:
@@ -67,45 +96,10 @@ def events(data: Path, *, pump: str | None = None, limit: int = 200) -> pl.DataF
     return entries(data, Query(pump=pump, limit=limit, alarms_only=True)).select(*EVENTS_SCHEMA)
 
 
-def verify(data: Path, expected: Head | None = None) -> tuple[int, str | None]:
-    """Check the whole chain; return the number of entries and, if it is broken, a sentence that says where.
-
-    `expected` is where the chain is known to have ended before: a journal that ends earlier was truncated.
-    """
-    last, passed = Head(), expected is None or expected.entries == 0
-    with _reading(data) as (connection, found):
-        columns = _columns((*CHAINED[FORMAT], "hash"), found)
-        text = f"SELECT {columns} FROM entry ORDER BY id"  # noqa: S608
-        for row in () if connection is None else map(dict, connection.execute(text)):
-            number = row["id"]
-            if number != last.entries + 1:
-                return last.entries, f"entry {last.entries + 1} is missing; the next is {number}"
-            if not _is_intact(last, row):
-                return last.entries, f"entry {number} ({row['kind']}) is not what was written, or the one before is not"
-            last = Head(number, row["hash"])
-            if expected is not None and last.entries == expected.entries:
-                if last.hash != expected.hash:
-                    return (
-                        last.entries,
-                        f"entry {number} is not the one that the processor wrote; the chain was rewritten",
-                    )
-                passed = True
-    if not passed and expected is not None:
-        return last.entries, f"it ends at entry {last.entries}, but there were {expected.entries}: its end was cut off"
-    return last.entries, None
-
-
-def _is_intact(last: Head, row: dict[str, Any]) -> bool:
-    """Tell whether an entry has the hash that follows from its columns, and nothing in those that it does not cover."""
-    covered = CHAINED.get(row["format"])
-    if covered is None or any(row[name] is not None for name in FIELDS if name not in covered):
-        return False
-    return bool(chain_hash(last.hash, row) == row["hash"])
-
-
-def _columns(names: tuple[str, ...], found: int) -> str:
+def selected(names: tuple[str, ...], found: int) -> str:
     """Return what to select for these columns from a journal of the format that was found."""
-    missing = {} if found == FORMAT else {**dict.fromkeys(FIELDS, "NULL"), "format": "2"}
+    missing = {name: "NULL" for number, added in ADDED.items() if number > found for name in added}
+    missing |= {"format": "2"} if found == 2 else {}
     return ", ".join(f"{missing[name]} AS {name}" if name in missing else name for name in names)
 
 
@@ -125,7 +119,7 @@ def _with_fields(read: pl.DataFrame) -> pl.DataFrame:
 
 
 @contextlib.contextmanager
-def _reading(data: Path) -> Iterator[tuple[sqlite3.Connection | None, int]]:
+def reading(data: Path) -> Iterator[tuple[sqlite3.Connection | None, int]]:
     """Open the journal for reading, with its format; None if there is none of a format with a chain."""
     path = data / FILE
     if not path.exists():
@@ -134,7 +128,7 @@ def _reading(data: Path) -> Iterator[tuple[sqlite3.Connection | None, int]]:
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     connection.row_factory = sqlite3.Row
     try:
-        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        found = format_of(connection)
         yield (connection, found) if found in CHAINED else (None, FORMAT)
     finally:
         connection.close()

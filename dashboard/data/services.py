@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +13,6 @@ import polars as pl
 
 from broker.contract.actions import MAX_WHY, Action, Outcome, PutBack, Reinstate, Retire, TakeOut, make_action
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply, Treatment
-from broker.mqtt import request_reply
 from broker.mqtt.address import LinkError
 from broker.mqtt.request_reply import AddressedCommand
 from broker.store import journal_query, rollup, segments
@@ -20,13 +20,15 @@ from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
 from dashboard.data.alarm_actions import ALARM_ACTIONS
+from dashboard.data.audit_chain import AuditChain
+from dashboard.data.audit_entries import AuditEntries
 from dashboard.data.live import Live
 from dashboard.data.queries import waiting_ids
 from dashboard.settings import Settings
 
 MAX_EVENTS: Final = 200
 MAX_ALARMS_PER_ACTION: Final = 5000
-_WHO: Final = {"acknowledge": "staff and engineers", "service": "engineers"}
+_WHO: Final = {"acknowledge": "operators, engineers and admins", "service": "engineers and admins"}
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,26 @@ class Answer:
 
 @dataclass(frozen=True)
 class DataService:
-    """Everything pages read and send. `now` returns wall ms; `ask` and `act` send to the broker and await replies."""
+    """Everything pages read and send. `now` returns wall ms.
+
+    `ask` and `act` sign what a visitor commands, send it to the broker and await replies.
+    """
 
     settings: Settings
     live: Live
     now: Callable[[], int]
-    ask: Callable[[str, Sequence[AddressedCommand]], Awaitable[list[Reply]]] = request_reply.ask
-    act: Callable[[str, Action], Awaitable[Outcome]] = request_reply.act
+    ask: Callable[[str, Sequence[AddressedCommand]], Awaitable[list[Reply]]]
+    act: Callable[[str, Action], Awaitable[Outcome]]
+
+    @cached_property
+    def audit(self) -> AuditEntries:
+        """The audit trail of what visitors do."""
+        return AuditEntries(self.settings.data, self.now)
+
+    @cached_property
+    def chain(self) -> AuditChain:
+        """The state of the journal's chain."""
+        return AuditChain(self.settings.data, self.now)
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""
@@ -74,6 +89,7 @@ class DataService:
         """Apply one of `ALARM_ACTIONS` to alarms and return the processor's answer."""
         spec, visitor = ALARM_ACTIONS[name], VISITOR.get()
         if not visitor.may(spec.right):
+            await self.audit.denied(visitor, spec.label.lower())
             return Answer(f"Not {spec.participle}: only {_WHO[spec.right]} may do that.", good=False)
         if len(why) > MAX_WHY:
             return Answer(
@@ -92,6 +108,7 @@ class DataService:
         """Take a subject of alarms out of service (`kind` "take_out") or return it to service."""
         visitor = VISITOR.get()
         if not visitor.may("service"):
+            await self.audit.denied(visitor, "take out of service or return to service")
             return Answer(f"Not done: only {_WHO['service']} may do that.", good=False)
         if len(why) > MAX_WHY:
             return Answer(f"Not done: the text has {len(why):,} characters; allowed are {MAX_WHY}.", good=False)
@@ -109,6 +126,7 @@ class DataService:
         visitor, participle = VISITOR.get(), "retired" if kind == "retire" else "reinstated"
         problem = ""
         if not visitor.may("service"):
+            await self.audit.denied(visitor, "retire or reinstate pumps")
             problem = f"only {_WHO['service']} may do that"
         elif kind == "retire" and not why:
             problem = "enter a reason"
@@ -140,6 +158,7 @@ class DataService:
                 ramp_s=ramp_s,
                 hold_s=hold_s,
                 who=who,
+                at=self.now(),
             )
 
         return await self._command(pumps, command, "inject", "inject faults")
@@ -149,16 +168,16 @@ class DataService:
         who = VISITOR.get().name
 
         def command(serials: list[str]) -> GatewayCommand:
-            return Clear(id=uuid.uuid4().hex, pumps=serials, fault=fault, who=who)
+            return Clear(id=uuid.uuid4().hex, pumps=serials, fault=fault, who=who, at=self.now())
 
         return await self._command(pumps, command, "inject", "inject faults")
 
     async def program(self, pumps: pl.DataFrame, treatment: Treatment) -> list[Reply]:
-        """Program pumps (`pump`, `gateway`); one reply per gateway. Sets id, pumps and who of `treatment`."""
+        """Program pumps (`pump`, `gateway`); one reply per gateway. Sets id, pumps, who and time of `treatment`."""
         who = VISITOR.get().name
 
         def command(serials: list[str]) -> GatewayCommand:
-            return msgspec.structs.replace(treatment, id=uuid.uuid4().hex, pumps=serials, who=who)
+            return msgspec.structs.replace(treatment, id=uuid.uuid4().hex, pumps=serials, who=who, at=self.now())
 
         return await self._command(pumps, command, "program", "program pumps")
 
@@ -166,7 +185,8 @@ class DataService:
         self, pumps: pl.DataFrame, command: Callable[[list[str]], GatewayCommand], right: str, activity: str
     ) -> list[Reply]:
         if not VISITOR.get().may(right):
-            return [Reply(id="", gateway="", ok=False, text=f"only engineers may {activity}")]
+            await self.audit.denied(VISITOR.get(), activity)
+            return [Reply(id="", gateway="", ok=False, text=f"only engineers and admins may {activity}")]
         shards = dict(self.snapshot().gateways.select("gateway", "shard").iter_rows())
         groups = pumps.group_by("gateway", maintain_order=True).agg("pump").iter_rows()
         commands, unreachable = [], []

@@ -16,13 +16,13 @@ import msgspec
 import polars as pl
 
 from broker.store import durable_write
-from broker.store.journal import Head
+from broker.store.journal_chain import Head
 from processor.alarms import lifecycle as alarm_list
 from processor.alarms.subjects import no_orders, with_kinds
 from processor.engine import engine
 from processor.engine.columns import Rules
 from processor.engine.sequence import Gaps
-from processor.intake.inbox import BATCH_SCHEMA
+from processor.intake.collected import BATCH_SCHEMA
 from processor.intake.registry import Registry
 from processor.service.checkpoint_manifest import MANIFEST, Manifest, Written, check, manifest_of
 from processor.service.checkpoint_migration import Format1, state_of_format_1, timers_of_format_1
@@ -149,6 +149,11 @@ def log_part(data: Path) -> int:
     return 0 if manifest is None else manifest.log
 
 
+def exists(data: Path) -> bool:
+    """Return whether there is a checkpoint."""
+    return (data / DIRECTORY / MANIFEST).exists()
+
+
 def journal_head(data: Path) -> Head | None:
     """Return the end of the journal as of the checkpoint; None if there is no checkpoint that can be read."""
     manifest = manifest_of(data / DIRECTORY)
@@ -163,7 +168,7 @@ def load(data: Path, rules: Rules, listed: Rules) -> Saved | None:
     """
     directory = data / DIRECTORY
     durable_write.sweep(directory)
-    if not (directory / MANIFEST).exists():
+    if not exists(data):
         return None
     try:
         return _read(directory, rules, listed)

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from broker.store.journal import BEGINNING
+from broker.store.journal_chain import BEGINNING
 from processor.intake.gateway import Gateway
 
 MANIFEST: Final = "manifest.json"

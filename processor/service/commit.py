@@ -201,6 +201,10 @@ class Committer:
         self.meter.recovered("checkpoint")
         return True
 
+    async def save_checkpoint(self) -> bool:
+        """Write a checkpoint now, when nothing changes the state; return whether that worked."""
+        return await self._checkpoint(self._cut())
+
     def _replace_checkpoint(self, cut: checkpoint.Cut) -> None:
         checkpoint.save(self.data, cut, self.wall_ms(), self.store.head)
         self.log.forget(cut.log)
@@ -216,7 +220,7 @@ class Committer:
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         await self.catch_up()
         await self._write(list(self.outcomes))
-        await self._checkpoint(self._cut())
+        await self.save_checkpoint()
 
     def _progress(self) -> Progress:
         return self._confirmations.progress(self.pipeline.registry.gateways.order)

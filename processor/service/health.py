@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from broker.store import accounts_file
 from broker.store.snapshot import CapacityLimit, Health
 from processor.engine import sequence
 from processor.intake.message_queue import MessageQueue
@@ -57,6 +58,7 @@ class HealthMonitor:
             return None
         self._checked = clock
         self.check_unreadable()
+        self.check_accounts()
         registry, state = self.pipeline.registry, self.pipeline.state
         return readings.frame(
             readings.troubles(self.meter.troubles),
@@ -68,6 +70,7 @@ class HealthMonitor:
                 refused=self.pipeline.quarantine.count,
                 droppers=registry.gateways.top_droppers(),
             ),
+            readings.refusals(forged=self.pipeline.inbox.recorder.forgeries, claimed=registry.claims_refused),
         )
 
     def check_unreadable(self) -> None:
@@ -78,6 +81,14 @@ class HealthMonitor:
             self.meter.trouble("stored records", text)
         else:
             self.meter.recovered("stored records")
+
+    def check_accounts(self) -> None:
+        """Report accounts that cannot be read, or that are gone: then nobody can sign in to the dashboards."""
+        problem = accounts_file.problem(self.data)
+        if problem is None:
+            self.meter.recovered("accounts")
+        else:
+            self.meter.trouble("accounts", f"the accounts of the dashboards: {problem}")
 
     def check_clock(self, now: int, clock: float) -> str | None:
         """Follow a wall clock that was set, and show that for a while; return it in words, None if it was not set.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from broker.store import durable_write, file_lock, journal
+from broker.store import durable_write, file_lock, journal_file
 from processor.service.settings import ProcessorError
 
 FILE: Final = "client-id"
@@ -22,7 +22,7 @@ def client_id(data: Path) -> str:
     """Return the id of this installation; it is made at its first start. Raises `ProcessorError` if it is not valid."""
     path = data / FILE
     if not path.exists():
-        fresh = EARLIER_ID if (data / journal.FILE).exists() else f"{EARLIER_ID}-{secrets.token_hex(6)}"
+        fresh = EARLIER_ID if (data / journal_file.FILE).exists() else f"{EARLIER_ID}-{secrets.token_hex(6)}"
         durable_write.replace(path, lambda aside: aside.write_text(f"{fresh}\n", "utf-8"))
     text = path.read_text("utf-8", errors="replace").strip()
     if not ALLOWED.fullmatch(text):

@@ -16,16 +16,21 @@ import numpy as np
 import numpy.typing as npt
 
 from broker.contract.alarm_events import AlarmEvent
-from broker.contract.topics import ALL, COMMAND, PART, RESEND, alarm_topic, health_topic
+from broker.contract.signed import Keys, Verifier
+from broker.contract.topics import ALL, COMMAND, KEYS, PART, RESEND, alarm_topic, health_topic
 from broker.mqtt.address import TakenOverError, parse_url
 from broker.mqtt.link import Link, Message
 from broker.mqtt.reconnection import keep_open
+from broker.store import action_key
 from broker.store.journal import JournalError
 from broker.store.snapshot import Health
 from processor.batch_result import BatchResult
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
+from processor.rules.access import SECOND_PROCESSOR
 from processor.service import checkpoint, in_hand, recovery
+from processor.service.anchor_webhook import Webhook, address_of
+from processor.service.anchoring import Anchoring
 from processor.service.batches import Batches
 from processor.service.checkpoint import CheckpointError
 from processor.service.commit import Committer
@@ -68,7 +73,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
     with exclusive(settings.data):
         try:
             service = _Service(settings)
-        except JournalError as error:
+        except (JournalError, action_key.ActionKeyError) as error:
             raise ProcessorError(str(error)) from error
         await service.run(stop, ready)
 
@@ -86,7 +91,11 @@ class _Service:
         address = parse_url(settings.broker)
         # Before the journal exists: an existing one means an installation of an earlier version.
         own_id = client_id(settings.data)
-        self.guard = Guard(address, own_id, wall_ms)
+        action_key.ensure(settings.data)
+        self.keys = action_key.KeyFile(settings.data / action_key.PUBLIC)
+        self.published_keys = Keys()
+        self.guard = Guard(address, own_id, wall_ms, self._meet)
+        self.met_at = -math.inf
         self.store = Store(settings.data, settings.history_bytes, settings.history_days)
         self.log = MessageLog(settings.data)
         self.journal = SystemJournal(self.store, wall_ms)
@@ -94,11 +103,17 @@ class _Service:
         self.pipeline = self._restored()
         self.pipeline.backlog.max_thin_waves = MAX_THIN_WAVES
         self.pipeline.watch_interval_ms = WATCH_INTERVAL_MS
+        self.pipeline.limit_rates(settings.rates)
         self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.in_hand = InHand(settings.data)
         self.batches = Batches(self.queue, self.pipeline.inbox.decode, self.in_hand)
         self.meter = Meter(started=wall_ms(), broker=address.url)
+        self.anchoring = Anchoring(self.store, self.meter)
+        self.webhook = (
+            Webhook(address_of(settings.anchor_url), own_id, self.meter, wall_ms) if settings.anchor_url else None
+        )
+        self.sending: asyncio.Task[None] | None = None
         self.snapshots = SnapshotPublisher(settings.data / "snapshot", self.pipeline)
         self.connected_at = math.inf
         self.current_at = -math.inf
@@ -141,11 +156,11 @@ class _Service:
     def _restored(self) -> Pipeline:
         """Return the pipeline of the checkpoint, or a new one if there is none or it cannot be read."""
         try:
-            return recovery.restore(self.settings.data)
+            return recovery.restore(self.settings.data, verifier=Verifier(self.keys))
         except CheckpointError as error:
             log.warning("%s", error)
             self.journal.record("started", "checkpoint", str(error))
-            return Pipeline()
+            return Pipeline(verifier=Verifier(self.keys))
 
     async def _replay(self, stop: asyncio.Event) -> bool:
         """Take in again what was taken in since the checkpoint; return whether that was all, before a `stop`."""
@@ -164,6 +179,9 @@ class _Service:
                 await self.committer.save()
         # Its counts are those of the run before, and begin again.
         self.pipeline.monitor = SelfMonitor()
+        if not checkpoint.exists(self.settings.data):
+            # From here on, a journal with entries of a processor and no checkpoint is one that was tampered with.
+            await self.committer.save_checkpoint()
         if samples:
             log.info(
                 "took in %s samples since the checkpoint again in %.1f s", f"{samples:,}", time.monotonic() - began
@@ -206,6 +224,7 @@ class _Service:
             self.journal.record_rejections(self.pipeline.quarantine)
             self.journal.record("stopped", "processor", reason)
             await self.committer.save()
+            await self._anchor(time.monotonic(), last=True)
             await self._show(last=True)
             self.store.close()
             self.in_hand.close()
@@ -222,6 +241,7 @@ class _Service:
             if not link.resumed:
                 link.publish(RESEND, b"{}")
             self.meter.sessions += 1
+            self.published_keys = Keys()
             self.connected_at = time.monotonic()
             self.committer.reconfirm()
             self._announce()
@@ -237,6 +257,12 @@ class _Service:
         await keep_open(
             self.link, session, report=log.warning, chance=random.Random(), network_fine=self.guard.is_steady
         )
+
+    def _meet(self, text: str) -> None:
+        """Record that another processor came to this broker, and show it for a while."""
+        self.met_at = time.monotonic()
+        self.meter.trouble(SECOND_PROCESSOR, text)
+        self.journal.record("refused", "processor", text)
 
     def _receive(self, messages: list[Message]) -> None:
         self.queue.receive(messages)
@@ -255,6 +281,8 @@ class _Service:
             await self._process()
             clock = time.monotonic()
             self.committer.advance(clock)
+            if self.anchoring.is_due(clock):
+                await self._anchor(clock)
             if clock - shown >= show_pause_s:
                 shown, show_pause_s = clock, await self._show()
             if clock - recorded >= REJECTIONS_INTERVAL_S:
@@ -262,6 +290,7 @@ class _Service:
                 recorded = clock
             if clock - published >= PUBLISH_INTERVAL_S:
                 self.committer.confirm()
+                self._publish_keys()
                 self._publish(health_topic("processor"), self._health(wall_ms()), retain=True)
                 published = clock
 
@@ -301,6 +330,8 @@ class _Service:
             self.failed_at = clock
         elif clock - self.failed_at >= FAILURE_NOTICE_S:
             self.meter.recovered("processing")
+        if clock - self.met_at >= FAILURE_NOTICE_S:
+            self.meter.recovered(SECOND_PROCESSOR)
         self.meter.messages += len(queued.messages)
         self.queue.taken(queued)
         for part in parts:
@@ -311,6 +342,16 @@ class _Service:
             self._announce()
         else:
             self.unannounced.clear()
+
+    async def _anchor(self, clock: float, *, last: bool = False) -> None:
+        """Anchor the journal, and send its end elsewhere if it is time; only the `last` sending is waited for."""
+        head = await asyncio.to_thread(self.anchoring.advance, clock, last=last)
+        if head is not None and self.webhook is not None:
+            if self.sending is not None:
+                self.sending.cancel()
+            self.sending = asyncio.create_task(self.webhook.send(head), name="journal webhook")
+            if last:
+                await self.sending
 
     def _parts(self, taken: Taken) -> list[Taken]:
         """Return what is taken one after the other; messages that ended earlier runs go into the quarantine instead."""
@@ -328,6 +369,12 @@ class _Service:
         for event in self.unannounced:
             self._publish(alarm_topic(event.priority), event)
         self.unannounced.clear()
+
+    def _publish_keys(self) -> None:
+        """Publish the keys that gateways verify commands with, if they changed or the connection is new."""
+        if self.link.alive and (keys := self.keys()) != self.published_keys:
+            self._publish(KEYS, keys, retain=True)
+            self.published_keys = keys
 
     def _publish(self, topic: str, message: object, *, retain: bool = False) -> None:
         if self.link.alive:

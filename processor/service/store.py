@@ -11,7 +11,8 @@ from typing import Final
 import polars as pl
 
 from broker.store.history import History
-from broker.store.journal import Head, Journal
+from broker.store.journal import Journal
+from broker.store.journal_chain import Head
 from processor.batch_result import BatchResult
 from processor.intake.journal_recorder import JournalRecorder
 from processor.service.quarantine_file import QuarantineFile
@@ -66,6 +67,10 @@ class Store:
     def head(self) -> Head:
         """End of the journal."""
         return self._journal.head
+
+    def hash_of(self, number: int) -> bytes | None:
+        """Return the hash of an entry of the journal, None if there is no such entry."""
+        return self._journal.hash_of(number)
 
     @property
     def rows(self) -> int:

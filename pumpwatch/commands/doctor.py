@@ -7,19 +7,19 @@ import importlib.metadata
 import os
 import re
 import shutil
-import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from broker.display import terminal
 from pumpwatch.commands import options
+from pumpwatch.commands.doctor_access import Finding, permissions
+from pumpwatch.commands.doctor_journal import clock, journal
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import environment, user_data
 from pumpwatch.supervision import run_file
@@ -28,14 +28,6 @@ MIN_FREE_BYTES: Final = 1_000_000_000
 CHROMIUM: Final = ("chromium", "chromium-browser", "google-chrome")
 STALE_S: Final = 15.0
 COLORS: Final = {"ok": "green", "note": "yellow", "failed": "red"}
-
-
-class Finding(msgspec.Struct):
-    """One check; `failed` prevents operation, `note` does not."""
-
-    what: str
-    state: Literal["ok", "note", "failed"]
-    text: str
 
 
 def doctor(
@@ -51,7 +43,10 @@ def doctor(
         *packages(),
         *programs(environment().get("PATH", os.defpath)),
         *storage(where),
+        *permissions(where),
         *records(where),
+        *sign_in(where),
+        *clock(where),
         *running(where, broker, port),
     ]
     if as_json:
@@ -113,22 +108,26 @@ def storage(data: Path) -> Iterator[Finding]:
         yield Finding("data directory", "ok", text)
 
 
+def sign_in(data: Path) -> Iterator[Finding]:
+    """Check that the accounts can be read, if there were any."""
+    from dashboard.access.accounts import problem, read_accounts
+
+    text = problem(data)
+    if text:
+        yield Finding("accounts", "failed", text)
+    elif count := len(read_accounts(data)):
+        yield Finding("accounts", "ok", f"{count:,} account{'s' * (count != 1)}")
+    else:
+        yield Finding("accounts", "note", "none; the shared key opens the dashboard, on this machine only")
+
+
 def records(data: Path) -> Iterator[Finding]:
     """Check the journal's hash chain, the history, and files that were moved aside as unreadable."""
     from polars.exceptions import PolarsError
 
-    from broker.store.journal import FILE
-    from broker.store.journal_query import verify
     from broker.store.segments import kept
-    from processor.service.checkpoint import journal_head
 
-    if (data / FILE).exists():
-        try:
-            count, broken = verify(data, journal_head(data))
-        except (OSError, sqlite3.Error) as error:
-            count, broken = 0, f"cannot be read: {error}"
-        text = f"{count:,} entries, hash chain intact" if broken is None else broken
-        yield Finding("journal", "ok" if broken is None else "failed", text)
+    yield from journal(data)
     try:
         samples, files, size = kept(data)
     except (OSError, PolarsError) as error:

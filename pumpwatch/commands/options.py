@@ -29,6 +29,18 @@ def scenario_path(value: str | None) -> str | None:
     return str(path(Path(value))) if value is not None and value.startswith("~") else value
 
 
+def webhook_url(value: str) -> str:
+    """Return the address of a webhook as it is, which may be empty. Raises a usage error that does not quote it."""
+    from processor.service.anchor_webhook import WebhookError, address_of
+
+    try:
+        if value:
+            address_of(value)
+    except WebhookError as error:
+        raise typer.BadParameter(f"the address cannot be used: {error}") from error
+    return value
+
+
 def _env(name: str) -> str:
     return f"{PREFIX}{name}"
 
@@ -205,6 +217,17 @@ HistoryDays = Annotated[
         help="Days with samples to keep before the current one; 0 keeps as many as --history-size allows.",
     ),
 ]
+JournalAnchorUrl = Annotated[
+    str,
+    typer.Option(
+        "--journal-anchor-url",
+        envvar=_env("JOURNAL_ANCHOR_URL"),
+        metavar="URL",
+        callback=webhook_url,
+        help="https:// address that gets the hash of the last journal entry every hour and at a stop. Default: none.",
+        show_default=False,
+    ),
+]
 Host = Annotated[
     str,
     typer.Option("--host", envvar=_env("HOST"), metavar="ADDRESS", help="Address the dashboard listens on."),
@@ -290,6 +313,51 @@ PasswordFile = Annotated[
     _file(
         "--password-file",
         "File whose only line is the password of the broker's user. Default: PUMPWATCH_BROKER_PASSWORD, if set.",
+    ),
+]
+ActionKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--action-key",
+        envvar=_env("ACTION_KEY"),
+        metavar="FILE",
+        callback=path,
+        help="Public keys that commands are verified with: action.pub of the processor's data directory. "
+        "Default: that of --data.",
+        show_default=False,
+    ),
+]
+
+
+def _rate(name: str, limits: Any, meaning: str) -> Any:
+    """Return the option for a rate limit of the processor."""
+    variable = _env(name.removeprefix("--").replace("-", "_").upper())
+    return typer.Option(name, envvar=variable, metavar="N", min=limits.ge, max=limits.le, help=meaning)
+
+
+GatewayMessages = Annotated[
+    int,
+    _rate(
+        "--gateway-messages",
+        settings.GATEWAY_MESSAGES,
+        "Messages a second of one gateway; after an outage it may catch up 1,000 s of that at once.",
+    ),
+]
+GatewayBirths = Annotated[int, _rate("--gateway-births", settings.GATEWAY_BIRTHS, "Births a minute of one gateway.")]
+NewGateways = Annotated[
+    int,
+    _rate(
+        "--new-gateways",
+        settings.NEW_GATEWAYS,
+        "New gateways a minute of the whole system; ten times as many after a start.",
+    ),
+]
+NewPumps = Annotated[
+    int,
+    _rate(
+        "--new-pumps",
+        settings.NEW_PUMPS,
+        "New pumps a minute of the whole system; ten times as many after a start, and in births of known gateways.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

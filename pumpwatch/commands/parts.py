@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from broker.store import file_lock
-from pumpwatch.commands import options
+from pumpwatch.commands import access_options, options
 from pumpwatch.commands.errors import CommandError, RefusalError
 from pumpwatch.commands.web_options import web_of
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, user_data
@@ -48,6 +48,7 @@ def simulate(
             help="Maximum number of spooled samples of all gateways; the oldest are dropped first, and counted.",
         ),
     ] = 5_000_000,
+    action_key: options.ActionKey = None,
     gateway_broker: options.GatewayBroker = None,
     gateway_secret: options.GatewaySecret = None,
     broker: options.Broker = None,
@@ -79,6 +80,7 @@ def simulate(
         truth=where,
         spool=spool,
         spool_samples=spool_samples,
+        action_key=action_key or _own_key(where),
     )
     with only_user(spool / "simulator.lock" if spool else None, "simulator", "--spool"):
         try:
@@ -103,10 +105,16 @@ def process(
     ] = 0.25,
     history_size: options.HistorySize = options.HISTORY_GB,
     history_days: options.HistoryDays = 0,
+    gateway_messages: options.GatewayMessages = 5_000,
+    gateway_births: options.GatewayBirths = 240,
+    new_gateways: options.NewGateways = 1_000,
+    new_pumps: options.NewPumps = 100_000,
+    journal_anchor_url: options.JournalAnchorUrl = "",
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.mqtt.address import LinkError, TakenOverError
     from broker.mqtt.topic_access import PROCESSOR
+    from processor.intake.rates import RateLimits
     from processor.service import loop
     from processor.service.settings import ProcessorError, SecondProcessorError, Settings
 
@@ -117,6 +125,8 @@ def process(
         tick_s=tick,
         history_bytes=round(history_size * options.BYTES_A_GB),
         history_days=history_days,
+        rates=RateLimits(gateway_messages, gateway_births, new_gateways, new_pumps),
+        anchor_url=journal_anchor_url,
     )
     try:
         play("processor", lambda stop, ready, _: loop.run(settings, stop, ready))
@@ -139,6 +149,8 @@ def dashboard(
     public_url: options.PublicUrl = "",
     root_path: options.RootPath = "",
     trusted_proxy: options.TrustedProxies = None,
+    session_idle: access_options.SessionIdle = access_options.IDLE_H,
+    session_days: access_options.SessionDays = access_options.DAYS,
     tls_cert: options.TlsCert = None,
     tls_key: options.TlsKey = None,
     allowed_host: options.AllowedHosts = None,
@@ -162,11 +174,24 @@ def dashboard(
         public=web.public,
         tls=web.tls,
         allowed_hosts=web.allowed_hosts,
+        session_idle_s=session_idle * 3600,
+        session_max_s=session_days * 86_400,
     )
     try:
         play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready))
     except (AccessError, ServeError) as error:
         raise CommandError(str(error)) from error
+
+
+def _own_key(data: Path) -> Path:
+    """Return the file of the public keys of a data directory, made at its first use; raises `CommandError`."""
+    from broker.store import action_key
+
+    try:
+        action_key.ensure(data)
+    except (action_key.ActionKeyError, OSError) as error:
+        raise CommandError(f"cannot use the key that signs commands: {error}") from error
+    return data / action_key.PUBLIC
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""`pumpwatch journal` and `export`: read the journal and the sample history."""
+"""`pumpwatch export`: read the sample history."""
 
 from __future__ import annotations
 
@@ -7,28 +7,23 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from broker.display import terminal
-from broker.display.instants import timestamp
-from pumpwatch.commands import options
+from pumpwatch.commands import audit_entries, options
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import user_data
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from broker.store.segments import Block
 
 Format = Literal["csv", "parquet"]
-MAX_ENTRIES: Final = 1_000_000
-MAX_NAMED: Final = 3
 MAX_NUMBERS: Final = 2_000_000
+MAX_QUOTED: Final = 200
+"""Characters of the list of pumps in the journal."""
 
 Since = Annotated[
     str | None,
@@ -38,29 +33,6 @@ Until = Annotated[
     str | None,
     typer.Option("--to", metavar="TIME", help="End, such as 2026-01-31T08:00:00Z.", show_default=False),
 ]
-
-
-def journal(
-    *,
-    pump: Annotated[str | None, typer.Option("--pump", metavar="SERIAL", help="Only entries of this pump.")] = None,
-    who: Annotated[str | None, typer.Option("--who", metavar="NAME", help="Only entries by this person.")] = None,
-    since: Since = None,
-    until: Until = None,
-    limit: Annotated[
-        int, typer.Option("--limit", min=1, max=MAX_ENTRIES, help="Maximum number of entries, newest first.")
-    ] = 100,
-    data: options.Data = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Show what happened and who did what, newest first, in wall-clock time (UTC)."""
-    from broker.store.journal_query import Query, entries
-
-    query = Query(pump, who, moment("--from", since), moment("--to", until), limit=limit)
-    found = entries(data or user_data(), query)
-    if as_json:
-        write_json(found.to_dicts())
-    else:
-        _show(found)
 
 
 def export(
@@ -103,7 +75,9 @@ def export(
         return next(blocks(where, {serial}, first, last, rows=1), None) is not None
 
     try:
-        exported = blocks(where, serials_of(pumps, known), first, last)
+        period = " ".join(filter(None, (since and f"from {since}", until and f"to {until}")))
+        text = f"samples of pumps {pumps[:MAX_QUOTED]} {period} as {format_}, {out or 'standard output'}"
+        exported = _recorded(blocks(where, serials_of(pumps, known), first, last), where, text)
         count = _write(exported, format_, out, iso=times == "iso")
     except BrokenPipeError:
         raise CommandError("the reader of the output closed it before the export was complete") from None
@@ -143,6 +117,14 @@ def serials_of(selection: str, known: Callable[[str], bool] = lambda _: False) -
     return serials
 
 
+def _recorded(exported: Iterator[Block], data: Path, text: str) -> Iterator[Block]:
+    """Yield blocks; before the first of them, record in the journal who exports what."""
+    for number, block in enumerate(exported):
+        if number == 0:
+            audit_entries.record(data, "exported", " ".join(text.split()))
+        yield block
+
+
 def _write(exported: Iterator[Block], format_: Format, out: Path | None, *, iso: bool) -> int:
     from broker.store import durable_write
     from broker.store.export import watched, write_csv, write_parquet
@@ -179,16 +161,3 @@ def moment(option: str, text: str | None) -> int | None:
         return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
     except OverflowError:
         raise typer.BadParameter(f"{text!r} is outside the years 1 to 9999", param_hint=option) from None
-
-
-def _show(found: pl.DataFrame) -> None:
-    columns = {"at (UTC)": terminal.KEPT, **dict.fromkeys(("what", "pump", "about", "who"), terminal.FOLD)}
-    title = f"{found.height:,} entries, newest first"
-    Console(highlight=False).print(terminal.table(title, columns, map(_entry, found.iter_rows(named=True))))
-
-
-def _entry(row: dict[str, Any]) -> tuple[str | None, ...]:
-    pumps = [row["pump"]] if row["pump"] else row["pumps"] or []
-    more = f" and {len(pumps) - MAX_NAMED:,} more" if len(pumps) > MAX_NAMED else ""
-    about = ": ".join(filter(None, (row["title"], row["text"])))
-    return timestamp(row["at"]), row["kind"], ", ".join(pumps[:MAX_NAMED]) + more, about, row["who"]

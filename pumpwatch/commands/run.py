@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import secrets
 import sys
@@ -22,7 +23,7 @@ from rich.text import Text
 
 from broker.mqtt.topic_access import DASHBOARD, OPERATOR, PROCESSOR, SIMULATOR, SUPERVISOR
 from broker.store.file_lock import LockedError
-from pumpwatch.commands import options
+from pumpwatch.commands import access_options, options
 from pumpwatch.commands.broker_options import variables_of_parts
 from pumpwatch.commands.broker_password import with_variable
 from pumpwatch.commands.errors import CommandError
@@ -40,6 +41,9 @@ from pumpwatch.supervision.supervisor import PartError, Supervisor
 if TYPE_CHECKING:
     from pumpwatch.commands.own_broker import OwnBroker
 
+START_MINUTES = 10
+"""As many minutes' worth of new gateways and pumps a processor takes in at its start."""
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -55,7 +59,7 @@ class RunConfig:
     host: str
     port: int
     key: str = field(repr=False)
-    web_flags: tuple[str, ...] = ()
+    dashboard_flags: tuple[str, ...] = ()
 
     def url(self, user: str) -> str:
         """Return the broker's URL, with the login of `user` if it is our own broker."""
@@ -80,12 +84,14 @@ def run(
     public_url: options.PublicUrl = "",
     root_path: options.RootPath = "",
     trusted_proxy: options.TrustedProxies = None,
-    tls_cert: options.TlsCert = None,
-    tls_key: options.TlsKey = None,
-    allowed_host: options.AllowedHosts = None,
+    session_idle: access_options.SessionIdle = access_options.IDLE_H,
+    session_days: access_options.SessionDays = access_options.DAYS,
     gateway_host: options.GatewayHost = options.LOOPBACK,
     gateway_port: options.GatewayPort = 0,
     gateway_tls: options.GatewayTls = False,
+    tls_cert: options.TlsCert = None,
+    tls_key: options.TlsKey = None,
+    allowed_host: options.AllowedHosts = None,
     broker: options.OwnBroker = None,
     data: options.Data = None,
 ) -> None:
@@ -110,7 +116,7 @@ def run(
         host=host,
         port=port,
         key=key or secrets.token_urlsafe(12),
-        web_flags=web.flags(),
+        dashboard_flags=(*web.flags(), *access_options.session_flags(session_idle, session_days)),
     )
     with _alone(where):
         free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)
@@ -137,10 +143,10 @@ def parts_of(config: RunConfig) -> list[Part]:
     Secrets go through the environment, because any user of the machine can read command lines.
     """
     data = ("--data", str(config.data))
-    dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.web_flags)
+    dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.dashboard_flags)
     variables = {user: _broker_variables(config, user) for user in (PROCESSOR, DASHBOARD, SIMULATOR)}
     parts = [
-        Part("processor", _command("process", *data), variables[PROCESSOR]),
+        Part("processor", _command("process", *data, *_rate_flags(config)), variables[PROCESSOR]),
         Part(
             "dashboard",
             _command("dashboard", *data, *dashboard_flags),
@@ -163,6 +169,17 @@ def _broker_variables(config: RunConfig, user: str) -> dict[str, str]:
 
 def _command(name: str, *flags: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "pumpwatch", name, *flags)
+
+
+def _rate_flags(config: RunConfig) -> tuple[str, ...]:
+    """Return what the processor needs to take in the whole fleet of this system at its start."""
+    flags = {"--new-gateways": (config.gateways or 0, 1_000), "--new-pumps": (config.fleet.pumps, 100_000)}
+    needed = {
+        name: math.ceil(count / START_MINUTES)
+        for name, (count, usual) in flags.items()
+        if count > START_MINUTES * usual
+    }
+    return tuple(str(word) for pair in needed.items() for word in pair)
 
 
 def _fleet_flags(config: RunConfig) -> tuple[str, ...]:

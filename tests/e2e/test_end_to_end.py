@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,6 +25,12 @@ def page(chromium: str):
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield browser.new_page(viewport={"width": 1600, "height": 1000})
         browser.close()
+
+
+def readable_by_others(data: Path) -> list[str]:
+    """Return the files of a data directory on which group or others have any right."""
+    every = [data, *data.rglob("*")]
+    return [str(path) for path in every if not path.is_symlink() and path.stat().st_mode & 0o077]
 
 
 @pytest.mark.browser
@@ -103,3 +110,5 @@ def test_what_is_refused_shows_on_the_pipeline_page_and_the_next_good_message_is
     page.get_by_role("link", name="Pipeline").click()
     expect(page.get_by_text("is not one of 00 to 63").first).to_be_visible(timeout=60_000)
     expect(page.get_by_text("<script>alert(1)</script>").first).to_be_visible()
+    assert {"journal.sqlite", "quarantine.jsonl", "run.json"} <= {path.name for path in system.data.iterdir()}
+    assert readable_by_others(system.data) == [], "others could read payloads, alarms and who did what"

@@ -9,7 +9,8 @@ import pytest
 
 from broker.contract.actions import Acknowledge
 from broker.mqtt import request_reply
-from broker.store.journal_query import Query, entries, verify
+from broker.store.journal_query import Query, entries
+from broker.store.journal_verification import verify
 from broker.store.segments import trend
 
 from .conftest import System, pairs, running, warmed_up

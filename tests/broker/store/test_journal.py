@@ -12,8 +12,11 @@ import msgspec
 import polars as pl
 import pytest
 
-from broker.store.journal import ENTRIES_SCHEMA, EVENTS_SCHEMA, FILE, OF_ALARMS, Journal, JournalError
-from broker.store.journal_query import Query, entries, events, verify
+from broker.store.journal import ENTRIES_SCHEMA, EVENTS_SCHEMA, Journal, JournalError
+from broker.store.journal_file import FILE
+from broker.store.journal_query import Query, entries, events
+from broker.store.journal_tables import OF_ALARMS
+from broker.store.journal_verification import verify
 
 
 def event(kind: str, pump: str, at: int = 1, **more: object) -> dict[str, object]:

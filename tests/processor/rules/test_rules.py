@@ -85,6 +85,7 @@ def test_every_detector_module_is_used_by_a_rule():
 def test_the_rationale_of_a_latching_rule_states_when_it_is_reset():
     latched = {rule.name: rule.rationale for rule in (*RULES, *GATEWAY_RULES, *SYSTEM_RULES) if rule.latch}
     assert set(latched) == {
-        "motor_intermittent", "pump_reset", "catheter_kink", "program_changed", "records_thrown_away"
+        "motor_intermittent", "pump_reset", "catheter_kink", "program_changed", "records_thrown_away",
+        "journal_altered",
     }  # fmt: skip
     assert [name for name, why in latched.items() if "atched until a person" not in why] == []

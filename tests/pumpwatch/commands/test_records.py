@@ -12,11 +12,15 @@ from typer.testing import CliRunner
 
 from broker.contract.signals import SAMPLE_SCHEMA
 from broker.store.history import History
-from broker.store.journal import ENTRIES_SCHEMA, FILE, Journal
+from broker.store.journal import ENTRIES_SCHEMA, Journal
+from broker.store.journal_chain import key_path
+from broker.store.journal_file import FILE
 from processor.pipeline import Pipeline
 from processor.service import recovery
 from pumpwatch.__main__ import app
+from pumpwatch.commands.audit_entries import system_user
 from pumpwatch.commands.doctor import records
+from tests.broker.store.test_journal_chain import rewrite
 
 NOON_MS = 1_767_268_800_000
 
@@ -34,7 +38,15 @@ def run(tmp_path: Path):
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     rows = [
-        {"at": NOON_MS, "kind": "ordered", "title": "stop on gate", "who": "anna", "pumps": ["A", "B"], "once": "1"},
+        {
+            "at": NOON_MS,
+            "kind": "ordered",
+            "title": "stop on gate",
+            "who": "anna",
+            "pumps": ["A", "B"],
+            "once": "1",
+            "origin": "10.0.0.9",
+        },
         {"at": NOON_MS + 1000, "kind": "raised", "title": "Motor stall", "pump": "B", "alarm": "B/stall/1"},
     ]
     journal = Journal(tmp_path)
@@ -52,6 +64,9 @@ def test_the_journal_is_filtered_by_pump_person_and_time(run) -> None:
     assert kinds() == ["raised", "ordered"]
     assert kinds("--pump", "A") == ["ordered"]
     assert kinds("--who", "anna", "--limit", "5") == ["ordered"]
+    assert kinds("--kind", "raised", "--kind", "cleared") == ["raised"]
+    assert kinds("--origin", "10.0.0.9") == ["ordered"]
+    assert kinds("--text", "STALL") == ["raised"]
     assert kinds("--from", "2026-01-01T12:00:00.500Z") == ["raised"]
     assert kinds("--to", "2026-01-01 12:00") == ["ordered"]
     assert "Motor stall" in run("journal").stdout
@@ -81,6 +96,38 @@ def test_the_journal_shows_any_note_and_any_time(run, tmp_path: Path) -> None:
     assert json.loads(as_json)[1]["text"] == "C:\\[/temp]\x1b[2J\x9b"
 
 
+def test_the_journal_is_verified_and_the_exit_code_says_whether_it_is_whole(run, data: Path) -> None:
+    whole = run("journal", "--verify")
+    assert (whole.exit_code, whole.stdout) == (0, "2 entries, hash chain intact\n")
+    rewrite(data, "UPDATE entry SET who = 'ben' WHERE id = 1", 4)
+    altered = run("journal", "--verify")
+    assert altered.exit_code == 1
+    assert "entry 1 (ordered) is not what was written" in str(altered.exception)
+    as_json = run("journal", "--verify", "--json")
+    assert as_json.exit_code == 1
+    assert json.loads(as_json.stdout)["intact"] is False
+
+
+@pytest.mark.usefixtures("history")
+def test_an_export_is_in_the_journal_with_who_made_it(run, tmp_path: Path) -> None:
+    run("export", "--pumps", "3,MY-1", "--from", "2026-01-02")
+    run("export", "--pumps", "17")
+    (row,) = json.loads(run("journal", "--json", "--kind", "exported").stdout)
+    assert row["who"] == system_user()
+    assert row["origin"] == "command line"
+    assert row["text"] == "samples of pumps 3,MY-1 from 2026-01-02 as csv, standard output"
+
+
+@pytest.mark.usefixtures("history")
+def test_an_export_that_cannot_be_recorded_is_not_made(run, tmp_path: Path) -> None:
+    Journal(tmp_path).close()
+    key_path(tmp_path).write_bytes(b"short")
+    result = run("export")
+    assert result.exit_code == 1
+    assert "cannot record this in the journal, so it was not done" in str(result.exception)
+    assert result.stdout.count("\n") == 1, "only the header"
+
+
 def test_an_invalid_time_is_a_usage_error(run) -> None:
     result = run("journal", "--from", "yesterday")
     assert result.exit_code == 2
@@ -97,7 +144,7 @@ def test_doctor_verifies_the_hash_chain_of_the_journal(data: Path) -> None:
     database.close()
     found, _ = records(data)
     assert found.state == "failed"
-    assert found.text == "it ends at entry 1, but there were 2: its end was cut off"
+    assert found.text.startswith("it ends at entry 1, but there were 2: its end was cut off; keep a copy of ")
 
 
 def test_doctor_lists_files_that_were_moved_aside(tmp_path: Path) -> None:
