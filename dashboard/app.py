@@ -101,7 +101,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
     """
     demand_accounts(settings)
     demand_tls(settings)
-    tls = tls_of(settings.tls)
+    tls = tls_of(settings.tls, time.monotonic)
     application = build(settings)
     listener = _listen(settings)
     config = server_config(application, settings, tls, time.monotonic)

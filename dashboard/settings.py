@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from broker.mqtt.endpoint import is_loopback
 
+ALL_ADDRESSES: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # nothing listens here
+"""Hosts of a listener at all addresses of the machine."""
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 PATH: Final = re.compile(r"(/(?!\.{1,2}(?:/|$))[\w.~-]+)+", re.ASCII)
 Network = IPv4Network | IPv6Network
@@ -96,6 +98,13 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     limits: Limits = Limits()
     openid: OpenId | None = None
+
+    @property
+    def named_host(self) -> str:
+        """The host by which this listener can be asked for: if it listens at all addresses, the first allowed host."""
+        if self.host.strip("[]") not in ALL_ADDRESSES:
+            return self.host
+        return next(iter(self.allowed_hosts), "localhost")
 
     @property
     def snapshots(self) -> Path:

@@ -77,7 +77,7 @@ class Access:
     ) -> None:
         """Protect `app`; `policy` is the Content-Security-Policy of its pages, `now` returns wall ms."""
         self._app = app
-        self._host = settings.host
+        self._host = settings.named_host
         self._public = settings.public
         self._store, self._trail = SessionStore(settings, now), AuditTrail(settings.data, now)
         throttle, used = LoginThrottle(), UsedCodes(settings.data)

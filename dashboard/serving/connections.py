@@ -10,6 +10,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from dashboard.serving.counted_log import CountedLog
+from dashboard.serving.tls import Certificate
 from dashboard.settings import Limits, Network
 
 LOOPBACK: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1"))
@@ -92,9 +93,7 @@ class Door(asyncio.Protocol):
     The counting is done before TLS, because a handshake that never ends occupies a connection, too.
     """
 
-    def __init__(
-        self, connections: Connections, tls: ssl.SSLContext | None, make: Callable[[], asyncio.Protocol]
-    ) -> None:
+    def __init__(self, connections: Connections, tls: Certificate | None, make: Callable[[], asyncio.Protocol]) -> None:
         """`make` returns the protocol that speaks HTTP."""
         self._connections = connections
         self._tls = tls
@@ -112,7 +111,7 @@ class Door(asyncio.Protocol):
         elif self._tls is None:
             self._hand_over(transport)
         else:
-            self._securing = asyncio.ensure_future(self._secure(transport, self._peer, self._tls))
+            self._securing = asyncio.ensure_future(self._secure(transport, self._peer, self._tls.current()))
 
     def data_received(self, data: bytes) -> None:
         """Keep what a client sends with the last message of its handshake."""

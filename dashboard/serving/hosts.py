@@ -12,9 +12,8 @@ from starlette.types import Scope
 from broker.mqtt.endpoint import bare_host, is_loopback
 from dashboard.access.proxies import HOST, forwarded
 from dashboard.serving.connections import LOOPBACK, within
-from dashboard.settings import Settings
+from dashboard.settings import ALL_ADDRESSES, Settings
 
-ALL_ADDRESSES: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # names of a listener, nothing listens here
 MAX_QUOTED: Final = 80
 
 

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import resource
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
@@ -18,11 +17,11 @@ from uvicorn.server import ServerState
 
 from broker.mqtt.endpoint import is_loopback
 from dashboard.access.accounts import AccessError
-from dashboard.serving import tls
 from dashboard.serving.connections import LOOPBACK, Connections, Door
 from dashboard.serving.counted_log import CountedLog, RareRecords
 from dashboard.serving.protocols import LimitedHttp, LimitedWebSocket
 from dashboard.serving.requests import Limited
+from dashboard.serving.tls import Certificate
 from dashboard.settings import Limits, Settings, TlsFiles
 
 SHUTDOWN_TIMEOUT_S: Final = 1
@@ -46,16 +45,16 @@ def demand_tls(settings: Settings) -> None:
     )
 
 
-def tls_of(files: TlsFiles | None) -> ssl.SSLContext | None:
+def tls_of(files: TlsFiles | None, clock: Callable[[], float]) -> Certificate | None:
     """Return the TLS settings of a certificate, None without one; raises `ServeError` if it cannot be used."""
     try:
-        return None if files is None else tls.context(files.certificate, files.key)
+        return None if files is None else Certificate(files, clock)
     except ValueError as error:
         raise ServeError(str(error)) from error
 
 
 def server_config(
-    app: ASGIApp, settings: Settings, context: ssl.SSLContext | None, clock: Callable[[], float]
+    app: ASGIApp, settings: Settings, tls: Certificate | None, clock: Callable[[], float]
 ) -> uvicorn.Config:
     """Return the configuration of the server around `app`; `clock` is monotonic, in s."""
     limits, log = _affordable(settings.limits), CountedLog(clock)
@@ -66,7 +65,7 @@ def server_config(
     server_log.addFilter(RareRecords(clock))
 
     def speak(config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any], **_: Any) -> Door:
-        return Door(connections, context, lambda: LimitedHttp(connections, config, server_state, app_state))
+        return Door(connections, tls, lambda: LimitedHttp(connections, config, server_state, app_state))
 
     def upgrade(config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any]) -> asyncio.Protocol:
         return LimitedWebSocket(connections, config, server_state, app_state)

@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from broker.mqtt.endpoint import listening_socket
 from dashboard.serving.connections import Connections
 from dashboard.serving.listener import Server, server_config
+from dashboard.serving.tls import Certificate
 from dashboard.settings import Settings
 
 Reply = tuple[int, str]
@@ -103,7 +104,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServedAs:
     """Return a function that serves `echo`, or another application, with limits and settings of the test."""
 
     @contextlib.asynccontextmanager
-    async def serve(app: Any = echo, *, tls: ssl.SSLContext | None = None, **changed: Any) -> AsyncIterator[Place]:
+    async def serve(app: Any = echo, *, tls: Certificate | None = None, **changed: Any) -> AsyncIterator[Place]:
         # Every client of a test is on this machine, which is otherwise exempt from the bound per address.
         monkeypatch.setattr(Connections, "_is_exempt", lambda *_: False)
         settings = replace(Settings("mqtt://127.0.0.1:1", tmp_path), **changed)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.serving import tls
 from dashboard.serving.connections import Connections, source
 from dashboard.serving.counted_log import CountedLog
-from dashboard.settings import Limits, _network
+from dashboard.serving.tls import Certificate
+from dashboard.settings import Limits, TlsFiles, _network
 from tests.broker.certificates import Authority
 from tests.dashboard.serving.conftest import ServedAs
 
@@ -116,7 +116,7 @@ async def test_tls_is_spoken_and_a_handshake_that_never_ends_is_closed(served: S
     authority = Authority(tmp_path / "ca")
     certificate, key = authority.issue("localhost")
     trusting = ssl.create_default_context(cafile=str(authority.certificate))
-    async with served(tls=tls.context(certificate, key), limits=QUICK) as place:
+    async with served(tls=Certificate(TlsFiles(certificate, key), time.monotonic), limits=QUICK) as place:
         silent = await place.connect()
         await silent.send(b"\x16\x03\x01")
         assert await place.ask(tls=trusting) == (200, "0 bytes over https")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dashboard.access.accounts import AccessError
 from dashboard.serving.hosts import Hosts
 from dashboard.serving.listener import ServeError, demand_tls, tls_of
 from dashboard.serving.requests import is_well_formed
+from dashboard.serving.tls import LOOK_INTERVAL_S, Certificate
 from dashboard.settings import Limits, Settings, TlsFiles, host_names, public_address
 from tests.broker.certificates import Authority, openssl
 from tests.dashboard.serving.conftest import Line, ServedAs
@@ -94,6 +96,13 @@ def test_the_address_at_which_a_request_arrived_is_a_name_of_the_dashboard() -> 
     assert asked(b"[2001:db8::2]") is not None  # type: ignore[arg-type]
 
 
+def test_a_listener_at_all_addresses_is_shown_by_a_name_that_is_answered() -> None:
+    everywhere = Settings("mqtt://x", Path(), host="::")
+    assert everywhere.named_host == "localhost"
+    assert replace(everywhere, allowed_hosts=("ward.example",)).named_host == "ward.example"
+    assert replace(everywhere, host="192.0.2.1", allowed_hosts=("ward.example",)).named_host == "192.0.2.1"
+
+
 @pytest.mark.parametrize("names", [("http://ward",), ("ward:80",), ("*",), ("",)])
 def test_an_allowed_host_that_is_no_name_is_refused(names: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="is not a name or address"):
@@ -123,8 +132,24 @@ def test_a_certificate_that_cannot_be_used_is_named_with_what_to_do(tmp_path: Pa
     }
     for files, sentence in wrong.items():
         with pytest.raises(ServeError, match=sentence):
-            tls_of(TlsFiles(*files))
-    assert tls_of(TlsFiles(certificate, key)) is not None
+            tls_of(TlsFiles(*files), lambda: 0.0)
+
+
+def test_a_renewed_certificate_is_used_without_a_restart_and_a_wrong_one_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    authority, now = Authority(tmp_path), [0.0]
+    certificate, key = authority.issue("dashboard")
+    renewable = Certificate(TlsFiles(certificate, key), lambda: now[0])
+    first = renewable.current()
+    certificate.write_text("half written")
+    assert renewable.current() is first, "nobody looks that often"
+    now[0] = LOOK_INTERVAL_S
+    assert renewable.current() is first
+    assert "dashboard.pem is not a PEM file" in caplog.text
+    authority.issue("dashboard")
+    now[0] = 2 * LOOK_INTERVAL_S
+    assert renewable.current() is not first
 
 
 async def chunked(line: Line, parts: int) -> int:
