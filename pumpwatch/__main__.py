@@ -16,8 +16,11 @@ from rich.console import Console
 from broker.display import terminal
 from pumpwatch.commands import (
     alarms,
+    broker,
     doctor,
     faults,
+    gateways,
+    keys,
     options,
     parts,
     programmer,
@@ -104,7 +107,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     parts.simulate: "pumpwatch simulate --pumps 500 --scenario demo --broker mqtt://127.0.0.1:1883",
     parts.process: "pumpwatch process --broker mqtt://127.0.0.1:1883 --data /var/lib/pumpwatch",
     parts.dashboard: "pumpwatch dashboard --port 8050 --data /var/lib/pumpwatch",
-    parts.broker: "pumpwatch broker --kind mosquitto --port 1883",
+    broker.broker: "pumpwatch broker --kind mosquitto --port 1883",
     faults.inject: "pumpwatch inject catheter_occlusion --pumps 3,7-9 --severity 0.6 --ramp 2h --hold 6h",
     faults.clear: "pumpwatch clear catheter_occlusion --pumps 3",
     programmer.program: "pumpwatch program --pumps 3 --change 1.1 --steps 00:00=1,06:00=1.5,22:00=0.8",
@@ -130,6 +133,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
 for command, example in EXAMPLES.items():
     app.command(epilog=f"Example: {example}")(with_checked_values(with_broker_options(command)))
 app.add_typer(users.app, name="user")
+app.add_typer(gateways.app, name="gateway")
+app.add_typer(keys.app, name="keys")
 
 
 OUTPUT_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}

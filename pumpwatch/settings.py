@@ -35,6 +35,7 @@ TICK_S: Final = Meta(ge=0.01, le=60)
 HISTORY_GB: Final = Meta(ge=0.01, le=1_000_000)
 HISTORY_DAYS: Final = Meta(ge=0, le=36_500)
 PORT: Final = Meta(ge=1, le=65_535)
+ANY_PORT: Final = Meta(ge=0, le=65_535)
 MAX_PROXIES: Final = 100
 MIN_COLUMNS: Final = 60
 """Columns that tables and messages need to be readable."""
@@ -66,6 +67,11 @@ class Settings(TypedDict, total=False):
     history_days: Annotated[int, HISTORY_DAYS]
     host: Annotated[str, Meta(min_length=1, examples=["127.0.0.1"])]
     port: Annotated[int, PORT]
+    gateway_broker: Annotated[str, Meta(min_length=1, examples=["mqtts://broker.example"])]
+    gateway_secret: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/fleet.secret"])]
+    gateway_host: Annotated[str, Meta(min_length=1, examples=["127.0.0.1"])]
+    gateway_port: Annotated[int, ANY_PORT]
+    gateway_tls: bool
     key: str
     public_url: Annotated[str, Meta(min_length=1, examples=["https://ward.example/pumps-ward/"])]
     root_path: Annotated[str, Meta(min_length=1, examples=["/pumps-ward"])]
@@ -179,6 +185,8 @@ def allowed(name: str) -> str:
     kind = TYPES[name]
     if get_origin(kind) is Literal:
         return _any_of(get_args(kind))
+    if kind is bool:
+        return "true or false"
     if get_origin(kind) is not Annotated:
         return "text in quotes"
     base, limits = get_args(kind)

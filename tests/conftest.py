@@ -70,7 +70,19 @@ def chromium() -> str:
 
 def serve(kind: str, directory: Path) -> Iterator[str]:
     """Run `pumpwatch broker` until the fixture ends; yield its URL."""
-    command = [sys.executable, "-m", "pumpwatch", "broker", "--kind", kind, "--port", "0", "--data", str(directory)]
+    command = [
+        sys.executable,
+        "-m",
+        "pumpwatch",
+        "broker",
+        "--kind",
+        kind,
+        "--anonymous",
+        "--port",
+        "0",
+        "--data",
+        str(directory),
+    ]
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
         try:

@@ -33,6 +33,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
     "broker": {
         "contract": set(),
         "mqtt": {"contract"},
+        "access": {"contract", "mqtt", "store"},
         "display": set(),
         "store": {"contract"},
         "truth": {"contract"},
@@ -84,6 +85,7 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "mqtt5": ("broker/mqtt/stream_link.py", "broker/mqtt/block_reader.py"),
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
+    "cryptography": ("broker/access/authority.py",),
     "amqtt": ("broker/mqtt/local_broker.py",),
     "argon2": ("dashboard/access/passwords.py",),
     "limits": ("dashboard/access/login_throttle.py",),
@@ -102,6 +104,8 @@ CLOCKS: Final = (
     "dashboard/app.py",
     "dashboard/access/login_throttle.py",
     "pumpwatch/commands/alarms.py",
+    "pumpwatch/commands/gateways.py",
+    "pumpwatch/commands/keys.py",
     "pumpwatch/commands/pumps.py",
     "pumpwatch/supervision/part_notices.py",
 )

@@ -59,6 +59,8 @@ RESEND: Final = "pumpwatch/resend"
 """Request of the processor to all gateways to resend what it has not confirmed, after the broker lost its session."""
 COMMAND: Final = "pumpwatch/command"
 """Operator actions on alarms; the processor reads it."""
+KEYS: Final = "pumpwatch/keys"
+"""Public keys that sign commands and actions, published by the processor (retained); gateways verify with them."""
 OUTCOME: Final = "pumpwatch/outcome"
 """Results of operator actions, published by the processor."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -45,7 +45,10 @@ class TakenOverError(LinkError):
 
 @dataclass
 class Address:
-    """Address of a broker, and the protocol that it speaks (None until a first connection has learned it)."""
+    """Address of a broker, and the protocol that it speaks (None until a first connection has learned it).
+
+    `shared` is another address of the same broker, from which this one takes the protocol.
+    """
 
     host: str
     port: int
@@ -54,6 +57,7 @@ class Address:
     tls: bool = False
     protocol: int | None = None
     files: ConnectionFiles = field(default_factory=ConnectionFiles)
+    shared: Address | None = field(default=None, repr=False, compare=False)
     _learning: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
 
     @property
@@ -76,6 +80,14 @@ class Address:
             return self.username, read_password(self.files.password_file)
         except PasswordError as error:
             raise LinkError(str(error)) from error
+
+    def for_user(self, username: str, password: str) -> Address:
+        """Return the address of the same broker with another login; it takes the protocol from this one, if that can
+        log in.
+        """
+        files = replace(self.files, password_file="")
+        shared = (self.shared or self) if self.username else None
+        return replace(self, username=username, password=password, files=files, shared=shared)
 
     @property
     def protocol_name(self) -> str:

@@ -225,6 +225,8 @@ class Link:
 
 async def known_protocol(address: Address) -> int:
     """Return the protocol of a broker, after a first connection has learned it; raises `LinkError`."""
+    if address.protocol is None and address.shared is not None:
+        address.protocol = await known_protocol(address.shared)
     if address.protocol is None:
         async with address._learning:
             if address.protocol is None:

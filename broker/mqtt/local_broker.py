@@ -11,13 +11,13 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from broker.mqtt import mosquitto_config
-from broker.mqtt.address import LinkError, parse_url
-from broker.mqtt.endpoint import bare_host, host_and_port, listening_socket
+from broker.mqtt.address import Address, LinkError, parse_url
+from broker.mqtt.endpoint import bare_host, host_and_port, is_loopback, listening_socket
 from broker.mqtt.link import learn_protocol
 
 Kind = Literal["auto", "mosquitto", "amqtt"]
@@ -26,6 +26,11 @@ START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 1.5
 POLL_INTERVAL_S: Final = 0.05
 TAIL_LINES: Final = 20
+SAME_FOR_ALL: Final = "does not contain '%c' or '%u'"
+"""Mosquitto's warning about a topic that all gateways may read, which is meant so."""
+RELOAD_INTERVAL_S: Final = 0.5
+RELOADED: Final = {".passwd", ".acl", ".pem"}
+"""Files that Mosquitto reads again."""
 PR_SET_PDEATHSIG: Final = 1
 
 log = logging.getLogger("broker")
@@ -41,6 +46,8 @@ class Settings:
 
     `port` 0 takes a free one. `directory` holds the generated configuration and Mosquitto's database. `config` is a
     Mosquitto configuration of the user's own, used unchanged. `path` is where to look for Mosquitto, as in PATH.
+    `access` None lets in every user of this machine. `system_login` is the URL with which the broker is asked whether
+    it answers, empty if it needs no login.
     """
 
     directory: Path
@@ -49,6 +56,18 @@ class Settings:
     port: int = 0
     config: Path | None = None
     path: str | None = None
+    access: mosquitto_config.Access | None = None
+    system_login: str = ""
+
+    @property
+    def gateway_url(self) -> str:
+        """The URL for gateways, without a login."""
+        return url_of(self.host, self.port, tls=self.access is not None and self.access.tls)
+
+    @property
+    def system_url(self) -> str:
+        """The URL at which this process asks whether the broker answers."""
+        return self.system_login or url_of(self.host, self.port)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -57,13 +76,15 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def url_of(host: str, port: int) -> str:
-    """Return the URL of a broker without TLS."""
-    return f"mqtt://{host_and_port(host, port)}"
+def url_of(host: str, port: int, *, tls: bool = False) -> str:
+    """Return the URL of a broker, as it is reached from this machine."""
+    name = bare_host(host)
+    return f"{'mqtts' if tls else 'mqtt'}://{host_and_port(mosquitto_config.LOOPBACK_OF.get(name, name), port)}"
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
     """Serve until `stop`; calls `ready` with the URL when a client gets an answer there. Raises `ServerError`."""
+    settings = replace(settings, port=settings.port or free_port(settings.host))
     program = None if settings.kind == "amqtt" else mosquitto_config.find(settings.path)
     if program is not None:
         await _run_mosquitto(program, settings, stop, ready)
@@ -77,7 +98,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
 
 
 async def _run_mosquitto(program: Path, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
-    config, host, port = _configure(settings)
+    config, address = _configure(settings)
     process = await asyncio.create_subprocess_exec(
         program,
         "-c",
@@ -89,42 +110,74 @@ async def _run_mosquitto(program: Path, settings: Settings, stop: asyncio.Event,
     )
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     reading = asyncio.ensure_future(_forward_output(process, tail))
+    watching = asyncio.ensure_future(_reload_on_change(process, settings.access))
     ended = asyncio.ensure_future(process.wait())
     stopped = asyncio.ensure_future(stop.wait())
     try:
-        protocol = await _answering(host, port, (ended, stopped))
+        protocol = await _answering(address, (ended, stopped))
         if protocol is not None:
-            log.info("%s accepts %s connections at %s", program, protocol, url_of(host, port))
-            ready(url_of(host, port))
+            url = settings.gateway_url if settings.config is None else address.url
+            log.info("%s accepts %s connections at %s", program, protocol, url)
+            ready(url)
             await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if ended.done() and not stop.is_set():
             await reading
             raise ServerError(f"mosquitto exited with code {ended.result()}: {' / '.join(tail) or 'no output'}")
     finally:
         stopped.cancel()
+        watching.cancel()
         await _end(process)
-        await asyncio.gather(reading, ended, stopped, return_exceptions=True)
+        await asyncio.gather(reading, watching, ended, stopped, return_exceptions=True)
 
 
-def _configure(settings: Settings) -> tuple[Path, str, int]:
+def _configure(settings: Settings) -> tuple[Path, Address]:
+    """Write the configuration, unless it is the user's own; return it and the address at which to ask for an answer."""
     if settings.config is not None:
         try:
-            return settings.config, *mosquitto_config.listener_of(settings.config.read_text("utf-8", "replace"))
+            text = settings.config.read_text("utf-8", "replace")
         except OSError as error:
             raise ServerError(f"cannot read {settings.config}: {error.strerror}") from error
-    port = settings.port or free_port(settings.host)
-    lines = mosquitto_config.started_by_us(settings.host, port, settings.directory.resolve(), as_root=os.geteuid() == 0)
+        return settings.config, parse_url(url_of(*mosquitto_config.listener_of(text)))
+    access, port = settings.access, settings.port
+    if access is None:
+        listeners = mosquitto_config.anonymous(settings.host, port)
+    else:
+        listeners = mosquitto_config.guarded(settings.host, port, access)
+    own = mosquitto_config.started_by_us(settings.directory.resolve(), as_root=os.geteuid() == 0)
     config = settings.directory / "mosquitto.conf"
     try:
         settings.directory.mkdir(parents=True, exist_ok=True)
         config.write_text(
             mosquitto_config.configuration(
-                (*lines, *mosquitto_config.LIMITS), "Written by pumpwatch at every start; edit a copy."
+                (*listeners, *own, *mosquitto_config.LIMITS), "Written by pumpwatch at every start; edit a copy."
             )
         )
     except OSError as error:
         raise ServerError(f"cannot write {config}: {error.strerror}") from error
-    return config, settings.host, port
+    return config, parse_url(settings.system_url)
+
+
+async def _reload_on_change(process: asyncio.subprocess.Process, access: mosquitto_config.Access | None) -> None:
+    """Have Mosquitto read passwords, access and certificates again when they change; it disconnects who was removed."""
+    if access is None:
+        return
+    seen = _stamps(access.directory)
+    while True:
+        await asyncio.sleep(RELOAD_INTERVAL_S)
+        if (now := _stamps(access.directory)) != seen:
+            seen = now
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGHUP)
+
+
+def _stamps(directory: Path) -> list[tuple[str, int, int]]:
+    found = []
+    for path in sorted(directory.glob("*")):
+        with contextlib.suppress(FileNotFoundError):
+            if path.suffix in RELOADED:
+                facts = path.stat()
+                found.append((path.name, facts.st_mtime_ns, facts.st_ino))
+    return found
 
 
 def _ending_with_its_parent() -> Callable[[], None] | None:
@@ -146,13 +199,14 @@ async def _forward_output(process: asyncio.subprocess.Process, tail: deque[str])
     assert process.stdout is not None  # noqa: S101 (it was asked for as a pipe)
     async for line in process.stdout:
         text = line.decode(errors="replace").rstrip()
+        if SAME_FOR_ALL in text:
+            continue
         tail.append(text)
         log.info("%s", text)
 
 
-async def _answering(host: str, port: int, endings: Sequence[asyncio.Future[Any]]) -> str | None:
+async def _answering(address: Address, endings: Sequence[asyncio.Future[Any]]) -> str | None:
     """Wait until a client gets an answer; return the protocol, or None if any of `endings` is done first."""
-    address = parse_url(url_of(host, port))
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             while not any(future.done() for future in endings):
@@ -177,17 +231,25 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def _run_amqtt(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+    if not is_loopback(settings.host) or (settings.access is not None and settings.access.tls):
+        raise ServerError(
+            f"the embedded broker checks no passwords and has no TLS, so it cannot listen at {settings.host}; "
+            "install mosquitto, or use an address of this machine only, such as 127.0.0.1"
+        )
     # Imported only if it is used: the import takes a third of a second.
     from amqtt.broker import Broker  # noqa: PLC0415
     from amqtt.errors import BrokerError  # noqa: PLC0415
 
     for name in ("amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    port = settings.port or free_port(settings.host)
+    ports = [settings.port] if settings.access is None else [settings.port, settings.access.system_port]
     # amqtt 0.12 hands the brackets around an IPv6 address to the resolver, which knows no such host.
     broker = Broker(
         {
-            "listeners": {"default": {"type": "tcp", "bind": f"{bare_host(settings.host)}:{port}"}},
+            "listeners": {
+                "default" if place == 0 else "system": {"type": "tcp", "bind": f"{bare_host(settings.host)}:{port}"}
+                for place, port in enumerate(ports)
+            },
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
         }
     )
@@ -197,12 +259,12 @@ async def _run_amqtt(settings: Settings, stop: asyncio.Event, ready: Callable[[s
         raise ServerError(f"the embedded broker did not start: {error}") from error
     stopped = asyncio.ensure_future(stop.wait())
     try:
-        if await _answering(settings.host, port, (stopped,)) is not None:
+        if await _answering(parse_url(settings.system_url), (stopped,)) is not None:
             log.warning(
-                "the embedded broker (amqtt, MQTT 3.1.1) is for evaluation: it is slower than Mosquitto and loses all "
-                "messages and sessions when it stops; install mosquitto for anything else"
+                "the embedded broker (amqtt, MQTT 3.1.1) is for evaluation: it checks no passwords, is slower than "
+                "Mosquitto and loses all messages and sessions when it stops; install mosquitto for anything else"
             )
-            ready(url_of(settings.host, port))
+            ready(url_of(settings.host, settings.port))
             await stopped
     finally:
         stopped.cancel()

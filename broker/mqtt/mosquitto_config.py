@@ -95,11 +95,89 @@ OWN_SERVER: Final = (
 """Lines that the configuration at the top level of the project adds to `LIMITS`."""
 
 
-def started_by_us(host: str, port: int, directory: Path, *, as_root: bool) -> tuple[Line, ...]:
-    """Return the lines for the Mosquitto that Pumpwatch starts, besides `LIMITS`; `directory` is for its database."""
+@dataclass(frozen=True)
+class Access:
+    """Files and ports of a Mosquitto that knows who is connected; `directory` has its files.
+
+    `system_port` is for the parts of the system, on loopback or at `system_host`. With `tls` gateways connect with TLS,
+    and those with a client certificate at the next port.
+    """
+
+    directory: Path
+    system_port: int
+    system_host: str = "127.0.0.1"
+    tls: bool = False
+    system_tls: bool = False
+
+
+def guarded(host: str, port: int, access: Access) -> tuple[Line, ...]:
+    """Return the listeners of a Mosquitto that lets in nobody without a password or a certificate."""
+    files = access.directory
+    tls = _tls(files)
+    system = _listener(access.system_host, access.system_port, "Processor, dashboard, command line and other parts.")
+    lines = [
+        Line(
+            "per_listener_settings",
+            "true",
+            "Each listener has its own users: a gateway cannot log in where the parts do and take over a session.",
+        ),
+        *system,
+        Line("password_file", f"{files}/system.passwd", "Users of the parts of the system."),
+        Line("acl_file", f"{files}/system.acl", "What each part may publish and read."),
+        *(tls if access.system_tls else ()),
+        *_listener(host, port, "Gateways, by name and password."),
+        *_GATEWAY_IDENTITY,
+        Line("password_file", f"{files}/gateways.passwd", "Gateways and their passwords."),
+        Line("acl_file", f"{files}/gateways.acl", "What a gateway may publish and read: its own."),
+        *(tls if access.tls else ()),
+    ]
+    if access.tls:
+        lines += [
+            *_listener(host, port + 1, "Gateways, by client certificate."),
+            *_GATEWAY_IDENTITY,
+            *tls,
+            Line("require_certificate", "true", "Nobody without a certificate of the private authority,"),
+            Line("crlfile", f"{files}/crl.pem", "or with a revoked one."),
+            Line("use_identity_as_username", "true", "The user is the name in the certificate."),
+            Line("acl_file", f"{files}/certificates.acl", "What each of these gateways may publish and read."),
+        ]
+    return tuple(lines)
+
+
+_GATEWAY_IDENTITY: Final = (
+    Line(
+        "use_username_as_clientid",
+        "true",
+        "A session belongs to its user: nobody can take over that of another gateway.",
+    ),
+)
+
+
+def _listener(host: str, port: int, why: str) -> tuple[Line, ...]:
+    place = f"{port} {bare_host(host)}"
+    return Line("listener", place, why), Line("allow_anonymous", "false", "Nobody without a name.")
+
+
+def _tls(files: Path) -> tuple[Line, ...]:
+    return (
+        Line("certfile", f"{files}/server.pem", "The certificate of this broker,"),
+        Line("keyfile", f"{files}/server.key", "its private key,"),
+        Line("cafile", f"{files}/ca.pem", "and the authority that issued it."),
+        Line("tls_version", "tlsv1.2", "TLS 1.2 and newer."),
+    )
+
+
+def anonymous(host: str, port: int) -> tuple[Line, ...]:
+    """Return the listener of a Mosquitto that lets in every user of this machine."""
     return (
         Line("listener", f"{port} {bare_host(host)}", "Reachable from this machine only."),
         Line("allow_anonymous", "true", "Every user of this machine may use its broker."),
+    )
+
+
+def started_by_us(directory: Path, *, as_root: bool) -> tuple[Line, ...]:
+    """Return further lines for the Mosquitto that Pumpwatch starts; `directory` is for its database."""
+    return (
         Line("persistence_location", f"{directory}/", "The data directory, with everything else."),
         Line("log_dest", "stderr", "Pumpwatch reads it and forwards it to its own log."),
         Line("log_timestamp", "false", "Pumpwatch adds the time."),

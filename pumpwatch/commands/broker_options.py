@@ -97,7 +97,7 @@ def _complete(
         address = parse_url(url)
         if broker is None and not address.tls:
             paths |= dict.fromkeys(CERTIFICATES, "")
-        if broker is None and not address.username:
+        if broker is None and (not address.username or run_file.knows_login(data or user_data())):
             variable = paths["password_file"] = ""
         if not (variable or any(paths.values())):
             return broker

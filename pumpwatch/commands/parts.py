@@ -1,18 +1,18 @@
-"""`pumpwatch simulate`, `process`, `dashboard` and `broker`: run one part in this process."""
+"""`pumpwatch simulate`, `process` and `dashboard`: run one part in this process."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from broker.store import file_lock
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError, RefusalError
-from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, environment, user_data
+from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, user_data
 from pumpwatch.supervision import run_file
 from pumpwatch.supervision.process import play
 
@@ -50,19 +50,27 @@ def simulate(
             help="Maximum number of spooled samples of all gateways; the oldest are dropped first, and counted.",
         ),
     ] = 5_000_000,
+    gateway_broker: options.GatewayBroker = None,
+    gateway_secret: options.GatewaySecret = None,
     broker: options.Broker = None,
     data: options.Data = None,
 ) -> None:
     """Run the simulator: pumps that publish telemetry to the broker."""
     from broker.mqtt.address import LinkError, TakenOverError
+    from broker.mqtt.topic_access import SIMULATOR
+    from pumpwatch.commands.own_broker import simulated_login
     from pumpwatch.commands.run_config import plan
     from simulator.gateway import service
-    from simulator.gateway.settings import Settings
+    from simulator.gateway.settings import Settings, gateway_names, gateways_for
 
     fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed)
     where = data or user_data()
+    names = gateway_names("gateway", gateways or gateways_for(fleet.pumps))
+    url, secret = simulated_login(where, broker, gateway_broker, gateway_secret, names)
     settings = Settings(
-        broker=run_file.broker_of(broker, where),
+        broker=run_file.broker_of(broker, where, SIMULATOR),
+        gateway_broker=url,
+        gateway_secret=secret,
         pumps=fleet.pumps,
         gateways=gateways,
         speed=speed,
@@ -74,7 +82,7 @@ def simulate(
         spool=spool,
         spool_samples=spool_samples,
     )
-    with _only_user(spool / "simulator.lock" if spool else None, "simulator", "--spool"):
+    with only_user(spool / "simulator.lock" if spool else None, "simulator", "--spool"):
         try:
             play(
                 "simulator",
@@ -100,12 +108,13 @@ def process(
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.mqtt.address import LinkError, TakenOverError
+    from broker.mqtt.topic_access import PROCESSOR
     from processor.service import loop
     from processor.service.settings import ProcessorError, SecondProcessorError, Settings
 
     where = data or user_data()
     settings = Settings(
-        broker=run_file.broker_of(broker, where),
+        broker=run_file.broker_of(broker, where, PROCESSOR),
         data=where,
         tick_s=tick,
         history_bytes=round(history_size * options.BYTES_A_GB),
@@ -136,12 +145,13 @@ def dashboard(
     """Run the dashboard on the snapshots of the processor."""
     where = data or user_data()
     port = choose_port(host, port, chosen=was_given(ctx, "port"), say=lambda text: typer.echo(text, err=True))
+    from broker.mqtt.topic_access import DASHBOARD
     from dashboard import app
     from dashboard.access.accounts import AccessError
     from dashboard.settings import Settings
 
     public = public_address_of(public_url, root_path, trusted_proxy)
-    url = run_file.broker_of(broker, where)
+    url = run_file.broker_of(broker, where, DASHBOARD)
     settings = Settings(broker=url, data=where, host=host, port=port, key=key, public=public)
     try:
         play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready))
@@ -149,45 +159,8 @@ def dashboard(
         raise CommandError(str(error)) from error
 
 
-def broker(
-    *,
-    kind: Annotated[
-        Literal["auto", "mosquitto", "amqtt"],
-        typer.Option("--kind", help="mosquitto, amqtt (embedded, for evaluation), or auto: Mosquitto if installed."),
-    ] = "auto",
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = (options.LOOPBACK),
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")] = 1883,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", metavar="FILE", callback=options.path, help="Your own Mosquitto configuration, used unchanged."
-        ),
-    ] = None,
-    data: options.Data = None,
-) -> None:
-    """Run a broker: Mosquitto if installed, else the embedded one."""
-    from broker.mqtt import local_broker
-
-    if config is None:
-        require_free(host, port, "choose another --port, or 0 for any free one")
-    settings = local_broker.Settings(
-        directory=(data or user_data()) / "broker",
-        kind=kind,
-        host=host,
-        port=port,
-        config=config,
-        path=environment().get("PATH"),
-    )
-
-    with _only_user(settings.directory / "broker.lock" if config is None else None, "broker", "--data"):
-        try:
-            play("broker", lambda stop, ready, _: local_broker.run(settings, stop, ready))
-        except local_broker.ServerError as error:
-            raise CommandError(str(error)) from error
-
-
 @contextlib.contextmanager
-def _only_user(lock: Path | None, part: str, option: str) -> Iterator[None]:
+def only_user(lock: Path | None, part: str, option: str) -> Iterator[None]:
     """Hold a lock, if there is one to hold: two of the same part would write over each other's files."""
     with contextlib.ExitStack() as stack:
         try:

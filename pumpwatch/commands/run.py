@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 from rich.align import Align
@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from broker.mqtt.topic_access import DASHBOARD, OPERATOR, PROCESSOR, SIMULATOR, SUPERVISOR
 from broker.store.file_lock import LockedError
 from pumpwatch.commands import options
 from pumpwatch.commands.broker_options import variables_of_parts
@@ -34,10 +35,13 @@ from pumpwatch.supervision.part_process import Part
 from pumpwatch.supervision.process import stop_on_signals
 from pumpwatch.supervision.supervisor import PartError, Supervisor
 
+if TYPE_CHECKING:
+    from pumpwatch.commands.own_broker import OwnBroker
+
 
 @dataclass(frozen=True)
 class RunConfig:
-    """The options after all defaults; `broker` None starts one on `broker_port`."""
+    """The options after all defaults; `own` is the broker to start, None if `broker` is the URL of one."""
 
     data: Path
     fleet: Fleet
@@ -45,16 +49,17 @@ class RunConfig:
     speed: float
     payload: Literal["auto", "json", "arrow"]
     broker: str | None = field(repr=False)
-    broker_port: int
+    own: OwnBroker | None
     host: str
     port: int
     key: str = field(repr=False)
     public_flags: tuple[str, ...] = ()
 
-    @property
-    def url(self) -> str:
-        """The broker's URL."""
-        return self.broker or f"mqtt://{options.LOOPBACK}:{self.broker_port}"
+    def url(self, user: str) -> str:
+        """Return the broker's URL, with the login of `user` if it is our own broker."""
+        if self.own is None:
+            return self.broker or run_file.DEFAULT_BROKER
+        return self.own.url(user)
 
 
 def run(
@@ -73,11 +78,15 @@ def run(
     public_url: options.PublicUrl = "",
     root_path: options.RootPath = "",
     trusted_proxy: options.TrustedProxies = None,
+    gateway_host: options.GatewayHost = options.LOOPBACK,
+    gateway_port: options.GatewayPort = 0,
+    gateway_tls: options.GatewayTls = False,
     broker: options.OwnBroker = None,
     data: options.Data = None,
 ) -> None:
     """Run the whole system on this machine: broker, processor, dashboard and simulated pumps. Ctrl-C stops it."""
-    from broker.mqtt.local_broker import free_port
+    from pumpwatch.commands import own_broker
+    from simulator.gateway.settings import gateway_names, gateways_for
 
     logs.begin("pumpwatch")
     where = (data or user_data()).resolve()
@@ -92,7 +101,7 @@ def run(
         speed=speed,
         payload=payload,
         broker=None if broker is None else _checked(broker),
-        broker_port=free_port(),
+        own=None,
         host=host,
         port=port,
         key=key or secrets.token_urlsafe(12),
@@ -100,8 +109,14 @@ def run(
     )
     with _alone(where):
         free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)
+        if config.broker is None:
+            names = gateway_names("gateway", gateways or gateways_for(fleet.pumps))
+            own = own_broker.plan(where, gateway_host, gateway_port, tls=gateway_tls, simulated=names)
+        else:
+            own = None
+            own_broker.warn_of_anonymous(config.broker)
         try:
-            asyncio.run(_run(replace(config, port=free)))
+            asyncio.run(_run(replace(config, port=free, own=own)))
         except PartError as failure:
             raise CommandError(str(failure)) from failure
 
@@ -117,18 +132,28 @@ def parts_of(config: RunConfig) -> list[Part]:
     Secrets go through the environment, because any user of the machine can read command lines.
     """
     data = ("--data", str(config.data))
-    broker_env = {f"{PREFIX}BROKER": config.url} if config.broker is None else variables_of_parts(config.broker)
-    broker_flags = ("--host", options.LOOPBACK, "--port", str(config.broker_port))
     dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.public_flags)
-    dashboard_env = {**broker_env, f"{PREFIX}KEY": config.key}
+    variables = {user: _broker_variables(config, user) for user in (PROCESSOR, DASHBOARD, SIMULATOR)}
     parts = [
-        Part("processor", _command("process", *data), broker_env),
-        Part("dashboard", _command("dashboard", *data, *dashboard_flags), dashboard_env),
-        Part("simulator", _command("simulate", *data, *_fleet_flags(config)), broker_env),
+        Part("processor", _command("process", *data), variables[PROCESSOR]),
+        Part(
+            "dashboard",
+            _command("dashboard", *data, *dashboard_flags),
+            {**variables[DASHBOARD], f"{PREFIX}KEY": config.key},
+        ),
+        Part("simulator", _command("simulate", *data, *_fleet_flags(config)), variables[SIMULATOR]),
     ]
-    if config.broker is None:
-        parts.insert(0, Part("broker", _command("broker", *broker_flags, *data)))
+    if config.own is not None:
+        parts.insert(0, Part("broker", _command("broker", *config.own.flags, *data)))
     return parts
+
+
+def _broker_variables(config: RunConfig, user: str) -> dict[str, str]:
+    """Return the environment with which a part logs in at the broker."""
+    if config.own is None:
+        return variables_of_parts(config.url(user))
+    variables = {f"{PREFIX}BROKER": config.url(user)}
+    return variables | config.own.variables_of_gateways() if user == SIMULATOR else variables
 
 
 def _command(name: str, *flags: str) -> tuple[str, ...]:
@@ -158,7 +183,7 @@ def _fleet_flags(config: RunConfig) -> tuple[str, ...]:
 async def _run(config: RunConfig) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
-    notices = Notices(with_variable(config.url))
+    notices = Notices(with_variable(config.url(SUPERVISOR)))
     supervisor = Supervisor(parts_of(config), say, environment(), notices.put)
     publishing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     try:
@@ -167,7 +192,9 @@ async def _run(config: RunConfig) -> None:
             # Only now does the processor listen; earlier notices would be lost.
             publishing = asyncio.ensure_future(notices.publish_forever())
             address = addresses["dashboard"]
-            run_file.write(config.data, run_file.Running(config.url, run_file.without_key(address), os.getpid()))
+            gateways = "" if config.own is None else config.own.gateway_address
+            shown = run_file.without_key(address)
+            run_file.write(config.data, run_file.Running(config.url(OPERATOR), shown, os.getpid(), gateways))
             _show(address, config)
             await supervisor.watch(stop)
     finally:

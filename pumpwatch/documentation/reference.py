@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from broker.mqtt import mosquitto_config
 from pumpwatch.commands.tables import fault_rows, rule_rows
+from pumpwatch.documentation.access_pages import broker_access_page
 from pumpwatch.documentation.alarm_pages import alarm_event_schema, alarms_page
 from pumpwatch.documentation.cli_page import cli_page
 from pumpwatch.documentation.markdown import code, duration, page, sentence, table
@@ -127,6 +128,7 @@ def mosquitto_conf() -> str:
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/signals.md": signals_page,
     "docs/reference/topics.md": topics_page,
+    "docs/reference/broker-access.md": broker_access_page,
     "docs/reference/faults.md": faults_page,
     "docs/reference/rules.md": rules_page,
     "docs/reference/alarms.md": alarms_page,

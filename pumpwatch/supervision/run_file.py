@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from broker.mqtt.endpoint import listening_socket
+from broker.mqtt.topic_access import OPERATOR
 from broker.store import file_lock
 
 FILE: Final = "run.json"
@@ -23,12 +24,14 @@ PORTS_TRIED: Final = 50
 class Running(msgspec.Struct):
     """A running system: broker, dashboard address without the key, and process id of the supervisor.
 
+    `broker` is how commands of people reach it; `gateways` the address for gateways if the system started its broker.
     The process id is shown to people and decides nothing: in a container it is always 1, and others reuse it.
     """
 
     broker: str
     dashboard: str
     pid: int
+    gateways: str = ""
 
 
 @contextlib.contextmanager
@@ -66,12 +69,27 @@ def find(data: Path) -> Running | None:
         return None
 
 
-def broker_of(given: str | None, data: Path) -> str:
-    """Return the broker URL: as given, else of the system running on `data`, else the default."""
+def broker_of(given: str | None, data: Path, user: str = OPERATOR) -> str:
+    """Return the broker URL: as given, else of the system or broker running on `data`, else the default.
+
+    `user` is who logs in at a broker that Pumpwatch started.
+    """
+    from broker.access import endpoints
+
     if given is not None:
         return given
     running = find(data)
-    return DEFAULT_BROKER if running is None else running.broker
+    if running is not None and not running.gateways:
+        return running.broker
+    return endpoints.login(data, user) or (DEFAULT_BROKER if running is None else running.broker)
+
+
+def knows_login(data: Path) -> bool:
+    """Return whether a broker that Pumpwatch started runs on `data`: its URL has a login of its own."""
+    from broker.access import endpoints
+
+    running = find(data)
+    return endpoints.find(data) is not None if running is None else bool(running.gateways)
 
 
 def without_key(address: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import itertools
 import logging
 import random
@@ -16,8 +15,7 @@ import polars as pl
 
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply
 from broker.contract.gateway_messages import Birth
-from broker.contract.topics import TRUTH
-from broker.mqtt.address import LinkError, parse_url
+from broker.mqtt.address import LinkError
 from broker.mqtt.connection_limits import shortage
 from broker.mqtt.session_pool import SessionPool
 from broker.mqtt.settling import PROGRESS_INTERVAL_S, settle, slices
@@ -25,10 +23,12 @@ from simulator.faults import FAULTS
 from simulator.gateway.commands import CommandExecutor
 from simulator.gateway.descriptions import Descriptions
 from simulator.gateway.ground_truth import GroundTruthReporter, LedgerFile, messages, run_header
+from simulator.gateway.logins import addresses, truth_address
 from simulator.gateway.outbox import Parcel
 from simulator.gateway.payloads import TickPayloads
 from simulator.gateway.session import Session
-from simulator.gateway.settings import Settings, outbox, plan
+from simulator.gateway.settings import Settings, gateway_names, outbox, plan
+from simulator.gateway.truth_channel import TruthChannel
 from simulator.playback.simulation import Simulation
 
 log = logging.getLogger("simulator")
@@ -39,8 +39,6 @@ MIN_SLEEP_S: Final = 0.005
 MAX_BUSY_S: Final = 0.02
 """After this time of sending without a pause the event loop runs."""
 RETIRE_TIMEOUT_S: Final = 6.0
-MAX_PENDING_TRUTH: Final = 1000
-"""Messages of ground truth that wait for a connection; beyond it the oldest are lost, with a warning."""
 
 
 def wall_ms() -> int:
@@ -77,15 +75,12 @@ class _Fleet:
         self.busy = asyncio.Lock()
         self.reporter = GroundTruthReporter(simulation)
         self.ledger = LedgerFile(settings.truth, run_header(simulation)) if settings.truth else None
-        self.pending_truth: collections.deque[bytes] = collections.deque(maxlen=MAX_PENDING_TRUTH)
-        self.truth_lost = 0
+        self.truth = TruthChannel(truth_address(settings))
         self.treated: set[str] = set()
         self.cut = False
         self.period_s = simulation.scenario.interval_s / settings.speed
-        address = parse_url(settings.broker)
         edges = np.linspace(0, simulation.scenario.pumps, count + 1).astype(int).tolist()
-        digits = max(2, len(str(count - 1)))
-        names = [f"{settings.name}-{number:0{digits}d}" for number in range(count)]
+        names = gateway_names(settings.name, count)
         self.sessions = [
             Session(
                 name,
@@ -96,7 +91,9 @@ class _Fleet:
                 execute=self._execute,
                 wall_ms=wall_ms,
             )
-            for name, (first, last) in zip(names, itertools.pairwise(edges), strict=True)
+            for name, address, (first, last) in zip(
+                names, addresses(settings, names), itertools.pairwise(edges), strict=True
+            )
         ]
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None], progress: Callable[[str], None]) -> None:
@@ -108,7 +105,8 @@ class _Fleet:
         ticking = asyncio.create_task(self._tick_on(), name="tick")
         keeping = asyncio.create_task(pool.run(), name="connect")
         meeting = asyncio.create_task(self._announce(pool, ready), name="meet")
-        ending = (stopping, ticking, meeting, keeping)
+        telling = asyncio.create_task(self.truth.run(), name="truth")
+        ending = (stopping, ticking, meeting, keeping, telling)
         try:
             done, _ = await asyncio.wait({stopping, ticking, keeping}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
@@ -203,19 +201,11 @@ class _Fleet:
             log.info("Broker outage of the scenario %s", "begins" if self.cut else "ends")
 
     def _publish_truth(self) -> None:
-        """Publish which faults began and ended; without a connection the latest messages wait."""
+        """Publish which faults began and ended."""
         changes = self.reporter.changes()
         if changes and self.ledger:
             self.ledger.write(changes)
-        for message in messages(changes, wall_ms()):
-            self.truth_lost += len(self.pending_truth) == MAX_PENDING_TRUTH
-            self.pending_truth.append(message)
-        first = self.sessions[0]
-        while self.pending_truth and first.alive:
-            first.publish(TRUTH, self.pending_truth.popleft())
-        if self.truth_lost:
-            log.warning("%s messages of ground truth were lost: the broker was away for too long", self.truth_lost)
-            self.truth_lost = 0
+        self.truth.publish(messages(changes, wall_ms()), self.sessions[0])
 
     def _renew_births(self) -> None:
         """Publish new births of gateways whose pumps got another program or concentration."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -35,6 +35,8 @@ class Settings:
     `truth` is the folder for the file of ground truth. With `spool` gateways keep parcels that are not safe elsewhere
     in that folder, up to `spool_samples` for all of them together; without it, in memory. When a processor confirms,
     no more than `unconfirmed_bytes` of all gateways together are with the broker and not confirmed.
+    With `gateway_secret` each gateway logs in as itself, with a password derived from its name, at `gateway_broker` or
+    else at `broker`, whose own login is for ground truth. Without, all use the login of `broker`.
     """
 
     broker: str
@@ -50,6 +52,8 @@ class Settings:
     spool_samples: int = SPOOL_SAMPLES
     unconfirmed_bytes: int = UNCONFIRMED_BYTES
     name: str = "gateway"
+    gateway_broker: str | None = None
+    gateway_secret: bytes | None = field(default=None, repr=False)
 
 
 def plan(settings: Settings) -> tuple[Scenario, int]:
@@ -76,6 +80,12 @@ def gateways_for(pumps: int) -> int:
     """Return how many gateways a fleet gets by default: 25 pumps each, then 40 of up to 1,000 pumps, then more."""
     few = min(MAX_DEFAULT_GATEWAYS, math.ceil(pumps / PUMPS_PER_GATEWAY))
     return max(few, math.ceil(pumps / MAX_PUMPS_PER_GATEWAY))
+
+
+def gateway_names(name: str, count: int) -> list[str]:
+    """Return the names of `count` gateways, numbered from 0 with as many digits as the last one needs, at least two."""
+    digits = max(2, len(str(count - 1)))
+    return [f"{name}-{number:0{digits}d}" for number in range(count)]
 
 
 def outbox(settings: Settings, name: str, count: int) -> Outbox:

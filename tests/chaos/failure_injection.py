@@ -27,7 +27,7 @@ from broker.mqtt.address import LinkError
 from broker.mqtt.link import Message
 from broker.mqtt.local_broker import free_port
 from broker.mqtt.mosquitto_config import LIMITS as BROKER_LIMITS
-from broker.mqtt.mosquitto_config import configuration, find, started_by_us
+from broker.mqtt.mosquitto_config import anonymous, configuration, find, started_by_us
 from broker.store import journal_query, segments, snapshot_files
 from processor.pipeline import Pipeline
 from processor.rules import RULES
@@ -79,7 +79,7 @@ class SystemUnderTest:
     def _broker_configuration(self) -> Path:
         place = self.folder / "mosquitto"
         place.mkdir(parents=True, exist_ok=True)
-        own = started_by_us("127.0.0.1", self.proxy.target, place, as_root=os.geteuid() == 0)
+        own = (*anonymous("127.0.0.1", self.proxy.target), *started_by_us(place, as_root=os.geteuid() == 0))
         path = place / "mosquitto.conf"
         # Once: a broker that starts just now must not find it half written.
         if not path.exists():

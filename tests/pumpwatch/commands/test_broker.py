@@ -35,7 +35,19 @@ def url_of(kind: str, request: pytest.FixtureRequest) -> str:
 
 
 def start(kind: str, data: Path) -> tuple[subprocess.Popen[str], str]:
-    command = [sys.executable, "-m", "pumpwatch", "broker", "--kind", kind, "--port", "0", "--data", str(data)]
+    command = [
+        sys.executable,
+        "-m",
+        "pumpwatch",
+        "broker",
+        "--kind",
+        kind,
+        "--anonymous",
+        "--port",
+        "0",
+        "--data",
+        str(data),
+    ]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     ready = process.stdout.readline().split()
@@ -157,7 +169,7 @@ def test_a_started_mosquitto_has_the_limits_of_the_published_configuration() -> 
         return {line for line in text.splitlines() if line and not line.startswith("#")}
 
     published = directives((ROOT / "mosquitto.conf").read_text())
-    own = mosquitto_config.started_by_us("127.0.0.1", 1883, Path("/data"), as_root=True)
+    own = mosquitto_config.started_by_us(Path("/data"), as_root=True)
     ours = directives(mosquitto_config.configuration((*own, *mosquitto_config.LIMITS), "ours"))
     limits = directives(mosquitto_config.configuration(mosquitto_config.LIMITS, "limits"))
     assert limits <= published & ours

@@ -184,7 +184,7 @@ def test_a_password_in_the_url_of_a_run_is_kept_in_one_file_of_its_owner(tmp_pat
     run_file.write(tmp_path, run_file.Running(IN_URL, "http://127.0.0.1:8050", 1))
     assert (tmp_path / "run.json").stat().st_mode & 0o777 == 0o600
     fleet = Fleet(3, 60.0, 1, None)
-    config = RunConfig(tmp_path, fleet, None, 60.0, "auto", IN_URL, 1883, "127.0.0.1", 8050, "key")
+    config = RunConfig(tmp_path, fleet, None, 60.0, "auto", IN_URL, None, "127.0.0.1", 8050, "key")
     for part in parts_of(config):
         assert_secret(" ".join(part.command))
         assert part.environment["PUMPWATCH_BROKER"] == IN_URL

@@ -79,7 +79,7 @@ def test_a_run_prints_an_address_that_responds_and_stops_without_a_trace(run: Ru
     assert running is not None
     assert "key" not in running.dashboard
     assert "simulation" in run.out.read_text()
-    broker_port = int(running.broker.rpartition(":")[2])
+    broker_port = int(running.gateways.rpartition(":")[2])
     assert len(run.processes()) >= 5
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(TIMEOUT_S) == 0

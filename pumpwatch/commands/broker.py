@@ -1,0 +1,82 @@
+"""`pumpwatch broker`: run a broker in this process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pumpwatch.commands import options
+from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.parts import only_user, require_free
+from pumpwatch.settings import environment, user_data
+from pumpwatch.supervision.process import play
+
+
+def broker(
+    *,
+    kind: Annotated[
+        Literal["auto", "mosquitto", "amqtt"],
+        typer.Option("--kind", help="mosquitto, amqtt (embedded, for evaluation), or auto: Mosquitto if installed."),
+    ] = "auto",
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address where gateways connect.")] = (
+        options.LOOPBACK
+    ),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")] = 1883,
+    system_port: Annotated[
+        int,
+        typer.Option(
+            "--system-port",
+            min=0,
+            max=65535,
+            help="Port on this machine for processor, dashboard and commands; 0 picks a free one, the same each time.",
+        ),
+    ] = 0,
+    tls: Annotated[
+        bool,
+        typer.Option("--tls", help="Gateways connect with TLS, or at the next port with a client certificate."),
+    ] = False,
+    anonymous: Annotated[
+        bool,
+        typer.Option("--anonymous", help="Let in everybody without a password; for an address of this machine only."),
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE", callback=options.path, help="Your own Mosquitto configuration, used unchanged."
+        ),
+    ] = None,
+    data: options.Data = None,
+) -> None:
+    """Run a broker that asks for passwords: Mosquitto if installed, else the embedded one."""
+    from broker.access import endpoints
+    from broker.mqtt import local_broker
+    from broker.mqtt.topic_access import MONITOR
+    from pumpwatch.commands.own_broker import plan, require_tls
+
+    where = data or user_data()
+    settings = local_broker.Settings(
+        directory=endpoints.directory(where),
+        kind=kind,
+        host=host,
+        port=port,
+        config=config,
+        path=environment().get("PATH"),
+    )
+    if config is None:
+        require_free(host, port, "choose another --port, or 0 for any free one")
+        require_tls(host, tls=tls and not anonymous)
+    lock = settings.directory / endpoints.LOCK
+    with only_user(lock if config is None else None, "broker", "--data"):
+        endpoints.forget(where)
+        if config is None and not anonymous:
+            own = plan(where, host, port, system_port=system_port, tls=tls)
+            endpoints.write(where, own.endpoints)
+            access, login = own.endpoints.access(own.credentials), own.url(MONITOR)
+            settings = replace(settings, port=own.endpoints.port, access=access, system_login=login)
+        try:
+            play("broker", lambda stop, ready, _: local_broker.run(settings, stop, ready))
+        except local_broker.ServerError as error:
+            raise CommandError(str(error)) from error

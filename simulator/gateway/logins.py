@@ -1,0 +1,24 @@
+"""Addresses of gateways: all with one login, or each with its own name and a password derived from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from broker.access.password_lines import derived_password
+from broker.mqtt.address import Address, parse_url
+from simulator.gateway.settings import Settings
+
+
+def addresses(settings: Settings, names: Sequence[str]) -> list[Address]:
+    """Return the address of each gateway; raises `LinkError` if a URL cannot be read."""
+    base = parse_url(settings.gateway_broker or settings.broker)
+    secret = settings.gateway_secret
+    if secret is None:
+        return [base] * len(names)
+    first = base.for_user(names[0], derived_password(secret, names[0]))
+    return [first, *(first.for_user(name, derived_password(secret, name)) for name in names[1:])]
+
+
+def truth_address(settings: Settings) -> Address | None:
+    """Return where ground truth is published with a login of its own, None if gateways publish it."""
+    return None if settings.gateway_secret is None else parse_url(settings.broker)
