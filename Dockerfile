@@ -40,7 +40,7 @@ COPY deploy/runtime_root.py ./
 RUN python3 runtime_root.py /runtime --python --beside /opt/pumpwatch \
  && python3 runtime_root.py /runtime-broker /usr/sbin/mosquitto /usr/bin/mosquitto_sub
 # A volume takes over owner and mode of the directory at which it is mounted for the first time.
-RUN install -d -m 0700 /owned/data /owned/secrets /owned-broker/broker
+RUN install -d -m 0700 /owned/data /owned/data/secrets /owned/data/secrets/broker /owned-broker/broker
 
 FROM scratch AS broker
 COPY --from=build /runtime-broker /
