@@ -25,6 +25,7 @@ from dashboard.components.safe_output import SafeDash
 from dashboard.data import live as live_module
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
+from dashboard.data.signing import SignedRequests
 from dashboard.settings import Settings
 from dashboard.zones import ViewerZone
 
@@ -44,7 +45,8 @@ def page_modules() -> Iterator[ModuleType]:
 
 def build(settings: Settings) -> Access:
     """Return the dashboard as one ASGI application that requires sign-in."""
-    app = assemble(DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms))
+    requests = SignedRequests(settings.data)
+    app = assemble(DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms, requests.ask, requests.act))
     return Access(app.server, settings, _policy(app))
 
 

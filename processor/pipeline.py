@@ -9,9 +9,10 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from broker.contract.actions import Action, Outcome, PumpAction
+from broker.contract.actions import Action, Outcome, PumpAction, Transfer
 from broker.contract.alarm_events import AlarmEvent
 from broker.contract.codec import Decoded
+from broker.contract.signed import Opener, Verifier
 from broker.mqtt.link import Message
 from broker.store.pump_table import PumpTable
 from broker.store.snapshot import RETIRED_SCHEMA, Health, Snapshot
@@ -26,12 +27,13 @@ from processor.engine.columns import MS_PER_S, Rules
 from processor.engine.sequence import REDELIVERED, Gaps
 from processor.engine.waves import waves
 from processor.engine.windows import WINDOW_S
-from processor.intake import retirement
+from processor.intake import retirement, transfer
 from processor.intake.ages import ages_s
 from processor.intake.backlog import Backlog
 from processor.intake.inbox import Batch, Inbox
 from processor.intake.presence import UNHEARD_S
 from processor.intake.quarantine import Quarantine
+from processor.intake.rates import Admission, GatewayRates, RateLimits
 from processor.intake.registry import Registry
 from processor.rules import RULES
 from processor.rules.cohorts import COHORT_RULES
@@ -58,7 +60,7 @@ class Pipeline:
 
     `split` divides a batch into waves: each pump at most once per wave, its samples in order from wave to wave. What
     concerns pumps that sent nothing, gateways, fleet and cohorts is judged every `watch_interval_ms` (wall clock): it
-    takes the whole fleet, however few samples a batch has.
+    takes the whole fleet, however few samples a batch has. `verifier` opens commands and actions; by default, none.
     """
 
     rules: Rules = RULES
@@ -77,13 +79,19 @@ class Pipeline:
     gateways: GatewayWatch = field(default_factory=GatewayWatch)
     action_ids: dict[str, None] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
+    verifier: Opener = field(default_factory=Verifier)
     _disconnected_since: int | None = None
     _watched: int | None = None
 
     def __post_init__(self) -> None:
-        self.inbox = Inbox(self.registry, self.quarantine)
+        self.inbox = Inbox(self.registry, self.quarantine, verifier=self.verifier)
         self.state = engine.new_state(0, self.rules)
         self._forecasts = 0, pl.DataFrame(schema={"pump": pl.UInt32})
+
+    def limit_rates(self, limits: RateLimits) -> None:
+        """Limit from now on what arrives; there are no limits otherwise."""
+        self.registry.limit(Admission.of(limits))
+        self.inbox.rates = GatewayRates(limits)
 
     @property
     def listed(self) -> Rules:
@@ -141,7 +149,8 @@ class Pipeline:
                 advanced.changes, self.alarms, subjects=subjects, facts=facts, now=now, rules=self.listed
             )
         entries = pl.concat([batch.entries, self.inbox.take_moves(now)])
-        return BatchResult(samples, events, entries, batch.rejected, advanced.outcomes, tuple(announced))
+        outcomes = (*batch.refusals, *advanced.outcomes)
+        return BatchResult(samples, events, entries, batch.rejected, outcomes, tuple(announced))
 
     def advance(
         self,
@@ -317,6 +326,8 @@ class Pipeline:
             return alarm_list.no_changes(), outcome
         if isinstance(action, PumpAction):
             self._remember(action)
+            if isinstance(action, Transfer):
+                return alarm_list.no_changes(), transfer.apply(self.registry, action)
             return alarm_list.no_changes(), retirement.apply(self.registry, action, now)
         result = operator_actions.apply(
             self.alarms, action, find=self.registry.find, subjects=self.subjects(now), rules=self.listed

@@ -34,6 +34,7 @@ from pumpwatch.commands import (
 from pumpwatch.commands.broker_options import with_broker_options
 from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.sign_in import with_sign_in
 from pumpwatch.settings import (
     PREFIX,
     SettingsError,
@@ -131,7 +132,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
 }
 
 for command, example in EXAMPLES.items():
-    app.command(epilog=f"Example: {example}")(with_checked_values(with_broker_options(command)))
+    app.command(epilog=f"Example: {example}")(with_checked_values(with_broker_options(with_sign_in(command))))
 app.add_typer(users.app, name="user")
 app.add_typer(gateways.app, name="gateway")
 app.add_typer(keys.app, name="keys")

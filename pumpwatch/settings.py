@@ -16,12 +16,21 @@ import msgspec
 import platformdirs
 from msgspec import Meta
 
-from broker.contract.ranges import MAX_DAYS, MAX_SEED
+from broker.contract.ranges import (
+    GATEWAY_BIRTHS,
+    GATEWAY_MESSAGES,
+    MAX_DAYS,
+    MAX_SEED,
+    NEW_GATEWAYS,
+    NEW_PUMPS,
+)
 
 PREFIX: Final = "PUMPWATCH_"
 FILE: Final = "pumpwatch.toml"
 PASSWORD_VARIABLE: Final = f"{PREFIX}BROKER_PASSWORD"
 """Environment variable with the password of the broker; no option and no setting has it."""
+USER_PASSWORD_VARIABLE: Final = f"{PREFIX}USER_PASSWORD"
+"""Environment variable with the password of the account that a command signs in with; no setting has it."""
 SECRETS: Final = frozenset({"broker", "key"})
 """Settings whose value no message quotes."""
 
@@ -79,6 +88,13 @@ class Settings(TypedDict, total=False):
     client_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.pem"])]
     client_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/client.key"])]
     password_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/broker-password"])]
+    user: Annotated[str, Meta(min_length=1, examples=["vera"])]
+    user_password_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/user-password"])]
+    action_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/action.pub"])]
+    gateway_messages: Annotated[int, GATEWAY_MESSAGES]
+    gateway_births: Annotated[int, GATEWAY_BIRTHS]
+    new_gateways: Annotated[int, NEW_GATEWAYS]
+    new_pumps: Annotated[int, NEW_PUMPS]
     trusted_proxy: Annotated[list[str], Meta(max_length=MAX_PROXIES, examples=["127.0.0.1", "10.0.0.0/8"])]
 
 

@@ -80,13 +80,13 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
 """Which rooms (folders or single modules) of its package each room may import. A package without rooms is one room."""
 
 ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
-    "paho": ("broker/mqtt/link.py", "broker/mqtt/block_reader.py"),
+    "paho": ("broker/mqtt/link.py", "broker/mqtt/block_reader.py", "broker/mqtt/conversation.py"),
     "aiomqtt": ("broker/mqtt/conversation.py",),
     "mqtt5": ("broker/mqtt/stream_link.py", "broker/mqtt/block_reader.py"),
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
-    "cryptography": ("broker/access/authority.py",),
     "amqtt": ("broker/mqtt/local_broker.py",),
+    "cryptography": ("broker/access/authority.py", "broker/contract/signed.py", "broker/store/action_key.py"),
     "argon2": ("dashboard/access/passwords.py",),
     "limits": ("dashboard/access/login_throttle.py",),
     "starlette": ("dashboard/access/*",),
@@ -103,10 +103,9 @@ CLOCKS: Final = (
     "processor/service/loop.py",
     "dashboard/app.py",
     "dashboard/access/login_throttle.py",
-    "pumpwatch/commands/alarms.py",
     "pumpwatch/commands/gateways.py",
     "pumpwatch/commands/keys.py",
-    "pumpwatch/commands/pumps.py",
+    "pumpwatch/commands/sign_in.py",
     "pumpwatch/supervision/part_notices.py",
 )
 EDGES: Final[dict[str, tuple[str, ...]]] = {

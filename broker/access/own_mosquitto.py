@@ -17,15 +17,21 @@ EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 (gateways are on other machines)
 
 
 def write_configuration(
-    data: Path, port: int, system_host: str, system_port: int, *, files: str = "", database: str = ""
+    data: Path,
+    port: int,
+    system_host: str,
+    system_port: int,
+    *,
+    files: Path | None = None,
+    database: Path | None = None,
 ) -> Path:
     """Write the configuration beside the files of Mosquitto and return its path; remember the ports.
 
-    `files` is where Mosquitto finds these files, `database` where it keeps its own; empty where they are made.
+    `files` is where Mosquitto finds these files, `database` where it keeps its own; None is where they are made.
     """
     directory = credentials_of(data).mosquitto
     access = Access(
-        Path(files) if files else directory,
+        files or directory,
         system_port,
         system_host,
         tls=True,

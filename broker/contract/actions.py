@@ -121,9 +121,16 @@ class Reinstate(_PumpAction, tag="reinstate"):
     """Monitor retired pumps again."""
 
 
+class Transfer(_PumpAction, tag="transfer"):
+    """Let pumps belong to another gateway, which may deliver them from now on, while their own still does."""
+
+    gateway: Label
+
+
 AlarmAction = Acknowledge | Unacknowledge | Note | Shelve | Unshelve | OutOfService | InService | Reset
 ServiceAction = TakeOut | PutBack
-PumpAction = Retire | Reinstate
+Monitoring = Retire | Reinstate
+PumpAction = Monitoring | Transfer
 Action = AlarmAction | ServiceAction | PumpAction
 """Any operator action."""
 

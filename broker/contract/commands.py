@@ -1,4 +1,7 @@
-"""Commands to gateways: inject and clear faults, treat pumps; and the replies of gateways."""
+"""Commands to gateways: inject and clear faults, treat pumps; and the replies of gateways.
+
+Every command says who gave it (`who`) and when (`at`, wall ms), and is signed (`broker.contract.signed`).
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,7 @@ class Inject(msgspec.Struct, kw_only=True, tag_field="kind", tag="inject"):
     ramp_s: DurationS = 0.0
     hold_s: DurationS | None = None
     who: Label = ""
+    at: TimeMsOrZero = 0
 
 
 class Clear(msgspec.Struct, kw_only=True, tag_field="kind", tag="clear"):
@@ -45,6 +49,7 @@ class Clear(msgspec.Struct, kw_only=True, tag_field="kind", tag="clear"):
     pumps: Labels | None = None
     fault: Label | None = None
     who: Label = ""
+    at: TimeMsOrZero = 0
 
 
 class Program(msgspec.Struct, kw_only=True, tag_field="kind", tag="program"):
@@ -66,6 +71,7 @@ class Program(msgspec.Struct, kw_only=True, tag_field="kind", tag="program"):
     bolus_s: DurationS = 3600.0
     mode: Literal["run", "minimum"] = "run"
     who: Label = ""
+    at: TimeMsOrZero = 0
 
 
 class Bolus(msgspec.Struct, kw_only=True, tag_field="kind", tag="bolus"):
@@ -76,6 +82,7 @@ class Bolus(msgspec.Struct, kw_only=True, tag_field="kind", tag="bolus"):
     dose_ug: DoseUg
     over_s: DurationS = 1800.0
     who: Label = ""
+    at: TimeMsOrZero = 0
 
 
 class Stop(msgspec.Struct, kw_only=True, tag_field="kind", tag="stop"):
@@ -84,6 +91,7 @@ class Stop(msgspec.Struct, kw_only=True, tag_field="kind", tag="stop"):
     id: Label
     pumps: Labels
     who: Label = ""
+    at: TimeMsOrZero = 0
 
 
 class Refill(msgspec.Struct, kw_only=True, tag_field="kind", tag="refill"):
@@ -102,6 +110,7 @@ class Refill(msgspec.Struct, kw_only=True, tag_field="kind", tag="refill"):
     actual_ug_ml: ConcentrationUgMl | None = None
     after: Literal["nothing", "bridge", "prime"] = "nothing"
     who: Label = ""
+    at: TimeMsOrZero = 0
 
 
 class Replace(msgspec.Struct, kw_only=True, tag_field="kind", tag="replace"):
@@ -110,6 +119,7 @@ class Replace(msgspec.Struct, kw_only=True, tag_field="kind", tag="replace"):
     id: Label
     pumps: Labels
     who: Label = ""
+    at: TimeMsOrZero = 0
 
 
 class Interrogate(msgspec.Struct, kw_only=True, tag_field="kind", tag="interrogate"):
@@ -118,6 +128,7 @@ class Interrogate(msgspec.Struct, kw_only=True, tag_field="kind", tag="interroga
     id: Label
     pumps: Labels
     who: Label = ""
+    at: TimeMsOrZero = 0
 
 
 Treatment = Program | Bolus | Stop | Refill | Replace | Interrogate
@@ -136,11 +147,6 @@ class Reply(msgspec.Struct, kw_only=True):
     time: TimeMsOrZero = 0
 
 
-class _Identified(msgspec.Struct):
-    id: Label
-
-
-_IDENTIFIED = msgspec.json.Decoder(_Identified)
 _COMMAND: msgspec.json.Decoder[GatewayCommand] = msgspec.json.Decoder(GatewayCommand)
 _REPLY = msgspec.json.Decoder(Reply)
 
@@ -151,14 +157,6 @@ def read_command(payload: bytes) -> GatewayCommand:
     The gateway checks whether a treatment is within the limits of its pumps.
     """
     return read(_COMMAND, payload, "a command")
-
-
-def id_of(payload: bytes) -> str | None:
-    """Return the id of a message that is malformed otherwise, None if it has none; with it, a refusal can be sent."""
-    try:
-        return _IDENTIFIED.decode(payload).id
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def read_reply(payload: bytes) -> Reply:

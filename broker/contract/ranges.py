@@ -24,6 +24,11 @@ MAX_DAYS: Final = 36_500
 """Days of therapy time that a scenario may last."""
 MAX_SEED: Final = 2**63 - 1
 """Largest seed of a random generator."""
+GATEWAY_MESSAGES: Final = Meta(ge=1, le=1_000_000)
+GATEWAY_BIRTHS: Final = Meta(ge=1, le=100_000)
+NEW_GATEWAYS: Final = Meta(ge=1, le=100_000)
+NEW_PUMPS: Final = Meta(ge=1, le=2_000_000)
+"""Limits on what a processor takes in: messages a second and births a minute of a gateway; new ones a minute."""
 MAX_TEXT: Final = 4_000
 MAX_LABEL: Final = 200
 

@@ -231,10 +231,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def _run_amqtt(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
-    if not is_loopback(settings.host) or (settings.access is not None and settings.access.tls):
+    if not is_loopback(settings.host) or settings.access is not None:
         raise ServerError(
-            f"the embedded broker checks no passwords and has no TLS, so it cannot listen at {settings.host}; "
-            "install mosquitto, or use an address of this machine only, such as 127.0.0.1"
+            "the embedded broker checks no passwords and has no TLS, so it listens on loopback only, not at "
+            f"{settings.host}; install mosquitto, or use 127.0.0.1 without TLS"
         )
     # Imported only if it is used: the import takes a third of a second.
     from amqtt.broker import Broker  # noqa: PLC0415
@@ -242,14 +242,10 @@ async def _run_amqtt(settings: Settings, stop: asyncio.Event, ready: Callable[[s
 
     for name in ("amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    ports = [settings.port] if settings.access is None else [settings.port, settings.access.system_port]
     # amqtt 0.12 hands the brackets around an IPv6 address to the resolver, which knows no such host.
     broker = Broker(
         {
-            "listeners": {
-                "default" if place == 0 else "system": {"type": "tcp", "bind": f"{bare_host(settings.host)}:{port}"}
-                for place, port in enumerate(ports)
-            },
+            "listeners": {"default": {"type": "tcp", "bind": f"{bare_host(settings.host)}:{settings.port}"}},
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
         }
     )

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from broker.contract.actions import Action, Outcome, read_action, read_outcome
 from broker.contract.commands import GatewayCommand, Reply, read_command, read_reply
 from broker.contract.gateway_messages import Birth, read_birth
 from broker.contract.messages import MessageError, encode
 from broker.contract.part_notices import Notice
+from broker.contract.signed import MAX_AGE_S
 from broker.contract.topics import ALL_BIRTHS, ALL_REPLIES, COMMAND, OUTCOME, PART, TopicError, parse, topic_of
 from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.conversation import conversation
 from broker.mqtt.link import Link
 from broker.mqtt.reasons import Undelivered
+
+Sign = Callable[[str, bytes], bytes]
+"""Returns the signed message for a topic and a payload: `broker.contract.signed.Signer.sign`."""
+REPLY_TIMEOUT_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -28,14 +34,16 @@ class AddressedCommand:
     command: GatewayCommand
 
 
-async def ask(url: str, commands: Sequence[AddressedCommand], timeout_s: float = 5.0) -> list[Reply]:
-    """Send commands and wait for their replies, in the order of `commands`.
+async def ask(
+    url: str, commands: Sequence[AddressedCommand], sign: Sign, timeout_s: float = REPLY_TIMEOUT_S
+) -> list[Reply]:
+    """Send signed commands and wait for their replies, in the order of `commands`.
 
     A gateway that does not answer in time gets a reply that says so; so does a command outside the declared ranges,
     which is not sent. Raises `broker.mqtt.address.LinkError` if there is no broker.
     """
     replies: dict[tuple[str, str], Reply] = {}
-    async with conversation(url, [ALL_REPLIES]) as client:
+    async with conversation(url, [ALL_REPLIES]) as session:
         for each in commands:
             payload = encode(each.command)
             try:
@@ -44,12 +52,13 @@ async def ask(url: str, commands: Sequence[AddressedCommand], timeout_s: float =
                 refused = Reply(id=each.command.id, gateway=each.gateway, ok=False, text=f"not sent: {error}")
                 replies[(each.gateway, each.command.id)] = refused
                 continue
-            await client.publish(topic_of(each.gateway, "command", each.shard), payload, qos=1)
+            topic = topic_of(each.gateway, "command", each.shard)
+            await session.publish(topic, sign(topic, payload), MAX_AGE_S)
         expected = {(each.gateway, each.command.id) for each in commands}
         try:
             async with asyncio.timeout(timeout_s):
                 while expected - replies.keys():
-                    message = await anext(client.messages)
+                    message = await anext(session.client.messages)
                     try:
                         reply = read_reply(bytes(message.payload))
                     except MessageError:
@@ -64,11 +73,11 @@ async def ask(url: str, commands: Sequence[AddressedCommand], timeout_s: float =
     ]
 
 
-async def act(url: str, action: Action, timeout_s: float = 5.0) -> Outcome:
-    """Send an operator action to the processor and return its outcome.
+async def act(url: str, action: Action, sign: Sign, timeout_s: float = REPLY_TIMEOUT_S) -> Outcome:
+    """Send a signed operator action to the processor and return its outcome.
 
-    If the processor does not answer in time, the outcome says so; the broker keeps the action until the processor
-    reconnects. An action outside the declared ranges is not sent, and the outcome says why. Raises
+    If the processor does not answer in time, the outcome says so; the broker keeps the action for the minute for which
+    its signature is valid. An action outside the declared ranges is not sent, and the outcome says why. Raises
     `broker.mqtt.address.LinkError` if there is no broker.
     """
     payload = encode(action)
@@ -76,12 +85,12 @@ async def act(url: str, action: Action, timeout_s: float = 5.0) -> Outcome:
         read_action(payload)
     except MessageError as error:
         return Outcome(id=action.id, done=0, refused=1, text=f"Not sent: {error}")
-    async with conversation(url, [OUTCOME]) as client:
-        await client.publish(COMMAND, payload, qos=1)
+    async with conversation(url, [OUTCOME]) as session:
+        await session.publish(COMMAND, sign(COMMAND, payload), MAX_AGE_S)
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
-                    message = await anext(client.messages)
+                    message = await anext(session.client.messages)
                     with contextlib.suppress(MessageError):
                         outcome = read_outcome(bytes(message.payload))
                         if outcome.id == action.id:
@@ -89,7 +98,8 @@ async def act(url: str, action: Action, timeout_s: float = 5.0) -> Outcome:
         except TimeoutError:
             text = (
                 f"The processor did not answer within {timeout_s:g} s; "
-                "the action will be applied when the processor reconnects"
+                f"the action will be applied only if it reads it within {MAX_AGE_S} s. Check it then, and repeat it "
+                "if it was not applied."
             )
             return Outcome(id=action.id, done=0, refused=0, text=text)
 
@@ -126,11 +136,11 @@ async def births(url: str, wait_s: float = 1.0) -> list[tuple[int, Birth]]:
     Each gateway is returned once, although the embedded broker sends retained messages twice.
     """
     found: dict[str, tuple[int, Birth]] = {}
-    async with conversation(url, [ALL_BIRTHS]) as client:
+    async with conversation(url, [ALL_BIRTHS]) as session:
         try:
             while True:
                 async with asyncio.timeout(wait_s):
-                    message = await anext(client.messages)
+                    message = await anext(session.client.messages)
                 try:
                     birth = read_birth(bytes(message.payload))
                     found[birth.gateway] = (parse(str(message.topic)).shard, birth)

@@ -122,8 +122,8 @@ class CapacityLimit(msgspec.Struct):
     """A buffer or limit: its utilization, and how often it was full.
 
     `warn_at` is the share at which an alarm is raised (None: being full is normal). `when_full` says what happens then:
-    new data is `delayed`, the `oldest removed` as configured, data `discarded`, further `pumps refused`, or it `grows`
-    beyond the limit.
+    new data is `delayed`, the `oldest removed` as configured, data `discarded`, further `pumps refused`, what comes
+    too fast is refused (`rate exceeded`), or it `grows` beyond the limit.
     """
 
     name: str
@@ -132,7 +132,7 @@ class CapacityLimit(msgspec.Struct):
     unit: str
     reached: int = 0
     warn_at: float | None = None
-    when_full: Literal["delayed", "oldest removed", "discarded", "pumps refused", "grows"] = "delayed"
+    when_full: Literal["delayed", "oldest removed", "discarded", "pumps refused", "rate exceeded", "grows"] = "delayed"
 
     @property
     def near(self) -> bool:

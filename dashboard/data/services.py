@@ -12,7 +12,6 @@ import polars as pl
 
 from broker.contract.actions import MAX_WHY, Action, Outcome, PutBack, Reinstate, Retire, TakeOut, make_action
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply, Treatment
-from broker.mqtt import request_reply
 from broker.mqtt.address import LinkError
 from broker.mqtt.request_reply import AddressedCommand
 from broker.store import journal_query, rollup, segments
@@ -39,13 +38,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class DataService:
-    """Everything pages read and send. `now` returns wall ms; `ask` and `act` send to the broker and await replies."""
+    """Everything pages read and send. `now` returns wall ms.
+
+    `ask` and `act` sign what a visitor commands, send it to the broker and await replies.
+    """
 
     settings: Settings
     live: Live
     now: Callable[[], int]
-    ask: Callable[[str, Sequence[AddressedCommand]], Awaitable[list[Reply]]] = request_reply.ask
-    act: Callable[[str, Action], Awaitable[Outcome]] = request_reply.act
+    ask: Callable[[str, Sequence[AddressedCommand]], Awaitable[list[Reply]]]
+    act: Callable[[str, Action], Awaitable[Outcome]]
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""
@@ -140,6 +142,7 @@ class DataService:
                 ramp_s=ramp_s,
                 hold_s=hold_s,
                 who=who,
+                at=self.now(),
             )
 
         return await self._command(pumps, command, "inject", "inject faults")
@@ -149,16 +152,16 @@ class DataService:
         who = VISITOR.get().name
 
         def command(serials: list[str]) -> GatewayCommand:
-            return Clear(id=uuid.uuid4().hex, pumps=serials, fault=fault, who=who)
+            return Clear(id=uuid.uuid4().hex, pumps=serials, fault=fault, who=who, at=self.now())
 
         return await self._command(pumps, command, "inject", "inject faults")
 
     async def program(self, pumps: pl.DataFrame, treatment: Treatment) -> list[Reply]:
-        """Program pumps (`pump`, `gateway`); one reply per gateway. Sets id, pumps and who of `treatment`."""
+        """Program pumps (`pump`, `gateway`); one reply per gateway. Sets id, pumps, who and time of `treatment`."""
         who = VISITOR.get().name
 
         def command(serials: list[str]) -> GatewayCommand:
-            return msgspec.structs.replace(treatment, id=uuid.uuid4().hex, pumps=serials, who=who)
+            return msgspec.structs.replace(treatment, id=uuid.uuid4().hex, pumps=serials, who=who, at=self.now())
 
         return await self._command(pumps, command, "program", "program pumps")
 

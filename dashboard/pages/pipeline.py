@@ -20,6 +20,7 @@ WHEN_FULL: Final = {
     "oldest removed": "When full, the oldest entry is removed, by design.",
     "discarded": "When full, the oldest entry is dropped and lost.",
     "pumps refused": "When full, further pumps are refused and not monitored.",
+    "rate exceeded": "What comes faster is refused.",
     "grows": "May grow beyond this, up to the free disk space.",
 }
 MAX_GATEWAYS: Final = 200

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from processor.engine.waves import defer
-from processor.intake.inbox import BATCH_SCHEMA
+from processor.intake.collected import BATCH_SCHEMA
 
 MAX_BACKLOG: Final = 500_000
 """Samples that may wait to be judged, about 60 MB; if there are more, all are judged at once."""

@@ -97,6 +97,8 @@ class Gateway:
         if wall_ms != self.heard_wall or not self.heard_therapy:
             self.hear(self.therapy_ms(wall_ms), wall_ms)
         self.state, self.live = "online", True
+        # One that took its birth back does not send: whoever did it in its name must not end its confirmations.
+        self.born |= self.birth_sent > 0
         redelivered = self.born and sent is not None and self.newest is not None and sent <= self.newest
         self.resent += redelivered
         self.sent = sent

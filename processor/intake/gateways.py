@@ -13,6 +13,7 @@ import polars as pl
 
 from broker.contract.gateway_messages import Status
 from processor.intake.gateway import RETIRED, Gateway, gateways_frame
+from processor.intake.rates import Budget, OverRateError
 
 MAX_GATEWAYS: Final = 100_000
 
@@ -25,13 +26,14 @@ class RegistryFullError(Exception):
 class Gateways:
     """All gateways ever heard of, in `order` of appearance, which is their number and never changes.
 
-    Since the start, `over_capacity` counts gateways that found no room, `dropped` the samples that gateways reported as
-    dropped.
+    `budget` limits how many appear in a minute (None: no limit). Since the start, `over_capacity` counts gateways that
+    found no room, `dropped` the samples that gateways reported as dropped.
     """
 
     order: list[Gateway] = field(default_factory=list)
     over_capacity: int = 0
     dropped: int = 0
+    budget: Budget | None = None
     _by_name: dict[str, Gateway] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,6 +46,11 @@ class Gateways:
             if len(self.order) >= MAX_GATEWAYS:
                 self.over_capacity += 1
                 raise RegistryFullError(f"gateway {name} rejected: the limit of {MAX_GATEWAYS:,} gateways is reached")
+            if self.budget is not None and not self.budget.take():
+                raise OverRateError(
+                    f"gateway {name} rejected: more than {self.budget.a_minute:,.0f} new gateways within a minute; "
+                    "if they are yours, raise --new-gateways"
+                )
             gateway = Gateway(len(self.order), name, shard)
             self._by_name[name] = gateway
             self.order.append(gateway)

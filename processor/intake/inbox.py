@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,27 +10,26 @@ import numpy as np
 import polars as pl
 
 from broker.contract import codec
-from broker.contract.actions import Action, read_action
+from broker.contract.actions import MAX_WHO, Action, Outcome, read_action
 from broker.contract.arrow_batch import ArrowBatches
 from broker.contract.codec import Decoded
 from broker.contract.commands import read_command, read_reply
 from broker.contract.gateway_messages import read_birth, read_status
 from broker.contract.messages import MessageError
 from broker.contract.part_notices import read_notice
-from broker.contract.signals import SAMPLE_SCHEMA
+from broker.contract.signed import ForgedError, Opener, Verifier
 from broker.contract.topics import COMMAND, PART, GatewayTopic, TopicError
 from broker.mqtt.link import Message
 from broker.store.journal import ENTRIES_SCHEMA
 from broker.store.snapshot import Refusal
-from processor.engine.sequence import REDELIVERED
+from processor.intake.collected import Collected, Frame, join
 from processor.intake.gateway import Gateway
 from processor.intake.gateways import RegistryFullError
 from processor.intake.journal_recorder import JournalRecorder
 from processor.intake.json_rows import JsonRows, known_topic
 from processor.intake.quarantine import Quarantine
+from processor.intake.rates import GatewayRates, OverRateError
 from processor.intake.registry import Registry
-
-BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32(), REDELIVERED: pl.Boolean()}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Batch:
 
     `resent` of a sample says whether its gateway redelivered the message. `entries` (`ENTRIES_SCHEMA`) are for the
     journal, `rejected` is what could not be read. `clock_faults` are the pumps of samples that were rejected because
-    their times are implausible, each once.
+    their times are implausible, each once. `refusals` answer actions that nobody signed.
     """
 
     samples: pl.DataFrame
@@ -46,29 +46,7 @@ class Batch:
     entries: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ENTRIES_SCHEMA))
     rejected: tuple[Refusal, ...] = ()
     clock_faults: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.UInt32))
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """Samples of one message, the numbers of their pumps (null: rejected), and whether they are redelivered."""
-
-    samples: pl.DataFrame
-    pumps: pl.Series
-    message: int
-    redelivered: bool
-
-
-@dataclass
-class _Collected:
-    """Samples on their way into one frame, each with the place of its message in the batch.
-
-    `decoded` are the Arrow payloads by the place of their message.
-    """
-
-    json: JsonRows
-    decoded: dict[int, Decoded]
-    frames: list[_Frame] = field(default_factory=list)
-    actions: list[Action] = field(default_factory=list)
+    refusals: tuple[Outcome, ...] = ()
 
 
 @dataclass
@@ -76,13 +54,16 @@ class Inbox:
     """Reads messages with the help of the registry; rejected payloads go into the quarantine.
 
     Commands to pumps and replies of gateways are for the journal recorder alone: an injected fault must be detected
-    from what the pumps report.
+    from what the pumps report. Commands and actions count only if `verifier` opens them; the default one opens none.
+    `rates` limits the messages of each gateway (None: no limit).
     """
 
     registry: Registry
     quarantine: Quarantine
     recorder: JournalRecorder = field(default_factory=JournalRecorder)
     arrow: ArrowBatches = field(default_factory=ArrowBatches)
+    verifier: Opener = field(default_factory=Verifier)
+    rates: GatewayRates | None = None
 
     def read(self, messages: Sequence[Message], now: int, decoded: Sequence[Decoded | None] | None = None) -> Batch:
         """Read the messages that arrived until `now` (wall ms); never raises, whatever they contain.
@@ -90,17 +71,53 @@ class Inbox:
         `decoded` is what `decode` returns of them.
         """
         frames = self.decode(messages) if decoded is None else decoded
+        if self.registry.admission is not None:
+            self.registry.admission.refill(now)
+        if self.rates is not None:
+            messages, frames = self._within_rates(self.rates, messages, frames, now)
         by_place = {place: frame for place, frame in enumerate(frames) if frame is not None}
-        collected = _Collected(JsonRows(messages), by_place)
+        collected = Collected(JsonRows(messages), by_place)
         for place in collected.json.others(self.registry, now):
             message = messages[place]
             try:
                 self._read(message, place, now, collected)
-            except (TopicError, MessageError, RegistryFullError) as error:
+            except ForgedError as error:
+                self.quarantine.add(message.topic, now, f"refused: {error}", message.payload)
+                if self.recorder.forged(error, now) and message.topic == COMMAND and error.claim.id:
+                    refusal = Outcome(id=error.claim.id[:MAX_WHO], done=0, refused=1, text=f"Refused: {error}.")
+                    collected.refusals.append(refusal)
+            except (TopicError, MessageError, RegistryFullError, OverRateError) as error:
                 self.quarantine.add(message.topic, now, str(error), message.payload)
-        samples, ahead = self._without_implausible_times(_join(collected), now)
+        samples, ahead = self._without_implausible_times(join(collected), now)
         self.registry.hear(samples["pump"], samples["time"], now)
-        return Batch(samples, tuple(collected.actions), self.recorder.take(), self.quarantine.take(), ahead)
+        entries, rejected = self.recorder.take(), self.quarantine.take()
+        return Batch(samples, tuple(collected.actions), entries, rejected, ahead, tuple(collected.refusals))
+
+    def _within_rates(
+        self, rates: GatewayRates, messages: Sequence[Message], frames: Sequence[Decoded | None], now: int
+    ) -> tuple[Sequence[Message], Sequence[Decoded | None]]:
+        """Return the messages that do not exceed the limit of their gateway, with their frames; reject the others."""
+        topics = [message.topic for message in messages]
+        excess = rates.excess(
+            topics, now, number_of=self._writer_of, gateways=len(self.registry.gateways.order)
+        ).tolist()
+        if not excess:
+            return messages, frames
+        for topic, count in collections.Counter(topics[place] for place in excess).items():
+            limit = rates.limits.gateway_messages
+            reason = f"{count:,} messages beyond the limit of {limit:,} a second; if they are right, raise "
+            self.quarantine.add(topic, now, f"{reason}--gateway-messages", count=count)
+        kept = np.setdiff1d(np.arange(len(messages)), excess, assume_unique=True).tolist()
+        return [messages[place] for place in kept], [frames[place] for place in kept]
+
+    def _writer_of(self, text: str) -> int | None:
+        """Return the number of the known gateway that alone writes to a topic; people write its commands."""
+        try:
+            topic = known_topic(text)
+        except TopicError:
+            return None
+        gateway = None if topic.leaf == "command" else self.registry.gateways.find(topic.gateway)
+        return None if gateway is None else gateway.number
 
     def decode(self, messages: Sequence[Message]) -> list[Decoded | None]:
         """Decode the Arrow payloads of telemetry; return one for each message, None for all others.
@@ -134,9 +151,9 @@ class Inbox:
             self.quarantine.add(topic, now, reason)
         return samples.filter(plausible), rejected["pump"]
 
-    def _read(self, message: Message, place: int, now: int, collected: _Collected) -> None:
+    def _read(self, message: Message, place: int, now: int, collected: Collected) -> None:
         if message.topic == COMMAND:
-            collected.actions.append(read_action(message.payload))
+            collected.actions.append(read_action(self.verifier.open(COMMAND, message.payload, now).payload))
             return
         if message.topic == PART:
             self.recorder.notice(read_notice(message.payload))
@@ -150,8 +167,8 @@ class Inbox:
             else:
                 self._read_rows(message, topic, place, now, collected)
         elif topic.leaf == "command":
-            owned = self.registry.pumps_of(topic.gateway)
-            self.recorder.command(topic.gateway, read_command(message.payload), owned, now)
+            command = read_command(self.verifier.open(message.topic, message.payload, now).payload)
+            self.recorder.command(topic.gateway, command, self.registry.pumps_of(topic.gateway), now)
         elif topic.leaf == "reply":
             reply = read_reply(message.payload)
             _check_gateway("reply", reply.gateway, topic)
@@ -166,9 +183,13 @@ class Inbox:
         if topic.leaf == "birth" and not message.payload:
             self.registry.gateways.retire(topic.gateway, topic.shard)
         elif topic.leaf == "birth":
+            self._take_birth(topic.gateway, now)
             birth = read_birth(message.payload)
             _check_gateway("birth", birth.gateway, topic)
-            self.registry.apply_birth(birth, topic.shard, now, retained=message.retained)
+            claim = self.registry.apply_birth(birth, topic.shard, now, retained=message.retained)
+            if claim is not None:
+                self.quarantine.add(message.topic, now, claim, message.payload)
+                self.recorder.claim(topic.gateway, claim, mark=birth.sent, now=now)
             mark, pumps = birth.sent, len(birth.pumps.serial)
         elif message.payload:
             status = read_status(message.payload)
@@ -178,7 +199,16 @@ class Inbox:
         if after != before and after is not None:
             self.recorder.gateway(topic.gateway, after, pumps, mark=mark, now=now)
 
-    def _read_frame(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: _Collected) -> None:
+    def _take_birth(self, name: str, now: int) -> None:
+        """Raise `OverRateError` if a known gateway introduces itself too often."""
+        gateway = self.registry.gateways.find(name)
+        if self.rates is not None and gateway is not None and not self.rates.take_birth(gateway.number, now):
+            raise OverRateError(
+                f"more than {self.rates.limits.gateway_births:,} births of {name} within a minute; "
+                "if they are right, raise --gateway-births"
+            )
+
+    def _read_frame(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: Collected) -> None:
         frame = collected.decoded[place]
         self._reject(message, now, frame.rejected)
         samples = frame.samples
@@ -189,9 +219,9 @@ class Inbox:
         numbers = self.registry.numbers(gateway, samples["pump"], samples["time"][-1])
         if numbers.has_nulls():
             self._reject_pumps(message, now, gateway, samples["pump"].filter(numbers.is_null()).to_list())
-        collected.frames.append(_Frame(samples, numbers, place, redelivered))
+        collected.frames.append(Frame(samples, numbers, place, redelivered))
 
-    def _read_rows(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: _Collected) -> None:
+    def _read_rows(self, message: Message, topic: GatewayTopic, place: int, now: int, collected: Collected) -> None:
         rows, refused = collected.json.of(place, message.payload)
         self._reject(message, now, refused)
         if not rows:
@@ -216,31 +246,3 @@ def _check_gateway(kind: str, gateway: str, topic: GatewayTopic) -> None:
 
 def _is_telemetry(message: Message) -> bool:
     return message.topic.endswith("/telemetry") and not message.retained
-
-
-def _join(collected: _Collected) -> pl.DataFrame:
-    parts = [_joined_frames(collected.frames)] if collected.frames else []
-    rows = collected.json.frame()
-    if rows is not None:
-        parts.append(rows)
-    if not parts:
-        return pl.DataFrame(schema=BATCH_SCHEMA)
-    joined = pl.concat(parts, rechunk=True)
-    if len(parts) > 1:
-        joined = joined.sort("message", maintain_order=True)
-    return joined.drop("message")
-
-
-def _joined_frames(frames: list[_Frame]) -> pl.DataFrame:
-    heights = [frame.samples.height for frame in frames]
-    numbers = pl.concat([frame.pumps for frame in frames])
-    columns = pl.concat([frame.samples for frame in frames], rechunk=False).drop("pump").rechunk()
-    joined = pl.DataFrame(
-        [
-            numbers.alias("pump"),
-            *columns.get_columns(),
-            pl.Series(REDELIVERED, np.repeat([frame.redelivered for frame in frames], heights)),
-            pl.Series("message", np.repeat(np.array([frame.message for frame in frames], np.uint32), heights)),
-        ]
-    )
-    return joined.drop_nulls("pump") if numbers.has_nulls() else joined

@@ -6,6 +6,7 @@ It only listens; nothing of it reaches the engine or the alarms.
 from __future__ import annotations
 
 import collections
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,21 +16,28 @@ import polars as pl
 
 from broker.contract.commands import GatewayCommand, Reply
 from broker.contract.part_notices import Notice
+from broker.contract.signed import ForgedError
 from broker.store.journal import ENTRIES_SCHEMA, MAX_PUMPS
 from processor.intake.moves import Move
 
 MAX_PENDING: Final = 10_000
 """Commands that wait for their replies; the reply to an older one is recorded without who gave the command."""
-OWN_COLUMNS: Final = frozenset({"id", "pumps", "who"})
+MAX_FORGED: Final = 60
+"""Refused commands and actions recorded one by one within `FORGED_PERIOD_MS`; the others are counted in one entry."""
+FORGED_PERIOD_MS: Final = 60_000
+OWN_COLUMNS: Final = frozenset({"id", "pumps", "who", "at"})
 """Fields of a command that have a column of their own in the journal."""
 
 
 @dataclass
 class JournalRecorder:
-    """Collects entries of the journal (`ENTRIES_SCHEMA`) until `take`."""
+    """Collects entries of the journal (`ENTRIES_SCHEMA`) until `take`; counts `forgeries`, commands and actions."""
 
     _rows: list[dict[str, Any]] = field(default_factory=list)
     _pending: collections.OrderedDict[tuple[str, str], dict[str, Any]] = field(default_factory=collections.OrderedDict)
+    forgeries: int = 0
+    _forged_since: int = 0
+    _forged: int = 0
 
     def command(self, gateway: str, command: GatewayCommand, owned: Sequence[str], now: int) -> None:
         """Record a command to a gateway, whose pumps are `owned`; `now` is wall ms."""
@@ -56,11 +64,43 @@ class JournalRecorder:
         key = f"reply/{reply.gateway}/{reply.id}"
         self._add(now, kind, key, text=reply.text, time=reply.time or None, **context)
 
+    def forged(self, error: ForgedError, now: int) -> bool:
+        """Record a command or action that was refused, with what it claims; MQTT does not tell who sent it.
+
+        Return whether it has an entry of its own, as the first ones within a minute have.
+        """
+        if not 0 <= now - self._forged_since < FORGED_PERIOD_MS:
+            self._end_of_forged_period(now)
+        self.forgeries += 1
+        self._forged += 1
+        if self._forged > MAX_FORGED:
+            return False
+        claim = error.claim
+        said = f"claims to be from {claim.who!r}" if claim.who else "names nobody"
+        key = f"key {claim.key}" if claim.key else "no key"
+        text = f"refused: {error} (on {claim.topic[:200]}; {said}, id {claim.id!r}, {key})"
+        about = {"title": "command or action refused", "subject": "commands", "subject_kind": "system"}
+        self._add(now, "forged", f"forged/{now}/{zlib.crc32(text.encode('utf-8', 'replace'))}", text=text, **about)
+        return True
+
+    def _end_of_forged_period(self, now: int) -> None:
+        """Begin to count anew, and record how many were not recorded one by one."""
+        if (more := self._forged - MAX_FORGED) > 0:
+            about = {"title": "commands or actions refused", "subject": "commands", "subject_kind": "system"}
+            text = f"{more:,} more commands or actions were refused within the minute"
+            self._add(now, "forged", f"forged/{now}/more", text=text, **about)
+        self._forged_since, self._forged = now, 0
+
     def gateway(self, name: str, state: str, pumps: int | None, *, mark: int, now: int) -> None:
         """Record that a gateway changed its state; the same change received again has the same `mark`."""
         text = None if pumps is None else f"speaks for {pumps:,} pumps"
         about = {"title": f"gateway {name}", "subject": name, "subject_kind": "gateway"}
         self._add(now, state, f"gateway/{name}/{state}/{mark}", text=text, **about)
+
+    def claim(self, gateway: str, text: str, *, mark: int, now: int) -> None:
+        """Record that a birth, marked by its stamp, named pumps that another gateway delivers."""
+        about = {"title": f"gateway {gateway}", "subject": gateway, "subject_kind": "gateway"}
+        self._add(now, "refused", f"claim/{gateway}/{mark}", text=text, **about)
 
     def move(self, move: Move, now: int) -> None:
         """Record that a pump moved to another gateway, was retired or is back."""

@@ -131,11 +131,15 @@ class PumpFacts:
         self._owners[number] = gateway
         self._frame = None
 
-    def report(self, numbers: Ints, pumps: Pumps) -> None:
-        """Take what a birth reports of its pumps, which have these numbers; a column that it lacks is unknown."""
+    def report(self, numbers: Ints, pumps: Pumps, own: npt.NDArray[np.bool_] | None = None) -> None:
+        """Take what a birth reports of its pumps, which have these numbers; a column that it lacks is unknown.
+
+        What it says of pumps that are not its `own` is ignored (None: all are).
+        """
         columns = {name: getattr(pumps, source) for name, (source, _) in REPORTED.items()}
         unknown = [None] * len(numbers)
-        self._news.append((numbers, pl.DataFrame({n: c or unknown for n, c in columns.items()}, schema=_SCHEMA)))
+        values = pl.DataFrame({n: c or unknown for n, c in columns.items()}, schema=_SCHEMA)
+        self._news.append((numbers, values) if own is None else (numbers[own], values.filter(own)))
         self._frame = None
 
     def frame(self, gateways: pl.Series) -> pl.DataFrame:

@@ -21,11 +21,14 @@ class Quarantine:
     latest: collections.deque[Refusal] = field(default_factory=lambda: collections.deque(maxlen=MAX_SHOWN))
     _new: list[Refusal] = field(default_factory=list)
 
-    def add(self, topic: str, at: int, reason: str, payload: bytes = b"") -> None:
-        """Quarantine a payload: `at` is wall ms, `reason` one sentence for people."""
+    def add(self, topic: str, at: int, reason: str, payload: bytes = b"", count: int = 1) -> None:
+        """Quarantine a payload: `at` is wall ms, `reason` one sentence for people.
+
+        With `count`, the entry stands for as many messages, none of which is kept.
+        """
         excerpt = payload[:EXCERPT_BYTES].decode("utf-8", "backslashreplace")
         rejection = Refusal(topic[:200], at, reason[:500], excerpt)
-        self.count += 1
+        self.count += count
         self.latest.append(rejection)
         self._new.append(rejection)
 

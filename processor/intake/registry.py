@@ -22,18 +22,23 @@ from processor.intake.gateways import Gateways, RegistryFullError
 from processor.intake.moves import Move
 from processor.intake.presence import ROAM_S, UNHEARD_S, Presence
 from processor.intake.pump_facts import PumpFacts
+from processor.intake.rates import Admission
 
 
 @dataclass
 class Registry:
     """All pumps and gateways ever heard of. Numbers are assigned in order of appearance and never change.
 
-    `moves` are the pumps that changed their gateway, retired or came back, until `take_moves`.
+    `moves` are the pumps that changed their gateway, retired or came back, until `take_moves`. `admission` limits how
+    many pumps and gateways appear in a minute (None: no limit); `claims_refused` counts the pumps that a birth named
+    although another gateway delivers them.
     """
 
     faults: tuple[str, ...] = ()
     gateways: Gateways = field(default_factory=Gateways)
     moves: list[Move] = field(default_factory=list)
+    claims_refused: int = 0
+    admission: Admission | None = None
     _facts: PumpFacts = field(default_factory=PumpFacts)
     _presence: Presence = field(default_factory=Presence)
     _numbers_of: dict[int, tuple[pl.Series, pl.Series]] = field(default_factory=dict)
@@ -72,22 +77,53 @@ class Registry:
         """Return pumps without their `number`, but with when, by whom and why each was retired by itself; else null."""
         return self.presence.with_records(pumps)
 
-    def apply_birth(self, birth: Birth, shard: int, wall_ms: int, *, retained: bool = False) -> None:
+    def limit(self, admission: Admission) -> None:
+        """Limit from now on how many gateways and pumps may appear in a minute."""
+        self.admission, self.gateways.budget = admission, admission.gateways
+
+    def apply_birth(self, birth: Birth, shard: int, wall_ms: int, *, retained: bool = False) -> str | None:
         """Apply a gateway's birth: its pumps become known, and belong to it from now on.
 
-        Pumps of the gateway that the birth no longer names are retired.
+        Pumps of the gateway that the birth no longer names are retired. Pumps that another gateway delivers stay there;
+        the sentence that says so is returned, None if there are none. Raises `RegistryFullError` and `OverRateError`.
         """
         gateway = self.gateways.named(birth.gateway, shard)
+        if self.admission is not None:
+            new = self._facts.find(birth.pumps.serial).count(None)
+            self.admission.admit_birth(gateway.name, gateway.number, new, wall_ms)
         news = gateway.apply_birth(birth, wall_ms, retained=retained)
         self.faults = tuple(sorted({*self.faults, *birth.faults}))
         numbers = self._facts.add(birth.pumps.serial, gateway.number, birth.time)
-        for number in numbers[self._facts.owners[numbers] != gateway.number]:
-            self._move(int(number), gateway)
-        self._facts.report(numbers, birth.pumps)
+        refused = [
+            int(number)
+            for number in numbers[self._facts.owners[numbers] != gateway.number]
+            if not self._take_over(int(number), gateway)
+        ]
+        own = self._facts.owners[numbers] == gateway.number
+        self._facts.report(numbers, birth.pumps, None if not refused else own)
+        numbers = numbers[own]
         if news:
             self._votes.presume(numbers, gateway.heard_therapy, wall_ms, gateway.speed)
             self._retire_unnamed(gateway, numbers, wall_ms)
         self._numbers_of.pop(gateway.number, None)
+        # A copy that the broker retained may be from before the pump was moved.
+        return self._refuse_claim(gateway, refused) if refused and news else None
+
+    def _take_over(self, number: int, gateway: Gateway) -> bool:
+        """Let a pump that a birth names move to its gateway, unless its own delivers it; return whether it moved."""
+        if not self._may_roam(number):
+            return False
+        self.move(number, gateway)
+        return True
+
+    def _refuse_claim(self, gateway: Gateway, numbers: list[int]) -> str:
+        self.claims_refused += len(numbers)
+        serial, owner = self._facts.serial(numbers[0]), self._owner(numbers[0]).name
+        more = f" and {len(numbers) - 1:,} more" if len(numbers) > 1 else ""
+        return (
+            f"the birth of {gateway.name} names pump {serial}{more}, which {owner} delivers; it stays there. "
+            f"An engineer moves it with `pumpwatch pump transfer {serial} {gateway.name}`"
+        )
 
     def _retire_unnamed(self, gateway: Gateway, named: npt.NDArray[np.int64], wall_ms: int) -> None:
         """Retire the pumps of a gateway that its birth does not name, and bring back those that it names."""
@@ -103,16 +139,15 @@ class Registry:
         for number in np.setdiff1d(owned[~retired[owned]], named):
             self.retire_pump(int(number), f"the birth of {gateway.name} no longer names it", at=wall_ms)
 
-    def _move(self, number: int, gateway: Gateway) -> None:
-        """Let a pump belong to a gateway from now on."""
+    def move(self, number: int, gateway: Gateway, why: str = "", who: str | None = None) -> None:
+        """Let a pump belong to a gateway from now on; `who` is the person who says so, if any."""
         owner = self._owner(number)
         if owner is gateway:
             return
         self._numbers_of.pop(owner.number, None)
         self._facts.move(number, gateway.number)
-        self.moves.append(
-            Move(self._facts.serial(number), gateway.name, "moved", f"from {owner.name} to {gateway.name}")
-        )
+        text = f"from {owner.name} to {gateway.name}" + (f": {why}" if why else "")
+        self.moves.append(Move(self._facts.serial(number), gateway.name, "moved", text, who))
 
     def retire_pump(self, number: int, why: str, who: str | None = None, *, at: int) -> None:
         """Retire a pump at `at` (wall ms): it is monitored no longer, until a sample is judged or a birth names it."""
@@ -127,6 +162,10 @@ class Registry:
         overdue = self.presence.unheard_ms[number] * self._owner(number).speed >= UNHEARD_S * 1000
         self.presence.reinstate(number, anew=heard and overdue)
         self.moves.append(Move(self._facts.serial(number), self._owner(number).name, "reinstated", why, who))
+
+    def owner_of(self, number: int) -> int:
+        """Return the number of the gateway of a pump."""
+        return self._facts.owner(number)
 
     def _owner(self, number: int) -> Gateway:
         return self.gateways.order[self._facts.owner(number)]
@@ -220,13 +259,13 @@ class Registry:
         """Return the number of the pump of one sample, None if the gateway may not send it; see `numbers`."""
         number = self._facts.number(serial)
         if number is None:
-            if gateway.born:
+            if gateway.born or (self.admission is not None and not self.admission.pumps.take()):
                 return None
             with contextlib.suppress(RegistryFullError):
                 return int(self._facts.add([serial], gateway.number, time_ms)[0])
             return None
         if self._facts.owner(number) != gateway.number and self._may_roam(number):
-            self._move(number, gateway)
+            self.move(number, gateway)
         return number if self._facts.owner(number) == gateway.number else None
 
     def numbers_owned(self, serials: Sequence[str], gateways: Sequence[int]) -> list[int] | None:
@@ -241,9 +280,9 @@ class Registry:
         return known if np.array_equal(self._facts.owners[known], gateways) else None
 
     def _may_roam(self, number: int) -> bool:
-        """Return whether another gateway that delivers a pump takes it over: its own does not deliver it any more."""
+        """Return whether another gateway that names or delivers a pump takes it over: its own delivers it no more."""
         owner = self._owner(number)
-        if self.presence.retired[number] or owner.state in {RETIRED, "offline"}:
+        if self.presence.retired[number] or owner.state != "online":
             return True
         return bool(self.presence.unheard_ms[number] * owner.speed >= ROAM_S * 1000)
 
@@ -253,11 +292,13 @@ class Registry:
         if number is not None:
             owner = self._owner(number).name
             return (
-                f"pump {serial!r} belongs to {owner}, which delivers it; {gateway.name} takes it over by naming "
-                f"it in a birth, or once {owner} has delivered nothing of it for {ROAM_S / 60:.0f} min"
+                f"pump {serial!r} belongs to {owner}, which delivers it; {gateway.name} takes it over once {owner} is "
+                f"offline or has delivered nothing of it for {ROAM_S / 60:.0f} min, or an engineer transfers it"
             )
         if gateway.born:
             return f"unknown pump {serial!r}: it is not in the birth of {gateway.name}"
+        if self.pumps < pump_facts.MAX_PUMPS:
+            return f"pump {serial!r} rejected: too many new pumps within a minute; if they are yours, raise --new-pumps"
         return f"pump {serial!r} rejected: the limit of {pump_facts.MAX_PUMPS:,} pumps is reached"
 
     def facts(self) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.contract.actions import Outcome, PumpAction, Retire
+from broker.contract.actions import Monitoring, Outcome, Retire
 from processor.intake.presence import UNHEARD_S
 from processor.intake.registry import Registry
 
@@ -10,7 +10,7 @@ MAX_REASONS = 3
 """Reasons of refusal named in an outcome."""
 
 
-def apply(registry: Registry, action: PumpAction, now: int) -> Outcome:
+def apply(registry: Registry, action: Monitoring, now: int) -> Outcome:
     """Retire pumps or monitor them again, at `now` (wall ms); return the outcome.
 
     What was done is among the registry's moves.
@@ -41,7 +41,7 @@ def _error(registry: Registry, number: int, *, retires: bool) -> str:
     return ""
 
 
-def _outcome(action: PumpAction, done: int, refused: list[str]) -> Outcome:
+def _outcome(action: Monitoring, done: int, refused: list[str]) -> Outcome:
     verb = "Retired" if isinstance(action, Retire) else "Reinstated"
     text = f"{verb} {done} pump{'' if done == 1 else 's'}."
     if refused:

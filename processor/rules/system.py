@@ -8,45 +8,18 @@ from __future__ import annotations
 
 from typing import Final
 
-import polars as pl
-
-from processor.rules.measures import Measure
+from processor.rules.access import ACCESS_RULES
+from processor.rules.indicators import FAILURES as _FAILURES
+from processor.rules.indicators import RISES_OVER_S, level, rise, share
+from processor.rules.indicators import measure as _measure
 from processor.rules.reading_kinds import CAME, DROPPED, FULLNESS, LAG, LOST, REFUSED, RESENT, TROUBLE
 from processor.rules.rule import MINUTE, Rule
 
-RISES_OVER_S: Final = 10 * MINUTE
-"""Wall seconds over which the rise of a counter is judged."""
 MAX_REDELIVERED_SHARE: Final = 0.2
 """Share of redelivered samples at the limit; a single outage in that time causes about a hundredth; modeling choice."""
 MAX_REJECTED: Final = 100
 """Rejected messages in that time at the limit, more than a device or two under test produce; modeling choice."""
 
-
-def level(what: str, part: str | None = None) -> pl.Expr:
-    """Return the score of level readings, of one part or of all, against the limit in the reading."""
-    selected = (pl.col("what") == what) & (pl.lit(value=True) if part is None else pl.col("part") == part)
-    return pl.when(selected).then(pl.col("value") / pl.col("limit"))
-
-
-def rise(what: str, most: float = 1.0) -> pl.Expr:
-    """Return the score of a counter's rise within `RISES_OVER_S` against its limit `most`."""
-    return pl.when(pl.col("what") == what).then(pl.col("rise") / most)
-
-
-def share(what: str, of: str, most: float) -> pl.Expr:
-    """Return the score of one counter's rise within `RISES_OVER_S`, as a share of another's, against a limit."""
-    return pl.when(pl.col("what") == what).then(
-        pl.col("rise") / (pl.col("rise").filter(pl.col("what") == of).sum() * most)
-    )
-
-
-def _measure(label: str, unit: str, limit: float | None = None) -> tuple[Measure, ...]:
-    """Return the one measure that supports the alarm: the level, or the rise if it has a limit."""
-    column = "value" if limit is None else "rise"
-    return (Measure(label, unit, lambda _: pl.col(column), limit=limit),)
-
-
-_FAILURES: Final = _measure("Failures", "")
 
 SYSTEM_RULES: Final = (
     Rule(
@@ -336,5 +309,6 @@ SYSTEM_RULES: Final = (
         evidence=_FAILURES,
         over_s=0.0,
     ),
+    *ACCESS_RULES,
 )
 """Rules about Pumpwatch itself. Their subject is a part of the system; they suppress no alarms of pumps."""

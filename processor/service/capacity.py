@@ -14,6 +14,7 @@ from processor.intake.gateways import MAX_GATEWAYS
 from processor.intake.message_queue import MessageQueue
 from processor.intake.pump_facts import MAX_PUMPS
 from processor.pipeline import Pipeline
+from processor.rules.access import RATE_EXCEEDED
 from processor.service.message_log import MessageLog
 from processor.service.quarantine_file import MAX_UNWRITTEN
 from processor.service.store import JOURNAL_BYTES, MAX_ENTRIES, Store
@@ -56,7 +57,25 @@ def limits(
               "pumps refused"),
         CapacityLimit("gaps remembered", gaps.open.height, MAX_GAPS, "gaps", gaps.forgotten, 0.9, "oldest removed"),
         CapacityLimit("cohorts compared per kind", cohorts.most, MAX_COHORTS, "cohorts", cohorts.left_out),
+        *rates(pipeline),
         *_disk(store.data),
+    ]  # fmt: skip
+
+
+def rates(pipeline: Pipeline) -> list[CapacityLimit]:
+    """Return how far the rates of arrival are used up; nothing if they are not limited."""
+    admission, counted = pipeline.registry.admission, pipeline.inbox.rates
+    if admission is None or counted is None:
+        return []
+    minute, births = "new {} within a minute", counted.limits.gateway_births
+    return [
+        CapacityLimit(minute.format(name), budget.used, budget.a_minute, name, budget.exceeded, None, RATE_EXCEEDED)
+        for name, budget in (("gateways", admission.gateways), ("pumps", admission.pumps))
+    ] + [
+        CapacityLimit("burst of the busiest gateway", counted.busiest, counted.burst, "messages",
+              counted.messages_refused, None, RATE_EXCEEDED),
+        CapacityLimit("births of one gateway within a minute", counted.most_births, births, "births",
+              counted.births_refused, None, RATE_EXCEEDED),
     ]  # fmt: skip
 
 

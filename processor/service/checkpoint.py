@@ -22,7 +22,7 @@ from processor.alarms.subjects import no_orders, with_kinds
 from processor.engine import engine
 from processor.engine.columns import Rules
 from processor.engine.sequence import Gaps
-from processor.intake.inbox import BATCH_SCHEMA
+from processor.intake.collected import BATCH_SCHEMA
 from processor.intake.registry import Registry
 from processor.service.checkpoint_manifest import MANIFEST, Manifest, Written, check, manifest_of
 from processor.service.checkpoint_migration import Format1, state_of_format_1, timers_of_format_1

@@ -68,6 +68,7 @@ class HealthMonitor:
                 refused=self.pipeline.quarantine.count,
                 droppers=registry.gateways.top_droppers(),
             ),
+            readings.refusals(forged=self.pipeline.inbox.recorder.forgeries, claimed=registry.claims_refused),
         )
 
     def check_unreadable(self) -> None:

@@ -16,15 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from broker.contract.alarm_events import AlarmEvent
-from broker.contract.topics import ALL, COMMAND, PART, RESEND, alarm_topic, health_topic
+from broker.contract.signed import Keys, Verifier
+from broker.contract.topics import ALL, COMMAND, KEYS, PART, RESEND, alarm_topic, health_topic
 from broker.mqtt.address import TakenOverError, parse_url
 from broker.mqtt.link import Link, Message
 from broker.mqtt.reconnection import keep_open
+from broker.store import action_key
 from broker.store.journal import JournalError
 from broker.store.snapshot import Health
 from processor.batch_result import BatchResult
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
+from processor.rules.access import SECOND_PROCESSOR
 from processor.service import checkpoint, recovery
 from processor.service.batches import Batches
 from processor.service.checkpoint import CheckpointError
@@ -67,7 +70,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
     with exclusive(settings.data):
         try:
             service = _Service(settings)
-        except JournalError as error:
+        except (JournalError, action_key.ActionKeyError) as error:
             raise ProcessorError(str(error)) from error
         await service.run(stop, ready)
 
@@ -85,7 +88,11 @@ class _Service:
         address = parse_url(settings.broker)
         # Before the journal exists: an existing one means an installation of an earlier version.
         own_id = client_id(settings.data)
-        self.guard = Guard(address, own_id, wall_ms)
+        action_key.ensure(settings.data)
+        self.keys = action_key.KeyFile(settings.data / action_key.PUBLIC)
+        self.published_keys = Keys()
+        self.guard = Guard(address, own_id, wall_ms, self._meet)
+        self.met_at = -math.inf
         self.store = Store(settings.data, settings.history_bytes, settings.history_days)
         self.log = MessageLog(settings.data)
         self.journal = SystemJournal(self.store, wall_ms)
@@ -93,6 +100,7 @@ class _Service:
         self.pipeline = self._restored()
         self.pipeline.backlog.max_thin_waves = MAX_THIN_WAVES
         self.pipeline.watch_interval_ms = WATCH_INTERVAL_MS
+        self.pipeline.limit_rates(settings.rates)
         self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.batches = Batches(self.queue, self.pipeline.inbox.decode)
@@ -139,11 +147,11 @@ class _Service:
     def _restored(self) -> Pipeline:
         """Return the pipeline of the checkpoint, or a new one if there is none or it cannot be read."""
         try:
-            return recovery.restore(self.settings.data)
+            return recovery.restore(self.settings.data, verifier=Verifier(self.keys))
         except CheckpointError as error:
             log.warning("%s", error)
             self.journal.record("started", "checkpoint", str(error))
-            return Pipeline()
+            return Pipeline(verifier=Verifier(self.keys))
 
     async def _replay(self, stop: asyncio.Event) -> bool:
         """Take in again what was taken in since the checkpoint; return whether that was all, before a `stop`."""
@@ -215,6 +223,7 @@ class _Service:
             if not link.resumed:
                 link.publish(RESEND, b"{}")
             self.meter.sessions += 1
+            self.published_keys = Keys()
             self.connected_at = time.monotonic()
             self.committer.reconfirm()
             self._announce()
@@ -230,6 +239,12 @@ class _Service:
         await keep_open(
             self.link, session, report=log.warning, chance=random.Random(), network_fine=self.guard.is_steady
         )
+
+    def _meet(self, text: str) -> None:
+        """Record that another processor came to this broker, and show it for a while."""
+        self.met_at = time.monotonic()
+        self.meter.trouble(SECOND_PROCESSOR, text)
+        self.journal.record("refused", "processor", text)
 
     def _receive(self, messages: list[Message]) -> None:
         self.queue.receive(messages)
@@ -255,6 +270,7 @@ class _Service:
                 recorded = clock
             if clock - published >= PUBLISH_INTERVAL_S:
                 self.committer.confirm()
+                self._publish_keys()
                 self._publish(health_topic("processor"), self._health(wall_ms()), retain=True)
                 published = clock
 
@@ -291,6 +307,8 @@ class _Service:
             self.failed_at = clock
         elif clock - self.failed_at >= FAILURE_NOTICE_S:
             self.meter.recovered("processing")
+        if clock - self.met_at >= FAILURE_NOTICE_S:
+            self.meter.recovered(SECOND_PROCESSOR)
         self.meter.messages += len(queued.messages)
         self.queue.taken(queued)
         self.committer.taken(taken)
@@ -311,6 +329,12 @@ class _Service:
         for event in self.unannounced:
             self._publish(alarm_topic(event.priority), event)
         self.unannounced.clear()
+
+    def _publish_keys(self) -> None:
+        """Publish the keys that gateways verify commands with, if they changed or the connection is new."""
+        if self.link.alive and (keys := self.keys()) != self.published_keys:
+            self._publish(KEYS, keys, retain=True)
+            self.published_keys = keys
 
     def _publish(self, topic: str, message: object, *, retain: bool = False) -> None:
         if self.link.alive:

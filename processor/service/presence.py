@@ -33,6 +33,12 @@ ALIVE_TIMEOUT_S: Final = 6.0
 """A processor that is said to be online and sends nothing for so long has crashed together with the broker."""
 POLL_S: Final = 0.1
 MAX_OTHERS: Final = 100
+MEETING_INTERVAL_S: Final = 60.0
+"""Processors that come later are reported at most this often."""
+
+
+def _ignore(_: str) -> None:
+    """Report nobody."""
 
 
 @dataclass
@@ -40,17 +46,20 @@ class Guard:
     """Announces this processor at the broker, and raises `SecondProcessorError` if another one is alive there.
 
     It has an MQTT session of its own: its will marks this processor as gone. `cleared` is set when none was found.
+    `meet` gets a sentence about another one that came later, and refused.
     """
 
     address: Address
     client_id: str
     wall_ms: Callable[[], int]
+    meet: Callable[[str], None] = _ignore
     cleared: asyncio.Event = field(default_factory=asyncio.Event)
     _own: Presence = field(init=False)
     _others: dict[str, Presence] = field(default_factory=dict)
     _alive: dict[str, Presence] = field(default_factory=dict)
     _named: set[str] = field(default_factory=set)
     _connected_at: float = math.inf
+    _met_at: float = -math.inf
 
     def __post_init__(self) -> None:
         now, host = self.wall_ms(), (socket.gethostname() or "unknown")[:MAX_TEXT]
@@ -74,6 +83,8 @@ class Guard:
         found = read_presence(message.payload)
         if found is None or found.run == self._own.run or message.topic != processor_topic(found.id):
             return
+        if not message.retained and found.since > self._own.since:
+            self._meet(found)
         before = self._others.get(found.run)
         if found.state == "gone":
             self._alive.pop(found.run, None)
@@ -81,6 +92,12 @@ class Guard:
             self._alive[found.run] = found
         if before is not None or len(self._others) < MAX_OTHERS:
             self._others[found.run] = found
+
+    def _meet(self, other: Presence) -> None:
+        """Report another processor that was started after this one."""
+        if time.monotonic() - self._met_at >= MEETING_INTERVAL_S:
+            self._met_at = time.monotonic()
+            self.meet(f"another processor ({other.id} on {other.host}) connected to {self.address.url} and was refused")
 
     def is_steady(self) -> bool:
         """Return whether its own session has stood for a while."""
@@ -91,7 +108,7 @@ class Guard:
         self._others.clear()
         self._alive.clear()
         link.subscribe(ALL_PROCESSORS)
-        await self._find_others()
+        await self._find_others(link)
         self.cleared.set()
         try:
             while True:
@@ -103,12 +120,18 @@ class Guard:
             if link.alive:
                 link.publish(processor_topic(self.client_id), encode(self._note("gone")), retain=True)
 
-    async def _find_others(self) -> None:
+    async def _find_others(self, link: Link) -> None:
         """Wait until it is known which of the others are alive."""
         await asyncio.sleep(RETAINED_S)
         deadline = time.monotonic() + ALIVE_TIMEOUT_S
         while any(other.state == "online" for other in self._others.values()) and time.monotonic() < deadline:
-            self._refuse(newest=False)
+            try:
+                self._refuse(newest=False)
+            except SecondProcessorError:
+                # Not retained: the first one is to know, and whoever comes later is to find the first one.
+                link.publish(processor_topic(self.client_id), encode(self._note("gone")))
+                await asyncio.sleep(POLL_S)
+                raise
             await asyncio.sleep(POLL_S)
         for other in self._others.values():
             if other.id != self.client_id and other.id not in self._named:

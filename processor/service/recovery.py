@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from broker.contract.signed import Opener, Verifier
 from broker.store.journal import Head
 from processor.alarms import lifecycle
 from processor.batch_result import BatchResult
@@ -38,9 +39,13 @@ def save(data: Path, pipeline: Pipeline, now: int, head: Head = checkpoint.NOTHI
     checkpoint.save(data, cut(pipeline), now, head)
 
 
-def restore(data: Path, rules: Rules = RULES) -> Pipeline:
-    """Return the pipeline of the checkpoint, or a new one if there is no checkpoint; raises `CheckpointError`."""
-    pipeline = Pipeline(rules)
+def restore(data: Path, rules: Rules = RULES, verifier: Opener | None = None) -> Pipeline:
+    """Return the pipeline of the checkpoint, or a new one if there is no checkpoint; raises `CheckpointError`.
+
+    `verifier` opens commands and actions; without one, all are refused.
+    """
+    opener = Verifier() if verifier is None else verifier
+    pipeline = Pipeline(rules, verifier=opener)
     saved = checkpoint.load(data, rules, pipeline.listed)
     if saved is None:
         return pipeline
@@ -54,6 +59,7 @@ def restore(data: Path, rules: Rules = RULES) -> Pipeline:
         backlog=Backlog(saved.backlog),
         cohorts=CohortWatch(saved.compared),
         action_ids=dict.fromkeys(saved.acted),
+        verifier=opener,
     )
     pipeline.state = saved.state
     # A checkpoint of an older version does not record which alarms are suppressed by which.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.store.history import DEFAULT_MAX_BYTES
+from processor.intake.rates import RateLimits
 
 
 class ProcessorError(Exception):
@@ -23,6 +24,7 @@ class Settings:
     The broker is asked to leave no more than `receive_maximum` messages unacknowledged (Mosquitto 2.0 may send more
     when it catches up; 65,535 is the most that MQTT allows), and none are read while `waiting_bytes` wait: they limit
     the memory, and what is processed twice after a crash. At most `max_rows` samples wait to be written.
+    What exceeds the `rates` is refused.
     """
 
     broker: str
@@ -34,3 +36,4 @@ class Settings:
     receive_maximum: int = 65_535
     history_bytes: int = DEFAULT_MAX_BYTES
     history_days: int = 0
+    rates: RateLimits = field(default_factory=RateLimits)

@@ -13,7 +13,7 @@ import polars as pl
 
 from broker.store.snapshot import CapacityLimit
 from processor.engine.sequence import Totals
-from processor.rules.reading_kinds import CAME, DROPPED, FULLNESS, LAG, LOST, REFUSED, RESENT, TROUBLE
+from processor.rules.reading_kinds import CAME, CLAIMED, DROPPED, FORGED, FULLNESS, LAG, LOST, REFUSED, RESENT, TROUBLE
 
 SCHEMA: Final[dict[str, pl.DataType]] = {
     "what": pl.String(),
@@ -70,6 +70,14 @@ def counts(samples: Totals, *, dropped: int, refused: int, droppers: Sequence[tu
         (RESENT, "samples redelivered", redelivered, None, "samples", "samples redelivered by gateways"),
         (DROPPED, "gateway outboxes", float(dropped), None, "samples", dropped_text),
         (REFUSED, "messages rejected", float(refused), None, "messages", "messages rejected"),
+    ]
+
+
+def refusals(*, forged: int, claimed: int) -> list[Row]:
+    """Return the counts of refused commands and actions, and of pumps that another gateway claimed in vain."""
+    return [
+        (FORGED, "commands", float(forged), None, "", "unauthorized commands or actions refused"),
+        (CLAIMED, "gateways", float(claimed), None, "pumps", "pumps claimed by another gateway than their own"),
     ]
 
 

@@ -18,8 +18,9 @@ from processor.alarms.hold import SCORES, with_missing
 from processor.alarms.subjects import KEY, SUBJECT
 from processor.engine.columns import MS_PER_S, Rules, indicator_of
 from processor.engine.scoring import MAX_SCORE
+from processor.rules.indicators import RISES_OVER_S
 from processor.rules.reading_kinds import TROUBLE
-from processor.rules.system import RISES_OVER_S, SYSTEM_RULES
+from processor.rules.system import SYSTEM_RULES
 
 MARK_MS: Final = 10_000
 """Counts are recorded at most this often, to know by how much they rose."""

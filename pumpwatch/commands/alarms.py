@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +15,7 @@ from broker.display.printable import printable
 from pumpwatch.commands import alarm_table, faults, options
 from pumpwatch.commands.checked_values import checked
 from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.sign_in import SignIn, now_ms
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import user_data
 from pumpwatch.supervision import run_file
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from broker.contract.actions import Action as OperatorAction
     from broker.contract.actions import Outcome
+    from broker.mqtt.request_reply import Sign
 
 
 class Action(StrEnum):
@@ -79,10 +80,10 @@ def alarm(
         str | None,
         typer.Option("--for", metavar="TIME", help="How long to shelve, in therapy time: 30m, 4h.", show_default=False),
     ] = None,
-    who: Annotated[str, typer.Option("--who", metavar="NAME", help="Who acts, for the journal.")] = "command line",
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
+    sign_in: SignIn,
 ) -> None:
     """Act on open alarms: acknowledge, note, shelve, take out of service, reset, or undo one of these.
 
@@ -90,6 +91,7 @@ def alarm(
     """
     from broker.contract.actions import make_action
     from broker.contract.messages import MessageError
+    from dashboard.data.alarm_actions import ALARM_ACTIONS
 
     if which is None and about is None and rule is None:
         raise typer.BadParameter("select alarms with --alarms, --about or --rule", param_hint="--alarms")
@@ -100,19 +102,20 @@ def alarm(
     if not ids:
         raise CommandError("no open alarm matches; `pumpwatch alarms` lists them")
     for_s = None if shelf is None else faults.duration("--for", shelf)
+    operator = sign_in.operator(where, ALARM_ACTIONS[action.value].right, f"{action.value.replace('_', ' ')} alarms")
     try:
         operator_action = make_action(
             action.value,
             secrets.token_hex(8),
             alarms=ids,
-            who=who,
-            at=time.time_ns() // 1_000_000,
+            who=operator.name,
+            at=now_ms(),
             why=why,
             for_s=for_s,
         )
     except MessageError as error:
         raise CommandError(str(error)) from error
-    report(act_on(run_file.broker_of(broker, where), operator_action), as_json=as_json)
+    report(act_on(run_file.broker_of(broker, where), operator_action, operator.sign), as_json=as_json)
 
 
 class Service(StrEnum):
@@ -149,10 +152,10 @@ def service(
             show_default=False,
         ),
     ] = None,
-    who: Annotated[str, typer.Option("--who", metavar="NAME", help="Who acts, for the journal.")] = "command line",
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
+    sign_in: SignIn,
 ) -> None:
     """Take pumps, gateways or components out of service, or return them to service.
 
@@ -162,17 +165,19 @@ def service(
 
     if lasts is not None and action is Service.BACK:
         raise typer.BadParameter("allowed only with `out`", param_hint="--for")
+    where, subjects = data or user_data(), names_of(about, "--about")
+    for_s = None if lasts is None else faults.duration("--for", lasts)
+    operator = sign_in.operator(where, "service", "take out of service or return to service")
     fields: dict[str, Any] = {
         "id": secrets.token_hex(8),
-        "subjects": names_of(about, "--about"),
-        "who": who,
-        "at": time.time_ns() // 1_000_000,
+        "subjects": subjects,
+        "who": operator.name,
+        "at": now_ms(),
         "rule": rule,
         "why": why,
     }
-    for_s = None if lasts is None else faults.duration("--for", lasts)
     operator_action = TakeOut(**fields, for_s=for_s) if action is Service.OUT else PutBack(**fields)
-    report(act_on(run_file.broker_of(broker, data or user_data()), operator_action), as_json=as_json)
+    report(act_on(run_file.broker_of(broker, where), operator_action, operator.sign), as_json=as_json)
 
 
 def report(outcome: Outcome, *, as_json: bool) -> None:
@@ -224,14 +229,14 @@ def names_of(text: str, option: str) -> list[str]:
     return names
 
 
-def act_on(url: str, action: OperatorAction) -> Outcome:
-    """Send an operator action by the broker at `url`; return its outcome, or raise `CommandError`."""
+def act_on(url: str, action: OperatorAction, sign: Sign) -> Outcome:
+    """Send a signed operator action by the broker at `url`; return its outcome, or raise `CommandError`."""
     from broker.contract.actions import read_action
     from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import act
 
     checked(action, read_action)
     try:
-        return asyncio.run(act(url, action))
+        return asyncio.run(act(url, action, sign))
     except LinkError as error:
         raise CommandError(f"{error}; is a system running? Start one with `pumpwatch run`, or give --broker") from error

@@ -52,29 +52,35 @@ def broker(
 ) -> None:
     """Run a broker that asks for passwords: Mosquitto if installed, else the embedded one."""
     from broker.access import endpoints
+    from broker.access.credentials import credentials_of
     from broker.mqtt import local_broker
+    from broker.mqtt.mosquitto_config import find
     from broker.mqtt.topic_access import MONITOR
-    from pumpwatch.commands.own_broker import plan, require_tls
+    from pumpwatch.commands import own_broker
 
     where = data or user_data()
+    variables = environment()
     settings = local_broker.Settings(
         directory=endpoints.directory(where),
         kind=kind,
         host=host,
         port=port,
         config=config,
-        path=environment().get("PATH"),
+        path=variables.get("PATH"),
     )
     if config is None:
         require_free(host, port, "choose another --port, or 0 for any free one")
-        require_tls(host, tls=tls and not anonymous)
     lock = settings.directory / endpoints.LOCK
     with only_user(lock if config is None else None, "broker", "--data"):
         endpoints.forget(where)
-        if config is None and not anonymous:
-            own = plan(where, host, port, system_port=system_port, tls=tls)
+        if config is None and (kind == "amqtt" or (kind == "auto" and find(variables.get("PATH")) is None)):
+            own_broker.embedded(where, host, port, tls=tls)
+        elif config is None and anonymous:
+            own_broker.require_tls(host, tls=False)
+        elif config is None:
+            own = own_broker.plan(where, host, port, system_port=system_port, tls=tls)
             endpoints.write(where, own.endpoints)
-            access, login = own.endpoints.access(own.credentials), own.url(MONITOR)
+            access, login = own.endpoints.access(credentials_of(where)), own.url(MONITOR)
             settings = replace(settings, port=own.endpoints.port, access=access, system_login=login)
         try:
             play("broker", lambda stop, ready, _: local_broker.run(settings, stop, ready))

@@ -152,6 +152,8 @@ def running(data: Path, broker: str | None, port: int) -> Iterator[Finding]:
             yield Finding("dashboard port", "note", f"{port} is in use; `pumpwatch run` uses the next free one")
     else:
         yield Finding("system", "ok", f"process {found.pid}, {found.dashboard}")
+        if found.gateways:
+            yield Finding("address for gateways", "ok", found.gateways)
     # A given broker means that a system is expected to run there, as in containers.
     expected = broker is not None or found is not None
     if expected:

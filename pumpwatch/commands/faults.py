@@ -16,6 +16,7 @@ from broker.display import terminal
 from pumpwatch.commands import options
 from pumpwatch.commands.checked_values import checked
 from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.sign_in import SignIn, now_ms
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import nearest, user_data
 from pumpwatch.supervision import run_file
@@ -23,10 +24,9 @@ from pumpwatch.supervision import run_file
 if TYPE_CHECKING:
     from broker.contract.commands import Clear, GatewayCommand, Inject, Reply
     from broker.contract.gateway_messages import Birth
-    from broker.mqtt.request_reply import AddressedCommand
+    from broker.mqtt.request_reply import AddressedCommand, Sign
 
 BIRTHS_WAIT_S: Final = 1.0
-REPLY_S: Final = 5.0
 SERIAL: Final = re.compile(r"ITB-(\d+)")
 """Serials of our own pumps; a bare number selects the pump of that number."""
 
@@ -58,16 +58,20 @@ def inject(
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
+    sign_in: SignIn,
 ) -> None:
     """Inject a fault into running simulated pumps."""
     from broker.contract.commands import Inject
 
     ramp_s, hold_s = duration("--ramp", ramp), None if hold is None else duration("--hold", hold)
-    url = run_file.broker_of(broker, data or user_data())
+    where = data or user_data()
+    url = run_file.broker_of(broker, where)
     found = announced(url)
     known = {name for _, birth in found for name in birth.faults}
     if fault not in known:
         raise typer.BadParameter(unknown_fault(fault, known), param_hint="FAULT")
+
+    operator = sign_in.operator(where, "inject", "inject faults")
 
     def command(serials: list[str]) -> Inject:
         return Inject(
@@ -77,10 +81,12 @@ def inject(
             severity=severity,
             ramp_s=ramp_s,
             hold_s=hold_s,
-            who="command line",
+            who=operator.name,
+            at=now_ms(),
         )
 
-    send(url, [(shard, birth, command(serials)) for shard, birth, serials in choose(found, pumps)], as_json=as_json)
+    rows = [(shard, birth, command(serials)) for shard, birth, serials in choose(found, pumps)]
+    send(url, rows, operator.sign, as_json=as_json)
 
 
 def clear(
@@ -92,20 +98,27 @@ def clear(
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
+    sign_in: SignIn,
 ) -> None:
     """Clear injected faults."""
     from broker.contract.commands import Clear
 
-    url = run_file.broker_of(broker, data or user_data())
+    where = data or user_data()
+    url = run_file.broker_of(broker, where)
     found = announced(url)
     known = {name for _, birth in found for name in birth.faults}
     if fault is not None and fault not in known:
         raise typer.BadParameter(unknown_fault(fault, known), param_hint="FAULT")
 
-    def command(serials: list[str]) -> Clear:
-        return Clear(id=_new_id(), pumps=None if pumps == "all" else serials, fault=fault, who="command line")
+    operator = sign_in.operator(where, "inject", "clear faults")
 
-    send(url, [(shard, birth, command(serials)) for shard, birth, serials in choose(found, pumps)], as_json=as_json)
+    def command(serials: list[str]) -> Clear:
+        return Clear(
+            id=_new_id(), pumps=None if pumps == "all" else serials, fault=fault, who=operator.name, at=now_ms()
+        )
+
+    rows = [(shard, birth, command(serials)) for shard, birth, serials in choose(found, pumps)]
+    send(url, rows, operator.sign, as_json=as_json)
 
 
 def choose(births: Sequence[tuple[int, Birth]], selection: str) -> list[tuple[int, Birth, list[str]]]:
@@ -180,8 +193,8 @@ def announced(url: str) -> list[tuple[int, Birth]]:
     return found
 
 
-def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], *, as_json: bool) -> None:
-    """Send each gateway its command and print the replies; raises `CommandError` if a gateway refused."""
+def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], sign: Sign, *, as_json: bool) -> None:
+    """Send each gateway its signed command and print the replies; raises `CommandError` if a gateway refused."""
     from broker.contract.commands import read_command
     from broker.mqtt.address import LinkError
     from broker.mqtt.request_reply import AddressedCommand, ask
@@ -190,7 +203,7 @@ def send(url: str, rows: Sequence[tuple[int, Birth, GatewayCommand]], *, as_json
         checked(command, read_command)
     orders: list[AddressedCommand] = [AddressedCommand(birth.gateway, shard, command) for shard, birth, command in rows]
     try:
-        replies: list[Reply] = asyncio.run(ask(url, orders, REPLY_S))
+        replies: list[Reply] = asyncio.run(ask(url, orders, sign))
     except LinkError as error:
         raise CommandError(str(error)) from error
     if as_json:

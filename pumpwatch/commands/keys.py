@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -30,6 +30,10 @@ Hosts = Annotated[
 ]
 
 
+def _directory(meaning: str) -> Any:
+    return typer.Option(metavar="DIR", callback=options.path, help=meaning, show_default=False)
+
+
 @app.command(epilog="Example: pumpwatch keys init --host pumps.ward.example")
 @with_checked_values
 def init(
@@ -44,11 +48,9 @@ def init(
     ] = options.LOOPBACK,
     system_port: Annotated[int, typer.Option(min=PORT.ge, max=PORT.le, help="Port of the parts.")] = 8885,
     mosquitto_path: Annotated[
-        str, typer.Option(metavar="DIR", help="Where your Mosquitto finds its files. Default: where they are made.")
-    ] = "",
-    database: Annotated[
-        str, typer.Option(metavar="DIR", help="Where your Mosquitto keeps its database. Default: in --data.")
-    ] = "",
+        Path | None, _directory("Where your Mosquitto finds its files. Default: where they are made.")
+    ] = None,
+    database: Annotated[Path | None, _directory("Where your Mosquitto keeps its database. Default: in --data.")] = None,
     simulated: Annotated[
         int, typer.Option(min=0, max=GATEWAYS.le, help="Simulated gateways that your Mosquitto lets in.")
     ] = 0,

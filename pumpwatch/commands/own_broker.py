@@ -12,10 +12,12 @@ from broker.access import endpoints
 from broker.access.credentials import Credentials, CredentialsError, credentials_of
 from broker.access.endpoints import Endpoints
 from broker.access.key_files import KeyFiles
+from broker.mqtt import mosquitto_config
 from broker.mqtt.address import parse_url
 from broker.mqtt.endpoint import is_loopback
+from broker.mqtt.local_broker import url_of
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.settings import PREFIX
+from pumpwatch.settings import PREFIX, environment
 
 MIN_SECRET: Final = 32
 """Fewest characters of a secret from which passwords are derived."""
@@ -25,31 +27,36 @@ log = logging.getLogger("pumpwatch")
 
 @dataclass(frozen=True)
 class OwnBroker:
-    """Where the broker of a data directory listens, and its credentials."""
+    """Where the broker of a data directory listens, and its credentials; None if it is the embedded one."""
 
     endpoints: Endpoints
-    credentials: Credentials
+    credentials: Credentials | None
 
     def url(self, user: str) -> str:
         """Return the URL with which a part of the system logs in."""
-        return self.endpoints.system_url(self.credentials, user)
+        return self.gateway_url if self.credentials is None else self.endpoints.system_url(self.credentials, user)
 
     @property
     def flags(self) -> tuple[str, ...]:
         """The options of `pumpwatch broker`."""
         found = self.endpoints
+        if self.credentials is None:
+            return "--kind", "amqtt", "--host", found.host, "--port", str(found.port)
         ports = ("--port", str(found.port), "--system-port", str(found.system_port))
         return "--host", found.host, *ports, *(("--tls",) if found.tls else ())
 
     def variables_of_gateways(self) -> dict[str, str]:
         """Return the environment with which simulated gateways log in as themselves."""
+        if self.credentials is None:
+            return {}
         secret = str(self.credentials.fleet_secret_file)
         return {f"{PREFIX}GATEWAY_BROKER": self.gateway_url, f"{PREFIX}GATEWAY_SECRET": secret}
 
     @property
     def gateway_url(self) -> str:
         """The URL for gateways of this machine, without a login."""
-        return self.endpoints.gateway_url(self.credentials)
+        found = self.endpoints
+        return url_of(found.host, found.port) if self.credentials is None else found.gateway_url(self.credentials)
 
     @property
     def gateway_address(self) -> str:
@@ -84,6 +91,24 @@ def plan(
     except OSError as error:
         raise CommandError(f"cannot write {error.filename or credentials.path}: {error.strerror}") from error
     return OwnBroker(endpoints.plan(data, host, port, system_port=system_port, tls=tls), credentials)
+
+
+def embedded(data: Path, host: str, port: int, *, tls: bool = False) -> OwnBroker:
+    """Choose the port of the embedded broker; raises `CommandError` if others were to reach it."""
+    if tls or not is_loopback(host):
+        place = f"with TLS at {host}" if tls else f"at {host}"
+        raise CommandError(
+            f"the embedded broker checks no passwords and has no TLS: it listens on loopback only, not {place}; "
+            "install mosquitto, or use 127.0.0.1 without TLS"
+        )
+    return OwnBroker(endpoints.plan(data, host, port), None)
+
+
+def choose(data: Path, host: str, port: int, *, tls: bool, simulated: Iterable[str]) -> OwnBroker:
+    """Return the broker to start: Mosquitto if it is installed, else the embedded one; raises `CommandError`."""
+    if mosquitto_config.find(environment().get("PATH")) is None:
+        return embedded(data, host, port, tls=tls)
+    return plan(data, host, port, tls=tls, simulated=simulated)
 
 
 def require_tls(host: str, *, tls: bool) -> None:

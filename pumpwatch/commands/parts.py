@@ -50,6 +50,7 @@ def simulate(
             help="Maximum number of spooled samples of all gateways; the oldest are dropped first, and counted.",
         ),
     ] = 5_000_000,
+    action_key: options.ActionKey = None,
     gateway_broker: options.GatewayBroker = None,
     gateway_secret: options.GatewaySecret = None,
     broker: options.Broker = None,
@@ -81,6 +82,7 @@ def simulate(
         truth=where,
         spool=spool,
         spool_samples=spool_samples,
+        action_key=action_key or _own_key(where),
     )
     with only_user(spool / "simulator.lock" if spool else None, "simulator", "--spool"):
         try:
@@ -105,10 +107,15 @@ def process(
     ] = 0.25,
     history_size: options.HistorySize = options.HISTORY_GB,
     history_days: options.HistoryDays = 0,
+    gateway_messages: options.GatewayMessages = 5_000,
+    gateway_births: options.GatewayBirths = 240,
+    new_gateways: options.NewGateways = 1_000,
+    new_pumps: options.NewPumps = 100_000,
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.mqtt.address import LinkError, TakenOverError
     from broker.mqtt.topic_access import PROCESSOR
+    from processor.intake.rates import RateLimits
     from processor.service import loop
     from processor.service.settings import ProcessorError, SecondProcessorError, Settings
 
@@ -119,6 +126,7 @@ def process(
         tick_s=tick,
         history_bytes=round(history_size * options.BYTES_A_GB),
         history_days=history_days,
+        rates=RateLimits(gateway_messages, gateway_births, new_gateways, new_pumps),
     )
     try:
         play("processor", lambda stop, ready, _: loop.run(settings, stop, ready))
@@ -157,6 +165,17 @@ def dashboard(
         play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready))
     except (AccessError, app.ServeError) as error:
         raise CommandError(str(error)) from error
+
+
+def _own_key(data: Path) -> Path:
+    """Return the file of the public keys of a data directory, made at its first use; raises `CommandError`."""
+    from broker.store import action_key
+
+    try:
+        action_key.ensure(data)
+    except (action_key.ActionKeyError, OSError) as error:
+        raise CommandError(f"cannot use the key that signs commands: {error}") from error
+    return data / action_key.PUBLIC
 
 
 @contextlib.contextmanager

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 import typer
 from msgspec import Meta
 
 from broker.contract.commands import BOLUSES, CONCENTRATION_UG_ML, DOSE_UG, FACTOR, VOLUME_ML
 from pumpwatch.commands import faults, options, program_notation
+from pumpwatch.commands.sign_in import SignIn, now_ms
 from pumpwatch.settings import user_data
 from pumpwatch.supervision import run_file
 
 if TYPE_CHECKING:
-    from broker.contract.commands import GatewayCommand
-
-WHO = "command line"
+    from broker.contract.commands import Treatment
 
 
 def _amount(flag: str, unit: str, limits: Meta, meaning: str) -> Any:
@@ -71,6 +71,7 @@ def program(
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
+    sign_in: SignIn,
 ) -> None:
     """Change the program of simulated pumps; omitted settings stay. Dose changes are limited as in titration."""
     from broker.contract.commands import Program
@@ -90,10 +91,9 @@ def program(
             days=week_days,
             boluses_a_day=boluses,
             mode=mode,
-            who=WHO,
         )
 
-    _send(command, pumps, broker, data, as_json=as_json)
+    _send(command, pumps, broker, data, sign_in, as_json=as_json)
 
 
 def bolus(
@@ -107,6 +107,7 @@ def bolus(
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
+    sign_in: SignIn,
 ) -> None:
     """Give a single bolus on top of the program."""
     from broker.contract.commands import Bolus
@@ -114,9 +115,9 @@ def bolus(
     over_s = faults.duration("--over", over)
 
     def command(serials: list[str]) -> Bolus:
-        return Bolus(id=_new_id(), pumps=serials, dose_ug=dose, over_s=over_s, who=WHO)
+        return Bolus(id=_new_id(), pumps=serials, dose_ug=dose, over_s=over_s)
 
-    _send(command, pumps, broker, data, as_json=as_json)
+    _send(command, pumps, broker, data, sign_in, as_json=as_json)
 
 
 def stop(
@@ -125,12 +126,13 @@ def stop(
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
+    sign_in: SignIn,
 ) -> None:
     """Stop simulated pumps until they are programmed again."""
 
     from broker.contract.commands import Stop
 
-    _send(lambda serials: Stop(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
+    _send(lambda serials: Stop(id=_new_id(), pumps=serials), pumps, broker, data, sign_in, as_json=as_json)
 
 
 def refill(
@@ -164,6 +166,7 @@ def refill(
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
+    sign_in: SignIn,
 ) -> None:
     """Refill simulated pumps; the actual volume and concentration may differ from what is entered."""
     from broker.contract.commands import Refill
@@ -177,10 +180,9 @@ def refill(
             actual_ml=actual_volume,
             actual_ug_ml=actual_concentration,
             after=after,
-            who=WHO,
         )
 
-    _send(command, pumps, broker, data, as_json=as_json)
+    _send(command, pumps, broker, data, sign_in, as_json=as_json)
 
 
 def replace(
@@ -189,12 +191,13 @@ def replace(
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
+    sign_in: SignIn,
 ) -> None:
     """Replace simulated pumps with new ones; the catheter stays."""
 
     from broker.contract.commands import Replace
 
-    _send(lambda serials: Replace(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
+    _send(lambda serials: Replace(id=_new_id(), pumps=serials), pumps, broker, data, sign_in, as_json=as_json)
 
 
 def interrogate(
@@ -203,25 +206,34 @@ def interrogate(
     broker: options.Broker = None,
     data: options.Data = None,
     as_json: options.AsJson = False,
+    sign_in: SignIn,
 ) -> None:
     """Interrogate simulated pumps; also ends telemetry mode."""
 
     from broker.contract.commands import Interrogate
 
-    _send(lambda serials: Interrogate(id=_new_id(), pumps=serials, who=WHO), pumps, broker, data, as_json=as_json)
+    _send(lambda serials: Interrogate(id=_new_id(), pumps=serials), pumps, broker, data, sign_in, as_json=as_json)
 
 
 def _send(
-    command: Callable[[list[str]], GatewayCommand],
+    command: Callable[[list[str]], Treatment],
     pumps: str,
     broker: str | None,
     data: Path | None,
+    sign_in: SignIn,
     *,
     as_json: bool,
 ) -> None:
-    url = run_file.broker_of(broker, data or user_data())
+    """Send a command to the gateways of the pumps, in the name of who signs in."""
+    where = data or user_data()
+    url = run_file.broker_of(broker, where)
     chosen = faults.choose(faults.announced(url), pumps)
-    faults.send(url, [(shard, birth, command(serials)) for shard, birth, serials in chosen], as_json=as_json)
+    operator = sign_in.operator(where, "program", "program pumps")
+    rows = [
+        (shard, birth, msgspec.structs.replace(command(serials), who=operator.name, at=now_ms()))
+        for shard, birth, serials in chosen
+    ]
+    faults.send(url, rows, operator.sign, as_json=as_json)
 
 
 def _new_id() -> str:

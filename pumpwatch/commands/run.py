@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import secrets
 import sys
@@ -37,6 +38,9 @@ from pumpwatch.supervision.supervisor import PartError, Supervisor
 
 if TYPE_CHECKING:
     from pumpwatch.commands.own_broker import OwnBroker
+
+START_MINUTES = 10
+"""As many minutes' worth of new gateways and pumps a processor takes in at its start."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def run(
         free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)
         if config.broker is None:
             names = gateway_names("gateway", gateways or gateways_for(fleet.pumps))
-            own = own_broker.plan(where, gateway_host, gateway_port, tls=gateway_tls, simulated=names)
+            own = own_broker.choose(where, gateway_host, gateway_port, tls=gateway_tls, simulated=names)
         else:
             own = None
             own_broker.warn_of_anonymous(config.broker)
@@ -135,7 +139,7 @@ def parts_of(config: RunConfig) -> list[Part]:
     dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.public_flags)
     variables = {user: _broker_variables(config, user) for user in (PROCESSOR, DASHBOARD, SIMULATOR)}
     parts = [
-        Part("processor", _command("process", *data), variables[PROCESSOR]),
+        Part("processor", _command("process", *data, *_rate_flags(config)), variables[PROCESSOR]),
         Part(
             "dashboard",
             _command("dashboard", *data, *dashboard_flags),
@@ -163,6 +167,17 @@ def _command(name: str, *flags: str) -> tuple[str, ...]:
 def _public_flags(url: str, root_path: str, proxies: list[str]) -> tuple[str, ...]:
     flags = [("--public-url", url), ("--root-path", root_path), *(("--trusted-proxy", proxy) for proxy in proxies)]
     return tuple(word for name, value in flags if value for word in (name, value))
+
+
+def _rate_flags(config: RunConfig) -> tuple[str, ...]:
+    """Return what the processor needs to take in the whole fleet of this system at its start."""
+    flags = {"--new-gateways": (config.gateways or 0, 1_000), "--new-pumps": (config.fleet.pumps, 100_000)}
+    needed = {
+        name: math.ceil(count / START_MINUTES)
+        for name, (count, usual) in flags.items()
+        if count > START_MINUTES * usual
+    }
+    return tuple(str(word) for pair in needed.items() for word in pair)
 
 
 def _fleet_flags(config: RunConfig) -> tuple[str, ...]:
@@ -211,6 +226,7 @@ def _show(address: str, config: RunConfig) -> None:
         ("Open  ", "bold"),
         (address, "bold underline"),
         f"\n\n{fleet.pumps:,} simulated pumps, {speed}; data directory {config.data}",
+        f"\nGateways: {config.own.gateway_address}; add one with: pumpwatch gateway add NAME" if config.own else "",
         "\nA simulation and no medical device. Ctrl-C stops it.",
     )
     console = Console()

@@ -74,7 +74,9 @@ def _actions() -> Iterator[str]:
         f"`shelve` also needs `for_s`, the time in therapy seconds: at most {_per_priority(MAX_SHELF_H)}. "
         "`take_out` and `put_back` have `subjects` (serials, gateways, `fleet`, or a part such as `system: storage`) "
         "instead of `alarms`, and optionally `rule`; without it they apply to all rules. "
-        "`retire` and `reinstate` have `pumps`, their serials, instead of `alarms`."
+        "`retire`, `reinstate` and `transfer` have `pumps`, their serials, instead of `alarms`; `transfer` also has "
+        "`gateway`. Actions are [signed](../ingest.md#signed-commands-and-actions): the dashboard and the command line "
+        "do it, after a sign-in."
     )
     kinds = (*get_args(AlarmAction), *get_args(ServiceAction), *get_args(PumpAction))
     yield table(HEADS, ((code(str(kind.__struct_config__.tag)), inspect.getdoc(kind) or "") for kind in kinds))

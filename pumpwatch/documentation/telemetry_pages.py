@@ -50,7 +50,8 @@ def topics_page() -> str:
             code(topics.TRUTH),
             "ground truth: the faults injected into each simulated pump; the processor never reads it",
         ),
-        (code(topics.COMMAND), "operator actions on alarms, for the processor"),
+        (code(topics.COMMAND), "operator actions on alarms and pumps, signed, for the processor"),
+        (code(topics.KEYS), "public keys that commands and actions are signed with (retained)"),
         (code(topics.PART), "starts and ends of parts of the system, for the journal"),
         (
             code(topics.confirmed_topic("GATEWAY")),

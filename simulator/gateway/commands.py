@@ -23,6 +23,7 @@ from broker.contract.commands import (
     Stop,
     Treatment,
 )
+from broker.contract.signed import MAX_REMEMBERED
 from simulator.fleet import program
 from simulator.fleet.program import Profiles
 from simulator.fleet.state import U32
@@ -30,8 +31,8 @@ from simulator.fleet.therapy import Fill, TreatmentError
 from simulator.playback.notation import ScenarioError
 from simulator.playback.simulation import Simulation
 
-MAX_REPLIES: Final = 1000
-"""Number of recent replies kept to answer redelivered commands."""
+MAX_REPLIES: Final = MAX_REMEMBERED
+"""Number of recent replies kept to answer redelivered commands: of all that a verifier accepts while they are valid."""
 MAX_INTERROGATED: Final = 5
 """Number of pumps whose interrogation fits into one reply."""
 

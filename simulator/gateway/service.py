@@ -15,10 +15,12 @@ import polars as pl
 
 from broker.contract.commands import Clear, GatewayCommand, Inject, Reply
 from broker.contract.gateway_messages import Birth
+from broker.contract.signed import Keys, Verifier
 from broker.mqtt.address import LinkError
 from broker.mqtt.connection_limits import shortage
 from broker.mqtt.session_pool import SessionPool
 from broker.mqtt.settling import PROGRESS_INTERVAL_S, settle, slices
+from broker.store.action_key import KeyFile
 from simulator.faults import FAULTS
 from simulator.gateway.commands import CommandExecutor
 from simulator.gateway.descriptions import Descriptions
@@ -79,6 +81,8 @@ class _Fleet:
         self.treated: set[str] = set()
         self.cut = False
         self.period_s = simulation.scenario.interval_s / settings.speed
+        keys = Keys if settings.action_key is None else KeyFile(settings.action_key)
+        verifier = Verifier(keys, since=wall_ms())
         edges = np.linspace(0, simulation.scenario.pumps, count + 1).astype(int).tolist()
         names = gateway_names(settings.name, count)
         self.sessions = [
@@ -90,6 +94,7 @@ class _Fleet:
                 birth=self._birth,
                 execute=self._execute,
                 wall_ms=wall_ms,
+                verifier=verifier,
             )
             for name, address, (first, last) in zip(
                 names, addresses(settings, names), itertools.pairwise(edges), strict=True

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from broker.contract.commands import GatewayCommand, Reply, id_of, read_command
+from broker.contract.commands import GatewayCommand, Reply, read_command
 from broker.contract.gateway_messages import Birth, Status, read_confirmation
 from broker.contract.messages import MessageError, encode
+from broker.contract.signed import ForgedError, Opener, id_of
 from broker.contract.topics import RESEND, confirmed_topic, topic_of
 from broker.mqtt.address import Address, LinkError
 from broker.mqtt.link import Message, Will
@@ -32,6 +33,8 @@ RESEND_WAIT_S: Final = 1.0
 class Session:
     """A gateway that speaks for the pumps `own` (indices). `wall_ms` is the clock; `execute` executes a command.
 
+    Commands are executed only if `verifier` opens them; it belongs to all gateways of a process together.
+
     A `broker.mqtt.session_pool.SessionPool` keeps it open. While `barred`, it does not connect.
     """
 
@@ -42,6 +45,7 @@ class Session:
     birth: Callable[[Session], Birth]
     execute: Callable[[Session, GatewayCommand], Awaitable[Reply]]
     wall_ms: Callable[[], int]
+    verifier: Opener
     barred: bool = False
     client_id: str = field(init=False)
     telemetry: str = field(init=False)
@@ -226,7 +230,15 @@ class Session:
 
     def _accept_command(self, message: Message) -> None:
         try:
-            command = read_command(message.payload)
+            command = read_command(self.verifier.open(message.topic, message.payload, self.wall_ms()).payload)
+        except ForgedError as error:
+            claim = error.claim
+            log.warning(
+                "%s refused a command: %s (claims to be from %r, key %s)", self.name, error, claim.who, claim.key
+            )
+            if claim.id:
+                self._refuse(claim.id, str(error))
+            return
         except MessageError as error:
             log.warning("%s received an invalid command: %s", self.name, error)
             if name := id_of(message.payload):

@@ -31,10 +31,11 @@ SPOOL_SAMPLES: Final = 5_000_000
 class Settings:
     """How the simulator runs. None takes the value of the scenario, or for `gateways` what suits the size of the fleet.
 
-    `speed` is therapy seconds per wall second. `payload`: "auto" is JSON for a gateway of one pump, Arrow for more.
-    `truth` is the folder for the file of ground truth. With `spool` gateways keep parcels that are not safe elsewhere
-    in that folder, up to `spool_samples` for all of them together; without it, in memory. When a processor confirms,
-    no more than `unconfirmed_bytes` of all gateways together are with the broker and not confirmed.
+    Commands are verified with the public keys in the file `action_key` (`broker.store.action_key`); without it, all are
+    refused. `speed` is therapy seconds per wall second. `payload`: "auto" is JSON for a gateway of one pump, Arrow for
+    more. `truth` is the folder for the file of ground truth. With `spool` gateways keep parcels that are not safe
+    elsewhere in that folder, up to `spool_samples` for all of them together; without it, in memory. When a processor
+    confirms, no more than `unconfirmed_bytes` of all gateways together are with the broker and not confirmed.
     With `gateway_secret` each gateway logs in as itself, with a password derived from its name, at `gateway_broker` or
     else at `broker`, whose own login is for ground truth. Without, all use the login of `broker`.
     """
@@ -52,6 +53,7 @@ class Settings:
     spool_samples: int = SPOOL_SAMPLES
     unconfirmed_bytes: int = UNCONFIRMED_BYTES
     name: str = "gateway"
+    action_key: Path | None = None
     gateway_broker: str | None = None
     gateway_secret: bytes | None = field(default=None, repr=False)
 

@@ -28,7 +28,7 @@ from broker.mqtt.link import Message
 from broker.mqtt.local_broker import free_port
 from broker.mqtt.mosquitto_config import LIMITS as BROKER_LIMITS
 from broker.mqtt.mosquitto_config import anonymous, configuration, find, started_by_us
-from broker.store import journal_query, segments, snapshot_files
+from broker.store import action_key, journal_query, segments, snapshot_files
 from processor.pipeline import Pipeline
 from processor.rules import RULES
 
@@ -148,16 +148,18 @@ class SystemUnderTest:
                 raise ValueError(what)
 
     async def operator(self) -> None:
-        """Acknowledge stalls one by one; repeat an action whose outcome never arrived."""
+        """Acknowledge stalls one by one; act again if the outcome never arrived."""
         while True:
             seen = snapshot_files.read(self.data / "snapshot").alarms
             waiting = seen.filter((pl.col("rule") == "motor_stall") & pl.col("acknowledged_wall").is_null())
             for alarm in [alarm for alarm in waiting["alarm"] if alarm not in self.acknowledged][:1]:
-                action = Acknowledge(id=uuid.uuid4().hex, alarms=[alarm], who=WHO, at=time.time_ns() // 1_000_000)
                 while alarm not in self.acknowledged:
+                    # Anew each time: a signature is valid for a minute.
+                    action = Acknowledge(id=uuid.uuid4().hex, alarms=[alarm], who=WHO, at=time.time_ns() // 1_000_000)
                     with contextlib.suppress(LinkError, OSError, ValueError):
-                        outcome = await request_reply.act(self.url, action, timeout_s=4.0)
-                        if outcome.done or "before" in outcome.text:
+                        sign = action_key.signer(self.data).sign
+                        outcome = await request_reply.act(self.url, action, sign, timeout_s=4.0)
+                        if outcome.done or "already" in outcome.text:
                             self.acknowledged[alarm] = action.id
                     await asyncio.sleep(0.2)
             await asyncio.sleep(0.3)

@@ -21,6 +21,7 @@ import polars as pl
 from broker.contract.codec import encode_arrow
 from broker.contract.commands import Reply
 from broker.contract.gateway_messages import Birth
+from broker.contract.signed import Verifier
 from broker.mqtt.address import parse_url
 from simulator.gateway.outbox import Outbox, Parcel
 from simulator.gateway.session import Session
@@ -78,7 +79,16 @@ class Gateways:
     def __init__(self, run: Run, url: str) -> None:
         self.run_, self.fleet, address = run, simulation(run), parse_url(url)
         self.sessions = [
-            Session(name, own, self._outbox(name), address, birth=self._birth, execute=_refuse, wall_ms=_wall_ms)
+            Session(
+                name,
+                own,
+                self._outbox(name),
+                address,
+                birth=self._birth,
+                execute=_refuse,
+                wall_ms=_wall_ms,
+                verifier=Verifier(),
+            )
             for name, own in run.parts()
         ]
 

@@ -27,6 +27,7 @@ from simulator.playback.scenario import default
 from simulator.playback.simulation import Simulation
 from tests.processor.notation import START_MS, feed, rule_of, stream, trace
 from tests.processor.story import Story
+from tests.unsigned import Unsigned
 
 SPEED = 60.0
 
@@ -161,7 +162,7 @@ def feed_engine() -> Callable[..., pl.DataFrame]:
 
 @pytest.fixture
 def watch() -> Watch:
-    return Watch(Pipeline())
+    return Watch(Pipeline(verifier=Unsigned()))
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +171,7 @@ def make_ward() -> Callable[[int], Ward]:
 
     def admit(pumps: int) -> Ward:
         simulation = Simulation(default(pumps=pumps, interval_s=60, seed=11), start_ms=START_MS)
-        ward = Ward(simulation, Watch(Pipeline()))
+        ward = Ward(simulation, Watch(Pipeline(verifier=Unsigned())))
         ward.begin()
         return ward
 

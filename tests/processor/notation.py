@@ -9,7 +9,7 @@ import polars as pl
 from processor.detectors import Detector
 from processor.engine import engine
 from processor.engine.waves import waves
-from processor.intake.inbox import BATCH_SCHEMA
+from processor.intake.collected import BATCH_SCHEMA
 from processor.rules import RULES, Rule
 
 START_MS = 1_767_225_600_000

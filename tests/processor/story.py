@@ -11,7 +11,7 @@ from processor.alarms.hold import Conditions, conditions_of_pumps, no_conditions
 from processor.alarms.states import state_of
 from processor.alarms.subjects import Subjects
 from processor.engine import engine
-from processor.intake.inbox import BATCH_SCHEMA
+from processor.intake.collected import BATCH_SCHEMA
 
 START_MS = 1_767_225_600_000
 MINUTE_MS = 60_000

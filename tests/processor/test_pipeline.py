@@ -15,6 +15,7 @@ from broker.mqtt.link import Message
 from broker.store import snapshot, snapshot_files
 from processor.engine import sequence
 from processor.service import recovery
+from tests.unsigned import Unsigned
 
 START_MS = 1_767_225_600_000
 FOREIGN_SAMPLE = '{"pump":"MY-1","time":"2026-01-01T00:00:00Z","seq":1,"flow_ul_h":8.1}'
@@ -124,7 +125,7 @@ def test_samples_sent_before_a_restart_are_recognized_as_redelivered_after_it(wa
     ]
     watch.take([watch.message(each) for each in payloads])
     recovery.save(tmp_path, watch.pipeline, watch.now)
-    restored = type(watch)(recovery.restore(tmp_path))
+    restored = type(watch)(recovery.restore(tmp_path, verifier=Unsigned()))
     restored.take([restored.message(each) for each in payloads])
     assert sequence.totals(restored.pipeline.state) == sequence.Totals(
         received=10, lost=0, late=0, repeated=5, redelivered=5

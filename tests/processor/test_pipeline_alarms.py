@@ -17,6 +17,7 @@ from processor.pipeline import Pipeline
 from processor.rules import RULES
 from processor.service import recovery
 from processor.watch import readings
+from tests.unsigned import Unsigned
 
 START_MS = 1_767_225_600_000
 MINUTE_MS = 60_000
@@ -129,7 +130,9 @@ def test_the_same_samples_raise_the_same_alarms_however_they_are_batched(make_wa
     batch = pl.concat([ward.simulation.tick().drop("index") for _ in range(45)])
     journals = []
     for size in (batch.height, 37):
-        watch = type(ward.watch)(Pipeline(tuple(rule for rule in RULES if rule.name != "pump_silent")))
+        watch = type(ward.watch)(
+            Pipeline(tuple(rule for rule in RULES if rule.name != "pump_silent"), verifier=Unsigned())
+        )
         watch.birth(*birth)
         for first in range(0, batch.height, size):
             watch.samples(batch[first : first + size])
@@ -154,7 +157,7 @@ def test_a_disk_failure_is_an_alarm_that_survives_a_restart(watch, tmp_path):
     )  # fmt: skip
     watch.acknowledge(alarm["alarm"])
     recovery.save(tmp_path, watch.pipeline, watch.now)
-    watch.pipeline = recovery.restore(tmp_path)
+    watch.pipeline = recovery.restore(tmp_path, verifier=Unsigned())
     assert watch.snapshot().alarms["state"].to_list() == ["acknowledged"]
     for _ in range(4):
         watch.wait_s(10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -26,6 +26,7 @@ from broker.store.snapshot import Health
 from processor.pipeline import Pipeline
 from processor.service import recovery
 from processor.service.store import Store
+from tests.signing import SIGNER, STRANGER, verifier
 from tests.strangers.stories import STORIES
 
 START_MS: Final = 1_790_000_000_000
@@ -123,7 +124,35 @@ def messages(draw: st.DrawFn) -> Message:
         if not wild:
             document = consistent(document, gateway, draw(st.lists(st.sampled_from(PUMPS), max_size=3, unique=True)))
     topic = leaf if leaf in {PART, COMMAND} else f"itb/00/{gateway}/{leaf}"
-    return Message(topic, b"" if wild and retained else json.dumps(document).encode(), 1, 1, retained)
+    payload = b"" if wild and retained else json.dumps(document).encode()
+    if leaf not in {COMMAND, "command"} or not payload:
+        return Message(topic, payload, 1, 1, retained)
+    origin = draw(st.sampled_from([SIGNED_WHEN_SENT, SIGNED_WHEN_SENT, *ORIGINS]))
+    if origin in ORIGINS:
+        payload = ORIGINS[origin](topic, payload)
+    return Message(topic, payload, SIGN if origin == SIGNED_WHEN_SENT else 1, 1, retained)
+
+
+ORIGINS: Final[dict[str, Callable[[str, bytes], bytes]]] = {
+    "signed as it is": SIGNER.sign,
+    "not signed": lambda _, payload: payload,
+    "with another key": STRANGER.sign,
+    "for another topic": lambda topic, payload: SIGNER.sign(f"{topic}/x", payload),
+    "damaged": lambda topic, payload: SIGNER.sign(topic, payload)[:-9],
+}
+"""Commands and actions come as dashboard and command line send them, or from somebody who has no key."""
+SIGNED_WHEN_SENT: Final = "signed when it is sent"
+SIGN: Final = 2
+"""Packet identifier of a message that is signed when it is sent."""
+
+
+def sent(message: Message, now: int, number: int) -> Message:
+    """The message as it is sent at `now`: commands and actions of people are of that time, and each has its own id."""
+    if message.mid != SIGN:
+        return message
+    document = {**json.loads(message.payload), "id": f"{number}", "at": now}
+    payload = SIGNER.sign(message.topic, json.dumps(document).encode())
+    return Message(message.topic, payload, 1, 1, message.retained)
 
 
 @dataclass
@@ -133,7 +162,7 @@ class Hospital:
     data: Path
     now: int = START_MS
     seq: int = 0
-    pipeline: Pipeline = field(default_factory=Pipeline)
+    pipeline: Pipeline = field(default_factory=lambda: Pipeline(verifier=verifier()))
     judged_ms: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -148,6 +177,7 @@ class Hospital:
             for pump in OURS
             if pump != silent
         ]
+        strange = [sent(message, self.now, 100 * self.seq + at) for at, message in enumerate(strange)]
         before = self.counts()
         result = self.pipeline.take([*strange, *own], self.now)
         self.store.add(result)
@@ -167,7 +197,7 @@ class Hospital:
         self.store.write(self.now)
         recovery.save(self.data, self.pipeline, self.now)
         snapshot_files.write(self.data / "snapshot", self.pipeline.snapshot(Health(), self.now))
-        self.pipeline = recovery.restore(self.data)
+        self.pipeline = recovery.restore(self.data, verifier=verifier())
 
     def unwatched(self) -> list[str]:
         """Pumps, other than retired ones, that nobody judged for ten minutes of theirs, and that have no alarm."""

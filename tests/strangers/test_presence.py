@@ -12,6 +12,7 @@ from broker.mqtt.link import Message
 from broker.store.snapshot import Health
 from processor.pipeline import Pipeline
 from processor.service import recovery
+from tests.unsigned import Unsigned
 
 START_MS = 1_790_000_000_000
 SPEED = 60
@@ -22,7 +23,7 @@ class Ward:
     """Gateways `mine` and `yours`, a minute of therapy a second; every call of `minutes` sends and waits."""
 
     now: int = START_MS
-    pipeline: Pipeline = field(default_factory=Pipeline)
+    pipeline: Pipeline = field(default_factory=lambda: Pipeline(verifier=Unsigned()))
     seq: int = 0
     kinds: list[tuple[str, str]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -124,7 +125,7 @@ def test_the_retained_copy_of_a_birth_after_a_restart_clears_no_alarm(tmp_path):
     ward.minutes(15)
     assert ward.alarms() == [("A", "pump_silent")]
     recovery.save(tmp_path, ward.pipeline, ward.now)
-    ward.pipeline = recovery.restore(tmp_path)
+    ward.pipeline = recovery.restore(tmp_path, verifier=Unsigned())
     ward.birth("A", retained=True, sent=sent)
     ward.minutes(1)
     assert ward.alarms() == [("A", "pump_silent")]
@@ -179,7 +180,7 @@ def test_a_person_retires_a_pump_with_a_reason_once_it_is_silent_and_reinstates_
     assert retire(4, "A") == "Retired 0 pumps. Refused: A: already retired."
     assert ward.alarms() == []
     recovery.save(tmp_path, ward.pipeline, ward.now)
-    ward.pipeline = recovery.restore(tmp_path)
+    ward.pipeline = recovery.restore(tmp_path, verifier=Unsigned())
     assert ward.pumps() == ["B"]
     assert ward.retired() == [("A", "eva", "explanted")]
     assert ward.pipeline.snapshot(Health(), ward.now).retired["retired_wall"].to_list() == [ward.now]

@@ -17,6 +17,7 @@ from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.link import Link, Message
 from broker.mqtt.reasons import NO_MATCHING_SUBSCRIBERS
 from broker.mqtt.request_reply import AddressedCommand, act, ask, births, publish_notices
+from tests.signing import SIGNER, verifier
 
 NOW = 1_767_225_600_000
 KINDS = pytest.mark.parametrize("kind", [pytest.param("mosquitto", marks=pytest.mark.broker), "embedded_broker"])
@@ -29,7 +30,7 @@ async def gateways(kind, request, until):
     link, confirmed = Link(address, "exchange-gateways", on_published=lambda *_: confirmed.append(1)), []
 
     def hear(message: Message) -> None:
-        command = read_command(message.payload)
+        command = read_command(verifier().open(message.topic, message.payload, NOW).payload)
         link.publish(topic_of("cmd-one", "reply"), b"this is no reply")
         reply = Reply(id=command.id, gateway="cmd-one", ok=True, text=f"cleared {command.fault}", pumps=1)
         link.publish(topic_of("cmd-one", "reply"), encode(reply))
@@ -50,12 +51,16 @@ async def gateways(kind, request, until):
 
 def order(gateway: str, number: int) -> AddressedCommand:
     topic = topic_of(gateway, "command")
-    return AddressedCommand(gateway, int(topic.split("/")[1]), Clear(id=f"order-{number}", fault=f"fault-{number}"))
+    return AddressedCommand(
+        gateway, int(topic.split("/")[1]), Clear(id=f"order-{number}", fault=f"fault-{number}", who="anna", at=NOW)
+    )
 
 
 @KINDS
 async def test_replies_come_in_the_order_of_the_orders_and_silence_is_told(gateways):
-    replies = await ask(gateways, [order("cmd-two", 1), order("cmd-one", 2), order("cmd-one", 3)], timeout_s=0.7)
+    replies = await ask(
+        gateways, [order("cmd-two", 1), order("cmd-one", 2), order("cmd-one", 3)], SIGNER.sign, timeout_s=0.7
+    )
     assert [(reply.gateway, reply.ok, reply.text) for reply in replies] == [
         ("cmd-two", False, "no answer within 0.7 s"),
         ("cmd-one", True, "cleared fault-2"),
@@ -66,7 +71,7 @@ async def test_replies_come_in_the_order_of_the_orders_and_silence_is_told(gatew
 @KINDS
 async def test_a_command_out_of_range_is_not_sent_and_the_range_is_told(gateways):
     wrong = AddressedCommand("cmd-one", order("cmd-one", 1).shard, Clear(id="order-9", fault="f" * 2_000))
-    refused, cleared = await ask(gateways, [wrong, order("cmd-one", 2)], timeout_s=30)
+    refused, cleared = await ask(gateways, [wrong, order("cmd-one", 2)], SIGNER.sign, timeout_s=30)
     assert not refused.ok
     assert refused.text == "not sent: fault has 2,000 characters; allowed are up to 200"
     assert cleared.ok
@@ -74,7 +79,7 @@ async def test_a_command_out_of_range_is_not_sent_and_the_range_is_told(gateways
 
 async def test_an_action_out_of_range_is_not_sent_and_the_range_is_told(free_port):
     action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=NOW, why="w" * 100_000)
-    outcome = await act(f"mqtt://127.0.0.1:{free_port}", action)
+    outcome = await act(f"mqtt://127.0.0.1:{free_port}", action, SIGNER.sign)
     assert (outcome.done, outcome.refused) == (0, 1)
     assert outcome.text == "Not sent: why has 100,000 characters; allowed are up to 500"
 
@@ -82,9 +87,9 @@ async def test_an_action_out_of_range_is_not_sent_and_the_range_is_told(free_por
 @KINDS
 async def test_when_all_have_answered_nobody_waits_for_the_time_to_pass(gateways):
     async with asyncio.timeout(10):
-        [reply] = await ask(gateways, [order("cmd-one", 4)], timeout_s=60)
+        [reply] = await ask(gateways, [order("cmd-one", 4)], SIGNER.sign, timeout_s=60)
     assert reply.ok
-    assert await ask(gateways, [], timeout_s=60) == []
+    assert await ask(gateways, [], SIGNER.sign, timeout_s=60) == []
 
 
 @KINDS
@@ -121,8 +126,8 @@ async def test_an_action_reaches_the_processor_and_its_outcome_the_person(mosqui
     await processor.open()
     processor.subscribe(COMMAND)
     action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=NOW)
-    outcome = await act(mosquitto, action, timeout_s=30)
-    assert read_action(received[0].payload) == action
+    outcome = await act(mosquitto, action, SIGNER.sign, timeout_s=30)
+    assert read_action(verifier().open(COMMAND, received[0].payload, NOW).payload) == action
     assert (outcome.text, outcome.ok) == ("Did 1.", True)
     await processor.close()
 
@@ -130,14 +135,15 @@ async def test_an_action_reaches_the_processor_and_its_outcome_the_person(mosqui
 @pytest.mark.broker
 async def test_where_no_processor_answers_the_outcome_says_so(mosquitto):
     action = Acknowledge(id="1", alarms=["A/motor_stall/1"], who="anna", at=NOW)
-    outcome = await act(mosquitto, action, timeout_s=0.1)
+    outcome = await act(mosquitto, action, SIGNER.sign, timeout_s=0.1)
     assert not outcome.ok
     assert "did not answer within 0.1 s" in outcome.text
+    assert "applied only if it reads it within 60 s" in outcome.text
 
 
 async def test_without_a_broker_it_is_said_that_there_is_none(free_port):
     with pytest.raises(LinkError, match=f"no broker at mqtt://127.0.0.1:{free_port}"):
-        await ask(f"mqtt://127.0.0.1:{free_port}", [order("cmd-one", 1)])
+        await ask(f"mqtt://127.0.0.1:{free_port}", [order("cmd-one", 1)], SIGNER.sign)
 
 
 @pytest.mark.broker

@@ -167,7 +167,8 @@ async def test_only_engineers_program_pumps_and_others_see_why_not(
     assert ("only engineers may program pumps" in page) is not may
     if may:
         command = wire.orders[0].command
-        assert command == Bolus(id=command.id, pumps=["ITB-000001", "ITB-000002"], dose_ug=50.0, who="eva")
+        pumps = ["ITB-000001", "ITB-000002"]
+        assert command == Bolus(id=command.id, pumps=pumps, dose_ug=50.0, who="eva", at=data.now())
         assert command.id
     else:
         assert wire.orders == []

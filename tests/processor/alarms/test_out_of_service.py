@@ -12,6 +12,7 @@ from processor.pipeline import Pipeline
 from processor.rules import RULE_BY_NAME
 from processor.service import recovery
 from processor.watch import readings
+from tests.unsigned import Unsigned
 
 START_MS = 1_767_225_600_000
 HEALTHY, LOW = 3.1, 2.5
@@ -59,7 +60,7 @@ class Service:
 
 @pytest.fixture
 def service(watch, json_sample):
-    watch.pipeline = Pipeline(RULES)
+    watch.pipeline = Pipeline(RULES, verifier=Unsigned())
     return Service(watch, json_sample).minutes(3, HEALTHY)
 
 
@@ -119,7 +120,7 @@ def test_a_pump_returns_to_service_when_the_time_has_elapsed(service):
 def test_out_of_service_survives_a_restart(service, tmp_path):
     service.act(TakeOut, "ITB-1", for_s=HOUR_S)
     recovery.save(tmp_path, service.watch.pipeline, START_MS)
-    service.watch.pipeline = recovery.restore(tmp_path, RULES)
+    service.watch.pipeline = recovery.restore(tmp_path, RULES, Unsigned())
     service.minutes(15, LOW)
     assert service.states() == {"battery_end": "out_of_service"}
 

@@ -15,7 +15,7 @@ from broker.contract.signals import FLAG_BIT, SIGNAL_NAMES
 from processor.engine import engine, epochs
 from processor.engine.sequence import REDELIVERED
 from processor.engine.windows import WINDOW_S
-from processor.intake.inbox import BATCH_SCHEMA
+from processor.intake.collected import BATCH_SCHEMA
 from processor.rules import RULES, Rule
 from simulator.faults import FAULTS
 from simulator.playback.scenario import default

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from broker.contract.signals import SIGNAL_NAMES, SIGNALS
 from processor.engine import engine
 from processor.engine.windows import WINDOW_S
-from processor.intake.inbox import BATCH_SCHEMA
+from processor.intake.collected import BATCH_SCHEMA
 from processor.rules import RULES
 from tests.processor.detectors.state_columns import columns_of
 

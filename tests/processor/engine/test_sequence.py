@@ -10,7 +10,7 @@ from processor.engine import engine
 from processor.engine.engine import StepResult
 from processor.engine.sequence import REDELIVERED, Gaps
 from processor.engine.waves import waves
-from processor.intake.inbox import BATCH_SCHEMA
+from processor.intake.collected import BATCH_SCHEMA
 
 
 def samples(*sent: tuple[int, int], pump: int = 0, boot: int | None = 1) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from broker.contract.part_notices import Notice
 from broker.contract.topics import PART, TRUTH
 from broker.mqtt.link import Message
 from processor.pipeline import Pipeline
+from tests.unsigned import Unsigned
 
 START_MS = 1_767_225_600_000
 ROOT = Path(__file__).resolve().parents[3]
@@ -75,7 +76,7 @@ def test_notices_of_the_supervisor_are_recorded_once(watch):
 def test_messages_received_again_after_a_restart_are_recorded_under_the_same_keys(watch):
     keys = []
     for _ in range(2):
-        processor = type(watch)(Pipeline())
+        processor = type(watch)(Pipeline(verifier=Unsigned()))
         processor.birth("A")
         processor.deliver(encode(Status(gateway="ward", state="offline", sent=START_MS)), "status")
         keys.append([row["once"] for row in recorded(processor)])
@@ -87,7 +88,7 @@ def test_commands_replies_and_the_ground_truth_do_not_affect_detection(make_ward
     ward = make_ward(3)
     ward.inject("motor_stall", 1)
     batches = [ward.simulation.tick().drop("index") for _ in range(40)]
-    watches = [type(ward.watch)(Pipeline()) for _ in range(2)]
+    watches = [type(ward.watch)(Pipeline(verifier=Unsigned())) for _ in range(2)]
     for watch in watches:
         watch.birth(*ward.simulation.describe().serial)
     informed, uninformed = watches

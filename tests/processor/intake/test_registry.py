@@ -21,6 +21,7 @@ def birth(gateway: str, *serials: str, **facts: object) -> Birth:
 def test_numbers_are_assigned_in_order_of_appearance_and_never_change():
     registry = Registry()
     registry.apply_birth(birth("one", "A", "B"), 3, START_MS)
+    registry.gateways.apply_status(Status(gateway="one", state="offline", sent=START_MS), 3)
     registry.apply_birth(birth("two", "C", "A"), 4, START_MS)
     registry.apply_birth(birth("one", "B"), 3, START_MS)
     facts = registry.facts()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from broker.contract.gateway_messages import Status
+from broker.contract.messages import encode
 from tests.processor.intake.payloads import SAMPLE, START_MS, arrow
 
 
@@ -70,24 +72,25 @@ def test_samples_of_a_pump_of_another_gateway_are_rejected(watch, form):
     assert watch.deliver(form("A", "M"), gateway="mine")["pump"].to_list() == ["M"]
     assert watch.reasons == [
         (
-            "pump 'A' belongs to ward, which delivers it; mine takes it over by naming it in "
-            "a birth, or once ward has delivered nothing of it for 5 min"
+            "pump 'A' belongs to ward, which delivers it; mine takes it over once ward is offline or has delivered "
+            "nothing of it for 5 min, or an engineer transfers it"
         )
     ]
     assert watch.deliver(form("A")).height == 1
 
 
 @FORMS
-def test_a_gateway_takes_over_a_pump_by_naming_it_in_its_birth(watch, form):
+def test_a_birth_takes_over_the_pumps_of_a_gateway_that_is_offline(watch, form):
     watch.birth("A", "B")
     assert watch.deliver(form("A", "B")).height == 2
+    watch.deliver(encode(Status(gateway="ward", state="offline", sent=watch.now)), "status")
     watch.birth("B", gateway="new")
     later = form("A", "B").replace(b"1767225600000", b"1767225660000")
     assert watch.deliver(later)["pump"].to_list() == ["A"]
     assert watch.reasons == [
         (
-            "pump 'B' belongs to new, which delivers it; ward takes it over by naming it in "
-            "a birth, or once new has delivered nothing of it for 5 min"
+            "pump 'B' belongs to new, which delivers it; ward takes it over once new is offline or has delivered "
+            "nothing of it for 5 min, or an engineer transfers it"
         )
     ]
     assert watch.deliver(form("B"), gateway="new")["pump"].to_list() == ["B"]

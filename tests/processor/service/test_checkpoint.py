@@ -17,6 +17,7 @@ from processor.pipeline import Pipeline
 from processor.rules import RULES
 from processor.service import checkpoint, recovery
 from processor.service.checkpoint import CheckpointError
+from tests.unsigned import Unsigned
 
 START_MS = 1_790_000_000_000
 
@@ -35,7 +36,7 @@ def run(pipeline: Pipeline, first: int, last: int, motor: float) -> None:
 
 
 def stalled() -> Pipeline:
-    pipeline = Pipeline()
+    pipeline = Pipeline(verifier=Unsigned())
     run(pipeline, 0, 30, 5.0)
     run(pipeline, 30, 60, 0.0)
     assert "motor_not_driven" in pipeline.alarms["rule"].to_list()
@@ -50,7 +51,7 @@ def test_state_alarms_and_registry_are_restored_exactly(tmp_path: Path) -> None:
     )
     before.take([acknowledge], START_MS + 60_000)
     recovery.save(tmp_path, before, START_MS)
-    after = recovery.restore(tmp_path)
+    after = recovery.restore(tmp_path, verifier=Unsigned())
     assert after.state.equals(before.state)
     assert after.alarms.equals(before.alarms)
     assert after.alarms["acknowledged_by"].to_list() == ["anna"] * len(alarm)
@@ -71,7 +72,7 @@ def test_an_operator_action_redelivered_after_a_restart_is_not_applied_again(tmp
     before.take([acknowledge], START_MS + 60_000)
     before.take([unacknowledge], START_MS + 60_000)
     recovery.save(tmp_path, before, START_MS)
-    after = recovery.restore(tmp_path)
+    after = recovery.restore(tmp_path, verifier=Unsigned())
     result = after.take([acknowledge], START_MS + 61_000)
     assert result.events.height == 0
     assert after.alarms["acknowledged_wall"].null_count() == len(alarms)
@@ -88,7 +89,7 @@ def test_a_sample_that_fills_a_gap_after_a_restart_is_late(tmp_path: Path) -> No
     for minute in (0, 3):
         before.take([telemetry(minute)], START_MS)
     recovery.save(tmp_path, before, START_MS)
-    after = recovery.restore(tmp_path)
+    after = recovery.restore(tmp_path, verifier=Unsigned())
     after.take([telemetry(1)], START_MS)
     pumps = after.snapshot(Health(), START_MS).pumps
     assert pumps.select("lost", "late", "repeated").rows() == [(1, 1, 0)]
@@ -163,6 +164,6 @@ def test_files_left_half_written_by_a_power_failure_are_removed(tmp_path: Path) 
 def test_a_checkpoint_is_restored_even_without_its_journal_and_history(tmp_path: Path) -> None:
     before = stalled()
     recovery.save(tmp_path, before, START_MS)
-    after = recovery.restore(tmp_path)
+    after = recovery.restore(tmp_path, verifier=Unsigned())
     assert after.state.equals(before.state)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

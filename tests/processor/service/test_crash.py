@@ -30,6 +30,7 @@ from processor.service.guard import GuardedPipeline
 from processor.service.message_log import MessageLog, Taken
 from processor.service.metering import Meter
 from processor.service.store import Store
+from tests.unsigned import Unsigned
 
 START_MS = 1_790_000_000_000
 MINUTES_A_BATCH = 15
@@ -78,7 +79,7 @@ class Processor:
     def __post_init__(self) -> None:
         self.store = Store(self.data, 10**9)
         self.log = MessageLog(self.data)
-        self.pipeline = recovery.restore(self.data)
+        self.pipeline = recovery.restore(self.data, verifier=Unsigned())
         self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(10_000, 10**8, 10**8)
         meter = Meter(started=self.now, broker="")

@@ -58,6 +58,9 @@ async def test_a_second_processor_refuses_and_the_first_goes_on(url: str, tmp_pa
             await asyncio.wait_for(second.task, TIMEOUT_S)
         assert not second.ready.is_set()
         assert "another processor" in entries(tmp_path / name)["text"].item(0)
+    met = entries(tmp_path / "first").filter(pl.col("kind") == "refused")["text"]
+    assert "another processor" in met.item(0)
+    assert "was refused" in met.item(0)
     await first.end()
     kinds = entries(tmp_path / "first")["kind"].to_list()
     assert kinds.count("disconnected") <= 1
@@ -94,6 +97,7 @@ async def test_a_processor_whose_session_is_taken_over_does_not_take_it_back(mos
             await asyncio.sleep(0.05)
     with pytest.raises(TakenOverError, match=r"another client with the id pumpwatch-processor-.* took over"):
         await first.task
+    assert "took over" in entries(tmp_path)["text"].item(0)
     await thief.close()
 
 

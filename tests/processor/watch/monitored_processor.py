@@ -34,7 +34,18 @@ class MonitoredProcessor:
         self.events: list[str] = []
 
     def read(
-        self, after_s: float = 1.0, *, troubles=None, bounds=(), lag_s=0.0, received=0, lost=0, redelivered=0, **counts
+        self,
+        after_s: float = 1.0,
+        *,
+        troubles=None,
+        bounds=(),
+        lag_s=0.0,
+        received=0,
+        lost=0,
+        redelivered=0,
+        forged=0,
+        claimed=0,
+        **counts,
     ):
         """Let seconds of wall-clock time pass, then take these readings and update the alarms."""
         self.wall_s += after_s
@@ -45,6 +56,7 @@ class MonitoredProcessor:
             readings.counts(
                 Totals(received, lost, late=0, repeated=0, redelivered=redelivered), **{**NO_LOSS, **counts}
             ),
+            readings.refusals(forged=forged, claimed=claimed),
         )
         now, time = START_MS + round(1000 * self.wall_s), START_MS + round(60_000 * self.wall_s)
         self.monitor, found = score(self.monitor, taken, self.timers, now=now, time=time)

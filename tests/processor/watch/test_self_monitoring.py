@@ -131,9 +131,13 @@ def test_setting_the_wall_clock_does_not_shorten_the_on_delay():
 @pytest.mark.parametrize("rule", SYSTEM_RULES, ids=lambda rule: rule.name)
 def test_every_system_rule_can_raise_an_alarm_with_evidence(rule):
     troubles = dict.fromkeys(
-        ("storage", "checkpoint", "snapshot", "merging", "clock", "stored records", "processing"), "cannot do it"
+        (
+            *("storage", "checkpoint", "snapshot", "merging", "clock", "stored records", "processing"),
+            "second processor",
+        ),
+        "cannot do it",
     )
-    kinds = ("delayed", "oldest removed", "discarded", "pumps refused", "grows")
+    kinds = ("delayed", "oldest removed", "discarded", "pumps refused", "rate exceeded", "grows")
 
     def reached(times: int) -> list[CapacityLimit]:
         return [each for kind in kinds for each in limit_at(kind, 95, times, when_full=kind)]
@@ -145,6 +149,8 @@ def test_every_system_rule_can_raise_an_alarm_with_evidence(rule):
         "lost": 1000,
         "redelivered": 1000,
         "dropped": 1000,
+        "forged": 5,
+        "claimed": 5,
     }
     processor = MonitoredProcessor().read(bounds=reached(0))
     for _ in range(6):

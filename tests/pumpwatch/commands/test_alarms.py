@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import io
 import json
 from pathlib import Path
@@ -41,7 +42,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was sent to the processor, which does it all."""
     actions: list[Any] = []
 
-    def act(_url: str, action: Any) -> Outcome:
+    def act(_url: str, action: Any, _sign: Any) -> Outcome:
         actions.append(action)
         return Outcome(id=action.id, done=len(action.alarms), refused=0, text="Done.")
 
@@ -96,11 +97,11 @@ def test_alarms_are_selected_by_id_subject_or_rule(data: Path, sent: list[Any]) 
 
 
 def test_shelving_sends_the_duration_and_the_reason(data: Path, sent: list[Any]) -> None:
-    words = ("alarm", "shelve", "--about", "A", "--for", "2h", "--why", "known", "--who", "anna", "--json")
+    words = ("alarm", "shelve", "--about", "A", "--for", "2h", "--why", "known", "--json")
     answer = json.loads(run(*words, data=data).stdout)
     assert (answer["done"], answer["text"]) == (1, "Done.")
     assert isinstance(sent[0], Shelve)
-    assert (sent[0].for_s, sent[0].why, sent[0].who) == (7200.0, "known", "anna")
+    assert (sent[0].for_s, sent[0].why, sent[0].who) == (7200.0, "known", f"local:{getpass.getuser()}")
 
 
 @pytest.mark.parametrize(

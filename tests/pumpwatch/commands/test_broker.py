@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,9 @@ from broker.mqtt.address import parse_url
 from broker.mqtt.conversation import conversation
 from broker.mqtt.link import Link, Message, Will
 from broker.mqtt.local_broker import ServerError, Settings, run
+from pumpwatch.__main__ import app
+from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.own_broker import warn_of_anonymous
 
 ROOT = Path(__file__).resolve().parents[3]
 KINDS = (pytest.param("mosquitto", marks=pytest.mark.broker), "amqtt")
@@ -227,3 +231,43 @@ async def test_a_configuration_of_your_own_may_listen_on_ipv6(
     assert await asyncio.wait_for(addresses.get(), TIMEOUT_S) == f"mqtt://[{ipv6}]:{free_port}"
     stopped.set()
     await serving
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("--host", "0.0.0.0"), "does not listen at 0.0.0.0 without TLS"),
+        (("--host", "0.0.0.0", "--anonymous"), "does not listen at 0.0.0.0 without TLS"),
+        (("--host", "0.0.0.0", "--anonymous", "--tls"), "does not listen at 0.0.0.0 without TLS"),
+        (("--tls",), "pumpwatch keys init --host NAME"),
+        (("--kind", "amqtt", "--host", "0.0.0.0"), "listens on loopback only, not at 0.0.0.0"),
+        (("--kind", "amqtt", "--tls"), "listens on loopback only, not with TLS"),
+    ],
+)
+def test_passwords_do_not_cross_a_network_in_clear_text(
+    flags: tuple[str, ...], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["pumpwatch", "broker", "--port", "0", *flags, "--data", str(tmp_path)])
+    with pytest.raises(CommandError, match=re.escape(sentence)):
+        app(standalone_mode=False)
+
+
+async def test_the_embedded_broker_refuses_a_network_itself(tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match="checks no passwords"):
+        await run(Settings(tmp_path, kind="amqtt", host="0.0.0.0"), asyncio.Event(), print)
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("mqtt://broker.example", True),
+        ("mqtts://broker.example", True),
+        ("mqtts://anna:secret@broker.example", False),
+        ("mqtts://broker.example?client_cert=/x.pem", False),
+    ],
+)
+def test_a_broker_without_logins_is_used_with_a_warning(
+    url: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_anonymous(url)
+    assert ["docs/access.md" in record.getMessage() for record in caplog.records] == [True] * warned

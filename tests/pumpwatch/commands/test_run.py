@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -14,6 +15,8 @@ from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 
+from broker.mqtt.address import LinkError, parse_url
+from broker.mqtt.link import learn_protocol
 from broker.mqtt.local_broker import free_port
 from pumpwatch.supervision import run_file
 
@@ -79,6 +82,11 @@ def test_a_run_prints_an_address_that_responds_and_stops_without_a_trace(run: Ru
     assert running is not None
     assert "key" not in running.dashboard
     assert "simulation" in run.out.read_text()
+    for login in ("", "anna:wrong@"):
+        with pytest.raises(LinkError, match="Not authorized"):
+            asyncio.run(learn_protocol(parse_url(running.gateways.replace("//", f"//{login}"))))
+    command = [sys.executable, "-m", "pumpwatch", "interrogate", "--pumps", "0", "--data", str(run.data)]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=TIMEOUT_S, check=False).returncode == 0
     broker_port = int(running.gateways.rpartition(":")[2])
     assert len(run.processes()) >= 5
     run.process.send_signal(signal.SIGINT)

@@ -12,6 +12,7 @@ from broker.contract.gateway_messages import Birth, Pumps
 from broker.mqtt.address import parse_url
 from simulator.gateway.outbox import Outbox
 from simulator.gateway.session import Session
+from tests.unsigned import Unsigned
 
 START_MS = 1_767_225_600_000
 STAMP = 1_790_000_000_000
@@ -25,7 +26,14 @@ def gateway(name: str, broker: str) -> Session:
     born = Birth(gateway=name, pumps=Pumps(serial=["S-1"]), sent=STAMP, time=START_MS)
     outbox = Outbox(10_000, patient=True)
     return Session(
-        name, range(1), outbox, parse_url(broker), birth=lambda _: born, execute=refuse, wall_ms=lambda: STAMP
+        name,
+        range(1),
+        outbox,
+        parse_url(broker),
+        birth=lambda _: born,
+        execute=refuse,
+        wall_ms=lambda: STAMP,
+        verifier=Unsigned(),
     )
 
 
