@@ -24,8 +24,9 @@ from podman import PROGRAMS, Podman, StepError, require, wait_for
 
 PROJECT = "pumpwatch-trial"
 USER_ID = 10001
-PUMP = 7
+PUMP, SERIAL = 7, "ITB-000007"
 FAULT = "motor_stall"
+PERSON = "vera"
 START_S, ALARM_S, BACK_S = 90, 240, 90
 """How long a start, an alarm and a restart may take on a busy machine."""
 
@@ -59,7 +60,9 @@ class Trial:
         self.compose: Compose = compose_file.read(images.ROOT / "docker-compose.yml", PROJECT, podman.directory)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self.variables = {"DASHBOARD_PORT": str(probe.getsockname()[1])}
+            self.port: int = probe.getsockname()[1]
+        self.variables = {"DASHBOARD_PORT": str(self.port)}
+        self.password = secrets.token_urlsafe(12)
         self.started: dict[str, str] = {}
         self.rows: list[tuple[str, str]] = []
 
@@ -79,7 +82,7 @@ class Trial:
             self.note(f"size of {service.image}", f"{self.podman.size_mb(service.image):.0f} MB")
         for name, internal in self.compose.networks.items():
             self.podman.network(name, internal=internal)
-        password = self.prepare()
+        self.prepare()
         for service in services:
             self.start(service)
         for service in services:
@@ -90,32 +93,34 @@ class Trial:
         )
         checks.closed_broker(self.podman, self.started["mosquitto"])
         self.note("broker without login, with a wrong password", "refused")
-        self.timed("sign-in over HTTP", lambda: checks.sign_in(int(self.variables["DASHBOARD_PORT"]), "vera", password))
+        self.timed("gateway added, let in", self.add_gateway)
+        self.timed("sign-in over HTTP", lambda: checks.sign_in(self.port, PERSON, self.password))
         self.timed("fault to alarm", self.alarm)
         for service in services:
             self.kill(service)
-        checks.sign_in(int(self.variables["DASHBOARD_PORT"]), "vera", password)
+        checks.sign_in(self.port, PERSON, self.password)
         self.note(
             "memory",
             ", ".join(f"{name} {mb:.0f} MB" for name, mb in checks.memory_mb(self.podman, self.started).items()),
         )
         self.podman("stop", "--time", "20", *self.started.values())
 
-    def prepare(self) -> str:
-        """Make keys and an account as docs/containers.md says, and return the password of the account."""
+    def prepare(self) -> None:
+        """Make keys and an account as docs/containers.md says."""
         keys = self.podman.directory / "keys"
         keys.mkdir(mode=0o700)
         os.chown(keys, USER_ID, USER_ID)
         self.timed("keys", lambda: self.once("keys", []))
-        password = secrets.token_urlsafe(12)
-        add = ["pumpwatch", "user", "add", "vera", "--role", "engineer", "--password-stdin"]
-        self.timed("account", lambda: self.once("admin", add, stdin=f"{password}\n"))
-        return password
+        add = ["pumpwatch", "user", "add", PERSON, "--role", "engineer", "--password-stdin"]
+        self.timed("account", lambda: self.once("admin", add, stdin=f"{self.password}\n"))
 
-    def once(self, name: str, command: list[str], stdin: str | None = None) -> str:
-        """Run a service of administrators to its end, as `docker compose run --rm` does."""
+    def once(
+        self, name: str, command: list[str], stdin: str | None = None, variables: dict[str, str] | None = None
+    ) -> str:
+        """Run a service of administrators to its end, as `docker compose run --rm` does, with further variables."""
         service = self.compose.service(name)
-        return self.podman.once(service.image, service.podman_options(self.variables), command, stdin)
+        further = [f"--env={key}={value}" for key, value in (variables or {}).items()]
+        return self.podman.once(service.image, [*service.podman_options(self.variables), *further], command, stdin)
 
     def start(self, service: Service) -> None:
         """Start a service and wait until it is ready and healthy."""
@@ -134,13 +139,20 @@ class Trial:
         wait_for(f"health of {service.name}", lambda: self.podman.healthy(container, service.health_check), START_S)
         self.note(f"{service.name} healthy", f"{time.monotonic() - began:.1f} s")
 
+    def add_gateway(self) -> None:
+        """Add a gateway while the broker runs, as docs/containers.md says."""
+        added = json.loads(self.once("admin", ["pumpwatch", "gateway", "add", "ward-3", "--json"]))
+        self.podman("kill", "--signal", "HUP", self.started["mosquitto"])
+        checks.gateway_let_in(self.podman, self.started["mosquitto"], added["user"], added["password"])
+
     def alarm(self) -> None:
         """Inject a fault as an engineer and wait for the alarm that names it."""
-        self.once("admin", ["pumpwatch", "inject", FAULT, "--pumps", str(PUMP), "--severity", "1"])
+        login = {"PUMPWATCH_USER": PERSON, "PUMPWATCH_USER_PASSWORD": self.password}
+        self.once("admin", ["pumpwatch", "inject", FAULT, "--pumps", str(PUMP), "--severity", "1"], variables=login)
+        shown = ["pumpwatch", "alarms", "--about", SERIAL, "--rule", FAULT, "--json"]
 
         def raised() -> bool:
-            listed = json.loads(self.podman("exec", self.started["processor"], "pumpwatch", "alarms", "--json"))
-            return any(alarm["rule"] == FAULT and str(PUMP) in str(alarm) for alarm in listed)
+            return bool(json.loads(self.podman("exec", self.started["processor"], *shown)))
 
         wait_for(f"alarm of {FAULT}", raised, ALARM_S)
 

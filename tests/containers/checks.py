@@ -59,6 +59,14 @@ def closed_broker(podman: Podman, container: str) -> None:
                 raise StepError(f"the broker at {port} did not refuse {login or 'a client without a login'}: {said}")
 
 
+def gateway_let_in(podman: Podman, container: str, user: str, password: str) -> None:
+    """Raise `StepError` unless the broker lets in a gateway; it waits for commands of its own, and gets none."""
+    words = [*SUBSCRIBE[:5], "--port", "8883", "-u", user, "-P", password, "-t", f"itb/+/{user}/command", "-W", "2"]
+    said = podman("exec", "--env=XDG_CONFIG_HOME=/none", container, *words, check=False)
+    if "timed out" not in said.lower():
+        raise StepError(f"the broker did not let in the gateway {user}: {said}")
+
+
 def sign_in(port: int, name: str, password: str) -> None:
     """Sign in and open the overview; raises `StepError` unless both succeed and a wrong password does not."""
     address = f"http://127.0.0.1:{port}"
