@@ -94,11 +94,11 @@ class Trial:
         checks.closed_broker(self.podman, self.started["mosquitto"])
         self.note("broker without login, with a wrong password", "refused")
         self.timed("gateway added, let in", self.add_gateway)
-        self.timed("sign-in over HTTP", lambda: checks.sign_in(self.port, PERSON, self.password))
+        self.timed("sign-in over TLS", self.sign_in)
         self.timed("fault to alarm", self.alarm)
         for service in services:
             self.kill(service)
-        checks.sign_in(self.port, PERSON, self.password)
+        self.sign_in()
         self.note(
             "memory",
             ", ".join(f"{name} {mb:.0f} MB" for name, mb in checks.memory_mb(self.podman, self.started).items()),
@@ -144,6 +144,10 @@ class Trial:
         added = json.loads(self.once("admin", ["pumpwatch", "gateway", "add", "ward-3", "--json"]))
         self.podman("kill", "--signal", "HUP", self.started["mosquitto"])
         checks.gateway_let_in(self.podman, self.started["mosquitto"], added["user"], added["password"])
+
+    def sign_in(self) -> None:
+        """Sign in at the dashboard as the account that was made."""
+        checks.sign_in(self.port, self.podman.directory / "keys/mosquitto/ca.pem", PERSON, self.password)
 
     def alarm(self) -> None:
         """Inject a fault as an engineer and wait for the alarm that names it."""

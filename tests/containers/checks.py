@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -67,10 +68,11 @@ def gateway_let_in(podman: Podman, container: str, user: str, password: str) -> 
         raise StepError(f"the broker did not let in the gateway {user}: {said}")
 
 
-def sign_in(port: int, name: str, password: str) -> None:
-    """Sign in and open the overview; raises `StepError` unless both succeed and a wrong password does not."""
-    address = f"http://127.0.0.1:{port}"
-    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+def sign_in(port: int, authority: Path, name: str, password: str) -> None:
+    """Sign in over TLS and open the overview; raises `StepError` unless that works, and a wrong password does not."""
+    address = f"https://localhost:{port}"
+    trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authority))
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()), trusting)
     opener.addheaders = [("Origin", address)]
 
     def post(given: str) -> int:

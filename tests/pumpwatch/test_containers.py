@@ -224,7 +224,7 @@ def test_each_part_has_its_own_login_and_no_other() -> None:
     assert given == {
         "mosquitto": set(),
         "processor": {"processor-password"},
-        "dashboard": {"dashboard-password"},
+        "dashboard": {"dashboard-password", "dashboard-certificate", "dashboard-key"},
         "simulator": {"simulator-password", "gateway-secret"},
         "admin": {"operator-password"},
         "keys": set(),
@@ -240,6 +240,13 @@ def test_each_part_has_its_own_login_and_no_other() -> None:
         "simulator": "_simulator",
         "admin": "_operator",
     }
+
+
+def test_the_dashboard_speaks_tls_with_a_certificate_that_can_be_replaced() -> None:
+    variables = SERVICES["dashboard"]["environment"]
+    assert variables["PUMPWATCH_TLS_CERT"] == "/run/secrets/dashboard-certificate"
+    assert variables["PUMPWATCH_TLS_KEY"] == "/run/secrets/dashboard-key"
+    assert "https://localhost:8050/healthz" in SERVICES["dashboard"]["healthcheck"]["test"][-1]
 
 
 def test_the_authority_and_all_passwords_are_within_reach_of_administrators_only() -> None:
