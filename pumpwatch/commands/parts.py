@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from broker.store import file_lock
-from pumpwatch.commands import options
+from pumpwatch.commands import gateway_options, options
 from pumpwatch.commands.errors import CommandError, RefusalError
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, user_data
 from pumpwatch.supervision import run_file
@@ -51,8 +51,8 @@ def simulate(
         ),
     ] = 5_000_000,
     action_key: options.ActionKey = None,
-    gateway_broker: options.GatewayBroker = None,
-    gateway_secret: options.GatewaySecret = None,
+    gateway_broker: gateway_options.GatewayBroker = None,
+    gateway_secret: gateway_options.GatewaySecret = None,
     broker: options.Broker = None,
     data: options.Data = None,
 ) -> None:
