@@ -152,6 +152,7 @@ class Credentials:
         return TlsFiles(ca_file=str(self.mosquitto / "ca.pem"))
 
     def _write_system(self) -> None:
+        """Write users and access of the parts, and options of mosquitto_sub: it takes a password from no other file."""
         for user in topic_access.SYSTEM_USERS:
             if not self.password_file(user).exists():
                 _write_password(self.password_file(user))
@@ -161,6 +162,9 @@ class Credentials:
             for user in topic_access.SYSTEM_USERS
         ]
         _write_lines(self.system_passwords, lines)
+        monitor = topic_access.MONITOR
+        password = self.password_file(monitor).read_text("utf-8").strip()
+        _write(self.mosquitto / "mosquitto_sub", f"--username {monitor}\n--pw {password}\n")
         _write(self.system_access, topic_access.system_access())
 
     def _write_gateways(self, registry: Registry, simulated: list[str]) -> None:
