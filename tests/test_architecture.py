@@ -89,7 +89,7 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "amqtt": ("broker/mqtt/local_broker.py",),
     "cryptography": ("broker/access/authority.py", "broker/contract/signed.py", "broker/store/action_key.py"),
     "authlib": ("dashboard/access/openid.py",),
-    "httpx2": ("dashboard/access/openid.py",),
+    "httpx2": ("dashboard/access/openid.py", "processor/service/anchor_webhook.py"),
     "joserfc": ("dashboard/access/openid.py",),
     "argon2": ("dashboard/access/passwords.py",),
     "itsdangerous": ("dashboard/access/cookies.py",),

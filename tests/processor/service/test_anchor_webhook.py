@@ -59,8 +59,8 @@ async def test_the_end_of_the_journal_is_sent() -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (b"HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\n\r\n", "status '302'"),
-        (b"nonsense\r\n", "status 'none'"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\n\r\n", "status 302"),
+        (b"nonsense\r\n", "failed"),
         (b"", "no answer within 0.2 s"),
     ],
 )
