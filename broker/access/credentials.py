@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from broker.access.password_lines import SALT_BYTES, derived_password, password_line, salt_of, user_of
+from broker.access.registry import Registry
 from broker.mqtt import topic_access
 from broker.mqtt.tls import TlsFiles
 from broker.mqtt.url_files import ConnectionFiles, with_files
@@ -24,29 +25,10 @@ from broker.store import file_lock, secret_files
 DIRECTORY: Final = "broker"
 PASSWORD_BYTES: Final = 24
 SECRET_BYTES: Final = 32
-MAX_GATEWAYS: Final = 100_000
-"""Gateways that may be added by hand; Mosquitto keeps them all in memory."""
 
 
 class CredentialsError(Exception):
     """The credentials cannot be used or changed; the text says why and what to do."""
-
-
-class Gateway(msgspec.Struct, frozen=True):
-    """A gateway that was added: its name, when (wall ms), its password line or the certificate that it has instead."""
-
-    name: str
-    added: int
-    line: str = ""
-    serial: str = ""
-    expires: int = 0
-
-
-class Registry(msgspec.Struct, frozen=True):
-    """Gateways that were added, and serial numbers of the certificates that were revoked."""
-
-    gateways: tuple[Gateway, ...] = ()
-    revoked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

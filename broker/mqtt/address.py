@@ -47,7 +47,8 @@ class TakenOverError(LinkError):
 class Address:
     """Address of a broker, and the protocol that it speaks (None until a first connection has learned it).
 
-    `shared` is another address of the same broker, from which this one takes the protocol.
+    `shared` is another address of the same broker, from which this one takes the protocol and the TLS context: one for
+    each of thousands of sessions would take half a millisecond and tens of kB.
     """
 
     host: str
@@ -58,6 +59,7 @@ class Address:
     protocol: int | None = None
     files: ConnectionFiles = field(default_factory=ConnectionFiles)
     shared: Address | None = field(default=None, repr=False, compare=False)
+    _context: ssl.SSLContext | None = field(default=None, init=False, repr=False, compare=False)
     _learning: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
 
     @property
@@ -67,6 +69,10 @@ class Address:
 
     def tls_context(self) -> ssl.SSLContext | None:
         """Return the TLS context, None without TLS; raises `LinkError` if its files cannot be used."""
+        if self.shared is not None:
+            if self.shared._context is None:
+                self.shared._context = self.shared.tls_context()
+            return self.shared._context
         try:
             return self.files.context() if self.tls else None
         except TlsError as error:

@@ -17,6 +17,10 @@ DOSE_AHEAD_H: Final = 24.0
 H_PER_D: Final = 24.0
 D_PER_Y: Final = 365.25
 NOT_EXPECTED: Final = "not expected"
+AFTER_SERVICE: Final = "after end of service"
+NO_FLOW: Final = "no flow, no forecast"
+MIN_FLOW_SHARE: Final = 0.05
+"""Share of the commanded flow below which the reservoir does not run empty in a time worth showing."""
 
 
 def card(row: dict[str, Any]) -> Component:
@@ -30,16 +34,16 @@ def card(row: dict[str, Any]) -> Component:
             elements.quantity(formatting.number(None if effect is None else 100 * effect, 0, "%")),
             note="of the program's effect",
         ),
-        _fact("Low reservoir", _days(row, "low_d"), hint="2 mL left"),
-        _fact("Empty reservoir", _days(row, "empty_d"), hint="The residual volume cannot be pumped"),
+        _fact("Low reservoir", _noted(reservoir(row, "low_d")), hint="2 mL left"),
+        _fact("Empty reservoir", _noted(reservoir(row, "empty_d")), hint="The residual volume cannot be pumped"),
         elements.fact(
             "Refill due",
             formatting.day(row["refill_due"]),
             note="within 180 d",
             hint="Before the reservoir is low, and within 180 days",
         ),
-        _fact("Replacement due (ERI)", _days(row, "eri_d")),
-        _fact("End of service", _days(row, "eos_d")),
+        _fact("Replacement due (ERI)", _noted(_forecast(row, "eri_d"))),
+        _fact("End of service", _noted(_forecast(row, "eos_d"))),
     ]
     return elements.card(
         "Forecast, if nothing changes",
@@ -54,15 +58,33 @@ def _fact(label: str, forecast: tuple[Component, Component], hint: str = "") -> 
     return elements.fact(label, value, note=note, hint=hint)
 
 
-def days(row: dict[str, Any], name: str) -> str:
-    """Return a forecast with its 80 % interval: "41 d (38 to 44 d)"."""
-    value, note = _forecast(row, name)
+def reservoir_text(row: dict[str, Any], name: str) -> str:
+    """Return a forecast of the reservoir with its 80 % interval: "41 d (38 to 44 d)"."""
+    value, note = reservoir(row, name)
     return f"{value} ({note})" if note else value
 
 
-def _days(row: dict[str, Any], name: str) -> tuple[Component, Component]:
-    value, note = _forecast(row, name)
-    return (value if value == NOT_EXPECTED else elements.quantity(value)), f"({note})" if note else ""
+def reservoir(row: dict[str, Any], name: str) -> tuple[str, str]:
+    """Return when the reservoir is low or empty (`name` "low_d" or "empty_d") and the 80 % interval, as texts.
+
+    A pump that delivers next to nothing has no forecast, however long its reservoir would last; and no forecast goes
+    beyond the end of its service.
+    """
+    flow, commanded = row["flow_ul_h"], row["commanded_ul_h"]
+    if flow is not None and commanded and flow < MIN_FLOW_SHARE * commanded:
+        return NO_FLOW, ""
+    (_, middle, latest), (_, service, end) = band(name), band("eos_d")
+    if row[middle] is None or row[service] is None:
+        return _forecast(row, name)
+    if row[service] < row[middle] < math.inf:
+        return AFTER_SERVICE, ""
+    return _forecast({**row, latest: min(row[latest], row[end])}, name)
+
+
+def _noted(forecast: tuple[str, str]) -> tuple[Component, Component]:
+    value, note = forecast
+    words = value in {NOT_EXPECTED, AFTER_SERVICE, NO_FLOW}
+    return (value if words else elements.quantity(value)), f"({note})" if note else ""
 
 
 def _forecast(row: dict[str, Any], name: str) -> tuple[str, str]:

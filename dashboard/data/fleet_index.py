@@ -74,6 +74,15 @@ class FactsIndex:
         """The final digits of each serial number as a number (Int64), null if it ends in none."""
         return self.facts["pump"].str.extract(r"(\d{1,9})$").cast(pl.Int64, strict=False)
 
+    @cached_property
+    def natural(self) -> pl.Series:
+        """The place of each pump in natural order, in which MY-2 comes before MY-10 (UInt32)."""
+        serials = self.facts.select("pump", number=self.numbers, stem=pl.col("pump").str.replace(r"\d{1,9}$", ""))
+        order = serials.select(pl.arg_sort_by("stem", "number", "pump")).to_series()
+        places = np.empty(len(order), np.uint32)
+        places[order.to_numpy()] = np.arange(len(order), dtype=np.uint32)
+        return pl.Series(places)
+
     def matching(self, text: str) -> Mask:
         """Return whether the serial, site, gateway or cohort of each pump contains a text, ignoring case."""
         query = text.strip().lower()
@@ -140,7 +149,9 @@ class TableIndex:
         return pl.DataFrame(keys).select(order).to_series().to_numpy()
 
     def _key(self, name: str) -> pl.Series:
-        if name not in FACTS_SCHEMA or name == "pump":
+        if name == "pump":
+            return self.facts.natural
+        if name not in FACTS_SCHEMA:
             return self.table.column(name)
         labels = self.facts.labels(name)
         codes = pl.Series(labels.codes)

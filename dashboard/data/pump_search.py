@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import polars as pl
 from broker.contract.cohorts import cohort_name
 from broker.store.pump_table import PumpTable
 from dashboard import formatting
-from dashboard.data.fleet_index import Rows, Sorting, abnormal, index_of, sorting_of
+from dashboard.data.fleet_index import Mask, Rows, Sorting, abnormal, index_of, sorting_of
 
 MAX_SELECTED: Final = 100_000
 
@@ -28,6 +28,8 @@ _URGENCY: Final = (
     pl.when(pl.col("priority") > 0).then("priority").otherwise(pl.when("silent").then(4).otherwise(5)).alias("urgency")
 )
 """1 high alarm, 2 medium, 3 low, 4 silent, 5 normal."""
+STATES: Final = ("high", "medium", "low", "silent", "normal")
+"""What a search calls them, in the order of their urgency."""
 SORTABLE: Final = (
     "pump",
     "site",
@@ -102,11 +104,12 @@ def contains(text: str, names: Sequence[pl.Expr]) -> pl.Expr:
     return pl.any_horizontal(name.fill_null("").str.to_lowercase().str.contains(query, literal=True) for name in names)
 
 
-def page(table: PumpTable, request: dict[str, Any], text: str) -> tuple[pl.DataFrame, int]:
+def page(table: PumpTable, request: dict[str, Any], text: str, titles: Mapping[str, str]) -> tuple[pl.DataFrame, int]:
     """Return the rows that a long table requests (`startRow`, `endRow`, `sortModel`), and the number of all rows.
 
-    A search matches serial number, site, gateway and cohorts, such as "lot B07". Without a sort order, the highest
-    alarm priorities come first, then silent pumps.
+    A search matches serial number, site, gateway and cohorts, such as "lot B07", the state of a pump (`STATES`), and
+    the title of its worst alarm; `titles` are those of the rules by name. Without a sort order, the highest alarm
+    priorities come first, then silent pumps.
     """
     index, sorting = index_of(table), sorting_of(request, SORTABLE) or (("priority", False),)
     names = [name for name, _ in sorting]
@@ -117,19 +120,37 @@ def page(table: PumpTable, request: dict[str, Any], text: str) -> tuple[pl.DataF
     else:
         rows = _with_urgency(table, sorting)
     if text.strip():
-        rows = rows[index.facts.matching(text)[rows]]
+        rows = rows[(index.facts.matching(text) | _by_state(table, text, titles))[rows]]
     start = max(0, int(request.get("startRow") or 0))
     length = min(200, max(0, int(request.get("endRow") or 100) - start))
     return table.take(rows[start : start + length]), len(rows)
 
 
+def _by_state(table: PumpTable, text: str, titles: Mapping[str, str]) -> Mask:
+    """Return which pumps are in the state that a text names, or have an alarm with it in its title as their worst."""
+    query = text.strip().lower()
+    found = abnormal(table).select("row", "worst", _URGENCY)
+    rules = [name for name, title in titles.items() if query in title.lower()]
+    state = STATES.index(query) + 1 if query in STATES else 0
+    matching = np.zeros(table.height, bool)
+    if query == STATES[-1]:
+        matching[:] = True
+        matching[found["row"].to_numpy()] = False
+    hits = found["worst"].is_in(rules).fill_null(value=False) | (found["urgency"] == state)
+    matching[found.filter(hits)["row"].to_numpy()] = True
+    return matching
+
+
 def _by_urgency(table: PumpTable, *, descending: bool) -> Rows:
-    """Return the rows by urgency: high alarms first, then medium, low, silent pumps, and normal ones."""
+    """Return the rows by urgency, then in natural order: high alarms, medium, low, silent pumps, and normal ones."""
+    index = index_of(table)
     found = abnormal(table).select("row", _URGENCY)
-    rows = found.sort("urgency", descending=descending, maintain_order=True)["row"].to_numpy()
+    found = found.with_columns(index.facts.natural.gather(found["row"]).alias("natural"))
+    rows = found.sort("urgency", "natural", descending=[descending, False])["row"].to_numpy()
     normal = np.ones(table.height, bool)
     normal[rows] = False
-    rest = np.flatnonzero(normal).astype(np.uint32)
+    every = index.order((("pump", False),))
+    rest = every[normal[every]]
     return np.concatenate([rest, rows] if descending else [rows, rest])
 
 

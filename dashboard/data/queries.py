@@ -34,15 +34,16 @@ _URGENCY: Final = (
 def summary(snapshot: Snapshot) -> dict[str, Any]:
     """Return what the header of every page shows: counts of pumps and alarms, clocks, connection.
 
-    `high`, `medium`, `low` count pumps by their worst open alarm, and alarms of whole gateways; `silent` pumps are
-    counted separately. `waiting` alarms are unacknowledged.
+    `high`, `medium`, `low`, `silent` and `normal` add up to all pumps: each counts once, by its worst open alarm, as
+    silent only without one. `others` are the open alarms of gateways, cohorts and the system. `worst` is the highest
+    priority of all open alarms, 0 if there are none. `waiting` alarms are unacknowledged.
     """
     table, alarms, health = snapshot.table, snapshot.alarms, snapshot.health
     clock, silent = fleet_clock(snapshot), index_of(table).silent
-    larger = alarms.filter(pl.col("pump").is_null() & (pl.col("state") != "out_of_service"))
-    by_priority = dict(pl.concat([table.marks["priority"], larger["priority"]]).value_counts().iter_rows())
+    others = alarms.filter(pl.col("pump").is_null() & (pl.col("state") != "out_of_service"))
+    by_priority = dict(table.marks["priority"].value_counts().iter_rows())
     waiting = alarms.filter(pl.col("state").is_in(WAITING))
-    silenced, marked = int(silent.sum()), table.marks["row"].to_numpy()
+    silenced = int(silent.sum()) - int(silent[table.marks["row"].to_numpy()].sum())
     return {
         "version": health.version,
         "written": health.written,
@@ -55,7 +56,9 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
         "medium": by_priority.get(2, 0),
         "low": by_priority.get(3, 0),
         "silent": silenced,
-        "normal": table.height - silenced - int((~silent[marked]).sum()),
+        "normal": table.height - silenced - table.marks.height,
+        "others": others.height,
+        "worst": min([*by_priority, *others["priority"]], default=0),
         "alarms": alarms.height,
         "waiting": waiting.height,
         "shelved": alarms.filter(pl.col("state").is_in(["shelved", "out_of_service"])).height,

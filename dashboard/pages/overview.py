@@ -126,6 +126,7 @@ def _counts(summary: dict[str, Any]) -> list[Component]:
     facts = [
         elements.fact("Unacknowledged", f"{waiting:,}", note=oldest_note),
         elements.fact("Shelved", f"{summary['shelved']:,}", note="incl. out of service"),
+        elements.fact("Other alarms", f"{summary['others']:,}", note="gateways, cohorts, system"),
         elements.fact("Pumps", f"{summary['pumps']:,}", note="simulated"),
     ]
     return [html.Div(tiles, className="count-tiles card"), html.Div(facts, className="count-facts card")]

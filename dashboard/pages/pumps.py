@@ -37,7 +37,7 @@ def layout() -> Component:
             "maxConcurrentDatasourceRequests": 1,
         },
     )
-    hint = "Serial, site, gateway, lot, model"
+    hint = "Serial, state, alarm, site, lot, model"
     search = dmc.TextInput(id="pump-search", placeholder=hint, size="xs", debounce=300, w=260)
     return html.Div(
         [
@@ -113,17 +113,18 @@ def retired_pumps(snapshot: Snapshot, search: str) -> tuple[bool, str, Component
 
 def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[dict[str, Any], str]:
     """Return the formatted rows that the grid asks for, and the count of all."""
-    found, total = pump_search.page(snapshot.table, request, search)
-    columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "lost")
-    rows = found.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v", *band("low_d")).to_dicts()
     titles = {**snapshot.health.rules, **dict(snapshot.alarms.select("rule", "title").unique().iter_rows())}
+    found, total = pump_search.page(snapshot.table, request, search, titles)
+    columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "lost")
+    forecast = ("commanded_ul_h", *band("low_d"), *band("eos_d"))
+    rows = found.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v", *forecast).to_dicts()
     for row in rows:
         row["age"] = formatting.span(row["age_s"])
+        row["low"] = forecast_panel.reservoir_text(row, "low_d")
         row["flow"] = formatting.reading("flow_ul_h", row.pop("flow_ul_h"))
         row["reservoir"] = formatting.reading("reservoir_ml", row["reservoir_ml"])
         row["battery"] = formatting.reading("battery_v", row["battery_v"])
-        row["low"] = forecast_panel.days(row, "low_d")
-        for name in band("low_d"):
+        for name in forecast:
             del row[name]
         row["worst"] = titles.get(row["worst"], formatting.title(row["worst"] or ""))
     note = "; ".join(part for part in (formatting.count(total, "pump"), queries.lag_note(snapshot)) if part)

@@ -8,9 +8,9 @@ import polars as pl
 
 from broker.store.journal import EVENTS_SCHEMA
 from broker.store.pump_table import MARKS_SCHEMA, band
-from broker.store.snapshot import ALARMS_SCHEMA, ORDERS_SCHEMA, RETIRED_SCHEMA
+from broker.store.snapshot import ALARMS_SCHEMA, ORDERS_SCHEMA, RETIRED_SCHEMA, WAITING
 from processor.alarms import chains
-from processor.alarms.states import OUT_OF_SERVICE, SUPPRESSED, UNACKNOWLEDGED, state_of
+from processor.alarms.states import OUT_OF_SERVICE, SUPPRESSED, state_of
 from processor.alarms.subjects import Subjects, kind_of
 from processor.alarms.texts import cause_text, rule_texts
 from processor.engine.columns import Rules
@@ -125,7 +125,7 @@ def marks_frame(alarms: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
         .agg(
             pl.col("priority").first(),
             pl.len().alias("alarms"),
-            (pl.col("state") == UNACKNOWLEDGED).sum().alias("unacknowledged"),
+            pl.col("state").is_in(WAITING).sum().alias("unacknowledged"),
             pl.col("rule").first().alias("worst"),
         )
         .sort("row")

@@ -62,6 +62,11 @@ def init(
     from simulator.gateway.settings import gateway_names
 
     where, now = data or user_data(), datetime.now(UTC)
+    if system_port in (gateway_port, gateway_port + 1):
+        raise CommandError(
+            f"ports {gateway_port} and {gateway_port + 1} for gateways leave no {system_port} for the parts; choose "
+            "another --system-port"
+        )
     credentials = gateway_access.prepared(where)
     keys = KeyFiles(credentials)
     if keys.exist:

@@ -60,51 +60,6 @@ OwnBroker = Annotated[
         show_default=False,
     ),
 ]
-GatewayBroker = Annotated[
-    str | None,
-    typer.Option(
-        "--gateway-broker",
-        envvar=_env("GATEWAY_BROKER"),
-        metavar="URL",
-        help="Where simulated gateways log in with --gateway-secret, if not at --broker.",
-        show_default=False,
-    ),
-]
-GatewaySecret = Annotated[
-    Path | None,
-    typer.Option(
-        "--gateway-secret",
-        envvar=_env("GATEWAY_SECRET"),
-        metavar="FILE",
-        callback=path,
-        help="Each simulated gateway logs in as itself, with a password derived from this secret and its name.",
-        show_default=False,
-    ),
-]
-GatewayHost = Annotated[
-    str,
-    typer.Option(
-        "--gateway-host", envvar=_env("GATEWAY_HOST"), metavar="ADDRESS", help="Address where gateways connect."
-    ),
-]
-GatewayPort = Annotated[
-    int,
-    typer.Option(
-        "--gateway-port",
-        envvar=_env("GATEWAY_PORT"),
-        min=0,
-        max=65_535,
-        help="Port where gateways connect; 0 picks a free one, the same each time.",
-    ),
-]
-GatewayTls = Annotated[
-    bool,
-    typer.Option(
-        "--gateway-tls/--no-gateway-tls",
-        envvar=_env("GATEWAY_TLS"),
-        help="Gateways connect with TLS, or at the next port with a client certificate; see pumpwatch keys init.",
-    ),
-]
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -274,51 +229,6 @@ PasswordFile = Annotated[
     _file(
         "--password-file",
         "File whose only line is the password of the broker's user. Default: PUMPWATCH_BROKER_PASSWORD, if set.",
-    ),
-]
-ActionKey = Annotated[
-    Path | None,
-    typer.Option(
-        "--action-key",
-        envvar=_env("ACTION_KEY"),
-        metavar="FILE",
-        callback=path,
-        help="Public keys that commands are verified with: action.pub of the processor's data directory. "
-        "Default: that of --data.",
-        show_default=False,
-    ),
-]
-
-
-def _rate(name: str, limits: Any, meaning: str) -> Any:
-    """Return the option for a rate limit of the processor."""
-    variable = _env(name.removeprefix("--").replace("-", "_").upper())
-    return typer.Option(name, envvar=variable, metavar="N", min=limits.ge, max=limits.le, help=meaning)
-
-
-GatewayMessages = Annotated[
-    int,
-    _rate(
-        "--gateway-messages",
-        settings.GATEWAY_MESSAGES,
-        "Messages a second of one gateway; after an outage it may catch up 1,000 s of that at once.",
-    ),
-]
-GatewayBirths = Annotated[int, _rate("--gateway-births", settings.GATEWAY_BIRTHS, "Births a minute of one gateway.")]
-NewGateways = Annotated[
-    int,
-    _rate(
-        "--new-gateways",
-        settings.NEW_GATEWAYS,
-        "New gateways a minute of the whole system; ten times as many after a start.",
-    ),
-]
-NewPumps = Annotated[
-    int,
-    _rate(
-        "--new-pumps",
-        settings.NEW_PUMPS,
-        "New pumps a minute of the whole system; ten times as many after a start, and in births of known gateways.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

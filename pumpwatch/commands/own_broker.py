@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from broker.mqtt import mosquitto_config
 from broker.mqtt.address import parse_url
 from broker.mqtt.endpoint import is_loopback
 from broker.mqtt.local_broker import url_of
+from broker.mqtt.reloading import RELOAD_INTERVAL_S
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import PREFIX, environment
 
@@ -145,10 +147,14 @@ def simulated_login(
     if found is None:
         return None, None
     credentials = credentials_of(data)
+    before = credentials.gateway_passwords.stat().st_mtime_ns
     try:
         credentials.prepare(names)
     except CredentialsError as error:
         raise CommandError(str(error)) from error
+    if credentials.gateway_passwords.stat().st_mtime_ns != before:
+        # The broker reads them within this time; those that come earlier are refused and back off for longer.
+        time.sleep(2 * RELOAD_INTERVAL_S)
     return found.gateway_url(credentials), credentials.fleet_secret()
 
 

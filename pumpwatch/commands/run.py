@@ -23,7 +23,7 @@ from rich.text import Text
 
 from broker.mqtt.topic_access import DASHBOARD, OPERATOR, PROCESSOR, SIMULATOR, SUPERVISOR
 from broker.store.file_lock import LockedError
-from pumpwatch.commands import access_options, options
+from pumpwatch.commands import access_options, gateway_options, options
 from pumpwatch.commands.broker_options import variables_of_parts
 from pumpwatch.commands.broker_password import with_variable
 from pumpwatch.commands.errors import CommandError
@@ -82,9 +82,9 @@ def run(
     public_url: options.PublicUrl = "",
     root_path: options.RootPath = "",
     trusted_proxy: options.TrustedProxies = None,
-    gateway_host: options.GatewayHost = options.LOOPBACK,
-    gateway_port: options.GatewayPort = 0,
-    gateway_tls: options.GatewayTls = False,
+    gateway_host: gateway_options.GatewayHost = options.LOOPBACK,
+    gateway_port: gateway_options.GatewayPort = 0,
+    gateway_tls: gateway_options.GatewayTls = False,
     session_idle: access_options.SessionIdle = access_options.IDLE_H,
     session_days: access_options.SessionDays = access_options.DAYS,
     broker: options.OwnBroker = None,

@@ -39,14 +39,18 @@ class Ending:
 
 @dataclass
 class Parts:
-    """Parts on one data directory and a broker of their own; those that still run are ended at the end."""
+    """Parts on one data directory and a broker of their own; those that still run are ended at the end.
+
+    `access` are the options of the broker. Unless it is anonymous, the parts find their logins in the data directory.
+    """
 
     data: Path
     port: int
+    access: tuple[str, ...] = ("--anonymous",)
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __enter__(self) -> Parts:
-        self.start("broker", "broker", "--kind", "mosquitto", "--port", str(self.port))
+        self.start("broker", "broker", "--kind", "mosquitto", "--port", str(self.port), *self.access)
         return self
 
     def __exit__(
@@ -61,7 +65,8 @@ class Parts:
 
     def start(self, name: str, *arguments: str, ready: bool = True) -> None:
         """Start a part by its command and arguments; wait until it is ready."""
-        address = [] if name == "broker" else ["--broker", self.url]
+        given = name != "broker" and "--anonymous" in self.access
+        address = ["--broker", self.url] if given else []
         command = [sys.executable, "-m", "pumpwatch", *arguments, *address, "--data", str(self.data)]
         with self._log(name).open("ab") as log:
             written = log.tell()

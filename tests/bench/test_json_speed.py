@@ -107,7 +107,7 @@ def test_waiting_json_messages(pumps: int, ticks: int, peer: tuple[Path, str], t
         data = tmp_path / str(run)
         data.mkdir()
         with ExitStack() as stack:
-            broker, url = stack.enter_context(part(data, "broker", "--port", "0"))
+            broker, url = stack.enter_context(part(data, "broker", "--anonymous", "--port", "0"))
             subscribed(data, directory if with_peer else None, url, len(messages))
             place = urlsplit(url)
             publish(place.hostname or "", place.port or 0, messages)

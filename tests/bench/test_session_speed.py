@@ -54,7 +54,7 @@ async def test_a_session_for_each_pump(sessions: int, tmp_path: Path) -> None:
     if too_few := shortage(sessions):
         pytest.skip(too_few)
     port, count, log = str(free_port()), str(sessions), tmp_path / "simulate.log"
-    with part(tmp_path, "broker", "--port", port) as (_, url):
+    with part(tmp_path, "broker", "--anonymous", "--port", port) as (_, url):
         sink = Sink()
         link = await sink.listen(url)
         began = time.monotonic()
@@ -70,7 +70,7 @@ async def test_a_session_for_each_pump(sessions: int, tmp_path: Path) -> None:
         ages = np.percentile(sink.ages_ms, [50, 95, 99])
         heard = len(sink.ages_ms)
         await link.close()
-    with part(tmp_path, "broker", "--port", port):
+    with part(tmp_path, "broker", "--anonymous", "--port", port):
         began = time.monotonic()
         await reported(log, "Reconnected to")
         returned_s, began = time.monotonic() - began, time.monotonic()

@@ -94,10 +94,14 @@ def test_only_unacknowledged_alarms_can_be_acknowledged_whatever_a_browser_sends
     assert queries.waiting_ids(known, {}) == []
 
 
-def test_the_summary_counts_pumps_by_their_worst_alarm_and_silent_ones_separately(fleet: Any) -> None:
+def test_the_summary_counts_each_pump_once_by_its_worst_alarm_as_silent_only_without_one(fleet: Any) -> None:
     found = queries.summary(fleet(100))
     assert (found["high"], found["medium"], found["low"], found["silent"]) == (4, 4, 3, 2)
     assert found["normal"] == 100 - 11 - 2
+    alarmed = fleet(100).pumps.with_columns(silent=pl.col("priority") > 0)
+    found = queries.summary(dataclasses.replace(fleet(100), table=PumpTable.of(alarmed)))
+    assert found["silent"] == 0
+    assert sum(found[name] for name in ("high", "medium", "low", "silent", "normal")) == 100
     assert queries.summary(empty())["oldest_s"] is None
 
 
@@ -160,14 +164,14 @@ def test_the_form_shows_which_pumps_are_selected(fleet: Any) -> None:
 
 def test_a_long_table_gets_the_rows_it_requests_and_is_sorted_by_known_columns_only(fleet: Any) -> None:
     request = {"startRow": 10, "endRow": 1_000_000, "sortModel": [{"colId": "pump", "sort": "desc"}, {"colId": "evil"}]}
-    rows, total = pump_search.page(fleet(1000).table, request, "itb-0000")
+    rows, total = pump_search.page(fleet(1000).table, request, "itb-0000", {})
     assert (rows.height, total) == (89, 99)
     assert rows["pump"][0] == "ITB-000089"
 
 
 @pytest.mark.parametrize("asked", [[], [{"colId": "priority", "sort": "asc"}]])
 def test_the_pump_list_starts_with_the_worst_alarms_then_silent_pumps(fleet: Any, asked: list[dict[str, str]]) -> None:
-    rows, _ = pump_search.page(fleet(100, alarms=7).table, {"endRow": 12, "sortModel": asked}, "")
+    rows, _ = pump_search.page(fleet(100, alarms=7).table, {"endRow": 12, "sortModel": asked}, "", {})
     assert rows["priority"].to_list() == [1, 1, 1, 2, 2, 3, 3, 0, 0, 0, 0, 0]
     assert rows["silent"].to_list() == [False] * 7 + [True] * 2 + [False] * 3
 
@@ -190,10 +194,11 @@ def test_any_order_and_search_of_the_pump_list_equals_sorting_the_whole_table(fl
             for text in ("", "00013", "gateway-00"):
                 keys = [urgency if name == "priority" else pl.col(name) for name in sorting or ["priority"]]
                 found = whole.filter(pl.col("pump").str.contains(text) | (pl.col("gateway") == text))
-                expected = found.sort(
+                in_order = found if sorting and sorting != ["priority"] else found.sort("pump")
+                expected = in_order.sort(
                     keys, descending=bool(sorting) and down == "desc", nulls_last=True, maintain_order=True
                 )
-                rows, total = pump_search.page(table, request, text)
+                rows, total = pump_search.page(table, request, text, {})
                 assert (rows["pump"].to_list(), total) == (expected["pump"].head(200).to_list(), found.height)
 
 
@@ -309,9 +314,31 @@ def test_the_pump_list_finds_lots_models_and_gateways_by_the_names_in_their_alar
     lots = pl.when(pl.col("pump").str.ends_with("3")).then(pl.lit("B07")).otherwise(pl.lit("A01"))
     pumps = fleet(20).pumps.with_columns(lots.alias("lot"))
     found = {
-        text: pump_search.page(PumpTable.of(pumps), {}, text)[1] for text in ("lot B07", "b07", "model B", "gateway-00")
+        text: pump_search.page(PumpTable.of(pumps), {}, text, {})[1]
+        for text in ("lot B07", "b07", "model B", "gateway-00")
     }
     assert found == {"lot B07": 2, "b07": 2, "model B": 20, "gateway-00": 20}
+
+
+def test_the_pump_list_finds_pumps_by_state_and_by_the_title_of_their_worst_alarm(fleet: Any) -> None:
+    table = fleet(100, alarms=7).table
+    titles = {"motor_stalled": "Motor stalled", "pump_silent": "Pump silent"}
+    found = {
+        text: pump_search.page(table, {}, text, titles)[1] for text in ("high", "Medium", "low", "silent", "normal")
+    }
+    assert found == {"high": 3, "Medium": 2, "low": 2, "silent": 2, "normal": 91}
+    worst = table.marks["worst"][0]
+    assert (
+        pump_search.page(table, {}, "stalled", {worst: "Motor stalled"})[1]
+        == table.marks.filter(pl.col("worst") == worst).height
+    )
+
+
+def test_pumps_come_in_the_order_in_which_people_count(fleet: Any) -> None:
+    serials = ["MY-10", "MY-2", "ITB-000250", "ITB-000001", "MY-1", "ward"]
+    pumps = fleet(6, alarms=0).pumps.with_columns(pl.Series("pump", serials), silent=pl.lit(value=False))
+    rows, _ = pump_search.page(PumpTable.of(pumps), {}, "", {})
+    assert rows["pump"].to_list() == ["ITB-000001", "ITB-000250", "MY-1", "MY-2", "MY-10", "ward"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from broker.store.pump_table import band
-from processor.view.snapshot_tables import time_to_respond
+from processor.view.snapshot_tables import marks_frame, time_to_respond
 
 INF = float("inf")
 
@@ -36,6 +36,15 @@ def test_an_alarm_that_returned_to_normal_has_no_time_to_respond():
 
 def test_a_rule_without_harm_shows_its_own_time_to_respond():
     assert shown((4.0, 9.0, 20.0), harm_after_h=None) == "days"
+
+
+@pytest.mark.parametrize(
+    ("state", "waits"), [("unacknowledged", 1), ("returned", 1), ("acknowledged", 0), ("latched", 0), ("shelved", 0)]
+)
+def test_a_pump_looks_acknowledged_only_when_nobody_is_asked_to_acknowledge(state, waits):
+    alarm = {"state": state, "priority": 1, "onset": 0, "rule": "motor_stalled"}
+    marks = marks_frame(pl.DataFrame([alarm]), pl.Series([7], dtype=pl.UInt32))
+    assert marks.select("row", "unacknowledged").row(0) == (7, waits)
 
 
 def shown(hours, *, harm_after_h: float | None = 5.0, returned: int | None = None) -> str:
