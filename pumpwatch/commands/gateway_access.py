@@ -38,10 +38,11 @@ class ClientFiles:
 def refused() -> Iterator[None]:
     """Raise `CommandError` for what credentials and certificates refuse."""
     from broker.access.credentials import CredentialsError
+    from broker.store.action_key import ActionKeyError
 
     try:
         yield
-    except CredentialsError as error:
+    except (CredentialsError, ActionKeyError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"{error.filename or 'the credentials'}: {error.strerror or error}") from error

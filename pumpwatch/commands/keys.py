@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from broker.access.credentials import Credentials
 
 app = typer.Typer(no_args_is_help=True, help="Make, renew and revoke certificates and passwords of the broker.")
+
+ACTION_KEY: Final = "_action"
+"""Name of the key that signs commands, among the names that can be renewed."""
 
 Hosts = Annotated[
     list[str],
@@ -91,7 +94,8 @@ def init(
 @with_checked_values
 def renew(
     name: Annotated[
-        str, typer.Argument(help="Gateway, or part such as _processor. Default: the certificate of the broker.")
+        str,
+        typer.Argument(help="Gateway, part such as _processor, _action. Default: certificate of the broker."),
     ] = "",
     *,
     host: Annotated[
@@ -102,9 +106,13 @@ def renew(
     as_json: options.AsJson = False,
     data: options.Data = None,
 ) -> None:
-    """Renew the certificate of the broker, or the password or certificate of a gateway, or the password of a part."""
+    """Renew the certificate of the broker, the password or certificate of a gateway, or the password of a part.
+
+    `_action` is the key that signs commands and operator actions; what the old one signed is valid for a minute more.
+    """
     from broker.access.key_files import KeyFiles
     from broker.mqtt.topic_access import SYSTEM_USERS
+    from broker.store import action_key
 
     where, now = data or user_data(), datetime.now(UTC)
     credentials = gateway_access.prepared(where)
@@ -114,6 +122,11 @@ def renew(
             keys.issuer()
             keys.renew_server(_hosts(host or keys.server_facts().hosts), now)
             what = "the certificate of the broker"
+        elif name == ACTION_KEY:
+            current = action_key.renew(where, round(now.timestamp() * 1000))
+            gateway_access.record(where, f"the key that signs commands renewed: {current}", now)
+            typer.echo(f"commands are signed with key {current}; copy {where / action_key.PUBLIC} to others", err=True)
+            return
         elif name in SYSTEM_USERS:
             credentials.renew_system(name)
             what = f"the password of {name}"

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from broker.store import file_lock
-from pumpwatch.commands import access_options, gateway_options, options
+from pumpwatch.commands import access_options, gateway_options, options, trust_options
 from pumpwatch.commands.errors import CommandError, RefusalError
 from pumpwatch.commands.web_options import web_of
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, user_data
@@ -48,7 +48,7 @@ def simulate(
             help="Maximum number of spooled samples of all gateways; the oldest are dropped first, and counted.",
         ),
     ] = 5_000_000,
-    action_key: options.ActionKey = None,
+    action_key: trust_options.ActionKey = None,
     gateway_broker: gateway_options.GatewayBroker = None,
     gateway_secret: gateway_options.GatewaySecret = None,
     broker: options.Broker = None,
@@ -105,10 +105,10 @@ def process(
     ] = 0.25,
     history_size: options.HistorySize = options.HISTORY_GB,
     history_days: options.HistoryDays = 0,
-    gateway_messages: options.GatewayMessages = 5_000,
-    gateway_births: options.GatewayBirths = 240,
-    new_gateways: options.NewGateways = 1_000,
-    new_pumps: options.NewPumps = 100_000,
+    gateway_messages: trust_options.GatewayMessages = 5_000,
+    gateway_births: trust_options.GatewayBirths = 240,
+    new_gateways: trust_options.NewGateways = 1_000,
+    new_pumps: trust_options.NewPumps = 100_000,
     journal_anchor_url: options.JournalAnchorUrl = "",
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""

@@ -16,6 +16,7 @@ from broker.access.password_lines import derived_password
 from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.mosquitto_config import find
 from broker.mqtt.topic_access import PROCESSOR
+from broker.store import action_key
 from pumpwatch.__main__ import app
 from pumpwatch.commands.errors import CommandError
 from tests.broker.access.conftest import Client
@@ -122,3 +123,12 @@ def test_a_gateway_secret_that_cannot_be_used_is_refused(
         file.write_text(secret)
     words = [flag.format(secret=file) for flag in flags]
     assert sentence in refused(data, "simulate", "--broker", "mqtt://broker.example", *words)
+
+
+def test_the_key_that_signs_commands_is_replaced(data: Path) -> None:
+    before = action_key.signer(data).public.id
+    told = done(data, "keys", "renew", "_action").stderr
+    current = action_key.signer(data).public.id
+    assert current != before
+    assert f"commands are signed with key {current}" in told
+    assert [key.id for key in action_key.read(data / action_key.PUBLIC).keys] == [current, before]
