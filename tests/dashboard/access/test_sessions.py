@@ -11,9 +11,9 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from broker.store import secret_files
+from broker.store import account_files, secret_files
 from dashboard.access import session_table, sessions
-from dashboard.access.accounts import accounts_path, add_account
+from dashboard.access.accounts import add_account
 from dashboard.access.middleware import Access
 from dashboard.app import build
 from dashboard.settings import Settings
@@ -55,7 +55,7 @@ async def test_a_restart_ends_sign_ins_only_if_the_key_changed(settings: Setting
 async def test_a_new_role_or_a_removed_account_ends_its_sign_ins(settings: Settings, browser_of: Any) -> None:
     for name in ("maria", "vera"):
         add_account(settings.data, name, "engineer", "correct horse")
-    path = accounts_path(settings.data)
+    path = account_files.path(settings.data)
     async with browser_of(build(settings)) as client:
         for change in (lambda row: {**row, "role": "viewer"}, lambda row: {**row, "name": "another"}):
             content = json.loads(path.read_bytes())
