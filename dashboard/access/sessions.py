@@ -211,6 +211,8 @@ class SessionStore:
             status = account_files.path(self._data).stat()
         except FileNotFoundError:
             return "gone" if required(self._data) else "none"
+        except OSError as error:
+            return f"unreadable: {error}"
         return status.st_ino, status.st_mtime_ns, status.st_size, (self._data / FILE).exists()
 
 

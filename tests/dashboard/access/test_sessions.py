@@ -164,6 +164,26 @@ async def test_a_disk_that_refuses_prevents_no_sign_in_and_the_log_says_so(
     assert "Sessions not written" in caplog.text
 
 
+def test_a_change_that_is_written_while_the_table_is_read_is_not_undone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, read = session_table.SessionTable(settings.data), session_table._read
+    stays, ends = (session_table.Session(name, "maria", "1", 1, 1, "192.0.2.1") for name in ("stays", "ends"))
+    table.put(ends)
+    table.save()
+    table.put(stays)
+    table.end(["ends"])
+
+    def read_before_it_is_written(*args: Any, **options: Any) -> list[session_table.Session]:
+        found = read(*args, **options)
+        table.save()
+        return found
+
+    monkeypatch.setattr(session_table, "_read", read_before_it_is_written)
+    table.refresh()
+    assert table.all() == [stays]
+
+
 async def test_a_table_that_cannot_be_read_is_replaced(settings: Settings, browser_of: Any) -> None:
     secret_files.directory(settings.data)
     (settings.data / "secrets" / "sessions.sqlite").write_bytes(b"not a database" * 100)
