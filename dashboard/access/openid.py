@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 import time
@@ -31,9 +32,12 @@ TICKET_S: Final = 600
 """How long a person may take at the identity provider."""
 TIMEOUT_S: Final = 10.0
 METADATA_S: Final = 3600.0
+RETRY_S: Final = 5.0
+"""How long a provider that did not answer is not asked again: anybody can press the link."""
 ALGORITHMS: Final = ["RS256", "PS256", "ES256", "EdDSA"]
 """Of signatures: asymmetric only, so that nobody but the provider can sign."""
 CLOCK_LEEWAY_S: Final = 60
+SILENT: Final = "The identity provider does not answer. Try again in a minute."
 
 
 class OpenIdError(Exception):
@@ -65,6 +69,7 @@ class OpenIdConnect:
         self._transport = transport
         self._metadata: tuple[float, dict[str, Any]] = (0.0, {})
         self._keys: dict[str, Any] = {}
+        self._discovering, self._failed_at = asyncio.Lock(), -RETRY_S
 
     @property
     def issuer(self) -> str:
@@ -147,17 +152,21 @@ class OpenIdConnect:
 
     async def _discover(self, client: Any) -> dict[str, Any]:
         """Return what the provider publishes about itself, at most an hour old. Raises `OpenIdError`."""
-        read_at, metadata = self._metadata
-        if metadata and time.monotonic() - read_at < METADATA_S:
-            return metadata
-        try:
-            found = await _json(client, f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
-        except (httpx2.HTTPError, ValueError) as error:
-            raise OpenIdError("The identity provider does not answer. Try again in a minute.") from error
-        if found.get("issuer") != self.issuer:
-            raise OpenIdError(f"The identity provider calls itself {found.get('issuer')!r}, not {self.issuer!r}.")
-        self._metadata = (time.monotonic(), found)
-        return found
+        async with self._discovering:
+            read_at, metadata = self._metadata
+            if metadata and time.monotonic() - read_at < METADATA_S:
+                return metadata
+            if time.monotonic() - self._failed_at < RETRY_S:
+                raise OpenIdError(SILENT)
+            try:
+                found = await _json(client, f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+            except (httpx2.HTTPError, ValueError) as error:
+                self._failed_at = time.monotonic()
+                raise OpenIdError(SILENT) from error
+            if found.get("issuer") != self.issuer:
+                raise OpenIdError(f"The identity provider calls itself {found.get('issuer')!r}, not {self.issuer!r}.")
+            self._metadata = (time.monotonic(), found)
+            return found
 
     def _client(self, request: Request) -> Any:
         base = self._public.url.rstrip("/") or f"{request.url.scheme}://{request.headers.get('host', '')}{path_of('')}"

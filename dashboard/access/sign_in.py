@@ -29,6 +29,8 @@ MAX_FORM_BYTES: Final = 4096
 SECOND_STEP: Final = "second factor"
 TICKET_S: Final = 300
 """How long the second page of a sign-in waits for its code."""
+FORGED_WINDOW_S: Final = 60.0
+"""For so long, returns from the identity provider that did not begin here are one entry of the audit trail."""
 MAX_PARALLEL_HASHES: Final = 2
 """Each takes 19 MiB and one core."""
 
@@ -68,10 +70,15 @@ class SignIn:
             if request.scope["path"] == START_PATH:
                 return await self._openid.begin(request)
             ticket = self._openid.ticket(request)
-            refusal = self._throttle.attempt(attempt)
-            if refusal:
-                self._trail.refused(refusal.window, refusal.wait_s, who="?", origin=address)
-                return self.page("/", 429, f"Too many attempts. Try again in {refusal.wait_s} s.")
+        except OpenIdError as error:  # anybody can cause it, as often as they like
+            text = f"identity provider: {error}"
+            self._trail.refused(START_PATH, FORGED_WINDOW_S, who="?", origin=address, kind="sign_in_failed", text=text)
+            return self.page("/", 403, str(error))
+        refusal = self._throttle.attempt(attempt)
+        if refusal:
+            self._trail.refused(refusal.window, refusal.wait_s, who="?", origin=address)
+            return self.page("/", 429, f"Too many attempts. Try again in {refusal.wait_s} s.")
+        try:
             identity = await self._openid.finish(request, ticket)
             if identity.name in self._store.accounts():
                 raise OpenIdError(f"{identity.name} has an account here: sign in with its password.")  # noqa: TRY301

@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from broker.store import journal_query
-from dashboard.access.accounts import ROLES, VISITOR, add_account
+from dashboard.access.accounts import ROLES, VISITOR, add_account, problem
 from dashboard.access.middleware import Access, demand_accounts
 from dashboard.settings import OpenId, Settings, openid_provider
 from tests.dashboard.access.identity_provider import (
@@ -135,6 +135,10 @@ async def test_a_forged_state_or_another_browser_asks_the_provider_nothing(
         assert (await client.get("/sign-in/oidc?code=x")).status_code == 403
         assert (await client.get("/sign-in/oidc?state=%C3%A9&code=x")).status_code == 403
         assert len(provider.asked) == before
+        await served._trail.drain()
+        entries = journal_query.entries(settings.data, journal_query.Query(limit=10))
+        assert entries["kind"].to_list() == ["sign_in_failed"], "a flood of them is one entry a minute"
+        assert "refused: 4 attempts" in entries["text"][0]
         assert (await client.get(back)).status_code == 303
         assert (await client.get(back)).status_code == 403, "neither state nor code is good twice"
 
@@ -169,6 +173,7 @@ async def test_with_a_provider_the_shared_key_is_not_valid_not_even_when_the_pro
     async with browser_of(served) as client:
         assert (await client.get("/?key=the-right-key")).status_code == 401
         await client.get(await begun(client, provider))
+        assert problem(settings.data) == ""
         cookies = dict(client.cookies)
     async with browser_of(application(settings, provider, openid=None)) as client:
         client.cookies.update(cookies)
@@ -183,8 +188,11 @@ async def test_a_provider_that_is_down_or_another_is_said_in_a_sentence(
     served = application(settings, provider)
     async with browser_of(served) as client:
         assert "calls itself" in (await client.get("/sign-in/oidc/start")).text
-        served.openid._transport = httpx2.MockTransport(lambda _: httpx2.Response(503))  # type: ignore[union-attr]
-        answer = await client.get("/sign-in/oidc/start")
+        asked: list[Any] = []
+        served.openid._transport = httpx2.MockTransport(lambda one: asked.append(one) or httpx2.Response(503))
+        answers = [await client.get("/sign-in/oidc/start") for _ in range(20)]
+        answer = answers[-1]
+    assert len(asked) == 1, "a provider that is down is not asked by everybody who presses the link"
     assert (answer.status_code, "does not answer. Try again in a minute" in answer.text) == (403, True)
 
 
