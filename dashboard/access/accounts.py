@@ -17,12 +17,10 @@ from typing import Any, Final
 
 from starlette.authentication import BaseUser
 
-from broker.store import secret_files
+from broker.store import account_files, secret_files
+from broker.store.account_files import FILE, required
 from dashboard.access.passwords import MAX_PASSWORD, MIN_PASSWORD, hash_password, scrypt_hash
 
-FILE: Final = "accounts.json"
-MARKER: Final = "accounts.required"
-"""File beside the accounts that says that there were some: from then on the shared key is not valid."""
 ROLES: Final = ("viewer", "operator", "engineer", "admin")
 RIGHTS: Final = {
     "viewer": frozenset(),
@@ -99,21 +97,15 @@ VISITOR: Final[ContextVar[Visitor]] = ContextVar("visitor", default=NOBODY)
 """Set for each request by the access middleware; the default has no rights."""
 
 
-def accounts_path(data: Path) -> Path:
-    """Return the file of the accounts of a data directory."""
-    return data / secret_files.DIRECTORY / FILE
-
-
-def required(data: Path) -> bool:
-    """Return whether accounts exist or have existed, so that the shared key is not valid."""
-    return any(path.exists() for path in (data / secret_files.DIRECTORY / MARKER, accounts_path(data), data / FILE))
-
-
 def problem(data: Path) -> str:
     """Return why nobody can sign in although there were accounts, as a sentence with what to do; empty if none."""
+    text = account_files.unusable(data)
+    if text:
+        return text
     try:
-        if not read_accounts(data) and required(data):
-            raise missing(data)
+        read_accounts(data)
+    except MissingAccountsError:  # an identity provider signs people in
+        return ""
     except AccessError as error:
         return str(error)
     return ""
@@ -122,8 +114,9 @@ def problem(data: Path) -> str:
 def missing(data: Path) -> MissingAccountsError:
     """Return the error that says that the accounts are gone, and how to get back in."""
     return MissingAccountsError(
-        f"nobody can sign in: there were accounts, but {accounts_path(data)} is missing or names nobody; restore it "
-        "from a backup, or add an account with: pumpwatch user add NAME --role admin"
+        account_files.unusable(data)
+        or "nobody can sign in: there are no accounts, and the identity provider that signed people in is not set; add "
+        "an account with: pumpwatch user add NAME --role admin"
     )
 
 
@@ -176,7 +169,7 @@ def read_accounts(data: Path) -> dict[str, Account]:
     Moves the file of earlier versions into the directory of secrets. Raises `MissingAccountsError` if the file is gone,
     `AccessError` if it cannot be read or there are two.
     """
-    path = accounts_path(data)
+    path = account_files.path(data)
     try:
         _move_earlier(data)
         content = json.loads(path.read_bytes())
@@ -211,7 +204,7 @@ def _account(row: dict[str, Any]) -> Account:
 
 
 def _move_earlier(data: Path) -> None:
-    earlier, path = data / FILE, accounts_path(data)
+    earlier, path = data / FILE, account_files.path(data)
     if not earlier.exists():
         return
     if path.exists():
@@ -235,13 +228,19 @@ def locked(data: Path) -> Iterator[None]:
 
 def write_accounts(data: Path, accounts: dict[str, Account]) -> None:
     """Replace the file; from now on the shared key is not valid. Only under `locked`."""
-    require(data)
+    directory = secret_files.directory(data)
     content = {"format": FORMAT, "accounts": [asdict(account) for account in accounts.values()]}
-    secret_files.write(accounts_path(data), json.dumps(content, indent=2).encode())
+    _mark(account_files.marker(data), b"")
+    secret_files.write(directory / FILE, json.dumps(content, indent=2).encode())
 
 
 def require(data: Path) -> None:
-    """Let the shared key be invalid from now on. Raises `OSError`."""
-    marker = secret_files.directory(data) / MARKER
-    if not marker.exists():
-        secret_files.write(marker, b"")
+    """Let the shared key be invalid from now on, because an identity provider signs people in. Raises `OSError`."""
+    secret_files.directory(data)
+    if not account_files.marker(data).exists():
+        _mark(account_files.marker(data), account_files.BY_PROVIDER)
+
+
+def _mark(marker: Path, content: bytes) -> None:
+    if not marker.exists() or marker.read_bytes() != content:
+        secret_files.write(marker, content)

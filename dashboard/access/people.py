@@ -127,7 +127,7 @@ class People:
             return wrong
         generation = new_generation()
         return await self._change_own(
-            lambda: account_changes.password(new, generation), generation, "changed the own password"
+            lambda: account_changes.password(new, generation), generation, "changed their own password"
         )
 
     def begin_second_factor(self) -> str:
@@ -149,7 +149,7 @@ class People:
         done = await self._change_own(
             lambda: account_changes.with_second_factor(secret, hashes, generation),
             generation,
-            "turned the own second factor on",
+            "turned on their own second factor",
         )
         if done.good:
             self._enrolling.pop(VISITOR.get().session, None)
@@ -164,7 +164,7 @@ class People:
         return await self._change_own(
             lambda: account_changes.with_second_factor("", (), generation),
             generation,
-            "turned the own second factor off",
+            "turned off their own second factor",
         )
 
     async def _wrong_password(self, current: str) -> Done | None:
@@ -186,7 +186,8 @@ class People:
     async def _change_own(self, make: Callable[[], Change], generation: int, text: str) -> Done:
         visitor = VISITOR.get()
         with self._store.kept(visitor.session, generation):
-            return await self._change(visitor.name, make, text)
+            done = await self._change(visitor.name, make, text)
+        return Done(done.text.replace("their own", "your"), good=done.good)
 
     def own_account(self) -> Account | None:
         """Return the account of the visitor, None if there is none here."""

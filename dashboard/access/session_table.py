@@ -67,7 +67,7 @@ class SessionTable:
     def __init__(self, data: Path) -> None:
         """Read the sessions of a data directory; a file that cannot be read is replaced."""
         self._path = secret_files.directory(data) / FILE
-        self._lock = threading.Lock()
+        self._writing, self._changing = threading.Lock(), threading.Lock()
         self._pending: dict[str, Session | None] = {}
         self._sessions: dict[str, Session] = {}
         self._stamp: object = None
@@ -89,7 +89,8 @@ class SessionTable:
 
     def put(self, session: Session) -> None:
         """Add or replace a session; beyond `MAX_SESSIONS`, the one used longest ago ends."""
-        self._sessions[session.digest] = self._pending[session.digest] = session
+        with self._changing:
+            self._sessions[session.digest] = self._pending[session.digest] = session
         if len(self._sessions) > MAX_SESSIONS:
             oldest = min(self._sessions.values(), key=lambda session: session.seen)
             LOG.warning("There are %d sessions, as many as allowed; that of %s ended", MAX_SESSIONS, oldest.name)
@@ -97,9 +98,10 @@ class SessionTable:
 
     def end(self, digests: Iterable[str]) -> None:
         """Remove sessions."""
-        for digest in digests:
-            if self._sessions.pop(digest, None) is not None:
-                self._pending[digest] = None
+        with self._changing:
+            for digest in digests:
+                if self._sessions.pop(digest, None) is not None:
+                    self._pending[digest] = None
 
     @property
     def unsaved(self) -> bool:
@@ -114,10 +116,12 @@ class SessionTable:
         stamp = self._stat()
         if stamp == self._stamp:
             return
+        # Before reading: what is written in between is in the file or here, never in neither.
+        pending = dict(self._pending)
         with contextlib.suppress(sqlite3.Error):
             found = {session.digest: session for session in _read(self._path, timeout_s=0)}
             self._stamp = stamp
-            for digest, session in dict(self._pending).items():
+            for digest, session in pending.items():
                 if session is None:
                     found.pop(digest, None)
                 else:
@@ -126,7 +130,7 @@ class SessionTable:
 
     def save(self) -> None:
         """Write the changes durably, from any thread. A disk that refuses is logged; the changes are kept for later."""
-        with self._lock:
+        with self._writing:
             changes = dict(self._pending)
             try:
                 _write(self._path, changes)
@@ -136,9 +140,10 @@ class SessionTable:
                 self._failing = True
                 return
             self._failing = False
-            for digest, session in changes.items():
-                if self._pending.get(digest, _NONE) is session:
-                    del self._pending[digest]
+            with self._changing:
+                for digest, session in changes.items():
+                    if self._pending.get(digest, _NONE) is session:
+                        del self._pending[digest]
 
     def _stat(self) -> object:
         try:

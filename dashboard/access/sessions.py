@@ -17,17 +17,15 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from broker.display.printable import printable
-from broker.store import secret_files
+from broker.store import account_files, secret_files
+from broker.store.account_files import FILE, required
 from dashboard.access.accounts import (
-    FILE,
     AccessError,
     Account,
     MissingAccountsError,
     Visitor,
-    accounts_path,
     missing,
     read_accounts,
-    required,
 )
 from dashboard.access.cookies import Cookies
 from dashboard.access.session_table import MAX_SESSIONS, Session, SessionTable
@@ -210,9 +208,11 @@ class SessionStore:
 
     def _stamp(self) -> object:
         try:
-            status = accounts_path(self._data).stat()
+            status = account_files.path(self._data).stat()
         except FileNotFoundError:
             return "gone" if required(self._data) else "none"
+        except OSError as error:
+            return f"unreadable: {error}"
         return status.st_ino, status.st_mtime_ns, status.st_size, (self._data / FILE).exists()
 
 

@@ -199,7 +199,7 @@ Key = Annotated[
         "--key",
         envvar=_env("KEY"),
         metavar="TEXT",
-        help="Shared key that opens the dashboard while there are no accounts. Default: a new one at each start.",
+        help="Shared key that opens the dashboard until there are accounts. Default: a new one at each start.",
         show_default=False,
     ),
 ]

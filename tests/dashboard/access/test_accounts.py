@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from broker.store import account_files
+from broker.store.account_files import FILE
 from dashboard.access import sign_in
 from dashboard.access.account_changes import LastAdminError, change, disabled, removed, role
 from dashboard.access.accounts import (
-    FILE,
     AccessError,
-    accounts_path,
     add_account,
     problem,
     read_accounts,
@@ -38,7 +38,7 @@ async def test_while_the_accounts_cannot_be_read_nothing_is_served(
     add_account(settings.data, "maria", "operator", "correct horse")
     async with browser_of(build(settings)) as client:
         await client.post("/sign-in", data={"name": "maria", "password": "correct horse"})
-        file = accounts_path(settings.data)
+        file = account_files.path(settings.data)
         if change == "deleted":
             file.unlink()
         else:
@@ -53,13 +53,14 @@ async def test_while_the_accounts_cannot_be_read_nothing_is_served(
     reason = f"{file} cannot be read" if change == "unreadable" else "pumpwatch user add NAME --role admin"
     assert reason in caplog.text
     assert reason in problem(settings.data)
+    assert reason in account_files.unusable(settings.data)
 
 
 async def test_a_dashboard_whose_accounts_are_gone_starts_and_signs_nobody_in(
     settings: Settings, browser_of: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     add_account(settings.data, "maria", "operator", "correct horse")
-    accounts_path(settings.data).unlink()
+    account_files.path(settings.data).unlink()
     demand_accounts(replace(settings, host="0.0.0.0"))
     assert "pumpwatch user add NAME --role admin" in caplog.text
     application = build(settings)
@@ -96,7 +97,7 @@ def test_an_invalid_account_is_refused(tmp_path: Path, name: str, role: str, pas
 
 def test_only_the_owner_can_read_the_accounts_and_they_contain_no_password(tmp_path: Path) -> None:
     add_account(tmp_path, "maria", "operator", "correct horse")
-    path = accounts_path(tmp_path)
+    path = account_files.path(tmp_path)
     assert path.stat().st_mode & 0o077 == 0
     assert "correct horse" not in path.read_text()
     (row,) = json.loads(path.read_bytes())["accounts"]
@@ -148,7 +149,7 @@ def test_the_file_of_an_earlier_version_moves_to_the_secrets_and_staff_become_op
     (tmp_path / FILE).chmod(0o644)
     assert read_accounts(tmp_path)["maria"].role == "operator"
     assert not (tmp_path / FILE).exists()
-    assert accounts_path(tmp_path).stat().st_mode & 0o777 == 0o600
+    assert account_files.path(tmp_path).stat().st_mode & 0o777 == 0o600
     write_scrypt_accounts(tmp_path, "mallory")
     with pytest.raises(AccessError, match="both exist; remove the one that is out of date"):
         read_accounts(tmp_path)
@@ -174,7 +175,7 @@ def test_adding_an_account_does_not_overwrite_a_file_that_cannot_be_read(tmp_pat
     (tmp_path / FILE).write_text("not json")
     with pytest.raises(AccessError, match="cannot be read"):
         add_account(tmp_path, "maria", "operator", "correct horse")
-    assert accounts_path(tmp_path).read_text() == "not json"
+    assert account_files.path(tmp_path).read_text() == "not json"
 
 
 def test_accounts_of_a_later_version_are_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from broker.store import journal_query
-from dashboard.access.accounts import ROLES, VISITOR, add_account
+from dashboard.access.accounts import ROLES, VISITOR, add_account, problem
 from dashboard.access.middleware import Access, demand_accounts
 from dashboard.settings import OpenId, Settings, openid_provider
 from tests.dashboard.access.identity_provider import (
@@ -169,6 +169,7 @@ async def test_with_a_provider_the_shared_key_is_not_valid_not_even_when_the_pro
     async with browser_of(served) as client:
         assert (await client.get("/?key=the-right-key")).status_code == 401
         await client.get(await begun(client, provider))
+        assert problem(settings.data) == ""
         cookies = dict(client.cookies)
     async with browser_of(application(settings, provider, openid=None)) as client:
         client.cookies.update(cookies)

@@ -138,7 +138,7 @@ async def test_an_admin_resets_it_and_its_owner_turns_it_off_with_the_password(
         await enrolled(client, phone)
         assert "wrong" in await callback(client, "factor-end", factor_password="wrong password")
         off = await callback(client, "factor-end", factor_password="correct horse")
-        assert "Turned the own second factor off" in off
+        assert "Turned off your second factor" in off
         await enrolled(client, phone)
         await admin.post("/sign-in", data={**FORM, "name": "eva"})
         assert "Reset the second factor of maria" in await callback(admin, "account-reset", account={"name": "maria"})

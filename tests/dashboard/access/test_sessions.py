@@ -11,9 +11,9 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from broker.store import secret_files
+from broker.store import account_files, secret_files
 from dashboard.access import session_table, sessions
-from dashboard.access.accounts import accounts_path, add_account
+from dashboard.access.accounts import add_account
 from dashboard.access.middleware import Access
 from dashboard.app import build
 from dashboard.settings import Settings
@@ -55,7 +55,7 @@ async def test_a_restart_ends_sign_ins_only_if_the_key_changed(settings: Setting
 async def test_a_new_role_or_a_removed_account_ends_its_sign_ins(settings: Settings, browser_of: Any) -> None:
     for name in ("maria", "vera"):
         add_account(settings.data, name, "engineer", "correct horse")
-    path = accounts_path(settings.data)
+    path = account_files.path(settings.data)
     async with browser_of(build(settings)) as client:
         for change in (lambda row: {**row, "role": "viewer"}, lambda row: {**row, "name": "another"}):
             content = json.loads(path.read_bytes())
@@ -162,6 +162,26 @@ async def test_a_disk_that_refuses_prevents_no_sign_in_and_the_log_says_so(
         await client.get("/?key=the-right-key")
         assert (await client.get("/")).status_code == 200
     assert "Sessions not written" in caplog.text
+
+
+def test_a_change_that_is_written_while_the_table_is_read_is_not_undone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, read = session_table.SessionTable(settings.data), session_table._read
+    stays, ends = (session_table.Session(name, "maria", "1", 1, 1, "192.0.2.1") for name in ("stays", "ends"))
+    table.put(ends)
+    table.save()
+    table.put(stays)
+    table.end(["ends"])
+
+    def read_before_it_is_written(*args: Any, **options: Any) -> list[session_table.Session]:
+        found = read(*args, **options)
+        table.save()
+        return found
+
+    monkeypatch.setattr(session_table, "_read", read_before_it_is_written)
+    table.refresh()
+    assert table.all() == [stays]
 
 
 async def test_a_table_that_cannot_be_read_is_replaced(settings: Settings, browser_of: Any) -> None:

@@ -12,8 +12,9 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from broker.store import account_files
 from dashboard.access.account_changes import change, disabled, ended, password, removed, role
-from dashboard.access.accounts import VISITOR, accounts_path, add_account
+from dashboard.access.accounts import VISITOR, add_account
 from dashboard.access.middleware import Access
 from dashboard.app import run
 from dashboard.settings import Settings
@@ -118,7 +119,7 @@ CHANGES: Final[dict[str, Callable[[Any], Any]]] = {
     "another role": lambda data: change(data, "maria", role("viewer"), at=1),
     "another password": lambda data: change(data, "maria", password("battery staple"), at=1),
     "sessions ended": lambda data: change(data, "maria", ended, at=1),
-    "accounts deleted": lambda data: accounts_path(data).unlink(),
+    "accounts deleted": lambda data: account_files.path(data).unlink(),
 }
 
 

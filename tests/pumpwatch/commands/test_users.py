@@ -11,8 +11,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from broker.store import journal_query
-from dashboard.access.accounts import accounts_path, read_accounts
+from broker.store import account_files, journal_query
+from dashboard.access.accounts import read_accounts
 from dashboard.access.middleware import Access
 from dashboard.settings import Settings
 from pumpwatch.__main__ import app
@@ -84,8 +84,8 @@ def test_what_cannot_be_done_is_said_in_a_sentence(data: Path, words: tuple[str,
 
 
 def test_accounts_that_are_gone_can_be_made_again(data: Path) -> None:
-    accounts_path(data).unlink()
-    user(data, "list", fails="is missing or names nobody; restore it from a backup")
+    account_files.path(data).unlink()
+    user(data, "list", fails="is missing; restore it from a backup")
     output = user(data, "add", "eva", "--role", "admin", "--password-stdin", typed="correct horse\n")
     assert "this account is now the only one" in output
 
@@ -114,6 +114,6 @@ def test_the_doctor_says_that_nobody_can_sign_in(data: Path) -> None:
     from pumpwatch.commands.doctor import sign_in
 
     assert [(finding.state, finding.text) for finding in sign_in(data)] == [("ok", "2 accounts")]
-    accounts_path(data).unlink()
+    account_files.path(data).unlink()
     (finding,) = sign_in(data)
     assert (finding.state, "nobody can sign in" in finding.text) == ("failed", True)
