@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from broker.store import accounts_file
+from broker.store import account_files
 from broker.store.snapshot import CapacityLimit, Health
 from processor.engine import sequence
 from processor.intake.message_queue import MessageQueue
@@ -84,11 +84,11 @@ class HealthMonitor:
 
     def check_accounts(self) -> None:
         """Report accounts that cannot be read, or that are gone: then nobody can sign in to the dashboards."""
-        problem = accounts_file.problem(self.data)
-        if problem is None:
-            self.meter.recovered("accounts")
+        problem = account_files.unusable(self.data)
+        if problem:
+            self.meter.trouble("accounts", problem)
         else:
-            self.meter.trouble("accounts", f"the accounts of the dashboards: {problem}")
+            self.meter.recovered("accounts")
 
     def check_clock(self, now: int, clock: float) -> str | None:
         """Follow a wall clock that was set, and show that for a while; return it in words, None if it was not set.

@@ -82,12 +82,13 @@ class SignIn:
         `right` is one of `dashboard.access.accounts.RIGHTS`. With accounts in `data`, name and password are verified,
         and asked for if there is a terminal. Who is refused is recorded in the audit trail.
         """
-        from dashboard.access.accounts import AccessError, Visitor, missing, read_accounts, required
+        from broker.store import account_files
+        from dashboard.access.accounts import AccessError, Visitor, missing, read_accounts
         from dashboard.access.passwords import verify_password
 
         try:
             accounts = read_accounts(data)
-            if not accounts and required(data):
+            if not accounts and account_files.required(data):
                 raise missing(data)
         except AccessError as error:
             raise CommandError(str(error)) from error

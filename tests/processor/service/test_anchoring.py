@@ -8,11 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from broker.store import journal_anchor
+from broker.store import account_files, journal_anchor
 from broker.store.journal import EVENTS_SCHEMA
 from broker.store.journal_file import FILE
 from broker.store.journal_verification import anchored, verify
-from dashboard.access.accounts import accounts_path, add_account
+from dashboard.access.accounts import add_account
 from processor.service.anchoring import INTERVAL_S, LOG_INTERVAL_S, Anchoring
 from processor.service.health import HealthMonitor
 from processor.service.metering import Meter
@@ -113,13 +113,13 @@ def test_accounts_that_cannot_be_read_are_an_alarm_until_they_can(tmp_path: Path
     assert accounts_trouble(monitor) is None, "nobody has made accounts yet"
     add_account(tmp_path, "vera", "viewer", "correct horse battery")
     assert accounts_trouble(monitor) is None
-    path = accounts_path(tmp_path)
+    path = account_files.path(tmp_path)
     whole = path.read_bytes()
     path.write_bytes(whole[:40])
     assert f"{path} cannot be read" in str(accounts_trouble(monitor))
     processor = MonitoredProcessor().read(troubles=monitor.meter.troubles).read(5, troubles=monitor.meter.troubles)
     processor.check("raised accounts_unreadable", accounts_unreadable="unacknowledged")
     path.unlink()
-    assert f"{path} is gone" in str(accounts_trouble(monitor))
+    assert f"{path} is missing" in str(accounts_trouble(monitor))
     path.write_bytes(whole)
     assert accounts_trouble(monitor) is None

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from broker.contract.actions import Outcome
 from broker.contract.signed import Verifier
 from broker.contract.topics import COMMAND
-from broker.store import action_key, journal_query
+from broker.store import account_files, action_key, journal_query
 from dashboard.access import account_changes, passwords, second_factor
-from dashboard.access.accounts import ROLES, accounts_path, add_account
+from dashboard.access.accounts import ROLES, add_account
 from pumpwatch.__main__ import app
 from pumpwatch.commands import alarms, sign_in
 from pumpwatch.commands.errors import CommandError
@@ -91,7 +91,7 @@ def test_a_disabled_account_is_refused_like_a_wrong_password(accounts: Path, sen
 
 
 def test_where_accounts_were_the_local_user_does_not_act_instead(accounts: Path, sent: list[Any]) -> None:
-    accounts_path(accounts).unlink()
+    account_files.path(accounts).unlink()
     assert "nobody can sign in" in str(run(*SERVICE, data=accounts).exception)
     assert sent == []
 
