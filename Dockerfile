@@ -1,25 +1,63 @@
-# Pumpwatch: one image for every part; docker-compose.yml says which part each service runs.
-# A simulation and no medical device.
+# Two images, both without shell and package manager: `pumpwatch` for every part (docker-compose.yml says which part a
+# service runs) and `broker`, Debian's Mosquitto. A simulation and no medical device. Reasons: docs/adr/0028-images-from-scratch.md
+#
+# The base is any image of Debian with Python 3.11 or newer and venv; nothing of it is in the images but what is loaded.
+# An index of Python packages of your own: docker build --secret id=pip,src=pip.conf
 
-FROM python:3.12-slim AS build
+ARG BASE=python:3.12-slim
+
+FROM ${BASE} AS build
+RUN { command -v strip && command -v mosquitto && command -v mosquitto_sub; } >/dev/null \
+ || { apt-get -qq update && apt-get -qq install -y --no-install-recommends binutils mosquitto mosquitto-clients >/dev/null; }
+RUN python3 -m venv /build && python3 -m venv --without-pip /opt/pumpwatch
 WORKDIR /source
+# Dependencies first: a change of our own code does not install them again.
 COPY pyproject.toml README.md LICENSE ./
+RUN python3 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+    >dependencies.txt
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
+    /build/bin/pip --python /opt/pumpwatch/bin/python install --no-cache-dir --no-compile --requirement dependencies.txt
+# What never runs: source maps, development builds of scripts, what is for Jupyter, tests, type stubs, headers, and debug
+# symbols (libraries in *.libs do not survive losing them).
+RUN cd /opt/pumpwatch && rm -rf share etc include && cd lib/python3*/site-packages \
+ && find . -type d \( -name tests -o -name test -o -name labextension \) -prune -exec rm -rf {} + \
+ && find . -type f \( -name '*.map' -o -name '*.dev.js' -o -name widgetbundle.js -o -name '*.pyi' -o -name '*.pyx' \
+    -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete \
+ && find . -type f -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 COPY pumpwatch pumpwatch
 COPY broker broker
 COPY simulator simulator
 COPY processor processor
 COPY dashboard dashboard
 COPY trials trials
-RUN pip install --no-cache-dir --prefix=/installed .
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
+    /build/bin/pip --python /opt/pumpwatch/bin/python install --no-cache-dir --no-compile --no-deps .
+# Bytecode of all that our modules import, the standard library included: it could not be written when it runs.
+RUN cd / && PYTHONPYCACHEPREFIX=/opt/pumpwatch/bytecode /opt/pumpwatch/bin/python -c "import importlib, pkgutil; \
+    [importlib.import_module(found.name) for name in ('pumpwatch', 'broker', 'simulator', 'processor', 'dashboard', 'trials') \
+    for found in pkgutil.walk_packages(importlib.import_module(name).__path__, name + '.')]"
+COPY deploy/runtime_root.py ./
+RUN python3 runtime_root.py /runtime --python --beside /opt/pumpwatch \
+ && python3 runtime_root.py /runtime-broker /usr/sbin/mosquitto /usr/bin/mosquitto_sub
+# A volume takes over owner and mode of the directory at which it is mounted for the first time.
+RUN install -d -m 0700 /owned/data /owned/data/secrets /owned/data/secrets/broker /owned-broker/broker
 
-FROM python:3.12-slim
-COPY --from=build /installed /usr/local
-# The owner of /data is taken over by a volume that is mounted there for the first time.
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin pumpwatch \
- && install --directory --owner=pumpwatch --mode=0750 /data
-USER pumpwatch
+FROM scratch AS broker
+COPY --from=build /runtime-broker /
+COPY --from=build --chown=10001:10001 /owned-broker /
+USER 10001:10001
+ENV PATH=/usr/sbin:/usr/bin
+CMD ["mosquitto", "-c", "/run/mosquitto/mosquitto.conf"]
+
+FROM scratch AS pumpwatch
+COPY --from=build /runtime /
+COPY --from=build /opt/pumpwatch /opt/pumpwatch
+COPY --from=build --chown=10001:10001 /owned /
+USER 10001:10001
 WORKDIR /data
-ENV PUMPWATCH_DATA=/data \
+ENV PATH=/opt/pumpwatch/bin:/usr/local/bin:/usr/bin \
+    PUMPWATCH_DATA=/data \
+    PYTHONPYCACHEPREFIX=/opt/pumpwatch/bytecode \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 CMD ["pumpwatch", "--help"]

@@ -4,7 +4,10 @@
 # make check  format, lint, types, generated documentation, language
 # make bench  how fast engine, wire, fleet and history are, with comparisons; some minutes, prints tables
 # make chaos  a hundred failure injections, a million mutated payloads, a thousand stories of strangers; half an hour
-# make setup  what the three above need (they call it themselves)
+# make sbom   every package that runs with Pumpwatch, in CycloneDX format, into build/sbom.json
+# make audit  known vulnerabilities of these packages; asks PyPI
+# make containers  build the images, run docker-compose.yml with them, kill and break things; some minutes, as root, podman
+# make setup  what run, test and check need (they call it themselves)
 
 SHELL := /bin/sh
 VENV := .venv
@@ -16,7 +19,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3.14 python
 	"$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { command -v "$$name"; break; }; done)
 
-.PHONY: help run test check setup docs bench chaos score clean tools
+.PHONY: help run test check setup docs bench chaos score sbom audit containers clean tools
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -64,6 +67,23 @@ chaos: $(VENV)/installed-to-work tools
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_failure_injection.py tests/chaos/full_fuzz.py tests/chaos/full_kills.py -s $(ARGS)
 	POLARS_MAX_THREADS=1 CHAOS_STORIES=500 $(BIN)/python -m pytest tests/strangers/test_clocks.py tests/strangers/test_every_topic.py
 
+# An environment with what runs and nothing else: tools and tests are no part of the product.
+PRODUCT := build/product
+build/sbom.json: $(PRODUCT)/installed
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $@ $(PRODUCT)
+
+sbom: build/sbom.json
+	@echo "$$(grep -c '"purl"' build/sbom.json) packages in build/sbom.json"
+
+audit: $(PRODUCT)/installed
+	@rm -f build/audit.json
+	@$(BIN)/pip-audit --path $$(echo $(PRODUCT)/lib/python3*/site-packages) --progress-spinner off --format json \
+		--output build/audit.json >/dev/null 2>build/audit.log || true
+	@$(BIN)/python deploy/audit.py build/audit.json
+
+containers: $(VENV)/installed-to-work
+	$(BIN)/python tests/containers $(ARGS)
+
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -81,6 +101,12 @@ $(VENV)/installed-to-work: pyproject.toml | $(BIN)/python
 
 $(VENV)/installed-to-measure: pyproject.toml | $(VENV)/installed-to-work
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+$(PRODUCT)/installed: pyproject.toml | $(VENV)/installed-to-work
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[supply-chain]'
+	@rm -rf $(PRODUCT) && $(BIN)/python -m venv --without-pip $(PRODUCT)
+	@$(BIN)/python -m pip --python $(PRODUCT)/bin/python install --quiet --disable-pip-version-check .
 	@touch $@
 
 $(BIN)/python:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
+
+from broker.mqtt.endpoint import is_loopback
 
 ALL_ADDRESSES: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # nothing listens here
 """Hosts of a listener at all addresses of the machine."""
@@ -60,13 +62,28 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class OpenId:
+    """Identity provider for sign-in by OpenID Connect.
+
+    `role_claim` is the claim of the ID token whose values give roles, a dotted path if it is nested; `roles` are pairs
+    of a value and the role that it gives.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(default="", repr=False)
+    role_claim: str = "roles"
+    roles: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """Broker, data directory and address to serve at.
 
     `broker` is the broker's URL, `data` the directory that the processor writes to. `key` is the shared key, valid
     until there are accounts; if empty, one is generated at startup. A session ends `session_idle_s` after its last use,
     and `session_max_s` after its sign-in. `allowed_hosts` are further names of the dashboard, besides that of its
-    listener, of its public address and localhost.
+    listener, of its public address and localhost. `openid` is the identity provider that may sign people in, if any.
     """
 
     broker: str
@@ -80,6 +97,7 @@ class Settings:
     tls: TlsFiles | None = None
     allowed_hosts: tuple[str, ...] = ()
     limits: Limits = Limits()
+    openid: OpenId | None = None
 
     @property
     def named_host(self) -> str:
@@ -167,3 +185,27 @@ def _network(text: str) -> Network:
         raise ValueError(
             f"trusted-proxy {text!r} is not an address or network; write 127.0.0.1, ::1 or 10.0.0.0/8"
         ) from None
+
+
+def openid_provider(
+    issuer: str, client_id: str, client_secret: str, role_claim: str, *, roles: tuple[str, ...], known: tuple[str, ...]
+) -> OpenId | None:
+    """Return the identity provider of the settings `oidc-…`, None without `oidc-issuer`; raises `ValueError`.
+
+    Each of `roles` is VALUE=ROLE, with one of the roles `known`.
+    """
+    if not issuer:
+        return None
+    parts = urlsplit(issuer)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        raise ValueError(f"oidc-issuer {issuer!r} is not allowed: use an https address, or http on this machine")
+    if not client_id:
+        raise ValueError("oidc-issuer also needs oidc-client-id, the name of this dashboard at the identity provider")
+    pairs = tuple((value, role) for value, _, role in (text.rpartition("=") for text in roles))
+    wrong = [f"{value}={role}" for value, role in pairs if not value or role not in known]
+    if wrong or not pairs:
+        raise ValueError(
+            f"oidc-role {wrong[0] if wrong else 'is missing'}: write VALUE=ROLE, with a value of the claim "
+            f"{role_claim} and one of {', '.join(known)}"
+        )
+    return OpenId(issuer, client_id, client_secret, role_claim, pairs)

@@ -88,6 +88,11 @@ class Settings(TypedDict, total=False):
     key: str
     session_idle: Annotated[float, SESSION_IDLE_H]
     session_days: Annotated[float, SESSION_DAYS]
+    oidc_issuer: Annotated[str, Meta(min_length=1, examples=["https://login.example/realms/ward"])]
+    oidc_client_id: Annotated[str, Meta(min_length=1, examples=["pumpwatch"])]
+    oidc_client_secret: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/oidc-client-secret"])]
+    oidc_role_claim: Annotated[str, Meta(min_length=1, examples=["roles", "realm_access.roles"])]
+    oidc_role: Annotated[list[str], Meta(max_length=MAX_PROXIES, examples=["ward-nurses=operator"])]
     public_url: Annotated[str, Meta(min_length=1, examples=["https://ward.example/pumps-ward/"])]
     root_path: Annotated[str, Meta(min_length=1, examples=["/pumps-ward"])]
     ca_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/ca.pem"])]

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from broker.access.password_lines import SALT_BYTES, derived_password, password_line, salt_of, user_of
+from broker.access.registry import Registry
 from broker.mqtt import topic_access
 from broker.mqtt.tls import TlsFiles
 from broker.mqtt.url_files import ConnectionFiles, with_files
@@ -24,29 +25,10 @@ from broker.store import file_lock, secret_files
 DIRECTORY: Final = "broker"
 PASSWORD_BYTES: Final = 24
 SECRET_BYTES: Final = 32
-MAX_GATEWAYS: Final = 100_000
-"""Gateways that may be added by hand; Mosquitto keeps them all in memory."""
 
 
 class CredentialsError(Exception):
     """The credentials cannot be used or changed; the text says why and what to do."""
-
-
-class Gateway(msgspec.Struct, frozen=True):
-    """A gateway that was added: its name, when (wall ms), its password line or the certificate that it has instead."""
-
-    name: str
-    added: int
-    line: str = ""
-    serial: str = ""
-    expires: int = 0
-
-
-class Registry(msgspec.Struct, frozen=True):
-    """Gateways that were added, and serial numbers of the certificates that were revoked."""
-
-    gateways: tuple[Gateway, ...] = ()
-    revoked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,6 +152,7 @@ class Credentials:
         return TlsFiles(ca_file=str(self.mosquitto / "ca.pem"))
 
     def _write_system(self) -> None:
+        """Write users and access of the parts, and options of mosquitto_sub: it takes a password from no other file."""
         for user in topic_access.SYSTEM_USERS:
             if not self.password_file(user).exists():
                 _write_password(self.password_file(user))
@@ -179,6 +162,9 @@ class Credentials:
             for user in topic_access.SYSTEM_USERS
         ]
         _write_lines(self.system_passwords, lines)
+        monitor = topic_access.MONITOR
+        password = self.password_file(monitor).read_text("utf-8").strip()
+        _write(self.mosquitto / "mosquitto_sub", f"--username {monitor}\n--pw {password}\n")
         _write(self.system_access, topic_access.system_access())
 
     def _write_gateways(self, registry: Registry, simulated: list[str]) -> None:

@@ -9,16 +9,9 @@ from typing import Final
 import msgspec
 
 from broker.access import authority
-from broker.access.credentials import (
-    MAX_GATEWAYS,
-    Credentials,
-    CredentialsError,
-    Gateway,
-    Registry,
-    new_line,
-    new_password,
-)
+from broker.access.credentials import Credentials, CredentialsError, new_line, new_password
 from broker.access.key_files import KeyFiles
+from broker.access.registry import MAX_GATEWAYS, Gateway, Registry
 from broker.contract.topics import NAME, name_rule
 
 RESERVED: Final = "pumpwatch-"

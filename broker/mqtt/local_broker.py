@@ -19,6 +19,7 @@ from broker.mqtt import mosquitto_config
 from broker.mqtt.address import Address, LinkError, parse_url
 from broker.mqtt.endpoint import bare_host, host_and_port, is_loopback, listening_socket
 from broker.mqtt.link import learn_protocol
+from broker.mqtt.reloading import reload_on_change
 
 Kind = Literal["auto", "mosquitto", "amqtt"]
 
@@ -28,9 +29,6 @@ POLL_INTERVAL_S: Final = 0.05
 TAIL_LINES: Final = 20
 SAME_FOR_ALL: Final = "does not contain '%c' or '%u'"
 """Mosquitto's warning about a topic that all gateways may read, which is meant so."""
-RELOAD_INTERVAL_S: Final = 0.5
-RELOADED: Final = {".passwd", ".acl", ".pem"}
-"""Files that Mosquitto reads again."""
 PR_SET_PDEATHSIG: Final = 1
 
 log = logging.getLogger("broker")
@@ -110,7 +108,7 @@ async def _run_mosquitto(program: Path, settings: Settings, stop: asyncio.Event,
     )
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     reading = asyncio.ensure_future(_forward_output(process, tail))
-    watching = asyncio.ensure_future(_reload_on_change(process, settings.access))
+    watching = asyncio.ensure_future(reload_on_change(process, settings.access))
     ended = asyncio.ensure_future(process.wait())
     stopped = asyncio.ensure_future(stop.wait())
     try:
@@ -155,29 +153,6 @@ def _configure(settings: Settings) -> tuple[Path, Address]:
     except OSError as error:
         raise ServerError(f"cannot write {config}: {error.strerror}") from error
     return config, parse_url(settings.system_url)
-
-
-async def _reload_on_change(process: asyncio.subprocess.Process, access: mosquitto_config.Access | None) -> None:
-    """Have Mosquitto read passwords, access and certificates again when they change; it disconnects who was removed."""
-    if access is None:
-        return
-    seen = _stamps(access.directory)
-    while True:
-        await asyncio.sleep(RELOAD_INTERVAL_S)
-        if (now := _stamps(access.directory)) != seen:
-            seen = now
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGHUP)
-
-
-def _stamps(directory: Path) -> list[tuple[str, int, int]]:
-    found = []
-    for path in sorted(directory.glob("*")):
-        with contextlib.suppress(FileNotFoundError):
-            if path.suffix in RELOADED:
-                facts = path.stat()
-                found.append((path.name, facts.st_mtime_ns, facts.st_ino))
-    return found
 
 
 def _ending_with_its_parent() -> Callable[[], None] | None:

@@ -97,6 +97,7 @@ class Journal:
     move_unreadable: bool = True
     moved: Path | None = field(init=False, default=None)
     _connection: sqlite3.Connection = field(init=False)
+    _inode: int = field(init=False)
     _key: bytes = field(init=False, repr=False)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
@@ -121,6 +122,7 @@ class Journal:
                 if journal_tables.complete(connection, self._format(connection)):
                     _take_over_format_1(connection)
                 self._key = self._checked_key(connection)
+            self._inode = (self.data / FILE).stat().st_ino
         except BaseException:
             connection.close()
             raise
@@ -158,10 +160,7 @@ class Journal:
         return key
 
     def append(self, entries: pl.DataFrame) -> int:
-        """Write entries, all or none; return how many were new. Entries that are stored already stay as they are.
-
-        They have the columns of `ENTRIES_SCHEMA`, of which those after `text` may be missing.
-        """
+        """Write entries (`ENTRIES_SCHEMA`; those after `text` may be missing), all or none; return how many are new."""
         with self._lock, transaction(self._connection):
             return _append(self._connection, _complete(entries), self._key)
 
@@ -176,6 +175,14 @@ class Journal:
         with self._lock:
             found = self._connection.execute("SELECT hash FROM entry WHERE id = ?", (number,)).fetchone()
         return (Head().hash if number == 0 else None) if found is None else bytes(found[0])
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file that is written is still the one of its name: nobody removed or replaced it."""
+        try:
+            return (self.data / FILE).stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
 
     @property
     def bytes(self) -> int:

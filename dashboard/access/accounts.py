@@ -27,8 +27,8 @@ ROLES: Final = ("viewer", "operator", "engineer", "admin")
 RIGHTS: Final = {
     "viewer": frozenset(),
     "operator": frozenset({"acknowledge"}),
-    "engineer": frozenset({"acknowledge", "service", "inject", "program"}),
-    "admin": frozenset({"acknowledge", "service", "inject", "program", "admin"}),
+    "engineer": frozenset({"acknowledge", "service", "inject", "program", "audit"}),
+    "admin": frozenset({"acknowledge", "service", "inject", "program", "audit", "admin"}),
 }
 EARLIER_ROLES: Final = {"staff": "operator"}
 NAME: Final = re.compile(r"[\w.@-]{1,40}")
@@ -235,8 +235,13 @@ def locked(data: Path) -> Iterator[None]:
 
 def write_accounts(data: Path, accounts: dict[str, Account]) -> None:
     """Replace the file; from now on the shared key is not valid. Only under `locked`."""
-    directory = secret_files.directory(data)
+    require(data)
     content = {"format": FORMAT, "accounts": [asdict(account) for account in accounts.values()]}
-    if not (directory / MARKER).exists():
-        secret_files.write(directory / MARKER, b"")
-    secret_files.write(directory / FILE, json.dumps(content, indent=2).encode())
+    secret_files.write(accounts_path(data), json.dumps(content, indent=2).encode())
+
+
+def require(data: Path) -> None:
+    """Let the shared key be invalid from now on. Raises `OSError`."""
+    marker = secret_files.directory(data) / MARKER
+    if not marker.exists():
+        secret_files.write(marker, b"")

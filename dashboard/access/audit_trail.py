@@ -30,6 +30,7 @@ class _Window:
     who: str
     origin: str
     kind: str
+    text: str
 
 
 class AuditTrail:
@@ -54,13 +55,18 @@ class AuditTrail:
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write(), name="audit trail")
 
-    def refused(self, window: str, wait_s: float, *, who: str, origin: str, kind: str = "locked_out") -> None:
-        """Count what was refused; when its time is over, one entry tells how many there were."""
+    def refused(
+        self, window: str, wait_s: float, *, who: str, origin: str, kind: str = "locked_out", text: str = ""
+    ) -> None:
+        """Count what was refused; when its time is over, one entry tells how many there were.
+
+        The entry says `text`, or the name of the window.
+        """
         if window not in self._windows and len(self._windows) >= MAX_WINDOWS:
             window = OTHERS
         found = self._windows.get(window)
         if found is None:
-            found = self._windows[window] = _Window(0, who, origin, kind)
+            found = self._windows[window] = _Window(0, who, origin, kind, text[:MAX_TEXT] or window)
             asyncio.get_running_loop().call_later(wait_s, self._report, window)
         found.count += 1
 
@@ -74,7 +80,7 @@ class AuditTrail:
     def _report(self, window: str) -> None:
         found = self._windows.pop(window, None)
         if found is not None:
-            text = f"{window} refused: {found.count:,} attempt{'s' * (found.count != 1)}"
+            text = f"{found.text} refused: {found.count:,} attempt{'s' * (found.count != 1)}"
             self.put(found.kind, who=found.who, origin=found.origin, text=text)
 
     async def _write(self) -> None:

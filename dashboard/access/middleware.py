@@ -20,7 +20,9 @@ from broker.mqtt.endpoint import host_and_port, is_loopback
 from dashboard.access import sign_in_page
 from dashboard.access.accounts import VISITOR, AccessError, Visitor, problem, read_accounts
 from dashboard.access.audit_trail import AuditTrail
+from dashboard.access.cookies import Tickets
 from dashboard.access.login_throttle import LoginThrottle
+from dashboard.access.openid import RETURN_PATH, START_PATH, OpenIdConnect
 from dashboard.access.origin import ORIGIN
 from dashboard.access.origin import origin_of as address_of
 from dashboard.access.people import PEOPLE, People
@@ -49,10 +51,10 @@ def demand_accounts(settings: Settings) -> None:
     Behind a reverse proxy on this machine the shared key is enough, but the log says so. If there were accounts and
     they cannot be read, the dashboard starts, so that its page says so, and signs nobody in.
     """
-    if text := problem(settings.data):
+    if not settings.openid and (text := problem(settings.data)):
         LOG.error("%s", text)
         return
-    if read_accounts(settings.data):
+    if settings.openid or read_accounts(settings.data):
         return
     advice = "pumpwatch user add NAME --role ROLE"
     if not is_loopback(settings.host):
@@ -79,7 +81,11 @@ class Access:
         self._public = settings.public
         self._store, self._trail = SessionStore(settings, now), AuditTrail(settings.data, now)
         throttle, used = LoginThrottle(), UsedCodes(settings.data)
-        sign_in = SignIn(settings, self._store, self._trail, throttle=throttle, used=used, now=now)
+        tickets = Tickets(self._store.secret)
+        self.openid = (
+            OpenIdConnect(settings.openid, settings.public, tickets, self._store.cookies) if settings.openid else None
+        )
+        sign_in = SignIn(settings, self._store, self._trail, throttle=throttle, used=used, openid=self.openid, now=now)
         people = People(settings.data, self._store, self._trail, throttle=throttle, used=used, now=now)
         required = SignInRequired(app, sign_in, Sockets(self._store.ended), people)
         authenticated = AuthenticationMiddleware(required, SessionBackend(self._store), on_error=_unavailable)
@@ -147,7 +153,10 @@ class SignInRequired:
             return await self._sign_in.sign_out(request)
         if request.method == "POST" and path == "/sign-in":
             return await self._sign_in.post(request)
-        signed_in = await self._sign_in.by_address(request)
+        if request.method == "GET" and path in (START_PATH, RETURN_PATH):
+            signed_in = await self._sign_in.by_provider(request)
+        else:
+            signed_in = await self._sign_in.by_address(request)
         if signed_in is not None or request.user.is_authenticated:
             return signed_in
         if request.method == "GET" and "text/html" in request.headers.get("accept", "*/*"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -44,11 +45,15 @@ class Done:
 
 @dataclass(frozen=True)
 class Person:
-    """An account as the list of accounts shows it; `last_sign_in` is wall ms."""
+    """An account as the list of accounts shows it; `last_sign_in` is wall ms.
+
+    With `provider`, it is no account but a person whom the identity provider signed in.
+    """
 
     account: Account
     sessions: int
     last_sign_in: int | None
+    provider: bool = False
 
 
 class People:
@@ -77,9 +82,14 @@ class People:
             last = last_sign_ins(self._data)
         except (sqlite3.Error, OSError):  # busy for a moment
             last = {}
-        open_sessions = [session.name for session in self._store.valid()]
+        valid = self._store.valid()
+        count = Counter(session.name for session in valid)
         accounts = sorted(self._store.accounts().values(), key=lambda account: account.name)
-        return [Person(one, open_sessions.count(one.name), last.get(one.name)) for one in accounts]
+        others = {session.name: Account(session.name, session.role, "") for session in valid if session.role}
+        return [
+            *(Person(one, count[one.name], last.get(one.name)) for one in accounts),
+            *(Person(one, count[one.name], last.get(one.name), provider=True) for one in others.values()),
+        ]
 
     async def add(self, name: str, role: str, password: str) -> Done:
         """Add an account."""
@@ -101,6 +111,9 @@ class People:
             return await self._change(name, lambda: account_changes.role(value), f"made {name} {value}")
         if kind == "password":
             return await self._change(name, lambda: account_changes.password(value), f"changed the password of {name}")
+        if kind == "end" and name not in self._store.accounts():
+            await self._store.end([session.digest for session in self._store.of(name)])
+            return self._done("signed_out", f"ended the sessions of {name}")
         if kind not in MANAGED:
             return Done(f"Not done: {kind[:20]!r} is nothing that can be done with an account.", good=False)
         make, text = MANAGED[kind]
@@ -193,10 +206,19 @@ class People:
         return self._done("signed_out", "ended another session of their own")
 
     def denied(self, what: str) -> None:
-        """Record that the visitor asked for what the role does not allow; entries are at most one in ten seconds."""
+        """Record that the visitor asked for what the role does not allow.
+
+        For each visitor at most one entry in ten seconds, which says what was asked for first: whoever forges requests
+        must not fill the disk.
+        """
         visitor = VISITOR.get()
         self._trail.refused(
-            f"{what} to {visitor.name}", DENIED_WINDOW_S, who=visitor.name, origin=self._origin(), kind="denied"
+            f"denied {visitor.name}",
+            DENIED_WINDOW_S,
+            who=visitor.name,
+            origin=self._origin(),
+            kind="denied",
+            text=f"{what} to the role {visitor.role}",
         )
 
     async def _change(self, name: str, make: Callable[[], Change], text: str, kind: str = "account_changed") -> Done:

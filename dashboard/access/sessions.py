@@ -22,6 +22,7 @@ from dashboard.access.accounts import (
     FILE,
     AccessError,
     Account,
+    MissingAccountsError,
     Visitor,
     accounts_path,
     missing,
@@ -57,6 +58,7 @@ class SessionStore:
         self._data, self._now = settings.data, now
         self._idle_ms, self._max_ms = round(settings.session_idle_s * 1000), round(settings.session_max_s * 1000)
         self.cookies = Cookies(settings)
+        self._provider = f"{settings.openid.issuer} {settings.openid.client_id}" if settings.openid else ""
         self._accounts: tuple[object, dict[str, Account]] = (None, {})
         self._successors: dict[str, str] = {}
         self._refreshed, self._saving = 0, False
@@ -71,15 +73,20 @@ class SessionStore:
         """
         stamp = self._stamp()
         if stamp != self._accounts[0]:
-            accounts = read_accounts(self._data)
-            if not accounts and required(self._data):
+            try:
+                accounts = read_accounts(self._data)
+            except MissingAccountsError:
+                if self._provider:
+                    return {}  # those whom the identity provider vouches for have none
+                raise
+            if not accounts and required(self._data) and not self._provider:
                 raise missing(self._data)
             self._accounts = (stamp, accounts)
         return self._accounts[1]
 
     def by_key(self) -> bool:
-        """Return whether the shared key signs in: until there are accounts."""
-        return not required(self._data)
+        """Return whether the shared key signs in: until there are accounts or an identity provider."""
+        return not self._provider and not required(self._data)
 
     async def begin(self, request: Request, response: Response, name: str, role: str = "") -> None:
         """Begin a session of an account, or of the shared key if `name` is empty, in the browser of a request.
@@ -161,7 +168,7 @@ class SessionStore:
     def generation(self, name: str, role: str = "") -> str:
         """Return what a session is valid with now: the generation of its account, or a hash of the shared key."""
         if role:
-            return f"{role} by the identity provider"
+            return f"{role} by {self._provider}"
         if name:
             return _of_account(self.accounts()[name])
         return hmac.new(self.secret.encode(), self.key.encode(), hashlib.sha256).hexdigest()
@@ -175,8 +182,10 @@ class SessionStore:
         if now - session.seen > self._idle_ms or now - session.started > self._max_ms:
             return False
         if not session.name:
-            return not accounts and hmac.compare_digest(session.generation, self.generation(""))
+            return self.by_key() and hmac.compare_digest(session.generation, self.generation(""))
         account = accounts.get(session.name)
+        if session.role:
+            return account is None and self._provider != "" and session.generation == self.generation("", session.role)
         if account is None or account.disabled:
             return False
         return _of_account(account) in (session.generation, self._successors.get(session.digest))

@@ -13,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dashboard.access import account_changes, sign_in_page
-from dashboard.access.accounts import AccessError, Account, replace_hash
+from dashboard.access.accounts import AccessError, Account, replace_hash, require
 from dashboard.access.audit_trail import AuditTrail
 from dashboard.access.cookies import Devices, Tickets
 from dashboard.access.login_throttle import Attempt, LoginThrottle
+from dashboard.access.openid import START_PATH, OpenIdConnect, OpenIdError
 from dashboard.access.passwords import hash_password, needs_rehash, verify_password
 from dashboard.access.proxies import path_of
 from dashboard.access.second_factor import UsedCodes, matching_step, recovery_hash
@@ -43,10 +44,11 @@ class SignIn:
         *,
         throttle: LoginThrottle,
         used: UsedCodes,
+        openid: OpenIdConnect | None,
         now: Callable[[], int],
     ) -> None:
         """Count attempts with `throttle`, codes with `used`, and record them in `trail`; `now` returns wall ms."""
-        self._data, self._now = settings.data, now
+        self._data, self._now, self._openid = settings.data, now, openid
         self._store, self._trail = store, trail
         self._tickets, self._used = Tickets(store.secret), used
         self._devices = Devices(self._tickets, store.cookies)
@@ -57,12 +59,40 @@ class SignIn:
         """Sign in with the posted form."""
         return await self._attempt(request, await _form(request))
 
+    async def by_provider(self, request: Request) -> Response | None:
+        """Send the browser to the identity provider, or sign in who comes back from it; None if there is none."""
+        if self._openid is None:
+            return None
+        address, attempt = _address(request), Attempt(_address(request))
+        try:
+            if request.scope["path"] == START_PATH:
+                return await self._openid.begin(request)
+            ticket = self._openid.ticket(request)
+            refusal = self._throttle.attempt(attempt)
+            if refusal:
+                self._trail.refused(refusal.window, refusal.wait_s, who="?", origin=address)
+                return self.page("/", 429, f"Too many attempts. Try again in {refusal.wait_s} s.")
+            identity = await self._openid.finish(request, ticket)
+            if identity.name in self._store.accounts():
+                raise OpenIdError(f"{identity.name} has an account here: sign in with its password.")  # noqa: TRY301
+        except OpenIdError as error:
+            self._trail.put("sign_in_failed", who="?", origin=address, text=f"identity provider: {error}")
+            return self.page("/", 403, str(error))
+        self._throttle.succeeded(attempt)
+        await asyncio.to_thread(require, self._data)
+        response = RedirectResponse(path_of(_local(identity.target)), 303)
+        await self._store.begin(request, response, identity.name, identity.role)
+        self._openid.forget(response)
+        text = f"signed in as {identity.role} by {self._openid.issuer}"
+        self._trail.put("signed_in", who=identity.name, origin=address, text=text)
+        return response
+
     async def by_address(self, request: Request) -> Response | None:
         """Sign in with the key in the address and redirect to the address without it.
 
         None if there is no key in the address, or if there are accounts: then the key is not valid.
         """
-        if request.method != "GET" or "key" not in request.query_params or self._store.accounts():
+        if request.method != "GET" or "key" not in request.query_params or not self._store.by_key():
             return None
         others = [(name, value) for name, value in request.query_params.multi_items() if name != "key"]
         target = request.scope["path"] + (f"?{urlencode(others)}" if others else "")
@@ -85,15 +115,21 @@ class SignIn:
 
     def page(self, target: str, status: int, error: str = "") -> HTMLResponse:
         """Return the sign-in page; after signing in, it leads to `target`."""
+        provider = path_of(f"{START_PATH}?{urlencode({'next': target})}") if self._openid else ""
         html = sign_in_page.page(
-            post_to=path_of("/sign-in"), by_name=bool(self._store.accounts()), target=target, error=error
+            post_to=path_of("/sign-in"),
+            by_name=not self._store.by_key(),
+            target=target,
+            provider=provider,
+            error=error,
         )
         return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
 
     async def _attempt(self, request: Request, form: dict[str, str]) -> Response:
         accounts, target = self._store.accounts(), form.get("next", "/")
         ticket = self._tickets.content(SECOND_STEP, form.get("ticket", ""), TICKET_S)
-        name = str(ticket.get("name", form.get("name", ""))) if accounts else ""
+        by_key = self._store.by_key()
+        name = "" if by_key else str(ticket.get("name", form.get("name", "")))
         attempt = Attempt(_address(request), name, self._devices.known(request, name))
         who = name or SHARED_KEY.name
         refusal = self._throttle.attempt(attempt)
@@ -105,9 +141,9 @@ class SignIn:
         if ticket:
             good = await self._verify_code(accounts, ticket, form.get("code", ""))
         else:
-            good = await self._verify(accounts, name, form)
+            good = await (self._verify_key(form) if by_key else self._verify(accounts, name, form))
         if not good:
-            text = "wrong code" if ticket else "wrong name or password" if accounts else "wrong key"
+            text = "wrong code" if ticket else "wrong key" if by_key else "wrong name or password"
             self._trail.put("sign_in_failed", who=who, origin=attempt.address, text=text)
             if ticket:
                 return self._code_page(form["ticket"], target, 401, "Wrong code, or used before.")
@@ -144,9 +180,10 @@ class SignIn:
         self._trail.put("account_changed", who=account.name, origin="sign-in", text="used a recovery code")
         return True
 
+    async def _verify_key(self, form: dict[str, str]) -> bool:
+        return hmac.compare_digest(form.get("key", "").strip().encode(), self._store.key.encode())
+
     async def _verify(self, accounts: dict[str, Account], name: str, form: dict[str, str]) -> bool:
-        if not accounts:
-            return hmac.compare_digest(form.get("key", "").strip().encode(), self._store.key.encode())
         account, password = accounts.get(name), form.get("password", "")
         async with self._hashing:
             right = await asyncio.to_thread(verify_password, account.hash if account else None, password)

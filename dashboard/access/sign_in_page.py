@@ -21,6 +21,8 @@ input { background: var(--ground); border: 1px solid var(--line); border-radius:
 button { width: 100%; padding: 10px; font: inherit; font-weight: 600; border: 0; border-radius: 4px; }
 button { background: var(--accent); color: var(--on-accent); cursor: pointer; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+a { color: inherit; }
+.other { display: block; margin-top: 16px; font-size: 14px; text-align: center; }
 .error { color: var(--high); font-size: 13px; margin: 0 0 14px; }
 """
 _DARK = f"@media(prefers-color-scheme:dark){{:root{{{theme.variables(theme.DARK)}}}}}"
@@ -33,8 +35,11 @@ _HEAD = (
 """Made once: whoever floods the sign-in must not cost more than it costs them."""
 
 
-def page(*, post_to: str, by_name: bool, target: str, error: str = "") -> str:
-    """Return the sign-in page: name and password if there are accounts, else the shared key."""
+def page(*, post_to: str, by_name: bool, target: str, provider: str = "", error: str = "") -> str:
+    """Return the sign-in page: name and password if there are accounts, else the shared key.
+
+    `provider` is the path that leads to the identity provider, if there is one.
+    """
     if by_name:
         fields = _field("Name", "name", "text", "username") + _field(
             "Password", "password", "password", "current-password"
@@ -43,7 +48,8 @@ def page(*, post_to: str, by_name: bool, target: str, error: str = "") -> str:
     else:
         fields = _field("Shared key", "key", "password", "off")
         hint = "<p class='hint'>The key is part of the address printed at startup.</p>"
-    return _frame(_form(post_to, fields, target, error) + hint)
+    link = f"<a class='other' href='{escape(provider, quote=True)}'>Sign in with your organization</a>"
+    return _frame(_form(post_to, fields, target, error) + hint + (link if provider else ""))
 
 
 def code_page(*, post_to: str, ticket: str, target: str, again: str, error: str = "") -> str:

@@ -13,8 +13,8 @@ from broker.store import audit, journal, journal_query
 from broker.store.export import no_formula
 from broker.store.journal_query import Query
 
-RIGHT: Final = "inject"
-"""The right to see the audit log: that of engineers and admins."""
+RIGHT: Final = "audit"
+"""The right to see the audit log, which engineers and admins have."""
 PAGE: Final = 100
 """Entries on a page."""
 MAX_TEXT: Final = 400

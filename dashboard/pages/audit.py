@@ -55,7 +55,7 @@ def layout(data: DataService) -> Component:
             dcc.Download(id="audit-file"),
             elements.card(
                 "Audit log",
-                html.Div(chain(data.chain.look()), id="audit-chain", role="status"),
+                html.Div(chain(data.chain.state), id="audit-chain", role="status"),
                 html.Div(id="audit-entries", className="scroll audit-entries"),
                 html.Div(
                     [
@@ -75,7 +75,7 @@ def layout(data: DataService) -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page: entries by filter, page by page; the newest page follows the journal."""
-    shell.add_page(__name__, name="Audit", path="/audit", order=9, layout=partial(layout, data), right=audit_log.RIGHT)
+    shell.add_page(__name__, name="Audit", path="/audit", order=8, layout=partial(layout, data), right=audit_log.RIGHT)
 
     @app.callback(
         Output("audit-entries", "children"),

@@ -73,17 +73,23 @@ def table(persons: list[Person]) -> Component:
     titles = ("Name", "", "Role", "State", "Second factor", "Last sign-in", "Sessions")
     rows = [
         [
-            html.B(person.account.name),
+            html.B(person.account.name, className="account-name"),
             account_dialog.button(person.account),
             person.account.role,
-            html.Span("disabled", className="warn-word") if person.account.disabled else "enabled",
-            "on" if person.account.totp else "off",
+            _state(person),
+            "–" if person.provider else "on" if person.account.totp else "off",
             formatting.moment(person.last_sign_in) if person.last_sign_in else "never",
             str(person.sessions),
         ]
         for person in persons
     ]
     return elements.table([(title, "") for title in titles], rows)
+
+
+def _state(person: Person) -> Component:
+    if person.provider:
+        return "by identity provider"
+    return html.Span("disabled", className="warn-word") if person.account.disabled else "enabled"
 
 
 async def added(name: str, role: str, password: str) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Final
 
 from broker.store import journal_anchor
 from broker.store.journal_chain import Head
+from processor.service.anchor_webhook import Webhook
 from processor.service.metering import Meter
 from processor.service.store import Store
 
@@ -24,26 +26,37 @@ log = logging.getLogger("processor")
 
 @dataclass
 class Anchoring:
-    """Keeps the anchor at the end of the journal of `store`; it only moves forward, and only along the same chain."""
+    """Keeps the anchor at the end of the journal of `store`; it only moves forward, and only along the same chain.
+
+    What is logged also goes to the `webhook`, if there is one.
+    """
 
     store: Store
     meter: Meter
+    webhook: Webhook | None = None
     _due_at: float = -math.inf
     _log_at: float = -math.inf
+    _sending: asyncio.Task[None] | None = None
 
-    def is_due(self, clock: float) -> bool:
-        """Return whether it is time to write the anchor again; `clock` is monotonic, in s."""
-        return clock >= self._due_at
+    async def advance(self, clock: float, *, last: bool = False) -> None:
+        """Move the anchor if it is time at `clock` (monotonic, s); only the `last` sending is waited for.
 
-    def advance(self, clock: float, *, last: bool = False) -> Head | None:
-        """Move the anchor to the end of the journal; log it once an hour, and if this is the `last` time.
-
-        Returns the end if it was logged, so that it can be sent elsewhere too.
-
-        An anchor that the journal does not contain stays as it is, for `pumpwatch doctor`, and is a trouble. May run in
-        another thread.
+        An anchor that the journal does not contain stays as it is, for `pumpwatch doctor`, and is a trouble.
         """
+        if not last and clock < self._due_at:
+            return
         self._due_at = clock + INTERVAL_S
+        head = await asyncio.to_thread(self._move, clock, last=last)
+        if head is None or self.webhook is None:
+            return
+        if self._sending is not None:
+            self._sending.cancel()
+        self._sending = asyncio.create_task(self.webhook.send(head), name="journal webhook")
+        if last:
+            await self._sending
+
+    def _move(self, clock: float, *, last: bool) -> Head | None:
+        """Move the anchor to the end of the journal; return that if it was logged: once an hour, and at the `last`."""
         try:
             head = self._advance()
         except OSError as error:
@@ -60,6 +73,11 @@ class Anchoring:
         """Return the head that is anchored now; None if the journal is not the one that was anchored."""
         data = self.store.data
         head, anchor = self.store.head, journal_anchor.read(data)
+        if not self.store.journal_in_place:
+            self.meter.trouble(
+                PART, "the file of the journal was removed or replaced while the processor ran; restart it"
+            )
+            return None
         if anchor is None:
             self.meter.trouble(PART, f"{journal_anchor.path(data)} was missing; entries may have been cut off before")
         elif self.store.hash_of(anchor.entries) != anchor.hash:

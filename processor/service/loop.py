@@ -11,13 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-import numpy as np
-import numpy.typing as npt
-
-from broker.contract.alarm_events import AlarmEvent
-from broker.contract.signed import Keys, Verifier
-from broker.contract.topics import ALL, COMMAND, KEYS, PART, RESEND, alarm_topic, health_topic
+from broker.contract.signed import Verifier
+from broker.contract.topics import ALL, COMMAND, PART, RESEND
 from broker.mqtt.address import TakenOverError, parse_url
 from broker.mqtt.link import Link, Message
 from broker.mqtt.reconnection import keep_open
@@ -31,11 +26,12 @@ from processor.rules.access import SECOND_PROCESSOR
 from processor.service import checkpoint, in_hand, recovery
 from processor.service.anchor_webhook import Webhook, address_of
 from processor.service.anchoring import Anchoring
+from processor.service.announcements import Announcements
 from processor.service.batches import Batches
 from processor.service.checkpoint import CheckpointError
 from processor.service.commit import Committer
 from processor.service.compaction import Compaction
-from processor.service.guard import ERRORS, GuardedPipeline, describe
+from processor.service.guard import GuardedPipeline
 from processor.service.health import HealthMonitor
 from processor.service.in_hand import InHand
 from processor.service.installation import client_id, exclusive
@@ -43,7 +39,8 @@ from processor.service.message_log import MessageLog, Taken
 from processor.service.metering import Meter
 from processor.service.presence import Guard
 from processor.service.settings import ProcessorError, SecondProcessorError, Settings
-from processor.service.snapshots import Made, SnapshotPublisher
+from processor.service.showing import Showing
+from processor.service.snapshots import SnapshotPublisher
 from processor.service.store import Store
 from processor.service.system_journal import SystemJournal
 from processor.watch.self_monitoring import SelfMonitor
@@ -62,8 +59,6 @@ WATCH_INTERVAL_MS: Final = 1000
 """How often silent pumps, gateways, fleet and cohorts are judged."""
 MAX_THIN_WAVES: Final = 25
 """Samples of a pump's backlog that are judged at once; they take about a tenth of a second."""
-SNAPSHOT_RETRY_S: Final = 1.0
-"""Time until a snapshot that could not be written is tried again."""
 FAILURE_NOTICE_S: Final = 300.0
 """How long an unforeseen error is shown as a trouble."""
 
@@ -93,7 +88,6 @@ class _Service:
         own_id = client_id(settings.data)
         action_key.ensure(settings.data)
         self.keys = action_key.KeyFile(settings.data / action_key.PUBLIC)
-        self.published_keys = Keys()
         self.guard = Guard(address, own_id, wall_ms, self._meet)
         self.met_at = -math.inf
         self.store = Store(settings.data, settings.history_bytes, settings.history_days)
@@ -109,17 +103,13 @@ class _Service:
         self.in_hand = InHand(settings.data)
         self.batches = Batches(self.queue, self.pipeline.inbox.decode, self.in_hand)
         self.meter = Meter(started=wall_ms(), broker=address.url)
-        self.anchoring = Anchoring(self.store, self.meter)
-        self.webhook = (
-            Webhook(address_of(settings.anchor_url), own_id, self.meter, wall_ms) if settings.anchor_url else None
-        )
-        self.sending: asyncio.Task[None] | None = None
-        self.snapshots = SnapshotPublisher(settings.data / "snapshot", self.pipeline)
+        webhook = Webhook(address_of(settings.anchor_url), own_id, self.meter, wall_ms) if settings.anchor_url else None
+        self.anchoring = Anchoring(self.store, self.meter, webhook)
+        snapshots = SnapshotPublisher(settings.data / "snapshot", self.pipeline)
+        self.showing = Showing(snapshots, self.meter, self._health, wall_ms)
         self.connected_at = math.inf
         self.current_at = -math.inf
-        self.showing: asyncio.Task[bool] | None = None
         self.failed_at = -math.inf
-        self.unannounced: list[AlarmEvent] = []
         self.monitor = HealthMonitor(
             settings.data,
             self.meter,
@@ -139,6 +129,7 @@ class _Service:
             manual=True,
             receive_maximum=settings.receive_maximum,
         )
+        self.announcements = Announcements(self.link, self.keys)
         self.committer = Committer(
             settings.data,
             self.pipeline,
@@ -174,7 +165,6 @@ class _Service:
                     results += await asyncio.to_thread(recovery.replay, self.guarded, part)
             samples += sum(result.samples.height for result in results)
             self._keep(results)
-            self.unannounced += [event for result in results for event in result.announcements]
             if 2 * self.store.rows >= self.settings.max_rows:
                 await self.committer.save()
         # Its counts are those of the run before, and begin again.
@@ -224,8 +214,8 @@ class _Service:
             self.journal.record_rejections(self.pipeline.quarantine)
             self.journal.record("stopped", "processor", reason)
             await self.committer.save()
-            await self._anchor(time.monotonic(), last=True)
-            await self._show(last=True)
+            await self.anchoring.advance(time.monotonic(), last=True)
+            await self.showing.advance(time.monotonic(), last=True)
             self.store.close()
             self.in_hand.close()
         # Raise the error of the final batch, if it failed.
@@ -241,10 +231,9 @@ class _Service:
             if not link.resumed:
                 link.publish(RESEND, b"{}")
             self.meter.sessions += 1
-            self.published_keys = Keys()
             self.connected_at = time.monotonic()
             self.committer.reconfirm()
-            self._announce()
+            self.announcements.begin_session()
             self.journal.record("connected", "broker", link.address.url)
             connected.set()
             try:
@@ -271,8 +260,7 @@ class _Service:
 
     async def _work(self, finish: asyncio.Event) -> None:
         """Process batch after batch until `finish`."""
-        published = shown = show_pause_s = 0.0
-        recorded = time.monotonic()
+        published, recorded = 0.0, time.monotonic()
         while not finish.is_set():
             if self.pipeline.backlog.waiting.is_empty():
                 with contextlib.suppress(TimeoutError):
@@ -281,17 +269,14 @@ class _Service:
             await self._process()
             clock = time.monotonic()
             self.committer.advance(clock)
-            if self.anchoring.is_due(clock):
-                await self._anchor(clock)
-            if clock - shown >= show_pause_s:
-                shown, show_pause_s = clock, await self._show()
+            await self.anchoring.advance(clock)
+            await self.showing.advance(clock)
             if clock - recorded >= REJECTIONS_INTERVAL_S:
                 self.journal.record_rejections(self.pipeline.quarantine)
                 recorded = clock
             if clock - published >= PUBLISH_INTERVAL_S:
                 self.committer.confirm()
-                self._publish_keys()
-                self._publish(health_topic("processor"), self._health(wall_ms()), retain=True)
+                self.announcements.publish_state(self._health(wall_ms()))
                 published = clock
 
     async def _process(self) -> None:
@@ -337,21 +322,7 @@ class _Service:
         for part in parts:
             self.committer.taken(part)
         self._keep(results)
-        self.unannounced += [event for result in results for event in result.announcements]
-        if self.link.alive:
-            self._announce()
-        else:
-            self.unannounced.clear()
-
-    async def _anchor(self, clock: float, *, last: bool = False) -> None:
-        """Anchor the journal, and send its end elsewhere if it is time; only the `last` sending is waited for."""
-        head = await asyncio.to_thread(self.anchoring.advance, clock, last=last)
-        if head is not None and self.webhook is not None:
-            if self.sending is not None:
-                self.sending.cancel()
-            self.sending = asyncio.create_task(self.webhook.send(head), name="journal webhook")
-            if last:
-                await self.sending
+        self.announcements.announce()
 
     def _parts(self, taken: Taken) -> list[Taken]:
         """Return what is taken one after the other; messages that ended earlier runs go into the quarantine instead."""
@@ -364,51 +335,7 @@ class _Service:
             self.meter.count(result.samples)
             self.store.add(result)
             self.committer.outcomes += result.outcomes
-
-    def _announce(self) -> None:
-        for event in self.unannounced:
-            self._publish(alarm_topic(event.priority), event)
-        self.unannounced.clear()
-
-    def _publish_keys(self) -> None:
-        """Publish the keys that gateways verify commands with, if they changed or the connection is new."""
-        if self.link.alive and (keys := self.keys()) != self.published_keys:
-            self._publish(KEYS, keys, retain=True)
-            self.published_keys = keys
-
-    def _publish(self, topic: str, message: object, *, retain: bool = False) -> None:
-        if self.link.alive:
-            self.link.publish(topic, msgspec.json.encode(message), retain=retain)
-
-    async def _show(self, *, last: bool = False) -> float:
-        """Make a snapshot and begin to write it; return the seconds until the next one. The `last` is waited for."""
-        written = await self.showing if self.showing else True
-        now = wall_ms()
-        try:
-            made = await asyncio.to_thread(self.snapshots.make, self._health(now), now, last=last)
-        except ERRORS as error:
-            self._no_snapshot(error)
-            return SNAPSHOT_RETRY_S
-        self.showing = asyncio.create_task(self._write_snapshot(made, self.meter.take_unseen()), name="snapshot")
-        if last:
-            await self.showing
-        return made.pause_s if written else SNAPSHOT_RETRY_S
-
-    async def _write_snapshot(self, made: Made, sent: list[npt.NDArray[np.int64]]) -> bool:
-        try:
-            await asyncio.to_thread(self.snapshots.write, made)
-        except ERRORS as error:
-            self._no_snapshot(error)
-            self.meter.still_unseen(sent)
-            return False
-        self.meter.recovered("snapshot")
-        self.meter.shown(wall_ms(), sent)
-        return True
-
-    def _no_snapshot(self, error: BaseException) -> None:
-        where = f"cannot write to {self.snapshots.directory}: {error}"
-        reason = where if isinstance(error, OSError) else f"cannot make the snapshot: {describe(error)}"
-        self.meter.trouble("snapshot", f"{reason}; dashboards are not updated")
+        self.announcements.add(results)
 
     def _health(self, now: int) -> Health:
         return self.monitor.health(now, protocol=self.link.address.protocol_name, connected=self.link.alive)

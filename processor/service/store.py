@@ -73,6 +73,11 @@ class Store:
         return self._journal.hash_of(number)
 
     @property
+    def journal_in_place(self) -> bool:
+        """Whether the journal that is written is still the one in the data directory."""
+        return self._journal.in_place
+
+    @property
     def rows(self) -> int:
         """Number of samples that wait to be written or are just being written."""
         return sum(frame.height for frame in (*self._in_hand, *self._samples))

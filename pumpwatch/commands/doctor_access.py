@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from broker.store import accounts_file, private_files, secret_files
+from broker.store import private_files, secret_files
 
 MAX_NAMED: Final = 5
 
@@ -37,6 +37,3 @@ def permissions(data: Path) -> Iterator[Finding]:
             yield Finding("secrets", "ok", str(secret_files.directory(data).resolve()))
         except OSError as error:
             yield Finding("secrets", "failed", str(error))
-    problem = accounts_file.problem(data)
-    if problem is not None:
-        yield Finding("accounts", "failed", f"{problem}; until then nobody can sign in")

@@ -72,51 +72,6 @@ OwnBroker = Annotated[
         show_default=False,
     ),
 ]
-GatewayBroker = Annotated[
-    str | None,
-    typer.Option(
-        "--gateway-broker",
-        envvar=_env("GATEWAY_BROKER"),
-        metavar="URL",
-        help="Where simulated gateways log in with --gateway-secret, if not at --broker.",
-        show_default=False,
-    ),
-]
-GatewaySecret = Annotated[
-    Path | None,
-    typer.Option(
-        "--gateway-secret",
-        envvar=_env("GATEWAY_SECRET"),
-        metavar="FILE",
-        callback=path,
-        help="Each simulated gateway logs in as itself, with a password derived from this secret and its name.",
-        show_default=False,
-    ),
-]
-GatewayHost = Annotated[
-    str,
-    typer.Option(
-        "--gateway-host", envvar=_env("GATEWAY_HOST"), metavar="ADDRESS", help="Address where gateways connect."
-    ),
-]
-GatewayPort = Annotated[
-    int,
-    typer.Option(
-        "--gateway-port",
-        envvar=_env("GATEWAY_PORT"),
-        min=0,
-        max=65_535,
-        help="Port where gateways connect; 0 picks a free one, the same each time.",
-    ),
-]
-GatewayTls = Annotated[
-    bool,
-    typer.Option(
-        "--gateway-tls/--no-gateway-tls",
-        envvar=_env("GATEWAY_TLS"),
-        help="Gateways connect with TLS, or at the next port with a client certificate; see pumpwatch keys init.",
-    ),
-]
 Data = Annotated[
     Path | None,
     typer.Option(

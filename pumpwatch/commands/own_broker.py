@@ -16,7 +16,8 @@ from broker.access.key_files import KeyFiles
 from broker.mqtt import mosquitto_config
 from broker.mqtt.address import parse_url
 from broker.mqtt.endpoint import is_loopback
-from broker.mqtt.local_broker import RELOAD_INTERVAL_S, url_of
+from broker.mqtt.local_broker import url_of
+from broker.mqtt.reloading import RELOAD_INTERVAL_S
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import PREFIX, environment
 

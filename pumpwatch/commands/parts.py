@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from broker.store import file_lock
-from pumpwatch.commands import access_options, options
+from pumpwatch.commands import access_options, gateway_options, options
 from pumpwatch.commands.errors import CommandError, RefusalError
 from pumpwatch.commands.web_options import web_of
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, user_data
@@ -49,8 +49,8 @@ def simulate(
         ),
     ] = 5_000_000,
     action_key: options.ActionKey = None,
-    gateway_broker: options.GatewayBroker = None,
-    gateway_secret: options.GatewaySecret = None,
+    gateway_broker: gateway_options.GatewayBroker = None,
+    gateway_secret: gateway_options.GatewaySecret = None,
     broker: options.Broker = None,
     data: options.Data = None,
 ) -> None:
@@ -154,6 +154,11 @@ def dashboard(
     tls_cert: options.TlsCert = None,
     tls_key: options.TlsKey = None,
     allowed_host: options.AllowedHosts = None,
+    oidc_issuer: access_options.OidcIssuer = "",
+    oidc_client_id: access_options.OidcClientId = "",
+    oidc_client_secret: access_options.OidcClientSecret = None,
+    oidc_role_claim: access_options.OidcRoleClaim = access_options.ROLE_CLAIM,
+    oidc_role: access_options.OidcRoles = None,
 ) -> None:
     """Run the dashboard on the snapshots of the processor."""
     where = data or user_data()
@@ -176,6 +181,7 @@ def dashboard(
         allowed_hosts=web.allowed_hosts,
         session_idle_s=session_idle * 3600,
         session_max_s=session_days * 86_400,
+        openid=access_options.openid_of(oidc_issuer, oidc_client_id, oidc_client_secret, oidc_role_claim, oidc_role),
     )
     try:
         play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready))

@@ -23,7 +23,7 @@ from rich.text import Text
 
 from broker.mqtt.topic_access import DASHBOARD, OPERATOR, PROCESSOR, SIMULATOR, SUPERVISOR
 from broker.store.file_lock import LockedError
-from pumpwatch.commands import access_options, options
+from pumpwatch.commands import access_options, gateway_options, options
 from pumpwatch.commands.broker_options import variables_of_parts
 from pumpwatch.commands.broker_password import with_variable
 from pumpwatch.commands.errors import CommandError
@@ -86,12 +86,17 @@ def run(
     trusted_proxy: options.TrustedProxies = None,
     session_idle: access_options.SessionIdle = access_options.IDLE_H,
     session_days: access_options.SessionDays = access_options.DAYS,
-    gateway_host: options.GatewayHost = options.LOOPBACK,
-    gateway_port: options.GatewayPort = 0,
-    gateway_tls: options.GatewayTls = False,
+    gateway_host: gateway_options.GatewayHost = options.LOOPBACK,
+    gateway_port: gateway_options.GatewayPort = 0,
+    gateway_tls: gateway_options.GatewayTls = False,
     tls_cert: options.TlsCert = None,
     tls_key: options.TlsKey = None,
     allowed_host: options.AllowedHosts = None,
+    oidc_issuer: access_options.OidcIssuer = "",
+    oidc_client_id: access_options.OidcClientId = "",
+    oidc_client_secret: access_options.OidcClientSecret = None,
+    oidc_role_claim: access_options.OidcRoleClaim = access_options.ROLE_CLAIM,
+    oidc_role: access_options.OidcRoles = None,
     broker: options.OwnBroker = None,
     data: options.Data = None,
 ) -> None:
@@ -105,6 +110,8 @@ def run(
     proposed = None if was_given(ctx, "scenario") else log_line
     fleet = plan(scenario, pumps=pumps, interval=interval, seed=seed, say=proposed)
     web = web_of(public_url, root_path, trusted_proxy, certificate=tls_cert, key=tls_key, hosts=allowed_host)
+    openid = (oidc_issuer, oidc_client_id, oidc_client_secret, oidc_role_claim, oidc_role)
+    access_options.openid_of(*openid)
     config = RunConfig(
         data=where,
         fleet=fleet,
@@ -116,7 +123,11 @@ def run(
         host=host,
         port=port,
         key=key or secrets.token_urlsafe(12),
-        dashboard_flags=(*web.flags(), *access_options.session_flags(session_idle, session_days)),
+        dashboard_flags=(
+            *web.flags(),
+            *access_options.session_flags(session_idle, session_days),
+            *access_options.openid_flags(*openid),
+        ),
     )
     with _alone(where):
         free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)

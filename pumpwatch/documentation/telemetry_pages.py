@@ -70,7 +70,8 @@ def topics_page() -> str:
         table(("topic", "direction", "retained", "meaning"), leaves),
         table(("topic", "meaning"), system),
         "## Any MQTT client",
-        "```sh\nmosquitto_pub -q 1 -t itb/00/my-gateway/telemetry \\\n"
-        '  -m \'{"pump":"MY-1","time":"2026-01-01T00:00:00Z","seq":1,"flow_ul_h":8.1}\'\n'
-        "mosquitto_sub -v -t 'itb/#'\n```",
+        "A gateway logs in with its name; `pumpwatch gateway add my-gateway` prints its password and this line. "
+        "[Broker access](broker-access.md) says who may publish and read what.",
+        "```sh\nmosquitto_pub -p PORT -u my-gateway -P PASSWORD -q 1 -t itb/00/my-gateway/telemetry \\\n"
+        '  -m \'{"pump":"MY-1","time":"2026-01-01T00:00:00Z","seq":1,"flow_ul_h":8.1}\'\n```',
     )

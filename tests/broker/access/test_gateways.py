@@ -11,6 +11,7 @@ import pytest
 from broker.access import endpoints, gateways
 from broker.access.credentials import Credentials, CredentialsError, credentials_of
 from broker.access.password_lines import derived_password, password_line, user_of
+from broker.contract import topics
 from broker.mqtt.endpoint import listening_socket
 from broker.mqtt.topic_access import PERMISSIONS, SYSTEM_USERS
 from simulator.gateway.settings import gateway_names
@@ -99,3 +100,11 @@ def test_the_ports_are_those_of_the_last_time_unless_they_are_taken(tmp_path: Pa
 
 def test_every_user_of_the_table_is_a_part_or_a_gateway() -> None:
     assert {row.user for row in PERMISSIONS} == {*SYSTEM_USERS, "GATEWAY"}
+
+
+def test_every_topic_of_the_system_may_be_written_and_read_by_somebody() -> None:
+    """A topic without a row would be refused silently."""
+    named = {text for text in vars(topics).values() if isinstance(text, str) and text.startswith("pumpwatch/")}
+    written = {row.topic for row in PERMISSIONS if row.action == "write"}
+    assert named <= written
+    assert {f"itb/+/%u/{leaf}" for leaf in topics.LEAF_NAMES - {"command"}} | {"itb/+/+/command"} <= written

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from dashboard.access.account_changes import change, disabled, ended, password, removed, role
 from dashboard.access.accounts import VISITOR, accounts_path, add_account
 from dashboard.access.middleware import Access
+from dashboard.app import run
 from dashboard.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
@@ -87,6 +90,26 @@ async def open_socket(application: Access, client: httpx.AsyncClient) -> AsyncIt
 def data(settings: Settings) -> Any:
     add_account(settings.data, "maria", "engineer", "correct horse")
     return settings.data
+
+
+async def test_over_a_real_server_pushes_end_and_the_socket_closes_when_the_account_is_removed(
+    data: Any, settings: Settings, free_port: int
+) -> None:
+    origin, stop, addresses = f"http://127.0.0.1:{free_port}", asyncio.Event(), asyncio.Queue[str]()
+    serving = asyncio.create_task(run(replace(settings, port=free_port), stop, addresses.put_nowait))
+    await asyncio.wait_for(addresses.get(), 30)
+    async with httpx.AsyncClient(base_url=origin, headers={"Origin": origin}) as client:
+        await client.post("/sign-in", data=FORM)
+        cookie = {"Cookie": f"pumpwatch-{free_port}={client.cookies[f'pumpwatch-{free_port}']}"}
+    address = f"ws://127.0.0.1:{free_port}/_dash-ws-callback"
+    async with connect(address, origin=origin, additional_headers=cookie) as socket:  # type: ignore[arg-type]
+        await socket.send('{"type": "heartbeat"}')
+        assert "heartbeat_ack" in await asyncio.wait_for(socket.recv(), 5)
+        change(data, "maria", removed, at=1)
+        await asyncio.wait_for(socket.wait_closed(), 3)
+        assert socket.close_code == 4003
+    stop.set()
+    await serving
 
 
 CHANGES: Final[dict[str, Callable[[Any], Any]]] = {

@@ -183,7 +183,10 @@ async def test_viewers_are_refused_and_that_is_recorded(data: DataService) -> No
     token = VISITOR.set(Visitor("vic", "viewer"))
     with pytest.raises(dash.exceptions.PreventUpdate):
         await audit._allow(data)
-    shown, pages = text_of(audit.layout(data)), ({"name": "Audit", "path": "/audit", "order": 9, "right": "inject"},)
+    shown, pages = (
+        text_of(audit.layout(data)),
+        ({"name": "Audit", "path": "/audit", "order": 9, "right": audit_log.RIGHT},),
+    )
     VISITOR.reset(token)
     assert audit.REFUSAL in shown
     assert "audit-entries" not in shown

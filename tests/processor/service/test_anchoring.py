@@ -8,10 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from broker.store import journal_anchor, secret_files
+from broker.store import journal_anchor
 from broker.store.journal import EVENTS_SCHEMA
 from broker.store.journal_file import FILE
 from broker.store.journal_verification import anchored, verify
+from dashboard.access.accounts import accounts_path, add_account
 from processor.service.anchoring import INTERVAL_S, LOG_INTERVAL_S, Anchoring
 from processor.service.health import HealthMonitor
 from processor.service.metering import Meter
@@ -36,37 +37,40 @@ def anchoring(tmp_path: Path):
     anchoring.store.close()
 
 
-def test_the_anchor_follows_the_journal_and_the_log_has_its_head_once_an_hour(
+async def test_the_anchor_follows_the_journal_and_the_log_has_its_head_once_an_hour(
     tmp_path: Path, anchoring: Anchoring, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
         for hour in range(3):
             raise_alarm(anchoring, f"A/x/{hour}")
-            anchoring.advance(hour * LOG_INTERVAL_S)
-            anchoring.advance(hour * LOG_INTERVAL_S + INTERVAL_S)
-            assert not anchoring.is_due(hour * LOG_INTERVAL_S + INTERVAL_S + 1)
-    head = anchoring.store.head
-    assert journal_anchor.read(tmp_path) == head
+            await anchoring.advance(hour * LOG_INTERVAL_S)
+            head = anchoring.store.head
+            assert journal_anchor.read(tmp_path) == head
+            raise_alarm(anchoring, f"B/x/{hour}")
+            await anchoring.advance(hour * LOG_INTERVAL_S + INTERVAL_S - 1)
+            assert journal_anchor.read(tmp_path) == head, "the disk is spared in between"
+            await anchoring.advance(hour * LOG_INTERVAL_S + INTERVAL_S)
+    assert journal_anchor.read(tmp_path) == anchoring.store.head
     assert [record.message.partition(" has")[0] for record in caplog.records] == [
-        f"journal: entry {n}" for n in (1, 2, 3)
+        f"journal: entry {n}" for n in (1, 3, 5)
     ]
     assert head.hash.hex() in caplog.text
     assert anchoring.meter.troubles == {}
 
 
-def test_a_journal_that_was_replaced_is_an_alarm_and_its_anchor_stays_for_doctor(
+async def test_a_journal_that_was_replaced_is_an_alarm_and_its_anchor_stays_for_doctor(
     tmp_path: Path, anchoring: Anchoring
 ) -> None:
     raise_alarm(anchoring, "A/x/1")
     raise_alarm(anchoring, "A/x/2")
-    anchoring.advance(0.0)
+    await anchoring.advance(0.0)
     before = journal_anchor.read(tmp_path)
     for path in tmp_path.glob(f"{FILE}*"):
         path.unlink()
     again = open_at(tmp_path)
     for number in range(5):
         raise_alarm(again, f"B/y/{number}")
-        again.advance(0.0)
+        await again.advance(number * INTERVAL_S)
     again.store.close()
     assert journal_anchor.read(tmp_path) == before
     assert "entry 2 is not the one that the processor wrote" in str(verify(tmp_path, anchored(tmp_path))[1])
@@ -75,12 +79,24 @@ def test_a_journal_that_was_replaced_is_an_alarm_and_its_anchor_stays_for_doctor
     assert processor.texts == ["The journal does not contain entry 2 as it was: it was altered"]
 
 
-def test_an_anchor_that_was_removed_is_made_again_but_not_in_silence(tmp_path: Path, anchoring: Anchoring) -> None:
+async def test_a_journal_that_is_removed_while_it_is_written_is_noticed(tmp_path: Path, anchoring: Anchoring) -> None:
+    raise_alarm(anchoring, "A/x/1")
+    await anchoring.advance(0.0)
+    (tmp_path / FILE).unlink()
+    raise_alarm(anchoring, "A/x/2")
+    await anchoring.advance(INTERVAL_S)
+    assert "was removed or replaced" in anchoring.meter.troubles["journal"]
+    assert journal_anchor.read(tmp_path) != anchoring.store.head
+
+
+async def test_an_anchor_that_was_removed_is_made_again_but_not_in_silence(
+    tmp_path: Path, anchoring: Anchoring
+) -> None:
     raise_alarm(anchoring, "A/x/1")
     journal_anchor.path(tmp_path).unlink()
-    anchoring.advance(0.0)
+    await anchoring.advance(0.0)
     assert "journal.anchor was missing" in anchoring.meter.troubles["journal"]
-    anchoring.advance(INTERVAL_S)
+    await anchoring.advance(INTERVAL_S)
     assert journal_anchor.read(tmp_path) == anchoring.store.head
     assert "journal.anchor was missing" in anchoring.meter.troubles["journal"], "only a person ends that"
 
@@ -94,17 +110,16 @@ def test_accounts_that_cannot_be_read_are_an_alarm_until_they_can(tmp_path: Path
     monitor = HealthMonitor(
         tmp_path, anchoring.meter, None, anchoring.store, None, None, receive_maximum=1, max_rows=1  # type: ignore[arg-type]
     )  # fmt: skip
-    path = secret_files.directory(tmp_path) / "accounts.json"
     assert accounts_trouble(monitor) is None, "nobody has made accounts yet"
-    path.write_text('{"format": 3, "accounts": [{"name": "vera"}]}')
+    add_account(tmp_path, "vera", "viewer", "correct horse battery")
     assert accounts_trouble(monitor) is None
-    path.write_text('{"format": 3, "acc')
+    path = accounts_path(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40])
     assert f"{path} cannot be read" in str(accounts_trouble(monitor))
     processor = MonitoredProcessor().read(troubles=monitor.meter.troubles).read(5, troubles=monitor.meter.troubles)
     processor.check("raised accounts_unreadable", accounts_unreadable="unacknowledged")
     path.unlink()
-    assert accounts_trouble(monitor) is None
-    path.with_name("accounts.required").touch()
     assert f"{path} is gone" in str(accounts_trouble(monitor))
-    path.write_text('{"format": 3, "accounts": []}')
+    path.write_bytes(whole)
     assert accounts_trouble(monitor) is None
