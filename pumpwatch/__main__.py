@@ -80,12 +80,20 @@ def settings(
 
     Options are read from the command line, then from PUMPWATCH_ environment variables, then from the settings file.
     """
-    commands = settings_of(ctx.command)
+    commands, groups = settings_of(ctx.command), groups_of(ctx.command)
     try:
         values = read_file(file)
     except SettingsError as error:
         raise typer.BadParameter(str(error), param_hint="--settings") from error
-    ctx.default_map = defaults_for(commands, values)
+    ctx.default_map = {
+        **defaults_for(commands, values),
+        **{name: defaults_for(settings_of(group), values) for name, group in groups.items()},
+    }
+
+
+def groups_of(command: Any) -> dict[str, Any]:
+    """Return, by name, the commands that are groups of commands, such as `user`."""
+    return {name: each for name, each in command.commands.items() if hasattr(each, "commands")}
 
 
 def settings_of(group: Any) -> dict[str, list[str]]:

@@ -134,9 +134,8 @@ class Limited:
                 await close(FAILED, "the message could not be processed")
 
     def _session(self, scope: Scope) -> str:
-        """Return what stands for the session: of its cookie the part before the time at which it was signed."""
-        cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
-        return cookies.get(self._cookie, "").partition(".")[0]
+        """Return what stands for the session; cookies that nobody issued are refused later, and soon."""
+        return cookie_parser(Headers(scope=scope).get("cookie", "")).get(self._cookie, "")
 
 
 def is_well_formed(message: Message) -> bool:

@@ -36,6 +36,10 @@ def pumps(*arguments: str) -> str:
     def other() -> None:
         """Make the app a group; with one command only, it would have no subcommands."""
 
+    inner = typer.Typer()
+    inner.command("show")(show)
+    inner.command("other")(other)
+    probe.add_typer(inner, name="inner")
     result = CliRunner().invoke(probe, list(arguments))
     return result.output.strip()
 
@@ -49,6 +53,12 @@ def test_without_any_source_the_default_applies() -> None:
 def test_the_file_wins_over_the_default() -> None:
     Path("pumpwatch.toml").write_text("pumps = 5\nspeed = 2")
     assert pumps("show") == "5 2"
+
+
+@pytest.mark.usefixtures("empty_directory")
+def test_commands_of_a_group_read_the_file_too() -> None:
+    Path("pumpwatch.toml").write_text("pumps = 5")
+    assert pumps("inner", "show") == "5 60"
 
 
 @pytest.mark.usefixtures("empty_directory")
