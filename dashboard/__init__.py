@@ -1,1 +1,1 @@
-"""The screens: what staff and engineers see of the simulated fleet. A simulation, no medical device."""
+"""The screens: what operators and engineers see of the simulated fleet. A simulation, no medical device."""

@@ -33,7 +33,8 @@ class Settings:
     """Broker, data directory and address to serve at.
 
     `broker` is the broker's URL, `data` the directory that the processor writes to. `key` is the shared key, valid
-    while there are no accounts; if empty, one is generated at startup.
+    until there are accounts; if empty, one is generated at startup. A session ends `session_idle_s` after its last use,
+    and `session_max_s` after its sign-in.
     """
 
     broker: str
@@ -42,6 +43,8 @@ class Settings:
     port: int = 8050
     key: str = ""
     public: Public = Public()
+    session_idle_s: float = 12 * 3600
+    session_max_s: float = 7 * 24 * 3600
 
     @property
     def snapshots(self) -> Path:

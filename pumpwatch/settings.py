@@ -43,6 +43,8 @@ SPOOL_SAMPLES: Final = Meta(ge=1, le=1_000_000_000)
 TICK_S: Final = Meta(ge=0.01, le=60)
 HISTORY_GB: Final = Meta(ge=0.01, le=1_000_000)
 HISTORY_DAYS: Final = Meta(ge=0, le=36_500)
+SESSION_IDLE_H: Final = Meta(ge=0.1, le=720)
+SESSION_DAYS: Final = Meta(ge=0.1, le=90)
 PORT: Final = Meta(ge=1, le=65_535)
 ANY_PORT: Final = Meta(ge=0, le=65_535)
 MAX_PROXIES: Final = 100
@@ -57,7 +59,8 @@ class Settings(TypedDict, total=False):
     """Every setting with its type and range; the options of the command line take their ranges from here.
 
     Units: `interval` is a duration such as 60s, or a number of seconds; `history_size` is in GB, `history_days` in days
-    of therapy time, `tick` in seconds, `speed` in therapy seconds per wall-clock second.
+    of therapy time, `tick` in seconds, `speed` in therapy seconds per wall-clock second, `session_idle` in hours and
+    `session_days` in days of wall-clock time.
     """
 
     broker: Annotated[str, Meta(min_length=1, examples=["mqtt://127.0.0.1:1883"])]
@@ -82,6 +85,8 @@ class Settings(TypedDict, total=False):
     gateway_port: Annotated[int, ANY_PORT]
     gateway_tls: bool
     key: str
+    session_idle: Annotated[float, SESSION_IDLE_H]
+    session_days: Annotated[float, SESSION_DAYS]
     public_url: Annotated[str, Meta(min_length=1, examples=["https://ward.example/pumps-ward/"])]
     root_path: Annotated[str, Meta(min_length=1, examples=["/pumps-ward"])]
     ca_file: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/ca.pem"])]

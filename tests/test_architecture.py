@@ -88,7 +88,10 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "amqtt": ("broker/mqtt/local_broker.py",),
     "cryptography": ("broker/access/authority.py", "broker/contract/signed.py", "broker/store/action_key.py"),
     "argon2": ("dashboard/access/passwords.py",),
+    "itsdangerous": ("dashboard/access/cookies.py",),
     "limits": ("dashboard/access/login_throttle.py",),
+    "pyotp": ("dashboard/access/second_factor.py",),
+    "segno": ("dashboard/access/second_factor.py",),
     "starlette": ("dashboard/access/*",),
     "dash": ("dashboard/*",),
     "dash_ag_grid": ("dashboard/*",),
@@ -103,9 +106,11 @@ CLOCKS: Final = (
     "processor/service/loop.py",
     "dashboard/app.py",
     "dashboard/access/login_throttle.py",
+    "dashboard/access/middleware.py",
     "pumpwatch/commands/gateways.py",
     "pumpwatch/commands/keys.py",
     "pumpwatch/commands/sign_in.py",
+    "pumpwatch/commands/users.py",
     "pumpwatch/supervision/part_notices.py",
 )
 EDGES: Final[dict[str, tuple[str, ...]]] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -10,28 +12,36 @@ from starlette.authentication import AuthenticationError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.mqtt.endpoint import host_and_port, is_loopback
-from dashboard.access.accounts import VISITOR, AccessError, read_accounts
+from dashboard.access import sign_in_page
+from dashboard.access.accounts import VISITOR, AccessError, Visitor, problem, read_accounts
+from dashboard.access.audit_trail import AuditTrail
+from dashboard.access.login_throttle import LoginThrottle
+from dashboard.access.people import PEOPLE, People
 from dashboard.access.proxies import HOST, BehindProxy
-from dashboard.access.sessions import SessionBackend, SessionCookies, SessionStore
+from dashboard.access.second_factor import UsedCodes
+from dashboard.access.session_backend import OPEN_PATHS, SessionBackend
+from dashboard.access.sessions import SessionStore
 from dashboard.access.sign_in import SignIn
+from dashboard.access.sockets import Sockets, refuse
 from dashboard.settings import Settings, origin_of
 
 LOG: Final = logging.getLogger("dashboard")
-OPEN_PATHS: Final = frozenset({"/healthz"})
 MAX_REFUSED_ORIGINS: Final = 20
-DENIED: Final = 4003
-"""Close code of a WebSocket that is not signed in; 4000 to 4999 are for applications (RFC 6455, 7.4.2)."""
 
 
 def demand_accounts(settings: Settings) -> None:
     """Raise `AccessError` if the dashboard would be reachable from other machines and there are no accounts.
 
-    Behind a reverse proxy on this machine the shared key is enough, but the log says so.
+    Behind a reverse proxy on this machine the shared key is enough, but the log says so. If there were accounts and
+    they cannot be read, the dashboard starts, so that its page says so, and signs nobody in.
     """
+    if text := problem(settings.data):
+        LOG.error("%s", text)
+        return
     if read_accounts(settings.data):
         return
     advice = "pumpwatch user add NAME --role ROLE"
@@ -47,49 +57,73 @@ def demand_accounts(settings: Settings) -> None:
 class Access:
     """ASGI application that serves another to visitors who are signed in.
 
-    Outermost first: security headers, reverse proxy, same-origin check, session cookie, authentication, sign-in
-    requirement.
+    Outermost first: security headers, reverse proxy, same-origin check, authentication, sign-in requirement.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, policy: str) -> None:
-        """Protect `app`; `policy` is the Content-Security-Policy of its pages."""
+    def __init__(
+        self, app: ASGIApp, settings: Settings, policy: str, now: Callable[[], int] = lambda: time.time_ns() // 10**6
+    ) -> None:
+        """Protect `app`; `policy` is the Content-Security-Policy of its pages, `now` returns wall ms."""
         self._app = app
         self._host = settings.host
         self._public = settings.public
-        self._store = SessionStore(settings)
-        required = SignInRequired(app, SignIn(settings, self._store))
+        self._store, self._trail = SessionStore(settings, now), AuditTrail(settings.data, now)
+        throttle, used = LoginThrottle(), UsedCodes(settings.data)
+        sign_in = SignIn(settings, self._store, self._trail, throttle=throttle, used=used, now=now)
+        people = People(settings.data, self._store, self._trail, throttle=throttle, used=used, now=now)
+        required = SignInRequired(app, sign_in, Sockets(self._store.ended), people)
         authenticated = AuthenticationMiddleware(required, SessionBackend(self._store), on_error=_unavailable)
-        same_origin = SameOrigin(SessionCookies(authenticated, self._store, settings.public), settings.public.origin)
+        same_origin = SameOrigin(authenticated, settings.public.origin)
         self._protected = SecurityHeaders(BehindProxy(same_origin, settings.public), policy)
 
     def address(self, port: int) -> str:
         """Return the address to open, with the shared key while there are no accounts."""
         url = self._public.url or f"http://{host_and_port(self._host, port)}{self._public.root}/"
-        return url + ("" if self._store.accounts() else f"?key={self._store.key}")
+        return url + (f"?key={self._store.key}" if self._store.by_key() else "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
-        await (self._app if scope["type"] == "lifespan" else self._protected)(scope, receive, send)
+        if scope["type"] != "lifespan":
+            await self._protected(scope, receive, send)
+            return
+
+        async def send_when_written(message: Message) -> None:
+            if message["type"] == "lifespan.shutdown.complete":  # what comes after it, the server cancels
+                await self._store.close()
+                await self._trail.drain()
+            await send(message)
+
+        await self._app(scope, receive, send_when_written)
 
 
 class SignInRequired:
     """Passes requests of signed-in visitors on with `VISITOR` set; answers all others itself."""
 
-    def __init__(self, app: ASGIApp, sign_in: SignIn) -> None:
+    def __init__(self, app: ASGIApp, sign_in: SignIn, sockets: Sockets, people: People) -> None:
         """Protect `app`."""
         self._app = app
+        self._people = people
         self._sign_in = sign_in
+        self._sockets = sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or WebSocket; the scope has a session and a user."""
+        """Serve one request or WebSocket; the scope has a user."""
         user = HTTPConnection(scope).user
         if scope["type"] == "websocket":
-            response: ASGIApp | None = None if user.is_authenticated else _close
-        else:
-            response = await self._response(Request(scope, receive))
+            if not user.is_authenticated:
+                await refuse(scope, receive, send)
+                return
+            self._let_in(user)
+            await self._sockets.serve(self._app, user.session, scope, receive, send)
+            return
+        response = await self._response(Request(scope, receive))
         if response is None and user.is_authenticated:
-            VISITOR.set(user)
+            self._let_in(user)
         await (response or self._app)(scope, receive, send)
+
+    def _let_in(self, visitor: Visitor) -> None:
+        VISITOR.set(visitor)
+        PEOPLE.set(self._people)
 
     async def _response(self, request: Request) -> Response | None:
         """Return the response to a sign-in, a sign-out or a visitor who is not signed in; None passes on."""
@@ -127,7 +161,7 @@ class SameOrigin:
         headers = Headers(scope=scope)
         if scope.get("method") not in {"GET", "HEAD"} and not self._allowed(headers):
             refused = PlainTextResponse(self._refusal(headers), 403)
-            response = _close if scope["type"] == "websocket" else refused
+            response = refuse if scope["type"] == "websocket" else refused
         await response(scope, receive, send)
 
     def _allowed(self, headers: Headers) -> bool:
@@ -179,11 +213,7 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-def _unavailable(_connection: HTTPConnection, error: AuthenticationError) -> Response:
+def _unavailable(connection: HTTPConnection, error: AuthenticationError) -> Response:
+    if "text/html" in connection.headers.get("accept", "*/*"):
+        return HTMLResponse(sign_in_page.unavailable(str(error)), 503, headers={"Cache-Control": "no-store"})
     return PlainTextResponse(str(error), 503)
-
-
-async def _close(_scope: Scope, receive: Receive, send: Send) -> None:
-    """Close a WebSocket before it is accepted."""
-    await receive()
-    await send({"type": "websocket.close", "code": DENIED, "reason": "sign in first"})

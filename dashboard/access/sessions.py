@@ -1,113 +1,225 @@
-"""Sessions: Starlette's signed cookies, and the check that the credential they were issued for is still valid."""
+"""Sessions: who is signed in, by the secret in the cookie, for as long as credential, role and time allow."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import logging
 import secrets
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
 
-from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError
-from starlette.middleware.sessions import SessionMiddleware
-from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 
-from dashboard.access.accounts import FILE, RIGHTS, AccessError, Account, Visitor, read_accounts, session_secret
-from dashboard.settings import Public, Settings
+from broker.display.printable import printable
+from broker.store import secret_files
+from dashboard.access.accounts import (
+    FILE,
+    AccessError,
+    Account,
+    Visitor,
+    accounts_path,
+    missing,
+    read_accounts,
+    required,
+)
+from dashboard.access.cookies import Cookies
+from dashboard.access.session_table import MAX_SESSIONS, Session, SessionTable
+from dashboard.settings import Settings
 
 LOG: Final = logging.getLogger("dashboard")
-SESSION_S: Final = 30 * 24 * 3600
-"""Wall displays stay signed in for a month."""
+COOKIE: Final = "pumpwatch"
+SIGNING_FILE: Final = "dashboard.secret"
+MAX_PER_ACCOUNT: Final = 100
+"""Sessions of one account; a further sign-in ends the one used longest ago."""
+MAX_AGENT: Final = 160
+SEEN_INTERVAL_MS: Final = 30_000
+"""How exactly the last use of a session is known."""
+SAVE_DELAY_S: Final = 5.0
+REFRESH_INTERVAL_MS: Final = 500
 SHARED_KEY: Final = Visitor("shared key", "engineer")
 """The visitor who signed in with the shared key."""
 
 
 class SessionStore:
-    """Current accounts, the shared key that is valid while there are none, and the content of session cookies."""
+    """Current accounts, the shared key that is valid until there are any, and the sessions."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Read or generate the signing secret and, if the settings have none, the shared key."""
-        self._data = settings.data
+    def __init__(self, settings: Settings, now: Callable[[], int]) -> None:
+        """Read the sessions and the signing secret, and make a shared key if the settings have none.
+
+        `now` returns wall ms.
+        """
+        self._data, self._now = settings.data, now
+        self._idle_ms, self._max_ms = round(settings.session_idle_s * 1000), round(settings.session_max_s * 1000)
+        self.cookies = Cookies(settings)
         self._accounts: tuple[object, dict[str, Account]] = (None, {})
+        self._successors: dict[str, str] = {}
+        self._refreshed, self._saving = 0, False
         self.secret = session_secret(settings.data)
-        self.cookie = f"pumpwatch-{settings.port}"
         self.key = settings.key or secrets.token_urlsafe(24)
+        self.table = SessionTable(settings.data)
 
     def accounts(self) -> dict[str, Account]:
-        """Return the accounts by name; the file is read again when it changed."""
+        """Return the accounts by name, none if there never were any; the file is read again when it changed.
+
+        Raises `AccessError` while the accounts cannot be read, or are gone.
+        """
         stamp = self._stamp()
         if stamp != self._accounts[0]:
-            self._accounts = (stamp, read_accounts(self._data))
+            accounts = read_accounts(self._data)
+            if not accounts and required(self._data):
+                raise missing(self._data)
+            self._accounts = (stamp, accounts)
         return self._accounts[1]
 
-    def session(self, name: str) -> dict[str, str]:
-        """Return the content of the cookie for a name; an empty name stands for the shared key."""
-        return {"name": name, "proof": self._proof(name)}
+    def by_key(self) -> bool:
+        """Return whether the shared key signs in: until there are accounts."""
+        return not required(self._data)
 
-    def visitor(self, session: dict[str, Any]) -> Visitor | None:
-        """Return the visitor of a session; None if the key, password, role or account has changed since sign-in."""
+    async def begin(self, request: Request, response: Response, name: str, role: str = "") -> None:
+        """Begin a session of an account, or of the shared key if `name` is empty, in the browser of a request.
+
+        `role` is that of an identity provider. A session that the browser had before ends.
+        """
+        await self.end([self.digest_of(request)])
+        now, address = self._now(), request.client.host if request.client else "?"
+        agent = printable(request.headers.get("user-agent", "")[:MAX_AGENT])
+        token = secrets.token_urlsafe(32)
+        others = self.of(name)[(MAX_PER_ACCOUNT if name else MAX_SESSIONS) - 1 :]
+        self.table.end(session.digest for session in others)
+        self.table.put(Session(_digest(token), name, self.generation(name, role), now, now, address, agent, role))
+        await asyncio.to_thread(self.table.save)
+        self.cookies.put(request, response, COOKIE, token, self._max_ms // 1000)
+
+    def forget(self, response: Response) -> None:
+        """Remove the cookie from the browser."""
+        self.cookies.remove(response, COOKIE)
+
+    async def end(self, digests: Collection[str]) -> None:
+        """End sessions, durably: a restart does not bring them back."""
+        if any(self.table.get(digest) for digest in digests):
+            self.table.end(digests)
+            await asyncio.to_thread(self.table.save)
+
+    @contextlib.contextmanager
+    def kept(self, digest: str, generation: int) -> Iterator[None]:
+        """Keep a session while its account changes to a new generation; its other sessions end."""
+        session = self.table.get(digest)
+        role = self.accounts()[session.name].role if session else ""
+        self._successors[digest] = f"{role} {generation}"
+        try:
+            yield
+        finally:
+            successor = self._successors.pop(digest)
+            session = self.table.get(digest)
+            if session and session.name in self.accounts() and self.generation(session.name) == successor:
+                self.table.put(replace(session, generation=successor))
+                self._save_soon()
+
+    def of(self, name: str) -> list[Session]:
+        """Return the valid sessions of an account, or of the shared key; the one used last first."""
+        return [session for session in self.valid() if session.name == name]
+
+    def valid(self) -> list[Session]:
+        """Return the valid sessions of everybody; the one used last first."""
+        self._refresh()
         accounts = self.accounts()
-        name, proof = session.get("name"), session.get("proof")
-        if not isinstance(name, str) or not isinstance(proof, str) or bool(name) != bool(accounts):
-            return None
-        if (name and name not in accounts) or not hmac.compare_digest(proof, self._proof(name)):
-            return None
-        return Visitor(name, accounts[name].role) if name else SHARED_KEY
+        return [session for session in self.table.all() if self._is_valid(session, accounts)]
 
-    def _proof(self, name: str) -> str:
-        """Return a keyed hash of the credential and role: a cookie with another one is no longer valid."""
-        account = self.accounts()[name] if name else None
-        credential = f"{account.role} {account.hash}" if account else self.key
-        return hmac.new(self.secret.encode(), credential.encode(), hashlib.sha256).hexdigest()
+    def digest_of(self, connection: HTTPConnection) -> str:
+        """Return the digest of the secret in the cookie of a connection."""
+        return _digest(self.cookies.get(connection, COOKIE))
+
+    def visitor(self, digest: str) -> Visitor | None:
+        """Return the visitor of a session; None if it ended, or its credential or role has changed since.
+
+        Raises `AccessError` while the accounts cannot be read.
+        """
+        self._refresh()
+        session, accounts = self.table.get(digest), self.accounts()
+        if session is None or not self._is_valid(session, accounts):
+            return None
+        if self._now() - session.seen > SEEN_INTERVAL_MS:
+            self.table.put(replace(session, seen=self._now()))
+            self._save_soon()
+        if not session.name:
+            return replace(SHARED_KEY, session=digest)
+        return Visitor(session.name, session.role or accounts[session.name].role, digest)
+
+    def ended(self, digests: Collection[str]) -> set[str]:
+        """Return those of some sessions that are no longer valid; all while the accounts cannot be read."""
+        try:
+            return {digest for digest in digests if self.visitor(digest) is None}
+        except AccessError:
+            return set(digests)
+
+    def generation(self, name: str, role: str = "") -> str:
+        """Return what a session is valid with now: the generation of its account, or a hash of the shared key."""
+        if role:
+            return f"{role} by the identity provider"
+        if name:
+            return _of_account(self.accounts()[name])
+        return hmac.new(self.secret.encode(), self.key.encode(), hashlib.sha256).hexdigest()
+
+    async def close(self) -> None:
+        """Write what is not written yet."""
+        await asyncio.to_thread(self.table.save)
+
+    def _is_valid(self, session: Session, accounts: dict[str, Account]) -> bool:
+        now = self._now()
+        if now - session.seen > self._idle_ms or now - session.started > self._max_ms:
+            return False
+        if not session.name:
+            return not accounts and hmac.compare_digest(session.generation, self.generation(""))
+        account = accounts.get(session.name)
+        if account is None or account.disabled:
+            return False
+        return _of_account(account) in (session.generation, self._successors.get(session.digest))
+
+    def _refresh(self) -> None:
+        now = self._now()
+        if not 0 <= now - self._refreshed < REFRESH_INTERVAL_MS:
+            self._refreshed = now
+            self.table.refresh()
+
+    def _save_soon(self) -> None:
+        """Write in a few seconds: the time of the last use may be lost, and every request changes it."""
+        if not self._saving:
+            self._saving = True
+            asyncio.get_running_loop().call_later(SAVE_DELAY_S, self._save)
+
+    def _save(self) -> None:
+        self._saving = False
+        accounts = self._accounts[1]
+        self.table.end([session.digest for session in self.table.all() if not self._is_valid(session, accounts)])
+        asyncio.get_running_loop().run_in_executor(None, self.table.save)
 
     def _stamp(self) -> object:
         try:
-            status = (self._data / FILE).stat()
+            status = accounts_path(self._data).stat()
         except FileNotFoundError:
-            return "none"
-        return status.st_ino, status.st_mtime_ns, status.st_size
+            return "gone" if required(self._data) else "none"
+        return status.st_ino, status.st_mtime_ns, status.st_size, (self._data / FILE).exists()
 
 
-class SessionBackend(AuthenticationBackend):
-    """Authenticates a connection by the session in its cookie, for Starlette's `AuthenticationMiddleware`."""
-
-    def __init__(self, store: SessionStore) -> None:
-        """Use the accounts and key of a store."""
-        self._store = store
-
-    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Visitor] | None:
-        """Return rights and visitor, or None if the connection is not signed in.
-
-        Raises `AuthenticationError` while the accounts cannot be read: then nobody can be authenticated.
-        """
-        try:
-            visitor = self._store.visitor(conn.session)
-        except AccessError as error:
-            LOG.warning("Request denied: %s", error)
-            raise AuthenticationError("The accounts cannot be read; the reason is in the dashboard's log.") from error
-        return None if visitor is None else (AuthCredentials(sorted(RIGHTS[visitor.role])), visitor)
+def session_secret(data: Path) -> str:
+    """Return the secret that signs cookies; generated once and kept, so that they survive a restart."""
+    path = secret_files.directory(data) / SIGNING_FILE
+    if not path.exists():
+        secret_files.write(path, secrets.token_urlsafe(32).encode())
+    (data / SIGNING_FILE).unlink(missing_ok=True)  # of earlier versions, which kept it beside the data
+    return path.read_text().strip()
 
 
-class SessionCookies:
-    """Starlette's `SessionMiddleware`, with `Secure` cookies for requests that arrived by https.
+def _of_account(account: Account) -> str:
+    """Return what a session of an account is valid with; with the role, as people edit the file by hand too."""
+    return f"{account.role} {account.generation}"
 
-    Starlette decides on `Secure` once, when it is set up; the dashboard serves http to this machine and https behind a
-    proxy at the same time, so there is one instance for each. `SameSite=Lax` sends the cookie with links from mail and
-    chat; nothing changes by GET, and `SameOrigin` refuses all else from other sites.
-    """
 
-    def __init__(self, app: ASGIApp, store: SessionStore, public: Public) -> None:
-        """Sign cookies with the secret of the store, for the path of the public address."""
-        path = public.root or "/"
-        plain, secure = (
-            SessionMiddleware(app, store.secret, store.cookie, SESSION_S, path, "lax", https_only=https_only)
-            for https_only in (False, True)
-        )
-        self._https = secure
-        self._http = secure if public.url.startswith("https:") else plain
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the session from the cookie into the scope, and set the cookie when the session changed."""
-        middleware = self._https if scope.get("scheme") in {"https", "wss"} else self._http
-        await middleware(scope, receive, send)
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -23,7 +23,14 @@ button { background: var(--accent); color: var(--on-accent); cursor: pointer; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .error { color: var(--high); font-size: 13px; margin: 0 0 14px; }
 """
-_DARK = "@media(prefers-color-scheme:dark){:root{DARK}}"
+_DARK = f"@media(prefers-color-scheme:dark){{:root{{{theme.variables(theme.DARK)}}}}}"
+_HEAD = (
+    "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Sign in · Pumpwatch</title>"
+    "<meta name='viewport' content='width=device-width,initial-scale=1'>"
+    f"<style>{theme.css()}{_DARK}{_STYLE}</style></head><body><main><h1>Pumpwatch</h1>"
+    "<p>A simulated fleet of implanted pumps. Not a medical device.</p>"
+)
+"""Made once: whoever floods the sign-in must not cost more than it costs them."""
 
 
 def page(*, post_to: str, by_name: bool, target: str, error: str = "") -> str:
@@ -36,17 +43,33 @@ def page(*, post_to: str, by_name: bool, target: str, error: str = "") -> str:
     else:
         fields = _field("Shared key", "key", "password", "off")
         hint = "<p class='hint'>The key is part of the address printed at startup.</p>"
-    dark = _DARK.replace("DARK", theme.variables(theme.DARK))
+    return _frame(_form(post_to, fields, target, error) + hint)
+
+
+def code_page(*, post_to: str, ticket: str, target: str, again: str, error: str = "") -> str:
+    """Return the second page of a sign-in, for a code; `ticket` proves the first, `again` leads back to it."""
+    fields = f"<input type='hidden' name='ticket' value='{escape(ticket, quote=True)}'>"
+    fields += _field("Code of your authenticator app, or a recovery code", "code", "text", "one-time-code")
+    link = f"<p class='hint'><a href='{escape(again, quote=True)}'>Start again</a></p>"
+    return _frame(_form(post_to, fields, target, error) + link)
+
+
+def unavailable(text: str) -> str:
+    """Return the page that says why nobody can sign in."""
+    return _frame(f"<div class=error role=alert>{escape(text)}</div>")
+
+
+def _form(post_to: str, fields: str, target: str, error: str) -> str:
     return (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Sign in · Pumpwatch</title>"
-        "<meta name='viewport' content='width=device-width,initial-scale=1'>"
-        f"<style>{theme.css()}{dark}{_STYLE}</style></head><body><main><h1>Pumpwatch</h1>"
-        "<p>A simulated fleet of implanted pumps. Not a medical device.</p>"
         f"{f'<div class=error role=alert>{escape(error)}</div>' if error else ''}"
         f"<form method='post' action='{escape(post_to, quote=True)}'>{fields}"
         f"<input type='hidden' name='next' value='{escape(target, quote=True)}'>"
-        f"<button>Sign in</button></form>{hint}</main></body></html>"
+        "<button>Sign in</button></form>"
     )
+
+
+def _frame(content: str) -> str:
+    return f"{_HEAD}{content}</main></body></html>"
 
 
 def _field(label: str, name: str, kind: str, autocomplete: str) -> str:

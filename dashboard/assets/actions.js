@@ -1,4 +1,4 @@
-/* Alarm actions: a click on a button with data-action, data-service or data-retirement sets the store that the frame's dialogs listen to. */
+/* Alarm actions: a click on a button with data-action, data-service, data-retirement, data-account or data-session sets the store that dialogs listen to. */
 (function () {
   "use strict";
   function listen(store) {
@@ -16,6 +16,8 @@
   listen("action");
   listen("service");
   listen("retirement");
+  listen("account");
+  listen("session");
   window.dash_clientside = Object.assign({}, window.dash_clientside);
   window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {
     chosen: (rows) => (rows || []).map((row) => row.alarm),

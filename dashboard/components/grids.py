@@ -91,4 +91,4 @@ PUMP_COLUMNS: Final = [
     _column("model", "Model", 150, sortable=False),
     _number("lost", "Samples lost", 110),
 ]
-"""What staff look for first comes first; a narrow window scrolls to the rest."""
+"""What operators look for first comes first; a narrow window scrolls to the rest."""

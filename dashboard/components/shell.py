@@ -14,7 +14,8 @@ import dash_mantine_components as dmc
 from dash import Dash, Input, Output, dcc, html, no_update
 
 from dashboard import theme
-from dashboard.access.accounts import Visitor
+from dashboard.access.accounts import VISITOR, Visitor
+from dashboard.access.people import PEOPLE
 from dashboard.access.proxies import path_of
 from dashboard.components import alarm_action_dialog, client_script, elements, out_of_service_dialog, retirement_dialog
 from dashboard.components.elements import Component
@@ -51,16 +52,16 @@ def script_hash() -> str:
 
 
 def add_page(
-    module: str, *, name: str, path: str, layout: Callable[..., Component], order: float | None = None
+    module: str, *, name: str, path: str, layout: Callable[..., Component], order: float | None = None, right: str = ""
 ) -> None:
     """Add a page to Dash's page registry.
 
     `path` may end in a variable, as in "/pump/<serial>"; `layout` gets it by name, percent-decoded.
-    `order` is the place in the navigation; None keeps the page out of it.
+    `order` is the place in the navigation; None keeps the page out of it. Only visitors with `right` see the page.
     """
     where = {"path_template": path} if "<" in path else {"path": path}
     dash.register_page(  # type: ignore[no-untyped-call]
-        module, name=name, layout=layout, order=order, **where
+        module, name=name, layout=layout, order=order, right=right, **where
     )
 
 
@@ -86,7 +87,7 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
             dmc.AppShell(
                 [
                     dmc.AppShellHeader(_head(visitor), className="head"),
-                    dmc.AppShellNavbar(_navigation(pages), className="nav"),
+                    dmc.AppShellNavbar(_navigation(pages, visitor), className="nav"),
                     dmc.AppShellMain(
                         [
                             html.Div(id="stale", role="alert"),
@@ -119,15 +120,18 @@ def _head(visitor: Visitor) -> list[Any]:
             size="md",
             id="scheme-toggle",
         ),
-        html.Span(
+        html.A(
             [visitor.name, html.Span(visitor.role, className="role")] if visitor.name != visitor.role else visitor.role,
+            href=path_of("/account"),
             className="who",
+            title="Your account: password, second factor, sessions",
+            **client_script.GO,
         ),
         html.Form(html.Button("Sign out", className="quiet"), action=path_of("/sign-out"), method="POST"),
     ]
 
 
-def _navigation(pages: tuple[Page, ...]) -> list[Any]:
+def _navigation(pages: tuple[Page, ...], visitor: Visitor) -> list[Any]:
     links = [
         html.A(
             [
@@ -139,9 +143,13 @@ def _navigation(pages: tuple[Page, ...]) -> list[Any]:
             **client_script.GO,
         )
         for page in pages
-        if page["order"] is not None
+        if page["order"] is not None and _may_see(page, visitor)
     ]
     return [html.Nav(links, **client_script.label("Pages")), html.P(DISCLAIMER, className="disclaimer")]
+
+
+def _may_see(page: Page, visitor: Visitor) -> bool:
+    return not page.get("right") or visitor.may(page["right"])
 
 
 def find(pages: tuple[Page, ...], pathname: str) -> tuple[Page, dict[str, str]] | None:
@@ -165,6 +173,10 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
                 [html.H1("Page not found"), html.A("Go to overview", href=path_of("/"), **client_script.GO)]
             )
         page, variables = found
+        if not _may_see(page, VISITOR.get()):
+            if people := PEOPLE.get():
+                people.denied(f"the page {page['name']}")
+            return html.Div([html.H1("Access denied"), html.P(f"Your role may not open the page {page['name']}.")])
         return page["layout"](**variables)
 
     @app.callback(Output("notices", "sendNotifications"), Input("ack", "data"), prevent_initial_call=True)

@@ -25,7 +25,7 @@ from dashboard.settings import Settings
 
 MAX_EVENTS: Final = 200
 MAX_ALARMS_PER_ACTION: Final = 5000
-_WHO: Final = {"acknowledge": "staff and engineers", "service": "engineers"}
+_WHO: Final = {"acknowledge": "operators, engineers and admins", "service": "engineers and admins"}
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class DataService:
         self, pumps: pl.DataFrame, command: Callable[[list[str]], GatewayCommand], right: str, activity: str
     ) -> list[Reply]:
         if not VISITOR.get().may(right):
-            return [Reply(id="", gateway="", ok=False, text=f"only engineers may {activity}")]
+            return [Reply(id="", gateway="", ok=False, text=f"only engineers and admins may {activity}")]
         shards = dict(self.snapshot().gateways.select("gateway", "shard").iter_rows())
         groups = pumps.group_by("gateway", maintain_order=True).agg("pump").iter_rows()
         commands, unreachable = [], []

@@ -51,7 +51,7 @@ def _form(*, may: bool) -> Component:
             *program_form.groups(disabled=not may),
             html.Div(html.Button("Send", id="command-send", className="button strong", disabled=not may)),
             _confirmation(),
-            None if may else elements.nothing("Read-only: only engineers may program pumps."),
+            None if may else elements.nothing("Read-only: only engineers and admins may program pumps."),
         ],
         className="form",
     )

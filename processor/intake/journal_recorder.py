@@ -79,16 +79,15 @@ class JournalRecorder:
         said = f"claims to be from {claim.who!r}" if claim.who else "names nobody"
         key = f"key {claim.key}" if claim.key else "no key"
         text = f"refused: {error} (on {claim.topic[:200]}; {said}, id {claim.id!r}, {key})"
-        about = {"title": "command or action refused", "subject": "commands", "subject_kind": "system"}
-        self._add(now, "forged", f"forged/{now}/{zlib.crc32(text.encode('utf-8', 'replace'))}", text=text, **about)
+        once = f"forged/{now}/{zlib.crc32(text.encode('utf-8', 'replace'))}"
+        self._add(now, "forged", once, title="command or action refused", text=text)
         return True
 
     def _end_of_forged_period(self, now: int) -> None:
         """Begin to count anew, and record how many were not recorded one by one."""
         if (more := self._forged - MAX_FORGED) > 0:
-            about = {"title": "commands or actions refused", "subject": "commands", "subject_kind": "system"}
             text = f"{more:,} more commands or actions were refused within the minute"
-            self._add(now, "forged", f"forged/{now}/more", text=text, **about)
+            self._add(now, "forged", f"forged/{now}/more", title="commands or actions refused", text=text)
         self._forged_since, self._forged = now, 0
 
     def gateway(self, name: str, state: str, pumps: int | None, *, mark: int, now: int) -> None:

@@ -52,6 +52,7 @@ def doctor(
         *programs(environment().get("PATH", os.defpath)),
         *storage(where),
         *records(where),
+        *sign_in(where),
         *running(where, broker, port),
     ]
     if as_json:
@@ -111,6 +112,19 @@ def storage(data: Path) -> Iterator[Finding]:
         yield Finding("data directory", "failed", f"{text}; at least {MIN_FREE_BYTES / 1e9:.0f} GB is required")
     else:
         yield Finding("data directory", "ok", text)
+
+
+def sign_in(data: Path) -> Iterator[Finding]:
+    """Check that the accounts can be read, if there were any."""
+    from dashboard.access.accounts import problem, read_accounts
+
+    text = problem(data)
+    if text:
+        yield Finding("accounts", "failed", text)
+    elif count := len(read_accounts(data)):
+        yield Finding("accounts", "ok", f"{count:,} account{'s' * (count != 1)}")
+    else:
+        yield Finding("accounts", "note", "none; the shared key opens the dashboard, on this machine only")
 
 
 def records(data: Path) -> Iterator[Finding]:

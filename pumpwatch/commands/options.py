@@ -231,49 +231,4 @@ PasswordFile = Annotated[
         "File whose only line is the password of the broker's user. Default: PUMPWATCH_BROKER_PASSWORD, if set.",
     ),
 ]
-ActionKey = Annotated[
-    Path | None,
-    typer.Option(
-        "--action-key",
-        envvar=_env("ACTION_KEY"),
-        metavar="FILE",
-        callback=path,
-        help="Public keys that commands are verified with: action.pub of the processor's data directory. "
-        "Default: that of --data.",
-        show_default=False,
-    ),
-]
-
-
-def _rate(name: str, limits: Any, meaning: str) -> Any:
-    """Return the option for a rate limit of the processor."""
-    variable = _env(name.removeprefix("--").replace("-", "_").upper())
-    return typer.Option(name, envvar=variable, metavar="N", min=limits.ge, max=limits.le, help=meaning)
-
-
-GatewayMessages = Annotated[
-    int,
-    _rate(
-        "--gateway-messages",
-        settings.GATEWAY_MESSAGES,
-        "Messages a second of one gateway; after an outage it may catch up 1,000 s of that at once.",
-    ),
-]
-GatewayBirths = Annotated[int, _rate("--gateway-births", settings.GATEWAY_BIRTHS, "Births a minute of one gateway.")]
-NewGateways = Annotated[
-    int,
-    _rate(
-        "--new-gateways",
-        settings.NEW_GATEWAYS,
-        "New gateways a minute of the whole system; ten times as many after a start.",
-    ),
-]
-NewPumps = Annotated[
-    int,
-    _rate(
-        "--new-pumps",
-        settings.NEW_PUMPS,
-        "New pumps a minute of the whole system; ten times as many after a start, and in births of known gateways.",
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

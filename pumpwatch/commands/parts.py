@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from broker.store import file_lock
-from pumpwatch.commands import gateway_options, options
+from pumpwatch.commands import access_options, gateway_options, options, trust_options
 from pumpwatch.commands.errors import CommandError, RefusalError
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, user_data
 from pumpwatch.supervision import run_file
@@ -50,7 +50,7 @@ def simulate(
             help="Maximum number of spooled samples of all gateways; the oldest are dropped first, and counted.",
         ),
     ] = 5_000_000,
-    action_key: options.ActionKey = None,
+    action_key: trust_options.ActionKey = None,
     gateway_broker: gateway_options.GatewayBroker = None,
     gateway_secret: gateway_options.GatewaySecret = None,
     broker: options.Broker = None,
@@ -107,10 +107,10 @@ def process(
     ] = 0.25,
     history_size: options.HistorySize = options.HISTORY_GB,
     history_days: options.HistoryDays = 0,
-    gateway_messages: options.GatewayMessages = 5_000,
-    gateway_births: options.GatewayBirths = 240,
-    new_gateways: options.NewGateways = 1_000,
-    new_pumps: options.NewPumps = 100_000,
+    gateway_messages: trust_options.GatewayMessages = 5_000,
+    gateway_births: trust_options.GatewayBirths = 240,
+    new_gateways: trust_options.NewGateways = 1_000,
+    new_pumps: trust_options.NewPumps = 100_000,
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.mqtt.address import LinkError, TakenOverError
@@ -149,6 +149,8 @@ def dashboard(
     public_url: options.PublicUrl = "",
     root_path: options.RootPath = "",
     trusted_proxy: options.TrustedProxies = None,
+    session_idle: access_options.SessionIdle = access_options.IDLE_H,
+    session_days: access_options.SessionDays = access_options.DAYS,
 ) -> None:
     """Run the dashboard on the snapshots of the processor."""
     where = data or user_data()
@@ -160,7 +162,16 @@ def dashboard(
 
     public = public_address_of(public_url, root_path, trusted_proxy)
     url = run_file.broker_of(broker, where, DASHBOARD)
-    settings = Settings(broker=url, data=where, host=host, port=port, key=key, public=public)
+    settings = Settings(
+        broker=url,
+        data=where,
+        host=host,
+        port=port,
+        key=key,
+        public=public,
+        session_idle_s=session_idle * 3600,
+        session_max_s=session_days * 86_400,
+    )
     try:
         play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready))
     except (AccessError, app.ServeError) as error:

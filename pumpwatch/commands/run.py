@@ -23,7 +23,7 @@ from rich.text import Text
 
 from broker.mqtt.topic_access import DASHBOARD, OPERATOR, PROCESSOR, SIMULATOR, SUPERVISOR
 from broker.store.file_lock import LockedError
-from pumpwatch.commands import gateway_options, options
+from pumpwatch.commands import access_options, gateway_options, options
 from pumpwatch.commands.broker_options import variables_of_parts
 from pumpwatch.commands.broker_password import with_variable
 from pumpwatch.commands.errors import CommandError
@@ -57,7 +57,7 @@ class RunConfig:
     host: str
     port: int
     key: str = field(repr=False)
-    public_flags: tuple[str, ...] = ()
+    dashboard_flags: tuple[str, ...] = ()
 
     def url(self, user: str) -> str:
         """Return the broker's URL, with the login of `user` if it is our own broker."""
@@ -85,6 +85,8 @@ def run(
     gateway_host: gateway_options.GatewayHost = options.LOOPBACK,
     gateway_port: gateway_options.GatewayPort = 0,
     gateway_tls: gateway_options.GatewayTls = False,
+    session_idle: access_options.SessionIdle = access_options.IDLE_H,
+    session_days: access_options.SessionDays = access_options.DAYS,
     broker: options.OwnBroker = None,
     data: options.Data = None,
 ) -> None:
@@ -109,7 +111,10 @@ def run(
         host=host,
         port=port,
         key=key or secrets.token_urlsafe(12),
-        public_flags=_public_flags(public_url, root_path, trusted_proxy or []),
+        dashboard_flags=(
+            *_public_flags(public_url, root_path, trusted_proxy or []),
+            *access_options.session_flags(session_idle, session_days),
+        ),
     )
     with _alone(where):
         free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)
@@ -136,7 +141,7 @@ def parts_of(config: RunConfig) -> list[Part]:
     Secrets go through the environment, because any user of the machine can read command lines.
     """
     data = ("--data", str(config.data))
-    dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.public_flags)
+    dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.dashboard_flags)
     variables = {user: _broker_variables(config, user) for user in (PROCESSOR, DASHBOARD, SIMULATOR)}
     parts = [
         Part("processor", _command("process", *data, *_rate_flags(config)), variables[PROCESSOR]),

@@ -13,13 +13,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
 
 import typer
 
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import PREFIX, USER_PASSWORD_VARIABLE, environment
+
+if TYPE_CHECKING:
+    from dashboard.access.accounts import Account
 
 ORIGIN: Final = "command line"
 LOCAL: Final = "local:"
@@ -79,11 +82,13 @@ class SignIn:
         `right` is one of `dashboard.access.accounts.RIGHTS`. With accounts in `data`, name and password are verified,
         and asked for if there is a terminal. Who is refused is recorded in the audit trail.
         """
-        from dashboard.access.accounts import AccessError, Visitor, read_accounts
+        from dashboard.access.accounts import AccessError, Visitor, missing, read_accounts, required
         from dashboard.access.passwords import verify_password
 
         try:
             accounts = read_accounts(data)
+            if not accounts and required(data):
+                raise missing(data)
         except AccessError as error:
             raise CommandError(str(error)) from error
         if not accounts:
@@ -93,9 +98,12 @@ class SignIn:
         name = self.user or _asked("Name", "--user", hide=False)
         account = accounts.get(name)
         known = None if account is None else account.hash
-        if not verify_password(known, self._password()) or account is None:
-            _record(data, "sign_in_failed", name, f"tried to {activity}")
+        if not verify_password(known, self._password()) or account is None or account.disabled:
+            _record(data, "sign_in_failed", name, f"wrong name or password; tried to {activity}")
             raise CommandError("sign-in failed: wrong name or password")
+        if account.totp and not _has_code(data, account):
+            _record(data, "sign_in_failed", name, f"wrong code; tried to {activity}")
+            raise CommandError("sign-in failed: wrong code, or used before")
         if not Visitor(account.name, account.role).may(right):
             _record(data, "denied", name, f"tried to {activity} as {account.role}")
             raise CommandError(f"{name} may not {activity}: the role {account.role} does not allow it")
@@ -150,6 +158,25 @@ def _asked(what: str, option: str, *, hide: bool) -> str:
         raise CommandError(f"this needs a sign-in, and there is no terminal to ask; give {option}")
     answer: str = typer.prompt(what, hide_input=hide, err=True)
     return answer
+
+
+def _has_code(data: Path, account: Account) -> bool:
+    """Ask for a code of the second factor, or a recovery code, and return whether it is right; it is then used up."""
+    from dashboard.access import account_changes
+    from dashboard.access.accounts import AccessError
+    from dashboard.access.second_factor import UsedCodes, matching_step, recovery_hash
+
+    if not sys.stdin.isatty():
+        raise CommandError(f"{account.name} has a second factor, and there is no terminal to ask for the code")
+    code: str = typer.prompt("Code", err=True)
+    step = matching_step(account.totp, code, now_ms())
+    if step is not None:
+        return UsedCodes(data).use(account.name, step)
+    try:
+        account_changes.change(data, account.name, account_changes.recovery_used(recovery_hash(code)), at=now_ms())
+    except AccessError:
+        return False
+    return True
 
 
 def _system_user() -> str:

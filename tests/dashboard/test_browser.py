@@ -110,7 +110,7 @@ def test_a_new_alarm_appears_on_top_without_a_reload(screen: Screen, page: Page)
 
 
 def test_a_person_signs_in_by_name_gets_live_updates_and_signs_out(screen: Screen, page: Page) -> None:
-    add_account(screen.settings.data, "maria", "staff", "correct horse")
+    add_account(screen.settings.data, "maria", "operator", "correct horse")
     screen.show(40, alarms=0)
     with served(screen) as address:
         page.goto(f"{address}alarms")

@@ -17,6 +17,8 @@ from dashboard.access.sign_in_page import page
 from dashboard.app import build
 from dashboard.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
+
 
 async def test_the_printed_address_signs_in_and_redirects_without_the_key(dashboard: Access, browser_of: Any) -> None:
     async with browser_of(dashboard) as client:
@@ -66,7 +68,7 @@ async def test_keys_in_the_address_are_limited_too(dashboard: Access, browser_of
 async def test_parallel_attempts_are_counted_before_any_of_them_is_hashed(
     settings: Settings, browser_of: Any, monkeypatch: Any
 ) -> None:
-    add_account(settings.data, "maria", "staff", "correct horse")
+    add_account(settings.data, "maria", "operator", "correct horse")
     hashed: list[str] = []
 
     def verify(_stored: str | None, password: str) -> bool:
@@ -103,7 +105,7 @@ async def test_signing_in_between_guesses_gives_no_more_guesses(settings: Settin
 
 
 async def test_with_accounts_passwords_are_valid_and_the_shared_key_is_not(settings: Settings, browser_of: Any) -> None:
-    add_account(settings.data, "maria", "staff", "correct horse")
+    add_account(settings.data, "maria", "operator", "correct horse")
     async with browser_of(build(settings)) as client:
         assert (await client.get("/?key=the-right-key")).status_code == 401
         assert (await client.post("/sign-in", data={"key": "the-right-key"})).status_code == 401
@@ -112,7 +114,7 @@ async def test_with_accounts_passwords_are_valid_and_the_shared_key_is_not(setti
         assert (await client.post("/sign-in", data={"name": "maria", "password": "correct horse"})).status_code == 303
         layout = (await client.get("/_dash-layout")).text
     assert "maria" in layout
-    assert "staff" in layout
+    assert "operator" in layout
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out"])

@@ -51,28 +51,30 @@ def test_what_can_be_done_depends_on_the_state(name: str, states: tuple[str, ...
     assert alarm_actions.offered(name, listed(*STATES)) == [f"{state}/rule/1" for state in states]
 
 
-@pytest.mark.parametrize(("role", "may"), [("", False), ("viewer", False), ("staff", True), ("engineer", True)])
+@pytest.mark.parametrize(("role", "may"), [("", False), ("viewer", False), ("operator", True), ("engineer", True)])
 async def test_staff_shelve_with_a_reason_and_a_time(role: str, may: bool, fleet: Any, data_of: Any, wire: Any) -> None:
     VISITOR.set(Visitor("maria", role))
     wire.participle = "Shelved"
     answer = await data_of(fleet(1)).apply("shelve", ["ITB-000001/rule"], why="known", for_s=7200.0)
     assert answer.good is may
-    assert answer.text == ("Shelved 1 alarm." if may else "Not shelved: only staff and engineers may do that.")
+    assert answer.text == (
+        "Shelved 1 alarm." if may else "Not shelved: only operators, engineers and admins may do that."
+    )
     sent = [(type(one), one.who, one.why, one.for_s) for one in wire.actions]
     assert sent == ([(Shelve, "maria", "known", 7200.0)] if may else [])
 
 
-@pytest.mark.parametrize(("role", "may"), [("viewer", False), ("staff", False), ("engineer", True)])
+@pytest.mark.parametrize(("role", "may"), [("viewer", False), ("operator", False), ("engineer", True)])
 async def test_only_engineers_take_out_of_service(role: str, may: bool, fleet: Any, data_of: Any, wire: Any) -> None:
     VISITOR.set(Visitor("eva", role))
     answer = await data_of(fleet(1)).apply("out_of_service", ["ITB-000001/rule"], why="sensor")
     assert answer.good is may
     assert [type(one) for one in wire.actions] == ([OutOfService] if may else [])
-    assert may or answer.text == "Not taken out of service: only engineers may do that."
+    assert may or answer.text == "Not taken out of service: only engineers and admins may do that."
 
 
 async def test_a_text_that_is_too_long_is_refused_before_it_travels(fleet: Any, data_of: Any, wire: Any) -> None:
-    VISITOR.set(Visitor("maria", "staff"))
+    VISITOR.set(Visitor("maria", "operator"))
     answer = await data_of(fleet(1)).apply("note", ["ITB-000001/rule"], why="x" * (MAX_WHY + 1))
     assert answer.text == "Not noted: the text has 501 characters; allowed are 500."
     assert wire.actions == []

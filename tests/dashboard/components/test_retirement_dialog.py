@@ -40,7 +40,7 @@ def text_of(component: Any) -> str:
     return json.dumps(component, ensure_ascii=False, default=lambda part: part.to_plotly_json())
 
 
-@pytest.mark.parametrize(("role", "may"), [("viewer", False), ("staff", False), ("engineer", True)])
+@pytest.mark.parametrize(("role", "may"), [("viewer", False), ("operator", False), ("engineer", True)])
 async def test_only_engineers_retire_and_reinstate_whatever_the_browser_sends(
     role: str, may: bool, fleet: Any, data_of: Any, wire: Any
 ) -> None:
@@ -49,14 +49,17 @@ async def test_only_engineers_retire_and_reinstate_whatever_the_browser_sends(
     answers = [await data.change_monitoring(kind, "ITB-000001", why="x") for kind in ("retire", "reinstate")]
     assert [answer.good for answer in answers] == [may, may]
     if not may:
-        refusals = ["Not retired: only engineers may do that.", "Not reinstated: only engineers may do that."]
+        refusals = [
+            "Not retired: only engineers and admins may do that.",
+            "Not reinstated: only engineers and admins may do that.",
+        ]
         assert [answer.text for answer in answers] == refusals
     sent = [(type(one), one.pumps, one.who, one.why) for one in wire.actions]
     assert sent == ([(kind, ["ITB-000001"], "eva", "x") for kind in (Retire, Reinstate)] if may else [])
 
 
 @pytest.mark.parametrize(
-    ("role", "text"), [("viewer", "Not retired: only engineers may do that."), ("engineer", "Done.")]
+    ("role", "text"), [("viewer", "Not retired: only engineers and admins may do that."), ("engineer", "Done.")]
 )
 async def test_the_server_refuses_the_request_of_a_viewer_who_was_offered_nothing(
     role: str, text: str, fleet: Any, data_of: Any, browser_of: Any
@@ -122,7 +125,7 @@ async def test_what_the_processor_refuses_and_a_broker_that_is_away_are_told(fle
     assert (failed.good, failed.text) == (False, "Not retired: no broker at mqtt://127.0.0.1:1.")
 
 
-@pytest.mark.parametrize(("role", "offered"), [("viewer", False), ("staff", False), ("engineer", True)])
+@pytest.mark.parametrize(("role", "offered"), [("viewer", False), ("operator", False), ("engineer", True)])
 def test_only_engineers_are_offered_it(role: str, offered: bool, fleet: Any) -> None:
     VISITOR.set(Visitor("eva", role))
     snapshot = with_retired(fleet(1), retired())

@@ -224,7 +224,7 @@ def test_a_tilde_is_the_home_directory_wherever_a_path_is_set(tmp_path: Path, mo
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pumpwatch.toml").write_text('data = "~/pw"', "utf-8")
-    words = ["user", "add", "vera", "--role", "staff", "--password-stdin"]
+    words = ["user", "add", "vera", "--role", "operator", "--password-stdin"]
     for extra, variables in (([], {}), (["--data", "~/flag"], {}), ([], {"PUMPWATCH_DATA": "~/variable"})):
         result = CliRunner().invoke(app, [*words, *extra], input="long enough for a password\n", env=variables)
         assert result.exit_code == 0, result.output

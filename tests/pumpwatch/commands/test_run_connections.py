@@ -77,6 +77,6 @@ def test_options_that_cannot_work_end_the_command_with_one_sentence(
 def test_the_dashboard_of_a_run_is_told_its_public_address(tmp_path: Path) -> None:
     flags = ("--public-url", "https://ward.example/", "--trusted-proxy", "::1", "--trusted-proxy", "10.0.0.0/8")
     fleet = Fleet(3, 60.0, 1, None)
-    config = RunConfig(tmp_path, fleet, None, 60.0, "auto", None, None, "::1", 8050, "key", public_flags=flags)
+    config = RunConfig(tmp_path, fleet, None, 60.0, "auto", None, None, "::1", 8050, "key", dashboard_flags=flags)
     (dashboard,) = (part for part in parts_of(config) if part.name == "dashboard")
     assert " ".join(flags) in " ".join(dashboard.command)

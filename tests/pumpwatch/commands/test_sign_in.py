@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
+import pyotp
 import pytest
 from typer.testing import CliRunner
 
@@ -14,10 +17,10 @@ from broker.contract.actions import Outcome
 from broker.contract.signed import Verifier
 from broker.contract.topics import COMMAND
 from broker.store import action_key, journal_query
-from dashboard.access import passwords
-from dashboard.access.accounts import ROLES, add_account
+from dashboard.access import account_changes, passwords, second_factor
+from dashboard.access.accounts import ROLES, accounts_path, add_account
 from pumpwatch.__main__ import app
-from pumpwatch.commands import alarms
+from pumpwatch.commands import alarms, sign_in
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.sign_in import now_ms
 
@@ -79,6 +82,35 @@ def test_the_password_may_come_from_a_file(accounts: Path, sent: list[Any]) -> N
     words = (*SERVICE, "--user", "engineer", "--user-password-file", str(file))
     assert run(*words, data=accounts).exit_code == 0
     assert [action.who for action, _ in sent] == ["engineer"]
+
+
+def test_a_disabled_account_is_refused_like_a_wrong_password(accounts: Path, sent: list[Any]) -> None:
+    account_changes.change(accounts, "engineer", account_changes.disabled(True), at=now_ms())
+    assert "wrong name or password" in str(run(*SERVICE, data=accounts, user="engineer").exception)
+    assert sent == []
+
+
+def test_where_accounts_were_the_local_user_does_not_act_instead(accounts: Path, sent: list[Any]) -> None:
+    accounts_path(accounts).unlink()
+    assert "nobody can sign in" in str(run(*SERVICE, data=accounts).exception)
+    assert sent == []
+
+
+def test_a_second_factor_needs_a_code_that_is_valid_once(
+    accounts: Path, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, (code, *_), hashes = second_factor.new_secret(), *second_factor.recovery_codes()
+    account_changes.change(
+        accounts, "engineer", lambda known: replace(known, totp=secret, recovery=hashes), at=now_ms()
+    )
+    assert "no terminal to ask for the code" in str(run(*SERVICE, data=accounts, user="engineer").exception)
+    monkeypatch.setattr(sign_in, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    answers = [pyotp.TOTP(secret).now()] * 2 + [code] * 2 + ["000"]
+    monkeypatch.setattr(sign_in.typer, "prompt", lambda *_, **__: answers.pop(0))
+    told = [run(*SERVICE, data=accounts, user="engineer").exception for _ in range(5)]
+    wrong = "sign-in failed: wrong code, or used before"
+    assert [error and str(error) for error in told] == [None, wrong, None, wrong, wrong]
+    assert [entry[0] for entry in audited(accounts)] == ["sign_in_failed"] * 3
 
 
 @pytest.mark.parametrize(("user", "password"), [("engineer", "wrong horse"), ("nobody", PASSWORD)])

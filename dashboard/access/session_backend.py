@@ -1,0 +1,46 @@
+"""Authentication of connections by their sessions, for Starlette's middleware."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError
+from starlette.requests import HTTPConnection
+
+from dashboard.access.accounts import RIGHTS, AccessError, Visitor
+from dashboard.access.sessions import SessionStore
+
+LOG: Final = logging.getLogger("dashboard")
+OPEN_PATHS: Final = frozenset({"/healthz"})
+"""Served to everybody, also while the accounts cannot be read."""
+UNREADABLE: Final = (
+    "Nobody can sign in: the accounts cannot be read. The dashboard's log, and pumpwatch doctor on its machine, say "
+    "why and what to do."
+)
+
+
+class SessionBackend(AuthenticationBackend):
+    """Authenticates a connection by the session in its cookie, for Starlette's `AuthenticationMiddleware`."""
+
+    def __init__(self, store: SessionStore) -> None:
+        """Use the accounts and sessions of a store."""
+        self._store = store
+        self._logged = ""
+
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Visitor] | None:
+        """Return rights and visitor, or None if the connection is not signed in.
+
+        Raises `AuthenticationError` while the accounts cannot be read: then nobody can be authenticated.
+        """
+        if conn.scope["path"] in OPEN_PATHS:
+            return None
+        try:
+            visitor = self._store.visitor(self._store.digest_of(conn))
+        except AccessError as error:
+            if self._logged != str(error):
+                LOG.warning("Requests denied: %s", error)
+            self._logged = str(error)
+            raise AuthenticationError(UNREADABLE) from error
+        self._logged = ""
+        return None if visitor is None else (AuthCredentials(sorted(RIGHTS[visitor.role])), visitor)
