@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import secrets
+import signal
 import socket
 import sys
 import tempfile
@@ -37,6 +38,7 @@ def main() -> int:
     parser.add_argument("--base", help="base image of a registry; default: made here from Debian's packages")
     parser.add_argument("--mirror", default=images.MIRROR, help="Debian mirror for the base")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     place = Path(tempfile.mkdtemp(prefix="pw-", dir="/var/tmp"))
     podman = Podman(place)
     try:

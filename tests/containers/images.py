@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -46,7 +47,9 @@ def build(podman: Podman, base: str, target: str, image: str) -> None:
 
 def pip_settings(directory: Path) -> tuple[Path, list[str]]:
     """Return a pip.conf with this machine's indexes and certificates, and what to mount so that they are found."""
-    listed = subprocess.run(["pip", "config", "list"], capture_output=True, text=True, check=False, cwd="/").stdout
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False, cwd="/"
+    ).stdout
     values = dict(line.split("=", 1) for line in listed.splitlines() if "=" in line)
     found = {name.split(".", 1)[1]: value.strip("'").replace("\\n", " ") for name, value in values.items()}
     kept = {name: found[name] for name in ("index-url", "extra-index-url", "trusted-host", "cert") if name in found}

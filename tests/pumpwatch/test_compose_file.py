@@ -10,6 +10,8 @@ import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from jsonschema import Draft202012Validator
 
+from broker.store.snapshot_files import MANIFEST
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -44,6 +46,15 @@ def test_every_lasting_service_has_a_health_check_and_comes_back_after_a_crash(n
     assert SERVICES[name]["healthcheck"]["test"]
     assert SERVICES[name]["restart"] == "unless-stopped"
     assert name == "mosquitto" or SERVICES[name]["depends_on"] == {"mosquitto": {"condition": "service_healthy"}}
+
+
+def test_health_checks_look_for_connections_to_the_ports_of_the_broker_and_for_the_snapshot() -> None:
+    def check(name: str) -> str:
+        return str(SERVICES[name]["healthcheck"]["test"][-1])
+
+    assert f":{8885:04X}" in check("processor")
+    assert f"/data/snapshot/{MANIFEST}" in check("processor")
+    assert f":{8883:04X}" in check("simulator")
 
 
 def test_only_the_dashboard_is_published_and_only_on_loopback() -> None:

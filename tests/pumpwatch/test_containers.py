@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -98,6 +99,17 @@ class Here:
             found = {name: value.replace(there, here) for name, value in found.items()}
         return found
 
+    def wait_until_healthy(self, service: str) -> None:
+        """Run the service's health check until it succeeds."""
+        program, option, check = SERVICES[service]["healthcheck"]["test"][1:]
+        assert (program, option) == ("python", "-c")
+        here = {"22B5": f"{self.system_port:04X}", "22B3": f"{self.gateway_port:04X}", "/data/": f"{self.data}/"}
+        for there, replaced in here.items():
+            check = check.replace(there, replaced)
+        end = time.monotonic() + START_TIMEOUT_S
+        while subprocess.run([sys.executable, "-c", check], check=False).returncode:
+            assert time.monotonic() < end, f"{service} is not healthy"
+
 
 def mosquitto_program() -> str:
     found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
@@ -123,6 +135,8 @@ def test_the_commands_of_all_services_run_in_order_with_tls_and_logins(tmp_path:
         }
         for service, process in processes.items():
             assert ready(process, logs[service])[1] == service
+        for service in ("processor", "simulator"):
+            here.wait_until_healthy(service)
         listed = subprocess.run(
             pumpwatch(["pumpwatch", "alarms", "--json", "--data", str(here.data)]),
             check=False,
