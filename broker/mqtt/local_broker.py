@@ -19,6 +19,7 @@ from broker.mqtt import mosquitto_config
 from broker.mqtt.address import Address, LinkError, parse_url
 from broker.mqtt.endpoint import bare_host, host_and_port, is_loopback, listening_socket
 from broker.mqtt.link import learn_protocol
+from broker.mqtt.refused_logins import RefusedLogins
 from broker.mqtt.reloading import reload_on_change
 
 Kind = Literal["auto", "mosquitto", "amqtt"]
@@ -107,7 +108,9 @@ async def _run_mosquitto(program: Path, settings: Settings, stop: asyncio.Event,
         preexec_fn=_ending_with_its_parent(),
     )
     tail: deque[str] = deque(maxlen=TAIL_LINES)
-    reading = asyncio.ensure_future(_forward_output(process, tail))
+    refused = RefusedLogins()
+    reading = asyncio.ensure_future(_forward_output(process, tail, refused))
+    reporting = asyncio.ensure_future(refused.watch(log.warning))
     watching = asyncio.ensure_future(reload_on_change(process, settings.access))
     ended = asyncio.ensure_future(process.wait())
     stopped = asyncio.ensure_future(stop.wait())
@@ -124,8 +127,9 @@ async def _run_mosquitto(program: Path, settings: Settings, stop: asyncio.Event,
     finally:
         stopped.cancel()
         watching.cancel()
+        reporting.cancel()
         await _end(process)
-        await asyncio.gather(reading, watching, ended, stopped, return_exceptions=True)
+        await asyncio.gather(reading, watching, reporting, ended, stopped, return_exceptions=True)
 
 
 def _configure(settings: Settings) -> tuple[Path, Address]:
@@ -138,17 +142,15 @@ def _configure(settings: Settings) -> tuple[Path, Address]:
         return settings.config, parse_url(url_of(*mosquitto_config.listener_of(text)))
     access, port = settings.access, settings.port
     if access is None:
-        listeners = mosquitto_config.anonymous(settings.host, port)
+        lines = (*mosquitto_config.anonymous(settings.host, port), *mosquitto_config.LIMITS)
     else:
-        listeners = mosquitto_config.guarded(settings.host, port, access)
+        lines = (*mosquitto_config.guarded(settings.host, port, access), *mosquitto_config.with_refusals())
     own = mosquitto_config.started_by_us(settings.directory.resolve(), as_root=os.geteuid() == 0)
     config = settings.directory / "mosquitto.conf"
     try:
         settings.directory.mkdir(parents=True, exist_ok=True)
         config.write_text(
-            mosquitto_config.configuration(
-                (*listeners, *own, *mosquitto_config.LIMITS), "Written by pumpwatch at every start; edit a copy."
-            )
+            mosquitto_config.configuration((*lines, *own), "Written by pumpwatch at every start; edit a copy.")
         )
     except OSError as error:
         raise ServerError(f"cannot write {config}: {error.strerror}") from error
@@ -170,11 +172,11 @@ def _ending_with_its_parent() -> Callable[[], None] | None:
     return tie_to_parent
 
 
-async def _forward_output(process: asyncio.subprocess.Process, tail: deque[str]) -> None:
+async def _forward_output(process: asyncio.subprocess.Process, tail: deque[str], refused: RefusedLogins) -> None:
     assert process.stdout is not None  # noqa: S101 (it was asked for as a pipe)
     async for line in process.stdout:
         text = line.decode(errors="replace").rstrip()
-        if SAME_FOR_ALL in text:
+        if SAME_FOR_ALL in text or refused.take(text):
             continue
         tail.append(text)
         log.info("%s", text)

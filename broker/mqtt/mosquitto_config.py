@@ -167,6 +167,12 @@ def _tls(files: Path) -> tuple[Line, ...]:
     )
 
 
+def with_refusals() -> tuple[Line, ...]:
+    """Return `LIMITS` with the log lines from which refused logins are counted."""
+    loud = Line("connection_messages", "true", "Pumpwatch reads from it which logins were refused, and hides the rest.")
+    return tuple(loud if line.name == loud.name else line for line in LIMITS)
+
+
 def anonymous(host: str, port: int) -> tuple[Line, ...]:
     """Return the listener of a Mosquitto that lets in every user of this machine."""
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -51,6 +52,17 @@ async def test_nobody_gets_in_without_the_right_password(
         with pytest.raises(LinkError, match="Not authorized") as refused:
             await stranger.link.open()
         assert refused.value.code == NOT_AUTHORIZED
+
+
+def test_the_log_of_the_broker_counts_refused_logins(guarded: Guarded) -> None:
+    """The tests above were refused; routine connects and disconnects are not shown."""
+    until = time.monotonic() + 10
+    while "refused at the broker" not in (text := (guarded.data / "log").read_text()):
+        assert time.monotonic() < until, text
+        time.sleep(0.05)
+    assert "wrong name, password or certificate" in text
+    assert "New c" not in text
+    assert "Client" not in text
 
 
 async def test_parts_and_gateways_cannot_log_in_at_each_others_port(guarded: Guarded) -> None:
