@@ -78,22 +78,6 @@ LIMITS: Final = (
 )
 """Lines for every Mosquitto that serves Pumpwatch."""
 
-OWN_SERVER: Final = (
-    Line(
-        "listener",
-        "1883",
-        "All addresses of this machine or container. Do not expose the port beyond a trusted network.",
-    ),
-    Line(
-        "allow_anonymous",
-        "true",
-        "Simulated pumps have no secrets. Outside a private network use password_file, acl_file and a TLS listener.",
-    ),
-    Line("persistence_location", "/mosquitto/data/", "Directory of the database: the volume of the container image."),
-    Line("log_dest", "stderr", "Container logs are read from stderr."),
-)
-"""Lines that the configuration at the top level of the project adds to `LIMITS`."""
-
 
 @dataclass(frozen=True)
 class Access:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from broker.mqtt import mosquitto_config
 from pumpwatch.commands.tables import fault_rows, rule_rows
 from pumpwatch.documentation.access_pages import broker_access_page
 from pumpwatch.documentation.alarm_pages import alarm_event_schema, alarms_page
@@ -117,14 +116,6 @@ def _measured(measure: dict[str, str]) -> str:
     return f"{measure['label']} ({measure['unit']})" if measure["unit"] else measure["label"]
 
 
-def mosquitto_conf() -> str:
-    """Return the configuration for running Mosquitto separately."""
-    return mosquitto_config.configuration(
-        (*mosquitto_config.OWN_SERVER, *mosquitto_config.LIMITS),
-        "Mosquitto for Pumpwatch. Written by `make docs` from broker/mqtt/mosquitto_config.py; change that instead.",
-    )
-
-
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/signals.md": signals_page,
     "docs/reference/topics.md": topics_page,
@@ -134,7 +125,6 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/alarms.md": alarms_page,
     "docs/reference/alarm-event.schema.json": alarm_event_schema,
     "docs/reference/cli.md": cli_page,
-    "mosquitto.conf": mosquitto_conf,
 }
 
 

@@ -168,18 +168,6 @@ async def test_the_message_of_mosquitto_about_an_invalid_configuration_is_quoted
         await run(Settings(tmp_path, config=config, path=os.environ["PATH"]), asyncio.Event(), print)
 
 
-def test_a_started_mosquitto_has_the_limits_of_the_published_configuration() -> None:
-    def directives(text: str) -> set[str]:
-        return {line for line in text.splitlines() if line and not line.startswith("#")}
-
-    published = directives((ROOT / "mosquitto.conf").read_text())
-    own = mosquitto_config.started_by_us(Path("/data"), as_root=True)
-    ours = directives(mosquitto_config.configuration((*own, *mosquitto_config.LIMITS), "ours"))
-    limits = directives(mosquitto_config.configuration(mosquitto_config.LIMITS, "limits"))
-    assert limits <= published & ours
-    assert published - limits == directives(mosquitto_config.configuration(mosquitto_config.OWN_SERVER, "own"))
-
-
 @pytest.mark.parametrize(
     ("text", "place"),
     [

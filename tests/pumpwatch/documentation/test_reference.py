@@ -25,8 +25,8 @@ def test_stale_and_missing_pages_are_found(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(write(), encoding="utf-8")
     (tmp_path / "docs/reference/rules.md").write_text("old")
-    (tmp_path / "mosquitto.conf").unlink()
-    assert reference.stale_pages(tmp_path) == ["docs/reference/rules.md", "mosquitto.conf"]
+    (tmp_path / "docs/reference/topics.md").unlink()
+    assert reference.stale_pages(tmp_path) == ["docs/reference/topics.md", "docs/reference/rules.md"]
 
 
 def test_every_dependency_is_listed_with_a_reason() -> None:
