@@ -13,9 +13,10 @@ from rich.console import Console
 
 from broker.display.printable import printable
 from pumpwatch.commands import alarm_table, faults, options
+from pumpwatch.commands.caller import now_ms
 from pumpwatch.commands.checked_values import checked
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.commands.sign_in import SignIn, now_ms
+from pumpwatch.commands.sign_in import SignIn
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import user_data
 from pumpwatch.supervision import run_file

@@ -14,9 +14,10 @@ from rich.console import Console
 from broker.contract.ranges import MAX_DURATION_D, MAX_DURATION_S
 from broker.display import terminal
 from pumpwatch.commands import options
+from pumpwatch.commands.caller import now_ms
 from pumpwatch.commands.checked_values import checked
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.commands.sign_in import SignIn, now_ms
+from pumpwatch.commands.sign_in import SignIn
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import nearest, user_data
 from pumpwatch.supervision import run_file

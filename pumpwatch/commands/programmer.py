@@ -13,7 +13,8 @@ from msgspec import Meta
 
 from broker.contract.commands import BOLUSES, CONCENTRATION_UG_ML, DOSE_UG, FACTOR, VOLUME_ML
 from pumpwatch.commands import faults, options, program_notation
-from pumpwatch.commands.sign_in import SignIn, now_ms
+from pumpwatch.commands.caller import now_ms
+from pumpwatch.commands.sign_in import SignIn
 from pumpwatch.settings import user_data
 from pumpwatch.supervision import run_file
 

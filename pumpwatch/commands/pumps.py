@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from pumpwatch.commands import alarms, options
-from pumpwatch.commands.sign_in import SignIn, now_ms
+from pumpwatch.commands.caller import now_ms
+from pumpwatch.commands.sign_in import SignIn
 from pumpwatch.settings import user_data
 from pumpwatch.supervision import run_file
 

@@ -6,10 +6,8 @@ Without accounts in the data directory they bear the name of the user of the ope
 from __future__ import annotations
 
 import functools
-import getpass
 import inspect
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
 
 import typer
 
-from pumpwatch.commands import options
+from pumpwatch.commands import audit_entries, options
+from pumpwatch.commands.caller import now_ms, system_user
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import PREFIX, USER_PASSWORD_VARIABLE, environment
 
@@ -95,18 +94,20 @@ class SignIn:
         if not accounts:
             if self.user:
                 raise CommandError(f"there are no accounts in {data}, so nobody signs in; leave out --user")
-            return Operator(f"{LOCAL}{_system_user()}", data)
+            return Operator(f"{LOCAL}{system_user()}", data)
         name = self.user or _asked("Name", "--user", hide=False)
         account = accounts.get(name)
         known = None if account is None else account.hash
         if not verify_password(known, self._password()) or account is None or account.disabled:
-            _record(data, "sign_in_failed", name, f"wrong name or password; tried to {activity}")
+            audit_entries.record_afterwards(
+                data, "sign_in_failed", f"wrong name or password; tried to {activity}", name
+            )
             raise CommandError("sign-in failed: wrong name or password")
         if account.totp and not _has_code(data, account):
-            _record(data, "sign_in_failed", name, f"wrong code; tried to {activity}")
+            audit_entries.record_afterwards(data, "sign_in_failed", f"wrong code; tried to {activity}", name)
             raise CommandError("sign-in failed: wrong code, or used before")
         if not Visitor(account.name, account.role).may(right):
-            _record(data, "denied", name, f"tried to {activity} as {account.role}")
+            audit_entries.record_afterwards(data, "denied", f"tried to {activity} as {account.role}", name)
             raise CommandError(f"{name} may not {activity}: the role {account.role} does not allow it")
         return Operator(account.name, data)
 
@@ -149,11 +150,6 @@ def with_sign_in(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def now_ms() -> int:
-    """Return the wall clock in ms."""
-    return time.time_ns() // 1_000_000
-
-
 def _asked(what: str, option: str, *, hide: bool) -> str:
     if not sys.stdin.isatty():
         raise CommandError(f"this needs a sign-in, and there is no terminal to ask; give {option}")
@@ -178,23 +174,3 @@ def _has_code(data: Path, account: Account) -> bool:
     except AccessError:
         return False
     return True
-
-
-def _system_user() -> str:
-    try:
-        return getpass.getuser()[:64]
-    except (KeyError, OSError):
-        return "unknown"
-
-
-def _record(data: Path, kind: str, who: str, text: str) -> None:
-    """Record in the audit trail who was refused; that it cannot be written does not let anybody in."""
-    import sqlite3
-
-    from broker.store import audit
-    from broker.store.journal import JournalError
-
-    try:
-        audit.record(data, kind, who=who[:80], origin=ORIGIN, text=text, at=now_ms())
-    except (JournalError, sqlite3.Error, OSError) as error:
-        typer.echo(f"warning: the refusal could not be recorded in the journal: {error}", err=True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import sqlite3
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pumpwatch.commands import options, user_tables
+from pumpwatch.commands import audit_entries, options, user_tables
+from pumpwatch.commands.caller import now_ms
 from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import user_data
@@ -51,7 +49,7 @@ def add(
     where, password = data or user_data(), _password(stdin=password_stdin)
     gone = problem(where)
     try:
-        add_account(where, name, role, password, at=_now())
+        add_account(where, name, role, password, at=now_ms())
     except AccessError as error:
         raise CommandError(str(error)) from error
     if gone:
@@ -144,7 +142,7 @@ def sessions(
     try:
         found = session_table.sessions_of(where, name)
         if end and name in read_accounts(where):
-            account_changes.change(where, name, account_changes.ended, at=_now())
+            account_changes.change(where, name, account_changes.ended, at=now_ms())
         if end:
             session_table.remove_of(where, name)
     except (AccessError, sqlite3.Error, OSError) as error:
@@ -176,7 +174,7 @@ def _change(
 
     where = data or user_data()
     try:
-        account_changes.change(where, name, make(), at=_now(), keep_admin=not force)
+        account_changes.change(where, name, make(), at=now_ms(), keep_admin=not force)
     except account_changes.LastAdminError as error:
         raise CommandError(f"{error}, or use --force") from error
     except AccessError as error:
@@ -185,24 +183,5 @@ def _change(
 
 
 def _done(data: Path, kind: str, text: str) -> None:
-    """Say what was done, and record it; a journal that cannot be written is a warning, as the change stands."""
-    from broker.store import audit
-    from broker.store.journal import JournalError
-
     typer.echo(text, err=True)
-    try:
-        audit.record(data, kind, who=_system_user(), origin="command line", text=text, at=_now())
-    except (JournalError, sqlite3.Error, OSError) as error:
-        typer.echo(f"warning: this is not in the audit trail: {error}", err=True)
-
-
-def _system_user() -> str:
-    """Return the name of the user of this machine who runs the command."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"user {os.getuid()}"
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+    audit_entries.record_afterwards(data, kind, text)

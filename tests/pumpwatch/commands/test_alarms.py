@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import io
 import json
 from pathlib import Path
@@ -19,6 +18,7 @@ from broker.store.snapshot import ALARMS_SCHEMA, Health, Snapshot, empty
 from broker.store.snapshot_files import write
 from pumpwatch.__main__ import app
 from pumpwatch.commands import alarm_table, alarms
+from pumpwatch.commands.caller import system_user
 from pumpwatch.commands.errors import CommandError
 
 IDS = ["A/low/1", "B/low/2", "gateway-01/gateway_silent/3"]
@@ -101,7 +101,7 @@ def test_shelving_sends_the_duration_and_the_reason(data: Path, sent: list[Any])
     answer = json.loads(run(*words, data=data).stdout)
     assert (answer["done"], answer["text"]) == (1, "Done.")
     assert isinstance(sent[0], Shelve)
-    assert (sent[0].for_s, sent[0].why, sent[0].who) == (7200.0, "known", f"local:{getpass.getuser()}")
+    assert (sent[0].for_s, sent[0].why, sent[0].who) == (7200.0, "known", f"local:{system_user()}")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +20,8 @@ from dashboard.access import account_changes, passwords, second_factor
 from dashboard.access.accounts import ROLES, add_account
 from pumpwatch.__main__ import app
 from pumpwatch.commands import alarms, sign_in
+from pumpwatch.commands.caller import now_ms, system_user
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.commands.sign_in import now_ms
 
 PASSWORD = "correct horse"
 SERVICE = ("service", "out", "--about", "A", "--why", "repair")
@@ -64,7 +63,7 @@ def audited(data: Path) -> list[tuple[str, str, str]]:
 def test_without_accounts_the_user_of_the_system_acts_and_signs(tmp_path: Path, sent: list[Any]) -> None:
     assert run(*SERVICE, data=tmp_path).exit_code == 0
     [(action, message)] = sent
-    assert action.who == f"local:{getpass.getuser()}"
+    assert action.who == f"local:{system_user()}"
     verifier = Verifier(action_key.KeyFile(tmp_path / action_key.PUBLIC))
     assert verifier.open(COMMAND, message, now_ms())
 
