@@ -1,15 +1,11 @@
-"""What the commands about gateways and keys share: credentials, what is printed for a gateway, and the audit trail."""
+"""What the commands about gateways and keys share: credentials, and what is printed for a gateway."""
 
 from __future__ import annotations
 
 import contextlib
-import getpass
-import os
 import shlex
-import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -114,21 +110,6 @@ def effect(where: Path) -> str:
     if endpoints.find(where) is not None:
         return "; the running broker applies it within a second"
     return "; it holds from the broker's next start (for a Mosquitto of your own: when it gets SIGHUP)"
-
-
-def record(where: Path, text: str, now: datetime) -> None:
-    """Write a change of credentials into the audit trail."""
-    from broker.store import audit
-    from broker.store.journal import JournalError
-
-    try:
-        who = getpass.getuser()
-    except (KeyError, OSError):
-        who = f"user {os.getuid()}"
-    try:
-        audit.record(where, "key_changed", who=who, origin="command line", text=text, at=int(now.timestamp() * 1000))
-    except (JournalError, sqlite3.Error, OSError) as error:
-        typer.echo(f"warning: done, but not recorded in the journal: {error}", err=True)
 
 
 def _place(where: Path) -> tuple[str, int, str]:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from broker.display import terminal
 from broker.display.instants import timestamp
-from pumpwatch.commands import gateway_access, options
+from pumpwatch.commands import audit_entries, gateway_access, options
 from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import user_data
@@ -54,7 +54,7 @@ def add(
             password = gateways.add_with_password(credentials, name, now)
             login = gateway_access.password_login(where, name, password)
             advice = "keep the password: it is shown only now"
-    gateway_access.record(where, f"gateway {name} may log in", now)
+    audit_entries.record_afterwards(where, "key_changed", f"gateway {name} may log in")
     gateway_access.show(login, as_json=as_json)
     typer.echo(f"{name} is added{gateway_access.effect(where)}. {advice.capitalize()}.", err=True)
 
@@ -99,6 +99,6 @@ def remove_gateway(where: Path, name: str) -> None:
     now = datetime.now(UTC)
     with gateway_access.refused():
         gateway = gateways.remove(credentials_of(where), name, now)
-    gateway_access.record(where, f"gateway {name} may no longer log in", now)
+    audit_entries.record_afterwards(where, "key_changed", f"gateway {name} may no longer log in")
     what = "its certificate is revoked and its next message refused" if gateway.serial else "it is disconnected"
     typer.echo(f"{name} is removed: {what}{gateway_access.effect(where)}", err=True)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from broker.display import terminal
 from broker.display.instants import timestamp
-from pumpwatch.commands import gateway_access, options
+from pumpwatch.commands import audit_entries, gateway_access, options
 from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.gateways import Out, remove_gateway
@@ -84,7 +84,9 @@ def init(
         written = write_configuration(
             where, gateway_port, system_host, system_port, files=mosquitto_path, database=database
         )
-    gateway_access.record(where, f"certificate authority and certificate of the broker made for {', '.join(host)}", now)
+    audit_entries.record_afterwards(
+        where, "key_changed", f"certificate authority and certificate of the broker made for {', '.join(host)}"
+    )
     typer.echo(f"authority for gateways: {keys.certificate}", err=True)
     typer.echo(f"configuration for your own Mosquitto: {written}", err=True)
     typer.echo("or start the system with: pumpwatch run --gateway-tls --gateway-host 0.0.0.0", err=True)
@@ -124,7 +126,7 @@ def renew(
             what = "the certificate of the broker"
         elif name == ACTION_KEY:
             current = action_key.renew(where, round(now.timestamp() * 1000))
-            gateway_access.record(where, f"the key that signs commands renewed: {current}", now)
+            audit_entries.record_afterwards(where, "key_changed", f"the key that signs commands renewed: {current}")
             typer.echo(f"commands are signed with key {current}; copy {where / action_key.PUBLIC} to others", err=True)
             return
         elif name in SYSTEM_USERS:
@@ -132,7 +134,7 @@ def renew(
             what = f"the password of {name}"
         else:
             what = _renew_gateway(where, credentials, name, out, now, as_json=as_json)
-    gateway_access.record(where, f"{what} renewed", now)
+    audit_entries.record_afterwards(where, "key_changed", f"{what} renewed")
     typer.echo(f"{what} is renewed{gateway_access.effect(where)}", err=True)
 
 
