@@ -80,7 +80,8 @@ class JournalRecorder:
         key = f"key {claim.key}" if claim.key else "no key"
         text = f"refused: {error} (on {claim.topic[:200]}; {said}, id {claim.id!r}, {key})"
         once = f"forged/{now}/{zlib.crc32(text.encode('utf-8', 'replace'))}"
-        self._add(now, "forged", once, title="command or action refused", text=text)
+        origin = f"MQTT, {claim.topic[:200]}"
+        self._add(now, "forged", once, title="command or action refused", text=text, origin=origin)
         return True
 
     def _end_of_forged_period(self, now: int) -> None:

@@ -57,7 +57,7 @@ def test_a_signed_action_is_carried_out_once_however_often_it_arrives(watch):
 def test_an_action_that_is_not_proven_does_nothing_and_is_recorded_with_what_it_claims(watch, payload, why):
     [entry] = receive(watch, COMMAND, payload).to_dicts()
     assert [(outcome.id, outcome.done, outcome.text[:9]) for outcome in watch.outcomes] == [("1", 0, "Refused: ")]
-    assert entry["who"] is None
+    assert (entry["who"], entry["origin"]) == (None, "MQTT, pumpwatch/command")
     assert why in entry["text"]
     assert "on pumpwatch/command; claims to be from 'anna', id '1'" in entry["text"]
     assert why in watch.reasons[-1]
