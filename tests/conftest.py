@@ -17,8 +17,8 @@ from broker.mqtt.mosquitto_config import find
 
 ROOT = Path(__file__).resolve().parents[1]
 END_S = 10
-# A story's check is to show both sides, as a test's own assertion does.
-pytest.register_assert_rewrite("tests.processor.story")
+# Checks of a story and of a monitored processor are to show both sides, as a test's own assertion does.
+pytest.register_assert_rewrite("tests.processor.story", "tests.processor.watch.monitored_processor")
 
 
 def missing(program: str) -> None:

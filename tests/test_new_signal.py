@@ -54,7 +54,7 @@ def run(root: Path, *arguments: str) -> bytes:
 def test_rows_are_all_that_new_signals_need_and_the_others_readings_stay_the_same(signals, sensors, tmp_path):
     for name in COPIED:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "tests/conftest.py"):
+    for name in ("pyproject.toml", "tests/conftest.py", "tests/unsigned.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     names = [f"new_{number}" for number in range(1, signals + 1)]
     add(
