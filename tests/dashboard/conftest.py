@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from broker.mqtt.request_reply import AddressedCommand
 from broker.store.pump_table import PUMPS_SCHEMA
 from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, CapacityLimit, Health, Refusal, Snapshot, empty
 from broker.store.snapshot_files import write
+from dashboard.access.accounts import NOBODY, VISITOR
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
 from dashboard.settings import Settings
@@ -160,6 +161,14 @@ def open_browser(application: object) -> httpx.AsyncClient:
         base_url="http://pumpwatch",
         headers={"Origin": "http://pumpwatch"},
     )
+
+
+@pytest.fixture(autouse=True)
+def visitor() -> Iterator[None]:
+    """Nobody is signed in until a test says who is, whatever an earlier one left."""
+    token = VISITOR.set(NOBODY)
+    yield
+    VISITOR.reset(token)
 
 
 @pytest.fixture

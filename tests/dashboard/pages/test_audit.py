@@ -18,7 +18,7 @@ from broker.store import journal_anchor
 from broker.store.journal import ENTRIES_SCHEMA, Journal
 from broker.store.journal_file import FILE
 from broker.store.journal_query import Query, entries
-from dashboard.access.accounts import VISITOR, Visitor
+from dashboard.access.accounts import NOBODY, VISITOR, Visitor
 from dashboard.access.origin import ORIGIN
 from dashboard.app import assemble
 from dashboard.components import shell
@@ -198,6 +198,7 @@ async def test_viewers_are_refused_and_that_is_recorded(data: DataService) -> No
 
 
 async def test_callbacks_that_are_called_directly_answer_nothing_to_nobody(data: DataService, browser_of: Any) -> None:
+    VISITOR.set(NOBODY)
     async with browser_of(assemble(data).server) as client:
         callbacks = [one for one in (await client.get("/_dash-dependencies")).json() if "audit-" in one["output"]]
         assert len(callbacks) == 3
