@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +10,7 @@ import pytest
 
 from broker.contract.actions import Acknowledge
 from broker.mqtt import request_reply
+from broker.store import action_key
 from broker.store.journal_query import Query, entries
 from broker.store.journal_verification import verify
 from broker.store.segments import trend
@@ -31,9 +33,8 @@ async def test_a_killed_processor_goes_on_where_it_was(system: System) -> None:
     system.wait_for("three pumps, known for a while", lambda now: warmed_up(now, 3))
     assert system.command("inject", "motor_stall", "--pumps", "0").returncode == 0
     raised = system.wait_for("the alarm", lambda now: pairs(now) == STALL).alarms["alarm"].to_list()
-    await request_reply.act(
-        system.broker, Acknowledge(id="seen", alarms=raised, who="night shift", at=1_790_000_000_000)
-    )
+    seen = Acknowledge(id="seen", alarms=raised, who="night shift", at=time.time_ns() // 1_000_000)
+    await request_reply.act(system.broker, seen, action_key.signer(system.data).sign)
     system.wait_for("the acknowledgement", lambda now: now.alarms["state"].to_list() == ["acknowledged"])
     before = system.wait_for("a checkpoint", lambda now: now.health.version > 20).health.started
 
