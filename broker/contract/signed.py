@@ -223,11 +223,11 @@ def _claim(topic: str, payload: bytes, key: str | None = None) -> Claim:
     if len(payload) > MAX_MESSAGE_BYTES:
         return Claim(topic, key=key)
     try:
-        said = msgspec.json.decode(payload)
+        decoded = msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said = None
-    said = said if isinstance(said, dict) else {}
-    name, who = said.get("id"), said.get("who")
+        decoded = None
+    fields = decoded if isinstance(decoded, dict) else {}
+    name, who = fields.get("id"), fields.get("who")
     return Claim(
         topic,
         name[:200] if isinstance(name, str) else None,

@@ -60,7 +60,10 @@ def role(new: str) -> Change:
 
 
 def password(new: str, generation: int | None = None) -> Change:
-    """Return the change to another password; it ends the sessions, except those told of `generation` before."""
+    """Return the change to another password, which ends the account's sessions.
+
+    A session that was moved to the new `generation` beforehand continues; None chooses one at random.
+    """
     hashed = checked_hash(new)
     return lambda known: replace(known, hash=hashed, generation=generation or new_generation())
 

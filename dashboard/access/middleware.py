@@ -212,7 +212,7 @@ class SecurityHeaders:
     """Adds the security headers to every response."""
 
     def __init__(self, app: ASGIApp, policy: str, settings: Settings) -> None:
-        """Add `policy` as Content-Security-Policy; with TLS, browsers are told to use nothing but https from now on."""
+        """Add `policy` as Content-Security-Policy; with TLS, responses tell browsers to use https only."""
         self._app = app
         self._headers = {
             "Content-Security-Policy": policy,

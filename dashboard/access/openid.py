@@ -46,7 +46,7 @@ class OpenIdError(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """Whom the identity provider vouches for."""
+    """A person whom the identity provider has authenticated."""
 
     name: str
     role: str
@@ -106,7 +106,7 @@ class OpenIdConnect:
         return content
 
     async def finish(self, request: Request, content: dict[str, Any]) -> Identity:
-        """Return whom the provider vouches for, once it sent the browser back. Raises `OpenIdError`."""
+        """Complete the sign-in when the provider redirects the browser back. Raises `OpenIdError`."""
         if "code" not in request.query_params:
             raise OpenIdError("The identity provider refused the sign-in. Start again, or ask its administrator.")
         try:

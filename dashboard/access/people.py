@@ -47,7 +47,7 @@ class Done:
 class Person:
     """An account as the list of accounts shows it; `last_sign_in` is wall ms.
 
-    With `provider`, it is no account but a person whom the identity provider signed in.
+    With `provider`, the name belongs to a person of the identity provider, not to a local account.
     """
 
     account: Account

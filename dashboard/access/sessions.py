@@ -75,7 +75,7 @@ class SessionStore:
                 accounts = read_accounts(self._data)
             except MissingAccountsError:
                 if self._provider:
-                    return {}  # those whom the identity provider vouches for have none
+                    return {}  # people from the identity provider have none
                 raise
             if not accounts and required(self._data) and not self._provider:
                 raise missing(self._data)

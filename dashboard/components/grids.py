@@ -73,7 +73,7 @@ GATEWAY_COLUMNS: Final = [
 PUMP_COLUMNS: Final = [
     _column("priority", "State", 112, cellRenderer="PumpState"),
     _column("pump", "Pump", 116, cellRenderer="PumpLink"),
-    _column("worst", "Worst alarm", 200, flex=2, minWidth=190, sortable=False, tooltipField="worst"),
+    _column("worst", "Worst alarm", 200, flex=2, minWidth=160, sortable=False, tooltipField="worst"),
     _number("age_s", "Sample age", 96, cellRenderer="Text", cellRendererParams={"text": "age"}),
     _number("flow", "Flow", 104, sortable=False, cellRenderer="Quantity"),
     _number("reservoir_ml", "Reservoir", 98, cellRenderer="Quantity", cellRendererParams={"text": "reservoir"}),
