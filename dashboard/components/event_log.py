@@ -27,7 +27,7 @@ def table(events: pl.DataFrame) -> Component:
         [
             formatting.second(event["at"]),
             formatting.moment(event["time"]) if event["time"] else "",
-            formatting.title(formatting.KIND_WORD.get(event["kind"], event["kind"])),
+            formatting.event_kind(event["kind"]),
             _source(event),
             html.Span(
                 [

@@ -6,14 +6,14 @@ import asyncio
 from typing import Any, Final
 
 import polars as pl
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, html
 
 from broker.store.snapshot import WAITING, Snapshot
 from dashboard import formatting
 from dashboard.access.proxies import path_of
-from dashboard.components import client_script, elements, shell
+from dashboard.components import client_script, elements, fleet_map_card, shell
 from dashboard.components.elements import Component
-from dashboard.data import fleet_map, queries
+from dashboard.data import queries
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.services import DataService
 
@@ -34,21 +34,8 @@ def layout() -> Component:
                 side=html.Span(id="worst-note"),
                 name="worst-card",
             ),
-            elements.card(
-                "Fleet by site",
-                html.Div(
-                    html.Canvas(id="map", role="img", **client_script.label("Fleet map")),
-                    className="map-box",
-                    id="map-box",
-                ),
-                side=html.Span(id="map-note"),
-                name="map-card",
-            ),
+            fleet_map_card.card(),
             html.Div(id="strip", className="strip card"),
-            dcc.Store(id="map-cells"),
-            dcc.Store(id="map-names"),
-            dcc.Store(id="map-key"),
-            html.Div(id="map-drawn", hidden=True),
         ],
         className="overview",
     )
@@ -68,25 +55,7 @@ def register(app: Dash, data: DataService) -> None:
     async def show(_live: Any) -> Any:
         return await asyncio.to_thread(render, data.snapshot())
 
-    @app.callback(
-        Output("map-cells", "data"),
-        Output("map-names", "data"),
-        Output("map-key", "data"),
-        Input("live", "data"),
-        State("map-key", "data"),
-    )
-    async def chart(_live: Any, key: Any) -> Any:
-        return await asyncio.to_thread(fleet, data.snapshot(), key)
-
-    client_script.runs(
-        app,
-        "map",
-        Output("map-drawn", "children"),
-        Output("map-note", "children"),
-        Input("map-cells", "data"),
-        Input("scheme", "data"),
-        State("map-names", "data"),
-    )
+    fleet_map_card.register(app, data, "/")
 
 
 def render(snapshot: Snapshot) -> tuple[Component, Component, Component, Component]:
@@ -101,24 +70,19 @@ def render(snapshot: Snapshot) -> tuple[Component, Component, Component, Compone
     return _counts(summary), _list(lines, snapshot.table.height), note, _strip(queries.health_strip(snapshot))
 
 
-def fleet(snapshot: Snapshot, key: Any) -> tuple[Any, Any, Any]:
-    """Return the map's cells, and their names unless the browser already has them (`key`)."""
-    found = fleet_map.cells(snapshot)
-    names, fresh = found["names"], found["key"]
-    cells = {name: found[name] for name in ("per", "sites", "marked")}
-    return (cells, no_update, no_update) if key == fresh else (cells, names, fresh)
-
-
 def _counts(summary: dict[str, Any]) -> list[Component]:
     oldest, waiting = summary["oldest_s"], summary["waiting"]
     tiles = [
-        html.Div(
+        html.A(
             [
                 html.Span(className=f"mark {name if name != 'silent' else 'unknown'}"),
                 html.B(f"{summary[name]:,}"),
                 html.Span(word),
             ],
+            href=path_of(f"/pumps?state={name}"),
+            title=f"List the pumps whose state is {name}",
             className=f"count {name}" + ("" if summary[name] else " none"),
+            **client_script.GO,
         )
         for name, word in TILES
     ]
@@ -182,8 +146,15 @@ def _strip(strip: dict[str, Any]) -> list[Component]:
     return [
         elements.fact("Samples", elements.quantity(formatting.number(strip["samples_per_s"], 0, "per s"))),
         elements.fact("End-to-end latency, p95", elements.quantity(formatting.number(strip["p95"], 0, "ms"))),
-        elements.fact("Samples lost", f"{strip['lost']:,}", tone="warn" if strip["lost"] else "", hint=formatting.LOST),
-        elements.fact("Rejected messages", f"{strip['refused']:,}", tone="warn" if strip["refused"] else ""),
+        elements.fact(
+            "Samples lost",
+            f"{strip['lost']:,}",
+            tone="warn" if "lost" in strip["growing"] else "",
+            hint=formatting.LOST,
+        ),
+        elements.fact(
+            "Rejected messages", f"{strip['refused']:,}", tone="warn" if "refused" in strip["growing"] else ""
+        ),
         elements.fact(
             "Gateways online", f"{strip['online']:,} of {strip['gateways']:,}", tone="warn" if offline else ""
         ),

@@ -122,7 +122,7 @@ def _faults(score: Score) -> Component:
 
 
 def _fault(score: Score, row: dict[str, Any]) -> list[Component]:
-    name = html.B(formatting.title(row["fault"]))
+    name = html.B(score.fault_title(row["fault"]))
     if not row["visible"]:
         return [name, f"{row['injected']:,}", *[""] * 6, html.Span("no alarm expected", className="muted")]
     return [
@@ -174,7 +174,7 @@ def _cases(score: Score) -> Component:
         [
             formatting.moment(row["onset"]),
             elements.pump_link(row["pump"]),
-            formatting.title(row["fault"]),
+            score.fault_title(row["fault"]),
             formatting.number(row["severity"], 2),
             formatting.moment(row["end"]) if row["end"] else "ongoing",
             _detection(score, row),

@@ -23,6 +23,7 @@ from processor.batch_result import BatchResult
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.rules.access import SECOND_PROCESSOR
+from processor.rules.standstill import STANDSTILL
 from processor.service import checkpoint, in_hand, recovery
 from processor.service.anchor_webhook import Webhook, address_of
 from processor.service.anchoring import Anchoring
@@ -41,6 +42,7 @@ from processor.service.presence import Guard
 from processor.service.settings import ProcessorError, SecondProcessorError, Settings
 from processor.service.showing import Showing
 from processor.service.snapshots import SnapshotPublisher
+from processor.service.standstill import Standstill
 from processor.service.store import Store
 from processor.service.system_journal import SystemJournal
 from processor.watch.self_monitoring import SelfMonitor
@@ -90,6 +92,7 @@ class _Service:
         self.keys = action_key.KeyFile(settings.data / action_key.PUBLIC)
         self.guard = Guard(address, own_id, wall_ms, self._meet)
         self.met_at = -math.inf
+        self.standstill, self.stood_still_at = Standstill(self._stood_still), -math.inf
         self.store = Store(settings.data, settings.history_bytes, settings.history_days)
         self.log = MessageLog(settings.data)
         self.journal = SystemJournal(self.store, wall_ms)
@@ -188,6 +191,7 @@ class _Service:
         connected, reason = asyncio.Event(), "on purpose"
         connection = asyncio.create_task(self._connect(connected), name="connection")
         guarding = asyncio.create_task(self.guard.run(), name="presence")
+        pulse = asyncio.create_task(self.standstill.run(), name="pulse")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         finish = asyncio.Event()
         work = asyncio.create_task(self._work(finish), name="work")
@@ -208,7 +212,7 @@ class _Service:
             # Not cancelled: the events of a batch must reach the journal before the checkpoint that contains it.
             finish.set()
             await asyncio.gather(work, return_exceptions=True)
-            await _end(connecting, compaction)
+            await _end(connecting, compaction, pulse)
             await self.committer.finish()
             await _end(connection, guarding, stopping)
             self.journal.record_rejections(self.pipeline.quarantine)
@@ -253,6 +257,13 @@ class _Service:
         self.meter.trouble(SECOND_PROCESSOR, text)
         self.journal.record("refused", "processor", text)
 
+    def _stood_still(self, gap_s: float) -> None:
+        """Record a standstill of this process, and show it for a while."""
+        self.stood_still_at = time.monotonic()
+        text = f"the processor was not running for {gap_s:,.0f} s"
+        self.meter.trouble(STANDSTILL, text)
+        self.journal.record("stopped", "processor", text)
+
     def _receive(self, messages: list[Message]) -> None:
         self.queue.receive(messages)
         if self.queue.full:
@@ -295,7 +306,7 @@ class _Service:
             listening=self.link.alive and clock - self.connected_at >= CATCH_UP_S,
             readings=self.monitor.readings(clock),
             step_ms=self.monitor.step_ms,
-            current=clock - self.current_at < BEHIND_S,
+            current=self.standstill.over(clock) and clock - self.current_at < BEHIND_S,
         )
         errors = self.guarded.errors
         results, parts = [], self._parts(taken)
@@ -317,6 +328,8 @@ class _Service:
             self.meter.recovered("processing")
         if clock - self.met_at >= FAILURE_NOTICE_S:
             self.meter.recovered(SECOND_PROCESSOR)
+        if clock - self.stood_still_at >= FAILURE_NOTICE_S:
+            self.meter.recovered(STANDSTILL)
         self.meter.messages += len(queued.messages)
         self.queue.taken(queued)
         for part in parts:
