@@ -35,6 +35,7 @@ def form(snapshot: Snapshot) -> Component:
                     html.Div("Severity", className="slider-label"),
                     dmc.Slider(
                         id="fault-severity",
+                        thumbLabel="Severity",
                         value=0.8,
                         min=0,
                         max=MAX_SEVERITY,

@@ -72,7 +72,14 @@ def layout() -> Component:
             size="xs",
             data=[{"value": name, "label": label} for name, (label, _) in FILTERS.items()],
         ),
-        dmc.TextInput(id="alarm-search", placeholder="Pump, lot, site, gateway", size="xs", debounce=300, w=170),
+        dmc.TextInput(
+            id="alarm-search",
+            placeholder="Pump, lot, site, gateway",
+            size="xs",
+            debounce=300,
+            w=170,
+            **client_script.label("Search alarms"),
+        ),
         _menu(),
         *(
             html.Button(ALARM_ACTIONS[name].label, id=f"do-{name}", className="button", disabled=True)
