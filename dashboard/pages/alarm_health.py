@@ -10,7 +10,7 @@ import polars as pl
 from dash import Dash, Input, Output, dcc, html
 
 from dashboard import formatting, theme
-from dashboard.components import alarm_figures, elements, figures, shell
+from dashboard.components import address, alarm_figures, elements, figures, shell
 from dashboard.components.elements import Component
 from dashboard.data import alarm_performance, fleet_clock
 from dashboard.data.alarm_performance import Metric, Report
@@ -64,6 +64,8 @@ def layout() -> Component:
 def register(app: Dash, data: DataService) -> None:
     """Add the page, measured every ten seconds and when the number of operators changes."""
     shell.add_page(__name__, name="Alarm health", path="/alarm-health", order=2.5, layout=layout)
+    operators = address.whole("health-operators", 1, MAX_OPERATORS, default=1)
+    address.bind(app, "/alarm-health", {"operators": operators})
 
     @app.callback(
         Output("health-measures", "children"),
