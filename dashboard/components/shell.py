@@ -17,7 +17,14 @@ from dashboard import theme
 from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.access.people import PEOPLE
 from dashboard.access.proxies import path_of
-from dashboard.components import alarm_action_dialog, client_script, elements, out_of_service_dialog, retirement_dialog
+from dashboard.components import (
+    alarm_action_dialog,
+    attention_panel,
+    client_script,
+    elements,
+    out_of_service_dialog,
+    retirement_dialog,
+)
 from dashboard.components.elements import Component
 from dashboard.data.services import DataService
 
@@ -83,6 +90,7 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
             dcc.Location(id="url"),
             *stores,
             *(dialog.layout() for dialog in DIALOGS),
+            *attention_panel.regions(),
             dmc.NotificationContainer(id="notices", position="bottom-right", autoClose=6000, limit=4),
             dmc.AppShell(
                 [
@@ -111,6 +119,7 @@ def _head(visitor: Visitor) -> list[Any]:
         html.Span(id="therapy", className="therapy", title="Pump times and ages are in therapy time (simulated)"),
         html.Div(className="grow"),
         html.Span(id="age", className="age", role="status", title="Age of the data on this screen"),
+        attention_panel.control(),
         dmc.ColorSchemeToggle(
             lightIcon=html.Span("☀", **HIDDEN),
             darkIcon=html.Span("☾", **HIDDEN),
@@ -188,6 +197,7 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
 
     for dialog in DIALOGS:
         dialog.register(app, data)
+    attention_panel.register(app)
 
     client_script.runs(
         app,
