@@ -20,6 +20,7 @@ from dashboard.access.proxies import path_of
 from dashboard.components import (
     address,
     alarm_action_dialog,
+    attention_panel,
     client_script,
     elements,
     out_of_service_dialog,
@@ -90,6 +91,7 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
             dcc.Location(id="url", refresh=False),  # what address.js writes is no reason to load the page again
             *stores,
             *(dialog.layout() for dialog in DIALOGS),
+            *attention_panel.regions(),
             dmc.NotificationContainer(id="notices", position="bottom-right", autoClose=6000, limit=4),
             dmc.AppShell(
                 [
@@ -119,6 +121,7 @@ def _head(visitor: Visitor) -> list[Any]:
         html.Span(id="therapy", className="therapy", title="Pump times and ages are in therapy time (simulated)"),
         html.Div(className="grow"),
         html.Span(id="age", className="age", role="status", title="Age of the data on this screen"),
+        attention_panel.control(),
         dmc.ColorSchemeToggle(
             lightIcon=html.Span("☀", **HIDDEN),
             darkIcon=html.Span("☾", **HIDDEN),
@@ -198,6 +201,7 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
     for dialog in DIALOGS:
         dialog.register(app, data)
     address.register(app)
+    attention_panel.register(app)
 
     client_script.runs(
         app,
