@@ -89,7 +89,7 @@
     const shown = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options });
     const name = shown({ timeZoneName: "shortOffset" }).formatToParts(at).find((part) => part.type === "timeZoneName").value;
     const time = shown({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }).format(at);
-    return time + " " + name.replace("GMT", "UTC").replace("-", "−");
+    return time + " " + name.replace(/^GMT(\+0$)?/, "UTC").replace("-", "−");
   }
 
   const idle = () => new Promise((done) => (window.requestIdleCallback ? requestIdleCallback(done, { timeout: IDLE_TIMEOUT_MS }) : setTimeout(done, 50)));
@@ -127,6 +127,8 @@
           link.classList.toggle("here", same);
           if (same) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
         }
+        const more = document.getElementById("more-button");
+        if (more) more.classList.toggle("here", Boolean(document.querySelector("#more .here")));
         return "stale";
       },
     }),
@@ -155,14 +157,14 @@
       window.pumpwatch.go(link.getAttribute("href"));
     }
   });
-  window.pumpwatch = {
+  window.pumpwatch = Object.assign(window.pumpwatch || {}, {
     path: (path) => root + path,
     go(href) {
       history.pushState({}, "", href);
       window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
       window.scrollTo(0, 0);
     },
-  };
+  });
 
   const waiting = setInterval(() => {
     if (document.getElementById("age") && dash() && dash().set_props) { clearInterval(waiting); watch_scheme(); }

@@ -40,7 +40,7 @@ def layout(data: DataService) -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page: inject and clear faults, show responses and detections."""
-    shell.add_page(__name__, name="Faults", path="/faults", order=4, layout=partial(layout, data))
+    shell.add_page(__name__, name="Faults", path="/faults", order=20, layout=partial(layout, data))
 
     pump_picker.register(app, data, "fault")
 
