@@ -9,13 +9,15 @@ from dash import html
 
 from broker.contract.commands import Reply
 from broker.store.snapshot import Snapshot
-from dashboard import formatting
+from dashboard import clocks, formatting
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements
 from dashboard.components.elements import Component
 from dashboard.data import detections, queries
+from dashboard.data.fleet_clock import therapy_clock
 
 
-def responses(replies: list[Reply]) -> Component:
+def responses(replies: list[Reply], clock: TherapyClock = WALL) -> Component:
     """Return the responses of the gateways as a table."""
     rows = [
         [
@@ -23,7 +25,7 @@ def responses(replies: list[Reply]) -> Component:
             reply.gateway or "dashboard",
             reply.text,
             f"{reply.pumps:,}" if reply.ok else "",
-            formatting.moment(reply.time) if reply.time else "",
+            clocks.therapy_moment(reply.time, clock) if reply.time else "",
         ]
         for reply in replies[:50]
     ]
@@ -44,7 +46,7 @@ def detected(injections: Any, snapshot: Snapshot, events: pl.DataFrame) -> Compo
         ("Detection", "wide"),
         ("Detected on", "number"),
     ]
-    rows = []
+    rows, clock = [], therapy_clock(snapshot)
     for injection in injections[: detections.MAX_INJECTIONS]:
         detection = detections.summary(injection, snapshot.alarms, events)
         pumps = [str(pump) for pump in injection.get("pumps") or []]
@@ -53,11 +55,11 @@ def detected(injections: Any, snapshot: Snapshot, events: pl.DataFrame) -> Compo
         )
         rows.append(
             [
-                formatting.moment(injection.get("time")),
+                clocks.therapy_moment(injection.get("time"), clock),
                 formatting.title(str(injection.get("fault"))),
                 formatting.number(injection.get("severity"), 2),
                 links,
-                _detection(injection, detection, _now(snapshot, pumps)),
+                _detection(injection, detection, _now(snapshot, pumps), clock),
                 f"{detection['pumps']:,} of {detection['of']:,}",
             ]
         )
@@ -68,13 +70,15 @@ def _now(snapshot: Snapshot, pumps: list[str]) -> int:
     return queries.therapy_now(snapshot, queries.pump_row(snapshot, pumps[0]) if pumps else None)
 
 
-def _detection(injection: dict[str, Any], detection: dict[str, Any], now_ms: int) -> Component:
+def _detection(injection: dict[str, Any], detection: dict[str, Any], now_ms: int, clock: TherapyClock) -> Component:
     injected = int(injection.get("time") or 0)
     first = detection["first"]
     if first is None:
-        waited = formatting.span((now_ms - injected) / 1000)
-        return html.Span(f"injected {formatting.clock(injected)} → pending for {waited}", className="muted")
+        waited_s = (now_ms - injected) / 1000
+        waited = clocks.with_here(formatting.since(waited_s), waited_s, clock.speed)
+        return html.Span(f"injected {formatting.clock(injected)} → pending {waited}", className="muted")
     times = f"injected {formatting.clock(injected)} → detected {formatting.clock(first['raised'])}"
-    after = f" ({formatting.span(detection['after_s'])}): "
+    after_s = detection["after_s"]
+    after = f", {clocks.with_here(formatting.span(after_s), after_s, clock.speed)}: "
     titles = html.B(formatting.listed(detection["titles"]))
     return html.Span([elements.mark(first["priority"]), times + after, titles], className="priority")
