@@ -154,7 +154,7 @@ def test_every_page_is_found_by_its_address_and_the_navigation_has_its_order(fle
     pages = shell.registered()
     assert {page["module"] for page in pages} == {module.__name__ for module in MODULES}
     assert [page["name"] for page in pages if page["order"] is not None] == [
-        "Overview", "Alarms", "Alarm health", "Pumps", "Faults", "Programmer", "Scorecard", "Pipeline", "Audit",
+        "Overview", "Alarms", "Alarm health", "Pumps", "Programmer", "Scorecard", "Pipeline", "Audit",
         "Users",
     ]  # fmt: skip
     for page in pages:
