@@ -52,6 +52,7 @@ setup: $(VENV)/installed-to-work tools
 
 docs: $(VENV)/installed-to-run
 	$(BIN)/python -m pumpwatch.documentation.pictures
+	$(BIN)/python -m pumpwatch.documentation.fault_catalogue
 	$(BIN)/python -m pumpwatch.documentation.reference
 
 bench: $(VENV)/installed-to-measure
