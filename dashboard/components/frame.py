@@ -10,7 +10,14 @@ from dash import dcc, html
 from dashboard import theme
 from dashboard.access.accounts import Visitor
 from dashboard.access.proxies import path_of
-from dashboard.components import alarm_action_dialog, client_script, out_of_service_dialog, retirement_dialog
+from dashboard.components import (
+    address,
+    alarm_action_dialog,
+    attention_panel,
+    client_script,
+    out_of_service_dialog,
+    retirement_dialog,
+)
 from dashboard.components.shortcuts import shortcuts
 
 DIALOGS: Final = (alarm_action_dialog, out_of_service_dialog, retirement_dialog)
@@ -33,7 +40,7 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
         theme=theme.mantine(),
         defaultColorScheme="auto",
         children=[
-            dcc.Location(id="url"),
+            dcc.Location(id="url", refresh=False),  # what address.js writes is no reason to load the page again
             *stores,
             html.Div(
                 [
@@ -44,6 +51,7 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
                         [
                             html.Div(id="stale", role="alert"),
                             html.Div(id="transport", role="status"),
+                            *address.frame(),
                             html.Div(id="page"),
                         ],
                         id="content",
@@ -53,6 +61,7 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
                 className="frame",
             ),
             *(dialog.layout() for dialog in DIALOGS),
+            *attention_panel.regions(),
             dmc.NotificationContainer(id="notices", position="bottom-right", autoClose=6000, limit=4),
         ],
     )
@@ -70,6 +79,7 @@ def _head(visitor: Visitor) -> list[Any]:
         html.Span(id="therapy", className="therapy", title="Pump times and ages are in therapy time (simulated)"),
         html.Div(className="grow"),
         html.Span(id="age", className="age", role="status", title="Age of the data on this screen"),
+        attention_panel.control(),
         html.Button("?", className="quiet wide", title="Keyboard shortcuts", **_does("help", "Keyboard shortcuts")),
         dmc.ColorSchemeToggle(
             lightIcon=html.Span("☀", **HIDDEN),

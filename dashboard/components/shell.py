@@ -10,13 +10,13 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import dash
-from dash import Dash, Input, Output, html, no_update
+from dash import Dash, Input, Output, State, html, no_update
 
 from dashboard import theme
 from dashboard.access.accounts import VISITOR
 from dashboard.access.people import PEOPLE
 from dashboard.access.proxies import path_of
-from dashboard.components import client_script, elements, frame, manifest
+from dashboard.components import address, attention_panel, client_script, elements, frame, manifest
 from dashboard.components.elements import Component
 from dashboard.components.frame import Page
 from dashboard.data.services import DataService
@@ -81,9 +81,10 @@ def find(pages: tuple[Page, ...], pathname: str) -> tuple[Page, dict[str, str]] 
 def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
     """Add the callbacks of the frame: routing, header, dialogs, and the Acknowledge buttons of every page."""
 
-    @app.callback(Output("page", "children"), Input("url", "pathname"))
-    async def show(pathname: str | None) -> Any:
-        found = find(pages, (pathname or "/").removeprefix(path_of("")))
+    @app.callback(Output("page", "children"), Input("url", "pathname"), State("url", "search"))
+    async def show(pathname: str | None, search: str | None) -> Any:
+        path = (pathname or "/").removeprefix(path_of(""))
+        found = find(pages, path)
         if found is None:
             return html.Div(
                 [html.H1("Page not found"), html.A("Go to overview", href=path_of("/"), **client_script.GO)]
@@ -93,7 +94,7 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
             if people := PEOPLE.get():
                 people.denied(f"the page {page['name']}")
             return html.Div([html.H1("Access denied"), html.P(f"Your role may not open the page {page['name']}.")])
-        return page["layout"](**variables)
+        return address.opened(page["layout"](**variables), path, search)
 
     @app.callback(Output("notices", "sendNotifications"), Input("ack", "data"), prevent_initial_call=True)
     async def acknowledge(chosen: dict[str, Any] | None) -> Any:
@@ -104,6 +105,8 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
 
     for dialog in frame.DIALOGS:
         dialog.register(app, data)
+    address.register(app)
+    attention_panel.register(app)
 
     client_script.runs(
         app,
