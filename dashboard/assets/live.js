@@ -89,7 +89,7 @@
     const shown = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options });
     const name = shown({ timeZoneName: "shortOffset" }).formatToParts(at).find((part) => part.type === "timeZoneName").value;
     const time = shown({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }).format(at);
-    return time + " " + name.replace("GMT", "UTC").replace("-", "−");
+    return time + " " + name.replace(/^GMT(\+0)?$/, "UTC").replace("GMT", "UTC").replace("-", "−");
   }
 
   const idle = () => new Promise((done) => (window.requestIdleCallback ? requestIdleCallback(done, { timeout: IDLE_TIMEOUT_MS }) : setTimeout(done, 50)));
