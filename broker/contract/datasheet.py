@@ -34,6 +34,8 @@ LIFE_ML: Final = 640.0
 TURNING_MA: Final = RUNNING_MA + WORN_MA / 2
 """Mean current of a turning motor over its life."""
 
+FLOW_RESOLUTION_UL_H: Final = 0.2
+"""Smallest flow that the flow sensor tells from none: four standard deviations of its noise; modelling choice."""
 FLOW_ACCURACY: Final = 0.145
 """Share by which the flow may differ from the programmed one; more is over-infusion (SynchroMed II labelling)."""
 

@@ -108,7 +108,7 @@ def rolled(
     step: Step = HOUR,
     kinds: Collection[str] = KINDS,
 ) -> pl.DataFrame:
-    """Return the roll-up of one pump, or of several, from the hour (minute) of `since_ms` to that of `until_ms`, sorted.
+    """Return the roll-up of one pump or several from the hour (minute) of `since_ms` to that of `until_ms`, sorted.
 
     The columns are those of `SCHEMA` with these kinds; fewer are faster. Raises `OSError` like
     `broker.store.segments.read`.

@@ -89,8 +89,19 @@ def _forecast(row: dict[str, Any], name: str) -> tuple[str, str]:
         return "now", ""
     scale, unit = _unit(mid)
     decimals = 1 if unit == "y" else 0
-    value = f"{mid * scale:.{decimals}f} {unit}"
-    return value, f"{low * scale:.{decimals}f} to {high * scale:.{decimals}f} {unit}"
+    return _ahead(mid * scale, decimals, unit), _between(low * scale, high * scale, decimals, unit)
+
+
+def _ahead(value: float, decimals: int, unit: str) -> str:
+    """Return a time ahead; what rounds to zero or is past is "under 1 h"."""
+    least = 10.0**-decimals
+    return f"under {least:.{decimals}f} {unit}" if value < least / 2 else formatting.number(value, decimals, unit)
+
+
+def _between(low: float, high: float, decimals: int, unit: str) -> str:
+    """Return an interval that may already have begun, and may have no end."""
+    first = formatting.number(max(0.0, low), decimals)
+    return f"{first} {unit} or later" if math.isinf(high) else f"{first} to {formatting.number(high, decimals, unit)}"
 
 
 def _unit(days_: float) -> tuple[float, str]:
@@ -107,4 +118,7 @@ def _dose(row: dict[str, Any], name: str, now: str = "") -> tuple[Component, Com
         return NOT_EXPECTED, "within a day"
     if high <= 0:
         return "now", now
-    return elements.quantity(f"{mid:.1f} h") if mid else "probably now", f"({low:.1f} to {high:.1f} h)"
+    lasts = clocks.here(max(0.0, mid) * 3600, row.get("speed"), short=True)
+    interval = f"({_between(low, high, 1, 'h')})"
+    value = elements.quantity(_ahead(mid, 1, "h")) if mid > 0 else "probably now"
+    return value, f"{interval}, {lasts}" if lasts and mid > 0 else interval
