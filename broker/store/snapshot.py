@@ -13,6 +13,7 @@ import polars as pl
 
 from broker.contract.rule_targets import RuleTargets
 from broker.store.pump_table import PUMPS_SCHEMA, PumpTable, no_pumps
+from broker.store.rule_facts import RULES_SCHEMA
 
 PRIORITIES: Final = ("high", "medium", "low")
 PRIORITY_CODE: Final = {"high": 1, "medium": 2, "low": 3}
@@ -189,6 +190,7 @@ class Snapshot:
     health: Health
     orders: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ORDERS_SCHEMA))
     retired: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RETIRED_SCHEMA))
+    rules: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RULES_SCHEMA))
 
     @classmethod
     def of(

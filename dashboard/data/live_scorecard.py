@@ -38,7 +38,7 @@ class Score:
     """The ground truth matched with the alarms up to the therapy time `now`.
 
     `left_out` counts injections dropped from the ledger; `cut` is true if the journal has more entries than are
-    evaluated. The subject of an alarm may be one of the `cohorts` instead of a pump.
+    evaluated. The subject of an alarm may be one of the `cohorts` instead of a pump. `speed` is that of the fleet.
     """
 
     header: RunHeader
@@ -49,6 +49,7 @@ class Score:
     cohorts: frozenset[str] = frozenset()
     titles: Mapping[str, str] = field(default_factory=dict)
     targets: Mapping[str, RuleTargets] = field(default_factory=dict)
+    speed: float = 1.0
 
     @property
     def pump_days(self) -> float:
@@ -130,6 +131,7 @@ def judge(ledger: Ledger, events: pl.DataFrame, health: Health, members: pl.Data
         frozenset(members["cohort"]),
         dict(of_fleet.select("rule", "title").drop_nulls().unique("rule", keep="first").iter_rows()),
         targets,
+        health.speed,
     )
 
 

@@ -11,7 +11,7 @@ from dash import Dash, Input, Output, dcc, html
 
 from dashboard import clocks, formatting, theme
 from dashboard.clocks import TherapyClock
-from dashboard.components import alarm_figures, elements, figures, shell
+from dashboard.components import address, alarm_figures, elements, figures, shell
 from dashboard.components.elements import Component
 from dashboard.data import alarm_performance, fleet_clock
 from dashboard.data.alarm_performance import Metric, Report
@@ -64,7 +64,9 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page, measured every ten seconds and when the number of operators changes."""
-    shell.add_page(__name__, name="Alarm health", path="/alarm-health", order=2.5, layout=layout)
+    shell.add_page(__name__, name="Alarm health", path="/alarm-health", order=7, layout=layout)
+    operators = address.whole("health-operators", 1, MAX_OPERATORS, default=1)
+    address.bind(app, "/alarm-health", {"operators": operators})
 
     @app.callback(
         Output("health-measures", "children"),

@@ -24,6 +24,7 @@ BAND = st.one_of(
 )
 """A forecast (low, mid, high): unknown, or in order and perhaps never."""
 NUMBER = re.compile(r"-?[\d,]*\.?\d+")
+NEW = "this pump has been known for only 4 h"
 UNITS = {signal.unit for signal in SIGNAL_BY_NAME.values()} | {"h", "d", "y", "%", "µg/day", "µg/mL", "mL", "s", "min"}
 
 
@@ -97,7 +98,7 @@ def test_a_forecast_that_a_present_fault_makes_meaningless_says_so(columns: dict
 
 
 def evidence(**fields: Any) -> Evidence:
-    doubts = ["only just above the limit", "this pump has been known for only 4 h"]
+    doubts = ["only just above the limit", NEW]
     known = {"summary": "", "time": 1, "window_s": 60.0, "score": 1.06, "above_s": 300.0, "confidence": "low"}
     return Evidence(**{**known, "doubts": doubts, "known_h": 4.0, "learns_h": 6.0, **fields})
 
@@ -105,17 +106,16 @@ def evidence(**fields: Any) -> Evidence:
 @pytest.mark.parametrize(
     ("score", "age_h", "line"),
     [
-        (1.06, 0.5, "Confidence: low (only just above the limit, this pump has been known for only 4 h)"),
+        (1.06, 0.5, f"Confidence: low (only just above the limit, {NEW})"),
         (
             1.9,
             0.5,
-            "Confidence: medium (this pump has been known for only 4 h); when raised low (only just above the limit, this "
-            + "pump has been known for only 4 h)",
+            f"Confidence: medium ({NEW}); when raised low (only just above the limit, {NEW})",
         ),
         (
             52.0,
             31.0,
-            "Confidence: high; when raised low (only just above the limit, this pump has been known for only 4 h)",
+            f"Confidence: high; when raised low (only just above the limit, {NEW})",
         ),
     ],
 )

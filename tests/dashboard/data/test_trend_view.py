@@ -11,7 +11,7 @@ import pytest
 
 from broker.store.history import History
 from broker.store.snapshot import Snapshot
-from dashboard.components import injection_report, trend_picture
+from dashboard.components import trend_picture
 from dashboard.data import queries, trend_view
 from dashboard.zones import ZONE
 
@@ -120,11 +120,3 @@ def test_a_chart_is_drawn_whatever_the_clock_says(
     data = data_of(beside_the_fleet(fleet, time=time, age_s=age_s))
     for end in (trend_view.NOW, trend_view.LATEST):
         assert chart(data, chosen, end)[1].text
-
-
-def test_an_injection_waits_by_the_clock_of_its_pump(fleet: Any) -> None:
-    snapshot = beside_the_fleet(fleet)
-    injection = {"fault": "motor_stall", "severity": 1.0, "pumps": ["ITB-000002"], "time": REAL_MS - HOUR_MS}
-    events = pl.DataFrame(schema={**snapshot.alarms.schema, "kind": pl.String, "time": pl.Int64})
-    shown = str(injection_report.detected([injection], snapshot, events).to_plotly_json())
-    assert "pending for 1 h" in shown
