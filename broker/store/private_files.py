@@ -14,7 +14,17 @@ from broker.store.secret_files import OTHERS
 
 OURS: Final = (
     *("accounts.json*", "action.pub", "broker", "checkpoint*", "client-id", "dashboard.secret*", "history*"),
-    *("journal.sqlite*", "log*", "processor.lock", "quarantine*.jsonl", "rollup*", "run.json*", "run.lock", "secrets"),
+    *(
+        "handovers",
+        "journal.sqlite*",
+        "log*",
+        "processor.lock",
+        "quarantine*.jsonl",
+        "rollup*",
+        "run.json*",
+        "run.lock",
+        "secrets",
+    ),
     *("snapshot*", "truth.jsonl*", ".doctor"),
 )
 """Names in a data directory that Pumpwatch writes; nothing else in it is touched."""
