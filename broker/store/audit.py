@@ -21,6 +21,8 @@ KINDS: Final = {
     "denied": "somebody tried what the role does not allow",
     "forged": "a command or action was refused because its signature, origin or age is wrong",
     "exported": "somebody exported data",
+    "feed_changed": "somebody made or revoked a calendar feed",
+    "setting_changed": "somebody changed a setting on a page, such as the clinic days of a site",
     "key_changed": "a key, certificate or password of a gateway or part was made, renewed or revoked",
 }
 """What the audit trail records, besides operator actions and commands."""
