@@ -63,7 +63,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "formatting": {"zones"},
         "access": {"settings", "theme"},
         "serving": {"access", "settings"},
-        "data": {"access", "formatting", "settings"},
+        "data": {"access", "formatting", "settings", "zones"},
         "components": {"data", "access", "formatting", "theme", "zones"},
         "pages": {"components", "data", "access", "formatting", "theme", "zones"},
         "app": {"pages", "components", "data", "serving", "access", "settings", "zones"},

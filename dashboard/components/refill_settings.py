@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import dash_mantine_components as dmc
-from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
+from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
 from dashboard import formatting
@@ -74,6 +74,7 @@ def _feed_panel() -> Component:
                 className="refill-form",
             ),
             html.Div(id="feed-list"),
+            dcc.Store(id="feed-revoke"),
         ],
         className="card",
     )
@@ -110,24 +111,24 @@ def register(app: Dash, data: DataService, clinic: ClinicDays) -> None:
         Output("feed-list", "children"),
         Output("notices", "sendNotifications", allow_duplicate=True),
         Input("feed-make", "n_clicks"),
-        Input({"type": "feed-revoke", "feed": ALL}, "n_clicks"),
+        Input("feed-revoke", "data"),
         State("url", "href"),
         State("refill-site", "value"),
         State("refill-kind", "value"),
         prevent_initial_call="initial_duplicate",
     )
-    async def feeds(_make: Any, _revoke: Any, href: Any, site: Any, kind: Any) -> Any:
+    async def feeds(made: Any, revoked: Any, href: Any, site: Any, kind: Any) -> Any:
         known, chosen = FEEDS.get(), ctx.triggered_id
         if known is None or not VISITOR.get().is_authenticated:
             raise PreventUpdate
-        clicked = any(one["value"] for one in ctx.triggered)
+        clicked = bool(made if chosen == "feed-make" else revoked)
         try:
             if clicked and chosen == "feed-make":
                 address = feed_address(str(href), await known.make(), site, kind)
                 await data.audit.record("feed_changed", VISITOR.get(), "made a calendar feed")
                 return _shown_once(address), feed_list(known), no_update
-            if clicked and isinstance(chosen, dict):
-                ended = await known.revoke(str(chosen["feed"]))
+            if clicked and isinstance(revoked, dict):
+                ended = await known.revoke(str(revoked.get("feed")))
                 if ended:
                     await data.audit.record("feed_changed", VISITOR.get(), "revoked a calendar feed")
                 said = elements.notice("Calendar feed revoked." if ended else "It was revoked already.", good=True)
@@ -189,9 +190,13 @@ def feed_list(feeds: Feeds) -> Component:
         html.Div(
             [
                 html.Span(f"Made {formatting.timestamp(feed.created)}"),
-                html.Button("Revoke", id={"type": "feed-revoke", "feed": feed.id}, className="button"),
+                html.Button("Revoke", className="button", **_revokes(feed.id)),
             ],
             className="feed-row",
         )
         for feed in known
     ]
+
+
+def _revokes(feed_id: str) -> dict[str, Any]:
+    return {"data-feed": feed_id}

@@ -69,6 +69,11 @@ def _cells(row: dict[str, Any], today: date) -> list[Component]:
     ]
 
 
+def click(name: str, value: str) -> dict[str, Any]:
+    """Return the attribute of a button that chooses a `span` or a `day` of the list."""
+    return {f"data-refill-{name}": value}
+
+
 def _label(head: str) -> dict[str, Any]:
     """Return the attribute by which the style sheet labels a cell on a narrow screen."""
     return {"data-label": head}
@@ -145,9 +150,7 @@ def _cell(day: date, counted: dict[str, int], today: date, *, inside: bool) -> C
     number = html.Span([html.Span(f"{day:%a} ", className="day-name"), f"{day.day}"], className="day-number")
     if not parts or not inside:
         return html.Div([number], className=name)
-    return html.Button(
-        [number, *parts], id={"type": "refill-day", "day": day.isoformat()}, className=name, title=f"List {day:%-d %b}"
-    )
+    return html.Button([number, *parts], className=name, title=f"List {day:%-d %b}", **click("day", day.isoformat()))
 
 
 def _noun(kind: str, many: int) -> str:
@@ -165,8 +168,7 @@ def week(snapshot: Snapshot, agenda: Agenda, ahead: int) -> tuple[str, Component
         items = [_item(row) for row in shown]
         if found.height:
             text = f"List all {found.height:,}" if found.height > MAX_A_DAY else "List"
-            identity = {"type": "refill-day", "day": day.isoformat()}
-            items.append(html.Button(text, id=identity, className="button"))
+            items.append(html.Button(text, className="button", **click("day", day.isoformat())))
         mark = " today" if day == agenda.today else ""
         head = html.H3([f"{day:%a} {day.day} {day:%b}", html.Span(f"{found.height:,}", className="nav-count")])
         days.append(html.Div([head, *items], className=f"week-day{mark}" + ("" if items else " free")))

@@ -7,7 +7,7 @@ import hashlib
 from typing import Any, Final
 
 import dash_mantine_components as dmc
-from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
 from dashboard import formatting
@@ -53,9 +53,10 @@ def layout() -> Component:
     ]
     chips = [
         html.Button(
-            [word, " ", html.B(id={"type": "refill-count", "span": span})],
-            id={"type": "refill-span", "span": span},
+            [word, " ", html.B(id=f"refill-count-{span}")],
+            id=f"refill-span-{span}",
             className="button chip",
+            **refill_views.click("span", span),
         )
         for span, word in SPANS.items()
     ]
@@ -105,21 +106,6 @@ def register(app: Dash, data: DataService) -> None:
     refill_settings.register(app, data, clinic)
 
     @app.callback(
-        Output("refill-span", "data"),
-        Output("refill-day", "data"),
-        Output("refill-view", "value"),
-        Input({"type": "refill-span", "span": ALL}, "n_clicks"),
-        Input({"type": "refill-day", "day": ALL}, "n_clicks"),
-        prevent_initial_call=True,
-    )
-    async def choose(_spans: Any, _days: Any) -> Any:
-        if not isinstance(ctx.triggered_id, dict) or not any(one["value"] for one in ctx.triggered):
-            raise PreventUpdate
-        if ctx.triggered_id["type"] == "refill-day":
-            return no_update, ctx.triggered_id["day"], "list"
-        return ctx.triggered_id["span"], None, "list"
-
-    @app.callback(
         Output("refill-place", "data"),
         Input("refill-earlier", "n_clicks"),
         Input("refill-later", "n_clicks"),
@@ -143,8 +129,8 @@ def register(app: Dash, data: DataService) -> None:
         Output("refill-site", "data"),
         Output("refill-csv", "href"),
         Output("refill-ics", "href"),
-        Output({"type": "refill-count", "span": ALL}, "children"),
-        Output({"type": "refill-span", "span": ALL}, "className"),
+        *[Output(f"refill-count-{span}", "children") for span in SPANS],
+        *[Output(f"refill-span-{span}", "className") for span in SPANS],
         Output("refill-key", "data"),
         Input("refill-beat", "n_intervals"),
         Input("refill-view", "value"),
@@ -211,7 +197,7 @@ def render(
         for span in SPANS
     ]
     note = f"{refill_files.clock_note(fleet_clock(snapshot), snapshot.health.written)} Days are those of {ZONE.get()}."
-    frame = (refill_days.sites_of(snapshot), *hrefs, [f"{many:,}" for many in agenda.counts.values()], chips)
+    frame = (refill_days.sites_of(snapshot), *hrefs, *(f"{many:,}" for many in agenda.counts.values()), *chips)
     if view == "month":
         ahead = min(ahead, refill_days.MAX_MONTHS)
         title, body = refill_views.month(agenda, ahead)
@@ -229,9 +215,9 @@ def render(
     return body, _title(choice, tasks.height, ahead), note, ahead == 0, last, *frame
 
 
-def _nothing() -> tuple[list[str], list[str]]:
+def _nothing() -> list[str]:
     """Return counts and chips when there is nothing to count."""
-    return [""] * len(SPANS), ["button chip"] * len(SPANS)
+    return [*[""] * len(SPANS), *["button chip"] * len(SPANS)]
 
 
 def _pressed(choice: refill_days.Choice, span: str) -> bool:
