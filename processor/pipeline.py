@@ -354,6 +354,7 @@ class Pipeline:
             wall=now,
             orders=self.orders,
             facts=facts,
+            speeds=pl.Series("speed", gateways.speeds()),
         )
 
     def _clocks(self, now: int) -> pl.Series:

@@ -12,7 +12,7 @@ from dash.exceptions import PreventUpdate
 
 from dashboard import formatting
 from dashboard.access.proxies import path_of
-from dashboard.components import client_script, elements, refill_routes, refill_settings, refill_views, shell
+from dashboard.components import address, client_script, elements, refill_routes, refill_settings, refill_views, shell
 from dashboard.components.elements import Component
 from dashboard.data import refill_days, refill_files
 from dashboard.data.clinic_days import ClinicDays, ClinicDaysError
@@ -104,6 +104,17 @@ def register(app: Dash, data: DataService) -> None:
     clinic = ClinicDays(data.settings.data)
     refill_routes.register(app, data, clinic)
     refill_settings.register(app, data, clinic)
+    address.bind(
+        app,
+        "/refills",
+        {
+            "view": address.choice("refill-view", VIEWS, default="list", step=True),
+            "kind": address.choice("refill-kind", ("", *KINDS), step=True),
+            "site": address.text("refill-site", step=True),
+            "span": address.choice("refill-span", SPANS, prop="data", default=SPAN, step=True),
+            "day": address.text("refill-day", prop="data", step=True),
+        },
+    )
 
     @app.callback(
         Output("refill-place", "data"),
