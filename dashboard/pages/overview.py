@@ -11,7 +11,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from broker.store.snapshot import WAITING, Snapshot
 from dashboard import clocks, formatting
 from dashboard.access.proxies import path_of
-from dashboard.components import client_script, elements, shell
+from dashboard.components import client_script, elements, refill_strip, shell
 from dashboard.components.elements import Component
 from dashboard.data import fleet_map, queries
 from dashboard.data.fleet_index import facts_index
@@ -98,7 +98,12 @@ def render(snapshot: Snapshot) -> tuple[Component, Component, Component, Compone
     note = (
         f"{formatting.count(more, 'more alarm')} on the Alarms page" if more else formatting.count(shown, "open alarm")
     )
-    return _counts(summary), _list(lines, snapshot.table.height), note, _strip(queries.health_strip(snapshot))
+    return (
+        _counts(summary),
+        _list(lines, snapshot.table.height),
+        note,
+        _strip(queries.health_strip(snapshot), refill_strip.facts(snapshot)),
+    )
 
 
 def fleet(snapshot: Snapshot, key: Any) -> tuple[Any, Any, Any]:
@@ -182,10 +187,11 @@ def _tags(row: dict[str, Any]) -> list[Component]:
     return [html.Span(text, className="tag", title=suppressed if text in many else None) for text in (*gone, *many)]
 
 
-def _strip(strip: dict[str, Any]) -> list[Component]:
+def _strip(strip: dict[str, Any], due: list[Component]) -> list[Component]:
     offline = strip["gateways"] - strip["online"]
     full = formatting.listed(formatting.title(name) for name in strip["full"])
     return [
+        *due,
         elements.fact("Samples", elements.quantity(formatting.number(strip["samples_per_s"], 0, "per s"))),
         elements.fact("End-to-end latency, p95", elements.quantity(formatting.number(strip["p95"], 0, "ms"))),
         elements.fact("Samples lost", f"{strip['lost']:,}", tone="warn" if strip["lost"] else "", hint=formatting.LOST),
