@@ -21,6 +21,7 @@ KINDS: Final = {
     "denied": "somebody tried what the role does not allow",
     "forged": "a command or action was refused because its signature, origin or age is wrong",
     "exported": "somebody exported data",
+    "restored": "a backup was restored: everything before came from it",
     "key_changed": "a key, certificate or password of a gateway or part was made, renewed or revoked",
 }
 """What the audit trail records, besides operator actions and commands."""
