@@ -27,14 +27,15 @@ help:
 run: $(VENV)/installed-to-run
 	@exec $(BIN)/pumpwatch run $(ARGS)
 
-# Whole systems are tested after all else, two at a time: they wait more than they work.
+# More tests at a time than the two cores of the CI machine: many wait for timers, sockets and processes. Whole systems
+# are tested after all else, four at a time: they wait more than they work.
 SYSTEMS := tests/e2e tests/chaos tests/pumpwatch/commands/test_run.py tests/pumpwatch/commands/test_run_connections.py \
 	tests/pumpwatch/supervision tests/pumpwatch/test_containers.py tests/pumpwatch/test_environments.py \
 	tests/dashboard/test_browser.py tests/dashboard/test_reverse_proxy.py
 test: $(VENV)/installed-to-work tools
 ifeq ($(strip $(ARGS)),)
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(SYSTEMS:%=--ignore=%)
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(SYSTEMS)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile $(SYSTEMS:%=--ignore=%)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile $(SYSTEMS)
 else
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 endif

@@ -106,9 +106,8 @@
         if (!live || !live.therapy_ms) return ["", "", "nav-count"];
         const speed = live.speed === 1 ? "real time" : "×" + Number(live.speed.toPrecision(6));
         const worst = ["", "high", "medium", "low"][live.worst] || "";
-        document.title = (live.waiting ? "(" + live.waiting + ") " : "") + "Pumpwatch";
-        const days = live.therapy_start ? Math.floor((live.therapy_ms - live.therapy_start) / 86400000) + 1 : 0;
-        const day = days > 0 ? "Therapy day " + days + ", " : "Therapy time ";
+        const days = live.therapy_start && !live.mixed && live.therapy_ms < 253402300799999 ? window.pumpwatch_clocks.therapy_day(live.therapy_ms, live.therapy_start, zone) : 0;
+        const day = live.real ? "" : days > 0 ? "Therapy day " + days + ", " : "Therapy time ";
         return [day + moment(live.therapy_ms) + " · " + speed + (live.mixed ? " (most pumps)" : ""), live.waiting ? String(live.waiting) : "", "nav-count " + worst];
       },
       beat(beat) {

@@ -11,13 +11,21 @@ from urllib.parse import unquote
 
 import dash
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, dcc, html, no_update
+from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from dashboard import theme
 from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.access.people import PEOPLE
 from dashboard.access.proxies import path_of
-from dashboard.components import alarm_action_dialog, client_script, elements, out_of_service_dialog, retirement_dialog
+from dashboard.components import (
+    address,
+    alarm_action_dialog,
+    attention_panel,
+    client_script,
+    elements,
+    out_of_service_dialog,
+    retirement_dialog,
+)
 from dashboard.components.elements import Component
 from dashboard.data.services import DataService
 
@@ -80,9 +88,10 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
         theme=theme.mantine(),
         defaultColorScheme="auto",
         children=[
-            dcc.Location(id="url"),
+            dcc.Location(id="url", refresh=False),  # what address.js writes is no reason to load the page again
             *stores,
             *(dialog.layout() for dialog in DIALOGS),
+            *attention_panel.regions(),
             dmc.NotificationContainer(id="notices", position="bottom-right", autoClose=6000, limit=4),
             dmc.AppShell(
                 [
@@ -92,6 +101,7 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
                         [
                             html.Div(id="stale", role="alert"),
                             html.Div(id="transport", role="status"),
+                            *address.frame(),
                             html.Div(id="page"),
                         ]
                     ),
@@ -111,6 +121,7 @@ def _head(visitor: Visitor) -> list[Any]:
         html.Span(id="therapy", className="therapy", title="Pump times and ages are in therapy time (simulated)"),
         html.Div(className="grow"),
         html.Span(id="age", className="age", role="status", title="Age of the data on this screen"),
+        attention_panel.control(),
         dmc.ColorSchemeToggle(
             lightIcon=html.Span("☀", **HIDDEN),
             darkIcon=html.Span("☾", **HIDDEN),
@@ -165,9 +176,10 @@ def find(pages: tuple[Page, ...], pathname: str) -> tuple[Page, dict[str, str]] 
 def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
     """Add the callbacks of the frame: routing, header, dialogs, and the Acknowledge buttons of every page."""
 
-    @app.callback(Output("page", "children"), Input("url", "pathname"))
-    async def show(pathname: str | None) -> Any:
-        found = find(pages, (pathname or "/").removeprefix(path_of("")))
+    @app.callback(Output("page", "children"), Input("url", "pathname"), State("url", "search"))
+    async def show(pathname: str | None, search: str | None) -> Any:
+        path = (pathname or "/").removeprefix(path_of(""))
+        found = find(pages, path)
         if found is None:
             return html.Div(
                 [html.H1("Page not found"), html.A("Go to overview", href=path_of("/"), **client_script.GO)]
@@ -177,7 +189,7 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
             if people := PEOPLE.get():
                 people.denied(f"the page {page['name']}")
             return html.Div([html.H1("Access denied"), html.P(f"Your role may not open the page {page['name']}.")])
-        return page["layout"](**variables)
+        return address.opened(page["layout"](**variables), path, search)
 
     @app.callback(Output("notices", "sendNotifications"), Input("ack", "data"), prevent_initial_call=True)
     async def acknowledge(chosen: dict[str, Any] | None) -> Any:
@@ -188,6 +200,8 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
 
     for dialog in DIALOGS:
         dialog.register(app, data)
+    address.register(app)
+    attention_panel.register(app)
 
     client_script.runs(
         app,

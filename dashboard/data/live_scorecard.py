@@ -19,6 +19,7 @@ from broker.truth.ground_truth import RunHeader
 from broker.truth.ledger import Ledger, LedgerReader
 from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, match, spread
 from dashboard import formatting
+from dashboard.clocks import TherapyClock
 from dashboard.data.fleet_clock import fleet_clock
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.services import DataService
@@ -54,6 +55,11 @@ class Score:
     def pump_days(self) -> float:
         """Therapy days of all simulated pumps together since the run started."""
         return self.header.pumps * max(0, self.now - self.header.time) / MS_PER_DAY
+
+    @property
+    def clock(self) -> TherapyClock:
+        """How therapy time is counted in this run."""
+        return TherapyClock(start_ms=self.header.time, real=False)
 
     def title(self, rule: str) -> str:
         """Return a rule's title as the journal has it."""

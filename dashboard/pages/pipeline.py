@@ -11,7 +11,7 @@ from dash import Dash, Input, Output, html
 
 from broker.store.snapshot import CapacityLimit, Health, Snapshot
 from dashboard import formatting
-from dashboard.components import elements, grids, shell
+from dashboard.components import address, elements, grids, shell
 from dashboard.components.elements import Component
 from dashboard.data.services import DataService
 
@@ -63,6 +63,8 @@ def layout() -> Component:
 def register(app: Dash, data: DataService) -> None:
     """Add the page, refreshed with every snapshot."""
     shell.add_page(__name__, name="Pipeline", path="/pipeline", order=7, layout=layout)
+    columns = [column["field"] for column in grids.GATEWAY_COLUMNS]
+    address.bind(app, "/pipeline", {"sort": address.sorting("pipe-gateways", columns)})
 
     @app.callback(
         Output("pipe-facts", "children"),

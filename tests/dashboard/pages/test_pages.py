@@ -213,7 +213,7 @@ async def test_one_new_file_is_a_page_in_the_navigation_and_at_its_address(
                 "output": "page.children",
                 "outputs": {"id": "page", "property": "children"},
                 "inputs": [{"id": "url", "property": "pathname", "value": "/refills"}],
-                "state": [],
+                "state": [{"id": "url", "property": "search", "value": ""}],
                 "changedPropIds": ["url.pathname"],
             },
         )
