@@ -18,13 +18,13 @@
     if (waiting_for) waiting_for.disconnect();
     const page = by_id("page"), left = page && page.querySelector("h1"), until = Date.now() + HEADING_TIMEOUT_MS;
     if (!page) return;
+    let mine = null;
     const observer = (waiting_for = new MutationObserver(() => {
-      const heading = page.querySelector("h1");
+      const heading = page.querySelector("h1"), active = document.activeElement;
       if (Date.now() > until) observer.disconnect();
-      if (!heading || heading === left) return;
-      observer.disconnect();
-      const active = document.activeElement;
-      if (active && active !== document.body && page.contains(active)) return;
+      if (!heading || heading === left || heading === mine) return;
+      if (active && active !== document.body && page.contains(active)) { observer.disconnect(); return; }
+      mine = heading; // it may be replaced once more while the page is drawn
       heading.tabIndex = -1;
       heading.focus({ preventScroll: true });
     }));

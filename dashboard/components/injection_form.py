@@ -28,7 +28,6 @@ def form() -> Component:
                     html.Div(["Severity ", html.B(id="fault-severity-now")], className="slider-label"),
                     dmc.Slider(
                         id="fault-severity",
-                        thumbLabel="Severity",
                         value=0.8,
                         min=0,
                         max=MAX_SEVERITY,
