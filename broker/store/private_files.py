@@ -13,7 +13,7 @@ from typing import Final
 from broker.store.secret_files import OTHERS
 
 OURS: Final = (
-    *("accounts.json*", "action.pub", "backup.lock", "broker", "checkpoint*", "client-id", "dashboard.secret*"),
+    *("accounts.json*", "action.pub", "backup.lock", "broker", "checkpoint*", "client-id", "dashboard.*"),
     *("format.json", "history*", "in-hand", "journal.sqlite*", "log*", "poison.json", "processor.lock"),
     *("quarantine*.jsonl", "rollup*", "run.json*", "run.lock", "secrets", "snapshot*", "truth.jsonl*", ".backup"),
     ".doctor",
