@@ -14,7 +14,7 @@ from broker.store.secret_files import OTHERS
 
 OURS: Final = (
     *("accounts.json*", "action.pub", "backup.lock", "broker", "checkpoint*", "client-id", "dashboard.*"),
-    *("format.json", "history*", "in-hand", "journal.sqlite*", "log*", "poison.json", "processor.lock"),
+    *("format.json", "handovers", "history*", "in-hand", "journal.sqlite*", "log*", "poison.json", "processor.lock"),
     *("quarantine*.jsonl", "rollup*", "run.json*", "run.lock", "secrets", "snapshot*", "truth.jsonl*", ".backup"),
     ".doctor",
 )

@@ -23,6 +23,7 @@ from dashboard.data.alarm_actions import ALARM_ACTIONS
 from dashboard.data.audit_chain import AuditChain
 from dashboard.data.audit_entries import AuditEntries
 from dashboard.data.live import Live
+from dashboard.data.occurrences import Occurrences
 from dashboard.data.queries import waiting_ids
 from dashboard.settings import Settings
 
@@ -61,6 +62,11 @@ class DataService:
     def chain(self) -> AuditChain:
         """The state of the journal's chain."""
         return AuditChain(self.settings.data, self.now)
+
+    @cached_property
+    def occurrences(self) -> Occurrences:
+        """The occurrences of alarms in the journal."""
+        return Occurrences(self.settings.data)
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""

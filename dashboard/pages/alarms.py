@@ -12,11 +12,13 @@ from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
 from broker.store.snapshot import WAITING, Snapshot
-from dashboard import formatting
+from dashboard import clocks, formatting
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import client_script, elements, event_log, evidence_panel, grids, out_of_service_dialog, shell
 from dashboard.components.elements import Component
 from dashboard.data import alarm_actions, queries
 from dashboard.data.alarm_actions import ALARM_ACTIONS
+from dashboard.data.fleet_clock import therapy_clock
 from dashboard.data.pump_search import contains
 from dashboard.data.services import DataService
 
@@ -39,7 +41,6 @@ COLUMNS: Final = (
     "state",
     "meaning",
     "action",
-    "deadline",
 )
 FILTERS: Final = {
     "all": ("Open", (*WAITING, "acknowledged", "latched")),
@@ -72,7 +73,14 @@ def layout() -> Component:
             size="xs",
             data=[{"value": name, "label": label} for name, (label, _) in FILTERS.items()],
         ),
-        dmc.TextInput(id="alarm-search", placeholder="Pump, lot, site, gateway", size="xs", debounce=300, w=170),
+        dmc.TextInput(
+            id="alarm-search",
+            placeholder="Pump, lot, site, gateway",
+            size="xs",
+            debounce=300,
+            w=170,
+            **client_script.label("Search alarms"),
+        ),
         _menu(),
         *(
             html.Button(ALARM_ACTIONS[name].label, id=f"do-{name}", className="button", disabled=True)
@@ -120,7 +128,7 @@ def register(app: Dash, data: DataService) -> None:
         rows, note = await asyncio.to_thread(open_alarms, snapshot, chosen or "all", search or "")
         events = await asyncio.to_thread(data.events, limit=MAX_EVENTS)
         fresh = event_log.key(events)
-        log = (no_update, no_update) if fresh == key else (event_log.table(events), fresh)
+        log = (no_update, no_update) if fresh == key else (event_log.table(events, therapy_clock(snapshot)), fresh)
         return rows, note, out_of_service(snapshot.orders), *log
 
     client_script.runs(app, "chosen", Output("alarm-chosen", "data"), Input("alarm-grid", "selectedRows"))
@@ -141,7 +149,11 @@ def register(app: Dash, data: DataService) -> None:
         rows = selected(data.snapshot(), ids, chosen, search)
         waiting = len(alarm_actions.offered("acknowledge", rows))
         label = f"Acknowledge {formatting.count(waiting, 'alarm')}" if waiting else "Acknowledge selected"
-        return label, evidence(rows), *[not alarm_actions.offered(name, rows) for name in ALARM_ACTIONS]
+        return (
+            label,
+            evidence(rows, therapy_clock(data.snapshot())),
+            *[not alarm_actions.offered(name, rows) for name in ALARM_ACTIONS],
+        )
 
     @app.callback(
         Output("action", "data", allow_duplicate=True),
@@ -169,7 +181,7 @@ def out_of_service(orders: pl.DataFrame) -> Component:
     )
 
 
-def evidence(rows: pl.DataFrame) -> Component:
+def evidence(rows: pl.DataFrame, clock: TherapyClock = WALL) -> Component:
     """Return the evidence of the first selected alarms; None if none is selected."""
     if rows.is_empty():
         return None
@@ -177,7 +189,7 @@ def evidence(rows: pl.DataFrame) -> Component:
         html.Div(
             [
                 html.Div([elements.mark(row["priority"], row["state"]), html.B(row["title"]), elements.subject(row)]),
-                evidence_panel.shown(row) or elements.nothing("Raised by an older version, without evidence."),
+                evidence_panel.shown(row, clock) or elements.nothing("Raised by an older version, without evidence."),
             ],
             className="evidence-of",
         )
@@ -223,7 +235,8 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     chain = f"Suppresses: {row['explains']}. First out: {row['first_out']}." if row["explains"] else ""
     return {
         **{name: row[name] for name in (*COLUMNS, "age_s")},
-        "age": formatting.standing(row["age_s"], over=row["returned"] is not None),
+        "age": clocks.alarm_age(row, short=True),
+        "deadline": clocks.deadline(row),
         "state_text": formatting.STATE_WORD.get(row["state"], row["state"]),
         "chain": chain,
         "many": elements.of_many(row),

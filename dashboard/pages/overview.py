@@ -9,9 +9,9 @@ import polars as pl
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from broker.store.snapshot import WAITING, Snapshot
-from dashboard import formatting
+from dashboard import clocks, formatting
 from dashboard.access.proxies import path_of
-from dashboard.components import client_script, elements, shell
+from dashboard.components import client_script, elements, refill_strip, shell
 from dashboard.components.elements import Component
 from dashboard.data import fleet_map, queries
 from dashboard.data.fleet_index import facts_index
@@ -98,7 +98,12 @@ def render(snapshot: Snapshot) -> tuple[Component, Component, Component, Compone
     note = (
         f"{formatting.count(more, 'more alarm')} on the Alarms page" if more else formatting.count(shown, "open alarm")
     )
-    return _counts(summary), _list(lines, snapshot.table.height), note, _strip(queries.health_strip(snapshot))
+    return (
+        _counts(summary),
+        _list(lines, snapshot.table.height),
+        note,
+        _strip(queries.health_strip(snapshot), refill_strip.facts(snapshot)),
+    )
 
 
 def fleet(snapshot: Snapshot, key: Any) -> tuple[Any, Any, Any]:
@@ -122,7 +127,8 @@ def _counts(summary: dict[str, Any]) -> list[Component]:
         )
         for name, word in TILES
     ]
-    oldest_note = f"oldest {formatting.span(oldest)}" if waiting else "all acknowledged"
+    where = " here" if summary["speed"] != 1 else ""
+    oldest_note = f"oldest raised {formatting.span(oldest)} ago{where}" if waiting else "all acknowledged"
     facts = [
         elements.fact("Unacknowledged", f"{waiting:,}", note=oldest_note),
         elements.fact("Shelved", f"{summary['shelved']:,}", note="incl. out of service"),
@@ -141,7 +147,6 @@ def _list(lines: pl.DataFrame, pumps: int) -> Component:
 
 def _line(row: dict[str, Any]) -> Component:
     many, state = row["many"], row["state"]
-    standing = formatting.standing(row["age_s"], over=row["returned"] is not None)
     where = elements.subject(row) if many == 1 else html.B(f"{row['gateway']} · {many:,} pumps")
     selection = {"alarms": [row["alarm"]]} if many == 1 else {"gateway": row["gateway"], "rule": row["rule"]}
     name = f"{row['title']}, {row['subject'] if many == 1 else row['gateway']}"
@@ -161,7 +166,13 @@ def _line(row: dict[str, Any]) -> Component:
                 ],
                 className="line-text",
             ),
-            html.Div([html.B(standing), html.Span(row["deadline"] or "")], className="line-when"),
+            html.Div(
+                [
+                    html.B(clocks.alarm_age(row, short=True), title=clocks.alarm_age(row)),
+                    html.Span(clocks.deadline(row, short=True), title=clocks.deadline(row)),
+                ],
+                className="line-when",
+            ),
             button if state in WAITING else acknowledged,
         ],
         className=f"line {elements.SHAPE.get(row['priority'], 'normal')} {state}",
@@ -176,10 +187,11 @@ def _tags(row: dict[str, Any]) -> list[Component]:
     return [html.Span(text, className="tag", title=suppressed if text in many else None) for text in (*gone, *many)]
 
 
-def _strip(strip: dict[str, Any]) -> list[Component]:
+def _strip(strip: dict[str, Any], due: list[Component]) -> list[Component]:
     offline = strip["gateways"] - strip["online"]
     full = formatting.listed(formatting.title(name) for name in strip["full"])
     return [
+        *due,
         elements.fact("Samples", elements.quantity(formatting.number(strip["samples_per_s"], 0, "per s"))),
         elements.fact("End-to-end latency, p95", elements.quantity(formatting.number(strip["p95"], 0, "ms"))),
         elements.fact("Samples lost", f"{strip['lost']:,}", tone="warn" if strip["lost"] else "", hint=formatting.LOST),
