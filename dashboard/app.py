@@ -42,8 +42,9 @@ def page_modules() -> Iterator[ModuleType]:
 def build(settings: Settings) -> Access:
     """Return the dashboard as one ASGI application that requires sign-in."""
     requests = SignedRequests(settings.data)
-    app = assemble(DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms, requests.ask, requests.act))
-    return Access(app.server, settings, _policy(app))
+    data = DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms, requests.ask, requests.act)
+    app = assemble(data)
+    return Access(app.server, settings, _policy(app), trail=data.audit)
 
 
 def assemble(data: DataService) -> Dash:
