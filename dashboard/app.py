@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import pkgutil
 import socket
@@ -14,6 +15,7 @@ from typing import Any
 from dash import Dash
 from fastapi import FastAPI, Response
 
+from broker.access import certificates
 from broker.mqtt.endpoint import host_and_port, listening_socket
 from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR
@@ -40,8 +42,9 @@ def page_modules() -> Iterator[ModuleType]:
 def build(settings: Settings) -> Access:
     """Return the dashboard as one ASGI application that requires sign-in."""
     requests = SignedRequests(settings.data)
-    app = assemble(DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms, requests.ask, requests.act))
-    return Access(app.server, settings, _policy(app))
+    data = DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms, requests.ask, requests.act)
+    app = assemble(data)
+    return Access(app.server, settings, _policy(app), trail=data.audit)
 
 
 def assemble(data: DataService) -> Dash:
@@ -109,6 +112,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
     tls = tls_of(settings.tls, time.monotonic)
     application = build(settings)
     listener = _listen(settings)
+    # For the processor, which warns before it ends; whether that can be written decides nothing here.
+    with contextlib.suppress(OSError):
+        certificates.note_dashboard(settings.data, None if settings.tls is None else settings.tls.certificate)
     config = server_config(application, settings, tls, time.monotonic)
     server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="dashboard")

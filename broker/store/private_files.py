@@ -13,8 +13,18 @@ from typing import Final
 from broker.store.secret_files import OTHERS
 
 OURS: Final = (
-    *("accounts.json*", "action.pub", "backup.lock", "broker", "checkpoint*", "client-id", "dashboard.secret*"),
-    *("format.json", "handovers", "history*", "in-hand", "journal.sqlite*", "log*", "poison.json", "processor.lock"),
+    *("accounts.json*", "action.pub", "backup.lock", "broker", "checkpoint*", "clinic-days.json", "client-id"),
+    *(
+        "dashboard.*",
+        "format.json",
+        "handovers",
+        "history*",
+        "in-hand",
+        "journal.sqlite*",
+        "log*",
+        "poison.json",
+        "processor.lock",
+    ),
     *("quarantine*.jsonl", "rollup*", "run.json*", "run.lock", "secrets", "snapshot*", "truth.jsonl*", ".backup"),
     ".doctor",
 )

@@ -19,9 +19,9 @@ from broker.store import journal_query, rollup, segments
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
+from dashboard.access.audit_trail import AuditTrail
 from dashboard.data.alarm_actions import ALARM_ACTIONS
 from dashboard.data.audit_chain import AuditChain
-from dashboard.data.audit_entries import AuditEntries
 from dashboard.data.live import Live
 from dashboard.data.occurrences import Occurrences
 from dashboard.data.queries import waiting_ids
@@ -54,9 +54,9 @@ class DataService:
     act: Callable[[str, Action], Awaitable[Outcome]]
 
     @cached_property
-    def audit(self) -> AuditEntries:
-        """The audit trail of what visitors do."""
-        return AuditEntries(self.settings.data, self.now)
+    def audit(self) -> AuditTrail:
+        """The audit trail of what visitors do; the dashboard has one for sign-in and pages."""
+        return AuditTrail(self.settings.data, self.now)
 
     @cached_property
     def chain(self) -> AuditChain:
