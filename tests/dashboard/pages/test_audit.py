@@ -21,7 +21,7 @@ from broker.store.journal_query import Query, entries
 from dashboard.access.accounts import NOBODY, VISITOR, Visitor
 from dashboard.access.origin import ORIGIN
 from dashboard.app import assemble
-from dashboard.components import frame, shell
+from dashboard.components import frame
 from dashboard.data import audit_chain, audit_log
 from dashboard.data.audit_log import Filter, filter_of
 from dashboard.data.services import DataService
