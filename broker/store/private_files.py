@@ -13,7 +13,7 @@ from typing import Final
 from broker.store.secret_files import OTHERS
 
 OURS: Final = (
-    *("accounts.json*", "action.pub", "broker", "checkpoint*", "client-id", "dashboard.secret*", "history*"),
+    *("accounts.json*", "action.pub", "broker", "checkpoint*", "client-id", "dashboard.secret*", "drills*", "history*"),
     *("journal.sqlite*", "log*", "processor.lock", "quarantine*.jsonl", "rollup*", "run.json*", "run.lock", "secrets"),
     *("snapshot*", "truth.jsonl*", ".doctor"),
 )

@@ -19,9 +19,11 @@ from broker.store import journal_query, rollup, segments
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
+from dashboard.data import drill_alarms
 from dashboard.data.alarm_actions import ALARM_ACTIONS
 from dashboard.data.audit_chain import AuditChain
 from dashboard.data.audit_entries import AuditEntries
+from dashboard.data.drill_store import DrillStore
 from dashboard.data.live import Live
 from dashboard.data.queries import waiting_ids
 from dashboard.settings import Settings
@@ -62,6 +64,11 @@ class DataService:
         """The state of the journal's chain."""
         return AuditChain(self.settings.data, self.now)
 
+    @cached_property
+    def drills(self) -> DrillStore:
+        """The drills of the data directory."""
+        return DrillStore(self.settings.data)
+
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""
         return self.live.snapshot()
@@ -100,7 +107,10 @@ class DataService:
             outcome = await self.act(self.settings.broker, action)
         except LinkError as error:
             return Answer(f"Not {spec.participle}: {error}.", good=False)
-        return Answer(outcome.text, good=outcome.ok)
+        drill = ""
+        if name == "acknowledge" and outcome.ok:
+            drill = drill_alarms.noticed(self.drills, self.snapshot(), ids, visitor.name, self.now())
+        return Answer(outcome.text + drill, good=outcome.ok)
 
     async def change_service(
         self, kind: str, subject: str, *, rule: str | None, why: str, for_s: float | None
