@@ -156,14 +156,14 @@
       window.pumpwatch.go(link.getAttribute("href"));
     }
   });
-  window.pumpwatch = {
+  window.pumpwatch = Object.assign(window.pumpwatch || {}, {
     path: (path) => root + path,
     go(href) {
       history.pushState({}, "", href);
       window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
       window.scrollTo(0, 0);
     },
-  };
+  });
 
   const waiting = setInterval(() => {
     if (document.getElementById("age") && dash() && dash().set_props) { clearInterval(waiting); watch_scheme(); }

@@ -179,12 +179,18 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
             return html.Div([html.H1("Access denied"), html.P(f"Your role may not open the page {page['name']}.")])
         return page["layout"](**variables)
 
-    @app.callback(Output("notices", "sendNotifications"), Input("ack", "data"), prevent_initial_call=True)
+    @app.callback(
+        Output("notices", "sendNotifications"),
+        Output(alarm_action_dialog.ANSWERED, "data", allow_duplicate=True),
+        Input("ack", "data"),
+        prevent_initial_call=True,
+    )
     async def acknowledge(chosen: dict[str, Any] | None) -> Any:
         if not isinstance(chosen, dict):
-            return no_update
+            return no_update, no_update
         answer = await data.acknowledge(chosen)
-        return [elements.notice(answer.text, good=answer.good)]
+        about = {"alarms": chosen.get("alarms"), "good": answer.good, "text": answer.text}
+        return [elements.notice(answer.text, good=answer.good)], about
 
     for dialog in DIALOGS:
         dialog.register(app, data)

@@ -20,6 +20,7 @@ from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
 from dashboard.data.alarm_actions import ALARM_ACTIONS
+from dashboard.data.alarm_rows import AlarmRows
 from dashboard.data.audit_chain import AuditChain
 from dashboard.data.audit_entries import AuditEntries
 from dashboard.data.live import Live
@@ -61,6 +62,11 @@ class DataService:
     def chain(self) -> AuditChain:
         """The state of the journal's chain."""
         return AuditChain(self.settings.data, self.now)
+
+    @cached_property
+    def alarm_rows(self) -> AlarmRows:
+        """The rows of the lists of alarms, for all viewers."""
+        return AlarmRows(self.now())
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""
