@@ -18,7 +18,7 @@ from broker.mqtt.endpoint import host_and_port, listening_socket
 from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR
 from dashboard.access.middleware import Access, demand_accounts
-from dashboard.components import shell
+from dashboard.components import frame, manifest, shell
 from dashboard.components.safe_output import SafeDash
 from dashboard.data import live as live_module
 from dashboard.data.live import Live
@@ -52,6 +52,7 @@ def assemble(data: DataService) -> Dash:
         __name__,
         server=server,  # type: ignore[arg-type]  # Dash 4.1 and later accept any ASGI server
         title="Pumpwatch",
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1, viewport-fit=cover"}],
         update_title="",
         add_log_handler=False,
         suppress_callback_exceptions=True,
@@ -72,10 +73,14 @@ def assemble(data: DataService) -> Dash:
         response.headers["Cache-Control"] = "no-store"
         return {**data.live.payload(), **data.live.beat()}
 
+    @server.get(manifest.PATH)
+    async def installed() -> Response:
+        return Response(manifest.text(), media_type="application/manifest+json")
+
     for page in page_modules():
         page.register(app, data)
     pages = shell.registered()
-    app.layout = lambda: shell.layout(pages, VISITOR.get())
+    app.layout = lambda: frame.layout(pages, VISITOR.get())
     live_module.register(app, data.live)
     shell.register(app, data, pages)
     # Dash 4.4 on FastAPI does this only at the first request for "/": without it, /alarms opened first has no assets.
@@ -88,8 +93,8 @@ def _policy(app: Dash) -> str:
     scripts = " ".join([*app.csp_hashes(), shell.script_hash()])
     return (
         f"default-src 'self'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self'; object-src 'none'; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "img-src 'self' data: blob:; manifest-src 'self'; font-src 'self' data:; connect-src 'self'; "
+        "worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 

@@ -1,9 +1,10 @@
 /* Page of alarms: filters, groups, selection and actions, all in the browser; the server is asked for changes and told the actions. */
 (function () {
   "use strict";
-  const NARROW = matchMedia("(max-width: 899px)"), ROW = 52, CARD = 190, HEAD = 44, CARD_HEAD = 96, LOG_MS = 2000, MAX_OPTIONS = 1000;
+  const NARROW = matchMedia("(max-width: 899px)"), ROW = 52, CARD = 190, HEAD = 44, CARD_HEAD = 96, MORE_MS = 2000, ORDERS_MS = 10000, MAX_OPTIONS = 1000;
   const ticked = new Set(), open_groups = new Set();
-  let page = null, shown_options = {}, logged_at = 0, last_ticked = null;
+  const asked_at = { log: 0, row: 0, orders: 0 };
+  let page = null, shown_options = {}, last_ticked = null;
   const P = () => window.pumpwatch, dash = () => window.dash_clientside;
 
   /* The page as it is in the document now; made anew when a person comes back to it. */
@@ -33,8 +34,8 @@
   }
 
   const drawer = () => document.getElementById("alarm-drawer");
-  function open_drawer(row) {
-    if (page.opened_row !== row.alarm) dash().set_props("alarm-current", { data: row.alarm });
+  function open_drawer(row, again) {
+    if (again || page.opened_row !== row.alarm) { asked_at.row = Date.now(); dash().set_props("alarm-current", { data: { alarm: row.alarm, n: asked_at.row } }); }
     page.opened_row = row.alarm;
     drawer().hidden = false;
     document.getElementById("alarm-split").classList.add("with-drawer");
@@ -45,7 +46,6 @@
     drawer().hidden = true;
     page.opened_row = null;
     document.getElementById("alarm-split").classList.remove("with-drawer");
-    dash().set_props("alarm-current", { data: null });
     if (inside && page.list.current !== null) page.list.go(page.list.places.get(page.list.current) ?? 0);
   }
 
@@ -110,11 +110,18 @@
     }
   }
 
-  function log() {
-    const details = document.getElementById("alarm-log");
-    if (!details || !details.open || Date.now() - logged_at < LOG_MS) return;
-    logged_at = Date.now();
-    dash().set_props("alarm-log-ask", { data: logged_at });
+  /* Asks the server for what is open besides the list, seldom, and for what is out of service if that changed. */
+  function ask_more() {
+    const now = Date.now(), details = document.getElementById("alarm-log");
+    if (details && details.open && now - asked_at.log >= MORE_MS) { asked_at.log = now; dash().set_props("alarm-log-ask", { data: now }); }
+    if (page.opened_row && now - asked_at.row >= MORE_MS) open_drawer({ alarm: page.opened_row }, true);
+    const orders = page.store.also;
+    if (orders && (orders !== page.orders || (orders !== "0" && now - asked_at.orders >= ORDERS_MS))) { page.orders = orders; asked_at.orders = now; dash().set_props("alarm-orders-ask", { data: now }); }
+  }
+
+  function follow() {
+    if (!page || !page.list.alive || document.hidden) return;
+    page.store.fetch(() => { settled(); show(); }).then(ask_more);
   }
 
   function settled() {
@@ -125,12 +132,11 @@
 
   window.dash_clientside = Object.assign({}, window.dash_clientside);
   window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {
-    alarms(_live, filter, search, priority, rule, site, gateway, group) {
+    alarms(filter, search, priority, rule, site, gateway, group) {
       if (!opened()) return dash().no_update;
       const chosen = { filter, search, priority, rule, site, gateway, group }, key = JSON.stringify(chosen);
       if (key !== page.key) { page.key = key; page.chosen = chosen; show(); }
-      page.store.fetch(() => { settled(); show(); });
-      log();
+      follow();
       return dash().no_update;
     },
   });
@@ -138,12 +144,11 @@
   document.addEventListener("pumpwatch:asked", settled);
   document.addEventListener("pumpwatch:acting", () => { if (page && page.list.alive) clear(); });
   document.addEventListener("click", (event) => { if (event.target.closest("#alarm-close")) close_drawer(); });
-  document.addEventListener("toggle", (event) => { if (event.target.id === "alarm-log") { logged_at = 0; log(); } }, true);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && page && page.list.alive) page.store.fetch(show); });
+  document.addEventListener("toggle", (event) => { if (event.target.id === "alarm-log" && page) { asked_at.log = 0; ask_more(); } }, true);
+  document.addEventListener("pumpwatch:live", follow);
+  document.addEventListener("visibilitychange", follow);
   document.addEventListener("keydown", (event) => {
-    if (!page || !page.list.alive) return;
-    if (event.key === "Escape" && !document.querySelector("[role=dialog]")) close_drawer();
-    if ((event.key === "j" || event.key === "k") && document.activeElement === document.body) page.list.go(page.list.places.get(page.list.current) ?? 0);
+    if (page && page.list.alive && event.key === "Escape" && !document.querySelector("[role=dialog]")) close_drawer();
   });
   NARROW.addEventListener("change", () => { if (page && page.list.alive) page.list.measure(); });
   setInterval(() => { if (!document.hidden) settled(); }, 1000);

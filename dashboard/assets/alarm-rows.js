@@ -2,23 +2,13 @@
 (function () {
   "use strict";
   const SHAPE = { 1: "high", 2: "medium", 3: "low" }, WAITING = new Set(["unacknowledged", "returned"]), KIND = { gateway: "gateway", cohort: "group", fleet: "fleet", system: "system" };
-  const HOUR = 3600, DAY = 86400, REFUSED_MS = 12000, UNANSWERED_MS = 15000, UNSEEN_MS = 5000;
+  const REFUSED_MS = 12000, UNANSWERED_MS = 15000, UNSEEN_MS = 5000;
   /* By alarm: what was asked for it and is not in a snapshot yet. */
   const pending = new Map();
 
-  function two(whole, large, large_name, small, small_name) {
-    const many = Math.floor(whole / large), few = Math.floor((whole % large) / small);
-    return many + " " + large_name + (few && many < 10 ? " " + few + " " + small_name : "");
-  }
-  /* A duration as the server writes it: "40 s", "12 min", "3 h 20 min". */
-  function span(seconds) {
-    const whole = Math.max(0, Math.floor(seconds));
-    if (whole < 60) return whole + " s";
-    if (whole < HOUR) return Math.floor(whole / 60) + " min";
-    return whole < DAY ? two(whole, HOUR, "h", 60, "min") : two(whole, DAY, "d", HOUR, "h");
-  }
-  const age_s = (row) => ((Date.now() - row.zero) / 1000) * row.rate;
-  const standing = (row) => (row.over ? span(age_s(row)) + " ago" : "for " + span(age_s(row)));
+  const C = () => window.pumpwatch_clocks, age_s = (row) => ((Date.now() - row.zero) / 1000) * row.rate, until_s = (row, ms) => ((ms - Date.now()) / 1000) * row.rate;
+  const standing = (row, short) => (row.over ? C().ago : C().since)(age_s(row), row.rate, short);
+  const deadline = (row, short) => (row.harm === null ? row.deadline || "" : C().with_here(row.deadline || "", until_s(row, row.harm), row.rate, short));
   const waiting = (row) => WAITING.has(row.state);
 
   function make(tag, name, ...children) {
@@ -42,7 +32,7 @@
   function state_of(row, words) {
     const asked = pending.get(row.alarm);
     if (asked) return asked.refused ? "refused: " + asked.refused : asked.word;
-    const left = row.shelf ? ", " + span(((row.shelf - Date.now()) / 1000) * row.rate) + " left" : "";
+    const left = row.shelf === null ? "" : ", " + C().left(until_s(row, row.shelf), row.rate, true);
     return words.states[row.state] + left;
   }
 
@@ -61,6 +51,7 @@
     const acknowledge = button("Acknowledge", (event) => { event.stopPropagation(); options.acknowledge(shown); });
     const node = make("div", "alarm-row", check, mark, make("div", "alarm-what", priority, title), where, action, make("div", "alarm-when", since, left), make("div", "alarm-states", state, story), acknowledge);
     node.setAttribute("role", "listitem");
+    node.setAttribute("data-row", "");
     node.addEventListener("click", (event) => { if (!event.target.closest("a, button, input")) options.open(shown); });
 
     function paint({ row }) {
@@ -82,9 +73,10 @@
       text(place, many || row.kind !== "pump" ? "" : [row.site, row.gateway].filter(Boolean).join(" · "));
       text(action, first || "");
       set(action, "title", first || "");
-      text(since, standing(row));
-      text(left, row.deadline || "");
-      set(left, "title", row.deadline || "");
+      text(since, standing(row, true));
+      set(since, "title", standing(row, false));
+      text(left, deadline(row, true));
+      set(left, "title", deadline(row, false));
       const says = state_of(row, options.words);
       text(state, says);
       set(state, "title", says);
@@ -128,5 +120,5 @@
   }
   function changed() { document.dispatchEvent(new CustomEvent("pumpwatch:asked")); }
 
-  window.pumpwatch = Object.assign(window.pumpwatch || {}, { alarm_row, pending: { ask, answered, settle, has: (alarm) => pending.has(alarm) }, waiting, make, button, text, span, SHAPE });
+  window.pumpwatch = Object.assign(window.pumpwatch || {}, { alarm_row, pending: { ask, answered, settle, has: (alarm) => pending.has(alarm) }, waiting, make, button, text, SHAPE });
 })();

@@ -4,12 +4,10 @@
   const P = () => window.pumpwatch, BUTTONS = ["acknowledge", "shelve", "note"], many = (count) => count.toLocaleString("en") + (count === 1 ? " alarm" : " alarms");
   const COUNTED = [1, 2, 3];
 
-  function rate_of(rows) { const row = rows.find((one) => one.rate !== 1); return row ? "ages in therapy time (×" + Number(row.rate.toPrecision(3)) + ")" : ""; }
-
   /* acts: all(on), none(), act(kind). */
   function alarm_tools(box, spec, acts) {
     const { make, button, text } = P(), made = {};
-    const check = make("input", "alarm-check"), count = make("span", "alarm-count"), speed = make("span", "note"), label = make("label", "alarm-all", check, count);
+    const check = make("input", "alarm-check"), count = make("span", "alarm-count"), label = make("label", "alarm-all", check, count);
     check.type = "checkbox";
     check.setAttribute("aria-label", "Select all alarms that match the filter");
     check.addEventListener("click", () => acts.all(check.checked));
@@ -24,12 +22,11 @@
     const more = make("details", "alarm-more", make("summary", "button", "More"), make("div", "alarm-menu", ...rest.map((kind) => made[kind])));
     document.addEventListener("click", (event) => { if (more.open && !more.contains(event.target)) more.open = false; });
     const clear = button("Clear selection", acts.none);
-    box.replaceChildren(label, speed, make("span", "grow"), clear, made.note, made.shelve, more, made.acknowledge);
+    box.replaceChildren(label, make("span", "grow"), clear, made.note, made.shelve, more, made.acknowledge);
 
     function paint(rows, chosen, store) {
       const left_out = store.left_out ? " (the most urgent; " + store.left_out.toLocaleString("en") + " more exist)" : "";
       text(count, (chosen.length ? chosen.length.toLocaleString("en") + " of " + many(rows.length) + " selected" : many(rows.length)) + left_out);
-      text(speed, rate_of(rows));
       check.checked = rows.length > 0 && chosen.length === rows.length;
       check.indeterminate = chosen.length > 0 && chosen.length < rows.length;
       check.disabled = rows.length === 0;
@@ -72,6 +69,7 @@
     const shelve = button("Shelve…", () => options.act("shelve", to_shelve())), acknowledge = button("Acknowledge", () => options.act("acknowledge", waiting()));
     const node = make("div", "alarm-group", check, head, shelve, acknowledge);
     node.setAttribute("role", "listitem");
+    node.setAttribute("data-row", "");
 
     function paint(item) {
       shown = item;

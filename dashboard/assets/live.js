@@ -89,7 +89,7 @@
     const shown = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options });
     const name = shown({ timeZoneName: "shortOffset" }).formatToParts(at).find((part) => part.type === "timeZoneName").value;
     const time = shown({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }).format(at);
-    return time + " " + name.replace("GMT", "UTC").replace("-", "−");
+    return time + " " + name.replace(/^GMT(\+0$)?/, "UTC").replace("-", "−");
   }
 
   const idle = () => new Promise((done) => (window.requestIdleCallback ? requestIdleCallback(done, { timeout: IDLE_TIMEOUT_MS }) : setTimeout(done, 50)));
@@ -103,12 +103,12 @@
         return newest && mine === paced ? newest : dash().no_update;
       },
       head(live) {
+        document.dispatchEvent(new CustomEvent("pumpwatch:live", { detail: live }));
         if (!live || !live.therapy_ms) return ["", "", "nav-count"];
         const speed = live.speed === 1 ? "real time" : "×" + Number(live.speed.toPrecision(6));
         const worst = ["", "high", "medium", "low"][live.worst] || "";
-        document.title = (live.waiting ? "(" + live.waiting + ") " : "") + "Pumpwatch";
-        const days = live.therapy_start ? Math.floor((live.therapy_ms - live.therapy_start) / 86400000) + 1 : 0;
-        const day = days > 0 ? "Therapy day " + days + ", " : "Therapy time ";
+        const days = live.therapy_start && !live.mixed && live.therapy_ms < 253402300799999 ? window.pumpwatch_clocks.therapy_day(live.therapy_ms, live.therapy_start, zone) : 0;
+        const day = live.real ? "" : days > 0 ? "Therapy day " + days + ", " : "Therapy time ";
         return [day + moment(live.therapy_ms) + " · " + speed + (live.mixed ? " (most pumps)" : ""), live.waiting ? String(live.waiting) : "", "nav-count " + worst];
       },
       beat(beat) {
@@ -128,6 +128,8 @@
           link.classList.toggle("here", same);
           if (same) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
         }
+        const more = document.getElementById("more-button");
+        if (more) more.classList.toggle("here", Boolean(document.querySelector("#more .here")));
         return "stale";
       },
     }),

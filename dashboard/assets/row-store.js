@@ -38,7 +38,7 @@
         if (row) for (const [at, value] of pairs) row[this.fields[at]] = value;
       }
       for (const number of answer.gone) this.rows.delete(number);
-      Object.assign(this, { run: answer.run, cursor: answer.cursor, left_out: answer.left_out, complete: this.complete || !answer.more });
+      Object.assign(this, { run: answer.run, cursor: answer.cursor, left_out: answer.left_out, complete: this.complete || !answer.more, also: answer.also });
       if (answer.more) this.asked = true;
       if (fresh) this.version++;
       return fresh;

@@ -1,7 +1,7 @@
 /* The most urgent alarms on the overview, as a keyed list; a group of pumps behind one gateway is one line. */
 (function () {
   "use strict";
-  const NARROW = matchMedia("(max-width: 899px)"), LINE = 76, CARD = 190;
+  const NARROW = matchMedia("(max-width: 899px)"), LINE = 76, CARD = 190, MORE_MS = 2000, COUNTS = ["high", "medium", "low", "silent", "normal", "others", "waiting", "shelved", "pumps"];
   let page = null;
   const P = () => window.pumpwatch, dash = () => window.dash_clientside;
 
@@ -42,15 +42,26 @@
     page.list.repaint();
   }
 
+  function follow(event) {
+    if (!page || !page.list.alive || document.hidden) return;
+    page.store.fetch(() => { settled(); show(); });
+    /* Counts are asked for when they changed, figures that move all the time only now and then. */
+    const live = event && event.detail, counts = live && COUNTS.map((name) => live[name]).join();
+    if (!live || (counts === page.counts && Date.now() - page.counted_at < MORE_MS)) return;
+    Object.assign(page, { counts, counted_at: Date.now() });
+    dash().set_props("overview-ask", { data: page.counted_at });
+  }
+
   window.dash_clientside = Object.assign({}, window.dash_clientside);
   window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {
     worst() {
-      if (opened()) page.store.fetch(() => { settled(); show(); });
+      if (opened()) follow();
       return dash().no_update;
     },
   });
   document.addEventListener("pumpwatch:asked", settled);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && page && page.list.alive) page.store.fetch(show); });
+  document.addEventListener("pumpwatch:live", follow);
+  document.addEventListener("visibilitychange", follow);
   NARROW.addEventListener("change", () => { if (page && page.list.alive) page.list.measure(); });
   setInterval(() => { if (!document.hidden) settled(); }, 1000);
 })();

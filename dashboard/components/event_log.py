@@ -7,7 +7,8 @@ from typing import Any, Final
 import polars as pl
 from dash import html
 
-from dashboard import formatting
+from dashboard import clocks, formatting
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements
 from dashboard.components.elements import Component
 from dashboard.zones import ZONE
@@ -38,15 +39,18 @@ def condensed(events: pl.DataFrame, limit: int) -> pl.DataFrame:
     return lines.drop("place", "group").head(limit)
 
 
-def table(events: pl.DataFrame) -> Component:
-    """Return recent events, or lines of `condensed` events, as a table, newest first."""
+def table(events: pl.DataFrame, clock: TherapyClock = WALL) -> Component:
+    """Return recent events, or lines of `condensed` ones, as a table, newest first.
+
+    A line says when it was recorded here, and its therapy time by `clock`.
+    """
     if events.is_empty():
         return elements.nothing("No events yet.")
-    heads = [("Time", ""), ("Therapy time", ""), ("Event", ""), ("Source", ""), ("Alarm", "wide"), ("User", "")]
+    heads = [("Recorded", ""), ("Therapy time", ""), ("Event", ""), ("Source", ""), ("Alarm", "wide"), ("User", "")]
     rows = [
         [
             formatting.second(event["at"]),
-            formatting.moment(event["time"]) if event["time"] else "",
+            clocks.therapy_moment(event["time"], clock) if event["time"] else "",
             formatting.title(formatting.KIND_WORD.get(event["kind"], event["kind"])),
             _source(event) if event.get("many", 1) == 1 else formatting.count(event["many"], "alarm"),
             html.Span(_what(event), className="priority"),
@@ -57,12 +61,12 @@ def table(events: pl.DataFrame) -> Component:
     return elements.table(heads, rows)
 
 
-def history(events: pl.DataFrame) -> Component:
+def history(events: pl.DataFrame, clock: TherapyClock = WALL) -> Component:
     """Return the alarm events of one pump, newest first, one line each."""
     if events.is_empty():
         return elements.nothing("No alarms recorded for this pump.")
     return html.Div(
-        [_entry(event) for event in _without_repetition(events).iter_rows(named=True)], className="timeline"
+        [_entry(event, clock) for event in _without_repetition(events).iter_rows(named=True)], className="timeline"
     )
 
 
@@ -84,13 +88,15 @@ def _what(event: dict[str, Any]) -> list[Component]:
     ]
 
 
-def _entry(event: dict[str, Any]) -> Component:
+def _entry(event: dict[str, Any], clock: TherapyClock) -> Component:
     kind = formatting.KIND_WORD.get(event["kind"], event["kind"])
     who = f" by {event['who']}" if event["who"] else ""
     return html.Div(
         [
             html.Div([elements.mark(event["priority"]), html.B(event["title"]), html.Span(f"{kind}{who}")]),
-            html.Div(" · ".join(filter(None, (formatting.moment(event["time"]), event["text"]))), className="note"),
+            html.Div(
+                " · ".join(filter(None, (clocks.therapy_moment(event["time"], clock), event["text"]))), className="note"
+            ),
         ],
         className="entry",
     )

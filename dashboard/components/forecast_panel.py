@@ -8,7 +8,8 @@ from typing import Any, Final
 from dash import html
 
 from broker.store.pump_table import band
-from dashboard import formatting
+from dashboard import clocks, formatting
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements
 from dashboard.components.elements import Component
 
@@ -23,9 +24,10 @@ MIN_FLOW_SHARE: Final = 0.05
 """Share of the commanded flow below which the reservoir does not run empty in a time worth showing."""
 
 
-def card(row: dict[str, Any]) -> Component:
-    """Return the forecasts if nothing changes, each with its 80 % interval."""
+def card(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
+    """Return the forecasts if nothing changes, each with its 80 % interval, in therapy time as `clock` counts it."""
     effect = row["effect"]
+    fast = "" if clock.speed == 1 else f"; therapy time, {formatting.speed(clock.speed)}"
     facts = [
         _fact("Under-dosed", _dose(row, "under_dosed_h", now="bridge now"), hint="Effect below half of the program's"),
         _fact("Over-dosed", _dose(row, "over_dosed_h"), hint="Effect 30 % or more above the program's"),
@@ -38,7 +40,7 @@ def card(row: dict[str, Any]) -> Component:
         _fact("Empty reservoir", _noted(reservoir(row, "empty_d")), hint="The residual volume cannot be pumped"),
         elements.fact(
             "Refill due",
-            formatting.day(row["refill_due"]),
+            clocks.therapy_date(row["refill_due"], clock),
             note="within 180 d",
             hint="Before the reservoir is low, and within 180 days",
         ),
@@ -48,7 +50,7 @@ def card(row: dict[str, Any]) -> Component:
     return elements.card(
         "Forecast, if nothing changes",
         html.Div(facts, className="pump-facts"),
-        side=html.Span("80 % interval in parentheses", className="note"),
+        side=html.Span(f"80 % interval in parentheses{fast}", className="note"),
         name="outlook",
     )
 

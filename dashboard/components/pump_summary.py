@@ -9,7 +9,8 @@ from dash import html
 
 from broker.contract.signals import SIGNALS
 from broker.store.snapshot import WAITING
-from dashboard import formatting
+from dashboard import clocks, formatting
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements, evidence_panel, out_of_service_dialog, retirement_dialog
 from dashboard.components.elements import Component
 from dashboard.data import alarm_actions, queries
@@ -22,10 +23,10 @@ def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Com
     every = alarms["alarm"].to_list()
     if first:
         over = first["state"] in ("returned", "latched")
-        duration = formatting.STATE_WORD[first["state"]] if over else formatting.since(first["age_s"])
+        duration = formatting.STATE_WORD[first["state"]] if over else clocks.alarm_age(first)
         status = [elements.mark(first["priority"], first["state"]), f"{first['title']}, {duration}"]
     elif row["silent"]:
-        status = [elements.mark(0, silent=True), f"silent {formatting.since(row['age_s'])}, state unknown"]
+        status = [elements.mark(0, silent=True), f"silent {_since(row)}, state unknown"]
     else:
         status = [html.Span("normal", className="calm")]
     label = "Acknowledge" if len(waiting) == 1 else f"Acknowledge {len(waiting)} alarms"
@@ -72,8 +73,12 @@ def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Com
     )
 
 
-def alarms(alarms: pl.DataFrame) -> list[Component]:
-    """Return one card per open alarm: recommended action, meaning, time to respond, evidence.
+def _since(row: dict[str, Any]) -> str:
+    return clocks.with_here(formatting.since(row["age_s"]), row["age_s"], row["speed"])
+
+
+def alarms(alarms: pl.DataFrame, clock: TherapyClock = WALL) -> list[Component]:
+    """Return one card per open alarm: recommended action, meaning, time to respond, evidence, its times by `clock`.
 
     The first shows all its evidence, the others their first fact.
     """
@@ -81,7 +86,11 @@ def alarms(alarms: pl.DataFrame) -> list[Component]:
         html.Section(
             [
                 html.Div(
-                    [elements.priority(row["priority"], row["state"]), html.B(row["title"]), html.Span(_story(row))],
+                    [
+                        elements.priority(row["priority"], row["state"]),
+                        html.B(row["title"]),
+                        html.Span(_story(row, clock)),
+                    ],
                     className="alarm-head",
                 ),
                 html.Div(
@@ -95,11 +104,11 @@ def alarms(alarms: pl.DataFrame) -> list[Component]:
                 html.Div(
                     [
                         html.Span("Time to respond", className="alarm-label"),
-                        html.B(row["deadline"] or formatting.UNKNOWN),
+                        html.B(clocks.deadline(row)),
                     ],
                     className="alarm-deadline",
                 ),
-                _evidence(row, whole=at == 0),
+                _evidence(row, clock, whole=at == 0),
             ],
             className=f"card alarm-card {elements.SHAPE.get(row['priority'], 'normal')} {row['state']}",
         )
@@ -107,8 +116,8 @@ def alarms(alarms: pl.DataFrame) -> list[Component]:
     ]
 
 
-def _evidence(row: dict[str, Any], *, whole: bool) -> Component:
-    evidence = evidence_panel.shown(row) if whole else evidence_panel.brief(row)
+def _evidence(row: dict[str, Any], clock: TherapyClock, *, whole: bool) -> Component:
+    evidence = evidence_panel.shown(row, clock) if whole else evidence_panel.brief(row)
     if evidence is None:
         return None
     return html.Div([html.Span("Evidence", className="alarm-label"), evidence], className="alarm-evidence")
@@ -121,26 +130,29 @@ def _suppressed(row: dict[str, Any]) -> Component:
     return html.Div(f"Suppresses: {row['explains']}.{first}", className="alarm-suppresses")
 
 
-def _story(row: dict[str, Any]) -> str:
+def _story(row: dict[str, Any], clock: TherapyClock) -> str:
     # The line on who took it out of service already names the state.
     state = [] if row["out_by"] else [formatting.STATE_WORD.get(row["state"], row["state"])]
-    since = f"since {formatting.moment(row['onset'])} ({formatting.span(row['age_s'])})"
+    since = f"since {clocks.therapy_moment(row['onset'], clock)}, {clocks.alarm_age(row)}"
     return " · ".join([since, *state, *alarm_actions.audit_trail(row)])
 
 
 def values(row: dict[str, Any]) -> Component:
     """Return the table of the latest value of each signal, with its age."""
-    age = formatting.span(row["age_s"])
+    lasts = clocks.here(row["age_s"], row["speed"])
+    age, title = formatting.span(row["age_s"]), f"therapy time; {lasts}" if lasts else None
     rows = [
         [
             signal.title,
             elements.quantity(formatting.reading(signal.name, row[signal.name])),
-            html.Span(age, className="value-age"),
+            html.Span(age, className="value-age", title=title),
         ]
         for signal in SIGNALS
     ]
     name = "values old" if row["silent"] else "values"
-    return elements.table([("Signal", ""), ("Value", "number"), ("Age", "number")], rows, name=name)
+    return elements.table(
+        [("Signal", ""), ("Value", "number"), ("Age (therapy)" if lasts else "Age", "number")], rows, name=name
+    )
 
 
 def flags(row: dict[str, Any]) -> Component:
@@ -150,11 +162,12 @@ def flags(row: dict[str, Any]) -> Component:
     return html.Div(tags) if tags else elements.nothing("No status flags set.")
 
 
-def quality(row: dict[str, Any]) -> Component:
-    """Return how complete and how fresh the samples are."""
+def quality(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
+    """Return how complete and how fresh the samples are; times by `clock`."""
+    age = clocks.with_here(f"{formatting.span(row['age_s'])} ago", row["age_s"], row["speed"])
     return html.Div(
         [
-            elements.fact("Last sample", formatting.moment(row["time"]), note=f"{formatting.span(row['age_s'])} ago"),
+            elements.fact("Last sample", clocks.therapy_moment(row["time"], clock), note=age),
             elements.fact(
                 "Samples",
                 formatting.number(row["samples"], 0),

@@ -9,7 +9,7 @@ import polars as pl
 
 from broker.contract.actions import MAX_SHELF_H
 from broker.store.snapshot import PRIORITIES, WAITING
-from dashboard import formatting
+from dashboard import clocks, formatting
 
 _ACKNOWLEDGED: Final = ("acknowledged", "latched")
 _OPEN: Final = (*WAITING, *_ACKNOWLEDGED, "shelved")
@@ -76,7 +76,7 @@ def audit_trail(row: dict[str, Any]) -> list[str]:
             else f"{acknowledged} earlier"
         )
     if row["shelved_by"]:
-        left = f"{formatting.span(row['shelved_left_s'])} left"
+        left = clocks.time_left(row["shelved_left_s"], row["speed"])
         entries.append(
             f"shelved by {row['shelved_by']} at {formatting.second(row['shelved_wall'])}, {left}: {row['shelved_why']}"
         )

@@ -11,6 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from broker.store.snapshot import Snapshot
+from dashboard.clocks import DURATION
 from dashboard.data import queries
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.row_feed import RowFeed
@@ -40,13 +41,15 @@ FIELDS: Final = (
     "over",
     "shelf",
     "deadline",
+    "harm",
     "held",
     "story",
     "many",
 )
 """Values of a row. `zero` is the wall time (ms) at which the age was zero and `rate` its seconds per second; `over`:
-the condition has returned to normal; `shelf` is the wall time (ms) until which it is shelved; `story` says who did
-what; `many` is the number of alarms that a line stands for."""
+the condition has returned to normal; `shelf` and `harm` are the wall times (ms) until which it is shelved and at which
+the patient is under-dosed, as `deadline` says (null: it does not); `story` says who did what; `many` is the number of
+alarms that a line stands for."""
 TEXTS: Final = ("title", "meaning", "action")
 """Texts of a rule, which are sent once beside the rows."""
 _TIMES: Final[dict[str, pl.DataType]] = {
@@ -54,6 +57,7 @@ _TIMES: Final[dict[str, pl.DataType]] = {
     "zero": pl.Float64(),
     "rate": pl.Float64(),
     "shelf": pl.Float64(),
+    "harm": pl.Float64(),
 }
 
 
@@ -94,30 +98,27 @@ class AlarmRows:
 
 
 def times(alarms: pl.DataFrame, snapshot: Snapshot, before: pl.DataFrame) -> pl.DataFrame:
-    """Return when the age of each alarm was zero, how fast it grows, and when its time on the shelf ends (`_TIMES`).
+    """Return when the age of each alarm was zero, how fast it grows, when its shelving and its time to respond end.
 
     A time stays as it was `before` while it is right within `DRIFT_MS` and `DRIFT_SHARE`.
     """
     written = float(snapshot.health.written)
-    speeds = snapshot.gateways.select("gateway", "speed").unique("gateway")
     wall_s = (pl.lit(written) - pl.col("raised_wall")) / 1000
-    speed = pl.col("speed").fill_null(snapshot.health.speed)
     # Alarms about Pumpwatch itself and about silence age by the wall clock, however fast the fleet's time passes.
-    by_wall = ((pl.col("age_s") - wall_s).abs() < DRIFT_MS / 1000).fill_null(value=False)
+    by_wall = ((pl.col("age_s") - wall_s).abs() < DRIFT_MS / 1000) | (pl.col("subject_kind") == "system")
+    speed = pl.col("speed").cast(pl.Float64).fill_null(snapshot.health.speed)
+
+    def ahead(seconds: str) -> pl.Expr:
+        return (written + 1000 * pl.col(seconds).cast(pl.Float64) / pl.col("rate")).round(0)
+
     found = (
-        alarms.select("alarm", "gateway", "age_s", "raised_wall", "shelved_left_s")
-        .join(speeds, on="gateway", how="left", maintain_order="left")
-        .with_columns(rate=pl.when(by_wall).then(1.0).otherwise(speed).clip(MIN_RATE))
-        .select(
-            "alarm",
-            zero=(written - 1000 * pl.col("age_s").cast(pl.Float64) / pl.col("rate")).round(0),
-            rate="rate",
-            shelf=(written + 1000 * pl.col("shelved_left_s").cast(pl.Float64) / pl.col("rate")).round(0),
-        )
+        alarms.with_columns(rate=pl.when(by_wall).then(1.0).otherwise(speed).clip(MIN_RATE))
+        .with_columns(younger=-pl.col("age_s"))
+        .select("alarm", "rate", zero=ahead("younger"), shelf=ahead("shelved_left_s"), harm=ahead("harm_s"))
         .join(before, on="alarm", how="left", maintain_order="left", suffix="_before")
     )
     same_rate = pl.col("rate") == pl.col("rate_before")
-    kept = [_kept(name, written, same_rate).alias(name) for name in ("zero", "shelf")]
+    kept = [_kept(name, written, same_rate).alias(name) for name in ("zero", "shelf", "harm")]
     return found.with_columns(kept).select(*_TIMES)
 
 
@@ -135,7 +136,10 @@ def rows(alarms: pl.DataFrame, known: pl.DataFrame) -> list[tuple[Any, ...]]:
     return (
         alarms.join(known, on="alarm", how="left", maintain_order="left")
         .with_columns(
-            queries.URGENCY.alias("urgency"), pl.col("returned").is_not_null().alias("over"), _story().alias("story")
+            queries.URGENCY.alias("urgency"),
+            pl.col("returned").is_not_null().alias("over"),
+            _story().alias("story"),
+            _deadline(),
         )
         .select(pl.col(key).alias("alarm"), pl.col("subject_kind").alias("kind"), pl.col("raised_wall").alias("raised"),
                 *(name for name in FIELDS if name not in {"alarm", "kind", "raised"}))
@@ -148,6 +152,13 @@ def _named(lines: pl.DataFrame) -> pl.DataFrame:
     """Return lines with a key of their own: that of a group stays while its oldest alarm changes."""
     group = pl.format("{}/{}/{}", "gateway", "rule", "state")
     return lines.with_columns(key=pl.when(pl.col("many") > 1).then(group).otherwise("alarm"))
+
+
+def _deadline() -> pl.Expr:
+    """Return the expression of the time to respond; a duration that the browser does not convert is marked."""
+    played = (pl.col("rate") != 1) & pl.col("harm").is_null() & pl.col("returned").is_null()
+    text = pl.col("deadline")
+    return pl.when(played & text.str.contains(DURATION.pattern)).then(text + " (therapy time)").otherwise(text)
 
 
 def _story() -> pl.Expr:

@@ -17,6 +17,7 @@ from dash import Dash, ctx, set_props
 from broker.store.snapshot import Snapshot, empty
 from broker.store.snapshot_files import SnapshotReader, stamp
 from dashboard.data import fleet_map
+from dashboard.data.attention import Attention
 from dashboard.data.part_status import PartStatus
 from dashboard.data.queries import summary, values_lag_ms
 
@@ -45,6 +46,7 @@ class Live:
         self._updated = asyncio.Event()
         self._snapshot = empty()
         self._summary = summary(self._snapshot)
+        self._attention: Attention | None = None
         self.count = 0
 
     def refresh(self) -> bool:
@@ -65,7 +67,7 @@ class Live:
             return False
         try:
             snapshot = self._reader.read()
-            self._summary = summary(snapshot)
+            self._summary = {**summary(snapshot), "attention": self._attend(snapshot.alarms)}
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
             if not self._failing:
                 LOG.warning("Snapshot in %s cannot be read (%s); showing the previous one", self._directory, error)
@@ -77,6 +79,10 @@ class Live:
         self._failing, self._snapshot, self._stamp = False, snapshot, found
         self.count += 1
         return True
+
+    def _attend(self, alarms: pl.DataFrame) -> dict[str, Any]:
+        self._attention = (self._attention or Attention(self._now())).after(alarms)
+        return self._attention.payload()
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""

@@ -19,6 +19,7 @@ from broker.truth.ground_truth import RunHeader
 from broker.truth.ledger import Ledger, LedgerReader
 from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, match, spread
 from dashboard import formatting
+from dashboard.clocks import TherapyClock
 from dashboard.data.fleet_clock import fleet_clock
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.services import DataService
@@ -37,7 +38,7 @@ class Score:
     """The ground truth matched with the alarms up to the therapy time `now`.
 
     `left_out` counts injections dropped from the ledger; `cut` is true if the journal has more entries than are
-    evaluated. The subject of an alarm may be one of the `cohorts` instead of a pump.
+    evaluated. The subject of an alarm may be one of the `cohorts` instead of a pump. `speed` is that of the fleet.
     """
 
     header: RunHeader
@@ -48,11 +49,17 @@ class Score:
     cohorts: frozenset[str] = frozenset()
     titles: Mapping[str, str] = field(default_factory=dict)
     targets: Mapping[str, RuleTargets] = field(default_factory=dict)
+    speed: float = 1.0
 
     @property
     def pump_days(self) -> float:
         """Therapy days of all simulated pumps together since the run started."""
         return self.header.pumps * max(0, self.now - self.header.time) / MS_PER_DAY
+
+    @property
+    def clock(self) -> TherapyClock:
+        """How therapy time is counted in this run."""
+        return TherapyClock(start_ms=self.header.time, real=False)
 
     def title(self, rule: str) -> str:
         """Return a rule's title as the journal has it."""
@@ -124,6 +131,7 @@ def judge(ledger: Ledger, events: pl.DataFrame, health: Health, members: pl.Data
         frozenset(members["cohort"]),
         dict(of_fleet.select("rule", "title").drop_nulls().unique("rule", keep="first").iter_rows()),
         targets,
+        health.speed,
     )
 
 

@@ -24,6 +24,7 @@ from dashboard.data.alarm_rows import AlarmRows
 from dashboard.data.audit_chain import AuditChain
 from dashboard.data.audit_entries import AuditEntries
 from dashboard.data.live import Live
+from dashboard.data.occurrences import Occurrences
 from dashboard.data.queries import waiting_ids
 from dashboard.settings import Settings
 
@@ -67,6 +68,11 @@ class DataService:
     def alarm_rows(self) -> AlarmRows:
         """The rows of the lists of alarms, for all viewers."""
         return AlarmRows(self.now())
+
+    @cached_property
+    def occurrences(self) -> Occurrences:
+        """The occurrences of alarms in the journal."""
+        return Occurrences(self.settings.data)
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""

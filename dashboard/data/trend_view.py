@@ -8,8 +8,10 @@ from typing import Final
 import polars as pl
 
 from broker.store.snapshot import Snapshot
-from dashboard import formatting
+from dashboard import clocks
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.data import queries, retirement
+from dashboard.data.fleet_clock import therapy_clock
 from dashboard.data.trends import Past
 
 HOUR_MS: Final = 3_600_000
@@ -36,6 +38,7 @@ class View:
     until: int
     now: int
     newest: int | None
+    clock: TherapyClock = WALL
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,11 @@ def view(snapshot: Snapshot, serial: str, chosen: str | None, end: str | None) -
     row = queries.pump_row(snapshot, serial)
     last = row or retirement.row(snapshot, serial)
     now, newest = queries.therapy_now(snapshot, row), last["time"] if last else None
+    clock = therapy_clock(snapshot, last["gateway"] if last else None)
     known = chosen if chosen in RANGES else DEFAULT
     if end == LATEST and newest is not None:
-        return View(serial, known, LATEST, newest - RANGES[known], newest, now, newest)
-    return View(serial, known, NOW, now - RANGES[known], now, now, newest)
+        return View(serial, known, LATEST, newest - RANGES[known], newest, now, newest, clock)
+    return View(serial, known, NOW, now - RANGES[known], now, now, newest, clock)
 
 
 def key(shown: View, alarms: pl.DataFrame, look: str) -> str:
@@ -65,7 +69,7 @@ def key(shown: View, alarms: pl.DataFrame, look: str) -> str:
 
 def note(shown: View, past: Past, samples: int) -> Note:
     """Return why a chart is empty and what helps, or that it does not end now."""
-    newest = formatting.moment(shown.newest)
+    newest = clocks.therapy_moment(shown.newest, shown.clock)
     if shown.end == LATEST:
         return Note(f"Up to the latest sample, {newest}." if samples else f"No samples stored up to {newest}.")
     if samples and not any(curve.time.size for curve in past.curves.values()):
@@ -75,5 +79,5 @@ def note(shown: View, past: Past, samples: int) -> Note:
     if shown.newest is None:
         return Note("No samples of this pump yet.")
     if shown.since <= shown.newest <= shown.until:
-        return Note(f"No samples are stored of the last {shown.chosen}; the latest was received at {newest}.")
+        return Note(f"No samples are stored of the last {shown.chosen}; the latest is from {newest}.")
     return Note(f"No samples in the last {shown.chosen}; the latest is from {newest}.", offers_latest=True)

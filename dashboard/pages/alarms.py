@@ -11,8 +11,10 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
 from broker.store.snapshot import WAITING
-from dashboard import formatting
+from dashboard import clocks, formatting
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import (
+    address,
     alarm_action_dialog,
     client_script,
     elements,
@@ -24,6 +26,7 @@ from dashboard.components import (
 )
 from dashboard.components.elements import Component
 from dashboard.data import alarm_actions
+from dashboard.data.fleet_clock import therapy_clock
 from dashboard.data.services import DataService
 from dashboard.zones import ZONE
 
@@ -38,6 +41,8 @@ FILTERS: Final = {
     "aside": ("Shelved or out of service", ("shelved", "out_of_service")),
 }
 GROUPS: Final = {"none": "Not grouped", "rule": "By alarm", "site": "By site", "gateway": "By gateway"}
+CONTROLS: Final = ("filter", "search", "priority", "rule", "site", "gateway", "group")
+"""The controls of the list, which live in the address."""
 CHOICES: Final = (("rule", "Any alarm"), ("site", "Any site"), ("gateway", "Any gateway"))
 """Filters whose choices are what occurs among the alarms."""
 
@@ -65,7 +70,7 @@ def layout() -> Component:
             html.H1("Alarms", className="hidden"),
             *(
                 dcc.Store(id=f"alarm-{name}")
-                for name in ("current", "evidence-key", "orders-key", "log-ask", "log-key")
+                for name in ("current", "evidence-key", "orders-ask", "log-ask", "log-key")
             ),
             html.Div(id="alarm-followed", hidden=True),
             html.Section(
@@ -152,41 +157,37 @@ def _filters() -> list[Component]:
 def register(app: Dash, data: DataService) -> None:
     """Add the page: the feed of its rows, and what is asked for the current alarm and the event log."""
     shell.add_page(__name__, name="Alarms", path="/alarms", order=2, layout=layout)
+    bound: dict[str, address.Control | tuple[str, str]] = {name: (f"alarm-{name}", "value") for name in CONTROLS}
+    bound["filter"] = address.choice("alarm-filter", FILTERS, default="all", step=True)
+    bound["priority"] = address.choice("alarm-priority", ("", "1", "2", "3"))
+    bound["group"] = address.choice("alarm-group", GROUPS, default="none", step=True)
+    address.bind(app, "/alarms", bound)
     keyed_list.serve(app, PATH, lambda run, cursor: changes(data, run, cursor))
-    controls = ("filter", "search", "priority", "rule", "site", "gateway", "group")
     client_script.runs(
         app,
         "alarms",
         Output("alarm-followed", "children"),
-        Input("live", "data"),
-        *(Input(f"alarm-{name}", "value") for name in controls),
+        *(Input(f"alarm-{name}", "value") for name in CONTROLS),
     )
 
     @app.callback(
         Output("alarm-evidence", "children"),
         Output("alarm-evidence-key", "data"),
         Input("alarm-current", "data"),
-        Input("live", "data"),
         State("alarm-evidence-key", "data"),
     )
-    async def show_evidence(alarm: Any, _live: Any, key: Any) -> Any:
-        if not isinstance(alarm, str) and key is None:
+    async def show_evidence(asked: Any, key: Any) -> Any:
+        if not isinstance(asked, dict):
             raise PreventUpdate
-        found = data.snapshot().alarms.filter(pl.col("alarm") == str(alarm)).rows(named=True)
-        shown = evidence(found[0]) if found else None
+        snapshot, alarm = data.snapshot(), str(asked.get("alarm"))
+        found = snapshot.alarms.filter(pl.col("alarm") == alarm).rows(named=True)
+        shown = evidence(found[0], therapy_clock(snapshot, found[0]["gateway"])) if found else None
         fresh = f"{alarm} {hash(str(shown))} {ZONE.get()}"
         return (no_update, no_update) if fresh == key else (shown, fresh)
 
-    @app.callback(
-        Output("alarm-orders", "children"),
-        Output("alarm-orders-key", "data"),
-        Input("live", "data"),
-        State("alarm-orders-key", "data"),
-    )
-    async def show_orders(_live: Any, key: Any) -> Any:
-        shown = out_of_service(data.snapshot().orders)
-        fresh = str(hash(str(shown)))
-        return (no_update, no_update) if fresh == key else (shown, fresh)
+    @app.callback(Output("alarm-orders", "children"), Input("alarm-orders-ask", "data"))
+    async def show_orders(_ask: Any) -> Any:
+        return out_of_service(data.snapshot().orders)
 
     @app.callback(
         Output("alarm-events", "children"),
@@ -200,15 +201,18 @@ def register(app: Dash, data: DataService) -> None:
         return (
             (no_update, no_update)
             if fresh == key
-            else (event_log.table(event_log.condensed(events, MAX_EVENTS)), fresh)
+            else (event_log.table(event_log.condensed(events, MAX_EVENTS), therapy_clock(data.snapshot())), fresh)
         )
 
 
 def changes(data: DataService, run: int, cursor: int) -> dict[str, Any]:
     """Return what changed in the list of alarms since a browser's cursor, with the texts of the rules of new rows."""
-    found = data.alarm_rows
-    found.follow(data.snapshot())
-    return keyed_list.shown(found.answer(found.alarms, run, cursor))
+    found, snapshot = data.alarm_rows, data.snapshot()
+    found.follow(snapshot)
+    orders = snapshot.orders.select("subject", "rule", "out_wall", "out_by")
+    # Tells the browser when to ask again for what is out of service.
+    also = f"{orders.hash_rows().sum()}" if orders.height else "0"
+    return {**keyed_list.shown(found.answer(found.alarms, run, cursor)), "also": also}
 
 
 def out_of_service(orders: pl.DataFrame) -> Component:
@@ -225,15 +229,15 @@ def out_of_service(orders: pl.DataFrame) -> Component:
     )
 
 
-def evidence(row: dict[str, Any]) -> Component:
+def evidence(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
     """Return what is known of an alarm: what to do first, meaning, evidence, who did what."""
     story = alarm_actions.audit_trail(row)
     chain = f"Suppresses: {row['explains']}. First out: {row['first_out']}." if row["explains"] else ""
     parts = [
         ("Recommended action", row["action"]),
-        ("Time to respond", row["deadline"]),
+        ("Time to respond", clocks.deadline(row)),
         ("Meaning", row["meaning"]),
-        ("Since", formatting.moment(row["onset"])),
+        ("Since", f"{clocks.therapy_moment(row['onset'], clock)}, {clocks.alarm_age(row)}"),
         ("Suppression", chain),
         ("Actions so far", html.Ul([html.Li(entry) for entry in story]) if story else None),
     ]
@@ -245,6 +249,6 @@ def evidence(row: dict[str, Any]) -> Component:
                 className="evidence-head",
             ),
             *known,
-            evidence_panel.shown(row) or elements.nothing("Raised by an older version, without evidence."),
+            evidence_panel.shown(row, clock) or elements.nothing("Raised by an older version, without evidence."),
         ]
     )

@@ -13,7 +13,7 @@ from dash.exceptions import PreventUpdate
 
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
-from dashboard.components import elements, shell
+from dashboard.components import address, elements, shell
 from dashboard.components.elements import Component
 from dashboard.data import audit_log
 from dashboard.data.audit_chain import ChainState
@@ -75,7 +75,17 @@ def layout(data: DataService) -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page: entries by filter, page by page; the newest page follows the journal."""
-    shell.add_page(__name__, name="Audit", path="/audit", order=8, layout=partial(layout, data), right=audit_log.RIGHT)
+    shell.add_page(__name__, name="Audit", path="/audit", order=30, layout=partial(layout, data), right=audit_log.RIGHT)
+    address.bind(
+        app,
+        "/audit",
+        {
+            "show": address.choice("audit-show", (*audit_log.GROUPS, *audit_log.KINDS), default="people", step=True),
+            "person": address.text("audit-who"),
+            "text": address.text("audit-text"),
+            "hours": address.choice("audit-hours", audit_log.PERIODS, step=True),
+        },
+    )
 
     @app.callback(
         Output("audit-entries", "children"),

@@ -49,7 +49,7 @@ def layout() -> Component:
                 name="map-card",
             ),
             html.Div(id="strip", className="strip card"),
-            *(dcc.Store(id=f"overview-{name}") for name in ("counts-key", "strip-key")),
+            *(dcc.Store(id=f"overview-{name}") for name in ("ask", "counts-key", "strip-key")),
             html.Div(id="worst-followed", hidden=True),
             dcc.Store(id="map-cells"),
             dcc.Store(id="map-names"),
@@ -65,7 +65,7 @@ def register(app: Dash, data: DataService) -> None:
     shell.add_page(__name__, name="Overview", path="/", order=1, layout=layout)
 
     keyed_list.serve(app, PATH, lambda run, cursor: changes(data, run, cursor))
-    client_script.runs(app, "worst", Output("worst-followed", "children"), Input("live", "data"))
+    client_script.runs(app, "worst", Output("worst-followed", "children"), Input("worst", "id"))
 
     @app.callback(
         Output("counts", "children"),
@@ -73,11 +73,11 @@ def register(app: Dash, data: DataService) -> None:
         Output("worst-nothing", "children"),
         Output("overview-counts-key", "data"),
         Output("overview-strip-key", "data"),
-        Input("live", "data"),
+        Input("overview-ask", "data"),
         State("overview-counts-key", "data"),
         State("overview-strip-key", "data"),
     )
-    async def show(_live: Any, counts_key: Any, strip_key: Any) -> Any:
+    async def show(_ask: Any, counts_key: Any, strip_key: Any) -> Any:
         counts, strip, nothing = await asyncio.to_thread(render, data.snapshot())
         # A browser works longest on what it draws anew: only what differs is sent.
         fresh = [str(hash(str(part))) for part in (counts, strip)]
@@ -128,11 +128,13 @@ def changes(data: DataService, run: int, cursor: int) -> dict[str, Any]:
 
 
 def fleet(snapshot: Snapshot, key: Any) -> tuple[Any, Any, Any]:
-    """Return the map's cells, and their names unless the browser already has them (`key`)."""
+    """Return the map's cells and their names, unless the browser already has them, and what it has then (`key`)."""
     found = fleet_map.cells(snapshot)
-    names, fresh = found["names"], found["key"]
     cells = {name: found[name] for name in ("per", "sites", "marked")}
-    return (cells, no_update, no_update) if key == fresh else (cells, names, fresh)
+    fresh = [found["key"], str(hash(str(cells)))]
+    known = key if isinstance(key, list) and len(key) == len(fresh) else [None, None]
+    names = no_update if known[0] == fresh[0] else found["names"]
+    return (no_update if known[1] == fresh[1] else cells), names, fresh
 
 
 def _counts(summary: dict[str, Any]) -> list[Component]:
@@ -148,7 +150,8 @@ def _counts(summary: dict[str, Any]) -> list[Component]:
         )
         for name, word in TILES
     ]
-    oldest_note = f"oldest {formatting.span(oldest)}" if waiting else "all acknowledged"
+    where = " here" if summary["speed"] != 1 else ""
+    oldest_note = f"oldest raised {formatting.span(oldest)} ago{where}" if waiting else "all acknowledged"
     facts = [
         elements.fact("Unacknowledged", f"{waiting:,}", note=oldest_note),
         elements.fact("Shelved", f"{summary['shelved']:,}", note="incl. out of service"),

@@ -10,9 +10,11 @@ from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from broker.store.snapshot import Snapshot
 from dashboard import formatting, theme
+from dashboard.clocks import TherapyClock
 from dashboard.components import elements, event_log, figures, forecast_panel, pump_summary, retirement_dialog, shell
 from dashboard.components.elements import Component
 from dashboard.data import queries, retirement, trend_view, trends
+from dashboard.data.fleet_clock import therapy_clock
 from dashboard.data.services import DataService
 from dashboard.data.trend_view import Note, View
 from dashboard.zones import ZONE, chart_zone
@@ -84,10 +86,11 @@ def register(app: Dash, data: DataService) -> None:
         State("pump-events-key", "data"),
     )
     async def show(_live: Any, serial: str, key: str | None) -> Any:
+        clock = clock_of(data.snapshot(), str(serial))
         now = await asyncio.to_thread(render, data.snapshot(), str(serial))
         events = await asyncio.to_thread(data.events, str(serial), MAX_EVENTS)
         fresh = f"{serial} {event_log.key(events)}"
-        return *now, *((no_update, no_update) if fresh == key else (event_log.history(events), fresh))
+        return *now, *((no_update, no_update) if fresh == key else (event_log.history(events, clock), fresh))
 
     @app.callback(
         Output("pump-trends", "figure"),
@@ -140,20 +143,27 @@ def picture(data: DataService, view: View, scheme: str | None) -> tuple[figures.
     return figure, trend_view.note(view, past, samples.height)
 
 
+def clock_of(snapshot: Snapshot, serial: str) -> TherapyClock:
+    """Return how therapy time runs for a pump; for one that is unknown, that of the fleet."""
+    row = queries.pump_row(snapshot, serial)
+    return therapy_clock(snapshot, row["gateway"] if row else None)
+
+
 def render(snapshot: Snapshot, serial: str) -> tuple[Component, Component, Component, Component]:
     """Return header, latest values, status and data quality of one pump."""
     row = queries.pump_row(snapshot, serial)
+    clock = therapy_clock(snapshot, row["gateway"] if row else None)
     if row is None and (retired := retirement.row(snapshot, serial)) is not None:
-        return retirement_dialog.head(retired), *([elements.nothing("Not monitored: retired.")] * 3)
+        return retirement_dialog.head(retired, clock), *([elements.nothing("Not monitored: retired.")] * 3)
     if row is None:
         missing = elements.card(serial, elements.nothing(f"Pump {serial} not found."))
         return missing, *([elements.nothing(formatting.UNKNOWN)] * 3)
     alarms = queries.alarms_of(snapshot, serial)
     head = [
         pump_summary.head(row, alarms, queries.orders_of(snapshot, row)),
-        *pump_summary.alarms(alarms),
-        forecast_panel.card(row),
+        *pump_summary.alarms(alarms, clock),
+        forecast_panel.card(row, clock),
     ]
     note = queries.lag_note(snapshot)
     values = [pump_summary.values(row), html.P(f"{note.capitalize()}.", className="note") if note else None]
-    return head, values, pump_summary.flags(row), pump_summary.quality(row)
+    return head, values, pump_summary.flags(row), pump_summary.quality(row, clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any
+from urllib.parse import parse_qs
 
 import numpy as np
 import polars as pl
@@ -16,11 +17,10 @@ from broker.store.pump_table import PumpTable
 from broker.store.snapshot import ALARMS_SCHEMA, empty
 from dashboard import theme
 from dashboard.components import elements, figures, pump_summary
-from dashboard.data import detections, fleet_map, pump_search, queries, trends
+from dashboard.data import fleet_map, pump_search, queries, trends
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.memo import remembered
 from dashboard.pages import pump, pumps
-from dashboard.pages.pumps import search_text
 
 THERAPY_MS = 1_768_221_120_000
 
@@ -283,25 +283,6 @@ def test_a_chart_shows_every_signal_over_one_time_axis(scheme: str, samples_of: 
     assert drawn["layout"]["uirevision"] == "p 1 h"
 
 
-def test_the_first_alarm_on_the_injected_pumps_since_the_injection_is_its_detection() -> None:
-    injection = {"pumps": ["a", "b"], "time": 1000}
-    known = alarms(
-        alarm("1", "unacknowledged", 1, 0, title="No flow") | {"pump": "a", "raised": 421_000},
-        alarm("2", "unacknowledged", 1, 0, title="Other") | {"pump": "c", "raised": 2000},
-        alarm("3", "unacknowledged", 1, 0, title="Before") | {"pump": "b", "raised": 900},
-    )
-    summary = detections.summary(injection, known, events())
-    assert (summary["after_s"], summary["titles"], summary["pumps"], summary["of"]) == (420.0, ["No flow"], 1, 2)
-
-
-def test_a_browser_keeps_a_limited_number_of_injections() -> None:
-    known: Any = None
-    for number in range(50):
-        known = detections.add_injection(known, {"time": number})
-    assert len(known) == detections.MAX_INJECTIONS
-    assert known[0] == {"time": 49}
-
-
 def test_both_schemes_have_the_same_css_variables() -> None:
     css = theme.css()
     for name in ("--ground", "--medium-fill", "--on-high", "--commanded"):
@@ -356,4 +337,4 @@ def test_pumps_come_in_the_order_in_which_people_count(fleet: Any) -> None:
 def test_the_source_of_an_alarm_links_to_its_pumps(source: dict[str, str], link: str | None) -> None:
     component = elements.subject({"pump": None, "gateway": None, **source})
     assert getattr(component, "href", None) == link
-    assert link is None or "search" not in link or search_text(link.partition("?")[2]) == source["subject"]
+    assert link is None or "search" not in link or parse_qs(link.partition("?")[2])["search"] == [source["subject"]]

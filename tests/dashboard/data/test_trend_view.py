@@ -11,7 +11,6 @@ import pytest
 
 from broker.store.history import History
 from broker.store.snapshot import Snapshot
-from dashboard.components import injection_report
 from dashboard.data import queries, trend_view
 from dashboard.pages import pump
 from dashboard.zones import ZONE
@@ -75,11 +74,11 @@ def test_an_empty_chart_says_why_and_leads_to_the_latest_data(fleet: Any, data_o
     History(data.settings.data).append(samples_of("ITB-000002", 60, until_ms=REAL_MS), 1)
     figure, note = chart(data, "24 h")
     assert figure["data"][0]["x"] == []
-    assert note.text == "No samples in the last 24 h; the latest is from 20 Nov 2026, 14:02 UTC."
+    assert note.text == "No samples in the last 24 h; the latest is from therapy 20 Nov 2026, 14:02 UTC."
     assert note.offers_latest
     figure, note = chart(data, "24 h", trend_view.LATEST)
     assert figure["data"][0]["x"]
-    assert note.text == "Up to the latest sample, 20 Nov 2026, 14:02 UTC."
+    assert note.text == "Up to the latest sample, therapy 20 Nov 2026, 14:02 UTC."
     assert not note.offers_latest
 
 
@@ -90,7 +89,7 @@ def test_a_pump_without_samples_says_so_and_offers_nothing(fleet: Any, data_of: 
 
 def test_samples_that_are_not_stored_are_not_called_absent(fleet: Any, data_of: Any) -> None:
     _, note = chart(data_of(beside_the_fleet(fleet)))
-    assert note.text == "No samples are stored of the last 6 h; the latest was received at 20 Nov 2026, 14:02 UTC."
+    assert note.text == "No samples are stored of the last 6 h; the latest is from therapy 20 Nov 2026, 14:02 UTC."
 
 
 def test_samples_without_any_signal_are_named(fleet: Any, data_of: Any, samples_of: Any) -> None:
@@ -116,11 +115,3 @@ def test_a_chart_is_drawn_whatever_the_clock_says(
     data = data_of(beside_the_fleet(fleet, time=time, age_s=age_s))
     for end in (trend_view.NOW, trend_view.LATEST):
         assert chart(data, chosen, end)[1].text
-
-
-def test_an_injection_waits_by_the_clock_of_its_pump(fleet: Any) -> None:
-    snapshot = beside_the_fleet(fleet)
-    injection = {"fault": "motor_stall", "severity": 1.0, "pumps": ["ITB-000002"], "time": REAL_MS - HOUR_MS}
-    events = pl.DataFrame(schema={**snapshot.alarms.schema, "kind": pl.String, "time": pl.Int64})
-    shown = str(injection_report.detected([injection], snapshot, events).to_plotly_json())
-    assert "pending for 1 h" in shown
