@@ -149,7 +149,7 @@ def table(heads: list[tuple[str, str]], rows: list[list[Component]], *, name: st
     return html.Div(
         html.Table(
             [
-                html.Thead(html.Tr([html.Th(title, className=css, scope="col") for title, css in heads])),
+                html.Thead(html.Tr([_head(title, css) for title, css in heads])),
                 html.Tbody(
                     [
                         html.Tr([html.Td(cell, className=css) for cell, (_, css) in zip(row, heads, strict=True)])
@@ -160,3 +160,8 @@ def table(heads: list[tuple[str, str]], rows: list[list[Component]], *, name: st
         ),
         className=f"table {name}".rstrip(),
     )
+
+
+def _head(title: str, css: str) -> Component:
+    """Return the head of a column; a column of buttons has none to read."""
+    return html.Th(title, className=css, scope="col") if title else html.Td(className=css)

@@ -122,14 +122,6 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
     address.register(app)
     attention_panel.register(app)
 
-    client_script.runs(
-        app,
-        "head",
-        Output("therapy", "children"),
-        Output("nav-alarms", "children"),
-        Output("nav-alarms", "className"),
-        Input("live", "data"),
-    )
     client_script.runs(app, "pace", Output("live", "data"), Input("newest", "data"))
     client_script.runs(app, "beat", Output("age", "className"), Input("beat", "data"))
     client_script.runs(app, "here", Output("stale", "className"), Input("url", "pathname"))

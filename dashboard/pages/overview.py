@@ -11,7 +11,7 @@ from dash.exceptions import PreventUpdate
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.proxies import path_of
-from dashboard.components import alarm_action_dialog, client_script, elements, keyed_list, shell
+from dashboard.components import alarm_action_dialog, client_script, elements, keyed_list, refill_strip, shell
 from dashboard.components.elements import Component
 from dashboard.data import fleet_map, queries
 from dashboard.data.services import DataService
@@ -117,7 +117,7 @@ def render(snapshot: Snapshot) -> tuple[Component, Component, str]:
     summary = queries.summary(snapshot)
     waiting = "No pump has reported yet. Pumps appear here with their first sample."
     nothing = "No open alarms." if snapshot.table.height else waiting
-    return _counts(summary), _strip(queries.health_strip(snapshot)), nothing
+    return _counts(summary), _strip(queries.health_strip(snapshot), refill_strip.facts(snapshot)), nothing
 
 
 def changes(data: DataService, run: int, cursor: int) -> dict[str, Any]:
@@ -161,10 +161,11 @@ def _counts(summary: dict[str, Any]) -> list[Component]:
     return [html.Div(tiles, className="count-tiles card"), html.Div(facts, className="count-facts card")]
 
 
-def _strip(strip: dict[str, Any]) -> list[Component]:
+def _strip(strip: dict[str, Any], due: list[Component]) -> list[Component]:
     offline = strip["gateways"] - strip["online"]
     full = formatting.listed(formatting.title(name) for name in strip["full"])
     return [
+        *due,
         elements.fact("Samples", elements.quantity(formatting.number(strip["samples_per_s"], 0, "per s"))),
         elements.fact("End-to-end latency, p95", elements.quantity(formatting.number(strip["p95"], 0, "ms"))),
         elements.fact("Samples lost", f"{strip['lost']:,}", tone="warn" if strip["lost"] else "", hint=formatting.LOST),
