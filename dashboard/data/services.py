@@ -22,6 +22,7 @@ from dashboard.access.accounts import VISITOR
 from dashboard.access.audit_trail import AuditTrail
 from dashboard.data import drill_alarms
 from dashboard.data.alarm_actions import ALARM_ACTIONS
+from dashboard.data.alarm_rows import AlarmRows
 from dashboard.data.audit_chain import AuditChain
 from dashboard.data.drill_store import DrillStore
 from dashboard.data.live import Live
@@ -64,6 +65,11 @@ class DataService:
     def chain(self) -> AuditChain:
         """The state of the journal's chain."""
         return AuditChain(self.settings.data, self.now)
+
+    @cached_property
+    def alarm_rows(self) -> AlarmRows:
+        """The rows of the lists of alarms, for all viewers."""
+        return AlarmRows(self.now())
 
     @cached_property
     def occurrences(self) -> Occurrences:
