@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import polars as pl
 
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
+from dashboard.data.fault_catalogue import catalogue
 
 
 def rule_titles(snapshot: Snapshot) -> dict[str, str]:
-    """Return the titles of rules by name: those of the rules of pumps, and of every open alarm."""
-    return {**snapshot.health.rules, **_titles(snapshot.alarms)}
+    """Return the titles of rules by name: those that the processor has, and of every open alarm."""
+    return {**snapshot.health.rules, **_titles(snapshot.rules), **_titles(snapshot.alarms)}
 
 
 def rule_title(titles: Mapping[str, str], rule: str | None) -> str:
@@ -20,9 +22,10 @@ def rule_title(titles: Mapping[str, str], rule: str | None) -> str:
     return titles.get(rule or "") or formatting.title(rule or "")
 
 
-def fault_title(titles: Mapping[str, str], fault: str) -> str:
-    """Return the title of a fault, its name in words if no gateway gave it one."""
-    return titles.get(fault) or formatting.title(fault)
+def fault_title(fault: str, titles: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the title of a fault: that of the gateways' `titles`, else of the catalogue, else its name in words."""
+    known = catalogue().get(fault)
+    return titles.get(fault) or (known.title if known else formatting.title(fault))
 
 
 def _titles(alarms: pl.DataFrame) -> dict[str, str]:

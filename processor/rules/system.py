@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from processor.rules.access import ACCESS_RULES
+from processor.rules.certificates import CERTIFICATE_RULES
 from processor.rules.indicators import FAILURES as _FAILURES
 from processor.rules.indicators import RISES_OVER_S, level, rise, share
 from processor.rules.indicators import measure as _measure
@@ -347,5 +348,6 @@ SYSTEM_RULES: Final = (
     ),
     STANDSTILL_RULE,
     *ACCESS_RULES,
+    *CERTIFICATE_RULES,
 )
 """Rules about Pumpwatch itself. Their subject is a part of the system; they suppress no alarms of pumps."""

@@ -39,9 +39,13 @@ MAX_INTERROGATED: Final = 5
 
 @dataclass
 class CommandExecutor:
-    """Executes each command once, however often it arrives (QoS 1 may redeliver it), and keeps the latest replies."""
+    """Executes each command once, however often it arrives (QoS 1 may redeliver it), and keeps the latest replies.
+
+    `commanded` gets who commanded a fault at which therapy time (ms), for the ground truth.
+    """
 
     simulation: Simulation
+    commanded: dict[tuple[str, int], str] = field(default_factory=dict)
     _replies: collections.OrderedDict[tuple[str, str], Reply] = field(default_factory=collections.OrderedDict)
 
     def execute(self, gateway: str, own: range, command: GatewayCommand) -> Reply:
@@ -67,6 +71,7 @@ class CommandExecutor:
             self.simulation.inject(
                 command.fault, pumps, severity=command.severity, ramp_s=command.ramp_s, hold_s=command.hold_s
             )
+            self.commanded[(command.fault, self.simulation.time_ms)] = command.who or "unknown"
             return len(pumps), f"{command.fault} begins on {_pumps(len(pumps))}"
         if isinstance(command, Clear):
             count = self.simulation.clear(pumps, command.fault)

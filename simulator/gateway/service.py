@@ -75,7 +75,7 @@ class _Fleet:
         self.settings, self.simulation, self.executor = settings, simulation, CommandExecutor(simulation)
         self.descriptions = Descriptions(simulation)
         self.busy = asyncio.Lock()
-        self.reporter = GroundTruthReporter(simulation)
+        self.reporter = GroundTruthReporter(simulation, self.executor.commanded)
         self.ledger = LedgerFile(settings.truth, run_header(simulation)) if settings.truth else None
         self.truth = TruthChannel(truth_address(settings))
         self.treated: set[str] = set()
