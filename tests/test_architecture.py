@@ -88,7 +88,10 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
     "amqtt": ("broker/mqtt/local_broker.py",),
-    "cryptography": ("broker/access/authority.py", "broker/contract/signed.py", "broker/store/action_key.py"),
+    "cryptography": (
+        *("broker/access/authority.py", "broker/contract/signed.py", "broker/store/action_key.py"),
+        "broker/store/backup_secrets.py",
+    ),
     "authlib": ("dashboard/access/openid.py",),
     "httpx2": ("dashboard/access/openid.py", "processor/service/anchor_webhook.py"),
     "joserfc": ("dashboard/access/openid.py",),

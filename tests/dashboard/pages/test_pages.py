@@ -14,14 +14,14 @@ import dash
 import httpx
 import pytest
 
-from broker.contract.signals import SIGNAL_NAMES
+from broker.contract.signals import SIGNAL_BY_NAME, SIGNAL_NAMES
 from broker.store.history import History
 from broker.store.snapshot import Snapshot
 from broker.store.snapshot_files import SnapshotReader
 from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.app import assemble, page_modules
-from dashboard.components import shell
+from dashboard.components import shell, trend_picture
 from dashboard.components.shell import Page
 from dashboard.data import trend_view
 from dashboard.data.services import DataService
@@ -139,15 +139,16 @@ async def test_a_week_of_samples_makes_a_chart_of_less_than_half_a_megabyte(
     data = data_of(fleet(1))
     History(data.settings.data).append(samples_of("ITB-000001", 7 * 1440), 1)
     view = trend_view.view(data.snapshot(), "ITB-000001", "7 d", None)
-    figure, note = pump.picture(data, view, "light")
+    figure, note, _ = trend_picture.draw(data, view, "light")
     assert note.text == ""
-    assert len(figure["data"]) == len(SIGNAL_NAMES)
+    titles = {SIGNAL_BY_NAME[name].title for name in SIGNAL_NAMES}
+    assert {trace["name"] for trace in figure["data"]} >= titles
     assert 50_000 < len(json.dumps(figure)) < LARGEST
 
 
 async def test_a_pump_that_never_reported_is_not_found(fleet: Any) -> None:
     head = pump.render(fleet(1), "ITB-999999")[0]
-    assert "Pump ITB-999999 not found." in json.dumps(head.to_plotly_json(), default=str)
+    assert "Unknown pump: no gateway has announced it." in json.dumps(head.to_plotly_json(), default=str)
 
 
 def test_every_page_is_found_by_its_address_and_the_navigation_has_its_order(fleet: Any, data_of: DataOf) -> None:
@@ -158,9 +159,9 @@ def test_every_page_is_found_by_its_address_and_the_navigation_has_its_order(fle
     assert [page["name"] for page in listed[:3]] == ["Overview", "Alarms", "Pumps"]
     assert [page["order"] for page in listed] == sorted({page["order"] for page in listed})
     for page in pages:
-        template = page["path_template"] or page["path"]
-        path = re.sub(r"<\w+>", "x", template)
-        assert shell.find(pages, path) == (page, dict.fromkeys(re.findall(r"<(\w+)>", template), "x"))
+        names = re.findall(r"<(\w+)>", page["path_template"] or "")
+        path = re.sub(r"<\w+>", "x", page["path_template"] or page["path"])
+        assert shell.find(pages, path) == (page, dict.fromkeys(names, "x"))
         assert shell.find(pages, path + "/") == shell.find(pages, path)
 
 
