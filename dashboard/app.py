@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import importlib
 import pkgutil
+import random
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +24,7 @@ from dashboard.access.middleware import Access, demand_accounts
 from dashboard.components import frame, manifest, shell
 from dashboard.components.safe_output import SafeDash
 from dashboard.data import live as live_module
+from dashboard.data.drill_runner import DrillRunner
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
 from dashboard.data.signing import SignedRequests
@@ -50,7 +52,14 @@ def build(settings: Settings) -> Access:
 def assemble(data: DataService) -> Dash:
     """Return the pages around a data service, without sign-in: visitors have no rights."""
     public = data.settings.public
-    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=data.live.watching)
+    drills = DrillRunner(data, random.Random())
+
+    @contextlib.asynccontextmanager
+    async def background(_server: FastAPI) -> AsyncIterator[None]:
+        async with data.live.watching(), drills.running():
+            yield
+
+    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=background)
     app = SafeDash(
         __name__,
         server=server,  # type: ignore[arg-type]  # Dash 4.1 and later accept any ASGI server

@@ -16,6 +16,7 @@ OURS: Final = (
     *("accounts.json*", "action.pub", "backup.lock", "broker", "checkpoint*", "clinic-days.json", "client-id"),
     *(
         "dashboard.*",
+        "drills*",
         "format.json",
         "handovers",
         "history*",

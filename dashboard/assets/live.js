@@ -39,9 +39,11 @@
     const label = document.getElementById("age"), banner = document.getElementById("stale");
     if (!label || !banner) return;
     const lagging = lag_ms < LAG_MS ? "" : ", values " + precise(age + lag_ms / 1000);
-    label.textContent = age === null ? "no data yet" : (lagging ? "alarms " : "data ") + precise(age) + lagging + " old";
-    label.dataset.state = old ? "old" : "fresh";
-    document.documentElement.classList.toggle("aged", old && age !== null || lost);
+    const says = age === null ? "no data yet" : (lagging ? "alarms " : "data ") + precise(age) + lagging + " old";
+    const state = old ? "old" : "fresh", aged = old && age !== null || lost, page = document.documentElement.classList;
+    if (label.textContent !== says) label.textContent = says;
+    if (label.dataset.state !== state) label.dataset.state = state;
+    if (page.contains("aged") !== aged) page.toggle("aged", aged);
     const why = reason(silent_s);
     const warning = age === null
       ? (silent_s > LATE_S ? "No data yet. " + why : "No data yet: waiting for the stream processor.")
@@ -107,13 +109,42 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
   document.cookie = "zone=" + zone + "; path=/; max-age=31536000; samesite=lax";
 
+  const MOMENT = new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+  const OFFSET = new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "shortOffset" });
+
   function moment(ms) {
     const at = new Date(ms);
     if (Number.isNaN(at.getTime()) || at.getUTCFullYear() > 9999) return "beyond year 9999";
-    const shown = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options });
-    const name = shown({ timeZoneName: "shortOffset" }).formatToParts(at).find((part) => part.type === "timeZoneName").value;
-    const time = shown({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }).format(at);
+    const name = OFFSET.formatToParts(at).find((part) => part.type === "timeZoneName").value;
+    const time = MOMENT.format(at);
     return time + " " + name.replace(/^GMT(\+0$)?/, "UTC").replace("-", "−");
+  }
+
+  /* Written into the page by hand: a callback of Dash costs a browser many times as much, with every snapshot. */
+  function head(live) {
+    if (!live.therapy_ms) return;
+    const speed = live.speed === 1 ? "real time" : "×" + Number(live.speed.toPrecision(6));
+    const worst = ["", "high", "medium", "low"][live.worst] || "";
+    const days = live.therapy_start && !live.mixed && live.therapy_ms < 253402300799999 ? window.pumpwatch_clocks.therapy_day(live.therapy_ms, live.therapy_start, zone) : 0;
+    const day = live.real ? "" : days > 0 ? "Therapy day " + days + ", " : "Therapy time ";
+    write("therapy", day + moment(live.therapy_ms) + " · " + speed + (live.mixed ? " (most pumps)" : ""));
+    const count = write("nav-alarms", live.waiting ? String(live.waiting) : "");
+    if (count) count.className = "nav-count " + worst;
+  }
+
+  function write(id, text) {
+    const node = document.getElementById(id);
+    if (node && node.textContent !== text) node.textContent = text;
+    return node;
+  }
+
+  function beats(beat) {
+    beat_at = beat.asked_at === undefined ? now() : beat.asked_at;
+    if (beat.asked_at === undefined) { pushed = true; pushed_at = beat_at; refusal = ""; say(""); }
+    outage_reason = beat.why || "";
+    parts = beat.parts || "";
+    heard(beat.age_ms, beat.lag_ms, beat_at);
+    tick();
   }
 
   const idle = () => new Promise((done) => (window.requestIdleCallback ? requestIdleCallback(done, { timeout: IDLE_TIMEOUT_MS }) : setTimeout(done, 50)));
@@ -123,29 +154,14 @@
       /* Pages get the newest snapshot when this browser has drawn the one before; those in between are skipped. */
       async pace(newest) {
         const mine = ++paced;
+        if (newest && newest.beat) beats(newest.beat);
         await idle();
-        return newest && mine === paced ? newest : dash().no_update;
+        if (!newest || mine !== paced) return dash().no_update;
+        head(newest);
+        document.dispatchEvent(new CustomEvent("pumpwatch:live", { detail: newest }));
+        return newest;
       },
-      head(live) {
-        if (!live || !live.therapy_ms) return ["", "", "nav-count"];
-        const speed = live.speed === 1 ? "real time" : "×" + Number(live.speed.toPrecision(6));
-        const worst = ["", "high", "medium", "low"][live.worst] || "";
-        const days = live.therapy_start && !live.mixed && live.therapy_ms < 253402300799999 ? window.pumpwatch_clocks.therapy_day(live.therapy_ms, live.therapy_start, zone) : 0;
-        const day = live.real ? "" : days > 0 ? "Therapy day " + days + ", " : "Therapy time ";
-        return [day + moment(live.therapy_ms) + " · " + speed + (live.mixed ? " (most pumps)" : ""), live.waiting ? String(live.waiting) : "", "nav-count " + worst];
-      },
-      beat(beat) {
-        if (beat) {
-          beat_at = beat.asked_at === undefined ? now() : beat.asked_at;
-          trouble = "";
-          if (beat.asked_at === undefined) { pushed = true; pushed_at = beat_at; refusal = ""; say(""); }
-          outage_reason = beat.why || "";
-          parts = beat.parts || "";
-          heard(beat.age_ms, beat.lag_ms, beat_at);
-          tick();
-        }
-        return "age";
-      },
+      beat(beat) { if (beat) beats(beat); return "age"; },
       here(path) {
         for (const link of document.querySelectorAll(".nav-link")) {
           const same = link.getAttribute("href") === path;

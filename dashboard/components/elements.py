@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -73,9 +74,15 @@ def programmer_link(serial: str) -> Component:
     )
 
 
-def action(label: str, kind: str, alarms: list[str]) -> Component:
-    """Return a button for an alarm action; the frame handles its clicks and opens the dialog if needed."""
-    attributes: dict[str, Any] = {"data-action": json.dumps({"kind": kind, "alarms": alarms})}
+def action(label: str, kind: str, alarms: list[str], names: Sequence[str] = (), worst: int = 1) -> Component:
+    """Return a button for an alarm action; the frame handles its clicks and opens the dialog if needed.
+
+    The dialog shows `names`, the subjects of the alarms; `worst`, their highest priority, limits how long they may be
+    shelved.
+    """
+    counts = [len(alarms) if priority == worst else 0 for priority in SHAPE]
+    request = {"kind": kind, "alarms": alarms, "names": list(names), "counts": counts}
+    attributes: dict[str, Any] = {"data-action": json.dumps(request)}
     return html.Button(label, className="button", **attributes)
 
 

@@ -161,6 +161,7 @@ def register(app: Dash, live: Live) -> None:
         while not ctx.websocket.is_shutdown:
             if await live.newer(sent, HEARTBEAT_INTERVAL_S):
                 sent = live.count
-                set_props("newest", {"data": live.payload()})
-            set_props("beat", {"data": live.beat()})
+                set_props("newest", {"data": {**live.payload(), "beat": live.beat()}})
+            else:
+                set_props("beat", {"data": live.beat()})
             await asyncio.sleep(PUSH_INTERVAL_S)
