@@ -18,13 +18,13 @@
     if (waiting_for) waiting_for.disconnect();
     const page = by_id("page"), left = page && page.querySelector("h1"), until = Date.now() + HEADING_TIMEOUT_MS;
     if (!page) return;
+    let mine = null;
     const observer = (waiting_for = new MutationObserver(() => {
-      const heading = page.querySelector("h1");
+      const heading = page.querySelector("h1"), active = document.activeElement;
       if (Date.now() > until) observer.disconnect();
-      if (!heading || heading === left) return;
-      observer.disconnect();
-      const active = document.activeElement;
-      if (active && active !== document.body && page.contains(active)) return;
+      if (!heading || heading === left || heading === mine) return;
+      if (active && active !== document.body && page.contains(active)) { observer.disconnect(); return; }
+      mine = heading; // it may be replaced once more while the page is drawn
       heading.tabIndex = -1;
       heading.focus({ preventScroll: true });
     }));
@@ -33,6 +33,7 @@
 
   /* What scrolls must be reachable by keys, and have a name; what does not scroll must not hold them up. */
   function mark_regions() {
+    for (const wrapper of document.querySelectorAll("div[aria-haspopup][aria-expanded]")) name_menu(wrapper);
     for (const region of document.querySelectorAll(REGIONS)) {
       const scrolls = region.scrollWidth > region.clientWidth + 1 || region.scrollHeight > region.clientHeight + 1;
       if (scrolls === region.hasAttribute("data-scrolling")) continue;
@@ -44,6 +45,18 @@
       region.setAttribute("aria-label", (heading && heading.textContent) || "Table");
     }
   }
+
+  /* Mantine wraps the button of a menu and says on the wrapper, which is no button, whether the menu is open. */
+  function name_menu(wrapper) {
+    const button = wrapper.matches("div[aria-haspopup]") && wrapper.querySelector(":scope > button");
+    if (!button) return;
+    for (const name of ["aria-expanded", "aria-haspopup", "aria-controls"]) {
+      if (wrapper.hasAttribute(name)) button.setAttribute(name, wrapper.getAttribute(name));
+      if (name !== "aria-haspopup") wrapper.removeAttribute(name);
+    }
+  }
+  new MutationObserver((changes) => changes.forEach((change) => name_menu(change.target)))
+    .observe(document.documentElement, { attributes: true, attributeFilter: ["aria-expanded"], subtree: true });
 
   document.addEventListener("click", (event) => {
     const target = event.target, asked = target.closest("[data-frame]");
@@ -71,5 +84,6 @@
     clearInterval(ready);
     new ResizeObserver(() => document.documentElement.style.setProperty("--head", head.offsetHeight + "px")).observe(head);
   }, 50);
+  window.addEventListener("resize", mark_regions);
   setInterval(() => { if (!document.hidden) mark_regions(); }, REGIONS_MS);
 })();

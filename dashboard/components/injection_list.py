@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from dash import html
 
-from dashboard import formatting
+from dashboard import clocks, formatting
 from dashboard.components import client_script, elements
 from dashboard.components.elements import Component
 from dashboard.data.injections import Injection, outcome
@@ -45,7 +45,10 @@ def _row(injection: Injection, score: Score, *, chosen: bool) -> Component:
             ),
             html.Div(_pumps(injection), className="injection-pumps"),
             html.Div(
-                [f"injected {formatting.moment(injection.onset)}", html.Span(f" by {injection.by}", className="muted")]
+                [
+                    f"injected {clocks.therapy_moment(injection.onset, score.clock)}",
+                    html.Span(f" by {injection.by}", className="muted"),
+                ]
             ),
             html.Div(
                 html.Span(state if injection.running else f"ended {formatting.clock(injection.ended)}", className="tag")
@@ -69,9 +72,10 @@ def _pumps(injection: Injection) -> list[Component]:
 
 def sentence(injection: Injection, score: Score, pump: str) -> list[Component]:
     """Return the line above the chart: "injected 14:02, detected 14:09 (7 min), correct cause"."""
+    began = clocks.therapy_moment(injection.onset, score.clock)
     ended = f"; ended {formatting.clock(injection.ended)}" if injection.ended else ""
     return [
         html.B(f"{formatting.title(injection.fault)} on "),
         elements.pump_link(pump),
-        f": injected {formatting.clock(injection.onset)} by {injection.by}, {outcome(injection, score)}{ended}.",
+        f": injected {began} by {injection.by}, {outcome(injection, score)}{ended}.",
     ]

@@ -5,21 +5,22 @@ from __future__ import annotations
 from dash import html
 
 from broker.contract.commands import Reply
-from dashboard import formatting
+from dashboard import clocks, formatting
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements
 from dashboard.components.elements import Component
 
 
-def summary(replies: list[Reply]) -> Component:
+def summary(replies: list[Reply], clock: TherapyClock = WALL) -> Component:
     """Return the responses in one line, with the table behind it; the table is open if anything failed."""
     done = [reply for reply in replies if reply.ok]
     pumps, failed = sum(reply.pumps for reply in done), len(replies) - len(done)
     text = f"Done on {formatting.count(pumps, 'pump')}" if done else "Nothing done"
     text += f"; {failed:,} of {formatting.count(len(replies), 'command')} failed." if failed else "."
-    return html.Details([html.Summary(text), responses(replies)], open=failed > 0, className="responses")
+    return html.Details([html.Summary(text), responses(replies, clock)], open=failed > 0, className="responses")
 
 
-def responses(replies: list[Reply]) -> Component:
+def responses(replies: list[Reply], clock: TherapyClock = WALL) -> Component:
     """Return the responses of the gateways as a table."""
     rows = [
         [
@@ -27,7 +28,7 @@ def responses(replies: list[Reply]) -> Component:
             reply.gateway or "dashboard",
             reply.text,
             f"{reply.pumps:,}" if reply.ok else "",
-            formatting.moment(reply.time) if reply.time else "",
+            clocks.therapy_moment(reply.time, clock) if reply.time else "",
         ]
         for reply in replies[:50]
     ]

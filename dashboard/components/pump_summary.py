@@ -38,8 +38,8 @@ def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Com
             html.Div(
                 [
                     html.Div(_services(row), className="pump-services"),
-                    elements.action("Note…", "note", every) if every else None,
-                    elements.action("Shelve…", "shelve", every) if every else None,
+                    elements.action("Note…", "note", every, [row["pump"]], row["priority"] or 1) if every else None,
+                    elements.action("Shelve…", "shelve", every, [row["pump"]], row["priority"] or 1) if every else None,
                     elements.acknowledge(label, {"alarms": waiting}, strong=True) if waiting else None,
                 ],
                 className="pump-actions",

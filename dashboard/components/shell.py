@@ -16,7 +16,15 @@ from dashboard import theme
 from dashboard.access.accounts import VISITOR
 from dashboard.access.people import PEOPLE
 from dashboard.access.proxies import path_of
-from dashboard.components import address, attention_panel, client_script, elements, frame, manifest
+from dashboard.components import (
+    address,
+    alarm_action_dialog,
+    attention_panel,
+    client_script,
+    elements,
+    frame,
+    manifest,
+)
 from dashboard.components.elements import Component
 from dashboard.components.frame import Page
 from dashboard.data.services import DataService
@@ -92,30 +100,28 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
         page, variables = found
         if not frame.may_see(page, VISITOR.get()):
             if people := PEOPLE.get():
-                people.denied(f"the page {page['name']}")
+                people.denied(f"see the page {page['name']}")
             return html.Div([html.H1("Access denied"), html.P(f"Your role may not open the page {page['name']}.")])
         return address.opened(page["layout"](**variables), path, search)
 
-    @app.callback(Output("notices", "sendNotifications"), Input("ack", "data"), prevent_initial_call=True)
+    @app.callback(
+        Output("notices", "sendNotifications"),
+        Output(alarm_action_dialog.ANSWERED, "data", allow_duplicate=True),
+        Input("ack", "data"),
+        prevent_initial_call=True,
+    )
     async def acknowledge(chosen: dict[str, Any] | None) -> Any:
         if not isinstance(chosen, dict):
-            return no_update
+            return no_update, no_update
         answer = await data.acknowledge(chosen)
-        return [elements.notice(answer.text, good=answer.good)]
+        about = {"alarms": chosen.get("alarms"), "good": answer.good, "text": answer.text}
+        return [elements.notice(answer.text, good=answer.good)], about
 
     for dialog in frame.DIALOGS:
         dialog.register(app, data)
     address.register(app)
     attention_panel.register(app)
 
-    client_script.runs(
-        app,
-        "head",
-        Output("therapy", "children"),
-        Output("nav-alarms", "children"),
-        Output("nav-alarms", "className"),
-        Input("live", "data"),
-    )
     client_script.runs(app, "pace", Output("live", "data"), Input("newest", "data"))
     client_script.runs(app, "beat", Output("age", "className"), Input("beat", "data"))
     client_script.runs(app, "here", Output("stale", "className"), Input("url", "pathname"))

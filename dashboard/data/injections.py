@@ -8,7 +8,7 @@ from typing import Any, Final
 import polars as pl
 
 from broker.truth.injections import MS_PER_H
-from dashboard import formatting
+from dashboard import clocks, formatting
 from dashboard.data.live_scorecard import Score
 from dashboard.data.memo import remembered
 
@@ -142,7 +142,7 @@ def outcome(injection: Injection, score: Score) -> str:
     share = f" on {injection.detected:,} of {len(injection.pumps):,} pumps" if many else ""
     if injection.found is None:
         return f"already in alarm when it began{share}: {score.title(injection.first)}"
-    took = formatting.span(injection.took_s)
+    took = "; ".join(filter(None, (formatting.span(injection.took_s), clocks.here(injection.took_s, score.speed))))
     when = f"{'first ' if many else ''}detected {formatting.clock(injection.found)} ({took}){share}"
     if not injection.correct:
         return f"{when}, as {score.title(injection.first)}"

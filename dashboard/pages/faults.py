@@ -14,6 +14,7 @@ from broker.contract.dose_limits import MAX_SEVERITY
 from dashboard import formatting, theme
 from dashboard.access.accounts import VISITOR
 from dashboard.components import (
+    address,
     elements,
     fault_choice,
     figures,
@@ -27,6 +28,7 @@ from dashboard.components import (
 )
 from dashboard.components.elements import Component
 from dashboard.data import injection_view, injections, pump_search
+from dashboard.data.fleet_clock import therapy_clock
 from dashboard.data.live_scorecard import LiveScorecard
 from dashboard.data.services import DataService
 from dashboard.zones import ZONE, chart_zone
@@ -64,7 +66,7 @@ def layout(data: DataService) -> Component:
     return html.Div(
         [
             html.H1("Faults", className="hidden"),
-            dcc.Store(id="injection-chosen", storage_type="session"),
+            dcc.Store(id="injection-chosen"),
             dcc.Store(id="injection-drawn"),
             dcc.Store(id="injection-list-key"),
             html.Div(
@@ -96,6 +98,16 @@ def register(app: Dash, data: DataService) -> None:
     """Add the page: explain, inject and clear faults, list injections, draw the chosen one."""
     shell.add_page(__name__, name="Faults", path="/faults", order=20, layout=partial(layout, data))
     truth = LiveScorecard(data)
+    address.bind(
+        app,
+        "/faults",
+        {
+            "fault": address.choices("fault-names"),
+            "pumps": address.text("fault-pumps"),
+            "injection": address.text("injection-chosen", prop="data", step=True),
+            "shown": address.choice("injection-shown", SHOWN, default="all"),
+        },
+    )
 
     def faulty() -> set[str]:
         found = truth.score()
@@ -168,10 +180,10 @@ def register(app: Dash, data: DataService) -> None:
     async def clear(clicks: Any, chosen: Any) -> Any:
         score = await asyncio.to_thread(truth.score)
         injection = injections.find(score, chosen) if clicks and score else None
-        if injection is None:
+        if score is None or injection is None:
             return no_update
         pumps = pump_search.choose(data.snapshot().table, " ".join(injection.pumps)).pumps
-        return injection_report.summary(await data.clear(pumps, injection.fault))
+        return injection_report.summary(await data.clear(pumps, injection.fault), score.clock)
 
     @app.callback(Output("fault-severity-now", "children"), Input("fault-severity", "value"))
     async def severity(value: Any) -> Any:
@@ -187,12 +199,13 @@ async def carry_out(data: DataService, button: str, values: tuple[Any, ...]) -> 
     clicks, (given, text, picked, severity, ramp_h, hold_h) = values[:3], values[3:]
     if not any(clicks):
         return no_update, no_update
+    clock = therapy_clock(data.snapshot())
     names, chosen = _names(given), pump_picker.chosen(data, text, picked)
     problem = _problem(names, chosen, every_fault=button == "fault-clear-all")
     if problem:
         return elements.nothing(problem), no_update
     if button == "fault-clear-all":
-        return injection_report.summary(await data.clear(chosen.pumps, None)), no_update
+        return injection_report.summary(await data.clear(chosen.pumps, None), clock), no_update
     replies, begun = [], None
     for name in names:
         if button == "fault-clear":
@@ -208,7 +221,7 @@ async def carry_out(data: DataService, button: str, values: tuple[Any, ...]) -> 
         replies += answers
         times = [reply.time for reply in answers if reply.ok]
         begun = injections.key_of(name, min(times)) if times and begun is None else begun
-    return injection_report.summary(replies), begun or no_update
+    return injection_report.summary(replies, clock), begun or no_update
 
 
 def _problem(names: list[str], chosen: pump_search.Choice, *, every_fault: bool) -> str:

@@ -14,7 +14,7 @@ from dash.exceptions import PreventUpdate
 from broker.store.snapshot import PRIORITIES
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
-from dashboard.components import elements, shell
+from dashboard.components import address, elements, shell
 from dashboard.components.elements import Component
 from dashboard.data import alarm_history
 from dashboard.data.alarm_history import ACKNOWLEDGED, PAGE, PERIODS, ResponseTimes
@@ -23,6 +23,7 @@ from dashboard.data.services import DataService
 from dashboard.zones import ZONE
 
 REFRESH_MS: Final = 15_000
+MAX_PAGES: Final = 100_000
 FILTERS: Final = ("pump", "person", "rule", "priority", "site", "acknowledged", "period", "first", "last")
 HEADS: Final = [
     ("Raised", ""),
@@ -98,6 +99,11 @@ def register(app: Dash, data: DataService) -> None:
     """Add the page: occurrences by filter, page by page; it follows the journal."""
     shell.add_page(__name__, name="History", path="/history", order=6, layout=layout)
     wires = [f"history-{name}" for name in FILTERS]
+    bound = {name: address.text(f"history-{name}") for name in FILTERS}
+    allowed = {"priority": ("", *PRIORITIES), "acknowledged": tuple(ACKNOWLEDGED), "period": tuple(PERIODS)}
+    bound |= {name: address.choice(f"history-{name}", values, step=True) for name, values in allowed.items()}
+    bound["page"] = address.whole("history-page", 1, MAX_PAGES, default=1, step=True)
+    address.bind(app, "/history", bound)
 
     @app.callback(
         Output("history-rows", "children"),

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, TimeoutError, ViewportSize, sync_
 from broker.mqtt.local_broker import free_port
 from dashboard.settings import Settings
 from tests.conftest import ROOT
+from tests.dashboard.barriers import barriers, equip
 from tests.dashboard.registered import addresses
 from tests.dashboard.ward import KEY, NO_BROKER, serving
 from tests.screenshots.browsers import chromium
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--screens", nargs="*", choices=SCREENS, default=list(SCREENS))
     parser.add_argument("--themes", nargs="*", choices=THEMES, default=THEMES)
     parser.add_argument("--whole", action="store_true", help="the whole height of a page, not only its first screen")
+    parser.add_argument("--axe", action="store_true", help="also print what axe-core finds grave")
     parser.add_argument("--into", type=Path, default=TARGET)
     chosen = parser.parse_args()
     chosen.into.mkdir(parents=True, exist_ok=True)
@@ -75,7 +77,10 @@ def main() -> None:
                         for title, page in views(browser, address, SCREENS[name], theme, wanted):
                             file = chosen.into / f"{title}-{fleet}-{name}-{theme}.png"
                             page.screenshot(path=file, full_page=chosen.whole)
-                            print(file.name, flush=True)  # noqa: T201 - a command
+                            print(file.name, flush=True)
+                            if chosen.axe:
+                                equip(page)
+                                print(*(f"  {finding}" for finding in barriers(page)), sep="\n", flush=True)
         browser.close()
     (chosen.into / "index.html").write_text(index(sorted(chosen.into.glob("*.png"))), "utf-8")
 

@@ -87,11 +87,12 @@ def test_an_alarm_without_evidence_is_shown_all_the_same(fleet, text):
     rows = bearing(fleet(20), evidence=text).head(1)
     assert "Evidence" not in text_of(pump_summary.alarms(rows))
     assert pump_summary.evidence(rows) is None
-    assert "without evidence" in text_of(alarms.evidence(rows))
+    assert "without evidence" in text_of(alarms.evidence(rows.row(0, named=True)))
 
 
-def test_the_evidence_of_selected_alarms_is_shown_for_the_first_few(fleet):
-    assert alarms.evidence(bearing(fleet(0))) is None
-    shown = text_of(alarms.evidence(bearing(fleet(200)).head(8)))
-    assert shown.count("Confidence") == alarms.MAX_EVIDENCE
-    assert "and 5 more selected alarms" in shown
+def test_the_drawer_says_what_to_do_first_and_who_did_what(fleet):
+    row = bearing(fleet(20), acknowledged_by="anna", acknowledged_wall=1_768_221_120_000).row(0, named=True)
+    shown = text_of(alarms.evidence(row))
+    assert "Recommended action Interrogate the pump" in shown
+    assert "acknowledged by anna at 12:32:00 UTC" in shown
+    assert shown.count("Confidence") == 1

@@ -66,7 +66,7 @@ def played(data_of: Callable[..., DataService], fleet: Any) -> Callable[..., tup
 
 
 def shown(component: Any) -> str:
-    return json.dumps(component, default=lambda part: part.to_plotly_json())
+    return json.dumps(component, default=lambda part: part.to_plotly_json(), ensure_ascii=False)
 
 
 def test_every_injection_is_listed_whoever_made_it(played):
@@ -82,7 +82,7 @@ def test_every_injection_is_listed_whoever_made_it(played):
     ]
     assert left_out == 0
     text = shown(injection_list.table(found, left_out, score, shown="all", chosen=found[2].key))
-    assert "detected 14:39 UTC (7 min), correct cause" in text
+    assert "detected 14:39 UTC (7 min; 7 s here at ×60), correct cause" in text
     assert text.count('"aria-pressed": "true"') == 1
 
 
@@ -99,7 +99,7 @@ def test_another_cause_and_a_missed_fault_are_said_to_be_so(played):
         [begun("ITB-000005", 2), begun("ITB-000006", 3), over], [raised("ITB-000005", 3, "under_delivery")]
     )
     outcomes = [injections.outcome(one, score) for one in injections.injections(score)[0]]
-    assert outcomes == ["not detected", "detected 15:32 UTC (1 h), as under_delivery"]
+    assert outcomes == ["not detected", "detected 15:32 UTC (1 h; 1 min here at ×60), as under_delivery"]
     assert [one.running for one in injections.injections(score, "ended")[0]] == [0]
 
 
@@ -108,7 +108,7 @@ def test_one_command_to_several_gateways_is_one_injection_though_they_begin_at_d
     _, score = played(changes, [raised("ITB-000006", 2.5)])
     found = injections.injections(score)[0]
     assert [len(one.pumps) for one in found] == [1, 2]
-    assert "first detected 15:02 UTC (29 min) on 1 of 2 pumps" in injections.outcome(found[1], score)
+    assert "first detected 15:02 UTC (29 min; 29 s here at ×60) on 1 of 2 pumps" in injections.outcome(found[1], score)
     assert injections.find(score, injections.key_of("motor_stall", BEGAN + 2 * HOUR + 60_000)) == found[1]
     assert injections.find(score, "motor_stall@nonsense") is None
 
