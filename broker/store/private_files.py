@@ -14,7 +14,8 @@ from broker.store.secret_files import OTHERS
 
 OURS: Final = (
     *("accounts.json*", "action.pub", "broker", "checkpoint*", "client-id", "dashboard.secret*", "drills*", "history*"),
-    *("journal.sqlite*", "log*", "processor.lock", "quarantine*.jsonl", "rollup*", "run.json*", "run.lock", "secrets"),
+    *("journal.sqlite*", "log*", "playback.json*", "processor.lock", "quarantine*.jsonl", "rollup*"),
+    *("run.json*", "run.lock", "scenarios*", "secrets"),
     *("snapshot*", "truth.jsonl*", ".doctor"),
 )
 """Names in a data directory that Pumpwatch writes; nothing else in it is touched."""

@@ -155,7 +155,7 @@ def test_every_page_is_found_by_its_address_and_the_navigation_has_its_order(fle
     assert {page["module"] for page in pages} == {module.__name__ for module in MODULES}
     assert [page["name"] for page in pages if page["order"] is not None] == [
         "Overview", "Alarms", "Alarm health", "Pumps", "Programmer", "Scorecard", "Pipeline", "Audit",
-        "Users", "Faults", "Drills",
+        "Users", "Faults", "Scenarios", "Drills",
     ]  # fmt: skip
     for page in pages:
         path = (page["path_template"] or page["path"]).replace("<serial>", "x")
