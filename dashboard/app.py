@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import pkgutil
+import random
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 from dash import Dash
 from fastapi import FastAPI, Response
 
+from broker.access import certificates
 from broker.mqtt.endpoint import host_and_port, listening_socket
 from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR
@@ -21,6 +24,7 @@ from dashboard.access.middleware import Access, demand_accounts
 from dashboard.components import frame, manifest, shell
 from dashboard.components.safe_output import SafeDash
 from dashboard.data import live as live_module
+from dashboard.data.drill_runner import DrillRunner
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
 from dashboard.data.signing import SignedRequests
@@ -40,14 +44,22 @@ def page_modules() -> Iterator[ModuleType]:
 def build(settings: Settings) -> Access:
     """Return the dashboard as one ASGI application that requires sign-in."""
     requests = SignedRequests(settings.data)
-    app = assemble(DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms, requests.ask, requests.act))
-    return Access(app.server, settings, _policy(app))
+    data = DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms, requests.ask, requests.act)
+    app = assemble(data)
+    return Access(app.server, settings, _policy(app), trail=data.audit)
 
 
 def assemble(data: DataService) -> Dash:
     """Return the pages around a data service, without sign-in: visitors have no rights."""
     public = data.settings.public
-    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=data.live.watching)
+    drills = DrillRunner(data, random.Random())
+
+    @contextlib.asynccontextmanager
+    async def background(_server: FastAPI) -> AsyncIterator[None]:
+        async with data.live.watching(), drills.running():
+            yield
+
+    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=background)
     app = SafeDash(
         __name__,
         server=server,  # type: ignore[arg-type]  # Dash 4.1 and later accept any ASGI server
@@ -109,6 +121,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
     tls = tls_of(settings.tls, time.monotonic)
     application = build(settings)
     listener = _listen(settings)
+    # For the processor, which warns before it ends; whether that can be written decides nothing here.
+    with contextlib.suppress(OSError):
+        certificates.note_dashboard(settings.data, None if settings.tls is None else settings.tls.certificate)
     config = server_config(application, settings, tls, time.monotonic)
     server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="dashboard")

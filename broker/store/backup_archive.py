@@ -25,7 +25,7 @@ MAX_HEADER_BYTES: Final = 1024**2
 MAX_DIGESTS_BYTES: Final = 512 * 1024**2
 MAX_SECRETS_BYTES: Final = 64 * 1024**2
 NOT_RESTORED: Final = (
-    *("secrets", "run.json", "client-id", "format.json", "broker", "accounts.json", "dashboard.secret", "."),
+    *("secrets", "run.json", "client-id", "format.json", "broker", "accounts.json", "dashboard.", "."),
 )
 """Beginnings of names below a data directory that no backup may contain in the open."""
 _CHUNK: Final = 1024**2

@@ -26,7 +26,7 @@ LEFT_OUT: Final = (
         "accounts.json*",
         "broker",
         "client-id",
-        "dashboard.secret*",
+        "dashboard.*",
         "format.json",
         "run.json*",
         "*.lock",

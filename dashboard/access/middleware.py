@@ -74,13 +74,21 @@ class Access:
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, policy: str, now: Callable[[], int] = lambda: time.time_ns() // 10**6
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        policy: str,
+        now: Callable[[], int] = lambda: time.time_ns() // 10**6,
+        trail: AuditTrail | None = None,
     ) -> None:
-        """Protect `app`; `policy` is the Content-Security-Policy of its pages, `now` returns wall ms."""
+        """Protect `app`; `policy` is the Content-Security-Policy of its pages, `now` returns wall ms.
+
+        `trail` is that of the pages; without one, this makes its own.
+        """
         self._app = app
         self._host = settings.named_host
         self._public = settings.public
-        self._store, self._trail = SessionStore(settings, now), AuditTrail(settings.data, now)
+        self._store, self._trail = SessionStore(settings, now), trail or AuditTrail(settings.data, now)
         throttle, used = LoginThrottle(), UsedCodes(settings.data)
         tickets, self._feeds = Tickets(self._store.secret), Feeds(settings.data, self._store, now)
         self.openid = (

@@ -17,7 +17,7 @@
       const middle = (since + until) / 2, half = Math.max(until - since, 60000) / 2;
       return Math.round(middle - half) + "_" + Math.round(middle + half) + "_" + String(chosen).replace(" ", "");
     },
-    touch: () => matchMedia("(pointer: coarse)").matches,
+    screen: () => [matchMedia("(pointer: coarse)").matches && "touch", matchMedia("(max-width: 899.98px)").matches && "narrow"].filter(Boolean).join(" "),
     async picture(asked) {
       const chart = document.querySelector("#pump-trends .js-plotly-plot");
       if (!asked || !chart || !window.Plotly) return same();

@@ -11,6 +11,7 @@ from dashboard import theme
 from dashboard.components import trend_layers
 from dashboard.components.signal_panels import PANELS, Line, Panel
 from dashboard.components.trend_layers import PLAIN, Layers, dates, packed
+from dashboard.data.trend_compare import Comparison
 from dashboard.data.trends import Curve, Past, limits
 from dashboard.theme import Scheme
 from dashboard.zones import ChartZone
@@ -55,12 +56,12 @@ def trends(
     layout: Figure = {
         "template": theme.template(colours),
         "uirevision": revision,
-        "margin": {"l": 48, "r": 44, "t": 30, "b": 34},
+        "margin": {"l": 36, "r": 28, "t": 24, "b": 34} if layers.narrow else {"l": 48, "r": 44, "t": 30, "b": 34},
         "showlegend": False,
         "hovermode": "x unified",
         "hoversubplots": "axis",
         "dragmode": "zoom" if layers.drag else False,
-        "xaxis": {**_time_axis(window, zone, colours), "anchor": f"y{2 * len(PANELS) - 1}"},
+        "xaxis": {**_time_axis(window, zone, colours, layers.narrow), "anchor": f"y{2 * len(PANELS) - 1}"},
         "shapes": [*_unknown(past, colours), *_bands(past, colours)],
         "annotations": _unknown_labels(past, colours),
         f"yaxis{lane[1:]}": {"domain": [1 - LANE + 0.005, 1], "range": [0, 1], "visible": False, "fixedrange": True},
@@ -74,10 +75,10 @@ def trends(
     top = 1.0 - LANE - SPACE
     for number, panel in enumerate(PANELS):
         bottom = top - panel.share * (1 - LANE - SPACE * len(PANELS))
-        layout["annotations"].append(_heading(panel, top, colours, layers.ahead.note))
+        layout["annotations"].append(_heading(panel, top, colours, "" if layers.narrow else layers.ahead.note))
         for line in panel.lines:
             axis = 2 * number + (2 if line.right else 1)
-            layout[_axis(axis)] = _value_axis(panel, line, past, (2 * number + 1, bottom, top))
+            layout[_axis(axis)] = _value_axis(panel, line, past, layers.other, (2 * number + 1, bottom, top))
             data.append(_trace(line, past.curves[line.signal], getattr(colours, line.colour), axis))
         top = bottom - SPACE
     data += trend_layers.events(layers.marks.shown, lane, colours)
@@ -103,10 +104,12 @@ def _now(layers: Layers, window: tuple[int, int], colours: Scheme) -> list[Figur
     return [{"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}]
 
 
-def _value_axis(panel: Panel, line: Line, past: Past, place: tuple[int, float, float]) -> Figure:
+def _value_axis(panel: Panel, line: Line, past: Past, other: Comparison, place: tuple[int, float, float]) -> Figure:
     left, bottom, top = place
     sharing = [one.signal for one in panel.lines if one.right == line.right]
-    ranges = [limits(past.curves[name], line.least, zero=line.zero) for name in sharing]
+    parts = (past.curves, other.lines, other.low, other.high)
+    curves = [part[name] for part in parts for name in sharing if name in part and part[name].value.size]
+    ranges = [limits(curve, line.least, zero=line.zero) for curve in curves or [past.curves[line.signal]]]
     axis: Figure = {
         "range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
         "nticks": 5,
@@ -203,7 +206,7 @@ def _points(curve: Curve) -> Figure:
     return {"mode": "lines+markers", "cliponaxis": False, "marker": {"size": packed(sizes), "line": {"width": 0}}}
 
 
-def _time_axis(window: tuple[int, int], zone: ChartZone, colours: Scheme) -> Figure:
+def _time_axis(window: tuple[int, int], zone: ChartZone, colours: Scheme, narrow: bool) -> Figure:
     return {
         "type": "date",
         "range": dates(window),
@@ -219,5 +222,6 @@ def _time_axis(window: tuple[int, int], zone: ChartZone, colours: Scheme) -> Fig
             {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%d %b %Y"},
             {"dtickrange": [86_400_000, None], "value": "%d %b %Y"},
         ],
-        "nticks": 9,
+        "nticks": 4 if narrow else 9,
+        "tickangle": 0,
     }

@@ -10,7 +10,7 @@ from dash import html
 
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
-from dashboard.components import elements
+from dashboard.components import elements, rule_texts
 from dashboard.components.elements import Component
 from dashboard.data import refill_days
 from dashboard.data.refill_days import Agenda
@@ -47,7 +47,7 @@ def table(snapshot: Snapshot, tasks: pl.DataFrame, today: date) -> Component:
     rows = refill_days.details(snapshot, tasks).iter_rows(named=True)
     body = [
         html.Tr(
-            [html.Td(cell, **_label(head)) for head, cell in zip(HEADS, _cells(row, today), strict=True)],
+            [html.Td(cell, **rule_texts.label(head)) for head, cell in zip(HEADS, _cells(row, today), strict=True)],
             className="overdue" if row["overdue"] else "",
         )
         for row in rows
@@ -72,11 +72,6 @@ def _cells(row: dict[str, Any], today: date) -> list[Component]:
 def click(name: str, value: str) -> dict[str, Any]:
     """Return the attribute of a button that chooses a `span` or a `day` of the list."""
     return {f"data-refill-{name}": value}
-
-
-def _label(head: str) -> dict[str, Any]:
-    """Return the attribute by which the style sheet labels a cell on a narrow screen."""
-    return {"data-label": head}
 
 
 def _two(first: Component, second: Component) -> Component:

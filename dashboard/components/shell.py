@@ -100,7 +100,7 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
         page, variables = found
         if not frame.may_see(page, VISITOR.get()):
             if people := PEOPLE.get():
-                people.denied(f"the page {page['name']}")
+                people.denied(f"see the page {page['name']}")
             return html.Div([html.H1("Access denied"), html.P(f"Your role may not open the page {page['name']}.")])
         return address.opened(page["layout"](**variables), path, search)
 

@@ -11,7 +11,7 @@ from dash.exceptions import PreventUpdate
 
 from broker.store import rollup
 from dashboard.access.accounts import VISITOR
-from dashboard.components import client_script, elements, figures, trend_picture
+from dashboard.components import address, client_script, elements, figures, trend_picture
 from dashboard.components.elements import Component
 from dashboard.data import queries, trend_compare, trend_export, trend_view
 from dashboard.data.services import DataService
@@ -20,6 +20,12 @@ from dashboard.data.trend_view import View
 from dashboard.zones import ZONE, chart_zone
 
 EXPORT_HOURLY_FROM: Final = 92 * trend_view.DAY_MS
+CONTROLS: Final = {
+    "range": address.choice("pump-range", trend_view.RANGES, default=trend_view.DEFAULT, step=True),
+    "zoom": address.text("trend-zoom", prop="data", step=True),
+    "compare": address.text("trend-compare", step=True),
+}
+"""What of the charts lives in the address."""
 WHAT: Final = "Export what is seen"
 LABELS: Final = {
     "earlier": ("◀", "Earlier"),
@@ -66,7 +72,7 @@ STORES: Final = {
     "pump-drawn": None,
     "trend-end": trend_view.NOW,
     "trend-zoom": "",
-    "trend-touch": False,
+    "trend-screen": "",
     "trend-picture": None,
     "trend-pictured": None,
 }
@@ -112,21 +118,21 @@ def register(app: Dash, data: DataService) -> None:
         Input("scheme", "data"),
         *shown,
         Input("trend-compare", "value"),
-        Input("trend-touch", "data"),
+        Input("trend-screen", "data"),
         State("pump-serial", "data"),
         State("pump-drawn", "data"),
     )
     async def draw(_live: Any, scheme: Any, *given: Any) -> Any:
-        *choice, other, touch, serial, drawn = given
+        *choice, other, screen, serial, drawn = given
         snapshot = data.snapshot()
         view = trend_view.view(snapshot, str(serial), *choice)
-        look = f"{scheme} {ZONE.get()} {other} {touch}"
+        look = f"{scheme} {ZONE.get()} {other} {screen}"
         key = trend_view.key(view, queries.alarms_of(snapshot, view.serial), look)
         if isinstance(drawn, dict) and key == drawn.get("key"):
             return [no_update] * 7
         compared = str(other or "").strip()[: trend_compare.MAX_SERIAL]
         figure, note, detail = await asyncio.to_thread(
-            trend_picture.draw, data, view, scheme, comparisons=comparisons, compared=compared, drag=not touch
+            trend_picture.draw, data, view, scheme, comparisons=comparisons, compared=compared, screen=str(screen or "")
         )
         zone = chart_zone(view.until)
         known = {"key": key, "offset": zone.offset_ms}
@@ -182,7 +188,7 @@ def register(app: Dash, data: DataService) -> None:
         State("pump-drawn", "data"),
         State("pump-range", "value"),
     )
-    client_script.runs(app, "touch", Output("trend-touch", "data"), Input("pump-serial", "data"))
+    client_script.runs(app, "screen", Output("trend-screen", "data"), Input("pump-serial", "data"))
     client_script.runs(app, "picture", Output("trend-pictured", "data"), Input("trend-picture", "data"))
 
 

@@ -44,7 +44,8 @@ EXPECTED: Final = "commanded_ul_h"
 class Layers:
     """What is drawn besides a pump's own past: events, forecast, comparison.
 
-    `now` is therapy ms, and the axis ends at `edge`. On a touch screen, `drag` is off: a finger scrolls the page.
+    `now` is therapy ms, and the axis ends at `edge`. On a touch screen, `drag` is off: a finger scrolls the page;
+    `narrow` charts have fewer labels.
     """
 
     marks: Marks = field(default_factory=Marks)
@@ -53,12 +54,13 @@ class Layers:
     now: int | None = None
     edge: int | None = None
     drag: bool = True
+    narrow: bool = False
 
     def shifted(self, by_ms: int) -> Layers:
         """Return the same with every time later by `by_ms`."""
         now, edge = (None if time is None else time + by_ms for time in (self.now, self.edge))
         parts = (self.marks.shifted(by_ms), self.ahead.shifted(by_ms), self.other.shifted(by_ms))
-        return Layers(*parts, now, edge, self.drag)
+        return Layers(*parts, now, edge, drag=self.drag, narrow=self.narrow)
 
 
 PLAIN: Final = Layers()

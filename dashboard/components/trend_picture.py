@@ -27,9 +27,12 @@ def draw(
     *,
     comparisons: Comparisons | None = None,
     compared: str = "",
-    drag: bool = True,
+    screen: str = "",
 ) -> tuple[figures.Figure, Note, str]:
-    """Return the charts of a pump, what to say above them, and how finely they are drawn."""
+    """Return the charts of a pump, what to say above them, and how finely they are drawn.
+
+    `screen` says what is special about the viewer's: "touch", "narrow".
+    """
     snapshot = data.snapshot()
     alarms = queries.alarms_of(snapshot, view.serial)
     hourly = view.span >= HOURLY_FROM
@@ -56,7 +59,8 @@ def draw(
         other,
         now=view.now,
         edge=None if ahead.empty else view.looks_ahead_to,
-        drag=drag,
+        drag="touch" not in screen,
+        narrow="narrow" in screen,
     )
     revision = f"{view.serial} {view.chosen} {view.end}"
     figure = figures.trends(past, theme.scheme(scheme), revision=revision, zone=chart_zone(view.until), layers=layers)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,7 @@ from broker.truth.ledger import Ledger, LedgerReader
 from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, match, spread
 from dashboard import formatting
 from dashboard.clocks import TherapyClock
+from dashboard.data.drill_records import Drill
 from dashboard.data.fleet_clock import fleet_clock
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.services import DataService
@@ -102,7 +103,25 @@ class LiveScorecard:
 
     def _evaluate(self, ledger: Ledger, health: Health) -> Score:
         events, facts = self.data.events(limit=MAX_EVENTS), facts_index(self.data.snapshot().table.facts)
-        return judge(ledger, events, health, facts.members(events["subject"].drop_nulls().unique()))
+        injections, events = unblinded(ledger.injections, events, self.data.drills.blind())
+        known = replace(ledger, injections=injections)
+        return judge(known, events, health, facts.members(events["subject"].drop_nulls().unique()))
+
+
+def unblinded(
+    injections: pl.DataFrame, events: pl.DataFrame, drills: Sequence[Drill]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return injections and journal entries without those of running drills, which count once they have ended.
+
+    The alarms of a drill are left out with its injection: without it they would count as false.
+    """
+    for drill in drills:
+        on_pump = pl.col("pump") == drill.pump
+        injections = injections.filter(
+            ~(on_pump & (pl.col("fault") == drill.fault) & (pl.col("injected_by") == drill.by))
+        )
+        events = events.filter(~(on_pump & (pl.col("at") >= drill.injected_at)).fill_null(value=False))
+    return injections, events
 
 
 def judge(ledger: Ledger, events: pl.DataFrame, health: Health, members: pl.DataFrame = NO_MEMBERS) -> Score:

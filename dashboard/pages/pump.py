@@ -10,7 +10,16 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.clocks import TherapyClock
-from dashboard.components import elements, event_log, forecast_panel, pump_summary, retirement_dialog, shell, trend_card
+from dashboard.components import (
+    address,
+    elements,
+    event_log,
+    forecast_panel,
+    pump_summary,
+    retirement_dialog,
+    shell,
+    trend_card,
+)
 from dashboard.components.elements import Component
 from dashboard.data import queries, retirement
 from dashboard.data.fleet_clock import therapy_clock
@@ -31,7 +40,7 @@ def layout(serial: str) -> Component:
                     trend_card.layout(),
                     html.Div(
                         [
-                            elements.card("Latest values", html.Div(id="pump-now")),
+                            elements.card("Latest values", html.Div(id="pump-now"), name="values-card"),
                             elements.card("Pump status", html.Div(id="pump-flags")),
                             elements.card("Data quality", html.Div(id="pump-quality")),
                             elements.card(
@@ -75,6 +84,7 @@ def register(app: Dash, data: DataService) -> None:
         return *now, *log, not known
 
     trend_card.register(app, data)
+    address.bind(app, "/pump/<serial>", trend_card.CONTROLS)
 
 
 def clock_of(snapshot: Snapshot, serial: str) -> TherapyClock:
@@ -97,7 +107,9 @@ def render(snapshot: Snapshot, serial: str) -> tuple[Component, Component, Compo
     head = [
         pump_summary.head(row, alarms, queries.orders_of(snapshot, row)),
         *pump_summary.alarms(alarms, clock),
+        pump_summary.evidence(alarms, clock),
         forecast_panel.card(row, clock),
+        pump_summary.facts(row),
     ]
     note = queries.lag_note(snapshot)
     values = [pump_summary.values(row), html.P(f"{note.capitalize()}.", className="note") if note else None]

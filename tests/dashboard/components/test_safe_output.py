@@ -99,7 +99,7 @@ def test_the_ids_that_come_back_from_a_browser_stay_as_they_are() -> None:
 async def test_the_answers_of_a_served_page_are_escaped(data_of: Any, browser_of: Any) -> None:
     data = data_of(written_by_strangers("C:\\[/temp]\x1b[2J\x9b"))
     outputs = [(f"pump-{part}", "children") for part in ("head", "now", "flags", "quality", "events")]
-    outputs.append(("pump-events-key", "data"))
+    outputs += [("pump-events-key", "data"), ("pump-body", "hidden")]
     inputs = [("live", None), ("pump-serial", "ITB-000001")]
     request = {
         "output": f"..{'...'.join('.'.join(output) for output in outputs)}..",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -158,8 +159,9 @@ def test_every_page_is_found_by_its_address_and_the_navigation_has_its_order(fle
     assert [page["name"] for page in listed[:3]] == ["Overview", "Alarms", "Pumps"]
     assert [page["order"] for page in listed] == sorted({page["order"] for page in listed})
     for page in pages:
-        path = (page["path_template"] or page["path"]).replace("<serial>", "x")
-        assert shell.find(pages, path) == (page, {"serial": "x"} if page["path_template"] else {})
+        names = re.findall(r"<(\w+)>", page["path_template"] or "")
+        path = re.sub(r"<\w+>", "x", page["path_template"] or page["path"])
+        assert shell.find(pages, path) == (page, dict.fromkeys(names, "x"))
         assert shell.find(pages, path + "/") == shell.find(pages, path)
 
 
