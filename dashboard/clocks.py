@@ -13,7 +13,7 @@ from broker.display.instants import instant
 from dashboard import formatting
 from dashboard.zones import ZONE, label
 
-_DURATION: Final = re.compile(r"\b(minutes?|hours?|days?|weeks?|months?|\d+ (min|h|d))\b")
+DURATION: Final = re.compile(r"\b(minutes?|hours?|days?|weeks?|months?|\d+ (min|h|d))\b")
 """What makes a text speak of a duration."""
 
 
@@ -74,7 +74,7 @@ def deadline(row: Mapping[str, Any], *, short: bool = False) -> str:
     text, speed = row["deadline"] or formatting.UNKNOWN, age_speed(row)
     if row["harm_s"] and math.isfinite(row["harm_s"]):
         return with_here(text, row["harm_s"], speed, short=short)
-    if speed == 1 or row["returned"] is not None or not _DURATION.search(text):
+    if speed == 1 or row["returned"] is not None or not DURATION.search(text):
         return text
     return f"{text} (therapy time)" if short else f"{text} (therapy time, {_times(speed)})"
 

@@ -9,12 +9,15 @@ from typing import Final
 
 import humanize
 
+from broker.contract.datasheet import FLOW_RESOLUTION_UL_H
 from broker.contract.signals import FLAGS, SIGNAL_BY_NAME
 from broker.display.instants import instant, outside
 from dashboard.zones import ZONE, label
 
 UNKNOWN: Final = "unknown"
 MAX_DECIMALS: Final = 6
+FLOWS: Final = ("flow_ul_h",)
+"""Signals of the flow sensor."""
 LOST: Final = "Missing from the pumps' sequence numbers and not received since."
 LATE: Final = "Received after newer samples: stored in the history, not evaluated."
 DUPLICATES: Final = "Received more than once; counted and discarded."
@@ -72,7 +75,9 @@ def size(count: float) -> str:
 
 
 def reading(signal: str, value: float | None) -> str:
-    """Return a value of a signal with that signal's decimals and unit."""
+    """Return a value of a signal with that signal's decimals and unit; a flow that no sensor tells from none is 0."""
+    if signal in FLOWS and value is not None and abs(value) < FLOW_RESOLUTION_UL_H:
+        value = 0.0
     return number(value, SIGNAL_BY_NAME[signal].decimals, SIGNAL_BY_NAME[signal].unit)
 
 

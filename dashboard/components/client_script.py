@@ -20,6 +20,6 @@ def chooses(store: str, value: str) -> dict[str, Any]:
     return {"data-store": store, "data-choose": value}
 
 
-def runs(app: Dash, function: str, *wires: Any) -> None:
+def runs(app: Dash, function: str, *wires: Any, **options: Any) -> None:
     """Register a function of our assets as a callback that runs in the browser."""
-    app.clientside_callback(ClientsideFunction("pumpwatch", function), *wires)  # type: ignore[no-untyped-call]
+    app.clientside_callback(ClientsideFunction("pumpwatch", function), *wires, **options)  # type: ignore[no-untyped-call]

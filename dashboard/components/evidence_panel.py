@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from dash import html
 
-from broker.contract.evidence import Evidence, Fact, RuledOut, decode
+from broker.contract.evidence import Evidence, Fact, RuledOut, confidence, decode, standing_doubts
 from dashboard import clocks, formatting
 from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements
@@ -53,12 +53,22 @@ def reliability(evidence: Evidence, row: dict[str, Any], clock: TherapyClock) ->
         scores.append(f"{_amount(row['score_now'])} now")
     if row["score"] is not None:
         scores.append(f"{_amount(row['score'])} peak")
-    doubts = f" ({', '.join(evidence.doubts)})" if evidence.doubts else ""
     return [
         f"Values: {window}up to {clocks.therapy_moment(evidence.time, clock)}",
         f"Score (alarm at 1.0): {', '.join(scores)}",
-        f"Confidence: {evidence.confidence}{doubts}",
+        f"Confidence: {_confidence(evidence, row)}",
     ]
+
+
+def _confidence(evidence: Evidence, row: dict[str, Any]) -> str:
+    """Return the confidence now, with what still lowers it, and what it was when raised if that was different."""
+    still = standing_doubts(evidence, row["score"], (row["age_s"] or 0.0) / 3600)
+    now = f"{confidence(still)}{_doubts(still)}"
+    return now if still == evidence.doubts else f"{now}; when raised {evidence.confidence}{_doubts(evidence.doubts)}"
+
+
+def _doubts(doubts: list[str]) -> str:
+    return f" ({', '.join(doubts)})" if doubts else ""
 
 
 def ruled_out(other: RuledOut) -> str:

@@ -8,7 +8,7 @@ import polars as pl
 
 from broker.contract.signals import SIGNAL_BY_NAME
 from dashboard import theme
-from dashboard.components import figures
+from dashboard.components import figures, trend_layers
 from dashboard.data.injection_view import InjectionView
 from dashboard.theme import Scheme
 from dashboard.zones import ChartZone
@@ -26,7 +26,7 @@ MAX_ALARMS: Final = 5
 def draw(view: InjectionView, colors: Scheme, zone: ChartZone) -> figures.Figure:
     """Draw an injection in a time zone; dashed lines say when it was injected and when it was detected."""
     shift = zone.offset_ms
-    since, until = (figures.dates([at + shift])[0] for at in view.window)
+    since, until = (trend_layers.dates([at + shift])[0] for at in view.window)
     layout: figures.Figure = {
         "template": theme.template(colors),
         "uirevision": f"{view.key} {view.pump}",
@@ -64,7 +64,7 @@ def _truth(view: InjectionView, shift: int, colors: Scheme, layout: figures.Figu
         {
             "type": "scatter",
             "mode": "lines",
-            "x": figures.dates([at + shift for at in times]),
+            "x": trend_layers.dates([at + shift for at in times]),
             "y": values,
             "yaxis": "y",
             "fill": "tozeroy",
@@ -92,7 +92,7 @@ def _signals(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fi
             {
                 "type": "scatter",
                 "mode": "lines",
-                "x": figures.dates(curve.time + shift),
+                "x": trend_layers.dates(curve.time + shift),
                 "y": [None if value != value else round(float(value), 4) for value in curve.value],  # noqa: PLR0124
                 "yaxis": f"y{axis}",
                 "connectgaps": False,
@@ -115,7 +115,7 @@ def _scores(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fig
             "type": "scatter",
             "mode": "lines+markers",
             "name": title,
-            "x": figures.dates([at + shift for at, _ in points]),
+            "x": trend_layers.dates([at + shift for at, _ in points]),
             "y": [score for _, score in points],
             "yaxis": f"y{axis}",
             "line": {"color": colors.accent, "width": 1.2, "dash": "dot"},
@@ -146,7 +146,7 @@ def _alarms(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fig
                 "type": "scatter",
                 "mode": "lines+text",
                 "cliponaxis": False,
-                "x": figures.dates([max(start, view.window[0]) + shift, end + shift]),
+                "x": trend_layers.dates([max(start, view.window[0]) + shift, end + shift]),
                 "y": [row, row],
                 "yaxis": f"y{axis}",
                 "line": {"color": fills.get(priority, colors.line), "width": 6},
@@ -165,7 +165,7 @@ def _marks(view: InjectionView, shift: int, colors: Scheme) -> list[figures.Figu
     return [
         {
             **line,
-            **dict.fromkeys(("x0", "x1"), figures.dates([at + shift])[0]),
+            **dict.fromkeys(("x0", "x1"), trend_layers.dates([at + shift])[0]),
             "line": {"color": colors.muted, "width": 1, "dash": "dash"},
         }
         for at in times

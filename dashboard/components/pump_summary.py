@@ -30,6 +30,51 @@ def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Com
     else:
         status = [html.Span("normal", className="calm")]
     label = "Acknowledge" if len(waiting) == 1 else f"Acknowledge {len(waiting)} alarms"
+    return html.Section(
+        [
+            html.Div([html.H1(row["pump"]), html.Div(status, className="pump-status")], className="pump-title"),
+            _first_action(first) if first else None,
+            html.Div(_facts(row), className="pump-facts"),
+            html.Div(
+                [
+                    html.Div(_services(row), className="pump-services"),
+                    elements.action("Note…", "note", every, [row["pump"]], row["priority"] or 1) if every else None,
+                    elements.action("Shelve…", "shelve", every, [row["pump"]], row["priority"] or 1) if every else None,
+                    elements.acknowledge(label, {"alarms": waiting}, strong=True) if waiting else None,
+                ],
+                className="pump-actions",
+            ),
+            out_of_service_dialog.listed(orders) if orders.height else None,
+        ],
+        className=f"card pump-head {elements.SHAPE.get(row['priority'] or 0, 'normal')}",
+    )
+
+
+def facts(row: dict[str, Any]) -> Component:
+    """Return the facts and the services of a pump as a card for a narrow screen, whose head has no room for them."""
+    return elements.card(
+        "Pump",
+        html.Div(_facts(row), className="pump-facts"),
+        html.Div(_services(row), className="pump-actions"),
+        name="facts-card",
+    )
+
+
+def _first_action(alarm: dict[str, Any]) -> Component:
+    """Return time left and what to do first, for a narrow screen; a wide one has them in the alarm's card."""
+    left, do = html.Div(clocks.deadline(alarm), className="first-left"), html.Div(alarm["action"], className="first-do")
+    return html.Div([html.Span("Time to respond", className="alarm-label"), left, do], className="pump-first")
+
+
+def _services(row: dict[str, Any]) -> list[Component]:
+    return [
+        elements.programmer_link(row["pump"]),
+        out_of_service_dialog.button(row["pump"]),
+        retirement_dialog.button("Retire pump…", retirement_dialog.RETIRE, row["pump"]),
+    ]
+
+
+def _facts(row: dict[str, Any]) -> list[Component]:
     dose = queries.dose_ug_day(row["flow_ul_h"], row["concentration_ug_ml"])
     commanded = queries.dose_ug_day(row["commanded_ul_h"], row["concentration_ug_ml"])
     facts = [
@@ -52,25 +97,7 @@ def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Com
         ("Site", row["site"] or formatting.UNKNOWN, row["group"] or ""),
         ("Gateway", row["gateway"] or formatting.UNKNOWN, ""),
     ]
-    return html.Section(
-        [
-            html.Div([html.H1(row["pump"]), html.Div(status, className="pump-status")], className="pump-title"),
-            html.Div([elements.fact(label, value, note=note) for label, value, note in facts], className="pump-facts"),
-            html.Div(
-                [
-                    elements.programmer_link(row["pump"]),
-                    out_of_service_dialog.button(row["pump"]),
-                    retirement_dialog.button("Retire pump…", retirement_dialog.RETIRE, row["pump"]),
-                    elements.action("Note…", "note", every) if every else None,
-                    elements.action("Shelve…", "shelve", every) if every else None,
-                    elements.acknowledge(label, {"alarms": waiting}, strong=True) if waiting else None,
-                ],
-                className="pump-actions",
-            ),
-            out_of_service_dialog.listed(orders) if orders.height else None,
-        ],
-        className=f"card pump-head {elements.SHAPE.get(row['priority'] or 0, 'normal')}",
-    )
+    return [elements.fact(label, value, note=note) for label, value, note in facts]
 
 
 def _since(row: dict[str, Any]) -> str:
@@ -78,9 +105,9 @@ def _since(row: dict[str, Any]) -> str:
 
 
 def alarms(alarms: pl.DataFrame, clock: TherapyClock = WALL) -> list[Component]:
-    """Return one card per open alarm: recommended action, meaning, time to respond, evidence, its times by `clock`.
+    """Return one card per open alarm: recommended action, meaning, time to respond, its times by `clock`.
 
-    The first shows all its evidence, the others their first fact.
+    `evidence` of the first has a card of its own; the others show their first fact.
     """
     return [
         html.Section(
@@ -108,7 +135,7 @@ def alarms(alarms: pl.DataFrame, clock: TherapyClock = WALL) -> list[Component]:
                     ],
                     className="alarm-deadline",
                 ),
-                _evidence(row, clock, whole=at == 0),
+                _brief(row) if at else None,
             ],
             className=f"card alarm-card {elements.SHAPE.get(row['priority'], 'normal')} {row['state']}",
         )
@@ -116,8 +143,17 @@ def alarms(alarms: pl.DataFrame, clock: TherapyClock = WALL) -> list[Component]:
     ]
 
 
-def _evidence(row: dict[str, Any], clock: TherapyClock, *, whole: bool) -> Component:
-    evidence = evidence_panel.shown(row, clock) if whole else evidence_panel.brief(row)
+def evidence(alarms: pl.DataFrame, clock: TherapyClock = WALL) -> Component:
+    """Return the card with all evidence of the first open alarm; None if there is none."""
+    if alarms.is_empty():
+        return None
+    row = alarms.row(0, named=True)
+    shown = evidence_panel.shown(row, clock)
+    return None if shown is None else elements.card(f"Evidence: {row['title']}", shown, name="evidence-whole")
+
+
+def _brief(row: dict[str, Any]) -> Component:
+    evidence = evidence_panel.brief(row)
     if evidence is None:
         return None
     return html.Div([html.Span("Evidence", className="alarm-label"), evidence], className="alarm-evidence")
@@ -140,19 +176,18 @@ def _story(row: dict[str, Any], clock: TherapyClock) -> str:
 def values(row: dict[str, Any]) -> Component:
     """Return the table of the latest value of each signal, with its age."""
     lasts = clocks.here(row["age_s"], row["speed"])
-    age, title = formatting.span(row["age_s"]), f"therapy time; {lasts}" if lasts else None
+    age = formatting.span(row["age_s"])
     rows = [
         [
             signal.title,
             elements.quantity(formatting.reading(signal.name, row[signal.name])),
-            html.Span(age, className="value-age", title=title),
+            html.Span(age, className="value-age"),
         ]
         for signal in SIGNALS
     ]
     name = "values old" if row["silent"] else "values"
-    return elements.table(
-        [("Signal", ""), ("Value", "number"), ("Age (therapy)" if lasts else "Age", "number")], rows, name=name
-    )
+    table = elements.table([("Signal", ""), ("Value", "number"), ("Age", "number")], rows, name=name)
+    return html.Div([table, html.P(f"Age in therapy time; {age} are {lasts}.", className="note") if lasts else None])
 
 
 def flags(row: dict[str, Any]) -> Component:

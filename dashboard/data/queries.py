@@ -21,7 +21,7 @@ MIN_GROUP: Final = 4
 NOTICED_MS: Final = 1000
 """Pages say that values are older than the alarms if they are older by at least this much."""
 
-_URGENCY: Final = (
+URGENCY: Final = (
     pl.col("state")
     .replace_strict(
         {"unacknowledged": 0, "returned": 1, "latched": 2, "acknowledged": 3, "shelved": 4, "out_of_service": 5},
@@ -82,7 +82,7 @@ def ordered(alarms: pl.DataFrame) -> pl.DataFrame:
 
 
 def _by_urgency(alarms: pl.DataFrame) -> pl.DataFrame:
-    return alarms.sort(_URGENCY, "priority", "raised_wall", "onset", "alarm", nulls_last=True)
+    return alarms.sort(URGENCY, "priority", "raised_wall", "onset", "alarm", nulls_last=True)
 
 
 def worst(alarms: pl.DataFrame, gateways: pl.DataFrame, limit: int = 40) -> pl.DataFrame:

@@ -19,12 +19,14 @@ from broker.store import journal_query, rollup, segments
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
+from dashboard.access.audit_trail import AuditTrail
 from dashboard.data import drill_alarms
 from dashboard.data.alarm_actions import ALARM_ACTIONS
+from dashboard.data.alarm_rows import AlarmRows
 from dashboard.data.audit_chain import AuditChain
-from dashboard.data.audit_entries import AuditEntries
 from dashboard.data.drill_store import DrillStore
 from dashboard.data.live import Live
+from dashboard.data.occurrences import Occurrences
 from dashboard.data.queries import waiting_ids
 from dashboard.settings import Settings
 
@@ -55,14 +57,24 @@ class DataService:
     act: Callable[[str, Action], Awaitable[Outcome]]
 
     @cached_property
-    def audit(self) -> AuditEntries:
-        """The audit trail of what visitors do."""
-        return AuditEntries(self.settings.data, self.now)
+    def audit(self) -> AuditTrail:
+        """The audit trail of what visitors do; the dashboard has one for sign-in and pages."""
+        return AuditTrail(self.settings.data, self.now)
 
     @cached_property
     def chain(self) -> AuditChain:
         """The state of the journal's chain."""
         return AuditChain(self.settings.data, self.now)
+
+    @cached_property
+    def alarm_rows(self) -> AlarmRows:
+        """The rows of the lists of alarms, for all viewers."""
+        return AlarmRows(self.now())
+
+    @cached_property
+    def occurrences(self) -> Occurrences:
+        """The occurrences of alarms in the journal."""
+        return Occurrences(self.settings.data)
 
     @cached_property
     def drills(self) -> DrillStore:

@@ -64,7 +64,7 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page, measured every ten seconds and when the number of operators changes."""
-    shell.add_page(__name__, name="Alarm health", path="/alarm-health", order=2.5, layout=layout)
+    shell.add_page(__name__, name="Alarm health", path="/alarm-health", order=7, layout=layout)
     operators = address.whole("health-operators", 1, MAX_OPERATORS, default=1)
     address.bind(app, "/alarm-health", {"operators": operators})
 

@@ -62,7 +62,7 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page, refreshed with every snapshot."""
-    shell.add_page(__name__, name="Pipeline", path="/pipeline", order=7, layout=layout)
+    shell.add_page(__name__, name="Pipeline", path="/pipeline", order=24, layout=layout)
     columns = [column["field"] for column in grids.GATEWAY_COLUMNS]
     address.bind(app, "/pipeline", {"sort": address.sorting("pipe-gateways", columns)})
 

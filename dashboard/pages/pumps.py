@@ -35,7 +35,9 @@ def layout() -> Component:
         },
     )
     hint = "Serial, state, alarm, site, lot, model"
-    search = dmc.TextInput(id="pump-search", placeholder=hint, size="xs", debounce=300, w=260)
+    search = dmc.TextInput(
+        id="pump-search", placeholder=hint, size="xs", debounce=300, w=260, **client_script.label("Search pumps")
+    )
     return html.Div(
         [
             html.H1("Pumps", className="hidden"),

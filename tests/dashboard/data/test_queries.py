@@ -21,7 +21,6 @@ from dashboard.data import fleet_map, pump_search, queries, trends
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.memo import remembered
 from dashboard.pages import pump, pumps
-from dashboard.pages.alarms import listed
 
 THERAPY_MS = 1_768_221_120_000
 
@@ -279,7 +278,8 @@ def test_a_chart_shows_every_signal_over_one_time_axis(scheme: str, samples_of: 
     samples = samples_of("p", 500)
     past = trends.Past(trends.curves(samples), trends.spans(alarms(), events(), 0), [], (0, THERAPY_MS))
     drawn = figures.trends(past, theme.scheme(scheme), revision="p 1 h")
-    assert len(drawn["data"]) == len(SIGNAL_NAMES)
+    measured = [trace for trace in drawn["data"] if "fill" not in trace and trace.get("line", {}).get("width") != 0]
+    assert len(measured) == len(SIGNAL_NAMES)
     assert {trace.get("xaxis", "x") for trace in drawn["data"]} == {"x"}
     assert drawn["layout"]["uirevision"] == "p 1 h"
 
@@ -339,13 +339,3 @@ def test_the_source_of_an_alarm_links_to_its_pumps(source: dict[str, str], link:
     component = elements.subject({"pump": None, "gateway": None, **source})
     assert getattr(component, "href", None) == link
     assert link is None or "search" not in link or parse_qs(link.partition("?")[2])["search"] == [source["subject"]]
-
-
-@pytest.mark.parametrize(("text", "found"), [("", 3), ("LOT b07", 1), ("itb-000001", 1), ("site 1", 1), ("gone", 0)])
-def test_the_alarm_list_is_searched_by_source_and_site(fleet: Any, text: str, found: int) -> None:
-    snapshot = fleet(20, alarms=3)
-    cohort = pl.col("pump") == "ITB-000003"
-    about = pl.when(cohort).then(pl.lit("lot B07")).otherwise("subject")
-    nowhere = [pl.when(~cohort).then(pl.col(name)).alias(name) for name in ("pump", "site", "gateway")]
-    alarms = snapshot.alarms.with_columns(about.alias("subject"), *nowhere)
-    assert listed(dataclasses.replace(snapshot, alarms=alarms), "all", text).height == found
