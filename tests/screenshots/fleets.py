@@ -12,10 +12,12 @@ from broker.store.snapshot import PRIORITY_CODE, Snapshot
 from broker.store.snapshot_files import write
 from dashboard.access.accounts import add_account
 from processor.rules import RULES
+from processor.view.rule_table import rule_table
 from tests.dashboard.conftest import THERAPY_MS, make_fleet, make_samples
 
 PUMP = "ITB-000001"
 """The pump whose page is shown: the first one, which has a high alarm."""
+RULE = "motor_stall"
 PERSON, PASSWORD = "maria", "correct horse"
 HISTORY_MIN = 24 * 60
 FRESH_MS = 3_600_000
@@ -47,6 +49,7 @@ def snapshot(pumps: int, written: int) -> Snapshot:
         "meaning": [rule.meaning for rule in rules],
         "action": [rule.action for rule in rules],
         "deadline": [rule.time_to_respond for rule in rules],
+        "raised_wall": [written - FRESH_MS - 20_000 * (number + 1) for number in range(count)],
     }
     alarms = made.alarms.with_columns(
         pl.Series(name, values, made.alarms[name].dtype) for name, values in fields.items()
@@ -66,4 +69,4 @@ def snapshot(pumps: int, written: int) -> Snapshot:
         priority=pl.coalesce("new", "priority").cast(made.pumps["priority"].dtype),
         worst=pl.coalesce("new_rule", "worst"),
     )
-    return Snapshot.of(marked.select(made.pumps.columns), alarms, made.gateways, made.health)
+    return Snapshot.of(marked.select(made.pumps.columns), alarms, made.gateways, made.health, rules=rule_table(RULES))
