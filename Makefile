@@ -36,8 +36,8 @@ SYSTEMS := tests/e2e tests/chaos tests/pumpwatch/commands/test_run.py tests/pump
 	tests/dashboard/test_browser.py tests/dashboard/test_browser_alarms.py tests/dashboard/test_reverse_proxy.py
 test: $(VENV)/installed-to-work tools
 ifeq ($(strip $(ARGS)),)
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile $(SYSTEMS:%=--ignore=%)
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile $(SYSTEMS)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(SYSTEMS:%=--ignore=%)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(SYSTEMS)
 else
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 endif
