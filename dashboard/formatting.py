@@ -16,6 +16,10 @@ from broker.display.instants import instant, outside
 from dashboard.zones import ZONE, label
 
 UNKNOWN: Final = "unknown"
+NO_PUMPS: Final = (
+    "No pump has reported yet. Start simulated pumps with `pumpwatch run`, or publish telemetry of your own; they "
+    "appear here with their first sample."
+)
 MAX_DECIMALS: Final = 6
 FLOWS: Final = ("flow_ul_h",)
 """Signals of the flow sensor."""

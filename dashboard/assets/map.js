@@ -169,7 +169,7 @@
 
   function note() {
     const { kind, per, blocks } = drawn.cells;
-    if (!blocks.length) return "No pump has reported yet. Pumps appear here with their first sample.";
+    if (!blocks.length) return drawn.cells.group ? "No pump is in " + drawn.cells.group + " now." : "No cells: no pump has reported yet.";
     if (kind === "pump") return "1 cell = 1 pump";
     if (kind === "group") return "1 tile = 1 group with its worst pump; open one to see its pumps";
     return "1 cell = " + count(per) + " pumps, drawn as the worst of them; open one to see each";

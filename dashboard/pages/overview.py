@@ -92,8 +92,7 @@ def register(app: Dash, data: DataService) -> None:
 def render(snapshot: Snapshot) -> tuple[Component, Component, str]:
     """Return the counts and the health strip of a snapshot, and the text of an empty list."""
     summary = queries.summary(snapshot)
-    waiting = "No pump has reported yet. Pumps appear here with their first sample."
-    nothing = "No open alarms." if snapshot.table.height else waiting
+    nothing = "No open alarms." if snapshot.table.height else formatting.NO_PUMPS
     return _counts(summary), _strip(queries.health_strip(snapshot), refill_strip.facts(snapshot)), nothing
 
 

@@ -191,10 +191,7 @@ def note(snapshot: Snapshot, found: Page) -> str:
     """Return how many pumps match, how many of them are in which state, and how old their values are."""
     every = snapshot.table.height
     if not every:
-        return (
-            "No pump has reported yet. Start pumps with `pumpwatch run`, or publish telemetry of your own pumps; "
-            "they appear here with their first sample."
-        )
+        return formatting.NO_PUMPS
     if not found.total:
         return f"None of {formatting.count(every, 'pump')} matches; clear the search or a filter."
     of = (
