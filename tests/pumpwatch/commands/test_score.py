@@ -34,7 +34,7 @@ def test_a_score_is_printed_and_written_to_files_on_request(story: Path, tmp_pat
         app, ["score", str(story), "--seed-shift", "7", "--json", str(data), "--html", str(page)]
     )
     assert result.exit_code == 0, result.output
-    assert "motor_stall" in result.stdout
+    assert "Motor stall" in result.stdout
     report = json.loads(data.read_text())
     assert (report["pumps"], report["seed"], report["samples"]) == (4, 49, 56)
     assert report["faults"]["motor_stall"]["injected"] == 1
