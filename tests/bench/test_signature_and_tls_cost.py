@@ -32,7 +32,7 @@ from tests.dashboard.conftest import make_fleet
 RUNS: Final = 3
 COMMANDS: Final = 60
 SIGNATURES: Final = 2_000
-PAGES: Final = 300
+PAGES: Final = 150
 PUMPS: Final = 1_000
 KEY: Final = "the-right-key"
 GATEWAY: Final = "gateway-00"
