@@ -23,7 +23,11 @@
       if (!asked || !chart || !window.Plotly) return same();
       const style = getComputedStyle(document.documentElement);
       const options = { format: "png", filename: asked.name.replace(/\.png$/, ""), width: Math.max(chart.clientWidth, 900), height: chart.clientHeight, scale: 2 };
-      const layout = Object.assign({}, chart.layout, { paper_bgcolor: style.getPropertyValue("--surface").trim() });
+      const layout = Object.assign({}, chart.layout, {
+        paper_bgcolor: style.getPropertyValue("--surface").trim(),
+        title: { text: asked.title, x: 0, xref: "paper", y: 0.995, yanchor: "top", font: { size: 13 } },
+        margin: Object.assign({}, chart.layout.margin, { t: 56 }),
+      });
       await window.Plotly.downloadImage({ data: chart.data, layout, config: { staticPlot: true } }, options);
       return asked.at;
     },

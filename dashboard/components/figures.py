@@ -108,8 +108,11 @@ def _value_axis(panel: Panel, line: Line, past: Past, other: Comparison, place: 
     left, bottom, top = place
     sharing = [one.signal for one in panel.lines if one.right == line.right]
     parts = (past.curves, other.lines, other.low, other.high)
-    curves = [part[name] for part in parts for name in sharing if name in part and part[name].value.size]
-    ranges = [limits(curve, line.least, zero=line.zero) for curve in curves or [past.curves[line.signal]]]
+    curves = [part[name] for part in parts for name in sharing if name in part]
+    if trend_layers.EXPECTED in sharing:
+        curves.append(trend_layers.most_expected(past.curves[trend_layers.EXPECTED]))
+    ranges = [limits(curve, line.least, zero=line.zero) for curve in curves if curve.value.size]
+    ranges = ranges or [limits(past.curves[line.signal], line.least, zero=line.zero)]
     axis: Figure = {
         "range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
         "nticks": 5,

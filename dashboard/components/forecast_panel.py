@@ -37,7 +37,7 @@ def card(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
         _fact("Empty reservoir", _noted(reservoir(row, "empty_d")), hint="The residual volume cannot be pumped"),
         elements.fact(
             "Refill due",
-            clocks.therapy_date(row["refill_due"], clock),
+            forecasts.refill_instead(row, _now(row)) or clocks.therapy_date(row["refill_due"], clock),
             note="within 180 d",
             hint="Before the reservoir is low, and within 180 days",
         ),
@@ -50,6 +50,12 @@ def card(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
         side=html.Span(f"80 % interval in parentheses{fast}", className="note"),
         name="outlook",
     )
+
+
+def _now(row: dict[str, Any]) -> int:
+    """Return the pump's therapy time now."""
+    age_s = row["age_s"] or 0.0
+    return int((row["time"] or 0) + (1000 * age_s if math.isfinite(age_s) else 0))
 
 
 def _fact(label: str, forecast: tuple[Component, Component], hint: str = "") -> Component:

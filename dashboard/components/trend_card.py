@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html as html_text
 from typing import Any, Final
 
 import dash_mantine_components as dmc
@@ -198,7 +199,9 @@ async def exported(data: DataService, view: View, kind: str) -> tuple[Any, Any, 
     picture: Any = no_update
     if kind == trend_export.IMAGE:
         words = "a picture of the charts"
-        picture = {"name": trend_export.name(view.serial, view.since, kind), "at": data.now()}
+        # Plotly reads some tags in texts, and a serial may be any text.
+        title = f"{html_text.escape(view.serial)}, therapy time, {chart_zone(view.until).label}"
+        picture = {"name": trend_export.name(view.serial, view.since, kind), "title": title, "at": data.now()}
     else:
         made = await asyncio.to_thread(_made, data, view, kind)
         file, words = made.file, made.words

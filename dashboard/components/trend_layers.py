@@ -133,6 +133,11 @@ def expected(curve: Curve, axis: str, colours: Scheme) -> list[Figure]:
     )
 
 
+def most_expected(curve: Curve) -> Curve:
+    """Return the upper edge of that band, for which the axis needs room."""
+    return Curve(curve.time, curve.value * np.float32(1 + FLOW_ACCURACY))
+
+
 def forecast(ahead: Ahead, axis: Axis, colours: Scheme) -> list[Figure]:
     """Return the fan of the reservoir's level with its middle."""
     fan = ahead.fan

@@ -16,6 +16,7 @@ NOW_EMPTY: Final = "empty now"
 NOW_LOW: Final = "low now"
 MIN_FLOW_SHARE: Final = 0.05
 """Share of the commanded flow below which the reservoir does not run empty in a time worth showing."""
+DAY_MS: Final = 86_400_000
 LEVELS_ML: Final = {"low_d": LOW_RESERVOIR_ML, "empty_d": RESIDUAL_ML}
 
 
@@ -49,3 +50,13 @@ def until_service_ends(row: Mapping[str, Any], name: str) -> tuple[float | None,
     if mid is None or end is None:
         return low, mid, high
     return low, mid, min(high, end)
+
+
+def refill_instead(row: Mapping[str, Any], now: int) -> str:
+    """Return what to show in place of the day a refill is due: none is due after the end of service."""
+    service, due = row[band("eos_d")[1]], row["refill_due"]
+    if service is None or not math.isfinite(service) or due is None:
+        return ""
+    if service <= 0:
+        return ENDED
+    return AFTER_SERVICE if due > now + service * DAY_MS else ""

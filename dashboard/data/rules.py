@@ -38,6 +38,8 @@ class Rates:
 
     def text(self, rule: str) -> str:
         """Return how often a rule was annunciated: "12 in 30 d", with its mean per day once there is a day."""
+        if not self.span_ms:
+            return "no alarms yet"
         many = self.counts.get(rule, 0)
         whole = f"{many:,} in {formatting.span(self.span_ms / 1000)}"
         days = self.span_ms / alarm_performance.DAY_MS

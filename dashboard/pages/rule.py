@@ -100,7 +100,7 @@ def _words(row: dict[str, Any]) -> list[Component]:
 
 def _limits(row: dict[str, Any]) -> list[Component]:
     on, off = rules.delays(row)
-    below = f"when the score has been below the limit for {off} and is below {100 * row['deadband']:.0f} % of it"
+    below = f"when it has been below the limit for {off}, and is below {100 * row['deadband']:.0f} % of it"
     at_once = "when the condition is over" if row["off_delay_s"] == 0 else below
     return _list(
         ("Threshold", rule_texts.thresholds(row)),

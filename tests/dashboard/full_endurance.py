@@ -1,4 +1,4 @@
-"""`make endurance`: hundreds of navigations, a device that slept for an hour, a dashboard that hangs. Minutes."""
+"""`make endurance`: hundreds of navigations, a device that slept, a dashboard process that hangs. Minutes."""
 
 from __future__ import annotations
 

@@ -123,8 +123,8 @@ def test_a_new_alarm_appears_on_top_without_a_reload(screen: Screen, page: Page)
         first = page.locator("#worst .alarm-row").first
         expect(first).to_contain_text("ITB-000001", timeout=PATIENCE_MS)
         expect(first).to_contain_text("Interrogate the pump")
-        expect(first).to_contain_text("for 12 min")
-        expect(page.locator("#worst")).to_contain_text("13 min ago")
+        expect(first).to_contain_text(re.compile(r"for \d+ min \(\d+ (s|min) here\)"))
+        expect(page.locator("#worst")).to_contain_text(re.compile(r"\d+ min ago"))
         expect(page.locator("#nav-alarms")).to_have_text("2")
         assert page.evaluate("window.untouched") is True
         assert "key=" not in page.url

@@ -23,7 +23,7 @@ from tests.dashboard.barriers import barriers, equip
 from tests.dashboard.registered import addresses
 from tests.dashboard.ward import KEY, NO_BROKER, serving
 from tests.screenshots.browsers import chromium
-from tests.screenshots.fleets import PASSWORD, PERSON, PUMP, prepare
+from tests.screenshots.fleets import PASSWORD, PERSON, PUMP, RULE, prepared
 
 TARGET = ROOT / "build" / "screenshots"
 FLEETS = (0, 1, 200, 10_000, 100_000)
@@ -65,11 +65,10 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         for fleet in chosen.fleets:
-            with tempfile.TemporaryDirectory() as folder:
-                prepare(Path(folder), fleet)
+            with tempfile.TemporaryDirectory() as folder, prepared(Path(folder), fleet):
                 settings = Settings(NO_BROKER, Path(folder), port=free_port(), key=KEY)
                 with serving(settings) as address:
-                    paths = addresses(PUMP)
+                    paths = addresses(PUMP, name=RULE)
                     if unknown := set(chosen.pages or ()) - set(paths):
                         parser.error(f"no page is named {', '.join(sorted(unknown))}; there are {', '.join(paths)}")
                     wanted = {name: path for name, path in paths.items() if not chosen.pages or name in chosen.pages}

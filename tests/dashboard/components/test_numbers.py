@@ -122,3 +122,12 @@ def evidence(**fields: Any) -> Evidence:
 def test_the_confidence_follows_the_evidence(score: float, age_h: float, line: str) -> None:
     row = {"score": score, "score_now": score, "age_s": age_h * 3600, "subject_kind": "pump", "speed": 1.0}
     assert evidence_panel.reliability(evidence(), row, evidence_panel.WALL)[-1] == line
+
+
+@pytest.mark.parametrize(
+    ("service_d", "text"),
+    [(1000.0, ""), (3.0, "after end of service"), (0.0, "service ended, no forecast"), (None, "")],
+)
+def test_no_refill_is_due_after_the_end_of_service(service_d: float | None, text: str) -> None:
+    row = {"refill_due": 10 * forecasts.DAY_MS, "eos_d_mid": service_d}
+    assert forecasts.refill_instead(row, 0) == text

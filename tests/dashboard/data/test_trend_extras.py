@@ -216,6 +216,7 @@ async def test_an_export_has_the_samples_that_are_seen_and_is_in_the_audit_trail
     assert (table.height, table.schema["time"]) == (61, pl.Datetime("ms", "UTC"))
     _, picture, _ = await trend_card.exported(data, view, "png")
     assert picture["name"].endswith(".png")
+    assert picture["title"] == "ITB-000002, therapy time, UTC"
     entries = journal_query.entries(data.settings.data, journal_query.Query(kinds=("exported",)))
     assert entries["who"].to_list() == ["maria"] * 3
     assert entries["text"][-1].startswith("trends of ITB-000002, 61 rows as CSV")
