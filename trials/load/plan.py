@@ -1,0 +1,89 @@
+"""Plan of a generator: what the runner tells it, one line of JSON each, and what it answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from trials.load.profile import MAX_PUMPS, MAX_SESSIONS, Seconds, Share
+
+MAX_FRAME_BYTES: Final = 256 * 1024 * 1024
+"""Size of one answer of a generator; a second of its records takes a few MB."""
+
+Names = Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=MAX_SESSIONS)]
+
+
+class BlockPlan(msgspec.Struct, kw_only=True, frozen=True, tag="join"):
+    """Pumps that join together within `ramp_s`; `names` are those of their gateways."""
+
+    first: Annotated[int, Meta(ge=0, le=MAX_PUMPS)]
+    pumps: Annotated[int, Meta(ge=1, le=MAX_PUMPS)]
+    per_gateway: Annotated[int, Meta(ge=1, le=100_000)]
+    names: Names
+    interval_s: Annotated[float, Meta(ge=0.1, le=3600.0)]
+    speed: Annotated[float, Meta(ge=0.1, le=3600.0)]
+    payload: Literal["arrow", "ndjson", "json"]
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    ramp_s: Seconds
+    faulty: Share
+    faults: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=40)]
+
+
+class Disturb(msgspec.Struct, kw_only=True, frozen=True, tag="disturb"):
+    """Drop the connections of a share of the gateways; with `cut` they stay away for `hold_s`."""
+
+    kind: Literal["reconnect", "cut"]
+    share: Share
+    hold_s: Seconds
+
+
+class Stop(msgspec.Struct, kw_only=True, frozen=True, tag="stop"):
+    """Send nothing more, wait until the broker has everything, sign off."""
+
+
+Order = BlockPlan | Disturb | Stop
+ORDERS: Final = msgspec.json.Decoder(Order)
+
+
+class Progress(msgspec.Struct, kw_only=True, frozen=True):
+    """State of a generator, each half second.
+
+    `late_ms` is the most by which a message was made after it was due since the last report, `offered` and `made` the
+    samples that were due and that were made so far, `waiting` the messages that the broker has not confirmed.
+    `injected` are faults since the last report: pump, fault, wall ms. `clocks` say how to find the due time of a
+    sample from its therapy time, for each block.
+    """
+
+    connected: int
+    sessions: int
+    offered: int
+    made: int
+    waiting: int
+    dropped: int
+    late_ms: float
+    cpu_s: float
+    joined: int
+    injected: tuple[tuple[str, str, float], ...] = ()
+    clocks: tuple[BlockClock, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class BlockClock(msgspec.Struct, kw_only=True, frozen=True):
+    """When the samples of a block are due: tick `n` has therapy time `start_ms + (n + 1) * interval_s * speed`."""
+
+    first: int
+    pumps: int
+    gateways: int
+    per_gateway: int
+    begins_ms: float
+    start_ms: int
+    interval_s: float
+    speed: float
+
+    def due_ms(self, pump: int, therapy_ms: int) -> float:
+        """Return when the sample of a pump (its place in the fleet) with that therapy time was due, wall ms."""
+        tick = round((therapy_ms - self.start_ms) / (1000 * self.interval_s * self.speed)) - 1
+        gateway = (pump - self.first) // self.per_gateway
+        return self.begins_ms + 1000 * self.interval_s * (tick + gateway / self.gateways)
