@@ -46,7 +46,9 @@ class Simulation:
         """
         self.scenario = scenario
         self.fleet = enrollment.enrol(scenario.pumps, scenario.seed, start_ms / 1000)
-        self.serials = pl.Series("pump", [enrollment.serial(first + index) for index in range(scenario.pumps)], pl.String)
+        self.serials = pl.Series(
+            "pump", [enrollment.serial(first + index) for index in range(scenario.pumps)], pl.String
+        )
         self._boot, self._start_ms, self._ticks = boot, start_ms, 0
         self._schedule = Schedule(scenario)
         self.begun: list[tuple[Entry, U32]] = []

@@ -70,6 +70,22 @@ class Followed:
         """Add that a browser had painted the snapshot of that version at `at` (wall ms)."""
         self._painted.append((version, at))
 
+    def recent(self, first_ms: float, last_ms: float) -> dict[str, float | None]:
+        """Return p99 in s of the messages due between two times at the hops that say most, for a look while it runs."""
+        sent = _joined(self._sent, SENT).filter(pl.col("due").is_between(first_ms, last_ms))
+        taken = _joined(self._taken, TAKEN)
+        rows = self._with_marks(
+            sent.join(taken.unique(KEY, keep="first"), on=KEY, how="left").with_columns(
+                pl.lit(None, pl.Float64()).alias(name) for name in ("published", "confirmed")
+            )
+        )
+        shown = {}
+        for hop in ("received", "judged", "shown", "painted"):
+            late = (rows[hop] - rows["due"]).drop_nulls()
+            value = late.quantile(0.99) if late.len() else None
+            shown[hop] = None if value is None else round(value / 1000, 3)
+        return shown
+
     def settled(self, before_ms: float) -> Settled:
         """Take out the messages that were due before `before_ms`, with all that is known of them by now."""
         sent = _joined(self._sent, SENT)

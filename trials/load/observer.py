@@ -88,9 +88,7 @@ async def watching(address: Address, followed: Followed) -> AsyncIterator[Observ
         subscribed.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(
-        keep_open(link, session, report=lambda _: None, chance=random.Random()), name="observe"
-    )
+    task = asyncio.create_task(keep_open(link, session, report=lambda _: None, chance=random.Random()), name="observe")
     waiting = asyncio.create_task(subscribed.wait())
     try:
         await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)

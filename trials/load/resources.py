@@ -65,9 +65,7 @@ class Resources:
 
     def between(self, first_s: float, last_s: float) -> dict[str, dict[str, float]]:
         """Return of each part, and of `all` together, the average cores and the most memory within these seconds."""
-        found = {
-            name: [use for use in uses if first_s <= use.second <= last_s] for name, uses in self.uses.items()
-        }
+        found = {name: [use for use in uses if first_s <= use.second <= last_s] for name, uses in self.uses.items()}
         rows = {
             name: {
                 "cores": round(sum(use.cores for use in uses) / len(uses), 3),
