@@ -53,4 +53,5 @@ _TRACE = msgspec.json.Decoder(Trace)
 
 def read_trace(payload: bytes) -> Trace:
     """Read one message of the trace, or raise `MessageError`."""
-    return read(_TRACE, payload, "a message of the processor's trace")
+    trace: Trace = read(_TRACE, payload, "a message of the processor's trace")
+    return trace

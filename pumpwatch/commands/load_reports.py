@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import msgspec
 from rich.console import Console
@@ -23,7 +23,7 @@ NOISE: Final = 3.0
 
 def median(results: Sequence[Result]) -> Result:
     """Return the run whose slowest stage is in the middle of the repeated runs: figures that belong together."""
-    ordered = sorted(results, key=lambda result: _slowest(result))
+    ordered = sorted(results, key=_slowest)
     return ordered[(len(ordered) - 1) // 2]
 
 
@@ -52,25 +52,26 @@ def write(
 
 def junit_xml(result: Result, results: Sequence[Result]) -> bytes:
     """Return the thresholds of every stage as JUnit XML: one test case each, void stages as errors."""
-    suites = ElementTree.Element("testsuites", name="pumpwatch load")
+    suites = ET.Element("testsuites", name="pumpwatch load")
     for stage in result.stages:
-        suite = ElementTree.SubElement(suites, "testsuite", name=stage.name, tests=str(len(stage.checks) + 1))
-        case = ElementTree.SubElement(suite, "testcase", classname=result.profile, name="generator keeps its schedule")
+        suite = ET.SubElement(suites, "testsuite", name=stage.name, tests=str(len(stage.checks) + 1))
+        case = ET.SubElement(suite, "testcase", classname=result.profile, name="generator keeps its schedule")
         if stage.void:
-            ElementTree.SubElement(case, "error", message="; ".join(stage.void))
+            ET.SubElement(case, "error", message="; ".join(stage.void))
         for text in stage.failures:
-            case = ElementTree.SubElement(suite, "testcase", classname=result.profile, name=text)
-            ElementTree.SubElement(case, "failure", message=text)
+            case = ET.SubElement(suite, "testcase", classname=result.profile, name=text)
+            ET.SubElement(case, "failure", message=text)
         for check in stage.checks:
             name = f"{check.metric} at most {check.below:g}"
-            case = ElementTree.SubElement(suite, "testcase", classname=result.profile, name=name)
+            case = ET.SubElement(suite, "testcase", classname=result.profile, name=name)
             if not check.kept:
                 measured = "not measured" if check.measured is None else f"{check.measured:g}"
-                ElementTree.SubElement(
+                ET.SubElement(
                     case, "failure", message=f"{check.metric} is {measured}, allowed {check.below:g}"
                 )
     suites.set("runs", str(len(results)))
-    return ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    content: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return content
 
 
 def show(result: Result, console: Console) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import random
 import time
@@ -17,7 +18,6 @@ import polars as pl
 from broker.contract.commands import GatewayCommand, Reply
 from broker.contract.gateway_messages import Birth
 from broker.contract.signed import Keys, Verifier
-from broker.contract.topics import NAME
 from broker.mqtt.address import Address
 from broker.mqtt.session_pool import SessionPool
 from simulator.faults import FAULTS
@@ -37,7 +37,6 @@ NEVER: Final = 2**62
 """First tick of a gateway that has not joined."""
 LEAD_S: Final = 0.25
 """How long before its first due time a chunk begins to connect."""
-assert NAME.fullmatch("load-000000-00000")
 
 
 @dataclass
@@ -150,7 +149,7 @@ class Block:
         """Connect chunk after chunk, evenly over the ramp; then inject the faults."""
         total = len(self.sessions)
         edges = sorted({math.ceil(total * step / CHUNKS) for step in range(CHUNKS + 1)})
-        for step, (first, last) in enumerate(zip(edges, edges[1:], strict=False)):
+        for step, (first, last) in enumerate(itertools.pairwise(edges)):
             at = self.begins_ms - 1000 * LEAD_S + 1000 * self.plan.ramp_s * step / max(1, len(edges) - 1)
             await asyncio.sleep(max(0.0, (at - self.now()) / 1000))
             pool = SessionPool(self.sessions[first:last], self.report, lambda _: None, random.Random())

@@ -88,21 +88,31 @@ class Followed:
 
     def settled(self, before_ms: float) -> Settled:
         """Take out the messages that were due before `before_ms`, with all that is known of them by now."""
-        sent = _joined(self._sent, SENT)
+        # Records go on arriving in another thread meanwhile: they are only ever appended to the lists.
+        sent, confirmed, taken = (
+            _joined(_emptied(rows), schema)
+            for rows, schema in ((self._sent, SENT), (self._confirmed, CONFIRMED), (self._taken, TAKEN))
+        )
         done, rest = sent.filter(pl.col("due") < before_ms), sent.filter(pl.col("due") >= before_ms)
-        self._sent, self._rows = [rest], rest.height
-        confirmed, taken = _joined(self._confirmed, CONFIRMED), _joined(self._taken, TAKEN)
+        self._rows -= done.height
         arrivals = taken.with_row_index("arrival").join(done.select(*KEY, "due", "samples"), on=KEY, how="inner")
         first = arrivals.unique(KEY, keep="first", maintain_order=True)
         rows = done.join(confirmed.unique(KEY, keep="first"), on=KEY, how="left").join(
             first.drop("due", "samples"), on=KEY, how="left"
         )
         rows = self._with_marks(rows)
-        if done.height:
-            self._confirmed = [confirmed.join(done.select(KEY), on=KEY, how="anti")]
-            self._taken = [taken.join(done.select(KEY), on=KEY, how="anti")]
+        self._sent.insert(0, rest)
+        self._confirmed.insert(0, confirmed.join(done.select(KEY), on=KEY, how="anti"))
+        self._taken.insert(0, taken.join(done.select(KEY), on=KEY, how="anti"))
+        self._forget_marks(before_ms)
         repeated = int(arrivals["samples"].sum()) - int(first["samples"].sum())
         return Settled(rows, repeated, _disorder(first))
+
+    def _forget_marks(self, before_ms: float) -> None:
+        """Forget marks that no message due from then on can have."""
+        for marks in (self._durable, self._shown, self._painted):
+            old = sum(mark[1] < before_ms for mark in marks)
+            del marks[:old]
 
     def _with_marks(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add when the batch of each message was durable, shown and painted: with the first mark at or after it."""
@@ -143,6 +153,13 @@ class Settled:
 
 def _joined(parts: list[pl.DataFrame], schema: dict[str, pl.DataType]) -> pl.DataFrame:
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+
+
+def _emptied(parts: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Take all parts out of a list to which others may be appended at any time."""
+    taken = parts[:]
+    del parts[: len(taken)]
+    return taken
 
 
 def _disorder(arrivals: pl.DataFrame) -> int:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -63,8 +63,7 @@ class GeneratorProcess:
         await self._write(msgspec.json.encode(order))
 
     async def _write(self, line: bytes) -> None:
-        target = self._process.stdin
-        assert target is not None, "started with a pipe"
+        target = cast(asyncio.StreamWriter, self._process.stdin)
         try:
             target.write(line + b"\n")
             await target.drain()
@@ -90,9 +89,8 @@ class GeneratorProcess:
         await asyncio.gather(self._reading, return_exceptions=True)
 
     async def _read(self) -> None:
-        source, errors = self._process.stdout, self._process.stderr
-        assert source is not None, "started with a pipe"
-        assert errors is not None, "started with a pipe"
+        source = cast(asyncio.StreamReader, self._process.stdout)
+        errors = cast(asyncio.StreamReader, self._process.stderr)
         hearing = asyncio.create_task(self._hear(errors))
         try:
             while True:

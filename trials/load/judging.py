@@ -120,7 +120,7 @@ LEGS: Final = (
 
 
 def blame(result: StageResult, calm: StageResult | None) -> dict[str, Any] | None:
-    """Return the part that gave way in a stage, with the evidence: where its samples waited longer than in a `calm` one.
+    """Return the part that gave way in a stage, with the evidence: where samples waited longer than in a `calm` one.
 
     What waits between broker and processor belongs to the processor if that was full, since then it reads late.
     """

@@ -49,7 +49,8 @@ class Histogram:
         """Return the latency in s below which that percentage of samples is; None without samples."""
         if not self.count:
             return None
-        return round(self._hdr.get_value_at_percentile(percentile) * UNIT_MS / 1000, 6)
+        units = float(self._hdr.get_value_at_percentile(percentile))
+        return round(units * UNIT_MS / 1000, 6)
 
     def percentiles(self) -> dict[str, float | None]:
         """Return the percentiles that reports name, in s."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -45,11 +46,10 @@ class Painter:
         if address is None or program is None:
             yield Painter("no dashboard to open" if address is None else "no Chromium on this machine")
             return
-        try:
-            from playwright.async_api import Error, async_playwright
-        except ImportError:
+        if importlib.util.find_spec("playwright") is None:
             yield Painter("playwright is not installed; install pumpwatch[load]")
             return
+        from playwright.async_api import Error, async_playwright  # noqa: PLC0415  # an extra, not always installed
         async with contextlib.AsyncExitStack() as stack:
             try:
                 driver = await stack.enter_async_context(async_playwright())

@@ -1,4 +1,4 @@
-"""Result of a load test: the figures of every stage, why it is void or failed, and the JSON that reports are made of."""
+"""Result of a load test: the figures of every stage, why it is void or failed, as JSON and for reports."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ class Result(msgspec.Struct, kw_only=True):
     """A whole run, as `pumpwatch load --json` writes it.
 
     `course` is a table by columns: p50 and p99 of each hop and samples, by the second in which they were due. `use` is
-    the resources of each part over time. `blame` names the part that gave way first, with the evidence, if any did. `knee` is what a search found: the most pumps that were
-    carried, its probes, and what gave way beyond.
+    the resources of each part over time. `blame` names the part that gave way first, with the evidence, if any did.
+    `knee` is what a search found: the most pumps that were carried, its probes, and what gave way beyond.
     """
 
     version: int = VERSION

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import os
 import platform
@@ -136,15 +137,16 @@ class Runner:
         self.notes += [text for text in progress.notes if text not in self.notes][:100]
 
     async def _play(self) -> None:
-        disturbing = [asyncio.create_task(self._disturb(each)) for each in self.profile.disturbance]
+        disturbing: list[asyncio.Task[None]] = [asyncio.create_task(self._disturb(each)) for each in self.profile.disturbance]
         ticking = asyncio.create_task(self._tick_on(), name="watch")
         stopping = asyncio.create_task(self.stop.wait(), name="stop")
         stages = asyncio.create_task(self._stages(), name="stages")
         try:
             await asyncio.wait({stages, ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (ticking, stages):
-                if task.done():
-                    task.result()
+            if ticking.done():
+                ticking.result()
+            if stages.done():
+                stages.result()
         finally:
             for task in (stages, ticking, stopping, *disturbing):
                 task.cancel()
@@ -174,7 +176,7 @@ class Runner:
     def _blocks(self, pumps: int, stage: Stage, gateways: int) -> Iterator[BlockPlan]:
         profile, new = self.profile, stage.pumps - pumps
         edges = np.linspace(0, new, min(len(self.generators), max(new, 1)) + 1).astype(int).tolist()
-        for first, last in zip(edges, edges[1:], strict=False):
+        for first, last in itertools.pairwise(edges):
             if first == last:
                 continue
             count = math.ceil((last - first) / profile.per_gateway)
@@ -210,7 +212,7 @@ class Runner:
                 connected, sessions = summed(self.generators, "connected"), summed(self.generators, "sessions")
                 raise LoadError(
                     f"{connected:,} of {sessions:,} gateways are connected {JOIN_PATIENCE_S:g} s after the ramp of "
-                    f"{stage.pumps:,} pumps; the broker takes no more: {'; '.join(self.notes[-2:]) or 'no reason given'}"
+                    f"{stage.pumps:,} pumps; the broker takes no more: {'; '.join(self.notes[-2:]) or 'no reason'}"
                 )
 
     async def _disturb(self, disturbance: Disturbance) -> None:
@@ -281,9 +283,7 @@ class Runner:
 
     def _result(self, observer: Observer) -> Result:
         clocks = [clock for each in self.generators if each.progress for clock in each.progress.clocks]
-        stages: list[StageResult] = []
-        for window in self.windows:
-            stages.append(self._stage(window, observer, clocks))
+        stages = [self._stage(window, observer, clocks) for window in self.windows]
         failed = next((stage for stage in stages if not stage.passed), None)
         calm = next((stage for stage in stages if stage.passed), None)
         whole = pl.concat(self._courses).unique("second", keep="last").sort("second") if self._courses else None
@@ -388,9 +388,8 @@ def _count(window: Window, settled: Settled) -> None:
     rows = settled.rows
     window.latencies.add(rows)
     window.made += int(rows["samples"].sum())
-    for name, hop in (("judged", "judged"), ("shown", "shown")):
-        there = rows.filter(pl.col(hop).is_not_null())["samples"].sum()
-        setattr(window, name, getattr(window, name) + int(there))
+    window.judged += int(rows.filter(pl.col("judged").is_not_null())["samples"].sum())
+    window.shown += int(rows.filter(pl.col("shown").is_not_null())["samples"].sum())
     for hop in HOPS[1:-1]:
         window.lost[hop.name] = window.lost.get(hop.name, 0) + settled.lost_before(hop.name)
     seconds = rows.group_by((pl.col("due") // 1000).alias("second")).agg(pl.col("shown").is_not_null().any())
