@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -35,17 +35,17 @@ def write(
     result: Result, results: Sequence[Result], *, json: Path | None, html: Path | None, junit: Path | None
 ) -> None:
     """Write the files that were asked for; raises `CommandError`."""
-    files = {
+    files: dict[Path | None, Callable[[], bytes]] = {
         json: lambda: msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n",
         html: lambda: load_report.page(result).encode(),
         junit: lambda: junit_xml(result, results),
     }
-    for path, content in files.items():
+    for path, content_of in files.items():
         if path is None:
             continue
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content())
+            path.write_bytes(content_of())
         except OSError as error:
             raise CommandError(f"cannot write {path}: {error.strerror}") from error
 
@@ -66,12 +66,9 @@ def junit_xml(result: Result, results: Sequence[Result]) -> bytes:
             case = ET.SubElement(suite, "testcase", classname=result.profile, name=name)
             if not check.kept:
                 measured = "not measured" if check.measured is None else f"{check.measured:g}"
-                ET.SubElement(
-                    case, "failure", message=f"{check.metric} is {measured}, allowed {check.below:g}"
-                )
+                ET.SubElement(case, "failure", message=f"{check.metric} is {measured}, allowed {check.below:g}")
     suites.set("runs", str(len(results)))
-    content: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
-    return content
+    return ET.tostring(suites, encoding="utf-8", xml_declaration=True)
 
 
 def show(result: Result, console: Console) -> None:

@@ -50,6 +50,7 @@ class Painter:
             yield Painter("playwright is not installed; install pumpwatch[load]")
             return
         from playwright.async_api import Error, async_playwright  # noqa: PLC0415  # an extra, not always installed
+
         async with contextlib.AsyncExitStack() as stack:
             try:
                 driver = await stack.enter_async_context(async_playwright())

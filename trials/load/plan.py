@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from trials.load.profile import MAX_PUMPS, MAX_SESSIONS, Seconds, Share
@@ -81,6 +82,14 @@ class BlockClock(msgspec.Struct, kw_only=True, frozen=True):
     start_ms: int
     interval_s: float
     speed: float
+
+    def due_between(self, begin_ms: float, end_ms: float) -> int:
+        """Return how many samples of the block are due from one time to before another, wall ms."""
+        period_ms, phases = 1000 * self.interval_s, np.arange(self.gateways) / self.gateways
+        first, last = (np.ceil((at - self.begins_ms) / period_ms - phases).clip(0) for at in (begin_ms, end_ms))
+        shares = np.full(self.gateways, self.per_gateway)
+        shares[-1] = self.pumps - self.per_gateway * (self.gateways - 1)
+        return int(((last - first) * shares).sum())
 
     def due_ms(self, pump: int, therapy_ms: int) -> float:
         """Return when the sample of a pump (its place in the fleet) with that therapy time was due, wall ms."""

@@ -137,7 +137,9 @@ class Runner:
         self.notes += [text for text in progress.notes if text not in self.notes][:100]
 
     async def _play(self) -> None:
-        disturbing: list[asyncio.Task[None]] = [asyncio.create_task(self._disturb(each)) for each in self.profile.disturbance]
+        disturbing: list[asyncio.Task[None]] = [
+            asyncio.create_task(self._disturb(each)) for each in self.profile.disturbance
+        ]
         ticking = asyncio.create_task(self._tick_on(), name="watch")
         stopping = asyncio.create_task(self.stop.wait(), name="stop")
         stages = asyncio.create_task(self._stages(), name="stages")
@@ -335,7 +337,7 @@ class Runner:
         offset = self._resources.begin_s - (time.monotonic() - (time.time_ns() / 1e6 - self._begin_ms) / 1000)
         resources = self._resources.between(begin_s - offset, begin_s + seconds - offset)
         generator = [row["cores"] for name, row in resources.items() if name.startswith("generator")]
-        offered = self._offered(window)
+        offered = sum(clock.due_between(window.begin_ms, window.end_ms) for clock in clocks)
         latency = {name: each.percentiles() for name, each in window.latencies.corrected.items()}
         result = StageResult(
             name=window.name,
@@ -377,11 +379,6 @@ class Runner:
         result.failures = judging.failures(result)
         result.checks = judging.checks(result, self.profile.threshold)
         return result
-
-    def _offered(self, window: Window) -> int:
-        """Return the samples that were due by the schedule while a stage held."""
-        ticks = (window.end_ms - window.begin_ms) / 1000 / self.profile.interval
-        return round(window.stage.pumps * ticks)
 
 
 def _count(window: Window, settled: Settled) -> None:
