@@ -205,7 +205,8 @@ async def _once(profile: Profile, name: str, console: Console, *, browser: bool)
     from pumpwatch.commands.load_live import LiveView
     from pumpwatch.commands.load_system import started
     from trials.load.generators import GeneratorError
-    from trials.load.runner import LoadError, Runner, gateway_names
+    from trials.load.plan import gateway_names
+    from trials.load.runner import LoadError, Runner
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -68,7 +68,7 @@ def junit_xml(result: Result, results: Sequence[Result]) -> bytes:
                 measured = "not measured" if check.measured is None else f"{check.measured:g}"
                 ET.SubElement(case, "failure", message=f"{check.metric} is {measured}, allowed {check.below:g}")
     suites.set("runs", str(len(results)))
-    return ET.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return bytes(ET.tostring(suites, encoding="utf-8", xml_declaration=True))
 
 
 def show(result: Result, console: Console) -> None:

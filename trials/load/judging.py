@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from broker.truth.expectations import expectations
+from processor.rules import RULES
+from processor.rules.rule import targets_of
 from trials.load.metrics import PERCENTILES
 from trials.load.observer import Raised
 from trials.load.plan import BlockClock
@@ -147,3 +150,13 @@ def _leg(result: StageResult, begin: str, end: str) -> float:
     first = 0.0 if begin == "due" else (result.latency.get(begin) or {}).get("p99")
     last = (result.latency.get(end) or {}).get("p99")
     return max(0.0, last - first) if first is not None and last is not None else 0.0
+
+
+def rules_of_faults() -> dict[str, dict[str, float]]:
+    """Return for each fault the rules that find it, with the hours of therapy time that they may take."""
+    hours = {rule.name: rule.detection_target_h for rule in RULES}
+    table = expectations(targets_of(RULES), hours)
+    found: dict[str, dict[str, float]] = {}
+    for fault, rule, _, target, _ in table.iter_rows():
+        found.setdefault(fault, {})[rule] = target
+    return found

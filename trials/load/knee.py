@@ -60,6 +60,7 @@ async def find(first: int, most: int, probe: Callable[[int], Awaitable[Probe]], 
             knee.ceiling = f"the system carries the most that was allowed, {most:,}"
             break
         load = min(most, _rounded(load * FACTOR, step))
+    sure = False
     while len(knee.probes) < MAX_PROBES:
         middle = _rounded((good + bad) / 2, step)
         if bad and good < middle < bad and bad - good > PRECISION * bad:
@@ -69,9 +70,12 @@ async def find(first: int, most: int, probe: Callable[[int], Awaitable[Probe]], 
                 bad = middle
             continue
         if not good or await carried(good):
+            sure = True
             break
         bad, good = good, max((each.load for each in knee.probes if each.carried and each.load < good), default=0)
-    knee.load = good or None
+    knee.load = (good or None) if sure else None
+    if not sure:
+        knee.ceiling = f"gave up after {MAX_PROBES} probes: the same loads are carried once and not again"
     return knee
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 
-from trials.load.profile import MAX_PUMPS, MAX_SESSIONS, Seconds, Share
+from trials.load.profile import MAX_PUMPS, MAX_SESSIONS, Profile, Seconds, Share, Stage
 
+PREFIX: Final = "load"
 MAX_FRAME_BYTES: Final = 256 * 1024 * 1024
 """Size of one answer of a generator; a second of its records takes a few MB."""
 
@@ -96,3 +100,32 @@ class BlockClock(msgspec.Struct, kw_only=True, frozen=True):
         tick = round((therapy_ms - self.start_ms) / (1000 * self.interval_s * self.speed)) - 1
         gateway = (pump - self.first) // self.per_gateway
         return self.begins_ms + 1000 * self.interval_s * (tick + gateway / self.gateways)
+
+
+def gateway_names(first: int, count: int) -> list[str]:
+    """Return the names of the gateways of a load test, counted from `first`."""
+    return [f"{PREFIX}-{first + number:05d}" for number in range(count)]
+
+
+def blocks_of(profile: Profile, pumps: int, stage: Stage, gateways: int) -> Iterator[BlockPlan]:
+    """Yield what each generator adds to reach a stage, from the numbers of pumps and gateways that there are."""
+    new = stage.pumps - pumps
+    edges = np.linspace(0, new, min(profile.generators, max(new, 1)) + 1).astype(int).tolist()
+    for first, last in itertools.pairwise(edges):
+        if first == last:
+            continue
+        count = math.ceil((last - first) / profile.per_gateway)
+        yield BlockPlan(
+            first=pumps + first,
+            pumps=last - first,
+            per_gateway=profile.per_gateway,
+            names=tuple(gateway_names(gateways, count)),
+            interval_s=profile.interval,
+            speed=profile.speed,
+            payload=profile.payload,
+            seed=profile.seed,
+            ramp_s=stage.ramp,
+            faulty=profile.faulty,
+            faults=profile.faults,
+        )
+        gateways += count

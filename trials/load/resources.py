@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,9 +23,9 @@ class Reading:
 
 @dataclass(frozen=True)
 class Use:
-    """Use of a part in one second of a run: cores, MB, context switches a second, MB a second written to disk."""
+    """Use of a part in about a second until `at` (wall ms): cores, MB, context switches and MB written a second."""
 
-    second: float
+    at: float
     cores: float
     memory_mb: float
     switches_per_s: float
@@ -35,26 +34,26 @@ class Use:
 
 @dataclass
 class Resources:
-    """Reads the parts (name to process id) whenever asked; parts that have ended are left out."""
+    """Reads the parts (name to process id) whenever asked; parts that have ended are left out. `now` is wall ms."""
 
     parts: Mapping[str, int]
-    begin_s: float = field(default_factory=time.monotonic)
+    now: Callable[[], float]
     uses: dict[str, list[Use]] = field(default_factory=dict)
     _before: dict[str, tuple[float, Reading]] = field(default_factory=dict)
 
     def sample(self) -> None:
         """Add what each part used since the last call."""
         for name, pid in self.parts.items():
-            now = time.monotonic()
+            now = self.now()
             reading = read(pid)
             if reading is None:
                 continue
             if name in self._before:
                 then, before = self._before[name]
-                took = max(1e-3, now - then)
+                took = max(1e-3, (now - then) / 1000)
                 self.uses.setdefault(name, []).append(
                     Use(
-                        round(now - self.begin_s, 2),
+                        now,
                         round(max(0.0, reading.cpu_s - before.cpu_s) / took, 3),
                         round(reading.memory_mb, 1),
                         round(max(0, reading.switches - before.switches) / took, 1),
@@ -63,9 +62,9 @@ class Resources:
                 )
             self._before[name] = now, reading
 
-    def between(self, first_s: float, last_s: float) -> dict[str, dict[str, float]]:
-        """Return of each part, and of `all` together, the average cores and the most memory within these seconds."""
-        found = {name: [use for use in uses if first_s <= use.second <= last_s] for name, uses in self.uses.items()}
+    def between(self, first_ms: float, last_ms: float) -> dict[str, dict[str, float]]:
+        """Return average cores and most memory of each part, and of `all` together, from one time to another."""
+        found = {name: [use for use in uses if first_ms <= use.at <= last_ms] for name, uses in self.uses.items()}
         rows = {
             name: {
                 "cores": round(sum(use.cores for use in uses) / len(uses), 3),

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 import os
 import platform
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Final
 
-import numpy as np
-import polars as pl
 import psutil
 
-from broker.truth.expectations import expectations
-from processor.rules import RULES
-from processor.rules.rule import targets_of
 from trials.load import judging
-from trials.load.followed import Followed, Settled
+from trials.load.accounting import Account
+from trials.load.followed import Followed
 from trials.load.generator import Login
 from trials.load.generators import GeneratorProcess, summed
-from trials.load.judging import Injected
-from trials.load.latencies import Latencies, course
+from trials.load.judging import Injected, rules_of_faults
 from trials.load.metrics import HOPS
 from trials.load.observer import Observer, watching
 from trials.load.painting import Painter
-from trials.load.plan import BlockClock, BlockPlan, Disturb, Progress
+from trials.load.plan import Disturb, Progress, blocks_of
 from trials.load.profile import Disturbance, Profile, Stage
 from trials.load.resources import Resources
-from trials.load.result import Result, StageResult, settings_of
+from trials.load.result import Result, settings_of
 from trials.load.system import SystemUnderLoad
 
 SETTLE_AFTER_S: Final = 60.0
@@ -43,31 +37,11 @@ GRACE_S: Final = 20.0
 """Time after the last stage for what is on its way."""
 JOIN_PATIENCE_S: Final = 120.0
 """Time beyond its ramp within which all gateways of a stage must be connected."""
-PREFIX: Final = "load"
 LIBRARIES: Final = ("pumpwatch", "polars", "paho-mqtt", "hdrhistogram")
 
 
 class LoadError(Exception):
     """A load test cannot go on; the text says why."""
-
-
-@dataclass
-class Window:
-    """A stage while it holds: from when to when, wall ms, and what was counted at both ends."""
-
-    stage: Stage
-    name: str
-    begin_ms: float
-    end_ms: float = math.inf
-    latencies: Latencies = field(default_factory=Latencies)
-    offered: int = 0
-    made: int = 0
-    judged: int = 0
-    shown: int = 0
-    lost: dict[str, int] = field(default_factory=dict)
-    duplicates: int = 0
-    disorder: int = 0
-    empty_seconds: int = 0
 
 
 @dataclass
@@ -98,30 +72,29 @@ class Runner:
     say: Callable[[str], None] = lambda _: None
     chromium: bool = True
     followed: Followed = field(default_factory=Followed)
-    windows: list[Window] = field(default_factory=list)
     generators: list[GeneratorProcess] = field(default_factory=list)
     injected: list[Injected] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    _courses: list[pl.DataFrame] = field(default_factory=list)
     _rates: list[tuple[float, int, int]] = field(default_factory=list)
 
     async def run(self) -> Result:
         """Play all stages and return the result, also if it was interrupted. Raises `LoadError` and `LinkError`."""
-        self._began, self._begin_ms = datetime.now(UTC), time.time_ns() / 1e6
-        found = _rules_of_faults()
+        self._began = datetime.now(UTC)
+        self._account = Account(self.profile, self.followed, _now_ms())
+        found = rules_of_faults()
         self._rules = {fault: found.get(fault, {}) for fault in self.profile.faults}
         try:
             async with watching(self.system.monitor, self.followed) as observer:
                 self._observer = observer
                 await self._start_generators()
                 parts = {**self.system.parts, **{f"generator {each.number}": each.pid for each in self.generators}}
-                self._resources = Resources(parts)
+                self._resources = Resources(parts, _now_ms)
                 async with Painter.opened(self.system.dashboard if self.chromium else None, self.followed) as painter:
                     self._painter = painter
                     await self._play()
         finally:
             await asyncio.gather(*(each.stop() for each in self.generators), return_exceptions=True)
-        self._settle(math.inf)
+        self._account.settle(math.inf)
         return self._result(observer)
 
     async def _start_generators(self) -> None:
@@ -153,49 +126,25 @@ class Runner:
             for task in (stages, ticking, stopping, *disturbing):
                 task.cancel()
             await asyncio.gather(stages, ticking, stopping, *disturbing, return_exceptions=True)
-            if self.windows and self.windows[-1].end_ms == math.inf:
-                self.windows[-1].end_ms = time.time_ns() / 1e6
+            self._account.end(_now_ms())
 
     async def _stages(self) -> None:
         pumps = gateways = 0
         for number, stage in enumerate(self.profile.stage, start=1):
-            for each, plan in zip(self.generators, self._blocks(pumps, stage, gateways), strict=False):
+            for each, plan in zip(self.generators, blocks_of(self.profile, pumps, stage, gateways), strict=False):
                 await each.order(plan)
                 gateways += len(plan.names)
             pumps = stage.pumps
             await self._joined(number, stage)
-            name = stage.name or f"{stage.pumps:,} pumps"
-            self.windows.append(Window(stage, name, time.time_ns() / 1e6))
-            self.say(f"stage {number} of {len(self.profile.stage)}: {name}, {stage.hold:g} s")
+            window = self._account.begin(stage, _now_ms())
+            self.say(f"stage {number} of {len(self.profile.stage)}: {window.name}, {stage.hold:g} s")
             await asyncio.sleep(stage.hold)
-            self.windows[-1].end_ms = time.time_ns() / 1e6
+            self._account.end(_now_ms())
         await asyncio.sleep(self._grace_s())
 
     def _grace_s(self) -> float:
         """Return how long to wait for what is on its way: as long as samples take, and a little more."""
         return min(GRACE_S, 2.0 + 2.0 * self.profile.interval)
-
-    def _blocks(self, pumps: int, stage: Stage, gateways: int) -> Iterator[BlockPlan]:
-        profile, new = self.profile, stage.pumps - pumps
-        edges = np.linspace(0, new, min(len(self.generators), max(new, 1)) + 1).astype(int).tolist()
-        for first, last in itertools.pairwise(edges):
-            if first == last:
-                continue
-            count = math.ceil((last - first) / profile.per_gateway)
-            yield BlockPlan(
-                first=pumps + first,
-                pumps=last - first,
-                per_gateway=profile.per_gateway,
-                names=tuple(gateway_names(gateways, count)),
-                interval_s=profile.interval,
-                speed=profile.speed,
-                payload=profile.payload,
-                seed=profile.seed,
-                ramp_s=stage.ramp,
-                faulty=profile.faulty,
-                faults=profile.faults,
-            )
-            gateways += count
 
     async def _joined(self, number: int, stage: Stage) -> None:
         """Wait until the gateways of a stage have joined and are connected."""
@@ -247,19 +196,19 @@ class Runner:
         while True:
             await asyncio.sleep(1.0)
             self._resources.sample()
-            now = time.time_ns() / 1e6
+            now = _now_ms()
             self._rates.append((now, summed(self.generators, "offered"), summed(self.generators, "made")))
-            await asyncio.to_thread(self._settle, now - 1000 * SETTLE_AFTER_S)
+            await asyncio.to_thread(self._account.settle, now - 1000 * SETTLE_AFTER_S)
             self.show(self._live(now))
 
     def _live(self, now: float) -> Live:
-        window = self.windows[-1] if self.windows else None
+        window = self._account.windows[-1] if self._account.windows else None
         (then, offered, made), (_, offered_now, made_now) = self._rates[-min(6, len(self._rates))], self._rates[-1]
         took = max(1e-3, (now - then) / 1000)
         return Live(
             window.name if window else "joining",
             window.stage.pumps if window else self.profile.stage[0].pumps,
-            round((now - self._begin_ms) / 1000, 1),
+            round((now - self._account.begin_ms) / 1000, 1),
             self.profile.seconds,
             (offered_now - offered) / took,
             (made_now - made) / took,
@@ -269,26 +218,21 @@ class Runner:
             {name: uses[-1].cores for name, uses in self._resources.uses.items() if uses},
         )
 
-    def _settle(self, before_ms: float) -> None:
-        """Count what was due before a time to the stage in which it was due."""
-        settled = self.followed.settled(before_ms)
-        if not settled.rows.height:
-            return
-        self._courses.append(course(settled.rows, self._begin_ms, max(1.0, math.ceil(self.profile.seconds / 1800))))
-        for window in self.windows:
-            inside = settled.rows.filter(pl.col("due").is_between(window.begin_ms, window.end_ms, closed="left"))
-            if inside.height:
-                _count(window, Settled(inside, 0, 0))
-        if self.windows:
-            self.windows[-1].duplicates += settled.repeated
-            self.windows[-1].disorder += settled.disordered
-
     def _result(self, observer: Observer) -> Result:
         clocks = [clock for each in self.generators if each.progress for clock in each.progress.clocks]
-        stages = [self._stage(window, observer, clocks) for window in self.windows]
+        stages = [
+            self._account.stage(
+                window,
+                clocks=clocks,
+                injected=self.injected,
+                alarms=observer.alarms,
+                resources=self._resources.between(window.begin_ms, window.end_ms),
+            )
+            for window in self._account.windows
+        ]
         failed = next((stage for stage in stages if not stage.passed), None)
         calm = next((stage for stage in stages if stage.passed), None)
-        whole = pl.concat(self._courses).unique("second", keep="last").sort("second") if self._courses else None
+        whole = self._account.course()
         missing = [hop.name for hop in HOPS if not any(stage.latency[hop.name]["p50"] is not None for stage in stages)]
         return Result(
             profile=self.name,
@@ -307,7 +251,7 @@ class Runner:
             course={} if whole is None else whole.to_dict(as_series=False),
             use={
                 name: {
-                    "second": [use.second for use in uses],
+                    "second": [round((use.at - self._account.begin_ms) / 1000, 1) for use in uses],
                     "cores": [use.cores for use in uses],
                     "memory_mb": [use.memory_mb for use in uses],
                 }
@@ -331,78 +275,6 @@ class Runner:
             doubts.append(f"no browser: {self._painter.why}")
         return doubts
 
-    def _stage(self, window: Window, observer: Observer, clocks: list[BlockClock]) -> StageResult:
-        seconds = (window.end_ms - window.begin_ms) / 1000
-        begin_s = (window.begin_ms - self._begin_ms) / 1000
-        offset = self._resources.begin_s - (time.monotonic() - (time.time_ns() / 1e6 - self._begin_ms) / 1000)
-        resources = self._resources.between(begin_s - offset, begin_s + seconds - offset)
-        generator = [row["cores"] for name, row in resources.items() if name.startswith("generator")]
-        offered = sum(clock.due_between(window.begin_ms, window.end_ms) for clock in clocks)
-        latency = {name: each.percentiles() for name, each in window.latencies.corrected.items()}
-        result = StageResult(
-            name=window.name,
-            pumps=window.stage.pumps,
-            begin_s=round(begin_s, 1),
-            seconds=round(seconds, 1),
-            offered=offered,
-            made=window.made,
-            judged=window.judged,
-            shown=window.shown,
-            offered_per_s=round(offered / seconds, 1),
-            shown_per_s=round(window.shown / seconds, 1),
-            latency=latency,
-            raw={name: each.percentiles() for name, each in window.latencies.raw.items()},
-            curve={name: each.curve() for name, each in window.latencies.corrected.items()},
-            lost=dict(window.lost),
-            duplicates=window.duplicates,
-            disorder=window.disorder,
-            empty_seconds=window.empty_seconds,
-            alarms=judging.alarm_figures(
-                [each for each in self.injected if each.at < window.end_ms],
-                observer.alarms,
-                clocks,
-                until_ms=window.end_ms,
-                speed=self.profile.speed,
-                percentile=np.percentile,
-            ),
-            resources=resources,
-            void=[],
-            checks=[],
-            failures=[],
-        )
-        result.latency["alarm"] = {
-            name: result.alarms[f"latency.{name}"] for name in ("p50", "p90", "p99", "p99.9", "max")
-        }
-        result.void = judging.void_reasons(
-            result, interval_s=self.profile.interval, generator_cores=sum(generator), generators=len(self.generators)
-        )
-        result.failures = judging.failures(result)
-        result.checks = judging.checks(result, self.profile.threshold)
-        return result
 
-
-def _count(window: Window, settled: Settled) -> None:
-    rows = settled.rows
-    window.latencies.add(rows)
-    window.made += int(rows["samples"].sum())
-    window.judged += int(rows.filter(pl.col("judged").is_not_null())["samples"].sum())
-    window.shown += int(rows.filter(pl.col("shown").is_not_null())["samples"].sum())
-    for hop in HOPS[1:-1]:
-        window.lost[hop.name] = window.lost.get(hop.name, 0) + settled.lost_before(hop.name)
-    seconds = rows.group_by((pl.col("due") // 1000).alias("second")).agg(pl.col("shown").is_not_null().any())
-    window.empty_seconds += seconds.filter(~pl.col("shown")).height
-
-
-def gateway_names(first: int, count: int) -> list[str]:
-    """Return the names of the gateways of a load test, counted from `first`."""
-    return [f"{PREFIX}-{first + number:05d}" for number in range(count)]
-
-
-def _rules_of_faults() -> dict[str, dict[str, float]]:
-    """Return for each fault the rules that find it, with the hours of therapy time that they may take."""
-    hours = {rule.name: rule.detection_target_h for rule in RULES}
-    table = expectations(targets_of(RULES), hours)
-    found: dict[str, dict[str, float]] = {}
-    for fault, rule, _, target, _ in table.iter_rows():
-        found.setdefault(fault, {})[rule] = target
-    return found
+def _now_ms() -> float:
+    return time.time_ns() / 1e6
