@@ -4,6 +4,8 @@
 # make check  format, lint, types, generated documentation, language
 # make bench  how fast engine, wire, fleet and history are, with comparisons; some minutes, prints tables
 # make chaos  a hundred failure injections, a million mutated payloads, a thousand stories of strangers; half an hour
+# make endurance  500 navigations, a laptop that slept, a dashboard that hangs, in Chromium; a quarter of an hour
+# make screenshots  every page on every screen, light and dark, with 0 to 100,000 pumps, into build/screenshots
 # make sbom   every package that runs with Pumpwatch, in CycloneDX format, into build/sbom.json
 # make audit  known vulnerabilities of these packages; asks PyPI
 # make containers  build the images, run docker-compose.yml with them, kill and break things; some minutes, as root, podman
@@ -19,7 +21,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3.14 python
 	"$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { command -v "$$name"; break; }; done)
 
-.PHONY: help run test check setup docs bench chaos score sbom audit containers clean tools
+.PHONY: help run test check setup docs bench chaos endurance screenshots score sbom audit containers clean tools
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -27,14 +29,15 @@ help:
 run: $(VENV)/installed-to-run
 	@exec $(BIN)/pumpwatch run $(ARGS)
 
-# Whole systems are tested after all else, two at a time: they wait more than they work.
+# More tests at a time than the two cores of the CI machine: many wait for timers, sockets and processes. Whole systems
+# are tested after all else, four at a time: they wait more than they work.
 SYSTEMS := tests/e2e tests/chaos tests/pumpwatch/commands/test_run.py tests/pumpwatch/commands/test_run_connections.py \
 	tests/pumpwatch/supervision tests/pumpwatch/test_containers.py tests/pumpwatch/test_environments.py \
-	tests/dashboard/test_browser.py tests/dashboard/test_reverse_proxy.py
+	tests/dashboard/test_browser.py tests/dashboard/test_browser_alarms.py tests/dashboard/test_reverse_proxy.py
 test: $(VENV)/installed-to-work tools
 ifeq ($(strip $(ARGS)),)
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(SYSTEMS:%=--ignore=%)
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(SYSTEMS)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(SYSTEMS:%=--ignore=%)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(SYSTEMS)
 else
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 endif
@@ -50,6 +53,7 @@ setup: $(VENV)/installed-to-work tools
 
 docs: $(VENV)/installed-to-run
 	$(BIN)/python -m pumpwatch.documentation.pictures
+	$(BIN)/python -m pumpwatch.documentation.fault_catalogue
 	$(BIN)/python -m pumpwatch.documentation.reference
 
 bench: $(VENV)/installed-to-measure
@@ -66,6 +70,12 @@ score: $(VENV)/installed-to-run
 chaos: $(VENV)/installed-to-work tools
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_failure_injection.py tests/chaos/full_fuzz.py tests/chaos/full_kills.py -s $(ARGS)
 	POLARS_MAX_THREADS=1 CHAOS_STORIES=500 $(BIN)/python -m pytest tests/strangers/test_clocks.py tests/strangers/test_every_topic.py
+
+endurance: $(VENV)/installed-to-measure tools
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/dashboard/full_endurance.py -s $(ARGS)
+
+screenshots: $(VENV)/installed-to-work tools
+	POLARS_MAX_THREADS=1 $(BIN)/python -m tests.screenshots $(ARGS)
 
 # An environment with what runs and nothing else: tools and tests are no part of the product.
 PRODUCT := build/product

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import pkgutil
+import random
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 from dash import Dash
 from fastapi import FastAPI, Response
 
+from broker.access import certificates
 from broker.mqtt.endpoint import host_and_port, listening_socket
 from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR
 from dashboard.access.middleware import Access, demand_accounts
-from dashboard.components import shell
+from dashboard.components import frame, manifest, shell
 from dashboard.components.safe_output import SafeDash
 from dashboard.data import live as live_module
+from dashboard.data.drill_runner import DrillRunner
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
 from dashboard.data.signing import SignedRequests
@@ -40,18 +44,27 @@ def page_modules() -> Iterator[ModuleType]:
 def build(settings: Settings) -> Access:
     """Return the dashboard as one ASGI application that requires sign-in."""
     requests = SignedRequests(settings.data)
-    app = assemble(DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms, requests.ask, requests.act))
-    return Access(app.server, settings, _policy(app))
+    data = DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms, requests.ask, requests.act)
+    app = assemble(data)
+    return Access(app.server, settings, _policy(app), trail=data.audit)
 
 
 def assemble(data: DataService) -> Dash:
     """Return the pages around a data service, without sign-in: visitors have no rights."""
     public = data.settings.public
-    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=data.live.watching)
+    drills = DrillRunner(data, random.Random())
+
+    @contextlib.asynccontextmanager
+    async def background(_server: FastAPI) -> AsyncIterator[None]:
+        async with data.live.watching(), drills.running():
+            yield
+
+    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=background)
     app = SafeDash(
         __name__,
         server=server,  # type: ignore[arg-type]  # Dash 4.1 and later accept any ASGI server
         title="Pumpwatch",
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1, viewport-fit=cover"}],
         update_title="",
         add_log_handler=False,
         suppress_callback_exceptions=True,
@@ -72,10 +85,14 @@ def assemble(data: DataService) -> Dash:
         response.headers["Cache-Control"] = "no-store"
         return {**data.live.payload(), **data.live.beat()}
 
+    @server.get(manifest.PATH)
+    async def installed() -> Response:
+        return Response(manifest.text(), media_type="application/manifest+json")
+
     for page in page_modules():
         page.register(app, data)
     pages = shell.registered()
-    app.layout = lambda: shell.layout(pages, VISITOR.get())
+    app.layout = lambda: frame.layout(pages, VISITOR.get())
     live_module.register(app, data.live)
     shell.register(app, data, pages)
     # Dash 4.4 on FastAPI does this only at the first request for "/": without it, /alarms opened first has no assets.
@@ -88,8 +105,8 @@ def _policy(app: Dash) -> str:
     scripts = " ".join([*app.csp_hashes(), shell.script_hash()])
     return (
         f"default-src 'self'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self'; object-src 'none'; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "img-src 'self' data: blob:; manifest-src 'self'; font-src 'self' data:; connect-src 'self'; "
+        "worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 
@@ -104,6 +121,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
     tls = tls_of(settings.tls, time.monotonic)
     application = build(settings)
     listener = _listen(settings)
+    # For the processor, which warns before it ends; whether that can be written decides nothing here.
+    with contextlib.suppress(OSError):
+        certificates.note_dashboard(settings.data, None if settings.tls is None else settings.tls.certificate)
     config = server_config(application, settings, tls, time.monotonic)
     server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="dashboard")

@@ -9,11 +9,15 @@ from typing import Final
 
 import humanize
 
+from broker.contract.datasheet import FLOW_RESOLUTION_UL_H
 from broker.contract.signals import FLAGS, SIGNAL_BY_NAME
 from broker.display.instants import instant, outside
 from dashboard.zones import ZONE, label
 
 UNKNOWN: Final = "unknown"
+MAX_DECIMALS: Final = 6
+FLOWS: Final = ("flow_ul_h",)
+"""Signals of the flow sensor."""
 LOST: Final = "Missing from the pumps' sequence numbers and not received since."
 LATE: Final = "Received after newer samples: stored in the history, not evaluated."
 DUPLICATES: Final = "Received more than once; counted and discarded."
@@ -43,15 +47,26 @@ KIND_WORD: Final = {
 
 
 def number(value: float | None, decimals: int, unit: str = "") -> str:
-    """Return a number with its unit and thousands separators."""
+    """Return a number with its unit and thousands separators; what rounds to zero has no sign."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
-    return f"{value:,.{decimals}f} {unit}".rstrip()
+    text = f"{value:,.{decimals}f}"
+    return f"{text.removeprefix('-') if not float(text.replace(',', '')) else text} {unit}".rstrip()
 
 
 def amount(value: float) -> str:
     """Return a number with the digits its size deserves: "1.78", "312", "1,000,000"."""
     return number(value, 0 if value == int(value) or abs(value) >= 100 else 2)
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """Return a number with so many significant digits and no more than it has: "0.00042", "1.8", "1,765", "0"."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    size = math.floor(math.log10(abs(value))) if value else 0
+    text = number(value, min(max(0, digits - 1 - size), MAX_DECIMALS))
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 def size(count: float) -> str:
@@ -60,7 +75,9 @@ def size(count: float) -> str:
 
 
 def reading(signal: str, value: float | None) -> str:
-    """Return a value of a signal with that signal's decimals and unit."""
+    """Return a value of a signal with that signal's decimals and unit; a flow that no sensor tells from none is 0."""
+    if signal in FLOWS and value is not None and abs(value) < FLOW_RESOLUTION_UL_H:
+        value = 0.0
     return number(value, SIGNAL_BY_NAME[signal].decimals, SIGNAL_BY_NAME[signal].unit)
 
 
@@ -103,30 +120,31 @@ def standing(seconds: float | None, *, over: bool) -> str:
 
 def moment(ms: int | None) -> str:
     """Return a date and time in the viewer's zone: "12 Jan 2026, 14:32 UTC"."""
-    return _time(ms, lambda at: f"{at.day} {at:%b %Y, %H:%M} {label(at)}")
+    return written(ms, lambda at: f"{at.day} {at:%b %Y, %H:%M} {label(at)}")
 
 
 def day(ms: int | None) -> str:
     """Return a date in the viewer's zone: "12 Jan 2026"."""
-    return _time(ms, lambda at: f"{at.day} {at:%b %Y}")
+    return written(ms, lambda at: f"{at.day} {at:%b %Y}")
 
 
 def clock(ms: int | None) -> str:
     """Return a time of day in the viewer's zone: "14:32 UTC"."""
-    return _time(ms, lambda at: f"{at:%H:%M} {label(at)}")
+    return written(ms, lambda at: f"{at:%H:%M} {label(at)}")
 
 
 def second(ms: int | None) -> str:
     """Return a wall-clock time to the second in the viewer's zone: "14:32:07 UTC"."""
-    return _time(ms, lambda at: f"{at:%H:%M:%S} {label(at)}")
+    return written(ms, lambda at: f"{at:%H:%M:%S} {label(at)}")
 
 
 def timestamp(ms: int | None) -> str:
     """Return a date and time to the second in the viewer's zone: "12 Jan 2026, 14:32:07 UTC"."""
-    return _time(ms, lambda at: f"{at.day} {at:%b %Y, %H:%M:%S} {label(at)}")
+    return written(ms, lambda at: f"{at.day} {at:%b %Y, %H:%M:%S} {label(at)}")
 
 
-def _time(ms: float | None, write: Callable[[datetime], str]) -> str:
+def written(ms: float | None, write: Callable[[datetime], str]) -> str:
+    """Return a time as `write` writes it in the viewer's zone; "unknown" without one."""
     if not ms or math.isnan(ms):
         return UNKNOWN
     at = instant(ms, ZONE.get())

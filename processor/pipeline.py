@@ -41,6 +41,7 @@ from processor.rules.gateways import GATEWAY_RULES
 from processor.rules.system import SYSTEM_RULES
 from processor.view import forecast, snapshot_tables
 from processor.view.fleet_view import FleetView, TableRows
+from processor.view.rule_table import rule_table
 from processor.watch import self_monitoring
 from processor.watch.cohorts import CohortWatch
 from processor.watch.gateways import BROKER_LOST_S, GatewayWatch
@@ -230,6 +231,7 @@ class Pipeline:
             "gateways": self.registry.gateways_frame(),
             "orders": snapshot_tables.orders_frame(self.orders, subjects, self.listed),
             "retired": self._retired(facts, retired),
+            "rules": rule_table(self.listed),
         }
 
     def _retired(self, facts: pl.DataFrame, retired: pl.Series) -> pl.DataFrame:
@@ -355,6 +357,7 @@ class Pipeline:
             wall=now,
             orders=self.orders,
             facts=facts,
+            speeds=pl.Series("speed", gateways.speeds()),
         )
 
     def _clocks(self, now: int) -> pl.Series:

@@ -17,6 +17,7 @@ from broker.display import terminal
 from broker.store.secret_files import SecretsError
 from pumpwatch.commands import (
     alarms,
+    backup,
     broker,
     doctor,
     faults,
@@ -29,6 +30,7 @@ from pumpwatch.commands import (
     programmer,
     pumps,
     records,
+    restore,
     run,
     score,
     tables,
@@ -139,6 +141,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
     tables.rules: "pumpwatch rules --json",
     tables.signals: "pumpwatch signals --json",
     records.export: "pumpwatch export --pumps 3,7-9 --from 2026-01-01 --to 2026-01-08 --out week.csv",
+    backup.backup: "pumpwatch backup ward.backup --data /var/lib/pumpwatch",
+    restore.restore: "pumpwatch restore ward.backup --data /var/lib/pumpwatch-2",
     journal.journal: "pumpwatch journal --who vera --kind denied --from 2026-01-01T00:00:00Z",
     doctor.doctor: "pumpwatch doctor --json",
     version: "pumpwatch version",

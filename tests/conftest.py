@@ -17,8 +17,27 @@ from broker.mqtt.mosquitto_config import find
 
 ROOT = Path(__file__).resolve().parents[1]
 END_S = 10
+SLOW_FILES = (
+    *("tests/e2e/test_end_to_end.py", "tests/dashboard/test_browser.py", "tests/e2e/test_recovery.py"),
+    *("tests/e2e/test_backup.py", "tests/pumpwatch/supervision/test_supervisor.py", "tests/test_new_signal.py"),
+    *("tests/trials/test_detection.py", "tests/strangers/test_clocks.py", "tests/trials/test_forecast_score.py"),
+    *("tests/pumpwatch/commands/test_broker_password.py", "tests/processor/service/test_crash.py"),
+    *("tests/simulator/faults/test_fault_conformance.py", "tests/simulator/faults/test_fault_signatures.py"),
+    *("tests/processor/detectors/test_detector_conformance.py", "tests/broker/mqtt/test_overload.py"),
+    *("tests/simulator/fleet/test_enrollment.py", "tests/simulator/fleet/test_mass_balance.py"),
+)
+"""Files that take longest, in the order in which they begin: at the end no worker waits long for another.
+
+A worker takes whole files, so a long one that begins last is what everybody waits for.
+"""
 # Checks of a story and of a monitored processor are to show both sides, as a test's own assertion does.
 pytest.register_assert_rewrite("tests.processor.story", "tests.processor.watch.monitored_processor")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest; the order within a file stays."""
+    places = {file: place for place, file in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: places.get(item.path.relative_to(ROOT).as_posix(), len(places)))
 
 
 def missing(program: str) -> None:

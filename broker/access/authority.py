@@ -104,6 +104,11 @@ def revocation_list(authority: Issued, serials: Iterable[str], now: datetime) ->
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
+def end(certificate: bytes) -> datetime:
+    """Return when a certificate in PEM ends, the first one of a chain; raises `ValueError` if it is none."""
+    return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
+
+
 def facts(certificate: bytes) -> Facts:
     """Return what a certificate in PEM says; raises `ValueError` if it is none."""
     read = x509.load_pem_x509_certificate(certificate)

@@ -1,4 +1,4 @@
-"""Commands to gateways: inject and clear faults, treat pumps; and the replies of gateways.
+"""Commands to gateways: inject and clear faults, treat pumps, play scenarios; and the replies of gateways.
 
 Every command says who gave it (`who`) and when (`at`, wall ms), and is signed (`broker.contract.signed`).
 """
@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from broker.contract.dose_limits import MAX_SEVERITY
 from broker.contract.messages import read
-from broker.contract.ranges import MAX_PUMPS, DurationS, Label, Labels, Share, Text, TimeMsOrZero
+from broker.contract.ranges import MAX_PUMPS, DurationS, Label, Labels, Share, Speed, Text, TimeMsOrZero
 
 # Wide, against nonsense: the gateway checks a treatment against the limits of its pumps.
 DOSE_UG: Final = Meta(ge=0.0, le=100_000.0)
@@ -131,9 +131,30 @@ class Interrogate(msgspec.Struct, kw_only=True, tag_field="kind", tag="interroga
     at: TimeMsOrZero = 0
 
 
+MAX_SCENARIO_CHARS: Final = 64_000
+"""Length of an uploaded scenario file: about a thousand entries."""
+
+
+class Playback(msgspec.Struct, kw_only=True, tag_field="kind", tag="playback"):
+    """Control the scenario that the simulator of this gateway plays on all its pumps; of no use to real gateways.
+
+    "start" plays the scenario `name` from its beginning, "speed" sets therapy seconds per wall second, "add" keeps the
+    file `toml` under `name`, and "check" only validates it; "remove" forgets an added one.
+    """
+
+    id: Label
+    action: Literal["start", "pause", "resume", "stop", "speed", "check", "add", "remove"]
+    name: Label = ""
+    toml: Annotated[str, Meta(max_length=MAX_SCENARIO_CHARS)] = ""
+    speed: Speed | None = None
+    pumps: Labels = []
+    who: Label = ""
+    at: TimeMsOrZero = 0
+
+
 Treatment = Program | Bolus | Stop | Refill | Replace | Interrogate
 """Commands that a clinician sends to pumps with a programmer."""
-GatewayCommand = Inject | Clear | Program | Bolus | Stop | Refill | Replace | Interrogate
+GatewayCommand = Inject | Clear | Program | Bolus | Stop | Refill | Replace | Interrogate | Playback
 
 
 class Reply(msgspec.Struct, kw_only=True):

@@ -34,6 +34,11 @@ LIFE_ML: Final = 640.0
 TURNING_MA: Final = RUNNING_MA + WORN_MA / 2
 """Mean current of a turning motor over its life."""
 
+FLOW_RESOLUTION_UL_H: Final = 0.2
+"""Smallest flow that the flow sensor tells from none: four standard deviations of its noise; modelling choice."""
+FLOW_ACCURACY: Final = 0.145
+"""Share by which the flow may differ from the programmed one; more is over-infusion (SynchroMed II labelling)."""
+
 CAPACITY_MAH: Final = 2400.0
 """Charge of a new battery: 7 years (maker's replacement page) at 0.25 mL/day; modelling choice."""
 BATTERY_OHM: Final = 30.0

@@ -8,6 +8,12 @@ import msgspec
 
 MAX_BYTES: Final = 4096
 """Maximum length of evidence as JSON; the tests check every rule."""
+BARELY: Final = 1.2
+"""Below this score an alarm is only just above its limit; a modeling choice."""
+ONLY_JUST: Final = "only just above the limit"
+NEW_PUMP: Final = "this pump has been known for only"
+"""How doubts begin that may end while the alarm stands."""
+LEVELS: Final = ("high", "medium", "low")
 
 
 class Fact(msgspec.Struct, kw_only=True):
@@ -36,7 +42,7 @@ class Evidence(msgspec.Struct, kw_only=True):
     `summary` is the first fact as text, in JSON `said`. Facts are means over about `window_s` up to `time` (therapy
     ms); `score` was the score (alarm at 1.0), and it had been at or above 1.0 for `above_s`. Both durations are in
     therapy seconds, or in wall seconds if the alarm is about Pumpwatch itself. Each of `doubts` lowers `confidence`
-    by one level.
+    by one level. The pump had been known for `known_h`, and learning its baseline takes `learns_h`.
     """
 
     summary: str = msgspec.field(name="said")
@@ -48,6 +54,26 @@ class Evidence(msgspec.Struct, kw_only=True):
     doubts: list[str] = []
     facts: list[Fact] = []
     ruled_out: list[RuledOut] = []
+    known_h: float | None = None
+    learns_h: float | None = None
+
+
+def standing_doubts(evidence: Evidence, score: float | None, standing_h: float) -> list[str]:
+    """Return the doubts that still hold for an alarm that has stood for `standing_h`, its highest `score` so far.
+
+    A score well above the limit and a baseline learned meanwhile end their doubts.
+    """
+    settled = set()
+    if score is not None and score >= BARELY:
+        settled.add(ONLY_JUST)
+    if evidence.known_h is not None and evidence.known_h + standing_h >= (evidence.learns_h or 0.0):
+        settled.add(NEW_PUMP)
+    return [doubt for doubt in evidence.doubts if not any(doubt.startswith(text) for text in settled)]
+
+
+def confidence(doubts: list[str]) -> str:
+    """Return the confidence in an alarm about which there are these doubts."""
+    return LEVELS[min(len(doubts), len(LEVELS) - 1)]
 
 
 _EVIDENCE: Final = msgspec.json.Decoder(Evidence)

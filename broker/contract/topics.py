@@ -42,8 +42,8 @@ LEAVES: Final = (
         "command",
         False,
         "person → gateway",
-        "a signed command with an id: inject or clear a fault, or treat (program, bolus, stop, refill, replace, "
-        "interrogate)",
+        "a signed command with an id: inject or clear a fault, play a scenario, or treat (program, bolus, stop, "
+        "refill, replace, interrogate)",
     ),
     Leaf("reply", False, "gateway → person", "the result of the command with that id"),
 )

@@ -141,6 +141,11 @@ class Link:
         """Subscribe to a topic filter with QoS 1."""
         self._client.subscribe(topic, qos=1)
 
+    def ask_retained(self, topic: str) -> None:
+        """Have the broker send what is retained on a topic once more, although a wider subscription covers it."""
+        self._client.subscribe(topic, qos=1)
+        self._client.unsubscribe(topic)
+
     def acknowledge(self, mids: Iterable[int]) -> None:
         """Acknowledge messages to the broker by their ids, in the order in which they came; QoS 0 has no id but 0."""
         if with_id := [mid for mid in mids if mid]:

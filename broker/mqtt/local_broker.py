@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 import os
-import signal
-import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from broker.mqtt import mosquitto_config
 from broker.mqtt.address import Address, LinkError, parse_url
+from broker.mqtt.child_process import ending_with_its_parent
 from broker.mqtt.endpoint import bare_host, host_and_port, is_loopback, listening_socket
 from broker.mqtt.link import learn_protocol
-from broker.mqtt.refused_logins import RefusedLogins
+from broker.mqtt.refused_logins import RefusedLogin, RefusedLogins
 from broker.mqtt.reloading import reload_on_change
 
 Kind = Literal["auto", "mosquitto", "amqtt"]
+Record = Callable[[RefusedLogin], Awaitable[None]]
 
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 1.5
@@ -30,7 +29,6 @@ POLL_INTERVAL_S: Final = 0.05
 TAIL_LINES: Final = 20
 SAME_FOR_ALL: Final = "does not contain '%c' or '%u'"
 """Mosquitto's warning about a topic that all gateways may read, which is meant so."""
-PR_SET_PDEATHSIG: Final = 1
 
 log = logging.getLogger("broker")
 
@@ -81,12 +79,21 @@ def url_of(host: str, port: int, *, tls: bool = False) -> str:
     return f"{'mqtts' if tls else 'mqtt'}://{host_and_port(mosquitto_config.LOOPBACK_OF.get(name, name), port)}"
 
 
-async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
-    """Serve until `stop`; calls `ready` with the URL when a client gets an answer there. Raises `ServerError`."""
+async def not_recorded(_: RefusedLogin) -> None:
+    """Record no refused login."""
+
+
+async def run(
+    settings: Settings, stop: asyncio.Event, ready: Callable[[str], None], record: Record = not_recorded
+) -> None:
+    """Serve until `stop`; calls `ready` with the URL when a client gets an answer there. Raises `ServerError`.
+
+    `record` is given the logins that Mosquitto refused.
+    """
     settings = replace(settings, port=settings.port or free_port(settings.host))
     program = None if settings.kind == "amqtt" else mosquitto_config.find(settings.path)
     if program is not None:
-        await _run_mosquitto(program, settings, stop, ready)
+        await _run_mosquitto(program, settings, stop, ready, record)
     elif settings.kind == "mosquitto" or settings.config is not None:
         raise ServerError(
             "mosquitto is not installed (searched PATH and "
@@ -96,7 +103,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
         await _run_amqtt(settings, stop, ready)
 
 
-async def _run_mosquitto(program: Path, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+async def _run_mosquitto(
+    program: Path, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None], record: Record
+) -> None:
     config, address = _configure(settings)
     process = await asyncio.create_subprocess_exec(
         program,
@@ -105,12 +114,12 @@ async def _run_mosquitto(program: Path, settings: Settings, stop: asyncio.Event,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        preexec_fn=_ending_with_its_parent(),
+        preexec_fn=ending_with_its_parent(),
     )
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     refused = RefusedLogins()
     reading = asyncio.ensure_future(_forward_output(process, tail, refused))
-    reporting = asyncio.ensure_future(refused.watch(log.warning))
+    reporting = asyncio.ensure_future(refused.watch(log.warning, record))
     watching = asyncio.ensure_future(reload_on_change(process, settings.access))
     ended = asyncio.ensure_future(process.wait())
     stopped = asyncio.ensure_future(stop.wait())
@@ -157,26 +166,12 @@ def _configure(settings: Settings) -> tuple[Path, Address]:
     return config, parse_url(settings.system_url)
 
 
-def _ending_with_its_parent() -> Callable[[], None] | None:
-    """On Linux, have the kernel end the child if we die, even by SIGKILL; elsewhere the supervisor cleans up."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
-
-    def tie_to_parent() -> None:
-        prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return tie_to_parent
-
-
 async def _forward_output(process: asyncio.subprocess.Process, tail: deque[str], refused: RefusedLogins) -> None:
     assert process.stdout is not None  # noqa: S101 (it was asked for as a pipe)
+    now_s = asyncio.get_running_loop().time
     async for line in process.stdout:
         text = line.decode(errors="replace").rstrip()
-        if SAME_FOR_ALL in text or refused.take(text):
+        if SAME_FOR_ALL in text or refused.take(text, now_s()):
             continue
         tail.append(text)
         log.info("%s", text)

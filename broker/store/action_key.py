@@ -67,6 +67,20 @@ def renew(data: Path, now: int) -> str:
     return current.id
 
 
+def succeed(data: Path, until: int) -> None:
+    """Make a new key for a data directory that was restored without its private key.
+
+    What the former ones signed stays valid until then (wall ms): the message log may contain such messages. Raises
+    `ActionKeyError`, `OSError`.
+    """
+    former = read(data / PUBLIC).keys if (data / PUBLIC).exists() else []
+    ended = [key if key.until else msgspec.structs.replace(key, until=until) for key in former]
+    directory = secret_files.directory(data)
+    with _locked(directory):
+        _write_private(directory / PRIVATE)
+        _write_public(data, Keys([_read(directory / PRIVATE).public, *ended][:MAX_KEYS]))
+
+
 def read(path: Path) -> Keys:
     """Return the public keys of a file such as `action.pub`; raises `ActionKeyError`."""
     try:

@@ -21,6 +21,12 @@ KINDS: Final = {
     "denied": "somebody tried what the role does not allow",
     "forged": "a command or action was refused because its signature, origin or age is wrong",
     "exported": "somebody exported data",
+    "handed_over": "somebody signed a handover sheet at the end of a shift",
+    "taken_over": "somebody signed a handover sheet at the beginning of a shift",
+    "handover_removed": "the oldest handover sheet was removed, because only so many are kept",
+    "feed_changed": "somebody made or revoked a calendar feed",
+    "setting_changed": "somebody changed a setting on a page, such as the clinic days of a site",
+    "restored": "a backup was restored: everything before came from it",
     "key_changed": "a key, certificate or password of a gateway or part was made, renewed or revoked",
 }
 """What the audit trail records, besides operator actions and commands."""

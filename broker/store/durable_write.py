@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
-
-import polars as pl
 
 ASIDE: Final = ".new"
 
@@ -32,7 +31,9 @@ def replace(path: Path, write: Callable[[Path], object]) -> int:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
         # Only the disk can refuse a frame in memory, but for a full disk Polars reports a file "out of specification".
-        if isinstance(error, pl.exceptions.PolarsError):
+        # A command that writes no frame does not load polars for this: that takes as long as all the rest of it.
+        polars = sys.modules.get("polars")
+        if polars is not None and isinstance(error, polars.exceptions.PolarsError):
             raise OSError(f"{path.name} could not be written ({error})") from error
         raise
     _sync(path.parent)

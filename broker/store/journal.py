@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from broker.store import journal_anchor, journal_chain, journal_tables
+from broker.store import journal_anchor, journal_chain, journal_seal, journal_tables
 from broker.store.journal_chain import CHAINED, FORMAT, KEYED, Head
 from broker.store.journal_file import FILE, move_aside, opened, transaction
 
@@ -142,7 +142,8 @@ class Journal:
         try:
             key = journal_chain.read_key(self.data)
             last = _last(connection)
-            keyed = [(before, row) for before, row in last if row["format"] >= KEYED]
+            sealed = 0 if key is None else journal_seal.entries(self.data)
+            keyed = [(before, row) for before, row in last if row["format"] >= KEYED and row["id"] > sealed]
             if key is None and not keyed:
                 journal_anchor.write(self.data, _head(connection))
                 return journal_chain.make_key(self.data)

@@ -14,7 +14,7 @@ import polars as pl
 
 from broker.contract.subjects import kind_by_name
 from broker.store.journal import ENTRIES_SCHEMA, EVENTS_SCHEMA
-from broker.store.journal_chain import ADDED, CHAINED, FORMAT
+from broker.store.journal_chain import ADDED, CHAINED, FORMAT, Head
 from broker.store.journal_file import FILE
 from broker.store.journal_tables import OF_ALARMS, OF_PEOPLE, format_of
 
@@ -94,6 +94,16 @@ def numbered(data: Path, query: Query) -> pl.DataFrame:
 def events(data: Path, *, pump: str | None = None, limit: int = 200) -> pl.DataFrame:
     """Return the newest entries of alarms, refusals and what is out of service (`EVENTS_SCHEMA`), newest first."""
     return entries(data, Query(pump=pump, limit=limit, alarms_only=True)).select(*EVENTS_SCHEMA)
+
+
+def end_of(data: Path) -> Head:
+    """Return number and hash of the last entry. Raises `sqlite3.Error`."""
+    with reading(data) as (connection, _):
+        found = (
+            None if connection is None else connection.execute("SELECT id, hash FROM entry ORDER BY id DESC LIMIT 1")
+        )
+        last = None if found is None else found.fetchone()
+    return Head() if last is None else Head(last[0], bytes(last[1]))
 
 
 def selected(names: tuple[str, ...], found: int) -> str:

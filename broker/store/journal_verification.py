@@ -5,24 +5,29 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from broker.store import journal_anchor, journal_chain
-from broker.store.journal_chain import CHAINED, FORMAT, KEYED, Head
+from broker.store import journal_anchor, journal_chain, journal_seal
+from broker.store.journal_chain import KEYED, Head
 from broker.store.journal_query import reading, selected
-
-COLUMNS: Final = (*CHAINED[FORMAT], "hash")
+from broker.store.journal_seal import COLUMNS, Seal
 
 
 @dataclass
 class Verification:
-    """The chain of a data directory's journal, checked up to `head`; `broken` says where it is not what was written."""
+    """The chain of a data directory's journal, checked up to `head`; `broken` says where it is not what was written.
+
+    `seal` is that of entries that were restored without their key: they are compared with what was restored.
+    """
 
     data: Path
     head: Head = field(default_factory=Head)
     broken: str | None = None
+    seal: Seal | None = None
     _format: int = 0
+    _sealed: Any = field(default_factory=sha256)
 
     def advance(self, *expected: Head | None, limit: int = -1) -> None:
         """Check what was appended since the last call, and that the chain contains the `expected` heads.
@@ -33,6 +38,7 @@ class Verification:
         if self.broken is not None:
             return
         key = journal_chain.read_key(self.data)
+        self.seal = journal_seal.read(self.data)
         with reading(self.data) as (connection, found):
             if connection is not None:
                 # One view of the journal: meanwhile others append.
@@ -58,11 +64,21 @@ class Verification:
                 return f"entry {self.head.entries + 1} is missing; the next is {number}"
             if format_ < self._format:
                 return f"{what} has an older format than the one before: Pumpwatch did not write it"
-            if format_ >= KEYED and key is None:
+            if self.seal is not None and number <= self.seal.entries:
+                if problem := self._differs(row, self.seal):
+                    return problem
+            elif format_ >= KEYED and key is None:
                 return f"{what} cannot be verified: its key {journal_chain.key_path(self.data)} is missing; restore it"
-            if not journal_chain.is_intact(self.head.hash, row, key or b""):
+            elif not journal_chain.is_intact(self.head.hash, row, key or b""):
                 return f"{what} is not what was written, or the one before is not"
             self.head, self._format = Head(number, bytes(row["hash"])), format_
+        return None
+
+    def _differs(self, row: dict[str, Any], seal: Seal) -> str | None:
+        """Take one of the restored entries; at the last of them, say if they are not those that were restored."""
+        self._sealed.update(journal_seal.content(row))
+        if row["id"] == seal.entries and self._sealed.hexdigest() != seal.digest:
+            return f"one of the first {seal.entries:,} entries is not what was restored from the backup"
         return None
 
 

@@ -24,8 +24,10 @@ FORECASTS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "effect": pl.Float32(),
     **{f"{name}_{edge}": pl.Float32() for name in BANDS for edge in ("low", "mid", "high")},
     "refill_due": pl.Int64(),
+    "drug_limit": pl.Int64(),
 }
-"""`effect` is the effect of the drug on board, as a share of that of the full program; `refill_due` is therapy ms. Low
+"""`effect` is the effect of the drug on board, as a share of that of the full program; `refill_due` is therapy ms, and
+so is `drug_limit`, until which the drug in the reservoir is within its tested stability (null: no refill recorded). Low
 to high is the 80 % interval. Infinite means "not if nothing changes", null means unknown."""
 
 

@@ -100,16 +100,22 @@ def put_in_place(data: Path, step: Step, day: str) -> int:
 
 
 def rolled(
-    data: Path, pump: str, since_ms: int, until_ms: int, *, step: Step = HOUR, kinds: Collection[str] = KINDS
+    data: Path,
+    pump: str | Collection[str],
+    since_ms: int,
+    until_ms: int,
+    *,
+    step: Step = HOUR,
+    kinds: Collection[str] = KINDS,
 ) -> pl.DataFrame:
-    """Return the roll-up of one pump from the hour (minute) of `since_ms` to that of `until_ms`, sorted by time.
+    """Return the roll-up of one pump or several from the hour (minute) of `since_ms` to that of `until_ms`, sorted.
 
     The columns are those of `SCHEMA` with these kinds; fewer are faster. Raises `OSError` like
     `broker.store.segments.read`.
     """
     root = directory(data, step)
     since_ms, until_ms = since_ms // step.ms * step.ms, until_ms // step.ms * step.ms + step.ms - 1
-    condition = pl.col("pump").eq(pump) & pl.col("time").is_between(since_ms, until_ms)
+    condition = segments.of_pumps(pump) & pl.col("time").is_between(since_ms, until_ms)
     short = {day for place in _places(root, since_ms, until_ms) if any(place.glob("*.parquet")) for day in _days(place)}
 
     def files() -> list[Path]:

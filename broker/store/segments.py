@@ -17,7 +17,7 @@ from typing import Final
 
 import polars as pl
 
-from broker.contract.signals import SAMPLE_SCHEMA, empty_samples
+from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES, empty_samples
 
 Schema = dict[str, pl.DataType]
 
@@ -147,6 +147,30 @@ def trend(data: Path, pump: str, since_ms: int, until_ms: int | None = None) -> 
 
     found = read(files, lambda frame: frame.filter(condition).select(*SAMPLE_SCHEMA))
     return empty_samples() if found is None else once(found)
+
+
+def of_pumps(pump: str | Collection[str]) -> pl.Expr:
+    """Return the condition that a sample is of this pump, or of one of these."""
+    return pl.col("pump").eq(pump) if isinstance(pump, str) else pl.col("pump").is_in(sorted(pump))
+
+
+def means(data: Path, pumps: Collection[str], since_ms: int, until_ms: int, step_ms: int) -> pl.DataFrame:
+    """Return the mean of each signal (`pump`, `time` at the start of the step, signals) of some pumps in each step.
+
+    Raises `OSError` like `read`.
+    """
+    condition = of_pumps(pumps) & pl.col("time").is_between(since_ms, until_ms)
+    step = (pl.col("time") // step_ms * step_ms).alias("time")
+
+    def files() -> list[Path]:
+        listed = days(data / DIRECTORY, since_ms, until_ms)
+        return [file for day in listed for file in of_day(day, since_ms, until_ms)]
+
+    def ask(frame: pl.LazyFrame) -> pl.LazyFrame:
+        return frame.filter(condition).group_by("pump", step).agg(pl.col(SIGNAL_NAMES).mean())
+
+    found = read(files, ask)
+    return empty_samples().select("pump", "time", *SIGNAL_NAMES) if found is None else found.sort("pump", "time")
 
 
 def blocks(

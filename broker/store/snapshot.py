@@ -13,6 +13,7 @@ import polars as pl
 
 from broker.contract.rule_targets import RuleTargets
 from broker.store.pump_table import PUMPS_SCHEMA, PumpTable, no_pumps
+from broker.store.rule_facts import RULES_SCHEMA
 
 PRIORITIES: Final = ("high", "medium", "low")
 PRIORITY_CODE: Final = {"high": 1, "medium": 2, "low": 3}
@@ -36,12 +37,14 @@ ALARMS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "acknowledged_wall": pl.Int64(),
     "acknowledged_by": pl.String(),
     "age_s": pl.Float32(),
+    "speed": pl.Float32(),
     "score": pl.Float32(),
     "score_now": pl.Float32(),
     "evidence": pl.String(),
     "meaning": pl.String(),
     "action": pl.String(),
     "deadline": pl.String(),
+    "harm_s": pl.Float32(),
     "explains": pl.String(),
     "held": pl.Int32(),
     "first_out": pl.String(),
@@ -64,7 +67,9 @@ null unless it is a pump.
 `state` is a state of ISA-18.2: unacknowledged, acknowledged, returned, latched, shelved or out_of_service. `deadline`
 says how long a person has to respond. `explains` names the consequences that it suppresses, which have no row of their
 own, `held` counts them, and `first_out` is the first of all of them. `onset`, `raised` and `returned` are therapy ms;
-columns that end in `_wall` are wall ms; `age_s` is therapy seconds since onset, `shelved_left_s` until it is unshelved.
+columns that end in `_wall` are wall ms; `age_s` is therapy seconds since onset, `shelved_left_s` until it is unshelved,
+`harm_s` until the patient is under-dosed, as `deadline` says (null if it does not). `speed` is the therapy seconds per
+wall second of its subject; an alarm about Pumpwatch itself (`subject_kind` "system") has its `age_s` in wall seconds.
 Columns that end in `_by` say who, in `_why` why. `score` is the highest so far, `score_now` null unless it is about a
 pump; `evidence` is JSON of `broker.contract.evidence`.
 """
@@ -78,12 +83,13 @@ ORDERS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "rule": pl.String(),
     "title": pl.String(),
     "left_s": pl.Float32(),
+    "speed": pl.Float32(),
     "out_wall": pl.Int64(),
     "out_by": pl.String(),
     "out_why": pl.String(),
 }
 """Subjects that are out of service, one row per entry: all alarms of a subject (`rule` null) or those of one rule, for
-another `left_s` therapy seconds or (null) until it is put back."""
+another `left_s` therapy seconds or (null) until it is put back. `speed` is as in `ALARMS_SCHEMA`."""
 
 RETIRED_SCHEMA: Final[dict[str, pl.DataType]] = {
     **{name: PUMPS_SCHEMA[name] for name in ("pump", "gateway", "site", "model", "lot", "time")},
@@ -184,6 +190,7 @@ class Snapshot:
     health: Health
     orders: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ORDERS_SCHEMA))
     retired: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RETIRED_SCHEMA))
+    rules: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RULES_SCHEMA))
 
     @classmethod
     def of(

@@ -17,6 +17,7 @@ import polars as pl
 from broker.store import column_file
 from broker.store.column_file import ColumnFile
 from broker.store.pump_table import FACTS_SCHEMA, FORECASTS_SCHEMA, LABELS, MARKS_SCHEMA, VALUES_SCHEMA, PumpTable
+from broker.store.rule_facts import RULES_SCHEMA
 from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, ORDERS_SCHEMA, RETIRED_SCHEMA, Health, Snapshot, empty
 
 MANIFEST: Final = "manifest.json"
@@ -29,6 +30,7 @@ SMALL: Final = {
     "gateways": GATEWAYS_SCHEMA,
     "orders": ORDERS_SCHEMA,
     "retired": RETIRED_SCHEMA,
+    "rules": RULES_SCHEMA,
 }
 """The parts that are rewritten with every snapshot."""
 COLUMN_FILES: Final = {"values": VALUES_SCHEMA, "forecasts": FORECASTS_SCHEMA}
@@ -127,7 +129,7 @@ class SnapshotWriter:
         names = {}
         for part, frame in small.items():
             known, name = self._written.get(part, (None, ""))
-            if known is None or not frame.equals(known):
+            if known is not frame and (known is None or not frame.equals(known)):
                 name = _name(part, health.started, health.version)
                 self._write_part(part, frame, name)
             names[part] = name

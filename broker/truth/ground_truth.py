@@ -17,7 +17,10 @@ FILE: Final = "truth.jsonl"
 
 
 class FaultChange(msgspec.Struct, kw_only=True):
-    """A fault that began or ended on a pump: `since` and `time` are therapy ms, `severity` is that after the ramp."""
+    """A fault that began or ended on a pump: `since` and `time` are therapy ms, `severity` is that after the ramp.
+
+    `by` is who commanded it, empty if a scenario did.
+    """
 
     kind: Literal["begun", "ended"]
     pump: str
@@ -25,6 +28,7 @@ class FaultChange(msgspec.Struct, kw_only=True):
     severity: float
     since: int
     time: int
+    by: str = ""
 
 
 class GroundTruth(msgspec.Struct, kw_only=True):

@@ -16,13 +16,15 @@ MAX_INJECTIONS: Final = 100_000
 """Number of injections kept, newest first; older ones are dropped and counted."""
 MAX_READ_BYTES: Final = 16 * 1024 * 1024
 """Bytes read per call."""
+KNOWN: Final[dict[str, pl.DataType]] = {**INJECTIONS, "injected_by": pl.String()}
+"""Injections with who commanded each, empty if a scenario did."""
 _HEADER: Final = msgspec.json.Decoder(RunHeader)
 _CHANGE: Final = msgspec.json.Decoder(FaultChange)
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The ground truth so far: the run's header and every injection (`broker.truth.injections.INJECTIONS`).
+    """The ground truth so far: the run's header and every injection (`KNOWN`).
 
     `dropped` counts injections older than the newest `MAX_INJECTIONS`.
     """
@@ -44,7 +46,7 @@ class LedgerReader:
     _first: bytes = b""
     _position: int = 0
     _header: RunHeader | None = None
-    _cases: dict[tuple[str, str, int], tuple[float, int | None]] = field(default_factory=dict)
+    _cases: dict[tuple[str, str, int], tuple[float, int | None, str]] = field(default_factory=dict)
     _dropped: int = 0
     _ledger: Ledger | None = None
 
@@ -93,13 +95,15 @@ class LedgerReader:
         case = (change.pump, change.fault, change.since)
         if change.kind == "ended":
             if case in self._cases:
-                self._cases[case] = (change.severity, change.time)
+                self._cases[case] = (change.severity, change.time, self._cases[case][2])
             return
-        self._cases[case] = (change.severity, None)
+        self._cases[case] = (change.severity, None, change.by)
         if len(self._cases) > MAX_INJECTIONS:
             del self._cases[next(iter(self._cases))]
             self._dropped += 1
 
     def _frame(self) -> pl.DataFrame:
-        rows = [(pump, fault, severity, since, end) for (pump, fault, since), (severity, end) in self._cases.items()]
-        return pl.DataFrame(rows, INJECTIONS, orient="row").filter(pl.col("severity") > 0)
+        rows = [
+            (pump, fault, severity, since, end, by) for (pump, fault, since), (severity, end, by) in self._cases.items()
+        ]
+        return pl.DataFrame(rows, KNOWN, orient="row").filter(pl.col("severity") > 0)

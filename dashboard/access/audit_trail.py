@@ -1,4 +1,7 @@
-"""Audit trail of the dashboard: entries are queued, and written to the journal beside the requests, in order."""
+"""Audit trail of the dashboard: sign-ins, changes of access, what roles do not allow, and exports.
+
+Entries are queued, and written to the journal beside the requests, in order.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,36 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from broker.display.printable import printable
 from broker.store import audit
 from broker.store.journal import JournalError
+from dashboard.access.accounts import Visitor
+from dashboard.access.origin import ORIGIN
 
 LOG: Final = logging.getLogger("dashboard")
 MAX_WAITING: Final = 1_000
 MAX_WINDOWS: Final = 1_000
+"""Limits whose refusals are counted by themselves; those of more are counted together."""
+DENIED_WINDOW_S: Final = 60.0
+"""What a role does not allow is recorded at once; the same of the same person within this time is counted."""
 MAX_TEXT: Final = 300
 OTHERS: Final = "others"
 
 
 @dataclass
 class _Window:
-    """Refused attempts of one limit until it ends."""
+    """Refused attempts of one limit until it ends, or those after the one that was recorded at once (`before`)."""
 
     count: int
     who: str
     origin: str
     kind: str
     text: str
+    before: bool = field(default=False)
 
 
 class AuditTrail:
@@ -70,16 +79,52 @@ class AuditTrail:
             asyncio.get_running_loop().call_later(wait_s, self._report, window)
         found.count += 1
 
+    def deny(self, visitor: Visitor, activity: str) -> None:
+        """Record that a visitor asked for what the role does not allow, such as "inject faults", also in the log.
+
+        The first is an entry at once; the same within `DENIED_WINDOW_S` are counted, and one entry then tells how many.
+        """
+        window = f"denied {visitor.name}: {activity}"
+        if window in self._windows:
+            self._windows[window].count += 1
+            return
+        who, origin, role = visitor.name or "nobody", ORIGIN.get(), visitor.role or "nobody"
+        if len(self._windows) >= MAX_WINDOWS:
+            self.refused(OTHERS, DENIED_WINDOW_S, who=who, origin=origin, kind="denied", text="what roles do not allow")
+            return
+        text = f"{activity}: not allowed for the role {role}"
+        self._windows[window] = _Window(0, who, origin, "denied", text, before=True)
+        asyncio.get_running_loop().call_later(DENIED_WINDOW_S, self._report, window)
+        LOG.warning("Refused: %s (%s) from %s may not %s", printable(who), role, origin, printable(activity))
+        self.put("denied", who=who, origin=origin, text=text)
+
+    async def denied(self, visitor: Visitor, activity: str) -> None:
+        """Record what `deny` does, and wait until it is in the journal."""
+        self.deny(visitor, activity)
+        await self._written()
+
+    async def record(self, kind: str, visitor: Visitor, text: str) -> bool:
+        """Write an entry about a visitor now; return whether that worked. What cannot be recorded is not to be done."""
+        who, origin = printable(visitor.name or "nobody"), ORIGIN.get()
+        return await asyncio.to_thread(self._record, (kind, who, origin, text, self._now()))
+
     async def drain(self) -> None:
         """Write everything, with the counts of limits that have not ended yet."""
         for window in list(self._windows):
             self._report(window)
+        await self._written()
+
+    async def _written(self) -> None:
         while self._writing is not None and not self._writing.done():
             await asyncio.wait({self._writing})
 
     def _report(self, window: str) -> None:
         found = self._windows.pop(window, None)
-        if found is not None:
+        if found is not None and found.before:
+            if found.count:
+                text = f"{found.text}; {found.count:,} more within {DENIED_WINDOW_S:.0f} s"
+                self.put(found.kind, who=found.who, origin=found.origin, text=text)
+        elif found is not None:
             text = f"{found.text} refused: {found.count:,} attempt{'s' * (found.count != 1)}"
             self.put(found.kind, who=found.who, origin=found.origin, text=text)
 
@@ -87,12 +132,14 @@ class AuditTrail:
         while self._waiting:
             await asyncio.to_thread(self._record, self._waiting.popleft())
 
-    def _record(self, entry: tuple[str, str, str, str, int]) -> None:
+    def _record(self, entry: tuple[str, str, str, str, int]) -> bool:
         kind, who, origin, text, at = entry
         try:
             audit.record(self._data, kind, who=who, origin=origin, text=text, at=at)
         except (JournalError, sqlite3.Error, OSError) as error:
             _log(entry, str(error))
+            return False
+        return True
 
 
 def _log(entry: tuple[str, str, str, str, int], why: str) -> None:

@@ -21,6 +21,7 @@ from dashboard.access import sign_in_page
 from dashboard.access.accounts import VISITOR, AccessError, Visitor, problem, read_accounts
 from dashboard.access.audit_trail import AuditTrail
 from dashboard.access.cookies import Tickets
+from dashboard.access.feeds import FEEDS, Feeds
 from dashboard.access.login_throttle import LoginThrottle
 from dashboard.access.openid import RETURN_PATH, START_PATH, OpenIdConnect
 from dashboard.access.origin import ORIGIN
@@ -28,7 +29,7 @@ from dashboard.access.origin import origin_of as address_of
 from dashboard.access.people import PEOPLE, People
 from dashboard.access.proxies import HOST, BehindProxy
 from dashboard.access.second_factor import UsedCodes
-from dashboard.access.session_backend import OPEN_PATHS, SessionBackend
+from dashboard.access.session_backend import SessionBackend, is_open
 from dashboard.access.sessions import SessionStore
 from dashboard.access.sign_in import SignIn
 from dashboard.access.sockets import Sockets, refuse
@@ -73,15 +74,23 @@ class Access:
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, policy: str, now: Callable[[], int] = lambda: time.time_ns() // 10**6
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        policy: str,
+        now: Callable[[], int] = lambda: time.time_ns() // 10**6,
+        trail: AuditTrail | None = None,
     ) -> None:
-        """Protect `app`; `policy` is the Content-Security-Policy of its pages, `now` returns wall ms."""
+        """Protect `app`; `policy` is the Content-Security-Policy of its pages, `now` returns wall ms.
+
+        `trail` is that of the pages; without one, this makes its own.
+        """
         self._app = app
         self._host = settings.named_host
         self._public = settings.public
-        self._store, self._trail = SessionStore(settings, now), AuditTrail(settings.data, now)
+        self._store, self._trail = SessionStore(settings, now), trail or AuditTrail(settings.data, now)
         throttle, used = LoginThrottle(), UsedCodes(settings.data)
-        tickets = Tickets(self._store.secret)
+        tickets, self._feeds = Tickets(self._store.secret), Feeds(settings.data, self._store, now)
         self.openid = (
             OpenIdConnect(settings.openid, settings.public, tickets, self._store.cookies) if settings.openid else None
         )
@@ -101,6 +110,7 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
         if scope["type"] != "lifespan":
+            FEEDS.set(self._feeds)
             await self._protected(scope, receive, send)
             return
 
@@ -147,7 +157,7 @@ class SignInRequired:
         """Return the response to a sign-in, a sign-out or a visitor who is not signed in; None passes on."""
         # The path that is served; `request.url` also depends on the Host header, which the client chooses.
         path = request.scope["path"]
-        if path in OPEN_PATHS:
+        if is_open(path):
             return None
         if request.method == "POST" and path == "/sign-out":
             return await self._sign_in.sign_out(request)

@@ -23,7 +23,6 @@ from dashboard.access.sessions import SessionStore
 
 MAX_ENROLLING: Final = 1_000
 """Sessions that may be setting up a second factor at the same time; the earliest starts again."""
-DENIED_WINDOW_S: Final = 10.0
 ONLY_ADMINS: Final = "Not done: only admins may manage accounts."
 MANAGED: Final[dict[str, tuple[Callable[[], Change], str]]] = {
     "disable": (lambda: account_changes.disabled(True), "disabled {name}"),
@@ -76,7 +75,7 @@ class People:
 
     def listed(self) -> list[Person]:
         """Return every account by name, for administrators; nothing for others."""
-        if not self._is_admin("the list of accounts"):
+        if not self._is_admin("list accounts"):
             return []
         try:
             last = last_sign_ins(self._data)
@@ -93,7 +92,7 @@ class People:
 
     async def add(self, name: str, role: str, password: str) -> Done:
         """Add an account."""
-        if not self._is_admin("adding an account"):
+        if not self._is_admin("add accounts"):
             return Done(ONLY_ADMINS, good=False)
         if name in self._store.accounts():
             return Done(f"Not added: there is an account {name} already.", good=False)
@@ -105,7 +104,7 @@ class People:
 
     async def manage(self, kind: str, name: str, value: str = "") -> Done:
         """Do one of `MANAGED` with an account, or give it another "role" or "password" (`value`)."""
-        if not self._is_admin(f"changing the account {name}"):
+        if not self._is_admin("change accounts"):
             return Done(ONLY_ADMINS, good=False)
         if kind == "role":
             return await self._change(name, lambda: account_changes.role(value), f"made {name} {value}")
@@ -207,20 +206,8 @@ class People:
         return self._done("signed_out", "ended another session of their own")
 
     def denied(self, what: str) -> None:
-        """Record that the visitor asked for what the role does not allow.
-
-        For each visitor at most one entry in ten seconds, which says what was asked for first: whoever forges requests
-        must not fill the disk.
-        """
-        visitor = VISITOR.get()
-        self._trail.refused(
-            f"denied {visitor.name}",
-            DENIED_WINDOW_S,
-            who=visitor.name,
-            origin=self._origin(),
-            kind="denied",
-            text=f"{what} to the role {visitor.role}",
-        )
+        """Record that the visitor asked for what the role does not allow."""
+        self._trail.deny(VISITOR.get(), what)
 
     async def _change(self, name: str, make: Callable[[], Change], text: str, kind: str = "account_changed") -> Done:
         try:

@@ -9,11 +9,13 @@ from starlette.authentication import AuthCredentials, AuthenticationBackend, Aut
 from starlette.requests import HTTPConnection
 
 from dashboard.access.accounts import RIGHTS, AccessError, Visitor
+from dashboard.access.feeds import PATH as FEED_PATH
 from dashboard.access.sessions import SessionStore
 
 LOG: Final = logging.getLogger("dashboard")
 OPEN_PATHS: Final = frozenset({"/healthz"})
 """Served to everybody, also while the accounts cannot be read."""
+
 UNREADABLE: Final = (
     "Nobody can sign in: the accounts cannot be read. The dashboard's log, and pumpwatch doctor on its machine, say "
     "why and what to do."
@@ -33,7 +35,7 @@ class SessionBackend(AuthenticationBackend):
 
         Raises `AuthenticationError` while the accounts cannot be read: then nobody can be authenticated.
         """
-        if conn.scope["path"] in OPEN_PATHS:
+        if is_open(conn.scope["path"]):
             return None
         try:
             visitor = self._store.visitor(self._store.digest_of(conn))
@@ -44,3 +46,8 @@ class SessionBackend(AuthenticationBackend):
             raise AuthenticationError(UNREADABLE) from error
         self._logged = ""
         return None if visitor is None else (AuthCredentials(sorted(RIGHTS[visitor.role])), visitor)
+
+
+def is_open(path: str) -> bool:
+    """Return whether a path is served to everybody: those of `OPEN_PATHS`, and feeds, which check their own token."""
+    return path in OPEN_PATHS or FEED_PATH.fullmatch(path) is not None

@@ -1,30 +1,52 @@
 /* Age of the data, stale-data warning, polling without WebSocket, reload after an outage, navigation and acknowledge clicks. */
 (function () {
   "use strict";
-  const OLD_S = 5, LOST_S = 8, LAG_MS = 1000, IDLE_TIMEOUT_MS = 3000, FIRST_PUSH_S = 4, POLL_TIMEOUT_MS = 6000, RELOAD_PAUSE_MS = 20000, SOCKET_PROBE_MS = 60000, PROBE_RELOAD_PAUSE_MS = 600000;
+  const OLD_S = 5, LATE_S = 4, LOST_S = 8, SLEPT_MS = 5000, LAG_MS = 1000, IDLE_TIMEOUT_MS = 3000, FIRST_PUSH_S = 4, POLL_TIMEOUT_MS = 6000, RELOAD_PAUSE_MS = 20000, SOCKET_PROBE_MS = 60000, PROBE_RELOAD_PAUSE_MS = 600000;
+  const HANGS = "The dashboard server does not answer: it hangs, or the network does. The stream processor may be running.", CUT = "Connection to the dashboard server lost; reconnecting.";
   const root = JSON.parse(document.getElementById("_dash-config").textContent).requests_pathname_prefix.replace(/\/$/, "");
-  let paced = 0, age_ms = null, lag_ms = 0, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "", parts = "";
+  let paced = 0, age_ms = null, lag_ms = 0, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "", parts = "", trouble = "", ticked_at = performance.now(), ticked_wall = Date.now();
   let pushed = false, pushed_at = performance.now(), polling = false, polled = null, refusal = "", probed_at = performance.now();
   const dash = () => window.dash_clientside;
   const now = () => performance.now();
 
   function heard(age, lag, at) { age_ms = age; lag_ms = lag || 0; heard_at = at; }
   function data_age_s() { return age_ms === null ? null : (age_ms + now() - heard_at) / 1000; }
-  function whole(s) { return s < 120 ? Math.floor(s) + " s" : Math.floor(s / 60) + " min"; }
+  function whole(s) { return s < 120 ? Math.floor(s) + " s" : s < 7200 ? Math.floor(s / 60) + " min" : Math.floor(s / 3600) + " h"; }
   function precise(s) { return s < 10 ? s.toFixed(1) + " s" : whole(s); }
 
+  /* Beats come at least every 2.5 s: if they are late, nothing is known of the processor, and it is not blamed. */
+  function reason(silent_s) {
+    if (silent_s <= LATE_S) return outage_reason ? outage_reason + " New alarms reach pagers only." : "The stream processor has stopped updating.";
+    return navigator.onLine ? trouble || "The dashboard server is silent." : "This device is offline.";
+  }
+
+  /* While a device sleeps, the clock of timers may stand still: what was fresh before is old now. */
+  function wake() {
+    const slept_ms = Date.now() - ticked_wall - (now() - ticked_at);
+    ticked_at = now();
+    ticked_wall = Date.now();
+    if (slept_ms < SLEPT_MS) return;
+    heard_at -= slept_ms;
+    beat_at -= slept_ms;
+    pushed_at -= slept_ms;
+    look();
+  }
+
   function tick() {
+    wake();
     const age = data_age_s(), silent_s = (now() - beat_at) / 1000, lost = silent_s > LOST_S;
     const old = age === null ? silent_s > OLD_S : age > OLD_S;
     const label = document.getElementById("age"), banner = document.getElementById("stale");
     if (!label || !banner) return;
     const lagging = lag_ms < LAG_MS ? "" : ", values " + precise(age + lag_ms / 1000);
-    label.textContent = age === null ? "no data yet" : (lagging ? "alarms " : "data ") + precise(age) + lagging + " old";
-    label.dataset.state = old ? "old" : "fresh";
-    document.documentElement.classList.toggle("aged", old && age !== null || lost);
-    const why = lost ? "Connection to the server lost; reconnecting." : outage_reason ? outage_reason + " New alarms reach pagers only." : "The stream processor has stopped updating.";
+    const says = age === null ? "no data yet" : (lagging ? "alarms " : "data ") + precise(age) + lagging + " old";
+    const state = old ? "old" : "fresh", aged = old && age !== null || lost, page = document.documentElement.classList;
+    if (label.textContent !== says) label.textContent = says;
+    if (label.dataset.state !== state) label.dataset.state = state;
+    if (page.contains("aged") !== aged) page.toggle("aged", aged);
+    const why = reason(silent_s);
     const warning = age === null
-      ? (lost ? "No connection to the server; reconnecting." : "No data yet: waiting for the stream processor.")
+      ? (silent_s > LATE_S ? "No data yet. " + why : "No data yet: waiting for the stream processor.")
       : "No data for " + whole(age) + ": this screen may be out of date. " + why;
     const text = [refusal || (old || lost ? warning : ""), lost ? "" : parts].filter(Boolean).join(" ");
     if (banner.textContent !== text) banner.textContent = text;
@@ -33,7 +55,7 @@
   /* Polls while nothing is pushed: a proxy may not pass WebSockets, and Dash pushes only to browsers with SharedWorker. */
   async function look() {
     const quiet_s = (now() - pushed_at) / 1000;
-    if (quiet_s < (pushed ? LOST_S : FIRST_PUSH_S)) { answers = 0; say(""); return; }
+    if (quiet_s < (pushed ? Math.min(LATE_S, LOST_S) : FIRST_PUSH_S)) { answers = 0; say(""); return; }
     if (polling) return;
     polling = true;
     answers = await poll() ? answers + 1 : 0;
@@ -41,7 +63,7 @@
     if ((now() - pushed_at) / 1000 < FIRST_PUSH_S) return;
     const means = typeof SharedWorker === "undefined" ? "this browser cannot share a WebSocket" : "the proxy does not pass WebSockets";
     say(answers >= 2 && !pushed ? "Live by polling: " + means : "");
-    if (pushed && answers >= 2) reload("reloaded", RELOAD_PAUSE_MS);
+    if (pushed && answers >= 2 && (now() - pushed_at) / 1000 > LOST_S) reload("reloaded", RELOAD_PAUSE_MS);
     else if (!pushed && answers) probe();
   }
 
@@ -62,13 +84,17 @@
       const answer = await fetch(root + "/live", { method: "POST", cache: "no-store", signal: AbortSignal.timeout(POLL_TIMEOUT_MS) });
       if (answer.status === 401) { location.reload(); return false; }
       refusal = answer.status === 403 ? await answer.text() : "";
-      if (!answer.ok) return false;
+      if (!answer.ok) { trouble = "The dashboard server cannot be reached (status " + answer.status + ")."; return false; }
+      trouble = "";
       const live = await answer.json(), version = live.count + " " + live.version;
       if (version !== polled) dash().set_props("newest", { data: live });
       polled = version;
       dash().set_props("beat", { data: { age_ms: live.age_ms, lag_ms: live.lag_ms, at: live.at, why: live.why, parts: live.parts, asked_at } });
       return true;
-    } catch { return false; /* the age of the data shows it */ }
+    } catch (error) {
+      trouble = error.name === "TimeoutError" ? HANGS : CUT;
+      return false;
+    }
   }
 
   /* The proxy may pass WebSockets later, but Dash has given up by then. */
@@ -83,13 +109,42 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
   document.cookie = "zone=" + zone + "; path=/; max-age=31536000; samesite=lax";
 
+  const MOMENT = new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+  const OFFSET = new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "shortOffset" });
+
   function moment(ms) {
     const at = new Date(ms);
     if (Number.isNaN(at.getTime()) || at.getUTCFullYear() > 9999) return "beyond year 9999";
-    const shown = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options });
-    const name = shown({ timeZoneName: "shortOffset" }).formatToParts(at).find((part) => part.type === "timeZoneName").value;
-    const time = shown({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }).format(at);
-    return time + " " + name.replace("GMT", "UTC").replace("-", "−");
+    const name = OFFSET.formatToParts(at).find((part) => part.type === "timeZoneName").value;
+    const time = MOMENT.format(at);
+    return time + " " + name.replace(/^GMT(\+0$)?/, "UTC").replace("-", "−");
+  }
+
+  /* Written into the page by hand: a callback of Dash costs a browser many times as much, with every snapshot. */
+  function head(live) {
+    if (!live.therapy_ms) return;
+    const speed = live.speed === 1 ? "real time" : "×" + Number(live.speed.toPrecision(6));
+    const worst = ["", "high", "medium", "low"][live.worst] || "";
+    const days = live.therapy_start && !live.mixed && live.therapy_ms < 253402300799999 ? window.pumpwatch_clocks.therapy_day(live.therapy_ms, live.therapy_start, zone) : 0;
+    const day = live.real ? "" : days > 0 ? "Therapy day " + days + ", " : "Therapy time ";
+    write("therapy", day + moment(live.therapy_ms) + " · " + speed + (live.mixed ? " (most pumps)" : ""));
+    const count = write("nav-alarms", live.waiting ? String(live.waiting) : "");
+    if (count) count.className = "nav-count " + worst;
+  }
+
+  function write(id, text) {
+    const node = document.getElementById(id);
+    if (node && node.textContent !== text) node.textContent = text;
+    return node;
+  }
+
+  function beats(beat) {
+    beat_at = beat.asked_at === undefined ? now() : beat.asked_at;
+    if (beat.asked_at === undefined) { pushed = true; pushed_at = beat_at; refusal = ""; say(""); }
+    outage_reason = beat.why || "";
+    parts = beat.parts || "";
+    heard(beat.age_ms, beat.lag_ms, beat_at);
+    tick();
   }
 
   const idle = () => new Promise((done) => (window.requestIdleCallback ? requestIdleCallback(done, { timeout: IDLE_TIMEOUT_MS }) : setTimeout(done, 50)));
@@ -99,35 +154,22 @@
       /* Pages get the newest snapshot when this browser has drawn the one before; those in between are skipped. */
       async pace(newest) {
         const mine = ++paced;
+        if (newest && newest.beat) beats(newest.beat);
         await idle();
-        return newest && mine === paced ? newest : dash().no_update;
+        if (!newest || mine !== paced) return dash().no_update;
+        head(newest);
+        document.dispatchEvent(new CustomEvent("pumpwatch:live", { detail: newest }));
+        return newest;
       },
-      head(live) {
-        if (!live || !live.therapy_ms) return ["", "", "nav-count"];
-        const speed = live.speed === 1 ? "real time" : "×" + Number(live.speed.toPrecision(6));
-        const worst = ["", "high", "medium", "low"][live.worst] || "";
-        document.title = (live.waiting ? "(" + live.waiting + ") " : "") + "Pumpwatch";
-        const days = live.therapy_start ? Math.floor((live.therapy_ms - live.therapy_start) / 86400000) + 1 : 0;
-        const day = days > 0 ? "Therapy day " + days + ", " : "Therapy time ";
-        return [day + moment(live.therapy_ms) + " · " + speed + (live.mixed ? " (most pumps)" : ""), live.waiting ? String(live.waiting) : "", "nav-count " + worst];
-      },
-      beat(beat) {
-        if (beat) {
-          beat_at = beat.asked_at === undefined ? now() : beat.asked_at;
-          if (beat.asked_at === undefined) { pushed = true; pushed_at = beat_at; refusal = ""; say(""); }
-          outage_reason = beat.why || "";
-          parts = beat.parts || "";
-          heard(beat.age_ms, beat.lag_ms, beat_at);
-          tick();
-        }
-        return "age";
-      },
+      beat(beat) { if (beat) beats(beat); return "age"; },
       here(path) {
         for (const link of document.querySelectorAll(".nav-link")) {
           const same = link.getAttribute("href") === path;
           link.classList.toggle("here", same);
           if (same) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
         }
+        const more = document.getElementById("more-button");
+        if (more) more.classList.toggle("here", Boolean(document.querySelector("#more .here")));
         return "stale";
       },
     }),
@@ -156,14 +198,14 @@
       window.pumpwatch.go(link.getAttribute("href"));
     }
   });
-  window.pumpwatch = {
+  window.pumpwatch = Object.assign(window.pumpwatch || {}, {
     path: (path) => root + path,
     go(href) {
       history.pushState({}, "", href);
       window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
       window.scrollTo(0, 0);
     },
-  };
+  });
 
   const waiting = setInterval(() => {
     if (document.getElementById("age") && dash() && dash().set_props) { clearInterval(waiting); watch_scheme(); }

@@ -60,6 +60,26 @@
     }
   }
 
+  /* Paints only the cells that differ; false if more than cells changed. */
+  function repaint(before, after) {
+    const canvas = document.getElementById("map");
+    if (!before || !before.places || !canvas || before.canvas !== canvas || before.names !== after.names || before.scheme !== after.scheme) return false;
+    const old = before.cells.sites, sites = after.cells.sites;
+    if (old.length !== sites.length || sites.some(([site, codes, pumps, abnormal], n) => site !== old[n][0] || codes.length !== old[n][1].length || pumps !== old[n][2] || abnormal !== old[n][3])) return false;
+    const pen = canvas.getContext("2d"), token = tokens(), { size, across, places } = before, gap = size >= 8 ? 2 : 1;
+    sites.forEach(([, codes], n) => {
+      for (let i = 0; i < codes.length; i++) {
+        if (codes[i] === old[n][1][i]) continue;
+        const x = (i % across) * size, y = places[n].y + Math.floor(i / across) * size;
+        pen.fillStyle = token.surface;
+        pen.fillRect(x, y, size, size);
+        cell(pen, token, parseInt(codes[i], 16), x, y, size, gap);
+      }
+    });
+    Object.assign(after, { size, across, places, canvas });
+    return true;
+  }
+
   function draw() {
     const canvas = document.getElementById("map"), box = document.getElementById("map-box");
     if (!canvas || !box || !drawn) return;
@@ -87,7 +107,7 @@
       y += Math.ceil(codes.length / across) * size + GAP_SITE;
       first += codes.length;
     }
-    Object.assign(drawn, { size, across });
+    Object.assign(drawn, { size, across, canvas });
   }
 
   function at(event) {
@@ -118,11 +138,11 @@
 
   window.dash_clientside = Object.assign({}, window.dash_clientside);
   window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {
-    map(cells, _scheme, names) {
+    map(cells, scheme, names) {
       if (!cells) return ["", ""];
-      hatch_of = {};
-      drawn = { cells, names: names || [] };
-      requestAnimationFrame(draw);
+      const before = drawn;
+      drawn = { cells, names: names || [], scheme };
+      if (!repaint(before, drawn)) { hatch_of = {}; requestAnimationFrame(draw); }
       return ["", cells.per > 1 ? "1 tile = " + cells.per + " pumps, color of the worst" : "1 cell = 1 pump"];
     },
   });

@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from dashboard import theme
-from dashboard.components.figures import UTC_CHART, dates
+from dashboard.components.figures import UTC_CHART
+from dashboard.components.trend_layers import dates
 from dashboard.data.alarm_performance import BIN_MS
 from dashboard.theme import Scheme
 from dashboard.zones import ChartZone

@@ -15,6 +15,11 @@ def label(text: str) -> dict[str, Any]:
     return {"aria-label": text}
 
 
-def runs(app: Dash, function: str, *wires: Any) -> None:
+def chooses(store: str, value: str) -> dict[str, Any]:
+    """Return the attributes of a button that puts a value into a store when it is clicked."""
+    return {"data-store": store, "data-choose": value}
+
+
+def runs(app: Dash, function: str, *wires: Any, **options: Any) -> None:
     """Register a function of our assets as a callback that runs in the browser."""
-    app.clientside_callback(ClientsideFunction("pumpwatch", function), *wires)  # type: ignore[no-untyped-call]
+    app.clientside_callback(ClientsideFunction("pumpwatch", function), *wires, **options)  # type: ignore[no-untyped-call]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -73,9 +74,15 @@ def programmer_link(serial: str) -> Component:
     )
 
 
-def action(label: str, kind: str, alarms: list[str]) -> Component:
-    """Return a button for an alarm action; the frame handles its clicks and opens the dialog if needed."""
-    attributes: dict[str, Any] = {"data-action": json.dumps({"kind": kind, "alarms": alarms})}
+def action(label: str, kind: str, alarms: list[str], names: Sequence[str] = (), worst: int = 1) -> Component:
+    """Return a button for an alarm action; the frame handles its clicks and opens the dialog if needed.
+
+    The dialog shows `names`, the subjects of the alarms; `worst`, their highest priority, limits how long they may be
+    shelved.
+    """
+    counts = [len(alarms) if priority == worst else 0 for priority in SHAPE]
+    request = {"kind": kind, "alarms": alarms, "names": list(names), "counts": counts}
+    attributes: dict[str, Any] = {"data-action": json.dumps(request)}
     return html.Button(label, className="button", **attributes)
 
 
@@ -142,7 +149,7 @@ def table(heads: list[tuple[str, str]], rows: list[list[Component]], *, name: st
     return html.Div(
         html.Table(
             [
-                html.Thead(html.Tr([html.Th(title, className=css, scope="col") for title, css in heads])),
+                html.Thead(html.Tr([_head(title, css) for title, css in heads])),
                 html.Tbody(
                     [
                         html.Tr([html.Td(cell, className=css) for cell, (_, css) in zip(row, heads, strict=True)])
@@ -153,3 +160,8 @@ def table(heads: list[tuple[str, str]], rows: list[list[Component]], *, name: st
         ),
         className=f"table {name}".rstrip(),
     )
+
+
+def _head(title: str, css: str) -> Component:
+    """Return the head of a column; a column of buttons has none to read."""
+    return html.Th(title, className=css, scope="col") if title else html.Td(className=css)

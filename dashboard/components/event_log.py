@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 from dash import html
 
-from dashboard import formatting
+from dashboard import clocks, formatting
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements
 from dashboard.components.elements import Component
 from dashboard.zones import ZONE
+
+MINUTE_MS: Final = 60_000
 
 
 def key(events: pl.DataFrame) -> str:
@@ -18,38 +21,52 @@ def key(events: pl.DataFrame) -> str:
     return f"{events.hash_rows().sum()} {events.height} {ZONE.get()}"
 
 
-def table(events: pl.DataFrame) -> Component:
-    """Return recent events as a table, newest first."""
+def condensed(events: pl.DataFrame, limit: int) -> pl.DataFrame:
+    """Return the newest `limit` lines of events: suppressions by one cause within a minute are one line (`many`).
+
+    In a flood the suppressed alarms of one gateway would hide all else.
+    """
+    events = _without_repetition(events)
+    suppressed = (
+        pl.col("kind").is_in(["held", "released"]) | (pl.col("kind") == "raised") & pl.col("cause").is_not_null()
+    )
+    minute = pl.col("at") // MINUTE_MS
+    group = pl.when(suppressed).then(pl.format("{}/{}/{}", pl.col("kind"), pl.col("cause").fill_null(""), minute))
+    numbered = events.with_row_index("place").with_columns(
+        group=pl.coalesce(group, pl.format("{}", pl.col("place").cast(pl.String)))
+    )
+    lines = numbered.with_columns(many=pl.len().over("group")).unique("group", keep="first", maintain_order=True)
+    return lines.drop("place", "group").head(limit)
+
+
+def table(events: pl.DataFrame, clock: TherapyClock = WALL) -> Component:
+    """Return recent events, or lines of `condensed` ones, as a table, newest first.
+
+    A line says when it was recorded here, and its therapy time by `clock`.
+    """
     if events.is_empty():
         return elements.nothing("No events yet.")
-    heads = [("Time", ""), ("Therapy time", ""), ("Event", ""), ("Source", ""), ("Alarm", "wide"), ("User", "")]
+    heads = [("Recorded", ""), ("Therapy time", ""), ("Event", ""), ("Source", ""), ("Alarm", "wide"), ("User", "")]
     rows = [
         [
             formatting.second(event["at"]),
-            formatting.moment(event["time"]) if event["time"] else "",
+            clocks.therapy_moment(event["time"], clock) if event["time"] else "",
             formatting.title(formatting.KIND_WORD.get(event["kind"], event["kind"])),
-            _source(event),
-            html.Span(
-                [
-                    elements.mark(event["priority"]) if event["priority"] else None,
-                    html.Span(event["title"], className="event-title"),
-                    html.Span(event["text"] or "", className="note"),
-                ],
-                className="priority",
-            ),
+            _source(event) if event.get("many", 1) == 1 else formatting.count(event["many"], "alarm"),
+            html.Span(_what(event), className="priority"),
             event["who"] or "",
         ]
-        for event in _without_repetition(events).iter_rows(named=True)
+        for event in (events if "many" in events.columns else _without_repetition(events)).iter_rows(named=True)
     ]
     return elements.table(heads, rows)
 
 
-def history(events: pl.DataFrame) -> Component:
+def history(events: pl.DataFrame, clock: TherapyClock = WALL) -> Component:
     """Return the alarm events of one pump, newest first, one line each."""
     if events.is_empty():
         return elements.nothing("No alarms recorded for this pump.")
     return html.Div(
-        [_entry(event) for event in _without_repetition(events).iter_rows(named=True)], className="timeline"
+        [_entry(event, clock) for event in _without_repetition(events).iter_rows(named=True)], className="timeline"
     )
 
 
@@ -60,13 +77,26 @@ def _without_repetition(events: pl.DataFrame) -> pl.DataFrame:
     return events.join(held, on=["alarm", "time", "kind"], how="anti", maintain_order="left")
 
 
-def _entry(event: dict[str, Any]) -> Component:
+def _what(event: dict[str, Any]) -> list[Component]:
+    """Return what happened; a line of several suppressions names only their cause."""
+    if event.get("many", 1) > 1:
+        return [html.Span((event["text"] or "").rpartition("; ")[2] or "no longer suppressed", className="event-title")]
+    return [
+        elements.mark(event["priority"]) if event["priority"] else None,
+        html.Span(event["title"], className="event-title"),
+        html.Span(event["text"] or "", className="note"),
+    ]
+
+
+def _entry(event: dict[str, Any], clock: TherapyClock) -> Component:
     kind = formatting.KIND_WORD.get(event["kind"], event["kind"])
     who = f" by {event['who']}" if event["who"] else ""
     return html.Div(
         [
             html.Div([elements.mark(event["priority"]), html.B(event["title"]), html.Span(f"{kind}{who}")]),
-            html.Div(" · ".join(filter(None, (formatting.moment(event["time"]), event["text"]))), className="note"),
+            html.Div(
+                " · ".join(filter(None, (clocks.therapy_moment(event["time"], clock), event["text"]))), className="note"
+            ),
         ],
         className="entry",
     )

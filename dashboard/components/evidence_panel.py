@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from dash import html
 
-from broker.contract.evidence import Evidence, Fact, RuledOut, decode
-from dashboard import formatting
+from broker.contract.evidence import Evidence, Fact, RuledOut, confidence, decode, standing_doubts
+from dashboard import clocks, formatting
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements
 from dashboard.components.elements import Component
 
@@ -15,8 +16,8 @@ MAX_SHARE: Final = 2.0
 """Above this multiple of the expected value, the value itself says more than its share."""
 
 
-def shown(row: dict[str, Any]) -> Component:
-    """Return the evidence of an open alarm; None if it has none."""
+def shown(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
+    """Return the evidence of an open alarm, its therapy times by `clock`; None if it has none."""
     found = decode(row["evidence"])
     if found is None:
         return None
@@ -29,7 +30,7 @@ def shown(row: dict[str, Any]) -> Component:
     return html.Div(
         [
             elements.table(heads, facts, name="facts") if facts else html.P(found.summary, className="evidence-text"),
-            html.Ul([html.Li(line) for line in (*reliability(found, row), *map(ruled_out, found.ruled_out))]),
+            html.Ul([html.Li(line) for line in (*reliability(found, row, clock), *map(ruled_out, found.ruled_out))]),
         ],
         className="evidence",
     )
@@ -41,21 +42,33 @@ def brief(row: dict[str, Any]) -> Component:
     return None if found is None else html.Span(found.summary)
 
 
-def reliability(evidence: Evidence, row: dict[str, Any]) -> list[str]:
+def reliability(evidence: Evidence, row: dict[str, Any], clock: TherapyClock) -> list[str]:
     """Return the time the values cover, the score when raised, now and at its peak, and the confidence."""
     window = f"averaged over about {formatting.span(evidence.window_s)} " if evidence.window_s else ""
-    above = f" after {formatting.span(evidence.above_s)} above 1.0" if evidence.above_s else ""
+    speed = clocks.age_speed(row)
+    lasted = clocks.with_here(f"{formatting.span(evidence.above_s)} above 1.0", evidence.above_s, speed)
+    above = f" after {lasted}" if evidence.above_s else ""
     scores = [f"{_amount(evidence.score)} when raised{above}"]
     if row["score_now"] is not None:
         scores.append(f"{_amount(row['score_now'])} now")
     if row["score"] is not None:
         scores.append(f"{_amount(row['score'])} peak")
-    doubts = f" ({', '.join(evidence.doubts)})" if evidence.doubts else ""
     return [
-        f"Values: {window}up to {formatting.moment(evidence.time)}",
+        f"Values: {window}up to {clocks.therapy_moment(evidence.time, clock)}",
         f"Score (alarm at 1.0): {', '.join(scores)}",
-        f"Confidence: {evidence.confidence}{doubts}",
+        f"Confidence: {_confidence(evidence, row)}",
     ]
+
+
+def _confidence(evidence: Evidence, row: dict[str, Any]) -> str:
+    """Return the confidence now, with what still lowers it, and what it was when raised if that was different."""
+    still = standing_doubts(evidence, row["score"], (row["age_s"] or 0.0) / 3600)
+    now = f"{confidence(still)}{_doubts(still)}"
+    return now if still == evidence.doubts else f"{now}; when raised {evidence.confidence}{_doubts(evidence.doubts)}"
+
+
+def _doubts(doubts: list[str]) -> str:
+    return f" ({', '.join(doubts)})" if doubts else ""
 
 
 def ruled_out(other: RuledOut) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from broker.contract.signals import SIGNAL_BY_NAME
 from dashboard import theme
+from dashboard.components import trend_layers
 from dashboard.components.signal_panels import PANELS, Line, Panel
+from dashboard.components.trend_layers import PLAIN, Layers, dates, packed
+from dashboard.data.trend_compare import Comparison
 from dashboard.data.trends import Curve, Past, limits
 from dashboard.theme import Scheme
 from dashboard.zones import ChartZone
@@ -19,6 +19,8 @@ from dashboard.zones import ChartZone
 Figure = dict[str, Any]
 
 SPACE: Final = 0.045
+LANE: Final = 0.04
+"""Share of the height that the lane of events takes."""
 UTC_CHART: Final = ChartZone()
 DOT_PX: Final = 6
 CONFIG: Final[Any] = {
@@ -41,40 +43,73 @@ EMPTY: Final[Figure] = {
 """Placeholder until the chart is drawn; Plotly's own would be white, with axes."""
 
 
-def trends(past: Past, colours: Scheme, *, revision: str, zone: ChartZone = UTC_CHART) -> Figure:
+def trends(
+    past: Past, colours: Scheme, *, revision: str, zone: ChartZone = UTC_CHART, layers: Layers = PLAIN
+) -> Figure:
     """Draw all signals of one pump over one time axis in a `zone`, with alarms and gaps shaded behind them.
 
     The zoom is kept as long as `revision` stays the same.
     """
-    past = past.shifted(zone.offset_ms)
+    past, layers = past.shifted(zone.offset_ms), layers.shifted(zone.offset_ms)
+    window = (past.window[0], layers.edge or past.window[1])
+    lane = f"y{2 * len(PANELS) + 1}"
     layout: Figure = {
         "template": theme.template(colours),
         "uirevision": revision,
-        "margin": {"l": 48, "r": 44, "t": 22, "b": 34},
+        "margin": {"l": 36, "r": 28, "t": 24, "b": 34} if layers.narrow else {"l": 48, "r": 44, "t": 30, "b": 34},
         "showlegend": False,
         "hovermode": "x unified",
         "hoversubplots": "axis",
-        "xaxis": {**_time_axis(past.window, zone, colours), "anchor": f"y{2 * len(PANELS) - 1}"},
+        "dragmode": "zoom" if layers.drag else False,
+        "xaxis": {**_time_axis(window, zone, colours, layers.narrow), "anchor": f"y{2 * len(PANELS) - 1}"},
         "shapes": [*_unknown(past, colours), *_bands(past, colours)],
         "annotations": _unknown_labels(past, colours),
+        f"yaxis{lane[1:]}": {"domain": [1 - LANE + 0.005, 1], "range": [0, 1], "visible": False, "fixedrange": True},
     }
-    data: list[Figure] = []
-    top = 1.0
+    layout["shapes"] += [*trend_layers.coming(layers.ahead, axis_of, colours), *_now(layers, window, colours)]
+    legend = trend_layers.legend(layers.marks.shown, layers.marks.left_out)
+    layout["annotations"].append(_note(legend, 0, 1, colours, xanchor="left", yanchor="bottom"))
+    data: list[Figure] = trend_layers.compared(layers.other, axis_of, colours)
+    data += trend_layers.expected(past.curves[trend_layers.EXPECTED], axis_of(trend_layers.EXPECTED), colours)
+    data += trend_layers.forecast(layers.ahead, axis_of, colours)
+    top = 1.0 - LANE - SPACE
     for number, panel in enumerate(PANELS):
-        bottom = top - panel.share * (1 - SPACE * (len(PANELS) - 1))
-        layout["annotations"].append(_heading(panel, top, colours))
+        bottom = top - panel.share * (1 - LANE - SPACE * len(PANELS))
+        layout["annotations"].append(_heading(panel, top, colours, "" if layers.narrow else layers.ahead.note))
         for line in panel.lines:
             axis = 2 * number + (2 if line.right else 1)
-            layout[_axis(axis)] = _value_axis(panel, line, past, (2 * number + 1, bottom, top))
+            layout[_axis(axis)] = _value_axis(panel, line, past, layers.other, (2 * number + 1, bottom, top))
             data.append(_trace(line, past.curves[line.signal], getattr(colours, line.colour), axis))
         top = bottom - SPACE
+    data += trend_layers.events(layers.marks.shown, lane, colours)
     return {"data": data, "layout": layout}
 
 
-def _value_axis(panel: Panel, line: Line, past: Past, place: tuple[int, float, float]) -> Figure:
+def axis_of(signal: str) -> str:
+    """Return the value axis of a signal's chart, as Plotly names it: "y3"."""
+    for number, panel in enumerate(PANELS):
+        for line in panel.lines:
+            if line.signal == signal:
+                axis = 2 * number + (2 if line.right else 1)
+                return "y" if axis == 1 else f"y{axis}"
+    raise KeyError(f"{signal} is drawn in no chart; allowed are the signals of PANELS")
+
+
+def _now(layers: Layers, window: tuple[int, int], colours: Scheme) -> list[Figure]:
+    """Return a line at now if the chart looks ahead of it."""
+    if layers.now is None or not window[0] < layers.now < window[1]:
+        return []
+    at = dates([layers.now])[0]
+    line = {"color": colours.muted, "width": 1, "dash": "dot"}
+    return [{"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}]
+
+
+def _value_axis(panel: Panel, line: Line, past: Past, other: Comparison, place: tuple[int, float, float]) -> Figure:
     left, bottom, top = place
     sharing = [one.signal for one in panel.lines if one.right == line.right]
-    ranges = [limits(past.curves[name], line.least, zero=line.zero) for name in sharing]
+    parts = (past.curves, other.lines, other.low, other.high)
+    curves = [part[name] for part in parts for name in sharing if name in part and part[name].value.size]
+    ranges = [limits(curve, line.least, zero=line.zero) for curve in curves or [past.curves[line.signal]]]
     axis: Figure = {
         "range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
         "nticks": 5,
@@ -87,11 +122,13 @@ def _value_axis(panel: Panel, line: Line, past: Past, place: tuple[int, float, f
     return {**axis, "domain": [max(0.0, bottom), min(1.0, top)]}
 
 
-def _heading(panel: Panel, top: float, colours: Scheme) -> Figure:
+def _heading(panel: Panel, top: float, colours: Scheme, ahead: str) -> Figure:
     words = [f"<b>{panel.title}</b>"]
     for line in panel.lines if len(panel.lines) > 1 else ():
         sign = "╌" if line.dash == "dash" else "━"
         words.append(f"<span style='color:{getattr(colours, line.colour)}'>{sign} {line.name}</span>")
+    if ahead and any(line.signal == "reservoir_ml" for line in panel.lines):
+        words.append(ahead)
     return _note("   ".join(words), 0, top, colours, xanchor="left", yanchor="bottom")
 
 
@@ -116,7 +153,7 @@ def _bands(past: Past, colours: Scheme) -> list[Figure]:
     for priority, start, end in past.spans.select("priority", "start", "end").iter_rows():
         band = _band(start, end, fills.get(priority, colours.line))
         bands.append({**band, "y0": 0, "y1": 1, "opacity": 0.09})
-        bands.append({**band, "y0": 1.028, "y1": 1.036, "opacity": 0.9})
+        bands.append({**band, "y0": 1 - LANE - 0.012, "y1": 1 - LANE - 0.004, "opacity": 0.9})
     return bands
 
 
@@ -146,7 +183,7 @@ def _trace(line: Line, curve: Curve, colour: str, axis: int) -> Figure:
         "name": signal.title,
         "x": dates(curve.time),
         **_points(curve),
-        "y": _array(curve.value),
+        "y": packed(curve.value),
         "yaxis": "y" if axis == 1 else f"y{axis}",
         "connectgaps": False,
         "line": {
@@ -166,20 +203,10 @@ def _points(curve: Curve) -> Figure:
     if not alone.any():
         return {"mode": "lines"}
     sizes = np.where(alone, DOT_PX, 0).astype(np.float32)
-    return {"mode": "lines+markers", "cliponaxis": False, "marker": {"size": _array(sizes), "line": {"width": 0}}}
+    return {"mode": "lines+markers", "cliponaxis": False, "marker": {"size": packed(sizes), "line": {"width": 0}}}
 
 
-def _array(values: NDArray[np.float32]) -> Figure:
-    return {"dtype": "f4", "bdata": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()}
-
-
-def dates(times: Iterable[float] | NDArray[np.float64]) -> list[str]:
-    """Return times in ms as texts, which Plotly shows as they are; it would move numbers into the browser's zone."""
-    whole = np.fromiter(times, np.float64).astype("datetime64[ms]")
-    return [str(time) for time in np.datetime_as_string(whole)]
-
-
-def _time_axis(window: tuple[int, int], zone: ChartZone, colours: Scheme) -> Figure:
+def _time_axis(window: tuple[int, int], zone: ChartZone, colours: Scheme, narrow: bool) -> Figure:
     return {
         "type": "date",
         "range": dates(window),
@@ -195,5 +222,6 @@ def _time_axis(window: tuple[int, int], zone: ChartZone, colours: Scheme) -> Fig
             {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%d %b %Y"},
             {"dtickrange": [86_400_000, None], "value": "%d %b %Y"},
         ],
-        "nticks": 9,
+        "nticks": 4 if narrow else 9,
+        "tickangle": 0,
     }

@@ -8,24 +8,23 @@ from typing import Any, Final
 from dash import html
 
 from broker.store.pump_table import band
-from dashboard import formatting
+from dashboard import clocks, formatting
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements
 from dashboard.components.elements import Component
+from dashboard.data import forecasts
 
 DOSE_AHEAD_H: Final = 24.0
 """Dose forecasts reach one day ahead; later under-dosing comes with the end of the reservoir."""
 H_PER_D: Final = 24.0
 D_PER_Y: Final = 365.25
 NOT_EXPECTED: Final = "not expected"
-AFTER_SERVICE: Final = "after end of service"
-NO_FLOW: Final = "no flow, no forecast"
-MIN_FLOW_SHARE: Final = 0.05
-"""Share of the commanded flow below which the reservoir does not run empty in a time worth showing."""
 
 
-def card(row: dict[str, Any]) -> Component:
-    """Return the forecasts if nothing changes, each with its 80 % interval."""
+def card(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
+    """Return the forecasts if nothing changes, each with its 80 % interval, in therapy time as `clock` counts it."""
     effect = row["effect"]
+    fast = "" if clock.speed == 1 else f"; therapy time, {formatting.speed(clock.speed)}"
     facts = [
         _fact("Under-dosed", _dose(row, "under_dosed_h", now="bridge now"), hint="Effect below half of the program's"),
         _fact("Over-dosed", _dose(row, "over_dosed_h"), hint="Effect 30 % or more above the program's"),
@@ -38,7 +37,7 @@ def card(row: dict[str, Any]) -> Component:
         _fact("Empty reservoir", _noted(reservoir(row, "empty_d")), hint="The residual volume cannot be pumped"),
         elements.fact(
             "Refill due",
-            formatting.day(row["refill_due"]),
+            forecasts.refill_instead(row, _now(row)) or clocks.therapy_date(row["refill_due"], clock),
             note="within 180 d",
             hint="Before the reservoir is low, and within 180 days",
         ),
@@ -48,9 +47,15 @@ def card(row: dict[str, Any]) -> Component:
     return elements.card(
         "Forecast, if nothing changes",
         html.Div(facts, className="pump-facts"),
-        side=html.Span("80 % interval in parentheses", className="note"),
+        side=html.Span(f"80 % interval in parentheses{fast}", className="note"),
         name="outlook",
     )
+
+
+def _now(row: dict[str, Any]) -> int:
+    """Return the pump's therapy time now."""
+    age_s = row["age_s"] or 0.0
+    return int((row["time"] or 0) + (1000 * age_s if math.isfinite(age_s) else 0))
 
 
 def _fact(label: str, forecast: tuple[Component, Component], hint: str = "") -> Component:
@@ -67,24 +72,17 @@ def reservoir_text(row: dict[str, Any], name: str) -> str:
 def reservoir(row: dict[str, Any], name: str) -> tuple[str, str]:
     """Return when the reservoir is low or empty (`name` "low_d" or "empty_d") and the 80 % interval, as texts.
 
-    A pump that delivers next to nothing has no forecast, however long its reservoir would last; and no forecast goes
-    beyond the end of its service.
+    The texts of `dashboard.data.forecasts.instead` replace a forecast that would be meaningless.
     """
-    flow, commanded = row["flow_ul_h"], row["commanded_ul_h"]
-    if flow is not None and commanded and flow < MIN_FLOW_SHARE * commanded:
-        return NO_FLOW, ""
-    (_, middle, latest), (_, service, end) = band(name), band("eos_d")
-    if row[middle] is None or row[service] is None:
-        return _forecast(row, name)
-    if row[service] < row[middle] < math.inf:
-        return AFTER_SERVICE, ""
-    return _forecast({**row, latest: min(row[latest], row[end])}, name)
+    if words := forecasts.instead(row, name):
+        return words, ""
+    low, mid, high = forecasts.until_service_ends(row, name)
+    return _forecast({**row, **dict(zip(band(name), (low, mid, high), strict=True))}, name)
 
 
 def _noted(forecast: tuple[str, str]) -> tuple[Component, Component]:
     value, note = forecast
-    words = value in {NOT_EXPECTED, AFTER_SERVICE, NO_FLOW}
-    return (value if words else elements.quantity(value)), f"({note})" if note else ""
+    return elements.quantity(value) if value[:1].isdigit() else value, f"({note})" if note else ""
 
 
 def _forecast(row: dict[str, Any], name: str) -> tuple[str, str]:
@@ -97,8 +95,19 @@ def _forecast(row: dict[str, Any], name: str) -> tuple[str, str]:
         return "now", ""
     scale, unit = _unit(mid)
     decimals = 1 if unit == "y" else 0
-    value = f"{mid * scale:.{decimals}f} {unit}"
-    return value, f"{low * scale:.{decimals}f} to {high * scale:.{decimals}f} {unit}"
+    return _ahead(mid * scale, decimals, unit), _between(low * scale, high * scale, decimals, unit)
+
+
+def _ahead(value: float, decimals: int, unit: str) -> str:
+    """Return a time ahead; what rounds to zero or is past is "under 1 h"."""
+    least = 10.0**-decimals
+    return f"under {least:.{decimals}f} {unit}" if value < least / 2 else formatting.number(value, decimals, unit)
+
+
+def _between(low: float, high: float, decimals: int, unit: str) -> str:
+    """Return an interval that may already have begun, and may have no end."""
+    first = formatting.number(max(0.0, low), decimals)
+    return f"{first} {unit} or later" if math.isinf(high) else f"{first} to {formatting.number(high, decimals, unit)}"
 
 
 def _unit(days_: float) -> tuple[float, str]:
@@ -115,4 +124,7 @@ def _dose(row: dict[str, Any], name: str, now: str = "") -> tuple[Component, Com
         return NOT_EXPECTED, "within a day"
     if high <= 0:
         return "now", now
-    return elements.quantity(f"{mid:.1f} h") if mid else "probably now", f"({low:.1f} to {high:.1f} h)"
+    lasts = clocks.here(max(0.0, mid) * 3600, row.get("speed"), short=True)
+    interval = f"({_between(low, high, 1, 'h')})"
+    value = elements.quantity(_ahead(mid, 1, "h")) if mid > 0 else "probably now"
+    return value, f"{interval}, {lasts}" if lasts and mid > 0 else interval

@@ -51,7 +51,7 @@ ALARM_COLUMNS: Final = [
         minWidth=124,
         **{**WRAPPED, "cellClass": "wrapped strong"},
     ),
-    _number("age_s", "Active", 118, cellRenderer="Text", cellRendererParams={"text": "age"}),
+    _number("age_s", "Active", 168, cellRenderer="Text", cellRendererParams={"text": "age"}),
     _column("state", "State", 136, flex=2, minWidth=140, cellRenderer="State", **WRAPPED),
     _column("action", "Recommended action", 300, flex=5, minWidth=188, **WRAPPED),
     _column("deadline", "Time to respond", 180, flex=1, minWidth=150, **WRAPPED),
@@ -74,7 +74,7 @@ PUMP_COLUMNS: Final = [
     _column("priority", "State", 112, cellRenderer="PumpState"),
     _column("pump", "Pump", 116, cellRenderer="PumpLink"),
     _column("worst", "Worst alarm", 200, flex=2, minWidth=160, sortable=False, tooltipField="worst"),
-    _number("age_s", "Sample age", 96, cellRenderer="Text", cellRendererParams={"text": "age"}),
+    _number("age_s", "Age (therapy)", 104, cellRenderer="Text", cellRendererParams={"text": "age"}),
     _number("flow", "Flow", 104, sortable=False, cellRenderer="Quantity"),
     _number("reservoir_ml", "Reservoir", 98, cellRenderer="Quantity", cellRendererParams={"text": "reservoir"}),
     _number(

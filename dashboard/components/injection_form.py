@@ -1,4 +1,4 @@
-"""Form for injecting a fault: fault, pumps, severity, ramp, duration."""
+"""Form for injecting faults: pumps by number, by search or at random, severity, ramp, duration."""
 
 from __future__ import annotations
 
@@ -6,60 +6,59 @@ import dash_mantine_components as dmc
 from dash import html
 
 from broker.contract.dose_limits import MAX_SEVERITY
-from broker.store.snapshot import Snapshot
-from dashboard import formatting
 from dashboard.access.accounts import VISITOR
-from dashboard.components import elements, pump_picker
+from dashboard.components import client_script, elements, pump_picker, random_pumps
 from dashboard.components.elements import Component
+from dashboard.components.fault_choice import KEPT
+
+ONLY: str = "Only engineers and admins may inject faults."
 
 
-def form(snapshot: Snapshot) -> Component:
-    """Return the form with the faults that the gateways have announced."""
-    faults = [{"value": name, "label": formatting.title(name)} for name in snapshot.health.faults]
+def form() -> Component:
+    """Return the form; its fields keep their values while the browser's tab is open."""
     may = VISITOR.get().may("inject")
-    hours = {"min": 0, "step": 0.5, "decimalScale": 2, "suffix": " h", "w": 190}
+    hours = {"min": 0, "step": 0.5, "decimalScale": 2, "suffix": " h", "className": "hours"}
+    steps = [{"value": v * MAX_SEVERITY / 4, "label": f"{v * MAX_SEVERITY / 4:g}"} for v in range(5)]
     return html.Div(
         [
-            dmc.Select(
-                id="fault-name",
-                label="Fault",
-                data=faults,
-                value=faults[0]["value"] if faults else None,
-                searchable=True,
-                placeholder="No gateway has announced its faults yet",
-                allowDeselect=False,
-            ),
-            *pump_picker.fields("fault"),
+            *pump_picker.fields("fault", **KEPT),
+            random_pumps.fields("fault"),
             html.Div(
                 [
-                    html.Div("Severity", className="slider-label"),
+                    html.Div(["Severity ", html.B(id="fault-severity-now")], className="slider-label"),
                     dmc.Slider(
                         id="fault-severity",
                         value=0.8,
                         min=0,
                         max=MAX_SEVERITY,
                         step=0.05,
-                        marks=[{"value": v * MAX_SEVERITY / 4, "label": f"{v * MAX_SEVERITY / 4:g}"} for v in range(5)],
+                        precision=2,
+                        marks=steps,
+                        thumbLabel="Severity",
+                        updatemode="drag",
+                        **KEPT,
                     ),
                 ],
                 className="slider",
             ),
-            dmc.Group(
+            html.Div(
                 [
-                    dmc.NumberInput(id="fault-ramp", label="Ramp (therapy time)", value=0, **hours),
-                    dmc.NumberInput(id="fault-hold", label="Duration (blank: permanent)", value="", **hours),
+                    dmc.NumberInput(id="fault-ramp", label="Ramp (therapy time)", value=0, **hours, **KEPT),
+                    dmc.NumberInput(id="fault-hold", label="Duration (blank: permanent)", value="", **hours, **KEPT),
                 ],
-                gap=12,
+                className="fault-times",
             ),
             html.Div(
                 [
-                    html.Button("Inject fault", id="fault-inject", className="button strong", disabled=not may),
-                    html.Button("Clear this fault", id="fault-clear", className="button", disabled=not may),
+                    html.Button("Inject", id="fault-inject", className="button strong", disabled=not may),
+                    html.Button("Clear these faults", id="fault-clear", className="button", disabled=not may),
                     html.Button("Clear all faults", id="fault-clear-all", className="button", disabled=not may),
                 ],
                 className="buttons",
+                role="group",
+                **client_script.label("Inject and clear on the selected pumps"),
             ),
-            None if may else elements.nothing("Only engineers may inject faults."),
+            None if may else elements.nothing(ONLY),
         ],
         className="form",
     )

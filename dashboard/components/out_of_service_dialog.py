@@ -8,7 +8,7 @@ import dash_mantine_components as dmc
 import polars as pl
 from dash import Dash, Input, Output, State, ctx, html, no_update
 
-from dashboard import formatting
+from dashboard import clocks, formatting
 from dashboard.components import elements
 from dashboard.components.elements import Component, notice
 from dashboard.data.services import DataService
@@ -114,7 +114,7 @@ def listed(orders: pl.DataFrame) -> Component:
 
 
 def _line(row: dict[str, Any]) -> Component:
-    left = "until returned to service" if row["left_s"] is None else f"{formatting.span(row['left_s'])} left"
+    left = "until returned to service" if row["left_s"] is None else f"{clocks.time_left(row['left_s'], row['speed'])}"
     request = {"kind": PUT_BACK, "subject": row["subject"], "rule": row["rule"]}
     return html.Div(
         [

@@ -12,14 +12,18 @@ from dashboard.data import pump_search
 from dashboard.data.services import DataService
 
 
-def fields(name: str) -> list[Component]:
-    """Return the fields `{name}-pumps` and `{name}-picked`; the first shows the selected pumps below it."""
+def fields(name: str, **more: Any) -> list[Component]:
+    """Return the fields `{name}-pumps` and `{name}-picked`; the first shows the selected pumps below it.
+
+    `more` are properties of both, such as whether they keep their values.
+    """
     return [
         dmc.TextInput(
             id=f"{name}-pumps",
             label="Pumps",
             placeholder="3, 7-9, ITB-000123",
             description=html.Span(id=f"{name}-chosen"),
+            **more,
         ),
         dmc.MultiSelect(
             id=f"{name}-picked",
@@ -29,6 +33,7 @@ def fields(name: str) -> list[Component]:
             placeholder="Type part of a serial number",
             maxValues=100,
             limit=50,
+            **more,
         ),
     ]
 

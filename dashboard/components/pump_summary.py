@@ -9,7 +9,8 @@ from dash import html
 
 from broker.contract.signals import SIGNALS
 from broker.store.snapshot import WAITING
-from dashboard import formatting
+from dashboard import clocks, formatting
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements, evidence_panel, out_of_service_dialog, retirement_dialog
 from dashboard.components.elements import Component
 from dashboard.data import alarm_actions, queries
@@ -22,13 +23,58 @@ def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Com
     every = alarms["alarm"].to_list()
     if first:
         over = first["state"] in ("returned", "latched")
-        duration = formatting.STATE_WORD[first["state"]] if over else formatting.since(first["age_s"])
+        duration = formatting.STATE_WORD[first["state"]] if over else clocks.alarm_age(first)
         status = [elements.mark(first["priority"], first["state"]), f"{first['title']}, {duration}"]
     elif row["silent"]:
-        status = [elements.mark(0, silent=True), f"silent {formatting.since(row['age_s'])}, state unknown"]
+        status = [elements.mark(0, silent=True), f"silent {_since(row)}, state unknown"]
     else:
         status = [html.Span("normal", className="calm")]
     label = "Acknowledge" if len(waiting) == 1 else f"Acknowledge {len(waiting)} alarms"
+    return html.Section(
+        [
+            html.Div([html.H1(row["pump"]), html.Div(status, className="pump-status")], className="pump-title"),
+            _first_action(first) if first else None,
+            html.Div(_facts(row), className="pump-facts"),
+            html.Div(
+                [
+                    html.Div(_services(row), className="pump-services"),
+                    elements.action("Note…", "note", every, [row["pump"]], row["priority"] or 1) if every else None,
+                    elements.action("Shelve…", "shelve", every, [row["pump"]], row["priority"] or 1) if every else None,
+                    elements.acknowledge(label, {"alarms": waiting}, strong=True) if waiting else None,
+                ],
+                className="pump-actions",
+            ),
+            out_of_service_dialog.listed(orders) if orders.height else None,
+        ],
+        className=f"card pump-head {elements.SHAPE.get(row['priority'] or 0, 'normal')}",
+    )
+
+
+def facts(row: dict[str, Any]) -> Component:
+    """Return the facts and the services of a pump as a card for a narrow screen, whose head has no room for them."""
+    return elements.card(
+        "Pump",
+        html.Div(_facts(row), className="pump-facts"),
+        html.Div(_services(row), className="pump-actions"),
+        name="facts-card",
+    )
+
+
+def _first_action(alarm: dict[str, Any]) -> Component:
+    """Return time left and what to do first, for a narrow screen; a wide one has them in the alarm's card."""
+    left, do = html.Div(clocks.deadline(alarm), className="first-left"), html.Div(alarm["action"], className="first-do")
+    return html.Div([html.Span("Time to respond", className="alarm-label"), left, do], className="pump-first")
+
+
+def _services(row: dict[str, Any]) -> list[Component]:
+    return [
+        elements.programmer_link(row["pump"]),
+        out_of_service_dialog.button(row["pump"]),
+        retirement_dialog.button("Retire pump…", retirement_dialog.RETIRE, row["pump"]),
+    ]
+
+
+def _facts(row: dict[str, Any]) -> list[Component]:
     dose = queries.dose_ug_day(row["flow_ul_h"], row["concentration_ug_ml"])
     commanded = queries.dose_ug_day(row["commanded_ul_h"], row["concentration_ug_ml"])
     facts = [
@@ -51,37 +97,27 @@ def head(row: dict[str, Any], alarms: pl.DataFrame, orders: pl.DataFrame) -> Com
         ("Site", row["site"] or formatting.UNKNOWN, row["group"] or ""),
         ("Gateway", row["gateway"] or formatting.UNKNOWN, ""),
     ]
-    return html.Section(
-        [
-            html.Div([html.H1(row["pump"]), html.Div(status, className="pump-status")], className="pump-title"),
-            html.Div([elements.fact(label, value, note=note) for label, value, note in facts], className="pump-facts"),
-            html.Div(
-                [
-                    elements.programmer_link(row["pump"]),
-                    out_of_service_dialog.button(row["pump"]),
-                    retirement_dialog.button("Retire pump…", retirement_dialog.RETIRE, row["pump"]),
-                    elements.action("Note…", "note", every) if every else None,
-                    elements.action("Shelve…", "shelve", every) if every else None,
-                    elements.acknowledge(label, {"alarms": waiting}, strong=True) if waiting else None,
-                ],
-                className="pump-actions",
-            ),
-            out_of_service_dialog.listed(orders) if orders.height else None,
-        ],
-        className=f"card pump-head {elements.SHAPE.get(row['priority'] or 0, 'normal')}",
-    )
+    return [elements.fact(label, value, note=note) for label, value, note in facts]
 
 
-def alarms(alarms: pl.DataFrame) -> list[Component]:
-    """Return one card per open alarm: recommended action, meaning, time to respond, evidence.
+def _since(row: dict[str, Any]) -> str:
+    return clocks.with_here(formatting.since(row["age_s"]), row["age_s"], row["speed"])
 
-    The first shows all its evidence, the others their first fact.
+
+def alarms(alarms: pl.DataFrame, clock: TherapyClock = WALL) -> list[Component]:
+    """Return one card per open alarm: recommended action, meaning, time to respond, its times by `clock`.
+
+    `evidence` of the first has a card of its own; the others show their first fact.
     """
     return [
         html.Section(
             [
                 html.Div(
-                    [elements.priority(row["priority"], row["state"]), html.B(row["title"]), html.Span(_story(row))],
+                    [
+                        elements.priority(row["priority"], row["state"]),
+                        html.B(row["title"]),
+                        html.Span(_story(row, clock)),
+                    ],
                     className="alarm-head",
                 ),
                 html.Div(
@@ -95,11 +131,11 @@ def alarms(alarms: pl.DataFrame) -> list[Component]:
                 html.Div(
                     [
                         html.Span("Time to respond", className="alarm-label"),
-                        html.B(row["deadline"] or formatting.UNKNOWN),
+                        html.B(clocks.deadline(row)),
                     ],
                     className="alarm-deadline",
                 ),
-                _evidence(row, whole=at == 0),
+                _brief(row) if at else None,
             ],
             className=f"card alarm-card {elements.SHAPE.get(row['priority'], 'normal')} {row['state']}",
         )
@@ -107,8 +143,17 @@ def alarms(alarms: pl.DataFrame) -> list[Component]:
     ]
 
 
-def _evidence(row: dict[str, Any], *, whole: bool) -> Component:
-    evidence = evidence_panel.shown(row) if whole else evidence_panel.brief(row)
+def evidence(alarms: pl.DataFrame, clock: TherapyClock = WALL) -> Component:
+    """Return the card with all evidence of the first open alarm; None if there is none."""
+    if alarms.is_empty():
+        return None
+    row = alarms.row(0, named=True)
+    shown = evidence_panel.shown(row, clock)
+    return None if shown is None else elements.card(f"Evidence: {row['title']}", shown, name="evidence-whole")
+
+
+def _brief(row: dict[str, Any]) -> Component:
+    evidence = evidence_panel.brief(row)
     if evidence is None:
         return None
     return html.Div([html.Span("Evidence", className="alarm-label"), evidence], className="alarm-evidence")
@@ -121,15 +166,16 @@ def _suppressed(row: dict[str, Any]) -> Component:
     return html.Div(f"Suppresses: {row['explains']}.{first}", className="alarm-suppresses")
 
 
-def _story(row: dict[str, Any]) -> str:
+def _story(row: dict[str, Any], clock: TherapyClock) -> str:
     # The line on who took it out of service already names the state.
     state = [] if row["out_by"] else [formatting.STATE_WORD.get(row["state"], row["state"])]
-    since = f"since {formatting.moment(row['onset'])} ({formatting.span(row['age_s'])})"
+    since = f"since {clocks.therapy_moment(row['onset'], clock)}, {clocks.alarm_age(row)}"
     return " · ".join([since, *state, *alarm_actions.audit_trail(row)])
 
 
 def values(row: dict[str, Any]) -> Component:
     """Return the table of the latest value of each signal, with its age."""
+    lasts = clocks.here(row["age_s"], row["speed"])
     age = formatting.span(row["age_s"])
     rows = [
         [
@@ -140,7 +186,8 @@ def values(row: dict[str, Any]) -> Component:
         for signal in SIGNALS
     ]
     name = "values old" if row["silent"] else "values"
-    return elements.table([("Signal", ""), ("Value", "number"), ("Age", "number")], rows, name=name)
+    table = elements.table([("Signal", ""), ("Value", "number"), ("Age", "number")], rows, name=name)
+    return html.Div([table, html.P(f"Age in therapy time; {age} are {lasts}.", className="note") if lasts else None])
 
 
 def flags(row: dict[str, Any]) -> Component:
@@ -150,11 +197,12 @@ def flags(row: dict[str, Any]) -> Component:
     return html.Div(tags) if tags else elements.nothing("No status flags set.")
 
 
-def quality(row: dict[str, Any]) -> Component:
-    """Return how complete and how fresh the samples are."""
+def quality(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
+    """Return how complete and how fresh the samples are; times by `clock`."""
+    age = clocks.with_here(f"{formatting.span(row['age_s'])} ago", row["age_s"], row["speed"])
     return html.Div(
         [
-            elements.fact("Last sample", formatting.moment(row["time"]), note=f"{formatting.span(row['age_s'])} ago"),
+            elements.fact("Last sample", clocks.therapy_moment(row["time"], clock), note=age),
             elements.fact(
                 "Samples",
                 formatting.number(row["samples"], 0),

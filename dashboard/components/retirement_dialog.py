@@ -9,8 +9,9 @@ import dash_mantine_components as dmc
 import polars as pl
 from dash import Dash, Input, Output, State, ctx, html, no_update
 
-from dashboard import formatting
+from dashboard import clocks, formatting
 from dashboard.access.accounts import VISITOR
+from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements
 from dashboard.components.elements import Component, notice
 from dashboard.data import retirement
@@ -99,7 +100,7 @@ def button(label: str, kind: str, serial: str) -> Component:
     return html.Button(label, className="button", **attributes)
 
 
-def head(row: dict[str, Any]) -> Component:
+def head(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
     """Return the head of a retired pump's page: since when it is retired, by whom, why, and the way back."""
     facts = [("Site", row["site"]), ("Gateway", row["gateway"]), ("Model", row["model"]), ("Lot", row["lot"])]
     reason = [html.Div([html.B("Reason: "), row["retired_why"]])] if row["retired_why"] else []
@@ -116,7 +117,7 @@ def head(row: dict[str, Any]) -> Component:
             ),
             html.Div(
                 [elements.fact(label, value or formatting.UNKNOWN) for label, value in facts]
-                + [elements.fact("Last sample", formatting.moment(row["time"]))],
+                + [elements.fact("Last sample", clocks.therapy_moment(row["time"], clock))],
                 className="pump-facts",
             ),
             html.Div(back, className="pump-actions"),

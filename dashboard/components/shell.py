@@ -1,4 +1,4 @@
-"""Frame around every page: header, navigation generated from Dash's page registry, stale-data warning, routing."""
+"""What holds the pages together: Dash's page registry, routing, and the callbacks of the frame."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import dash
-import dash_mantine_components as dmc
-from dash import Dash, Input, Output, dcc, html, no_update
+from dash import Dash, Input, Output, State, html, no_update
 
 from dashboard import theme
-from dashboard.access.accounts import VISITOR, Visitor
+from dashboard.access.accounts import VISITOR
 from dashboard.access.people import PEOPLE
 from dashboard.access.proxies import path_of
-from dashboard.components import alarm_action_dialog, client_script, elements, out_of_service_dialog, retirement_dialog
+from dashboard.components import (
+    address,
+    alarm_action_dialog,
+    attention_panel,
+    client_script,
+    elements,
+    frame,
+    manifest,
+)
 from dashboard.components.elements import Component
+from dashboard.components.frame import Page
 from dashboard.data.services import DataService
 
 SCHEME_SCRIPT: Final = (
@@ -27,12 +35,6 @@ SCHEME_SCRIPT: Final = (
     "document.documentElement.setAttribute('data-mantine-color-scheme',s)}catch(e){}"
 )
 """Sets the color scheme before the first paint, so that no white page flashes in a dark room."""
-DIALOGS: Final = (alarm_action_dialog, out_of_service_dialog, retirement_dialog)
-"""Dialogs that any page opens by setting their store."""
-HIDDEN: Final[dict[str, Any]] = {"aria-hidden": "true"}
-DISCLAIMER: Final = "Simulation only. Not a medical device; not for clinical use."
-Page = dict[str, Any]
-"""An entry of `dash.page_registry`; `order` None keeps a page out of the navigation."""
 
 
 def index(root_path: str) -> str:
@@ -40,6 +42,10 @@ def index(root_path: str) -> str:
     return (
         "<!DOCTYPE html><html lang='en'><head>{%metas%}<title>{%title%}</title>"
         f"<link rel='icon' href='{root_path}/assets/favicon.svg' type='image/svg+xml'>"
+        f"<link rel='apple-touch-icon' href='{root_path}/assets/icon-180.png'>"
+        f"<link rel='manifest' href='{root_path}{manifest.PATH}' crossorigin='use-credentials'>"
+        f"<meta name='theme-color' content='{theme.LIGHT.surface}' media='(prefers-color-scheme: light)'>"
+        f"<meta name='theme-color' content='{theme.DARK.surface}' media='(prefers-color-scheme: dark)'>"
         f"<style>{theme.css()}</style><script>{SCHEME_SCRIPT}</script>{{%css%}}</head>"
         "<body>{%app_entry%}<noscript>This dashboard needs JavaScript.</noscript>"
         "<footer>{%config%}{%scripts%}{%renderer%}</footer></body></html>"
@@ -70,88 +76,6 @@ def registered() -> tuple[Page, ...]:
     return tuple(dash.page_registry.values())
 
 
-def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
-    """Return the frame for one visitor."""
-    stores = [
-        dcc.Store(id=name)
-        for name in ("newest", "live", "beat", "scheme", "ack", *(dialog.STORE for dialog in DIALOGS))
-    ]
-    return dmc.MantineProvider(
-        theme=theme.mantine(),
-        defaultColorScheme="auto",
-        children=[
-            dcc.Location(id="url"),
-            *stores,
-            *(dialog.layout() for dialog in DIALOGS),
-            dmc.NotificationContainer(id="notices", position="bottom-right", autoClose=6000, limit=4),
-            dmc.AppShell(
-                [
-                    dmc.AppShellHeader(_head(visitor), className="head"),
-                    dmc.AppShellNavbar(_navigation(pages, visitor), className="nav"),
-                    dmc.AppShellMain(
-                        [
-                            html.Div(id="stale", role="alert"),
-                            html.Div(id="transport", role="status"),
-                            html.Div(id="page"),
-                        ]
-                    ),
-                ],
-                header={"height": 52},
-                navbar={"width": 176, "breakpoint": "sm", "collapsed": {"mobile": True}},
-                padding=16,
-            ),
-        ],
-    )
-
-
-def _head(visitor: Visitor) -> list[Any]:
-    return [
-        html.A("Pumpwatch", href=path_of("/"), className="brand", **client_script.GO),
-        html.Span("Simulated fleet", className="badge-sim", title=DISCLAIMER),
-        html.Span(id="therapy", className="therapy", title="Pump times and ages are in therapy time (simulated)"),
-        html.Div(className="grow"),
-        html.Span(id="age", className="age", role="status", title="Age of the data on this screen"),
-        dmc.ColorSchemeToggle(
-            lightIcon=html.Span("☀", **HIDDEN),
-            darkIcon=html.Span("☾", **HIDDEN),
-            computedColorScheme="light",
-            variant="subtle",
-            color="gray",
-            size="md",
-            id="scheme-toggle",
-        ),
-        html.A(
-            [visitor.name, html.Span(visitor.role, className="role")] if visitor.name != visitor.role else visitor.role,
-            href=path_of("/account"),
-            className="who",
-            title="Your account: password, second factor, sessions",
-            **client_script.GO,
-        ),
-        html.Form(html.Button("Sign out", className="quiet"), action=path_of("/sign-out"), method="POST"),
-    ]
-
-
-def _navigation(pages: tuple[Page, ...], visitor: Visitor) -> list[Any]:
-    links = [
-        html.A(
-            [
-                html.Span(page["name"]),
-                html.Span(id=f"nav-{page['name'].lower().replace(' ', '-')}", className="nav-count"),
-            ],
-            href=path_of(page["path"]),
-            className="nav-link",
-            **client_script.GO,
-        )
-        for page in pages
-        if page["order"] is not None and _may_see(page, visitor)
-    ]
-    return [html.Nav(links, **client_script.label("Pages")), html.P(DISCLAIMER, className="disclaimer")]
-
-
-def _may_see(page: Page, visitor: Visitor) -> bool:
-    return not page.get("right") or visitor.may(page["right"])
-
-
 def find(pages: tuple[Page, ...], pathname: str) -> tuple[Page, dict[str, str]] | None:
     """Return the page of a path and the variables in the path, percent-decoded; None if there is no such page."""
     for page in pages:
@@ -165,38 +89,39 @@ def find(pages: tuple[Page, ...], pathname: str) -> tuple[Page, dict[str, str]] 
 def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
     """Add the callbacks of the frame: routing, header, dialogs, and the Acknowledge buttons of every page."""
 
-    @app.callback(Output("page", "children"), Input("url", "pathname"))
-    async def show(pathname: str | None) -> Any:
-        found = find(pages, (pathname or "/").removeprefix(path_of("")))
+    @app.callback(Output("page", "children"), Input("url", "pathname"), State("url", "search"))
+    async def show(pathname: str | None, search: str | None) -> Any:
+        path = (pathname or "/").removeprefix(path_of(""))
+        found = find(pages, path)
         if found is None:
             return html.Div(
                 [html.H1("Page not found"), html.A("Go to overview", href=path_of("/"), **client_script.GO)]
             )
         page, variables = found
-        if not _may_see(page, VISITOR.get()):
+        if not frame.may_see(page, VISITOR.get()):
             if people := PEOPLE.get():
-                people.denied(f"the page {page['name']}")
+                people.denied(f"see the page {page['name']}")
             return html.Div([html.H1("Access denied"), html.P(f"Your role may not open the page {page['name']}.")])
-        return page["layout"](**variables)
+        return address.opened(page["layout"](**variables), path, search)
 
-    @app.callback(Output("notices", "sendNotifications"), Input("ack", "data"), prevent_initial_call=True)
+    @app.callback(
+        Output("notices", "sendNotifications"),
+        Output(alarm_action_dialog.ANSWERED, "data", allow_duplicate=True),
+        Input("ack", "data"),
+        prevent_initial_call=True,
+    )
     async def acknowledge(chosen: dict[str, Any] | None) -> Any:
         if not isinstance(chosen, dict):
-            return no_update
+            return no_update, no_update
         answer = await data.acknowledge(chosen)
-        return [elements.notice(answer.text, good=answer.good)]
+        about = {"alarms": chosen.get("alarms"), "good": answer.good, "text": answer.text}
+        return [elements.notice(answer.text, good=answer.good)], about
 
-    for dialog in DIALOGS:
+    for dialog in frame.DIALOGS:
         dialog.register(app, data)
+    address.register(app)
+    attention_panel.register(app)
 
-    client_script.runs(
-        app,
-        "head",
-        Output("therapy", "children"),
-        Output("nav-alarms", "children"),
-        Output("nav-alarms", "className"),
-        Input("live", "data"),
-    )
     client_script.runs(app, "pace", Output("live", "data"), Input("newest", "data"))
     client_script.runs(app, "beat", Output("age", "className"), Input("beat", "data"))
     client_script.runs(app, "here", Output("stale", "className"), Input("url", "pathname"))

@@ -9,7 +9,7 @@ import polars as pl
 
 from broker.contract.actions import MAX_SHELF_H
 from broker.store.snapshot import PRIORITIES, WAITING
-from dashboard import formatting
+from dashboard import clocks, formatting
 
 _ACKNOWLEDGED: Final = ("acknowledged", "latched")
 _OPEN: Final = (*WAITING, *_ACKNOWLEDGED, "shelved")
@@ -19,25 +19,35 @@ _OPEN: Final = (*WAITING, *_ACKNOWLEDGED, "shelved")
 class AlarmActionSpec:
     """One alarm action: its label and past participle, the right it needs, and the states in which it is offered.
 
-    `prompt` is the label of the text that must be entered first; empty if there is none.
+    `gerund` is what a list says until a snapshot shows the result. `prompt` is the label of the text that must be
+    entered first; empty if there is none.
     """
 
     label: str
     participle: str
+    gerund: str
     right: str
     states: tuple[str, ...]
     prompt: str = ""
 
 
 ALARM_ACTIONS: Final = {
-    "acknowledge": AlarmActionSpec("Acknowledge", "acknowledged", "acknowledge", WAITING),
-    "shelve": AlarmActionSpec("Shelve…", "shelved", "acknowledge", _OPEN, "Reason (required)"),
-    "note": AlarmActionSpec("Note…", "noted", "acknowledge", (*_OPEN, "out_of_service"), "Note (required)"),
-    "unshelve": AlarmActionSpec("Unshelve", "unshelved", "acknowledge", ("shelved",)),
-    "unacknowledge": AlarmActionSpec("Withdraw acknowledgment", "withdrawn", "acknowledge", _ACKNOWLEDGED),
-    "reset": AlarmActionSpec("Reset latched", "reset", "acknowledge", ("latched",)),
-    "out_of_service": AlarmActionSpec("Out of service…", "taken out of service", "service", _OPEN, "Reason (required)"),
-    "in_service": AlarmActionSpec("Return to service", "returned to service", "service", ("out_of_service",)),
+    "acknowledge": AlarmActionSpec("Acknowledge", "acknowledged", "acknowledging", "acknowledge", WAITING),
+    "shelve": AlarmActionSpec("Shelve…", "shelved", "shelving", "acknowledge", _OPEN, "Reason (required)"),
+    "note": AlarmActionSpec(
+        "Note…", "noted", "adding a note", "acknowledge", (*_OPEN, "out_of_service"), "Note (required)"
+    ),
+    "unshelve": AlarmActionSpec("Unshelve", "unshelved", "unshelving", "acknowledge", ("shelved",)),
+    "unacknowledge": AlarmActionSpec(
+        "Withdraw acknowledgment", "withdrawn", "withdrawing", "acknowledge", _ACKNOWLEDGED
+    ),
+    "reset": AlarmActionSpec("Reset latched", "reset", "resetting", "acknowledge", ("latched",)),
+    "out_of_service": AlarmActionSpec(
+        "Out of service…", "taken out of service", "taking out of service", "service", _OPEN, "Reason (required)"
+    ),
+    "in_service": AlarmActionSpec(
+        "Return to service", "returned to service", "returning to service", "service", ("out_of_service",)
+    ),
 }
 """By the name of the action on the wire."""
 SHELF_H: Final = (0.5, 1.0, 4.0, 8.0, 24.0, 72.0)
@@ -66,7 +76,7 @@ def audit_trail(row: dict[str, Any]) -> list[str]:
             else f"{acknowledged} earlier"
         )
     if row["shelved_by"]:
-        left = f"{formatting.span(row['shelved_left_s'])} left"
+        left = clocks.time_left(row["shelved_left_s"], row["speed"])
         entries.append(
             f"shelved by {row['shelved_by']} at {formatting.second(row['shelved_wall'])}, {left}: {row['shelved_why']}"
         )

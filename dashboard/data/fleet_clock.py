@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from broker.store.snapshot import Snapshot
+from dashboard.clocks import TherapyClock
 
 SAME_MS: Final = 3_600_000
 """Clocks that differ by less are one; delays in transit at a high speed make minutes."""
@@ -43,6 +44,19 @@ def fleet_clock(snapshot: Snapshot) -> FleetClock:
     ranked = known.sort("speed", "now").with_columns(pl.col("pumps").clip(1).cum_sum().alias("up_to"))
     middle = ranked.filter(2 * pl.col("up_to") >= ranked["up_to"].max()).row(0, named=True)
     return FleetClock(middle["now"], middle["speed"], mixed=True)
+
+
+def therapy_clock(snapshot: Snapshot, gateway: str | None = None) -> TherapyClock:
+    """Return how therapy time runs for the pumps of a gateway; of one that is not online, or None, for the fleet.
+
+    Days of therapy are counted only if all gateways play the same time. A clock is the wall clock if it runs at its
+    speed and shows its time.
+    """
+    fleet, written = fleet_clock(snapshot), snapshot.health.written
+    of_gateway = clocks(snapshot).drop_nulls().filter(pl.col("gateway") == (gateway or ""))
+    now, speed = of_gateway.select("now", "speed").row(0) if of_gateway.height else (fleet.therapy_ms, fleet.speed)
+    real = speed == 1 and (not now or abs(now - written) < SAME_MS)
+    return TherapyClock(speed, 0 if fleet.mixed else snapshot.health.therapy_start, real)
 
 
 def on_fleet_clock(events: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from dash import Dash, ctx, set_props
 from broker.store.snapshot import Snapshot, empty
 from broker.store.snapshot_files import SnapshotReader, stamp
 from dashboard.data import fleet_map
+from dashboard.data.attention import Attention
 from dashboard.data.part_status import PartStatus
 from dashboard.data.queries import summary, values_lag_ms
 
@@ -28,6 +29,7 @@ PUSH_INTERVAL_S: Final = 0.5
 """Minimum time between updates of a client; snapshots in between are skipped."""
 HEARTBEAT_INTERVAL_S: Final = 2.0
 """Time between heartbeats while there is no new snapshot."""
+UNREADABLE: Final = "The dashboard cannot read the snapshots of the stream processor; its log says why."
 LOG: Final = logging.getLogger("dashboard")
 
 
@@ -45,6 +47,7 @@ class Live:
         self._updated = asyncio.Event()
         self._snapshot = empty()
         self._summary = summary(self._snapshot)
+        self._attention: Attention | None = None
         self.count = 0
 
     def refresh(self) -> bool:
@@ -65,7 +68,7 @@ class Live:
             return False
         try:
             snapshot = self._reader.read()
-            self._summary = summary(snapshot)
+            self._summary = {**summary(snapshot), "attention": self._attend(snapshot.alarms)}
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
             if not self._failing:
                 LOG.warning("Snapshot in %s cannot be read (%s); showing the previous one", self._directory, error)
@@ -77,6 +80,10 @@ class Live:
         self._failing, self._snapshot, self._stamp = False, snapshot, found
         self.count += 1
         return True
+
+    def _attend(self, alarms: pl.DataFrame) -> dict[str, Any]:
+        self._attention = (self._attention or Attention(self._now())).after(alarms)
+        return self._attention.payload()
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""
@@ -90,11 +97,12 @@ class Live:
     def beat(self) -> dict[str, Any]:
         """Return the heartbeat: ages of the latest snapshot and of the pump values in it, and what is wrong.
 
-        `why` is the problem with the disk, if there is one and the snapshot is stale. `parts` are sentences about parts
-        that keep exiting.
+        `why` is the problem with the disk, or with reading snapshots, if there is one and the snapshot is stale.
+        `parts` are sentences about parts that keep exiting.
         """
         age_ms, lag_ms = self._age_ms(), values_lag_ms(self._snapshot)
-        why = disk_problem(self._directory) if age_ms is not None and age_ms > STALE_MS else ""
+        stale = age_ms is not None and age_ms > STALE_MS
+        why = (disk_problem(self._directory) or (UNREADABLE if self._failing else "")) if stale else ""
         return {"age_ms": age_ms, "lag_ms": lag_ms, "at": self._now(), "why": why, "parts": self._parts.text()}
 
     def _age_ms(self) -> int | None:
@@ -153,6 +161,7 @@ def register(app: Dash, live: Live) -> None:
         while not ctx.websocket.is_shutdown:
             if await live.newer(sent, HEARTBEAT_INTERVAL_S):
                 sent = live.count
-                set_props("newest", {"data": live.payload()})
-            set_props("beat", {"data": live.beat()})
+                set_props("newest", {"data": {**live.payload(), "beat": live.beat()}})
+            else:
+                set_props("beat", {"data": live.beat()})
             await asyncio.sleep(PUSH_INTERVAL_S)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +19,8 @@ from broker.truth.ground_truth import RunHeader
 from broker.truth.ledger import Ledger, LedgerReader
 from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, match, spread
 from dashboard import formatting
+from dashboard.clocks import TherapyClock
+from dashboard.data.drill_records import Drill
 from dashboard.data.fleet_clock import fleet_clock
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.services import DataService
@@ -37,7 +39,7 @@ class Score:
     """The ground truth matched with the alarms up to the therapy time `now`.
 
     `left_out` counts injections dropped from the ledger; `cut` is true if the journal has more entries than are
-    evaluated. The subject of an alarm may be one of the `cohorts` instead of a pump.
+    evaluated. The subject of an alarm may be one of the `cohorts` instead of a pump. `speed` is that of the fleet.
     """
 
     header: RunHeader
@@ -48,11 +50,17 @@ class Score:
     cohorts: frozenset[str] = frozenset()
     titles: Mapping[str, str] = field(default_factory=dict)
     targets: Mapping[str, RuleTargets] = field(default_factory=dict)
+    speed: float = 1.0
 
     @property
     def pump_days(self) -> float:
         """Therapy days of all simulated pumps together since the run started."""
         return self.header.pumps * max(0, self.now - self.header.time) / MS_PER_DAY
+
+    @property
+    def clock(self) -> TherapyClock:
+        """How therapy time is counted in this run."""
+        return TherapyClock(start_ms=self.header.time, real=False)
 
     def title(self, rule: str) -> str:
         """Return a rule's title as the journal has it."""
@@ -95,7 +103,25 @@ class LiveScorecard:
 
     def _evaluate(self, ledger: Ledger, health: Health) -> Score:
         events, facts = self.data.events(limit=MAX_EVENTS), facts_index(self.data.snapshot().table.facts)
-        return judge(ledger, events, health, facts.members(events["subject"].drop_nulls().unique()))
+        injections, events = unblinded(ledger.injections, events, self.data.drills.blind())
+        known = replace(ledger, injections=injections)
+        return judge(known, events, health, facts.members(events["subject"].drop_nulls().unique()))
+
+
+def unblinded(
+    injections: pl.DataFrame, events: pl.DataFrame, drills: Sequence[Drill]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return injections and journal entries without those of running drills, which count once they have ended.
+
+    The alarms of a drill are left out with its injection: without it they would count as false.
+    """
+    for drill in drills:
+        on_pump = pl.col("pump") == drill.pump
+        injections = injections.filter(
+            ~(on_pump & (pl.col("fault") == drill.fault) & (pl.col("injected_by") == drill.by))
+        )
+        events = events.filter(~(on_pump & (pl.col("at") >= drill.injected_at)).fill_null(value=False))
+    return injections, events
 
 
 def judge(ledger: Ledger, events: pl.DataFrame, health: Health, members: pl.DataFrame = NO_MEMBERS) -> Score:
@@ -124,6 +150,7 @@ def judge(ledger: Ledger, events: pl.DataFrame, health: Health, members: pl.Data
         frozenset(members["cohort"]),
         dict(of_fleet.select("rule", "title").drop_nulls().unique("rule", keep="first").iter_rows()),
         targets,
+        health.speed,
     )
 
 

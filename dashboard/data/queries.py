@@ -11,7 +11,7 @@ import polars as pl
 from broker.store.segments import END_MS
 from broker.store.snapshot import WAITING, Snapshot
 from dashboard import formatting
-from dashboard.data.fleet_clock import fleet_clock
+from dashboard.data.fleet_clock import fleet_clock, therapy_clock
 from dashboard.data.fleet_index import index_of
 from dashboard.data.memo import remembered
 
@@ -21,7 +21,7 @@ MIN_GROUP: Final = 4
 NOTICED_MS: Final = 1000
 """Pages say that values are older than the alarms if they are older by at least this much."""
 
-_URGENCY: Final = (
+URGENCY: Final = (
     pl.col("state")
     .replace_strict(
         {"unacknowledged": 0, "returned": 1, "latched": 2, "acknowledged": 3, "shelved": 4, "out_of_service": 5},
@@ -36,13 +36,16 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
 
     `high`, `medium`, `low`, `silent` and `normal` add up to all pumps: each counts once, by its worst open alarm, as
     silent only without one. `others` are the open alarms of gateways, cohorts and the system. `worst` is the highest
-    priority of all open alarms, 0 if there are none. `waiting` alarms are unacknowledged.
+    priority of all open alarms, 0 if there are none. `waiting` alarms are unacknowledged; the oldest was raised
+    `oldest_s` wall seconds ago.
     """
     table, alarms, health = snapshot.table, snapshot.alarms, snapshot.health
     clock, silent = fleet_clock(snapshot), index_of(table).silent
     others = alarms.filter(pl.col("pump").is_null() & (pl.col("state") != "out_of_service"))
     by_priority = dict(table.marks["priority"].value_counts().iter_rows())
     waiting = alarms.filter(pl.col("state").is_in(WAITING))
+    first_wall = waiting["raised_wall"].min()
+    oldest_s = max(0, health.written - first_wall) / 1000 if isinstance(first_wall, int) else None
     silenced = int(silent.sum()) - int(silent[table.marks["row"].to_numpy()].sum())
     return {
         "version": health.version,
@@ -51,6 +54,7 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
         "therapy_start": health.therapy_start,
         "speed": clock.speed,
         "mixed": clock.mixed,
+        "real": therapy_clock(snapshot).real,
         "pumps": table.height,
         "high": by_priority.get(1, 0),
         "medium": by_priority.get(2, 0),
@@ -62,7 +66,7 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
         "alarms": alarms.height,
         "waiting": waiting.height,
         "shelved": alarms.filter(pl.col("state").is_in(["shelved", "out_of_service"])).height,
-        "oldest_s": waiting["age_s"].max(),
+        "oldest_s": oldest_s,
         "connected": health.connected,
     }
 
@@ -78,7 +82,7 @@ def ordered(alarms: pl.DataFrame) -> pl.DataFrame:
 
 
 def _by_urgency(alarms: pl.DataFrame) -> pl.DataFrame:
-    return alarms.sort(_URGENCY, "priority", "raised_wall", "onset", "alarm", nulls_last=True)
+    return alarms.sort(URGENCY, "priority", "raised_wall", "onset", "alarm", nulls_last=True)
 
 
 def worst(alarms: pl.DataFrame, gateways: pl.DataFrame, limit: int = 40) -> pl.DataFrame:
@@ -136,9 +140,12 @@ def health_strip(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def pump_row(snapshot: Snapshot, serial: str) -> dict[str, Any] | None:
-    """Return one pump's row of the snapshot, or None if it is unknown."""
+    """Return one pump's row of the snapshot with the `speed` of its gateway's clock, or None if it is unknown."""
     row = snapshot.table.row(serial)
-    return None if row is None else snapshot.table.take(np.array([row])).row(0, named=True)
+    if row is None:
+        return None
+    found = snapshot.table.take(np.array([row])).row(0, named=True)
+    return {**found, "speed": therapy_clock(snapshot, found["gateway"]).speed}
 
 
 def therapy_now(snapshot: Snapshot, row: dict[str, Any] | None) -> int:

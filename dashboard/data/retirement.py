@@ -23,6 +23,11 @@ def row(snapshot: Snapshot, serial: str) -> dict[str, Any] | None:
     return found.row(0, named=True) if found.height else None
 
 
+def is_known(snapshot: Snapshot, serial: str) -> bool:
+    """Return whether a gateway has announced a pump, retired or not."""
+    return snapshot.table.row(serial) is not None or row(snapshot, serial) is not None
+
+
 def found(snapshot: Snapshot, text: str) -> pl.DataFrame:
     """Return the retired pumps that match a search text, those retired last first."""
     matching = snapshot.retired.filter(pump_search.contains(text, _NAMES))

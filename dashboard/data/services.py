@@ -19,10 +19,14 @@ from broker.store import journal_query, rollup, segments
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
+from dashboard.access.audit_trail import AuditTrail
+from dashboard.data import drill_alarms
 from dashboard.data.alarm_actions import ALARM_ACTIONS
+from dashboard.data.alarm_rows import AlarmRows
 from dashboard.data.audit_chain import AuditChain
-from dashboard.data.audit_entries import AuditEntries
+from dashboard.data.drill_store import DrillStore
 from dashboard.data.live import Live
+from dashboard.data.occurrences import Occurrences
 from dashboard.data.queries import waiting_ids
 from dashboard.settings import Settings
 
@@ -53,14 +57,29 @@ class DataService:
     act: Callable[[str, Action], Awaitable[Outcome]]
 
     @cached_property
-    def audit(self) -> AuditEntries:
-        """The audit trail of what visitors do."""
-        return AuditEntries(self.settings.data, self.now)
+    def audit(self) -> AuditTrail:
+        """The audit trail of what visitors do; the dashboard has one for sign-in and pages."""
+        return AuditTrail(self.settings.data, self.now)
 
     @cached_property
     def chain(self) -> AuditChain:
         """The state of the journal's chain."""
         return AuditChain(self.settings.data, self.now)
+
+    @cached_property
+    def alarm_rows(self) -> AlarmRows:
+        """The rows of the lists of alarms, for all viewers."""
+        return AlarmRows(self.now())
+
+    @cached_property
+    def occurrences(self) -> Occurrences:
+        """The occurrences of alarms in the journal."""
+        return Occurrences(self.settings.data)
+
+    @cached_property
+    def drills(self) -> DrillStore:
+        """The drills of the data directory."""
+        return DrillStore(self.settings.data)
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""
@@ -100,7 +119,10 @@ class DataService:
             outcome = await self.act(self.settings.broker, action)
         except LinkError as error:
             return Answer(f"Not {spec.participle}: {error}.", good=False)
-        return Answer(outcome.text, good=outcome.ok)
+        drill = ""
+        if name == "acknowledge" and outcome.ok:
+            drill = drill_alarms.noticed(self.drills, self.snapshot(), ids, visitor.name, self.now())
+        return Answer(outcome.text + drill, good=outcome.ok)
 
     async def change_service(
         self, kind: str, subject: str, *, rule: str | None, why: str, for_s: float | None

@@ -9,8 +9,9 @@ import dash_mantine_components as dmc
 import polars as pl
 from dash import Dash, Input, Output, dcc, html
 
-from dashboard import formatting, theme
-from dashboard.components import alarm_figures, elements, figures, shell
+from dashboard import clocks, formatting, theme
+from dashboard.clocks import TherapyClock
+from dashboard.components import address, alarm_figures, elements, figures, shell
 from dashboard.components.elements import Component
 from dashboard.data import alarm_performance, fleet_clock
 from dashboard.data.alarm_performance import Metric, Report
@@ -63,7 +64,9 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page, measured every ten seconds and when the number of operators changes."""
-    shell.add_page(__name__, name="Alarm health", path="/alarm-health", order=2.5, layout=layout)
+    shell.add_page(__name__, name="Alarm health", path="/alarm-health", order=7, layout=layout)
+    operators = address.whole("health-operators", 1, MAX_OPERATORS, default=1)
+    address.bind(app, "/alarm-health", {"operators": operators})
 
     @app.callback(
         Output("health-measures", "children"),
@@ -99,7 +102,7 @@ def render(data: DataService, operators: Any, scheme: str | None) -> tuple[Compo
         bars,
         _actors(report.actors),
         _mix(report.mix),
-        _floods(report.floods, now),
+        _floods(report.floods, now, fleet_clock.therapy_clock(snapshot)),
     )
 
 
@@ -111,7 +114,7 @@ def _note(report: Report, events: pl.DataFrame, age_s: float | None, zone: str) 
     short = "" if report.span_ms >= alarm_performance.DAY_MS else "; at least 30 days are needed to judge"
     cut = f"; only the newest {MAX_EVENTS:,} journal entries are counted" if events.height >= MAX_EVENTS else ""
     age = formatting.UNKNOWN if age_s is None else formatting.span(age_s)
-    return f"{window}{short}{cut}. Latest entry {formatting.second(newest)}; data {age} old; chart in {zone}."  # type: ignore[arg-type]
+    return f"{window}{short}{cut}. Latest entry recorded {formatting.second(newest)}; data {age} old; chart in {zone}."  # type: ignore[arg-type]
 
 
 def _metric(metric: Metric) -> Component:
@@ -151,16 +154,16 @@ def _mix(mix: pl.DataFrame) -> Component:
     return elements.table([("Priority", ""), ("Count", "number"), ("Share", "number"), ("Target", "number")], rows)
 
 
-def _floods(floods: pl.DataFrame, now: int) -> Component:
+def _floods(floods: pl.DataFrame, now: int, clock: TherapyClock) -> Component:
     if floods.is_empty():
         return elements.nothing("No floods: never more than 10 alarms in 10 min per operator.")
     rows = [
         [
-            formatting.moment(row["begin"]),
-            formatting.clock(row["end"]) if row["end"] else "ongoing",
+            clocks.therapy_moment(row["begin"], clock),
+            clocks.therapy_moment(row["end"], clock) if row["end"] else "ongoing",
             formatting.span(((row["end"] or now) - row["begin"]) / 1000),
             f"{row['alarms']:,}",
         ]
         for row in floods.tail(MAX_FLOODS).reverse().iter_rows(named=True)
     ]
-    return elements.table([("Start", ""), ("End", ""), ("Duration", "number"), ("Alarms", "number")], rows)
+    return elements.table([("Start", ""), ("End", ""), ("Duration (therapy)", "number"), ("Alarms", "number")], rows)

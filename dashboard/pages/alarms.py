@@ -1,160 +1,218 @@
-"""Alarms: alarm summary with bulk actions, evidence of selected alarms, what is out of service, event log."""
+"""Alarms: the list of open alarms with filters, groups and actions; evidence, what is out of service, event log."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any, Final
 
-import dash_ag_grid as dag
 import dash_mantine_components as dmc
 import polars as pl
-from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
-from broker.store.snapshot import WAITING, Snapshot
-from dashboard import formatting
-from dashboard.components import client_script, elements, event_log, evidence_panel, grids, out_of_service_dialog, shell
-from dashboard.components.elements import Component
-from dashboard.data import alarm_actions, queries
-from dashboard.data.alarm_actions import ALARM_ACTIONS
-from dashboard.data.pump_search import contains
-from dashboard.data.services import DataService
-
-MAX_ROWS: Final = 200
-"""More than anyone works through at once; search finds the rest."""
-NAMES: Final = tuple(pl.col(name) for name in ("subject", "site", "gateway"))
-"""Columns that the search looks at."""
-MAX_EVENTS: Final = 30
-MAX_ORDERS: Final = 50
-MAX_EVIDENCE: Final = 3
-"""Selected alarms whose evidence is shown."""
-COLUMNS: Final = (
-    "alarm",
-    "subject",
-    "pump",
-    "held",
-    "site",
-    "title",
-    "priority",
-    "state",
-    "meaning",
-    "action",
-    "deadline",
+from broker.store.snapshot import WAITING
+from dashboard import clocks, formatting
+from dashboard.clocks import WALL, TherapyClock
+from dashboard.components import (
+    address,
+    alarm_action_dialog,
+    client_script,
+    elements,
+    event_log,
+    evidence_panel,
+    keyed_list,
+    out_of_service_dialog,
+    shell,
 )
+from dashboard.components.elements import Component
+from dashboard.data import alarm_actions
+from dashboard.data.fleet_clock import therapy_clock
+from dashboard.data.services import DataService
+from dashboard.zones import ZONE
+
+PATH: Final = "/rows/alarms"
+MAX_EVENTS: Final = 30
+MAX_EVENTS_READ: Final = 500
+"""Events of which the newest lines are made: suppressed ones are counted."""
+MAX_ORDERS: Final = 50
 FILTERS: Final = {
     "all": ("Open", (*WAITING, "acknowledged", "latched")),
     "waiting": ("Unacknowledged", WAITING),
     "aside": ("Shelved or out of service", ("shelved", "out_of_service")),
 }
-IN_MENU: Final = ("unshelve", "unacknowledge", "reset", "out_of_service", "in_service")
-"""Actions in the menu; the others have their own button."""
+GROUPS: Final = {"none": "Not grouped", "rule": "By alarm", "site": "By site", "gateway": "By gateway"}
+CONTROLS: Final = ("filter", "search", "priority", "rule", "site", "gateway", "group")
+"""The controls of the list, which live in the address."""
+CHOICES: Final = (("rule", "Any alarm"), ("site", "Any site"), ("gateway", "Any gateway"))
+"""Filters whose choices are what occurs among the alarms."""
+
+
+def words() -> dict[str, Any]:
+    """Return what the scripts of the page need to know: actions, words, and the states behind each filter."""
+    return {**alarm_action_dialog.spec(), "filters": {name: states for name, (_, states) in FILTERS.items()}}
 
 
 def layout() -> Component:
-    """Return the page; its rows follow with the first snapshot."""
-    grid = dag.AgGrid(
-        id="alarm-grid",
-        columnDefs=grids.ALARM_COLUMNS,
-        defaultColDef=grids.DEFAULTS,
-        getRowId="params.data.alarm",
-        rowData=[],
-        style=grids.FILL,
-        dashGridOptions={
-            **grids.OPTIONS,
-            "rowSelection": {"mode": "multiRow", "headerCheckbox": True, "enableClickSelection": False},
-            "localeText": {"noRowsToShow": "No alarms."},
-        },
+    """Return the page; its rows follow from the browser's own requests."""
+    drawer = html.Aside(
+        [
+            html.Div(
+                [html.H2("Evidence"), html.Button("Close", id="alarm-close", className="button")], className="card-head"
+            ),
+            html.Div(id="alarm-evidence"),
+        ],
+        id="alarm-drawer",
+        hidden=True,
+        **client_script.label("Evidence of the current alarm"),
     )
-    tools = [
-        dmc.SegmentedControl(
-            id="alarm-filter",
-            value="all",
-            size="xs",
-            data=[{"value": name, "label": label} for name, (label, _) in FILTERS.items()],
-        ),
-        dmc.TextInput(id="alarm-search", placeholder="Pump, lot, site, gateway", size="xs", debounce=300, w=170),
-        _menu(),
-        *(
-            html.Button(ALARM_ACTIONS[name].label, id=f"do-{name}", className="button", disabled=True)
-            for name in ("note", "shelve")
-        ),
-        html.Button("Acknowledge selected", id="do-acknowledge", className="button strong", disabled=True),
-    ]
     return html.Div(
         [
             html.H1("Alarms", className="hidden"),
-            dcc.Store(id="alarm-chosen"),
-            dcc.Store(id="alarm-events-key"),
-            elements.card(
-                "Alarm summary",
-                html.Div(grid, className="grid-box"),
-                html.Div(id="alarm-note", className="note"),
-                side=tools,
-                name="grow-card",
+            *(
+                dcc.Store(id=f"alarm-{name}")
+                for name in ("current", "evidence-key", "orders-ask", "log-ask", "log-key")
+            ),
+            html.Div(id="alarm-followed", hidden=True),
+            html.Section(
+                [
+                    html.Div(_filters(), className="alarm-filters"),
+                    html.Div(id="alarm-tools", className="alarm-tools"),
+                    html.Div(
+                        [
+                            html.Div(
+                                [
+                                    keyed_list.box("alarm-list", "Alarms", PATH, spec=words()),
+                                    html.P("No alarms.", id="alarm-nothing", className="nothing", hidden=True),
+                                ],
+                                className="alarm-box",
+                            ),
+                            drawer,
+                        ],
+                        id="alarm-split",
+                        className="alarm-split",
+                    ),
+                ],
+                className="card alarm-summary",
+                **client_script.label("Alarm summary"),
             ),
             html.Div(id="alarm-orders"),
-            html.Div(id="alarm-evidence"),
-            elements.card("Event log", html.Div(id="alarm-events", className="scroll"), name="events-card"),
+            html.Details(
+                [html.Summary("Event log"), html.Div(id="alarm-events", className="scroll")],
+                id="alarm-log",
+                className="card alarm-log",
+            ),
         ],
-        className="column",
+        className="column alarm-page",
     )
+
+
+def _filters() -> list[Component]:
+    labels = [{"value": name, "label": label} for name, (label, _) in FILTERS.items()]
+    priorities = [{"value": str(code), "label": formatting.PRIORITY_WORD[code]} for code in (1, 2, 3)]
+    groups = [{"value": name, "label": label} for name, label in GROUPS.items()]
+    return [
+        dmc.SegmentedControl(id="alarm-filter", value="all", size="xs", data=labels),
+        dmc.TextInput(
+            id="alarm-search",
+            placeholder="Search",
+            size="xs",
+            debounce=150,
+            w=128,
+            **client_script.label("Search alarms"),
+        ),
+        dmc.Select(
+            id="alarm-priority",
+            placeholder="Any priority",
+            data=priorities,
+            clearable=True,
+            size="xs",
+            w=116,
+            **client_script.label("Priority"),
+        ),
+        *(
+            dmc.Select(
+                id=f"alarm-{name}",
+                placeholder=placeholder,
+                data=[],
+                clearable=True,
+                searchable=True,
+                size="xs",
+                w=120,
+                **client_script.label(name.title()),
+            )
+            for name, placeholder in CHOICES
+        ),
+        dmc.Select(
+            id="alarm-group",
+            value="none",
+            data=groups,
+            allowDeselect=False,
+            size="xs",
+            w=128,
+            **client_script.label("Group alarms"),
+        ),
+    ]
 
 
 def register(app: Dash, data: DataService) -> None:
-    """Add the page, refreshed with every snapshot, and its actions on selected alarms."""
+    """Add the page: the feed of its rows, and what is asked for the current alarm and the event log."""
     shell.add_page(__name__, name="Alarms", path="/alarms", order=2, layout=layout)
-
-    @app.callback(
-        Output("alarm-grid", "rowData"),
-        Output("alarm-note", "children"),
-        Output("alarm-orders", "children"),
-        Output("alarm-events", "children"),
-        Output("alarm-events-key", "data"),
-        Input("live", "data"),
-        Input("alarm-filter", "value"),
-        Input("alarm-search", "value"),
-        State("alarm-events-key", "data"),
+    bound: dict[str, address.Control | tuple[str, str]] = {name: (f"alarm-{name}", "value") for name in CONTROLS}
+    bound["filter"] = address.choice("alarm-filter", FILTERS, default="all", step=True)
+    bound["priority"] = address.choice("alarm-priority", ("", "1", "2", "3"))
+    bound["group"] = address.choice("alarm-group", GROUPS, default="none", step=True)
+    address.bind(app, "/alarms", bound)
+    keyed_list.serve(app, PATH, lambda run, cursor: changes(data, run, cursor))
+    client_script.runs(
+        app,
+        "alarms",
+        Output("alarm-followed", "children"),
+        *(Input(f"alarm-{name}", "value") for name in CONTROLS),
     )
-    async def show(_live: Any, chosen: str | None, search: str | None, key: str | None) -> Any:
-        snapshot = data.snapshot()
-        rows, note = await asyncio.to_thread(open_alarms, snapshot, chosen or "all", search or "")
-        events = await asyncio.to_thread(data.events, limit=MAX_EVENTS)
-        fresh = event_log.key(events)
-        log = (no_update, no_update) if fresh == key else (event_log.table(events), fresh)
-        return rows, note, out_of_service(snapshot.orders), *log
-
-    client_script.runs(app, "chosen", Output("alarm-chosen", "data"), Input("alarm-grid", "selectedRows"))
-    buttons = [f"do-{name}" for name in ALARM_ACTIONS]
-    wires = [State("alarm-filter", "value"), State("alarm-search", "value")]
 
     @app.callback(
-        Output("do-acknowledge", "children"),
         Output("alarm-evidence", "children"),
-        *[Output(name, "disabled") for name in buttons],
-        Input("alarm-chosen", "data"),
-        Input("live", "data"),
-        *wires,
+        Output("alarm-evidence-key", "data"),
+        Input("alarm-current", "data"),
+        State("alarm-evidence-key", "data"),
     )
-    async def offer(ids: Any, _live: Any, chosen: str | None, search: str | None) -> Any:
-        if not ids and ctx.triggered_id == "live":
+    async def show_evidence(asked: Any, key: Any) -> Any:
+        if not isinstance(asked, dict):
             raise PreventUpdate
-        rows = selected(data.snapshot(), ids, chosen, search)
-        waiting = len(alarm_actions.offered("acknowledge", rows))
-        label = f"Acknowledge {formatting.count(waiting, 'alarm')}" if waiting else "Acknowledge selected"
-        return label, evidence(rows), *[not alarm_actions.offered(name, rows) for name in ALARM_ACTIONS]
+        snapshot, alarm = data.snapshot(), str(asked.get("alarm"))
+        found = snapshot.alarms.filter(pl.col("alarm") == alarm).rows(named=True)
+        shown = evidence(found[0], therapy_clock(snapshot, found[0]["gateway"])) if found else None
+        fresh = f"{alarm} {hash(str(shown))} {ZONE.get()}"
+        return (no_update, no_update) if fresh == key else (shown, fresh)
+
+    @app.callback(Output("alarm-orders", "children"), Input("alarm-orders-ask", "data"))
+    async def show_orders(_ask: Any) -> Any:
+        return out_of_service(data.snapshot().orders)
 
     @app.callback(
-        Output("action", "data", allow_duplicate=True),
-        *[Input(name, "n_clicks") for name in buttons],
-        State("alarm-chosen", "data"),
-        *wires,
-        prevent_initial_call=True,
+        Output("alarm-events", "children"),
+        Output("alarm-log-key", "data"),
+        Input("alarm-log-ask", "data"),
+        State("alarm-log-key", "data"),
     )
-    async def act(*given: Any) -> Any:
-        clicks, rows = given[: len(buttons)], selected(data.snapshot(), *given[len(buttons) :])
-        name = str(ctx.triggered_id).removeprefix("do-")
-        ids = alarm_actions.offered(name, rows) if name in ALARM_ACTIONS else []
-        return {"kind": name, "alarms": ids, "n": sum(count or 0 for count in clicks)} if ids else no_update
+    async def show_log(_ask: Any, key: Any) -> Any:
+        events = await asyncio.to_thread(data.events, limit=MAX_EVENTS_READ)
+        fresh = event_log.key(events)
+        return (
+            (no_update, no_update)
+            if fresh == key
+            else (event_log.table(event_log.condensed(events, MAX_EVENTS), therapy_clock(data.snapshot())), fresh)
+        )
+
+
+def changes(data: DataService, run: int, cursor: int) -> dict[str, Any]:
+    """Return what changed in the list of alarms since a browser's cursor, with the texts of the rules of new rows."""
+    found, snapshot = data.alarm_rows, data.snapshot()
+    found.follow(snapshot)
+    orders = snapshot.orders.select("subject", "rule", "out_wall", "out_by")
+    # Tells the browser when to ask again for what is out of service.
+    also = f"{orders.hash_rows().sum()}" if orders.height else "0"
+    return {**keyed_list.shown(found.answer(found.alarms, run, cursor)), "also": also}
 
 
 def out_of_service(orders: pl.DataFrame) -> Component:
@@ -164,68 +222,33 @@ def out_of_service(orders: pl.DataFrame) -> Component:
     newest = orders.sort("out_wall", descending=True)
     more = orders.height - MAX_ORDERS
     note = html.Div(f"and {formatting.count(more, 'more')}", className="note") if more > 0 else None
-    return elements.card(
-        "Out of service", html.Div([out_of_service_dialog.listed(newest.head(MAX_ORDERS)), note], className="scroll")
+    listed = html.Div([out_of_service_dialog.listed(newest.head(MAX_ORDERS)), note], className="scroll")
+    return html.Details(
+        [html.Summary(f"Out of service: {formatting.count(orders.height, 'entry', 'entries')}"), listed],
+        className="card alarm-log",
     )
 
 
-def evidence(rows: pl.DataFrame) -> Component:
-    """Return the evidence of the first selected alarms; None if none is selected."""
-    if rows.is_empty():
-        return None
-    shown = [
-        html.Div(
-            [
-                html.Div([elements.mark(row["priority"], row["state"]), html.B(row["title"]), elements.subject(row)]),
-                evidence_panel.shown(row) or elements.nothing("Raised by an older version, without evidence."),
-            ],
-            className="evidence-of",
-        )
-        for row in queries.ordered(rows).head(MAX_EVIDENCE).iter_rows(named=True)
-    ]
-    more = rows.height - len(shown)
-    note = html.Div(f"and {formatting.count(more, 'more selected alarm')}", className="note") if more > 0 else None
-    return elements.card(
-        "Evidence of selected alarms", html.Div([*shown, note], className="scroll"), name="evidence-card"
-    )
-
-
-def selected(snapshot: Snapshot, ids: Any, chosen: str | None, search: str | None) -> pl.DataFrame:
-    """Return the selected alarms that are still open and in the list on screen."""
-    known = [str(alarm) for alarm in ids][:MAX_ROWS] if isinstance(ids, list) else []
-    return listed(snapshot, chosen, search).filter(pl.col("alarm").is_in(known))
-
-
-def listed(snapshot: Snapshot, chosen: str | None, search: str | None) -> pl.DataFrame:
-    """Return the open alarms of one of `FILTERS` that contain a text."""
-    _, states = FILTERS.get(chosen or "all", FILTERS["all"])
-    return snapshot.alarms.filter(pl.col("state").is_in(states) & contains(search or "", NAMES))
-
-
-def _menu() -> Component:
-    items = [dmc.MenuItem(ALARM_ACTIONS[name].label, id=f"do-{name}", disabled=True) for name in IN_MENU]
-    return dmc.Menu(
-        [dmc.MenuTarget(html.Button("More", className="button", title="More actions")), dmc.MenuDropdown(items)],
-        transitionProps={"duration": 0},
-    )
-
-
-def open_alarms(snapshot: Snapshot, chosen: str, search: str) -> tuple[list[dict[str, Any]], str]:
-    """Return the grid's rows, most urgent first, and a note if there are more."""
-    found = queries.ordered(listed(snapshot, chosen, search))
-    rows = [_row(row) for row in found.head(MAX_ROWS).iter_rows(named=True)]
-    more = found.height - len(rows)
-    return rows, f"{formatting.count(more, 'more alarm')} not shown; use the search to narrow the list." if more else ""
-
-
-def _row(row: dict[str, Any]) -> dict[str, Any]:
-    """Return what the grid shows of an alarm."""
+def evidence(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
+    """Return what is known of an alarm: what to do first, meaning, evidence, who did what."""
+    story = alarm_actions.audit_trail(row)
     chain = f"Suppresses: {row['explains']}. First out: {row['first_out']}." if row["explains"] else ""
-    return {
-        **{name: row[name] for name in (*COLUMNS, "age_s")},
-        "age": formatting.standing(row["age_s"], over=row["returned"] is not None),
-        "state_text": formatting.STATE_WORD.get(row["state"], row["state"]),
-        "chain": chain,
-        "many": elements.of_many(row),
-        "story": "; ".join(alarm_actions.audit_trail(row)),
-    }
+    parts = [
+        ("Recommended action", row["action"]),
+        ("Time to respond", clocks.deadline(row)),
+        ("Meaning", row["meaning"]),
+        ("Since", f"{clocks.therapy_moment(row['onset'], clock)}, {clocks.alarm_age(row)}"),
+        ("Suppression", chain),
+        ("Actions so far", html.Ul([html.Li(entry) for entry in story]) if story else None),
+    ]
+    known = [html.Div([html.Span(label, className="alarm-label"), value]) for label, value in parts if value]
+    return html.Div(
+        [
+            html.Div(
+                [elements.priority(row["priority"], row["state"]), html.B(row["title"]), elements.subject(row)],
+                className="evidence-head",
+            ),
+            *known,
+            evidence_panel.shown(row, clock) or elements.nothing("Raised by an older version, without evidence."),
+        ]
+    )

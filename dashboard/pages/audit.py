@@ -13,7 +13,7 @@ from dash.exceptions import PreventUpdate
 
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
-from dashboard.components import elements, shell
+from dashboard.components import address, client_script, elements, shell
 from dashboard.components.elements import Component
 from dashboard.data import audit_log
 from dashboard.data.audit_chain import ChainState
@@ -42,10 +42,28 @@ def layout(data: DataService) -> Component:
             allowDeselect=False,
             size="xs",
             w=170,
+            **client_script.label("Entries"),
         ),
-        dmc.Select(id="audit-hours", value="", data=periods, allowDeselect=False, size="xs", w=130),
-        dmc.TextInput(id="audit-who", placeholder="Person", size="xs", debounce=300, w=110),
-        dmc.TextInput(id="audit-text", placeholder="Text, address, pump", size="xs", debounce=300, w=150),
+        dmc.Select(
+            id="audit-hours",
+            value="",
+            data=periods,
+            allowDeselect=False,
+            size="xs",
+            w=130,
+            **client_script.label("Period"),
+        ),
+        dmc.TextInput(
+            id="audit-who", placeholder="Person", size="xs", debounce=300, w=110, **client_script.label("Person")
+        ),
+        dmc.TextInput(
+            id="audit-text",
+            placeholder="Text, address, pump",
+            size="xs",
+            debounce=300,
+            w=150,
+            **client_script.label("Search"),
+        ),
         html.Button("Export CSV", id="audit-export", className="button"),
     ]
     return html.Div(
@@ -75,7 +93,17 @@ def layout(data: DataService) -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page: entries by filter, page by page; the newest page follows the journal."""
-    shell.add_page(__name__, name="Audit", path="/audit", order=8, layout=partial(layout, data), right=audit_log.RIGHT)
+    shell.add_page(__name__, name="Audit", path="/audit", order=30, layout=partial(layout, data), right=audit_log.RIGHT)
+    address.bind(
+        app,
+        "/audit",
+        {
+            "show": address.choice("audit-show", (*audit_log.GROUPS, *audit_log.KINDS), default="people", step=True),
+            "person": address.text("audit-who"),
+            "text": address.text("audit-text"),
+            "hours": address.choice("audit-hours", audit_log.PERIODS, step=True),
+        },
+    )
 
     @app.callback(
         Output("audit-entries", "children"),

@@ -1,99 +1,257 @@
-"""Faults: inject faults into simulated pumps, and see whether and when they are detected."""
+"""Faults: what each fault is, inject faults into simulated pumps, and what became of every injection."""
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
+import dash_mantine_components as dmc
+import polars as pl
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from broker.contract.dose_limits import MAX_SEVERITY
-from dashboard.components import elements, injection_form, injection_report, pump_picker, shell
+from dashboard import formatting, theme
+from dashboard.access.accounts import VISITOR
+from dashboard.components import (
+    address,
+    elements,
+    fault_choice,
+    figures,
+    injection_chart,
+    injection_form,
+    injection_list,
+    injection_report,
+    pump_picker,
+    random_pumps,
+    shell,
+)
 from dashboard.components.elements import Component
-from dashboard.data import detections, pump_search
+from dashboard.data import injection_view, injections, pump_search
+from dashboard.data.fleet_clock import therapy_clock
+from dashboard.data.live_scorecard import LiveScorecard
 from dashboard.data.services import DataService
+from dashboard.zones import ZONE, chart_zone
+
+NO_TRUTH: Final = "No ground truth: no simulator has written truth.jsonl to this data directory."
+REDRAWS: Final = 300
+"""A chart is redrawn after this fraction of its window has passed."""
+SHOWN: Final = ("all", "running", "ended")
 
 
 def layout(data: DataService) -> Component:
     """Return the page with the faults that the gateways have announced."""
+    may = VISITOR.get().may("inject")
+    chosen = elements.card(
+        "Chosen injection",
+        html.P("Inject a fault, or choose one from the list below.", id="injection-line", role="status"),
+        html.Div(
+            [
+                dmc.Select(id="injection-pump", label="Pump", data=[], searchable=True, w=170, allowDeselect=False),
+                html.Button("Clear this injection", id="injection-clear", className="button", disabled=not may),
+            ],
+            id="injection-tools",
+            className="injection-tools",
+            hidden=True,
+        ),
+        dcc.Graph(
+            id="injection-chart",
+            config=figures.CONFIG,
+            figure=figures.EMPTY,
+            className="injection-chart",
+            style={"height": 540},
+        ),
+        name="injection-card",
+    )
     return html.Div(
         [
             html.H1("Faults", className="hidden"),
-            dcc.Store(id="injections", storage_type="session"),
+            dcc.Store(id="injection-chosen"),
+            dcc.Store(id="injection-drawn"),
+            dcc.Store(id="injection-list-key"),
             html.Div(
                 [
-                    elements.card("Inject fault", injection_form.form(data.snapshot()), name="fault-form"),
+                    elements.card("Fault", fault_choice.choice(data.snapshot().health.faults), name="fault-choice"),
+                    elements.card("How it shows", html.Div(id="fault-explained"), name="fault-words"),
                     elements.card(
-                        "Responses",
-                        html.Div(elements.nothing("No responses yet."), id="fault-responses"),
-                        name="fault-responses",
+                        "Inject",
+                        injection_form.form(),
+                        html.Div(id="fault-responses", role="status"),
+                        name="fault-form",
                     ),
                 ],
-                className="fault-top",
+                className="fault-page",
             ),
-            elements.card("Injections and detections, this session", html.Div(id="fault-detections"), name="grow-card"),
+            chosen,
+            elements.card(
+                "All injections",
+                html.Div(id="injection-list"),
+                side=dmc.SegmentedControl(id="injection-shown", value="all", data=list(SHOWN), size="xs"),
+                name="injection-list-card",
+            ),
         ],
-        className="column",
+        className="column faults",
     )
 
 
 def register(app: Dash, data: DataService) -> None:
-    """Add the page: inject and clear faults, show responses and detections."""
-    shell.add_page(__name__, name="Faults", path="/faults", order=4, layout=partial(layout, data))
+    """Add the page: explain, inject and clear faults, list injections, draw the chosen one."""
+    shell.add_page(__name__, name="Faults", path="/faults", order=20, layout=partial(layout, data))
+    truth = LiveScorecard(data)
+    address.bind(
+        app,
+        "/faults",
+        {
+            "fault": address.choices("fault-names"),
+            "pumps": address.text("fault-pumps"),
+            "injection": address.text("injection-chosen", prop="data", step=True),
+            "shown": address.choice("injection-shown", SHOWN, default="all"),
+        },
+    )
+
+    def faulty() -> set[str]:
+        found = truth.score()
+        return set() if found is None else set(found.found.injections.filter(pl.col("end").is_null())["pump"])
 
     pump_picker.register(app, data, "fault")
+    random_pumps.register(app, data, "fault", faulty)
+
+    @app.callback(Output("fault-explained", "children"), Input("fault-names", "value"), Input("scheme", "data"))
+    async def explain(names: Any, scheme: str | None) -> Any:
+        return fault_choice.explained(_names(names), scheme, await asyncio.to_thread(truth.score))
 
     @app.callback(
         Output("fault-responses", "children"),
-        Output("injections", "data"),
+        Output("injection-chosen", "data"),
         Input("fault-inject", "n_clicks"),
         Input("fault-clear", "n_clicks"),
         Input("fault-clear-all", "n_clicks"),
-        State("fault-name", "value"),
+        State("fault-names", "value"),
         State("fault-pumps", "value"),
         State("fault-picked", "value"),
         State("fault-severity", "value"),
         State("fault-ramp", "value"),
         State("fault-hold", "value"),
-        State("injections", "data"),
         prevent_initial_call=True,
     )
     async def send(*values: Any) -> Any:
         return await carry_out(data, str(ctx.triggered_id), values)
 
-    @app.callback(Output("fault-detections", "children"), Input("live", "data"), Input("injections", "data"))
-    async def detect(_live: Any, injections: Any) -> Any:
-        return await asyncio.to_thread(injection_report.detected, injections, data.snapshot(), data.events())
+    @app.callback(
+        Output("injection-list", "children"),
+        Output("injection-list-key", "data"),
+        Input("live", "data"),
+        Input("injection-chosen", "data"),
+        Input("injection-shown", "value"),
+        State("injection-list-key", "data"),
+    )
+    async def listed(_live: Any, chosen: Any, shown: Any, key: Any) -> Any:
+        score = await asyncio.to_thread(truth.score)
+        if score is None:
+            return elements.nothing(NO_TRUTH), None
+        found, left_out = injections.injections(score, str(shown))
+        fresh = f"{chosen} {shown} {left_out} {ZONE.get()} {hash(tuple(found))} "
+        if fresh == key:
+            return no_update, no_update
+        return injection_list.table(found, left_out, score, shown=str(shown), chosen=chosen), fresh
+
+    @app.callback(
+        Output("injection-line", "children"),
+        Output("injection-tools", "hidden"),
+        Output("injection-pump", "data"),
+        Output("injection-pump", "value"),
+        Output("injection-chart", "figure"),
+        Output("injection-drawn", "data"),
+        Input("live", "data"),
+        Input("injection-chosen", "data"),
+        Input("injection-pump", "value"),
+        Input("scheme", "data"),
+        State("injection-drawn", "data"),
+    )
+    async def draw(_live: Any, chosen: Any, pump: Any, scheme: str | None, drawn: Any) -> Any:
+        return await asyncio.to_thread(picture, data, truth, (chosen, pump), scheme, drawn)
+
+    @app.callback(
+        Output("fault-responses", "children", allow_duplicate=True),
+        Input("injection-clear", "n_clicks"),
+        State("injection-chosen", "data"),
+        prevent_initial_call=True,
+    )
+    async def clear(clicks: Any, chosen: Any) -> Any:
+        score = await asyncio.to_thread(truth.score)
+        injection = injections.find(score, chosen) if clicks and score else None
+        if score is None or injection is None:
+            return no_update
+        pumps = pump_search.choose(data.snapshot().table, " ".join(injection.pumps)).pumps
+        return injection_report.summary(await data.clear(pumps, injection.fault), score.clock)
+
+    @app.callback(Output("fault-severity-now", "children"), Input("fault-severity", "value"))
+    async def severity(value: Any) -> Any:
+        return formatting.number(value, 2) if isinstance(value, int | float) else ""
+
+
+def _names(names: Any) -> list[str]:
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 async def carry_out(data: DataService, button: str, values: tuple[Any, ...]) -> tuple[Component, Any]:
-    """Send the command of a button; return the responses and the session's injections."""
-    clicks, (fault, text, picked, severity, ramp_h, hold_h, known) = values[:3], values[3:]
-    chosen = pump_picker.chosen(data, text, picked)
+    """Send the commands of a button; return the responses, and which injection to show."""
+    clicks, (given, text, picked, severity, ramp_h, hold_h) = values[:3], values[3:]
     if not any(clicks):
         return no_update, no_update
-    if chosen.unknown or chosen.pumps.is_empty() or (not fault and button != "fault-clear-all"):
-        return elements.nothing(pump_search.describe(chosen) if fault else "Select a fault."), no_update
-    if button != "fault-inject":
-        replies = await data.clear(chosen.pumps, fault if button == "fault-clear" else None)
-        return injection_report.responses(replies), no_update
-    replies = await data.inject(
-        chosen.pumps,
-        fault=str(fault),
-        severity=min(MAX_SEVERITY, max(0.0, float(severity or 0))),
-        ramp_s=_seconds(ramp_h) or 0.0,
-        hold_s=_seconds(hold_h),
-    )
-    if not any(reply.ok for reply in replies):
-        return injection_report.responses(replies), no_update
-    injection = {
-        "fault": fault,
-        "severity": severity,
-        "pumps": chosen.pumps["pump"].head(detections.MAX_PUMPS).to_list(),
-        "time": min(reply.time for reply in replies if reply.ok),
-    }
-    return injection_report.responses(replies), detections.add_injection(known, injection)
+    clock = therapy_clock(data.snapshot())
+    names, chosen = _names(given), pump_picker.chosen(data, text, picked)
+    problem = _problem(names, chosen, every_fault=button == "fault-clear-all")
+    if problem:
+        return elements.nothing(problem), no_update
+    if button == "fault-clear-all":
+        return injection_report.summary(await data.clear(chosen.pumps, None), clock), no_update
+    replies, begun = [], None
+    for name in names:
+        if button == "fault-clear":
+            replies += await data.clear(chosen.pumps, name)
+            continue
+        answers = await data.inject(
+            chosen.pumps,
+            fault=name,
+            severity=min(MAX_SEVERITY, max(0.0, float(severity or 0))),
+            ramp_s=_seconds(ramp_h) or 0.0,
+            hold_s=_seconds(hold_h),
+        )
+        replies += answers
+        times = [reply.time for reply in answers if reply.ok]
+        begun = injections.key_of(name, min(times)) if times and begun is None else begun
+    return injection_report.summary(replies, clock), begun or no_update
+
+
+def _problem(names: list[str], chosen: pump_search.Choice, *, every_fault: bool) -> str:
+    """Return what is missing before commands can be sent, as a sentence; "" if nothing is."""
+    if not names and not every_fault:
+        return "Tick a fault."
+    if len(names) > fault_choice.MAX_AT_ONCE:
+        return f"{len(names)} faults are ticked; at most {fault_choice.MAX_AT_ONCE} at once. Untick some."
+    return pump_search.describe(chosen) if chosen.unknown or chosen.pumps.is_empty() else ""
+
+
+def picture(
+    data: DataService, truth: LiveScorecard, wanted: tuple[Any, Any], scheme: str | None, drawn: Any
+) -> tuple[Any, ...]:
+    """Return line, tools and chart of the chosen injection on the chosen pump; nothing if it would look the same."""
+    key, pump = wanted
+    score = truth.score()
+    injection = injections.find(score, key) if score else None
+    if score is None or injection is None:
+        why = "Waiting for the ground truth of this injection." if key else "Choose an injection from the list below."
+        return why, True, [], None, figures.EMPTY, None
+    on = pump if pump in injection.pumps else injection.pumps[0]
+    view = injection_view.view(data, injection, score.found.injections, on)
+    line = injection_list.sentence(injection, score, on)
+    step = max(1, (view.window[1] - view.window[0]) // REDRAWS)
+    look = f"{key} {on} {scheme} {ZONE.get()} {view.window[1] // step} {view.found} {view.ended} {injection.detected}"
+    if look == drawn:
+        return (no_update,) * 6
+    figure = injection_chart.draw(view, theme.scheme(scheme), chart_zone(view.window[1]))
+    return line, False, list(injection.pumps[: injections.MAX_SHOWN]), on, figure, look
 
 
 def _seconds(hours: Any) -> float | None:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-import polars as pl
 from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash.exceptions import PreventUpdate
 
-from broker.store.snapshot import WAITING, Snapshot
+from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.proxies import path_of
-from dashboard.components import client_script, elements, shell
+from dashboard.components import alarm_action_dialog, client_script, elements, keyed_list, refill_strip, shell
 from dashboard.components.elements import Component
 from dashboard.data import fleet_map, queries
-from dashboard.data.fleet_index import facts_index
 from dashboard.data.services import DataService
 
-LINES: Final = 12
-"""More than fit on a screen; each costs the browser some time with every snapshot."""
+PATH: Final = "/rows/worst"
 TILES: Final = (("high", "High"), ("medium", "Medium"), ("low", "Low"), ("silent", "Silent"), ("normal", "Normal"))
 
 
@@ -30,7 +28,13 @@ def layout() -> Component:
             html.Div(id="counts", className="counts"),
             elements.card(
                 "Alarms, most urgent first",
-                html.Div(id="worst", className="worst"),
+                html.Div(
+                    [
+                        keyed_list.box("worst", "Alarms, most urgent first", PATH, spec=alarm_action_dialog.spec()),
+                        html.P(id="worst-nothing", className="nothing", hidden=True),
+                    ],
+                    className="worst",
+                ),
                 side=html.Span(id="worst-note"),
                 name="worst-card",
             ),
@@ -45,6 +49,8 @@ def layout() -> Component:
                 name="map-card",
             ),
             html.Div(id="strip", className="strip card"),
+            *(dcc.Store(id=f"overview-{name}") for name in ("ask", "counts-key", "strip-key")),
+            html.Div(id="worst-followed", hidden=True),
             dcc.Store(id="map-cells"),
             dcc.Store(id="map-names"),
             dcc.Store(id="map-key"),
@@ -58,15 +64,32 @@ def register(app: Dash, data: DataService) -> None:
     """Add the page, redrawn with every snapshot."""
     shell.add_page(__name__, name="Overview", path="/", order=1, layout=layout)
 
+    keyed_list.serve(app, PATH, lambda run, cursor: changes(data, run, cursor))
+    client_script.runs(app, "worst", Output("worst-followed", "children"), Input("worst", "id"))
+
     @app.callback(
         Output("counts", "children"),
-        Output("worst", "children"),
-        Output("worst-note", "children"),
         Output("strip", "children"),
-        Input("live", "data"),
+        Output("worst-nothing", "children"),
+        Output("overview-counts-key", "data"),
+        Output("overview-strip-key", "data"),
+        Input("overview-ask", "data"),
+        State("overview-counts-key", "data"),
+        State("overview-strip-key", "data"),
     )
-    async def show(_live: Any) -> Any:
-        return await asyncio.to_thread(render, data.snapshot())
+    async def show(_ask: Any, counts_key: Any, strip_key: Any) -> Any:
+        counts, strip, nothing = await asyncio.to_thread(render, data.snapshot())
+        # A browser works longest on what it draws anew: only what differs is sent.
+        fresh = [str(hash(str(part))) for part in (counts, strip)]
+        if fresh == [counts_key, strip_key]:
+            raise PreventUpdate
+        same = no_update
+        return (
+            same if fresh[0] == counts_key else counts,
+            same if fresh[1] == strip_key else strip,
+            nothing,
+            *fresh,
+        )
 
     @app.callback(
         Output("map-cells", "data"),
@@ -89,24 +112,29 @@ def register(app: Dash, data: DataService) -> None:
     )
 
 
-def render(snapshot: Snapshot) -> tuple[Component, Component, Component, Component]:
-    """Return counts, alarm list, its note and the health strip of a snapshot."""
+def render(snapshot: Snapshot) -> tuple[Component, Component, str]:
+    """Return the counts and the health strip of a snapshot, and the text of an empty list."""
     summary = queries.summary(snapshot)
-    lines = queries.worst(snapshot.alarms, facts_index(snapshot.table.facts).gateways, LINES)
-    shown = int(lines["many"].sum())
-    more = snapshot.alarms.height - shown - summary["shelved"]
-    note = (
-        f"{formatting.count(more, 'more alarm')} on the Alarms page" if more else formatting.count(shown, "open alarm")
-    )
-    return _counts(summary), _list(lines, snapshot.table.height), note, _strip(queries.health_strip(snapshot))
+    waiting = "No pump has reported yet. Pumps appear here with their first sample."
+    nothing = "No open alarms." if snapshot.table.height else waiting
+    return _counts(summary), _strip(queries.health_strip(snapshot), refill_strip.facts(snapshot)), nothing
+
+
+def changes(data: DataService, run: int, cursor: int) -> dict[str, Any]:
+    """Return what changed in the list of the most urgent alarms since a browser's cursor."""
+    found = data.alarm_rows
+    found.follow(data.snapshot())
+    return keyed_list.shown(found.answer(found.lines, run, cursor))
 
 
 def fleet(snapshot: Snapshot, key: Any) -> tuple[Any, Any, Any]:
-    """Return the map's cells, and their names unless the browser already has them (`key`)."""
+    """Return the map's cells and their names, unless the browser already has them, and what it has then (`key`)."""
     found = fleet_map.cells(snapshot)
-    names, fresh = found["names"], found["key"]
     cells = {name: found[name] for name in ("per", "sites", "marked")}
-    return (cells, no_update, no_update) if key == fresh else (cells, names, fresh)
+    fresh = [found["key"], str(hash(str(cells)))]
+    known = key if isinstance(key, list) and len(key) == len(fresh) else [None, None]
+    names = no_update if known[0] == fresh[0] else found["names"]
+    return (no_update if known[1] == fresh[1] else cells), names, fresh
 
 
 def _counts(summary: dict[str, Any]) -> list[Component]:
@@ -122,7 +150,8 @@ def _counts(summary: dict[str, Any]) -> list[Component]:
         )
         for name, word in TILES
     ]
-    oldest_note = f"oldest {formatting.span(oldest)}" if waiting else "all acknowledged"
+    where = " here" if summary["speed"] != 1 else ""
+    oldest_note = f"oldest raised {formatting.span(oldest)} ago{where}" if waiting else "all acknowledged"
     facts = [
         elements.fact("Unacknowledged", f"{waiting:,}", note=oldest_note),
         elements.fact("Shelved", f"{summary['shelved']:,}", note="incl. out of service"),
@@ -132,54 +161,11 @@ def _counts(summary: dict[str, Any]) -> list[Component]:
     return [html.Div(tiles, className="count-tiles card"), html.Div(facts, className="count-facts card")]
 
 
-def _list(lines: pl.DataFrame, pumps: int) -> Component:
-    if lines.is_empty():
-        waiting = "No pump has reported yet. Pumps appear here with their first sample."
-        return elements.nothing("No open alarms." if pumps else waiting)
-    return [_line(row) for row in lines.iter_rows(named=True)]
-
-
-def _line(row: dict[str, Any]) -> Component:
-    many, state = row["many"], row["state"]
-    standing = formatting.standing(row["age_s"], over=row["returned"] is not None)
-    where = elements.subject(row) if many == 1 else html.B(f"{row['gateway']} · {many:,} pumps")
-    selection = {"alarms": [row["alarm"]]} if many == 1 else {"gateway": row["gateway"], "rule": row["rule"]}
-    name = f"{row['title']}, {row['subject'] if many == 1 else row['gateway']}"
-    button = elements.acknowledge("Ack", selection, title=f"Acknowledge {name}")
-    person = row["acknowledged_by"] or formatting.UNKNOWN
-    acknowledged = html.Span(f"Acked by {person}", className="acked-by", title=f"Acknowledged by {person}")
-    return html.Div(
-        [
-            elements.mark(row["priority"], state),
-            html.Div(
-                [
-                    html.Div(
-                        [where, html.Span(row["title"], className="what"), *_tags(row)],
-                        className="line-what",
-                    ),
-                    html.Div(row["action"], className="line-action", title=row["meaning"]),
-                ],
-                className="line-text",
-            ),
-            html.Div([html.B(standing), html.Span(row["deadline"] or "")], className="line-when"),
-            button if state in WAITING else acknowledged,
-        ],
-        className=f"line {elements.SHAPE.get(row['priority'], 'normal')} {state}",
-    )
-
-
-def _tags(row: dict[str, Any]) -> list[Component]:
-    """Return tags: that the condition has returned to normal, and how many alarms this one suppresses."""
-    gone = ["returned to normal"] if row["state"] == "returned" else []
-    many = [f"+{row['held']}"] if row["many"] == 1 and row["held"] else []
-    suppressed = f"Suppresses {formatting.count(row['held'], 'alarm')}"
-    return [html.Span(text, className="tag", title=suppressed if text in many else None) for text in (*gone, *many)]
-
-
-def _strip(strip: dict[str, Any]) -> list[Component]:
+def _strip(strip: dict[str, Any], due: list[Component]) -> list[Component]:
     offline = strip["gateways"] - strip["online"]
     full = formatting.listed(formatting.title(name) for name in strip["full"])
     return [
+        *due,
         elements.fact("Samples", elements.quantity(formatting.number(strip["samples_per_s"], 0, "per s"))),
         elements.fact("End-to-end latency, p95", elements.quantity(formatting.number(strip["p95"], 0, "ms"))),
         elements.fact("Samples lost", f"{strip['lost']:,}", tone="warn" if strip["lost"] else "", hint=formatting.LOST),

@@ -11,7 +11,7 @@ from dash import Dash, Input, Output, html
 
 from broker.store.snapshot import CapacityLimit, Health, Snapshot
 from dashboard import formatting
-from dashboard.components import elements, grids, shell
+from dashboard.components import address, elements, grids, shell
 from dashboard.components.elements import Component
 from dashboard.data.services import DataService
 
@@ -62,7 +62,9 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page, refreshed with every snapshot."""
-    shell.add_page(__name__, name="Pipeline", path="/pipeline", order=7, layout=layout)
+    shell.add_page(__name__, name="Pipeline", path="/pipeline", order=24, layout=layout)
+    columns = [column["field"] for column in grids.GATEWAY_COLUMNS]
+    address.bind(app, "/pipeline", {"sort": address.sorting("pipe-gateways", columns)})
 
     @app.callback(
         Output("pipe-facts", "children"),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
-from urllib.parse import parse_qs
+from typing import Any
 
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
@@ -13,12 +12,10 @@ from dash import Dash, Input, Output, State, html, no_update
 from broker.store.pump_table import band
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
-from dashboard.components import client_script, elements, forecast_panel, grids, retirement_dialog, shell
+from dashboard.components import address, client_script, elements, forecast_panel, grids, retirement_dialog, shell
 from dashboard.components.elements import Component
 from dashboard.data import pump_search, queries, retirement
 from dashboard.data.services import DataService
-
-MAX_SEARCH_TEXT: Final = 100
 
 
 def layout() -> Component:
@@ -38,7 +35,9 @@ def layout() -> Component:
         },
     )
     hint = "Serial, state, alarm, site, lot, model"
-    search = dmc.TextInput(id="pump-search", placeholder=hint, size="xs", debounce=300, w=260)
+    search = dmc.TextInput(
+        id="pump-search", placeholder=hint, size="xs", debounce=300, w=260, **client_script.label("Search pumps")
+    )
     return html.Div(
         [
             html.H1("Pumps", className="hidden"),
@@ -64,6 +63,8 @@ def layout() -> Component:
 def register(app: Dash, data: DataService) -> None:
     """Add the page; answer the grid's requests, and refresh it with new snapshots."""
     shell.add_page(__name__, name="Pumps", path="/pumps", order=3, layout=layout)
+    controls = {"search": address.text("pump-search"), "sort": address.sorting("pump-grid", pump_search.SORTABLE)}
+    address.bind(app, "/pumps", controls)
 
     @app.callback(
         Output("pump-grid", "getRowsResponse"),
@@ -86,10 +87,6 @@ def register(app: Dash, data: DataService) -> None:
     async def retired(_live: Any, search: str | None) -> Any:
         return await asyncio.to_thread(retired_pumps, data.snapshot(), search or "")
 
-    @app.callback(Output("pump-search", "value"), Input("url", "search"))
-    async def fill(query: str | None) -> Any:
-        return search_text(query) or no_update
-
     client_script.runs(
         app,
         "refresh",
@@ -99,14 +96,9 @@ def register(app: Dash, data: DataService) -> None:
     )
 
 
-def search_text(query: str | None) -> str:
-    """Return the search text in the address, as in the link of a cohort's alarm: "?search=lot%20B07"."""
-    return " ".join(parse_qs((query or "").removeprefix("?")).get("search", []))[:MAX_SEARCH_TEXT]
-
-
 def retired_pumps(snapshot: Snapshot, search: str) -> tuple[bool, str, Component]:
     """Return whether to hide the list of retired pumps (there are none), its title and the list."""
-    every, found = snapshot.retired.height, retirement.found(snapshot, search[:MAX_SEARCH_TEXT])
+    every, found = snapshot.retired.height, retirement.found(snapshot, search[: address.MAX_TEXT])
     of = f" of {every:,}" if found.height != every else ""
     return every == 0, f"Retired: {found.height:,}{of}", retirement_dialog.listed(found)
 

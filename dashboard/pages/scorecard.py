@@ -9,7 +9,7 @@ import polars as pl
 from dash import Dash, Input, Output, html
 
 from broker.truth.matching import FALSE
-from dashboard import formatting
+from dashboard import clocks, formatting
 from dashboard.components import elements, shell
 from dashboard.components.elements import Component
 from dashboard.data import live_scorecard
@@ -46,7 +46,7 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page, refreshed with every snapshot."""
-    shell.add_page(__name__, name="Scorecard", path="/scorecard", order=6, layout=layout)
+    shell.add_page(__name__, name="Scorecard", path="/scorecard", order=23, layout=layout)
     live_score = LiveScorecard(data)
 
     @app.callback(
@@ -90,13 +90,19 @@ def _facts(score: Score) -> list[Component]:
         elements.fact(
             "False alarms",
             f"{totals['false']:,}",
-            note=f"{formatting.number(rate, 4)} per pump-day",
+            note=_rate(rate),
             hint=f"Over {formatting.number(score.pump_days, 1, 'pump-days')}",
             tone="warn" if totals["false"] else "",
         ),
         elements.fact("Secondary", f"{totals['secondary']:,}", note="on faulty pumps"),
         *([elements.fact("Not counted", "", note=", ".join(notes))] if notes else []),
     ]
+
+
+def _rate(rate: float | None) -> str:
+    if rate is None:
+        return formatting.UNKNOWN
+    return f"{formatting.significant(rate)} per pump-day" if rate else "none per pump-day"
 
 
 def _share(part: int, of: int) -> str:
@@ -114,8 +120,8 @@ def _faults(score: Score) -> Component:
         ("Correct cause", "number"),
         ("Pending", "number"),
         ("Missed", "number"),
-        ("Median time", "number"),
-        ("p95 time", "number"),
+        ("Median (therapy)", "number"),
+        ("p95 (therapy)", "number"),
         ("First alarm", "wide"),
     ]
     return elements.table(heads, [_fault(score, row) for row in rows])
@@ -138,13 +144,16 @@ def _false(score: Score) -> Component:
     false = score.found.alarms.filter(pl.col("verdict") == FALSE)
     if false.is_empty():
         return elements.nothing("No false alarms.")
-    heads = [("Alarm", "wide"), ("Duration", "number")]
+    heads = [("Alarm", "wide"), ("Duration (therapy)", "number")]
     rows = [
         [
             html.Div(
                 [
                     html.Span([elements.mark(row["priority"]), score.title(row["rule"])], className="priority"),
-                    html.Div([_source(score, row["pump"]), f", {formatting.moment(row['raised'])}"], className="note"),
+                    html.Div(
+                        [_source(score, row["pump"]), f", {clocks.therapy_moment(row['raised'], score.clock)}"],
+                        className="note",
+                    ),
                 ]
             ),
             _duration(row["raised"], row["returned"]),
@@ -172,11 +181,11 @@ def _cases(score: Score) -> Component:
     ]
     rows = [
         [
-            formatting.moment(row["onset"]),
+            clocks.therapy_moment(row["onset"], score.clock),
             elements.pump_link(row["pump"]),
             formatting.title(row["fault"]),
             formatting.number(row["severity"], 2),
-            formatting.moment(row["end"]) if row["end"] else "ongoing",
+            clocks.therapy_moment(row["end"], score.clock) if row["end"] else "ongoing",
             _detection(score, row),
         ]
         for row in cases.sort("onset", descending=True).head(MAX_LISTED).iter_rows(named=True)
@@ -187,13 +196,15 @@ def _cases(score: Score) -> Component:
 def _detection(score: Score, row: dict[str, Any]) -> Component:
     if row["detected"]:
         cause = "; correct cause" if row["right_cause"] else "; wrong cause"
-        after = "by an alarm" if row["delay_h"] is None else f"after {_hours(row['delay_h'])}"
+        after = "by an alarm" if row["delay_h"] is None else f"after {_hours(row['delay_h'])} (therapy)"
         suppressed = "" if row["announced"] else "; suppressed by another alarm"
         return html.Span([f"detected {after}, first by ", html.B(score.title(row["by"])), cause, suppressed])
     if row["fault"] not in score.expected:
         return html.Span("no alarm expected", className="muted")
     if row["undecided"]:
-        return html.Span(f"pending for {formatting.span((score.now - row['onset']) / 1000)}", className="muted")
+        return html.Span(
+            f"pending for {formatting.span((score.now - row['onset']) / 1000)} (therapy)", className="muted"
+        )
     return html.Span("missed", className="warn-word")
 
 

@@ -10,6 +10,8 @@ from typing import Final
 
 import polars as pl
 
+from broker.contract.datasheet import FLOW_RESOLUTION_UL_H
+from broker.contract.evidence import BARELY, NEW_PUMP, ONLY_JUST
 from processor.alarms.subjects import KEY, SUBJECT
 from processor.detectors import stream
 from processor.engine.columns import Rules, in_state_name, is_scored_by, memory_of, score_name
@@ -19,8 +21,7 @@ from processor.rules.measures import Exclusion, Measure, Value, family
 DIGITS: Final = 4
 """Significant digits of every number: more than any sensor has."""
 SENTENCE_DIGITS: Final = 3
-BARELY: Final = 1.2
-"""Below this score an alarm is only just above its limit; a modeling choice."""
+FLOW_UNIT: Final = "µL/h"
 _TEXT: Final = "evidence"
 
 
@@ -83,6 +84,7 @@ def _plan(rule: Rule, columns: frozenset[str]) -> tuple[pl.Expr, list[str]]:
         _listed(doubts, pl.String()).alias("doubts"),
         _listed(facts, _FACT).alias("facts"),
         _listed(others, _OTHER).alias("ruled_out"),
+        *([_rounded(_known_h()).alias("known_h"), pl.lit(rule.learns_h).alias("learns_h")] if _learns(columns) else []),
     )
     return evidence.struct.json_encode().alias(_TEXT), sorted(set(evidence.meta.root_names()))
 
@@ -125,8 +127,11 @@ def _answers(values: tuple[Value | float | None, ...], rule: Rule, columns: froz
     return needed <= columns
 
 
-def _number(value: Value | float | None, rule: Rule) -> pl.Expr:
-    return _rounded(value(memory_of(rule)) if callable(value) else pl.lit(value, pl.Float64))
+def _number(value: Value | float | None, rule: Rule, unit: str = "") -> pl.Expr:
+    number = _rounded(value(memory_of(rule)) if callable(value) else pl.lit(value, pl.Float64))
+    if unit != FLOW_UNIT:
+        return number
+    return pl.when(number.abs() < FLOW_RESOLUTION_UL_H).then(0.0).otherwise(number)
 
 
 def _rounded(value: pl.Expr) -> pl.Expr:
@@ -136,7 +141,7 @@ def _rounded(value: pl.Expr) -> pl.Expr:
 
 
 def _fact(measure: Measure, rule: Rule) -> pl.Expr:
-    value = _number(measure.value, rule)
+    value = _number(measure.value, rule, measure.unit)
     fact = pl.struct(
         pl.lit(measure.label).alias("label"),
         value.alias("value"),
@@ -151,7 +156,7 @@ def _other(cause: Exclusion, rule: Rule) -> pl.Expr:
     fact = pl.struct(
         pl.lit(cause.cause).alias("cause"),
         pl.lit(cause.because).alias("because"),
-        _number(cause.value, rule).alias("value"),
+        _number(cause.value, rule, cause.unit).alias("value"),
         pl.lit(cause.unit).alias("unit"),
         _number(cause.limit, rule).alias("limit"),
     )
@@ -165,7 +170,7 @@ def _listed(parts: list[pl.Expr], dtype: pl.DataType) -> pl.Expr:
 
 
 def _said(measure: Measure, rule: Rule) -> pl.Expr:
-    value, expected = _number(measure.value, rule), _number(measure.expected, rule)
+    value, expected = _number(measure.value, rule, measure.unit), _number(measure.expected, rule)
     value, expected = value.round_sig_figs(SENTENCE_DIGITS), expected.round_sig_figs(SENTENCE_DIGITS)
     unit = f" {measure.unit}" if measure.unit else ""
     plain = pl.format(f"{measure.label} {{}}{unit}", _shown(value))
@@ -194,13 +199,22 @@ def _doubts(rule: Rule, columns: frozenset[str]) -> list[pl.Expr]:
         return found
     if detector.memory:
         barely = pl.col(score_name(rule)) < BARELY
-        found.append(pl.when(barely).then(pl.lit("only just above the limit")))
-    if {"samples", "stream.memory.interval_s", "stream.memory.lost"} <= columns:
+        found.append(pl.when(barely).then(pl.lit(ONLY_JUST)))
+    if _learns(columns):
         lost = of_stream("lost")
-        known_h = pl.col("samples") * of_stream("interval_s") / 3600.0
+        known_h = _known_h()
         if detector.family != "stream":
             text = pl.format("{} % of the samples were lost", (100.0 * lost).round(0).cast(pl.Int64))
             found.append(pl.when(lost > stream.SHARE).then(text))
-        text = pl.format("this pump has been known for only {} h", known_h.floor().cast(pl.Int64))
+        text = pl.format(f"{NEW_PUMP} {{}} h", known_h.floor().cast(pl.Int64))
         found.append(pl.when(known_h < rule.learns_h).then(text))
     return found
+
+
+def _learns(columns: frozenset[str]) -> bool:
+    return {"samples", "stream.memory.interval_s", "stream.memory.lost"} <= columns
+
+
+def _known_h() -> pl.Expr:
+    """Return the expression of the hours for which a pump has been known."""
+    return pl.col("samples") * family("stream")("interval_s") / 3600.0

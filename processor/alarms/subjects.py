@@ -70,7 +70,8 @@ class Subjects:
 
     `pumps` are serials and `owners` the number of each pump's gateway (UInt32); `gateways` are names and `clocks` their
     therapy time (Int64 ms). `wall` is the wall clock (ms), used until a gateway has been heard. `orders` (`ORDERS`) are
-    the subjects out of service. `facts` has the columns `NAMED` by pump, if known.
+    the subjects out of service. `facts` has the columns `NAMED` by pump, if known. `speeds` are the therapy seconds per
+    wall second of each gateway (Float64); without them all is in real time.
     """
 
     pumps: pl.Series
@@ -80,6 +81,7 @@ class Subjects:
     wall: int = 0
     orders: pl.DataFrame = field(default_factory=no_orders)
     facts: pl.DataFrame = field(default_factory=pl.DataFrame)
+    speeds: pl.Series | None = None
 
     @property
     def together(self) -> int:
@@ -103,6 +105,13 @@ class Subjects:
     def now(self, rows: pl.DataFrame) -> pl.Series:
         """Return the therapy time (Int64 ms) of each row's subject."""
         return self.clocks.gather(self.homes(rows)).fill_null(self.together).cast(pl.Int64).alias("now")
+
+    def speed(self, rows: pl.DataFrame) -> pl.Series:
+        """Return the therapy seconds per wall second of each row's subject (Float32); shared: the fastest."""
+        if self.speeds is None or self.speeds.is_empty():
+            return pl.Series("speed", [1.0], pl.Float32).new_from_index(0, rows.height)
+        shared = float(self.speeds.max())  # type: ignore[arg-type]
+        return self.speeds.gather(self.homes(rows)).fill_null(shared).cast(pl.Float32).alias("speed")
 
     def members(self, pumps: pl.Series) -> Iterator[pl.Series]:
         """Yield, for each kind of cohort, the name of each pump's cohort; null for pumps in none."""

@@ -28,7 +28,7 @@ from processor.intake.gateways import RegistryFullError
 from processor.intake.journal_recorder import JournalRecorder
 from processor.intake.json_rows import JsonRows, known_topic
 from processor.intake.quarantine import Quarantine
-from processor.intake.rates import GatewayRates, OverRateError
+from processor.intake.rates import GatewayRates, OverRateError, RefusedBirths
 from processor.intake.registry import Registry
 
 
@@ -64,6 +64,7 @@ class Inbox:
     arrow: ArrowBatches = field(default_factory=ArrowBatches)
     verifier: Opener = field(default_factory=Verifier)
     rates: GatewayRates | None = None
+    refused_births: RefusedBirths = field(default_factory=RefusedBirths)
 
     def read(self, messages: Sequence[Message], now: int, decoded: Sequence[Decoded | None] | None = None) -> Batch:
         """Read the messages that arrived until `now` (wall ms); never raises, whatever they contain.
@@ -88,6 +89,7 @@ class Inbox:
                     collected.refusals.append(refusal)
             except (TopicError, MessageError, RegistryFullError, OverRateError) as error:
                 self.quarantine.add(message.topic, now, str(error), message.payload)
+                self.refused_births.note(message.topic, error, now)
         samples, ahead = self._without_implausible_times(join(collected), now)
         self.registry.hear(samples["pump"], samples["time"], now)
         entries, rejected = self.recorder.take(), self.quarantine.take()

@@ -25,8 +25,8 @@ MAX_PENDING: Final = 10_000
 MAX_FORGED: Final = 60
 """Refused commands and actions recorded one by one within `FORGED_PERIOD_MS`; the others are counted in one entry."""
 FORGED_PERIOD_MS: Final = 60_000
-OWN_COLUMNS: Final = frozenset({"id", "pumps", "who", "at"})
-"""Fields of a command that have a column of their own in the journal."""
+OWN_COLUMNS: Final = frozenset({"id", "pumps", "who", "at", "toml"})
+"""Fields of a command that have a column of their own in the journal, and the text of an uploaded scenario."""
 
 
 @dataclass

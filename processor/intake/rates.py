@@ -20,6 +20,10 @@ KNOWN_SHARE: Final = 10
 MAX_TOPICS: Final = 1_000_000
 """Topics whose gateway is remembered; beyond it all are looked up again."""
 MINUTE_MS: Final = 60_000
+MAX_REFUSED_BIRTHS: Final = 100_000
+"""Births that are asked for again; as many as gateways may be known."""
+MAX_ASKED: Final = 50
+"""Births that are asked for at a time."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -77,6 +81,26 @@ class Budget:
             return False
         self.left -= count
         return True
+
+
+@dataclass
+class RefusedBirths:
+    """Topics of births that were refused for a rate: their gateways are asked for them again, as they are retained."""
+
+    _since: dict[str, int] = field(default_factory=dict)
+
+    def note(self, topic: str, error: Exception, now: int) -> None:
+        """Remember a birth that was refused at `now` (wall ms), if a rate was the reason; of too many, the first."""
+        if isinstance(error, OverRateError) and topic.endswith("/birth") and len(self._since) < MAX_REFUSED_BIRTHS:
+            self._since.setdefault(topic, now)
+
+    def due(self, now: int) -> list[str]:
+        """Return the topics to ask for now, each once: a minute after its refusal, some at a time."""
+        waited = (topic for topic, since in self._since.items() if abs(now - since) >= MINUTE_MS)
+        topics = list(itertools.islice(waited, MAX_ASKED))
+        for topic in topics:
+            del self._since[topic]
+        return topics
 
 
 @dataclass

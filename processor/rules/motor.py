@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+import polars as pl
+
+from processor.detectors import Memory
 from processor.detectors.flag import flagged
 from processor.detectors.motor import (
     EPISODES,
@@ -26,6 +29,12 @@ FATAL: Final = "Abrupt withdrawal can be fatal within days; the effect fades wit
 BASELINE_H: Final = 6.0
 """Hours needed to learn the baseline of a motor's current."""
 
+
+def above_baseline(memory: Memory) -> pl.Expr:
+    """Return by how much the motor's current is above its baseline; a current below it is not above it at all."""
+    return memory("strain_ma").clip(0.0)
+
+
 ROTOR_TURNS: Final = Measure(
     "Rotor turns vs. commanded",
     "%",
@@ -35,7 +44,7 @@ ROTOR_TURNS: Final = Measure(
 )
 MOTOR_FLOW: Final = Measure("Latest motor flow", "µL/h", last("motor_ul_h"), expected=last("commanded_ul_h"))
 MEASURED: Final = Measure("Latest measured flow", "µL/h", last("flow_ul_h"), expected=last("commanded_ul_h"))
-STRAIN: Final = Measure("Motor current above baseline", "mA", kept("strain_ma"), expected=0.0, limit=STRAINED_MA)
+STRAIN: Final = Measure("Motor current above baseline", "mA", above_baseline, expected=0.0, limit=STRAINED_MA)
 REPORTED_STALL: Final = Measure(
     "Stall reported by the pump", "% of time", kept("stalled", 100.0), expected=0.0, limit=100.0 * STANDS
 )
@@ -43,7 +52,7 @@ NO_STRAIN: Final = Exclusion(
     "Motor stall",
     "current is not above baseline",
     "mA above baseline",
-    kept("strain_ma"),
+    above_baseline,
     lambda memory: ~strained(memory),
     STRAINED_MA,
 )
@@ -51,7 +60,7 @@ DRIVEN: Final = Exclusion(
     "Motor not driven",
     "current is above baseline",
     "mA above baseline",
-    kept("strain_ma"),
+    above_baseline,
     lambda memory: memory("strain_ma") >= STRAINED_MA,
     STRAINED_MA,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from processor.rules.access import ACCESS_RULES
+from processor.rules.certificates import CERTIFICATE_RULES
 from processor.rules.indicators import FAILURES as _FAILURES
 from processor.rules.indicators import RISES_OVER_S, level, rise, share
 from processor.rules.indicators import measure as _measure
@@ -345,5 +346,6 @@ SYSTEM_RULES: Final = (
         over_s=0.0,
     ),
     *ACCESS_RULES,
+    *CERTIFICATE_RULES,
 )
 """Rules about Pumpwatch itself. Their subject is a part of the system; they suppress no alarms of pumps."""

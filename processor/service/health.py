@@ -9,11 +9,13 @@ from typing import Final
 
 import polars as pl
 
+from broker.access import certificates
 from broker.store import account_files
 from broker.store.snapshot import CapacityLimit, Health
 from processor.engine import sequence
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
+from processor.rules.certificates import SOON, URGENT
 from processor.service import capacity
 from processor.service.message_log import MessageLog
 from processor.service.metering import Meter
@@ -26,6 +28,8 @@ MAX_LAG_S: Final = 10.0
 """Time that samples may take to the dashboards. Modelling choice: ten times what is usual under full load."""
 CLOCK_NOTICE_S: Final = 300.0
 """How long a clock that was set is shown as a trouble."""
+CERTIFICATES_INTERVAL_S: Final = 3_600.0
+"""How often the processor looks when certificates end."""
 MAX_NAMED: Final = 5
 
 
@@ -47,6 +51,7 @@ class HealthMonitor:
     step_ms: int = 0
     _checked: float = -math.inf
     _clock_set: float = 0.0
+    _certificates_checked: float = -math.inf
 
     def health(self, now: int, *, protocol: str, connected: bool) -> Health:
         """Return the processor's health at `now` (wall ms)."""
@@ -89,6 +94,21 @@ class HealthMonitor:
             self.meter.trouble("accounts", problem)
         else:
             self.meter.recovered("accounts")
+
+    def check_certificates(self, now: int, clock: float) -> None:
+        """Report certificates that end soon, every `CERTIFICATES_INTERVAL_S`; `now` is wall ms, `clock` monotonic in s.
+
+        A certificate that cannot be read is none of this processor's: containers have their own.
+        """
+        if clock - self._certificates_checked < CERTIFICATES_INTERVAL_S:
+            return
+        self._certificates_checked = clock
+        ending = certificates.ending(self.data, now)
+        for days, part in ((certificates.SOON_DAYS, SOON), (certificates.URGENT_DAYS, URGENT)):
+            if days in ending:
+                self.meter.trouble(part, ending[days])
+            else:
+                self.meter.recovered(part)
 
     def check_clock(self, now: int, clock: float) -> str | None:
         """Follow a wall clock that was set, and show that for a while; return it in words, None if it was not set.

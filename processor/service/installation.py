@@ -22,8 +22,7 @@ def client_id(data: Path) -> str:
     """Return the id of this installation; it is made at its first start. Raises `ProcessorError` if it is not valid."""
     path = data / FILE
     if not path.exists():
-        fresh = EARLIER_ID if (data / journal_file.FILE).exists() else f"{EARLIER_ID}-{secrets.token_hex(6)}"
-        durable_write.replace(path, lambda aside: aside.write_text(f"{fresh}\n", "utf-8"))
+        _write(path, EARLIER_ID if (data / journal_file.FILE).exists() else _new_id())
     text = path.read_text("utf-8", errors="replace").strip()
     if not ALLOWED.fullmatch(text):
         raise ProcessorError(
@@ -31,6 +30,19 @@ def client_id(data: Path) -> str:
             "Remove the file to get a new id; messages that the broker queued for the old one are then not read"
         )
     return text
+
+
+def make_client_id(data: Path) -> None:
+    """Give a data directory that was restored an id of its own: the system that it came from may still run."""
+    _write(data / FILE, _new_id())
+
+
+def _new_id() -> str:
+    return f"{EARLIER_ID}-{secrets.token_hex(6)}"
+
+
+def _write(path: Path, name: str) -> None:
+    durable_write.replace(path, lambda aside: aside.write_text(f"{name}\n", "utf-8"))
 
 
 @contextlib.contextmanager

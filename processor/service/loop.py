@@ -291,14 +291,22 @@ class _Service:
                 recorded = clock
             if clock - published >= PUBLISH_INTERVAL_S:
                 self.committer.confirm()
+                self._ask_for_births()
                 self.announcements.publish_state(self._health(wall_ms()))
                 published = clock
+
+    def _ask_for_births(self) -> None:
+        """Ask for births that were refused for a rate: their gateways would send them only when they reconnect."""
+        if self.link.alive:
+            for topic in self.pipeline.inbox.refused_births.due(wall_ms()):
+                self.link.ask_retained(topic)
 
     async def _process(self) -> None:
         """Process the messages that wait, as one batch."""
         clock = time.monotonic()
         if step := self.monitor.check_clock(wall_ms(), clock):
             self.journal.record("set", "clock", step)
+        self.monitor.check_certificates(wall_ms(), clock)
         queued, decoded = await self.batches.next()
         if not self.queue.full:
             self.link.resume_reading()

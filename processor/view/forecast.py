@@ -65,7 +65,7 @@ def forecasts(
         (*reservoir.paces(), *battery.paces()),
         (*reservoir.limits(), *battery.limits()),
         (*dose.limits(), *battery.end_of_service()),
-        (*battery.replacement(), *dose.in_order(), reservoir.refill_due(), dose.effect()),
+        (*battery.replacement(), *dose.in_order(), reservoir.refill_due(), reservoir.drug_limit(), dose.effect()),
     ):
         lazy = lazy.with_columns(stage)
     return lazy.select(pl.col(name).cast(dtype) for name, dtype in FORECASTS_SCHEMA.items()).collect()

@@ -55,6 +55,13 @@ def limits() -> list[pl.Expr]:
     return bands
 
 
+def drug_limit() -> pl.Expr:
+    """Return until when the drug is within its tested stability, in therapy ms; it may be in the past."""
+    since_d = pl.col(SINCE_REFILL_S).cast(pl.Float64) / 86_400.0 + pl.col("age_d")
+    left_d = pl.when(since_d < 10.0 * MAX_REFILL_INTERVAL_D).then(MAX_REFILL_INTERVAL_D - since_d)
+    return (pl.col("now") + (left_d * MS_PER_D).cast(pl.Int64)).alias("drug_limit")
+
+
 def refill_due() -> pl.Expr:
     """Return when a refill is due, in therapy ms: at the early end of "low", or when the drug is too old."""
     since_d = pl.col(SINCE_REFILL_S) / 86_400.0 + pl.col("age_d")

@@ -43,6 +43,7 @@ def visible_alarms(
             subjects.names(alarms),
             kind_of(),
             subjects.now(alarms),
+            subjects.speed(alarms),
             chains.roots(alarms).alias("root"),
             state_of().alias("state"),
             _score_now(alarms, state).alias("score_now"),
@@ -60,6 +61,7 @@ def visible_alarms(
         )
         .with_columns(
             time_to_respond().alias("deadline"),
+            until_harm_s().alias("harm_s"),
             ((pl.col("shelved_until") - pl.col("now")) / 1000).alias("shelved_left_s"),
         )
         .filter(pl.col("state") != SUPPRESSED)
@@ -144,6 +146,7 @@ def orders_frame(orders: pl.DataFrame, subjects: Subjects, rules: Rules = RULES)
         .with_columns(
             subjects.pumps.gather(orders["pump"]).alias("pump"),
             ((pl.col("until") - pl.col("now")) / 1000).alias("left_s"),
+            subjects.speed(orders),
             pl.col("title").fill_null(ALL_ALARMS),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in ORDERS_SCHEMA.items())
@@ -207,6 +210,14 @@ def time_to_respond() -> pl.Expr:
         .then(pl.format("under-dosed in about {}", _rounded(left_min)))
         .otherwise(pl.lit("probably under-dosed: bridge now"))
     )
+
+
+def until_harm_s() -> pl.Expr:
+    """Return the expression of the therapy seconds until the patient is under-dosed, if `time_to_respond` has some."""
+    left_s = (pl.col("harm_after_h") * 3600.0 - pl.col("age_s")).clip(0.0)
+    foreseen_s = pl.col(band("under_dosed_h")[1]) * 3600.0
+    standing = pl.col("returned").is_null() & pl.col("harm_after_h").is_not_null()
+    return pl.when(standing).then(pl.coalesce(foreseen_s.clip(0.0), left_s))
 
 
 def _rounded(minutes: pl.Expr) -> pl.Expr:

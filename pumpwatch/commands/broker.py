@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from pumpwatch.commands import options
+from pumpwatch.commands import broker_refusals, options
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.parts import only_user, require_free
 from pumpwatch.settings import environment, user_data
@@ -59,6 +60,7 @@ def broker(
     from pumpwatch.commands import own_broker
 
     where = data or user_data()
+    record = partial(broker_refusals.record, where)
     variables = environment()
     settings = local_broker.Settings(
         directory=endpoints.directory(where),
@@ -83,6 +85,6 @@ def broker(
             access, login = own.endpoints.access(credentials_of(where)), own.url(MONITOR)
             settings = replace(settings, port=own.endpoints.port, access=access, system_login=login)
         try:
-            play("broker", lambda stop, ready, _: local_broker.run(settings, stop, ready))
+            play("broker", lambda stop, ready, _: local_broker.run(settings, stop, ready, record))
         except local_broker.ServerError as error:
             raise CommandError(str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Final, get_type_hints
 
 import typer
 
-from broker.store import private_files, secret_files
+from broker.store import data_format, private_files, secret_files
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.settings import PREFIX, user_data
@@ -30,6 +31,8 @@ Secrets = Annotated[
 UMASK: Final = 0o077
 PARTS: Final = frozenset({"run", "simulate", "process", "dashboard", "broker"})
 """Commands that take rights from others that files of an earlier version give."""
+WRITERS: Final = frozenset({"run", "process"})
+"""Commands that write most of a data directory, and bring one of an earlier version up to date."""
 
 
 def keep_private() -> None:
@@ -46,10 +49,16 @@ def with_private_data(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(*args: Any, secrets: Path | None, **values: Any) -> None:
         try:
+            data = values["data"] or user_data()
+            data_format.check(data)
             if secrets is not None:
-                secret_files.place(values["data"] or user_data(), secrets)
+                secret_files.place(data, secrets)
             if command.__name__ in PARTS:
-                private_files.tighten(values["data"] or user_data())
+                private_files.tighten(data)
+            if command.__name__ in WRITERS:
+                _bring_up_to_date(data)
+        except data_format.DataFormatError as error:
+            raise CommandError(str(error)) from error
         except secret_files.SecretsError as error:
             raise CommandError(str(error)) from error
         except OSError as error:
@@ -63,6 +72,13 @@ def with_private_data(command: Callable[..., None]) -> Callable[..., None]:
     wrapped.__annotations__ = hints
     vars(wrapped)["__signature__"] = signature.replace(parameters=[*given, added], return_annotation=None)
     return wrapped
+
+
+def _bring_up_to_date(data: Path) -> None:
+    # A disk that is full or refuses is reported by what writes samples to it.
+    with contextlib.suppress(OSError):
+        data.mkdir(parents=True, exist_ok=True)
+        data_format.bring_up_to_date(data)
 
 
 def complete(group: typer.Typer) -> typer.Typer:

@@ -18,7 +18,8 @@ from rich.text import Text
 
 from broker.display import terminal
 from pumpwatch.commands import options
-from pumpwatch.commands.doctor_access import Finding, permissions
+from pumpwatch.commands.caller import now_ms
+from pumpwatch.commands.doctor_access import Finding, endings, permissions
 from pumpwatch.commands.doctor_journal import clock, journal
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import environment, user_data
@@ -44,6 +45,7 @@ def doctor(
         *programs(environment().get("PATH", os.defpath)),
         *storage(where),
         *permissions(where),
+        *endings(where, now_ms()),
         *records(where),
         *sign_in(where),
         *clock(where),

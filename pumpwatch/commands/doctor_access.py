@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from broker.display.instants import timestamp
 from broker.store import private_files, secret_files
 
 MAX_NAMED: Final = 5
@@ -19,6 +20,18 @@ class Finding(msgspec.Struct):
     what: str
     state: Literal["ok", "note", "failed"]
     text: str
+
+
+def endings(data: Path, now: int) -> Iterator[Finding]:
+    """Check when the certificates of authority, broker and dashboard end; `now` is wall ms."""
+    from broker.access.certificates import SOON_DAYS, certificates
+
+    for certificate in certificates(data):
+        left, name = certificate.days_left(now), f"certificate of {certificate.what}"
+        if left > SOON_DAYS:
+            yield Finding(name, "ok", f"valid until {timestamp(certificate.expires)}, {left:,} d")
+        else:
+            yield Finding(name, "note" if left >= 0 else "failed", certificate.text(now))
 
 
 def permissions(data: Path) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from broker.display.instants import timestamp
 from pumpwatch.commands.doctor_access import Finding
 
 AHEAD_S: Final = 5.0
@@ -26,7 +27,20 @@ def journal(data: Path) -> Iterator[Finding]:
     if problem is not None:
         yield Finding("journal", "failed", f"{problem}; {ADVICE}")
     elif count:
-        yield Finding("journal", "ok", f"{count:,} entries, hash chain intact")
+        yield Finding("journal", "ok", intact(data, count))
+
+
+def intact(data: Path, count: int) -> str:
+    """Return the sentence about a journal of so many entries in which nothing is wrong. Raises `OSError`."""
+    from broker.store import journal_seal
+
+    seal, text = journal_seal.read(data), f"{count:,} entries, hash chain intact"
+    if seal is None:
+        return text
+    return (
+        f"{text}; the first {seal.entries:,} were restored without anchor from a backup of {timestamp(seal.created)}: "
+        "unchanged since then"
+    )
 
 
 def check(data: Path) -> tuple[int, str | None]:

@@ -76,7 +76,7 @@ def journal(
 
 
 def _verify(data: Path, *, as_json: bool) -> None:
-    from pumpwatch.commands.doctor_journal import ADVICE, check
+    from pumpwatch.commands.doctor_journal import ADVICE, check, intact
 
     try:
         count, problem = check(data)
@@ -89,7 +89,7 @@ def _verify(data: Path, *, as_json: bool) -> None:
     elif problem is not None:
         raise CommandError(f"{problem}; {ADVICE}")
     else:
-        typer.echo(f"{count:,} entries, hash chain intact")
+        typer.echo(intact(data, count))
 
 
 def _show(found: pl.DataFrame) -> None:

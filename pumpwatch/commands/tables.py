@@ -102,15 +102,17 @@ def fault_rows() -> list[dict[str, Any]]:
 
 
 def rule_rows() -> list[dict[str, Any]]:
-    """Return every rule as a row of `RULE_FIELDS`, with the evidence of its alarm and the causes that it excludes."""
+    """Return every rule as a row of `RULE_FIELDS`, with its thresholds in words, evidence and excluded causes."""
     from processor.rules import RULES
     from processor.rules.cohorts import COHORT_RULES
     from processor.rules.gateways import GATEWAY_RULES
     from processor.rules.system import SYSTEM_RULES
+    from processor.rules.thresholds import thresholds
 
     return [
         {
             **_row(rule, RULE_FIELDS),
+            "thresholds": thresholds(rule),
             "evidence": [_row(measure, MEASURE_FIELDS) for measure in rule.evidence],
             "rules_out": [_row(other, EXCLUSION_FIELDS) for other in rule.rules_out],
         }

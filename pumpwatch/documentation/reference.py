@@ -79,6 +79,7 @@ def rules_page() -> str:
                 ("priority", row["priority"]),
                 ("action", row["action"]),
                 ("time to respond", row["time_to_respond"]),
+                ("threshold", "; ".join(row["thresholds"]) or "no fixed number"),
                 ("on-delay", _delay(row, "on_delay_s")),
                 ("off-delay", _delay(row, "off_delay_s")),
                 ("latching", "yes, until a person resets it" if row["latch"] else "no"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,7 @@ from broker.contract.commands import (
     GatewayCommand,
     Inject,
     Interrogate,
+    Playback,
     Program,
     Refill,
     Replace,
@@ -39,9 +40,15 @@ MAX_INTERROGATED: Final = 5
 
 @dataclass
 class CommandExecutor:
-    """Executes each command once, however often it arrives (QoS 1 may redeliver it), and keeps the latest replies."""
+    """Executes each command once, however often it arrives (QoS 1 may redeliver it), and keeps the latest replies.
+
+    `commanded` gets who commanded a fault at which therapy time (ms), for the ground truth; `play` carries out what is
+    about the scenario and returns what was done.
+    """
 
     simulation: Simulation
+    play: Callable[[Playback], str] | None = None
+    commanded: dict[tuple[str, int], str] = field(default_factory=dict)
     _replies: collections.OrderedDict[tuple[str, str], Reply] = field(default_factory=collections.OrderedDict)
 
     def execute(self, gateway: str, own: range, command: GatewayCommand) -> Reply:
@@ -56,17 +63,25 @@ class CommandExecutor:
     def _reply_to(self, gateway: str, own: range, command: GatewayCommand) -> Reply:
         reply = Reply(id=command.id, gateway=gateway, ok=False, text="", time=self.simulation.time_ms)
         try:
-            pumps = self._indices(gateway, own, command.pumps)
-            count, text = self._apply(command, pumps)
+            if isinstance(command, Playback):
+                count, text = 0, self._control(command)
+            else:
+                count, text = self._apply(command, self._indices(gateway, own, command.pumps))
         except (ScenarioError, TreatmentError) as error:
             return msgspec.structs.replace(reply, text=str(error))
         return msgspec.structs.replace(reply, ok=True, text=text, pumps=count)
 
-    def _apply(self, command: GatewayCommand, pumps: U32) -> tuple[int, str]:
+    def _control(self, command: Playback) -> str:
+        if self.play is None:
+            raise ScenarioError("this gateway plays no scenarios")
+        return self.play(command)
+
+    def _apply(self, command: Inject | Clear | Treatment, pumps: U32) -> tuple[int, str]:
         if isinstance(command, Inject):
             self.simulation.inject(
                 command.fault, pumps, severity=command.severity, ramp_s=command.ramp_s, hold_s=command.hold_s
             )
+            self.commanded[(command.fault, self.simulation.time_ms)] = command.who or "unknown"
             return len(pumps), f"{command.fault} begins on {_pumps(len(pumps))}"
         if isinstance(command, Clear):
             count = self.simulation.clear(pumps, command.fault)

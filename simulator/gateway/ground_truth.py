@@ -26,9 +26,13 @@ SAME: Final = ("pump", "fault", "since")
 
 @dataclass
 class GroundTruthReporter:
-    """Compares the injected faults now with those reported before."""
+    """Compares the injected faults now with those reported before.
+
+    `commanded` says who commanded a fault at a therapy time (ms); it is emptied once that was reported.
+    """
 
     simulation: Simulation
+    commanded: dict[tuple[str, int], str] = field(default_factory=dict)
     _seen: Injections = NONE
     _reported: pl.DataFrame = field(init=False)
 
@@ -42,10 +46,14 @@ class GroundTruthReporter:
         self._seen, now = self.simulation.injections, self.simulation.ground_truth()
         ended, begun = self._reported.join(now, on=SAME, how="anti"), now.join(self._reported, on=SAME, how="anti")
         self._reported = now
-        time = self.simulation.time_ms
+        time, commanded = self.simulation.time_ms, dict(self.commanded)
+        self.commanded.clear()
         return [
             *(FaultChange(kind="ended", time=time, **row) for row in ended.sort(SAME).iter_rows(named=True)),
-            *(FaultChange(kind="begun", time=time, **row) for row in begun.sort(SAME).iter_rows(named=True)),
+            *(
+                FaultChange(kind="begun", time=time, by=commanded.get((row["fault"], row["since"]), ""), **row)
+                for row in begun.sort(SAME).iter_rows(named=True)
+            ),
         ]
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from broker.contract.commands import Clear, GatewayCommand, Inject, Reply
+from broker.contract.commands import Clear, GatewayCommand, Inject, Playback, Reply
 from broker.contract.gateway_messages import Birth
 from broker.contract.signed import Keys, Verifier
 from broker.mqtt.address import LinkError
@@ -28,6 +28,7 @@ from simulator.gateway.ground_truth import GroundTruthReporter, LedgerFile, mess
 from simulator.gateway.logins import addresses, truth_address
 from simulator.gateway.outbox import Parcel
 from simulator.gateway.payloads import TickPayloads
+from simulator.gateway.player import ScenarioPlayer
 from simulator.gateway.session import Session
 from simulator.gateway.settings import Settings, gateway_names, outbox, plan
 from simulator.gateway.truth_channel import TruthChannel
@@ -72,19 +73,19 @@ class _Fleet:
     """All gateways of this process, on one simulation."""
 
     def __init__(self, settings: Settings, simulation: Simulation, count: int) -> None:
-        self.settings, self.simulation, self.executor = settings, simulation, CommandExecutor(simulation)
+        names = gateway_names(settings.name, count)
+        self.settings, self.simulation = settings, simulation
+        self.player = ScenarioPlayer(simulation, settings.speed, settings.truth, names[0], settings.scenario or "")
+        self.executor = CommandExecutor(simulation, self.player.execute)
         self.descriptions = Descriptions(simulation)
         self.busy = asyncio.Lock()
-        self.reporter = GroundTruthReporter(simulation)
+        self.reporter = GroundTruthReporter(simulation, self.executor.commanded)
         self.ledger = LedgerFile(settings.truth, run_header(simulation)) if settings.truth else None
         self.truth = TruthChannel(truth_address(settings))
         self.treated: set[str] = set()
         self.cut = False
-        self.period_s = simulation.scenario.interval_s / settings.speed
-        keys = Keys if settings.action_key is None else KeyFile(settings.action_key)
-        verifier = Verifier(keys, since=wall_ms())
+        verifier = Verifier(Keys if settings.action_key is None else KeyFile(settings.action_key), since=wall_ms())
         edges = np.linspace(0, simulation.scenario.pumps, count + 1).astype(int).tolist()
-        names = gateway_names(settings.name, count)
         self.sessions = [
             Session(
                 name,
@@ -100,6 +101,10 @@ class _Fleet:
                 names, addresses(settings, names), itertools.pairwise(edges), strict=True
             )
         ]
+
+    @property
+    def period_s(self) -> float:
+        return self.simulation.scenario.interval_s / self.player.speed
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None], progress: Callable[[str], None]) -> None:
         for session in self.sessions:
@@ -126,7 +131,7 @@ class _Fleet:
     async def _announce(self, pool: SessionPool, ready: Callable[[str], None]) -> None:
         await pool.complete.wait()
         pumps, gateways = self.simulation.scenario.pumps, len(self.sessions)
-        log.info("%s pumps on %s gateways, therapy time x%g", f"{pumps:,}", f"{gateways:,}", self.settings.speed)
+        log.info("%s pumps on %s gateways, therapy time x%g", f"{pumps:,}", f"{gateways:,}", self.player.speed)
         ready(f"{pumps} pumps, {gateways} gateways")
 
     async def _retire(self, progress: Callable[[str], None]) -> None:
@@ -157,7 +162,7 @@ class _Fleet:
             pumps=self.descriptions.of(session.own),
             sent=wall_ms(),
             time=self.simulation.time_ms,
-            speed=self.settings.speed,
+            speed=self.player.speed,
             interval_s=self.simulation.scenario.interval_s,
             faults=list(FAULTS),
         )
@@ -165,27 +170,28 @@ class _Fleet:
     async def _execute(self, session: Session, command: GatewayCommand) -> Reply:
         async with self.busy:
             reply = self.executor.execute(session.name, session.own, command)
-        if reply.ok and not isinstance(command, Inject | Clear):
+        if isinstance(command, Playback):
+            self.treated.update(each.name for each in self.sessions if command.action == "speed" and reply.ok)
+        elif reply.ok and not isinstance(command, Inject | Clear):
             self.treated.add(session.name)
             self.descriptions.forget()
         return reply
 
     async def _tick_on(self) -> None:
         """Tick on the wall clock; if the machine cannot keep up, therapy time falls behind, with a warning."""
-        began, ticks, behind = time.monotonic(), 0, False
+        due, behind = time.monotonic(), False
         while True:
-            due = began + ticks * self.period_s
             late_s = time.monotonic() - due
             if late_s > max(1.0, self.period_s):
                 if not behind:
                     log.warning(
                         "Simulation is too slow for x%g: therapy time falls behind; use fewer pumps or a lower speed",
-                        self.settings.speed,
+                        self.player.speed,
                     )
-                behind, began = True, began + late_s
+                behind, due = True, due + late_s
             elif behind and late_s < self.period_s / 2:
                 behind = False
-                log.info("Simulation keeps up with x%g again", self.settings.speed)
+                log.info("Simulation keeps up with x%g again", self.player.speed)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             async with self.busy:
                 frame = await asyncio.to_thread(self.simulation.tick)
@@ -193,7 +199,7 @@ class _Fleet:
             self._publish_truth()
             self._renew_births()
             await self._send(frame, time.monotonic())
-            ticks += 1
+            due += self.period_s
 
     def _cut_off(self) -> None:
         """Disconnect the gateways of pumps that the scenario cuts off from the broker, and let the others reconnect."""
@@ -207,6 +213,7 @@ class _Fleet:
 
     def _publish_truth(self) -> None:
         """Publish which faults began and ended."""
+        self.player.report(wall_ms())
         changes = self.reporter.changes()
         if changes and self.ledger:
             self.ledger.write(changes)

@@ -103,12 +103,20 @@ def load(path_or_name: str) -> Scenario:
         )
     try:
         text = path.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ScenarioError(f"{path} is not TOML: {error}") from error
     except OSError as error:
         raise ScenarioError(f"cannot read {path}: {error.strerror}") from error
-    return _read(tables, str(path), text)
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> Scenario:
+    """Read a scenario from the text of a file; raises `ScenarioError` with `source` and the line."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{source} is not TOML: {error}") from error
+    return _read(tables, source, text)
 
 
 def _file(path_or_name: str) -> Path | None:

@@ -50,6 +50,11 @@ class Schedule:
         for place, entry in enumerate(entries):
             self._add(entry, selected_pumps(self.scenario, place))
 
+    @property
+    def waiting(self) -> int:
+        """Number of entries that have not begun, of those known by now."""
+        return len(self._due)
+
     def begin(self, now_s: float, fleet: Fleet) -> Iterator[tuple[Entry, U32]]:
         """Yield the entries that begin until `now_s` with their pumps, in order of time, then as they were added."""
         random = self.scenario.random

@@ -19,7 +19,8 @@ from simulator.playback import ground_truth, injection, telemetry
 from simulator.playback.event_kinds import EVENTS
 from simulator.playback.notation import ScenarioError, known_fault, number, parse_duration
 from simulator.playback.scenario import Scenario, ScheduledEvent, ScheduledFault
-from simulator.playback.schedule import Entry, Schedule
+from simulator.playback.schedule import Entry
+from simulator.playback.timeline import Timeline
 from simulator.playback.treatments import Treatments
 
 BLOCK: Final = 16_384
@@ -32,7 +33,7 @@ THURSDAY_S: Final = 3 * 86_400.0
 class Simulation:
     """A fleet and its therapy clock; the same scenario, start and commands give the same samples, bit for bit.
 
-    `begun` lists the schedule's entries that began with the latest tick, each with its pumps (indices).
+    `begun` lists the scenario's entries that began with the latest tick, each with its pumps (indices).
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Simulation:
             "pump", [enrollment.serial(first + index) for index in range(scenario.pumps)], pl.String
         )
         self._boot, self._start_ms, self._ticks = boot, start_ms, 0
-        self._schedule = Schedule(scenario)
+        self.timeline = Timeline(scenario)
         self.begun: list[tuple[Entry, U32]] = []
         self.injections = injection.NONE
         self._link = injection.Link(on_wire)
@@ -178,7 +179,7 @@ class Simulation:
     def _begin_entries(self) -> None:
         """End the faults whose duration is over, and begin the schedule's entries of the interval that begins now."""
         self.injections = self.injections.expire(self._now_s)
-        self.begun = list(self._schedule.begin(self._now_s, self.fleet))
+        self.begun = self.timeline.begin(self.fleet)
         for entry, index in self.begun:
             if isinstance(entry, ScheduledFault):
                 severity, ramp_s, hold_s = np.resize(entry.severity, len(index)), entry.ramp_s, entry.hold_s

@@ -13,7 +13,9 @@ from playwright.sync_api import Browser, Page, expect
 from broker.store.history import History
 from broker.store.snapshot import Snapshot
 from broker.store.snapshot_files import write
+from dashboard import clocks
 from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, screen, served  # noqa: F401 - fixtures
+from tests.dashboard.ward import ASSETS
 
 pytestmark = pytest.mark.browser
 REAL_MS = 1_795_183_320_000
@@ -54,15 +56,33 @@ def test_an_empty_chart_says_why_in_the_viewers_zone_and_one_click_shows_the_lat
         expect(page.locator("#therapy")).to_contain_text("12 Jan 2026, 07:32 UTC−5", timeout=PATIENCE_MS)
         page.goto(f"{address.partition('?')[0]}pump/ITB-000002")
         expect(page.locator("#trend-note")).to_have_text(
-            "No samples in the last 6 h; the latest is from 20 Nov 2026, 09:02 UTC−5.", timeout=PATIENCE_MS
+            "No samples in the last 6 h; the latest is from therapy 20 Nov 2026, 09:02 UTC−5.", timeout=PATIENCE_MS
         )
         expect(page.locator("#trend-zone")).to_have_text("times in UTC−5")
         page.get_by_role("button", name="Go to latest data").click()
         expect(page.locator("#trend-note")).to_have_text(
-            "Up to the latest sample, 20 Nov 2026, 09:02 UTC−5.", timeout=PATIENCE_MS
+            "Up to the latest sample, therapy 20 Nov 2026, 09:02 UTC−5.", timeout=PATIENCE_MS
         )
         expect(page.get_by_role("button", name="Go to latest data")).to_be_hidden()
         labels = page.locator("#pump-trends .xtick text")
         expect(labels.last).to_have_text("09:00", timeout=PATIENCE_MS)
         page.get_by_role("button", name="Back to now").click()
         expect(page.get_by_role("button", name="Go to latest data")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_the_browser_writes_durations_and_therapy_days_as_the_server_does(in_new_york: Page) -> None:
+    page = in_new_york
+    page.add_script_tag(path=str(ASSETS / "clocks.js"))
+    cases = [
+        (seconds, speed)
+        for seconds in (None, 0, 9.5, 59, 61, 3600, 3720, 36_000, 90_000, 2e6)
+        for speed in (1, 60, 0.5, 1440)
+    ]
+    ask = "cases => cases.map(([s, v]) => pumpwatch_clocks.left(s, v) + '; ' + pumpwatch_clocks.left(s, v, true))"
+    expected = [f"{clocks.time_left(*case)}; {clocks.time_left(*case, short=True)}" for case in cases]
+    assert page.evaluate(ask, cases) == expected
+    day = "([at, start]) => pumpwatch_clocks.therapy_day(at, start, 'America/New_York')"
+    began = 1_767_225_600_000
+    assert [page.evaluate(day, [began + hours * 3_600_000, began]) for hours in (0, 4, 5.5, 28, 29.5)] == [
+        1, 1, 2, 2, 3
+    ]  # fmt: skip

@@ -65,7 +65,7 @@ def expect_a_working_dashboard(page: Page, address: str, root: str) -> list[floa
     asked = [time.monotonic()]
     page.on("request", lambda request: asked.append(time.monotonic()) if request.url.endswith("/live") else None)
     page.goto(address)
-    expect(page.locator("#worst .line").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#worst .alarm-row").first).to_be_visible(timeout=PATIENCE_MS)
     assert "key=" not in page.url
     page.evaluate("window.untouched = true")
     expect(page.locator("#therapy")).to_contain_text("UTC", timeout=PATIENCE_MS)
@@ -74,8 +74,8 @@ def expect_a_working_dashboard(page: Page, address: str, root: str) -> list[floa
     assert f"{HOST}" in page.url
     assert f"{root}/pump/ITB-" in page.url
     page.get_by_role("link", name="Alarms").click()
-    expect(page.locator(".ag-row").first).to_be_visible(timeout=PATIENCE_MS)
-    page.locator(".ag-row .button").first.click()
+    expect(page.locator("#alarm-list .alarm-row").first).to_be_visible(timeout=PATIENCE_MS)
+    page.locator("#alarm-list .alarm-row .button").first.click()
     expect(page.locator(".mantine-Notification-root")).to_contain_text("Not acknowledged: no broker at")
     expect(page.locator("#age")).to_have_attribute("data-state", "fresh", timeout=PATIENCE_MS)
     expect(page.locator("#stale")).to_be_empty()
@@ -207,7 +207,7 @@ def test_a_link_from_another_site_finds_the_visitor_signed_in(ward: Ward, page: 
     own = free_port()
     with ward.in_a_hurry(own) as address:
         page.goto(address)
-        expect(page.locator("#worst .line").first).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.locator("#worst .alarm-row").first).to_be_visible(timeout=PATIENCE_MS)
         page.route(f"http://{HOST}/mail", lambda route: route.fulfill(
             content_type="text/html", body=f"<a href='http://127.0.0.1:{own}/pumps?search=ITB-000002'>pump</a>"
         ))  # fmt: skip
@@ -220,7 +220,7 @@ def test_a_page_of_another_site_can_neither_post_nor_open_a_socket(ward: Ward, p
     own = free_port()
     with ward.in_a_hurry(own) as address:
         page.goto(address)
-        expect(page.locator("#worst .line").first).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.locator("#worst .alarm-row").first).to_be_visible(timeout=PATIENCE_MS)
         page.route(f"http://127.0.0.1:{own + 1}/evil", lambda route: route.fulfill(
             content_type="text/html", body=f"<form method='post' action='http://127.0.0.1:{own}/sign-out'><button>go</button></form>"
         ))  # fmt: skip
@@ -238,4 +238,4 @@ def test_a_page_of_another_site_can_neither_post_nor_open_a_socket(ward: Ward, p
         page.get_by_role("button", name="go").click()
         expect(page.locator("body")).to_contain_text("Requests from other sites are refused")
         page.goto(f"http://127.0.0.1:{own}/")
-        expect(page.locator("#worst .line").first).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.locator("#worst .alarm-row").first).to_be_visible(timeout=PATIENCE_MS)

@@ -105,7 +105,8 @@ def running(data: Path, *words: str) -> Iterator[System]:
         finally:
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(10)
+                # Four systems end at the same time on two cores; how fast one ends is a test of the supervisor.
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise

@@ -38,6 +38,7 @@ def test_an_alarm_is_shown_with_title_meaning_action_and_time_to_respond(watch, 
     assert tuple(alarm[name] for name in ("title", "meaning", "action", "deadline")) == texts
     assert (alarm["onset"], alarm["raised"]) == (START_MS, START_MS + 5 * MINUTE_MS)
     assert alarm["age_s"] == 5 * 60 + 6
+    assert (alarm["speed"], alarm["harm_s"]) == (1.0, None)
     assert shown.alarms.columns == list(snapshot.ALARMS_SCHEMA)
     assert shown.pumps.select("priority", "alarms", "unacknowledged", "worst").row(0) == (1, 1, 1, "battery_end")
 

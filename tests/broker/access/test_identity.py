@@ -17,6 +17,8 @@ from broker.contract import topics
 from broker.contract.topics import topic_of
 from broker.mqtt.address import Address, LinkError
 from broker.mqtt.topic_access import MONITOR, OPERATOR, PROCESSOR
+from broker.store.journal_query import Query, entries
+from broker.store.journal_verification import verify
 from tests.broker.access.conftest import Client, Guarded
 
 pytestmark = pytest.mark.broker
@@ -63,6 +65,17 @@ def test_the_log_of_the_broker_counts_refused_logins(guarded: Guarded) -> None:
     assert "wrong name, password or certificate" in text
     assert "New c" not in text
     assert "Client" not in text
+
+
+def test_refused_logins_are_in_the_journal_with_their_address(guarded: Guarded) -> None:
+    """The tests above tried eight times within the minute: an entry at once, the rest are counted."""
+    until = time.monotonic() + 10
+    while (found := entries(guarded.data, Query(kinds=("sign_in_failed",)))).is_empty():
+        assert time.monotonic() < until, (guarded.data / "log").read_text()
+        time.sleep(0.05)
+    assert found["origin"].unique().to_list() == ["127.0.0.1"]
+    assert found["text"][-1] == "login at the broker refused: wrong name, password or certificate"
+    assert verify(guarded.data)[1] is None
 
 
 async def test_parts_and_gateways_cannot_log_in_at_each_others_port(guarded: Guarded) -> None:

@@ -80,6 +80,25 @@ async def test_on_the_embedded_broker_a_session_falls_back_to_3_1_1_and_works(em
 
 
 @pytest.mark.broker
+async def test_what_is_retained_on_a_topic_comes_once_more_when_it_is_asked_for(mosquitto, until):
+    received: list[Message] = []
+    link = Link(parse_url(mosquitto), "asking", on_message=received.append)
+    await link.open()
+    link.publish("asked/a/birth", b"hello", retain=True)
+    link.subscribe("asked/#")
+    await until(lambda: received)
+    link.ask_retained("asked/a/birth")
+    await until(lambda: len(received) == 2)
+    assert [(each.payload, each.retained) for each in received] == [(b"hello", True)] * 2
+    # The topic is subscribed to once: what comes later comes once.
+    link.publish("asked/a/birth", b"again", retain=True)
+    link.publish("asked/a/last", b"last")
+    await until(lambda: received[-1].payload == b"last")
+    assert [each.payload for each in received[2:]] == [b"again", b"last"]
+    await link.close()
+
+
+@pytest.mark.broker
 async def test_no_more_come_than_may_wait_and_what_was_not_acknowledged_comes_again_in_order(mosquitto, until):
     address, received, confirmed = parse_url(mosquitto), [], []
 

@@ -15,6 +15,9 @@ from broker.store.pump_table import MARKS_SCHEMA, PUMPS_SCHEMA
 from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, Health, Snapshot
 from broker.store.snapshot_files import KEPT_VERSIONS, SMALL, SnapshotReader, SnapshotWriter, TableFiles
 
+PARTS = 3 + len(SMALL)
+"""Files of one snapshot: facts, values, forecasts and the small ones."""
+
 
 def numbered(version: int, *, pumps: int = 3, started: int = 1) -> Snapshot:
     """A snapshot in which every frame bears its version."""
@@ -62,7 +65,7 @@ def test_the_stamp_changes_with_every_snapshot(tmp_path):
 def test_frames_of_old_versions_are_removed(tmp_path):
     for version in range(1, 10):
         snapshot_files.write(tmp_path, numbered(version))
-    assert len(list(tmp_path.glob("*-*"))) == 8 * KEPT_VERSIONS
+    assert len(list(tmp_path.glob("*-*"))) == PARTS * KEPT_VERSIONS
     assert torn(snapshot_files.read(tmp_path)) == {9}
 
 
@@ -75,7 +78,7 @@ def test_a_processor_that_starts_again_leaves_readers_their_picture_and_no_files
         assert before.pumps["samples"].to_list() == [1] * 3
         assert before.alarms["raised"].to_list() == [1]
         assert snapshot_files.read(tmp_path).pumps["samples"].to_list() == [2] * 2
-    assert len(list(tmp_path.glob("*-*"))) == 8 * KEPT_VERSIONS
+    assert len(list(tmp_path.glob("*-*"))) == PARTS * KEPT_VERSIONS
 
 
 def test_a_first_snapshot_after_a_restart_is_not_written_into_the_files_of_the_one_before(tmp_path):
@@ -115,14 +118,14 @@ def test_on_a_full_disk_the_older_pictures_make_room_for_the_new_one(tmp_path, m
 
     def crowded(writer, *given):
         room.append(len(list(tmp_path.glob("*-*"))))
-        if room[-1] > 8 + 3:
+        if room[-1] > PARTS + 3:
             raise OSError("No space left on device")
         whole(writer, *given)
 
     monkeypatch.setattr(SnapshotWriter, "_publish", crowded)
     snapshot_files.write(tmp_path, numbered(5))
     assert torn(snapshot_files.read(tmp_path)) == {5}
-    assert room == [3 * 8 + 3, 8 + 3]
+    assert room == [3 * PARTS + 3, PARTS + 3]
 
 
 def test_columns_that_an_older_version_did_not_write_are_unknown(tmp_path):

@@ -14,6 +14,7 @@ from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.components import alarm_action_dialog, elements, event_log
 from dashboard.data import alarm_actions, queries
 from dashboard.data.alarm_actions import ALARM_ACTIONS
+from dashboard.data.alarm_rows import FIELDS, AlarmRows
 from dashboard.data.fleet_index import facts_index
 from dashboard.pages import alarms as page
 
@@ -80,23 +81,17 @@ async def test_a_text_that_is_too_long_is_refused_before_it_travels(fleet: Any, 
     assert wire.actions == []
 
 
-def test_only_what_is_still_in_the_list_is_acted_on(fleet: Any) -> None:
-    snapshot = fleet_of(listed(*STATES), fleet)
-    ticked = [f"{state}/rule/1" for state in STATES] + ["gone/rule/1"]
-    assert page.selected(snapshot, ticked, "waiting", "")["state"].to_list() == ["unacknowledged", "returned"]
-    assert page.selected(snapshot, ticked, "aside", "")["state"].to_list() == ["shelved", "out_of_service"]
-    assert page.selected(snapshot, ticked, "all", "latch")["state"].to_list() == ["latched"]
-    for nonsense in (None, "x", {"a": 1}):
-        assert page.selected(snapshot, nonsense, None, None).is_empty()
+def rows_of(snapshot: Snapshot) -> list[dict[str, Any]]:
+    rows = AlarmRows(1)
+    rows.follow(snapshot)
+    return [dict(zip(("number", *FIELDS), row, strict=True)) for row in rows.answer(rows.alarms, 0, 0)["rows"]]
 
 
-def test_shelved_and_out_of_service_alarms_are_listed_apart_and_are_not_waiting(fleet: Any) -> None:
+def test_every_open_alarm_is_in_one_of_the_filters_and_those_set_aside_are_not_waiting(fleet: Any) -> None:
     snapshot = fleet_of(listed(*STATES), fleet)
-    assert [row["state"] for row in page.open_alarms(snapshot, "all", "")[0]] == [
-        *STATES[:2],
-        "latched",
-        "acknowledged",
-    ]
+    assert [row["state"] for row in rows_of(snapshot)] == [*STATES[:2], "latched", "acknowledged", *STATES[4:]]
+    shown, aside = (page.FILTERS[name][1] for name in ("all", "aside"))
+    assert sorted((*shown, *aside)) == sorted(STATES)
     summary = queries.summary(snapshot)
     assert (summary["waiting"], summary["shelved"]) == (2, 2)
     assert set(queries.worst(snapshot.alarms, facts_index(snapshot.table.facts).gateways)["state"]) == set(STATES[:4])
@@ -110,21 +105,46 @@ def test_an_alarm_of_a_gateway_is_counted_and_named_though_it_is_no_pumps(fleet:
     found, before = queries.summary(snapshot), queries.summary(fleet(1))
     assert (found["others"], found["high"], found["worst"]) == (1, before["high"], 1)
     assert elements.subject(alarms.row(0, named=True)).children == "gateway-07"
-    assert page.open_alarms(snapshot, "all", "")[0][0]["subject"] == "gateway-07"
+    row = rows_of(snapshot)[0]
+    assert (row["subject"], row["kind"], row["held"]) == ("gateway-07", "gateway", 12)
 
 
-def test_the_dialog_offers_no_longer_time_than_the_priority_allows() -> None:
-    _, title, what, asks, _, times, chosen, style, _ = alarm_action_dialog.opened("shelve", listed("unacknowledged"))
-    assert (title, what, asks) == ("Shelve", "1 alarm: unacknowledged", "Reason (required)")
-    assert [one["value"] for one in times] == ["0.5", "1", "4"]
-    assert (chosen, style["display"]) == ("1", "block")
-    assert alarm_action_dialog.opened("note", listed("unacknowledged"))[7]["display"] == "none"
-    assert [one["value"] for one in alarm_action_dialog.opened("shelve", listed("latched", priority=3))[5]][-1] == "72"
+def test_the_dialog_knows_what_each_action_asks_and_how_long_each_priority_may_be_shelved() -> None:
+    spec = alarm_action_dialog.spec()
+    assert spec["actions"]["shelve"] == {
+        "label": "Shelve…", "prompt": "Reason (required)", "states": STATES[:1] + STATES[1:2] + ("acknowledged",
+        "latched", "shelved"), "word": "shelving…",
+    }  # fmt: skip
+    assert not spec["actions"]["acknowledge"]["prompt"]
+    longest = {
+        code: max(t["value"] for t in spec["times"] if float(t["value"]) <= spec["longest"][code]) for code in (1, 3)
+    }
+    assert (spec["longest"][1], spec["longest"][3], longest[1]) == (4.0, 72.0, "4")
 
 
 @pytest.mark.parametrize("sent", [None, {}, {"kind": "delete", "alarms": []}, {"kind": "note"}, "note"])
-def test_an_invalid_action_is_not_done(sent: Any) -> None:
-    assert alarm_action_dialog.read(sent) == (None, [])
+async def test_an_invalid_action_is_not_done(sent: Any, fleet: Any, data_of: Any) -> None:
+    assert alarm_action_dialog.read(sent) == (None, [], "")
+    assert await alarm_action_dialog.done(data_of(fleet(1)), sent) is None
+
+
+async def test_a_group_is_shelved_as_one_action_with_its_reason(fleet: Any, data_of: Any, wire: Any) -> None:
+    VISITOR.set(Visitor("maria", "operator"))
+    wire.participle = "Shelved"
+    order = {"kind": "shelve", "alarms": [f"a{number}" for number in range(312)], "why": " known ", "hours": "1"}
+    answer = await alarm_action_dialog.done(data_of(fleet(1)), order)
+    assert answer == {"alarms": order["alarms"], "good": True, "text": "Shelved 312 alarms."}
+    assert [(len(one.alarms), one.why, one.for_s) for one in wire.actions] == [(312, "known", 3600.0)]
+
+
+async def test_more_alarms_than_one_action_may_have_are_refused_with_the_number(
+    fleet: Any, data_of: Any, wire: Any
+) -> None:
+    order = {"kind": "acknowledge", "alarms": ["a"] * 5001}
+    answer = await alarm_action_dialog.done(data_of(fleet(1)), order)
+    assert answer is not None
+    assert answer["text"] == ("Not acknowledged: 5,001 alarms are selected; allowed at once are 5,000. Select fewer.")
+    assert wire.actions == []
 
 
 def test_who_did_what_when_stands_on_the_alarm() -> None:
@@ -147,6 +167,20 @@ def test_a_suppression_at_the_moment_of_raising_is_shown_once() -> None:
     lines = event_log.history(pl.DataFrame(rows, EVENTS_SCHEMA)).children
     events = [line.children[0].children[2].children for line in lines]
     assert events == ["no longer suppressed", "suppressed", "raised"]
+
+
+def test_suppressed_alarms_of_a_flood_are_one_line_of_the_event_log() -> None:
+    about = {"title": "No samples", "priority": 2, "rule": "silent", "text": "suppressed by: Gateway silent"}
+    held = [{**dict.fromkeys(EVENTS_SCHEMA), **about, "kind": "held", "alarm": f"{n}/silent", "at": 60_000 + n,
+             "time": n, "cause": "gateway_silent"} for n in range(312)]  # fmt: skip
+    raised = {**dict.fromkeys(EVENTS_SCHEMA), **about, "kind": "raised", "title": "Motor stall", "at": 1, "time": 1,
+              "alarm": "A/stall", "subject": "A", "text": "2 turns"}  # fmt: skip
+    lines = event_log.condensed(pl.DataFrame([*held[::-1], raised], EVENTS_SCHEMA), 30)
+    assert lines.select("many", "title").rows() == [(312, "No samples"), (1, "Motor stall")]
+    shown = str(event_log.table(lines))
+    assert "312 alarms" in shown
+    assert "suppressed by: Gateway silent" in shown
+    assert "Motor stall" in shown
 
 
 def test_every_action_is_a_message_on_the_wire() -> None:

@@ -74,8 +74,10 @@ def test_a_share_is_shown_if_it_says_more_than_the_value(fleet, value, expected,
 
 
 def test_a_pump_shows_all_evidence_of_its_first_alarm_and_one_line_of_the_others(fleet):
-    first, second = pump_summary.alarms(queries.ordered(bearing(fleet(20))).head(2))
-    assert "Confidence: medium" in text_of(first)
+    rows = queries.ordered(bearing(fleet(20))).head(2)
+    first, second = pump_summary.alarms(rows)
+    assert "Confidence: medium" in text_of(pump_summary.evidence(rows))
+    assert "Confidence" not in text_of(first)
     assert FOUND.summary in text_of(second)
     assert "Confidence" not in text_of(second)
 
@@ -84,11 +86,13 @@ def test_a_pump_shows_all_evidence_of_its_first_alarm_and_one_line_of_the_others
 def test_an_alarm_without_evidence_is_shown_all_the_same(fleet, text):
     rows = bearing(fleet(20), evidence=text).head(1)
     assert "Evidence" not in text_of(pump_summary.alarms(rows))
-    assert "without evidence" in text_of(alarms.evidence(rows))
+    assert pump_summary.evidence(rows) is None
+    assert "without evidence" in text_of(alarms.evidence(rows.row(0, named=True)))
 
 
-def test_the_evidence_of_selected_alarms_is_shown_for_the_first_few(fleet):
-    assert alarms.evidence(bearing(fleet(0))) is None
-    shown = text_of(alarms.evidence(bearing(fleet(200)).head(8)))
-    assert shown.count("Confidence") == alarms.MAX_EVIDENCE
-    assert "and 5 more selected alarms" in shown
+def test_the_drawer_says_what_to_do_first_and_who_did_what(fleet):
+    row = bearing(fleet(20), acknowledged_by="anna", acknowledged_wall=1_768_221_120_000).row(0, named=True)
+    shown = text_of(alarms.evidence(row))
+    assert "Recommended action Interrogate the pump" in shown
+    assert "acknowledged by anna at 12:32:00 UTC" in shown
+    assert shown.count("Confidence") == 1

@@ -16,8 +16,9 @@ from broker.contract.commands import Reply
 from broker.display.printable import CONTROL, printable
 from broker.store.snapshot import Refusal, Snapshot
 from dashboard.app import assemble
-from dashboard.components import event_log, injection_report, pump_summary
+from dashboard.components import event_log, injection_report, keyed_list, pump_summary
 from dashboard.components.safe_output import escaped
+from dashboard.data.alarm_rows import AlarmRows
 from dashboard.pages import alarms, overview, pipeline, pump, pumps
 from tests.dashboard.conftest import make_fleet
 
@@ -54,6 +55,13 @@ def written_by_strangers(text: str) -> Snapshot:
     )
 
 
+def listed(snapshot: Snapshot) -> list[Any]:
+    """Return what a browser gets of the list of alarms, but for their ids."""
+    rows = AlarmRows(1)
+    rows.follow(snapshot)
+    return [row[2:] for row in keyed_list.shown(rows.answer(rows.alarms, 0, 0))["rows"]]
+
+
 @given(text=ANY_TEXT)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_page_shows_any_text_without_its_control_characters(text: str) -> None:
@@ -66,7 +74,7 @@ def test_every_page_shows_any_text_without_its_control_characters(text: str) -> 
             escaped(part)
             for part in (
                 overview.render(snapshot), overview.fleet(snapshot, None), pump.render(snapshot, "ITB-000001"),
-                alarms.open_alarms(snapshot, "all", ""), pumps.answer(snapshot, {}, ""),
+                alarms.evidence(snapshot.alarms.row(0, named=True)), listed(snapshot), pumps.answer(snapshot, {}, ""),
                 pipeline.render(snapshot), pipeline.gateways(snapshot, 0), injection_report.responses([reply]),
                 pump_summary.head(row, snapshot.alarms, snapshot.orders),
                 event_log.table(pl.DataFrame({"at": [2**62], "time": [2**62], "kind": ["note"], "pump": [None],
@@ -91,7 +99,7 @@ def test_the_ids_that_come_back_from_a_browser_stay_as_they_are() -> None:
 async def test_the_answers_of_a_served_page_are_escaped(data_of: Any, browser_of: Any) -> None:
     data = data_of(written_by_strangers("C:\\[/temp]\x1b[2J\x9b"))
     outputs = [(f"pump-{part}", "children") for part in ("head", "now", "flags", "quality", "events")]
-    outputs.append(("pump-events-key", "data"))
+    outputs += [("pump-events-key", "data"), ("pump-body", "hidden")]
     inputs = [("live", None), ("pump-serial", "ITB-000001")]
     request = {
         "output": f"..{'...'.join('.'.join(output) for output in outputs)}..",

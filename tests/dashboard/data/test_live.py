@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from dashboard.data.live import MIN_FREE_BYTES, Live, disk_problem
+from broker.store.snapshot_files import write
+from dashboard.data.live import MIN_FREE_BYTES, STALE_MS, UNREADABLE, Live, disk_problem
+from tests.dashboard.conftest import WALL_MS
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,14 @@ def test_a_missing_disk_is_named(tmp_path):
 def test_the_disk_is_not_checked_while_data_is_fresh(tmp_path, monkeypatch):
     monkeypatch.setattr("dashboard.data.live.os.statvfs", lambda _: pytest.fail("checked"))
     assert Live(tmp_path, lambda: 0).beat()["why"] == ""
+
+
+def test_a_snapshot_that_cannot_be_read_is_not_blamed_on_the_processor(settings, fleet):
+    write(settings.snapshots, fleet(2, written=WALL_MS))
+    live = Live(settings.snapshots, lambda: WALL_MS + 2 * STALE_MS)
+    live.refresh()
+    assert live.beat()["why"] == ""
+    for file in settings.snapshots.iterdir():
+        file.write_bytes(b"not a snapshot")
+    live.refresh()
+    assert live.beat()["why"] == UNREADABLE

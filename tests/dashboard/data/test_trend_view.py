@@ -11,9 +11,8 @@ import pytest
 
 from broker.store.history import History
 from broker.store.snapshot import Snapshot
-from dashboard.components import injection_report
+from dashboard.components import trend_picture
 from dashboard.data import queries, trend_view
-from dashboard.pages import pump
 from dashboard.zones import ZONE
 
 HOUR_MS = 3_600_000
@@ -33,7 +32,12 @@ def beside_the_fleet(fleet: Any, *, time: int | None = REAL_MS, age_s: float | N
 
 
 def chart(data: Any, chosen: str = "6 h", end: str | None = None) -> tuple[dict[str, Any], Any]:
-    return pump.picture(data, trend_view.view(data.snapshot(), "ITB-000002", chosen, end), "light")
+    figure, note, _ = trend_picture.draw(data, trend_view.view(data.snapshot(), "ITB-000002", chosen, end), "light")
+    return figure, note
+
+
+def motor(figure: dict[str, Any]) -> dict[str, Any]:
+    return next(trace for trace in figure["data"] if trace.get("name") == "Motor flow")
 
 
 @pytest.mark.parametrize("chosen", ["1 h", "24 h", "7 d"])
@@ -44,7 +48,7 @@ def test_the_chart_of_a_pump_at_real_time_beside_a_fast_fleet_shows_its_samples(
     History(data.settings.data).append(samples_of("ITB-000002", 60, until_ms=REAL_MS), 1)
     figure, note = chart(data, chosen)
     assert (note.text, note.offers_latest) == ("", False)
-    assert figure["data"][0]["x"]
+    assert motor(figure)["x"]
     assert figure["layout"]["xaxis"]["range"][1] == "2026-11-20T14:02:30.000"
 
 
@@ -53,7 +57,7 @@ def test_a_single_sample_is_a_dot_since_a_line_of_one_point_is_invisible(
 ) -> None:
     data = data_of(beside_the_fleet(fleet))
     History(data.settings.data).append(samples_of("ITB-000002", 1, until_ms=REAL_MS), 1)
-    drawn = chart(data)[0]["data"][0]
+    drawn = motor(chart(data)[0])
     assert (drawn["x"], drawn["mode"]) == (["2026-11-20T14:02:00.000"], "lines+markers")
 
 
@@ -64,7 +68,7 @@ def test_every_time_of_a_chart_is_in_the_zone_of_the_viewer(fleet: Any, data_of:
     token = ZONE.set(ZoneInfo("America/New_York"))
     figure = chart(data)[0]
     ZONE.reset(token)
-    assert figure["data"][0]["x"][-1] == "2026-11-20T09:02:00.000"
+    assert motor(figure)["x"][-1] == "2026-11-20T09:02:00.000"
     assert figure["layout"]["xaxis"]["range"] == ["2026-11-20T03:02:30.000", "2026-11-20T09:02:30.000"]
     assert figure["layout"]["shapes"][0]["x0"] == "2026-11-20T07:02:00.000", "the gap in between"
     assert figure["layout"]["xaxis"]["hoverformat"] == "%d %b %Y %H:%M UTC−5"
@@ -74,12 +78,12 @@ def test_an_empty_chart_says_why_and_leads_to_the_latest_data(fleet: Any, data_o
     data = data_of(beside_the_fleet(fleet, age_s=5 * 86_400.0))
     History(data.settings.data).append(samples_of("ITB-000002", 60, until_ms=REAL_MS), 1)
     figure, note = chart(data, "24 h")
-    assert figure["data"][0]["x"] == []
-    assert note.text == "No samples in the last 24 h; the latest is from 20 Nov 2026, 14:02 UTC."
+    assert motor(figure)["x"] == []
+    assert note.text == "No samples in the last 24 h; the latest is from therapy 20 Nov 2026, 14:02 UTC."
     assert note.offers_latest
     figure, note = chart(data, "24 h", trend_view.LATEST)
-    assert figure["data"][0]["x"]
-    assert note.text == "Up to the latest sample, 20 Nov 2026, 14:02 UTC."
+    assert motor(figure)["x"]
+    assert note.text == "Up to the latest sample, therapy 20 Nov 2026, 14:02 UTC."
     assert not note.offers_latest
 
 
@@ -90,7 +94,7 @@ def test_a_pump_without_samples_says_so_and_offers_nothing(fleet: Any, data_of: 
 
 def test_samples_that_are_not_stored_are_not_called_absent(fleet: Any, data_of: Any) -> None:
     _, note = chart(data_of(beside_the_fleet(fleet)))
-    assert note.text == "No samples are stored of the last 6 h; the latest was received at 20 Nov 2026, 14:02 UTC."
+    assert note.text == "No samples are stored of the last 6 h; the latest is from therapy 20 Nov 2026, 14:02 UTC."
 
 
 def test_samples_without_any_signal_are_named(fleet: Any, data_of: Any, samples_of: Any) -> None:
@@ -116,11 +120,3 @@ def test_a_chart_is_drawn_whatever_the_clock_says(
     data = data_of(beside_the_fleet(fleet, time=time, age_s=age_s))
     for end in (trend_view.NOW, trend_view.LATEST):
         assert chart(data, chosen, end)[1].text
-
-
-def test_an_injection_waits_by_the_clock_of_its_pump(fleet: Any) -> None:
-    snapshot = beside_the_fleet(fleet)
-    injection = {"fault": "motor_stall", "severity": 1.0, "pumps": ["ITB-000002"], "time": REAL_MS - HOUR_MS}
-    events = pl.DataFrame(schema={**snapshot.alarms.schema, "kind": pl.String, "time": pl.Int64})
-    shown = str(injection_report.detected([injection], snapshot, events).to_plotly_json())
-    assert "pending for 1 h" in shown

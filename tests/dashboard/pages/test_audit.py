@@ -21,7 +21,7 @@ from broker.store.journal_query import Query, entries
 from dashboard.access.accounts import NOBODY, VISITOR, Visitor
 from dashboard.access.origin import ORIGIN
 from dashboard.app import assemble
-from dashboard.components import shell
+from dashboard.components import frame
 from dashboard.data import audit_chain, audit_log
 from dashboard.data.audit_log import Filter, filter_of
 from dashboard.data.services import DataService
@@ -193,8 +193,8 @@ async def test_viewers_are_refused_and_that_is_recorded(data: DataService) -> No
     assert entries(data.settings.data, Query(who="vic"))["text"].to_list() == [
         "see the audit log: not allowed for the role viewer"
     ]
-    assert "/audit" not in text_of(shell._navigation(pages, Visitor("vic", "viewer")))
-    assert "/audit" in text_of(shell._navigation(pages, Visitor("anna", "engineer")))
+    assert "/audit" not in text_of(frame._navigation(pages, Visitor("vic", "viewer")))
+    assert "/audit" in text_of(frame._navigation(pages, Visitor("anna", "engineer")))
 
 
 async def test_callbacks_that_are_called_directly_answer_nothing_to_nobody(data: DataService, browser_of: Any) -> None:

@@ -146,7 +146,7 @@ def test_the_page_shows_when_and_by_which_alarm_each_injection_was_detected(reco
     assert "/pump/Z" in false
     assert "Under-delivery" in false
     assert "Under delivery" not in false
-    for words in ("detected after 30 min, first by ", "missed", "no alarm expected", "ongoing"):
+    for words in ("detected after 30 min (therapy), first by ", "missed", "no alarm expected", "ongoing"):
         assert words in cases
 
 
@@ -175,7 +175,7 @@ async def test_the_open_page_shows_the_figures(recorded, browser_of):
     async with browser_of(assemble(data).server) as client:
         answer = await client.post("/_dash-update-component", json=refresh())
     assert answer.status_code == 200
-    assert "detected after 30 min, first by" in answer.text
+    assert "detected after 30 min (therapy), first by" in answer.text
 
 
 def refresh() -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from broker.contract.gateway_messages import Birth, Pumps
 from broker.store.snapshot import CapacityLimit
 from processor.intake.gateways import Gateways
-from processor.intake.rates import Admission, Budget, GatewayRates, OverRateError, RateLimits
+from processor.intake.rates import Admission, Budget, GatewayRates, OverRateError, RateLimits, RefusedBirths
 from processor.intake.registry import Registry
 from tests.processor.notation import START_MS
 
@@ -157,3 +157,30 @@ def test_counting_a_batch_costs_little():
         assert not rates.excess(topics, START_MS + turn, number_of=number_of, gateways=1000).size
         took.append(time.perf_counter() - began)
     assert np.median(took) < 0.005
+
+
+def test_a_birth_that_was_refused_for_its_rate_is_asked_for_again_a_minute_later_and_then_admitted(limited):
+    asked = limited.pipeline.inbox.refused_births
+    limited.birth(*"ABCDE")
+    assert limited.snapshot().pumps.height == 0
+    assert asked.due(limited.now) == []
+    limited.wait_s(61)
+    (topic,) = asked.due(limited.now)
+    assert topic.endswith("/ward/birth")
+    assert asked.due(limited.now) == []
+    # The broker sends what is retained; the gateway is known for a minute by now, and may name more pumps.
+    limited.birth(*"ABCDE")
+    assert limited.snapshot().pumps.height == 5
+
+
+def test_of_many_refused_births_some_are_asked_for_at_a_time_and_other_refusals_are_not(monkeypatch):
+    refused = RefusedBirths()
+    for number in range(120):
+        refused.note(f"itb/00/g{number}/birth", OverRateError("too many"), START_MS)
+    refused.note("itb/00/a/birth", ValueError("no JSON"), START_MS)
+    refused.note("itb/00/a/telemetry", OverRateError("too many"), START_MS)
+    assert [len(refused.due(START_MS + 60_000)) for _ in range(4)] == [50, 50, 20, 0]
+    monkeypatch.setattr("processor.intake.rates.MAX_REFUSED_BIRTHS", 3)
+    for number in range(9):
+        refused.note(f"itb/00/g{number}/birth", OverRateError("too many"), START_MS)
+    assert len(refused.due(START_MS + 60_000)) == 3

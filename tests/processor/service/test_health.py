@@ -8,6 +8,8 @@ from broker.store.history import DEFAULT_MAX_BYTES
 from broker.store.snapshot import Refusal
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
+from processor.rules.certificates import SOON, URGENT
+from processor.service import health
 from processor.service.health import CHECK_INTERVAL_S, HealthMonitor
 from processor.service.message_log import MessageLog
 from processor.service.metering import Meter
@@ -61,3 +63,21 @@ def test_unreadable_files_moved_aside_are_a_trouble_until_they_are_removed(monit
     aside.rename(monitor.data / "elsewhere")
     monitor.check_unreadable()
     assert monitor.meter.troubles == {}
+
+
+def test_a_certificate_that_ends_is_a_trouble_looked_for_once_an_hour(monitor, monkeypatch):
+    looked = []
+
+    def ending(data, now):
+        looked.append(now)
+        return (
+            {30: "the certificate of the broker expires in 9 d: run pumpwatch keys renew"} if now < 2 else {7: "in 5 d"}
+        )
+
+    monkeypatch.setattr(health.certificates, "ending", ending)
+    monitor.check_certificates(1, 0.0)
+    monitor.check_certificates(2, health.CERTIFICATES_INTERVAL_S - 1)
+    assert monitor.meter.troubles == {SOON: "the certificate of the broker expires in 9 d: run pumpwatch keys renew"}
+    monitor.check_certificates(2, health.CERTIFICATES_INTERVAL_S)
+    assert monitor.meter.troubles == {URGENT: "in 5 d"}
+    assert looked == [1, 2]

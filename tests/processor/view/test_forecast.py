@@ -94,6 +94,13 @@ def test_a_refill_is_due_at_the_early_end_of_the_band_or_180_days_after_the_last
     assert (old["refill_due"] - START_MS) / (24 * HOUR_MS) == pytest.approx(10)
 
 
+def test_the_drug_is_tested_for_180_days_after_a_refill_and_the_limit_stays_where_it_was_once_it_is_past():
+    past = forecast_of(**{"refill.memory.since_s": 200 * 86_400.0})
+    assert (past["drug_limit"] - START_MS) / (24 * HOUR_MS) == pytest.approx(-20)
+    assert past["refill_due"] == pytest.approx(START_MS, abs=10_000)
+    assert forecast_of(**{"refill.memory.since_s": 1e9})["drug_limit"] is None, "no refill was recorded"
+
+
 def test_without_delivery_half_of_the_effect_is_lost_after_one_half_life():
     assert of(forecast_of(flow_ul_h=0.0), "under_dosed_h") == pytest.approx([1.4, 3.0, 4.6])
 

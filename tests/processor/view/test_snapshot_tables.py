@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from broker.store.pump_table import band
-from processor.view.snapshot_tables import marks_frame, time_to_respond
+from processor.view.snapshot_tables import marks_frame, time_to_respond, until_harm_s
 
 INF = float("inf")
 
@@ -39,6 +39,21 @@ def test_a_rule_without_harm_shows_its_own_time_to_respond():
 
 
 @pytest.mark.parametrize(
+    ("hours", "harm_after_h", "returned", "seconds"),
+    [
+        ((4.0, 5.0, 7.0), 8.0, None, 18_000.0),
+        ((-3.0, -1.0, 1.2), 8.0, None, 0.0),
+        ((None, None, None), 8.0, None, 7 * 3600.0),
+        ((4.0, 5.0, 7.0), None, None, None),
+        ((4.0, 5.0, 7.0), 8.0, 1, None),
+    ],
+)
+def test_the_seconds_until_harm_are_those_of_the_text(hours, harm_after_h, returned, seconds):
+    alarms = alarm_frame(hours, harm_after_h=harm_after_h, returned=returned)
+    assert alarms.select(until_harm_s()).item() == seconds
+
+
+@pytest.mark.parametrize(
     ("state", "waits"), [("unacknowledged", 1), ("returned", 1), ("acknowledged", 0), ("latched", 0), ("shelved", 0)]
 )
 def test_a_pump_looks_acknowledged_only_when_nobody_is_asked_to_acknowledge(state, waits):
@@ -48,8 +63,11 @@ def test_a_pump_looks_acknowledged_only_when_nobody_is_asked_to_acknowledge(stat
 
 
 def shown(hours, *, harm_after_h: float | None = 5.0, returned: int | None = None) -> str:
+    return alarm_frame(hours, harm_after_h=harm_after_h, returned=returned).select(time_to_respond()).item()
+
+
+def alarm_frame(hours, *, harm_after_h: float | None, returned: int | None) -> pl.DataFrame:
     alarm = {"harm_after_h": harm_after_h, "returned": returned, "age_s": 3600.0, "time_to_respond": "days"}
     schema = {"harm_after_h": pl.Float64, "returned": pl.Int64, "age_s": pl.Float32, "time_to_respond": pl.String}
     forecast = dict(zip(band("under_dosed_h"), hours, strict=True))
-    frame = pl.DataFrame([{**alarm, **forecast}], {**schema, **dict.fromkeys(forecast, pl.Float32)})
-    return frame.select(time_to_respond()).item()
+    return pl.DataFrame([{**alarm, **forecast}], {**schema, **dict.fromkeys(forecast, pl.Float32)})

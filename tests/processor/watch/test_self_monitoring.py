@@ -131,7 +131,9 @@ def test_setting_the_wall_clock_does_not_shorten_the_on_delay():
 @pytest.mark.parametrize("rule", SYSTEM_RULES, ids=lambda rule: rule.name)
 def test_every_system_rule_can_raise_an_alarm_with_evidence(rule):
     parts = ("storage", "checkpoint", "snapshot", "merging", "clock", "stored records", "processing", "journal")
-    troubles = dict.fromkeys((*parts, "accounts", "second processor"), "cannot do it")
+    troubles = dict.fromkeys(
+        (*parts, "accounts", "second processor", "certificate", "certificate ending"), "cannot do it"
+    )
     kinds = ("delayed", "oldest removed", "discarded", "pumps refused", "rate exceeded", "grows")
 
     def reached(times: int) -> list[CapacityLimit]:

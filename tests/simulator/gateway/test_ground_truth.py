@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from broker.contract import topics
+from broker.contract.commands import Inject
 from broker.truth.ground_truth import FaultChange, RunHeader, read_ground_truth
 from simulator.gateway import ground_truth
+from simulator.gateway.commands import CommandExecutor
 from simulator.playback.scenario import ScheduledEvent, default
 from simulator.playback.simulation import Simulation
 
@@ -116,3 +118,16 @@ def test_the_processor_neither_subscribes_to_the_truth_nor_knows_of_it():
 def test_no_sample_tells_what_is_wrong(fleet):
     fleet.inject("motor_stall", np.arange(10), severity=1)
     assert not {"fault", "severity"} & set(fleet.tick().columns)
+
+
+def test_the_truth_says_who_commanded_a_fault_and_that_nobody_did_what_a_scenario_began():
+    simulation = Simulation(default(pumps=3), start_ms=0)
+    executor = CommandExecutor(simulation)
+    reporter = ground_truth.GroundTruthReporter(simulation, executor.commanded)
+    executor.execute("g", range(3), Inject(id="1", fault="motor_stall", pumps=["ITB-000001"], who="maria"))
+    simulation.inject("silent_pump", np.array([2]), severity=1.0)
+    assert {(change.fault, change.by) for change in reporter.changes()} == {
+        ("motor_stall", "maria"),
+        ("silent_pump", ""),
+    }
+    assert executor.commanded == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +12,11 @@ from typing import Any
 import pytest
 
 from broker.store.journal_query import Query, entries
+from dashboard.access import audit_trail
 from dashboard.access.accounts import VISITOR, Visitor
+from dashboard.access.audit_trail import AuditTrail
 from dashboard.access.middleware import Access
 from dashboard.access.origin import ORIGIN
-from dashboard.data import audit_entries
-from dashboard.data.audit_entries import REPEAT_MS, AuditEntries
 from dashboard.data.services import DataService
 from dashboard.settings import Settings
 
@@ -59,21 +60,37 @@ async def test_a_refused_action_leaves_an_entry_and_a_line(
 
 
 @pytest.mark.usefixtures("visitor")
-async def test_many_refusals_are_counted_in_the_next_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [1_000]
-    trail = AuditEntries(tmp_path, lambda: clock[0])
+async def test_many_refusals_are_one_entry_at_once_and_one_with_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_trail, "MAX_WINDOWS", 3)
+    trail = AuditTrail(tmp_path, lambda: 1_000)
     for _ in range(2600):
         await trail.denied(VERA, "program pumps")
-    clock[0] += REPEAT_MS
-    await trail.denied(VERA, "program pumps")
-    assert [text for _, _, text in denied(tmp_path)] == [
-        "program pumps: not allowed for the role viewer",
-        "program pumps: not allowed for the role viewer; 2,599 more since the last entry",
-    ]
-    monkeypatch.setattr(audit_entries, "MAX_REMEMBERED", 3)
+    assert [text for _, _, text in denied(tmp_path)] == ["program pumps: not allowed for the role viewer"]
     for number in range(10):
         await trail.denied(replace(VERA, name=f"v{number}"), "program pumps")
-    assert len(trail._refusals) == 3
+    assert len(trail._windows) == 4
+    await trail.drain()
+    assert sorted(text for _, _, text in denied(tmp_path)) == [
+        *["program pumps: not allowed for the role viewer"] * 3,
+        "program pumps: not allowed for the role viewer; 2,599 more within 60 s",
+        "what roles do not allow refused: 8 attempts",
+    ]
+
+
+async def test_when_its_time_is_over_the_number_is_recorded_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_trail, "DENIED_WINDOW_S", 0.2)
+    trail = AuditTrail(tmp_path, lambda: 1_000)
+    for _ in range(3):
+        trail.deny(VERA, "inject faults")
+    while len(denied(tmp_path)) < 2:
+        await asyncio.sleep(0.02)
+    assert "2 more" in denied(tmp_path)[1][2]
+    await trail.drain()
+    assert len(denied(tmp_path)) == 2
 
 
 async def test_the_address_of_a_visitor_is_known_to_callbacks(settings: Settings, browser_of: Any) -> None:
@@ -94,5 +111,5 @@ async def test_a_journal_that_cannot_be_written_is_in_the_log_and_the_refusal_st
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "journal.sqlite").mkdir()
-    assert not await AuditEntries(tmp_path, lambda: 1).record("denied", VERA, "inject faults")
+    assert not await AuditTrail(tmp_path, lambda: 1).record("denied", VERA, "inject faults")
     assert "Not in the audit trail" in caplog.text

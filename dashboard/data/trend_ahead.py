@@ -1,0 +1,112 @@
+"""Forecast of one pump as bands ahead of now on its trend charts: level of the reservoir, times of what is to come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from broker.contract.datasheet import LOW_RESERVOIR_ML
+from broker.store.pump_table import band
+from dashboard.data import forecasts
+
+POINTS: Final = 24
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+UNITS_MS: Final = {"under_dosed_h": HOUR_MS, "over_dosed_h": HOUR_MS, "eri_d": DAY_MS, "eos_d": DAY_MS}
+TITLES: Final = {
+    "under_dosed_h": ("flow_ul_h", "under-dosed"),
+    "over_dosed_h": ("flow_ul_h", "over-dosed"),
+    "eri_d": ("battery_v", "replacement due"),
+    "eos_d": ("battery_v", "end of service"),
+}
+"""What may come, and the signal in whose chart it is drawn."""
+DOSE_AHEAD_H: Final = 24.0
+"""Dose forecasts reach one day ahead."""
+
+
+@dataclass(frozen=True)
+class Fan:
+    """Levels of the reservoir ahead (mL): lower and upper edge of the 80 % interval, and the middle, by time (ms)."""
+
+    time: NDArray[np.float64]
+    low: NDArray[np.float32]
+    mid: NDArray[np.float32]
+    high: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Coming:
+    """An 80 % interval (therapy ms) in which something happens, drawn in the chart of `signal`."""
+
+    signal: str
+    title: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """The forecast from now on: a fan of the reservoir's level if it makes sense, what is coming, and a note if not."""
+
+    fan: Fan | None = None
+    coming: list[Coming] = field(default_factory=list)
+    note: str = ""
+
+    def shifted(self, by_ms: int) -> Ahead:
+        """Return the same with every time later by `by_ms`."""
+        fan = None if self.fan is None else replace(self.fan, time=self.fan.time + by_ms)
+        later = [replace(one, start=one.start + by_ms, end=one.end + by_ms) for one in self.coming]
+        return Ahead(fan, later, self.note)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return self.fan is None and not self.coming
+
+
+NOTHING: Final = Ahead()
+
+
+def ahead(row: Mapping[str, Any] | None, now: int, until: int) -> Ahead:
+    """Return the forecast of a pump between its therapy time now and `until`; nothing is beyond its end of service."""
+    if row is None or row["silent"] or until <= now:
+        return NOTHING
+    service = row[band("eos_d")[1]]
+    end = until if service is None or math.isinf(service) else min(until, now + round(service * DAY_MS))
+    instead = forecasts.instead(row, "low_d")
+    note = "" if instead in {"", forecasts.AFTER_SERVICE} else f"reservoir: {instead}"
+    fan = None if note or end <= now else _fan(row, now, end)
+    return Ahead(fan, _coming(row, now, until), note)
+
+
+def _fan(row: Mapping[str, Any], now: int, end: int) -> Fan | None:
+    level, days = row["reservoir_ml"], [row[column] for column in band("low_d")]
+    if level is None or any(day is None or math.isnan(day) for day in days) or math.isinf(days[1]):
+        return None
+    time = np.linspace(now, end, POINTS)
+    low, mid, high = (_level(level, time - now, day * DAY_MS) for day in days)
+    return Fan(time, low, mid, high)
+
+
+def _level(level: float, elapsed: NDArray[np.float64], reaches_low_ms: float) -> NDArray[np.float32]:
+    share = np.clip(elapsed / max(reaches_low_ms, 1.0), 0.0, 1.0)
+    return (level + (LOW_RESERVOIR_ML - level) * share).astype(np.float32)
+
+
+def _coming(row: Mapping[str, Any], now: int, until: int) -> list[Coming]:
+    found = []
+    for name, unit_ms in UNITS_MS.items():
+        low, mid, high = (row[column] for column in band(name))
+        if mid is None or not math.isfinite(mid) or high <= 0 or (name.endswith("_h") and mid >= DOSE_AHEAD_H):
+            continue
+        signal, title = TITLES[name]
+        start = now + round(max(0.0, low) * unit_ms)
+        end = now + round(high * unit_ms) if math.isfinite(high) else until
+        if start < until:
+            found.append(Coming(signal, title, start, min(end, until)))
+    return found

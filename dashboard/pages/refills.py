@@ -1,0 +1,242 @@
+"""Refills: what needs refilling or replacing, overdue first, as a list, by clinic day, on paper and in calendars."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any, Final
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash.exceptions import PreventUpdate
+
+from dashboard import formatting
+from dashboard.access.proxies import path_of
+from dashboard.components import address, client_script, elements, refill_routes, refill_settings, refill_views, shell
+from dashboard.components.elements import Component
+from dashboard.data import refill_days, refill_files
+from dashboard.data.clinic_days import ClinicDays, ClinicDaysError
+from dashboard.data.fleet_clock import fleet_clock
+from dashboard.data.refill_days import SPANS, VIEWS, choice_of
+from dashboard.data.refills import KINDS
+from dashboard.data.services import DataService
+from dashboard.zones import ZONE
+
+REFRESH_MS: Final = 10_000
+SPAN: Final = "30"
+
+
+def layout() -> Component:
+    """Return the page; its list follows at once and is renewed every ten seconds."""
+    kinds = [{"value": "", "label": "All tasks"}, *({"value": kind, "label": word} for kind, word in KINDS.items())]
+    tools = [
+        dmc.SegmentedControl(
+            id="refill-view",
+            value="list",
+            data=[{"value": view, "label": word} for view, word in VIEWS.items()],
+            size="xs",
+            **client_script.label("View"),
+        ),
+        dmc.Select(
+            id="refill-kind", value="", data=kinds, allowDeselect=False, size="xs", w=130, **client_script.label("Task")
+        ),
+        dmc.Select(
+            id="refill-site",
+            placeholder="All sites",
+            data=[],
+            searchable=True,
+            clearable=True,
+            size="xs",
+            w=150,
+            **client_script.label("Site"),
+        ),
+    ]
+    chips = [
+        html.Button(
+            [word, " ", html.B(id=f"refill-count-{span}")],
+            id=f"refill-span-{span}",
+            className="button chip",
+            **refill_views.click("span", span),
+        )
+        for span, word in SPANS.items()
+    ]
+    files = [
+        html.Button("Print", id="refill-print", className="button"),
+        html.A("CSV", id="refill-csv", className="button", href=path_of(refill_routes.CSV)),
+        html.A("Calendar file", id="refill-ics", className="button", href=path_of(refill_routes.CALENDAR)),
+    ]
+    return html.Div(
+        [
+            html.H1("Refills", className="hidden"),
+            dcc.Interval(id="refill-beat", interval=REFRESH_MS),
+            dcc.Store(id="refill-span", data=SPAN),
+            dcc.Store(id="refill-day"),
+            dcc.Store(id="refill-place", data={}),
+            dcc.Store(id="refill-key"),
+            elements.card(
+                "Refills and replacements",
+                html.Div(chips, className="chips", role="group", **client_script.label("Time ahead")),
+                html.Div(
+                    [
+                        html.Button("Earlier", id="refill-earlier", className="button"),
+                        html.Button("Later", id="refill-later", className="button"),
+                        html.Span(id="refill-title", className="refill-title", role="status"),
+                        html.Div(files, className="refill-files"),
+                    ],
+                    className="refill-bar",
+                ),
+                html.Div(id="refill-body"),
+                html.Div(id="refill-note", className="note"),
+                side=tools,
+                name="refill-card no-print",
+            ),
+            refill_settings.layout(),
+            html.Div(id="refill-sheets", className="sheets"),
+            html.Div(id="refill-printed", hidden=True),
+        ],
+        className="column refills",
+    )
+
+
+def register(app: Dash, data: DataService) -> None:
+    """Add the page and its files."""
+    shell.add_page(__name__, name="Refills", path="/refills", order=4, layout=layout)
+    clinic = ClinicDays(data.settings.data)
+    refill_routes.register(app, data, clinic)
+    refill_settings.register(app, data, clinic)
+    address.bind(
+        app,
+        "/refills",
+        {
+            "view": address.choice("refill-view", VIEWS, default="list", step=True),
+            "kind": address.choice("refill-kind", ("", *KINDS), step=True),
+            "site": address.text("refill-site", step=True),
+            "span": address.choice("refill-span", SPANS, prop="data", default=SPAN, step=True),
+            "day": address.text("refill-day", prop="data", step=True),
+        },
+    )
+
+    @app.callback(
+        Output("refill-place", "data"),
+        Input("refill-earlier", "n_clicks"),
+        Input("refill-later", "n_clicks"),
+        Input("refill-view", "value"),
+        Input("refill-kind", "value"),
+        Input("refill-site", "value"),
+        Input("refill-span", "data"),
+        Input("refill-day", "data"),
+        State("refill-place", "data"),
+        prevent_initial_call=True,
+    )
+    async def move(*given: Any) -> Any:
+        return moved(ctx.triggered_id, given[-1])
+
+    @app.callback(
+        Output("refill-body", "children"),
+        Output("refill-title", "children"),
+        Output("refill-note", "children"),
+        Output("refill-earlier", "disabled"),
+        Output("refill-later", "disabled"),
+        Output("refill-site", "data"),
+        Output("refill-csv", "href"),
+        Output("refill-ics", "href"),
+        *[Output(f"refill-count-{span}", "children") for span in SPANS],
+        *[Output(f"refill-span-{span}", "className") for span in SPANS],
+        Output("refill-key", "data"),
+        Input("refill-beat", "n_intervals"),
+        Input("refill-view", "value"),
+        Input("refill-kind", "value"),
+        Input("refill-site", "value"),
+        Input("refill-span", "data"),
+        Input("refill-day", "data"),
+        Input("refill-place", "data"),
+        State("refill-key", "data"),
+    )
+    async def show(_beat: Any, view: Any, kind: Any, site: Any, *more: Any) -> Any:
+        span, day, place, key = more
+        answer = await asyncio.to_thread(render, data, clinic, choice_of(kind, site, span, day), view, place)
+        fresh = hashlib.sha256(repr(answer).encode()).hexdigest()
+        if ctx.triggered_id == "refill-beat" and fresh == key:
+            raise PreventUpdate
+        return *answer, fresh
+
+    @app.callback(
+        Output("refill-sheets", "children"),
+        Input("refill-print", "n_clicks"),
+        State("refill-kind", "value"),
+        State("refill-site", "value"),
+        State("refill-span", "data"),
+        State("refill-day", "data"),
+        prevent_initial_call=True,
+    )
+    async def sheets(clicks: int | None, *given: Any) -> Any:
+        if not clicks:
+            raise PreventUpdate
+        choice = choice_of(*given)
+
+        def made() -> list[Component]:
+            snapshot = data.snapshot()
+            return refill_views.sheets(snapshot, refill_days.agenda(snapshot, choice, clinic).shown(choice))
+
+        return await asyncio.to_thread(made)
+
+    client_script.runs(app, "print_sheets", Output("refill-printed", "children"), Input("refill-sheets", "children"))
+
+
+def moved(trigger: Any, place: Any) -> dict[str, int]:
+    """Return where the list or calendar is after a click: pages of the list, or months or weeks ahead."""
+    ahead = place.get("ahead", 0) if isinstance(place, dict) else 0
+    step = {"refill-earlier": -1, "refill-later": 1}.get(trigger, 0) if isinstance(trigger, str) else 0
+    return {"ahead": min(max(0, ahead + step), 100_000)} if step and isinstance(ahead, int) else {"ahead": 0}
+
+
+def render(
+    data: DataService, clinic: ClinicDays, choice: refill_days.Choice, view: Any, place: Any
+) -> tuple[Component, ...]:
+    """Return the page for a choice: body, title, note, which buttons are disabled, sites, addresses, counts, chips."""
+    snapshot = data.snapshot()
+    try:
+        agenda = refill_days.agenda(snapshot, choice, clinic)
+    except ClinicDaysError as error:
+        return elements.nothing(f"Clinic days: {error}."), "", "", True, True, [], *[no_update] * 2, *_nothing()
+    ahead = place.get("ahead", 0) if isinstance(place, dict) and isinstance(place.get("ahead"), int) else 0
+    query = refill_routes.query_of(choice)
+    hrefs = [path_of(f"{route}?{query}") for route in (refill_routes.CSV, refill_routes.CALENDAR)]
+    listing = view not in ("month", "week")
+    chips = [
+        f"button chip {span if agenda.counts[span] else ''}" + (" on" if _pressed(choice, span) and listing else "")
+        for span in SPANS
+    ]
+    note = f"{refill_files.clock_note(fleet_clock(snapshot), snapshot.health.written)} Days are those of {ZONE.get()}."
+    frame = (refill_days.sites_of(snapshot), *hrefs, *(f"{many:,}" for many in agenda.counts.values()), *chips)
+    if view == "month":
+        ahead = min(ahead, refill_days.MAX_MONTHS)
+        title, body = refill_views.month(agenda, ahead)
+        return body, title, note, ahead == 0, ahead == refill_days.MAX_MONTHS, *frame
+    if view == "week":
+        ahead = min(ahead, 52)
+        title, body = refill_views.week(snapshot, agenda, ahead)
+        return body, title, note, ahead == 0, ahead == 52, *frame
+    tasks = agenda.shown(choice)
+    ahead = min(ahead, max(0, (tasks.height - 1) // refill_days.PAGE))
+    page = tasks.slice(ahead * refill_days.PAGE, refill_days.PAGE)
+    empty = refill_views.EMPTY if snapshot.table.height else refill_views.NO_PUMPS
+    body = refill_views.table(snapshot, page, agenda.today) if page.height else elements.nothing(empty)
+    last = (ahead + 1) * refill_days.PAGE >= tasks.height
+    return body, _title(choice, tasks.height, ahead), note, ahead == 0, last, *frame
+
+
+def _nothing() -> list[str]:
+    """Return counts and chips when there is nothing to count."""
+    return [*[""] * len(SPANS), *["button chip"] * len(SPANS)]
+
+
+def _pressed(choice: refill_days.Choice, span: str) -> bool:
+    return choice.day is None and choice.span == span
+
+
+def _title(choice: refill_days.Choice, many: int, page: int) -> str:
+    what = f"Clinic day {refill_views.written(choice.day, weekday=True)}" if choice.day else SPANS[choice.span]
+    first = page * refill_days.PAGE
+    shown = f", {first + 1:,} to {min(many, first + refill_days.PAGE):,} shown" if many > refill_days.PAGE else ""
+    return f"{what}: {formatting.count(many, 'task')}{shown}"

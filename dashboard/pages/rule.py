@@ -1,0 +1,159 @@
+"""One alarm rule: meaning, threshold, delays, evidence, what it suppresses, and how its faults show in the signals."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+from urllib.parse import quote
+
+from dash import Dash, Input, Output, State, dcc, html
+
+from broker.store.snapshot import Snapshot
+from dashboard import formatting, theme
+from dashboard.components import client_script, elements, fault_choice, rule_texts, shell
+from dashboard.components.elements import Component
+from dashboard.data import fault_catalogue, rules
+from dashboard.data.rules import RuleRates
+from dashboard.data.services import DataService
+
+MAX_PICTURES: Final = 3
+MAX_OPEN: Final = 30
+
+
+def layout(name: str) -> Component:
+    """Return the page of a rule; its parts follow at once."""
+    return html.Div(
+        [
+            dcc.Store(id="rule-name", data=name),
+            html.Div(id="rule-facts", className="strip card"),
+            html.Div(id="rule-body", className="column"),
+            elements.card("How its faults show in the signals", html.Div(id="rule-pictures")),
+        ],
+        className="column rule-page",
+    )
+
+
+def body(snapshot: Snapshot, name: str) -> list[Component]:
+    """Return what a rule says: meaning, limits, relations; or that there is no such rule."""
+    row = rules.row(snapshot, name)
+    if row is None:
+        text = f"There is no rule {name[:100]}." if snapshot.rules.height else "The processor has not published rules."
+        return [html.H1("Rule not found"), html.P([text, " ", rule_texts.go("All rules", "/rules")])]
+    return [
+        html.Div([elements.mark(row["priority"]), html.H1(row["title"]), _priority(row)], className="rule-head"),
+        elements.card("What it means", html.Dl(_words(row), className="rule-words")),
+        elements.card("Threshold and delays", html.Dl(_limits(row), className="rule-words")),
+        elements.card("Evidence and other rules", html.Dl(_relations(row, snapshot), className="rule-words")),
+    ]
+
+
+def register(app: Dash, data: DataService) -> None:
+    """Add the page."""
+    shell.add_page(__name__, name="Rule", path="/rules/<name>", layout=layout)
+    counted = RuleRates(data)
+
+    @app.callback(Output("rule-facts", "children"), Input("live", "data"), State("rule-name", "data"))
+    async def facts(_live: Any, name: Any) -> Any:
+        return await asyncio.to_thread(lambda: figures_of(data.snapshot(), str(name), counted))
+
+    @app.callback(Output("rule-body", "children"), Input("rule-name", "data"))
+    async def words(name: Any) -> Any:
+        return await asyncio.to_thread(lambda: body(data.snapshot(), str(name)))
+
+    @app.callback(Output("rule-pictures", "children"), Input("rule-name", "data"), Input("scheme", "data"))
+    async def show(name: Any, scheme: str | None) -> Any:
+        return await asyncio.to_thread(lambda: pictures(data.snapshot(), str(name), scheme))
+
+
+def figures_of(snapshot: Snapshot, name: str, counted: RuleRates) -> list[Component]:
+    """Return open alarms, rate and links of a rule."""
+    row = rules.row(snapshot, name)
+    if row is None:
+        return []
+    return [
+        elements.fact("Open now", rule_texts.open_link(row), note=_where(snapshot, name)),
+        elements.fact("Annunciated in the last 30 days", counted.latest().text(name), note="therapy time"),
+        elements.fact("Detection target", formatting.number(row["detection_target_h"], 2, "h"), note="from the onset"),
+        elements.fact("History", rule_texts.go("Past alarms", f"/history?rule={quote(name, safe='')}")),
+        elements.fact("Scorecard", rule_texts.go("Detections and false alarms", "/scorecard")),
+    ]
+
+
+def _where(snapshot: Snapshot, name: str) -> str:
+    subjects = snapshot.alarms.filter(snapshot.alarms["rule"] == name)["subject"].head(MAX_OPEN)
+    return formatting.listed(subjects) if subjects.len() else "no open alarm"
+
+
+def _priority(row: dict[str, Any]) -> Component:
+    word = formatting.PRIORITY_WORD[row["priority"]]
+    return html.Span(f"{word} priority, about {rules.SUBJECTS[row['subject_kind']]}", className="note")
+
+
+def _words(row: dict[str, Any]) -> list[Component]:
+    return _list(
+        ("Meaning", row["meaning"]),
+        ("What to do", row["action"]),
+        ("Time to respond", row["time_to_respond"]),
+        ("Why it matters", row["rationale"]),
+    )
+
+
+def _limits(row: dict[str, Any]) -> list[Component]:
+    on, off = rules.delays(row)
+    below = f"when it has been below the limit for {off}, and is below {100 * row['deadband']:.0f} % of it"
+    at_once = "when the condition is over" if row["off_delay_s"] == 0 else below
+    return _list(
+        ("Threshold", rule_texts.thresholds(row)),
+        ("Raised", "at once" if on == "none" else f"after {on} at the limit"),
+        ("Returns to normal", at_once),
+        ("Latching", "yes, until a person resets it" if row["latch"] else "no"),
+    )
+
+
+def _relations(row: dict[str, Any], snapshot: Snapshot) -> list[Component]:
+    titles = rules.titles(snapshot)
+    return _list(
+        ("Recorded with each alarm", html.Ul([html.Li(text) for text in row["evidence"]], className="thresholds")),
+        ("Excluded by the numbers", "; ".join(row["rules_out"]) or "nothing"),
+        ("Suppresses", _links(row["suppresses"], titles)),
+        ("Suppressed by", _links(row["suppressed_by"], titles)),
+    )
+
+
+def _links(names: list[str], titles: dict[str, str]) -> Component:
+    if not names:
+        return "nothing"
+    links = [rule_texts.go(titles.get(name, name), f"/rules/{quote(name, safe='')}") for name in names]
+    return html.Span([part for one in links for part in (one, ", ")][:-1])
+
+
+def _list(*pairs: tuple[str, Component]) -> list[Component]:
+    return [part for term, text in pairs for part in (html.Dt(term), html.Dd(text))]
+
+
+def pictures(snapshot: Snapshot, name: str, scheme: str | None) -> Component:
+    """Return the faults that a rule identifies, else those that it detects, each with its signature and curves."""
+    row = rules.row(snapshot, name)
+    if row is None:
+        return ""
+    faults = row["identifies"] or row["detects"]
+    known = [(fault, fault_catalogue.catalogue()[fault]) for fault in faults if fault in fault_catalogue.catalogue()]
+    if not known:
+        return elements.nothing("No simulated fault belongs to this rule.")
+    colors = theme.scheme(scheme)
+    return [
+        html.Section(
+            [
+                html.H3(fault.title),
+                html.P(f"{fault.signature[:1].upper()}{fault.signature[1:]}"),
+                html.Div(
+                    dcc.Graph(
+                        figure=fault_choice.picture(fault, colors), config=fault_choice.STILL, style={"height": 250}
+                    ),
+                    role="img",
+                    **client_script.label(f"{fault.title}: {fault.signature}"),
+                ),
+            ]
+        )
+        for _, fault in known[:MAX_PICTURES]
+    ]

@@ -1,0 +1,70 @@
+"""Every view is a link, in a real Chromium: the address follows the controls, and the controls follow the address."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from dashboard.settings import Public
+from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, page, screen, served  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_filtered_list_is_still_there_after_back_and_for_whom_the_address_was_copied(
+    screen: Screen,  # noqa: F811
+    page: Page,  # noqa: F811
+) -> None:
+    screen.settings = dataclasses.replace(screen.settings, public=Public(root="/ward"))
+    screen.show(500, alarms=3)
+    with served(screen) as address:
+        page.goto(address)
+        page.evaluate("window.untouched = true")
+        page.locator(".nav-link", has_text="Pumps").click()
+        search, note = page.locator("#pump-search"), page.locator("#pump-note")
+        search.fill("00042")
+        expect(note).to_have_text("11 pumps", timeout=PATIENCE_MS)
+        page.locator(".ag-header-cell", has_text="Battery").click()
+        page.wait_for_url("**/ward/pumps?search=00042&sort=battery_v", timeout=PATIENCE_MS)
+        copied = page.url
+        page.locator(".ag-row .pump-link").first.click()
+        expect(page.locator("#pump-head h1")).to_be_visible(timeout=PATIENCE_MS)
+        page.go_back()
+        expect(search).to_have_value("00042", timeout=PATIENCE_MS)
+        expect(note).to_have_text("11 pumps", timeout=PATIENCE_MS)
+        expect(page.locator('.ag-header-cell[col-id="battery_v"]')).to_have_attribute("aria-sort", "ascending")
+        search.fill("")
+        page.wait_for_url("**/ward/pumps?sort=battery_v", timeout=PATIENCE_MS)
+        assert page.evaluate("window.untouched") is True
+        page.goto(copied)
+        expect(search).to_have_value("00042", timeout=PATIENCE_MS)
+        expect(note).to_have_text("11 pumps", timeout=PATIENCE_MS)
+
+
+def test_back_goes_through_the_steps_of_a_page_and_a_bad_address_shows_the_default(
+    screen: Screen,  # noqa: F811
+    page: Page,  # noqa: F811
+) -> None:
+    screen.show(10, alarms=0)
+    with served(screen) as address:
+        page.goto(address)
+        page.goto(f"{address.partition('?')[0]}alarm-health?operators=0")
+        expect(page.locator("#address-note")).to_have_text(
+            "The address asks for operators “0”: allowed are whole numbers from 1 to 1,000. The default is shown.",
+            timeout=PATIENCE_MS,
+        )
+        expect(page.locator("#health-operators")).to_have_value("1")
+        page.locator(".nav-link", has_text="Audit").click()
+        page.locator("#audit-hours").click()
+        page.get_by_role("option", name="Last hour").click()
+        page.wait_for_url("**/audit?hours=1", timeout=PATIENCE_MS)
+        expect(page.locator("#address-note")).to_be_empty()
+        page.locator("#audit-hours").click()
+        page.get_by_role("option", name="Last 7 days").click()
+        page.wait_for_url("**/audit?hours=168", timeout=PATIENCE_MS)
+        page.go_back()
+        expect(page.locator("#audit-hours")).to_have_value("Last hour", timeout=PATIENCE_MS)
+        page.go_back()
+        expect(page.locator("#audit-hours")).to_have_value("Any time", timeout=PATIENCE_MS)

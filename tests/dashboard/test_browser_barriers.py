@@ -1,0 +1,62 @@
+"""Every page on a desktop and a phone, light and dark: no barrier that axe-core calls grave, no sideways scrolling."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from broker.store.snapshot_files import write
+from dashboard.access.accounts import add_account
+from tests.dashboard.barriers import barriers, equip
+from tests.dashboard.registered import addresses
+from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, screen, served  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.browser
+DESKTOP, PHONE = (1366, 768), (390, 844)
+AHEAD_MS = 3_600_000
+SETTLED_MS, REDRAWN_S = 200, 5
+LEAVE = "path => { document.querySelector('#page').firstChild.dataset.left = 1; window.pumpwatch.go(path); }"
+
+
+def look(page: Page, size: tuple[int, int], theme: str, name: str, *, of_layout: bool = False) -> list[str]:
+    """Return what is wrong with a page on a screen of this size, in this theme."""
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.evaluate("theme => document.documentElement.setAttribute('data-mantine-color-scheme', theme)", theme)
+    found = barriers(page, of_layout=of_layout)
+    deadline = time.monotonic() + REDRAWN_S
+    while page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+        if time.monotonic() > deadline:
+            found.append("scrolls sideways")
+            break
+        page.wait_for_timeout(SETTLED_MS)
+    return [f"{name}, {size[0]} px, {theme}: {what}" for what in found]
+
+
+def test_no_page_has_a_grave_barrier_or_scrolls_sideways(screen: Screen, browser: Browser) -> None:  # noqa: F811
+    add_account(screen.settings.data, "maria", "admin", "correct horse")
+    found: list[str] = []
+    ahead = time.time_ns() // 1_000_000 + AHEAD_MS  # it must not grow old meanwhile
+    write(screen.settings.snapshots, screen.fleet(20, alarms=4, written=ahead))
+    with served(screen) as address:
+        page = browser.new_page(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
+        page.goto(address)
+        page.get_by_label("Name").fill("maria")
+        page.get_by_label("Password").fill("correct horse")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("#therapy")).to_contain_text("12 Jan 2026", timeout=PATIENCE_MS)
+        equip(page)
+        for name, path in addresses("ITB-000001").items():
+            if urlsplit(page.url).path != path:
+                page.evaluate(LEAVE, path)
+                expect(page.locator("#page > :not([data-left])")).to_be_visible(timeout=PATIENCE_MS)
+            page.wait_for_timeout(SETTLED_MS)
+            found += look(page, DESKTOP, "light", name) + look(page, PHONE, "dark", name, of_layout=True)
+        page.locator("#more-button").click()
+        found += look(page, PHONE, "light", "behind More")
+        page.get_by_role("button", name="Keyboard shortcuts").click()
+        found += look(page, DESKTOP, "dark", "keyboard help")
+        page.close()
+    assert not found, "\n".join(found)

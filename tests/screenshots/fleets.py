@@ -1,0 +1,72 @@
+"""Made-up fleets that look like real ones: alarms of every priority and state, with the texts of our rules."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import polars as pl
+
+from broker.store.history import History
+from broker.store.snapshot import PRIORITY_CODE, Snapshot
+from broker.store.snapshot_files import write
+from dashboard.access.accounts import add_account
+from processor.rules import RULES
+from processor.view.rule_table import rule_table
+from tests.dashboard.conftest import THERAPY_MS, make_fleet, make_samples
+
+PUMP = "ITB-000001"
+"""The pump whose page is shown: the first one, which has a high alarm."""
+RULE = "motor_stall"
+PERSON, PASSWORD = "maria", "correct horse"
+HISTORY_MIN = 24 * 60
+FRESH_MS = 3_600_000
+"""The snapshot is dated so far ahead: it is not written again, and must not grow old while pictures are taken."""
+SHELVED_FROM = 7
+MAX_ALARMS = 800
+
+
+def prepare(data: Path, pumps: int) -> None:
+    """Fill a data directory: a person who may see every page, a fleet of this size, a day of samples of one pump."""
+    (data / "snapshot").mkdir(parents=True, exist_ok=True)
+    add_account(data, PERSON, "admin", PASSWORD)
+    if not pumps:
+        return
+    write(data / "snapshot", snapshot(pumps, time.time_ns() // 1_000_000 + FRESH_MS))
+    History(data).append(make_samples(PUMP, HISTORY_MIN, until_ms=THERAPY_MS), 1)
+
+
+def snapshot(pumps: int, written: int) -> Snapshot:
+    """Return a fleet whose alarms have the titles and texts of our rules, in every state."""
+    made = make_fleet(pumps, alarms=min(MAX_ALARMS, pumps // 12 + 1), written=written)
+    count = made.alarms.height
+    rules = [RULES[number % len(RULES)] for number in range(count)]
+    rules.sort(key=lambda rule: PRIORITY_CODE[rule.priority])
+    fields = {
+        "rule": [rule.name for rule in rules],
+        "title": [rule.title for rule in rules],
+        "priority": [PRIORITY_CODE[rule.priority] for rule in rules],
+        "meaning": [rule.meaning for rule in rules],
+        "action": [rule.action for rule in rules],
+        "deadline": [rule.time_to_respond for rule in rules],
+        "raised_wall": [written - FRESH_MS - 20_000 * (number + 1) for number in range(count)],
+    }
+    alarms = made.alarms.with_columns(
+        pl.Series(name, values, made.alarms[name].dtype) for name, values in fields.items()
+    )
+    shelved = pl.int_range(pl.len()) % SHELVED_FROM == SHELVED_FROM - 1
+    alarms = alarms.with_columns(
+        state=pl.when(shelved).then(pl.lit("shelved")).otherwise("state"),
+        shelved_left_s=pl.when(shelved).then(5400.0).cast(pl.Float32),
+        shelved_wall=pl.when(shelved).then(pl.lit(written - FRESH_MS)),
+        shelved_by=pl.when(shelved).then(pl.lit("maria")),
+        shelved_why=pl.when(shelved).then(pl.lit("Refill this afternoon")),
+        acknowledged_by=pl.when(pl.col("state") == "acknowledged").then(pl.lit("maria")),
+        acknowledged_wall=pl.when(pl.col("state") == "acknowledged").then(pl.lit(written - FRESH_MS)),
+    )
+    worst = alarms.select("pump", pl.col("priority").alias("new"), pl.col("rule").alias("new_rule"))
+    marked = made.pumps.join(worst, on="pump", how="left", maintain_order="left").with_columns(
+        priority=pl.coalesce("new", "priority").cast(made.pumps["priority"].dtype),
+        worst=pl.coalesce("new_rule", "worst"),
+    )
+    return Snapshot.of(marked.select(made.pumps.columns), alarms, made.gateways, made.health, rules=rule_table(RULES))
