@@ -14,7 +14,7 @@ from trials.load.metrics import HOPS, PERCENTILES
 
 UNIT_MS: Final = 0.1
 """Resolution of the histograms."""
-LONGEST_MS: Final = 24 * 3_600_000
+MAX_MS: Final = 24 * 3_600_000
 DIGITS: Final = 3
 """Significant digits that a histogram keeps."""
 CURVE: Final = (0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 100)
@@ -25,11 +25,11 @@ CURVE: Final = (0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 100)
 class Histogram:
     """Latencies of samples at one hop."""
 
-    _hdr: HdrHistogram = field(default_factory=lambda: HdrHistogram(1, round(LONGEST_MS / UNIT_MS), DIGITS))
+    _hdr: HdrHistogram = field(default_factory=lambda: HdrHistogram(1, round(MAX_MS / UNIT_MS), DIGITS))
 
     def add(self, latencies_ms: pl.Series, weights: pl.Series) -> None:
         """Add latencies, each as often as its weight; negative ones, from clocks that step, count as none."""
-        units = (latencies_ms / UNIT_MS).round().clip(1, LONGEST_MS / UNIT_MS).cast(pl.Int64)
+        units = (latencies_ms / UNIT_MS).round().clip(1, MAX_MS / UNIT_MS).cast(pl.Int64)
         # Values that the histogram cannot tell apart are added at once: it is written in Python.
         scale = 10.0 ** (units.log(10).floor() - DIGITS).clip(0)
         counts = (
