@@ -6,6 +6,7 @@ import asyncio
 import math
 import signal
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
+from pumpwatch.settings import environment
 
 if TYPE_CHECKING:
     from trials.load.profile import Profile
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 
 MAX_REPEATS = 20
 LIMITS = 'a metric and its limit such as "latency.shown.p99=1.5"'
+
+
+def wall_ms() -> float:
+    """Return the wall clock in ms, with fractions."""
+    return time.time_ns() / 1e6
 
 
 def load(
@@ -217,7 +224,9 @@ async def _once(profile: Profile, name: str, console: Console, *, browser: bool)
     with tempfile.TemporaryDirectory(prefix="pumpwatch-load-") as folder, LiveView(console) as view:
         try:
             async with started(Path(folder), gateway_names(0, gateways), view.say, stop, dashboard=browser) as system:
-                runner = Runner(profile, name, system, stop, view.show, view.say, chromium=browser)
+                runner = Runner(
+                    profile, name, system, stop, wall_ms, environment(), view.show, view.say, chromium=browser
+                )
                 return await runner.run()
         except (LoadError, LinkError, GeneratorError) as error:
             raise CommandError(str(error)) from error

@@ -7,12 +7,15 @@ from typing import Final
 
 from rich.console import Console, Group
 from rich.live import Live as RichLive
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from broker.display.terminal import KEPT, NUMBER, table
 from trials.load.runner import Live
 
+WIDTH: Final = 30
+LATENCY_BAR_S: Final = 2.0
+"""Latency at which its bar is full."""
 SAID: Final = 4
 """Latest lines of the parts that are shown."""
 
@@ -57,16 +60,21 @@ class LiveView:
         self._live.update(Group(*([self._table(self._latest)] if self._latest else []), *said))
 
     def _table(self, state: Live) -> Table:
-        table = Table(title=f"{state.stage}, {state.second:.0f} of about {state.seconds:.0f} s", show_header=False)
-        table.add_row("offered", f"{state.offered_per_s:,.0f} samples/s", _bar(state.second, state.seconds))
-        table.add_row("made", f"{state.made_per_s:,.0f} samples/s", "")
-        table.add_row("sessions", f"{state.connected:,} of {state.sessions:,}", _bar(state.connected, state.sessions))
-        for hop, value in state.latency.items():
-            table.add_row(f"{hop}, p99", "not yet" if value is None else f"{value:.3f} s", _bar(value or 0.0, 2.0))
-        for part, cores in state.cores.items():
-            table.add_row(part, f"{100 * cores:.0f} % of a core", _bar(cores, 1.0))
-        return table
+        rows = [
+            ("offered", f"{state.offered_per_s:,.0f} samples/s", _bar(state.second, state.seconds)),
+            ("made", f"{state.made_per_s:,.0f} samples/s", ""),
+            ("sessions", f"{state.connected:,} of {state.sessions:,}", _bar(state.connected, state.sessions)),
+            *(
+                (f"{hop}, p99", "not yet" if value is None else f"{value:.3f} s", _bar(value or 0.0, LATENCY_BAR_S))
+                for hop, value in state.latency.items()
+            ),
+            *((part, f"{100 * cores:.0f} % of a core", _bar(cores, 1.0)) for part, cores in state.cores.items()),
+        ]
+        title = f"{state.stage}, {state.second:.0f} of about {state.seconds:.0f} s"
+        return table(title, {"": KEPT, " ": NUMBER, "  ": KEPT}, rows, show_header=False)
 
 
-def _bar(value: float, whole: float) -> ProgressBar:
-    return ProgressBar(total=max(whole, 1e-9), completed=min(value, max(whole, 1e-9)), width=30)
+def _bar(value: float, whole: float) -> str:
+    """Return a bar of `WIDTH` characters, filled up to the share of the whole."""
+    share = min(1.0, value / whole) if whole > 0 else 0.0
+    return "█" * round(share * WIDTH) + "░" * (WIDTH - round(share * WIDTH))

@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
+from broker.display.terminal import KEPT, NUMBER, table
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.reports import load_report
 from trials.load.metrics import ALARM, HOPS, METRICS, PERCENTILES
@@ -75,14 +75,12 @@ def show(result: Result, console: Console) -> None:
     """Print what a person wants to know first: each stage by hop, broken thresholds, and what gave way."""
     for stage in result.stages:
         title = f"{stage.name}: {stage.offered_per_s:,.0f} samples/s offered, {stage.shown_per_s:,.0f} shown"
-        table = Table(title=title, title_justify="left")
-        for head in ("hop", *PERCENTILES):
-            table.add_column(head, justify="left" if head == "hop" else "right")
-        for hop in (*HOPS, ALARM):
-            figures = stage.latency.get(hop.name, {})
-            if any(value is not None for value in figures.values()):
-                table.add_row(hop.name, *(_seconds(figures.get(name)) for name in PERCENTILES))
-        console.print(table)
+        rows = [
+            (hop.name, *(_seconds(stage.latency[hop.name].get(name)) for name in PERCENTILES))
+            for hop in (*HOPS, ALARM)
+            if any(value is not None for value in stage.latency.get(hop.name, {}).values())
+        ]
+        console.print(table(title, {"hop": KEPT, **dict.fromkeys(PERCENTILES, NUMBER)}, rows))
         parts = ", ".join(
             f"{name} {100 * row['cores']:.0f} % {row['memory_mb']:,.0f} MB" for name, row in stage.resources.items()
         )
@@ -119,12 +117,8 @@ def _seconds(value: float | None) -> str:
 
 def show_changes(earlier: Result, results: Sequence[Result], console: Console) -> None:
     """Print how every figure changed against an earlier result, and whether that is more than noise."""
-    table = Table(title=f"against {earlier.began}", title_justify="left")
-    for head in ("stage", "metric", "before", "now", "change", ""):
-        table.add_column(head, justify="right" if head in {"before", "now", "change"} else "left")
-    for row in changes(earlier, results):
-        table.add_row(*row)
-    console.print(table)
+    columns = {"stage": KEPT, "metric": KEPT, "before": NUMBER, "now": NUMBER, "change": NUMBER, "": KEPT}
+    console.print(table(f"against {earlier.began}", columns, changes(earlier, results)))
 
 
 def changes(earlier: Result, results: Sequence[Result]) -> Iterator[tuple[str, str, str, str, str, str]]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -27,12 +26,13 @@ class GeneratorError(Exception):
 
 @dataclass
 class GeneratorProcess:
-    """One generator: its process, the latest progress, and where its records go."""
+    """One generator: its process, run in `environment`, the latest progress, and where its records go."""
 
     number: int
     login: Login
     followed: Followed
     on_progress: Callable[[GeneratorProcess, Progress], None]
+    environment: Mapping[str, str]
     progress: Progress | None = None
     _process: asyncio.subprocess.Process = field(init=False)
     _reading: asyncio.Task[None] = field(init=False)
@@ -47,7 +47,7 @@ class GeneratorProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "POLARS_MAX_THREADS": "1"},
+            env={**self.environment, "POLARS_MAX_THREADS": "1"},
             limit=8 * 1024 * 1024,
         )
         self._reading = asyncio.create_task(self._read(), name=f"generator {self.number}")

@@ -8,7 +8,7 @@ import os
 import platform
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -62,12 +62,17 @@ class Live:
 
 @dataclass
 class Runner:
-    """One run of a profile against a system. `show` gets the state each second; `stop` ends it early."""
+    """One run of a profile against a system. `show` gets the state each second; `stop` ends it early.
+
+    `now` is wall ms with fractions; generators run in `environment`.
+    """
 
     profile: Profile
     name: str
     system: SystemUnderLoad
     stop: asyncio.Event
+    now: Callable[[], float]
+    environment: Mapping[str, str]
     show: Callable[[Live], None] = lambda _: None
     say: Callable[[str], None] = lambda _: None
     chromium: bool = True
@@ -79,8 +84,7 @@ class Runner:
 
     async def run(self) -> Result:
         """Play all stages and return the result, also if it was interrupted. Raises `LoadError` and `LinkError`."""
-        self._began = datetime.now(UTC)
-        self._account = Account(self.profile, self.followed, _now_ms())
+        self._account = Account(self.profile, self.followed, self.now())
         found = rules_of_faults()
         self._rules = {fault: found.get(fault, {}) for fault in self.profile.faults}
         try:
@@ -88,7 +92,7 @@ class Runner:
                 self._observer = observer
                 await self._start_generators()
                 parts = {**self.system.parts, **{f"generator {each.number}": each.pid for each in self.generators}}
-                self._resources = Resources(parts, _now_ms)
+                self._resources = Resources(parts, self.now)
                 async with Painter.opened(self.system.dashboard if self.chromium else None, self.followed) as painter:
                     self._painter = painter
                     await self._play()
@@ -100,7 +104,8 @@ class Runner:
     async def _start_generators(self) -> None:
         login = Login(url=self.system.gateway_url, secret=self.system.gateway_secret)
         self.generators = [
-            GeneratorProcess(number, login, self.followed, self._progress) for number in range(self.profile.generators)
+            GeneratorProcess(number, login, self.followed, self._progress, self.environment)
+            for number in range(self.profile.generators)
         ]
         for each in self.generators:
             await each.start()
@@ -126,7 +131,7 @@ class Runner:
             for task in (stages, ticking, stopping, *disturbing):
                 task.cancel()
             await asyncio.gather(stages, ticking, stopping, *disturbing, return_exceptions=True)
-            self._account.end(_now_ms())
+            self._account.end(self.now())
 
     async def _stages(self) -> None:
         pumps = gateways = 0
@@ -136,10 +141,10 @@ class Runner:
                 gateways += len(plan.names)
             pumps = stage.pumps
             await self._joined(number, stage)
-            window = self._account.begin(stage, _now_ms())
+            window = self._account.begin(stage, self.now())
             self.say(f"stage {number} of {len(self.profile.stage)}: {window.name}, {stage.hold:g} s")
             await asyncio.sleep(stage.hold)
-            self._account.end(_now_ms())
+            self._account.end(self.now())
         await asyncio.sleep(self._grace_s())
 
     def _grace_s(self) -> float:
@@ -196,7 +201,7 @@ class Runner:
         while True:
             await asyncio.sleep(1.0)
             self._resources.sample()
-            now = _now_ms()
+            now = self.now()
             self._rates.append((now, summed(self.generators, "offered"), summed(self.generators, "made")))
             await asyncio.to_thread(self._account.settle, now - 1000 * SETTLE_AFTER_S)
             self.show(self._live(now))
@@ -237,7 +242,7 @@ class Runner:
         return Result(
             profile=self.name,
             title=self.profile.title,
-            began=self._began.isoformat(timespec="seconds"),
+            began=datetime.fromtimestamp(self._account.begin_ms / 1000, UTC).isoformat(timespec="seconds"),
             machine={
                 "cores": os.cpu_count(),
                 "memory_mb": round(psutil.virtual_memory().total / 1024**2),
@@ -274,7 +279,3 @@ class Runner:
         if self._painter.why:
             doubts.append(f"no browser: {self._painter.why}")
         return doubts
-
-
-def _now_ms() -> float:
-    return time.time_ns() / 1e6
