@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from broker.contract.signed import Verifier
-from broker.contract.topics import ALL, COMMAND, PART, RESEND
+from broker.contract.topics import ALL, COMMAND, PART, RESEND, TRACE
 from broker.mqtt.address import TakenOverError, parse_url
 from broker.mqtt.link import Link, Message
 from broker.mqtt.reconnection import keep_open
@@ -45,6 +45,7 @@ from processor.service.snapshots import SnapshotPublisher
 from processor.service.standstill import Standstill
 from processor.service.store import Store
 from processor.service.system_journal import SystemJournal
+from processor.service.tracing import Tracing
 from processor.watch.self_monitoring import SelfMonitor
 
 log = logging.getLogger("processor")
@@ -145,7 +146,19 @@ class _Service:
             max_rows=settings.max_rows,
             receive_maximum=settings.receive_maximum,
         )
+        self.tracing = self._traced() if settings.trace else None
         self.compaction = Compaction(settings.data, self.store.history, self.pipeline, self.meter, wall_ms)
+
+    def _traced(self) -> Tracing:
+        def publish(payload: bytes) -> None:
+            if self.link.alive:
+                self.link.publish(TRACE, payload)
+
+        tracing = Tracing(publish, lambda: time.time_ns() / 1e6)
+        self.pipeline.on_decoded = tracing.decoded
+        self.committer.marked = self.showing.marked = lambda: tracing.batch
+        self.committer.on_durable, self.showing.on_shown = tracing.durable, tracing.shown
+        return tracing
 
     def _restored(self) -> Pipeline:
         """Return the pipeline of the checkpoint, or a new one if there is none or it cannot be read."""
@@ -266,6 +279,8 @@ class _Service:
 
     def _receive(self, messages: list[Message]) -> None:
         self.queue.receive(messages)
+        if self.tracing:
+            self.tracing.received(len(messages))
         if self.queue.full:
             self.link.pause_reading()
 
@@ -343,6 +358,8 @@ class _Service:
         for part in parts:
             self.committer.taken(part)
         self._keep(results)
+        if self.tracing and queued.messages:
+            self.tracing.judged(queued.messages)
         self.announcements.announce()
 
     def _parts(self, taken: Taken) -> list[Taken]:

@@ -121,8 +121,9 @@ def settle(page: Page) -> None:
             with page.expect_request(lambda request: "/_dash-" in request.url, timeout=QUIET_MS):
                 pass
         except TimeoutError:
-            return
+            break
         waited += QUIET_MS
+    page.evaluate("new Promise((done) => requestIdleCallback(() => requestAnimationFrame(done)))")
 
 
 def index(files: list[Path]) -> str:

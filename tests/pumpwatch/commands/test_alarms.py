@@ -71,7 +71,10 @@ def test_a_terminal_of_80_columns_breaks_no_word(data: Path) -> None:
     output = io.StringIO()
     alarm_table.show(long, Console(file=output, width=80, force_terminal=True, color_system=None))
     shown = output.getvalue()
-    assert all(word in shown for word in (*title.split(), "returned, unacknowledged", "ITB-000001", "medium", "1 min", "--json"))
+    assert all(
+        word in shown
+        for word in (*title.split(), "returned, unacknowledged", "ITB-000001", "medium", "1 min", "--json")
+    )
     assert "…" not in shown
     assert max(map(len, shown.splitlines())) == 80
 
