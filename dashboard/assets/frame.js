@@ -1,7 +1,7 @@
 /* Frame: the sheet behind "More", height of the header, focus after navigation, scrolling regions that keys reach. */
 (function () {
   "use strict";
-  const HEADING_TIMEOUT_MS = 10000, REGIONS = ".scroll, .table, .worst, .map-box, [data-scrolls]", REGIONS_MS = 1000;
+  const HEADING_TIMEOUT_MS = 10000, REGIONS = ".scroll, .table, .worst, .fleet-map, [data-scrolls]", REGIONS_MS = 1000;
   let waiting_for = null;
   const by_id = (id) => document.getElementById(id);
 

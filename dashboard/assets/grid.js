@@ -25,7 +25,7 @@
   window.dash_clientside = Object.assign({}, window.dash_clientside);
   window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {
     async refresh(_live, search) {
-      const now = Date.now(), asked = window.dash_clientside.callback_context.triggered.some((one) => one.prop_id.startsWith("pump-search"));
+      const now = Date.now(), asked = window.dash_clientside.callback_context.triggered.some((one) => one.prop_id.startsWith("pump-"));
       if (!asked && now - refreshed < 1900) return window.dash_clientside.no_update;
       refreshed = now;
       try {

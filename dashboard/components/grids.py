@@ -72,3 +72,12 @@ PUMP_COLUMNS: Final = [
     _number("lost", "Samples lost", 110),
 ]
 """What operators look for first comes first; a narrow window scrolls to the rest."""
+PUMP_CARD: Final = {
+    "colId": "card",
+    "headerName": "Pump",
+    "hide": True,
+    "flex": 1,
+    "sortable": False,
+    "cellRenderer": "PumpCard",
+}
+"""The one column of a small screen."""
