@@ -37,6 +37,9 @@
     for (const control of document.querySelectorAll(".mantine-Pagination-control:not([aria-label])")) {
       if (!control.textContent) control.setAttribute("aria-label", control.nextElementSibling ? "Previous page" : "Next page");
     }
+    for (const field of document.querySelectorAll("input[type=file]:not([aria-label])")) {
+      field.setAttribute("aria-label", field.parentElement.textContent.trim() || "File");
+    }
     for (const region of document.querySelectorAll(REGIONS)) {
       const scrolls = region.scrollWidth > region.clientWidth + 1 || region.scrollHeight > region.clientHeight + 1;
       if (scrolls === region.hasAttribute("data-scrolling")) continue;
