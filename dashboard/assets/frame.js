@@ -34,6 +34,9 @@
   /* What scrolls must be reachable by keys, and have a name; what does not scroll must not hold them up. */
   function mark_regions() {
     for (const wrapper of document.querySelectorAll("div[aria-haspopup][aria-expanded]")) name_menu(wrapper);
+    for (const control of document.querySelectorAll(".mantine-Pagination-control:not([aria-label])")) {
+      if (!control.textContent) control.setAttribute("aria-label", control.nextElementSibling ? "Previous page" : "Next page");
+    }
     for (const region of document.querySelectorAll(REGIONS)) {
       const scrolls = region.scrollWidth > region.clientWidth + 1 || region.scrollHeight > region.clientHeight + 1;
       if (scrolls === region.hasAttribute("data-scrolling")) continue;

@@ -119,7 +119,7 @@ def _unit(days_: float) -> tuple[float, str]:
 def _dose(row: dict[str, Any], name: str, now: str = "") -> tuple[Component, Component]:
     low, mid, high = (row[column] for column in band(name))
     if mid is None or math.isnan(mid):
-        return elements.quantity(formatting.UNKNOWN), ""
+        return elements.quantity(formatting.UNKNOWN), "while the pump is silent" if row["silent"] else ""
     if mid >= DOSE_AHEAD_H:
         return NOT_EXPECTED, "within a day"
     if high <= 0:
