@@ -11,39 +11,24 @@ import humanize
 
 from broker.contract.datasheet import FLOW_RESOLUTION_UL_H
 from broker.contract.signals import FLAGS, SIGNAL_BY_NAME
+from broker.display import names
 from broker.display.instants import instant, outside
 from dashboard.zones import ZONE, label
 
 UNKNOWN: Final = "unknown"
+NO_PUMPS: Final = (
+    "No pump has reported yet. Start simulated pumps with `pumpwatch run`, or publish telemetry of your own; they "
+    "appear here with their first sample."
+)
 MAX_DECIMALS: Final = 6
 FLOWS: Final = ("flow_ul_h",)
 """Signals of the flow sensor."""
 LOST: Final = "Missing from the pumps' sequence numbers and not received since."
 LATE: Final = "Received after newer samples: stored in the history, not evaluated."
 DUPLICATES: Final = "Received more than once; counted and discarded."
-PRIORITY_WORD: Final = {1: "high", 2: "medium", 3: "low", 0: "normal"}
-STATE_WORD: Final = {
-    "unacknowledged": "unacknowledged",
-    "acknowledged": "acknowledged",
-    "returned": "returned, unacknowledged",
-    "latched": "latched, needs reset",
-    "shelved": "shelved",
-    "out_of_service": "out of service",
-}
-KIND_WORD: Final = {
-    "returned": "returned to normal",
-    "held": "suppressed",
-    "released": "no longer suppressed",
-    "realarmed": "re-alarmed",
-    "unacknowledged": "acknowledgment withdrawn",
-    "out_of_service": "taken out of service",
-    "in_service": "returned to service",
-    "sign_in_failed": "sign-in failed",
-    "ordered": "commanded",
-    "denied": "refused (role)",
-    "forged": "refused (forged)",
-}
-"""Event kinds that read differently on a page than in the journal."""
+PRIORITY_WORD: Final = names.PRIORITIES
+STATE_WORD: Final = names.ALARM_STATES
+KIND_WORD: Final = names.ENTRIES
 
 
 def number(value: float | None, decimals: int, unit: str = "") -> str:
@@ -157,14 +142,13 @@ def speed(times: float) -> str:
 
 
 def title(name: str) -> str:
-    """Return the name of a fault or a limit as words: "Catheter occlusion"."""
-    words = name.replace("_", " ").strip()
-    return words[:1].upper() + words[1:]
+    """Return an identifier as words, for what has no title of its own, such as a limit: "Message log"."""
+    return names.words(name)
 
 
 def event_kind(kind: str) -> str:
-    """Return the kind of a journal entry as words: "Returned to normal", "Sign in failed"."""
-    return title(KIND_WORD.get(kind, kind))
+    """Return the kind of a journal entry as words: "Returned to normal", "Sign-in failed"."""
+    return names.entry_kind(kind)
 
 
 def flags(bits: int | None) -> list[str]:

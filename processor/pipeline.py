@@ -62,6 +62,7 @@ class Pipeline:
     `split` divides a batch into waves: each pump at most once per wave, its samples in order from wave to wave. What
     concerns pumps that sent nothing, gateways, fleet and cohorts is judged every `watch_interval_ms` (wall clock): it
     takes the whole fleet, however few samples a batch has. `verifier` opens commands and actions; by default, none.
+    `on_decoded` is called when a batch is decoded and before it is judged.
     """
 
     rules: Rules = RULES
@@ -81,6 +82,7 @@ class Pipeline:
     action_ids: dict[str, None] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
     verifier: Opener = field(default_factory=Verifier)
+    on_decoded: Callable[[], None] = lambda: None
     _disconnected_since: int | None = None
     _watched: int | None = None
 
@@ -118,6 +120,7 @@ class Pipeline:
         no new ones.
         """
         batch = self.inbox.read(messages, now, decoded)
+        self.on_decoded()
         advanced = self.advance(batch, now, listening=listening, current=current, readings=readings)
         return self._result(batch, advanced, now)
 

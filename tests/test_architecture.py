@@ -115,12 +115,14 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
 CLOCKS: Final = (
     "simulator/gateway/service.py",
     "processor/service/loop.py",
+    "trials/load/generator.py",
     "dashboard/app.py",
     "dashboard/access/login_throttle.py",
     "dashboard/access/middleware.py",
     "pumpwatch/commands/caller.py",
     "pumpwatch/commands/gateways.py",
     "pumpwatch/commands/keys.py",
+    "pumpwatch/commands/load.py",
     "pumpwatch/supervision/part_notices.py",
     "pumpwatch/supervision/part_status.py",
 )

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from broker.display import terminal
 from trials.score import RECALL_SEVERITIES, Score, false_alarms, missed
+from trials.score_titles import with_titles
 
 MAX_LISTED: Final = 200
 """Rows of a list on a terminal; `--json` has all of them."""
@@ -25,8 +26,8 @@ def tables(report: dict[str, Any]) -> RenderableType:
 def lists(score: Score) -> RenderableType:
     """Return the lists of false alarms and missed injections."""
     return Group(
-        _list("False alarms", false_alarms(score)),
-        _list("Missed injections", missed(score)),
+        _list("False alarms", with_titles(false_alarms(score))),
+        _list("Missed injections", with_titles(missed(score))),
     )
 
 

@@ -41,7 +41,7 @@ class Birth(msgspec.Struct, kw_only=True):
     """Introduction of a gateway: the pumps it speaks for, how its time runs, the faults it can play.
 
     `speed` is therapy seconds per wall second; at wall time `sent` (ms) the therapy clock stood at `time` (ms).
-    `interval_s` is therapy seconds between two samples of a pump.
+    `interval_s` is therapy seconds between two samples of a pump. `fault_titles` are what people call the faults.
     """
 
     gateway: Label
@@ -51,6 +51,7 @@ class Birth(msgspec.Struct, kw_only=True):
     speed: Speed = 1.0
     interval_s: Annotated[float, Meta(ge=0.001, le=31 * 86_400.0)] = 60.0
     faults: Annotated[list[Label], Meta(max_length=MAX_FAULTS)] = []
+    fault_titles: Annotated[dict[Label, Label], Meta(max_length=MAX_FAULTS)] = {}
 
 
 class Status(msgspec.Struct, kw_only=True):

@@ -62,6 +62,8 @@ COMMAND: Final = "pumpwatch/command"
 """Operator actions on alarms; the processor reads it."""
 KEYS: Final = "pumpwatch/keys"
 """Public keys that sign commands and actions, published by the processor (retained); gateways verify with them."""
+TRACE: Final = "pumpwatch/trace"
+"""When the processor received, judged, stored and showed each message, while it runs with `--trace`."""
 OUTCOME: Final = "pumpwatch/outcome"
 """Results of operator actions, published by the processor."""
 

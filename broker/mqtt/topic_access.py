@@ -57,6 +57,7 @@ PERMISSIONS: Final = (
     Permission(PROCESSOR, "write", topics.RESEND, "request to resend"),
     Permission(PROCESSOR, "write", topics.OUTCOME, "results of operator actions"),
     Permission(PROCESSOR, "write", topics.alarm_topic(EVERY), "changes of alarms"),
+    Permission(PROCESSOR, "write", topics.TRACE, "when it handled each message, for load tests"),
     Permission(PROCESSOR, "write", topics.health_topic(EVERY), "its health"),
     *(
         permission

@@ -27,6 +27,7 @@ LEFT_OUT: Final = (
         "broker",
         "client-id",
         "dashboard.*",
+        "playback.json*",
         "format.json",
         "run.json*",
         "*.lock",

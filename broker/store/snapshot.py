@@ -15,6 +15,8 @@ from broker.contract.rule_targets import RuleTargets
 from broker.store.pump_table import PUMPS_SCHEMA, PumpTable, no_pumps
 from broker.store.rule_facts import RULES_SCHEMA
 
+COUNTED: Final = ("lost", "late", "repeated", "refused", "reconnects")
+"""Counts of trouble in the health of the pipeline, which people ask about only while they grow."""
 PRIORITIES: Final = ("high", "medium", "low")
 PRIORITY_CODE: Final = {"high": 1, "medium": 2, "low": 3}
 """0 means that a pump has no alarm."""
@@ -150,7 +152,9 @@ class Health(msgspec.Struct, kw_only=True):
     """Health of the pipeline, as of one snapshot.
 
     `written` is wall ms, `therapy_ms` the therapy clock of the fleet, which began at `therapy_start` (0: unknown).
-    `rules` are the titles of the rules of pumps by name; `rule_targets` the faults that rules identify or detect.
+    `rules` are the titles of the rules of pumps by name; `rule_targets` the faults that rules identify or detect;
+    `grown` says when (wall ms) one of the counts `COUNTED` last grew since the start, without those that never did;
+    `faults` the faults that gateways can inject, and `fault_titles` their titles.
     """
 
     version: int = 0
@@ -173,8 +177,10 @@ class Health(msgspec.Struct, kw_only=True):
     latency_ms: dict[str, float] = {}
     bounds: list[CapacityLimit] = []
     reconnects: int = 0
+    grown: dict[str, int] = {}
     clock_steps: int = 0
     faults: list[str] = []
+    fault_titles: dict[str, str] = {}
     rules: dict[str, str] = {}
     rule_targets: dict[str, RuleTargets] = {}
     notes: list[str] = []

@@ -39,13 +39,14 @@ class GroundTruth(msgspec.Struct, kw_only=True):
 
 
 class FaultFacts(msgspec.Struct, kw_only=True):
-    """What scoring must know about a fault.
+    """What scoring must know about a fault, and what people call it (`title`, empty: nothing but its name).
 
     One that `waits_for` a refill has no effect before the next refill. From the severity `silent_from` on, its pump is
     silent at least half of the time, so that it counts for alarms of silent gateways.
     """
 
     fault: str
+    title: str = ""
     waits_for: str = ""
     silent_from: float = 0.0
 

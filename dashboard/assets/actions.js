@@ -18,8 +18,4 @@
   listen("retirement");
   listen("account");
   listen("session");
-  window.dash_clientside = Object.assign({}, window.dash_clientside);
-  window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {
-    chosen: (rows) => (rows || []).map((row) => row.alarm),
-  });
 })();

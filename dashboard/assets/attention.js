@@ -148,6 +148,7 @@
     };
     write("attention-open", words[next.status]);
     if (button.dataset.status !== next.status) button.dataset.status = next.status;
+    if (element("attention-panel").hidden) return;
     write("attention-note", notes[next.status]);
     write("attention-sound", mine.sound ? "Turn sound off" : "Turn sound on");
     write("attention-pause", next.status === "paused" ? "End the pause" : "Pause sound");
@@ -170,6 +171,7 @@
     if (!panel || panel.hidden !== wanted) return;
     panel.hidden = !wanted;
     button.setAttribute("aria-expanded", String(wanted));
+    if (wanted) tick();
   }
 
   const doing = {

@@ -1,7 +1,7 @@
 /* Frame: the sheet behind "More", height of the header, focus after navigation, scrolling regions that keys reach. */
 (function () {
   "use strict";
-  const HEADING_TIMEOUT_MS = 10000, REGIONS = ".scroll, .table, .worst, .map-box, [data-scrolls]", REGIONS_MS = 1000;
+  const HEADING_TIMEOUT_MS = 10000, REGIONS = ".scroll, .table, .worst, .fleet-map, [data-scrolls]", REGIONS_MS = 1000;
   let waiting_for = null;
   const by_id = (id) => document.getElementById(id);
 
@@ -34,6 +34,9 @@
   /* What scrolls must be reachable by keys, and have a name; what does not scroll must not hold them up. */
   function mark_regions() {
     for (const wrapper of document.querySelectorAll("div[aria-haspopup][aria-expanded]")) name_menu(wrapper);
+    for (const control of document.querySelectorAll(".mantine-Pagination-control:not([aria-label])")) {
+      if (!control.textContent) control.setAttribute("aria-label", control.nextElementSibling ? "Previous page" : "Next page");
+    }
     for (const region of document.querySelectorAll(REGIONS)) {
       const scrolls = region.scrollWidth > region.clientWidth + 1 || region.scrollHeight > region.clientHeight + 1;
       if (scrolls === region.hasAttribute("data-scrolling")) continue;

@@ -210,6 +210,6 @@
   const waiting = setInterval(() => {
     if (document.getElementById("age") && dash() && dash().set_props) { clearInterval(waiting); watch_scheme(); }
   }, 50);
-  setInterval(tick, 250);
+  setInterval(tick, 500);
   setInterval(look, 2000);
 })();

@@ -1,149 +1,190 @@
-/* Fleet map: one cell per pump or one tile per group of pumps, one block per site; a click opens the pump. */
+/* Fleet map: every cell is a link to its pump, or to the group or part of a group for which it stands. */
 (function () {
   "use strict";
-  const LABEL = 18, GAP_SITE = 10, SMALLEST = 3, LARGEST = 34;
-  let drawn = null, hatch_of = {};
+  const SMALLEST = 14, LARGEST = 28, TITLE_PX = 22, GAP_PX = 8;
+  const NAMES = ["", "high", "medium", "low"], ACKNOWLEDGED = 4, RETURNED = 8, SILENT = 16;
+  let drawn = null;
 
-  const TOKENS = ["surface", "hatch", "cell", "font", "text", "muted", ...["high", "medium", "low"].flatMap((name) => [name, name + "-fill", "on-" + name])];
+  const make = (tag, name, text) => {
+    const node = document.createElement(tag);
+    if (name) node.className = name;
+    if (text !== undefined) node.textContent = text;
+    return node;
+  };
+  const link = (href, name, text) => {
+    const node = make("a", name, text);
+    node.href = href;
+    node.dataset.go = "";
+    return node;
+  };
+  const count = (number) => number.toLocaleString("en");
 
-  /* Read once per drawing: with thousands of cells, asking for each would take most of a second. */
-  function tokens() {
-    const style = getComputedStyle(document.documentElement);
-    return Object.fromEntries(TOKENS.map((name) => [name, style.getPropertyValue("--" + name).trim()]));
+  function class_of(digit) {
+    const code = parseInt(digit, 32), names = ["cell", NAMES[code & 3] || "normal"];
+    if (code & ACKNOWLEDGED) names.push("acked");
+    if (code & RETURNED) names.push("returned");
+    if (code & SILENT) names.push("silent");
+    return names.join(" ");
   }
 
-  function size_of(sites, width, height) {
+  function state_of(digit) {
+    const code = parseInt(digit, 32);
+    const state = code & ACKNOWLEDGED ? "acknowledged" : code & RETURNED ? "returned, unacknowledged" : "unacknowledged";
+    return [NAMES[code & 3] ? NAMES[code & 3] + ", " + state : "", code & SILENT ? "silent" : ""].filter(Boolean).join(", ") || "normal";
+  }
+
+  function view(group, part) {
+    const query = new URLSearchParams();
+    if (drawn.cells.by !== "site") query.set("by", drawn.cells.by);
+    if (group) query.set("group", group);
+    if (part !== undefined) query.set("part", String(part));
+    return window.pumpwatch.path("/" + (query.size ? "?" + query : ""));
+  }
+
+  function title_of(number, digit) {
+    const marked = drawn.cells.marked[number];
+    const text = marked ? [marked[0], marked[1], state_of(digit)].filter(Boolean).join(" · ") : "";
+    if (drawn.cells.kind === "pump") return text || drawn.names[number] + " · " + state_of(digit);
+    const many = marked ? marked[2] + " abnormal, worst " + text : "all normal";
+    return drawn.cells.kind === "group" ? drawn.names[number] + ": " + many : "Up to " + drawn.cells.per + " pumps from " + drawn.names[number] + ": " + many;
+  }
+
+  function href_of(number, block, place) {
+    const { kind, group, marked } = drawn.cells;
+    if (kind === "group") return view(drawn.names[number]);
+    if (kind === "part") return group ? view(group, place) : view(block);
+    const pump = marked[number] ? marked[number][0] : drawn.names[number];
+    return window.pumpwatch.path("/pump/" + encodeURIComponent(pump));
+  }
+
+  function paint(node, number, digit) {
+    const group = drawn.cells.kind === "group";
+    node.className = class_of(digit) + (group ? " tile" : "");
+    node.title = title_of(number, digit);
+    if (group) node.lastChild.textContent = count((drawn.cells.marked[number] || [0, 0, 0])[2]) + " of " + count(drawn.cells.blocks[number][2]);
+  }
+
+  function size_of(box, blocks) {
+    const width = box.clientWidth, height = box.clientHeight;
     for (let size = LARGEST; size > SMALLEST; size--) {
-      const across = Math.floor(width / size);
-      const used = sites.reduce((sum, [, codes]) => sum + LABEL + GAP_SITE + Math.ceil(codes.length / across) * size, 0);
+      const across = Math.max(1, Math.floor(width / size));
+      const used = blocks.reduce((sum, [, codes]) => sum + TITLE_PX + GAP_PX + Math.ceil(codes.length / across) * size, 0);
       if (used <= height) return size;
     }
     return SMALLEST;
   }
 
-  function hatch(context, ground, line) {
-    const key = ground + line;
-    if (hatch_of[key]) return hatch_of[key];
-    const tile = document.createElement("canvas"), ratio = devicePixelRatio || 1, s = Math.round(5 * ratio);
-    tile.width = tile.height = s;
-    const pen = tile.getContext("2d");
-    pen.fillStyle = ground; pen.fillRect(0, 0, s, s);
-    pen.strokeStyle = line; pen.lineWidth = 1.3 * ratio;
-    for (const shift of [-s, 0, s]) { pen.beginPath(); pen.moveTo(shift - 1, s + 1); pen.lineTo(shift + s + 1, -1); pen.stroke(); }
-    return (hatch_of[key] = context.createPattern(tile, "repeat"));
-  }
-
-  function shape(pen, priority, x, y, s) {
-    const c = s / 2, r = s * 0.3;
-    pen.beginPath();
-    if (priority === 1) { pen.moveTo(x + c, y + c - r); pen.lineTo(x + c + r, y + c + r * 0.8); pen.lineTo(x + c - r, y + c + r * 0.8); }
-    else if (priority === 2) { pen.moveTo(x + c, y + c - r); pen.lineTo(x + c + r, y + c); pen.lineTo(x + c, y + c + r); pen.lineTo(x + c - r, y + c); }
-    else pen.arc(x + c, y + c, r * 0.8, 0, 7);
-    pen.closePath(); pen.fill();
-  }
-
-  function cell(pen, token, code, x, y, s, gap) {
-    const priority = code & 3, acknowledged = code & 4, silent = code & 8, name = ["", "high", "medium", "low"][priority];
-    const inner = s - gap;
-    if (silent) pen.fillStyle = hatch(pen, token.surface, priority ? token[name] : token.hatch);
-    else if (priority && !acknowledged) pen.fillStyle = token[name + "-fill"];
-    else pen.fillStyle = token.cell;
-    pen.fillRect(x, y, inner, inner);
-    if (silent) { pen.strokeStyle = token[priority ? name : "hatch"]; pen.lineWidth = 1; pen.strokeRect(x + 0.5, y + 0.5, inner - 1, inner - 1); }
-    if (priority && acknowledged) {
-      pen.strokeStyle = token[name]; pen.lineWidth = Math.max(1.5, s / 9);
-      const half = pen.lineWidth / 2; pen.strokeRect(x + half, y + half, inner - 2 * half, inner - 2 * half);
-    }
-    if (priority && s >= 9 && !silent) {
-      pen.fillStyle = acknowledged ? token[name] : token["on-" + name];
-      shape(pen, priority, x, y, inner);
-    }
-  }
-
-  /* Paints only the cells that differ; false if more than cells changed. */
-  function repaint(before, after) {
-    const canvas = document.getElementById("map");
-    if (!before || !before.places || !canvas || before.canvas !== canvas || before.names !== after.names || before.scheme !== after.scheme) return false;
-    const old = before.cells.sites, sites = after.cells.sites;
-    if (old.length !== sites.length || sites.some(([site, codes, pumps, abnormal], n) => site !== old[n][0] || codes.length !== old[n][1].length || pumps !== old[n][2] || abnormal !== old[n][3])) return false;
-    const pen = canvas.getContext("2d"), token = tokens(), { size, across, places } = before, gap = size >= 8 ? 2 : 1;
-    sites.forEach(([, codes], n) => {
-      for (let i = 0; i < codes.length; i++) {
-        if (codes[i] === old[n][1][i]) continue;
-        const x = (i % across) * size, y = places[n].y + Math.floor(i / across) * size;
-        pen.fillStyle = token.surface;
-        pen.fillRect(x, y, size, size);
-        cell(pen, token, parseInt(codes[i], 16), x, y, size, gap);
+  function build(box) {
+    const { kind, blocks, group } = drawn.cells;
+    box.replaceChildren();
+    box.style.setProperty("--cell-size", size_of(box, blocks) + "px");
+    drawn.nodes = [];
+    let cells = make("div", "map-cells tiles");
+    if (kind === "group") box.append(cells);
+    for (const [name, codes] of blocks) {
+      if (kind !== "group") {
+        const block = make("section", "map-block"), head = make("h3");
+        head.append(group ? make("span", "", name) : link(view(name), "", name), make("span", "note"));
+        cells = make("div", "map-cells");
+        block.append(head, cells);
+        box.append(block);
       }
+      [...codes].forEach((digit, place) => {
+        const number = drawn.nodes.length, node = link(href_of(number, name, place), "");
+        if (kind === "group") node.append(make("span", "mark"), make("b", "", name), make("span", "note"));
+        node.tabIndex = number ? -1 : 0;
+        drawn.nodes.push(node);
+        paint(node, number, digit);
+        cells.append(node);
+      });
+    }
+    heads(box);
+  }
+
+  function heads(box) {
+    box.querySelectorAll(".map-block h3 .note").forEach((note, at) => {
+      const [, , pumps, abnormal] = drawn.cells.blocks[at];
+      note.textContent = abnormal ? count(abnormal) + " of " + count(pumps) + " abnormal" : count(pumps) + " normal";
     });
-    Object.assign(after, { size, across, places, canvas });
-    return true;
   }
 
-  function draw() {
-    const canvas = document.getElementById("map"), box = document.getElementById("map-box");
-    if (!canvas || !box || !drawn) return;
-    const ratio = devicePixelRatio || 1, width = box.clientWidth, sites = drawn.cells.sites;
-    const size = size_of(sites, width, box.clientHeight), across = Math.max(1, Math.floor(width / size));
-    const height = sites.reduce((sum, [, codes]) => sum + LABEL + GAP_SITE + Math.ceil(codes.length / across) * size, 0);
-    canvas.width = width * ratio; canvas.height = height * ratio;
-    canvas.style.width = width + "px"; canvas.style.height = height + "px";
-    const pen = canvas.getContext("2d"), gap = size >= 8 ? 2 : 1;
-    pen.scale(ratio, ratio);
-    const token = tokens();
-    drawn.places = [];
-    let y = 0, first = 0;
-    for (const [site, codes, pumps, abnormal] of sites) {
-      pen.font = "600 12px " + token.font; pen.fillStyle = token.text; pen.textBaseline = "top";
-      pen.fillText(site, 0, y + 1);
-      const after = pen.measureText(site).width + 8;
-      pen.font = "12px " + token.font; pen.fillStyle = token.muted;
-      pen.fillText(abnormal ? abnormal + " of " + pumps.toLocaleString("en") : pumps.toLocaleString("en") + " normal", after, y + 1);
-      y += LABEL;
-      drawn.places.push({ y, first, count: codes.length });
-      for (let i = 0; i < codes.length; i++) {
-        cell(pen, token, parseInt(codes[i], 16), (i % across) * size, y + Math.floor(i / across) * size, size, gap);
+  /* Changes only the cells that differ from those on the screen. */
+  function update(box, before) {
+    const old = before.cells.blocks.map(([, codes]) => codes).join(""), fresh = drawn.cells.blocks.map(([, codes]) => codes).join("");
+    drawn.nodes = before.nodes;
+    let start = 0;
+    drawn.cells.blocks.forEach(([name, codes]) => {
+      for (let place = 0; place < codes.length; place++) {
+        const number = start + place, marked = drawn.cells.marked[number], was = before.cells.marked[number];
+        if (old[number] === fresh[number] && String(marked) === String(was)) continue;
+        paint(drawn.nodes[number], number, fresh[number]);
+        drawn.nodes[number].href = href_of(number, name, place);
       }
-      y += Math.ceil(codes.length / across) * size + GAP_SITE;
-      first += codes.length;
-    }
-    Object.assign(drawn, { size, across, canvas });
+      start += codes.length;
+    });
+    heads(box);
   }
 
-  function at(event) {
-    if (!drawn || !drawn.places) return null;
-    const column = Math.floor(event.offsetX / drawn.size);
-    if (column >= drawn.across) return null;
-    for (const place of drawn.places) {
-      const row = Math.floor((event.offsetY - place.y) / drawn.size), index = row * drawn.across + column;
-      if (row >= 0 && index < place.count && event.offsetY >= place.y) {
-        const number = place.first + index, marked = drawn.cells.marked[number];
-        return { serial: marked ? marked[0] : drawn.names[number], title: marked ? marked[1] || "silent, state unknown" : "normal" };
-      }
-    }
-    return null;
+  function path_to() {
+    const place = document.getElementById("map-path"), { by, group, part } = drawn.cells;
+    if (!place) return;
+    place.replaceChildren();
+    if (!group) return;
+    const list = window.pumpwatch.path("/pumps?" + new URLSearchParams(by === "site" || by === "gateway" || by === "model" ? { [by]: group } : { search: group }));
+    const crumbs = [link(view(""), "", "Whole fleet"), part === null ? make("b", "", group) : link(view(group), "", group)];
+    if (part !== null) crumbs.push(make("b", "", "part " + (part + 1)));
+    crumbs.forEach((crumb, at) => place.append(...(at ? [make("span", "", " › ")] : []), crumb));
+    place.append(link(list, "more", "List of these pumps"));
   }
 
-  document.addEventListener("mousemove", (event) => {
-    if (event.target.id !== "map") return;
-    const found = at(event);
-    event.target.title = found ? found.serial + " · " + found.title + (drawn.cells.per > 1 ? " (worst of " + drawn.cells.per + ")" : "") : "";
-    event.target.style.cursor = found ? "pointer" : "default";
+  /* Arrow keys move between cells; Tab leaves the map. */
+  function neighbor(at, key) {
+    const nodes = drawn.nodes, step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+    if (step) return nodes[at + step];
+    if (key === "Home") return nodes[0];
+    if (key === "End") return nodes[nodes.length - 1];
+    const here = nodes[at].getBoundingClientRect(), down = key === "ArrowDown";
+    const beyond = (node) => { const place = node.getBoundingClientRect(); return down ? place.top - here.top : here.top - place.top; };
+    const ahead = nodes.filter((node) => beyond(node) > 1), row = Math.min(...ahead.map(beyond));
+    const aside = (node) => Math.abs(node.getBoundingClientRect().left - here.left);
+    return ahead.filter((node) => beyond(node) < row + 1).sort((one, other) => aside(one) - aside(other))[0];
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const keys = ["ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown", "Home", "End"];
+    if (!drawn || !drawn.nodes || !keys.includes(event.key) || event.ctrlKey || event.altKey || event.metaKey) return;
+    const at = drawn.nodes.indexOf(event.target);
+    if (at < 0) return;
+    event.preventDefault();
+    const next = neighbor(at, event.key);
+    if (!next) return;
+    event.target.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
   });
-  document.addEventListener("click", (event) => {
-    const found = event.target.id === "map" ? at(event) : null;
-    if (found && found.serial) window.pumpwatch.go(window.pumpwatch.path("/pump/" + encodeURIComponent(found.serial)));
+  window.addEventListener("resize", () => {
+    const box = document.getElementById("map");
+    if (box && drawn) box.style.setProperty("--cell-size", size_of(box, drawn.cells.blocks) + "px");
   });
-  window.addEventListener("resize", draw);
+
+  function note() {
+    const { kind, per, blocks } = drawn.cells;
+    if (!blocks.length) return drawn.cells.group ? "No pump is in " + drawn.cells.group + " now." : "No cells: no pump has reported yet.";
+    if (kind === "pump") return "1 cell = 1 pump";
+    if (kind === "group") return "1 tile = 1 group with its worst pump; open one to see its pumps";
+    return "1 cell = " + count(per) + " pumps, drawn as the worst of them; open one to see each";
+  }
 
   window.dash_clientside = Object.assign({}, window.dash_clientside);
   window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {
-    map(cells, scheme, names) {
-      if (!cells) return ["", ""];
-      const before = drawn;
-      drawn = { cells, names: names || [], scheme };
-      if (!repaint(before, drawn)) { hatch_of = {}; requestAnimationFrame(draw); }
-      return ["", cells.per > 1 ? "1 tile = " + cells.per + " pumps, color of the worst" : "1 cell = 1 pump"];
+    map(cells, names) {
+      const box = document.getElementById("map"), before = drawn;
+      if (!cells || !box) return "";
+      drawn = { cells, names: names || [], box };
+      const same = before && before.box === box && before.names === names && box.childElementCount && before.cells.kind === cells.kind && before.cells.blocks.length === cells.blocks.length;
+      if (same) update(box, before); else build(box);
+      path_to();
+      return note();
     },
   });
 })();

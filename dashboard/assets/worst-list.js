@@ -1,7 +1,7 @@
 /* The most urgent alarms on the overview, as a keyed list; a group of pumps behind one gateway is one line. */
 (function () {
   "use strict";
-  const NARROW = matchMedia("(max-width: 899px)"), LINE = 76, CARD = 210, MORE_MS = 2000, COUNTS = ["high", "medium", "low", "silent", "normal", "others", "waiting", "shelved", "pumps"];
+  const NARROW = matchMedia("(max-width: 899px)"), LINE = 76, CARD = 214, MORE_MS = 2000, COUNTS = ["high", "medium", "low", "silent", "normal", "others", "waiting", "shelved", "pumps"];
   let page = null;
   const P = () => window.pumpwatch, dash = () => window.dash_clientside;
 

@@ -55,9 +55,11 @@ def text(component: str, *, prop: str = "value", default: str = "", step: bool =
     return Control(component, read, prop, default, step)
 
 
-def choice(
-    component: str, allowed: Collection[str], *, prop: str = "value", default: str = "", step: bool = False
-) -> Control:
+Allowed = Collection[str] | Callable[[], Collection[str]]
+"""The values that a control may have, or what returns them if they change, such as the sites of a fleet."""
+
+
+def choice(component: str, allowed: Allowed, *, prop: str = "value", default: str = "", step: bool = False) -> Control:
     """Return a control that holds one of the `allowed` values."""
 
     def read(values: list[str]) -> str:
@@ -66,7 +68,7 @@ def choice(
     return Control(component, read, prop, default, step)
 
 
-def choices(component: str, allowed: Collection[str] | None = None, *, step: bool = False) -> Control:
+def choices(component: str, allowed: Allowed | None = None, *, step: bool = False) -> Control:
     """Return a control that holds a list of values, each one of the `allowed` (None: any); the default is none."""
 
     def read(values: list[str]) -> list[str]:
@@ -193,7 +195,8 @@ def asked(path: str, search: str) -> tuple[dict[str, Any], str]:
     return values, " ".join(problems)
 
 
-def _allowed(values: list[str], allowed: Collection[str]) -> list[str]:
+def _allowed(values: list[str], allowed: Allowed) -> list[str]:
+    allowed = allowed() if callable(allowed) else allowed
     if all(value in allowed for value in values):
         return values
     raise ValueError(f"allowed are {formatting.listed([value for value in allowed if value], most=12)}")

@@ -12,6 +12,7 @@ from dashboard.access.accounts import Visitor
 from dashboard.components import client_script, elements
 from dashboard.components.elements import Component
 from dashboard.components.fault_choice import KEPT
+from dashboard.data import names
 from dashboard.data.drill_records import ANSWER_MS, MINUTE_MS, OPEN, RUN_MS, SPANS_MIN, Drill
 from dashboard.data.drills import MIN_SEVERITY, PersonReport
 
@@ -37,7 +38,7 @@ MAX_LISTED: Final = 50
 def plan_form(faults: list[str], people: list[str]) -> Component:
     """Return the form that plans a drill."""
     chosen = {"allowDeselect": False, "searchable": True}
-    named = [{"value": name, "label": formatting.title(name)} for name in faults]
+    named = [{"value": name, "label": names.fault_title(name)} for name in faults]
     return html.Div(
         [
             html.P(HOW, className="note"),
@@ -95,7 +96,7 @@ def planned(drills: list[Drill], visitor: Visitor) -> Component:
 
 def _planned(drill: Drill, visitor: Visitor) -> Component:
     until = formatting.moment(drill.planned_at + drill.span_min * MINUTE_MS)
-    fault = formatting.title(drill.fault) if drill.fault else f"Fault: {ANY_FAULT}"
+    fault = names.fault_title(drill.fault) if drill.fault else f"Fault: {ANY_FAULT}"
     when = f"begins until {until}" if drill.state == "planned" else f"began {formatting.moment(drill.injected_at)}"
     where: list[Component] = [elements.pump_link(drill.pump)] if drill.pump else ["pump drawn when it begins"]
     label = client_script.label(f"Cancel the drill planned {formatting.moment(drill.planned_at)}")
@@ -143,7 +144,7 @@ def _result(drill: Drill) -> Component:
     attributes: dict[str, Any] = {"className": "injection result"}
     return html.Li(
         [
-            html.Div([html.B(formatting.title(drill.fault)), " on ", elements.pump_link(drill.pump)]),
+            html.Div([html.B(names.fault_title(drill.fault)), " on ", elements.pump_link(drill.pump)]),
             html.Div(f"{formatting.moment(drill.injected_at)}, for {drill.for_whom or ANYBODY}"),
             html.Div(f"{alarm}, {done}"),
             html.Div(_answered(drill)),

@@ -51,7 +51,7 @@ def table(events: pl.DataFrame, clock: TherapyClock = WALL) -> Component:
         [
             formatting.second(event["at"]),
             clocks.therapy_moment(event["time"], clock) if event["time"] else "",
-            formatting.title(formatting.KIND_WORD.get(event["kind"], event["kind"])),
+            formatting.event_kind(event["kind"]),
             _source(event) if event.get("many", 1) == 1 else formatting.count(event["many"], "alarm"),
             html.Span(_what(event), className="priority"),
             event["who"] or "",

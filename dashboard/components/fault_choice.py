@@ -13,6 +13,7 @@ from dashboard.components.elements import Component
 from dashboard.data import fault_catalogue
 from dashboard.data.fault_catalogue import FaultEntry
 from dashboard.data.live_scorecard import Score
+from dashboard.data.names import fault_title
 from dashboard.theme import Scheme
 
 MAX_AT_ONCE: Final = 5
@@ -30,7 +31,7 @@ def choice(names: list[str]) -> Component:
         html.Div(
             [
                 html.H3(title, className="fault-stage"),
-                *(dmc.Checkbox(label=formatting.title(name), value=name, size="sm") for name in found),
+                *(dmc.Checkbox(label=fault_title(name), value=name, size="sm") for name in found),
             ],
             role="group",
             **client_script.label(title),
@@ -58,7 +59,7 @@ def explained(names: list[str], scheme: str | None, score: Score | None) -> list
 
 
 def _explained(name: str, colors: Scheme, score: Score | None) -> Component:
-    title = formatting.title(name)
+    title = fault_title(name)
     fault = fault_catalogue.catalogue().get(name)
     if fault is None:
         return html.Section([html.H3(title), html.P("Its gateway announced it without a description.")])

@@ -1,4 +1,4 @@
-"""Theme, options and columns of the grids of alarms, pumps and gateways; their rows come from queries."""
+"""Theme, options and columns of the grids of pumps and gateways; their rows come from queries."""
 
 from __future__ import annotations
 
@@ -38,26 +38,6 @@ def _number(field: str, title: str, width: int, **more: Any) -> dict[str, Any]:
     return _column(field, title, width, type="rightAligned", cellClass="ag-right-aligned-cell tabular", **more)
 
 
-WRAPPED: Final[dict[str, Any]] = {"wrapText": True, "autoHeight": True, "cellClass": "wrapped"}
-ALARM_COLUMNS: Final = [
-    _column("priority", "Priority", 106, cellRenderer="Priority"),
-    _column("subject", "Source", 112, cellRenderer="Subject", **WRAPPED),
-    _column(
-        "title",
-        "Alarm",
-        180,
-        tooltipField="meaning",
-        flex=1,
-        minWidth=124,
-        **{**WRAPPED, "cellClass": "wrapped strong"},
-    ),
-    _number("age_s", "Active", 168, cellRenderer="Text", cellRendererParams={"text": "age"}),
-    _column("state", "State", 136, flex=2, minWidth=140, cellRenderer="State", **WRAPPED),
-    _column("action", "Recommended action", 300, flex=5, minWidth=188, **WRAPPED),
-    _column("deadline", "Time to respond", 180, flex=1, minWidth=150, **WRAPPED),
-    _column("site", "Site", 76),
-    _column("alarm", "", 78, cellRenderer="Ack", sortable=False, resizable=False, pinned="right"),
-]
 GATEWAY_COLUMNS: Final = [
     _column("gateway", "Gateway", 130, flex=2, minWidth=116, cellClass="strong"),
     _column("state", "State", 84, cellRenderer="Tag"),
@@ -92,3 +72,12 @@ PUMP_COLUMNS: Final = [
     _number("lost", "Samples lost", 110),
 ]
 """What operators look for first comes first; a narrow window scrolls to the rest."""
+PUMP_CARD: Final = {
+    "colId": "card",
+    "headerName": "Pump",
+    "hide": True,
+    "flex": 1,
+    "sortable": False,
+    "cellRenderer": "PumpCard",
+}
+"""The one column of a small screen."""

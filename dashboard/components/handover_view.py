@@ -26,7 +26,7 @@ def sheet(shown: Sheet, kept: Kept | None = None) -> Component:
         [
             _head(shown, kept),
             _section("From the one who hands over", html.P(shown.text, className="sheet-text") if shown.text else None),
-            _section("What stands, worst first", _standing(shown.standing), shown.more.get("standing", 0)),
+            _section("What stands, most urgent first", _standing(shown.standing), shown.more.get("standing", 0)),
             _section(
                 f"To watch in the next {shown.hours} h, if nothing changes", _due(shown), shown.more.get("due", 0)
             ),

@@ -9,6 +9,7 @@ from dash import html
 from dashboard import clocks, formatting
 from dashboard.components import client_script, elements
 from dashboard.components.elements import Component
+from dashboard.data import names
 from dashboard.data.injections import Injection, outcome
 from dashboard.data.live_scorecard import Score
 
@@ -30,7 +31,7 @@ def table(found: list[Injection], left_out: int, score: Score, *, shown: str, ch
 
 def _row(injection: Injection, score: Score, *, chosen: bool) -> Component:
     state = f"running on {injection.running:,}" if injection.running < len(injection.pumps) else "running"
-    label = f"Show {formatting.title(injection.fault)} injected {formatting.clock(injection.onset)}"
+    label = f"Show {names.fault_title(injection.fault)} injected {formatting.clock(injection.onset)}"
     attributes: dict[str, Any] = {
         **client_script.chooses("injection-chosen", injection.key),
         **client_script.label(label),
@@ -40,7 +41,7 @@ def _row(injection: Injection, score: Score, *, chosen: bool) -> Component:
         [
             html.Button("Show", className="button", **attributes),
             html.Div(
-                [html.B(formatting.title(injection.fault)), html.Span(f" severity {severity(injection)}")],
+                [html.B(names.fault_title(injection.fault)), html.Span(f" severity {severity(injection)}")],
                 className="injection-what",
             ),
             html.Div(_pumps(injection), className="injection-pumps"),
@@ -75,7 +76,7 @@ def sentence(injection: Injection, score: Score, pump: str) -> list[Component]:
     began = clocks.therapy_moment(injection.onset, score.clock)
     ended = f"; ended {formatting.clock(injection.ended)}" if injection.ended else ""
     return [
-        html.B(f"{formatting.title(injection.fault)} on "),
+        html.B(f"{names.fault_title(injection.fault)} on "),
         elements.pump_link(pump),
         f": injected {began} by {injection.by}, {outcome(injection, score)}{ended}.",
     ]

@@ -9,7 +9,7 @@ from dash import html
 
 from broker.contract.rule_targets import RuleTargets
 from broker.truth.playback import ScenarioEntry, Step
-from dashboard import formatting
+from dashboard import clocks, formatting
 from dashboard.components import client_script, elements
 from dashboard.components.elements import Component
 from dashboard.data.scenario_playback import Playing
@@ -147,7 +147,8 @@ def position(playing: Playing | None, entry: ScenarioEntry | None) -> str:
     else:
         left = following.at_s - playing.position_s
         then = f"Next: {formatting.title(following.name)} in {formatting.span(left)}"
-        then += f" ({formatting.span(left / state.speed)} here)" if state.state == "playing" else " after it goes on"
+        here = clocks.here(left, state.speed, short=True)
+        then += " after it goes on" if state.state == "paused" else f" ({here})" if here else ""
     return f"{state.name} is {state.state} at {at}{by}. Therapy time runs at {speed}. {then}."
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-import polars as pl
-
-from broker.contract.actions import MAX_SHELF_H
-from broker.store.snapshot import PRIORITIES, WAITING
+from broker.store.snapshot import WAITING
 from dashboard import clocks, formatting
 
 _ACKNOWLEDGED: Final = ("acknowledged", "latched")
@@ -52,17 +49,6 @@ ALARM_ACTIONS: Final = {
 """By the name of the action on the wire."""
 SHELF_H: Final = (0.5, 1.0, 4.0, 8.0, 24.0, 72.0)
 """Durations that the dialog offers, in therapy hours."""
-
-
-def offered(name: str, alarms: pl.DataFrame) -> list[str]:
-    """Return the ids of the alarms whose state allows this action."""
-    return alarms.filter(pl.col("state").is_in(ALARM_ACTIONS[name].states))["alarm"].to_list()
-
-
-def max_shelf_h(alarms: pl.DataFrame) -> float:
-    """Return the longest time, in therapy hours, for which all of these alarms may be shelved."""
-    limits = [MAX_SHELF_H[PRIORITIES[code - 1]] for code in alarms["priority"].drop_nulls().unique()]
-    return min(limits, default=min(MAX_SHELF_H.values()))
 
 
 def audit_trail(row: dict[str, Any]) -> list[str]:

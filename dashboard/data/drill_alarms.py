@@ -37,6 +37,14 @@ def answered_by(drill: Drill, snapshot: Snapshot, *, who: str, at: int, rule: st
     return drill_records.acknowledged(drill, who=who, at=at, rule=rule, options=offered, right=right)
 
 
+def without_commands(entries: pl.DataFrame, drills: Sequence[Drill]) -> pl.DataFrame:
+    """Return journal entries without the commands of running drills."""
+    for drill in drills:
+        of_drill = (pl.col("who") == drill.by) & (pl.col("pump") == drill.pump)
+        entries = entries.filter(~of_drill.fill_null(value=False))
+    return entries
+
+
 def noticed(store: DrillStore, snapshot: Snapshot, alarms: Sequence[str], who: str, now: int) -> str:
     """Note that a person acknowledged alarms; return the sentence that tells that one was of a drill, "" if none was.
 

@@ -102,6 +102,12 @@ class FactsIndex:
                 found |= hits[self.labels(name).codes]
         return found
 
+    def labelled(self, name: str, value: str) -> Mask:
+        """Return which pumps have this value of one of the labels."""
+        labels = self.labels(name)
+        codes = (labels.names == value).fill_null(value=False).arg_true().to_numpy()
+        return np.isin(labels.codes, codes)
+
     def members(self, cohorts: pl.Series) -> pl.DataFrame:
         """Return the pumps (`broker.contract.cohorts.MEMBERS`) of those of these names that are cohorts."""
         serials = self.facts["pump"]

@@ -14,6 +14,7 @@ from broker.store import journal_query
 from broker.store.journal_query import Query
 from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.access.sessions import SHARED_KEY
+from dashboard.data import drill_alarms
 from dashboard.data.handover_content import ACTIONS, HOUR_MS, compose
 from dashboard.data.handover_files import HandoverError, HandoverFiles, Kept
 from dashboard.data.handover_sheet import MAX_TEXT, Sheet
@@ -49,6 +50,7 @@ class Handovers:
         actions = journal_query.entries(
             directory, Query(since=now - hours * HOUR_MS, people_only=True, kinds=ACTIONS, limit=MAX_READ)
         )
+        actions = drill_alarms.without_commands(actions, self.data.drills.blind())
         found = self.data.occurrences.known().found
         return compose(self.data.snapshot(), found, actions, number=number, now=now, hours=hours, by=by, text=text)
 

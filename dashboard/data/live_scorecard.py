@@ -18,8 +18,8 @@ from broker.truth.expectations import expectations
 from broker.truth.ground_truth import RunHeader
 from broker.truth.ledger import Ledger, LedgerReader
 from broker.truth.matching import FALSE, GRACE_MS, SECONDARY, Matched, match, spread
-from dashboard import formatting
 from dashboard.clocks import TherapyClock
+from dashboard.data import names
 from dashboard.data.drill_records import Drill
 from dashboard.data.fleet_clock import fleet_clock
 from dashboard.data.fleet_index import facts_index
@@ -63,8 +63,12 @@ class Score:
         return TherapyClock(start_ms=self.header.time, real=False)
 
     def title(self, rule: str) -> str:
-        """Return a rule's title as the journal has it."""
-        return self.titles.get(rule) or formatting.title(rule)
+        """Return a rule's title as the processor or the journal has it."""
+        return names.rule_title(self.titles, rule)
+
+    def fault_title(self, fault: str) -> str:
+        """Return a fault's title as the simulator has it."""
+        return names.fault_title(fault, {facts.fault: facts.title for facts in self.header.faults})
 
     @property
     def expected(self) -> set[str]:
@@ -148,7 +152,7 @@ def judge(ledger: Ledger, events: pl.DataFrame, health: Health, members: pl.Data
         ledger.dropped,
         events.height >= MAX_EVENTS,
         frozenset(members["cohort"]),
-        dict(of_fleet.select("rule", "title").drop_nulls().unique("rule", keep="first").iter_rows()),
+        health.rules | dict(of_fleet.select("rule", "title").drop_nulls().unique("rule", keep="first").iter_rows()),
         targets,
         health.speed,
     )

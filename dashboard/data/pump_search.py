@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from broker.contract.cohorts import cohort_name
+from broker.display.names import PUMP_STATES
 from broker.store.pump_table import PumpTable
 from dashboard import formatting
 from dashboard.data.fleet_index import Mask, Rows, Sorting, abnormal, index_of, sorting_of
@@ -28,8 +29,8 @@ _URGENCY: Final = (
     pl.when(pl.col("priority") > 0).then("priority").otherwise(pl.when("silent").then(4).otherwise(5)).alias("urgency")
 )
 """1 high alarm, 2 medium, 3 low, 4 silent, 5 normal."""
-STATES: Final = ("high", "medium", "low", "silent", "normal")
-"""What a search calls them, in the order of their urgency."""
+LABELLED: Final = ("model", "site", "gateway")
+"""Labels by which a list of pumps can be filtered."""
 SORTABLE: Final = (
     "pump",
     "site",
@@ -104,14 +105,43 @@ def contains(text: str, names: Sequence[pl.Expr]) -> pl.Expr:
     return pl.any_horizontal(name.fill_null("").str.to_lowercase().str.contains(query, literal=True) for name in names)
 
 
-def page(table: PumpTable, request: dict[str, Any], text: str, titles: Mapping[str, str]) -> tuple[pl.DataFrame, int]:
-    """Return the rows that a long table requests (`startRow`, `endRow`, `sortModel`), and the number of all rows.
+@dataclass(frozen=True)
+class Filters:
+    """What a list of pumps is narrowed down to besides a search; "" is all.
 
-    A search matches serial number, site, gateway and cohorts, such as "lot B07", the state of a pump (`STATES`), and
-    the title of its worst alarm; `titles` are those of the rules by name. Without a sort order, the highest alarm
-    priorities come first, then silent pumps.
+    `state` is one of `PUMP_STATES`, `rule` the rule of an open alarm, the others are labels.
     """
-    index, sorting = index_of(table), sorting_of(request, SORTABLE) or (("priority", False),)
+
+    state: str = ""
+    rule: str = ""
+    model: str = ""
+    site: str = ""
+    gateway: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of a long table, the number of all rows that match, and how many of those are in each of `PUMP_STATES`."""
+
+    rows: pl.DataFrame
+    total: int
+    states: dict[str, int]
+
+
+def page(
+    table: PumpTable,
+    request: dict[str, Any],
+    text: str,
+    titles: Mapping[str, str],
+    kept: Mask | None = None,
+) -> Page:
+    """Return the rows that a long table requests (`startRow`, `endRow`, `sortModel`).
+
+    A search matches serial number, site, gateway and cohorts, such as "lot B07", the state of a pump (`PUMP_STATES`),
+    and the title of its worst alarm; `titles` are those of the rules by name. Without a sort order, pumps come in
+    natural order. Only pumps that are `kept` are listed.
+    """
+    index, sorting = index_of(table), sorting_of(request, SORTABLE) or (("pump", False),)
     names = [name for name, _ in sorting]
     if names == ["priority"]:
         rows = _by_urgency(table, descending=sorting[0][1])
@@ -120,10 +150,47 @@ def page(table: PumpTable, request: dict[str, Any], text: str, titles: Mapping[s
     else:
         rows = _with_urgency(table, sorting)
     if text.strip():
-        rows = rows[(index.facts.matching(text) | _by_state(table, text, titles))[rows]]
+        found = index.facts.matching(text) | _by_state(table, text, titles)
+        kept = found if kept is None else kept & found
+    if kept is not None:
+        rows = rows[kept[rows]]
     start = max(0, int(request.get("startRow") or 0))
     length = min(200, max(0, int(request.get("endRow") or 100) - start))
-    return table.take(rows[start : start + length]), len(rows)
+    return Page(table.take(rows[start : start + length]), len(rows), _states(table, kept, len(rows)))
+
+
+def filtered(table: PumpTable, filters: Filters, alarms: pl.DataFrame) -> Mask | None:
+    """Return which pumps match the filters; None if all do. `alarms` are the open ones."""
+    facts = index_of(table).facts
+    masks = [facts.labelled(name, value) for name in LABELLED if (value := getattr(filters, name))]
+    if filters.state:
+        masks.append(_in_state(table, filters.state))
+    if filters.rule:
+        of_rule = alarms.filter(pl.col("rule") == filters.rule)["pump"]
+        masks.append(facts.facts["pump"].is_in(of_rule.drop_nulls().unique().implode()).to_numpy())
+    return np.logical_and.reduce(masks) if masks else None
+
+
+def _in_state(table: PumpTable, state: str) -> Mask:
+    """Return which pumps are in one of `PUMP_STATES`; none if it is none of them."""
+    found = abnormal(table).select("row", _URGENCY)
+    if state == PUMP_STATES[-1]:
+        matching = np.ones(table.height, bool)
+        matching[found["row"].to_numpy()] = False
+        return matching
+    matching = np.zeros(table.height, bool)
+    place = PUMP_STATES.index(state) + 1 if state in PUMP_STATES else 0
+    matching[found.filter(pl.col("urgency") == place)["row"].to_numpy()] = True
+    return matching
+
+
+def _states(table: PumpTable, kept: Mask | None, total: int) -> dict[str, int]:
+    found = abnormal(table).select("row", _URGENCY)
+    if kept is not None:
+        found = found.filter(pl.Series(kept[found["row"].to_numpy()], dtype=pl.Boolean))
+    counts = dict(found["urgency"].value_counts().iter_rows())
+    states = {state: counts.get(place + 1, 0) for place, state in enumerate(PUMP_STATES[:-1])}
+    return {**states, PUMP_STATES[-1]: total - found.height}
 
 
 def _by_state(table: PumpTable, text: str, titles: Mapping[str, str]) -> Mask:
@@ -131,9 +198,9 @@ def _by_state(table: PumpTable, text: str, titles: Mapping[str, str]) -> Mask:
     query = text.strip().lower()
     found = abnormal(table).select("row", "worst", _URGENCY)
     rules = [name for name, title in titles.items() if query in title.lower()]
-    state = STATES.index(query) + 1 if query in STATES else 0
+    state = PUMP_STATES.index(query) + 1 if query in PUMP_STATES else 0
     matching = np.zeros(table.height, bool)
-    if query == STATES[-1]:
+    if query == PUMP_STATES[-1]:
         matching[:] = True
         matching[found["row"].to_numpy()] = False
     hits = found["worst"].is_in(rules).fill_null(value=False) | (found["urgency"] == state)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from broker.store.segments import END_MS
-from broker.store.snapshot import WAITING, Snapshot
+from broker.store.snapshot import COUNTED, WAITING, Health, Snapshot
 from dashboard import formatting
 from dashboard.data.fleet_clock import fleet_clock, therapy_clock
 from dashboard.data.fleet_index import index_of
@@ -18,6 +18,8 @@ from dashboard.data.memo import remembered
 MIN_GROUP: Final = 4
 """Minimum number of alarms of one rule behind one gateway that become one line; a common cause is then likely."""
 
+RECENT_MS: Final = 3_600_000
+"""A count of trouble that has not grown for this long is history: it is shown, not highlighted."""
 NOTICED_MS: Final = 1000
 """Pages say that values are older than the alarms if they are older by at least this much."""
 
@@ -124,8 +126,13 @@ def lag_note(snapshot: Snapshot) -> str:
     return f"values {formatting.span(lag_ms / 1000)} older than alarms" if lag_ms >= NOTICED_MS else ""
 
 
+def grows(health: Health, name: str) -> bool:
+    """Return whether one of the counts `COUNTED` grew within the last hour."""
+    return health.written - health.grown.get(name, -RECENT_MS) < RECENT_MS
+
+
 def health_strip(snapshot: Snapshot) -> dict[str, Any]:
-    """Return the key figures of the pipeline's health."""
+    """Return the key figures of the pipeline's health, and which of its counts of trouble are `growing`."""
     health, gateways = snapshot.health, snapshot.gateways
     full = [bound for bound in health.bounds if bound.near]
     return {
@@ -133,6 +140,7 @@ def health_strip(snapshot: Snapshot) -> dict[str, Any]:
         "p95": health.latency_ms.get("p95"),
         "lost": health.lost,
         "refused": health.refused,
+        "growing": [name for name in COUNTED if grows(health, name)],
         "gateways": gateways.height,
         "online": gateways.filter(pl.col("state") == "online").height,
         "full": [bound.name for bound in full],

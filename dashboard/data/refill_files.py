@@ -23,6 +23,7 @@ REAL_TIME_MS: Final = 3_600_000
 REASONS: Final = {
     "reservoir": "low reservoir",
     "drug": "180 days since the last refill",
+    "unrecorded": "180 days from now; no refill was recorded",
     "ERI": "replacement indicator (ERI)",
     "end of service": "end of service",
     NO_FLOW: "no flow, no forecast; see the alarm",

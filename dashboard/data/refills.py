@@ -42,9 +42,10 @@ PLAN_SCHEMA: Final[dict[str, pl.DataType]] = {
 }
 """One row per task. `row` is that of the pump in the table; `kind` one of `KINDS`.
 
-`reason` says what decides: "reservoir" (low at the early end of its band), "drug" (its tested stability ends), "ERI"
-(the pump asks for replacement), "end of service"; or why there is no date: `NO_FLOW`, `SILENT`, `UNKNOWN`. The rest is
-therapy ms on the fleet's clock, null without a date: done `by`, `latest` safe, and the 80 % interval of the forecast.
+`reason` says what decides: "reservoir" (low at the early end of its band), "drug" (its tested stability ends),
+"unrecorded" (180 days from now, as no refill was recorded), "ERI" (the pump asks for replacement), "end of service"; or
+why there is no date: `NO_FLOW`, `SILENT`, `UNKNOWN`. The rest is therapy ms on the fleet's clock, null without a date:
+done `by`, `latest` safe, and the 80 % interval of the forecast.
 `residual_ml` is expected in the reservoir at `by` and falls by `ml_day`; null for replacements.
 """
 _READ: Final = (
@@ -118,6 +119,8 @@ def _refill() -> list[pl.Expr]:
     aged = by.is_not_null() & (by + SAME_MS < _date("low_d_low")).fill_null(value=True)
     why = pl.when(dry.fill_null(value=False)).then(pl.lit(NO_FLOW)).when("silent").then(pl.lit(SILENT))
     reason = pl.when(by.is_null()).then(why.otherwise(pl.lit(UNKNOWN)))
+    drug = pl.when(limit.is_not_null()).then(pl.lit("drug")).otherwise(pl.lit("unrecorded"))
+    decided = pl.when(aged).then(drug).otherwise(pl.lit("reservoir"))
     low, middle, _ = band("low_d")
     usable_ml = pl.col("reservoir_ml").clip(RESIDUAL_ML) - RESIDUAL_ML
     pace = pl.when(pl.col("empty_d_mid") > 0).then(usable_ml / pl.col("empty_d_mid")).cast(pl.Float64)
@@ -126,7 +129,7 @@ def _refill() -> list[pl.Expr]:
     return [
         pl.col("row"),
         pl.lit("refill").alias("kind"),
-        reason.fill_null(pl.when(aged).then(pl.lit("drug")).otherwise(pl.lit("reservoir"))).alias("reason"),
+        reason.fill_null(decided).alias("reason"),
         by.alias("by"),
         pl.when(by.is_not_null()).then(pl.min_horizontal(_date("empty_d_low"), limit)).alias("latest"),
         *(

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-import dash_mantine_components as dmc
 import polars as pl
 from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
-from broker.store.snapshot import WAITING
 from dashboard import clocks, formatting
 from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import (
     address,
     alarm_action_dialog,
+    alarm_filters,
     client_script,
     elements,
     event_log,
@@ -35,21 +34,14 @@ MAX_EVENTS: Final = 30
 MAX_EVENTS_READ: Final = 500
 """Events of which the newest lines are made: suppressed ones are counted."""
 MAX_ORDERS: Final = 50
-FILTERS: Final = {
-    "all": ("Open", (*WAITING, "acknowledged", "latched")),
-    "waiting": ("Unacknowledged", WAITING),
-    "aside": ("Shelved or out of service", ("shelved", "out_of_service")),
-}
-GROUPS: Final = {"none": "Not grouped", "rule": "By alarm", "site": "By site", "gateway": "By gateway"}
-CONTROLS: Final = ("filter", "search", "priority", "rule", "site", "gateway", "group")
-"""The controls of the list, which live in the address."""
-CHOICES: Final = (("rule", "Any alarm"), ("site", "Any site"), ("gateway", "Any gateway"))
-"""Filters whose choices are what occurs among the alarms."""
 
 
 def words() -> dict[str, Any]:
     """Return what the scripts of the page need to know: actions, words, and the states behind each filter."""
-    return {**alarm_action_dialog.spec(), "filters": {name: states for name, (_, states) in FILTERS.items()}}
+    return {
+        **alarm_action_dialog.spec(),
+        "filters": {name: states for name, (_, states) in alarm_filters.FILTERS.items()},
+    }
 
 
 def layout() -> Component:
@@ -75,7 +67,7 @@ def layout() -> Component:
             html.Div(id="alarm-followed", hidden=True),
             html.Section(
                 [
-                    html.Div(_filters(), className="alarm-filters"),
+                    html.Div(alarm_filters.controls(), className="alarm-filters"),
                     html.Div(id="alarm-tools", className="alarm-tools"),
                     html.Div(
                         [
@@ -106,68 +98,16 @@ def layout() -> Component:
     )
 
 
-def _filters() -> list[Component]:
-    labels = [{"value": name, "label": label} for name, (label, _) in FILTERS.items()]
-    priorities = [{"value": str(code), "label": formatting.PRIORITY_WORD[code]} for code in (1, 2, 3)]
-    groups = [{"value": name, "label": label} for name, label in GROUPS.items()]
-    return [
-        dmc.SegmentedControl(id="alarm-filter", value="all", size="xs", data=labels),
-        dmc.TextInput(
-            id="alarm-search",
-            placeholder="Search",
-            size="xs",
-            debounce=150,
-            w=128,
-            **client_script.label("Search alarms"),
-        ),
-        dmc.Select(
-            id="alarm-priority",
-            placeholder="Any priority",
-            data=priorities,
-            clearable=True,
-            size="xs",
-            w=116,
-            **client_script.label("Priority"),
-        ),
-        *(
-            dmc.Select(
-                id=f"alarm-{name}",
-                placeholder=placeholder,
-                data=[],
-                clearable=True,
-                searchable=True,
-                size="xs",
-                w=120,
-                **client_script.label(name.title()),
-            )
-            for name, placeholder in CHOICES
-        ),
-        dmc.Select(
-            id="alarm-group",
-            value="none",
-            data=groups,
-            allowDeselect=False,
-            size="xs",
-            w=128,
-            **client_script.label("Group alarms"),
-        ),
-    ]
-
-
 def register(app: Dash, data: DataService) -> None:
     """Add the page: the feed of its rows, and what is asked for the current alarm and the event log."""
     shell.add_page(__name__, name="Alarms", path="/alarms", order=2, layout=layout)
-    bound: dict[str, address.Control | tuple[str, str]] = {name: (f"alarm-{name}", "value") for name in CONTROLS}
-    bound["filter"] = address.choice("alarm-filter", FILTERS, default="all", step=True)
-    bound["priority"] = address.choice("alarm-priority", ("", "1", "2", "3"))
-    bound["group"] = address.choice("alarm-group", GROUPS, default="none", step=True)
-    address.bind(app, "/alarms", bound)
+    address.bind(app, "/alarms", alarm_filters.bound())
     keyed_list.serve(app, PATH, lambda run, cursor: changes(data, run, cursor))
     client_script.runs(
         app,
         "alarms",
         Output("alarm-followed", "children"),
-        *(Input(f"alarm-{name}", "value") for name in CONTROLS),
+        *(Input(f"alarm-{name}", "value") for name in alarm_filters.CONTROLS),
     )
 
     @app.callback(

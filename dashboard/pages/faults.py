@@ -10,7 +10,6 @@ import dash_mantine_components as dmc
 import polars as pl
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
-from broker.contract.dose_limits import MAX_SEVERITY
 from dashboard import formatting, theme
 from dashboard.access.accounts import VISITOR
 from dashboard.components import (
@@ -19,6 +18,7 @@ from dashboard.components import (
     fault_choice,
     figures,
     injection_chart,
+    injection_command,
     injection_form,
     injection_list,
     injection_report,
@@ -28,7 +28,6 @@ from dashboard.components import (
 )
 from dashboard.components.elements import Component
 from dashboard.data import injection_view, injections, pump_search
-from dashboard.data.fleet_clock import therapy_clock
 from dashboard.data.live_scorecard import LiveScorecard
 from dashboard.data.services import DataService
 from dashboard.zones import ZONE, chart_zone
@@ -118,7 +117,7 @@ def register(app: Dash, data: DataService) -> None:
 
     @app.callback(Output("fault-explained", "children"), Input("fault-names", "value"), Input("scheme", "data"))
     async def explain(names: Any, scheme: str | None) -> Any:
-        return fault_choice.explained(_names(names), scheme, await asyncio.to_thread(truth.score))
+        return fault_choice.explained(injection_command.names(names), scheme, await asyncio.to_thread(truth.score))
 
     @app.callback(
         Output("fault-responses", "children"),
@@ -135,7 +134,7 @@ def register(app: Dash, data: DataService) -> None:
         prevent_initial_call=True,
     )
     async def send(*values: Any) -> Any:
-        return await carry_out(data, str(ctx.triggered_id), values)
+        return await injection_command.carry_out(data, str(ctx.triggered_id), values)
 
     @app.callback(
         Output("injection-list", "children"),
@@ -190,49 +189,6 @@ def register(app: Dash, data: DataService) -> None:
         return formatting.number(value, 2) if isinstance(value, int | float) else ""
 
 
-def _names(names: Any) -> list[str]:
-    return [str(name) for name in names] if isinstance(names, list) else []
-
-
-async def carry_out(data: DataService, button: str, values: tuple[Any, ...]) -> tuple[Component, Any]:
-    """Send the commands of a button; return the responses, and which injection to show."""
-    clicks, (given, text, picked, severity, ramp_h, hold_h) = values[:3], values[3:]
-    if not any(clicks):
-        return no_update, no_update
-    clock = therapy_clock(data.snapshot())
-    names, chosen = _names(given), pump_picker.chosen(data, text, picked)
-    problem = _problem(names, chosen, every_fault=button == "fault-clear-all")
-    if problem:
-        return elements.nothing(problem), no_update
-    if button == "fault-clear-all":
-        return injection_report.summary(await data.clear(chosen.pumps, None), clock), no_update
-    replies, begun = [], None
-    for name in names:
-        if button == "fault-clear":
-            replies += await data.clear(chosen.pumps, name)
-            continue
-        answers = await data.inject(
-            chosen.pumps,
-            fault=name,
-            severity=min(MAX_SEVERITY, max(0.0, float(severity or 0))),
-            ramp_s=_seconds(ramp_h) or 0.0,
-            hold_s=_seconds(hold_h),
-        )
-        replies += answers
-        times = [reply.time for reply in answers if reply.ok]
-        begun = injections.key_of(name, min(times)) if times and begun is None else begun
-    return injection_report.summary(replies, clock), begun or no_update
-
-
-def _problem(names: list[str], chosen: pump_search.Choice, *, every_fault: bool) -> str:
-    """Return what is missing before commands can be sent, as a sentence; "" if nothing is."""
-    if not names and not every_fault:
-        return "Tick a fault."
-    if len(names) > fault_choice.MAX_AT_ONCE:
-        return f"{len(names)} faults are ticked; at most {fault_choice.MAX_AT_ONCE} at once. Untick some."
-    return pump_search.describe(chosen) if chosen.unknown or chosen.pumps.is_empty() else ""
-
-
 def picture(
     data: DataService, truth: LiveScorecard, wanted: tuple[Any, Any], scheme: str | None, drawn: Any
 ) -> tuple[Any, ...]:
@@ -252,7 +208,3 @@ def picture(
         return (no_update,) * 6
     figure = injection_chart.draw(view, theme.scheme(scheme), chart_zone(view.window[1]))
     return line, False, list(injection.pumps[: injections.MAX_SHOWN]), on, figure, look
-
-
-def _seconds(hours: Any) -> float | None:
-    return float(hours) * 3600 if isinstance(hours, int | float) and hours >= 0 else None

@@ -116,7 +116,7 @@ def register(app: Dash, data: DataService) -> None:
         answer, number = await handovers.hand_over(span_of(hours), text.strip() if isinstance(text, str) else "")
         if number is None:
             return html.Span(answer.text, className="bad-word"), no_update
-        return [answer.text, " ", link(number)], ""
+        return [answer.text, " ", link(number, "Open it")], ""
 
 
 def span_of(hours: Any) -> int:
@@ -124,9 +124,10 @@ def span_of(hours: Any) -> int:
     return next((one for one in SPANS_H if str(one) == hours), SPANS_H[0])
 
 
-def link(number: int) -> Component:
+def link(number: int, label: str = "") -> Component:
     """Return a link to a signed sheet."""
-    return html.A(f"Sheet {number:,}", href=path_of(f"/handover/{number}"), className="pump-link", **client_script.GO)
+    place = path_of(f"/handover/{number}")
+    return html.A(label or f"Sheet {number:,}", href=place, className="pump-link", **client_script.GO)
 
 
 def waiting(found: list[Kept]) -> Component:

@@ -71,7 +71,7 @@ def layout() -> Component:
                 html.Div(id="history-rows", className="history-rows"),
                 html.Div(
                     [
-                        dmc.Pagination(id="history-page", value=1, total=1, size="sm", withControls=True),
+                        dmc.Pagination(id="history-page", value=1, total=1, size="sm", withControls=False),
                         html.Span(id="history-note", className="note"),
                     ],
                     className="history-pages",

@@ -11,9 +11,17 @@ from dash.exceptions import PreventUpdate
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.proxies import path_of
-from dashboard.components import alarm_action_dialog, client_script, elements, keyed_list, refill_strip, shell
+from dashboard.components import (
+    alarm_action_dialog,
+    client_script,
+    elements,
+    fleet_map_card,
+    keyed_list,
+    refill_strip,
+    shell,
+)
 from dashboard.components.elements import Component
-from dashboard.data import fleet_map, queries
+from dashboard.data import queries
 from dashboard.data.services import DataService
 
 PATH: Final = "/rows/worst"
@@ -38,23 +46,10 @@ def layout() -> Component:
                 side=html.Span(id="worst-note"),
                 name="worst-card",
             ),
-            elements.card(
-                "Fleet by site",
-                html.Div(
-                    html.Canvas(id="map", role="img", **client_script.label("Fleet map")),
-                    className="map-box",
-                    id="map-box",
-                ),
-                side=html.Span(id="map-note"),
-                name="map-card",
-            ),
+            fleet_map_card.card(),
             html.Div(id="strip", className="strip card"),
             *(dcc.Store(id=f"overview-{name}") for name in ("ask", "counts-key", "strip-key")),
             html.Div(id="worst-followed", hidden=True),
-            dcc.Store(id="map-cells"),
-            dcc.Store(id="map-names"),
-            dcc.Store(id="map-key"),
-            html.Div(id="map-drawn", hidden=True),
         ],
         className="overview",
     )
@@ -91,32 +86,13 @@ def register(app: Dash, data: DataService) -> None:
             *fresh,
         )
 
-    @app.callback(
-        Output("map-cells", "data"),
-        Output("map-names", "data"),
-        Output("map-key", "data"),
-        Input("live", "data"),
-        State("map-key", "data"),
-    )
-    async def chart(_live: Any, key: Any) -> Any:
-        return await asyncio.to_thread(fleet, data.snapshot(), key)
-
-    client_script.runs(
-        app,
-        "map",
-        Output("map-drawn", "children"),
-        Output("map-note", "children"),
-        Input("map-cells", "data"),
-        Input("scheme", "data"),
-        State("map-names", "data"),
-    )
+    fleet_map_card.register(app, data, "/")
 
 
 def render(snapshot: Snapshot) -> tuple[Component, Component, str]:
     """Return the counts and the health strip of a snapshot, and the text of an empty list."""
     summary = queries.summary(snapshot)
-    waiting = "No pump has reported yet. Pumps appear here with their first sample."
-    nothing = "No open alarms." if snapshot.table.height else waiting
+    nothing = "No open alarms." if snapshot.table.height else formatting.NO_PUMPS
     return _counts(summary), _strip(queries.health_strip(snapshot), refill_strip.facts(snapshot)), nothing
 
 
@@ -127,38 +103,36 @@ def changes(data: DataService, run: int, cursor: int) -> dict[str, Any]:
     return keyed_list.shown(found.answer(found.lines, run, cursor))
 
 
-def fleet(snapshot: Snapshot, key: Any) -> tuple[Any, Any, Any]:
-    """Return the map's cells and their names, unless the browser already has them, and what it has then (`key`)."""
-    found = fleet_map.cells(snapshot)
-    cells = {name: found[name] for name in ("per", "sites", "marked")}
-    fresh = [found["key"], str(hash(str(cells)))]
-    known = key if isinstance(key, list) and len(key) == len(fresh) else [None, None]
-    names = no_update if known[0] == fresh[0] else found["names"]
-    return (no_update if known[1] == fresh[1] else cells), names, fresh
-
-
 def _counts(summary: dict[str, Any]) -> list[Component]:
     oldest, waiting = summary["oldest_s"], summary["waiting"]
     tiles = [
-        html.Div(
+        html.A(
             [
                 html.Span(className=f"mark {name if name != 'silent' else 'unknown'}"),
                 html.B(f"{summary[name]:,}"),
                 html.Span(word),
             ],
+            href=path_of(f"/pumps?state={name}"),
+            title=f"List the pumps whose state is {name}",
             className=f"count {name}" + ("" if summary[name] else " none"),
+            **client_script.GO,
         )
         for name, word in TILES
     ]
     where = " here" if summary["speed"] != 1 else ""
     oldest_note = f"oldest raised {formatting.span(oldest)} ago{where}" if waiting else "all acknowledged"
     facts = [
-        elements.fact("Unacknowledged", f"{waiting:,}", note=oldest_note),
-        elements.fact("Shelved", f"{summary['shelved']:,}", note="incl. out of service"),
+        _to("/alarms?filter=waiting", elements.fact("Unacknowledged", f"{waiting:,}", note=oldest_note)),
+        _to("/alarms?filter=aside", elements.fact("Shelved", f"{summary['shelved']:,}", note="incl. out of service")),
         elements.fact("Other alarms", f"{summary['others']:,}", note="gateways, cohorts, system"),
-        elements.fact("Pumps", f"{summary['pumps']:,}", note="simulated"),
+        _to("/pumps", elements.fact("Pumps", f"{summary['pumps']:,}", note="simulated")),
     ]
     return [html.Div(tiles, className="count-tiles card"), html.Div(facts, className="count-facts card")]
+
+
+def _to(path: str, fact: Component) -> Component:
+    """Return a figure that leads to the list of what it counts."""
+    return html.A(fact, href=path_of(path), className="fact-link", **client_script.GO)
 
 
 def _strip(strip: dict[str, Any], due: list[Component]) -> list[Component]:
@@ -168,8 +142,15 @@ def _strip(strip: dict[str, Any], due: list[Component]) -> list[Component]:
         *due,
         elements.fact("Samples", elements.quantity(formatting.number(strip["samples_per_s"], 0, "per s"))),
         elements.fact("End-to-end latency, p95", elements.quantity(formatting.number(strip["p95"], 0, "ms"))),
-        elements.fact("Samples lost", f"{strip['lost']:,}", tone="warn" if strip["lost"] else "", hint=formatting.LOST),
-        elements.fact("Rejected messages", f"{strip['refused']:,}", tone="warn" if strip["refused"] else ""),
+        elements.fact(
+            "Samples lost",
+            f"{strip['lost']:,}",
+            tone="warn" if "lost" in strip["growing"] else "",
+            hint=formatting.LOST,
+        ),
+        elements.fact(
+            "Rejected messages", f"{strip['refused']:,}", tone="warn" if "refused" in strip["growing"] else ""
+        ),
         elements.fact(
             "Gateways online", f"{strip['online']:,} of {strip['gateways']:,}", tone="warn" if offline else ""
         ),

@@ -13,6 +13,7 @@ from broker.store.snapshot import CapacityLimit, Health, Snapshot
 from dashboard import formatting
 from dashboard.components import address, elements, grids, shell
 from dashboard.components.elements import Component
+from dashboard.data import queries
 from dashboard.data.services import DataService
 
 WHEN_FULL: Final = {
@@ -90,11 +91,11 @@ def _facts(health: Health) -> list[Component]:
     broker = f"{health.broker or 'broker unknown'} · {health.protocol or 'protocol unknown'}"
     latency = {name: formatting.number(health.latency_ms.get(name), 0, "ms") for name in ("p50", "p95", "p99")}
     losses = (
-        ("Samples lost", health.lost, formatting.LOST),
-        ("Late", health.late, formatting.LATE),
-        ("Duplicates", health.repeated, formatting.DUPLICATES),
-        ("Rejected", health.refused, "Messages or samples that could not be accepted; reasons below."),
-        ("Reconnects", health.reconnects, "Reconnections to the broker."),
+        ("Samples lost", "lost", formatting.LOST),
+        ("Late", "late", formatting.LATE),
+        ("Duplicates", "repeated", formatting.DUPLICATES),
+        ("Rejected", "refused", "Messages or samples that could not be accepted; reasons below."),
+        ("Reconnects", "reconnects", "Reconnections to the broker."),
     )
     return [
         elements.fact("Broker", state, note=broker, tone="" if health.connected else "bad"),
@@ -109,8 +110,27 @@ def _facts(health: Health) -> list[Component]:
             elements.quantity(latency["p50"]),
             note=f"p95 {latency['p95']}, p99 {latency['p99']}",
         ),
-        *(elements.fact(name, f"{value:,}", tone="warn" if value else "", hint=hint) for name, value, hint in losses),
+        *(
+            elements.fact(
+                title,
+                f"{getattr(health, name):,}",
+                note=_growth(health, name),
+                tone="warn" if queries.grows(health, name) else "",
+                hint=hint,
+            )
+            for title, name, hint in losses
+        ),
     ]
+
+
+def _growth(health: Health, name: str) -> str:
+    """Return when a count of trouble grew last, or since when it has not."""
+    if not getattr(health, name):
+        return ""
+    at = health.grown.get(name)
+    if at is None:
+        return f"none since the start, {formatting.second(health.started)}"
+    return f"latest {formatting.second(at)}" if queries.grows(health, name) else f"none since {formatting.moment(at)}"
 
 
 def gateways(snapshot: Snapshot, now_ms: int) -> tuple[list[dict[str, Any]], str]:

@@ -1,52 +1,76 @@
-"""Pumps: the whole fleet in a grid, searched and sorted on the server."""
+"""Pumps: the whole fleet in a grid, searched, filtered and sorted on the server; a list of cards on a phone."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any, Final
 
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, html, no_update
 
+from broker.display.names import PUMP_STATES
 from broker.store.pump_table import band
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.components import address, client_script, elements, forecast_panel, grids, retirement_dialog, shell
 from dashboard.components.elements import Component
-from dashboard.data import pump_search, queries, retirement
+from dashboard.data import names, pump_search, queries, retirement
+from dashboard.data.fleet_index import facts_index
+from dashboard.data.pump_search import LABELLED, Filters, Page
 from dashboard.data.services import DataService
 
+MAX_OPTIONS: Final = 1_000
+"""Labels offered in one filter; the search finds pumps by any label."""
+FILTERS: Final = ("state", "rule", *LABELLED)
+NO_FILTERS: Final = Filters()
+WIDTHS: Final = {"state": 106, "rule": 190, "model": 116, "site": 116, "gateway": 130}
+ALL: Final = {
+    "state": "Any state",
+    "rule": "Any alarm",
+    "model": "Any model",
+    "site": "Any site",
+    "gateway": "Any gateway",
+}
 
-def layout() -> Component:
+
+def layout(data: DataService) -> Component:
     """Return the page; the grid requests its rows itself, one screenful at a time."""
     grid = dag.AgGrid(
         id="pump-grid",
-        columnDefs=grids.PUMP_COLUMNS,
+        columnDefs=[*grids.PUMP_COLUMNS, grids.PUMP_CARD],
         defaultColDef=grids.DEFAULTS,
         getRowId="params.data.pump",
         rowModelType="infinite",
         style=grids.FILL,
+        eventListeners={
+            "rowClicked": ["openPump(params)"],
+            "cellKeyDown": ["openPumpByKey(params)"],
+            "modelUpdated": ["fitPumps(params)"],
+        },
         dashGridOptions={
             **grids.OPTIONS,
             "cacheBlockSize": 100,
             "maxBlocksInCache": 4,
             "maxConcurrentDatasourceRequests": 1,
+            "localeText": {"noRowsToShow": "No pumps."},
         },
     )
     hint = "Serial, state, alarm, site, lot, model"
     search = dmc.TextInput(
-        id="pump-search", placeholder=hint, size="xs", debounce=300, w=260, **client_script.label("Search pumps")
+        id="pump-search", placeholder=hint, size="xs", debounce=300, w=220, **client_script.label("Search pumps")
     )
     return html.Div(
         [
             html.H1("Pumps", className="hidden"),
             elements.card(
                 "Pumps",
-                html.Div(grid, className="grid-box"),
-                html.Div(id="pump-note", className="note"),
-                side=search,
-                name="grow-card",
+                html.Div(grid, className="grid-box pump-list"),
+                html.Div(id="pump-note", className="note", role="status"),
+                side=html.Div([search, *(_filter(data.snapshot(), name) for name in FILTERS)], className="pump-tools"),
+                name="grow-card pumps-card",
             ),
             html.Details(
                 [html.Summary(id="retired-count"), html.Div(id="retired-pumps", className="scroll")],
@@ -60,10 +84,45 @@ def layout() -> Component:
     )
 
 
+def _filter(snapshot: Snapshot, name: str) -> Component:
+    return dmc.Select(
+        id=f"pump-{name}",
+        value="",
+        data=[{"value": value, "label": label} for value, label in options(snapshot, name).items()],
+        allowDeselect=False,
+        searchable=name != "state",
+        limit=200,
+        size="xs",
+        w=WIDTHS[name],
+        **client_script.label(f"Filter by {'alarm' if name == 'rule' else name}"),
+    )
+
+
+def options(snapshot: Snapshot, name: str) -> dict[str, str]:
+    """Return the values that one of `FILTERS` can have, with their labels; "" is all."""
+    if name == "state":
+        return {"": ALL[name], **{state: state.capitalize() for state in PUMP_STATES}}
+    if name == "rule":
+        of_pumps = snapshot.health.rules | dict(
+            snapshot.alarms.drop_nulls("pump").select("rule", "title").drop_nulls().unique("rule").iter_rows()
+        )
+        return {"": ALL[name], **dict(sorted(of_pumps.items(), key=lambda rule: rule[1].lower()))}
+    labels = [label for label in facts_index(snapshot.table.facts).labels(name).names.head(MAX_OPTIONS) if label]
+    return {"": ALL[name], **{label: label for label in labels}}
+
+
 def register(app: Dash, data: DataService) -> None:
     """Add the page; answer the grid's requests, and refresh it with new snapshots."""
-    shell.add_page(__name__, name="Pumps", path="/pumps", order=3, layout=layout)
-    controls = {"search": address.text("pump-search"), "sort": address.sorting("pump-grid", pump_search.SORTABLE)}
+    shell.add_page(__name__, name="Pumps", path="/pumps", order=3, layout=partial(layout, data))
+
+    def allowed(name: str) -> Callable[[], Collection[str]]:
+        return lambda: options(data.snapshot(), name)
+
+    controls = {
+        "search": address.text("pump-search"),
+        **{name: address.choice(f"pump-{name}", allowed(name), step=True) for name in FILTERS},
+        "sort": address.sorting("pump-grid", pump_search.SORTABLE),
+    }
     address.bind(app, "/pumps", controls)
 
     @app.callback(
@@ -71,11 +130,13 @@ def register(app: Dash, data: DataService) -> None:
         Output("pump-note", "children"),
         Input("pump-grid", "getRowsRequest"),
         State("pump-search", "value"),
+        *[State(f"pump-{name}", "value") for name in FILTERS],
     )
-    async def rows(request: dict[str, Any] | None, search: str | None) -> Any:
+    async def rows(request: dict[str, Any] | None, search: str | None, *chosen: str | None) -> Any:
         if request is None:
             return no_update, no_update
-        return await asyncio.to_thread(answer, data.snapshot(), request, search or "")
+        filters = Filters(**{name: str(value or "") for name, value in zip(FILTERS, chosen, strict=True)})
+        return await asyncio.to_thread(answer, data.snapshot(), request, search or "", filters)
 
     @app.callback(
         Output("retired-card", "hidden"),
@@ -93,6 +154,7 @@ def register(app: Dash, data: DataService) -> None:
         Output("pump-refreshed", "children"),
         Input("live", "data"),
         Input("pump-search", "value"),
+        *[Input(f"pump-{name}", "value") for name in FILTERS],
     )
 
 
@@ -103,13 +165,16 @@ def retired_pumps(snapshot: Snapshot, search: str) -> tuple[bool, str, Component
     return every == 0, f"Retired: {found.height:,}{of}", retirement_dialog.listed(found)
 
 
-def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[dict[str, Any], str]:
-    """Return the formatted rows that the grid asks for, and the count of all."""
-    titles = {**snapshot.health.rules, **dict(snapshot.alarms.select("rule", "title").unique().iter_rows())}
-    found, total = pump_search.page(snapshot.table, request, search, titles)
+def answer(
+    snapshot: Snapshot, request: dict[str, Any], search: str, filters: Filters = NO_FILTERS
+) -> tuple[dict[str, Any], str]:
+    """Return the formatted rows that the grid asks for, and the counts of all that match."""
+    titles = names.rule_titles(snapshot)
+    kept = pump_search.filtered(snapshot.table, filters, snapshot.alarms)
+    found = pump_search.page(snapshot.table, request, search, titles, kept)
     columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "lost")
     forecast = ("commanded_ul_h", *band("low_d"), *band("eos_d"))
-    rows = found.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v", *forecast).to_dicts()
+    rows = found.rows.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v", *forecast).to_dicts()
     for row in rows:
         row["age"] = formatting.span(row["age_s"])
         row["low"] = forecast_panel.reservoir_text(row, "low_d")
@@ -118,6 +183,21 @@ def answer(snapshot: Snapshot, request: dict[str, Any], search: str) -> tuple[di
         row["battery"] = formatting.reading("battery_v", row["battery_v"])
         for name in forecast:
             del row[name]
-        row["worst"] = titles.get(row["worst"], formatting.title(row["worst"] or ""))
-    note = "; ".join(part for part in (formatting.count(total, "pump"), queries.lag_note(snapshot)) if part)
-    return {"rowData": rows, "rowCount": total}, note
+        row["worst"] = names.rule_title(titles, row["worst"])
+    return {"rowData": rows, "rowCount": found.total}, note(snapshot, found)
+
+
+def note(snapshot: Snapshot, found: Page) -> str:
+    """Return how many pumps match, how many of them are in which state, and how old their values are."""
+    every = snapshot.table.height
+    if not every:
+        return formatting.NO_PUMPS
+    if not found.total:
+        return f"None of {formatting.count(every, 'pump')} matches; clear the search or a filter."
+    of = (
+        f"{found.total:,} of {formatting.count(every, 'pump')}"
+        if found.total < every
+        else formatting.count(every, "pump")
+    )
+    states = ", ".join(f"{count:,} {state}" for state, count in found.states.items() if count)
+    return "; ".join(part for part in (f"{of}: {states}", queries.lag_note(snapshot)) if part)

@@ -42,7 +42,7 @@ def layout() -> Component:
         disabled=not may,
     )
     upload = dcc.Upload(
-        html.Button("Upload a scenario file (TOML)", className="button", disabled=not may),
+        html.Button("Upload TOML file", className="button", disabled=not may),
         id="scenario-upload",
         accept=".toml",
         max_size=2 * MAX_SCENARIO_CHARS,
@@ -176,12 +176,14 @@ def render(scenarios: Scenarios, data: DataService, chosen: Any, key: Any) -> tu
     if fresh == key:
         return line, style, *([no_update] * 5)
     fleet = playing.state.pumps if playing else 0
+    rules = data.snapshot().rules
+    titles = {**health.rules, **dict(rules.select("rule", "title").iter_rows())}
     return (
         line,
         style,
         scenario_views.listed(entries, wanted, playing),
         scenario_views.described(entry, fleet),
         scenario_views.bar(entry),
-        scenario_views.steps(entry, passed, health.rule_targets, health.rules),
+        scenario_views.steps(entry, passed, health.rule_targets, titles),
         fresh,
     )

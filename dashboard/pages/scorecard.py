@@ -17,7 +17,10 @@ from dashboard.data.live_scorecard import LiveScorecard, Score
 from dashboard.data.services import DataService
 
 MAX_LISTED: Final = 100
-NO_TRUTH: Final = "No ground truth: no simulator has written truth.jsonl to this data directory."
+NO_TRUTH: Final = (
+    "No ground truth: no simulator has written truth.jsonl to this data directory. Start one with `pumpwatch run`, or "
+    "with `pumpwatch simulate` on the same --data; own pumps have no ground truth to compare with."
+)
 INCOMPATIBLE: Final = (
     "The ground truth in truth.jsonl was written by another version. Restart the simulator; it rewrites the file."
 )
@@ -67,7 +70,7 @@ def render(score: Score | None, reason: str = NO_TRUTH) -> tuple[Component, Comp
     Without a score the page shows the `reason`.
     """
     if score is None:
-        return elements.nothing(reason), *(elements.nothing("No data.") for _ in range(3))
+        return elements.nothing(reason), *(elements.nothing("Nothing to compare yet.") for _ in range(3))
     return _facts(score), _faults(score), _false(score), _cases(score)
 
 
@@ -128,7 +131,7 @@ def _faults(score: Score) -> Component:
 
 
 def _fault(score: Score, row: dict[str, Any]) -> list[Component]:
-    name = html.B(formatting.title(row["fault"]))
+    name = html.B(score.fault_title(row["fault"]))
     if not row["visible"]:
         return [name, f"{row['injected']:,}", *[""] * 6, html.Span("no alarm expected", className="muted")]
     return [
@@ -183,7 +186,7 @@ def _cases(score: Score) -> Component:
         [
             clocks.therapy_moment(row["onset"], score.clock),
             elements.pump_link(row["pump"]),
-            formatting.title(row["fault"]),
+            score.fault_title(row["fault"]),
             formatting.number(row["severity"], 2),
             clocks.therapy_moment(row["end"], score.clock) if row["end"] else "ongoing",
             _detection(score, row),

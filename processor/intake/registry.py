@@ -29,12 +29,13 @@ from processor.intake.rates import Admission
 class Registry:
     """All pumps and gateways ever heard of. Numbers are assigned in order of appearance and never change.
 
-    `moves` are the pumps that changed their gateway, retired or came back, until `take_moves`. `admission` limits how
-    many pumps and gateways appear in a minute (None: no limit); `claims_refused` counts the pumps that a birth named
-    although another gateway delivers them.
+    `faults` are those that gateways can inject, with their titles ("" if unknown). `moves` are the pumps that changed
+    their gateway, retired or came back, until `take_moves`. `admission` limits how many pumps and gateways appear in a
+    minute (None: no limit); `claims_refused` counts the pumps that a birth named although another gateway delivers
+    them.
     """
 
-    faults: tuple[str, ...] = ()
+    faults: dict[str, str] = field(default_factory=dict)
     gateways: Gateways = field(default_factory=Gateways)
     moves: list[Move] = field(default_factory=list)
     claims_refused: int = 0
@@ -46,7 +47,7 @@ class Registry:
     _owners: tuple[pl.DataFrame, Owners] | None = None
 
     @classmethod
-    def restore(cls, pumps: pl.DataFrame, gateways: list[Gateway], faults: tuple[str, ...]) -> Registry:
+    def restore(cls, pumps: pl.DataFrame, gateways: list[Gateway], faults: dict[str, str]) -> Registry:
         """Return a registry whose `facts()` are `pumps`, as far as they have its columns."""
         registry = cls(faults, gateways=Gateways(gateways), _facts=PumpFacts.restore(pumps))
         if "unheard_ms" in pumps.columns:
@@ -92,7 +93,8 @@ class Registry:
             new = self._facts.find(birth.pumps.serial).count(None)
             self.admission.admit_birth(gateway.name, gateway.number, new, wall_ms)
         news = gateway.apply_birth(birth, wall_ms, retained=retained)
-        self.faults = tuple(sorted({*self.faults, *birth.faults}))
+        titles = {name: birth.fault_titles.get(name) or self.faults.get(name, "") for name in birth.faults}
+        self.faults = dict(sorted((self.faults | titles).items()))
         numbers = self._facts.add(birth.pumps.serial, gateway.number, birth.time)
         refused = [
             int(number)

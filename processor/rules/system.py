@@ -15,6 +15,7 @@ from processor.rules.indicators import RISES_OVER_S, level, rise, share
 from processor.rules.indicators import measure as _measure
 from processor.rules.reading_kinds import CAME, DROPPED, FULLNESS, LAG, LOST, REFUSED, RESENT, TROUBLE
 from processor.rules.rule import MINUTE, Rule
+from processor.rules.standstill import STANDSTILL_RULE
 
 MAX_REDELIVERED_SHARE: Final = 0.2
 """Share of redelivered samples at the limit; a single outage in that time causes about a hundredth; modeling choice."""
@@ -345,6 +346,7 @@ SYSTEM_RULES: Final = (
         evidence=_FAILURES,
         over_s=0.0,
     ),
+    STANDSTILL_RULE,
     *ACCESS_RULES,
     *CERTIFICATE_RULES,
 )

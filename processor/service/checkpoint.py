@@ -65,7 +65,7 @@ class Cut:
 
     frames: dict[str, pl.DataFrame]
     gateways: msgspec.Raw
-    faults: tuple[str, ...]
+    faults: dict[str, str]
     forgotten: int
     acted: tuple[str, ...]
     compared: int
@@ -110,6 +110,7 @@ def save(data: Path, taken: Cut, now: int, head: Head = NOTHING_WRITTEN) -> None
             forgotten=taken.forgotten,
             gateways=taken.gateways,
             faults=list(taken.faults),
+            fault_titles=taken.faults,
             saved=now,
             acted=list(taken.acted),
             compared=taken.compared,
@@ -198,12 +199,13 @@ def _read(directory: Path, rules: Rules, listed: Rules) -> Saved:
         timers = timers_of_format_1(older, alarms, listed)
     else:
         timers, compared = _timers(frame(manifest.timers), listed), manifest.compared
+    faults = {name: manifest.fault_titles.get(name, "") for name in manifest.faults}
     # A checkpoint of an older version knows of no gaps and no orders.
     gaps = Gaps(frame(manifest.gaps), manifest.forgotten) if manifest.gaps else Gaps()
     return Saved(
         state=_with_columns_of(rules, state),
         alarms=alarms,
-        registry=Registry.restore(pumps, manifest.gateways, tuple(manifest.faults)),
+        registry=Registry.restore(pumps, manifest.gateways, faults),
         gaps=gaps,
         timers=timers,
         backlog=_backlog(frame(manifest.backlog) if manifest.backlog else pl.DataFrame()),

@@ -33,6 +33,7 @@ class _Common(msgspec.Struct, kw_only=True):
     timers: str = ""
     backlog: str = ""
     faults: list[str]
+    fault_titles: dict[str, str] = {}
     saved: int
     acted: list[str] = []
     compared: int = 0

@@ -51,7 +51,8 @@ class Committer:
     """Saves the state of a run into the data directory `data`; a failure is a trouble of the meter, and is retried.
 
     `outcomes` are published when the actions they answer are durable. `wall_ms` is the wall clock. At most `max_rows`
-    samples and `receive_maximum` messages may wait.
+    samples and `receive_maximum` messages may wait. `on_durable` is called after what had been taken in when it was
+    `marked` is on disk and acknowledged.
     """
 
     data: Path
@@ -65,6 +66,8 @@ class Committer:
     max_rows: int
     receive_maximum: int
     outcomes: list[Outcome] = field(default_factory=list)
+    marked: Callable[[], int] = lambda: 0
+    on_durable: Callable[[int], None] = lambda _mark: None
     _confirmations: Confirmations = field(default_factory=Confirmations)
     _running: dict[Work, asyncio.Task[bool]] = field(default_factory=dict)
     _due_at: dict[Work, float] = field(default_factory=dict)
@@ -91,7 +94,7 @@ class Committer:
         many = 4 * waiting >= self.receive_maximum or self._unlogged_bytes >= MAX_UNLOGGED_BYTES
         promised = waiting or self._unlogged_bytes or self._unlogged >= MAX_IDLE_RECORDS
         if promised and self._is_due("acknowledge", clock, early=many):
-            self._start("acknowledge", self._acknowledge(*self.queue.durable(), self._progress()), clock)
+            self._start("acknowledge", self._acknowledge(*self._taken_in()), clock)
         early = bool(self.outcomes) or 2 * self.store.rows >= self.max_rows
         if self._is_due("write", clock, early=early):
             self._start("write", self._write(list(self.outcomes)), clock)
@@ -146,7 +149,10 @@ class Committer:
         if not self._failing:
             self.meter.recovered("storage")
 
-    async def _acknowledge(self, session: int, mids: list[int], progress: Progress) -> bool:
+    def _taken_in(self) -> tuple[int, list[int], Progress, int]:
+        return *self.queue.durable(), self._progress(), self.marked()
+
+    async def _acknowledge(self, session: int, mids: list[int], progress: Progress, mark: int) -> bool:
         """Write the message log, then acknowledge these messages to the broker and confirm them to their gateways.
 
         Nothing is acknowledged while samples cannot be written, or more of them wait than may: then the broker sends
@@ -159,6 +165,7 @@ class Committer:
         self._confirmations.durable(progress)
         if self.queue.acknowledged(session, mids) and self.link.alive:
             self.link.acknowledge(mids)
+        self.on_durable(mark)
         self._unconfirmed_bytes += size
         if self._unconfirmed_bytes >= MAX_UNCONFIRMED_BYTES:
             self.confirm()
@@ -213,7 +220,7 @@ class Committer:
         """Acknowledge everything that was taken in."""
         if running := self._running.get("acknowledge"):
             await running
-        await self._acknowledge(*self.queue.durable(), self._progress())
+        await self._acknowledge(*self._taken_in())
 
     async def finish(self) -> None:
         """Acknowledge and save everything, when nothing is taken in any more."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from broker.contract.signed import Verifier
-from broker.contract.topics import ALL, COMMAND, PART, RESEND
+from broker.contract.topics import ALL, COMMAND, PART, RESEND, TRACE
 from broker.mqtt.address import TakenOverError, parse_url
 from broker.mqtt.link import Link, Message
 from broker.mqtt.reconnection import keep_open
@@ -23,6 +23,7 @@ from processor.batch_result import BatchResult
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.rules.access import SECOND_PROCESSOR
+from processor.rules.standstill import STANDSTILL
 from processor.service import checkpoint, in_hand, recovery
 from processor.service.anchor_webhook import Webhook, address_of
 from processor.service.anchoring import Anchoring
@@ -41,8 +42,10 @@ from processor.service.presence import Guard
 from processor.service.settings import ProcessorError, SecondProcessorError, Settings
 from processor.service.showing import Showing
 from processor.service.snapshots import SnapshotPublisher
+from processor.service.standstill import Standstill
 from processor.service.store import Store
 from processor.service.system_journal import SystemJournal
+from processor.service.tracing import Tracing
 from processor.watch.self_monitoring import SelfMonitor
 
 log = logging.getLogger("processor")
@@ -90,6 +93,7 @@ class _Service:
         self.keys = action_key.KeyFile(settings.data / action_key.PUBLIC)
         self.guard = Guard(address, own_id, wall_ms, self._meet)
         self.met_at = -math.inf
+        self.standstill, self.stood_still_at = Standstill(self._stood_still), -math.inf
         self.store = Store(settings.data, settings.history_bytes, settings.history_days)
         self.log = MessageLog(settings.data)
         self.journal = SystemJournal(self.store, wall_ms)
@@ -142,7 +146,19 @@ class _Service:
             max_rows=settings.max_rows,
             receive_maximum=settings.receive_maximum,
         )
+        self.tracing = self._traced() if settings.trace else None
         self.compaction = Compaction(settings.data, self.store.history, self.pipeline, self.meter, wall_ms)
+
+    def _traced(self) -> Tracing:
+        def publish(payload: bytes) -> None:
+            if self.link.alive:
+                self.link.publish(TRACE, payload)
+
+        tracing = Tracing(publish, lambda: time.time_ns() / 1e6)
+        self.pipeline.on_decoded = tracing.decoded
+        self.committer.marked = self.showing.marked = lambda: tracing.batch
+        self.committer.on_durable, self.showing.on_shown = tracing.durable, tracing.shown
+        return tracing
 
     def _restored(self) -> Pipeline:
         """Return the pipeline of the checkpoint, or a new one if there is none or it cannot be read."""
@@ -188,6 +204,7 @@ class _Service:
         connected, reason = asyncio.Event(), "on purpose"
         connection = asyncio.create_task(self._connect(connected), name="connection")
         guarding = asyncio.create_task(self.guard.run(), name="presence")
+        pulse = asyncio.create_task(self.standstill.run(), name="pulse")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         finish = asyncio.Event()
         work = asyncio.create_task(self._work(finish), name="work")
@@ -208,7 +225,7 @@ class _Service:
             # Not cancelled: the events of a batch must reach the journal before the checkpoint that contains it.
             finish.set()
             await asyncio.gather(work, return_exceptions=True)
-            await _end(connecting, compaction)
+            await _end(connecting, compaction, pulse)
             await self.committer.finish()
             await _end(connection, guarding, stopping)
             self.journal.record_rejections(self.pipeline.quarantine)
@@ -253,8 +270,17 @@ class _Service:
         self.meter.trouble(SECOND_PROCESSOR, text)
         self.journal.record("refused", "processor", text)
 
+    def _stood_still(self, gap_s: float) -> None:
+        """Record a standstill of this process, and show it for a while."""
+        self.stood_still_at = time.monotonic()
+        text = f"the processor was not running for {gap_s:,.0f} s"
+        self.meter.trouble(STANDSTILL, text)
+        self.journal.record("stopped", "processor", text)
+
     def _receive(self, messages: list[Message]) -> None:
         self.queue.receive(messages)
+        if self.tracing:
+            self.tracing.received(len(messages))
         if self.queue.full:
             self.link.pause_reading()
 
@@ -303,7 +329,7 @@ class _Service:
             listening=self.link.alive and clock - self.connected_at >= CATCH_UP_S,
             readings=self.monitor.readings(clock),
             step_ms=self.monitor.step_ms,
-            current=clock - self.current_at < BEHIND_S,
+            current=self.standstill.over(clock) and clock - self.current_at < BEHIND_S,
         )
         errors = self.guarded.errors
         results, parts = [], self._parts(taken)
@@ -325,11 +351,15 @@ class _Service:
             self.meter.recovered("processing")
         if clock - self.met_at >= FAILURE_NOTICE_S:
             self.meter.recovered(SECOND_PROCESSOR)
+        if clock - self.stood_still_at >= FAILURE_NOTICE_S:
+            self.meter.recovered(STANDSTILL)
         self.meter.messages += len(queued.messages)
         self.queue.taken(queued)
         for part in parts:
             self.committer.taken(part)
         self._keep(results)
+        if self.tracing and queued.messages:
+            self.tracing.judged(queued.messages)
         self.announcements.announce()
 
     def _parts(self, taken: Taken) -> list[Taken]:

@@ -43,6 +43,8 @@ class Meter:
     lag_s: float = 0.0
     troubles: dict[str, str] = field(default_factory=dict)
     _lag_at: int = 0
+    _counted: dict[str, int] = field(default_factory=dict)
+    _grown: dict[str, int] = field(default_factory=dict)
     _sent: list[npt.NDArray[np.int64]] = field(default_factory=list)
     _latencies: collections.deque[float] = field(default_factory=lambda: collections.deque(maxlen=MAX_LATENCIES))
     _marks: collections.deque[tuple[int, int]] = field(default_factory=lambda: collections.deque(maxlen=1_000))
@@ -92,6 +94,14 @@ class Meter:
         self._marks.append((now, self.samples))
         registry, counted = pipeline.registry, sequence.totals(pipeline.state)
         online = [gateway for gateway in registry.gateways.order if gateway.state == "online"]
+        counts = {
+            "lost": counted.lost,
+            "late": counted.late,
+            "repeated": counted.repeated,
+            "refused": pipeline.quarantine.count,
+            "reconnects": max(0, self.sessions - 1),
+        }
+        self._note_growth(counts, now)
         return Health(
             version=self.version,
             written=now,
@@ -105,20 +115,24 @@ class Meter:
             samples=self.samples,
             samples_per_s=self._rate(now),
             messages=self.messages,
-            lost=counted.lost,
-            late=counted.late,
-            repeated=counted.repeated,
-            refused=pipeline.quarantine.count,
+            **counts,
+            grown=dict(self._grown),
             refusals=list(pipeline.quarantine.latest)[::-1],
             latency_ms=self._percentiles(),
             bounds=limits,
-            reconnects=max(0, self.sessions - 1),
             clock_steps=self.clock.steps,
             faults=list(registry.faults),
+            fault_titles={name: title for name, title in registry.faults.items() if title},
             rules={rule.name: rule.title for rule in pipeline.rules},
             rule_targets=targets_of(pipeline.listed),
             notes=list(self.troubles.values()),
         )
+
+    def _note_growth(self, counts: dict[str, int], now: int) -> None:
+        """Note which counts are higher than ever; those of an earlier run, from a checkpoint, did not grow now."""
+        for name, value in counts.items():
+            if value > self._counted.setdefault(name, value):
+                self._counted[name], self._grown[name] = value, now
 
     def _rate(self, now: int) -> float:
         then, count = next(((t, n) for t, n in self._marks if t >= now - RATE_PERIOD_MS), (now, self.samples))

@@ -25,7 +25,8 @@ class Settings:
     when it catches up; 65,535 is the most that MQTT allows), and none are read while `waiting_bytes` wait: they limit
     the memory, and what is processed twice after a crash. At most `max_rows` samples wait to be written.
     What exceeds the `rates` is refused. `anchor_url` gets the end of the journal, if it is not empty
-    (`processor.service.anchor_webhook`).
+    (`processor.service.anchor_webhook`). With `trace`, it publishes when it handled each message
+    (`broker.contract.trace`).
     """
 
     broker: str
@@ -39,3 +40,4 @@ class Settings:
     history_days: int = 0
     rates: RateLimits = field(default_factory=RateLimits)
     anchor_url: str = field(default="", repr=False)
+    trace: bool = False

@@ -25,13 +25,16 @@ PART: Final = "snapshot"
 class Showing:
     """Shows a pipeline to dashboards; a failure is a trouble of the meter, and is retried.
 
-    `health` returns the processor's health at a wall time (ms), `wall_ms` is the wall clock.
+    `health` returns the processor's health at a wall time (ms), `wall_ms` is the wall clock. `on_shown` is called after
+    a snapshot, named by its version, is complete with what had been taken in when it was `marked`.
     """
 
     snapshots: SnapshotPublisher
     meter: Meter
     health: Callable[[int], Health]
     wall_ms: Callable[[], int]
+    marked: Callable[[], int] = lambda: 0
+    on_shown: Callable[[int, int], None] = lambda _mark, _version: None
     _due_at: float = 0.0
     _writing: asyncio.Task[bool] | None = None
 
@@ -40,19 +43,19 @@ class Showing:
         if not last and clock < self._due_at:
             return
         written = await self._writing if self._writing else True
-        now = self.wall_ms()
+        now, mark = self.wall_ms(), self.marked()
         try:
             made = await asyncio.to_thread(self.snapshots.make, self.health(now), now, last=last)
         except ERRORS as error:
             self._fails(error)
             self._due_at = clock + RETRY_S
             return
-        self._writing = asyncio.create_task(self._write(made, self.meter.take_unseen()), name="snapshot")
+        self._writing = asyncio.create_task(self._write(made, self.meter.take_unseen(), mark), name="snapshot")
         if last:
             await self._writing
         self._due_at = clock + (made.pause_s if written else RETRY_S)
 
-    async def _write(self, made: Made, sent: list[npt.NDArray[np.int64]]) -> bool:
+    async def _write(self, made: Made, sent: list[npt.NDArray[np.int64]], mark: int) -> bool:
         try:
             await asyncio.to_thread(self.snapshots.write, made)
         except ERRORS as error:
@@ -61,6 +64,7 @@ class Showing:
             return False
         self.meter.recovered(PART)
         self.meter.shown(self.wall_ms(), sent)
+        self.on_shown(mark, made.health.version)
         return True
 
     def _fails(self, error: BaseException) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from broker.display import terminal
+from broker.display.names import ALARM_STATES, PRIORITIES
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,11 +30,15 @@ def show(found: pl.DataFrame, console: Console) -> None:
 
 
 def _table(found: pl.DataFrame, names: tuple[str, ...], note: str | None = None) -> Table:
-    from broker.store.snapshot import PRIORITIES
     from dashboard.formatting import span
 
     known = (
-        {**row, "priority": PRIORITIES[row["priority"] - 1], "since": span(row["age_s"])}
+        {
+            **row,
+            "priority": PRIORITIES[row["priority"]],
+            "state": ALARM_STATES[row["state"]],
+            "since": span(row["age_s"]),
+        }
         for row in found.iter_rows(named=True)
     )
     columns = {name: terminal.FOLD if name in ("subject", "title") else terminal.KEPT for name in names}

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from broker.display import terminal
 from broker.display.instants import timestamp
+from broker.display.names import entry_kind, kind_named
 from pumpwatch.commands import options
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.records import Since, Until, moment
@@ -61,7 +62,7 @@ def journal(
     query = Query(
         pump=pump,
         who=who,
-        kinds=tuple(kind or ()),
+        kinds=tuple(map(kind_named, kind or ())),
         origin=origin,
         text=text,
         since=moment("--from", since),
@@ -103,4 +104,11 @@ def _entry(row: dict[str, Any]) -> tuple[str | None, ...]:
     pumps = [row["pump"]] if row["pump"] else row["pumps"] or []
     more = f" and {len(pumps) - MAX_NAMED:,} more" if len(pumps) > MAX_NAMED else ""
     about = ": ".join(filter(None, (row["title"], row["text"])))
-    return timestamp(row["at"]), row["kind"], ", ".join(pumps[:MAX_NAMED]) + more, about, row["who"], row["origin"]
+    return (
+        timestamp(row["at"]),
+        entry_kind(row["kind"]),
+        ", ".join(pumps[:MAX_NAMED]) + more,
+        about,
+        row["who"],
+        row["origin"],
+    )

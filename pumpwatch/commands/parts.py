@@ -110,6 +110,12 @@ def process(
     new_gateways: trust_options.NewGateways = 1_000,
     new_pumps: trust_options.NewPumps = 100_000,
     journal_anchor_url: options.JournalAnchorUrl = "",
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace", help="Publish when each message was received, judged, stored and shown; for load tests."
+        ),
+    ] = False,
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.mqtt.address import LinkError, TakenOverError
@@ -127,6 +133,7 @@ def process(
         history_days=history_days,
         rates=RateLimits(gateway_messages, gateway_births, new_gateways, new_pumps),
         anchor_url=journal_anchor_url,
+        trace=trace,
     )
     try:
         play("processor", lambda stop, ready, _: loop.run(settings, stop, ready))

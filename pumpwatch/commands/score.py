@@ -116,6 +116,7 @@ def score(
     Fleet, detection and alarms are those of the running system, without a broker and without waiting.
     """
     from trials import score as scores
+    from trials import score_titles
     from trials import sweep as sweeps
 
     if scenario is None and not sweep:
@@ -134,7 +135,7 @@ def score(
     if html is not None:
         from pumpwatch.reports.score_report import page
 
-        _write(html, page(report).encode())
+        _write(html, page(score_titles.titled(report)).encode())
 
 
 def _play(name: str, plan: Scenario, days: float, turn_s: float) -> Playback:
@@ -152,12 +153,12 @@ def _play(name: str, plan: Scenario, days: float, turn_s: float) -> Playback:
 
 def _show(report: dict[str, Any], judged: Score, *, listing: bool) -> None:
     """Print the tables of a report, in full width if the output is a file."""
-    from trials import score_table
+    from trials import score_table, score_titles
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=FILE_WIDTH)
-    console.print(score_table.tables(report))
+    console.print(score_table.tables(score_titles.titled(report)))
     if listing:
         console.print(score_table.lists(judged))
 

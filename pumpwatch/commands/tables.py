@@ -66,7 +66,7 @@ def rules(*, as_json: options.AsJson = False) -> None:
     _show(
         "Rules",
         rows,
-        ("name", "priority", "meaning", "action"),
+        ("name", "title", "priority", "meaning", "action"),
         "Delays, rationale and evidence: pumpwatch rules --json",
     )
 

@@ -53,6 +53,7 @@ def topics_page() -> str:
         (code(topics.COMMAND), "operator actions on alarms and pumps, signed, for the processor"),
         (code(topics.KEYS), "public keys that commands and actions are signed with (retained)"),
         (code(topics.PART), "starts and ends of parts of the system, for the journal"),
+        (code(topics.TRACE), "when the processor handled each message; only with `pumpwatch process --trace`"),
         (
             code(topics.confirmed_topic("GATEWAY")),
             "the `sent` up to which the samples of a gateway are durable (retained)",

@@ -24,7 +24,7 @@ TITLES: Final = {
     "delay": "Time to detect, hours",
     "false": "False alarms per pump-day, by rule",
 }
-_ENVIRONMENT: Final = Environment(
+ENVIRONMENT: Final = Environment(
     loader=PackageLoader("pumpwatch", "reports"),
     autoescape=select_autoescape(("html", "j2")),
     trim_blocks=True,
@@ -55,7 +55,7 @@ def page(report: dict[str, Any]) -> str:
         "false_alarms": _listed(report["false"]),
         "missed": _listed(report["missed"]),
     }
-    return _ENVIRONMENT.get_template("score_report.html.j2").render(
+    return ENVIRONMENT.get_template("score_report.html.j2").render(
         report=report,
         tables=tables,
         figures=figures,
@@ -64,8 +64,8 @@ def page(report: dict[str, Any]) -> str:
         light=theme.variables(theme.LIGHT),
         dark=theme.variables(theme.DARK),
         plotly=get_plotlyjs(),
-        schemes=_json(_schemes()),
-        figures_json=_json({name: _with_plain_names(figure) for name, figure in figures.items()}),
+        schemes=script_json(schemes()),
+        figures_json=script_json({name: _with_plain_names(figure) for name, figure in figures.items()}),
     )
 
 
@@ -231,7 +231,8 @@ def _hours(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def _schemes() -> dict[str, dict[str, str]]:
+def schemes() -> dict[str, dict[str, str]]:
+    """Return the colors of both schemes, for scripts of reports."""
     return {name: {**vars(colors), "font": theme.FONT} for name, colors in theme.SCHEMES.items()}
 
 
@@ -241,6 +242,6 @@ def _with_plain_names(figure: dict[str, Any]) -> dict[str, Any]:
     return {**figure, "data": traces}
 
 
-def _json(value: object) -> str:
+def script_json(value: object) -> str:
     """Return JSON that cannot end the script element around it."""
     return msgspec.json.encode(value).decode().replace("<", "\\u003c")

@@ -1,4 +1,4 @@
-"""Battery drop: a cell of the battery fails, and its voltage falls abruptly.
+"""Battery voltage drop: a cell of the battery fails, and its voltage falls abruptly.
 
 Origin: low-battery resets in the battery notices (2009, 2011, 2017); the size of the drop is a modeling choice.
 Signature: battery voltage falls from one sample to the next and stays low, without a preceding trend; a large drop

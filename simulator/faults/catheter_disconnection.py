@@ -1,4 +1,4 @@
-"""Catheter disconnection: the catheter slips off the pump, and the drug runs into the pocket under the skin.
+"""Catheter disconnected: the catheter slips off the pump, and the drug runs into the pocket under the skin.
 
 Origin: the usual cause of withdrawal (boxed warning of the baclofen label); recall of a connector's retainer ring,
     2014.

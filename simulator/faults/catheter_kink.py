@@ -1,4 +1,4 @@
-"""Positional kink: the catheter is kinked in some postures and open in others.
+"""Intermittent catheter kink: the catheter is kinked in some postures and open in others.
 
 Origin: a position-dependent occlusion over four years during which every interrogation was normal (case report, 2024).
 Signature: in the bad posture pressure and motor current spike, pulsatility drops out and measured flow dips; in other

@@ -1,4 +1,4 @@
-"""Catheter occlusion: the catheter is blocked by a kink, a clot or a mass at its tip.
+"""Catheter occluded: the catheter is blocked by a kink, a clot or a mass at its tip.
 
 Origin: the most common catheter failure, 5 of 9 events in a follow-up of 126 adults; recall of a sutureless connector
     that could be misaligned, 2013.

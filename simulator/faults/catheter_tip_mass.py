@@ -1,4 +1,4 @@
-"""Tip mass: an inflammatory mass grows around the catheter's tip and blocks it over weeks.
+"""Catheter tip mass: an inflammatory mass grows around the catheter's tip and blocks it over weeks.
 
 Origin: catheter granuloma, less common with baclofen than with opioids; no rate was found.
 Signature: over days pulsatility declines, then pressure and motor current rise, and measured flow and the decline of

@@ -1,4 +1,4 @@
-"""Clock skew: the pump's clock runs ahead.
+"""Pump clock ahead: the pump's clock runs ahead.
 
 Origin: clocks of small devices drift and are set by hand; modeling choice.
 Signature: the timestamps of all samples are ahead of those of other pumps by a constant amount, and every reading is

@@ -1,4 +1,4 @@
-"""Intermittent stall: the motor stalls and recovers, many times.
+"""Intermittent motor stall: the motor stalls and recovers, many times.
 
 Origin: three stalls in three days at month 64 due to a corroded gearbox, with an intermittent alarm (Riordan and
     Murphy, case report).

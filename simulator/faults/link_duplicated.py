@@ -1,4 +1,4 @@
-"""Duplicated samples: some samples arrive twice.
+"""Duplicate samples: some samples arrive twice.
 
 Origin: at-least-once delivery (MQTT QoS 1) resends messages that were not acknowledged in time.
 Signature: the same sample again, with the same sequence number and readings.

@@ -1,4 +1,4 @@
-"""Biased sensor: the flow sensor reads too high by a constant amount.
+"""Flow sensor inaccurate: the flow sensor reads too high by a constant amount.
 
 Origin: no published case, as implanted pumps do not transmit a measured flow; modeling choice.
 Signature: measured flow is above commanded flow by a constant amount, and everything else is normal: the reservoir

@@ -1,4 +1,4 @@
-"""Drifting sensor: the error of the reservoir's level sensor grows every hour.
+"""Reservoir level sensor drift: the error of the reservoir's level sensor grows every hour.
 
 Origin: no published case; a level sensor on the reservoir's pressure is known only from patents. Modeling choice.
 Signature: the measured volume declines faster than flow and program imply, steadily, and everything else is normal: a

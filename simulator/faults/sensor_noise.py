@@ -1,4 +1,4 @@
-"""Noisy sensor: the flow sensor's readings scatter.
+"""Flow sensor noisy: the flow sensor's readings scatter.
 
 Origin: no published case, as implanted pumps do not transmit a measured flow; modeling choice.
 Signature: measured flow scatters widely around its usual mean, and everything else is normal: a single channel

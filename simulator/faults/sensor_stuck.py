@@ -1,4 +1,4 @@
-"""Stuck sensor: the flow sensor repeats its last reading instead of measuring.
+"""Flow sensor frozen: the flow sensor repeats its last reading instead of measuring.
 
 Origin: no published case, as implanted pumps do not transmit a measured flow; modeling choice.
 Signature: measured flow is frozen, without its noise, while commanded flow changes; everything else stays normal, so

@@ -1,4 +1,4 @@
-"""Unit slip: some flow readings are given per day instead of per hour.
+"""Flow sensor unit error: some flow readings are given per day instead of per hour.
 
 Origin: mL/h for mL/day is a classic infusion error; modeling choice.
 Signature: measured flow is 24 times too high, and everything else is normal: the ratio is constant, not the difference,

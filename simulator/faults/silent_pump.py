@@ -1,4 +1,4 @@
-"""Silent pump: its samples are lost in transmission, while the pump itself keeps working.
+"""Pump silent: its samples are lost in transmission, while the pump itself keeps working.
 
 Origin: telemetry loss of any kind: the patient is out of range, the relay has no power, interference; modeling choice.
 Signature: nothing but absence: no samples at severity 1, gaps in the sequence numbers below it.

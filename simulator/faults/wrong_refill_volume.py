@@ -1,4 +1,4 @@
-"""Wrong refill volume: the volume filled in differs from the one entered in the programmer.
+"""Refill volume mismatch: the volume filled in differs from the one entered in the programmer.
 
 Origin: overfilling and wrong entries are among the risk factors in the over-infusion notices (2014, 2016); bench tests
     reject deviations of more than 20 %.

@@ -66,7 +66,7 @@ def messages(changes: list[FaultChange], sent: int) -> Iterator[bytes]:
 def fault_facts() -> list[FaultFacts]:
     """Return what scoring must know about each fault."""
     return [
-        FaultFacts(fault=fault.name, waits_for=fault.waits_for, silent_from=fault.silent_from)
+        FaultFacts(fault=fault.name, title=fault.title, waits_for=fault.waits_for, silent_from=fault.silent_from)
         for fault in FAULTS.values()
     ]
 

@@ -165,6 +165,7 @@ class _Fleet:
             speed=self.player.speed,
             interval_s=self.simulation.scenario.interval_s,
             faults=list(FAULTS),
+            fault_titles={name: fault.title for name, fault in FAULTS.items()},
         )
 
     async def _execute(self, session: Session, command: GatewayCommand) -> Reply:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-import msgspec
-from msgspec import Meta, Struct, inspect
+from msgspec import Meta, Struct
 
 from broker.contract.dose_limits import CEREBRAL_STEP, MAX_BOLUS_UG
 from broker.contract.ranges import MAX_DAYS, MAX_SEED
@@ -16,15 +13,14 @@ from simulator.faults import FAULTS
 from simulator.fleet.lots import LOT_COUNT, LOTS
 from simulator.playback.event_kinds import EVENTS
 from simulator.playback.notation import (
-    DURATION_RULE,
     PUMPS_RULE,
     ScenarioError,
     known,
     known_fault,
-    nearest,
-    parse_duration,
     parse_pumps,
 )
+from simulator.playback.tables import Layout, Table, position
+from simulator.playback.tables import read as read_tables
 
 MAX_PUMPS: Final = 10_000_000
 MAX_INTERVAL_S: Final = 86_400.0
@@ -120,24 +116,21 @@ class ScenarioTable(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     random: RandomTable = RandomTable()
 
 
-TABLES: Final[dict[str, type[Struct]]] = {"fault": FaultTable, "event": EventTable, "random": RandomTable}
-WRITTEN: Final = {
-    "fault": "each as a table of its own, [[fault]]",
-    "event": "each as a table of its own, [[event]]",
-    "random": "it as a table of its own, [random]",
-}
-
-Path = list[str | int]
-"""Keys and places (from 0) that lead to a value, such as `["fault", 1, "severity"]`."""
+NEEDS: Final = "it needs a name and the time at which it begins: name = …, at = …"
+LAYOUT: Final = Layout(
+    ScenarioTable,
+    {
+        "fault": Table(FaultTable, NEEDS),
+        "event": Table(EventTable, NEEDS),
+        "random": Table(RandomTable, several=False),
+    },
+    DURATIONS,
+)
 
 
 def read(tables: dict[str, Any], source: str, text: str = "") -> ScenarioTable:
     """Validate the tables of a scenario file; raises `ScenarioError` with `source`, and the line in its `text`."""
-    try:
-        scenario = msgspec.convert(_in_seconds(tables), ScenarioTable, builtin_types=(datetime,))
-    except msgspec.ValidationError as error:
-        path, message = _explained(error, tables)
-        raise ScenarioError(f"{source}{_position(path, text.splitlines())}: {message}") from None
+    scenario = read_tables(tables, LAYOUT, source, text)
     for kind, rows in (("fault", scenario.fault), ("event", scenario.event)):
         for place, row in enumerate(rows):
             try:
@@ -145,8 +138,8 @@ def read(tables: dict[str, Any], source: str, text: str = "") -> ScenarioTable:
                 if isinstance(row, FaultTable) and row.name == OTHER_FAULTS:
                     _check_enough(len(selected), len(row.severities), len(other_faults(scenario)))
             except ScenarioError as error:
-                position = _position([kind, place, "pumps"], text.splitlines())
-                raise ScenarioError(f"{source}{position}: {error}") from None
+                place_in_file = position([kind, place, "pumps"], text.splitlines())
+                raise ScenarioError(f"{source}{place_in_file}: {error}") from None
     return scenario
 
 
@@ -161,89 +154,3 @@ def _check_enough(pumps: int, severities: int, faults: int) -> None:
             f"pumps selects {pumps:,}; at least {faults * severities:,} are needed, "
             f"one for each of {severities:,} severities of {faults:,} other faults"
         )
-
-
-def _in_seconds(value: object, key: str = "") -> object:
-    """Return the tables with durations in seconds; text that is no duration stays, and fails the validation."""
-    if isinstance(value, dict):
-        return {name: _in_seconds(entry, name) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_in_seconds(entry) for entry in value]
-    if key in DURATIONS and isinstance(value, str):
-        try:
-            return parse_duration(value)
-        except ScenarioError:
-            return value
-    return value
-
-
-def _explained(error: msgspec.ValidationError, tables: dict[str, Any]) -> tuple[Path, str]:
-    """Return where a value is invalid, and a message with the value and what is allowed."""
-    parts = re.fullmatch(r"(?P<reason>.*?)(?: - at `\$(?P<path>[^`]*)`)?", str(error), re.DOTALL)
-    reason, steps = (parts["reason"], parts["path"] or "") if parts else (str(error), "")
-    path: Path = [key or int(index) for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", steps)]
-    table = TABLES[str(path[0])] if path and path[0] in TABLES else ScenarioTable
-    if isinstance(error.__cause__, ScenarioError):
-        return [*path, error.__cause__.key], str(error.__cause__)
-    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason, re.DOTALL):
-        names = [field.encode_name for field in msgspec.structs.fields(table)]
-        return [*path, unknown[1]], (
-            f"no key {unknown[1]!r}{nearest(unknown[1], names)}; the keys are {', '.join(names)}"
-        )
-    if reason.startswith("Object missing"):
-        return path, "it needs a name and the time at which it begins: name = …, at = …"
-    value: Any = tables
-    for part in path:
-        value = value[part]
-    key = next(part for part in reversed(path) if isinstance(part, str))
-    if key in TABLES:
-        return path[:1], f"{key} is {_shown(tables[key])}; write {WRITTEN[key]}"
-    kind = next(field.type for field in msgspec.structs.fields(table) if field.encode_name == key)
-    return path, f"{key} is {_shown(value)}; {_allowed(key, inspect.type_info(kind), value)}"
-
-
-def _allowed(key: str, kind: inspect.Type, value: object) -> str:
-    """Return what is allowed for the value of a key, from the range that its field declares."""
-    if key in DURATIONS:
-        try:
-            parse_duration(value)
-        except ScenarioError:
-            return f"write {DURATION_RULE}, not negative"
-    match kind:
-        case inspect.Metadata(extra_json_schema={"description": rule}):
-            return f"write {rule}"
-        case inspect.UnionType(types=(first, *_)):
-            return _allowed(key, first, value)
-        case inspect.IntType(ge=low, le=high) if not isinstance(value, int):
-            return f"it is a whole number, {low:,} to {high:,}"
-        case inspect.IntType(ge=low, le=high):
-            return f"allowed is {low:,} to {high:,}"
-        case inspect.FloatType(ge=low, le=high):
-            return f"allowed is {low:g} to {high:,.10g}{' seconds' if key in DURATIONS else ''}"
-    raise TypeError(f"no words for the type {kind} of {key}")
-
-
-def _shown(value: object) -> str:
-    """Return a value as it is written in the file, in quotes if it is text or a time, shortened."""
-    return repr(value if isinstance(value, str | int | float | list | dict) else str(value))[:80]
-
-
-def _position(path: Path, lines: Sequence[str]) -> str:
-    """Return where in a file a value is: its line, or that of its table, and which table it is; empty if unknown."""
-    keys = [part for part in path if isinstance(part, str) and part]
-    if len(path) < 2 or not isinstance(path[1], int):
-        return _line_of(keys[-1] if keys else "", lines)
-    kind, place = keys[0], path[1]
-    begins = [n for n, line in enumerate(lines) if re.match(rf"\s*\[\[\s*{kind}\s*\]\]", line)][place : place + 1]
-    line = ""
-    if begins:
-        end = next((n for n, text in enumerate(lines) if n > begins[0] and re.match(r"\s*\[", text)), None)
-        line = _line_of(keys[-1] if keys[1:] else "", lines[:end], begins[0]) or f", line {begins[0] + 1}"
-    return f"{line}, [[{kind}]] number {place + 1}"
-
-
-def _line_of(key: str, lines: Sequence[str], first: int = 0) -> str:
-    """Return the first line that has a key, counted from 1 and sought from index `first` on; empty if there is none."""
-    written = rf"\s*\[*\s*[\"']?{re.escape(key)}(?!\w)" if key else r"(?!)"
-    found = next((n for n, line in enumerate(lines[first:], first + 1) if re.match(written, line)), None)
-    return "" if found is None else f", line {found}"

@@ -36,15 +36,20 @@ class Simulation:
     `begun` lists the scenario's entries that began with the latest tick, each with its pumps (indices).
     """
 
-    def __init__(self, scenario: Scenario, *, start_ms: int, boot: int = 0, on_wire: bool = False) -> None:
+    def __init__(
+        self, scenario: Scenario, *, start_ms: int, boot: int = 0, on_wire: bool = False, first: int = 0
+    ) -> None:
         """Enroll the fleet; `start_ms` is therapy time in ms UTC. Raises `ScenarioError` if a fault has no pumps.
 
         With `on_wire` the sender of the samples plays broker outages on the pumps that `cut_off` returns; otherwise
-        their samples wait inside the simulation.
+        their samples wait inside the simulation. The serials of the pumps count from `first`, for a fleet of several
+        simulations.
         """
         self.scenario = scenario
         self.fleet = enrollment.enrol(scenario.pumps, scenario.seed, start_ms / 1000)
-        self.serials = pl.Series("pump", [enrollment.serial(index) for index in range(scenario.pumps)], pl.String)
+        self.serials = pl.Series(
+            "pump", [enrollment.serial(first + index) for index in range(scenario.pumps)], pl.String
+        )
         self._boot, self._start_ms, self._ticks = boot, start_ms, 0
         self.timeline = Timeline(scenario)
         self.begun: list[tuple[Entry, U32]] = []

@@ -2,11 +2,13 @@
 
 Both are compared within one run, so their ratios hold on a busy machine too. Commands go from this process to simulated
 gateways and back; pages are answered by a dashboard of its own, over one kept connection and over a new one each.
+`TLS_PAGES` is how many are asked for in a row.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import statistics
 import time
@@ -32,7 +34,7 @@ from tests.dashboard.conftest import make_fleet
 RUNS: Final = 3
 COMMANDS: Final = 60
 SIGNATURES: Final = 2_000
-PAGES: Final = 300
+PAGES: Final = int(os.environ.get("TLS_PAGES", "150"))
 PUMPS: Final = 1_000
 KEY: Final = "the-right-key"
 GATEWAY: Final = "gateway-00"

@@ -123,8 +123,8 @@ def test_a_new_alarm_appears_on_top_without_a_reload(screen: Screen, page: Page)
         first = page.locator("#worst .alarm-row").first
         expect(first).to_contain_text("ITB-000001", timeout=PATIENCE_MS)
         expect(first).to_contain_text("Interrogate the pump")
-        expect(first).to_contain_text("for 12 min")
-        expect(page.locator("#worst")).to_contain_text("13 min ago")
+        expect(first).to_contain_text(re.compile(r"for \d+ min \(\d+ (s|min) here\)"))
+        expect(page.locator("#worst")).to_contain_text(re.compile(r"\d+ min ago"))
         expect(page.locator("#nav-alarms")).to_have_text("2")
         assert page.evaluate("window.untouched") is True
         assert "key=" not in page.url
@@ -245,9 +245,9 @@ def test_a_long_list_of_pumps_scrolls_and_is_searched(screen: Screen, page: Page
     screen.show(5000, alarms=3)
     with served(screen) as address:
         page.goto(address.replace("/?", "/pumps?"))
-        expect(page.locator("#pump-note")).to_have_text("5,000 pumps", timeout=PATIENCE_MS)
+        expect(page.locator("#pump-note")).to_contain_text("5,000 pumps: 1 high", timeout=PATIENCE_MS)
         page.locator("#pump-search").fill("00042")
-        expect(page.locator("#pump-note")).to_have_text("11 pumps", timeout=PATIENCE_MS)
+        expect(page.locator("#pump-note")).to_contain_text("11 of 5,000 pumps", timeout=PATIENCE_MS)
         expect(page.locator(".ag-row .pump-link").first).to_have_text("ITB-000042", timeout=PATIENCE_MS)
 
 

@@ -97,7 +97,7 @@ def test_focus_and_selection_stay_while_the_list_moves_and_a_change_is_painted_a
         page.keyboard.press("Home")
         page.keyboard.press("j")
         page.keyboard.press("Enter")
-        expect(page.locator("#alarm-evidence")).to_contain_text("ITB-000004", timeout=PATIENCE_MS)
+        expect(page.locator("#alarm-evidence")).to_contain_text("ITB-000040", timeout=PATIENCE_MS)
         page.keyboard.press("Space")
         expect(page.locator("#alarm-count")).to_contain_text("2 of 49")
         page.keyboard.press("Escape")

@@ -39,7 +39,8 @@ def restored(file: Path, data: Path) -> str:
 
 
 def acknowledge(system: System) -> None:
-    assert system.command("alarm", "acknowledge", "--alarms", "all").returncode == 0
+    # A busy machine may answer too late for the command; what was signed is carried out within the minute.
+    system.command("alarm", "acknowledge", "--alarms", "all")
     system.wait_for("the acknowledgement", lambda now: now.alarms["state"].to_list() == ["acknowledged"])
 
 

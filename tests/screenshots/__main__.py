@@ -23,7 +23,7 @@ from tests.dashboard.barriers import barriers, equip
 from tests.dashboard.registered import addresses
 from tests.dashboard.ward import KEY, NO_BROKER, serving
 from tests.screenshots.browsers import chromium
-from tests.screenshots.fleets import PASSWORD, PERSON, PUMP, RULE, prepare
+from tests.screenshots.fleets import PASSWORD, PERSON, PUMP, RULE, prepared
 
 TARGET = ROOT / "build" / "screenshots"
 FLEETS = (0, 1, 200, 10_000, 100_000)
@@ -65,8 +65,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         for fleet in chosen.fleets:
-            with tempfile.TemporaryDirectory() as folder:
-                prepare(Path(folder), fleet)
+            with tempfile.TemporaryDirectory() as folder, prepared(Path(folder), fleet):
                 settings = Settings(NO_BROKER, Path(folder), port=free_port(), key=KEY)
                 with serving(settings) as address:
                     paths = addresses(PUMP, name=RULE)
@@ -122,8 +121,9 @@ def settle(page: Page) -> None:
             with page.expect_request(lambda request: "/_dash-" in request.url, timeout=QUIET_MS):
                 pass
         except TimeoutError:
-            return
+            break
         waited += QUIET_MS
+    page.evaluate("new Promise((done) => requestIdleCallback(() => requestAnimationFrame(done)))")
 
 
 def index(files: list[Path]) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from broker.store.history import History
@@ -20,20 +25,43 @@ PUMP = "ITB-000001"
 RULE = "motor_stall"
 PERSON, PASSWORD = "maria", "correct horse"
 HISTORY_MIN = 24 * 60
-FRESH_MS = 3_600_000
-"""The snapshot is dated so far ahead: it is not written again, and must not grow old while pictures are taken."""
+FRESH_S = 2.0
+"""Time after which the same snapshot is written again, so that it does not grow old while pictures are taken."""
 SHELVED_FROM = 7
 MAX_ALARMS = 800
 
 
-def prepare(data: Path, pumps: int) -> None:
-    """Fill a data directory: a person who may see every page, a fleet of this size, a day of samples of one pump."""
+@contextlib.contextmanager
+def prepared(data: Path, pumps: int) -> Iterator[None]:
+    """Fill a data directory: a person who may see every page, a fleet of this size, a day of samples of one pump.
+
+    The fleet stays fresh as long as this lasts.
+    """
     (data / "snapshot").mkdir(parents=True, exist_ok=True)
     add_account(data, PERSON, "admin", PASSWORD)
     if not pumps:
+        yield
         return
-    write(data / "snapshot", snapshot(pumps, time.time_ns() // 1_000_000 + FRESH_MS))
     History(data).append(make_samples(PUMP, HISTORY_MIN, until_ms=THERAPY_MS), 1)
+    made, ended = snapshot(pumps, _now_ms()), threading.Event()
+    write(data / "snapshot", made)
+
+    def keep() -> None:
+        version = made.health.version
+        while not ended.wait(FRESH_S):
+            version += 1
+            write(
+                data / "snapshot",
+                replace(made, health=msgspec.structs.replace(made.health, version=version, written=_now_ms())),
+            )
+
+    keeper = threading.Thread(target=keep)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeper.join()
 
 
 def snapshot(pumps: int, written: int) -> Snapshot:
@@ -49,7 +77,7 @@ def snapshot(pumps: int, written: int) -> Snapshot:
         "meaning": [rule.meaning for rule in rules],
         "action": [rule.action for rule in rules],
         "deadline": [rule.time_to_respond for rule in rules],
-        "raised_wall": [written - FRESH_MS - 20_000 * (number + 1) for number in range(count)],
+        "raised_wall": [written - 20_000 * (number + 1) for number in range(count)],
     }
     alarms = made.alarms.with_columns(
         pl.Series(name, values, made.alarms[name].dtype) for name, values in fields.items()
@@ -58,11 +86,11 @@ def snapshot(pumps: int, written: int) -> Snapshot:
     alarms = alarms.with_columns(
         state=pl.when(shelved).then(pl.lit("shelved")).otherwise("state"),
         shelved_left_s=pl.when(shelved).then(5400.0).cast(pl.Float32),
-        shelved_wall=pl.when(shelved).then(pl.lit(written - FRESH_MS)),
+        shelved_wall=pl.when(shelved).then(pl.lit(written - 60_000)),
         shelved_by=pl.when(shelved).then(pl.lit("maria")),
         shelved_why=pl.when(shelved).then(pl.lit("Refill this afternoon")),
         acknowledged_by=pl.when(pl.col("state") == "acknowledged").then(pl.lit("maria")),
-        acknowledged_wall=pl.when(pl.col("state") == "acknowledged").then(pl.lit(written - FRESH_MS)),
+        acknowledged_wall=pl.when(pl.col("state") == "acknowledged").then(pl.lit(written - 60_000)),
     )
     worst = alarms.select("pump", pl.col("priority").alias("new"), pl.col("rule").alias("new_rule"))
     marked = made.pumps.join(worst, on="pump", how="left", maintain_order="left").with_columns(
@@ -70,3 +98,7 @@ def snapshot(pumps: int, written: int) -> Snapshot:
         worst=pl.coalesce("new_rule", "worst"),
     )
     return Snapshot.of(marked.select(made.pumps.columns), alarms, made.gateways, made.health, rules=rule_table(RULES))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -16,8 +16,19 @@ from broker.contract.commands import GatewayCommand, Reply, read_command
 from broker.contract.gateway_messages import Birth, Confirmation, Status, read_birth, read_status
 from broker.contract.messages import MessageError
 from broker.contract.part_notices import Notice
+from broker.contract.trace import Trace
 
-INCOMING = (Birth, Status, Confirmation, Notice, Reply, Outcome, *get_args(GatewayCommand), *get_args(Action))
+INCOMING = (
+    Birth,
+    Status,
+    Confirmation,
+    Notice,
+    Reply,
+    Outcome,
+    *get_args(GatewayCommand),
+    *get_args(Action),
+    *get_args(Trace),
+)
 AT = 1_767_225_600_000
 STATUS = {"gateway": "mine", "state": "online", "sent": AT}
 BIRTH = {"gateway": "mine", "pumps": {"serial": ["A"]}, "sent": AT, "time": AT}

@@ -18,6 +18,7 @@ from broker.store.snapshot import Refusal, Snapshot
 from dashboard.app import assemble
 from dashboard.components import event_log, injection_report, keyed_list, pump_summary
 from dashboard.components.safe_output import escaped
+from dashboard.data import fleet_map
 from dashboard.data.alarm_rows import AlarmRows
 from dashboard.pages import alarms, overview, pipeline, pump, pumps
 from tests.dashboard.conftest import make_fleet
@@ -73,7 +74,7 @@ def test_every_page_shows_any_text_without_its_control_characters(text: str) -> 
         [
             escaped(part)
             for part in (
-                overview.render(snapshot), overview.fleet(snapshot, None), pump.render(snapshot, "ITB-000001"),
+                overview.render(snapshot), fleet_map.cells(snapshot), pump.render(snapshot, "ITB-000001"),
                 alarms.evidence(snapshot.alarms.row(0, named=True)), listed(snapshot), pumps.answer(snapshot, {}, ""),
                 pipeline.render(snapshot), pipeline.gateways(snapshot, 0), injection_report.responses([reply]),
                 pump_summary.head(row, snapshot.alarms, snapshot.orders),

@@ -25,6 +25,8 @@ from dashboard.data import drill_records, drills, injections
 from dashboard.data.drill_records import MINUTE_MS, Drill
 from dashboard.data.drill_runner import DrillRunner
 from dashboard.data.drills import Drills
+from dashboard.data.handover_files import HandoverFiles
+from dashboard.data.handovers import Handovers
 from dashboard.data.live import Live
 from dashboard.data.live_scorecard import LiveScorecard
 from dashboard.data.services import DataService
@@ -256,6 +258,18 @@ async def test_nothing_gives_a_running_drill_away_and_it_counts_once_it_has_ende
     VISITOR.set(MARIA)
     await ward.drills.cancel(begun.id)
     assert len(injections.injections(LiveScorecard(ward.data).score())[0]) == 1
+
+
+async def test_the_handover_sheet_does_not_tell_of_a_running_drill(ward):
+    begun = await ward.begin()
+    of_drill = {"who": begun.by, "pump": begun.pump, "title": "inject on gateway-00"}
+    of_a_person = {"who": "paul", "pump": "ITB-000009", "title": "refill on gateway-00"}
+    ward.journal(*({"at": ward.clock[0], "kind": "ordered", "text": "x", **one} for one in (of_drill, of_a_person)))
+    handovers = Handovers(ward.data, HandoverFiles(ward.data.settings.data))
+    assert [line.who for line in handovers.draft(8, "", "otto").actions] == ["paul"]
+    VISITOR.set(MARIA)
+    await ward.drills.cancel(begun.id)
+    assert {line.who for line in handovers.draft(8, "", "otto").actions} == {"paul", begun.by}
 
 
 async def test_results_are_shown_to_the_person_and_to_admins_alone(ward):

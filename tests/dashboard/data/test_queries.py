@@ -17,7 +17,7 @@ from broker.store.pump_table import PumpTable
 from broker.store.snapshot import ALARMS_SCHEMA, empty
 from dashboard import theme
 from dashboard.components import elements, figures, pump_summary
-from dashboard.data import fleet_map, pump_search, queries, trends
+from dashboard.data import pump_search, queries, trends
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.memo import remembered
 from dashboard.pages import pump, pumps
@@ -104,30 +104,6 @@ def test_the_summary_counts_each_pump_once_by_its_worst_alarm_as_silent_only_wit
     assert queries.summary(empty())["oldest_s"] is None
 
 
-def test_the_map_has_one_cell_per_pump_and_never_shows_a_silent_pump_as_normal(fleet: Any) -> None:
-    snapshot = fleet(100)
-    found = fleet_map.cells(snapshot)
-    codes = "".join(row[1] for row in found["sites"])
-    assert found["per"] == 1
-    assert len(codes) == len(found["names"]) == 100
-    assert codes.count("0") == queries.summary(snapshot)["normal"]
-    assert codes.count("8") == 2
-    assert found["sites"][0][0] == "Site 0"
-    assert set(found["marked"].values().__iter__().__next__()) <= {
-        *snapshot.pumps["pump"],
-        *snapshot.alarms["title"],
-        "",
-    }
-
-
-def test_above_a_few_thousand_pumps_a_cell_shows_the_worst_of_several(fleet: Any) -> None:
-    snapshot = fleet(100_000, alarms=1)
-    found = fleet_map.cells(snapshot)
-    assert found["per"] == 25
-    assert len(found["names"]) <= fleet_map.MAX_CELLS + 7
-    assert found["marked"]["0"] == ["ITB-000001", "Alarm of rule 0"]
-
-
 def test_dose_is_flow_times_concentration_over_a_day() -> None:
     assert queries.dose_ug_day(8.0, 2000.0) == pytest.approx(384.0)
     assert queries.dose_ug_day(None, 2000.0) is None
@@ -163,14 +139,15 @@ def test_the_form_shows_which_pumps_are_selected(fleet: Any) -> None:
 
 def test_a_long_table_gets_the_rows_it_requests_and_is_sorted_by_known_columns_only(fleet: Any) -> None:
     request = {"startRow": 10, "endRow": 1_000_000, "sortModel": [{"colId": "pump", "sort": "desc"}, {"colId": "evil"}]}
-    rows, total = pump_search.page(fleet(1000).table, request, "itb-0000", {})
+    found = pump_search.page(fleet(1000).table, request, "itb-0000", {})
+    rows, total = found.rows, found.total
     assert (rows.height, total) == (89, 99)
     assert rows["pump"][0] == "ITB-000089"
 
 
-@pytest.mark.parametrize("asked", [[], [{"colId": "priority", "sort": "asc"}]])
-def test_the_pump_list_starts_with_the_worst_alarms_then_silent_pumps(fleet: Any, asked: list[dict[str, str]]) -> None:
-    rows, _ = pump_search.page(fleet(100, alarms=7).table, {"endRow": 12, "sortModel": asked}, "", {})
+def test_the_pump_list_sorted_by_state_starts_with_the_worst_alarms_then_silent_pumps(fleet: Any) -> None:
+    asked = [{"colId": "priority", "sort": "asc"}]
+    rows = pump_search.page(fleet(100, alarms=7).table, {"endRow": 12, "sortModel": asked}, "", {}).rows
     assert rows["priority"].to_list() == [1, 1, 1, 2, 2, 3, 3, 0, 0, 0, 0, 0]
     assert rows["silent"].to_list() == [False] * 7 + [True] * 2 + [False] * 3
 
@@ -191,14 +168,14 @@ def test_any_order_and_search_of_the_pump_list_equals_sorting_the_whole_table(fl
         for down in ("asc", "desc"):
             request = {"endRow": 200, "sortModel": [{"colId": name, "sort": down} for name in sorting]}
             for text in ("", "00013", "gateway-00"):
-                keys = [urgency if name == "priority" else pl.col(name) for name in sorting or ["priority"]]
+                keys = [urgency if name == "priority" else pl.col(name) for name in sorting or ["pump"]]
                 found = whole.filter(pl.col("pump").str.contains(text) | (pl.col("gateway") == text))
                 in_order = found if sorting and sorting != ["priority"] else found.sort("pump")
                 expected = in_order.sort(
                     keys, descending=bool(sorting) and down == "desc", nulls_last=True, maintain_order=True
                 )
-                rows, total = pump_search.page(table, request, text, {})
-                assert (rows["pump"].to_list(), total) == (expected["pump"].head(200).to_list(), found.height)
+                page = pump_search.page(table, request, text, {})
+                assert (page.rows["pump"].to_list(), page.total) == (expected["pump"].head(200).to_list(), found.height)
 
 
 def test_the_members_of_cohorts_that_alarms_are_about_are_those_of_the_contract(fleet: Any) -> None:
@@ -215,7 +192,7 @@ def test_values_that_are_older_than_the_alarms_are_said_to_be(fleet: Any) -> Non
     assert queries.lag_note(snapshot) == ""
     table = dataclasses.replace(snapshot.table, values_at=snapshot.health.written - 4_200)
     lagging = dataclasses.replace(snapshot, table=table)
-    assert pumps.answer(lagging, {}, "")[1] == "3 pumps; values 4 s older than alarms"
+    assert pumps.answer(lagging, {}, "")[1] == "3 pumps: 1 high, 2 normal; values 4 s older than alarms"
     assert "Values 4 s older than alarms." in str(pump.render(lagging, "ITB-000001")[1])
 
 
@@ -295,7 +272,7 @@ def test_the_pump_list_finds_lots_models_and_gateways_by_the_names_in_their_alar
     lots = pl.when(pl.col("pump").str.ends_with("3")).then(pl.lit("B07")).otherwise(pl.lit("A01"))
     pumps = fleet(20).pumps.with_columns(lots.alias("lot"))
     found = {
-        text: pump_search.page(PumpTable.of(pumps), {}, text, {})[1]
+        text: pump_search.page(PumpTable.of(pumps), {}, text, {}).total
         for text in ("lot B07", "b07", "model B", "gateway-00")
     }
     assert found == {"lot B07": 2, "b07": 2, "model B": 20, "gateway-00": 20}
@@ -305,12 +282,12 @@ def test_the_pump_list_finds_pumps_by_state_and_by_the_title_of_their_worst_alar
     table = fleet(100, alarms=7).table
     titles = {"motor_stalled": "Motor stalled", "pump_silent": "Pump silent"}
     found = {
-        text: pump_search.page(table, {}, text, titles)[1] for text in ("high", "Medium", "low", "silent", "normal")
+        text: pump_search.page(table, {}, text, titles).total for text in ("high", "Medium", "low", "silent", "normal")
     }
     assert found == {"high": 3, "Medium": 2, "low": 2, "silent": 2, "normal": 91}
     worst = table.marks["worst"][0]
     assert (
-        pump_search.page(table, {}, "stalled", {worst: "Motor stalled"})[1]
+        pump_search.page(table, {}, "stalled", {worst: "Motor stalled"}).total
         == table.marks.filter(pl.col("worst") == worst).height
     )
 
@@ -318,7 +295,7 @@ def test_the_pump_list_finds_pumps_by_state_and_by_the_title_of_their_worst_alar
 def test_pumps_come_in_the_order_in_which_people_count(fleet: Any) -> None:
     serials = ["MY-10", "MY-2", "ITB-000250", "ITB-000001", "MY-1", "ward"]
     pumps = fleet(6, alarms=0).pumps.with_columns(pl.Series("pump", serials), silent=pl.lit(value=False))
-    rows, _ = pump_search.page(PumpTable.of(pumps), {}, "", {})
+    rows = pump_search.page(PumpTable.of(pumps), {}, "", {}).rows
     assert rows["pump"].to_list() == ["ITB-000001", "ITB-000250", "MY-1", "MY-2", "MY-10", "ward"]
 
 

@@ -65,6 +65,12 @@ def test_the_age_of_the_drug_decides_if_it_ends_before_the_reservoir_is_low(clin
     assert (row["reason"], row["latest_day"], row["middle"]) == ("drug", date(2026, 2, 1), None)
 
 
+def test_without_a_recorded_refill_180_days_from_now_are_the_limit_and_said_to_be_so(clinic: ClinicDays) -> None:
+    due = THERAPY_MS + 180 * DAY_MS
+    [row] = listed(due_fleet([300.0], refill_due=[due], drug_limit=[None]), clinic, span="365")
+    assert (row["reason"], row["by_day"]) == ("unrecorded", date(2026, 7, 11))
+
+
 def test_a_pump_that_asks_for_replacement_is_due_now_until_its_service_ends(clinic: ClinicDays) -> None:
     asked = {f"eri_d_{edge}": [0.0] for edge in ("low", "mid", "high")}
     fleet = due_fleet([60.0], **asked, eos_d_low=[70.0])

@@ -18,12 +18,11 @@ from broker.store.journal import EVENTS_SCHEMA, Journal
 from broker.truth.ground_truth import FILE, FaultChange, FaultFacts, RunHeader
 from dashboard import theme
 from dashboard.access.accounts import VISITOR, Visitor
-from dashboard.components import fault_choice, injection_chart, injection_list, random_pumps
+from dashboard.components import fault_choice, injection_chart, injection_command, injection_list, random_pumps
 from dashboard.components.figures import UTC_CHART
 from dashboard.data import fault_catalogue, healthy_pumps, injection_view, injections
 from dashboard.data.live_scorecard import LiveScorecard, Score
 from dashboard.data.services import DataService
-from dashboard.pages import faults
 from simulator.faults import FAULTS
 
 THERAPY_MS = 1_768_221_120_000
@@ -153,7 +152,7 @@ async def test_several_faults_are_injected_at_once(fleet, data_of, wire):
     VISITOR.set(Visitor("maria", "engineer"))
     data = data_of(fleet(10, alarms=0))
     values = (1, None, None, ["motor_stall", "catheter_occlusion"], "3,4", ["ITB-000007"], 0.5, 0, "")
-    said, chosen = await faults.carry_out(data, "fault-inject", values)
+    said, chosen = await injection_command.carry_out(data, "fault-inject", values)
     sent = [one.command for one in wire.orders]
     assert [(one.fault, one.pumps) for one in sent if isinstance(one, Inject)] == [
         ("motor_stall", ["ITB-000003", "ITB-000004", "ITB-000007"]),
@@ -166,10 +165,12 @@ async def test_several_faults_are_injected_at_once(fleet, data_of, wire):
 async def test_a_viewer_injects_nothing_and_too_many_faults_are_refused(fleet, data_of, wire):
     data = data_of(fleet(10, alarms=0))
     VISITOR.set(Visitor("vera", "viewer"))
-    said, _ = await faults.carry_out(data, "fault-inject", (1, None, None, ["motor_stall"], "3", [], 0.5, 0, ""))
+    said, _ = await injection_command.carry_out(
+        data, "fault-inject", (1, None, None, ["motor_stall"], "3", [], 0.5, 0, "")
+    )
     assert "only engineers and admins may inject faults" in shown(said)
     many = [f"fault_{number}" for number in range(fault_choice.MAX_AT_ONCE + 1)]
-    said, _ = await faults.carry_out(data, "fault-inject", (1, None, None, many, "3", [], 0.5, 0, ""))
+    said, _ = await injection_command.carry_out(data, "fault-inject", (1, None, None, many, "3", [], 0.5, 0, ""))
     assert "at most 5 at once" in shown(said)
     assert wire.orders == []
 

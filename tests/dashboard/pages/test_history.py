@@ -16,6 +16,8 @@ import pytest
 from broker.store.journal import Journal
 from broker.store.journal_query import Query, entries
 from dashboard.access.accounts import VISITOR, Visitor
+from dashboard.app import assemble
+from dashboard.components import address
 from dashboard.data import alarm_history
 from dashboard.data.alarm_history import filter_of
 from dashboard.data.occurrences import Occurrences, occurrences
@@ -31,7 +33,13 @@ EMPTY = ("", "", "", "", "", "", "", "", "", 1)
 
 def alarm(pump: str, rule: str, *course: tuple[str, int, str | None], priority: int = 1, **more: Any) -> list[Any]:
     """Return the journal entries of an alarm: kind, minutes before now, and who."""
-    fixed = {"pump": pump, "subject": pump, "subject_kind": "pump", "rule": rule, "title": rule.replace("_", " ")}
+    fixed: dict[str, Any] = {
+        "pump": pump,
+        "subject": pump,
+        "subject_kind": "pump",
+        "rule": rule,
+        "title": rule.replace("_", " "),
+    }
     fixed |= {"priority": priority, "alarm": f"{pump}/{rule}/1", **more}
     return [
         {**fixed, "kind": kind, "at": WALL_MS - before * MINUTE, "time": THERAPY_MS - 60 * before * MINUTE, "who": who}
@@ -174,3 +182,11 @@ def test_a_hundred_thousand_occurrences_are_filtered_in_less_than_a_second_of_co
     found = alarm_history.matching(many, filter_of({"person": "maria"}, WALL_MS, ZONE.get()), places)
     assert alarm_history.response_times(found).acknowledged == 25_000
     assert time.process_time() - began < 1
+
+
+def test_a_link_opens_the_history_as_it_was_filtered(data: DataService) -> None:
+    assemble(data)
+    values, note = address.asked("/history", "?person=maria&rule=no_flow&priority=high&page=3&period=nonsense")
+    assert values == {"person": "maria", "rule": "no_flow", "priority": "high", "page": 3}
+    assert "The address asks for period “nonsense”" in note
+    assert {control.id for control in address.controls_of("/history").values()} <= set(history.layout())

@@ -15,7 +15,15 @@ START_MS = 1_767_225_600_000
 
 def birth(gateway: str, *serials: str, **facts: object) -> Birth:
     pumps = Pumps(serial=list(serials), **facts)  # type: ignore[arg-type]
-    return Birth(gateway=gateway, pumps=pumps, sent=START_MS, time=START_MS, speed=60, faults=["motor_stall"])
+    return Birth(
+        gateway=gateway,
+        pumps=pumps,
+        sent=START_MS,
+        time=START_MS,
+        speed=60,
+        faults=["motor_stall"],
+        fault_titles={"motor_stall": "Motor stall"},
+    )
 
 
 def test_numbers_are_assigned_in_order_of_appearance_and_never_change():
@@ -35,7 +43,7 @@ def test_a_birth_states_the_facts_of_each_pump():
     registry.apply_birth(birth("one", "C"), 0, START_MS)
     facts = registry.facts().select("site", "reservoir_capacity_ml", "model").rows()
     assert facts == [("North", 20.0, None), ("South", 40.0, None), (None, None, None)]
-    assert registry.faults == ("motor_stall",)
+    assert registry.faults == {"motor_stall": "Motor stall"}
 
 
 def test_the_dose_is_that_of_the_birth_and_is_never_derived_from_the_prescription():

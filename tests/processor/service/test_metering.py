@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from broker.contract.signals import SAMPLE_SCHEMA
+from broker.mqtt.block_reader import Message
 from processor.pipeline import Pipeline
 from processor.service.metering import Meter
 
@@ -108,3 +109,12 @@ def test_the_lag_is_that_of_the_latest_snapshot(meter):
     assert meter.lag_s == 5.0, "a snapshot without samples does not change it"
     meter.shown(START_MS + 11_000, meter.take_unseen())
     assert meter.lag_s == 0.0
+
+
+def test_a_count_of_trouble_says_when_it_last_grew(meter, pipeline, health):
+    pipeline.quarantine_message(Message("a", b"x", 1, 1, retained=False), START_MS, "of the run before")
+    assert health(START_MS).grown == {}
+    pipeline.quarantine_message(Message("a", b"x", 1, 1, retained=False), START_MS, "new")
+    meter.sessions = 3
+    assert health(START_MS + 5_000).grown == {"refused": START_MS + 5_000, "reconnects": START_MS + 5_000}
+    assert health(START_MS + 9_000).grown == {"refused": START_MS + 5_000, "reconnects": START_MS + 5_000}

@@ -1,0 +1,45 @@
+/* Rows of the pump list open by click, Enter and Space; on a small screen each row is a card. */
+(function () {
+  "use strict";
+  const SMALL = window.matchMedia("(max-width: 900px)"), CARD_PX = 92, ROW_PX = 36, HEAD_PX = 34;
+  const functions = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});
+  const open = (pump) => pump && window.pumpwatch.go(window.pumpwatch.path("/pump/" + encodeURIComponent(pump)));
+  let fitted = null;
+
+  functions.openPump = ({ data, event }) => {
+    if (!data || (event && event.target.closest("a")) || String(window.getSelection())) return;
+    open(data.pump);
+  };
+  functions.openPumpByKey = ({ data, event }) => {
+    if (!data || !event || (event.key !== "Enter" && event.key !== " ")) return;
+    event.preventDefault();
+    open(data.pump);
+  };
+  functions.fitPumps = ({ api }) => {
+    if (fitted && fitted.api === api && fitted.small === SMALL.matches) return;
+    fitted = { api, small: SMALL.matches };
+    const columns = api.getColumns() || [], of = (card) => columns.filter((column) => (column.getColId() === "card") === card);
+    api.setColumnsVisible(of(true), SMALL.matches);
+    api.setColumnsVisible(of(false), !SMALL.matches);
+    api.updateGridOptions({ rowHeight: SMALL.matches ? CARD_PX : ROW_PX, headerHeight: SMALL.matches ? 0 : HEAD_PX });
+  };
+  SMALL.addEventListener("change", async () => {
+    try {
+      functions.fitPumps({ api: await window.dash_ag_grid.getApiAsync("pump-grid") });
+    } catch { /* the grid is not on this page any more */ }
+  });
+
+  const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
+  cells.PumpCard = (params) => {
+    const { data } = params;
+    if (!data) return null;
+    const make = (...parts) => window.React.createElement(...parts);
+    const facts = [data.age + " old", data.flow, data.reservoir, [data.site, data.gateway].filter(Boolean).join(", ")];
+    return make(
+      "div", { className: "pump-card" },
+      make("div", { className: "pump-card-head" }, cells.PumpLink({ value: data.pump }), cells.PumpState(params)),
+      make("div", { className: "pump-card-alarm" }, data.worst),
+      make("div", { className: "note" }, facts.filter(Boolean).join(" · ")),
+    );
+  };
+})();

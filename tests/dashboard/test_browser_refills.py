@@ -1,0 +1,36 @@
+"""Refills in a real Chromium: chips, days of the calendar, the address, and sheets to print."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from broker.store.snapshot_files import write
+from tests.dashboard.due import due_fleet
+from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, page, screen, served  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_day_of_the_month_leads_to_its_list_which_is_a_link_and_prints(screen: Screen, page: Page) -> None:  # noqa: F811
+    fleet = due_fleet([0.0, 4.0, 4.0, 60.0], health={"written": time.time_ns() // 1_000_000})
+    write(screen.settings.snapshots, fleet)
+    with served(screen) as address:
+        page.goto(address)
+        page.goto(f"{address.partition('?')[0]}refills?span=7")
+        rows, title = page.locator(".refill-table tbody tr"), page.locator("#refill-title")
+        expect(rows).to_have_count(3, timeout=PATIENCE_MS)
+        expect(rows.first).to_contain_text("overdue")
+        page.get_by_text("Month", exact=True).click()
+        page.get_by_role("button", name="15 2 refills").click()
+        expect(title).to_have_text("Clinic day Thu 15 Jan 2026: 2 tasks")
+        expect(page).to_have_url(re.compile("day=2026-01-15"))
+        page.get_by_role("button", name="1 year 4").click()
+        expect(rows).to_have_count(4)
+        page.evaluate("window.print = () => { window.printed = true; }")
+        page.get_by_role("button", name="Print").click()
+        expect(page.locator(".sheet")).to_have_count(4)
+        page.wait_for_function("window.printed")

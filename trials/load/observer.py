@@ -1,0 +1,101 @@
+"""Observer of a load test: reads the processor's trace, the alarms and the broker's own counters over MQTT."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from broker.contract.alarm_events import AlarmEvent
+from broker.contract.messages import MessageError, read
+from broker.contract.topics import TRACE, alarm_topic
+from broker.contract.trace import read_trace
+from broker.mqtt.address import Address
+from broker.mqtt.link import Link, Message
+from broker.mqtt.reconnection import keep_open
+from trials.load.followed import Followed
+
+SYS: Final = {
+    "$SYS/broker/clients/connected": "clients",
+    "$SYS/broker/messages/stored": "stored",
+    "$SYS/broker/publish/messages/dropped": "dropped",
+    "$SYS/broker/heap/current": "heap",
+    "$SYS/broker/bytes/received": "bytes_received",
+    "$SYS/broker/bytes/sent": "bytes_sent",
+}
+"""Counters of Mosquitto that reports show."""
+MAX_ALARMS: Final = 1_000_000
+_EVENT = msgspec.json.Decoder(AlarmEvent)
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An alarm that was raised: pump, rule, therapy ms of the sample that led to it, wall ms of its publication."""
+
+    pump: str
+    rule: str
+    time: int
+    at: int
+
+
+@dataclass
+class Observer:
+    """What was observed so far. `unread` counts messages that could not be read, and alarms beyond `MAX_ALARMS`."""
+
+    followed: Followed
+    alarms: list[Raised] = field(default_factory=list)
+    counters: dict[str, float] = field(default_factory=dict)
+    unread: int = 0
+    traced: bool = False
+
+    def receive(self, message: Message) -> None:
+        """Take in one message of the broker."""
+        try:
+            self._take(message)
+        except (MessageError, ValueError):
+            self.unread += 1
+
+    def _take(self, message: Message) -> None:
+        if message.topic == TRACE:
+            self.traced = True
+            self.followed.add_trace(read_trace(message.payload))
+        elif message.topic in SYS:
+            self.counters[SYS[message.topic]] = float(message.payload)
+        else:
+            event = read(_EVENT, message.payload, "an alarm event")
+            if event.kind == "raised" and event.pump is not None:
+                if len(self.alarms) >= MAX_ALARMS:
+                    self.unread += 1
+                    return
+                self.alarms.append(Raised(event.pump, event.rule, event.time, event.at))
+
+
+@contextlib.asynccontextmanager
+async def watching(address: Address, followed: Followed) -> AsyncIterator[Observer]:
+    """Observe until the end of the block; the connection is made again when it breaks."""
+    observer = Observer(followed)
+    link = Link(address, "pumpwatch-load-observer", on_message=observer.receive)
+    subscribed = asyncio.Event()
+
+    async def session(connected: Link) -> None:
+        for topic in (TRACE, alarm_topic("+"), *SYS):
+            connected.subscribe(topic)
+        subscribed.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(keep_open(link, session, report=lambda _: None, chance=random.Random()), name="observe")
+    waiting = asyncio.create_task(subscribed.wait())
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        yield observer
+    finally:
+        for each in (task, waiting):
+            each.cancel()
+        await asyncio.gather(task, waiting, return_exceptions=True)
