@@ -141,7 +141,7 @@ def register(app: Dash, data: DataService) -> None:
         return (
             figure,
             known,
-            f"{detail} · times in {zone.label}",
+            " · ".join(filter(None, (detail, f"times in {zone.label}"))),
             note.text,
             not note.offers_latest,
             latest,

@@ -68,7 +68,7 @@ def draw(
     if other.problem:
         note = Note(f"{note.text} Not compared: {other.problem}.".strip(), note.offers_latest)
     detail = trend_view.resolution(samples.height, hourly=hourly)
-    return figure, note, f"{detail} · dotted: {other.name}" if other.name else detail
+    return figure, note, " · ".join(filter(None, (detail, f"dotted: {other.name}" if other.name else "")))
 
 
 def _causes(snapshot: Snapshot) -> set[str]:

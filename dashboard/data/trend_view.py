@@ -158,5 +158,7 @@ def _chosen(shown: View, newest: str, samples: int) -> str:
 
 
 def resolution(samples: int, *, hourly: bool) -> str:
-    """Return how finely the curves are drawn: "hourly minimum and maximum", "1,440 samples"."""
+    """Return how finely the curves are drawn: "hourly minimum and maximum", "1,440 samples"; "" if there are none."""
+    if not samples:
+        return ""
     return "hourly minimum and maximum" if hourly else formatting.count(samples, "sample")
