@@ -36,7 +36,10 @@ def load(
     profile: Annotated[
         str,
         typer.Argument(
-            metavar="[NAME|FILE]", help="Packaged profile such as smoke, or a TOML file.", show_default=True
+            metavar="[NAME|FILE]",
+            callback=options.scenario_path,
+            help="Packaged profile such as smoke, or a TOML file.",
+            show_default=True,
         ),
     ] = "smoke",
     *,
