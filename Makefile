@@ -32,7 +32,7 @@ run: $(VENV)/installed-to-run
 # More tests at a time than the two cores of the CI machine: many wait for timers, sockets and processes. Whole systems
 # are tested after all else, four at a time: they wait more than they work.
 SYSTEMS := tests/e2e tests/chaos tests/pumpwatch/commands/test_run.py tests/pumpwatch/commands/test_run_connections.py \
-	tests/pumpwatch/supervision tests/pumpwatch/test_containers.py tests/pumpwatch/test_environments.py \
+	tests/pumpwatch/commands/test_load.py tests/pumpwatch/supervision tests/pumpwatch/test_containers.py tests/pumpwatch/test_environments.py \
 	tests/dashboard/test_browser.py tests/dashboard/test_browser_alarms.py tests/dashboard/test_reverse_proxy.py
 test: $(VENV)/installed-to-work tools
 ifeq ($(strip $(ARGS)),)

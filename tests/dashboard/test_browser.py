@@ -186,12 +186,14 @@ PATHS = sorted(
     for page in (ROOT / "dashboard" / "pages").glob("*.py")
     for path in re.findall(r'add_page\(.*path="([^"]+)"', page.read_text("utf-8"))
 )
+OPENED = ("/alarms", "/faults", "/pump/ITB-000001", "/refills")
 
 
-def test_every_page_opens_from_its_own_address_in_the_dark_without_complaint_and_asks_no_third_party(
+def test_a_page_opens_from_its_own_address_in_the_dark_without_complaint_and_asks_no_third_party(
     screen: Screen, browser: Browser
 ) -> None:
-    assert {"/", "/alarms", "/pump/ITB-000001"} < set(PATHS)
+    """Some pages; that no page complains is seen by `test_browser_barriers`, which opens all."""
+    assert set(OPENED) < set(PATHS)
     screen.show(40, alarms=5)
     with served(screen) as address:
         context = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme="dark")
@@ -204,7 +206,7 @@ def test_every_page_opens_from_its_own_address_in_the_dark_without_complaint_and
             lambda message: errors.append(f"{page.url}: {message.text}") if message.type == "error" else None,
         )
         page.goto(address)
-        for path in PATHS:
+        for path in OPENED:
             page.goto(address.split("?")[0].rstrip("/") + path)
             expect(page.locator("#therapy")).to_contain_text("12 Jan 2026", timeout=PATIENCE_MS)
             expect(page.locator("#page h1")).to_have_count(1, timeout=PATIENCE_MS)

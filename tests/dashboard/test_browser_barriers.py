@@ -35,7 +35,7 @@ def look(page: Page, size: tuple[int, int], theme: str, name: str, *, of_layout:
     return [f"{name}, {size[0]} px, {theme}: {what}" for what in found]
 
 
-def test_no_page_has_a_grave_barrier_or_scrolls_sideways(screen: Screen, browser: Browser) -> None:  # noqa: F811
+def test_no_page_complains_has_a_grave_barrier_or_scrolls_sideways(screen: Screen, browser: Browser) -> None:  # noqa: F811
     add_account(screen.settings.data, "maria", "admin", "correct horse")
     found: list[str] = []
     ahead = time.time_ns() // 1_000_000 + AHEAD_MS  # it must not grow old meanwhile
@@ -47,6 +47,8 @@ def test_no_page_has_a_grave_barrier_or_scrolls_sideways(screen: Screen, browser
         page.get_by_label("Password").fill("correct horse")
         page.get_by_role("button", name="Sign in").click()
         expect(page.locator("#therapy")).to_contain_text("12 Jan 2026", timeout=PATIENCE_MS)
+        page.on("pageerror", lambda error: found.append(f"{page.url}: {error}"))
+        page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
         equip(page)
         for name, path in addresses("ITB-000001").items():
             if urlsplit(page.url).path != path:

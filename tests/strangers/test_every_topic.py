@@ -56,6 +56,8 @@ def values(kind: inspect.Type, *, wild: bool) -> st.SearchStrategy[Any]:
         return st.tuples(*(values(item, wild=wild) for item in kind.item_types))
     if isinstance(kind, inspect.ListType):
         return st.lists(values(kind.item_type, wild=wild), max_size=3)
+    if isinstance(kind, inspect.DictType):
+        return st.dictionaries(values(kind.key_type, wild=wild), values(kind.value_type, wild=wild), max_size=3)
     if isinstance(kind, inspect.StructType):
         return documents(kind, wild=wild)
     return st.sampled_from(scalars(kind, wild=wild))

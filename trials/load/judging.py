@@ -115,8 +115,8 @@ def _clock_of(serial: str, clocks: Sequence[BlockClock]) -> BlockClock | None:
 LEGS: Final = (
     ("generator", "due", "sampled"),
     ("generator", "sampled", "published"),
-    ("broker", "published", "received"),
-    ("processor", "received", "shown"),
+    ("broker", "published", "confirmed"),
+    ("processor", "confirmed", "shown"),
     ("dashboard", "shown", "painted"),
 )
 """Which part has a sample between which two hops."""
@@ -125,15 +125,13 @@ LEGS: Final = (
 def blame(result: StageResult, calm: StageResult | None) -> dict[str, Any] | None:
     """Return the part that gave way in a stage, with the evidence: where samples waited longer than in a `calm` one.
 
-    What waits between broker and processor belongs to the processor if that was full, since then it reads late.
+    What the broker has confirmed and the processor not received waits for the processor: it reads late.
     """
     grown: dict[str, float] = {}
     for part, begin, end in LEGS:
         now, before = _leg(result, begin, end), 0.0 if calm is None else _leg(calm, begin, end)
         grown[part] = grown.get(part, 0.0) + max(0.0, now - before)
     cores = {part: row["cores"] for part, row in result.resources.items() if part != "all"}
-    if cores.get("processor", 0.0) >= FULL > cores.get("broker", 0.0):
-        grown["processor"] = grown.get("processor", 0.0) + grown.pop("broker", 0.0)
     part = max(grown, key=lambda name: grown[name], default="")
     if not part or grown[part] <= 0.0:
         return None

@@ -45,6 +45,9 @@ def unlimited(kind: inspect.Type, path: str) -> list[str]:
             limited = kind.max_length is not None
         case inspect.ListType():
             limited, below = kind.max_length is not None, [(kind.item_type, f"{path}[]")]
+        case inspect.DictType():
+            limited = kind.max_length is not None
+            below = [(kind.key_type, f"{path}{{}}"), (kind.value_type, f"{path}{{}}")]
         case inspect.TupleType():
             below = [(item, f"{path}[]") for item in kind.item_types]
         case inspect.UnionType():

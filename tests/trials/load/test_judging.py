@@ -15,7 +15,7 @@ from trials.load.result import StageResult
 
 CALM = {name: 0.01 * (place + 1) for place, name in enumerate(hop.name for hop in HOPS)}
 PARTS = ("generator", "broker", "processor", "dashboard")
-HELD = {"generator": "sampled", "broker": "received", "processor": "judged", "dashboard": "painted"}
+HELD = {"generator": "sampled", "broker": "confirmed", "processor": "judged", "dashboard": "painted"}
 """The first hop that is late when a part is slow."""
 
 
