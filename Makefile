@@ -42,12 +42,13 @@ else
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 endif
 
+# The types take longest and one core; all else is checked beside them.
 check: $(VENV)/installed-to-work
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/python -m pumpwatch.documentation.reference --check
-	$(BIN)/python -m pumpwatch.documentation.language
+	@$(BIN)/mypy & types=$$!; set -x; \
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && \
+	$(BIN)/python -m pumpwatch.documentation.reference --check && \
+	$(BIN)/python -m pumpwatch.documentation.language; rest=$$?; \
+	wait $$types && exit $$rest
 
 setup: $(VENV)/installed-to-work tools
 

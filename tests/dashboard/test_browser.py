@@ -192,7 +192,7 @@ OPENED = ("/alarms", "/faults", "/pump/ITB-000001", "/refills")
 def test_a_page_opens_from_its_own_address_in_the_dark_without_complaint_and_asks_no_third_party(
     screen: Screen, browser: Browser
 ) -> None:
-    """Some pages; that no page complains is seen by `test_browser_barriers`, which opens all."""
+    """Some pages; that none complains or asks a third party is seen by `test_browser_barriers`, which opens all."""
     assert set(OPENED) < set(PATHS)
     screen.show(40, alarms=5)
     with served(screen) as address:

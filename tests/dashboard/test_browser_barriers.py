@@ -12,7 +12,7 @@ from broker.store.snapshot_files import write
 from dashboard.access.accounts import add_account
 from tests.dashboard.barriers import barriers, equip
 from tests.dashboard.registered import addresses
-from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, screen, served  # noqa: F401 - fixtures
+from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, screen, served, strangers  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.browser
 DESKTOP, PHONE = (1366, 768), (390, 844)
@@ -35,13 +35,17 @@ def look(page: Page, size: tuple[int, int], theme: str, name: str, *, of_layout:
     return [f"{name}, {size[0]} px, {theme}: {what}" for what in found]
 
 
-def test_no_page_complains_has_a_grave_barrier_or_scrolls_sideways(screen: Screen, browser: Browser) -> None:  # noqa: F811
+def test_no_page_complains_asks_a_third_party_has_a_grave_barrier_or_scrolls_sideways(
+    screen: Screen,  # noqa: F811
+    browser: Browser,  # noqa: F811
+) -> None:
     add_account(screen.settings.data, "maria", "admin", "correct horse")
     found: list[str] = []
     ahead = time.time_ns() // 1_000_000 + AHEAD_MS  # it must not grow old meanwhile
     write(screen.settings.snapshots, screen.fleet(20, alarms=4, written=ahead))
     with served(screen) as address:
         page = browser.new_page(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
+        third_parties = strangers(page.context)
         page.goto(address)
         page.get_by_label("Name").fill("maria")
         page.get_by_label("Password").fill("correct horse")
@@ -62,3 +66,4 @@ def test_no_page_complains_has_a_grave_barrier_or_scrolls_sideways(screen: Scree
         found += look(page, DESKTOP, "dark", "keyboard help")
         page.close()
     assert not found, "\n".join(found)
+    assert third_parties == []
