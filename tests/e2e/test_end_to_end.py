@@ -59,6 +59,7 @@ def test_one_fault_gives_exactly_its_alarm_on_its_pump_and_clears(system: System
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("system", ["mosquitto"], indirect=True)
 def test_an_engineer_injects_a_fault_on_the_page_and_sees_it_detected(system: System, page: Page) -> None:
     system.wait_for("three pumps, known for a while", lambda now: warmed_up(now, 3))
     page.goto(system.sign_in)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -94,23 +92,6 @@ def test_reports_agree_with_each_other_and_open_without_a_network(paused):
     page = (folder / "run.html").read_text()
     assert "Gave way: processor" in page
     assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)\s*=", page)
-
-
-def test_a_run_that_is_interrupted_still_writes_its_report_marked_as_such(tmp_path):
-    file = tmp_path / "run.json"
-    process = start("smoke", "--pumps", "20", "--hold", "10m", f"--json={file}")
-    assert process.stderr is not None
-    try:
-        for line in process.stderr:
-            if "stage 1 of 1" in line:
-                break
-        time.sleep(2)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert json.loads(file.read_text())["interrupted"] is True
 
 
 @pytest.mark.parametrize(
