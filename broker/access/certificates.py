@@ -54,8 +54,10 @@ def certificates(data: Path) -> Iterator[Certificate]:
     """Yield the certificates that are there and can be read; others, as of another machine, are left out."""
     credentials = Credentials(secret_files.path(data) / "broker")
     authority_file, server = credentials.mosquitto / "ca.pem", credentials.mosquitto / "server.pem"
-    anew = f"move {credentials.path / 'authority.key'} away, run pumpwatch keys init, give each gateway the new ca.pem"
-    found = [("the private authority", authority_file, anew), ("the broker", server, "run pumpwatch keys renew")]
+    remedy = (
+        f"move {credentials.path / 'authority.key'} away, run pumpwatch keys init, give each gateway the new ca.pem"
+    )
+    found = [("the private authority", authority_file, remedy), ("the broker", server, "run pumpwatch keys renew")]
     with contextlib.suppress(OSError, ValueError):
         path = Path((data / DASHBOARD).read_bytes()[:_MAX_PATH].decode())
         found.append(("the dashboard", path, f"replace {path} (--tls-cert) and its key; new connections use them"))

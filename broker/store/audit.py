@@ -23,7 +23,7 @@ KINDS: Final = {
     "exported": "somebody exported data",
     "handed_over": "somebody signed a handover sheet at the end of a shift",
     "taken_over": "somebody signed a handover sheet at the beginning of a shift",
-    "handover_removed": "the oldest handover sheet was removed, because only so many are kept",
+    "handover_removed": "the oldest handover sheet was removed to stay within the maximum",
     "feed_changed": "somebody made or revoked a calendar feed",
     "setting_changed": "somebody changed a setting on a page, such as the clinic days of a site",
     "restored": "a backup was restored: everything before came from it",

@@ -107,7 +107,7 @@ class Staging:
         return [Path(folder) for folder, _, _ in os.walk(top)]
 
     def _keep_directory(self, directory: Path) -> None:
-        """Link the files of one directory; anew if one vanishes meanwhile, because others then hold what was in it."""
+        """Link the files of one directory, and start over if one disappears: others then contain what it had."""
         for _ in range(ATTEMPTS):
             try:
                 for path in directory.iterdir():

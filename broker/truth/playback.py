@@ -9,7 +9,7 @@ import msgspec
 CATALOGUE_FILE: Final = "scenarios.json"
 STATE_FILE: Final = "playback.json"
 MAX_STEPS: Final = 1000
-"""Entries of one scenario that are told; the others are counted."""
+"""Maximum entries of one scenario that are listed; the others are counted."""
 
 
 class Step(msgspec.Struct, kw_only=True, frozen=True):

@@ -126,8 +126,8 @@ class Feeds:
             return "", self._store.generation("")
         if visitor.name not in self._store.accounts():
             raise AccessError(
-                "people whom an identity provider signs in have no calendar feed: Pumpwatch would not notice when they "
-                "leave; download the calendar instead"
+                "accounts of an identity provider cannot have a calendar feed, because Pumpwatch does not learn when "
+                "they are closed; download the calendar instead"
             )
         return visitor.name, self._store.generation(visitor.name)
 
@@ -153,7 +153,7 @@ class Feeds:
         except FileNotFoundError:
             return []
         except (OSError, msgspec.DecodeError) as error:
-            raise AccessError(f"{path} cannot be read ({error}); remove it, and make the feeds anew") from error
+            raise AccessError(f"{path} cannot be read ({error}); remove it, then create the feeds again") from error
 
     def _write(self, feeds: list[Feed]) -> None:
         secret_files.write(secret_files.directory(self._data) / FILE, msgspec.json.encode(_File(feeds=feeds)))

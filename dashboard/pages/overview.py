@@ -74,7 +74,7 @@ def register(app: Dash, data: DataService) -> None:
     )
     async def show(_ask: Any, counts_key: Any, strip_key: Any) -> Any:
         counts, strip, nothing = await asyncio.to_thread(render, data.snapshot())
-        # A browser works longest on what it draws anew: only what differs is sent.
+        # A browser works longest on what it redraws: only what differs is sent.
         fresh = [str(hash(str(part))) for part in (counts, strip)]
         if fresh == [counts_key, strip_key]:
             raise PreventUpdate
