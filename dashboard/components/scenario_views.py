@@ -12,6 +12,7 @@ from broker.truth.playback import ScenarioEntry, Step
 from dashboard import clocks, formatting
 from dashboard.components import client_script, elements
 from dashboard.components.elements import Component
+from dashboard.data import names
 from dashboard.data.scenario_playback import Playing
 
 NONE: Final = "No scenarios: no simulator writes to this data directory. Start one: pumpwatch run."
@@ -113,7 +114,8 @@ def _step(
     step: Step, targets: Mapping[str, RuleTargets], titles: Mapping[str, str], *, passed: bool, upcoming: bool
 ) -> Component:
     lasts = "" if step.hold_s is None else f" for {formatting.span(step.hold_s)}"
-    what: list[Component] = [html.B(formatting.title(step.name)), f" severity {step.severity}" if step.severity else ""]
+    severity = f" severity {step.severity}" if step.severity else ""
+    what: list[Component] = [html.B(names.step_title(step.name)), severity]
     state = html.Span("next" if upcoming else "begun" if passed else "", className="tag" if upcoming or passed else "")
     alarms = [titles.get(rule, rule) for rule, target in targets.items() if step.name in target.identifies]
     expected = f"alarm: {formatting.listed(alarms)}" if alarms else "" if step.kind == "fault" else "no alarm expected"
@@ -146,7 +148,7 @@ def position(playing: Playing | None, entry: ScenarioEntry | None) -> str:
         then = "No further entry"
     else:
         left = following.at_s - playing.position_s
-        then = f"Next: {formatting.title(following.name)} in {formatting.span(left)}"
+        then = f"Next: {names.step_title(following.name)} in {formatting.span(left)}"
         here = clocks.here(left, state.speed, short=True)
         then += " after it goes on" if state.state == "paused" else f" ({here})" if here else ""
     return f"{state.name} is {state.state} at {at}{by}. Therapy time runs at {speed}. {then}."

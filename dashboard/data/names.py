@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 import polars as pl
 
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.data.fault_catalogue import catalogue
+
+EVENTS: Final = {"mri": "MRI scan"}
+"""Events of scenarios whose title is not their name in words."""
 
 
 def rule_titles(snapshot: Snapshot) -> dict[str, str]:
@@ -26,6 +30,11 @@ def fault_title(fault: str, titles: Mapping[str, str] = MappingProxyType({})) ->
     """Return the title of a fault: that of the gateways' `titles`, else of the catalogue, else its name in words."""
     known = catalogue().get(fault)
     return titles.get(fault) or (known.title if known else formatting.title(fault))
+
+
+def step_title(name: str) -> str:
+    """Return the title of an entry of a scenario: of a fault, or of an event such as a refill."""
+    return EVENTS.get(name) or fault_title(name)
 
 
 def _titles(alarms: pl.DataFrame) -> dict[str, str]:

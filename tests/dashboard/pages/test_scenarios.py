@@ -28,7 +28,7 @@ DAY = ScenarioEntry(
     days=None,
     random=False,
     steps=(
-        Step(at_s=600, kind="fault", name="motor_stall", pumps="pumps 3", severity="0.8"),
+        Step(at_s=600, kind="fault", name="catheter_occlusion", pumps="pumps 3", severity="0.8"),
         Step(at_s=7200, kind="event", name="mri", pumps="20 % of the pumps"),
     ),
     steps_left_out=0,
@@ -65,21 +65,23 @@ def test_it_says_where_the_scenario_is_and_what_comes_next(told, data):
     scenarios = told(sent=WALL_MS - 5000)
     line, style, listed, about, _, steps, _ = page.render(scenarios, data, None, None)
     assert line == (
-        "a-day is playing at 25 min, started by maria. Therapy time runs at ×60. Next: Mri in 1 h 35 min (1 min here)."
+        "a-day is playing at 25 min, started by maria. Therapy time runs at ×60. "
+        "Next: MRI scan in 1 h 35 min (1 min here)."
     )
     assert float(style["left"].rstrip("%")) == pytest.approx(100 * 1500 / 10_800, abs=0.01)
     assert "a-day" in shown(listed)
     assert "One day." in shown(about)
     assert "this fleet has 10" in shown(about)
+    assert "Catheter occluded" in shown(steps), "as on every other page"
     assert shown(steps).count("injection step passed") == 1
     assert shown(steps).count("injection step upcoming") == 1
 
 
 def test_the_alarm_that_is_expected_stands_beside_the_entry():
     text = shown(
-        scenario_views.steps(DAY, None, {"stall": RuleTargets(identifies=("motor_stall",))}, {"stall": "Motor stalled"})
+        scenario_views.steps(DAY, None, {"it": RuleTargets(identifies=("catheter_occlusion",))}, {"it": "No pulse"})
     )
-    assert "alarm: Motor stalled" in text
+    assert "alarm: No pulse" in text
     assert "no alarm expected" in text
     assert "passed" not in text
 
