@@ -17,6 +17,7 @@ from broker.display import terminal
 from broker.store.secret_files import SecretsError
 from pumpwatch.commands import (
     alarms,
+    api_keys,
     backup,
     broker,
     doctor,
@@ -152,6 +153,7 @@ for command, example in EXAMPLES.items():
     complete_command = with_private_data(with_broker_options(with_sign_in(command)))
     app.command(epilog=f"Example: {example}")(with_checked_values(complete_command))
 app.add_typer(complete(users.app), name="user")
+app.add_typer(complete(api_keys.app), name="apikey")
 app.add_typer(complete(gateways.app), name="gateway")
 app.add_typer(complete(keys.app), name="keys")
 
