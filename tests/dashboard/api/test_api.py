@@ -130,9 +130,7 @@ async def test_without_a_key_or_with_a_wrong_one_the_api_says_what_to_send(
                 assert "Bearer" in answer.headers["www-authenticate"]
 
 
-async def test_a_key_opens_nothing_but_the_api(
-    data: DataService, settings: Settings, key: Callable[..., str]
-) -> None:
+async def test_a_key_opens_nothing_but_the_api(data: DataService, settings: Settings, key: Callable[..., str]) -> None:
     application = Access(assemble(data).server, settings, "", lambda: WALL_MS, data.audit)
     headers = {"Authorization": f"Bearer {key('admin')}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://pumpwatch") as client:

@@ -40,9 +40,17 @@ class Stream:
         raw = [(b"authorization", f"Bearer {token}".encode()), (b"host", b"pumpwatch")]
         raw += [] if last is None else [(b"last-event-id", str(last).encode())]
         self.scope = {
-            **{"type": "http", "http_version": "1.1", "method": "GET", "path": "/api/v1/alarms/events", "root_path": ""},
-            **{"raw_path": b"/api/v1/alarms/events", "query_string": b"", "headers": raw, "scheme": "http"},
-            **{"client": ("127.0.0.1", 1), "server": ("pumpwatch", 80)},
+            "type": "http",
+            "http_version": "1.1",
+            "method": "GET",
+            "path": "/api/v1/alarms/events",
+            "root_path": "",
+            "raw_path": b"/api/v1/alarms/events",
+            "query_string": b"",
+            "headers": raw,
+            "scheme": "http",
+            "client": ("127.0.0.1", 1),
+            "server": ("pumpwatch", 80),
         }
         self.gone = asyncio.Event()
         self.task = asyncio.create_task(application(self.scope, self._receive, self._send))  # type: ignore[arg-type]
