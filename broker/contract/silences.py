@@ -73,6 +73,8 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Silence(msgspec.Struct, frozen=True, kw_only=True, dict=True, omit_defaults=True):
     """One silence. `created`, `starts`, `ends` and `ended` are wall ms; `who` made it, `ended_by` ended it early.
 
+    `ended` without `ended_by` is when its expiry was announced.
+
     `alarms` are the ids of the alarms of a silence that lasts until they clear; `zone` is the time zone of `windows`.
     """
 
@@ -137,6 +139,12 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True, dict=True, omit_default
     def text(self) -> str:
         """Return what it silences and why, for people: "site Bern; priority low (pump clinic)"."""
         return f"{self.matcher.text()} ({self.reason})"
+
+    def when(self) -> str:
+        """Return when it is active, for people: "Sat, Sun 22:00-06:00 (Europe/Zurich)"."""
+        if self.kind == "windows":
+            return f"{'; '.join(window.text() for window in self.windows)} ({self.zone})"
+        return "until the alarms clear" if self.kind == "until_clear" else f"for {_span(self.ends - self.starts)}"
 
     def _periods(self, around: int, days: int) -> Iterator[tuple[int, int]]:
         """Yield the periods of all windows that begin from the day before `around` to some days after it."""

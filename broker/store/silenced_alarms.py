@@ -26,7 +26,8 @@ def fields(snapshot: Snapshot, now: int) -> pl.DataFrame:
     """Return the open alarms with the columns `FIELDS`, `AGE`, `title` and `priority_code`; `now` is wall ms."""
     alarms = snapshot.alarms
     serials = alarms["pump"].drop_nulls().unique()
-    facts = snapshot.pumps.select("pump", *NAMED).filter(pl.col("pump").is_in(serials.implode()))
+    facts = snapshot.table.facts.select("pump", *NAMED).filter(pl.col("pump").is_in(serials.implode()))
+    facts = facts.cast(dict.fromkeys(facts.columns, pl.String()))
     cohorts = [
         pl.when((pl.col("subject_kind") == "cohort") & pl.col("subject").str.starts_with(f"{kind} "))
         .then(pl.col("subject").str.strip_prefix(f"{kind} "))

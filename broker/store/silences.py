@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -100,26 +100,33 @@ class SilenceStore:
 
         self._change(edit, silence.created)
 
+    def opened(self, name: str, now: int) -> Silence:
+        """Return the silence of an id if it is active or coming. Raises `SilenceError`, `SilenceFileError`."""
+        return _opened(self.silences(), name, now)
+
     def end(self, name: str, *, who: str, now: int) -> Silence:
-        """End a silence now, by its id, and return it; `who` is empty if its alarms have cleared.
+        """End a silence now, by its id, and return it; `who` ends it.
 
         Raises `SilenceError` if there is none of that id that is active or coming, `SilenceFileError`.
         """
         ended: list[Silence] = []
 
         def edit(known: list[Silence]) -> list[Silence]:
-            for place, one in enumerate(known):
-                if one.id == name and one.status(now) != "expired":
-                    known[place] = msgspec.structs.replace(one, ended=now, ended_by=who)
-                    ended.append(known[place])
-            if not ended:
-                raise SilenceError(
-                    f"no silence {name[:40]!r} is active or coming; list them with: pumpwatch silence list"
-                )
-            return known
+            found = _opened(known, name, now)
+            ended.append(msgspec.structs.replace(found, ended=now, ended_by=who))
+            return [ended[0] if one is found else one for one in known]
 
         self._change(edit, now)
         return ended[0]
+
+    def settle(self, names: Collection[str], now: int) -> None:
+        """Note that silences of these ids, which nobody ended, are over. Raises `SilenceFileError`."""
+
+        def edit(known: list[Silence]) -> list[Silence]:
+            due = {one.id for one in known if one.id in names and one.ended is None}
+            return [msgspec.structs.replace(one, ended=now) if one.id in due else one for one in known]
+
+        self._change(edit, now)
 
     def _change(self, edit: Callable[[list[Silence]], list[Silence]], now: int) -> None:
         try:
@@ -143,3 +150,10 @@ class SilenceStore:
     @property
     def _path(self) -> Path:
         return self.data / FILE
+
+
+def _opened(known: Iterable[Silence], name: str, now: int) -> Silence:
+    for one in known:
+        if one.id == name and one.status(now) != "expired":
+            return one
+    raise SilenceError(f"no silence {name[:40]!r} is active or coming; list them with: pumpwatch silence list")
