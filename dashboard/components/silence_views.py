@@ -133,7 +133,7 @@ def _row(one: Silence, now: int, many: int, *, may: bool) -> Component:
         "End now",
         className="button",
         **client_script.chooses("silence-ending", one.id),
-        **client_script.label(f"End the silence of {one.matcher.text()}"),
+        **client_script.label(f"End now: {one.matcher.text()}"),
     )
     covers = formatting.count(many, "open alarm") if status == "active" else ""
     return html.Li(
