@@ -33,6 +33,7 @@ from pumpwatch.commands import (
     restore,
     run,
     score,
+    silences,
     tables,
     users,
 )
@@ -154,6 +155,7 @@ for command, example in EXAMPLES.items():
 app.add_typer(complete(users.app), name="user")
 app.add_typer(complete(gateways.app), name="gateway")
 app.add_typer(complete(keys.app), name="keys")
+app.add_typer(complete(silences.app), name="silence")
 
 
 OUTPUT_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}

@@ -157,7 +157,7 @@ def _age_s(given: Any, where: str) -> float:
 
 
 def _python(patterns: Sequence[str]) -> re.Pattern[str]:
-    # The standard library's translation does not backtrack, whatever the pattern. Brackets are ordinary characters here.
+    # The standard library translates a pattern so that matching does not backtrack. Brackets are ordinary characters.
     return re.compile("|".join(fnmatch.translate(pattern.replace("[", "[[]")) for pattern in patterns))
 
 
