@@ -29,13 +29,16 @@ def decide(
     """Return the messages that are due at `now` (wall ms), and the state in which they count as told."""
     groups: dict[str, Group] = {}
     messages: list[Message] = []
+    # A silenced alarm counts as not told: when the silence ends and it still waits, somebody must know.
+    hushed = {name for name, alarm in state.alarms.items() if not alarm.quiet and silenced(alarm)}
+    told_of = {name: alarm for name, alarm in state.alarms.items() if name not in hushed} if hushed else state.alarms
     sent, number, limited = dict(state.sent), state.number, state.limited
     for route in (*config.routes, config.about_itself):
         times = tuple(at for at in sent.get(route.name, ()) if now - HOUR_MS < at <= now)
         audience = _Audience(route, config, now)
-        for group, members in _grouped(state, route, now, silenced):
+        for group, members in _grouped(state.groups, told_of, route, now):
             free = route.max_per_hour - len(times)
-            found = _flush(group, members, state.alarms, audience, limited=free <= 0)
+            found = _flush(group, members, told_of, audience, limited=free <= 0)
             limited += found.limited
             for message in found.messages:
                 number += 1
@@ -110,21 +113,23 @@ class _Flush:
     limited: int = 0
 
 
-def _grouped(state: State, route: Route, now: int, silenced: Silenced) -> Iterable[tuple[Group, list[Alarm]]]:
+def _grouped(
+    groups: Mapping[str, Group], alarms: Mapping[str, Alarm], route: Route, now: int
+) -> Iterable[tuple[Group, list[Alarm]]]:
     """Return the groups of a route, each with the alarms that wait and whose message may go out now."""
     members: dict[str, tuple[Group, list[Alarm]]] = {
         key: (group, [])
-        for key, group in state.groups.items()
+        for key, group in groups.items()
         if group.route == route.name and len(group.values) == len(route.group_by)
     }
     resting = route.quiet is not None and route.quiet.hours.includes(now)
-    for alarm in state.alarms.values():
+    for alarm in alarms.values():
         if not alarm.waiting or alarm.about_itself != (route.name == WATCHDOG):
             continue
         if resting and route.quiet is not None and alarm.priority in route.quiet.priorities:
             continue
         fields = alarm.fields(now)
-        if not route.match.matches(fields) or silenced(alarm):
+        if not route.match.matches(fields):
             continue
         group = Group(route=route.name, values=tuple(str(fields[name] or "") for name in route.group_by))
         members.setdefault(group.key, (group, []))[1].append(alarm)

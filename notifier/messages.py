@@ -148,9 +148,7 @@ def _about(message: Message) -> str:
 def _alarm(alarm: Alarm, rules: Mapping[str, RuleTexts], dashboard: str) -> str:
     """Return the lines of one alarm."""
     facts, rule = alarm.facts, rules.get(alarm.rule, RuleTexts())
-    places = ", ".join(
-        f"{name} {value}" for name, value in (("site", facts.site), ("gateway", facts.gateway)) if value
-    )
+    places = ", ".join(f"{name} {value}" for name, value in (("site", facts.site), ("gateway", facts.gateway)) if value)
     state = ALARM_STATES.get(alarm.state, alarm.state)
     lines = [
         f"{alarm.priority.upper()}  {alarm.title}: {alarm.subject}{f' ({places})' if places else ''}",

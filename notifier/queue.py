@@ -37,6 +37,10 @@ _TABLES: Final = (
     "CREATE INDEX delivery_number ON delivery (number)",
     "CREATE INDEX delivery_unrecorded ON delivery (recorded) WHERE recorded = 0",
 )
+_QUEUED: Final = (
+    *("key", "number", "route", "kind", "step"),
+    *("service", "state", "decided", "next_at", "finished", "reason"),
+)
 _OPEN: Final = "state IN ('waiting', 'sending')"
 _REST: Final = ("cursor", "sent", "number", "limited", "ignored")
 
@@ -121,8 +125,7 @@ class Queue:
             waiting += 1
             full = waiting > MAX_WAITING
             connection.execute(
-                "INSERT INTO delivery (key, number, route, kind, step, service, state, decided, next_at, finished, reason)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO delivery ({', '.join(_QUEUED)}) VALUES ({', '.join('?' * len(_QUEUED))})",  # noqa: S608
                 (
                     *(self.key(message.number, service), message.number, message.route, message.kind, message.step),
                     *(service, "dead" if full else "waiting", now, now, now if full else None, FULL if full else ""),

@@ -116,8 +116,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Alarms of a route that are told in one message; times are wall ms.
 
     `since` is when something was due first, None if nothing is; `at` when it was told last. `told` has when each alarm
-    that was told had been raised, `steps` that and how many steps of escalation each has had, `escalated` when each step
-    was last.
+    that was told had been raised, `steps` that and its last step of escalation, `escalated` when each step was last.
     """
 
     route: str

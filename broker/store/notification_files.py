@@ -1,4 +1,4 @@
-"""Files of notifications in the data directory: the configuration, and the notifier's status for pages and processor."""
+"""Files of notifications in the data directory: the configuration, and the notifier's status."""
 
 from __future__ import annotations
 
@@ -62,10 +62,9 @@ def read_config(data: Path) -> Configuration:
     """Return the configuration; raises `ConfigError`, which names the file, if it cannot be read or is not valid."""
     path = data / CONFIG
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ConfigError(f"{path} has {size:,} bytes; allowed are up to {MAX_BYTES:,}")
-        return parse(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            # One byte too many is enough for the error.
+            return parse(file.read(MAX_BYTES + 1).decode("utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"there is no file {path}; docs/notifications.md says what to write") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -55,8 +55,8 @@ def deliveries(data: Path, *, state: str | None = None, alarm: str | None = None
         if connection is None:
             return []
         rows = connection.execute(
-            "SELECT key, route, kind, step, service, state, decided, attempts, next_at, finished, reason, title, told "
-            f"FROM delivery WHERE {where} ORDER BY number DESC, service LIMIT ?",  # noqa: S608
+            "SELECT key, route, kind, step, service, state, decided, attempts, next_at, finished, reason, title, told "  # noqa: S608
+            f"FROM delivery WHERE {where} ORDER BY number DESC, service LIMIT ?",
             (*given.values(), min(limit, MAX_LISTED)),
         ).fetchall()
     names = Delivery.__struct_fields__
