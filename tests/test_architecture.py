@@ -83,6 +83,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "senders": {"desk", "signing"},
         "watchdog": {"state"},
         "outside": {"senders"},
+        "trial": {"desk", "messages"},
         "service": {"desk", "messages", "outside", "queue", "recorder", "senders", "watchdog"},
     },
     "trials": {},

@@ -73,8 +73,16 @@ class Ward:
         alarm = f"{pump}/{rule}/1"
         self.entries += 1
         entry = {
-            **{"at": self.now, "time": 1, "kind": kind, "pump": pump, "rule": rule, "title": rule.capitalize()},
-            **{"priority": priority, "alarm": alarm, "subject": pump, "subject_kind": "pump"},
+            "at": self.now,
+            "time": 1,
+            "kind": kind,
+            "pump": pump,
+            "rule": rule,
+            "title": rule.capitalize(),
+            "priority": priority,
+            "alarm": alarm,
+            "subject": pump,
+            "subject_kind": "pump",
             "once": f"entry {self.entries}",
             **fields,
         }

@@ -33,7 +33,7 @@ services = ["boss"]
 """
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for SIGKILL: nothing after it happens, what was committed stays."""
 
 
@@ -52,7 +52,7 @@ class Assassin:
     def strike(self) -> None:
         if self.dice.random() < self.share:
             self.kills += 1
-            raise Killed
+            raise KilledError
 
     def _deadly(self, step: Any) -> Any:
         def deadly(queue: Queue, *args: Any, **fields: Any) -> Any:
@@ -92,12 +92,12 @@ def work(ward: Ward, receiver: Receiver, assassin: Assassin, ms: int) -> None:
                 ward.deliver(receiver.take)
                 recorder.record(ward.data, ward.desk.queue, ward.desk.state.alarms)
                 break
-            except Killed:
+            except KilledError:
                 while True:
                     try:
                         ward.kill()
                         break
-                    except Killed:
+                    except KilledError:
                         continue
 
 
@@ -142,9 +142,7 @@ def test_a_hundred_kills_lose_and_repeat_nothing(tmp_path: Path, monkeypatch: py
 
 
 STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["raised", "acknowledged", "returned", "wait", "kill", "down"]), st.integers(0, 2)
-    ),
+    st.tuples(st.sampled_from(["raised", "acknowledged", "returned", "wait", "kill", "down"]), st.integers(0, 2)),
     max_size=25,
 )
 
