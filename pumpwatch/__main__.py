@@ -26,6 +26,7 @@ from pumpwatch.commands import (
     journal,
     keys,
     load,
+    notifications,
     options,
     parts,
     programmer,
@@ -124,6 +125,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     parts.simulate: "pumpwatch simulate --pumps 500 --scenario demo --broker mqtt://127.0.0.1:1883",
     parts.process: "pumpwatch process --broker mqtt://127.0.0.1:1883 --data /var/lib/pumpwatch",
     parts.dashboard: "pumpwatch dashboard --port 8050 --data /var/lib/pumpwatch",
+    notifications.notify: "pumpwatch notify --data /var/lib/pumpwatch",
     broker.broker: "pumpwatch broker --kind mosquitto --port 1883",
     faults.inject: "pumpwatch inject catheter_occlusion --pumps 3,7-9 --severity 0.6 --ramp 2h --hold 6h",
     faults.clear: "pumpwatch clear catheter_occlusion --pumps 3",
@@ -156,6 +158,7 @@ app.add_typer(complete(alarm_database.app), name="alarms")
 app.add_typer(complete(users.app), name="user")
 app.add_typer(complete(gateways.app), name="gateway")
 app.add_typer(complete(keys.app), name="keys")
+app.add_typer(complete(notifications.app), name="notifications")
 app.add_typer(complete(silences.app), name="silence")
 
 

@@ -51,7 +51,7 @@ def options(group: Any, path: str = "") -> Iterator[tuple[str, str]]:
                 yield words, max(param.opts, key=len)
 
 
-SERVICES = {"run", "simulate", "process", "dashboard", "broker", "score", "load"}
+SERVICES = {"run", "simulate", "process", "dashboard", "notify", "broker", "score", "load"}
 """Run until they are stopped if the value is fine, so they are not tried here."""
 USAGE_ERROR: Final = typer.BadParameter.__mro__[1]
 GROUP: Any = typer.main.get_command(app)
