@@ -84,7 +84,8 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "watchdog": {"state"},
         "outside": {"senders"},
         "trial": {"desk", "messages"},
-        "service": {"desk", "messages", "outside", "queue", "recorder", "senders", "watchdog"},
+        "requests": {"queue", "senders", "trial"},
+        "service": {"desk", "messages", "outside", "queue", "recorder", "requests", "senders", "watchdog"},
     },
     "trials": {},
     "pumpwatch": {

@@ -30,6 +30,7 @@ KINDS: Final = {
     "silenced": "somebody silenced notifications about alarms",
     "silence_ended": "somebody ended a silence",
     "silence_expired": "a silence was over: its time, or its alarms cleared",
+    "notification_handled": "somebody sent a test message, or tried a dead letter again or discarded it",
     "alarm_database_changed": "somebody changed the rationalization of an alarm rule",
     "key_changed": "a key, certificate or password of a gateway or part was made, renewed or revoked",
 }

@@ -25,7 +25,7 @@ from dashboard.components import (
     shell,
 )
 from dashboard.components.elements import Component
-from dashboard.data import alarm_actions, silencing
+from dashboard.data import alarm_actions, notifications, silencing
 from dashboard.data.fleet_clock import therapy_clock
 from dashboard.data.services import DataService
 from dashboard.zones import ZONE
@@ -122,8 +122,10 @@ def register(app: Dash, data: DataService) -> None:
             raise PreventUpdate
         snapshot, alarm = data.snapshot(), str(asked.get("alarm"))
         found = snapshot.alarms.filter(pl.col("alarm") == alarm).rows(named=True)
-        quiet = await asyncio.to_thread(silencing.story, data, snapshot, alarm)
-        shown = evidence(found[0], therapy_clock(snapshot, found[0]["gateway"]), quiet) if found else None
+        more = await asyncio.to_thread(
+            lambda: [*silencing.story(data, snapshot, alarm), *notifications.told(data, alarm)]
+        )
+        shown = evidence(found[0], therapy_clock(snapshot, found[0]["gateway"]), more) if found else None
         fresh = f"{alarm} {hash(str(shown))} {ZONE.get()}"
         return (no_update, no_update) if fresh == key else (shown, fresh)
 
