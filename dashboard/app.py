@@ -28,6 +28,7 @@ from dashboard.data.drill_runner import DrillRunner
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
 from dashboard.data.signing import SignedRequests
+from dashboard.data.silencing import Silencing
 from dashboard.serving.listener import ServeError, Server, demand_tls, server_config, tls_of
 from dashboard.settings import Settings
 from dashboard.zones import ViewerZone
@@ -56,7 +57,7 @@ def assemble(data: DataService) -> Dash:
 
     @contextlib.asynccontextmanager
     async def background(_server: FastAPI) -> AsyncIterator[None]:
-        async with data.live.watching(), drills.running():
+        async with data.live.watching(), drills.running(), Silencing(data).running():
             yield
 
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=background)
