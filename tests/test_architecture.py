@@ -38,6 +38,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "display": set(),
         "store": {"contract"},
         "truth": {"contract"},
+        "interop": {"contract", "store"},
     },
     "simulator": {
         "fleet": set(),
