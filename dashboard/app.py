@@ -21,6 +21,8 @@ from broker.mqtt.endpoint import host_and_port, listening_socket
 from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR
 from dashboard.access.middleware import Access, demand_accounts
+from dashboard.access.problems import API
+from dashboard.api import application as api
 from dashboard.components import frame, manifest, shell
 from dashboard.components.safe_output import SafeDash
 from dashboard.data import live as live_module
@@ -90,6 +92,7 @@ def assemble(data: DataService) -> Dash:
     async def installed() -> Response:
         return Response(manifest.text(), media_type="application/manifest+json")
 
+    server.mount(API, api.build(data))
     for page in page_modules():
         page.register(app, data)
     pages = shell.registered()
