@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,8 +11,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from broker.contract.messages import encode
+from broker.contract.topics import TRACE
 from broker.contract.trace import MAX_MESSAGES, Durable, Shown, Taken
-from broker.mqtt.link import Message
+from broker.mqtt.link import Link, Message
+from processor.pipeline import Pipeline
+from processor.service.commit import Committer
+from processor.service.showing import Showing
 
 
 @dataclass
@@ -86,6 +91,20 @@ class Tracing:
             if used < arrived:
                 self._arrivals.appendleft((arrived - used, at))
         return times
+
+
+def follow(link: Link, pipeline: Pipeline, committer: Committer, showing: Showing) -> Tracing:
+    """Return a trace that is published over a link, and have these parts report to it."""
+
+    def publish(payload: bytes) -> None:
+        if link.alive:
+            link.publish(TRACE, payload)
+
+    tracing = Tracing(publish, lambda: time.time_ns() / 1e6)
+    pipeline.on_decoded = tracing.decoded
+    committer.marked = showing.marked = lambda: tracing.batch
+    committer.on_durable, showing.on_shown = tracing.durable, tracing.shown
+    return tracing
 
 
 def _sender(topic: str) -> str:
