@@ -112,7 +112,7 @@ async def _respond(answers: Answers, reader: asyncio.StreamReader, writer: async
         ],
     )
     parts = [connection.send(response)]
-    parts += [connection.send(h11.Data(data=body))] if event.method == b"GET" else []
+    parts += [] if event.method == b"HEAD" else [connection.send(h11.Data(data=body))]
     parts += [connection.send(h11.EndOfMessage())]
     writer.write(b"".join(part for part in parts if part))
     await writer.drain()

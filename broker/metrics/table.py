@@ -95,7 +95,6 @@ _DASHBOARD: Final = _rows(DASHBOARD, (
      ("reason",)),
     ("pumpwatch_dashboard_connections", "gauge", "Open connections of browsers."),
     ("pumpwatch_dashboard_websockets", "gauge", "Open WebSockets, one for each page that is open."),
-    ("pumpwatch_dashboard_sessions", "gauge", "Sessions of people who are signed in."),
     ("pumpwatch_dashboard_snapshots_total", "counter", "Snapshots read since the start."),
     ("pumpwatch_dashboard_snapshot_age_seconds", "gauge", "Age of the snapshot that pages show."),
 ))  # fmt: skip

@@ -50,6 +50,11 @@ class Live:
         self._attention: Attention | None = None
         self.count = 0
 
+    @property
+    def failing(self) -> bool:
+        """Whether the latest snapshot could not be read."""
+        return self._failing
+
     def refresh(self) -> bool:
         """Read the snapshot if it changed, and return whether it did; keep the previous one if reading fails.
 

@@ -6,17 +6,14 @@ import asyncio
 import contextlib
 import logging
 import math
-import random
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 from broker.contract.signed import Verifier
-from broker.contract.topics import ALL, COMMAND, PART, RESEND
 from broker.metrics.readings import Vitals
 from broker.mqtt.address import TakenOverError, parse_url
 from broker.mqtt.link import Link, Message
-from broker.mqtt.reconnection import keep_open
 from broker.store import action_key
 from broker.store.journal import JournalError
 from broker.store.snapshot import Health
@@ -32,6 +29,7 @@ from processor.service.batches import Batches
 from processor.service.checkpoint import CheckpointError
 from processor.service.commit import Committer
 from processor.service.compaction import Compaction
+from processor.service.connection import Connection
 from processor.service.guard import GuardedPipeline
 from processor.service.health import HealthMonitor
 from processor.service.in_hand import InHand
@@ -85,6 +83,11 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _now() -> float:
+    """Return the wall clock in ms, with fractions."""
+    return time.time_ns() / 1e6
+
+
 class _Service:
     """The parts of one run."""
 
@@ -114,7 +117,6 @@ class _Service:
         self.anchoring = Anchoring(self.store, self.meter, webhook)
         snapshots = SnapshotPublisher(settings.data / "snapshot", self.pipeline)
         self.showing = Showing(snapshots, self.meter, self._health, wall_ms)
-        self.connected_at = math.inf
         self.current_at = -math.inf
         self.monitor = HealthMonitor(
             settings.data,
@@ -148,6 +150,9 @@ class _Service:
             max_rows=settings.max_rows,
             receive_maximum=settings.receive_maximum,
         )
+        self.connection = Connection(
+            self.link, self.guard, self.queue, self.meter, self.committer, self.announcements, self.journal
+        )
         self.judging = Judging(
             settings.data,
             GuardedPipeline(self.pipeline),
@@ -160,7 +165,7 @@ class _Service:
             settings.max_rows,
         )
         self.tracing = (
-            tracing.follow(self.link, self.pipeline, self.committer, self.showing) if settings.trace else None
+            tracing.follow(self.link, _now, self.pipeline, self.committer, self.showing) if settings.trace else None
         )
         own = self._watched()
         self.vitals, vitals.read, vitals.problems = vitals, own.read, own.problems
@@ -194,7 +199,7 @@ class _Service:
             self.in_hand.close()
             return
         connected, reason = asyncio.Event(), "on purpose"
-        connection = asyncio.create_task(self._connect(connected), name="connection")
+        connection = asyncio.create_task(self.connection.keep(connected), name="connection")
         guarding = asyncio.create_task(self.guard.run(), name="presence")
         pulse = asyncio.create_task(self.standstill.run(), name="pulse")
         stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -229,32 +234,6 @@ class _Service:
             self.in_hand.close()
         # Raise the error of the final batch, if it failed.
         work.result()
-
-    async def _connect(self, connected: asyncio.Event) -> None:
-        """Stay connected until cancelled, once it is known that no other processor is; set `connected` each time."""
-
-        async def session(link: Link) -> None:
-            link.subscribe(ALL)
-            link.subscribe(COMMAND)
-            link.subscribe(PART)
-            if not link.resumed:
-                link.publish(RESEND, b"{}")
-            self.meter.sessions += 1
-            self.connected_at = time.monotonic()
-            self.committer.reconfirm()
-            self.announcements.begin_session()
-            self.journal.record("connected", "broker", link.address.url)
-            connected.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self.journal.record("disconnected", "broker", link.address.url)
-                self.queue.end_session()
-
-        await self.guard.cleared.wait()
-        await keep_open(
-            self.link, session, report=log.warning, chance=random.Random(), network_fine=self.guard.is_steady
-        )
 
     def _meet(self, text: str) -> None:
         """Record that another processor came to this broker, and show it for a while."""
@@ -316,7 +295,7 @@ class _Service:
         taken = Taken(
             queued.messages,
             wall_ms(),
-            listening=self.link.alive and clock - self.connected_at >= CATCH_UP_S,
+            listening=self.link.alive and clock - self.connection.since >= CATCH_UP_S,
             readings=self.monitor.readings(clock),
             step_ms=self.monitor.step_ms,
             current=self.standstill.over(clock) and clock - self.current_at < BEHIND_S,

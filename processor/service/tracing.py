@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -93,14 +92,14 @@ class Tracing:
         return times
 
 
-def follow(link: Link, pipeline: Pipeline, committer: Committer, showing: Showing) -> Tracing:
-    """Return a trace that is published over a link, and have these parts report to it."""
+def follow(link: Link, now: Callable[[], float], pipeline: Pipeline, committer: Committer, showing: Showing) -> Tracing:
+    """Return a trace that is published over a link, and have these parts report to it; `now` is as in `Tracing`."""
 
     def publish(payload: bytes) -> None:
         if link.alive:
             link.publish(TRACE, payload)
 
-    tracing = Tracing(publish, lambda: time.time_ns() / 1e6)
+    tracing = Tracing(publish, now)
     pipeline.on_decoded = tracing.decoded
     committer.marked = showing.marked = lambda: tracing.batch
     committer.on_durable, showing.on_shown = tracing.durable, tracing.shown
