@@ -54,6 +54,11 @@ class Live:
         self.count = 0
         self.alarms_key = 0
 
+    @property
+    def failing(self) -> bool:
+        """Whether the latest snapshot could not be read."""
+        return self._failing
+
     def refresh(self) -> bool:
         """Read the snapshot if it changed, and return whether it did; keep the previous one if reading fails.
 
