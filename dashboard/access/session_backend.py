@@ -15,7 +15,7 @@ from dashboard.access.problems import is_api
 from dashboard.access.sessions import SessionStore
 
 LOG: Final = logging.getLogger("dashboard")
-OPEN_PATHS: Final = frozenset({"/healthz"})
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """Served to everybody, also while the accounts cannot be read."""
 
 UNREADABLE: Final = (

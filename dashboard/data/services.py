@@ -16,6 +16,7 @@ from broker.contract.commands import Clear, GatewayCommand, Inject, Reply, Treat
 from broker.mqtt.address import LinkError
 from broker.mqtt.request_reply import AddressedCommand
 from broker.store import journal_query, rollup, segments
+from broker.store.silences import SilenceStore
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
@@ -84,6 +85,11 @@ class DataService:
     def drills(self) -> DrillStore:
         """The drills of the data directory."""
         return DrillStore(self.settings.data)
+
+    @cached_property
+    def silences(self) -> SilenceStore:
+        """The silences of the data directory."""
+        return SilenceStore(self.settings.data)
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""

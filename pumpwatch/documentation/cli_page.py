@@ -30,19 +30,25 @@ def cli_page() -> str:
 def _commands(group: Any, path: str) -> Iterator[str]:
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield _section(command, f"{path} {name}")
             yield from _commands(command, f"{path} {name}")
-            continue
-        arguments = [p for p in command.params if p.param_type_name == "argument"]
-        options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
-        placeholders = " ".join(p.name.upper() if p.required else f"[{p.name.upper()}]" for p in arguments)
-        text = f"## {path} {name}\n\n{command.help}\n\n{command.epilog.replace('Example: ', '```sh')}"
-        text = text.replace("```sh", "```sh\n") + "\n```\n"
-        rows = [
-            *((code(p.name.upper()), p.help or "", "", "") for p in arguments),
-            *((code(p.opts[0]), p.help or "", code(p.envvar or ""), _default(p)) for p in options),
-        ]
-        usage = f"\nUsage: `{' '.join(filter(None, (path, name, placeholders)))}`\n"
-        yield (text + usage + (f"\n{table(HEADS, rows)}" if rows else ""))
+        else:
+            yield _section(command, f"{path} {name}")
+
+
+def _section(command: Any, path: str) -> str:
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
+    placeholders = " ".join(p.name.upper() if p.required else f"[{p.name.upper()}]" for p in arguments)
+    text = f"## {path}\n\n{command.help}\n\n{command.epilog.replace('Example: ', '```sh')}"
+    text = text.replace("```sh", "```sh\n") + "\n```\n"
+    rows = [
+        *((code(p.name.upper()), p.help or "", "", "") for p in arguments),
+        *((code(p.opts[0]), p.help or "", code(p.envvar or ""), _default(p)) for p in options),
+    ]
+    usage = f"\nUsage: `{' '.join(filter(None, (path, placeholders)))}`\n"
+    return text + usage + (f"\n{table(HEADS, rows)}" if rows else "")
 
 
 def _default(param: Any) -> str:
