@@ -65,7 +65,7 @@ def test_the_examples_of_the_documentation_run(address: str, tmp_path: Path) -> 
     done = subprocess.run(
         ["sh", "-e"], input=script, capture_output=True, text=True, check=True, env={"KEY": token, "DASHBOARD": address}
     )
-    pumps, rest = json.JSONDecoder().raw_decode(done.stdout)
+    pumps, ended = json.JSONDecoder().raw_decode(done.stdout)
     assert pumps["items"][0]["priority"] == 1
-    assert "time,samples," in rest
-    assert rest.endswith('"text":"Acknowledged 1 alarm."}')
+    assert "time,samples," in done.stdout[ended:]
+    assert done.stdout.endswith('"text":"Acknowledged 1 alarm."}')
