@@ -10,6 +10,7 @@ from typing import Any, Final
 from pumpwatch.commands.tables import fault_rows, rule_rows
 from pumpwatch.documentation.access_pages import broker_access_page
 from pumpwatch.documentation.alarm_pages import alarm_event_schema, alarms_page
+from pumpwatch.documentation.asyncapi import asyncapi_document
 from pumpwatch.documentation.cli_page import cli_page
 from pumpwatch.documentation.markdown import code, duration, page, sentence, table
 from pumpwatch.documentation.telemetry_pages import signals_page, topics_page
@@ -120,6 +121,7 @@ def _measured(measure: dict[str, str]) -> str:
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/signals.md": signals_page,
     "docs/reference/topics.md": topics_page,
+    "docs/reference/asyncapi.json": asyncapi_document,
     "docs/reference/broker-access.md": broker_access_page,
     "docs/reference/faults.md": faults_page,
     "docs/reference/rules.md": rules_page,
