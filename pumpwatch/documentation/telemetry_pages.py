@@ -51,8 +51,8 @@ def topics_page() -> str:
         table(("topic", "meaning"), system),
         "## Payloads",
         "[asyncapi.json](asyncapi.json) describes every topic in AsyncAPI 3.1: the JSON Schema of each payload, "
-        "examples, and which user of the broker sends and receives it. [Connect a client](../connect-a-client.md) has examples "
-        "in the shell, Python and Node-RED.",
+        "examples, and which user of the broker sends and receives it. [Connect a client](../connect-a-client.md) has "
+        "examples in the shell, Python and Node-RED.",
         "## Any MQTT client",
         "A gateway logs in with its name; `pumpwatch gateway add my-gateway` prints its password and this line. "
         "[Broker access](broker-access.md) says who may publish and read what.",
