@@ -121,14 +121,15 @@ def examples_of(name: str) -> list[Any]:
     if name in STRUCTS:
         return [_plain(message) for message in STRUCTS[name]]
     lines = "\n".join(msgspec.json.encode(sample).decode() for sample in _SAMPLES)
-    return {
+    others: dict[str, list[Any]] = {
         "sample": list(_SAMPLES),
         "samples": [list(_SAMPLES)],
         "sampleLines": [lines],
         "signedCommand": [_signed(COMMAND_TOPIC, command) for command in _COMMANDS],
         "signedAction": [_signed(topics.COMMAND, action) for action in _ACTIONS],
         "resend": [{}],
-    }.get(name, [])
+    }
+    return others.get(name, [])
 
 
 def _plain(message: msgspec.Struct) -> Any:

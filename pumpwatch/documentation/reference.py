@@ -13,6 +13,7 @@ from pumpwatch.documentation.alarm_pages import alarm_event_schema, alarms_page
 from pumpwatch.documentation.asyncapi import asyncapi_document
 from pumpwatch.documentation.cli_page import cli_page
 from pumpwatch.documentation.markdown import code, duration, page, sentence, table
+from pumpwatch.documentation.settings_page import settings_page
 from pumpwatch.documentation.telemetry_pages import signals_page, topics_page
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -128,6 +129,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/alarms.md": alarms_page,
     "docs/reference/alarm-event.schema.json": alarm_event_schema,
     "docs/reference/cli.md": cli_page,
+    "docs/reference/settings.md": settings_page,
 }
 
 
