@@ -113,7 +113,9 @@ def process(
     trace: Annotated[
         bool,
         typer.Option(
-            "--trace", help="Publish when each message was received, judged, stored and shown; for load tests."
+            "--trace",
+            envvar=f"{PREFIX}TRACE",
+            help="Publish when each message was received, judged, stored and shown; for load tests.",
         ),
     ] = False,
 ) -> None:

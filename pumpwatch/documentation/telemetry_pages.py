@@ -53,6 +53,9 @@ def topics_page() -> str:
         (code(topics.COMMAND), "operator actions on alarms and pumps, signed, for the processor"),
         (code(topics.KEYS), "public keys that commands and actions are signed with (retained)"),
         (code(topics.PART), "starts and ends of parts of the system, for the journal"),
+        (code(topics.load_topic("WORKER", "state")), "state of a worker of load tests (retained), MessagePack"),
+        (code(topics.load_topic("WORKER", "orders")), "orders of `pumpwatch load` to a worker, MessagePack"),
+        (code(topics.load_topic("WORKER", "answers")), "what a worker sent, and pings of its clock, MessagePack"),
         (code(topics.TRACE), "when the processor handled each message; only with `pumpwatch process --trace`"),
         (
             code(topics.confirmed_topic("GATEWAY")),
