@@ -18,8 +18,11 @@ from broker.access import endpoints
 from broker.access.credentials import CredentialsError, credentials_of
 from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.endpoint import bare_host, is_loopback
+from broker.mqtt.local_broker import url_of
 from broker.mqtt.reloading import RELOAD_INTERVAL_S
+from broker.mqtt.tls import TlsFiles
 from broker.mqtt.topic_access import LOAD, MONITOR
+from broker.mqtt.url_files import with_files
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.own_broker import MIN_SECRET
 from pumpwatch.supervision import run_file
@@ -127,7 +130,10 @@ class Target:
                 f"the gateway secret {self.secret_file} is too short; it needs {MIN_SECRET} characters or more, as in "
                 "fleet.secret of pumpwatch keys init"
             )
-        return url, secret
+        # Our broker has one session for each user: a gateway that looked for the protocol with this login would end it.
+        address = parse_url(url)
+        ca_file = TlsFiles(ca_file=address.files.ca_file)
+        return with_files(url_of(address.host, address.port, tls=address.tls), ca_file), secret
 
 
 def allow(host: str, confirmed: str | None) -> None:
