@@ -43,24 +43,14 @@ def _commands(group: Any, path: str) -> Iterator[str]:
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
         placeholders = " ".join(p.name.upper() if p.required else f"[{p.name.upper()}]" for p in arguments)
-        text = f"## {name}
-
-{command.help}
-
-{command.epilog.replace('Example: ', '```sh')}"
-        text = text.replace("```sh", "```sh
-") + "
-```
-"
+        text = f"## {name}\n\n{command.help}\n\n{command.epilog.replace('Example: ', '```sh')}"
+        text = text.replace("```sh", "```sh\n") + "\n```\n"
         rows = [
             *((code(p.name.upper()), p.help or "", "", "") for p in arguments),
             *((code(p.opts[0]), p.help or "", code(p.envvar or ""), default_of(p)) for p in options),
         ]
-        usage = f"
-Usage: `{' '.join(filter(None, (name, placeholders)))}`
-"
-        yield text + usage + (f"
-{table(HEADS, rows)}" if rows else "")
+        usage = f"\nUsage: `{' '.join(filter(None, (name, placeholders)))}`\n"
+        yield text + usage + (f"\n{table(HEADS, rows)}" if rows else "")
 
 
 def default_of(param: Any) -> str:
