@@ -23,6 +23,12 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3.14 python
 	"$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { command -v "$$name"; break; }; done)
 
+# Asked for both, the two are done side by side: packages of Python and of Debian install together, and the types are
+# checked while whole systems are tested, which wait more than they work.
+ifneq (,$(and $(filter check,$(MAKECMDGOALS)),$(filter test,$(MAKECMDGOALS))))
+MAKEFLAGS += --jobs=2 --output-sync=none
+endif
+
 .PHONY: help run test check setup docs contracts bench chaos endurance screenshots score sbom audit containers clean tools
 
 help:
@@ -32,14 +38,14 @@ run: $(VENV)/installed-to-run
 	@exec $(BIN)/pumpwatch run $(ARGS)
 
 # More tests at a time than the two cores of the CI machine: many wait for timers, sockets and processes. Whole systems
-# are tested after all else, four at a time: they wait more than they work.
+# are tested first and four at a time: they wait more than they work.
 SYSTEMS := tests/e2e tests/chaos tests/pumpwatch/commands/test_run.py tests/pumpwatch/commands/test_run_connections.py \
 	tests/pumpwatch/commands/test_load.py tests/pumpwatch/supervision tests/pumpwatch/test_containers.py tests/pumpwatch/test_environments.py \
 	tests/dashboard/test_browser.py tests/dashboard/test_browser_alarms.py tests/dashboard/test_reverse_proxy.py
 test: $(VENV)/installed-to-work tools
 ifeq ($(strip $(ARGS)),)
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(SYSTEMS:%=--ignore=%)
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(SYSTEMS)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(SYSTEMS:%=--ignore=%)
 else
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 endif
@@ -76,7 +82,7 @@ score: $(VENV)/installed-to-run
 	done
 
 chaos: $(VENV)/installed-to-work tools
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_failure_injection.py tests/chaos/full_fuzz.py tests/chaos/full_kills.py tests/chaos/full_load.py -s $(ARGS)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_*.py -s $(ARGS)
 	POLARS_MAX_THREADS=1 CHAOS_STORIES=500 $(BIN)/python -m pytest tests/strangers/test_clocks.py tests/strangers/test_every_topic.py
 
 endurance: $(VENV)/installed-to-measure tools
@@ -106,27 +112,30 @@ clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Compiling all packages takes longer than installing them, and most of their modules are never imported.
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
+
 # Three stamps: running needs less than working on it, and that less than comparing, so a first `make run` is quicker.
 $(VENV)/installed-to-run: pyproject.toml | $(BIN)/python
 	@echo "Installing Pumpwatch into $(VENV), once; about half a minute"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python $(PIP_INSTALL) --editable .
 	@touch $@
 
 $(VENV)/installed-to-work: pyproject.toml | $(BIN)/python
 	@echo "Installing Pumpwatch and its tools into $(VENV), once; about a minute"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/installed-to-run
 
 $(VENV)/installed-to-write: pyproject.toml | $(VENV)/installed-to-run
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[docs]'
 	@touch $@
 
 $(VENV)/installed-to-measure: pyproject.toml | $(VENV)/installed-to-work
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[bench]'
 	@touch $@
 
 $(PRODUCT)/installed: pyproject.toml | $(VENV)/installed-to-work
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[supply-chain]'
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[supply-chain]'
 	@rm -rf $(PRODUCT) && $(BIN)/python -m venv --without-pip $(PRODUCT)
 	@$(BIN)/python -m pip --python $(PRODUCT)/bin/python install --quiet --disable-pip-version-check .
 	@touch $@

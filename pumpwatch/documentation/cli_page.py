@@ -31,6 +31,8 @@ def leaves(group: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Yield the full name of each command of a group, and the command."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield f"{path} {name}", command
             yield from leaves(command, f"{path} {name}")
         else:
             yield f"{path} {name}", command
@@ -48,7 +50,7 @@ def _commands(group: Any, path: str) -> Iterator[str]:
             *((code(p.opts[0]), p.help or "", code(p.envvar or ""), default_of(p)) for p in options),
         ]
         usage = f"\nUsage: `{' '.join(filter(None, (name, placeholders)))}`\n"
-        yield (text + usage + (f"\n{table(HEADS, rows)}" if rows else ""))
+        yield text + usage + (f"\n{table(HEADS, rows)}" if rows else "")
 
 
 def default_of(param: Any) -> str:

@@ -13,6 +13,7 @@ from pumpwatch.documentation.alarm_pages import alarm_event_schema, alarms_page
 from pumpwatch.documentation.asyncapi import asyncapi_document
 from pumpwatch.documentation.cli_page import cli_page
 from pumpwatch.documentation.markdown import code, duration, page, sentence, table
+from pumpwatch.documentation.metrics_page import metrics_page
 from pumpwatch.documentation.settings_page import settings_page
 from pumpwatch.documentation.telemetry_pages import signals_page, topics_page
 
@@ -128,6 +129,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/rules.md": rules_page,
     "docs/reference/alarms.md": alarms_page,
     "docs/reference/alarm-event.schema.json": alarm_event_schema,
+    "docs/reference/metrics.md": metrics_page,
     "docs/reference/cli.md": cli_page,
     "docs/reference/settings.md": settings_page,
 }
