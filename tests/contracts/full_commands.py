@@ -21,7 +21,7 @@ from pumpwatch.supervision import run_file
 from tests.conftest import missing
 from tests.pumpwatch.documentation.code_blocks import ROOT, Block, Command, blocks, commands
 from tests.pumpwatch.documentation.command_runs import invoke, of, run_all
-from tests.pumpwatch.documentation.treatments import LIVE, MQTT, TREATMENTS
+from tests.pumpwatch.documentation.treatments import LIVE, MQTT, treatment_of
 
 PATIENCE_S = 60.0
 TIMED_OUT = 27
@@ -93,7 +93,7 @@ def test_mosquitto_clients_are_let_in(block: Block, system: System) -> None:
     if shutil.which("mosquitto_pub") is None or shutil.which("mosquitto") is None:
         missing("mosquitto")
     for command in commands(block):
-        if TREATMENTS.get(command.name) == MQTT and not set(ELSEWHERE) & set(command.words):
+        if treatment_of(command.name) == MQTT and not set(ELSEWHERE) & set(command.words):
             done = mosquitto(command, system)
             assert done.returncode in {0, TIMED_OUT}, f"{command}: {done.stderr}"
 

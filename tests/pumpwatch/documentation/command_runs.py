@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from pumpwatch.__main__ import app
 from tests.pumpwatch.documentation.code_blocks import Command, blocks, commands
-from tests.pumpwatch.documentation.treatments import REFUSALS, TREATMENTS
+from tests.pumpwatch.documentation.treatments import REFUSALS, treatment_of
 
 LISTED = [command for block in blocks() if block.language == "sh" for command in commands(block)]
 
@@ -22,7 +22,7 @@ def invoke(data: Path, words: list[str]) -> tuple[int, str]:
 
 def of(*treatments: str) -> list[Command]:
     """Return the commands with these treatments, equal ones once."""
-    return list({c.words: c for c in LISTED if TREATMENTS.get(c.name) in treatments}.values())
+    return list({c.words: c for c in LISTED if treatment_of(c.name) in treatments}.values())
 
 
 def wrong(command: Command, code: int, said: str) -> str:
