@@ -61,7 +61,7 @@ def deliveries(data: Path, *, state: str | None = None, alarm: str | None = None
         if connection is None:
             return []
         rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM delivery WHERE {where} ORDER BY number DESC, service LIMIT ?",
+            f"SELECT {_COLUMNS} FROM delivery WHERE {where} ORDER BY number DESC, service LIMIT ?",  # noqa: S608
             (*given.values(), min(limit, MAX_LISTED)),
         ).fetchall()
     names = Delivery.__struct_fields__
