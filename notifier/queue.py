@@ -175,6 +175,25 @@ class Queue:
                 (at, reason[:MAX_REASON], key),
             )
 
+    def revive(self, key: str, now: int) -> bool:
+        """Let a dead letter be tried again, as if it had been decided now; return whether it was one."""
+        with self._transaction() as connection:
+            changed = connection.execute(
+                "UPDATE delivery SET state = 'waiting', attempts = 0, decided = ?, next_at = ?, finished = NULL, "
+                "recorded = 0 WHERE key = ? AND state = 'dead'",
+                (now, now, key),
+            )
+        return changed.rowcount > 0
+
+    def discard(self, key: str, now: int, reason: str) -> bool:
+        """Give up a dead letter for good; return whether it was one."""
+        with self._transaction() as connection:
+            changed = connection.execute(
+                "UPDATE delivery SET state = 'cancelled', finished = ?, reason = ? WHERE key = ? AND state = 'dead'",
+                (now, reason[:MAX_REASON], key),
+            )
+        return changed.rowcount > 0
+
     def in_doubt(self) -> list[tuple[str, str]]:
         """Return key and service of deliveries during which the notifier ended: nobody knows whether they arrived."""
         return self._connection.execute("SELECT key, service FROM delivery WHERE state = 'sending'").fetchall()

@@ -62,7 +62,7 @@ def _entries(row: tuple[Any, ...], alarms: Mapping[str, Alarm]) -> Iterator[dict
             "origin": service,
             "text": f"{text}; with {len(rest):,} more alarms" if last else text,
             "pumps": [name.rsplit("/", 2)[0] for name in rest] if last else None,
-            "once": f"{key}/{name}",
+            "once": f"{key}/{finished}/{name}",  # a dead letter that is tried again ends once more
         }
 
 

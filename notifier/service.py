@@ -21,6 +21,7 @@ from notifier import outside, recorder
 from notifier.desk import Desk
 from notifier.messages import RuleTexts
 from notifier.queue import Queue, QueueError
+from notifier.requests import Requests
 from notifier.senders import Sender, SendError
 from notifier.watchdog import Look, Watchdog, missing
 
@@ -60,6 +61,7 @@ class Notifier:
     desk: Desk
     wall_ms: Callable[[], int]
     watchdog: Watchdog = field(init=False)
+    requests: Requests = field(init=False)
     problem: str = ""
     failing: dict[str, Failing] = field(default_factory=dict)
     heartbeat: outside.Heartbeat = field(default_factory=outside.Heartbeat)
@@ -73,6 +75,7 @@ class Notifier:
 
     def __post_init__(self) -> None:
         self.watchdog = Watchdog.resumed(self.desk.state.alarms)
+        self.requests = Requests(self.settings.data, self.desk.queue, self.wall_ms)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; what is just being sent may end."""
@@ -113,6 +116,7 @@ class Notifier:
                     self._read_rules()
                 self._free_at = begun + (time.monotonic() - begun) / MAX_SHARE
             recorder.record(data, self.desk.queue, self.desk.state.alarms)
+            self.requests.take(self.desk.config.by_name)
             if now - self._pruned_at >= PRUNE_MS:
                 self.desk.queue.prune()
                 self._pruned_at = now

@@ -25,11 +25,13 @@ KINDS: Final = {
     "taken_over": "somebody signed a handover sheet at the beginning of a shift",
     "handover_removed": "the oldest handover sheet was removed to stay within the maximum",
     "feed_changed": "somebody made or revoked a calendar feed",
+    "api_key_changed": "an API key was created or revoked",
     "setting_changed": "somebody changed a setting on a page, such as the clinic days of a site",
     "restored": "a backup was restored: everything before came from it",
     "silenced": "somebody silenced notifications about alarms",
     "silence_ended": "somebody ended a silence",
     "silence_expired": "a silence was over: its time, or its alarms cleared",
+    "notification_handled": "somebody sent a test message, or tried a dead letter again or discarded it",
     "alarm_database_changed": "somebody changed the rationalization of an alarm rule",
     "key_changed": "a key, certificate or password of a gateway or part was made, renewed or revoked",
 }

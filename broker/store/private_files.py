@@ -13,7 +13,16 @@ from typing import Final
 from broker.store.secret_files import OTHERS
 
 OURS: Final = (
-    *("accounts.json*", "action.pub", "backup.lock", "broker", "checkpoint*", "clinic-days.json", "client-id"),
+    *(
+        "accounts.json*",
+        "action.pub",
+        "alarm-database*",
+        "backup.lock",
+        "broker",
+        "checkpoint*",
+        "clinic-days.json",
+        "client-id",
+    ),
     *("dashboard.*", "drills*", "format.json", "handovers", "history*", "in-hand", "journal.sqlite*", "log*"),
     *("playback.json*", "poison.json", "processor.lock", "quarantine*.jsonl", "rollup*", "run.json*", "run.lock"),
     *("notifications.*", "notifier.lock"),

@@ -54,7 +54,7 @@ class Receiver(http.server.ThreadingHTTPServer):
 class Handler(http.server.BaseHTTPRequestHandler):
     server: Receiver
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
             fate = self.server.dice.random()
@@ -79,8 +79,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def happens(journal: Journal, kind: str, pump: str) -> str:
     alarm = f"{pump}/motor_stall/1"
     row = {
-        **{"at": time.time_ns() // 1_000_000, "time": 1, "kind": kind, "pump": pump, "rule": "motor_stall"},
-        **{"title": "Motor stall", "priority": 1, "alarm": alarm, "subject": pump, "subject_kind": "pump"},
+        "at": time.time_ns() // 1_000_000,
+        "time": 1,
+        "kind": kind,
+        "pump": pump,
+        "rule": "motor_stall",
+        "title": "Motor stall",
+        "priority": 1,
+        "alarm": alarm,
+        "subject": pump,
+        "subject_kind": "pump",
         "once": f"{alarm} {kind}",
     }
     journal.append(pl.DataFrame([row]))

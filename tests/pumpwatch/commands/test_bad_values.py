@@ -44,7 +44,8 @@ def options(group: Any, path: str = "") -> Iterator[tuple[str, str]]:
         words = f"{path} {name}".strip()
         if hasattr(command, "commands"):
             yield from options(command, words)
-            continue
+            if not command.invoke_without_command:
+                continue
         for param in command.params:
             if param.param_type_name == "option" and not param.is_flag:
                 yield words, max(param.opts, key=len)
