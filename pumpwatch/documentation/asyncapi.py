@@ -131,19 +131,21 @@ def _message(sent: Sent) -> dict[str, Any]:
 def _payload(sent: Sent) -> dict[str, Any]:
     if sent.form == "empty":
         return dict(_EMPTY)
+    if sent.form == "private":
+        about = "MessagePack between `pumpwatch load` and its workers of the same version; it may change at any time."
+        return {"type": "string", "format": "binary", "description": about}
     reference = {"$ref": f"{_SCHEMAS}{sent.kind.__name__}"}
     if sent.signed:
         held = [{"$ref": f"{_SCHEMAS}{kind.__name__}"} for kind in sent.signed]
         about = "The text in `payload` is one of these, as JSON, with `id`, `who` and `at`."
         return {"allOf": [reference], "description": about, "x-payload": {"oneOf": held}}
-    if sent.form == "array":
-        return {"type": "array", "minItems": 1, "items": reference}
-    if sent.form == "lines":
-        return {"type": "string", "description": "One sample per line.", "x-line": reference}
-    if sent.form == "table":
-        columns = {name: str(kind) for name, kind in SAMPLE_SCHEMA.items()}
-        return {"type": "string", "format": "binary", "description": "A row per sample.", "x-columns": columns}
-    return reference
+    columns = {name: str(kind) for name, kind in SAMPLE_SCHEMA.items()}
+    return {
+        "one": reference,
+        "array": {"type": "array", "minItems": 1, "items": reference},
+        "lines": {"type": "string", "description": "One sample per line.", "x-line": reference},
+        "table": {"type": "string", "format": "binary", "description": "A row per sample.", "x-columns": columns},
+    }[sent.form]
 
 
 def _sample(schema: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from broker.truth.ground_truth import GroundTruth
 JSON: Final = "application/json"
 LINES: Final = "application/x-ndjson"
 ARROW: Final = "application/vnd.apache.arrow.stream"
+MSGPACK: Final = "application/vnd.msgpack"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Sent:
     """One kind of message on a channel: its name, title, the type of its payload, and what it is encoded as.
 
     `signed` are the types that a signed message may hold; `form` is how the type is sent: one, an array of them, one
-    per line, or a table; a message of form "empty" has no content.
+    per line, or a table; a message of form "empty" has no content, and what "private" ones hold is nobody else's.
     """
 
     name: str
@@ -60,6 +61,7 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "gateway": {"description": f"Name of the gateway: {topics.name_rule()}.", "examples": ["gw-0001", "mine"]},
     "priority": {"description": "Priority of the alarm (IEC 60601-1-8).", "enum": list(PRIORITIES)},
     "part": {"description": "Part of the system.", "enum": ["processor"]},
+    "worker": {"description": "Name of the worker: its gateway's login.", "examples": ["load-1"]},
     "processor": {"description": "MQTT client id of the processor.", "examples": ["pumpwatch-processor"]},
 }
 """What stands for the braces of an address."""
@@ -68,6 +70,12 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
 def _of_gateway(leaf: str, title: str, *sent: Sent, reply: str = "") -> Channel:
     row = next(row for row in topics.LEAVES if row.name == leaf)
     return Channel(leaf, f"itb/{{shard}}/{{gateway}}/{leaf}", title, row.meaning, sent, row.retained, reply)
+
+
+def _of_workers(leaf: str, title: str, meaning: str, *, retained: bool = False, reply: str = "") -> Channel:
+    name = f"worker{leaf.title()}"
+    sent = (Sent(name, title, None, MSGPACK, form="private"),)
+    return Channel(name, topics.load_topic("{worker}", leaf), title, meaning, sent, retained, reply)
 
 
 CHANNELS: Final = (
@@ -170,5 +178,8 @@ CHANNELS: Final = (
         "when the processor handled each message; only with `pumpwatch process --trace`",
         tuple(Sent(f"trace{kind.__name__}", f"Trace: {kind.__name__.lower()}", kind) for kind in get_args(Trace)),
     ),
+    _of_workers("state", "State of a worker", "which workers of load tests there are", retained=True),
+    _of_workers("orders", "Orders to a worker", "orders of `pumpwatch load` to a worker", reply="workerAnswers"),
+    _of_workers("answers", "Answers of a worker", "what a worker sent, and pings of its clock"),
 )
 """Every topic, in the order of the reference."""

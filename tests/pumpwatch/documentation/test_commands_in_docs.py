@@ -1,4 +1,4 @@
-"""Every code block in README and docs works: commands are run, or at least understood; `treatments` says which is which."""
+"""Every code block in README and docs works: commands are run, or at least understood; see `treatments`."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ REFUSALS: Final = {
     ("pumpwatch keys revoke", "ward-3"): r"ward-3",
     ("pumpwatch keys renew", "_action"): r"_action",
 }
-"""Examples about pumps, alarms or gateways that this small system does not have, by a word in them: what is answered."""
+"""Examples about pumps, alarms or gateways that this small system lacks, by a word in them: what is answered."""
 EXAMPLE_FILES: Final = (
     *("ca.pem", "client.pem", "client.key", "broker-password", "processor.password", "dashboard.password"),
     *("simulator.password", "fleet.secret", "earlier.json", "before.json", "week.csv"),
