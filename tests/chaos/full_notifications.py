@@ -96,12 +96,15 @@ def happens(journal: Journal, kind: str, pump: str) -> str:
 
 
 def notifier(data: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "pumpwatch", "notify", "--data", str(data)],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b"READY")
+    return process
 
 
 def test_a_hundred_kills_of_the_notifier(tmp_path: Path) -> None:
@@ -114,10 +117,10 @@ def test_a_hundred_kills_of_the_notifier(tmp_path: Path) -> None:
     process = notifier(tmp_path)
     try:
         for kill in range(KILLS):
-            until = time.monotonic() + dice.uniform(0.6, 2.5)
+            until = time.monotonic() + dice.uniform(0.1, 3.0)
             while time.monotonic() < until:
                 raised.append(happens(journal, "raised", f"P{len(raised)}"))
-                time.sleep(dice.uniform(0.02, 0.15))
+                time.sleep(dice.uniform(0.05, 0.4))
                 if dice.random() < 0.3:
                     alarm = dice.choice(raised)
                     if alarm not in acknowledged:
