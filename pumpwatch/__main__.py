@@ -26,6 +26,7 @@ from pumpwatch.commands import (
     journal,
     keys,
     load,
+    load_options,
     notifications,
     options,
     parts,
@@ -153,7 +154,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
 
 for command, example in EXAMPLES.items():
     complete_command = with_private_data(with_broker_options(with_sign_in(command)))
-    app.command(epilog=f"Example: {example}")(with_checked_values(complete_command))
+    kind = load_options.LoadCommand if command is load.load else None
+    app.command(cls=kind, epilog=f"Example: {example}")(with_checked_values(complete_command))
 app.add_typer(complete(alarm_database.app), name="alarms")
 app.add_typer(complete(users.app), name="user")
 app.add_typer(complete(gateways.app), name="gateway")
