@@ -52,6 +52,7 @@ REFERENCE: Final[Titles] = {
     "reference/topics.md": "Topics and payloads",
     "reference/broker-access.md": "Broker access",
     "reference/metrics.md": "Metrics",
+    "reference/http-api.md": "HTTP API",
 }
 
 
