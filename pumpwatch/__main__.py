@@ -22,6 +22,7 @@ from pumpwatch.commands import (
     broker,
     doctor,
     faults,
+    fhir,
     gateways,
     journal,
     keys,
@@ -29,6 +30,7 @@ from pumpwatch.commands import (
     notifications,
     options,
     parts,
+    pcd04,
     programmer,
     pumps,
     records,
@@ -154,7 +156,11 @@ EXAMPLES: dict[Callable[..., None], str] = {
 for command, example in EXAMPLES.items():
     complete_command = with_private_data(with_broker_options(with_sign_in(command)))
     app.command(epilog=f"Example: {example}")(with_checked_values(complete_command))
+alarm_database.app.command("pcd04", epilog="Example: pumpwatch alarms pcd04 ITB-000003/motor_stall/1")(
+    with_checked_values(pcd04.pcd04)
+)
 app.add_typer(complete(alarm_database.app), name="alarms")
+app.add_typer(complete(fhir.app), name="fhir")
 app.add_typer(complete(users.app), name="user")
 app.add_typer(complete(gateways.app), name="gateway")
 app.add_typer(complete(keys.app), name="keys")

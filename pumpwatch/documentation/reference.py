@@ -11,6 +11,7 @@ from pumpwatch.commands.tables import fault_rows, rule_rows
 from pumpwatch.documentation.access_pages import broker_access_page
 from pumpwatch.documentation.alarm_pages import alarm_event_schema, alarms_page
 from pumpwatch.documentation.cli_page import cli_page
+from pumpwatch.documentation.interop_page import codes_page
 from pumpwatch.documentation.markdown import code, duration, page, sentence, table
 from pumpwatch.documentation.telemetry_pages import signals_page, topics_page
 
@@ -125,6 +126,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/rules.md": rules_page,
     "docs/reference/alarms.md": alarms_page,
     "docs/reference/alarm-event.schema.json": alarm_event_schema,
+    "docs/reference/codes.md": codes_page,
     "docs/reference/cli.md": cli_page,
 }
 
