@@ -62,6 +62,7 @@ class RunConfig:
     key: str = field(repr=False)
     dashboard_flags: tuple[str, ...] = ()
     metrics_port: int | None = None
+    log: tuple[str, str] = ("--log", "text")
 
     def metrics_flags(self, part: str) -> tuple[str, ...]:
         """Return the flags with which a part serves its metrics; the ports are in the order of `PARTS`."""
@@ -108,12 +109,13 @@ def run(
     broker: options.OwnBroker = None,
     data: options.Data = None,
     metrics_port: options.MetricsPort = None,
+    log: options.Log = "auto",
 ) -> None:
     """Run the whole system on this machine: broker, processor, dashboard and simulated pumps. Ctrl-C stops it."""
     from pumpwatch.commands import own_broker
     from simulator.gateway.settings import gateway_names, gateways_for
 
-    logs.begin("pumpwatch")
+    logs.begin("pumpwatch", kind=log)
     where = (data or user_data()).resolve()
     log_line = partial(say, "pumpwatch")
     proposed = None if was_given(ctx, "scenario") else log_line
@@ -138,6 +140,7 @@ def run(
             *access_options.openid_flags(*openid),
         ),
         metrics_port=metrics_port,
+        log=("--log", "json" if logs.as_json(log) else "text"),
     )
     if metrics_port is not None and metrics_port + len(PARTS) - 1 > MAX_PORT:
         raise typer.BadParameter(
@@ -168,7 +171,7 @@ def parts_of(config: RunConfig) -> list[Part]:
 
     Secrets go through the environment, because any user of the machine can read command lines.
     """
-    data = ("--data", str(config.data))
+    data = ("--data", str(config.data), *config.log)
     dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.dashboard_flags)
     variables = {user: _broker_variables(config, user) for user in (PROCESSOR, DASHBOARD, SIMULATOR)}
     parts = [
