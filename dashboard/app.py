@@ -22,6 +22,8 @@ from broker.mqtt.endpoint import host_and_port, listening_socket
 from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR
 from dashboard.access.middleware import Access, demand_accounts
+from dashboard.access.problems import API
+from dashboard.api import application as api
 from dashboard.components import frame, manifest, shell, watch_routes
 from dashboard.components.safe_output import SafeDash
 from dashboard.data import live as live_module
@@ -30,6 +32,7 @@ from dashboard.data.drill_runner import DrillRunner
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
 from dashboard.data.signing import SignedRequests
+from dashboard.data.silencing import Silencing
 from dashboard.serving.listener import ServeError, Server, demand_tls, server_config, tls_of
 from dashboard.settings import Settings
 from dashboard.zones import ViewerZone
@@ -64,7 +67,7 @@ def assemble(data: DataService, vitals: Vitals | None = None) -> Dash:
 
     @contextlib.asynccontextmanager
     async def background(_server: FastAPI) -> AsyncIterator[None]:
-        async with data.live.watching(), drills.running():
+        async with data.live.watching(), drills.running(), Silencing(data).running():
             yield
 
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=background)
@@ -97,6 +100,7 @@ def assemble(data: DataService, vitals: Vitals | None = None) -> Dash:
     async def installed() -> Response:
         return Response(manifest.text(), media_type="application/manifest+json")
 
+    server.mount(API, api.build(data))
     if vitals is not None:
         watch_routes.register(server, vitals)
     for page in page_modules():

@@ -266,6 +266,7 @@ class _Service:
         if step := self.monitor.check_clock(wall_ms(), clock):
             self.journal.record("set", "clock", step)
         self.monitor.check_certificates(wall_ms(), clock)
+        self.monitor.check_notifications(wall_ms(), clock)
         queued, decoded = await self.batches.next()
         if not self.queue.full:
             self.link.resume_reading()

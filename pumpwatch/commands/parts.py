@@ -120,7 +120,9 @@ def process(
     trace: Annotated[
         bool,
         typer.Option(
-            "--trace", help="Publish when each message was received, judged, stored and shown; for load tests."
+            "--trace",
+            envvar=f"{PREFIX}TRACE",
+            help="Publish when each message was received, judged, stored and shown; for load tests.",
         ),
     ] = False,
     metrics_port: options.MetricsPort = None,

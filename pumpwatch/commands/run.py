@@ -23,6 +23,7 @@ from rich.text import Text
 
 from broker.metrics.table import PARTS
 from broker.mqtt.topic_access import DASHBOARD, OPERATOR, PROCESSOR, SIMULATOR, SUPERVISOR
+from broker.store import notification_files
 from broker.store.file_lock import LockedError
 from pumpwatch.commands import access_options, gateway_options, options
 from pumpwatch.commands.broker_options import variables_of_parts
@@ -42,6 +43,8 @@ from pumpwatch.supervision.supervisor import PartError, Supervisor
 if TYPE_CHECKING:
     from pumpwatch.commands.own_broker import OwnBroker
 
+CONFIGURED_INTERVAL_S = 2.0
+"""How often `run` looks whether notifications are configured."""
 START_MINUTES = 10
 """As many minutes' worth of new gateways and pumps a processor takes in at its start."""
 
@@ -234,17 +237,30 @@ def _fleet_flags(config: RunConfig) -> tuple[str, ...]:
     return tuple(str(word) for pair in flags.items() for word in pair)
 
 
+async def notify_when_configured(supervisor: Supervisor, data: Path, stop: asyncio.Event) -> None:
+    """Run the notifier as soon as there is a configuration of notifications: most small fleets have none."""
+    # A file tells nobody that it was written.
+    while not notification_files.configured(data):  # noqa: ASYNC110
+        await asyncio.sleep(CONFIGURED_INTERVAL_S)
+    try:
+        await supervisor.adopt(Part("notifier", _command("notify", "--data", str(data))), stop)
+    except PartError as failure:
+        say("pumpwatch", f"the notifier cannot be started, nobody is notified of alarms: {failure}")
+
+
 async def _run(config: RunConfig) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     notices = Notices(with_variable(config.url(SUPERVISOR)))
     supervisor = Supervisor(parts_of(config), say, environment(), notices.put, PartStatus(config.data).write)
     publishing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    notifying: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     try:
         addresses = await supervisor.start(stop)
         if addresses is not None:
             # Only now does the processor listen; earlier notices would be lost.
             publishing = asyncio.ensure_future(notices.publish_forever())
+            notifying = asyncio.ensure_future(notify_when_configured(supervisor, config.data, stop))
             address = addresses["dashboard"]
             gateways = "" if config.own is None else config.own.gateway_address
             shown = run_file.without_key(address)
@@ -253,8 +269,9 @@ async def _run(config: RunConfig) -> None:
             await supervisor.watch(stop)
     finally:
         say("pumpwatch", "stopping")
-        publishing.cancel()
-        await asyncio.gather(publishing, return_exceptions=True)
+        for task in (publishing, notifying):
+            task.cancel()
+        await asyncio.gather(publishing, notifying, return_exceptions=True)
         await supervisor.stop()
 
 
