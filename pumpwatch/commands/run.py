@@ -237,13 +237,15 @@ def _fleet_flags(config: RunConfig) -> tuple[str, ...]:
     return tuple(str(word) for pair in flags.items() for word in pair)
 
 
-async def notify_when_configured(supervisor: Supervisor, data: Path, stop: asyncio.Event) -> None:
+async def notify_when_configured(
+    supervisor: Supervisor, data: Path, stop: asyncio.Event, flags: tuple[str, ...] = ()
+) -> None:
     """Run the notifier as soon as there is a configuration of notifications: most small fleets have none."""
     # A file tells nobody that it was written.
     while not notification_files.configured(data):  # noqa: ASYNC110
         await asyncio.sleep(CONFIGURED_INTERVAL_S)
     try:
-        await supervisor.adopt(Part("notifier", _command("notify", "--data", str(data))), stop)
+        await supervisor.adopt(Part("notifier", _command("notify", "--data", str(data), *flags)), stop)
     except PartError as failure:
         say("pumpwatch", f"the notifier cannot be started, nobody is notified of alarms: {failure}")
 
@@ -260,7 +262,8 @@ async def _run(config: RunConfig) -> None:
         if addresses is not None:
             # Only now does the processor listen; earlier notices would be lost.
             publishing = asyncio.ensure_future(notices.publish_forever())
-            notifying = asyncio.ensure_future(notify_when_configured(supervisor, config.data, stop))
+            flags = (*config.log, *config.metrics_flags("notifier"))
+            notifying = asyncio.ensure_future(notify_when_configured(supervisor, config.data, stop, flags))
             address = addresses["dashboard"]
             gateways = "" if config.own is None else config.own.gateway_address
             shown = run_file.without_key(address)
