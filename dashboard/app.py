@@ -56,7 +56,7 @@ def assemble(data: DataService) -> Dash:
 
     @contextlib.asynccontextmanager
     async def background(_server: FastAPI) -> AsyncIterator[None]:
-        async with data.live.watching(), drills.running():
+        async with data.live.watching(), drills.running(), data.load_runs.running():
             yield
 
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=background)

@@ -26,6 +26,7 @@ KINDS: Final = {
     "handover_removed": "the oldest handover sheet was removed to stay within the maximum",
     "feed_changed": "somebody made or revoked a calendar feed",
     "setting_changed": "somebody changed a setting on a page, such as the clinic days of a site",
+    "load_test": "somebody started or stopped a load test",
     "restored": "a backup was restored: everything before came from it",
     "key_changed": "a key, certificate or password of a gateway or part was made, renewed or revoked",
 }
