@@ -69,7 +69,7 @@ score: $(VENV)/installed-to-run
 	done
 
 chaos: $(VENV)/installed-to-work tools
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_failure_injection.py tests/chaos/full_fuzz.py tests/chaos/full_kills.py tests/chaos/full_load.py tests/chaos/full_load_proxies.py -s $(ARGS)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_failure_injection.py tests/chaos/full_fuzz.py tests/chaos/full_kills.py tests/chaos/full_load.py tests/chaos/full_load_proxies.py tests/chaos/full_load_workers.py -s $(ARGS)
 	POLARS_MAX_THREADS=1 CHAOS_STORIES=500 $(BIN)/python -m pytest tests/strangers/test_clocks.py tests/strangers/test_every_topic.py
 
 endurance: $(VENV)/installed-to-measure tools

@@ -63,7 +63,7 @@ def live(profile: str, found: LiveFile | None, failure: str, *, busy: bool) -> C
     return html.Div(
         [
             html.Div(facts, className="strip"),
-            elements.table([(f"{profile}: last 12 s", "wide"), ("", "number")], rows),
+            elements.table([(f"{profile}: last 12 s", ""), ("", "number")], rows),
         ]
     )
 
@@ -101,7 +101,7 @@ def report(found: Report) -> Component:
         evidence = "; ".join(str(text) for text in found.blame.get("evidence", ()))
         parts.append(html.P(f"Gave way first: {found.blame.get('part')}: {evidence}"))
     for stage in found.stages:
-        heads = [(stage.name, "wide"), *((name, "number") for name in PERCENTILES)]
+        heads = [(stage.name, ""), *((name, "number") for name in PERCENTILES)]
         rows = [
             [hop, *(_seconds(values.get(name)) for name in PERCENTILES)]
             for hop, values in stage.latency.items()
@@ -127,7 +127,7 @@ def compared(before: Report, now: Report) -> Component:
     rows = list(_changes(before, now))
     if not rows:
         return elements.nothing("The two reports have no stage in common.")
-    heads = [("Stage", ""), ("Figure", "wide"), ("Before", "number"), ("Now", "number"), ("Change", "number")]
+    heads = [("Stage", "wide"), ("Figure", ""), ("Before", "number"), ("Now", "number"), ("Change", "number")]
     return html.Div([elements.table(heads, rows), html.P("Single runs: a change may be noise.", className="note")])
 
 
