@@ -20,6 +20,7 @@ from broker.access import certificates
 from broker.mqtt.endpoint import host_and_port, listening_socket
 from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR
+from dashboard.access.language_choice import ViewerLanguage
 from dashboard.access.middleware import Access, demand_accounts
 from dashboard.components import frame, manifest, shell
 from dashboard.components.safe_output import SafeDash
@@ -78,6 +79,7 @@ def assemble(data: DataService) -> Dash:
     )
 
     server.add_middleware(ViewerZone)
+    server.add_middleware(ViewerLanguage)
 
     @server.api_route("/live", methods=["GET", "POST"])
     async def latest(response: Response) -> dict[str, Any]:

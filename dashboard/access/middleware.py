@@ -22,6 +22,7 @@ from dashboard.access.accounts import VISITOR, AccessError, Visitor, problem, re
 from dashboard.access.audit_trail import AuditTrail
 from dashboard.access.cookies import Tickets
 from dashboard.access.feeds import FEEDS, Feeds
+from dashboard.access.language_choice import ViewerLanguage
 from dashboard.access.login_throttle import LoginThrottle
 from dashboard.access.openid import RETURN_PATH, START_PATH, OpenIdConnect
 from dashboard.access.origin import ORIGIN
@@ -98,7 +99,7 @@ class Access:
         people = People(settings.data, self._store, self._trail, throttle=throttle, used=used, now=now)
         required = SignInRequired(app, sign_in, Sockets(self._store.ended), people)
         authenticated = AuthenticationMiddleware(required, SessionBackend(self._store), on_error=_unavailable)
-        same_origin = SameOrigin(authenticated, settings.public.origin)
+        same_origin = SameOrigin(ViewerLanguage(authenticated), settings.public.origin)
         self._scheme = "http" if settings.tls is None else "https"
         self._protected = SecurityHeaders(BehindProxy(same_origin, settings.public), policy, settings)
 
