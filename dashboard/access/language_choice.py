@@ -26,6 +26,9 @@ class ViewerLanguage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
         headers = Headers(scope=scope)
         chosen = _cookie("; ".join(headers.getlist("cookie")))
         LANGUAGE.set(language(chosen if chosen in NAMES else preferred(headers.get("accept-language", ""))))
