@@ -139,6 +139,7 @@ class Notifier:
         if stamp == self._stamp:
             return
         self._stamp = stamp
+        notification_files.keep_private(self.settings.data)
         try:
             config = notification_files.read_config(self.settings.data)
         except ConfigError as error:
