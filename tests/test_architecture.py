@@ -87,6 +87,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "watchdog": {"state"},
         "outside": {"senders"},
         "trial": {"desk", "messages"},
+        "vitals": set(),
         "requests": {"queue", "senders", "trial"},
         "service": {"desk", "messages", "outside", "queue", "recorder", "requests", "senders", "watchdog"},
     },

@@ -140,12 +140,13 @@ def _payload(sent: Sent) -> dict[str, Any]:
         about = "The text in `payload` is one of these, as JSON, with `id`, `who` and `at`."
         return {"allOf": [reference], "description": about, "x-payload": {"oneOf": held}}
     columns = {name: str(kind) for name, kind in SAMPLE_SCHEMA.items()}
-    return {
+    forms: dict[str, dict[str, Any]] = {
         "one": reference,
         "array": {"type": "array", "minItems": 1, "items": reference},
         "lines": {"type": "string", "description": "One sample per line.", "x-line": reference},
         "table": {"type": "string", "format": "binary", "description": "A row per sample.", "x-columns": columns},
-    }[sent.form]
+    }
+    return forms[sent.form]
 
 
 def _sample(schema: dict[str, Any]) -> dict[str, Any]:
