@@ -68,6 +68,7 @@ def wanted(message: Message, alarms: Mapping[str, Alarm], silenced: Silenced) ->
     """
     raised = [alarms[name] for name, at in message.raised if name in alarms and alarms[name].raised_at == at]
     back = [alarms[name] for name, at in message.returned if name in alarms and alarms[name].raised_at == at]
+    back += [alarm for alarm in message.over if alarm.alarm not in alarms]
     return (
         worst_first(alarm for alarm in raised if alarm.waiting and not silenced(alarm)),
         worst_first(alarm for alarm in back if alarm.returned and not silenced(alarm)),
@@ -160,8 +161,9 @@ def _flush(
             kind: Kind = "raised" if fresh else "returned" if back else "repeated"
             listed = fresh or ([] if back else standing)
             returned = tuple((each.alarm, each.raised_at) for each in worst_first(back))
+            over = tuple(each for each in worst_first(back) if each.over)
             earlier = len(standing) if fresh or back else 0
-            messages.append(audience.message(group, kind, listed, returned=returned, earlier=earlier))
+            messages.append(audience.message(group, kind, listed, returned=returned, over=over, earlier=earlier))
             told = {name: at for name, at in group.told.items() if name not in {each.alarm for each in back}}
             told |= {each.alarm: each.raised_at for each in fresh}
             group = msgspec.structs.replace(group, since=None, at=now, told=told)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,6 +18,7 @@ from notifier import signing
 from notifier.desk import Outgoing
 
 MAX_REASON: Final = 200
+_NOWHERE: Final = logging.NullHandler()
 _ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
 
@@ -89,31 +89,26 @@ def notify(service: Service, outgoing: Outgoing) -> None:
     """Send a message by apprise, blocking; raises `SendError`."""
     import apprise  # noqa: PLC0415
 
+    _quieten()
     target = apprise.Apprise()
-    complaints = _Complaints()
-    logger = logging.getLogger("apprise")
-    logger.propagate = False
     if not target.add(service.url):
         raise SendError("apprise cannot use its address; try it with: pumpwatch notifications check")
-    logger.addHandler(complaints)
     try:
-        kind = apprise.NotifyType.WARNING
-        accepted = target.notify(
+        result = target.notify(
             body=plain(outgoing.text.body),
             title=plain(outgoing.text.title),
-            notify_type=kind,
+            notify_type=apprise.NotifyType.WARNING,
             body_format=apprise.NotifyFormat.TEXT,
             interpret_escapes=False,
+            timeout=service.timeout_s,
+            log_level=logging.WARNING,
         )
     except Exception as error:
         # A plugin for one of many services may raise anything.
         raise SendError(without_addresses(f"{type(error).__name__}: {error}")) from error
-    finally:
-        logger.removeHandler(complaints)
-    if not accepted:
-        raise SendError(
-            without_addresses("; ".join(complaints.texts)) or "it was not accepted; apprise gives no reason"
-        )
+    if not result:
+        complaints = "; ".join(str(entry.message) for entry in result.logs())
+        raise SendError(without_addresses(complaints) or "it was not accepted; apprise gives no reason")
 
 
 def plain(text: str) -> str:
@@ -125,8 +120,16 @@ def accepts(url: str) -> bool:
     """Return whether apprise can read an address."""
     import apprise  # noqa: PLC0415
 
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)
+    _quieten()
     return apprise.Apprise.instantiate(url, suppress_exceptions=True) is not None
+
+
+def _quieten() -> None:
+    """Keep the log of apprise, which names addresses, out of ours; its results have what went wrong."""
+    logger = logging.getLogger("apprise")
+    logger.setLevel(logging.WARNING)
+    logger.addHandler(_NOWHERE)
+    logger.propagate = False
 
 
 def without_addresses(text: str) -> str:
@@ -140,16 +143,3 @@ def _host(found: re.Match[str]) -> str:
     except ValueError:
         host = None
     return f"({host or 'address not shown'})"
-
-
-class _Complaints(logging.Handler):
-    """What apprise logs as a warning or worse in this thread."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.texts: list[str] = []
-        self._thread = threading.get_ident()
-
-    def emit(self, record: logging.LogRecord) -> Any:
-        if record.thread == self._thread and len(self.texts) < 3:
-            self.texts.append(record.getMessage())

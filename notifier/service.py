@@ -33,7 +33,8 @@ STATUS_MS: Final = 5_000
 PRUNE_MS: Final = 600_000
 MAX_SHARE: Final = 0.2
 """Share of the time that decisions may take: with very many open alarms they are made less often."""
-STOP_S: Final = 3.0
+STOP_S: Final = 2.0
+"""How long what is just being sent may take when the notifier stops; longer, and it is in doubt."""
 
 
 class NotifierError(Exception):
@@ -70,6 +71,7 @@ class Notifier:
     _pruned_at: int = 0
     _free_at: float = 0.0
     _trouble: str = ""
+    _stopping: bool = False
 
     def __post_init__(self) -> None:
         self.watchdog = Watchdog.resumed(self.desk.state.alarms)
@@ -82,6 +84,7 @@ class Notifier:
                 await self.tick()
                 await _wait(stop, TICK_S)
         finally:
+            self._stopping = True
             tasks = list(self._workers.values())
             if tasks:
                 await asyncio.wait(tasks, timeout=STOP_S)
@@ -175,7 +178,7 @@ class Notifier:
         """Deliver to one service until it is configured otherwise."""
         sender = Sender(service, self.wall_ms)
         try:
-            while self.desk.config.by_name.get(service.name) == service:
+            while not self._stopping and self.desk.config.by_name.get(service.name) == service:
                 try:
                     if not await self._deliver_one(service, sender):
                         await asyncio.sleep(IDLE_S)

@@ -137,7 +137,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message that was decided: its alarms, each with when it had been raised, and the services it goes to.
 
     `number` is unique and grows; `step` is the step of escalation, 0 for none; `earlier` counts alarms of the group
-    that were told before and still wait.
+    that were told before and still wait. `over` are those of the returned ones that were over by then: nobody can
+    acknowledge them any more.
     """
 
     number: int
@@ -147,6 +148,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[str, ...]
     raised: tuple[tuple[str, int], ...] = ()
     returned: tuple[tuple[str, int], ...] = ()
+    over: tuple[Alarm, ...] = ()
     step: int = 0
     earlier: int = 0
     at: int = 0

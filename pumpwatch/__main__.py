@@ -18,6 +18,7 @@ from broker.store.secret_files import SecretsError
 from pumpwatch.commands import (
     alarm_database,
     alarms,
+    api_keys,
     backup,
     broker,
     doctor,
@@ -162,6 +163,7 @@ alarm_database.app.command("pcd04", epilog="Example: pumpwatch alarms pcd04 ITB-
 app.add_typer(complete(alarm_database.app), name="alarms")
 app.add_typer(complete(fhir.app), name="fhir")
 app.add_typer(complete(users.app), name="user")
+app.add_typer(complete(api_keys.app), name="apikey")
 app.add_typer(complete(gateways.app), name="gateway")
 app.add_typer(complete(keys.app), name="keys")
 app.add_typer(complete(notifications.app), name="notifications")

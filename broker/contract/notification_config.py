@@ -137,7 +137,7 @@ def _route(table: Table, services: set[str], rotas: set[str]) -> Route:
     try:
         match = alarm_matchers.read(table.value("match", {}), "match")
     except alarm_matchers.MatcherError as error:
-        raise table.wrong("match", str(error).removeprefix("match").strip()) from error
+        raise table.problem("match", str(error)) from error
     steps = tuple(_step(step, services, rotas) for step in table.tables("escalation", MAX_STEPS))
     if any(one.after_s >= other.after_s for one, other in itertools.pairwise(steps)):
         raise table.wrong("escalation", "has a step that is not after the one before it; put them in order of after")

@@ -43,6 +43,10 @@ class Table:
         """Return the error of a field."""
         return ConfigError(f"{f'{self._shown}.' if self.path else ''}{field} {what}", self.path, field)
 
+    def problem(self, field: str, sentence: str) -> ConfigError:
+        """Return the error of a sentence that names the field itself."""
+        return ConfigError(f"{self._shown}.{sentence}", self.path, field)
+
     def error(self, field: str, value: object, allowed: str) -> ConfigError:
         """Return the error of a field that has a value that is not allowed."""
         return self.wrong(field, f"is {repr(value)[:MAX_SHOWN]}; allowed is {allowed}")

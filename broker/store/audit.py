@@ -25,6 +25,7 @@ KINDS: Final = {
     "taken_over": "somebody signed a handover sheet at the beginning of a shift",
     "handover_removed": "the oldest handover sheet was removed to stay within the maximum",
     "feed_changed": "somebody made or revoked a calendar feed",
+    "api_key_changed": "an API key was created or revoked",
     "setting_changed": "somebody changed a setting on a page, such as the clinic days of a site",
     "restored": "a backup was restored: everything before came from it",
     "silenced": "somebody silenced notifications about alarms",
