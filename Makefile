@@ -2,6 +2,8 @@
 # make test   all tests                                         make test ARGS="tests/broker -x"
 # make score  detection rate and false alarms of the scenarios, on seeds that no rule was tuned on, into build/score
 # make check  format, lint, types, generated documentation, language
+# make docs   generated reference and pictures, then the documentation site, into build/site
+# make contracts  the AsyncAPI document by its official parser, the example flow in a real Node-RED; needs node and npm
 # make bench  how fast engine, wire, fleet and history are, with comparisons; some minutes, prints tables
 # make chaos  a hundred failure injections, a million mutated payloads, a thousand stories of strangers; half an hour
 # make endurance  500 navigations, a laptop that slept, a dashboard that hangs, in Chromium; a quarter of an hour
@@ -27,7 +29,7 @@ ifneq (,$(and $(filter check,$(MAKECMDGOALS)),$(filter test,$(MAKECMDGOALS))))
 MAKEFLAGS += --jobs=2 --output-sync=none
 endif
 
-.PHONY: help run test check setup docs bench chaos endurance screenshots score sbom audit containers clean tools
+.PHONY: help run test check setup docs contracts bench chaos endurance screenshots score sbom audit containers clean tools
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -58,10 +60,15 @@ check: $(VENV)/installed-to-work
 
 setup: $(VENV)/installed-to-work tools
 
-docs: $(VENV)/installed-to-run
+docs: $(VENV)/installed-to-write
 	$(BIN)/python -m pumpwatch.documentation.pictures
 	$(BIN)/python -m pumpwatch.documentation.fault_catalogue
 	$(BIN)/python -m pumpwatch.documentation.reference
+	$(BIN)/python -m pumpwatch.documentation.site
+
+# What npm brings stays in build/contracts.
+contracts: $(VENV)/installed-to-work tools
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/contracts/full_contracts.py tests/contracts/full_commands.py -s $(ARGS)
 
 bench: $(VENV)/installed-to-measure
 	$(BIN)/python -m pytest tests/bench -s $(ARGS)
@@ -118,6 +125,10 @@ $(VENV)/installed-to-work: pyproject.toml | $(BIN)/python
 	@echo "Installing Pumpwatch and its tools into $(VENV), once; about a minute"
 	@$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/installed-to-run
+
+$(VENV)/installed-to-write: pyproject.toml | $(VENV)/installed-to-run
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[docs]'
+	@touch $@
 
 $(VENV)/installed-to-measure: pyproject.toml | $(VENV)/installed-to-work
 	@$(BIN)/python $(PIP_INSTALL) --editable '.[bench]'

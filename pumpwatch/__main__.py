@@ -28,6 +28,7 @@ from pumpwatch.commands import (
     journal,
     keys,
     load,
+    load_options,
     notifications,
     options,
     parts,
@@ -156,7 +157,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
 
 for command, example in EXAMPLES.items():
     complete_command = with_private_data(with_broker_options(with_sign_in(command)))
-    app.command(epilog=f"Example: {example}")(with_checked_values(complete_command))
+    kind = load_options.LoadCommand if command is load.load else None
+    app.command(cls=kind, epilog=f"Example: {example}")(with_checked_values(complete_command))
 alarm_database.app.command("pcd04", epilog="Example: pumpwatch alarms pcd04 ITB-000003/motor_stall/1")(
     with_checked_values(pcd04.pcd04)
 )
