@@ -67,7 +67,12 @@ def assemble(data: DataService, vitals: Vitals | None = None) -> Dash:
 
     @contextlib.asynccontextmanager
     async def background(_server: FastAPI) -> AsyncIterator[None]:
-        async with data.live.watching(), drills.running(), Silencing(data).running():
+        async with (
+            data.live.watching(),
+            drills.running(),
+            Silencing(data).running(),
+            data.load_runs.running(),
+        ):
             yield
 
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=background)

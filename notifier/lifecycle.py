@@ -12,7 +12,7 @@ from broker.display.names import PRIORITIES
 from notifier.state import Alarm, Event, Facts
 
 MAX_ALARMS: Final = 100_000
-"""Open alarms that are followed; more are counted, and nobody is told about them."""
+"""Open alarms that are followed; more are counted, and nobody is notified about them."""
 _Change = Callable[[Event], dict[str, Any]]
 CHANGES: Final[Mapping[str, _Change]] = {
     "raised": lambda event: {
@@ -43,7 +43,7 @@ def follow(
 ) -> tuple[dict[str, Alarm], int]:
     """Return the open alarms after some events, and how many alarms there were too many.
 
-    `facts` are those of subjects. An alarm that is over stays until everybody who was told knows.
+    `facts` are those of subjects. An alarm that is over stays until everybody who was notified knows.
     """
     found, ignored = dict(alarms), 0
     for event in events:

@@ -1,4 +1,4 @@
-"""Writes who was told when to the journal, so that it is part of an alarm's story and of the audit trail."""
+"""Writes who was notified when to the journal, so that it is part of an alarm's story and of the audit trail."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def record(data: Path, queue: Queue, alarms: Mapping[str, Alarm]) -> int:
 
 def _entries(row: tuple[Any, ...], alarms: Mapping[str, Alarm]) -> Iterator[dict[str, Any]]:
     """Yield an entry for each alarm of a delivery."""
-    key, body, service, state, finished, reason, told = row
+    key, body, service, state, finished, reason, notified = row
     message = msgspec.json.decode(body, type=Message)
-    listed = msgspec.json.decode(told, type=list[str]) or [name for name, _ in (*message.raised, *message.returned)]
+    listed = msgspec.json.decode(notified, type=list[str]) or [name for name, _ in (*message.raised, *message.returned)]
     text = _text(message, service, reason if state == "dead" else "")
     rest = listed[MAX_RECORDED:]
     for place, name in enumerate(listed[:MAX_RECORDED]):
@@ -68,7 +68,7 @@ def _entries(row: tuple[Any, ...], alarms: Mapping[str, Alarm]) -> Iterator[dict
 
 def _text(message: Message, service: str, reason: str) -> str:
     what = f"escalation step {message.step}" if message.kind == "escalated" else message.kind
-    done = f"{service} could not be told" if reason else f"{service} was told"
+    done = f"{service} could not be notified" if reason else f"{service} was notified"
     return f"{done}: {what}, route {message.route}{f'; {reason}' if reason else ''}"
 
 

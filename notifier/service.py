@@ -200,11 +200,11 @@ class Notifier:
             self.failing[service.name] = Failing(service.name, since, times + 1, str(error))
             again = self.desk.failed(outgoing, service, now, str(error))
             what = "it is a dead letter now" if again is None else f"next attempt in {(again - now) / 1000:.0f} s"
-            log.warning("%s was not told (attempt %d): %s; %s", service.name, outgoing.attempts, error, what)
+            log.warning("%s was not notified (attempt %d): %s; %s", service.name, outgoing.attempts, error, what)
         else:
             self.failing.pop(service.name, None)
             self.desk.sent(outgoing, self.wall_ms())
-            log.info("%s was told: %s", service.name, outgoing.text.title)
+            log.info("%s was notified: %s", service.name, outgoing.text.title)
         return True
 
     def _note_trouble(self, text: str) -> None:

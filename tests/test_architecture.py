@@ -1,8 +1,8 @@
 """The architecture, as a table, and the test that holds every file to it.
 
-Packages form a star: `simulator`, `processor` and `dashboard` know `broker` and never each other. Inside a package,
-rooms form layers: a room imports those named beside it and no other. Everything else in this file is the reader of the
-two tables.
+Packages form a star: `simulator`, `processor`, `dashboard` and `notifier` know `broker` and never each other. Inside a
+package, rooms form layers: a room imports those named beside it and no other. Everything else in this file is the
+reader of the two tables.
 """
 
 from __future__ import annotations

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import polars as pl
 from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
 from dashboard import clocks, formatting
+from dashboard.access.accounts import VISITOR
+from dashboard.access.proxies import path_of
 from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import (
     address,
@@ -23,6 +26,7 @@ from dashboard.components import (
     keyed_list,
     out_of_service_dialog,
     shell,
+    silence_views,
 )
 from dashboard.components.elements import Component
 from dashboard.data import alarm_actions, notifications, silencing
@@ -63,9 +67,10 @@ def layout() -> Component:
             html.H1("Alarms", className="hidden"),
             *(
                 dcc.Store(id=f"alarm-{name}")
-                for name in ("current", "evidence-key", "orders-ask", "log-ask", "log-key")
+                for name in ("current", "evidence-key", "orders-ask", "log-ask", "log-key", "silences-key")
             ),
             html.Div(id="alarm-followed", hidden=True),
+            html.Div(id="alarm-silences", role="status"),
             html.Section(
                 [
                     html.Div(alarm_filters.controls(), className="alarm-filters"),
@@ -128,6 +133,20 @@ def register(app: Dash, data: DataService) -> None:
         shown = evidence(found[0], therapy_clock(snapshot, found[0]["gateway"]), more) if found else None
         fresh = f"{alarm} {hash(str(shown))} {ZONE.get()}"
         return (no_update, no_update) if fresh == key else (shown, fresh)
+
+    @app.callback(
+        Output("alarm-silences", "children"),
+        Output("alarm-silences-key", "data"),
+        Input("live", "data"),
+        State("alarm-silences-key", "data"),
+    )
+    async def show_silences(_live: Any, key: Any) -> Any:
+        known, now = data.silences.readable(), data.now()
+        lately = silencing.expired_lately(known, now)
+        fresh = f"{sum(one.status(now) == 'active' for one in known)} {[one.id for one in lately]} {ZONE.get()}"
+        if fresh == key:
+            raise PreventUpdate
+        return silence_views.notice(known, lately, now), fresh
 
     @app.callback(Output("alarm-orders", "children"), Input("alarm-orders-ask", "data"))
     async def show_orders(_ask: Any) -> Any:
@@ -193,6 +212,15 @@ def evidence(row: dict[str, Any], clock: TherapyClock = WALL, more: Sequence[str
                 className="evidence-head",
             ),
             *known,
+            silence_link(row),
             evidence_panel.shown(row, clock) or elements.nothing("Raised by an older version, without evidence."),
         ]
     )
+
+
+def silence_link(row: dict[str, Any]) -> Component:
+    """Return the link that opens the form to silence this alarm; None for who may not."""
+    if not VISITOR.get().may(silencing.RIGHT):
+        return None
+    about = {"rule": row["rule"], **({"pump": row["pump"]} if row["pump"] else {})}
+    return html.A("Silence…", href=path_of(f"/silences?{urlencode(about)}"), className="pump-link", **client_script.GO)

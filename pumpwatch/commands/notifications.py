@@ -114,7 +114,7 @@ def show(
     as_json: options.AsJson = False,
     data: options.Data = None,
 ) -> None:
-    """Show who was told what when, what waits, dead letters with their reasons, and how the notifier is."""
+    """Show who was notified what when, what waits, dead letters with their reasons, and how the notifier is."""
     from broker.store import notification_files, notification_record
 
     where = data or user_data()

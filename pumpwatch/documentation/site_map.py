@@ -51,6 +51,8 @@ REFERENCE: Final[Titles] = {
     "reference/alarms.md": "Alarms and events",
     "reference/topics.md": "Topics and payloads",
     "reference/broker-access.md": "Broker access",
+    "reference/metrics.md": "Metrics",
+    "reference/http-api.md": "HTTP API",
 }
 
 

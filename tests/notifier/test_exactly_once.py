@@ -108,8 +108,8 @@ def check(ward: Ward, receiver: Receiver) -> None:
     assert len({each.key for each in delivered}) == len(delivered)
     from broker.store.journal_query import Query, entries
 
-    told = entries(ward.data, Query(kinds=("notified",), limit=10_000))
-    assert sum(len(each.alarms) for each in delivered if each.state == "sent") == told.height
+    notified = entries(ward.data, Query(kinds=("notified",), limit=10_000))
+    assert sum(len(each.alarms) for each in delivered if each.state == "sent") == notified.height
 
 
 def test_a_hundred_kills_lose_and_repeat_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_a_hundred_kills_lose_and_repeat_nothing(tmp_path: Path, monkeypatch: py
         for alarm in each.alarms
     )
     unacknowledged = {f"P{number}/motor_stall/1" for number in range(raised) if (number + 1) % 3}
-    assert unacknowledged <= set(by_pager), "every one was told"
+    assert unacknowledged <= set(by_pager), "every one was notified"
     assert set(by_pager.values()) == {1}, "and once"
 
 
@@ -158,8 +158,8 @@ def test_no_message_follows_an_acknowledgement_and_each_is_sent_once(
     keys: Counter[str] = Counter()
 
     def send(_service: str, outgoing: Any) -> bool:
-        told = [each["alarm"] for each in outgoing.event["alarms"]]
-        assert not any(acknowledged[alarm] for alarm in told), "told after the acknowledgement"
+        notified = [each["alarm"] for each in outgoing.event["alarms"]]
+        assert not any(acknowledged[alarm] for alarm in notified), "notified after the acknowledgement"
         if not down:
             keys[outgoing.key] += 1
         return not down

@@ -62,7 +62,7 @@ def test_what_is_raised_after_a_message_waits_for_the_group_interval(ward: New) 
     found.happens("raised", "T1")
     assert found.later(2 * MINUTE) == ["pager: HIGH: Motor_stall: T1 [Thun]"]
     assert found.later(4 * MINUTE) == ["pager: HIGH: Motor_stall: P2 [Bern]"]
-    assert "Told earlier and still unacknowledged: 1" in found.got[-1][1].text.body
+    assert "Notified earlier and still unacknowledged: 1" in found.got[-1][1].text.body
 
 
 def test_an_unacknowledged_alarm_goes_from_step_to_step(ward: New) -> None:
@@ -123,7 +123,7 @@ def test_those_who_were_told_hear_of_the_return(ward: New) -> None:
     assert found.later(10 * MINUTE) == ["pager: Returned: Motor_stall: P1 [Bern]"]
     found.happens("raised", "T1")
     found.happens("returned", "T1")
-    assert found.later(HOUR) == [], "nobody had been told"
+    assert found.later(HOUR) == [], "nobody had been notified"
 
 
 def test_a_realarm_is_told_again(ward: New) -> None:
