@@ -29,12 +29,13 @@ COPY broker broker
 COPY simulator simulator
 COPY processor processor
 COPY dashboard dashboard
+COPY notifier notifier
 COPY trials trials
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /build/bin/pip --python /opt/pumpwatch/bin/python install --no-cache-dir --no-compile --no-deps .
 # Bytecode of all that our modules import, the standard library included: it could not be written when it runs.
 RUN cd / && PYTHONPYCACHEPREFIX=/opt/pumpwatch/bytecode /opt/pumpwatch/bin/python -c "import importlib, pkgutil; \
-    [importlib.import_module(found.name) for name in ('pumpwatch', 'broker', 'simulator', 'processor', 'dashboard', 'trials') \
+    [importlib.import_module(found.name) for name in ('pumpwatch', 'broker', 'simulator', 'processor', 'dashboard', 'notifier', 'trials') \
     for found in pkgutil.walk_packages(importlib.import_module(name).__path__, name + '.')]"
 COPY deploy/runtime_root.py ./
 RUN python3 runtime_root.py /runtime --python --beside /opt/pumpwatch \

@@ -41,6 +41,7 @@
 
   window.pumpwatch_clocks = {
     span, here, with_here, therapy_day,
+    moment: (ms) => new Date(ms).toLocaleString("en-GB", { ...(ms - Date.now() < 72000000 ? {} : { day: "numeric", month: "short" }), hour: "2-digit", minute: "2-digit" }),
     since: (seconds, speed, short) => with_here("for " + span(seconds), seconds, speed, short),
     ago: (seconds, speed, short) => with_here(span(seconds) + " ago", seconds, speed, short),
     left: (seconds, speed, short) => with_here(span(seconds) + " left", seconds, speed, short),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -24,7 +25,7 @@ from dashboard.components import (
     shell,
 )
 from dashboard.components.elements import Component
-from dashboard.data import alarm_actions
+from dashboard.data import alarm_actions, notifications, silencing
 from dashboard.data.fleet_clock import therapy_clock
 from dashboard.data.services import DataService
 from dashboard.zones import ZONE
@@ -121,7 +122,10 @@ def register(app: Dash, data: DataService) -> None:
             raise PreventUpdate
         snapshot, alarm = data.snapshot(), str(asked.get("alarm"))
         found = snapshot.alarms.filter(pl.col("alarm") == alarm).rows(named=True)
-        shown = evidence(found[0], therapy_clock(snapshot, found[0]["gateway"])) if found else None
+        more = await asyncio.to_thread(
+            lambda: [*silencing.story(data, snapshot, alarm), *notifications.told(data, alarm)]
+        )
+        shown = evidence(found[0], therapy_clock(snapshot, found[0]["gateway"]), more) if found else None
         fresh = f"{alarm} {hash(str(shown))} {ZONE.get()}"
         return (no_update, no_update) if fresh == key else (shown, fresh)
 
@@ -148,7 +152,7 @@ def register(app: Dash, data: DataService) -> None:
 def changes(data: DataService, run: int, cursor: int) -> dict[str, Any]:
     """Return what changed in the list of alarms since a browser's cursor, with the texts of the rules of new rows."""
     found, snapshot = data.alarm_rows, data.snapshot()
-    found.follow(snapshot)
+    found.follow(snapshot, lambda: silencing.marks(data.silences, snapshot, data.now()))
     orders = snapshot.orders.select("subject", "rule", "out_wall", "out_by")
     # Tells the browser when to ask again for what is out of service.
     also = f"{orders.hash_rows().sum()}" if orders.height else "0"
@@ -169,9 +173,9 @@ def out_of_service(orders: pl.DataFrame) -> Component:
     )
 
 
-def evidence(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
-    """Return what is known of an alarm: what to do first, meaning, evidence, who did what."""
-    story = alarm_actions.audit_trail(row)
+def evidence(row: dict[str, Any], clock: TherapyClock = WALL, more: Sequence[str] = ()) -> Component:
+    """Return what is known of an alarm: what to do first, meaning, evidence, who did what and what `more` happened."""
+    story = [*alarm_actions.audit_trail(row), *more]
     chain = f"Suppresses: {row['explains']}. First out: {row['first_out']}." if row["explains"] else ""
     parts = [
         ("Recommended action", row["action"]),

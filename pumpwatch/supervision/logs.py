@@ -14,6 +14,7 @@ COLORS = {
     "processor": "cyan",
     "dashboard": "blue",
     "simulator": "green",
+    "notifier": "yellow",
     "pumpwatch": "bold",
 }
 LEVEL_STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "bold red"}

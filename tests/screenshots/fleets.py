@@ -12,7 +12,10 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from broker.contract.silence_requests import Request, window
+from broker.contract.silences import HOUR_MS, Silence
 from broker.store.history import History
+from broker.store.silences import SilenceStore
 from broker.store.snapshot import PRIORITY_CODE, Snapshot
 from broker.store.snapshot_files import write
 from dashboard.access.accounts import add_account
@@ -43,6 +46,8 @@ def prepared(data: Path, pumps: int) -> Iterator[None]:
         yield
         return
     History(data).append(make_samples(PUMP, HISTORY_MIN, until_ms=THERAPY_MS), 1)
+    for request in (_asked("low", "Pump clinic at this site"), _asked("night", "Maintenance nights")):
+        SilenceStore(data).add(request)
     made, ended = snapshot(pumps, _now_ms()), threading.Event()
     write(data / "snapshot", made)
 
@@ -62,6 +67,16 @@ def prepared(data: Path, pumps: int) -> Iterator[None]:
     finally:
         ended.set()
         keeper.join()
+
+
+def _asked(name: str, reason: str) -> Silence:
+    """Return a silence for a time, or one that recurs (`name` "night")."""
+    night = name == "night"
+    match: dict[str, str | list[str]] = (
+        {"rule": "gateway_*"} if night else {"site": "Site 1", "priority": ["low", "medium"]}
+    )
+    request = Request(name, match, reason, PERSON, _now_ms())
+    return request.recurring([window("Sat-Sun 22:00-06:00")], "UTC") if night else request.for_time(4 * HOUR_MS)
 
 
 def snapshot(pumps: int, written: int) -> Snapshot:
