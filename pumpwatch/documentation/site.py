@@ -46,8 +46,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def build(root: Path, into: Path) -> None:
-    """Build the site of the repository at `root`; raises `SiteError` if a link in it leads nowhere."""
-    work = root / "build" / "site-source"
+    """Build the site of the repository at `root`, staged beside `into`; raises `SiteError` if a link leads nowhere."""
+    work = into.with_name("site-source")
     shutil.rmtree(work, ignore_errors=True)
     pages = work / "docs"
     stage(root, pages)
@@ -73,23 +73,27 @@ def stage(root: Path, pages: Path) -> None:
     (pages / "adr" / "index.md").write_text("\n".join(["# Decisions", "", *titles, ""]), encoding="utf-8")
     for page in pages.rglob("*.md"):
         name = page.relative_to(pages).as_posix()
-        page.write_text(with_links(page.read_text("utf-8"), name, pages), encoding="utf-8")
+        page.write_text(with_links(page.read_text("utf-8"), name, pages, root), encoding="utf-8")
 
 
-def with_links(text: str, name: str, pages: Path) -> str:
-    """Return the text of the page `name` of the site, with links to files that are no part of it as plain text."""
+def with_links(text: str, name: str, pages: Path, root: Path) -> str:
+    """Return the text of the page `name` of the site; links to files of `root` that are no part of it become text.
+
+    Links that lead nowhere stay as they are: the build stops at them.
+    """
     folder = name.rpartition("/")[0]
 
     def moved(match: re.Match[str]) -> str:
         label, target, anchor = match[1], match[2], match[3] or ""
         found = os.path.normpath(f"{folder or '.'}/{target}")
+        inside = root / ("." if name in TOP_PAGES else "docs") / found
         if name in TOP_PAGES and found.startswith("docs/"):
             found = found.removeprefix("docs/")
         found = found.removeprefix("../")
         if (pages / found).is_dir() and (pages / found / "index.md").exists():
             found += "/index.md"
         if not (pages / found).is_file():
-            return label
+            return label if inside.exists() else match[0]
         return f"[{label}]({os.path.relpath(found, folder or '.')}{anchor})"
 
     return _LINK.sub(moved, text)

@@ -7,9 +7,14 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import typer
 from markdown_it import MarkdownIt
 
+from pumpwatch.__main__ import app
+
+GROUP: Any = typer.main.get_command(app)
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = (
     "README.md",
@@ -44,7 +49,7 @@ class Command:
         """Program, and of ours the subcommand, as the table of treatments names it."""
         if self.words[0] != "pumpwatch":
             return " ".join(self.words[:3]) if self.words[:2] == ("python", "-m") else self.words[0]
-        return " ".join(self.words[: 3 if self.words[1] in {"user", "gateway", "keys"} else 2])
+        return " ".join(("pumpwatch", *leaf(list(self.words[1:]))[1]))
 
     def __str__(self) -> str:
         return f"{self.block}: {' '.join(self.words)}"
@@ -63,10 +68,20 @@ def commands(block: Block) -> Iterator[Command]:
     for line in block.text.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         while words:
-            end = words.index("&&") if "&&" in words else len(words)
+            end = next((at for at, word in enumerate(words) if word in {"&&", "|", ";"}), len(words))
             if part := _ours(words[:end]):
-                yield Command(block, tuple(part))
+                kept = part.index(">") if ">" in part else len(part)
+                yield Command(block, tuple(part[:kept]))
             words = words[end + 1 :]
+
+
+def leaf(words: list[str]) -> tuple[Any, list[str], list[str]]:
+    """Return the command of ours that words name, its names from the top, and the words that are left for it."""
+    command: Any = GROUP
+    names: list[str] = []
+    while words and words[0] in getattr(command, "commands", {}):
+        command, names, words = command.commands[words[0]], [*names, words[0]], words[1:]
+    return command, names, words
 
 
 def _ours(words: list[str]) -> list[str]:

@@ -53,12 +53,14 @@ TREATMENTS: Final = {
     **dict.fromkeys(
         (
             *("apt", "systemctl", "useradd", "install", "python3", "/opt/pumpwatch/bin/pip", "cd", "alias", "chown"),
-            *("chmod", "journalctl", "nft", "curl", "docker", "python -m trials.forecast_score"),
+            *("chmod", "journalctl", "nft", "curl", "docker", "promtool", "openssl", "python -m trials.forecast_score"),
         ),
         SCRIPT,
     ),
 }
-"""By the name of a command: how the tests treat it."""
+"""By the name of a command: how the tests treat it. Any other one of ours is `PARSED`."""
+TOML_OF_OTHERS: Final = {"docs/load.md", "docs/notifications.md"}
+"""Pages whose TOML is no settings file; tests of load profiles and routes read it."""
 
 REFUSALS: Final = {
     ("pumpwatch pump", "retire"): r"sent|nothing was done",
@@ -69,7 +71,7 @@ REFUSALS: Final = {
     ("pumpwatch keys revoke", "ward-3"): r"ward-3",
     ("pumpwatch keys renew", "_action"): r"_action",
 }
-"""Examples about pumps, alarms or gateways that this small system lacks, by a word in them: what is answered."""
+"""Examples about what this small system does not have, by a word in them: what is answered."""
 EXAMPLE_FILES: Final = (
     *("ca.pem", "client.pem", "client.key", "broker-password", "processor.password", "dashboard.password"),
     *("simulator.password", "fleet.secret", "earlier.json", "before.json", "week.csv"),
@@ -77,3 +79,8 @@ EXAMPLE_FILES: Final = (
 """Files of a reader that examples name."""
 PLAIN: Final = {"", "text", "ini", "nginx", "caddy"}
 """Languages of blocks that are drawings, or that other tests read: those of reverse proxies and of the unit file."""
+
+
+def treatment_of(name: str) -> str | None:
+    """Return how a command is treated; None if nobody has said so."""
+    return TREATMENTS.get(name) or (PARSED if name.startswith("pumpwatch ") else None)
