@@ -172,6 +172,14 @@ async def test_an_action_that_is_sent_twice_is_applied_once(client: httpx.AsyncC
     assert is_problem(other, 422)["type"].endswith("reused")
 
 
+async def test_an_action_that_failed_can_be_sent_again_with_its_key(client: httpx.AsyncClient, wire: Wire) -> None:
+    named = {"Idempotency-Key": "night-shift-2"}
+    is_problem(await client.post("/alarms/acknowledge", json={"alarms": ["gone/rule"]}, headers=named), 409)
+    answer = await client.post("/alarms/acknowledge", json={"alarms": ["ITB-000001/rule"]}, headers=named)
+    assert answer.status_code == 200
+    assert len(wire.actions) == 1
+
+
 async def test_shelving_needs_a_reason_and_out_of_service_an_engineer(client: httpx.AsyncClient, wire: Wire) -> None:
     body = {"alarms": ["ITB-000001/rule"], "for_s": 3600}
     is_problem(await client.post("/alarms/shelve", json=body), 400)
