@@ -89,7 +89,8 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "trial": {"desk", "messages"},
         "vitals": set(),
         "requests": {"queue", "senders", "trial"},
-        "service": {"desk", "messages", "outside", "queue", "recorder", "requests", "senders", "watchdog"},
+        "workers": {"desk", "senders"},
+        "service": {"desk", "messages", "outside", "queue", "recorder", "requests", "watchdog", "workers"},
     },
     "trials": {},
     "pumpwatch": {

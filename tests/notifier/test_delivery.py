@@ -16,7 +16,7 @@ from aiosmtpd.controller import Controller
 from broker.store import notification_record
 from broker.store.journal_query import Query, entries
 from broker.store.notification_files import CONFIG, STUCK_MS, Status, read_status, trouble, write_status
-from notifier import desk, senders, service
+from notifier import desk, senders, service, workers
 from notifier.desk import Desk
 from notifier.queue import Queue
 from notifier.senders import Sender, SendError
@@ -94,7 +94,7 @@ async def receivers() -> AsyncIterator[Callable[..., Any]]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk, "FIRST_WAIT_MS", 50)
-    monkeypatch.setattr(service, "IDLE_S", 0.02)
+    monkeypatch.setattr(workers, "IDLE_S", 0.02)
     monkeypatch.setattr(service, "TICK_S", 0.02)
     monkeypatch.setattr(service, "STATUS_MS", 100)
     monkeypatch.setattr(service, "STOP_S", 0.1)
