@@ -115,7 +115,7 @@ class Notifier:
                 if self.desk.advance(now, itself=events):
                     self._read_rules()
                 self._free_at = begun + (time.monotonic() - begun) / MAX_SHARE
-            recorder.record(data, self.desk.queue, self.desk.state.alarms)
+            recorder.record(data, self.desk.queue, self.desk.state.alarms, look.health.speed if look.health else 1.0)
             self.requests.take(self.desk.config.by_name)
             if now - self._pruned_at >= PRUNE_MS:
                 self.desk.queue.prune()
@@ -139,6 +139,7 @@ class Notifier:
         if stamp == self._stamp:
             return
         self._stamp = stamp
+        notification_files.keep_private(self.settings.data)
         try:
             config = notification_files.read_config(self.settings.data)
         except ConfigError as error:

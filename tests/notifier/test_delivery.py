@@ -282,3 +282,4 @@ async def test_a_configuration_that_is_wrong_keeps_the_one_before_and_is_reporte
         await until(lambda: "line 2" in (read_status(tmp_path) or Status(at=0)).problem)
         ward.happens("raised", "P2")
         await until(lambda: len(up.got) == 2)
+    assert (tmp_path / CONFIG).stat().st_mode & 0o777 == 0o600, "it holds passwords"
