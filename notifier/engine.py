@@ -26,19 +26,19 @@ def take(state: State, events: Iterable[Event], facts: Mapping[str, Facts], curs
 def decide(
     state: State, config: Configuration, now: int, silenced: Silenced = lambda _: False
 ) -> tuple[State, list[Message]]:
-    """Return the messages that are due at `now` (wall ms), and the state in which they count as told."""
+    """Return the messages that are due at `now` (wall ms), and the state in which they count as notified."""
     groups: dict[str, Group] = {}
     messages: list[Message] = []
-    # A silenced alarm counts as not told: when the silence ends and it still waits, somebody must know.
+    # A silenced alarm counts as not notified: when the silence ends and it still waits, somebody must know.
     hushed = {name for name, alarm in state.alarms.items() if not alarm.quiet and silenced(alarm)}
-    told_of = {name: alarm for name, alarm in state.alarms.items() if name not in hushed} if hushed else state.alarms
+    audible = {name: alarm for name, alarm in state.alarms.items() if name not in hushed} if hushed else state.alarms
     sent, number, limited = dict(state.sent), state.number, state.limited
     for route in (*config.routes, config.about_itself):
         times = tuple(at for at in sent.get(route.name, ()) if now - HOUR_MS < at <= now)
         audience = _Audience(route, config, now)
-        for group, members in _grouped(state.groups, told_of, route, now):
+        for group, members in _grouped(state.groups, audible, route, now):
             free = route.max_per_hour - len(times)
-            found = _flush(group, members, told_of, audience, limited=free <= 0)
+            found = _flush(group, members, audible, audience, limited=free <= 0)
             limited += found.limited
             for message in found.messages:
                 number += 1
@@ -61,7 +61,7 @@ def decide(
 
 
 def wanted(message: Message, alarms: Mapping[str, Alarm], silenced: Silenced) -> tuple[list[Alarm], list[Alarm]]:
-    """Return which alarms of a message are still to be told, raised and returned ones, the worst first.
+    """Return which alarms of a message are still to be sent, raised and returned ones, the worst first.
 
     Whatever was acknowledged, shelved, suppressed, taken out of service or silenced since it was decided is not, nor is
     what returned or was raised again: another message is about that.
@@ -142,11 +142,15 @@ def _flush(
 ) -> _Flush:
     """Decide about one group."""
     route, now = audience.route, audience.now
-    group = _forgotten(group, alarms, tells_return="returned" in route.when)
-    fresh = [each for each in members if group.told.get(each.alarm) != each.raised_at] if "raised" in route.when else []
-    back = [alarms[name] for name, at in group.told.items() if alarms[name].returned and alarms[name].raised_at == at]
+    group = _forgotten(group, alarms, reports_return="returned" in route.when)
+    fresh = (
+        [each for each in members if group.notified.get(each.alarm) != each.raised_at] if "raised" in route.when else []
+    )
+    back = [
+        alarms[name] for name, at in group.notified.items() if alarms[name].returned and alarms[name].raised_at == at
+    ]
     back = back if "returned" in route.when else []
-    standing = [each for each in members if group.told.get(each.alarm) == each.raised_at]
+    standing = [each for each in members if group.notified.get(each.alarm) == each.raised_at]
     since = group.since if fresh or back else None
     since = now if since is None and (fresh or back) else since
     group = msgspec.structs.replace(group, since=since)
@@ -164,42 +168,42 @@ def _flush(
             over = tuple(each for each in worst_first(back) if each.over)
             earlier = len(standing) if fresh or back else 0
             messages.append(audience.message(group, kind, listed, returned=returned, over=over, earlier=earlier))
-            told = {name: at for name, at in group.told.items() if name not in {each.alarm for each in back}}
-            told |= {each.alarm: each.raised_at for each in fresh}
-            group = msgspec.structs.replace(group, since=None, at=now, told=told)
+            notified = {name: at for name, at in group.notified.items() if name not in {each.alarm for each in back}}
+            notified |= {each.alarm: each.raised_at for each in fresh}
+            group = msgspec.structs.replace(group, since=None, at=now, notified=notified)
     group, escalated = _escalate(group, members, audience)
-    alive = members or group.told or group.since or (group.at or 0) + 1000 * route.group_interval_s > now
+    alive = members or group.notified or group.since or (group.at or 0) + 1000 * route.group_interval_s > now
     return _Flush(group if alive else None, [*messages, *escalated], put_off)
 
 
 def _due(group: Group, route: Route, since: int) -> float:
-    """Return when a group is told that something new is in it (wall ms)."""
+    """Return when a message about what is new in a group is due (wall ms)."""
     if group.at is None:
         return since + 1000 * route.group_wait_s
     return max(since + 1000 * route.group_wait_s, group.at + 1000 * route.group_interval_s)
 
 
-def _forgotten(group: Group, alarms: Mapping[str, Alarm], *, tells_return: bool) -> Group:
-    """Return the group without alarms that are gone or that nobody has to be told about any more."""
+def _forgotten(group: Group, alarms: Mapping[str, Alarm], *, reports_return: bool) -> Group:
+    """Return the group without alarms that are gone or that nobody has to be notified about any more."""
 
     def needed(alarm: Alarm | None) -> bool:
-        return alarm is not None and not alarm.quiet and (alarm.standing or tells_return)
+        return alarm is not None and not alarm.quiet and (alarm.standing or reports_return)
 
-    told = {name: at for name, at in group.told.items() if needed(alarms.get(name))}
+    notified = {name: at for name, at in group.notified.items() if needed(alarms.get(name))}
     steps = {
         name: (at, step)
         for name, (at, step) in group.steps.items()
         if name in alarms and alarms[name].waiting and alarms[name].raised_at == at
     }
-    if told == group.told and steps == group.steps:
+    if notified == group.notified and steps == group.steps:
         return group
-    return msgspec.structs.replace(group, told=told, steps=steps)
+    return msgspec.structs.replace(group, notified=notified, steps=steps)
 
 
 def _escalate(group: Group, members: list[Alarm], audience: _Audience) -> tuple[Group, list[Message]]:
-    """Tell the next step about alarms that waited too long; each step at most once in a group interval."""
+    """Notify the next step of alarms that waited too long; each step at most once in a group interval."""
     route, now, messages = audience.route, audience.now, []
-    steps, escalated, told = dict(group.steps), dict(group.escalated), dict(group.told)
+    steps, escalated, notified = dict(group.steps), dict(group.escalated), dict(group.notified)
     for number, step in enumerate(route.steps, 1):
         due = [
             each
@@ -212,13 +216,13 @@ def _escalate(group: Group, members: list[Alarm], audience: _Audience) -> tuple[
             steps |= {each.alarm: (each.raised_at, number) for each in due}
             escalated[number] = now
             if "raised" not in route.when:
-                told |= {each.alarm: each.raised_at for each in due}
+                notified |= {each.alarm: each.raised_at for each in due}
     if not messages:
         return group, []
-    return msgspec.structs.replace(group, steps=steps, escalated=escalated, told=told), messages
+    return msgspec.structs.replace(group, steps=steps, escalated=escalated, notified=notified), messages
 
 
 def _still_needed(alarms: Mapping[str, Alarm], groups: Mapping[str, Group]) -> dict[str, Alarm]:
-    """Return the alarms without those that are over and that nobody has to be told about."""
-    told = {name for group in groups.values() for name in group.told}
-    return {name: alarm for name, alarm in alarms.items() if not alarm.over or (name in told and alarm.returned)}
+    """Return the alarms without those that are over and that nobody has to be notified about."""
+    notified = {name for group in groups.values() for name in group.notified}
+    return {name: alarm for name, alarm in alarms.items() if not alarm.over or (name in notified and alarm.returned)}

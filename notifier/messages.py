@@ -55,7 +55,7 @@ def text(
         rest = f", {_more(len(returned) - MAX_LINES)}" if len(returned) > MAX_LINES else ""
         parts.append(f"Returned to normal, unacknowledged: {named}{rest}")
     if message.earlier:
-        parts.append(f"Told earlier and still unacknowledged: {message.earlier:,}")
+        parts.append(f"Notified earlier and still unacknowledged: {message.earlier:,}")
     parts += [f"Acknowledge on the dashboard, after signing in: {dashboard}/alarms"] if dashboard else []
     parts.append(SIMULATION)
     return Text(title(message, raised, returned), printable_lines("\n\n".join(parts)))

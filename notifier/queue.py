@@ -32,7 +32,7 @@ _TABLES: Final = (
   key TEXT PRIMARY KEY, number INTEGER NOT NULL, route TEXT NOT NULL, kind TEXT NOT NULL, step INTEGER NOT NULL,
   service TEXT NOT NULL, state TEXT NOT NULL, decided INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
   next_at INTEGER NOT NULL, finished INTEGER, reason TEXT NOT NULL DEFAULT '', title TEXT NOT NULL DEFAULT '',
-  told TEXT NOT NULL DEFAULT '[]', recorded INTEGER NOT NULL DEFAULT 0)""",
+  notified TEXT NOT NULL DEFAULT '[]', recorded INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX delivery_due ON delivery (state, service, next_at)",
     "CREATE INDEX delivery_number ON delivery (number)",
     "CREATE INDEX delivery_unrecorded ON delivery (recorded) WHERE recorded = 0",
@@ -149,12 +149,12 @@ class Queue:
             return None
         return Waiting(found[0], msgspec.json.decode(found[1], type=Message), found[2], found[3])
 
-    def begin(self, key: str, title: str, told: Sequence[str]) -> None:
+    def begin(self, key: str, title: str, notified: Sequence[str]) -> None:
         """Note that a delivery is being sent, about which alarms."""
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE delivery SET state = 'sending', attempts = attempts + 1, title = ?, told = ? WHERE key = ?",
-                (title, msgspec.json.encode(list(told)).decode(), key),
+                "UPDATE delivery SET state = 'sending', attempts = attempts + 1, title = ?, notified = ? WHERE key = ?",
+                (title, msgspec.json.encode(list(notified)).decode(), key),
             )
 
     def finish(self, key: str, state: str, now: int, reason: str = "") -> None:
@@ -199,9 +199,9 @@ class Queue:
         return self._connection.execute("SELECT key, service FROM delivery WHERE state = 'sending'").fetchall()
 
     def unrecorded(self, limit: int) -> list[tuple[Any, ...]]:
-        """Return key, message, service, state, finished, reason and told of finished deliveries that no journal has."""
+        """Return key, message, service, state, end, reason and alarms of deliveries that ended and no journal has."""
         return self._connection.execute(
-            "SELECT key, body, service, state, finished, reason, told FROM delivery JOIN message USING (number) "
+            "SELECT key, body, service, state, finished, reason, notified FROM delivery JOIN message USING (number) "
             "WHERE recorded = 0 AND state IN ('sent', 'dead') ORDER BY number LIMIT ?",
             (limit,),
         ).fetchall()

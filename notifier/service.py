@@ -115,7 +115,7 @@ class Notifier:
                 if self.desk.advance(now, itself=events):
                     self._read_rules()
                 self._free_at = begun + (time.monotonic() - begun) / MAX_SHARE
-            recorder.record(data, self.desk.queue, self.desk.state.alarms)
+            recorder.record(data, self.desk.queue, self.desk.state.alarms, look.health.speed if look.health else 1.0)
             self.requests.take(self.desk.config.by_name)
             if now - self._pruned_at >= PRUNE_MS:
                 self.desk.queue.prune()
@@ -139,6 +139,7 @@ class Notifier:
         if stamp == self._stamp:
             return
         self._stamp = stamp
+        notification_files.keep_private(self.settings.data)
         try:
             config = notification_files.read_config(self.settings.data)
         except ConfigError as error:
@@ -200,11 +201,11 @@ class Notifier:
             self.failing[service.name] = Failing(service.name, since, times + 1, str(error))
             again = self.desk.failed(outgoing, service, now, str(error))
             what = "it is a dead letter now" if again is None else f"next attempt in {(again - now) / 1000:.0f} s"
-            log.warning("%s was not told (attempt %d): %s; %s", service.name, outgoing.attempts, error, what)
+            log.warning("%s was not notified (attempt %d): %s; %s", service.name, outgoing.attempts, error, what)
         else:
             self.failing.pop(service.name, None)
             self.desk.sent(outgoing, self.wall_ms())
-            log.info("%s was told: %s", service.name, outgoing.text.title)
+            log.info("%s was notified: %s", service.name, outgoing.text.title)
         return True
 
     def _note_trouble(self, text: str) -> None:

@@ -64,7 +64,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def quiet(self) -> bool:
-        """Whether nobody is to be told, whatever its condition."""
+        """Whether nobody is to be notified, whatever its condition."""
         return self.acknowledged or self.suppressed or self.shelved or self.out
 
     @property
@@ -113,17 +113,18 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Alarms of a route that are told in one message; times are wall ms.
+    """Alarms of a route that share a message; times are wall ms.
 
-    `since` is when something was due first, None if nothing is; `at` when it was told last. `told` has when each alarm
-    that was told had been raised, `steps` that and its last step of escalation, `escalated` when each step was last.
+    `since` is when something was due first, None if nothing is; `at` when the last message was. `notified` has when
+    each alarm of earlier messages had been raised, `steps` that and its last step of escalation, `escalated` when each
+    step was last.
     """
 
     route: str
     values: tuple[str, ...]
     since: int | None = None
     at: int | None = None
-    told: dict[str, int] = {}
+    notified: dict[str, int] = {}
     steps: dict[str, tuple[int, int]] = {}
     escalated: dict[int, int] = {}
 
@@ -137,7 +138,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message that was decided: its alarms, each with when it had been raised, and the services it goes to.
 
     `number` is unique and grows; `step` is the step of escalation, 0 for none; `earlier` counts alarms of the group
-    that were told before and still wait. `over` are those of the returned ones that were over by then: nobody can
+    of earlier messages that still wait. `over` are those of the returned ones that were over by then: nobody can
     acknowledge them any more.
     """
 

@@ -14,9 +14,9 @@ from notifier.state import ITSELF, Alarm, Event
 STALE_MS: Final = 15_000
 """A snapshot older than this is stale; the processor writes several a second."""
 DOWN_MS: Final = 20_000
-"""How long a part must be missing before people are told: a restart takes less."""
+"""How long a part must be missing before people are notified: a restart takes less."""
 UP_MS: Final = 10_000
-"""How long it must be back before they are told that."""
+"""How long it must be back before they are notified that."""
 TITLES: Final = {
     "processor": "Processor not updating: no alarms are found",
     "broker": "Broker not reached: no telemetry arrives",

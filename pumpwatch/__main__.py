@@ -18,10 +18,12 @@ from broker.store.secret_files import SecretsError
 from pumpwatch.commands import (
     alarm_database,
     alarms,
+    api_keys,
     backup,
     broker,
     doctor,
     faults,
+    fhir,
     gateways,
     journal,
     keys,
@@ -30,6 +32,7 @@ from pumpwatch.commands import (
     notifications,
     options,
     parts,
+    pcd04,
     programmer,
     pumps,
     records,
@@ -156,8 +159,13 @@ for command, example in EXAMPLES.items():
     complete_command = with_private_data(with_broker_options(with_sign_in(command)))
     kind = load_options.LoadCommand if command is load.load else None
     app.command(cls=kind, epilog=f"Example: {example}")(with_checked_values(complete_command))
+alarm_database.app.command("pcd04", epilog="Example: pumpwatch alarms pcd04 ITB-000003/motor_stall/1")(
+    with_checked_values(pcd04.pcd04)
+)
 app.add_typer(complete(alarm_database.app), name="alarms")
+app.add_typer(complete(fhir.app), name="fhir")
 app.add_typer(complete(users.app), name="user")
+app.add_typer(complete(api_keys.app), name="apikey")
 app.add_typer(complete(gateways.app), name="gateway")
 app.add_typer(complete(keys.app), name="keys")
 app.add_typer(complete(notifications.app), name="notifications")

@@ -55,6 +55,7 @@ MIN_COLUMNS: Final = 60
 MAX_SHOWN: Final = 200
 """Characters of a value that a message quotes."""
 PayloadFormat = Literal["auto", "json", "arrow"]
+LogKind = Literal["auto", "text", "json"]
 
 
 class Settings(TypedDict, total=False):
@@ -87,6 +88,7 @@ class Settings(TypedDict, total=False):
     gateway_port: Annotated[int, ANY_PORT]
     gateway_tls: bool
     metrics_port: Annotated[int, PORT]
+    log: LogKind
     key: str
     session_idle: Annotated[float, SESSION_IDLE_H]
     session_days: Annotated[float, SESSION_DAYS]

@@ -30,6 +30,7 @@ SLOW_FILES = (
 
 A worker takes whole files, so a long one that begins last is what everybody waits for.
 """
+os.environ.setdefault("PUMPWATCH_LOG", "text")  # tests read the output of parts as people do
 # Checks of a story and of a monitored processor are to show both sides, as a test's own assertion does.
 pytest.register_assert_rewrite("tests.processor.story", "tests.processor.watch.monitored_processor")
 

@@ -1,8 +1,8 @@
 """The architecture, as a table, and the test that holds every file to it.
 
-Packages form a star: `simulator`, `processor` and `dashboard` know `broker` and never each other. Inside a package,
-rooms form layers: a room imports those named beside it and no other. Everything else in this file is the reader of the
-two tables.
+Packages form a star: `simulator`, `processor`, `dashboard` and `notifier` know `broker` and never each other. Inside a
+package, rooms form layers: a room imports those named beside it and no other. Everything else in this file is the
+reader of the two tables.
 """
 
 from __future__ import annotations
@@ -63,13 +63,14 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "settings": set(),
         "theme": set(),
         "zones": set(),
-        "formatting": {"zones"},
-        "clocks": {"formatting", "zones"},
-        "access": {"settings", "theme"},
+        "languages": set(),
+        "formatting": {"languages", "zones"},
+        "clocks": {"formatting", "languages", "zones"},
+        "access": {"languages", "settings", "theme"},
         "serving": {"access", "settings"},
-        "data": {"access", "clocks", "formatting", "settings", "zones"},
-        "components": {"data", "access", "clocks", "formatting", "theme", "zones"},
-        "pages": {"components", "data", "access", "clocks", "formatting", "theme", "zones"},
+        "data": {"access", "clocks", "formatting", "languages", "settings", "zones"},
+        "components": {"data", "access", "clocks", "formatting", "languages", "theme", "zones"},
+        "pages": {"components", "data", "access", "clocks", "formatting", "languages", "theme", "zones"},
         "api": {"data", "access", "clocks", "formatting", "settings", "zones"},
         "app": {"pages", "components", "api", "data", "serving", "access", "settings", "zones"},
     },
@@ -87,6 +88,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "watchdog": {"state"},
         "outside": {"senders"},
         "trial": {"desk", "messages"},
+        "vitals": set(),
         "requests": {"queue", "senders", "trial"},
         "service": {"desk", "messages", "outside", "queue", "recorder", "requests", "senders", "watchdog"},
     },
@@ -120,6 +122,7 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "joserfc": ("dashboard/access/openid.py",),
     "argon2": ("dashboard/access/passwords.py",),
     "itsdangerous": ("dashboard/access/cookies.py",),
+    "babel": ("dashboard/languages.py", "pumpwatch/documentation/*"),
     "icalendar": ("dashboard/data/refill_files.py",),
     "limits": ("dashboard/access/login_throttle.py", "dashboard/access/feeds.py", "dashboard/api/application.py"),
     "pyotp": ("dashboard/access/second_factor.py",),

@@ -183,7 +183,7 @@ def _watchdog(table: Table, services: set[str], rotas: set[str]) -> Watchdog:
 def _target(table: Table, services: set[str], rotas: set[str], *, needed: bool) -> Target:
     target = Target(table.names("services", services), table.names("rotas", rotas))
     if needed and not (target.services or target.rotas):
-        raise table.wrong("services", "is missing, so nobody would be told; name services or rotas")
+        raise table.wrong("services", "is missing, so nobody would be notified; name services or rotas")
     return target
 
 

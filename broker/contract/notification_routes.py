@@ -97,7 +97,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A step of escalation: who is told about an alarm that nobody acknowledged for `after_s`."""
+    """A step of escalation: who is notified about an alarm that nobody acknowledged for `after_s`."""
 
     after_s: float
     to: Target
@@ -111,7 +111,7 @@ class Quiet(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Which alarms are told to whom, when and how grouped; `repeat_interval_s` None is never."""
+    """Who is notified of which alarms, when and how grouped; `repeat_interval_s` None is never."""
 
     name: str
     match: AlarmMatcher
@@ -127,7 +127,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Watchdog(msgspec.Struct, frozen=True):
-    """The heartbeat to an outside URL, empty for none, and who is told if Pumpwatch itself fails."""
+    """The heartbeat to an outside URL, empty for none, and who is notified if Pumpwatch itself fails."""
 
     url: str = ""
     interval_s: float = 60.0

@@ -22,6 +22,7 @@ from broker.contract.silences import (
 
 RECURRING_D: Final = 90
 """Days that windows recur for unless asked otherwise."""
+MAX_AHEAD_MS: Final = 366 * DAY_MS
 _WINDOW: Final = re.compile(r"([A-Za-z, -]{3,60}?) +(\d\d:\d\d) ?[-–] ?(\d\d:\d\d)", re.ASCII)
 _EXAMPLE: Final = "'Mon-Fri 08:00-17:00' or 'Sat,Sun 22:00-06:00'"
 
@@ -39,6 +40,8 @@ class Request:
     def for_time(self, lasts_ms: int, starts: int | None = None) -> Silence:
         """Return the silence that begins now, or at `starts` (wall ms), and lasts so long. Raises `SilenceError`."""
         begin = max(self.now, starts or 0)
+        if begin > self.now + MAX_AHEAD_MS:
+            raise SilenceError(f"the silence begins in {(begin - self.now) // DAY_MS:,} d; allowed are 366 d")
         return self._made(kind="for_time", starts=begin, ends=begin + lasts_ms)
 
     def until_clear(self, alarms: Sequence[str]) -> Silence:

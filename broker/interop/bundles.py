@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from broker.interop.coding import Resource, instant
+import msgspec
+
+from broker.interop.coding import BASE, Resource, instant
 
 
 def searchset(
@@ -29,3 +31,20 @@ def searchset(
         "link": [{"relation": relation, "url": url} for relation, url in links.items()],
         **({"entry": entries} if entries else {}),
     }
+
+
+def collection_text(resources: Iterable[Resource], at: int) -> Iterator[str]:
+    """Yield the JSON of a collection piece by piece, so that its size is not limited by memory; `at` is wall ms."""
+    yield f'{{"resourceType":"Bundle","type":"collection","timestamp":"{instant(at)}"'
+    comma = ',"entry":[\n'
+    for one in resources:
+        entry = {"fullUrl": f"{BASE}/{one['resourceType']}/{one['id']}", "resource": one}
+        yield comma + msgspec.json.encode(entry).decode()
+        comma = ",\n"
+    yield "}\n" if comma.startswith(',"') else "\n]}\n"
+
+
+def ndjson_text(resources: Iterable[Resource]) -> Iterator[str]:
+    """Yield each resource as one line of JSON."""
+    for one in resources:
+        yield msgspec.json.encode(one).decode() + "\n"

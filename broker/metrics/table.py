@@ -109,7 +109,17 @@ _SIMULATOR: Final = _rows(SIMULATOR, (
     ("pumpwatch_simulator_behind_seconds", "gauge", "How late the latest tick began."),
 ))  # fmt: skip
 
-METRICS: Final = (*_COMMON, *_PROCESSOR, *_DASHBOARD, *_SIMULATOR)
+_NOTIFIER: Final = _rows(NOTIFIER, (
+    ("pumpwatch_notifications_waiting", "gauge", "Messages that wait to be sent."),
+    ("pumpwatch_notifications_total", "counter", ("Messages of all time, by what became of them: sent, dead (given "
+     "up), cancelled or limited."), ("outcome",)),
+    ("pumpwatch_notification_services_failing", "gauge", "Services to which nothing can be sent now."),
+    ("pumpwatch_notification_oldest_timestamp_seconds", "gauge", ("When the message was decided that waits longest, as "
+     "Unix time; absent if none waits.")),
+    ("pumpwatch_watchdog_heartbeat_timestamp_seconds", "gauge", "When the last heartbeat was accepted, as Unix time."),
+))  # fmt: skip
+
+METRICS: Final = (*_COMMON, *_PROCESSOR, *_DASHBOARD, *_SIMULATOR, *_NOTIFIER)
 """Every metric, by name unique; a new metric is one row."""
 
 BY_NAME: Final = {metric.name: metric for metric in METRICS}

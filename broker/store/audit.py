@@ -27,6 +27,7 @@ KINDS: Final = {
     "feed_changed": "somebody made or revoked a calendar feed",
     "api_key_changed": "an API key was created or revoked",
     "setting_changed": "somebody changed a setting on a page, such as the clinic days of a site",
+    "load_test": "somebody started or stopped a load test",
     "restored": "a backup was restored: everything before came from it",
     "silenced": "somebody silenced notifications about alarms",
     "silence_ended": "somebody ended a silence",

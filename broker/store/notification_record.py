@@ -21,6 +21,9 @@ STATES: Final = {
     "cancelled": "was no longer wanted when it was to be sent: acknowledged, returned to normal or silenced",
 }
 """States of a delivery."""
+_COLUMNS: Final = (
+    "key, route, kind, step, service, state, decided, attempts, next_at, finished, reason, title, notified AS alarms"
+)
 MAX_LISTED: Final = 1_000
 
 
@@ -28,7 +31,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """A message to one service. Times are wall ms; `key` is its idempotency key, `reason` why it failed or ended.
 
     `kind` is raised, returned, escalated or repeated; `step` the step of escalation, 0 for none; `alarms` the ids of
-    those that were told, once it is sent.
+    those that were notified, once it is sent.
     """
 
     key: str
@@ -48,15 +51,17 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 def deliveries(data: Path, *, state: str | None = None, alarm: str | None = None, limit: int = 100) -> list[Delivery]:
     """Return the newest deliveries, in a state or about an alarm alone; raises `sqlite3.Error`."""
-    conditions = {"state = ?": state, "instr(told, ?)": None if alarm is None else msgspec.json.encode(alarm).decode()}
+    conditions = {
+        "state = ?": state,
+        "instr(notified, ?)": None if alarm is None else msgspec.json.encode(alarm).decode(),
+    }
     given = {condition: value for condition, value in conditions.items() if value is not None}
     where = " AND ".join(given) or "1"
     with _reading(data) as connection:
         if connection is None:
             return []
         rows = connection.execute(
-            "SELECT key, route, kind, step, service, state, decided, attempts, next_at, finished, reason, title, told "  # noqa: S608
-            f"FROM delivery WHERE {where} ORDER BY number DESC, service LIMIT ?",
+            f"SELECT {_COLUMNS} FROM delivery WHERE {where} ORDER BY number DESC, service LIMIT ?",  # noqa: S608
             (*given.values(), min(limit, MAX_LISTED)),
         ).fetchall()
     names = Delivery.__struct_fields__

@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from dashboard.access.problems import API, MEDIA_TYPE
 from dashboard.access.proxies import path_of
 from dashboard.api.answers import constant
+from dashboard.api.fhir_answers import MEDIA as FHIR
 from dashboard.api.route import VERSION, Route
 
 DOCUMENT: Final = f"{VERSION}/openapi.json"
@@ -72,9 +73,18 @@ def document(routes: Sequence[Route], root: str = "") -> dict[str, Any]:
     for route in routes:
         answers = found["paths"][route.path][route.method.lower()]["responses"]
         if route.media:
-            answers["200"]["content"] |= {media: {"schema": {"type": "string"}} for media in route.media}
-        answers.update(dict.fromkeys(ERRORS, problem))
+            answers["200"]["content"] |= {media: {"schema": _schema(media)} for media in route.media}
+        answers.update(dict.fromkeys(ERRORS, _also_fhir(problem) if FHIR in route.media else problem))
     return found
+
+
+def _schema(media: str) -> dict[str, str]:
+    return {"type": "object" if media.endswith("json") else "string"}
+
+
+def _also_fhir(problem: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer of an error that is an OperationOutcome once the request has got past the sign-in."""
+    return {**problem, "content": {**problem["content"], FHIR: {"schema": {"type": "object"}}}}
 
 
 def add_routes(app: FastAPI, routes: Sequence[Route]) -> None:

@@ -132,7 +132,9 @@ def of_rule(row: dict[str, Any], database: AlarmDatabase) -> Component:
         )
         for one in history
     ]
-    nothing = elements.nothing("Nothing decided here yet: class, approver, consequence and time to respond are open.")
+    nothing = elements.nothing(
+        "Nothing decided here yet: no class and approver, and no consequence or time to respond of your own."
+    )
     return elements.card(
         "Rationalization at this site",
         html.Dl(words, className="rule-words") if words else nothing,

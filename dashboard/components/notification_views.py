@@ -19,6 +19,7 @@ EDIT: Final = (
     f"Routes, services and rotas are in the file {CONFIG} of the data directory; the notifier reads a changed file by "
     "itself, and an invalid one changes nothing. Check it with: pumpwatch notifications check"
 )
+UNREADABLE: Final = "The configuration cannot be used, as said above."
 STATE_WORD: Final = {
     "": "All",
     "waiting": "Waiting",
@@ -56,7 +57,7 @@ def services(found: Overview) -> Component:
     """Return the services, each with a button that sends a test message."""
     known = found.config.get("services", [])
     if not known:
-        return elements.nothing("No services are configured.")
+        return elements.nothing(UNREADABLE if not found.config else "No services are configured.")
     rows = [
         [html.B(one["name"]), str(one["kind"]), _failing(found.status, one["name"]),
          _button("Send test", "test", one["name"], one["name"])]
@@ -83,7 +84,11 @@ def routes(found: Overview) -> Component:
         ("Route", ""), ("Alarms", "wrap"), ("To", "wrap"), ("When", "wrap"), ("Grouped by", "wrap"),
         ("Escalation", "wrap"),
     ]  # fmt: skip
-    listed = elements.table(heads, rows, name="notify-table") if rows else elements.nothing("No routes are configured.")
+    listed = (
+        elements.table(heads, rows, name="notify-table")
+        if rows
+        else elements.nothing(UNREADABLE if not found.config else "No routes are configured.")
+    )
     rotas = [
         html.Li([html.B(one["name"]), f": {'; '.join(one['shifts'])}; otherwise {', '.join(one['otherwise'])}"])
         for one in found.config.get("rotas", [])
@@ -122,7 +127,13 @@ def listed(found: Overview) -> Component:
     if not found.listed:
         return elements.nothing("No messages yet.")
     rows = [
-        [formatting.moment(one.decided), html.B(one.service), _what(one), STATE_WORD[one.state].lower(), _end(one)]
+        [
+            formatting.moment(one.decided),
+            html.B(one.service),
+            _what(one),
+            STATE_WORD[one.state].lower().removesuffix("s"),
+            _end(one),
+        ]
         for one in found.listed
     ]
     heads = [("Decided", ""), ("To", ""), ("Message", "wrap"), ("State", ""), ("Told or why not", "wrap")]

@@ -10,6 +10,7 @@ from dash import html
 
 from broker.contract.silences import WEEKDAYS, Silence
 from dashboard import formatting
+from dashboard.access.proxies import path_of
 from dashboard.components import client_script, elements
 from dashboard.components.elements import Component
 from dashboard.data.silencing import DURATIONS, KINDS, MATCHED, Preview
@@ -156,3 +157,23 @@ def _when(one: Silence, now: int) -> str:
 
 def _who(one: Silence) -> str:
     return f"by {one.who}" + (f", ended by {one.ended_by}" if one.ended_by else "")
+
+
+def notice(silences: Sequence[Silence], lately: Sequence[Silence], now: int) -> Component:
+    """Return how many silences are active and which are over since an hour at most; None if there is nothing to say."""
+    active = sum(one.status(now) == "active" for one in silences)
+    if not active and not lately:
+        return None
+    link = html.A("Silences", href=path_of("/silences"), className="pump-link", **client_script.GO)
+    many = f"{formatting.count(active, 'silence')} active. " if active else ""
+    return html.P([many, over(lately), " ", link], className="silence-banner")
+
+
+def over(lately: Sequence[Silence]) -> str:
+    """Return which silences ended by themselves in the last hour, empty if none did."""
+    if not lately:
+        return ""
+    one = lately[0]
+    more = f", and {len(lately) - 1:,} more" if len(lately) > 1 else ""
+    when = formatting.moment(one.ended)
+    return f"Over since {when}: the silence of {one.text()}{more}. People are notified again."

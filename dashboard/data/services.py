@@ -21,12 +21,13 @@ from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
 from dashboard.access.audit_trail import AuditTrail
-from dashboard.data import drill_alarms
+from dashboard.data import drill_alarms, load_runs
 from dashboard.data.alarm_actions import ALARM_ACTIONS
 from dashboard.data.alarm_rows import AlarmRows
 from dashboard.data.audit_chain import AuditChain
 from dashboard.data.drill_store import DrillStore
 from dashboard.data.live import Live
+from dashboard.data.load_runs import LoadRuns
 from dashboard.data.occurrences import Occurrences
 from dashboard.data.queries import waiting_ids
 from dashboard.settings import Settings
@@ -90,6 +91,11 @@ class DataService:
     def silences(self) -> SilenceStore:
         """The silences of the data directory."""
         return SilenceStore(self.settings.data)
+
+    @cached_property
+    def load_runs(self) -> LoadRuns:
+        """The load tests that are started from the dashboard."""
+        return LoadRuns(self.settings.data / load_runs.FOLDER, self.audit, self.now)
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""

@@ -51,11 +51,11 @@ def layout() -> Component:
         [
             html.H1("Rules", className="hidden"),
             dcc.Store(id="rules-key"),
+            alarm_database_panel.layout(),
             elements.card(
                 "Alarm rules", html.Div(id="rules-body"), html.Div(id="rules-note", className="note"), side=tools,
                 name="rules-card",
             ),
-            alarm_database_panel.layout(),
         ],
         className="column",
     )  # fmt: skip

@@ -9,8 +9,8 @@ from typing import Any, Final
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from broker.contract.alarm_matchers import PRIORITIES, MatcherError
+from broker.contract.silences import Silence
 from broker.store.silences import SilenceFileError
-from dashboard import formatting
 from dashboard.access.accounts import VISITOR
 from dashboard.components import address, elements, shell, silence_views
 from dashboard.components.elements import Component
@@ -150,16 +150,9 @@ def render(data: DataService, key: Any) -> tuple[Any, ...]:
     return silence_views.listed(known, now, counts, may=may), expired(lately), fresh
 
 
-def expired(lately: list[Any]) -> Component:
+def expired(lately: list[Silence]) -> Component:
     """Return the banner about silences that ended by themselves in the last hour; None if none did."""
-    if not lately:
-        return None
-    one = lately[0]
-    more = f", and {len(lately) - 1:,} more" if len(lately) > 1 else ""
-    return html.P(
-        f"Over since {formatting.moment(one.ended)}: the silence of {one.text()}{more}. People are notified again.",
-        className="silence-banner",
-    )
+    return html.P(silence_views.over(lately), className="silence-banner") if lately else None
 
 
 def _text(value: Any) -> str:

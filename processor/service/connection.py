@@ -13,6 +13,7 @@ from broker.contract.topics import ALL, COMMAND, PART, RESEND
 from broker.mqtt.link import Link
 from broker.mqtt.reconnection import keep_open
 from processor.intake.message_queue import MessageQueue
+from processor.intake.rates import RefusedBirths
 from processor.service.announcements import Announcements
 from processor.service.commit import Committer
 from processor.service.metering import Meter
@@ -60,3 +61,12 @@ class Connection:
         await keep_open(
             self.link, session, report=log.warning, chance=random.Random(), network_fine=self.guard.is_steady
         )
+
+    def ask_for_births(self, refused: RefusedBirths, now: int) -> None:
+        """Ask for births that were refused for a rate: their gateways would send them only when they reconnect.
+
+        `now` is wall ms.
+        """
+        if self.link.alive:
+            for topic in refused.due(now):
+                self.link.ask_retained(topic)

@@ -83,11 +83,6 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _now() -> float:
-    """Return the wall clock in ms, with fractions."""
-    return time.time_ns() / 1e6
-
-
 class _Service:
     """The parts of one run."""
 
@@ -165,23 +160,13 @@ class _Service:
             settings.max_rows,
         )
         self.tracing = (
-            tracing.follow(self.link, _now, self.pipeline, self.committer, self.showing) if settings.trace else None
+            tracing.follow(lambda: time.time_ns() / 1e6, self.link, self.pipeline, self.committer, self.showing)
+            if settings.trace
+            else None
         )
-        own = self._watched()
+        own = ProcessorVitals(self.judging, lambda: self.link.alive, wall_ms)
         self.vitals, vitals.read, vitals.problems = vitals, own.read, own.problems
         self.compaction = Compaction(settings.data, self.store.history, self.pipeline, self.meter, wall_ms)
-
-    def _watched(self) -> ProcessorVitals:
-        return ProcessorVitals(
-            self.settings.data,
-            self.pipeline,
-            self.store,
-            self.meter,
-            self.judging,
-            self.committer,
-            lambda: self.link.alive,
-            wall_ms,
-        )
 
     def _restored(self) -> Pipeline:
         """Return the pipeline of the checkpoint, or a new one if there is none or it cannot be read."""
@@ -271,15 +256,9 @@ class _Service:
                 recorded = clock
             if clock - published >= PUBLISH_INTERVAL_S:
                 self.committer.confirm()
-                self._ask_for_births()
+                self.connection.ask_for_births(self.pipeline.inbox.refused_births, wall_ms())
                 self.announcements.publish_state(self._health(wall_ms()))
                 published = clock
-
-    def _ask_for_births(self) -> None:
-        """Ask for births that were refused for a rate: their gateways would send them only when they reconnect."""
-        if self.link.alive:
-            for topic in self.pipeline.inbox.refused_births.due(wall_ms()):
-                self.link.ask_retained(topic)
 
     async def _process(self) -> None:
         """Process the messages that wait, as one batch."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from broker.contract.log_events import event
 from broker.metrics.readings import Distribution
 from broker.store.snapshot import ALARMS_SCHEMA, CapacityLimit, Health
 from processor.engine import sequence
@@ -87,13 +88,13 @@ class Meter:
     def trouble(self, part: str, text: str) -> None:
         """Log once that a part fails, and show it until it recovers."""
         if part not in self.troubles:
-            log.error("%s", text)
+            log.error("%s", text, extra=event("trouble_began", what=part))
         self.troubles[part] = text
 
     def recovered(self, part: str) -> None:
         """Log once that a part works again."""
         if self.troubles.pop(part, None) is not None:
-            log.info("%s: recovered", part)
+            log.info("%s: recovered", part, extra=event("trouble_ended", what=part))
 
     def health(
         self, now: int, pipeline: Pipeline, limits: list[CapacityLimit], *, protocol: str, connected: bool

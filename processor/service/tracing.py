@@ -92,7 +92,7 @@ class Tracing:
         return times
 
 
-def follow(link: Link, now: Callable[[], float], pipeline: Pipeline, committer: Committer, showing: Showing) -> Tracing:
+def follow(now: Callable[[], float], link: Link, pipeline: Pipeline, committer: Committer, showing: Showing) -> Tracing:
     """Return a trace that is published over a link, and have these parts report to it; `now` is as in `Tracing`."""
 
     def publish(payload: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -12,12 +11,9 @@ import polars as pl
 from broker.metrics.readings import Reading, Rising
 from broker.metrics.readings import disk as disk_of
 from broker.store.snapshot import PRIORITIES, Health
-from processor.pipeline import Pipeline
 from processor.service import checkpoint
-from processor.service.commit import Committer
 from processor.service.judging import Judging
 from processor.service.metering import Meter
-from processor.service.store import Store
 
 STALE_MS: Final = 15_000
 """A snapshot older than this is no picture of the fleet."""
@@ -39,15 +35,15 @@ class ProcessorVitals:
     Everything is read between two steps of the event loop, from the latest health where that has it.
     """
 
-    data: Path
-    pipeline: Pipeline
-    store: Store
-    meter: Meter
     judging: Judging
-    committer: Committer
     connected: Callable[[], bool]
     wall_ms: Callable[[], int]
     _rising: dict[str, Rising] = field(default_factory=dict)
+
+    @property
+    def meter(self) -> Meter:
+        """Counts of the processor."""
+        return self.judging.meter
 
     def problems(self) -> list[str]:
         """Return the codes of what keeps the processor from being useful."""
@@ -56,10 +52,10 @@ class ProcessorVitals:
             codes.append("broker_away")
         if self.wall_ms() - self.meter.shown_at > STALE_MS:
             codes.append("snapshot_stale")
-        free, _ = disk_of(self.data)
+        free, _ = disk_of(self.judging.data)
         if free < MIN_FREE_BYTES:
             codes.append("disk_full")
-        if not self.store.journal_in_place:
+        if not self.judging.store.journal_in_place:
             codes.append("journal_missing")
         return sorted(codes)
 
@@ -68,20 +64,20 @@ class ProcessorVitals:
         meter, health = self.meter, self.meter.latest
         yield Reading("pumpwatch_samples_total", meter.samples)
         yield Reading("pumpwatch_messages_total", meter.messages)
-        for reason, count in self.pipeline.quarantine.by_kind.items():
+        for reason, count in self.judging.guarded.pipeline.quarantine.by_kind.items():
             yield Reading("pumpwatch_messages_rejected_total", count, (reason,))
         yield Reading("pumpwatch_batch_duration_seconds", self.judging.durations)
         yield Reading("pumpwatch_end_to_end_latency_seconds", meter.latency)
-        for work, durations in self.committer.durations.items():
+        for work, durations in self.judging.committer.durations.items():
             yield Reading("pumpwatch_commit_duration_seconds", durations, (work,))
         yield Reading("pumpwatch_broker_connected", float(self.connected()))
         yield Reading("pumpwatch_broker_reconnects_total", max(0, meter.sessions - 1))
         yield Reading("pumpwatch_snapshot_timestamp_seconds", meter.shown_at / 1000)
         yield Reading("pumpwatch_snapshot_version", meter.version)
-        yield Reading("pumpwatch_checkpoint_timestamp_seconds", checkpoint.written_s(self.data))
-        yield Reading("pumpwatch_journal_entries", self.store.head.entries)
-        yield Reading("pumpwatch_journal_size_bytes", self.store.journal_bytes)
-        free, size = disk_of(self.data)
+        yield Reading("pumpwatch_checkpoint_timestamp_seconds", checkpoint.written_s(self.judging.data))
+        yield Reading("pumpwatch_journal_entries", self.judging.store.head.entries)
+        yield Reading("pumpwatch_journal_size_bytes", self.judging.store.journal_bytes)
+        free, size = disk_of(self.judging.data)
         yield Reading("pumpwatch_disk_free_bytes", free)
         yield Reading("pumpwatch_disk_size_bytes", size)
         yield Reading("pumpwatch_clock_steps_total", meter.clock.steps)
@@ -101,7 +97,7 @@ class ProcessorVitals:
             yield Reading("pumpwatch_buffer_full_total", self._rise(limit.name, limit.reached), (limit.name,))
 
     def _fleet(self) -> Iterator[Reading]:
-        registry = self.pipeline.registry
+        registry = self.judging.guarded.pipeline.registry
         yield Reading("pumpwatch_pumps", registry.pumps)
         states = [gateway.state for gateway in list(registry.gateways.order)]
         yield from (Reading("pumpwatch_gateways", states.count(state), (state,)) for state in sorted(set(states)))

@@ -67,6 +67,6 @@ def show(
     columns: dict[str, dict[str, Any]] = {
         name: {} for name in ("time (UTC)", "service", "about", "state", "message", "reason")
     }
-    told = ", ".join(f"{count:,} {state}" for state, count in counts.items())
-    note = f"{told}. {f'Trouble: {trouble}.' if trouble else ''}".strip()
+    notified = ", ".join(f"{count:,} {state}" for state, count in counts.items())
+    note = f"{notified}. {f'Trouble: {trouble}.' if trouble else ''}".strip()
     Console().print(terminal.table("Notifications", columns, cells, note=note))

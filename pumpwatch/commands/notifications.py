@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from broker.metrics.listener import WatchError
+from broker.metrics.readings import Vitals
+from broker.store import notification_files
 from pumpwatch.commands import notification_tables, options
 from pumpwatch.commands.caller import now_ms
 from pumpwatch.commands.checked_values import with_checked_values
@@ -29,9 +32,9 @@ def _command(name: str, example: str) -> Callable[[Callable[..., None]], Callabl
     return lambda function: app.command(name, epilog=f"Example: {example}")(with_checked_values(function))
 
 
-def notify(*, data: options.Data = None) -> None:
+def notify(*, data: options.Data = None, metrics_port: options.MetricsPort = None, log: options.Log = "auto") -> None:
     """Run the notifier: messages about alarms, as notifications.toml in the data directory says."""
-    from notifier import service
+    from notifier import service, vitals
 
     where = data or user_data()
 
@@ -41,10 +44,20 @@ def notify(*, data: options.Data = None) -> None:
 
     settings = service.Settings(where, dashboard)
     try:
-        play("notifier", lambda stop, ready, _: service.run(settings, stop, ready))
+        watch = Vitals(
+            "notifier",
+            lambda: vitals.read(notification_files.read_status(where)),
+            lambda: vitals.problems(notification_files.read_status(where)),
+        )
+        play(
+            "notifier",
+            lambda stop, ready, _: service.run(settings, stop, ready),
+            watch=(watch, metrics_port),
+            log_as=log,
+        )
     except service.SecondNotifierError as error:
         raise RefusalError(str(error)) from error
-    except service.NotifierError as error:
+    except (service.NotifierError, WatchError) as error:
         raise CommandError(str(error)) from error
 
 
@@ -101,7 +114,7 @@ def show(
     as_json: options.AsJson = False,
     data: options.Data = None,
 ) -> None:
-    """Show who was told what when, what waits, dead letters with their reasons, and how the notifier is."""
+    """Show who was notified what when, what waits, dead letters with their reasons, and how the notifier is."""
     from broker.store import notification_files, notification_record
 
     where = data or user_data()

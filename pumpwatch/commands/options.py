@@ -172,6 +172,14 @@ HistoryDays = Annotated[
         help="Days with samples to keep before the current one; 0 keeps as many as --history-size allows.",
     ),
 ]
+Log = Annotated[
+    settings.LogKind,
+    typer.Option(
+        "--log",
+        envvar=_env("LOG"),
+        help="Log for people, or as JSON, one object a line; auto is text on a terminal, else JSON.",
+    ),
+]
 MetricsPort = Annotated[
     int | None,
     typer.Option(

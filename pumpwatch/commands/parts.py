@@ -56,6 +56,7 @@ def simulate(
     broker: options.Broker = None,
     data: options.Data = None,
     metrics_port: options.MetricsPort = None,
+    log: options.Log = "auto",
 ) -> None:
     """Run the simulator: pumps that publish telemetry to the broker."""
     from broker.mqtt.address import LinkError, TakenOverError
@@ -93,6 +94,7 @@ def simulate(
                 lambda stop, ready, progress: service.run(settings, stop, ready, progress, watch[0]),
                 many_connections=True,
                 watch=watch,
+                log_as=log,
             )
         except TakenOverError as error:
             raise RefusalError(str(error)) from error
@@ -124,6 +126,7 @@ def process(
         ),
     ] = False,
     metrics_port: options.MetricsPort = None,
+    log: options.Log = "auto",
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.mqtt.address import LinkError, TakenOverError
@@ -145,7 +148,7 @@ def process(
     )
     try:
         watch = Vitals("processor"), metrics_port
-        play("processor", lambda stop, ready, _: loop.run(settings, stop, ready, watch[0]), watch=watch)
+        play("processor", lambda stop, ready, _: loop.run(settings, stop, ready, watch[0]), watch=watch, log_as=log)
     except (SecondProcessorError, TakenOverError) as error:
         raise RefusalError(str(error)) from error
     except (LinkError, ProcessorError, WatchError) as error:
@@ -176,6 +179,7 @@ def dashboard(
     oidc_role_claim: access_options.OidcRoleClaim = access_options.ROLE_CLAIM,
     oidc_role: access_options.OidcRoles = None,
     metrics_port: options.MetricsPort = None,
+    log: options.Log = "auto",
 ) -> None:
     """Run the dashboard on the snapshots of the processor."""
     where = data or user_data()
@@ -202,7 +206,7 @@ def dashboard(
     )
     try:
         watch = Vitals("dashboard"), metrics_port
-        play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready, watch[0]), watch=watch)
+        play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready, watch[0]), watch=watch, log_as=log)
     except (AccessError, ServeError, WatchError) as error:
         raise CommandError(str(error)) from error
 

@@ -65,6 +65,7 @@ class RunConfig:
     key: str = field(repr=False)
     dashboard_flags: tuple[str, ...] = ()
     metrics_port: int | None = None
+    log: tuple[str, str] = ("--log", "text")
 
     def metrics_flags(self, part: str) -> tuple[str, ...]:
         """Return the flags with which a part serves its metrics; the ports are in the order of `PARTS`."""
@@ -111,12 +112,13 @@ def run(
     broker: options.OwnBroker = None,
     data: options.Data = None,
     metrics_port: options.MetricsPort = None,
+    log: options.Log = "auto",
 ) -> None:
     """Run the whole system on this machine: broker, processor, dashboard and simulated pumps. Ctrl-C stops it."""
     from pumpwatch.commands import own_broker
     from simulator.gateway.settings import gateway_names, gateways_for
 
-    logs.begin("pumpwatch")
+    logs.begin("pumpwatch", kind=log)
     where = (data or user_data()).resolve()
     log_line = partial(say, "pumpwatch")
     proposed = None if was_given(ctx, "scenario") else log_line
@@ -141,6 +143,7 @@ def run(
             *access_options.openid_flags(*openid),
         ),
         metrics_port=metrics_port,
+        log=("--log", "json" if logs.as_json(log) else "text"),
     )
     if metrics_port is not None and metrics_port + len(PARTS) - 1 > MAX_PORT:
         raise typer.BadParameter(
@@ -171,7 +174,7 @@ def parts_of(config: RunConfig) -> list[Part]:
 
     Secrets go through the environment, because any user of the machine can read command lines.
     """
-    data = ("--data", str(config.data))
+    data = ("--data", str(config.data), *config.log)
     dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.dashboard_flags)
     variables = {user: _broker_variables(config, user) for user in (PROCESSOR, DASHBOARD, SIMULATOR)}
     parts = [
@@ -234,13 +237,15 @@ def _fleet_flags(config: RunConfig) -> tuple[str, ...]:
     return tuple(str(word) for pair in flags.items() for word in pair)
 
 
-async def notify_when_configured(supervisor: Supervisor, data: Path, stop: asyncio.Event) -> None:
+async def notify_when_configured(
+    supervisor: Supervisor, data: Path, stop: asyncio.Event, flags: tuple[str, ...] = ()
+) -> None:
     """Run the notifier as soon as there is a configuration of notifications: most small fleets have none."""
     # A file tells nobody that it was written.
     while not notification_files.configured(data):  # noqa: ASYNC110
         await asyncio.sleep(CONFIGURED_INTERVAL_S)
     try:
-        await supervisor.adopt(Part("notifier", _command("notify", "--data", str(data))), stop)
+        await supervisor.adopt(Part("notifier", _command("notify", "--data", str(data), *flags)), stop)
     except PartError as failure:
         say("pumpwatch", f"the notifier cannot be started, nobody is notified of alarms: {failure}")
 
@@ -257,7 +262,8 @@ async def _run(config: RunConfig) -> None:
         if addresses is not None:
             # Only now does the processor listen; earlier notices would be lost.
             publishing = asyncio.ensure_future(notices.publish_forever())
-            notifying = asyncio.ensure_future(notify_when_configured(supervisor, config.data, stop))
+            flags = (*config.log, *config.metrics_flags("notifier"))
+            notifying = asyncio.ensure_future(notify_when_configured(supervisor, config.data, stop, flags))
             address = addresses["dashboard"]
             gateways = "" if config.own is None else config.own.gateway_address
             shown = run_file.without_key(address)

@@ -13,6 +13,7 @@ from pumpwatch.commands import audit_entries, faults, options, silence_table
 from pumpwatch.commands.caller import now_ms
 from pumpwatch.commands.checked_values import with_checked_values
 from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.records import moment
 from pumpwatch.commands.sign_in import SignIn, with_sign_in
 from pumpwatch.settings import user_data
 
@@ -61,6 +62,12 @@ def add(
     lasts: Annotated[
         str | None, typer.Option("--for", metavar="TIME", help="How long: 30m, 4h, 2d.", show_default=False)
     ] = None,
+    begins: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="TIME", help="When it begins, with --for, in ISO 8601. Default: now.", show_default=False
+        ),
+    ] = None,
     until_clear: Annotated[
         bool, typer.Option("--until-clear", help="Until the alarms that match now have cleared.")
     ] = False,
@@ -86,15 +93,17 @@ def add(
 
     if ((lasts is not None) + until_clear + bool(window)) != 1:
         raise typer.BadParameter("say how long with one of --for, --until-clear and --window", param_hint="--for")
+    if begins is not None and lasts is None:
+        raise typer.BadParameter("goes with --for alone", param_hint="--from")
     given = {"site": site, "gateway": gateway, "model": model, "lot": lot, "rule": rule, "priority": priority}
     match = {name: _listed(text) for name, text in {**given, "pump": pumps}.items() if text is not None}
     where, now = data or user_data(), now_ms()
-    lasts_ms = None if lasts is None else round(faults.duration("--for", lasts) * 1000)
+    span = None if lasts is None else (round(faults.duration("--for", lasts) * 1000), moment("--from", begins))
     operator = sign_in.operator(where, RIGHT, "silence alarms")
     try:
         matching = _matching(where, match, now, needed=until_clear)
         request = Request(secrets.token_hex(4), match, why.strip(), operator.name, now)
-        silence = _asked(request, matching, lasts_ms, window or [], zone=zone, days=days)
+        silence = _asked(request, matching, span, window or [], zone=zone, days=days)
         if not dry_run:
             audit_entries.record(where, "silenced", silence_table.sentence(silence), operator.name)
             SilenceStore(where).add(silence)
@@ -166,12 +175,18 @@ def _matching(data: Path, match: dict[str, Any], now: int, *, needed: bool) -> p
 
 
 def _asked(
-    request: Request, matching: pl.DataFrame | None, lasts_ms: int | None, windows: list[str], *, zone: str, days: int
+    request: Request,
+    matching: pl.DataFrame | None,
+    span: tuple[int, int | None] | None,
+    windows: list[str],
+    *,
+    zone: str,
+    days: int,
 ) -> Silence:
     from broker.contract import silence_requests
 
-    if lasts_ms is not None:
-        return request.for_time(lasts_ms)
+    if span is not None:
+        return request.for_time(*span)
     if windows:
         return request.recurring([silence_requests.window(text) for text in windows], zone, days)
     return request.until_clear([] if matching is None else matching["alarm"].to_list())

@@ -35,7 +35,9 @@ far it is while starting or stopping takes long."""
 log = logging.getLogger(__name__)
 
 
-def play(part: str, run: Run, *, many_connections: bool = False, watch: Watch | None = None) -> None:
+def play(
+    part: str, run: Run, *, many_connections: bool = False, watch: Watch | None = None, log_as: logs.Kind = "text"
+) -> None:
     """Run a part until SIGTERM, SIGINT or the exit of the supervisor.
 
     Prints `READY <part> <address>` to stdout when ready; logs go to stderr. Below a supervisor, progress goes to stdout
@@ -43,7 +45,7 @@ def play(part: str, run: Run, *, many_connections: bool = False, watch: Watch | 
     event loop is uvloop's. `watch` is what is served about it, and at which port.
     """
     supervised = SUPERVISED in os.environ
-    logs.begin(part, supervised=supervised)
+    logs.begin(part, supervised=supervised, kind=log_as)
     raise_open_files()
     if supervised:
         threading.Thread(target=_exit_with_supervisor, daemon=True).start()

@@ -21,7 +21,7 @@ ROUTE = '[[route]]\nname = "r"\nservices = ["pager"]\nwhen = ["raised"]\n'
 def test_an_example_of_the_documentation_is_valid(example: str) -> None:
     config = notification_config.parse(example)
     assert config.routes
-    assert config.reached(config.about_itself.to, START), "somebody is told if Pumpwatch fails"
+    assert config.reached(config.about_itself.to, START), "somebody is notified if Pumpwatch fails"
     assert "PASSWORD" not in str(notification_config.described(config)), "what is shown has no secrets"
     assert "PASSWORD" not in repr(config)
 
@@ -50,7 +50,7 @@ WRONG = [
     (ROUTE + 'match = { priority = "urgent" }', "route 1.match.priority is 'urgent', which matches none of high"),
     (ROUTE + 'group_by = ["ward"]', "route 1.group_by is ['ward']; allowed is a list of site, gateway"),
     (ROUTE.replace("pager", "nobody"), "line 13: route 1.services names 'nobody'; the file has boss, pager"),
-    (ROUTE.replace('["pager"]', "[]"), "route 1.services is missing, so nobody would be told"),
+    (ROUTE.replace('["pager"]', "[]"), "route 1.services is missing, so nobody would be notified"),
     (ROUTE + ROUTE, "two routes have the name 'r'; give each its own"),
     (ROUTE.replace('"raised"', '"escalated"'), "names escalated, but there is no step; add a [[route.escalation]]"),
     (ROUTE + QUIET.format("25:00", "UTC"), "from is '25:00'; allowed is a time"),

@@ -169,9 +169,9 @@ async def test_services_that_are_down_slow_or_flap_hold_no_other_up(
     for receiver in (up, flapping, slow, down):
         assert len({headers["idempotency-key"] for headers, _ in receiver.got}) == 1, "the same key at each attempt"
     assert up.events[0]["alarms"][0]["subject"] == "P1"
-    told = entries(tmp_path, Query(kinds=("notified",)))
-    assert sorted(told["origin"]) == ["down", "flapping", "slow", "up"]
-    assert set(told["alarm"]) == {"P1/motor_stall/1"}, "part of the alarm's story"
+    notified = entries(tmp_path, Query(kinds=("notified",)))
+    assert sorted(notified["origin"]) == ["down", "flapping", "slow", "up"]
+    assert set(notified["alarm"]) == {"P1/motor_stall/1"}, "part of the alarm's story"
 
 
 @pytest.mark.usefixtures("quick")
@@ -282,3 +282,4 @@ async def test_a_configuration_that_is_wrong_keeps_the_one_before_and_is_reporte
         await until(lambda: "line 2" in (read_status(tmp_path) or Status(at=0)).problem)
         ward.happens("raised", "P2")
         await until(lambda: len(up.got) == 2)
+    assert (tmp_path / CONFIG).stat().st_mode & 0o777 == 0o600, "it holds passwords"

@@ -13,6 +13,7 @@ from broker.store import journal_query
 from broker.store.journal_query import Query
 from broker.store.snapshot import Snapshot
 from dashboard.access.accounts import VISITOR, Visitor
+from dashboard.components import silence_views
 from dashboard.data import silencing
 from dashboard.data.alarm_rows import FIELDS
 from dashboard.data.services import DataService
@@ -84,6 +85,9 @@ async def test_what_is_over_by_itself_is_announced_on_the_page(data: DataService
     data.silences.settle({silence.id}, data.now())
     shown = text(silences.render(data, None))
     assert "Over since" in shown
+    known, now = data.silences.silences(), data.now()
+    banner = text(silence_views.notice(known, silencing.expired_lately(known, now), now))
+    assert "People are notified again" in banner, "the page Alarms says so too"
     assert "People are notified again" in shown
 
 

@@ -32,6 +32,7 @@ NEEDED = {
     "interrogate": ("--pumps", "1"),
     "alarm": ("acknowledge", "--alarms", "all"),
     "service": ("out", "--about", "MY-1", "--why", "x"),
+    "apikey add": ("nightly", "--role", "king"),
     "user add": ("vera", "--role", "king", "--password-stdin"),
 }
 """Words without which a command ends before it looks at an option."""

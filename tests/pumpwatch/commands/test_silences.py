@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 from broker.store import journal_query
 from broker.store.journal_query import Query
+from pumpwatch.commands.caller import now_ms
 from tests.pumpwatch.commands.test_alarms import IDS, data, run
 
 __all__ = ["data"]
@@ -31,6 +33,17 @@ def test_a_silence_until_alarms_clear_names_them(data: Path) -> None:
         run("silence", "add", "--rule", "low", "--until-clear", "--why", "x", "--json", data=data).stdout
     )
     assert added["alarms"] == IDS[:2]
+
+
+def test_a_silence_may_begin_later(data: Path) -> None:
+    words = ("--for", "4h", "--rule", "low", "--why", "x", "--json")
+    result = run("silence", "add", *words, "--from", "2999-01-01", data=data)
+    assert "allowed are 366 d" in str(result.exception)
+    assert "goes with --for alone" in run(
+        "silence", "add", "--until-clear", *words[2:], "--from", "2999-01-01", data=data
+    ).stderr.replace("│", " ")
+    ahead = datetime.fromtimestamp(now_ms() / 1000 + 3600, UTC).isoformat()
+    assert json.loads(run("silence", "add", *words, "--from", ahead, data=data).stdout)["state"] == "coming"
 
 
 def test_what_would_hide_too_much_is_refused_in_one_sentence(data: Path) -> None:

@@ -41,6 +41,7 @@ TREATMENTS: Final = {
         (
             *("pumpwatch run", "pumpwatch simulate", "pumpwatch process", "pumpwatch dashboard", "pumpwatch broker"),
             *("pumpwatch load", "pumpwatch score", "pumpwatch user add", "pumpwatch user password"),
+            "pumpwatch apikey",  # run by tests/pumpwatch/commands/test_api_keys.py
         ),
         PARSED,
     ),
