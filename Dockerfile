@@ -17,24 +17,26 @@ RUN python3 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb')
     >dependencies.txt
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /build/bin/pip --python /opt/pumpwatch/bin/python install --no-cache-dir --no-compile --requirement dependencies.txt
-# What never runs: source maps, development builds of scripts, what is for Jupyter, tests, type stubs, headers, and debug
-# symbols (libraries in *.libs do not survive losing them).
+# What never runs: source maps, development builds of scripts, what is for Jupyter, tests, type stubs, headers, languages
+# that the pages do not speak, and debug symbols (libraries in *.libs do not survive losing them).
 RUN cd /opt/pumpwatch && rm -rf share etc include && cd lib/python3*/site-packages \
  && find . -type d \( -name tests -o -name test -o -name labextension \) -prune -exec rm -rf {} + \
  && find . -type f \( -name '*.map' -o -name '*.dev.js' -o -name widgetbundle.js -o -name '*.pyi' -o -name '*.pyx' \
     -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete \
+ && find ./babel/locale-data -type f -not \( -name 'root.dat' -o -name 'en*' -o -name 'de*' -o -name 'fr*' -o -name 'es*' \) -delete \
  && find . -type f -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 COPY pumpwatch pumpwatch
 COPY broker broker
 COPY simulator simulator
 COPY processor processor
 COPY dashboard dashboard
+COPY notifier notifier
 COPY trials trials
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /build/bin/pip --python /opt/pumpwatch/bin/python install --no-cache-dir --no-compile --no-deps .
 # Bytecode of all that our modules import, the standard library included: it could not be written when it runs.
 RUN cd / && PYTHONPYCACHEPREFIX=/opt/pumpwatch/bytecode /opt/pumpwatch/bin/python -c "import importlib, pkgutil; \
-    [importlib.import_module(found.name) for name in ('pumpwatch', 'broker', 'simulator', 'processor', 'dashboard', 'trials') \
+    [importlib.import_module(found.name) for name in ('pumpwatch', 'broker', 'simulator', 'processor', 'dashboard', 'notifier', 'trials') \
     for found in pkgutil.walk_packages(importlib.import_module(name).__path__, name + '.')]"
 COPY deploy/runtime_root.py ./
 RUN python3 runtime_root.py /runtime --python --beside /opt/pumpwatch \

@@ -2,6 +2,8 @@
 # make test   all tests                                         make test ARGS="tests/broker -x"
 # make score  detection rate and false alarms of the scenarios, on seeds that no rule was tuned on, into build/score
 # make check  format, lint, types, generated documentation, language
+# make docs   generated reference and pictures, then the documentation site, into build/site
+# make contracts  the AsyncAPI document by its official parser, the example flow in a real Node-RED; needs node and npm
 # make bench  how fast engine, wire, fleet and history are, with comparisons; some minutes, prints tables
 # make chaos  a hundred failure injections, a million mutated payloads, a thousand stories of strangers; half an hour
 # make endurance  500 navigations, a laptop that slept, a dashboard that hangs, in Chromium; a quarter of an hour
@@ -21,7 +23,13 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3.14 python
 	"$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { command -v "$$name"; break; }; done)
 
-.PHONY: help run test check setup docs bench chaos endurance screenshots score sbom audit containers clean tools
+# Asked for both, the two are done side by side: packages of Python and of Debian install together, and the types are
+# checked while whole systems are tested, which wait more than they work.
+ifneq (,$(and $(filter check,$(MAKECMDGOALS)),$(filter test,$(MAKECMDGOALS))))
+MAKEFLAGS += --jobs=2 --output-sync=none
+endif
+
+.PHONY: help run test check setup docs contracts bench chaos endurance screenshots score sbom audit containers clean tools
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -30,14 +38,14 @@ run: $(VENV)/installed-to-run
 	@exec $(BIN)/pumpwatch run $(ARGS)
 
 # More tests at a time than the two cores of the CI machine: many wait for timers, sockets and processes. Whole systems
-# are tested after all else, four at a time: they wait more than they work.
+# are tested first and four at a time: they wait more than they work.
 SYSTEMS := tests/e2e tests/chaos tests/pumpwatch/commands/test_run.py tests/pumpwatch/commands/test_run_connections.py \
 	tests/pumpwatch/commands/test_load.py tests/pumpwatch/supervision tests/pumpwatch/test_containers.py tests/pumpwatch/test_environments.py \
 	tests/dashboard/test_browser.py tests/dashboard/test_browser_alarms.py tests/dashboard/test_reverse_proxy.py
 test: $(VENV)/installed-to-work tools
 ifeq ($(strip $(ARGS)),)
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(SYSTEMS:%=--ignore=%)
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(SYSTEMS)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(SYSTEMS:%=--ignore=%)
 else
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 endif
@@ -52,10 +60,15 @@ check: $(VENV)/installed-to-work
 
 setup: $(VENV)/installed-to-work tools
 
-docs: $(VENV)/installed-to-run
+docs: $(VENV)/installed-to-write
 	$(BIN)/python -m pumpwatch.documentation.pictures
 	$(BIN)/python -m pumpwatch.documentation.fault_catalogue
 	$(BIN)/python -m pumpwatch.documentation.reference
+	$(BIN)/python -m pumpwatch.documentation.site
+
+# What npm brings stays in build/contracts.
+contracts: $(VENV)/installed-to-work tools
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/contracts/full_contracts.py tests/contracts/full_commands.py -s $(ARGS)
 
 bench: $(VENV)/installed-to-measure
 	$(BIN)/python -m pytest tests/bench -s $(ARGS)
@@ -69,7 +82,7 @@ score: $(VENV)/installed-to-run
 	done
 
 chaos: $(VENV)/installed-to-work tools
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_failure_injection.py tests/chaos/full_fuzz.py tests/chaos/full_kills.py tests/chaos/full_load.py -s $(ARGS)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_*.py -s $(ARGS)
 	POLARS_MAX_THREADS=1 CHAOS_STORIES=500 $(BIN)/python -m pytest tests/strangers/test_clocks.py tests/strangers/test_every_topic.py
 
 endurance: $(VENV)/installed-to-measure tools
@@ -99,23 +112,30 @@ clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Compiling all packages takes longer than installing them, and most of their modules are never imported.
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
+
 # Three stamps: running needs less than working on it, and that less than comparing, so a first `make run` is quicker.
 $(VENV)/installed-to-run: pyproject.toml | $(BIN)/python
 	@echo "Installing Pumpwatch into $(VENV), once; about half a minute"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python $(PIP_INSTALL) --editable .
 	@touch $@
 
 $(VENV)/installed-to-work: pyproject.toml | $(BIN)/python
 	@echo "Installing Pumpwatch and its tools into $(VENV), once; about a minute"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/installed-to-run
 
+$(VENV)/installed-to-write: pyproject.toml | $(VENV)/installed-to-run
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[docs]'
+	@touch $@
+
 $(VENV)/installed-to-measure: pyproject.toml | $(VENV)/installed-to-work
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[bench]'
 	@touch $@
 
 $(PRODUCT)/installed: pyproject.toml | $(VENV)/installed-to-work
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[supply-chain]'
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[supply-chain]'
 	@rm -rf $(PRODUCT) && $(BIN)/python -m venv --without-pip $(PRODUCT)
 	@$(BIN)/python -m pip --python $(PRODUCT)/bin/python install --quiet --disable-pip-version-check .
 	@touch $@

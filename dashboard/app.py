@@ -17,18 +17,23 @@ from dash import Dash
 from fastapi import FastAPI, Response
 
 from broker.access import certificates
+from broker.metrics.readings import Vitals
 from broker.mqtt.endpoint import host_and_port, listening_socket
 from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR
 from dashboard.access.language_choice import ViewerLanguage
 from dashboard.access.middleware import Access, demand_accounts
-from dashboard.components import frame, manifest, shell
+from dashboard.access.problems import API
+from dashboard.api import application as api
+from dashboard.components import frame, manifest, shell, watch_routes
 from dashboard.components.safe_output import SafeDash
 from dashboard.data import live as live_module
+from dashboard.data import readiness
 from dashboard.data.drill_runner import DrillRunner
 from dashboard.data.live import Live
 from dashboard.data.services import DataService
 from dashboard.data.signing import SignedRequests
+from dashboard.data.silencing import Silencing
 from dashboard.serving.listener import ServeError, Server, demand_tls, server_config, tls_of
 from dashboard.settings import Settings
 from dashboard.zones import ViewerZone
@@ -42,22 +47,29 @@ def page_modules() -> Iterator[ModuleType]:
         yield importlib.import_module(f"{pages_package.__name__}.{found.name}")
 
 
-def build(settings: Settings) -> Access:
-    """Return the dashboard as one ASGI application that requires sign-in."""
+def build(settings: Settings, vitals: Vitals | None = None) -> Access:
+    """Return the dashboard as one ASGI application that requires sign-in; `vitals` gets what there is to watch."""
     requests = SignedRequests(settings.data)
     data = DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms, requests.ask, requests.act)
-    app = assemble(data)
+    vitals = vitals or Vitals("dashboard")
+    vitals.problems = lambda: readiness.problems(data.live, settings.data)
+    vitals.read = lambda: readiness.read(data.live)
+    app = assemble(data, vitals)
     return Access(app.server, settings, _policy(app), trail=data.audit)
 
 
-def assemble(data: DataService) -> Dash:
-    """Return the pages around a data service, without sign-in: visitors have no rights."""
+def assemble(data: DataService, vitals: Vitals | None = None) -> Dash:
+    """Return the pages around a data service, without sign-in: visitors have no rights.
+
+    `vitals` are served at /readyz, and to administrators at /metrics.
+    """
     public = data.settings.public
     drills = DrillRunner(data, random.Random())
 
     @contextlib.asynccontextmanager
     async def background(_server: FastAPI) -> AsyncIterator[None]:
-        async with data.live.watching(), drills.running():
+        runs = data.load_runs
+        async with data.live.watching(), drills.running(), Silencing(data).running(), runs.running():
             yield
 
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=background)
@@ -91,6 +103,9 @@ def assemble(data: DataService) -> Dash:
     async def installed() -> Response:
         return Response(manifest.text(), media_type="application/manifest+json")
 
+    server.mount(API, api.build(data))
+    if vitals is not None:
+        watch_routes.register(server, vitals)
     for page in page_modules():
         page.register(app, data)
     pages = shell.registered()
@@ -112,8 +127,12 @@ def _policy(app: Dash) -> str:
     )
 
 
-async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+async def run(
+    settings: Settings, stop: asyncio.Event, ready: Callable[[str], None], vitals: Vitals | None = None
+) -> None:
     """Serve until `stop` is set; `ready` is called with the address to open once connections are accepted.
+
+    `vitals` gets what there is to watch.
 
     Raises `AccessError` if other machines could reach it and there are no accounts or no TLS, `ServeError` if the port
     is in use or the certificate cannot be used.
@@ -121,12 +140,13 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], No
     demand_accounts(settings)
     demand_tls(settings)
     tls = tls_of(settings.tls, time.monotonic)
-    application = build(settings)
+    vitals = vitals or Vitals("dashboard")
+    application = build(settings, vitals)
     listener = _listen(settings)
     # For the processor, which warns before it ends; whether that can be written decides nothing here.
     with contextlib.suppress(OSError):
         certificates.note_dashboard(settings.data, None if settings.tls is None else settings.tls.certificate)
-    config = server_config(application, settings, tls, time.monotonic)
+    config = server_config(application, settings, tls, time.monotonic, vitals)
     server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="dashboard")
     waiting = asyncio.create_task(stop.wait(), name="dashboard stop")

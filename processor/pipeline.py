@@ -132,13 +132,15 @@ class Pipeline:
 
     def quarantine_message(self, message: Message, now: int, reason: str) -> None:
         """Quarantine a message that cannot be processed."""
-        self.quarantine.add(message.topic, now, reason, message.payload)
+        self.quarantine.add(message.topic, now, reason, message.payload, kind="unforeseen")
 
     def quarantine_backlog(self, now: int, reason: str) -> None:
         """Quarantine the samples that wait to be judged, because they cannot be processed."""
         waiting = self.backlog.waiting
         pumps = self.registry.facts()["pump"].gather(waiting["pump"].unique()).to_list()
-        self.quarantine.add("backlog", now, f"{waiting.height:,} samples of {', '.join(pumps)}: {reason}")
+        self.quarantine.add(
+            "backlog", now, f"{waiting.height:,} samples of {', '.join(pumps)}: {reason}", kind="unforeseen"
+        )
         self.backlog.waiting = waiting.clear()
 
     def _result(self, batch: Batch, advanced: AlarmResult, now: int) -> BatchResult:

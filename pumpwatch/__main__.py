@@ -16,23 +16,30 @@ from rich.console import Console
 from broker.display import terminal
 from broker.store.secret_files import SecretsError
 from pumpwatch.commands import (
+    alarm_database,
     alarms,
+    api_keys,
     backup,
     broker,
     doctor,
     faults,
+    fhir,
     gateways,
     journal,
     keys,
     load,
+    load_options,
+    notifications,
     options,
     parts,
+    pcd04,
     programmer,
     pumps,
     records,
     restore,
     run,
     score,
+    silences,
     tables,
     users,
 )
@@ -88,10 +95,10 @@ def settings(
         values = read_file(file)
     except SettingsError as error:
         raise typer.BadParameter(str(error), param_hint="--settings") from error
-    ctx.default_map = {
-        **defaults_for(commands, values),
-        **{name: defaults_for(settings_of(group), values) for name, group in groups.items()},
-    }
+    # A group may have options of its own, which hold without one of its commands.
+    own = defaults_for(commands, values)
+    of_groups = {name: defaults_for(settings_of(group), values) for name, group in groups.items()}
+    ctx.default_map = {**own, **{name: {**own.get(name, {}), **given} for name, given in of_groups.items()}}
 
 
 def groups_of(command: Any) -> dict[str, Any]:
@@ -122,6 +129,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     parts.simulate: "pumpwatch simulate --pumps 500 --scenario demo --broker mqtt://127.0.0.1:1883",
     parts.process: "pumpwatch process --broker mqtt://127.0.0.1:1883 --data /var/lib/pumpwatch",
     parts.dashboard: "pumpwatch dashboard --port 8050 --data /var/lib/pumpwatch",
+    notifications.notify: "pumpwatch notify --data /var/lib/pumpwatch",
     broker.broker: "pumpwatch broker --kind mosquitto --port 1883",
     faults.inject: "pumpwatch inject catheter_occlusion --pumps 3,7-9 --severity 0.6 --ramp 2h --hold 6h",
     faults.clear: "pumpwatch clear catheter_occlusion --pumps 3",
@@ -133,7 +141,6 @@ EXAMPLES: dict[Callable[..., None], str] = {
     programmer.interrogate: "pumpwatch interrogate --pumps 3,7-9",
     load.load: "pumpwatch load smoke --html load.html",
     score.score: "pumpwatch score lively-month --json score.json",
-    alarms.alarms: "pumpwatch alarms --rule motor_stall --json",
     alarms.alarm: 'pumpwatch alarm shelve --about ITB-000003 --for 2h --why "known since Monday"',
     alarms.service: 'pumpwatch service out --about ITB-000003 --for 8h --why "new gateway"',
     pumps.pump: 'pumpwatch pump retire --pumps ITB-000003 --why "explanted"',
@@ -150,10 +157,19 @@ EXAMPLES: dict[Callable[..., None], str] = {
 
 for command, example in EXAMPLES.items():
     complete_command = with_private_data(with_broker_options(with_sign_in(command)))
-    app.command(epilog=f"Example: {example}")(with_checked_values(complete_command))
+    kind = load_options.LoadCommand if command is load.load else None
+    app.command(cls=kind, epilog=f"Example: {example}")(with_checked_values(complete_command))
+alarm_database.app.command("pcd04", epilog="Example: pumpwatch alarms pcd04 ITB-000003/motor_stall/1")(
+    with_checked_values(pcd04.pcd04)
+)
+app.add_typer(complete(alarm_database.app), name="alarms")
+app.add_typer(complete(fhir.app), name="fhir")
 app.add_typer(complete(users.app), name="user")
+app.add_typer(complete(api_keys.app), name="apikey")
 app.add_typer(complete(gateways.app), name="gateway")
 app.add_typer(complete(keys.app), name="keys")
+app.add_typer(complete(notifications.app), name="notifications")
+app.add_typer(complete(silences.app), name="silence")
 
 
 OUTPUT_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}

@@ -45,7 +45,8 @@ HISTORY_GB: Final = Meta(ge=0.01, le=1_000_000)
 HISTORY_DAYS: Final = Meta(ge=0, le=36_500)
 SESSION_IDLE_H: Final = Meta(ge=0.1, le=720)
 SESSION_DAYS: Final = Meta(ge=0.1, le=90)
-PORT: Final = Meta(ge=1, le=65_535)
+MAX_PORT: Final = 65_535
+PORT: Final = Meta(ge=1, le=MAX_PORT)
 ANY_PORT: Final = Meta(ge=0, le=65_535)
 MAX_PROXIES: Final = 100
 MAX_HOSTS: Final = 100
@@ -54,6 +55,7 @@ MIN_COLUMNS: Final = 60
 MAX_SHOWN: Final = 200
 """Characters of a value that a message quotes."""
 PayloadFormat = Literal["auto", "json", "arrow"]
+LogKind = Literal["auto", "text", "json"]
 
 
 class Settings(TypedDict, total=False):
@@ -85,6 +87,8 @@ class Settings(TypedDict, total=False):
     gateway_host: Annotated[str, Meta(min_length=1, examples=["127.0.0.1"])]
     gateway_port: Annotated[int, ANY_PORT]
     gateway_tls: bool
+    metrics_port: Annotated[int, PORT]
+    log: LogKind
     key: str
     session_idle: Annotated[float, SESSION_IDLE_H]
     session_days: Annotated[float, SESSION_DAYS]

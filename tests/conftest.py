@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 END_S = 10
 SLOW_FILES = (
     *("tests/e2e/test_end_to_end.py", "tests/dashboard/test_browser.py", "tests/e2e/test_recovery.py"),
-    *("tests/e2e/test_backup.py", "tests/pumpwatch/supervision/test_supervisor.py", "tests/test_new_signal.py"),
+    *("tests/pumpwatch/supervision/test_supervisor.py", "tests/test_new_signal.py"),
     *("tests/trials/test_detection.py", "tests/strangers/test_clocks.py", "tests/trials/test_forecast_score.py"),
     *("tests/pumpwatch/commands/test_broker_password.py", "tests/processor/service/test_crash.py"),
     *("tests/simulator/faults/test_fault_conformance.py", "tests/simulator/faults/test_fault_signatures.py"),
@@ -30,6 +30,7 @@ SLOW_FILES = (
 
 A worker takes whole files, so a long one that begins last is what everybody waits for.
 """
+os.environ.setdefault("PUMPWATCH_LOG", "text")  # tests read the output of parts as people do
 # Checks of a story and of a monitored processor are to show both sides, as a test's own assertion does.
 pytest.register_assert_rewrite("tests.processor.story", "tests.processor.watch.monitored_processor")
 

@@ -1,8 +1,8 @@
 """The architecture, as a table, and the test that holds every file to it.
 
-Packages form a star: `simulator`, `processor` and `dashboard` know `broker` and never each other. Inside a package,
-rooms form layers: a room imports those named beside it and no other. Everything else in this file is the reader of the
-two tables.
+Packages form a star: `simulator`, `processor`, `dashboard` and `notifier` know `broker` and never each other. Inside a
+package, rooms form layers: a room imports those named beside it and no other. Everything else in this file is the
+reader of the two tables.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ PACKAGES: Final[dict[str, set[str]]] = {
     "simulator": {"broker"},
     "processor": {"broker"},
     "dashboard": {"broker"},
+    "notifier": {"broker"},
     "trials": {"broker", "simulator", "processor"},
-    "pumpwatch": {"broker", "simulator", "processor", "dashboard", "trials"},
+    "pumpwatch": {"broker", "simulator", "processor", "dashboard", "notifier", "trials"},
 }
 """Which of our packages each package may import besides itself."""
 
@@ -35,8 +36,10 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "mqtt": {"contract"},
         "access": {"contract", "mqtt", "store"},
         "display": set(),
+        "metrics": set(),
         "store": {"contract"},
         "truth": {"contract"},
+        "interop": {"contract", "store"},
     },
     "simulator": {
         "fleet": set(),
@@ -68,7 +71,26 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "data": {"access", "clocks", "formatting", "languages", "settings", "zones"},
         "components": {"data", "access", "clocks", "formatting", "languages", "theme", "zones"},
         "pages": {"components", "data", "access", "clocks", "formatting", "languages", "theme", "zones"},
-        "app": {"pages", "components", "data", "serving", "access", "settings", "zones"},
+        "api": {"data", "access", "clocks", "formatting", "settings", "zones"},
+        "app": {"pages", "components", "api", "data", "serving", "access", "settings", "zones"},
+    },
+    "notifier": {
+        "state": set(),
+        "lifecycle": {"state"},
+        "engine": {"lifecycle", "state"},
+        "journal_events": {"lifecycle", "state"},
+        "messages": {"state"},
+        "queue": {"state"},
+        "desk": {"engine", "journal_events", "messages", "queue", "state"},
+        "recorder": {"queue", "state"},
+        "signing": set(),
+        "senders": {"desk", "signing"},
+        "watchdog": {"state"},
+        "outside": {"senders"},
+        "trial": {"desk", "messages"},
+        "vitals": set(),
+        "requests": {"queue", "senders", "trial"},
+        "service": {"desk", "messages", "outside", "queue", "recorder", "requests", "senders", "watchdog"},
     },
     "trials": {},
     "pumpwatch": {
@@ -89,23 +111,25 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
     "amqtt": ("broker/mqtt/local_broker.py",),
+    "prometheus_client": ("broker/metrics/exposition.py",),
     "cryptography": (
         *("broker/access/authority.py", "broker/contract/signed.py", "broker/store/action_key.py"),
         "broker/store/backup_secrets.py",
     ),
     "authlib": ("dashboard/access/openid.py",),
-    "httpx2": ("dashboard/access/openid.py", "processor/service/anchor_webhook.py"),
+    "httpx2": ("dashboard/access/openid.py", "processor/service/anchor_webhook.py", "notifier/senders.py"),
+    "apprise": ("notifier/senders.py",),
     "joserfc": ("dashboard/access/openid.py",),
     "argon2": ("dashboard/access/passwords.py",),
     "itsdangerous": ("dashboard/access/cookies.py",),
     "babel": ("dashboard/languages.py", "pumpwatch/documentation/*"),
     "icalendar": ("dashboard/data/refill_files.py",),
-    "limits": ("dashboard/access/login_throttle.py", "dashboard/access/feeds.py"),
+    "limits": ("dashboard/access/login_throttle.py", "dashboard/access/feeds.py", "dashboard/api/application.py"),
     "pyotp": ("dashboard/access/second_factor.py",),
     "segno": ("dashboard/access/second_factor.py",),
-    "starlette": ("dashboard/access/*", "dashboard/serving/*"),
+    "starlette": ("dashboard/access/*", "dashboard/api/*", "dashboard/serving/*"),
     "uvicorn": ("dashboard/app.py", "dashboard/serving/*"),
-    "h11": ("dashboard/serving/protocols.py",),
+    "h11": ("dashboard/serving/protocols.py", "broker/metrics/listener.py"),
     "dash": ("dashboard/*",),
     "dash_ag_grid": ("dashboard/*",),
     "dash_mantine_components": ("dashboard/*",),
@@ -118,9 +142,11 @@ CLOCKS: Final = (
     "simulator/gateway/service.py",
     "processor/service/loop.py",
     "trials/load/generator.py",
+    "notifier/service.py",
     "dashboard/app.py",
     "dashboard/access/login_throttle.py",
     "dashboard/access/middleware.py",
+    "dashboard/api/application.py",
     "pumpwatch/commands/caller.py",
     "pumpwatch/commands/gateways.py",
     "pumpwatch/commands/keys.py",

@@ -108,6 +108,19 @@ class Credentials:
                 lines = [_line(name, derived_password(secret, name), before) for name in simulated]
             self._write_gateways(registry, lines)
 
+    def admit(self, names: Iterable[str]) -> bool:
+        """Let simulated gateways in beside those that there are; return whether any of them is new.
+
+        Raises `CredentialsError` or `OSError`.
+        """
+        with self.locked():
+            registry, secret = self.registry(), self.fleet_secret()
+            lines = self._simulated_lines(registry)
+            known = {user_of(line) for line in lines}
+            fresh = [_line(name, derived_password(secret, name), {}) for name in names if name not in known]
+            self._write_gateways(registry, [*lines, *fresh])
+        return bool(fresh)
+
     def renew_system(self, user: str) -> None:
         """Give a part of the system a new password; it is disconnected and logs in again with the new one."""
         with self.locked():

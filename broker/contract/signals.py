@@ -18,7 +18,8 @@ class Signal:
     """One measured quantity: a row of `SIGNALS`.
 
     `low` and `high` are the plausible range: a value outside is rejected as malformed, not judged as an anomaly.
-    `decimals` is the number of decimals shown on pages.
+    `decimals` is the number of decimals shown on pages. `ucum` is the unit as a UCUM code, and `mdc` the reference id
+    of the IEEE 11073 term (`broker.contract.mdc`), empty if the nomenclature has none.
     """
 
     name: str
@@ -27,19 +28,21 @@ class Signal:
     low: float
     high: float
     decimals: int
+    ucum: str
+    mdc: str = ""
 
 
 SIGNALS: Final = (
-    Signal("commanded_ul_h", "µL/h", "Commanded flow", 0.0, 5000.0, 2),
-    Signal("motor_ul_h", "µL/h", "Motor flow", -100.0, 5000.0, 2),
-    Signal("flow_ul_h", "µL/h", "Measured flow", -100.0, 5000.0, 2),
-    Signal("reservoir_ml", "mL", "Reservoir volume", -5.0, 60.0, 2),
-    Signal("computed_ml", "mL", "Computed volume", -5.0, 60.0, 2),
-    Signal("battery_v", "V", "Battery voltage", 0.0, 6.0, 2),
-    Signal("motor_ma", "mA", "Motor current", -1.0, 500.0, 2),
-    Signal("pressure_mmhg", "mmHg", "Catheter pressure", -100.0, 3000.0, 1),
-    Signal("pulse_mmhg", "mmHg", "Catheter pulsatility", -10.0, 300.0, 2),
-    Signal("temperature_c", "°C", "Temperature", 10.0, 60.0, 1),
+    Signal("commanded_ul_h", "µL/h", "Commanded flow", 0.0, 5000.0, 2, "uL/h"),
+    Signal("motor_ul_h", "µL/h", "Motor flow", -100.0, 5000.0, 2, "uL/h"),
+    Signal("flow_ul_h", "µL/h", "Measured flow", -100.0, 5000.0, 2, "uL/h", "MDC_FLOW_FLUID_PUMP"),
+    Signal("reservoir_ml", "mL", "Reservoir volume", -5.0, 60.0, 2, "mL", "MDC_VOL_FLUID_TBI_REMAIN"),
+    Signal("computed_ml", "mL", "Computed volume", -5.0, 60.0, 2, "mL"),
+    Signal("battery_v", "V", "Battery voltage", 0.0, 6.0, 2, "V"),
+    Signal("motor_ma", "mA", "Motor current", -1.0, 500.0, 2, "mA"),
+    Signal("pressure_mmhg", "mmHg", "Catheter pressure", -100.0, 3000.0, 1, "mm[Hg]"),
+    Signal("pulse_mmhg", "mmHg", "Catheter pulsatility", -10.0, 300.0, 2, "mm[Hg]"),
+    Signal("temperature_c", "°C", "Temperature", 10.0, 60.0, 1, "Cel"),
 )
 """All signals, in the order of frames and pages."""
 

@@ -132,6 +132,17 @@ def processor_topic(client_id: str) -> str:
     return f"pumpwatch/processor/{client_id}"
 
 
+def load_topic(worker: str, leaf: str) -> str:
+    """Return the topic of a worker of a load test: its `state` (retained), its `orders` or its `answers`."""
+    return f"pumpwatch/load/{worker}/{leaf}"
+
+
+def worker_of(topic: str) -> tuple[str, str]:
+    """Return the worker and the leaf of a topic of `load_topic`."""
+    _, _, worker, leaf = topic.split("/", 3)
+    return worker, leaf
+
+
 def health_topic(part: str) -> str:
     """Return the topic for the health of a part of the system (retained)."""
     return f"pumpwatch/health/{part}"

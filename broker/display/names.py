@@ -32,6 +32,7 @@ ENTRIES: Final = {
     "out_of_service": "taken out of service",
     "in_service": "returned to service",
     "sign_in_failed": "sign-in failed",
+    "not_notified": "notification failed",
     "ordered": "commanded",
     "denied": "refused (role)",
     "forged": "refused (forged)",

@@ -37,4 +37,8 @@ def listening_socket(host: str, port: int, backlog: int = 128) -> socket.socket:
     families = [family for family, *_ in found]
     family = socket.AF_INET if socket.AF_INET in families else families[0]
     both = name == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server((name, port), family=family, backlog=backlog, dualstack_ipv6=both)
+    listening = socket.create_server((name, port), family=family, backlog=backlog, dualstack_ipv6=both)
+    # Accepted sockets inherit it. asyncio sets it only where a socket names its protocol, and here none does: the body
+    # of an answer would wait some 40 ms for the acknowledgement of its head.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening

@@ -16,7 +16,8 @@ OPERATOR: Final = "_operator"
 SIMULATOR: Final = "_simulator"
 SUPERVISOR: Final = "_supervisor"
 MONITOR: Final = "_monitor"
-SYSTEM_USERS: Final = (PROCESSOR, DASHBOARD, OPERATOR, SIMULATOR, SUPERVISOR, MONITOR)
+LOAD: Final = "_load"
+SYSTEM_USERS: Final = (PROCESSOR, DASHBOARD, OPERATOR, SIMULATOR, SUPERVISOR, MONITOR, LOAD)
 """Users of the parts of the system; they begin with an underscore, which no gateway's name may."""
 OWN: Final = "%u"
 """Mosquitto replaces it by the name of the user who is connected."""
@@ -47,6 +48,9 @@ PERMISSIONS: Final = (
     Permission(GATEWAY, "read", topics.confirmed_topic(OWN), "which of its samples are durable"),
     Permission(GATEWAY, "read", topics.RESEND, "when to resend"),
     Permission(GATEWAY, "read", topics.KEYS, "which keys sign its commands"),
+    Permission(GATEWAY, "write", topics.load_topic(OWN, "state"), "that it is a worker of load tests"),
+    Permission(GATEWAY, "write", topics.load_topic(OWN, "answers"), "what it sent as a worker of a load test"),
+    Permission(GATEWAY, "read", topics.load_topic(OWN, "orders"), "its orders as a worker of a load test"),
     Permission(PROCESSOR, "read", topics.ALL, "telemetry, births, statuses, commands and replies"),
     Permission(PROCESSOR, "read", topics.COMMAND, "operator actions"),
     Permission(PROCESSOR, "read", topics.PART, "starts and ends of parts"),
@@ -73,6 +77,9 @@ PERMISSIONS: Final = (
     ),
     Permission(SIMULATOR, "write", topics.TRUTH, "which faults are injected"),
     Permission(SUPERVISOR, "write", topics.PART, "starts and ends of parts"),
+    Permission(LOAD, "read", topics.load_topic(EVERY, "state"), "which workers of load tests there are"),
+    Permission(LOAD, "read", topics.load_topic(EVERY, "answers"), "what workers of load tests sent"),
+    Permission(LOAD, "write", topics.load_topic(EVERY, "orders"), "orders to workers of load tests"),
     Permission(MONITOR, "read", "#", "everything, for tools that watch the broker"),
     Permission(MONITOR, "read", "$SYS/#", "counters of Mosquitto"),
 )

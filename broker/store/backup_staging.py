@@ -34,6 +34,8 @@ LEFT_OUT: Final = (
         "secrets",
         "snapshot*",
     ),
+    # The configuration has the passwords of services; the queue belongs to the notifications of one installation.
+    *("notifications.*",),
     *("checkpoint*", "log*", "journal.sqlite*", "in-hand", ".doctor", "*.unreadable-*", ".*"),
 )
 """What a backup does not take over: secrets, what belongs to one run or one installation, and what was moved aside.

@@ -62,6 +62,8 @@ KINDS: Final = {
     "in_service": "somebody put it back into service",
     "reset": "somebody reset it after it had latched",
     "refused": "an operator action or a command was refused",
+    "notified": "a service was notified, by a notification",
+    "not_notified": "a notification could not be delivered",
 }
 """What can happen to an alarm."""
 ENTRIES_SCHEMA: Final[dict[str, Any]] = {

@@ -13,10 +13,20 @@ from typing import Final
 from broker.store.secret_files import OTHERS
 
 OURS: Final = (
-    *("accounts.json*", "action.pub", "backup.lock", "broker", "checkpoint*", "clinic-days.json", "client-id"),
+    *(
+        "accounts.json*",
+        "action.pub",
+        "alarm-database*",
+        "backup.lock",
+        "broker",
+        "checkpoint*",
+        "clinic-days.json",
+        "client-id",
+    ),
     *("dashboard.*", "drills*", "format.json", "handovers", "history*", "in-hand", "journal.sqlite*", "log*"),
     *("playback.json*", "poison.json", "processor.lock", "quarantine*.jsonl", "rollup*", "run.json*", "run.lock"),
-    *("scenarios*", "secrets", "snapshot*", "truth.jsonl*", ".backup", ".doctor"),
+    *("load", "notifications.*", "notifier.lock"),
+    *("scenarios*", "secrets", "silences*", "snapshot*", "truth.jsonl*", ".backup", ".doctor"),
 )
 """Names in a data directory that Pumpwatch writes; nothing else in it is touched."""
 

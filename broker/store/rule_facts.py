@@ -28,11 +28,12 @@ RULES_SCHEMA: Final[dict[str, pl.DataType]] = {
     "detects": pl.List(pl.String()),
     "suppresses": pl.List(pl.String()),
     "suppressed_by": pl.List(pl.String()),
+    "mdc": pl.String(),
 }
 """One row per rule. `subject_kind` is what it is about (`broker.contract.subjects`); `priority` is 1 high to 3 low.
 
 `thresholds` are sentences, one per measurement with a limit; an alarm returns to normal below the share `deadband` of
 its limit. Delays are seconds of therapy, or of the wall clock with `wall_clock`. `evidence` names measurements,
 `rules_out` causes with the reason that excludes them, `identifies` and `detects` faults, `suppresses` and
-`suppressed_by` other rules.
+`suppressed_by` other rules. `mdc` is the reference id of the closest event in IEEE 11073 (`broker.contract.mdc`).
 """

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.authentication import AuthenticationError
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -19,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from broker.mqtt.endpoint import host_and_port, is_loopback
 from dashboard.access import sign_in_page
 from dashboard.access.accounts import VISITOR, AccessError, Visitor, problem, read_accounts
+from dashboard.access.api_keys import KEYS, ApiKeys
 from dashboard.access.audit_trail import AuditTrail
 from dashboard.access.cookies import Tickets
 from dashboard.access.feeds import FEEDS, Feeds
@@ -28,23 +27,20 @@ from dashboard.access.openid import RETURN_PATH, START_PATH, OpenIdConnect
 from dashboard.access.origin import ORIGIN
 from dashboard.access.origin import origin_of as address_of
 from dashboard.access.people import PEOPLE, People
-from dashboard.access.proxies import HOST, BehindProxy
+from dashboard.access.problems import is_api, unauthorized
+from dashboard.access.problems import problem as problem_of
+from dashboard.access.proxies import BehindProxy
+from dashboard.access.same_origin import SameOrigin
 from dashboard.access.second_factor import UsedCodes
-from dashboard.access.session_backend import SessionBackend, is_open
+from dashboard.access.security_headers import SecurityHeaders
+from dashboard.access.session_backend import RefusedKeyError, SessionBackend, is_open
 from dashboard.access.sessions import SessionStore
 from dashboard.access.sign_in import SignIn
 from dashboard.access.sockets import Sockets, refuse
-from dashboard.settings import Settings, origin_of
+from dashboard.settings import Settings
 
 LOG: Final = logging.getLogger("dashboard")
-MAX_REFUSED_ORIGINS: Final = 20
-LOCAL: Final = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?", re.ASCII | re.IGNORECASE)
-HTTPS_ONLY_S: Final = 365 * 24 * 3600
-PERMISSIONS: Final = (
-    "camera=(), display-capture=(), microphone=(), geolocation=(), accelerometer=(), gyroscope=(), magnetometer=(), "
-    "midi=(), payment=(), usb=(), serial=(), hid=(), bluetooth=(), publickey-credentials-get=()"
-)
-"""Features of browsers that no page uses."""
+CREDENTIALS: Final = "Send an API key as: Authorization: Bearer pw_…, or sign in to the dashboard in the same browser."
 
 
 def demand_accounts(settings: Settings) -> None:
@@ -97,8 +93,10 @@ class Access:
         )
         sign_in = SignIn(settings, self._store, self._trail, throttle=throttle, used=used, openid=self.openid, now=now)
         people = People(settings.data, self._store, self._trail, throttle=throttle, used=used, now=now)
-        required = SignInRequired(app, sign_in, Sockets(self._store.ended), people)
-        authenticated = AuthenticationMiddleware(required, SessionBackend(self._store), on_error=_unavailable)
+        self._keys = ApiKeys(settings.data, self._store, self._trail, now)
+        required = SignInRequired(app, sign_in, Sockets(self._store.ended), people, self._keys)
+        backend = SessionBackend(self._store, self._keys)
+        authenticated = AuthenticationMiddleware(required, backend, on_error=_unauthenticated)
         same_origin = SameOrigin(ViewerLanguage(authenticated), settings.public.origin)
         self._scheme = "http" if settings.tls is None else "https"
         self._protected = SecurityHeaders(BehindProxy(same_origin, settings.public), policy, settings)
@@ -118,6 +116,7 @@ class Access:
         async def send_when_written(message: Message) -> None:
             if message["type"] == "lifespan.shutdown.complete":  # what comes after it, the server cancels
                 await self._store.close()
+                await self._keys.close()
                 await self._trail.drain()
             await send(message)
 
@@ -127,10 +126,10 @@ class Access:
 class SignInRequired:
     """Passes requests of signed-in visitors on with `VISITOR` set; answers all others itself."""
 
-    def __init__(self, app: ASGIApp, sign_in: SignIn, sockets: Sockets, people: People) -> None:
+    def __init__(self, app: ASGIApp, sign_in: SignIn, sockets: Sockets, people: People, keys: ApiKeys) -> None:
         """Protect `app`."""
         self._app = app
-        self._people = people
+        self._people, self._keys = people, keys
         self._sign_in = sign_in
         self._sockets = sockets
 
@@ -145,7 +144,10 @@ class SignInRequired:
             self._let_in(user)
             await self._sockets.serve(self._app, user.session, scope, receive, send)
             return
-        response = await self._response(Request(scope, receive))
+        if is_api(scope["path"]):
+            response = None if user.is_authenticated else unauthorized(CREDENTIALS)
+        else:
+            response = await self._response(Request(scope, receive))
         if response is None and user.is_authenticated:
             self._let_in(user)
         await (response or self._app)(scope, receive, send)
@@ -153,6 +155,7 @@ class SignInRequired:
     def _let_in(self, visitor: Visitor) -> None:
         VISITOR.set(visitor)
         PEOPLE.set(self._people)
+        KEYS.set(self._keys)
 
     async def _response(self, request: Request) -> Response | None:
         """Return the response to a sign-in, a sign-out or a visitor who is not signed in; None passes on."""
@@ -175,84 +178,11 @@ class SignInRequired:
         return PlainTextResponse("Sign in first.", 401)
 
 
-class SameOrigin:
-    """Refuses WebSockets and changing requests that come from a page of another origin.
-
-    Allowed are the origin of the public address and that of the Host header.
-    """
-
-    def __init__(self, app: ASGIApp, public_origin: str) -> None:
-        """Protect `app`; `public_origin` is empty if there is no public address."""
-        self._app = app
-        self._public_origin = public_origin
-        self._refused: set[str] = set()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or WebSocket."""
-        response: ASGIApp = self._app
-        headers = Headers(scope=scope)
-        if scope.get("method") not in {"GET", "HEAD"} and not self._allowed(headers):
-            refused = PlainTextResponse(self._refusal(headers), 403)
-            response = refuse if scope["type"] == "websocket" else refused
-        await response(scope, receive, send)
-
-    def _allowed(self, headers: Headers) -> bool:
-        origin, host = origin_of(headers.get("origin", "")), headers.get("host", "")
-        if not origin:
-            return False
-        served = origin_of(f"{origin.partition('://')[0]}://{host}") if HOST.fullmatch(host) else ""
-        return origin in {self._public_origin, served}
-
-    def _refusal(self, headers: Headers) -> str:
-        """Return why, as text for the page; the log gets it once for each of the first `MAX_REFUSED_ORIGINS`."""
-        origin = origin_of(headers.get("origin", ""))
-        if not origin:
-            return "Requests from other sites are refused."
-        text = (
-            f"Requests from other sites are refused: this page is at {origin}, the dashboard at "
-            f"{self._public_origin or headers.get('host', 'an unknown host')}. "
-            f"Behind a reverse proxy, start the dashboard with --public-url {origin}/"
-        )
-        if origin not in self._refused and len(self._refused) < MAX_REFUSED_ORIGINS:
-            self._refused.add(origin)
-            LOG.warning("%s", text)
-        return text
-
-
-class SecurityHeaders:
-    """Adds the security headers to every response."""
-
-    def __init__(self, app: ASGIApp, policy: str, settings: Settings) -> None:
-        """Add `policy` as Content-Security-Policy; with TLS, responses tell browsers to use https only."""
-        self._app = app
-        self._headers = {
-            "Content-Security-Policy": policy,
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
-            "Referrer-Policy": "same-origin",
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "Permissions-Policy": PERMISSIONS,
-        }
-        self._public = settings.public.url.startswith("https:")
-        by_https = self._public or settings.tls is not None
-        self._https_only = {"Strict-Transport-Security": f"max-age={HTTPS_ONLY_S}"} if by_https else {}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or WebSocket."""
-        # For localhost it would also hold for every other server of this machine.
-        local = not self._public and LOCAL.fullmatch(Headers(scope=scope).get("host", ""))
-        headers = self._headers if local else {**self._headers, **self._https_only}
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(headers)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
-
-
-def _unavailable(connection: HTTPConnection, error: AuthenticationError) -> Response:
+def _unauthenticated(connection: HTTPConnection, error: AuthenticationError) -> Response:
+    if isinstance(error, RefusedKeyError):
+        return unauthorized(str(error), kind=error.kind)
+    if is_api(connection.scope["path"]):
+        return problem_of(503, str(error), kind="accounts-unreadable")
     if "text/html" in connection.headers.get("accept", "*/*"):
         return HTMLResponse(sign_in_page.unavailable(str(error)), 503, headers={"Cache-Control": "no-store"})
     return PlainTextResponse(str(error), 503)

@@ -9,11 +9,13 @@ from starlette.authentication import AuthCredentials, AuthenticationBackend, Aut
 from starlette.requests import HTTPConnection
 
 from dashboard.access.accounts import RIGHTS, AccessError, Visitor
+from dashboard.access.api_keys import ApiKeys, KeyRefusedError
 from dashboard.access.feeds import PATH as FEED_PATH
+from dashboard.access.problems import is_api
 from dashboard.access.sessions import SessionStore
 
 LOG: Final = logging.getLogger("dashboard")
-OPEN_PATHS: Final = frozenset({"/healthz"})
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """Served to everybody, also while the accounts cannot be read."""
 
 UNREADABLE: Final = (
@@ -22,23 +24,42 @@ UNREADABLE: Final = (
 )
 
 
-class SessionBackend(AuthenticationBackend):
-    """Authenticates a connection by the session in its cookie, for Starlette's `AuthenticationMiddleware`."""
+class RefusedKeyError(AuthenticationError):
+    """A request to the API has a key that is not accepted; `kind` names the reason."""
 
-    def __init__(self, store: SessionStore) -> None:
-        """Use the accounts and sessions of a store."""
-        self._store = store
+    def __init__(self, error: KeyRefusedError) -> None:
+        super().__init__(str(error))
+        self.kind = error.kind
+
+
+class SessionBackend(AuthenticationBackend):
+    """Authenticates a connection, for Starlette's `AuthenticationMiddleware`.
+
+    By the session in its cookie; to the API, by the key in its header `Authorization` if it has one, and then by
+    nothing else.
+    """
+
+    def __init__(self, store: SessionStore, keys: ApiKeys) -> None:
+        """Use the accounts and sessions of a store, and its API keys."""
+        self._store, self._keys = store, keys
         self._logged = ""
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Visitor] | None:
         """Return rights and visitor, or None if the connection is not signed in.
 
         Raises `AuthenticationError` while the accounts cannot be read: then nobody can be authenticated.
+        Raises `RefusedKeyError` if there is an API key that is not accepted.
         """
-        if is_open(conn.scope["path"]):
+        path, header = conn.scope["path"], conn.headers.get("authorization")
+        if is_open(path):
             return None
         try:
-            visitor = self._store.visitor(self._store.digest_of(conn))
+            if header is not None and conn.scope["type"] == "http" and is_api(path):
+                visitor: Visitor | None = self._keys.visitor(header)
+            else:
+                visitor = self._store.visitor(self._store.digest_of(conn))
+        except KeyRefusedError as error:
+            raise RefusedKeyError(error) from error
         except AccessError as error:
             if self._logged != str(error):
                 LOG.warning("Requests denied: %s", error)

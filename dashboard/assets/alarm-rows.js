@@ -10,6 +10,7 @@
   const C = () => window.pumpwatch_clocks, age_s = (row) => ((Date.now() - row.zero) / 1000) * row.rate, until_s = (row, ms) => ((ms - Date.now()) / 1000) * row.rate;
   const standing = (row, short) => (row.over ? C().ago : C().since)(age_s(row), row.rate, short);
   const deadline = (row, short) => (row.harm === null ? row.deadline || "" : C().with_here(row.deadline || "", until_s(row, row.harm), row.rate, short));
+  const quiet = (row) => (row.quiet ? "silenced until " + C().moment(row.quiet) + " by " + row.quiet_by : "");
   const waiting = (row) => WAITING.has(row.state);
 
   function make(tag, name, ...children) {
@@ -82,8 +83,9 @@
       text(state, says);
       set(state, "title", says);
       set(state, "className", "alarm-state" + (row.state === "unacknowledged" && !asked ? " obvious" : ""));
-      text(story, row.story || "");
-      set(story, "title", row.story || "");
+      const so_far = [quiet(row), row.story].filter(Boolean).join("; ");
+      text(story, so_far);
+      set(story, "title", so_far);
       /* A button that goes away leaves its focus to its row. */
       if (document.activeElement === acknowledge && (!open || (asked && !asked.refused))) node.focus({ preventScroll: true });
       set(acknowledge, "hidden", !open);

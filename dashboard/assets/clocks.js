@@ -42,6 +42,7 @@
 
   window.pumpwatch_clocks = {
     span, here, with_here, therapy_day,
+    moment: (ms) => new Date(ms).toLocaleString(document.documentElement.lang || "en-GB", { ...(ms - Date.now() < 72000000 ? {} : { day: "numeric", month: "short" }), hour: "2-digit", minute: "2-digit" }),
     since: (seconds, speed, short) => with_here(tr("for {duration}", { duration: span(seconds) }), seconds, speed, short),
     ago: (seconds, speed, short) => with_here(tr("{duration} ago", { duration: span(seconds) }), seconds, speed, short),
     left: (seconds, speed, short) => with_here(tr("{duration} left", { duration: span(seconds) }), seconds, speed, short),

@@ -8,7 +8,7 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 
 from dashboard import theme
-from dashboard.access.accounts import Visitor
+from dashboard.access.accounts import RIGHTS, Visitor
 from dashboard.access.proxies import path_of
 from dashboard.components import (
     address,
@@ -60,6 +60,7 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
                     ),
                 ],
                 className="frame",
+                **_rights(visitor),
             ),
             *(dialog.layout() for dialog in DIALOGS),
             *attention_panel.regions(),
@@ -71,6 +72,11 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
 def may_see(page: Page, visitor: Visitor) -> bool:
     """Return whether a page is for this visitor."""
     return not page.get("right") or visitor.may(page["right"])
+
+
+def _rights(visitor: Visitor) -> dict[str, Any]:
+    """Return the attribute by which the style sheet leaves out what this visitor may not do."""
+    return {"data-rights": " ".join(sorted(RIGHTS.get(visitor.role, ())))}
 
 
 def _head(visitor: Visitor) -> list[Any]:

@@ -6,10 +6,12 @@ Ages advance in the browser: a row holds the wall-clock time at which its age wa
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 import polars as pl
 
+from broker.store.silenced_alarms import SILENCED_SCHEMA
 from broker.store.snapshot import Snapshot
 from dashboard.clocks import DURATION, said_deadline
 from dashboard.data import queries
@@ -47,11 +49,14 @@ FIELDS: Final = (
     "held",
     "story",
     "many",
+    "quiet",
+    "quiet_by",
 )
 """Values of a row. `zero` is the wall time (ms) at which the age was zero and `rate` its seconds per second; `over`:
 the condition has returned to normal; `shelf` and `harm` are the wall times (ms) until which it is shelved and at which
 the patient is under-dosed, as `deadline` says (null: it does not); `story` says who did what; `many` is the number of
-alarms that a line stands for."""
+alarms that a line stands for; `quiet` is the wall time (ms) until which nobody is notified about it, `quiet_by` says
+who silenced it and why (null: it is not silenced)."""
 _DEADLINE: Final = FIELDS.index("deadline")
 _STORY: Final = FIELDS.index("story")
 _SUPPRESSES: Final = tr_later("suppresses {who} ({why})")
@@ -69,6 +74,11 @@ _TIMES: Final[dict[str, pl.DataType]] = {
 }
 
 
+def nothing_silenced() -> pl.DataFrame:
+    """Return the frame of no silenced alarm."""
+    return pl.DataFrame(schema=SILENCED_SCHEMA)
+
+
 class AlarmRows:
     """Rows of the open alarms, made once per snapshot for all viewers."""
 
@@ -80,21 +90,21 @@ class AlarmRows:
         self._seen: Snapshot | None = None
         self._lock = threading.Lock()
 
-    def follow(self, snapshot: Snapshot) -> None:
-        """Bring both feeds up to a snapshot; who asks meanwhile waits."""
+    def follow(self, snapshot: Snapshot, silenced: Callable[[], pl.DataFrame] = nothing_silenced) -> None:
+        """Bring both feeds up to a snapshot, with the alarms that are `silenced`; who asks meanwhile waits."""
         with self._lock:
             if self._seen is not snapshot:
-                self._follow(snapshot)
+                self._follow(snapshot, silenced())
 
-    def _follow(self, snapshot: Snapshot) -> None:
+    def _follow(self, snapshot: Snapshot, silenced: pl.DataFrame) -> None:
         alarms = queries.ordered(snapshot.alarms)
         self._times = times(alarms, snapshot, self._times)
         self.texts = {rule: tuple(texts) for rule, *texts in alarms.unique("rule").select("rule", *TEXTS).iter_rows()}
-        self.alarms.update(rows(alarms.head(MAX_ROWS), self._times), max(0, alarms.height - MAX_ROWS))
+        self.alarms.update(rows(alarms.head(MAX_ROWS), self._times, silenced), max(0, alarms.height - MAX_ROWS))
         found = queries.worst(snapshot.alarms, facts_index(snapshot.table.facts).gateways, alarms.height)
         shown = found.head(MAX_LINES)
         hidden = int(found["many"].sum() or 0) - int(shown["many"].sum() or 0)
-        self.lines.update(rows(_named(shown), self._times), hidden)
+        self.lines.update(rows(_named(shown), self._times, silenced), hidden)
         self._seen = snapshot
 
     def answer(self, feed: RowFeed, run: int, cursor: int) -> dict[str, Any]:
@@ -160,13 +170,16 @@ def _kept(name: str, written: float, same_rate: pl.Expr) -> pl.Expr:
     return pl.when(same_rate & ((new - old).abs() <= allowed)).then(old).otherwise(new)
 
 
-def rows(alarms: pl.DataFrame, known: pl.DataFrame) -> list[tuple[Any, ...]]:
+def rows(alarms: pl.DataFrame, known: pl.DataFrame, silenced: pl.DataFrame) -> list[tuple[Any, ...]]:
     """Return alarms (`broker.store.snapshot.ALARMS_SCHEMA`, with `many` if they are lines) as values of `FIELDS`."""
+    by = pl.format("{} ({})", "silenced_by", "silenced_why").alias("quiet_by")
+    quiet = silenced.select("alarm", by, pl.col("silenced_until").alias("quiet"))
     if "many" not in alarms.columns:
         alarms = alarms.with_columns(many=pl.lit(1))
     key = "key" if "key" in alarms.columns else "alarm"
     return (
         alarms.join(known, on="alarm", how="left", maintain_order="left")
+        .join(quiet, on="alarm", how="left", maintain_order="left")
         .with_columns(
             queries.URGENCY.alias("urgency"),
             pl.col("returned").is_not_null().alias("over"),

@@ -8,6 +8,7 @@ from random import Random
 
 import polars as pl
 
+from broker.contract.log_events import event
 from broker.store.snapshot import Snapshot
 from dashboard.data import drill_records
 from dashboard.data.drill_records import Drill
@@ -74,5 +75,5 @@ def _stored(store: DrillStore, drill: Drill) -> bool:
     try:
         return store.update(drill, "running")
     except DrillError as error:  # the acknowledgment counts, whatever becomes of the drill
-        log.warning("Drill on %s: %s", drill.pump, error)
+        log.warning("Drill on %s: %s", drill.pump, error, extra=event("drill_failed", pump=drill.pump))
         return False

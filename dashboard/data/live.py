@@ -21,12 +21,15 @@ from dashboard.data.attention import Attention
 from dashboard.data.part_status import PartStatus
 from dashboard.data.queries import summary, values_lag_ms
 
-POLL_INTERVAL_S: Final = 0.1
+POLL_INTERVAL_S: Final = 0.02
+"""Looking whether there is a new snapshot takes some µs."""
 STALE_MS: Final = 5_000
 MIN_FREE_BYTES: Final = 4 * 1024 * 1024
 """With less free space a snapshot may not fit."""
 PUSH_INTERVAL_S: Final = 0.5
-"""Minimum time between updates of a client; snapshots in between are skipped."""
+"""Minimum time between updates of a client whose alarms are the same; snapshots in between are skipped."""
+ALARM_PUSH_INTERVAL_S: Final = 0.15
+"""The same if alarms came, went or changed their state."""
 HEARTBEAT_INTERVAL_S: Final = 2.0
 """Time between heartbeats while there is no new snapshot."""
 UNREADABLE: Final = "The dashboard cannot read the snapshots of the stream processor; its log says why."
@@ -49,6 +52,12 @@ class Live:
         self._summary = summary(self._snapshot)
         self._attention: Attention | None = None
         self.count = 0
+        self.alarms_key = 0
+
+    @property
+    def failing(self) -> bool:
+        """Whether the latest snapshot could not be read."""
+        return self._failing
 
     def refresh(self) -> bool:
         """Read the snapshot if it changed, and return whether it did; keep the previous one if reading fails.
@@ -78,6 +87,7 @@ class Live:
             LOG.warning("Snapshot in %s can be read again", self._directory)
         fleet_map.layout(snapshot.table.facts)  # made here, so that no viewer waits for it
         self._failing, self._snapshot, self._stamp = False, snapshot, found
+        self.alarms_key = hash(tuple(snapshot.alarms.select("alarm", "state").hash_rows()))
         self.count += 1
         return True
 
@@ -112,20 +122,30 @@ class Live:
     async def watch(self) -> None:
         """Check for new snapshots until cancelled."""
         while True:
-            if await asyncio.to_thread(self.refresh):
+            if self._is_newer() and await asyncio.to_thread(self.refresh):
                 self._updated.set()
                 self._updated = asyncio.Event()
             await asyncio.sleep(POLL_INTERVAL_S)
 
+    def _is_newer(self) -> bool:
+        return bool(stamp(self._directory) != self._stamp)
+
     async def newer(self, count: int, timeout_s: float) -> bool:
         """Wait for a snapshot newer than number `count`; False on timeout."""
-        updated = self._updated
-        if self.count != count:
-            return True
+        return await self._until(lambda: self.count != count, timeout_s)
+
+    async def pause(self, alarms_key: int) -> None:
+        """Wait after an update whose alarms had this key, until a client may have the next: soon if alarms changed."""
+        await asyncio.sleep(ALARM_PUSH_INTERVAL_S)
+        await self._until(lambda: self.alarms_key != alarms_key, PUSH_INTERVAL_S - ALARM_PUSH_INTERVAL_S)
+
+    async def _until(self, reached: Callable[[], bool], timeout_s: float) -> bool:
+        """Ask after each new snapshot until it is so; False on timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await updated.wait()
-        return self.count != count
+                while not reached():
+                    await self._updated.wait()
+        return reached()
 
     @contextlib.asynccontextmanager
     async def watching(self, _server: object = None) -> AsyncIterator[None]:
@@ -157,11 +177,11 @@ def register(app: Dash, live: Live) -> None:
 
     @app.callback(websocket=True, persistent=True)
     async def push() -> None:
-        sent = -1
+        sent, alarms_key = -1, live.alarms_key
         while not ctx.websocket.is_shutdown:
             if await live.newer(sent, HEARTBEAT_INTERVAL_S):
-                sent = live.count
+                sent, alarms_key = live.count, live.alarms_key
                 set_props("newest", {"data": {**live.payload(), "beat": live.beat()}})
             else:
                 set_props("beat", {"data": live.beat()})
-            await asyncio.sleep(PUSH_INTERVAL_S)
+            await live.pause(alarms_key)

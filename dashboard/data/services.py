@@ -16,16 +16,18 @@ from broker.contract.commands import Clear, GatewayCommand, Inject, Reply, Treat
 from broker.mqtt.address import LinkError
 from broker.mqtt.request_reply import AddressedCommand
 from broker.store import journal_query, rollup, segments
+from broker.store.silences import SilenceStore
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
 from dashboard.access.audit_trail import AuditTrail
-from dashboard.data import drill_alarms
+from dashboard.data import drill_alarms, load_runs
 from dashboard.data.alarm_actions import ALARM_ACTIONS
 from dashboard.data.alarm_rows import AlarmRows
 from dashboard.data.audit_chain import AuditChain
 from dashboard.data.drill_store import DrillStore
 from dashboard.data.live import Live
+from dashboard.data.load_runs import LoadRuns
 from dashboard.data.occurrences import Occurrences
 from dashboard.data.queries import waiting_ids
 from dashboard.settings import Settings
@@ -37,10 +39,14 @@ _WHO: Final = {"acknowledge": "operators, engineers and admins", "service": "eng
 
 @dataclass(frozen=True)
 class Answer:
-    """Result of an operator action: a sentence to show, and whether anything was done."""
+    """Result of an operator action: a sentence to show, and whether anything was done.
+
+    `reached` is False if the broker could not be reached.
+    """
 
     text: str
     good: bool
+    reached: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,16 @@ class DataService:
         """The drills of the data directory."""
         return DrillStore(self.settings.data)
 
+    @cached_property
+    def load_runs(self) -> LoadRuns:
+        """The load tests that are started from the dashboard."""
+        return LoadRuns(self.settings.data / load_runs.FOLDER, self.audit, self.now)
+
+    @cached_property
+    def silences(self) -> SilenceStore:
+        """The silences of the data directory."""
+        return SilenceStore(self.settings.data)
+
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""
         return self.live.snapshot()
@@ -104,8 +120,13 @@ class DataService:
             return Answer("Nothing to acknowledge: already acknowledged, or the alarm has ended.", good=False)
         return await self.apply("acknowledge", ids)
 
-    async def apply(self, name: str, ids: Sequence[str], *, why: str = "", for_s: float | None = None) -> Answer:
-        """Apply one of `ALARM_ACTIONS` to alarms and return the processor's answer."""
+    async def apply(
+        self, name: str, ids: Sequence[str], *, why: str = "", for_s: float | None = None, action_id: str = ""
+    ) -> Answer:
+        """Apply one of `ALARM_ACTIONS` to alarms and return the processor's answer.
+
+        The processor applies actions with the same `action_id` once; by default every one has its own.
+        """
         spec, visitor = ALARM_ACTIONS[name], VISITOR.get()
         if not visitor.may(spec.right):
             await self.audit.denied(visitor, spec.label.lower())
@@ -114,11 +135,12 @@ class DataService:
             return Answer(
                 f"Not {spec.participle}: the text has {len(why):,} characters; allowed are {MAX_WHY}.", good=False
             )
-        action = make_action(name, uuid.uuid4().hex, alarms=ids, who=visitor.name, at=self.now(), why=why, for_s=for_s)
+        action_id = action_id or uuid.uuid4().hex
+        action = make_action(name, action_id, alarms=ids, who=visitor.name, at=self.now(), why=why, for_s=for_s)
         try:
             outcome = await self.act(self.settings.broker, action)
         except LinkError as error:
-            return Answer(f"Not {spec.participle}: {error}.", good=False)
+            return Answer(f"Not {spec.participle}: {error}.", good=False, reached=False)
         drill = ""
         if name == "acknowledge" and outcome.ok:
             drill = drill_alarms.noticed(self.drills, self.snapshot(), ids, visitor.name, self.now())

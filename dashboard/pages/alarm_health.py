@@ -6,21 +6,25 @@ import asyncio
 from typing import Any, Final
 
 import dash_mantine_components as dmc
+import msgspec
 import polars as pl
 from dash import Dash, Input, Output, dcc, html
+from fastapi import FastAPI, Response
 
 from dashboard import clocks, formatting, theme
+from dashboard.access.accounts import VISITOR
+from dashboard.access.proxies import path_of
 from dashboard.clocks import TherapyClock
 from dashboard.components import address, alarm_figures, elements, figures, shell
 from dashboard.components.elements import Component
-from dashboard.data import alarm_performance, fleet_clock
+from dashboard.data import alarm_kpi, alarm_performance, fleet_clock
+from dashboard.data.alarm_kpi import MAX_EVENTS, MAX_OPERATORS
 from dashboard.data.alarm_performance import Metric, Report
 from dashboard.data.services import DataService
 from dashboard.zones import chart_zone
 
+PATH: Final = "/alarm-health"
 REFRESH_MS: Final = 10_000
-MAX_EVENTS: Final = 50_000
-MAX_OPERATORS: Final = 1000
 MAX_BARS: Final = 1008
 """One week of bars of 10 minutes."""
 MAX_FLOODS: Final = 20
@@ -41,7 +45,7 @@ def layout() -> Component:
                 "Alarm load against targets",
                 html.Div(id="health-measures", className="measures"),
                 html.Div(id="health-note", className="note"),
-                side=[html.Span("Operators"), operators],
+                side=[html.Span("Operators"), operators, html.Span(id="health-files", className="kpi-files")],
             ),
             elements.card("Annunciated alarms per 10 min (therapy time)", chart),
             html.Div(
@@ -64,9 +68,10 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page, measured every ten seconds and when the number of operators changes."""
-    shell.add_page(__name__, name="Alarm health", path="/alarm-health", order=7, layout=layout)
+    shell.add_page(__name__, name="Alarm health", path=PATH, order=7, layout=layout)
     operators = address.whole("health-operators", 1, MAX_OPERATORS, default=1)
-    address.bind(app, "/alarm-health", {"operators": operators})
+    address.bind(app, PATH, {"operators": operators})
+    serve(app.server, data)
 
     @app.callback(
         Output("health-measures", "children"),
@@ -75,6 +80,7 @@ def register(app: Dash, data: DataService) -> None:
         Output("health-actors", "children"),
         Output("health-mix", "children"),
         Output("health-floods", "children"),
+        Output("health-files", "children"),
         Input("health-beat", "n_intervals"),
         Input("health-operators", "value"),
         Input("scheme", "data"),
@@ -88,8 +94,7 @@ def render(data: DataService, operators: Any, scheme: str | None) -> tuple[Compo
     people = operators if isinstance(operators, int) and 1 <= operators <= MAX_OPERATORS else 1
     snapshot = data.snapshot()
     events, health = fleet_clock.on_fleet_clock(data.events(limit=MAX_EVENTS), snapshot), snapshot.health
-    latest = events["time"].max()
-    now = max(fleet_clock.fleet_clock(snapshot).therapy_ms, latest if isinstance(latest, int) else 0)
+    now = alarm_kpi.now_of(events, snapshot)
     report = alarm_performance.report(events, now, people)
     zone = chart_zone(now)
     bars = alarm_figures.load(
@@ -103,7 +108,37 @@ def render(data: DataService, operators: Any, scheme: str | None) -> tuple[Compo
         _actors(report.actors),
         _mix(report.mix),
         _floods(report.floods, now, fleet_clock.therapy_clock(snapshot)),
+        [
+            html.A(kind.upper(), href=path_of(f"{PATH}.{kind}?operators={people}"), className="button")
+            for kind in ("csv", "json")
+        ],
     )
+
+
+def serve(server: FastAPI, data: DataService) -> None:
+    """Serve the figures as files."""
+
+    def measured(operators: int) -> Report:
+        return alarm_kpi.measured(data.events(limit=MAX_EVENTS), data.snapshot(), operators)
+
+    async def file(operators: int, kind: str) -> Response:
+        people = min(max(1, operators), MAX_OPERATORS)
+        report = await asyncio.to_thread(measured, people)
+        if not await data.audit.record("exported", VISITOR.get(), f"alarm figures as {kind}"):
+            return Response("Not exported: it cannot be recorded in the audit trail.", 503, media_type="text/plain")
+        headers = {"Content-Disposition": f'attachment; filename="alarm-kpi.{kind}"', "Cache-Control": "no-store"}
+        if kind == "csv":
+            return Response(alarm_kpi.csv_text(report), media_type="text/csv; charset=utf-8", headers=headers)
+        content = msgspec.json.encode(alarm_kpi.summary(report, people))
+        return Response(content, media_type="application/json", headers=headers)
+
+    @server.get(f"{PATH}.csv")
+    async def table(operators: int = 1) -> Response:
+        return await file(operators, "csv")
+
+    @server.get(f"{PATH}.json")
+    async def numbers(operators: int = 1) -> Response:
+        return await file(operators, "json")
 
 
 def _note(report: Report, events: pl.DataFrame, age_s: float | None, zone: str) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import polars as pl
 from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
 from dashboard import clocks, formatting
+from dashboard.access.accounts import VISITOR
+from dashboard.access.proxies import path_of
 from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import (
     address,
@@ -22,9 +26,10 @@ from dashboard.components import (
     keyed_list,
     out_of_service_dialog,
     shell,
+    silence_views,
 )
 from dashboard.components.elements import Component
-from dashboard.data import alarm_actions
+from dashboard.data import alarm_actions, notifications, silencing
 from dashboard.data.fleet_clock import therapy_clock
 from dashboard.data.services import DataService
 from dashboard.languages import LANGUAGE, tr, tr_n
@@ -64,9 +69,10 @@ def layout() -> Component:
             html.H1(tr("Alarms"), className="hidden"),
             *(
                 dcc.Store(id=f"alarm-{name}")
-                for name in ("current", "evidence-key", "orders-ask", "log-ask", "log-key")
+                for name in ("current", "evidence-key", "orders-ask", "log-ask", "log-key", "silences-key")
             ),
             html.Div(id="alarm-followed", hidden=True),
+            html.Div(id="alarm-silences", role="status"),
             html.Section(
                 [
                     html.Div(alarm_filters.controls(), className="alarm-filters"),
@@ -123,9 +129,26 @@ def register(app: Dash, data: DataService) -> None:
             raise PreventUpdate
         snapshot, alarm = data.snapshot(), str(asked.get("alarm"))
         found = snapshot.alarms.filter(pl.col("alarm") == alarm).rows(named=True)
-        shown = evidence(found[0], therapy_clock(snapshot, found[0]["gateway"])) if found else None
+        more = await asyncio.to_thread(
+            lambda: [*silencing.story(data, snapshot, alarm), *notifications.told(data, alarm)]
+        )
+        shown = evidence(found[0], therapy_clock(snapshot, found[0]["gateway"]), more) if found else None
         fresh = f"{alarm} {hash(str(shown))} {ZONE.get()} {LANGUAGE.get().code}"
         return (no_update, no_update) if fresh == key else (shown, fresh)
+
+    @app.callback(
+        Output("alarm-silences", "children"),
+        Output("alarm-silences-key", "data"),
+        Input("live", "data"),
+        State("alarm-silences-key", "data"),
+    )
+    async def show_silences(_live: Any, key: Any) -> Any:
+        known, now = data.silences.readable(), data.now()
+        lately = silencing.expired_lately(known, now)
+        fresh = f"{sum(one.status(now) == 'active' for one in known)} {[one.id for one in lately]} {ZONE.get()}"
+        if fresh == key:
+            raise PreventUpdate
+        return silence_views.notice(known, lately, now), fresh
 
     @app.callback(Output("alarm-orders", "children"), Input("alarm-orders-ask", "data"))
     async def show_orders(_ask: Any) -> Any:
@@ -150,7 +173,7 @@ def register(app: Dash, data: DataService) -> None:
 def changes(data: DataService, run: int, cursor: int) -> dict[str, Any]:
     """Return what changed in the list of alarms since a browser's cursor, with the texts of the rules of new rows."""
     found, snapshot = data.alarm_rows, data.snapshot()
-    found.follow(snapshot)
+    found.follow(snapshot, lambda: silencing.marks(data.silences, snapshot, data.now()))
     orders = snapshot.orders.select("subject", "rule", "out_wall", "out_by")
     # Tells the browser when to ask again for what is out of service.
     also = f"{orders.hash_rows().sum()}" if orders.height else "0"
@@ -174,9 +197,9 @@ def out_of_service(orders: pl.DataFrame) -> Component:
     )
 
 
-def evidence(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
-    """Return what is known of an alarm: what to do first, meaning, evidence, who did what."""
-    story = alarm_actions.audit_trail(row)
+def evidence(row: dict[str, Any], clock: TherapyClock = WALL, more: Sequence[str] = ()) -> Component:
+    """Return what is known of an alarm: what to do first, meaning, evidence, who did what and what `more` happened."""
+    story = [*alarm_actions.audit_trail(row), *more]
     chain = (
         tr(
             "Suppresses: {explains}. First out: {first_out}.",
@@ -202,6 +225,15 @@ def evidence(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
                 className="evidence-head",
             ),
             *known,
+            silence_link(row),
             evidence_panel.shown(row, clock) or elements.nothing(tr("Raised by an older version, without evidence.")),
         ]
     )
+
+
+def silence_link(row: dict[str, Any]) -> Component:
+    """Return the link that opens the form to silence this alarm; None for who may not."""
+    if not VISITOR.get().may(silencing.RIGHT):
+        return None
+    about = {"rule": row["rule"], **({"pump": row["pump"]} if row["pump"] else {})}
+    return html.A("Silence…", href=path_of(f"/silences?{urlencode(about)}"), className="pump-link", **client_script.GO)

@@ -21,7 +21,7 @@ from dashboard.components import (
     shell,
 )
 from dashboard.components.elements import Component
-from dashboard.data import queries
+from dashboard.data import queries, silencing
 from dashboard.data.services import DataService
 from dashboard.languages import decimal, tr, tr_later
 
@@ -105,8 +105,8 @@ def render(snapshot: Snapshot) -> tuple[Component, Component, str]:
 
 def changes(data: DataService, run: int, cursor: int) -> dict[str, Any]:
     """Return what changed in the list of the most urgent alarms since a browser's cursor."""
-    found = data.alarm_rows
-    found.follow(data.snapshot())
+    found, snapshot = data.alarm_rows, data.snapshot()
+    found.follow(snapshot, lambda: silencing.marks(data.silences, snapshot, data.now()))
     return keyed_list.shown(found.answer(found.lines, run, cursor))
 
 

@@ -8,16 +8,18 @@ from urllib.parse import quote
 
 from dash import Dash, Input, Output, State, dcc, html
 
+from broker.store.alarm_database import AlarmDatabase
 from broker.store.snapshot import Snapshot
 from dashboard import formatting, theme
-from dashboard.components import client_script, elements, fault_choice, rule_texts, shell
+from dashboard.components import alarm_database_panel, client_script, elements, fault_choice, rule_texts, shell
 from dashboard.components.elements import Component
-from dashboard.data import fault_catalogue, rules
+from dashboard.data import fault_catalogue, rationalization, rules
 from dashboard.data.rules import RuleRates
 from dashboard.data.services import DataService
 
 MAX_PICTURES: Final = 3
 MAX_OPEN: Final = 30
+UNDECIDED: Final = AlarmDatabase()
 
 
 def layout(name: str) -> Component:
@@ -33,7 +35,7 @@ def layout(name: str) -> Component:
     )
 
 
-def body(snapshot: Snapshot, name: str) -> list[Component]:
+def body(snapshot: Snapshot, name: str, database: AlarmDatabase = UNDECIDED) -> list[Component]:
     """Return what a rule says: meaning, limits, relations; or that there is no such rule."""
     row = rules.row(snapshot, name)
     if row is None:
@@ -42,6 +44,7 @@ def body(snapshot: Snapshot, name: str) -> list[Component]:
     return [
         html.Div([elements.mark(row["priority"]), html.H1(row["title"]), _priority(row)], className="rule-head"),
         elements.card("What it means", html.Dl(_words(row), className="rule-words")),
+        alarm_database_panel.of_rule(row, database),
         elements.card("Threshold and delays", html.Dl(_limits(row), className="rule-words")),
         elements.card("Evidence and other rules", html.Dl(_relations(row, snapshot), className="rule-words")),
     ]
@@ -58,7 +61,7 @@ def register(app: Dash, data: DataService) -> None:
 
     @app.callback(Output("rule-body", "children"), Input("rule-name", "data"))
     async def words(name: Any) -> Any:
-        return await asyncio.to_thread(lambda: body(data.snapshot(), str(name)))
+        return await asyncio.to_thread(lambda: body(data.snapshot(), str(name), rationalization.known(data)))
 
     @app.callback(Output("rule-pictures", "children"), Input("rule-name", "data"), Input("scheme", "data"))
     async def show(name: Any, scheme: str | None) -> Any:

@@ -11,7 +11,7 @@ from dash import Dash, Input, Output, State, dcc, html
 from dash.exceptions import PreventUpdate
 
 from dashboard import formatting
-from dashboard.components import address, client_script, elements, rule_texts, shell
+from dashboard.components import address, alarm_database_panel, client_script, elements, rule_texts, shell
 from dashboard.components.elements import Component
 from dashboard.data import rules
 from dashboard.data.rules import Rates, RuleRates
@@ -51,6 +51,7 @@ def layout() -> Component:
         [
             html.H1("Rules", className="hidden"),
             dcc.Store(id="rules-key"),
+            alarm_database_panel.layout(),
             elements.card(
                 "Alarm rules", html.Div(id="rules-body"), html.Div(id="rules-note", className="note"), side=tools,
                 name="rules-card",
@@ -64,6 +65,7 @@ def register(app: Dash, data: DataService) -> None:
     """Add the page; counts follow the snapshots, and rules are drawn again only if something changed."""
     shell.add_page(__name__, name="Rules", path="/rules", order=8, layout=layout)
     counted = RuleRates(data)
+    alarm_database_panel.register(app, data)
     address.bind(
         app,
         "/rules",

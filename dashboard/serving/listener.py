@@ -15,10 +15,12 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
+from broker.metrics.readings import Vitals
 from broker.mqtt.endpoint import is_loopback
 from dashboard.access.accounts import AccessError
 from dashboard.serving.connections import LOOPBACK, Connections, Door
 from dashboard.serving.counted_log import CountedLog, RareRecords
+from dashboard.serving.measured import Measured
 from dashboard.serving.protocols import LimitedHttp, LimitedWebSocket
 from dashboard.serving.requests import Limited
 from dashboard.serving.tls import Certificate
@@ -54,11 +56,22 @@ def tls_of(files: TlsFiles | None, clock: Callable[[], float]) -> Certificate | 
 
 
 def server_config(
-    app: ASGIApp, settings: Settings, tls: Certificate | None, clock: Callable[[], float]
+    app: ASGIApp,
+    settings: Settings,
+    tls: Certificate | None,
+    clock: Callable[[], float],
+    vitals: Vitals | None = None,
 ) -> uvicorn.Config:
-    """Return the configuration of the server around `app`; `clock` is monotonic, in s."""
+    """Return the configuration of the server around `app`; `clock` is monotonic, in s.
+
+    `vitals` gets the readings of the server, besides those it has.
+    """
     limits, log = _affordable(settings.limits), CountedLog(clock)
     connections = Connections(limits, (*LOOPBACK, *settings.public.proxies), log)
+    measured = Measured(Limited(app, settings, log), connections)
+    if vitals is not None:
+        others = vitals.read
+        vitals.read = lambda: [*others(), *measured.read()]
     server_log = logging.getLogger("uvicorn.error")
     for earlier in [each for each in server_log.filters if isinstance(each, RareRecords)]:
         server_log.removeFilter(earlier)
@@ -71,7 +84,7 @@ def server_config(
         return LimitedWebSocket(connections, config, server_state, app_state)
 
     return uvicorn.Config(
-        Limited(app, settings, log),
+        measured,
         log_level="warning",
         access_log=False,
         server_header=False,

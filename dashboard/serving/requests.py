@@ -12,6 +12,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.access.problems import is_api, problem
 from dashboard.serving.counted_log import CountedLog
 from dashboard.serving.hosts import Hosts
 from dashboard.settings import Settings
@@ -33,7 +34,7 @@ class Limited:
         """Protect `app`; `log` counts what is refused."""
         self._app = app
         self._hosts = Hosts(settings)
-        self._limits = settings.limits
+        self._limits, self._root = settings.limits, settings.public.root
         self._log = log
         self._cookie = f"pumpwatch-{settings.port}"
         self._sockets: collections.Counter[str] = collections.Counter()
@@ -44,7 +45,7 @@ class Limited:
             await self._app(scope, receive, send)
         elif refused := self._hosts.refusal(scope):
             self._log.note("host", f"Request from {_client(scope)} refused: {refused[1]}")
-            await _refuse(scope, receive, send, *refused)
+            await self._refuse(scope, receive, send, *refused)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
         else:
@@ -59,9 +60,8 @@ class Limited:
             refused = True
             self._log.note("size", f"Request from {_client(scope)} refused: its body is too large")
             if not started:
-                await _refuse(
-                    scope, receive, send, 413, f"The request body is larger than {self._limits.body:,} bytes."
-                )
+                text = f"The request body is larger than {self._limits.body:,} bytes."
+                await self._refuse(scope, receive, send, 413, text)
 
         async def counted() -> Message:
             nonlocal size
@@ -93,7 +93,7 @@ class Limited:
         if self._sockets[session] >= self._limits.sockets_per_session:
             text = f"At most {self._limits.sockets_per_session} live connections of one session; close other windows."
             self._log.note("sockets", f"WebSocket from {_client(scope)} refused: {text}")
-            await _refuse(scope, receive, send, 429, text)
+            await self._refuse(scope, receive, send, 429, text)
             return
         self._sockets[session] += 1
         try:
@@ -133,6 +133,17 @@ class Limited:
                 self._log.note("socket", text)
                 await close(FAILED, "the message could not be processed")
 
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, status: int, text: str) -> None:
+        if scope["type"] == "http":
+            of_api = is_api(scope["path"].removeprefix(self._root))
+            answer = problem(status, text, headers=HEADERS) if of_api else PlainTextResponse(text, status, HEADERS)
+            await answer(scope, receive, send)
+            return
+        await receive()
+        raw = [(b"content-type", b"text/plain; charset=utf-8")]
+        await send({"type": "websocket.http.response.start", "status": status, "headers": raw})
+        await send({"type": "websocket.http.response.body", "body": text.encode()})
+
     def _session(self, scope: Scope) -> str:
         """Return what stands for the session; cookies that nobody issued are refused later, and soon."""
         return cookie_parser(Headers(scope=scope).get("cookie", "")).get(self._cookie, "")
@@ -155,16 +166,6 @@ def is_well_formed(message: Message) -> bool:
         return False
     # Dash prints a traceback for each callback that fails over a WebSocket. Ours there has no inputs.
     return not any(payload.get(name) for name in ("inputs", "state", "changedPropIds"))
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, text: str) -> None:
-    if scope["type"] == "http":
-        await PlainTextResponse(text, status, headers=HEADERS)(scope, receive, send)
-        return
-    await receive()
-    raw = [(b"content-type", b"text/plain; charset=utf-8")]
-    await send({"type": "websocket.http.response.start", "status": status, "headers": raw})
-    await send({"type": "websocket.http.response.body", "body": text.encode()})
 
 
 def _client(scope: Scope) -> str:

@@ -27,7 +27,7 @@ from processor.intake.gateway import Gateway
 from processor.intake.gateways import RegistryFullError
 from processor.intake.journal_recorder import JournalRecorder
 from processor.intake.json_rows import JsonRows, known_topic
-from processor.intake.quarantine import Quarantine
+from processor.intake.quarantine import Kind, Quarantine
 from processor.intake.rates import GatewayRates, OverRateError, RefusedBirths
 from processor.intake.registry import Registry
 
@@ -83,12 +83,12 @@ class Inbox:
             try:
                 self._read(message, place, now, collected)
             except ForgedError as error:
-                self.quarantine.add(message.topic, now, f"refused: {error}", message.payload)
+                self.quarantine.add(message.topic, now, f"refused: {error}", message.payload, kind="forged")
                 if self.recorder.forged(error, now) and message.topic == COMMAND and error.claim.id:
                     refusal = Outcome(id=error.claim.id[:MAX_WHO], done=0, refused=1, text=f"Refused: {error}.")
                     collected.refusals.append(refusal)
             except (TopicError, MessageError, RegistryFullError, OverRateError) as error:
-                self.quarantine.add(message.topic, now, str(error), message.payload)
+                self.quarantine.add(message.topic, now, str(error), message.payload, kind=_kind_of(error))
                 self.refused_births.note(message.topic, error, now)
         samples, ahead = self._without_implausible_times(join(collected), now)
         self.registry.hear(samples["pump"], samples["time"], now)
@@ -108,7 +108,7 @@ class Inbox:
         for topic, count in collections.Counter(topics[place] for place in excess).items():
             limit = rates.limits.gateway_messages
             reason = f"{count:,} messages beyond the limit of {limit:,} a second; if they are right, raise "
-            self.quarantine.add(topic, now, f"{reason}--gateway-messages", count=count)
+            self.quarantine.add(topic, now, f"{reason}--gateway-messages", count=count, kind="over rate")
         kept = np.setdiff1d(np.arange(len(messages)), excess, assume_unique=True).tolist()
         return [messages[place] for place in kept], [frames[place] for place in kept]
 
@@ -150,7 +150,7 @@ class Inbox:
         rejected = samples.filter(~plausible).unique("pump", keep="last", maintain_order=True)
         for number, time in rejected.select("pump", "time").head(codec.MAX_REASONS).iter_rows():
             topic, reason = self.registry.implausible_time(number, time, now)
-            self.quarantine.add(topic, now, reason)
+            self.quarantine.add(topic, now, reason, kind="implausible time")
         return samples.filter(plausible), rejected["pump"]
 
     def _read(self, message: Message, place: int, now: int, collected: Collected) -> None:
@@ -190,7 +190,7 @@ class Inbox:
             _check_gateway("birth", birth.gateway, topic)
             claim = self.registry.apply_birth(birth, topic.shard, now, retained=message.retained)
             if claim is not None:
-                self.quarantine.add(message.topic, now, claim, message.payload)
+                self.quarantine.add(message.topic, now, claim, message.payload, kind="claimed")
                 self.recorder.claim(topic.gateway, claim, mark=birth.sent, now=now)
             mark, pumps = birth.sent, len(birth.pumps.serial)
         elif message.payload:
@@ -234,16 +234,22 @@ class Inbox:
 
     def _reject_pumps(self, message: Message, now: int, gateway: Gateway, serials: list[str]) -> None:
         reasons = [self.registry.rejection(gateway, serial) for serial in dict.fromkeys(serials)]
-        self._reject(message, now, codec.shorten(reasons, "pumps"))
+        self._reject(message, now, codec.shorten(reasons, "pumps"), kind="too many")
 
-    def _reject(self, message: Message, now: int, reasons: tuple[str, ...]) -> None:
+    def _reject(self, message: Message, now: int, reasons: tuple[str, ...], kind: Kind = "invalid") -> None:
         for reason in reasons:
-            self.quarantine.add(message.topic, now, reason, message.payload)
+            self.quarantine.add(message.topic, now, reason, message.payload, kind=kind)
 
 
 def _check_gateway(kind: str, gateway: str, topic: GatewayTopic) -> None:
     if gateway != topic.gateway:
         raise MessageError(f"the {kind} of {gateway!r} was published on the topic of {topic.gateway!r}")
+
+
+def _kind_of(error: Exception) -> Kind:
+    if isinstance(error, OverRateError):
+        return "over rate"
+    return "too many" if isinstance(error, RegistryFullError) else "malformed"
 
 
 def _is_telemetry(message: Message) -> bool:

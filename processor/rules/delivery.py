@@ -66,6 +66,7 @@ RULES: Final = (
         name="under_delivery",
         title="Under-delivery",
         priority="high",
+        mdc="MDC_EVT_FLOW_LO",
         detector=residual(
             "flow_ul_h",
             "commanded_ul_h",
@@ -94,6 +95,7 @@ RULES: Final = (
         name="delivery_shift",
         title="Delivery drifting low",
         priority="medium",
+        mdc="MDC_EVT_FLOW_LO",
         detector=shift("flow_ul_h", "commanded_ul_h", direction="below", slack=SLACK, floor=1.0, reach_h=REACH_H),
         on_delay_s=10 * MINUTE,
         off_delay_s=10 * MINUTE,
@@ -122,6 +124,7 @@ RULES: Final = (
         name="over_infusion",
         title="Over-infusion",
         priority="high",
+        mdc="MDC_EVT_HI",
         detector=volume("over-infusion"),
         on_delay_s=15 * MINUTE,
         off_delay_s=HOUR,

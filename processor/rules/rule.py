@@ -44,7 +44,8 @@ class Rule:
     measurements that support the alarm, averaged over about `over_s` seconds, the most telling first; `rules_out` lists
     causes that the numbers may exclude. The baseline of a pump is uncertain until `learns_h` hours after its first
     sample. `harm_after_h` is the time without treatment after which the patient counts as under-dosed (None: not at
-    risk by this alarm alone).
+    risk by this alarm alone). `mdc` is the reference id of the closest event in the nomenclature IEEE 11073
+    (`broker.contract.mdc`), empty if there is none.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Rule:
     harm_after_h: float | None = None
     latch: bool = False
     realarm_h: float | None = None
+    mdc: str = ""
 
     @property
     def uses_wall_clock(self) -> bool:

@@ -26,6 +26,7 @@ RULES: Final = (
         name="pump_silent",
         title="Pump silent",
         priority="medium",
+        mdc="MDC_EVT_COMM_STATUS_CHANGE",
         detector=silence(**ALLOWED_SILENCE),
         on_delay_s=0.0,
         off_delay_s=0.0,

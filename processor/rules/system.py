@@ -13,6 +13,7 @@ from processor.rules.certificates import CERTIFICATE_RULES
 from processor.rules.indicators import FAILURES as _FAILURES
 from processor.rules.indicators import RISES_OVER_S, level, rise, share
 from processor.rules.indicators import measure as _measure
+from processor.rules.notifications import NOTIFICATIONS_RULE
 from processor.rules.reading_kinds import CAME, DROPPED, FULLNESS, LAG, LOST, REFUSED, RESENT, TROUBLE
 from processor.rules.rule import MINUTE, Rule
 from processor.rules.standstill import STANDSTILL_RULE
@@ -347,6 +348,7 @@ SYSTEM_RULES: Final = (
         over_s=0.0,
     ),
     STANDSTILL_RULE,
+    NOTIFICATIONS_RULE,
     *ACCESS_RULES,
     *CERTIFICATE_RULES,
 )

@@ -150,6 +150,14 @@ def log_part(data: Path) -> int:
     return 0 if manifest is None else manifest.log
 
 
+def written_s(data: Path) -> float:
+    """Return when the checkpoint was written, as Unix time; 0 without one."""
+    try:
+        return (data / DIRECTORY / MANIFEST).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def exists(data: Path) -> bool:
     """Return whether there is a checkpoint."""
     return (data / DIRECTORY / MANIFEST).exists()

@@ -14,11 +14,12 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from broker.contract.actions import Outcome
 from broker.contract.messages import encode
 from broker.contract.topics import OUTCOME
+from broker.metrics.readings import Distribution
 from broker.mqtt.link import Link
 from processor.intake.confirmations import Confirmations, Progress
 from processor.intake.message_queue import MessageQueue
@@ -52,7 +53,7 @@ class Committer:
 
     `outcomes` are published when the actions they answer are durable. `wall_ms` is the wall clock. At most `max_rows`
     samples and `receive_maximum` messages may wait. `on_durable` is called after what had been taken in when it was
-    `marked` is on disk and acknowledged.
+    `marked` is on disk and acknowledged. `durations` counts how long each kind of work took.
     """
 
     data: Path
@@ -68,6 +69,9 @@ class Committer:
     outcomes: list[Outcome] = field(default_factory=list)
     marked: Callable[[], int] = lambda: 0
     on_durable: Callable[[int], None] = lambda _mark: None
+    durations: dict[Work, Distribution] = field(
+        default_factory=lambda: {work: Distribution() for work in get_args(Work)}
+    )
     _confirmations: Confirmations = field(default_factory=Confirmations)
     _running: dict[Work, asyncio.Task[bool]] = field(default_factory=dict)
     _due_at: dict[Work, float] = field(default_factory=dict)
@@ -118,6 +122,7 @@ class Committer:
             else:
                 self._works(work)
             finally:
+                self.durations[work].add(time.monotonic() - began)
                 (self._failed.discard if succeeded else self._failed.add)(work)
                 if work == "checkpoint":
                     pause_s = max(CHECKPOINT_INTERVAL_S, (time.monotonic() - began) / CHECKPOINT_SHARE)

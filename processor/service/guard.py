@@ -88,5 +88,6 @@ class GuardedPipeline:
 
     def _count(self, error: BaseException) -> None:
         self.errors += 1
-        self.latest = describe(error)
-        log.error("processing: %s", self.latest, exc_info=error if self.errors == 1 else None)
+        before, self.latest = self.latest, describe(error)
+        if self.latest != before:
+            log.error("processing: %s", self.latest, exc_info=error if self.errors == 1 else None)

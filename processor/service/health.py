@@ -10,12 +10,13 @@ from typing import Final
 import polars as pl
 
 from broker.access import certificates
-from broker.store import account_files
+from broker.store import account_files, notification_files
 from broker.store.snapshot import CapacityLimit, Health
 from processor.engine import sequence
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.rules.certificates import SOON, URGENT
+from processor.rules.notifications import NOTIFICATIONS
 from processor.service import capacity
 from processor.service.message_log import MessageLog
 from processor.service.metering import Meter
@@ -28,6 +29,8 @@ MAX_LAG_S: Final = 10.0
 """Time that samples may take to the dashboards. Modelling choice: ten times what is usual under full load."""
 CLOCK_NOTICE_S: Final = 300.0
 """How long a clock that was set is shown as a trouble."""
+NOTIFICATIONS_INTERVAL_S: Final = 5.0
+"""How often the processor looks whether the notifier delivers."""
 CERTIFICATES_INTERVAL_S: Final = 3_600.0
 """How often the processor looks when certificates end."""
 MAX_NAMED: Final = 5
@@ -52,6 +55,7 @@ class HealthMonitor:
     _checked: float = -math.inf
     _clock_set: float = 0.0
     _certificates_checked: float = -math.inf
+    _notifications_checked: float = -math.inf
 
     def health(self, now: int, *, protocol: str, connected: bool) -> Health:
         """Return the processor's health at `now` (wall ms)."""
@@ -94,6 +98,17 @@ class HealthMonitor:
             self.meter.trouble("accounts", problem)
         else:
             self.meter.recovered("accounts")
+
+    def check_notifications(self, now: int, clock: float) -> None:
+        """Report what keeps people from being notified; `now` is wall ms, `clock` monotonic in s."""
+        if clock - self._notifications_checked < NOTIFICATIONS_INTERVAL_S:
+            return
+        self._notifications_checked = clock
+        problem = notification_files.trouble(self.data, now)
+        if problem:
+            self.meter.trouble(NOTIFICATIONS, problem)
+        else:
+            self.meter.recovered(NOTIFICATIONS)
 
     def check_certificates(self, now: int, clock: float) -> None:
         """Report certificates that end soon, every `CERTIFICATES_INTERVAL_S`; `now` is wall ms, `clock` monotonic in s.

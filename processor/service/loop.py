@@ -6,25 +6,22 @@ import asyncio
 import contextlib
 import logging
 import math
-import random
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 from broker.contract.signed import Verifier
-from broker.contract.topics import ALL, COMMAND, PART, RESEND, TRACE
+from broker.metrics.readings import Vitals
 from broker.mqtt.address import TakenOverError, parse_url
 from broker.mqtt.link import Link, Message
-from broker.mqtt.reconnection import keep_open
 from broker.store import action_key
 from broker.store.journal import JournalError
 from broker.store.snapshot import Health
-from processor.batch_result import BatchResult
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.rules.access import SECOND_PROCESSOR
 from processor.rules.standstill import STANDSTILL
-from processor.service import checkpoint, in_hand, recovery
+from processor.service import recovery, tracing
 from processor.service.anchor_webhook import Webhook, address_of
 from processor.service.anchoring import Anchoring
 from processor.service.announcements import Announcements
@@ -32,12 +29,15 @@ from processor.service.batches import Batches
 from processor.service.checkpoint import CheckpointError
 from processor.service.commit import Committer
 from processor.service.compaction import Compaction
+from processor.service.connection import Connection
 from processor.service.guard import GuardedPipeline
 from processor.service.health import HealthMonitor
 from processor.service.in_hand import InHand
 from processor.service.installation import client_id, exclusive
+from processor.service.judging import Judging
 from processor.service.message_log import MessageLog, Taken
 from processor.service.metering import Meter
+from processor.service.passing_troubles import PassingTroubles
 from processor.service.presence import Guard
 from processor.service.settings import ProcessorError, SecondProcessorError, Settings
 from processor.service.showing import Showing
@@ -45,8 +45,7 @@ from processor.service.snapshots import SnapshotPublisher
 from processor.service.standstill import Standstill
 from processor.service.store import Store
 from processor.service.system_journal import SystemJournal
-from processor.service.tracing import Tracing
-from processor.watch.self_monitoring import SelfMonitor
+from processor.service.vitals import ProcessorVitals
 
 log = logging.getLogger("processor")
 
@@ -62,15 +61,18 @@ WATCH_INTERVAL_MS: Final = 1000
 """How often silent pumps, gateways, fleet and cohorts are judged."""
 MAX_THIN_WAVES: Final = 25
 """Samples of a pump's backlog that are judged at once; they take about a tenth of a second."""
-FAILURE_NOTICE_S: Final = 300.0
-"""How long an unforeseen error is shown as a trouble."""
 
 
-async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
-    """Run until `stop`; call `ready` with the broker's address once connected and subscribed."""
+async def run(
+    settings: Settings, stop: asyncio.Event, ready: Callable[[str], None], vitals: Vitals | None = None
+) -> None:
+    """Run until `stop`; call `ready` with the broker's address once connected and subscribed.
+
+    `vitals` gets what there is to watch.
+    """
     with exclusive(settings.data):
         try:
-            service = _Service(settings)
+            service = _Service(settings, vitals or Vitals("processor"))
         except (JournalError, action_key.ActionKeyError) as error:
             raise ProcessorError(str(error)) from error
         await service.run(stop, ready)
@@ -84,7 +86,7 @@ def wall_ms() -> int:
 class _Service:
     """The parts of one run."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, vitals: Vitals) -> None:
         self.settings = settings
         address = parse_url(settings.broker)
         # Before the journal exists: an existing one means an installation of an earlier version.
@@ -92,8 +94,7 @@ class _Service:
         action_key.ensure(settings.data)
         self.keys = action_key.KeyFile(settings.data / action_key.PUBLIC)
         self.guard = Guard(address, own_id, wall_ms, self._meet)
-        self.met_at = -math.inf
-        self.standstill, self.stood_still_at = Standstill(self._stood_still), -math.inf
+        self.standstill = Standstill(self._stood_still)
         self.store = Store(settings.data, settings.history_bytes, settings.history_days)
         self.log = MessageLog(settings.data)
         self.journal = SystemJournal(self.store, wall_ms)
@@ -102,18 +103,16 @@ class _Service:
         self.pipeline.backlog.max_thin_waves = MAX_THIN_WAVES
         self.pipeline.watch_interval_ms = WATCH_INTERVAL_MS
         self.pipeline.limit_rates(settings.rates)
-        self.guarded = GuardedPipeline(self.pipeline)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.in_hand = InHand(settings.data)
         self.batches = Batches(self.queue, self.pipeline.inbox.decode, self.in_hand)
         self.meter = Meter(started=wall_ms(), broker=address.url)
+        self.passing = PassingTroubles(self.meter)
         webhook = Webhook(address_of(settings.anchor_url), own_id, self.meter, wall_ms) if settings.anchor_url else None
         self.anchoring = Anchoring(self.store, self.meter, webhook)
         snapshots = SnapshotPublisher(settings.data / "snapshot", self.pipeline)
         self.showing = Showing(snapshots, self.meter, self._health, wall_ms)
-        self.connected_at = math.inf
         self.current_at = -math.inf
-        self.failed_at = -math.inf
         self.monitor = HealthMonitor(
             settings.data,
             self.meter,
@@ -146,19 +145,28 @@ class _Service:
             max_rows=settings.max_rows,
             receive_maximum=settings.receive_maximum,
         )
-        self.tracing = self._traced() if settings.trace else None
+        self.connection = Connection(
+            self.link, self.guard, self.queue, self.meter, self.committer, self.announcements, self.journal
+        )
+        self.judging = Judging(
+            settings.data,
+            GuardedPipeline(self.pipeline),
+            self.in_hand,
+            self.log,
+            self.store,
+            self.meter,
+            self.committer,
+            self.announcements,
+            settings.max_rows,
+        )
+        self.tracing = (
+            tracing.follow(lambda: time.time_ns() / 1e6, self.link, self.pipeline, self.committer, self.showing)
+            if settings.trace
+            else None
+        )
+        own = ProcessorVitals(self.judging, lambda: self.link.alive, wall_ms)
+        self.vitals, vitals.read, vitals.problems = vitals, own.read, own.problems
         self.compaction = Compaction(settings.data, self.store.history, self.pipeline, self.meter, wall_ms)
-
-    def _traced(self) -> Tracing:
-        def publish(payload: bytes) -> None:
-            if self.link.alive:
-                self.link.publish(TRACE, payload)
-
-        tracing = Tracing(publish, lambda: time.time_ns() / 1e6)
-        self.pipeline.on_decoded = tracing.decoded
-        self.committer.marked = self.showing.marked = lambda: tracing.batch
-        self.committer.on_durable, self.showing.on_shown = tracing.durable, tracing.shown
-        return tracing
 
     def _restored(self) -> Pipeline:
         """Return the pipeline of the checkpoint, or a new one if there is none or it cannot be read."""
@@ -169,40 +177,14 @@ class _Service:
             self.journal.record("started", "checkpoint", str(error))
             return Pipeline(verifier=Verifier(self.keys))
 
-    async def _replay(self, stop: asyncio.Event) -> bool:
-        """Take in again what was taken in since the checkpoint; return whether that was all, before a `stop`."""
-        began, samples = time.monotonic(), 0
-        for taken in self.log.read(checkpoint.log_part(self.settings.data)):
-            if stop.is_set():
-                return False
-            results = []
-            for part in self._parts(taken):
-                with self.in_hand.holding(part.messages):
-                    results += await asyncio.to_thread(recovery.replay, self.guarded, part)
-            samples += sum(result.samples.height for result in results)
-            self._keep(results)
-            if 2 * self.store.rows >= self.settings.max_rows:
-                await self.committer.save()
-        # Its counts are those of the run before, and begin again.
-        self.pipeline.monitor = SelfMonitor()
-        if not checkpoint.exists(self.settings.data):
-            # From here on, a journal with entries of a processor and no checkpoint is one that was tampered with.
-            await self.committer.save_checkpoint()
-        if samples:
-            log.info(
-                "took in %s samples since the checkpoint again in %.1f s", f"{samples:,}", time.monotonic() - began
-            )
-        self.committer.resume()
-        return True
-
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         """Run until `stop`, then finish the current batch and store everything."""
-        if not await self._replay(stop):
+        if not await self.judging.replay(stop):
             self.store.close()
             self.in_hand.close()
             return
         connected, reason = asyncio.Event(), "on purpose"
-        connection = asyncio.create_task(self._connect(connected), name="connection")
+        connection = asyncio.create_task(self.connection.keep(connected), name="connection")
         guarding = asyncio.create_task(self.guard.run(), name="presence")
         pulse = asyncio.create_task(self.standstill.run(), name="pulse")
         stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -238,43 +220,15 @@ class _Service:
         # Raise the error of the final batch, if it failed.
         work.result()
 
-    async def _connect(self, connected: asyncio.Event) -> None:
-        """Stay connected until cancelled, once it is known that no other processor is; set `connected` each time."""
-
-        async def session(link: Link) -> None:
-            link.subscribe(ALL)
-            link.subscribe(COMMAND)
-            link.subscribe(PART)
-            if not link.resumed:
-                link.publish(RESEND, b"{}")
-            self.meter.sessions += 1
-            self.connected_at = time.monotonic()
-            self.committer.reconfirm()
-            self.announcements.begin_session()
-            self.journal.record("connected", "broker", link.address.url)
-            connected.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self.journal.record("disconnected", "broker", link.address.url)
-                self.queue.end_session()
-
-        await self.guard.cleared.wait()
-        await keep_open(
-            self.link, session, report=log.warning, chance=random.Random(), network_fine=self.guard.is_steady
-        )
-
     def _meet(self, text: str) -> None:
         """Record that another processor came to this broker, and show it for a while."""
-        self.met_at = time.monotonic()
-        self.meter.trouble(SECOND_PROCESSOR, text)
+        self.passing.show(SECOND_PROCESSOR, text, time.monotonic())
         self.journal.record("refused", "processor", text)
 
     def _stood_still(self, gap_s: float) -> None:
         """Record a standstill of this process, and show it for a while."""
-        self.stood_still_at = time.monotonic()
         text = f"the processor was not running for {gap_s:,.0f} s"
-        self.meter.trouble(STANDSTILL, text)
+        self.passing.show(STANDSTILL, text, time.monotonic())
         self.journal.record("stopped", "processor", text)
 
     def _receive(self, messages: list[Message]) -> None:
@@ -293,7 +247,7 @@ class _Service:
                     await asyncio.wait_for(self.queue.arrived.wait(), self.settings.tick_s)
             self.queue.arrived.clear()
             await self._process()
-            clock = time.monotonic()
+            self.vitals.beat = clock = time.monotonic()
             self.committer.advance(clock)
             await self.anchoring.advance(clock)
             await self.showing.advance(clock)
@@ -302,15 +256,9 @@ class _Service:
                 recorded = clock
             if clock - published >= PUBLISH_INTERVAL_S:
                 self.committer.confirm()
-                self._ask_for_births()
+                self.connection.ask_for_births(self.pipeline.inbox.refused_births, wall_ms())
                 self.announcements.publish_state(self._health(wall_ms()))
                 published = clock
-
-    def _ask_for_births(self) -> None:
-        """Ask for births that were refused for a rate: their gateways would send them only when they reconnect."""
-        if self.link.alive:
-            for topic in self.pipeline.inbox.refused_births.due(wall_ms()):
-                self.link.ask_retained(topic)
 
     async def _process(self) -> None:
         """Process the messages that wait, as one batch."""
@@ -318,6 +266,7 @@ class _Service:
         if step := self.monitor.check_clock(wall_ms(), clock):
             self.journal.record("set", "clock", step)
         self.monitor.check_certificates(wall_ms(), clock)
+        self.monitor.check_notifications(wall_ms(), clock)
         queued, decoded = await self.batches.next()
         if not self.queue.full:
             self.link.resume_reading()
@@ -326,54 +275,19 @@ class _Service:
         taken = Taken(
             queued.messages,
             wall_ms(),
-            listening=self.link.alive and clock - self.connected_at >= CATCH_UP_S,
+            listening=self.link.alive and clock - self.connection.since >= CATCH_UP_S,
             readings=self.monitor.readings(clock),
             step_ms=self.monitor.step_ms,
             current=self.standstill.over(clock) and clock - self.current_at < BEHIND_S,
         )
-        errors = self.guarded.errors
-        results, parts = [], self._parts(taken)
-        for part in parts:
-            with self.in_hand.holding(part.messages):
-                results += await asyncio.to_thread(
-                    self.guarded.take,
-                    part.messages,
-                    part.now,
-                    listening=part.listening,
-                    current=part.current,
-                    readings=part.readings,
-                    decoded=decoded if part is taken else None,
-                )
-        if self.guarded.errors > errors:
-            self.meter.trouble("processing", self.guarded.latest)
-            self.failed_at = clock
-        elif clock - self.failed_at >= FAILURE_NOTICE_S:
-            self.meter.recovered("processing")
-        if clock - self.met_at >= FAILURE_NOTICE_S:
-            self.meter.recovered(SECOND_PROCESSOR)
-        if clock - self.stood_still_at >= FAILURE_NOTICE_S:
-            self.meter.recovered(STANDSTILL)
-        self.meter.messages += len(queued.messages)
-        self.queue.taken(queued)
-        for part in parts:
-            self.committer.taken(part)
-        self._keep(results)
+        errors = self.judging.guarded.errors
+        await self.judging.take(taken, decoded, lambda: self.queue.taken(queued))
+        if self.judging.guarded.errors > errors:
+            self.passing.show("processing", self.judging.guarded.latest, clock)
+        self.passing.advance(clock)
         if self.tracing and queued.messages:
             self.tracing.judged(queued.messages)
         self.announcements.announce()
-
-    def _parts(self, taken: Taken) -> list[Taken]:
-        """Return what is taken one after the other; messages that ended earlier runs go into the quarantine instead."""
-        for message in self.in_hand.guilty(taken.messages):
-            self.pipeline.quarantine_message(message, taken.now, in_hand.REASON)
-        return self.in_hand.parts(taken)
-
-    def _keep(self, results: list[BatchResult]) -> None:
-        for result in results:
-            self.meter.count(result.samples)
-            self.store.add(result)
-            self.committer.outcomes += result.outcomes
-        self.announcements.add(results)
 
     def _health(self, now: int) -> Health:
         return self.monitor.health(now, protocol=self.link.address.protocol_name, connected=self.link.alive)

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from broker.store.snapshot import CapacityLimit, Health
+from broker.contract.log_events import event
+from broker.metrics.readings import Distribution
+from broker.store.snapshot import ALARMS_SCHEMA, CapacityLimit, Health
 from processor.engine import sequence
 from processor.pipeline import Pipeline
 from processor.rules.rule import targets_of
@@ -30,7 +32,9 @@ MAX_LATENCIES_PER_BATCH: Final = 1_000
 class Meter:
     """Counts since the start (`started`, wall ms).
 
-    `lag_s` is the age of the samples in the latest snapshot with new ones, `troubles` what fails now, in words.
+    `lag_s` is the age of the samples in the latest snapshot with new ones, `troubles` what fails now, in words. The
+    latest snapshot was written at `shown_at` (wall ms) with these `alarms` (`ALARMS_SCHEMA`); `latest` is the latest
+    health. `latency` counts the ages of samples.
     """
 
     started: int
@@ -42,6 +46,10 @@ class Meter:
     clock: WallClock = field(default_factory=WallClock)
     lag_s: float = 0.0
     troubles: dict[str, str] = field(default_factory=dict)
+    shown_at: int = 0
+    alarms: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ALARMS_SCHEMA))
+    latest: Health | None = None
+    latency: Distribution = field(default_factory=Distribution)
     _lag_at: int = 0
     _counted: dict[str, int] = field(default_factory=dict)
     _grown: dict[str, int] = field(default_factory=dict)
@@ -58,6 +66,7 @@ class Meter:
 
     def shown(self, now: int, sent: list[npt.NDArray[np.int64]]) -> None:
         """Record that what was `sent` (wall ms; see `take_unseen`) is in a snapshot that was complete at `now`."""
+        self.shown_at = now
         ages_ms = [(now - each).clip(0) for each in sent]
         if ages_ms:
             self.lag_s, self._lag_at = float(np.median(np.concatenate(ages_ms))) / 1000.0, now
@@ -65,6 +74,7 @@ class Meter:
             self.lag_s = 0.0
         for ages in ages_ms:
             self._latencies.extend(ages.tolist())
+            self.latency.add_all(ages / 1000.0)
 
     def take_unseen(self) -> list[npt.NDArray[np.int64]]:
         """Return when the samples were sent that a snapshot made now is the first to contain."""
@@ -78,13 +88,13 @@ class Meter:
     def trouble(self, part: str, text: str) -> None:
         """Log once that a part fails, and show it until it recovers."""
         if part not in self.troubles:
-            log.error("%s", text)
+            log.error("%s", text, extra=event("trouble_began", what=part))
         self.troubles[part] = text
 
     def recovered(self, part: str) -> None:
         """Log once that a part works again."""
         if self.troubles.pop(part, None) is not None:
-            log.info("%s: recovered", part)
+            log.info("%s: recovered", part, extra=event("trouble_ended", what=part))
 
     def health(
         self, now: int, pipeline: Pipeline, limits: list[CapacityLimit], *, protocol: str, connected: bool
@@ -102,7 +112,7 @@ class Meter:
             "reconnects": max(0, self.sessions - 1),
         }
         self._note_growth(counts, now)
-        return Health(
+        self.latest = Health(
             version=self.version,
             written=now,
             started=self.started,
@@ -127,6 +137,7 @@ class Meter:
             rule_targets=targets_of(pipeline.listed),
             notes=list(self.troubles.values()),
         )
+        return self.latest
 
     def _note_growth(self, counts: dict[str, int], now: int) -> None:
         """Note which counts are higher than ever; those of an earlier run, from a checkpoint, did not grow now."""

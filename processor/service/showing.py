@@ -63,6 +63,7 @@ class Showing:
             self.meter.still_unseen(sent)
             return False
         self.meter.recovered(PART)
+        self.meter.alarms = made.small["alarms"]
         self.meter.shown(self.wall_ms(), sent)
         self.on_shown(mark, made.health.version)
         return True

@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from broker.contract.messages import encode
+from broker.contract.topics import TRACE
 from broker.contract.trace import MAX_MESSAGES, Durable, Shown, Taken
-from broker.mqtt.link import Message
+from broker.mqtt.link import Link, Message
+from processor.pipeline import Pipeline
+from processor.service.commit import Committer
+from processor.service.showing import Showing
 
 
 @dataclass
@@ -86,6 +90,20 @@ class Tracing:
             if used < arrived:
                 self._arrivals.appendleft((arrived - used, at))
         return times
+
+
+def follow(now: Callable[[], float], link: Link, pipeline: Pipeline, committer: Committer, showing: Showing) -> Tracing:
+    """Return a trace that is published over a link, and have these parts report to it; `now` is as in `Tracing`."""
+
+    def publish(payload: bytes) -> None:
+        if link.alive:
+            link.publish(TRACE, payload)
+
+    tracing = Tracing(publish, now)
+    pipeline.on_decoded = tracing.decoded
+    committer.marked = showing.marked = lambda: tracing.batch
+    committer.on_durable, showing.on_shown = tracing.durable, tracing.shown
+    return tracing
 
 
 def _sender(topic: str) -> str:

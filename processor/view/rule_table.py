@@ -42,6 +42,7 @@ def rule_table(rules: Rules) -> pl.DataFrame:
             "detects": list(rule.detects),
             "suppresses": list(rule.explains),
             "suppressed_by": [other.name for other in rules if rule.name in other.explains],
+            "mdc": rule.mdc,
         }
         for rule in rules
     ]

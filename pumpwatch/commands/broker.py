@@ -50,6 +50,7 @@ def broker(
         ),
     ] = None,
     data: options.Data = None,
+    log: options.Log = "auto",
 ) -> None:
     """Run a broker that asks for passwords: Mosquitto if installed, else the embedded one."""
     from broker.access import endpoints
@@ -85,6 +86,6 @@ def broker(
             access, login = own.endpoints.access(credentials_of(where)), own.url(MONITOR)
             settings = replace(settings, port=own.endpoints.port, access=access, system_login=login)
         try:
-            play("broker", lambda stop, ready, _: local_broker.run(settings, stop, ready, record))
+            play("broker", lambda stop, ready, _: local_broker.run(settings, stop, ready, record), log_as=log)
         except local_broker.ServerError as error:
             raise CommandError(str(error)) from error

@@ -47,7 +47,9 @@ def with_broker_options(command: Callable[..., None]) -> Callable[..., None]:
             Source.URL: level_of(ctx, "broker"),
         }
         own = command.__name__ == "run"
-        values["broker"] = _complete(values["broker"], values["data"], paths, levels, own=own)
+        if "data" in values or values["broker"] is not None:
+            # A command without a data directory, such as a load test, has no running system that it could mean.
+            values["broker"] = _complete(values["broker"], values.get("data"), paths, levels, own=own)
         command(**values, **({"ctx": ctx} if has_context else {}))
 
     hints = {"ctx": typer.Context, **get_type_hints(command, include_extras=True), **OPTIONS}

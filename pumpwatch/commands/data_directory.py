@@ -29,7 +29,7 @@ Secrets = Annotated[
     ),
 ]
 UMASK: Final = 0o077
-PARTS: Final = frozenset({"run", "simulate", "process", "dashboard", "broker"})
+PARTS: Final = frozenset({"run", "simulate", "process", "dashboard", "notify", "broker"})
 """Commands that take rights from others that files of an earlier version give."""
 WRITERS: Final = frozenset({"run", "process"})
 """Commands that write most of a data directory, and bring one of an earlier version up to date."""

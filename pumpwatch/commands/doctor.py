@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -21,6 +21,14 @@ from pumpwatch.commands import options
 from pumpwatch.commands.caller import now_ms
 from pumpwatch.commands.doctor_access import Finding, endings, permissions
 from pumpwatch.commands.doctor_journal import clock, journal
+from pumpwatch.commands.doctor_machine import (
+    backups,
+    broker_settings,
+    format_of_data,
+    open_files,
+    routes,
+    time_zones,
+)
 from pumpwatch.commands.tables import write_json
 from pumpwatch.settings import environment, user_data
 from pumpwatch.supervision import run_file
@@ -36,6 +44,16 @@ def doctor(
     broker: options.Broker = None,
     data: options.Data = None,
     port: options.Port = options.DASHBOARD_PORT,
+    mosquitto_config: Annotated[
+        Path | None,
+        typer.Option(
+            "--mosquitto-config",
+            metavar="FILE",
+            callback=options.path,
+            help="Configuration of your own Mosquitto, to be checked for settings that lose data.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Check this machine and the running system; exit code 1 if a required check fails."""
@@ -43,12 +61,18 @@ def doctor(
     findings = [
         *packages(),
         *programs(environment().get("PATH", os.defpath)),
+        *open_files(),
+        *time_zones(),
         *storage(where),
+        *format_of_data(where),
         *permissions(where),
         *endings(where, now_ms()),
         *records(where),
         *sign_in(where),
         *clock(where),
+        *backups(where, now_ms()),
+        *routes(where, now_ms()),
+        *broker_settings(where, mosquitto_config),
         *running(where, broker, port),
     ]
     if as_json:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+import msgspec
 from rich.console import Console, Group
 from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
 from broker.display.terminal import KEPT, NUMBER, table
-from trials.load.runner import Live
+from pumpwatch.commands.errors import CommandError
+from trials.load.live import Live
 
 WIDTH: Final = 30
 LATENCY_BAR_S: Final = 2.0
@@ -21,10 +24,15 @@ SAID: Final = 4
 
 
 class LiveView:
-    """Shows the state of a run on a terminal; on anything else, one line for what happens."""
+    """Shows the state of a run on a terminal; on anything else, one line for what happens.
 
-    def __init__(self, console: Console) -> None:
+    With `file`, the state also goes there each second, as JSON: `said`, the latest lines, and `state`, the fields of
+    `trials.load.live.Live` (null before the first).
+    """
+
+    def __init__(self, console: Console, file: Path | None = None) -> None:
         self.console = console
+        self.file = file
         self._live = RichLive(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         self._said: list[str] = []
         self._latest: Live | None = None
@@ -42,16 +50,29 @@ class LiveView:
 
     def say(self, text: str) -> None:
         """Show a line of a part, or of the run."""
+        self._said = [*self._said[1 - SAID :], text]
+        self._write()
         if self._live is None:
             self.console.print(text, highlight=False, markup=False)
             return
-        self._said = [*self._said[1 - SAID :], text]
         self._draw()
 
     def show(self, state: Live) -> None:
         """Show the state."""
         self._latest = state
+        self._write()
         self._draw()
+
+    def _write(self) -> None:
+        if self.file is None:
+            return
+        content = msgspec.json.encode({"said": self._said, "state": self._latest})
+        fresh = self.file.with_name(f"{self.file.name}.new")
+        try:
+            fresh.write_bytes(content)
+            fresh.replace(self.file)
+        except OSError as error:
+            raise CommandError(f"cannot write {self.file}: {error.strerror}") from error
 
     def _draw(self) -> None:
         if self._live is None:

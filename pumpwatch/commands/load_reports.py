@@ -100,11 +100,22 @@ def show(result: Result, console: Console) -> None:
         console.print(f"gave way: {result.blame['part']}: {'; '.join(result.blame['evidence'])}", highlight=False)
     if result.knee:
         knee = result.knee
-        found = "none of the loads was carried" if knee["pumps"] is None else f"{knee['pumps']:,} pumps"
+        found = "none of the loads was carried" if knee["load"] is None else f"{knee['load']:,} {knee['unit']}"
         console.print(f"knee: {found}{'; ' + knee['ceiling'] if knee['ceiling'] else ''}", highlight=False)
         if knee["blame"]:
             blame = knee["blame"]
             console.print(f"beyond it gives way: {blame['part']}: {'; '.join(blame['evidence'])}", highlight=False)
+    if result.capacity:
+        grows = ", ".join(f"{name} grow as samples/s to the {value:.2f}" for name, value in result.capacity.items())
+        console.print(f"capacity: {grows}", highlight=False)
+    for name, clock in result.clock_offsets.items():
+        console.print(
+            f"clock of {name}: {clock['ahead_ms']:+.2f} ms ahead (corrected), give or take "
+            f"{clock['uncertainty_ms']:.2f} ms",
+            highlight=False,
+        )
+    for text in result.void_reasons:
+        console.print(f"VOID: {text}", style="bold red", highlight=False)
     for text in result.notes:
         console.print(text, style="dim", highlight=False)
     if result.interrupted:

@@ -172,6 +172,26 @@ HistoryDays = Annotated[
         help="Days with samples to keep before the current one; 0 keeps as many as --history-size allows.",
     ),
 ]
+Log = Annotated[
+    settings.LogKind,
+    typer.Option(
+        "--log",
+        envvar=_env("LOG"),
+        help="Log for people, or as JSON, one object a line; auto is text on a terminal, else JSON.",
+    ),
+]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        envvar=_env("METRICS_PORT"),
+        min=settings.PORT.ge,
+        max=settings.PORT.le,
+        help="Port of this machine for /metrics, /healthz and /readyz; with `run`, the first of one for each part. "
+        "Default: none.",
+        show_default=False,
+    ),
+]
 JournalAnchorUrl = Annotated[
     str,
     typer.Option(

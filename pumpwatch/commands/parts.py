@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from broker.metrics.listener import WatchError
+from broker.metrics.readings import Vitals
 from broker.store import file_lock
 from pumpwatch.commands import access_options, gateway_options, options, trust_options
 from pumpwatch.commands.errors import CommandError, RefusalError
@@ -53,6 +55,8 @@ def simulate(
     gateway_secret: gateway_options.GatewaySecret = None,
     broker: options.Broker = None,
     data: options.Data = None,
+    metrics_port: options.MetricsPort = None,
+    log: options.Log = "auto",
 ) -> None:
     """Run the simulator: pumps that publish telemetry to the broker."""
     from broker.mqtt.address import LinkError, TakenOverError
@@ -82,16 +86,19 @@ def simulate(
         spool_samples=spool_samples,
         action_key=action_key or _own_key(where),
     )
+    watch = Vitals("simulator"), metrics_port
     with only_user(spool / "simulator.lock" if spool else None, "simulator", "--spool"):
         try:
             play(
                 "simulator",
-                lambda stop, ready, progress: service.run(settings, stop, ready, progress),
+                lambda stop, ready, progress: service.run(settings, stop, ready, progress, watch[0]),
                 many_connections=True,
+                watch=watch,
+                log_as=log,
             )
         except TakenOverError as error:
             raise RefusalError(str(error)) from error
-        except (LinkError, ValueError) as error:
+        except (LinkError, WatchError, ValueError) as error:
             raise CommandError(str(error)) from error
 
 
@@ -113,9 +120,13 @@ def process(
     trace: Annotated[
         bool,
         typer.Option(
-            "--trace", help="Publish when each message was received, judged, stored and shown; for load tests."
+            "--trace",
+            envvar=f"{PREFIX}TRACE",
+            help="Publish when each message was received, judged, stored and shown; for load tests.",
         ),
     ] = False,
+    metrics_port: options.MetricsPort = None,
+    log: options.Log = "auto",
 ) -> None:
     """Run the stream processor: telemetry in, alarms and snapshots out."""
     from broker.mqtt.address import LinkError, TakenOverError
@@ -136,10 +147,11 @@ def process(
         trace=trace,
     )
     try:
-        play("processor", lambda stop, ready, _: loop.run(settings, stop, ready))
+        watch = Vitals("processor"), metrics_port
+        play("processor", lambda stop, ready, _: loop.run(settings, stop, ready, watch[0]), watch=watch, log_as=log)
     except (SecondProcessorError, TakenOverError) as error:
         raise RefusalError(str(error)) from error
-    except (LinkError, ProcessorError) as error:
+    except (LinkError, ProcessorError, WatchError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"cannot use the data directory {where}: {error}") from error
@@ -166,6 +178,8 @@ def dashboard(
     oidc_client_secret: access_options.OidcClientSecret = None,
     oidc_role_claim: access_options.OidcRoleClaim = access_options.ROLE_CLAIM,
     oidc_role: access_options.OidcRoles = None,
+    metrics_port: options.MetricsPort = None,
+    log: options.Log = "auto",
 ) -> None:
     """Run the dashboard on the snapshots of the processor."""
     where = data or user_data()
@@ -191,8 +205,9 @@ def dashboard(
         openid=access_options.openid_of(oidc_issuer, oidc_client_id, oidc_client_secret, oidc_role_claim, oidc_role),
     )
     try:
-        play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready))
-    except (AccessError, ServeError) as error:
+        watch = Vitals("dashboard"), metrics_port
+        play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready, watch[0]), watch=watch, log_as=log)
+    except (AccessError, ServeError, WatchError) as error:
         raise CommandError(str(error)) from error
 
 

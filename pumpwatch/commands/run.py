@@ -21,7 +21,9 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from broker.metrics.table import PARTS
 from broker.mqtt.topic_access import DASHBOARD, OPERATOR, PROCESSOR, SIMULATOR, SUPERVISOR
+from broker.store import notification_files
 from broker.store.file_lock import LockedError
 from pumpwatch.commands import access_options, gateway_options, options
 from pumpwatch.commands.broker_options import variables_of_parts
@@ -30,7 +32,7 @@ from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.parts import choose_port, was_given
 from pumpwatch.commands.run_config import Fleet, plan
 from pumpwatch.commands.web_options import web_of
-from pumpwatch.settings import PREFIX, environment, user_data
+from pumpwatch.settings import MAX_PORT, PREFIX, environment, user_data
 from pumpwatch.supervision import logs, run_file
 from pumpwatch.supervision.part_notices import Notices
 from pumpwatch.supervision.part_process import Part
@@ -41,6 +43,8 @@ from pumpwatch.supervision.supervisor import PartError, Supervisor
 if TYPE_CHECKING:
     from pumpwatch.commands.own_broker import OwnBroker
 
+CONFIGURED_INTERVAL_S = 2.0
+"""How often `run` looks whether notifications are configured."""
 START_MINUTES = 10
 """As many minutes' worth of new gateways and pumps a processor takes in at its start."""
 
@@ -60,6 +64,14 @@ class RunConfig:
     port: int
     key: str = field(repr=False)
     dashboard_flags: tuple[str, ...] = ()
+    metrics_port: int | None = None
+    log: tuple[str, str] = ("--log", "text")
+
+    def metrics_flags(self, part: str) -> tuple[str, ...]:
+        """Return the flags with which a part serves its metrics; the ports are in the order of `PARTS`."""
+        if self.metrics_port is None:
+            return ()
+        return ("--metrics-port", str(self.metrics_port + PARTS.index(part)))
 
     def url(self, user: str) -> str:
         """Return the broker's URL, with the login of `user` if it is our own broker."""
@@ -99,12 +111,14 @@ def run(
     oidc_role: access_options.OidcRoles = None,
     broker: options.OwnBroker = None,
     data: options.Data = None,
+    metrics_port: options.MetricsPort = None,
+    log: options.Log = "auto",
 ) -> None:
     """Run the whole system on this machine: broker, processor, dashboard and simulated pumps. Ctrl-C stops it."""
     from pumpwatch.commands import own_broker
     from simulator.gateway.settings import gateway_names, gateways_for
 
-    logs.begin("pumpwatch")
+    logs.begin("pumpwatch", kind=log)
     where = (data or user_data()).resolve()
     log_line = partial(say, "pumpwatch")
     proposed = None if was_given(ctx, "scenario") else log_line
@@ -128,7 +142,14 @@ def run(
             *access_options.session_flags(session_idle, session_days),
             *access_options.openid_flags(*openid),
         ),
+        metrics_port=metrics_port,
+        log=("--log", "json" if logs.as_json(log) else "text"),
     )
+    if metrics_port is not None and metrics_port + len(PARTS) - 1 > MAX_PORT:
+        raise typer.BadParameter(
+            f"{metrics_port} leaves no ports for all {len(PARTS)} parts; use at most {MAX_PORT - len(PARTS) + 1}",
+            param_hint="--metrics-port",
+        )
     with _alone(where):
         free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)
         if config.broker is None:
@@ -153,17 +174,25 @@ def parts_of(config: RunConfig) -> list[Part]:
 
     Secrets go through the environment, because any user of the machine can read command lines.
     """
-    data = ("--data", str(config.data))
+    data = ("--data", str(config.data), *config.log)
     dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.dashboard_flags)
     variables = {user: _broker_variables(config, user) for user in (PROCESSOR, DASHBOARD, SIMULATOR)}
     parts = [
-        Part("processor", _command("process", *data, *_rate_flags(config)), variables[PROCESSOR]),
+        Part(
+            "processor",
+            _command("process", *data, *_rate_flags(config), *config.metrics_flags("processor")),
+            variables[PROCESSOR],
+        ),
         Part(
             "dashboard",
-            _command("dashboard", *data, *dashboard_flags),
+            _command("dashboard", *data, *dashboard_flags, *config.metrics_flags("dashboard")),
             {**variables[DASHBOARD], f"{PREFIX}KEY": config.key},
         ),
-        Part("simulator", _command("simulate", *data, *_fleet_flags(config)), variables[SIMULATOR]),
+        Part(
+            "simulator",
+            _command("simulate", *data, *_fleet_flags(config), *config.metrics_flags("simulator")),
+            variables[SIMULATOR],
+        ),
     ]
     if config.own is not None:
         parts.insert(0, Part("broker", _command("broker", *config.own.flags, *data)))
@@ -208,17 +237,33 @@ def _fleet_flags(config: RunConfig) -> tuple[str, ...]:
     return tuple(str(word) for pair in flags.items() for word in pair)
 
 
+async def notify_when_configured(
+    supervisor: Supervisor, data: Path, stop: asyncio.Event, flags: tuple[str, ...] = ()
+) -> None:
+    """Run the notifier as soon as there is a configuration of notifications: most small fleets have none."""
+    # A file tells nobody that it was written.
+    while not notification_files.configured(data):  # noqa: ASYNC110
+        await asyncio.sleep(CONFIGURED_INTERVAL_S)
+    try:
+        await supervisor.adopt(Part("notifier", _command("notify", "--data", str(data), *flags)), stop)
+    except PartError as failure:
+        say("pumpwatch", f"the notifier cannot be started, nobody is notified of alarms: {failure}")
+
+
 async def _run(config: RunConfig) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     notices = Notices(with_variable(config.url(SUPERVISOR)))
     supervisor = Supervisor(parts_of(config), say, environment(), notices.put, PartStatus(config.data).write)
     publishing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    notifying: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     try:
         addresses = await supervisor.start(stop)
         if addresses is not None:
             # Only now does the processor listen; earlier notices would be lost.
             publishing = asyncio.ensure_future(notices.publish_forever())
+            flags = (*config.log, *config.metrics_flags("notifier"))
+            notifying = asyncio.ensure_future(notify_when_configured(supervisor, config.data, stop, flags))
             address = addresses["dashboard"]
             gateways = "" if config.own is None else config.own.gateway_address
             shown = run_file.without_key(address)
@@ -227,8 +272,9 @@ async def _run(config: RunConfig) -> None:
             await supervisor.watch(stop)
     finally:
         say("pumpwatch", "stopping")
-        publishing.cancel()
-        await asyncio.gather(publishing, return_exceptions=True)
+        for task in (publishing, notifying):
+            task.cancel()
+        await asyncio.gather(publishing, notifying, return_exceptions=True)
         await supervisor.stop()
 
 

@@ -42,10 +42,11 @@ RULE_FIELDS: Final = (
     "identifies",
     "detects",
     "explains",
+    "mdc",
 )
 MEASURE_FIELDS: Final = ("label", "unit")
 EXCLUSION_FIELDS: Final = ("cause", "because", "unit")
-SIGNAL_FIELDS: Final = ("name", "unit", "title", "low", "high", "decimals")
+SIGNAL_FIELDS: Final = ("name", "unit", "title", "low", "high", "decimals", "ucum", "mdc")
 
 
 def faults(*, as_json: options.AsJson = False) -> None:

@@ -14,6 +14,7 @@ USERS: Final = {
     topic_access.OPERATOR: "the command line",
     topic_access.SIMULATOR: "the simulator, for ground truth; each simulated gateway logs in as itself",
     topic_access.SUPERVISOR: "`pumpwatch run`",
+    topic_access.LOAD: "`pumpwatch load` with workers",
     topic_access.MONITOR: "tools that watch the broker",
 }
 

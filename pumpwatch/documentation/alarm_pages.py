@@ -94,7 +94,10 @@ def _events() -> Iterator[str]:
         "[alarm-event.schema.json](alarm-event.schema.json) describes the events of version 1; later releases may add "
         "fields to this version, but do not remove any."
     )
-    yield "```sh\nmosquitto_sub -q 1 -t 'pumpwatch/alarms/high'\n```"
+    yield (
+        "The user `_monitor` may read them; its password is in the data directory (`DATA`):\n\n```sh\nmosquitto_sub "
+        "-p PORT -u _monitor -P \"$(cat DATA/secrets/broker/monitor.password)\" -q 1 -t 'pumpwatch/alarms/high'\n```"
+    )
 
 
 def _per_priority(hours: Mapping[str, float]) -> str:

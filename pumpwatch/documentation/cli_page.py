@@ -27,25 +27,34 @@ def cli_page() -> str:
     )
 
 
-def _commands(group: Any, path: str) -> Iterator[str]:
+def leaves(group: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the full name of each command of a group, and the command."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
-            yield from _commands(command, f"{path} {name}")
-            continue
+            if command.invoke_without_command:
+                yield f"{path} {name}", command
+            yield from leaves(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def _commands(group: Any, path: str) -> Iterator[str]:
+    for name, command in leaves(group, path):
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
         placeholders = " ".join(p.name.upper() if p.required else f"[{p.name.upper()}]" for p in arguments)
-        text = f"## {path} {name}\n\n{command.help}\n\n{command.epilog.replace('Example: ', '```sh')}"
+        text = f"## {name}\n\n{command.help}\n\n{command.epilog.replace('Example: ', '```sh')}"
         text = text.replace("```sh", "```sh\n") + "\n```\n"
         rows = [
             *((code(p.name.upper()), p.help or "", "", "") for p in arguments),
-            *((code(p.opts[0]), p.help or "", code(p.envvar or ""), _default(p)) for p in options),
+            *((code(p.opts[0]), p.help or "", code(p.envvar or ""), default_of(p)) for p in options),
         ]
-        usage = f"\nUsage: `{' '.join(filter(None, (path, name, placeholders)))}`\n"
-        yield (text + usage + (f"\n{table(HEADS, rows)}" if rows else ""))
+        usage = f"\nUsage: `{' '.join(filter(None, (name, placeholders)))}`\n"
+        yield text + usage + (f"\n{table(HEADS, rows)}" if rows else "")
 
 
-def _default(param: Any) -> str:
+def default_of(param: Any) -> str:
+    """Return the default of an option as it is shown; empty if there is none."""
     if param.required:
         return "required"
     shown = param.show_default and param.default not in (None, "", False)

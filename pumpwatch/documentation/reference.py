@@ -10,8 +10,13 @@ from typing import Any, Final
 from pumpwatch.commands.tables import fault_rows, rule_rows
 from pumpwatch.documentation.access_pages import broker_access_page
 from pumpwatch.documentation.alarm_pages import alarm_event_schema, alarms_page
+from pumpwatch.documentation.api_pages import http_api_page, openapi_document
+from pumpwatch.documentation.asyncapi import asyncapi_document
 from pumpwatch.documentation.cli_page import cli_page
+from pumpwatch.documentation.interop_page import codes_page
 from pumpwatch.documentation.markdown import code, duration, page, sentence, table
+from pumpwatch.documentation.metrics_page import metrics_page
+from pumpwatch.documentation.settings_page import settings_page
 from pumpwatch.documentation.telemetry_pages import signals_page, topics_page
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -120,12 +125,18 @@ def _measured(measure: dict[str, str]) -> str:
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/signals.md": signals_page,
     "docs/reference/topics.md": topics_page,
+    "docs/reference/asyncapi.json": asyncapi_document,
     "docs/reference/broker-access.md": broker_access_page,
     "docs/reference/faults.md": faults_page,
     "docs/reference/rules.md": rules_page,
     "docs/reference/alarms.md": alarms_page,
     "docs/reference/alarm-event.schema.json": alarm_event_schema,
+    "docs/reference/codes.md": codes_page,
+    "docs/reference/metrics.md": metrics_page,
     "docs/reference/cli.md": cli_page,
+    "docs/reference/http-api.md": http_api_page,
+    "docs/reference/openapi.json": openapi_document,
+    "docs/reference/settings.md": settings_page,
 }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from broker.contract import signals, topics
 from broker.contract.dose_limits import SESSION_S
-from broker.store import snapshot
 from pumpwatch.commands.tables import signal_rows
+from pumpwatch.documentation.channels import CHANNELS, Channel
 from pumpwatch.documentation.markdown import code, duration, page, table
 
 
@@ -32,37 +32,16 @@ def signals_page() -> str:
 
 def topics_page() -> str:
     """Return the reference of the topic tree."""
-    leaves = (
-        (
-            code(f"itb/{{shard}}/{{gateway}}/{leaf.name}"),
-            leaf.direction,
-            "yes" if leaf.retained else "no",
-            leaf.meaning,
-        )
-        for leaf in topics.LEAVES
-    )
-    system = (
-        *(
-            (code(topics.alarm_topic(priority)), f"each change of an alarm of {priority} priority")
-            for priority in snapshot.PRIORITIES
-        ),
-        (
-            code(topics.TRUTH),
-            "ground truth: the faults injected into each simulated pump; the processor never reads it",
-        ),
-        (code(topics.COMMAND), "operator actions on alarms and pumps, signed, for the processor"),
-        (code(topics.KEYS), "public keys that commands and actions are signed with (retained)"),
-        (code(topics.PART), "starts and ends of parts of the system, for the journal"),
-        (code(topics.TRACE), "when the processor handled each message; only with `pumpwatch process --trace`"),
-        (
-            code(topics.confirmed_topic("GATEWAY")),
-            "the `sent` up to which the samples of a gateway are durable (retained)",
-        ),
-        (code(topics.RESEND), "request to all gateways to resend unconfirmed samples, after the broker has lost them"),
-        (code(topics.OUTCOME), "outcomes of operator actions"),
-        (code(topics.health_topic("PART")), "health of a part of the system (retained)"),
-        (code(topics.processor_topic("ID")), "which processor uses the broker (retained); a second one refuses to run"),
-    )
+    leaves = [
+        (code(channel.address), _leaf(channel).direction, "yes" if channel.retained else "no", channel.meaning)
+        for channel in CHANNELS
+        if channel.name in topics.LEAF_NAMES
+    ]
+    system = [
+        (code(channel.address), channel.meaning + (" (retained)" if channel.retained else ""))
+        for channel in CHANNELS
+        if channel.name not in topics.LEAF_NAMES
+    ]
     return page(
         "Topics",
         f"`shard` is 00 to {topics.SHARDS - 1}. The simulated gateways use the CRC-32 of their name modulo "
@@ -70,9 +49,17 @@ def topics_page() -> str:
         f"{topics.name_rule()}. All messages have QoS 1.",
         table(("topic", "direction", "retained", "meaning"), leaves),
         table(("topic", "meaning"), system),
+        "## Payloads",
+        "[asyncapi.json](asyncapi.json) describes every topic in AsyncAPI 3.1: the JSON Schema of each payload, "
+        "examples, and which user of the broker sends and receives it. [Connect a client](../connect-a-client.md) has "
+        "examples in the shell, Python and Node-RED.",
         "## Any MQTT client",
         "A gateway logs in with its name; `pumpwatch gateway add my-gateway` prints its password and this line. "
         "[Broker access](broker-access.md) says who may publish and read what.",
         "```sh\nmosquitto_pub -p PORT -u my-gateway -P PASSWORD -q 1 -t itb/00/my-gateway/telemetry \\\n"
         '  -m \'{"pump":"MY-1","time":"2026-01-01T00:00:00Z","seq":1,"flow_ul_h":8.1}\'\n```',
     )
+
+
+def _leaf(channel: Channel) -> topics.Leaf:
+    return next(leaf for leaf in topics.LEAVES if leaf.name == channel.name)

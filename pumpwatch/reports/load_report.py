@@ -159,7 +159,7 @@ def _use(result: Result, name: str) -> dict[str, Any]:
 def _knee(result: Result) -> dict[str, Any]:
     probes = (result.knee or {}).get("probes", [])
     lines = [
-        _line(title, numbers, [probes[number - 1]["pumps"] for number in numbers], place, "markers")
+        _line(title, numbers, [probes[number - 1]["load"] for number in numbers], place, "markers")
         for place, (title, numbers) in enumerate(
             (
                 ("carried", [number for number, each in enumerate(probes, 1) if each["carried"]]),
@@ -168,7 +168,10 @@ def _knee(result: Result) -> dict[str, Any]:
         )
         if numbers
     ]
-    return {"data": lines, "layout": _layout("probe", "pumps", type="log", rangemode="normal")}
+    return {
+        "data": lines,
+        "layout": _layout("probe", (result.knee or {}).get("unit", "pumps"), type="log", rangemode="normal"),
+    }
 
 
 def _seconds(value: float | None) -> str:

@@ -1,19 +1,26 @@
-"""Log format: one line per record on stderr, prefixed with time and part; control characters are escaped."""
+"""Log format: one line per record on stderr, for people or as JSON; control characters are escaped."""
 
 from __future__ import annotations
 
 import logging
+import sys
+from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
 
 from broker.display.printable import printable
+from pumpwatch.supervision.log_lines import line_of
+
+Kind = Literal["auto", "text", "json"]
+"""How to log; `auto` is text on a terminal, else JSON."""
 
 COLORS = {
     "broker": "magenta",
     "processor": "cyan",
     "dashboard": "blue",
     "simulator": "green",
+    "notifier": "yellow",
     "pumpwatch": "bold",
 }
 LEVEL_STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "bold red"}
@@ -51,8 +58,29 @@ class Lines(logging.Handler):
         self.console.print(prefix, soft_wrap=True, highlight=False)
 
 
-def begin(part: str, *, supervised: bool = False) -> None:
-    """Route all logging of this process to stderr in the format of `Lines`."""
-    handler = Lines(Console(stderr=True), part, bare=supervised)
+class JsonLines(logging.Handler):
+    """Writes each record as one line of JSON; below a supervisor and above it alike."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__()
+        self.part = part
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        try:
+            sys.stderr.write(line_of(record, self.part) + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            self.handleError(record)
+
+
+def as_json(kind: Kind) -> bool:
+    """Return whether a log of this kind is JSON here."""
+    return kind == "json" or (kind == "auto" and not sys.stderr.isatty())
+
+
+def begin(part: str, *, supervised: bool = False, kind: Kind = "text") -> None:
+    """Route all logging of this process to stderr in the format of `Lines`, or as JSON."""
+    handler = JsonLines(part) if as_json(kind) else Lines(Console(stderr=True), part, bare=supervised)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)

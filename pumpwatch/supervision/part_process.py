@@ -11,6 +11,7 @@ from typing import Final
 from humanize import naturalsize
 
 from broker.display.printable import printable
+from pumpwatch.supervision.log_lines import text_of
 
 READY_TIMEOUT_S: Final = 60.0
 """A part that reports no progress for this long before it is ready has failed to start."""
@@ -67,7 +68,7 @@ class Running:
             self.progress, self.advanced = address, asyncio.get_running_loop().time()
             self.say(self.part.name, address)
             return
-        self.tail.append(line)
+        self.tail.append(printable(text_of(line)))
         self.say(self.part.name, line)
 
     def left_s(self, patience_s: float) -> float:

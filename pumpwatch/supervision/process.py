@@ -14,6 +14,8 @@ from typing import Final
 
 import uvloop
 
+from broker.metrics.listener import watched
+from broker.metrics.readings import Vitals
 from broker.mqtt.connection_limits import raise_open_files
 from pumpwatch.supervision import logs
 
@@ -23,6 +25,8 @@ LAST_GRACE_S: Final = 3.0
 REFUSED: Final = 3
 """Exit code of a part that cannot run until a person acts; it is not restarted."""
 
+Watch = tuple[Vitals, int | None]
+"""What a part tells those who watch it, and the port of this machine at which; None: at none."""
 Tell = Callable[[str], None]
 Run = Callable[[asyncio.Event, Tell, Tell], Awaitable[None]]
 """A part: runs until the event is set, passes its address to the first callback once it is ready, and to the second how
@@ -31,20 +35,22 @@ far it is while starting or stopping takes long."""
 log = logging.getLogger(__name__)
 
 
-def play(part: str, run: Run, *, many_connections: bool = False) -> None:
+def play(
+    part: str, run: Run, *, many_connections: bool = False, watch: Watch | None = None, log_as: logs.Kind = "text"
+) -> None:
     """Run a part until SIGTERM, SIGINT or the exit of the supervisor.
 
     Prints `READY <part> <address>` to stdout when ready; logs go to stderr. Below a supervisor, progress goes to stdout
     as `PROGRESS <part> <text>`, otherwise it is logged. Exceptions of `run` propagate. With `many_connections` the
-    event loop is uvloop's.
+    event loop is uvloop's. `watch` is what is served about it, and at which port.
     """
     supervised = SUPERVISED in os.environ
-    logs.begin(part, supervised=supervised)
+    logs.begin(part, supervised=supervised, kind=log_as)
     raise_open_files()
     if supervised:
         threading.Thread(target=_exit_with_supervisor, daemon=True).start()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if many_connections else None) as runner:
-        runner.run(_play(part, run, supervised=supervised))
+        runner.run(_play(part, run, supervised=supervised, watch=watch))
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
@@ -64,7 +70,7 @@ def end_as_first_process() -> None:
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
-async def _play(part: str, run: Run, *, supervised: bool) -> None:
+async def _play(part: str, run: Run, *, supervised: bool, watch: Watch | None) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
 
@@ -74,7 +80,8 @@ async def _play(part: str, run: Run, *, supervised: bool) -> None:
         else:
             log.info("%s", text)
 
-    await run(stop, lambda address: _print("READY", part, address), progress)
+    async with watched(*(watch or (Vitals(part), None))):
+        await run(stop, lambda address: _print("READY", part, address), progress)
     if not stop.is_set():
         log.warning("exited without a stop signal")
 

@@ -107,6 +107,18 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*watchers, stopped, return_exceptions=True)
 
+    async def adopt(self, part: Part, stop: asyncio.Event) -> None:
+        """Start one more part while the others run, and keep it running; return only if it refuses to run."""
+        self.say("pumpwatch", f"starting the {part.name}")
+        running = await self._launch(part)
+        try:
+            if await self._await_ready(running, stop) is not None:
+                self.note("started", part.name, "")
+        except PartError as failure:
+            self.say("pumpwatch", str(failure).partition("\n")[0].rstrip(":"))
+            running.process.kill() if running.process.returncode is None else None
+        await self._keep(part, stop)
+
     async def stop(self) -> None:
         """Stop every part, in reverse order; those that do not stop in time are killed with all their children."""
         loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ import itertools
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -16,12 +16,14 @@ import polars as pl
 from broker.contract.commands import Clear, GatewayCommand, Inject, Playback, Reply
 from broker.contract.gateway_messages import Birth
 from broker.contract.signed import Keys, Verifier
+from broker.metrics.readings import Reading, Vitals
 from broker.mqtt.address import LinkError
 from broker.mqtt.connection_limits import shortage
 from broker.mqtt.session_pool import SessionPool
 from broker.mqtt.settling import PROGRESS_INTERVAL_S, settle, slices
 from broker.store.action_key import KeyFile
 from simulator.faults import FAULTS
+from simulator.gateway import vitals
 from simulator.gateway.commands import CommandExecutor
 from simulator.gateway.descriptions import Descriptions
 from simulator.gateway.ground_truth import GroundTruthReporter, LedgerFile, messages, run_header
@@ -54,11 +56,16 @@ def _ignore(_: str) -> None:
 
 
 async def run(
-    settings: Settings, stop: asyncio.Event, ready: Callable[[str], None], progress: Callable[[str], None] = _ignore
+    settings: Settings,
+    stop: asyncio.Event,
+    ready: Callable[[str], None],
+    progress: Callable[[str], None] = _ignore,
+    watched: Vitals | None = None,
 ) -> None:
     """Run the fleet until `stop`; calls `ready` with a summary when every gateway is connected.
 
-    `progress` gets how many are, while they connect or end. Raises `LinkError` and `ScenarioError`.
+    `progress` gets how many are, while they connect or end, `watched` what there is to watch. Raises
+    `LinkError` and `ScenarioError`.
     """
     scenario, count = plan(settings)
     if too_few := shortage(count, files=count if settings.spool else 0):
@@ -66,7 +73,10 @@ async def run(
     now = wall_ms()
     start = now if scenario.start_ms is None else scenario.start_ms
     simulation = await asyncio.to_thread(Simulation, scenario, start_ms=start, boot=now // 1000, on_wire=True)
-    await _Fleet(settings, simulation, count).run(stop, ready, progress)
+    fleet = _Fleet(settings, simulation, count)
+    if watched is not None:
+        watched.read, watched.problems = fleet.read, lambda: vitals.problems(fleet.sessions)
+    await fleet.run(stop, ready, progress)
 
 
 class _Fleet:
@@ -84,6 +94,7 @@ class _Fleet:
         self.truth = TruthChannel(truth_address(settings))
         self.treated: set[str] = set()
         self.cut = False
+        self.sent, self.behind_s = 0, 0.0
         verifier = Verifier(Keys if settings.action_key is None else KeyFile(settings.action_key), since=wall_ms())
         edges = np.linspace(0, simulation.scenario.pumps, count + 1).astype(int).tolist()
         self.sessions = [
@@ -101,6 +112,10 @@ class _Fleet:
                 names, addresses(settings, names), itertools.pairwise(edges), strict=True
             )
         ]
+
+    def read(self) -> Iterator[Reading]:
+        pumps = self.simulation.scenario.pumps
+        return vitals.read(self.sessions, pumps=pumps, sent=self.sent, behind_s=self.behind_s)
 
     @property
     def period_s(self) -> float:
@@ -183,6 +198,7 @@ class _Fleet:
         due, behind = time.monotonic(), False
         while True:
             late_s = time.monotonic() - due
+            self.behind_s = max(0.0, late_s)
             if late_s > max(1.0, self.period_s):
                 if not behind:
                     log.warning(
@@ -242,6 +258,7 @@ class _Fleet:
                 paused = time.monotonic()
             if payloads.count(number):
                 session.put(self._parcel(session, payloads, number))
+                self.sent += payloads.count(number)
         await asyncio.sleep(0)
 
     def _parcel(self, session: Session, payloads: TickPayloads, number: int) -> Parcel:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from broker.contract.commands import GatewayCommand, Reply, read_command
 from broker.contract.gateway_messages import Birth, Status, read_confirmation
+from broker.contract.log_events import event
 from broker.contract.messages import MessageError, encode
 from broker.contract.signed import ForgedError, Opener, id_of
 from broker.contract.topics import RESEND, confirmed_topic, topic_of
@@ -151,7 +152,7 @@ class Session:
         if now_refused != self._disk_refuses:
             self._disk_refuses = now_refused
             where = "in memory: writing to disk failed" if now_refused else "on disk again"
-            log.warning("%s keeps samples %s", self.name, where)
+            self._log(logging.WARNING, "samples_kept", f"keeps samples {where}")
         self._send()
 
     def cut_off(self, *, cut: bool) -> None:
@@ -187,7 +188,8 @@ class Session:
             try:
                 payload = self.outbox.payload(parcel)
             except OSError as error:
-                log.warning("%s dropped %s samples: cannot read them from disk (%s)", self.name, parcel.samples, error)
+                text = f"dropped {parcel.samples} samples: cannot read them from disk ({error})"
+                self._log(logging.WARNING, "samples_dropped", text)
                 self.outbox.lose()
                 continue
             self.outbox.sent(link.publish(self.telemetry, payload))
@@ -223,7 +225,7 @@ class Session:
             try:
                 self.outbox.durable(read_confirmation(message.payload).sent)
             except MessageError as error:
-                log.warning("%s received an invalid confirmation: %s", self.name, error)
+                self._log(logging.WARNING, "confirmation_invalid", f"received an invalid confirmation: {error}")
             self._send()
         else:
             self._accept_command(message)
@@ -233,14 +235,13 @@ class Session:
             command = read_command(self.verifier.open(message.topic, message.payload, self.wall_ms()).payload)
         except ForgedError as error:
             claim = error.claim
-            log.warning(
-                "%s refused a command: %s (claims to be from %r, key %s)", self.name, error, claim.who, claim.key
-            )
+            text = f"refused a command: {error} (claims to be from {claim.who!r}, key {claim.key})"
+            self._log(logging.WARNING, "command_refused", text)
             if claim.id:
                 self._refuse(claim.id, str(error))
             return
         except MessageError as error:
-            log.warning("%s received an invalid command: %s", self.name, error)
+            self._log(logging.WARNING, "command_invalid", f"received an invalid command: {error}")
             if name := id_of(message.payload):
                 self._refuse(name, str(error))
             return
@@ -253,7 +254,7 @@ class Session:
 
     async def _answer(self, command: GatewayCommand) -> None:
         reply = await self.execute(self, command)
-        log.info("%s: %s (by %s)", self.name, reply.text, command.who or "unknown")
+        self._log(logging.INFO, "command_executed", f"{reply.text} (by {command.who or 'unknown'})")
         self._reply(reply)
 
     def _refuse(self, command_id: str, why: str) -> None:
@@ -261,3 +262,6 @@ class Session:
 
     def _reply(self, reply: Reply) -> None:
         self.publish(topic_of(self.name, "reply"), encode(reply))
+
+    def _log(self, level: int, name: str, text: str) -> None:
+        log.log(level, "%s %s", self.name, text, extra=event(name, gateway=self.name))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,28 +107,24 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def requests_of(callbacks: list[Row]) -> Iterator[tuple[str, Row]]:
-    """Yield each answer to measure with its request."""
-    for name, (output, values) in ASKED.items():
-        found = next(one for one in callbacks if one["output"].strip(".").split(".")[0] == output and one["inputs"])
-        outputs = [
-            dict(zip(("id", "property"), one.rsplit(".", 1), strict=True))
-            for one in found["output"].strip(".").split("...")
-        ]
+def callback_request(callbacks: list[Row], output: str, values: Row) -> Row:
+    """Return what a browser asks of the first callback that has this output and an input."""
+    found = next(one for one in callbacks if one["output"].strip(".").split(".")[0] == output and one["inputs"])
+    outputs = [
+        dict(zip(("id", "property"), one.rsplit(".", 1), strict=True))
+        for one in found["output"].strip(".").split("...")
+    ]
 
-        def filled(wires: list[Row], values: Row = values) -> list[Row]:
-            return [{**wire, "value": values.get(f"{wire['id']}.{wire['property']}")} for wire in wires]
+    def filled(wires: list[Row]) -> list[Row]:
+        return [{**wire, "value": values.get(f"{wire['id']}.{wire['property']}")} for wire in wires]
 
-        yield (
-            name,
-            {
-                "output": found["output"],
-                "outputs": outputs if found["output"].startswith("..") else outputs[0],
-                "inputs": filled(found["inputs"]),
-                "state": filled(found["state"]),
-                "changedPropIds": [f"{found['inputs'][0]['id']}.{found['inputs'][0]['property']}"],
-            },
-        )
+    return {
+        "output": found["output"],
+        "outputs": outputs if found["output"].startswith("..") else outputs[0],
+        "inputs": filled(found["inputs"]),
+        "state": filled(found["state"]),
+        "changedPropIds": [f"{found['inputs'][0]['id']}.{found['inputs'][0]['property']}"],
+    }
 
 
 async def answers(data: Path, renew: Callable[[], object]) -> dict[str, tuple[list[float], int]]:
@@ -140,7 +136,8 @@ async def answers(data: Path, renew: Callable[[], object]) -> dict[str, tuple[li
     ) as client:
         await client.get(f"/?key={KEY}", follow_redirects=True)
         callbacks = (await client.get("/_dash-dependencies")).json()
-        for name, request in requests_of(callbacks):
+        for name, (output, values) in ASKED.items():
+            request = callback_request(callbacks, output, values)
             times, longest = [], 0
             for at in range(ROUNDS):
                 if at % 5 == 0:

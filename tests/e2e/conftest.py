@@ -17,6 +17,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from broker.mqtt.local_broker import free_port
 from broker.store import snapshot_files
 from broker.store.snapshot import Snapshot
 
@@ -122,10 +123,9 @@ def _met(data: Path, process: subprocess.Popen[str], log: Path) -> System:
     raise AssertionError(f"the system did not come up: {log.read_text()}")
 
 
-@pytest.fixture(params=["mosquitto", "embedded_broker"])
-def system(request: pytest.FixtureRequest, tmp_path: Path, free_port: int) -> Iterator[System]:
-    """The whole system, once on a real Mosquitto with a session for each pump, once on the embedded broker."""
-    broker = request.getfixturevalue(request.param)
-    gateways = "3" if request.param == "mosquitto" else "1"
-    with running(tmp_path / "data", "--broker", broker, "--gateways", gateways, "--port", str(free_port)) as found:
+@pytest.fixture(scope="module")
+def system(mosquitto: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The whole system on a real Mosquitto, with a session for each pump; one for all tests of a file."""
+    data = tmp_path_factory.mktemp("system") / "data"
+    with running(data, "--broker", mosquitto, "--gateways", "3", "--port", str(free_port())) as found:
         yield found

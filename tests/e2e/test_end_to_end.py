@@ -16,6 +16,8 @@ from .conftest import System, pairs, warmed_up
 pytestmark = [pytest.mark.broker]
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
                   "--disable-background-networking", "--disable-component-update"]  # fmt: skip
+SAMPLE = '{"pump":"MY-1","time":"2026-01-01T00:00:00Z","seq":1,"flow_ul_h":8.1}'
+NOTE = "C:\\[/temp]\x1b[2J"
 OCCLUSION = {("ITB-000001", "catheter_occlusion")}
 
 
@@ -59,7 +61,6 @@ def test_one_fault_gives_exactly_its_alarm_on_its_pump_and_clears(system: System
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("system", ["mosquitto"], indirect=True)
 def test_an_engineer_injects_a_fault_on_the_page_and_sees_it_detected(system: System, page: Page) -> None:
     system.wait_for("three pumps, known for a while", lambda now: warmed_up(now, 3))
     page.goto(system.sign_in)
@@ -72,9 +73,20 @@ def test_an_engineer_injects_a_fault_on_the_page_and_sees_it_detected(system: Sy
     expect(page.locator(".injection-outcome").first).to_contain_text(re.compile(r"^detected \d"), timeout=60_000)
 
 
+def test_a_note_with_brackets_is_noted_and_the_journal_still_opens(system: System) -> None:
+    system.wait_for("three pumps, known for a while", lambda now: warmed_up(now, 3))
+    assert system.command("inject", "motor_stall", "--pumps", "0").returncode == 0
+    system.wait_for("the alarm", lambda now: ("ITB-000000", "motor_stall") in pairs(now))
+    assert system.command("alarm", "note", "--alarms", "all", "--why", NOTE).returncode == 0
+    system.wait_for("the note", lambda now: NOTE in now.alarms["note"].to_list())
+    shown = system.command("journal", "--text", "temp")
+    assert shown.returncode == 0, shown.stderr
+    assert "[/temp]" in shown.stdout
+    assert "\x1b" not in shown.stdout
+
+
 @pytest.mark.browser
-@pytest.mark.parametrize("system", ["mosquitto"], indirect=True)
-def test_what_is_refused_shows_on_the_pipeline_page_and_the_next_good_message_is_taken(
+def test_what_is_refused_shows_on_the_pipeline_page_and_the_sample_of_the_readme_on_the_chart_of_its_pump(
     system: System, page: Page
 ) -> None:
     if shutil.which("mosquitto_pub") is None:
@@ -82,26 +94,14 @@ def test_what_is_refused_shows_on_the_pipeline_page_and_the_next_good_message_is
     where = urlsplit(system.broker)
 
     def publish(topic: str, message: str) -> None:
-        line = [
-            "mosquitto_pub",
-            "-h",
-            str(where.hostname),
-            "-p",
-            str(where.port),
-            "-q",
-            "1",
-            "-t",
-            topic,
-            "-m",
-            message,
-        ]
-        subprocess.run(line, check=True, timeout=60)
+        line = ["mosquitto_pub", "-h", str(where.hostname), "-p", str(where.port), "-q", "1", "-t", topic]
+        subprocess.run([*line, "-m", message], check=True, timeout=60)
 
     page.goto(system.address + f"/pipeline?key={system.sign_in.partition('key=')[2]}")
     publish("itb/00/mine/telemetry", '{"pump":"MY-1","time":"1900-01-01T00:00:00Z"}')
     publish("itb/00/mine/telemetry", '{"pump":"<script>alert(1)</script>","time":"2026-01-01T00:00:00Z"}')
     publish("itb/77/mine/telemetry", '{"pump":"MY-1","time":"2026-01-01T00:00:00Z"}')
-    publish("itb/00/mine/telemetry", '{"pump":"MY-1","time":"2026-01-01T00:00:00Z","seq":1,"flow_ul_h":8.1}')
+    publish("itb/00/mine/telemetry", SAMPLE)
     now = system.wait_for("the good message", lambda now: "MY-1" in now.pumps["pump"])
     assert now.health.refused == 3
     mine = now.pumps.filter(now.pumps["pump"] == "MY-1").row(0, named=True)
@@ -112,3 +112,8 @@ def test_what_is_refused_shows_on_the_pipeline_page_and_the_next_good_message_is
     expect(page.get_by_text("<script>alert(1)</script>").first).to_be_visible()
     assert {"journal.sqlite", "quarantine.jsonl", "run.json"} <= {path.name for path in system.data.iterdir()}
     assert readable_by_others(system.data) == [], "others could read payloads, alarms and who did what"
+
+    page.goto(f"{system.address}/pump/MY-1")
+    expect(page.locator("#pump-trends .scatterlayer .point").first).to_be_visible(timeout=60_000)
+    expect(page.locator("#trend-note")).to_be_empty()
+    expect(page.locator("#therapy")).to_contain_text("×600 (most pumps)")

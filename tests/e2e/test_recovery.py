@@ -28,7 +28,6 @@ def noted(system: System) -> set[tuple[str, str]]:
 STALL = {("ITB-000000", "motor_stall")}
 
 
-@pytest.mark.parametrize("system", ["mosquitto"], indirect=True)
 async def test_a_killed_processor_goes_on_where_it_was(system: System) -> None:
     system.wait_for("three pumps, known for a while", lambda now: warmed_up(now, 3))
     assert system.command("inject", "motor_stall", "--pumps", "0").returncode == 0
@@ -49,7 +48,6 @@ async def test_a_killed_processor_goes_on_where_it_was(system: System) -> None:
     assert kept["time"].diff().drop_nulls().unique().to_list() == [60_000]
 
 
-@pytest.mark.parametrize("system", ["mosquitto"], indirect=True)
 def test_killed_pumps_fall_silent_and_come_back(system: System) -> None:
     system.wait_for("three pumps, known for a while", lambda now: warmed_up(now, 3))
     first = system.look().pumps["boot"].max()

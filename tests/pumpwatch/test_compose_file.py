@@ -15,7 +15,7 @@ from broker.store.snapshot_files import MANIFEST
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-LASTING = ("mosquitto", "processor", "dashboard", "simulator")
+LASTING = ("mosquitto", "processor", "dashboard", "simulator", "notifier")
 
 
 def test_the_file_validates_against_the_compose_specification() -> None:
@@ -68,7 +68,11 @@ def test_gateways_meet_the_broker_alone_and_only_the_dashboard_meets_browsers() 
     assert networks["simulator"] == {"gateways"}
     assert {name for name, found in networks.items() if "browsers" in found} == {"dashboard"}
     assert SERVICES["keys"]["network_mode"] == "none"
-    assert [name for name, options in COMPOSE["networks"].items() if not options.get("internal")] == ["browsers"]
+    assert [name for name, options in COMPOSE["networks"].items() if not options.get("internal")] == [
+        *("browsers", "outside")
+    ]
+    assert networks["notifier"] == {"outside"}
+    assert [name for name, found in networks.items() if "outside" in found] == ["notifier"]
 
 
 def test_each_part_has_its_own_login_and_no_other() -> None:
@@ -78,6 +82,7 @@ def test_each_part_has_its_own_login_and_no_other() -> None:
         "processor": {"processor-password"},
         "dashboard": {"dashboard-password", "dashboard-certificate", "dashboard-key"},
         "simulator": {"simulator-password", "gateway-secret"},
+        "notifier": set(),
         "admin": {"operator-password"},
         "keys": set(),
     }

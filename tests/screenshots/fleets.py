@@ -12,10 +12,17 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from broker.contract.silence_requests import Request, window
+from broker.contract.silences import HOUR_MS, Silence
+from broker.store import notification_files
 from broker.store.history import History
+from broker.store.notification_files import Failing, Status
+from broker.store.silences import SilenceStore
 from broker.store.snapshot import PRIORITY_CODE, Snapshot
 from broker.store.snapshot_files import write
 from dashboard.access.accounts import add_account
+from notifier.queue import Queue
+from notifier.state import Message, State
 from processor.rules import RULES
 from processor.view.rule_table import rule_table
 from tests.dashboard.conftest import THERAPY_MS, make_fleet, make_samples
@@ -31,6 +38,36 @@ SHELVED_FROM = 7
 MAX_ALARMS = 800
 
 
+NOTIFICATIONS = """
+[[service]]
+name = "ward"
+url = "ntfys://ward-topic"
+
+[[service]]
+name = "sms"
+webhook = "https://sms.example/in"
+secret = "0123456789abcdef"
+
+[[rota]]
+name = "nights"
+time_zone = "Europe/Zurich"
+otherwise = ["ward"]
+  [[rota.shift]]
+  days = ["sat", "sun"]
+  from = "22:00"
+  to = "06:00"
+  services = ["sms"]
+
+[[route]]
+name = "urgent"
+match = { priority = ["high", "medium"] }
+services = ["ward"]
+  [[route.escalation]]
+  after = "10m"
+  services = ["sms"]
+"""
+
+
 @contextlib.contextmanager
 def prepared(data: Path, pumps: int) -> Iterator[None]:
     """Fill a data directory: a person who may see every page, a fleet of this size, a day of samples of one pump.
@@ -43,6 +80,9 @@ def prepared(data: Path, pumps: int) -> Iterator[None]:
         yield
         return
     History(data).append(make_samples(PUMP, HISTORY_MIN, until_ms=THERAPY_MS), 1)
+    for request in (_asked("low", "Pump clinic at this site"), _asked("night", "Maintenance nights")):
+        SilenceStore(data).add(request)
+    _notified(data)
     made, ended = snapshot(pumps, _now_ms()), threading.Event()
     write(data / "snapshot", made)
 
@@ -62,6 +102,37 @@ def prepared(data: Path, pumps: int) -> Iterator[None]:
     finally:
         ended.set()
         keeper.join()
+
+
+def _notified(data: Path) -> None:
+    """Write a configuration of notifications, the status of a notifier, and its record with a dead letter."""
+    now = _now_ms()
+    (data / notification_files.CONFIG).write_text(NOTIFICATIONS)
+    failing = (Failing("sms", now - 600_000, 7, "answered with status 503"),)
+    notification_files.write_status(
+        data, Status(at=now, waiting=1, oldest=now - 90_000, sent=12, dead=1, failing=failing)
+    )
+    queue, alarm = Queue(data), f"{PUMP}/rule"
+    messages = [
+        Message(number=number, route="urgent", kind=kind, services=(service,), values=(), at=now, raised=((alarm, 1),))
+        for number, (service, kind) in enumerate((("sms", "raised"), ("ward", "raised"), ("ward", "repeated")), start=1)
+    ]
+    queue.save(State(), messages, now)
+    for number, service, state in ((1, "sms", "dead"), (2, "ward", "sent")):
+        queue.begin(queue.key(number, service), f"HIGH: Motor stall: {PUMP} [Site 0]", [alarm])
+        reason = "gave up after 9 attempts: answered with status 503" if state == "dead" else ""
+        queue.finish(queue.key(number, service), state, now, reason)
+    queue.close()
+
+
+def _asked(name: str, reason: str) -> Silence:
+    """Return a silence for a time, or one that recurs (`name` "night")."""
+    night = name == "night"
+    match: dict[str, str | list[str]] = (
+        {"rule": "gateway_*"} if night else {"site": "Site 1", "priority": ["low", "medium"]}
+    )
+    request = Request(name, match, reason, PERSON, _now_ms())
+    return request.recurring([window("Sat-Sun 22:00-06:00")], "UTC") if night else request.for_time(4 * HOUR_MS)
 
 
 def snapshot(pumps: int, written: int) -> Snapshot:

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from broker.contract.trace import Durable, Shown, Taken, Trace
+from trials.load.clock_offset import Bounds
 from trials.load.metrics import HOPS
 from trials.load.sent import CONFIRMED, SENT
 
@@ -30,10 +31,13 @@ KEY: Final = ["gateway", "digest"]
 class Followed:
     """Collects the records of a run. Rows stay until they are taken by `settled`.
 
-    `excess` counts messages that are not followed because too many were on their way.
+    `excess` counts messages that are not followed because too many were on their way. If the processor runs on another
+    machine (`processor_elsewhere`), its times are corrected by the offset of its clock, for which `bounds` are kept.
     """
 
     excess: int = 0
+    processor_elsewhere: bool = False
+    bounds: Bounds = field(default_factory=Bounds)
     _sent: list[pl.DataFrame] = field(default_factory=list)
     _confirmed: list[pl.DataFrame] = field(default_factory=list)
     _taken: list[pl.DataFrame] = field(default_factory=list)
@@ -54,8 +58,9 @@ class Followed:
         """Add rows of `CONFIRMED`."""
         self._confirmed.append(rows)
 
-    def add_trace(self, trace: Trace) -> None:
-        """Add a message of the processor's trace."""
+    def add_trace(self, trace: Trace, at: float) -> None:
+        """Add a message of the processor's trace, which arrived `at` (wall ms)."""
+        self.bounds.received_here(trace.judged if isinstance(trace, Taken) else trace.at, at)
         match trace:
             case Taken():
                 columns = {"gateway": trace.gateways, "digest": trace.digests, "received": trace.received}
@@ -101,12 +106,23 @@ class Followed:
             first.drop("due", "samples"), on=KEY, how="left"
         )
         rows = self._with_marks(rows)
+        if self.processor_elsewhere:
+            rows = self._corrected(rows)
         self._sent.insert(0, rest)
         self._confirmed.insert(0, confirmed.join(done.select(KEY), on=KEY, how="anti"))
         self._taken.insert(0, taken.join(done.select(KEY), on=KEY, how="anti"))
         self._forget_marks(before_ms)
         repeated = int(arrivals["samples"].sum()) - int(first["samples"].sum())
         return Settled(rows, repeated, _disorder(first))
+
+    def _corrected(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the messages with the processor's times by the runner's clock, as far as its offset is known."""
+        on_way = (rows["received"] - rows["published"]).min()
+        if on_way is not None:
+            self.bounds.received_there(0.0, float(on_way))  # type: ignore[arg-type]
+        offset = self.bounds.offset
+        ahead = 0.0 if offset is None else offset.ahead_ms
+        return rows.with_columns(pl.col(hop) - ahead for hop in ("received", "decoded", "judged", "durable", "shown"))
 
     def _forget_marks(self, before_ms: float) -> None:
         """Forget marks that no message due from then on can have."""

@@ -34,10 +34,14 @@ SENT, CONFIRMED, PROGRESS = b"s", b"c", b"p"
 
 
 class Login(msgspec.Struct, kw_only=True, frozen=True):
-    """First line on standard input: where gateways connect, and the secret of their passwords (None: none)."""
+    """First line on standard input: where gateways connect, and the secret of their passwords (None: none).
+
+    `ahead_ms` is how far this machine's clock is ahead of the runner's; all times are given by the runner's.
+    """
 
     url: Annotated[str, Meta(max_length=2_000)]
     secret: Annotated[str, Meta(max_length=2_000)] | None = None
+    ahead_ms: float = 0.0
 
 
 def wall_ms() -> float:
@@ -50,12 +54,16 @@ class Generator:
 
     def __init__(self, login: Login, answer: Callable[[bytes, bytes], None]) -> None:
         self.login, self.answer = login, answer
-        self.recorder = Recorder(wall_ms)
+        self.recorder = Recorder(self.now)
         self.blocks: list[Block] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.notes: list[str] = []
         self.made = 0
         self._announced = 0
+
+    def now(self) -> float:
+        """Return the runner's wall clock in ms, with fractions."""
+        return wall_ms() - self.login.ahead_ms
 
     async def join(self, plan: BlockPlan) -> None:
         """Let a block join."""
@@ -67,7 +75,7 @@ class Generator:
             key = secret.encode()
             addresses = [base.for_user(name, derived_password(key, name)) for name in plan.names]
         share = OUTBOX_BYTES // max(1, len(plan.names))
-        block = Block(plan, addresses, share, self.recorder, wall_ms, self._note)
+        block = Block(plan, addresses, share, self.recorder, self.now, self._note)
         await block.prepare()
         self.blocks.append(block)
         self.tasks.append(asyncio.create_task(block.run(), name="block"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 
@@ -24,6 +24,22 @@ class GeneratorError(Exception):
     """A generator ended by itself; the text quotes its last words."""
 
 
+class Generates(Protocol):
+    """What the runner needs of a generator, be it a process of this machine or a worker on another."""
+
+    name: str
+    progress: Progress | None
+
+    async def order(self, order: Order) -> None:
+        """Give an order; raises `GeneratorError` if the generator has ended."""
+
+    def check(self) -> None:
+        """Raise `GeneratorError` if the generator has ended by itself."""
+
+    async def stop(self) -> None:
+        """Let it finish."""
+
+
 @dataclass
 class GeneratorProcess:
     """One generator: its process, run in `environment`, the latest progress, and where its records go."""
@@ -31,15 +47,17 @@ class GeneratorProcess:
     number: int
     login: Login
     followed: Followed
-    on_progress: Callable[[GeneratorProcess, Progress], None]
+    on_progress: Callable[[Generates, Progress], None]
     environment: Mapping[str, str]
     progress: Progress | None = None
+    name: str = ""
     _process: asyncio.subprocess.Process = field(init=False)
     _reading: asyncio.Task[None] = field(init=False)
     _words: list[str] = field(default_factory=list)
 
     async def start(self) -> None:
         """Start the process."""
+        self.name = str(self.number)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -115,6 +133,6 @@ class GeneratorProcess:
             self.on_progress(self, self.progress)
 
 
-def summed(generators: list[GeneratorProcess], name: str) -> Any:
+def summed(generators: Sequence[Generates], name: str) -> Any:
     """Return the sum of a figure of the latest progress of all generators."""
     return sum(getattr(each.progress, name) for each in generators if each.progress)

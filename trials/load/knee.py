@@ -8,8 +8,10 @@ from typing import Final
 
 FACTOR: Final = 2.0
 """By how much the load is raised while all goes well."""
-PRECISION: Final = 0.05
+PRECISION: Final = 0.025
 """The knee is found when good and bad are closer than this share."""
+VOTES: Final = 3
+"""How often a load is tried at most before it counts as too much: most of its probes decide."""
 MAX_PROBES: Final = 40
 
 
@@ -38,17 +40,30 @@ class Knee:
 async def find(first: int, most: int, probe: Callable[[int], Awaitable[Probe]], *, step: int = 1) -> Knee:
     """Find the knee from `first` to `most`; loads are multiples of `step`.
 
-    A load counts as carried only if it is carried again at the end; otherwise the search goes on below it.
+    One failure may be chance: a load that is not carried is tried again, and most of its probes decide. The best counts
+    only if it is carried again at the end; otherwise the search goes on below it.
     """
     knee = Knee()
     good, bad = 0, 0
 
-    async def carried(load: int) -> bool:
+    async def once(load: int) -> bool:
         found = await probe(load)
         knee.probes.append(found)
         if found.void:
             knee.ceiling = f"the generator is saturated at {load:,}; use more generators or machines"
         return found.carried
+
+    async def carried(load: int) -> bool:
+        failed = 0
+        for tried in range(1, VOTES + 1):
+            if await once(load):
+                if not failed or tried - failed > VOTES // 2:
+                    return True
+            else:
+                failed += 1
+            if failed > VOTES // 2 or len(knee.probes) >= MAX_PROBES:
+                return False
+        return False
 
     load = first
     while not bad and len(knee.probes) < MAX_PROBES:
@@ -69,7 +84,7 @@ async def find(first: int, most: int, probe: Callable[[int], Awaitable[Probe]], 
             else:
                 bad = middle
             continue
-        if not good or await carried(good):
+        if not good or await once(good):
             sure = True
             break
         bad, good = good, max((each.load for each in knee.probes if each.carried and each.load < good), default=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -48,8 +48,10 @@ class Observer:
     """What was observed so far. `unread` counts messages that could not be read, and alarms beyond `MAX_ALARMS`."""
 
     followed: Followed
+    now: Callable[[], float]
     alarms: list[Raised] = field(default_factory=list)
     counters: dict[str, float] = field(default_factory=dict)
+    peaks: dict[str, float] = field(default_factory=dict)
     unread: int = 0
     traced: bool = False
 
@@ -63,9 +65,11 @@ class Observer:
     def _take(self, message: Message) -> None:
         if message.topic == TRACE:
             self.traced = True
-            self.followed.add_trace(read_trace(message.payload))
+            self.followed.add_trace(read_trace(message.payload), self.now())
         elif message.topic in SYS:
-            self.counters[SYS[message.topic]] = float(message.payload)
+            name, value = SYS[message.topic], float(message.payload)
+            self.counters[name] = value
+            self.peaks[name] = max(value, self.peaks.get(name, value))
         else:
             event = read(_EVENT, message.payload, "an alarm event")
             if event.kind == "raised" and event.pump is not None:
@@ -76,10 +80,15 @@ class Observer:
 
 
 @contextlib.asynccontextmanager
-async def watching(address: Address, followed: Followed) -> AsyncIterator[Observer]:
-    """Observe until the end of the block; the connection is made again when it breaks."""
-    observer = Observer(followed)
+async def watching(address: Address, followed: Followed, now: Callable[[], float]) -> AsyncIterator[Observer]:
+    """Observe until the end of the block; the connection is made again when it breaks. `now` is wall ms.
+
+    Raises `LinkError` if the broker cannot be reached or refuses.
+    """
+    observer = Observer(followed, now)
     link = Link(address, "pumpwatch-load-observer", on_message=observer.receive)
+    await link.open()  # What fails now fails for good; what breaks later is opened again.
+    await link.close()
     subscribed = asyncio.Event()
 
     async def session(connected: Link) -> None:

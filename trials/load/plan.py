@@ -21,7 +21,10 @@ Names = Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_leng
 
 
 class BlockPlan(msgspec.Struct, kw_only=True, frozen=True, tag="join"):
-    """Pumps that join together within `ramp_s`; `names` are those of their gateways."""
+    """Pumps that join together within `ramp_s`; `names` are those of their gateways.
+
+    The first samples are due at `begins_ms` (wall, by the runner's clock), the same for all generators; 0: when ready.
+    """
 
     first: Annotated[int, Meta(ge=0, le=MAX_PUMPS)]
     pumps: Annotated[int, Meta(ge=1, le=MAX_PUMPS)]
@@ -34,6 +37,7 @@ class BlockPlan(msgspec.Struct, kw_only=True, frozen=True, tag="join"):
     ramp_s: Seconds
     faulty: Share
     faults: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=40)]
+    begins_ms: Annotated[float, Meta(ge=0.0)] = 0.0
 
 
 class Disturb(msgspec.Struct, kw_only=True, frozen=True, tag="disturb"):
@@ -107,8 +111,11 @@ def gateway_names(first: int, count: int) -> list[str]:
     return [f"{PREFIX}-{first + number:05d}" for number in range(count)]
 
 
-def blocks_of(profile: Profile, pumps: int, stage: Stage, gateways: int) -> Iterator[BlockPlan]:
-    """Yield what each generator adds to reach a stage, from the numbers of pumps and gateways that there are."""
+def blocks_of(profile: Profile, pumps: int, stage: Stage, gateways: int, begins_ms: float = 0.0) -> Iterator[BlockPlan]:
+    """Yield what each generator adds to reach a stage, from the numbers of pumps and gateways that there are.
+
+    All begin at the same instant `begins_ms` (wall).
+    """
     new = stage.pumps - pumps
     edges = np.linspace(0, new, min(profile.generators, max(new, 1)) + 1).astype(int).tolist()
     for first, last in itertools.pairwise(edges):
@@ -127,5 +134,6 @@ def blocks_of(profile: Profile, pumps: int, stage: Stage, gateways: int) -> Iter
             ramp_s=stage.ramp,
             faulty=profile.faulty,
             faults=profile.faults,
+            begins_ms=begins_ms,
         )
         gateways += count

@@ -43,10 +43,11 @@ class Disturbance(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True)
     """`[[disturbance]]`: what happens `at` so many seconds after the start, for how long, to which share of gateways.
 
     `reconnect` drops the connections of gateways once, `cut` keeps them away from the broker for `hold`; `pause` stops
-    a part, as a machine that hangs does.
+    a part, as a machine that hangs does. `slow_consumer` is a subscriber to all telemetry that reads a twentieth of
+    the time, for `hold`.
     """
 
-    kind: Literal["reconnect", "cut", "pause"]
+    kind: Literal["reconnect", "cut", "pause", "slow_consumer"]
     at: Seconds
     hold: Seconds = 0.0
     share: Share = 1.0

@@ -9,6 +9,7 @@ from typing import Final
 import psutil
 
 MB: Final = 1024 * 1024
+REPORT_MS: Final = 1000.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,17 @@ class Resources:
                     )
                 )
             self._before[name] = now, reading
+
+    def report(self, name: str, cpu_s: float) -> None:
+        """Add what a process on another machine says that it used in all."""
+        now = self.now()
+        then, before = self._before.get(name, (0.0, None))
+        if before is not None and now - then < REPORT_MS:
+            return
+        self._before[name] = now, Reading(cpu_s, 0.0, 0, 0.0)
+        if before is not None:
+            cores = max(0.0, cpu_s - before.cpu_s) / ((now - then) / 1000)
+            self.uses.setdefault(name, []).append(Use(now, round(cores, 3), 0.0, 0.0, 0.0))
 
     def between(self, first_ms: float, last_ms: float) -> dict[str, dict[str, float]]:
         """Return average cores and most memory of each part, and of `all` together, from one time to another."""

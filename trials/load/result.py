@@ -84,7 +84,10 @@ class Result(msgspec.Struct, kw_only=True):
 
     `course` is a table by columns: p50 and p99 of each hop and samples, by the second in which they were due. `use` is
     the resources of each part over time. `blame` names the part that gave way first, with the evidence, if any did.
-    `knee` is what a search found: the most pumps that were carried, its probes, and what gave way beyond.
+    `knee` is what a search found: the most that was carried, its probes, and what gave way beyond. `void_reasons` say
+    why the whole run is void, such as a lost worker. `clock_offsets` are of workers and the processor, in ms: how far
+    their clock is ahead, by which their times were corrected, and the uncertainty. `broker_peaks` are the highest
+    values of the counters in `broker`. `capacity` are exponents of cores and memory over samples a second.
     """
 
     version: int = VERSION
@@ -95,10 +98,14 @@ class Result(msgspec.Struct, kw_only=True):
     versions: dict[str, str]
     settings: dict[str, Any]
     interrupted: bool = False
+    void_reasons: list[str] = []
     stages: list[StageResult] = []
     course: dict[str, list[Any]] = {}
     use: dict[str, dict[str, list[float]]] = {}
     broker: dict[str, float] = {}
+    broker_peaks: dict[str, float] = {}
+    clock_offsets: dict[str, dict[str, float]] = {}
+    capacity: dict[str, float] = {}
     notes: list[str] = []
     not_measured: list[str] = []
     blame: dict[str, Any] | None = None
@@ -106,13 +113,17 @@ class Result(msgspec.Struct, kw_only=True):
 
     @property
     def void(self) -> bool:
-        """Whether any stage measured the generator rather than the system."""
-        return any(stage.void for stage in self.stages)
+        """Whether any stage measured the generator rather than the system, or a worker was lost."""
+        return bool(self.void_reasons) or any(stage.void for stage in self.stages)
 
     @property
     def passed(self) -> bool:
         """Whether every stage passed and nothing was interrupted."""
-        return bool(self.stages) and not self.interrupted and all(stage.passed for stage in self.stages)
+        return (
+            bool(self.stages)
+            and not (self.interrupted or self.void_reasons)
+            and all(stage.passed for stage in self.stages)
+        )
 
     @property
     def exit_code(self) -> int:

@@ -68,3 +68,12 @@ def test_an_ipv6_address_without_brackets_is_refused_with_the_brackets(url: str)
     with pytest.raises(LinkError, match=r"needs brackets; write mqtt://\[::1\]:1883") as refused:
         parse_url(url)
     assert "pa:ss" not in str(refused.value)
+
+
+def test_no_answer_waits_for_the_acknowledgement_of_its_beginning() -> None:
+    with (
+        listening_socket("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname(), 5),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

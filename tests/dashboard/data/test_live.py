@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from types import SimpleNamespace
 
 import pytest
 
 from broker.store.snapshot_files import write
-from dashboard.data.live import MIN_FREE_BYTES, STALE_MS, UNREADABLE, Live, disk_problem
+from dashboard.data.live import ALARM_PUSH_INTERVAL_S, MIN_FREE_BYTES, STALE_MS, UNREADABLE, Live, disk_problem
 from tests.dashboard.conftest import WALL_MS
 
 
@@ -44,3 +45,20 @@ def test_a_snapshot_that_cannot_be_read_is_not_blamed_on_the_processor(settings,
         file.write_bytes(b"not a snapshot")
     live.refresh()
     assert live.beat()["why"] == UNREADABLE
+
+
+@pytest.mark.parametrize(("alarms", "soon"), [(2, True), (1, False)], ids=["another alarm", "other values only"])
+async def test_a_changed_alarm_ends_the_pause_between_updates_and_other_values_do_not(
+    settings, fleet, alarms, soon, monkeypatch
+):
+    monkeypatch.setattr("dashboard.data.live.PUSH_INTERVAL_S", 3600.0)
+    write(settings.snapshots, fleet(3, alarms=1, version=1))
+    live = Live(settings.snapshots, lambda: WALL_MS)
+    live.refresh()
+    async with live.watching():
+        pause = asyncio.create_task(live.pause(live.alarms_key))
+        write(settings.snapshots, fleet(3, alarms=alarms, version=2))
+        assert await live.newer(1, timeout_s=30)
+        done, _ = await asyncio.wait([pause], timeout=30 if soon else 2 * ALARM_PUSH_INTERVAL_S)
+        assert (pause in done) == soon
+        pause.cancel()

@@ -81,3 +81,13 @@ def test_a_certificate_that_ends_is_a_trouble_looked_for_once_an_hour(monitor, m
     monitor.check_certificates(2, health.CERTIFICATES_INTERVAL_S)
     assert monitor.meter.troubles == {URGENT: "in 5 d"}
     assert looked == [1, 2]
+
+
+def test_a_notifier_that_does_not_run_is_a_trouble(monitor):
+    monitor.check_notifications(1, 0.0)
+    assert monitor.meter.troubles == {}, "nobody configured notifications"
+    (monitor.data / "notifications.toml").write_text("")
+    monitor.check_notifications(1, health.NOTIFICATIONS_INTERVAL_S)
+    assert monitor.meter.troubles == {
+        "notifications": "the notifier is not running; nobody is notified of alarms",
+    }

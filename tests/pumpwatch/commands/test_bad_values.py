@@ -32,6 +32,7 @@ NEEDED = {
     "interrogate": ("--pumps", "1"),
     "alarm": ("acknowledge", "--alarms", "all"),
     "service": ("out", "--about", "MY-1", "--why", "x"),
+    "apikey add": ("nightly", "--role", "king"),
     "user add": ("vera", "--role", "king", "--password-stdin"),
 }
 """Words without which a command ends before it looks at an option."""
@@ -44,13 +45,14 @@ def options(group: Any, path: str = "") -> Iterator[tuple[str, str]]:
         words = f"{path} {name}".strip()
         if hasattr(command, "commands"):
             yield from options(command, words)
-            continue
+            if not command.invoke_without_command:
+                continue
         for param in command.params:
             if param.param_type_name == "option" and not param.is_flag:
                 yield words, max(param.opts, key=len)
 
 
-SERVICES = {"run", "simulate", "process", "dashboard", "broker", "score", "load"}
+SERVICES = {"run", "simulate", "process", "dashboard", "notify", "broker", "score", "load"}
 """Run until they are stopped if the value is fine, so they are not tried here."""
 USAGE_ERROR: Final = typer.BadParameter.__mro__[1]
 GROUP: Any = typer.main.get_command(app)

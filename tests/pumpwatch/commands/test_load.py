@@ -102,6 +102,17 @@ def test_reports_agree_with_each_other_and_open_without_a_network(paused):
         (["smoke", "--limit", "speed=3"], "no metric 'speed'"),
         (["smoke", "--hold", "soon"], "is not a duration"),
         (["smoke", "--compare", "nothing.json"], "cannot read"),
+        (["smoke", "--broker", "mqtt://192.0.2.1"], "--i-know-what-i-do 192.0.2.1"),
+        (["smoke", "--broker", "mqtt://192.0.2.1", "--i-know-what-i-do", "192.0.2.2"], "names 192.0.2.2"),
+        (["smoke", "--broker", "mqtt://127.0.0.1:1"], "127.0.0.1:1"),
+        (["smoke", "--broker", "mqtt://127.0.0.1:1", "--dashboard", "http://127.0.0.1:1"], "no dashboard answers"),
+        (["smoke", "--broker", "http://x"], "allowed are mqtt:// and mqtts://"),
+        (["smoke", "--processor-data", "/nowhere"], "no broker with passwords runs on /nowhere"),
+        (["smoke", "--broker", "localhost", "--processor-data", "/nowhere"], "name two targets"),
+        (["smoke", "--workers", "2"], "workers need a broker that they reach"),
+        (["smoke", "--worker"], "a worker needs the broker where its runner is"),
+        (["--worker", "--broker", "mqtt://127.0.0.1:1"], "no broker answers at mqtt://127.0.0.1:1"),
+        (["breakpoint", "--find-knee=height"], "is not one of"),
     ],
 )
 def test_what_cannot_be_run_is_said_in_a_sentence(arguments, said):

@@ -289,3 +289,17 @@ async def test_a_part_that_refuses_to_run_is_not_restarted_and_the_others_go_on_
     await watching
     await system.stop()
     assert stage.names("start") == ["one", "two"]
+
+
+async def test_a_part_that_is_wanted_later_is_started_beside_the_others_and_kept_running(stage: Stage) -> None:
+    stop, system = asyncio.Event(), stage.of(stage.part("one"))
+    await system.start(stop)
+    adopting = asyncio.ensure_future(system.adopt(stage.part("late"), stop))
+    await until(lambda: ("started", "late", "") in stage.noted)
+    os.kill(stage.pids()[-1], signal.SIGKILL)
+    await until(lambda: ("started", "late", "again") in stage.noted)
+    adopting.cancel()
+    await asyncio.gather(adopting, return_exceptions=True)
+    await system.stop()
+    assert stage.names("start") == ["one", "late", "late"]
+    assert not any(runs(pid) for pid in stage.pids())

@@ -49,9 +49,9 @@ def followed(sent: pl.DataFrame, arrived: pl.DataFrame) -> Followed:
     found.add_sent(sent)
     confirmed = sent.select("gateway", "digest", published="sampled", confirmed=pl.col("sampled") + 1.0)
     found.add_confirmed(confirmed.cast(CONFIRMED))  # type: ignore[arg-type]
-    found.add_trace(taken(arrived))
-    found.add_trace(Durable(batch=1, at=200_000.0))
-    found.add_trace(Shown(batch=1, version=7, at=200_001.0))
+    found.add_trace(taken(arrived), 200_000.0)
+    found.add_trace(Durable(batch=1, at=200_000.0), 200_001.0)
+    found.add_trace(Shown(batch=1, version=7, at=200_001.0), 200_002.0)
     found.add_painted(7, 200_002.0)
     return found
 

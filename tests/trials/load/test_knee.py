@@ -67,3 +67,15 @@ async def test_a_saturated_generator_is_named_as_the_limit():
 
     knee = await find(100, 10_000, probe)
     assert "the generator is saturated" in knee.ceiling
+
+
+async def test_a_probe_that_fails_by_chance_does_not_lower_the_knee():
+    tries: dict[int, int] = {}
+
+    async def probe(load: int) -> Probe:
+        tries[load] = tries.get(load, 0) + 1
+        return Probe(load, load <= 1_000 and not (load == 800 and tries[load] == 1))
+
+    knee = await find(100, 10_000, probe)
+    assert knee.load is not None
+    assert 950 <= knee.load <= 1_000

@@ -54,5 +54,5 @@ def test_a_bad_profile_names_the_line_and_what_is_allowed(tmp_path, text, said):
 
 
 def test_a_profile_that_does_not_exist_lists_those_that_do():
-    with pytest.raises(ScenarioError, match="packaged profile, which are breakpoint, city, clinic, million"):
+    with pytest.raises(ScenarioError, match="packaged profile, which are breakpoint, capacity, city, clinic, million"):
         load("smok")

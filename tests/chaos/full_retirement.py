@@ -1,4 +1,4 @@
-"""An engineer retires a pump on its page and reinstates it, on real parts."""
+"""An engineer retires a pump on its page and reinstates it, on real parts; part of `make chaos`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import SPEED, System
-from .test_end_to_end import page  # noqa: F401 - fixture
+from tests.e2e import conftest as whole_system
+from tests.e2e.conftest import SPEED, System
+from tests.e2e.test_end_to_end import page  # noqa: F401 - fixture
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 PATIENCE_MS = 60_000
+system = whole_system.system
 SILENCE = ("MY-1", "pump_silent")
 
 
@@ -41,7 +43,6 @@ def retire(page: Page, why: str) -> None:  # noqa: F811
     page.get_by_role("button", name="Retire pump", exact=True).click()
 
 
-@pytest.mark.parametrize("system", ["mosquitto"], indirect=True)
 def test_an_engineer_retires_a_silent_pump_finds_it_and_reinstates_it(system: System, page: Page) -> None:  # noqa: F811
     if shutil.which("mosquitto_pub") is None:
         pytest.skip("mosquitto_pub is not on this machine")

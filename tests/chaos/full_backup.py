@@ -12,8 +12,7 @@ import pytest
 from broker.store.journal_query import Query, entries
 from broker.store.segments import trend
 from pumpwatch.commands.doctor_journal import check
-
-from .conftest import PATIENCE_S, ROOT, System, pairs, running, warmed_up
+from tests.e2e.conftest import PATIENCE_S, ROOT, System, pairs, running, warmed_up
 
 pytestmark = [pytest.mark.broker]
 STALL = {("ITB-000000", "motor_stall")}

@@ -1,0 +1,16 @@
+"""Log events: the name of what happened and the ids of whom it concerns, beside the sentence for people."""
+
+from __future__ import annotations
+
+from typing import Final
+
+EVENT: Final = "event"
+IDS: Final = "ids"
+
+
+def event(name: str, **ids: str) -> dict[str, object]:
+    """Return the `extra` of a log call: name of the event, such as `trouble_began`, and ids such as `gateway`.
+
+    A log call without it is named by its module and function.
+    """
+    return {EVENT: name, IDS: ids}

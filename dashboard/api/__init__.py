@@ -1,0 +1,1 @@
+"""HTTP API: the dashboard's data and alarm actions for programs."""

@@ -1,0 +1,72 @@
+"""Connection of the processor to its broker: subscriptions of each session, and what is renewed with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import time
+from dataclasses import dataclass
+
+from broker.contract.topics import ALL, COMMAND, PART, RESEND
+from broker.mqtt.link import Link
+from broker.mqtt.reconnection import keep_open
+from processor.intake.message_queue import MessageQueue
+from processor.intake.rates import RefusedBirths
+from processor.service.announcements import Announcements
+from processor.service.commit import Committer
+from processor.service.metering import Meter
+from processor.service.presence import Guard
+from processor.service.system_journal import SystemJournal
+
+log = logging.getLogger("processor")
+
+
+@dataclass
+class Connection:
+    """Keeps a processor connected; `since` is when the session began (monotonic, s), infinite before the first."""
+
+    link: Link
+    guard: Guard
+    queue: MessageQueue
+    meter: Meter
+    committer: Committer
+    announcements: Announcements
+    journal: SystemJournal
+    since: float = math.inf
+
+    async def keep(self, connected: asyncio.Event) -> None:
+        """Stay connected until cancelled, once it is known that no other processor is; set `connected` each time."""
+
+        async def session(link: Link) -> None:
+            link.subscribe(ALL)
+            link.subscribe(COMMAND)
+            link.subscribe(PART)
+            if not link.resumed:
+                link.publish(RESEND, b"{}")
+            self.meter.sessions += 1
+            self.since = time.monotonic()
+            self.committer.reconfirm()
+            self.announcements.begin_session()
+            self.journal.record("connected", "broker", link.address.url)
+            connected.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.journal.record("disconnected", "broker", link.address.url)
+                self.queue.end_session()
+
+        await self.guard.cleared.wait()
+        await keep_open(
+            self.link, session, report=log.warning, chance=random.Random(), network_fine=self.guard.is_steady
+        )
+
+    def ask_for_births(self, refused: RefusedBirths, now: int) -> None:
+        """Ask for births that were refused for a rate: their gateways would send them only when they reconnect.
+
+        `now` is wall ms.
+        """
+        if self.link.alive:
+            for topic in refused.due(now):
+                self.link.ask_retained(topic)

@@ -1,0 +1,123 @@
+"""One run of a load test against its system, and the search for the knee from many."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from msgspec import structs
+from rich.console import Console
+
+from broker.mqtt.address import LinkError
+from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.load_live import LiveView
+from pumpwatch.commands.load_system import started
+from pumpwatch.commands.load_target import Target, reach_dashboard
+from pumpwatch.settings import environment
+from trials.load.generators import GeneratorError
+from trials.load.knee import Probe, find
+from trials.load.plan import gateway_names
+from trials.load.profile import MAX_PUMPS, MAX_SESSIONS, Profile, single
+from trials.load.result import Result
+from trials.load.runner import LoadError, Runner
+from trials.load.system import SystemUnderLoad
+
+UNITS: Final = {"pumps": "pumps", "sessions": "sessions", "messages": "JSON messages/s"}
+FIRST: Final = {"sessions": 500, "messages": 1_000}
+"""Where the search begins on an axis that is not the profile's own."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Runs profiles against one target. `now` is wall ms."""
+
+    name: str
+    console: Console
+    target: Target
+    live_file: Path | None
+    now: Callable[[], float]
+    browser: bool
+
+    async def run(self, profile: Profile) -> Result:
+        """Run a profile once; raises `CommandError`."""
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        with LiveView(self.console, self.live_file) as view:
+            try:
+                async with self._system(profile, view, stop) as system:
+                    runner = Runner(
+                        profile,
+                        self.name,
+                        system,
+                        stop,
+                        self.now,
+                        environment(),
+                        view.show,
+                        view.say,
+                        chromium=self.browser,
+                    )
+                    return await runner.run()
+            except (LoadError, LinkError, GeneratorError) as error:
+                raise CommandError(str(error)) from error
+
+    @contextlib.asynccontextmanager
+    async def _system(self, profile: Profile, view: LiveView, stop: asyncio.Event) -> AsyncIterator[SystemUnderLoad]:
+        """Have the system until the end of the block: the one that is given, or one that is started."""
+        count = sum(math.ceil(stage.pumps / profile.per_gateway) + profile.generators for stage in profile.stage)
+        names = gateway_names(0, count)
+        if self.target.given:
+            if self.target.dashboard is not None:
+                await reach_dashboard(self.target.dashboard)
+            yield await asyncio.to_thread(self.target.system, names)
+            return
+        with tempfile.TemporaryDirectory(prefix="pumpwatch-load-") as folder:
+            async with started(Path(folder), names, view.say, stop, dashboard=self.browser) as system:
+                yield system
+
+
+async def search(profile: Profile, axis: str, trial: Trial) -> list[Result]:
+    """Find the knee on an axis of `UNITS`; return the result of its best probe, with the search in it."""
+    last = profile.stage[-1]
+    results: dict[int, Result] = {}
+    base = on_axis(profile, axis)
+
+    async def probe(load: int) -> Probe:
+        trial.console.print(f"probing {load:,} {UNITS[axis]}")
+        pumps = max(1, round(load * base.interval)) if axis == "messages" else load
+        one = single(pumps, base=base, ramp_s=last.ramp, hold_s=last.hold)
+        results[load] = found = await trial.run(one)
+        if found.interrupted:
+            raise CommandError("interrupted: a search for the knee has no result before its end")
+        return Probe(load, found.passed, found.void)
+
+    most = MAX_SESSIONS if base.sessions else MAX_PUMPS
+    first = FIRST.get(axis, profile.stage[0].pumps)
+    knee = await find(min(first, most), most, probe, step=10 if base.sessions else 100)
+    good = results[knee.load] if knee.load is not None else results[min(results)]
+    broken = min((load for load in results if not results[load].passed), default=None)
+    good.knee = {
+        "axis": axis,
+        "load": knee.load,
+        "unit": UNITS[axis],
+        "ceiling": knee.ceiling,
+        "probes": [{"load": each.load, "carried": each.carried, "void": each.void} for each in knee.probes],
+        "blame": results[broken].blame if broken is not None else None,
+    }
+    return [good]
+
+
+def on_axis(profile: Profile, axis: str) -> Profile:
+    """Return the profile with what an axis needs: a session for each pump, or one JSON message for each sample."""
+    if axis == "sessions":
+        return structs.replace(profile, sessions=True)
+    if axis == "messages":
+        return structs.replace(profile, sessions=False, payload="json", pumps_per_gateway=100)
+    return profile
