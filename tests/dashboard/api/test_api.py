@@ -243,7 +243,9 @@ async def test_what_the_listener_refuses_is_a_problem_too(settings: Settings) ->
     async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://127.0.0.1:8050") as client:
         is_problem(await client.post("/api/v1/injections", content=b"x" * 2_000_000), 413)
         is_problem(await client.get("/api/v1/pumps", headers={"Host": "evil.example"}), 421)
-        assert (await client.get("/alarms", headers={"Host": "evil.example"})).headers["content-type"][:10] == "text/plain"
+        assert (await client.get("/alarms", headers={"Host": "evil.example"})).headers["content-type"][
+            :10
+        ] == "text/plain"
 
 
 async def test_times_of_samples_come_as_json_csv_and_arrow(client: httpx.AsyncClient, data: DataService) -> None:
