@@ -1,4 +1,4 @@
-"""`pumpwatch load` whose processor stands still, or that is interrupted; part of `make chaos`: it needs an idle machine."""
+"""`pumpwatch load` whose processor stands still, or that is interrupted; by `make chaos`, on an idle machine."""
 
 from __future__ import annotations
 
