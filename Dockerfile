@@ -17,12 +17,13 @@ RUN python3 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb')
     >dependencies.txt
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /build/bin/pip --python /opt/pumpwatch/bin/python install --no-cache-dir --no-compile --requirement dependencies.txt
-# What never runs: source maps, development builds of scripts, what is for Jupyter, tests, type stubs, headers, and debug
-# symbols (libraries in *.libs do not survive losing them).
+# What never runs: source maps, development builds of scripts, what is for Jupyter, tests, type stubs, headers, languages
+# that the pages do not speak, and debug symbols (libraries in *.libs do not survive losing them).
 RUN cd /opt/pumpwatch && rm -rf share etc include && cd lib/python3*/site-packages \
  && find . -type d \( -name tests -o -name test -o -name labextension \) -prune -exec rm -rf {} + \
  && find . -type f \( -name '*.map' -o -name '*.dev.js' -o -name widgetbundle.js -o -name '*.pyi' -o -name '*.pyx' \
     -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete \
+ && find ./babel/locale-data -type f -not \( -name 'root.dat' -o -name 'en*' -o -name 'de*' -o -name 'fr*' -o -name 'es*' \) -delete \
  && find . -type f -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 COPY pumpwatch pumpwatch
 COPY broker broker
@@ -31,6 +32,12 @@ COPY processor processor
 COPY dashboard dashboard
 COPY notifier notifier
 COPY trials trials
+COPY docs docs
+COPY CONTRIBUTING.md SECURITY.md CHANGELOG.md ./
+# Help of the dashboard; what builds it is in no image.
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
+    /build/bin/pip install --no-cache-dir --quiet msgspec 'zensical>=0.0.73,<0.1' \
+ && /build/bin/python -m pumpwatch.documentation.site dashboard/site
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /build/bin/pip --python /opt/pumpwatch/bin/python install --no-cache-dir --no-compile --no-deps .
 # Bytecode of all that our modules import, the standard library included: it could not be written when it runs.

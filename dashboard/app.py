@@ -21,6 +21,7 @@ from broker.metrics.readings import Vitals
 from broker.mqtt.endpoint import host_and_port, listening_socket
 from dashboard import pages as pages_package
 from dashboard.access.accounts import VISITOR
+from dashboard.access.language_choice import ViewerLanguage
 from dashboard.access.middleware import Access, demand_accounts
 from dashboard.access.problems import API
 from dashboard.api import application as api
@@ -67,12 +68,8 @@ def assemble(data: DataService, vitals: Vitals | None = None) -> Dash:
 
     @contextlib.asynccontextmanager
     async def background(_server: FastAPI) -> AsyncIterator[None]:
-        async with (
-            data.live.watching(),
-            drills.running(),
-            Silencing(data).running(),
-            data.load_runs.running(),
-        ):
+        runs = data.load_runs
+        async with data.live.watching(), drills.running(), Silencing(data).running(), runs.running():
             yield
 
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=background)
@@ -94,6 +91,7 @@ def assemble(data: DataService, vitals: Vitals | None = None) -> Dash:
     )
 
     server.add_middleware(ViewerZone)
+    server.add_middleware(ViewerLanguage)
 
     @server.api_route("/live", methods=["GET", "POST"])
     async def latest(response: Response) -> dict[str, Any]:

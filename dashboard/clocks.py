@@ -11,10 +11,31 @@ from typing import Any, Final
 
 from broker.display.instants import instant
 from dashboard import formatting
+from dashboard.languages import decimal, tr, tr_later, tr_sentence
 from dashboard.zones import ZONE, label
 
 DURATION: Final = re.compile(r"\b(minutes?|hours?|days?|weeks?|months?|\d+ (min|h|d))\b")
 """What makes a text speak of a duration."""
+
+
+DEADLINES: Final = (
+    tr_later("under-dosed in about {duration} ({first} to {last} h)"),
+    tr_later("under-dosed in about {duration} ({first} h or later)"),
+    tr_later("under-dosed in about {duration}"),
+    tr_later("probably under-dosed already, at the latest in {last} h"),
+    tr_later("probably under-dosed already"),
+    tr_later("probably under-dosed: bridge now"),
+    tr_later("more than a day until under-dosed, if nothing changes"),
+    tr_later("returned to normal"),
+)
+"""Times to respond as the processor writes them; others are texts of rules."""
+
+
+def said_deadline(text: str) -> str:
+    """Return a time to respond, as the processor wrote it, in the viewer's language."""
+    marked = text.removesuffix(" (therapy time)")
+    said = tr_sentence(marked, DEADLINES)
+    return said if marked == text else tr("{text} (therapy time)", text=said)
 
 
 @dataclass(frozen=True)
@@ -38,8 +59,8 @@ def here(seconds: float | None, speed: float | None, *, short: bool = False) -> 
     if seconds is None or not math.isfinite(seconds) or not speed or speed <= 0 or speed == 1:
         return ""
     wall_s = seconds / speed
-    lasts = formatting.span(wall_s) if wall_s >= 1 or wall_s <= 0 else "under 1 s"
-    return f"{lasts} here" if short else f"{lasts} here at {_times(speed)}"
+    lasts = formatting.span(wall_s) if wall_s >= 1 or wall_s <= 0 else tr("under 1 s")
+    return tr("{lasts} here", lasts=lasts) if short else tr("{lasts} here at {times}", lasts=lasts, times=_times(speed))
 
 
 def with_here(text: str, seconds: float | None, speed: float | None, *, short: bool = False) -> str:
@@ -55,7 +76,7 @@ def with_here(text: str, seconds: float | None, speed: float | None, *, short: b
 
 def time_left(seconds: float | None, speed: float | None, *, short: bool = False) -> str:
     """Return what is left of a therapy duration: "5 h left (5 min here at ×60)"."""
-    return with_here(f"{formatting.span(seconds)} left", seconds, speed, short=short)
+    return with_here(tr("{duration} left", duration=formatting.span(seconds)), seconds, speed, short=short)
 
 
 def age_speed(row: Mapping[str, Any]) -> float:
@@ -71,12 +92,16 @@ def alarm_age(row: Mapping[str, Any], *, short: bool = False) -> str:
 
 def deadline(row: Mapping[str, Any], *, short: bool = False) -> str:
     """Return how long a person has to respond to an alarm: "under-dosed in about 5 h (5 min here at ×60)"."""
-    text, speed = row["deadline"] or formatting.UNKNOWN, age_speed(row)
+    text, speed = said_deadline(row["deadline"] or formatting.UNKNOWN), age_speed(row)
     if row["harm_s"] and math.isfinite(row["harm_s"]):
         return with_here(text, row["harm_s"], speed, short=short)
-    if speed == 1 or row["returned"] is not None or not DURATION.search(text):
+    if speed == 1 or row["returned"] is not None or not DURATION.search(row["deadline"] or ""):
         return text
-    return f"{text} (therapy time)" if short else f"{text} (therapy time, {_times(speed)})"
+    return (
+        tr("{text} (therapy time)", text=text)
+        if short
+        else tr("{text} (therapy time, {times})", text=text, times=_times(speed))
+    )
 
 
 def therapy_moment(ms: int | None, clock: TherapyClock) -> str:
@@ -85,17 +110,25 @@ def therapy_moment(ms: int | None, clock: TherapyClock) -> str:
     If the clock is the wall clock, it is a moment like any other.
     """
     if clock.real or not ms or not clock.start_ms or ms < clock.start_ms:
-        return formatting.moment(ms) if clock.real or not ms else f"therapy {formatting.moment(ms)}"
+        return formatting.moment(ms) if clock.real or not ms else tr("therapy {time}", time=formatting.moment(ms))
     return formatting.written(
-        ms, lambda at: f"therapy day {_therapy_day(at, clock.start_ms):,}, {at:%H:%M} {label(at)}"
+        ms,
+        lambda at: tr(
+            "therapy day {therapy_day}, {time} {label}",
+            therapy_day=decimal(_therapy_day(at, clock.start_ms)),
+            time=f"{at:%H:%M}",
+            label=label(at),
+        ),
     )
 
 
 def therapy_date(ms: int | None, clock: TherapyClock) -> str:
     """Return the day of a therapy time in the viewer's zone: "therapy day 12", "12 Jan 2026" by the wall clock."""
     if clock.real or not ms or not clock.start_ms or ms < clock.start_ms:
-        return formatting.day(ms) if clock.real or not ms else f"therapy {formatting.day(ms)}"
-    return formatting.written(ms, lambda at: f"therapy day {_therapy_day(at, clock.start_ms):,}")
+        return formatting.day(ms) if clock.real or not ms else tr("therapy {day}", day=formatting.day(ms))
+    return formatting.written(
+        ms, lambda at: tr("therapy day {therapy_day}", therapy_day=decimal(_therapy_day(at, clock.start_ms)))
+    )
 
 
 def _therapy_day(at: datetime, start_ms: int) -> int:

@@ -13,19 +13,20 @@ from broker.contract.datasheet import FLOW_RESOLUTION_UL_H
 from broker.contract.signals import FLAGS, SIGNAL_BY_NAME
 from broker.display import names
 from broker.display.instants import instant, outside
+from dashboard.languages import decimal, shown_date, tr, tr_later, tr_n
 from dashboard.zones import ZONE, label
 
-UNKNOWN: Final = "unknown"
-NO_PUMPS: Final = (
+UNKNOWN: Final = tr_later("unknown")
+NO_PUMPS: Final = tr_later(
     "No pump has reported yet. Start simulated pumps with `pumpwatch run`, or publish telemetry of your own; they "
     "appear here with their first sample."
 )
 MAX_DECIMALS: Final = 6
 FLOWS: Final = ("flow_ul_h",)
 """Signals of the flow sensor."""
-LOST: Final = "Missing from the pumps' sequence numbers and not received since."
-LATE: Final = "Received after newer samples: stored in the history, not evaluated."
-DUPLICATES: Final = "Received more than once; counted and discarded."
+LOST: Final = tr_later("Missing from the pumps' sequence numbers and not received since.")
+LATE: Final = tr_later("Received after newer samples: stored in the history, not evaluated.")
+DUPLICATES: Final = tr_later("Received more than once; counted and discarded.")
 PRIORITY_WORD: Final = names.PRIORITIES
 STATE_WORD: Final = names.ALARM_STATES
 KIND_WORD: Final = names.ENTRIES
@@ -34,9 +35,9 @@ KIND_WORD: Final = names.ENTRIES
 def number(value: float | None, decimals: int, unit: str = "") -> str:
     """Return a number with its unit and thousands separators; what rounds to zero has no sign."""
     if value is None or not math.isfinite(value):
-        return UNKNOWN
-    text = f"{value:,.{decimals}f}"
-    return f"{text.removeprefix('-') if not float(text.replace(',', '')) else text} {unit}".rstrip()
+        return tr(UNKNOWN)
+    zero = not float(f"{value:.{decimals}f}")
+    return f"{decimal(0.0 if zero else value, decimals)} {unit}".rstrip()
 
 
 def amount(value: float) -> str:
@@ -47,11 +48,11 @@ def amount(value: float) -> str:
 def significant(value: float | None, digits: int = 3) -> str:
     """Return a number with so many significant digits and no more than it has: "0.00042", "1.8", "1,765", "0"."""
     if value is None or not math.isfinite(value):
-        return UNKNOWN
+        return tr(UNKNOWN)
     size = math.floor(math.log10(abs(value))) if value else 0
-    text = number(value, min(max(0, digits - 1 - size), MAX_DECIMALS))
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text == "-0" else text
+    decimals = min(max(0, digits - 1 - size), MAX_DECIMALS)
+    fraction = f"{value:.{decimals}f}".partition(".")[2].rstrip("0")
+    return number(float(f"{value:.{decimals}f}"), len(fraction))
 
 
 def size(count: float) -> str:
@@ -69,14 +70,14 @@ def reading(signal: str, value: float | None) -> str:
 def count(value: int | None, singular: str, plural: str = "") -> str:
     """Return a count with its noun: "1 pump", "1,234 pumps"."""
     if value is None:
-        return f"{UNKNOWN} {plural or singular + 's'}"
-    return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
+        return tr(f"{UNKNOWN} {plural or singular + 's'}")
+    return tr_n(f"{{count}} {singular}", f"{{count}} {plural or singular + 's'}", value)
 
 
 def span(seconds: float | None) -> str:
     """Return a duration in at most two units: "40 s", "12 min", "3 h 20 min", "2 d 4 h"."""
     if seconds is None or not math.isfinite(seconds):
-        return UNKNOWN
+        return tr(UNKNOWN)
     whole = max(0, int(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -84,33 +85,34 @@ def span(seconds: float | None) -> str:
         return f"{whole // 60} min"
     if whole < 86_400:
         return _two(whole, (3600, "h"), (60, "min"))
-    return _two(whole, (86_400, "d"), (3600, "h"))
+    return _two(whole, (86_400, tr_later("d")), (3600, "h"))
 
 
 def _two(whole: int, large: tuple[int, str], small: tuple[int, str]) -> str:
     many, rest = divmod(whole, large[0])
     few = rest // small[0]
-    return f"{many} {large[1]} {few} {small[1]}" if few and many < 10 else f"{many} {large[1]}"
+    first = f"{many} {tr(large[1])}"
+    return f"{first} {few} {tr(small[1])}" if few and many < 10 else first
 
 
 def since(seconds: float | None) -> str:
     """Return how long a condition has lasted: "for 12 min"."""
-    return UNKNOWN if seconds is None else f"for {span(seconds)}"
+    return tr(UNKNOWN) if seconds is None else tr("for {duration}", duration=span(seconds))
 
 
 def standing(seconds: float | None, *, over: bool) -> str:
     """Return how long an alarm has stood ("for 12 min"), or how long ago it was raised if its condition is over."""
-    return f"{span(seconds)} ago" if over else since(seconds)
+    return tr("{duration} ago", duration=span(seconds)) if over else since(seconds)
 
 
 def moment(ms: int | None) -> str:
     """Return a date and time in the viewer's zone: "12 Jan 2026, 14:32 UTC"."""
-    return written(ms, lambda at: f"{at.day} {at:%b %Y, %H:%M} {label(at)}")
+    return written(ms, lambda at: f"{shown_date(at)}, {at:%H:%M} {label(at)}")
 
 
 def day(ms: int | None) -> str:
     """Return a date in the viewer's zone: "12 Jan 2026"."""
-    return written(ms, lambda at: f"{at.day} {at:%b %Y}")
+    return written(ms, shown_date)
 
 
 def clock(ms: int | None) -> str:
@@ -125,41 +127,44 @@ def second(ms: int | None) -> str:
 
 def timestamp(ms: int | None) -> str:
     """Return a date and time to the second in the viewer's zone: "12 Jan 2026, 14:32:07 UTC"."""
-    return written(ms, lambda at: f"{at.day} {at:%b %Y, %H:%M:%S} {label(at)}")
+    return written(ms, lambda at: f"{shown_date(at)}, {at:%H:%M:%S} {label(at)}")
 
 
 def written(ms: float | None, write: Callable[[datetime], str]) -> str:
     """Return a time as `write` writes it in the viewer's zone; "unknown" without one."""
     if not ms or math.isnan(ms):
-        return UNKNOWN
+        return tr(UNKNOWN)
     at = instant(ms, ZONE.get())
     return outside(ms) if at is None else write(at)
 
 
 def speed(times: float) -> str:
     """Return the speed of therapy time: "×60"; "real time" at one."""
-    return "real time" if times == 1 else f"×{times:,.6g}"
+    return tr("real time") if times == 1 else f"×{times:,.6g}"
 
 
 def title(name: str) -> str:
     """Return an identifier as words, for what has no title of its own, such as a limit: "Message log"."""
-    return names.words(name)
+    return tr(names.words(name))
 
 
 def event_kind(kind: str) -> str:
     """Return the kind of a journal entry as words: "Returned to normal", "Sign-in failed"."""
-    return names.entry_kind(kind)
+    return tr(names.entry_kind(kind))
 
 
 def flags(bits: int | None) -> list[str]:
     """Return the titles of the status flags that a pump has set; an empty list means none."""
     if bits is None:
-        return [UNKNOWN]
-    return [flag.title for flag in FLAGS if bits & flag.bit]
+        return [tr(UNKNOWN)]
+    return [tr(flag.title) for flag in FLAGS if bits & flag.bit]
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:
     """Return a list that does not run on: "A, B and C", "A, B, C and 12 more"."""
     every = list(names)
     more = len(every) - most
-    return humanize.natural_list([*every[:most], *([f"{more:,} more"] if more > 0 else [])])
+    shown = [*every[:most], *([tr_n("{count} more", "{count} more", more)] if more > 0 else [])]
+    if len(shown) < 2:
+        return "".join(shown)
+    return tr("{names} and {last}", names=", ".join(shown[:-1]), last=shown[-1])

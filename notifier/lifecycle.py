@@ -13,6 +13,13 @@ from notifier.state import Alarm, Event, Facts
 
 MAX_ALARMS: Final = 100_000
 """Open alarms that are followed; more are counted, and nobody is notified about them."""
+
+
+def _annunciated(event: Event) -> dict[str, Any]:
+    """Return what changes if an alarm is annunciated, or annunciated again."""
+    return {"raised_at": event.at, "time": event.time}
+
+
 _Change = Callable[[Event], dict[str, Any]]
 CHANGES: Final[Mapping[str, _Change]] = {
     "raised": lambda event: {
@@ -20,20 +27,19 @@ CHANGES: Final[Mapping[str, _Change]] = {
         "acknowledged": False,
         "over": False,
         "suppressed": event.cause is not None,
-        "raised_at": event.at,
-        "time": event.time,
+        **_annunciated(event),
     },
     "returned": lambda _: {"standing": False},
     "cleared": lambda _: {"standing": False, "over": True},
     "held": lambda _: {"suppressed": True},
-    "released": lambda event: {"suppressed": False, "raised_at": event.at},
-    "realarmed": lambda event: {"acknowledged": False, "raised_at": event.at},
+    "released": lambda event: {"suppressed": False, **_annunciated(event)},
+    "realarmed": lambda event: {"acknowledged": False, **_annunciated(event)},
     "acknowledged": lambda _: {"acknowledged": True},
-    "unacknowledged": lambda event: {"acknowledged": False, "raised_at": event.at},
+    "unacknowledged": lambda event: {"acknowledged": False, **_annunciated(event)},
     "shelved": lambda _: {"shelved": True},
-    "unshelved": lambda event: {"shelved": False, "raised_at": event.at},
+    "unshelved": lambda event: {"shelved": False, **_annunciated(event)},
     "out_of_service": lambda _: {"out": True},
-    "in_service": lambda event: {"out": False, "raised_at": event.at},
+    "in_service": lambda event: {"out": False, **_annunciated(event)},
 }
 """What each kind of event changes; an alarm that is annunciated again counts as raised then."""
 

@@ -23,15 +23,17 @@ MAX_RECORDED: Final = 50
 """Alarms of one delivery that get an entry each; the text counts the rest, and `pumps` names theirs."""
 
 
-def record(data: Path, queue: Queue, alarms: Mapping[str, Alarm]) -> int:
+def record(data: Path, queue: Queue, alarms: Mapping[str, Alarm], speed: float = 1.0) -> int:
     """Record deliveries that ended; return how many. The same delivery is recorded once, however often this is called.
+
+    `speed` is the therapy seconds per wall second of the fleet: pages sort an alarm's story by therapy time.
 
     Raises `JournalError`, `sqlite3.Error` or `OSError`; then they are recorded later.
     """
     found = queue.unrecorded(MAX_DELIVERIES)
     if not found:
         return 0
-    rows = [entry for row in found for entry in _entries(row, alarms)]
+    rows = [entry for row in found for entry in _entries(row, alarms, speed)]
     if not (data / "journal.sqlite").exists():
         raise JournalError(f"there is no journal in {data} yet")
     journal = Journal(data, move_unreadable=False)
@@ -43,7 +45,7 @@ def record(data: Path, queue: Queue, alarms: Mapping[str, Alarm]) -> int:
     return len(found)
 
 
-def _entries(row: tuple[Any, ...], alarms: Mapping[str, Alarm]) -> Iterator[dict[str, Any]]:
+def _entries(row: tuple[Any, ...], alarms: Mapping[str, Alarm], speed: float) -> Iterator[dict[str, Any]]:
     """Yield an entry for each alarm of a delivery."""
     key, body, service, state, finished, reason, notified = row
     message = msgspec.json.decode(body, type=Message)
@@ -57,6 +59,7 @@ def _entries(row: tuple[Any, ...], alarms: Mapping[str, Alarm]) -> Iterator[dict
             **entry,
             **_about(name, alarms.get(name)),
             "at": finished,
+            "time": _therapy_ms(alarms.get(name), finished, speed),
             "kind": KINDS[state],
             "who": WHO,
             "origin": service,
@@ -72,6 +75,13 @@ def _text(message: Message, service: str, reason: str) -> str:
     return f"{done}: {what}, route {message.route}{f'; {reason}' if reason else ''}"
 
 
+def _therapy_ms(alarm: Alarm | None, at: int, speed: float) -> int | None:
+    """Return the therapy time at a wall time, counted on from when an alarm was annunciated; None if unknown."""
+    if alarm is None or alarm.time is None:
+        return None
+    return alarm.time + round(max(0, at - alarm.raised_at) * speed)
+
+
 def _about(name: str, alarm: Alarm | None) -> dict[str, Any]:
     """Return what an entry says about its alarm; one that is over has only its id."""
     if name.startswith(ITSELF):
@@ -79,7 +89,7 @@ def _about(name: str, alarm: Alarm | None) -> dict[str, Any]:
         return {"subject": f"system: {part}", "subject_kind": "system", "title": alarm.title if alarm else None}
     if alarm is None:
         return {"alarm": name, "subject": name.rsplit("/", 2)[0]}
-    fields = ("alarm", "subject", "subject_kind", "pump", "rule", "title", "time")
+    fields = ("alarm", "subject", "subject_kind", "pump", "rule", "title")
     return {**{field: getattr(alarm, field) for field in fields}, "priority": CODES[alarm.priority]}
 
 

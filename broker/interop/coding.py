@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -30,6 +31,9 @@ _META: Final = {
     "tag": [{"system": f"{BASE}/CodeSystem/origin", "code": "simulated", "display": SIMULATED}],
 }
 _SAFE: Final = re.compile(r"[A-Za-z0-9-]")
+_ESCAPED: Final = re.compile(r"\.([0-9a-f]{2})")
+_SHORT: Final = 6
+"""Names up to this length are never hashed: escaped, each character takes three."""
 MAX_ID: Final = 33
 """Characters of a device's id: signal and time are appended to it, and FHIR allows 64."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,6 +52,15 @@ def device_id(kind: str, name: str) -> str:
     escaped = "".join(one if _SAFE.fullmatch(one) else "".join(f".{byte:02x}" for byte in one.encode()) for one in name)
     whole = f"{kind}-{escaped}"
     return whole if len(whole) <= MAX_ID else f"{kind}-..{_digest(name)[:20]}"
+
+
+def name_of(kind: str, identity: str, names: Iterable[str]) -> str | None:
+    """Return the name of the pump or gateway with this logical id, None if it is none of `names`."""
+    text = identity.removeprefix(f"{kind}-")
+    plain_name = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    # A hashed id does not say its name.
+    candidates = (one for one in names if one == plain_name or (text.startswith("..") and len(one) > _SHORT))
+    return next((one for one in candidates if device_id(kind, one) == identity), None)
 
 
 def metric_id(device: str, signal: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +12,7 @@ import msgspec
 from broker.contract.notification_config import MAX_BYTES, parse
 from broker.contract.notification_fields import ConfigError
 from broker.contract.notification_routes import Configuration
+from broker.store.secret_files import OTHERS
 
 CONFIG: Final = "notifications.toml"
 STATUS: Final = "notifications.status.json"
@@ -71,6 +74,15 @@ def read_config(data: Path) -> Configuration:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {str(error).removeprefix(f'{path} ')}", error.table, error.field) from error
+
+
+def keep_private(data: Path) -> None:
+    """Take all rights of others from the configuration, which holds passwords; it may belong to somebody else."""
+    path = data / CONFIG
+    with contextlib.suppress(OSError):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & OTHERS:
+            path.chmod(mode & ~OTHERS)
 
 
 def write_status(data: Path, status: Status) -> None:

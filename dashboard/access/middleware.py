@@ -21,6 +21,7 @@ from dashboard.access.api_keys import KEYS, ApiKeys
 from dashboard.access.audit_trail import AuditTrail
 from dashboard.access.cookies import Tickets
 from dashboard.access.feeds import FEEDS, Feeds
+from dashboard.access.language_choice import ViewerLanguage
 from dashboard.access.login_throttle import LoginThrottle
 from dashboard.access.openid import RETURN_PATH, START_PATH, OpenIdConnect
 from dashboard.access.origin import ORIGIN
@@ -96,7 +97,7 @@ class Access:
         required = SignInRequired(app, sign_in, Sockets(self._store.ended), people, self._keys)
         backend = SessionBackend(self._store, self._keys)
         authenticated = AuthenticationMiddleware(required, backend, on_error=_unauthenticated)
-        same_origin = SameOrigin(authenticated, settings.public.origin)
+        same_origin = SameOrigin(ViewerLanguage(authenticated), settings.public.origin)
         self._scheme = "http" if settings.tls is None else "https"
         self._protected = SecurityHeaders(BehindProxy(same_origin, settings.public), policy, settings)
 

@@ -25,6 +25,11 @@ def path_of(path: str) -> str:
     return ROOT_PATH.get() + path
 
 
+def local_path(target: str) -> str:
+    """Return the target if it is a path of this site to go on to, else the start page."""
+    return target if target.startswith("/") and not target.startswith(("//", "/\\", "/sign-")) else "/"
+
+
 class BehindProxy:
     """Serves an application, which knows nothing of proxies, as it is seen from in front of them.
 

@@ -19,9 +19,10 @@ from dashboard.access.cookies import Devices, Tickets
 from dashboard.access.login_throttle import Attempt, LoginThrottle
 from dashboard.access.openid import START_PATH, OpenIdConnect, OpenIdError
 from dashboard.access.passwords import hash_password, needs_rehash, verify_password
-from dashboard.access.proxies import path_of
+from dashboard.access.proxies import local_path, path_of
 from dashboard.access.second_factor import UsedCodes, matching_step, recovery_hash
 from dashboard.access.sessions import SHARED_KEY, SessionStore
+from dashboard.languages import tr
 from dashboard.settings import Settings
 
 LOG: Final = logging.getLogger("dashboard")
@@ -77,7 +78,7 @@ class SignIn:
         refusal = self._throttle.attempt(attempt)
         if refusal:
             self._trail.refused(refusal.window, refusal.wait_s, who="?", origin=address)
-            return self.page("/", 429, f"Too many attempts. Try again in {refusal.wait_s} s.")
+            return self.page("/", 429, tr("Too many attempts. Try again in {seconds} s.", seconds=refusal.wait_s))
         try:
             identity = await self._openid.finish(request, ticket)
             if identity.name in self._store.accounts():
@@ -87,7 +88,7 @@ class SignIn:
             return self.page("/", 403, str(error))
         self._throttle.succeeded(attempt)
         await asyncio.to_thread(require, self._data)
-        response = RedirectResponse(path_of(_local(identity.target)), 303)
+        response = RedirectResponse(path_of(local_path(identity.target)), 303)
         await self._store.begin(request, response, identity.name, identity.role)
         self._openid.forget(response)
         text = f"signed in as {identity.role} by {self._openid.issuer}"
@@ -142,7 +143,7 @@ class SignIn:
         refusal = self._throttle.attempt(attempt)
         if refusal:
             self._trail.refused(refusal.window, refusal.wait_s, who=who, origin=attempt.address)
-            page = self.page(target, 429, f"Too many attempts. Try again in {refusal.wait_s} s.")
+            page = self.page(target, 429, tr("Too many attempts. Try again in {seconds} s.", seconds=refusal.wait_s))
             page.headers["Retry-After"] = str(refusal.wait_s)
             return page
         if ticket:
@@ -153,13 +154,13 @@ class SignIn:
             text = "wrong code" if ticket else "wrong key" if by_key else "wrong name or password"
             self._trail.put("sign_in_failed", who=who, origin=attempt.address, text=text)
             if ticket:
-                return self._code_page(form["ticket"], target, 401, "Wrong code, or used before.")
-            return self.page(target, 401, f"{text.capitalize()}.")
+                return self._code_page(form["ticket"], target, 401, tr("Wrong code, or used before."))
+            return self.page(target, 401, tr("Wrong key.") if by_key else tr("Wrong name or password."))
         self._throttle.succeeded(attempt)
         if not ticket and name and accounts[name].totp:
             content = {"name": name, "generation": accounts[name].generation}
             return self._code_page(self._tickets.seal(SECOND_STEP, content), target, 200)
-        response = RedirectResponse(path_of(_local(target)), 303)
+        response = RedirectResponse(path_of(local_path(target)), 303)
         await self._store.begin(request, response, name)
         self._devices.remember(request, response, name)
         self._trail.put("signed_in", who=who, origin=attempt.address, text="signed in")
@@ -167,7 +168,7 @@ class SignIn:
 
     def _code_page(self, ticket: str, target: str, status: int, error: str = "") -> HTMLResponse:
         html = sign_in_page.code_page(
-            post_to=path_of("/sign-in"), ticket=ticket, target=target, again=path_of(_local(target)), error=error
+            post_to=path_of("/sign-in"), ticket=ticket, target=target, again=path_of(local_path(target)), error=error
         )
         return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
 
@@ -211,11 +212,6 @@ class SignIn:
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else "?"
-
-
-def _local(target: str) -> str:
-    """Return the target if it is a path of this site, else the start page."""
-    return target if target.startswith("/") and not target.startswith(("//", "/\\", "/sign-")) else "/"
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from dashboard import theme
+from dashboard.access.language_choice import link
+from dashboard.languages import LANGUAGE, NAMES, tr
 
 _STYLE = """
 * { box-sizing: border-box; }
@@ -27,10 +29,8 @@ a { color: inherit; }
 """
 _DARK = f"@media(prefers-color-scheme:dark){{:root{{{theme.variables(theme.DARK)}}}}}"
 _HEAD = (
-    "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Sign in · Pumpwatch</title>"
-    "<meta name='viewport' content='width=device-width,initial-scale=1'>"
-    f"<style>{theme.css()}{_DARK}{_STYLE}</style></head><body><main><h1>Pumpwatch</h1>"
-    "<p>A simulated fleet of implanted pumps. Not a medical device.</p>"
+    "<meta charset='utf-8'><meta name='viewport' content='width=device-width,initial-scale=1'>"
+    f"<style>{theme.css()}{_DARK}{_STYLE}</style>"
 )
 """Made once: whoever floods the sign-in must not cost more than it costs them."""
 
@@ -41,28 +41,28 @@ def page(*, post_to: str, by_name: bool, target: str, provider: str = "", error:
     `provider` is the path that leads to the identity provider, if there is one.
     """
     if by_name:
-        fields = _field("Name", "name", "text", "username") + _field(
-            "Password", "password", "password", "current-password"
+        fields = _field(tr("Name"), "name", "text", "username") + _field(
+            tr("Password"), "password", "password", "current-password"
         )
         hint = ""
     else:
-        fields = _field("Shared key", "key", "password", "off")
-        hint = "<p class='hint'>The key is part of the address printed at startup.</p>"
-    link = f"<a class='other' href='{escape(provider, quote=True)}'>Sign in with your organization</a>"
-    return _frame(_form(post_to, fields, target, error) + hint + (link if provider else ""))
+        fields = _field(tr("Shared key"), "key", "password", "off")
+        hint = f"<p class='hint'>{tr('The key is part of the address printed at startup.')}</p>"
+    provider_link = f"<a class='other' href='{escape(provider, quote=True)}'>{tr('Sign in with your organization')}</a>"
+    return _frame(_form(post_to, fields, target, error) + hint + (provider_link if provider else ""), target)
 
 
 def code_page(*, post_to: str, ticket: str, target: str, again: str, error: str = "") -> str:
     """Return the second page of a sign-in, for a code; `ticket` proves the first, `again` leads back to it."""
     fields = f"<input type='hidden' name='ticket' value='{escape(ticket, quote=True)}'>"
-    fields += _field("Code of your authenticator app, or a recovery code", "code", "text", "one-time-code")
-    link = f"<p class='hint'><a href='{escape(again, quote=True)}'>Start again</a></p>"
-    return _frame(_form(post_to, fields, target, error) + link)
+    fields += _field(tr("Code of your authenticator app, or a recovery code"), "code", "text", "one-time-code")
+    start = f"<p class='hint'><a href='{escape(again, quote=True)}'>{tr('Start again')}</a></p>"
+    return _frame(_form(post_to, fields, target, error) + start, again)
 
 
 def unavailable(text: str) -> str:
     """Return the page that says why nobody can sign in."""
-    return _frame(f"<div class=error role=alert>{escape(text)}</div>")
+    return _frame(f"<div class=error role=alert>{escape(text)}</div>", "/")
 
 
 def _form(post_to: str, fields: str, target: str, error: str) -> str:
@@ -70,12 +70,28 @@ def _form(post_to: str, fields: str, target: str, error: str) -> str:
         f"{f'<div class=error role=alert>{escape(error)}</div>' if error else ''}"
         f"<form method='post' action='{escape(post_to, quote=True)}'>{fields}"
         f"<input type='hidden' name='next' value='{escape(target, quote=True)}'>"
-        "<button>Sign in</button></form>"
+        f"<button>{tr('Sign in')}</button></form>"
     )
 
 
-def _frame(content: str) -> str:
-    return f"{_HEAD}{content}</main></body></html>"
+def _frame(content: str, target: str) -> str:
+    return (
+        f"<!doctype html><html lang='{LANGUAGE.get().code}'><head><title>{tr('Sign in')} · Pumpwatch</title>{_HEAD}"
+        "</head><body><main><h1>Pumpwatch</h1>"
+        f"<p>{tr('A simulated fleet of implanted pumps. Not a medical device.')}</p>"
+        f"{content}{_languages(target)}</main></body></html>"
+    )
+
+
+def _languages(target: str) -> str:
+    """Return the links that choose a language, each in its own; without a script, which this page has none of."""
+    links = [
+        f"<b lang='{code}'>{name}</b>"
+        if code == LANGUAGE.get().code
+        else f"<a lang='{code}' hreflang='{code}' href='{escape(link(code, target), quote=True)}'>{name}</a>"
+        for code, name in NAMES.items()
+    ]
+    return f"<p class='hint languages'>{' · '.join(links)}</p>"
 
 
 def _field(label: str, name: str, kind: str, autocomplete: str) -> str:

@@ -15,10 +15,10 @@ from starlette.exceptions import HTTPException as RoutingError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.access.accounts import VISITOR
-from dashboard.access.problems import problem
 from dashboard.api import documents
 from dashboard.api.answers import Heavy
 from dashboard.api.events import Streams
+from dashboard.api.fhir_answers import error as error_answer
 from dashboard.api.idempotency import Answered
 from dashboard.api.route import VERSION, ApiError, allowed_by
 from dashboard.api.table import ROUTES
@@ -87,15 +87,15 @@ async def _unrouted(request: Request, error: Exception) -> Response:
         405: f"{request.method} is not possible at {path}; the header Allow says what is.",
     }
     headers = {**(error.headers or {})}
-    return problem(error.status_code, texts.get(error.status_code, str(error.detail)), headers=headers)
+    return error_answer(request, error.status_code, texts.get(error.status_code, str(error.detail)), headers=headers)
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # it is registered for no other
     found = [_parameter_error(one) for one in error.errors()[:MAX_ERRORS]]
     first = found[0] if found else {"parameter": "body", "problem": "cannot be read"}
     detail = f"{first['parameter']}: {first['problem']}; allowed values are in /api/v1/openapi.json."
-    return problem(400, detail, kind="bad-parameter", errors=found)
+    return error_answer(request, 400, detail, kind="bad-parameter", errors=found)
 
 
 def _parameter_error(error: Any) -> dict[str, str]:
@@ -105,10 +105,10 @@ def _parameter_error(error: Any) -> dict[str, str]:
     return {"parameter": name, "in": place[0], "problem": f"{error['msg']} (given: {value})"}
 
 
-async def _api_error(_request: Request, error: Exception) -> Response:
+async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101  # it is registered for no other
-    return problem(error.status, str(error), kind=error.kind, headers=error.headers)
+    return error_answer(request, error.status, str(error), kind=error.kind, headers=error.headers)
 
 
-async def _failed(_request: Request, _error: Exception) -> Response:
-    return problem(500, "The dashboard could not answer this; its log says why.", kind="internal")
+async def _failed(request: Request, _error: Exception) -> Response:
+    return error_answer(request, 500, "The dashboard could not answer this; its log says why.", kind="internal")

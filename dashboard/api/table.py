@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboard.api import alarms, events, knowledge, models, pumps, signals
+from dashboard.api import alarms, events, fhir, hl7, knowledge, models, pumps, signals
+from dashboard.api.fhir_answers import MEDIA as FHIR
 from dashboard.api.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -15,6 +16,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/gateways", "", pumps.gateways, models.Gateways, "pumps"),
     Route("GET", "/alarms", "", alarms.alarms, models.page("Alarm", models.Alarm), "alarms"),
     Route("GET", "/alarms/history", "", alarms.history, models.page("Event", models.Event), "alarms"),
+    Route("GET", "/alarms/pcd04", "", hl7.pcd04, None, "alarms", (hl7.MEDIA,)),
     Route("GET", "/alarms/events", "", events.events, None, "alarms", (events.MEDIA,)),
     Route("POST", "/alarms/acknowledge", "acknowledge", alarms.acknowledge, models.Outcome, "alarms"),
     Route("POST", "/alarms/shelve", "acknowledge", alarms.shelve, models.Outcome, "alarms"),
@@ -27,5 +29,14 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/injections", "inject", knowledge.inject, models.Injected, "injections"),
     Route("GET", "/scorecard", "", knowledge.scorecard, models.Open, "injections"),
     Route("GET", "/health", "", knowledge.health, models.Health, "health"),
+    Route("GET", "/fhir/metadata", "", fhir.fhir_metadata, models.Open, "fhir", (FHIR,)),
+    Route("GET", "/fhir/Device", "", fhir.fhir_devices, models.Open, "fhir", (FHIR,)),
+    Route("GET", "/fhir/Device/{id}", "", fhir.fhir_device, models.Open, "fhir", (FHIR,)),
+    Route("GET", "/fhir/DeviceMetric", "", fhir.fhir_device_metrics, models.Open, "fhir", (FHIR,)),
+    Route("GET", "/fhir/DeviceMetric/{id}", "", fhir.fhir_device_metric, models.Open, "fhir", (FHIR,)),
+    Route("GET", "/fhir/Observation", "", fhir.fhir_observations, models.Open, "fhir", (FHIR,)),
+    Route("GET", "/fhir/Observation/{id}", "", fhir.fhir_observation, models.Open, "fhir", (FHIR,)),
+    Route("GET", "/fhir/AuditEvent", "audit", fhir.fhir_audit_events, models.Open, "fhir", (FHIR,)),
+    Route("GET", "/fhir/DeviceAlert", "", fhir.fhir_device_alerts, models.Open, "fhir", (FHIR,)),
 )
 """Method, path, right ("": any role), handler, model of the answer, group, further media types."""

@@ -1,9 +1,10 @@
 /* Dialog of alarm actions: opens in the browser at once; the server hears of an action when it is confirmed. */
 (function () {
   "use strict";
+  const { tr, tr_n, number } = window.pumpwatch;
   const P = () => window.pumpwatch, dash = () => window.dash_clientside, LISTED = 3;
   const spec = () => JSON.parse(document.getElementById("action-spec").dataset.spec);
-  const many = (count) => count.toLocaleString("en") + (count === 1 ? " alarm" : " alarms");
+  const many = (count) => tr_n("{count} alarm", "{count} alarms", count);
 
   /* Asks for an action on rows of a list: several alarms, or a reason, are confirmed in the dialog. */
   function request(kind, rows) {
@@ -16,9 +17,9 @@
 
   /* "400 alarms (12 high, 388 low) of 388 sources: A, B, C and 385 more" */
   function summary(action, words) {
-    const each = (action.counts || []).map((count, at) => [count, words[at + 1]]).filter(([count]) => count).map(([count, word]) => count.toLocaleString("en") + " " + word);
+    const each = (action.counts || []).map((count, at) => [count, words[at + 1]]).filter(([count]) => count).map(([count, word]) => number(count) + " " + word);
     const names = action.names || [], rest = (action.subjects || names.length) - names.length;
-    const listed = rest > 0 ? names.join(", ") + " and " + rest.toLocaleString("en") + " more" : names.length > 1 ? names.slice(0, -1).join(", ") + " and " + names[names.length - 1] : names[0] || "";
+    const listed = rest > 0 ? tr("{names} and {last}", { names: names.join(", "), last: tr_n("{count} more", "{count} more", rest) }) : names.length > 1 ? tr("{names} and {last}", { names: names.slice(0, -1).join(", "), last: names[names.length - 1] }) : names[0] || "";
     return many(action.alarms.length) + (each.length > 1 ? " (" + each.join(", ") + ")" : "") + (listed ? ": " + listed : "");
   }
 
@@ -35,7 +36,7 @@
       const worst = (action.counts || [1]).findIndex((count) => count > 0), longest = every.longest[Math.max(0, worst) + 1];
       const times = every.times.filter((time) => Number(time.value) <= longest), chosen = times.some((time) => time.value === "1") ? "1" : times[times.length - 1].value;
       const title = of.label.replace(/…$/, ""), text = summary(action, every.priorities);
-      const limit = over ? ". Allowed at once are " + many(every.most) + ": select fewer." : "";
+      const limit = over ? ". " + tr("Allowed at once are {alarms}: select fewer.", { alarms: many(every.most) }) : "";
       return [true, title, text + limit, of.prompt || "", "", of.prompt ? visible : hidden, times, chosen, action.kind === "shelve" ? visible : hidden, title, skip];
     },
     /* Sends what was confirmed: the action of the dialog with reason and duration. */

@@ -1,6 +1,7 @@
 /* Page of alarms: filters, groups, selection and actions, all in the browser; the server is asked for changes and told the actions. */
 (function () {
   "use strict";
+  const { lang } = window.pumpwatch;
   const NARROW = matchMedia("(max-width: 899px)"), ROW = 52, CARD = 214, HEAD = 44, CARD_HEAD = 96, MORE_MS = 2000, ORDERS_MS = 10000, MAX_OPTIONS = 1000;
   const ticked = new Set(), open_groups = new Set();
   const asked_at = { log: 0, row: 0, orders: 0 };
@@ -104,7 +105,7 @@
     for (const [name, values] of Object.entries(found)) {
       const selected = page.chosen[name];
       if (selected && !values.has(selected)) values.set(selected, selected);
-      const data = [...values].map(([value, label]) => ({ value, label })).sort((one, other) => one.label.localeCompare(other.label, "en", { numeric: true })).slice(0, MAX_OPTIONS);
+      const data = [...values].map(([value, label]) => ({ value, label })).sort((one, other) => one.label.localeCompare(other.label, lang, { numeric: true })).slice(0, MAX_OPTIONS);
       const key = JSON.stringify(data);
       if (shown_options[name] !== key) { shown_options[name] = key; dash().set_props("alarm-" + name, { data }); }
     }

@@ -1,7 +1,8 @@
 /* Rows of alarm lists: text only, never markup; every value is written only if it changed. */
 (function () {
   "use strict";
-  const SHAPE = { 1: "high", 2: "medium", 3: "low" }, WAITING = new Set(["unacknowledged", "returned"]), KIND = { gateway: "gateway", cohort: "group", fleet: "fleet", system: "system" };
+  const { tr, tr_n } = window.pumpwatch;
+  const SHAPE = { 1: "high", 2: "medium", 3: "low" }, WAITING = new Set(["unacknowledged", "returned"]), KIND = { gateway: tr("gateway"), cohort: tr("group"), fleet: tr("fleet"), system: tr("system") };
   const REFUSED_MS = 12000, UNANSWERED_MS = 15000, UNSEEN_MS = 5000;
   /* By alarm: what was asked for it and is not in a snapshot yet. */
   const pending = new Map();
@@ -32,7 +33,7 @@
   /* What a row says of its state: what was asked for it, or what the snapshot says. */
   function state_of(row, words) {
     const asked = pending.get(row.alarm);
-    if (asked) return asked.refused ? "refused: " + asked.refused : asked.word;
+    if (asked) return asked.refused ? tr("refused: {why}", { why: asked.refused }) : asked.word;
     const left = row.shelf === null ? "" : ", " + C().left(until_s(row, row.shelf), row.rate, true);
     return words.states[row.state] + left;
   }
@@ -49,7 +50,7 @@
     mark.setAttribute("aria-hidden", "true");
     const link = make("a", "pump-link"), kind = make("span", "tag"), place = make("span", "alarm-place"), where = make("div", "alarm-where", kind, link, place);
     const action = make("div", "alarm-do"), since = make("b", "alarm-since"), left = make("span", "alarm-left"), state = make("span", "alarm-state"), story = make("span", "alarm-story");
-    const acknowledge = button("Acknowledge", (event) => { event.stopPropagation(); options.acknowledge(shown); });
+    const acknowledge = button(tr("Acknowledge"), (event) => { event.stopPropagation(); options.acknowledge(shown); });
     const node = make("div", "alarm-row", check, mark, make("div", "alarm-what", priority, title), where, action, make("div", "alarm-when", since, left), make("div", "alarm-states", state, story), acknowledge);
     node.setAttribute("role", "listitem");
     node.setAttribute("data-row", "");
@@ -59,7 +60,7 @@
       shown = row;
       const shape = SHAPE[row.priority] || "normal", asked = pending.get(row.alarm), open = waiting(row);
       const [heading, meaning, first] = options.texts[row.rule] || [row.rule, "", ""];
-      const many = row.many > 1, of = many ? row.gateway + " · " + row.many.toLocaleString("en") + " pumps" : row.subject;
+      const many = row.many > 1, of = many ? row.gateway + " · " + tr_n("{count} pump", "{count} pumps", row.many) : row.subject;
       set(node, "className", "alarm-row " + shape + " " + row.state + (asked && !asked.refused ? " asked" : "") + (node.classList.contains("current") ? " current" : ""));
       set(mark, "className", "mark " + shape + (asked && !asked.refused ? " outline" : row.state === "unacknowledged" ? " waiting" : open ? "" : " outline"));
       text(priority, options.words.priorities[row.priority] || "");
@@ -89,8 +90,8 @@
       if (document.activeElement === acknowledge && (!open || (asked && !asked.refused))) node.focus({ preventScroll: true });
       set(acknowledge, "hidden", !open);
       set(acknowledge, "disabled", Boolean(asked && !asked.refused));
-      name(acknowledge, "Acknowledge " + heading + ", " + of);
-      if (check) { set(check, "checked", options.ticked(row)); name(check, "Select " + heading + ", " + of); }
+      name(acknowledge, tr("Acknowledge {what}", { what: heading + ", " + of }));
+      if (check) { set(check, "checked", options.ticked(row)); name(check, tr("Select {what}", { what: heading + ", " + of })); }
       return node;
     }
     return { node, paint };

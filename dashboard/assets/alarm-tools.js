@@ -1,7 +1,8 @@
 /* What stands above the list of alarms: how many are shown and selected, and what can be done with them; and the heads of groups. */
 (function () {
   "use strict";
-  const P = () => window.pumpwatch, BUTTONS = ["acknowledge", "shelve", "note"], many = (count) => count.toLocaleString("en") + (count === 1 ? " alarm" : " alarms");
+  const { tr, tr_n, number } = window.pumpwatch;
+  const P = () => window.pumpwatch, BUTTONS = ["acknowledge", "shelve", "note"], many = (count) => tr_n("{count} alarm", "{count} alarms", count);
   const COUNTED = [1, 2, 3];
 
   /* acts: all(on), none(), act(kind). */
@@ -9,7 +10,7 @@
     const { make, button, text } = P(), made = {};
     const check = make("input", "alarm-check"), count = make("span", "alarm-count"), label = make("label", "alarm-all", check, count);
     check.type = "checkbox";
-    check.setAttribute("aria-label", "Select all alarms that match the filter");
+    check.setAttribute("aria-label", tr("Select all alarms that match the filter"));
     check.addEventListener("click", () => acts.all(check.checked));
     count.id = "alarm-count";
     count.setAttribute("role", "status");
@@ -19,14 +20,14 @@
     }
     made.acknowledge.classList.add("strong");
     const rest = Object.keys(spec.actions).filter((kind) => !BUTTONS.includes(kind));
-    const more = make("details", "alarm-more", make("summary", "button", "More"), make("div", "alarm-menu", ...rest.map((kind) => made[kind])));
+    const more = make("details", "alarm-more", make("summary", "button", tr("More")), make("div", "alarm-menu", ...rest.map((kind) => made[kind])));
     document.addEventListener("click", (event) => { if (more.open && !more.contains(event.target)) more.open = false; });
-    const clear = button("Clear selection", acts.none);
+    const clear = button(tr("Clear selection"), acts.none);
     box.replaceChildren(label, make("span", "grow"), clear, made.note, made.shelve, more, made.acknowledge);
 
     function paint(rows, chosen, store) {
-      const left_out = store.left_out ? " (the most urgent; " + store.left_out.toLocaleString("en") + " more exist)" : "";
-      text(count, (chosen.length ? chosen.length.toLocaleString("en") + " of " + many(rows.length) + " selected" : many(rows.length)) + left_out);
+      const left_out = store.left_out ? " " + tr_n("(the most urgent; {count} more exists)", "(the most urgent; {count} more exist)", store.left_out) : "";
+      text(count, (chosen.length ? tr("{chosen} of {alarms} selected", { chosen: number(chosen.length), alarms: many(rows.length) }) : many(rows.length)) + left_out);
       check.checked = rows.length > 0 && chosen.length === rows.length;
       check.indeterminate = chosen.length > 0 && chosen.length < rows.length;
       check.disabled = rows.length === 0;
@@ -35,13 +36,13 @@
       for (const [kind, node] of Object.entries(made)) {
         const able = chosen.filter((row) => spec.actions[kind].states.includes(row.state) && !P().pending.has(row.alarm)).length;
         node.disabled = able === 0;
-        text(node, kind === "acknowledge" ? (able ? "Acknowledge " + many(able) : "Acknowledge selected") : spec.actions[kind].label + (able && able < chosen.length ? " (" + able.toLocaleString("en") + ")" : ""));
+        text(node, kind === "acknowledge" ? (able ? tr_n("Acknowledge {count} alarm", "Acknowledge {count} alarms", able) : tr("Acknowledge selected")) : spec.actions[kind].label + (able && able < chosen.length ? " (" + number(able) + ")" : ""));
       }
     }
     return { paint };
   }
 
-  const LABEL = { rule: (row, title) => title(row), site: (row) => row.site || "No site", gateway: (row) => row.gateway || "No gateway" };
+  const LABEL = { rule: (row, title) => title(row), site: (row) => row.site || tr("No site"), gateway: (row) => row.gateway || tr("No gateway") };
 
   /* The items of the list: a head for each group, most urgent first, and the rows of those that are open. */
   function alarm_groups(rows, by, title, open) {
@@ -66,7 +67,7 @@
     head.type = "button";
     head.addEventListener("click", () => options.toggle(shown));
     const waiting = () => shown.rows.filter(P().waiting), to_shelve = () => shown.rows.filter((row) => options.words.actions.shelve.states.includes(row.state));
-    const shelve = button("Shelve…", () => options.act("shelve", to_shelve())), acknowledge = button("Acknowledge", () => options.act("acknowledge", waiting()));
+    const shelve = button(tr("Shelve…"), () => options.act("shelve", to_shelve())), acknowledge = button(tr("Acknowledge"), () => options.act("acknowledge", waiting()));
     const node = make("div", "alarm-group", check, head, shelve, acknowledge);
     node.setAttribute("role", "listitem");
     node.setAttribute("data-row", "");
@@ -79,15 +80,15 @@
       head.setAttribute("aria-expanded", String(item.open));
       text(label, item.group);
       const each = COUNTED.map((priority) => [priority, item.rows.filter((row) => row.priority === priority).length]).filter(([, count]) => count);
-      text(counts, many(item.rows.length) + ": " + each.map(([priority, count]) => count.toLocaleString("en") + " " + options.words.priorities[priority]).join(", ") + (able.length ? " · " + able.length.toLocaleString("en") + " unacknowledged" : ""));
+      text(counts, many(item.rows.length) + ": " + each.map(([priority, count]) => number(count) + " " + options.words.priorities[priority]).join(", ") + (able.length ? " · " + tr("{count} unacknowledged", { count: number(able.length) }) : ""));
       check.checked = on === item.rows.length;
       check.indeterminate = on > 0 && on < item.rows.length;
-      check.setAttribute("aria-label", "Select all alarms of " + item.group);
+      check.setAttribute("aria-label", tr("Select all alarms of {what}", { what: item.group }));
       acknowledge.hidden = able.length === 0;
-      text(acknowledge, "Acknowledge " + able.length.toLocaleString("en"));
+      text(acknowledge, tr("Acknowledge {what}", { what: number(able.length) }));
       shelve.hidden = to_shelve().length === 0;
-      acknowledge.setAttribute("aria-label", "Acknowledge " + able.length.toLocaleString("en") + ": " + item.group);
-      shelve.setAttribute("aria-label", "Shelve…: " + item.group);
+      acknowledge.setAttribute("aria-label", tr("Acknowledge {what}", { what: number(able.length) + ": " + item.group }));
+      shelve.setAttribute("aria-label", tr("Shelve…") + ": " + item.group);
     }
     return { node, paint };
   }

@@ -1,6 +1,7 @@
 /* New alarms without sound: count in title and icon, sentences for screen readers, desktop notifications. */
 (function () {
   "use strict";
+  const { tr, tr_n } = window.pumpwatch;
   const NAMES = ["high", "medium", "low"], SHAPES = ["▲", "◆", "●"], SAY_MS = 4000, MAX_NOTIFICATIONS = 3, FLOOD = "pumpwatch-flood";
 
   /* Returns what began to wait between two states: how many of each priority, and the newest by name, worst first. */
@@ -17,8 +18,8 @@
   function sentence(found) {
     const many = found.counts.reduce((sum, count) => sum + count, 0), first = found.alarms[0];
     if (!many || !first) return null;
-    const worst = NAMES[first.priority - 1];
-    const text = many === 1 ? "New " + worst + " alarm: " + about(first) : many + " new alarms, worst: " + about(first) + ", " + worst;
+    const worst = tr(NAMES[first.priority - 1]);
+    const text = many === 1 ? tr("New alarm, priority {priority}: {what}", { priority: worst, what: about(first) }) : tr_n("{count} new alarm, worst: {what}, {priority}", "{count} new alarms, worst: {what}, {priority}", many, { what: about(first), priority: worst });
     return { text, urgent: first.priority === 1 };
   }
 
@@ -89,8 +90,8 @@
     if (alarms.length < many || notifications.size + many > MAX_NOTIFICATIONS) {
       for (const one of notifications.values()) one.shown.close();
       notifications.clear();
-      show(FLOOD, many + (many === 1 ? " new alarm" : " new alarms"), "Worst: " + about(alarms[0]), { priority: 0, number: 0 });
-    } else for (const alarm of alarms) show(alarm.alarm, SHAPES[alarm.priority - 1] + " " + (alarm.subject || "Pumpwatch"), alarm.title + " (" + NAMES[alarm.priority - 1] + ")", alarm);
+      show(FLOOD, tr_n("{count} new alarm", "{count} new alarms", many), tr("Worst: {what}", { what: about(alarms[0]) }), { priority: 0, number: 0 });
+    } else for (const alarm of alarms) show(alarm.alarm, SHAPES[alarm.priority - 1] + " " + (alarm.subject || "Pumpwatch"), alarm.title + " (" + tr(NAMES[alarm.priority - 1]) + ")", alarm);
   }
 
   /* All tabs show the same ones: a browser replaces a notification by one of the same tag. */

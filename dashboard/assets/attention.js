@@ -1,6 +1,7 @@
 /* Alarm sounds after IEC 60601-1-8, made by WebAudio: which sounds when, the pause, and the panel that controls them. */
 (function () {
   "use strict";
+  const { tr } = window.pumpwatch;
   const KEY = "pumpwatch-attention", LOCK = "pumpwatch-sound", NAMES = ["high", "medium", "low"];
   const MAX_PAUSE_MIN = 10, LOST_MS = 30000, ASLEEP_MS = 90000, LOUDNESS = 0.3, FADE_S = 0.01;
 
@@ -139,25 +140,25 @@
     const button = element("attention-open");
     if (!button) return;
     const left = Math.floor(next.left_s / 60) + ":" + String(next.left_s % 60).padStart(2, "0");
-    const words = { off: "Sound off", blocked: "Sound blocked: click", paused: "Sound paused " + left, on: "Sound on" };
+    const words = { off: tr("Sound off"), blocked: tr("Sound blocked: click"), paused: tr("Sound paused {left}", { left }), on: tr("Sound on") };
     const notes = {
-      off: "Sound is off in this browser: new alarms are silent.",
-      blocked: "Sound is on, but the browser plays none before you have clicked or typed on this page.",
-      paused: "Sound is paused for another " + left + ". A new high alarm ends the pause.",
-      on: "Unacknowledged alarms sound in this browser.",
+      off: tr("Sound is off in this browser: new alarms are silent."),
+      blocked: tr("Sound is on, but the browser plays none before you have clicked or typed on this page."),
+      paused: tr("Sound is paused for another {left}. A new high alarm ends the pause.", { left }),
+      on: tr("Unacknowledged alarms sound in this browser."),
     };
     write("attention-open", words[next.status]);
     if (button.dataset.status !== next.status) button.dataset.status = next.status;
     if (element("attention-panel").hidden) return;
     write("attention-note", notes[next.status]);
-    write("attention-sound", mine.sound ? "Turn sound off" : "Turn sound on");
-    write("attention-pause", next.status === "paused" ? "End the pause" : "Pause sound");
+    write("attention-sound", mine.sound ? tr("Turn sound off") : tr("Turn sound on"));
+    write("attention-pause", next.status === "paused" ? tr("End the pause") : tr("Pause sound"));
     const pause = element("attention-pause"), minutes = element("attention-minutes");
     if (pause) pause.disabled = !mine.sound;
     if (minutes && shown !== "minutes") { minutes.value = String(mine.pause_min); shown = "minutes"; }
     const state = notification_state(mine);
-    write("attention-notify", state === "on" ? "Turn notifications off" : "Turn notifications on");
-    write("attention-notify-note", { unknown: "This browser shows no notifications.", denied: "This browser blocks notifications of this site; allow them in its settings.", on: "One for each new high or medium alarm.", off: "Off." }[state]);
+    write("attention-notify", state === "on" ? tr("Turn notifications off") : tr("Turn notifications on"));
+    write("attention-notify-note", { unknown: tr("This browser shows no notifications."), denied: tr("This browser blocks notifications of this site; allow them in its settings."), on: tr("One for each new high or medium alarm."), off: tr("Off.") }[state]);
   }
 
   function notification_state(mine) {

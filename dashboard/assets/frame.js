@@ -1,6 +1,7 @@
 /* Frame: the sheet behind "More", height of the header, focus after navigation, scrolling regions that keys reach. */
 (function () {
   "use strict";
+  const { tr } = window.pumpwatch;
   const HEADING_TIMEOUT_MS = 10000, REGIONS = ".scroll, .table, .worst, .fleet-map, [data-scrolls]", REGIONS_MS = 1000;
   let waiting_for = null;
   const by_id = (id) => document.getElementById(id);
@@ -35,10 +36,10 @@
   function mark_regions() {
     for (const wrapper of document.querySelectorAll("div[aria-haspopup][aria-expanded]")) name_menu(wrapper);
     for (const control of document.querySelectorAll(".mantine-Pagination-control:not([aria-label])")) {
-      if (!control.textContent) control.setAttribute("aria-label", control.nextElementSibling ? "Previous page" : "Next page");
+      if (!control.textContent) control.setAttribute("aria-label", control.nextElementSibling ? tr("Previous page") : tr("Next page"));
     }
     for (const field of document.querySelectorAll("input[type=file]:not([aria-label])")) {
-      field.setAttribute("aria-label", field.parentElement.textContent.trim() || "File");
+      field.setAttribute("aria-label", field.parentElement.textContent.trim() || tr("File"));
     }
     for (const region of document.querySelectorAll(REGIONS)) {
       const scrolls = region.scrollWidth > region.clientWidth + 1 || region.scrollHeight > region.clientHeight + 1;
@@ -48,7 +49,7 @@
       const heading = (region.closest(".card") || document).querySelector("h2, h1, summary");
       region.tabIndex = 0;
       region.setAttribute("role", "region");
-      region.setAttribute("aria-label", (heading && heading.textContent) || "Table");
+      region.setAttribute("aria-label", (heading && heading.textContent) || tr("Table"));
     }
   }
 

@@ -1,6 +1,7 @@
 /* Cell renderers of the grids; text only, never markup. */
 (function () {
   "use strict";
+  const { tr } = window.pumpwatch;
   const SHAPE = { 1: "high", 2: "medium", 3: "low" }, cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
   const make = (...parts) => window.React.createElement(...parts);
   const shape = (name, shade) => make("span", { className: "mark " + name + shade, "aria-hidden": true });
@@ -9,18 +10,18 @@
     if (!data) return null;
     const name = SHAPE[data.priority] || (data.silent ? "unknown" : "normal");
     const shade = data.priority && !data.unacknowledged ? " outline" : "";
-    return make("span", { className: "priority " + name }, shape(name, shade), data.priority ? name : data.silent ? "unknown" : "normal");
+    return make("span", { className: "priority " + name }, shape(name, shade), tr(data.priority ? name : data.silent ? "unknown" : "normal"));
   };
   cells.PumpLink = ({ value }) =>
     value ? make("a", { href: window.pumpwatch.path("/pump/" + encodeURIComponent(value)), className: "pump-link", "data-go": "" }, value) : null;
   cells.Text = ({ data, text, value }) => (data ? data[text] || String(value ?? "") : null);
   cells.Quantity = ({ data, text, value }) => {
-    const quantity = data ? String((text ? data[text] : value) ?? "unknown") : "";
+    const quantity = data ? String((text ? data[text] : value) ?? tr("unknown")) : "";
     const at = quantity.indexOf(" ");
     if (at < 0) return make("span", { className: "unknown-word" }, quantity);
     return make("span", null, quantity.slice(0, at), make("span", { className: "unit" }, quantity.slice(at)));
   };
-  cells.Tag = ({ value }) => (value ? make("span", { className: value === "online" ? "tag" : "tag bad" }, value) : null);
+  cells.Tag = ({ value }) => (value ? make("span", { className: value === "online" ? "tag" : "tag bad" }, tr(value)) : null);
   let refreshed = 0;
   window.dash_clientside = Object.assign({}, window.dash_clientside);
   window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {

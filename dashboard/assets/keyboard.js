@@ -1,6 +1,7 @@
 /* Keyboard: a registry of shortcuts to which pages add, moving in lists, opening rows of tables, help for all of it. */
 (function () {
   "use strict";
+  const { tr } = window.pumpwatch;
   const CHORD_MS = 1500, OFF = "single-key-shortcuts-off", ROWS = "[data-row], .line", added = [];
   let first = "", first_at = 0;
   const page = () => document.getElementById("page");
@@ -59,19 +60,19 @@
 
   const opens = (row) => press(row, "[data-open], .pump-link, a[data-go]");
 
-  add("j", "Next row of a list", () => move(1));
-  add("k", "Previous row of a list", () => move(-1));
-  add("a", "Acknowledge the alarm of the row with the focus", () => {
+  add("j", tr("Next row of a list"), () => move(1));
+  add("k", tr("Previous row of a list"), () => move(-1));
+  add("a", tr("Acknowledge the alarm of the row with the focus"), () => {
     const row = row_of(document.activeElement);
     return Boolean(row) && press(row, "[data-ack]");
   });
-  add("/", "Search", () => {
+  add("/", tr("Search"), () => {
     const field = [...page().querySelectorAll("[data-search] input, input[data-search], input[type=search], input[id$=search]")].find(shown);
     if (!field) return false;
     field.focus();
     field.select();
   });
-  add("?", "This help", () => help());
+  add("?", tr("This help"), () => help());
 
   function go(key) {
     const link = links().find((one) => one.dataset.key === key);
@@ -126,18 +127,18 @@
     dialog.className = "keyboard-help";
     dialog.setAttribute("aria-labelledby", "keyboard-title");
     title.id = "keyboard-title";
-    title.textContent = "Keyboard shortcuts";
-    for (const link of links()) entry(list, "g " + link.dataset.key, "Go to " + link.firstElementChild.textContent);
-    entry(list, "Enter", "Open the row with the focus");
+    title.textContent = tr("Keyboard shortcuts");
+    for (const link of links()) entry(list, "g " + link.dataset.key, tr("Go to {page}", { page: link.firstElementChild.textContent }));
+    entry(list, "Enter", tr("Open the row with the focus"));
     for (const one of added) entry(list, one.keys, one.text);
-    entry(list, "Esc", "Close a dialog or menu");
+    entry(list, "Esc", tr("Close a dialog or menu"));
     const line = document.createElement("label"), box = document.createElement("input"), close = document.createElement("button");
     box.type = "checkbox";
     box.checked = !off();
     box.addEventListener("change", () => localStorage.setItem(OFF, box.checked ? "no" : "yes"));
-    line.append(box, " Shortcuts of letters and signs are on");
+    line.append(box, " " + tr("Shortcuts of letters and signs are on"));
     close.className = "button";
-    close.textContent = "Close";
+    close.textContent = tr("Close");
     close.addEventListener("click", () => dialog.close());
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
     dialog.addEventListener("close", () => dialog.remove());

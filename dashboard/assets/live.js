@@ -1,8 +1,9 @@
 /* Age of the data, stale-data warning, polling without WebSocket, reload after an outage, navigation and acknowledge clicks. */
 (function () {
   "use strict";
+  const { tr, number, lang } = window.pumpwatch;
   const OLD_S = 5, LATE_S = 4, LOST_S = 8, SLEPT_MS = 5000, LAG_MS = 1000, IDLE_TIMEOUT_MS = 3000, FIRST_PUSH_S = 4, POLL_TIMEOUT_MS = 6000, RELOAD_PAUSE_MS = 20000, SOCKET_PROBE_MS = 60000, PROBE_RELOAD_PAUSE_MS = 600000;
-  const HANGS = "The dashboard server does not answer: it hangs, or the network does. The stream processor may be running.", CUT = "Connection to the dashboard server lost; reconnecting.";
+  const HANGS = tr("The dashboard server does not answer: it hangs, or the network does. The stream processor may be running."), CUT = tr("Connection to the dashboard server lost; reconnecting.");
   const root = JSON.parse(document.getElementById("_dash-config").textContent).requests_pathname_prefix.replace(/\/$/, "");
   let paced = 0, age_ms = null, lag_ms = 0, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "", parts = "", trouble = "", ticked_at = performance.now(), ticked_wall = Date.now();
   let pushed = false, pushed_at = performance.now(), polling = false, polled = null, refusal = "", probed_at = performance.now();
@@ -12,12 +13,12 @@
   function heard(age, lag, at) { age_ms = age; lag_ms = lag || 0; heard_at = at; }
   function data_age_s() { return age_ms === null ? null : (age_ms + now() - heard_at) / 1000; }
   function whole(s) { return s < 120 ? Math.floor(s) + " s" : s < 7200 ? Math.floor(s / 60) + " min" : Math.floor(s / 3600) + " h"; }
-  function precise(s) { return s < 10 ? s.toFixed(1) + " s" : whole(s); }
+  function precise(s) { return s < 10 ? number(s, { minimumFractionDigits: 1, maximumFractionDigits: 1 }) + " s" : whole(s); }
 
   /* Beats come at least every 2.5 s: if they are late, nothing is known of the processor, and it is not blamed. */
   function reason(silent_s) {
-    if (silent_s <= LATE_S) return outage_reason ? outage_reason + " New alarms reach pagers only." : "The stream processor has stopped updating.";
-    return navigator.onLine ? trouble || "The dashboard server is silent." : "This device is offline.";
+    if (silent_s <= LATE_S) return outage_reason ? outage_reason + " " + tr("New alarms reach pagers only.") : tr("The stream processor has stopped updating.");
+    return navigator.onLine ? trouble || tr("The dashboard server is silent.") : tr("This device is offline.");
   }
 
   /* While a device sleeps, the clock of timers may stand still: what was fresh before is old now. */
@@ -38,16 +39,16 @@
     const old = age === null ? silent_s > OLD_S : age > OLD_S;
     const label = document.getElementById("age"), banner = document.getElementById("stale");
     if (!label || !banner) return;
-    const lagging = lag_ms < LAG_MS ? "" : ", values " + precise(age + lag_ms / 1000);
-    const says = age === null ? "no data yet" : (lagging ? "alarms " : "data ") + precise(age) + lagging + " old";
+    const lagging = lag_ms >= LAG_MS;
+    const says = age === null ? tr("no data yet") : lagging ? tr("alarms {age}, values {lag} old", { age: precise(age), lag: precise(age + lag_ms / 1000) }) : tr("data {age} old", { age: precise(age) });
     const state = old ? "old" : "fresh", aged = old && age !== null || lost, page = document.documentElement.classList;
     if (label.textContent !== says) label.textContent = says;
     if (label.dataset.state !== state) label.dataset.state = state;
     if (page.contains("aged") !== aged) page.toggle("aged", aged);
     const why = reason(silent_s);
     const warning = age === null
-      ? (silent_s > LATE_S ? "No data yet. " + why : "No data yet: waiting for the stream processor.")
-      : "No data for " + whole(age) + ": this screen may be out of date. " + why;
+      ? (silent_s > LATE_S ? tr("No data yet.") + " " + why : tr("No data yet: waiting for the stream processor."))
+      : tr("No data for {age}: this screen may be out of date.", { age: whole(age) }) + " " + why;
     const text = [refusal || (old || lost ? warning : ""), lost ? "" : parts].filter(Boolean).join(" ");
     if (banner.textContent !== text) banner.textContent = text;
   }
@@ -61,8 +62,8 @@
     answers = await poll() ? answers + 1 : 0;
     polling = false;
     if ((now() - pushed_at) / 1000 < FIRST_PUSH_S) return;
-    const means = typeof SharedWorker === "undefined" ? "this browser cannot share a WebSocket" : "the proxy does not pass WebSockets";
-    say(answers >= 2 && !pushed ? "Live by polling: " + means : "");
+    const means = typeof SharedWorker === "undefined" ? tr("this browser cannot share a WebSocket") : tr("the proxy does not pass WebSockets");
+    say(answers >= 2 && !pushed ? tr("Live by polling: {why}", { why: means }) : "");
     if (pushed && answers >= 2 && (now() - pushed_at) / 1000 > LOST_S) reload("reloaded", RELOAD_PAUSE_MS);
     else if (!pushed && answers) probe();
   }
@@ -84,7 +85,7 @@
       const answer = await fetch(root + "/live", { method: "POST", cache: "no-store", signal: AbortSignal.timeout(POLL_TIMEOUT_MS) });
       if (answer.status === 401) { location.reload(); return false; }
       refusal = answer.status === 403 ? await answer.text() : "";
-      if (!answer.ok) { trouble = "The dashboard server cannot be reached (status " + answer.status + ")."; return false; }
+      if (!answer.ok) { trouble = tr("The dashboard server cannot be reached (status {status}).", { status: answer.status }); return false; }
       trouble = "";
       const live = await answer.json(), version = live.count + " " + live.version;
       if (version !== polled) dash().set_props("newest", { data: live });
@@ -109,12 +110,12 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
   document.cookie = "zone=" + zone + "; path=/; max-age=31536000; samesite=lax";
 
-  const MOMENT = new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+  const MOMENT = new Intl.DateTimeFormat(lang === "en" ? "en-GB" : lang, { timeZone: zone, day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
   const OFFSET = new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "shortOffset" });
 
   function moment(ms) {
     const at = new Date(ms);
-    if (Number.isNaN(at.getTime()) || at.getUTCFullYear() > 9999) return "beyond year 9999";
+    if (Number.isNaN(at.getTime()) || at.getUTCFullYear() > 9999) return tr("beyond year 9999");
     const name = OFFSET.formatToParts(at).find((part) => part.type === "timeZoneName").value;
     const time = MOMENT.format(at);
     return time + " " + name.replace(/^GMT(\+0$)?/, "UTC").replace("-", "−");
@@ -123,11 +124,11 @@
   /* Written into the page by hand: a callback of Dash costs a browser many times as much, with every snapshot. */
   function head(live) {
     if (!live.therapy_ms) return;
-    const speed = live.speed === 1 ? "real time" : "×" + Number(live.speed.toPrecision(6));
+    const speed = live.speed === 1 ? tr("real time") : "×" + Number(live.speed.toPrecision(6));
     const worst = ["", "high", "medium", "low"][live.worst] || "";
     const days = live.therapy_start && !live.mixed && live.therapy_ms < 253402300799999 ? window.pumpwatch_clocks.therapy_day(live.therapy_ms, live.therapy_start, zone) : 0;
-    const day = live.real ? "" : days > 0 ? "Therapy day " + days + ", " : "Therapy time ";
-    write("therapy", day + moment(live.therapy_ms) + " · " + speed + (live.mixed ? " (most pumps)" : ""));
+    const day = live.real ? "" : days > 0 ? tr("Therapy day {day}", { day: days }) + ", " : tr("Therapy time") + " ";
+    write("therapy", day + moment(live.therapy_ms) + " · " + speed + (live.mixed ? " " + tr("(most pumps)") : ""));
     const count = write("nav-alarms", live.waiting ? String(live.waiting) : "");
     if (count) count.className = "nav-count " + worst;
   }

@@ -1,6 +1,7 @@
 /* Fleet map: every cell is a link to its pump, or to the group or part of a group for which it stands. */
 (function () {
   "use strict";
+  const { tr, number: count } = window.pumpwatch;
   const SMALLEST = 14, LARGEST = 28, TITLE_PX = 22, GAP_PX = 8;
   const NAMES = ["", "high", "medium", "low"], ACKNOWLEDGED = 4, RETURNED = 8, SILENT = 16;
   let drawn = null;
@@ -17,7 +18,6 @@
     node.dataset.go = "";
     return node;
   };
-  const count = (number) => number.toLocaleString("en");
 
   function class_of(digit) {
     const code = parseInt(digit, 32), names = ["cell", NAMES[code & 3] || "normal"];
@@ -29,8 +29,8 @@
 
   function state_of(digit) {
     const code = parseInt(digit, 32);
-    const state = code & ACKNOWLEDGED ? "acknowledged" : code & RETURNED ? "returned, unacknowledged" : "unacknowledged";
-    return [NAMES[code & 3] ? NAMES[code & 3] + ", " + state : "", code & SILENT ? "silent" : ""].filter(Boolean).join(", ") || "normal";
+    const state = tr(code & ACKNOWLEDGED ? "acknowledged" : code & RETURNED ? "returned, unacknowledged" : "unacknowledged");
+    return [NAMES[code & 3] ? tr(NAMES[code & 3]) + ", " + state : "", code & SILENT ? tr("silent") : ""].filter(Boolean).join(", ") || tr("normal");
   }
 
   function view(group, part) {
@@ -43,10 +43,10 @@
 
   function title_of(number, digit) {
     const marked = drawn.cells.marked[number];
-    const text = marked ? [marked[0], marked[1], state_of(digit)].filter(Boolean).join(" · ") : "";
+    const text = marked ? [marked[0], tr(marked[1] || ""), state_of(digit)].filter(Boolean).join(" · ") : "";
     if (drawn.cells.kind === "pump") return text || drawn.names[number] + " · " + state_of(digit);
-    const many = marked ? marked[2] + " abnormal, worst " + text : "all normal";
-    return drawn.cells.kind === "group" ? drawn.names[number] + ": " + many : "Up to " + drawn.cells.per + " pumps from " + drawn.names[number] + ": " + many;
+    const many = marked ? tr("{abnormal} abnormal, worst {worst}", { abnormal: count(marked[2]), worst: text }) : tr("all normal");
+    return drawn.cells.kind === "group" ? drawn.names[number] + ": " + many : tr("Up to {pumps} pumps from {first}", { pumps: count(drawn.cells.per), first: drawn.names[number] }) + ": " + many;
   }
 
   function href_of(number, block, place) {
@@ -61,7 +61,7 @@
     const group = drawn.cells.kind === "group";
     node.className = class_of(digit) + (group ? " tile" : "");
     node.title = title_of(number, digit);
-    if (group) node.lastChild.textContent = count((drawn.cells.marked[number] || [0, 0, 0])[2]) + " of " + count(drawn.cells.blocks[number][2]);
+    if (group) node.lastChild.textContent = tr("{part} of {all}", { part: count((drawn.cells.marked[number] || [0, 0, 0])[2]), all: count(drawn.cells.blocks[number][2]) });
   }
 
   function size_of(box, blocks) {
@@ -104,7 +104,7 @@
   function heads(box) {
     box.querySelectorAll(".map-block h3 .note").forEach((note, at) => {
       const [, , pumps, abnormal] = drawn.cells.blocks[at];
-      note.textContent = abnormal ? count(abnormal) + " of " + count(pumps) + " abnormal" : count(pumps) + " normal";
+      note.textContent = abnormal ? tr("{part} of {all} abnormal", { part: count(abnormal), all: count(pumps) }) : tr("{count} normal", { count: count(pumps) });
     });
   }
 
@@ -131,10 +131,10 @@
     place.replaceChildren();
     if (!group) return;
     const list = window.pumpwatch.path("/pumps?" + new URLSearchParams(by === "site" || by === "gateway" || by === "model" ? { [by]: group } : { search: group }));
-    const crumbs = [link(view(""), "", "Whole fleet"), part === null ? make("b", "", group) : link(view(group), "", group)];
-    if (part !== null) crumbs.push(make("b", "", "part " + (part + 1)));
+    const crumbs = [link(view(""), "", tr("Whole fleet")), part === null ? make("b", "", group) : link(view(group), "", group)];
+    if (part !== null) crumbs.push(make("b", "", tr("part {part}", { part: part + 1 })));
     crumbs.forEach((crumb, at) => place.append(...(at ? [make("span", "", " › ")] : []), crumb));
-    place.append(link(list, "more", "List of these pumps"));
+    place.append(link(list, "more", tr("List of these pumps")));
   }
 
   /* Arrow keys move between cells; Tab leaves the map. */
@@ -169,10 +169,10 @@
 
   function note() {
     const { kind, per, blocks } = drawn.cells;
-    if (!blocks.length) return drawn.cells.group ? "No pump is in " + drawn.cells.group + " now." : "No cells: no pump has reported yet.";
-    if (kind === "pump") return "1 cell = 1 pump";
-    if (kind === "group") return "1 tile = 1 group with its worst pump; open one to see its pumps";
-    return "1 cell = " + count(per) + " pumps, drawn as the worst of them; open one to see each";
+    if (!blocks.length) return drawn.cells.group ? tr("No pump is in {group} now.", { group: drawn.cells.group }) : tr("No cells: no pump has reported yet.");
+    if (kind === "pump") return tr("1 cell = 1 pump");
+    if (kind === "group") return tr("1 tile = 1 group with its worst pump; open one to see its pumps");
+    return tr("1 cell = {pumps} pumps, drawn as the worst of them; open one to see each", { pumps: count(per) });
   }
 
   window.dash_clientside = Object.assign({}, window.dash_clientside);

@@ -1,6 +1,7 @@
 /* Rows of the pump list open by click, Enter and Space; on a small screen each row is a card. */
 (function () {
   "use strict";
+  const { tr } = window.pumpwatch;
   const SMALL = window.matchMedia("(max-width: 900px)"), CARD_PX = 92, ROW_PX = 36, HEAD_PX = 34;
   const functions = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});
   const open = (pump) => pump && window.pumpwatch.go(window.pumpwatch.path("/pump/" + encodeURIComponent(pump)));
@@ -34,7 +35,7 @@
     const { data } = params;
     if (!data) return null;
     const make = (...parts) => window.React.createElement(...parts);
-    const facts = [data.age + " old", data.flow, data.reservoir, [data.site, data.gateway].filter(Boolean).join(", ")];
+    const facts = [tr("{age} old", { age: data.age }), data.flow, data.reservoir, [data.site, data.gateway].filter(Boolean).join(", ")];
     return make(
       "div", { className: "pump-card" },
       make("div", { className: "pump-card-head" }, cells.PumpLink({ value: data.pump }), cells.PumpState(params)),

@@ -1,6 +1,7 @@
 /* The most urgent alarms on the overview, as a keyed list; a group of pumps behind one gateway is one line. */
 (function () {
   "use strict";
+  const { tr_n } = window.pumpwatch;
   const NARROW = matchMedia("(max-width: 899px)"), LINE = 76, CARD = 214, MORE_MS = 2000, COUNTS = ["high", "medium", "low", "silent", "normal", "others", "waiting", "shelved", "pumps"];
   let page = null;
   const P = () => window.pumpwatch, dash = () => window.dash_clientside;
@@ -32,8 +33,7 @@
     const rows = page.store.ordered(), shown = rows.reduce((sum, row) => sum + row.many, 0), more = page.store.left_out;
     page.list.show(rows.map((row) => ({ key: row.alarm, row })));
     document.getElementById("worst-nothing").hidden = !page.store.complete || rows.length > 0;
-    const count = (number, noun) => number.toLocaleString("en") + " " + noun + (number === 1 ? "" : "s");
-    P().text(document.getElementById("worst-note"), more ? count(more, "more alarm") + " on the Alarms page" : count(shown, "open alarm"));
+    P().text(document.getElementById("worst-note"), more ? tr_n("{count} more alarm on the Alarms page", "{count} more alarms on the Alarms page", more) : tr_n("{count} open alarm", "{count} open alarms", shown));
   }
 
   function settled() {

@@ -15,6 +15,7 @@ from dashboard.components import client_script
 from dashboard.components.elements import Component, notice
 from dashboard.data.alarm_actions import ALARM_ACTIONS, SHELF_H
 from dashboard.data.services import MAX_ALARMS_PER_ACTION, DataService
+from dashboard.languages import decimal, tr
 
 STORE: Final = "action"
 """Id of the store that any page sets to {"kind": …, "alarms": [ids]}; `n` makes each request differ from the last.
@@ -29,15 +30,15 @@ def spec() -> dict[str, Any]:
     return {
         "actions": {
             name: {
-                "label": action.label,
-                "prompt": action.prompt,
+                "label": tr(action.label),
+                "prompt": tr(action.prompt),
                 "states": action.states,
-                "word": f"{action.gerund}…",
+                "word": f"{tr(action.gerund)}…",
             }
             for name, action in ALARM_ACTIONS.items()
         },
-        "priorities": formatting.PRIORITY_WORD,
-        "states": formatting.STATE_WORD,
+        "priorities": {code: tr(name) for code, name in formatting.PRIORITY_WORD.items()},
+        "states": {state: tr(name) for state, name in formatting.STATE_WORD.items()},
         "times": [{"value": f"{hours:g}", "label": formatting.span(hours * 3600)} for hours in SHELF_H],
         "longest": {code: MAX_SHELF_H[name] for name, code in PRIORITY_CODE.items()},
         "most": MAX_ALARMS_PER_ACTION,
@@ -50,7 +51,7 @@ def layout() -> Component:
         [
             html.P(id="action-subjects", className="note"),
             html.Div(
-                dmc.Select(id="action-duration", label="Duration (therapy time)", data=[], allowDeselect=False),
+                dmc.Select(id="action-duration", label=tr("Duration (therapy time)"), data=[], allowDeselect=False),
                 id="action-duration-box",
             ),
             html.Div(
@@ -59,7 +60,7 @@ def layout() -> Component:
             ),
             html.Div(
                 [
-                    html.Button("Cancel", id="action-cancel", className="button"),
+                    html.Button(tr("Cancel"), id="action-cancel", className="button"),
                     html.Button("OK", id="action-send", className="button strong"),
                 ],
                 className="buttons dialog-buttons",
@@ -69,7 +70,7 @@ def layout() -> Component:
         opened=False,
         size="md",
         transitionProps={"duration": 0},
-        closeButtonProps=client_script.label("Close"),
+        closeButtonProps=client_script.label(tr("Close")),
     )
     described: dict[str, Any] = {"data-spec": json.dumps(spec())}
     return html.Div(
@@ -170,8 +171,12 @@ def read(order: Any) -> tuple[str | None, list[str], str]:
         return None, [], ""
     count = len(order["alarms"])
     problem = (
-        f"Not {ALARM_ACTIONS[order['kind']].participle}: {count:,} alarms are selected; allowed at once are "
-        f"{MAX_ALARMS_PER_ACTION:,}. Select fewer."
+        tr(
+            "Not {participle}: {count} alarms are selected; allowed at once are {max_alarms_per_action}. Select fewer.",
+            participle=tr(ALARM_ACTIONS[order["kind"]].participle),
+            count=decimal(count),
+            max_alarms_per_action=decimal(MAX_ALARMS_PER_ACTION),
+        )
         if count > MAX_ALARMS_PER_ACTION
         else ""
     )

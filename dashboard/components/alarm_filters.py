@@ -10,55 +10,65 @@ from broker.store.snapshot import WAITING
 from dashboard import formatting
 from dashboard.components import address, client_script
 from dashboard.components.elements import Component
+from dashboard.languages import tr, tr_later
 
 FILTERS: Final = {
-    "all": ("Open", (*WAITING, "acknowledged", "latched")),
-    "waiting": ("Unacknowledged", WAITING),
-    "aside": ("Shelved or out of service", ("shelved", "out_of_service")),
+    "all": (tr_later("Open"), (*WAITING, "acknowledged", "latched")),
+    "waiting": (tr_later("Unacknowledged"), WAITING),
+    "aside": (tr_later("Shelved or out of service"), ("shelved", "out_of_service")),
 }
-GROUPS: Final = {"none": "Not grouped", "rule": "By alarm", "site": "By site", "gateway": "By gateway"}
+GROUPS: Final = {
+    "none": tr_later("Not grouped"),
+    "rule": tr_later("By alarm"),
+    "site": tr_later("By site"),
+    "gateway": tr_later("By gateway"),
+}
 CONTROLS: Final = ("filter", "search", "priority", "rule", "site", "gateway", "group")
 """The controls of the list, which live in the address."""
-CHOICES: Final = (("rule", "Any alarm"), ("site", "Any site"), ("gateway", "Any gateway"))
+CHOICES: Final = (
+    ("rule", tr_later("Any alarm"), tr_later("Alarm")),
+    ("site", tr_later("Any site"), tr_later("Site")),
+    ("gateway", tr_later("Any gateway"), tr_later("Gateway")),
+)
 """Filters whose choices are what occurs among the alarms."""
 
 
 def controls() -> list[Component]:
     """Return the controls, which act in the browser."""
-    labels = [{"value": name, "label": label} for name, (label, _) in FILTERS.items()]
-    priorities = [{"value": str(code), "label": formatting.PRIORITY_WORD[code]} for code in (1, 2, 3)]
-    groups = [{"value": name, "label": label} for name, label in GROUPS.items()]
+    labels = [{"value": name, "label": tr(label)} for name, (label, _) in FILTERS.items()]
+    priorities = [{"value": str(code), "label": tr(formatting.PRIORITY_WORD[code])} for code in (1, 2, 3)]
+    groups = [{"value": name, "label": tr(label)} for name, label in GROUPS.items()]
     return [
         dmc.SegmentedControl(id="alarm-filter", value="all", size="xs", data=labels),
         dmc.TextInput(
             id="alarm-search",
-            placeholder="Search",
+            placeholder=tr("Search"),
             size="xs",
             debounce=150,
             w=128,
-            **client_script.label("Search alarms"),
+            **client_script.label(tr("Search alarms")),
         ),
         dmc.Select(
             id="alarm-priority",
-            placeholder="Any priority",
+            placeholder=tr("Any priority"),
             data=priorities,
             clearable=True,
             size="xs",
             w=116,
-            **client_script.label("Priority"),
+            **client_script.label(tr("Priority")),
         ),
         *(
             dmc.Select(
                 id=f"alarm-{name}",
-                placeholder=placeholder,
+                placeholder=tr(placeholder),
                 data=[],
                 clearable=True,
                 searchable=True,
                 size="xs",
                 w=120,
-                **client_script.label(name.title()),
+                **client_script.label(tr(label)),
             )
-            for name, placeholder in CHOICES
+            for name, placeholder, label in CHOICES
         ),
         dmc.Select(
             id="alarm-group",
@@ -67,7 +77,7 @@ def controls() -> list[Component]:
             allowDeselect=False,
             size="xs",
             w=128,
-            **client_script.label("Group alarms"),
+            **client_script.label(tr("Group alarms")),
         ),
     ]
 

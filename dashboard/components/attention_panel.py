@@ -8,6 +8,7 @@ from dash import Dash, Input, html
 
 from dashboard.components import client_script
 from dashboard.components.elements import Component
+from dashboard.languages import tr
 
 PAUSES_MIN: Final = (1, 2, 5, 10)
 """Minutes for which sound can be paused; `attention.js` has the same maximum."""
@@ -32,7 +33,7 @@ def control() -> Component:
     }
     return html.Div(
         [
-            html.Button("Sound off", id="attention-open", className="quiet attention-open", **opens),
+            html.Button(tr("Sound off"), id="attention-open", className="quiet attention-open", **opens),
             html.Div(_panel(), id="attention-panel", className="attention-panel card", hidden=True),
         ],
         className="attention",
@@ -45,32 +46,37 @@ def register(app: Dash) -> None:
 
 
 def _panel() -> list[Component]:
-    minutes = [html.Option(f"{one} min", value=str(one)) for one in PAUSES_MIN]
+    minutes = [html.Option(tr("{one} min", one=one), value=str(one)) for one in PAUSES_MIN]
     return [
-        html.H2("Attention"),
-        html.P("Sound is off in this browser: new alarms are silent.", id="attention-note", className="attention-note"),
+        html.H2(tr("Attention")),
+        html.P(
+            tr("Sound is off in this browser: new alarms are silent."), id="attention-note", className="attention-note"
+        ),
         html.Div(
             [
-                _button("Turn sound on", "sound", name="attention-sound"),
-                _button("Pause sound", "pause", name="attention-pause"),
+                _button(tr("Turn sound on"), "sound", name="attention-sound"),
+                _button(tr("Pause sound"), "pause", name="attention-pause"),
                 html.Label(
-                    ["for ", html.Select(minutes, id="attention-minutes", **client_script.label("Length of a pause"))]
+                    [
+                        tr("for") + " ",
+                        html.Select(minutes, id="attention-minutes", **client_script.label(tr("Length of a pause"))),
+                    ]
                 ),
             ],
             className="attention-row",
         ),
         html.Div(
-            [html.Span("Test tones"), *(_button(name.title(), name) for name in ("high", "medium", "low"))],
+            [html.Span(tr("Test tones")), *(_button(tr(name.title()), name) for name in ("high", "medium", "low"))],
             className="attention-row",
         ),
         html.Div(
             [
-                _button("Turn notifications on", "notify", name="attention-notify"),
-                html.Span("Off.", id="attention-notify-note", className="note"),
+                _button(tr("Turn notifications on"), "notify", name="attention-notify"),
+                html.Span(tr("Off."), id="attention-notify-note", className="note"),
             ],
             className="attention-row",
         ),
-        html.P("These settings hold for this browser. Of several tabs, one sounds.", className="note"),
+        html.P(tr("These settings hold for this browser. Of several tabs, one sounds."), className="note"),
     ]
 
 

@@ -14,6 +14,7 @@ from broker.store.snapshot import WAITING
 from dashboard import formatting
 from dashboard.access.proxies import path_of
 from dashboard.components import client_script
+from dashboard.languages import tr
 
 Component = Any
 SHAPE: Final = {1: "high", 2: "medium", 3: "low"}
@@ -26,13 +27,13 @@ def mark(priority: int | None, state: str = "", *, silent: bool = False) -> Comp
     return html.Span(
         className=f"mark {name}{shade}",
         role="img",
-        **client_script.label(formatting.PRIORITY_WORD.get(priority or 0, "")),
+        **client_script.label(tr(formatting.PRIORITY_WORD.get(priority or 0, ""))),
     )
 
 
 def priority(level: int | None, state: str = "") -> Component:
     """Return the shape of a priority with its word."""
-    word = formatting.PRIORITY_WORD.get(level or 0, formatting.UNKNOWN)
+    word = tr(formatting.PRIORITY_WORD.get(level or 0, formatting.UNKNOWN))
     return html.Span([mark(level, state), word], className=f"priority {SHAPE.get(level or 0, 'normal')}")
 
 
@@ -70,7 +71,10 @@ def of_many(row: dict[str, Any]) -> bool:
 def programmer_link(serial: str) -> Component:
     """Return a link to the programmer with this pump selected."""
     return html.A(
-        "Program…", href=path_of(f"/programmer?pumps={quote(serial, safe='')}"), className="button", **client_script.GO
+        tr("Program…"),
+        href=path_of(f"/programmer?pumps={quote(serial, safe='')}"),
+        className="button",
+        **client_script.GO,
     )
 
 
@@ -134,7 +138,7 @@ def fact(label: str, value: Component, *, note: Component = None, tone: str = ""
 def quantity(text: str) -> Component:
     """Return a formatted number with its unit in smaller type: "8.20 µL/h"."""
     value, _, unit = text.partition(" ")
-    if text == formatting.UNKNOWN:
+    if text == tr(formatting.UNKNOWN):
         return html.Span(text, className="unknown-word")
     return html.Span([value, html.Span(f" {unit}", className="unit") if unit else None], className="quantity")
 

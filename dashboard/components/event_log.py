@@ -11,6 +11,7 @@ from dashboard import clocks, formatting
 from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements
 from dashboard.components.elements import Component
+from dashboard.languages import tr
 from dashboard.zones import ZONE
 
 MINUTE_MS: Final = 60_000
@@ -45,8 +46,15 @@ def table(events: pl.DataFrame, clock: TherapyClock = WALL) -> Component:
     A line says when it was recorded here, and its therapy time by `clock`.
     """
     if events.is_empty():
-        return elements.nothing("No events yet.")
-    heads = [("Recorded", ""), ("Therapy time", ""), ("Event", ""), ("Source", ""), ("Alarm", "wide"), ("User", "")]
+        return elements.nothing(tr("No events yet."))
+    heads = [
+        (tr("Recorded"), ""),
+        (tr("Therapy time"), ""),
+        (tr("Event"), ""),
+        (tr("Source"), ""),
+        (tr("Alarm"), "wide"),
+        (tr("User"), ""),
+    ]
     rows = [
         [
             formatting.second(event["at"]),
@@ -64,7 +72,7 @@ def table(events: pl.DataFrame, clock: TherapyClock = WALL) -> Component:
 def history(events: pl.DataFrame, clock: TherapyClock = WALL) -> Component:
     """Return the alarm events of one pump, newest first, one line each."""
     if events.is_empty():
-        return elements.nothing("No alarms recorded for this pump.")
+        return elements.nothing(tr("No alarms recorded for this pump."))
     return html.Div(
         [_entry(event, clock) for event in _without_repetition(events).iter_rows(named=True)], className="timeline"
     )
@@ -80,20 +88,22 @@ def _without_repetition(events: pl.DataFrame) -> pl.DataFrame:
 def _what(event: dict[str, Any]) -> list[Component]:
     """Return what happened; a line of several suppressions names only their cause."""
     if event.get("many", 1) > 1:
-        return [html.Span((event["text"] or "").rpartition("; ")[2] or "no longer suppressed", className="event-title")]
+        return [
+            html.Span((event["text"] or "").rpartition("; ")[2] or tr("no longer suppressed"), className="event-title")
+        ]
     return [
         elements.mark(event["priority"]) if event["priority"] else None,
-        html.Span(event["title"], className="event-title"),
+        html.Span(tr(event["title"] or ""), className="event-title"),
         html.Span(event["text"] or "", className="note"),
     ]
 
 
 def _entry(event: dict[str, Any], clock: TherapyClock) -> Component:
-    kind = formatting.KIND_WORD.get(event["kind"], event["kind"])
-    who = f" by {event['who']}" if event["who"] else ""
+    kind = tr(formatting.KIND_WORD.get(event["kind"], event["kind"]))
+    who = tr(" by {who}", who=event["who"]) if event["who"] else ""
     return html.Div(
         [
-            html.Div([elements.mark(event["priority"]), html.B(event["title"]), html.Span(f"{kind}{who}")]),
+            html.Div([elements.mark(event["priority"]), html.B(tr(event["title"] or "")), html.Span(f"{kind}{who}")]),
             html.Div(
                 " · ".join(filter(None, (clocks.therapy_moment(event["time"], clock), event["text"]))), className="note"
             ),

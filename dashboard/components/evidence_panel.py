@@ -11,7 +11,13 @@ from dashboard import clocks, formatting
 from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements
 from dashboard.components.elements import Component
+from dashboard.languages import ENGLISH, LANGUAGE, tr, tr_later, tr_sentence
 
+DOUBTS: Final = (
+    tr_later("only just above the limit"),
+    tr_later("this pump has been known for only {duration}"),
+)
+"""Doubts about an alarm as the processor writes them."""
 MAX_SHARE: Final = 2.0
 """Above this multiple of the expected value, the value itself says more than its share."""
 
@@ -21,15 +27,23 @@ def shown(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
     found = decode(row["evidence"])
     if found is None:
         return None
-    heads = [("When raised", ""), ("Measured", "number"), ("Expected", "number"), ("Share", "number")]
-    heads.append(("Limit", "number"))
+    heads = [(tr("When raised"), ""), (tr("Measured"), "number"), (tr("Expected"), "number"), (tr("Share"), "number")]
+    heads.append((tr("Limit"), "number"))
     facts = [
-        [fact.label, elements.quantity(_measured(fact)), _optional(fact.expected), _share(fact), _optional(fact.limit)]
+        [
+            tr(fact.label),
+            elements.quantity(_measured(fact)),
+            _optional(fact.expected),
+            _share(fact),
+            _optional(fact.limit),
+        ]
         for fact in found.facts
     ]
     return html.Div(
         [
-            elements.table(heads, facts, name="facts") if facts else html.P(found.summary, className="evidence-text"),
+            elements.table(heads, facts, name="facts")
+            if facts
+            else html.P(tr(found.summary), className="evidence-text"),
             html.Ul([html.Li(line) for line in (*reliability(found, row, clock), *map(ruled_out, found.ruled_out))]),
         ],
         className="evidence",
@@ -39,49 +53,72 @@ def shown(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
 def brief(row: dict[str, Any]) -> Component:
     """Return the first fact in words; None if there is none."""
     found = decode(row["evidence"])
-    return None if found is None else html.Span(found.summary)
+    return None if found is None else html.Span(_summary(found))
 
 
 def reliability(evidence: Evidence, row: dict[str, Any], clock: TherapyClock) -> list[str]:
     """Return the time the values cover, the score when raised, now and at its peak, and the confidence."""
-    window = f"averaged over about {formatting.span(evidence.window_s)} " if evidence.window_s else ""
+    window = (
+        tr("averaged over about {duration} ", duration=formatting.span(evidence.window_s)) if evidence.window_s else ""
+    )
     speed = clocks.age_speed(row)
-    lasted = clocks.with_here(f"{formatting.span(evidence.above_s)} above 1.0", evidence.above_s, speed)
-    above = f" after {lasted}" if evidence.above_s else ""
-    scores = [f"{_amount(evidence.score)} when raised{above}"]
+    lasted = clocks.with_here(
+        tr("{duration} above 1.0", duration=formatting.span(evidence.above_s)), evidence.above_s, speed
+    )
+    above = tr(" after {lasted}", lasted=lasted) if evidence.above_s else ""
+    scores = [tr("{amount} when raised{above}", amount=_amount(evidence.score), above=above)]
     if row["score_now"] is not None:
-        scores.append(f"{_amount(row['score_now'])} now")
+        scores.append(tr("{amount} now", amount=_amount(row["score_now"])))
     if row["score"] is not None:
-        scores.append(f"{_amount(row['score'])} peak")
+        scores.append(tr("{amount} peak", amount=_amount(row["score"])))
     return [
-        f"Values: {window}up to {clocks.therapy_moment(evidence.time, clock)}",
-        f"Score (alarm at 1.0): {', '.join(scores)}",
-        f"Confidence: {_confidence(evidence, row)}",
+        tr(
+            "Values: {window}up to {therapy_moment}",
+            window=window,
+            therapy_moment=clocks.therapy_moment(evidence.time, clock),
+        ),
+        tr("Score (alarm at 1.0): {names}", names=", ".join(scores)),
+        tr("Confidence: {confidence}", confidence=_confidence(evidence, row)),
     ]
 
 
 def _confidence(evidence: Evidence, row: dict[str, Any]) -> str:
     """Return the confidence now, with what still lowers it, and what it was when raised if that was different."""
     still = standing_doubts(evidence, row["score"], (row["age_s"] or 0.0) / 3600)
-    now = f"{confidence(still)}{_doubts(still)}"
-    return now if still == evidence.doubts else f"{now}; when raised {evidence.confidence}{_doubts(evidence.doubts)}"
+    now = f"{tr(confidence(still))}{_doubts(still)}"
+    return (
+        now
+        if still == evidence.doubts
+        else tr(
+            "{now}; when raised {confidence}{doubts}",
+            now=now,
+            confidence=tr(evidence.confidence),
+            doubts=_doubts(evidence.doubts),
+        )
+    )
 
 
 def _doubts(doubts: list[str]) -> str:
-    return f" ({', '.join(doubts)})" if doubts else ""
+    return f" ({', '.join(tr_sentence(doubt, DOUBTS) for doubt in doubts)})" if doubts else ""
 
 
 def ruled_out(other: RuledOut) -> str:
     """Return the sentence that rules out a cause, with the value that does."""
     if other.value is None:
-        return f"Ruled out “{other.cause}”: {other.because}"
-    number = f"{_amount(other.value)} {other.unit}".rstrip()
-    limit = "" if other.limit is None else f", limit {_amount(other.limit)}"
-    return f"Ruled out “{other.cause}”: {other.because} ({number}{limit})"
+        return tr("Ruled out “{cause}”: {because}", cause=tr(other.cause), because=tr(other.because))
+    number = f"{_amount(other.value)} {tr(other.unit)}".rstrip()
+    limit = "" if other.limit is None else tr(", limit {amount}", amount=_amount(other.limit))
+    return tr(
+        "Ruled out “{cause}”: {because} ({number}{limit})",
+        cause=tr(other.cause),
+        because=tr(other.because),
+        number=number,
+        limit=limit,
+    )
 
 
 def _measured(fact: Fact) -> str:
-    return f"{_amount(fact.value)} {fact.unit}".rstrip()
+    return f"{_amount(fact.value)} {tr(fact.unit)}".rstrip()
 
 
 def _optional(value: float | None) -> str:
@@ -100,5 +137,18 @@ def _amount(value: float) -> str:
     """Return a number with three significant digits: "0.044", "1.78", "25.8", "1,765"."""
     size = abs(value)
     decimals = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 0.1 else 3
-    text = formatting.number(value, decimals)
-    return "0" if float(text.replace(",", "")) == 0 else text
+    zero = float(f"{value:.{decimals}f}") == 0
+    return formatting.number(0.0, 0) if zero else formatting.number(value, decimals)
+
+
+def _summary(evidence: Evidence) -> str:
+    """Return the first fact as a sentence; the processor wrote the English one."""
+    if not evidence.facts or LANGUAGE.get() is ENGLISH:
+        return tr(evidence.summary)
+    fact = evidence.facts[0]
+    parts = [f"{tr(fact.label)} {_measured(fact)}"]
+    if fact.expected is not None:
+        parts.append(tr("expected {amount}", amount=_amount(fact.expected)))
+    if fact.limit is not None:
+        parts.append(tr("limit {amount}", amount=_amount(fact.limit)))
+    return ", ".join(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, dcc, html, no_update
@@ -13,8 +13,17 @@ from dashboard.components.elements import Component
 from dashboard.data import fleet_map
 from dashboard.data.fleet_map import GROUPINGS, View
 from dashboard.data.services import DataService
+from dashboard.languages import tr, tr_later
 
 MAX_PART: int = 100_000
+BY: Final = {
+    "site": tr_later("By site"),
+    "gateway": tr_later("By gateway"),
+    "model": tr_later("By model"),
+    "lot": tr_later("By lot"),
+    "group": tr_later("By patient group"),
+}
+"""What the map may be divided by (`dashboard.data.fleet_map.GROUPINGS`)."""
 
 
 def card() -> Component:
@@ -22,14 +31,14 @@ def card() -> Component:
     by = dmc.Select(
         id="map-by",
         value="site",
-        data=[{"value": name, "label": f"By {title}"} for name, title in GROUPINGS.items()],
+        data=[{"value": name, "label": tr(title)} for name, title in BY.items()],
         allowDeselect=False,
         size="xs",
         w=150,
-        **client_script.label("Divide the map by"),
+        **client_script.label(tr("Divide the map by")),
     )
     return elements.card(
-        "Fleet map",
+        tr("Fleet map"),
         html.Div(id="map-path", className="map-path"),
         html.Div(id="map", className="fleet-map"),
         html.Div(id="map-note", className="note"),

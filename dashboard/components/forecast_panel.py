@@ -13,41 +13,48 @@ from dashboard.clocks import WALL, TherapyClock
 from dashboard.components import elements
 from dashboard.components.elements import Component
 from dashboard.data import forecasts
+from dashboard.languages import tr, tr_later
 
 DOSE_AHEAD_H: Final = 24.0
 """Dose forecasts reach one day ahead; later under-dosing comes with the end of the reservoir."""
 H_PER_D: Final = 24.0
 D_PER_Y: Final = 365.25
-NOT_EXPECTED: Final = "not expected"
+NOT_EXPECTED: Final = tr_later("not expected")
 
 
 def card(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
     """Return the forecasts if nothing changes, each with its 80 % interval, in therapy time as `clock` counts it."""
     effect = row["effect"]
-    fast = "" if clock.speed == 1 else f"; therapy time, {formatting.speed(clock.speed)}"
+    fast = "" if clock.speed == 1 else tr("; therapy time, {speed}", speed=formatting.speed(clock.speed))
     facts = [
-        _fact("Under-dosed", _dose(row, "under_dosed_h", now="bridge now"), hint="Effect below half of the program's"),
-        _fact("Over-dosed", _dose(row, "over_dosed_h"), hint="Effect 30 % or more above the program's"),
+        _fact(
+            tr("Under-dosed"),
+            _dose(row, "under_dosed_h", now=tr("bridge now")),
+            hint=tr("Effect below half of the program's"),
+        ),
+        _fact(tr("Over-dosed"), _dose(row, "over_dosed_h"), hint=tr("Effect 30 % or more above the program's")),
         elements.fact(
-            "Effect now",
+            tr("Effect now"),
             elements.quantity(formatting.number(None if effect is None else 100 * effect, 0, "%")),
-            note="of the program's effect",
+            note=tr("of the program's effect"),
         ),
-        _fact("Low reservoir", _noted(reservoir(row, "low_d")), hint="2 mL left"),
-        _fact("Empty reservoir", _noted(reservoir(row, "empty_d")), hint="The residual volume cannot be pumped"),
+        _fact(tr("Low reservoir"), _noted(reservoir(row, "low_d")), hint=tr("2 mL left")),
+        _fact(
+            tr("Empty reservoir"), _noted(reservoir(row, "empty_d")), hint=tr("The residual volume cannot be pumped")
+        ),
         elements.fact(
-            "Refill due",
-            forecasts.refill_instead(row, _now(row)) or clocks.therapy_date(row["refill_due"], clock),
-            note="within 180 d",
-            hint="Before the reservoir is low, and within 180 days",
+            tr("Refill due"),
+            tr(forecasts.refill_instead(row, _now(row))) or clocks.therapy_date(row["refill_due"], clock),
+            note=tr("within 180 d"),
+            hint=tr("Before the reservoir is low, and within 180 days"),
         ),
-        _fact("Replacement due (ERI)", _noted(_forecast(row, "eri_d"))),
-        _fact("End of service", _noted(_forecast(row, "eos_d"))),
+        _fact(tr("Replacement due (ERI)"), _noted(_forecast(row, "eri_d"))),
+        _fact(tr("End of service"), _noted(_forecast(row, "eos_d"))),
     ]
     return elements.card(
-        "Forecast, if nothing changes",
+        tr("Forecast, if nothing changes"),
         html.Div(facts, className="pump-facts"),
-        side=html.Span(f"80 % interval in parentheses{fast}", className="note"),
+        side=html.Span(tr("80 % interval in parentheses{fast}", fast=fast), className="note"),
         name="outlook",
     )
 
@@ -75,7 +82,7 @@ def reservoir(row: dict[str, Any], name: str) -> tuple[str, str]:
     The texts of `dashboard.data.forecasts.instead` replace a forecast that would be meaningless.
     """
     if words := forecasts.instead(row, name):
-        return words, ""
+        return tr(words), ""
     low, mid, high = forecasts.until_service_ends(row, name)
     return _forecast({**row, **dict(zip(band(name), (low, mid, high), strict=True))}, name)
 
@@ -88,43 +95,51 @@ def _noted(forecast: tuple[str, str]) -> tuple[Component, Component]:
 def _forecast(row: dict[str, Any], name: str) -> tuple[str, str]:
     low, mid, high = (row[column] for column in band(name))
     if mid is None or math.isnan(mid):
-        return formatting.UNKNOWN, ""
+        return tr(formatting.UNKNOWN), ""
     if math.isinf(mid):
-        return NOT_EXPECTED, ""
+        return tr(NOT_EXPECTED), ""
     if high <= 0:
-        return "now", ""
+        return tr("now"), ""
     scale, unit = _unit(mid)
-    decimals = 1 if unit == "y" else 0
+    decimals, unit = 1 if unit == "y" else 0, tr(unit)
     return _ahead(mid * scale, decimals, unit), _between(low * scale, high * scale, decimals, unit)
 
 
 def _ahead(value: float, decimals: int, unit: str) -> str:
     """Return a time ahead; what rounds to zero or is past is "under 1 h"."""
     least = 10.0**-decimals
-    return f"under {least:.{decimals}f} {unit}" if value < least / 2 else formatting.number(value, decimals, unit)
+    return (
+        tr("under {number} {unit}", number=formatting.number(least, decimals), unit=unit)
+        if value < least / 2
+        else formatting.number(value, decimals, unit)
+    )
 
 
 def _between(low: float, high: float, decimals: int, unit: str) -> str:
     """Return an interval that may already have begun, and may have no end."""
     first = formatting.number(max(0.0, low), decimals)
-    return f"{first} {unit} or later" if math.isinf(high) else f"{first} to {formatting.number(high, decimals, unit)}"
+    return (
+        tr("{first} {unit} or later", first=first, unit=unit)
+        if math.isinf(high)
+        else tr("{first} to {number}", first=first, number=formatting.number(high, decimals, unit))
+    )
 
 
 def _unit(days_: float) -> tuple[float, str]:
     if days_ < 2:
         return H_PER_D, "h"
-    return (1.0, "d") if days_ < 2 * D_PER_Y else (1 / D_PER_Y, "y")
+    return (1.0, "d") if days_ < 2 * D_PER_Y else (1 / D_PER_Y, tr_later("y"))
 
 
 def _dose(row: dict[str, Any], name: str, now: str = "") -> tuple[Component, Component]:
     low, mid, high = (row[column] for column in band(name))
     if mid is None or math.isnan(mid):
-        return elements.quantity(formatting.UNKNOWN), "while the pump is silent" if row["silent"] else ""
+        return elements.quantity(tr(formatting.UNKNOWN)), tr("while the pump is silent") if row["silent"] else ""
     if mid >= DOSE_AHEAD_H:
-        return NOT_EXPECTED, "within a day"
+        return tr(NOT_EXPECTED), tr("within a day")
     if high <= 0:
-        return "now", now
+        return tr("now"), now
     lasts = clocks.here(max(0.0, mid) * 3600, row.get("speed"), short=True)
     interval = f"({_between(low, high, 1, 'h')})"
-    value = elements.quantity(_ahead(mid, 1, "h")) if mid > 0 else "probably now"
+    value = elements.quantity(_ahead(mid, 1, "h")) if mid > 0 else tr("probably now")
     return value, f"{interval}, {lasts}" if lasts and mid > 0 else interval

@@ -19,11 +19,12 @@ from dashboard.components import (
     retirement_dialog,
 )
 from dashboard.components.shortcuts import shortcuts
+from dashboard.languages import tr, tr_later
 
 DIALOGS: Final = (alarm_action_dialog, out_of_service_dialog, retirement_dialog)
 """Dialogs that any page opens by setting their store."""
 HIDDEN: Final[dict[str, Any]] = {"aria-hidden": "true"}
-DISCLAIMER: Final = "Simulation only. Not a medical device; not for clinical use."
+DISCLAIMER: Final = tr_later("Simulation only. Not a medical device; not for clinical use.")
 IN_BAR: Final = 5
 """Pages with a smaller order are in the bar of small screens; the others are behind its last button."""
 Page = dict[str, Any]
@@ -44,9 +45,9 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
             *stores,
             html.Div(
                 [
-                    html.A("Skip to content", href="#content", className="skip"),
+                    html.A(tr("Skip to content"), href="#content", className="skip"),
                     html.Header(_head(visitor), className="head"),
-                    html.Nav(_navigation(pages, visitor), className="nav", **client_script.label("Pages")),
+                    html.Nav(_navigation(pages, visitor), className="nav", **client_script.label(tr("Pages"))),
                     html.Main(
                         [
                             html.Div(id="stale", role="alert"),
@@ -81,12 +82,14 @@ def _rights(visitor: Visitor) -> dict[str, Any]:
 def _head(visitor: Visitor) -> list[Any]:
     return [
         html.A("Pumpwatch", href=path_of("/"), className="brand", **client_script.GO),
-        html.Span("Simulated fleet", className="badge-sim", title=DISCLAIMER),
-        html.Span(id="therapy", className="therapy", title="Pump times and ages are in therapy time (simulated)"),
+        html.Span(tr("Simulated fleet"), className="badge-sim", title=tr(DISCLAIMER)),
+        html.Span(id="therapy", className="therapy", title=tr("Pump times and ages are in therapy time (simulated)")),
         html.Div(className="grow"),
-        html.Span(id="age", className="age", role="status", title="Age of the data on this screen"),
+        html.Span(id="age", className="age", role="status", title=tr("Age of the data on this screen")),
         attention_panel.control(),
-        html.Button("?", className="quiet wide", title="Keyboard shortcuts", **_does("help", "Keyboard shortcuts")),
+        html.Button(
+            "?", className="quiet wide", title=tr("Keyboard shortcuts"), **_does("help", tr("Keyboard shortcuts"))
+        ),
         dmc.ColorSchemeToggle(
             lightIcon=html.Span("☀", **HIDDEN),
             darkIcon=html.Span("☾", **HIDDEN),
@@ -96,7 +99,7 @@ def _head(visitor: Visitor) -> list[Any]:
             size="md",
             id="scheme-toggle",
             className="wide",
-            **client_script.label("Light or dark"),
+            **client_script.label(tr("Light or dark")),
         ),
         *_account(visitor, "wide"),
     ]
@@ -106,14 +109,16 @@ def _account(visitor: Visitor, where: str) -> list[Any]:
     """Return the link to the account and the button that signs out; `where` is the class of what shows them."""
     return [
         html.A(
-            [visitor.name, html.Span(visitor.role, className="role")] if visitor.name != visitor.role else visitor.role,
+            [visitor.name, html.Span(tr(visitor.role), className="role")]
+            if visitor.name != visitor.role
+            else tr(visitor.role),
             href=path_of("/account"),
             className=f"who {where}",
-            title="Your account: password, second factor, sessions",
+            title=tr("Your account: password, second factor, sessions"),
             **client_script.GO,
         ),
         html.Form(
-            html.Button("Sign out", className="quiet"), action=path_of("/sign-out"), method="POST", className=where
+            html.Button(tr("Sign out"), className="quiet"), action=path_of("/sign-out"), method="POST", className=where
         ),
     ]
 
@@ -124,7 +129,7 @@ def _navigation(pages: tuple[Page, ...], visitor: Visitor) -> list[Any]:
     links = [_link(page, keys[page["name"]]) for page in listed]
     in_bar = sum(page["order"] < IN_BAR for page in listed)
     closed: dict[str, Any] = {"aria-expanded": "false", "aria-controls": "more"}
-    more = html.Button("More", id="more-button", className="nav-link narrow", **closed)
+    more = html.Button(tr("More"), id="more-button", className="nav-link narrow", **closed)
     return [
         html.Div([*links[:in_bar], more], className="nav-bar"),
         html.Div(
@@ -133,12 +138,12 @@ def _navigation(pages: tuple[Page, ...], visitor: Visitor) -> list[Any]:
                 html.Div(
                     [
                         *_account(visitor, "narrow"),
-                        html.Button("Light or dark", className="quiet", **_does("scheme")),
-                        html.Button("Keyboard shortcuts", className="quiet", **_does("help")),
+                        html.Button(tr("Light or dark"), className="quiet", **_does("scheme")),
+                        html.Button(tr("Keyboard shortcuts"), className="quiet", **_does("help")),
                     ],
                     className="nav-account narrow",
                 ),
-                html.P(DISCLAIMER, className="disclaimer"),
+                html.P(tr(DISCLAIMER), className="disclaimer"),
             ],
             id="more",
             className="nav-more",
@@ -150,7 +155,7 @@ def _link(page: Page, key: str) -> html.A:
     name = page["name"].lower().replace(" ", "-")
     attributes: dict[str, Any] = {"data-key": key, "data-page": name}
     return html.A(
-        [html.Span(page["name"]), html.Span(id=f"nav-{name}", className="nav-count")],
+        [html.Span(tr(page["name"])), html.Span(id=f"nav-{name}", className="nav-count")],
         href=path_of(page["path"]),
         className="nav-link",
         **client_script.GO,

@@ -12,6 +12,7 @@ from dashboard import clocks, formatting
 from dashboard.components import elements
 from dashboard.components.elements import Component, notice
 from dashboard.data.services import DataService
+from dashboard.languages import tr
 
 STORE: Final = "service"
 """Id of the store that any page sets to {"kind": …, "subject": …, "rule": …}; `n` makes each request unique."""
@@ -25,26 +26,26 @@ HOURS: Final = (1.0, 8.0, 24.0, 72.0, 168.0)
 
 def layout() -> Component:
     """Return the dialog, closed."""
-    times = [{"value": UNTIL, "label": "Until returned to service"}]
+    times = [{"value": UNTIL, "label": tr("Until returned to service")}]
     times += [{"value": f"{hours:g}", "label": formatting.span(hours * 3600)} for hours in HOURS]
     return dmc.Modal(
         [
             html.P(id="service-effect", className="note"),
-            dmc.Select(id="service-rule", label="Alarms", data=[], allowDeselect=False, searchable=True),
+            dmc.Select(id="service-rule", label=tr("Alarms"), data=[], allowDeselect=False, searchable=True),
             dmc.Select(
-                id="service-duration", label="Duration (therapy time)", data=times, value=UNTIL, allowDeselect=False
+                id="service-duration", label=tr("Duration (therapy time)"), data=times, value=UNTIL, allowDeselect=False
             ),
-            dmc.Textarea(id="service-reason", label="Reason (required)", autosize=True, minRows=2),
+            dmc.Textarea(id="service-reason", label=tr("Reason (required)"), autosize=True, minRows=2),
             html.Div(
                 [
-                    html.Button("Cancel", id="service-cancel", className="button"),
-                    html.Button("Take out of service", id="service-send", className="button strong"),
+                    html.Button(tr("Cancel"), id="service-cancel", className="button"),
+                    html.Button(tr("Take out of service"), id="service-send", className="button strong"),
                 ],
                 className="buttons dialog-buttons",
             ),
         ],
         id="service-dialog",
-        title="Take out of service",
+        title=tr("Take out of service"),
         opened=False,
         size="md",
         transitionProps={"duration": 0},
@@ -79,7 +80,10 @@ def register(app: Dash, data: DataService) -> None:
         if kind is None:
             return [no_update] * 7
         if ctx.triggered_id == STORE and kind == TAKE_OUT:
-            effect = f"While out of service, alarms of {subject} are not annunciated and do not suppress others."
+            effect = tr(
+                "While out of service, alarms of {subject} are not annunciated and do not suppress others.",
+                subject=subject,
+            )
             return True, effect, choices(data.snapshot().health.rules), ALL, UNTIL, "", no_update
         if kind == TAKE_OUT:
             of_rule = None if rule in (None, ALL) else rule
@@ -100,12 +104,15 @@ def read(request: Any) -> tuple[str | None, str, str | None]:
 def choices(rules: dict[str, str]) -> list[dict[str, str]]:
     """Return what can be taken out of service: all alarms, or those of one rule, by title."""
     by_title = sorted(rules.items(), key=lambda rule: rule[1])
-    return [{"value": ALL, "label": "All alarms"}, *({"value": name, "label": title} for name, title in by_title)]
+    return [
+        {"value": ALL, "label": tr("All alarms")},
+        *({"value": name, "label": tr(title)} for name, title in by_title),
+    ]
 
 
 def button(subject: str) -> Component:
     """Return the button that opens the dialog for a subject."""
-    return elements.service("Out of service…", {"kind": TAKE_OUT, "subject": subject})
+    return elements.service(tr("Out of service…"), {"kind": TAKE_OUT, "subject": subject})
 
 
 def listed(orders: pl.DataFrame) -> Component:
@@ -122,10 +129,16 @@ def _line(row: dict[str, Any]) -> Component:
             elements.subject(row),
             html.Span(row["title"]),
             html.Span(
-                f"{left}, by {row['out_by']} since {formatting.moment(row['out_wall'])}: {row['out_why']}",
+                tr(
+                    "{left}, by {out_by} since {time}: {out_why}",
+                    left=left,
+                    out_by=row["out_by"],
+                    time=formatting.moment(row["out_wall"]),
+                    out_why=row["out_why"],
+                ),
                 className="note",
             ),
-            elements.service("Return to service", request),
+            elements.service(tr("Return to service"), request),
         ],
         className="out-of-service-line",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from dash import Dash
 from dash.development.base_component import Component
 
 from broker.display.printable import printable
+from dashboard.languages import LANGUAGE, script_words
 
 IDENTITIES: Final = frozenset({"alarm"})
 """Keys of data whose values come back from the browser as they were sent, and are not shown."""
@@ -20,6 +22,16 @@ LINE_BREAKS: Final = "\n\t"
 
 class SafeDash(Dash):
     """Dash whose callbacks cannot send control characters, whatever devices or people wrote."""
+
+    def interpolate_index(self, **parts: Any) -> str:  # type: ignore[override]  # Dash names the same parts
+        """Return the page around the application in the viewer's language, with the texts that scripts show in it."""
+        # Inside a script element, "<" could end it.
+        texts = json.dumps(script_words(), ensure_ascii=False).replace("<", "\\u003c")
+        words = f"<script type='application/json' id='words'>{texts}</script>"
+        page: str = super().interpolate_index(**parts)  # type: ignore[no-untyped-call]
+        return page.replace("<html lang='en'>", f"<html lang='{LANGUAGE.get().code}'>", 1).replace(
+            "<footer>", f"{words}<footer>", 1
+        )
 
     def callback(self, *wires: Any, **options: Any) -> Callable[..., Any]:
         """Register a callback; what it returns is escaped."""

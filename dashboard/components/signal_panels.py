@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from broker.contract.signals import SIGNALS, Signal
+from dashboard.languages import tr_later
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ _ARRANGED: Final = (
         ),
     ),
     Panel(
-        "Reservoir, mL",
+        tr_later("Reservoir, mL"),
         0.15,
         (
             Line("computed_ml", "computed", "commanded", 1.0, dash="dash"),
@@ -54,7 +55,7 @@ _ARRANGED: Final = (
         ),
     ),
     Panel(
-        "Catheter, mmHg",
+        tr_later("Catheter, mmHg"),
         0.21,
         (
             Line("pressure_mmhg", "pressure", "signal", 20.0, zero=True),
@@ -62,11 +63,11 @@ _ARRANGED: Final = (
         ),
     ),
     Panel(
-        "Battery, V · motor, mA",
+        tr_later("Battery, V · motor, mA"),
         0.17,
         (
             Line("battery_v", "battery, V", "signal", 0.4),
-            Line("motor_ma", "motor, mA", "low", 4.0, zero=True, width=1.2, right=True),
+            Line("motor_ma", tr_later("motor, mA"), "low", 4.0, zero=True, width=1.2, right=True),
         ),
     ),
     Panel("Temperature, °C", 0.15, (Line("temperature_c", "pump", "signal", 2.0),)),

@@ -13,10 +13,12 @@ import polars as pl
 
 from broker.store.silenced_alarms import SILENCED_SCHEMA
 from broker.store.snapshot import Snapshot
-from dashboard.clocks import DURATION
+from dashboard.clocks import DURATION, said_deadline
 from dashboard.data import queries
+from dashboard.data.alarm_actions import suppressed
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.row_feed import RowFeed
+from dashboard.languages import tr, tr_later
 
 MAX_ROWS: Final = 20_000
 """Alarms in a browser's list, the most urgent first; the page says how many there are besides."""
@@ -55,6 +57,12 @@ the condition has returned to normal; `shelf` and `harm` are the wall times (ms)
 the patient is under-dosed, as `deadline` says (null: it does not); `story` says who did what; `many` is the number of
 alarms that a line stands for; `quiet` is the wall time (ms) until which nobody is notified about it, `quiet_by` says
 who silenced it and why (null: it is not silenced)."""
+_DEADLINE: Final = FIELDS.index("deadline")
+_STORY: Final = FIELDS.index("story")
+_SUPPRESSES: Final = tr_later("suppresses {who} ({why})")
+_NEXT: Final = "\x1e"
+_THEN: Final = "\x1f"
+"""Between actions, and between the parts of one: each viewer gets the sentence in their own language."""
 TEXTS: Final = ("title", "meaning", "action")
 """Texts of a rule, which are sent once beside the rows."""
 _TIMES: Final[dict[str, pl.DataType]] = {
@@ -104,7 +112,31 @@ class AlarmRows:
         found = feed.since(run, cursor)
         at = FIELDS.index("rule") + 1
         rules = {row[at] for row in found["rows"]}
-        return {**found, "texts": {rule: self.texts[rule] for rule in rules if rule in self.texts}}
+        return {
+            **found,
+            "rows": [[row[0], *(_said(place, value) for place, value in enumerate(row[1:]))] for row in found["rows"]],
+            "changed": [
+                [row[0], *([place, _said(place, value)] for place, value in row[1:])] for row in found["changed"]
+            ],
+            "texts": {rule: tuple(map(tr, self.texts[rule])) for rule in rules if rule in self.texts},
+        }
+
+
+def _said(place: int, value: Any) -> Any:
+    """Return the value of a field, in the viewer's language if it is a text."""
+    if place == _DEADLINE and isinstance(value, str):
+        return said_deadline(value)
+    return _told(value) if place == _STORY and isinstance(value, str) else value
+
+
+def _told(story: str) -> str:
+    """Return who did what as a sentence."""
+    parts = [part.split(_THEN) for part in story.split(_NEXT) if part]
+    told = []
+    for first, *rest in parts:
+        who, why = (*rest, "", "")[:2]
+        told.append(tr(first, who=who, why=suppressed(why) if first == _SUPPRESSES else why))
+    return "; ".join(told)
 
 
 def times(alarms: pl.DataFrame, snapshot: Snapshot, before: pl.DataFrame) -> pl.DataFrame:
@@ -177,10 +209,17 @@ def _deadline() -> pl.Expr:
 def _story() -> pl.Expr:
     """Return the expression of who did what and why, without times: browsers show rows in zones of their own."""
     parts = (
-        pl.format("acknowledged by {}", "acknowledged_by"),
-        pl.format("shelved by {}: {}", "shelved_by", pl.col("shelved_why").fill_null("")),
-        pl.format("out of service by {}: {}", "out_by", pl.col("out_why").fill_null("")),
-        pl.format("note by {}: {}", "note_by", pl.col("note").fill_null("")),
-        pl.when(pl.col("held") > 0).then(pl.format("suppresses {} ({})", "held", pl.col("explains").fill_null(""))),
+        _part(tr_later("acknowledged by {who}"), "acknowledged_by"),
+        _part(tr_later("shelved by {who}: {why}"), "shelved_by", "shelved_why"),
+        _part(tr_later("out of service by {who}: {why}"), "out_by", "out_why"),
+        _part(tr_later("note by {who}: {why}"), "note_by", "note"),
+        pl.when(pl.col("held") > 0).then(_part(_SUPPRESSES, "held", "explains")),
     )
-    return pl.concat_str(parts, separator="; ", ignore_nulls=True)
+    return pl.concat_str(parts, separator=_NEXT, ignore_nulls=True)
+
+
+def _part(text: str, who: str, why: str | None = None) -> pl.Expr:
+    """Return the expression of one action: its text and what `_told` puts into it; null without its person."""
+    both = f"[{_NEXT}{_THEN}]"
+    given = [pl.col(who).cast(pl.String), *([pl.col(why).fill_null("")] if why else [])]
+    return pl.concat_str(pl.lit(text), *(one.str.replace_all(both, " ") for one in given), separator=_THEN)

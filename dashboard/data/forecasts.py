@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from broker.contract.datasheet import LOW_RESERVOIR_ML, RESIDUAL_ML
 from broker.store.pump_table import band
+from dashboard.languages import tr_later
 
-AFTER_SERVICE: Final = "after end of service"
-NO_FLOW: Final = "no flow, no forecast"
-ENDED: Final = "service ended, no forecast"
-NOW_EMPTY: Final = "empty now"
-NOW_LOW: Final = "low now"
+AFTER_SERVICE: Final = tr_later("after end of service")
+NO_FLOW: Final = tr_later("no flow, no forecast")
+ENDED: Final = tr_later("service ended, no forecast")
+NOW_EMPTY: Final = tr_later("empty now")
+NOW_LOW: Final = tr_later("low now")
 MIN_FLOW_SHARE: Final = 0.05
 """Share of the commanded flow below which the reservoir does not run empty in a time worth showing."""
 DAY_MS: Final = 86_400_000

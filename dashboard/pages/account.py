@@ -9,6 +9,7 @@ import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from dashboard import formatting
+from dashboard.access import language_choice
 from dashboard.access.accounts import VISITOR, AccessError
 from dashboard.access.passwords import MAX_PASSWORD, MIN_PASSWORD
 from dashboard.access.people import PEOPLE, People
@@ -17,6 +18,7 @@ from dashboard.access.session_table import Session
 from dashboard.components import client_script, elements, second_factor_panel, shell
 from dashboard.components.elements import Component, notice
 from dashboard.data.services import DataService
+from dashboard.languages import LANGUAGE, NAMES, tr
 
 STORE: Final = "session"
 """Id of the store that a button of the list sets to {"handle": …}; `n` makes each request unique."""
@@ -44,12 +46,34 @@ def layout() -> Component:
             dcc.Store(id=STORE),
             dcc.Store(id=CHANGED),
             html.Div([*head, *([users] if visitor.may("admin") else [])], className="account-head"),
+            elements.card(tr("Language"), _languages(), name="account-languages"),
             elements.card("Password", _password_form(people), name="account-form"),
             elements.card("Second factor", second_factor_panel.layout()),
             elements.card("Sessions", html.Div(sessions(), id="own-sessions"), side=_sign_out_everywhere()),
         ],
         className="column",
     )
+
+
+def _languages() -> Component:
+    """Return the links that choose the language of this browser; a choice loads the page again."""
+    links = [
+        html.A(
+            name,
+            href=language_choice.link(code, "/account"),
+            lang=code,
+            hrefLang=code,
+            className="button strong" if code == LANGUAGE.get().code else "button",
+            **_current(code),
+        )
+        for code, name in NAMES.items()
+    ]
+    note = html.P(tr("Texts for engineers, and texts that have no translation yet, are in English."), className="note")
+    return html.Div([html.Div(links, className="buttons"), note])
+
+
+def _current(code: str) -> dict[str, Any]:
+    return {"aria-current": "true"} if code == LANGUAGE.get().code else {}
 
 
 def register(app: Dash, _data: DataService) -> None:

@@ -32,6 +32,7 @@ from dashboard.components.elements import Component
 from dashboard.data import alarm_actions, notifications, silencing
 from dashboard.data.fleet_clock import therapy_clock
 from dashboard.data.services import DataService
+from dashboard.languages import LANGUAGE, tr, tr_n
 from dashboard.zones import ZONE
 
 PATH: Final = "/rows/alarms"
@@ -54,17 +55,18 @@ def layout() -> Component:
     drawer = html.Aside(
         [
             html.Div(
-                [html.H2("Evidence"), html.Button("Close", id="alarm-close", className="button")], className="card-head"
+                [html.H2(tr("Evidence")), html.Button(tr("Close"), id="alarm-close", className="button")],
+                className="card-head",
             ),
             html.Div(id="alarm-evidence"),
         ],
         id="alarm-drawer",
         hidden=True,
-        **client_script.label("Evidence of the current alarm"),
+        **client_script.label(tr("Evidence of the current alarm")),
     )
     return html.Div(
         [
-            html.H1("Alarms", className="hidden"),
+            html.H1(tr("Alarms"), className="hidden"),
             *(
                 dcc.Store(id=f"alarm-{name}")
                 for name in ("current", "evidence-key", "orders-ask", "log-ask", "log-key", "silences-key")
@@ -79,8 +81,8 @@ def layout() -> Component:
                         [
                             html.Div(
                                 [
-                                    keyed_list.box("alarm-list", "Alarms", PATH, spec=words()),
-                                    html.P("No alarms.", id="alarm-nothing", className="nothing", hidden=True),
+                                    keyed_list.box("alarm-list", tr("Alarms"), PATH, spec=words()),
+                                    html.P(tr("No alarms."), id="alarm-nothing", className="nothing", hidden=True),
                                 ],
                                 className="alarm-box",
                             ),
@@ -91,11 +93,11 @@ def layout() -> Component:
                     ),
                 ],
                 className="card alarm-summary",
-                **client_script.label("Alarm summary"),
+                **client_script.label(tr("Alarm summary")),
             ),
             html.Div(id="alarm-orders"),
             html.Details(
-                [html.Summary("Event log"), html.Div(id="alarm-events", className="scroll")],
+                [html.Summary(tr("Event log")), html.Div(id="alarm-events", className="scroll")],
                 id="alarm-log",
                 className="card alarm-log",
             ),
@@ -131,7 +133,7 @@ def register(app: Dash, data: DataService) -> None:
             lambda: [*silencing.story(data, snapshot, alarm), *notifications.told(data, alarm)]
         )
         shown = evidence(found[0], therapy_clock(snapshot, found[0]["gateway"]), more) if found else None
-        fresh = f"{alarm} {hash(str(shown))} {ZONE.get()}"
+        fresh = f"{alarm} {hash(str(shown))} {ZONE.get()} {LANGUAGE.get().code}"
         return (no_update, no_update) if fresh == key else (shown, fresh)
 
     @app.callback(
@@ -184,10 +186,13 @@ def out_of_service(orders: pl.DataFrame) -> Component:
         return None
     newest = orders.sort("out_wall", descending=True)
     more = orders.height - MAX_ORDERS
-    note = html.Div(f"and {formatting.count(more, 'more')}", className="note") if more > 0 else None
+    note = html.Div(tr_n("and {count} more", "and {count} more", more), className="note") if more > 0 else None
     listed = html.Div([out_of_service_dialog.listed(newest.head(MAX_ORDERS)), note], className="scroll")
     return html.Details(
-        [html.Summary(f"Out of service: {formatting.count(orders.height, 'entry', 'entries')}"), listed],
+        [
+            html.Summary(tr("Out of service: {count}", count=formatting.count(orders.height, "entry", "entries"))),
+            listed,
+        ],
         className="card alarm-log",
     )
 
@@ -195,25 +200,33 @@ def out_of_service(orders: pl.DataFrame) -> Component:
 def evidence(row: dict[str, Any], clock: TherapyClock = WALL, more: Sequence[str] = ()) -> Component:
     """Return what is known of an alarm: what to do first, meaning, evidence, who did what and what `more` happened."""
     story = [*alarm_actions.audit_trail(row), *more]
-    chain = f"Suppresses: {row['explains']}. First out: {row['first_out']}." if row["explains"] else ""
+    chain = (
+        tr(
+            "Suppresses: {explains}. First out: {first_out}.",
+            explains=alarm_actions.suppressed(row["explains"]),
+            first_out=tr(row["first_out"]),
+        )
+        if row["explains"]
+        else ""
+    )
     parts = [
-        ("Recommended action", row["action"]),
-        ("Time to respond", clocks.deadline(row)),
-        ("Meaning", row["meaning"]),
-        ("Since", f"{clocks.therapy_moment(row['onset'], clock)}, {clocks.alarm_age(row)}"),
-        ("Suppression", chain),
-        ("Actions so far", html.Ul([html.Li(entry) for entry in story]) if story else None),
+        (tr("Recommended action"), tr(row["action"])),
+        (tr("Time to respond"), clocks.deadline(row)),
+        (tr("Meaning"), tr(row["meaning"])),
+        (tr("Since"), f"{clocks.therapy_moment(row['onset'], clock)}, {clocks.alarm_age(row)}"),
+        (tr("Suppression"), chain),
+        (tr("Actions so far"), html.Ul([html.Li(entry) for entry in story]) if story else None),
     ]
     known = [html.Div([html.Span(label, className="alarm-label"), value]) for label, value in parts if value]
     return html.Div(
         [
             html.Div(
-                [elements.priority(row["priority"], row["state"]), html.B(row["title"]), elements.subject(row)],
+                [elements.priority(row["priority"], row["state"]), html.B(tr(row["title"])), elements.subject(row)],
                 className="evidence-head",
             ),
             *known,
             silence_link(row),
-            evidence_panel.shown(row, clock) or elements.nothing("Raised by an older version, without evidence."),
+            evidence_panel.shown(row, clock) or elements.nothing(tr("Raised by an older version, without evidence.")),
         ]
     )
 

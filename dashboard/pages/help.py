@@ -59,10 +59,10 @@ TOPICS: Final = (
 
 
 def layout() -> Component:
-    """Return the page."""
+    """Return the page; its links open a tab beside the dashboard, which goes on showing alarms."""
     built = documentation.folder() is not None
     start = (
-        html.A("Open the documentation", href=_address("index.html"), className="button strong")
+        html.A("Open the documentation", href=_address("index.html"), target="_blank", className="button strong")
         if built
         else elements.nothing(documentation.NOT_BUILT)
     )
@@ -83,7 +83,7 @@ def register(app: Dash, _data: DataService) -> None:
 
 
 def _entry(page: str, title: str, about: str) -> Component:
-    return html.Li([html.A(title, href=_address(page)), html.Span(about, className="note")])
+    return html.Li([html.A(title, href=_address(page), target="_blank"), html.Span(about, className="note")])
 
 
 def _address(page: str) -> str:

@@ -23,22 +23,29 @@ from dashboard.components import (
 from dashboard.components.elements import Component
 from dashboard.data import queries, silencing
 from dashboard.data.services import DataService
+from dashboard.languages import decimal, tr, tr_later
 
 PATH: Final = "/rows/worst"
-TILES: Final = (("high", "High"), ("medium", "Medium"), ("low", "Low"), ("silent", "Silent"), ("normal", "Normal"))
+TILES: Final = (
+    ("high", tr_later("High")),
+    ("medium", tr_later("Medium")),
+    ("low", tr_later("Low")),
+    ("silent", tr_later("Silent")),
+    ("normal", tr_later("Normal")),
+)
 
 
 def layout() -> Component:
     """Return the page; its parts follow with the first snapshot."""
     return html.Div(
         [
-            html.H1("Overview", className="hidden"),
+            html.H1(tr("Overview"), className="hidden"),
             html.Div(id="counts", className="counts"),
             elements.card(
-                "Alarms, most urgent first",
+                tr("Alarms, most urgent first"),
                 html.Div(
                     [
-                        keyed_list.box("worst", "Alarms, most urgent first", PATH, spec=alarm_action_dialog.spec()),
+                        keyed_list.box("worst", tr("Alarms, most urgent first"), PATH, spec=alarm_action_dialog.spec()),
                         html.P(id="worst-nothing", className="nothing", hidden=True),
                     ],
                     className="worst",
@@ -92,7 +99,7 @@ def register(app: Dash, data: DataService) -> None:
 def render(snapshot: Snapshot) -> tuple[Component, Component, str]:
     """Return the counts and the health strip of a snapshot, and the text of an empty list."""
     summary = queries.summary(snapshot)
-    nothing = "No open alarms." if snapshot.table.height else formatting.NO_PUMPS
+    nothing = tr("No open alarms.") if snapshot.table.height else tr(formatting.NO_PUMPS)
     return _counts(summary), _strip(queries.health_strip(snapshot), refill_strip.facts(snapshot)), nothing
 
 
@@ -109,23 +116,30 @@ def _counts(summary: dict[str, Any]) -> list[Component]:
         html.A(
             [
                 html.Span(className=f"mark {name if name != 'silent' else 'unknown'}"),
-                html.B(f"{summary[name]:,}"),
-                html.Span(word),
+                html.B(decimal(summary[name])),
+                html.Span(tr(word)),
             ],
             href=path_of(f"/pumps?state={name}"),
-            title=f"List the pumps whose state is {name}",
+            title=tr("List the pumps whose state is {name}", name=tr(name)),
             className=f"count {name}" + ("" if summary[name] else " none"),
             **client_script.GO,
         )
         for name, word in TILES
     ]
-    where = " here" if summary["speed"] != 1 else ""
-    oldest_note = f"oldest raised {formatting.span(oldest)} ago{where}" if waiting else "all acknowledged"
+    where = tr(" here") if summary["speed"] != 1 else ""
+    oldest_note = (
+        tr("oldest raised {duration} ago{where}", duration=formatting.span(oldest), where=where)
+        if waiting
+        else tr("all acknowledged")
+    )
     facts = [
-        _to("/alarms?filter=waiting", elements.fact("Unacknowledged", f"{waiting:,}", note=oldest_note)),
-        _to("/alarms?filter=aside", elements.fact("Shelved", f"{summary['shelved']:,}", note="incl. out of service")),
-        elements.fact("Other alarms", f"{summary['others']:,}", note="gateways, cohorts, system"),
-        _to("/pumps", elements.fact("Pumps", f"{summary['pumps']:,}", note="simulated")),
+        _to("/alarms?filter=waiting", elements.fact(tr("Unacknowledged"), decimal(waiting), note=oldest_note)),
+        _to(
+            "/alarms?filter=aside",
+            elements.fact(tr("Shelved"), decimal(summary["shelved"]), note=tr("incl. out of service")),
+        ),
+        elements.fact(tr("Other alarms"), decimal(summary["others"]), note=tr("gateways, cohorts, system")),
+        _to("/pumps", elements.fact(tr("Pumps"), decimal(summary["pumps"]), note=tr("simulated"))),
     ]
     return [html.Div(tiles, className="count-tiles card"), html.Div(facts, className="count-facts card")]
 
@@ -140,20 +154,22 @@ def _strip(strip: dict[str, Any], due: list[Component]) -> list[Component]:
     full = formatting.listed(formatting.title(name) for name in strip["full"])
     return [
         *due,
-        elements.fact("Samples", elements.quantity(formatting.number(strip["samples_per_s"], 0, "per s"))),
-        elements.fact("End-to-end latency, p95", elements.quantity(formatting.number(strip["p95"], 0, "ms"))),
+        elements.fact(tr("Samples"), elements.quantity(formatting.number(strip["samples_per_s"], 0, tr("per s")))),
+        elements.fact(tr("End-to-end latency, p95"), elements.quantity(formatting.number(strip["p95"], 0, "ms"))),
         elements.fact(
-            "Samples lost",
-            f"{strip['lost']:,}",
+            tr("Samples lost"),
+            decimal(strip["lost"]),
             tone="warn" if "lost" in strip["growing"] else "",
-            hint=formatting.LOST,
+            hint=tr(formatting.LOST),
         ),
         elements.fact(
-            "Rejected messages", f"{strip['refused']:,}", tone="warn" if "refused" in strip["growing"] else ""
+            tr("Rejected messages"), decimal(strip["refused"]), tone="warn" if "refused" in strip["growing"] else ""
         ),
         elements.fact(
-            "Gateways online", f"{strip['online']:,} of {strip['gateways']:,}", tone="warn" if offline else ""
+            tr("Gateways online"),
+            tr("{online} of {gateways}", online=decimal(strip["online"]), gateways=decimal(strip["gateways"])),
+            tone="warn" if offline else "",
         ),
-        elements.fact("Capacity", full or "all below limits", tone="warn" if full else ""),
-        html.A("Pipeline", href=path_of("/pipeline"), className="more", **client_script.GO),
+        elements.fact(tr("Capacity"), full or tr("all below limits"), tone="warn" if full else ""),
+        html.A(tr("Pipeline"), href=path_of("/pipeline"), className="more", **client_script.GO),
     ]

@@ -24,6 +24,7 @@ from dashboard.components.elements import Component
 from dashboard.data import queries, retirement
 from dashboard.data.fleet_clock import therapy_clock
 from dashboard.data.services import DataService
+from dashboard.languages import tr
 
 MAX_EVENTS: Final = 40
 
@@ -40,11 +41,11 @@ def layout(serial: str) -> Component:
                     trend_card.layout(),
                     html.Div(
                         [
-                            elements.card("Latest values", html.Div(id="pump-now"), name="values-card"),
-                            elements.card("Pump status", html.Div(id="pump-flags")),
-                            elements.card("Data quality", html.Div(id="pump-quality")),
+                            elements.card(tr("Latest values"), html.Div(id="pump-now"), name="values-card"),
+                            elements.card(tr("Pump status"), html.Div(id="pump-flags")),
+                            elements.card(tr("Data quality"), html.Div(id="pump-quality")),
                             elements.card(
-                                "Alarm history", html.Div(id="pump-events", className="scroll"), name="history-card"
+                                tr("Alarm history"), html.Div(id="pump-events", className="scroll"), name="history-card"
                             ),
                         ],
                         className="pump-side",
@@ -98,10 +99,12 @@ def render(snapshot: Snapshot, serial: str) -> tuple[Component, Component, Compo
     row = queries.pump_row(snapshot, serial)
     clock = therapy_clock(snapshot, row["gateway"] if row else None)
     if row is None and (retired := retirement.row(snapshot, serial)) is not None:
-        return retirement_dialog.head(retired, clock), *([elements.nothing("Not monitored: retired.")] * 3)
+        return retirement_dialog.head(retired, clock), *([elements.nothing(tr("Not monitored: retired."))] * 3)
     if row is None:
-        waiting = "" if snapshot.health.version else " The stream processor has not written anything yet."
-        missing = elements.card(serial, elements.nothing(f"Unknown pump: no gateway has announced it.{waiting}"))
+        waiting = "" if snapshot.health.version else tr(" The stream processor has not written anything yet.")
+        missing = elements.card(
+            serial, elements.nothing(tr("Unknown pump: no gateway has announced it.{waiting}", waiting=waiting))
+        )
         return missing, *([elements.nothing(formatting.UNKNOWN)] * 3)
     alarms = queries.alarms_of(snapshot, serial)
     head = [

@@ -21,18 +21,26 @@ from dashboard.data import names, pump_search, queries, retirement
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.pump_search import LABELLED, Filters, Page
 from dashboard.data.services import DataService
+from dashboard.languages import decimal, tr, tr_later
 
 MAX_OPTIONS: Final = 1_000
 """Labels offered in one filter; the search finds pumps by any label."""
 FILTERS: Final = ("state", "rule", *LABELLED)
 NO_FILTERS: Final = Filters()
 WIDTHS: Final = {"state": 106, "rule": 190, "model": 116, "site": 116, "gateway": 130}
+FILTER_LABELS: Final = {
+    "state": tr_later("Filter by state"),
+    "rule": tr_later("Filter by alarm"),
+    "model": tr_later("Filter by model"),
+    "site": tr_later("Filter by site"),
+    "gateway": tr_later("Filter by gateway"),
+}
 ALL: Final = {
-    "state": "Any state",
-    "rule": "Any alarm",
-    "model": "Any model",
-    "site": "Any site",
-    "gateway": "Any gateway",
+    "state": tr_later("Any state"),
+    "rule": tr_later("Any alarm"),
+    "model": tr_later("Any model"),
+    "site": tr_later("Any site"),
+    "gateway": tr_later("Any gateway"),
 }
 
 
@@ -55,18 +63,18 @@ def layout(data: DataService) -> Component:
             "cacheBlockSize": 100,
             "maxBlocksInCache": 4,
             "maxConcurrentDatasourceRequests": 1,
-            "localeText": {"noRowsToShow": "No pumps."},
+            "localeText": {"noRowsToShow": tr("No pumps.")},
         },
     )
-    hint = "Serial, state, alarm, site, lot, model"
+    hint = tr("Serial, state, alarm, site, lot, model")
     search = dmc.TextInput(
-        id="pump-search", placeholder=hint, size="xs", debounce=300, w=220, **client_script.label("Search pumps")
+        id="pump-search", placeholder=hint, size="xs", debounce=300, w=220, **client_script.label(tr("Search pumps"))
     )
     return html.Div(
         [
-            html.H1("Pumps", className="hidden"),
+            html.H1(tr("Pumps"), className="hidden"),
             elements.card(
-                "Pumps",
+                tr("Pumps"),
                 html.Div(grid, className="grid-box pump-list"),
                 html.Div(id="pump-note", className="note", role="status"),
                 side=html.Div([search, *(_filter(data.snapshot(), name) for name in FILTERS)], className="pump-tools"),
@@ -94,21 +102,24 @@ def _filter(snapshot: Snapshot, name: str) -> Component:
         limit=200,
         size="xs",
         w=WIDTHS[name],
-        **client_script.label(f"Filter by {'alarm' if name == 'rule' else name}"),
+        **client_script.label(tr(FILTER_LABELS[name])),
     )
 
 
 def options(snapshot: Snapshot, name: str) -> dict[str, str]:
     """Return the values that one of `FILTERS` can have, with their labels; "" is all."""
     if name == "state":
-        return {"": ALL[name], **{state: state.capitalize() for state in PUMP_STATES}}
+        return {"": tr(ALL[name]), **{state: tr(state.capitalize()) for state in PUMP_STATES}}
     if name == "rule":
         of_pumps = snapshot.health.rules | dict(
             snapshot.alarms.drop_nulls("pump").select("rule", "title").drop_nulls().unique("rule").iter_rows()
         )
-        return {"": ALL[name], **dict(sorted(of_pumps.items(), key=lambda rule: rule[1].lower()))}
+        return {
+            "": tr(ALL[name]),
+            **dict(sorted(((rule, tr(title)) for rule, title in of_pumps.items()), key=lambda rule: rule[1].lower())),
+        }
     labels = [label for label in facts_index(snapshot.table.facts).labels(name).names.head(MAX_OPTIONS) if label]
-    return {"": ALL[name], **{label: label for label in labels}}
+    return {"": tr(ALL[name]), **{label: label for label in labels}}
 
 
 def register(app: Dash, data: DataService) -> None:
@@ -161,8 +172,8 @@ def register(app: Dash, data: DataService) -> None:
 def retired_pumps(snapshot: Snapshot, search: str) -> tuple[bool, str, Component]:
     """Return whether to hide the list of retired pumps (there are none), its title and the list."""
     every, found = snapshot.retired.height, retirement.found(snapshot, search[: address.MAX_TEXT])
-    of = f" of {every:,}" if found.height != every else ""
-    return every == 0, f"Retired: {found.height:,}{of}", retirement_dialog.listed(found)
+    of = tr(" of {every}", every=decimal(every)) if found.height != every else ""
+    return every == 0, tr("Retired: {height}{of}", height=decimal(found.height), of=of), retirement_dialog.listed(found)
 
 
 def answer(
@@ -183,7 +194,7 @@ def answer(
         row["battery"] = formatting.reading("battery_v", row["battery_v"])
         for name in forecast:
             del row[name]
-        row["worst"] = names.rule_title(titles, row["worst"])
+        row["worst"] = tr(names.rule_title(titles, row["worst"]))
     return {"rowData": rows, "rowCount": found.total}, note(snapshot, found)
 
 
@@ -191,13 +202,13 @@ def note(snapshot: Snapshot, found: Page) -> str:
     """Return how many pumps match, how many of them are in which state, and how old their values are."""
     every = snapshot.table.height
     if not every:
-        return formatting.NO_PUMPS
+        return tr(formatting.NO_PUMPS)
     if not found.total:
-        return f"None of {formatting.count(every, 'pump')} matches; clear the search or a filter."
+        return tr("None of {count} matches; clear the search or a filter.", count=formatting.count(every, "pump"))
     of = (
-        f"{found.total:,} of {formatting.count(every, 'pump')}"
+        tr("{total} of {count}", total=decimal(found.total), count=formatting.count(every, "pump"))
         if found.total < every
         else formatting.count(every, "pump")
     )
-    states = ", ".join(f"{count:,} {state}" for state, count in found.states.items() if count)
+    states = ", ".join(f"{decimal(count)} {tr(state)}" for state, count in found.states.items() if count)
     return "; ".join(part for part in (f"{of}: {states}", queries.lag_note(snapshot)) if part)

@@ -16,8 +16,8 @@ def codes_page() -> str:
     return page(
         "Codes",
         "Codes of signals and alarms in [FHIR resources and PCD-04 messages](../fhir.md). IEEE 11073 terms (MDC) are "
-        "the closest ones of ISO/IEEE 11073-10101; a term may be wider than the rule, and our own name stands beside it. "
-        "Without a term there is our own name alone; an alarm then is `MDC_EVT_ALARM` in PCD-04. Units are UCUM.",
+        "the closest ones of ISO/IEEE 11073-10101; a term may be wider than the rule, and our own name stands beside "
+        "it. Without a term there is our own name alone; an alarm then is `MDC_EVT_ALARM` in PCD-04. Units are UCUM.",
         "## Signals",
         table(("signal", "title", "UCUM", "term", "code"), signals),
         "## Rules",

@@ -15,7 +15,7 @@ HOW_TO: Final[dict[str, Titles]] = {
         "how-to/engineers.md": "Make a pump fail and find out",
         "connect-a-client.md": "Connect a client",
         "api.md": "Use the HTTP API",
-        "fhir.md": "Export FHIR",
+        "fhir.md": "Use FHIR and HL7",
     },
     "For load testers": {"how-to/load-testers.md": "Find the limit", "load.md": "Profiles and reports"},
     "For operators": {
@@ -49,6 +49,7 @@ REFERENCE: Final[Titles] = {
     "reference/faults.md": "Faults, with pictures",
     "reference/rules.md": "Rules",
     "reference/alarms.md": "Alarms and events",
+    "reference/codes.md": "Codes: IEEE 11073 and UCUM",
     "reference/topics.md": "Topics and payloads",
     "reference/broker-access.md": "Broker access",
     "reference/metrics.md": "Metrics",

@@ -107,6 +107,11 @@ def notifier(data: Path) -> subprocess.Popen[bytes]:
     return process
 
 
+def killed(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()
+
+
 def test_a_hundred_kills_of_the_notifier(tmp_path: Path) -> None:
     receiver = Receiver()
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
@@ -126,8 +131,7 @@ def test_a_hundred_kills_of_the_notifier(tmp_path: Path) -> None:
                     if alarm not in acknowledged:
                         happens(journal, "acknowledged", alarm.partition("/")[0])
                         acknowledged[alarm] = time.time()
-            process.kill()
-            process.wait()
+            killed(process)
             process = notifier(tmp_path)
             print(f"kill {kill + 1}: {len(raised)} alarms, {len(receiver.got)} messages")
         deadline = time.monotonic() + 180
@@ -138,9 +142,9 @@ def test_a_hundred_kills_of_the_notifier(tmp_path: Path) -> None:
                 break
             time.sleep(1)
     finally:
-        process.kill()
-        process.wait()
+        killed(process)
         receiver.shutdown()
+        receiver.server_close()
         journal.close()
     assert not pending, "every alarm that nobody acknowledged was sent"
     times = Counter(alarm for _, alarms in receiver.got.values() for alarm in alarms)

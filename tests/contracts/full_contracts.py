@@ -96,4 +96,4 @@ def test_node_red_imports_the_flow_sends_samples_and_shows_alarms(node_red: tupl
     event = msgspec.json.encode(STRUCTS["alarmEvent"][0]).decode()
     topic = ["-t", "pumpwatch/alarms/high", "-q", "1"]
     subprocess.run(["mosquitto_pub", "-p", port, *topic, "-m", event], check=True)
-    wait_for(lambda: "Motor stalled · MY-1 · unacknowledged" in log.read_text(), log)
+    wait_for(lambda: "Motor stall · MY-1 · unacknowledged" in log.read_text(), log)

@@ -72,6 +72,7 @@ def test_an_empty_chart_says_why_in_the_viewers_zone_and_one_click_shows_the_lat
 
 def test_the_browser_writes_durations_and_therapy_days_as_the_server_does(in_new_york: Page) -> None:
     page = in_new_york
+    page.add_script_tag(path=str(ASSETS / "a-words.js"))
     page.add_script_tag(path=str(ASSETS / "clocks.js"))
     cases = [
         (seconds, speed)

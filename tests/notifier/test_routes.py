@@ -7,7 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from broker.contract.silences import Silence
+from broker.store import journal_query
+from broker.store.journal_query import Query
 from broker.store.silences import SilenceStore
+from notifier import recorder
 from tests.notifier.conftest import HOUR, MINUTE, SECOND, START, Ward
 
 New = Callable[..., Ward]
@@ -142,11 +145,12 @@ def test_low_priority_rests_in_quiet_hours(ward: New) -> None:
         '[[route]]\nname = "low"\nservices = ["pager"]\nwhen = ["raised"]\nrepeat_interval = "never"\n'
         'quiet_hours = { from = "21:00", to = "07:00", time_zone = "UTC" }'
     )
-    found.later(14 * HOUR)
+    found.now += 14 * HOUR
     found.happens("raised", priority=3)
     found.happens("raised", "T1", priority=1)
     assert found.later(2 * HOUR) == ["pager: HIGH: Motor_stall: T1 [Thun]"]
-    assert found.later(6 * HOUR) == []
+    assert found.later(2 * HOUR) == []
+    found.now += 4 * HOUR
     assert found.later(2 * HOUR) == ["pager: LOW: Motor_stall: P1 [Bern]"]
 
 
@@ -170,7 +174,7 @@ def test_a_rota_says_who_is_on_duty(ward: New) -> None:
     )
     found.happens("raised")
     assert found.later(MINUTE) == ["boss: HIGH: Motor_stall: P1 [Bern]"]
-    found.later(19 * HOUR)  # Saturday 04:00 in Zurich: the shift of Friday
+    found.now += 19 * HOUR  # Saturday 04:00 in Zurich: the shift of Friday
     found.happens("raised", "T1")
     assert found.later(MINUTE) == ["pager: HIGH: Motor_stall: T1 [Thun]"]
 
@@ -221,3 +225,15 @@ def test_a_journal_that_was_replaced_is_read_from_its_beginning(ward: New) -> No
     found.journal = type(found.journal)(found.data)
     found.happens("raised", "T1")
     assert found.later(MINUTE) == ["pager: HIGH: Motor_stall: T1 [Thun]"]
+
+
+def test_who_was_notified_when_is_part_of_the_alarms_story(ward: New) -> None:
+    found = ward(HIGH)
+    alarm = found.happens("raised", time=START)
+    found.later(2 * MINUTE)
+    assert recorder.record(found.data, found.desk.queue, found.desk.state.alarms, speed=60.0) == 1
+    assert recorder.record(found.data, found.desk.queue, found.desk.state.alarms) == 0
+    entry = journal_query.entries(found.data, Query(pump="P1", kinds=("notified",))).row(0, named=True)
+    assert (entry["alarm"], entry["who"], entry["origin"]) == (alarm, "notifier", "pager")
+    assert entry["text"] == "pager was notified: raised, route high"
+    assert entry["time"] - START == 60 * (entry["at"] - START), "in therapy time, as the rest of the story"

@@ -108,3 +108,10 @@ def test_links_that_leave_the_docs_lead_to_a_staged_page_or_become_text(tmp_path
     text = "[rules](../CONTRIBUTING.md#a-rule), [code](../broker/a.py), [web](https://example.org/)"
     there = site.with_links(text, "architecture.md", tmp_path / "docs", tmp_path)
     assert there == "[rules](CONTRIBUTING.md#a-rule), code, [web](https://example.org/)"
+
+
+def test_the_glossary_is_sorted_and_explains_each_term_once() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", (ROOT / "docs/glossary.md").read_text("utf-8"), re.MULTILINE)
+    terms = [term.lower() for term in rows[1:] if set(term) != {"-"}]
+    assert terms == sorted(set(terms))
+    assert len(terms) > 90

@@ -1,0 +1,219 @@
+"""Routes below /fhir: FHIR R4 read and search of devices, metrics, observations and the audit trail."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import Path, Query, Request, Response
+
+from broker.contract.signals import SIGNALS
+from broker.interop import audit_events, bundles, capability, device_alerts, devices, observations
+from broker.interop.coding import Resource
+from broker.store import journal_query
+from broker.store.snapshot import Snapshot
+from dashboard.api import fhir_answers, fhir_search
+from dashboard.api.answers import heavy
+from dashboard.api.cursors import Cursor, cursor_of, place_of
+from dashboard.api.fhir_search import MAX_SPAN_MS, Found, Place
+from dashboard.api.pumps import row_of
+from dashboard.api.route import ApiError, Data
+from dashboard.data.queries import therapy_now
+
+Count = Annotated[int, Query(alias="_count", ge=1, le=500, description="Resources of a page.")]
+Device = Annotated[str, Query(max_length=120, description="Device/pump-… or Device/gateway-….")]
+Code = Annotated[str, Query(max_length=200, description="Signal, rule, or code of IEEE 11073; a system| is ignored.")]
+Dates = Annotated[list[str] | None, Query(alias="date", max_length=2, description="ge… or le… and an ISO 8601 time.")]
+Identity = Annotated[str, Path(alias="id", max_length=64, pattern=r"^[A-Za-z0-9.-]+$", description="Logical id.")]
+MAX_AUDIT_MS: Final = 800 * 86_400_000
+VERSION: Final = importlib.metadata.version("pumpwatch")
+
+
+async def fhir_metadata(request: Request, data: Data) -> Response:
+    """Return the CapabilityStatement: what can be read and searched."""
+    return fhir_answers.answer(request, capability.statement(VERSION, data.snapshot().health.started))
+
+
+async def fhir_devices(
+    request: Request,
+    data: Data,
+    *,
+    identifier: Annotated[str, Query(max_length=120, description="Serial of a pump or name of a gateway.")] = "",
+    count: Count = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """Search devices: Pumpwatch, gateways, pumps."""
+    snapshot = data.snapshot()
+
+    def find(place: Place) -> Found:
+        return fhir_search.find_devices(snapshot, VERSION, identifier, place)
+
+    return await _search(request, snapshot, Asked("Device", (identifier,), count, cursor), find)
+
+
+async def fhir_device(request: Request, data: Data, identity: Identity) -> Response:
+    """Return one device."""
+    snapshot = data.snapshot()
+    name = await heavy(request, lambda: fhir_search.name_of(snapshot, identity))
+    found = await heavy(request, lambda: fhir_search.find_devices(snapshot, VERSION, name, Place("", 1)))
+    return _one(request, "Device", identity, [match.make() for match in found.matches])
+
+
+async def fhir_device_metrics(
+    request: Request, data: Data, *, source: Device = "", count: Count = 100, cursor: Cursor = None
+) -> Response:
+    """Search the metrics of pumps: one per signal."""
+    snapshot = data.snapshot()
+
+    def find(place: Place) -> Found:
+        return fhir_search.find_metrics(snapshot, source, place)
+
+    return await _search(request, snapshot, Asked("DeviceMetric", (source,), count, cursor), find)
+
+
+async def fhir_device_metric(request: Request, data: Data, identity: Identity) -> Response:
+    """Return one metric."""
+    device, _, signal = identity.rpartition(".")
+    serial = await heavy(request, lambda: fhir_search.serial_of(data.snapshot(), device))
+    found = [devices.metric(serial, one) for one in SIGNALS if one.name.replace("_", "-") == signal]
+    return _one(request, "DeviceMetric", identity, found)
+
+
+async def fhir_observations(
+    request: Request,
+    data: Data,
+    *,
+    device: Device = "",
+    code: Code = "",
+    category: Annotated[str, Query(pattern=r"^(.{0,100}\|)?(signal|alarm)?$", description="signal or alarm.")] = "",
+    dates: Dates = None,
+    count: Count = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """Search open alarms, and the values of a pump's signals in at most 2 days of therapy time (default: the last).
+
+    Values need `device`; without it, ask for `category=alarm`.
+    """
+    snapshot, wanted = data.snapshot(), category.rpartition("|")[2]
+    if not device and wanted != "alarm":
+        raise ApiError(400, "Values of signals need device=Device/pump-…; or ask for category=alarm.", kind="no-device")
+
+    def find(_place: Place) -> Found:
+        of_alarms = [] if wanted == "signal" else fhir_search.find_alarms(snapshot, observations.alarm, device, code)
+        if wanted == "alarm" or "pump-" not in device:
+            return Found(of_alarms, len(of_alarms))
+        serial = fhir_search.serial_of(snapshot, device)
+        row = row_of(snapshot, serial)
+        since, until = fhir_search.period(dates or (), therapy_now(snapshot, row), MAX_SPAN_MS)
+        found = of_alarms + fhir_search.find_samples(data.settings.data, serial, since, until, code)
+        return Found(found, len(found))
+
+    query = (device, code, wanted, tuple(dates or ()))
+    return await _search(request, snapshot, Asked("Observation", query, count, cursor), find)
+
+
+async def fhir_observation(request: Request, data: Data, identity: Identity) -> Response:
+    """Return an open alarm, or the value of a signal at a time."""
+    snapshot = data.snapshot()
+
+    def find() -> list[Resource]:
+        if identity.startswith("alarm-"):
+            return [match.make() for match in fhir_search.find_alarms(snapshot, observations.alarm)]
+        metric, _, at = identity.rpartition(".")
+        if not (at.isascii() and at.isdecimal() and len(at) <= 15):
+            return []
+        serial = fhir_search.serial_of(snapshot, metric.rpartition(".")[0])
+        found = fhir_search.find_samples(data.settings.data, serial, int(at), int(at))
+        return [match.make() for match in found]
+
+    return _one(request, "Observation", identity, await heavy(request, find))
+
+
+async def fhir_audit_events(
+    request: Request, data: Data, *, dates: Dates = None, count: Count = 100, cursor: Cursor = None
+) -> Response:
+    """Search what people did, the newest first; `date` is wall-clock time, at most 800 days."""
+    asked = Asked("AuditEvent", tuple(dates or ()), count, cursor)
+    name = asked.after
+    before = None if not name else int(name[:18]) if name.isascii() and name.isdecimal() else 0
+    at = data.snapshot().health.written
+    since, until = fhir_search.period(dates, at, MAX_AUDIT_MS) if dates else (None, None)
+    chosen = journal_query.Query(since=since, until=until, people_only=True, limit=count + 1, before=before)
+    outcome = fhir_answers.ignored(request, "AuditEvent")
+    found = await heavy(request, lambda: journal_query.numbered(data.settings.data, chosen))
+    resources = [audit_events.audit_event(row) for row in found.head(count).iter_rows(named=True)]
+    following = str(found["id"][count - 1]) if found.height > count else ""
+    links = _links(request, asked, following)
+    bundle = bundles.searchset(
+        resources, base=fhir_answers.base_of(request), links=links, total=None, at=at, outcome=outcome
+    )
+    return fhir_answers.answer(request, bundle)
+
+
+async def fhir_device_alerts(
+    request: Request, data: Data, *, device: Device = "", count: Count = 100, cursor: Cursor = None
+) -> Response:
+    """Search open alarms as FHIR R6 drafts them (ballot 6.0.0-ballot4): a preview, which will change."""
+    snapshot = data.snapshot()
+
+    def find(_place: Place) -> Found:
+        found = fhir_search.find_alarms(snapshot, device_alerts.device_alert, device)
+        return Found(found, len(found))
+
+    return await _search(request, snapshot, Asked("DeviceAlert", (device,), count, cursor), find)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a search asks for: type of resource, its parameters, resources of a page, and the cursor."""
+
+    kind: str
+    chosen: tuple[Any, ...]
+    count: int
+    cursor: str | None
+
+    @property
+    def after(self) -> str:
+        """The place after which the page begins. Raises `ApiError` (400) for a cursor that does not belong."""
+        return "" if self.cursor is None else place_of((self.kind, self.chosen), self.cursor)[1]
+
+
+async def _search(request: Request, snapshot: Snapshot, asked: Asked, find: Callable[[Place], Found]) -> Response:
+    place = Place(asked.after, asked.count)
+    outcome = fhir_answers.ignored(request, asked.kind)
+
+    def content() -> tuple[list[Resource], str, int]:
+        found = find(place)
+        return *fhir_search.page(found, place), found.total
+
+    resources, following, total = await heavy(request, content)
+    bundle = bundles.searchset(
+        resources,
+        base=fhir_answers.base_of(request),
+        links=_links(request, asked, following),
+        total=total,
+        at=snapshot.health.written,
+        outcome=outcome,
+    )
+    return fhir_answers.answer(request, bundle)
+
+
+def _links(request: Request, asked: Asked, following: str) -> dict[str, str]:
+    """Return the addresses of this page and, if there is one, of the next."""
+    address = f"{fhir_answers.base_of(request)}/{asked.kind}"
+    links = {"self": address + (f"?{request.query_params}" if request.query_params else "")}
+    if following:
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+        cursor = cursor_of((asked.kind, asked.chosen), None, following)
+        links["next"] = f"{address}?{urlencode([*kept, ('cursor', cursor)])}"
+    return links
+
+
+def _one(request: Request, kind: str, identity: str, found: Sequence[Resource]) -> Response:
+    for one in found:
+        if one["id"] == identity:
+            return fhir_answers.answer(request, one)
+    raise ApiError(404, f"There is no {kind}/{identity}.", kind="no-resource")

@@ -1,0 +1,163 @@
+"""FHIR over HTTP: valid resources page by page, clear OperationOutcomes, and the audit trail for those who may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+
+from broker.contract.signals import SAMPLE_SCHEMA
+from broker.interop.coding import instant
+from broker.store import audit
+from broker.store.history import History
+from dashboard.access.middleware import Access
+from dashboard.data.services import DataService
+from tests.broker.interop import rows
+from tests.broker.interop.validation import ballot_problems, problems
+
+PUMP = "ITB-000001"
+DEVICE = f"Device/pump-{PUMP}"
+
+
+async def bundle(client: httpx.AsyncClient, path: str, **asked: Any) -> dict[str, Any]:
+    answer = await client.get(f"/fhir/{path}", params=asked)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/fhir+json"
+    found: dict[str, Any] = answer.json()
+    assert found["type"] == "searchset"
+    return found
+
+
+def matches(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [entry["resource"] for entry in found.get("entry", []) if entry["search"]["mode"] == "match"]
+
+
+def is_outcome(answer: httpx.Response, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/fhir+json"
+    assert problems(answer.json()) == []
+    text: str = answer.json()["issue"][0]["diagnostics"]
+    return text
+
+
+@pytest.fixture
+def sampled(data: DataService) -> int:
+    """Write three samples of a pump; return the time of the last."""
+    row = data.snapshot().table.take([0]).row(0, named=True)
+    last = int(row["time"])
+    samples = [rows.sample(pump=PUMP, time=last - 60_000 * number, reservoir_ml=12.5) for number in range(3)]
+    History(data.settings.data).append(pl.DataFrame(samples, SAMPLE_SCHEMA), last)
+    return last
+
+
+async def test_the_capability_statement_is_valid_and_names_every_search(client: httpx.AsyncClient) -> None:
+    found = (await client.get("/fhir/metadata")).json()
+    # The schema is of 4.0.0; 4.0.1 is its technical correction.
+    assert problems({**found, "fhirVersion": "4.0.0"}) == []
+    assert [one["type"] for one in found["rest"][0]["resource"]] == [
+        *("Device", "DeviceMetric", "Observation", "AuditEvent"),
+    ]
+    assert found["fhirVersion"] == "4.0.1"
+
+
+async def test_everything_is_read_page_by_page_each_once(client: httpx.AsyncClient) -> None:
+    for path, count in (("Device", 90), ("DeviceMetric", 500)):
+        address, found, total = f"/fhir/{path}?_count={count}", [], 0
+        while address:
+            page = (await client.get(address)).json()
+            found += [one["id"] for one in matches(page)]
+            total = page["total"]
+            address = {link["relation"]: link["url"] for link in page["link"]}.get("next", "")
+        assert len(found) == len(set(found)) == total >= 250
+
+
+async def test_every_resource_can_be_read_by_the_id_that_a_search_gives(
+    client: httpx.AsyncClient, sampled: int
+) -> None:
+    found = [
+        *matches(await bundle(client, "Device", _count=3)),
+        *matches(await bundle(client, "Device", identifier=PUMP)),
+        *matches(await bundle(client, "DeviceMetric", source=DEVICE, _count=2)),
+        *matches(await bundle(client, "Observation", device=DEVICE, date=f"ge{instant(sampled - 60_000)}")),
+        *matches(await bundle(client, "Observation", category="alarm", _count=3)),
+    ]
+    for one in found:
+        assert problems(one) == []
+        answer = await client.get(f"/fhir/{one['resourceType']}/{one['id']}")
+        assert answer.json() == one, one["id"]
+    assert len(found) >= 3 + 1 + 2 + 4
+
+
+async def test_values_are_found_by_device_code_and_date(client: httpx.AsyncClient, sampled: int) -> None:
+    asked = {"device": DEVICE, "category": "signal"}
+    assert (await bundle(client, "Observation", **asked))["total"] == 6
+    by_code = matches(await bundle(client, "Observation", **asked, code="urn:iso:std:iso:11073:10101|157784"))
+    assert {one["code"]["text"] for one in by_code} == {"Measured flow"}
+    assert len(by_code) == 3
+    until = await bundle(client, "Observation", **asked, code="reservoir_ml", date=f"le{instant(sampled - 60_000)}")
+    assert until["total"] == 2
+
+
+async def test_alarms_are_found_as_observations_and_as_the_preview_of_r6(client: httpx.AsyncClient) -> None:
+    found = matches(await bundle(client, "Observation", category="alarm"))
+    alerts = matches(await bundle(client, "DeviceAlert"))
+    assert [one["id"] for one in found] == [one["id"] for one in alerts] != []
+    assert [problem for one in alerts for problem in ballot_problems(one)] == []
+
+
+async def test_the_audit_trail_is_for_those_who_may_read_it(
+    client: httpx.AsyncClient, application: Access, key: Callable[..., str], data: DataService
+) -> None:
+    for number in range(5):
+        audit.record(data.settings.data, "exported", who="vera", origin="10.0.0.9", text="csv", at=1000 + number)
+    first = await bundle(client, "AuditEvent", _count=2)
+    assert [problem for one in matches(first) for problem in problems(one)] == []
+    links = {link["relation"]: link["url"] for link in first["link"]}
+    second = matches((await client.get(links["next"])).json())
+    assert {one["id"] for one in second}.isdisjoint(one["id"] for one in matches(first))
+    headers = {"Authorization": f"Bearer {key('viewer')}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://pumpwatch") as viewer:
+        answer = await viewer.get("/api/v1/fhir/AuditEvent", headers=headers)
+    assert "needs engineer or admin" in is_outcome(answer, 403)
+
+
+WRONG = [
+    ("Device/pump-nobody", 404, "There is no Device/pump-nobody."),
+    ("DeviceMetric/pump-ITB-000001.nothing", 404, "There is no DeviceMetric/pump-ITB-000001.nothing."),
+    ("Observation/alarm-0", 404, "There is no Observation/alarm-0."),
+    ("Observation/pump-ITB-000001.flow-ul-h.99999999999999999999", 404, "There is no Observation/"),
+    ("Patient", 404, "There is no /api/v1/fhir/Patient"),
+    ("Observation", 400, "Values of signals need device=Device/pump-…"),
+    (f"Observation?device={DEVICE}&date=yesterday", 400, "date 'yesterday' is not possible; use ge or le"),
+    (f"Observation?device={DEVICE}&date=ge1970-01-01&date=le2070-01-01", 400, "The range of date has"),
+    (f"Observation?device={DEVICE}&date=", 400, "date '' is not possible"),
+    ("Device?_count=501", 400, "_count"),
+    ("Device?cursor=nonsense", 400, "This cursor is not one of this API"),
+]
+
+
+async def test_what_is_wrong_is_an_operation_outcome(client: httpx.AsyncClient) -> None:
+    for path, status, text in WRONG:
+        assert text in is_outcome(await client.get(f"/fhir/{path}"), status), path
+
+
+async def test_unknown_search_parameters_are_named_and_ignored_or_refused_if_asked_strictly(
+    client: httpx.AsyncClient,
+) -> None:
+    found = await bundle(client, "Device", colour="red", _count=1)
+    [warning] = [entry["resource"] for entry in found["entry"] if entry["search"]["mode"] == "outcome"]
+    assert "Device has no search parameter colour" in warning["issue"][0]["diagnostics"]
+    assert problems(found) == []
+    strict = await client.get("/fhir/Device?colour=red", headers={"Prefer": "handling=strict"})
+    assert "Device has no search parameter colour" in is_outcome(strict, 400)
+
+
+async def test_an_open_alarm_is_returned_as_pcd_04(client: httpx.AsyncClient) -> None:
+    alarm = (await client.get("/alarms")).json()["items"][0]["alarm"]
+    answer = await client.get("/alarms/pcd04", params={"alarm": alarm})
+    assert answer.headers["content-type"] == "application/hl7-v2"
+    assert answer.text.startswith("MSH|^~\\&|PUMPWATCH|SIMULATED|")
+    assert (await client.get("/alarms/pcd04", params={"alarm": "nothing"})).status_code == 404
