@@ -113,6 +113,7 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
     "amqtt": ("broker/mqtt/local_broker.py",),
+    "opentelemetry": ("processor/service/spans.py",),
     "prometheus_client": ("broker/metrics/exposition.py",),
     "cryptography": (
         *("broker/access/authority.py", "broker/contract/signed.py", "broker/store/action_key.py"),
