@@ -68,12 +68,8 @@ def assemble(data: DataService, vitals: Vitals | None = None) -> Dash:
 
     @contextlib.asynccontextmanager
     async def background(_server: FastAPI) -> AsyncIterator[None]:
-        async with (
-            data.live.watching(),
-            drills.running(),
-            Silencing(data).running(),
-            data.load_runs.running(),
-        ):
+        runs = data.load_runs
+        async with data.live.watching(), drills.running(), Silencing(data).running(), runs.running():
             yield
 
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=background)

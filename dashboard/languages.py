@@ -119,7 +119,7 @@ def tr_sentence(text: str, templates: tuple[str, ...]) -> str:
     for template in templates:
         found = _pattern(template).fullmatch(text)
         if found:
-            return tr(template, **found.groupdict())
+            return tr(template, **{name: tr(value) for name, value in found.groupdict().items()})
     return tr(text)
 
 
@@ -165,7 +165,12 @@ def decimal(value: float, decimals: int = 0) -> str:
         return f"{value:,.{decimals}f}"
     pattern = f"#,##0.{'0' * decimals}" if decimals else "#,##0"
     rounded = float(f"{value:.{decimals}f}")  # as English rounds
-    return numbers.format_decimal(rounded, pattern, locale=chosen.locale)
+    grouped = abs(rounded) >= 10_000 or chosen.code not in _UNGROUPED
+    return numbers.format_decimal(rounded, pattern, locale=chosen.locale, group_separator=grouped)
+
+
+_UNGROUPED: Final = ("es",)
+"""Languages that group digits from five on; Babel does not read that from CLDR, browsers do."""
 
 
 def shown_date(at: date, skeleton: str = "yMMMd") -> str:

@@ -88,6 +88,7 @@ class Settings(TypedDict, total=False):
     gateway_port: Annotated[int, ANY_PORT]
     gateway_tls: bool
     metrics_port: Annotated[int, PORT]
+    otlp_endpoint: Annotated[str, Meta(min_length=1, examples=["http://127.0.0.1:4318/v1/traces"])]
     log: LogKind
     key: str
     session_idle: Annotated[float, SESSION_IDLE_H]

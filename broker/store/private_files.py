@@ -25,8 +25,8 @@ OURS: Final = (
     ),
     *("dashboard.*", "drills*", "format.json", "handovers", "history*", "in-hand", "journal.sqlite*", "log*"),
     *("playback.json*", "poison.json", "processor.lock", "quarantine*.jsonl", "rollup*", "run.json*", "run.lock"),
-    *("notifications.*", "notifier.lock"),
-    *("load", "scenarios*", "secrets", "silences*", "snapshot*", "truth.jsonl*", ".backup", ".doctor"),
+    *("load", "notifications.*", "notifier.lock"),
+    *("scenarios*", "secrets", "silences*", "snapshot*", "truth.jsonl*", ".backup", ".doctor"),
 )
 """Names in a data directory that Pumpwatch writes; nothing else in it is touched."""
 

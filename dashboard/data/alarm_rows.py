@@ -15,6 +15,7 @@ from broker.store.silenced_alarms import SILENCED_SCHEMA
 from broker.store.snapshot import Snapshot
 from dashboard.clocks import DURATION, said_deadline
 from dashboard.data import queries
+from dashboard.data.alarm_actions import suppressed
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.row_feed import RowFeed
 from dashboard.languages import tr, tr_later
@@ -58,6 +59,7 @@ alarms that a line stands for; `quiet` is the wall time (ms) until which nobody 
 who silenced it and why (null: it is not silenced)."""
 _DEADLINE: Final = FIELDS.index("deadline")
 _STORY: Final = FIELDS.index("story")
+_SUPPRESSES: Final = tr_later("suppresses {who} ({why})")
 _NEXT: Final = "\x1e"
 _THEN: Final = "\x1f"
 """Between actions, and between the parts of one: each viewer gets the sentence in their own language."""
@@ -130,7 +132,11 @@ def _said(place: int, value: Any) -> Any:
 def _told(story: str) -> str:
     """Return who did what as a sentence."""
     parts = [part.split(_THEN) for part in story.split(_NEXT) if part]
-    return "; ".join(tr(first, **dict(zip(("who", "why"), rest, strict=False))) for first, *rest in parts)
+    told = []
+    for first, *rest in parts:
+        who, why = (*rest, "", "")[:2]
+        told.append(tr(first, who=who, why=suppressed(why) if first == _SUPPRESSES else why))
+    return "; ".join(told)
 
 
 def times(alarms: pl.DataFrame, snapshot: Snapshot, before: pl.DataFrame) -> pl.DataFrame:
@@ -207,7 +213,7 @@ def _story() -> pl.Expr:
         _part(tr_later("shelved by {who}: {why}"), "shelved_by", "shelved_why"),
         _part(tr_later("out of service by {who}: {why}"), "out_by", "out_why"),
         _part(tr_later("note by {who}: {why}"), "note_by", "note"),
-        pl.when(pl.col("held") > 0).then(_part(tr_later("suppresses {who} ({why})"), "held", "explains")),
+        pl.when(pl.col("held") > 0).then(_part(_SUPPRESSES, "held", "explains")),
     )
     return pl.concat_str(parts, separator=_NEXT, ignore_nulls=True)
 

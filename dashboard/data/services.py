@@ -88,14 +88,14 @@ class DataService:
         return DrillStore(self.settings.data)
 
     @cached_property
-    def silences(self) -> SilenceStore:
-        """The silences of the data directory."""
-        return SilenceStore(self.settings.data)
-
-    @cached_property
     def load_runs(self) -> LoadRuns:
         """The load tests that are started from the dashboard."""
         return LoadRuns(self.settings.data / load_runs.FOLDER, self.audit, self.now)
+
+    @cached_property
+    def silences(self) -> SilenceStore:
+        """The silences of the data directory."""
+        return SilenceStore(self.settings.data)
 
     def snapshot(self) -> Snapshot:
         """Return the latest snapshot."""
