@@ -26,6 +26,7 @@ BUILT: Final = ROOT / "build" / "site"
 TOP_PAGES: Final = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 """Pages beside docs/ that are part of the site."""
 SCRIPTS: Final = "assets/scripts"
+_COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _LINK: Final = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
@@ -63,8 +64,9 @@ def _built(root: Path, work: Path) -> Path:
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
     done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     if done.returncode != 0:
-        hint = " Install it with: pip install 'pumpwatch[docs]'" if "No module named" in done.stderr else ""
-        raise SiteError(f"The documentation site was not built.{hint}\n{done.stdout}{done.stderr}")
+        hint = " Install zensical with: pip install 'pumpwatch[docs]'" if "No module named" in done.stderr else ""
+        said = _COLORS.sub("", done.stdout or done.stderr)
+        raise SiteError(f"The documentation site was not built.{hint}\n{said}")
     return work / "site"
 
 
