@@ -90,8 +90,8 @@ def _facts(row: dict[str, Any]) -> list[Component]:
     facts = [
         (
             tr("Measured dose"),
-            elements.quantity(formatting.number(dose, 0, "µg/day")),
-            tr("commanded {number}", number=formatting.number(commanded, 0, "µg/day")),
+            elements.quantity(formatting.number(dose, 0, tr("µg/day"))),
+            tr("commanded {number}", number=formatting.number(commanded, 0, tr("µg/day"))),
         ),
         (
             tr("Concentration"),
