@@ -90,8 +90,8 @@ def _facts(row: dict[str, Any]) -> list[Component]:
     facts = [
         (
             tr("Measured dose"),
-            elements.quantity(formatting.number(dose, 0, "µg/day")),
-            tr("commanded {number}", number=formatting.number(commanded, 0, "µg/day")),
+            elements.quantity(formatting.number(dose, 0, tr("µg/day"))),
+            tr("commanded {number}", number=formatting.number(commanded, 0, tr("µg/day"))),
         ),
         (
             tr("Concentration"),
@@ -163,11 +163,8 @@ def evidence(alarms: pl.DataFrame, clock: TherapyClock = WALL) -> Component:
         return None
     row = alarms.row(0, named=True)
     shown = evidence_panel.shown(row, clock)
-    return (
-        None
-        if shown is None
-        else elements.card(tr("Evidence: {title}", title=tr(row["title"])), shown, name="evidence-whole")
-    )
+    title = tr("Evidence: {title}", title=tr(row["title"]))
+    return None if shown is None else elements.card(title, shown, name="evidence-whole")
 
 
 def _brief(row: dict[str, Any]) -> Component:
@@ -212,14 +209,8 @@ def values(row: dict[str, Any]) -> Component:
     ]
     name = "values old" if row["silent"] else "values"
     table = elements.table([(tr("Signal"), ""), (tr("Value"), "number"), (tr("Age"), "number")], rows, name=name)
-    return html.Div(
-        [
-            table,
-            html.P(tr("Age in therapy time; {age} are {lasts}.", age=age, lasts=lasts), className="note")
-            if lasts
-            else None,
-        ]
-    )
+    converted = tr("Age in therapy time; {age} are {lasts}.", age=age, lasts=lasts) if lasts else ""
+    return html.Div([table, html.P(converted, className="note") if lasts else None])
 
 
 def flags(row: dict[str, Any]) -> Component:

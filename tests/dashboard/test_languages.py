@@ -240,7 +240,9 @@ def test_no_text_of_a_staff_page_is_left_in_english(fleet) -> None:
             pumps.note(snapshot, pump_search.page(snapshot.table, {"startRow": 0, "endRow": 10}, "", {})),
             [{"label": label} for name in pumps.ALL for label in pumps.options(snapshot, name).values()],
         ]
-        data = {row["subject"], row["acknowledged_by"], row["shelved_by"]}
-        assert [text for text in unmarked(pages) if text not in data] == []
+        data = {row["subject"], row["acknowledged_by"], row["shelved_by"], " mmHg"}
+        named = re.compile(r"Site \d+|gateway-\d+")
+        left = [text for text in unmarked(pages) if text not in data and not named.fullmatch(text)]
+        assert left == []
     finally:
         LANGUAGE.reset(token)
