@@ -43,7 +43,8 @@ def decide(
             for message in found.messages:
                 number += 1
                 messages.append(msgspec.structs.replace(message, number=number))
-                times = (*times, now)[-route.max_per_hour :]
+                if message.kind != "escalated":
+                    times = (*times, now)[-route.max_per_hour :]
             if found.group is not None:
                 groups[group.key] = found.group
         sent[route.name] = times

@@ -15,6 +15,7 @@ import msgspec
 
 from broker.store.notification_files import QUEUE
 from broker.store.notification_record import FORMAT
+from notifier import queue_tables
 from notifier.state import Alarm, Group, Message, State
 
 MAX_WAITING: Final = 10_000
@@ -23,20 +24,6 @@ MAX_FINISHED: Final = 20_000
 """Finished deliveries that are kept; the oldest are removed first, their counts stay."""
 MAX_REASON: Final = 300
 FULL: Final = f"the queue was full: {MAX_WAITING:,} deliveries were waiting"
-_TABLES: Final = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE alarm (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE grp (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE message (number INTEGER PRIMARY KEY, body BLOB NOT NULL)",
-    """CREATE TABLE delivery (
-  key TEXT PRIMARY KEY, number INTEGER NOT NULL, route TEXT NOT NULL, kind TEXT NOT NULL, step INTEGER NOT NULL,
-  service TEXT NOT NULL, state TEXT NOT NULL, decided INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-  next_at INTEGER NOT NULL, finished INTEGER, reason TEXT NOT NULL DEFAULT '', title TEXT NOT NULL DEFAULT '',
-  notified TEXT NOT NULL DEFAULT '[]', recorded INTEGER NOT NULL DEFAULT 0)""",
-    "CREATE INDEX delivery_due ON delivery (state, service, next_at)",
-    "CREATE INDEX delivery_number ON delivery (number)",
-    "CREATE INDEX delivery_unrecorded ON delivery (recorded) WHERE recorded = 0",
-)
 _QUEUED: Final = (
     *("key", "number", "route", "kind", "step"),
     *("service", "state", "decided", "next_at", "finished", "reason"),
@@ -83,7 +70,7 @@ class Queue:
                     "newer version again, or move the file away"
                 )
             if found == 0:
-                for statement in (*_TABLES, f"PRAGMA user_version = {FORMAT}"):
+                for statement in (*queue_tables.TABLES, f"PRAGMA user_version = {FORMAT}"):
                     connection.execute(statement)
                 connection.execute("INSERT INTO meta VALUES ('installation', ?)", (uuid.uuid4().hex,))
         self.installation = self._meta("installation", "")
@@ -109,8 +96,8 @@ class Queue:
         """Remember a state and queue its messages, all or nothing. What is the same as before is not written again."""
         before = self._saved or State()
         with self._transaction() as connection:
-            _replace(connection, "alarm", before.alarms, state.alarms)
-            _replace(connection, "grp", before.groups, state.groups)
+            queue_tables.replace(connection, "alarm", before.alarms, state.alarms)
+            queue_tables.replace(connection, "grp", before.groups, state.groups)
             rest = {name: getattr(state, name) for name in _REST}
             if self._saved is None or rest != {name: getattr(before, name) for name in _REST}:
                 self._set_meta(connection, "state", msgspec.json.encode(rest).decode())
@@ -132,7 +119,7 @@ class Queue:
                 ),
             )
             if full:
-                _count(connection, "dead")
+                queue_tables.count(connection, "dead")
 
     def key(self, number: int, service: str) -> str:
         """Return the idempotency key of a message to a service: the same whenever it is sent again."""
@@ -165,7 +152,7 @@ class Queue:
                 (state, now, reason[:MAX_REASON], key),
             )
             if changed.rowcount:
-                _count(connection, state)
+                queue_tables.count(connection, state)
 
     def retry(self, key: str, at: int, reason: str) -> None:
         """Note that an attempt failed, and when the next one is (wall ms)."""
@@ -255,18 +242,3 @@ class Queue:
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
-
-
-def _replace(connection: sqlite3.Connection, table: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Write the rows that differ, and remove those that are gone."""
-    changed = [(name, msgspec.json.encode(value)) for name, value in after.items() if before.get(name) != value]
-    gone = [(name,) for name in before if name not in after]
-    connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", changed)  # noqa: S608
-    connection.executemany(f"DELETE FROM {table} WHERE name = ?", gone)  # noqa: S608
-
-
-def _count(connection: sqlite3.Connection, state: str) -> None:
-    connection.execute(
-        "INSERT INTO meta VALUES (?, '1') ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
-        (f"count {state}",),
-    )

@@ -54,6 +54,8 @@ class Sender:
             raise SendError("an earlier attempt still hangs")
         loop = asyncio.get_running_loop()
         self._hanging = loop.run_in_executor(self._pool, notify, self.service, outgoing)
+        # Nobody waits any more for one that hangs, and fails in the end.
+        self._hanging.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         await asyncio.wait_for(asyncio.shield(self._hanging), self.service.timeout_s)
 
     def close(self) -> None:

@@ -13,22 +13,20 @@ from pathlib import Path
 from typing import Final
 
 from broker.contract.notification_fields import ConfigError
-from broker.contract.notification_routes import Configuration, Service
+from broker.contract.notification_routes import Configuration
 from broker.store import file_lock, notification_files, part_troubles, snapshot_facts
 from broker.store.file_lock import LockedError
-from broker.store.notification_files import Failing, Status
+from broker.store.notification_files import Status
 from notifier import outside, recorder
 from notifier.desk import Desk
 from notifier.messages import RuleTexts
 from notifier.queue import Queue, QueueError
 from notifier.requests import Requests
-from notifier.senders import Sender, SendError
 from notifier.watchdog import Look, Watchdog, missing
+from notifier.workers import Workers
 
 log = logging.getLogger("notifier")
 TICK_S: Final = 1.0
-IDLE_S: Final = 0.5
-"""How often a worker looks whether something is due."""
 STATUS_MS: Final = 5_000
 PRUNE_MS: Final = 600_000
 MAX_SHARE: Final = 0.2
@@ -63,18 +61,17 @@ class Notifier:
     watchdog: Watchdog = field(init=False)
     requests: Requests = field(init=False)
     problem: str = ""
-    failing: dict[str, Failing] = field(default_factory=dict)
+    workers: Workers = field(init=False)
     heartbeat: outside.Heartbeat = field(default_factory=outside.Heartbeat)
-    _workers: dict[Service, asyncio.Task[None]] = field(default_factory=dict)
     _stamp: tuple[int, int, int] | None = None
     _status_at: int = 0
     _pruned_at: int = 0
     _free_at: float = 0.0
     _trouble: str = ""
-    _stopping: bool = False
 
     def __post_init__(self) -> None:
         self.watchdog = Watchdog.resumed(self.desk.state.alarms)
+        self.workers = Workers(self.desk, self.wall_ms, self._note_trouble)
         self.requests = Requests(self.settings.data, self.desk.queue, self.wall_ms)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -84,13 +81,7 @@ class Notifier:
                 await self.tick()
                 await _wait(stop, TICK_S)
         finally:
-            self._stopping = True
-            tasks = list(self._workers.values())
-            if tasks:
-                await asyncio.wait(tasks, timeout=STOP_S)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.workers.stop(STOP_S)
             await self.heartbeat.close()
 
     def begin(self) -> None:
@@ -124,7 +115,7 @@ class Notifier:
         except recorder.ERRORS as error:
             self._note_trouble(f"journal or queue cannot be read or written: {error}")
         self.heartbeat.beat(self.desk.config.watchdog, now, well=not down)
-        self._start_workers()
+        self.workers.start()
         if abs(now - self._status_at) >= STATUS_MS:
             self._write_status(now)
 
@@ -145,14 +136,13 @@ class Notifier:
         except ConfigError as error:
             self.problem = str(error)
             log.warning(
-                "%s; %s", error, "the configuration before stays in use" if self._workers else "nothing is sent"
+                "%s; %s", error, "the configuration before stays in use" if self.workers.running else "nothing is sent"
             )
         else:
             self._use(config)
 
     def _use(self, config: Configuration) -> None:
         self.problem, self.desk.config = "", config
-        self.failing = {name: each for name, each in self.failing.items() if name in config.by_name}
         dropped = self.desk.drop_orphans(self.wall_ms())
         log.info(
             "%d services, %d routes%s",
@@ -167,46 +157,6 @@ class Notifier:
             row["rule"]: RuleTexts(row["meaning"] or "", row["action"] or "", row["time_to_respond"] or "")
             for row in rows
         }
-
-    def _start_workers(self) -> None:
-        """Give each configured service a worker; that of a service that changed ends by itself."""
-        self._workers = {service: task for service, task in self._workers.items() if not task.done()}
-        for service in self.desk.config.services:
-            if service not in self._workers:
-                self._workers[service] = asyncio.create_task(self._deliver(service), name=f"notify {service.name}")
-
-    async def _deliver(self, service: Service) -> None:
-        """Deliver to one service until it is configured otherwise."""
-        sender = Sender(service, self.wall_ms)
-        try:
-            while not self._stopping and self.desk.config.by_name.get(service.name) == service:
-                try:
-                    if not await self._deliver_one(service, sender):
-                        await asyncio.sleep(IDLE_S)
-                except sqlite3.Error as error:
-                    self._note_trouble(f"the queue cannot be read or written: {error}")
-                    await asyncio.sleep(IDLE_S)
-        finally:
-            sender.close()
-
-    async def _deliver_one(self, service: Service, sender: Sender) -> bool:
-        outgoing = self.desk.claim(service, self.wall_ms())
-        if outgoing is None:
-            return False
-        try:
-            await sender.send(outgoing)
-        except SendError as error:
-            now, known = self.wall_ms(), self.failing.get(service.name)
-            since, times = (now, 0) if known is None else (known.since, known.times)
-            self.failing[service.name] = Failing(service.name, since, times + 1, str(error))
-            again = self.desk.failed(outgoing, service, now, str(error))
-            what = "it is a dead letter now" if again is None else f"next attempt in {(again - now) / 1000:.0f} s"
-            log.warning("%s was not notified (attempt %d): %s; %s", service.name, outgoing.attempts, error, what)
-        else:
-            self.failing.pop(service.name, None)
-            self.desk.sent(outgoing, self.wall_ms())
-            log.info("%s was notified: %s", service.name, outgoing.text.title)
-        return True
 
     def _note_trouble(self, text: str) -> None:
         if text and text != self._trouble:
@@ -227,7 +177,7 @@ class Notifier:
             limited=state.limited,
             heartbeat=self.heartbeat.accepted_at,
             heartbeat_problem=self.heartbeat.problem,
-            failing=tuple(self.failing.values()),
+            failing=tuple(self.workers.failing.values()),
             down=tuple(sorted(self.watchdog.down)),
         )
         try:

@@ -87,7 +87,9 @@ class Settings(TypedDict, total=False):
     gateway_host: Annotated[str, Meta(min_length=1, examples=["127.0.0.1"])]
     gateway_port: Annotated[int, ANY_PORT]
     gateway_tls: bool
+    trace: bool
     metrics_port: Annotated[int, PORT]
+    otlp_endpoint: Annotated[str, Meta(min_length=1, examples=["http://127.0.0.1:4318/v1/traces"])]
     log: LogKind
     key: str
     session_idle: Annotated[float, SESSION_IDLE_H]

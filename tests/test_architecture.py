@@ -80,7 +80,8 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "engine": {"lifecycle", "state"},
         "journal_events": {"lifecycle", "state"},
         "messages": {"state"},
-        "queue": {"state"},
+        "queue_tables": set(),
+        "queue": {"queue_tables", "state"},
         "desk": {"engine", "journal_events", "messages", "queue", "state"},
         "recorder": {"queue", "state"},
         "signing": set(),
@@ -90,7 +91,8 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "trial": {"desk", "messages"},
         "vitals": set(),
         "requests": {"queue", "senders", "trial"},
-        "service": {"desk", "messages", "outside", "queue", "recorder", "requests", "senders", "watchdog"},
+        "workers": {"desk", "senders"},
+        "service": {"desk", "messages", "outside", "queue", "recorder", "requests", "watchdog", "workers"},
     },
     "trials": {},
     "pumpwatch": {
@@ -111,6 +113,7 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
     "amqtt": ("broker/mqtt/local_broker.py",),
+    "opentelemetry": ("processor/service/spans.py",),
     "prometheus_client": ("broker/metrics/exposition.py",),
     "cryptography": (
         *("broker/access/authority.py", "broker/contract/signed.py", "broker/store/action_key.py"),

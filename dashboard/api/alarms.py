@@ -9,7 +9,7 @@ from fastapi import Query, Request, Response
 
 from broker.store import journal_query
 from broker.store.snapshot import PRIORITY_CODE
-from dashboard.api.answers import from_snapshot, heavy, json_answer
+from dashboard.api.answers import from_snapshot, heavy, json_answer, rows
 from dashboard.api.cursors import Cursor, Limit, cursor_of, place_of
 from dashboard.api.idempotency import IdempotencyKey
 from dashboard.api.models import EVENT_COLUMNS, AlarmList, Service, Shelving
@@ -47,7 +47,7 @@ async def alarms(
         rest = found.filter(pl.col("alarm") > after).sort("alarm")
         shown = rest.head(limit)
         following = cursor_of(query, None, shown["alarm"][-1]) if rest.height > limit else None
-        return {"items": shown.to_dicts(), "total": found.height, "next": following}
+        return {"items": rows(shown), "total": found.height, "next": following}
 
     return await heavy(request, lambda: from_snapshot(request, snapshot, content))
 
@@ -79,7 +79,7 @@ async def history(
     found = await heavy(request, lambda: journal_query.numbered(data.settings.data, query))
     shown = found.head(limit).select(*EVENT_COLUMNS)
     following = cursor_of(chosen, None, str(shown["id"][-1])) if found.height > limit else None
-    return json_answer({"items": shown.to_dicts(), "total": None, "next": following})
+    return json_answer({"items": rows(shown), "total": None, "next": following})
 
 
 async def acknowledge(request: Request, data: Data, body: AlarmList, key: IdempotencyKey = None) -> Response:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import orjson
+import polars as pl
 from fastapi import Request, Response
 
 from broker.store.snapshot import Snapshot
@@ -64,6 +65,12 @@ def unchanged(request: Request, tag: str) -> Response | None:
 
 
 CACHE: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie, Accept"}
+
+
+def rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as JSON objects; numbers have the digits that they were kept with, not those of a conversion."""
+    single = [name for name, dtype in frame.schema.items() if dtype == pl.Float32]
+    return frame.with_columns(pl.col(single).cast(pl.Float64).round_sig_figs(7)).to_dicts()
 
 
 def json_answer(content: Any, *, tag: str = "", status: int = 200, **headers: str) -> Response:

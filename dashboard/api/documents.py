@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -29,6 +30,13 @@ PROBLEM: Final = {
     },
 }
 ERRORS: Final = ("400", "401", "403", "404", "406", "409", "413", "422", "429", "500", "502", "503")
+WORDS: Final = {
+    "minimum": "at least",
+    "maximum": "at most",
+    "minLength": "characters: at least",
+    "maxLength": "characters: at most",
+    "default": "default",
+}
 DESCRIPTION: Final = (
     "Data and alarm actions of Pumpwatch, a monitoring system of simulated baclofen pumps (a simulation, no medical "
     "device). Authenticate by an API key, `Authorization: Bearer pw_…`. Times are UTC milliseconds: wall-clock times "
@@ -108,30 +116,42 @@ def reference(found: dict[str, Any]) -> str:
         for method, operation in operations.items():
             rows = "".join(_row(one) for one in operation.get("parameters", []))
             heading = f"{method.upper()} {server}{path}"
-            text = "".join(f"<p>{html.escape(one)}</p>" for one in operation["description"].split("\n\n"))
+            text = "".join(f"<p>{_text(one)}</p>" for one in operation["description"].split("\n\n"))
             table = f"<table><tr><th>Parameter<th>In<th>Allowed<th>Meaning{rows}</table>" if rows else ""
             parts.append(f"<section><h2><code>{html.escape(heading)}</code></h2>{text}{table}</section>")
     style = (
         "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
         ":root{color-scheme:light dark}"
         "h2{font-size:1.05rem;overflow-wrap:anywhere}td,th{text-align:left;padding:.15rem 1rem .15rem 0;"
-        "vertical-align:top;overflow-wrap:anywhere}section{border-top:1px solid #8886}"
+        "vertical-align:top}td:nth-child(n+3){overflow-wrap:anywhere}section{border-top:1px solid #8886}"
     )
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Pumpwatch API</title>'
         '<meta name="viewport" content="width=device-width"><style>' + style + "</style><h1>Pumpwatch API</h1>"
-        f"<p>{html.escape(found['info']['description'])}</p>"
+        f"<p>{_text(found['info']['description'])}</p>"
         f'<p><a href="{html.escape(server)}/openapi.json">OpenAPI 3.1 document</a></p>{"".join(parts)}</html>'
     )
 
 
-def _row(parameter: dict[str, Any]) -> str:
-    schema = parameter["schema"]
+def allowed(schema: dict[str, Any]) -> str:
+    """Return what a parameter of this schema may be, in words; "" is any text."""
+    hidden = {"title", "description", "type", "pattern"}
     options = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
-    facts = {name: value for one in options for name, value in one.items() if name not in {"title", "description"}}
-    allowed = ", ".join(f"{name} {value}" for name, value in facts.items())
-    cells = (parameter["name"], parameter["in"], allowed, parameter.get("description", ""))
-    return "<tr>" + "".join(f"<td>{html.escape(str(cell))}" for cell in cells)
+    facts = {name: value for one in options for name, value in one.items() if name not in hidden and value != ""}
+    return ", ".join(
+        " or ".join(map(str, value)) if name == "enum" else f"{WORDS.get(name, name)} {value}"
+        for name, value in (facts | {name: schema[name] for name in ("default",) if schema.get(name)}).items()
+    )
+
+
+def _row(parameter: dict[str, Any]) -> str:
+    cells = (parameter["in"], allowed(parameter["schema"]), parameter.get("description", ""))
+    return f"<tr><td><code>{html.escape(parameter['name'])}</code>" + "".join(f"<td>{_text(cell)}" for cell in cells)
+
+
+def _text(text: str) -> str:
+    """Return text as HTML; what is between back-ticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _lines(route: Route) -> list[str]:

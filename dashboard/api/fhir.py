@@ -103,7 +103,7 @@ async def fhir_observations(
 
     def find(_place: Place) -> Found:
         of_alarms = [] if wanted == "signal" else fhir_search.find_alarms(snapshot, observations.alarm, device, code)
-        if wanted == "alarm" or "pump-" not in device:
+        if wanted == "alarm" or not device.rpartition("/")[2].startswith("pump-"):
             return Found(of_alarms, len(of_alarms))
         serial = fhir_search.serial_of(snapshot, device)
         row = row_of(snapshot, serial)

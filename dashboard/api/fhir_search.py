@@ -24,7 +24,7 @@ from dashboard.api.times import time_of
 
 MAX_SPAN_MS: Final = 2 * 86_400_000
 MAX_SAMPLES: Final = 20_000
-DATE: Final = re.compile(r"(eq|ge|le)?(.+)")
+DATE: Final = re.compile(r"(eq|ge|le)?(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def find_alarms(
     """Return the open alarms, or those of one device or one code."""
     found, terms = snapshot.alarms, rule_terms(snapshot)
     if device:
-        found = found.filter(pl.col("subject") == name_of(snapshot, device))
+        found = found.filter(_about(snapshot, device))
     rows = found.sort("alarm").iter_rows(named=True)
     wanted = code.rpartition("|")[2]
     return [
@@ -108,6 +108,14 @@ def find_alarms(
         for row in rows
         if not wanted or wanted in (row["rule"], _term_code(terms.get(row["rule"])))
     ]
+
+
+def _about(snapshot: Snapshot, device: str) -> pl.Expr:
+    """Return the condition that an alarm is about a device; what is about neither pump nor gateway is Pumpwatch's."""
+    name, identity = name_of(snapshot, device), device.rpartition("/")[2]
+    if identity == devices.PUMPWATCH:
+        return pl.col("subject_kind").is_in(["pump", "gateway"]).not_()
+    return (pl.col("subject") == name) & (pl.col("subject_kind") == identity.partition("-")[0])
 
 
 def find_samples(data: Path, serial: str, since: int, until: int, code: str = "") -> list[Match]:

@@ -53,11 +53,14 @@ class Answered:
         self._known[name] = (digest, answer)
         while len(self._known) > MAX_KNOWN:
             del self._known[next(iter(self._known))]
-        try:
-            return await asyncio.shield(answer)
-        except Exception:
-            self._known.pop(name, None)
-            raise
+        answer.add_done_callback(lambda done: self._forget(name, done))
+        return await asyncio.shield(answer)
+
+    def _forget(self, name: str, answer: asyncio.Future[Any]) -> None:
+        """Forget what failed, also if its client is gone, so that it can be tried again."""
+        known = self._known.get(name)
+        if (answer.cancelled() or answer.exception()) and known is not None and known[1] is answer:
+            del self._known[name]
 
 
 def request_id(key: str | None) -> str:

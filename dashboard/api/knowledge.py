@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import Query, Request, Response
 
-from dashboard.api.answers import constant, heavy, json_answer
+from dashboard.api.answers import constant, heavy, json_answer, rows
 from dashboard.api.idempotency import IdempotencyKey
 from dashboard.api.models import Injecting
 from dashboard.api.route import ApiError, Data
@@ -22,7 +22,7 @@ from dashboard.data.pump_search import choose
 
 async def rules(request: Request, data: Data) -> Response:
     """List the alarm rules: what each is about, priority, meaning, action, time to respond, delays."""
-    return constant(request, {"items": data.snapshot().rules.to_dicts()})
+    return constant(request, {"items": rows(data.snapshot().rules)})
 
 
 async def faults(request: Request, data: Data) -> Response:

@@ -12,6 +12,7 @@ from broker.display.names import PUMP_STATES
 from broker.store.pump_table import FORECASTS_SCHEMA
 from broker.store.snapshot import Snapshot
 from dashboard.api.answers import from_snapshot, heavy
+from dashboard.api.answers import rows as rows_of
 from dashboard.api.cursors import Cursor, Limit, cursor_of, place_of
 from dashboard.api.models import PUMP_COLUMNS
 from dashboard.api.route import ApiError, Data
@@ -69,7 +70,7 @@ def _page(snapshot: Snapshot, query: Any, after: tuple[Any, str] | None, limit: 
     if len(rows) > limit:
         last = shown.row(-1, named=True)
         following = cursor_of(query, None if sort == "pump" else last[sort], last["pump"])
-    return {"items": shown.select(*PUMP_COLUMNS).to_dicts(), "total": total, "next": following}
+    return {"items": rows_of(shown.select(*PUMP_COLUMNS)), "total": total, "next": following}
 
 
 def _first_after(snapshot: Snapshot, rows: Rows, sort: str, after: tuple[Any, str], *, descending: bool) -> int:
@@ -107,7 +108,7 @@ def row_of(snapshot: Snapshot, serial: str) -> dict[str, Any]:
     row = snapshot.table.row(serial)
     if row is None:
         raise ApiError(404, f"There is no pump {serial[:80]!r}; the pumps are listed at /api/v1/pumps.", kind="no-pump")
-    return snapshot.table.take(np.array([row])).row(0, named=True)
+    return rows_of(snapshot.table.take(np.array([row])))[0]
 
 
 async def pump(request: Request, data: Data, serial: Serial) -> Response:
@@ -130,4 +131,4 @@ async def forecast(request: Request, data: Data, serial: Serial) -> Response:
 async def gateways(request: Request, data: Data) -> Response:
     """List the gateways."""
     snapshot = data.snapshot()
-    return from_snapshot(request, snapshot, lambda: {"items": snapshot.gateways.to_dicts()})
+    return from_snapshot(request, snapshot, lambda: {"items": rows_of(snapshot.gateways)})

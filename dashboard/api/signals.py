@@ -11,7 +11,7 @@ from fastapi import Query, Request, Response
 
 from broker.contract.signals import SIGNAL_NAMES
 from broker.store import rollup, segments
-from dashboard.api.answers import CACHE, heavy, json_answer, tag_of, unchanged
+from dashboard.api.answers import CACHE, heavy, json_answer, rows, tag_of, unchanged
 from dashboard.api.pumps import Serial, row_of
 from dashboard.api.route import ApiError, Data
 from dashboard.api.times import PATTERN, time_of
@@ -118,4 +118,4 @@ def _body(found: pl.DataFrame, choice: _Choice, form: str) -> bytes:
         buffer = io.BytesIO()
         found.write_ipc_stream(buffer)
         return buffer.getvalue()
-    return json_answer({"pump": choice.pump, "resolution": choice.resolution, "items": found.to_dicts()}).body  # type: ignore[return-value]
+    return json_answer({"pump": choice.pump, "resolution": choice.resolution, "items": rows(found)}).body  # type: ignore[return-value]

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from dash import Dash, Input, Output, State, dcc, html
 
+from broker.contract.mdc import TERM_BY_REFERENCE
 from broker.store.alarm_database import AlarmDatabase
 from broker.store.snapshot import Snapshot
 from dashboard import formatting, theme
@@ -120,7 +121,13 @@ def _relations(row: dict[str, Any], snapshot: Snapshot) -> list[Component]:
         ("Excluded by the numbers", "; ".join(row["rules_out"]) or "nothing"),
         ("Suppresses", _links(row["suppresses"], titles)),
         ("Suppressed by", _links(row["suppressed_by"], titles)),
+        ("Event in IEEE 11073", _event(row["mdc"])),
     )
+
+
+def _event(reference: str | None) -> str:
+    term = TERM_BY_REFERENCE.get(reference or "")
+    return "none" if term is None else f"{term.reference} ({term.code})"
 
 
 def _links(names: list[str], titles: dict[str, str]) -> Component:

@@ -32,7 +32,7 @@ def layout() -> Component:
 
 def register(app: Dash, _data: DataService) -> None:
     """Add the page: list, form and dialog, each checked on the server."""
-    shell.add_page(__name__, name="Users", path="/users", order=31, layout=layout, right="admin")
+    shell.add_page(__name__, name="Users", path="/users", order=32, layout=layout, right="admin")
     account_dialog.register(app)
 
     @app.callback(Output("accounts", "children"), Input(account_dialog.CHANGED, "data"), prevent_initial_call=True)

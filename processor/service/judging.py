@@ -43,8 +43,13 @@ class Judging:
     max_rows: int
     durations: Distribution = field(default_factory=Distribution)
 
-    async def take(self, taken: Taken, decoded: Sequence[Decoded | None] | None, done: Callable[[], None]) -> None:
-        """Take in messages; `done` is called when they are judged, before anything of them is committed."""
+    async def take(
+        self, taken: Taken, decoded: Sequence[Decoded | None] | None, done: Callable[[], None]
+    ) -> list[BatchResult]:
+        """Take in messages, and return the results.
+
+        `done` is called when they are judged, before anything of them is committed.
+        """
         began = time.monotonic()
         results, parts = [], self._parts(taken)
         for part in parts:
@@ -65,6 +70,7 @@ class Judging:
         for part in parts:
             self.committer.taken(part)
         self._keep(results)
+        return results
 
     async def replay(self, stop: asyncio.Event) -> bool:
         """Take in again what was taken in since the checkpoint; return whether that was all, before a `stop`."""

@@ -159,11 +159,9 @@ class _Service:
             self.announcements,
             settings.max_rows,
         )
-        self.tracing = (
-            tracing.follow(lambda: time.time_ns() / 1e6, self.link, self.pipeline, self.committer, self.showing)
-            if settings.trace
-            else None
-        )
+        self.tracing = tracing.followers_of(settings, lambda: time.time_ns() / 1e6, time.monotonic, self.link)
+        if self.tracing:
+            tracing.follow(self.tracing, self.pipeline, self.committer, self.showing)
         own = ProcessorVitals(self.judging, lambda: self.link.alive, wall_ms)
         self.vitals, vitals.read, vitals.problems = vitals, own.read, own.problems
         self.compaction = Compaction(settings.data, self.store.history, self.pipeline, self.meter, wall_ms)
@@ -217,6 +215,8 @@ class _Service:
             await self.showing.advance(time.monotonic(), last=True)
             self.store.close()
             self.in_hand.close()
+            if self.tracing:
+                await asyncio.to_thread(self.tracing.close)
         # Raise the error of the final batch, if it failed.
         work.result()
 
@@ -281,12 +281,12 @@ class _Service:
             current=self.standstill.over(clock) and clock - self.current_at < BEHIND_S,
         )
         errors = self.judging.guarded.errors
-        await self.judging.take(taken, decoded, lambda: self.queue.taken(queued))
+        results = await self.judging.take(taken, decoded, lambda: self.queue.taken(queued))
         if self.judging.guarded.errors > errors:
             self.passing.show("processing", self.judging.guarded.latest, clock)
         self.passing.advance(clock)
         if self.tracing and queued.messages:
-            self.tracing.judged(queued.messages)
+            self.tracing.judged(queued.messages, results)
         self.announcements.announce()
 
     def _health(self, now: int) -> Health:

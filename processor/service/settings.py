@@ -26,7 +26,7 @@ class Settings:
     the memory, and what is processed twice after a crash. At most `max_rows` samples wait to be written.
     What exceeds the `rates` is refused. `anchor_url` gets the end of the journal, if it is not empty
     (`processor.service.anchor_webhook`). With `trace`, it publishes when it handled each message
-    (`broker.contract.trace`).
+    (`broker.contract.trace`). Spans of batches are sent to `otlp_endpoint`, if it is not empty.
     """
 
     broker: str
@@ -41,3 +41,4 @@ class Settings:
     rates: RateLimits = field(default_factory=RateLimits)
     anchor_url: str = field(default="", repr=False)
     trace: bool = False
+    otlp_endpoint: str = field(default="", repr=False)

@@ -13,8 +13,12 @@ from broker.contract.messages import encode
 from broker.contract.topics import TRACE
 from broker.contract.trace import MAX_MESSAGES, Durable, Shown, Taken
 from broker.mqtt.link import Link, Message
+from processor.batch_result import BatchResult
 from processor.pipeline import Pipeline
+from processor.service import spans
 from processor.service.commit import Committer
+from processor.service.following import Follower, Followers
+from processor.service.settings import Settings
 from processor.service.showing import Showing
 
 
@@ -32,6 +36,9 @@ class Tracing:
     _decoded: float = 0.0
     _batch: int = 0
 
+    def close(self) -> None:
+        """Everything is published already."""
+
     def received(self, count: int) -> None:
         """Note that so many messages were read from the connection; the queue bounds how many may wait."""
         self._arrivals.append((count, self.now()))
@@ -40,7 +47,7 @@ class Tracing:
         """Note that the messages in hand are decoded."""
         self._decoded = self.now()
 
-    def judged(self, messages: Sequence[Message]) -> None:
+    def judged(self, messages: Sequence[Message], _results: Sequence[BatchResult] = ()) -> None:
         """Publish that these messages, the next of those received, are judged."""
         self._batch += 1
         arrived = self._times_of(len(messages))
@@ -92,18 +99,28 @@ class Tracing:
         return times
 
 
-def follow(now: Callable[[], float], link: Link, pipeline: Pipeline, committer: Committer, showing: Showing) -> Tracing:
-    """Return a trace that is published over a link, and have these parts report to it; `now` is as in `Tracing`."""
+def followers_of(
+    settings: Settings, now: Callable[[], float], clock: Callable[[], float], link: Link
+) -> Followers | None:
+    """Return what follows batches as the settings say, None if nothing does: then following costs nothing.
+
+    `now` is as in `Tracing`, `clock` monotonic in s. Raises `ProcessorError`.
+    """
 
     def publish(payload: bytes) -> None:
         if link.alive:
             link.publish(TRACE, payload)
 
-    tracing = Tracing(publish, now)
-    pipeline.on_decoded = tracing.decoded
-    committer.marked = showing.marked = lambda: tracing.batch
-    committer.on_durable, showing.on_shown = tracing.durable, tracing.shown
-    return tracing
+    followers: list[Follower] = [Tracing(publish, now)] if settings.trace else []
+    followers += [spans.exported(settings.otlp_endpoint, now, clock)] if settings.otlp_endpoint else []
+    return Followers(followers) if followers else None
+
+
+def follow(followers: Followers, pipeline: Pipeline, committer: Committer, showing: Showing) -> None:
+    """Have these parts report to the followers."""
+    pipeline.on_decoded = followers.decoded
+    committer.marked = showing.marked = lambda: followers.batch
+    committer.on_durable, showing.on_shown = followers.durable, followers.shown
 
 
 def _sender(topic: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -132,14 +131,12 @@ def _profile(
 
 
 def _limit(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not (0 <= number < math.inf):
+    from trials.load.metrics import limit
+
+    found = limit(text)
+    if found is None:
         raise typer.BadParameter(f"{text[:80]!r} is not {load_options.LIMITS}", param_hint="--limit")
-    return name.strip(), number
+    return found
 
 
 def _earlier(path: Path) -> Result:

@@ -12,7 +12,7 @@ from pumpwatch.commands import options
 
 MAX_REPEATS: Final = 20
 MAX_WORKERS: Final = 16
-LIMITS: Final = 'a metric and its limit such as "latency.shown.p99=1.5"'
+LIMITS: Final = 'a metric and its limit such as "p99=1.5s", "loss=0", "cpu=90%" or "latency.alarm.p99=2s"'
 TARGET: Final = "Target"
 KNEE: Final = "--find-knee"
 
@@ -69,7 +69,7 @@ Generators = Annotated[
 ]
 Limit = Annotated[
     list[str] | None,
-    typer.Option("--limit", metavar="METRIC=NUMBER", help=f"Threshold, instead of the profile's: {LIMITS}."),
+    typer.Option("--limit", metavar="METRIC=LIMIT", help=f"Threshold, instead of the profile's: {LIMITS}."),
 ]
 FindKnee = Annotated[
     bool,

@@ -180,6 +180,17 @@ Log = Annotated[
         help="Log for people, or as JSON, one object a line; auto is text on a terminal, else JSON.",
     ),
 ]
+OtlpEndpoint = Annotated[
+    str,
+    typer.Option(
+        "--otlp-endpoint",
+        envvar=_env("OTLP_ENDPOINT"),
+        metavar="URL",
+        help="Collector of OpenTelemetry to which traces of batches are sent (OTLP over HTTP), such as "
+        "http://127.0.0.1:4318/v1/traces; needs pumpwatch[otel]. Default: none.",
+        show_default=False,
+    ),
+]
 MetricsPort = Annotated[
     int | None,
     typer.Option(

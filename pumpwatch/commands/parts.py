@@ -125,6 +125,7 @@ def process(
             help="Publish when each message was received, judged, stored and shown; for load tests.",
         ),
     ] = False,
+    otlp_endpoint: options.OtlpEndpoint = "",
     metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",
 ) -> None:
@@ -145,6 +146,7 @@ def process(
         rates=RateLimits(gateway_messages, gateway_births, new_gateways, new_pumps),
         anchor_url=journal_anchor_url,
         trace=trace,
+        otlp_endpoint=otlp_endpoint,
     )
     try:
         watch = Vitals("processor"), metrics_port

@@ -30,22 +30,13 @@ def http_api_page() -> str:
 
 
 def _parameters(operation: dict[str, Any]) -> str:
+    from dashboard.api.documents import allowed
+
     rows = [
-        (code(one["name"]), one["in"], _allowed(one["schema"]), one.get("description", ""))
+        (code(one["name"]), one["in"], allowed(one["schema"]), one.get("description", ""))
         for one in operation.get("parameters", [])
     ]
     return table(("parameter", "in", "allowed", "meaning"), rows) if rows else ""
-
-
-def _allowed(schema: dict[str, Any]) -> str:
-    options = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
-    hidden = {"title", "description", "type", "pattern"}
-    return ", ".join(
-        f"{name} {' '.join(map(str, value)) if isinstance(value, list) else value}"
-        for one in options
-        for name, value in one.items()
-        if name not in hidden and value != ""
-    )
 
 
 def _document() -> dict[str, Any]:

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,7 @@ BUILT: Final = ROOT / "build" / "site"
 TOP_PAGES: Final = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 """Pages beside docs/ that are part of the site."""
 SCRIPTS: Final = "assets/scripts"
+_COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _LINK: Final = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
@@ -46,21 +48,26 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def build(root: Path, into: Path) -> None:
-    """Build the site of the repository at `root`, staged beside `into`; raises `SiteError` if a link leads nowhere."""
-    work = into.with_name("site-source")
-    shutil.rmtree(work, ignore_errors=True)
-    pages = work / "docs"
-    stage(root, pages)
-    (work / "mkdocs.yml").write_bytes(msgspec.json.encode(configuration(pages)))  # JSON is YAML as well
+    """Build the site of the repository at `root` into a folder; raises `SiteError` if a link leads nowhere."""
+    with tempfile.TemporaryDirectory() as work:
+        built = _built(root, Path(work))
+        for page in built.rglob("*.html"):
+            without_inline_scripts(page, built)
+        shutil.rmtree(into, ignore_errors=True)
+        shutil.copytree(built, into)
+
+
+def _built(root: Path, work: Path) -> Path:
+    """Return the site as the generator writes it below `work`."""
+    stage(root, work / "docs")
+    (work / "mkdocs.yml").write_bytes(msgspec.json.encode(configuration(work / "docs")))  # JSON is YAML as well
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
     done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     if done.returncode != 0:
-        hint = " Install it with: pip install 'pumpwatch[docs]'" if "No module named" in done.stderr else ""
-        raise SiteError(f"The documentation site was not built.{hint}\n{done.stdout}{done.stderr}")
-    for page in (work / "site").rglob("*.html"):
-        without_inline_scripts(page, work / "site")
-    shutil.rmtree(into, ignore_errors=True)
-    shutil.copytree(work / "site", into)
+        hint = " Install zensical with: pip install 'pumpwatch[docs]'" if "No module named" in done.stderr else ""
+        said = _COLORS.sub("", done.stdout or done.stderr)
+        raise SiteError(f"The documentation site was not built.{hint}\n{said}")
+    return work / "site"
 
 
 def stage(root: Path, pages: Path) -> None:

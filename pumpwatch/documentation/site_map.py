@@ -26,6 +26,7 @@ HOW_TO: Final[dict[str, Titles]] = {
         "access-people.md": "Add people",
         "access-audit.md": "Read the audit trail",
         "notifications.md": "Notify people",
+        "alarm-management.md": "Silence and rationalize alarms",
         "backup.md": "Back up and restore",
         "operate.md": "Watch the system itself",
     },

@@ -31,7 +31,7 @@ from dashboard.data.services import DataService
 from dashboard.settings import Settings
 from tests.dashboard.conftest import WALL_MS, Wire, make_fleet
 
-EXAMPLES = 15
+EXAMPLES = 60
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 SETTINGS = hypothesis.settings(
     max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)

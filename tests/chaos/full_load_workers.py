@@ -32,7 +32,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, lis
     flags = ("--pumps", "20", "--port", str(free_port("127.0.0.1")), "--gateway-port", str(port))
     running = spawn("run", "--data", str(data), *flags, PUMPWATCH_TRACE="1")
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not (data / "run.json").exists():
             assert time.monotonic() < deadline, "the system did not start"
             time.sleep(0.2)
@@ -42,7 +42,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, lis
                 [*COMMAND, "gateway", "add", name, "--data", str(data)], capture_output=True, text=True, check=True
             )
             password = next(line.split()[1] for line in shown.stdout.splitlines() if line.startswith("password"))
-            (data / f"{name}.password").write_text(password)
+            file = data / f"{name}.password"
+            file.touch(mode=0o600)
+            file.write_text(password)
             workers.append(f"mqtt://{name}@127.0.0.1:{port}")
         yield data, workers
     finally:

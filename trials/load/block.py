@@ -130,12 +130,10 @@ class Block:
     async def run(self) -> None:
         """Let the gateways join during the ramp, and send until cancelled."""
         pools: list[asyncio.Task[None]] = []
-        ready = self.now() + 1000 * LEAD_S
-        self.begins_ms = self.plan.begins_ms or ready + 1000
-        if self.begins_ms < ready:
-            self.report(
-                f"{self.plan.pumps:,} pumps were ready {ready - self.begins_ms:.0f} ms after the agreed instant"
-            )
+        ready, agreed = self.now() + 1000 * LEAD_S, self.plan.begins_ms
+        self.begins_ms = max(agreed, ready) if agreed else ready + 1000
+        if agreed and ready > agreed:
+            self.report(f"{self.plan.pumps:,} pumps began {ready - agreed:.0f} ms after the agreed instant")
         sending = asyncio.create_task(self._send_on(), name="send")
         joining = asyncio.create_task(self._join(pools), name="join")
         try:

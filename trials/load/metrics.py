@@ -35,15 +35,30 @@ COUNTS: Final = {
     "alarms.missed": "faulty pumps without an alarm although its time was over",
     "empty_seconds": "seconds in which samples were due and none was judged",
 }
-PARTS: Final = ("broker", "processor", "dashboard", "generator", "all")
+SYSTEM: Final = ("broker", "processor", "dashboard")
+PARTS: Final = (*SYSTEM, "generator", "all")
 RESOURCES: Final = {"cpu": "cores used, average", "memory": "MB, most"}
+BUSIEST: Final = "cpu"
+"""Cores used by the busiest part of the system, the generator left out."""
+SHORT: Final = {name: f"latency.shown.{name}" for name in PERCENTILES}
+"""Metrics by their short names on the command line."""
+UNITS: Final = {"": 1.0, "s": 1.0, "ms": 0.001, "%": 0.01, "MB": 1.0}
 METRICS: Final = (
+    BUSIEST,
     *(f"latency.{hop.name}.{name}" for hop in (*HOPS, ALARM) for name in PERCENTILES),
     *(f"raw.{hop.name}.{name}" for hop in HOPS[1:] for name in PERCENTILES),
     *COUNTS,
     *(f"{kind}.{part}" for kind in RESOURCES for part in PARTS),
 )
 """Every metric that a threshold may name. `latency` counts from when a sample was due, `raw` from when it was made."""
+
+
+def limit(text: str) -> tuple[str, float] | None:
+    """Return metric and limit of a text such as "p99=1s", "loss=0" or "cpu.processor=90%"; None if it is none."""
+    found = re.fullmatch(r"\s*([\w.]+)\s*=\s*(\d+(?:\.\d+)?)\s*(\D*?)\s*", text)
+    if found is None or found[3] not in UNITS:
+        return None
+    return SHORT.get(found[1], found[1]), float(found[2]) * UNITS[found[3]]
 
 
 def known_metric(name: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from trials.load.metrics import BUSIEST, SYSTEM
 from trials.load.profile import Profile
 
 VERSION: Final = 1
@@ -62,6 +63,8 @@ class StageResult(msgspec.Struct, kw_only=True):
         if kind in {"latency", "raw"}:
             hop, _, percentile = rest.partition(".")
             return (self.latency if kind == "latency" else self.raw).get(hop, {}).get(percentile)
+        if metric == BUSIEST:
+            return max((self.resources[part]["cores"] for part in SYSTEM if part in self.resources), default=None)
         if kind in {"cpu", "memory"}:
             return self.resources.get(rest, {}).get("cores" if kind == "cpu" else "memory_mb")
         counts: dict[str, float | None] = {

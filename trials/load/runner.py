@@ -32,6 +32,7 @@ SETTLE_AFTER_S: Final = 60.0
 GRACE_S: Final = 20.0
 """Time after the last stage for what is on its way."""
 AGREED_S: Final = 1.5
+WORKERS_AGREED_S: Final = 4.0
 """Time from an order to join to the instant at which all generators begin, without the time to enroll the pumps."""
 ENROLLED_PER_S: Final = 250_000
 """Pumps that a generator enrolls in a second, at least."""
@@ -168,7 +169,8 @@ class Runner:
     async def _stages(self) -> None:
         pumps = gateways = 0
         for number, stage in enumerate(self.profile.stage, start=1):
-            begins_ms = self.now() + 1000 * (AGREED_S + (stage.pumps - pumps) / ENROLLED_PER_S)
+            agreed_s = AGREED_S if self.system.workers is None else WORKERS_AGREED_S
+            begins_ms = self.now() + 1000 * (agreed_s + (stage.pumps - pumps) / ENROLLED_PER_S)
             blocks = blocks_of(self.profile, pumps, stage, gateways, begins_ms)
             for each, plan in zip(self.generators, blocks, strict=False):
                 await each.order(plan)

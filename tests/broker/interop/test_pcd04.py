@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.core import Message
-from hl7apy.parser import parse_message
+from hl7apy.parser import parse_message, parse_segment
+from hl7apy.validation import Validator
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +85,13 @@ def test_an_alarm_without_a_term_of_its_own_is_an_alarm_with_our_name():
 )
 def test_the_state_of_an_alarm_is_phase_state_and_inactivation(state, returned, facet, value):
     assert facets(parsed(state=state, returned=returned))[facet] == value
+
+
+@pytest.mark.parametrize("state", ["unacknowledged", "acknowledged", "shelved", "out_of_service", "latched"])
+def test_every_segment_is_valid_by_hl7_2_6(state: str):
+    for text in pcd04.message(rows.alarm(state=state), None, at=rows.NOON, number="n-1").split("\r")[:-1]:
+        segment = parse_segment(text, version="2.6", validation_level=VALIDATION_LEVEL.STRICT)
+        assert Validator.validate(segment)
 
 
 def test_what_follows_the_start_names_the_message_of_the_start():

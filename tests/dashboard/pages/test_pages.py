@@ -28,6 +28,7 @@ from dashboard.data.services import DataService
 from dashboard.pages import pump, pumps
 
 MODULES = tuple(page_modules())
+WITHOUT_CALLBACKS = {"dashboard.pages.help"}
 THERAPY_MS = 1_768_221_120_000
 LARGEST = 500_000
 DataOf = Callable[[Snapshot], DataService]
@@ -104,7 +105,7 @@ async def test_every_page_holds_on_a_fleet_of_any_size(
     VISITOR.set(Visitor("eva", "engineer"))
     async with browser_of(assemble(data).server) as client:
         found = await answers(client, page, data, "ITB-000001")
-    assert found
+    assert found or page.__name__ in WITHOUT_CALLBACKS
     too_long = [(output, size) for output, size, _ in found if size > LARGEST]
     assert not too_long
 

@@ -32,7 +32,8 @@ TREATMENTS: Final = {
     **dict.fromkeys(
         (
             *("pumpwatch faults", "pumpwatch rules", "pumpwatch signals", "pumpwatch version", "pumpwatch backup"),
-            "pumpwatch restore",
+            *("pumpwatch restore", "pumpwatch silence add", "pumpwatch silence list"),
+            *("pumpwatch alarms export-database", "pumpwatch alarms kpi"),
         ),
         FILES,
     ),

@@ -6,6 +6,7 @@ import pytest
 
 from simulator.playback.notation import ScenarioError
 from trials.load import profile
+from trials.load.metrics import limit
 from trials.load.profile import load
 
 
@@ -56,3 +57,20 @@ def test_a_bad_profile_names_the_line_and_what_is_allowed(tmp_path, text, said):
 def test_a_profile_that_does_not_exist_lists_those_that_do():
     with pytest.raises(ScenarioError, match="packaged profile, which are breakpoint, capacity, city, clinic, million"):
         load("smok")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("p99=1s", ("latency.shown.p99", 1.0)),
+        ("latency.alarm.p99 = 1500 ms", ("latency.alarm.p99", 1.5)),
+        ("loss=0", ("loss", 0.0)),
+        ("cpu=90%", ("cpu", 0.9)),
+        ("memory.all=4000MB", ("memory.all", 4000.0)),
+        ("p99=1 week", None),
+        ("p99=-1", None),
+        ("p99", None),
+    ],
+)
+def test_a_limit_is_written_as_people_say_it(text, meant):
+    assert limit(text) == meant
