@@ -19,7 +19,7 @@
     const many = found.counts.reduce((sum, count) => sum + count, 0), first = found.alarms[0];
     if (!many || !first) return null;
     const worst = tr(NAMES[first.priority - 1]);
-    const text = many === 1 ? tr("New alarm, priority {priority}: {what}", { priority: worst, what: about(first) }) : tr_n("{count} new alarm, worst: {what}, {priority}", "{count} new alarms, worst: {what}, {priority}", many, { what: about(first), priority: worst });
+    const text = many === 1 ? tr("New {priority} alarm: {what}", { priority: worst, what: about(first) }) : tr_n("{count} new alarm, worst: {what}, {priority}", "{count} new alarms, worst: {what}, {priority}", many, { what: about(first), priority: worst });
     return { text, urgent: first.priority === 1 };
   }
 
