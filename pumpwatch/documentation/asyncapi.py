@@ -177,6 +177,8 @@ def _plain(schema: Any) -> Any:
     if "prefixItems" in plain:
         # Of a tuple, every item is there: its length is given as well.
         plain["items"] = plain.pop("prefixItems")
+    if plain.get("type") == "number":  # equal types share one object: whichever came first, with 0 or with 0.0
+        plain |= {limit: float(plain[limit]) for limit in ("minimum", "maximum") if limit in plain}
     if isinstance(plain.get("pattern"), str):
         plain["pattern"] = plain["pattern"].replace(r"\A", "^").replace(r"\Z", "$")
     if isinstance(plain.get("description"), str):  # only Python 3.13 and newer drop the indentation of docstrings

@@ -53,8 +53,6 @@ REFERENCE: Final[Titles] = {
     "reference/codes.md": "Codes: IEEE 11073 and UCUM",
     "reference/topics.md": "Topics and payloads",
     "reference/broker-access.md": "Broker access",
-    "reference/http-api.md": "HTTP API",
-    "reference/codes.md": "Codes of signals and alarms",
     "reference/metrics.md": "Metrics",
     "reference/http-api.md": "HTTP API",
 }
