@@ -10,6 +10,8 @@ import gettext
 import io
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import date
@@ -43,6 +45,16 @@ class Language:
 ENGLISH: Final = Language("en", Locale("en"))
 LANGUAGE: Final[ContextVar[Language]] = ContextVar("language", default=ENGLISH)
 """Set for each request; English outside of one."""
+
+
+@contextmanager
+def in_english() -> Iterator[None]:
+    """Write in English whatever the viewer's language is: what is kept, or read by programs; also a decorator."""
+    token = LANGUAGE.set(ENGLISH)
+    try:
+        yield
+    finally:
+        LANGUAGE.reset(token)
 
 
 @lru_cache(maxsize=len(NAMES))
@@ -183,8 +195,10 @@ def shown_date(at: date, skeleton: str = "yMMMd") -> str:
 
 _ENGLISH: Final = {
     "yMMMd": lambda at: f"{at.day} {at:%b %Y}",
+    "yMMMM": lambda at: f"{at:%B %Y}",
     "yMMM": lambda at: f"{at:%b %Y}",
     "MMMd": lambda at: f"{at.day} {at:%b}",
+    "MMMEd": lambda at: f"{at:%a} {at.day} {at:%b}",
     "yMMMEd": lambda at: f"{at:%a} {at.day} {at:%b %Y}",
     "E": lambda at: f"{at:%a}",
     "EEEE": lambda at: f"{at:%A}",

@@ -17,6 +17,7 @@ from dashboard.data import refill_days, refill_files
 from dashboard.data.clinic_days import ClinicDays, ClinicDaysError
 from dashboard.data.refill_days import Choice, choice_of
 from dashboard.data.services import DataService
+from dashboard.languages import in_english
 from dashboard.zones import ZONE, zone
 
 LOG: Final = logging.getLogger("dashboard")
@@ -86,6 +87,7 @@ async def _feed(data: DataService, clinic: ClinicDays, token: str, choice: Choic
     return Response(content, media_type=_TYPES["ics"], headers={"Cache-Control": "private, no-cache"})
 
 
+@in_english()
 def _content(data: DataService, clinic: ClinicDays, choice: Choice, kind: str) -> tuple[bytes | str, int]:
     snapshot = data.snapshot()
     tasks = refill_days.agenda(snapshot, choice, clinic).shown(choice)

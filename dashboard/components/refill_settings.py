@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from datetime import date
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -19,9 +21,10 @@ from dashboard.components.elements import Component
 from dashboard.data.clinic_days import USUAL, WEEKDAYS, ClinicDays, ClinicDaysError
 from dashboard.data.refill_days import sites_of
 from dashboard.data.services import DataService
+from dashboard.languages import shown_date, tr, tr_later, tr_n
 from dashboard.zones import ZONE
 
-ONLY: Final = "Not set: only engineers and admins may set clinic days."
+ONLY: Final = tr_later("Not set: only engineers and admins may set clinic days.")
 MAX_LISTED: Final = 50
 _FAILED: Final = (AccessError, OSError)
 
@@ -32,20 +35,22 @@ def layout() -> Component:
 
 
 def _clinic_panel() -> Component:
-    days = [dmc.Checkbox(label=day, value=day, size="sm") for day in WEEKDAYS]
+    days = [dmc.Checkbox(label=weekday(day), value=day, size="sm") for day in WEEKDAYS]
     return html.Details(
         [
-            html.Summary("Clinic days"),
+            html.Summary(tr("Clinic days")),
             html.P(
-                "A pump comes on the last clinic day of its site before its date. A site has clinic on Monday to "
-                "Friday unless set otherwise here; engineers and admins can set it.",
+                tr(
+                    "A pump comes on the last clinic day of its site before its date. A site has clinic on Monday to "
+                    "Friday unless set otherwise here; engineers and admins can set it."
+                ),
                 className="note",
             ),
             html.Div(
                 [
-                    dmc.Select(id="clinic-site", label="Site", searchable=True, size="sm", w=220, data=[]),
-                    dmc.CheckboxGroup(dmc.Group(days, gap="sm"), id="clinic-days", label="Days", value=list(USUAL)),
-                    html.Button("Set clinic days", id="clinic-set", className="button"),
+                    dmc.Select(id="clinic-site", label=tr("Site"), searchable=True, size="sm", w=220, data=[]),
+                    dmc.CheckboxGroup(dmc.Group(days, gap="sm"), id="clinic-days", label=tr("Days"), value=list(USUAL)),
+                    html.Button(tr("Set clinic days"), id="clinic-set", className="button"),
                 ],
                 className="refill-form",
             ),
@@ -58,17 +63,19 @@ def _clinic_panel() -> Component:
 def _feed_panel() -> Component:
     return html.Details(
         [
-            html.Summary("Calendar feed"),
+            html.Summary(tr("Calendar feed")),
             html.P(
-                "Calendar programs cannot sign in, so a feed has a secret address: whoever knows it can read what is "
-                "due at the site and of the kind chosen above, and nothing else. It ends when you revoke it, and with "
-                "a new password, role or second factor of yours. Every entry says simulation; dates are therapy "
-                "dates, which are those of your calendar only if the fleet runs in real time.",
+                tr(
+                    "Calendar programs cannot sign in, so a feed has a secret address: whoever knows it can read what "
+                    "is due at the site and of the kind chosen above, and nothing else. It ends when you revoke it, "
+                    "and with a new password, role or second factor of yours. Every entry says simulation; dates are "
+                    "therapy dates, which are those of your calendar only if the fleet runs in real time."
+                ),
                 className="note",
             ),
             html.Div(
                 [
-                    html.Button("Make a feed address", id="feed-make", className="button"),
+                    html.Button(tr("Make a feed address"), id="feed-make", className="button"),
                     html.Div(id="feed-address", role="status"),
                 ],
                 className="refill-form",
@@ -131,28 +138,31 @@ def register(app: Dash, data: DataService, clinic: ClinicDays) -> None:
                 ended = await known.revoke(str(revoked.get("feed")))
                 if ended:
                     await data.audit.record("feed_changed", VISITOR.get(), "revoked a calendar feed")
-                said = elements.notice("Calendar feed revoked." if ended else "It was revoked already.", good=True)
+                said = elements.notice(
+                    tr("Calendar feed revoked.") if ended else tr("It was revoked already."), good=True
+                )
                 return "", feed_list(known), [said]
             return no_update, feed_list(known), no_update
         except _FAILED as error:
-            return no_update, no_update, [elements.notice(f"Not done: {error}.", good=False)] if clicked else no_update
+            said = elements.notice(tr("Not done: {problem}.", problem=error), good=False)
+            return no_update, no_update, [said] if clicked else no_update
 
 
 async def set_clinic(data: DataService, clinic: ClinicDays, site: Any, days: Any) -> dict[str, Any]:
     """Set the clinic days of a site if the visitor may, record it, and return the notice."""
     if not VISITOR.get().may("service"):
         await data.audit.denied(VISITOR.get(), "set clinic days")
-        return elements.notice(ONLY, good=False)
+        return elements.notice(tr(ONLY), good=False)
     if not isinstance(site, str) or site not in sites_of(data.snapshot()):
-        return elements.notice("Not set: choose a site.", good=False)
+        return elements.notice(tr("Not set: choose a site."), good=False)
     wanted = [str(day) for day in days][:7] if isinstance(days, list) else []
     try:
         chosen = await asyncio.to_thread(clinic.set, site, wanted)
     except (ClinicDaysError, OSError) as error:
-        return elements.notice(f"Not set: {error}.", good=False)
+        return elements.notice(tr("Not set: {problem}.", problem=error), good=False)
     text = f"clinic days of {site}: {', '.join(chosen)}"
     await data.audit.record("setting_changed", VISITOR.get(), text)
-    return elements.notice(f"Set {text}.", good=True)
+    return elements.notice(tr("Set: {days}.", days=_days(site, chosen)), good=True)
 
 
 def listed(clinic: ClinicDays) -> Component:
@@ -160,11 +170,22 @@ def listed(clinic: ClinicDays) -> Component:
     try:
         known = clinic.all()
     except ClinicDaysError as error:
-        return f"Clinic days: {error}."
+        return tr("Clinic days: {error}.", error=error)
     if not known:
-        return "All sites: Monday to Friday."
-    more = f" and {len(known) - MAX_LISTED:,} more" if len(known) > MAX_LISTED else ""
-    return "; ".join(f"{site}: {', '.join(days)}" for site, days in sorted(known.items())[:MAX_LISTED]) + more
+        return tr("All sites: Monday to Friday.")
+    rest = len(known) - MAX_LISTED
+    more = f" {tr_n('and {count} more', 'and {count} more', rest)}" if rest > 0 else ""
+    return "; ".join(_days(site, days) for site, days in sorted(known.items())[:MAX_LISTED]) + more
+
+
+def _days(site: str, days: Iterable[str]) -> str:
+    return f"{site}: {', '.join(map(weekday, days))}"
+
+
+def weekday(name: str) -> str:
+    """Return a weekday of `WEEKDAYS` as the viewer's language shortens it."""
+    monday = date(2024, 1, 1)
+    return shown_date(monday.replace(day=1 + WEEKDAYS.index(name)), "E") if name in WEEKDAYS else name
 
 
 def feed_address(href: str, token: str, site: Any, kind: Any) -> str:
@@ -177,7 +198,7 @@ def feed_address(href: str, token: str, site: Any, kind: Any) -> str:
 
 def _shown_once(address: str) -> Component:
     return [
-        dmc.TextInput(value=address, readOnly=True, label="Copy it now: it is shown only once", size="sm"),
+        dmc.TextInput(value=address, readOnly=True, label=tr("Copy it now: it is shown only once"), size="sm"),
     ]
 
 
@@ -185,12 +206,12 @@ def feed_list(feeds: Feeds) -> Component:
     """Return the feeds of the visitor, each with a button that revokes it."""
     known = feeds.own()
     if not known:
-        return elements.nothing(f"You have no calendar feed; up to {MAX_PER_PERSON} are possible.")
+        return elements.nothing(tr("You have no calendar feed; up to {count} are possible.", count=MAX_PER_PERSON))
     return [
         html.Div(
             [
-                html.Span(f"Made {formatting.timestamp(feed.created)}"),
-                html.Button("Revoke", className="button", **_revokes(feed.id)),
+                html.Span(tr("Made {time}", time=formatting.timestamp(feed.created))),
+                html.Button(tr("Revoke"), className="button", **_revokes(feed.id)),
             ],
             className="feed-row",
         )

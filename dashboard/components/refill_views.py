@@ -16,55 +16,60 @@ from dashboard.data import refill_days
 from dashboard.data.refill_days import Agenda
 from dashboard.data.refill_files import REASONS, needs
 from dashboard.data.refills import KINDS
+from dashboard.languages import decimal, shown_date, tr, tr_later, tr_n
 
 MAX_A_DAY: Final = 12
 """Pumps of one day in the week's view; the day's list has all."""
 MAX_PRINTED: Final = 500
-MARK: Final = "Simulated fleet. Not for clinical use."
+MARK: Final = tr_later("Simulated fleet. Not for clinical use.")
 HEADS: Final = (
-    "By",
-    "Pump",
-    "Task",
-    "Clinic day",
-    "Latest safe date",
-    "Left that day",
-    "Site",
-    "Worst alarm",
+    tr_later("By", context="date"),
+    tr_later("Pump"),
+    tr_later("Task"),
+    tr_later("Clinic day"),
+    tr_later("Latest safe date"),
+    tr_later("Left that day"),
+    tr_later("Site"),
+    tr_later("Worst alarm"),
 )
-EMPTY: Final = "Nothing is due here. Choose a longer time, or another site."
-NO_PUMPS: Final = "No pump has reported yet. Refills appear here with the first forecasts."
+EMPTY: Final = tr_later("Nothing is due here. Choose a longer time, or another site.")
+NO_PUMPS: Final = tr_later("No pump has reported yet. Refills appear here with the first forecasts.")
 
 
 def written(day: date | None, *, weekday: bool = False) -> str:
     """Return a date: "16 Feb 2026", or "Mon 16 Feb 2026"."""
     if day is None:
-        return formatting.UNKNOWN
-    return f"{day:%a} {day.day} {day:%b %Y}" if weekday else f"{day.day} {day:%b %Y}"
+        return tr(formatting.UNKNOWN)
+    return shown_date(day, "yMMMEd" if weekday else "yMMMd")
 
 
 def table(snapshot: Snapshot, tasks: pl.DataFrame, today: date) -> Component:
     """Return tasks as a table, which narrow screens show as cards."""
-    rows = refill_days.details(snapshot, tasks).iter_rows(named=True)
+    rows, heads = refill_days.details(snapshot, tasks).iter_rows(named=True), [_head(title) for title in HEADS]
     body = [
         html.Tr(
-            [html.Td(cell, **rule_texts.label(head)) for head, cell in zip(HEADS, _cells(row, today), strict=True)],
+            [html.Td(cell, **rule_texts.label(head)) for head, cell in zip(heads, _cells(row, today), strict=True)],
             className="overdue" if row["overdue"] else "",
         )
         for row in rows
     ]
-    head = html.Thead(html.Tr([html.Th(title, scope="col") for title in HEADS]))
+    head = html.Thead(html.Tr([html.Th(title, scope="col") for title in heads]))
     return html.Div(html.Table([head, html.Tbody(body)]), className="table cards refill-table")
+
+
+def _head(title: str) -> str:
+    return tr("By", context="date") if title == "By" else tr(title)
 
 
 def _cells(row: dict[str, Any], today: date) -> list[Component]:
     return [
         _two(_by(row), _why(row, today)),
         elements.pump_link(row["pump"]),
-        _two(html.B(KINDS[row["kind"]]), needs(row)),
+        _two(html.B(tr(KINDS[row["kind"]])), needs(row)),
         _day(row),
         written(row["latest_day"]) if row["by_day"] else "",
         formatting.number(row["left_ml"], 1, "mL") if row["left_ml"] is not None else "",
-        row["site"] or formatting.UNKNOWN,
+        row["site"] or tr(formatting.UNKNOWN),
         _alarm(row),
     ]
 
@@ -80,45 +85,45 @@ def _two(first: Component, second: Component) -> Component:
 
 def _by(row: dict[str, Any]) -> Component:
     if row["by_day"] is None:
-        return html.B("no date")
+        return html.B(tr("no date"))
     if row["overdue"]:
-        return html.B("overdue", className="overdue-word")
+        return html.B(tr("overdue"), className="overdue-word")
     return html.B(written(row["by_day"]))
 
 
 def _why(row: dict[str, Any], today: date) -> str:
-    reason = REASONS[row["reason"]]
+    reason = tr(REASONS[row["reason"]])
     if row["by_day"] is None:
         return reason
     days = (row["by_day"] - today).days
-    ahead = f"in {formatting.count(days, 'day')}" if days > 0 else "today"
-    when = f"since {written(row['by_day'])}" if days < 0 else ahead
+    ahead = tr_n("in {count} day", "in {count} days", days) if days > 0 else tr("today")
+    when = tr("since {time}", time=written(row["by_day"])) if days < 0 else ahead
     middle = row["middle"]
     if middle is None or (row["overdue"] and row["late"] == middle):
         return f"{when} · {reason}"
     first, likely, last = (_date(row[edge], today) for edge in ("early", "middle", "late"))
-    return f"{when} · {reason} {likely} ({first} to {last})"
+    return f"{when} · {reason} {likely} ({tr('{first} to {last}', first=first, last=last)})"
 
 
 def _date(ms: int | None, today: date) -> str:
     """Return a date, without its year if that is today's."""
     if ms is None:
-        return "later"
+        return tr("later")
     day = refill_days.local_date(ms)
-    return f"{day.day} {day:%b}" if day.year == today.year else written(day)
+    return shown_date(day, "MMMd") if day.year == today.year else written(day)
 
 
 def _day(row: dict[str, Any]) -> Component:
     if row["day"] is None:
         return ""
-    late = html.Div("after the latest safe date", className="overdue-word") if row["after_latest"] else None
+    late = html.Div(tr("after the latest safe date"), className="overdue-word") if row["after_latest"] else None
     return html.Div([html.Div(written(row["day"], weekday=True)), late])
 
 
 def _alarm(row: dict[str, Any]) -> Component:
     if not row["priority"]:
         return ""
-    return html.Span([elements.mark(row["priority"]), row["alarm"]], className="priority")
+    return html.Span([elements.mark(row["priority"]), tr(row["alarm"] or "")], className="priority")
 
 
 def month(agenda: Agenda, ahead: int) -> tuple[str, Component]:
@@ -129,27 +134,31 @@ def month(agenda: Agenda, ahead: int) -> tuple[str, Component]:
     weeks = -(-((last - monday).days + 1) // 7)
     days = [monday + timedelta(days=at) for at in range(7 * weeks)]
     cells = [_cell(day, counted.get(day, {}), agenda.today, inside=first <= day <= last) for day in days]
-    heads = [html.Div(f"{day:%a}", className="day-head") for day in days[:7]]
-    return f"{first:%B %Y}", html.Div([*heads, *cells], className="refill-month")
+    heads = [html.Div(shown_date(day, "E"), className="day-head") for day in days[:7]]
+    return shown_date(first, "yMMMM"), html.Div([*heads, *cells], className="refill-month")
 
 
 def _cell(day: date, counted: dict[str, int], today: date, *, inside: bool) -> Component:
-    parts = [
-        html.Span([html.B(f"{counted[kind]:,}"), f" {_noun(kind, counted[kind])}"], className=f"due {kind}")
-        for kind in KINDS
-        if counted.get(kind)
-    ]
+    parts = [html.Span(_counted(kind, counted[kind]), className=f"due {kind}") for kind in KINDS if counted.get(kind)]
     if counted.get("overdue"):
-        parts.append(html.Span(f"{counted['overdue']:,} overdue", className="due overdue-word"))
+        parts.append(
+            html.Span(tr("{overdue} overdue", overdue=decimal(counted["overdue"])), className="due overdue-word")
+        )
     name = "day" + (" other" if not inside else "") + (" today" if day == today else "") + ("" if parts else " free")
-    number = html.Span([html.Span(f"{day:%a} ", className="day-name"), f"{day.day}"], className="day-number")
+    number = html.Span(
+        [html.Span(f"{shown_date(day, 'E')} ", className="day-name"), f"{day.day}"], className="day-number"
+    )
     if not parts or not inside:
         return html.Div([number], className=name)
-    return html.Button([number, *parts], className=name, title=f"List {day:%-d %b}", **click("day", day.isoformat()))
+    listing = tr("List {day}", day=shown_date(day, "MMMd"))
+    return html.Button([number, *parts], className=name, title=listing, **click("day", day.isoformat()))
 
 
-def _noun(kind: str, many: int) -> str:
-    return {"refill": "refill", "battery": "replacement"}[kind] + ("" if many == 1 else "s")
+def _counted(kind: str, many: int) -> list[Component]:
+    """Return a count with its noun, the number bold, wherever the language has it."""
+    noun = formatting.count(many, "refill") if kind == "refill" else formatting.count(many, "replacement")
+    before, number, after = noun.partition(decimal(many))
+    return [before, html.B(number), after]
 
 
 def week(snapshot: Snapshot, agenda: Agenda, ahead: int) -> tuple[str, Component]:
@@ -162,17 +171,17 @@ def week(snapshot: Snapshot, agenda: Agenda, ahead: int) -> tuple[str, Component
         shown = refill_days.details(snapshot, found.head(MAX_A_DAY)).iter_rows(named=True)
         items = [_item(row) for row in shown]
         if found.height:
-            text = f"List all {found.height:,}" if found.height > MAX_A_DAY else "List"
+            text = tr("List all {count}", count=decimal(found.height)) if found.height > MAX_A_DAY else tr("List")
             items.append(html.Button(text, className="button", **click("day", day.isoformat())))
         mark = " today" if day == agenda.today else ""
-        head = html.H3([f"{day:%a} {day.day} {day:%b}", html.Span(f"{found.height:,}", className="nav-count")])
+        head = html.H3([shown_date(day, "MMMEd"), html.Span(decimal(found.height), className="nav-count")])
         days.append(html.Div([head, *items], className=f"week-day{mark}" + ("" if items else " free")))
-    return f"{written(monday)} to {written(sunday)}", html.Div(days, className="refill-week")
+    return tr("{first} to {last}", first=written(monday), last=written(sunday)), html.Div(days, className="refill-week")
 
 
 def _item(row: dict[str, Any]) -> Component:
-    late = html.Span("overdue", className="overdue-word") if row["overdue"] else None
-    parts = [elements.pump_link(row["pump"]), html.Span(KINDS[row["kind"]]), html.Span(row["site"] or ""), late]
+    late = html.Span(tr("overdue"), className="overdue-word") if row["overdue"] else None
+    parts = [elements.pump_link(row["pump"]), html.Span(tr(KINDS[row["kind"]])), html.Span(row["site"] or ""), late]
     return html.Div(parts, className="week-item")
 
 
@@ -180,40 +189,43 @@ def sheets(snapshot: Snapshot, tasks: pl.DataFrame) -> list[Component]:
     """Return a sheet to print for each clinic day and site, at most `MAX_PRINTED` pumps, the soonest first."""
     dated = tasks.filter(pl.col("day").is_not_null())
     found = refill_days.details(snapshot, dated.head(MAX_PRINTED)).sort("day", "site", "pump", nulls_last=True)
-    cut = f"Only the first {MAX_PRINTED:,} of {dated.height:,} are printed." if dated.height > MAX_PRINTED else ""
+    texts = {"first": decimal(MAX_PRINTED), "many": decimal(dated.height)}
+    cut = tr("Only the first {first} of {many} are printed.", **texts) if dated.height > MAX_PRINTED else ""
     pages = found.partition_by("day", "site", maintain_order=True)
-    return [_sheet(page, cut) for page in pages] or [html.P("Nothing to print: nothing here has a date.")]
+    return [_sheet(page, cut) for page in pages] or [html.P(tr("Nothing to print: nothing here has a date."))]
 
 
 def _sheet(page: pl.DataFrame, cut: str) -> Component:
     first = page.row(0, named=True)
     heads = [
-        ("Pump", ""),
-        ("Task", ""),
-        ("Needs", ""),
-        ("By", ""),
-        ("Latest safe date", ""),
-        ("Left that day", "number"),
-        ("Worst alarm", "wide"),
-        ("Done", ""),
+        (tr("Pump"), ""),
+        (tr("Task"), ""),
+        (tr("Needs"), ""),
+        (tr("By", context="date"), ""),
+        (tr("Latest safe date"), ""),
+        (tr("Left that day"), "number"),
+        (tr("Worst alarm"), "wide"),
+        (tr("Done"), ""),
     ]
     rows = [
         [
             row["pump"],
-            KINDS[row["kind"]],
+            tr(KINDS[row["kind"]]),
             needs(row),
-            "overdue" if row["overdue"] else written(row["by_day"]),
+            tr("overdue") if row["overdue"] else written(row["by_day"]),
             written(row["latest_day"]),
             formatting.number(row["left_ml"], 1, "mL") if row["left_ml"] is not None else "",
-            row["alarm"] or "",
+            tr(row["alarm"] or ""),
             "☐",
         ]
         for row in page.iter_rows(named=True)
     ]
     return html.Section(
         [
-            html.H2(f"{first['site'] or 'Site unknown'}: {first['day']:%A} {written(first['day'])}"),
-            html.P(f"{MARK} Therapy dates. {formatting.count(page.height, 'appointment')}. {cut}"),
+            html.H2(
+                f"{first['site'] or tr('Site unknown')}: {shown_date(first['day'], 'EEEE')} {written(first['day'])}"
+            ),
+            html.P(f"{tr(MARK)} {tr('Therapy dates.')} {formatting.count(page.height, 'appointment')}. {cut}"),
             elements.table(heads, rows),
         ],
         className="sheet",

@@ -16,20 +16,21 @@ from dashboard.data import refills
 from dashboard.data.clinic_days import ClinicDays
 from dashboard.data.fleet_clock import fleet_clock
 from dashboard.data.fleet_index import facts_index
+from dashboard.languages import tr_later
 from dashboard.zones import ZONE
 
 PAGE: Final = 50
 """Rows of one page of the list."""
 SPANS: Final = {
-    "overdue": "Overdue",
-    "0": "Until tonight",
-    "7": "7 days",
-    "30": "30 days",
-    "365": "1 year",
-    "undated": "No date",
+    "overdue": tr_later("Overdue"),
+    "0": tr_later("Until tonight"),
+    "7": tr_later("7 days"),
+    "30": tr_later("30 days"),
+    "365": tr_later("1 year"),
+    "undated": tr_later("No date"),
 }
 """What the list shows: days ahead, each with what is overdue; only that; or what has no date."""
-VIEWS: Final = {"list": "List", "month": "Month", "week": "Week"}
+VIEWS: Final = {"list": tr_later("List"), "month": tr_later("Month"), "week": tr_later("Week")}
 MAX_MONTHS: Final = 12
 EPOCH: Final = date(1970, 1, 1)
 THURSDAY: Final = 3

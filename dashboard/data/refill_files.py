@@ -14,6 +14,7 @@ from dashboard import formatting
 from dashboard.data import refill_days
 from dashboard.data.fleet_clock import FleetClock, fleet_clock
 from dashboard.data.refills import KINDS, NO_FLOW
+from dashboard.languages import tr, tr_later
 
 MAX_EVENTS: Final = 1_000
 """Entries of a calendar, the soonest first; programs become slow with more."""
@@ -21,14 +22,14 @@ MARK: Final = "SIMULATION"
 REAL_TIME_MS: Final = 3_600_000
 """By how much therapy time may differ from the wall clock for its dates to be real ones."""
 REASONS: Final = {
-    "reservoir": "low reservoir",
-    "drug": "180 days since the last refill",
-    "unrecorded": "180 days from now; no refill was recorded",
-    "ERI": "replacement indicator (ERI)",
-    "end of service": "end of service",
-    NO_FLOW: "no flow, no forecast; see the alarm",
-    "silent": "pump silent, no forecast",
-    "unknown": "forecast unknown; see the alarms of the pump",
+    "reservoir": tr_later("low reservoir"),
+    "drug": tr_later("180 days since the last refill"),
+    "unrecorded": tr_later("180 days from now; no refill was recorded"),
+    "ERI": tr_later("replacement indicator (ERI)"),
+    "end of service": tr_later("end of service"),
+    NO_FLOW: tr_later("no flow, no forecast; see the alarm"),
+    "silent": tr_later("pump silent, no forecast"),
+    "unknown": tr_later("forecast unknown; see the alarms of the pump"),
 }
 """What decides about a date, or why there is none."""
 
@@ -78,22 +79,24 @@ def calendar(snapshot: Snapshot, tasks: pl.DataFrame) -> bytes:
 def clock_note(clock: FleetClock, wall_ms: int) -> str:
     """Return what the dates are: real ones only if the fleet runs in real time on the wall clock."""
     if clock.speed == 1 and abs(clock.therapy_ms - wall_ms) < REAL_TIME_MS:
-        return "The fleet runs in real time: therapy dates are calendar dates."
-    return (
-        f"Dates are therapy dates: the simulated clock is at {formatting.moment(clock.therapy_ms)} "
-        f"({formatting.speed(clock.speed)}), so they are not dates of your calendar."
+        return tr("The fleet runs in real time: therapy dates are calendar dates.")
+    return tr(
+        "Dates are therapy dates: the simulated clock is at {moment} ({speed}), "
+        "so they are not dates of your calendar.",
+        moment=formatting.moment(clock.therapy_ms),
+        speed=formatting.speed(clock.speed),
     )
 
 
 def needs(row: dict[str, Any]) -> str:
     """Return what an appointment needs: "2,000 µg/mL, 20 mL reservoir", or the model to replace."""
     if row["kind"] == "battery":
-        return f"model {row['model'] or formatting.UNKNOWN}, {_reservoir(row)}"
+        return f"{tr('model {model}', model=row['model'] or tr(formatting.UNKNOWN))}, {_reservoir(row)}"
     return f"{formatting.number(row['concentration_ug_ml'], 0, 'µg/mL')}, {_reservoir(row)}"
 
 
 def _reservoir(row: dict[str, Any]) -> str:
-    return f"{formatting.number(row['reservoir_capacity_ml'], 0, 'mL')} reservoir"
+    return tr("{volume} reservoir", volume=formatting.number(row["reservoir_capacity_ml"], 0, "mL"))
 
 
 def _event(row: dict[str, Any], stamp: datetime, note: str) -> Event:

@@ -16,13 +16,14 @@ from broker.store.pump_table import PumpTable, band
 from broker.store.snapshot import Snapshot
 from dashboard.data.fleet_clock import SAME_MS, fleet_clock
 from dashboard.data.fleet_index import TableIndex, index_of
+from dashboard.languages import tr_later
 
 DAY_MS: Final = 86_400_000
 HORIZON_D: Final = 366.0
 """Later dates are not planned: forecasts are rough by then, and there will be other refills before."""
 MIN_FLOW_SHARE: Final = 0.05
 """Share of the commanded flow below which a pump delivers next to nothing: its reservoir has no forecast."""
-KINDS: Final = {"refill": "Refill", "battery": "Replacement"}
+KINDS: Final = {"refill": tr_later("Refill"), "battery": tr_later("Replacement")}
 NO_FLOW: Final = "no flow"
 SILENT: Final = "silent"
 UNKNOWN: Final = "unknown"

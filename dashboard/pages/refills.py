@@ -6,13 +6,21 @@ import asyncio
 import hashlib
 from typing import Any, Final
 
-import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
 from dashboard import formatting
 from dashboard.access.proxies import path_of
-from dashboard.components import address, client_script, elements, refill_routes, refill_settings, refill_views, shell
+from dashboard.components import (
+    address,
+    client_script,
+    elements,
+    refill_controls,
+    refill_routes,
+    refill_settings,
+    refill_views,
+    shell,
+)
 from dashboard.components.elements import Component
 from dashboard.data import refill_days, refill_files
 from dashboard.data.clinic_days import ClinicDays, ClinicDaysError
@@ -20,6 +28,7 @@ from dashboard.data.fleet_clock import fleet_clock
 from dashboard.data.refill_days import SPANS, VIEWS, choice_of
 from dashboard.data.refills import KINDS
 from dashboard.data.services import DataService
+from dashboard.languages import decimal, tr
 from dashboard.zones import ZONE
 
 REFRESH_MS: Final = 10_000
@@ -28,66 +37,31 @@ SPAN: Final = "30"
 
 def layout() -> Component:
     """Return the page; its list follows at once and is renewed every ten seconds."""
-    kinds = [{"value": "", "label": "All tasks"}, *({"value": kind, "label": word} for kind, word in KINDS.items())]
-    tools = [
-        dmc.SegmentedControl(
-            id="refill-view",
-            value="list",
-            data=[{"value": view, "label": word} for view, word in VIEWS.items()],
-            size="xs",
-            **client_script.label("View"),
-        ),
-        dmc.Select(
-            id="refill-kind", value="", data=kinds, allowDeselect=False, size="xs", w=130, **client_script.label("Task")
-        ),
-        dmc.Select(
-            id="refill-site",
-            placeholder="All sites",
-            data=[],
-            searchable=True,
-            clearable=True,
-            size="xs",
-            w=150,
-            **client_script.label("Site"),
-        ),
-    ]
-    chips = [
-        html.Button(
-            [word, " ", html.B(id=f"refill-count-{span}")],
-            id=f"refill-span-{span}",
-            className="button chip",
-            **refill_views.click("span", span),
-        )
-        for span, word in SPANS.items()
-    ]
-    files = [
-        html.Button("Print", id="refill-print", className="button"),
-        html.A("CSV", id="refill-csv", className="button", href=path_of(refill_routes.CSV)),
-        html.A("Calendar file", id="refill-ics", className="button", href=path_of(refill_routes.CALENDAR)),
-    ]
     return html.Div(
         [
-            html.H1("Refills", className="hidden"),
+            html.H1(tr("Refills"), className="hidden"),
             dcc.Interval(id="refill-beat", interval=REFRESH_MS),
             dcc.Store(id="refill-span", data=SPAN),
             dcc.Store(id="refill-day"),
             dcc.Store(id="refill-place", data={}),
             dcc.Store(id="refill-key"),
             elements.card(
-                "Refills and replacements",
-                html.Div(chips, className="chips", role="group", **client_script.label("Time ahead")),
+                tr("Refills and replacements"),
+                html.Div(
+                    refill_controls.spans(), className="chips", role="group", **client_script.label(tr("Time ahead"))
+                ),
                 html.Div(
                     [
-                        html.Button("Earlier", id="refill-earlier", className="button"),
-                        html.Button("Later", id="refill-later", className="button"),
+                        html.Button(tr("Earlier"), id="refill-earlier", className="button"),
+                        html.Button(tr("Later"), id="refill-later", className="button"),
                         html.Span(id="refill-title", className="refill-title", role="status"),
-                        html.Div(files, className="refill-files"),
+                        html.Div(refill_controls.files(), className="refill-files"),
                     ],
                     className="refill-bar",
                 ),
                 html.Div(id="refill-body"),
                 html.Div(id="refill-note", className="note"),
-                side=tools,
+                side=refill_controls.tools(),
                 name="refill-card no-print",
             ),
             refill_settings.layout(),
@@ -198,7 +172,16 @@ def render(
     try:
         agenda = refill_days.agenda(snapshot, choice, clinic)
     except ClinicDaysError as error:
-        return elements.nothing(f"Clinic days: {error}."), "", "", True, True, [], *[no_update] * 2, *_nothing()
+        return (
+            elements.nothing(tr("Clinic days: {error}.", error=error)),
+            "",
+            "",
+            True,
+            True,
+            [],
+            *[no_update] * 2,
+            *_nothing(),
+        )
     ahead = place.get("ahead", 0) if isinstance(place, dict) and isinstance(place.get("ahead"), int) else 0
     query = refill_routes.query_of(choice)
     hrefs = [path_of(f"{route}?{query}") for route in (refill_routes.CSV, refill_routes.CALENDAR)]
@@ -207,8 +190,9 @@ def render(
         f"button chip {span if agenda.counts[span] else ''}" + (" on" if _pressed(choice, span) and listing else "")
         for span in SPANS
     ]
-    note = f"{refill_files.clock_note(fleet_clock(snapshot), snapshot.health.written)} Days are those of {ZONE.get()}."
-    frame = (refill_days.sites_of(snapshot), *hrefs, *(f"{many:,}" for many in agenda.counts.values()), *chips)
+    days = tr("Days are those of {zone}.", zone=ZONE.get())
+    note = f"{refill_files.clock_note(fleet_clock(snapshot), snapshot.health.written)} {days}"
+    frame = (refill_days.sites_of(snapshot), *hrefs, *(decimal(many) for many in agenda.counts.values()), *chips)
     if view == "month":
         ahead = min(ahead, refill_days.MAX_MONTHS)
         title, body = refill_views.month(agenda, ahead)
@@ -221,7 +205,7 @@ def render(
     ahead = min(ahead, max(0, (tasks.height - 1) // refill_days.PAGE))
     page = tasks.slice(ahead * refill_days.PAGE, refill_days.PAGE)
     empty = refill_views.EMPTY if snapshot.table.height else refill_views.NO_PUMPS
-    body = refill_views.table(snapshot, page, agenda.today) if page.height else elements.nothing(empty)
+    body = refill_views.table(snapshot, page, agenda.today) if page.height else elements.nothing(tr(empty))
     last = (ahead + 1) * refill_days.PAGE >= tasks.height
     return body, _title(choice, tasks.height, ahead), note, ahead == 0, last, *frame
 
@@ -236,7 +220,10 @@ def _pressed(choice: refill_days.Choice, span: str) -> bool:
 
 
 def _title(choice: refill_days.Choice, many: int, page: int) -> str:
-    what = f"Clinic day {refill_views.written(choice.day, weekday=True)}" if choice.day else SPANS[choice.span]
-    first = page * refill_days.PAGE
-    shown = f", {first + 1:,} to {min(many, first + refill_days.PAGE):,} shown" if many > refill_days.PAGE else ""
-    return f"{what}: {formatting.count(many, 'task')}{shown}"
+    day = refill_views.written(choice.day, weekday=True)
+    what = tr("Clinic day {day}", day=day) if choice.day else tr(SPANS[choice.span])
+    tasks, first = formatting.count(many, "task"), page * refill_days.PAGE
+    if many <= refill_days.PAGE:
+        return f"{what}: {tasks}"
+    last = decimal(min(many, first + refill_days.PAGE))
+    return f"{what}: {tr('{tasks}, {first} to {last} shown', tasks=tasks, first=decimal(first + 1), last=last)}"

@@ -192,6 +192,16 @@ async def test_a_link_chooses_a_language_and_goes_on_in_this_site_alone() -> Non
 
 
 SHOWN = ("children", "title", "label", "placeholder", "aria-label")
+GERMAN = Locale("de")
+WRITTEN = re.compile(
+    "|".join(
+        rf"\b{re.escape(name)}"
+        for names in (GERMAN.months, GERMAN.days)
+        for width in ("wide", "abbreviated")
+        for name in names["format"][width].values()
+    )
+)
+"""Months and weekdays, which come from CLDR."""
 UNTRANSLATED = re.compile(r"[A-Za-z]{3,}")
 
 
@@ -215,7 +225,7 @@ def unmarked(shown: object) -> list[str]:
     """Return the texts in which something stands outside of the brackets."""
     found = []
     for text in texts(shown):
-        rest = re.sub(r"\d+\. \w+\.? \d{4}|\d\d:\d\d UTC", "", text)
+        rest = re.sub(r"\d\d:\d\d(:\d\d)? UTC", "", WRITTEN.sub("", text))
         while (shorter := re.sub(r"⟦[^⟦⟧]*⟧", "", rest)) != rest:
             rest = shorter
         if UNTRANSLATED.search(rest):
