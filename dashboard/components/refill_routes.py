@@ -59,7 +59,9 @@ async def _file(data: DataService, clinic: ClinicDays, choice: Choice, kind: str
         content, count = await asyncio.to_thread(_content, data, clinic, choice, kind)
     except ClinicDaysError as error:
         return _text(f"Not exported: {error}.", 503)
-    if not await data.audit.record("exported", VISITOR.get(), f"refills as {kind}, {formatting.count(count, 'row')}"):
+    with in_english():
+        rows = formatting.count(count, "row")
+    if not await data.audit.record("exported", VISITOR.get(), f"refills as {kind}, {rows}"):
         return _text("Not exported: the export cannot be recorded in the audit log; see the dashboard's log.", 503)
     headers = {
         "Content-Disposition": f'attachment; filename="refills-{data.now()}.{kind}"',
@@ -82,7 +84,9 @@ async def _feed(data: DataService, clinic: ClinicDays, token: str, choice: Choic
         LOG.warning("Calendar feed not served: %s", error)
         return _text("The calendar feed is not available; the dashboard's log says why.", 503)
     if reading.first:
-        text = f"refills by calendar feed, {formatting.count(count, 'entry', 'entries')}; first reading in 24 h"
+        with in_english():
+            entries = formatting.count(count, "entry", "entries")
+        text = f"refills by calendar feed, {entries}; first reading in 24 h"
         await data.audit.record("exported", Visitor(reading.name, ""), text)
     return Response(content, media_type=_TYPES["ics"], headers={"Cache-Control": "private, no-cache"})
 

@@ -18,6 +18,7 @@ from dashboard.components.elements import Component
 from dashboard.data import audit_log
 from dashboard.data.audit_chain import ChainState
 from dashboard.data.services import DataService
+from dashboard.languages import in_english
 from dashboard.zones import ZONE
 
 MAX_PLACES: Final = 1_000
@@ -163,7 +164,8 @@ async def exported(data: DataService, chosen: audit_log.Filter) -> tuple[Any, li
     """Return the file and a notice; an export that cannot be recorded in the audit log is not made."""
     now = data.now()
     text, count, more = await asyncio.to_thread(audit_log.csv, data.settings.data, chosen, now)
-    entries = formatting.count(count, "entry", "entries")
+    with in_english():
+        entries = formatting.count(count, "entry", "entries")
     if not await data.audit.record("exported", VISITOR.get(), f"audit log, {entries}: {chosen.words()}"):
         notice = "Not exported: the export cannot be recorded in the audit log; see the dashboard's log."
         return no_update, [elements.notice(notice, good=False)]

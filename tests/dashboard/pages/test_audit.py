@@ -25,6 +25,7 @@ from dashboard.components import frame
 from dashboard.data import audit_chain, audit_log
 from dashboard.data.audit_log import Filter, filter_of
 from dashboard.data.services import DataService
+from dashboard.languages import LANGUAGE, language
 from dashboard.pages import audit
 from dashboard.zones import ZONE
 from tests.dashboard.conftest import WALL_MS
@@ -161,6 +162,14 @@ async def test_an_export_is_itself_in_the_audit_log_and_runs_no_formula(data: Da
     (made,) = entries(data.settings.data, Query(kinds=("exported",))).iter_rows(named=True)
     assert (made["who"], made["origin"]) == ("anna", "10.0.0.7")
     assert made["text"] == "audit log, 61 entries: by people, last hour"
+
+
+@pytest.mark.usefixtures("engineer")
+async def test_the_audit_log_is_written_in_english_whatever_the_viewer_reads(data: DataService) -> None:
+    token = LANGUAGE.set(language("fr"))
+    await audit.exported(data, Filter())
+    LANGUAGE.reset(token)
+    assert "entries: " in entries(data.settings.data, Query(kinds=("exported",)))["text"][0]
 
 
 @pytest.mark.usefixtures("engineer")

@@ -104,6 +104,15 @@ async def test_the_csv_has_every_task_says_simulated_and_is_recorded(data: DataS
     assert "refills as csv, 2 rows" in recorded["text"][0]
 
 
+async def test_file_and_audit_entry_are_english_whatever_the_viewer_reads(data: DataService, browser_of: Any) -> None:
+    async with browser_of(assemble(data).server) as client:
+        english = await client.get("/refills.csv?span=30")
+        french = await client.get("/refills.csv?span=30", headers={"Accept-Language": "fr"})
+    assert french.text == english.text
+    recorded = entries(data.settings.data, Query(kinds=("exported",)))["text"].to_list()
+    assert recorded == ["refills as csv, 2 rows"] * 2
+
+
 async def test_the_calendar_parses_and_every_entry_says_simulation_and_therapy_date(data: DataService) -> None:
     found = Calendar.from_ical(refill_files.calendar(data.snapshot(), _tasks(data)))
     events = found.walk("VEVENT")
