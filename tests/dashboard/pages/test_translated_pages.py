@@ -5,18 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+import polars as pl
 import pytest
 from babel import Locale
 
-from dashboard.components import refill_controls, refill_settings, refill_views
+from broker.store.journal import Journal
+from dashboard.components import handover_view, refill_controls, refill_settings, refill_views
 from dashboard.data import refill_days
 from dashboard.data.clinic_days import ClinicDays
+from dashboard.data.handover_files import HandoverFiles, Kept
+from dashboard.data.handovers import Handovers
 from dashboard.data.refill_days import Choice
 from dashboard.data.refill_files import csv
 from dashboard.data.services import DataService
 from dashboard.languages import LANGUAGE, Language, in_english
-from dashboard.pages import refills
+from dashboard.pages import handover, handover_signed, history, refills
+from tests.dashboard.conftest import FleetOf
 from tests.dashboard.due import due_fleet
+from tests.dashboard.pages.test_handover import busy
+from tests.dashboard.pages.test_history import EMPTY, NIGHT
 from tests.dashboard.test_languages import Marked, unmarked
 
 
@@ -56,3 +63,35 @@ def test_refills(data_of: Callable[..., DataService]) -> None:
     with in_english():
         english = csv(snapshot, every.tasks)
     assert csv(snapshot, every.tasks) == english
+
+
+def journaled(data: DataService) -> DataService:
+    """Write a night's alarms into the journal."""
+    journal = Journal(data.settings.data)
+    journal.append(pl.DataFrame(sorted(NIGHT, key=lambda one: one["at"]), infer_schema_length=None))
+    journal.close()
+    return data
+
+
+def test_handover(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
+    snapshot = busy(fleet(40))
+    data = journaled(data_of(snapshot))
+    sheet = Handovers(data, HandoverFiles(data.settings.data)).draft(8, "Call.", "maria")
+    kept = Kept(sheet, "ab12", None)
+    shown = [
+        handover.layout(),
+        handover_signed.layout("1"),
+        handover.table([kept], 40),
+        handover.waiting([kept]),
+        handover_view.sheet(sheet),
+        handover_view.sheet(sheet, kept),
+    ]
+    people = ("maria", "sam", "anna", "family informed", "clinic called", "MRI", "Call.", "jo", "ab12", "Pumpwatch")
+    assert left(shown, *snapshot.table.facts["pump"], *people) == []
+
+
+def test_history(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
+    data = journaled(data_of(fleet(10)))
+    parts, _ = history.render(data, EMPTY)
+    places = (*data.snapshot().table.facts["pump"], *data.snapshot().table.facts["site"])
+    assert left([history.layout(), parts], *places, "maria", "jo", "YYYY-MM-DD", " min") == []
