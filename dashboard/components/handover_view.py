@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, Final
 
 import msgspec
 from dash import html
 
 from dashboard import clocks, formatting
-from dashboard.components import elements
+from dashboard.components import elements, handover_head
 from dashboard.components.elements import Component
 from dashboard.data.handover_files import Kept
 from dashboard.data.handover_sheet import ActionLine, AlarmLine, Due, OpenAlarm, Order, Sheet
 from dashboard.languages import decimal, tr, tr_later, tr_sentence
 
-OLD_DATA_MS: Final = 10_000
-"""From this age on, a sheet says how old the data in it is."""
 ABOUT: Final = (tr_later("{pump} and {count} more"),)
 """How a sheet says that an action was about several pumps."""
 PRINT: Final[dict[str, Any]] = {"data-print": ""}
@@ -27,7 +24,7 @@ def sheet(shown: Sheet, kept: Kept | None = None) -> Component:
     """Return a sheet; without its kept form it is a draft."""
     return html.Article(
         [
-            _head(shown, kept),
+            handover_head.head(shown, kept),
             _section(
                 tr("From the one who hands over"), html.P(shown.text, className="sheet-text") if shown.text else None
             ),
@@ -46,39 +43,9 @@ def sheet(shown: Sheet, kept: Kept | None = None) -> Component:
                 shown.more.get("happened", 0),
             ),
             _section(tr("What people did"), _actions(shown.actions), shown.more.get("actions", 0)),
-            _signatures(shown, kept),
+            handover_head.signatures(shown, kept),
         ],
         className="sheet",
-    )
-
-
-def _head(shown: Sheet, kept: Kept | None) -> Component:
-    counts = {name: decimal(count) for name, count in shown.counts.items()}
-    numbers = tr(
-        "{pumps}: {high} high, {medium} medium, {low} low, {silent} silent, {normal} normal, {waiting}.",
-        **counts
-        | {
-            "pumps": formatting.count(shown.counts["pumps"], "pump"),
-            "waiting": formatting.count(shown.counts["waiting"], "unacknowledged alarm"),
-        },
-    )
-    age = formatting.span(shown.data_age_ms / 1000)
-    old = f" {tr('The data was {duration} old.', duration=age)}" if shown.data_age_ms > OLD_DATA_MS else ""
-    runs = tr("Therapy time runs at {speed}.", speed=formatting.speed(shown.speed))
-    speed = "" if shown.speed == 1 else f" {runs}"
-    title = tr("Handover sheet {number}", number=decimal(shown.number)) if kept else tr("Handover sheet (draft)")
-    since, made = formatting.moment(shown.since), formatting.moment(shown.made)
-    return html.Header(
-        [
-            html.Div(
-                [html.Span("Pumpwatch", className="brand"), html.Span(tr("Simulated fleet"), className="badge-sim")],
-                className="sheet-brand",
-            ),
-            html.H2(title),
-            html.P(tr("{since} to {made}, by {who}.", since=since, made=made, who=shown.by)),
-            html.P(f"{numbers}{speed}{old}"),
-        ],
-        className="sheet-head",
     )
 
 
@@ -226,17 +193,6 @@ def _titled(text: str) -> str:
     """Return the text of an entry, which begins with a title if it is about a rule."""
     title, colon, rest = text.partition(": ")
     return f"{tr(title)}{colon}{rest}"
-
-
-def _signatures(shown: Sheet, kept: Kept | None) -> Component:
-    second = kept.taken_over if kept else None
-    first = f"{shown.by}, {formatting.timestamp(shown.made)}" if kept else tr("not signed")
-    other = f"{second.who}, {formatting.timestamp(second.at)}" if second else tr("not signed")
-    lines = [(tr("Handed over by"), first), (tr("Taken over by"), other)]
-    if kept:
-        lines.append((tr("SHA-256 of this sheet"), kept.digest))
-    pairs = itertools.chain.from_iterable([html.Dt(label), html.Dd(value)] for label, value in lines)
-    return html.Section([html.H3(tr("Signatures")), html.Dl(list(pairs), className="sheet-signatures")])
 
 
 def _what(priority: int | None, title: str) -> Component:
