@@ -19,7 +19,7 @@ from dashboard.data.refill_days import Choice
 from dashboard.data.refill_files import csv
 from dashboard.data.services import DataService
 from dashboard.languages import LANGUAGE, Language, in_english
-from dashboard.pages import handover, handover_signed, history, refills
+from dashboard.pages import alarm_health, handover, handover_signed, history, refills
 from tests.dashboard.conftest import FleetOf
 from tests.dashboard.due import due_fleet
 from tests.dashboard.pages.test_handover import busy
@@ -95,3 +95,12 @@ def test_history(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
     parts, _ = history.render(data, EMPTY)
     places = (*data.snapshot().table.facts["pump"], *data.snapshot().table.facts["site"])
     assert left([history.layout(), parts], *places, "maria", "jo", "YYYY-MM-DD", " min") == []
+
+
+def test_alarm_health(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
+    data = journaled(data_of(fleet(10)))
+    parts = alarm_health.render(data, 1, "light")
+    empty = alarm_health.render(data_of(fleet(0)), 1, "light")
+    serials = data.snapshot().table.facts["pump"]
+    shown = [alarm_health.layout(), [part for part in (*parts, *empty) if not isinstance(part, dict)]]
+    assert left(shown, *serials, "CSV", "JSON", " min", "UTC") == []
