@@ -57,7 +57,7 @@ PUMP_COLUMNS: Final = [
     _column("priority", tr_later("State"), 112, cellRenderer="PumpState"),
     _column("pump", tr_later("Pump"), 116, cellRenderer="PumpLink"),
     _column("worst", tr_later("Worst alarm"), 200, flex=2, minWidth=160, sortable=False, tooltipField="worst"),
-    _number("age_s", tr_later("Age (therapy)"), 104, cellRenderer="Text", cellRendererParams={"text": "age"}),
+    _number("age_s", tr_later("Age (therapy)"), 122, cellRenderer="Text", cellRendererParams={"text": "age"}),
     _number("flow", tr_later("Flow"), 104, sortable=False, cellRenderer="Quantity"),
     _number(
         "reservoir_ml", tr_later("Reservoir"), 98, cellRenderer="Quantity", cellRendererParams={"text": "reservoir"}

@@ -23,16 +23,20 @@ from broker.store.silences import SilenceFileError, SilenceStore
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
+from dashboard.data import silence_words
 from dashboard.data.services import Answer, DataService
-from dashboard.languages import tr
+from dashboard.languages import tr, tr_later
 
 log = logging.getLogger("dashboard")
 RIGHT: Final = "acknowledge"
-ONLY: Final = "only operators, engineers and admins may silence alarms"
 STEP_S: Final = 5.0
 MATCHED: Final = ("priority", "rule", "site", "gateway", "model", "lot", "pump")
 """Fields of a matcher that the page offers."""
-KINDS: Final = {"for_time": "For a time", "until_clear": "Until they clear", "windows": "Every week"}
+KINDS: Final = {
+    "for_time": tr_later("For a time"),
+    "until_clear": tr_later("Until they clear"),
+    "windows": tr_later("Every week"),
+}
 DURATIONS: Final = {
     **{str(minutes): f"{minutes} min" for minutes in (15, 30)},
     **{str(hours * 60): f"{hours} h" for hours in (1, 2, 4, 8, 12, 24)},
@@ -103,35 +107,36 @@ class Silencing:
         visitor, now = VISITOR.get(), self.data.now()
         if not visitor.may(RIGHT):
             await self.data.audit.denied(visitor, "silence alarms")
-            return Answer(f"Not silenced: {ONLY}.", good=False)
+            return Answer(tr("Not silenced: only operators, engineers and admins may silence alarms."), good=False)
         try:
             matching = (await asyncio.to_thread(self.preview, asked)).alarms
             silence = asked.silence(uuid.uuid4().hex[:8], visitor.name, now, matching["alarm"].to_list())
             text = f"{silence.id}: {silence.text()}, {silence.when()}"
             if not await self.data.audit.record("silenced", visitor, text):
-                return Answer("Not silenced: it cannot be recorded in the audit trail.", good=False)
+                return Answer(tr("Not silenced: it cannot be recorded in the audit trail."), good=False)
             await asyncio.to_thread(self.data.silences.add, silence)
         except (SilenceError, MatcherError, SilenceFileError) as error:
-            return Answer(f"Not silenced: {error}.", good=False)
-        many = f"{matching.height:,} open alarm{'s' * (matching.height != 1)}"
-        when = "Silenced" if silence.status(now) == "active" else "It will silence alarms"
-        return Answer(f"{when} {silence.when()}; {many} match now.", good=True)
+            return Answer(tr("Not silenced: {problem}.", problem=error), good=False)
+        said = {"when": silence_words.when(silence), "alarms": formatting.count(matching.height, "open alarm")}
+        if silence.status(now) == "active":
+            return Answer(tr("Silenced {when}. Matching now: {alarms}.", **said), good=True)
+        return Answer(tr("Alarms will be silenced {when}. Matching now: {alarms}.", **said), good=True)
 
     async def end(self, name: str) -> Answer:
         """End a silence, and record it."""
         visitor = VISITOR.get()
         if not visitor.may(RIGHT):
             await self.data.audit.denied(visitor, "end silences")
-            return Answer("Not ended: only operators, engineers and admins may end silences.", good=False)
+            return Answer(tr("Not ended: only operators, engineers and admins may end silences."), good=False)
         store, now = self.data.silences, self.data.now()
         try:
             silence = await asyncio.to_thread(store.opened, name, now)
             if not await self.data.audit.record("silence_ended", visitor, f"{silence.id}: {silence.text()}"):
-                return Answer("Not ended: it cannot be recorded in the audit trail.", good=False)
+                return Answer(tr("Not ended: it cannot be recorded in the audit trail."), good=False)
             await asyncio.to_thread(lambda: store.end(name, who=visitor.name, now=now))
         except (SilenceError, SilenceFileError) as error:
-            return Answer(f"Not ended: {error}.", good=False)
-        return Answer("Ended: people are notified again.", good=True)
+            return Answer(tr("Not ended: {problem}.", problem=error), good=False)
+        return Answer(tr("Ended: people are notified again."), good=True)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -196,8 +201,8 @@ def offered(snapshot: Snapshot) -> dict[str, list[dict[str, str]]]:
     titles = snapshot.rules.select("rule", "title").sort("title").head(MAX_OFFERED).iter_rows()
     return {
         **options,
-        "rule": [{"value": rule, "label": title} for rule, title in titles],
-        "priority": [{"value": one, "label": one} for one in alarm_matchers.PRIORITIES],
+        "rule": [{"value": rule, "label": tr(title)} for rule, title in titles],
+        "priority": [{"value": one, "label": tr(one)} for one in alarm_matchers.PRIORITIES],
         "pump": [],
     }
 

@@ -145,7 +145,8 @@ def register(app: Dash, data: DataService) -> None:
     async def show_silences(_live: Any, key: Any) -> Any:
         known, now = data.silences.readable(), data.now()
         lately = silencing.expired_lately(known, now)
-        fresh = f"{sum(one.status(now) == 'active' for one in known)} {[one.id for one in lately]} {ZONE.get()}"
+        active = sum(one.status(now) == "active" for one in known)
+        fresh = f"{active} {[one.id for one in lately]} {ZONE.get()} {LANGUAGE.get().code}"
         if fresh == key:
             raise PreventUpdate
         return silence_views.notice(known, lately, now), fresh

@@ -17,6 +17,7 @@ from dashboard.components.elements import Component
 from dashboard.data import silencing
 from dashboard.data.services import DataService
 from dashboard.data.silencing import MATCHED, Asked, Silencing
+from dashboard.languages import LANGUAGE, tr, tr_later
 from dashboard.zones import ZONE
 
 PATH: Final = "/silences"
@@ -24,7 +25,7 @@ FIELDS: Final = (*(f"silence-{name}" for name in MATCHED), "silence-kind", "sile
 WINDOWS: Final = tuple(f"silence-{name}" for name in ("days", "begin", "end", "zone", "recurs"))
 MAX_TEXT: Final = 500
 MAX_VALUES: Final = 200
-NO_SIGNAL: Final = "No alarm is silenced by this yet: choose what to silence."
+NO_SIGNAL: Final = tr_later("No alarm is silenced by this yet: choose what to silence.")
 
 
 def layout(data: DataService) -> Component:
@@ -33,13 +34,13 @@ def layout(data: DataService) -> Component:
     zone = getattr(ZONE.get(), "key", "UTC")
     form = silence_views.form(silencing.offered(data.snapshot()), zone) if may else None
     cards = [
-        elements.card("Silence alarms", form, name="silence-form-card") if may else None,
-        elements.card("Silences", html.Div(id="silence-expired", role="status"), html.Div(id="silence-list"),
+        elements.card(tr("Silence alarms"), form, name="silence-form-card") if may else None,
+        elements.card(tr("Silences"), html.Div(id="silence-expired", role="status"), html.Div(id="silence-list"),
                       name="silence-list-card"),
     ]  # fmt: skip
     return html.Div(
         [
-            html.H1("Silences", className="hidden"),
+            html.H1(tr("Silences"), className="hidden"),
             *(dcc.Store(id=f"silence-{name}") for name in ("key", "changed", "ending")),
             html.Div([card for card in cards if card is not None], className="silence-page" if may else "column"),
         ],
@@ -126,11 +127,11 @@ def asked_of(given: tuple[Any, ...]) -> Asked:
 def previewed(service: Silencing, asked: Asked) -> Component:
     """Return what a silence would cover; a missing reason is no problem of the preview."""
     if not asked.match:
-        return elements.nothing(NO_SIGNAL)
+        return elements.nothing(tr(NO_SIGNAL))
     try:
         return silence_views.preview(service.preview(Asked(**{**vars(asked), "reason": asked.reason or "-"})))
     except MatcherError as error:
-        return html.P(f"Not possible: {error}.", className="warn-word")
+        return html.P(tr("Not possible: {problem}.", problem=error), className="warn-word")
 
 
 def render(data: DataService, key: Any) -> tuple[Any, ...]:
@@ -144,7 +145,7 @@ def render(data: DataService, key: Any) -> tuple[Any, ...]:
     counts = dict(marked.group_by("silence").len().iter_rows())
     lately = silencing.expired_lately(known, now)
     looks = [(one.id, one.status(now), one.active_until(now), one.ended, counts.get(one.id)) for one in known]
-    fresh = f"{may} {ZONE.get()} {looks} {[one.id for one in lately]}"
+    fresh = f"{may} {ZONE.get()} {LANGUAGE.get().code} {looks} {[one.id for one in lately]}"
     if fresh == key:
         return no_update, no_update, no_update
     return silence_views.listed(known, now, counts, may=may), expired(lately), fresh

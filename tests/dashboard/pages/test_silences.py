@@ -50,7 +50,7 @@ def test_the_preview_counts_what_would_be_silenced_now(data: DataService) -> Non
 async def test_an_operator_silences_and_the_alarms_say_so(data: DataService) -> None:
     VISITOR.set(Visitor("olga", "operator"))
     answer = await Silencing(data).add(asked())
-    assert (answer.text, answer.good) == ("Silenced for 1 h; 3 open alarms match now.", True)
+    assert (answer.text, answer.good) == ("Silenced for 1 h. Matching now: 3 open alarms.", True)
     rows = [dict(zip(("number", *FIELDS), row, strict=True)) for row in alarms.changes(data, 0, 0)["rows"]]
     quiet = {(row["priority"], row["quiet"], row["quiet_by"]) for row in rows}
     assert (3, data.now() + HOUR_MS, "olga (pump clinic)") in quiet
@@ -58,7 +58,7 @@ async def test_an_operator_silences_and_the_alarms_say_so(data: DataService) -> 
     [alarm] = data.snapshot().alarms.filter(priority=3)["alarm"].head(1)
     assert "by olga: pump clinic" in silencing.story(data, data.snapshot(), alarm)[0]
     shown = text(silences.render(data, None))
-    assert "priority low" in shown
+    assert "Priority low" in shown
     assert "3 open alarms" in shown
     assert "End now" in shown
     [silence] = data.silences.silences()

@@ -10,11 +10,13 @@ from typing import cast
 import polars as pl
 import pytest
 from babel import Locale
+from msgspec.structs import replace
 
 from broker.contract.silence_requests import Request
+from broker.contract.silences import Window
 from broker.store.journal import Journal
 from broker.store.snapshot import RETIRED_SCHEMA
-from dashboard.access.accounts import Account
+from dashboard.access.accounts import VISITOR, Account, Visitor
 from dashboard.access.people import PEOPLE, People
 from dashboard.components import (
     grids,
@@ -24,6 +26,7 @@ from dashboard.components import (
     refill_views,
     retirement_dialog,
     second_factor_panel,
+    silence_views,
 )
 from dashboard.data import refill_days, silencing
 from dashboard.data.clinic_days import ClinicDays
@@ -33,7 +36,7 @@ from dashboard.data.refill_days import Choice
 from dashboard.data.refill_files import csv
 from dashboard.data.services import DataService
 from dashboard.languages import LANGUAGE, NAMES, Language, in_english
-from dashboard.pages import account, alarm_health, handover, handover_signed, history, refills
+from dashboard.pages import account, alarm_health, handover, handover_signed, history, refills, silences
 from tests.dashboard.conftest import FleetOf
 from tests.dashboard.due import due_fleet
 from tests.dashboard.pages.test_handover import busy
@@ -141,12 +144,34 @@ def test_columns_of_pumps_and_the_list_of_retired_ones() -> None:
     assert left(retirement_dialog.listed(retired), "ITB-000001", "Zurich", "eva", "UTC") == []
 
 
-def test_silenced_and_told_lines(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
+def test_silences(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
     data = data_of(fleet(10, alarms=3))
     row = data.snapshot().alarms.row(0, named=True)
     silence = Request("s1", {"rule": [row["rule"]]}, "MRI", "eva", data.now()).for_time(3_600_000)
     data.silences.add(silence)
     (line,) = silencing.story(data, data.snapshot(), row["alarm"])
     assert left([line], "eva", "MRI") == []
+    token = VISITOR.set(Visitor("eva", "operator"))
+    asked = silences.asked_of(([], [row["rule"]], [], [], [], [], [], "for_time", "60", [], "", "", "UTC", 90, "MRI"))
+    ended = replace(silence, ended=data.now(), ends=data.now())
+    weekly = Request("w", {"site": ["Thun"], "priority": ["low"]}, "MRI", "eva", data.now()).recurring(
+        [Window(("Sat",), "22:00", "06:00")], "UTC", 90
+    )
+    shown = [
+        silences.layout(data),
+        silences.previewed(silencing.Silencing(data), asked),
+        silences.previewed(silencing.Silencing(data), silences.asked_of(((), (), (), (), (), (), (), *[None] * 8))),
+        silence_views.listed([silence, weekly, ended], data.now(), {}, may=True),
+        silence_views.listed([], data.now(), {}, may=True),
+        silence_views.notice([silence], [ended], data.now()),
+    ]
+    VISITOR.reset(token)
+    facts = data.snapshot().table.facts
+    names = [
+        name
+        for column in ("site", "gateway", "model", "lot")
+        for name in facts[column].cast(pl.String).drop_nulls().unique()
+    ]
+    assert left(shown, *names, *facts["pump"], "eva", "MRI", "Thun", row["rule"], " min", "UTC", ": Sa", "Sa ") == []
     with in_english():
         assert silencing.story(data, data.snapshot(), row["alarm"])[0].startswith("silenced until ")
