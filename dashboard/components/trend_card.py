@@ -18,6 +18,7 @@ from dashboard.data import queries, trend_compare, trend_export, trend_view
 from dashboard.data.services import DataService
 from dashboard.data.trend_compare import Comparisons
 from dashboard.data.trend_view import View
+from dashboard.languages import LANGUAGE, tr, tr_later
 from dashboard.zones import ZONE, chart_zone
 
 EXPORT_HOURLY_FROM: Final = 92 * trend_view.DAY_MS
@@ -27,12 +28,12 @@ CONTROLS: Final = {
     "compare": address.text("trend-compare", step=True),
 }
 """What of the charts lives in the address."""
-WHAT: Final = "Export what is seen"
+WHAT: Final = tr_later("Export what is seen")
 LABELS: Final = {
-    "earlier": ("◀", "Earlier"),
-    "out": ("−", "Zoom out"),
-    "in": ("+", "Zoom in"),
-    "later": ("▶", "Later"),
+    "earlier": ("◀", tr_later("Earlier")),
+    "out": ("−", tr_later("Zoom out")),
+    "in": ("+", tr_later("Zoom in")),
+    "later": ("▶", tr_later("Later")),
 }
 
 
@@ -40,22 +41,22 @@ def layout() -> Component:
     """Return the card."""
     ranges = dmc.SegmentedControl(id="pump-range", value=trend_view.DEFAULT, data=list(trend_view.RANGES), size="xs")
     moves = [
-        html.Button(sign, id=f"trend-{move}", className="button", title=title, **client_script.label(title))
+        html.Button(sign, id=f"trend-{move}", className="button", title=tr(title), **client_script.label(tr(title)))
         for move, (sign, title) in LABELS.items()
     ]
     other = dmc.Autocomplete(
         id="trend-compare",
         data=[trend_compare.COHORT],
         value="",
-        placeholder="Compare: cohort, or a serial",
+        placeholder=tr("Compare: cohort, or a serial"),
         size="xs",
         w=190,
         debounce=400,
         clearable=True,
-        **client_script.label("Compare with the cohort of the same model, or with another pump"),
+        **client_script.label(tr("Compare with the cohort of the same model, or with another pump")),
     )
     return elements.card(
-        "Trends (therapy time)",
+        tr("Trends (therapy time)"),
         html.Div(
             [ranges, html.Div(moves, className="trend-moves"), _reset(), other, _menu()],
             className="trend-tools",
@@ -80,15 +81,15 @@ STORES: Final = {
 
 
 def _reset() -> Component:
-    return html.Button("Reset zoom", id="trend-reset", className="button", hidden=True)
+    return html.Button(tr("Reset zoom"), id="trend-reset", className="button", hidden=True)
 
 
 def _menu() -> Component:
-    names = {trend_export.IMAGE: "Picture (PNG)", "csv": "Samples (CSV)", "parquet": "Samples (Parquet)"}
+    names = {trend_export.IMAGE: tr("Picture (PNG)"), "csv": tr("Samples (CSV)"), "parquet": tr("Samples (Parquet)")}
     items = [dmc.MenuItem(label, id=f"trend-export-{kind}") for kind, label in names.items()]
     return dmc.Menu(
         [
-            dmc.MenuTarget(html.Button("Export", className="button", title="Export what is seen")),
+            dmc.MenuTarget(html.Button(tr("Export"), className="button", title=tr(WHAT))),
             dmc.MenuDropdown(items),
         ],
         transitionProps={"duration": 0},
@@ -97,8 +98,8 @@ def _menu() -> Component:
 
 def _note() -> Component:
     """Return the line above the chart: why it is empty or does not end now, and the way to and back."""
-    latest = html.Button("Go to latest data", id="trend-latest", className="button", hidden=True)
-    again = html.Button("Back to now", id="trend-now", className="button", hidden=True)
+    latest = html.Button(tr("Go to latest data"), id="trend-latest", className="button", hidden=True)
+    again = html.Button(tr("Back to now"), id="trend-now", className="button", hidden=True)
     return html.Div([html.Span(id="trend-note", role="status"), latest, again], className="trend-note")
 
 
@@ -127,7 +128,7 @@ def register(app: Dash, data: DataService) -> None:
         *choice, other, screen, serial, drawn = given
         snapshot = data.snapshot()
         view = trend_view.view(snapshot, str(serial), *choice)
-        look = f"{scheme} {ZONE.get()} {other} {screen}"
+        look = f"{scheme} {ZONE.get()} {LANGUAGE.get().code} {other} {screen}"
         key = trend_view.key(view, queries.alarms_of(snapshot, view.serial), look)
         if isinstance(drawn, dict) and key == drawn.get("key"):
             return [no_update] * 7
@@ -141,7 +142,7 @@ def register(app: Dash, data: DataService) -> None:
         return (
             figure,
             known,
-            " · ".join(filter(None, (detail, f"times in {zone.label}"))),
+            " · ".join(filter(None, (detail, tr("times in {zone}", zone=zone.label)))),
             note.text,
             not note.offers_latest,
             latest,
@@ -206,7 +207,7 @@ async def exported(data: DataService, view: View, kind: str) -> tuple[Any, Any, 
         made = await asyncio.to_thread(_made, data, view, kind)
         file, words = made.file, made.words
     if not await data.audit.record("exported", VISITOR.get(), f"trends of {view.serial}, {words}"):
-        notice = "Not exported: the export cannot be recorded in the audit log; see the dashboard's log."
+        notice = tr("Not exported: the export cannot be recorded in the audit log; see the dashboard's log.")
         return no_update, no_update, [elements.notice(notice, good=False)]
     return file, picture, [elements.notice(f"Exported {words}.", good=True)]
 

@@ -46,4 +46,5 @@ def when(silence: Silence) -> str:
         return f"{'; '.join(windows)} ({silence.zone})"
     if silence.kind == "until_clear":
         return tr("until the alarms clear")
-    return formatting.since((silence.ends - silence.starts) / 1000)
+    length = formatting.span((silence.ends - silence.starts) / 1000)
+    return tr("for {duration}", context="length", duration=length)

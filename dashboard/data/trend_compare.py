@@ -16,6 +16,7 @@ from broker.store import rollup, segments
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.data.trends import Curve, curves
+from dashboard.languages import in_english
 
 COHORT: Final = "cohort"
 """Compare with the pumps of the same model."""
@@ -77,7 +78,9 @@ def cohort(means: pl.DataFrame, model: str, since_ms: int, step_ms: int) -> Comp
     """Return median and 5–95 % band over pumps from the means (`pump`, `time`, signals) of each pump in each step."""
     pumps = means["pump"].n_unique()
     if pumps < MIN_MEMBERS:
-        few = f"only {formatting.count(pumps, 'other pump')} of model {model} with samples"
+        with in_english():  # kept for all viewers
+            others = formatting.count(pumps, "other pump")
+        few = f"only {others} of model {model} with samples"
         return Comparison(problem=f"{few}; at least {MIN_MEMBERS} are needed")
     step = (pl.col("time") - since_ms) // step_ms
     grid = means.with_columns((step * step_ms + since_ms + step_ms // 2).alias("time"))

@@ -15,6 +15,7 @@ from broker.contract.signals import SIGNAL_NAMES
 from broker.display.instants import instant
 from broker.store import rollup
 from dashboard import formatting
+from dashboard.languages import in_english
 
 MAX_ROWS: Final = 50_000
 """Rows of an export; a range with more samples is exported as hours."""
@@ -39,7 +40,8 @@ def export(samples: pl.DataFrame, serial: str, since: int, until: int, kind: str
     reduced = hours or samples.height > MAX_ROWS
     table = samples if hours or not reduced else rollup.roll_up(samples, rollup.HOUR)
     table = table.tail(MAX_ROWS).drop("pump") if reduced else table.select("time", "seq", "flags", *SIGNAL_NAMES)
-    rows = formatting.count(table.height, "row")
+    with in_english():  # for the audit trail
+        rows = formatting.count(table.height, "row")
     each = "minimum, maximum, mean and last value of each hour" if reduced else "every sample"
     label, mime = FORMATS[kind]
     words = f"{rows} as {label}: {each}, therapy time {_iso(since)} to {_iso(until)}"

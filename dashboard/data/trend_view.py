@@ -15,6 +15,7 @@ from dashboard.clocks import WALL, TherapyClock
 from dashboard.data import queries, retirement
 from dashboard.data.fleet_clock import therapy_clock
 from dashboard.data.trends import Past
+from dashboard.languages import tr
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
@@ -139,26 +140,35 @@ def note(shown: View, past: Past, samples: int) -> Note:
     if shown.zoomed or shown.end == LATEST:
         return Note(_chosen(shown, newest, samples))
     if samples and not any(curve.time.size for curve in past.curves.values()):
-        return Note(f"The samples of the last {shown.chosen} carry no signal.")
+        return Note(tr("The samples of the last {range} carry no signal.", range=shown.chosen))
     if samples:
         return Note()
     if shown.newest is None:
-        return Note("No samples of this pump yet.")
+        return Note(tr("No samples of this pump yet."))
     if shown.since <= shown.newest <= shown.until:
-        return Note(f"No samples are stored of the last {shown.chosen}; the latest is from {newest}.")
-    return Note(f"No samples in the last {shown.chosen}; the latest is from {newest}.", offers_latest=True)
+        return Note(
+            tr(
+                "No samples are stored of the last {range}; the latest is from {moment}.",
+                range=shown.chosen,
+                moment=newest,
+            )
+        )
+    text = tr("No samples in the last {range}; the latest is from {moment}.", range=shown.chosen, moment=newest)
+    return Note(text, offers_latest=True)
 
 
 def _chosen(shown: View, newest: str, samples: int) -> str:
     """Return what to say about a range that does not end now."""
     if shown.zoomed:
         since, until = (clocks.therapy_moment(ms, shown.clock) for ms in (shown.since, shown.until))
-        return "" if samples else f"No samples from {since} to {until}."
-    return f"Up to the latest sample, {newest}." if samples else f"No samples stored up to {newest}."
+        return "" if samples else tr("No samples from {since} to {until}.", since=since, until=until)
+    if samples:
+        return tr("Up to the latest sample, {moment}.", moment=newest)
+    return tr("No samples stored up to {moment}.", moment=newest)
 
 
 def resolution(samples: int, *, hourly: bool) -> str:
     """Return how finely the curves are drawn: "hourly minimum and maximum", "1,440 samples"; "" if there are none."""
     if not samples:
         return ""
-    return "hourly minimum and maximum" if hourly else formatting.count(samples, "sample")
+    return tr("hourly minimum and maximum") if hourly else formatting.count(samples, "sample")

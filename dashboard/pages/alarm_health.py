@@ -19,7 +19,8 @@ from dashboard.components import address, alarm_figures, elements, figures, shel
 from dashboard.components.elements import Component
 from dashboard.data import alarm_kpi, alarm_metrics, alarm_performance, fleet_clock
 from dashboard.data.alarm_kpi import MAX_EVENTS, MAX_OPERATORS
-from dashboard.data.alarm_performance import Metric, Report
+from dashboard.data.alarm_metrics import Metric
+from dashboard.data.alarm_performance import Report
 from dashboard.data.services import DataService
 from dashboard.languages import decimal, tr, tr_sentence
 from dashboard.zones import chart_zone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -27,14 +28,16 @@ from dashboard.components import (
     retirement_dialog,
     second_factor_panel,
     silence_views,
+    trend_card,
 )
-from dashboard.data import refill_days, silencing
+from dashboard.data import refill_days, silencing, trend_compare, trend_view
 from dashboard.data.clinic_days import ClinicDays
 from dashboard.data.handover_files import HandoverFiles, Kept
 from dashboard.data.handovers import Handovers
 from dashboard.data.refill_days import Choice
 from dashboard.data.refill_files import csv
 from dashboard.data.services import DataService
+from dashboard.data.trends import Past
 from dashboard.languages import LANGUAGE, NAMES, Language, in_english
 from dashboard.pages import account, alarm_health, handover, handover_signed, history, refills, silences
 from tests.dashboard.conftest import FleetOf
@@ -175,3 +178,13 @@ def test_silences(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
     assert left(shown, *names, *facts["pump"], "eva", "MRI", "Thun", row["rule"], " min", "UTC", ": Sa", "Sa ") == []
     with in_english():
         assert silencing.story(data, data.snapshot(), row["alarm"])[0].startswith("silenced until ")
+
+
+def test_controls_of_trends(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
+    view = trend_view.view(data_of(fleet(3)).snapshot(), "ITB-000001", "6 h", trend_view.NOW, "")
+    past = Past({}, pl.DataFrame(), [], (0, 1))
+    shown = [view, *(dataclasses.replace(view, newest=newest) for newest in (None, 1, view.until))]
+    shown += [dataclasses.replace(one, end=trend_view.LATEST) for one in shown]
+    notes = [trend_view.note(one, past, samples).text for one in shown for samples in (0, 9)]
+    data = ("ITB-000001", "UTC", trend_compare.COHORT, *trend_view.RANGES)
+    assert left([trend_card.layout(), notes, trend_view.resolution(9, hourly=True)], *data) == []
