@@ -13,6 +13,7 @@ from dashboard.components.signal_panels import PANELS, Line, Panel
 from dashboard.components.trend_layers import PLAIN, Layers, dates, packed
 from dashboard.data.trend_compare import Comparison
 from dashboard.data.trends import Curve, Past, limits
+from dashboard.languages import tr
 from dashboard.theme import Scheme
 from dashboard.zones import ChartZone
 
@@ -126,10 +127,10 @@ def _value_axis(panel: Panel, line: Line, past: Past, other: Comparison, place: 
 
 
 def _heading(panel: Panel, top: float, colours: Scheme, ahead: str) -> Figure:
-    words = [f"<b>{panel.title}</b>"]
+    words = [f"<b>{tr(panel.title)}</b>"]
     for line in panel.lines if len(panel.lines) > 1 else ():
         sign = "╌" if line.dash == "dash" else "━"
-        words.append(f"<span style='color:{getattr(colours, line.colour)}'>{sign} {line.name}</span>")
+        words.append(f"<span style='color:{getattr(colours, line.colour)}'>{sign} {tr(line.name)}</span>")
     if ahead and any(line.signal == "reservoir_ml" for line in panel.lines):
         words.append(ahead)
     return _note("   ".join(words), 0, top, colours, xanchor="left", yanchor="bottom")
@@ -183,7 +184,7 @@ def _trace(line: Line, curve: Curve, colour: str, axis: int) -> Figure:
     signal = SIGNAL_BY_NAME[line.signal]
     return {
         "type": "scatter",
-        "name": signal.title,
+        "name": tr(signal.title),
         "x": dates(curve.time),
         **_points(curve),
         "y": packed(curve.value),

@@ -38,39 +38,39 @@ class Panel:
 
 _ARRANGED: Final = (
     Panel(
-        "Flow, µL/h",
+        tr_later("Flow, µL/h"),
         0.32,
         (
-            Line("motor_ul_h", "motor", "low", 2.0, zero=True, width=1.1),
-            Line("commanded_ul_h", "commanded", "commanded", 2.0, zero=True, dash="dash"),
-            Line("flow_ul_h", "measured", "signal", 2.0, zero=True, width=1.9),
+            Line("motor_ul_h", tr_later("motor"), "low", 2.0, zero=True, width=1.1),
+            Line("commanded_ul_h", tr_later("commanded"), "commanded", 2.0, zero=True, dash="dash"),
+            Line("flow_ul_h", tr_later("measured"), "signal", 2.0, zero=True, width=1.9),
         ),
     ),
     Panel(
-        tr_later("Reservoir, mL"),
+        tr_later(tr_later("Reservoir, mL")),
         0.15,
         (
-            Line("computed_ml", "computed", "commanded", 1.0, dash="dash"),
-            Line("reservoir_ml", "measured", "signal", 1.0),
+            Line("computed_ml", tr_later("computed"), "commanded", 1.0, dash="dash"),
+            Line("reservoir_ml", tr_later("measured"), "signal", 1.0),
         ),
     ),
     Panel(
-        tr_later("Catheter, mmHg"),
+        tr_later(tr_later("Catheter, mmHg")),
         0.21,
         (
-            Line("pressure_mmhg", "pressure", "signal", 20.0, zero=True),
-            Line("pulse_mmhg", "pulsatility", "low", 20.0, zero=True, width=1.4),
+            Line("pressure_mmhg", tr_later("pressure"), "signal", 20.0, zero=True),
+            Line("pulse_mmhg", tr_later("pulsatility"), "low", 20.0, zero=True, width=1.4),
         ),
     ),
     Panel(
-        tr_later("Battery, V · motor, mA"),
+        tr_later(tr_later("Battery, V · motor, mA")),
         0.17,
         (
-            Line("battery_v", "battery, V", "signal", 0.4),
+            Line("battery_v", tr_later("battery, V"), "signal", 0.4),
             Line("motor_ma", tr_later("motor, mA"), "low", 4.0, zero=True, width=1.2, right=True),
         ),
     ),
-    Panel("Temperature, °C", 0.15, (Line("temperature_c", "pump", "signal", 2.0),)),
+    Panel(tr_later("Temperature, °C"), 0.15, (Line("temperature_c", tr_later("pump"), "signal", 2.0),)),
 )
 OTHER_SHARE: Final = 0.15
 

@@ -17,6 +17,7 @@ from dashboard.data.trend_ahead import NOTHING, Ahead
 from dashboard.data.trend_compare import NONE, Comparison
 from dashboard.data.trend_events import KINDS, Mark, Marks
 from dashboard.data.trends import Curve
+from dashboard.languages import decimal, tr
 from dashboard.theme import Scheme
 
 Figure = dict[str, Any]
@@ -95,7 +96,7 @@ def events(marks: list[Mark], axis: str, colours: Scheme) -> list[Figure]:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": KINDS[kind],
+                "name": tr(KINDS[kind]),
                 "x": dates(mark.time for mark in found),
                 "y": [0.5] * len(found),
                 "yaxis": axis,
@@ -116,9 +117,9 @@ def events(marks: list[Mark], axis: str, colours: Scheme) -> list[Figure]:
 def legend(marks: list[Mark], left_out: int) -> str:
     """Return the legend of the events that are there."""
     kinds = {mark.kind for mark in marks}
-    named = [f"{sign} {KINDS[kind]}" for kind, (_, sign) in SYMBOLS.items() if kind in kinds]
-    more = [f"{left_out:,} older ones not shown"] if left_out else []
-    return "   ".join(["<b>Events</b>", *(named or ["none in this range"]), *more])
+    named = [f"{sign} {tr(KINDS[kind])}" for kind, (_, sign) in SYMBOLS.items() if kind in kinds]
+    more = [tr("{count} older ones not shown", count=decimal(left_out))] if left_out else []
+    return "   ".join([f"<b>{tr('Events')}</b>", *(named or [tr("none in this range")]), *more])
 
 
 def expected(curve: Curve, axis: str, colours: Scheme) -> list[Figure]:
@@ -167,7 +168,7 @@ def coming(ahead: Ahead, axis: Axis, colours: Scheme) -> list[Figure]:
             "line": {"width": 0},
             "layer": "below",
             "label": {
-                "text": one.title,
+                "text": tr(one.title),
                 "textposition": "top right",
                 "font": {"size": 11, "color": colours.muted},
             },

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from broker.contract.datasheet import LOW_RESERVOIR_ML
 from broker.store.pump_table import band
 from dashboard.data import forecasts
+from dashboard.languages import tr_later
 
 POINTS: Final = 24
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 UNITS_MS: Final = {"under_dosed_h": HOUR_MS, "over_dosed_h": HOUR_MS, "eri_d": DAY_MS, "eos_d": DAY_MS}
 TITLES: Final = {
-    "under_dosed_h": ("flow_ul_h", "under-dosed"),
-    "over_dosed_h": ("flow_ul_h", "over-dosed"),
-    "eri_d": ("battery_v", "replacement due"),
-    "eos_d": ("battery_v", "end of service"),
+    "under_dosed_h": ("flow_ul_h", tr_later("under-dosed")),
+    "over_dosed_h": ("flow_ul_h", tr_later("over-dosed")),
+    "eri_d": ("battery_v", tr_later("replacement due")),
+    "eos_d": ("battery_v", tr_later("end of service")),
 }
 """What may come, and the signal in whose chart it is drawn."""
 DOSE_AHEAD_H: Final = 24.0

@@ -9,19 +9,20 @@ from typing import Any, Final
 import polars as pl
 
 from broker.contract.signals import FLAG_BIT
+from dashboard.languages import tr_later
 
 MAX_MARKS: Final = 200
 """Events on one axis; of more the newest are shown, and their number is said."""
 KINDS: Final = {
-    "refill": "refill",
-    "program": "program change",
-    "bolus": "bolus",
-    "stop": "stopped",
-    "replace": "pump replaced",
-    "fault": "fault found",
-    "alarm": "alarm raised",
-    "returned": "alarm returned",
-    "gap": "gap begins",
+    "refill": tr_later("refill"),
+    "program": tr_later("program change"),
+    "bolus": tr_later("bolus"),
+    "stop": tr_later("stopped"),
+    "replace": tr_later("pump replaced"),
+    "fault": tr_later("fault found"),
+    "alarm": tr_later("alarm raised"),
+    "returned": tr_later("alarm returned"),
+    "gap": tr_later("gap begins"),
 }
 COMMANDS: Final = ("refill", "program", "bolus", "stop", "replace")
 """Commands to a pump that are events of its trend; the first word of their journal title."""
