@@ -68,7 +68,7 @@ docs: $(VENV)/installed-to-write
 
 # What npm brings stays in build/contracts.
 contracts: $(VENV)/installed-to-work tools
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/contracts/full_contracts.py tests/contracts/full_commands.py -s $(ARGS)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/contracts/full_*.py -s $(ARGS)
 
 bench: $(VENV)/installed-to-measure
 	$(BIN)/python -m pytest tests/bench -s $(ARGS)
