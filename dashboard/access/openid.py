@@ -23,6 +23,7 @@ from starlette.responses import RedirectResponse, Response
 from dashboard.access.accounts import NAME, ROLES
 from dashboard.access.cookies import Cookies, Tickets
 from dashboard.access.proxies import path_of
+from dashboard.languages import tr_later
 from dashboard.settings import OpenId, Public
 
 START_PATH: Final = "/sign-in/oidc/start"
@@ -37,7 +38,15 @@ RETRY_S: Final = 5.0
 ALGORITHMS: Final = ["RS256", "PS256", "ES256", "EdDSA"]
 """Of signatures: asymmetric only, so that nobody but the provider can sign."""
 CLOCK_LEEWAY_S: Final = 60
-SILENT: Final = "The identity provider does not answer. Try again in a minute."
+SILENT: Final = tr_later("The identity provider does not answer. Try again in a minute.")
+REFUSED: Final = tr_later("The identity provider refused the sign-in. Start again, or ask its administrator.")
+DENIED: Final = tr_later(
+    "Access denied: the identity provider knows you, but gives you no role here; ask its administrator for "
+    "one in the claim {claim}."
+)
+ELSEWHERE: Final = tr_later("{name} has an account here: sign in with its password.")
+SAID: Final = (DENIED, ELSEWHERE)
+"""Refusals with something filled in, which pages say in the viewer's language; logs have them in English."""
 
 
 class OpenIdError(Exception):
@@ -102,13 +111,13 @@ class OpenIdConnect:
         if not content or not hmac.compare_digest(
             content["state"].encode(), request.query_params.get("state", "").encode()
         ):
-            raise OpenIdError("This sign-in did not begin in this browser, or took too long. Start again.")
+            raise OpenIdError(tr_later("This sign-in did not begin in this browser, or took too long. Start again."))
         return content
 
     async def finish(self, request: Request, content: dict[str, Any]) -> Identity:
         """Complete the sign-in when the provider redirects the browser back. Raises `OpenIdError`."""
         if "code" not in request.query_params:
-            raise OpenIdError("The identity provider refused the sign-in. Start again, or ask its administrator.")
+            raise OpenIdError(REFUSED)
         try:
             async with self._client(request) as client:
                 metadata = await self._discover(client)
@@ -191,10 +200,7 @@ class OpenIdConnect:
         values = {found} if isinstance(found, str) else set(map(str, found)) if isinstance(found, list) else set()
         roles = [role for value, role in self._settings.roles if value in values]
         if not roles:
-            raise OpenIdError(
-                "Access denied: the identity provider knows you, but gives you no role here; ask its administrator for "
-                f"one in the claim {self._settings.role_claim}."
-            )
+            raise OpenIdError(DENIED.format(claim=self._settings.role_claim))
         return max(roles, key=ROLES.index)
 
 

@@ -20,6 +20,7 @@ from dashboard.access.passwords import verify_password
 from dashboard.access.second_factor import UsedCodes
 from dashboard.access.session_table import Session, last_sign_ins
 from dashboard.access.sessions import SessionStore
+from dashboard.languages import tr, tr_later
 
 MAX_ENROLLING: Final = 1_000
 """Sessions that may be setting up a second factor at the same time; the earliest starts again."""
@@ -126,7 +127,10 @@ class People:
             return wrong
         generation = new_generation()
         return await self._change_own(
-            lambda: account_changes.password(new, generation), generation, "changed their own password"
+            lambda: account_changes.password(new, generation),
+            generation,
+            "changed their own password",
+            tr_later("Changed your password."),
         )
 
     def begin_second_factor(self) -> str:
@@ -143,12 +147,13 @@ class People:
         secret = self._enrolling.get(VISITOR.get().session)
         step = None if secret is None else second_factor.matching_step(secret, code, self._now())
         if secret is None or step is None or not await asyncio.to_thread(self._used.use, VISITOR.get().name, step):
-            return Done("Not turned on: the code is wrong; check the clock of your device.", good=False), []
+            return Done(tr("Not turned on: the code is wrong; check the clock of your device."), good=False), []
         (codes, hashes), generation = second_factor.recovery_codes(), new_generation()
         done = await self._change_own(
             lambda: account_changes.with_second_factor(secret, hashes, generation),
             generation,
             "turned on their own second factor",
+            tr_later("Turned on your second factor."),
         )
         if done.good:
             self._enrolling.pop(VISITOR.get().session, None)
@@ -164,6 +169,7 @@ class People:
             lambda: account_changes.with_second_factor("", (), generation),
             generation,
             "turned off their own second factor",
+            tr_later("Turned off your second factor."),
         )
 
     async def _wrong_password(self, current: str) -> Done | None:
@@ -171,22 +177,22 @@ class People:
         visitor = VISITOR.get()
         account = self.own_account()
         if account is None:
-            return Done("Not changed: your password is not kept here.", good=False)
+            return Done(tr("Not changed: your password is not kept here."), good=False)
         attempt = Attempt("", visitor.name, f"session {visitor.session}")
         refusal = self._throttle.attempt(attempt)
         if refusal:
-            return Done(f"Too many attempts. Try again in {refusal.wait_s} s.", good=False)
+            return Done(tr("Too many attempts. Try again in {seconds} s.", seconds=refusal.wait_s), good=False)
         if not await asyncio.to_thread(verify_password, account.hash, current):
             self._put("sign_in_failed", "wrong current password on the page Account")
-            return Done("Not changed: the current password is wrong.", good=False)
+            return Done(tr("Not changed: the current password is wrong."), good=False)
         self._throttle.succeeded(attempt)
         return None
 
-    async def _change_own(self, make: Callable[[], Change], generation: int, text: str) -> Done:
+    async def _change_own(self, make: Callable[[], Change], generation: int, text: str, said: str) -> Done:
         visitor = VISITOR.get()
         with self._store.kept(visitor.session, generation):
             done = await self._change(visitor.name, make, text)
-        return Done(done.text.replace("their own", "your"), good=done.good)
+        return Done(tr(said) if done.good else done.text, good=done.good)
 
     def own_account(self) -> Account | None:
         """Return the account of the visitor, None if there is none here."""
@@ -201,9 +207,10 @@ class People:
         """End one session of the visitor."""
         digests = [session.digest for session in self.own_sessions() if session.handle == handle]
         if not digests:
-            return Done("Not ended: this session has ended already.", good=False)
+            return Done(tr("Not ended: this session has ended already."), good=False)
         await self._store.end(digests)
-        return self._done("signed_out", "ended another session of their own")
+        self._put("signed_out", "ended another session of their own")
+        return Done(tr("Ended your other session."), good=True)
 
     def denied(self, what: str) -> None:
         """Record that the visitor asked for what the role does not allow."""

@@ -17,12 +17,12 @@ from dashboard.access.accounts import AccessError, Account, replace_hash, requir
 from dashboard.access.audit_trail import AuditTrail
 from dashboard.access.cookies import Devices, Tickets
 from dashboard.access.login_throttle import Attempt, LoginThrottle
-from dashboard.access.openid import START_PATH, OpenIdConnect, OpenIdError
+from dashboard.access.openid import ELSEWHERE, SAID, START_PATH, OpenIdConnect, OpenIdError
 from dashboard.access.passwords import hash_password, needs_rehash, verify_password
 from dashboard.access.proxies import local_path, path_of
 from dashboard.access.second_factor import UsedCodes, matching_step, recovery_hash
 from dashboard.access.sessions import SHARED_KEY, SessionStore
-from dashboard.languages import tr
+from dashboard.languages import tr, tr_sentence
 from dashboard.settings import Settings
 
 LOG: Final = logging.getLogger("dashboard")
@@ -74,7 +74,7 @@ class SignIn:
         except OpenIdError as error:  # anybody can cause it, as often as they like
             text = f"identity provider: {error}"
             self._trail.refused(START_PATH, FORGED_WINDOW_S, who="?", origin=address, kind="sign_in_failed", text=text)
-            return self.page("/", 403, str(error))
+            return self.page("/", 403, tr_sentence(str(error), SAID))
         refusal = self._throttle.attempt(attempt)
         if refusal:
             self._trail.refused(refusal.window, refusal.wait_s, who="?", origin=address)
@@ -82,10 +82,10 @@ class SignIn:
         try:
             identity = await self._openid.finish(request, ticket)
             if identity.name in self._store.accounts():
-                raise OpenIdError(f"{identity.name} has an account here: sign in with its password.")  # noqa: TRY301
+                raise OpenIdError(ELSEWHERE.format(name=identity.name))  # noqa: TRY301
         except OpenIdError as error:
             self._trail.put("sign_in_failed", who="?", origin=address, text=f"identity provider: {error}")
-            return self.page("/", 403, str(error))
+            return self.page("/", 403, tr_sentence(str(error), SAID))
         self._throttle.succeeded(attempt)
         await asyncio.to_thread(require, self._data)
         response = RedirectResponse(path_of(local_path(identity.target)), 303)

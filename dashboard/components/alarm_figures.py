@@ -10,6 +10,7 @@ from dashboard import theme
 from dashboard.components.figures import UTC_CHART
 from dashboard.components.trend_layers import dates
 from dashboard.data.alarm_performance import BIN_MS
+from dashboard.languages import tr
 from dashboard.theme import Scheme
 from dashboard.zones import ChartZone
 
@@ -32,13 +33,13 @@ def load(
     line = {"color": colours.high, "width": 1, "dash": "dash"}
     shapes.append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": limit, "y1": limit, "line": line})
     note = {
-        "text": "flood limit", "xref": "paper", "x": 1, "y": limit, "xanchor": "right", "yanchor": "bottom",
+        "text": tr("flood limit"), "xref": "paper", "x": 1, "y": limit, "xanchor": "right", "yanchor": "bottom",
         "showarrow": False, "font": {"size": 11, "color": colours.high},
     }  # fmt: skip
     bar = {
         "type": "bar", "x": times, "y": counts, "offset": 0, "width": 0.9 * BIN_MS,
         "marker": {"color": colours.signal, "line": {"width": 0}},
-        "hovertemplate": f"%{{x|%d %b %H:%M}} {zone.label}: %{{y}} per 10 min<extra></extra>",
+        "hovertemplate": f"%{{x|%d %b %H:%M}} {zone.label}: {tr('{count} per 10 min', count='%{y}')}<extra></extra>",
     }  # fmt: skip
     layout = {
         "template": theme.template(colours),

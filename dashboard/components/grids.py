@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
+
+from dashboard.languages import tr, tr_later
 
 THEME: Final = {
     "function": "themeQuartz.withParams({"
@@ -51,33 +54,43 @@ GATEWAY_COLUMNS: Final = [
 ]
 """What says that a gateway is in trouble comes first; a narrow window scrolls to the rest."""
 PUMP_COLUMNS: Final = [
-    _column("priority", "State", 112, cellRenderer="PumpState"),
-    _column("pump", "Pump", 116, cellRenderer="PumpLink"),
-    _column("worst", "Worst alarm", 200, flex=2, minWidth=160, sortable=False, tooltipField="worst"),
-    _number("age_s", "Age (therapy)", 104, cellRenderer="Text", cellRendererParams={"text": "age"}),
-    _number("flow", "Flow", 104, sortable=False, cellRenderer="Quantity"),
-    _number("reservoir_ml", "Reservoir", 98, cellRenderer="Quantity", cellRendererParams={"text": "reservoir"}),
+    _column("priority", tr_later("State"), 112, cellRenderer="PumpState"),
+    _column("pump", tr_later("Pump"), 116, cellRenderer="PumpLink"),
+    _column("worst", tr_later("Worst alarm"), 200, flex=2, minWidth=160, sortable=False, tooltipField="worst"),
+    _number("age_s", tr_later("Age (therapy)"), 104, cellRenderer="Text", cellRendererParams={"text": "age"}),
+    _number("flow", tr_later("Flow"), 104, sortable=False, cellRenderer="Quantity"),
+    _number(
+        "reservoir_ml", tr_later("Reservoir"), 98, cellRenderer="Quantity", cellRendererParams={"text": "reservoir"}
+    ),
     _number(
         "low_d_mid",
-        "Low reservoir in",
+        tr_later("Low reservoir in"),
         164,
-        headerTooltip="Time until 2 mL are left if nothing changes; 80 % interval in parentheses",
+        headerTooltip=tr_later("Time until 2 mL are left if nothing changes; 80 % interval in parentheses"),
         cellRenderer="Text",
         cellRendererParams={"text": "low"},
     ),
-    _number("battery_v", "Battery", 82, cellRenderer="Quantity", cellRendererParams={"text": "battery"}),
-    _column("site", "Site", 78),
-    _column("gateway", "Gateway", 124),
-    _column("model", "Model", 150, sortable=False),
-    _number("lost", "Samples lost", 110),
+    _number("battery_v", tr_later("Battery"), 82, cellRenderer="Quantity", cellRendererParams={"text": "battery"}),
+    _column("site", tr_later("Site"), 78),
+    _column("gateway", tr_later("Gateway"), 124),
+    _column("model", tr_later("Model"), 150, sortable=False),
+    _number("lost", tr_later("Samples lost"), 110),
 ]
 """What operators look for first comes first; a narrow window scrolls to the rest."""
 PUMP_CARD: Final = {
     "colId": "card",
-    "headerName": "Pump",
+    "headerName": tr_later("Pump"),
     "hide": True,
     "flex": 1,
     "sortable": False,
     "cellRenderer": "PumpCard",
 }
 """The one column of a small screen."""
+
+
+def titled(columns: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return columns with their titles in the viewer's language."""
+    return [
+        {**column, **{name: tr(column[name]) for name in ("headerName", "headerTooltip") if name in column}}
+        for column in columns
+    ]

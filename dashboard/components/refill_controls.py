@@ -33,7 +33,7 @@ def tools() -> list[Component]:
             data=kinds,
             allowDeselect=False,
             size="xs",
-            w=130,
+            w=160,
             **client_script.label(tr("Task")),
         ),
         dmc.Select(
@@ -43,7 +43,7 @@ def tools() -> list[Component]:
             searchable=True,
             clearable=True,
             size="xs",
-            w=150,
+            w=180,
             **client_script.label(tr("Site")),
         ),
     ]

@@ -16,6 +16,7 @@ from dashboard.components import elements
 from dashboard.components.elements import Component, notice
 from dashboard.data import retirement
 from dashboard.data.services import DataService
+from dashboard.languages import tr
 
 STORE: Final = "retirement"
 """Id of the store that any page sets to {"kind": …, "pump": …}; `n` makes each request unique."""
@@ -132,7 +133,8 @@ def head(row: dict[str, Any], clock: TherapyClock = WALL) -> Component:
 
 def listed(pumps: pl.DataFrame) -> Component:
     """Return retired pumps (`broker.store.snapshot.RETIRED_SCHEMA`) as a table, the first `MAX_LISTED`."""
-    heads = [("Pump", ""), ("Site", ""), ("Gateway", ""), ("Retired", ""), ("By", ""), ("Reason", "wide")]
+    titles = (tr("Pump"), tr("Site"), tr("Gateway"), tr("Retired"), tr("By"))
+    heads = [*((title, "") for title in titles), (tr("Reason"), "wide")]
     rows = [
         [
             elements.pump_link(row["pump"]),
@@ -140,10 +142,10 @@ def listed(pumps: pl.DataFrame) -> Component:
             row["gateway"] or "",
             formatting.moment(row["retired_wall"]) if retirement.by_itself(row) else "",
             row["retired_by"] or "",
-            row["retired_why"] or f"retired {retirement.since(row)}",
+            row["retired_why"] or tr("retired {since}", since=retirement.since(row)),
         ]
         for row in pumps.head(MAX_LISTED).iter_rows(named=True)
     ]
     more = pumps.height - MAX_LISTED
-    note = f"{formatting.count(more, 'more pump')} not listed; narrow the search." if more > 0 else ""
+    note = tr("{pumps} not listed; narrow the search.", pumps=formatting.count(more, "more pump")) if more > 0 else ""
     return html.Div([elements.table(heads, rows), html.Div(note, className="note")])

@@ -12,8 +12,9 @@ from dashboard.access.people import PEOPLE
 from dashboard.access.second_factor import qr_code, uri
 from dashboard.components import elements
 from dashboard.components.elements import Component, notice
+from dashboard.languages import decimal, tr, tr_later
 
-WHY: Final = (
+WHY: Final = tr_later(
     "With a second factor, signing in also takes a code of an authenticator app on your phone, or one of ten recovery "
     "codes."
 )
@@ -68,14 +69,19 @@ def state() -> Component:
     except AccessError:
         account = None
     if account is None:
-        return elements.nothing("Your sign-in is not kept here, so its second factor is not either.")
+        return elements.nothing(tr("Your sign-in is not kept here, so its second factor is not either."))
     if not account.totp:
-        return html.Div([html.P(f"Off. {WHY}"), html.Button("Set up", id="factor-begin", className="button strong")])
-    left = f"On. {len(account.recovery)} recovery codes are left."
+        return html.Div(
+            [html.P(f"{tr('Off.')} {tr(WHY)}"), html.Button(tr("Set up"), id="factor-begin", className="button strong")]
+        )
+    left = tr("On. Recovery codes left: {count}.", count=decimal(len(account.recovery)))
     password = dmc.PasswordInput(
-        id="factor-password", label="Current password", description="to turn it off", autoComplete="current-password"
+        id="factor-password",
+        label=tr("Current password"),
+        description=tr("to turn it off"),
+        autoComplete="current-password",
     )
-    button = html.Button("Turn off", id="factor-end", className="button")
+    button = html.Button(tr("Turn off"), id="factor-end", className="button")
     return html.Div([html.P(left), html.Div([password, button], className="field-row")])
 
 
@@ -84,17 +90,20 @@ def setup(secret: str) -> Component:
     address = uri(secret, VISITOR.get().name)
     grouped = " ".join(secret[start : start + 4] for start in range(0, len(secret), 4))
     code = dmc.TextInput(
-        id="factor-code", label="Code", description="six digits that the app shows", autoComplete="one-time-code"
+        id="factor-code",
+        label=tr("Code"),
+        description=tr("six digits that the app shows"),
+        autoComplete="one-time-code",
     )
     return html.Div(
         [
-            html.Img(src=qr_code(address), alt="QR code for the authenticator app", className="qr-code"),
+            html.Img(src=qr_code(address), alt=tr("QR code for the authenticator app"), className="qr-code"),
             html.Div(
                 [
-                    html.P("Scan this with an authenticator app, or type the secret:"),
+                    html.P(tr("Scan this with an authenticator app, or type the secret:")),
                     html.P(html.Code(grouped)),
                     html.Div(
-                        [code, html.Button("Turn on", id="factor-confirm", className="button strong")],
+                        [code, html.Button(tr("Turn on"), id="factor-confirm", className="button strong")],
                         className="field-row",
                     ),
                 ]
@@ -109,7 +118,10 @@ def recovery(codes: list[str]) -> Component:
     return html.Div(
         [
             html.P(
-                "On. Keep these recovery codes in a safe place: each signs you in once, and they are not shown again."
+                tr(
+                    "On. Keep these recovery codes in a safe place: each signs you in once, "
+                    "and they are not shown again."
+                )
             ),
             html.Ul([html.Li(html.Code(code)) for code in codes], className="recovery-codes"),
         ]

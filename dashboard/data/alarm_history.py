@@ -10,6 +10,7 @@ import polars as pl
 
 from broker.store.export import no_formula
 from broker.store.snapshot import PRIORITIES, PRIORITY_CODE
+from dashboard.languages import tr_later
 
 PAGE: Final = 100
 """Occurrences on a page."""
@@ -18,14 +19,14 @@ MAX_EXPORT: Final = 5_000
 MAX_EXPORT_CHARACTERS: Final = 400_000
 HOUR_MS: Final = 3_600_000
 PERIODS: Final = {
-    "": "Any time",
-    "8": "Last 8 hours",
-    "24": "Last 24 hours",
-    "168": "Last 7 days",
-    "720": "Last 30 days",
+    "": tr_later("Any time"),
+    "8": tr_later("Last 8 hours"),
+    "24": tr_later("Last 24 hours"),
+    "168": tr_later("Last 7 days"),
+    "720": tr_later("Last 30 days"),
 }
 """Hours before now, and what they are called."""
-ACKNOWLEDGED: Final = {"": "Any", "yes": "Acknowledged", "no": "Never acknowledged"}
+ACKNOWLEDGED: Final = {"": tr_later("Any"), "yes": tr_later("Acknowledged"), "no": tr_later("Never acknowledged")}
 EXPORTED: Final = (
     *("raised", "priority", "subject", "site", "title", "rule"),
     *("acknowledged", "acknowledged_by", "acknowledged_after_s"),

@@ -11,13 +11,17 @@ from typing import Final
 
 import polars as pl
 
+from dashboard.data import alarm_metrics
+from dashboard.data.alarm_metrics import Metric
+from dashboard.languages import tr_later
+
 MINUTE_MS: Final = 60_000
-HOUR_MS: Final = 60 * MINUTE_MS
-DAY_MS: Final = 24 * HOUR_MS
+HOUR_MS: Final = alarm_metrics.HOUR_MS
+DAY_MS: Final = alarm_metrics.DAY_MS
 WINDOW_MS: Final = 30 * DAY_MS
 """Period that is evaluated: ISA-18.2 asks for at least 30 days."""
-BIN_MS: Final = 10 * MINUTE_MS
-FLOOD_START: Final = 10
+BIN_MS: Final = alarm_metrics.BIN_MS
+FLOOD_START: Final = alarm_metrics.FLOOD_START
 FLOOD_END: Final = 5
 """A flood starts with more than 10 alarms in 10 minutes per operator and ends with fewer than 5."""
 MIN_CHATTERING: Final = 3
@@ -28,19 +32,6 @@ MAX_BAD_ACTORS: Final = 10
 TARGET_SHARE: Final = {1: 0.05, 2: 0.15, 3: 0.80}
 """Of annunciated alarms: 5 % high, 15 % medium, 80 % low."""
 _ANNUNCIATIONS: Final = ("raised", "released", "realarmed")
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One performance metric with its target; `good` is None if there is too little data to judge."""
-
-    name: str
-    value: float | None
-    decimals: int
-    unit: str
-    target: str
-    good: bool | None
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -181,62 +172,28 @@ def report(events: pl.DataFrame, now: int, operators: int = 1) -> Report:
     actors = bad_actors(annunciations)
     span = max(1, now - since)
     metrics = (
-        *_rates(annunciations.height / operators, loaded, span, operators),
-        _flooding(flooded, span, now),
-        _count("Chattering", chattering(annunciations).height, "none", f"{MIN_CHATTERING} or more within a minute"),
-        _count("Fleeting", fleeting(recent).height, "none", "returned within a minute, without action"),
-        _count("Stale", stale(recent, now).height, "none, below 5 on any day", "standing for over a day", maximum=4),
-        Metric(
-            "Ten most frequent", 100 * float(actors["share"].sum()) if annunciations.height else None, 0, "% of load",
-            "below 5 %", _enough(annunciations, 200, float(actors["share"].sum()) < 0.05), "of annunciated alarms",
+        *alarm_metrics.rates(annunciations.height / operators, loaded, span, operators),
+        alarm_metrics.flooding(flooded, span, now),
+        alarm_metrics.counted(
+            tr_later("Chattering"),
+            chattering(annunciations).height,
+            tr_later("none"),
+            tr_later("3 or more within a minute"),
         ),
-        _priorities(mix(annunciations), annunciations),
-    )  # fmt: skip
-    return Report(span, annunciations.height, metrics, loaded, flooded, actors, mix(annunciations))
-
-
-def _enough(annunciations: pl.DataFrame, minimum: int, good: bool) -> bool | None:
-    """Return the verdict, or None if there are fewer than `minimum` alarms to judge by."""
-    return good if annunciations.height >= minimum else None
-
-
-def _rates(alarms: float, loaded: pl.DataFrame, span: int, operators: int) -> tuple[Metric, ...]:
-    peak = float(loaded["alarms"].max() or 0) / operators  # type: ignore[arg-type]
-    per_day, per_hour, per_bin = (alarms * part / span for part in (DAY_MS, HOUR_MS, BIN_MS))
-    a_day = per_day < 150 if span >= DAY_MS else None
-    return (
-        Metric("Alarms per day", per_day, 0, "per operator", "below 150; 300 at most", a_day, _over(span, DAY_MS)),
-        Metric(
-            "Alarms per hour", per_hour, 1, "per operator", "about 6, at most 12", per_hour <= 12, _over(span, HOUR_MS)
+        alarm_metrics.counted(
+            tr_later("Fleeting"),
+            fleeting(recent).height,
+            tr_later("none"),
+            tr_later("returned within a minute, without action"),
         ),
-        Metric(
-            "Alarms per 10 min", per_bin, 1, "per operator", "about 1, at most 2", per_bin <= 2, _over(span, BIN_MS)
+        alarm_metrics.counted(
+            tr_later("Stale"),
+            stale(recent, now).height,
+            tr_later("none, below 5 on any day"),
+            tr_later("standing for over a day"),
+            maximum=4,
         ),
-        Metric("Peak per 10 min", peak, 0, "per operator", "at most 10", peak <= FLOOD_START),
+        alarm_metrics.frequent(actors, annunciations),
+        alarm_metrics.priorities(mix(annunciations), annunciations),
     )
-
-
-def _over(span: int, unit: int) -> str:
-    return "mean" if span >= unit else "extrapolated"
-
-
-def _flooding(found: pl.DataFrame, span: int, now: int) -> Metric:
-    flooded = float(found.select((pl.col("end").fill_null(now) - pl.col("begin")).sum()).item() or 0)
-    note = f"{found.height} flood{'' if found.height == 1 else 's'}"
-    lasting = found.height > 0 and found["end"].null_count() > 0
-    return Metric(
-        "Time in flood", 100 * flooded / span, 1, "%", "below 1 %", flooded / span < 0.01,
-        f"{note}, one ongoing" if lasting else note,
-    )  # fmt: skip
-
-
-def _count(name: str, count: int, target: str, note: str, *, maximum: int = 0) -> Metric:
-    return Metric(name, count, 0, "", target, count <= maximum, note)
-
-
-def _priorities(found: pl.DataFrame, annunciations: pl.DataFrame) -> Metric:
-    high = float(found["share"][0])
-    return Metric(
-        "High priority", 100 * high if annunciations.height else None, 0, "% of load", "about 5 %, with 15 % medium",
-        _enough(annunciations, 20, high <= 0.10), "of annunciated alarms",
-    )  # fmt: skip
+    return Report(span, annunciations.height, metrics, loaded, flooded, actors, mix(annunciations))

@@ -14,6 +14,7 @@ from dashboard.data import queries
 from dashboard.data.audit_log import about
 from dashboard.data.fleet_clock import fleet_clock
 from dashboard.data.handover_sheet import MAX_LINES, MAX_TEXT, ActionLine, AlarmLine, Due, OpenAlarm, Order, Sheet
+from dashboard.languages import tr_later
 
 MAX_CELL: Final = 500
 """Characters of a text that pumps, rules or people wrote."""
@@ -26,12 +27,12 @@ ACTIONS: Final = (
 )
 """Kinds of journal entries that tell what people did, besides acknowledging."""
 _FORECASTS: Final = {
-    "under_dosed_h": ("Under-dosed", 3600),
-    "over_dosed_h": ("Over-dosed", 3600),
-    "low_d": ("Low reservoir", 86_400),
-    "empty_d": ("Empty reservoir", 86_400),
-    "eri_d": ("Replacement due (ERI)", 86_400),
-    "eos_d": ("End of service", 86_400),
+    "under_dosed_h": (tr_later("Under-dosed"), 3600),
+    "over_dosed_h": (tr_later("Over-dosed"), 3600),
+    "low_d": (tr_later("Low reservoir"), 86_400),
+    "empty_d": (tr_later("Empty reservoir"), 86_400),
+    "eri_d": (tr_later("Replacement due (ERI)"), 86_400),
+    "eos_d": (tr_later("End of service"), 86_400),
 }
 """What each forecast is about, and the seconds of its unit."""
 _RESERVOIR: Final = ("low_d", "empty_d")
@@ -109,7 +110,10 @@ def due(snapshot: Snapshot, hours: float) -> pl.DataFrame:
         base.filter((pl.col(name) <= 3600 * hours * pl.col("speed")) & (pl.col(name) <= ends))
         .filter(flowing if name in _RESERVOIR else pl.lit(value=True))
         .select("pump", pl.lit(what).alias("what"), pl.col(name).alias("in_s"), "speed")
-        for name, what in {**{name: title for name, (title, _) in _FORECASTS.items()}, "refill": "Refill due"}.items()
+        for name, what in {
+            **{name: title for name, (title, _) in _FORECASTS.items()},
+            "refill": tr_later("Refill due"),
+        }.items()
     ]
     return pl.concat(kept).with_columns(pl.col("in_s", "speed").cast(pl.Float64)).sort("in_s", "pump")
 

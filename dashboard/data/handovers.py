@@ -19,14 +19,15 @@ from dashboard.data.handover_content import ACTIONS, HOUR_MS, compose
 from dashboard.data.handover_files import HandoverError, HandoverFiles, Kept
 from dashboard.data.handover_sheet import MAX_TEXT, Sheet
 from dashboard.data.services import Answer, DataService
+from dashboard.languages import decimal, tr, tr_later
 
 SPANS_H: Final = (8, 12, 24)
 MAX_READ: Final = 5_000
 """Newest entries by people that are looked through for what they did."""
 RECORDED_WITHIN_MS: Final = 600_000
 """How long after a signature its entry may stand in the journal: a full disk cache can hold it up."""
-ONLY: Final = "only operators, engineers and admins may sign handovers"
-UNRECORDED: Final = "the signature cannot be recorded in the journal; see the dashboard's log"
+ONLY: Final = tr_later("only operators, engineers and admins may sign handovers")
+UNRECORDED: Final = tr_later("the signature cannot be recorded in the journal; see the dashboard's log")
 
 
 @dataclass(frozen=True)
@@ -59,40 +60,50 @@ class Handovers:
         visitor = VISITOR.get()
         problem = await self._refusal(visitor)
         if not problem and len(text) > MAX_TEXT:
-            problem = f"the text has {len(text):,} characters; allowed are {MAX_TEXT:,}"
+            many, most = decimal(len(text)), decimal(MAX_TEXT)
+            problem = tr("the text has {count} characters; allowed are {most}", count=many, most=most)
         if problem:
-            return Answer(f"Not signed: {problem}.", good=False), None
+            return _not_signed(problem), None
         draft = partial(self.draft, hours, text, visitor.name)
         try:
             kept, removed = await asyncio.to_thread(self.files.add, draft)
         except (HandoverError, sqlite3.Error) as error:
-            return Answer(f"Not signed: {error}.", good=False), None
+            return _not_signed(error), None
         number = kept.sheet.number
         if not await self.data.audit.record("handed_over", visitor, _entry(kept)):
             await asyncio.to_thread(self.files.remove, number)
-            return Answer(f"Not signed: {UNRECORDED}.", good=False), None
+            return _not_signed(tr(UNRECORDED)), None
         for old in removed:
             await self.data.audit.record("handover_removed", visitor, f"sheet {old}: only so many are kept")
-        return Answer(f"Sheet {number:,} is signed by you and waits for whoever takes over.", good=True), number
+        return Answer(
+            tr("Sheet {number} is signed by you and waits for whoever takes over.", number=decimal(number)), good=True
+        ), number
 
     async def take_over(self, number: int) -> Answer:
         """Sign a sheet as the one who takes over: another person than the one who handed over."""
         visitor = VISITOR.get()
         problem = await self._refusal(visitor)
         if problem:
-            return Answer(f"Not signed: {problem}.", good=False)
+            return _not_signed(problem)
         try:
             checked = await asyncio.to_thread(self.open, number)
             problem = _why_not(checked, visitor)
             if problem:
-                return Answer(f"Not signed: {problem}.", good=False)
+                return _not_signed(problem)
             await asyncio.to_thread(self.files.take_over, checked.kept, visitor.name, self.data.now())
         except (HandoverError, sqlite3.Error) as error:
-            return Answer(f"Not signed: {error}.", good=False)
+            return _not_signed(error)
         if not await self.data.audit.record("taken_over", visitor, _entry(checked.kept)):
             await asyncio.to_thread(self.files.withdraw, number)
-            return Answer(f"Not signed: {UNRECORDED}.", good=False)
-        return Answer(f"You have taken over from {checked.kept.sheet.by} with sheet {number:,}.", good=True)
+            return _not_signed(tr(UNRECORDED))
+        return Answer(
+            tr(
+                "You have taken over from {who} with sheet {number}.",
+                who=checked.kept.sheet.by,
+                number=decimal(number),
+            ),
+            good=True,
+        )
 
     def open(self, number: int) -> Checked:
         """Return a sheet, compared with what the journal says was signed. Raises `HandoverError`, `sqlite3.Error`."""
@@ -118,7 +129,7 @@ class Handovers:
         if visitor.may("acknowledge"):
             return ""
         await self.data.audit.denied(visitor, "sign handovers")
-        return ONLY
+        return tr(ONLY)
 
     def _unlike(self, kind: str, kept: Kept, who: str, at: int) -> str:
         found = journal_query.entries(
@@ -126,8 +137,15 @@ class Handovers:
         )
         if found.filter((pl.col("kind") == kind) & (pl.col("text") == _entry(kept))).height:
             return ""
-        signed = "handed over" if kind == "handed_over" else "taken over"
-        return f"this is not the sheet that {who} has {signed}: the journal has another digest of it, or none"
+        if kind == "handed_over":
+            return tr(
+                "this is not the sheet that {who} has handed over: the journal has another digest, or none", who=who
+            )
+        return tr("this is not the sheet that {who} has taken over: the journal has another digest, or none", who=who)
+
+
+def _not_signed(problem: object) -> Answer:
+    return Answer(tr("Not signed: {problem}.", problem=problem), good=False)
 
 
 def _entry(kept: Kept) -> str:
@@ -140,9 +158,9 @@ def _why_not(checked: Checked, visitor: Visitor) -> str:
     if checked.problem:
         return checked.problem
     if second is not None:
-        return f"{second.who} has taken this sheet over already"
+        return tr("{who} has taken this sheet over already", who=second.who)
     if visitor.name != sheet.by:
         return ""
     if visitor.name == SHARED_KEY.name:
-        return "with the shared key everybody is the same person; make accounts with pumpwatch user add"
-    return f"{sheet.by} has handed over this sheet; somebody else must take it over"
+        return tr("with the shared key everybody is the same person; make accounts with pumpwatch user add")
+    return tr("{who} has handed over this sheet; somebody else must take it over", who=sheet.by)

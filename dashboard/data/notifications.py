@@ -16,6 +16,7 @@ from broker.store.notification_requests import Request, RequestError
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
 from dashboard.data.services import Answer, DataService
+from dashboard.languages import tr, tr_later
 
 RIGHT: Final = "admin"
 MAX_LISTED: Final = 100
@@ -25,10 +26,10 @@ PATIENCE_S: Final = 25.0
 STEP_S: Final = 0.25
 DONE: Final = {"test": "sent a test message to", "retry": "tried a dead letter again:", "discard": "discarded:"}
 KIND_WORD: Final = {
-    "raised": "raised",
-    "returned": "returned to normal",
+    "raised": tr_later("raised"),
+    "returned": tr_later("returned to normal"),
     "escalated": "escalation",
-    "repeated": "repeated",
+    "repeated": tr_later("repeated"),
 }
 
 Kind = Literal["test", "retry", "discard"]
@@ -100,9 +101,10 @@ def told(data: DataService, alarm: str) -> list[str]:
 
 def told_text(one: Delivery) -> str:
     """Return who was told by a delivery and when, empty if it did not end."""
-    what = f"step {one.step}" if one.kind == "escalated" else KIND_WORD.get(one.kind, one.kind)
+    what = tr("step {number}", number=one.step) if one.kind == "escalated" else tr(KIND_WORD.get(one.kind, one.kind))
     if one.state == "sent":
-        return f"{one.service} was told at {formatting.second(one.finished)} ({what})"
+        when = formatting.second(one.finished)
+        return tr("{service} was told at {time} ({what})", service=one.service, time=when, what=what)
     if one.state == "dead":
-        return f"{one.service} could not be told ({what}): {one.reason}"
+        return tr("{service} could not be told ({what}): {why}", service=one.service, what=what, why=one.reason)
     return ""

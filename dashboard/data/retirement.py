@@ -9,6 +9,7 @@ import polars as pl
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.data import pump_search
+from dashboard.languages import tr
 
 _NAMES = (
     *(pl.col(name) for name in ("pump", "site", "gateway", "retired_by", "retired_why")),
@@ -42,6 +43,8 @@ def by_itself(retired: dict[str, Any]) -> bool:
 def since(retired: dict[str, Any]) -> str:
     """Return since when a pump is retired, and by whom: "since 12 Jan 2026, 12:32 UTC by eva"."""
     if not by_itself(retired):
-        return f"with gateway {retired['gateway']}, which withdrew its birth"
-    who = f" by {retired['retired_by']}" if retired["retired_by"] else ""
-    return f"since {formatting.moment(retired['retired_wall'])}{who}"
+        return tr("with gateway {gateway}, which withdrew its birth", gateway=retired["gateway"])
+    moment = formatting.moment(retired["retired_wall"])
+    if retired["retired_by"]:
+        return tr("since {moment} by {who}", moment=moment, who=retired["retired_by"])
+    return tr("since {time}", time=moment)

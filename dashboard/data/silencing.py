@@ -24,6 +24,7 @@ from broker.store.snapshot import Snapshot
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
 from dashboard.data.services import Answer, DataService
+from dashboard.languages import tr
 
 log = logging.getLogger("dashboard")
 RIGHT: Final = "acknowledge"
@@ -174,7 +175,12 @@ def story(data: DataService, snapshot: Snapshot, alarm: str) -> list[str]:
     """Return until when nobody is notified about an open alarm, by whom and why; nothing if it is not silenced."""
     found = marks(data.silences, snapshot, data.now()).filter(pl.col("alarm") == alarm)
     return [
-        f"silenced until {formatting.moment(row['silenced_until'])} by {row['silenced_by']}: {row['silenced_why']}"
+        tr(
+            "silenced until {moment} by {who}: {why}",
+            moment=formatting.moment(row["silenced_until"]),
+            who=row["silenced_by"],
+            why=row["silenced_why"],
+        )
         for row in found.iter_rows(named=True)
     ]
 

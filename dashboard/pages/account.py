@@ -18,7 +18,7 @@ from dashboard.access.session_table import Session
 from dashboard.components import client_script, elements, second_factor_panel, shell
 from dashboard.components.elements import Component, notice
 from dashboard.data.services import DataService
-from dashboard.languages import LANGUAGE, NAMES, tr
+from dashboard.languages import LANGUAGE, NAMES, decimal, tr
 
 STORE: Final = "session"
 """Id of the store that a button of the list sets to {"handle": …}; `n` makes each request unique."""
@@ -39,17 +39,17 @@ SYSTEMS: Final = {
 def layout() -> Component:
     """Return the page of the visitor."""
     visitor, people = VISITOR.get(), PEOPLE.get()
-    users = html.A("Users", href=path_of("/users"), className="button", **client_script.GO)
-    head = [html.H1(visitor.name or "Account"), html.Span(visitor.role, className="tag")]
+    users = html.A(tr("Users"), href=path_of("/users"), className="button", **client_script.GO)
+    head = [html.H1(visitor.name or tr("Account")), html.Span(tr(visitor.role), className="tag")]
     return html.Div(
         [
             dcc.Store(id=STORE),
             dcc.Store(id=CHANGED),
             html.Div([*head, *([users] if visitor.may("admin") else [])], className="account-head"),
             elements.card(tr("Language"), _languages(), name="account-languages"),
-            elements.card("Password", _password_form(people), name="account-form"),
-            elements.card("Second factor", second_factor_panel.layout()),
-            elements.card("Sessions", html.Div(sessions(), id="own-sessions"), side=_sign_out_everywhere()),
+            elements.card(tr("Password"), _password_form(people), name="account-form"),
+            elements.card(tr("Second factor"), second_factor_panel.layout()),
+            elements.card(tr("Sessions"), html.Div(sessions(), id="own-sessions"), side=_sign_out_everywhere()),
         ],
         className="column",
     )
@@ -122,14 +122,14 @@ async def changed(current: str, new: str, repeated: str) -> tuple[str, bool]:
     """Change the password of the visitor; return a sentence and whether it was changed."""
     people = PEOPLE.get()
     if people is None:
-        return "Not changed: sign in first.", False
+        return tr("Not changed: sign in first."), False
     if new != repeated:
-        return "Not changed: the new password and its repetition differ.", False
+        return tr("Not changed: the new password and its repetition differ."), False
     try:
         done = await people.own_password(current, new)
     except AccessError as error:
-        return f"Not changed: {error}.", False
-    return ("Password changed; your other sessions ended.", True) if done.good else (done.text, False)
+        return tr("Not changed: {problem}.", problem=error), False
+    return (tr("Password changed; your other sessions ended."), True) if done.good else (done.text, False)
 
 
 def sessions() -> Component:
@@ -137,8 +137,8 @@ def sessions() -> Component:
     people = PEOPLE.get()
     found = people.own_sessions() if people else []
     if not found:
-        return elements.nothing("No sessions.")
-    heads = [("Browser", ""), ("", ""), ("From", ""), ("Since", ""), ("Last used", "")]
+        return elements.nothing(tr("No sessions."))
+    heads = [(title, "") for title in (tr("Browser"), "", tr("From"), tr("Since"), tr("Last used"))]
     rows = [
         [
             html.Span(browser_name(session.agent), title=session.agent),
@@ -156,19 +156,23 @@ def browser_name(agent: str) -> str:
     """Return what people call a browser and its system: "Firefox on Windows"; the first words if it is unknown."""
     browser = next((name for mark, name in BROWSERS.items() if mark in agent), "")
     system = next((name for mark, name in SYSTEMS.items() if mark in agent), "")
-    return f"{browser} on {system}" if browser and system else agent[:30] or formatting.UNKNOWN
+    return (
+        tr("{browser} on {system}", browser=browser, system=system)
+        if browser and system
+        else agent[:30] or tr(formatting.UNKNOWN)
+    )
 
 
 def _end_button(session: Session) -> Component:
     if session.digest == VISITOR.get().session:
-        return html.Span("this session", className="tag")
+        return html.Span(tr("this session"), className="tag")
     attributes: dict[str, Any] = {"data-session": json.dumps({"handle": session.handle})}
-    return html.Button("End", className="button", **attributes)
+    return html.Button(tr("End", context="session"), className="button", **attributes)
 
 
 def _sign_out_everywhere() -> Component:
     action = path_of("/sign-out?everywhere=1")
-    return html.Form(html.Button("Sign out everywhere", className="button"), action=action, method="POST")
+    return html.Form(html.Button(tr("Sign out everywhere"), className="button"), action=action, method="POST")
 
 
 def _password_form(people: People | None) -> Component:
@@ -177,18 +181,24 @@ def _password_form(people: People | None) -> Component:
     except AccessError:
         known = False
     if not known:
-        return elements.nothing("Your password is not kept here, so it cannot be changed here.")
-    lengths = f"{MIN_PASSWORD} to {MAX_PASSWORD} characters"
+        return elements.nothing(tr("Your password is not kept here, so it cannot be changed here."))
+    lengths = tr("{least} to {most} characters", least=MIN_PASSWORD, most=decimal(MAX_PASSWORD))
     return html.Div(
         [
             dmc.PasswordInput(
-                id="own-current", label="Current password", description="as at sign-in", autoComplete="current-password"
+                id="own-current",
+                label=tr("Current password"),
+                description=tr("as at sign-in"),
+                autoComplete="current-password",
             ),
-            dmc.PasswordInput(id="own-new", label="New password", description=lengths, autoComplete="new-password"),
+            dmc.PasswordInput(id="own-new", label=tr("New password"), description=lengths, autoComplete="new-password"),
             dmc.PasswordInput(
-                id="own-repeated", label="New password again", description="the same", autoComplete="new-password"
+                id="own-repeated",
+                label=tr("New password again"),
+                description=tr("the same"),
+                autoComplete="new-password",
             ),
-            html.Button("Change password", id="own-change", className="button strong"),
+            html.Button(tr("Change password"), id="own-change", className="button strong"),
         ],
         className="field-row",
     )

@@ -17,10 +17,11 @@ from dashboard.access.proxies import path_of
 from dashboard.clocks import TherapyClock
 from dashboard.components import address, alarm_figures, elements, figures, shell
 from dashboard.components.elements import Component
-from dashboard.data import alarm_kpi, alarm_performance, fleet_clock
+from dashboard.data import alarm_kpi, alarm_metrics, alarm_performance, fleet_clock
 from dashboard.data.alarm_kpi import MAX_EVENTS, MAX_OPERATORS
 from dashboard.data.alarm_performance import Metric, Report
 from dashboard.data.services import DataService
+from dashboard.languages import decimal, tr, tr_sentence
 from dashboard.zones import chart_zone
 
 PATH: Final = "/alarm-health"
@@ -34,27 +35,27 @@ def layout() -> Component:
     """Return the page; its numbers are refreshed every ten seconds."""
     operators = dmc.NumberInput(
         id="health-operators", value=1, min=1, max=MAX_OPERATORS, allowDecimal=False, size="xs", w=90,
-        **{"aria-label": "Operators"},
+        **{"aria-label": tr("Operators")},
     )  # fmt: skip
     chart = dcc.Graph(id="health-load", config=figures.CONFIG, style={"height": 210}, figure=figures.EMPTY)
     return html.Div(
         [
-            html.H1("Alarm health", className="hidden"),
+            html.H1(tr("Alarm health"), className="hidden"),
             dcc.Interval(id="health-beat", interval=REFRESH_MS),
             elements.card(
-                "Alarm load against targets",
+                tr("Alarm load against targets"),
                 html.Div(id="health-measures", className="measures"),
                 html.Div(id="health-note", className="note"),
-                side=[html.Span("Operators"), operators, html.Span(id="health-files", className="kpi-files")],
+                side=[html.Span(tr("Operators")), operators, html.Span(id="health-files", className="kpi-files")],
             ),
-            elements.card("Annunciated alarms per 10 min (therapy time)", chart),
+            elements.card(tr("Annunciated alarms per 10 min (therapy time)"), chart),
             html.Div(
                 [
-                    elements.card("Ten most frequent", html.Div(id="health-actors", className="scroll")),
+                    elements.card(tr("Ten most frequent"), html.Div(id="health-actors", className="scroll")),
                     html.Div(
                         [
-                            elements.card("Priority distribution", html.Div(id="health-mix")),
-                            elements.card("Alarm floods", html.Div(id="health-floods", className="scroll")),
+                            elements.card(tr("Priority distribution"), html.Div(id="health-mix")),
+                            elements.card(tr("Alarm floods"), html.Div(id="health-floods", className="scroll")),
                         ],
                         className="column",
                     ),
@@ -125,7 +126,7 @@ def serve(server: FastAPI, data: DataService) -> None:
         people = min(max(1, operators), MAX_OPERATORS)
         report = await asyncio.to_thread(measured, people)
         if not await data.audit.record("exported", VISITOR.get(), f"alarm figures as {kind}"):
-            return Response("Not exported: it cannot be recorded in the audit trail.", 503, media_type="text/plain")
+            return Response(tr("Not exported: it cannot be recorded in the audit trail."), 503, media_type="text/plain")
         headers = {"Content-Disposition": f'attachment; filename="alarm-kpi.{kind}"', "Cache-Control": "no-store"}
         if kind == "csv":
             return Response(alarm_kpi.csv_text(report), media_type="text/csv; charset=utf-8", headers=headers)
@@ -143,62 +144,81 @@ def serve(server: FastAPI, data: DataService) -> None:
 
 def _note(report: Report, events: pl.DataFrame, age_s: float | None, zone: str) -> str:
     if events.is_empty():
-        return "No alarms yet: the journal is empty."
+        return tr("No alarms yet: the journal is empty.")
     newest = events["at"].max()
-    window = f"{report.annunciated:,} alarms annunciated in {formatting.span(report.span_ms / 1000)} of therapy time"
-    short = "" if report.span_ms >= alarm_performance.DAY_MS else "; at least 30 days are needed to judge"
-    cut = f"; only the newest {MAX_EVENTS:,} journal entries are counted" if events.height >= MAX_EVENTS else ""
-    age = formatting.UNKNOWN if age_s is None else formatting.span(age_s)
-    return f"{window}{short}{cut}. Latest entry recorded {formatting.second(newest)}; data {age} old; chart in {zone}."  # type: ignore[arg-type]
+    parts = [
+        tr(
+            "{alarms} annunciated in {duration} of therapy time.",
+            alarms=formatting.count(report.annunciated, "alarm"),
+            duration=formatting.span(report.span_ms / 1000),
+        ),
+        "" if report.span_ms >= alarm_performance.DAY_MS else tr("At least 30 days are needed to judge."),
+        tr("Only the newest {count} journal entries are counted.", count=decimal(MAX_EVENTS))
+        if events.height >= MAX_EVENTS
+        else "",
+        tr(
+            "Latest entry recorded {time}; data {age} old; chart in {zone}.",
+            time=formatting.second(newest),  # type: ignore[arg-type]
+            age=formatting.span(age_s),
+            zone=zone,
+        ),
+    ]
+    return " ".join(filter(None, parts))
 
 
 def _metric(metric: Metric) -> Component:
     tone = {True: "fine", False: "warn", None: ""}[metric.good]
-    verdict = {True: "within target", False: "outside target", None: "too little data"}[metric.good]
-    value = elements.quantity(formatting.number(metric.value, metric.decimals, metric.unit))
-    detail = f" · {metric.note}" if metric.note else ""
-    note = [html.Div(f"target {metric.target}"), html.Div([html.B(verdict), detail])]
-    return elements.fact(metric.name, value, note=note, tone=f"measure {tone}")
+    verdict = {True: tr("within target"), False: tr("outside target"), None: tr("too little data")}[metric.good]
+    value = elements.quantity(formatting.number(metric.value, metric.decimals, tr(metric.unit)))
+    detail = f" · {tr_sentence(metric.note, alarm_metrics.FLOODS)}" if metric.note else ""
+    note = [html.Div(tr("target {target}", target=tr(metric.target))), html.Div([html.B(verdict), detail])]
+    return elements.fact(tr(metric.name), value, note=note, tone=f"measure {tone}")
 
 
 def _actors(actors: pl.DataFrame) -> Component:
     if actors.is_empty():
-        return elements.nothing("No alarms annunciated yet.")
+        return elements.nothing(tr("No alarms annunciated yet."))
     rows = [
         [
             elements.pump_link(row["pump"]) if row["pump"] else row["subject"],
-            html.Span([elements.mark(row["priority"]), row["title"]], className="priority"),
-            f"{row['alarms']:,}",
-            f"{100 * row['share']:.1f} %",
+            html.Span([elements.mark(row["priority"]), tr(row["title"])], className="priority"),
+            decimal(row["alarms"]),
+            f"{decimal(100 * row['share'], 1)} %",
         ]
         for row in actors.iter_rows(named=True)
     ]
-    return elements.table([("Source", ""), ("Alarm", "wide"), ("Count", "number"), ("Share", "number")], rows)
+    return elements.table(
+        [(tr("Source"), ""), (tr("Alarm"), "wide"), (tr("Count"), "number"), (tr("Share"), "number")], rows
+    )
 
 
 def _mix(mix: pl.DataFrame) -> Component:
     rows = [
         [
             elements.priority(row["priority"]),
-            f"{row['alarms']:,}",
+            decimal(row["alarms"]),
             f"{100 * row['share']:.0f} %",
             f"{100 * row['target']:.0f} %",
         ]
         for row in mix.iter_rows(named=True)
     ]
-    return elements.table([("Priority", ""), ("Count", "number"), ("Share", "number"), ("Target", "number")], rows)
+    return elements.table(
+        [(tr("Priority"), ""), (tr("Count"), "number"), (tr("Share"), "number"), (tr("Target"), "number")], rows
+    )
 
 
 def _floods(floods: pl.DataFrame, now: int, clock: TherapyClock) -> Component:
     if floods.is_empty():
-        return elements.nothing("No floods: never more than 10 alarms in 10 min per operator.")
+        return elements.nothing(tr("No floods: never more than 10 alarms in 10 min per operator."))
     rows = [
         [
             clocks.therapy_moment(row["begin"], clock),
-            clocks.therapy_moment(row["end"], clock) if row["end"] else "ongoing",
+            clocks.therapy_moment(row["end"], clock) if row["end"] else tr("ongoing"),
             formatting.span(((row["end"] or now) - row["begin"]) / 1000),
-            f"{row['alarms']:,}",
+            decimal(row["alarms"]),
         ]
         for row in floods.tail(MAX_FLOODS).reverse().iter_rows(named=True)
     ]
-    return elements.table([("Start", ""), ("End", ""), ("Duration (therapy)", "number"), ("Alarms", "number")], rows)
+    return elements.table(
+        [(tr("Start"), ""), (tr("End"), ""), (tr("Duration (therapy)"), "number"), (tr("Alarms"), "number")], rows
+    )

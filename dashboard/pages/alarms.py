@@ -236,4 +236,6 @@ def silence_link(row: dict[str, Any]) -> Component:
     if not VISITOR.get().may(silencing.RIGHT):
         return None
     about = {"rule": row["rule"], **({"pump": row["pump"]} if row["pump"] else {})}
-    return html.A("Silence…", href=path_of(f"/silences?{urlencode(about)}"), className="pump-link", **client_script.GO)
+    return html.A(
+        tr("Silence…"), href=path_of(f"/silences?{urlencode(about)}"), className="pump-link", **client_script.GO
+    )

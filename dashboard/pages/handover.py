@@ -20,6 +20,7 @@ from dashboard.data.handover_files import HandoverFiles, Kept
 from dashboard.data.handover_sheet import MAX_TEXT
 from dashboard.data.handovers import SPANS_H, Handovers
 from dashboard.data.services import DataService
+from dashboard.languages import decimal, tr
 
 REFRESH_MS: Final = 30_000
 MAX_LISTED: Final = 30
@@ -28,10 +29,10 @@ MAX_LISTED: Final = 30
 def layout() -> Component:
     """Return the page; draft and list follow at once."""
     may_sign = VISITOR.get().may("acknowledge")
-    listing = elements.card("Signed sheets", html.Div(id="handover-list", className="scroll"))
+    listing = elements.card(tr("Signed sheets"), html.Div(id="handover-list", className="scroll"))
     return html.Div(
         [
-            html.H1("Handover", className="hidden"),
+            html.H1(tr("Handover"), className="hidden"),
             dcc.Interval(id="handover-beat", interval=REFRESH_MS),
             html.Div(id="handover-waiting", role="status", className="no-print"),
             html.Div([_form(may_sign), listing], className="handover-top no-print"),
@@ -42,30 +43,32 @@ def layout() -> Component:
 
 
 def _form(may_sign: bool) -> Component:
-    note = "" if may_sign else "Your role may look at sheets; operators, engineers and admins sign them."
+    note = "" if may_sign else tr("Your role may look at sheets; operators, engineers and admins sign them.")
     spans = [{"value": str(hours), "label": f"{hours} h"} for hours in SPANS_H]
     return elements.card(
-        "Hand over",
+        tr("Hand over"),
         html.Div(
             [
                 dmc.SegmentedControl(
-                    id="handover-hours", value="8", data=spans, **client_script.label("Length of the shift")
+                    id="handover-hours", value="8", data=spans, **client_script.label(tr("Length of the shift"))
                 ),
-                html.Span("back and ahead, in wall-clock time", className="note"),
+                html.Span(tr("back and ahead, in wall-clock time"), className="note"),
             ],
             className="buttons",
         ),
         dmc.Textarea(
             id="handover-text",
-            label=f"For the next shift (optional, at most {MAX_TEXT:,} characters)",
+            label=tr("For the next shift (optional, at most {count} characters)", count=decimal(MAX_TEXT)),
             autosize=True,
             minRows=2,
             maxRows=12,
         ),
         html.Div(
             [
-                html.Button("Sign and hand over", id="handover-sign", className="button strong", disabled=not may_sign),
-                html.Button("Print", className="button", **handover_view.PRINT),
+                html.Button(
+                    tr("Sign and hand over"), id="handover-sign", className="button strong", disabled=not may_sign
+                ),
+                html.Button(tr("Print"), className="button", **handover_view.PRINT),
                 html.Span(note, id="handover-note", role="status", className="note"),
             ],
             className="buttons",
@@ -89,7 +92,7 @@ def register(app: Dash, data: DataService) -> None:
         try:
             return handover_view.sheet(await asyncio.to_thread(compose))
         except sqlite3.Error as error:
-            return elements.nothing(f"The journal cannot be read now: {error}.")
+            return elements.nothing(tr("The journal cannot be read now: {error}.", error=error))
 
     @app.callback(
         Output("handover-list", "children"),
@@ -116,7 +119,7 @@ def register(app: Dash, data: DataService) -> None:
         answer, number = await handovers.hand_over(span_of(hours), text.strip() if isinstance(text, str) else "")
         if number is None:
             return html.Span(answer.text, className="bad-word"), no_update
-        return [answer.text, " ", link(number, "Open it")], ""
+        return [answer.text, " ", link(number, tr("Open it"))], ""
 
 
 def span_of(hours: Any) -> int:
@@ -127,15 +130,21 @@ def span_of(hours: Any) -> int:
 def link(number: int, label: str = "") -> Component:
     """Return a link to a signed sheet."""
     place = path_of(f"/handover/{number}")
-    return html.A(label or f"Sheet {number:,}", href=place, className="pump-link", **client_script.GO)
+    return html.A(
+        label or tr("Sheet {number}", number=decimal(number)), href=place, className="pump-link", **client_script.GO
+    )
 
 
 def waiting(found: list[Kept]) -> Component:
     """Return which sheet waits for the visitor's signature; nothing if none does."""
     for kept in found:
         if kept.taken_over is None and kept.sheet.by != VISITOR.get().name:
-            text = f" by {kept.sheet.by} of {formatting.moment(kept.sheet.made)} waits for whoever takes over."
-            return html.Div([link(kept.sheet.number), text], className="card handover-waiting")
+            text = tr(
+                "by {who} of {moment} waits for whoever takes over.",
+                who=kept.sheet.by,
+                moment=formatting.moment(kept.sheet.made),
+            )
+            return html.Div([link(kept.sheet.number), " ", text], className="card handover-waiting")
         if kept.taken_over is not None:  # what is older was settled, or nobody came
             break
     return None
@@ -144,19 +153,21 @@ def waiting(found: list[Kept]) -> Component:
 def table(found: list[Kept], count: int) -> Component:
     """Return the signed sheets, newest first."""
     if not found:
-        return elements.nothing("No sheets yet. Sheets appear here once somebody has signed one.")
+        return elements.nothing(tr("No sheets yet. Sheets appear here once somebody has signed one."))
     rows = [
         [
             link(kept.sheet.number),
             formatting.moment(kept.sheet.made),
             f"{kept.sheet.hours} h",
             kept.sheet.by,
-            kept.taken_over.who if kept.taken_over else html.Span("not yet", className="muted"),
+            kept.taken_over.who if kept.taken_over else html.Span(tr("not yet"), className="muted"),
             formatting.moment(kept.taken_over.at) if kept.taken_over else "",
         ]
         for kept in found
     ]
-    heads = [("Sheet", ""), ("Handed over", ""), ("Shift", ""), ("By", ""), ("Taken over by", ""), ("Taken over", "")]
+    titles = (tr("Sheet"), tr("Handed over"), tr("Shift"), tr("By"), tr("Taken over by"), tr("Taken over"))
+    heads = [(title, "") for title in titles]
     more = count - len(found)
-    rest = html.P(f"and {formatting.count(more, 'older sheet')}, each at /handover/NUMBER", className="note")
+    older = formatting.count(more, "older sheet")
+    rest = html.P(tr("and {sheets}, each at /handover/NUMBER", sheets=older), className="note")
     return html.Div([elements.table(heads, rows), rest if more > 0 else None])

@@ -17,19 +17,20 @@ from dashboard.components.elements import Component
 from dashboard.data.handover_files import MAX_NUMBER, HandoverError, HandoverFiles
 from dashboard.data.handovers import Checked, Handovers
 from dashboard.data.services import DataService
+from dashboard.languages import tr
 
 
 def layout(number: str = "") -> Component:
     """Return the page of one sheet, which follows at once."""
     return html.Div(
         [
-            html.H1("Handover sheet", className="hidden"),
+            html.H1(tr("Handover sheet"), className="hidden"),
             dcc.Store(id="sheet-number", data=number),
             html.Div(
                 [
-                    html.A("All sheets", href=path_of("/handover"), className="button", **client_script.GO),
-                    html.Button("Print", className="button", **handover_view.PRINT),
-                    html.Button("Sign and take over", id="sheet-sign", className="button strong", hidden=True),
+                    html.A(tr("All sheets"), href=path_of("/handover"), className="button", **client_script.GO),
+                    html.Button(tr("Print"), className="button", **handover_view.PRINT),
+                    html.Button(tr("Sign and take over"), id="sheet-sign", className="button strong", hidden=True),
                     html.Span(id="sheet-note", role="status", className="note"),
                 ],
                 className="buttons no-print",
@@ -75,12 +76,13 @@ def shown(handovers: Handovers, number: Any) -> tuple[Component, str, bool]:
     """Return a sheet, what is wrong with it, and whether the button for the second signature is hidden."""
     found = number_of(number)
     if found is None:
-        return elements.nothing(f"Not shown: there is no sheet {str(number)[:20]!r}; sheets have numbers."), "", True
+        given = repr(str(number)[:20])
+        return elements.nothing(tr("Not shown: there is no sheet {given}; sheets have numbers.", given=given)), "", True
     try:
         checked = handovers.open(found)
     except (HandoverError, sqlite3.Error) as error:
-        return elements.nothing(f"Not shown: {error}."), "", True
-    problem = f"Do not rely on this sheet: {checked.problem}." if checked.problem else ""
+        return elements.nothing(tr("Not shown: {error}.", error=error)), "", True
+    problem = tr("Do not rely on this sheet: {problem}.", problem=checked.problem) if checked.problem else ""
     return handover_view.sheet(checked.kept.sheet, checked.kept), problem, not awaits(checked)
 
 

@@ -14,58 +14,54 @@ from dash.exceptions import PreventUpdate
 from broker.store.snapshot import PRIORITIES
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
-from dashboard.components import address, elements, shell
+from dashboard.components import address, elements, history_table, shell
 from dashboard.components.elements import Component
 from dashboard.data import alarm_history
 from dashboard.data.alarm_history import ACKNOWLEDGED, PAGE, PERIODS, ResponseTimes
 from dashboard.data.occurrences import Known
 from dashboard.data.services import DataService
+from dashboard.languages import LANGUAGE, decimal, tr
 from dashboard.zones import ZONE
 
 REFRESH_MS: Final = 15_000
 MAX_PAGES: Final = 100_000
 FILTERS: Final = ("pump", "person", "rule", "priority", "site", "acknowledged", "period", "first", "last")
-HEADS: Final = [
-    ("Raised", ""),
-    ("Alarm", "wide"),
-    ("Source", ""),
-    ("Site", "wrap"),
-    ("Acknowledged after", "number"),
-    ("By", "wrap"),
-    ("Shelved", "wrap"),
-    ("Lasted (therapy time)", "number"),
-]
 
 
 def layout() -> Component:
     """Return the page; its rows follow at once."""
     tools = [
-        dmc.TextInput(id="history-pump", value="", label="Pump or source", size="xs", debounce=300, w=112),
-        dmc.TextInput(id="history-person", value="", label="Person", size="xs", debounce=300, w=96),
-        dmc.Select(id="history-rule", value="", label="Alarm", data=[_ANY], searchable=True, size="xs", w=165),
+        dmc.TextInput(id="history-pump", value="", label=tr("Pump or source"), size="xs", debounce=300, w=112),
+        dmc.TextInput(id="history-person", value="", label=tr("Person"), size="xs", debounce=300, w=96),
+        dmc.Select(id="history-rule", value="", label=tr("Alarm"), data=[_any()], searchable=True, size="xs", w=165),
         dmc.Select(
-            id="history-priority", value="", label="Priority", data=[_ANY, *map(_option, PRIORITIES)], size="xs", w=92
+            id="history-priority",
+            value="",
+            label=tr("Priority"),
+            data=[_any(), *map(_option, PRIORITIES)],
+            size="xs",
+            w=92,
         ),
-        dmc.Select(id="history-site", value="", label="Site", data=[_ANY], searchable=True, size="xs", w=110),
+        dmc.Select(id="history-site", value="", label=tr("Site"), data=[_any()], searchable=True, size="xs", w=110),
         dmc.Select(
-            id="history-acknowledged", value="", label="Acknowledged", data=_options(ACKNOWLEDGED), size="xs", w=140
+            id="history-acknowledged", value="", label=tr("Acknowledged"), data=_options(ACKNOWLEDGED), size="xs", w=140
         ),
-        dmc.Select(id="history-period", value="", label="Time", data=_options(PERIODS), size="xs", w=118),
+        dmc.Select(id="history-period", value="", label=tr("Time"), data=_options(PERIODS), size="xs", w=118),
         *(
             dmc.DateInput(
                 id=f"history-{name}", value="", label=label, valueFormat="YYYY-MM-DD", clearable=True, size="xs", w=104
             )
-            for name, label in (("first", "From day"), ("last", "To day"))
+            for name, label in (("first", tr("From day")), ("last", tr("To day")))
         ),
     ]
     return html.Div(
         [
-            html.H1("Alarm history", className="hidden"),
+            html.H1(tr("Alarm history"), className="hidden"),
             dcc.Interval(id="history-beat", interval=REFRESH_MS),
             dcc.Store(id="history-key"),
             dcc.Download(id="history-file"),
             elements.card(
-                "Alarm history",
+                tr("Alarm history"),
                 html.Div(tools, className="history-filters"),
                 html.Div(id="history-figures", className="measures history-figures", role="status"),
                 html.Div(id="history-rows", className="history-rows"),
@@ -76,7 +72,7 @@ def layout() -> Component:
                     ],
                     className="history-pages",
                 ),
-                side=html.Button("Export CSV", id="history-export", className="button"),
+                side=html.Button(tr("Export CSV"), id="history-export", className="button"),
                 name="history-page-card",
             ),
         ],
@@ -84,15 +80,16 @@ def layout() -> Component:
     )
 
 
-_ANY: Final = {"value": "", "label": "Any"}
+def _any() -> dict[str, str]:
+    return {"value": "", "label": tr("Any")}
 
 
 def _option(name: str) -> dict[str, str]:
-    return {"value": name, "label": formatting.title(name)}
+    return {"value": name, "label": tr(name).capitalize()}
 
 
 def _options(labels: dict[str, str]) -> list[dict[str, str]]:
-    return [{"value": value, "label": label} for value, label in labels.items()]
+    return [{"value": value, "label": tr(label)} for value, label in labels.items()]
 
 
 def register(app: Dash, data: DataService) -> None:
@@ -119,11 +116,11 @@ def register(app: Dash, data: DataService) -> None:
         State("history-key", "data"),
     )
     async def show(*given: Any) -> Any:
-        key = f"{given[: len(FILTERS) + 1]} {ZONE.get()}"
+        key = f"{given[: len(FILTERS) + 1]} {ZONE.get()} {LANGUAGE.get().code}"
         try:
             shown, last = await asyncio.to_thread(render, data, given)
         except sqlite3.Error as error:
-            return no_update, no_update, f"The journal cannot be read now: {error}.", *[no_update] * 4
+            return no_update, no_update, tr("The journal cannot be read now: {error}.", error=error), *[no_update] * 4
         if ctx.triggered_id == "history-beat" and f"{key} {last}" == given[-1]:
             raise PreventUpdate
         return *shown, f"{key} {last}"
@@ -155,14 +152,18 @@ def render(data: DataService, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], 
     rows = alarm_history.sited(found.slice((page - 1) * PAGE, PAGE), places(data))
     sites = data.snapshot().table.facts["site"].cast(pl.String).unique().drop_nulls().sort()
     parts = (
-        table(rows),
+        history_table.shown(rows),
         figures(alarm_history.response_times(found)),
         note(known, found.height, page, pages),
         pages,
-        [_ANY, *alarm_history.rules(known.found)],
-        [_ANY, *({"value": site, "label": site} for site in sites)],
+        [_any(), *_titled(alarm_history.rules(known.found))],
+        [_any(), *({"value": site, "label": site} for site in sites)],
     )
     return parts, 0 if known.entries.is_empty() else int(known.entries["id"][-1])
+
+
+def _titled(rules: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [{**option, "label": tr(option["label"])} for option in rules]
 
 
 def chosen(data: DataService, known: Known, given: tuple[Any, ...]) -> pl.DataFrame:
@@ -183,53 +184,40 @@ async def exported(data: DataService, given: tuple[Any, ...]) -> tuple[Any, list
     text, fit = await asyncio.to_thread(alarm_history.csv, found, places(data))
     words = alarm_history.filter_of(dict(zip(FILTERS, given, strict=False)), data.now(), ZONE.get()).words()
     if not await data.audit.record("exported", VISITOR.get(), f"alarm history, {fit:,} occurrences: {words}"):
-        notice = "Not exported: the export cannot be recorded in the audit log; see the dashboard's log."
+        notice = tr("Not exported: the export cannot be recorded in the audit log; see the dashboard's log.")
         return no_update, [elements.notice(notice, good=False)]
-    rest = f"; {found.height - fit:,} older ones do not fit, choose a shorter time" if fit < found.height else ""
+    exported = tr("Exported {alarms}.", alarms=formatting.count(fit, "alarm"))
+    older = decimal(found.height - fit)
+    rest = f" {tr('{count} older ones do not fit, choose a shorter time.', count=older)}" if fit < found.height else ""
     file = {"content": text, "filename": f"alarm-history-{data.now()}.csv", "type": "text/csv"}
-    return file, [elements.notice(f"Exported {formatting.count(fit, 'alarm')}{rest}.", good=True)]
+    return file, [elements.notice(f"{exported}{rest}", good=True)]
 
 
 def figures(found: ResponseTimes) -> list[Component]:
     """Return how many alarms there were and how long people took."""
     waited = found.alarms - found.suppressed
     return [
-        elements.fact("Alarms", f"{found.alarms:,}", note=f"{found.suppressed:,} suppressed throughout"),
-        elements.fact("Acknowledged", f"{found.acknowledged:,}", note=f"of {waited:,} annunciated"),
         elements.fact(
-            "Median time to acknowledge", elements.quantity(formatting.span(found.median_s)), note="wall-clock time"
+            tr("Alarms"),
+            decimal(found.alarms),
+            note=tr("{count} suppressed throughout", count=decimal(found.suppressed)),
         ),
         elements.fact(
-            "p95 time to acknowledge", elements.quantity(formatting.span(found.p95_s)), note="wall-clock time"
+            tr("Acknowledged"), decimal(found.acknowledged), note=tr("of {count} annunciated", count=decimal(waited))
+        ),
+        *(
+            elements.fact(title, elements.quantity(formatting.span(seconds)), note=tr("wall-clock time"))
+            for title, seconds in (
+                (tr("Median time to acknowledge"), found.median_s),
+                (tr("p95 time to acknowledge"), found.p95_s),
+            )
         ),
     ]
 
 
 def note(known: Known, count: int, page: int, pages: int) -> str:
     """Return which of the alarms are shown, and since when the journal was looked at if that is not all of it."""
-    first = "" if known.complete else f" The journal was searched back to {formatting.moment(known.since)}."
-    return f"{formatting.count(count, 'alarm')}, page {page:,} of {pages:,}.{first}"
-
-
-def table(rows: pl.DataFrame) -> Component:
-    """Return occurrences as a table, newest first."""
-    if rows.is_empty():
-        return elements.nothing("No alarms were raised for this choice.")
-    return elements.table(HEADS, [_cells(row) for row in rows.iter_rows(named=True)], name="history-table")
-
-
-def _cells(row: dict[str, Any]) -> list[Component]:
-    acknowledged = row["response_ms"] is not None
-    waiting = "suppressed" if row["shown"] is None else "not acknowledged"
-    after = formatting.span(row["response_ms"] / 1000) if acknowledged else html.Span(waiting, className="muted")
-    shelved = f"{formatting.clock(row['shelved'])} by {row['shelved_by']}" if row["shelved"] else ""
-    return [
-        html.Span(formatting.timestamp(row["raised"]), className="tabular"),
-        html.Span([elements.mark(row["priority"]), row["title"]], className="priority"),
-        elements.pump_link(row["pump"]) if row["pump"] else row["subject"],
-        row["site"] or "",
-        html.Span(after, title=formatting.timestamp(row["acknowledged"]) if acknowledged else None),
-        row["acknowledged_by"] or "",
-        "out of service" if row["out"] else shelved,
-        "standing" if row["returned"] is None else formatting.span((row["lasted_ms"] or 0) / 1000),
-    ]
+    back = tr("The journal was searched back to {moment}.", moment=formatting.moment(known.since))
+    alarms = formatting.count(count, "alarm")
+    at = tr("{alarms}, page {page} of {pages}.", alarms=alarms, page=decimal(page), pages=decimal(pages))
+    return at if known.complete else f"{at} {back}"

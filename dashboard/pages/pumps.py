@@ -48,7 +48,7 @@ def layout(data: DataService) -> Component:
     """Return the page; the grid requests its rows itself, one screenful at a time."""
     grid = dag.AgGrid(
         id="pump-grid",
-        columnDefs=[*grids.PUMP_COLUMNS, grids.PUMP_CARD],
+        columnDefs=grids.titled([*grids.PUMP_COLUMNS, grids.PUMP_CARD]),
         defaultColDef=grids.DEFAULTS,
         getRowId="params.data.pump",
         rowModelType="infinite",

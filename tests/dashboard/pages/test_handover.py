@@ -107,7 +107,7 @@ def test_a_sheet_says_what_stands_what_happened_what_is_shelved_and_what_to_watc
         "anna since",
         "family informed",
         "by maria after 10 min",
-        "1 alarm raised, 1 acknowledged; median time to acknowledge 10 min.",
+        "1 alarm raised, 1 acknowledged. Median time to acknowledge: 10 min.",
         "not signed",
     ):
         assert text in page

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import cast
 
+import polars as pl
 import pytest
 from babel import Locale
 
-from dashboard.components import refill_controls, refill_settings, refill_views
-from dashboard.data import refill_days
+from broker.contract.silence_requests import Request
+from broker.store.journal import Journal
+from broker.store.snapshot import RETIRED_SCHEMA
+from dashboard.access.accounts import Account
+from dashboard.access.people import PEOPLE, People
+from dashboard.components import (
+    grids,
+    handover_view,
+    refill_controls,
+    refill_settings,
+    refill_views,
+    retirement_dialog,
+    second_factor_panel,
+)
+from dashboard.data import refill_days, silencing
 from dashboard.data.clinic_days import ClinicDays
+from dashboard.data.handover_files import HandoverFiles, Kept
+from dashboard.data.handovers import Handovers
 from dashboard.data.refill_days import Choice
 from dashboard.data.refill_files import csv
 from dashboard.data.services import DataService
-from dashboard.languages import LANGUAGE, Language, in_english
-from dashboard.pages import refills
+from dashboard.languages import LANGUAGE, NAMES, Language, in_english
+from dashboard.pages import account, alarm_health, handover, handover_signed, history, refills
+from tests.dashboard.conftest import FleetOf
 from tests.dashboard.due import due_fleet
+from tests.dashboard.pages.test_handover import busy
+from tests.dashboard.pages.test_history import EMPTY, NIGHT
 from tests.dashboard.test_languages import Marked, unmarked
 
 
@@ -56,3 +77,76 @@ def test_refills(data_of: Callable[..., DataService]) -> None:
     with in_english():
         english = csv(snapshot, every.tasks)
     assert csv(snapshot, every.tasks) == english
+
+
+def journaled(data: DataService) -> DataService:
+    """Write a night's alarms into the journal."""
+    journal = Journal(data.settings.data)
+    journal.append(pl.DataFrame(sorted(NIGHT, key=lambda one: one["at"]), infer_schema_length=None))
+    journal.close()
+    return data
+
+
+def test_handover(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
+    snapshot = busy(fleet(40))
+    data = journaled(data_of(snapshot))
+    sheet = Handovers(data, HandoverFiles(data.settings.data)).draft(8, "Call.", "maria")
+    kept = Kept(sheet, "ab12", None)
+    shown = [
+        handover.layout(),
+        handover_signed.layout("1"),
+        handover.table([kept], 40),
+        handover.waiting([kept]),
+        handover_view.sheet(sheet),
+        handover_view.sheet(sheet, kept),
+    ]
+    people = ("maria", "sam", "anna", "family informed", "clinic called", "MRI", "Call.", "jo", "ab12", "Pumpwatch")
+    assert left(shown, *snapshot.table.facts["pump"], *people) == []
+
+
+def test_history(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
+    data = journaled(data_of(fleet(10)))
+    parts, _ = history.render(data, EMPTY)
+    places = (*data.snapshot().table.facts["pump"], *data.snapshot().table.facts["site"])
+    assert left([history.layout(), parts], *places, "maria", "jo", "YYYY-MM-DD", " min") == []
+
+
+def test_alarm_health(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
+    data = journaled(data_of(fleet(10)))
+    parts = alarm_health.render(data, 1, "light")
+    empty = alarm_health.render(data_of(fleet(0)), 1, "light")
+    serials = data.snapshot().table.facts["pump"]
+    shown = [alarm_health.layout(), [part for part in (*parts, *empty) if not isinstance(part, dict)]]
+    assert left(shown, *serials, "CSV", "JSON", " min", "UTC") == []
+
+
+@pytest.mark.parametrize("totp", ["", "set"])
+def test_account(totp: str) -> None:
+    person = SimpleNamespace(own_account=lambda: Account("eva", "viewer", "", totp=totp), own_sessions=list)
+    token = PEOPLE.set(cast("People", person))
+    shown = [account.layout(), account.browser_name("Mozilla/5.0 (Windows NT 10.0) Firefox/128.0")]
+    PEOPLE.reset(token)
+    secret = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+    shown += [account.layout(), second_factor_panel.setup(secret), second_factor_panel.recovery(["x-1"])]
+    data = [secret[start : start + 4] for start in range(0, len(secret), 4)]
+    assert left(shown, *NAMES.values(), *data, "Firefox", "Windows") == []
+
+
+def test_columns_of_pumps_and_the_list_of_retired_ones() -> None:
+    columns = grids.titled([*grids.PUMP_COLUMNS, grids.PUMP_CARD])
+    assert left([column["headerName"] for column in columns]) == []
+    row = {"pump": "ITB-000001", "site": "Zurich", "gateway": "gw", "retired_by": "eva"}
+    rows = [row | {"retired_wall": 1_768_221_120_000}, row | {"retired_wall": None, "retired_by": None}]
+    retired = pl.DataFrame([dict.fromkeys(RETIRED_SCHEMA) | one for one in rows], RETIRED_SCHEMA)
+    assert left(retirement_dialog.listed(retired), "ITB-000001", "Zurich", "eva", "UTC") == []
+
+
+def test_silenced_and_told_lines(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
+    data = data_of(fleet(10, alarms=3))
+    row = data.snapshot().alarms.row(0, named=True)
+    silence = Request("s1", {"rule": [row["rule"]]}, "MRI", "eva", data.now()).for_time(3_600_000)
+    data.silences.add(silence)
+    (line,) = silencing.story(data, data.snapshot(), row["alarm"])
+    assert left([line], "eva", "MRI") == []
+    with in_english():
+        assert silencing.story(data, data.snapshot(), row["alarm"])[0].startswith("silenced until ")
