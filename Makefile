@@ -38,14 +38,10 @@ run: $(VENV)/installed-to-run
 	@exec $(BIN)/pumpwatch run $(ARGS)
 
 # More tests at a time than the two cores of the CI machine: many wait for timers, sockets and processes. Whole systems
-# are tested first and four at a time: they wait more than they work.
-SYSTEMS := tests/e2e tests/chaos tests/pumpwatch/commands/test_run.py tests/pumpwatch/commands/test_run_connections.py \
-	tests/pumpwatch/commands/test_load.py tests/pumpwatch/supervision tests/pumpwatch/test_containers.py tests/pumpwatch/test_environments.py \
-	tests/dashboard/test_browser.py tests/dashboard/test_browser_alarms.py tests/dashboard/test_reverse_proxy.py
+# come first (tests/conftest.py): they wait most.
 test: $(VENV)/installed-to-work tools
 ifeq ($(strip $(ARGS)),)
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(SYSTEMS)
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(SYSTEMS:%=--ignore=%)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
 else
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 endif
@@ -68,7 +64,7 @@ docs: $(VENV)/installed-to-write
 
 # What npm brings stays in build/contracts.
 contracts: $(VENV)/installed-to-work tools
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/contracts/full_contracts.py tests/contracts/full_commands.py -s $(ARGS)
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/contracts/full_*.py -s $(ARGS)
 
 bench: $(VENV)/installed-to-measure
 	$(BIN)/python -m pytest tests/bench -s $(ARGS)

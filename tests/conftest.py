@@ -17,28 +17,35 @@ from broker.mqtt.mosquitto_config import find
 
 ROOT = Path(__file__).resolve().parents[1]
 END_S = 10
-SLOW_FILES = (
-    *("tests/e2e/test_end_to_end.py", "tests/dashboard/test_browser.py", "tests/e2e/test_recovery.py"),
-    *("tests/pumpwatch/supervision/test_supervisor.py", "tests/test_new_signal.py"),
-    *("tests/trials/test_detection.py", "tests/strangers/test_clocks.py", "tests/trials/test_forecast_score.py"),
-    *("tests/pumpwatch/commands/test_broker_password.py", "tests/processor/service/test_crash.py"),
-    *("tests/simulator/faults/test_fault_conformance.py", "tests/simulator/faults/test_fault_signatures.py"),
-    *("tests/processor/detectors/test_detector_conformance.py", "tests/broker/mqtt/test_overload.py"),
-    *("tests/simulator/fleet/test_enrollment.py", "tests/simulator/fleet/test_mass_balance.py"),
+WHOLE_SYSTEMS = (
+    *("tests/e2e", "tests/pumpwatch/commands/test_run", "tests/dashboard/test_reverse_proxy.py"),
+    *("tests/pumpwatch/test_environments.py", "tests/dashboard/test_browser.py", "tests/pumpwatch/supervision"),
+    *("tests/pumpwatch/test_containers.py", "tests/dashboard/test_browser_alarms.py", "tests/chaos"),
 )
-"""Files that take longest, in the order in which they begin: at the end no worker waits long for another.
+SLOW_FILES = (
+    *("tests/trials/test_detection.py", "tests/dashboard/test_browser_barriers.py", "tests/strangers/test_clocks.py"),
+    *("tests/dashboard/pages/test_pages.py", "tests/pumpwatch/commands/test_broker_password.py"),
+    *("tests/simulator/faults/test_fault_conformance.py", "tests/simulator/faults/test_fault_signatures.py"),
+    *("tests/pumpwatch/commands/test_cli.py", "tests/processor/detectors/test_detector_conformance.py"),
+    *("tests/broker/mqtt/test_overload.py", "tests/processor/service/test_crash.py", "tests/test_new_signal.py"),
+)
+"""Whole systems, which wait more than they work, and then what takes longest, in the order in which they begin.
 
 A worker takes whole files, so a long one that begins last is what everybody waits for.
 """
-os.environ.setdefault("PUMPWATCH_LOG", "text")  # tests read the output of parts as people do
 # Checks of a story and of a monitored processor are to show both sides, as a test's own assertion does.
 pytest.register_assert_rewrite("tests.processor.story", "tests.processor.watch.monitored_processor")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest; the order within a file stays."""
-    places = {file: place for place, file in enumerate(SLOW_FILES)}
-    items.sort(key=lambda item: places.get(item.path.relative_to(ROOT).as_posix(), len(places)))
+    order = (*WHOLE_SYSTEMS, *SLOW_FILES)
+
+    def place(item: pytest.Item) -> int:
+        file = item.path.relative_to(ROOT).as_posix()
+        return next((at for at, begin in enumerate(order) if file.startswith(begin)), len(order))
+
+    items.sort(key=place)
 
 
 def missing(program: str) -> None:

@@ -56,7 +56,7 @@ def test_rows_are_all_that_new_signals_need_and_the_others_readings_stay_the_sam
     add(
         tmp_path / "broker/contract/signals.py",
         END_OF_SIGNALS,
-        [f'Signal("{name}", "mV", "New signal {name}", -100.0, 100.0, 2)' for name in names],
+        [f'Signal("{name}", "mV", "New signal {name}", -100.0, 100.0, 2, "mV")' for name in names],
     )
     add(
         tmp_path / "simulator/fleet/sensors.py",

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from pumpwatch.supervision.process import REFUSED, play
 
+STEP_S = 0.9
+"""Five steps take longer than a part without progress has."""
+
 
 async def run(stop: asyncio.Event, ready: Callable[[str], None], progress: Callable[[str], None]) -> None:
     name, manner, notes = sys.argv[1], sys.argv[2], Path(sys.argv[3])
@@ -36,7 +39,7 @@ async def run(stop: asyncio.Event, ready: Callable[[str], None], progress: Calla
             file.write(f"start {name}-child {child.pid}\n")
     for done in range(5 if manner == "slow" else 0):
         progress(f"{done} of 5 started")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(STEP_S)
     if manner == "halting":
         progress("1 of 5 started")
         await stop.wait()
@@ -44,7 +47,7 @@ async def run(stop: asyncio.Event, ready: Callable[[str], None], progress: Calla
     await stop.wait()
     for done in range(5 if manner == "slow" else 0):
         progress(f"{done} of 5 signed off")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(STEP_S)
     if manner == "stuck":
         await asyncio.sleep(600)
     with notes.open("a") as file:

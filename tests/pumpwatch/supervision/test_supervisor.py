@@ -198,8 +198,8 @@ async def test_a_part_that_is_not_ready_in_time_is_an_error(stage: Stage) -> Non
 async def test_a_part_that_takes_long_but_reports_progress_is_given_its_time_and_the_user_sees_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "STOP_TIMEOUT_S", 0.8)
-    system = stage.of(stage.part("one", "slow", ready_s=1.0))
+    monkeypatch.setattr(supervisor, "STOP_TIMEOUT_S", 3.0)
+    system = stage.of(stage.part("one", "slow", ready_s=4.0))
     assert await system.start(asyncio.Event()) == {"one": "fake://one"}
     await system.stop()
     told = [line for part, line in stage.printed if part == "one" and " of 5 " in line]
@@ -209,8 +209,8 @@ async def test_a_part_that_takes_long_but_reports_progress_is_given_its_time_and
 
 
 async def test_a_part_whose_progress_ends_before_it_is_ready_is_an_error_that_says_how_far_it_got(stage: Stage) -> None:
-    system = stage.of(stage.part("one", "halting", ready_s=1.0))
-    with pytest.raises(PartError, match=r"one was not ready within 1 s of its last progress \(1 of 5 started\)"):
+    system = stage.of(stage.part("one", "halting", ready_s=4.0))
+    with pytest.raises(PartError, match=r"one was not ready within 4 s of its last progress \(1 of 5 started\)"):
         await system.start(asyncio.Event())
     await system.stop()
 
