@@ -25,7 +25,7 @@ def test_an_alarm_is_silenced_from_its_link_says_so_and_the_silence_is_ended(scr
         page.get_by_label("Reason (required)").fill("pump clinic")
         page.get_by_role("button", name="Silence", exact=True).click()
         row = page.locator(".silence.active")
-        expect(row).to_contain_text("pump ITB-000003")
+        expect(row).to_contain_text("Pump ITB-000003")
         expect(row).to_contain_text("1 open alarm")
         page.goto(f"{address.partition('?')[0]}alarms")
         marked = page.locator(".alarm-row", has_text="silenced until")
