@@ -23,6 +23,7 @@ RUN cd /opt/pumpwatch && rm -rf share etc include && cd lib/python3*/site-packag
  && find . -type d \( -name tests -o -name test -o -name labextension \) -prune -exec rm -rf {} + \
  && find . -type f \( -name '*.map' -o -name '*.dev.js' -o -name widgetbundle.js -o -name '*.pyi' -o -name '*.pyx' \
     -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete \
+ && rm -rf plotly/package_data/datasets dash_ag_grid/async-enterprise.js dash/dash_table/async-*.js \
  && find ./babel/locale-data -type f -not \( -name 'root.dat' -o -name 'en*' -o -name 'de*' -o -name 'fr*' -o -name 'es*' \) -delete \
  && find . -type f -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 COPY pumpwatch pumpwatch
