@@ -37,8 +37,7 @@ help:
 run: $(VENV)/installed-to-run
 	@exec $(BIN)/pumpwatch run $(ARGS)
 
-# More tests at a time than the two cores of the CI machine: many wait for timers, sockets and processes. Whole systems
-# come first (tests/conftest.py): they wait most.
+# More tests at a time than the two cores of the CI machine: many wait for timers, sockets and processes.
 test: $(VENV)/installed-to-work tools
 ifeq ($(strip $(ARGS)),)
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder

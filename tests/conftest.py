@@ -17,19 +17,21 @@ from broker.mqtt.mosquitto_config import find
 
 ROOT = Path(__file__).resolve().parents[1]
 END_S = 10
-WHOLE_SYSTEMS = (
-    *("tests/e2e", "tests/pumpwatch/commands/test_run", "tests/dashboard/test_reverse_proxy.py"),
-    *("tests/pumpwatch/test_environments.py", "tests/dashboard/test_browser.py", "tests/pumpwatch/supervision"),
-    *("tests/pumpwatch/test_containers.py", "tests/dashboard/test_browser_alarms.py", "tests/chaos"),
+FIRST = (
+    *("tests/e2e/test_end_to_end.py", "tests/trials/test_detection.py"),
+    *("tests/e2e/test_recovery.py", "tests/dashboard/test_browser_barriers.py"),
+    *("tests/pumpwatch/commands/test_run.py", "tests/strangers/test_clocks.py"),
+    *("tests/dashboard/test_reverse_proxy.py", "tests/dashboard/pages/test_pages.py"),
+    *("tests/pumpwatch/test_environments.py", "tests/simulator/faults/test_fault_conformance.py"),
+    *("tests/dashboard/test_browser.py", "tests/simulator/faults/test_fault_signatures.py"),
+    *("tests/pumpwatch/supervision", "tests/pumpwatch/commands/test_cli.py"),
+    *("tests/pumpwatch/test_containers.py", "tests/processor/detectors/test_detector_conformance.py"),
+    *("tests/pumpwatch/commands/test_run_connections.py", "tests/pumpwatch/commands/test_broker_password.py"),
+    *("tests/dashboard/test_browser_alarms.py", "tests/processor/service/test_crash.py"),
+    *("tests/e2e", "tests/test_new_signal.py", "tests/chaos", "tests/broker/mqtt/test_overload.py"),
+    *("tests/pumpwatch/commands/test_load.py", "tests/pumpwatch/commands/test_bad_values.py"),
 )
-SLOW_FILES = (
-    *("tests/trials/test_detection.py", "tests/dashboard/test_browser_barriers.py", "tests/strangers/test_clocks.py"),
-    *("tests/dashboard/pages/test_pages.py", "tests/pumpwatch/commands/test_broker_password.py"),
-    *("tests/simulator/faults/test_fault_conformance.py", "tests/simulator/faults/test_fault_signatures.py"),
-    *("tests/pumpwatch/commands/test_cli.py", "tests/processor/detectors/test_detector_conformance.py"),
-    *("tests/broker/mqtt/test_overload.py", "tests/processor/service/test_crash.py", "tests/test_new_signal.py"),
-)
-"""Whole systems, which wait more than they work, and then what takes longest, in the order in which they begin.
+"""What takes longest begins: by turns a whole system, which waits more than it works, and what works all the time.
 
 A worker takes whole files, so a long one that begins last is what everybody waits for.
 """
@@ -39,11 +41,10 @@ pytest.register_assert_rewrite("tests.processor.story", "tests.processor.watch.m
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest; the order within a file stays."""
-    order = (*WHOLE_SYSTEMS, *SLOW_FILES)
 
     def place(item: pytest.Item) -> int:
         file = item.path.relative_to(ROOT).as_posix()
-        return next((at for at, begin in enumerate(order) if file.startswith(begin)), len(order))
+        return next((at for at, begin in enumerate(FIRST) if file.startswith(begin)), len(FIRST))
 
     items.sort(key=place)
 
