@@ -1,4 +1,4 @@
-"""Log events: the name of what happened and the ids of whom it concerns, beside the sentence for people."""
+"""Log events: a name and ids for programs, beside the sentence for people."""
 
 from __future__ import annotations
 

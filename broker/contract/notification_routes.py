@@ -90,7 +90,7 @@ class Rota(msgspec.Struct, frozen=True):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """To whom: services, and whoever is on duty by rotas."""
+    """Recipients: services, and rotas, which name the service on duty."""
 
     services: tuple[str, ...] = ()
     rotas: tuple[str, ...] = ()

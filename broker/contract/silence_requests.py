@@ -55,7 +55,7 @@ class Request:
         )
 
     def recurring(self, windows: Sequence[Window], zone: str, days: int = RECURRING_D) -> Silence:
-        """Return the silence during windows that recur for so many days. Raises `SilenceError`."""
+        """Return a silence with weekly windows that ends after so many days. Raises `SilenceError`."""
         ends = self.now + days * DAY_MS
         return self._made(kind="windows", starts=self.now, ends=ends, windows=tuple(windows), zone=zone)
 

@@ -31,7 +31,7 @@ class WatchError(Exception):
 
 
 class Answers:
-    """Answers requests about one part; it reads the part anew each time."""
+    """Answers requests about one part, with its figures at that moment."""
 
     def __init__(self, vitals: Vitals) -> None:
         """Answer from `vitals`."""

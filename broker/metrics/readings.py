@@ -15,7 +15,7 @@ import numpy.typing as npt
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the buckets of durations."""
 LIVES: Final = 60.0
-"""A loop that has not beaten for so many seconds stands still: nothing in a part takes as long."""
+"""A loop without a heartbeat for so many seconds is stuck: nothing in a part takes that long."""
 
 
 @dataclass
