@@ -130,9 +130,12 @@ async def search(profile: Profile, axis: str, trial: Trial) -> list[Result]:
 
 
 def on_axis(profile: Profile, axis: str) -> Profile:
-    """Return the profile with what an axis needs: a session for each pump, or one JSON message for each sample."""
+    """Return the profile with what an axis needs.
+
+    Sessions and messages carry one sample each, as JSON: a device with a session of its own has one at a time.
+    """
     if axis == "sessions":
-        return structs.replace(profile, sessions=True)
+        return structs.replace(profile, sessions=True, payload="json")
     if axis == "messages":
         return structs.replace(profile, sessions=False, payload="json", pumps_per_gateway=100)
     return profile

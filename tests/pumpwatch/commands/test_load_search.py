@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.commands.load_trial import search
+from pumpwatch.commands.load_trial import on_axis, search
 from trials.load.profile import Profile, load
 from trials.load.result import Result, StageResult
 from trials.load.runner import LoadError, NotConnectedError
@@ -56,3 +56,8 @@ async def test_a_broker_that_takes_not_even_the_first_load_is_said():
 async def test_a_generator_that_fails_ends_the_search():
     with pytest.raises(CommandError, match="gateways are connected"):
         await search(load("breakpoint"), "sessions", Limited(1300, LoadError))  # type: ignore[arg-type]
+
+
+def test_devices_with_sessions_of_their_own_send_json():
+    found = on_axis(load("breakpoint"), "sessions")
+    assert (found.sessions, found.payload) == (True, "json")
