@@ -1,4 +1,4 @@
-"""Checks of `pumpwatch doctor` on the machine and its settings: files, clock, zones, broker, format, backups, routes."""
+"""Checks of `pumpwatch doctor` on the machine: files, clock, zones, broker, data format, backups, notifications."""
 
 from __future__ import annotations
 
