@@ -115,9 +115,8 @@ async def search(profile: Profile, axis: str, trial: Trial) -> list[Result]:
     if not results:
         raise CommandError(f"no load was carried: {refused[min(refused)]}")
     good = results[knee.load] if knee.load is not None else results[min(results)]
-    blames: dict[int, dict[str, Any] | None] = {
-        load: {"part": "broker", "evidence": [why]} for load, why in refused.items()
-    } | {load: each.blame for load, each in results.items() if not each.passed}
+    blames: dict[int, Any] = {load: {"part": "broker", "evidence": [why]} for load, why in refused.items()}
+    blames |= {load: each.blame for load, each in results.items() if not each.passed}
     good.knee = {
         "axis": axis,
         "load": knee.load,
