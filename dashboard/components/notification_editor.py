@@ -11,7 +11,7 @@ from dashboard.components import client_script, elements
 from dashboard.components.elements import Component
 
 PREFIX: Final = "notification-edit"
-HINT: Final = "Secrets stand as (kept 1): leave them, or write a new one in their place. Checking sends and saves nothing."
+HINT: Final = "Secrets stand as (kept 1): leave them, or write a new one. Checking sends and saves nothing."
 
 
 def card() -> Component:
@@ -28,7 +28,7 @@ def card() -> Component:
     )
     buttons = [
         html.Button("Check", id=f"{PREFIX}-check", className="button"),
-        html.Button("Save", id=f"{PREFIX}-save", className="button primary"),
+        html.Button("Save", id=f"{PREFIX}-save", className="button strong"),
         html.Button("Close", id=f"{PREFIX}-close", className="button"),
     ]
     editor = html.Div(
