@@ -45,7 +45,7 @@ PINNED: Final = {"pinned": "left", "lockPinned": True}
 """Stays where it is while the rest scrolls: who it is, and how it is."""
 GATEWAY_COLUMNS: Final = [
     _column("gateway", "Gateway", 130, cellClass="strong", **PINNED),
-    _column("state", "State", 84, flex=1, cellRenderer="Tag"),
+    _column("state", "State", 90, flex=1, minWidth=90, cellRenderer="Tag"),
     _number("pumps", "Pumps", 72, flex=1, minWidth=68),
     _number("heard_s", "Last heard", 94, cellRenderer="Text", cellRendererParams={"text": "heard"}),
     _number("waiting", "Queued", 78),
