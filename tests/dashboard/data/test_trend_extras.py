@@ -221,7 +221,7 @@ async def test_an_export_has_the_samples_that_are_seen_and_is_in_the_audit_trail
     assert picture["title"] == "ITB-000002, therapy time, UTC"
     entries = journal_query.entries(data.settings.data, journal_query.Query(kinds=("exported",)))
     assert entries["who"].to_list() == ["maria"] * 3
-    assert entries["text"][-1].startswith("trends of ITB-000002, 61 rows as CSV")
+    assert entries["text"][-1].startswith("trends of ITB-000002, as CSV, rows: 61")
 
 
 def test_an_export_of_too_many_samples_is_by_the_hour_and_says_so(samples_of: Any) -> None:
