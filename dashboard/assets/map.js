@@ -2,9 +2,9 @@
 (function () {
   "use strict";
   const { tr, number: count } = window.pumpwatch;
-  const SMALLEST = 14, LARGEST = 28, TITLE_PX = 22, GAP_PX = 8;
+  const SMALLEST = 14, LARGEST = 28, TITLE_PX = 22, GAP_PX = 8, AGAIN_MS = 10_000;
   const NAMES = ["", "high", "medium", "low"], ACKNOWLEDGED = 4, RETURNED = 8, SILENT = 16;
-  let drawn = null;
+  let drawn = null, asked = {};
 
   const make = (tag, name, text) => {
     const node = document.createElement(tag);
@@ -161,6 +161,13 @@
     event.target.tabIndex = -1;
     next.tabIndex = 0;
     next.focus();
+  });
+  /* The cells are asked for when any has changed; now and then besides, in case that an answer was lost. */
+  document.addEventListener("pumpwatch:live", ({ detail: live }) => {
+    const box = document.getElementById("map");
+    if (!box || document.hidden || (asked.box === box && asked.key === live.map && Date.now() - asked.at < AGAIN_MS)) return;
+    asked = { box, key: live.map, at: Date.now() };
+    window.dash_clientside.set_props("map-ask", { data: asked.at });
   });
   window.addEventListener("resize", () => {
     const box = document.getElementById("map");
