@@ -3,9 +3,9 @@
   "use strict";
   const { tr, number: count, state_name, mark_class } = window.pumpwatch;
   /* A finger needs 24 px; a cell has a margin of 2 px. d-map.css has the same height of titles. */
-  const FINGER = matchMedia("(pointer: coarse)").matches, SMALLEST = FINGER ? 26 : 14, LARGEST = 28, TITLE_PX = 26, GAP_PX = 8;
+  const FINGER = matchMedia("(pointer: coarse)").matches, SMALLEST = FINGER ? 26 : 14, LARGEST = 28, TITLE_PX = 26, GAP_PX = 8, AGAIN_MS = 10_000;
   const ACKNOWLEDGED = 4, RETURNED = 8, SILENT = 16;
-  let drawn = null;
+  let drawn = null, asked = {};
 
   const make = (tag, name, text) => {
     const node = document.createElement(tag);
@@ -165,6 +165,13 @@
     event.target.tabIndex = -1;
     next.tabIndex = 0;
     next.focus();
+  });
+  /* The cells are asked for when any has changed; now and then besides, in case that an answer was lost. */
+  document.addEventListener("pumpwatch:live", ({ detail: live }) => {
+    const box = document.getElementById("map");
+    if (!box || document.hidden || (asked.box === box && asked.key === live.map && Date.now() - asked.at < AGAIN_MS)) return;
+    asked = { box, key: live.map, at: Date.now() };
+    window.dash_clientside.set_props("map-ask", { data: asked.at });
   });
   window.addEventListener("resize", () => {
     const box = document.getElementById("map");
