@@ -3,7 +3,7 @@
   "use strict";
   const { tr, number: count, state_name, mark_class } = window.pumpwatch;
   /* A finger needs 24 px; a cell has a margin of 2 px. d-map.css has the same height of titles. */
-  const FINGER = matchMedia("(pointer: coarse)").matches, SMALLEST = FINGER ? 26 : 14, LARGEST = 28, TITLE_PX = 26, GAP_PX = 8, AGAIN_MS = 10_000;
+  const FINGER = matchMedia("(pointer: coarse)").matches, SMALLEST = FINGER ? 26 : 14, LARGEST = 28, TITLE_PX = 32, GAP_PX = 8, AGAIN_MS = 10_000;
   const ACKNOWLEDGED = 4, RETURNED = 8, SILENT = 16;
   let drawn = null, asked = {};
 

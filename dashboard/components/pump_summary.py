@@ -101,7 +101,7 @@ def _facts(row: dict[str, Any]) -> list[Component]:
         (
             tr("Reservoir capacity"),
             elements.quantity(formatting.number(row["reservoir_capacity_ml"], 0, "mL")),
-            row["model"] or tr("model unknown"),
+            tr("model {model}", model=row["model"]) if row["model"] else tr("model unknown"),
         ),
         (tr("Lot"), row["lot"] or tr(formatting.UNKNOWN), ""),
         (tr("Site"), row["site"] or tr(formatting.UNKNOWN), row["group"] or ""),

@@ -94,7 +94,7 @@ def steps(
 ) -> Component:
     """Return the entries in order; with `passed_s` those that have begun are muted and the next one is marked."""
     if entry is None:
-        return None
+        return elements.nothing("No scenario chosen.")
     if not entry.steps:
         return elements.nothing("No entries: nothing happens but what comes at random.")
     begun = 0 if passed_s is None else sum(step.at_s <= passed_s for step in entry.steps)

@@ -16,8 +16,12 @@ from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, screen, s
 
 pytestmark = pytest.mark.browser
 DESKTOP, PHONE = (1366, 768), (390, 844)
+BY_TURNS = (((820, 1180), "dark"), ((683, 384), "light"), ((1920, 1080), "dark"))
+"""Further screens, one for each page: a tablet, a zoom of 200 %, a large monitor."""
 AHEAD_MS = 3_600_000
 SETTLED_MS, REDRAWN_S = 200, 5
+SHOWN = "[...document.querySelectorAll('[hidden]')].filter((one) => getComputedStyle(one).display !== 'none')"
+"""What is hidden and yet on the screen."""
 LEAVE = "path => { document.querySelector('#page').firstChild.dataset.left = 1; window.pumpwatch.go(path); }"
 
 
@@ -26,6 +30,7 @@ def look(page: Page, size: tuple[int, int], theme: str, name: str, *, of_layout:
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.evaluate("theme => document.documentElement.setAttribute('data-mantine-color-scheme', theme)", theme)
     found = barriers(page, of_layout=of_layout)
+    found += [f"hidden, but shown: {node}" for node in page.evaluate(f"{SHOWN}.map((one) => one.outerHTML)")]
     deadline = time.monotonic() + REDRAWN_S
     while page.evaluate("document.documentElement.scrollWidth > innerWidth"):
         if time.monotonic() > deadline:
@@ -54,12 +59,14 @@ def test_no_page_complains_asks_a_third_party_has_a_grave_barrier_or_scrolls_sid
         page.on("pageerror", lambda error: found.append(f"{page.url}: {error}"))
         page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
         equip(page)
-        for name, path in addresses("ITB-000001").items():
+        for turn, (name, path) in enumerate(addresses("ITB-000001").items()):
             if urlsplit(page.url).path != path:
                 page.evaluate(LEAVE, path)
                 expect(page.locator("#page > :not([data-left])")).to_be_visible(timeout=PATIENCE_MS)
             page.wait_for_timeout(SETTLED_MS)
             found += look(page, DESKTOP, "light", name) + look(page, PHONE, "dark", name, of_layout=True)
+            size, theme = BY_TURNS[turn % len(BY_TURNS)]
+            found += look(page, size, theme, name, of_layout=True)
         page.locator("#more-button").click()
         found += look(page, PHONE, "light", "behind More")
         page.get_by_role("button", name="Keyboard shortcuts").click()
