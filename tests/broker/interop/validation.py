@@ -45,8 +45,9 @@ BALLOT: Final[dict[str, tuple[int, str, tuple[str, ...]]]] = {
     "DeviceAlert.signal.type": (0, "*", ("CodeableConcept",)),
     "DeviceAlert.signal.indication": (0, "1", ("Period",)),
 }
-"""Elements of DeviceAlert in the R6 ballot 6.0.0-ballot4 with cardinality and types, restated from
-generated models of R6 and the ballot's example: the ballot's own schema is in no package that tests could install."""
+"""Elements of DeviceAlert in the R6 ballot 6.0.0-ballot4 with cardinality and types. They are those of HL7's
+StructureDefinition (CC0, repository HL7/fhir, source/devicealert), which has renamed `occurrence[x]` to `presencePeriod`
+since that ballot."""
 STATUS: Final = ("in-progress", "completed", "entered-in-error", "unknown")
 """The value set of the required binding of `DeviceAlert.status`."""
 OF_R4: Final = ("id", "meta", "resourceType")
