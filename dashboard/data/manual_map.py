@@ -19,7 +19,11 @@ HOW_TO: Final[dict[str, Titles]] = {
         "api.md": "Use the HTTP API",
         "fhir.md": "Use FHIR and HL7",
     },
-    "For load testers": {"how-to/load-testers.md": "Find the limit", "load.md": "Profiles and reports"},
+    "For load testers": {
+        "how-to/load-testers.md": "Find the limit",
+        "load.md": "Profiles and reports",
+        "benchmarks.md": "Benchmarks",
+    },
     "For operators": {
         "deploy-securely.md": "Deploy on a network",
         "containers.md": "Run in containers",

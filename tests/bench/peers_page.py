@@ -50,11 +50,20 @@ falls behind. Medians of {runs} runs.
 
 {setups}
 
-Pumpwatch runs all its rules, the peers six of them. Only Pumpwatch stores every sample, and acknowledges it after
-that. With fewer than some hundred pumps in a batch plain Python is faster
+{_compared(peers)}Pumpwatch runs all its rules, the peers six of
+them. Only Pumpwatch stores every sample, and acknowledges it after that. With fewer than some hundred pumps in a batch plain Python is faster
 ([why](adr/0012-scoring-outside-the-query-plan.md)).
 
 {PUBLISHING}"""
+
+
+def _compared(peers: Sequence[Peer]) -> str:
+    """Return a sentence about the fastest, if it is not the first."""
+    fastest = max(peers, key=lambda peer: peer.rate or 0.0)
+    ours = peers[0]
+    if fastest is ours or not fastest.rate or not ours.rate:
+        return ""
+    return f"{fastest.name} takes in {fastest.rate / ours.rate:.1f} times as many samples a second as {ours.name}. "
 
 
 def _number(value: float | None) -> str:

@@ -80,7 +80,7 @@ def test_peers_take_in_the_same_samples(tmp_path: Path) -> None:
         ),
         "Pathway": (
             pathway_version(),
-            "in a Python of its own (`PATHWAY_PYTHON`): its MQTT connector, and the six rules in a stateful reducer",
+            "its MQTT connector, and the six rules in a stateful reducer; timed from its first judged sample",
             (lambda _, broker, __, port: in_python("pathway", broker, port, count)) if PATHWAY_PYTHON else None,
         ),
         "Node-RED": (
