@@ -51,8 +51,8 @@ falls behind. Medians of {runs} runs.
 {setups}
 
 {_compared(peers)}Pumpwatch runs all its rules, the peers six of
-them. Only Pumpwatch stores every sample, and acknowledges it after that. With fewer than some hundred pumps in a batch plain Python is faster
-([why](adr/0012-scoring-outside-the-query-plan.md)).
+them. Only Pumpwatch stores every sample, and acknowledges it after that. With fewer than some hundred pumps in a batch
+plain Python is faster ([why](adr/0012-scoring-outside-the-query-plan.md)).
 
 {PUBLISHING}"""
 

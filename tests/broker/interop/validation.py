@@ -46,7 +46,7 @@ BALLOT: Final[dict[str, tuple[int, str, tuple[str, ...]]]] = {
     "DeviceAlert.signal.indication": (0, "1", ("Period",)),
 }
 """Elements of DeviceAlert in the R6 ballot 6.0.0-ballot4 with cardinality and types. They are those of HL7's
-StructureDefinition (CC0, repository HL7/fhir, source/devicealert), which has renamed `occurrence[x]` to `presencePeriod`
+StructureDefinition (CC0, repository HL7/fhir, source/devicealert), where `occurrence[x]` is called `presencePeriod`
 since that ballot."""
 STATUS: Final = ("in-progress", "completed", "entered-in-error", "unknown")
 """The value set of the required binding of `DeviceAlert.status`."""
