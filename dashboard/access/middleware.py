@@ -145,7 +145,7 @@ class SignInRequired:
             await self._sockets.serve(self._app, user.session, scope, receive, send)
             return
         if is_api(scope["path"]):
-            response = None if user.is_authenticated else unauthorized(CREDENTIALS)
+            response = _no_address(scope["path"]) if user.is_authenticated else unauthorized(CREDENTIALS)
         else:
             response = await self._response(Request(scope, receive))
         if response is None and user.is_authenticated:
@@ -176,6 +176,13 @@ class SignInRequired:
         if request.method == "GET" and "text/html" in request.headers.get("accept", "*/*"):
             return self._sign_in.page(path + (f"?{request.url.query}" if request.url.query else ""), 401)
         return PlainTextResponse("Sign in first.", 401)
+
+
+def _no_address(path: str) -> Response | None:
+    """Return the problem of a path with a line break, which a mounted application is not asked for; None otherwise."""
+    if "\n" not in path:
+        return None
+    return problem_of(404, "There is no such address: it has a line break; the routes are at /api/v1/openapi.json.")
 
 
 def _unauthenticated(connection: HTTPConnection, error: AuthenticationError) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -39,13 +40,17 @@ def build(data: DataService) -> ASGIApp:
     app.state.streams = Streams()
     app.state.limiter = FixedWindowRateLimiter(MemoryStorage())
     documents.add_routes(app, ROUTES)
+    paths = documents.document(ROUTES)["paths"]
     for route in ROUTES:
+        parameters = paths[route.path][route.method.lower()].get("parameters", ())
+        known = frozenset(one["name"] for one in parameters if one["in"] == "query")
         app.add_api_route(
             VERSION + route.path,
             route.handler,
             methods=[route.method],
             response_model=route.answer,
-            dependencies=[Depends(allowed_by(route))],
+            # Searches of FHIR answer unknown parameters themselves, as an OperationOutcome.
+            dependencies=[Depends(allowed_by(route)), *([] if route.tag == "fhir" else [Depends(_only(known))])],
         )
     app.add_exception_handler(RoutingError, _unrouted)
     app.add_exception_handler(HTTPException, _unrouted)
@@ -77,6 +82,18 @@ async def _limited(request: Request) -> None:
         wait_s = max(1, math.ceil(limiter.get_window_stats(_LIMIT, name).reset_time - time.time()))
         text = f"More than {PER_MINUTE} requests in a minute with this key or session; try again in {wait_s} s."
         raise ApiError(429, text, kind="rate-limit", Retry_After=str(wait_s))
+
+
+def _only(known: frozenset[str]) -> Callable[[Request], Any]:
+    """Return the check that a request has no other parameters in its address: one that is misspelled does nothing."""
+
+    async def check(request: Request) -> None:
+        if unknown := sorted({name[:80] for name in request.query_params if name not in known}):
+            text = f"There is no parameter {', '.join(map(repr, unknown[:MAX_ERRORS]))}; "
+            text += f"allowed are {', '.join(sorted(known))}." if known else "this takes none."
+            raise ApiError(400, text, kind="bad-parameter")
+
+    return check
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:

@@ -111,6 +111,16 @@ async def test_a_range_of_a_hundred_years_says_what_is_allowed(client: httpx.Asy
     assert "at most 800 are allowed at the resolution hour" in problem["detail"]
 
 
+async def test_a_misspelled_parameter_is_not_passed_over(client: httpx.AsyncClient) -> None:
+    problem = is_problem(await client.get("/pumps", params={"sight": "Thun"}), 400)
+    assert problem["detail"].startswith("There is no parameter 'sight'; allowed are ")
+    assert "no parameter ''" in is_problem(await client.get("/rules?=1"), 400)["detail"]
+
+
+async def test_an_address_with_a_line_break_is_a_problem_like_any_other(client: httpx.AsyncClient) -> None:
+    assert "line break" in is_problem(await client.get("/pumps/ITB%0A/forecast"), 404)["detail"]
+
+
 async def test_without_a_key_or_with_a_wrong_one_the_api_says_what_to_send(
     application: Access, key: Callable[..., str], settings: Settings
 ) -> None:
