@@ -54,7 +54,7 @@ def restored(edited: str, current: str) -> str:
     for (service, field), mark in kept.items():
         if mark != marks.get(known.get((service, field), "")):
             owner = f"service {service!r}" if service else "the watchdog"
-            raise ConfigError(f"{owner} keeps {mark[:40]!r} as {field}, which was not there before; write it anew")
+            raise ConfigError(f"{owner} keeps {mark[:40]!r} as {field}, which was not there before; enter it again")
     if sum(map(len, map(KEPT.findall, _texts(tables)))) != len(kept):
         raise ConfigError('"(kept …)" stands in a place that had no secret; write what belongs there')
     fresh = edited

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const { tr, number: count, state_name, mark_class } = window.pumpwatch;
-  /* A finger needs 24 px; a cell has a margin of 2 px. d-map.css has the same height of titles. */
+  /* A finger needs 24 px; a cell has a margin of 2 px. d-map.css has the height of titles, with the room below. */
   const FINGER = matchMedia("(pointer: coarse)").matches, SMALLEST = FINGER ? 26 : 14, LARGEST = 28, TITLE_PX = 32, GAP_PX = 8, AGAIN_MS = 10_000;
   const ACKNOWLEDGED = 4, RETURNED = 8, SILENT = 16;
   let drawn = null, asked = {};

@@ -47,7 +47,7 @@ def card() -> Component:
     )
 
 
-def said(sentences: tuple[str, ...]) -> Component:
+def verdict(sentences: tuple[str, ...]) -> Component:
     """Return what a checked configuration would do."""
     return html.Div([html.B("Valid. With the alarms that are open now:"), html.Ul([html.Li(one) for one in sentences])])
 

@@ -19,7 +19,7 @@ EDIT: Final = (
     f"Routes, services and rotas are in the file {CONFIG} of the data directory. Change them below, or in the file; "
     "the notifier reads it by itself, and an invalid one changes nothing."
 )
-UNREADABLE: Final = "There is no configuration that can be used, as said above."
+UNREADABLE: Final = "No configuration can be used; the reason is above."
 STATE_WORD: Final = {
     "": "All",
     "waiting": "Waiting",

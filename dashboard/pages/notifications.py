@@ -131,7 +131,7 @@ def editing(app: Dash, data: DataService) -> None:
             found = await asyncio.to_thread(notification_editing.checked, data, draft_of(text, revision))
         except ConfigError as error:
             return notification_editor.wrong(str(error))
-        return notification_editor.said(found.sentences)
+        return notification_editor.verdict(found.sentences)
 
     @app.callback(
         Output("notices", "sendNotifications", allow_duplicate=True),

@@ -19,11 +19,13 @@ def test_a_filtered_list_is_still_there_after_back_and_for_whom_the_address_was_
 ) -> None:
     screen.settings = dataclasses.replace(screen.settings, public=Public(root="/ward"))
     screen.show(500, alarms=3)
+    page.set_viewport_size({"width": 1440, "height": 1080})
     with served(screen) as address:
         page.goto(address)
         page.evaluate("window.untouched = true")
         cells = page.locator("#map .cell")
         expect(cells).to_have_count(500, timeout=PATIENCE_MS)
+        assert page.locator("#map").evaluate("map => map.scrollHeight <= map.clientHeight"), "no site is out of sight"
         cells.first.focus()
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
