@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from broker.contract.ranges import MAX_LABEL
 from broker.contract.signals import SIGNALS
 from broker.store.journal import ENTRIES_SCHEMA
 from broker.store.pump_table import FACTS_SCHEMA, FORECASTS_SCHEMA, OF_ALARMS, VALUES_SCHEMA
@@ -86,6 +87,10 @@ Forecast = model(
 )
 
 
+Name = Annotated[str, Field(min_length=1, max_length=MAX_LABEL)]
+"""A name in a request; that its length is checked also refuses half a character (a lone surrogate)."""
+
+
 class Open(BaseModel):
     """An object whose members are not all declared."""
 
@@ -102,7 +107,8 @@ class Outcome(BaseModel):
 class AlarmList(BaseModel):
     """Alarms by name."""
 
-    alarms: list[str] = Field(min_length=1, max_length=5000, description="Ids of open alarms")
+    model_config = ConfigDict(extra="forbid")
+    alarms: list[Name] = Field(min_length=1, max_length=5000, description="Ids of open alarms")
     why: str = Field("", max_length=500, description="Reason; required to shelve and to take out of service")
 
 
@@ -121,7 +127,7 @@ class Injecting(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     fault: str = Field(min_length=1, max_length=80)
-    pumps: list[str] = Field(min_length=1, max_length=1000)
+    pumps: list[Name] = Field(min_length=1, max_length=1000)
     severity: float = Field(1.0, ge=0, le=1)
     ramp_s: float = Field(0.0, ge=0, le=30 * 86_400)
     hold_s: float | None = Field(None, ge=1, le=30 * 86_400, description="Null: until it is cleared")
