@@ -112,7 +112,7 @@ async def _unrouted(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # it is registered for no other
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.method == "POST" and media != "application/json" and not media.endswith("+json"):
+    if error.body and media != "application/json" and not media.endswith("+json"):
         text = f"The Content-Type {media[:80]!r} is not possible; send JSON as application/json."
         return error_answer(request, 415, text, kind="media-type", headers={"Accept-Post": "application/json"})
     if any(one["type"] == "json_invalid" for one in error.errors()):

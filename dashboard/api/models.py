@@ -79,7 +79,13 @@ Alarm = model(
     raised_wall="Wall-clock time, ms",
     evidence="JSON text: the measurements behind it",
 )
-Gateway = model("Gateway", GATEWAYS_SCHEMA, heard_wall="Wall-clock time, ms", waiting="Samples that wait")
+Gateway = model(
+    "Gateway",
+    GATEWAYS_SCHEMA,
+    heard_wall="Wall-clock time, ms",
+    waiting="Samples that wait",
+    delay_ms="Latest message, from its stamp to its arrival; negative: its clock is ahead",
+)
 Rule = model("Rule", RULES_SCHEMA, priority="1 high, 2 medium, 3 low")
 Event = model("Event", EVENT_COLUMNS, id="Number in the journal", at="Wall-clock time, ms")
 Forecast = model(
