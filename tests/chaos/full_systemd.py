@@ -45,7 +45,8 @@ else
   mount -t tmpfs tmpfs sys/fs/cgroup; mkdir sys/fs/cgroup/systemd
   mount --bind /sys/fs/cgroup/systemd sys/fs/cgroup/systemd
 fi
-exec env -i container=trial PATH=/usr/sbin:/usr/bin chroot . /lib/systemd/systemd --log-target=console
+pivot_root . mnt; umount -l /mnt
+exec env -i container=trial PATH=/usr/sbin:/usr/bin /lib/systemd/systemd --log-target=console
 """
 
 
@@ -154,7 +155,9 @@ def test_systemd_starts_watches_restarts_and_stops_the_system(machine: Machine) 
     without = permit(machine)
     assert machine.run("systemd-analyze", "verify", "pumpwatch.service").returncode == 0
     began = time.monotonic()
-    assert machine.run("systemctl", "start", "pumpwatch").returncode == 0, machine.journal()[-3000:]
+    assert machine.run("systemctl", "start", "pumpwatch").returncode == 0, (
+        f"{machine.state()} {machine.journal()[-3000:]}"
+    )
     start_s = time.monotonic() - began
     status = machine.state()["StatusText"]
     assert status.startswith("all parts are running; dashboard at http://127.0.0.1:")
