@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -93,10 +94,14 @@ class Resources:
 
 
 def read(pid: int) -> Reading | None:
-    """Return what a process and all that it started use, None if it has ended."""
+    """Return what a process and all that it started use, None if it has ended.
+
+    The process that asks has started the parts: of it, only its own use is meant.
+    """
     try:
         parent = psutil.Process(pid)
-        processes = [parent, *parent.children(recursive=True)]
+        started = [] if pid == os.getpid() else parent.children(recursive=True)
+        processes = [parent, *started]
     except psutil.NoSuchProcess:
         return None
     cpu_s = memory = written = 0.0

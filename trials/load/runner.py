@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,13 @@ from trials.load.workers import RemoteGenerator, WorkerLostError, gathered
 
 SETTLE_AFTER_S: Final = 60.0
 """A sample that is in no snapshot so long after it was due counts as lost."""
+SETTLE_EVERY_S: Final = 10.0
+"""Samples are settled so many seconds at a time: each time costs a look at all that are on their way."""
+RECENT_FIRST_MS: Final = 8_000.0
+RECENT_LAST_MS: Final = 3_000.0
+"""Age of the samples that are shown while the test runs: long enough that they are on the screen."""
+RUNNER: Final = "runner"
+"""This process among the parts whose resources are read: it shares the machine with them."""
 GRACE_S: Final = 20.0
 """Time after the last stage for what is on its way."""
 AGREED_S: Final = 1.5
@@ -119,11 +127,12 @@ class Runner:
     @contextlib.asynccontextmanager
     async def _generating(self) -> AsyncIterator[None]:
         """Have generators until the end of the block: workers, or processes of this machine."""
-        self._resources = Resources(self.system.parts, self.now)
+        parts = {**self.system.parts, RUNNER: os.getpid()}
+        self._resources = Resources(parts, self.now)
         if self.system.workers is None:
             await self._start_generators()
             processes = {f"generator {each.name}": each.pid for each in self.generators if hasattr(each, "pid")}
-            self._resources = Resources({**self.system.parts, **processes}, self.now)
+            self._resources = Resources({**parts, **processes}, self.now)
             yield
             return
         self.say(f"waiting for {self.profile.generators} workers at {self.system.workers.url}")
@@ -229,6 +238,7 @@ class Runner:
                 await each.order(order)
 
     async def _tick_on(self) -> None:
+        settled = self.now()
         while True:
             await asyncio.sleep(1.0)
             for each in self.generators:
@@ -237,9 +247,8 @@ class Runner:
             now = self.now()
             uses = {name: uses[-1].cores for name, uses in self._resources.uses.items() if uses}
             self._rates.append((now, summed(self.generators, "offered"), summed(self.generators, "made")))
-            await asyncio.to_thread(self._account.settle, now - 1000 * SETTLE_AFTER_S)
-            self.show(
-                live_of(
-                    self._account, self._rates, self.generators, self.followed.recent(now - 15_000, now - 3_000), uses
-                )
-            )
+            if now >= settled + 1000 * SETTLE_EVERY_S:
+                settled = now
+                await asyncio.to_thread(self._account.settle, now - 1000 * SETTLE_AFTER_S)
+            latency = await asyncio.to_thread(self.followed.recent, now - RECENT_FIRST_MS, now - RECENT_LAST_MS)
+            self.show(live_of(self._account, self._rates, self.generators, latency, uses))
