@@ -11,6 +11,8 @@ import psutil
 
 MB: Final = 1024 * 1024
 REPORT_MS: Final = 1000.0
+RUNNER: Final = "runner"
+"""The process that reads the resources, among the parts: it shares the machine with them."""
 
 
 @dataclass(frozen=True)

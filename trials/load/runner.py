@@ -23,7 +23,7 @@ from trials.load.outcome import doubts, result_of
 from trials.load.painting import Painter
 from trials.load.plan import Disturb, Progress, blocks_of
 from trials.load.profile import Disturbance, Profile, Stage
-from trials.load.resources import Resources
+from trials.load.resources import RUNNER, Resources
 from trials.load.result import Result
 from trials.load.system import SystemUnderLoad
 from trials.load.workers import RemoteGenerator, WorkerLostError, gathered
@@ -32,11 +32,8 @@ SETTLE_AFTER_S: Final = 60.0
 """A sample that is in no snapshot so long after it was due counts as lost."""
 SETTLE_EVERY_S: Final = 10.0
 """Samples are settled so many seconds at a time: each time costs a look at all that are on their way."""
-RECENT_FIRST_MS: Final = 8_000.0
-RECENT_LAST_MS: Final = 3_000.0
+RECENT_MS: Final = (8_000.0, 3_000.0)
 """Age of the samples that are shown while the test runs: long enough that they are on the screen."""
-RUNNER: Final = "runner"
-"""This process among the parts whose resources are read: it shares the machine with them."""
 GRACE_S: Final = 20.0
 """Time after the last stage for what is on its way."""
 AGREED_S: Final = 1.5
@@ -250,5 +247,5 @@ class Runner:
             if now >= settled + 1000 * SETTLE_EVERY_S:
                 settled = now
                 await asyncio.to_thread(self._account.settle, now - 1000 * SETTLE_AFTER_S)
-            latency = await asyncio.to_thread(self.followed.recent, now - RECENT_FIRST_MS, now - RECENT_LAST_MS)
+            latency = await asyncio.to_thread(self.followed.recent, *(now - age for age in RECENT_MS))
             self.show(live_of(self._account, self._rates, self.generators, latency, uses))
