@@ -16,9 +16,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from broker.access.password_lines import derived_password
-from broker.mqtt.address import parse_url
 from broker.mqtt.settling import settle
+from simulator.gateway.logins import each_at
 from trials.load.block import Block
 from trials.load.plan import ORDERS, BlockClock, BlockPlan, Disturb, Progress, Stop
 from trials.load.sent import Recorder, packed
@@ -69,13 +68,8 @@ class Generator:
 
     async def join(self, plan: BlockPlan) -> None:
         """Let a block join."""
-        base = parse_url(self.login.url)
         secret = self.login.secret
-        if secret is None:
-            addresses = [base] * len(plan.names)
-        else:
-            key = secret.encode()
-            addresses = [base.for_user(name, derived_password(key, name)) for name in plan.names]
+        addresses = each_at(self.login.url, None if secret is None else secret.encode(), plan.names)
         share = OUTBOX_BYTES // max(1, len(plan.names))
         block = Block(plan, addresses, share, self.recorder, self.now, self._note)
         await block.prepare()

@@ -21,7 +21,7 @@ from trials.load.live import Live, live_of
 from trials.load.observer import watching
 from trials.load.outcome import doubts, result_of
 from trials.load.painting import Painter
-from trials.load.plan import Disturb, Progress, blocks_of
+from trials.load.plan import Disturb, Progress, blocks_of, enrolled_s
 from trials.load.profile import Disturbance, Profile, Stage
 from trials.load.resources import RUNNER, Resources
 from trials.load.result import Result
@@ -39,8 +39,6 @@ GRACE_S: Final = 20.0
 AGREED_S: Final = 1.5
 WORKERS_AGREED_S: Final = 4.0
 """Time from an order to join to the instant at which all generators begin, without the time to enroll the pumps."""
-ENROLLED_PER_S: Final = 250_000
-"""Pumps that a generator enrolls in a second, at least."""
 JOIN_PATIENCE_S: Final = 120.0
 """Time beyond its ramp within which all gateways of a stage must be connected."""
 
@@ -180,7 +178,8 @@ class Runner:
         pumps = gateways = 0
         for number, stage in enumerate(self.profile.stage, start=1):
             agreed_s = AGREED_S if self.system.workers is None else WORKERS_AGREED_S
-            begins_ms = self.now() + 1000 * (agreed_s + (stage.pumps - pumps) / ENROLLED_PER_S)
+            enrolling_s = enrolled_s(stage.pumps - pumps, self.profile.per_gateway)
+            begins_ms = self.now() + 1000 * (agreed_s + enrolling_s)
             blocks = blocks_of(self.profile, pumps, stage, gateways, begins_ms)
             for each, plan in zip(self.generators, blocks, strict=False):
                 await each.order(plan)
