@@ -15,10 +15,10 @@ from trials.load.profile import MAX_PUMPS, MAX_SESSIONS, Profile, Seconds, Share
 
 PREFIX: Final = "load"
 MAX_FRAME_BYTES: Final = 256 * 1024 * 1024
+"""Size of one answer of a generator; a second of its records takes a few MB."""
 PUMPS_PER_S: Final = 250_000
 GATEWAYS_PER_S: Final = 3_000
 """Pumps and gateways that the generators enroll in a second, at least."""
-"""Size of one answer of a generator; a second of its records takes a few MB."""
 
 Names = Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=MAX_SESSIONS)]
 
