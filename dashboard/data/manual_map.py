@@ -25,6 +25,7 @@ HOW_TO: Final[dict[str, Titles]] = {
         "benchmarks.md": "Benchmarks",
     },
     "For operators": {
+        "how-to/operators.md": "Keep it running",
         "deploy-securely.md": "Deploy on a network",
         "containers.md": "Run in containers",
         "reverse-proxy.md": "Put it behind a reverse proxy",
