@@ -12,7 +12,7 @@ from dashboard.components import trend_layers
 from dashboard.components.signal_panels import PANELS, Line, Panel
 from dashboard.components.trend_layers import PLAIN, Layers, dates, packed
 from dashboard.data.trends import Curve, Past, limits
-from dashboard.languages import tr
+from dashboard.languages import tr, tr_sentence
 from dashboard.theme import Scheme
 from dashboard.zones import ChartZone
 
@@ -130,7 +130,7 @@ def _heading(panel: Panel, top: float, colours: Scheme, ahead: str) -> Figure:
         sign = "╌" if line.dash == "dash" else "━"
         words.append(f"<span style='color:{getattr(colours, line.colour)}'>{sign} {tr(line.name)}</span>")
     if ahead and any(line.signal == "reservoir_ml" for line in panel.lines):
-        words.append(ahead)
+        words.append(tr_sentence(ahead, (trend_layers.RESERVOIR_NOTE,)))
     return _note("   ".join(words), 0, top, colours, xanchor="left", yanchor="bottom")
 
 

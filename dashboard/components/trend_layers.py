@@ -17,7 +17,7 @@ from dashboard.data.trend_bands import Band
 from dashboard.data.trend_compare import NONE, Comparison
 from dashboard.data.trend_events import KINDS, Mark, Marks
 from dashboard.data.trends import Curve
-from dashboard.languages import decimal, tr
+from dashboard.languages import decimal, tr, tr_later, tr_sentence
 from dashboard.theme import Scheme
 
 Figure = dict[str, Any]
@@ -37,6 +37,14 @@ SYMBOLS: Final = {
 }
 """Plotly's symbol of each kind of event, and the same sign for the legend."""
 SIZE_PX: Final = 10
+MARK_TEXTS: Final = (
+    tr_later("returned to normal: {title}"),
+    tr_later("{kind}, recorded by the pump"),
+    tr_later("no samples from here on"),
+    tr_later("{kind}: {title}"),
+)
+"""Texts of events as `dashboard.data.trend_events` writes them."""
+RESERVOIR_NOTE: Final = tr_later("reservoir: {why}")
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ def events(marks: list[Mark], axis: str, colours: Scheme) -> list[Figure]:
                 "x": dates(mark.time for mark in found),
                 "y": [0.5] * len(found),
                 "yaxis": axis,
-                "text": [mark.text for mark in found],
+                "text": [tr_sentence(mark.text, MARK_TEXTS) for mark in found],
                 "cliponaxis": False,
                 "marker": {
                     "symbol": symbol,

@@ -35,7 +35,7 @@ DOSE_AHEAD_H: Final = 24.0
 
 @dataclass(frozen=True)
 class Fan:
-    """Levels ahead of the reservoir (mL) or the battery (V) by time (ms): edges of the 80 % interval, and the middle."""
+    """Levels ahead of the reservoir (mL) or the battery (V) by time (ms): edges of the 80 % interval, and middle."""
 
     time: NDArray[np.float64]
     low: NDArray[np.float32]
