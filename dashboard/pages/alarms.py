@@ -131,7 +131,7 @@ def register(app: Dash, data: DataService) -> None:
         snapshot, alarm = data.snapshot(), str(asked.get("alarm"))
         found = snapshot.alarms.filter(pl.col("alarm") == alarm).rows(named=True)
         more = await asyncio.to_thread(
-            lambda: [*silencing.story(data, snapshot, alarm), *notifications.told(data, alarm)]
+            lambda: [*silencing.story(data, snapshot, alarm), *notifications.notified(data, alarm)]
         )
         shown = evidence(found[0], therapy_clock(snapshot, found[0]["gateway"]), more) if found else None
         fresh = f"{alarm} {hash(str(shown))} {ZONE.get()} {LANGUAGE.get().code}"

@@ -1,4 +1,4 @@
-"""Notifications: who is told about which alarms, whether that works, dead letters, and who was notified when."""
+"""Notifications: who is notified of which alarms, whether that works, dead letters, and who was notified when."""
 
 from __future__ import annotations
 
