@@ -199,4 +199,6 @@ def _rejections(health: Health) -> Component:
         ]
         for refusal in newest
     ]
-    return elements.table([("Time", ""), ("Topic", ""), ("Reason", "wide"), ("Excerpt", "")], rows, name="rejections cards")
+    return elements.table(
+        [("Time", ""), ("Topic", ""), ("Reason", "wide"), ("Excerpt", "")], rows, name="rejections cards"
+    )
