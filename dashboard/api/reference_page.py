@@ -22,7 +22,7 @@ _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     ":root{color-scheme:light dark}"
     "h2{font-size:1.05rem;overflow-wrap:anywhere}td,th{text-align:left;padding:.15rem 1rem .15rem 0;"
-    "vertical-align:top}td:nth-child(n+3){overflow-wrap:anywhere}section{border-top:1px solid #8886}"
+    "vertical-align:top}td:nth-child(n+3){overflow-wrap:anywhere}section{border-top:1px solid #8886;overflow-x:auto}"
     "form{display:grid;gap:.5rem;max-width:40rem;margin:.5rem 0 1rem}label{display:grid;gap:.15rem}"
     "input,select,textarea,button{font:inherit;padding:.35rem .5rem;min-height:2.5rem;box-sizing:border-box;width:100%}"
     "textarea{font-family:ui-monospace,monospace;min-height:7rem}button{width:auto;justify-self:start;padding:0 1.2rem}"
