@@ -25,9 +25,8 @@ from dashboard.access.language_choice import ViewerLanguage
 from dashboard.access.middleware import Access, demand_accounts
 from dashboard.access.problems import API
 from dashboard.api import application as api
-from dashboard.components import frame, manifest, shell, watch_routes
+from dashboard.components import frame, manifest, push, shell, watch_routes
 from dashboard.components.safe_output import SafeDash
-from dashboard.data import live as live_module
 from dashboard.data import readiness
 from dashboard.data.drill_runner import DrillRunner
 from dashboard.data.live import Live
@@ -86,7 +85,6 @@ def assemble(data: DataService, vitals: Vitals | None = None) -> Dash:
         update_title="",
         add_log_handler=False,
         suppress_callback_exceptions=True,
-        websocket_inactivity_timeout=0,
         health_endpoint="healthz",
         index_string=shell.index(public.root),
         requests_pathname_prefix=f"{public.root}/",
@@ -115,7 +113,7 @@ def assemble(data: DataService, vitals: Vitals | None = None) -> Dash:
         page.register(app, data)
     pages = shell.registered()
     app.layout = lambda: frame.layout(pages, VISITOR.get())
-    live_module.register(app, data.live)
+    push.register(app, data.live)
     shell.register(app, data, pages)
     # Dash 4.4 on FastAPI does this only at the first request for "/": without it, /alarms opened first has no assets.
     app._setup_server()  # type: ignore[no-untyped-call]

@@ -8,7 +8,12 @@
 
   /* Digits are grouped by a narrow space, except in English: a "1.000 µg/mL" can be read as one microgram. */
   const group = (part) => (part.type === "group" && !lang.startsWith("en") ? "\u202f" : part.value);
-  const number = (value, options) => new Intl.NumberFormat(lang, options).formatToParts(value).map(group).join("");
+  const formats = new Map();
+  function number(value, options) {
+    const key = JSON.stringify(options || null);
+    if (!formats.has(key)) formats.set(key, new Intl.NumberFormat(lang, options));
+    return formats.get(key).formatToParts(value).map(group).join("");
+  }
 
   /* The values take the places of "{name}" in the text. */
   const tr = (text, values) => filled(words[text] ? words[text][0] : text, values);

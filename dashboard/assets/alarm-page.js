@@ -89,7 +89,8 @@
     page.list.show(by && by !== "none" ? P().alarm_groups(page.rows, by, title, open_groups) : page.rows.map((row) => ({ key: row.alarm, row })));
     page.tools.paint(page.rows, chosen(), page.store);
     const nothing = document.getElementById("alarm-nothing");
-    nothing.hidden = !page.store.complete || page.rows.length > 0;
+    const some = !page.store.complete || page.rows.length > 0;
+    if (nothing.hidden !== some) nothing.hidden = some;
     P().text(nothing, page.store.rows.size ? nothing.dataset.filtered : nothing.dataset.empty);
     offer(title);
     if (page.opened_row && !here.has(page.opened_row)) close_drawer();
@@ -117,13 +118,9 @@
     const now = Date.now(), details = document.getElementById("alarm-log");
     if (details && details.open && now - asked_at.log >= MORE_MS) { asked_at.log = now; dash().set_props("alarm-log-ask", { data: now }); }
     if (page.opened_row && now - asked_at.row >= MORE_MS) open_drawer({ alarm: page.opened_row }, true);
-    const orders = page.store.also;
+    const [orders, silences] = page.store.also || [];
     if (orders && (orders !== page.orders || (orders !== "0" && now - asked_at.orders >= ORDERS_MS))) { page.orders = orders; asked_at.orders = now; dash().set_props("alarm-orders-ask", { data: now }); }
-  }
-
-  function follow({ detail: drawn } = {}) {
-    if (!page || !page.list.alive || document.hidden) return;
-    page.store.fetch(() => { settled(); show(); }, drawn).then(ask_more);
+    if (silences !== undefined && silences !== page.silences) { page.silences = silences; dash().set_props("alarm-silences-ask", { data: now }); }
   }
 
   function settled() {
@@ -135,10 +132,11 @@
   window.dash_clientside = Object.assign({}, window.dash_clientside);
   window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {
     alarms(filter, search, priority, rule, site, gateway, group) {
-      if (!opened()) return dash().no_update;
+      const found = opened();
+      if (!found) return dash().no_update;
       const chosen = { filter, search, priority, rule, site, gateway, group }, key = JSON.stringify(chosen);
       if (key !== page.key) { page.key = key; page.chosen = chosen; show(); }
-      follow();
+      if (!page.followed) { page.followed = true; P().push.follow(page.store, () => found === page && found.list.alive, () => { settled(); show(); }); }
       return dash().no_update;
     },
   });
@@ -147,11 +145,10 @@
   document.addEventListener("pumpwatch:acting", () => { if (page && page.list.alive) clear(); });
   document.addEventListener("click", (event) => { if (event.target.closest("#alarm-close")) close_drawer(); });
   document.addEventListener("toggle", (event) => { if (event.target.id === "alarm-log" && page) { asked_at.log = 0; ask_more(); } }, true);
-  document.addEventListener("pumpwatch:newest", follow);
-  document.addEventListener("visibilitychange", () => follow());
+  document.addEventListener("pumpwatch:live", () => { if (page && page.list.alive) ask_more(); });
   document.addEventListener("keydown", (event) => {
     if (page && page.list.alive && event.key === "Escape" && !document.querySelector("[role=dialog]")) close_drawer();
   });
   NARROW.addEventListener("change", () => { if (page && page.list.alive) page.list.measure(); });
-  setInterval(() => { if (!document.hidden) settled(); }, 1000);
+  document.addEventListener("pumpwatch:second", settled);
 })();

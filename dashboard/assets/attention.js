@@ -207,20 +207,15 @@
   for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, () => { if (settings().sound && (!audio || audio.state !== "running")) sound_device(); });
   window.addEventListener("storage", (event) => { if (event.key === KEY) tick(); });
 
-  window.pumpwatchAttention = { burst, decide, ends_pause, settings, notification_state, repeat_s: (name) => SOUNDS[name].repeat_s };
-  window.dash_clientside = Object.assign({}, window.dash_clientside, {
-    pumpwatch: Object.assign({}, (window.dash_clientside || {}).pumpwatch, {
-      attend(newest) {
-        if (newest && newest.attention) {
-          attention = newest.attention;
-          heard_at = Date.now();
-          tick();
-          window.pumpwatchAnnounce.hear(attention);
-        }
-        return window.dash_clientside.no_update;
-      },
-    }),
-  });
+  function hear(fresh) {
+    if (!fresh) return;
+    attention = fresh;
+    heard_at = Date.now();
+    tick();
+    window.pumpwatchAnnounce.hear(attention);
+  }
+
+  window.pumpwatchAttention = { burst, decide, ends_pause, settings, notification_state, hear, repeat_s: (name) => SOUNDS[name].repeat_s };
   if (settings().sound) sound_device();
   setInterval(tick, 1000);
 })();

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const { tr } = window.pumpwatch;
-  const HEADING_TIMEOUT_MS = 10000, REGIONS = ".scroll, .table, .worst, .fleet-map, [data-scrolls]", REGIONS_MS = 1000;
+  const HEADING_TIMEOUT_MS = 10000, REGIONS = ".scroll, .table, .worst, .fleet-map, [data-scrolls]";
   let waiting_for = null;
   const by_id = (id) => document.getElementById(id);
 
@@ -92,5 +92,5 @@
     new ResizeObserver(() => document.documentElement.style.setProperty("--head", head.offsetHeight + "px")).observe(head);
   }, 50);
   window.addEventListener("resize", mark_regions);
-  setInterval(() => { if (!document.hidden) mark_regions(); }, REGIONS_MS);
+  document.addEventListener("pumpwatch:second", mark_regions);
 })();

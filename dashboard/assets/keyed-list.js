@@ -95,7 +95,7 @@
       if (made.node.style.top !== top) made.node.style.top = top;
       if (made.place !== place) made.node.setAttribute("aria-posinset", made.place = place);
       if (made.size !== size) made.node.setAttribute("aria-setsize", made.size = size);
-      made.node.classList.toggle("current", item.key === this.current);
+      if (made.node.classList.contains("current") !== (item.key === this.current)) made.node.classList.toggle("current");
       made.paint(item);
     }
 

@@ -2,11 +2,11 @@
 (function () {
   "use strict";
   const { tr, number, lang } = window.pumpwatch;
-  const OLD_S = 5, LATE_S = 4, LOST_S = 8, SLEPT_MS = 5000, LAG_MS = 1000, IDLE_TIMEOUT_MS = 3000, FIRST_PUSH_S = 4, POLL_TIMEOUT_MS = 6000, RELOAD_PAUSE_MS = 20000, SOCKET_PROBE_MS = 60000, PROBE_RELOAD_PAUSE_MS = 600000;
+  const OLD_S = 5, LATE_S = 4, LOST_S = 8, SLEPT_MS = 5000, LAG_MS = 1000, FIRST_PUSH_S = 4, POLL_TIMEOUT_MS = 6000;
   const HANGS = tr("The dashboard server does not answer: it hangs, or the network does. The stream processor may be running."), CUT = tr("Connection to the dashboard server lost; reconnecting.");
   const root = JSON.parse(document.getElementById("_dash-config").textContent).requests_pathname_prefix.replace(/\/$/, "");
-  let paced = 0, age_ms = null, lag_ms = 0, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "", parts = "", trouble = "", ticked_at = performance.now(), ticked_wall = Date.now();
-  let pushed = false, pushed_at = performance.now(), polling = false, polled = null, refusal = "", probed_at = performance.now();
+  let age_ms = null, lag_ms = 0, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "", parts = "", trouble = "", ticked_at = performance.now(), ticked_wall = Date.now();
+  let pushed = false, pushed_at = performance.now(), polling = false, polled = null, refusal = "";
   const dash = () => window.dash_clientside;
   const now = () => performance.now();
 
@@ -53,7 +53,7 @@
     if (banner.textContent !== text) banner.textContent = text;
   }
 
-  /* Polls while nothing is pushed: a proxy may not pass WebSockets, and Dash pushes only to browsers with SharedWorker. */
+  /* Polls while nothing is pushed: a proxy may not pass WebSockets. */
   async function look() {
     const quiet_s = (now() - pushed_at) / 1000;
     if (quiet_s < (pushed ? Math.min(LATE_S, LOST_S) : FIRST_PUSH_S)) { answers = 0; say(""); return; }
@@ -62,21 +62,13 @@
     answers = await poll() ? answers + 1 : 0;
     polling = false;
     if ((now() - pushed_at) / 1000 < FIRST_PUSH_S) return;
-    const means = typeof SharedWorker === "undefined" ? tr("this browser cannot share a WebSocket") : tr("the proxy does not pass WebSockets");
-    say(answers >= 2 && !pushed ? tr("Live by polling: {why}", { why: means }) : "");
-    if (pushed && answers >= 2 && (now() - pushed_at) / 1000 > LOST_S) reload("reloaded", RELOAD_PAUSE_MS);
-    else if (!pushed && answers) probe();
+    const means = tr("the proxy does not pass WebSockets");
+    say(answers >= 2 ? tr("Live by polling: {why}", { why: means }) : "");
   }
 
   function say(text) {
     const line = document.getElementById("transport");
     if (line && line.textContent !== text) line.textContent = text;
-  }
-
-  function reload(name, pause_ms) {
-    if (Date.now() - Number(sessionStorage.getItem(name) || 0) <= pause_ms) return;
-    sessionStorage.setItem(name, String(Date.now()));
-    location.reload();
   }
 
   async function poll() {
@@ -88,22 +80,14 @@
       if (!answer.ok) { trouble = tr("The dashboard server cannot be reached (status {status}).", { status: answer.status }); return false; }
       trouble = "";
       const live = await answer.json(), version = live.count + " " + live.version;
-      if (version !== polled) dash().set_props("newest", { data: live });
+      const beat = { age_ms: live.age_ms, lag_ms: live.lag_ms, at: live.at, why: live.why, parts: live.parts, asked_at };
+      window.pumpwatch.push.hear(version === polled ? { beat } : { beat, newest: live });
       polled = version;
-      dash().set_props("beat", { data: { age_ms: live.age_ms, lag_ms: live.lag_ms, at: live.at, why: live.why, parts: live.parts, asked_at } });
       return true;
     } catch (error) {
       trouble = error.name === "TimeoutError" ? HANGS : CUT;
       return false;
     }
-  }
-
-  /* The proxy may pass WebSockets later, but Dash has given up by then. */
-  function probe() {
-    if (typeof SharedWorker === "undefined" || now() - probed_at < SOCKET_PROBE_MS) return;
-    probed_at = now();
-    const socket = new WebSocket(location.origin.replace(/^http/, "ws") + root + "/_dash-ws-callback");
-    socket.onopen = () => { socket.close(); reload("probed", PROBE_RELOAD_PAUSE_MS); };
   }
 
   /* The server writes its texts in the zone of this cookie; a browser that does not tell its zone gets UTC. */
@@ -130,7 +114,7 @@
     const day = live.real ? "" : days > 0 ? tr("Therapy day {day}", { day: days }) + ", " : tr("Therapy time") + " ";
     write("therapy", day + moment(live.therapy_ms) + " · " + speed + (live.mixed ? " " + tr("(most pumps)") : ""));
     const count = write("nav-alarms", live.waiting ? String(live.waiting) : "");
-    if (count) count.className = "nav-count " + worst;
+    if (count && count.className !== "nav-count " + worst) count.className = "nav-count " + worst;
   }
 
   function write(id, text) {
@@ -145,27 +129,12 @@
     outage_reason = beat.why || "";
     parts = beat.parts || "";
     heard(beat.age_ms, beat.lag_ms, beat_at);
-    tick();
+    const label = document.getElementById("age");
+    if (!label || label.dataset.state !== "fresh" || document.documentElement.classList.contains("aged")) tick();
   }
-
-  const idle = () => new Promise((done) => (window.requestIdleCallback ? requestIdleCallback(done, { timeout: IDLE_TIMEOUT_MS }) : setTimeout(done, 50)));
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     pumpwatch: Object.assign({}, (window.dash_clientside || {}).pumpwatch, {
-      /* Pages get the newest snapshot when this browser has drawn the one before; those in between are skipped. Lists ask
-         for their changes at once: their answers are under way meanwhile. */
-      async pace(newest) {
-        const mine = ++paced;
-        if (newest && newest.beat) beats(newest.beat);
-        const drawn = idle();
-        if (newest) document.dispatchEvent(new CustomEvent("pumpwatch:newest", { detail: drawn }));
-        await drawn;
-        if (!newest || mine !== paced) return dash().no_update;
-        head(newest);
-        document.dispatchEvent(new CustomEvent("pumpwatch:live", { detail: newest }));
-        return newest;
-      },
-      beat(beat) { if (beat) beats(beat); return "age"; },
       here(path) {
         for (const link of document.querySelectorAll(".nav-link")) {
           const same = link.getAttribute("href") === path;
@@ -203,7 +172,7 @@
     }
   });
   window.pumpwatch = Object.assign(window.pumpwatch || {}, {
-    path: (path) => root + path,
+    path: (path) => root + path, beats, head, poll,
     go(href) {
       history.pushState({}, "", href);
       window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
@@ -214,6 +183,6 @@
   const waiting = setInterval(() => {
     if (document.getElementById("age") && dash() && dash().set_props) { clearInterval(waiting); watch_scheme(); }
   }, 50);
-  setInterval(tick, 500);
+  document.addEventListener("pumpwatch:half-second", tick);
   setInterval(look, 2000);
 })();

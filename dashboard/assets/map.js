@@ -3,7 +3,7 @@
   "use strict";
   const { tr, number: count, state_name, mark_class } = window.pumpwatch;
   /* A finger needs 24 px; a cell has a margin of 2 px. d-map.css has the height of titles, with the room below. */
-  const FINGER = matchMedia("(pointer: coarse)").matches, SMALLEST = FINGER ? 26 : 14, LARGEST = 28, TITLE_PX = 32, GAP_PX = 8, AGAIN_MS = 10_000;
+  const FINGER = matchMedia("(pointer: coarse)").matches, SMALLEST = FINGER ? 26 : 14, LARGEST = 28, TITLE_PX = 32, GAP_PX = 8, AGAIN_MS = 10_000, PAUSE_MS = 900;
   const ACKNOWLEDGED = 4, RETURNED = 8, SILENT = 16;
   let drawn = null, asked = {};
 
@@ -169,7 +169,7 @@
   /* The cells are asked for when any has changed; now and then besides, in case that an answer was lost. */
   document.addEventListener("pumpwatch:live", ({ detail: live }) => {
     const box = document.getElementById("map");
-    if (!box || document.hidden || (asked.box === box && asked.key === live.map && Date.now() - asked.at < AGAIN_MS)) return;
+    if (!box || document.hidden || (asked.box === box && Date.now() - asked.at < (asked.key === live.map ? AGAIN_MS : PAUSE_MS))) return;
     asked = { box, key: live.map, at: Date.now() };
     window.dash_clientside.set_props("map-ask", { data: asked.at });
   });

@@ -6,9 +6,9 @@
   class RowStore {
     constructor(path) { Object.assign(this, { path, run: 0, cursor: 0, rows: new Map(), texts: {}, fields: [], left_out: 0, complete: false, version: 0 }); }
 
-    /* Fetches changes; calls `changed` after each answer that has any, once `drawn` is fulfilled: when the browser has
-       drawn what came before. Returns when the server has no more. */
-    async fetch(changed, drawn) {
+    /* Fetches changes, for pages to which nothing is pushed; calls `changed` after each answer that has any. Returns when
+       the server has no more. */
+    async fetch(changed) {
       if (document.hidden) return;
       this.asked = true;
       if (this.busy) return;
@@ -16,9 +16,7 @@
       try {
         while (this.asked && !document.hidden) {
           this.asked = false;
-          const answer = await this.ask();
-          await drawn;
-          if (this.take(answer)) changed();
+          if (this.take(await this.ask())) changed();
         }
       } catch { /* the age of the data shows it; the next snapshot asks again */ } finally { this.busy = false; }
     }
@@ -30,8 +28,9 @@
       return answer.json();
     }
 
-    /* Takes an answer in, and returns whether anything is different. */
+    /* Takes an answer in, and returns whether anything is different. One that is older than what is known is left out. */
     take(answer) {
+      if (answer.run === this.run && answer.cursor < this.cursor) return false;
       const fresh = answer.reset || !this.complete || answer.rows.length + answer.changed.length + answer.gone.length > 0 || answer.left_out !== this.left_out;
       if (answer.reset) { this.rows.clear(); this.fields = answer.fields; }
       Object.assign(this.texts, answer.texts);

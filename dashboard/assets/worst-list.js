@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const { tr_n } = window.pumpwatch;
-  const NARROW = matchMedia("(max-width: 899px)"), LINE = 76, MORE_MS = 4000, COUNTS = ["high", "medium", "low", "silent", "normal", "others", "waiting", "shelved", "pumps"];
+  const NARROW = matchMedia("(max-width: 899px)"), LINE = 76, MORE_MS = 4000;
   let page = null;
   const P = () => window.pumpwatch, dash = () => window.dash_clientside;
 
@@ -32,7 +32,8 @@
     if (!page || !page.list.alive) return;
     const rows = page.store.ordered(), shown = rows.reduce((sum, row) => sum + row.many, 0), more = page.store.left_out;
     page.list.show(rows.map((row) => ({ key: row.alarm, row })));
-    document.getElementById("worst-nothing").hidden = !page.store.complete || rows.length > 0;
+    const nothing = document.getElementById("worst-nothing"), some = !page.store.complete || rows.length > 0;
+    if (nothing.hidden !== some) nothing.hidden = some;
     P().text(document.getElementById("worst-note"), more ? tr_n("{count} more alarm on the Alarms page", "{count} more alarms on the Alarms page", more) : tr_n("{count} open alarm", "{count} open alarms", shown));
   }
 
@@ -42,31 +43,30 @@
     page.list.repaint();
   }
 
-  function follow({ detail: drawn } = {}) {
-    if (!page || !page.list.alive || document.hidden) return;
-    page.store.fetch(() => { settled(); show(); }, drawn);
-  }
-
   function count({ detail: live }) {
     if (!page || !page.list.alive || document.hidden) return;
-    /* Counts are asked for when they changed, figures that move all the time only now and then. */
-    const counts = COUNTS.map((name) => live[name]).join();
-    if (counts === page.counts && Date.now() - page.counted_at < MORE_MS) return;
-    Object.assign(page, { counts, counted_at: Date.now() });
+    /* Counts are written as they come; what stands beside them, and figures that move all the time, is asked for now and then. */
+    for (const node of document.querySelectorAll("#counts [data-count]")) {
+      const text = P().number(live[node.dataset.count]);
+      if (node.textContent !== text) node.textContent = text;
+      const tile = node.closest(".count"), none = !live[node.dataset.count];
+      if (tile && tile.classList.contains("none") !== none) tile.classList.toggle("none", none);
+    }
+    if (Date.now() - (page.counted_at || 0) < MORE_MS) return;
+    page.counted_at = Date.now();
     dash().set_props("overview-ask", { data: page.counted_at });
   }
 
   window.dash_clientside = Object.assign({}, window.dash_clientside);
   window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {
     worst() {
-      if (opened()) follow();
+      const found = opened();
+      if (found) P().push.follow(found.store, () => found === page && found.list.alive, () => { settled(); show(); });
       return dash().no_update;
     },
   });
   document.addEventListener("pumpwatch:asked", settled);
-  document.addEventListener("pumpwatch:newest", follow);
   document.addEventListener("pumpwatch:live", count);
-  document.addEventListener("visibilitychange", () => follow());
   NARROW.addEventListener("change", () => { if (page && page.list.alive) page.list.measure(); });
-  setInterval(() => { if (!document.hidden) settled(); }, 1000);
+  document.addEventListener("pumpwatch:second", settled);
 })();

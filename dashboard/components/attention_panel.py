@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dash import Dash, Input, html
+from dash import html
 
 from dashboard.components import client_script
 from dashboard.components.elements import Component
@@ -38,11 +38,6 @@ def control() -> Component:
         ],
         className="attention",
     )
-
-
-def register(app: Dash) -> None:
-    """Let every browser hear of each snapshot, before pages get it."""
-    client_script.runs(app, "attend", Input("newest", "data"))
 
 
 def _panel() -> list[Component]:

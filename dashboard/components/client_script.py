@@ -9,6 +9,9 @@ from dash import ClientsideFunction, Dash
 GO: Final[dict[str, Any]] = {"data-go": ""}
 """Attribute of a link that changes the page without reloading the frame."""
 
+BY_EVENT: Final[dict[str, Any]] = {"data-by-event": ""}
+"""Attribute of a page whose scripts hear of snapshots by events: no callback of it has `Input("live", "data")`."""
+
 
 def label(text: str) -> dict[str, Any]:
     """Return the attribute that gives a shape or picture a text for screen readers."""

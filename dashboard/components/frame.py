@@ -33,10 +33,7 @@ Page = dict[str, Any]
 
 def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
     """Return the frame for one visitor."""
-    stores = [
-        dcc.Store(id=name)
-        for name in ("newest", "live", "beat", "scheme", "ack", *(dialog.STORE for dialog in DIALOGS))
-    ]
+    stores = [dcc.Store(id=name) for name in ("live", "scheme", "ack", *(dialog.STORE for dialog in DIALOGS))]
     return dmc.MantineProvider(
         theme=theme.mantine(),
         defaultColorScheme="auto",

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from dash import Dash, html
 from fastapi import Response
 
 from broker.display.printable import printable
-from dashboard.components import client_script
+from dashboard.components import client_script, push
 from dashboard.components.elements import Component
-
-MAX_CURSOR: Final = 2**53
-"""The largest whole number that is exact in a browser."""
 
 
 def box(name: str, title: str, path: str, **data: Any) -> Component:
@@ -26,11 +23,15 @@ def box(name: str, title: str, path: str, **data: Any) -> Component:
 
 
 def serve(app: Dash, path: str, changes: Callable[[int, int], dict[str, Any]]) -> None:
-    """Serve a feed's changes at `path`; `changes` gets the run and the cursor that a browser has."""
+    """Serve a feed's changes by push and, for pages that poll, at `path`.
+
+    `changes` gets the run and the cursor that a browser has.
+    """
+    push.feeds_of(app)[path] = changes
 
     @app.server.post(path)  # type: ignore[untyped-decorator]
     async def since(run: int = 0, cursor: int = 0) -> Response:
-        known = 0 <= cursor <= MAX_CURSOR
+        known = 0 <= cursor <= push.MAX_CURSOR
         answer = await asyncio.to_thread(changes, run if known else 0, cursor if known else 0)
         return Response(
             msgspec.json.encode(answer), media_type="application/json", headers={"Cache-Control": "no-store"}

@@ -19,7 +19,6 @@ from dashboard.access.proxies import path_of
 from dashboard.components import (
     address,
     alarm_action_dialog,
-    attention_panel,
     client_script,
     elements,
     frame,
@@ -136,8 +135,5 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
     for dialog in frame.DIALOGS:
         dialog.register(app, data)
     address.register(app)
-    attention_panel.register(app)
 
-    client_script.runs(app, "pace", Output("live", "data"), Input("newest", "data"))
-    client_script.runs(app, "beat", Output("age", "className"), Input("beat", "data"))
     client_script.runs(app, "here", Output("stale", "className"), Input("url", "pathname"))

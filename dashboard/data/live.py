@@ -1,4 +1,4 @@
-"""Live updates: reads each new snapshot once for all clients and notifies the browsers over a WebSocket."""
+"""Live updates: reads each new snapshot once for all clients, and tells those who wait for one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-from dash import Dash, ctx, set_props
 
 from broker.store.snapshot import Snapshot, empty
 from broker.store.snapshot_files import SnapshotReader, stamp
@@ -30,8 +29,6 @@ PUSH_INTERVAL_S: Final = 0.5
 """Minimum time between updates of a client whose alarms are the same; snapshots in between are skipped."""
 ALARM_PUSH_INTERVAL_S: Final = 0.15
 """The same if alarms came, went or changed their state."""
-HEARTBEAT_INTERVAL_S: Final = 2.0
-"""Time between heartbeats while there is no new snapshot."""
 UNREADABLE: Final = "The dashboard cannot read the snapshots of the stream processor; its log says why."
 LOG: Final = logging.getLogger("dashboard")
 
@@ -174,18 +171,3 @@ def disk_problem(directory: Path) -> str:
     if disk.f_bavail * disk.f_frsize < MIN_FREE_BYTES:
         return "The disk of the processor is full."
     return ""
-
-
-def register(app: Dash, live: Live) -> None:
-    """Add the persistent callback through which every browser receives summaries of new snapshots and heartbeats."""
-
-    @app.callback(websocket=True, persistent=True)
-    async def push() -> None:
-        sent, alarms_key = -1, live.alarms_key
-        while not ctx.websocket.is_shutdown:
-            if await live.newer(sent, HEARTBEAT_INTERVAL_S):
-                sent, alarms_key = live.count, live.alarms_key
-                set_props("newest", {"data": {**live.payload(), "beat": live.beat()}})
-            else:
-                set_props("beat", {"data": live.beat()})
-            await live.pause(alarms_key)

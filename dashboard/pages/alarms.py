@@ -70,7 +70,15 @@ def layout(data: DataService) -> Component:
             html.H1(tr("Alarms"), className="hidden"),
             *(
                 dcc.Store(id=f"alarm-{name}")
-                for name in ("current", "evidence-key", "orders-ask", "log-ask", "log-key", "silences-key")
+                for name in (
+                    "current",
+                    "evidence-key",
+                    "orders-ask",
+                    "log-ask",
+                    "log-key",
+                    "silences-ask",
+                    "silences-key",
+                )
             ),
             html.Div(id="alarm-followed", hidden=True),
             html.Div(id="alarm-silences", role="status"),
@@ -104,6 +112,7 @@ def layout(data: DataService) -> Component:
             ),
         ],
         className="column alarm-page",
+        **client_script.BY_EVENT,
     )
 
 
@@ -140,17 +149,15 @@ def register(app: Dash, data: DataService) -> None:
     @app.callback(
         Output("alarm-silences", "children"),
         Output("alarm-silences-key", "data"),
-        Input("live", "data"),
+        Input("alarm-silences-ask", "data"),
         State("alarm-silences-key", "data"),
     )
     async def show_silences(_live: Any, key: Any) -> Any:
-        known, now = data.silences.readable(), data.now()
-        lately = silencing.expired_lately(known, now)
-        active = sum(one.status(now) == "active" for one in known)
-        fresh = f"{active} {[one.id for one in lately]} {ZONE.get()} {LANGUAGE.get().code}"
+        fresh = f"{_silences_key(data)} {ZONE.get()} {LANGUAGE.get().code}"
         if fresh == key:
             raise PreventUpdate
-        return silence_views.notice(known, lately, now), fresh
+        known, now = data.silences.readable(), data.now()
+        return silence_views.notice(known, silencing.expired_lately(known, now), now), fresh
 
     @app.callback(Output("alarm-orders", "children"), Input("alarm-orders-ask", "data"))
     async def show_orders(_ask: Any) -> Any:
@@ -184,9 +191,16 @@ def changes(data: DataService, run: int, cursor: int) -> dict[str, Any]:
     found, snapshot = data.alarm_rows, data.snapshot()
     found.follow(snapshot, lambda: silencing.marks(data.silences, snapshot, data.now()))
     orders = snapshot.orders.select("subject", "rule", "out_wall", "out_by")
-    # Tells the browser when to ask again for what is out of service.
-    also = f"{orders.hash_rows().sum()}" if orders.height else "0"
+    # Tells the browser when to ask again for what is out of service, and for what is silenced.
+    also = [f"{orders.hash_rows().sum()}" if orders.height else "0", _silences_key(data)]
     return {**keyed_list.shown(found.answer(found.alarms, run, cursor)), "also": also}
+
+
+def _silences_key(data: DataService) -> str:
+    """Return what is the same as long as the line about silences is."""
+    known, now = data.silences.readable(), data.now()
+    active = sum(one.status(now) == "active" for one in known)
+    return f"{active} {' '.join(one.id for one in silencing.expired_lately(known, now))}"
 
 
 def out_of_service(orders: pl.DataFrame) -> Component:

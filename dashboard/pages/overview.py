@@ -59,6 +59,7 @@ def layout() -> Component:
             html.Div(id="worst-followed", hidden=True),
         ],
         className="overview",
+        **client_script.BY_EVENT,
     )
 
 
@@ -116,7 +117,7 @@ def _counts(summary: dict[str, Any]) -> list[Component]:
         html.A(
             [
                 html.Span(className=f"mark {name if name != 'silent' else 'unknown'}"),
-                html.B(decimal(summary[name])),
+                html.B(decimal(summary[name]), **_live(name)),
                 html.Span(tr(word)),
             ],
             href=path_of(f"/pumps?state={name}"),
@@ -133,15 +134,26 @@ def _counts(summary: dict[str, Any]) -> list[Component]:
         else tr("all acknowledged")
     )
     facts = [
-        _to("/alarms?filter=waiting", elements.fact(tr("Unacknowledged"), decimal(waiting), note=oldest_note)),
+        _to(
+            "/alarms?filter=waiting", elements.fact(tr("Unacknowledged"), _number("waiting", summary), note=oldest_note)
+        ),
         _to(
             "/alarms?filter=aside",
-            elements.fact(tr("Shelved"), decimal(summary["shelved"]), note=tr("incl. out of service")),
+            elements.fact(tr("Shelved"), _number("shelved", summary), note=tr("incl. out of service")),
         ),
-        elements.fact(tr("Other alarms"), decimal(summary["others"]), note=tr("gateways, cohorts, system")),
-        _to("/pumps", elements.fact(tr("Pumps"), decimal(summary["pumps"]), note=tr("simulated"))),
+        elements.fact(tr("Other alarms"), _number("others", summary), note=tr("gateways, cohorts, system")),
+        _to("/pumps", elements.fact(tr("Pumps"), _number("pumps", summary), note=tr("simulated"))),
     ]
     return [html.Div(tiles, className="count-tiles card"), html.Div(facts, className="count-facts card")]
+
+
+def _live(name: str) -> dict[str, Any]:
+    """Return the attribute of an element in which scripts write a count of the summary when it changes."""
+    return {"data-count": name}
+
+
+def _number(name: str, summary: dict[str, Any]) -> Component:
+    return html.Span(decimal(summary[name]), **_live(name))
 
 
 def _to(path: str, fact: Component) -> Component:

@@ -1,4 +1,4 @@
-"""`make endurance`: hundreds of navigations, a device that slept, a dashboard process that hangs. Minutes."""
+"""`make endurance`: navigations, a tab open all shift, a device that slept, a dashboard that hangs. Minutes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
@@ -21,6 +22,20 @@ from tests.dashboard.ward import Ward
 pytestmark = pytest.mark.browser
 NAVIGATIONS, WARM_UP = int(os.environ.get("NAVIGATIONS", "500")), 50
 MAX_GROWTH_MB = 20
+SHIFT_S, PUSHES = 8 * 3600, int(os.environ.get("PUSHES", "6000"))
+PAUSE_S = 0.5
+"""Between two snapshots that a page gets while no alarm changes (`dashboard.data.live.PUSH_INTERVAL_S`)."""
+PLAY = """async ({ from, pushes }) => {
+  const live = window.last_live, beat = { age_ms: 300, lag_ms: 0 }, begun = window.begun = window.begun || Date.now();
+  for (let n = from; n < from + pushes; n++) {
+    Date.now = () => begun + 500 * n;
+    const changing = { waiting: n % 40, high: n % 20, map: String(n % 20), therapy_ms: live.therapy_ms + 30000 * n };
+    const drawn = new Promise((done) => document.addEventListener("pumpwatch:live", done, { once: true }));
+    window.pumpwatch.push.hear({ newest: { ...live, ...changing, count: 1e6 + n, version: 1e6 + n }, beat });
+    await drawn;
+  }
+}"""
+"""Plays snapshots into a page as fast as it draws them; its clock goes on by half a second with each."""
 PATIENCE_MS = 60_000
 LEAVE = "path => { document.querySelector('#page').firstChild.dataset.left = 1; window.pumpwatch.go(path); }"
 
@@ -76,6 +91,30 @@ def test_navigations_do_not_make_the_heap_grow(ward: Ward, browser: Browser) -> 
     growth = sizes[-1][1] - sizes[0][1]
     print(f"grew by {growth:.1f} MB in {sizes[-1][0]} navigations")
     assert growth < MAX_GROWTH_MB
+
+
+def slope(points: list[tuple[float, float]]) -> float:
+    """Return by how much the second grows with the first: the slope of the line nearest to the points."""
+    return float(np.polyfit(*zip(*points, strict=True), 1)[0])
+
+
+@pytest.mark.parametrize("path", ["/", "/alarms"])
+def test_a_tab_that_is_open_all_shift_does_not_make_the_heap_grow(ward: Ward, browser: Browser, path: str) -> None:
+    """Plays snapshots into the page as fast as it draws them, and reckons with as many as eight hours have."""
+    with ward.process(free_port()) as address:
+        page = opened(browser, address)
+        session = page.context.new_cdp_session(page)
+        page.evaluate("document.addEventListener('pumpwatch:live', ({ detail }) => { window.last_live = detail; })")
+        page.evaluate("path => window.pumpwatch.go(path)", path)
+        page.wait_for_timeout(3000)
+        sizes: list[tuple[float, float]] = []
+        for part in range(12):  # the first two warm up
+            page.evaluate(PLAY, {"from": part * PUSHES // 10, "pushes": PUSHES // 10})
+            sizes.append(((part + 1) * PUSHES / 10, heap_mb(session)))
+            print(f"{path}: {sizes[-1][0]:6.0f} snapshots: heap {sizes[-1][1]:6.2f} MB", flush=True)
+    shift = slope(sizes[2:]) * SHIFT_S / PAUSE_S
+    print(f"{path}: {shift:.1f} MB in eight hours, {SHIFT_S / PAUSE_S:,.0f} snapshots")
+    assert shift < MAX_GROWTH_MB
 
 
 @contextlib.contextmanager

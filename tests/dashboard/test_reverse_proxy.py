@@ -35,7 +35,6 @@ def ward(tmp_path: Path, fleet: Any) -> Iterator[Ward]:
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        # Not the setting of a browser context: the worker that holds the WebSocket belongs to none.
         arguments = ["--no-sandbox", "--ignore-certificate-errors", f"--host-resolver-rules=MAP {HOST} 127.0.0.1"]
         found = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield found
@@ -147,17 +146,6 @@ def test_a_plain_nginx_is_live_by_polling_and_says_so(extra: str, path: str, to:
         expect(page.locator("#stale")).to_be_empty()
 
 
-def test_a_browser_that_cannot_share_a_socket_is_live_by_polling_and_says_so(ward: Ward, page: Page) -> None:
-    own = free_port()
-    page.add_init_script("delete globalThis.SharedWorker")
-    with ward.in_a_hurry(own) as address:
-        page.goto(address)
-        expect(page.locator("#transport")).to_have_text(
-            "Live by polling: this browser cannot share a WebSocket", timeout=PATIENCE_MS
-        )
-        expect(page.locator("#age")).to_have_attribute("data-state", "fresh")
-
-
 def test_a_page_that_polls_still_says_when_nothing_comes(ward: Ward, page: Page) -> None:
     port, own = free_port(), free_port()
     public = public_address(f"http://{HOST}:{port}/", "", ())
@@ -232,7 +220,7 @@ def test_a_page_of_another_site_can_neither_post_nor_open_a_socket(ward: Ward, p
                 socket.onopen = () => done(true);
                 socket.onclose = () => done(false);
             })""",
-            f"ws://127.0.0.1:{own}/_dash-ws-callback",
+            f"ws://127.0.0.1:{own}/push",
         )
         assert opened is False
         page.get_by_role("button", name="go").click()
