@@ -14,6 +14,7 @@ from broker.metrics.readings import Vitals
 from broker.store import file_lock
 from pumpwatch.commands import access_options, gateway_options, options, trust_options
 from pumpwatch.commands.errors import CommandError, RefusalError
+from pumpwatch.commands.history_judge import replayed
 from pumpwatch.commands.web_options import web_of
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, user_data
 from pumpwatch.supervision import run_file
@@ -208,7 +209,12 @@ def dashboard(
     )
     try:
         watch = Vitals("dashboard"), metrics_port
-        play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready, watch[0]), watch=watch, log_as=log)
+        play(
+            "dashboard",
+            lambda stop, ready, _: app.run(settings, stop, ready, watch[0], replayed),
+            watch=watch,
+            log_as=log,
+        )
     except (AccessError, ServeError, WatchError) as error:
         raise CommandError(str(error)) from error
 
