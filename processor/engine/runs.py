@@ -25,7 +25,7 @@ from processor.engine.sequence import NONE_SKIPPED, Gaps
 
 MIN_RUN: Final = 6
 """Samples of a pump that are worth a run of their own; it takes as long as some four waves."""
-MAX_RUN: Final = 10_000
+MAX_RUN: Final = 5_000
 """Samples of a run that are judged at once; they take less than a tenth of a second if they are a minute apart."""
 MAX_STEP: Final = 2_500
 """Samples of a run between which the caller may stop."""
