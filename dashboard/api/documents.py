@@ -29,7 +29,7 @@ PROBLEM: Final = {
         "detail": {"type": "string", "description": "What was wrong and what to do, as a sentence"},
     },
 }
-ERRORS: Final = ("400", "401", "403", "404", "406", "409", "413", "422", "429", "500", "502", "503")
+ERRORS: Final = ("400", "401", "403", "404", "406", "409", "413", "415", "422", "429", "500", "502", "503")
 WORDS: Final = {
     "minimum": "at least",
     "maximum": "at most",

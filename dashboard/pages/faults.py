@@ -95,7 +95,7 @@ def layout(data: DataService) -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page: explain, inject and clear faults, list injections, draw the chosen one."""
-    shell.add_page(__name__, name="Faults", path="/faults", order=20, layout=partial(layout, data))
+    shell.add_page(__name__, name="Faults", path="/faults", order=20, layout=partial(layout, data), english=True)
     truth = LiveScorecard(data)
     address.bind(
         app,

@@ -49,7 +49,7 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page, refreshed with every snapshot."""
-    shell.add_page(__name__, name="Scorecard", path="/scorecard", order=23, layout=layout)
+    shell.add_page(__name__, name="Scorecard", path="/scorecard", order=23, layout=layout, english=True)
     live_score = LiveScorecard(data)
 
     @app.callback(
