@@ -26,7 +26,8 @@ PACKAGES: Final[dict[str, set[str]]] = {
     "dashboard": {"broker"},
     "notifier": {"broker"},
     "trials": {"broker", "simulator", "processor"},
-    "pumpwatch": {"broker", "simulator", "processor", "dashboard", "notifier", "trials"},
+    "cluster": {"broker", "processor"},
+    "pumpwatch": {"broker", "simulator", "processor", "dashboard", "notifier", "trials", "cluster"},
 }
 """Which of our packages each package may import besides itself."""
 
@@ -95,6 +96,10 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "service": {"desk", "messages", "outside", "queue", "recorder", "requests", "watchdog", "workers"},
     },
     "trials": {},
+    "cluster": {
+        "layout": set(),
+        "leases": set(),
+    },
     "pumpwatch": {
         "settings": set(),
         "supervision": {"settings"},
