@@ -1,4 +1,4 @@
-"""Layout of a cluster's data directory: ranges of shards, a directory for each epoch, and seals of former ones.
+"""Layout of a cluster's data directory: ranges of shards, and a directory for each epoch.
 
 A range is a set of consecutive shards. Each owner of a range writes to a directory of its own, named by its epoch, so
 that a former owner that wakes up cannot touch what its successor writes.
@@ -6,12 +6,12 @@ that a former owner that wakes up cannot touch what its successor writes.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import stat
 from pathlib import Path
-from typing import BinaryIO, Final
-
-import msgspec
+from typing import Final
 
 from broker.contract.topics import SHARDS
 from broker.store import durable_write
@@ -24,18 +24,12 @@ REPLACED_WHOLE: Final = frozenset({".parquet"})
 UNSHARED: Final = frozenset({"processor.lock"})
 """Names of files that belong to one process and not to the state of the range."""
 
-COPY_BYTES: Final = 1024 * 1024
+ATTEMPTS: Final = 5
+"""Of copying a directory in which something changes meanwhile."""
 
 
 class LayoutError(Exception):
     """A range or an epoch that cannot be used; the message says why, and what to do."""
-
-
-class Seal(msgspec.Struct, frozen=True):
-    """What an epoch's directory contained when its successor took over: bytes of each file by its path."""
-
-    epoch: int
-    files: dict[str, int]
 
 
 def check_ranges(ranges: int) -> int:
@@ -79,10 +73,11 @@ def epochs(data: Path, number: int) -> list[int]:
 
 
 def take_over(data: Path, number: int, epoch: int) -> Path:
-    """Seal the latest epoch of a range, make the directory of `epoch` from it, and return that.
+    """Make the directory of `epoch` from the latest one of a range, in one step, and return it.
 
-    The caller owns the lease of that epoch. What a former owner writes after the seal is never read. Raises
-    `LayoutError` if the range is at that epoch or a later one already, `OSError` if the disk refuses.
+    The caller owns the lease of that epoch. What a former owner writes afterwards is never read. Raises `LayoutError`
+    if the range is at that epoch or a later one already or its former owner goes on writing, `OSError` if the disk
+    refuses; then nothing has changed and it may be tried again.
     """
     known = epochs(data, number)
     target = epoch_directory(data, number, epoch)
@@ -93,68 +88,65 @@ def take_over(data: Path, number: int, epoch: int) -> Path:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}{durable_write.ASIDE}")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(mode=0o700)
     if known:
-        _inherit(epoch_directory(data, number, known[-1]), seal(data, number, known[-1]), aside)
+        _inherit(epoch_directory(data, number, known[-1]), aside)
+    else:
+        _empty(aside)
     aside.rename(target)
     _sync(target.parent)
     return target
 
 
-def seal(data: Path, number: int, epoch: int) -> Seal:
-    """Return the seal of an epoch; it is made at the first call and stays as it is.
+def _inherit(source: Path, target: Path) -> None:
+    """Copy a directory as it was at one moment: what changed meanwhile is copied again, at most `ATTEMPTS` times."""
+    for _ in range(ATTEMPTS):
+        before = _state_of(source)
+        _empty(target)
+        # A file that vanishes was replaced or removed, so that the comparison fails as well.
+        with contextlib.suppress(FileNotFoundError):
+            for folder in [target, *(_bring(source / name, target / name) for name in before)]:
+                _sync(folder)
+            if _state_of(source) == before:
+                return
+    raise LayoutError(
+        f"{source} changes all the time: its former owner still runs and does not know that its lease is over; "
+        "stop that process, then this range is taken over"
+    )
 
-    It lies beside the directory, not in it, where the former owner might write.
-    """
-    path = range_directory(data, number) / f"{epoch:06d}.seal.json"
-    if path.exists():
-        return msgspec.json.decode(path.read_bytes(), type=Seal)
-    made = Seal(epoch, _lengths(epoch_directory(data, number, epoch)))
-    durable_write.replace(path, lambda aside: aside.write_bytes(msgspec.json.encode(made)))
-    return made
 
-
-def _lengths(directory: Path) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _state_of(directory: Path) -> dict[str, tuple[int, int, int]]:
+    """Return which file each name stands for, its bytes, and when it was written."""
+    found: dict[str, tuple[int, int, int]] = {}
     for path in sorted(directory.rglob("*")):
         # A file that is written aside is not in place yet, so nobody relies on it.
-        if path.is_file() and path.name not in UNSHARED and not path.name.endswith(durable_write.ASIDE):
-            found[str(path.relative_to(directory))] = path.stat().st_size
+        if path.name in UNSHARED or path.name.endswith(durable_write.ASIDE):
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            facts = path.stat()
+            if stat.S_ISREG(facts.st_mode):
+                found[str(path.relative_to(directory))] = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
     return found
 
 
-def _inherit(source: Path, sealed: Seal, target: Path) -> None:
-    """Bring the sealed files of an epoch into the next one's directory, each with the length that it had."""
-    folders = {target}
-    for name, length in sealed.files.items():
-        old, new = source / name, target / name
-        new.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folders.add(new.parent)
-        if new.suffix in REPLACED_WHOLE:
-            os.link(old, new)
-            continue
-        with old.open("rb") as reading, new.open("xb") as writing:
-            new.chmod(0o600)
-            _copy(reading, writing, length)
-            writing.flush()
-            os.fsync(writing.fileno())
-        if new.stat().st_size != length:
-            raise OSError(f"{old} had {length:,} bytes when it was sealed and has {new.stat().st_size:,} now")
-    for folder in folders:
-        _sync(folder)
+def _bring(old: Path, new: Path) -> Path:
+    """Link or copy one file; return the folder in which it is now."""
+    new.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if new.suffix in REPLACED_WHOLE:
+        os.link(old, new)
+    else:
+        shutil.copyfile(old, new)
+        new.chmod(0o600)
+        _sync(new)
+    return new.parent
 
 
-def _copy(reading: BinaryIO, writing: BinaryIO, length: int) -> None:
-    """Copy the first `length` bytes."""
-    left = length
-    while left and (block := reading.read(min(left, COPY_BYTES))):
-        writing.write(block)
-        left -= len(block)
+def _empty(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(mode=0o700)
 
 
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -99,6 +99,8 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
     "cluster": {
         "layout": set(),
         "leases": set(),
+        "jetstream": {"leases"},
+        "nats_server": set(),
     },
     "pumpwatch": {
         "settings": set(),
@@ -117,6 +119,7 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "mqtt5": ("broker/mqtt/stream_link.py", "broker/mqtt/block_reader.py"),
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
+    "nats": ("cluster/jetstream.py",),
     "amqtt": ("broker/mqtt/local_broker.py",),
     "opentelemetry": ("processor/service/spans.py",),
     "prometheus_client": ("broker/metrics/exposition.py",),
