@@ -18,12 +18,15 @@ RUN python3 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb')
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /build/bin/pip --python /opt/pumpwatch/bin/python install --no-cache-dir --no-compile --requirement dependencies.txt
 # What never runs: source maps, development builds of scripts, what is for Jupyter, tests, type stubs, headers, languages
-# that the pages do not speak, and debug symbols (libraries in *.libs do not survive losing them).
+# that the pages do not speak, lexers of other languages than tracebacks need, classes of figures (ours are dictionaries),
+# what installs packages, and debug symbols (libraries in *.libs do not survive losing them).
 RUN cd /opt/pumpwatch && rm -rf share etc include && cd lib/python3*/site-packages \
  && find . -type d \( -name tests -o -name test -o -name labextension \) -prune -exec rm -rf {} + \
  && find . -type f \( -name '*.map' -o -name '*.dev.js' -o -name widgetbundle.js -o -name '*.pyi' -o -name '*.pyx' \
     -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete \
- && rm -rf plotly/package_data/datasets dash_ag_grid/async-enterprise.js dash/dash_table/async-*.js \
+ && rm -rf plotly/package_data/datasets plotly/graph_objs/*/ dash_ag_grid/async-enterprise.js dash/dash_table/async-*.js \
+    apprise/i18n setuptools* pkg_resources _distutils_hack distutils-precedence.pth \
+ && find pygments/lexers -name '[a-z]*.py' -not -name 'python.py' -delete \
  && find ./babel/locale-data -type f -not \( -name 'root.dat' -o -name 'en*' -o -name 'de*' -o -name 'fr*' -o -name 'es*' \) -delete \
  && find . -type f -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 COPY pumpwatch pumpwatch

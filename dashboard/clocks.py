@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from broker.display.instants import instant
 from dashboard import formatting
-from dashboard.languages import decimal, tr, tr_later, tr_sentence
+from dashboard.languages import decimal, separated, tr, tr_later, tr_sentence
 from dashboard.zones import ZONE, label
 
 DURATION: Final = re.compile(r"\b(minutes?|hours?|days?|weeks?|months?|\d+ (min|h|d))\b")
@@ -138,4 +138,4 @@ def _therapy_day(at: datetime, start_ms: int) -> int:
 
 
 def _times(speed: float) -> str:
-    return f"×{speed:,.6g}"
+    return separated(f"×{speed:,.6g}")

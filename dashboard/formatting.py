@@ -13,7 +13,7 @@ from broker.contract.datasheet import FLOW_RESOLUTION_UL_H
 from broker.contract.signals import FLAGS, SIGNAL_BY_NAME
 from broker.display import names
 from broker.display.instants import instant, outside
-from dashboard.languages import decimal, shown_date, tr, tr_later, tr_n
+from dashboard.languages import decimal, separated, shown_date, tr, tr_later, tr_n
 from dashboard.zones import ZONE, label
 
 UNKNOWN: Final = tr_later("unknown")
@@ -140,7 +140,7 @@ def written(ms: float | None, write: Callable[[datetime], str]) -> str:
 
 def speed(times: float) -> str:
     """Return the speed of therapy time: "×60"; "real time" at one."""
-    return tr("real time") if times == 1 else f"×{times:,.6g}"
+    return tr("real time") if times == 1 else separated(f"×{times:,.6g}")
 
 
 def title(name: str) -> str:

@@ -171,18 +171,31 @@ def script_words() -> dict[str, list[str]]:
 
 
 def decimal(value: float, decimals: int = 0) -> str:
-    """Return a number with the separators of the viewer's language: "1,234.5", in German "1.234,5"."""
-    chosen = LANGUAGE.get()
-    if chosen is ENGLISH:
-        return f"{value:,.{decimals}f}"
-    pattern = f"#,##0.{'0' * decimals}" if decimals else "#,##0"
-    rounded = float(f"{value:.{decimals}f}")  # as English rounds
-    grouped = abs(rounded) >= 10_000 or chosen.code not in _UNGROUPED
-    return numbers.format_decimal(rounded, pattern, locale=chosen.locale, group_separator=grouped)
+    """Return a number with the separators of the viewer's language: "1,234.5", in German "1\u202f234,5"."""
+    return separated(f"{value:,.{decimals}f}")
 
 
+def separated(english: str) -> str:
+    """Return a number that is written as in English with the separators of the viewer's language.
+
+    Digits are grouped by a narrow space: a "1.000 µg/mL" can be read as one microgram.
+    """
+    code = LANGUAGE.get().code
+    if code == ENGLISH.code:
+        return english
+    group = "" if code in _UNGROUPED and _FOUR_DIGITS.fullmatch(english) else NARROW_SPACE
+    return english.translate({ord(","): group, ord("."): numbers.get_decimal_symbol(LANGUAGE.get().locale)})
+
+
+NARROW_SPACE: Final = "\u202f"
 _UNGROUPED: Final = ("es",)
-"""Languages that group digits from five on; Babel does not read that from CLDR, browsers do."""
+"""Languages that group digits from five on."""
+_FOUR_DIGITS: Final = re.compile(r"\D*\d,\d{3}(\.\d*)?")
+
+
+def chart_separators() -> str:
+    """Return the signs that a chart writes between whole and fraction and between groups of digits."""
+    return ".," if LANGUAGE.get() is ENGLISH else numbers.get_decimal_symbol(LANGUAGE.get().locale) + NARROW_SPACE
 
 
 def shown_date(at: date, skeleton: str = "yMMMd") -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from dashboard.languages import chart_separators
+
 FONT: Final = (
     '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Liberation Sans", Arial, system-ui, sans-serif'
 )
@@ -134,7 +136,7 @@ def mantine() -> dict[str, Any]:
 
 
 def template(colors: Scheme) -> dict[str, Any]:
-    """Return the chart template of a scheme: hairlines, no frame, muted ticks, the font of the page."""
+    """Return the chart template of a scheme: hairlines, no frame, muted ticks, font and numbers of the page."""
     axis = {
         "gridcolor": colors.grid,
         "linecolor": colors.line,
@@ -150,6 +152,7 @@ def template(colors: Scheme) -> dict[str, Any]:
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": FONT, "color": colors.text, "size": 12},
             "colorway": [colors.signal, colors.commanded],
+            "separators": chart_separators(),
             "xaxis": axis,
             "yaxis": axis,
             "hoverlabel": {

@@ -62,7 +62,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
     },
     "dashboard": {
         "settings": set(),
-        "theme": set(),
+        "theme": {"languages"},
         "zones": set(),
         "languages": set(),
         "formatting": {"languages", "zones"},

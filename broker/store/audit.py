@@ -33,6 +33,7 @@ KINDS: Final = {
     "silence_ended": "somebody ended a silence",
     "silence_expired": "a silence was over: its time, or its alarms cleared",
     "notification_handled": "somebody sent a test message, or tried a dead letter again or discarded it",
+    "notifications_changed": "somebody changed the configuration of notifications on the page",
     "alarm_database_changed": "somebody changed the rationalization of an alarm rule",
     "key_changed": "a key, certificate or password of a gateway or part was made, renewed or revoked",
 }

@@ -12,6 +12,7 @@ import msgspec
 from broker.contract.notification_config import MAX_BYTES, parse
 from broker.contract.notification_fields import ConfigError
 from broker.contract.notification_routes import Configuration
+from broker.store import durable_write
 from broker.store.secret_files import OTHERS
 
 CONFIG: Final = "notifications.toml"
@@ -61,17 +62,35 @@ def configured(data: Path) -> bool:
     return (data / CONFIG).is_file()
 
 
-def read_config(data: Path) -> Configuration:
-    """Return the configuration; raises `ConfigError`, which names the file, if it cannot be read or is not valid."""
+def read_text(data: Path) -> str:
+    """Return the text of the configuration, secrets and all; raises `ConfigError` if it cannot be read."""
     path = data / CONFIG
     try:
         with path.open("rb") as file:
             # One byte too many is enough for the error.
-            return parse(file.read(MAX_BYTES + 1).decode("utf-8"))
+            return file.read(MAX_BYTES + 1).decode("utf-8")
     except FileNotFoundError as error:
         raise ConfigError(f"there is no file {path}; docs/notifications.md says what to write") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
+
+
+def write_text(data: Path, text: str) -> None:
+    """Replace the configuration durably, for the owner only. Raises `OSError`."""
+
+    def write(path: Path) -> None:
+        path.touch(mode=0o600)
+        path.chmod(0o600)  # what was left behind may have another mode
+        path.write_text(text, "utf-8", newline="")
+
+    durable_write.replace(data / CONFIG, write)
+
+
+def read_config(data: Path) -> Configuration:
+    """Return the configuration; raises `ConfigError`, which names the file, if it cannot be read or is not valid."""
+    path, text = data / CONFIG, read_text(data)
+    try:
+        return parse(text)
     except ConfigError as error:
         raise ConfigError(f"{path}: {str(error).removeprefix(f'{path} ')}", error.table, error.field) from error
 

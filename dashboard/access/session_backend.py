@@ -17,6 +17,8 @@ from dashboard.access.sessions import SessionStore
 LOG: Final = logging.getLogger("dashboard")
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """Served to everybody, also while the accounts cannot be read."""
+METRICS: Final = "/metrics"
+"""Served to whoever is signed in, and to programs with an API key."""
 
 UNREADABLE: Final = (
     "Nobody can sign in: the accounts cannot be read. The dashboard's log, and pumpwatch doctor on its machine, say "
@@ -25,7 +27,7 @@ UNREADABLE: Final = (
 
 
 class RefusedKeyError(AuthenticationError):
-    """A request to the API has a key that is not accepted; `kind` names the reason."""
+    """A request to the API or the metrics has a key that is not accepted; `kind` names the reason."""
 
     def __init__(self, error: KeyRefusedError) -> None:
         super().__init__(str(error))
@@ -35,8 +37,8 @@ class RefusedKeyError(AuthenticationError):
 class SessionBackend(AuthenticationBackend):
     """Authenticates a connection, for Starlette's `AuthenticationMiddleware`.
 
-    By the session in its cookie; to the API, by the key in its header `Authorization` if it has one, and then by
-    nothing else.
+    By the session in its cookie; to the API and the metrics, by the key in its header `Authorization` if it has one,
+    and then by nothing else.
     """
 
     def __init__(self, store: SessionStore, keys: ApiKeys) -> None:
@@ -54,7 +56,7 @@ class SessionBackend(AuthenticationBackend):
         if is_open(path):
             return None
         try:
-            if header is not None and conn.scope["type"] == "http" and is_api(path):
+            if header is not None and conn.scope["type"] == "http" and (is_api(path) or path == METRICS):
                 visitor: Visitor | None = self._keys.visitor(header)
             else:
                 visitor = self._store.visitor(self._store.digest_of(conn))

@@ -5,7 +5,10 @@
   const rules = new Intl.PluralRules(lang);
 
   const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => (values && name in values ? String(values[name]) : whole));
-  const number = (value, options) => value.toLocaleString(lang, options);
+
+  /* Digits are grouped by a narrow space, except in English: a "1.000 µg/mL" can be read as one microgram. */
+  const group = (part) => (part.type === "group" && !lang.startsWith("en") ? "\u202f" : part.value);
+  const number = (value, options) => new Intl.NumberFormat(lang, options).formatToParts(value).map(group).join("");
 
   /* The values take the places of "{name}" in the text. */
   const tr = (text, values) => filled(words[text] ? words[text][0] : text, values);

@@ -1,7 +1,7 @@
 /* Durations and therapy times as dashboard/clocks.py writes them: a test holds both to the same texts. */
 (function () {
   "use strict";
-  const { tr, lang } = window.pumpwatch;
+  const { tr, number } = window.pumpwatch;
   const known = (value) => typeof value === "number" && Number.isFinite(value);
   const two = (whole, large, small) => {
     const many = Math.floor(whole / large[0]), few = Math.floor((whole % large[0]) / small[0]);
@@ -17,7 +17,7 @@
     return whole < 86400 ? two(whole, [3600, "h"], [60, "min"]) : two(whole, [86400, tr("d")], [3600, "h"]);
   }
 
-  const times = (speed) => "×" + Number(speed.toPrecision(6)).toLocaleString(lang, { maximumFractionDigits: 9 });
+  const times = (speed) => "×" + number(Number(speed.toPrecision(6)), { maximumFractionDigits: 9 });
 
   /* How long a therapy duration is for a person: "5 min here at ×60"; "" in real time. */
   function here(seconds, speed, short) {

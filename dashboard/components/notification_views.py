@@ -16,10 +16,10 @@ from dashboard.data.notifications import KIND_WORD, Overview
 
 STORE: Final = "notification-ask"
 EDIT: Final = (
-    f"Routes, services and rotas are in the file {CONFIG} of the data directory; the notifier reads a changed file by "
-    "itself, and an invalid one changes nothing. Check it with: pumpwatch notifications check"
+    f"Routes, services and rotas are in the file {CONFIG} of the data directory. Change them below, or in the file; "
+    "the notifier reads it by itself, and an invalid one changes nothing."
 )
-UNREADABLE: Final = "The configuration cannot be used, as said above."
+UNREADABLE: Final = "There is no configuration that can be used, as said above."
 STATE_WORD: Final = {
     "": "All",
     "waiting": "Waiting",

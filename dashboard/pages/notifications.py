@@ -1,4 +1,4 @@
-"""Notifications: who is told about which alarms, whether that works, dead letters, and who was told when."""
+"""Notifications: who is told about which alarms, whether that works, dead letters, and who was notified when."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import json
 from typing import Any, Final
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, dcc, html, no_update, set_props
+from dash import Dash, Input, Output, State, ctx, dcc, html, no_update, set_props
 from dash.exceptions import PreventUpdate
 
+from broker.contract.notification_fields import ConfigError
 from dashboard.access.accounts import VISITOR
-from dashboard.components import address, client_script, elements, notification_views, shell
+from dashboard.components import address, client_script, elements, notification_editor, notification_views, shell
 from dashboard.components.elements import Component
+from dashboard.components.notification_editor import PREFIX
 from dashboard.components.notification_views import STATE_WORD, STORE
-from dashboard.data import notifications
+from dashboard.data import notification_editing, notifications
+from dashboard.data.notification_editing import Draft
 from dashboard.data.services import DataService
 from dashboard.zones import ZONE
 
@@ -44,8 +47,11 @@ def layout() -> Component:
             elements.card("Notifier", html.Div(id="notification-status", role="status")),
             elements.card("Services", html.Div(id="notification-services", className="scroll")),
             elements.card("Routes", html.Div(id="notification-routes", className="scroll")),
+            notification_editor.card(),
             elements.card("Dead letters", html.Div(id="notification-dead", className="scroll")),
-            elements.card("Who was told when", html.Div(id="notification-listed", className="scroll"), side=states),
+            elements.card(
+                "Who was notified, and when", html.Div(id="notification-listed", className="scroll"), side=states
+            ),
         ],
         className="column notifications",
     )
@@ -84,6 +90,70 @@ def register(app: Dash, data: DataService) -> None:
             raise PreventUpdate
         answer = await notifications.ask(data, kind, about, name)  # type: ignore[arg-type]
         return [elements.notice(answer.text, good=answer.good)], answer.text
+
+    editing(app, data)
+
+
+def editing(app: Dash, data: DataService) -> None:
+    """Add what the editor does: open, check, save, close."""
+
+    @app.callback(
+        Output(f"{PREFIX}-text", "value"),
+        Output(f"{PREFIX}-of", "data"),
+        Output(f"{PREFIX}-editor", "hidden"),
+        Output(f"{PREFIX}-answer", "children"),
+        Input(f"{PREFIX}-open", "n_clicks"),
+        Input(f"{PREFIX}-close", "n_clicks"),
+        prevent_initial_call=True,
+    )
+    async def open_or_close(_open: Any, _close: Any) -> Any:
+        if ctx.triggered_id != f"{PREFIX}-open" or not VISITOR.get().may(notifications.RIGHT):
+            return "", None, True, None
+        try:
+            draft = await asyncio.to_thread(notification_editing.opened, data)
+        except ConfigError as error:
+            return "", None, False, notification_editor.wrong(f"it cannot be opened: {error}")
+        return draft.text, draft.revision, False, None
+
+    @app.callback(
+        Output(f"{PREFIX}-answer", "children", allow_duplicate=True),
+        Input(f"{PREFIX}-check", "n_clicks"),
+        State(f"{PREFIX}-text", "value"),
+        State(f"{PREFIX}-of", "data"),
+        prevent_initial_call=True,
+    )
+    async def check(_clicks: Any, text: Any, revision: Any) -> Any:
+        if not VISITOR.get().may(notifications.RIGHT):
+            raise PreventUpdate
+        try:
+            found = await asyncio.to_thread(notification_editing.checked, data, draft_of(text, revision))
+        except ConfigError as error:
+            return notification_editor.wrong(str(error))
+        return notification_editor.said(found.sentences)
+
+    @app.callback(
+        Output("notices", "sendNotifications", allow_duplicate=True),
+        Output(f"{PREFIX}-answer", "children", allow_duplicate=True),
+        Output(f"{PREFIX}-of", "data", allow_duplicate=True),
+        Output(f"{PREFIX}-text", "value", allow_duplicate=True),
+        Output("notification-changed", "data", allow_duplicate=True),
+        Input(f"{PREFIX}-save", "n_clicks"),
+        State(f"{PREFIX}-text", "value"),
+        State(f"{PREFIX}-of", "data"),
+        prevent_initial_call=True,
+    )
+    async def save(clicks: Any, text: Any, revision: Any) -> Any:
+        answer = await notification_editing.save(data, draft_of(text, revision))
+        said = [elements.notice(answer.text, good=answer.good)]
+        if not answer.good:
+            return said, html.P(answer.text, className="warn-word"), no_update, no_update, no_update
+        draft = await asyncio.to_thread(notification_editing.opened, data)
+        return said, html.P(answer.text), draft.revision, draft.text, clicks
+
+
+def draft_of(text: Any, revision: Any) -> Draft:
+    """Return what a browser asks to check or to save, whatever it sends."""
+    return Draft(text if isinstance(text, str) else "", revision[:64] if isinstance(revision, str) else "")
 
 
 def render(data: DataService, state: str, key: Any) -> tuple[Any, ...]:

@@ -25,8 +25,10 @@ from pumpwatch.commands.doctor_machine import (
     backups,
     broker_settings,
     format_of_data,
+    kernel_clock,
     open_files,
     routes,
+    synchronization,
     time_zones,
 )
 from pumpwatch.commands.tables import write_json
@@ -62,6 +64,7 @@ def doctor(
         *packages(),
         *programs(environment().get("PATH", os.defpath)),
         *open_files(),
+        *synchronization(kernel_clock()),
         *time_zones(),
         *storage(where),
         *format_of_data(where),

@@ -1,7 +1,8 @@
-"""Checks of `pumpwatch doctor` on the machine and its settings: open files, zones, broker, format, backups, routes."""
+"""Checks of `pumpwatch doctor` on the machine: files, clock, zones, broker, data format, backups, notifications."""
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import sqlite3
 import zoneinfo
@@ -19,6 +20,8 @@ DAY_MS: Final = 86_400_000
 MAX_BACKUP_DAYS: Final = 7
 MIN_QUEUED_BYTES: Final = 64 * 1024**2
 MIN_EXPIRATION_H: Final = 24
+CLOCK_UNSYNCHRONIZED: Final = 5
+"""TIME_ERROR of adjtimex(2): the kernel was not told the time lately."""
 HOURS: Final = {"h": 1, "d": 24, "w": 168, "m": 720, "y": 8760}
 """Units of `persistent_client_expiration`."""
 
@@ -31,6 +34,26 @@ def open_files() -> Iterator[Finding]:
     else:
         text = f"a process may open {most:,}; for many gateways raise it to {MIN_FILES:,} (ulimit -Hn, LimitNOFILE=)"
         yield Finding("open files", "note", text)
+
+
+def kernel_clock() -> int | None:
+    """Return the state of the clock, by adjtimex(2); None where there is no such call."""
+    try:
+        # Larger than struct timex on any system; the first word, which says what to change, is 0.
+        return int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)))
+    except (AttributeError, OSError):
+        return None
+
+
+def synchronization(state: int | None) -> Iterator[Finding]:
+    """Check that something keeps the clock right: samples are judged by time, and signatures expire by it."""
+    if state is None or state < 0:
+        yield Finding("time synchronization", "note", "this system does not say whether its clock is kept right")
+    elif state == CLOCK_UNSYNCHRONIZED:
+        text = "nothing keeps the clock right; start a service for it: sudo timedatectl set-ntp true, or chrony"
+        yield Finding("time synchronization", "note", text)
+    else:
+        yield Finding("time synchronization", "ok", "the clock is kept right")
 
 
 def time_zones() -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 from rich.console import Console
@@ -26,7 +26,7 @@ from trials.load.knee import Probe, find
 from trials.load.plan import gateway_names
 from trials.load.profile import MAX_PUMPS, MAX_SESSIONS, Profile, single
 from trials.load.result import Result
-from trials.load.runner import LoadError, Runner
+from trials.load.runner import LoadError, NotConnectedError, Runner
 from trials.load.system import SystemUnderLoad
 
 UNITS: Final = {"pumps": "pumps", "sessions": "sessions", "messages": "JSON messages/s"}
@@ -84,16 +84,27 @@ class Trial:
 
 
 async def search(profile: Profile, axis: str, trial: Trial) -> list[Result]:
-    """Find the knee on an axis of `UNITS`; return the result of its best probe, with the search in it."""
+    """Find the knee on an axis of `UNITS`; return the result of its best probe, with the search in it.
+
+    A load whose gateways the broker does not take is too much. Raises `CommandError`, also if no load could be tried.
+    """
     last = profile.stage[-1]
     results: dict[int, Result] = {}
+    refused: dict[int, str] = {}
     base = on_axis(profile, axis)
 
     async def probe(load: int) -> Probe:
         trial.console.print(f"probing {load:,} {UNITS[axis]}")
         pumps = max(1, round(load * base.interval)) if axis == "messages" else load
         one = single(pumps, base=base, ramp_s=last.ramp, hold_s=last.hold)
-        results[load] = found = await trial.run(one)
+        try:
+            results[load] = found = await trial.run(one)
+        except CommandError as error:
+            if not isinstance(error.__cause__, NotConnectedError):
+                raise
+            refused[load] = str(error)
+            trial.console.print(refused[load], highlight=False)
+            return Probe(load, carried=False)
         if found.interrupted:
             raise CommandError("interrupted: a search for the knee has no result before its end")
         return Probe(load, found.passed, found.void)
@@ -101,23 +112,29 @@ async def search(profile: Profile, axis: str, trial: Trial) -> list[Result]:
     most = MAX_SESSIONS if base.sessions else MAX_PUMPS
     first = FIRST.get(axis, profile.stage[0].pumps)
     knee = await find(min(first, most), most, probe, step=10 if base.sessions else 100)
+    if not results:
+        raise CommandError(f"no load was carried: {refused[min(refused)]}")
     good = results[knee.load] if knee.load is not None else results[min(results)]
-    broken = min((load for load in results if not results[load].passed), default=None)
+    blames: dict[int, Any] = {load: {"part": "broker", "evidence": [why]} for load, why in refused.items()}
+    blames |= {load: each.blame for load, each in results.items() if not each.passed}
     good.knee = {
         "axis": axis,
         "load": knee.load,
         "unit": UNITS[axis],
         "ceiling": knee.ceiling,
         "probes": [{"load": each.load, "carried": each.carried, "void": each.void} for each in knee.probes],
-        "blame": results[broken].blame if broken is not None else None,
+        "blame": blames[min(blames)] if blames else None,
     }
     return [good]
 
 
 def on_axis(profile: Profile, axis: str) -> Profile:
-    """Return the profile with what an axis needs: a session for each pump, or one JSON message for each sample."""
+    """Return the profile with what an axis needs.
+
+    Sessions and messages carry one sample each, as JSON: a device with a session of its own has one at a time.
+    """
     if axis == "sessions":
-        return structs.replace(profile, sessions=True)
+        return structs.replace(profile, sessions=True, payload="json")
     if axis == "messages":
         return structs.replace(profile, sessions=False, payload="json", pumps_per_gateway=100)
     return profile

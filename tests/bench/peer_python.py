@@ -16,7 +16,7 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from tests.bench.test_engine_compared import Pump, Row, judge, readings
+from tests.bench.six_rules import Pump, Row, judge, readings
 
 SESSION_S: Final = 3600
 

@@ -11,7 +11,7 @@ BAR, HEIGHT, LEFT, WIDTH = 18, 34, 190, 720
 NOT_MEASURED: Final = "not measured"
 PUBLISHING: Final = """## Not in the table
 
-- **Pathway** and **Telegraf** were not installed where this was measured, and are not compared.
+- **Telegraf** is in no package index that was at hand where this was measured, and is not compared.
 - **Publishing**: `make bench ARGS="-k session_speed"` compares our session simulator with one aiomqtt client for each
   pump and with threads of paho-mqtt.
 """
@@ -50,8 +50,9 @@ falls behind. Medians of {runs} runs.
 
 {setups}
 
-Only Pumpwatch stores every sample, and acknowledges it after that. With fewer than some hundred pumps in a batch plain
-Python is faster ([why](adr/0012-scoring-outside-the-query-plan.md)).
+Pumpwatch runs all its rules, the peers six of them. Only Pumpwatch stores every sample, and acknowledges it after
+that. With fewer than some hundred pumps in a batch plain Python is faster
+([why](adr/0012-scoring-outside-the-query-plan.md)).
 
 {PUBLISHING}"""
 

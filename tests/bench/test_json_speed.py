@@ -22,7 +22,7 @@ import pytest
 from broker.store import snapshot_files
 from broker.store.snapshot import Health
 from tests.bench import node_red
-from tests.bench.test_engine_compared import Pump, judge
+from tests.bench.six_rules import Pump, judge
 from tests.bench.test_wire_speed import cpu_s, part
 from tests.bench.waiting_messages import Telemetry, one_sample_each, publish, wait
 

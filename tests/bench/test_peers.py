@@ -25,16 +25,18 @@ from tests.bench.test_wire_speed import cpu_s, part
 from tests.bench.waiting_messages import one_sample_each, publish
 
 PUMPS, TICKS, RUNS = 1_000, 100, 3
+PATHWAY_PYTHON = os.environ.get("PATHWAY_PYTHON", "")
+"""A Python that has pathway, which needs more than a hundred packages that Pumpwatch does not."""
+PATHWAY_STARTS_S = 12.0
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @contextmanager
 def python_peer(how: str, port: int, messages: int):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.peer_python", how, str(port), str(messages)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-m", "tests.bench.peer_python", how]
+    if how == "pathway":
+        command = [PATHWAY_PYTHON, "-m", "tests.bench.peer_pathway"]
+    process = subprocess.Popen([*command, str(port), str(messages)], stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
@@ -76,6 +78,11 @@ def test_peers_take_in_the_same_samples(tmp_path: Path) -> None:
             if importlib.util.find_spec("river")
             else None,
         ),
+        "Pathway": (
+            pathway_version(),
+            "in a Python of its own (`PATHWAY_PYTHON`): its MQTT connector, and the six rules in a stateful reducer",
+            (lambda _, broker, __, port: in_python("pathway", broker, port, count)) if PATHWAY_PYTHON else None,
+        ),
         "Node-RED": (
             node_version,
             "from npm; mqtt in, json, a function node with the six rules; acknowledges what arrives",
@@ -112,6 +119,13 @@ def test_peers_take_in_the_same_samples(tmp_path: Path) -> None:
     print("\n" + page(rows, PUMPS, count, RUNS, os.cpu_count() or 1))
 
 
+def pathway_version() -> str:
+    if not PATHWAY_PYTHON:
+        return "not installed"
+    command = [PATHWAY_PYTHON, "-c", "from importlib.metadata import version; print(version('pathway'))"]
+    return f"pathway {subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()}"
+
+
 def processed_at(data: Path, broker: int, url: str, _port: int) -> Taken:
     return processed(data, broker, url, PUMPS * TICKS)
 
@@ -127,6 +141,10 @@ def subscribe(name: str, data: Path, directory: Path, url: str, count: int) -> N
             node_red.read_until(process, "Connected to broker")
             time.sleep(1.0)
             process.kill()  # Asked to stop, it unsubscribes.
+        return
+    if name == "Pathway":
+        with python_peer("pathway", port, count):
+            time.sleep(PATHWAY_STARTS_S)  # it does not say when it has subscribed
         return
     with python_peer("river" if name == "river" else "plain", port, count) as process:
         node_red.read_until(process, "CONNECTED")

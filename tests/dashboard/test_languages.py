@@ -11,7 +11,7 @@ import pytest
 from babel import Locale
 from dash.development.base_component import Component
 
-from dashboard import formatting
+from dashboard import formatting, theme
 from dashboard.access.language_choice import ViewerLanguage, link
 from dashboard.clocks import said_deadline, time_left
 from dashboard.components import alarm_filters, attention_panel, evidence_panel
@@ -110,7 +110,7 @@ def test_an_unknown_language_is_english(speak) -> None:
     ("code", "number", "date", "text"),
     [
         ("en", "1,234.5 mL", "12 Jan 2026", "5 h left (5 min here at ×60); 1,234 alarms"),
-        ("de", "1.234,5 mL", "12. Jan. 2026", "noch 5 h (5 min hier bei ×60); 1.234 Alarme"),
+        ("de", "1\u202f234,5 mL", "12. Jan. 2026", "noch 5 h (5 min hier bei ×60); 1\u202f234 Alarme"),
         ("fr", "1\u202f234,5 mL", "12 janv. 2026", "encore 5 h (5 min ici à ×60); 1\u202f234 alarmes"),
         ("es", "1234,5 mL", "12 ene 2026", "quedan 5 h (5 min aquí a ×60); 1234 alarmas"),
     ],
@@ -120,6 +120,17 @@ def test_numbers_dates_and_counts_are_by_locale(speak, code, number, date, text)
     assert formatting.number(1234.5, 1, "mL") == number
     assert formatting.day(MS) == date
     assert f"{time_left(5 * 3600, 60)}; {formatting.count(1234, 'alarm')}" == text
+
+
+def test_no_thousand_can_be_read_as_a_one(speak) -> None:
+    written = {}
+    for code in NAMES:
+        speak(code)
+        written[code] = (decimal(1000), decimal(-12_000.5, 1), formatting.speed(3600))
+        assert theme.template(theme.LIGHT)["layout"]["separators"][1] == ("," if code == "en" else "\u202f")
+    assert written["de"] == written["fr"] == ("1\u202f000", "-12\u202f000,5", "×3\u202f600")
+    assert written["es"] == ("1000", "-12\u202f000,5", "×3600")
+    assert written["en"] == ("1,000", "-12,000.5", "×3,600")
 
 
 def test_no_negative_zero_in_any_language(speak) -> None:

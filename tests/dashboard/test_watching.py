@@ -9,9 +9,7 @@ import pytest
 
 from broker.store.snapshot import Health
 from broker.store.snapshot_files import write
-from dashboard.access.accounts import NOBODY, VISITOR, Visitor
 from dashboard.app import build
-from dashboard.components import watch_routes
 from dashboard.data import readiness
 from dashboard.data.live import Live
 from dashboard.settings import Settings
@@ -79,23 +77,3 @@ async def test_anybody_may_ask_whether_it_is_ready_and_nobody_gets_metrics_witho
         assert (ready.status_code, ready.text) == (503, "snapshot_missing\n")
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/metrics")).status_code == 401
-
-
-@pytest.mark.parametrize(
-    ("visitor", "status"), [(NOBODY, 403), (Visitor("vera", "operator"), 403), (Visitor("ann", "admin"), 200)]
-)
-async def test_metrics_are_for_administrators(visitor: Visitor, status: int) -> None:
-    from fastapi import FastAPI
-
-    from broker.metrics.readings import Vitals
-
-    server = FastAPI()
-    watch_routes.register(server, Vitals("dashboard", tuple, list))
-    token = VISITOR.set(visitor)
-    try:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(server), base_url="http://127.0.0.1") as client:
-            answer = await client.get("/metrics")
-    finally:
-        VISITOR.reset(token)
-    assert answer.status_code == status
-    assert ("pumpwatch_ready" in answer.text) == (status == 200)

@@ -44,6 +44,10 @@ class LoadError(Exception):
     """A load test cannot go on; the text says why."""
 
 
+class NotConnectedError(LoadError):
+    """The broker did not take all gateways of a stage."""
+
+
 @dataclass
 class Runner:
     """One run of a profile against a system. `show` gets the state each second; `stop` ends it early.
@@ -202,7 +206,7 @@ class Runner:
                 return
             if time.monotonic() > latest:
                 connected, sessions = summed(self.generators, "connected"), summed(self.generators, "sessions")
-                raise LoadError(
+                raise NotConnectedError(
                     f"{connected:,} of {sessions:,} gateways are connected {JOIN_PATIENCE_S:g} s after the ramp of "
                     f"{stage.pumps:,} pumps; the broker takes no more: {'; '.join(self.notes[-2:]) or 'no reason'}"
                 )

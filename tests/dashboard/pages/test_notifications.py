@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
+from broker.contract.notification_fields import ConfigError
 from broker.store import journal_query, notification_files, notification_requests
 from broker.store.journal_query import Query
 from broker.store.notification_files import Failing, Status
 from broker.store.notification_requests import Answer
 from broker.store.snapshot import Snapshot
 from dashboard.access.accounts import VISITOR, Visitor
+from dashboard.data import notification_editing
 from dashboard.data import notifications as desk
+from dashboard.data.notification_editing import Draft
 from dashboard.data.services import DataService
 from dashboard.pages import notifications
 from notifier.queue import Queue
@@ -119,3 +122,51 @@ async def test_nobody_else_may_and_a_notifier_that_does_not_answer_is_named(
 @pytest.mark.parametrize("asked", [None, 5, "{", "[]", '{"kind": "test"}'])
 def test_whatever_a_browser_asks_is_read_or_ignored(asked: Any) -> None:
     assert notifications.asked_of(asked) == ("", "", "")
+
+
+def entries(data: DataService, kind: str) -> list[str]:
+    return journal_query.entries(data.settings.data, Query(kinds=(kind,)))["text"].to_list()
+
+
+async def test_an_admin_changes_a_route_without_seeing_a_secret_and_it_is_on_record(data: DataService) -> None:
+    VISITOR.set(Visitor("ada", "admin"))
+    draft = notification_editing.opened(data)
+    assert "secret-topic" not in draft.text
+    edited = Draft(draft.text.replace('"high"', '["high", "medium"]'), draft.revision)
+    (sentence,) = notification_editing.checked(data, edited).sentences
+    assert sentence.startswith("urgent, to pager: ")
+    assert (await notification_editing.save(data, edited)).good
+    file = data.settings.data / notification_files.CONFIG
+    assert 'url = "ntfys://secret-topic"' in file.read_text()
+    assert (file.stat().st_mode & 0o777, "medium" in file.read_text()) == (0o600, True)
+    (recorded,) = entries(data, "notifications_changed")
+    assert "medium" in recorded
+    assert "secret-topic" not in recorded
+    again = await notification_editing.save(data, edited)
+    assert (again.good, "somebody else changed" in again.text) == (False, True)
+
+
+async def test_what_is_wrong_is_said_with_its_line_and_nothing_is_saved(data: DataService) -> None:
+    VISITOR.set(Visitor("ada", "admin"))
+    draft = notification_editing.opened(data)
+    answer = await notification_editing.save(data, Draft(draft.text.replace('"10m"', '"soon"'), draft.revision))
+    assert (answer.good, "line 12" in answer.text, "soon" in answer.text) == (False, True, True)
+    assert (data.settings.data / notification_files.CONFIG).read_text() == CONFIG
+    with pytest.raises(ConfigError, match="which was not there before"):
+        notification_editing.checked(data, Draft(draft.text.replace('"pager"', '"siren"'), draft.revision))
+
+
+async def test_others_than_admins_cannot_save(data: DataService) -> None:
+    VISITOR.set(Visitor("eve", "engineer"))
+    assert "only admins" in (await notification_editing.save(data, Draft("", ""))).text
+    assert entries(data, "denied")
+
+
+async def test_the_first_configuration_can_be_written_on_the_page(
+    data_of: Callable[[Snapshot], DataService], fleet: Any
+) -> None:
+    VISITOR.set(Visitor("ada", "admin"))
+    data = data_of(fleet(1))
+    draft = notification_editing.opened(data)
+    assert (await notification_editing.save(data, draft)).good
+    assert notification_files.read_config(data.settings.data).routes[0].name == "all alarms"

@@ -90,3 +90,14 @@ def test_doctor_exits_with_1_if_the_broker_would_lose_data(tmp_path: Path) -> No
     )
     found = [one for one in json.loads(done.stdout) if one["what"] == "broker settings"]
     assert (done.exit_code, [one["state"] for one in found]) == (1, ["failed"] * 3)
+
+
+def test_a_clock_that_nothing_keeps_right_says_what_to_start() -> None:
+    (lost,) = checks.synchronization(checks.CLOCK_UNSYNCHRONIZED)
+    assert (lost.state, "set-ntp true" in lost.text) == ("note", True)
+    assert [each.state for each in checks.synchronization(0)] == ["ok"]
+    assert [each.state for each in checks.synchronization(None)] == ["note"]
+
+
+def test_the_kernel_says_how_its_clock_is_kept() -> None:
+    assert checks.kernel_clock() in range(6)
