@@ -101,6 +101,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "leases": set(),
         "jetstream": {"leases"},
         "nats_server": set(),
+        "merging": {"layout"},
     },
     "pumpwatch": {
         "settings": set(),
