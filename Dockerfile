@@ -38,10 +38,6 @@ COPY notifier notifier
 COPY trials trials
 COPY docs docs
 COPY CONTRIBUTING.md SECURITY.md CHANGELOG.md ./
-# Help of the dashboard; what builds it is in no image.
-RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
-    /build/bin/pip install --no-cache-dir --quiet msgspec 'zensical>=0.0.73,<0.1' \
- && /build/bin/python -m pumpwatch.documentation.site dashboard/site
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /build/bin/pip --python /opt/pumpwatch/bin/python install --no-cache-dir --no-compile --no-deps .
 # Bytecode of all that our modules import, the standard library included: it could not be written when it runs.

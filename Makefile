@@ -2,7 +2,7 @@
 # make test   all tests                                         make test ARGS="tests/broker -x"
 # make score  detection rate and false alarms of the scenarios, on seeds that no rule was tuned on, into build/score
 # make check  format, lint, types, generated documentation, language
-# make docs   generated reference and pictures, then the documentation site, into build/site
+# make docs   generated reference and pictures, then a documentation site to publish, into build/site
 # make contracts  the AsyncAPI document by its official parser, the example flow in a real Node-RED; needs node and npm
 # make bench  how fast engine, wire, fleet and history are, with comparisons; some minutes, prints tables
 # make chaos  a hundred failure injections, a million mutated payloads, a thousand stories of strangers; half an hour

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.mqtt.endpoint import free_port as any_free_port
 from broker.mqtt.endpoint import listening_socket
-from broker.mqtt.local_broker import free_port as any_free_port
 from broker.mqtt.mosquitto_config import find
 
 ROOT = Path(__file__).resolve().parents[1]

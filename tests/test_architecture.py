@@ -136,6 +136,7 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "itsdangerous": ("dashboard/access/cookies.py",),
     "babel": ("dashboard/languages.py", "pumpwatch/documentation/*"),
     "icalendar": ("dashboard/data/refill_files.py",),
+    "markdown_it": ("dashboard/data/manual_markdown.py",),
     "limits": ("dashboard/access/login_throttle.py", "dashboard/access/feeds.py", "dashboard/api/application.py"),
     "pyotp": ("dashboard/access/second_factor.py",),
     "segno": ("dashboard/access/second_factor.py",),

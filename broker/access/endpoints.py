@@ -9,8 +9,8 @@ import msgspec
 
 from broker.access.credentials import Credentials, credentials_of
 from broker.mqtt import topic_access
-from broker.mqtt.endpoint import host_and_port, listening_socket
-from broker.mqtt.local_broker import free_port, url_of
+from broker.mqtt.endpoint import free_port, host_and_port, listening_socket
+from broker.mqtt.local_broker import url_of
 from broker.mqtt.mosquitto_config import Access
 from broker.mqtt.tls import TlsFiles
 from broker.mqtt.url_files import with_files

@@ -13,7 +13,10 @@ PARAMETERS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "device": ("reference", "The pump or gateway: Device/pump-…; its values need it."),
         "code": ("token", "Signal or rule, or the code of its IEEE 11073 term."),
         "category": ("token", "signal or alarm."),
-        "date": ("date", "ge… and le…, therapy time; at most 2 days."),
+        "date": (
+            "date",
+            "ge… and le…, therapy time: of values at most 2 days, of alarms 800. With it, alarms that are over too.",
+        ),
     },
     "AuditEvent": {"date": ("date", "ge… and le…, wall-clock time.")},
     "DeviceAlert": {"device": ("reference", "The pump or gateway: Device/pump-….")},

@@ -64,14 +64,39 @@ def alarm(row: Mapping[str, Any], reference_id: str | None) -> Resource:
         valueCodeableConcept=concept(coding.coding(STATES, row["state"]), text=row["state"].replace("_", " ")),
         note=[{"text": note} for note in notes],
         component=[
-            {
-                "code": concept(*term("MDC_ATTR_ALARM_PRIORITY"), text="Priority"),
-                "valueCodeableConcept": concept(coding.coding(f"{BASE}/CodeSystem/alarm-priority", code, name)),
-            },
+            _priority(code, name),
             *_text("Time to respond", row["deadline"]),
             *_text("Acknowledged by", row["acknowledged_by"]),
         ],
     )
+
+
+def alarm_over(row: Mapping[str, Any], reference_id: str | None) -> Resource:
+    """Return the Observation of an alarm that is over, from the journal: final, and its value is "normal".
+
+    `row` has `alarm`, `rule`, `title`, `priority`, `subject`, `subject_kind`, `onset` and `ended` (therapy ms),
+    `raised` (wall ms) and `acknowledged_by`.
+    """
+    code, name = PRIORITIES[row["priority"]]
+    return resource(
+        "Observation",
+        coding.alarm_id(row["alarm"]),
+        identifier=[{"system": f"{BASE}/alarm", "value": row["alarm"]}],
+        status="final",
+        category=[ALARM],
+        code=coding.alarm_concept(row["rule"], row["title"], reference_id),
+        subject=devices.subject(row["subject_kind"], row["subject"]),
+        effectivePeriod={"start": coding.instant(row["onset"]), "end": coding.instant(row["ended"])},
+        issued=coding.instant(row["raised"]),
+        valueCodeableConcept=concept(coding.coding(STATES, "normal"), text="normal"),
+        note=[{"text": coding.SIMULATED}],
+        component=[_priority(code, name), *_text("Acknowledged by", row["acknowledged_by"])],
+    )
+
+
+def _priority(code: str, name: str) -> Resource:
+    shown = concept(coding.coding(f"{BASE}/CodeSystem/alarm-priority", code, name))
+    return {"code": concept(*term("MDC_ATTR_ALARM_PRIORITY"), text="Priority"), "valueCodeableConcept": shown}
 
 
 def _text(name: str, value: str | None) -> list[Resource]:

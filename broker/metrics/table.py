@@ -14,7 +14,8 @@ PROCESSOR: Final = "processor"
 DASHBOARD: Final = "dashboard"
 SIMULATOR: Final = "simulator"
 NOTIFIER: Final = "notifier"
-PARTS: Final = (PROCESSOR, DASHBOARD, SIMULATOR, NOTIFIER)
+BROKER: Final = "broker"
+PARTS: Final = (PROCESSOR, DASHBOARD, SIMULATOR, NOTIFIER, BROKER)
 """The parts that serve metrics, in the order of their ports."""
 
 
@@ -119,7 +120,18 @@ _NOTIFIER: Final = _rows(NOTIFIER, (
     ("pumpwatch_watchdog_heartbeat_timestamp_seconds", "gauge", "When the last heartbeat was accepted, as Unix time."),
 ))  # fmt: skip
 
-METRICS: Final = (*_COMMON, *_PROCESSOR, *_DASHBOARD, *_SIMULATOR, *_NOTIFIER)
+_BROKER: Final = _rows(BROKER, (
+    ("pumpwatch_broker_clients_connected", "gauge", "Clients that are connected to Mosquitto."),
+    ("pumpwatch_broker_messages_stored", "gauge", "Messages that Mosquitto keeps: retained, and for absent clients."),
+    ("pumpwatch_broker_messages_stored_bytes", "gauge", "Size of the payloads that Mosquitto keeps."),
+    ("pumpwatch_broker_messages_dropped_total", "counter", "Messages that Mosquitto dropped; must stay 0."),
+    ("pumpwatch_broker_messages_received_total", "counter", "Messages that clients published."),
+    ("pumpwatch_broker_messages_sent_total", "counter", "Messages that Mosquitto sent to clients."),
+    ("pumpwatch_broker_received_bytes_total", "counter", "Bytes that Mosquitto received."),
+    ("pumpwatch_broker_sent_bytes_total", "counter", "Bytes that Mosquitto sent."),
+))  # fmt: skip
+
+METRICS: Final = (*_COMMON, *_PROCESSOR, *_DASHBOARD, *_SIMULATOR, *_NOTIFIER, *_BROKER)
 """Every metric, by name unique; a new metric is one row."""
 
 BY_NAME: Final = {metric.name: metric for metric in METRICS}

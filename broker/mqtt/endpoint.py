@@ -42,3 +42,9 @@ def listening_socket(host: str, port: int, backlog: int = 128) -> socket.socket:
     # of an answer would wait some 40 ms for the acknowledgement of its head.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a free TCP port of `host`."""
+    with listening_socket(host, 0) as probe:
+        return int(probe.getsockname()[1])

@@ -15,13 +15,14 @@ from typing import Any, Final, Literal
 from broker.mqtt import mosquitto_config
 from broker.mqtt.address import Address, LinkError, parse_url
 from broker.mqtt.child_process import ending_with_its_parent
-from broker.mqtt.endpoint import bare_host, host_and_port, is_loopback, listening_socket
+from broker.mqtt.endpoint import bare_host, free_port, host_and_port, is_loopback
 from broker.mqtt.link import learn_protocol
 from broker.mqtt.refused_logins import RefusedLogin, RefusedLogins
 from broker.mqtt.reloading import reload_on_change
 
 Kind = Literal["auto", "mosquitto", "amqtt"]
 Record = Callable[[RefusedLogin], Awaitable[None]]
+Follow = Callable[[Address], Awaitable[None]]
 
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 1.5
@@ -67,33 +68,31 @@ class Settings:
         return self.system_login or url_of(self.host, self.port)
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a free TCP port of `host`."""
-    with listening_socket(host, 0) as probe:
-        return int(probe.getsockname()[1])
-
-
 def url_of(host: str, port: int, *, tls: bool = False) -> str:
     """Return the URL of a broker, as it is reached from this machine."""
     name = bare_host(host)
     return f"{'mqtts' if tls else 'mqtt'}://{host_and_port(mosquitto_config.LOOPBACK_OF.get(name, name), port)}"
 
 
-async def not_recorded(_: RefusedLogin) -> None:
-    """Record no refused login."""
+async def nothing(_: Any) -> None:
+    """Do nothing beside the broker."""
 
 
 async def run(
-    settings: Settings, stop: asyncio.Event, ready: Callable[[str], None], record: Record = not_recorded
+    settings: Settings,
+    stop: asyncio.Event,
+    ready: Callable[[str], None],
+    record: Record = nothing,
+    follow: Follow = nothing,
 ) -> None:
     """Serve until `stop`; calls `ready` with the URL when a client gets an answer there. Raises `ServerError`.
 
-    `record` is given the logins that Mosquitto refused.
+    `record` is given the logins that Mosquitto refused; `follow` runs beside it, with the address at which it answers.
     """
     settings = replace(settings, port=settings.port or free_port(settings.host))
     program = None if settings.kind == "amqtt" else mosquitto_config.find(settings.path)
     if program is not None:
-        await _run_mosquitto(program, settings, stop, ready, record)
+        await _run_mosquitto(program, settings, stop, ready, record=record, follow=follow)
     elif settings.kind == "mosquitto" or settings.config is not None:
         raise ServerError(
             "mosquitto is not installed (searched PATH and "
@@ -104,7 +103,13 @@ async def run(
 
 
 async def _run_mosquitto(
-    program: Path, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None], record: Record
+    program: Path,
+    settings: Settings,
+    stop: asyncio.Event,
+    ready: Callable[[str], None],
+    *,
+    record: Record,
+    follow: Follow,
 ) -> None:
     config, address = _configure(settings)
     process = await asyncio.create_subprocess_exec(
@@ -123,9 +128,11 @@ async def _run_mosquitto(
     watching = asyncio.ensure_future(reload_on_change(process, settings.access))
     ended = asyncio.ensure_future(process.wait())
     stopped = asyncio.ensure_future(stop.wait())
+    following: asyncio.Future[None] | None = None
     try:
         protocol = await _answering(address, (ended, stopped))
         if protocol is not None:
+            following = asyncio.ensure_future(follow(address))
             url = settings.gateway_url if settings.config is None else address.url
             log.info("%s accepts %s connections at %s", program, protocol, url)
             ready(url)
@@ -137,8 +144,11 @@ async def _run_mosquitto(
         stopped.cancel()
         watching.cancel()
         reporting.cancel()
+        beside = [] if following is None else [following]
+        for each in beside:
+            each.cancel()
         await _end(process)
-        await asyncio.gather(reading, watching, reporting, ended, stopped, return_exceptions=True)
+        await asyncio.gather(reading, watching, reporting, *beside, ended, stopped, return_exceptions=True)
 
 
 def _configure(settings: Settings) -> tuple[Path, Address]:

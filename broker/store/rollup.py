@@ -118,15 +118,14 @@ def rolled(
     condition = segments.of_pumps(pump) & pl.col("time").is_between(since_ms, until_ms)
     short = {day for place in _places(root, since_ms, until_ms) if any(place.glob("*.parquet")) for day in _days(place)}
 
-    def files() -> list[Path]:
-        return [file for place in _places(root, since_ms, until_ms) for file in sorted(place.glob("*.parquet"))]
-
     def loose() -> list[Path]:
         listed = segments.days(data / segments.DIRECTORY, since_ms, until_ms)
         return [file for day in listed if day.name not in short for file in segments.of_day(day, since_ms, until_ms)]
 
     columns = [name for name in SCHEMA if "." not in name or name.rpartition(".")[2] in kinds]
-    found = segments.read(files, lambda frame: frame.filter(condition).select(columns), SCHEMA)
+    found = segments.read(
+        lambda: files(data, since_ms, until_ms, step), lambda frame: frame.filter(condition).select(columns), SCHEMA
+    )
     samples = segments.read(loose, lambda frame: frame.filter(condition))
     parts = [
         *([] if found is None else [found]),
@@ -179,6 +178,12 @@ def oldest_first(data: Path) -> list[Path]:
 def _once(rows: pl.DataFrame) -> pl.DataFrame:
     """Return each hour of a pump once, sorted: the row with most samples, the later of two with as many."""
     return rows.sort("samples", maintain_order=True).unique(["pump", "time"], keep="last").sort("pump", "time")
+
+
+def files(data: Path, since_ms: int, until_ms: int, step: Step) -> list[Path]:
+    """Return the files of roll-ups between two times."""
+    places = _places(directory(data, step), since_ms, until_ms)
+    return [file for place in places for file in sorted(place.glob("*.parquet"))]
 
 
 def _places(root: Path, since_ms: int, until_ms: int) -> list[Path]:

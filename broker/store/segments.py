@@ -139,14 +139,26 @@ def trend(data: Path, pump: str, since_ms: int, until_ms: int | None = None) -> 
 
     Raises `OSError` like `read`.
     """
-    condition = pl.col("pump").eq(pump) & pl.col("time").is_between(since_ms, until_ms or 2**62)
-
-    def files() -> list[Path]:
-        listed = days(data / DIRECTORY, since_ms, until_ms)
-        return [file for day in listed for file in of_day(day, since_ms, until_ms)]
-
-    found = read(files, lambda frame: frame.filter(condition).select(*SAMPLE_SCHEMA))
+    condition = _of_pump(pump, since_ms, until_ms)
+    found = read(lambda: files(data, since_ms, until_ms), lambda frame: frame.filter(condition).select(*SAMPLE_SCHEMA))
     return empty_samples() if found is None else once(found)
+
+
+def height(data: Path, pump: str, since_ms: int, until_ms: int | None = None) -> int:
+    """Return how many rows `trend` has, without reading the values. Raises `OSError` like `read`."""
+    condition = _of_pump(pump, since_ms, until_ms)
+    found = read(lambda: files(data, since_ms, until_ms), lambda frame: frame.filter(condition).select(*KEY).unique())
+    return 0 if found is None else found.height
+
+
+def files(data: Path, since_ms: int, until_ms: int | None = None) -> list[Path]:
+    """Return the files that may hold samples between two times."""
+    listed = days(data / DIRECTORY, since_ms, until_ms)
+    return [file for day in listed for file in of_day(day, since_ms, until_ms)]
+
+
+def _of_pump(pump: str, since_ms: int, until_ms: int | None) -> pl.Expr:
+    return pl.col("pump").eq(pump) & pl.col("time").is_between(since_ms, until_ms or 2**62)
 
 
 def of_pumps(pump: str | Collection[str]) -> pl.Expr:
@@ -162,14 +174,10 @@ def means(data: Path, pumps: Collection[str], since_ms: int, until_ms: int, step
     condition = of_pumps(pumps) & pl.col("time").is_between(since_ms, until_ms)
     step = (pl.col("time") // step_ms * step_ms).alias("time")
 
-    def files() -> list[Path]:
-        listed = days(data / DIRECTORY, since_ms, until_ms)
-        return [file for day in listed for file in of_day(day, since_ms, until_ms)]
-
     def ask(frame: pl.LazyFrame) -> pl.LazyFrame:
         return frame.filter(condition).group_by("pump", step).agg(pl.col(SIGNAL_NAMES).mean())
 
-    found = read(files, ask)
+    found = read(lambda: files(data, since_ms, until_ms), ask)
     return empty_samples().select("pump", "time", *SIGNAL_NAMES) if found is None else found.sort("pump", "time")
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,11 +12,9 @@ import msgspec
 
 from broker.contract import silences
 from broker.contract.silences import Silence, Silenced, SilenceError
-from broker.store import file_lock, secret_files
+from broker.store.list_file import ListFile
 
-log = logging.getLogger("silences")
 FILE: Final = "silences.json"
-LOCK: Final = "silences.lock"
 FORMAT: Final = 1
 MAX_OPEN: Final = 200
 """Silences that are active or coming."""
@@ -40,32 +37,20 @@ class _File(msgspec.Struct):
 _DECODER: Final = msgspec.json.Decoder(_File)
 
 
-@dataclass
+@dataclass(frozen=True)
 class SilenceStore:
     """Silences of a data directory; the file is read again when it changed."""
 
     data: Path
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stamp: tuple[int, int, int] | None = None
-    _known: tuple[Silence, ...] = ()
-    _problem: str = ""
+
+    @cached_property
+    def _file(self) -> ListFile[Silence]:
+        effect = ", so nothing is silenced"
+        return ListFile(self.data / FILE, _decoded, _encoded, SilenceFileError, MAX_BYTES, effect)
 
     def silences(self) -> tuple[Silence, ...]:
         """Return all silences, the oldest first; raises `SilenceFileError`."""
-        with self._lock:
-            try:
-                found = self._path.stat()
-                stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
-                if stamp != self._stamp:
-                    self._known, self._stamp = tuple(self._read()), stamp
-            except FileNotFoundError:
-                self._known, self._stamp = (), None
-            except (OSError, msgspec.DecodeError, ValueError) as error:
-                raise SilenceFileError(
-                    f"{self._path} cannot be read, so nothing is silenced ({error}); restore it from a backup, or "
-                    "remove it"
-                ) from error
-            return self._known
+        return self._file.read()
 
     def silenced(self, alarm: Mapping[str, Any], now: int) -> Silenced | None:
         """Return the silence that covers an alarm (`alarm_matchers.FIELDS`) at `now` (wall ms), None if none does.
@@ -76,15 +61,7 @@ class SilenceStore:
 
     def readable(self) -> tuple[Silence, ...]:
         """Return all silences; none, with a line in the log, if the file cannot be read."""
-        try:
-            found = self.silences()
-        except SilenceFileError as error:
-            if str(error) != self._problem:
-                log.warning("%s", error)
-            self._problem = str(error)
-            return ()
-        self._problem = ""
-        return found
+        return self._file.readable()
 
     def add(self, silence: Silence) -> None:
         """Add a silence. Raises `SilenceError` if it is not valid or there are too many, `SilenceFileError`."""
@@ -129,27 +106,24 @@ class SilenceStore:
         self._change(edit, now)
 
     def _change(self, edit: Callable[[list[Silence]], list[Silence]], now: int) -> None:
-        try:
-            with file_lock.hold(self.data / LOCK):
-                found = edit(list(self.silences()))
-                over = [one for one in found if one.status(now) == "expired"]
-                dropped = {one.id for one in over[: max(0, len(over) - MAX_OVER)]}
-                kept = [one for one in found if one.id not in dropped]
-                secret_files.write(self._path, msgspec.json.format(msgspec.json.encode(_File(silences=kept)), indent=1))
-        except (OSError, file_lock.LockedError) as error:
-            raise SilenceFileError(f"{self._path} cannot be written: {error}") from error
+        def kept(known: list[Silence]) -> list[Silence]:
+            found = edit(known)
+            over = [one for one in found if one.status(now) == "expired"]
+            dropped = {one.id for one in over[: max(0, len(over) - MAX_OVER)]}
+            return [one for one in found if one.id not in dropped]
 
-    def _read(self) -> list[Silence]:
-        if self._path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
-        found = _DECODER.decode(self._path.read_bytes())
-        if found.format > FORMAT:
-            raise ValueError(f"it has format {found.format}, and this version reads up to {FORMAT}")
-        return [silences.checked(one) for one in found.silences]
+        self._file.change(kept)
 
-    @property
-    def _path(self) -> Path:
-        return self.data / FILE
+
+def _decoded(content: bytes) -> list[Silence]:
+    found = _DECODER.decode(content)
+    if found.format > FORMAT:
+        raise ValueError(f"it has format {found.format}, and this version reads up to {FORMAT}")
+    return [silences.checked(one) for one in found.silences]
+
+
+def _encoded(known: list[Silence]) -> bytes:
+    return msgspec.json.encode(_File(silences=known))
 
 
 def _opened(known: Iterable[Silence], name: str, now: int) -> Silence:

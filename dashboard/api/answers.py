@@ -36,10 +36,14 @@ class Heavy:
             raise ApiError(503, text, kind="busy", Retry_After="1")
         self._waiting += 1
         try:
-            async with self._slots:
-                return await asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, work)
+            return await self.go_on(work)
         finally:
             self._waiting -= 1
+
+    async def go_on(self, work: Callable[[], T]) -> T:
+        """Return the result of `work` for a request that has begun its answer: it waits however much waits."""
+        async with self._slots:
+            return await asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, work)
 
 
 async def heavy(request: Request, work: Callable[[], T]) -> T:

@@ -11,16 +11,18 @@ from urllib.parse import urlencode
 from fastapi import Path, Query, Request, Response
 
 from broker.contract.signals import SIGNALS
-from broker.interop import audit_events, bundles, capability, device_alerts, devices, observations
+from broker.interop import audit_events, bundles, capability, devices
 from broker.interop.coding import Resource
 from broker.store import journal_query
+from broker.store.segments import END_MS
 from broker.store.snapshot import Snapshot
-from dashboard.api import fhir_answers, fhir_search
+from dashboard.api import fhir_alarms, fhir_answers, fhir_search
 from dashboard.api.answers import heavy
 from dashboard.api.cursors import Cursor, cursor_of, place_of
 from dashboard.api.fhir_search import MAX_SPAN_MS, Found, Place
 from dashboard.api.pumps import row_of
 from dashboard.api.route import ApiError, Data
+from dashboard.data.occurrences import NOTHING
 from dashboard.data.queries import therapy_now
 
 Count = Annotated[int, Query(alias="_count", ge=1, le=500, description="Resources of a page.")]
@@ -93,35 +95,41 @@ async def fhir_observations(
     count: Count = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """Search open alarms, and the values of a pump's signals in at most 2 days of therapy time (default: the last).
+    """Search alarms, and the values of a pump's signals in at most 2 days of therapy time (default: the last).
 
-    Values need `device`; without it, ask for `category=alarm`.
+    Values need `device`; without it, ask for `category=alarm`. Without `date`, alarms are the open ones; with it, those
+    that stood in that range of therapy time, of at most 800 days, open or over.
     """
     snapshot, wanted = data.snapshot(), category.rpartition("|")[2]
     if not device and wanted != "alarm":
         raise ApiError(400, "Values of signals need device=Device/pump-…; or ask for category=alarm.", kind="no-device")
 
-    def find(_place: Place) -> Found:
-        of_alarms = [] if wanted == "signal" else fhir_search.find_alarms(snapshot, observations.alarm, device, code)
+    def find(place: Place) -> Found:
+        within = fhir_search.period(dates, END_MS, fhir_alarms.MAX_SPAN_MS) if dates else None
+        of_alarms = Found([], 0)
+        if wanted != "signal":
+            over = data.occurrences.known().found if dates else NOTHING.found
+            of_alarms = fhir_alarms.find(snapshot, over, place, device=device, code=code, within=within)
         if wanted == "alarm" or not device.rpartition("/")[2].startswith("pump-"):
-            return Found(of_alarms, len(of_alarms))
+            return of_alarms
         serial = fhir_search.serial_of(snapshot, device)
         row = row_of(snapshot, serial)
         since, until = fhir_search.period(dates or (), therapy_now(snapshot, row), MAX_SPAN_MS)
-        found = of_alarms + fhir_search.find_samples(data.settings.data, serial, since, until, code)
-        return Found(found, len(found))
+        samples = fhir_search.find_samples(data.settings.data, serial, since, until, code)
+        return Found([*of_alarms.matches, *samples], of_alarms.total + len(samples))
 
     query = (device, code, wanted, tuple(dates or ()))
     return await _search(request, snapshot, Asked("Observation", query, count, cursor), find)
 
 
 async def fhir_observation(request: Request, data: Data, identity: Identity) -> Response:
-    """Return an open alarm, or the value of a signal at a time."""
+    """Return an alarm, or the value of a signal at a time."""
     snapshot = data.snapshot()
 
     def find() -> list[Resource]:
         if identity.startswith("alarm-"):
-            return [match.make() for match in fhir_search.find_alarms(snapshot, observations.alarm)]
+            alarm = fhir_alarms.one(snapshot, data.occurrences.known().found, identity)
+            return [] if alarm is None else [alarm]
         metric, _, at = identity.rpartition(".")
         if not (at.isascii() and at.isdecimal() and len(at) <= 15):
             return []
@@ -160,7 +168,7 @@ async def fhir_device_alerts(
     snapshot = data.snapshot()
 
     def find(_place: Place) -> Found:
-        found = fhir_search.find_alarms(snapshot, device_alerts.device_alert, device)
+        found = fhir_search.find_alerts(snapshot, device)
         return Found(found, len(found))
 
     return await _search(request, snapshot, Asked("DeviceAlert", (device,), count, cursor), find)

@@ -13,7 +13,7 @@ import polars as pl
 
 from broker.contract.mdc import TERM_BY_REFERENCE
 from broker.contract.signals import SIGNALS, Signal
-from broker.interop import coding, devices, observations
+from broker.interop import coding, device_alerts, devices, observations
 from broker.interop.coding import Resource
 from broker.interop.stored import rule_terms
 from broker.store import segments
@@ -94,24 +94,23 @@ def find_metrics(snapshot: Snapshot, source: str, place: Place) -> Found:
     return Found(found, len(names) * len(SIGNALS))
 
 
-def find_alarms(
-    snapshot: Snapshot, make: Callable[[Any, str | None], Resource], device: str = "", code: str = ""
-) -> list[Match]:
-    """Return the open alarms, or those of one device or one code."""
+def find_alerts(snapshot: Snapshot, device: str = "") -> list[Match]:
+    """Return the open alarms, or those of one device, as the preview of R6 has them."""
     found, terms = snapshot.alarms, rule_terms(snapshot)
     if device:
-        found = found.filter(_about(snapshot, device))
+        found = found.filter(about(snapshot, device))
     rows = found.sort("alarm").iter_rows(named=True)
-    wanted = code.rpartition("|")[2]
     return [
-        Match(f"0{row['alarm']}", lambda row=row: make(row, terms.get(row["rule"])))  # type: ignore[misc]
+        Match(f"0{row['alarm']}", lambda row=row: device_alerts.device_alert(row, terms.get(row["rule"])))  # type: ignore[misc]
         for row in rows
-        if not wanted or wanted in (row["rule"], _term_code(terms.get(row["rule"])))
     ]
 
 
-def _about(snapshot: Snapshot, device: str) -> pl.Expr:
-    """Return the condition that an alarm is about a device; what is about neither pump nor gateway is Pumpwatch's."""
+def about(snapshot: Snapshot, device: str) -> pl.Expr:
+    """Return the condition that an alarm is about a device; what is about neither pump nor gateway is Pumpwatch's.
+
+    Raises `ApiError` (404) if there is no such device.
+    """
     name, identity = name_of(snapshot, device), device.rpartition("/")[2]
     if identity == devices.PUMPWATCH:
         return pl.col("subject_kind").is_in(["pump", "gateway"]).not_()
@@ -121,7 +120,7 @@ def _about(snapshot: Snapshot, device: str) -> pl.Expr:
 def find_samples(data: Path, serial: str, since: int, until: int, code: str = "") -> list[Match]:
     """Return the values of a pump's signals in a range of therapy time. Raises `ApiError` if they are too many."""
     wanted = code.rpartition("|")[2]
-    signals = [one for one in SIGNALS if not wanted or wanted in (one.name, _term_code(one.mdc))]
+    signals = [one for one in SIGNALS if not wanted or wanted in (one.name, term_code(one.mdc))]
     found = segments.trend(data, serial, since, until) if signals else pl.DataFrame()
     if found.height > MAX_SAMPLES:
         text = f"The range has {found.height:,} samples, of which at most {MAX_SAMPLES:,} are allowed; ask for less."
@@ -138,7 +137,8 @@ def _value(row: dict[str, Any], signal: Signal) -> Resource:
     return next(observations.sample(row, (signal,)))
 
 
-def _term_code(reference: str | None) -> str:
+def term_code(reference: str | None) -> str:
+    """Return the code of a term of IEEE 11073 by its reference id, empty if there is none."""
     term = TERM_BY_REFERENCE.get(reference or "")
     return "" if term is None else str(term.code)
 

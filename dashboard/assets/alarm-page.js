@@ -120,9 +120,9 @@
     if (orders && (orders !== page.orders || (orders !== "0" && now - asked_at.orders >= ORDERS_MS))) { page.orders = orders; asked_at.orders = now; dash().set_props("alarm-orders-ask", { data: now }); }
   }
 
-  function follow() {
+  function follow({ detail: drawn } = {}) {
     if (!page || !page.list.alive || document.hidden) return;
-    page.store.fetch(() => { settled(); show(); }).then(ask_more);
+    page.store.fetch(() => { settled(); show(); }, drawn).then(ask_more);
   }
 
   function settled() {
@@ -146,8 +146,8 @@
   document.addEventListener("pumpwatch:acting", () => { if (page && page.list.alive) clear(); });
   document.addEventListener("click", (event) => { if (event.target.closest("#alarm-close")) close_drawer(); });
   document.addEventListener("toggle", (event) => { if (event.target.id === "alarm-log" && page) { asked_at.log = 0; ask_more(); } }, true);
-  document.addEventListener("pumpwatch:live", follow);
-  document.addEventListener("visibilitychange", follow);
+  document.addEventListener("pumpwatch:newest", follow);
+  document.addEventListener("visibilitychange", () => follow());
   document.addEventListener("keydown", (event) => {
     if (page && page.list.alive && event.key === "Escape" && !document.querySelector("[role=dialog]")) close_drawer();
   });

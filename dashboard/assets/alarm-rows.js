@@ -1,8 +1,8 @@
 /* Rows of alarm lists: text only, never markup; every value is written only if it changed. */
 (function () {
   "use strict";
-  const { tr, tr_n } = window.pumpwatch;
-  const SHAPE = { 1: "high", 2: "medium", 3: "low" }, WAITING = new Set(["unacknowledged", "returned"]), KIND = { gateway: tr("gateway"), cohort: tr("group"), fleet: tr("fleet"), system: tr("system") };
+  const { tr, tr_n, state_name, mark_class } = window.pumpwatch;
+  const WAITING = new Set(["unacknowledged", "returned"]), KIND = { gateway: tr("gateway"), cohort: tr("group"), fleet: tr("fleet"), system: tr("system") };
   const REFUSED_MS = 12000, UNANSWERED_MS = 15000, UNSEEN_MS = 5000;
   /* By alarm: what was asked for it and is not in a snapshot yet. */
   const pending = new Map();
@@ -58,11 +58,11 @@
 
     function paint({ row }) {
       shown = row;
-      const shape = SHAPE[row.priority] || "normal", asked = pending.get(row.alarm), open = waiting(row);
+      const shape = state_name(row.priority), asked = pending.get(row.alarm), open = waiting(row), sent = asked && !asked.refused;
       const [heading, meaning, first] = options.texts[row.rule] || [row.rule, "", ""];
       const many = row.many > 1, of = many ? row.gateway + " · " + tr_n("{count} pump", "{count} pumps", row.many) : row.subject;
       set(node, "className", "alarm-row " + shape + " " + row.state + (asked && !asked.refused ? " asked" : "") + (node.classList.contains("current") ? " current" : ""));
-      set(mark, "className", "mark " + shape + (asked && !asked.refused ? " outline" : row.state === "unacknowledged" ? " waiting" : open ? "" : " outline"));
+      set(mark, "className", mark_class(shape, { waiting: !sent && row.state === "unacknowledged", seen: sent || !open }));
       text(priority, options.words.priorities[row.priority] || "");
       text(title, heading);
       set(title, "title", meaning);
@@ -123,5 +123,5 @@
   }
   function changed() { document.dispatchEvent(new CustomEvent("pumpwatch:asked")); }
 
-  window.pumpwatch = Object.assign(window.pumpwatch || {}, { alarm_row, pending: { ask, answered, settle, has: (alarm) => pending.has(alarm) }, waiting, make, button, text, SHAPE });
+  window.pumpwatch = Object.assign(window.pumpwatch || {}, { alarm_row, pending: { ask, answered, settle, has: (alarm) => pending.has(alarm) }, waiting, make, button, text });
 })();

@@ -57,7 +57,7 @@
 
   /* options: words, ticked(rows) (how many), tick(item), toggle(item), act(kind, rows). */
   function alarm_group(options) {
-    const { make, button, text, SHAPE } = P();
+    const { make, button, text, state_name, mark_class } = P();
     let shown = null;
     const check = make("input", "alarm-check"), mark = make("span", "mark"), label = make("b"), counts = make("span", "alarm-counts");
     check.type = "checkbox";
@@ -76,7 +76,7 @@
       shown = item;
       const worst = Math.min(...item.rows.map((row) => row.priority)), able = waiting(), on = options.ticked(item.rows);
       const urgent = able.some((row) => row.priority === worst && row.state === "unacknowledged");
-      mark.className = "mark " + (SHAPE[worst] || "normal") + (urgent ? " waiting" : able.length ? "" : " outline");
+      mark.className = mark_class(state_name(worst), { waiting: urgent, seen: !able.length });
       head.setAttribute("aria-expanded", String(item.open));
       text(label, item.group);
       const each = COUNTED.map((priority) => [priority, item.rows.filter((row) => row.priority === priority).length]).filter(([, count]) => count);

@@ -1,16 +1,14 @@
 /* Cell renderers of the grids; text only, never markup. */
 (function () {
   "use strict";
-  const { tr } = window.pumpwatch;
-  const SHAPE = { 1: "high", 2: "medium", 3: "low" }, cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
+  const { tr, state_name, mark_class } = window.pumpwatch;
+  const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
   const make = (...parts) => window.React.createElement(...parts);
-  const shape = (name, shade) => make("span", { className: "mark " + name + shade, "aria-hidden": true });
 
   cells.PumpState = ({ data }) => {
     if (!data) return null;
-    const name = SHAPE[data.priority] || (data.silent ? "unknown" : "normal");
-    const shade = data.priority && !data.unacknowledged ? " outline" : "";
-    return make("span", { className: "priority " + name }, shape(name, shade), tr(data.priority ? name : data.silent ? "unknown" : "normal"));
+    const name = state_name(data.priority, data.silent), seen = Boolean(data.priority && !data.unacknowledged);
+    return make("span", { className: "priority " + name }, make("span", { className: mark_class(name, { seen }), "aria-hidden": true }), tr(name));
   };
   cells.PumpLink = ({ value }) =>
     value ? make("a", { href: window.pumpwatch.path("/pump/" + encodeURIComponent(value)), className: "pump-link", "data-go": "" }, value) : null;

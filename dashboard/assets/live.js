@@ -152,11 +152,14 @@
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     pumpwatch: Object.assign({}, (window.dash_clientside || {}).pumpwatch, {
-      /* Pages get the newest snapshot when this browser has drawn the one before; those in between are skipped. */
+      /* Pages get the newest snapshot when this browser has drawn the one before; those in between are skipped. Lists ask
+         for their changes at once: their answers are under way meanwhile. */
       async pace(newest) {
         const mine = ++paced;
         if (newest && newest.beat) beats(newest.beat);
-        await idle();
+        const drawn = idle();
+        if (newest) document.dispatchEvent(new CustomEvent("pumpwatch:newest", { detail: drawn }));
+        await drawn;
         if (!newest || mine !== paced) return dash().no_update;
         head(newest);
         document.dispatchEvent(new CustomEvent("pumpwatch:live", { detail: newest }));

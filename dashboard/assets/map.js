@@ -1,10 +1,11 @@
 /* Fleet map: every cell is a link to its pump, or to the group or part of a group for which it stands. */
 (function () {
   "use strict";
-  const { tr, number: count } = window.pumpwatch;
-  const SMALLEST = 14, LARGEST = 28, TITLE_PX = 22, GAP_PX = 8;
-  const NAMES = ["", "high", "medium", "low"], ACKNOWLEDGED = 4, RETURNED = 8, SILENT = 16;
-  let drawn = null;
+  const { tr, number: count, state_name, mark_class } = window.pumpwatch;
+  /* A finger needs 24 px; a cell has a margin of 2 px. d-map.css has the same height of titles. */
+  const FINGER = matchMedia("(pointer: coarse)").matches, SMALLEST = FINGER ? 26 : 14, LARGEST = 28, TITLE_PX = 26, GAP_PX = 8, AGAIN_MS = 10_000;
+  const ACKNOWLEDGED = 4, RETURNED = 8, SILENT = 16;
+  let drawn = null, asked = {};
 
   const make = (tag, name, text) => {
     const node = document.createElement(tag);
@@ -20,7 +21,7 @@
   };
 
   function class_of(digit) {
-    const code = parseInt(digit, 32), names = ["cell", NAMES[code & 3] || "normal"];
+    const code = parseInt(digit, 32), names = ["cell", state_name(code & 3)];
     if (code & ACKNOWLEDGED) names.push("acked");
     if (code & RETURNED) names.push("returned");
     if (code & SILENT) names.push("silent");
@@ -30,7 +31,7 @@
   function state_of(digit) {
     const code = parseInt(digit, 32);
     const state = tr(code & ACKNOWLEDGED ? "acknowledged" : code & RETURNED ? "returned, unacknowledged" : "unacknowledged");
-    return [NAMES[code & 3] ? tr(NAMES[code & 3]) + ", " + state : "", code & SILENT ? tr("silent") : ""].filter(Boolean).join(", ") || tr("normal");
+    return [code & 3 ? tr(state_name(code & 3)) + ", " + state : "", code & SILENT ? tr("silent") : ""].filter(Boolean).join(", ") || tr("normal");
   }
 
   function view(group, part) {
@@ -61,7 +62,10 @@
     const group = drawn.cells.kind === "group";
     node.className = class_of(digit) + (group ? " tile" : "");
     node.title = title_of(number, digit);
-    if (group) node.lastChild.textContent = tr("{part} of {all}", { part: count((drawn.cells.marked[number] || [0, 0, 0])[2]), all: count(drawn.cells.blocks[number][2]) });
+    if (!group) return;
+    const code = parseInt(digit, 32);
+    node.firstChild.className = mark_class(state_name(code & 3, code & SILENT), { seen: Boolean(code & ACKNOWLEDGED) });
+    node.lastChild.textContent = tr("{part} of {all}", { part: count((drawn.cells.marked[number] || [0, 0, 0])[2]), all: count(drawn.cells.blocks[number][2]) });
   }
 
   function size_of(box, blocks) {
@@ -161,6 +165,13 @@
     event.target.tabIndex = -1;
     next.tabIndex = 0;
     next.focus();
+  });
+  /* The cells are asked for when any has changed; now and then besides, in case that an answer was lost. */
+  document.addEventListener("pumpwatch:live", ({ detail: live }) => {
+    const box = document.getElementById("map");
+    if (!box || document.hidden || (asked.box === box && asked.key === live.map && Date.now() - asked.at < AGAIN_MS)) return;
+    asked = { box, key: live.map, at: Date.now() };
+    window.dash_clientside.set_props("map-ask", { data: asked.at });
   });
   window.addEventListener("resize", () => {
     const box = document.getElementById("map");

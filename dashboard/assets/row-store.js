@@ -6,8 +6,9 @@
   class RowStore {
     constructor(path) { Object.assign(this, { path, run: 0, cursor: 0, rows: new Map(), texts: {}, fields: [], left_out: 0, complete: false, version: 0 }); }
 
-    /* Fetches changes; calls `changed` after each answer that has any. Returns when the server has no more. */
-    async fetch(changed) {
+    /* Fetches changes; calls `changed` after each answer that has any, once `drawn` is fulfilled: when the browser has
+       drawn what came before. Returns when the server has no more. */
+    async fetch(changed, drawn) {
       if (document.hidden) return;
       this.asked = true;
       if (this.busy) return;
@@ -15,7 +16,9 @@
       try {
         while (this.asked && !document.hidden) {
           this.asked = false;
-          if (this.take(await this.ask())) changed();
+          const answer = await this.ask();
+          await drawn;
+          if (this.take(answer)) changed();
         }
       } catch { /* the age of the data shows it; the next snapshot asks again */ } finally { this.busy = false; }
     }

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const { tr_n } = window.pumpwatch;
-  const NARROW = matchMedia("(max-width: 899px)"), LINE = 76, CARD = 214, MORE_MS = 2000, COUNTS = ["high", "medium", "low", "silent", "normal", "others", "waiting", "shelved", "pumps"];
+  const NARROW = matchMedia("(max-width: 899px)"), LINE = 76, CARD = 214, MORE_MS = 4000, COUNTS = ["high", "medium", "low", "silent", "normal", "others", "waiting", "shelved", "pumps"];
   let page = null;
   const P = () => window.pumpwatch, dash = () => window.dash_clientside;
 
@@ -42,12 +42,16 @@
     page.list.repaint();
   }
 
-  function follow(event) {
+  function follow({ detail: drawn } = {}) {
     if (!page || !page.list.alive || document.hidden) return;
-    page.store.fetch(() => { settled(); show(); });
+    page.store.fetch(() => { settled(); show(); }, drawn);
+  }
+
+  function count({ detail: live }) {
+    if (!page || !page.list.alive || document.hidden) return;
     /* Counts are asked for when they changed, figures that move all the time only now and then. */
-    const live = event && event.detail, counts = live && COUNTS.map((name) => live[name]).join();
-    if (!live || (counts === page.counts && Date.now() - page.counted_at < MORE_MS)) return;
+    const counts = COUNTS.map((name) => live[name]).join();
+    if (counts === page.counts && Date.now() - page.counted_at < MORE_MS) return;
     Object.assign(page, { counts, counted_at: Date.now() });
     dash().set_props("overview-ask", { data: page.counted_at });
   }
@@ -60,8 +64,9 @@
     },
   });
   document.addEventListener("pumpwatch:asked", settled);
-  document.addEventListener("pumpwatch:live", follow);
-  document.addEventListener("visibilitychange", follow);
+  document.addEventListener("pumpwatch:newest", follow);
+  document.addEventListener("pumpwatch:live", count);
+  document.addEventListener("visibilitychange", () => follow());
   NARROW.addEventListener("change", () => { if (page && page.list.alive) page.list.measure(); });
   setInterval(() => { if (!document.hidden) settled(); }, 1000);
 })();

@@ -113,6 +113,7 @@ def notice(message: str, *, good: bool) -> dict[str, Any]:
         "message": message,
         "color": "navy" if good else "red",
         "autoClose": 6000 if good else 15000,
+        "closeButtonProps": {"aria-label": tr("Close")},
     }
 
 

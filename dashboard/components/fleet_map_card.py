@@ -42,6 +42,7 @@ def card() -> Component:
         html.Div(id="map-path", className="map-path"),
         html.Div(id="map", className="fleet-map"),
         html.Div(id="map-note", className="note"),
+        dcc.Store(id="map-ask"),
         dcc.Store(id="map-group", data=""),
         dcc.Store(id="map-part", data=""),
         dcc.Store(id="map-cells"),
@@ -68,13 +69,13 @@ def register(app: Dash, data: DataService, path: str) -> None:
         Output("map-cells", "data"),
         Output("map-names", "data"),
         Output("map-key", "data"),
-        Input("live", "data"),
+        Input("map-ask", "data"),
         Input("map-by", "value"),
         Input("map-group", "data"),
         Input("map-part", "data"),
         State("map-key", "data"),
     )
-    async def fleet(_live: Any, by: Any, group: Any, part: Any, key: Any) -> Any:
+    async def fleet(_ask: Any, by: Any, group: Any, part: Any, key: Any) -> Any:
         return await asyncio.to_thread(drawn, data, view(by, group, part), key)
 
     client_script.runs(

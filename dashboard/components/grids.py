@@ -41,9 +41,11 @@ def _number(field: str, title: str, width: int, **more: Any) -> dict[str, Any]:
     return _column(field, title, width, type="rightAligned", cellClass="ag-right-aligned-cell tabular", **more)
 
 
+PINNED: Final = {"pinned": "left", "lockPinned": True}
+"""Stays where it is while the rest scrolls: who it is, and how it is."""
 GATEWAY_COLUMNS: Final = [
-    _column("gateway", "Gateway", 130, flex=2, minWidth=116, cellClass="strong"),
-    _column("state", "State", 84, cellRenderer="Tag"),
+    _column("gateway", "Gateway", 130, cellClass="strong", **PINNED),
+    _column("state", "State", 90, flex=1, minWidth=90, cellRenderer="Tag"),
     _number("pumps", "Pumps", 72, flex=1, minWidth=68),
     _number("heard_s", "Last heard", 94, cellRenderer="Text", cellRendererParams={"text": "heard"}),
     _number("waiting", "Queued", 78),
@@ -54,8 +56,8 @@ GATEWAY_COLUMNS: Final = [
 ]
 """What says that a gateway is in trouble comes first; a narrow window scrolls to the rest."""
 PUMP_COLUMNS: Final = [
-    _column("priority", tr_later("State"), 112, cellRenderer="PumpState"),
-    _column("pump", tr_later("Pump"), 116, cellRenderer="PumpLink"),
+    _column("priority", tr_later("State"), 112, cellRenderer="PumpState", **PINNED),
+    _column("pump", tr_later("Pump"), 116, cellRenderer="PumpLink", **PINNED),
     _column("worst", tr_later("Worst alarm"), 200, flex=2, minWidth=160, sortable=False, tooltipField="worst"),
     _number("age_s", tr_later("Age (therapy)"), 122, cellRenderer="Text", cellRendererParams={"text": "age"}),
     _number("flow", tr_later("Flow"), 104, sortable=False, cellRenderer="Quantity"),

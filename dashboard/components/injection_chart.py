@@ -10,6 +10,7 @@ from broker.contract.signals import SIGNAL_BY_NAME
 from dashboard import theme
 from dashboard.components import figures, trend_layers
 from dashboard.data.injection_view import InjectionView
+from dashboard.languages import tr
 from dashboard.theme import Scheme
 from dashboard.zones import ChartZone
 
@@ -58,7 +59,7 @@ def _truth(view: InjectionView, shift: int, colors: Scheme, layout: figures.Figu
     values = [0.0, 0.0, view.severity, view.severity, view.severity if end == view.window[1] else 0.0]
     values.append(values[-1])
     layout["yaxis"] = {"domain": TRUTH, "range": [0, 1.05], "tickvals": [0, 1], "fixedrange": True}
-    _head(layout, "Truth: severity", TRUTH[1], colors)
+    _head(layout, tr("Truth: severity"), TRUTH[1], colors)
     line = {"color": colors.text, "width": 1}
     return [
         {
@@ -70,7 +71,7 @@ def _truth(view: InjectionView, shift: int, colors: Scheme, layout: figures.Figu
             "fill": "tozeroy",
             "line": line,
             "fillcolor": colors.hatch,
-            "hovertemplate": "severity %{y:.2g}<extra></extra>",
+            "hovertemplate": f"{tr('severity')} %{{y:.2g}}<extra></extra>",
         }
     ]
 
@@ -87,7 +88,7 @@ def _signals(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fi
             "fixedrange": True,
             "anchor": "x",
         }
-        _head(layout, f"{signal.title}, {signal.unit}", top, colors)
+        _head(layout, f"{tr(signal.title)}, {signal.unit}", top, colors)
         traces.append(
             {
                 "type": "scatter",
@@ -97,7 +98,7 @@ def _signals(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fi
                 "yaxis": f"y{axis}",
                 "connectgaps": False,
                 "line": {"color": colors.signal, "width": 1.6},
-                "hovertemplate": f"{signal.title} %{{y:.{signal.decimals}f}} {signal.unit}<extra></extra>",
+                "hovertemplate": f"{tr(signal.title)} %{{y:.{signal.decimals}f}} {signal.unit}<extra></extra>",
             }
         )
     return traces
@@ -107,20 +108,21 @@ def _scores(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fig
     axis = len(view.curves) + 2
     highest = max([1.0, *(score for points in view.scores.values() for _, score in points)])
     layout[f"yaxis{axis}"] = {"domain": SCORES, "range": [0, 1.15 * highest], "nticks": 3, "fixedrange": True}
-    _head(layout, "Score of open alarms (alarm at 1.0)" if view.scores else "Score: no open alarm", SCORES[1], colors)
+    head = tr("Score of open alarms (alarm at 1.0)") if view.scores else tr("Score: no open alarm")
+    _head(layout, head, SCORES[1], colors)
     level = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": f"y{axis}", "y0": 1, "y1": 1}
     layout["shapes"].append({**level, "line": {"color": colors.muted, "width": 1, "dash": "dot"}})
     return [
         {
             "type": "scatter",
             "mode": "lines+markers",
-            "name": title,
+            "name": tr(title),
             "x": trend_layers.dates([at + shift for at, _ in points]),
             "y": [score for _, score in points],
             "yaxis": f"y{axis}",
             "line": {"color": colors.accent, "width": 1.2, "dash": "dot"},
             "marker": {"size": 6},
-            "hovertemplate": f"{title}: score %{{y:.2f}}<extra></extra>",
+            "hovertemplate": f"{tr('{title}: score {score}', title=tr(title), score='%{y:.2f}')}<extra></extra>",
         }
         for title, points in view.scores.items()
     ]
@@ -135,7 +137,7 @@ def _alarms(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fig
         "visible": False,
         "fixedrange": True,
     }
-    _head(layout, "Alarms" if spans.height else "Alarms: none", ALARMS[1], colors)
+    _head(layout, tr("Alarms") if spans.height else tr("Alarms: none"), ALARMS[1], colors)
     fills = {1: colors.high_fill, 2: colors.medium_fill, 3: colors.low_fill}
     traces = []
     for row, (title, priority, start, end) in enumerate(
@@ -150,10 +152,10 @@ def _alarms(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fig
                 "y": [row, row],
                 "yaxis": f"y{axis}",
                 "line": {"color": fills.get(priority, colors.line), "width": 6},
-                "text": [title, ""],
+                "text": [tr(title), ""],
                 "textposition": "top right",
                 "textfont": {"size": 11, "color": colors.text},
-                "hovertemplate": f"{title}<extra></extra>",
+                "hovertemplate": f"{tr(title)}<extra></extra>",
             }
         )
     return traces

@@ -39,7 +39,7 @@ def form(options: dict[str, list[dict[str, str]]], zone: str) -> Component:
                 size="xs",
                 **client_script.label(tr("How long")),
             ),
-            html.Div(_duration(), id="silence-for"),
+            html.Div(_duration(), id="silence-for", className="silence-windows"),
             html.Div(_windows(zone), id="silence-windows", className="silence-windows", hidden=True),
             dmc.TextInput(id="silence-reason", label=tr("Reason (required)"), value="", size="sm"),
             html.Div(id="silence-preview", className="silence-preview", role="status"),
@@ -65,15 +65,20 @@ def _field(name: str, options: list[dict[str, str]]) -> Component:
     )  # fmt: skip
 
 
-def _duration() -> Component:
-    return dmc.Select(
-        id="silence-minutes",
-        label=tr("Duration"),
-        value="60",
-        data=[{"value": minutes, "label": formatting.span(60 * int(minutes))} for minutes in DURATIONS],
-        allowDeselect=False,
-        size="sm",
-    )
+def _duration() -> list[Component]:
+    return [
+        dmc.TextInput(
+            id="silence-starts", label=tr("Begins (blank: now)"), value="", placeholder="2026-01-31 22:00", size="sm"
+        ),
+        dmc.Select(
+            id="silence-minutes",
+            label=tr("Duration"),
+            value="60",
+            data=[{"value": minutes, "label": formatting.span(60 * int(minutes))} for minutes in DURATIONS],
+            allowDeselect=False,
+            size="sm",
+        ),
+    ]
 
 
 def _windows(zone: str) -> list[Component]:
@@ -92,7 +97,7 @@ def _windows(zone: str) -> list[Component]:
 
 
 def preview(found: Preview) -> Component:
-    """Return what a silence would cover now, and why it is not possible."""
+    """Return what a silence would cover when it begins, and why it is not possible."""
     if found.problem:
         return html.P(tr("Not possible yet: {problem}.", problem=found.problem), className="warn-word")
     many = found.alarms.height
@@ -106,7 +111,16 @@ def preview(found: Preview) -> Component:
         else []
     )
     alarms = formatting.count(many, "open alarm")
-    sentence = tr("Would silence {alarms} now, {high} of them high.", alarms=alarms, high=decimal(found.high))
+    said = {"alarms": alarms, "high": decimal(found.high)}
+    if found.begins is None:
+        sentence = tr("Would silence {alarms} now, {high} of them high.", **said)
+    else:
+        begins = formatting.moment(found.begins)
+        sentence = tr(
+            "Would silence {alarms} from {begins} if they are still open then, {high} of them high.",
+            begins=begins,
+            **said,
+        )
     return html.Div([html.B(sentence), html.Ul([*rows, *more], className="silence-alarms")])
 
 

@@ -18,7 +18,7 @@ from dashboard.data import queries, trend_compare, trend_export, trend_view
 from dashboard.data.services import DataService
 from dashboard.data.trend_compare import Comparisons
 from dashboard.data.trend_view import View
-from dashboard.languages import LANGUAGE, tr, tr_later
+from dashboard.languages import LANGUAGE, tr, tr_later, tr_sentence
 from dashboard.zones import ZONE, chart_zone
 
 EXPORT_HOURLY_FROM: Final = 92 * trend_view.DAY_MS
@@ -29,6 +29,7 @@ CONTROLS: Final = {
 }
 """What of the charts lives in the address."""
 WHAT: Final = tr_later("Export what is seen")
+PICTURE: Final = tr_later("a picture of the charts")
 LABELS: Final = {
     "earlier": ("◀", tr_later("Earlier")),
     "out": ("−", tr_later("Zoom out")),
@@ -199,7 +200,7 @@ async def exported(data: DataService, view: View, kind: str) -> tuple[Any, Any, 
     file: Any = no_update
     picture: Any = no_update
     if kind == trend_export.IMAGE:
-        words = "a picture of the charts"
+        words = PICTURE
         # Plotly reads some tags in texts, and a serial may be any text.
         title = f"{html_text.escape(view.serial)}, therapy time, {chart_zone(view.until).label}"
         picture = {"name": trend_export.name(view.serial, view.since, kind), "title": title, "at": data.now()}
@@ -209,7 +210,11 @@ async def exported(data: DataService, view: View, kind: str) -> tuple[Any, Any, 
     if not await data.audit.record("exported", VISITOR.get(), f"trends of {view.serial}, {words}"):
         notice = tr("Not exported: the export cannot be recorded in the audit log; see the dashboard's log.")
         return no_update, no_update, [elements.notice(notice, good=False)]
-    return file, picture, [elements.notice(f"Exported {words}.", good=True)]
+    return (
+        file,
+        picture,
+        [elements.notice(tr("Exported {words}.", words=tr_sentence(words, (PICTURE, *trend_export.WORDS))), good=True)],
+    )
 
 
 def _made(data: DataService, view: View, kind: str) -> trend_export.Export:

@@ -147,8 +147,8 @@ def forecast(ahead: Ahead, axis: Axis, colours: Scheme) -> list[Figure]:
     y = axis("reservoir_ml")
     middle = {
         **_line(fan.time, fan.mid, y, {"color": colours.signal, "width": 1.2, "dash": "dot"}),
-        "name": "Reservoir forecast",
-        "hovertemplate": "%{y:.1f} mL forecast<extra></extra>",
+        "name": tr("Reservoir forecast"),
+        "hovertemplate": f"{tr('{level} mL forecast', level='%{y:.1f}')}<extra></extra>",
     }
     return [*_band(fan.time, fan.low, fan.high, y, tinted(colours.signal, 0.2)), middle]
 

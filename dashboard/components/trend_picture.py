@@ -12,6 +12,7 @@ from dashboard.data import queries, trend_ahead, trend_compare, trend_events, tr
 from dashboard.data.services import DataService
 from dashboard.data.trend_compare import Comparisons
 from dashboard.data.trend_view import Note, View
+from dashboard.languages import tr, tr_sentence
 from dashboard.zones import chart_zone
 
 HOURLY_FROM: Final = 7 * trend_view.DAY_MS
@@ -66,9 +67,19 @@ def draw(
     figure = figures.trends(past, theme.scheme(scheme), revision=revision, zone=chart_zone(view.until), layers=layers)
     note = trend_view.note(view, past, samples.height)
     if other.problem:
-        note = Note(f"{note.text} Not compared: {other.problem}.".strip(), note.offers_latest)
+        note = Note(
+            f"{note.text} {tr('Not compared: {problem}.', problem=_said(other.problem))}".strip(), note.offers_latest
+        )
     detail = trend_view.resolution(samples.height, hourly=hourly)
-    return figure, note, " · ".join(filter(None, (detail, f"dotted: {other.name}" if other.name else "")))
+    return (
+        figure,
+        note,
+        " · ".join(filter(None, (detail, tr("dotted: {name}", name=_said(other.name)) if other.name else ""))),
+    )
+
+
+def _said(text: str) -> str:
+    return tr_sentence(text, trend_compare.WORDS)
 
 
 def _causes(snapshot: Snapshot) -> set[str]:

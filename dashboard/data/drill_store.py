@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from broker.store import file_lock, secret_files
+from broker.store.list_file import ListFile
 from dashboard.data.drill_records import INJECTED, OPEN, Drill, kept
 
-log = logging.getLogger("dashboard")
 FILE: Final = "drills.json"
-LOCK: Final = "drills.lock"
 MAX_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -33,42 +30,23 @@ class _File(msgspec.Struct):
 _DECODER: Final = msgspec.json.Decoder(_File)
 
 
-@dataclass
+@dataclass(frozen=True)
 class DrillStore:
     """Drills of a data directory."""
 
     data: Path
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stamp: tuple[int, int] | None = None
-    _drills: tuple[Drill, ...] = ()
-    _problem: str = ""
+
+    @cached_property
+    def _file(self) -> ListFile[Drill]:
+        return ListFile(self.data / FILE, _decoded, _encoded, DrillError, MAX_BYTES)
 
     def drills(self) -> tuple[Drill, ...]:
         """Return all drills, the oldest first; raises `DrillError`."""
-        with self._lock:
-            try:
-                found = self._path.stat()
-                stamp = (found.st_mtime_ns, found.st_ino)
-                if stamp != self._stamp:
-                    self._drills, self._stamp = tuple(self._read().drills), stamp
-            except FileNotFoundError:
-                self._drills, self._stamp = (), None
-            except (OSError, msgspec.DecodeError, ValueError) as error:
-                raise DrillError(
-                    f"{self._path} cannot be read ({error}); restore it from a backup, or remove it"
-                ) from error
-            return self._drills
+        return self._file.read()
 
     def change(self, edit: Callable[[list[Drill]], list[Drill]]) -> list[Drill]:
         """Let `edit` change the drills while no other process does; return what was stored. Raises `DrillError`."""
-        try:
-            with file_lock.hold(self.data / LOCK):
-                drills = kept(edit(list(self.drills())))
-                content = msgspec.json.format(msgspec.json.encode(_File(drills)), indent=1)
-                secret_files.write(self._path, content)
-        except (OSError, file_lock.LockedError) as error:
-            raise DrillError(f"{self._path} cannot be written: {error}") from error
-        return drills
+        return self._file.change(lambda drills: kept(edit(drills)))
 
     def update(self, drill: Drill, *states: str) -> bool:
         """Replace a drill if it is in one of these states now; return whether it was. Raises `DrillError`."""
@@ -86,25 +64,16 @@ class DrillStore:
 
     def opened(self) -> tuple[Drill, ...]:
         """Return the drills that have not ended; none, with a line in the log, if the file cannot be read."""
-        try:
-            found = tuple(drill for drill in self.drills() if drill.state in OPEN)
-        except DrillError as error:
-            if str(error) != self._problem:
-                log.warning("%s", error)
-            self._problem = str(error)
-            return ()
-        self._problem = ""
-        return found
+        return tuple(drill for drill in self._file.readable() if drill.state in OPEN)
 
     def blind(self) -> tuple[Drill, ...]:
         """Return the drills whose fault is in a pump now: nobody may learn of it from a page."""
         return tuple(drill for drill in self.opened() if drill.state in INJECTED)
 
-    def _read(self) -> _File:
-        if self._path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
-        return _DECODER.decode(self._path.read_bytes())
 
-    @property
-    def _path(self) -> Path:
-        return self.data / FILE
+def _decoded(content: bytes) -> list[Drill]:
+    return _DECODER.decode(content).drills
+
+
+def _encoded(drills: list[Drill]) -> bytes:
+    return msgspec.json.encode(_File(drills))

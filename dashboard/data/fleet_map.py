@@ -15,6 +15,7 @@ import polars as pl
 from broker.store.snapshot import Snapshot
 from dashboard.data import names
 from dashboard.data.fleet_index import abnormal, facts_index
+from dashboard.data.memo import remembered
 
 GROUPINGS: Final = {"site": "site", "gateway": "gateway", "model": "model", "lot": "lot", "group": "patient group"}
 """Facts by which the map is divided, and what people call them."""
@@ -123,6 +124,17 @@ def cells(snapshot: Snapshot, view: View = View()) -> dict[str, Any]:
     """
     found: dict[str, Any] = _CELLS.get(snapshot, view, lambda: _cells(snapshot, view))
     return found
+
+
+def state_key(snapshot: Snapshot) -> str:
+    """Return what is the same as long as every map of the fleet is: browsers ask for theirs when it changes."""
+    standing = snapshot.alarms.filter(pl.col("state") == "unacknowledged")["pump"].drop_nulls().unique().sort()
+    return f"{hash((*abnormal(snapshot.table).hash_rows(), *standing, _facts_key(snapshot.table.facts))):x}"
+
+
+@remembered
+def _facts_key(facts: pl.DataFrame) -> int:
+    return hash(facts.hash_rows().to_numpy().tobytes())
 
 
 def _cells(snapshot: Snapshot, view: View) -> dict[str, Any]:

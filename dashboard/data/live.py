@@ -77,7 +77,11 @@ class Live:
             return False
         try:
             snapshot = self._reader.read()
-            self._summary = {**summary(snapshot), "attention": self._attend(snapshot.alarms)}
+            self._summary = {
+                **summary(snapshot),
+                "attention": self._attend(snapshot.alarms),
+                "map": fleet_map.state_key(snapshot),
+            }
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
             if not self._failing:
                 LOG.warning("Snapshot in %s cannot be read (%s); showing the previous one", self._directory, error)

@@ -9,6 +9,7 @@ import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -26,6 +27,7 @@ from dashboard.access.accounts import VISITOR
 from dashboard.data import silence_words
 from dashboard.data.services import Answer, DataService
 from dashboard.languages import tr, tr_later
+from dashboard.zones import ZONE
 
 log = logging.getLogger("dashboard")
 RIGHT: Final = "acknowledge"
@@ -49,7 +51,10 @@ MAX_OFFERED: Final = 500
 
 @dataclass(frozen=True)
 class Asked:
-    """What a browser asks for: patterns by field, how long, and why."""
+    """What a browser asks for: patterns by field, how long, why, and from when on.
+
+    `starts` is a date and time in the viewer's zone, such as "2026-01-31 22:00"; empty: now.
+    """
 
     match: Mapping[str, list[str]]
     reason: str
@@ -60,6 +65,7 @@ class Asked:
     end: str = ""
     zone: str = "UTC"
     recurs_d: int = silence_requests.RECURRING_D
+    starts: str = ""
 
     def silence(self, name: str, who: str, now: int, alarms: list[str]) -> Silence:
         """Return the silence; `alarms` are the open ones that match. Raises `SilenceError`."""
@@ -69,15 +75,32 @@ class Asked:
         if self.kind == "windows":
             days = tuple(day for day in WEEKDAYS if day in self.days)
             return request.recurring([Window(days, self.begin, self.end)], self.zone, self.recurs_d)
-        return request.for_time(self.minutes * MINUTE_MS)
+        return request.for_time(self.minutes * MINUTE_MS, _moment(self.starts, now) if self.starts else None)
+
+
+def _moment(text: str, now: int) -> int:
+    """Return a date and time of the viewer's zone in wall ms. Raises `SilenceError` if it is none, or over."""
+    try:
+        at = datetime.fromisoformat(text)
+        moment = round(1000 * (at if at.tzinfo else at.replace(tzinfo=ZONE.get())).timestamp())
+    except (ValueError, OverflowError) as error:
+        allowed = "write it as 2026-01-31 22:00, or leave it blank to begin now"
+        raise SilenceError(f"begin {text[:40]!r} is no date and time; {allowed}") from error
+    if moment < now - MINUTE_MS:
+        raise SilenceError(f"begin {text[:40]!r} is over; leave it blank to begin now")
+    return moment
 
 
 @dataclass(frozen=True)
 class Preview:
-    """The open alarms that match now, most urgent first, and why the silence is not possible (empty: it is)."""
+    """The open alarms that match, most urgent first, and why the silence is not possible (empty: it is).
+
+    `begins` is when it begins (wall ms), None if that is now.
+    """
 
     alarms: pl.DataFrame
     problem: str = ""
+    begins: int | None = None
 
     @property
     def high(self) -> int:
@@ -92,15 +115,15 @@ class Silencing:
     data: DataService
 
     def preview(self, asked: Asked) -> Preview:
-        """Return what a silence would cover now. Raises `MatcherError` if the matcher itself is not valid."""
+        """Return what a silence would cover when it begins. Raises `MatcherError` if the matcher is not valid."""
         now = self.data.now()
         found = silenced_alarms.fields(self.data.snapshot(), now)
         matching = silenced_alarms.matching(found, alarm_matchers.read(asked.match))
         try:
-            asked.silence("preview", VISITOR.get().name or "nobody", now, matching["alarm"].to_list())
+            silence = asked.silence("preview", VISITOR.get().name or "nobody", now, matching["alarm"].to_list())
         except SilenceError as error:
             return Preview(matching, str(error))
-        return Preview(matching)
+        return Preview(matching, begins=silence.begins_at(now))
 
     async def add(self, asked: Asked) -> Answer:
         """Silence what a visitor asks for, and record it."""
@@ -120,7 +143,8 @@ class Silencing:
         said = {"when": silence_words.when(silence), "alarms": formatting.count(matching.height, "open alarm")}
         if silence.status(now) == "active":
             return Answer(tr("Silenced {when}. Matching now: {alarms}.", **said), good=True)
-        return Answer(tr("Alarms will be silenced {when}. Matching now: {alarms}.", **said), good=True)
+        said["begins"] = formatting.moment(silence.begins_at(now))
+        return Answer(tr("Alarms will be silenced {when} from {begins}. Matching now: {alarms}.", **said), good=True)
 
     async def end(self, name: str) -> Answer:
         """End a silence, and record it."""

@@ -14,11 +14,18 @@ import polars as pl
 from broker.contract.signals import SIGNAL_NAMES
 from broker.store import rollup, segments
 from broker.store.snapshot import Snapshot
-from dashboard import formatting
 from dashboard.data.trends import Curve, curves
-from dashboard.languages import in_english
+from dashboard.languages import tr_later
 
 COHORT: Final = "cohort"
+ITSELF: Final = tr_later("this is the pump itself; enter another serial")
+NO_PUMP: Final = tr_later("no pump {pump}; enter a serial as in the list of pumps")
+NO_SAMPLES: Final = tr_later("{pump} has no samples in this range")
+NO_MODEL: Final = tr_later("the model of this pump is unknown, so there are no pumps to compare with")
+TOO_FEW: Final = tr_later("other pumps of model {model} with samples: {count}; at least {least} are needed")
+MEDIAN: Final = tr_later("model {model}: median and 5–95 % of {count} pumps")
+WORDS: Final = (ITSELF, NO_PUMP, NO_SAMPLES, NO_MODEL, TOO_FEW, MEDIAN)
+"""What a comparison says; it is kept for all viewers, so `tr_sentence` translates it where it is shown."""
 """Compare with the pumps of the same model."""
 MAX_MEMBERS: Final = 60
 """Pumps of a cohort that are read: those nearest in the list of pumps, which are neighbours in the files."""
@@ -78,10 +85,7 @@ def cohort(means: pl.DataFrame, model: str, since_ms: int, step_ms: int) -> Comp
     """Return median and 5–95 % band over pumps from the means (`pump`, `time`, signals) of each pump in each step."""
     pumps = means["pump"].n_unique()
     if pumps < MIN_MEMBERS:
-        with in_english():  # kept for all viewers
-            others = formatting.count(pumps, "other pump")
-        few = f"only {others} of model {model} with samples"
-        return Comparison(problem=f"{few}; at least {MIN_MEMBERS} are needed")
+        return Comparison(problem=TOO_FEW.format(count=pumps, model=model, least=MIN_MEMBERS))
     step = (pl.col("time") - since_ms) // step_ms
     grid = means.with_columns((step * step_ms + since_ms + step_ms // 2).alias("time"))
     per_pump = grid.group_by("pump", "time").agg(pl.col(SIGNAL_NAMES).mean())
@@ -89,7 +93,7 @@ def cohort(means: pl.DataFrame, model: str, since_ms: int, step_ms: int) -> Comp
         curves(per_pump.group_by("time").agg(pl.col(SIGNAL_NAMES).quantile(share, "linear")).sort("time"))
         for share in SHARES
     )
-    return Comparison(f"model {model}: median and 5–95 % of {pumps} pumps", mid, low, high)
+    return Comparison(MEDIAN.format(model=model, count=pumps), mid, low, high)
 
 
 @dataclass
@@ -123,19 +127,19 @@ class Comparisons:
 
     def _other(self, snapshot: Snapshot, serial: str, chosen: str, window: tuple[int, int]) -> Comparison:
         if chosen == serial:
-            return Comparison(problem="this is the pump itself; enter another serial")
+            return Comparison(problem=ITSELF)
         if snapshot.table.row(chosen) is None:
-            return Comparison(problem=f"no pump {chosen[:MAX_SERIAL]}; enter a serial as in the list of pumps")
+            return Comparison(problem=NO_PUMP.format(pump=chosen[:MAX_SERIAL]))
         samples = self.trend(chosen, *window)
         if samples.is_empty():
-            return Comparison(problem=f"{chosen} has no samples in this range")
+            return Comparison(problem=NO_SAMPLES.format(pump=chosen))
         return Comparison(chosen, curves(samples))
 
     def _cohort(self, snapshot: Snapshot, serial: str, window: tuple[int, int], step: int, most: int) -> Comparison:
         row = snapshot.table.row(serial)
         model = None if row is None else snapshot.table.facts["model"][row]
         if model is None:
-            return Comparison(problem="the model of this pump is unknown, so there are no pumps to compare with")
+            return Comparison(problem=NO_MODEL)
         pumps = members(snapshot, serial, most)
         if window[1] - window[0] < HOURLY_FROM_MS:
             return cohort(segments.means(self.data, pumps, *window, step), str(model), window[0], step)

@@ -14,13 +14,19 @@ import polars as pl
 from broker.contract.signals import SIGNAL_NAMES
 from broker.display.instants import instant
 from broker.store import rollup
-from dashboard import formatting
-from dashboard.languages import in_english
+from dashboard.languages import decimal, in_english, tr_later
 
 MAX_ROWS: Final = 50_000
 """Rows of an export; a range with more samples is exported as hours."""
 FORMATS: Final = {"csv": ("CSV", "text/csv"), "parquet": ("Parquet", "application/vnd.apache.parquet")}
 IMAGE: Final = "png"
+WORDS: Final = (
+    tr_later("as {format}, rows: {rows}, every sample, therapy time {since} to {until}"),
+    tr_later(
+        "as {format}, rows: {rows}, minimum, maximum, mean and last value of each hour, therapy time {since} to {until}"
+    ),
+)
+"""What an export holds: every sample, or hours."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,10 @@ def export(samples: pl.DataFrame, serial: str, since: int, until: int, kind: str
     reduced = hours or samples.height > MAX_ROWS
     table = samples if hours or not reduced else rollup.roll_up(samples, rollup.HOUR)
     table = table.tail(MAX_ROWS).drop("pump") if reduced else table.select("time", "seq", "flags", *SIGNAL_NAMES)
-    with in_english():  # for the audit trail
-        rows = formatting.count(table.height, "row")
-    each = "minimum, maximum, mean and last value of each hour" if reduced else "every sample"
     label, mime = FORMATS[kind]
-    words = f"{rows} as {label}: {each}, therapy time {_iso(since)} to {_iso(until)}"
+    with in_english():  # for the audit trail
+        rows = decimal(table.height)
+    words = WORDS[reduced].format(rows=rows, format=label, since=_iso(since), until=_iso(until))
     return Export({**_content(table, kind), "filename": name(serial, since, kind), "type": mime}, words)
 
 

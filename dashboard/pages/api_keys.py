@@ -29,7 +29,7 @@ def layout() -> Component:
             dcc.Store(id=CHANGED),
             dcc.Store(id=CHOSEN),
             dcc.ConfirmDialog(id="api-key-revoke", message=""),
-            elements.card("API keys", html.Div(listed(), id="api-keys"), name="grow-card"),
+            elements.card("API keys", html.Div(listed(), id="api-keys")),
             elements.card("Create an API key", _form(), name="account-form"),
         ],
         className="column",

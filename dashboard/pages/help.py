@@ -1,15 +1,16 @@
-"""Help: where to read on, by what a person wants to do; the documentation site is served beside it."""
+"""Help: search, and where to read on by what a person wants to do; the documentation opens beside it."""
 
 from __future__ import annotations
 
 from typing import Final
 
+import dash_mantine_components as dmc
 from dash import Dash, html
 
 from dashboard.access.proxies import path_of
-from dashboard.components import elements, shell
+from dashboard.components import elements, manual_routes, shell
 from dashboard.components.elements import Component
-from dashboard.data import documentation
+from dashboard.data import manual
 from dashboard.data.services import DataService
 
 SIMULATION: Final = (
@@ -60,26 +61,39 @@ TOPICS: Final = (
 
 def layout() -> Component:
     """Return the page; its links open a tab beside the dashboard, which goes on showing alarms."""
-    built = documentation.folder() is not None
-    start = (
-        html.A("Open the documentation", href=_address("index.html"), target="_blank", className="button strong")
-        if built
-        else elements.nothing(documentation.NOT_BUILT)
-    )
+    there = manual.root() is not None
     about = elements.card(
-        "Help", html.P(SIMULATION), html.P("Press ? on any page for its keyboard shortcuts."), start, name="help-about"
+        "Help",
+        html.P(SIMULATION),
+        html.P("Press ? on any page for its keyboard shortcuts."),
+        *(_start() if there else [elements.nothing(manual.MISSING)]),
+        name="help-about",
     )
     cards = [elements.card(title, html.Ul([_entry(*row) for row in rows])) for title, rows in TOPICS]
     return html.Div(
-        [html.H1("Help", className="hidden"), about, *([html.Div(cards, className="help-topics")] if built else [])],
+        [html.H1("Help", className="hidden"), about, *([html.Div(cards, className="help-topics")] if there else [])],
         className="column help",
     )
 
 
 def register(app: Dash, _data: DataService) -> None:
     """Add the page, and the documentation below its address."""
-    shell.add_page(__name__, name="Help", path=documentation.PREFIX, order=40, layout=layout)
-    app.server.mount(documentation.PREFIX, documentation.Site(), name="documentation")
+    shell.add_page(__name__, name="Help", path=manual.PREFIX, order=40, layout=layout)
+    manual_routes.register(app)
+
+
+def _start() -> list[Component]:
+    """Return the search of the documentation, and the link to its first page."""
+    words = dmc.TextInput(name="q", label="Search the documentation", size="sm")
+    search = html.Form(
+        [words, html.Button("Search", type="submit", className="button")],
+        action=_address(manual_routes.SEARCH),
+        method="GET",
+        target="_blank",
+        className="help-search",
+    )
+    start = html.A("Open the documentation", href=_address("index.html"), target="_blank", className="button strong")
+    return [search, start]
 
 
 def _entry(page: str, title: str, about: str) -> Component:
@@ -87,4 +101,4 @@ def _entry(page: str, title: str, about: str) -> Component:
 
 
 def _address(page: str) -> str:
-    return path_of(f"{documentation.PREFIX}/{page}")
+    return path_of(f"{manual.PREFIX}/{page}")

@@ -106,7 +106,9 @@ def editing(app: Dash, data: DataService) -> None:
         Input(f"{PREFIX}-close", "n_clicks"),
         prevent_initial_call=True,
     )
-    async def open_or_close(_open: Any, _close: Any) -> Any:
+    async def open_or_close(opens: Any, closes: Any) -> Any:
+        if not (opens or closes):  # the page was put in, nobody clicked
+            raise PreventUpdate
         if ctx.triggered_id != f"{PREFIX}-open" or not VISITOR.get().may(notifications.RIGHT):
             return "", None, True, None
         try:
@@ -122,8 +124,8 @@ def editing(app: Dash, data: DataService) -> None:
         State(f"{PREFIX}-of", "data"),
         prevent_initial_call=True,
     )
-    async def check(_clicks: Any, text: Any, revision: Any) -> Any:
-        if not VISITOR.get().may(notifications.RIGHT):
+    async def check(clicks: Any, text: Any, revision: Any) -> Any:
+        if not clicks or not VISITOR.get().may(notifications.RIGHT):
             raise PreventUpdate
         try:
             found = await asyncio.to_thread(notification_editing.checked, data, draft_of(text, revision))
@@ -143,6 +145,8 @@ def editing(app: Dash, data: DataService) -> None:
         prevent_initial_call=True,
     )
     async def save(clicks: Any, text: Any, revision: Any) -> Any:
+        if not clicks:
+            raise PreventUpdate
         answer = await notification_editing.save(data, draft_of(text, revision))
         said = [elements.notice(answer.text, good=answer.good)]
         if not answer.good:

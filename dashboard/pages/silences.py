@@ -22,7 +22,7 @@ from dashboard.zones import ZONE
 
 PATH: Final = "/silences"
 FIELDS: Final = (*(f"silence-{name}" for name in MATCHED), "silence-kind", "silence-minutes")
-WINDOWS: Final = tuple(f"silence-{name}" for name in ("days", "begin", "end", "zone", "recurs"))
+WINDOWS: Final = tuple(f"silence-{name}" for name in ("days", "begin", "end", "zone", "recurs", "starts"))
 MAX_TEXT: Final = 500
 MAX_VALUES: Final = 200
 NO_SIGNAL: Final = tr_later("No alarm is silenced by this yet: choose what to silence.")
@@ -33,10 +33,12 @@ def layout(data: DataService) -> Component:
     may = VISITOR.get().may(silencing.RIGHT)
     zone = getattr(ZONE.get(), "key", "UTC")
     form = silence_views.form(silencing.offered(data.snapshot()), zone) if may else None
+    jump = html.A(tr("Silence alarms"), href="#silence-alarms", className="button silence-jump") if may else None
     cards = [
-        elements.card(tr("Silence alarms"), form, name="silence-form-card") if may else None,
         elements.card(tr("Silences"), html.Div(id="silence-expired", role="status"), html.Div(id="silence-list"),
-                      name="silence-list-card"),
+                      side=jump, name="silence-list-card"),
+        html.Div(elements.card(tr("Silence alarms"), form, name="silence-form-card"), id="silence-alarms")
+        if may else None,
     ]  # fmt: skip
     return html.Div(
         [
@@ -109,7 +111,7 @@ def register(app: Dash, data: DataService) -> None:
 def asked_of(given: tuple[Any, ...]) -> Asked:
     """Return what a browser asks for, from the values of `FIELDS`, `WINDOWS` and the reason, whatever they are."""
     fields, kind, minutes = given[: len(MATCHED)], given[len(MATCHED)], given[len(MATCHED) + 1]
-    days, begin, end, zone, recurs, reason = given[len(MATCHED) + 2 :]
+    days, begin, end, zone, recurs, starts, reason = given[len(MATCHED) + 2 :]
     match = {name: _texts(value) for name, value in zip(MATCHED, fields, strict=True) if _texts(value)}
     return Asked(
         match=match,
@@ -121,6 +123,7 @@ def asked_of(given: tuple[Any, ...]) -> Asked:
         end=_text(end).strip(),
         zone=_text(zone).strip() or "UTC",
         recurs_d=recurs if isinstance(recurs, int) and 1 <= recurs <= 366 else 0,
+        starts=_text(starts).strip(),
     )
 
 

@@ -22,7 +22,7 @@ def layout() -> Component:
         [
             html.H1("Users", className="hidden"),
             dcc.Store(id=account_dialog.CHANGED),
-            elements.card("Accounts", html.Div(listed(), id="accounts"), name="grow-card"),
+            elements.card("Accounts", html.Div(listed(), id="accounts")),
             elements.card("Add account", _form(), name="account-form"),
             account_dialog.layout(),
         ],

@@ -50,12 +50,15 @@ def broker(
         ),
     ] = None,
     data: options.Data = None,
+    metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",
 ) -> None:
     """Run a broker that asks for passwords: Mosquitto if installed, else the embedded one."""
     from broker.access import endpoints
     from broker.access.credentials import credentials_of
+    from broker.metrics.readings import Reading, Vitals
     from broker.mqtt import local_broker
+    from broker.mqtt.broker_counters import BrokerCounters
     from broker.mqtt.mosquitto_config import find
     from broker.mqtt.topic_access import MONITOR
     from pumpwatch.commands import own_broker
@@ -76,7 +79,8 @@ def broker(
     lock = settings.directory / endpoints.LOCK
     with only_user(lock if config is None else None, "broker", "--data"):
         endpoints.forget(where)
-        if config is None and (kind == "amqtt" or (kind == "auto" and find(variables.get("PATH")) is None)):
+        embedded = config is None and (kind == "amqtt" or (kind == "auto" and find(variables.get("PATH")) is None))
+        if embedded:
             own_broker.embedded(where, host, port, tls=tls)
         elif config is None and anonymous:
             own_broker.require_tls(host, tls=False)
@@ -85,7 +89,20 @@ def broker(
             endpoints.write(where, own.endpoints)
             access, login = own.endpoints.access(credentials_of(where)), own.url(MONITOR)
             settings = replace(settings, port=own.endpoints.port, access=access, system_login=login)
+        counters = BrokerCounters()
+        vitals = Vitals(
+            "broker",
+            read=lambda: [Reading(*each) for each in counters.values.items()],
+            problems=lambda: [] if embedded or counters.answering else ["broker_away"],
+        )
+        watch = None if metrics_port is None else (vitals, metrics_port)
+        follow = local_broker.nothing if metrics_port is None else counters.follow
         try:
-            play("broker", lambda stop, ready, _: local_broker.run(settings, stop, ready, record), log_as=log)
+            play(
+                "broker",
+                lambda stop, ready, _: local_broker.run(settings, stop, ready, record, follow),
+                watch=watch,
+                log_as=log,
+            )
         except local_broker.ServerError as error:
             raise CommandError(str(error)) from error

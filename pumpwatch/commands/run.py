@@ -195,7 +195,7 @@ def parts_of(config: RunConfig) -> list[Part]:
         ),
     ]
     if config.own is not None:
-        parts.insert(0, Part("broker", _command("broker", *config.own.flags, *data)))
+        parts.insert(0, Part("broker", _command("broker", *config.own.flags, *data, *config.metrics_flags("broker"))))
     return parts
 
 

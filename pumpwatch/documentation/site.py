@@ -1,12 +1,11 @@
 """Documentation site: `python -m pumpwatch.documentation.site [FOLDER]` builds it from docs/ with zensical.
 
-Pages are staged first: links that leave docs/ lead to a staged copy, or become plain text. Scripts that the theme
-writes into pages are moved into files, so that the dashboard's Content-Security-Policy needs no exception for them.
+It is for publication on any web server; the dashboard shows the same pages without it. Pages are staged first: links
+that leave docs/ lead to a staged copy, or become plain text.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os.path
 import re
 import shutil
@@ -19,16 +18,12 @@ from typing import Any, Final
 
 import msgspec
 
-from pumpwatch.documentation.site_map import navigation
+from dashboard.data.manual_map import TOP_PAGES, navigation
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 BUILT: Final = ROOT / "build" / "site"
-TOP_PAGES: Final = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
-"""Pages beside docs/ that are part of the site."""
-SCRIPTS: Final = "assets/scripts"
 _COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _LINK: Final = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
-_INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 class SiteError(Exception):
@@ -43,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     except SiteError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stderr.write(f"built {into}; a dashboard that runs from here shows it under Help\n")
+    sys.stderr.write(f"built {into}\n")
     return 0
 
 
@@ -51,8 +46,6 @@ def build(root: Path, into: Path) -> None:
     """Build the site of the repository at `root` into a folder; raises `SiteError` if a link leads nowhere."""
     with tempfile.TemporaryDirectory() as work:
         built = _built(root, Path(work))
-        for page in built.rglob("*.html"):
-            without_inline_scripts(page, built)
         shutil.rmtree(into, ignore_errors=True)
         shutil.copytree(built, into)
 
@@ -115,7 +108,7 @@ def configuration(pages: Path) -> dict[str, Any]:
         "docs_dir": "docs",
         "site_dir": "site",
         "use_directory_urls": False,
-        "nav": navigation(pages),
+        "nav": navigation([path.relative_to(pages).as_posix() for path in pages.rglob("*.md")]),
         "extra": {"generator": False},
         "theme": {
             "language": "en",
@@ -134,19 +127,6 @@ def configuration(pages: Path) -> dict[str, Any]:
             "pymdownx.superfences",
         ],
     }
-
-
-def without_inline_scripts(page: Path, site: Path) -> None:
-    """Move each script in a page into a file of its own; equal scripts share one."""
-    folder = os.path.relpath(site / SCRIPTS, page.parent)
-
-    def moved(match: re.Match[str]) -> str:
-        name = f"{hashlib.sha256(match[1].encode()).hexdigest()[:16]}.js"
-        (site / SCRIPTS).mkdir(parents=True, exist_ok=True)
-        (site / SCRIPTS / name).write_text(match[1], encoding="utf-8")
-        return f'<script src="{folder}/{name}"></script>'
-
-    page.write_text(_INLINE_SCRIPT.sub(moved, page.read_text("utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

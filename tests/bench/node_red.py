@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from broker.mqtt.local_broker import free_port
+from broker.mqtt.endpoint import free_port
 
 INSTALL_TIMEOUT_S: Final = 300.0
 _PLACE: Final = {"z": "tab", "x": 100, "y": 100}

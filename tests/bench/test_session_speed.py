@@ -15,8 +15,8 @@ import pytest
 
 from broker.mqtt.address import parse_url
 from broker.mqtt.connection_limits import raise_open_files, shortage
+from broker.mqtt.endpoint import free_port
 from broker.mqtt.link import Message, Will
-from broker.mqtt.local_broker import free_port
 from broker.mqtt.stream_link import StreamLink
 from tests.bench.test_wire_speed import cpu_s, memory_mb, part
 

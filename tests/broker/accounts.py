@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from broker.mqtt.local_broker import free_port
+from broker.mqtt.endpoint import free_port
 from broker.mqtt.mosquitto_config import find
 from tests.server_process import program_of, running
 

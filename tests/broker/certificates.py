@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.mqtt.local_broker import free_port
+from broker.mqtt.endpoint import free_port
 from broker.mqtt.mosquitto_config import find
 from broker.mqtt.tls import TlsFiles
 from broker.mqtt.url_files import with_files

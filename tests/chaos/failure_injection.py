@@ -24,8 +24,8 @@ from broker.contract.gateway_messages import Birth
 from broker.contract.messages import encode
 from broker.mqtt import request_reply
 from broker.mqtt.address import LinkError
+from broker.mqtt.endpoint import free_port
 from broker.mqtt.link import Message
-from broker.mqtt.local_broker import free_port
 from broker.mqtt.mosquitto_config import LIMITS as BROKER_LIMITS
 from broker.mqtt.mosquitto_config import anonymous, configuration, find, started_by_us
 from broker.store import action_key, journal_query, journal_verification, segments, snapshot_files

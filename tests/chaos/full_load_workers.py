@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.mqtt.local_broker import free_port
+from broker.mqtt.endpoint import free_port
 
 COMMAND = (sys.executable, "-m", "pumpwatch")
 

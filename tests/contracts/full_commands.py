@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from broker.mqtt.local_broker import free_port
+from broker.mqtt.endpoint import free_port
 from pumpwatch.supervision import run_file
 from tests.conftest import missing
 from tests.pumpwatch.documentation.code_blocks import ROOT, Block, Command, blocks, commands

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from broker.contract.codec import decode
-from broker.mqtt.local_broker import free_port
+from broker.mqtt.endpoint import free_port
 from pumpwatch.documentation.channels import CHANNELS
 from pumpwatch.documentation.message_examples import STRUCTS
 from tests.conftest import ROOT, missing

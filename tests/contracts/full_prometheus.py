@@ -1,13 +1,16 @@
-"""The alert rules by Prometheus's own tool, by `make contracts`: its package is larger than all that tests need."""
+"""Alert rules and queries of the Grafana dashboard by promtool, in `make contracts`: its package is large."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.pumpwatch.test_watch_files import RULES
+from tests.pumpwatch.test_watch_files import RULES, targets
 
 
 def promtool(*arguments: str) -> str:
@@ -24,3 +27,12 @@ def promtool(*arguments: str) -> str:
 def test_prometheus_accepts_the_alert_rules_and_their_tests_pass() -> None:
     assert "SUCCESS" in promtool("check", "rules", RULES.name)
     promtool("test", "rules", "pumpwatch.rules.test.yml")
+
+
+def test_prometheus_understands_every_query_of_the_grafana_dashboard(tmp_path: Path) -> None:
+    # Grafana fills in its variables before it asks; any length of time serves to read the query.
+    queries = [re.sub(r"\$__\w+", "5m", target["expr"]) for _, target in targets()]
+    recorded = [{"record": f"pumpwatch:query_{number}", "expr": query} for number, query in enumerate(queries)]
+    file = tmp_path / "queries.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "grafana", "rules": recorded}]}))
+    assert f"SUCCESS: {len(queries)} rules found" in promtool("check", "rules", str(file))

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
 
-from broker.mqtt.local_broker import free_port
+from broker.mqtt.endpoint import free_port
 from tests.dashboard.ward import Ward
 
 pytestmark = pytest.mark.browser

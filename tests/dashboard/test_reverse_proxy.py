@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from broker.mqtt.local_broker import free_port
+from broker.mqtt.endpoint import free_port
 from dashboard.settings import public_address
 from tests.dashboard import proxy_servers
 from tests.dashboard.proxy_servers import HOST

@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from broker.mqtt.local_broker import free_port
+from broker.mqtt.endpoint import free_port
 from broker.store import snapshot_files
 from broker.store.snapshot import Snapshot
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.mqtt.local_broker import free_port
+from broker.mqtt.endpoint import free_port
 from tests.conftest import ROOT, missing
 
 TIMEOUT_S = 60.0

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, TimeoutError, ViewportSize, sync_playwright  # noqa: A004
 
-from broker.mqtt.local_broker import free_port
+from broker.mqtt.endpoint import free_port
 from dashboard.settings import Settings
 from tests.conftest import ROOT
 from tests.dashboard.barriers import barriers, equip

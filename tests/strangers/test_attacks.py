@@ -25,8 +25,8 @@ from broker.contract.gateway_messages import Birth, Pumps
 from broker.contract.messages import encode
 from broker.contract.topics import COMMAND, KEYS, OUTCOME, confirmed_topic, topic_of
 from broker.mqtt.address import parse_url
+from broker.mqtt.endpoint import free_port
 from broker.mqtt.link import Link, Message
-from broker.mqtt.local_broker import free_port
 from broker.mqtt.mosquitto_config import find
 from broker.store import action_key, journal_query, snapshot_files
 from broker.store.snapshot import Snapshot

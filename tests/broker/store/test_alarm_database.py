@@ -133,6 +133,12 @@ def test_a_change_that_somebody_else_made_meanwhile_is_not_overwritten(tmp_path:
         alarm_database.apply(tmp_path, [change(new="C")], known=["stall"])
 
 
+def test_who_changed_what_before_stays_on_record(tmp_path: Path) -> None:
+    alarm_database.apply(tmp_path, [change(new="B")], known=["stall"])
+    alarm_database.apply(tmp_path, [change(old="B", new="C")], known=["stall"])
+    assert [(each.old, each.new) for each in alarm_database.read(tmp_path).history("stall")] == [("B", "C"), ("", "B")]
+
+
 def test_a_broken_file_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / alarm_database.FILE).write_text("[]")
     with pytest.raises(AlarmDatabaseError, match="restore it from a backup, or remove it"):

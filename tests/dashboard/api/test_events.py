@@ -1,4 +1,4 @@
-"""Alarm events as a stream: what happens arrives, a reconnection misses nothing, a revoked key ends it."""
+"""Alarm events as a stream: what happens arrives, a reconnection misses nothing, a revoked key or sign-out ends it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import polars as pl
 import pytest
+from fastapi import FastAPI
 
 from broker.store.journal import Journal
 from dashboard.access.api_key_file import revoke_key
 from dashboard.access.middleware import Access
 from dashboard.api import events
+from dashboard.api.application import build
+from dashboard.data.services import DataService
 from dashboard.settings import Settings
 from tests.dashboard.conftest import WALL_MS
 
@@ -34,10 +38,11 @@ def happened(data: Path, *alarms: str) -> None:
 class Stream:
     """A stream of events as its client reads it."""
 
-    def __init__(self, application: Access, token: str, last: int | None = None) -> None:
+    def __init__(self, application: Access, token: str, last: int | None = None, *, cookie: str = "") -> None:
         self.parts: asyncio.Queue[str] = asyncio.Queue()
         self.status = 0
-        raw = [(b"authorization", f"Bearer {token}".encode()), (b"host", b"pumpwatch")]
+        who = (b"cookie", cookie.encode()) if cookie else (b"authorization", f"Bearer {token}".encode())
+        raw = [who, (b"host", b"pumpwatch")]
         raw += [] if last is None else [(b"last-event-id", str(last).encode())]
         self.scope = {
             "type": "http",
@@ -87,8 +92,8 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 async def open_stream(application: Access) -> AsyncIterator[Callable[..., Stream]]:
     made: list[Stream] = []
 
-    def opened(token: str, last: int | None = None) -> Stream:
-        made.append(Stream(application, token, last))
+    def opened(token: str = "", last: int | None = None, *, cookie: str = "", of: Access = application) -> Stream:
+        made.append(Stream(of, token, last, cookie=cookie))
         return made[-1]
 
     yield opened
@@ -123,6 +128,39 @@ async def test_a_stream_ends_within_a_second_of_the_revocation_of_its_key(
     began = time.monotonic()
     assert "event: end" in await stream.next()
     assert time.monotonic() - began < 1
+
+
+async def signed_in(client: httpx.AsyncClient) -> str:
+    """Sign in with the shared key; return the cookies as a browser sends them."""
+    assert (await client.get("/?key=the-right-key")).status_code in {302, 303}
+    return "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+
+
+async def test_a_stream_ends_within_a_second_when_its_viewer_signs_out(
+    open_stream: Callable[..., Stream], application: Access
+) -> None:
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url="http://pumpwatch") as client:
+        stream = open_stream(cookie=await signed_in(client))
+        assert "retry" in await stream.next()
+        began = time.monotonic()
+        await client.post("/sign-out", headers={"Origin": "http://pumpwatch"})
+        assert "the session ended" in await stream.next()
+        assert time.monotonic() - began < 1
+
+
+async def test_a_stream_ends_when_its_session_has_lasted_as_long_as_sessions_may(
+    open_stream: Callable[..., Stream], data: DataService, settings: Settings
+) -> None:
+    clock = [WALL_MS]
+    server = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    server.mount("/api", build(data))
+    access = Access(server, settings, "", lambda: clock[0], data.audit)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(access), base_url="http://pumpwatch") as client:
+        stream = open_stream(cookie=await signed_in(client), of=access)
+    assert "retry" in await stream.next()
+    clock[0] += round(settings.session_max_s * 1000) + 1
+    assert "the session ended" in await stream.next()
 
 
 async def test_one_key_has_a_bounded_number_of_streams(

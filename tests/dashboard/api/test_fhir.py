@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import polars as pl
@@ -13,6 +15,7 @@ from broker.contract.signals import SAMPLE_SCHEMA
 from broker.interop.coding import instant
 from broker.store import audit
 from broker.store.history import History
+from broker.store.journal import Journal
 from dashboard.access.middleware import Access
 from dashboard.data.services import DataService
 from tests.broker.interop import rows
@@ -109,6 +112,76 @@ async def test_alarms_are_found_as_observations_and_as_the_preview_of_r6(client:
     of_one = await bundle(client, "DeviceAlert", device=found[0]["subject"]["reference"])
     assert {one["subject"]["reference"] for one in matches(of_one)} == {found[0]["subject"]["reference"]}
     assert not matches(await bundle(client, "DeviceAlert", device="Device/pumpwatch"))
+
+
+@pytest.fixture
+def closed(data: DataService) -> list[str]:
+    """Write five alarms that came and went to the journal; return their ids, the oldest first."""
+    journal, alarms = Journal(data.settings.data), []
+    for number, (subject, pump) in enumerate([*[(f"ITB-{n:06d}", True) for n in range(4)], ("gateway-00", False)]):
+        begins = 1_000_000 * number
+        alarm = f"{subject}/catheter_occlusion/{begins}"
+        about = {"subject": subject, "pump": subject if pump else None, "alarm": alarm, "rule": "catheter_occlusion"}
+        entry = {**about, "title": "Catheter occluded", "priority": 1}
+        at = {
+            "raised": begins,
+            "acknowledged": begins + 10_000,
+            "returned": begins + 60_000,
+            "cleared": begins + 60_000,
+        }
+        journal.append(
+            pl.DataFrame(
+                [
+                    {**entry, "at": 9_000_000 + time, "time": time, "kind": kind, "once": f"{number} {kind}"}
+                    | ({"who": "anna"} if kind == "acknowledged" else {})
+                    for kind, time in at.items()
+                ],
+                infer_schema_length=None,
+            )
+        )
+        alarms.append(alarm)
+    journal.close()
+    return alarms
+
+
+async def test_alarms_that_are_over_are_found_in_a_range_of_time_page_by_page(
+    client: httpx.AsyncClient, closed: list[str]
+) -> None:
+    assert closed[0] not in json.dumps(await bundle(client, "Observation", category="alarm")), "open alarms alone"
+    asked = {"category": "alarm", "date": [f"ge{instant(0)}", f"le{instant(4_500_000)}"]}
+    address, found, total = f"/fhir/Observation?{urlencode(asked, doseq=True)}&_count=2", [], 0
+    while address:
+        page = (await client.get(address)).json()
+        found += matches(page)
+        total = page["total"]
+        address = {link["relation"]: link["url"] for link in page["link"]}.get("next", "")
+    assert [one["identifier"][0]["value"] for one in found] == sorted(closed)
+    assert total == 5
+    for one in found:
+        assert problems(one) == []
+        assert (one["status"], one["valueCodeableConcept"]["text"]) == ("final", "normal")
+        assert (await client.get(f"/fhir/Observation/{one['id']}")).json() == one
+    assert "anna" in json.dumps(found[0])
+    [period] = {one["effectivePeriod"]["end"] for one in found if one["identifier"][0]["value"] == closed[1]}
+    assert period == instant(1_060_000)
+
+
+async def test_alarms_that_are_over_are_found_by_device_code_and_when_they_stood(
+    client: httpx.AsyncClient, closed: list[str]
+) -> None:
+    async def ids(**asked: Any) -> list[str]:
+        found = await bundle(client, "Observation", category="alarm", **asked)
+        return [one["identifier"][0]["value"] for one in matches(found)]
+
+    ended = f"le{instant(4_500_000)}"
+    assert await ids(date=[f"ge{instant(1_050_000)}", f"le{instant(2_500_000)}"]) == closed[1:3], "they stood then"
+    assert await ids(date=ended, device=DEVICE) == [closed[1]]
+    assert await ids(date=ended, device="Device/gateway-gateway-00") == [closed[4]]
+    assert await ids(date=ended, device="Device/pumpwatch") == []
+    assert await ids(date=ended, code="catheter_occlusion") == sorted(closed)
+    assert await ids(date=ended, code="motor_stall") == []
+    text = is_outcome(await client.get("/fhir/Observation?category=alarm&date=ge1970&date=le2070-01-01"), 400)
+    assert "date" in text
 
 
 async def test_the_audit_trail_is_for_those_who_may_read_it(

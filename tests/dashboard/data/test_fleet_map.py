@@ -47,6 +47,18 @@ def test_a_pump_is_drawn_in_the_state_of_its_alarm(fleet: Any, state: str, drawn
     assert found["marked"]["0"] == ["ITB-000001", "Alarm of rule 0", 1]
 
 
+def test_browsers_ask_for_the_map_when_a_pump_on_it_changed_and_only_then(fleet: Any) -> None:
+    before = fleet_map.state_key(fleet(10, alarms=2, version=1))
+    assert fleet_map.state_key(fleet(10, alarms=2, version=2)) == before, "newer values alone are not on the map"
+    assert fleet_map.state_key(fleet(10, alarms=3)) != before, "another alarm"
+    assert fleet_map.state_key(fleet(11, alarms=2)) != before, "another pump"
+    snapshot = fleet(10, alarms=2)
+    calm = snapshot.alarms.with_columns(state=pl.lit("acknowledged"))
+    assert fleet_map.state_key(dataclasses.replace(snapshot, alarms=calm)) != before, "an acknowledged alarm"
+    moved = PumpTable.of(snapshot.pumps.with_columns(site=pl.lit("Elsewhere")))
+    assert fleet_map.state_key(dataclasses.replace(snapshot, table=moved)) != before, "pumps of another site"
+
+
 @pytest.mark.parametrize("pumps", [10_000, 100_000])
 def test_a_large_fleet_is_opened_group_by_group_down_to_single_pumps(fleet: Any, pumps: int) -> None:
     snapshot = fleet(pumps, alarms=1)

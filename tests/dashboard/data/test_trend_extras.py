@@ -178,7 +178,7 @@ def test_a_pump_is_compared_with_median_and_band_of_its_model(fleet: Any, data_o
 @pytest.mark.parametrize(
     ("chosen", "problem"),
     [
-        ("cohort", "only 2 other pumps of model B with samples; at least 5 are needed"),
+        ("cohort", "other pumps of model B with samples: 2; at least 5 are needed"),
         ("ITB-000001", "this is the pump itself; enter another serial"),
         ("nobody", "no pump nobody; enter a serial as in the list of pumps"),
     ],
@@ -210,7 +210,9 @@ async def test_an_export_has_the_samples_that_are_seen_and_is_in_the_audit_trail
     assert lines[0] == "time,seq,flags," + ",".join(SIGNAL_NAMES)
     assert lines[1].startswith("2026-01-12T11:32:00.000Z,")
     assert (len(lines), file["filename"]) == (62, "ITB-000002-20260112T113200Z.csv")
-    assert notices[0]["message"].startswith("Exported 61 rows as CSV: every sample, therapy time 2026-01-12T11:32:00Z")
+    assert notices[0]["message"].startswith(
+        "Exported as CSV, rows: 61, every sample, therapy time 2026-01-12T11:32:00Z"
+    )
     parquet, _, _ = await trend_card.exported(data, view, "parquet")
     table = pl.read_parquet(io.BytesIO(base64.b64decode(parquet["content"])))
     assert (table.height, table.schema["time"]) == (61, pl.Datetime("ms", "UTC"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from broker.contract.silences import HOUR_MS
 from broker.store import journal_query
 from broker.store.journal_query import Query
 from broker.store.snapshot import Snapshot
+from dashboard import formatting
 from dashboard.access.accounts import VISITOR, Visitor
 from dashboard.components import silence_views
 from dashboard.data import silencing
@@ -19,6 +21,7 @@ from dashboard.data.alarm_rows import FIELDS
 from dashboard.data.services import DataService
 from dashboard.data.silencing import Asked, Silencing
 from dashboard.pages import alarms, silences
+from dashboard.zones import ZONE, zone
 
 DataOf = Callable[[Snapshot], DataService]
 
@@ -93,5 +96,38 @@ async def test_what_is_over_by_itself_is_announced_on_the_page(data: DataService
 
 def test_whatever_a_browser_sends_is_read_or_ignored() -> None:
     fields = tuple([["low", 5, ""]] + [None] * 6)
-    found = silences.asked_of((*fields, "nonsense", "7", "x", 5, None, 9, "many", None))
+    found = silences.asked_of((*fields, "nonsense", "7", "x", 5, None, 9, "many", "tomorrow", None))
     assert (dict(found.match), found.kind, found.minutes, found.recurs_d) == ({"priority": ["low"]}, "for_time", 0, 0)
+    assert found.starts == "tomorrow"
+
+
+async def test_a_silence_may_begin_later_and_the_preview_says_when(data: DataService) -> None:
+    VISITOR.set(Visitor("olga", "operator"))
+    ZONE.set(zone("Europe/Zurich"))
+    begins = data.now() // 60_000 * 60_000 + 3 * HOUR_MS
+    local = datetime.fromtimestamp(begins / 1000, zone("Europe/Zurich")).strftime("%Y-%m-%d %H:%M")
+    given = (["low"], *[None] * 6, "for_time", "60", None, None, None, None, None, local, "pump clinic")
+    later = silences.asked_of(given)
+    shown = text(silences.previewed(Silencing(data), later))
+    assert f"silence 3 open alarms from {formatting.moment(begins)} if they are still open then, 0 of them" in shown
+    answer = await Silencing(data).add(later)
+    assert answer.text == (
+        f"Alarms will be silenced for 1 h from {formatting.moment(begins)}. Matching now: 3 open alarms."
+    )
+    [silence] = data.silences.silences()
+    assert (silence.starts, silence.status(data.now())) == (begins, "coming")
+    assert silencing.marks(data.silences, data.snapshot(), data.now()).is_empty(), "nobody misses a message before it"
+    for wrong, problem in (
+        ("2099-01-01", "allowed are 366 d"),
+        ("tomorrow", "write it as 2026-01-31 22:00"),
+        ("1999-01-01 00:00", "is over; leave it blank"),
+        ("2026-13-01 00:00", "write it as 2026-01-31 22:00"),
+    ):
+        shown = text(silences.previewed(Silencing(data), Asked(**{**vars(later), "starts": wrong})))
+        assert problem in shown, wrong
+
+
+def test_on_a_phone_the_list_comes_before_the_form(data: DataService) -> None:
+    VISITOR.set(Visitor("olga", "operator"))
+    shown = text(silences.layout(data))
+    assert shown.index("silence-list-card") < shown.index("silence-form-card")

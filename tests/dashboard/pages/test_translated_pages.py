@@ -155,7 +155,9 @@ def test_silences(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
     (line,) = silencing.story(data, data.snapshot(), row["alarm"])
     assert left([line], "eva", "MRI") == []
     token = VISITOR.set(Visitor("eva", "operator"))
-    asked = silences.asked_of(([], [row["rule"]], [], [], [], [], [], "for_time", "60", [], "", "", "UTC", 90, "MRI"))
+    asked = silences.asked_of(
+        ([], [row["rule"]], [], [], [], [], [], "for_time", "60", [], "", "", "UTC", 90, "", "MRI")
+    )
     ended = replace(silence, ended=data.now(), ends=data.now())
     weekly = Request("w", {"site": ["Thun"], "priority": ["low"]}, "MRI", "eva", data.now()).recurring(
         [Window(("Sat",), "22:00", "06:00")], "UTC", 90
@@ -163,7 +165,7 @@ def test_silences(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
     shown = [
         silences.layout(data),
         silences.previewed(silencing.Silencing(data), asked),
-        silences.previewed(silencing.Silencing(data), silences.asked_of(((), (), (), (), (), (), (), *[None] * 8))),
+        silences.previewed(silencing.Silencing(data), silences.asked_of(((), (), (), (), (), (), (), *[None] * 9))),
         silence_views.listed([silence, weekly, ended], data.now(), {}, may=True),
         silence_views.listed([], data.now(), {}, may=True),
         silence_views.notice([silence], [ended], data.now()),

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 from typer.testing import CliRunner
 
-from broker.mqtt.local_broker import free_port
+from broker.mqtt.endpoint import free_port
 from pumpwatch.__main__ import app
 from pumpwatch.commands.broker_password import Source, choose
 from pumpwatch.commands.errors import CommandError

@@ -16,8 +16,8 @@ from urllib.request import HTTPCookieProcessor, build_opener
 import pytest
 
 from broker.mqtt.address import LinkError, parse_url
+from broker.mqtt.endpoint import free_port
 from broker.mqtt.link import learn_protocol
-from broker.mqtt.local_broker import free_port
 from pumpwatch.supervision import run_file
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -1,14 +1,16 @@
-"""Map of the documentation site: which page stands where, in the four kinds of Diátaxis."""
+"""Map of the documentation: which page stands where, in the four kinds of Diátaxis."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any, Final
 
 Titles = dict[str, str]
 """Title in the navigation of each page."""
 
 HOME: Final = "index.md"
+TOP_PAGES: Final = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+"""Pages beside docs/ that are part of the documentation."""
 HOW_TO: Final[dict[str, Titles]] = {
     "For monitoring staff": {"how-to/monitoring-staff.md": "Work through the alarms"},
     "For engineers": {
@@ -59,12 +61,11 @@ REFERENCE: Final[Titles] = {
 }
 
 
-def navigation(pages: Path) -> list[dict[str, Any]]:
-    """Return the navigation of the pages in a folder, as the site generator reads it.
+def navigation(found: Collection[str]) -> list[dict[str, Any]]:
+    """Return the navigation of pages by their names (such as `how-to/engineers.md`), as site generators read it.
 
-    A page that no row names stands at the end of its kind, under its own heading: nothing is left out.
+    A page that no row names stands at the end of its kind, by its name alone: nothing is left out.
     """
-    found = {path.relative_to(pages).as_posix() for path in pages.rglob("*.md")}
     named = {
         HOME,
         "tutorial.md",
@@ -73,7 +74,7 @@ def navigation(pages: Path) -> list[dict[str, Any]]:
         *REFERENCE,
         *(page for part in HOW_TO.values() for page in part),
     }
-    rest = sorted(found - named)
+    rest = sorted(set(found) - named)
 
     def rows(titles: Titles, folder: str | None) -> list[Any]:
         listed = [{title: page} for page, title in titles.items() if page in found]
