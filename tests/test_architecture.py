@@ -26,7 +26,8 @@ PACKAGES: Final[dict[str, set[str]]] = {
     "dashboard": {"broker"},
     "notifier": {"broker"},
     "trials": {"broker", "simulator", "processor"},
-    "pumpwatch": {"broker", "simulator", "processor", "dashboard", "notifier", "trials"},
+    "cluster": {"broker", "processor"},
+    "pumpwatch": {"broker", "simulator", "processor", "dashboard", "notifier", "trials", "cluster"},
 }
 """Which of our packages each package may import besides itself."""
 
@@ -95,6 +96,13 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "service": {"desk", "messages", "outside", "queue", "recorder", "requests", "watchdog", "workers"},
     },
     "trials": {},
+    "cluster": {
+        "layout": set(),
+        "leases": set(),
+        "jetstream": {"leases"},
+        "nats_server": set(),
+        "merging": {"layout"},
+    },
     "pumpwatch": {
         "settings": set(),
         "supervision": {"settings"},
@@ -112,6 +120,7 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "mqtt5": ("broker/mqtt/stream_link.py", "broker/mqtt/block_reader.py"),
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
+    "nats": ("cluster/jetstream.py",),
     "amqtt": ("broker/mqtt/local_broker.py",),
     "opentelemetry": ("processor/service/spans.py",),
     "prometheus_client": ("broker/metrics/exposition.py",),

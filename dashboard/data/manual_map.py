@@ -40,6 +40,7 @@ HOW_TO: Final[dict[str, Titles]] = {
 EXPLANATION: Final[Titles] = {
     "simulated.md": "What is simulated",
     "architecture.md": "Architecture",
+    "cluster-merging.md": "What spans ranges of a cluster",
     "scorecard.md": "How well detection works",
     "forecasts.md": "How well forecasts work",
     "delivery-guarantees.md": "Delivery guarantees",
