@@ -101,6 +101,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "leases": set(),
         "jetstream": {"leases"},
         "nats_server": set(),
+        "preflight": {"layout", "nats_server"},
     },
     "pumpwatch": {
         "settings": set(),
