@@ -102,6 +102,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "jetstream": {"leases"},
         "nats_server": set(),
         "merging": {"layout"},
+        "preflight": {"layout", "nats_server"},
     },
     "pumpwatch": {
         "settings": set(),

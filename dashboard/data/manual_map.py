@@ -45,6 +45,7 @@ EXPLANATION: Final[Titles] = {
     "forecasts.md": "How well forecasts work",
     "delivery-guarantees.md": "Delivery guarantees",
     "ingest.md": "What is accepted",
+    "scaling.md": "Scaling on paper",
     "dependencies.md": "Dependencies",
     "CONTRIBUTING.md": "Contributing",
     "SECURITY.md": "Security",
