@@ -22,8 +22,6 @@ MARGIN_S: Final = 1.0
 """The owner stops this long before others may take over, for clocks that do not run equally fast."""
 NOBODY: Final = ""
 """Owner of a lease that was given back."""
-MERGER: Final = 64
-"""Number of the lease of the merger, after those of the ranges."""
 
 
 class ConflictError(Exception):
@@ -143,8 +141,8 @@ class Leases:
 
 
 def key_of(number: int) -> str:
-    """Return the key of the lease of a range, or of the merger."""
-    return "merger" if number == MERGER else f"range.{number:02d}"
+    """Return the key of a range's lease."""
+    return f"range.{number:02d}"
 
 
 def fair_share(nodes: Iterable[str], owners: Mapping[int, str], ranges: int) -> dict[str, frozenset[int]]:

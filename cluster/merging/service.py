@@ -1,7 +1,6 @@
-"""The elected merger: of all nodes that run this, the one that holds the merger's lease makes what spans ranges.
+"""The merger's service: of all nodes that may run it, the one with the merger's lease makes what spans ranges.
 
-A node starts `run_merger` once, beside its processors. Every second the elected one copies new journal entries and
-writes a merged snapshot; one that loses its lease stops, and another takes over after the time of a lease.
+Every second it copies new journal entries and writes a merged snapshot, if there is anything new.
 """
 
 from __future__ import annotations
@@ -14,117 +13,77 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
 from broker.store.journal import JournalError
-from cluster.leases import MERGER, RENEW_S, Lease, Leases, Store
 from cluster.merging.journals import Journals
 from cluster.merging.merger import Merger
 
-log = logging.getLogger("cluster")
+log = logging.getLogger("node")
 
-ERRORS = (OSError, ValueError, sqlite3.Error, JournalError, pl.exceptions.PolarsError)
-"""What a disk, or a file that somebody is just replacing, may lead to; the next second tries again."""
-
-
-@dataclass
-class Counts:
-    """What a merger did since its start: snapshots written, steps that failed in a row, and why the last one did."""
-
-    elections: int = 0
-    snapshots: int = 0
-    failures: int = 0
-    failing: int = 0
-    reason: str = ""
+INTERVAL_S: Final = 1.0
+ERRORS: Final = (OSError, ValueError, sqlite3.Error, JournalError, pl.exceptions.PolarsError)
+"""What a disk, or a file that somebody is just replacing, may lead to; the next step tries again."""
 
 
 @dataclass
 class MergerService:
-    """Takes part in the election of the merger and merges while elected.
+    """Merges while `mine` says that the merger's lease is held; `wall_ms` is the wall clock.
 
-    `clock` must run while the process is stopped (seconds), `wall_ms` is the wall clock.
+    `snapshots` counts those written, `failures` steps that failed, `failing` those in a row, `reason` is the last one's.
     """
 
     data: Path
     ranges: int
-    leases: Leases
+    mine: Callable[[], bool]
     wall_ms: Callable[[], int]
-    counts: Counts = field(default_factory=Counts)
-    _merger: Merger | None = None
-    _journals: Journals | None = None
+    snapshots: int = 0
+    failures: int = 0
+    failing: int = 0
+    reason: str = ""
+    _merger: Merger | None = field(default=None, repr=False)
+    _journals: Journals | None = field(default=None, repr=False)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Take part until `stop`; then give the lease back."""
-        stopping = asyncio.create_task(stop.wait(), name="merger stop")
-        work: asyncio.Task[None] | None = None
-        try:
-            while not stop.is_set():
-                lease = await self._elected()
-                if work is None or work.done():
-                    # A lease is renewed while a step that takes long goes on.
-                    work = asyncio.create_task(asyncio.to_thread(self.step, lease), name="merger step")
-                await asyncio.wait({stopping}, timeout=RENEW_S)
-        finally:
-            if work is not None:
-                await work
-            self._end()
-            stopping.cancel()
-            if MERGER in self.leases.held:
-                with contextlib.suppress(OSError):
-                    await self.leases.release(MERGER)
+    def step(self, now_s: float) -> None:
+        """Merge once; a failure is counted and logged once, and the next step tries again.
 
-    async def _elected(self) -> Lease | None:
-        """Renew the lease or try to get it; None while another node has it or no server answers."""
+        `now_s` is a clock that is never set.
+        """
         try:
-            if MERGER in self.leases.held:
-                await self.leases.renew(MERGER)
-            elif await self.leases.acquire(MERGER) is not None:
-                self.counts.elections += 1
-                log.info("this node merges what all ranges show")
-        except OSError as error:
-            log.debug("%s", error)
-        return self.leases.held.get(MERGER)
-
-    def step(self, lease: Lease | None) -> None:
-        """Merge once if the lease is held; a failure is counted and logged once, and the next step tries again."""
-        if lease is None:
-            self._end()
-            return
-        clock = self.leases.clock
-        try:
-            if self._merger is None or self._journals is None:
-                self._merger = Merger(self.data, self.ranges, started=self.wall_ms())
-                self._journals = Journals(self.data, self.ranges)
+            self._journals = self._journals or Journals(self.data, self.ranges)
+            self._merger = self._merger or Merger(self.data, self.ranges, started=self.wall_ms())
             # First the entries, so that what a snapshot shows is in the journal.
             self._journals.step()
-            self.counts.snapshots += self._merger.step(clock(), self.wall_ms(), lambda: lease.mine(clock()))
+            self.snapshots += self._merger.step(now_s, self.wall_ms(), self.mine)
         except ERRORS as error:
-            self.counts.failures += 1
-            self.counts.failing += 1
-            self.counts.reason = str(error) or type(error).__name__
-            if self.counts.failing == 1:
-                log.warning("the ranges cannot be merged into %s: %s; trying again", self.data, self.counts.reason)
+            self.failures += 1
+            self.failing += 1
+            self.reason = str(error) or type(error).__name__
+            if self.failing == 1:
+                log.warning("the ranges cannot be merged into %s: %s; trying again", self.data, self.reason)
         else:
-            if self.counts.failing:
-                log.info("the ranges are merged again, after %s failures", f"{self.counts.failing:,}")
-            self.counts.failing = 0
+            if self.failing:
+                log.info("the ranges are merged again, after %s failures", f"{self.failing:,}")
+            self.failing = 0
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """Close the journal of the cluster."""
         if self._journals is not None:
             self._journals.close()
-        self._merger = self._journals = None
 
 
-async def run_merger(data: Path, ranges: int, store: Store, node: str, stop: asyncio.Event) -> None:
-    """Take part in the election of the merger of a cluster until `stop`, and merge while elected.
+async def run_merger(data: Path, ranges: int, mine: Callable[[], bool], stop: asyncio.Event) -> None:
+    """Merge until `stop`, or until `mine` says that the merger's lease is over.
 
-    `store` holds the leases, `node` is this node's name. Never raises because of a disk or an unreachable server.
+    Never raises because of a disk.
     """
-    leases = Leases(store, node, _clock)
-    await MergerService(data, ranges, leases, lambda: time.time_ns() // 1_000_000).run(stop)
-
-
-def _clock() -> float:
-    """Return seconds since the machine started; they run while the process is stopped."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    service = MergerService(data, ranges, mine, lambda: time.time_ns() // 1_000_000)
+    try:
+        while not stop.is_set() and mine():
+            await asyncio.to_thread(service.step, time.monotonic())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), INTERVAL_S)
+    finally:
+        service.close()

@@ -12,11 +12,9 @@ from broker.store.journal import ENTRIES_SCHEMA, Journal
 from broker.store.journal_query import Query
 from broker.store.journal_verification import verify
 from cluster import layout
-from cluster.leases import LEASE_S, MERGER, Leases
 from cluster.merging.journals import BATCH, Journals
 from cluster.merging.service import MergerService, run_merger
 from tests.cluster.merging.test_merging import fleet, merged, own
-from tests.cluster.test_leases import Clock, FakeStore
 
 
 def entry(text: str, **facts: object) -> dict[str, object]:
@@ -43,44 +41,36 @@ def alarms(data: Path) -> list[str]:
     return sorted(journal_query.events(data)["alarm"].drop_nulls())
 
 
-async def test_a_node_that_runs_alone_merges_until_it_stops(tmp_path):
+async def test_the_elected_node_merges_until_it_stops(tmp_path):
     own(tmp_path, 0, fleet([0], [1]))
     write(tmp_path, 0, entry("hello"))
-    stop, store = asyncio.Event(), FakeStore()
-    task = asyncio.create_task(run_merger(tmp_path, 1, store, "a", stop))
+    stop = asyncio.Event()
+    task = asyncio.create_task(run_merger(tmp_path, 1, lambda: True, stop))
     async with asyncio.timeout(5):
         while merged(tmp_path).version == 0:
             await asyncio.sleep(0.02)
     stop.set()
     await task
     assert texts(tmp_path) == ["hello"]
-    assert await Leases(store, "b", Clock()).acquire(MERGER) is not None
 
 
-def test_a_merger_without_its_lease_writes_nothing_and_its_successor_goes_on(tmp_path):
+async def test_a_merger_without_its_lease_ends_and_writes_nothing(tmp_path):
     own(tmp_path, 0, fleet([0], [1]))
-    clock, store = Clock(), FakeStore()
-    first, second = (MergerService(tmp_path, 1, Leases(store, name, clock), lambda: 20_000) for name in "ab")
-    lease = asyncio.run(first.leases.acquire(MERGER))
-    clock.now_s = LEASE_S
-    first.step(lease)
+    answers = iter([True, False, False])
+    await run_merger(tmp_path, 1, lambda: next(answers), asyncio.Event())
     assert merged(tmp_path).version == 0
-    asyncio.run(second.leases.acquire(MERGER))
-    clock.now_s += LEASE_S
-    second.step(asyncio.run(second.leases.acquire(MERGER)))
-    assert merged(tmp_path).version == 1
 
 
 def test_a_disk_that_refuses_is_counted_and_tried_again(tmp_path):
     own(tmp_path, 0, fleet([0], [1]))
     (tmp_path / "journal.sqlite").mkdir()
-    service = MergerService(tmp_path, 1, Leases(FakeStore(), "a", Clock()), lambda: 20_000)
-    lease = asyncio.run(service.leases.acquire(MERGER))
-    service.step(lease)
-    assert (service.counts.failures, service.counts.snapshots) == (1, 0)
+    service = MergerService(tmp_path, 1, lambda: True, lambda: 20_000)
+    service.step(0.0)
+    assert (service.failing, service.snapshots) == (1, 0)
     (tmp_path / "journal.sqlite").rmdir()
-    service.step(lease)
-    assert (service.counts.failing, service.counts.snapshots) == (0, 1)
+    service.step(1.0)
+    assert (service.failures, service.failing, service.snapshots) == (1, 0, 1)
+    service.close()
 
 
 def test_journals_of_ranges_are_one_with_a_chain_of_its_own(tmp_path):
