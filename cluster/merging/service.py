@@ -32,7 +32,7 @@ ERRORS: Final = (OSError, ValueError, sqlite3.Error, JournalError, pl.exceptions
 class MergerService:
     """Merges while `mine` says that the merger's lease is held; `wall_ms` is the wall clock.
 
-    `snapshots` counts those written, `failures` steps that failed, `failing` those in a row, `reason` is the last one's.
+    `snapshots` counts those written, `failures` steps that failed, `failing` those in a row; `reason` is the last one.
     """
 
     data: Path
