@@ -52,7 +52,7 @@ async def join(store: Store, servers: list[Server | Unreachable], data: Path, ra
 
 
 def in_directory(data: Path) -> Identity | None:
-    """Return the cluster that uses a data directory, None if none ever did; raises `JoinError` if that is unreadable."""
+    """Return the cluster that uses a data directory, None if none did yet; raises `JoinError` if that is unreadable."""
     path = data / FILE
     try:
         found = msgspec.json.decode(path.read_bytes(), type=_Record)

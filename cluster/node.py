@@ -83,10 +83,11 @@ class Node:
         for job in self._jobs.values():
             job.leaving = True
             job.worker.stop()
-        # What ends holds its lease until then; without servers, leases end by themselves.
-        while await self._reached(self._keep) and self._jobs:
+        # What ends holds its lease until then; without servers, leases end by themselves. A thread tells nobody.
+        while await self._reached(self._keep) and self._jobs:  # noqa: ASYNC110
             await asyncio.sleep(RENEW_S / 4)
-        while any(worker.alive for worker in (*self._ending.values(), *(job.worker for job in self._jobs.values()))):
+        workers = [*self._ending.values(), *(job.worker for job in self._jobs.values())]
+        while any(worker.alive for worker in workers):  # noqa: ASYNC110
             await asyncio.sleep(RENEW_S / 4)
         await self._reached(self.members.leave)
 

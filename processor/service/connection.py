@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from broker.contract.topics import COMMAND, PART, RESEND
 from broker.mqtt.address import LinkError
@@ -22,6 +23,9 @@ from processor.service.fence import Fence
 from processor.service.metering import Meter
 from processor.service.presence import Guard
 from processor.service.system_journal import SystemJournal
+
+REFUSED_WAIT_S: Final = 5.0
+"""Pause before a session in which the broker refused a subscription is tried again."""
 
 log = logging.getLogger("processor")
 
@@ -59,6 +63,7 @@ class Connection:
             connected.set()
             try:
                 await link.refused.wait()
+                await asyncio.sleep(REFUSED_WAIT_S)
                 raise LinkError(f"{link.address.url} refused a subscription, so that messages would be missing")
             finally:
                 self.journal.record("disconnected", "broker", link.address.url)
