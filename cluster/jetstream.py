@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
 from typing import Final
 
+import nats
 import nats.errors
 from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig, StorageType
@@ -12,6 +17,11 @@ from nats.js.kv import KeyValue
 
 from cluster.leases import ConflictError, Entry
 
+log = logging.getLogger("node")
+
+TIMEOUT_S: Final = 1.0
+"""For one answer of the servers: leases must be renewed meanwhile."""
+CONNECT_TIMEOUT_S: Final = 10.0
 BUCKET: Final = "pumpwatch-leases"
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Of all leases; each takes some hundred bytes and keeps one value."""
@@ -49,6 +59,38 @@ class LeaseBucket:
             raise ConflictError(key) from error
         except nats.errors.Error as error:
             raise _unreachable(key, error) from error
+
+
+class UnreachableError(Exception):
+    """The cluster's servers cannot be reached or used; the text says why."""
+
+
+@contextlib.asynccontextmanager
+async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[LeaseBucket]:
+    """Connect to the servers at `nats://[USER:PASSWORD@]HOST:PORT[,…]`; yield the bucket of leases.
+
+    The connection is made again for ever after it was lost. Raises `UnreachableError` if it cannot be made at first.
+    """
+
+    async def report(error: Exception) -> None:
+        log.debug("cluster: %s", error)
+
+    shown = ", ".join(server.rpartition("@")[2] for server in url.split(","))
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            client = await nats.connect(
+                url.split(","), error_cb=report, max_reconnect_attempts=-1, reconnect_time_wait=0.5, connect_timeout=2
+            )
+            bucket = await lease_bucket(client.jetstream(timeout=TIMEOUT_S), replicas)
+    except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise UnreachableError(
+            f"the cluster at {shown} cannot be used: {reason}; check its address and login"
+        ) from error
+    try:
+        yield bucket
+    finally:
+        await client.close()
 
 
 async def lease_bucket(context: JetStreamContext, replicas: int = 1) -> LeaseBucket:

@@ -24,6 +24,8 @@ REPLACED_WHOLE: Final = frozenset({".parquet"})
 UNSHARED: Final = frozenset({"processor.lock"})
 """Names of files that belong to one process and not to the state of the range."""
 
+KEPT: Final = 2
+"""Epochs of a range that are kept: the latest and the one that it was made from."""
 ATTEMPTS: Final = 5
 """Of copying a directory in which something changes meanwhile."""
 
@@ -67,6 +69,15 @@ def epoch_directory(data: Path, number: int, epoch: int) -> Path:
 def epochs(data: Path, number: int) -> list[int]:
     """Return the epochs of a range that have a complete directory, the oldest first."""
     return range_directories.epochs(range_directory(data, number))
+
+
+def prune(data: Path, number: int) -> None:
+    """Remove the directories of a range before the last `KEPT`; a former owner that still writes there loses nothing.
+
+    What cannot be removed is left to the next take-over.
+    """
+    for epoch in epochs(data, number)[:-KEPT]:
+        shutil.rmtree(epoch_directory(data, number, epoch), ignore_errors=True)
 
 
 def take_over(data: Path, number: int, epoch: int) -> Path:

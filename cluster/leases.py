@@ -22,6 +22,8 @@ MARGIN_S: Final = 1.0
 """The owner stops this long before others may take over, for clocks that do not run equally fast."""
 NOBODY: Final = ""
 """Owner of a lease that was given back."""
+MERGER: Final = 64
+"""Number of the lease of the merger, after those of the ranges."""
 
 
 class ConflictError(Exception):
@@ -83,15 +85,21 @@ class Leases:
     held: dict[int, Lease] = field(default_factory=dict)
     _seen: dict[int, _Seen] = field(default_factory=dict)
 
+    async def owner(self, number: int) -> str:
+        """Return who owns a range, `NOBODY` if it is free.
+
+        Call it for all ranges again and again: a lease is silent only for as long as it was looked at.
+        """
+        record, _ = await self._read(number)
+        return record.owner
+
     async def acquire(self, number: int) -> Lease | None:
         """Take a range that is free or whose owner is silent; None if somebody owns it or was faster.
 
         The lease is a new one, with the next epoch: one that this node lost earlier never becomes its own again.
         """
-        entry = await self.store.get(key_of(number))
-        record = Record(NOBODY, 0) if entry is None else msgspec.json.decode(entry.value, type=Record)
-        revision = 0 if entry is None else entry.revision
-        if record.owner != NOBODY and not self._silent(number, revision):
+        record, revision = await self._read(number)
+        if record.owner != NOBODY and self.clock() - self._seen[number].at_s < LEASE_S:
             return None
         lease = Lease(number, record.epoch + 1, revision, 0.0)
         if not await self._write(lease):
@@ -121,28 +129,39 @@ class Leases:
             # Somebody took it over meanwhile, so there is nothing to give back.
             return
 
-    def _silent(self, number: int, revision: int) -> bool:
-        """Return whether the lease has had this revision for longer than a lease lasts."""
-        now, seen = self.clock(), self._seen.get(number)
+    async def _read(self, number: int) -> tuple[Record, int]:
+        """Return a lease and its revision, and note since when it has had this revision."""
+        entry = await self.store.get(key_of(number))
+        record = Record(NOBODY, 0) if entry is None else msgspec.json.decode(entry.value, type=Record)
+        revision, seen = 0 if entry is None else entry.revision, self._seen.get(number)
         if seen is None or seen.revision != revision:
-            self._seen[number] = _Seen(revision, now)
-            return False
-        return now - seen.at_s >= LEASE_S
+            self._seen[number] = _Seen(revision, self.clock())
+        return record, revision
 
     async def _write(self, lease: Lease) -> bool:
-        """Write a lease over the revision that it knows; return whether it was still that one."""
-        sent, value = self.clock(), msgspec.json.encode(Record(self.node, lease.epoch))
+        """Write a lease over the revision that it knows; return whether it was still that one.
+
+        An earlier write may have arrived without an answer: then the revision is another, but the record is ours.
+        """
+        own = Record(self.node, lease.epoch)
+        sent, value = self.clock(), msgspec.json.encode(own)
         try:
             lease.revision = await self.store.put(key_of(lease.number), value, lease.revision)
         except ConflictError:
-            return False
+            record, revision = await self._read(lease.number)
+            if record != own:
+                return False
+            try:
+                lease.revision = await self.store.put(key_of(lease.number), value, revision)
+            except ConflictError:
+                return False
         lease.until_s = sent + LEASE_S - MARGIN_S
         return True
 
 
 def key_of(number: int) -> str:
-    """Return the key of a range's lease."""
-    return f"range.{number:02d}"
+    """Return the key of the lease of a range, or of the merger."""
+    return "merger" if number == MERGER else f"range.{number:02d}"
 
 
 def fair_share(nodes: Iterable[str], owners: Mapping[int, str], ranges: int) -> dict[str, frozenset[int]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from broker.contract.topics import SHARDS
 from broker.store import secret_files
 
 PROGRAM: Final = "nats-server"
@@ -17,8 +18,11 @@ MIN_VERSION: Final = (2, 11)
 """The first version with the priorities of consumers; earlier ones are not tried."""
 ACK_WAIT_S: Final = 5
 """After this the server delivers again what was not acknowledged; NATS' own default is 30 s."""
-MAX_ACK_PENDING: Final = 10_000
-"""Messages per subscription of an MQTT session that may be unacknowledged: MQTT 3.1.1 has no Receive Maximum."""
+MAX_PENDING: Final = 65_535
+"""Messages of an MQTT session that may be unacknowledged. Each subscription reserves its share; one that finds none
+left is refused, and its messages never come."""
+OTHER_TOPICS: Final = 4
+"""Subscriptions of a processor beside one for each shard: actions, notices of parts, and some to spare."""
 VERSION: Final = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 
 
@@ -64,10 +68,10 @@ def check_version(text: str) -> tuple[int, int, int]:
     return version
 
 
-def configuration(name: str, store: Path, ports: Ports, login: Login, max_bytes: int) -> str:
+def configuration(name: str, store: Path, ports: Ports, login: Login, max_bytes: int, *, ranges: int) -> str:
     """Return the configuration of one server on the loopback interface that syncs before it acknowledges.
 
-    At most `max_bytes` are stored; what exceeds them is refused.
+    At most `max_bytes` are stored; what exceeds them is refused. `ranges` are those of the cluster.
     """
     return "\n".join(
         (
@@ -82,12 +86,20 @@ def configuration(name: str, store: Path, ports: Ports, login: Login, max_bytes:
             "mqtt {",
             f'  listen: "127.0.0.1:{ports.mqtt}"',
             f'  ack_wait: "{ACK_WAIT_S}s"',
-            f"  max_ack_pending: {MAX_ACK_PENDING}",
+            f"  max_ack_pending: {max_ack_pending(ranges)}",
             "}",
             f"authorization {{ user: {_text(login.user)}, password: {_text(login.password)} }}",
             "",
         )
     )
+
+
+def max_ack_pending(ranges: int) -> int:
+    """Return how many messages per subscription may be unacknowledged: MQTT 3.1.1 has no Receive Maximum.
+
+    A processor subscribes to each shard of its range.
+    """
+    return MAX_PENDING // (SHARDS // ranges + OTHER_TOPICS)
 
 
 def write_configuration(path: Path, text: str) -> None:

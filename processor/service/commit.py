@@ -53,7 +53,8 @@ class Committer:
 
     `outcomes` are published when the actions they answer are durable. `wall_ms` is the wall clock. At most `max_rows`
     samples and `receive_maximum` messages may wait. `on_durable` is called after what had been taken in when it was
-    `marked` is on disk and acknowledged. `durations` counts how long each kind of work took.
+    `marked` is on disk and acknowledged. `durations` counts how long each kind of work took. `still_mine` is asked
+    after each sync: nothing is acknowledged, confirmed or answered once it says no.
     """
 
     data: Path
@@ -69,6 +70,7 @@ class Committer:
     outcomes: list[Outcome] = field(default_factory=list)
     marked: Callable[[], int] = lambda: 0
     on_durable: Callable[[int], None] = lambda _mark: None
+    still_mine: Callable[[], bool] = lambda: True
     durations: dict[Work, Distribution] = field(
         default_factory=lambda: {work: Distribution() for work in get_args(Work)}
     )
@@ -184,7 +186,7 @@ class Committer:
             self._fails("logged", f"cannot write the message log to {self.data}: {reason}; nothing is acknowledged")
             return False
         self._works("logged")
-        return True
+        return self.still_mine()
 
     async def _write(self, outcomes: list[Outcome]) -> bool:
         """Write samples and journal entries; then publish these outcomes, as the actions they answer are durable."""
@@ -240,7 +242,7 @@ class Committer:
     def confirm(self) -> None:
         """Confirm to gateways what is durable; without a connection, the confirmations stay due."""
         self._unconfirmed_bytes = 0
-        if self.link.alive:
+        if self.link.alive and self.still_mine():
             self.link.publish_retained(self._confirmations.due())
 
     def reconfirm(self) -> None:
