@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from broker.contract.topics import SHARDS
-from broker.store import durable_write
+from broker.store import durable_write, range_directories
 
 RANGES: Final = (1, 2, 4, 8, 16, 32, 64)
 """Allowed numbers of ranges: they divide the shards evenly."""
-DIRECTORY: Final = "ranges"
+DIRECTORY: Final = range_directories.DIRECTORY
 REPLACED_WHOLE: Final = frozenset({".parquet"})
 """Endings of files that are only ever replaced as a whole, never appended to: a hard link to one keeps its content."""
 UNSHARED: Final = frozenset({"processor.lock"})
@@ -68,10 +68,7 @@ def epoch_directory(data: Path, number: int, epoch: int) -> Path:
 
 def epochs(data: Path, number: int) -> list[int]:
     """Return the epochs of a range that have a complete directory, the oldest first."""
-    directory = range_directory(data, number)
-    if not directory.is_dir():
-        return []
-    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit() and path.is_dir())
+    return range_directories.epochs(range_directory(data, number))
 
 
 def prune(data: Path, number: int) -> None:

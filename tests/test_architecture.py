@@ -162,6 +162,7 @@ CLOCKS: Final = (
     "processor/service/loop.py",
     "trials/load/generator.py",
     "notifier/service.py",
+    "cluster/merging/service.py",
     "dashboard/app.py",
     "dashboard/access/login_throttle.py",
     "dashboard/access/middleware.py",

@@ -6,6 +6,7 @@ written again.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ import polars as pl
 
 from broker.store.pump_table import PumpTable
 from broker.store.snapshot import Health, Snapshot, empty
-from broker.store.snapshot_files import SMALL, SnapshotReader, SnapshotWriter, TableFiles
+from broker.store.snapshot_files import SMALL, SnapshotReader, SnapshotWriter, TableFiles, stamp
 from cluster import layout
 from cluster.merging import health, snapshots, tables
 from cluster.merging.stale import StaleRange, Watch
@@ -32,6 +33,7 @@ class _Range:
 
     epoch: int = 0
     reader: SnapshotReader | None = None
+    stamp: tuple[int, int] | None = None
     snapshot: Snapshot = field(default_factory=empty)
 
 
@@ -51,13 +53,14 @@ class Merger:
     _shown: list[PumpTable] = field(default_factory=list)
     _placement: Placement = field(default_factory=Placement)
     _files: TableFiles = field(default_factory=TableFiles)
+    _merged: list[Snapshot] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._known = [_Range() for _ in range(layout.check_ranges(self.ranges))]
         self._writer = SnapshotWriter(self.data / DIRECTORY)
 
     def step(self, now_s: float, wall_ms: int, mine: Callable[[], bool]) -> bool:
-        """Write a merged snapshot; return whether it was written.
+        """Write a merged snapshot if any range has a new one or is not judged; return whether it was written.
 
         `now_s` is a clock that is never set, `mine` says whether the lease of the merger is still held: it is asked
         last, so that a merger that was stopped in between leaves the snapshot to its successor. Raises `OSError` if the
@@ -70,6 +73,9 @@ class Merger:
             for number, known in enumerate(self._known)
         ]
         not_judged = [stale for _, stale in found if stale is not None]
+        current = [known.snapshot for known in self._known]
+        if not not_judged and self._merged and all(map(operator.is_, current, self._merged)):
+            return False
         seen = [known.snapshot for known, _ in found if known.snapshot.version]
         judged = [known.snapshot for known, stale in found if stale is None and known.snapshot.version]
         table, fresh, placement = self._table([one.table for one in seen])
@@ -81,7 +87,7 @@ class Merger:
         small = {name: whole.table.marks if name == "marks" else getattr(whole, name) for name in SMALL}
         files = TableFiles(files.facts, files.values, files.forecasts, *ages)
         self._writer.publish(files, small, whole.health)
-        self.version, self._files = whole.version, files
+        self.version, self._files, self._merged = whole.version, files, [] if not_judged else current
         self._shown, self._placement = [one.table for one in seen], placement
         return True
 
@@ -92,9 +98,12 @@ class Merger:
             return
         if known.reader is None or known.epoch != epochs[-1]:
             known.reader = SnapshotReader(layout.epoch_directory(self.data, number, epochs[-1]) / DIRECTORY)
-            known.epoch = epochs[-1]
+            known.epoch, known.stamp = epochs[-1], None
         try:
-            found = known.reader.read()
+            current = stamp(layout.epoch_directory(self.data, number, epochs[-1]) / DIRECTORY)
+            if current == known.stamp:
+                return
+            found, known.stamp = known.reader.read(), current
         except (OSError, ValueError, pl.exceptions.PolarsError):
             return
         # A successor that has not made a snapshot yet leaves its predecessor's in sight.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -167,15 +168,29 @@ def test_a_damaged_snapshot_of_one_range_leaves_what_was_seen(tmp_path):
     merger = Merger(tmp_path, 2, started=7)
     merger.step(0.0, 20_000, yes)
     (layout.epoch_directory(tmp_path, 1, 1) / "snapshot" / "manifest.json").write_text("{")
-    assert merger.step(1.0, 21_000, yes)
+    merger.step(1.0, 21_000, yes)
     assert merged(tmp_path).table.height == 2
 
 
-def test_parts_that_changed_in_no_range_are_not_written_again(tmp_path):
+def test_nothing_is_written_while_no_range_has_a_new_snapshot(tmp_path):
     own(tmp_path, 0, fleet([0], [0]))
     merger = Merger(tmp_path, 1, started=7)
-    merger.step(0.0, 20_000, yes)
-    merger.step(1.0, 21_000, yes)
+    assert merger.step(0.0, 20_000, yes)
+    assert not merger.step(1.0, 21_000, yes)
+    own(tmp_path, 0, fleet([0], [0], version=2))
+    assert merger.step(2.0, 22_000, yes)
+
+
+def test_parts_that_changed_in_no_range_are_not_written_again(tmp_path):
+    shown = fleet([0], [0])
+    writer = snapshot_files.SnapshotWriter(layout.epoch_directory(tmp_path, 0, 1) / "snapshot")
+    frames = {"facts": shown.table.facts, "values": shown.table.frame, "forecasts": shown.table.frame}
+    files = writer.write_table(frames, snapshot_files.TableFiles(), at=1, run=1, version=1)
+    merger = Merger(tmp_path, 1, started=7)
+    for version in (1, 2):
+        small = {name: shown.table.marks if name == "marks" else getattr(shown, name) for name in snapshot_files.SMALL}
+        writer.publish(files, small, msgspec.structs.replace(shown.health, version=version))
+        merger.step(float(version), 20_000 + version, yes)
     assert merged(tmp_path).version == 2
     assert [path.name for path in (tmp_path / "snapshot").glob("facts-*")] == ["facts-7-1.arrow"]
     assert [path.name for path in (tmp_path / "snapshot").glob("values-*")] == ["values-7-1.columns"]
