@@ -66,6 +66,10 @@ class Node:
     _ending: dict[int, Worker] = field(default_factory=dict)
     _unreachable: bool = False
 
+    def problems(self) -> list[str]:
+        """Return the codes of what keeps the node from being useful."""
+        return ["broker_away"] if self._unreachable else []
+
     @property
     def running(self) -> list[int]:
         """The ranges whose processors run on this node."""

@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pumpwatch.commands.errors import CommandError
+from pumpwatch.commands.parts import only_user, require_free
 from pumpwatch.settings import PREFIX
+from pumpwatch.supervision import logs
+from pumpwatch.supervision.process import play
 
 if TYPE_CHECKING:
     from cluster.nats_server import Ports
     from cluster.nats_service import NatsSettings
 
 USER: Final = "pumpwatch"
-PASSWORD: Final = "nats.password"
+PASSWORD_FILE: Final = "nats.password"  # noqa: S105 (a file name)
+HOST: Final = "127.0.0.1"
 PASSWORD_BYTES: Final = 24
 
 
@@ -68,7 +72,7 @@ def plan(data: Path, ports: Ports, ranges: int) -> ClusterBroker:
 
     try:
         check_ranges(ranges)
-        path = secret_files.directory(data) / PASSWORD
+        path = secret_files.directory(data) / PASSWORD_FILE
         if not path.exists():
             secret_files.write(path, f"{secrets.token_urlsafe(PASSWORD_BYTES)}\n".encode())
         login = Login(USER, path.read_text("utf-8").strip())
@@ -77,9 +81,37 @@ def plan(data: Path, ports: Ports, ranges: int) -> ClusterBroker:
     return ClusterBroker(NatsSettings(endpoints.directory(data) / "nats", ports, login, ranges))
 
 
+def serve(
+    data: Path, ports: tuple[int, int, int], ranges: int | None, metrics_port: int | None, log: logs.Kind
+) -> None:
+    """Run the server in this process with its client, MQTT and monitoring ports; raises `CommandError`."""
+    from broker.metrics.readings import Vitals
+    from cluster import nats_service
+    from cluster.joining import DEFAULT_RANGES, JoinError, in_directory
+    from cluster.nats_server import NatsError, Ports
+
+    for port in ports:
+        require_free(HOST, port, "choose others with --port, --cluster-port and --monitor-port")
+    with only_user(data / "broker" / "nats.lock", "NATS server", "--data"):
+        try:
+            known = in_directory(data)
+            settings = plan(
+                data, Ports(ports[0], ports[1], ports[2]), ranges or (known.ranges if known else DEFAULT_RANGES)
+            ).settings
+            vitals = Vitals("broker", problems=list)
+            play(
+                "broker",
+                lambda stop, ready, _: nats_service.run(settings, stop, ready),
+                watch=(vitals, metrics_port),
+                log_as=log,
+            )
+        except (NatsError, JoinError) as error:
+            raise CommandError(str(error)) from error
+
+
 def free_ports() -> Ports:
     """Return three ports of this machine that nobody uses."""
-    from broker.mqtt.local_broker import free_port
+    from broker.mqtt.endpoint import free_port
     from cluster.nats_server import Ports
 
-    return Ports(free_port(), free_port(), free_port())
+    return Ports(free_port(HOST), free_port(HOST), free_port(HOST))

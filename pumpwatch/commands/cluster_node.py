@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -25,6 +26,22 @@ DEFAULT_PORT = 4222
 def clock() -> float:
     """Return the seconds since this machine started, which also pass while this process is stopped."""
     return time.clock_gettime(time.CLOCK_BOOTTIME if hasattr(time, "CLOCK_BOOTTIME") else time.CLOCK_MONOTONIC)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cluster: addresses of its servers, their monitoring port, and the number of ranges if it is asked for."""
+
+    url: str = field(repr=False)
+    monitor: int
+    ranges: int | None
+
+
+def place_of(url: str, monitor: int, ranges: int | None) -> Place:
+    """Return a cluster by its options; raises `CommandError` if the address or what a cluster needs is missing."""
+    hosts_of(url)
+    require_extra()
+    return Place(url, monitor, ranges)
 
 
 def require_extra() -> None:
@@ -54,14 +71,7 @@ def hosts_of(url: str) -> list[str]:
 
 
 async def run(
-    url: str,
-    monitor: int,
-    ranges: int | None,
-    settings: Settings,
-    *,
-    stop: asyncio.Event,
-    ready: Callable[[str], None],
-    vitals: Vitals,
+    place: Place, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None], vitals: Vitals
 ) -> None:
     """Run one node until `stop`; raises `CommandError`, or `RefusalError` if somebody must act first."""
     from cluster.jetstream import UnreachableError, cluster_store
@@ -71,11 +81,11 @@ async def run(
     from cluster.merging.service import run_merger
     from cluster.node import Elected, Node
 
-    servers = await _servers(hosts_of(url), monitor)
+    servers = await _servers(hosts_of(place.url), place.monitor)
     name = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
     try:
-        async with cluster_store(url) as store:
-            identity = await join(store, servers, settings.data, ranges)
+        async with cluster_store(place.url) as store:
+            identity = await join(store, servers, settings.data, place.ranges)
             merger = Elected(MERGER, "merger", partial(run_merger, settings.data, identity.ranges))
             node = Node(
                 settings.data,

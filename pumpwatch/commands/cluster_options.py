@@ -9,6 +9,7 @@ import typer
 from pumpwatch import settings
 from pumpwatch.settings import PREFIX
 
+CLUSTER_PORT = 4222
 MONITOR_PORT = 8222
 
 Cluster = Annotated[
