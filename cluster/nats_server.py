@@ -36,6 +36,7 @@ class Ports:
 
     client: int
     mqtt: int
+    monitor: int
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def configuration(name: str, store: Path, ports: Ports, login: Login, max_bytes:
         (
             f"server_name: {_text(name)}",
             f'listen: "127.0.0.1:{ports.client}"',
+            f'http: "127.0.0.1:{ports.monitor}"',
             "jetstream {",
             f"  store_dir: {_text(str(store))}",
             f"  max_file_store: {max_bytes}",

@@ -64,7 +64,12 @@ class Node:
     lost: int = 0
     _jobs: dict[int, _Job] = field(default_factory=dict)
     _ending: dict[int, Worker] = field(default_factory=dict)
+    _connected: set[int] = field(default_factory=set)
     _unreachable: bool = False
+
+    def problems(self) -> list[str]:
+        """Return the codes of what keeps the node from being useful."""
+        return ["broker_away"] if self._unreachable else []
 
     @property
     def running(self) -> list[int]:
@@ -72,13 +77,16 @@ class Node:
         return sorted(number for number, job in self._jobs.items() if number < self.ranges and job.worker.alive)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        """Run until `stop`, then end the processors and give the leases back; `ready` is called after the first look.
+        """Run until `stop`, then end the processors and give the leases back.
 
+        `ready` is called once the processors of the first share are connected: before, nobody listens to gateways.
         Raises `MembershipError` if the cluster has too many nodes.
         """
+        told = False
         while not stop.is_set():
-            if await self._reached(self._step):
+            if await self._reached(self._step) and not told and self._connected.issuperset(self.running):
                 ready()
+                told = True
             await self._pause(stop)
         for job in self._jobs.values():
             job.leaving = True
@@ -191,6 +199,7 @@ class Node:
             )
 
             def ready(address: str) -> None:
+                self._connected.add(lease.number)
                 log.info(
                     "%s runs as epoch %s at %s, %.1f s later", part.name, lease.epoch, address, self.clock() - began
                 )

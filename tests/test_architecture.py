@@ -101,6 +101,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "leases": set(),
         "jetstream": {"leases"},
         "nats_server": set(),
+        "nats_service": {"nats_server"},
         "membership": {"leases"},
         "worker": set(),
         "node": {"layout", "leases", "membership", "worker"},

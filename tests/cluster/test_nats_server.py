@@ -40,8 +40,9 @@ def test_another_version_is_refused_with_the_one_that_is_needed(text: str, why: 
 
 
 def test_the_server_syncs_before_it_acknowledges_and_listens_on_this_machine_only() -> None:
-    text = configuration("one", Path("/data"), Ports(1, 2), LOGIN, 1000, ranges=8)
+    text = configuration("one", Path("/data"), Ports(1, 2, 3), LOGIN, 1000, ranges=8)
     assert "sync_interval: always" in text
+    assert 'http: "127.0.0.1:3"' in text.splitlines()
     assert [line.strip() for line in text.splitlines() if "listen" in line] == [
         'listen: "127.0.0.1:1"',
         'listen: "127.0.0.1:2"',
@@ -63,7 +64,7 @@ async def bucket(tmp_path: Path) -> AsyncIterator[Store]:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))
-    ports = Ports(_free_port(), _free_port())
+    ports = Ports(_free_port(), _free_port(), _free_port())
     file = tmp_path / "nats.conf"
     write_configuration(file, configuration("one", tmp_path / "store", ports, LOGIN, 64 * 1024 * 1024, ranges=8))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
