@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -46,10 +47,8 @@ def place_of(url: str, monitor: int, ranges: int | None) -> Place:
 
 def require_extra() -> None:
     """Raise `CommandError` if what a cluster needs is not installed."""
-    try:
-        import nats  # noqa: F401
-    except ModuleNotFoundError:
-        raise CommandError("a cluster needs NATS; install it with: pip install 'pumpwatch[cluster]'") from None
+    if find_spec("nats") is None:
+        raise CommandError("a cluster needs NATS; install it with: pip install 'pumpwatch[cluster]'")
 
 
 def hosts_of(url: str) -> list[str]:
