@@ -41,6 +41,12 @@ async def test_two_clusters_on_one_data_directory_are_refused(tmp_path: Path) ->
         await join(second, SERVERS, tmp_path / "c", None)
 
 
+async def test_the_records_of_a_single_processor_are_not_taken_for_those_of_a_cluster(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    with pytest.raises(JoinError, match="records of a single processor"):
+        await join(FakeStore(), SERVERS, tmp_path, None)
+
+
 async def test_servers_that_cannot_be_used_and_a_file_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     away = Unreachable("http://db:8222", "refused")
     with pytest.raises(JoinError, match="The NATS server http://db:8222 is unreachable"):
