@@ -187,6 +187,7 @@ class Node:
         """Return the work of the owner of a range: make the directory of its epoch, and run the processor on it."""
         part = Part(
             lease.number,
+            self.ranges,
             _name(lease.number),
             topics_of(lease.number, self.ranges),
             self.data,

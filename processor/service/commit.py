@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+import msgspec
+
 from broker.contract.actions import Outcome
 from broker.contract.messages import encode
 from broker.contract.topics import OUTCOME
@@ -55,6 +57,7 @@ class Committer:
     samples and `receive_maximum` messages may wait. `on_durable` is called after what had been taken in when it was
     `marked` is on disk and acknowledged. `durations` counts how long each kind of work took. `still_mine` is asked
     after each sync: nothing is acknowledged, confirmed or answered once it says no.
+    `part` is the number of this processor among those that answer an action, and how many these are.
     """
 
     data: Path
@@ -71,6 +74,7 @@ class Committer:
     marked: Callable[[], int] = lambda: 0
     on_durable: Callable[[int], None] = lambda _mark: None
     still_mine: Callable[[], bool] = lambda: True
+    part: tuple[int, int] = (0, 1)
     durations: dict[Work, Distribution] = field(
         default_factory=lambda: {work: Distribution() for work in get_args(Work)}
     )
@@ -192,9 +196,10 @@ class Committer:
         """Write samples and journal entries; then publish these outcomes, as the actions they answer are durable."""
         if not await self.save() or (outcomes and not await self._sync()):
             return False
+        number, parts = self.part
         for outcome in outcomes:
             if self.link.alive:
-                self.link.publish(OUTCOME, encode(outcome))
+                self.link.publish(OUTCOME, encode(msgspec.structs.replace(outcome, part=number, parts=parts)))
         del self.outcomes[: len(outcomes)]
         return True
 

@@ -151,6 +151,7 @@ class _Service:
         )
         if part is not None:
             self.committer.still_mine = self.announcements.still_mine = part.still_mine
+            self.committer.part, self.pipeline.shared = (part.number, part.parts), True
             self.announcements.name = f"processor-{part.number:02d}"
         self.connection = Connection(
             self.link,

@@ -22,11 +22,12 @@ class SecondProcessorError(ProcessorError):
 class Part:
     """The part of a fleet that one of several processors has: `filters` are its topics, `keys` the directory of all.
 
-    `still_mine` says whether nobody else can have it yet; it is asked after what was taken in is on disk, before that
-    is confirmed. `name` is for people, `number` for topics.
+    There are `parts` of them. `still_mine` says whether nobody else can have it yet; it is asked after what was taken
+    in is on disk, before that is confirmed. `name` is for people, `number` for topics.
     """
 
     number: int
+    parts: int
     name: str
     filters: tuple[str, ...]
     keys: Path
