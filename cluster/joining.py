@@ -17,6 +17,8 @@ from cluster.preflight import Facts, Identity, Server, Unreachable
 
 FILE: Final = "cluster.json"
 KEY: Final = "cluster"
+OF_ONE: Final = ("checkpoint", "history", "log")
+"""What a single processor writes into its data directory."""
 DEFAULT_RANGES: Final = 8
 """Ranges of a new cluster: enough for eight nodes."""
 
@@ -38,6 +40,11 @@ async def join(store: Store, servers: list[Server | Unreachable], data: Path, ra
     """
     there, here = await _in_bucket(store), in_directory(data)
     wanted = ranges or (there or here or Identity("", DEFAULT_RANGES)).ranges
+    if here is None and any((data / name).exists() for name in OF_ONE):
+        raise JoinError(
+            f"{data} has the records of a single processor, which a cluster does not take over; start it with an empty "
+            "data directory"
+        )
     problems = preflight.problems(Facts(servers, str(data), here, there, wanted))
     if problems:
         raise JoinError(" ".join(problems))

@@ -14,8 +14,8 @@ from cluster.leases import LEASE_S, ConflictError, Store
 KEY: Final = "nodes"
 MAX_NODES: Final = 64
 """As many as there can be ranges; a further one would have nothing to do."""
-FORGET_S: Final = 60.0
-"""A node that was silent for so long is removed from the record."""
+FORGET_S: Final = 15.0
+"""A node that was silent for so long is removed from the record: until then a new node counts it as alive at first."""
 ATTEMPTS: Final = 5
 """Of a write, if other nodes write at the same time; the next second brings another chance."""
 

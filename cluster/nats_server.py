@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from broker.contract.messages import MAX_MESSAGE_BYTES
 from broker.contract.topics import SHARDS
 from broker.store import secret_files
 
@@ -79,6 +80,7 @@ def configuration(name: str, store: Path, ports: Ports, login: Login, max_bytes:
             f"server_name: {_text(name)}",
             f'listen: "127.0.0.1:{ports.client}"',
             f'http: "127.0.0.1:{ports.monitor}"',
+            f"max_payload: {MAX_MESSAGE_BYTES}",
             "jetstream {",
             f"  store_dir: {_text(str(store))}",
             f"  max_file_store: {max_bytes}",

@@ -64,6 +64,7 @@ class Node:
     lost: int = 0
     _jobs: dict[int, _Job] = field(default_factory=dict)
     _ending: dict[int, Worker] = field(default_factory=dict)
+    _share: frozenset[int] = frozenset()
     _connected: set[int] = field(default_factory=set)
     _unreachable: bool = False
 
@@ -79,12 +80,12 @@ class Node:
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Run until `stop`, then end the processors and give the leases back.
 
-        `ready` is called once the processors of the first share are connected: before, nobody listens to gateways.
+        `ready` is called once the processors of its share are connected: before, nobody listens to gateways.
         Raises `MembershipError` if the cluster has too many nodes.
         """
         told = False
         while not stop.is_set():
-            if await self._reached(self._step) and not told and self._connected.issuperset(self.running):
+            if await self._reached(self._step) and not told and self._connected >= self._share:
                 ready()
                 told = True
             await self._pause(stop)
@@ -123,8 +124,8 @@ class Node:
         """Renew what this node holds, and take or give back what changes its share."""
         await self._keep()
         live = await self.members.beat()
-        owners = {number: await self.leases.owner(number) for number in range(self.ranges)}
-        share = fair_share(live, owners, self.ranges)[self.leases.node]
+        owners = dict(enumerate(await asyncio.gather(*map(self.leases.owner, range(self.ranges)))))
+        self._share = share = fair_share(live, owners, self.ranges)[self.leases.node]
         for number, job in self._jobs.items():
             if number < self.ranges and number not in share and not job.leaving:
                 log.info("range %02d moves to another node", number)
@@ -160,6 +161,8 @@ class Node:
     def _restart(self, number: int, job: _Job) -> None:
         """Start a service again that failed while the lease is held, after a pause that doubles."""
         now = self.clock()
+        if not job.lease.mine(now):
+            return
         if job.worker.error is not None and not isinstance(job.worker.error, FencedError) and not job.again_s:
             wait_s = min(MAX_WAIT_S, RENEW_S * 2**job.failures)
             job.failures, job.again_s = min(job.failures + 1, 10), now + wait_s

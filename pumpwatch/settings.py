@@ -69,9 +69,6 @@ class Settings(TypedDict, total=False):
 
     broker: Annotated[str, Meta(min_length=1, examples=["mqtt://127.0.0.1:1883"])]
     data: Annotated[str, Meta(min_length=1, examples=["/var/lib/pumpwatch"])]
-    cluster: Annotated[str, Meta(min_length=1, examples=["nats://127.0.0.1:4222"])]
-    cluster_monitor: Annotated[int, PORT]
-    ranges: Annotated[int, RANGES]
     pumps: Annotated[int, PUMPS]
     gateways: Annotated[int, GATEWAYS]
     speed: Annotated[float, SPEED]
@@ -121,6 +118,9 @@ class Settings(TypedDict, total=False):
     trusted_proxy: Annotated[list[str], Meta(max_length=MAX_PROXIES, examples=["127.0.0.1", "10.0.0.0/8"])]
     tls_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/dashboard.pem"])]
     tls_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/dashboard.key"])]
+    cluster: Annotated[str, Meta(min_length=1, examples=["nats://127.0.0.1:4222"])]
+    cluster_monitor: Annotated[int, PORT]
+    ranges: Annotated[int, RANGES]
     allowed_host: Annotated[list[str], Meta(max_length=MAX_HOSTS, examples=["ward.example"])]
 
 

@@ -35,6 +35,7 @@ HOW_TO: Final[dict[str, Titles]] = {
         "alarm-management.md": "Silence and rationalize alarms",
         "backup.md": "Back up and restore",
         "operate.md": "Watch the system itself",
+        "cluster.md": "Run a cluster",
     },
 }
 EXPLANATION: Final[Titles] = {

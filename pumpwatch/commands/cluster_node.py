@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 MONITOR_TIMEOUT_S = 5.0
 DEFAULT_PORT = 4222
+IDENTITY = "cluster.json"
 
 
 def clock() -> float:
@@ -44,12 +47,19 @@ def place_of(url: str, monitor: int, ranges: int | None) -> Place:
     return Place(url, monitor, ranges)
 
 
+def refuse_single(data: Path) -> None:
+    """Raise `RefusalError` if a cluster uses a data directory: a single processor would begin anew beside it."""
+    if (data / IDENTITY).exists():
+        raise RefusalError(
+            f"{data} is the data directory of a cluster; run it with --cluster, or give this processor a directory of "
+            "its own with --data"
+        )
+
+
 def require_extra() -> None:
     """Raise `CommandError` if what a cluster needs is not installed."""
-    try:
-        import nats  # noqa: F401
-    except ModuleNotFoundError:
-        raise CommandError("a cluster needs NATS; install it with: pip install 'pumpwatch[cluster]'") from None
+    if find_spec("nats") is None:
+        raise CommandError("a cluster needs NATS; install it with: pip install 'pumpwatch[cluster]'")
 
 
 def hosts_of(url: str) -> list[str]:

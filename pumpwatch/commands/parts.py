@@ -159,6 +159,8 @@ def process(
         trace=trace,
         otlp_endpoint=otlp_endpoint,
     )
+    if not cluster:
+        cluster_node.refuse_single(where)
     place = cluster_node.place_of(cluster, cluster_monitor, ranges) if cluster else None
 
     def run(stop: asyncio.Event, ready: Callable[[str], None], _: object) -> Awaitable[None]:

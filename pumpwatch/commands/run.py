@@ -25,7 +25,7 @@ from broker.metrics.table import PARTS
 from broker.mqtt.topic_access import DASHBOARD, OPERATOR, PROCESSOR, SIMULATOR, SUPERVISOR
 from broker.store import notification_files
 from broker.store.file_lock import LockedError
-from pumpwatch.commands import access_options, cluster_options, cluster_run, gateway_options, options
+from pumpwatch.commands import access_options, cluster_node, cluster_options, cluster_run, gateway_options, options
 from pumpwatch.commands.broker_options import variables_of_parts
 from pumpwatch.commands.broker_password import with_variable
 from pumpwatch.commands.errors import CommandError
@@ -165,6 +165,8 @@ def run(
     with _alone(where):
         free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)
         own: OwnBroker | ClusterBroker | None = None
+        if not nodes:
+            cluster_node.refuse_single(where)
         if nodes:
             own = cluster_run.choose(where, ranges)
         elif config.broker is None:
