@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MONITOR_TIMEOUT_S = 5.0
 DEFAULT_PORT = 4222
+MAX_REPLICAS = 3
+"""Servers that have the leases, if there are so many: a majority of them is enough."""
 IDENTITY = "cluster.json"
 
 
@@ -94,7 +96,7 @@ async def run(
     servers = await _servers(hosts_of(place.url), place.monitor)
     name = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
     try:
-        async with cluster_store(place.url) as store:
+        async with cluster_store(place.url, MAX_REPLICAS if len(servers) >= MAX_REPLICAS else 1) as store:
             identity = await join(store, servers, settings.data, place.ranges)
             merger = Elected(MERGER, "merger", partial(run_merger, settings.data, identity.ranges))
             node = Node(
