@@ -28,6 +28,7 @@ from processor.service.anchoring import Anchoring
 from processor.service.announcements import Announcements
 from processor.service.batches import Batches
 from processor.service.checkpoint import CheckpointError
+from processor.service.cohort_exchange import CohortExchange
 from processor.service.commit import Committer
 from processor.service.compaction import Compaction
 from processor.service.connection import Connection
@@ -152,6 +153,7 @@ class _Service:
         if part is not None:
             self.committer.still_mine = self.announcements.still_mine = part.still_mine
             self.committer.part, self.pipeline.shared = (part.number, part.parts), True
+            self.pipeline.cohorts.exchange = CohortExchange(settings.data, part.keys, first=part.number == 0)
             self.announcements.name = f"processor-{part.number:02d}"
         self.connection = Connection(
             self.link,
