@@ -19,11 +19,21 @@ def epochs(directory: Path) -> list[int]:
     return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit() and path.is_dir())
 
 
+def is_cluster(data: Path) -> bool:
+    """Return whether ranges of a cluster are in a data directory."""
+    return (data / DIRECTORY).is_dir()
+
+
+def is_shared(data: Path) -> bool:
+    """Return whether machines may share a directory: that of a cluster, or of one epoch of a range."""
+    return is_cluster(data) or data.absolute().parent.parent.name == DIRECTORY
+
+
 def sources(data: Path) -> list[Path]:
     """Return the directories with the history of a data directory: itself, or in a cluster one for each range."""
-    root = data / DIRECTORY
-    if not root.is_dir():
+    if not is_cluster(data):
         return [data]
+    root = data / DIRECTORY
     ranges = sorted(path for path in root.iterdir() if path.name.isdigit())
     latest = ((path, epochs(path)) for path in ranges)
     return [path / f"{found[-1]:06d}" for path, found in latest if found]

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from broker.store import durable_write, journal_query
+from broker.store import durable_write, journal_anchor, journal_query
 from broker.store.journal import Journal
 from broker.store.journal_file import FILE
 from cluster import layout
@@ -56,6 +56,8 @@ class Journals:
         before, copied = dict(self._positions), 0
         for number in range(layout.check_ranges(self.ranges)):
             copied += self._copy(number)
+        if copied:
+            journal_anchor.write(self.data, self._journal.head)
         if self._positions != before:
             content = msgspec.json.encode(self._positions)
             durable_write.replace(self._file, lambda aside: aside.write_bytes(content))

@@ -120,6 +120,15 @@ def test_what_a_former_owner_wrote_on_does_not_hide_what_its_successor_wrote(tmp
     assert journals.again == 1
 
 
+def test_machines_that_share_a_directory_need_no_common_memory_to_read_its_journals(tmp_path):
+    write(tmp_path, 0, raised("P-1/hot/5"))
+    Journals(tmp_path, 1).step()
+    assert not list(tmp_path.rglob("*-shm"))
+    alone = Journal(tmp_path / "alone")
+    assert list(tmp_path.rglob("*-shm"))
+    alone.close()
+
+
 def test_a_long_journal_is_copied_in_steps(tmp_path):
     write(tmp_path, 0, *(entry(f"{number}") for number in range(BATCH + 10)))
     journals = Journals(tmp_path, 1)
