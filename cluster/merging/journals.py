@@ -64,6 +64,10 @@ class Journals:
         self.copied += copied
         return copied
 
+    def append(self, entries: pl.DataFrame) -> None:
+        """Write entries of the merger's own; raises like `step`."""
+        self._journal.append(entries)
+
     def close(self) -> None:
         """Close the journal of the cluster."""
         self._journal.close()

@@ -18,7 +18,7 @@ from broker.store.pump_table import PumpTable
 from broker.store.snapshot import Health, Snapshot, empty
 from broker.store.snapshot_files import SMALL, SnapshotReader, SnapshotWriter, TableFiles, stamp
 from cluster import layout
-from cluster.merging import health, snapshots, tables
+from cluster.merging import health, snapshots, stale, tables
 from cluster.merging.stale import StaleRange, Watch
 from cluster.merging.tables import Placement
 
@@ -41,6 +41,8 @@ class _Range:
 class Merger:
     """Merges the snapshots of all ranges of a cluster in `data`. `started` is wall ms.
 
+    `not_judged` are the alarms about ranges without an owner that writes, as of the last step.
+
     Two of them do no lasting harm: the manifest is replaced in one step, and the next one replaces it again.
     """
 
@@ -48,6 +50,7 @@ class Merger:
     ranges: int
     started: int
     version: int = 0
+    not_judged: pl.DataFrame = field(default_factory=lambda: stale.alarms([]))
     _watch: Watch = field(default_factory=Watch)
     _known: list[_Range] = field(default_factory=list)
     _shown: list[PumpTable] = field(default_factory=list)
@@ -72,12 +75,13 @@ class Merger:
             (known, self._watch.look(number, known.snapshot, known.epoch, now_s, wall_ms))
             for number, known in enumerate(self._known)
         ]
-        not_judged = [stale for _, stale in found if stale is not None]
+        not_judged = [each for _, each in found if each is not None]
         current = [known.snapshot for known in self._known]
+        self.not_judged = stale.alarms(not_judged)
         if not not_judged and self._merged and all(map(operator.is_, current, self._merged)):
             return False
         seen = [known.snapshot for known, _ in found if known.snapshot.version]
-        judged = [known.snapshot for known, stale in found if stale is None and known.snapshot.version]
+        judged = [known.snapshot for known, lost in found if lost is None and known.snapshot.version]
         table, fresh, placement = self._table([one.table for one in seen])
         ages = snapshots.ages(judged or seen)
         files = self._writer.write_table(fresh, self._files, at=wall_ms, run=self.started, version=self.version + 1)
@@ -137,7 +141,7 @@ class Merger:
             version=self.version + 1,
             started=self.started,
             written=min((one.health.written for one in judged or seen), default=0),
-            notes=[stale.note for stale in not_judged],
+            notes=[each.note for each in not_judged],
         )
 
 

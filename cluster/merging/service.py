@@ -17,9 +17,11 @@ from typing import Final
 
 import polars as pl
 
+from broker.store import snapshot_files
 from broker.store.journal import JournalError
+from cluster.merging import stale
 from cluster.merging.journals import Journals
-from cluster.merging.merger import Merger
+from cluster.merging.merger import DIRECTORY, Merger
 
 log = logging.getLogger("node")
 
@@ -43,6 +45,8 @@ class MergerService:
     failures: int = 0
     failing: int = 0
     reason: str = ""
+    _since_s: float = 0.0
+    _standing: pl.DataFrame = field(default_factory=lambda: stale.alarms([]), repr=False)
     _merger: Merger | None = field(default=None, repr=False)
     _journals: Journals | None = field(default=None, repr=False)
 
@@ -53,10 +57,11 @@ class MergerService:
         """
         try:
             self._journals = self._journals or Journals(self.data, self.ranges)
-            self._merger = self._merger or Merger(self.data, self.ranges, started=self.wall_ms())
+            self._merger = self._merger or self._begin(now_s)
             # First the entries, so that what a snapshot shows is in the journal.
             self._journals.step()
             self.snapshots += self._merger.step(now_s, self.wall_ms(), self.mine)
+            self._record(self._journals, self._merger.not_judged, now_s)
         except ERRORS as error:
             self.failures += 1
             self.failing += 1
@@ -67,6 +72,24 @@ class MergerService:
             if self.failing:
                 log.info("the ranges are merged again, after %s failures", f"{self.failing:,}")
             self.failing = 0
+
+    def _begin(self, now_s: float) -> Merger:
+        """Start to merge, with the alarms that the merger before had raised."""
+        shown = snapshot_files.read(self.data / DIRECTORY).alarms
+        self._since_s, self._standing = now_s, shown.filter(pl.col("rule") == stale.RULE)
+        return Merger(self.data, self.ranges, started=self.wall_ms())
+
+    def _record(self, journals: Journals, not_judged: pl.DataFrame, now_s: float) -> None:
+        """Record alarms about ranges without a processor in the journal, from which people are notified.
+
+        Not at first: a merger does not know at once which ranges stand still.
+        """
+        if now_s - self._since_s < stale.STALE_S or not self.mine():
+            return
+        changed = stale.changes(self._standing, not_judged, self.wall_ms())
+        if changed.height:
+            journals.append(changed)
+        self._standing = not_judged
 
     def close(self) -> None:
         """Close the journal of the cluster."""

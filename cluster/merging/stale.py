@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from broker.contract.subjects import system_subject
+from broker.store.journal import EVENTS_SCHEMA
 from broker.store.rule_facts import RULES_SCHEMA
 from broker.store.snapshot import ALARMS_SCHEMA, PRIORITY_CODE, Snapshot
 
@@ -100,6 +101,24 @@ def alarms(ranges: Sequence[StaleRange]) -> pl.DataFrame:
         for one in ranges
     ]
     return pl.DataFrame(rows, ALARMS_SCHEMA)
+
+
+def changes(before: pl.DataFrame, now: pl.DataFrame, wall_ms: int) -> pl.DataFrame:
+    """Return the journal entries (`EVENTS_SCHEMA`) of these alarms: raised, or cleared since `before`."""
+    found = [
+        shown.join(others, on="alarm", how="anti", maintain_order="left").select(
+            pl.lit(wall_ms).alias("at"),
+            pl.col("onset").alias("time"),
+            pl.lit(kind).alias("kind"),
+            pl.lit(text).alias("text"),
+            *("alarm", "subject", "subject_kind", "rule", "title", "priority"),
+        )
+        for kind, text, shown, others in (
+            ("raised", "no processor works on this range", now, before),
+            ("cleared", "a processor works on this range again", before, now),
+        )
+    ]
+    return pl.concat([pl.DataFrame(schema=EVENTS_SCHEMA), *found], how="diagonal_relaxed").select(*EVENTS_SCHEMA)
 
 
 def rule() -> pl.DataFrame:

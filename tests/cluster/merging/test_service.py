@@ -73,6 +73,29 @@ def test_a_disk_that_refuses_is_counted_and_tried_again(tmp_path):
     service.close()
 
 
+def test_a_range_without_a_processor_is_in_the_journal_across_mergers(tmp_path):
+    own(tmp_path, 0, fleet([0], [0]))
+    own(tmp_path, 1, fleet([40], [0]))
+
+    def steps(service: MergerService, *seconds: float) -> list[tuple[str, str]]:
+        for second in seconds:
+            own(tmp_path, 0, fleet([0], [0], version=round(second)))
+            service.step(second)
+        return journal_query.events(tmp_path).select("kind", "subject").rows()
+
+    first = MergerService(tmp_path, 2, lambda: True, lambda: 20_000)
+    raised = ("raised", "system: range 01")
+    assert steps(first, 1, 5) == []
+    assert steps(first, 12, 13) == [raised]
+    first.close()
+    second = MergerService(tmp_path, 2, lambda: True, lambda: 30_000)
+    assert steps(second, 14, 15) == [raised]
+    own(tmp_path, 1, fleet([40], [0], version=2), epoch=2)
+    assert steps(second, 25, 26) == [("cleared", "system: range 01"), raised]
+    assert not second.failures
+    second.close()
+
+
 def test_journals_of_ranges_are_one_with_a_chain_of_its_own(tmp_path):
     write(tmp_path, 0, entry("started", title="processor"), raised("P-1/hot/5"))
     write(tmp_path, 1, entry("started", title="processor"), raised("P-2/hot/5"), raised("fleet/silent/5"))

@@ -11,6 +11,7 @@ import pytest
 from processor.alarms.hold import no_timers
 from processor.alarms.subjects import Subjects
 from processor.engine import engine
+from processor.service import cohort_exchange
 from processor.service.cohort_exchange import FILE, CohortExchange
 from processor.watch.cohorts import FRESH_S, INTERVAL_S, OTHERS, CohortWatch
 from tests.processor.watch.cohort_fleet import LOTS, PUMPS, START_MS, healthy, subjects
@@ -76,13 +77,15 @@ def test_two_find_what_one_finds(tmp_path, values):
     assert set(found[1]) == {"ward-2", "ward-3"}
 
 
-def test_a_file_that_is_damaged_or_old_is_left_out(tmp_path, values):
+def test_a_file_that_is_damaged_or_old_is_left_out_and_of_very_many_pumps_a_part_is_read(tmp_path, values, monkeypatch):
     first, second = exchange(tmp_path, 0), exchange(tmp_path, 1)
     assert first.others(NOW).is_empty()
     scores(CohortWatch(exchange=second), values[:HALF], part(slice(0, HALF), slice(0, 2)))
     assert dict(first.others(NOW).schema) == OTHERS
     assert first.others(NOW).height == HALF
     assert first.others(NOW + round(FRESH_S * 1000) + 1).is_empty()
+    monkeypatch.setattr(cohort_exchange, "MAX_OTHERS", HALF // 4)
+    assert first.others(NOW).height == HALF // 4
     (second.data / FILE).write_bytes(b"damaged")
     assert first.others(NOW).is_empty()
     assert first.failures == 1
