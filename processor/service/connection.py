@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from broker.contract.topics import COMMAND, PART, RESEND
+from broker.contract.topics import RESEND
 from broker.mqtt.address import LinkError
 from broker.mqtt.link import Link
 from broker.mqtt.reconnection import keep_open
@@ -32,7 +32,7 @@ log = logging.getLogger("processor")
 
 @dataclass
 class Connection:
-    """Keeps a processor connected and subscribed to `topics` of gateways.
+    """Keeps a processor connected and subscribed to `topics`.
 
     `since` is when the session began (monotonic, s), infinite before the first.
     """
@@ -51,7 +51,7 @@ class Connection:
         """Stay connected until cancelled, once it is known that no other processor is; set `connected` each time."""
 
         async def session(link: Link) -> None:
-            for topic in (*self.topics, COMMAND, PART):
+            for topic in self.topics:
                 link.subscribe(topic)
             if not link.resumed:
                 link.publish(RESEND, b"{}")

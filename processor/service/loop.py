@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from broker.contract.signed import Verifier
-from broker.contract.topics import ALL
+from broker.contract.topics import ALL, COMMAND, PART
 from broker.metrics.readings import Vitals
 from broker.mqtt.address import TakenOverError, parse_url
 from broker.mqtt.link import Link, Message
@@ -163,7 +163,7 @@ class _Service:
             self.committer,
             self.announcements,
             self.journal,
-            (ALL,) if part is None else part.filters,
+            (ALL, COMMAND, PART) if part is None else part.topics,
         )
         self.judging = Judging(
             settings.data,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from broker.contract.topics import COMMAND, PART
 from broker.store.history import DEFAULT_MAX_BYTES
 from processor.intake.rates import RateLimits
 
@@ -32,6 +33,11 @@ class Part:
     filters: tuple[str, ...]
     keys: Path
     still_mine: Callable[[], bool]
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What it subscribes to: notices of parts concern no gateway, so the first one records them for all."""
+        return (*self.filters, COMMAND, *((PART,) if self.number == 0 else ()))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ SEED: Final = int(os.environ.get("CLUSTER_SEED", "17"))
 RANGES: Final = 4
 PUMPS: Final = 12
 NODES: Final = ("one", "two")
-SPEED: Final = 600
+SPEED: Final = 60
 SCENARIO: Final = """
 pumps = 12
 days = 90
@@ -36,24 +36,24 @@ start = 2026-01-05T00:00:00Z
 [[fault]]
 name = "motor_stall"
 pumps = "5"
-at = "1h"
+at = "10m"
 severity = 1.0
 
 [[fault]]
 name = "battery_drop"
 pumps = "2"
-at = "2h"
+at = "15m"
 severity = 1.0
 
 [[fault]]
 name = "catheter_occlusion"
 pumps = "7"
-at = "3h"
+at = "20m"
 severity = 1.0
 """
 OF_THE_WIRE: Final = ("pump_silent", "gateway_silent", "samples_lost")
 """Rules about what does not arrive for a while by wall clock: a node that is down for seconds is an hour of therapy."""
-LAST_FAULT: Final = 8 * 60
+LAST_FAULT: Final = 90
 """Samples of a pump after which all faults of the scenario have their alarm."""
 
 
@@ -68,7 +68,7 @@ def heard(system: Cluster) -> int:
     counts = [
         count for number in range(RANGES) for count in system.snapshot(number).pumps["seq"].to_list()
     ]  # fmt: skip
-    return min(counts) if len(counts) == PUMPS else 0
+    return min(count or 0 for count in counts) if len(counts) == PUMPS else 0
 
 
 def strike(system: Cluster, name: str, chance: random.Random) -> str:
@@ -117,15 +117,15 @@ def test_blows_leave_the_same_alarms_and_every_sample_once(mosquitto: str, tmp_p
             system.start_node(name)
         system.wait_for("all ranges", lambda: "READY" in system.log("one") + system.log("two"))
         system.start_simulator("--scenario", str(scenario), "--gateways", str(PUMPS), "--speed", str(SPEED))
-        system.wait_for("all pumps", lambda: heard(system) > 20)
+        system.wait_for("all pumps", lambda: heard(system) > 3)
         for blow in range(BLOWS):
             name, before, began = chance.choice(NODES), heard(system), time.monotonic()
             what = strike(system, name, chance)
-            system.wait_for("samples of all pumps", lambda before=before: heard(system) > before + 60)
+            system.wait_for("samples of all pumps", lambda before=before: heard(system) > before + 10)
             gaps.append(time.monotonic() - began)
             print(f"{blow + 1}: node {name} {what}; all pumps judged again after {gaps[-1]:.1f} s", flush=True)
         system.wait_for("the last fault", lambda: heard(system) > LAST_FAULT)
-        system.wait_for("alarms in the merged snapshot", lambda: len(about_pumps(system.merged().alarms)) > 2)
+        system.wait_for("alarms in the merged snapshot", lambda: len(about_pumps(system.merged().alarms)) > 1)
         # What gateways still keep is confirmed before they end.
         for name in ("simulator", *NODES):
             system.processes[name].terminate()

@@ -77,4 +77,4 @@ def stalled(alarms: pl.DataFrame) -> list[str]:
 def min_heard(system) -> int:
     shown = [system.snapshot(number).pumps for number in range(RANGES)]
     counts = list(itertools.chain.from_iterable(each["samples"].to_list() for each in shown))
-    return min(counts) if len(counts) == PUMPS else 0
+    return min(count or 0 for count in counts) if len(counts) == PUMPS else 0
