@@ -124,6 +124,7 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "paho": ("broker/mqtt/link.py", "broker/mqtt/block_reader.py", "broker/mqtt/conversation.py"),
     "aiomqtt": ("broker/mqtt/conversation.py",),
     "mqtt5": ("broker/mqtt/stream_link.py", "broker/mqtt/block_reader.py"),
+    "wasmtime": ("processor/engine/compiled.py",),
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
     "nats": ("cluster/jetstream.py",),

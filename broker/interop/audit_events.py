@@ -23,6 +23,7 @@ def audit_event(row: Mapping[str, Any]) -> Resource:
     return resource(
         "AuditEvent",
         f"entry-{row['id']}",
+        updated=row["at"],
         type=_type(kind),
         subtype=[coding.coding(AUDIT, kind, kind.replace("_", " "))],
         action=_ACTIONS.get(kind, "E" if kind in _SIGN_IN or kind in _REFUSED else "U"),

@@ -6,6 +6,7 @@ from typing import Final
 
 from broker.interop.coding import Resource, instant
 
+_CHANGED: Final = "When it changed, by the wall clock."
 PARAMETERS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Device": {"identifier": ("token", "Serial of a pump or name of a gateway.")},
     "DeviceMetric": {"source": ("reference", "The pump: Device/pump-….")},
@@ -15,11 +16,17 @@ PARAMETERS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "category": ("token", "signal or alarm."),
         "date": (
             "date",
-            "ge… and le…, therapy time: of values at most 2 days, of alarms 800. With it, alarms that are over too.",
+            "Therapy time: of values at most 2 days, of alarms 800. With it, alarms that are over too.",
         ),
+        "_lastUpdated": ("date", f"{_CHANGED} With it, alarms that are over too; values need their date as well."),
     },
-    "AuditEvent": {"date": ("date", "ge… and le…, wall-clock time.")},
-    "DeviceAlert": {"device": ("reference", "The pump or gateway: Device/pump-….")},
+    "AuditEvent": {"date": ("date", "Wall-clock time."), "_lastUpdated": ("date", "The same as date.")},
+    "DeviceAlert": {
+        "device": ("reference", "The pump or gateway: Device/pump-…."),
+        "code": ("token", "Rule, or the code of its IEEE 11073 term."),
+        "date": ("date", "Therapy time: alarms that stood then, open or over."),
+        "_lastUpdated": ("date", f"{_CHANGED} With it, alarms that are over too."),
+    },
 }
 """Search parameters of each type, with their FHIR type and meaning; `_count` and the links of a page come with all."""
 PREVIEW: Final = "DeviceAlert"

@@ -41,10 +41,14 @@ _END_MS: Final = 253_402_300_799_999
 """The end of the year 9999, the last that FHIR can write."""
 
 
-def resource(kind: str, identity: str, **elements: Any) -> Resource:
-    """Return a resource that says that it is simulated; elements that are None or empty are left out."""
+def resource(kind: str, identity: str, *, updated: int | None = None, **elements: Any) -> Resource:
+    """Return a resource that says that it is simulated; elements that are None or empty are left out.
+
+    `updated` is when it changed last (wall ms), None if nobody knows.
+    """
+    meta = _META if updated is None else {"lastUpdated": instant(updated), **_META}
     found = {name: value for name, value in elements.items() if value is not None and value not in ([], {}, "")}
-    return {"resourceType": kind, "id": identity, "meta": _META, **found}
+    return {"resourceType": kind, "id": identity, "meta": meta, **found}
 
 
 def device_id(kind: str, name: str) -> str:

@@ -12,6 +12,8 @@ from broker.interop.coding import BASE, STATES, Resource, concept, reference, re
 
 PRIORITIES: Final = {1: ("PH", "high"), 2: ("PM", "medium"), 3: ("PL", "low")}
 """Priority of an alarm in the snapshot, with its code in IHE PCD ACM and its name."""
+CHANGES: Final = ("changed", "raised_wall", "acknowledged_wall", "shelved_wall", "out_wall", "note_wall")
+"""When an alarm changed (wall ms): by the journal, and by the snapshot."""
 SIGNAL: Final = concept(coding.coding(f"{BASE}/CodeSystem/observation-category", "signal", "Signal of a pump"))
 ALARM: Final = concept(coding.coding(f"{BASE}/CodeSystem/observation-category", "alarm", "Alarm"))
 
@@ -30,6 +32,7 @@ def sample(row: Mapping[str, Any], signals: tuple[Signal, ...] = SIGNALS) -> Ite
         yield resource(
             "Observation",
             f"{metric}.{row['time']}",
+            updated=row.get("sent"),
             status="final",
             category=[SIGNAL],
             code=coding.signal_concept(signal),
@@ -44,7 +47,8 @@ def sample(row: Mapping[str, Any], signals: tuple[Signal, ...] = SIGNALS) -> Ite
 def alarm(row: Mapping[str, Any], reference_id: str | None) -> Resource:
     """Return the Observation of an open alarm: a row of `broker.store.snapshot.ALARMS_SCHEMA`.
 
-    `reference_id` is that of the rule's event in IEEE 11073. The alarm is preliminary while it stands, and its value is
+    `reference_id` is that of the rule's event in IEEE 11073, `changed` in the row when the journal last had an entry of
+    the alarm. The alarm is preliminary while it stands, and its value is
     its state of ISA-18.2.
     """
     code, name = PRIORITIES[row["priority"]]
@@ -54,6 +58,7 @@ def alarm(row: Mapping[str, Any], reference_id: str | None) -> Resource:
     return resource(
         "Observation",
         coding.alarm_id(row["alarm"]),
+        updated=changed(row),
         identifier=[{"system": f"{BASE}/alarm", "value": row["alarm"]}],
         status="preliminary" if row["returned"] is None else "final",
         category=[ALARM],
@@ -75,12 +80,13 @@ def alarm_over(row: Mapping[str, Any], reference_id: str | None) -> Resource:
     """Return the Observation of an alarm that is over, from the journal: final, and its value is "normal".
 
     `row` has `alarm`, `rule`, `title`, `priority`, `subject`, `subject_kind`, `onset` and `ended` (therapy ms),
-    `raised` (wall ms) and `acknowledged_by`.
+    `raised` and `changed` (wall ms) and `acknowledged_by`.
     """
     code, name = PRIORITIES[row["priority"]]
     return resource(
         "Observation",
         coding.alarm_id(row["alarm"]),
+        updated=row["changed"],
         identifier=[{"system": f"{BASE}/alarm", "value": row["alarm"]}],
         status="final",
         category=[ALARM],
@@ -92,6 +98,11 @@ def alarm_over(row: Mapping[str, Any], reference_id: str | None) -> Resource:
         note=[{"text": coding.SIMULATED}],
         component=[_priority(code, name), *_text("Acknowledged by", row["acknowledged_by"])],
     )
+
+
+def changed(row: Mapping[str, Any]) -> int | None:
+    """Return when an open alarm changed last (wall ms): its latest entry in the journal, or what the snapshot knows."""
+    return max((at for name in CHANGES if (at := row.get(name)) is not None), default=None)
 
 
 def _priority(code: str, name: str) -> Resource:

@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from broker.store import journal
 from broker.store.journal_query import reading, selected
 
 SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -24,8 +25,8 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
     "cause": pl.String(),
 }
 """`id` is the number in the chain; the others are those of `broker.store.journal.EVENTS_SCHEMA`."""
-KINDS: Final = ("raised", "held", "released", "acknowledged", "returned", "cleared", "shelved", "out_of_service")
-"""What is read: the course of an alarm and what people did with it."""
+KINDS: Final = tuple(kind for kind in journal.KINDS if kind not in ("refused", "notified", "not_notified"))
+"""What is read: the course of an alarm and what people did with it, but not whom it was sent to."""
 _BLOCK: Final = 20_000
 """Rows that are made into columns at a time, so that few exist as objects."""
 

@@ -113,8 +113,13 @@ GATEWAYS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "waiting": pl.Int64(),
     "dropped": pl.Int64(),
     "resent": pl.Int64(),
+    "delay_ms": pl.Int64(),
 }
-"""One row per gateway. `waiting` and `dropped` are samples, as it reports; `resent` are redelivered messages."""
+"""One row per gateway. `waiting` and `dropped` are samples, as it reports; `resent` are redelivered messages.
+
+`delay_ms` is the wall-clock time from the stamp of its latest message to its arrival, redelivered ones left out: how
+far its clock is behind, and the message's time on the way; negative if its clock is ahead, null without a stamp.
+"""
 
 
 class Refusal(msgspec.Struct):

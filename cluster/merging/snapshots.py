@@ -31,7 +31,7 @@ def merged(
     found = pl.concat([stale.alarms(not_judged), *(one.alarms for one in ranges)])
     return Snapshot(
         table,
-        found.unique("alarm", keep="first", maintain_order=True).select(*ALARMS_SCHEMA),
+        _with_extent(found, ranges).unique("alarm", keep="first", maintain_order=True).select(*ALARMS_SCHEMA),
         pl.concat([pl.DataFrame(schema=GATEWAYS_SCHEMA), *(one.gateways for one in ranges)]),
         health,
         orders=pl.concat([pl.DataFrame(schema=ORDERS_SCHEMA), *(one.orders for one in ranges)]).unique(
@@ -41,4 +41,23 @@ def merged(
         rules=pl.concat([stale.rule(), *(one.rules for one in ranges)]).unique(
             "rule", keep="first", maintain_order=True
         ),
+    )
+
+
+def _with_extent(alarms: pl.DataFrame, ranges: Sequence[Snapshot]) -> pl.DataFrame:
+    """Return alarms whose meaning says in how many ranges they are, if they are about the fleet and not in all.
+
+    Each range knows its own pumps only, so what it finds about the fleet may be about a part of it.
+    """
+    of_fleet = [one.alarms.filter(pl.col("subject_kind") == "fleet")["rule"].unique() for one in ranges]
+    if all(rules.is_empty() for rules in of_fleet):
+        return alarms
+    whole = sum(one.table.height > 0 for one in ranges)
+    counts = pl.concat(of_fleet).value_counts(name="ranges")
+    extent = pl.format("In {} of {} ranges with pumps. {}", "ranges", pl.lit(whole), "meaning")
+    partial = (pl.col("subject_kind") == "fleet") & (pl.col("ranges") < whole)
+    return (
+        alarms.join(counts, on="rule", how="left", maintain_order="left")
+        .with_columns(pl.when(partial).then(extent).otherwise("meaning").alias("meaning"))
+        .drop("ranges")
     )

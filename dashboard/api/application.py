@@ -29,6 +29,7 @@ PER_MINUTE: Final = 600
 """Requests of one key or session."""
 _LIMIT: Final = RateLimitItemPerMinute(PER_MINUTE, namespace="api")
 MAX_ERRORS: Final = 10
+UNREADABLE: Final = "The body cannot be read as JSON; send one object in UTF-8, nested less than a hundred times."
 
 
 def build(data: DataService) -> ASGIApp:
@@ -100,6 +101,7 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, RoutingError)  # noqa: S101  # it is registered for no other
     path = request.scope["path"]
     texts = {
+        400: UNREADABLE,
         404: f"There is no {path}; the routes are listed at /api/v1/openapi.json.",
         405: f"{request.method} is not possible at {path}; the header Allow says what is.",
     }
@@ -109,6 +111,12 @@ async def _unrouted(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # it is registered for no other
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if error.body and media != "application/json" and not media.endswith("+json"):
+        text = f"The Content-Type {media[:80]!r} is not possible; send JSON as application/json."
+        return error_answer(request, 415, text, kind="media-type", headers={"Accept-Post": "application/json"})
+    if any(one["type"] == "json_invalid" for one in error.errors()):
+        return error_answer(request, 400, UNREADABLE, kind="bad-json")
     found = [_parameter_error(one) for one in error.errors()[:MAX_ERRORS]]
     first = found[0] if found else {"parameter": "body", "problem": "cannot be read"}
     detail = f"{first['parameter']}: {first['problem']}; allowed values are in /api/v1/openapi.json."

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Final
-from urllib.parse import urlencode
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 from fastapi import Path, Query, Request, Response
 
@@ -15,20 +13,23 @@ from broker.interop import audit_events, bundles, capability, devices
 from broker.interop.coding import Resource
 from broker.store import journal_query
 from broker.store.segments import END_MS
-from broker.store.snapshot import Snapshot
 from dashboard.api import fhir_alarms, fhir_answers, fhir_search
 from dashboard.api.answers import heavy
-from dashboard.api.cursors import Cursor, cursor_of, place_of
+from dashboard.api.cursors import Cursor
+from dashboard.api.fhir_pages import Asked, page_links, read, search
 from dashboard.api.fhir_search import MAX_SPAN_MS, Found, Place
 from dashboard.api.pumps import row_of
 from dashboard.api.route import ApiError, Data
-from dashboard.data.occurrences import NOTHING
 from dashboard.data.queries import therapy_now
 
 Count = Annotated[int, Query(alias="_count", ge=1, le=500, description="Resources of a page.")]
 Device = Annotated[str, Query(max_length=120, description="Device/pump-… or Device/gateway-….")]
 Code = Annotated[str, Query(max_length=200, description="Signal, rule, or code of IEEE 11073; a system| is ignored.")]
-Dates = Annotated[list[str] | None, Query(alias="date", max_length=2, description="ge… or le… and an ISO 8601 time.")]
+_TIMES: Final = "ge, gt, le or lt, and an ISO 8601 time"
+Dates = Annotated[list[str] | None, Query(alias="date", max_length=2, description=f"{_TIMES}.")]
+Changed = Annotated[
+    list[str] | None, Query(alias="_lastUpdated", max_length=2, description=f"{_TIMES}: changed then (wall clock).")
+]
 Identity = Annotated[str, Path(alias="id", max_length=64, pattern=r"^[A-Za-z0-9.-]+$", description="Logical id.")]
 MAX_AUDIT_MS: Final = 800 * 86_400_000
 VERSION: Final = importlib.metadata.version("pumpwatch")
@@ -53,7 +54,7 @@ async def fhir_devices(
     def find(place: Place) -> Found:
         return fhir_search.find_devices(snapshot, VERSION, identifier, place)
 
-    return await _search(request, snapshot, Asked("Device", (identifier,), count, cursor), find)
+    return await search(request, snapshot, Asked("Device", (identifier,), count, cursor), find)
 
 
 async def fhir_device(request: Request, data: Data, identity: Identity) -> Response:
@@ -61,7 +62,7 @@ async def fhir_device(request: Request, data: Data, identity: Identity) -> Respo
     snapshot = data.snapshot()
     name = await heavy(request, lambda: fhir_search.name_of(snapshot, identity))
     found = await heavy(request, lambda: fhir_search.find_devices(snapshot, VERSION, name, Place("", 1)))
-    return _one(request, "Device", identity, [match.make() for match in found.matches])
+    return read(request, "Device", identity, [match.make() for match in found.matches])
 
 
 async def fhir_device_metrics(
@@ -73,7 +74,7 @@ async def fhir_device_metrics(
     def find(place: Place) -> Found:
         return fhir_search.find_metrics(snapshot, source, place)
 
-    return await _search(request, snapshot, Asked("DeviceMetric", (source,), count, cursor), find)
+    return await search(request, snapshot, Asked("DeviceMetric", (source,), count, cursor), find)
 
 
 async def fhir_device_metric(request: Request, data: Data, identity: Identity) -> Response:
@@ -81,7 +82,7 @@ async def fhir_device_metric(request: Request, data: Data, identity: Identity) -
     device, _, signal = identity.rpartition(".")
     serial = await heavy(request, lambda: fhir_search.serial_of(data.snapshot(), device))
     found = [devices.metric(serial, one) for one in SIGNALS if one.name.replace("_", "-") == signal]
-    return _one(request, "DeviceMetric", identity, found)
+    return read(request, "DeviceMetric", identity, found)
 
 
 async def fhir_observations(
@@ -92,13 +93,15 @@ async def fhir_observations(
     code: Code = "",
     category: Annotated[str, Query(pattern=r"^(.{0,100}\|)?(signal|alarm)?$", description="signal or alarm.")] = "",
     dates: Dates = None,
+    changed: Changed = None,
     count: Count = 100,
     cursor: Cursor = None,
 ) -> Response:
     """Search alarms, and the values of a pump's signals in at most 2 days of therapy time (default: the last).
 
-    Values need `device`; without it, ask for `category=alarm`. Without `date`, alarms are the open ones; with it, those
-    that stood in that range of therapy time, of at most 800 days, open or over.
+    Values need `device`; without it, ask for `category=alarm`. Without times, alarms are the open ones; with `date`,
+    those that stood in that range of therapy time, of at most 800 days, open or over; with `_lastUpdated`, those that
+    changed in it.
     """
     snapshot, wanted = data.snapshot(), category.rpartition("|")[2]
     if not device and wanted != "alarm":
@@ -106,20 +109,21 @@ async def fhir_observations(
 
     def find(place: Place) -> Found:
         within = fhir_search.period(dates, END_MS, fhir_alarms.MAX_SPAN_MS) if dates else None
+        updated = _updated(changed)
         of_alarms = Found([], 0)
         if wanted != "signal":
-            over = data.occurrences.known().found if dates else NOTHING.found
-            of_alarms = fhir_alarms.find(snapshot, over, place, device=device, code=code, within=within)
+            chosen = fhir_alarms.Wanted(device, code, within, updated)
+            of_alarms = fhir_alarms.find(snapshot, data.occurrences.known().found, place, chosen)
         if wanted == "alarm" or not device.rpartition("/")[2].startswith("pump-"):
             return of_alarms
         serial = fhir_search.serial_of(snapshot, device)
         row = row_of(snapshot, serial)
-        since, until = fhir_search.period(dates or (), therapy_now(snapshot, row), MAX_SPAN_MS)
-        samples = fhir_search.find_samples(data.settings.data, serial, since, until, code)
+        times = fhir_search.period(dates or (), therapy_now(snapshot, row), MAX_SPAN_MS)
+        samples = fhir_search.find_samples(data.settings.data, serial, times, code=code, sent=updated)
         return Found([*of_alarms.matches, *samples], of_alarms.total + len(samples))
 
-    query = (device, code, wanted, tuple(dates or ()))
-    return await _search(request, snapshot, Asked("Observation", query, count, cursor), find)
+    query = (device, code, wanted, tuple(dates or ()), tuple(changed or ()))
+    return await search(request, snapshot, Asked("Observation", query, count, cursor), find)
 
 
 async def fhir_observation(request: Request, data: Data, identity: Identity) -> Response:
@@ -134,27 +138,42 @@ async def fhir_observation(request: Request, data: Data, identity: Identity) -> 
         if not (at.isascii() and at.isdecimal() and len(at) <= 15):
             return []
         serial = fhir_search.serial_of(snapshot, metric.rpartition(".")[0])
-        found = fhir_search.find_samples(data.settings.data, serial, int(at), int(at))
+        found = fhir_search.find_samples(data.settings.data, serial, (int(at), int(at)))
         return [match.make() for match in found]
 
-    return _one(request, "Observation", identity, await heavy(request, find))
+    return read(request, "Observation", identity, await heavy(request, find))
 
 
 async def fhir_audit_events(
-    request: Request, data: Data, *, dates: Dates = None, count: Count = 100, cursor: Cursor = None
+    request: Request,
+    data: Data,
+    *,
+    dates: Dates = None,
+    changed: Changed = None,
+    count: Count = 100,
+    cursor: Cursor = None,
 ) -> Response:
-    """Search what people did, the newest first; `date` is wall-clock time, at most 800 days."""
-    asked = Asked("AuditEvent", tuple(dates or ()), count, cursor)
+    """Search what people did, the newest first; `date` is wall-clock time, at most 800 days.
+
+    Entries never change, so `_lastUpdated` means the same.
+    """
+    asked = Asked("AuditEvent", (*(dates or ()), "", *(changed or ())), count, cursor)
     name = asked.after
     before = None if not name else int(name[:18]) if name.isascii() and name.isdecimal() else 0
     at = data.snapshot().health.written
-    since, until = fhir_search.period(dates, at, MAX_AUDIT_MS) if dates else (None, None)
+    ranges = [
+        fhir_search.period(given, at, MAX_AUDIT_MS, name=name)
+        for name, given in (("date", dates), ("_lastUpdated", changed))
+        if given
+    ]
+    since = max((begin for begin, _ in ranges), default=None)
+    until = min((end for _, end in ranges), default=None)
     chosen = journal_query.Query(since=since, until=until, people_only=True, limit=count + 1, before=before)
     outcome = fhir_answers.ignored(request, "AuditEvent")
     found = await heavy(request, lambda: journal_query.numbered(data.settings.data, chosen))
     resources = [audit_events.audit_event(row) for row in found.head(count).iter_rows(named=True)]
     following = str(found["id"][count - 1]) if found.height > count else ""
-    links = _links(request, asked, following)
+    links = page_links(request, asked, following)
     bundle = bundles.searchset(
         resources, base=fhir_answers.base_of(request), links=links, total=None, at=at, outcome=outcome
     )
@@ -162,66 +181,31 @@ async def fhir_audit_events(
 
 
 async def fhir_device_alerts(
-    request: Request, data: Data, *, device: Device = "", count: Count = 100, cursor: Cursor = None
+    request: Request,
+    data: Data,
+    *,
+    device: Device = "",
+    code: Code = "",
+    dates: Dates = None,
+    changed: Changed = None,
+    count: Count = 100,
+    cursor: Cursor = None,
 ) -> Response:
-    """Search open alarms as FHIR R6 drafts them (ballot 6.0.0-ballot4): a preview, which will change."""
+    """Search alarms as FHIR R6 drafts them (ballot 6.0.0-ballot4): a preview, which will change.
+
+    Without times, they are the open ones; `date` and `_lastUpdated` mean what they mean for Observation.
+    """
     snapshot = data.snapshot()
 
-    def find(_place: Place) -> Found:
-        found = fhir_search.find_alerts(snapshot, device)
-        return Found(found, len(found))
+    def find(place: Place) -> Found:
+        within = fhir_search.period(dates, END_MS, fhir_alarms.MAX_SPAN_MS) if dates else None
+        chosen = fhir_alarms.Wanted(device, code, within, _updated(changed))
+        return fhir_alarms.find(snapshot, data.occurrences.known().found, place, chosen, fhir_alarms.DEVICE_ALERT)
 
-    return await _search(request, snapshot, Asked("DeviceAlert", (device,), count, cursor), find)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a search asks for: type of resource, its parameters, resources of a page, and the cursor."""
-
-    kind: str
-    chosen: tuple[Any, ...]
-    count: int
-    cursor: str | None
-
-    @property
-    def after(self) -> str:
-        """The place after which the page begins. Raises `ApiError` (400) for a cursor that does not belong."""
-        return "" if self.cursor is None else place_of((self.kind, self.chosen), self.cursor)[1]
+    query = (device, code, tuple(dates or ()), tuple(changed or ()))
+    return await search(request, snapshot, Asked("DeviceAlert", query, count, cursor), find)
 
 
-async def _search(request: Request, snapshot: Snapshot, asked: Asked, find: Callable[[Place], Found]) -> Response:
-    place = Place(asked.after, asked.count)
-    outcome = fhir_answers.ignored(request, asked.kind)
-
-    def content() -> tuple[list[Resource], str, int]:
-        found = find(place)
-        return *fhir_search.page(found, place), found.total
-
-    resources, following, total = await heavy(request, content)
-    bundle = bundles.searchset(
-        resources,
-        base=fhir_answers.base_of(request),
-        links=_links(request, asked, following),
-        total=total,
-        at=snapshot.health.written,
-        outcome=outcome,
-    )
-    return fhir_answers.answer(request, bundle)
-
-
-def _links(request: Request, asked: Asked, following: str) -> dict[str, str]:
-    """Return the addresses of this page and, if there is one, of the next."""
-    address = f"{fhir_answers.base_of(request)}/{asked.kind}"
-    links = {"self": address + (f"?{request.query_params}" if request.query_params else "")}
-    if following:
-        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        cursor = cursor_of((asked.kind, asked.chosen), None, following)
-        links["next"] = f"{address}?{urlencode([*kept, ('cursor', cursor)])}"
-    return links
-
-
-def _one(request: Request, kind: str, identity: str, found: Sequence[Resource]) -> Response:
-    for one in found:
-        if one["id"] == identity:
-            return fhir_answers.answer(request, one)
-    raise ApiError(404, f"There is no {kind}/{identity}.", kind="no-resource")
+def _updated(changed: Sequence[str] | None) -> tuple[int, int] | None:
+    """Return the range of `_lastUpdated`, None if it was not asked for."""
+    return fhir_search.period(changed, END_MS, MAX_AUDIT_MS, name="_lastUpdated") if changed else None

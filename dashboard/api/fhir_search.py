@@ -12,10 +12,9 @@ from typing import Any, Final
 import polars as pl
 
 from broker.contract.mdc import TERM_BY_REFERENCE
-from broker.contract.signals import SIGNALS, Signal
-from broker.interop import coding, device_alerts, devices, observations
+from broker.contract.signals import SAMPLE_SCHEMA, SIGNALS, Signal
+from broker.interop import coding, devices, observations
 from broker.interop.coding import Resource
-from broker.interop.stored import rule_terms
 from broker.store import segments
 from broker.store.snapshot import Snapshot
 from dashboard.api.pumps import row_of
@@ -24,7 +23,9 @@ from dashboard.api.times import time_of
 
 MAX_SPAN_MS: Final = 2 * 86_400_000
 MAX_SAMPLES: Final = 20_000
-DATE: Final = re.compile(r"(eq|ge|le)?(.+)", re.DOTALL)
+DATE: Final = re.compile(r"(eq|ge|gt|le|lt)?(.+)", re.DOTALL)
+_PRECISION_MS: Final = {len("2026-01-31"): 86_400_000}
+"""How long a time lasts that is written so short; all others are moments."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +95,6 @@ def find_metrics(snapshot: Snapshot, source: str, place: Place) -> Found:
     return Found(found, len(names) * len(SIGNALS))
 
 
-def find_alerts(snapshot: Snapshot, device: str = "") -> list[Match]:
-    """Return the open alarms, or those of one device, as the preview of R6 has them."""
-    found, terms = snapshot.alarms, rule_terms(snapshot)
-    if device:
-        found = found.filter(about(snapshot, device))
-    rows = found.sort("alarm").iter_rows(named=True)
-    return [
-        Match(f"0{row['alarm']}", lambda row=row: device_alerts.device_alert(row, terms.get(row["rule"])))  # type: ignore[misc]
-        for row in rows
-    ]
-
-
 def about(snapshot: Snapshot, device: str) -> pl.Expr:
     """Return the condition that an alarm is about a device; what is about neither pump nor gateway is Pumpwatch's.
 
@@ -117,11 +106,18 @@ def about(snapshot: Snapshot, device: str) -> pl.Expr:
     return (pl.col("subject") == name) & (pl.col("subject_kind") == identity.partition("-")[0])
 
 
-def find_samples(data: Path, serial: str, since: int, until: int, code: str = "") -> list[Match]:
-    """Return the values of a pump's signals in a range of therapy time. Raises `ApiError` if they are too many."""
+def find_samples(
+    data: Path, serial: str, within: tuple[int, int], *, code: str = "", sent: tuple[int, int] | None = None
+) -> list[Match]:
+    """Return the values of a pump's signals `within` a range of therapy time, or those of them `sent` then (wall ms).
+
+    Raises `ApiError` if they are too many.
+    """
     wanted = code.rpartition("|")[2]
     signals = [one for one in SIGNALS if not wanted or wanted in (one.name, term_code(one.mdc))]
-    found = segments.trend(data, serial, since, until) if signals else pl.DataFrame()
+    found = segments.trend(data, serial, *within) if signals else pl.DataFrame(schema=SAMPLE_SCHEMA)
+    if sent is not None:
+        found = found.filter(pl.col("sent").is_between(*sent))
     if found.height > MAX_SAMPLES:
         text = f"The range has {found.height:,} samples, of which at most {MAX_SAMPLES:,} are allowed; ask for less."
         raise ApiError(400, text, kind="range-too-long")
@@ -143,27 +139,29 @@ def term_code(reference: str | None) -> str:
     return "" if term is None else str(term.code)
 
 
-def period(dates: Sequence[str], now: int, span: int) -> tuple[int, int]:
-    """Return the range of the parameters `date`: `ge…`, `le…` or a moment; without them the `span` before `now`.
+def period(dates: Sequence[str], now: int, span: int, *, name: str = "date") -> tuple[int, int]:
+    """Return the range of the parameters `name`: `ge…`, `gt…`, `le…`, `lt…`, a time; without them `span` before `now`.
 
-    Raises `ApiError` (400) for other prefixes and times that are none, and if the range is empty or longer than `span`.
+    A day is all of it, as FHIR has it. Raises `ApiError` (400) for other prefixes and times that are none, and if the
+    range is empty or longer than `span`.
     """
     since, until = None, None
     for text in dates:
         prefix, at = DATE.fullmatch(text[:60]).groups() if text else (None, "")  # type: ignore[union-attr]
         try:
-            moment = time_of(at)
+            first = time_of(at)
         except ApiError:
-            moment = None
-        if moment is None:
-            allowed = "use ge or le and an ISO 8601 time, such as date=ge2026-01-31T12:00:00Z."
-            raise ApiError(400, f"date {text[:60]!r} is not possible; {allowed}", kind="bad-parameter")
-        since = moment if prefix != "le" else since
-        until = moment if prefix != "ge" else until
+            first = None
+        if first is None:
+            allowed = f"use ge, gt, le or lt and an ISO 8601 time, such as {name}=ge2026-01-31T12:00:00Z."
+            raise ApiError(400, f"{name} {text[:60]!r} is not possible; {allowed}", kind="bad-parameter")
+        last = first + _PRECISION_MS.get(len(at), 1) - 1
+        since = {"le": since, "lt": since, "gt": last + 1}.get(prefix or "eq", first)
+        until = {"ge": until, "gt": until, "lt": first - 1}.get(prefix or "eq", last)
     end = until if until is not None else now if since is None else min(now, since + span)
     begin = since if since is not None else max(0, end - span)
     if not 0 <= end - begin <= span:
-        text = f"The range of date has {(end - begin) / 86_400_000:,.1f} days; allowed are 0 to {span // 86_400_000}."
+        text = f"The range of {name} has {(end - begin) / 86_400_000:,.1f} days; allowed are 0 to {span // 86_400_000}."
         raise ApiError(400, text, kind="bad-range")
     return begin, end
 

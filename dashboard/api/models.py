@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from broker.contract.ranges import MAX_LABEL
 from broker.contract.signals import SIGNALS
 from broker.store.journal import ENTRIES_SCHEMA
 from broker.store.pump_table import FACTS_SCHEMA, FORECASTS_SCHEMA, OF_ALARMS, VALUES_SCHEMA
@@ -78,12 +79,22 @@ Alarm = model(
     raised_wall="Wall-clock time, ms",
     evidence="JSON text: the measurements behind it",
 )
-Gateway = model("Gateway", GATEWAYS_SCHEMA, heard_wall="Wall-clock time, ms", waiting="Samples that wait")
+Gateway = model(
+    "Gateway",
+    GATEWAYS_SCHEMA,
+    heard_wall="Wall-clock time, ms",
+    waiting="Samples that wait",
+    delay_ms="Latest message, from its stamp to its arrival; negative: its clock is ahead",
+)
 Rule = model("Rule", RULES_SCHEMA, priority="1 high, 2 medium, 3 low")
 Event = model("Event", EVENT_COLUMNS, id="Number in the journal", at="Wall-clock time, ms")
 Forecast = model(
     "Forecast", {"pump": pl.String(), "time": pl.Int64(), **FORECASTS_SCHEMA}, low_d_mid="Days until low reservoir"
 )
+
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_LABEL)]
+"""A name in a request; that its length is checked also refuses half a character (a lone surrogate)."""
 
 
 class Open(BaseModel):
@@ -102,7 +113,8 @@ class Outcome(BaseModel):
 class AlarmList(BaseModel):
     """Alarms by name."""
 
-    alarms: list[str] = Field(min_length=1, max_length=5000, description="Ids of open alarms")
+    model_config = ConfigDict(extra="forbid")
+    alarms: list[Name] = Field(min_length=1, max_length=5000, description="Ids of open alarms")
     why: str = Field("", max_length=500, description="Reason; required to shelve and to take out of service")
 
 
@@ -110,6 +122,10 @@ class Shelving(AlarmList):
     """Alarms to shelve, for how long and why."""
 
     for_s: float = Field(ge=1, le=72 * 3600, description="Therapy seconds; the limit depends on the priority")
+
+
+class Noting(AlarmList):
+    """Alarms to write a note to: `why`."""
 
 
 class Service(AlarmList):
@@ -121,7 +137,7 @@ class Injecting(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     fault: str = Field(min_length=1, max_length=80)
-    pumps: list[str] = Field(min_length=1, max_length=1000)
+    pumps: list[Name] = Field(min_length=1, max_length=1000)
     severity: float = Field(1.0, ge=0, le=1)
     ramp_s: float = Field(0.0, ge=0, le=30 * 86_400)
     hold_s: float | None = Field(None, ge=1, le=30 * 86_400, description="Null: until it is cleared")

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const { tr_n } = window.pumpwatch;
-  const NARROW = matchMedia("(max-width: 899px)"), LINE = 76, CARD = 214, MORE_MS = 4000, COUNTS = ["high", "medium", "low", "silent", "normal", "others", "waiting", "shelved", "pumps"];
+  const NARROW = matchMedia("(max-width: 899px)"), LINE = 76, MORE_MS = 4000, COUNTS = ["high", "medium", "low", "silent", "normal", "others", "waiting", "shelved", "pumps"];
   let page = null;
   const P = () => window.pumpwatch, dash = () => window.dash_clientside;
 
@@ -13,7 +13,7 @@
     page = { box, spec, store };
     const options = { words: spec, texts: store.texts, acknowledge, open: (row) => { if (row.kind === "pump" && row.many === 1) P().go(P().path("/pump/" + encodeURIComponent(row.subject))); } };
     page.list = new (P().KeyedList)(box, {
-      height: () => (NARROW.matches ? CARD : LINE),
+      height: () => (NARROW.matches ? P().card_height() : LINE),
       make: () => P().alarm_row(options),
       keys: { open: (item) => options.open(item.row), acknowledge: (item) => { if (P().waiting(item.row)) acknowledge(item.row); } },
     });

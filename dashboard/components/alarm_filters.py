@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import dash_mantine_components as dmc
+from dash import html
 
 from broker.store.snapshot import WAITING
 from dashboard import formatting
@@ -38,8 +39,7 @@ def controls() -> list[Component]:
     labels = [{"value": name, "label": tr(label)} for name, (label, _) in FILTERS.items()]
     priorities = [{"value": str(code), "label": tr(formatting.PRIORITY_WORD[code])} for code in (1, 2, 3)]
     groups = [{"value": name, "label": tr(label)} for name, label in GROUPS.items()]
-    return [
-        dmc.SegmentedControl(id="alarm-filter", value="all", size="xs", data=labels),
+    narrowing = [
         dmc.TextInput(
             id="alarm-search",
             placeholder=tr("Search"),
@@ -79,6 +79,10 @@ def controls() -> list[Component]:
             w=128,
             **client_script.label(tr("Group alarms")),
         ),
+    ]
+    return [
+        dmc.SegmentedControl(id="alarm-filter", value="all", size="xs", data=labels),
+        html.Div(narrowing, className="alarm-narrowing"),
     ]
 
 

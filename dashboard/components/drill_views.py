@@ -27,7 +27,7 @@ STATE_WORD: Final = {
     "cancelled": "cancelled",
 }
 HOW: Final = (
-    "A drill injects a fault at a random time into a random healthy pump. Until it ends, no page tells that the fault "
+    "A drill injects a fault at a random time into a random healthy pump. Until it ends, no page shows that the fault "
     "is injected. It measures the time until the alarm and until somebody acknowledges it (at most "
     f"{RUN_MS // MINUTE_MS} min), and asks that person what to do first ({ANSWER_MS // MINUTE_MS} min to answer). Then "
     "the fault is cleared. Real alarms are never hidden."

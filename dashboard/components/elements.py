@@ -150,21 +150,27 @@ def nothing(text: str) -> Component:
 
 
 def table(heads: list[tuple[str, str]], rows: list[list[Component]], *, name: str = "") -> Component:
-    """Return a table; `heads` holds (title, class) per column; the class "number" aligns right."""
+    """Return a table; `heads` holds (title, class) per column; the class "number" aligns right.
+
+    With the name "cards" its rows are cards on a narrow screen.
+    """
     return html.Div(
         html.Table(
             [
                 html.Thead(html.Tr([_head(title, css) for title, css in heads])),
                 html.Tbody(
-                    [
-                        html.Tr([html.Td(cell, className=css) for cell, (_, css) in zip(row, heads, strict=True)])
-                        for row in rows
-                    ]
+                    [html.Tr([_cell(cell, *head) for cell, head in zip(row, heads, strict=True)]) for row in rows]
                 ),
             ]
         ),
         className=f"table {name}".rstrip(),
     )
+
+
+def _cell(cell: Component, title: str, css: str) -> Component:
+    """Return a cell, which knows the title of its column: a card shows it."""
+    attributes: dict[str, Any] = {"data-label": title} if title else {}
+    return html.Td(cell, className=css, **attributes)
 
 
 def _head(title: str, css: str) -> Component:

@@ -53,6 +53,7 @@ def layout(pages: tuple[Page, ...], visitor: Visitor) -> dmc.MantineProvider:
                             html.Div(id="stale", role="alert"),
                             html.Div(id="transport", role="status"),
                             *address.frame(),
+                            html.P(id="page-language", className="note"),
                             html.Div(id="page"),
                         ],
                         id="content",

@@ -88,6 +88,7 @@ PUMP_CARD: Final = {
     "cellRenderer": "PumpCard",
 }
 """The one column of a small screen."""
+GATEWAY_CARD: Final = {**PUMP_CARD, "headerName": "Gateway", "cellRenderer": "GatewayCard"}
 
 
 def titled(columns: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

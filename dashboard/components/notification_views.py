@@ -1,4 +1,4 @@
-"""Parts of the page Notifications: status, services, routes, dead letters, who was told when."""
+"""Parts of the page Notifications: status, services, routes, dead letters, who was notified when."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def dead(found: Overview) -> Component:
 
 
 def listed(found: Overview) -> Component:
-    """Return the newest deliveries: who was told what when, what waits and what failed."""
+    """Return the newest deliveries: who was notified of what when, what waits and what failed."""
     if not found.listed:
         return elements.nothing("No messages yet.")
     rows = [
@@ -136,7 +136,7 @@ def listed(found: Overview) -> Component:
         ]
         for one in found.listed
     ]
-    heads = [("Decided", ""), ("To", ""), ("Message", "wrap"), ("State", ""), ("Told or why not", "wrap")]
+    heads = [("Decided", ""), ("To", ""), ("Message", "wrap"), ("State", ""), ("Notified, or why not", "wrap")]
     return elements.table(heads, rows, name="notify-table")
 
 

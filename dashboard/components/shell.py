@@ -28,6 +28,7 @@ from dashboard.components import (
 from dashboard.components.elements import Component
 from dashboard.components.frame import Page
 from dashboard.data.services import DataService
+from dashboard.languages import ENGLISH, LANGUAGE, tr
 
 SCHEME_SCRIPT: Final = (
     "try{var s=localStorage.getItem('mantine-color-scheme-value')||'auto';"
@@ -58,16 +59,24 @@ def script_hash() -> str:
 
 
 def add_page(
-    module: str, *, name: str, path: str, layout: Callable[..., Component], order: float | None = None, right: str = ""
+    module: str,
+    *,
+    name: str,
+    path: str,
+    layout: Callable[..., Component],
+    order: float | None = None,
+    right: str = "",
+    english: bool = False,
 ) -> None:
     """Add a page to Dash's page registry.
 
     `path` may end in a variable, as in "/pump/<serial>"; `layout` gets it by name, percent-decoded.
     `order` is the place in the navigation; None keeps the page out of it. Only visitors with `right` see the page.
+    A page in `english` is not translated: it says so, and screen readers read it as English.
     """
     where = {"path_template": path} if "<" in path else {"path": path}
     dash.register_page(  # type: ignore[no-untyped-call]
-        module, name=name, layout=layout, order=order, right=right, **where
+        module, name=name, layout=layout, order=order, right=right, english=english, **where
     )
 
 
@@ -94,15 +103,22 @@ def register(app: Dash, data: DataService, pages: tuple[Page, ...]) -> None:
         path = (pathname or "/").removeprefix(path_of(""))
         found = find(pages, path)
         if found is None:
-            return html.Div(
-                [html.H1("Page not found"), html.A("Go to overview", href=path_of("/"), **client_script.GO)]
-            )
+            go = html.A(tr("Go to overview"), href=path_of("/"), className="pump-link", **client_script.GO)
+            return html.Div([html.H1(tr("Page not found")), go])
         page, variables = found
         if not frame.may_see(page, VISITOR.get()):
             if people := PEOPLE.get():
                 people.denied(f"see the page {page['name']}")
-            return html.Div([html.H1("Access denied"), html.P(f"Your role may not open the page {page['name']}.")])
+            denied = tr("Your role may not open the page {page}.", page=tr(page["name"]))
+            return html.Div([html.H1(tr("Access denied")), html.P(denied)])
         return address.opened(page["layout"](**variables), path, search)
+
+    @app.callback(Output("page", "lang"), Output("page-language", "children"), Input("url", "pathname"))
+    async def spoken(pathname: str | None) -> Any:
+        found, code = find(pages, (pathname or "/").removeprefix(path_of(""))), LANGUAGE.get().code
+        if found is None or not found[0]["english"] or code == ENGLISH.code:
+            return code, ""
+        return ENGLISH.code, tr("This page is in English only.")
 
     @app.callback(
         Output("notices", "sendNotifications"),

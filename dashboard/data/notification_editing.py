@@ -22,7 +22,7 @@ MAX_RECORDED: Final = 1_500
 """Characters of a change that the audit trail keeps."""
 MAX_NAMED: Final = 3
 START: Final = """\
-# Who is told about which alarms. docs/notifications.md explains every field.
+# Who is notified of which alarms. docs/notifications.md explains every field.
 
 [[service]]
 name = "ward mail"

@@ -20,7 +20,7 @@ from dashboard.languages import tr, tr_later
 
 RIGHT: Final = "admin"
 MAX_LISTED: Final = 100
-MAX_TOLD: Final = 10
+MAX_SHOWN: Final = 10
 PATIENCE_S: Final = 25.0
 """How long an answer of the notifier is awaited; sending a test may take 20 s."""
 STEP_S: Final = 0.25
@@ -90,21 +90,21 @@ async def ask(data: DataService, kind: Kind, about: str, name: str) -> Answer:
     return Answer("The notifier has begun, but has not answered yet; see the list below.", good=False)
 
 
-def told(data: DataService, alarm: str) -> list[str]:
-    """Return who was told about an alarm and when, or could not be, the newest first: a phrase each."""
+def notified(data: DataService, alarm: str) -> list[str]:
+    """Return who was notified of an alarm and when, or could not be, the newest first: a phrase each."""
     try:
-        found = notification_record.deliveries(data.settings.data, alarm=alarm, limit=MAX_TOLD)
+        found = notification_record.deliveries(data.settings.data, alarm=alarm, limit=MAX_SHOWN)
     except sqlite3.Error:
         return []
-    return [phrase for one in found if (phrase := told_text(one))]
+    return [phrase for one in found if (phrase := phrase_of(one))]
 
 
-def told_text(one: Delivery) -> str:
-    """Return who was told by a delivery and when, empty if it did not end."""
+def phrase_of(one: Delivery) -> str:
+    """Return who was notified by a delivery and when, empty if it did not end."""
     what = tr("step {number}", number=one.step) if one.kind == "escalated" else tr(KIND_WORD.get(one.kind, one.kind))
     if one.state == "sent":
         when = formatting.second(one.finished)
-        return tr("{service} was told at {time} ({what})", service=one.service, time=when, what=what)
+        return tr("{service} was notified at {time} ({what})", service=one.service, time=when, what=what)
     if one.state == "dead":
-        return tr("{service} could not be told ({what}): {why}", service=one.service, what=what, why=one.reason)
+        return tr("{service} could not be notified ({what}): {why}", service=one.service, what=what, why=one.reason)
     return ""

@@ -34,12 +34,14 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
     "returned": pl.Int64(),
     "lasted_ms": pl.Int64(),
     "out": pl.Boolean(),
+    "changed": pl.Int64(),
 }
 """One row each time an alarm was raised; times are wall ms but `therapy`, the therapy ms of `raised`.
 
 `shown` is when it was first not suppressed, null if it never was, and `cause` the rule that suppressed it.
 `response_ms` is from `shown` to `acknowledged`, `lasted_ms` from raised to returned in therapy time, `out` whether it
-was taken out of service. `raised` is null for the rest of an alarm that was raised before the entries begin.
+was taken out of service, `changed` when its latest entry was written. `raised` is null for the rest of an alarm that
+was raised before the entries begin.
 """
 
 
@@ -69,6 +71,7 @@ def occurrences(entries: pl.DataFrame) -> pl.DataFrame:
             pl.col("at").filter(kind.is_in(["returned", "cleared"])).first().alias("returned"),
             pl.col("time").filter(kind.is_in(["returned", "cleared"])).first().alias("over"),
             (kind == "out_of_service").any().alias("out"),
+            pl.col("at").max().alias("changed"),
         )
     )
     shown = pl.when("suppressed").then("released").otherwise("raised")

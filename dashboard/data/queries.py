@@ -144,6 +144,7 @@ def health_strip(snapshot: Snapshot) -> dict[str, Any]:
         "gateways": gateways.height,
         "online": gateways.filter(pl.col("state") == "online").height,
         "full": [bound.name for bound in full],
+        "limited": bool(health.bounds),
     }
 
 

@@ -149,7 +149,7 @@ def sessions() -> Component:
         ]
         for session in found[:MAX_LISTED]
     ]
-    return elements.table(heads, rows)
+    return elements.table(heads, rows, name="cards")
 
 
 def browser_name(agent: str) -> str:

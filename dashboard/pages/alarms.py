@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -50,7 +51,7 @@ def words() -> dict[str, Any]:
     }
 
 
-def layout() -> Component:
+def layout(data: DataService) -> Component:
     """Return the page; its rows follow from the browser's own requests."""
     drawer = html.Aside(
         [
@@ -82,7 +83,7 @@ def layout() -> Component:
                             html.Div(
                                 [
                                     keyed_list.box("alarm-list", tr("Alarms"), PATH, spec=words()),
-                                    html.P(tr("No alarms."), id="alarm-nothing", className="nothing", hidden=True),
+                                    _nothing(data),
                                 ],
                                 className="alarm-box",
                             ),
@@ -108,7 +109,7 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page: the feed of its rows, and what is asked for the current alarm and the event log."""
-    shell.add_page(__name__, name="Alarms", path="/alarms", order=2, layout=layout)
+    shell.add_page(__name__, name="Alarms", path="/alarms", order=2, layout=partial(layout, data))
     address.bind(app, "/alarms", alarm_filters.bound())
     keyed_list.serve(app, PATH, lambda run, cursor: changes(data, run, cursor))
     client_script.runs(
@@ -130,7 +131,7 @@ def register(app: Dash, data: DataService) -> None:
         snapshot, alarm = data.snapshot(), str(asked.get("alarm"))
         found = snapshot.alarms.filter(pl.col("alarm") == alarm).rows(named=True)
         more = await asyncio.to_thread(
-            lambda: [*silencing.story(data, snapshot, alarm), *notifications.told(data, alarm)]
+            lambda: [*silencing.story(data, snapshot, alarm), *notifications.notified(data, alarm)]
         )
         shown = evidence(found[0], therapy_clock(snapshot, found[0]["gateway"]), more) if found else None
         fresh = f"{alarm} {hash(str(shown))} {ZONE.get()} {LANGUAGE.get().code}"
@@ -169,6 +170,13 @@ def register(app: Dash, data: DataService) -> None:
             if fresh == key
             else (event_log.table(event_log.condensed(events, MAX_EVENTS), therapy_clock(data.snapshot())), fresh)
         )
+
+
+def _nothing(data: DataService) -> Component:
+    """Return the text of an empty list: nothing is open, or there is no pump, or the filters leave nothing."""
+    empty = tr("No alarms.") if data.snapshot().table.height else tr(formatting.NO_PUMPS)
+    texts: dict[str, Any] = {"data-empty": empty, "data-filtered": tr("No alarm matches the filters.")}
+    return html.P(empty, id="alarm-nothing", className="nothing", hidden=True, **texts)
 
 
 def changes(data: DataService, run: int, cursor: int) -> dict[str, Any]:

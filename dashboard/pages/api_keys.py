@@ -38,7 +38,7 @@ def layout() -> Component:
 
 def register(app: Dash, _data: DataService) -> None:
     """Add the page: list, form and revocation, each checked on the server."""
-    shell.add_page(__name__, name="API keys", path="/api-keys", order=34, layout=layout, right="admin")
+    shell.add_page(__name__, name="API keys", path="/api-keys", order=34, layout=layout, right="admin", english=True)
 
     @app.callback(Output("api-keys", "children"), Input(CHANGED, "data"), prevent_initial_call=True)
     async def show(_changed: Any) -> Any:

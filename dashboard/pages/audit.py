@@ -94,7 +94,15 @@ def layout(data: DataService) -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page: entries by filter, page by page; the newest page follows the journal."""
-    shell.add_page(__name__, name="Audit", path="/audit", order=30, layout=partial(layout, data), right=audit_log.RIGHT)
+    shell.add_page(
+        __name__,
+        name="Audit",
+        path="/audit",
+        order=30,
+        layout=partial(layout, data),
+        right=audit_log.RIGHT,
+        english=True,
+    )
     address.bind(
         app,
         "/audit",

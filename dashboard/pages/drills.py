@@ -65,7 +65,7 @@ def people(data: DataService) -> list[str]:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page; its parts are drawn again when the drills that the visitor may see change."""
-    shell.add_page(__name__, name="Drills", path="/drills", order=22, layout=partial(layout, data))
+    shell.add_page(__name__, name="Drills", path="/drills", order=22, layout=partial(layout, data), english=True)
     service = Drills(data, random.Random())
 
     @app.callback(

@@ -52,7 +52,7 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page; the report and the one it is compared with live in the address."""
-    shell.add_page(__name__, name="Load", path=PATH, order=25, layout=layout)
+    shell.add_page(__name__, name="Load", path=PATH, order=25, layout=layout, english=True)
     runs = data.load_runs
     controls = {
         "report": address.choice("load-report", lambda: {"", *runs.names()}, step=True),

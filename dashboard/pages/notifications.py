@@ -1,4 +1,4 @@
-"""Notifications: who is told about which alarms, whether that works, dead letters, and who was notified when."""
+"""Notifications: who is notified of which alarms, whether that works, dead letters, and who was notified when."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page."""
-    shell.add_page(__name__, name="Notifications", path=PATH, order=31, layout=layout, right=notifications.RIGHT)
+    shell.add_page(
+        __name__, name="Notifications", path=PATH, order=31, layout=layout, right=notifications.RIGHT, english=True
+    )
     address.bind(app, PATH, {"state": address.choice("notification-state", STATE_WORD)})
 
     @app.callback(

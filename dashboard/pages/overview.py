@@ -170,6 +170,10 @@ def _strip(strip: dict[str, Any], due: list[Component]) -> list[Component]:
             tr("{online} of {gateways}", online=decimal(strip["online"]), gateways=decimal(strip["gateways"])),
             tone="warn" if offline else "",
         ),
-        elements.fact(tr("Capacity"), full or tr("all below limits"), tone="warn" if full else ""),
+        elements.fact(
+            tr("Capacity"),
+            full or (tr("all below limits") if strip["limited"] else tr(formatting.UNKNOWN)),
+            tone="warn" if full else "",
+        ),
         html.A(tr("Pipeline"), href=path_of("/pipeline"), className="more", **client_script.GO),
     ]

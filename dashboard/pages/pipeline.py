@@ -32,10 +32,11 @@ def layout() -> Component:
     """Return the page; its parts follow with the first snapshot."""
     grid = dag.AgGrid(
         id="pipe-gateways",
-        columnDefs=grids.GATEWAY_COLUMNS,
+        columnDefs=[*grids.GATEWAY_COLUMNS, grids.GATEWAY_CARD],
         defaultColDef=grids.DEFAULTS,
         getRowId="params.data.gateway",
         rowData=[],
+        eventListeners={"modelUpdated": ["fitGateways(params)"]},
         style=grids.FILL,
         dashGridOptions={**grids.OPTIONS, "localeText": {"noRowsToShow": "No gateway has reported yet."}},
     )
@@ -47,7 +48,7 @@ def layout() -> Component:
                 [
                     elements.card(
                         "Gateways",
-                        html.Div(grid, className="grid-box"),
+                        html.Div(grid, id="pipe-box", className="grid-box"),
                         html.Div(id="pipe-note", className="note"),
                         name="grow-card",
                     ),
@@ -63,7 +64,7 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page, refreshed with every snapshot."""
-    shell.add_page(__name__, name="Pipeline", path="/pipeline", order=24, layout=layout)
+    shell.add_page(__name__, name="Pipeline", path="/pipeline", order=24, layout=layout, english=True)
     columns = [column["field"] for column in grids.GATEWAY_COLUMNS]
     address.bind(app, "/pipeline", {"sort": address.sorting("pipe-gateways", columns)})
 
@@ -73,11 +74,13 @@ def register(app: Dash, data: DataService) -> None:
         Output("pipe-rejections", "children"),
         Output("pipe-gateways", "rowData"),
         Output("pipe-note", "children"),
+        Output("pipe-box", "style"),
         Input("live", "data"),
     )
     async def show(_live: Any) -> Any:
         snapshot = data.snapshot()
-        return *await asyncio.to_thread(render, snapshot), *gateways(snapshot, data.now())
+        rows, note = gateways(snapshot, data.now())
+        return *await asyncio.to_thread(render, snapshot), rows, note, {"--rows": max(1, len(rows))}
 
 
 def render(snapshot: Snapshot) -> tuple[Component, Component, Component]:
@@ -196,4 +199,6 @@ def _rejections(health: Health) -> Component:
         ]
         for refusal in newest
     ]
-    return elements.table([("Time", ""), ("Topic", ""), ("Reason", "wide"), ("Excerpt", "")], rows, name="rejections")
+    return elements.table(
+        [("Time", ""), ("Topic", ""), ("Reason", "wide"), ("Excerpt", "")], rows, name="rejections cards"
+    )

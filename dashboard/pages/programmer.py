@@ -75,7 +75,7 @@ def _confirmation() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page: show the fields of the command, send it to the selected pumps, show the responses."""
-    shell.add_page(__name__, name="Programmer", path="/programmer", order=22.5, layout=layout)
+    shell.add_page(__name__, name="Programmer", path="/programmer", order=22.5, layout=layout, english=True)
 
     @app.callback(
         Output("command-description", "children"),

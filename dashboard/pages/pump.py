@@ -9,9 +9,11 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
+from dashboard.access.proxies import path_of
 from dashboard.clocks import TherapyClock
 from dashboard.components import (
     address,
+    client_script,
     elements,
     event_log,
     forecast_panel,
@@ -102,8 +104,13 @@ def render(snapshot: Snapshot, serial: str) -> tuple[Component, Component, Compo
         return retirement_dialog.head(retired, clock), *([elements.nothing(tr("Not monitored: retired."))] * 3)
     if row is None:
         waiting = "" if snapshot.health.version else tr(" The stream processor has not written anything yet.")
-        missing = elements.card(
-            serial, elements.nothing(tr("Unknown pump: no gateway has announced it.{waiting}", waiting=waiting))
+        missing = html.Section(
+            [
+                html.H1(serial),
+                elements.nothing(tr("Unknown pump: no gateway has announced it.{waiting}", waiting=waiting)),
+                html.A(tr("Pumps"), href=path_of("/pumps"), className="pump-link", **client_script.GO),
+            ],
+            className="card pump-unknown",
         )
         return missing, *([elements.nothing(formatting.UNKNOWN)] * 3)
     alarms = queries.alarms_of(snapshot, serial)

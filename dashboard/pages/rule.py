@@ -53,7 +53,7 @@ def body(snapshot: Snapshot, name: str, database: AlarmDatabase = UNDECIDED) -> 
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page."""
-    shell.add_page(__name__, name="Rule", path="/rules/<name>", layout=layout)
+    shell.add_page(__name__, name="Rule", path="/rules/<name>", layout=layout, english=True)
     counted = RuleRates(data)
 
     @app.callback(Output("rule-facts", "children"), Input("live", "data"), State("rule-name", "data"))

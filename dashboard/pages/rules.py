@@ -63,7 +63,7 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page; counts follow the snapshots, and rules are drawn again only if something changed."""
-    shell.add_page(__name__, name="Rules", path="/rules", order=8, layout=layout)
+    shell.add_page(__name__, name="Rules", path="/rules", order=8, layout=layout, english=True)
     counted = RuleRates(data)
     alarm_database_panel.register(app, data)
     address.bind(

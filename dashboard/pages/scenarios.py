@@ -91,7 +91,7 @@ def layout() -> Component:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page: what plays now with every snapshot, the rest when it changes."""
-    shell.add_page(__name__, name="Scenarios", path="/scenarios", order=21, layout=layout)
+    shell.add_page(__name__, name="Scenarios", path="/scenarios", order=21, layout=layout, english=True)
     scenarios = Scenarios(data)
     address.bind(app, "/scenarios", {"scenario": address.text("scenario-chosen", prop="data", step=True)})
 

@@ -32,7 +32,7 @@ def layout() -> Component:
 
 def register(app: Dash, _data: DataService) -> None:
     """Add the page: list, form and dialog, each checked on the server."""
-    shell.add_page(__name__, name="Users", path="/users", order=32, layout=layout, right="admin")
+    shell.add_page(__name__, name="Users", path="/users", order=32, layout=layout, right="admin", english=True)
     account_dialog.register(app)
 
     @app.callback(Output("accounts", "children"), Input(account_dialog.CHANGED, "data"), prevent_initial_call=True)
@@ -83,7 +83,7 @@ def table(persons: list[Person]) -> Component:
         ]
         for person in persons
     ]
-    return elements.table([(title, "") for title in titles], rows)
+    return elements.table([(title, "") for title in titles], rows, name="cards")
 
 
 def _state(person: Person) -> Component:

@@ -32,7 +32,7 @@ class Gateway:
     have sent since.
     `live` is whether anything came from it but copies that the broker retained: those may be of a gateway long gone.
     `sent` is the stamp of the last message with samples, `newest` the highest of all, `resent` the number of messages
-    that the gateway redelivered.
+    that the gateway redelivered. `delay_ms` is from the stamp of the last message that it did not to its arrival.
     """
 
     number: int
@@ -53,6 +53,7 @@ class Gateway:
     birth_sent: int = 0
     birth_wall: int = 0
     birth_therapy: int = 0
+    delay_ms: int | None = None
 
     def apply_birth(self, birth: Birth, wall_ms: int, *, retained: bool = False) -> bool:
         """Apply a birth: the gateway is online, and its clock stands at the time in the birth.
@@ -102,6 +103,8 @@ class Gateway:
         redelivered = self.born and sent is not None and self.newest is not None and sent <= self.newest
         self.resent += redelivered
         self.sent = sent
+        if not redelivered:
+            self.delay_ms = None if sent is None else wall_ms - sent
         if sent is not None:
             self.newest = sent if self.newest is None else max(self.newest, sent)
         return redelivered
@@ -136,7 +139,19 @@ def _within_range(therapy_ms: int) -> int:
 def gateways_frame(gateways: Iterable[Gateway], pumps: Iterable[int]) -> pl.DataFrame:
     """Return the gateways as the snapshot shows them (`GATEWAYS_SCHEMA`); `pumps` is the number of pumps of each."""
     rows = [
-        (g.name, g.shard, g.state, int(count), g.speed, g.heard_therapy, g.heard_wall, g.waiting, g.dropped, g.resent)
+        (
+            g.name,
+            g.shard,
+            g.state,
+            int(count),
+            g.speed,
+            g.heard_therapy,
+            g.heard_wall,
+            g.waiting,
+            g.dropped,
+            g.resent,
+            g.delay_ms,
+        )
         for g, count in zip(gateways, pumps, strict=True)
     ]
     return pl.DataFrame(rows, schema=GATEWAYS_SCHEMA, orient="row")

@@ -46,21 +46,32 @@ class CohortExchange:
         Of more than `MAX_OTHERS` pumps, every second, third, … is returned.
         """
         oldest = now - round(FRESH_S * MS_PER_S)
-        found = [each for each in map(self._read, self._files()) if each is not None]
-        fresh = [each.filter(pl.col("time") >= oldest) for each in found]
-        step = max(1, math.ceil(sum(each.height for each in fresh) / MAX_OTHERS))
-        whole = pl.concat([pl.DataFrame(schema=OTHERS), *(each.gather_every(step) for each in fresh)])
+        files = self._files()
+        step = max(1, math.ceil(sum(self._height(each) for each in files) / MAX_OTHERS))
+        # One file after the other, so that never more than one is in memory as a whole.
+        found = [self._read(each, oldest, step) for each in files]
+        whole = pl.concat([pl.DataFrame(schema=OTHERS), *(each for each in found if each is not None)])
         return whole.with_columns(pl.col(pl.Float64).fill_null(math.nan))
 
     def _files(self) -> list[Path]:
         return [each / FILE for each in sources(self.shared) if each.parent.name != self.data.parent.name]
 
-    def _read(self, path: Path) -> pl.DataFrame | None:
-        """Return the content of a file, with null for quantities that it lacks; None if it cannot be read."""
+    @staticmethod
+    def _height(path: Path) -> int:
+        """Return the number of pumps in a file; 0 if it cannot be read, which is counted when it is read as a whole."""
+        try:
+            return int(pl.scan_ipc(path, glob=False).select(pl.len()).collect(engine="in-memory").item())
+        except (OSError, pl.exceptions.PolarsError):
+            return 0
+
+    def _read(self, path: Path, oldest: int, step: int) -> pl.DataFrame | None:
+        """Return each `step`-th fresh pump of a file, null for quantities that it lacks; None if it cannot be read."""
         try:
             found = pl.scan_ipc(path, glob=False).collect(engine="in-memory")
             missing = [pl.lit(None, dtype).alias(name) for name, dtype in OTHERS.items() if name not in found.columns]
-            return found.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in OTHERS.items())
+            columns = [pl.col(name).cast(dtype) for name, dtype in OTHERS.items()]
+            fresh = found.with_columns(missing).select(columns).filter(pl.col("time") >= oldest)
+            return fresh.gather_every(step) if step > 1 else fresh
         except FileNotFoundError:
             return None
         except (OSError, pl.exceptions.PolarsError):

@@ -20,6 +20,7 @@ from broker.display import terminal
 from pumpwatch.commands import options
 from pumpwatch.commands.caller import now_ms
 from pumpwatch.commands.doctor_access import Finding, endings, permissions
+from pumpwatch.commands.doctor_gateways import gateways
 from pumpwatch.commands.doctor_journal import clock, journal
 from pumpwatch.commands.doctor_machine import (
     backups,
@@ -222,8 +223,7 @@ def _health(data: Path, *, expected: bool) -> Iterator[Finding]:
         yield Finding("processor link", "ok" if health.connected else "failed", health.broker or "unknown")
     else:
         yield Finding("snapshot", "note", f"{text}, from an earlier run")
-    online = now.gateways.filter(now.gateways["state"] == "online").height
-    yield Finding("gateways", "ok" if online else "note", f"{online} of {now.gateways.height} online")
+    yield from gateways(now.gateways, is_running=expected)
     counts = f"{health.samples:,} samples, {health.lost:,} lost, {health.refused:,} messages rejected"
     yield Finding("samples", "note" if health.lost or health.refused else "ok", counts)
 

@@ -160,7 +160,9 @@ def routes(data: Path, now: int) -> Iterator[Finding]:
     from broker.store import notification_files
 
     if not notification_files.configured(data):
-        yield Finding("notifications", "note", "none are configured: nobody is told of alarms outside of the dashboard")
+        yield Finding(
+            "notifications", "note", "none are configured: nobody is notified of alarms outside of the dashboard"
+        )
         return
     try:
         config = notification_files.read_config(data)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from broker.display.instants import timestamp
 from pumpwatch.commands import audit_entries, options
 from pumpwatch.commands.caller import now_ms
 from pumpwatch.commands.checked_values import with_checked_values
@@ -62,17 +63,27 @@ def export(
     ] = "all",
     since: Since = None,
     until: Until = None,
+    changed_since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Only alarms, samples and entries that changed after this time of the wall clock.",
+            show_default=False,
+        ),
+    ] = None,
     format_: Annotated[
         Literal["bundle", "ndjson"],
         typer.Option("--format", help="bundle: one collection; ndjson: one resource a line, as FHIR Bulk Data has it."),
     ] = "bundle",
     data: options.Data = None,
 ) -> None:
-    """Print FHIR R4 resources as JSON: pumps and gateways, metrics, samples and open alarms, the audit trail.
+    """Print FHIR R4 resources as JSON: pumps and gateways, metrics, samples and alarms, the audit trail.
 
-    Observation has the open alarms and the samples of the history between --from and --to (therapy time; all without
-    them); AuditEvent has what people did in that period (wall-clock time). DeviceAlert has the open alarms as FHIR R6
-    drafts them, a preview that is exported alone. Every resource is marked as simulated test data; none has a patient.
+    Observation has the open alarms, and the alarms that are over and the samples between --from and --to (therapy time;
+    all without them); AuditEvent has what people did in that period (wall-clock time). DeviceAlert has the alarms as
+    FHIR R6 drafts them, a preview that is exported alone. --since means what _since means for FHIR Bulk Data. Every
+    resource is marked as simulated test data; none has a patient.
     """
     from broker.interop.bundles import collection_text, ndjson_text
 
@@ -82,8 +93,10 @@ def export(
             "DeviceAlert is of FHIR R6, the others are of R4; export it alone", param_hint="--resource"
         )
     where = data or user_data()
-    source = _source(where, pumps, moment("--from", since), moment("--to", until))
-    period = " ".join(filter(None, (since and f"from {since}", until and f"to {until}")))
+    times = (moment("--from", since), moment("--to", until), moment("--since", changed_since))
+    source = _source(where, pumps, times, with_alarms=bool({Kind.OBSERVATION, Kind.DEVICE_ALERT} & {*kinds}))
+    words = {"from": since, "to": until, "changed since": changed_since}
+    period = " ".join(f"{word} {time}" for word, time in words.items() if time)
     text = f"FHIR {', '.join(kinds)} of pumps {pumps[:MAX_QUOTED]} {period} as {format_}"
     audit_entries.record(where, "exported", " ".join(text.split()))
     counted = _Counted(_resources(source, kinds))
@@ -112,16 +125,28 @@ class _Counted:
             yield one
 
 
-def _source(data: Path, pumps: str, since: int | None, until: int | None) -> Source:
+def _source(data: Path, pumps: str, times: tuple[int | None, int | None, int | None], *, with_alarms: bool) -> Source:
     from broker.interop.stored import Source
     from broker.store.snapshot_files import read
+    from dashboard.data.occurrences import Occurrences
 
     snapshot = read(data / "snapshot")
     if not snapshot.version:
         raise CommandError(f"there is no snapshot in {data}; is a system running there?")
     known = frozenset(snapshot.table.facts["pump"])
     serials = serials_of(pumps, known.__contains__)
-    return Source(data, snapshot, serials, since, until, importlib.metadata.version("pumpwatch"))
+    occurred = None
+    if with_alarms:
+        try:
+            course = Occurrences(data).known()
+        except sqlite3.Error as error:
+            raise CommandError(f"cannot read the journal: {error}") from error
+        occurred = course.found
+        if not course.complete and course.since is not None:
+            typer.echo(f"alarms that were over before {timestamp(course.since)} are left out", err=True)
+    since, until, changed_since = times
+    version = importlib.metadata.version("pumpwatch")
+    return Source(data, snapshot, serials, since, until, version, changed_since, occurred)
 
 
 def _resources(source: Source, kinds: list[Kind]) -> Iterator[Resource]:

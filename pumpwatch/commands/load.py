@@ -61,7 +61,7 @@ def load(
     Ends with 0 if every threshold was kept, 1 if not, 2 if the generator was saturated and the run is void.
     """
     from pumpwatch.commands.load_target import Target
-    from pumpwatch.commands.load_trial import Trial, search
+    from pumpwatch.commands.load_trial import Trial, searches
     from pumpwatch.commands.load_worker import work
 
     target = Target(
@@ -91,10 +91,11 @@ def load(
 
     trial = Trial(profile, console, target, live_file, wall_ms, browser)
     if find_knee:
-        results = asyncio.run(search(chosen, axis, trial))
+        results = asyncio.run(searches(chosen, axis, trial, repeat))
+        result = results[0]
     else:
         results = [asyncio.run(trial.run(chosen)) for _ in range(repeat)]
-    result = load_reports.median(results)
+        result = load_reports.median(results)
     load_reports.write(result, results, json=json, html=html, junit=junit)
     load_reports.show(result, console)
     if earlier is not None:

@@ -102,6 +102,10 @@ def show(result: Result, console: Console) -> None:
         knee = result.knee
         found = "none of the loads was carried" if knee["load"] is None else f"{knee['load']:,} {knee['unit']}"
         console.print(f"knee: {found}{'; ' + knee['ceiling'] if knee['ceiling'] else ''}", highlight=False)
+        if len(loads := knee.get("loads", [])) > 1:
+            spread = 100 * (max(loads) - min(loads)) / max(1, *loads)
+            each = ", ".join(f"{load:,}" for load in loads)
+            console.print(f"knees of {len(loads)} searches: {each}; they lie within {spread:.1f} %", highlight=False)
         if knee["blame"]:
             blame = knee["blame"]
             console.print(f"beyond it gives way: {blame['part']}: {'; '.join(blame['evidence'])}", highlight=False)

@@ -22,7 +22,7 @@ from pumpwatch.commands.load_system import started
 from pumpwatch.commands.load_target import Target, reach_dashboard
 from pumpwatch.settings import environment
 from trials.load.generators import GeneratorError
-from trials.load.knee import Probe, find
+from trials.load.knee import FACTOR, Probe, find
 from trials.load.plan import gateway_names
 from trials.load.profile import MAX_PUMPS, MAX_SESSIONS, Profile, single
 from trials.load.result import Result
@@ -32,6 +32,8 @@ from trials.load.system import SystemUnderLoad
 UNITS: Final = {"pumps": "pumps", "sessions": "sessions", "messages": "JSON messages/s"}
 FIRST: Final = {"sessions": 500, "messages": 1_000}
 """Where the search begins on an axis that is not the profile's own."""
+BELOW: Final = 0.8
+"""Where a search begins if the knee is known, as a share of it."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,30 @@ class Trial:
                 yield system
 
 
-async def search(profile: Profile, axis: str, trial: Trial) -> list[Result]:
+async def searches(profile: Profile, axis: str, trial: Trial, count: int) -> list[Result]:
+    """Find the knee `count` times; return the result of each search, that with the knee in the middle first.
+
+    It has the knees of all as `loads`. A search after the first begins below the first knee: it need not find the
+    neighbourhood again. Raises `CommandError`.
+    """
+    first = await search(profile, axis, trial)
+    results = [first, *[await search(profile, axis, trial, near=_knee(first) or None) for _ in range(count - 1)]]
+    results.sort(key=_knee)
+    middle = results.pop((count - 1) // 2)
+    if middle.knee is not None:
+        middle.knee["loads"] = sorted(map(_knee, [middle, *results]))
+    return [middle, *results]
+
+
+def _knee(result: Result) -> int:
+    return (result.knee or {}).get("load") or 0
+
+
+async def search(profile: Profile, axis: str, trial: Trial, near: int | None = None) -> Result:
     """Find the knee on an axis of `UNITS`; return the result of its best probe, with the search in it.
 
-    A load whose gateways the broker does not take is too much. Raises `CommandError`, also if no load could be tried.
+    A load whose gateways the broker does not take is too much. If the knee is known to be `near` a load, the search
+    begins there. Raises `CommandError`, also if no load could be tried.
     """
     last = profile.stage[-1]
     results: dict[int, Result] = {}
@@ -110,8 +132,10 @@ async def search(profile: Profile, axis: str, trial: Trial) -> list[Result]:
         return Probe(load, found.passed, found.void)
 
     most = MAX_SESSIONS if base.sessions else MAX_PUMPS
-    first = FIRST.get(axis, profile.stage[0].pumps)
-    knee = await find(min(first, most), most, probe, step=10 if base.sessions else 100)
+    first, factor = FIRST.get(axis, profile.stage[0].pumps), FACTOR
+    if near is not None:
+        first, factor = max(1, round(BELOW * near)), 1 / BELOW
+    knee = await find(min(first, most), most, probe, step=10 if base.sessions else 100, factor=factor)
     if not results:
         raise CommandError(f"no load was carried: {refused[min(refused)]}")
     good = results[knee.load] if knee.load is not None else results[min(results)]
@@ -125,7 +149,7 @@ async def search(profile: Profile, axis: str, trial: Trial) -> list[Result]:
         "probes": [{"load": each.load, "carried": each.carried, "void": each.void} for each in knee.probes],
         "blame": blames[min(blames)] if blames else None,
     }
-    return [good]
+    return good
 
 
 def on_axis(profile: Profile, axis: str) -> Profile:

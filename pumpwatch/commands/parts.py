@@ -22,6 +22,7 @@ from pumpwatch.commands import (
     trust_options,
 )
 from pumpwatch.commands.errors import CommandError, RefusalError
+from pumpwatch.commands.history_judge import replayed
 from pumpwatch.commands.web_options import web_of
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, user_data
 from pumpwatch.supervision import run_file
@@ -228,7 +229,12 @@ def dashboard(
     )
     try:
         watch = Vitals("dashboard"), metrics_port
-        play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready, watch[0]), watch=watch, log_as=log)
+        play(
+            "dashboard",
+            lambda stop, ready, _: app.run(settings, stop, ready, watch[0], replayed),
+            watch=watch,
+            log_as=log,
+        )
     except (AccessError, ServeError, WatchError) as error:
         raise CommandError(str(error)) from error
 

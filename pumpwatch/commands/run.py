@@ -9,7 +9,7 @@ import math
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,8 @@ from pumpwatch.supervision.part_notices import Notices
 from pumpwatch.supervision.part_process import Part
 from pumpwatch.supervision.part_status import PartStatus
 from pumpwatch.supervision.process import stop_on_signals
-from pumpwatch.supervision.supervisor import PartError, Supervisor
+from pumpwatch.supervision.service_manager import ServiceManager, status_of
+from pumpwatch.supervision.supervisor import PartError, Supervisor, Trouble
 
 if TYPE_CHECKING:
     from pumpwatch.commands.cluster_broker import ClusterBroker
@@ -273,9 +274,17 @@ async def _run(config: RunConfig) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     notices = Notices(with_variable(config.url(SUPERVISOR)))
-    supervisor = Supervisor(parts_of(config), say, environment(), notices.put, PartStatus(config.data).write)
+    variables, part_status = environment(), PartStatus(config.data)
+    systemd = ServiceManager.of(variables, os.getpid())
+
+    def report(troubles: Mapping[str, Trouble]) -> None:
+        part_status.write(troubles)
+        systemd.status(status_of(troubles))
+
+    supervisor = Supervisor(parts_of(config), say, variables, notices.put, report)
     publishing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     notifying: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    living = asyncio.ensure_future(systemd.live())
     try:
         addresses = await supervisor.start(stop)
         if addresses is not None:
@@ -289,12 +298,14 @@ async def _run(config: RunConfig) -> None:
             shown = run_file.without_key(address)
             run_file.write(config.data, run_file.Running(config.url(OPERATOR), shown, os.getpid(), gateways))
             _show(address, config)
+            systemd.ready(f"all parts are running; dashboard at {shown}")
             await supervisor.watch(stop)
     finally:
+        systemd.stopping()
         say("pumpwatch", "stopping")
-        for task in (publishing, notifying):
+        for task in (publishing, notifying, living):
             task.cancel()
-        await asyncio.gather(publishing, notifying, return_exceptions=True)
+        await asyncio.gather(publishing, notifying, living, return_exceptions=True)
         await supervisor.stop()
 
 

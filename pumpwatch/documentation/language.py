@@ -48,7 +48,7 @@ RETIRED: Final = {
     r"asks? for replacement": "replacement due (ERI)",
     r"(?:ill|well) pumps?|pumps? (?:that|which) (?:is|are) (?:ill|well)": "faulty or healthy pump",
     r"wishes": "run config, command",
-    r"is told|are told": "state what receives what",
+    r"(?:is|are|was|were|be) told": "is notified, or state what receives what",
 }
 """What the field does not say, as a pattern, and what it says instead."""
 _TERM: Final = re.compile("|".join(rf"(?P<t{n}>\b(?:{term})\b)" for n, term in enumerate(RETIRED)), re.IGNORECASE)

@@ -22,6 +22,10 @@ TITLES: Final = {
     "throughput": "Samples due and shown",
     "cores": "Cores used by each part",
     "memory": "Memory of each part, MB",
+    "written": "Written to disk by each part",
+    "network": "MQTT traffic, as the broker counts it",
+    "stored": "Messages that wait in the broker",
+    "switches": "Context switches of each part",
     "knee": "Probes of the search for the knee",
 }
 DRAWN: Final = ("published", "received", "judged", "durable", "shown", "painted")
@@ -33,8 +37,12 @@ def page(result: Result) -> str:
         "latency": _latency(result),
         "throughput": _throughput(result),
         "curve": _curve(result),
-        "cores": _use(result, "cores"),
-        "memory": _use(result, "memory_mb"),
+        "cores": _use(result, "cores", "cores"),
+        "memory": _use(result, "memory_mb", "MB"),
+        "written": _use(result, "written_mb_per_s", "MB/s"),
+        "network": _broker(result, {"bytes_received": "to the broker", "bytes_sent": "from the broker"}, "MB/s"),
+        "stored": _broker(result, {"stored": "messages"}, "messages"),
+        "switches": _use(result, "switches_per_s", "a second"),
         "knee": _knee(result),
     }
     figures = {name: figure for name, figure in drawn.items() if figure["data"]}
@@ -147,13 +155,23 @@ def _nines(percentile: float) -> str:
     return f"{percentile:g} %"
 
 
-def _use(result: Result, name: str) -> dict[str, Any]:
+def _use(result: Result, name: str, unit: str) -> dict[str, Any]:
     lines = [
         _line(part, uses["second"], uses[name], place)
         for place, (part, uses) in enumerate(result.use.items())
-        if uses["second"]
+        if uses["second"] and name in uses
     ]
-    return {"data": lines, "layout": _layout("second of the run", "MB" if name == "memory_mb" else "cores")}
+    return {"data": lines, "layout": _layout("second of the run", unit)}
+
+
+def _broker(result: Result, names: dict[str, str], unit: str) -> dict[str, Any]:
+    courses = ((title, result.broker_course.get(name, {"second": []})) for name, title in names.items())
+    lines = [
+        _line(title, course["second"], course["value"], place)
+        for place, (title, course) in enumerate(courses)
+        if course["second"]
+    ]
+    return {"data": lines, "layout": _layout("second of the run", unit)}
 
 
 def _knee(result: Result) -> dict[str, Any]:

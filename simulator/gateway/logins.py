@@ -11,8 +11,15 @@ from simulator.gateway.settings import Settings
 
 def addresses(settings: Settings, names: Sequence[str]) -> list[Address]:
     """Return the address of each gateway; raises `LinkError` if a URL cannot be read."""
-    base = parse_url(settings.gateway_broker or settings.broker)
-    secret = settings.gateway_secret
+    return each_at(settings.gateway_broker or settings.broker, settings.gateway_secret, names)
+
+
+def each_at(url: str, secret: bytes | None, names: Sequence[str]) -> list[Address]:
+    """Return the address of each gateway at a URL; raises `LinkError` if that cannot be read.
+
+    The first stands for all when the broker is asked which protocol it speaks: else each of thousands asks, in turn.
+    """
+    base = parse_url(url)
     if secret is None:
         return [base] * len(names)
     first = base.for_user(names[0], derived_password(secret, names[0]))

@@ -101,7 +101,7 @@ async def test_when_the_broker_is_slowed_by_a_proxy_the_knee_finder_names_the_br
     base = profile(hold=6.0, faulty=0.0)
     trial = Through(lambda port: Proxy(port, random.Random(1), bytes_a_s=20_000.0))
     first = replace_stage(base, 50)
-    (found,) = await search(first, "pumps", trial)
+    found = await search(first, "pumps", trial)
     assert found.knee is not None
     assert found.knee["load"] is not None
     assert found.knee["blame"]["part"] == "broker", found.knee

@@ -1,6 +1,7 @@
 """`make screenshots`: every page in both themes, on every screen, with fleets of every size, and a page that shows all.
 
-The pages are found, not listed. Into build/screenshots; `--pages`, `--fleets` and `--screens` choose some of them.
+The pages are found, not listed. Into build/screenshots; `--pages`, `--fleets`, `--screens` and `--themes` choose a
+slice of them, and `--sheets` puts those of one fleet, screen and theme side by side in one picture.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tests.dashboard.registered import addresses
 from tests.dashboard.ward import KEY, NO_BROKER, serving
 from tests.screenshots.browsers import chromium
 from tests.screenshots.fleets import PASSWORD, PERSON, PUMP, RULE, prepared
+from tests.screenshots.sheets import sheets
 
 TARGET = ROOT / "build" / "screenshots"
 FLEETS = (0, 1, 200, 10_000, 100_000)
@@ -59,6 +61,7 @@ def main() -> None:
     parser.add_argument("--themes", nargs="*", choices=THEMES, default=THEMES)
     parser.add_argument("--whole", action="store_true", help="the whole height of a page, not only its first screen")
     parser.add_argument("--axe", action="store_true", help="also print what axe-core finds grave")
+    parser.add_argument("--sheets", action="store_true", help="also contact sheets of all pictures that are there")
     parser.add_argument("--into", type=Path, default=TARGET)
     chosen = parser.parse_args()
     chosen.into.mkdir(parents=True, exist_ok=True)
@@ -80,6 +83,8 @@ def main() -> None:
                             if chosen.axe:
                                 equip(page)
                                 print(*(f"  {finding}" for finding in barriers(page)), sep="\n", flush=True)
+        for sheet in sheets(browser, chosen.into) if chosen.sheets else ():
+            print(sheet.name, flush=True)
         browser.close()
     (chosen.into / "index.html").write_text(index(sorted(chosen.into.glob("*.png"))), "utf-8")
 

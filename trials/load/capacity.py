@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from trials.load.metrics import SYSTEM
 from trials.load.result import StageResult
 
 MIN_STAGES: Final = 3
@@ -18,7 +19,7 @@ MIN_SPAN: Final = 10.0
 def exponents(stages: Sequence[StageResult]) -> dict[str, float]:
     """Return the exponent of cores and of memory over samples a second: 1 is proportional, below 1 grows slower.
 
-    The slope of a line through the logarithms, of all parts but the generators. Empty if there are fewer than
+    The slope of a line through the logarithms, of the parts of the system. Empty if there are fewer than
     `MIN_STAGES` stages that are not void, or if their loads differ by less than `MIN_SPAN`.
     """
     good = [stage for stage in stages if not stage.void and stage.offered_per_s > 0]
@@ -35,5 +36,5 @@ def exponents(stages: Sequence[StageResult]) -> dict[str, float]:
 
 
 def system_use(stage: StageResult, name: str) -> float:
-    """Return what all parts but the generators used of a resource (`cores`, `memory_mb`) in a stage."""
-    return sum(row[name] for part, row in stage.resources.items() if part != "all" and not part.startswith("generator"))
+    """Return what the parts of the system used of a resource (`cores`, `memory_mb`) in a stage."""
+    return sum(row[name] for part, row in stage.resources.items() if part in SYSTEM)

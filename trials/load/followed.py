@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -77,8 +78,8 @@ class Followed:
 
     def recent(self, first_ms: float, last_ms: float) -> dict[str, float | None]:
         """Return p99 in s of the messages due between two times at the hops that say most, for a look while it runs."""
-        sent = _joined(self._sent, SENT).filter(pl.col("due").is_between(first_ms, last_ms))
-        taken = _joined(self._taken, TAKEN)
+        sent = _joined(_since(self._sent, "due", first_ms), SENT).filter(pl.col("due").is_between(first_ms, last_ms))
+        taken = _joined(_since(self._taken, "received", first_ms), TAKEN)
         rows = self._with_marks(
             sent.join(taken.unique(KEY, keep="first"), on=KEY, how="left").with_columns(
                 pl.lit(None, pl.Float64()).alias(name) for name in ("published", "confirmed")
@@ -169,6 +170,12 @@ class Settled:
 
 def _joined(parts: list[pl.DataFrame], schema: dict[str, pl.DataType]) -> pl.DataFrame:
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+
+
+def _since(parts: list[pl.DataFrame], column: str, first_ms: float) -> list[pl.DataFrame]:
+    """Return the parts with a time at or after one, which are the latest of them."""
+    late = itertools.takewhile(lambda part: (part[column].max() or 0.0) >= first_ms, reversed(parts[:]))  # type: ignore[operator]
+    return list(late)
 
 
 def _emptied(parts: list[pl.DataFrame]) -> list[pl.DataFrame]:

@@ -11,14 +11,13 @@ import struct
 import sys
 import time
 from collections.abc import Callable
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
-from broker.access.password_lines import derived_password
-from broker.mqtt.address import parse_url
 from broker.mqtt.settling import settle
+from simulator.gateway.logins import each_at
 from trials.load.block import Block
 from trials.load.plan import ORDERS, BlockClock, BlockPlan, Disturb, Progress, Stop
 from trials.load.sent import Recorder, packed
@@ -29,6 +28,8 @@ OUTBOX_BYTES: Final = 512 * 1024 * 1024
 counted."""
 SETTLE_S: Final = 10.0
 MAX_NOTES: Final = 50
+MAX_UNREAD_BYTES: Final = 256 * 1024 * 1024
+"""Answers that may wait for a runner that does not read them."""
 HEADER: Final = struct.Struct(">cI")
 SENT, CONFIRMED, PROGRESS = b"s", b"c", b"p"
 
@@ -67,13 +68,8 @@ class Generator:
 
     async def join(self, plan: BlockPlan) -> None:
         """Let a block join."""
-        base = parse_url(self.login.url)
         secret = self.login.secret
-        if secret is None:
-            addresses = [base] * len(plan.names)
-        else:
-            key = secret.encode()
-            addresses = [base.for_user(name, derived_password(key, name)) for name in plan.names]
+        addresses = each_at(self.login.url, None if secret is None else secret.encode(), plan.names)
         share = OUTBOX_BYTES // max(1, len(plan.names))
         block = Block(plan, addresses, share, self.recorder, self.now, self._note)
         await block.prepare()
@@ -182,19 +178,34 @@ async def _report_on(generator: Generator) -> None:
         _raise_failures(generator.tasks)
 
 
-def main() -> None:
-    """Run a generator on standard input and output."""
-    output: BinaryIO = sys.stdout.buffer
+def answers(target: asyncio.WriteTransport) -> Callable[[bytes, bytes], None]:
+    """Return what writes answers without waiting for their reader: a busy runner must not make samples late.
+
+    It raises `RuntimeError` when the runner has left more than `MAX_UNREAD_BYTES` unread.
+    """
 
     def answer(kind: bytes, payload: bytes) -> None:
-        output.write(HEADER.pack(kind, len(payload)) + payload)
-        output.flush()
+        unread = target.get_write_buffer_size()
+        if unread > MAX_UNREAD_BYTES:
+            raise RuntimeError(f"the runner has left {unread:,} bytes of answers unread; {MAX_UNREAD_BYTES:,} may wait")
+        target.write(HEADER.pack(kind, len(payload)) + payload)
+
+    return answer
+
+
+def main() -> None:
+    """Run a generator on standard input and output."""
 
     async def play() -> None:
         loop = asyncio.get_running_loop()
         source = asyncio.StreamReader(limit=8 * 1024 * 1024)
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(source), sys.stdin)
-        await run(source, answer)
+        target, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sys.stdout)
+        try:
+            await run(source, answers(target))
+        finally:
+            target.close()
+            await settle(target.get_write_buffer_size, lambda _: None, limit_s=SETTLE_S)
 
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
         asyncio.run(play())

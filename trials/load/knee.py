@@ -37,8 +37,10 @@ class Knee:
     ceiling: str = ""
 
 
-async def find(first: int, most: int, probe: Callable[[int], Awaitable[Probe]], *, step: int = 1) -> Knee:
-    """Find the knee from `first` to `most`; loads are multiples of `step`.
+async def find(
+    first: int, most: int, probe: Callable[[int], Awaitable[Probe]], *, step: int = 1, factor: float = FACTOR
+) -> Knee:
+    """Find the knee from `first` to `most`; loads are multiples of `step` and raised by `factor` while all goes well.
 
     One failure may be chance: a load that is not carried is tried again, and most of its probes decide. The best counts
     only if it is carried again at the end; otherwise the search goes on below it.
@@ -74,7 +76,7 @@ async def find(first: int, most: int, probe: Callable[[int], Awaitable[Probe]], 
         if load >= most:
             knee.ceiling = f"the system carries the most that was allowed, {most:,}"
             break
-        load = min(most, _rounded(load * FACTOR, step))
+        load = min(most, _rounded(load * factor, step))
     sure = False
     while len(knee.probes) < MAX_PROBES:
         middle = _rounded((good + bad) / 2, step)

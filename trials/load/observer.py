@@ -30,6 +30,8 @@ SYS: Final = {
 }
 """Counters of Mosquitto that reports show."""
 MAX_ALARMS: Final = 1_000_000
+MAX_POINTS: Final = 20_000
+"""Points of a counter that are kept; when there are more, every other one goes."""
 _EVENT = msgspec.json.Decoder(AlarmEvent)
 
 
@@ -45,13 +47,17 @@ class Raised:
 
 @dataclass
 class Observer:
-    """What was observed so far. `unread` counts messages that could not be read, and alarms beyond `MAX_ALARMS`."""
+    """What was observed so far. `unread` counts messages that could not be read, and alarms beyond `MAX_ALARMS`.
+
+    `courses` are the broker's counters over time: wall ms and value.
+    """
 
     followed: Followed
     now: Callable[[], float]
     alarms: list[Raised] = field(default_factory=list)
     counters: dict[str, float] = field(default_factory=dict)
     peaks: dict[str, float] = field(default_factory=dict)
+    courses: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     unread: int = 0
     traced: bool = False
 
@@ -70,6 +76,10 @@ class Observer:
             name, value = SYS[message.topic], float(message.payload)
             self.counters[name] = value
             self.peaks[name] = max(value, self.peaks.get(name, value))
+            points = self.courses.setdefault(name, [])
+            points.append((self.now(), value))
+            if len(points) > MAX_POINTS:
+                del points[1::2]
         else:
             event = read(_EVENT, message.payload, "an alarm event")
             if event.kind == "raised" and event.pump is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from trials.load.profile import Profile
 from trials.load.resources import Resources
 from trials.load.result import Result, settings_of
 
+RESOURCES: Final = ("cores", "memory_mb", "switches_per_s", "written_mb_per_s")
+"""What is known of each part over time."""
 LIBRARIES: Final = ("pumpwatch", "polars", "paho-mqtt", "hdrhistogram")
 
 
@@ -78,13 +81,15 @@ def result_of(
         course={} if whole is None else whole.to_dict(as_series=False),
         use={
             part: {
-                "second": [round((use.at - account.begin_ms) / 1000, 1) for use in uses],
-                "cores": [use.cores for use in uses],
-                "memory_mb": [use.memory_mb for use in uses],
+                "second": [_second(use.at, account.begin_ms) for use in uses],
+                **{name: [getattr(use, name) for use in uses] for name in RESOURCES},
             }
             for part, uses in resources.uses.items()
         },
         broker=dict(observer.counters),
+        broker_course={
+            name: counter_course(name, points, account.begin_ms) for name, points in observer.courses.items()
+        },
         broker_peaks=dict(observer.peaks),
         clock_offsets=offsets,
         capacity=exponents(stages),
@@ -92,6 +97,21 @@ def result_of(
         not_measured=missing,
         blame=None if failed is None else judging.blame(failed, calm),
     )
+
+
+def _second(at_ms: float, begin_ms: float) -> float:
+    return round((at_ms - begin_ms) / 1000, 1)
+
+
+def counter_course(name: str, points: Sequence[tuple[float, float]], begin_ms: float) -> dict[str, list[float]]:
+    """Return a counter over time; bytes in MB a second between two points, as the broker counts them in all."""
+    if not name.startswith("bytes"):
+        return {"second": [_second(at, begin_ms) for at, _ in points], "value": [value for _, value in points]}
+    steps = [(then, now) for then, now in itertools.pairwise(points) if now[0] > then[0]]
+    return {
+        "second": [_second(now[0], begin_ms) for _, now in steps],
+        "value": [round((now[1] - then[1]) / 1000 / (now[0] - then[0]), 4) for then, now in steps],
+    }
 
 
 def doubts(observer: Observer, followed: Followed, why_no_browser: str) -> list[str]:

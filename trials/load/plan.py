@@ -16,6 +16,9 @@ from trials.load.profile import MAX_PUMPS, MAX_SESSIONS, Profile, Seconds, Share
 PREFIX: Final = "load"
 MAX_FRAME_BYTES: Final = 256 * 1024 * 1024
 """Size of one answer of a generator; a second of its records takes a few MB."""
+PUMPS_PER_S: Final = 250_000
+GATEWAYS_PER_S: Final = 3_000
+"""Pumps and gateways that the generators enroll in a second, at least."""
 
 Names = Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=MAX_SESSIONS)]
 
@@ -137,3 +140,8 @@ def blocks_of(profile: Profile, pumps: int, stage: Stage, gateways: int, begins_
             begins_ms=begins_ms,
         )
         gateways += count
+
+
+def enrolled_s(pumps: int, per_gateway: int) -> float:
+    """Return the seconds within which the generators enroll pumps, so many at each gateway."""
+    return pumps / PUMPS_PER_S + pumps / per_gateway / GATEWAYS_PER_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,6 +11,8 @@ import psutil
 
 MB: Final = 1024 * 1024
 REPORT_MS: Final = 1000.0
+RUNNER: Final = "runner"
+"""The process that reads the resources, among the parts: it shares the machine with them."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,14 @@ class Resources:
 
 
 def read(pid: int) -> Reading | None:
-    """Return what a process and all that it started use, None if it has ended."""
+    """Return what a process and all that it started use, None if it has ended.
+
+    The process that asks has started the parts: of it, only its own use is meant.
+    """
     try:
         parent = psutil.Process(pid)
-        processes = [parent, *parent.children(recursive=True)]
+        started = [] if pid == os.getpid() else parent.children(recursive=True)
+        processes = [parent, *started]
     except psutil.NoSuchProcess:
         return None
     cpu_s = memory = written = 0.0

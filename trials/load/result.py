@@ -87,10 +87,11 @@ class Result(msgspec.Struct, kw_only=True):
 
     `course` is a table by columns: p50 and p99 of each hop and samples, by the second in which they were due. `use` is
     the resources of each part over time. `blame` names the part that gave way first, with the evidence, if any did.
-    `knee` is what a search found: the most that was carried, its probes, and what gave way beyond. `void_reasons` say
-    why the whole run is void, such as a lost worker. `clock_offsets` are of workers and the processor, in ms: how far
-    their clock is ahead, by which their times were corrected, and the uncertainty. `broker_peaks` are the highest
-    values of the counters in `broker`. `capacity` are exponents of cores and memory over samples a second.
+    `knee` is what a search found: the most that was carried, its probes, and what gave way beyond; `loads` are the
+    knees of repeated searches. `void_reasons` say why the whole run is void, such as a lost worker. `clock_offsets` are
+    of workers and the processor, in ms: how far their clock is ahead, by which their times were corrected, and the
+    uncertainty. `broker_peaks` are the highest values of the counters in `broker`, `broker_course` these over time
+    (bytes as MB/s). `capacity` are exponents of cores and memory over samples a second.
     """
 
     version: int = VERSION
@@ -107,6 +108,7 @@ class Result(msgspec.Struct, kw_only=True):
     use: dict[str, dict[str, list[float]]] = {}
     broker: dict[str, float] = {}
     broker_peaks: dict[str, float] = {}
+    broker_course: dict[str, dict[str, list[float]]] = {}
     clock_offsets: dict[str, dict[str, float]] = {}
     capacity: dict[str, float] = {}
     notes: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,22 +21,24 @@ from trials.load.live import Live, live_of
 from trials.load.observer import watching
 from trials.load.outcome import doubts, result_of
 from trials.load.painting import Painter
-from trials.load.plan import Disturb, Progress, blocks_of
+from trials.load.plan import Disturb, Progress, blocks_of, enrolled_s
 from trials.load.profile import Disturbance, Profile, Stage
-from trials.load.resources import Resources
+from trials.load.resources import RUNNER, Resources
 from trials.load.result import Result
 from trials.load.system import SystemUnderLoad
 from trials.load.workers import RemoteGenerator, WorkerLostError, gathered
 
 SETTLE_AFTER_S: Final = 60.0
 """A sample that is in no snapshot so long after it was due counts as lost."""
+SETTLE_EVERY_S: Final = 10.0
+"""Samples are settled so many seconds at a time: each time costs a look at all that are on their way."""
+RECENT_MS: Final = (8_000.0, 3_000.0)
+"""Age of the samples that are shown while the test runs: long enough that they are on the screen."""
 GRACE_S: Final = 20.0
 """Time after the last stage for what is on its way."""
 AGREED_S: Final = 1.5
 WORKERS_AGREED_S: Final = 4.0
 """Time from an order to join to the instant at which all generators begin, without the time to enroll the pumps."""
-ENROLLED_PER_S: Final = 250_000
-"""Pumps that a generator enrolls in a second, at least."""
 JOIN_PATIENCE_S: Final = 120.0
 """Time beyond its ramp within which all gateways of a stage must be connected."""
 
@@ -119,11 +122,12 @@ class Runner:
     @contextlib.asynccontextmanager
     async def _generating(self) -> AsyncIterator[None]:
         """Have generators until the end of the block: workers, or processes of this machine."""
-        self._resources = Resources(self.system.parts, self.now)
+        parts = {**self.system.parts, RUNNER: os.getpid()}
+        self._resources = Resources(parts, self.now)
         if self.system.workers is None:
             await self._start_generators()
             processes = {f"generator {each.name}": each.pid for each in self.generators if hasattr(each, "pid")}
-            self._resources = Resources({**self.system.parts, **processes}, self.now)
+            self._resources = Resources({**parts, **processes}, self.now)
             yield
             return
         self.say(f"waiting for {self.profile.generators} workers at {self.system.workers.url}")
@@ -174,7 +178,8 @@ class Runner:
         pumps = gateways = 0
         for number, stage in enumerate(self.profile.stage, start=1):
             agreed_s = AGREED_S if self.system.workers is None else WORKERS_AGREED_S
-            begins_ms = self.now() + 1000 * (agreed_s + (stage.pumps - pumps) / ENROLLED_PER_S)
+            enrolling_s = enrolled_s(stage.pumps - pumps, self.profile.per_gateway)
+            begins_ms = self.now() + 1000 * (agreed_s + enrolling_s)
             blocks = blocks_of(self.profile, pumps, stage, gateways, begins_ms)
             for each, plan in zip(self.generators, blocks, strict=False):
                 await each.order(plan)
@@ -229,6 +234,7 @@ class Runner:
                 await each.order(order)
 
     async def _tick_on(self) -> None:
+        settled = self.now()
         while True:
             await asyncio.sleep(1.0)
             for each in self.generators:
@@ -237,9 +243,8 @@ class Runner:
             now = self.now()
             uses = {name: uses[-1].cores for name, uses in self._resources.uses.items() if uses}
             self._rates.append((now, summed(self.generators, "offered"), summed(self.generators, "made")))
-            await asyncio.to_thread(self._account.settle, now - 1000 * SETTLE_AFTER_S)
-            self.show(
-                live_of(
-                    self._account, self._rates, self.generators, self.followed.recent(now - 15_000, now - 3_000), uses
-                )
-            )
+            if now >= settled + 1000 * SETTLE_EVERY_S:
+                settled = now
+                await asyncio.to_thread(self._account.settle, now - 1000 * SETTLE_AFTER_S)
+            latency = await asyncio.to_thread(self.followed.recent, *(now - age for age in RECENT_MS))
+            self.show(live_of(self._account, self._rates, self.generators, latency, uses))

@@ -172,6 +172,19 @@ def test_a_damaged_snapshot_of_one_range_leaves_what_was_seen(tmp_path):
     assert merged(tmp_path).table.height == 2
 
 
+@pytest.mark.parametrize("silent", [1, 2])
+def test_an_alarm_about_the_fleet_says_in_how_many_ranges_it_is(tmp_path, silent):
+    for number in (0, 1, 2):
+        shown = fleet([20 * number] * (number < 2), [0] * (number < 2))
+        row = {**dict.fromkeys(ALARMS_SCHEMA), "alarm": f"fleet/fleet_silent/{number}", "subject": "fleet"}
+        row |= {"subject_kind": "fleet", "rule": "fleet_silent", "meaning": "No pump is monitored."}
+        alarms = pl.DataFrame([row] * (number < silent), ALARMS_SCHEMA)
+        own(tmp_path, number, dataclasses.replace(shown, alarms=alarms))
+    Merger(tmp_path, 4, started=7).step(0.0, 20_000, yes)
+    told = {1: "In 1 of 2 ranges with pumps. No pump is monitored.", 2: "No pump is monitored."}
+    assert set(merged(tmp_path).alarms["meaning"]) == {told[silent]}
+
+
 def test_nothing_is_written_while_no_range_has_a_new_snapshot(tmp_path):
     own(tmp_path, 0, fleet([0], [0]))
     merger = Merger(tmp_path, 1, started=7)

@@ -184,6 +184,48 @@ async def test_alarms_that_are_over_are_found_by_device_code_and_when_they_stood
     assert "date" in text
 
 
+async def test_a_client_that_polls_by_last_updated_sees_what_was_raised_changed_and_ended_since(
+    client: httpx.AsyncClient, closed: list[str]
+) -> None:
+    async def ids(kind: str, **asked: Any) -> list[str]:
+        found = matches(await bundle(client, kind, **asked))
+        assert all(ballot_problems(one) == [] for one in found if kind == "DeviceAlert")
+        return [one["identifier"][0]["value"] for one in found]
+
+    third = {"_lastUpdated": [f"gt{instant(9_000_000 + 1_060_000)}", f"lt{instant(9_000_000 + 3_060_000)}"]}
+    assert await ids("DeviceAlert", **third) == [closed[2]], "alarms that ended later or earlier changed then"
+    assert await ids("Observation", category="alarm", **third) == [closed[2]]
+    [one] = matches(await bundle(client, "DeviceAlert", **third))
+    assert (one["status"], one["presence"], one["acknowledged"]) == ("completed", False, True)
+    assert one["meta"]["lastUpdated"] == instant(9_000_000 + 2_060_000)
+    opened = matches(await bundle(client, "DeviceAlert"))
+    later = {"_lastUpdated": f"ge{min(one['meta']['lastUpdated'] for one in opened)}"}
+    assert await ids("DeviceAlert", **later) == [one["identifier"][0]["value"] for one in opened]
+
+
+async def test_values_are_found_by_when_they_were_sent(client: httpx.AsyncClient, sampled: int) -> None:
+    asked = {"device": DEVICE, "category": "signal"}
+    [sent] = {one["meta"]["lastUpdated"] for one in matches(await bundle(client, "Observation", **asked))}
+    assert (await bundle(client, "Observation", **asked, _lastUpdated=sent))["total"] == 6
+    assert (await bundle(client, "Observation", **asked, _lastUpdated=f"gt{sent}"))["total"] == 0
+
+
+async def test_a_day_in_a_search_is_all_of_it(client: httpx.AsyncClient, data: DataService) -> None:
+    for hour in (0, 23, 24):
+        at = 86_400_000 * 20_000 + 3_600_000 * hour
+        audit.record(data.settings.data, "exported", who="vera", origin="10.0.0.9", text=f"{hour}", at=at)
+    day = instant(86_400_000 * 20_000)[:10]
+
+    async def hours(**asked: Any) -> list[str]:
+        return [one["outcomeDesc"] for one in matches(await bundle(client, "AuditEvent", **asked))]
+
+    for name in ("date", "_lastUpdated"):
+        assert await hours(**{name: day}) == ["23", "0"]
+        assert await hours(**{name: f"gt{day}"}) == ["24"]
+        assert await hours(**{name: [f"ge{day}", f"le{day}"]}) == ["23", "0"]
+    assert await hours(date=f"gt{day}", _lastUpdated=f"le{day}T23:00:00Z") == []
+
+
 async def test_the_audit_trail_is_for_those_who_may_read_it(
     client: httpx.AsyncClient, application: Access, key: Callable[..., str], data: DataService
 ) -> None:
@@ -207,9 +249,14 @@ WRONG = [
     ("Observation/pump-ITB-000001.flow-ul-h.99999999999999999999", 404, "There is no Observation/"),
     ("Patient", 404, "There is no /api/v1/fhir/Patient"),
     ("Observation", 400, "Values of signals need device=Device/pump-…"),
-    (f"Observation?device={DEVICE}&date=yesterday", 400, "date 'yesterday' is not possible; use ge or le"),
+    (f"Observation?device={DEVICE}&date=yesterday", 400, "date 'yesterday' is not possible; use ge, gt, le or lt"),
     (f"Observation?device={DEVICE}&date=ge1970-01-01&date=le2070-01-01", 400, "The range of date has"),
-    (f"Observation?device={DEVICE}&date=%0A%0A", 400, "is not possible; use ge or le"),
+    (f"Observation?device={DEVICE}&date=%0A%0A", 400, "is not possible; use ge"),
+    ("Observation?category=alarm&_lastUpdated=ne2026-01-01", 400, "_lastUpdated 'ne2026-01-01' is not possible"),
+    ("DeviceAlert?_lastUpdated=ge1970-01-01&_lastUpdated=le2070-01-01", 400, "The range of _lastUpdated has"),
+    ("AuditEvent?_lastUpdated=ge2026-02-01&_lastUpdated=lt2026-01-01", 400, "The range of _lastUpdated has"),
+    ("AuditEvent?_lastUpdated=soon", 400, "_lastUpdated 'soon' is not possible"),
+    ("DeviceAlert?device=Device/pump-nobody&date=2026-01-01", 404, "There is no Device/pump-nobody"),
     (f"Observation?device={DEVICE}&date=", 400, "date '' is not possible"),
     ("Device?_count=501", 400, "_count"),
     ("Device?cursor=nonsense", 400, "This cursor is not one of this API"),

@@ -1,4 +1,4 @@
-"""The page Notifications: who is told, without secrets; dead letters; and that only admins may ask for anything."""
+"""The page Notifications: who is notified, without secrets; dead letters; and that only admins may ask for anything."""
 
 from __future__ import annotations
 
@@ -86,10 +86,10 @@ def test_without_a_configuration_the_page_says_that_nobody_is_notified(
 
 
 def test_the_story_of_an_alarm_names_who_was_told(data: DataService) -> None:
-    assert desk.told(data, "ITB-000001/rule") == [
-        "pager could not be told (raised): gave up after 9 attempts: answered 503"
+    assert desk.notified(data, "ITB-000001/rule") == [
+        "pager could not be notified (raised): gave up after 9 attempts: answered 503"
     ]
-    assert desk.told(data, "ITB-000002/rule") == []
+    assert desk.notified(data, "ITB-000002/rule") == []
 
 
 async def test_an_admin_asks_the_notifier_and_hears_its_answer(data: DataService) -> None:

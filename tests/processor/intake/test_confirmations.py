@@ -64,3 +64,14 @@ def test_what_was_durable_before_a_restart_is_confirmed_after_it(watch, json_sam
     confirmations = Confirmations()
     confirmations.durable(confirmations.progress(restored.registry.gateways.order))
     assert due(confirmations) == {"pumpwatch/confirmed/ward": 1_790_000_000_001}
+
+
+def test_how_late_the_latest_message_was_says_how_far_a_clock_is_off_and_redelivery_does_not(watch, json_sample):
+    watch.birth("A")
+    now = watch.now
+    for seq, sent in ((1, now - 70), (2, now + 3_000), (1, now - 70)):
+        watch.deliver(json_sample(seq=seq, sent=sent))
+    [gateway] = watch.pipeline.registry.gateways.order
+    assert gateway.delay_ms == watch.now - (now + 3_000)
+    watch.deliver(json_sample(seq=3))
+    assert gateway.delay_ms is None

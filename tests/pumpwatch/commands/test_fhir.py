@@ -99,6 +99,23 @@ def test_device_alerts_are_exported_alone_because_they_are_of_another_release(da
     assert "export it alone" in refused.stderr
 
 
+def test_alarms_that_are_over_are_exported_with_when_they_ended_and_those_since_a_time_alone(data: Path) -> None:
+    about = {"subject": "MY-1", "pump": "MY-1", "alarm": "MY-1/motor_stall/1", "rule": "motor_stall", "priority": 1}
+    journal = Journal(data)
+    course = {"raised": rows.NOON, "returned": rows.NOON + 60_000, "cleared": rows.NOON + 90_000}
+    journal.append(pl.DataFrame([{**about, "kind": kind, "at": at + 1, "time": at} for kind, at in course.items()]))
+    journal.close()
+    alert, over = resources("--resource", "DeviceAlert", data=data)
+    assert (alert["status"], over["status"], over["presence"]) == ("in-progress", "completed", False)
+    assert ballot_problems(over) == []
+    assert over["meta"]["lastUpdated"] == "2026-01-01T12:01:30.001Z"
+    words = ("--resource", "Observation", "--pumps", "MY-1")
+    assert [one["status"] for one in resources(*words, "--since", "2026-01-01T12:01:30Z", data=data)] == ["final"]
+    before = resources(*words, "--to", "2026-01-01T12:00:00Z", data=data)
+    after = resources(*words, "--from", "2026-01-01T12:00:00Z", data=data)
+    assert [len([one for one in found if "alarm" in one["id"]]) for found in (before, after)] == [1, 1], "it stood then"
+
+
 def test_an_export_without_a_match_says_so(data: Path) -> None:
     done = run("fhir", "export", "--resource", "Device", "--pumps", "nobody", data=data)
     assert done.exit_code == 1

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.commands.load_trial import on_axis, search
+from pumpwatch.commands.load_trial import on_axis, search, searches
 from trials.load.profile import Profile, load
 from trials.load.result import Result, StageResult
 from trials.load.runner import LoadError, NotConnectedError
@@ -41,11 +41,25 @@ class Limited:
 
 
 async def test_sessions_that_the_broker_does_not_take_are_too_many_and_the_broker_is_named():
-    (found,) = await search(load("breakpoint"), "sessions", Limited(1300))  # type: ignore[arg-type]
+    found = await search(load("breakpoint"), "sessions", Limited(1300))  # type: ignore[arg-type]
     assert found.knee is not None
     assert 1260 <= found.knee["load"] <= 1300
     assert found.knee["blame"]["part"] == "broker"
     assert "gateways are connected" in found.knee["blame"]["evidence"][0]
+
+
+async def test_a_search_that_is_repeated_says_each_knee_and_begins_near_the_first():
+    trial = Limited(1300)
+    found = await searches(load("breakpoint"), "sessions", trial, 3)  # type: ignore[arg-type]
+    assert len(found) == 3
+    assert found[0].knee is not None
+    loads = found[0].knee["loads"]
+    assert loads == sorted(loads)
+    assert found[0].knee["load"] == loads[1]
+    assert max(loads) - min(loads) <= 0.05 * max(loads)
+    begun = sorted(result.knee["probes"][0]["load"] for result in found if result.knee)
+    assert begun[0] == 500
+    assert begun[1] == begun[2] >= 0.75 * loads[1]
 
 
 async def test_a_broker_that_takes_not_even_the_first_load_is_said():
