@@ -79,7 +79,7 @@ async def test_a_processor_whose_lease_is_over_ends_and_leaves_its_messages_to_t
 
     async def run(data: Path, lease: Lease, ready: asyncio.Event, stop: asyncio.Event) -> None:
         topics = (f"itb/{shard_of(gateway):02d}/+/+",)
-        part = Part(0, "range 00", topics, tmp_path / "keys", lease)
+        part = Part(0, 8, "range 00", topics, tmp_path / "keys", lease)
         await loop.run(Settings(broker=mosquitto, data=data, part=part), stop, lambda _: ready.set())
 
     async def until(number: int) -> None:
