@@ -87,7 +87,9 @@ def result_of(
             for part, uses in resources.uses.items()
         },
         broker=dict(observer.counters),
-        broker_course={name: counter_course(name, points, account.begin_ms) for name, points in observer.courses.items()},
+        broker_course={
+            name: counter_course(name, points, account.begin_ms) for name, points in observer.courses.items()
+        },
         broker_peaks=dict(observer.peaks),
         clock_offsets=offsets,
         capacity=exponents(stages),
