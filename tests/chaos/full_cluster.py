@@ -20,7 +20,7 @@ import polars as pl
 from broker.store import snapshot_files
 from tests.cluster.whole_cluster import Cluster, cluster
 
-BLOWS: Final = int(os.environ.get("CLUSTER_BLOWS", "100"))
+BLOWS: Final = int(os.environ.get("CLUSTER_BLOWS", "20"))
 SEED: Final = int(os.environ.get("CLUSTER_SEED", "17"))
 RANGES: Final = 4
 PUMPS: Final = 12
@@ -100,7 +100,7 @@ def calm(broker: str, data: Path, scenario: Path) -> set[str]:
             stack.callback(process.terminate)
             while f"READY {words[0]}".encode()[:9] not in (data / f"{words[0]}.log").read_bytes():
                 time.sleep(0.1)
-        until = time.monotonic() + 120
+        until = time.monotonic() + 4 * LAST_FAULT
         while time.monotonic() < until:
             now = snapshot_files.read(data / "snapshot")
             if now.pumps.height == PUMPS and int(now.pumps["seq"].min() or 0) > LAST_FAULT:
@@ -124,7 +124,7 @@ def test_blows_leave_the_same_alarms_and_every_sample_once(mosquitto: str, tmp_p
             system.wait_for("samples of all pumps", lambda before=before: heard(system) > before + 10)
             gaps.append(time.monotonic() - began)
             print(f"{blow + 1}: node {name} {what}; all pumps judged again after {gaps[-1]:.1f} s", flush=True)
-        system.wait_for("the last fault", lambda: heard(system) > LAST_FAULT)
+        system.wait_for("the last fault", lambda: heard(system) > LAST_FAULT, patience_s=4 * LAST_FAULT)
         system.wait_for("alarms in the merged snapshot", lambda: len(about_pumps(system.merged().alarms)) > 1)
         # Before the gateways end: alarms about pumps that are gone end as well.
         found: set[str] = set().union(*(about_pumps(system.snapshot(number).alarms) for number in range(RANGES)))
