@@ -20,6 +20,7 @@ from processor.alarms import evidence, operator_actions, run_conditions
 from processor.alarms import lifecycle as alarm_list
 from processor.alarms.events import announcements
 from processor.alarms.hold import Conditions, conditions_of_pumps, hold, no_scores, no_timers, shift
+from processor.alarms.own_part import own_part
 from processor.alarms.subjects import Subjects, no_orders
 from processor.batch_result import AlarmResult, BatchResult
 from processor.engine import engine, epochs, runs
@@ -65,6 +66,7 @@ class Pipeline:
     `split` divides a batch into waves: each pump at most once per wave, its samples in order from wave to wave. What
     concerns pumps that sent nothing, gateways, fleet and cohorts is judged every `watch_interval_ms` (wall clock): it
     takes the whole fleet, however few samples a batch has. `verifier` opens commands and actions; by default, none.
+    `shared` says that other processors have other pumps of the fleet, and hear the same actions.
     `on_decoded` is called when a batch is decoded and before it is judged.
     """
 
@@ -85,6 +87,7 @@ class Pipeline:
     action_ids: dict[str, None] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
     verifier: Opener = field(default_factory=Verifier)
+    shared: bool = False
     on_decoded: Callable[[], None] = lambda: None
     _disconnected_since: int | None = None
     _watched: int | None = None
@@ -357,6 +360,11 @@ class Pipeline:
         if action.id in self.action_ids:
             outcome = Outcome(id=action.id, done=0, refused=0, text="Already done.")
             return alarm_list.no_changes(), outcome
+        if self.shared:
+            known = own_part(action, self.alarms, self.registry.find)
+            if known is None:
+                return alarm_list.no_changes(), Outcome(id=action.id, done=0, refused=0, text="")
+            action = known
         if isinstance(action, PumpAction):
             self._remember(action)
             if isinstance(action, Transfer):

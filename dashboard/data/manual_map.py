@@ -36,15 +36,18 @@ HOW_TO: Final[dict[str, Titles]] = {
         "alarm-management.md": "Silence and rationalize alarms",
         "backup.md": "Back up and restore",
         "operate.md": "Watch the system itself",
+        "cluster.md": "Run a cluster",
     },
 }
 EXPLANATION: Final[Titles] = {
     "simulated.md": "What is simulated",
     "architecture.md": "Architecture",
+    "cluster-merging.md": "What spans ranges of a cluster",
     "scorecard.md": "How well detection works",
     "forecasts.md": "How well forecasts work",
     "delivery-guarantees.md": "Delivery guarantees",
     "ingest.md": "What is accepted",
+    "scaling.md": "Scaling on paper",
     "dependencies.md": "Dependencies",
     "CONTRIBUTING.md": "Contributing",
     "SECURITY.md": "Security",
