@@ -13,7 +13,9 @@ RUN python3 -m venv /build && python3 -m venv --without-pip /opt/pumpwatch
 WORKDIR /source
 # Dependencies first: a change of our own code does not install them again.
 COPY pyproject.toml README.md LICENSE ./
-RUN python3 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+# A node of a cluster needs the client of NATS; its server is an image of its own.
+RUN python3 -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+    print(*project['dependencies'], *(each for each in project['optional-dependencies']['cluster'] if 'nats-py' in each), sep='\n')" \
     >dependencies.txt
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /build/bin/pip --python /opt/pumpwatch/bin/python install --no-cache-dir --no-compile --requirement dependencies.txt
@@ -36,13 +38,14 @@ COPY processor processor
 COPY dashboard dashboard
 COPY notifier notifier
 COPY trials trials
+COPY cluster cluster
 COPY docs docs
 COPY CONTRIBUTING.md SECURITY.md CHANGELOG.md ./
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /build/bin/pip --python /opt/pumpwatch/bin/python install --no-cache-dir --no-compile --no-deps .
 # Bytecode of all that our modules import, the standard library included: it could not be written when it runs.
 RUN cd / && PYTHONPYCACHEPREFIX=/opt/pumpwatch/bytecode /opt/pumpwatch/bin/python -c "import importlib, pkgutil; \
-    [importlib.import_module(found.name) for name in ('pumpwatch', 'broker', 'simulator', 'processor', 'dashboard', 'notifier', 'trials') \
+    [importlib.import_module(found.name) for name in ('pumpwatch', 'broker', 'simulator', 'processor', 'dashboard', 'notifier', 'trials', 'cluster') \
     for found in pkgutil.walk_packages(importlib.import_module(name).__path__, name + '.')]"
 COPY deploy/runtime_root.py ./
 RUN python3 runtime_root.py /runtime --python --beside /opt/pumpwatch \

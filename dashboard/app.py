@@ -30,6 +30,7 @@ from dashboard.components.safe_output import SafeDash
 from dashboard.data import readiness
 from dashboard.data.drill_runner import DrillRunner
 from dashboard.data.live import Live
+from dashboard.data.replays import Replayed, Replays
 from dashboard.data.services import DataService
 from dashboard.data.signing import SignedRequests
 from dashboard.data.silencing import Silencing
@@ -46,10 +47,14 @@ def page_modules() -> Iterator[ModuleType]:
         yield importlib.import_module(f"{pages_package.__name__}.{found.name}")
 
 
-def build(settings: Settings, vitals: Vitals | None = None) -> Access:
-    """Return the dashboard as one ASGI application that requires sign-in; `vitals` gets what there is to watch."""
+def build(settings: Settings, vitals: Vitals | None = None, replayed: Replayed | None = None) -> Access:
+    """Return the dashboard as one ASGI application that requires sign-in; `vitals` gets what there is to watch.
+
+    `replayed` judges history as the processor does; without it, charts lack scores and expected ranges of the past.
+    """
     requests = SignedRequests(settings.data)
-    data = DataService(settings, Live(settings.snapshots, _wall_ms), _wall_ms, requests.ask, requests.act)
+    live = Live(settings.snapshots, _wall_ms)
+    data = DataService(settings, live, _wall_ms, requests.ask, requests.act, Replays(replayed))
     vitals = vitals or Vitals("dashboard")
     vitals.problems = lambda: readiness.problems(data.live, settings.data)
     vitals.read = lambda: readiness.read(data.live)
@@ -126,11 +131,15 @@ def _policy(app: Dash) -> str:
 
 
 async def run(
-    settings: Settings, stop: asyncio.Event, ready: Callable[[str], None], vitals: Vitals | None = None
+    settings: Settings,
+    stop: asyncio.Event,
+    ready: Callable[[str], None],
+    vitals: Vitals | None = None,
+    replayed: Replayed | None = None,
 ) -> None:
     """Serve until `stop` is set; `ready` is called with the address to open once connections are accepted.
 
-    `vitals` gets what there is to watch.
+    `vitals` gets what there is to watch; `replayed` judges history as the processor does.
 
     Raises `AccessError` if other machines could reach it and there are no accounts or no TLS, `ServeError` if the port
     is in use or the certificate cannot be used.
@@ -139,7 +148,7 @@ async def run(
     demand_tls(settings)
     tls = tls_of(settings.tls, time.monotonic)
     vitals = vitals or Vitals("dashboard")
-    application = build(settings, vitals)
+    application = build(settings, vitals, replayed)
     listener = _listen(settings)
     # For the processor, which warns before it ends; whether that can be written decides nothing here.
     with contextlib.suppress(OSError):

@@ -109,6 +109,7 @@ class Desk:
             if raised or returned:
                 texts: dict[str, Any] = {"rules": self.rules, "dashboard": self.dashboard}
                 text = messages.text(waiting.message, raised, returned, **texts)
+                text = messages.templated(service, text, waiting.message, [*raised, *returned], **texts)
                 event = messages.event(waiting.message, waiting.key, raised, returned, now=now, **texts)
                 self.queue.begin(waiting.key, text.title, [alarm.alarm for alarm in (*raised, *returned)])
                 return Outgoing(waiting.key, text, event, waiting.attempts + 1, waiting.decided)

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from broker.contract.message_templates import filled
+from broker.contract.notification_routes import Service
 from broker.display.instants import timestamp
 from broker.display.names import ALARM_STATES, PRIORITIES
 from broker.display.printable import printable
@@ -59,6 +61,45 @@ def text(
     parts += [f"Acknowledge on the dashboard, after signing in: {dashboard}/alarms"] if dashboard else []
     parts.append(SIMULATION)
     return Text(title(message, raised, returned), printable_lines("\n\n".join(parts)))
+
+
+def templated(
+    service: Service,
+    found: Text,
+    message: Message,
+    alarms: Sequence[Alarm],
+    *,
+    rules: Mapping[str, RuleTexts],
+    dashboard: str,
+) -> Text:
+    """Return a message by the templates of a service, `found` without them; that all is simulated, it says always."""
+    if not (service.title or service.body):
+        return found
+    worst = alarms[0]
+    rule = rules.get(worst.rule, RuleTexts())
+    values = {
+        "headline": found.title,
+        "text": found.body.removesuffix(SIMULATION).rstrip(),
+        "kind": message.kind,
+        "count": f"{len(alarms):,}",
+        "priority": worst.priority,
+        "alarm": worst.title,
+        "subject": worst.subject,
+        "site": worst.facts.site or "",
+        "gateway": worst.facts.gateway or "",
+        "state": ALARM_STATES.get(worst.state, worst.state),
+        "raised": timestamp(worst.raised_at),
+        "meaning": rule.meaning,
+        "action": rule.action,
+        "time_to_respond": rule.time_to_respond,
+        "link": link(worst, dashboard) or "",
+        "route": message.route,
+        "step": str(message.step),
+    }
+    head = printable(filled(service.title, values))[:MAX_TITLE] if service.title else found.title
+    if not service.body:
+        return Text(head, found.body)
+    return Text(head, printable_lines(f"{filled(service.body, values)}\n\n{SIMULATION}"))
 
 
 def title(message: Message, raised: Sequence[Alarm], returned: Sequence[Alarm]) -> str:

@@ -16,13 +16,14 @@ from broker.contract.signed import Opener, Verifier
 from broker.mqtt.link import Message
 from broker.store.pump_table import PumpTable
 from broker.store.snapshot import RETIRED_SCHEMA, Health, Snapshot
-from processor.alarms import evidence, operator_actions
+from processor.alarms import evidence, operator_actions, run_conditions
 from processor.alarms import lifecycle as alarm_list
 from processor.alarms.events import announcements
 from processor.alarms.hold import Conditions, conditions_of_pumps, hold, no_scores, no_timers, shift
+from processor.alarms.own_part import own_part
 from processor.alarms.subjects import Subjects, no_orders
 from processor.batch_result import AlarmResult, BatchResult
-from processor.engine import engine, epochs
+from processor.engine import engine, epochs, runs
 from processor.engine.columns import MS_PER_S, Rules
 from processor.engine.sequence import REDELIVERED, Gaps
 from processor.engine.waves import waves
@@ -51,6 +52,9 @@ from processor.watch.silence import silence_scores
 MAX_ACTION_IDS: Final = 10_000
 """Number of recent action ids kept to ignore redelivered actions."""
 
+MAX_RUN_CHANGES: Final = 8
+"""Windows that change alarms after which the rest of a run waits for the next batch; each takes about 20 ms."""
+
 FORECAST_INTERVAL_MS: Final = 2000
 """Forecasts of pumps with alarms, of hours and days, are renewed at most this often (wall clock)."""
 
@@ -62,6 +66,7 @@ class Pipeline:
     `split` divides a batch into waves: each pump at most once per wave, its samples in order from wave to wave. What
     concerns pumps that sent nothing, gateways, fleet and cohorts is judged every `watch_interval_ms` (wall clock): it
     takes the whole fleet, however few samples a batch has. `verifier` opens commands and actions; by default, none.
+    `shared` says that other processors have other pumps of the fleet, and hear the same actions.
     `on_decoded` is called when a batch is decoded and before it is judged.
     """
 
@@ -82,6 +87,7 @@ class Pipeline:
     action_ids: dict[str, None] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
     verifier: Opener = field(default_factory=Verifier)
+    shared: bool = False
     on_decoded: Callable[[], None] = lambda: None
     _disconnected_since: int | None = None
     _watched: int | None = None
@@ -178,7 +184,10 @@ class Pipeline:
         before = self.state[["samples", epochs.SET_BACK]]
         subjects = self.subjects(now)
         changes, outcomes = [], list[Outcome]()
-        for wave in self.split(self.backlog.due(batch.samples)):
+        together, alone = self.backlog.due(batch.samples)
+        for run in alone:
+            changes += self._take_run(run, subjects, now)
+        for wave in self.split(together):
             step = engine.step(self.state, wave, self.rules, self.window_s, gaps=self.gaps)
             self.state, self.gaps, rows = step.state, step.gaps, step.judged
             if rows.height:
@@ -199,6 +208,26 @@ class Pipeline:
             changes.append(changed)
             outcomes.append(outcome)
         return AlarmResult(pl.concat(changes), tuple(outcomes))
+
+    def _take_run(self, run: pl.DataFrame, subjects: Subjects, now: int) -> list[pl.DataFrame]:
+        """Take in samples of one pump, as many as there is time for; return what changed."""
+        changes, taken = list[pl.DataFrame](), 0
+
+        def apply(alarms: pl.DataFrame, conditions: Conditions, row: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+            self.alarms = alarms
+            changed = self._advance(conditions, row, subjects, now)
+            return self.alarms, changed
+
+        most = self.backlog.max_thin_waves
+        for step, count in runs.steps(self.state, run, self.rules, self.window_s, gaps=self.gaps, max_waves=most):
+            self.state, self.gaps, taken = step.state, step.gaps, count
+            if step.judged.height:
+                self.alarms, changed = run_conditions.advance(self.alarms, step.judged, self.rules, apply)
+                changes += changed
+            if most is not None and len(changes) >= MAX_RUN_CHANGES:
+                break
+        self.backlog.wait(run[taken:])
+        return changes
 
     def snapshot(self, health: Health, now: int) -> Snapshot:
         """Return what the dashboards show as of `now`, everything up to date."""
@@ -331,6 +360,11 @@ class Pipeline:
         if action.id in self.action_ids:
             outcome = Outcome(id=action.id, done=0, refused=0, text="Already done.")
             return alarm_list.no_changes(), outcome
+        if self.shared:
+            known = own_part(action, self.alarms, self.registry.find)
+            if known is None:
+                return alarm_list.no_changes(), Outcome(id=action.id, done=0, refused=0, text="")
+            action = known
         if isinstance(action, PumpAction):
             self._remember(action)
             if isinstance(action, Transfer):

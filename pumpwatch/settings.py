@@ -31,7 +31,7 @@ PASSWORD_VARIABLE: Final = f"{PREFIX}BROKER_PASSWORD"
 """Environment variable with the password of the broker; no option and no setting has it."""
 USER_PASSWORD_VARIABLE: Final = f"{PREFIX}USER_PASSWORD"
 """Environment variable with the password of the account that a command signs in with; no setting has it."""
-SECRETS: Final = frozenset({"broker", "key", "journal_anchor_url"})
+SECRETS: Final = frozenset({"broker", "cluster", "key", "journal_anchor_url"})
 """Settings whose value no message quotes."""
 
 PUMPS: Final = Meta(ge=1, le=2_000_000)
@@ -48,6 +48,7 @@ SESSION_DAYS: Final = Meta(ge=0.1, le=90)
 MAX_PORT: Final = 65_535
 PORT: Final = Meta(ge=1, le=MAX_PORT)
 ANY_PORT: Final = Meta(ge=0, le=65_535)
+RANGES: Final = Meta(ge=1, le=64)
 MAX_PROXIES: Final = 100
 MAX_HOSTS: Final = 100
 MIN_COLUMNS: Final = 60
@@ -117,6 +118,9 @@ class Settings(TypedDict, total=False):
     trusted_proxy: Annotated[list[str], Meta(max_length=MAX_PROXIES, examples=["127.0.0.1", "10.0.0.0/8"])]
     tls_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/dashboard.pem"])]
     tls_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/dashboard.key"])]
+    cluster: Annotated[str, Meta(min_length=1, examples=["nats://127.0.0.1:4222"])]
+    cluster_monitor: Annotated[int, PORT]
+    ranges: Annotated[int, RANGES]
     allowed_host: Annotated[list[str], Meta(max_length=MAX_HOSTS, examples=["ward.example"])]
 
 

@@ -28,7 +28,8 @@ FIRST = (
     *("tests/pumpwatch/test_containers.py", "tests/processor/detectors/test_detector_conformance.py"),
     *("tests/pumpwatch/commands/test_run_connections.py", "tests/pumpwatch/commands/test_broker_password.py"),
     *("tests/dashboard/test_browser_alarms.py", "tests/processor/service/test_crash.py"),
-    *("tests/e2e", "tests/test_new_signal.py", "tests/chaos", "tests/broker/mqtt/test_overload.py"),
+    *("tests/e2e", "tests/cluster/test_take_over.py", "tests/test_new_signal.py", "tests/chaos"),
+    *("tests/broker/mqtt/test_overload.py",),
     *("tests/pumpwatch/commands/test_load.py", "tests/pumpwatch/commands/test_bad_values.py"),
 )
 """What takes longest begins: by turns a whole system, which waits more than it works, and what works all the time.

@@ -26,7 +26,8 @@ PACKAGES: Final[dict[str, set[str]]] = {
     "dashboard": {"broker"},
     "notifier": {"broker"},
     "trials": {"broker", "simulator", "processor"},
-    "pumpwatch": {"broker", "simulator", "processor", "dashboard", "notifier", "trials"},
+    "cluster": {"broker", "processor"},
+    "pumpwatch": {"broker", "simulator", "processor", "dashboard", "notifier", "trials", "cluster"},
 }
 """Which of our packages each package may import besides itself."""
 
@@ -95,6 +96,19 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "service": {"desk", "messages", "outside", "queue", "recorder", "requests", "watchdog", "workers"},
     },
     "trials": {},
+    "cluster": {
+        "layout": set(),
+        "leases": set(),
+        "jetstream": {"leases"},
+        "nats_server": set(),
+        "nats_service": {"nats_server"},
+        "membership": {"leases"},
+        "worker": set(),
+        "node": {"layout", "leases", "membership", "worker"},
+        "joining": {"layout", "leases", "preflight"},
+        "merging": {"layout"},
+        "preflight": {"layout", "nats_server"},
+    },
     "pumpwatch": {
         "settings": set(),
         "supervision": {"settings"},
@@ -110,8 +124,10 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "paho": ("broker/mqtt/link.py", "broker/mqtt/block_reader.py", "broker/mqtt/conversation.py"),
     "aiomqtt": ("broker/mqtt/conversation.py",),
     "mqtt5": ("broker/mqtt/stream_link.py", "broker/mqtt/block_reader.py"),
+    "wasmtime": ("processor/engine/compiled.py",),
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
+    "nats": ("cluster/jetstream.py",),
     "amqtt": ("broker/mqtt/local_broker.py",),
     "opentelemetry": ("processor/service/spans.py",),
     "prometheus_client": ("broker/metrics/exposition.py",),
@@ -147,6 +163,7 @@ CLOCKS: Final = (
     "processor/service/loop.py",
     "trials/load/generator.py",
     "notifier/service.py",
+    "cluster/merging/service.py",
     "dashboard/app.py",
     "dashboard/access/login_throttle.py",
     "dashboard/access/middleware.py",

@@ -16,6 +16,8 @@ MAX_SHELF_H: Final = {"high": 4.0, "medium": 24.0, "low": 72.0}
 MAX_ALARMS: Final = 20_000
 MAX_WHY: Final = 500
 MAX_WHO: Final = 80
+MAX_PARTS: Final = 64
+"""Processors that may have a fleet between them."""
 
 Id = Annotated[str, Meta(max_length=MAX_WHO)]
 Names = Annotated[list[Label], Meta(max_length=MAX_ALARMS)]
@@ -135,13 +137,19 @@ Action = AlarmAction | ServiceAction | PumpAction
 """Any operator action."""
 
 
-class Outcome(msgspec.Struct, kw_only=True):
-    """Outcome of an action: to how many alarms or subjects it was applied, for how many refused, and why, as text."""
+class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Outcome of an action: to how many alarms or subjects it was applied, for how many refused, and why, as text.
+
+    If several processors have a fleet between them, each of these `parts` answers about what it knows; `part` is its
+    number.
+    """
 
     id: Id
     done: Affected
     refused: Affected
     text: Text
+    part: Annotated[int, Meta(ge=0, le=MAX_PARTS - 1)] = 0
+    parts: Annotated[int, Meta(ge=1, le=MAX_PARTS)] = 1
 
     @property
     def ok(self) -> bool:

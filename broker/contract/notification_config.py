@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from broker.contract import alarm_matchers, notification_fields
+from broker.contract import alarm_matchers, message_templates, notification_fields
 from broker.contract.notification_fields import ConfigError, Table
 from broker.contract.notification_routes import (
     GROUP_FIELDS,
@@ -94,7 +94,7 @@ def _configuration(top: Table) -> Configuration:
 
 
 def _service(table: Table) -> Service:
-    table.allow("name", "url", "webhook", "secret", "in_doubt", "timeout", "give_up")
+    table.allow("name", "url", "webhook", "secret", "in_doubt", "timeout", "give_up", "title", "body")
     url, webhook, secret = table.secret("url"), table.secret("webhook"), table.secret("secret")
     if bool(url) == bool(webhook):
         raise table.wrong("url", "needs either url, an address of apprise, or webhook with secret, and not both")
@@ -116,7 +116,20 @@ def _service(table: Table) -> Service:
         in_doubt=table.choice("in_doubt", ("resend", "drop"), "resend"),  # type: ignore[arg-type]
         timeout_s=table.duration("timeout", 20.0, 1.0, 120.0),
         give_up_s=table.duration("give_up", 4 * HOUR, MINUTE, 7 * DAY),
+        title=_template(table, "title", webhook),
+        body=_template(table, "body", webhook),
     )
+
+
+def _template(table: Table, field: str, webhook: str) -> str:
+    template = table.value(field, "")
+    if not isinstance(template, str) or not all(line.isprintable() for line in template.split("\n")):
+        raise table.error(field, template, "a text of printable lines")
+    if template and webhook:
+        raise table.wrong(field, "is a template for people; a webhook gets the same JSON always, so leave it out")
+    if problem := message_templates.problem(template):
+        raise table.wrong(field, problem)
+    return template
 
 
 def _rota(table: Table, services: set[str]) -> Rota:

@@ -28,7 +28,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     `in_doubt` decides about a delivery during which the notifier was killed: nobody knows whether it arrived. Webhooks
     are always sent it again, with the same idempotency key. `timeout_s` limits one attempt; after `give_up_s` of
-    failing attempts a message becomes a dead letter.
+    failing attempts a message becomes a dead letter. `title` and `body` are templates of messages for people
+    (`broker.contract.message_templates`), empty for our own.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     in_doubt: InDoubt = "resend"
     timeout_s: float = 20.0
     give_up_s: float = 4 * 3600.0
+    title: str = ""
+    body: str = ""
 
     def __repr__(self) -> str:
         return f"Service({self.name!r})"

@@ -49,7 +49,8 @@ class Link:
     the event loop and must not block. With `manual` the broker keeps every QoS 1 message until `acknowledge` names it,
     and is asked (MQTT 5) to have no more than `receive_maximum` of them unacknowledged.
     `on_published` gets the id of each publication that the broker confirmed, and why if it delivered it to nobody.
-    `end_code` is the reason code of the last end, if any, `closed` whether we ended it ourselves.
+    `end_code` is the reason code of the last end, if any, `closed` whether we ended it ourselves; `refused` is set once
+    the broker refuses a subscription.
     """
 
     address: Address
@@ -64,6 +65,7 @@ class Link:
     resumed: bool = field(default=False, init=False)
     end_code: int | None = field(default=None, init=False)
     closed: bool = field(default=False, init=False)
+    refused: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _client: BlockClient = field(init=False)
     _watch: SocketWatch = field(init=False)
     _opened: asyncio.Future[None] | None = field(default=None, init=False)
@@ -80,6 +82,7 @@ class Link:
         self._watch = watch = SocketWatch(client, loop)
         self._opened = opened = loop.create_future()
         self._ended, self.end_code, self.closed = loop.create_future(), None, False
+        self.refused.clear()
         self._ended.add_done_callback(lambda _: watch.stop_upkeep())
         try:
             async with connecting(self.address, CONNECT_TIMEOUT_S):
@@ -114,6 +117,7 @@ class Link:
         client.on_block = self._receive
         client.on_message = self._on_message
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
         return client
 
     def _connect(self, client: paho.Client) -> None:
@@ -221,6 +225,10 @@ class Link:
     def _on_message(self, _c: paho.Client, _u: Any, message: paho.MQTTMessage) -> None:
         """Take a message of QoS 2, which paho confirms: some brokers send retained ones and wills as they came."""
         self._receive([Message(message.topic, bytes(message.payload), 0, message.qos, retained=message.retain)])
+
+    def _on_subscribe(self, _c: paho.Client, _u: Any, _mid: int, codes: list[ReasonCode], _p: Any) -> None:
+        if any(code.is_failure for code in codes):
+            self.refused.set()
 
     def _on_publish(self, _c: paho.Client, _u: Any, mid: int, code: ReasonCode, _p: Any) -> None:
         if self.on_published is not None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from broker.contract.action_answers import Answers
 from broker.contract.actions import Action, Outcome, read_action, read_outcome
 from broker.contract.commands import GatewayCommand, Reply, read_command, read_reply
 from broker.contract.gateway_messages import Birth, read_birth
@@ -77,8 +78,9 @@ async def act(url: str, action: Action, sign: Sign, timeout_s: float = REPLY_TIM
     """Send a signed operator action to the processor and return its outcome.
 
     If the processor does not answer in time, the outcome says so; the broker keeps the action for the minute for which
-    its signature is valid. An action outside the declared ranges is not sent, and the outcome says why. Raises
-    `broker.mqtt.address.LinkError` if there is no broker.
+    its signature is valid. If several processors have the fleet between them, their outcomes become one. An action
+    outside the declared ranges is not sent, and the outcome says why. Raises `broker.mqtt.address.LinkError` if there
+    is no broker.
     """
     payload = encode(action)
     try:
@@ -87,15 +89,17 @@ async def act(url: str, action: Action, sign: Sign, timeout_s: float = REPLY_TIM
         return Outcome(id=action.id, done=0, refused=1, text=f"Not sent: {error}")
     async with conversation(url, [OUTCOME]) as session:
         await session.publish(COMMAND, sign(COMMAND, payload), MAX_AGE_S)
+        answers = Answers(action)
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     message = await anext(session.client.messages)
                     with contextlib.suppress(MessageError):
-                        outcome = read_outcome(bytes(message.payload))
-                        if outcome.id == action.id:
+                        if (outcome := answers.add(read_outcome(bytes(message.payload)))) is not None:
                             return outcome
         except TimeoutError:
+            if answers.found:
+                return answers.outcome()
             text = (
                 f"The processor did not answer within {timeout_s:g} s; "
                 f"the action will be applied only if it reads it within {MAX_AGE_S} s. Check it then, and repeat it "

@@ -1,4 +1,8 @@
-"""File of the journal: its name, opened for several writers, or moved aside if it cannot be read."""
+"""File of the journal: its name, opened for several writers, or moved aside if it cannot be read.
+
+Readers and writers of one machine share a write-ahead log, which needs common memory. Machines that share a directory
+have none: there, a writer waits for readers.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from broker.store.range_directories import is_shared
+
 FILE: Final = "journal.sqlite"
 BUSY_S: Final = 30.0
 """How long a writer waits for another: a full disk cache may hold up its sync for seconds."""
@@ -20,7 +26,10 @@ def opened(data: Path) -> sqlite3.Connection:
     """Return a connection for writing: each transaction is durable, and waits for those of other processes."""
     connection = sqlite3.connect(data / FILE, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
     try:
-        _use_wal(connection)
+        if is_shared(data):
+            _use_no_wal(connection)
+        else:
+            _use_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
     except BaseException:
         connection.close()
@@ -48,6 +57,14 @@ def move_aside(data: Path) -> Path:
         if path.exists():
             path.rename(aside.with_name(aside.name + ending))
     return aside
+
+
+def _use_no_wal(connection: sqlite3.Connection) -> None:
+    """Switch to a rollback journal; while another process has the write-ahead log open, that stays in use."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    with contextlib.suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode=TRUNCATE")
+    connection.execute(f"PRAGMA busy_timeout = {round(BUSY_S * 1000)}")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import polars as pl
@@ -84,11 +84,24 @@ def numbered(data: Path, query: Query) -> pl.DataFrame:
         source = f"(SELECT {selected(_READ, found)} FROM entry)"  # noqa: S608
         text = f"SELECT {', '.join(_READ)} FROM {source} WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
         rows = [] if connection is None else connection.execute(text, (*values, query.limit)).fetchall()
-    schema = {**ENTRIES_SCHEMA, "format": pl.Int64(), "id": pl.Int64()}
-    at = list(schema).index("pumps")
-    decoded = [(*row[:at], None if row[at] is None else msgspec.json.decode(row[at]), *row[at + 1 :]) for row in rows]
-    read = pl.DataFrame(decoded, schema=schema, orient="row")
-    return (read if (read["format"] > 2).all() else _with_fields(read)).select(*ENTRIES_SCHEMA, "id")
+    return _decoded(rows).select(*ENTRIES_SCHEMA, "id")
+
+
+def following(data: Path, after: int, limit: int) -> tuple[pl.DataFrame, list[bytes]]:
+    """Return the next `limit` entries after the one of a number as `numbered` does, oldest first, and their hashes."""
+    with reading(data) as (connection, found):
+        source = f"(SELECT {selected((*_READ, 'hash'), found)} FROM entry WHERE id > ? ORDER BY id LIMIT ?)"  # noqa: S608
+        text = f"SELECT {', '.join(_READ)}, hash FROM {source} ORDER BY id"  # noqa: S608
+        rows = [] if connection is None else [tuple(row) for row in connection.execute(text, (after, limit))]
+    return _decoded([row[:-1] for row in rows]).select(*ENTRIES_SCHEMA, "id"), [bytes(row[-1]) for row in rows]
+
+
+def hash_of(data: Path, number: int) -> bytes | None:
+    """Return the hash of the entry of a number, None if there is no such entry."""
+    with reading(data) as (connection, _):
+        found = None if connection is None else connection.execute("SELECT hash FROM entry WHERE id = ?", (number,))
+        row = None if found is None else found.fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def events(data: Path, *, pump: str | None = None, limit: int = 200) -> pl.DataFrame:
@@ -104,6 +117,15 @@ def end_of(data: Path) -> Head:
         )
         last = None if found is None else found.fetchone()
     return Head() if last is None else Head(last[0], bytes(last[1]))
+
+
+def _decoded(rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
+    """Return rows of `_READ` as columns, with the fields that entries of format 2 have only in their texts."""
+    schema = {**ENTRIES_SCHEMA, "format": pl.Int64(), "id": pl.Int64()}
+    at = list(schema).index("pumps")
+    decoded = [(*row[:at], None if row[at] is None else msgspec.json.decode(row[at]), *row[at + 1 :]) for row in rows]
+    read = pl.DataFrame(decoded, schema=schema, orient="row")
+    return read if (read["format"] > 2).all() else _with_fields(read)
 
 
 def selected(names: tuple[str, ...], found: int) -> str:

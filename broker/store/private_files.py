@@ -22,6 +22,8 @@ OURS: Final = (
         "checkpoint*",
         "clinic-days.json",
         "client-id",
+        "cluster.json",
+        "ranges",
     ),
     *("dashboard.*", "drills*", "format.json", "handovers", "history*", "in-hand", "journal.sqlite*", "log*"),
     *("playback.json*", "poison.json", "processor.lock", "quarantine*.jsonl", "rollup*", "run.json*", "run.lock"),

@@ -19,6 +19,7 @@ import polars as pl
 
 from broker.contract.signals import SIGNAL_NAMES
 from broker.store import durable_write, segments
+from broker.store.range_directories import sources
 from broker.store.segments import HOUR_MS
 
 DIRECTORY: Final = "rollup"
@@ -113,8 +114,17 @@ def rolled(
     The columns are those of `SCHEMA` with these kinds; fewer are faster. Raises `OSError` like
     `broker.store.segments.read`.
     """
+    columns = [name for name in SCHEMA if "." not in name or name.rpartition(".")[2] in kinds]
+    edges = since_ms // step.ms * step.ms, until_ms // step.ms * step.ms + step.ms - 1
+    parts = [part for source in sources(data) for part in _parts(source, pump, *edges, step=step, columns=columns)]
+    return _once(pl.concat(parts) if parts else pl.DataFrame(schema=SCHEMA).select(columns))
+
+
+def _parts(
+    data: Path, pump: str | Collection[str], since_ms: int, until_ms: int, *, step: Step, columns: list[str]
+) -> list[pl.DataFrame]:
+    """Return the roll-ups of one directory, and that of its samples of days that are not rolled up."""
     root = directory(data, step)
-    since_ms, until_ms = since_ms // step.ms * step.ms, until_ms // step.ms * step.ms + step.ms - 1
     condition = segments.of_pumps(pump) & pl.col("time").is_between(since_ms, until_ms)
     short = {day for place in _places(root, since_ms, until_ms) if any(place.glob("*.parquet")) for day in _days(place)}
 
@@ -122,16 +132,14 @@ def rolled(
         listed = segments.days(data / segments.DIRECTORY, since_ms, until_ms)
         return [file for day in listed if day.name not in short for file in segments.of_day(day, since_ms, until_ms)]
 
-    columns = [name for name in SCHEMA if "." not in name or name.rpartition(".")[2] in kinds]
     found = segments.read(
-        lambda: files(data, since_ms, until_ms, step), lambda frame: frame.filter(condition).select(columns), SCHEMA
+        lambda: _files(data, since_ms, until_ms, step), lambda frame: frame.filter(condition).select(columns), SCHEMA
     )
     samples = segments.read(loose, lambda frame: frame.filter(condition))
-    parts = [
+    return [
         *([] if found is None else [found]),
         *([] if samples is None else [roll_up(segments.once(samples), step).select(columns)]),
     ]
-    return _once(pl.concat(parts) if parts else pl.DataFrame(schema=SCHEMA).select(columns))
 
 
 def weeks_to_gather(data: Path, step: Step, newest: str, unfinished: Collection[str]) -> list[str]:
@@ -182,6 +190,10 @@ def _once(rows: pl.DataFrame) -> pl.DataFrame:
 
 def files(data: Path, since_ms: int, until_ms: int, step: Step) -> list[Path]:
     """Return the files of roll-ups between two times."""
+    return [file for source in sources(data) for file in _files(source, since_ms, until_ms, step)]
+
+
+def _files(data: Path, since_ms: int, until_ms: int, step: Step) -> list[Path]:
     places = _places(directory(data, step), since_ms, until_ms)
     return [file for place in places for file in sorted(place.glob("*.parquet"))]
 

@@ -4,7 +4,7 @@
 day is over they are merged into `history/date=2026-01-31/day-STAMP-COUNT.parquet`, each file with some of the pumps.
 Merged segments stay beside the result for a while, so that a reader that has listed them can still open them. All files
 are plain Parquet; the pumps of a row group are neighbours, and in merged files it is sorted by pump and time. A sample
-that is in two files is one sample.
+that is in two files is one sample. The history of a cluster is in the directories of its ranges.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Final
 import polars as pl
 
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES, empty_samples
+from broker.store.range_directories import sources
 
 Schema = dict[str, pl.DataType]
 
@@ -68,9 +69,9 @@ def of_day(day: Path, since_ms: int = 0, until_ms: int | None = None) -> list[Pa
 
 def kept(data: Path) -> tuple[int, int, int]:
     """Return the numbers of samples (counted twice if in two files), files and bytes of the history."""
-    files = [file for day in days(data / DIRECTORY, 0, None) for file in of_day(day)]
-    counted = read(lambda: [file for file in files if file.exists()], lambda frame: frame.select(pl.len()))
-    return 0 if counted is None else int(counted.item()), len(files), sum(file.stat().st_size for file in files)
+    listed = files(data, 0)
+    counted = read(lambda: [file for file in listed if file.exists()], lambda frame: frame.select(pl.len()))
+    return 0 if counted is None else int(counted.item()), len(listed), sum(file.stat().st_size for file in listed)
 
 
 def is_whole(path: Path) -> bool:
@@ -153,8 +154,14 @@ def height(data: Path, pump: str, since_ms: int, until_ms: int | None = None) ->
 
 def files(data: Path, since_ms: int, until_ms: int | None = None) -> list[Path]:
     """Return the files that may hold samples between two times."""
-    listed = days(data / DIRECTORY, since_ms, until_ms)
+    listed = _days(data, since_ms, until_ms)
     return [file for day in listed for file in of_day(day, since_ms, until_ms)]
+
+
+def _days(data: Path, since_ms: int, until_ms: int | None) -> list[Path]:
+    """Return the directories of the days between two times, oldest first; in a cluster, one in each range."""
+    found = [day for source in sources(data) for day in days(source / DIRECTORY, since_ms, until_ms)]
+    return sorted(found, key=lambda day: day.name)
 
 
 def _of_pump(pump: str, since_ms: int, until_ms: int | None) -> pl.Expr:
@@ -185,16 +192,22 @@ def blocks(
     data: Path, pumps: Collection[str] | None, since_ms: int, until_ms: int | None, rows: int = BLOCK_ROWS
 ) -> Iterator[Block]:
     """Yield the samples of some pumps (None: all) between two times, day by day, at most about `rows` at once."""
-    listed = days(data / DIRECTORY, since_ms, until_ms)
+    days_of: dict[str, list[Path]] = {}
+    for day in _days(data, since_ms, until_ms):
+        days_of.setdefault(day.name, []).append(day)
     condition = pl.col("time").is_between(since_ms, until_ms or 2**62)
     if pumps is not None:
         condition &= pl.col("pump").is_in(sorted(pumps))
-    for number, day in enumerate(listed):
-        parts = list(ranges(lambda day=day: of_day(day, since_ms, until_ms), condition, rows))  # type: ignore[misc]
+    for number, listed in enumerate(days_of.values()):
+
+        def of_days(listed: list[Path] = listed) -> list[Path]:
+            return [file for day in listed for file in of_day(day, since_ms, until_ms)]
+
+        parts = list(ranges(of_days, condition, rows))
         for at, part in enumerate(parts, start=1):
-            found = read(lambda day=day: of_day(day), lambda frame, part=part: frame.filter(condition & part))  # type: ignore[misc]
+            found = read(of_days, lambda frame, part=part: frame.filter(condition & part))  # type: ignore[misc]
             if found is not None and found.height:
-                yield Block(once(found.select(*SAMPLE_SCHEMA)), (number + at / len(parts)) / len(listed))
+                yield Block(once(found.select(*SAMPLE_SCHEMA)), (number + at / len(parts)) / len(days_of))
 
 
 def ranges(

@@ -7,15 +7,17 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from fastapi import Query, Request, Response
 
+from broker.contract.actions import MAX_WHY
 from broker.store import journal_query
 from broker.store.snapshot import PRIORITY_CODE
 from dashboard.api.answers import from_snapshot, heavy, json_answer, rows
 from dashboard.api.cursors import Cursor, Limit, cursor_of, place_of
 from dashboard.api.idempotency import IdempotencyKey
-from dashboard.api.models import EVENT_COLUMNS, AlarmList, Service, Shelving
+from dashboard.api.models import EVENT_COLUMNS, AlarmList, Noting, Service, Shelving
 from dashboard.api.route import ApiError, Data
 from dashboard.api.times import Since, Until, time_of
 from dashboard.data import queries
+from dashboard.data.alarm_actions import ALARM_ACTIONS
 
 State = Literal["unacknowledged", "acknowledged", "returned", "latched", "shelved", "out_of_service"]
 Text = Annotated[str, Query(max_length=80)]
@@ -88,6 +90,21 @@ async def acknowledge(request: Request, data: Data, body: AlarmList, key: Idempo
     return await _act(request, data, "acknowledge", body, key, ids=waiting)
 
 
+async def unacknowledge(request: Request, data: Data, body: AlarmList, key: IdempotencyKey = None) -> Response:
+    """Withdraw the acknowledgement of alarms; answered once that is durable."""
+    return await _act(request, data, "unacknowledge", body, key)
+
+
+async def note(request: Request, data: Data, body: Noting, key: IdempotencyKey = None) -> Response:
+    """Write a note, `why`, to alarms; answered once that is durable."""
+    return await _act(request, data, "note", body, key)
+
+
+async def reset(request: Request, data: Data, body: AlarmList, key: IdempotencyKey = None) -> Response:
+    """Reset latched alarms whose condition has ended and that are acknowledged; answered once that is durable."""
+    return await _act(request, data, "reset", body, key)
+
+
 async def shelve(request: Request, data: Data, body: Shelving, key: IdempotencyKey = None) -> Response:
     """Shelve alarms for a time, with a reason; answered once that is durable."""
     return await _act(request, data, "shelve", body, key, for_s=body.for_s)
@@ -118,8 +135,9 @@ async def _act(
     ids: list[str] | None = None,
     for_s: float | None = None,
 ) -> Response:
-    if name in {"shelve", "out_of_service"} and not body.why.strip():
-        raise ApiError(400, "why: give a reason of 1 to 500 characters.", kind="bad-parameter")
+    if ALARM_ACTIONS[name].prompt and not body.why.strip():
+        what = "a note" if name == "note" else "a reason"
+        raise ApiError(400, f"why: give {what} of 1 to {MAX_WHY} characters.", kind="bad-parameter")
 
     async def act(action_id: str) -> dict[str, Any]:
         chosen = body.alarms if ids is None else ids

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import inspect
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,8 +11,9 @@ from fastapi.openapi.utils import get_openapi
 
 from dashboard.access.problems import API, MEDIA_TYPE
 from dashboard.access.proxies import path_of
-from dashboard.api.answers import constant
+from dashboard.api.answers import CACHE, constant, tag_of, unchanged
 from dashboard.api.fhir_answers import MEDIA as FHIR
+from dashboard.api.reference_page import SCRIPT, reference
 from dashboard.api.route import VERSION, Route
 
 DOCUMENT: Final = f"{VERSION}/openapi.json"
@@ -30,13 +29,6 @@ PROBLEM: Final = {
     },
 }
 ERRORS: Final = ("400", "401", "403", "404", "406", "409", "413", "415", "422", "429", "500", "502", "503")
-WORDS: Final = {
-    "minimum": "at least",
-    "maximum": "at most",
-    "minLength": "characters: at least",
-    "maxLength": "characters: at most",
-    "default": "default",
-}
 DESCRIPTION: Final = (
     "Data and alarm actions of Pumpwatch, a monitoring system of simulated baclofen pumps (a simulation, no medical "
     "device). Authenticate by an API key, `Authorization: Bearer pw_…`. Times are UTC milliseconds: wall-clock times "
@@ -96,7 +88,7 @@ def _also_fhir(problem: dict[str, Any]) -> dict[str, Any]:
 
 
 def add_routes(app: FastAPI, routes: Sequence[Route]) -> None:
-    """Add the document, and the page of it, to an application."""
+    """Add the document, and the page of it with its script, to an application."""
 
     async def openapi(request: Request) -> Response:
         return constant(request, document(routes, path_of("")))
@@ -104,54 +96,13 @@ def add_routes(app: FastAPI, routes: Sequence[Route]) -> None:
     async def page() -> Response:
         return Response(reference(document(routes, path_of(""))), media_type="text/html; charset=utf-8")
 
+    async def script(request: Request) -> Response:
+        return unchanged(request, tag) or Response(SCRIPT, headers={"ETag": tag, **CACHE}, media_type="text/javascript")
+
+    tag = tag_of(SCRIPT)
     app.add_api_route(DOCUMENT, openapi, methods=["GET"])
     app.add_api_route("/docs", page, methods=["GET"])
-
-
-def reference(found: dict[str, Any]) -> str:
-    """Return the OpenAPI document as a page without scripts."""
-    server = found["servers"][0]["url"]
-    parts = []
-    for path, operations in found["paths"].items():
-        for method, operation in operations.items():
-            rows = "".join(_row(one) for one in operation.get("parameters", []))
-            heading = f"{method.upper()} {server}{path}"
-            text = "".join(f"<p>{_text(one)}</p>" for one in operation["description"].split("\n\n"))
-            table = f"<table><tr><th>Parameter<th>In<th>Allowed<th>Meaning{rows}</table>" if rows else ""
-            parts.append(f"<section><h2><code>{html.escape(heading)}</code></h2>{text}{table}</section>")
-    style = (
-        "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-        ":root{color-scheme:light dark}"
-        "h2{font-size:1.05rem;overflow-wrap:anywhere}td,th{text-align:left;padding:.15rem 1rem .15rem 0;"
-        "vertical-align:top}td:nth-child(n+3){overflow-wrap:anywhere}section{border-top:1px solid #8886}"
-    )
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Pumpwatch API</title>'
-        '<meta name="viewport" content="width=device-width"><style>' + style + "</style><h1>Pumpwatch API</h1>"
-        f"<p>{_text(found['info']['description'])}</p>"
-        f'<p><a href="{html.escape(server)}/openapi.json">OpenAPI 3.1 document</a></p>{"".join(parts)}</html>'
-    )
-
-
-def allowed(schema: dict[str, Any]) -> str:
-    """Return what a parameter of this schema may be, in words; "" is any text."""
-    hidden = {"title", "description", "type", "pattern"}
-    options = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
-    facts = {name: value for one in options for name, value in one.items() if name not in hidden and value != ""}
-    return ", ".join(
-        " or ".join(map(str, value)) if name == "enum" else f"{WORDS.get(name, name)} {value}"
-        for name, value in (facts | {name: schema[name] for name in ("default",) if schema.get(name)}).items()
-    )
-
-
-def _row(parameter: dict[str, Any]) -> str:
-    cells = (parameter["in"], allowed(parameter["schema"]), parameter.get("description", ""))
-    return f"<tr><td><code>{html.escape(parameter['name'])}</code>" + "".join(f"<td>{_text(cell)}" for cell in cells)
-
-
-def _text(text: str) -> str:
-    """Return text as HTML; what is between back-ticks is code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    app.add_api_route("/docs.js", script, methods=["GET"])
 
 
 def _lines(route: Route) -> list[str]:

@@ -17,7 +17,7 @@ from broker.interop import coding, devices, observations
 from broker.interop.coding import Resource
 from broker.store import segments
 from broker.store.snapshot import Snapshot
-from dashboard.api.pumps import row_of
+from dashboard.api.answers import rows
 from dashboard.api.route import ApiError
 from dashboard.api.times import time_of
 
@@ -72,12 +72,11 @@ def find_devices(snapshot: Snapshot, version: str, identifier: str, place: Place
         for row in gateways.iter_rows(named=True)
     ]
     total = len(found) + len(names)
-    # Of a large fleet, only the pumps of the page are made.
+    # Of a large fleet, only the pumps of the page are made, and their rows read at once.
     later = names.filter(names > place.after[1:]) if place.after.startswith("2") else names
-    found += [
-        Match(f"2{serial}", lambda serial=serial: devices.pump(row_of(snapshot, serial)))  # type: ignore[misc]
-        for serial in later.sort().head(place.limit + 1)
-    ]
+    chosen = snapshot.table.facts["pump"].is_in(later.sort().head(place.limit + 1).implode()).arg_true()
+    pumps = rows(snapshot.table.take(chosen.to_numpy()).sort("pump"))
+    found += [Match(f"2{row['pump']}", lambda row=row: devices.pump(row)) for row in pumps]  # type: ignore[misc]
     return Found(found, total)
 
 

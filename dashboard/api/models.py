@@ -124,6 +124,10 @@ class Shelving(AlarmList):
     for_s: float = Field(ge=1, le=72 * 3600, description="Therapy seconds; the limit depends on the priority")
 
 
+class Noting(AlarmList):
+    """Alarms to write a note to: `why`."""
+
+
 class Service(AlarmList):
     """Alarms to take out of service."""
 

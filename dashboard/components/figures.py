@@ -11,9 +11,8 @@ from dashboard import theme
 from dashboard.components import trend_layers
 from dashboard.components.signal_panels import PANELS, Line, Panel
 from dashboard.components.trend_layers import PLAIN, Layers, dates, packed
-from dashboard.data.trend_compare import Comparison
 from dashboard.data.trends import Curve, Past, limits
-from dashboard.languages import tr
+from dashboard.languages import tr, tr_sentence
 from dashboard.theme import Scheme
 from dashboard.zones import ChartZone
 
@@ -71,7 +70,7 @@ def trends(
     legend = trend_layers.legend(layers.marks.shown, layers.marks.left_out)
     layout["annotations"].append(_note(legend, 0, 1, colours, xanchor="left", yanchor="bottom"))
     data: list[Figure] = trend_layers.compared(layers.other, axis_of, colours)
-    data += trend_layers.expected(past.curves[trend_layers.EXPECTED], axis_of(trend_layers.EXPECTED), colours)
+    data += trend_layers.expected(layers.bands, axis_of, colours)
     data += trend_layers.forecast(layers.ahead, axis_of, colours)
     top = 1.0 - LANE - SPACE
     for number, panel in enumerate(PANELS):
@@ -79,7 +78,7 @@ def trends(
         layout["annotations"].append(_heading(panel, top, colours, "" if layers.narrow else layers.ahead.note))
         for line in panel.lines:
             axis = 2 * number + (2 if line.right else 1)
-            layout[_axis(axis)] = _value_axis(panel, line, past, layers.other, (2 * number + 1, bottom, top))
+            layout[_axis(axis)] = _value_axis(panel, line, past, layers, (2 * number + 1, bottom, top))
             data.append(_trace(line, past.curves[line.signal], getattr(colours, line.colour), axis))
         top = bottom - SPACE
     data += trend_layers.events(layers.marks.shown, lane, colours)
@@ -105,13 +104,12 @@ def _now(layers: Layers, window: tuple[int, int], colours: Scheme) -> list[Figur
     return [{"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}]
 
 
-def _value_axis(panel: Panel, line: Line, past: Past, other: Comparison, place: tuple[int, float, float]) -> Figure:
+def _value_axis(panel: Panel, line: Line, past: Past, layers: Layers, place: tuple[int, float, float]) -> Figure:
     left, bottom, top = place
     sharing = [one.signal for one in panel.lines if one.right == line.right]
-    parts = (past.curves, other.lines, other.low, other.high)
+    parts = (past.curves, layers.other.lines, layers.other.low, layers.other.high)
     curves = [part[name] for part in parts for name in sharing if name in part]
-    if trend_layers.EXPECTED in sharing:
-        curves.append(trend_layers.most_expected(past.curves[trend_layers.EXPECTED]))
+    curves += trend_layers.edges(layers.bands, sharing)
     ranges = [limits(curve, line.least, zero=line.zero) for curve in curves if curve.value.size]
     ranges = ranges or [limits(past.curves[line.signal], line.least, zero=line.zero)]
     axis: Figure = {
@@ -132,7 +130,7 @@ def _heading(panel: Panel, top: float, colours: Scheme, ahead: str) -> Figure:
         sign = "╌" if line.dash == "dash" else "━"
         words.append(f"<span style='color:{getattr(colours, line.colour)}'>{sign} {tr(line.name)}</span>")
     if ahead and any(line.signal == "reservoir_ml" for line in panel.lines):
-        words.append(ahead)
+        words.append(tr_sentence(ahead, (trend_layers.RESERVOIR_NOTE,)))
     return _note("   ".join(words), 0, top, colours, xanchor="left", yanchor="bottom")
 
 

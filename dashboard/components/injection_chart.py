@@ -20,6 +20,8 @@ SCORES: Final = (0.29, 0.38)
 SIGNALS: Final = (0.42, 0.89)
 """Shares of the height, from below."""
 GAP: Final = 0.04
+MAX_SCORE: Final = 3.0
+"""The axis of scores ends there, so that the limit stays visible."""
 MAX_ALARMS: Final = 5
 """Alarms that are drawn, the earliest; each has a line of its own."""
 
@@ -106,26 +108,40 @@ def _signals(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fi
 
 def _scores(view: InjectionView, shift: int, colors: Scheme, layout: figures.Figure) -> list[figures.Figure]:
     axis = len(view.curves) + 2
-    highest = max([1.0, *(score for points in view.scores.values() for _, score in points)])
+    highest = min(MAX_SCORE, max([1.0, *(score for points in view.scores.values() for _, score in points)]))
     layout[f"yaxis{axis}"] = {"domain": SCORES, "range": [0, 1.15 * highest], "nticks": 3, "fixedrange": True}
-    head = tr("Score of open alarms (alarm at 1.0)") if view.scores else tr("Score: no open alarm")
-    _head(layout, head, SCORES[1], colors)
+    _head(layout, _score_head(view, colors), SCORES[1], colors)
     level = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": f"y{axis}", "y0": 1, "y1": 1}
     layout["shapes"].append({**level, "line": {"color": colors.muted, "width": 1, "dash": "dot"}})
     return [
         {
             "type": "scatter",
-            "mode": "lines+markers",
+            "mode": "lines" if view.judged else "lines+markers",
             "name": tr(title),
             "x": trend_layers.dates([at + shift for at, _ in points]),
             "y": [score for _, score in points],
             "yaxis": f"y{axis}",
-            "line": {"color": colors.accent, "width": 1.2, "dash": "dot"},
+            "line": _score_line(place, view, colors),
             "marker": {"size": 6},
             "hovertemplate": f"{tr('{title}: score {score}', title=tr(title), score='%{y:.2f}')}<extra></extra>",
         }
-        for title, points in view.scores.items()
+        for place, (title, points) in enumerate(view.scores.items())
     ]
+
+
+def _score_line(place: int, view: InjectionView, colors: Scheme) -> figures.Figure:
+    color, dash = ((colors.signal, "solid"), (colors.low, "solid"), (colors.muted, "dash"))[min(place, 2)]
+    return {"color": color, "width": 1.4, "dash": dash if view.judged else "dot"}
+
+
+def _score_head(view: InjectionView, colors: Scheme) -> str:
+    if not view.judged:
+        return tr("Score of open alarms (alarm at 1.0)") if view.scores else tr("Score: no open alarm")
+    words = [
+        f"<span style='color:{_score_line(place, view, colors)['color']}'>━ {tr(title)}</span>"
+        for place, title in enumerate(view.scores)
+    ]
+    return "   ".join([tr("Score (alarm at 1.0)"), *words[:3], *(["…"] if len(words) > 3 else [])])
 
 
 def _alarms(view: InjectionView, shift: int, colors: Scheme, layout: figures.Figure) -> list[figures.Figure]:

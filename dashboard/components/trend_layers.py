@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from broker.contract.datasheet import FLOW_ACCURACY
 from broker.contract.signals import SIGNAL_BY_NAME
 from dashboard.components.signal_panels import PANELS, Line
 from dashboard.data.trend_ahead import NOTHING, Ahead
+from dashboard.data.trend_bands import Band
 from dashboard.data.trend_compare import NONE, Comparison
 from dashboard.data.trend_events import KINDS, Mark, Marks
 from dashboard.data.trends import Curve
-from dashboard.languages import decimal, tr
+from dashboard.languages import decimal, tr, tr_later, tr_sentence
 from dashboard.theme import Scheme
 
 Figure = dict[str, Any]
@@ -37,13 +37,19 @@ SYMBOLS: Final = {
 }
 """Plotly's symbol of each kind of event, and the same sign for the legend."""
 SIZE_PX: Final = 10
-EXPECTED: Final = "commanded_ul_h"
-"""The expected band of the flow is what is commanded, give or take the accuracy of the datasheet."""
+MARK_TEXTS: Final = (
+    tr_later("returned to normal: {title}"),
+    tr_later("{kind}, recorded by the pump"),
+    tr_later("no samples from here on"),
+    tr_later("{kind}: {title}"),
+)
+"""Texts of events as `dashboard.data.trend_events` writes them."""
+RESERVOIR_NOTE: Final = tr_later("reservoir: {why}")
 
 
 @dataclass(frozen=True)
 class Layers:
-    """What is drawn besides a pump's own past: events, forecast, comparison.
+    """What is drawn besides a pump's own past: events, forecast, comparison, expected `bands` by signal.
 
     `now` is therapy ms, and the axis ends at `edge`. On a touch screen, `drag` is off: a finger scrolls the page;
     `narrow` charts have fewer labels.
@@ -56,12 +62,14 @@ class Layers:
     edge: int | None = None
     drag: bool = True
     narrow: bool = False
+    bands: Mapping[str, Band] = field(default_factory=dict)
 
     def shifted(self, by_ms: int) -> Layers:
         """Return the same with every time later by `by_ms`."""
         now, edge = (None if time is None else time + by_ms for time in (self.now, self.edge))
         parts = (self.marks.shifted(by_ms), self.ahead.shifted(by_ms), self.other.shifted(by_ms))
-        return Layers(*parts, now, edge, drag=self.drag, narrow=self.narrow)
+        bands = {signal: band.shifted(by_ms) for signal, band in self.bands.items()}
+        return Layers(*parts, now, edge, drag=self.drag, narrow=self.narrow, bands=bands)
 
 
 PLAIN: Final = Layers()
@@ -100,7 +108,7 @@ def events(marks: list[Mark], axis: str, colours: Scheme) -> list[Figure]:
                 "x": dates(mark.time for mark in found),
                 "y": [0.5] * len(found),
                 "yaxis": axis,
-                "text": [mark.text for mark in found],
+                "text": [tr_sentence(mark.text, MARK_TEXTS) for mark in found],
                 "cliponaxis": False,
                 "marker": {
                     "symbol": symbol,
@@ -122,35 +130,36 @@ def legend(marks: list[Mark], left_out: int) -> str:
     return "   ".join([f"<b>{tr('Events')}</b>", *(named or [tr("none in this range")]), *more])
 
 
-def expected(curve: Curve, axis: str, colours: Scheme) -> list[Figure]:
-    """Return the band in which the flow is expected, behind its curves."""
-    return _band(
-        curve.time,
-        curve.value * (1 - FLOW_ACCURACY),
-        curve.value * (1 + FLOW_ACCURACY),
-        axis,
-        tinted(colours.signal, 0.12),
-        shape="hv",
-    )
+def expected(bands: Mapping[str, Band], axis: Axis, colours: Scheme) -> list[Figure]:
+    """Return the bands in which signals are expected, behind their curves."""
+    shade = tinted(colours.signal, 0.12)
+    return [
+        trace
+        for signal, band in bands.items()
+        for trace in _band(band.time, band.low, band.high, axis(signal), shade, shape="hv" if band.steps else "linear")
+    ]
 
 
-def most_expected(curve: Curve) -> Curve:
-    """Return the upper edge of that band, for which the axis needs room."""
-    return Curve(curve.time, curve.value * np.float32(1 + FLOW_ACCURACY))
+def edges(bands: Mapping[str, Band], signals: list[str]) -> list[Curve]:
+    """Return the edges of the bands of these signals, for which their axis needs room."""
+    shown = [bands[signal] for signal in signals if signal in bands]
+    return [Curve(band.time, edge) for band in shown for edge in (band.low, band.high)]
 
 
 def forecast(ahead: Ahead, axis: Axis, colours: Scheme) -> list[Figure]:
-    """Return the fan of the reservoir's level with its middle."""
-    fan = ahead.fan
-    if fan is None:
-        return []
-    y = axis("reservoir_ml")
-    middle = {
-        **_line(fan.time, fan.mid, y, {"color": colours.signal, "width": 1.2, "dash": "dot"}),
-        "name": tr("Reservoir forecast"),
-        "hovertemplate": f"{tr('{level} mL forecast', level='%{y:.1f}')}<extra></extra>",
-    }
-    return [*_band(fan.time, fan.low, fan.high, y, tinted(colours.signal, 0.2)), middle]
+    """Return the fans of the reservoir's level and the battery's voltage, each with its middle."""
+    level, volts = tr("{level} mL forecast", level="%{y:.1f}"), tr("{volts} V forecast", volts="%{y:.2f}")
+    fans = (
+        ("reservoir_ml", ahead.fan, tr("Reservoir forecast"), level),
+        ("battery_v", ahead.battery, tr("Battery forecast"), volts),
+    )
+    traces = []
+    for signal, fan, name, says in fans:
+        if fan is not None:
+            y, line = axis(signal), {"color": colours.signal, "width": 1.2, "dash": "dot"}
+            middle = {**_line(fan.time, fan.mid, y, line), "name": name, "hovertemplate": f"{says}<extra></extra>"}
+            traces += [*_band(fan.time, fan.low, fan.high, y, tinted(colours.signal, 0.2)), middle]
+    return traces
 
 
 def coming(ahead: Ahead, axis: Axis, colours: Scheme) -> list[Figure]:

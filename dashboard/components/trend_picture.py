@@ -8,7 +8,7 @@ from broker.store.snapshot import Snapshot
 from dashboard import theme
 from dashboard.components import figures
 from dashboard.components.trend_layers import Layers
-from dashboard.data import queries, trend_ahead, trend_compare, trend_events, trend_view, trends
+from dashboard.data import queries, trend_ahead, trend_bands, trend_compare, trend_events, trend_view, trends
 from dashboard.data.services import DataService
 from dashboard.data.trend_compare import Comparisons
 from dashboard.data.trend_view import Note, View
@@ -17,6 +17,8 @@ from dashboard.zones import chart_zone
 
 HOURLY_FROM: Final = 7 * trend_view.DAY_MS
 """Ranges from here on are drawn from hourly minima and maxima, which is finer than a screen shows."""
+WINDOWS: Final = 72
+"""Windows in which a range is judged again for its expected bands, which move slowly."""
 MAX_EVENTS: Final = 400
 """Journal entries of a pump that are looked through for events of a chart."""
 
@@ -37,7 +39,8 @@ def draw(
     snapshot = data.snapshot()
     alarms = queries.alarms_of(snapshot, view.serial)
     hourly = view.span >= HOURLY_FROM
-    samples = (data.long_trend if hourly else data.trend)(view.serial, view.since, view.until)
+    read = data.long_trend if hourly else data.trend
+    samples = read(view.serial, view.since, view.until)
     past_end = min(view.until, max(view.now, view.since)) if view.zoomed else view.until
     journal = data.events(view.serial, MAX_EVENTS)
     row = queries.pump_row(snapshot, view.serial)
@@ -54,6 +57,7 @@ def draw(
     if comparisons is not None:
         other = comparisons.of(snapshot, view.serial, compared, (view.since, past_end), samples.height)
     ahead = trend_ahead.ahead(row, view.now, view.looks_ahead_to)
+    judged = data.replays.of(read, view.serial, (view.since, past_end), windows=WINDOWS) if samples.height else None
     layers = Layers(
         trend_events.marks(samples, journal, past.gaps, past.window, _causes(snapshot)),
         ahead,
@@ -62,6 +66,7 @@ def draw(
         edge=None if ahead.empty else view.looks_ahead_to,
         drag="touch" not in screen,
         narrow="narrow" in screen,
+        bands=trend_bands.bands(past.curves, samples, judged, None if row is None else row["reservoir_capacity_ml"]),
     )
     revision = f"{view.serial} {view.chosen} {view.end}"
     figure = figures.trends(past, theme.scheme(scheme), revision=revision, zone=chart_zone(view.until), layers=layers)

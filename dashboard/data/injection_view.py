@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
 
 from broker.contract.evidence import decode
 from broker.contract.signals import SIGNAL_NAMES
+from broker.store.snapshot import Snapshot
 from dashboard.data import queries, trends
 from dashboard.data.fault_catalogue import catalogue
 from dashboard.data.injections import Injection
+from dashboard.data.rules import titles
 from dashboard.data.services import DataService
 from dashboard.data.trends import Curve
 
@@ -25,6 +27,10 @@ MAX_POINTS: Final = 500
 ALWAYS: Final = ("flow_ul_h", "pressure_mmhg", "motor_ma")
 """Signals that are shown if the catalogue names too few."""
 SIGNALS: Final = 3
+MAX_JUDGED_MS: Final = 30 * 24 * 3_600_000
+"""A longer time is not judged again."""
+MAX_RULES: Final = 5
+"""Curves of scores in one chart."""
 Points = list[tuple[int, float]]
 
 
@@ -32,8 +38,9 @@ Points = list[tuple[int, float]]
 class InjectionView:
     """One injection on one pump, times in therapy ms. `found` is the first alarm that detected it on this pump.
 
-    `scores` are times and scores of each open alarm by its title: at the limit, when raised, now. `alarms` are spans:
-    title, priority, start, end.
+    `scores` are times and scores by the title of their rule, as the detectors judged the history; `judged` is False if
+    they could not be computed: then they are those of open alarms at the limit, when raised, and now. `alarms` are
+    spans: title, priority, start, end.
     """
 
     key: str
@@ -46,6 +53,7 @@ class InjectionView:
     curves: dict[str, Curve]
     scores: dict[str, Points]
     alarms: pl.DataFrame
+    judged: bool = False
 
 
 def window(onset: int, ended: int | None, now: int) -> tuple[int, int]:
@@ -55,18 +63,16 @@ def window(onset: int, ended: int | None, now: int) -> tuple[int, int]:
     return onset - before, until
 
 
-def view(data: DataService, injection: Injection, cases: pl.DataFrame, pump: str) -> InjectionView:
-    """Return what the chart shows of an injection on one of its pumps; `cases` are the injections of the score."""
+def outline(data: DataService, injection: Injection, cases: pl.DataFrame, pump: str) -> InjectionView:
+    """Return what is known of an injection on one of its pumps without its history: times and severity.
+
+    `cases` are the injections of the score.
+    """
     snapshot = data.snapshot()
     now = queries.therapy_now(snapshot, queries.pump_row(snapshot, pump))
     case = cases.filter(
         (pl.col("pump") == pump) & (pl.col("fault") == injection.fault) & (pl.col("onset") == injection.onset)
     ).row(0, named=True)
-    since, until = window(injection.onset, case["end"], now)
-    samples = (data.long_trend if until - since >= LONG_MS else data.trend)(pump, since, until)
-    curves = trends.curves(samples, MAX_POINTS)
-    alarms = queries.alarms_of(snapshot, pump)
-    spans = trends.spans(alarms, data.events(pump), now).filter(pl.col("end") >= since, pl.col("start") <= until)
     return InjectionView(
         key=injection.key,
         pump=pump,
@@ -74,11 +80,55 @@ def view(data: DataService, injection: Injection, cases: pl.DataFrame, pump: str
         ended=case["end"],
         found=None if case["delay_h"] is None else injection.onset + round(case["delay_h"] * 3_600_000),
         severity=case["severity"],
-        window=(since, until),
-        curves={name: curves[name] for name in signals(injection.fault)},
-        scores=scores(alarms, now),
-        alarms=spans,
+        window=window(injection.onset, case["end"], now),
+        curves={},
+        scores={},
+        alarms=pl.DataFrame(),
     )
+
+
+def view(data: DataService, injection: Injection, cases: pl.DataFrame, pump: str) -> InjectionView:
+    """Return what the chart shows of an injection on one of its pumps, with its history."""
+    known, snapshot = outline(data, injection, cases, pump), data.snapshot()
+    now = queries.therapy_now(snapshot, queries.pump_row(snapshot, pump))
+    since, until = known.window
+    samples = (data.long_trend if until - since >= LONG_MS else data.trend)(pump, since, until)
+    curves = trends.curves(samples, MAX_POINTS)
+    alarms = queries.alarms_of(snapshot, pump)
+    again = judged(data, injection.fault, pump, known.window)
+    spans = trends.spans(alarms, data.events(pump), now).filter(pl.col("end") >= since, pl.col("start") <= until)
+    return replace(
+        known,
+        curves={name: curves[name] for name in signals(injection.fault)},
+        scores=scores(alarms, now) if again is None else again,
+        alarms=spans,
+        judged=again is not None,
+    )
+
+
+def judged(data: DataService, fault: str, pump: str, span: tuple[int, int]) -> dict[str, Points] | None:
+    """Return the scores in a time of the rules that detect a fault, as the detectors judge the history, by title.
+
+    The rules that give its correct cause come first; None if the time is too long or there is no history of it.
+    """
+    if span[1] - span[0] > MAX_JUDGED_MS:
+        return None
+    snapshot = data.snapshot()
+    rules = watching(fault, snapshot)
+    frame = data.replays.of(data.trend, pump, span, rules)
+    if frame is None or frame.is_empty():
+        return None
+    names = titles(snapshot)
+    found = {name: frame.select("time", name).drop_nulls() for name in rules if name in frame.columns}
+    return {names.get(name, name): [*points.iter_rows()] for name, points in found.items() if points.height}
+
+
+def watching(fault: str, snapshot: Snapshot) -> list[str]:
+    """Return the rules that identify or detect a fault, the most telling first, `MAX_RULES` at most."""
+    targets = snapshot.health.rule_targets
+    first = [rule for rule, target in targets.items() if fault in target.identifies]
+    more = [rule for rule, target in targets.items() if fault in target.detects]
+    return [*first, *more][:MAX_RULES]
 
 
 def signals(fault: str) -> list[str]:

@@ -20,8 +20,8 @@ from dashboard.data.attention import Attention
 from dashboard.data.part_status import PartStatus
 from dashboard.data.queries import summary, values_lag_ms
 
-POLL_INTERVAL_S: Final = 0.02
-"""Looking whether there is a new snapshot takes some µs."""
+POLL_INTERVAL_S: Final = 0.04
+"""Looking whether there is a new snapshot takes 0.1 ms with all that goes with it."""
 STALE_MS: Final = 5_000
 MIN_FREE_BYTES: Final = 4 * 1024 * 1024
 """With less free space a snapshot may not fit."""

@@ -25,6 +25,7 @@ HOW_TO: Final[dict[str, Titles]] = {
         "benchmarks.md": "Benchmarks",
     },
     "For operators": {
+        "how-to/operators.md": "Keep it running",
         "deploy-securely.md": "Deploy on a network",
         "containers.md": "Run in containers",
         "reverse-proxy.md": "Put it behind a reverse proxy",
@@ -35,15 +36,18 @@ HOW_TO: Final[dict[str, Titles]] = {
         "alarm-management.md": "Silence and rationalize alarms",
         "backup.md": "Back up and restore",
         "operate.md": "Watch the system itself",
+        "cluster.md": "Run a cluster",
     },
 }
 EXPLANATION: Final[Titles] = {
     "simulated.md": "What is simulated",
     "architecture.md": "Architecture",
+    "cluster-merging.md": "What spans ranges of a cluster",
     "scorecard.md": "How well detection works",
     "forecasts.md": "How well forecasts work",
     "delivery-guarantees.md": "Delivery guarantees",
     "ingest.md": "What is accepted",
+    "scaling.md": "Scaling on paper",
     "dependencies.md": "Dependencies",
     "CONTRIBUTING.md": "Contributing",
     "SECURITY.md": "Security",

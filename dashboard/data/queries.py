@@ -170,8 +170,9 @@ def therapy_now(snapshot: Snapshot, row: dict[str, Any] | None) -> int:
 
 
 def alarms_of(snapshot: Snapshot, serial: str) -> pl.DataFrame:
-    """Return one pump's open alarms, sorted by urgency."""
-    return ordered(snapshot.alarms.filter(pl.col("pump") == serial))
+    """Return one pump's open alarms, sorted by urgency; without a speed of its own, an alarm has that of the fleet."""
+    found = snapshot.alarms.filter(pl.col("pump") == serial)
+    return ordered(found.with_columns(pl.col("speed").fill_null(snapshot.health.speed)))
 
 
 def orders_of(snapshot: Snapshot, row: dict[str, Any]) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from dashboard.data.live import Live
 from dashboard.data.load_runs import LoadRuns
 from dashboard.data.occurrences import Occurrences
 from dashboard.data.queries import waiting_ids
+from dashboard.data.replays import Replays
 from dashboard.settings import Settings
 
 MAX_EVENTS: Final = 200
@@ -61,6 +62,7 @@ class DataService:
     now: Callable[[], int]
     ask: Callable[[str, Sequence[AddressedCommand]], Awaitable[list[Reply]]]
     act: Callable[[str, Action], Awaitable[Outcome]]
+    replays: Replays = field(default_factory=Replays)
 
     @cached_property
     def audit(self) -> AuditTrail:

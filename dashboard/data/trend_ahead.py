@@ -10,12 +10,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from broker.contract.datasheet import LOW_RESERVOIR_ML
+from broker.contract.datasheet import BATTERY_OHM, CAPACITY_MAH, ERI_MAH, LOW_RESERVOIR_ML, idle_v
 from broker.store.pump_table import band
 from dashboard.data import forecasts
 from dashboard.languages import tr_later
 
 POINTS: Final = 24
+CURVE_POINTS: Final = 501
+ERI_SHARE: Final = ERI_MAH / CAPACITY_MAH
+"""Share of the battery's charge that is left at the elective replacement indicator."""
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 UNITS_MS: Final = {"under_dosed_h": HOUR_MS, "over_dosed_h": HOUR_MS, "eri_d": DAY_MS, "eos_d": DAY_MS}
@@ -32,7 +35,7 @@ DOSE_AHEAD_H: Final = 24.0
 
 @dataclass(frozen=True)
 class Fan:
-    """Levels of the reservoir ahead (mL): lower and upper edge of the 80 % interval, and the middle, by time (ms)."""
+    """Levels ahead of the reservoir (mL) or the battery (V) by time (ms): edges of the 80 % interval, and middle."""
 
     time: NDArray[np.float64]
     low: NDArray[np.float32]
@@ -52,22 +55,28 @@ class Coming:
 
 @dataclass(frozen=True)
 class Ahead:
-    """The forecast from now on: a fan of the reservoir's level if it makes sense, what is coming, and a note if not."""
+    """The forecast from now on: a fan of the reservoir's level if it makes sense, what is coming, and a note if not.
+
+    `battery` is a fan of its voltage.
+    """
 
     fan: Fan | None = None
     coming: list[Coming] = field(default_factory=list)
     note: str = ""
+    battery: Fan | None = None
 
     def shifted(self, by_ms: int) -> Ahead:
         """Return the same with every time later by `by_ms`."""
-        fan = None if self.fan is None else replace(self.fan, time=self.fan.time + by_ms)
+        fan, battery = (
+            None if one is None else replace(one, time=one.time + by_ms) for one in (self.fan, self.battery)
+        )
         later = [replace(one, start=one.start + by_ms, end=one.end + by_ms) for one in self.coming]
-        return Ahead(fan, later, self.note)
+        return Ahead(fan, later, self.note, battery)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to draw."""
-        return self.fan is None and not self.coming
+        return self.fan is None and self.battery is None and not self.coming
 
 
 NOTHING: Final = Ahead()
@@ -82,7 +91,7 @@ def ahead(row: Mapping[str, Any] | None, now: int, until: int) -> Ahead:
     instead = forecasts.instead(row, "low_d")
     note = "" if instead in {"", forecasts.AFTER_SERVICE} else f"reservoir: {instead}"
     fan = None if note or end <= now else _fan(row, now, end)
-    return Ahead(fan, _coming(row, now, until), note)
+    return Ahead(fan, _coming(row, now, until), note, _battery(row, now, end) if end > now else None)
 
 
 def _fan(row: Mapping[str, Any], now: int, end: int) -> Fan | None:
@@ -91,6 +100,28 @@ def _fan(row: Mapping[str, Any], now: int, end: int) -> Fan | None:
         return None
     time = np.linspace(now, end, POINTS)
     low, mid, high = (_level(level, time - now, day * DAY_MS) for day in days)
+    return Fan(time, low, mid, high)
+
+
+def _battery(row: Mapping[str, Any], now: int, end: int) -> Fan | None:
+    """Return the voltage ahead: the datasheet's discharge curve through today's voltage and the forecast of ERI."""
+    volts, days = row.get("battery_v"), [row[column] for column in band("eri_d")]
+    if volts is None or any(day is None or not math.isfinite(day) or day <= 0 for day in days):
+        return None
+    shares = np.linspace(0.0, 1.0, CURVE_POINTS)
+    now_share = float(np.interp(volts + (row.get("motor_ma") or 0.0) * BATTERY_OHM / 1000, idle_v(shares), shares))
+    if now_share <= ERI_SHARE:
+        return None
+    time = np.linspace(now, end, POINTS)
+    starts = float(idle_v(np.array([now_share]))[0])
+    low, mid, high = (
+        (
+            volts
+            - starts
+            + idle_v(np.clip(now_share - (now_share - ERI_SHARE) * (time - now) / (day * DAY_MS), 0.0, 1.0))
+        ).astype(np.float32)
+        for day in days
+    )
     return Fan(time, low, mid, high)
 
 

@@ -200,11 +200,12 @@ def picture(
         why = "Waiting for the ground truth of this injection." if key else "Choose an injection from the list below."
         return why, True, [], None, figures.EMPTY, None
     on = pump if pump in injection.pumps else injection.pumps[0]
-    view = injection_view.view(data, injection, score.found.injections, on)
-    line = injection_list.sentence(injection, score, on)
+    view = injection_view.outline(data, injection, score.found.injections, on)
     step = max(1, (view.window[1] - view.window[0]) // REDRAWS)
     look = f"{key} {on} {scheme} {ZONE.get()} {view.window[1] // step} {view.found} {view.ended} {injection.detected}"
     if look == drawn:
         return (no_update,) * 6
+    line = injection_list.sentence(injection, score, on)
+    view = injection_view.view(data, injection, score.found.injections, on)
     figure = injection_chart.draw(view, theme.scheme(scheme), chart_zone(view.window[1]))
     return line, False, list(injection.pumps[: injections.MAX_SHOWN]), on, figure, look

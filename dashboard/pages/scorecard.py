@@ -127,7 +127,7 @@ def _faults(score: Score) -> Component:
         ("p95 (therapy)", "number"),
         ("First alarm", "wide"),
     ]
-    return elements.table(heads, [_fault(score, row) for row in rows])
+    return elements.table(heads, [_fault(score, row) for row in rows], name="cards")
 
 
 def _fault(score: Score, row: dict[str, Any]) -> list[Component]:
@@ -193,7 +193,7 @@ def _cases(score: Score) -> Component:
         ]
         for row in cases.sort("onset", descending=True).head(MAX_LISTED).iter_rows(named=True)
     ]
-    return html.Div([elements.table(heads, rows), *_more(cases.height, "injection")])
+    return html.Div([elements.table(heads, rows, name="cards"), *_more(cases.height, "injection")])
 
 
 def _detection(score: Score, row: dict[str, Any]) -> Component:

@@ -85,7 +85,12 @@ def settling(tau_s: float, windows: pl.Expr) -> pl.Expr:
 
     This keeps the noise of the first window from dominating an average with a long time constant for days.
     """
-    return pl.max_horizontal(forgetting(tau_s), 1.0 / (windows + 1.0))
+    return pl.max_horizontal(forgetting(tau_s), divided(1.0, windows + 1.0))
+
+
+def divided(number: float, value: pl.Expr) -> pl.Expr:
+    """Return a number divided by a value, as Float32; Polars may take the quotient of a bare number for Float64."""
+    return pl.lit(number, pl.Float32) / value
 
 
 def at_least(value: pl.Expr, low: float) -> pl.Expr:

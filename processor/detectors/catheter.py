@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from processor.detectors import Detector, Memory, Stage, at_least, at_most, fading, forgetting, toward
+from processor.detectors import Detector, Memory, Stage, at_least, at_most, divided, fading, forgetting, toward
 from processor.detectors.flag import reports
 
 QUICK_S: Final = 1500.0
@@ -153,7 +153,7 @@ def _derive(memory: Memory) -> tuple[Stage, ...]:
             "moved": moved(memory),
             "lost": lost(memory, "hours"),
             "lost_now": lost(memory, "quick"),
-            "restlessness": unrest(memory) / (RESTLESS + NOISE / at_least(pl.col("count"), 1.0)),
+            "restlessness": unrest(memory) / (RESTLESS + divided(NOISE, at_least(pl.col("count"), 1.0))),
             "quick": forgetting(QUICK_S),
         },
         {

@@ -132,7 +132,7 @@ def step(
     if restarted.any():
         state = _begin_anew(state, wave, before, restarted, rules)
         places, before = _before(state, wave)
-    gathered = _gather(before, wave)
+    gathered = gather(before, wave)
     skipped = sequence.skipped(before, gathered, wave["pump"])
     state, judged = _judge_windows(state, places, gathered, rules, window_s)
     return StepResult(state, judged, gaps.opened(skipped), stale, late, redelivered, skipped)
@@ -216,7 +216,7 @@ def _count(state: pl.DataFrame, samples: dict[str, pl.DataFrame]) -> pl.DataFram
     )
 
 
-def _gather(before: pl.DataFrame, wave: pl.DataFrame) -> pl.DataFrame:
+def gather(before: pl.DataFrame, wave: pl.DataFrame) -> pl.DataFrame:
     """Return the columns that change with each sample: the wave's as the last known values, and its windows so far."""
     reported = [wave[name] for name in (*REPORTED, *SIGNAL_NAMES)]
     previous = (before[name].alias(f"was.{name}") for name in _COMPARED)

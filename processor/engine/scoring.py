@@ -59,7 +59,7 @@ def judge(rows: pl.DataFrame, rules: Rules) -> pl.DataFrame:
 
     An unknown score or memory keeps its previous value.
     """
-    plan = _plan(rules)
+    plan = plan_of(rules)
     computed = _compute(rows, plan)
     after = {name: _kept(computed[name], rows[name]) for name in plan.memories}
     dt = computed["dt"].fill_null(0.0)
@@ -88,18 +88,21 @@ def _null_row(columns: tuple[tuple[str, pl.DataType], ...]) -> pl.DataFrame:
     return pl.DataFrame(schema=dict(columns)).clear(1)
 
 
+def inputs_of(rows: pl.DataFrame, plan: Plan) -> list[pl.Series]:
+    """Return what detectors see of windows that end besides their memories; `rows` are those of the state."""
+    dt_s = _elapsed_s(rows)
+    return [
+        *(rows[name] for name in (*END_OF_WINDOW, *windows.SUMS)),
+        *windows.means(rows),
+        rows[windows.CLOCK_FAULTS].alias("clock_faults"),
+        *_weights(dt_s, plan),
+        pl.Series("dt", dt_s, nan_to_null=True),
+    ]
+
+
 def _compute(rows: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """Return raw scores and memories under the names of their columns, and `dt`."""
-    dt_s = _elapsed_s(rows)
-    frame = pl.DataFrame(
-        [
-            *(rows[name] for name in (*plan.memories, *END_OF_WINDOW, *windows.SUMS)),
-            *windows.means(rows),
-            rows[windows.CLOCK_FAULTS].alias("clock_faults"),
-            *_weights(dt_s, plan),
-            pl.Series("dt", dt_s, nan_to_null=True),
-        ]
-    )
+    frame = pl.DataFrame([*(rows[name] for name in plan.memories), *inputs_of(rows, plan)])
     lazy = (in_company(frame) if frame.height == 1 else frame).lazy()
     for stage in plan.stages[:-1]:
         lazy = lazy.with_columns(stage)
@@ -150,7 +153,8 @@ def _in_state_s(in_state_s: pl.Series, score: pl.Series, old_score: pl.Series) -
 
 
 @cache
-def _plan(rules: Rules) -> Plan:
+def plan_of(rules: Rules) -> Plan:
+    """Return what these rules compute from a window."""
     families = {detector_of(rule).family or rule.name: rule for rule in rules}
     derived: list[list[pl.Expr]] = []
     results: list[pl.Expr] = []

@@ -19,11 +19,14 @@ from processor.batch_result import BatchResult
 class Announcements:
     """Publishes over a link while it is alive; changes of alarms during an outage are in the journal, and not sent.
 
-    `keys` returns the keys with which gateways verify commands.
+    `keys` returns the keys with which gateways verify commands. `still_mine` says whether this processor may still
+    speak for its gateways, `name` is its own among the parts that publish their health.
     """
 
     link: Link
     keys: Callable[[], Keys]
+    still_mine: Callable[[], bool] = lambda: True
+    name: str = "processor"
     _waiting: list[AlarmEvent] = field(default_factory=list)
     _published: Keys = field(default_factory=Keys)
 
@@ -47,8 +50,8 @@ class Announcements:
         if self.link.alive and (keys := self.keys()) != self._published:
             self._publish(KEYS, keys, retain=True)
             self._published = keys
-        self._publish(health_topic("processor"), health, retain=True)
+        self._publish(health_topic(self.name), health, retain=True)
 
     def _publish(self, topic: str, message: object, *, retain: bool = False) -> None:
-        if self.link.alive:
+        if self.link.alive and self.still_mine():
             self.link.publish(topic, msgspec.json.encode(message), retain=retain)

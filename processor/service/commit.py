@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+import msgspec
+
 from broker.contract.actions import Outcome
 from broker.contract.messages import encode
 from broker.contract.topics import OUTCOME
@@ -53,7 +55,9 @@ class Committer:
 
     `outcomes` are published when the actions they answer are durable. `wall_ms` is the wall clock. At most `max_rows`
     samples and `receive_maximum` messages may wait. `on_durable` is called after what had been taken in when it was
-    `marked` is on disk and acknowledged. `durations` counts how long each kind of work took.
+    `marked` is on disk and acknowledged. `durations` counts how long each kind of work took. `still_mine` is asked
+    after each sync: nothing is acknowledged, confirmed or answered once it says no.
+    `part` is the number of this processor among those that answer an action, and how many these are.
     """
 
     data: Path
@@ -69,6 +73,8 @@ class Committer:
     outcomes: list[Outcome] = field(default_factory=list)
     marked: Callable[[], int] = lambda: 0
     on_durable: Callable[[int], None] = lambda _mark: None
+    still_mine: Callable[[], bool] = lambda: True
+    part: tuple[int, int] = (0, 1)
     durations: dict[Work, Distribution] = field(
         default_factory=lambda: {work: Distribution() for work in get_args(Work)}
     )
@@ -184,15 +190,16 @@ class Committer:
             self._fails("logged", f"cannot write the message log to {self.data}: {reason}; nothing is acknowledged")
             return False
         self._works("logged")
-        return True
+        return self.still_mine()
 
     async def _write(self, outcomes: list[Outcome]) -> bool:
         """Write samples and journal entries; then publish these outcomes, as the actions they answer are durable."""
         if not await self.save() or (outcomes and not await self._sync()):
             return False
+        number, parts = self.part
         for outcome in outcomes:
             if self.link.alive:
-                self.link.publish(OUTCOME, encode(outcome))
+                self.link.publish(OUTCOME, encode(msgspec.structs.replace(outcome, part=number, parts=parts)))
         del self.outcomes[: len(outcomes)]
         return True
 
@@ -240,7 +247,7 @@ class Committer:
     def confirm(self) -> None:
         """Confirm to gateways what is durable; without a connection, the confirmations stay due."""
         self._unconfirmed_bytes = 0
-        if self.link.alive:
+        if self.link.alive and self.still_mine():
             self.link.publish_retained(self._confirmations.due())
 
     def reconfirm(self) -> None:

@@ -7,42 +7,52 @@ import logging
 import math
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from broker.contract.topics import ALL, COMMAND, PART, RESEND
+from broker.contract.topics import RESEND
+from broker.mqtt.address import LinkError
 from broker.mqtt.link import Link
 from broker.mqtt.reconnection import keep_open
 from processor.intake.message_queue import MessageQueue
 from processor.intake.rates import RefusedBirths
 from processor.service.announcements import Announcements
 from processor.service.commit import Committer
+from processor.service.fence import Fence
 from processor.service.metering import Meter
 from processor.service.presence import Guard
 from processor.service.system_journal import SystemJournal
+
+REFUSED_WAIT_S: Final = 5.0
+"""Pause before a session in which the broker refused a subscription is tried again."""
 
 log = logging.getLogger("processor")
 
 
 @dataclass
 class Connection:
-    """Keeps a processor connected; `since` is when the session began (monotonic, s), infinite before the first."""
+    """Keeps a processor connected and subscribed to `topics`.
+
+    `since` is when the session began (monotonic, s), infinite before the first.
+    """
 
     link: Link
-    guard: Guard
+    guard: Guard | Fence
     queue: MessageQueue
     meter: Meter
     committer: Committer
     announcements: Announcements
     journal: SystemJournal
+    topics: Sequence[str]
     since: float = math.inf
 
     async def keep(self, connected: asyncio.Event) -> None:
         """Stay connected until cancelled, once it is known that no other processor is; set `connected` each time."""
 
         async def session(link: Link) -> None:
-            link.subscribe(ALL)
-            link.subscribe(COMMAND)
-            link.subscribe(PART)
+            for topic in self.topics:
+                link.subscribe(topic)
             if not link.resumed:
                 link.publish(RESEND, b"{}")
             self.meter.sessions += 1
@@ -52,7 +62,9 @@ class Connection:
             self.journal.record("connected", "broker", link.address.url)
             connected.set()
             try:
-                await asyncio.Event().wait()
+                await link.refused.wait()
+                await asyncio.sleep(REFUSED_WAIT_S)
+                raise LinkError(f"{link.address.url} refused a subscription, so that messages would be missing")
             finally:
                 self.journal.record("disconnected", "broker", link.address.url)
                 self.queue.end_session()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from broker.contract.signed import Verifier
+from broker.contract.topics import ALL, COMMAND, PART
 from broker.metrics.readings import Vitals
 from broker.mqtt.address import TakenOverError, parse_url
 from broker.mqtt.link import Link, Message
@@ -27,9 +28,11 @@ from processor.service.anchoring import Anchoring
 from processor.service.announcements import Announcements
 from processor.service.batches import Batches
 from processor.service.checkpoint import CheckpointError
+from processor.service.cohort_exchange import CohortExchange
 from processor.service.commit import Committer
 from processor.service.compaction import Compaction
 from processor.service.connection import Connection
+from processor.service.fence import Fence, FencedError
 from processor.service.guard import GuardedPipeline
 from processor.service.health import HealthMonitor
 from processor.service.in_hand import InHand
@@ -91,9 +94,11 @@ class _Service:
         address = parse_url(settings.broker)
         # Before the journal exists: an existing one means an installation of an earlier version.
         own_id = client_id(settings.data)
-        action_key.ensure(settings.data)
-        self.keys = action_key.KeyFile(settings.data / action_key.PUBLIC)
-        self.guard = Guard(address, own_id, wall_ms, self._meet)
+        part = settings.part
+        keys = settings.data if part is None else part.keys
+        action_key.ensure(keys)
+        self.keys = action_key.KeyFile(keys / action_key.PUBLIC)
+        self.guard = Guard(address, own_id, wall_ms, self._meet) if part is None else Fence(part.name, part.still_mine)
         self.standstill = Standstill(self._stood_still)
         self.store = Store(settings.data, settings.history_bytes, settings.history_days)
         self.log = MessageLog(settings.data)
@@ -145,8 +150,20 @@ class _Service:
             max_rows=settings.max_rows,
             receive_maximum=settings.receive_maximum,
         )
+        if part is not None:
+            self.committer.still_mine = self.announcements.still_mine = part.still_mine
+            self.committer.part, self.pipeline.shared = (part.number, part.parts), True
+            self.pipeline.cohorts.exchange = CohortExchange(settings.data, part.keys, first=part.number == 0)
+            self.announcements.name = f"processor-{part.number:02d}"
         self.connection = Connection(
-            self.link, self.guard, self.queue, self.meter, self.committer, self.announcements, self.journal
+            self.link,
+            self.guard,
+            self.queue,
+            self.meter,
+            self.committer,
+            self.announcements,
+            self.journal,
+            (ALL, COMMAND, PART) if part is None else part.topics,
         )
         self.judging = Judging(
             settings.data,
@@ -181,7 +198,7 @@ class _Service:
             self.store.close()
             self.in_hand.close()
             return
-        connected, reason = asyncio.Event(), "on purpose"
+        connected, reason, fenced = asyncio.Event(), "on purpose", False
         connection = asyncio.create_task(self.connection.keep(connected), name="connection")
         guarding = asyncio.create_task(self.guard.run(), name="presence")
         pulse = asyncio.create_task(self.standstill.run(), name="pulse")
@@ -198,21 +215,28 @@ class _Service:
             done, _ = await asyncio.wait({connection, guarding, stopping, work}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 task.result()
+        except FencedError:
+            fenced = True
+            raise
         except (SecondProcessorError, TakenOverError) as error:
             reason = str(error)
             raise
         finally:
             # Not cancelled: the events of a batch must reach the journal before the checkpoint that contains it.
             finish.set()
+            if fenced:
+                await _end(work, connection)
             await asyncio.gather(work, return_exceptions=True)
             await _end(connecting, compaction, pulse)
-            await self.committer.finish()
+            if not fenced:
+                await self.committer.finish()
             await _end(connection, guarding, stopping)
-            self.journal.record_rejections(self.pipeline.quarantine)
-            self.journal.record("stopped", "processor", reason)
-            await self.committer.save()
-            await self.anchoring.advance(time.monotonic(), last=True)
-            await self.showing.advance(time.monotonic(), last=True)
+            if not fenced:
+                self.journal.record_rejections(self.pipeline.quarantine)
+                self.journal.record("stopped", "processor", reason)
+                await self.committer.save()
+                await self.anchoring.advance(time.monotonic(), last=True)
+                await self.showing.advance(time.monotonic(), last=True)
             self.store.close()
             self.in_hand.close()
             if self.tracing:

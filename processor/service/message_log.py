@@ -154,11 +154,13 @@ class MessageLog:
             del self._waiting[:waiting]
 
     def read(self, since: int) -> Iterator[Taken]:
-        """Yield what was added to the parts from `since` on, in order.
+        """Yield what was added to the parts from `since` on, in order; what is added from then on follows them.
 
         A part ends with its last whole record: what follows was written when a run was ended by force, and nobody was
         promised it. A part that this version cannot read, as after going back to an older one, is moved aside.
         """
+        # After a clean end there are no parts to count on from: a lower number would never be read again.
+        self._part = max(self._part, since)
         for part in (part for part in self._parts() if part >= since):
             try:
                 yield from _read(self._path(part))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from broker.contract.topics import COMMAND, PART
 from broker.store.history import DEFAULT_MAX_BYTES
 from processor.intake.rates import RateLimits
 
@@ -18,6 +20,27 @@ class SecondProcessorError(ProcessorError):
 
 
 @dataclass(frozen=True)
+class Part:
+    """The part of a fleet that one of several processors has: `filters` are its topics, `keys` the directory of all.
+
+    There are `parts` of them. `still_mine` says whether nobody else can have it yet; it is asked after what was taken
+    in is on disk, before that is confirmed. `name` is for people, `number` for topics.
+    """
+
+    number: int
+    parts: int
+    name: str
+    filters: tuple[str, ...]
+    keys: Path
+    still_mine: Callable[[], bool]
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What it subscribes to: notices of parts concern no gateway, so the first one records them for all."""
+        return (*self.filters, COMMAND, *((PART,) if self.number == 0 else ()))
+
+
+@dataclass(frozen=True)
 class Settings:
     """How the processor runs: `tick_s` wall seconds or `batch_bytes` of payload make a batch, whichever comes first.
 
@@ -26,7 +49,8 @@ class Settings:
     the memory, and what is processed twice after a crash. At most `max_rows` samples wait to be written.
     What exceeds the `rates` is refused. `anchor_url` gets the end of the journal, if it is not empty
     (`processor.service.anchor_webhook`). With `trace`, it publishes when it handled each message
-    (`broker.contract.trace`). Spans of batches are sent to `otlp_endpoint`, if it is not empty.
+    (`broker.contract.trace`). Spans of batches are sent to `otlp_endpoint`, if it is not empty. `part` is None if it is
+    the only processor of the fleet.
     """
 
     broker: str
@@ -42,3 +66,4 @@ class Settings:
     anchor_url: str = field(default="", repr=False)
     trace: bool = False
     otlp_endpoint: str = field(default="", repr=False)
+    part: Part | None = None

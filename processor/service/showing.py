@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from broker.store.snapshot import Health
 from processor.service.guard import ERRORS, describe
@@ -17,6 +18,8 @@ from processor.service.snapshots import Made, SnapshotPublisher
 
 RETRY_S: Final = 1.0
 """Time until a snapshot that could not be made or written is tried again."""
+UNCHANGED_S: Final = 1.0
+"""Time until the next snapshot if nothing has arrived and no alarm has changed."""
 PART: Final = "snapshot"
 """Name of the trouble."""
 
@@ -37,10 +40,14 @@ class Showing:
     on_shown: Callable[[int, int], None] = lambda _mark, _version: None
     _due_at: float = 0.0
     _writing: asyncio.Task[bool] | None = None
+    _counted: tuple[int, dict[str, str]] | None = None
+    _alarms: pl.DataFrame | None = None
 
     async def advance(self, clock: float, *, last: bool = False) -> None:
         """Make a snapshot and begin to write it, if it is time at `clock` (monotonic, s); the `last` is waited for."""
-        if not last and clock < self._due_at:
+        pipeline, counted = self.snapshots.pipeline, (self.meter.messages, dict(self.meter.troubles))
+        unchanged = counted == self._counted and pipeline.alarms is self._alarms
+        if not last and clock < self._due_at + (UNCHANGED_S if unchanged else 0.0):
             return
         written = await self._writing if self._writing else True
         now, mark = self.wall_ms(), self.marked()
@@ -50,6 +57,7 @@ class Showing:
             self._fails(error)
             self._due_at = clock + RETRY_S
             return
+        self._counted, self._alarms = counted, pipeline.alarms
         self._writing = asyncio.create_task(self._write(made, self.meter.take_unseen(), mark), name="snapshot")
         if last:
             await self._writing
@@ -69,6 +77,7 @@ class Showing:
         return True
 
     def _fails(self, error: BaseException) -> None:
+        self._counted = None
         where = f"cannot write to {self.snapshots.directory}: {error}"
         reason = where if isinstance(error, OSError) else f"cannot make the snapshot: {describe(error)}"
         self.meter.trouble(PART, f"{reason}; dashboards are not updated")

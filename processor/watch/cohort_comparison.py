@@ -53,11 +53,19 @@ class Kind:
     left_out: int
 
 
-def kinds(subjects: Subjects) -> tuple[Kind, ...]:
-    """Return the cohorts of a fleet, of at least `MIN_PUMPS` pumps each."""
+def kinds(subjects: Subjects, others: pl.DataFrame | None = None) -> tuple[Kind, ...]:
+    """Return the cohorts of a fleet, of at least `MIN_PUMPS` pumps each.
+
+    `others` are pumps of other processors, which come after those of this one and are in no gateway's cohort.
+    """
+    facts, owners = subjects.facts, subjects.owners
+    if others is not None:
+        labels = [kind for kind in NAMED if kind in facts.columns]
+        facts = pl.concat([facts.select(pl.col(labels).cast(pl.String)), others.select(labels)])
+        owners = owners.extend_constant(None, others.height)
     return (
-        *(_named(kind, subjects.facts[kind]) for kind in NAMED if kind in subjects.facts.columns),
-        _places(subjects.owners, pl.DataFrame({"gateway": pl.int_range(subjects.gateways.len(), eager=True)})),
+        *(_named(kind, facts[kind]) for kind in NAMED if kind in facts.columns),
+        _places(owners, pl.DataFrame({"gateway": pl.int_range(subjects.gateways.len(), eager=True)})),
     )
 
 

@@ -43,12 +43,16 @@ def backup(
     data: options.Data = None,
 ) -> None:
     """Back up a system, running or not: state, journal, history, settings; without secrets unless you ask for them."""
-    from broker.store import backup_secrets, backup_staging
+    from broker.store import backup_secrets, backup_staging, range_directories
     from broker.store.backup_archive import BackupError
 
     where = data or user_data()
     if not (where / "journal.sqlite").exists():
         raise CommandError(f"{where} contains no system; name its data directory with --data")
+    if range_directories.is_cluster(where):
+        raise CommandError(
+            f"{where} belongs to a cluster, of which no backup can be made while it runs; stop all nodes and copy it"
+        )
     if file.exists():
         raise CommandError(f"{file} exists already; choose another name: a backup replaces no file")
     if passphrase_file is not None and not with_secrets:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pumpwatch.commands import broker_refusals, options
+from pumpwatch.commands import broker_refusals, cluster_broker, cluster_options, options
 from pumpwatch.commands.errors import CommandError
 from pumpwatch.commands.parts import only_user, require_free
 from pumpwatch.settings import environment, user_data
@@ -19,8 +19,11 @@ from pumpwatch.supervision.process import play
 def broker(
     *,
     kind: Annotated[
-        Literal["auto", "mosquitto", "amqtt"],
-        typer.Option("--kind", help="mosquitto, amqtt (embedded, for evaluation), or auto: Mosquitto if installed."),
+        Literal["auto", "mosquitto", "amqtt", "nats"],
+        typer.Option(
+            "--kind",
+            help="mosquitto, amqtt (embedded, for evaluation), nats (for a cluster), or auto: Mosquitto if installed.",
+        ),
     ] = "auto",
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address where gateways connect.")] = (
         options.LOOPBACK
@@ -49,6 +52,13 @@ def broker(
             "--config", metavar="FILE", callback=options.path, help="Your own Mosquitto configuration, used unchanged."
         ),
     ] = None,
+    cluster_port: Annotated[
+        int, typer.Option("--cluster-port", min=1, max=65535, help="With nats: port where nodes connect.")
+    ] = cluster_options.CLUSTER_PORT,
+    monitor_port: Annotated[
+        int, typer.Option("--monitor-port", min=1, max=65535, help="With nats: port where nodes check its settings.")
+    ] = cluster_options.MONITOR_PORT,
+    ranges: cluster_options.Ranges = None,
     data: options.Data = None,
     metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",
@@ -64,6 +74,9 @@ def broker(
     from pumpwatch.commands import own_broker
 
     where = data or user_data()
+    if kind == "nats":
+        cluster_broker.serve(where, (cluster_port, port, monitor_port), ranges, metrics_port, log)
+        return
     record = partial(broker_refusals.record, where)
     variables = environment()
     settings = local_broker.Settings(

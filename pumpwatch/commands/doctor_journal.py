@@ -19,15 +19,22 @@ ADVICE: Final = (
 
 
 def journal(data: Path) -> Iterator[Finding]:
-    """Check that the chain of the journal is whole and reaches as far as anchor and checkpoint say it was."""
-    try:
-        count, problem = check(data)
-    except (OSError, sqlite3.Error) as error:
-        count, problem = 0, f"cannot be verified: {error}"
-    if problem is not None:
-        yield Finding("journal", "failed", f"{problem}; {ADVICE}")
-    elif count:
-        yield Finding("journal", "ok", intact(data, count))
+    """Check that the chain of the journal is whole and reaches as far as anchor and checkpoint say it was.
+
+    In a cluster there is one more of each range.
+    """
+    from broker.store.range_directories import sources
+
+    ranges = {f"journal of range {each.parent.name}": each for each in sources(data) if each != data}
+    for name, directory in {"journal": data, **ranges}.items():
+        try:
+            count, problem = check(directory)
+        except (OSError, sqlite3.Error) as error:
+            count, problem = 0, f"cannot be verified: {error}"
+        if problem is not None:
+            yield Finding(name, "failed", f"{problem}; {ADVICE}")
+        elif count:
+            yield Finding(name, "ok", intact(directory, count))
 
 
 def intact(data: Path, count: int) -> str:
@@ -49,11 +56,13 @@ def check(data: Path) -> tuple[int, str | None]:
     Raises `OSError` or `sqlite3.Error`.
     """
     from broker.store.journal_verification import anchored, by_processor, verify
+    from broker.store.range_directories import is_cluster
     from processor.service.checkpoint import journal_head
 
     checkpoint, anchor = journal_head(data), anchored(data)
     count, broken = verify(data, checkpoint, anchor)
-    if broken is None and checkpoint is None and by_processor(data):
+    # That of a cluster is made of those of its ranges, by the merger, which writes no checkpoint.
+    if broken is None and checkpoint is None and by_processor(data) and not is_cluster(data):
         return count, f"it has {count:,} entries but there is no checkpoint, which the processor writes when it starts"
     return count, broken
 

@@ -169,7 +169,8 @@ def routes(data: Path, now: int) -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding("notifications", "failed", f"{error}; check it with: pumpwatch notifications check")
         return
-    services = f"{len(config.services)} services"
+    count = len(config.services)
+    services = f"{count} service{'s' * (count != 1)}"
     problem = notification_files.trouble(data, now)
     if problem:
         yield Finding("notifications", "note", f"{services}; {problem}")

@@ -96,7 +96,7 @@ def _verify(data: Path, *, as_json: bool) -> None:
 def _show(found: pl.DataFrame) -> None:
     names = ("what", "pump", "about", "who", "from")
     columns = {"at (UTC)": terminal.KEPT, **dict.fromkeys(names, terminal.FOLD)}
-    title = f"{found.height:,} entries, newest first"
+    title = f"{found.height:,} {'entry' if found.height == 1 else 'entries'}, newest first"
     Console(highlight=False).print(terminal.table(title, columns, map(_entry, found.iter_rows(named=True))))
 
 

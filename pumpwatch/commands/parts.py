@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,16 @@ import typer
 from broker.metrics.listener import WatchError
 from broker.metrics.readings import Vitals
 from broker.store import file_lock
-from pumpwatch.commands import access_options, gateway_options, options, trust_options
+from pumpwatch.commands import (
+    access_options,
+    cluster_node,
+    cluster_options,
+    gateway_options,
+    options,
+    trust_options,
+)
 from pumpwatch.commands.errors import CommandError, RefusalError
+from pumpwatch.commands.history_judge import replayed
 from pumpwatch.commands.web_options import web_of
 from pumpwatch.settings import PREFIX, SPOOL_SAMPLES, TICK_S, user_data
 from pumpwatch.supervision import run_file
@@ -126,6 +135,9 @@ def process(
         ),
     ] = False,
     otlp_endpoint: options.OtlpEndpoint = "",
+    cluster: cluster_options.Cluster = "",
+    cluster_monitor: cluster_options.ClusterMonitor = cluster_options.MONITOR_PORT,
+    ranges: cluster_options.Ranges = None,
     metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",
 ) -> None:
@@ -148,9 +160,18 @@ def process(
         trace=trace,
         otlp_endpoint=otlp_endpoint,
     )
+    if not cluster:
+        cluster_node.refuse_single(where)
+    place = cluster_node.place_of(cluster, cluster_monitor, ranges) if cluster else None
+
+    def run(stop: asyncio.Event, ready: Callable[[str], None], _: object) -> Awaitable[None]:
+        if place is not None:
+            return cluster_node.run(place, settings, stop, ready, watch[0])
+        return loop.run(settings, stop, ready, watch[0])
+
     try:
         watch = Vitals("processor"), metrics_port
-        play("processor", lambda stop, ready, _: loop.run(settings, stop, ready, watch[0]), watch=watch, log_as=log)
+        play("processor", run, watch=watch, log_as=log)
     except (SecondProcessorError, TakenOverError) as error:
         raise RefusalError(str(error)) from error
     except (LinkError, ProcessorError, WatchError) as error:
@@ -208,7 +229,12 @@ def dashboard(
     )
     try:
         watch = Vitals("dashboard"), metrics_port
-        play("dashboard", lambda stop, ready, _: app.run(settings, stop, ready, watch[0]), watch=watch, log_as=log)
+        play(
+            "dashboard",
+            lambda stop, ready, _: app.run(settings, stop, ready, watch[0], replayed),
+            watch=watch,
+            log_as=log,
+        )
     except (AccessError, ServeError, WatchError) as error:
         raise CommandError(str(error)) from error
 

@@ -25,7 +25,7 @@ from broker.metrics.table import PARTS
 from broker.mqtt.topic_access import DASHBOARD, OPERATOR, PROCESSOR, SIMULATOR, SUPERVISOR
 from broker.store import notification_files
 from broker.store.file_lock import LockedError
-from pumpwatch.commands import access_options, gateway_options, options
+from pumpwatch.commands import access_options, cluster_node, cluster_options, cluster_run, gateway_options, options
 from pumpwatch.commands.broker_options import variables_of_parts
 from pumpwatch.commands.broker_password import with_variable
 from pumpwatch.commands.errors import CommandError
@@ -42,6 +42,7 @@ from pumpwatch.supervision.service_manager import ServiceManager, status_of
 from pumpwatch.supervision.supervisor import PartError, Supervisor, Trouble
 
 if TYPE_CHECKING:
+    from pumpwatch.commands.cluster_broker import ClusterBroker
     from pumpwatch.commands.own_broker import OwnBroker
 
 CONFIGURED_INTERVAL_S = 2.0
@@ -60,13 +61,14 @@ class RunConfig:
     speed: float
     payload: Literal["auto", "json", "arrow"]
     broker: str | None = field(repr=False)
-    own: OwnBroker | None
+    own: OwnBroker | ClusterBroker | None
     host: str
     port: int
     key: str = field(repr=False)
     dashboard_flags: tuple[str, ...] = ()
     metrics_port: int | None = None
     log: tuple[str, str] = ("--log", "text")
+    nodes: int = 0
 
     def metrics_flags(self, part: str) -> tuple[str, ...]:
         """Return the flags with which a part serves its metrics; the ports are in the order of `PARTS`."""
@@ -112,6 +114,8 @@ def run(
     oidc_role: access_options.OidcRoles = None,
     broker: options.OwnBroker = None,
     data: options.Data = None,
+    nodes: cluster_options.Nodes = 0,
+    ranges: cluster_options.Ranges = None,
     metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",
 ) -> None:
@@ -145,7 +149,15 @@ def run(
         ),
         metrics_port=metrics_port,
         log=("--log", "json" if logs.as_json(log) else "text"),
+        nodes=nodes,
     )
+    if nodes:
+        others = {
+            "--broker": broker,
+            "--gateway-host": gateway_host != options.LOOPBACK,
+            "--gateway-port": gateway_port,
+        }
+        cluster_run.check({**others, "--gateway-tls": gateway_tls, "--metrics-port": metrics_port})
     if metrics_port is not None and metrics_port + len(PARTS) - 1 > MAX_PORT:
         raise typer.BadParameter(
             f"{metrics_port} leaves no ports for all {len(PARTS)} parts; use at most {MAX_PORT - len(PARTS) + 1}",
@@ -153,11 +165,15 @@ def run(
         )
     with _alone(where):
         free = choose_port(host, port, chosen=was_given(ctx, "port"), say=log_line)
-        if config.broker is None:
+        own: OwnBroker | ClusterBroker | None = None
+        if not nodes:
+            cluster_node.refuse_single(where)
+        if nodes:
+            own = cluster_run.choose(where, ranges)
+        elif config.broker is None:
             names = gateway_names("gateway", gateways or gateways_for(fleet.pumps))
             own = own_broker.choose(where, gateway_host, gateway_port, tls=gateway_tls, simulated=names)
         else:
-            own = None
             own_broker.warn_of_anonymous(config.broker)
         try:
             asyncio.run(_run(replace(config, port=free, own=own)))
@@ -179,11 +195,7 @@ def parts_of(config: RunConfig) -> list[Part]:
     dashboard_flags = ("--host", config.host, "--port", str(config.port), *config.dashboard_flags)
     variables = {user: _broker_variables(config, user) for user in (PROCESSOR, DASHBOARD, SIMULATOR)}
     parts = [
-        Part(
-            "processor",
-            _command("process", *data, *_rate_flags(config), *config.metrics_flags("processor")),
-            variables[PROCESSOR],
-        ),
+        *_processors(config, ("process", *data, *_rate_flags(config)), variables[PROCESSOR]),
         Part(
             "dashboard",
             _command("dashboard", *data, *dashboard_flags, *config.metrics_flags("dashboard")),
@@ -198,6 +210,13 @@ def parts_of(config: RunConfig) -> list[Part]:
     if config.own is not None:
         parts.insert(0, Part("broker", _command("broker", *config.own.flags, *data, *config.metrics_flags("broker"))))
     return parts
+
+
+def _processors(config: RunConfig, words: tuple[str, ...], variables: dict[str, str]) -> list[Part]:
+    """Return the processor, or the nodes of a cluster."""
+    if not config.nodes:
+        return [Part("processor", _command(*words, *config.metrics_flags("processor")), variables)]
+    return cluster_run.nodes_of(config.nodes, config.own, _command(*words), variables)
 
 
 def _broker_variables(config: RunConfig, user: str) -> dict[str, str]:
@@ -274,7 +293,8 @@ async def _run(config: RunConfig) -> None:
             flags = (*config.log, *config.metrics_flags("notifier"))
             notifying = asyncio.ensure_future(notify_when_configured(supervisor, config.data, stop, flags))
             address = addresses["dashboard"]
-            gateways = "" if config.own is None else config.own.gateway_address
+            # Commands of people log in at a broker of its own data directory by the files there, a cluster's has none.
+            gateways = "" if config.own is None or config.nodes else config.own.gateway_address
             shown = run_file.without_key(address)
             run_file.write(config.data, run_file.Running(config.url(OPERATOR), shown, os.getpid(), gateways))
             _show(address, config)
@@ -296,7 +316,10 @@ def _show(address: str, config: RunConfig) -> None:
         ("Open  ", "bold"),
         (address, "bold underline"),
         f"\n\n{fleet.pumps:,} simulated pumps, {speed}; data directory {config.data}",
-        f"\nGateways: {config.own.gateway_address}; add one with: pumpwatch gateway add NAME" if config.own else "",
+        f"\n{config.nodes} nodes; docs/cluster.md says how to add one" if config.nodes else "",
+        ""
+        if config.nodes or not config.own
+        else f"\nGateways: {config.own.gateway_address}; add one with: pumpwatch gateway add NAME",
         "\nA simulation and no medical device. Ctrl-C stops it.",
     )
     console = Console()

@@ -30,7 +30,7 @@ def http_api_page() -> str:
 
 
 def _parameters(operation: dict[str, Any]) -> str:
-    from dashboard.api.documents import allowed
+    from dashboard.api.reference_page import allowed
 
     rows = [
         (code(one["name"]), one["in"], allowed(one["schema"]), one.get("description", ""))

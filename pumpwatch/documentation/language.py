@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PACKAGES: Final = ("broker", "simulator", "processor", "dashboard", "notifier", "trials", "pumpwatch")
+PACKAGES: Final = ("broker", "simulator", "processor", "dashboard", "notifier", "trials", "cluster", "pumpwatch")
 PROSE: Final = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md")
 PAGE_TEXTS: Final = ("dashboard/pages/*.py", "dashboard/components/*.py", "dashboard/formatting.py")
 

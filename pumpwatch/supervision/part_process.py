@@ -27,12 +27,16 @@ Say = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Part:
-    """One process to run: name, command, additional environment, and time to be ready or to report progress."""
+    """One process to run: name, command, additional environment, and time to be ready or to report progress.
+
+    `says` is what it calls itself, if that is not its name: there may be several of a kind.
+    """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     ready_s: float = READY_TIMEOUT_S
+    says: str = ""
 
 
 @dataclass
@@ -60,11 +64,12 @@ class Running:
         line = printable(line)
         word, _, rest = line.partition(" ")
         name, _, address = rest.partition(" ")
-        if word == "READY" and name == self.part.name:
+        itself = name == (self.part.says or self.part.name)
+        if word == "READY" and itself:
             if not self.ready.done():
                 self.ready.set_result(address)
             return
-        if word == "PROGRESS" and name == self.part.name:
+        if word == "PROGRESS" and itself:
             self.progress, self.advanced = address, asyncio.get_running_loop().time()
             self.say(self.part.name, address)
             return

@@ -69,7 +69,7 @@ def attack(application: Access, token: str) -> Counter[int]:
             negative = mode is schemathesis.GenerationMode.NEGATIVE
 
             def answers(case: schemathesis.Case) -> None:
-                answer = case.call(headers=headers)
+                answer = case.call(headers=headers, timeout=120)
                 seen[answer.status_code] += 1
                 # An empty list in a query is not sent, so what was wrong with it did not reach the server.
                 sent = negative and set(case.query or ()) <= asked(answer.request.url)  # noqa: B023  # in this round

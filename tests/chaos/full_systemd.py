@@ -46,7 +46,7 @@ else
   mount --bind /sys/fs/cgroup/systemd sys/fs/cgroup/systemd
 fi
 pivot_root . mnt; umount -l /mnt
-exec env -i container=trial PATH=/usr/sbin:/usr/bin /lib/systemd/systemd --log-target=console
+exec env -i container=trial PATH=/usr/sbin:/usr/bin /lib/systemd/systemd
 """
 
 

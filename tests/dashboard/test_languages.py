@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gettext
+import importlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,12 +15,14 @@ from dash.development.base_component import Component
 
 from dashboard import formatting, theme
 from dashboard.access.language_choice import ViewerLanguage, link
+from dashboard.app import assemble
 from dashboard.clocks import said_deadline, time_left
-from dashboard.components import alarm_filters, attention_panel, evidence_panel
+from dashboard.components import alarm_filters, attention_panel, evidence_panel, shell
 from dashboard.data import pump_search
 from dashboard.data.alarm_actions import suppressed
 from dashboard.languages import LANGUAGE, NAMES, Language, decimal, language, preferred, script_words, tr, tr_n
 from dashboard.pages import alarms, overview, pump, pumps
+from dashboard.pages import help as help_page
 from pumpwatch.documentation import catalogues
 from pumpwatch.documentation.catalogues import Message
 
@@ -244,7 +248,7 @@ def unmarked(shown: object) -> list[str]:
     return found
 
 
-def test_no_text_of_a_staff_page_is_left_in_english(fleet) -> None:
+def test_no_text_of_a_staff_page_is_left_in_english(fleet, data_of) -> None:
     token = LANGUAGE.set(Language("de", Locale("de"), Marked()))
     try:
         snapshot = fleet(50, alarms=9)
@@ -252,7 +256,8 @@ def test_no_text_of_a_staff_page_is_left_in_english(fleet) -> None:
         pages = [
             attention_panel.control(),
             alarm_filters.controls(),
-            alarms.layout(),
+            alarms.layout(data_of(snapshot)),
+            help_page.layout(),
             alarms.evidence(row),
             evidence_panel.shown(row),
             overview.layout(),
@@ -267,3 +272,12 @@ def test_no_text_of_a_staff_page_is_left_in_english(fleet) -> None:
         assert left == []
     finally:
         LANGUAGE.reset(token)
+
+
+def test_a_page_that_is_not_translated_says_so_and_no_other_does(fleet, data_of) -> None:
+    assemble(data_of(fleet(1)))
+    staff = {"pump"}
+    for page in shell.registered():
+        source = Path(importlib.import_module(page["module"]).__file__ or "").read_text("utf-8")
+        translated = re.search(r"\btr\(", source) is not None or page["module"].rpartition(".")[2] in staff
+        assert page["english"] != translated, f"{page['name']}: give english=True to add_page if it is not translated"

@@ -237,3 +237,19 @@ def test_who_was_notified_when_is_part_of_the_alarms_story(ward: New) -> None:
     assert (entry["alarm"], entry["who"], entry["origin"]) == (alarm, "notifier", "pager")
     assert entry["text"] == "pager was notified: raised, route high"
     assert entry["time"] - START == 60 * (entry["at"] - START), "in therapy time, as the rest of the story"
+
+
+def test_a_service_with_templates_gets_its_own_words_and_always_that_all_is_simulated(ward: New) -> None:
+    service = """
+[[service]]
+name = "sms"
+url = "json://127.0.0.1"
+title = "{priority}: {alarm}"
+body = "{count} at {site}\\n{subject}{time_to_respond} {kind} by {route}"
+"""
+    found = ward('[[route]]\nname = "all"\nservices = ["sms"]\nwhen = ["raised"]', services=service)
+    found.happens("raised", "{link}")
+    assert found.later(MINUTE) == ["sms: high: Motor_stall"]
+    assert found.got[0][1].text.body == (
+        "1 at Bern\n{link} raised by all\n\nAll telemetry is simulated; Pumpwatch is no medical device."
+    )

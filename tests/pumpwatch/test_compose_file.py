@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,9 @@ def test_the_images_have_no_base_and_run_as_nobody_special() -> None:
 def test_the_image_contains_every_package_of_the_project() -> None:
     copied = {line.split()[1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("COPY ")}
     included = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    packages = {"pumpwatch", "broker", "simulator", "processor", "dashboard", "trials"}
+    packages = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    )
     assert packages <= copied
     assert packages <= included
     assert "deploy/runtime_root.py" in included

@@ -64,7 +64,7 @@ def test_gateways_and_pumpwatch_are_devices_too():
         assert_valid(device)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(serial=SERIALS)
 def test_every_serial_makes_ids_that_fhir_allows_and_that_tell_pumps_from_gateways(serial: str):
     pump, gateway = devices.pump(rows.pump(pump=serial)), devices.gateway(rows.gateway(gateway=serial))
@@ -118,7 +118,7 @@ def test_every_alarm_is_a_valid_observation_and_device_alert(rule):
         assert len(one["code"]["coding"]) == (2 if rule.mdc else 1)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     state=st.sampled_from(STATES),
     kind=st.sampled_from(["pump", "gateway", "cohort", "fleet", "system"]),
@@ -190,7 +190,7 @@ def test_a_page_of_results_is_a_valid_bundle():
     assert problems(bundles.searchset([], base="http://x.example", links={}, total=0, at=rows.NOON)) == []
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(TEXTS, TEXTS, TEXTS)
 def test_whatever_an_entry_holds_its_audit_event_is_valid(who: str, origin: str, text: str):
     assert_valid(audit_events.audit_event(rows.entry(who=who, origin=origin, text=text)))

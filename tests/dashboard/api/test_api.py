@@ -136,6 +136,7 @@ async def test_without_a_key_or_with_a_wrong_one_the_api_says_what_to_send(
         assert is_problem(await client.get("/api/v1/pumps"), 401)["type"] == "about:blank"
         is_problem(await client.post("/api/v1/alarms/acknowledge", json={"alarms": ["x"]}), 401)
         is_problem(await client.get("/api/docs"), 401)
+        is_problem(await client.get("/api/docs.js"), 401)
         is_problem(await client.get("/api"), 401)
         for kind, headers in wrong.items():
             for header in headers:

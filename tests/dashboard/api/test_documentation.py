@@ -48,7 +48,7 @@ def test_the_examples_of_the_documentation_run(address: str, tmp_path: Path) -> 
     token = add_key(tmp_path, "docs", "operator", 365, at=NEVER_MS)[1]
     space: dict[str, Any] = {}
     code = block("With Python", "python")
-    assert len(code.splitlines()) <= 60
+    assert len(code.splitlines()) <= 50
     exec(compile(code, "docs/api.md", "exec"), space)
     client = space["Pumpwatch"](address, token)
     until = time.monotonic() + 10

@@ -234,3 +234,16 @@ def test_an_export_of_too_many_samples_is_by_the_hour_and_says_so(samples_of: An
 def test_a_pump_that_nobody_announced_has_no_empty_charts(fleet: Any) -> None:
     assert not retirement.is_known(fleet(3), "NOPE")
     assert retirement.is_known(fleet(3), "ITB-000002")
+
+
+def test_the_battery_falls_ahead_along_its_discharge_curve_and_not_beyond_the_end_of_service() -> None:
+    bands = {"eri_d": (80.0, 100.0, 140.0), "eos_d": (170.0, 190.0, 230.0)}
+    columns = {name: value for key, days in bands.items() for name, value in zip(band(key), days, strict=True)}
+    row = forecast(battery_v=3.4, motor_ma=0.0, **columns)
+    fan = trend_ahead.ahead(row, NOW, NOW + 365 * DAY_MS).battery
+    assert fan is not None
+    assert fan.mid[0] == pytest.approx(3.4, abs=0.01), "it goes on from the measured voltage"
+    assert fan.low[8] < fan.mid[8] < fan.high[8]
+    assert (np.diff(fan.mid) <= 0).all()
+    assert fan.time[-1] <= NOW + 190 * DAY_MS
+    assert trend_ahead.ahead({**row, "battery_v": None}, NOW, NOW + DAY_MS).battery is None, "unknown voltage"

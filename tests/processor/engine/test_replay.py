@@ -16,8 +16,15 @@ MINUTE_MS = 60_000
 START_MS = 1_767_571_200_000
 WATCHED = ("under_delivery", "motor_stall", "catheter_occlusion", "delivery_shift", "battery_drop", "flow_sensor_stuck")
 CHOSEN = tuple(rule for rule in RULES if rule.name in WATCHED)
-CALM = {"flow_ul_h": 8.0, "motor_ul_h": 8.0, "commanded_ul_h": 8.0, "motor_ma": 2.0, "battery_v": 3.5, "pressure_mmhg": 12.0,
-        "pulse_mmhg": 3.0, "temperature_c": 37.0, "reservoir_ml": 15.0, "computed_ml": 15.0}  # fmt: skip
+CALM = {
+    **dict.fromkeys(("flow_ul_h", "motor_ul_h", "commanded_ul_h"), 8.0),
+    "motor_ma": 2.0,
+    "battery_v": 3.5,
+    "pressure_mmhg": 12.0,
+    "pulse_mmhg": 3.0,
+    "temperature_c": 37.0,
+    **dict.fromkeys(("reservoir_ml", "computed_ml"), 15.0),
+}
 
 
 def samples(count: int, failing_from: int) -> pl.DataFrame:

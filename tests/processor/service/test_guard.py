@@ -6,6 +6,7 @@ import pytest
 
 from broker.mqtt.link import Message
 from processor.engine import engine
+from processor.intake import backlog as backlog_module
 from processor.intake.backlog import Backlog
 from processor.intake.inbox import Inbox
 from processor.pipeline import Pipeline
@@ -66,7 +67,8 @@ def test_an_error_without_a_message_still_raises_the_alarm_about_the_system(guar
     assert guarded.errors == 1
 
 
-def test_the_backlog_of_a_pump_does_not_delay_the_others_and_is_judged_in_order():
+def test_the_backlog_of_a_pump_does_not_delay_the_others_and_is_judged_in_order(monkeypatch):
+    monkeypatch.setattr(backlog_module, "MAX_RUN", 25)
     pipeline = Pipeline(backlog=Backlog(max_thin_waves=25))
     whole = Pipeline()
     backlog = [message(b"[" + b",".join(sample("OLD", at, flow_ul_h=8.0) for at in range(200)) + b"]")]
@@ -81,6 +83,7 @@ def test_the_backlog_of_a_pump_does_not_delay_the_others_and_is_judged_in_order(
 
 
 def test_an_error_costs_no_sample_that_waited(monkeypatch):
+    monkeypatch.setattr(backlog_module, "MAX_RUN", 25)
     guarded, honest, errors = GuardedPipeline(Pipeline(backlog=Backlog(max_thin_waves=25))), engine.step, []
     take(guarded, message(b"[" + b",".join(sample("OLD", at) for at in range(200)) + b"]"))
 
@@ -97,7 +100,8 @@ def test_an_error_costs_no_sample_that_waited(monkeypatch):
     assert guarded.pipeline.state["samples"].to_list() == [200, 2]
 
 
-def test_a_pump_whose_backlog_is_being_judged_is_not_silent():
+def test_a_pump_whose_backlog_is_being_judged_is_not_silent(monkeypatch):
+    monkeypatch.setattr(backlog_module, "MAX_RUN", 25)
     pipeline = Pipeline(backlog=Backlog(max_thin_waves=25))
     backlog = b"[" + b",".join(sample("OLD", at, flow_ul_h=8.0) for at in range(200)) + b"]"
     pipeline.take([message(backlog)], START_MS + 200 * 60_000)

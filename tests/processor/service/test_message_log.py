@@ -129,3 +129,18 @@ def test_a_part_in_an_unknown_format_is_moved_aside_and_the_others_are_read(tmp_
     assert [record.now for record in after.read(0)] == [2]
     assert [path.name for path in (tmp_path / "log.unreadable-1").iterdir()] == [first.name]
     assert after.bytes == sum(path.stat().st_size for path in (tmp_path / "log").iterdir())
+
+
+def test_after_a_clean_end_what_is_logged_before_the_next_checkpoint_is_read_again(tmp_path: Path) -> None:
+    log = MessageLog(tmp_path)
+    log.add(taken(1, b"one"))
+    log.sync()
+    checkpoint = log.begin()
+    log.forget(checkpoint)
+    assert list((tmp_path / "log").iterdir()) == []
+
+    restarted = MessageLog(tmp_path)
+    assert list(restarted.read(checkpoint)) == []
+    restarted.add(taken(2, b"two"))
+    restarted.sync()
+    assert times(tmp_path, checkpoint) == [2], "a process that is killed now has acknowledged it"

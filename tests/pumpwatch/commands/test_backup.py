@@ -57,6 +57,11 @@ def refused(*words: str | Path) -> str:
     return str(error.value)
 
 
+def test_a_cluster_is_not_backed_up_by_halves(data: Path, tmp_path: Path) -> None:
+    (data / "ranges").mkdir()
+    assert "stop all nodes and copy it" in refused("backup", tmp_path / "b.zip", "--data", data)
+
+
 def history(data: Path) -> dict[str, bytes]:
     return {str(path.relative_to(data)): path.read_bytes() for path in data.glob("history/**/*.parquet")}
 

@@ -39,6 +39,15 @@ def test_a_journal_that_is_whole_is_fine(tmp_path: Path) -> None:
     assert [found.text for found in journal(tmp_path)] == ["2 entries, hash chain intact"]
 
 
+def test_each_range_of_a_cluster_has_a_journal_and_the_common_one_needs_no_checkpoint(tmp_path: Path) -> None:
+    Journal(tmp_path).append(book(event("raised", "A")))
+    for number in ("00", "01"):
+        write(tmp_path / "ranges" / number / "000001")
+    rewrite(tmp_path / "ranges" / "01" / "000001", "UPDATE entry SET who = 'ben' WHERE id = 1", 3)
+    found = [(each.what, each.state) for each in journal(tmp_path)]
+    assert found == [("journal", "ok"), ("journal of range 00", "ok"), ("journal of range 01", "failed")]
+
+
 def test_a_recomputed_journal_is_found_after_its_checkpoint_was_removed(tmp_path: Path) -> None:
     write(tmp_path)
     rewrite(tmp_path, "UPDATE entry SET who = 'ben' WHERE id = 1", 3)

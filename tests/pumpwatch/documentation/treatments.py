@@ -60,7 +60,7 @@ TREATMENTS: Final = {
     ),
 }
 """By the name of a command: how the tests treat it. Any other one of ours is `PARSED`."""
-TOML_OF_OTHERS: Final = {"docs/load.md", "docs/notifications.md"}
+TOML_OF_OTHERS: Final = {"docs/load.md", "docs/notifications.md", "docs/how-to/operators.md"}
 """Pages whose TOML is no settings file; tests of load profiles and routes read it."""
 
 REFUSALS: Final = {

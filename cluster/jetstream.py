@@ -1,0 +1,103 @@
+"""JetStream: the leases' key-value store on a NATS server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Final
+
+import nats
+import nats.errors
+from nats.js import JetStreamContext
+from nats.js.api import KeyValueConfig, StorageType
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.kv import KeyValue
+
+from cluster.leases import ConflictError, Entry
+
+log = logging.getLogger("node")
+
+TIMEOUT_S: Final = 1.0
+"""For one answer of the servers: leases must be renewed meanwhile."""
+CONNECT_TIMEOUT_S: Final = 10.0
+BUCKET: Final = "pumpwatch-leases"
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""Of all leases; each takes some hundred bytes and keeps one value."""
+
+
+class LeaseBucket:
+    """The store of `cluster.leases` in a key-value bucket.
+
+    A read may be answered by a server that is behind. Then an owner looks silent that is not; but the write that would
+    take its lease names a revision of the past and is refused.
+    """
+
+    def __init__(self, bucket: KeyValue) -> None:
+        """Take an open bucket."""
+        self._bucket = bucket
+
+    async def get(self, key: str) -> Entry | None:
+        """Return the value of a key, None if it has none; raises `OSError` if no server answers."""
+        try:
+            found = await self._bucket.get(key)
+        except KeyNotFoundError:
+            return None
+        except nats.errors.Error as error:
+            raise _unreachable(key, error) from error
+        return Entry(found.value or b"", found.revision or 0)
+
+    async def put(self, key: str, value: bytes, revision: int) -> int:
+        """Write if the key still has that revision, 0 for none; return the new one.
+
+        Raises `ConflictError`, or `OSError` if no server answers: then it is not known whether the value was written.
+        """
+        try:
+            return await self._bucket.update(key, value, last=revision)
+        except KeyWrongLastSequenceError as error:
+            raise ConflictError(key) from error
+        except nats.errors.Error as error:
+            raise _unreachable(key, error) from error
+
+
+class UnreachableError(Exception):
+    """The cluster's servers cannot be reached or used; the text says why."""
+
+
+@contextlib.asynccontextmanager
+async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[LeaseBucket]:
+    """Connect to the servers at `nats://[USER:PASSWORD@]HOST:PORT[,…]`; yield the bucket of leases.
+
+    The connection is made again for ever after it was lost. Raises `UnreachableError` if it cannot be made at first.
+    """
+
+    async def report(error: Exception) -> None:
+        log.debug("cluster: %s", error)
+
+    shown = ", ".join(server.rpartition("@")[2] for server in url.split(","))
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            client = await nats.connect(
+                url.split(","), error_cb=report, max_reconnect_attempts=-1, reconnect_time_wait=0.5, connect_timeout=2
+            )
+            bucket = await lease_bucket(client.jetstream(timeout=TIMEOUT_S), replicas)
+    except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise UnreachableError(
+            f"the cluster at {shown} cannot be used: {reason}; check its address and login"
+        ) from error
+    try:
+        yield bucket
+    finally:
+        await client.close()
+
+
+async def lease_bucket(context: JetStreamContext, replicas: int = 1) -> LeaseBucket:
+    """Return the bucket of leases, made if there is none; raises `nats.errors.Error` if one differs from this."""
+    config = KeyValueConfig(BUCKET, history=1, max_bytes=MAX_BYTES, storage=StorageType.FILE, replicas=replicas)
+    return LeaseBucket(await context.create_key_value(config))
+
+
+def _unreachable(key: str, error: Exception) -> OSError:
+    return OSError(f"the lease {key} cannot be read or written: {error or type(error).__name__}")

@@ -1,0 +1,150 @@
+"""The merger: reads the snapshot of the latest epoch of each range and writes one, as a single processor writes it.
+
+Any number of dashboards read it as they read that of a single processor. A part that has changed in no range is not
+written again.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from broker.store.pump_table import PumpTable
+from broker.store.snapshot import Health, Snapshot, empty
+from broker.store.snapshot_files import SMALL, SnapshotReader, SnapshotWriter, TableFiles, stamp
+from cluster import layout
+from cluster.merging import health, snapshots, stale, tables
+from cluster.merging.stale import StaleRange, Watch
+from cluster.merging.tables import Placement
+
+DIRECTORY: Final = "snapshot"
+PARTS: Final = {"facts": tables.facts, "values": tables.values, "forecasts": tables.forecasts}
+"""The parts of the table of pumps that are written only if they have changed, and how they are made."""
+
+
+@dataclass
+class _Range:
+    """What the merger has last read of a range; `epoch` 0 means that nobody has owned it yet."""
+
+    epoch: int = 0
+    reader: SnapshotReader | None = None
+    stamp: tuple[int, int] | None = None
+    snapshot: Snapshot = field(default_factory=empty)
+
+
+@dataclass
+class Merger:
+    """Merges the snapshots of all ranges of a cluster in `data`. `started` is wall ms.
+
+    `not_judged` are the alarms about ranges without an owner that writes, as of the last step.
+
+    Two of them do no lasting harm: the manifest is replaced in one step, and the next one replaces it again.
+    """
+
+    data: Path
+    ranges: int
+    started: int
+    version: int = 0
+    not_judged: pl.DataFrame = field(default_factory=lambda: stale.alarms([]))
+    _watch: Watch = field(default_factory=Watch)
+    _known: list[_Range] = field(default_factory=list)
+    _shown: list[PumpTable] = field(default_factory=list)
+    _placement: Placement = field(default_factory=Placement)
+    _files: TableFiles = field(default_factory=TableFiles)
+    _merged: list[Snapshot] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._known = [_Range() for _ in range(layout.check_ranges(self.ranges))]
+        self._writer = SnapshotWriter(self.data / DIRECTORY)
+
+    def step(self, now_s: float, wall_ms: int, mine: Callable[[], bool]) -> bool:
+        """Write a merged snapshot if any range has a new one or is not judged; return whether it was written.
+
+        `now_s` is a clock that is never set, `mine` says whether the lease of the merger is still held: it is asked
+        last, so that a merger that was stopped in between leaves the snapshot to its successor. Raises `OSError` if the
+        snapshot cannot be written; then it may be tried again.
+        """
+        for number, known in enumerate(self._known):
+            self._read(number, known)
+        found = [
+            (known, self._watch.look(number, known.snapshot, known.epoch, now_s, wall_ms))
+            for number, known in enumerate(self._known)
+        ]
+        not_judged = [each for _, each in found if each is not None]
+        current = [known.snapshot for known in self._known]
+        self.not_judged = stale.alarms(not_judged)
+        if not not_judged and self._merged and all(map(operator.is_, current, self._merged)):
+            return False
+        seen = [known.snapshot for known, _ in found if known.snapshot.version]
+        judged = [known.snapshot for known, lost in found if lost is None and known.snapshot.version]
+        table, fresh, placement = self._table([one.table for one in seen])
+        ages = snapshots.ages(judged or seen)
+        files = self._writer.write_table(fresh, self._files, at=wall_ms, run=self.started, version=self.version + 1)
+        whole = snapshots.merged(seen, table, self._health(seen, judged, not_judged), not_judged)
+        if not mine():
+            return False
+        small = {name: whole.table.marks if name == "marks" else getattr(whole, name) for name in SMALL}
+        files = TableFiles(files.facts, files.values, files.forecasts, *ages)
+        self._writer.publish(files, small, whole.health)
+        self.version, self._files, self._merged = whole.version, files, [] if not_judged else current
+        self._shown, self._placement = [one.table for one in seen], placement
+        return True
+
+    def _read(self, number: int, known: _Range) -> None:
+        """Read the snapshot of the latest epoch; one that cannot be read leaves the one before, which then gets old."""
+        epochs = layout.epochs(self.data, number)
+        if not epochs:
+            return
+        if known.reader is None or known.epoch != epochs[-1]:
+            known.reader = SnapshotReader(layout.epoch_directory(self.data, number, epochs[-1]) / DIRECTORY)
+            known.epoch, known.stamp = epochs[-1], None
+        try:
+            current = stamp(layout.epoch_directory(self.data, number, epochs[-1]) / DIRECTORY)
+            if current == known.stamp:
+                return
+            found, known.stamp = known.reader.read(), current
+        except (OSError, ValueError, pl.exceptions.PolarsError):
+            return
+        # A successor that has not made a snapshot yet leaves its predecessor's in sight.
+        known.snapshot = found if found.version else known.snapshot
+
+    def _table(self, shown: Sequence[PumpTable]) -> tuple[PumpTable, dict[str, pl.DataFrame], Placement]:
+        """Return the table of all pumps with those parts only that changed, these parts, and where the rows are."""
+        unchanged = {
+            part
+            for part in PARTS
+            if len(shown) == len(self._shown)
+            and all(_same(new, old, part) for new, old in zip(shown, self._shown, strict=True))
+        }
+        moved = not {"facts", "values"} <= unchanged
+        placement = tables.place(shown) if moved else self._placement
+        if not self._files.facts or not placement.same_as(self._placement):
+            unchanged = set()
+        fresh = {part: make(shown, placement) for part, make in PARTS.items() if part not in unchanged}
+        nothing = pl.DataFrame()
+        table = PumpTable(
+            fresh.get("facts", nothing),
+            fresh.get("values", nothing),
+            fresh.get("forecasts", nothing),
+            tables.marks(shown, placement),
+        )
+        return table, fresh, placement
+
+    def _health(self, seen: Sequence[Snapshot], judged: Sequence[Snapshot], not_judged: Sequence[StaleRange]) -> Health:
+        return health.merged(
+            [one.health for one in seen],
+            version=self.version + 1,
+            started=self.started,
+            written=min((one.health.written for one in judged or seen), default=0),
+            notes=[each.note for each in not_judged],
+        )
+
+
+def _same(new: PumpTable, old: PumpTable, part: str) -> bool:
+    """Return whether a part is the same object: a reader keeps what has not changed."""
+    return getattr(new, part) is getattr(old, part)

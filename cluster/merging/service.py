@@ -1,0 +1,112 @@
+"""The merger's service: of all nodes that may run it, the one with the merger's lease makes what spans ranges.
+
+Every second it copies new journal entries and writes a merged snapshot, if there is anything new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from broker.store import snapshot_files
+from broker.store.journal import JournalError
+from cluster.merging import stale
+from cluster.merging.journals import Journals
+from cluster.merging.merger import DIRECTORY, Merger
+
+log = logging.getLogger("node")
+
+INTERVAL_S: Final = 1.0
+ERRORS: Final = (OSError, ValueError, sqlite3.Error, JournalError, pl.exceptions.PolarsError)
+"""What a disk, or a file that somebody is just replacing, may lead to; the next step tries again."""
+
+
+@dataclass
+class MergerService:
+    """Merges while `mine` says that the merger's lease is held; `wall_ms` is the wall clock.
+
+    `snapshots` counts those written, `failures` steps that failed, `failing` those in a row; `reason` is the last one.
+    """
+
+    data: Path
+    ranges: int
+    mine: Callable[[], bool]
+    wall_ms: Callable[[], int]
+    snapshots: int = 0
+    failures: int = 0
+    failing: int = 0
+    reason: str = ""
+    _since_s: float = 0.0
+    _standing: pl.DataFrame = field(default_factory=lambda: stale.alarms([]), repr=False)
+    _merger: Merger | None = field(default=None, repr=False)
+    _journals: Journals | None = field(default=None, repr=False)
+
+    def step(self, now_s: float) -> None:
+        """Merge once; a failure is counted and logged once, and the next step tries again.
+
+        `now_s` is a clock that is never set.
+        """
+        try:
+            self._journals = self._journals or Journals(self.data, self.ranges)
+            self._merger = self._merger or self._begin(now_s)
+            # First the entries, so that what a snapshot shows is in the journal.
+            self._journals.step()
+            self.snapshots += self._merger.step(now_s, self.wall_ms(), self.mine)
+            self._record(self._journals, self._merger.not_judged, now_s)
+        except ERRORS as error:
+            self.failures += 1
+            self.failing += 1
+            self.reason = str(error) or type(error).__name__
+            if self.failing == 1:
+                log.warning("the ranges cannot be merged into %s: %s; trying again", self.data, self.reason)
+        else:
+            if self.failing:
+                log.info("the ranges are merged again, after %s failures", f"{self.failing:,}")
+            self.failing = 0
+
+    def _begin(self, now_s: float) -> Merger:
+        """Start to merge, with the alarms that the merger before had raised."""
+        shown = snapshot_files.read(self.data / DIRECTORY).alarms
+        self._since_s, self._standing = now_s, shown.filter(pl.col("rule") == stale.RULE)
+        return Merger(self.data, self.ranges, started=self.wall_ms())
+
+    def _record(self, journals: Journals, not_judged: pl.DataFrame, now_s: float) -> None:
+        """Record alarms about ranges without a processor in the journal, from which people are notified.
+
+        Not at first: a merger does not know at once which ranges stand still.
+        """
+        if now_s - self._since_s < stale.STALE_S or not self.mine():
+            return
+        changed = stale.changes(self._standing, not_judged, self.wall_ms())
+        if changed.height:
+            journals.append(changed)
+        self._standing = not_judged
+
+    def close(self) -> None:
+        """Close the journal of the cluster."""
+        if self._journals is not None:
+            self._journals.close()
+
+
+async def run_merger(data: Path, ranges: int, mine: Callable[[], bool], stop: asyncio.Event) -> None:
+    """Merge until `stop`, or until `mine` says that the merger's lease is over.
+
+    Never raises because of a disk.
+    """
+    service = MergerService(data, ranges, mine, lambda: time.time_ns() // 1_000_000)
+    try:
+        while not stop.is_set() and mine():
+            await asyncio.to_thread(service.step, time.monotonic())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), INTERVAL_S)
+    finally:
+        service.close()

@@ -1,0 +1,55 @@
+"""`pumpwatch run --cluster N`: what is different from a single processor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pumpwatch.commands import cluster_broker, cluster_node
+from pumpwatch.commands.errors import CommandError
+from pumpwatch.supervision.part_process import Part
+
+if TYPE_CHECKING:
+    from pumpwatch.commands.cluster_broker import ClusterBroker
+    from pumpwatch.commands.own_broker import OwnBroker
+
+
+def check(others: Mapping[str, object]) -> None:
+    """Raise a usage error if an option was given that a cluster on this machine does not have."""
+    for name, value in others.items():
+        if value:
+            raise typer.BadParameter(
+                "cannot be used with --cluster, which listens on this machine only; see docs/cluster.md",
+                param_hint=name,
+            )
+
+
+def choose(data: Path, ranges: int | None) -> ClusterBroker:
+    """Return the NATS server to start; raises `CommandError`."""
+    cluster_node.require_extra()
+    from cluster.joining import DEFAULT_RANGES, JoinError, in_directory
+    from cluster.nats_server import NatsError, find
+
+    try:
+        find()
+        known = in_directory(data)
+    except (NatsError, JoinError) as error:
+        raise CommandError(str(error)) from error
+    wanted = ranges or (known.ranges if known else DEFAULT_RANGES)
+    return cluster_broker.plan(data, cluster_broker.free_ports(), wanted)
+
+
+def nodes_of(
+    count: int, broker: OwnBroker | ClusterBroker | None, command: tuple[str, ...], variables: Mapping[str, str]
+) -> list[Part]:
+    """Return the nodes to run, each with that command."""
+    if not isinstance(broker, cluster_broker.ClusterBroker):
+        raise TypeError("a cluster has a broker of its own")
+    environment = {**variables, **broker.variables_of_nodes()}
+    return [
+        Part(f"node-{number}", (*command, *broker.node_flags), environment, says="processor")
+        for number in range(1, count + 1)
+    ]

@@ -1,0 +1,159 @@
+"""One node is elected to merge; what it makes is the fleet's snapshot and the fleet's journal."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import polars as pl
+
+from broker.store import journal_query
+from broker.store.journal import ENTRIES_SCHEMA, Journal
+from broker.store.journal_query import Query
+from broker.store.journal_verification import verify
+from cluster import layout
+from cluster.merging.journals import BATCH, Journals
+from cluster.merging.service import MergerService, run_merger
+from tests.cluster.merging.test_merging import fleet, merged, own
+
+
+def entry(text: str, **facts: object) -> dict[str, object]:
+    return {**dict.fromkeys(ENTRIES_SCHEMA), "at": 1, "kind": "started", "title": "processor", "text": text, **facts}
+
+
+def raised(alarm: str) -> dict[str, object]:
+    return entry("too hot", kind="raised", alarm=alarm, pump=alarm.partition("/")[0], time=5, subject_kind="pump")
+
+
+def write(data: Path, number: int, *rows: dict[str, object], epoch: int = 1) -> None:
+    directory = layout.epoch_directory(data, number, epoch)
+    directory.mkdir(parents=True, exist_ok=True)
+    journal = Journal(directory)
+    journal.append(pl.DataFrame(rows, ENTRIES_SCHEMA))
+    journal.close()
+
+
+def texts(data: Path) -> list[str]:
+    return journal_query.entries(data, Query())["text"].to_list()
+
+
+def alarms(data: Path) -> list[str]:
+    return sorted(journal_query.events(data)["alarm"].drop_nulls())
+
+
+async def test_the_elected_node_merges_until_it_stops(tmp_path):
+    own(tmp_path, 0, fleet([0], [1]))
+    write(tmp_path, 0, entry("hello"))
+    stop = asyncio.Event()
+    task = asyncio.create_task(run_merger(tmp_path, 1, lambda: True, stop))
+    async with asyncio.timeout(5):
+        while merged(tmp_path).version == 0:
+            await asyncio.sleep(0.02)
+    stop.set()
+    await task
+    assert texts(tmp_path) == ["hello"]
+
+
+async def test_a_merger_without_its_lease_ends_and_writes_nothing(tmp_path):
+    own(tmp_path, 0, fleet([0], [1]))
+    answers = iter([True, False, False])
+    await run_merger(tmp_path, 1, lambda: next(answers), asyncio.Event())
+    assert merged(tmp_path).version == 0
+
+
+def test_a_disk_that_refuses_is_counted_and_tried_again(tmp_path):
+    own(tmp_path, 0, fleet([0], [1]))
+    (tmp_path / "journal.sqlite").mkdir()
+    service = MergerService(tmp_path, 1, lambda: True, lambda: 20_000)
+    service.step(0.0)
+    assert (service.failing, service.snapshots) == (1, 0)
+    (tmp_path / "journal.sqlite").rmdir()
+    service.step(1.0)
+    assert (service.failures, service.failing, service.snapshots) == (1, 0, 1)
+    service.close()
+
+
+def test_a_range_without_a_processor_is_in_the_journal_across_mergers(tmp_path):
+    own(tmp_path, 0, fleet([0], [0]))
+    own(tmp_path, 1, fleet([40], [0]))
+
+    def steps(service: MergerService, *seconds: float) -> list[tuple[str, str]]:
+        for second in seconds:
+            own(tmp_path, 0, fleet([0], [0], version=round(second)))
+            service.step(second)
+        return journal_query.events(tmp_path).select("kind", "subject").rows()
+
+    first = MergerService(tmp_path, 2, lambda: True, lambda: 20_000)
+    raised = ("raised", "system: range 01")
+    assert steps(first, 1, 5) == []
+    assert steps(first, 12, 13) == [raised]
+    first.close()
+    second = MergerService(tmp_path, 2, lambda: True, lambda: 30_000)
+    assert steps(second, 14, 15) == [raised]
+    own(tmp_path, 1, fleet([40], [0], version=2), epoch=2)
+    assert steps(second, 25, 26) == [("cleared", "system: range 01"), raised]
+    assert not second.failures
+    second.close()
+
+
+def test_journals_of_ranges_are_one_with_a_chain_of_its_own(tmp_path):
+    write(tmp_path, 0, entry("started", title="processor"), raised("P-1/hot/5"))
+    write(tmp_path, 1, entry("started", title="processor"), raised("P-2/hot/5"), raised("fleet/silent/5"))
+    write(tmp_path, 0, raised("fleet/silent/5"))
+    journals = Journals(tmp_path, 2)
+    assert (journals.step(), journals.step()) == (5, 0)
+    journals.close()
+    assert alarms(tmp_path) == ["P-1/hot/5", "P-2/hot/5", "fleet/silent/5"]
+    both = journal_query.entries(tmp_path, Query(kinds=("started",)))
+    assert sorted(both["origin"]) == ["range 00", "range 01"]
+    assert verify(tmp_path) == (5, None)
+
+
+def test_a_new_merger_copies_nothing_twice(tmp_path):
+    write(tmp_path, 0, raised("P-1/hot/5"), entry("started"))
+    for forget in (False, True, False):
+        journals = Journals(tmp_path, 1)
+        journals.step()
+        journals.close()
+        if forget:
+            (tmp_path / "ranges" / "journals.json").write_text("damaged")
+    assert len(texts(tmp_path)) == 2
+
+
+def test_what_a_former_owner_wrote_on_does_not_hide_what_its_successor_wrote(tmp_path):
+    write(tmp_path, 0, raised("P-1/hot/5"))
+    layout.take_over(tmp_path, 0, 2)
+    write(tmp_path, 0, raised("P-1/former/5"), raised("P-1/woken/5"))
+    journals = Journals(tmp_path, 1)
+    journals.step()
+    assert alarms(tmp_path) == ["P-1/hot/5"], "the latest epoch is read"
+    journals.close()
+
+    other = tmp_path / "other"
+    write(other, 0, raised("P-1/hot/5"))
+    journals = Journals(other, 1)
+    layout.take_over(other, 0, 2).rename(other / "aside")
+    write(other, 0, raised("P-1/woken/5"))
+    journals.step()
+    (other / "aside").rename(layout.epoch_directory(other, 0, 2))
+    write(other, 0, raised("P-1/next/5"), epoch=2)
+    journals.step()
+    journals.close()
+    assert set(alarms(other)) >= {"P-1/hot/5", "P-1/next/5"}
+    assert journals.again == 1
+
+
+def test_machines_that_share_a_directory_need_no_common_memory_to_read_its_journals(tmp_path):
+    write(tmp_path, 0, raised("P-1/hot/5"))
+    Journals(tmp_path, 1).step()
+    assert not list(tmp_path.rglob("*-shm"))
+    alone = Journal(tmp_path / "alone")
+    assert list(tmp_path.rglob("*-shm"))
+    alone.close()
+
+
+def test_a_long_journal_is_copied_in_steps(tmp_path):
+    write(tmp_path, 0, *(entry(f"{number}") for number in range(BATCH + 10)))
+    journals = Journals(tmp_path, 1)
+    assert [journals.step() for _ in range(3)] == [BATCH, 10, 0]
+    journals.close()
