@@ -58,9 +58,12 @@ LAST_FAULT: Final = 90
 
 
 def about_pumps(alarms: pl.DataFrame) -> set[str]:
-    """Return the ids of the alarms that faults of pumps raise: pump, rule and onset."""
+    """Return pump and rule of the alarms that faults of pumps raise.
+
+    Not the onset: of a node that was suspended, samples come late, which may move it by a window of five minutes.
+    """
     found = alarms.filter(pl.col("subject_kind") == "pump", ~pl.col("rule").is_in(OF_THE_WIRE))
-    return set(found["alarm"])
+    return set(found.select(pl.format("{}/{}", "pump", "rule")).to_series())
 
 
 def heard(system: Cluster) -> int:
