@@ -29,9 +29,8 @@ RUN cd /opt/pumpwatch && rm -rf share etc include && cd lib/python3*/site-packag
  && rm -rf plotly/package_data/datasets plotly/graph_objs/*/ plotly/graph_objs/_figurewidget.py plotly/validators/*.json \
     dash_ag_grid/async-enterprise.js dash/dcc/async-mathjax.js dash/deps/react*@16.* dash/deps/react*@18.2.* \
     dash_mantine_components/async-RichTextEditor.js dash_mantine_components/async-CodeHighlight.js numpy/_core/_simd.* numpy/f2py \
-    watchfiles \
+    watchfiles apprise/i18n setuptools* pkg_resources _distutils_hack distutils-precedence.pth \
  && find dash/dash_table -name '*.js' -not -name bundle.js -delete \
-    apprise/i18n setuptools* pkg_resources _distutils_hack distutils-precedence.pth \
  && find pygments/lexers -name '[a-z]*.py' -not -name 'python.py' -delete \
  && find ./babel/locale-data -type f -not \( -name 'root.dat' -o -name 'en*' -o -name 'de*' -o -name 'fr*' -o -name 'es*' \) -delete \
  && find . -type f -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
