@@ -40,7 +40,7 @@ run: $(VENV)/installed-to-run
 # More tests at a time than the two cores of the CI machine: many wait for timers, sockets and processes.
 test: $(VENV)/installed-to-work tools
 ifeq ($(strip $(ARGS)),)
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder --durations=25
 else
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 endif

@@ -104,7 +104,7 @@ def test_the_processor_neither_subscribes_to_the_truth_nor_knows_of_it():
     subscribed = set()
     for path in (ROOT / "processor").rglob("*.py"):
         source = path.read_text()
-        assert not re.search(r"\btruth\b|truth[_A-Z]|_truth", source, re.IGNORECASE), path
+        assert not re.search("truth(?!y)", source, re.IGNORECASE), path
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "subscribe":
                 subscribed |= {ast.unparse(argument) for argument in node.args}
