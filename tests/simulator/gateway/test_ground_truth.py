@@ -14,6 +14,8 @@ import pytest
 from broker.contract import topics
 from broker.contract.commands import Inject
 from broker.truth.ground_truth import FaultChange, RunHeader, read_ground_truth
+from cluster.node import topics_of
+from processor.service.settings import Part
 from simulator.gateway import ground_truth
 from simulator.gateway.commands import CommandExecutor
 from simulator.playback.scenario import ScheduledEvent, default
@@ -108,7 +110,11 @@ def test_the_processor_neither_subscribes_to_the_truth_nor_knows_of_it():
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "subscribe":
                 subscribed |= {ast.unparse(argument) for argument in node.args}
-    assert subscribed == {"ALL", "ALL_PROCESSORS", "COMMAND", "PART"}
+    assert subscribed == {"ALL_PROCESSORS", "topic"}, "each topic is one of those that follow"
+    assert "(ALL, COMMAND, PART) if part is None else part.topics" in (ROOT / "processor/service/loop.py").read_text()
+    some = topics_of(0, 8)
+    assert set(Part(0, 8, "range 0", some, Path(), lambda: True).topics) == {*some, topics.COMMAND, topics.PART}
+    assert all(topic.startswith("itb/") for topic in some)
     assert topics.ALL == "itb/#"
     assert not topics.TRUTH.startswith(("itb/", topics.ALL_PROCESSORS.removesuffix("+")))
     assert topics.TRUTH not in {topics.COMMAND, topics.PART}
