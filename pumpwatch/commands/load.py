@@ -91,7 +91,7 @@ def load(
 
     trial = Trial(profile, console, target, live_file, wall_ms, browser)
     if find_knee:
-        results = asyncio.run(searches(chosen, axis, trial, repeat))
+        results = asyncio.run(searches(chosen, axis, trial, repeat, pumps))
         result = results[0]
     else:
         results = [asyncio.run(trial.run(chosen)) for _ in range(repeat)]

@@ -51,7 +51,12 @@ ProfileName = Annotated[
 ]
 Pumps = Annotated[
     int | None,
-    typer.Option("--pumps", min=1, max=1_000_000, help="One stage of so many pumps instead of the profile's stages."),
+    typer.Option(
+        "--pumps",
+        min=1,
+        max=1_000_000,
+        help="One stage of so many pumps instead of the profile's stages; --find-knee begins there.",
+    ),
 ]
 Hold = Annotated[str | None, _text("--hold", "TIME", "How long each stage holds.")]
 Ramp = Annotated[str | None, _text("--ramp", "TIME", "How long each stage takes to join.")]

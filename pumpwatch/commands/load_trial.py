@@ -85,13 +85,13 @@ class Trial:
                 yield system
 
 
-async def searches(profile: Profile, axis: str, trial: Trial, count: int) -> list[Result]:
+async def searches(profile: Profile, axis: str, trial: Trial, count: int, begins: int | None = None) -> list[Result]:
     """Find the knee `count` times; return the result of each search, that with the knee in the middle first.
 
-    It has the knees of all as `loads`. A search after the first begins below the first knee: it need not find the
-    neighbourhood again. Raises `CommandError`.
+    It has the knees of all as `loads`. The first search begins at a load, if one is given; a later one below the first
+    knee: it need not find the neighbourhood again. Raises `CommandError`.
     """
-    first = await search(profile, axis, trial)
+    first = await search(profile, axis, trial, begins=begins)
     results = [first, *[await search(profile, axis, trial, near=_knee(first) or None) for _ in range(count - 1)]]
     results.sort(key=_knee)
     middle = results.pop((count - 1) // 2)
@@ -104,11 +104,13 @@ def _knee(result: Result) -> int:
     return (result.knee or {}).get("load") or 0
 
 
-async def search(profile: Profile, axis: str, trial: Trial, near: int | None = None) -> Result:
+async def search(
+    profile: Profile, axis: str, trial: Trial, *, begins: int | None = None, near: int | None = None
+) -> Result:
     """Find the knee on an axis of `UNITS`; return the result of its best probe, with the search in it.
 
-    A load whose gateways the broker does not take is too much. If the knee is known to be `near` a load, the search
-    begins there. Raises `CommandError`, also if no load could be tried.
+    A load whose gateways the broker does not take is too much. The search `begins` at a load, or `near` a knee that is
+    known, with smaller steps. Raises `CommandError`, also if no load could be tried.
     """
     last = profile.stage[-1]
     results: dict[int, Result] = {}
@@ -132,7 +134,7 @@ async def search(profile: Profile, axis: str, trial: Trial, near: int | None = N
         return Probe(load, found.passed, found.void)
 
     most = MAX_SESSIONS if base.sessions else MAX_PUMPS
-    first, factor = FIRST.get(axis, profile.stage[0].pumps), FACTOR
+    first, factor = begins or FIRST.get(axis, profile.stage[0].pumps), FACTOR
     if near is not None:
         first, factor = max(1, round(BELOW * near)), 1 / BELOW
     knee = await find(min(first, most), most, probe, step=10 if base.sessions else 100, factor=factor)
