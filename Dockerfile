@@ -29,6 +29,7 @@ RUN cd /opt/pumpwatch && rm -rf share etc include && cd lib/python3*/site-packag
  && rm -rf plotly/package_data/datasets plotly/graph_objs/*/ plotly/graph_objs/_figurewidget.py plotly/validators/*.json \
     dash_ag_grid/async-enterprise.js dash/dcc/async-mathjax.js dash/deps/react*@16.* dash/deps/react*@18.2.* \
     dash_mantine_components/async-RichTextEditor.js dash_mantine_components/async-CodeHighlight.js numpy/_core/_simd.* numpy/f2py \
+    plotly/express plotly/figure_factory plotly/matplotlylib dash/*/metadata.json dash/testing numpy/_core/_*_tests.* \
     watchfiles apprise/i18n setuptools* pkg_resources _distutils_hack distutils-precedence.pth \
  && find dash/dash_table -name '*.js' -not -name bundle.js -delete \
  && find pygments/lexers -name '[a-z]*.py' -not -name 'python.py' -delete \

@@ -23,6 +23,7 @@ NOT_NEEDED: Final = (
     "test",
     "ensurepip",
     "idlelib",
+    "lib2to3",
     "tkinter",
     "turtledemo",
     "pydoc_data",

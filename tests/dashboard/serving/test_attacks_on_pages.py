@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from dashboard.settings import Settings
@@ -111,6 +111,23 @@ def test_1000_bad_frames_and_callbacks_leave_no_traceback(
     assert len(logged) <= 5, [record.message for record in logged]
     assert not any(record.exc_info for record in logged)
     assert "Traceback" not in printed, printed[:3000]
+
+
+def test_frames_that_pages_do_not_send_end_the_push_and_leave_no_traceback(
+    port: int, cookie: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    handshake = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{port}"}
+    url = f"ws://127.0.0.1:{port}/push"
+    for frame in (*CLOSING_FRAMES, *ANSWERED_FRAMES):
+        with connect(url, additional_headers=handshake) as socket, pytest.raises(ConnectionClosed):
+            socket.send(frame)
+            while True:
+                socket.recv(10)
+    strange = {"Cookie": cookie, "Origin": "https://evil.example"}
+    with pytest.raises(InvalidStatus), connect(url, additional_headers=strange):
+        pass
+    assert "Traceback" not in "".join(capfd.readouterr())
+    assert not any(record.exc_info for record in caplog.records)
 
 
 def test_cookies_and_headers_of_a_plain_listener_do_not_demand_https(port: int) -> None:
