@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from dashboard.settings import Settings
 from tests.dashboard.ward import KEY, NO_BROKER, serving
@@ -113,16 +113,21 @@ def test_1000_bad_frames_and_callbacks_leave_no_traceback(
     assert "Traceback" not in printed, printed[:3000]
 
 
+def until_closed(socket: ClientConnection) -> None:
+    while True:
+        socket.recv(10)
+
+
 def test_frames_that_pages_do_not_send_end_the_push_and_leave_no_traceback(
     port: int, cookie: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     handshake = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{port}"}
     url = f"ws://127.0.0.1:{port}/push"
     for frame in (*CLOSING_FRAMES, *ANSWERED_FRAMES):
-        with connect(url, additional_headers=handshake) as socket, pytest.raises(ConnectionClosed):
+        with connect(url, additional_headers=handshake) as socket:
             socket.send(frame)
-            while True:
-                socket.recv(10)
+            with pytest.raises(ConnectionClosed):
+                until_closed(socket)
     strange = {"Cookie": cookie, "Origin": "https://evil.example"}
     with pytest.raises(InvalidStatus), connect(url, additional_headers=strange):
         pass
