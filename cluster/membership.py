@@ -15,7 +15,7 @@ KEY: Final = "nodes"
 MAX_NODES: Final = 64
 """As many as there can be ranges; a further one would have nothing to do."""
 FORGET_S: Final = 15.0
-"""A node that was silent for so long is removed from the record: until then a new node counts it as alive at first."""
+"""Seconds of silence after which a node is removed from the record. Until then, a new node first counts it as alive."""
 ATTEMPTS: Final = 5
 """Of a write, if other nodes write at the same time; the next second brings another chance."""
 

@@ -31,7 +31,7 @@ TAIL_LINES: Final = 10
 
 @dataclass(frozen=True)
 class NatsSettings:
-    """One server, all of its files in `directory`, for a cluster with so many ranges."""
+    """One NATS server that keeps its files in `directory`; the cluster has `ranges` ranges."""
 
     directory: Path
     ports: Ports

@@ -83,11 +83,11 @@ class Node:
         `ready` is called once the processors of its share are connected: before, nobody listens to gateways.
         Raises `MembershipError` if the cluster has too many nodes.
         """
-        told = False
+        is_ready = False
         while not stop.is_set():
-            if await self._reached(self._step) and not told and self._connected >= self._share:
+            if await self._reached(self._step) and not is_ready and self._connected >= self._share:
                 ready()
-                told = True
+                is_ready = True
             await self._pause(stop)
         for job in self._jobs.values():
             job.leaving = True

@@ -26,7 +26,7 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
 }
 """`id` is the number in the chain; the others are those of `broker.store.journal.EVENTS_SCHEMA`."""
 KINDS: Final = tuple(kind for kind in journal.KINDS if kind not in ("refused", "notified", "not_notified"))
-"""What is read: the course of an alarm and what people did with it, but not whom it was sent to."""
+"""Entries that are read: the course of an alarm and the actions on it, without refusals and notifications."""
 _BLOCK: Final = 20_000
 """Rows that are made into columns at a time, so that few exist as objects."""
 

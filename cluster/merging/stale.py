@@ -59,7 +59,7 @@ class Watch:
     _seen: dict[int, tuple[object, float, int]] = field(default_factory=dict)
 
     def look(self, number: int, shown: Snapshot, epoch: int, now_s: float, wall_ms: int) -> StaleRange | None:
-        """Return what is said about a range that has shown nothing new for too long, None if it has.
+        """Return a range whose snapshot is too old, with what to report; None if it is fresh.
 
         `shown` is its snapshot of that epoch, `now_s` and `wall_ms` are the merger's clocks.
         """
