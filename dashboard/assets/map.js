@@ -81,6 +81,8 @@
   function build(box) {
     const { kind, blocks, group } = drawn.cells;
     box.replaceChildren();
+    sized.disconnect();
+    sized.observe(box);
     box.style.setProperty("--cell-size", size_of(box, blocks) + "px");
     drawn.nodes = [];
     let cells = make("div", "map-cells tiles");
@@ -173,9 +175,9 @@
     asked = { box, key: live.map, at: Date.now() };
     window.dash_clientside.set_props("map-ask", { data: asked.at });
   });
-  window.addEventListener("resize", () => {
-    const box = document.getElementById("map");
-    if (box && drawn) box.style.setProperty("--cell-size", size_of(box, drawn.cells.blocks) + "px");
+  /* The map gets its final height only when what stands around it has its texts. */
+  const sized = new ResizeObserver(([{ target }]) => {
+    if (drawn && drawn.box === target) target.style.setProperty("--cell-size", size_of(target, drawn.cells.blocks) + "px");
   });
 
   function note() {

@@ -26,6 +26,10 @@ def test_a_filtered_list_is_still_there_after_back_and_for_whom_the_address_was_
         cells = page.locator("#map .cell")
         expect(cells).to_have_count(500, timeout=PATIENCE_MS)
         assert page.locator("#map").evaluate("map => map.scrollHeight <= map.clientHeight"), "no site is out of sight"
+        page.locator("#map").evaluate("map => { map.style.maxHeight = map.clientHeight - 80 + 'px'; }")
+        page.wait_for_function(
+            "() => { const map = document.getElementById('map'); return map.scrollHeight <= map.clientHeight; }"
+        )
         cells.first.focus()
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
