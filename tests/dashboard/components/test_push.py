@@ -48,7 +48,9 @@ def until(page: WebSocketTestSession, wanted: Callable[[dict[str, Any]], Any]) -
 
 
 def rows(page: WebSocketTestSession, path: str = WORST) -> dict[str, Any]:
-    found: dict[str, Any] = until(page, lambda message: path in message.get("rows", {}))["rows"][path]
+    """Return the next rows of a list; a message that only says that there are none yet is passed over."""
+    message = until(page, lambda message: message.get("rows", {}).get(path, {}).get("rows"))
+    found: dict[str, Any] = message["rows"][path]
     return found
 
 
