@@ -42,7 +42,7 @@ def ward(faults: list[str], interval_s: float, days: float) -> score.Score:
         faults=tuple(planned),
         events=(ScheduledEvent("refill", f"0-{pumps - 1}", None, REFILL_S),),
     )
-    return score.judge(playback.play(scenario, days, turn_s=900.0))
+    return score.judge(playback.play(scenario, days, turn_s=1800.0))
 
 
 @pytest.fixture(scope="module")
