@@ -52,11 +52,11 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, lis
         running.communicate(timeout=60)
 
 
-def worker(data: Path, url: str) -> subprocess.Popen[str]:
+def worker(data: Path, url: str, **variables: str) -> subprocess.Popen[str]:
     name = url.partition("//")[2].partition("@")[0]
     secret = data / "secrets" / "broker" / "fleet.secret"
     files = (f"--password-file={data / name}.password", f"--gateway-secret={secret}")
-    process = spawn("load", "--worker", "--broker", url, *files)
+    process = spawn("load", "--worker", "--broker", url, *files, **variables)
     assert process.stderr is not None
     assert "waits for orders" in process.stderr.readline()
     return process
@@ -77,6 +77,31 @@ def test_two_workers_share_the_pumps_and_their_clocks_are_compared(system, tmp_p
         for name in ("worker worker-1", "worker worker-2"):
             clock = result["clock_offsets"][name]
             assert abs(clock["ahead_ms"]) <= clock["uncertainty_ms"], "they have the clock of this machine"
+    finally:
+        for process in workers:
+            process.terminate()
+            process.communicate(timeout=60)
+
+
+def test_a_worker_whose_clock_is_wrong_is_corrected_by_how_far_it_is_off(system, tmp_path):
+    """As on another machine; Debian's libfaketime sets the clock of one process."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
+        pytest.skip("libfaketime is not installed (apt install libfaketime)")
+    data, urls = system
+    late = {"LD_PRELOAD": str(library), "FAKETIME": "-2.5s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    workers = [worker(data, urls[0]), worker(data, urls[1], **late)]
+    try:
+        file = tmp_path / "run.json"
+        flags = ("--pumps", "200", "--ramp", "2s", "--hold", "8s", "--no-browser", f"--json={file}")
+        done = spawn("load", "smoke", *flags, f"--processor-data={data}", "--workers", "2")
+        _, said = done.communicate(timeout=120)
+        result = json.loads(file.read_text())
+        assert done.returncode == 0, said
+        clock = result["clock_offsets"]["worker worker-2"]
+        assert abs(clock["ahead_ms"] + 2500) <= clock["uncertainty_ms"] + 1
+        (stage,) = result["stages"]
+        assert stage["latency"]["shown"]["p99"] < 2.5, "the wrong clock is not taken for latency"
     finally:
         for process in workers:
             process.terminate()
