@@ -57,7 +57,8 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "intake": {"engine"},
         "view": {"alarms", "engine", "rules", "detectors"},
         "batch_result": set(),
-        "pipeline": {"batch_result", "intake", "engine", "watch", "alarms", "view", "rules"},
+        "fleet": {"intake", "engine", "watch", "alarms", "view", "rules"},
+        "pipeline": {"batch_result", "fleet", "intake", "engine", "alarms", "view"},
         "service": {"pipeline", "batch_result", "intake", "engine", "watch", "alarms", "view", "rules"},
     },
     "dashboard": {

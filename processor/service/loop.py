@@ -106,7 +106,7 @@ class _Service:
         self.journal.record_start()
         self.pipeline = self._restored()
         self.pipeline.backlog.max_thin_waves = MAX_THIN_WAVES
-        self.pipeline.watch_interval_ms = WATCH_INTERVAL_MS
+        self.pipeline.watching.interval_ms = WATCH_INTERVAL_MS
         self.pipeline.limit_rates(settings.rates)
         self.queue = MessageQueue(2 * settings.receive_maximum, settings.waiting_bytes, settings.batch_bytes)
         self.in_hand = InHand(settings.data)

@@ -183,7 +183,7 @@ def test_a_pump_becomes_silent_as_time_passes_and_returns_to_normal_with_one_sam
 
 
 def test_silence_is_noticed_within_the_interval_however_many_batches_there_are(watch, json_sample):
-    watch.pipeline.watch_interval_ms = 1000
+    watch.pipeline.watching.interval_ms = 1000
     watch.birth("A")
     watch.deliver(json_sample(seq=1))
     watch.wait_s(7.5)
