@@ -63,6 +63,7 @@ def run(
     broker: options.OwnBroker = None,
     data: options.Data = None,
     nodes: cluster_options.Nodes = 0,
+    servers: cluster_options.Servers = 1,
     ranges: cluster_options.Ranges = None,
     metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",
@@ -106,6 +107,8 @@ def run(
             "--gateway-port": gateway_port,
         }
         cluster_run.check({**others, "--gateway-tls": gateway_tls, "--metrics-port": metrics_port})
+    elif servers > 1:
+        raise typer.BadParameter("is for a cluster; add --cluster N", param_hint="--servers")
     if metrics_port is not None and metrics_port + len(PARTS) - 1 > MAX_PORT:
         raise typer.BadParameter(
             f"{metrics_port} leaves no ports for all {len(PARTS)} parts; use at most {MAX_PORT - len(PARTS) + 1}",
@@ -117,7 +120,7 @@ def run(
         if not nodes:
             cluster_node.refuse_single(where)
         if nodes:
-            own = cluster_run.choose(where, ranges)
+            own = cluster_run.choose(where, ranges, servers)
         elif config.broker is None:
             names = gateway_names("gateway", gateways or gateways_for(fleet.pumps))
             own = own_broker.choose(where, gateway_host, gateway_port, tls=gateway_tls, simulated=names)

@@ -78,9 +78,16 @@ def parts_of(config: RunConfig) -> list[Part]:
             variables[SIMULATOR],
         ),
     ]
-    if config.own is not None:
-        parts.insert(0, Part("broker", command("broker", *config.own.flags, *data, *config.metrics_flags("broker"))))
-    return parts
+    return [*_brokers(config, (*data, *config.metrics_flags("broker"))), *parts]
+
+
+def _brokers(config: RunConfig, flags: tuple[str, ...]) -> list[Part]:
+    """Return the broker to run, or the servers of a cluster; none if there is one elsewhere."""
+    if config.own is None:
+        return []
+    if config.nodes:
+        return cluster_run.servers_of(config.own, command("broker"), flags)
+    return [Part("broker", command("broker", *config.own.flags, *flags))]
 
 
 def _processors(config: RunConfig, words: tuple[str, ...], variables: dict[str, str]) -> list[Part]:
