@@ -12,7 +12,7 @@ import nats
 import nats.errors
 from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig, StorageType
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.errors import BadRequestError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from cluster.leases import ConflictError, Entry
@@ -21,30 +21,45 @@ log = logging.getLogger("node")
 
 TIMEOUT_S: Final = 1.0
 """For one answer of the servers: leases must be renewed meanwhile."""
-CONNECT_TIMEOUT_S: Final = 10.0
+CONNECT_TIMEOUT_S: Final = 30.0
+"""For the first connection and the bucket: servers that have just started first elect a leader."""
+RETRY_S: Final = 0.5
 BUCKET: Final = "pumpwatch-leases"
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Of all leases; each takes some hundred bytes and keeps one value."""
 
 
 class LeaseBucket:
-    """The store of `cluster.leases` in a key-value bucket.
+    """The store of `cluster.leases` in a key-value bucket of so many `replicas`, made if there is none.
+
+    After an error the bucket is made again before anything else: servers that lost their disks answer so too.
 
     A read may be answered by a server that is behind. Then an owner looks silent that is not; but the write that would
     take its lease names a revision of the past and is refused.
     """
 
-    def __init__(self, bucket: KeyValue) -> None:
-        """Take an open bucket."""
-        self._bucket = bucket
+    def __init__(self, context: JetStreamContext, replicas: int = 1) -> None:
+        """Take a connection; `open` must be called before anything else."""
+        self._context, self._replicas = context, replicas
+        self._bucket: KeyValue | None = None
+
+    async def open(self) -> KeyValue:
+        """Return the bucket, made if there is none; raises `nats.errors.Error` if one differs from this."""
+        if self._bucket is None:
+            config = KeyValueConfig(
+                BUCKET, history=1, max_bytes=MAX_BYTES, storage=StorageType.FILE, replicas=self._replicas
+            )
+            self._bucket = await self._context.create_key_value(config)
+        return self._bucket
 
     async def get(self, key: str) -> Entry | None:
         """Return the value of a key, None if it has none; raises `OSError` if no server answers."""
         try:
-            found = await self._bucket.get(key)
+            found = await (await self.open()).get(key)
         except KeyNotFoundError:
             return None
         except nats.errors.Error as error:
+            self._bucket = None
             raise _unreachable(key, error) from error
         return Entry(found.value or b"", found.revision or 0)
 
@@ -54,10 +69,11 @@ class LeaseBucket:
         Raises `ConflictError`, or `OSError` if no server answers: then it is not known whether the value was written.
         """
         try:
-            return await self._bucket.update(key, value, last=revision)
+            return await (await self.open()).update(key, value, last=revision)
         except KeyWrongLastSequenceError as error:
             raise ConflictError(key) from error
         except nats.errors.Error as error:
+            self._bucket = None
             raise _unreachable(key, error) from error
 
 
@@ -81,7 +97,7 @@ async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[LeaseBucke
             client = await nats.connect(
                 url.split(","), error_cb=report, max_reconnect_attempts=-1, reconnect_time_wait=0.5, connect_timeout=2
             )
-            bucket = await lease_bucket(client.jetstream(timeout=TIMEOUT_S), replicas)
+            bucket = await _opened(LeaseBucket(client.jetstream(timeout=TIMEOUT_S), replicas))
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
         reason = str(error) or type(error).__name__
         raise UnreachableError(
@@ -93,10 +109,18 @@ async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[LeaseBucke
         await client.close()
 
 
-async def lease_bucket(context: JetStreamContext, replicas: int = 1) -> LeaseBucket:
-    """Return the bucket of leases, made if there is none; raises `nats.errors.Error` if one differs from this."""
-    config = KeyValueConfig(BUCKET, history=1, max_bytes=MAX_BYTES, storage=StorageType.FILE, replicas=replicas)
-    return LeaseBucket(await context.create_key_value(config))
+async def _opened(bucket: LeaseBucket) -> LeaseBucket:
+    """Return the bucket once it is open: servers that have no leader yet refuse or do not answer."""
+    while True:
+        try:
+            await bucket.open()
+        except BadRequestError:
+            raise
+        except nats.errors.Error as error:
+            log.debug("cluster: %s", error)
+            await asyncio.sleep(RETRY_S)
+        else:
+            return bucket
 
 
 def _unreachable(key: str, error: Exception) -> OSError:

@@ -52,10 +52,15 @@ async def join(store: Store, servers: list[Server | Unreachable], data: Path, ra
         # The directory first, of which only one node can make the file: all others then put the same in the bucket.
         own = here or _first(data, Identity(secrets.token_hex(8), wanted))
         with contextlib.suppress(ConflictError):
-            await store.put(KEY, msgspec.json.encode(_Record(own.cluster, own.ranges)), 0)
+            await tell(store, own)
             return own
         return await join(store, servers, data, ranges)
     return there
+
+
+async def tell(store: Store, identity: Identity) -> None:
+    """Write into the bucket which cluster this is; raises `ConflictError` if it knows."""
+    await store.put(KEY, msgspec.json.encode(_Record(identity.cluster, identity.ranges)), 0)
 
 
 def in_directory(data: Path) -> Identity | None:

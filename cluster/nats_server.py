@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from broker.contract.messages import MAX_MESSAGE_BYTES
 from broker.contract.topics import SHARDS
@@ -27,6 +28,10 @@ OTHER_TOPICS: Final = 4
 VERSION: Final = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 
 
+REPLICAS: Final = 3
+"""Servers that keep a copy of each message and each lease, if there are so many: a majority of them is enough."""
+
+
 class NatsError(Exception):
     """A server that cannot be used; the message says why, and what to do."""
 
@@ -38,6 +43,14 @@ class Ports:
     client: int
     mqtt: int
     monitor: int
+
+
+@dataclass(frozen=True)
+class Routes:
+    """One of several servers of this machine: its `number`, from 1, and where all of them talk to each other."""
+
+    number: int
+    ports: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -70,10 +83,20 @@ def check_version(text: str) -> tuple[int, int, int]:
     return version
 
 
-def configuration(name: str, store: Path, ports: Ports, login: Login, max_bytes: int, *, ranges: int) -> str:
+def configuration(
+    name: str,
+    store: Path,
+    ports: Ports,
+    login: Login,
+    max_bytes: int,
+    *,
+    ranges: int,
+    routes: Routes | None = None,
+) -> str:
     """Return the configuration of one server on the loopback interface that syncs before it acknowledges.
 
-    At most `max_bytes` are stored; what exceeds them is refused. `ranges` are those of the cluster.
+    At most `max_bytes` are stored; what exceeds them is refused. `ranges` are those of the cluster, `routes` its other
+    servers; the name must be another on each of them, and stay the same.
     """
     return "\n".join(
         (
@@ -91,11 +114,28 @@ def configuration(name: str, store: Path, ports: Ports, login: Login, max_bytes:
             f'  listen: "127.0.0.1:{ports.mqtt}"',
             f'  ack_wait: "{ACK_WAIT_S}s"',
             f"  max_ack_pending: {max_ack_pending(ranges)}",
+            *([] if routes is None else [f"  stream_replicas: {min(REPLICAS, len(routes.ports))}"]),
             "}",
+            *([] if routes is None else _cluster(routes, login)),
             f"authorization {{ user: {_text(login.user)}, password: {_text(login.password)} }}",
             "",
         )
     )
+
+
+def _cluster(routes: Routes, login: Login) -> list[str]:
+    """Return the block by which servers find each other."""
+    user, password = quote(login.user, safe=""), quote(login.password, safe="")
+    return [
+        "cluster {",
+        "  name: pumpwatch",
+        f'  listen: "127.0.0.1:{routes.ports[routes.number - 1]}"',
+        f"  authorization {{ user: {_text(login.user)}, password: {_text(login.password)} }}",
+        "  routes: [",
+        *(f"    {_text(f'nats://{user}:{password}@127.0.0.1:{port}')}" for port in routes.ports),
+        "  ]",
+        "}",
+    ]
 
 
 def max_ack_pending(ranges: int) -> int:

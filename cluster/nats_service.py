@@ -15,7 +15,16 @@ from urllib.parse import quote
 from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.child_process import ending_with_its_parent
 from broker.mqtt.link import learn_protocol
-from cluster.nats_server import Login, NatsError, Ports, check_version, configuration, find, write_configuration
+from cluster.nats_server import (
+    Login,
+    NatsError,
+    Ports,
+    Routes,
+    check_version,
+    configuration,
+    find,
+    write_configuration,
+)
 
 log = logging.getLogger("broker")
 
@@ -31,23 +40,32 @@ TAIL_LINES: Final = 10
 
 @dataclass(frozen=True)
 class NatsSettings:
-    """One NATS server that keeps its files in `directory`; the cluster has `ranges` ranges."""
+    """One NATS server that keeps its files in `directory`; the cluster has `ranges` ranges.
+
+    `routes` is None if it is the only one.
+    """
 
     directory: Path
     ports: Ports
     login: Login
     ranges: int
     max_bytes: int = MAX_STORE_BYTES
+    routes: Routes | None = None
+
+    @property
+    def name(self) -> str:
+        """The name by which the servers of a cluster know each other."""
+        return "pumpwatch" if self.routes is None else f"pumpwatch-{self.routes.number}"
 
     @property
     def mqtt_url(self) -> str:
         """The URL for gateways and parts that speak MQTT."""
-        return f"mqtt://{_login(self.login)}@127.0.0.1:{self.ports.mqtt}"
+        return f"mqtt://{url_login(self.login)}@127.0.0.1:{self.ports.mqtt}"
 
     @property
     def cluster_url(self) -> str:
         """The URL for nodes."""
-        return f"nats://{_login(self.login)}@127.0.0.1:{self.ports.client}"
+        return f"nats://{url_login(self.login)}@127.0.0.1:{self.ports.client}"
 
 
 @dataclass
@@ -83,7 +101,13 @@ async def run(settings: NatsSettings, stop: asyncio.Event, ready: Callable[[str]
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = directory / "nats.conf"
     text = configuration(
-        "pumpwatch", directory / "store", ports, settings.login, settings.max_bytes, ranges=settings.ranges
+        settings.name,
+        directory / "store",
+        ports,
+        settings.login,
+        settings.max_bytes,
+        ranges=settings.ranges,
+        routes=settings.routes,
     )
     write_configuration(file, text)
     server = _Server(
@@ -128,5 +152,6 @@ async def _answers(url: str, endings: Sequence[asyncio.Future[Any]]) -> bool:
     return False
 
 
-def _login(login: Login) -> str:
+def url_login(login: Login) -> str:
+    """Return user and password as they stand before the @ of an address."""
     return f"{quote(login.user, safe='')}:{quote(login.password, safe='')}"

@@ -49,6 +49,7 @@ class Address:
 
     `shared` is another address of the same broker, from which this one takes the protocol and the TLS context: one for
     each of thousands of sessions would take half a millisecond and tens of kB.
+    `more` are further servers of the same broker, as host and port, which are tried in turn if one cannot be used.
     """
 
     host: str
@@ -59,6 +60,7 @@ class Address:
     protocol: int | None = None
     files: ConnectionFiles = field(default_factory=ConnectionFiles)
     shared: Address | None = field(default=None, repr=False, compare=False)
+    more: tuple[tuple[str, int], ...] = ()
     _context: ssl.SSLContext | None = field(default=None, init=False, repr=False, compare=False)
     _learning: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
 
@@ -95,6 +97,23 @@ class Address:
         shared = (self.shared or self) if self.username else None
         return replace(self, username=username, password=password, files=files, shared=shared)
 
+    def turn(self, tried: tuple[str, int]) -> None:
+        """Go on to the next server if this is still the one that was tried: many sessions may share this address."""
+        if self.more and tried == (self.host, self.port):
+            (self.host, self.port), self.more = self.more[0], (*self.more[1:], tried)
+
+    def spread(self, count: int) -> list[Address]:
+        """Return the addresses of so many sessions of the same broker, each of which begins with the next server."""
+        if not self.more:
+            return [self] * count
+        servers = ((self.host, self.port), *self.more)
+        turns = [(*servers[first:], *servers[:first]) for first in range(len(servers))]
+        shared = self.shared or self
+        return [
+            replace(self, host=host, port=port, more=tuple(more), shared=shared)
+            for (host, port), *more in (turns[number % len(turns)] for number in range(count))
+        ]
+
     @property
     def protocol_name(self) -> str:
         """The name of the protocol for people."""
@@ -120,7 +139,11 @@ def _split(url: str) -> SplitResult:
 
 
 def parse_url(url: str) -> Address:
-    """Read `mqtt://[user[:password]@]host[:port]`, or `mqtts://`, with `ConnectionFiles`; or raise `LinkError`."""
+    """Read `mqtt://[user[:password]@]host[:port][,host[:port]…]`, or `mqtts://`, with `ConnectionFiles`.
+
+    Raises `LinkError`.
+    """
+    url, others = _servers(url)
     place = url.rpartition("@")[2].removeprefix("mqtt://").removeprefix("mqtts://").partition("?")[0]
     if place.count(":") > 1 and BARE_IPV6.fullmatch(place):
         raise LinkError(f"the IPv6 address in {place[:100]} needs brackets; write mqtt://[::1]:1883")
@@ -128,9 +151,11 @@ def parse_url(url: str) -> Address:
     if parts.scheme not in {"mqtt", "mqtts"}:
         raise LinkError("the broker's address begins with another scheme; allowed are mqtt:// and mqtts://")
     port = parts.port
-    if not parts.hostname:
-        raise LinkError("the broker's address has no host; write mqtt://127.0.0.1:1883")
     tls = parts.scheme == "mqtts"
+    standard = 8883 if tls else 1883
+    more = [_split(f"mqtt://{other}") for other in others]
+    if not parts.hostname or not all(each.hostname for each in more):
+        raise LinkError("the broker's address has no host; write mqtt://127.0.0.1:1883")
     try:
         files = files_of(parts.query)
     except TlsError as error:
@@ -143,12 +168,21 @@ def parse_url(url: str) -> Address:
         raise LinkError("the broker's address has a password and names a password file; remove one of them")
     return Address(
         parts.hostname,
-        port or (8883 if tls else 1883),
+        port or standard,
         None if parts.username is None else unquote(parts.username),
         None if parts.password is None else unquote(parts.password),
         tls,
         files=files,
+        more=tuple((str(each.hostname), each.port or standard) for each in more),
     )
+
+
+def _servers(url: str) -> tuple[str, list[str]]:
+    """Return an address with its first server only, and the others of `host:port,host:port`."""
+    place = url.rpartition("@")[2].removeprefix("mqtt://").removeprefix("mqtts://")
+    first, *others = re.split("[/?]", place, maxsplit=1)[0].split(",")
+    before = url[: len(url) - len(place)]
+    return before + first + place[len(",".join((first, *others))) :], others
 
 
 def with_password(url: str, password: str) -> str:

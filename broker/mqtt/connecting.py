@@ -18,16 +18,24 @@ KEEPALIVE_S: Final = 30
 
 @contextlib.asynccontextmanager
 async def connecting(address: Address, timeout_s: float = CONNECT_TIMEOUT_S) -> AsyncIterator[None]:
-    """Limit the time to connect, and raise `LinkError` for whatever prevents it."""
+    """Limit the time to connect, and raise `LinkError` for whatever prevents it; then the next server has its turn."""
+    tried, url = (address.host, address.port), address.url
     try:
         async with asyncio.timeout(timeout_s):
             yield
-    except TimeoutError:
-        raise LinkError(f"{address.url} did not answer within {timeout_s:g} s") from None
-    except ssl.SSLCertVerificationError as error:
-        raise LinkError(untrusted(address.url, error)) from error
-    except (OSError, ValueError) as error:
-        raise LinkError(f"no broker at {address.url}: {error}") from error
+    except (OSError, ValueError, LinkError) as error:
+        address.turn(tried)
+        if isinstance(error, LinkError):
+            raise
+        raise _explained(error, url, timeout_s) from error
+
+
+def _explained(error: OSError | ValueError, url: str, timeout_s: float) -> LinkError:
+    if isinstance(error, TimeoutError):
+        return LinkError(f"{url} did not answer within {timeout_s:g} s")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return LinkError(untrusted(url, error))
+    return LinkError(f"no broker at {url}: {error}")
 
 
 def closed_early(address: Address, client_id: str, reason: str, code: int | None) -> LinkError:

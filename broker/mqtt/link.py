@@ -250,18 +250,29 @@ async def known_protocol(address: Address) -> int:
 async def learn_protocol(address: Address) -> int:
     """Find out whether the broker speaks MQTT 5 or only 3.1.1 and note it in `address`; raises `LinkError`.
 
-    The probe is a bare CONNECT: the embedded broker misreads the properties or the will of version 5 and then waits
-    for more bytes instead of refusing.
+    Of several servers, the first that answers is asked. The probe is a bare CONNECT: the embedded broker misreads the
+    properties or the will of version 5 and then waits for more bytes instead of refusing.
     """
-    probe = Link(replace(address, protocol=MQTT_5), client_id="")
-    protocol = MQTT_5
+    for left in reversed(range(1 + len(address.more))):
+        try:
+            address.protocol = await _probe(address)
+            break
+        except LinkError:
+            address.turn((address.host, address.port))
+            if not left:
+                raise
+    return address.protocol or MQTT_5
+
+
+async def _probe(address: Address) -> int:
+    """Return the protocol that the present server of an address speaks; raises `LinkError`."""
+    probe = Link(replace(address, protocol=MQTT_5, more=()), client_id="")
     try:
         await probe._open()
     except LinkError as error:
         if error.code != UNSUPPORTED_PROTOCOL_VERSION:
             raise
-        protocol = MQTT_3
+        return MQTT_3
     finally:
         await probe.close()
-    address.protocol = protocol
-    return protocol
+    return MQTT_5

@@ -58,6 +58,8 @@ def broker(
     monitor_port: Annotated[
         int, typer.Option("--monitor-port", min=1, max=65535, help="With nats: port where nodes check its settings.")
     ] = cluster_options.MONITOR_PORT,
+    server: cluster_options.Server = 1,
+    routes: cluster_options.Routes = None,
     ranges: cluster_options.Ranges = None,
     data: options.Data = None,
     metrics_port: options.MetricsPort = None,
@@ -75,7 +77,15 @@ def broker(
 
     where = data or user_data()
     if kind == "nats":
-        cluster_broker.serve(where, (cluster_port, port, monitor_port), ranges, metrics_port, log)
+        cluster_broker.serve(
+            where,
+            (cluster_port, port, monitor_port),
+            number=server,
+            routes=routes or (),
+            ranges=ranges,
+            metrics_port=metrics_port,
+            log=log,
+        )
         return
     record = partial(broker_refusals.record, where)
     variables = environment()

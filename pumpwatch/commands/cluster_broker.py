@@ -1,8 +1,9 @@
-"""The NATS server that Pumpwatch starts for a cluster on this machine: its ports, its login, its service."""
+"""The NATS servers that Pumpwatch starts for a cluster on this machine: their ports, their login, their service."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ from pumpwatch.supervision import logs
 from pumpwatch.supervision.process import play
 
 if TYPE_CHECKING:
-    from cluster.nats_server import Ports
+    from cluster.nats_server import Ports, Routes
     from cluster.nats_service import NatsSettings
 
 USER: Final = "pumpwatch"
@@ -25,32 +26,34 @@ PASSWORD_BYTES: Final = 24
 
 @dataclass(frozen=True)
 class ClusterBroker:
-    """The server to start; stands for `own_broker.OwnBroker` in a cluster. All parts and gateways have one login."""
+    """The servers to start; stand for `own_broker.OwnBroker` in a cluster. All parts and gateways have one login."""
 
     settings: NatsSettings = field(repr=False)
+    others: tuple[NatsSettings, ...] = field(default=(), repr=False)
+
+    @property
+    def servers(self) -> tuple[NatsSettings, ...]:
+        """All servers."""
+        return self.settings, *self.others
 
     def url(self, _user: str) -> str:
-        """Return the URL with which a part of the system logs in."""
-        return self.settings.mqtt_url
+        """Return the URL with which a part of the system logs in, at any of the servers."""
+        return ",".join((self.settings.mqtt_url, *(f"127.0.0.1:{each.ports.mqtt}" for each in self.others)))
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """The options of `pumpwatch broker`."""
-        ports = self.settings.ports
-        places = {"--port": ports.mqtt, "--cluster-port": ports.client, "--monitor-port": ports.monitor}
-        return (
-            *("--kind", "nats", "--ranges", str(self.settings.ranges)),
-            *(str(word) for pair in places.items() for word in pair),
-        )
+        """The options of `pumpwatch broker` for the first server."""
+        return flags_of(self.settings)
 
     @property
     def node_flags(self) -> tuple[str, ...]:
         """The options of `pumpwatch process` beside the address."""
-        return "--cluster-monitor", str(self.settings.ports.monitor), "--ranges", str(self.settings.ranges)
+        monitors = ",".join(str(each.ports.monitor) for each in self.servers)
+        return "--cluster-monitor", monitors, "--ranges", str(self.settings.ranges)
 
     def variables_of_nodes(self) -> dict[str, str]:
         """Return the environment with which nodes find the cluster: its address has the password."""
-        return {f"{PREFIX}CLUSTER": self.settings.cluster_url}
+        return {f"{PREFIX}CLUSTER": ",".join(each.cluster_url for each in self.servers)}
 
     def variables_of_gateways(self) -> dict[str, str]:
         """Return nothing: simulated gateways log in as the parts do."""
@@ -59,11 +62,37 @@ class ClusterBroker:
     @property
     def gateway_address(self) -> str:
         """The address for gateways, for people."""
-        return f"mqtt://127.0.0.1:{self.settings.ports.mqtt}"
+        return f"mqtt://{','.join(f'127.0.0.1:{each.ports.mqtt}' for each in self.servers)}"
 
 
-def plan(data: Path, ports: Ports, ranges: int) -> ClusterBroker:
-    """Return the server of a data directory with its login, made if there is none; raises `CommandError`."""
+def flags_of(settings: NatsSettings) -> tuple[str, ...]:
+    """Return the options of `pumpwatch broker` for one server."""
+    ports, routes = settings.ports, settings.routes
+    options = {"--port": ports.mqtt, "--cluster-port": ports.client, "--monitor-port": ports.monitor}
+    others = {"--server": routes.number, "--routes": ",".join(map(str, routes.ports))} if routes else {}
+    return (
+        *("--kind", "nats", "--ranges", str(settings.ranges)),
+        *(str(word) for pair in (options | others).items() for word in pair),
+    )
+
+
+def plan_several(data: Path, ports: Sequence[Ports], routes: Sequence[int], ranges: int) -> ClusterBroker:
+    """Return the servers of a data directory, one for each of `ports`; raises `CommandError`."""
+    from cluster.nats_server import Routes
+
+    if len(ports) == 1:
+        return plan(data, ports[0], ranges)
+    several = [
+        plan(data, each, ranges, Routes(number, tuple(routes))).settings for number, each in enumerate(ports, start=1)
+    ]
+    return ClusterBroker(several[0], tuple(several[1:]))
+
+
+def plan(data: Path, ports: Ports, ranges: int, routes: Routes | None = None) -> ClusterBroker:
+    """Return the server of a data directory with its login, made if there is none; raises `CommandError`.
+
+    With `routes`, it is one of several, with a directory of its own: a single server's files are not theirs.
+    """
     from broker.access import endpoints
     from broker.store import secret_files
     from cluster.layout import LayoutError, check_ranges
@@ -78,25 +107,41 @@ def plan(data: Path, ports: Ports, ranges: int) -> ClusterBroker:
         login = Login(USER, path.read_text("utf-8").strip())
     except (OSError, UnicodeDecodeError, LayoutError) as error:
         raise CommandError(f"the NATS server of {data} cannot be started: {error}") from error
-    return ClusterBroker(NatsSettings(endpoints.directory(data) / "nats", ports, login, ranges))
+    directory = endpoints.directory(data) / ("nats" if routes is None else f"nats-{routes.number}")
+    return ClusterBroker(NatsSettings(directory, ports, login, ranges, routes=routes))
 
 
 def serve(
-    data: Path, ports: tuple[int, int, int], ranges: int | None, metrics_port: int | None, log: logs.Kind
+    data: Path,
+    ports: tuple[int, int, int],
+    *,
+    number: int,
+    routes: tuple[int, ...],
+    ranges: int | None,
+    metrics_port: int | None,
+    log: logs.Kind,
 ) -> None:
-    """Run the server in this process with its client, MQTT and monitoring ports; raises `CommandError`."""
+    """Run the server in this process with its client, MQTT and monitoring ports; raises `CommandError`.
+
+    `routes` are the ports of all servers of this machine, of which this is the one with that number; empty if it is the
+    only one.
+    """
     from broker.metrics.readings import Vitals
     from cluster import nats_service
     from cluster.joining import DEFAULT_RANGES, JoinError, in_directory
-    from cluster.nats_server import NatsError, Ports
+    from cluster.nats_server import NatsError, Ports, Routes
 
-    for port in ports:
-        require_free(HOST, port, "choose others with --port, --cluster-port and --monitor-port")
-    with only_user(data / "broker" / "nats.lock", "NATS server", "--data"):
+    if routes and number > len(routes):
+        raise CommandError(f"--server {number} is none of the {len(routes)} servers; name a port of each with --routes")
+    own = Routes(number, routes) if routes else None
+    for port in (*ports, *routes[number - 1 : number]):
+        require_free(HOST, port, "choose others with --port, --cluster-port, --monitor-port and --routes")
+    lock = "nats.lock" if own is None else f"nats-{number}.lock"
+    with only_user(data / "broker" / lock, "NATS server", "--data"):
         try:
             known = in_directory(data)
             settings = plan(
-                data, Ports(ports[0], ports[1], ports[2]), ranges or (known.ranges if known else DEFAULT_RANGES)
+                data, Ports(ports[0], ports[1], ports[2]), ranges or (known.ranges if known else DEFAULT_RANGES), own
             ).settings
             vitals = Vitals("broker", problems=list)
             play(
@@ -109,9 +154,13 @@ def serve(
             raise CommandError(str(error)) from error
 
 
-def free_ports() -> Ports:
-    """Return three ports of this machine that nobody uses."""
+def free_ports(servers: int = 1) -> tuple[list[Ports], list[int]]:
+    """Return the ports of so many servers, and one for each where they talk to each other: nobody uses them now."""
     from broker.mqtt.endpoint import free_port
     from cluster.nats_server import Ports
 
-    return Ports(free_port(HOST), free_port(HOST), free_port(HOST))
+    found: set[int] = set()
+    while len(found) < 4 * servers:
+        found.add(free_port(HOST))
+    each = sorted(found)
+    return [Ports(*each[4 * number : 4 * number + 3]) for number in range(servers)], each[3::4]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pumpwatch.commands.cluster_options import ports_of
 from pumpwatch.commands.errors import CommandError, RefusalError
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 MONITOR_TIMEOUT_S = 5.0
 DEFAULT_PORT = 4222
-MAX_REPLICAS = 3
-"""Servers that have the leases, if there are so many: a majority of them is enough."""
 IDENTITY = "cluster.json"
 
 
@@ -35,18 +34,23 @@ def clock() -> float:
 
 @dataclass(frozen=True)
 class Place:
-    """A cluster: addresses of its servers, their monitoring port, and the number of ranges if it is asked for."""
+    """A cluster: addresses of its servers, where each is monitored, and the number of ranges if it is asked for."""
 
     url: str = field(repr=False)
-    monitor: int
+    monitors: tuple[tuple[str, int], ...]
     ranges: int | None
 
 
-def place_of(url: str, monitor: int, ranges: int | None) -> Place:
+def place_of(url: str, monitor: str, ranges: int | None) -> Place:
     """Return a cluster by its options; raises `CommandError` if the address or what a cluster needs is missing."""
-    hosts_of(url)
+    hosts, ports = hosts_of(url), ports_of(monitor)
+    if len(ports) not in {1, len(hosts)}:
+        raise CommandError(
+            f"--cluster names {len(hosts)} servers and --cluster-monitor {len(ports)} ports; give one for all, or one "
+            "for each in the same order"
+        )
     require_extra()
-    return Place(url, monitor, ranges)
+    return Place(url, tuple(zip(hosts, ports if len(ports) > 1 else ports * len(hosts), strict=True)), ranges)
 
 
 def refuse_single(data: Path) -> None:
@@ -89,21 +93,24 @@ async def run(
     from cluster.jetstream import UnreachableError, cluster_store
     from cluster.joining import JoinError, join
     from cluster.leases import MERGER, Leases
+    from cluster.lost_leases import RaisedLeases
     from cluster.membership import Membership, MembershipError
     from cluster.merging.service import run_merger
+    from cluster.nats_server import REPLICAS
     from cluster.node import Elected, Node
 
-    servers = await _servers(hosts_of(place.url), place.monitor)
+    servers = await _servers(place.monitors)
     name = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
     try:
-        async with cluster_store(place.url, MAX_REPLICAS if len(servers) >= MAX_REPLICAS else 1) as store:
+        async with cluster_store(place.url, REPLICAS if len(servers) >= REPLICAS else 1) as store:
             identity = await join(store, servers, settings.data, place.ranges)
+            leases = Leases(RaisedLeases(store, settings.data, identity), name, clock)
             merger = Elected(MERGER, "merger", partial(run_merger, settings.data, identity.ranges))
             node = Node(
                 settings.data,
                 identity.ranges,
                 settings,
-                Leases(store, name, clock),
+                leases,
                 Membership(store, name, clock),
                 clock,
                 (merger,),
@@ -116,9 +123,11 @@ async def run(
         raise CommandError(str(error)) from error
 
 
-async def _servers(hosts: list[str], monitor: int) -> list[Server | Unreachable]:
+async def _servers(monitors: tuple[tuple[str, int], ...]) -> list[Server | Unreachable]:
     from cluster.preflight import read_server
 
     return list(
-        await asyncio.gather(*(asyncio.to_thread(read_server, host, monitor, MONITOR_TIMEOUT_S) for host in hosts))
+        await asyncio.gather(
+            *(asyncio.to_thread(read_server, host, port, MONITOR_TIMEOUT_S) for host, port in monitors)
+        )
     )

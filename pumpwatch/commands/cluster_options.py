@@ -1,16 +1,36 @@
-"""Options of a cluster: the servers' address, their monitoring port, and the number of ranges."""
+"""Options of a cluster: the servers' addresses, their ports, and the number of ranges."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pumpwatch import settings
-from pumpwatch.settings import PREFIX
+from pumpwatch.settings import MAX_PORT, PREFIX
 
 CLUSTER_PORT = 4222
 MONITOR_PORT = 8222
+SERVERS = (1, 3)
+"""Numbers of servers on one machine: two would stop if either does, more than three keep no further copies."""
+
+
+def ports_of(text: str) -> tuple[int, ...]:
+    """Return the ports in `8222` or `8222,8223`; raises a usage error."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() and len(word) <= len(str(MAX_PORT)) for word in words):
+        raise typer.BadParameter(f"{text[:100]!r} are no ports; write one, or several separated by commas")
+    ports = tuple(map(int, words))
+    if not all(1 <= port <= MAX_PORT for port in ports):
+        raise typer.BadParameter(f"{text[:100]!r}: ports are 1 to {MAX_PORT}")
+    return ports
+
+
+def _servers(count: int) -> int:
+    if count not in SERVERS:
+        raise typer.BadParameter(f"{count} is not possible; {SERVERS[0]} or {SERVERS[1]} are")
+    return count
+
 
 Cluster = Annotated[
     str,
@@ -24,13 +44,32 @@ Cluster = Annotated[
     ),
 ]
 ClusterMonitor = Annotated[
-    int,
+    str,
     typer.Option(
         "--cluster-monitor",
         envvar=f"{PREFIX}CLUSTER_MONITOR",
-        min=settings.PORT.ge,
-        max=settings.PORT.le,
-        help="Monitoring port of the NATS servers, where their settings are checked.",
+        metavar="PORT[,PORT]…",
+        help="Monitoring port of the NATS servers, where their settings are checked; one for all or one for each.",
+    ),
+]
+Servers = Annotated[
+    int,
+    typer.Option(
+        "--servers",
+        metavar="1|3",
+        callback=_servers,
+        help="NATS servers of --cluster: 1, or 3, of which any one may end.",
+    ),
+]
+Server = Annotated[int, typer.Option("--server", min=1, help="With nats and --routes: which of the servers this is.")]
+Routes = Annotated[
+    Any,
+    typer.Option(
+        "--routes",
+        parser=ports_of,
+        metavar="PORT,PORT,PORT",
+        help="With nats: ports of this machine where its servers talk to each other, in order. Default: one server.",
+        show_default=False,
     ),
 ]
 Ranges = Annotated[
@@ -51,7 +90,7 @@ Nodes = Annotated[
         min=0,
         max=16,
         metavar="N",
-        help="Run N nodes that share the fleet on one NATS server, in place of a single processor and Mosquitto.",
+        help="Run N nodes that share the fleet on NATS servers, in place of a single processor and Mosquitto.",
         show_default=False,
     ),
 ]

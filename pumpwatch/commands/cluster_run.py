@@ -27,8 +27,8 @@ def check(others: Mapping[str, object]) -> None:
             )
 
 
-def choose(data: Path, ranges: int | None) -> ClusterBroker:
-    """Return the NATS server to start; raises `CommandError`."""
+def choose(data: Path, ranges: int | None, servers: int) -> ClusterBroker:
+    """Return the NATS servers to start; raises `CommandError`."""
     cluster_node.require_extra()
     from cluster.joining import DEFAULT_RANGES, JoinError, in_directory
     from cluster.nats_server import NatsError, find
@@ -39,7 +39,22 @@ def choose(data: Path, ranges: int | None) -> ClusterBroker:
     except (NatsError, JoinError) as error:
         raise CommandError(str(error)) from error
     wanted = ranges or (known.ranges if known else DEFAULT_RANGES)
-    return cluster_broker.plan(data, cluster_broker.free_ports(), wanted)
+    return cluster_broker.plan_several(data, *cluster_broker.free_ports(servers), wanted)
+
+
+def servers_of(broker: OwnBroker | ClusterBroker, command: tuple[str, ...], flags: tuple[str, ...]) -> list[Part]:
+    """Return the NATS servers to run, each with that command, its own options and these flags."""
+    if not isinstance(broker, cluster_broker.ClusterBroker):
+        raise TypeError("a cluster has a broker of its own")
+    several = bool(broker.others)
+    return [
+        Part(
+            f"broker-{number}" if several else "broker",
+            (*command, *cluster_broker.flags_of(settings), *flags),
+            says="broker",
+        )
+        for number, settings in enumerate(broker.servers, start=1)
+    ]
 
 
 def nodes_of(

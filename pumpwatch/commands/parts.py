@@ -136,7 +136,7 @@ def process(
     ] = False,
     otlp_endpoint: options.OtlpEndpoint = "",
     cluster: cluster_options.Cluster = "",
-    cluster_monitor: cluster_options.ClusterMonitor = cluster_options.MONITOR_PORT,
+    cluster_monitor: cluster_options.ClusterMonitor = str(cluster_options.MONITOR_PORT),
     ranges: cluster_options.Ranges = None,
     metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",

@@ -18,12 +18,17 @@ def each_at(url: str, secret: bytes | None, names: Sequence[str]) -> list[Addres
     """Return the address of each gateway at a URL; raises `LinkError` if that cannot be read.
 
     The first stands for all when the broker is asked which protocol it speaks: else each of thousands asks, in turn.
+    If it has several servers, each gateway begins with the next one.
     """
     base = parse_url(url)
     if secret is None:
-        return [base] * len(names)
+        return base.spread(len(names))
     first = base.for_user(names[0], derived_password(secret, names[0]))
-    return [first, *(first.for_user(name, derived_password(secret, name)) for name in names[1:])]
+    others = first.spread(len(names))[1:]
+    return [
+        first,
+        *(each.for_user(name, derived_password(secret, name)) for each, name in zip(others, names[1:], strict=True)),
+    ]
 
 
 def truth_address(settings: Settings) -> Address | None:

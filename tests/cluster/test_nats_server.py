@@ -56,7 +56,7 @@ async def bucket(tmp_path: Path) -> AsyncIterator[Store]:
         pytest.importorskip("nats", reason="nats-py is not installed")
     import nats
 
-    from cluster.jetstream import lease_bucket
+    from cluster.jetstream import LeaseBucket
 
     try:
         program = find()
@@ -75,7 +75,7 @@ async def bucket(tmp_path: Path) -> AsyncIterator[Store]:
         await _listens(ports.client)
         client = await nats.connect(f"nats://127.0.0.1:{ports.client}", user=LOGIN.user, password=LOGIN.password)
         try:
-            yield await lease_bucket(client.jetstream())
+            yield LeaseBucket(client.jetstream())
         finally:
             await client.close()
     finally:

@@ -1,4 +1,4 @@
-"""A cluster on this machine for tests: a NATS server, nodes, and simulated gateways, each a process of its own."""
+"""A cluster on this machine for tests: NATS servers, nodes, and simulated gateways, each a process of its own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from typing import Final
 import polars as pl
 import pytest
 
-from broker.mqtt.endpoint import free_port
 from broker.store import segments, snapshot_files
 from broker.store.snapshot import Snapshot
 from cluster import layout
-from cluster.nats_server import Login, NatsError, Ports, find
-from cluster.nats_service import NatsSettings
+from cluster.nats_server import NatsError, find
 from pumpwatch.commands import cluster_broker
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -34,7 +32,7 @@ class Cluster:
 
     folder: Path
     ranges: int
-    nats: NatsSettings
+    servers: cluster_broker.ClusterBroker
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -45,8 +43,8 @@ class Cluster:
         """Start a command of Pumpwatch; its output goes to a file."""
         variables = {
             **os.environ,
-            "PUMPWATCH_BROKER": self.nats.mqtt_url,
-            "PUMPWATCH_CLUSTER": self.nats.cluster_url,
+            "PUMPWATCH_BROKER": self.servers.url(""),
+            **self.servers.variables_of_nodes(),
             "POLARS_MAX_THREADS": "1",
         }
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -55,14 +53,23 @@ class Cluster:
         self.processes[name] = process
         return process
 
-    def start_nats(self) -> None:
-        words = cluster_broker.ClusterBroker(self.nats).flags
-        self.start("nats", "broker", *words, "--data", str(self.data))
-        self.wait_for("the server", lambda: "READY broker" in self.log("nats"))
+    @property
+    def server_names(self) -> list[str]:
+        """Return the names of the servers' processes: "nats", or "nats-1" and so on."""
+        several = self.servers.others
+        return [f"nats-{place}" if several else "nats" for place in range(1, 2 + len(several))]
+
+    def start_nats(self, *names: str) -> None:
+        """Start these servers, or all of them."""
+        for name, settings in zip(self.server_names, self.servers.servers, strict=True):
+            if not names or name in names:
+                words = cluster_broker.flags_of(settings)
+                known = self.log(name).count("READY broker") if (self.folder / f"{name}.log").exists() else 0
+                self.start(name, "broker", *words, "--data", str(self.data))
+                self.wait_for("the server", lambda name=name, known=known: self.log(name).count("READY broker") > known)
 
     def start_node(self, name: str) -> None:
-        words = cluster_broker.ClusterBroker(self.nats).node_flags
-        self.start(name, "process", *words, "--data", str(self.data))
+        self.start(name, "process", *self.servers.node_flags, "--data", str(self.data))
 
     def start_simulator(self, *words: str) -> None:
         # A data directory of its own, as on another machine, but for the keys that sign commands.
@@ -115,18 +122,16 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, ranges: int) -> Iterator[Cluster]:
-    """Yield a cluster with a server and no nodes; everything ends with the context."""
+def cluster(folder: Path, ranges: int, servers: int = 1) -> Iterator[Cluster]:
+    """Yield a cluster with its servers and no nodes; everything ends with the context."""
     if os.environ.get("CI") != "true":
         pytest.importorskip("nats", reason="nats-py is not installed")
         try:
             find()
         except NatsError as error:
             pytest.skip(str(error))
-    ports = Ports(*(free_port("127.0.0.1") for _ in range(3)))
-    planned = cluster_broker.plan(folder / "data", ports, ranges)
-    login = Login(planned.settings.login.user, planned.settings.login.password)
-    found = Cluster(folder, ranges, NatsSettings(planned.settings.directory, ports, login, ranges))
+    planned = cluster_broker.plan_several(folder / "data", *cluster_broker.free_ports(servers), ranges)
+    found = Cluster(folder, ranges, planned)
     try:
         found.start_nats()
         yield found

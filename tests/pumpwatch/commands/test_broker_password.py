@@ -20,8 +20,8 @@ from broker.mqtt.endpoint import free_port
 from pumpwatch.__main__ import app
 from pumpwatch.commands.broker_password import Source, choose
 from pumpwatch.commands.errors import CommandError
-from pumpwatch.commands.run import RunConfig, parts_of
 from pumpwatch.commands.run_config import Fleet
+from pumpwatch.commands.run_parts import RunConfig, parts_of
 from pumpwatch.settings import SettingsError
 from pumpwatch.supervision import run_file
 from tests.broker.accounts import USER, mosquitto_with_password

@@ -6,11 +6,13 @@ import stat
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
+from broker.mqtt.address import parse_url
 from cluster.nats_server import Ports
 from pumpwatch.__main__ import app
-from pumpwatch.commands import cluster_broker, cluster_node, cluster_run
+from pumpwatch.commands import cluster_broker, cluster_node, cluster_options, cluster_run
 from pumpwatch.commands.errors import CommandError
 
 
@@ -31,12 +33,47 @@ def test_options_that_a_cluster_on_this_machine_does_not_have_are_refused(
 )
 def test_an_address_that_is_none_of_a_cluster_is_refused_without_being_quoted(tmp_path: Path, url: str) -> None:
     with pytest.raises(CommandError, match="write nats://host:port") as error:
-        cluster_node.place_of(url, 8222, None)
+        cluster_node.place_of(url, "8222", None)
     assert "secret" not in str(error.value)
 
 
 def test_several_servers_are_read_with_their_logins() -> None:
     assert cluster_node.hosts_of("nats://u:p@one:4222, nats://two") == ["one", "two"]
+
+
+def test_each_server_is_monitored_at_its_own_port_or_all_at_one() -> None:
+    pytest.importorskip("nats", reason="nats-py is not installed")
+    three = "nats://u:p@one,nats://u:p@two,nats://u:p@three"
+    assert cluster_node.place_of(three, "8222", None).monitors == (("one", 8222), ("two", 8222), ("three", 8222))
+    assert cluster_node.place_of(three, "1, 2,3", None).monitors == (("one", 1), ("two", 2), ("three", 3))
+    with pytest.raises(CommandError, match="names 3 servers and --cluster-monitor 2 ports"):
+        cluster_node.place_of(three, "1,2", None)
+
+
+@pytest.mark.parametrize("text", ["", "x", "1,", "0", "65536", "-1", "１", "9" * 400])
+def test_ports_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="ports"):
+        cluster_options.ports_of(text)
+
+
+@pytest.mark.parametrize("words", [("--servers", "2", "--cluster", "1"), ("--servers", "3")])
+def test_numbers_of_servers_that_make_no_cluster_are_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    found = CliRunner().invoke(app, ["run", "--data", str(tmp_path), *words])
+    assert found.exit_code == 2
+    assert "--servers" in found.output
+
+
+def test_three_servers_know_each_other_and_everybody_knows_all_of_them(tmp_path: Path) -> None:
+    ports, routes = cluster_broker.free_ports(3)
+    broker = cluster_broker.plan_several(tmp_path, ports, routes, 8)
+    parts = cluster_run.servers_of(broker, ("pumpwatch", "broker"), ())
+    assert [part.name for part in parts] == ["broker-1", "broker-2", "broker-3"]
+    assert len({each.directory for each in broker.servers}) == len({each.name for each in broker.servers}) == 3
+    assert broker.node_flags[1] == ",".join(str(each.monitor) for each in ports)
+    address = parse_url(broker.url(""))
+    assert [address.port, *(port for _, port in address.more)] == [each.mqtt for each in ports]
+    assert broker.variables_of_nodes()["PUMPWATCH_CLUSTER"].count("nats://") == 3
+    assert len({*routes, *(port for each in ports for port in (each.client, each.mqtt, each.monitor))}) == 12
 
 
 def test_nodes_are_parts_of_their_own_and_their_password_is_in_no_command_line(tmp_path: Path) -> None:

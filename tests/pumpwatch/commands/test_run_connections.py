@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pumpwatch.commands.run import RunConfig, parts_of
 from pumpwatch.commands.run_config import Fleet
+from pumpwatch.commands.run_parts import RunConfig, parts_of
 from tests.broker.certificates import Authority, tls_mosquitto
 from tests.conftest import ROOT
 
