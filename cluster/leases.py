@@ -57,12 +57,13 @@ class Store(Protocol):
 
 @dataclass
 class Lease:
-    """A lease that this node holds, and until when (s of its clock)."""
+    """A lease that this node holds, and until when (s of its clock); `former` is the silent node that had it before."""
 
     number: int
     epoch: int
     revision: int
     until_s: float
+    former: str = NOBODY
 
     def mine(self, now_s: float) -> bool:
         """Return whether nobody else can own the range yet: to be asked after the sync and before the confirmation."""
@@ -77,12 +78,16 @@ class _Seen:
 
 @dataclass
 class Leases:
-    """The leases of one node. `clock` must run while the process is stopped: seconds since the machine started."""
+    """The leases of one node. `clock` must run while the process is stopped: seconds since the machine started.
+
+    `taken_over` counts those that were taken from a silent owner.
+    """
 
     store: Store
     node: str
     clock: Callable[[], float]
     held: dict[int, Lease] = field(default_factory=dict)
+    taken_over: int = 0
     _seen: dict[int, _Seen] = field(default_factory=dict)
 
     async def owner(self, number: int) -> str:
@@ -101,9 +106,10 @@ class Leases:
         record, revision = await self._read(number)
         if record.owner != NOBODY and self.clock() - self._seen[number].at_s < LEASE_S:
             return None
-        lease = Lease(number, record.epoch + 1, revision, 0.0)
+        lease = Lease(number, record.epoch + 1, revision, 0.0, record.owner)
         if not await self._write(lease):
             return None
+        self.taken_over += record.owner != NOBODY
         self.held[number] = lease
         return lease
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from broker.metrics.readings import Vitals
 from cluster import layout
 from cluster.leases import RENEW_S, Lease, Leases, fair_share
 from cluster.membership import Membership
@@ -49,9 +50,10 @@ class _Job:
 
 @dataclass
 class Node:
-    """One node. `settings` are those of the processors, except data directory and part; `lost` counts lost leases.
+    """One node. `settings` are those of the processors, except data directory and part.
 
-    `clock` is that of the leases and the membership.
+    `lost` counts lost leases, `restarts` services that failed, `live` the nodes that are alive; `vitals` are what the
+    processor of each range tells. `clock` is that of the leases and the membership.
     """
 
     data: Path
@@ -62,6 +64,9 @@ class Node:
     clock: Callable[[], float]
     elected: Sequence[Elected] = ()
     lost: int = 0
+    restarts: int = 0
+    live: int = 0
+    vitals: dict[int, Vitals] = field(default_factory=dict)
     _jobs: dict[int, _Job] = field(default_factory=dict)
     _ending: dict[int, Worker] = field(default_factory=dict)
     _share: frozenset[int] = frozenset()
@@ -124,6 +129,7 @@ class Node:
         """Renew what this node holds, and take or give back what changes its share."""
         await self._keep()
         live = await self.members.beat()
+        self.live = len(live)
         owners = dict(enumerate(await asyncio.gather(*map(self.leases.owner, range(self.ranges)))))
         self._share = share = fair_share(live, owners, self.ranges)[self.leases.node]
         for number, job in self._jobs.items():
@@ -166,6 +172,7 @@ class Node:
         if job.worker.error is not None and not isinstance(job.worker.error, FencedError) and not job.again_s:
             wait_s = min(MAX_WAIT_S, RENEW_S * 2**job.failures)
             job.failures, job.again_s = min(job.failures + 1, 10), now + wait_s
+            self.restarts += 1
             log.error("%s failed: %s; starting again in %g s", _name(number), job.worker.error, wait_s)
         if now >= job.again_s:
             job.again_s = 0.0
@@ -207,7 +214,9 @@ class Node:
                     "%s runs as epoch %s at %s, %.1f s later", part.name, lease.epoch, address, self.clock() - began
                 )
 
-            await loop.run(settings, stop, ready)
+            # A new one each time: what a former run of the range still has in hand must not be told as this one's.
+            own = self.vitals[lease.number] = Vitals("processor")
+            await loop.run(settings, stop, ready, own)
 
         return work
 

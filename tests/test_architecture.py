@@ -106,8 +106,10 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "membership": {"leases"},
         "worker": set(),
         "node": {"layout", "leases", "membership", "worker"},
+        "node_reports": {"membership"},
+        "watching": {"leases", "node", "node_reports"},
         "joining": {"layout", "leases", "preflight"},
-        "merging": {"layout"},
+        "merging": {"layout", "node_reports"},
         "preflight": {"layout", "nats_server"},
     },
     "pumpwatch": {

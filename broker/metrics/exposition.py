@@ -15,6 +15,8 @@ from broker.metrics.readings import Distribution, Reading, Vitals
 from broker.metrics.table import BY_NAME
 
 MAX_LABEL: Final = 80
+RANGE: Final = "range"
+"""Label of what is about a range of a cluster; a single processor has none, so its series keep their names."""
 _FAMILIES: Final = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
 
 
@@ -53,23 +55,28 @@ def families(readings: Iterable[Reading]) -> Iterator[Metric]:
     for reading in readings:
         by_name.setdefault(reading.name, []).append(reading)
     for name, those in by_name.items():
-        metric = BY_NAME[name]
+        metric, ranged = BY_NAME[name], any(reading.range for reading in those)
+        labels = (*metric.labels, RANGE) if ranged else metric.labels
         if metric.kind == "histogram":
-            yield _histogram(name, metric.text, metric.labels, those)
+            yield _histogram(name, metric.text, labels, those, ranged=ranged)
             continue
-        family = _FAMILIES[metric.kind](name.removesuffix("_total"), metric.text, labels=metric.labels)
+        family = _FAMILIES[metric.kind](name.removesuffix("_total"), metric.text, labels=labels)
         for reading in those:
             if not isinstance(reading.value, Distribution):
-                family.add_metric([label[:MAX_LABEL] for label in reading.labels], reading.value)
+                family.add_metric(_labels(reading, ranged=ranged), reading.value)
         yield family
 
 
-def _histogram(name: str, text: str, labels: tuple[str, ...], readings: list[Reading]) -> Metric:
+def _histogram(name: str, text: str, labels: tuple[str, ...], readings: list[Reading], *, ranged: bool) -> Metric:
     family = HistogramMetricFamily(name, text, labels=labels)
     for reading in readings:
         if isinstance(reading.value, Distribution):
-            family.add_metric(reading.labels, reading.value.buckets(), reading.value.total)
+            family.add_metric(_labels(reading, ranged=ranged), reading.value.buckets(), reading.value.total)
     return family
+
+
+def _labels(reading: Reading, *, ranged: bool) -> list[str]:
+    return [label[:MAX_LABEL] for label in ((*reading.labels, reading.range) if ranged else reading.labels)]
 
 
 def _version() -> str:

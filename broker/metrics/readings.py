@@ -47,11 +47,15 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Reading:
-    """Value of one series of a metric of the table; `labels` are in the order of the table."""
+    """Value of one series of a metric of the table; `labels` are in the order of the table.
+
+    `range` is the range of a cluster that it is about, such as "03", empty if it is about none.
+    """
 
     name: str
     value: float | Distribution
     labels: tuple[str, ...] = ()
+    range: str = ""
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """Table of metrics: every metric that a part serves at /metrics, with its meaning.
 
 Names follow the conventions of Prometheus: base units, `_total` for counters. No label is a pump, a gateway, a person
-or a text from outside, so that the number of series does not depend on the fleet.
+or a text from outside, so that the number of series does not depend on the fleet. In a cluster, the metrics of
+processors have the label `range` besides (`Reading.range`), of which there are 64 at most.
 """
 
 from __future__ import annotations
@@ -89,6 +90,27 @@ _PROCESSOR: Final = _rows(PROCESSOR, (
     ("pumpwatch_processing_errors_total", "counter", "Unforeseen errors while judging."),
 ))  # fmt: skip
 
+_CLUSTER: Final = _rows(PROCESSOR, (
+    ("pumpwatch_node_info", "gauge", ("Always 1; the label names the node, which has a new name after each start. No "
+     "other metric has it: join on `instance`."), ("node",)),
+    ("pumpwatch_node_nodes", "gauge", "Live nodes of the cluster, as this one sees them."),
+    ("pumpwatch_node_leases_held", "gauge", "Leases on ranges that this node holds."),
+    ("pumpwatch_node_leases_lost_total", "counter", "Leases that this node could not renew in time."),
+    ("pumpwatch_node_takeovers_total", "counter", "Leases that this node took over from a silent owner."),
+    ("pumpwatch_node_restarts_total", "counter", "How often a service of this node failed and was started again."),
+    ("pumpwatch_node_servers_reachable", "gauge", "1 while the servers that keep the leases answer, else 0."),
+    ("pumpwatch_node_lease_epoch", "gauge", "Epoch of the lease on each range that this node holds."),
+    ("pumpwatch_node_lease_since_timestamp_seconds", "gauge", "Since when this node holds it, as Unix time."),
+    ("pumpwatch_merger_active", "gauge", "1 on the node that merges the ranges, else 0."),
+    ("pumpwatch_merger_snapshots_total", "counter", "Merged snapshots written since this node became the merger."),
+    ("pumpwatch_merger_failures_total", "counter", "Steps of the merger that failed, and were tried again."),
+    ("pumpwatch_merger_step_duration_seconds", "histogram", "Time to merge all ranges once."),
+    ("pumpwatch_merger_journal_entries_total", "counter", "Journal entries copied from ranges."),
+    ("pumpwatch_merger_range_unchanged_seconds", "gauge", "For how long each range has shown nothing new."),
+    ("pumpwatch_merger_ranges_not_judged", "gauge", "Ranges on which no processor works."),
+    ("pumpwatch_merger_nodes_silent", "gauge", "Nodes that stopped to report without having said goodbye."),
+))  # fmt: skip
+
 _DASHBOARD: Final = _rows(DASHBOARD, (
     ("pumpwatch_dashboard_request_duration_seconds", "histogram", "Time to answer a request."),
     ("pumpwatch_dashboard_responses_total", "counter", "Answers, by class of their status (2xx, 4xx, …).", ("status",)),
@@ -131,7 +153,7 @@ _BROKER: Final = _rows(BROKER, (
     ("pumpwatch_broker_sent_bytes_total", "counter", "Bytes that Mosquitto sent."),
 ))  # fmt: skip
 
-METRICS: Final = (*_COMMON, *_PROCESSOR, *_DASHBOARD, *_SIMULATOR, *_NOTIFIER, *_BROKER)
+METRICS: Final = (*_COMMON, *_PROCESSOR, *_CLUSTER, *_DASHBOARD, *_SIMULATOR, *_NOTIFIER, *_BROKER)
 """Every metric, by name unique; a new metric is one row."""
 
 BY_NAME: Final = {metric.name: metric for metric in METRICS}

@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 
 from broker.contract.rule_targets import RuleTargets
+from broker.store.cluster_health import NodeHealth, RangeHealth
 from broker.store.pump_table import PUMPS_SCHEMA, PumpTable, no_pumps
 from broker.store.rule_facts import RULES_SCHEMA
 
@@ -159,7 +160,8 @@ class Health(msgspec.Struct, kw_only=True):
     `written` is wall ms, `therapy_ms` the therapy clock of the fleet, which began at `therapy_start` (0: unknown).
     `rules` are the titles of the rules of pumps by name; `rule_targets` the faults that rules identify or detect;
     `grown` says when (wall ms) one of the counts `COUNTED` last grew since the start, without those that never did;
-    `faults` the faults that gateways can inject, and `fault_titles` their titles.
+    `faults` the faults that gateways can inject, and `fault_titles` their titles. `ranges` and `nodes` are those of a
+    cluster; a single processor has none.
     """
 
     version: int = 0
@@ -189,6 +191,8 @@ class Health(msgspec.Struct, kw_only=True):
     rules: dict[str, str] = {}
     rule_targets: dict[str, RuleTargets] = {}
     notes: list[str] = []
+    ranges: list[RangeHealth] = []
+    nodes: list[NodeHealth] = []
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from broker.store.cluster_health import NodeHealth, RangeHealth
 from broker.store.snapshot import CapacityLimit, Health
 
 ADDED: Final = (
@@ -17,14 +18,26 @@ SHOWN_REFUSALS: Final = 50
 """Maximum number of rejected payloads shown, the newest first."""
 
 
-def merged(ranges: Sequence[Health], *, version: int, started: int, written: int, notes: Sequence[str] = ()) -> Health:
+def merged(
+    ranges: Sequence[Health],
+    *,
+    version: int,
+    started: int,
+    written: int,
+    notes: Sequence[str] = (),
+    cluster: tuple[list[RangeHealth], list[NodeHealth]] = ([], []),
+) -> Health:
     """Return the health of all ranges; `version` and `started` (wall ms) are those of the merger.
+
+    `cluster` are all ranges and nodes, also those that show nothing.
 
     `written` (wall ms) is when the oldest snapshot was made that still counts as new. A latency is the highest among
     the ranges: no share of all samples took longer than that share of the slowest range's.
     """
     if not ranges:
-        return Health(version=version, started=started, written=written, notes=list(notes))
+        return Health(
+            version=version, started=started, written=written, notes=list(notes), ranges=cluster[0], nodes=cluster[1]
+        )
     ahead = max(ranges, key=lambda one: one.therapy_ms)
     return Health(
         version=version,
@@ -44,6 +57,8 @@ def merged(ranges: Sequence[Health], *, version: int, started: int, written: int
         fault_titles=_each(lambda found: found[0], (one.fault_titles for one in ranges)),
         rules=_each(lambda found: found[0], (one.rules for one in ranges)),
         rule_targets=_each(lambda found: found[0], (one.rule_targets for one in ranges)),
+        ranges=cluster[0],
+        nodes=cluster[1],
         notes=list(dict.fromkeys([*notes, *(note for one in ranges for note in one.notes)])),
         **{name: sum(getattr(one, name) for one in ranges) for name in ADDED},
     )

@@ -14,13 +14,15 @@ from typing import Final
 
 import polars as pl
 
+from broker.store.cluster_health import NodeHealth, RangeHealth
 from broker.store.pump_table import PumpTable
 from broker.store.snapshot import Health, Snapshot, empty
 from broker.store.snapshot_files import SMALL, SnapshotReader, SnapshotWriter, TableFiles, stamp
 from cluster import layout
-from cluster.merging import health, snapshots, stale, tables
+from cluster.merging import health, range_health, snapshots, stale, tables
 from cluster.merging.stale import StaleRange, Watch
 from cluster.merging.tables import Placement
+from cluster.node_reports import NodeReports
 
 DIRECTORY: Final = "snapshot"
 PARTS: Final = {"facts": tables.facts, "values": tables.values, "forecasts": tables.forecasts}
@@ -41,7 +43,8 @@ class _Range:
 class Merger:
     """Merges the snapshots of all ranges of a cluster in `data`. `started` is wall ms.
 
-    `not_judged` are the alarms about ranges without an owner that writes, as of the last step.
+    `not_judged` are the alarms about ranges without an owner that writes, `seen` the ranges and nodes, as of the last
+    step.
 
     Two of them do no lasting harm: the manifest is replaced in one step, and the next one replaces it again.
     """
@@ -51,6 +54,7 @@ class Merger:
     started: int
     version: int = 0
     not_judged: pl.DataFrame = field(default_factory=lambda: stale.alarms([]))
+    seen: tuple[list[RangeHealth], list[NodeHealth]] = ([], [])
     _watch: Watch = field(default_factory=Watch)
     _known: list[_Range] = field(default_factory=list)
     _shown: list[PumpTable] = field(default_factory=list)
@@ -61,6 +65,7 @@ class Merger:
     def __post_init__(self) -> None:
         self._known = [_Range() for _ in range(layout.check_ranges(self.ranges))]
         self._writer = SnapshotWriter(self.data / DIRECTORY)
+        self._reports = NodeReports(self.data)
 
     def step(self, now_s: float, wall_ms: int, mine: Callable[[], bool]) -> bool:
         """Write a merged snapshot if any range has a new one or is not judged; return whether it was written.
@@ -76,6 +81,15 @@ class Merger:
             for number, known in enumerate(self._known)
         ]
         not_judged = [each for _, each in found if each is not None]
+        nodes, owned = self._reports.read(now_s)
+        lost = {each.number for each in not_judged}
+        self.seen = (
+            [
+                range_health.of(number, known.snapshot, self._watch, owned, now_s, judged=number not in lost)
+                for number, known in enumerate(self._known)
+            ],
+            nodes,
+        )
         current = [known.snapshot for known in self._known]
         self.not_judged = stale.alarms(not_judged)
         if not not_judged and self._merged and all(map(operator.is_, current, self._merged)):
@@ -142,6 +156,7 @@ class Merger:
             started=self.started,
             written=min((one.health.written for one in judged or seen), default=0),
             notes=[each.note for each in not_judged],
+            cluster=self.seen,
         )
 
 

@@ -10,13 +10,14 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from broker.metrics.readings import Distribution, Reading, Vitals
 from broker.store import snapshot_files
 from broker.store.journal import JournalError
 from cluster.merging import stale
@@ -45,6 +46,7 @@ class MergerService:
     failures: int = 0
     failing: int = 0
     reason: str = ""
+    durations: Distribution = field(default_factory=Distribution)
     _since_s: float = 0.0
     _standing: pl.DataFrame = field(default_factory=lambda: stale.alarms([]), repr=False)
     _merger: Merger | None = field(default=None, repr=False)
@@ -91,22 +93,42 @@ class MergerService:
             journals.append(changed)
         self._standing = not_judged
 
+    def readings(self) -> Iterator[Reading]:
+        """Yield what there is to watch; it may be called while another thread merges."""
+        yield Reading("pumpwatch_merger_snapshots_total", self.snapshots)
+        yield Reading("pumpwatch_merger_failures_total", self.failures)
+        yield Reading("pumpwatch_merger_step_duration_seconds", self.durations)
+        if self._journals is not None:
+            yield Reading("pumpwatch_merger_journal_entries_total", self._journals.copied)
+        if self._merger is not None:
+            ranges, nodes = self._merger.seen
+            yield Reading("pumpwatch_merger_ranges_not_judged", sum(not one.judged for one in ranges))
+            yield Reading("pumpwatch_merger_nodes_silent", sum(one.silent_s > 0 for one in nodes))
+            for one in ranges:
+                yield Reading("pumpwatch_merger_range_unchanged_seconds", one.shown_s, range=f"{one.number:02d}")
+
     def close(self) -> None:
         """Close the journal of the cluster."""
         if self._journals is not None:
             self._journals.close()
 
 
-async def run_merger(data: Path, ranges: int, mine: Callable[[], bool], stop: asyncio.Event) -> None:
-    """Merge until `stop`, or until `mine` says that the merger's lease is over.
+async def run_merger(
+    data: Path, ranges: int, mine: Callable[[], bool], stop: asyncio.Event, *, vitals: Vitals | None = None
+) -> None:
+    """Merge until `stop`, or until `mine` says that the merger's lease is over; `vitals` gets what there is to watch.
 
     Never raises because of a disk.
     """
-    service = MergerService(data, ranges, mine, lambda: time.time_ns() // 1_000_000)
+    service, vitals = MergerService(data, ranges, mine, lambda: time.time_ns() // 1_000_000), vitals or Vitals("merger")
+    vitals.read = service.readings
     try:
         while not stop.is_set() and mine():
-            await asyncio.to_thread(service.step, time.monotonic())
+            began = time.monotonic()
+            await asyncio.to_thread(service.step, began)
+            service.durations.add(time.monotonic() - began)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), INTERVAL_S)
     finally:
+        vitals.read = tuple
         service.close()

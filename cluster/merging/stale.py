@@ -54,15 +54,21 @@ class StaleRange:
 
 @dataclass
 class Watch:
-    """When each range last showed something new, by the merger's own clock."""
+    """When each range last showed something new, by the merger's own clock.
 
+    `gaps_s` is for how long a range had shown nothing new when another processor began to: how late its alarms were.
+    """
+
+    gaps_s: dict[int, float] = field(default_factory=dict)
     _seen: dict[int, tuple[object, float, int]] = field(default_factory=dict)
+    _shown: dict[int, tuple[int, int, float]] = field(default_factory=dict)
 
     def look(self, number: int, shown: Snapshot, epoch: int, now_s: float, wall_ms: int) -> StaleRange | None:
         """Return a range whose snapshot is too old, with what to report; None if it is fresh.
 
         `shown` is its snapshot of that epoch, `now_s` and `wall_ms` are the merger's clocks.
         """
+        self._note(number, shown, now_s)
         stamp = (epoch, shown.health.started, shown.version)
         known = self._seen.get(number)
         if known is None or known[0] != stamp:
@@ -72,6 +78,18 @@ class Watch:
         if idle_s < STALE_S:
             return None
         return StaleRange(number, known[2], idle_s, shown.table.height, shown.health.therapy_ms)
+
+    def unchanged_s(self, number: int, now_s: float) -> float:
+        """Return for how long a range has shown nothing new."""
+        return now_s - self._shown[number][2] if number in self._shown else 0.0
+
+    def _note(self, number: int, shown: Snapshot, now_s: float) -> None:
+        started, version, since_s = self._shown.get(number, (0, 0, now_s))
+        if (started, version) == (shown.health.started, shown.version):
+            return
+        if started not in (0, shown.health.started):
+            self.gaps_s[number] = now_s - since_s
+        self._shown[number] = shown.health.started, shown.version, now_s
 
 
 def alarms(ranges: Sequence[StaleRange]) -> pl.DataFrame:

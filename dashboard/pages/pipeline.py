@@ -1,4 +1,4 @@
-"""Pipeline: throughput, latency, loss, gateways, capacity, rejected messages."""
+"""Pipeline: throughput, latency, loss, ranges and nodes of a cluster, gateways, capacity, rejected messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dash import Dash, Input, Output, html
 
 from broker.store.snapshot import CapacityLimit, Health, Snapshot
 from dashboard import formatting
-from dashboard.components import address, elements, grids, shell
+from dashboard.components import address, cluster_tables, elements, grids, shell
 from dashboard.components.elements import Component
 from dashboard.data import queries
 from dashboard.data.services import DataService
@@ -44,6 +44,7 @@ def layout() -> Component:
         [
             html.H1("Pipeline", className="hidden"),
             html.Div(id="pipe-facts", className="strip card"),
+            html.Div(id="pipe-cluster"),
             html.Div(
                 [
                     elements.card(
@@ -75,12 +76,14 @@ def register(app: Dash, data: DataService) -> None:
         Output("pipe-gateways", "rowData"),
         Output("pipe-note", "children"),
         Output("pipe-box", "style"),
+        Output("pipe-cluster", "children"),
         Input("live", "data"),
     )
     async def show(_live: Any) -> Any:
         snapshot = data.snapshot()
         rows, note = gateways(snapshot, data.now())
-        return *await asyncio.to_thread(render, snapshot), rows, note, {"--rows": max(1, len(rows))}
+        cluster = cluster_tables.tables(snapshot.health)
+        return *await asyncio.to_thread(render, snapshot), rows, note, {"--rows": max(1, len(rows))}, cluster
 
 
 def render(snapshot: Snapshot) -> tuple[Component, Component, Component]:

@@ -32,7 +32,8 @@ CODES: Final = {
 class ProcessorVitals:
     """Reads a running processor; `wall_ms` is the wall clock, `connected` says whether the broker is.
 
-    Everything is read between two steps of the event loop, from the latest health where that has it.
+    Everything is read from the latest health where that has it, else between two steps of the event loop or, on a node
+    of a cluster, from another thread: what may grow meanwhile is copied in one step first.
     """
 
     judging: Judging
@@ -47,7 +48,7 @@ class ProcessorVitals:
 
     def problems(self) -> list[str]:
         """Return the codes of what keeps the processor from being useful."""
-        codes = [code for name, code in CODES.items() if name in self.meter.troubles]
+        codes = [code for name, code in CODES.items() if name in list(self.meter.troubles)]
         if not self.connected():
             codes.append("broker_away")
         if self.wall_ms() - self.meter.shown_at > STALE_MS:
@@ -64,11 +65,11 @@ class ProcessorVitals:
         meter, health = self.meter, self.meter.latest
         yield Reading("pumpwatch_samples_total", meter.samples)
         yield Reading("pumpwatch_messages_total", meter.messages)
-        for reason, count in self.judging.guarded.pipeline.quarantine.by_kind.items():
+        for reason, count in list(self.judging.guarded.pipeline.quarantine.by_kind.items()):
             yield Reading("pumpwatch_messages_rejected_total", count, (reason,))
         yield Reading("pumpwatch_batch_duration_seconds", self.judging.durations)
         yield Reading("pumpwatch_end_to_end_latency_seconds", meter.latency)
-        for work, durations in self.judging.committer.durations.items():
+        for work, durations in list(self.judging.committer.durations.items()):
             yield Reading("pumpwatch_commit_duration_seconds", durations, (work,))
         yield Reading("pumpwatch_broker_connected", float(self.connected()))
         yield Reading("pumpwatch_broker_reconnects_total", max(0, meter.sessions - 1))

@@ -90,6 +90,7 @@ async def run(
     place: Place, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None], vitals: Vitals
 ) -> None:
     """Run one node until `stop`; raises `CommandError`, or `RefusalError` if somebody must act first."""
+    from broker.metrics.readings import Vitals
     from cluster.jetstream import UnreachableError, cluster_store
     from cluster.joining import JoinError, join
     from cluster.leases import MERGER, Leases
@@ -98,6 +99,8 @@ async def run(
     from cluster.merging.service import run_merger
     from cluster.nats_server import REPLICAS
     from cluster.node import Elected, Node
+    from cluster.watching import NodeWatch
+    from processor.service.loop import wall_ms
 
     servers = await _servers(place.monitors)
     name = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
@@ -105,7 +108,8 @@ async def run(
         async with cluster_store(place.url, REPLICAS if len(servers) >= REPLICAS else 1) as store:
             identity = await join(store, servers, settings.data, place.ranges)
             leases = Leases(RaisedLeases(store, settings.data, identity), name, clock)
-            merger = Elected(MERGER, "merger", partial(run_merger, settings.data, identity.ranges))
+            merging = Vitals("merger")
+            merger = Elected(MERGER, "merger", partial(run_merger, settings.data, identity.ranges, vitals=merging))
             node = Node(
                 settings.data,
                 identity.ranges,
@@ -116,7 +120,13 @@ async def run(
                 (merger,),
             )
             vitals.problems = node.problems
-            await node.run(stop, lambda: ready(f"{name} of {identity.ranges} ranges"))
+            ended = asyncio.Event()
+            watch = asyncio.create_task(NodeWatch(node, vitals, merging, wall_ms).run(ended), name="watch")
+            try:
+                await node.run(stop, lambda: ready(f"{name} of {identity.ranges} ranges"))
+            finally:
+                ended.set()
+                await watch
     except JoinError as error:
         raise RefusalError(str(error)) from error
     except (UnreachableError, MembershipError, OSError) as error:

@@ -15,7 +15,8 @@ def metrics_page() -> str:
         "Metrics",
         "What each part serves at `/metrics`, for Prometheus. [Operation](../operate.md) says how to switch it on, "
         "which of them matter, and what the alert rules mean. No label is a pump, a gateway or a person, so the "
-        "number of series does not grow with the fleet.",
+        "number of series does not grow with the fleet. On a node of a cluster, the metrics of its processors have the "
+        "label `range` besides, from 00 to 63.",
         *(
             f"## {title}\n\n"
             + table(

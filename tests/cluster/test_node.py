@@ -48,7 +48,7 @@ class Processors:
     fail: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    async def run(self, settings: Settings, stop: asyncio.Event, ready) -> None:
+    async def run(self, settings: Settings, stop: asyncio.Event, ready, vitals) -> None:
         with self.lock:
             self.started.append(settings.data)
             self.fail -= 1

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from broker.store import snapshot_files
 from broker.store.pump_table import PUMPS_SCHEMA
 from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, CapacityLimit, Health, Snapshot
-from cluster import layout
+from cluster import layout, node_reports
 from cluster.merging.merger import Merger
 from cluster.merging.stale import STALE_S
+from cluster.node_reports import Held, NodeReport
 
 
 def fleet(homes: list[int], priorities: list[int], *, version: int = 1, time: int = 1_000) -> Snapshot:
@@ -222,3 +223,22 @@ def test_the_health_of_all_is_that_of_the_worst(tmp_path, both):
     health = merged(tmp_path).health
     assert (health.latency_ms, health.connected) == ({"p95": 90.0}, both)
     assert [(bound.value, bound.reached) for bound in health.bounds] == [(8.0, 2)]
+
+
+def test_of_each_range_one_sees_who_has_it_and_how_long_nobody_judged_it_when_it_was_taken_over(tmp_path):
+    node_reports.write(tmp_path, NodeReport(node="a", started=1, held=[Held(0, 1, 500)]))
+    own(tmp_path, 0, fleet([0], [0]))
+    merger = Merger(tmp_path, 2, started=7)
+    merger.step(0.0, 20_000, yes)
+    node_reports.write(tmp_path, NodeReport(node="b", started=2, held=[Held(0, 2, 8_000, "a")], lost=3))
+    layout.epoch_directory(tmp_path, 0, 2).mkdir()
+    merger.step(6.0, 26_000, yes)
+    successor = fleet([0], [0])
+    own(tmp_path, 0, dataclasses.replace(successor, health=msgspec.structs.replace(successor.health, started=9)), 2)
+    merger.step(8.0, 28_000, yes)
+    health = merged(tmp_path).health
+    first, second = health.ranges
+    assert (first.node, first.epoch, first.since, first.former) == ("b", 2, 8_000, "a")
+    assert (first.gap_s, first.shown_s, first.pumps, first.judged) == (8.0, 0.0, 1, True)
+    assert (second.node, second.pumps, second.gap_s) == ("", 0, None)
+    assert [(one.node, one.ranges, one.lost) for one in health.nodes] == [("a", [0], 0), ("b", [0], 3)]
