@@ -57,8 +57,9 @@ class Cluster:
 
     def start_nats(self) -> None:
         words = cluster_broker.ClusterBroker(self.nats).flags
+        before = self.log("nats").count("READY broker") if "nats" in self.processes else 0
         self.start("nats", "broker", *words, "--data", str(self.data))
-        self.wait_for("the server", lambda: "READY broker" in self.log("nats"))
+        self.wait_for("the server", lambda: self.log("nats").count("READY broker") > before)
 
     def start_node(self, name: str) -> None:
         words = cluster_broker.ClusterBroker(self.nats).node_flags
