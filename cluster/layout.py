@@ -97,25 +97,33 @@ def take_over(data: Path, number: int, epoch: int) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}{durable_write.ASIDE}")
     if known:
-        _inherit(epoch_directory(data, number, known[-1]), aside)
+        _inherit(epoch_directory(data, number, known[-1]), aside, target)
     else:
         _empty(aside)
-    aside.rename(target)
+        aside.rename(target)
     _sync(target.parent)
     return target
 
 
-def _inherit(source: Path, target: Path) -> None:
-    """Copy a directory as it was at one moment: what changed meanwhile is copied again, at most `ATTEMPTS` times."""
+def _inherit(source: Path, aside: Path, target: Path) -> None:
+    """Copy a directory as it was when the copy came into place; what changed before that is copied again.
+
+    At most `ATTEMPTS` times. What readers saw of the former owner until then is in the copy.
+    """
     for _ in range(ATTEMPTS):
         before = _state_of(source)
-        _empty(target)
+        _empty(aside)
         # A file that vanishes was replaced or removed, so that the comparison fails as well.
         with contextlib.suppress(FileNotFoundError):
-            for folder in [target, *(_bring(source / name, target / name) for name in before)]:
+            for folder in [aside, *(_bring(source / name, aside / name) for name in before)]:
                 _sync(folder)
-            if _state_of(source) == before:
+            if _state_of(source) != before:
+                continue
+            aside.rename(target)
+            # Between the comparison and the rename somebody may have written, and somebody else read it.
+            if _state_of(source) == before and source.is_dir():
                 return
+            target.rename(aside)
     raise LayoutError(
         f"{source} changes all the time: its former owner still runs and does not know that its lease is over; "
         "stop that process, then this range is taken over"

@@ -16,28 +16,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import msgspec
 import polars as pl
 
 from broker.contract.actions import Acknowledge
-from broker.contract.gateway_messages import Birth
-from broker.contract.messages import encode
 from broker.mqtt import request_reply
 from broker.mqtt.address import LinkError
 from broker.mqtt.endpoint import free_port
-from broker.mqtt.link import Message
 from broker.mqtt.mosquitto_config import LIMITS as BROKER_LIMITS
 from broker.mqtt.mosquitto_config import anonymous, configuration, find, started_by_us
-from broker.store import action_key, journal_query, journal_verification, segments, snapshot_files
-from processor.pipeline import Pipeline
-from processor.rules import RULES
+from broker.store import action_key, snapshot_files
 
 from .proxy import Proxy
-from .telemetry_feed import INTERVAL_S, START_MS, Run, command_line, frames, simulation
+from .telemetry_feed import Run, command_line, done_file
+from .verdict import WHO
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("broker", "processor", "gateway", "dashboard")
-WHO = "night shift"
 DEADLINE_S = 300.0
 STOPPED_S = 1.0
 
@@ -147,27 +141,10 @@ class SystemUnderTest:
             case _:
                 raise ValueError(what)
 
-    async def operator(self) -> None:
-        """Acknowledge stalls one by one; act again if the outcome never arrived."""
-        while True:
-            seen = snapshot_files.read(self.data / "snapshot").alarms
-            waiting = seen.filter((pl.col("rule") == "motor_stall") & pl.col("acknowledged_wall").is_null())
-            for alarm in [alarm for alarm in waiting["alarm"] if alarm not in self.acknowledged][:1]:
-                while alarm not in self.acknowledged:
-                    # Anew each time: a signature is valid for a minute.
-                    action = Acknowledge(id=uuid.uuid4().hex, alarms=[alarm], who=WHO, at=time.time_ns() // 1_000_000)
-                    with contextlib.suppress(LinkError, OSError, ValueError):
-                        sign = action_key.signer(self.data).sign
-                        outcome = await request_reply.act(self.url, action, sign, timeout_s=4.0)
-                        if outcome.done or "already" in outcome.text:
-                            self.acknowledged[alarm] = action.id
-                    await asyncio.sleep(0.2)
-            await asyncio.sleep(0.3)
-
     async def until_done(self) -> None:
         """Wait until the processor has confirmed all that the gateways sent, and all is in the snapshot."""
         until = time.monotonic() + DEADLINE_S
-        while not (Path(self.run.folder) / "done").exists():
+        while not done_file(self.run).exists():
             if time.monotonic() > until:
                 raise AssertionError(f"not all was confirmed within {DEADLINE_S:g} s\n{self.log_tails()}")
             for part, process in self.processes.items():
@@ -176,6 +153,24 @@ class SystemUnderTest:
                         f"{part} exited unexpectedly with code {process.returncode}\n{self.log_tails()}"
                     )
             await asyncio.sleep(0.2)
+
+
+async def operate(url: str, data: Path, acknowledged: dict[str, str]) -> None:
+    """Acknowledge stalls one by one, and note those that were answered; act again if the outcome never arrived."""
+    while True:
+        seen = snapshot_files.read(data / "snapshot").alarms
+        waiting = seen.filter((pl.col("rule") == "motor_stall") & pl.col("acknowledged_wall").is_null())
+        for alarm in [alarm for alarm in waiting["alarm"] if alarm not in acknowledged][:1]:
+            while alarm not in acknowledged:
+                # Anew each time: a signature is valid for a minute.
+                action = Acknowledge(id=uuid.uuid4().hex, alarms=[alarm], who=WHO, at=time.time_ns() // 1_000_000)
+                with contextlib.suppress(LinkError, OSError, ValueError):
+                    sign = action_key.signer(data).sign
+                    outcome = await request_reply.act(url, action, sign, timeout_s=4.0)
+                    if outcome.done or "already" in outcome.text:
+                        acknowledged[alarm] = action.id
+                await asyncio.sleep(0.2)
+        await asyncio.sleep(0.3)
 
 
 def plan(count: int, seed: int, pace_s: tuple[float, float]) -> Iterator[tuple[float, str, str, float]]:
@@ -206,7 +201,7 @@ async def inject_failures(
         for part in PARTS:
             if dashboard or part != "dashboard":
                 system.start(part)
-        operator = asyncio.create_task(system.operator())
+        operator = asyncio.create_task(operate(system.url, system.data, system.acknowledged))
         for wait_s, what, part, pause_s in failures:
             await asyncio.sleep(wait_s)
             await system.inject(what, part, pause_s)
@@ -226,94 +221,3 @@ async def wait_for_acknowledgments(system: SystemUnderTest) -> None:
     until = time.monotonic() + DEADLINE_S
     while not system.acknowledged and system.run.ticks > 60 and time.monotonic() < until:
         await asyncio.sleep(0.1)
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What an undisturbed run gives: all samples, and the alarms that samples raise."""
-
-    samples: pl.DataFrame
-    alarms: set[str]
-
-
-def undisturbed(run: Run) -> Truth:
-    """Process the same samples without failures."""
-    fleet = simulation(run)
-    wall, everything, raised = START_MS, [], []
-    pipeline = Pipeline()
-    for name, own in run.parts():
-        birth = Birth(
-            gateway=name,
-            pumps=fleet.describe(own),
-            sent=wall,
-            time=START_MS,
-            speed=run.speed,
-            interval_s=INTERVAL_S,
-        )
-        pipeline.take([_message(name, "birth", encode(birth))], wall)
-    for _, samples in frames(run, fleet):
-        wall += round(run.period_s * 1000)
-        parts = [(name, samples[own.start : own.stop]) for name, own in run.parts()]
-        result = pipeline.take([_message(name, "telemetry", _wire(part)) for name, part in parts], wall)
-        everything.append(samples)
-        raised.append(result.events)
-    return Truth(segments.once(pl.concat(everything)), by_samples(pl.concat(raised)))
-
-
-def by_samples(entries: pl.DataFrame) -> set[str]:
-    """Return the alarms raised by samples; alarms of silence depend on wall-clock time and on the failures injected."""
-    rules = [rule.name for rule in RULES if rule.detector.judges == "sample"]
-    return set(entries.filter((pl.col("kind") == "raised") & pl.col("rule").is_in(rules))["alarm"])
-
-
-def _wire(samples: pl.DataFrame) -> bytes:
-    from broker.contract.codec import encode_arrow
-
-    return encode_arrow(samples)
-
-
-def _message(gateway: str, leaf: str, payload: bytes) -> Message:
-    return Message(f"itb/00/{gateway}/{leaf}", payload, 1, 1, retained=False)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Result of the checks: numbers for the table, and a sentence for each violation."""
-
-    numbers: dict[str, int]
-    violations: list[str]
-
-
-def judge(system: SystemUnderTest, truth: Truth) -> Verdict:
-    """Compare what is on disk with the undisturbed run."""
-    kept = pl.concat([block.samples for block in segments.blocks(system.data, None, 0, None)])
-    lost = truth.samples.join(kept, on=list(segments.KEY), how="anti", nulls_equal=True)
-    strange = kept.join(truth.samples, on=list(kept.columns), how="anti", nulls_equal=True)
-    entries = journal_query.entries(system.data, journal_query.Query(limit=10_000_000))
-    raised = by_samples(entries)
-    acknowledged = entries.filter((pl.col("kind") == "acknowledged") & (pl.col("who") == WHO))["alarm"]
-    open_now = snapshot_files.read(system.data / "snapshot").alarms
-    standing = set(open_now.filter(pl.col("acknowledged_by") == WHO)["alarm"])
-    count, broken = journal_verification.verify(system.data)
-    outboxes = msgspec.json.decode((Path(system.run.folder) / "done").read_bytes())
-    checks = {
-        f"{lost.height:,} samples are lost": lost.height == 0,
-        f"{strange.height:,} samples are duplicated or differ from those sent": strange.height == 0,
-        f"alarms are missing: {sorted(truth.alarms - raised)[:5]}": truth.alarms <= raised,
-        f"alarms are too many: {sorted(raised - truth.alarms)[:5]}": raised <= truth.alarms,
-        "an acknowledgment is not in the journal": set(system.acknowledged) <= set(acknowledged),
-        "an acknowledged alarm does not stand as acknowledged": set(system.acknowledged) <= standing,
-        f"the journal's chain: {broken}": broken is None,
-        f"gateways dropped samples: {outboxes}": outboxes["dropped"] == outboxes["refused"] == 0,
-    }
-    numbers = {
-        "samples sent": truth.samples.height,
-        "samples in the history": kept.height,
-        "alarms undisturbed": len(truth.alarms),
-        "alarms raised": len(raised),
-        "acknowledgments confirmed": len(system.acknowledged),
-        "acknowledgments in the journal": len(set(acknowledged)),
-        "entries of the journal, chained": count,
-        "dropped, probably delivered": outboxes["unsure"],
-    }
-    return Verdict(numbers, [sentence for sentence, fine in checks.items() if not fine])

@@ -9,8 +9,9 @@ import os
 import time
 from pathlib import Path
 
-from .failure_injection import inject_failures, judge, plan, undisturbed
+from .failure_injection import inject_failures, plan
 from .telemetry_feed import Run
+from .verdict import judge, undisturbed
 
 SEED = int(os.environ.get("CHAOS_SEED", "5"))
 FAILURES = int(os.environ.get("CHAOS_FAILURES", "100"))
@@ -23,7 +24,7 @@ async def test_a_hundred_failure_injections_lose_nothing(mosquitto: str, tmp_pat
     began = time.monotonic()
     system = await inject_failures(tmp_path, run, list(plan(FAILURES, SEED, (0.2, 1.6))))
     duration_s = time.monotonic() - began
-    verdict = judge(system, undisturbed(system.run))
+    verdict = judge(system.data, [system.run], system.acknowledged, undisturbed(system.run))
     print(f"\nseed {SEED}: {FAILURES} failures in {duration_s:.0f} s, {PUMPS / run.period_s:,.0f} samples/s offered")
     for name, number in {**dict(sorted(system.done.items())), **verdict.numbers}.items():
         print(f"  {name:<36} {number:>12,}")

@@ -34,13 +34,20 @@ SENT_MS = 1_790_000_000_000
 """The stamp of tick 0: stamps count ticks here, so that a run is the same to the last bit."""
 INTERVAL_S = 60
 MAX_SAMPLES = 50_000_000
-FAULTS = {30: ("motor_stall", 10, 3), 45: ("battery_depletion", 10, 6)}
+FAULTS = {
+    30: ("motor_stall", 10, 3),
+    45: ("battery_depletion", 10, 6),
+    **{tick: ("motor_stall", 100, 10 * n % 100 + 1) for n, tick in enumerate(range(100, 3000, 100))},
+}
 """At this tick this fault begins on one pump in so many, the first being the last number."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run: `ticks` samples of each of `pumps` through `gateways`, `period_s` wall seconds apart from `began` on."""
+    """A run: `ticks` samples of each of `pumps` through `gateways`, `period_s` wall seconds apart from `began` on.
+
+    One of `shares` processes, number `share`, has every so-many-th gateway.
+    """
 
     pumps: int
     gateways: int
@@ -49,6 +56,8 @@ class Run:
     seed: int
     folder: str
     began: float = 0.0
+    share: int = 0
+    shares: int = 1
 
     @property
     def speed(self) -> float:
@@ -57,6 +66,11 @@ class Run:
     def parts(self) -> list[tuple[str, range]]:
         edges = np.linspace(0, self.pumps, self.gateways + 1).astype(int).tolist()
         return [(f"gate-{n}", range(edges[n], edges[n + 1])) for n in range(self.gateways)]
+
+
+def done_file(run: Run) -> Path:
+    """Return the file that a process writes when all its samples are confirmed: what its outboxes dropped."""
+    return Path(run.folder) / ("done" if run.shares == 1 else f"done-{run.share}")
 
 
 def simulation(run: Run) -> Simulation:
@@ -89,7 +103,7 @@ class Gateways:
                 wall_ms=_wall_ms,
                 verifier=Verifier(),
             )
-            for name, own in run.parts()
+            for name, own in run.parts()[run.share :: run.shares]
         ]
 
     def _outbox(self, name: str) -> Outbox:
@@ -120,7 +134,7 @@ class Gateways:
         counts = {
             name: sum(getattr(s.outbox, name) for s in self.sessions) for name in ("dropped", "unsure", "refused")
         }
-        (Path(self.run_.folder) / "done").write_bytes(msgspec.json.encode(counts))
+        done_file(self.run_).write_bytes(msgspec.json.encode(counts))
         await asyncio.Event().wait()
 
     def _progress(self, session: Session) -> int:

@@ -76,6 +76,25 @@ def test_a_former_owner_that_wakes_up_meanwhile_is_copied_again_as_it_is_then(
     assert _contents(second) == _contents(first)
 
 
+def test_what_a_former_owner_writes_right_before_the_copy_is_in_place_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = layout.take_over(tmp_path, 0, 1)
+    _fill(first)
+    rename, renames = Path.rename, list[Path]()
+
+    def write_and_rename(old: Path, new: Path) -> Path:
+        renames.append(new)
+        if len(renames) == 1:
+            _append(first / "log" / "part-1", b" and read by a merger")
+        return rename(old, new)
+
+    monkeypatch.setattr(Path, "rename", write_and_rename)
+    second = layout.take_over(tmp_path, 0, 2)
+    assert _contents(second) == _contents(first)
+    assert layout.epochs(tmp_path, 0) == [1, 2]
+
+
 def test_a_former_owner_that_never_stops_writing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = layout.take_over(tmp_path, 0, 1)
     _fill(first)

@@ -143,6 +143,24 @@ def test_what_a_former_owner_wrote_on_does_not_hide_what_its_successor_wrote(tmp
     assert journals.again == 1
 
 
+def test_what_a_former_owner_writes_after_a_take_over_is_not_copied_by_a_merger_that_was_reading(tmp_path, monkeypatch):
+    write(tmp_path, 0, raised("A/1"))
+    read = journal_query.following
+
+    def overtaken(directory: Path, *where: int):
+        if layout.epochs(tmp_path, 0) == [1]:
+            layout.take_over(tmp_path, 0, 2)
+            write(tmp_path, 0, raised("B/1"))
+        return read(directory, *where)
+
+    monkeypatch.setattr(journal_query, "following", overtaken)
+    journals = Journals(tmp_path, 1)
+    for _ in range(3):
+        journals.step()
+    journals.close()
+    assert alarms(tmp_path) == ["A/1"]
+
+
 def test_machines_that_share_a_directory_need_no_common_memory_to_read_its_journals(tmp_path):
     write(tmp_path, 0, raised("P-1/hot/5"))
     Journals(tmp_path, 1).step()
