@@ -72,7 +72,7 @@ class BlownCluster:
         else:
             run = self.runs[int(name.removeprefix("gateways-"))]
             with (self.system.folder / f"{name}.log").open("ab") as log:
-                line = command_line(run, self.system.nats.mqtt_url)
+                line = command_line(run, self.system.servers.url(""))
                 self.system.processes[name] = subprocess.Popen(line, stdout=log, stderr=log, start_new_session=True)
 
     def start_all(self) -> None:

@@ -35,7 +35,7 @@ async def test_blows_lose_no_sample_no_alarm_and_no_acknowledgment(tmp_path: Pat
     with cluster(tmp_path, RANGES) as system:
         blown = BlownCluster(system, NODES, Run(PUMPS, GATEWAYS, TICKS, PERIOD_S, SEED, folder=""), random.Random(SEED))
         await asyncio.to_thread(blown.start_all)
-        operator = asyncio.create_task(operate(system.nats.mqtt_url, system.data, acknowledged))
+        operator = asyncio.create_task(operate(system.servers.url(""), system.data, acknowledged))
         for number in range(BLOWS):
             text = await asyncio.to_thread(blown.blow)
             print(f"{number + 1}: {text}; {len(acknowledged)} alarms acknowledged", flush=True)
