@@ -10,6 +10,7 @@ from typing import Final
 
 import nats
 import nats.errors
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig, StorageType
 from nats.js.errors import BadRequestError, KeyNotFoundError, KeyWrongLastSequenceError
@@ -39,7 +40,7 @@ class LeaseBucket:
     """
 
     def __init__(self, context: JetStreamContext, replicas: int = 1) -> None:
-        """Take a connection; `open` must be called before anything else."""
+        """Take a connection of the servers; the bucket is opened when it is first used."""
         self._context, self._replicas = context, replicas
         self._bucket: KeyValue | None = None
 
@@ -77,13 +78,30 @@ class LeaseBucket:
             raise _unreachable(key, error) from error
 
 
+class Requests:
+    """Requests to the interface of JetStream, for what the client's library has no method."""
+
+    def __init__(self, client: Client) -> None:
+        """Take an open connection."""
+        self._client = client
+
+    async def request(self, subject: str, payload: bytes = b"") -> bytes:
+        """Return the answer to a request; raises `OSError` if there is none."""
+        try:
+            return (await self._client.request(subject, payload, timeout=TIMEOUT_S)).data
+        except nats.errors.Error as error:
+            raise OSError(f"no answer to {subject}: {error or type(error).__name__}") from error
+
+
 class UnreachableError(Exception):
     """The cluster's servers cannot be reached or used; the text says why."""
 
 
 @contextlib.asynccontextmanager
-async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[LeaseBucket]:
-    """Connect to the servers at `nats://[USER:PASSWORD@]HOST:PORT[,…]`; yield the bucket of leases.
+async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[tuple[LeaseBucket, Requests]]:
+    """Connect to the servers at `nats://[USER:PASSWORD@]HOST:PORT[,…]`.
+
+    Yields the bucket of leases and the connection for other requests.
 
     The connection is made again for ever after it was lost. Raises `UnreachableError` if it cannot be made at first.
     """
@@ -104,7 +122,7 @@ async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[LeaseBucke
             f"the cluster at {shown} cannot be used: {reason}; check its address and login"
         ) from error
     try:
-        yield bucket
+        yield bucket, Requests(client)
     finally:
         await client.close()
 

@@ -106,6 +106,8 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "worker": set(),
         "node": {"layout", "leases", "membership", "worker"},
         "joining": {"layout", "leases", "preflight"},
+        "log_limit": set(),
+        "lost_leases": {"joining", "layout", "leases", "preflight"},
         "merging": {"layout"},
         "preflight": {"layout", "nats_server"},
     },

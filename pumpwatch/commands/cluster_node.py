@@ -7,7 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -93,17 +93,21 @@ async def run(
     from cluster.jetstream import UnreachableError, cluster_store
     from cluster.joining import JoinError, join
     from cluster.leases import MERGER, Leases
+    from cluster.log_limit import LogLimit
     from cluster.lost_leases import RaisedLeases
     from cluster.membership import Membership, MembershipError
     from cluster.merging.service import run_merger
     from cluster.nats_server import REPLICAS
     from cluster.node import Elected, Node
+    from cluster.preflight import Server
 
     servers = await _servers(place.monitors)
     name = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
     try:
-        async with cluster_store(place.url, REPLICAS if len(servers) >= REPLICAS else 1) as store:
+        async with cluster_store(place.url, REPLICAS if len(servers) >= REPLICAS else 1) as (store, requests):
             identity = await join(store, servers, settings.data, place.ranges)
+            log = LogLimit(requests, [server.store_bytes for server in servers if isinstance(server, Server)])
+            settings = replace(settings, cluster_log=log.limits)
             leases = Leases(RaisedLeases(store, settings.data, identity), name, clock)
             merger = Elected(MERGER, "merger", partial(run_merger, settings.data, identity.ranges))
             node = Node(
@@ -116,7 +120,12 @@ async def run(
                 (merger,),
             )
             vitals.problems = node.problems
-            await node.run(stop, lambda: ready(f"{name} of {identity.ranges} ranges"))
+            limiting = asyncio.create_task(log.run(), name="log limit")
+            try:
+                await node.run(stop, lambda: ready(f"{name} of {identity.ranges} ranges"))
+            finally:
+                limiting.cancel()
+                await asyncio.gather(limiting, return_exceptions=True)
     except JoinError as error:
         raise RefusalError(str(error)) from error
     except (UnreachableError, MembershipError, OSError) as error:
