@@ -17,6 +17,7 @@ from nats.js.errors import BadRequestError, KeyNotFoundError, KeyWrongLastSequen
 from nats.js.kv import KeyValue
 
 from cluster.leases import ConflictError, Entry
+from cluster.preflight import Existing, existing_problems
 
 log = logging.getLogger("node")
 
@@ -50,8 +51,19 @@ class LeaseBucket:
             config = KeyValueConfig(
                 BUCKET, history=1, max_bytes=MAX_BYTES, storage=StorageType.FILE, replicas=self._replicas
             )
-            self._bucket = await self._context.create_key_value(config)
+            try:
+                self._bucket = await self._context.create_key_value(config)
+            except BadRequestError as error:
+                raise DifferentError(await self._differences() or str(error)) from error
         return self._bucket
+
+    async def _differences(self) -> str:
+        """Return in which settings the bucket's stream is another than needed, in words."""
+        found = (await self._context.stream_info(f"KV_{BUCKET}")).config
+        needed = {"num_replicas": self._replicas, "max_msgs_per_subject": 1, "max_bytes": MAX_BYTES, "storage": "file"}
+        has = {name: getattr(found, name) for name in needed}
+        existing = Existing("stream", f"KV_{BUCKET}", has | {"storage": str(has["storage"])}, needed)
+        return " ".join(existing_problems([existing]))
 
     async def get(self, key: str) -> Entry | None:
         """Return the value of a key, None if it has none; raises `OSError` if no server answers."""
@@ -76,6 +88,10 @@ class LeaseBucket:
         except nats.errors.Error as error:
             self._bucket = None
             raise _unreachable(key, error) from error
+
+
+class DifferentError(Exception):
+    """The bucket exists with other settings; the text says which."""
 
 
 class Requests:
@@ -103,7 +119,8 @@ async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[tuple[Leas
 
     Yields the bucket of leases and the connection for other requests.
 
-    The connection is made again for ever after it was lost. Raises `UnreachableError` if it cannot be made at first.
+    The connection is made again for ever after it was lost. Raises `UnreachableError` if it cannot be made at first,
+    `DifferentError` if the bucket exists with other settings.
     """
 
     async def report(error: Exception) -> None:
@@ -132,8 +149,6 @@ async def _opened(bucket: LeaseBucket) -> LeaseBucket:
     while True:
         try:
             await bucket.open()
-        except BadRequestError:
-            raise
         except nats.errors.Error as error:
             log.debug("cluster: %s", error)
             await asyncio.sleep(RETRY_S)

@@ -118,7 +118,7 @@ def problems(facts: Facts) -> list[str]:
     # Without a server, all else would be guesses; one of three may be away, as at any later time.
     if 2 * len(found) <= len(facts.servers):
         return list(_unreachable(facts.servers))
-    return [*_servers(found), *_directory(facts), *_existing(facts.existing)]
+    return [*_servers(found), *_directory(facts), *existing_problems(facts.existing)]
 
 
 def _unreachable(servers: Sequence[Server | Unreachable]) -> Iterator[str]:
@@ -190,7 +190,8 @@ def _directory(facts: Facts) -> Iterator[str]:
             return
 
 
-def _existing(existing: Sequence[Existing]) -> Iterator[str]:
+def existing_problems(existing: Sequence[Existing]) -> Iterator[str]:
+    """Return a sentence for each setting with which a stream or consumer exists that must be another."""
     for item in existing:
         for key, needed in item.needed.items():
             found = item.found.get(key)

@@ -99,7 +99,8 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
     "cluster": {
         "layout": set(),
         "leases": set(),
-        "jetstream": {"leases"},
+        "consumers": {"log_limit", "nats_server", "preflight"},
+        "jetstream": {"leases", "preflight"},
         "nats_server": set(),
         "nats_service": {"nats_server"},
         "membership": {"leases"},

@@ -19,6 +19,7 @@ from pumpwatch.commands.errors import CommandError, RefusalError
 
 if TYPE_CHECKING:
     from broker.metrics.readings import Vitals
+    from cluster.jetstream import Requests
     from cluster.preflight import Server, Unreachable
     from processor.service.settings import Settings
 
@@ -90,7 +91,7 @@ async def run(
     place: Place, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None], vitals: Vitals
 ) -> None:
     """Run one node until `stop`; raises `CommandError`, or `RefusalError` if somebody must act first."""
-    from cluster.jetstream import UnreachableError, cluster_store
+    from cluster.jetstream import DifferentError, UnreachableError, cluster_store
     from cluster.joining import JoinError, join
     from cluster.leases import MERGER, Leases
     from cluster.log_limit import LogLimit
@@ -106,6 +107,7 @@ async def run(
     try:
         async with cluster_store(place.url, REPLICAS if len(servers) >= REPLICAS else 1) as (store, requests):
             identity = await join(store, servers, settings.data, place.ranges)
+            await _check_consumers(requests, identity.ranges)
             log = LogLimit(requests, [server.store_bytes for server in servers if isinstance(server, Server)])
             settings = replace(settings, cluster_log=log.limits)
             leases = Leases(RaisedLeases(store, settings.data, identity), name, clock)
@@ -126,10 +128,19 @@ async def run(
             finally:
                 limiting.cancel()
                 await asyncio.gather(limiting, return_exceptions=True)
-    except JoinError as error:
+    except (JoinError, DifferentError) as error:
         raise RefusalError(str(error)) from error
     except (UnreachableError, MembershipError, OSError) as error:
         raise CommandError(str(error)) from error
+
+
+async def _check_consumers(requests: Requests, ranges: int) -> None:
+    from cluster.consumers import existing
+    from cluster.joining import JoinError
+    from cluster.preflight import existing_problems
+
+    if found := " ".join(existing_problems(await existing(requests, ranges))):
+        raise JoinError(found)
 
 
 async def _servers(monitors: tuple[tuple[str, int], ...]) -> list[Server | Unreachable]:
