@@ -10,12 +10,14 @@ from typing import Final
 
 import nats
 import nats.errors
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig, StorageType
 from nats.js.errors import BadRequestError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from cluster.leases import ConflictError, Entry
+from cluster.preflight import Existing, existing_problems
 
 log = logging.getLogger("node")
 
@@ -39,7 +41,7 @@ class LeaseBucket:
     """
 
     def __init__(self, context: JetStreamContext, replicas: int = 1) -> None:
-        """Take a connection; `open` must be called before anything else."""
+        """Take a connection of the servers; the bucket is opened when it is first used."""
         self._context, self._replicas = context, replicas
         self._bucket: KeyValue | None = None
 
@@ -49,8 +51,19 @@ class LeaseBucket:
             config = KeyValueConfig(
                 BUCKET, history=1, max_bytes=MAX_BYTES, storage=StorageType.FILE, replicas=self._replicas
             )
-            self._bucket = await self._context.create_key_value(config)
+            try:
+                self._bucket = await self._context.create_key_value(config)
+            except BadRequestError as error:
+                raise DifferentError(await self._differences() or str(error)) from error
         return self._bucket
+
+    async def _differences(self) -> str:
+        """Return in which settings the bucket's stream is another than needed, in words."""
+        found = (await self._context.stream_info(f"KV_{BUCKET}")).config
+        needed = {"num_replicas": self._replicas, "max_msgs_per_subject": 1, "max_bytes": MAX_BYTES, "storage": "file"}
+        has = {name: getattr(found, name) for name in needed}
+        existing = Existing("stream", f"KV_{BUCKET}", has | {"storage": str(has["storage"])}, needed)
+        return " ".join(existing_problems([existing]))
 
     async def get(self, key: str) -> Entry | None:
         """Return the value of a key, None if it has none; raises `OSError` if no server answers."""
@@ -77,15 +90,37 @@ class LeaseBucket:
             raise _unreachable(key, error) from error
 
 
+class DifferentError(Exception):
+    """The bucket exists with other settings; the text says which."""
+
+
+class Requests:
+    """Requests to the interface of JetStream, for what the client's library has no method."""
+
+    def __init__(self, client: Client) -> None:
+        """Take an open connection."""
+        self._client = client
+
+    async def request(self, subject: str, payload: bytes = b"") -> bytes:
+        """Return the answer to a request; raises `OSError` if there is none."""
+        try:
+            return (await self._client.request(subject, payload, timeout=TIMEOUT_S)).data
+        except nats.errors.Error as error:
+            raise OSError(f"no answer to {subject}: {error or type(error).__name__}") from error
+
+
 class UnreachableError(Exception):
     """The cluster's servers cannot be reached or used; the text says why."""
 
 
 @contextlib.asynccontextmanager
-async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[LeaseBucket]:
-    """Connect to the servers at `nats://[USER:PASSWORD@]HOST:PORT[,…]`; yield the bucket of leases.
+async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[tuple[LeaseBucket, Requests]]:
+    """Connect to the servers at `nats://[USER:PASSWORD@]HOST:PORT[,…]`.
 
-    The connection is made again for ever after it was lost. Raises `UnreachableError` if it cannot be made at first.
+    Yields the bucket of leases and the connection for other requests.
+
+    The connection is made again for ever after it was lost. Raises `UnreachableError` if it cannot be made at first,
+    `DifferentError` if the bucket exists with other settings.
     """
 
     async def report(error: Exception) -> None:
@@ -104,7 +139,7 @@ async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[LeaseBucke
             f"the cluster at {shown} cannot be used: {reason}; check its address and login"
         ) from error
     try:
-        yield bucket
+        yield bucket, Requests(client)
     finally:
         await client.close()
 
@@ -114,8 +149,6 @@ async def _opened(bucket: LeaseBucket) -> LeaseBucket:
     while True:
         try:
             await bucket.open()
-        except BadRequestError:
-            raise
         except nats.errors.Error as error:
             log.debug("cluster: %s", error)
             await asyncio.sleep(RETRY_S)

@@ -16,18 +16,26 @@ from cluster.nats_server import MIN_VERSION
 
 MAX_ANSWER_BYTES: Final = 1_000_000
 """Of one answer of a server; /varz takes some kB."""
+ANSWER_ERRORS: Final = (
+    *(msgspec.DecodeError, KeyError, AttributeError, TypeError, OverflowError, RecursionError, UnicodeDecodeError),
+)
+"""What reading an answer of something else than a nats-server may lead to."""
 MAX_TEXT: Final = 200
 """Characters of a foreign value in a sentence."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server of the cluster as it describes itself at /varz; `synced` is None if it does not say so."""
+    """A server of the cluster as it describes itself at /varz; `synced` is None if it does not say so.
+
+    `store_bytes` are as much as it stores at most.
+    """
 
     name: str
     version: str
     jetstream: bool
     synced: bool | None
+    store_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,10 +92,11 @@ def server_of(varz: bytes) -> Server:
         config = jetstream.get("config")
         name, version = answer["server_name"], answer["version"]
         synced = bool(config.get("sync_always", False)) if config else None
-    except (msgspec.DecodeError, KeyError, AttributeError, RecursionError, UnicodeDecodeError) as error:
+        store = int(config.get("max_storage", 0)) if config else 0
+    except ANSWER_ERRORS as error:
         text = _shown(varz[:MAX_TEXT].decode("utf-8", "replace"))
         raise ValueError(f"the answer is not that of a nats-server at /varz: {text}") from error
-    return Server(str(name), str(version), bool(config), synced)
+    return Server(str(name), str(version), bool(config), synced, store)
 
 
 def read_server(host: str, port: int, timeout_s: float) -> Server | Unreachable:
@@ -109,7 +118,7 @@ def problems(facts: Facts) -> list[str]:
     # Without a server, all else would be guesses; one of three may be away, as at any later time.
     if 2 * len(found) <= len(facts.servers):
         return list(_unreachable(facts.servers))
-    return [*_servers(found), *_directory(facts), *_existing(facts.existing)]
+    return [*_servers(found), *_directory(facts), *existing_problems(facts.existing)]
 
 
 def _unreachable(servers: Sequence[Server | Unreachable]) -> Iterator[str]:
@@ -181,7 +190,8 @@ def _directory(facts: Facts) -> Iterator[str]:
             return
 
 
-def _existing(existing: Sequence[Existing]) -> Iterator[str]:
+def existing_problems(existing: Sequence[Existing]) -> Iterator[str]:
+    """Return a sentence for each setting with which a stream or consumer exists that must be another."""
     for item in existing:
         for key, needed in item.needed.items():
             found = item.found.get(key)

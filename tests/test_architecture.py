@@ -100,7 +100,8 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
     "cluster": {
         "layout": set(),
         "leases": set(),
-        "jetstream": {"leases"},
+        "consumers": {"log_limit", "nats_server", "preflight"},
+        "jetstream": {"leases", "preflight"},
         "nats_server": set(),
         "nats_service": {"nats_server"},
         "membership": {"leases"},
@@ -109,6 +110,8 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "node_reports": {"membership"},
         "watching": {"leases", "node", "node_reports"},
         "joining": {"layout", "leases", "preflight"},
+        "log_limit": set(),
+        "lost_leases": {"joining", "layout", "leases", "preflight"},
         "merging": {"layout", "node_reports"},
         "preflight": {"layout", "nats_server"},
     },

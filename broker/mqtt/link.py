@@ -141,6 +141,10 @@ class Link:
         """
         self._client.publish_retained(messages)
 
+    def publish_once(self, topic: str, payload: bytes) -> None:
+        """Send with QoS 0: it overtakes nothing that is sent so, and is lost if the connection is."""
+        self._client.publish(topic, payload, qos=0)
+
     def subscribe(self, topic: str) -> None:
         """Subscribe to a topic filter with QoS 1."""
         self._client.subscribe(topic, qos=1)

@@ -10,6 +10,7 @@ from typing import Final
 
 from processor.rules.access import ACCESS_RULES
 from processor.rules.certificates import CERTIFICATE_RULES
+from processor.rules.cluster_log import CLUSTER_LOG_RULE
 from processor.rules.indicators import FAILURES as _FAILURES
 from processor.rules.indicators import RISES_OVER_S, level, rise, share
 from processor.rules.indicators import measure as _measure
@@ -348,6 +349,7 @@ SYSTEM_RULES: Final = (
         over_s=0.0,
     ),
     STANDSTILL_RULE,
+    CLUSTER_LOG_RULE,
     NOTIFICATIONS_RULE,
     *ACCESS_RULES,
     *CERTIFICATE_RULES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,9 @@ DISK_SHARE: Final = 0.05
 DISK_BYTES: Final = 2 * 1024**3
 """A disk is nearly full if less than this share, or less than this many bytes, is free, whichever is less. Modelling
 choice."""
+
+CLUSTER_LOG_SHARE: Final = 0.8
+"""The log of a cluster is almost full from this share on. Modelling choice."""
 
 
 def limits(
@@ -77,6 +81,18 @@ def rates(pipeline: Pipeline) -> list[CapacityLimit]:
         CapacityLimit("births of one gateway within a minute", counted.most_births, births, "births",
               counted.births_refused, None, RATE_EXCEEDED),
     ]  # fmt: skip
+
+
+def cluster_log_problem(found: Iterable[CapacityLimit]) -> str:
+    """Return what is wrong with the log of a cluster, in words; empty if it has room, or there is none."""
+    for limit in found:
+        if limit.value >= CLUSTER_LOG_SHARE * limit.limit:
+            amount = f"{limit.value / 1e6:,.0f} of {limit.limit / 1e6:,.0f} MB"
+            return (
+                f"the log of the cluster is {100 * limit.value / limit.limit:.0f} % full ({amount}) and was full "
+                f"{limit.reached:,} times; servers that are full refuse new messages, and gateways keep them"
+            )
+    return ""
 
 
 def _disk(data: Path) -> list[CapacityLimit]:

@@ -54,6 +54,9 @@ class Connection:
             for topic in self.topics:
                 link.subscribe(topic)
             if not link.resumed:
+                # Confirmations have QoS 0, and the request must not come after them: until it comes, a gateway takes
+                # the confirmation of a message for that of all before it, which the broker may have lost.
+                link.publish_once(RESEND, b"{}")
                 link.publish(RESEND, b"{}")
             self.meter.sessions += 1
             self.since = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from processor.engine import sequence
 from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.rules.certificates import SOON, URGENT
+from processor.rules.cluster_log import CLUSTER_LOG
 from processor.rules.notifications import NOTIFICATIONS
 from processor.service import capacity
 from processor.service.message_log import MessageLog
@@ -40,7 +42,8 @@ MAX_NAMED: Final = 5
 class HealthMonitor:
     """Checks the parts of one run, in the data directory `data`; what is wrong becomes a trouble of the meter.
 
-    `step_ms` is by how much the wall clock was set when it was checked last.
+    `step_ms` is by how much the wall clock was set when it was checked last, `cluster_log` how full the log of a
+    cluster is, if this processor is to report it.
     """
 
     data: Path
@@ -51,6 +54,7 @@ class HealthMonitor:
     log: MessageLog
     receive_maximum: int
     max_rows: int
+    cluster_log: Callable[[], list[CapacityLimit]] = list
     step_ms: int = 0
     _checked: float = -math.inf
     _clock_set: float = 0.0
@@ -68,6 +72,7 @@ class HealthMonitor:
         self._checked = clock
         self.check_unreadable()
         self.check_accounts()
+        self.check_cluster_log()
         registry, state = self.pipeline.registry, self.pipeline.state
         return readings.frame(
             readings.troubles(self.meter.troubles),
@@ -98,6 +103,14 @@ class HealthMonitor:
             self.meter.trouble("accounts", problem)
         else:
             self.meter.recovered("accounts")
+
+    def check_cluster_log(self) -> None:
+        """Report a log of the cluster that is almost full, until it is no more."""
+        problem = capacity.cluster_log_problem(self.cluster_log())
+        if problem:
+            self.meter.trouble(CLUSTER_LOG, problem)
+        else:
+            self.meter.recovered(CLUSTER_LOG)
 
     def check_notifications(self, now: int, clock: float) -> None:
         """Report what keeps people from being notified; `now` is wall ms, `clock` monotonic in s."""
@@ -143,7 +156,7 @@ class HealthMonitor:
         return None
 
     def _limits(self) -> list[CapacityLimit]:
-        return capacity.limits(
+        own = capacity.limits(
             self.queue,
             self.store,
             self.pipeline,
@@ -151,3 +164,4 @@ class HealthMonitor:
             receive_maximum=self.receive_maximum,
             max_rows=self.max_rows,
         )
+        return [*own, *self.cluster_log()]

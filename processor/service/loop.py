@@ -127,6 +127,7 @@ class _Service:
             self.log,
             receive_maximum=settings.receive_maximum,
             max_rows=settings.max_rows,
+            cluster_log=settings.own_limits,
         )
         self.monitor.check_unreadable()
         self.link = Link(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from broker.contract.topics import COMMAND, PART
 from broker.store.history import DEFAULT_MAX_BYTES
+from broker.store.snapshot import CapacityLimit
 from processor.intake.rates import RateLimits
 
 
@@ -50,7 +51,8 @@ class Settings:
     What exceeds the `rates` is refused. `anchor_url` gets the end of the journal, if it is not empty
     (`processor.service.anchor_webhook`). With `trace`, it publishes when it handled each message
     (`broker.contract.trace`). Spans of batches are sent to `otlp_endpoint`, if it is not empty. `part` is None if it is
-    the only processor of the fleet.
+    the only processor of the fleet. `cluster_log` says how full the log of a cluster is, which the
+    first part reports for all.
     """
 
     broker: str
@@ -67,3 +69,9 @@ class Settings:
     trace: bool = False
     otlp_endpoint: str = field(default="", repr=False)
     part: Part | None = None
+    cluster_log: Callable[[], list[CapacityLimit]] = list
+
+    @property
+    def own_limits(self) -> Callable[[], list[CapacityLimit]]:
+        """Capacity limits outside of the processor that this one is to report."""
+        return self.cluster_log if self.part is not None and self.part.number == 0 else list

@@ -7,7 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +19,7 @@ from pumpwatch.commands.errors import CommandError, RefusalError
 
 if TYPE_CHECKING:
     from broker.metrics.readings import Vitals
+    from cluster.jetstream import Requests
     from cluster.preflight import Server, Unreachable
     from processor.service.settings import Settings
 
@@ -91,22 +92,27 @@ async def run(
 ) -> None:
     """Run one node until `stop`; raises `CommandError`, or `RefusalError` if somebody must act first."""
     from broker.metrics.readings import Vitals
-    from cluster.jetstream import UnreachableError, cluster_store
+    from cluster.jetstream import DifferentError, UnreachableError, cluster_store
     from cluster.joining import JoinError, join
     from cluster.leases import MERGER, Leases
+    from cluster.log_limit import LogLimit
     from cluster.lost_leases import RaisedLeases
     from cluster.membership import Membership, MembershipError
     from cluster.merging.service import run_merger
     from cluster.nats_server import REPLICAS
     from cluster.node import Elected, Node
+    from cluster.preflight import Server
     from cluster.watching import NodeWatch
     from processor.service.loop import wall_ms
 
     servers = await _servers(place.monitors)
     name = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
     try:
-        async with cluster_store(place.url, REPLICAS if len(servers) >= REPLICAS else 1) as store:
+        async with cluster_store(place.url, REPLICAS if len(servers) >= REPLICAS else 1) as (store, requests):
             identity = await join(store, servers, settings.data, place.ranges)
+            await _check_consumers(requests, identity.ranges)
+            log = LogLimit(requests, [server.store_bytes for server in servers if isinstance(server, Server)])
+            settings = replace(settings, cluster_log=log.limits)
             leases = Leases(RaisedLeases(store, settings.data, identity), name, clock)
             merging = Vitals("merger")
             merger = Elected(MERGER, "merger", partial(run_merger, settings.data, identity.ranges, vitals=merging))
@@ -122,15 +128,26 @@ async def run(
             vitals.problems = node.problems
             ended = asyncio.Event()
             watch = asyncio.create_task(NodeWatch(node, vitals, merging, wall_ms).run(ended), name="watch")
+            limiting = asyncio.create_task(log.run(), name="log limit")
             try:
                 await node.run(stop, lambda: ready(f"{name} of {identity.ranges} ranges"))
             finally:
                 ended.set()
-                await watch
-    except JoinError as error:
+                limiting.cancel()
+                await asyncio.gather(watch, limiting, return_exceptions=True)
+    except (JoinError, DifferentError) as error:
         raise RefusalError(str(error)) from error
     except (UnreachableError, MembershipError, OSError) as error:
         raise CommandError(str(error)) from error
+
+
+async def _check_consumers(requests: Requests, ranges: int) -> None:
+    from cluster.consumers import existing
+    from cluster.joining import JoinError
+    from cluster.preflight import existing_problems
+
+    if found := " ".join(existing_problems(await existing(requests, ranges))):
+        raise JoinError(found)
 
 
 async def _servers(monitors: tuple[tuple[str, int], ...]) -> list[Server | Unreachable]:

@@ -69,6 +69,7 @@ class Outbox:
     _taken: collections.deque[Parcel] = field(default_factory=collections.deque)
     _window: int = 1
     _durable: int = -1
+    _asked_for: int = -1
 
     def __post_init__(self) -> None:
         for kept in self.spool.load() if self.spool else ():
@@ -152,10 +153,13 @@ class Outbox:
         """Note that the processor has made the parcel of that stamp durable, and all that were sent before it.
 
         From then on parcels are kept until the processor confirms them. A stamp that no parcel has belongs to an
-        earlier run and is ignored.
+        earlier run and is ignored. So is that of a parcel that the processor asked to send again, until it is sent: the
+        broker may have delivered it the first time, but lost those before it.
         """
         self.patient = True
         if not any(parcel.stamp == stamp for parcel in self._held()):
+            return
+        if stamp <= self._asked_for and any(parcel.stamp == stamp for parcel in self._waiting):
             return
         # Parcels in flight are dropped when they have arrived: their ids are still to be confirmed.
         self._durable = max(self._durable, stamp)
@@ -185,6 +189,11 @@ class Outbox:
                 self._waiting.appendleft(parcel)
         self._taken.clear()
         self._in_flight.clear()
+
+    def send_again(self) -> None:
+        """Start over because the processor asks for it: the broker lost what it had confirmed, or some of it."""
+        self.start_over()
+        self._asked_for = max((parcel.stamp for parcel in self._waiting), default=-1)
 
     @property
     def waiting(self) -> int:

@@ -219,7 +219,7 @@ class Session:
 
     def _receive(self, message: Message) -> None:
         if message.topic == RESEND:
-            self.outbox.start_over()
+            self.outbox.send_again()
             self._send()
         elif message.topic == confirmed_topic(self.name):
             try:

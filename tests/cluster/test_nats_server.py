@@ -101,6 +101,32 @@ async def test_one_of_twenty_nodes_gets_a_lease_on_a_real_server(bucket: Store) 
         await bucket.put("range.00", b"", 1)
 
 
+async def test_a_bucket_with_other_settings_is_named_with_both(bucket: Store) -> None:
+    from cluster.jetstream import DifferentError, LeaseBucket
+
+    assert isinstance(bucket, LeaseBucket)
+    await bucket.open()
+    context = bucket._context
+    config = (await context.stream_info("KV_pumpwatch-leases")).config
+    await context.update_stream(config, max_bytes=1_000_000)
+    with pytest.raises(
+        DifferentError, match="KV_pumpwatch-leases exists with max_bytes 1000000, but max_bytes 16777216"
+    ):
+        await LeaseBucket(context).open()
+
+
+async def test_a_bucket_that_the_servers_lost_is_made_again(bucket: Store) -> None:
+    from cluster.jetstream import LeaseBucket
+
+    assert isinstance(bucket, LeaseBucket)
+    assert await bucket.put("range.00", b"value", 0)
+    await bucket._context.delete_stream("KV_pumpwatch-leases")
+    assert await bucket.get("range.00") is None
+    with pytest.raises(OSError, match=r"range\.00 cannot be read or written"):
+        await bucket.put("range.00", b"value", 0)
+    assert await bucket.put("range.00", b"value", 0)
+
+
 def _free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

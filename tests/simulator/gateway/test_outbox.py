@@ -309,3 +309,26 @@ def test_while_the_disk_refuses_parcels_they_are_kept_in_memory(spooled, monkeyp
     assert deliver(box) == [0, 1, 2]
     box.durable(1002)
     assert box.samples == 0
+
+
+def test_a_late_confirmation_lets_nothing_go_that_the_broker_lost_before_it() -> None:
+    box = full(1, 2, 3)
+    box.durable(99)
+    assert deliver(box) == [1, 2, 3]
+    # The broker had no subscriber for 1 and 2; the processor has 3, and asks to send again before it says so.
+    box.send_again()
+    box.durable(1003)
+    assert deliver(box, 11) == [1, 2, 3]
+    box.durable(1003)
+    box.start_over()
+    assert box.next() is None
+    assert box.bytes == 0
+
+
+def test_what_was_put_in_after_a_request_to_send_again_may_be_confirmed_at_once() -> None:
+    box = full(1)
+    box.send_again()
+    box.put(parcel(2))
+    assert deliver(box) == [1, 2]
+    box.durable(1002)
+    assert box.bytes == 0
