@@ -125,7 +125,11 @@ class Meter:
             samples=self.samples,
             samples_per_s=self._rate(now),
             messages=self.messages,
-            **counts,
+            lost=counts["lost"],
+            late=counts["late"],
+            repeated=counts["repeated"],
+            refused=counts["refused"],
+            reconnects=counts["reconnects"],
             grown=dict(self._grown),
             refusals=list(pipeline.quarantine.latest)[::-1],
             latency_ms=self._percentiles(),
@@ -136,6 +140,7 @@ class Meter:
             rules={rule.name: rule.title for rule in pipeline.rules},
             rule_targets=targets_of(pipeline.listed),
             notes=list(self.troubles.values()),
+            silence=pipeline.gateways.counted if pipeline.shared else None,
         )
         return self.latest
 
