@@ -102,6 +102,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "jetstream": {"leases"},
         "nats_server": set(),
         "nats_service": {"nats_server"},
+        "nats_users": {"nats_server"},
         "membership": {"leases"},
         "worker": set(),
         "node": {"layout", "leases", "membership", "worker"},
