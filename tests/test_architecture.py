@@ -104,6 +104,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "jetstream": {"leases", "preflight"},
         "nats_server": set(),
         "nats_service": {"nats_server"},
+        "nats_users": {"nats_server"},
         "membership": {"leases"},
         "worker": set(),
         "node": {"layout", "leases", "membership", "worker"},

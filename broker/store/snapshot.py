@@ -13,6 +13,7 @@ import polars as pl
 
 from broker.contract.rule_targets import RuleTargets
 from broker.store.cluster_health import NodeHealth, RangeHealth
+from broker.store.fleet_silence import SilenceCount
 from broker.store.pump_table import PUMPS_SCHEMA, PumpTable, no_pumps
 from broker.store.rule_facts import RULES_SCHEMA
 
@@ -161,7 +162,8 @@ class Health(msgspec.Struct, kw_only=True):
     `rules` are the titles of the rules of pumps by name; `rule_targets` the faults that rules identify or detect;
     `grown` says when (wall ms) one of the counts `COUNTED` last grew since the start, without those that never did;
     `faults` the faults that gateways can inject, and `fault_titles` their titles. `ranges` and `nodes` are those of a
-    cluster; a single processor has none.
+    cluster, `silence` what the processor of a range contributes to the silence of the fleet; a single processor has
+    none of them.
     """
 
     version: int = 0
@@ -193,6 +195,7 @@ class Health(msgspec.Struct, kw_only=True):
     notes: list[str] = []
     ranges: list[RangeHealth] = []
     nodes: list[NodeHealth] = []
+    silence: SilenceCount | None = None
 
 
 @dataclass(frozen=True, eq=False)

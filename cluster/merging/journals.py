@@ -91,7 +91,7 @@ class Journals:
             return 0
         added = 0
         if entries.height:
-            added = self._journal.append(_named(entries, hashes, number).drop("id"))
+            added = self._journal.append(_named(entries, hashes, number).drop("id").filter(_of_interest(number)))
             position = Position(epochs[-1], int(entries["id"][-1]), hashes[-1].hex())
         self._positions[number] = position
         if entries.height < BATCH:
@@ -126,6 +126,15 @@ def _named(entries: pl.DataFrame, hashes: list[bytes], number: int) -> pl.DataFr
         pl.when(of_part).then(pl.col("origin").fill_null(name)).otherwise("origin").alias("origin"),
         pl.coalesce("once", own).alias("once"),
     )
+
+
+def _of_interest(number: int) -> pl.Expr:
+    """Return which entries of a range are for the journal of the cluster.
+
+    All ranges have the alarm about the whole fleet, each on its own clock; the first one records it for all.
+    """
+    by_person = pl.col("who").is_not_null()
+    return pl.lit(number == 0) | by_person | (pl.col("subject_kind").fill_null("") != "fleet")
 
 
 def _read(path: Path) -> dict[int, Position]:

@@ -14,12 +14,13 @@ from typing import Final
 
 import polars as pl
 
+from broker.store import fleet_silence
 from broker.store.cluster_health import NodeHealth, RangeHealth
 from broker.store.pump_table import PumpTable
 from broker.store.snapshot import Health, Snapshot, empty
 from broker.store.snapshot_files import SMALL, SnapshotReader, SnapshotWriter, TableFiles, stamp
 from cluster import layout
-from cluster.merging import health, range_health, snapshots, stale, tables
+from cluster.merging import fleet, health, range_health, snapshots, stale, tables
 from cluster.merging.stale import StaleRange, Watch
 from cluster.merging.tables import Placement
 from cluster.node_reports import NodeReports
@@ -65,7 +66,7 @@ class Merger:
     def __post_init__(self) -> None:
         self._known = [_Range() for _ in range(layout.check_ranges(self.ranges))]
         self._writer = SnapshotWriter(self.data / DIRECTORY)
-        self._reports = NodeReports(self.data)
+        self._reports, self._fleet = NodeReports(self.data), fleet_silence.read(self.data)
 
     def step(self, now_s: float, wall_ms: int, mine: Callable[[], bool]) -> bool:
         """Write a merged snapshot if any range has a new one or is not judged; return whether it was written.
@@ -80,7 +81,9 @@ class Merger:
             (known, self._watch.look(number, known.snapshot, known.epoch, now_s, wall_ms))
             for number, known in enumerate(self._known)
         ]
-        not_judged = [each for _, each in found if each is not None]
+        # If no range has its broker, that is one alarm about the fleet.
+        deaf = all(each is not None and each.deaf for known, each in found if known.snapshot.table.height)
+        not_judged = [each for _, each in found if each is not None and not (deaf and each.deaf)]
         nodes, owned = self._reports.read(now_s)
         lost = {each.number for each in not_judged}
         self.seen = (
@@ -95,13 +98,16 @@ class Merger:
         if not not_judged and self._merged and all(map(operator.is_, current, self._merged)):
             return False
         seen = [known.snapshot for known, _ in found if known.snapshot.version]
-        judged = [known.snapshot for known, lost in found if lost is None and known.snapshot.version]
+        judged = [known.snapshot for known, each in found if each is None and known.snapshot.version]
+        working = [known.snapshot for known, each in found if each is None or each.deaf]
         table, fresh, placement = self._table([one.table for one in seen])
         ages = snapshots.ages(judged or seen)
         files = self._writer.write_table(fresh, self._files, at=wall_ms, run=self.started, version=self.version + 1)
-        whole = snapshots.merged(seen, table, self._health(seen, judged, not_judged), not_judged)
+        speaker = next((at for at, one in enumerate(seen) if any(one is each for each in judged)), 0)
+        whole = snapshots.merged(seen, table, self._health(seen, judged, not_judged), not_judged, speaker=speaker)
         if not mine():
             return False
+        self._judge_fleet(working)
         small = {name: whole.table.marks if name == "marks" else getattr(whole, name) for name in SMALL}
         files = TableFiles(files.facts, files.values, files.forecasts, *ages)
         self._writer.publish(files, small, whole.health)
@@ -148,6 +154,14 @@ class Merger:
             tables.marks(shown, placement),
         )
         return table, fresh, placement
+
+    def _judge_fleet(self, ranges: Sequence[Snapshot]) -> None:
+        """Tell the processors of all ranges how many pumps of the fleet are silent."""
+        counts = [one.health.silence for one in ranges if one.health.silence is not None]
+        found = fleet.judged(counts, self._fleet)
+        if found is not None and found != self._fleet:
+            fleet_silence.write(self.data, found)
+            self._fleet = found
 
     def _health(self, seen: Sequence[Snapshot], judged: Sequence[Snapshot], not_judged: Sequence[StaleRange]) -> Health:
         return health.merged(

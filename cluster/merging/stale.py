@@ -1,4 +1,4 @@
-"""Ranges without an owner that writes: since when, and the alarm about it.
+"""Ranges that are not judged, without a processor or without its broker: since when, and the alarm about it.
 
 Whether a range is stale is judged by the merger's own clock, from when it last saw a new snapshot: the clocks of
 machines differ.
@@ -19,11 +19,21 @@ from broker.store.snapshot import ALARMS_SCHEMA, PRIORITY_CODE, Snapshot
 
 STALE_S: Final = 10.0
 """A range is stale if its snapshot stays the same for this long: a take-over takes less."""
+DEAF_S: Final = 30.0
+"""A processor without its broker for this long judges nothing; the servers may just be electing a leader before."""
 RULE: Final = "range_not_judged"
 TITLE: Final = "Part of the fleet not judged"
 _PRIORITY: Final = PRIORITY_CODE["high"]
 _MEANING: Final = (
     "No processor works on this range. Its pumps are shown as they last were: new alarms about them do not appear."
+)
+_DEAF_MEANING: Final = (
+    "The processor of this range has no connection to its broker. Its pumps are shown as they last were: new alarms "
+    "about them do not appear."
+)
+_DEAF_ACTION: Final = (
+    "Check the MQTT listener of the NATS server that its node uses, or stop that node: another one then takes the "
+    "range. Until then, rely on pagers. The gateways keep samples."
 )
 _ACTION: Final = (
     "Start the processor of this range, or another one. Until then, rely on pagers. The gateways keep samples."
@@ -33,13 +43,17 @@ _RESPOND: Final = "none: new alarms about these pumps do not appear"
 
 @dataclass(frozen=True)
 class StaleRange:
-    """A range whose snapshot no longer changes: since when (wall ms), for how long (s), and how many pumps it has."""
+    """A range whose snapshot no longer changes: since when (wall ms), for how long (s), and how many pumps it has.
+
+    If it is `deaf`, its snapshot changes but its processor has no broker.
+    """
 
     number: int
     since: int
     for_s: float
     pumps: int
     therapy_ms: int
+    deaf: bool = False
 
     @property
     def name(self) -> str:
@@ -49,7 +63,8 @@ class StaleRange:
     @property
     def note(self) -> str:
         """One sentence for the Pipeline page."""
-        return f"{self.name} with {self.pumps:,} pumps is not judged for {self.for_s:.0f} s: no processor works on it"
+        why = "its processor has no broker" if self.deaf else "no processor works on it"
+        return f"{self.name} with {self.pumps:,} pumps is not judged for {self.for_s:.0f} s: {why}"
 
 
 @dataclass
@@ -62,6 +77,7 @@ class Watch:
     gaps_s: dict[int, float] = field(default_factory=dict)
     _seen: dict[int, tuple[object, float, int]] = field(default_factory=dict)
     _shown: dict[int, tuple[int, int, float]] = field(default_factory=dict)
+    _deaf: dict[int, tuple[float, int]] = field(default_factory=dict)
 
     def look(self, number: int, shown: Snapshot, epoch: int, now_s: float, wall_ms: int) -> StaleRange | None:
         """Return a range whose snapshot is too old, with what to report; None if it is fresh.
@@ -73,11 +89,21 @@ class Watch:
         known = self._seen.get(number)
         if known is None or known[0] != stamp:
             self._seen[number] = (stamp, now_s, wall_ms)
-            return None
+            return self._look_deaf(number, shown, now_s, wall_ms)
         idle_s = now_s - known[1]
         if idle_s < STALE_S:
-            return None
+            return self._look_deaf(number, shown, now_s, wall_ms)
         return StaleRange(number, known[2], idle_s, shown.table.height, shown.health.therapy_ms)
+
+    def _look_deaf(self, number: int, shown: Snapshot, now_s: float, wall_ms: int) -> StaleRange | None:
+        """Return a range whose processor has had no broker for too long."""
+        if shown.health.connected or not shown.version:
+            self._deaf.pop(number, None)
+            return None
+        since_s, since = self._deaf.setdefault(number, (now_s, wall_ms))
+        if now_s - since_s < DEAF_S:
+            return None
+        return StaleRange(number, since, now_s - since_s, shown.table.height, shown.health.therapy_ms, deaf=True)
 
     def unchanged_s(self, number: int, now_s: float) -> float:
         """Return for how long a range has shown nothing new."""
@@ -110,8 +136,8 @@ def alarms(ranges: Sequence[StaleRange]) -> pl.DataFrame:
             "age_s": one.for_s,
             "speed": 1.0,
             "score": 1.0,
-            "meaning": _MEANING,
-            "action": _ACTION,
+            "meaning": _DEAF_MEANING if one.deaf else _MEANING,
+            "action": _DEAF_ACTION if one.deaf else _ACTION,
             "deadline": _RESPOND,
             "held": 0,
             "latch": False,
@@ -132,8 +158,8 @@ def changes(before: pl.DataFrame, now: pl.DataFrame, wall_ms: int) -> pl.DataFra
             *("alarm", "subject", "subject_kind", "rule", "title", "priority"),
         )
         for kind, text, shown, others in (
-            ("raised", "no processor works on this range", now, before),
-            ("cleared", "a processor works on this range again", before, now),
+            ("raised", "nobody judges this range", now, before),
+            ("cleared", "this range is judged again", before, now),
         )
     ]
     return pl.concat([pl.DataFrame(schema=EVENTS_SCHEMA), *found], how="diagonal_relaxed").select(*EVENTS_SCHEMA)

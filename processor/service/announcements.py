@@ -20,19 +20,26 @@ class Announcements:
     """Publishes over a link while it is alive; changes of alarms during an outage are in the journal, and not sent.
 
     `keys` returns the keys with which gateways verify commands. `still_mine` says whether this processor may still
-    speak for its gateways, `name` is its own among the parts that publish their health.
+    speak for its gateways, `name` is its own among the parts that publish their health. Of several processors, each has
+    the alarms about the whole fleet; only that one `speaks_for_fleet` publishes them.
     """
 
     link: Link
     keys: Callable[[], Keys]
     still_mine: Callable[[], bool] = lambda: True
     name: str = "processor"
+    speaks_for_fleet: bool = True
     _waiting: list[AlarmEvent] = field(default_factory=list)
     _published: Keys = field(default_factory=Keys)
 
     def add(self, results: Iterable[BatchResult]) -> None:
         """Take the changes of alarms of a batch, to be published by `announce`."""
-        self._waiting += [event for result in results for event in result.announcements]
+        self._waiting += [
+            event
+            for result in results
+            for event in result.announcements
+            if self.speaks_for_fleet or event.subject_kind != "fleet"
+        ]
 
     def begin_session(self) -> None:
         """Publish what waits on a connection that has just been made."""

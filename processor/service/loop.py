@@ -33,6 +33,7 @@ from processor.service.commit import Committer
 from processor.service.compaction import Compaction
 from processor.service.connection import Connection
 from processor.service.fence import Fence, FencedError
+from processor.service.fleet_reading import FleetReading
 from processor.service.guard import GuardedPipeline
 from processor.service.health import HealthMonitor
 from processor.service.in_hand import InHand
@@ -155,7 +156,9 @@ class _Service:
             self.committer.still_mine = self.announcements.still_mine = part.still_mine
             self.committer.part, self.pipeline.shared = (part.number, part.parts), True
             self.pipeline.cohorts.exchange = CohortExchange(settings.data, part.keys, first=part.number == 0)
+            self.pipeline.gateways.fleet = FleetReading(part.keys)
             self.announcements.name = f"processor-{part.number:02d}"
+            self.announcements.speaks_for_fleet = part.number == 0
         self.connection = Connection(
             self.link,
             self.guard,

@@ -140,6 +140,7 @@ class Meter:
             rules={rule.name: rule.title for rule in pipeline.rules},
             rule_targets=targets_of(pipeline.listed),
             notes=list(self.troubles.values()),
+            silence=pipeline.gateways.counted if pipeline.shared else None,
         )
         return self.latest
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
 
+from broker.store.fleet_silence import FleetSilence, SilenceCount
 from processor.alarms.hold import LIMIT, SCORES, no_scores
 from processor.alarms.subjects import SUBJECT, Subjects
 from processor.engine.columns import MS_PER_S, Rules, indicator_of, is_scored_by, score_name, select
@@ -31,8 +33,14 @@ _NAMES: Final = [rule.name for rule in GATEWAY_RULES]
 
 @dataclass
 class GatewayWatch:
-    """Scores gateways and fleet; keeps the rows of the last scores for the evidence of their alarms."""
+    """Scores gateways and fleet; keeps the rows of the last scores for the evidence of their alarms.
 
+    If other processors have other pumps of the fleet, `fleet` returns what is known of all (None: nothing yet), and
+    that is scored; `counted` is what this processor contributes. By default this processor has the whole fleet.
+    """
+
+    fleet: Callable[[], FleetSilence | None] | None = None
+    counted: SilenceCount = field(default_factory=SilenceCount)
     _rows: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_SCORED))
 
     @property
@@ -59,19 +67,29 @@ class GatewayWatch:
         silent = pl.any_horizontal(pl.lit(value=False), *(score >= LIMIT for score in ages))
         heard = select(pumps, silent.alias("silent"), "age", "time").with_columns(subjects.owners.alias("gateway"))
         timed = timers["rule"].is_in(_NAMES).any()
-        if not (timed or offline.any() or heard["silent"].any()):
+        known = None if self.fleet is None else self.fleet()
+        if not (timed or offline.any() or heard["silent"].any() or (known is not None and known.silent)):
+            self.counted = SilenceCount(int(heard["age"].is_not_null().sum()), time=subjects.together)
             return no_scores()
         by_gateway = _by_gateway(heard, subjects, offline)
-        fleet = _fleet(by_gateway)
+        self.counted = _count(by_gateway, subjects)
+        fleet = _fleet(by_gateway) if self.fleet is None else _told(known)
         scores = pl.concat([_scores(by_gateway, GATEWAY_SILENT), _scores(fleet, FLEET_SILENT)])
         self._rows = _with_scores(pl.concat([by_gateway.select(fleet.columns), fleet], how="vertical_relaxed"), scores)
         return scores
 
     def scores_without_broker(self, subjects: Subjects) -> pl.DataFrame:
-        """Return the score of the fleet while there is no broker: it is silent. Gateways are not scored."""
+        """Return the score of the fleet while there is no broker: it is silent. Gateways are not scored.
+
+        Of a fleet of several processors it is not, as long as others have their brokers.
+        """
         now, pumps = subjects.together, subjects.pumps.len()
-        row = {"gateway": None, "pumps": pumps, "silent": pumps, "offline": True, "onset": now, "time": now}
-        counted = pl.DataFrame([row], _COUNTED)
+        self.counted = SilenceCount(pumps, pumps, subjects.gateways.len(), now, now, away=True)
+        if self.fleet is None:
+            row = {"gateway": None, "pumps": pumps, "silent": pumps, "offline": True, "onset": now, "time": now}
+            counted = pl.DataFrame([row], _COUNTED)
+        else:
+            counted = _told(self.fleet())
         scores = _scores(counted, FLEET_SILENT)
         self._rows = _with_scores(counted, scores)
         return scores
@@ -111,6 +129,26 @@ def _fleet(gateways: pl.DataFrame) -> pl.DataFrame:
         pl.col("onset").max(),
         pl.col("time").max(),
     )
+
+
+def _count(gateways: pl.DataFrame, subjects: Subjects) -> SilenceCount:
+    """Return what this processor contributes to the silence of a fleet of which others have the rest."""
+    silent = pl.when("offline").then("pumps").otherwise("silent")
+    pumps, quiet, crowds, onset = gateways.select(
+        pl.col("pumps").sum(),
+        silent.sum().alias("silent"),
+        (silent > 0).sum().alias("gateways"),
+        pl.col("onset").filter(silent > 0).max().fill_null(0),
+    ).row(0)
+    return SilenceCount(pumps, quiet, crowds, onset, subjects.together)
+
+
+def _told(known: FleetSilence | None) -> pl.DataFrame:
+    """Return the row of a fleet of which others have a part; none while nothing is known, so that timers stay."""
+    if known is None:
+        return pl.DataFrame(schema=_COUNTED)
+    told = {name: getattr(known, name) for name in _COUNTED if name != "gateway"}
+    return pl.DataFrame([{"gateway": None, **told}], _COUNTED)
 
 
 def _with_scores(counted: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:

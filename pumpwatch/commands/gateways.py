@@ -102,3 +102,23 @@ def remove_gateway(where: Path, name: str) -> None:
     audit_entries.record_afterwards(where, "key_changed", f"gateway {name} may no longer log in")
     what = "its certificate is revoked and its next message refused" if gateway.serial else "it is disconnected"
     typer.echo(f"{name} is removed: {what}{gateway_access.effect(where)}", err=True)
+
+
+@app.command("nats-users", epilog="Example: pumpwatch gateway nats-users ward-3 ward-4 > users.conf")
+def nats_users(names: Annotated[list[str], typer.Argument(help="Names of the gateways.")]) -> None:
+    """Print users of NATS servers of a cluster: the nodes, the parts and these gateways, with new passwords.
+
+    Each gateway may publish and read its own topics only. It is a block of the servers' configuration, to be included
+    there in place of the login of the nodes; the passwords are shown only now.
+    """
+    from broker.access.credentials import new_password
+    from broker.mqtt.topic_access import SYSTEM_USERS
+    from cluster.nats_server import Login
+    from cluster.nats_users import authorization
+
+    parts, gateways = ({name: new_password() for name in some} for some in (SYSTEM_USERS, names))
+    try:
+        text = authorization(Login("pumpwatch", new_password()), parts, gateways)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="NAMES") from error
+    typer.echo(text, nl=False)

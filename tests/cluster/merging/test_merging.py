@@ -16,7 +16,7 @@ from broker.store.pump_table import PUMPS_SCHEMA
 from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, CapacityLimit, Health, Snapshot
 from cluster import layout, node_reports
 from cluster.merging.merger import Merger
-from cluster.merging.stale import STALE_S
+from cluster.merging.stale import DEAF_S, STALE_S
 from cluster.node_reports import Held, NodeReport
 
 
@@ -69,6 +69,9 @@ def own(data, number: int, snapshot: Snapshot, epoch: int = 1) -> None:
 
 def merged(data) -> Snapshot:
     return snapshot_files.read(data / "snapshot")
+
+
+with_ = msgspec.structs.replace
 
 
 def yes() -> bool:
@@ -173,17 +176,40 @@ def test_a_damaged_snapshot_of_one_range_leaves_what_was_seen(tmp_path):
     assert merged(tmp_path).table.height == 2
 
 
-@pytest.mark.parametrize("silent", [1, 2])
-def test_an_alarm_about_the_fleet_says_in_how_many_ranges_it_is(tmp_path, silent):
-    for number in (0, 1, 2):
-        shown = fleet([20 * number] * (number < 2), [0] * (number < 2))
-        row = {**dict.fromkeys(ALARMS_SCHEMA), "alarm": f"fleet/fleet_silent/{number}", "subject": "fleet"}
-        row |= {"subject_kind": "fleet", "rule": "fleet_silent", "meaning": "No pump is monitored."}
-        alarms = pl.DataFrame([row] * (number < silent), ALARMS_SCHEMA)
+def test_the_alarm_about_the_fleet_is_shown_once_with_all_that_it_suppresses(tmp_path):
+    for number, held in enumerate((0, 3, 5)):
+        row = {
+            **dict.fromkeys(ALARMS_SCHEMA),
+            "alarm": "fleet/fleet_silent/7",
+            "subject": "fleet",
+            "state": f"{number}",
+        }
+        row |= {"subject_kind": "fleet", "rule": "fleet_silent", "held": held, "state": f"{number}"}
+        row["explains"] = f"Gateway silent, Pump silent ({held} pumps)" if held else None
+        shown = fleet([20 * number], [1])
+        alarms = pl.concat([shown.alarms, pl.DataFrame([row], ALARMS_SCHEMA)])
         own(tmp_path, number, dataclasses.replace(shown, alarms=alarms))
     Merger(tmp_path, 4, started=7).step(0.0, 20_000, yes)
-    told = {1: "In 1 of 2 ranges with pumps. No pump is monitored.", 2: "No pump is monitored."}
-    assert set(merged(tmp_path).alarms["meaning"]) == {told[silent]}
+    alarms = merged(tmp_path).alarms
+    assert alarms.filter(subject="fleet").select("state", "held", "explains").rows() == [
+        ("0", 8, "Gateway silent, Pump silent")
+    ]
+    assert alarms.height == 4
+
+
+def test_a_range_whose_processor_has_no_broker_is_not_judged_but_a_fleet_without_one_is_no_matter_of_ranges(tmp_path):
+    def steps(*connected: bool) -> list[str]:
+        merger = Merger(tmp_path, 2, started=7)
+        for second in (0, 20, 20 + DEAF_S):
+            for number, alive in enumerate(connected):
+                shown = fleet([40 * number], [0], version=round(second) + 1)
+                own(tmp_path, number, dataclasses.replace(shown, health=with_(shown.health, connected=alive)))
+            merger.step(second, 20_000, yes)
+        return merged(tmp_path).alarms["subject"].to_list()
+
+    assert steps(True, False) == ["system: range 01"]
+    assert "no connection to its broker" in merged(tmp_path).alarms["meaning"][0]
+    assert steps(False, False) == []
 
 
 def test_nothing_is_written_while_no_range_has_a_new_snapshot(tmp_path):
@@ -234,7 +260,7 @@ def test_of_each_range_one_sees_who_has_it_and_how_long_nobody_judged_it_when_it
     layout.epoch_directory(tmp_path, 0, 2).mkdir()
     merger.step(6.0, 26_000, yes)
     successor = fleet([0], [0])
-    own(tmp_path, 0, dataclasses.replace(successor, health=msgspec.structs.replace(successor.health, started=9)), 2)
+    own(tmp_path, 0, dataclasses.replace(successor, health=with_(successor.health, started=9)), 2)
     merger.step(8.0, 28_000, yes)
     health = merged(tmp_path).health
     first, second = health.ranges
