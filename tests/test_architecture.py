@@ -104,7 +104,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "nats_service": {"nats_server"},
         "membership": {"leases"},
         "worker": set(),
-        "node": {"layout", "leases", "membership", "worker"},
+        "node": {"layout", "leases", "membership", "nats_server", "worker"},
         "joining": {"layout", "leases", "preflight"},
         "merging": {"layout"},
         "preflight": {"layout", "nats_server"},

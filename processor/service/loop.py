@@ -155,6 +155,8 @@ class _Service:
             self.committer.part, self.pipeline.shared = (part.number, part.parts), True
             self.pipeline.cohorts.exchange = CohortExchange(settings.data, part.keys, first=part.number == 0)
             self.announcements.name = f"processor-{part.number:02d}"
+            self.batches.unordered = lambda: time.monotonic() - self.connection.since < part.redelivery_s
+            self.batches.newest = self.pipeline.newest_samples
         self.connection = Connection(
             self.link,
             self.guard,
