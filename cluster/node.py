@@ -14,6 +14,7 @@ from broker.metrics.readings import Vitals
 from cluster import layout
 from cluster.leases import RENEW_S, Lease, Leases, fair_share
 from cluster.membership import Membership
+from cluster.nats_server import ACK_WAIT_S
 from cluster.worker import Worker
 from processor.service import loop
 from processor.service.fence import FencedError
@@ -23,6 +24,10 @@ log = logging.getLogger("node")
 
 MAX_WAIT_S: Final = 15.0
 """Longest pause before a processor that failed is started again on its range."""
+
+REDELIVERY_S: Final = 2.0 * ACK_WAIT_S
+"""For so long after it connected, a processor waits for messages that the server delivered to a former owner: the
+server does so again after its own wait, which may just have begun, and on a machine that is busy."""
 
 Mine = Callable[[], bool]
 """Whether nobody else can hold the lease yet."""
@@ -199,6 +204,7 @@ class Node:
             topics_of(lease.number, self.ranges),
             self.data,
             lambda: lease.mine(self.clock()),
+            REDELIVERY_S,
         )
 
         async def work(stop: asyncio.Event) -> None:

@@ -156,6 +156,15 @@ class Pipeline(FleetState):
             outcomes.append(outcome)
         return AlarmResult(pl.concat(changes), tuple(outcomes))
 
+    def newest_samples(self) -> pl.DataFrame:
+        """Return the newest sample of each pump, judged or waiting (`intake.delivery_order.NEWEST_SCHEMA`)."""
+        judged = self.state.select(last_boot="boot", last_seq="seq").with_row_index("number")
+        waiting = self.backlog.waiting.select(number="pump", last_boot="boot", last_seq="seq")
+        newest = pl.concat([judged, waiting]).group_by("number").agg(pl.all().sort_by("last_boot", "last_seq").last())
+        return newest.select(
+            self.registry.facts()["pump"].gather(newest["number"]).alias("pump"), "last_boot", "last_seq"
+        ).drop_nulls()
+
     def snapshot(self, health: Health, now: int) -> Snapshot:
         """Return what the dashboards show as of `now`, everything up to date."""
         view = self.fleet_view(now)

@@ -107,7 +107,7 @@ ROOMS: Final[dict[str, dict[str, set[str]]]] = {
         "nats_users": {"nats_server"},
         "membership": {"leases"},
         "worker": set(),
-        "node": {"layout", "leases", "membership", "worker"},
+        "node": {"layout", "leases", "membership", "nats_server", "worker"},
         "node_reports": {"membership"},
         "watching": {"leases", "node", "node_reports"},
         "joining": {"layout", "leases", "preflight"},

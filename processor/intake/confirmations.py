@@ -10,15 +10,17 @@ from broker.contract.messages import encode
 from broker.contract.topics import confirmed_topic
 from processor.intake.gateway import Gateway
 
-Progress = dict[str, tuple[int, int]]
-"""For each gateway, by name: the stamp of its last message, and how many messages it has redelivered."""
+Progress = dict[str, tuple[int, int, int]]
+"""For each gateway, by name: the stamp of its last message, the highest of all, and how many it has redelivered."""
 
 
 @dataclass
 class Confirmations:
     """What is durable of each gateway, and what of that was published.
 
-    A gateway that redelivers has missed its confirmation, which is published again even if it is the same.
+    A gateway that redelivers has missed its confirmation, which is published again even if it is the same. If its last
+    message is not its newest, a broker has delivered an earlier one again, or the clock of the gateway was set back:
+    then both stamps are confirmed, and a gateway ignores one that none of its parcels has.
     """
 
     _durable: Progress = field(default_factory=dict)
@@ -27,7 +29,7 @@ class Confirmations:
     def progress(self, gateways: list[Gateway]) -> Progress:
         """Return how far each gateway with a birth has got; call `durable` with it once that is on disk."""
         return {
-            gateway.name: (gateway.sent, gateway.resent)
+            gateway.name: (gateway.sent, gateway.sent if gateway.newest is None else gateway.newest, gateway.resent)
             for gateway in gateways
             if gateway.born and gateway.sent is not None
         }
@@ -45,4 +47,6 @@ class Confirmations:
         for name, progress in self._durable.items():
             if self._published.get(name) != progress:
                 self._published[name] = progress
-                yield confirmed_topic(name), encode(Confirmation(sent=progress[0]))
+                last, newest, _ = progress
+                for stamp in (last, newest) if newest > last else (last,):
+                    yield confirmed_topic(name), encode(Confirmation(sent=stamp))

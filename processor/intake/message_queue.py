@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -84,6 +85,17 @@ class MessageQueue:
         if self._waiting:
             self.arrived.set()
         return taken
+
+    def put_back(self, queued: Queued, taken: Sequence[int], held: Sequence[int]) -> Queued:
+        """Return the messages at the places `taken`, in that order; those at `held` are again the first that wait."""
+        back = [queued.messages[place] for place in sorted(held)]
+        self._waiting = back + self._waiting
+        self.waiting_bytes += sum(len(message.payload) for message in back)
+        # In another order, those of earlier sessions are no longer the first: then none is acknowledged in this one,
+        # and the broker delivers some once more.
+        mixed = queued.own > 0 or queued.session != self._session
+        self._own += len(back) if mixed or self._own else 0
+        return Queued([queued.messages[place] for place in taken], queued.session, len(taken) if mixed else 0)
 
     def taken(self, taken: Queued) -> None:
         """Mark messages as being in the state: they are acknowledged once the state is durable."""

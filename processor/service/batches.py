@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
 from broker.contract.codec import Decoded
 from broker.mqtt.link import Message
+from processor.intake import delivery_order
 from processor.intake.message_queue import MessageQueue, Queued
 from processor.service.guard import ERRORS
 from processor.service.in_hand import InHand
+
+log = logging.getLogger("processor")
 
 Frames = Sequence[Decoded | None]
 """For each message of a batch, its Arrow payload, None if it has none (`processor.intake.inbox.Inbox.decode`)."""
@@ -20,12 +26,16 @@ Frames = Sequence[Decoded | None]
 class Batches:
     """Takes batches out of the queue. `decode` may run in another thread while an earlier batch is judged.
 
-    What is decoded is noted in `in_hand`. Beside suspects nothing is decoded, and they are not decoded ahead.
+    What is decoded is noted in `in_hand`. Beside suspects nothing is decoded, and they are not decoded ahead. While
+    `unordered` says that the broker may deliver out of order, messages wait for earlier ones of their gateway, as long
+    as they are no more than a batch; `newest` returns what was taken of each pump (`delivery_order.NEWEST_SCHEMA`).
     """
 
     queue: MessageQueue
     decode: Callable[[Sequence[Message]], Frames]
     in_hand: InHand
+    unordered: Callable[[], bool] = lambda: False
+    newest: Callable[[], pl.DataFrame] = lambda: pl.DataFrame(schema=delivery_order.NEWEST_SCHEMA)
     _ahead: tuple[Queued, asyncio.Task[Frames | None]] | None = None
 
     async def next(self) -> tuple[Queued, Frames | None]:
@@ -34,6 +44,8 @@ class Batches:
         While more than a batch waits, the one after is decoded from now on.
         """
         busy = self.queue.waiting_bytes >= 2 * self.queue.batch_bytes
+        if self._ahead is None and self.unordered():
+            return await self._in_order(), None
         if self._ahead is None and not busy:
             return self.queue.take(), None
         queued, decoding = self._ahead or self._begin()
@@ -41,6 +53,26 @@ class Batches:
         more = self.queue.waiting_bytes >= self.queue.batch_bytes and not self.in_hand.suspicious(queued.messages)
         self._ahead = self._begin() if more else None
         return queued, frames
+
+    async def _in_order(self) -> Queued:
+        """Return the messages of the next batch without those that are ahead of earlier ones, which go on waiting."""
+        queued = self.queue.take()
+        if not queued.messages or self.in_hand.suspicious(queued.messages):
+            return queued
+        newest = self.newest()
+
+        def arrange() -> delivery_order.Arrangement | None:
+            frames = self._decoded(queued.messages)
+            return None if frames is None else delivery_order.arrange(queued.messages, frames, newest)
+
+        with self.in_hand.holding(queued.messages):
+            found = await asyncio.to_thread(arrange)
+        if found is None:
+            return queued
+        if sum(len(queued.messages[place].payload) for place in found.ahead) > self.queue.batch_bytes:
+            log.warning("%s messages do not wait for earlier ones of their gateways: too many", f"{len(found.ahead):,}")
+            return queued
+        return self.queue.put_back(queued, found.taken, found.ahead)
 
     def _begin(self) -> tuple[Queued, asyncio.Task[Frames | None]]:
         queued = self.queue.take()

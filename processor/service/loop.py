@@ -159,6 +159,8 @@ class _Service:
             self.pipeline.gateways.fleet = FleetReading(part.keys)
             self.announcements.name = f"processor-{part.number:02d}"
             self.announcements.speaks_for_fleet = part.number == 0
+            self.batches.unordered = lambda: time.monotonic() - self.connection.since < part.redelivery_s
+            self.batches.newest = self.pipeline.newest_samples
         self.connection = Connection(
             self.link,
             self.guard,

@@ -25,7 +25,8 @@ class Part:
     """The part of a fleet that one of several processors has: `filters` are its topics, `keys` the directory of all.
 
     There are `parts` of them. `still_mine` says whether nobody else can have it yet; it is asked after what was taken
-    in is on disk, before that is confirmed. `name` is for people, `number` for topics.
+    in is on disk, before that is confirmed. `name` is for people, `number` for topics. For `redelivery_s` after a
+    session has begun, the broker may deliver what the former session left unacknowledged after newer messages.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Part:
     filters: tuple[str, ...]
     keys: Path
     still_mine: Callable[[], bool]
+    redelivery_s: float = 0.0
 
     @property
     def topics(self) -> tuple[str, ...]:

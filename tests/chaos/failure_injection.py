@@ -189,9 +189,17 @@ def plan(count: int, seed: int, pace_s: tuple[float, float]) -> Iterator[tuple[f
 
 
 async def inject_failures(
-    folder: Path, run: Run, failures: list[tuple[float, str, str, float]], *, dashboard: bool = True
+    folder: Path,
+    run: Run,
+    failures: list[tuple[float, str, str, float]],
+    *,
+    dashboard: bool = True,
+    acknowledging: bool = True,
 ) -> SystemUnderTest:
-    """Run a system through all failures until every sample is confirmed; return it, stopped."""
+    """Run a system through all failures until every sample is confirmed; return it, stopped.
+
+    Without `acknowledging` nobody acts on alarms.
+    """
     chance = random.Random(run.seed)
     proxy = Proxy(free_port(), chance)
     await proxy.start()
@@ -201,13 +209,16 @@ async def inject_failures(
         for part in PARTS:
             if dashboard or part != "dashboard":
                 system.start(part)
-        operator = asyncio.create_task(operate(system.url, system.data, system.acknowledged))
+        operator = asyncio.create_task(
+            operate(system.url, system.data, system.acknowledged) if acknowledging else asyncio.sleep(0)
+        )
         for wait_s, what, part, pause_s in failures:
             await asyncio.sleep(wait_s)
             await system.inject(what, part, pause_s)
         proxy.restore()
         await system.until_done()
-        await wait_for_acknowledgments(system)
+        if acknowledging:
+            await wait_for_acknowledgments(system)
         operator.cancel()
         await asyncio.gather(operator, return_exceptions=True)
     finally:

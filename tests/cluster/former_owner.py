@@ -217,13 +217,14 @@ class Range:
         await self._work(self.owner, next(self.now))
 
     def view(self) -> dict[str, object]:
-        """Return what readers see of the range: history, journal of all ranges, and what was confirmed."""
+        """Return what readers see of the range, the files of its owner, and what was confirmed."""
         journals = Journals(self.data, 1)
         journals.step()
         journals.close()
         return {
             "samples": [segments.trend(self.data, serial, 0).rows() for serial in SERIALS],
             "entries": journal_query.entries(self.data, journal_query.Query(limit=1_000)).rows(),
+            "files": layout._state_of(layout.epoch_directory(self.data, 0, layout.epochs(self.data, 0)[-1])),
             "published": list(self.broker.published),
             "acknowledged": sorted(self.broker.held),
         }
@@ -261,7 +262,7 @@ def check(played: Range, expected: dict[str, object], where: str) -> None:
         text = f"{where}, try {number}, stopped at: {each.stopped}"
         # Who was just told that the lease is valid may still confirm: that is durable, and the next owner has it.
         told = each.stopped in (ALLOWED, "acknowledge", "confirm", "publish")
-        for key in ("samples", "entries") if told else each.before:
+        for key in ("samples", "entries", "files") if told else each.before:
             assert each.after[key] == each.before[key], f"{text}: {key}"
         assert told or not each.former.committer.link.sent, text  # type: ignore[attr-defined]
     found = played.outcome()

@@ -6,6 +6,7 @@ import msgspec
 
 from processor.intake.confirmations import Confirmations
 from processor.service import recovery
+from simulator.gateway.outbox import Outbox, Parcel
 
 
 def due(confirmations: Confirmations) -> dict[str, int]:
@@ -35,6 +36,22 @@ def test_a_gateway_that_redelivers_is_confirmed_again(watch, json_sample):
         confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways.order))
         assert due(confirmations) == {"pumpwatch/confirmed/ward": 1_790_000_000_002}
         assert due(confirmations) == {}
+
+
+def test_a_broker_that_delivers_an_earlier_message_last_does_not_hide_that_the_newest_is_durable(watch, json_sample):
+    confirmations = Confirmations()
+    watch.birth("A")
+    for seq in (1, 2, 3, 2):
+        watch.deliver(json_sample(seq=seq, time=1_767_225_600_000 + 60_000 * seq, sent=1_790_000_000_000 + seq))
+    confirmations.durable(confirmations.progress(watch.pipeline.registry.gateways.order))
+    stamps = [msgspec.json.decode(payload)["sent"] - 1_790_000_000_000 for _, payload in confirmations.due()]
+    assert stamps == [2, 3]
+    outbox = Outbox(10**6, patient=True)
+    for seq in (1, 2, 3):
+        outbox.put(Parcel(b"sample", 1, 1_790_000_000_000 + seq))
+    for stamp in stamps:
+        outbox.durable(1_790_000_000_000 + stamp)
+    assert outbox.samples == 0
 
 
 def test_on_a_new_connection_everything_is_confirmed_again(watch, json_sample):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from broker.mqtt.link import Message
+from processor.intake.delivery_order import NEWEST_SCHEMA
 from processor.intake.message_queue import MessageQueue
 from processor.service.batches import Batches, Frames
 from processor.service.in_hand import InHand
@@ -86,3 +88,49 @@ async def test_beside_a_suspect_nothing_is_decoded_ahead(tmp_path: Path) -> None
     await batches.next()
     await batches.next()
     assert decoder.decoded == []
+
+
+async def test_messages_ahead_of_earlier_ones_wait_until_these_came_or_the_time_is_over(tmp_path: Path) -> None:
+    queue = MessageQueue(10_000, 10**6, 10**6)
+    known = pl.DataFrame([("P-1", 1, 3)], NEWEST_SCHEMA, orient="row")
+    unordered = [True]
+    batches = Batches(queue, lambda each: [None] * len(each), InHand(tmp_path), lambda: unordered[0], lambda: known)
+
+    def deliver(seq: int, mid: int) -> None:
+        at = 1_790_000_000_000 + seq
+        payload = f'{{"pump":"P-1","time":{at},"sent":{at},"seq":{seq},"boot":1}}'.encode()
+        queue.receive([Message("itb/00/mine/telemetry", payload, mid, 1, False)])
+
+    async def taken() -> list[int]:
+        queued, _ = await batches.next()
+        queue.taken(queued)
+        return [message.mid for message in queued.messages]
+
+    deliver(6, mid=1)
+    assert await taken() == []
+    assert queue.unacknowledged == 0
+    assert queue.waiting_bytes > 0
+    deliver(4, mid=2)
+    deliver(5, mid=3)
+    assert await taken() == [2, 3, 1]
+    assert queue.durable() == (0, [2, 3, 1])
+    deliver(9, mid=4)
+    assert await taken() == []
+    unordered[0] = False
+    assert await taken() == [4]
+
+
+async def test_messages_of_an_ended_session_that_waited_are_not_acknowledged_in_the_next(tmp_path: Path) -> None:
+    queue = MessageQueue(10_000, 10**6, 10**6)
+    queue.receive(
+        [Message("itb/00/mine/telemetry", b"a", 1, 1, False), Message("itb/00/mine/status", b"b", 2, 1, False)]
+    )
+    queue.taken(queue.put_back(queue.take(), [1], [0]))
+    assert queue.durable() == (0, [2])
+    queue.end_session()
+    topic = "itb/00/mine/telemetry"
+    queue.receive([Message(topic, b"c", 1, 1, False)])
+    queued = queue.put_back(queue.take(), [1, 0], [])
+    assert [message.payload for message in queued.messages] == [b"c", b"a"]
+    queue.taken(queued)
+    assert queue.durable() == (1, []), "the broker delivers the one of the new session once more"
