@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const { tr } = window.pumpwatch;
-  const KEY = "pumpwatch-attention", LOCK = "pumpwatch-sound", NAMES = ["high", "medium", "low"];
+  const KEY = "pumpwatch-attention", NAMES = ["high", "medium", "low"];
   const MAX_PAUSE_MIN = 10, LOST_MS = 30000, ASLEEP_MS = 90000, LOUDNESS = 0.3, FADE_S = 0.01;
 
   /* Pulses and their spacing in seconds. High: twice 3 + 2 pulses, as the standard has it; it comes again every 10 s, so
@@ -61,7 +61,6 @@
   }
 
   let attention = null, heard_at = 0, ticked_at = Date.now(), audio = null, playing = null, played = "", played_at = 0, shown = "";
-  let release = null, asked = false;
   const element = (name) => document.getElementById(name);
 
   function sound_device() {
@@ -101,20 +100,6 @@
     playing = { gain: bus.gain, pulses };
   }
 
-  /* Of several tabs, the one that has the lock sounds; the browser gives it to another when this one is closed. */
-  function hold(wanted) {
-    if (!navigator.locks) return wanted;
-    if (wanted && !asked) {
-      asked = true;
-      navigator.locks.request(LOCK, () => new Promise((done) => { release = done; tick(); })).catch(() => { asked = false; });
-    } else if (!wanted && release) {
-      release();
-      release = null;
-      asked = false;
-    }
-    return wanted && release !== null;
-  }
-
   function tick() {
     const now = Date.now(), mine = settings();
     if (now - ticked_at > ASLEEP_MS && heard_at) heard_at = now;
@@ -123,7 +108,7 @@
     if (ended) { keep({ pause: null }); return; }
     const running = audio !== null && audio.state === "running";
     const next = decide({
-      on: mine.sound, running, holder: hold(mine.sound && running), waiting: attention && attention.waiting, paused_until: mine.pause ? mine.pause.until : 0,
+      on: mine.sound, running, holder: window.pumpwatch.sounder.holds(mine.sound, running, tick), waiting: attention && attention.waiting, paused_until: mine.pause ? mine.pause.until : 0,
       lost: heard_at > 0 && now - heard_at > LOST_MS, now, played, played_at,
     });
     if (next.priority !== played) { stop(); played = next.priority; played_at = 0; }

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from dash import Dash
 from fastapi import WebSocket, WebSocketDisconnect
+from fastapi.websockets import WebSocketState
 
 from dashboard.data.live import Live
 from dashboard.languages import LANGUAGE
@@ -168,5 +169,8 @@ def register(app: Dash, live: Live) -> None:
                 await page.listen()
         except* WebSocketDisconnect:
             pass
+        except* RuntimeError:  # a page that left while it was sent something is read from or sent to once more
+            if socket.application_state is WebSocketState.CONNECTED:
+                raise
         except* (msgspec.DecodeError, KeyError):  # KeyError: a message of bytes has no text
             await socket.close(UNREADABLE)

@@ -14,14 +14,17 @@ from typing import Any, Final
 import polars as pl
 
 from broker.store.snapshot import Snapshot, empty
-from broker.store.snapshot_files import SnapshotReader, stamp
+from broker.store.snapshot_files import MANIFEST, SnapshotReader, stamp
 from dashboard.data import fleet_map
 from dashboard.data.attention import Attention
+from dashboard.data.directory_watch import DirectoryWatch
 from dashboard.data.part_status import PartStatus
 from dashboard.data.queries import summary, values_lag_ms
 
 POLL_INTERVAL_S: Final = 0.04
 """Looking whether there is a new snapshot takes 0.1 ms with all that goes with it."""
+WATCHED_POLL_INTERVAL_S: Final = 0.25
+"""The same where the kernel reports new snapshots; what another machine writes over a network is not reported."""
 STALE_MS: Final = 5_000
 MIN_FREE_BYTES: Final = 4 * 1024 * 1024
 """With less free space a snapshot may not fit."""
@@ -122,11 +125,20 @@ class Live:
 
     async def watch(self) -> None:
         """Check for new snapshots until cancelled."""
-        while True:
-            if self._is_newer() and await asyncio.to_thread(self.refresh):
-                self._updated.set()
-                self._updated = asyncio.Event()
-            await asyncio.sleep(POLL_INTERVAL_S)
+        woken = asyncio.Event()
+        replaced = DirectoryWatch(self._directory, MANIFEST, woken.set)
+        try:
+            while True:
+                woken.clear()
+                replaced.start()
+                if self._is_newer() and await asyncio.to_thread(self.refresh):
+                    self._updated.set()
+                    self._updated = asyncio.Event()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(WATCHED_POLL_INTERVAL_S if replaced.active else POLL_INTERVAL_S):
+                        await woken.wait()
+        finally:
+            replaced.close()
 
     def _is_newer(self) -> bool:
         return bool(stamp(self._directory) != self._stamp)

@@ -149,15 +149,13 @@ def outlook(snapshot: Snapshot) -> dict[str, int]:
 
     Those of 7 days include today's; overdue ones count as overdue alone.
     """
-    tasks, today = refills.plan(snapshot), local_date(fleet_clock(snapshot).therapy_ms)
-    waiting = tasks["by"].is_not_null() & ~tasks["overdue"]
-    refill = waiting & (tasks["kind"] == "refill")
-    tonight, week = (tasks["by"] < _end_of(today + timedelta(days=ahead)) for ahead in (0, 7))
+    due, today = refills.due(snapshot), local_date(fleet_clock(snapshot).therapy_ms)
+    tonight, week = (_end_of(today + timedelta(days=ahead)) for ahead in (0, 7))
     return {
-        "overdue": int(tasks["overdue"].sum()),
-        "today": int((refill & tonight).sum()),
-        "week": int((refill & week).sum()),
-        "batteries": int((waiting & ~refill & week).sum()),
+        "overdue": due.overdue,
+        "today": due.until("refill", tonight),
+        "week": due.until("refill", week),
+        "batteries": due.until("battery", week),
     }
 
 

@@ -7,8 +7,12 @@ days" is in three days for all.
 from __future__ import annotations
 
 import threading
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from broker.contract.datasheet import RESIDUAL_ML
@@ -18,9 +22,12 @@ from dashboard.data.fleet_clock import SAME_MS, fleet_clock
 from dashboard.data.fleet_index import TableIndex, index_of
 from dashboard.languages import tr_later
 
+Made = TypeVar("Made")
 DAY_MS: Final = 86_400_000
 HORIZON_D: Final = 366.0
 """Later dates are not planned: forecasts are rough by then, and there will be other refills before."""
+SOON_D: Final = 9.0
+"""Holds the seven days of the overview, whose last one ends in the viewer's time zone."""
 MIN_FLOW_SHARE: Final = 0.05
 """Share of the commanded flow below which a pump delivers next to nothing: its reservoir has no forecast."""
 KINDS: Final = {"refill": tr_later("Refill"), "battery": tr_later("Replacement")}
@@ -62,22 +69,31 @@ _READ: Final = (
 )
 
 
-class _Plans:
-    """The plan of the latest table, made once for all viewers as long as its parts are the same."""
+@dataclass(frozen=True)
+class Due:
+    """How many tasks are overdue, and by when (therapy ms, ascending) others are due within `SOON_D`, by kind."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._latest: tuple[TableIndex | None, pl.DataFrame] = (None, pl.DataFrame(schema=PLAN_SCHEMA))
+    overdue: int
+    dates: dict[str, npt.NDArray[np.int64]]
 
-    def of(self, snapshot: Snapshot) -> pl.DataFrame:
+    def until(self, kind: str, end: int) -> int:
+        """Return how many tasks of a kind are due before a therapy time and not overdue."""
+        return int(np.searchsorted(self.dates[kind], end))
+
+
+class _Latest(Generic[Made]):
+    """What was made of the latest table, once for all viewers as long as its parts are the same."""
+
+    def __init__(self, make: Callable[[PumpTable, int], Made]) -> None:
+        self._make, self._lock = make, threading.Lock()
+        self._known: tuple[TableIndex, Made] | None = None
+
+    def of(self, snapshot: Snapshot) -> Made:
         index = index_of(snapshot.table)
         with self._lock:
-            if self._latest[0] is not index:
-                self._latest = (index, make(snapshot.table, fleet_clock(snapshot).therapy_ms))
-            return self._latest[1]
-
-
-_PLANS: Final = _Plans()
+            if self._known is None or self._known[0] is not index:
+                self._known = index, self._make(snapshot.table, fleet_clock(snapshot).therapy_ms)
+            return self._known[1]
 
 
 def plan(snapshot: Snapshot) -> pl.DataFrame:
@@ -85,21 +101,42 @@ def plan(snapshot: Snapshot) -> pl.DataFrame:
     return _PLANS.of(snapshot)
 
 
+def due(snapshot: Snapshot) -> Due:
+    """Return how much is overdue, and by when how much is due soon: a fraction of the work of the whole plan."""
+    return _DUE.of(snapshot)
+
+
 def make(table: PumpTable, now: int) -> pl.DataFrame:
     """Return the plan of a table of pumps; `now` is the therapy time of the fleet (ms)."""
+    natural = index_of(table).facts.natural
+    tasks = _tasks(table, now).collect(engine="in-memory")
+    ordered = tasks.with_columns(natural.gather(tasks["row"]).alias("natural")).sort(
+        pl.col("overdue").not_(), "by", "natural", "kind", nulls_last=True
+    )
+    return ordered.select(pl.col(name).cast(dtype) for name, dtype in PLAN_SCHEMA.items())
+
+
+def count(table: PumpTable, now: int) -> Due:
+    """Return how much of a table of pumps is due soon, without the plan itself; `now` as for `make`."""
+    soon = pl.col("by") <= now + SOON_D * DAY_MS
+    tasks = _tasks(table, now).select("kind", "by", "overdue").filter(soon).collect(engine="in-memory")
+    waiting = tasks.filter(~pl.col("overdue"))
+    return Due(
+        int(tasks["overdue"].sum()),
+        {kind: waiting.filter(pl.col("kind") == kind)["by"].sort().to_numpy() for kind in KINDS},
+    )
+
+
+def _tasks(table: PumpTable, now: int) -> pl.LazyFrame:
+    """Return the tasks of a table in the order of its pumps."""
     frame = pl.DataFrame([table.column(name) for name in _READ]).lazy().with_row_index("row")
     own = pl.col("time") + (1000.0 * pl.col("age_s").fill_nan(None).fill_null(0.0).clip(0.0)).cast(pl.Int64)
     clocks = frame.with_columns(own.alias("now")).with_columns(
         pl.when((pl.col("now") - now).abs() > SAME_MS).then(now - pl.col("now")).otherwise(0).alias("shift")
     )
-    tasks = pl.concat([clocks.select(_refill()), clocks.select(_battery())]).filter(
+    return pl.concat([clocks.select(_refill()), clocks.select(_battery())]).filter(
         pl.col("by").is_null() & pl.col("reason").is_not_null() | (pl.col("by") <= now + HORIZON_D * DAY_MS)
     )
-    natural = index_of(table).facts.natural.to_frame("natural").lazy().with_row_index("row")
-    ordered = tasks.join(natural, on="row", how="left").sort(
-        pl.col("overdue").not_(), "by", "natural", "kind", nulls_last=True
-    )
-    return ordered.select(pl.col(name).cast(dtype) for name, dtype in PLAN_SCHEMA.items()).collect(engine="in-memory")
 
 
 def _date(days: str) -> pl.Expr:
@@ -167,3 +204,7 @@ def _battery() -> list[pl.Expr]:
         pl.lit(None, pl.Float64).alias("residual_ml"),
         pl.lit(None, pl.Float64).alias("ml_day"),
     ]
+
+
+_PLANS: Final = _Latest(make)
+_DUE: Final = _Latest(count)

@@ -62,7 +62,7 @@ def layout(data: DataService) -> Component:
             placeholder="Text, address, pump",
             size="xs",
             debounce=300,
-            w=150,
+            w=185,
             **client_script.label("Search"),
         ),
         html.Button("Export CSV", id="audit-export", className="button"),

@@ -18,8 +18,8 @@ from dashboard.data.services import DataService
 
 MAX_LISTED: Final = 100
 NO_TRUTH: Final = (
-    "No ground truth: no simulator has written truth.jsonl to this data directory. Start one with `pumpwatch run`, or "
-    "with `pumpwatch simulate` on the same --data; own pumps have no ground truth to compare with."
+    "No ground truth: no simulator has written truth.jsonl to this data directory. Start one: "
+    "pumpwatch run, or pumpwatch simulate on the same --data. Own pumps have no ground truth to compare with."
 )
 INCOMPATIBLE: Final = (
     "The ground truth in truth.jsonl was written by another version. Restart the simulator; it rewrites the file."

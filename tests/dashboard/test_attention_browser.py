@@ -13,13 +13,20 @@ from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, page, scr
 pytestmark = pytest.mark.browser
 LISTEN = """
 window.tones = [];
+window.AudioContext = class extends AudioContext {
+  constructor() { super(); window.device = this; }
+};
 const begin = OscillatorNode.prototype.start;
 OscillatorNode.prototype.start = function (at) {
   window.tones.push(Math.round(this.frequency.value));
   begin.call(this, at);
 };
 """
-"""Writes down the pitch of every tone that the page plays."""
+"""Writes down the pitch of every tone that the page plays, and what it plays with."""
+HEARD = "new Promise((done) => { setInterval(() => tones.length && done(), 100); })"
+"""Waits until the page plays something."""
+WITHOUT_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { get: () => undefined });"
+"""A page that came over plain HTTP from another machine has no locks."""
 
 
 def sounds(page: Page, name: str) -> tuple[list[dict[str, Any]], float]:  # noqa: F811
@@ -145,6 +152,9 @@ def test_new_alarms_are_heard_once_somebody_has_allowed_it_until_they_are_acknow
         other.mouse.click(600, 20)
         expect(other.locator("#attention-open")).to_have_text("Sound on", timeout=PATIENCE_MS)
         expect(other).to_have_title("(3) ▲ Pumpwatch", timeout=PATIENCE_MS)
+        page.evaluate("device.suspend()")
+        page.wait_for_timeout(1500)
+        page.evaluate("device.resume()")
         assert other.evaluate("tones") == [], "the first tab sounds"
 
         screen.show(40, alarms=0)
@@ -153,3 +163,42 @@ def test_new_alarms_are_heard_once_somebody_has_allowed_it_until_they_are_acknow
         opener.click()
         expect(page.locator("#attention-panel")).to_be_hidden()
         assert page.evaluate("tones.length") == count
+
+
+def check_that_a_lease_has_one_holder(page: Page) -> None:  # noqa: F811
+    """Ask the function of the page about two tabs of the same browser."""
+
+    def asked(found: dict[str, Any] | None, tab: str, now: int) -> tuple[dict[str, Any], bool]:
+        answer = page.evaluate("given => pumpwatch.sounder.lease(...given)", [found, tab, now])
+        return answer["lease"], answer["holds"]
+
+    first, holds = asked(None, "a", 1_000)
+    assert not holds, "another tab may have taken it in the same moment"
+    assert asked(first, "a", 2_500) == ({"tab": "a", "since": 1_000, "at": 2_500}, True)
+    assert asked(first, "b", 9_000) == (first, False)
+    second, holds = asked(first, "b", 12_000)
+    assert (second["tab"], holds) == ("b", False), "the first tab has been gone for long"
+    assert asked(second, "a", 13_500) == (second, False), "it comes back, and the other one has taken its place"
+
+
+def test_one_tab_sounds_and_the_next_one_when_it_is_closed_also_without_locks(
+    screen: Screen,  # noqa: F811
+    page: Page,  # noqa: F811
+) -> None:
+    page.context.add_init_script(LISTEN)
+    page.context.add_init_script(WITHOUT_LOCKS)
+    with served(screen) as address, screen.moving(40, alarms=1):
+        page.goto(address)
+        page.locator("#attention-open").click()
+        check_that_a_lease_has_one_holder(page)
+        page.get_by_role("button", name="Turn sound on").click()
+        page.evaluate(HEARD)
+        other = page.context.new_page()
+        other.goto(address)
+        other.mouse.click(600, 20)
+        expect(other.locator("#attention-open")).to_have_text("Sound on", timeout=PATIENCE_MS)
+        expect(other).to_have_title("(1) ▲ Pumpwatch", timeout=PATIENCE_MS)
+        other.wait_for_timeout(2000)
+        assert other.evaluate("tones") == []
+        page.close()
+        other.evaluate(HEARD)

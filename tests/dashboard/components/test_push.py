@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from fastapi import WebSocketDisconnect
+from starlette.routing import Match
 from starlette.testclient import TestClient, WebSocketTestSession
 
 from broker.store.snapshot import Snapshot
@@ -18,6 +20,8 @@ from dashboard.data.services import DataService
 from tests.dashboard.conftest import FleetOf
 
 WORST, ALARMS = "/rows/worst", "/rows/alarms"
+PATIENCE_S = 20.0
+"""Heartbeats come every two seconds: if there is nothing for this long, nothing will come."""
 
 
 @pytest.fixture
@@ -37,11 +41,23 @@ def follow(page: WebSocketTestSession, **lists: tuple[int, int]) -> None:
     page.send_json({"type": "follow", "lists": {f"/rows/{name}": known for name, known in lists.items()}})
 
 
+def text_of(page: WebSocketTestSession) -> str:
+    """Return the next message; it fails if none comes, where `receive_text` would wait for ever."""
+
+    async def receive() -> Any:
+        async with asyncio.timeout(PATIENCE_S):
+            return await page._send_rx.receive()
+
+    message = page.portal.call(receive)
+    page._raise_on_close(message)
+    return str(message["text"])
+
+
 def until(page: WebSocketTestSession, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
     """Return the first of the next messages that is the wanted one."""
     message: dict[str, Any]
-    for _ in range(50):
-        message = json.loads(page.receive_text())
+    for _ in range(15):
+        message = json.loads(text_of(page))
         if wanted(message):
             return message
     raise AssertionError("the message did not come")
@@ -117,6 +133,29 @@ def test_what_no_page_says_ends_the_connection(page: WebSocketTestSession, said:
     with pytest.raises(WebSocketDisconnect) as left:
         until(page, lambda _: False)
     assert left.value.code == push.UNREADABLE
+
+
+async def test_a_page_that_leaves_while_it_is_sent_something_is_no_error(data: DataService) -> None:
+    """Its last message, that it follows nothing any more, comes while the server finds out that it has left."""
+    come, sending = [{"type": "websocket.connect"}], asyncio.Event()
+    come += [{"type": "websocket.receive", "text": '{"type": "follow", "lists": {}}'}]
+
+    async def receive() -> Any:
+        if len(come) == 1:
+            await sending.wait()
+        return come.pop(0) if come else await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "websocket.send":
+            sending.set()
+            await asyncio.sleep(0.02)
+            raise OSError("the browser has left")
+
+    scope: dict[str, Any] = {"type": "websocket", "path": push.PATH, "headers": [], "query_string": b""}
+    routes = (route for route in assemble(data).server.routes if route.matches(scope)[0] is Match.FULL)
+    route = next(routes)
+    async with asyncio.timeout(PATIENCE_S):
+        await route.handle({**scope, **route.matches(scope)[1]}, receive, send)
 
 
 async def test_what_many_pages_lack_is_made_once(data: DataService) -> None:
