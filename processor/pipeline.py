@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from broker.contract.actions import Action, Outcome, PumpAction, Transfer
@@ -313,10 +312,10 @@ class Pipeline:
         """Record of which pumps samples were taken since there were so many (`counted`), and whom nobody hears."""
         presence = self.registry.presence
         presence.pass_time(now, listening=listening)
-        taken = np.flatnonzero(self.state["samples"].to_numpy() != counted.to_numpy())
+        taken = (self.state["samples"] != counted).arg_true().to_numpy()
         for number in presence.hear(taken):
             self.registry.reinstate_pump(int(number), "it sends again")
-        if self.state[epochs.STALE_RUN].to_numpy().any():
+        if (self.state[epochs.STALE_RUN] != 0).any():
             unheard = self.registry.unheard_s() >= UNHEARD_S
             self.state = epochs.call_for_epochs(self.state, unheard)
 
