@@ -86,7 +86,8 @@ class Subjects:
     @property
     def together(self) -> int:
         """Therapy time (ms) of the fleet and of subjects that are no pump or gateway: that of the fastest gateway."""
-        return max([0, *self.clocks]) or self.wall
+        latest = self.clocks.max()
+        return (max(0, latest) if isinstance(latest, int) else 0) or self.wall
 
     def names(self, rows: pl.DataFrame) -> pl.Series:
         """Return the name of each row's subject (`SUBJECT`)."""

@@ -44,6 +44,8 @@ def apart(batch: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     Waves are as many as the samples of the pump that has most of them. So those few pumps are taken out that spare more
     waves than their runs cost.
     """
+    if np.bincount(batch["pump"].to_numpy(), minlength=1).max() < MIN_RUN:
+        return batch, []
     counts = batch["pump"].value_counts().filter(pl.col("count") >= MIN_RUN).sort("count", "pump", descending=True)
     if counts.is_empty():
         return batch, []

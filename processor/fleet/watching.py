@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from processor.alarms import lifecycle as alarm_list
@@ -64,10 +63,10 @@ def note_presence(fleet: FleetState, counted: pl.Series, now: int, *, listening:
     """Record of which pumps samples were taken since there were so many (`counted`), and whom nobody hears."""
     presence = fleet.registry.presence
     presence.pass_time(now, listening=listening)
-    taken = np.flatnonzero(fleet.state["samples"].to_numpy() != counted.to_numpy())
+    taken = (fleet.state["samples"] != counted).arg_true().to_numpy()
     for number in presence.hear(taken):
         fleet.registry.reinstate_pump(int(number), "it sends again")
-    if fleet.state[epochs.STALE_RUN].to_numpy().any():
+    if (fleet.state[epochs.STALE_RUN] != 0).any():
         unheard = fleet.registry.unheard_s() >= UNHEARD_S
         fleet.state = epochs.call_for_epochs(fleet.state, unheard)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from processor.engine.columns import MS_PER_S
@@ -16,7 +17,11 @@ def ages_s(registry: Registry, clocks: pl.Series, newest: pl.Series) -> pl.Serie
     and gateways may be wrong. Null for retired pumps, and for pumps never heard whose gateway is gone: the birth may be
     an old message that the broker retained.
     """
-    facts, retired = registry.facts(), registry.retired()
+    retired = registry.retired()
+    if not newest.has_nulls() and not retired.any():
+        ages = (clocks - newest) / MS_PER_S
+        return pl.Series(np.maximum(ages.to_numpy(), registry.unheard_s().to_numpy()).astype(np.float32))
+    facts = registry.facts()
     gone = registry.gateways.gone().gather(facts["owner"])
     born = pl.when(~gone).then(facts["born"])
     last = pl.select(pl.when(~retired).then(pl.coalesce(newest, born))).to_series()

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import polars as pl
-
 from broker.contract.gateway_messages import Birth, Status
 from broker.contract.ranges import EARLIEST_MS, LATEST_MS
-from broker.store.snapshot import GATEWAYS_SCHEMA
 
 RETIRED: Final = "left"
 """State of a gateway that took its birth back; its pumps are monitored no longer."""
@@ -134,24 +130,3 @@ class Gateway:
 
 def _within_range(therapy_ms: int) -> int:
     return min(max(therapy_ms, EARLIEST_MS), LATEST_MS)
-
-
-def gateways_frame(gateways: Iterable[Gateway], pumps: Iterable[int]) -> pl.DataFrame:
-    """Return the gateways as the snapshot shows them (`GATEWAYS_SCHEMA`); `pumps` is the number of pumps of each."""
-    rows = [
-        (
-            g.name,
-            g.shard,
-            g.state,
-            int(count),
-            g.speed,
-            g.heard_therapy,
-            g.heard_wall,
-            g.waiting,
-            g.dropped,
-            g.resent,
-            g.delay_ms,
-        )
-        for g, count in zip(gateways, pumps, strict=True)
-    ]
-    return pl.DataFrame(rows, schema=GATEWAYS_SCHEMA, orient="row")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -12,10 +13,17 @@ import numpy.typing as npt
 import polars as pl
 
 from broker.contract.gateway_messages import Status
-from processor.intake.gateway import RETIRED, Gateway, gateways_frame
+from broker.contract.ranges import EARLIEST_MS, LATEST_MS
+from broker.store.snapshot import GATEWAYS_SCHEMA
+from processor.intake.gateway import MAX_AHEAD_MS, MAX_DRIFT_MS, RETIRED, Gateway
 from processor.intake.rates import Budget, OverRateError
 
 MAX_GATEWAYS: Final = 100_000
+MAX_TIME_MS: Final = 2.0**53
+"""Times are limited to what a float holds exactly; no sample may bear a later one."""
+
+_SHOWN: Final = {"gateway": "name", "therapy_ms": "heard_therapy"}
+"""Columns of the snapshot that have another name here."""
 
 
 class RegistryFullError(Exception):
@@ -35,6 +43,7 @@ class Gateways:
     dropped: int = 0
     budget: Budget | None = None
     _by_name: dict[str, Gateway] = field(init=False)
+    _names: pl.Series = field(default_factory=lambda: pl.Series("gateway", dtype=pl.String))
 
     def __post_init__(self) -> None:
         self._by_name = {gateway.name: gateway for gateway in self.order}
@@ -83,19 +92,30 @@ class Gateways:
 
     def names(self) -> pl.Series:
         """Return the name of each gateway."""
-        return pl.Series("gateway", [gateway.name for gateway in self.order], dtype=pl.String)
+        if self._names.len() != len(self.order):
+            self._names = pl.Series("gateway", [gateway.name for gateway in self.order], dtype=pl.String)
+        return self._names
 
     def speeds(self) -> npt.NDArray[np.float64]:
         """Return the therapy seconds per wall second of each gateway."""
-        return np.array([gateway.speed for gateway in self.order], np.float64)
+        return self._each("speed")
 
     def clocks(self, wall_ms: int) -> pl.Series:
-        """Return where the therapy clock of each gateway stands (Int64 ms)."""
-        return pl.Series("now", [gateway.therapy_ms(wall_ms) for gateway in self.order], dtype=pl.Int64)
+        """Return where the therapy clock of each gateway stands (Int64 ms), as `Gateway.therapy_ms` does."""
+        heard, passed_ms = self._each("heard_therapy"), np.maximum(wall_ms - self._each("heard_wall"), 0.0)
+        now = np.clip(heard + passed_ms * self.speeds(), EARLIEST_MS, LATEST_MS)
+        return pl.Series("now", np.where(heard != 0.0, now, wall_ms).astype(np.int64))
 
     def latest_plausible_ms(self, wall_ms: int) -> npt.NDArray[np.int64]:
-        """Return the latest time that a sample of each gateway may bear (therapy ms)."""
-        return np.array([gateway.latest_plausible_ms(wall_ms) for gateway in self.order], np.int64)
+        """Return the latest time that a sample of each gateway may bear (therapy ms), as its method of that name."""
+        speed, passed_ms = self.speeds(), np.maximum(wall_ms - self._each("birth_wall"), 0.0)
+        latest = self._each("birth_therapy") + passed_ms * speed + MAX_AHEAD_MS + MAX_DRIFT_MS * speed
+        known = self._each("born") != 0.0
+        return np.where(known, np.minimum(latest, MAX_TIME_MS), wall_ms + MAX_AHEAD_MS).astype(np.int64)
+
+    def _each(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a number of each gateway. Times in ms are exact: they are below 2**53."""
+        return np.fromiter(map(attrgetter(name), self.order), np.float64, len(self.order))
 
     def in_states(self, *states: str) -> pl.Series:
         """Return whether each gateway is in one of these states (Boolean)."""
@@ -113,4 +133,7 @@ class Gateways:
 
     def frame(self, pumps: Iterable[int]) -> pl.DataFrame:
         """Return the gateways as the snapshot shows them (`GATEWAYS_SCHEMA`); `pumps` counts the pumps of each."""
-        return gateways_frame(self.order, pumps)
+        columns = {_SHOWN.get(name, name): name for name in GATEWAYS_SCHEMA if name != "pumps"}
+        values = {name: list(map(attrgetter(known), self.order)) for known, name in columns.items()}
+        values["pumps"] = [int(count) for count in pumps]
+        return pl.DataFrame({name: pl.Series(values[name], dtype=dtype) for name, dtype in GATEWAYS_SCHEMA.items()})

@@ -32,29 +32,40 @@ class Presence:
     """For each pump, by number: wall-clock ms since a sample of it was last judged (`unheard_ms`), and `retired`.
 
     Time counts only while the processor listens to its broker. No clock of a pump or gateway has a say in it.
-    `records` are the `RECORDS` by number, the latest of each pump; those of pumps that are back stay.
+    `records` are the `RECORDS` by number, the latest of each pump; those of pumps that are back stay. Of each pump is
+    kept how much time had passed when it was heard, so that the passing of time costs nothing.
     """
 
-    unheard_ms: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    _heard_ms: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     retired: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     records: dict[int, tuple[int, str | None, str]] = field(default_factory=dict)
     _frame: pl.DataFrame | None = None
+    _passed_ms: int = 0
     _at: int | None = None
 
     @classmethod
     def restore(cls, pumps: pl.DataFrame) -> Presence:
         """Return the presence that was `saved`; an older version saved no records."""
-        presence = cls(pumps["unheard_ms"].to_numpy().copy(), pumps["retired"].to_numpy().copy())
+        presence = cls(-pumps["unheard_ms"].to_numpy(), pumps["retired"].to_numpy().copy())
         if "retired_wall" in pumps.columns:
             kept = pumps.select("retired_wall", "retired_by", "retired_why").with_row_index("number")
             rows = kept.drop_nulls("retired_wall").iter_rows()
             presence.records = {number: (at, who, why) for number, at, who, why in rows}
         return presence
 
+    @property
+    def unheard_ms(self) -> Ints:
+        """Wall-clock ms since a sample of each pump was last judged."""
+        return self._passed_ms - self._heard_ms
+
+    def unheard_ms_of(self, number: int) -> int:
+        """Return the wall-clock ms since a sample of this pump was last judged."""
+        return self._passed_ms - int(self._heard_ms[number])
+
     def saved(self, pumps: pl.DataFrame) -> pl.DataFrame:
         """Return all pumps with their presence, as `restore` needs it; nothing in it changes any more."""
         present = pumps.with_columns(
-            pl.Series("unheard_ms", self.unheard_ms.copy()), pl.Series("retired", self.retired.copy())
+            pl.Series("unheard_ms", self.unheard_ms), pl.Series("retired", self.retired.copy())
         )
         return self.with_records(present.with_row_index("number"))
 
@@ -70,22 +81,22 @@ class Presence:
 
     def grow(self, pumps: int) -> None:
         """Make room for `pumps` pumps; new ones were heard just now and are not retired."""
-        more = pumps - len(self.unheard_ms)
+        more = pumps - len(self._heard_ms)
         if more > 0:
-            self.unheard_ms = np.append(self.unheard_ms, np.zeros(more, np.int64))
+            self._heard_ms = np.append(self._heard_ms, np.full(more, self._passed_ms, np.int64))
             self.retired = np.append(self.retired, np.zeros(more, np.bool_))
 
     def pass_time(self, now: int, *, listening: bool) -> None:
         """Let time pass until `now` (wall ms)."""
         if listening and self._at is not None:
-            self.unheard_ms += max(0, now - self._at)
+            self._passed_ms += max(0, now - self._at)
         self._at = now
 
     def hear(self, pumps: Ints) -> Ints:
         """Record that samples of these pumps were judged; return those of them that were retired and are back."""
         back: Ints = pumps[self.retired[pumps]]
-        self.unheard_ms[pumps] = 0
-        self.retired[pumps] = False
+        self._heard_ms[pumps] = self._passed_ms
+        self.retired[back] = False
         return back
 
     def retire(self, number: int, at: int, why: str, who: str | None) -> None:
@@ -98,7 +109,7 @@ class Presence:
         """Record that a pump is back; it counts as heard just now, or else (not `anew`) as long unheard as before."""
         self.retired[number] = False
         if anew:
-            self.unheard_ms[number] = 0
+            self._heard_ms[number] = self._passed_ms
 
     def frame(self) -> pl.DataFrame:
         """Return the latest retirement of each pump that was ever retired by itself (`RECORDS`)."""

@@ -161,7 +161,7 @@ class Registry:
 
         One that was silent when it was retired has time to send again, unless it was `heard` and not judged.
         """
-        overdue = self.presence.unheard_ms[number] * self._owner(number).speed >= UNHEARD_S * 1000
+        overdue = self.presence.unheard_ms_of(number) * self._owner(number).speed >= UNHEARD_S * 1000
         self.presence.reinstate(number, anew=heard and overdue)
         self.moves.append(Move(self._facts.serial(number), self._owner(number).name, "reinstated", why, who))
 
@@ -188,12 +188,14 @@ class Registry:
 
     def retired(self) -> pl.Series:
         """Return whether each pump is retired, by itself or with its gateway (Boolean)."""
-        with_gateway = self.gateways.in_states(RETIRED).gather(self.facts()["owner"])
-        return with_gateway | pl.Series(self.presence.retired)
+        by_themselves, gateways = pl.Series(self.presence.retired), self.gateways.in_states(RETIRED)
+        return gateways.gather(self.facts()["owner"]) | by_themselves if gateways.any() else by_themselves
 
     def unheard_s(self) -> pl.Series:
         """Return the therapy seconds for which no sample of each pump was judged (Float64), by its gateway's speed."""
-        speed = self.gateways.speeds()[self.facts()["owner"].to_numpy()]
+        speeds = self.gateways.speeds()
+        alike = len(speeds) > 0 and (speeds == speeds[0]).all()
+        speed = speeds[0] if alike else speeds[self.facts()["owner"].to_numpy()]
         return pl.Series("unheard", self.presence.unheard_ms * speed / 1000.0)
 
     def plausible_times(self, pumps: pl.Series, times_ms: pl.Series, wall_ms: int) -> pl.Series:
@@ -286,7 +288,7 @@ class Registry:
         owner = self._owner(number)
         if self.presence.retired[number] or owner.state != "online":
             return True
-        return bool(self.presence.unheard_ms[number] * owner.speed >= ROAM_S * 1000)
+        return bool(self.presence.unheard_ms_of(number) * owner.speed >= ROAM_S * 1000)
 
     def rejection(self, gateway: Gateway, serial: str) -> str:
         """Return why a gateway may not send samples of a pump."""
