@@ -9,7 +9,7 @@ that is in two files is one sample. The history of a cluster is in the directori
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,10 +96,21 @@ def set_aside(root: Path) -> list[Path]:
     return moved
 
 
-def scan(files: list[Path], schema: Schema = SAMPLE_SCHEMA) -> pl.LazyFrame:
-    """Return a lazy frame of these files; a column that a file lacks, from before its signal was added, is null."""
+def scan(files: Sequence[Path | str], schema: Schema = SAMPLE_SCHEMA) -> pl.LazyFrame:
+    """Return a lazy frame of files, by path or as URLs of an object store.
+
+    A column that a file lacks, from before its signal was added, is null.
+    """
+    paths, urls = [each for each in files if isinstance(each, Path)], [each for each in files if isinstance(each, str)]
+    if paths and urls:
+        return pl.concat([scan(paths, schema), scan(urls, schema)])
     return pl.scan_parquet(
-        files, schema=schema, glob=False, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
+        paths or urls,
+        schema=schema,
+        glob=False,
+        hive_partitioning=False,
+        missing_columns="insert",
+        extra_columns="ignore",
     )
 
 

@@ -13,6 +13,7 @@ import polars as pl
 from broker.store.history import History
 from broker.store.journal import Journal
 from broker.store.journal_chain import Head
+from broker.store.unpublished import Unpublished
 from processor.batch_result import BatchResult
 from processor.intake.journal_recorder import JournalRecorder
 from processor.service.quarantine_file import QuarantineFile
@@ -32,12 +33,14 @@ class Store:
     """Collects in memory and writes in one go; what could not be written is kept and retried.
 
     The number of samples is limited by the messages that the broker leaves unacknowledged; of more than `MAX_ENTRIES`
-    journal entries the oldest are dropped, counted in `entries_dropped`.
+    journal entries the oldest are dropped, counted in `entries_dropped`. Samples are also kept in `unpublished`, if
+    there is a history table.
     """
 
     data: Path
     history_bytes: int
     history_days: int = 0
+    unpublished: Unpublished | None = None
     entries_dropped: int = 0
     history: History = field(init=False)
     quarantine: QuarantineFile = field(init=False)
@@ -118,7 +121,8 @@ class Store:
         """Write the samples that wait; those added meanwhile by another thread are left for the next call."""
         self._in_hand, self._samples = self._in_hand + self._samples, []
         if self._in_hand:
-            self.history.append(pl.concat(self._in_hand), now)
+            keep = None if self.unpublished is None else self.unpublished.keep
+            self.history.append(pl.concat(self._in_hand), now, keep)
             self._in_hand = []
 
     def _record_removals(self, now: int) -> bool:
