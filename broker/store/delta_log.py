@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -26,7 +27,7 @@ from broker.store.history_table import HistoryTableError, is_remote
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
-    from deltalake.transaction import AddAction, RemoveAction
+    from deltalake.transaction import RemoveAction
 
 DAY: Final = "date"
 TYPES: Final[Mapping[pl.DataType, str]] = {pl.String(): "string", pl.Int64(): "long", pl.Float32(): "float"}
@@ -79,6 +80,16 @@ class Mark:
         return cls(version >> EPOCH_BITS, version & (2**EPOCH_BITS - 1))
 
 
+@dataclass(frozen=True)
+class Added:
+    """A file that was written and is not in the table before a commit adds it: path in it, bytes, day, statistics."""
+
+    path: str
+    size: int
+    day: str
+    stats: str
+
+
 @dataclass
 class Log:
     """One table, by URL or path; `read` before anything else. Every method may raise `OSError`.
@@ -127,13 +138,8 @@ class Log:
             return [f"{self.url}/{path}" for path in paths]
         return [Path(self.url) / path for path in paths]
 
-    def put(self, number: int, level: int, day: str, samples: pl.DataFrame, stamp: int) -> AddAction:
-        """Write samples of one day (`2026-01-31`) as a file beside those of the table; a commit adds it.
-
-        `stamp` is wall ms.
-        """
-        from deltalake.transaction import AddAction  # noqa: PLC0415
-
+    def put(self, number: int, level: int, day: str, samples: pl.DataFrame) -> Added:
+        """Write samples of one day (`2026-01-31`) as a file beside those of the table; a commit adds it."""
         path = f"{DAY}={day}/{number:02d}-{level}-{secrets.token_hex(12)}.parquet"
         content = io.BytesIO()
         samples.write_parquet(content, row_group_size=ROW_GROUP, compression="zstd")
@@ -141,13 +147,13 @@ class Log:
             self._store(path, content.getvalue())
         edges = {edge: {name: _edge(samples, name, edge) for name in ("pump", "time")} for edge in ("min", "max")}
         stats = {"numRecords": samples.height, "minValues": edges["min"], "maxValues": edges["max"]}
-        return AddAction(path, content.tell(), {DAY: day}, stamp, True, json.dumps(stats))
+        return Added(path, content.tell(), day, json.dumps(stats))
 
     def commit(
         self,
         number: int,
         mark: Mark,
-        added: Sequence[AddAction],
+        added: Sequence[Added],
         removed: pl.DataFrame | None = None,
         *,
         stamp: int,
@@ -160,17 +166,16 @@ class Log:
         Raises `ConflictError` if a commit for that range came after `read`.
         """
         from deltalake.exceptions import CommitFailedError  # noqa: PLC0415
-        from deltalake.transaction import CommitProperties, Transaction  # noqa: PLC0415
+        from deltalake.transaction import AddAction, CommitProperties, Transaction  # noqa: PLC0415
 
         gone = [] if removed is None else list(_removals(removed, stamp, changes=changes))
-        for action in added:
-            action.data_change = changes
+        new = [AddAction(each.path, each.size, {DAY: each.day}, stamp, changes, each.stats) for each in added]
         properties = CommitProperties(app_transactions=[Transaction(_app(number), mark.version)])
         before = self._table.version()
         with _as_os_error(self.url):
             try:
                 self._table.create_write_transaction(
-                    [*added, *gone], "append", self._table.schema(), [DAY], commit_properties=properties
+                    [*new, *gone], "append", self._table.schema(), [DAY], commit_properties=properties
                 )
             except CommitFailedError as error:
                 raise ConflictError(str(error)) from error
@@ -253,11 +258,8 @@ def _removals(files: pl.DataFrame, stamp: int, *, changes: bool) -> Iterator[Rem
 def _object_store(url: str) -> Any:
     from obstore.store import from_url  # noqa: PLC0415
 
-    return from_url(
-        url,
-        client_options={"timeout": f"{TIMEOUT_S}s"},
-        retry_config={"max_retries": 2},
-    )
+    # Options of the client would take the place of those in the environment, such as AWS_ALLOW_HTTP.
+    return from_url(url, retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=TIMEOUT_S)})
 
 
 @contextmanager

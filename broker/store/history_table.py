@@ -21,6 +21,8 @@ from broker.store import durable_write
 from broker.store.range_directories import is_cluster, sources
 
 FILE: Final = "history-table.json"
+SAMPLES: Final = "history"
+"""Directory of samples of a range; its roll-ups are no samples."""
 REMOVED: Final = "history-removed.json"
 MAX_REMOVED: Final = 40_000
 """Days that are listed as removed, the newest ones; more than a hundred years."""
@@ -102,10 +104,18 @@ def _first(data: Path, url: str) -> str | None:
     return location(data)
 
 
-def note_removed(data: Path, day: str) -> None:
-    """Note that samples of a day (`date=2026-01-31`) are about to be removed from the directory of a range."""
-    known = removed_days(data)
-    if day in known:
+def note_removed(data: Path, place: Path) -> None:
+    """Note that a directory of the history of a range, of a day or an hour, is about to be removed: it is archived.
+
+    Raises `OSError`; then it must not be removed.
+    """
+    names = place.relative_to(data).parts
+    day = names[1] if len(names) > 1 and names[0] == SAMPLES else None
+    try:
+        known = removed_days(data)
+    except HistoryTableError as error:
+        raise OSError(str(error)) from error
+    if day is None or day in known:
         return
     content = msgspec.json.encode(sorted({*known, day})[-MAX_REMOVED:])
     durable_write.replace(data / REMOVED, lambda fresh: fresh.write_bytes(content))

@@ -11,18 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import polars as pl
 
 from broker.contract.signals import SAMPLE_SCHEMA
 from broker.store import retention, segments, unpublished
-from broker.store.delta_log import Log, Mark
+from broker.store.delta_log import Added, Log, Mark
 from broker.store.segments import BLOCK_ROWS, DAY_MS, END_MS, KEY
 from broker.store.unpublished import Unpublished
-
-if TYPE_CHECKING:
-    from deltalake.transaction import AddAction
 
 MERGED: Final = 16
 MAX_LEVEL: Final = 3
@@ -67,7 +64,7 @@ class TableWriter:
         self.log.read(create=True)
         self._meet(self.log.last(self.number) or NONE)
         samples = self._new(unpublished.samples(chosen))
-        added = [self.log.put(self.number, 0, day, part, stamp) for day, part in _by_day(samples)]
+        added = [self.log.put(self.number, 0, day, part) for day, part in _by_day(samples)]
         if added:
             self._commit(added, None, stamp)
             latest = samples.group_by("pump").agg(pl.col("time").max())
@@ -87,9 +84,7 @@ class TableWriter:
             self._before = self._own_files().group_by("date").agg(pl.col("last_ms").max())
         self._seen = found
 
-    def _commit(
-        self, added: list[AddAction], removed: pl.DataFrame | None, stamp: int, *, changes: bool = True
-    ) -> None:
+    def _commit(self, added: list[Added], removed: pl.DataFrame | None, stamp: int, *, changes: bool = True) -> None:
         mark = Mark(self.epoch, self._seen.number + 1 if self._seen.epoch == self.epoch else 0)
         self.log.commit(self.number, mark, added, removed, stamp=stamp, changes=changes)
         self._seen = mark
@@ -132,7 +127,7 @@ class TableWriter:
         self._meet(self.log.last(self.number) or NONE)
         found = segments.once(segments.scan(self.log.places(files["path"].to_list())).collect(engine="in-memory"))
         level = min(MAX_LEVEL, 1 + int(files["level"].max()))  # type: ignore[arg-type]
-        added = self.log.put(self.number, level, files["date"][0], found.select(*SAMPLE_SCHEMA), stamp)
+        added = self.log.put(self.number, level, files["date"][0], found.select(*SAMPLE_SCHEMA))
         self._commit([added], files, stamp, changes=False)
         return True
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from broker.store import history_table
 from broker.store.history import History
 from broker.store.journal import Journal
 from broker.store.journal_chain import Head
@@ -53,6 +55,8 @@ class Store:
 
     def __post_init__(self) -> None:
         self.history = History(self.data, self.history_bytes, self.history_days)
+        if self.unpublished is not None:
+            self.history.record.before = partial(history_table.note_removed, self.data)
         self.quarantine = QuarantineFile(self.data)
         self._journal = Journal(self.data)
 

@@ -127,7 +127,7 @@ def test_a_former_owner_that_is_stopped_between_reading_and_writing_is_refused(t
     former.all_of(samples([1]))
     log = former.writer.log
     log.read()
-    added = log.put(0, 0, "2026-01-01", samples([2]), NOW_MS)
+    added = log.put(0, 0, "2026-01-01", samples([2]))
     Owner(tmp_path, epoch=2, name="successor").all_of(samples([2]))
     with pytest.raises(ConflictError):
         log.commit(0, Mark(1, 1), [added], stamp=NOW_MS)
