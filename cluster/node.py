@@ -205,6 +205,7 @@ class Node:
             self.data,
             lambda: lease.mine(self.clock()),
             REDELIVERY_S,
+            lease.epoch,
         )
 
         async def work(stop: asyncio.Event) -> None:

@@ -63,6 +63,33 @@ def refuse_single(data: Path) -> None:
         )
 
 
+def refuse_table(url: str) -> None:
+    """Raise `CommandError` if a single processor is given a history table."""
+    if url:
+        raise CommandError(
+            "--history-table is for the nodes of a cluster; a single processor keeps its history in its data directory"
+        )
+
+
+def table_of(data: Path, url: str) -> str:
+    """Return the history table of a cluster, empty for none.
+
+    One that is new is made first: an address that cannot be used is not chosen. One that was chosen earlier may be
+    out of reach for a while. Raises `RefusalError` or `OSError`.
+    """
+    from broker.store import delta_log, history_table
+
+    try:
+        known = history_table.location(data)
+        if url or known:
+            delta_log.require_extra()
+        if url and known is None:
+            delta_log.Log(history_table.checked(url)).read(create=True)
+        return history_table.choose(data, url) or ""
+    except history_table.HistoryTableError as error:
+        raise RefusalError(str(error)) from error
+
+
 def require_extra() -> None:
     """Raise `CommandError` if what a cluster needs is not installed."""
     if find_spec("nats") is None:
@@ -112,7 +139,8 @@ async def run(
             identity = await join(store, servers, settings.data, place.ranges)
             await _check_consumers(requests, identity.ranges)
             log = LogLimit(requests, [server.store_bytes for server in servers if isinstance(server, Server)])
-            settings = replace(settings, cluster_log=log.limits)
+            table = await asyncio.to_thread(table_of, settings.data, settings.history_table)
+            settings = replace(settings, cluster_log=log.limits, history_table=table)
             leases = Leases(RaisedLeases(store, settings.data, identity), name, clock)
             merging = Vitals("merger")
             merger = Elected(MERGER, "merger", partial(run_merger, settings.data, identity.ranges, vitals=merging))

@@ -65,6 +65,7 @@ def run(
     nodes: cluster_options.Nodes = 0,
     servers: cluster_options.Servers = 1,
     ranges: cluster_options.Ranges = None,
+    history_table: cluster_options.HistoryTable = "",
     metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",
 ) -> None:
@@ -99,6 +100,7 @@ def run(
         metrics_port=metrics_port,
         log=("--log", "json" if logs.as_json(log) else "text"),
         nodes=nodes,
+        history_table=history_table,
     )
     if nodes:
         others = {
@@ -119,6 +121,7 @@ def run(
         own: OwnBroker | ClusterBroker | None = None
         if not nodes:
             cluster_node.refuse_single(where)
+            cluster_node.refuse_table(history_table)
         if nodes:
             own = cluster_run.choose(where, ranges, servers)
         elif config.broker is None:

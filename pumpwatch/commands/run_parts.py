@@ -43,6 +43,7 @@ class RunConfig:
     metrics_port: int | None = None
     log: tuple[str, str] = ("--log", "text")
     nodes: int = 0
+    history_table: str = ""
 
     def metrics_flags(self, part: str) -> tuple[str, ...]:
         """Return the flags with which a part serves its metrics; the ports are in the order of `PARTS`."""
@@ -94,7 +95,8 @@ def _processors(config: RunConfig, words: tuple[str, ...], variables: dict[str, 
     """Return the processor, or the nodes of a cluster."""
     if not config.nodes:
         return [Part("processor", command(*words, *config.metrics_flags("processor")), variables)]
-    return cluster_run.nodes_of(config.nodes, config.own, command(*words), variables)
+    table = ("--history-table", config.history_table) if config.history_table else ()
+    return cluster_run.nodes_of(config.nodes, config.own, command(*words, *table), variables)
 
 
 def _broker_variables(config: RunConfig, user: str) -> dict[str, str]:

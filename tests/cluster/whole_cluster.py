@@ -68,8 +68,8 @@ class Cluster:
                 self.start(name, "broker", *words, "--data", str(self.data))
                 self.wait_for("the server", lambda name=name, known=known: self.log(name).count("READY broker") > known)
 
-    def start_node(self, name: str) -> None:
-        self.start(name, "process", *self.servers.node_flags, "--data", str(self.data))
+    def start_node(self, name: str, *more: str) -> None:
+        self.start(name, "process", *self.servers.node_flags, "--data", str(self.data), *more)
 
     def start_simulator(self, *words: str) -> None:
         # A data directory of its own, as on another machine, but for the keys that sign commands.
