@@ -38,6 +38,11 @@ class Part:
     ready_s: float = READY_TIMEOUT_S
     says: str = ""
 
+    @property
+    def kind(self) -> str:
+        """What it calls itself: there may be several of a kind."""
+        return self.says or self.name
+
 
 @dataclass
 class Running:
@@ -64,7 +69,7 @@ class Running:
         line = printable(line)
         word, _, rest = line.partition(" ")
         name, _, address = rest.partition(" ")
-        itself = name == (self.part.says or self.part.name)
+        itself = name == self.part.kind
         if word == "READY" and itself:
             if not self.ready.done():
                 self.ready.set_result(address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -120,18 +121,22 @@ class Supervisor:
         await self._keep(part, stop)
 
     async def stop(self) -> None:
-        """Stop every part, in reverse order; those that do not stop in time are killed with all their children."""
-        loop = asyncio.get_running_loop()
-        latest = loop.time() + MAX_STOP_S
-        for running in reversed(list(self.running.values())):
-            if running.process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    running.process.terminate()
-                await running.stopped(STOP_TIMEOUT_S, latest)
-            if running.process.returncode is None:
-                self.say("pumpwatch", f"{running.part.name} did not stop in time; killing it")
-            await self._sweep(running)
+        """Stop every part, in reverse order, those of a kind together: of two nodes, the second would first take over
+        what the first gives back. Those that do not stop in time are killed with all their children.
+        """
+        latest = asyncio.get_running_loop().time() + MAX_STOP_S
+        for _, kind in itertools.groupby(reversed(list(self.running.values())), lambda each: each.part.kind):
+            await asyncio.gather(*(self._end(running, latest) for running in kind))
         self.running.clear()
+
+    async def _end(self, running: Running, latest: float) -> None:
+        if running.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                running.process.terminate()
+            await running.stopped(STOP_TIMEOUT_S, latest)
+        if running.process.returncode is None:
+            self.say("pumpwatch", f"{running.part.name} did not stop in time; killing it")
+        await self._sweep(running)
 
     async def _launch(self, part: Part) -> Running:
         try:

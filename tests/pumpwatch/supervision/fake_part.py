@@ -48,6 +48,10 @@ async def run(stop: asyncio.Event, ready: Callable[[str], None], progress: Calla
     for done in range(5 if manner == "slow" else 0):
         progress(f"{done} of 5 signed off")
         await asyncio.sleep(STEP_S)
+    if manner == "leaving":
+        with notes.open("a") as file:
+            file.write(f"leaving {name}\n")
+        await asyncio.sleep(STEP_S)
     if manner == "stuck":
         await asyncio.sleep(600)
     with notes.open("a") as file:

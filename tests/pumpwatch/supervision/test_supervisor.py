@@ -84,6 +84,20 @@ async def test_parts_start_in_order_and_stop_in_reverse_order(stage: Stage) -> N
     assert not any(map(runs, stage.pids()))
 
 
+async def test_parts_of_a_kind_stop_together(stage: Stage) -> None:
+    commands = {name: stage.part("node", manner).command for name, manner in (("one", "leaving"), ("two", "leaving"))}
+    system = stage.of(stage.part("first"), *(Part(name, command, says="node") for name, command in commands.items()))
+    await system.start(asyncio.Event())
+    await system.stop()
+    assert [line.split()[:2] for line in stage.notes.read_text().splitlines()[3:]] == [
+        ["leaving", "node"],
+        ["leaving", "node"],
+        ["end", "node"],
+        ["end", "node"],
+        ["end", "first"],
+    ]
+
+
 async def test_the_output_of_a_part_is_printed_under_its_name(stage: Stage) -> None:
     system = stage.of(stage.part("one"))
     await system.start(asyncio.Event())
