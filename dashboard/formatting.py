@@ -18,7 +18,7 @@ from dashboard.zones import ZONE, label
 
 UNKNOWN: Final = tr_later("unknown")
 NO_PUMPS: Final = tr_later(
-    "No pump has reported yet. Start simulated pumps with `pumpwatch run`, or publish telemetry of your own; they "
+    "No pump has reported yet. Start simulated pumps with pumpwatch run, or publish telemetry of your own; they "
     "appear here with their first sample."
 )
 MAX_DECIMALS: Final = 6
