@@ -54,6 +54,7 @@ from pumpwatch.settings import (
     defaults_for,
     keep_memory,
     read_file,
+    return_memory,
     share_cores,
     widen_narrow_terminal,
 )
@@ -182,6 +183,7 @@ def main() -> None:
     streams.prepare()
     end_as_first_process()
     keep_memory()
+    return_memory()
     share_cores()
     widen_narrow_terminal()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import sys
@@ -34,6 +35,8 @@ USER_PASSWORD_VARIABLE: Final = f"{PREFIX}USER_PASSWORD"
 SECRETS: Final = frozenset({"broker", "cluster", "key", "journal_anchor_url"})
 """Settings whose value no message quotes."""
 
+_RETURNED: Final = {-3: 65_536, -1: 131_072}
+"""Options of glibc's `mallopt` (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD) and their values in bytes; see `return_memory`."""
 PUMPS: Final = Meta(ge=1, le=2_000_000)
 GATEWAYS: Final = Meta(ge=1, le=100_000)
 SPEED: Final = Meta(ge=0.1, le=100_000)
@@ -178,6 +181,19 @@ def keep_memory() -> None:
     evaluation. A value that the user has set stays.
     """
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:10000")
+
+
+def return_memory() -> bool:
+    """Let glibc give large freed blocks back to the system at once; return whether it does.
+
+    The births of a large fleet are a hundred megabytes of texts that are needed once. By itself glibc keeps such blocks
+    from the second time on. Other C libraries return them anyway, and a value that the user has set stays.
+    """
+    chosen = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"} & os.environ.keys()
+    if chosen or sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and all(mallopt(option, size) == 1 for option, size in _RETURNED.items())
 
 
 def share_cores() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, get_args, get_origin
 
 import pytest
@@ -13,7 +14,16 @@ from typer.testing import CliRunner
 
 from pumpwatch.__main__ import app, settings, settings_of
 from pumpwatch.commands import options
-from pumpwatch.settings import TYPES, SettingsError, environment, keep_memory, nearest, read_file, share_cores
+from pumpwatch.settings import (
+    TYPES,
+    SettingsError,
+    environment,
+    keep_memory,
+    nearest,
+    read_file,
+    return_memory,
+    share_cores,
+)
 
 
 @pytest.fixture
@@ -184,6 +194,28 @@ def test_polars_keeps_freed_memory_unless_the_user_has_set_otherwise(monkeypatch
     monkeypatch.setenv("_RJEM_MALLOC_CONF", "dirty_decay_ms:0")
     keep_memory()
     assert environment()["_RJEM_MALLOC_CONF"] == "dirty_decay_ms:0"
+
+
+def test_glibc_returns_large_blocks_unless_the_user_has_set_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"):
+        monkeypatch.delenv(name, raising=False)
+    calls: list[tuple[int, int]] = []
+
+    def mallopt(option: int, size: int) -> int:
+        calls.append((option, size))
+        return 1
+
+    known = {"mallopt": mallopt}
+    monkeypatch.setattr("pumpwatch.settings.ctypes.CDLL", lambda _: SimpleNamespace(**known))
+    monkeypatch.setattr("pumpwatch.settings.sys.platform", "linux")
+    assert return_memory()
+    assert calls == [(-3, 65_536), (-1, 131_072)]
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1")
+    assert not return_memory()
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_")
+    known.clear()
+    assert not return_memory(), "musl has no mallopt"
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(None, "1"), (1, "1"), (2, "1"), (5, "2"), (16, "8")])
