@@ -167,7 +167,7 @@ class BlownCluster:
         self.system.wait_for(
             "all confirmed", lambda: all(done_file(run).exists() for run in self.runs), left_s + PATIENCE_S
         )
-        self.system.wait_for("all shown", lambda: self.waits_s() == 0.0)
+        self.system.wait_for("all shown", lambda: self.waits_s() == 0.0, PATIENCE_S)
 
     def end_nodes(self) -> None:
         """Let the nodes finish, so that everything is on disk."""

@@ -42,7 +42,7 @@ async def test_blows_lose_no_sample_no_alarm_and_no_acknowledgment(tmp_path: Pat
         await asyncio.to_thread(blown.until_all_confirmed)
         operator.cancel()
         await asyncio.gather(operator, return_exceptions=True)
-        assert blown.dashboard_answers()
+        await asyncio.to_thread(system.wait_for, "the dashboard", blown.dashboard_answers)
         await asyncio.to_thread(blown.end_nodes)
         verdict = judge(system.data, blown.runs, acknowledged, undisturbed(blown.run))
         epochs = system.epochs()
