@@ -7,7 +7,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -56,12 +56,17 @@ SELECT: Final = "SELECT digest, name, generation, started, seen, address, agent,
 INSERT: Final = (
     "INSERT OR REPLACE INTO sessions VALUES (:digest, :name, :generation, :started, :seen, :address, :agent, :role)"
 )
+UPDATE: Final = (
+    "UPDATE sessions SET name = :name, generation = :generation, started = :started, seen = :seen, address = :address, "
+    "agent = :agent, role = :role WHERE digest = :digest"
+)
 
 
 class SessionTable:
     """The sessions by digest. Changes take effect at once; `save` writes them.
 
-    Another process may remove sessions from the file (`remove_of`); `refresh` notices.
+    Other processes change sessions in the file (`remove_of`, another dashboard of a cluster); `refresh` notices.
+    What one of them has ended does not come back because it was used here a moment before.
     """
 
     def __init__(self, data: Path) -> None:
@@ -70,6 +75,7 @@ class SessionTable:
         self._writing, self._changing = threading.Lock(), threading.Lock()
         self._pending: dict[str, Session | None] = {}
         self._sessions: dict[str, Session] = {}
+        self._stored: frozenset[str] = frozenset()
         self._stamp: object = None
         self._failing = False
         try:
@@ -120,12 +126,14 @@ class SessionTable:
         pending = dict(self._pending)
         with contextlib.suppress(sqlite3.Error):
             found = {session.digest: session for session in _read(self._path, timeout_s=0)}
-            self._stamp = stamp
+            self._stamp, before, self._stored = stamp, self._stored, frozenset(found)
             for digest, session in pending.items():
                 if session is None:
                     found.pop(digest, None)
-                else:
+                elif digest in found or digest not in before:
                     found[digest] = session
+                else:
+                    self._pending.pop(digest, None)
             self._sessions = found
 
     def save(self) -> None:
@@ -133,13 +141,14 @@ class SessionTable:
         with self._writing:
             changes = dict(self._pending)
             try:
-                _write(self._path, changes)
+                _write(self._path, changes, self._stored)
             except (sqlite3.Error, OSError) as error:
                 if not self._failing:
                     LOG.warning("Sessions not written to %s, a restart will not know them: %s", self._path, error)
                 self._failing = True
                 return
             self._failing = False
+            self._stored |= changes.keys()
             with self._changing:
                 for digest, session in changes.items():
                     if self._pending.get(digest, _NONE) is session:
@@ -174,7 +183,7 @@ def last_sign_ins(data: Path) -> dict[str, int]:
 def remove_of(data: Path, name: str) -> None:
     """Remove the sessions of a person from the file; a running dashboard notices. Raises `sqlite3.Error`."""
     path = data / secret_files.DIRECTORY / FILE
-    _write(path, {session.digest: None for session in sessions_of(data, name)})
+    _write(path, {session.digest: None for session in sessions_of(data, name)}, ())
 
 
 def _read(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> list[Session]:
@@ -184,10 +193,12 @@ def _read(path: Path, timeout_s: float = BUSY_TIMEOUT_S) -> list[Session]:
         return [Session(*row) for row in connection.execute(SELECT).fetchmany(MAX_SESSIONS)]
 
 
-def _write(path: Path, changes: Mapping[str, Session | None]) -> None:
+def _write(path: Path, changes: Mapping[str, Session | None], stored: Collection[str]) -> None:
+    """Write changed sessions; those that were `stored` are not added again if they are gone."""
     with contextlib.closing(_connect(path, BUSY_TIMEOUT_S)) as connection, connection:
         rows = [asdict(session) for session in changes.values() if session]
-        connection.executemany(INSERT, rows)
+        connection.executemany(INSERT, [row for row in rows if row["digest"] not in stored])
+        connection.executemany(UPDATE, [row for row in rows if row["digest"] in stored])
         connection.executemany(SIGNED_IN, rows)
         gone = [(digest,) for digest, session in changes.items() if session is None]
         connection.executemany("DELETE FROM sessions WHERE digest = ?", gone)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import polars as pl
 import pytest
 
 from broker.contract.action_answers import Answers
@@ -167,3 +168,26 @@ async def test_one_action_on_pumps_of_both_ranges_has_one_answer(cluster):
     assert cluster.dashboard.snapshot().orders["subject"].to_list() == ["P-0"]
     answer = await cluster.dashboard.change_monitoring("retire", "P-9", why="explanted")
     assert (answer.good, answer.text) == (False, "Done: 0 of 1. 1 refused: no longer open, or unknown.")
+
+
+async def test_what_is_done_at_one_dashboard_is_seen_at_another(cluster):
+    settings = cluster.dashboard.settings
+    live = Live(settings.snapshots, lambda: cluster.ranges[0].watch.now)
+    other = DataService(settings, live, lambda: cluster.ranges[0].watch.now, cluster.ask, cluster.act)
+    VISITOR.set(Visitor("anna", "operator"))
+    first, second = cluster.dashboard.snapshot().alarms.filter(pl.col("pump").is_in(["P-0", "P-1"]))["alarm"][:2]
+    assert (await cluster.dashboard.apply("acknowledge", [first])).good
+    VISITOR.set(Visitor("bert", "operator"))
+    assert (await other.apply("acknowledge", [second])).good
+    assert (await other.apply("note", [first], why="called the ward")).good
+    cluster.merge()
+    live.refresh()
+    for seen in (cluster.dashboard, other):
+        alarms = seen.snapshot().alarms
+        assert alarms.filter(alarm=first).select("state", "acknowledged_by", "note", "note_by").row(0) == (
+            "acknowledged",
+            "anna",
+            "called the ward",
+            "bert",
+        )
+        assert alarms.filter(alarm=second)["acknowledged_by"].item() == "bert"
