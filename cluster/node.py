@@ -192,6 +192,7 @@ class Node:
             topics_of(lease.number, self.ranges),
             self.data,
             lambda: lease.mine(self.clock()),
+            lease.epoch,
         )
 
         async def work(stop: asyncio.Event) -> None:

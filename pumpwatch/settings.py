@@ -119,6 +119,7 @@ class Settings(TypedDict, total=False):
     tls_cert: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/dashboard.pem"])]
     tls_key: Annotated[str, Meta(min_length=1, examples=["/etc/pumpwatch/dashboard.key"])]
     cluster: Annotated[str, Meta(min_length=1, examples=["nats://127.0.0.1:4222"])]
+    history_table: Annotated[str, Meta(min_length=1, examples=["/shared/samples", "s3://bucket/samples"])]
     cluster_monitor: Annotated[int, PORT]
     ranges: Annotated[int, RANGES]
     allowed_host: Annotated[list[str], Meta(max_length=MAX_HOSTS, examples=["ward.example"])]

@@ -128,6 +128,8 @@ ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "uvloop": ("pumpwatch/supervision/process.py",),
     "gmqtt": (),
     "nats": ("cluster/jetstream.py",),
+    "deltalake": ("broker/store/delta_log.py",),
+    "obstore": ("broker/store/delta_log.py",),
     "amqtt": ("broker/mqtt/local_broker.py",),
     "opentelemetry": ("processor/service/spans.py",),
     "prometheus_client": ("broker/metrics/exposition.py",),

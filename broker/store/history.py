@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -95,25 +95,30 @@ class History:
     def _root(self) -> Path:
         return self.data / DIRECTORY
 
-    def append(self, samples: pl.DataFrame, stamp: int) -> None:
-        """Make samples (`SAMPLE_SCHEMA`) durable; `stamp` is wall ms, for file names and the pace of removal only."""
+    def append(self, samples: pl.DataFrame, stamp: int, written: Callable[[Path], None] | None = None) -> None:
+        """Make samples (`SAMPLE_SCHEMA`) durable; `stamp` is wall ms, for file names and the pace of removal only.
+
+        `written` is called with each new file, before anything is removed.
+        """
         for hour, part in arrivals.by_hour(samples):
             directory = segments.hour_directory(self.data, hour)
             name = SMALL if part.height < LARGE_ROWS else LARGE
-            self._counted(self._write(directory, name, arrivals.gathered(part), stamp))
+            path = self._free(directory, name, stamp)
+            self._counted(_fill(path, name, arrivals.gathered(part)))
+            if written is not None:
+                written(path)
             if name == SMALL:
                 self._grown.add((directory, 0))
             self._touched[directory.parent] = stamp
         self._remove_oldest(stamp)
 
     def _write(self, directory: Path, name: str, rows: pl.DataFrame, stamp: int, row_group: int = ROW_GROUP) -> int:
-        """Write a new file and return its bytes; a name is never used twice, whatever the clock does."""
-        path = next(path for n in self._count if not (path := directory / f"{name}-{stamp}-{n}.parquet").exists())
-        # What is merged soon is compressed with the least effort.
-        kind: Literal["lz4", "zstd"] = "lz4" if name in _AS_ARRIVED else "zstd"
-        return durable_write.replace(
-            path, lambda fresh: rows.write_parquet(fresh, row_group_size=row_group, compression=kind)
-        )
+        """Write a new file and return its bytes."""
+        return _fill(self._free(directory, name, stamp), name, rows, row_group)
+
+    def _free(self, directory: Path, name: str, stamp: int) -> Path:
+        """Return a path for a new file; a name is never used twice, whatever the clock does."""
+        return next(path for n in self._count if not (path := directory / f"{name}-{stamp}-{n}.parquet").exists())
 
     def _counted(self, delta: int) -> None:
         with self._lock:
@@ -260,3 +265,12 @@ class History:
             reason = f"samples above {self.max_bytes:,} bytes (--history-size)"
             self.record.remove(place, reason, self._counted)
             self.removed += 1
+
+
+def _fill(path: Path, name: str, rows: pl.DataFrame, row_group: int = ROW_GROUP) -> int:
+    """Write samples or roll-ups into a new file and return its bytes."""
+    # What is merged soon is compressed with the least effort.
+    kind: Literal["lz4", "zstd"] = "lz4" if name in _AS_ARRIVED else "zstd"
+    return durable_write.replace(
+        path, lambda fresh: rows.write_parquet(fresh, row_group_size=row_group, compression=kind)
+    )

@@ -73,8 +73,12 @@ class Removed:
 
 @dataclass
 class Record:
-    """Removes directories, and collects what went, by reason, until it is taken; may be used by several threads."""
+    """Removes directories, and collects what went, by reason, until it is taken; may be used by several threads.
 
+    `before` is called with each directory that is about to be removed.
+    """
+
+    before: Callable[[Path], None] = lambda _place: None
     _removed: dict[str, Removed] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -83,6 +87,7 @@ class Record:
 
         Raises `OSError` if something could not be removed; what did go is recorded and counted all the same.
         """
+        self.before(place)
         before = size([place])
         try:
             shutil.rmtree(place)

@@ -9,7 +9,7 @@ that is in two files is one sample. The history of a cluster is in the directori
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Final
 import polars as pl
 
 from broker.contract.signals import SAMPLE_SCHEMA, SIGNAL_NAMES, empty_samples
+from broker.store import archived
 from broker.store.range_directories import sources
 
 Schema = dict[str, pl.DataType]
@@ -68,8 +69,8 @@ def of_day(day: Path, since_ms: int = 0, until_ms: int | None = None) -> list[Pa
 
 
 def kept(data: Path) -> tuple[int, int, int]:
-    """Return the numbers of samples (counted twice if in two files), files and bytes of the history."""
-    listed = files(data, 0)
+    """Return the numbers of samples (counted twice if in two files), files and bytes of the history on disk."""
+    listed = [file for day in _days(data, 0, None) for file in of_day(day)]
     counted = read(lambda: [file for file in listed if file.exists()], lambda frame: frame.select(pl.len()))
     return 0 if counted is None else int(counted.item()), len(listed), sum(file.stat().st_size for file in listed)
 
@@ -96,15 +97,26 @@ def set_aside(root: Path) -> list[Path]:
     return moved
 
 
-def scan(files: list[Path], schema: Schema = SAMPLE_SCHEMA) -> pl.LazyFrame:
-    """Return a lazy frame of these files; a column that a file lacks, from before its signal was added, is null."""
+def scan(files: Sequence[Path | str], schema: Schema = SAMPLE_SCHEMA) -> pl.LazyFrame:
+    """Return a lazy frame of files, by path or as URLs of an object store.
+
+    A column that a file lacks, from before its signal was added, is null.
+    """
+    paths, urls = [each for each in files if isinstance(each, Path)], [each for each in files if isinstance(each, str)]
+    if paths and urls:
+        return pl.concat([scan(paths, schema), scan(urls, schema)])
     return pl.scan_parquet(
-        files, schema=schema, glob=False, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
+        paths or urls,
+        schema=schema,
+        glob=False,
+        hive_partitioning=False,
+        missing_columns="insert",
+        extra_columns="ignore",
     )
 
 
 def read(
-    files: Callable[[], list[Path]],
+    files: Callable[[], Sequence[Path | str]],
     ask: Callable[[pl.LazyFrame], pl.LazyFrame],
     schema: Schema = SAMPLE_SCHEMA,
 ) -> pl.DataFrame | None:
@@ -123,7 +135,7 @@ def read(
     raise OSError(f"the history changed {READ_ATTEMPTS} times while it was being read; try again")
 
 
-def count(files: list[Path]) -> int:
+def count(files: Sequence[Path | str]) -> int:
     """Return the number of samples in these files."""
     if not files:
         return 0
@@ -152,10 +164,15 @@ def height(data: Path, pump: str, since_ms: int, until_ms: int | None = None) ->
     return 0 if found is None else found.height
 
 
-def files(data: Path, since_ms: int, until_ms: int | None = None) -> list[Path]:
-    """Return the files that may hold samples between two times."""
-    listed = _days(data, since_ms, until_ms)
-    return [file for day in listed for file in of_day(day, since_ms, until_ms)]
+def files(data: Path, since_ms: int, until_ms: int | None = None) -> list[Path | str]:
+    """Return the files that may hold samples between two times: paths, and URLs of the history table of a cluster."""
+    on_disk = [file for day in _days(data, since_ms, until_ms) for file in of_day(day, since_ms, until_ms)]
+    return [*on_disk, *(file for listed in _archived(data, since_ms, until_ms).values() for file in listed)]
+
+
+def _archived(data: Path, since_ms: int, until_ms: int | None) -> dict[str, list[Path | str]]:
+    """Return the files of the history table to read beside those on disk, by day."""
+    return archived.files(data, day_name(since_ms), None if until_ms is None else day_name(until_ms))
 
 
 def _days(data: Path, since_ms: int, until_ms: int | None) -> list[Path]:
@@ -195,23 +212,26 @@ def blocks(
     days_of: dict[str, list[Path]] = {}
     for day in _days(data, since_ms, until_ms):
         days_of.setdefault(day.name, []).append(day)
+    gone = _archived(data, since_ms, until_ms)
+    names = sorted({*days_of, *gone})
     condition = pl.col("time").is_between(since_ms, until_ms or 2**62)
     if pumps is not None:
         condition &= pl.col("pump").is_in(sorted(pumps))
-    for number, listed in enumerate(days_of.values()):
+    for number, name in enumerate(names):
 
-        def of_days(listed: list[Path] = listed) -> list[Path]:
-            return [file for day in listed for file in of_day(day, since_ms, until_ms)]
+        def of_days(name: str = name) -> list[Path | str]:
+            on_disk = [file for day in days_of.get(name, []) for file in of_day(day, since_ms, until_ms)]
+            return [*on_disk, *(archived.files(data, name, name).get(name, []) if name in gone else [])]
 
         parts = list(ranges(of_days, condition, rows))
         for at, part in enumerate(parts, start=1):
             found = read(of_days, lambda frame, part=part: frame.filter(condition & part))  # type: ignore[misc]
             if found is not None and found.height:
-                yield Block(once(found.select(*SAMPLE_SCHEMA)), (number + at / len(parts)) / len(days_of))
+                yield Block(once(found.select(*SAMPLE_SCHEMA)), (number + at / len(parts)) / len(names))
 
 
 def ranges(
-    files: Callable[[], list[Path]], condition: pl.Expr, rows: int, schema: Schema = SAMPLE_SCHEMA
+    files: Callable[[], Sequence[Path | str]], condition: pl.Expr, rows: int, schema: Schema = SAMPLE_SCHEMA
 ) -> Iterator[pl.Expr]:
     """Yield conditions that split the pumps of these files so that each selects about `rows` samples."""
     counts = read(files, lambda frame: frame.filter(condition).group_by("pump").len().sort("pump"), schema)

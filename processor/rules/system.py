@@ -10,6 +10,7 @@ from typing import Final
 
 from processor.rules.access import ACCESS_RULES
 from processor.rules.certificates import CERTIFICATE_RULES
+from processor.rules.history_table import HISTORY_TABLE_RULE
 from processor.rules.indicators import FAILURES as _FAILURES
 from processor.rules.indicators import RISES_OVER_S, level, rise, share
 from processor.rules.indicators import measure as _measure
@@ -331,6 +332,7 @@ SYSTEM_RULES: Final = (
         evidence=_FAILURES,
         over_s=0.0,
     ),
+    HISTORY_TABLE_RULE,
     Rule(
         name="clock_set",
         title="System clock changed",

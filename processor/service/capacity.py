@@ -46,6 +46,7 @@ def limits(
         CapacityLimit("rejected messages not yet written", quarantine.unwritten, MAX_UNWRITTEN, "messages",
               quarantine.unwritten_dropped, 0.5, "discarded"),
         CapacityLimit("history on disk", history.bytes, size, "bytes", history.removed, None, "oldest removed"),
+        *_unpublished(store),
         CapacityLimit("roll-ups on disk", history.rollup_bytes, rollups, "bytes", history.rollups_removed, None,
               "oldest removed"),
         CapacityLimit("journal on disk", store.journal_bytes, JOURNAL_BYTES, "bytes",
@@ -60,6 +61,15 @@ def limits(
         *rates(pipeline),
         *_disk(store.data),
     ]  # fmt: skip
+
+
+def _unpublished(store: Store) -> list[CapacityLimit]:
+    """Return how much waits for the history table; nothing if there is none."""
+    found = store.unpublished
+    if found is None:
+        return []
+    name = "samples waiting for the history table"
+    return [CapacityLimit(name, found.bytes, found.max_bytes, "bytes", found.dropped, 0.9, "oldest removed")]
 
 
 def rates(pipeline: Pipeline) -> list[CapacityLimit]:

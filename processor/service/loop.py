@@ -22,7 +22,7 @@ from processor.intake.message_queue import MessageQueue
 from processor.pipeline import Pipeline
 from processor.rules.access import SECOND_PROCESSOR
 from processor.rules.standstill import STANDSTILL
-from processor.service import recovery, tracing
+from processor.service import publication, recovery, tracing
 from processor.service.anchor_webhook import Webhook, address_of
 from processor.service.anchoring import Anchoring
 from processor.service.announcements import Announcements
@@ -100,7 +100,7 @@ class _Service:
         self.keys = action_key.KeyFile(keys / action_key.PUBLIC)
         self.guard = Guard(address, own_id, wall_ms, self._meet) if part is None else Fence(part.name, part.still_mine)
         self.standstill = Standstill(self._stood_still)
-        self.store = Store(settings.data, settings.history_bytes, settings.history_days)
+        self.store = Store(settings.data, settings.history_bytes, settings.history_days, publication.waiting(settings))
         self.log = MessageLog(settings.data)
         self.journal = SystemJournal(self.store, wall_ms)
         self.journal.record_start()
@@ -182,6 +182,9 @@ class _Service:
         own = ProcessorVitals(self.judging, lambda: self.link.alive, wall_ms)
         self.vitals, vitals.read, vitals.problems = vitals, own.read, own.problems
         self.compaction = Compaction(settings.data, self.store.history, self.pipeline, self.meter, wall_ms)
+        self.publication = publication.publication_of(
+            settings, self.store, self.pipeline, meter=self.meter, journal=self.journal, wall_ms=wall_ms
+        )
 
     def _restored(self) -> Pipeline:
         """Return the pipeline of the checkpoint, or a new one if there is none or it cannot be read."""
@@ -205,7 +208,7 @@ class _Service:
         stopping = asyncio.create_task(stop.wait(), name="stop")
         finish = asyncio.Event()
         work = asyncio.create_task(self._work(finish), name="work")
-        compaction = asyncio.create_task(self.compaction.run(), name="compaction")
+        background = [asyncio.create_task(each.run()) for each in (self.compaction, self.publication) if each]
         connecting = asyncio.create_task(connected.wait(), name="connecting")
         try:
             await asyncio.wait({connecting, connection, guarding, stopping, work}, return_when=asyncio.FIRST_COMPLETED)
@@ -227,9 +230,11 @@ class _Service:
             if fenced:
                 await _end(work, connection)
             await asyncio.gather(work, return_exceptions=True)
-            await _end(connecting, compaction, pulse)
+            await _end(connecting, *background, pulse)
             if not fenced:
                 await self.committer.finish()
+                if self.publication is not None:
+                    await self.publication.advance()
             await _end(connection, guarding, stopping)
             if not fenced:
                 self.journal.record_rejections(self.pipeline.quarantine)

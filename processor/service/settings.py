@@ -24,7 +24,7 @@ class Part:
     """The part of a fleet that one of several processors has: `filters` are its topics, `keys` the directory of all.
 
     There are `parts` of them. `still_mine` says whether nobody else can have it yet; it is asked after what was taken
-    in is on disk, before that is confirmed. `name` is for people, `number` for topics.
+    in is on disk, before that is confirmed. `name` is for people, `number` for topics; `epoch` counts the owners.
     """
 
     number: int
@@ -33,6 +33,7 @@ class Part:
     filters: tuple[str, ...]
     keys: Path
     still_mine: Callable[[], bool]
+    epoch: int = 0
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -50,7 +51,8 @@ class Settings:
     What exceeds the `rates` is refused. `anchor_url` gets the end of the journal, if it is not empty
     (`processor.service.anchor_webhook`). With `trace`, it publishes when it handled each message
     (`broker.contract.trace`). Spans of batches are sent to `otlp_endpoint`, if it is not empty. `part` is None if it is
-    the only processor of the fleet.
+    the only processor of the fleet; otherwise samples are also published in the Delta table `history_table` (URL or
+    path), if it is not empty.
     """
 
     broker: str
@@ -62,6 +64,7 @@ class Settings:
     receive_maximum: int = 65_535
     history_bytes: int = DEFAULT_MAX_BYTES
     history_days: int = 0
+    history_table: str = ""
     rates: RateLimits = field(default_factory=RateLimits)
     anchor_url: str = field(default="", repr=False)
     trace: bool = False

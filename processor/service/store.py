@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from broker.store import history_table
 from broker.store.history import History
 from broker.store.journal import Journal
 from broker.store.journal_chain import Head
+from broker.store.unpublished import Unpublished
 from processor.batch_result import BatchResult
 from processor.intake.journal_recorder import JournalRecorder
 from processor.service.quarantine_file import QuarantineFile
@@ -32,12 +35,14 @@ class Store:
     """Collects in memory and writes in one go; what could not be written is kept and retried.
 
     The number of samples is limited by the messages that the broker leaves unacknowledged; of more than `MAX_ENTRIES`
-    journal entries the oldest are dropped, counted in `entries_dropped`.
+    journal entries the oldest are dropped, counted in `entries_dropped`. Samples are also kept in `unpublished`, if
+    there is a history table.
     """
 
     data: Path
     history_bytes: int
     history_days: int = 0
+    unpublished: Unpublished | None = None
     entries_dropped: int = 0
     history: History = field(init=False)
     quarantine: QuarantineFile = field(init=False)
@@ -50,6 +55,8 @@ class Store:
 
     def __post_init__(self) -> None:
         self.history = History(self.data, self.history_bytes, self.history_days)
+        if self.unpublished is not None:
+            self.history.record.before = partial(history_table.note_removed, self.data)
         self.quarantine = QuarantineFile(self.data)
         self._journal = Journal(self.data)
 
@@ -118,7 +125,8 @@ class Store:
         """Write the samples that wait; those added meanwhile by another thread are left for the next call."""
         self._in_hand, self._samples = self._in_hand + self._samples, []
         if self._in_hand:
-            self.history.append(pl.concat(self._in_hand), now)
+            keep = None if self.unpublished is None else self.unpublished.keep
+            self.history.append(pl.concat(self._in_hand), now, keep)
             self._in_hand = []
 
     def _record_removals(self, now: int) -> bool:

@@ -7,7 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,6 +58,33 @@ def refuse_single(data: Path) -> None:
         )
 
 
+def refuse_table(url: str) -> None:
+    """Raise `CommandError` if a single processor is given a history table."""
+    if url:
+        raise CommandError(
+            "--history-table is for the nodes of a cluster; a single processor keeps its history in its data directory"
+        )
+
+
+def table_of(data: Path, url: str) -> str:
+    """Return the history table of a cluster, empty for none.
+
+    One that is new is made first: an address that cannot be used is not chosen. One that was chosen earlier may be
+    out of reach for a while. Raises `RefusalError` or `OSError`.
+    """
+    from broker.store import delta_log, history_table
+
+    try:
+        known = history_table.location(data)
+        if url or known:
+            delta_log.require_extra()
+        if url and known is None:
+            delta_log.Log(history_table.checked(url)).read(create=True)
+        return history_table.choose(data, url) or ""
+    except history_table.HistoryTableError as error:
+        raise RefusalError(str(error)) from error
+
+
 def require_extra() -> None:
     """Raise `CommandError` if what a cluster needs is not installed."""
     if find_spec("nats") is None:
@@ -98,11 +125,12 @@ async def run(
     try:
         async with cluster_store(place.url, MAX_REPLICAS if len(servers) >= MAX_REPLICAS else 1) as store:
             identity = await join(store, servers, settings.data, place.ranges)
+            table = await asyncio.to_thread(table_of, settings.data, settings.history_table)
             merger = Elected(MERGER, "merger", partial(run_merger, settings.data, identity.ranges))
             node = Node(
                 settings.data,
                 identity.ranges,
-                settings,
+                replace(settings, history_table=table),
                 Leases(store, name, clock),
                 Membership(store, name, clock),
                 clock,

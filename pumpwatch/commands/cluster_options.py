@@ -44,6 +44,17 @@ Ranges = Annotated[
         show_default=False,
     ),
 ]
+HistoryTable = Annotated[
+    str,
+    typer.Option(
+        "--history-table",
+        envvar=f"{PREFIX}HISTORY_TABLE",
+        metavar="PLACE",
+        help="With --cluster: also publish all samples as a Delta table, in a directory that all nodes share or as "
+        "s3://bucket/path; credentials are read from the environment. Default: the one chosen earlier, or none.",
+        show_default=False,
+    ),
+]
 Nodes = Annotated[
     int,
     typer.Option(

@@ -138,6 +138,7 @@ def process(
     cluster: cluster_options.Cluster = "",
     cluster_monitor: cluster_options.ClusterMonitor = cluster_options.MONITOR_PORT,
     ranges: cluster_options.Ranges = None,
+    history_table: cluster_options.HistoryTable = "",
     metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",
 ) -> None:
@@ -159,9 +160,11 @@ def process(
         anchor_url=journal_anchor_url,
         trace=trace,
         otlp_endpoint=otlp_endpoint,
+        history_table=history_table,
     )
     if not cluster:
         cluster_node.refuse_single(where)
+        cluster_node.refuse_table(history_table)
     place = cluster_node.place_of(cluster, cluster_monitor, ranges) if cluster else None
 
     def run(stop: asyncio.Event, ready: Callable[[str], None], _: object) -> Awaitable[None]:

@@ -69,6 +69,7 @@ class RunConfig:
     metrics_port: int | None = None
     log: tuple[str, str] = ("--log", "text")
     nodes: int = 0
+    history_table: str = ""
 
     def metrics_flags(self, part: str) -> tuple[str, ...]:
         """Return the flags with which a part serves its metrics; the ports are in the order of `PARTS`."""
@@ -116,6 +117,7 @@ def run(
     data: options.Data = None,
     nodes: cluster_options.Nodes = 0,
     ranges: cluster_options.Ranges = None,
+    history_table: cluster_options.HistoryTable = "",
     metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",
 ) -> None:
@@ -150,6 +152,7 @@ def run(
         metrics_port=metrics_port,
         log=("--log", "json" if logs.as_json(log) else "text"),
         nodes=nodes,
+        history_table=history_table,
     )
     if nodes:
         others = {
@@ -168,6 +171,7 @@ def run(
         own: OwnBroker | ClusterBroker | None = None
         if not nodes:
             cluster_node.refuse_single(where)
+            cluster_node.refuse_table(history_table)
         if nodes:
             own = cluster_run.choose(where, ranges)
         elif config.broker is None:
@@ -216,7 +220,8 @@ def _processors(config: RunConfig, words: tuple[str, ...], variables: dict[str, 
     """Return the processor, or the nodes of a cluster."""
     if not config.nodes:
         return [Part("processor", _command(*words, *config.metrics_flags("processor")), variables)]
-    return cluster_run.nodes_of(config.nodes, config.own, _command(*words), variables)
+    table = ("--history-table", config.history_table) if config.history_table else ()
+    return cluster_run.nodes_of(config.nodes, config.own, _command(*words, *table), variables)
 
 
 def _broker_variables(config: RunConfig, user: str) -> dict[str, str]:

@@ -60,9 +60,9 @@ class Cluster:
         self.start("nats", "broker", *words, "--data", str(self.data))
         self.wait_for("the server", lambda: "READY broker" in self.log("nats"))
 
-    def start_node(self, name: str) -> None:
+    def start_node(self, name: str, *more: str) -> None:
         words = cluster_broker.ClusterBroker(self.nats).node_flags
-        self.start(name, "process", *words, "--data", str(self.data))
+        self.start(name, "process", *words, "--data", str(self.data), *more)
 
     def start_simulator(self, *words: str) -> None:
         # A data directory of its own, as on another machine, but for the keys that sign commands.

@@ -97,7 +97,7 @@ def test_what_is_added_while_the_store_writes_waits_for_the_next_time(
 ) -> None:
     append = History.append
 
-    def meanwhile(history: History, samples: pl.DataFrame, now: int) -> None:
+    def meanwhile(history: History, samples: pl.DataFrame, now: int, _written: object) -> None:
         append(history, samples, now)
         store.add(result(2, "b"))
         assert store.rows == 2

@@ -132,7 +132,16 @@ def test_setting_the_wall_clock_does_not_shorten_the_on_delay():
 def test_every_system_rule_can_raise_an_alarm_with_evidence(rule):
     parts = ("storage", "checkpoint", "snapshot", "merging", "clock", "stored records", "processing", "journal")
     troubles = dict.fromkeys(
-        (*parts, "accounts", "second processor", "certificate", "certificate ending", "standstill", "notifications"),
+        (
+            *parts,
+            "accounts",
+            "second processor",
+            "certificate",
+            "certificate ending",
+            "standstill",
+            "notifications",
+            "history table",
+        ),
         "cannot do it",
     )
     kinds = ("delayed", "oldest removed", "discarded", "pumps refused", "rate exceeded", "grows")
