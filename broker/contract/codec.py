@@ -16,6 +16,7 @@ from broker.contract.ranges import EARLIEST_MS, LATEST_MS, MAX_COUNT
 from broker.contract.sample_checks import Decoded, plausible
 
 __all__ = [
+    "ARROW_STREAM_MARK",
     "EARLIEST_MS",
     "LATEST_MS",
     "MAX_COUNT",

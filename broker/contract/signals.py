@@ -89,6 +89,9 @@ within one `boot`.
 """
 
 
+_NO_SAMPLES: Final = pl.DataFrame(schema=SAMPLE_SCHEMA)
+
+
 def empty_samples() -> pl.DataFrame:
     """Return an empty frame with `SAMPLE_SCHEMA`."""
-    return pl.DataFrame(schema=SAMPLE_SCHEMA)
+    return _NO_SAMPLES

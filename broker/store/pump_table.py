@@ -151,9 +151,12 @@ class PumpTable:
         return pl.DataFrame([*(pl.Series(name, counted) for name, counted in whole.items()), worst])
 
 
+_NO_MARKS: Final = pl.DataFrame(schema=MARKS_SCHEMA)
+
+
 def no_marks() -> pl.DataFrame:
     """Return the frame of no pump with alarms (`MARKS_SCHEMA`)."""
-    return pl.DataFrame(schema=MARKS_SCHEMA)
+    return _NO_MARKS
 
 
 def no_pumps() -> PumpTable:

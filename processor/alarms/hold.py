@@ -64,19 +64,25 @@ class Conditions:
     cleared: pl.DataFrame
 
 
+# Made once: an empty frame of ten columns takes Polars a good part of a millisecond, and every batch needs some.
+_NO_CONDITIONS: Final = pl.DataFrame(schema=CONDITIONS)
+_NO_TIMERS: Final = pl.DataFrame(schema=TIMERS)
+_NO_SCORES: Final = pl.DataFrame(schema=SCORES)
+
+
 def no_conditions() -> Conditions:
     """Return no conditions."""
-    return Conditions(pl.DataFrame(schema=CONDITIONS), pl.DataFrame(schema=CONDITIONS))
+    return Conditions(_NO_CONDITIONS, _NO_CONDITIONS)
 
 
 def no_timers() -> pl.DataFrame:
     """Return the frame of no timers (`TIMERS`)."""
-    return pl.DataFrame(schema=TIMERS)
+    return _NO_TIMERS
 
 
 def no_scores() -> pl.DataFrame:
     """Return the frame of no scores (`SCORES`)."""
-    return pl.DataFrame(schema=SCORES)
+    return _NO_SCORES
 
 
 def with_missing(scores: pl.DataFrame, timers: pl.DataFrame, rules: Rules, time: int) -> pl.DataFrame:
@@ -219,7 +225,7 @@ def _of_pumps(
     """Return a row (`CONDITIONS`) for each pump and rule for which `holds` is true, rule by rule."""
     rule, row = np.nonzero(holds.T)
     if len(row) == 0:
-        return pl.DataFrame(schema=CONDITIONS)
+        return _NO_CONDITIONS
     pumps = rows.select("pump", "time")[row]
     since_ms = (elapsed_s[row, rule] * MS_PER_S).astype(np.int64)
     names = pl.Series("rule", [each.name for each in rules], dtype=pl.String)

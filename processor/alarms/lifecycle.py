@@ -84,14 +84,18 @@ it too. A modeling choice; a rule may have its own time.
 """
 
 
+_NO_CHANGES: Final = pl.DataFrame(schema=CHANGES)
+_NO_ALARMS: Final = pl.DataFrame(schema=SCHEMA)
+
+
 def no_changes() -> pl.DataFrame:
-    """Return the frame of no changes (`CHANGES`)."""
-    return pl.DataFrame(schema=CHANGES)
+    """Return the frame of no changes (`CHANGES`), always the same: most batches change nothing."""
+    return _NO_CHANGES
 
 
 def no_alarms() -> pl.DataFrame:
     """Return the frame of no open alarms."""
-    return pl.DataFrame(schema=SCHEMA)
+    return _NO_ALARMS
 
 
 def restored(saved: pl.DataFrame, rules: Rules) -> pl.DataFrame:
@@ -123,7 +127,7 @@ def advance(
     after = _return(alarms, conditions.cleared, changes)
     after = _raise(after, conditions.standing, now=now, subjects=subjects, rules=rules, changes=changes)
     if not changes:
-        return after, pl.DataFrame(schema=CHANGES)
+        return after, _NO_CHANGES
     return settle(alarms, after, changes, subjects=subjects, rules=rules)
 
 
@@ -131,7 +135,7 @@ def tick(alarms: pl.DataFrame, *, subjects: Subjects, rules: Rules = RULES) -> t
     """Apply the passing of time: end expired shelving, and re-alarm acknowledged alarms that still stand."""
     # Most alarms are neither, and this runs in every cycle.
     if not (alarms["shelved_until"].count() or alarms["acknowledged"].count()):
-        return alarms, pl.DataFrame(schema=CHANGES)
+        return alarms, _NO_CHANGES
     pause_h = pl.DataFrame(
         [(rule.name, rule.realarm_h or REALARM_H.get(rule.priority)) for rule in rules],
         {"rule": pl.String, "pause_h": pl.Float64},
@@ -148,7 +152,7 @@ def tick(alarms: pl.DataFrame, *, subjects: Subjects, rules: Rules = RULES) -> t
     again = ((pl.col("state") == ACKNOWLEDGED) & waited).fill_null(value=False)
     note(changes, rows.filter(again), "realarmed", pl.col("now"))
     if not changes:
-        return alarms, pl.DataFrame(schema=CHANGES)
+        return alarms, _NO_CHANGES
     after = rows.with_columns(*emptied("acknowledged", "acknowledged_wall", where=again)).select(*SCHEMA)
     return settle(alarms, after, changes, subjects=subjects, rules=rules, from_data=False)
 
@@ -192,7 +196,7 @@ def settle(
         pl.when(pl.col("under").is_not_null()).then("cause").alias("held_by"),
     )
     settled = (
-        pl.concat([pl.DataFrame(schema=CHANGES), *changes])
+        pl.concat([_NO_CHANGES, *changes])
         .join(quieted, on="alarm", how="left", maintain_order="left")
         .with_columns(
             pl.coalesce("quiet", "quieted", pl.lit(value=False)).alias("quiet"),

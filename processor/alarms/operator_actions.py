@@ -72,7 +72,7 @@ def end_expired_orders(
     """Put subjects whose time out of service is over back into service; return alarms, orders and changes."""
     orders = subjects.orders
     if orders["until"].null_count() == orders.height:
-        return alarms, orders, pl.DataFrame(schema=lifecycle.CHANGES)
+        return alarms, orders, lifecycle.no_changes()
     orders, ended = out_of_service.ended(orders, subjects.now(orders))
     alarms, changes = _follow(alarms, orders, ended, subjects=subjects, rules=rules)
     return alarms, orders, changes
@@ -83,7 +83,7 @@ def _follow(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Let alarms follow changed orders; return them and the changes of both. `done` is what became of the orders."""
     if done.is_empty():
-        return alarms, pl.DataFrame(schema=lifecycle.CHANGES)
+        return alarms, lifecycle.no_changes()
     subjects = replace(subjects, orders=orders)
     return lifecycle.settle(
         alarms, alarms, [lifecycle.order_changes(done)], subjects=subjects, rules=rules, from_data=False

@@ -59,9 +59,12 @@ def with_kinds(saved: pl.DataFrame) -> pl.DataFrame:
     return saved.with_columns(pl.Series("other_kind", kinds, dtype=pl.String))
 
 
+_NO_ORDERS: Final = pl.DataFrame(schema=ORDERS)
+
+
 def no_orders() -> pl.DataFrame:
     """Return the frame of no orders (`ORDERS`)."""
-    return pl.DataFrame(schema=ORDERS)
+    return _NO_ORDERS
 
 
 @dataclass(frozen=True)

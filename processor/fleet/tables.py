@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
+from broker.store.pump_table import FORECASTS_SCHEMA
 from broker.store.snapshot import RETIRED_SCHEMA
 from processor.fleet.state import FleetState
 from processor.view import forecast, snapshot_tables
@@ -24,11 +25,15 @@ def fleet_view(fleet: FleetState, now: int) -> FleetView:
     return FleetView.of(rows, fleet.state, fleet.alarms, clocks, age_s=fleet.ages(clocks), rules=fleet.rules)
 
 
+_NO_FORECASTS: Final = pl.DataFrame(schema={**FORECASTS_SCHEMA, "pump": pl.UInt32()})
+_NO_RETIRED: Final = pl.DataFrame(schema=RETIRED_SCHEMA)
+
+
 @dataclass
 class AlarmTables:
-    """Makes the parts of a snapshot besides the table of pumps; keeps the latest forecasts."""
+    """Makes the parts of a snapshot besides the table of pumps; keeps the latest forecasts, and when they were made."""
 
-    _forecasts: tuple[int, pl.DataFrame] = field(default_factory=lambda: (0, pl.DataFrame(schema={"pump": pl.UInt32})))
+    _forecasts: tuple[int, pl.DataFrame] = (0, _NO_FORECASTS)
 
     def make(self, fleet: FleetState, now: int, rows: TableRows) -> dict[str, pl.DataFrame]:
         """Return the parts as of `now`; `rows` are those of the table of pumps, which may be older."""
@@ -53,7 +58,9 @@ class AlarmTables:
     def _forecast(self, fleet: FleetState, facts: pl.DataFrame, clocks: pl.Series, now: int) -> pl.DataFrame:
         """Return the forecasts of the pump of each open alarm, renewed after `FORECAST_INTERVAL_MS` or a new pump."""
         pumps, (at, latest) = fleet.alarms["pump"].drop_nulls().unique().sort(), self._forecasts
-        if not 0 <= now - at < FORECAST_INTERVAL_MS or not latest["pump"].equals(pumps):
+        if pumps.is_empty():
+            latest = _NO_FORECASTS
+        elif not 0 <= now - at < FORECAST_INTERVAL_MS or not latest["pump"].equals(pumps):
             latest = forecast.forecasts_of(pumps, fleet.state, fleet.alarms, facts, clocks=clocks, rules=fleet.rules)
             self._forecasts = now, latest
         return fleet.alarms.select("pump").join(latest, on="pump", how="left", maintain_order="left")
@@ -61,6 +68,6 @@ class AlarmTables:
 
 def _retired(fleet: FleetState, facts: pl.DataFrame, retired: pl.Series) -> pl.DataFrame:
     if not retired.any():
-        return pl.DataFrame(schema=RETIRED_SCHEMA)
+        return _NO_RETIRED
     gone = facts.hstack(fleet.state[["time"]]).with_row_index("number").filter(retired)
     return snapshot_tables.retired_frame(fleet.registry.with_retirements(gone))

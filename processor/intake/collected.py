@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from processor.engine.sequence import REDELIVERED
 from processor.intake.json_rows import JsonRows
 
 BATCH_SCHEMA = {**SAMPLE_SCHEMA, "pump": pl.UInt32(), REDELIVERED: pl.Boolean()}
+_NO_SAMPLES: Final = pl.DataFrame(schema=BATCH_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def join(collected: Collected) -> pl.DataFrame:
     if rows is not None:
         parts.append(rows)
     if not parts:
-        return pl.DataFrame(schema=BATCH_SCHEMA)
+        return _NO_SAMPLES
     joined = pl.concat(parts, rechunk=True)
     if len(parts) > 1:
         joined = joined.sort("message", maintain_order=True)

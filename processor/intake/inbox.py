@@ -77,7 +77,7 @@ class Inbox:
         if self.rates is not None:
             messages, frames = self._within_rates(self.rates, messages, frames, now)
         by_place = {place: frame for place, frame in enumerate(frames) if frame is not None}
-        collected = Collected(JsonRows(messages), by_place)
+        collected = Collected(JsonRows(messages, by_place), by_place)
         for place in collected.json.others(self.registry, now):
             message = messages[place]
             try:
@@ -126,7 +126,10 @@ class Inbox:
 
         It depends on no other message, and changes nothing.
         """
-        framed = [codec.is_arrow(each.payload) and _is_telemetry(each) for each in messages]
+        mark = codec.ARROW_STREAM_MARK
+        framed = [each.payload.startswith(mark) and _is_telemetry(each) for each in messages]
+        if not any(framed):
+            return [None] * len(messages)
         frames = [(each.topic, each.payload) for each, has_frame in zip(messages, framed, strict=True) if has_frame]
         decoded = iter(self.arrow.decode(frames))
         return [next(decoded) if has_frame else None for has_frame in framed]

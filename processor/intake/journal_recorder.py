@@ -25,6 +25,7 @@ MAX_PENDING: Final = 10_000
 MAX_FORGED: Final = 60
 """Refused commands and actions recorded one by one within `FORGED_PERIOD_MS`; the others are counted in one entry."""
 FORGED_PERIOD_MS: Final = 60_000
+_NO_ENTRIES: Final = pl.DataFrame(schema=ENTRIES_SCHEMA)
 OWN_COLUMNS: Final = frozenset({"id", "pumps", "who", "at", "toml"})
 """Fields of a command that have a column of their own in the journal, and the text of an uploaded scenario."""
 
@@ -120,7 +121,7 @@ class JournalRecorder:
     def take(self) -> pl.DataFrame:
         """Return the entries since the last call."""
         rows, self._rows = self._rows, []
-        return pl.DataFrame(rows, schema=ENTRIES_SCHEMA)
+        return pl.DataFrame(rows, schema=ENTRIES_SCHEMA) if rows else _NO_ENTRIES
 
     def _add(self, now: int, kind: str, once: str | None, **facts: Any) -> None:
         self._rows.append({**dict.fromkeys(ENTRIES_SCHEMA), "at": now, "kind": kind, "once": once, **facts})

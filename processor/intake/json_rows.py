@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -21,6 +21,8 @@ from processor.intake.registry import Registry
 
 MIN_RUN: Final = 16
 """Messages in a row that are worth being taken together."""
+MAX_RUN: Final = 4_096
+"""Messages that are taken together at most: those with a new pump among them are all taken one by one."""
 known_topic: Final = lru_cache(maxsize=100_000)(parse)
 """The parts of a topic that was parsed before; raises `TopicError` like `parse`."""
 
@@ -33,11 +35,16 @@ class JsonRows:
     may be.
     """
 
-    def __init__(self, messages: Sequence[Message]) -> None:
-        """Decode the messages that are one sample in plain form each; never raises."""
+    def __init__(self, messages: Sequence[Message], apart: Container[int] = ()) -> None:
+        """Decode the messages that are one sample in plain form each; never raises.
+
+        Those at the places `apart` are no JSON.
+        """
         self._batch = messages
         telemetry = {topic for topic in {message.topic for message in messages} if topic.endswith("/telemetry")}
         places = [at for at, each in enumerate(messages) if each.topic in telemetry and not each.retained]
+        if apart:
+            places = [at for at in places if at not in apart]
         plain = codec.plain_samples([messages[at].payload for at in places])
         self._plain = plain.samples
         self._messages = [places[at] for at in plain.places]
@@ -56,8 +63,11 @@ class JsonRows:
         for first, stop in itertools.pairwise([0, *ends, len(self._messages)]) if self._messages else ():
             yield from range(place, self._messages[first])
             place = self._messages[first]
-            if stop - first >= MIN_RUN and self._take_run(first, stop, registry, now):
-                place += stop - first
+            for part in range(first, stop, MAX_RUN):
+                end = min(part + MAX_RUN, stop)
+                if end - part < MIN_RUN or not self._take_run(part, end, registry, now):
+                    yield from range(place, place + end - part)
+                place += end - part
         yield from range(place, len(self._batch))
 
     def of(self, place: int, payload: bytes) -> tuple[range, tuple[str, ...]]:

@@ -168,8 +168,11 @@ class GatewayRates:
         `number_of` returns the number of the known gateway that alone writes to a topic, None if there is none.
         """
         slots = np.fromiter(map(self._slots.get, topics, itertools.repeat(-1)), np.int64, len(topics))
-        for place in np.flatnonzero(slots < 0):
-            slots[place] = self._slot(topics[int(place)], number_of)
+        if (slots < 0).any():
+            unknown = np.flatnonzero(slots < 0)
+            names = [topics[place] for place in unknown.tolist()]
+            slot_of = {name: self._slot(name, number_of) for name in dict.fromkeys(names)}
+            slots[unknown] = [slot_of[name] for name in names]
         self._refill(now, gateways)
         counts = np.bincount(slots, minlength=gateways + 1)[1:]
         left = self._left[: len(counts)]

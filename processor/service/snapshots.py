@@ -28,14 +28,20 @@ MIN_FORECAST_PAUSE_S: Final = 2.0
 MAX_FORECAST_PAUSE_S: Final = 60.0
 MAX_INLINE_PUMPS: Final = 20_000
 """Up to this size of the fleet its table is made with the alarms, in some ms; above it, beside the judging."""
+UNCHANGED_PAUSE_MS: Final = 1_000
+"""How often the table of such a fleet is made if no sample has come since (wall clock): only ages change then."""
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A table of pumps that is on disk: its rows, its files, and the seconds that the parts took."""
+    """A table of pumps that is on disk: its rows, its files, and the seconds that the parts took.
+
+    `samples` is how many had been taken in of all pumps.
+    """
 
     rows: TableRows
     files: TableFiles
+    samples: int
     values_s: float
     forecasts_s: float = 0.0
 
@@ -58,6 +64,7 @@ class SnapshotPublisher:
     pipeline: Pipeline
     _table: _Table | None = None
     _next_table: float = 0.0
+    _made_at: int = 0
     _next_forecasts: float = 0.0
     _done: _Table | BaseException | None = None
     _making: threading.Thread | None = None
@@ -75,7 +82,8 @@ class SnapshotPublisher:
         began = time.monotonic()
         self._take(wait=last)
         inline = last or self._table is None or self.pipeline.state.height <= MAX_INLINE_PUMPS
-        if self._making is None and (inline or began >= self._next_table):
+        due = last or self._changed(now) if inline else began >= self._next_table
+        if self._making is None and due:
             self._renew(health, now, inline=inline)
         if self._table is None:
             raise RuntimeError("there is no table of pumps")
@@ -87,9 +95,18 @@ class SnapshotPublisher:
         """Make a snapshot the current one. Raises `OSError`."""
         self._writer.publish(made.files, made.small, made.health)
 
+    def _changed(self, now: int) -> bool:
+        """Return whether the table of a small fleet would show anything but older values, or that it is time to."""
+        table, registry = self._table, self.pipeline.registry
+        if table is None or not 0 <= now - self._made_at < UNCHANGED_PAUSE_MS:
+            return True
+        return table.samples != _samples(self.pipeline.state) or not table.rows.same_as(
+            TableRows(registry.facts(), registry.retired())
+        )
+
     def _renew(self, health: Health, now: int, *, inline: bool) -> None:
         """Make the table of pumps, here or beside the judging."""
-        view, before = self.pipeline.fleet_view(now), self._table
+        view, before, self._made_at = self.pipeline.fleet_view(now), self._table, now
         if inline:
             self._make(view, before, health, now)
             self._take()
@@ -104,7 +121,7 @@ class SnapshotPublisher:
         names = {"at": now, "run": health.started, "version": health.version}
         try:
             files = self._writer.write_table({"values": view.values()}, files, **names)
-            done = _Table(view.rows, files, values_s=time.monotonic() - began)
+            done = _Table(view.rows, files, _samples(view.state), values_s=time.monotonic() - began)
             facts = {} if before and view.rows.same_as(before.rows) else {"facts": view.facts()}
             if facts or began >= self._next_forecasts:
                 files = self._writer.write_table({**facts, "forecasts": view.forecasts()}, files, **names)
@@ -134,3 +151,8 @@ class SnapshotPublisher:
         if done.forecasts_s:
             pause_s = max(done.forecasts_s / FORECAST_SHARE, MIN_FORECAST_PAUSE_S)
             self._next_forecasts = clock + min(pause_s, MAX_FORECAST_PAUSE_S)
+
+
+def _samples(state: pl.DataFrame) -> int:
+    """Return how many samples were taken in of all pumps."""
+    return int(state["samples"].sum())

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from broker.store.journal import EVENTS_SCHEMA
-from broker.store.pump_table import MARKS_SCHEMA, band
+from broker.store.pump_table import MARKS_SCHEMA, band, no_marks
 from broker.store.snapshot import ALARMS_SCHEMA, ORDERS_SCHEMA, RETIRED_SCHEMA, WAITING
 from processor.alarms import chains
 from processor.alarms.states import OUT_OF_SERVICE, SUPPRESSED, state_of
@@ -19,6 +19,12 @@ from processor.rules import RULES
 FORESEEN_H: Final = 24.0
 ALL_ALARMS: Final = "All alarms"
 """Title of an out-of-service order that covers all rules."""
+_NO_ALARMS: Final = pl.DataFrame(schema=ALARMS_SCHEMA)
+_NO_CHAIN: Final = pl.DataFrame(
+    schema={"root": pl.String, "held": pl.Int32, "explains": pl.String, "first_out": pl.String}
+)
+_NO_ORDERS: Final = pl.DataFrame(schema=ORDERS_SCHEMA)
+_NO_EVENTS: Final = pl.DataFrame(schema=EVENTS_SCHEMA)
 
 
 def visible_alarms(
@@ -37,7 +43,7 @@ def visible_alarms(
     about a pump.
     """
     if alarms.height == 0:
-        return pl.DataFrame(schema=ALARMS_SCHEMA)
+        return _NO_ALARMS
     rows = (
         alarms.with_columns(
             subjects.names(alarms),
@@ -93,7 +99,7 @@ def _chain(rows: pl.DataFrame) -> pl.DataFrame:
     """Return, for each alarm that suppresses others (`root`), how many and which, and which of all was first out."""
     suppressed = rows.filter(pl.col("state") == SUPPRESSED)
     if suppressed.is_empty():
-        return pl.DataFrame(schema={"root": pl.String, "held": pl.Int32, "explains": pl.String, "first_out": pl.String})
+        return _NO_CHAIN
     name = (
         pl.when((pl.len() > 1) & (pl.col("pump").n_unique() > 1))
         .then(pl.format("{} ({} pumps)", pl.col("title").first(), pl.col("pump").n_unique()))
@@ -119,6 +125,8 @@ def marks_frame(alarms: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
     `rows` is the row of each alarm's pump in the table of pumps, null if it is in none. An alarm that is out of service
     does not count for its pump.
     """
+    if alarms.is_empty():
+        return no_marks()
     return (
         alarms.with_columns(rows.alias("row"))
         .filter((pl.col("state") != OUT_OF_SERVICE) & pl.col("row").is_not_null())
@@ -138,7 +146,7 @@ def marks_frame(alarms: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
 def orders_frame(orders: pl.DataFrame, subjects: Subjects, rules: Rules = RULES) -> pl.DataFrame:
     """Return the subjects out of service by an order, as the dashboard shows them (`ORDERS_SCHEMA`)."""
     if orders.is_empty():
-        return pl.DataFrame(schema=ORDERS_SCHEMA)
+        return _NO_ORDERS
     return (
         subjects.called(orders)
         .with_columns(kind_of())
@@ -160,7 +168,7 @@ def retired_frame(pumps: pl.DataFrame) -> pl.DataFrame:
 
 def no_events() -> pl.DataFrame:
     """Return the frame of no journal entries."""
-    return pl.DataFrame(schema=EVENTS_SCHEMA)
+    return _NO_EVENTS
 
 
 def events_frame(changes: pl.DataFrame, subjects: Subjects, wall_ms: int, rules: Rules = RULES) -> pl.DataFrame:

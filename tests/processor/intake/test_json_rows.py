@@ -55,7 +55,7 @@ class State(msgspec.Struct):
 def read(batches: list[list[Message]], *, together: bool) -> list[State]:
     inbox, states = Inbox(Registry(), Quarantine()), []
     one_by_one = patch.object(json_rows.codec, "plain_samples", lambda _: PlainSamples())
-    short_runs = patch.object(json_rows, "MIN_RUN", 2)
+    short_runs = patch.multiple(json_rows, MIN_RUN=2, MAX_RUN=5)
     with short_runs if together else one_by_one:
         for at, messages in enumerate(batches):
             batch = inbox.read(messages, START_MS + 100_000 * at)

@@ -72,6 +72,24 @@ def test_a_small_fleet_is_shown_whole_with_every_snapshot(shown: Shown) -> None:
         assert seen.table.values_at == seen.health.written
 
 
+def test_the_table_of_a_small_fleet_waits_for_samples_or_a_second(shown: Shown) -> None:
+    before = shown.show()
+    shown.watch.wait_s(0.3)
+    assert shown.show().table.values_at == before.table.values_at < shown.watch.now
+    shown.watch.deliver(f'{{"pump":"A","time":{shown.watch.now_therapy}}}')
+    seen = shown.show()
+    assert (seen.table.values_at, seen.pumps["samples"].to_list()) == (shown.watch.now, [1, 0])
+
+
+def test_an_alarm_is_shown_beside_values_that_are_not_made_anew(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "UNCHANGED_PAUSE_MS", math.inf)
+    before = shown.show()
+    shown.fall_silent()
+    after = shown.show()
+    assert after.table.values_at == before.table.values_at
+    assert after.pumps["worst"].to_list() == ["pump_silent"] * 2
+
+
 def test_new_and_retired_pumps_appear_and_leave_with_the_next_table(shown: Shown) -> None:
     assert shown.show().pumps["pump"].to_list() == ["A", "B"]
     shown.watch.birth("B", "C")
