@@ -31,8 +31,17 @@ RANGES: Final = 8
 NODES: Final = ("one", "two", "three", "four")
 RUN: Final = Run(PUMPS, GATEWAYS, TICKS, period_s=0.5, seed=17, folder="")
 BY_SAMPLES: Final = [rule.name for rule in RULES if rule.detector.judges == "sample"]
-OF_WALL_CLOCK: Final = ("raised_wall", "age_s", "acknowledged_wall", "shelved_wall", "out_wall", "note_wall")
-"""Columns of alarms that are or follow from wall-clock times."""
+OF_WALL_CLOCK: Final = (
+    "raised_wall",
+    "age_s",
+    "acknowledged_wall",
+    "shelved_wall",
+    "out_wall",
+    "note_wall",
+    "deadline",
+    "harm_s",
+)
+"""Columns of alarms that are or follow from wall-clock times: also the time to harm, as of the snapshot."""
 EVENT: Final = ("alarm", "kind", "time", "subject_kind", "pump", "title", "priority", "text")
 
 
