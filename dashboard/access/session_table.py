@@ -123,18 +123,19 @@ class SessionTable:
         if stamp == self._stamp:
             return
         # Before reading: what is written in between is in the file or here, never in neither.
-        pending = dict(self._pending)
+        pending, before = dict(self._pending), self._stored
         with contextlib.suppress(sqlite3.Error):
             found = {session.digest: session for session in _read(self._path, timeout_s=0)}
-            self._stamp, before, self._stored = stamp, self._stored, frozenset(found)
-            for digest, session in pending.items():
-                if session is None:
-                    found.pop(digest, None)
-                elif digest in found or digest not in before:
-                    found[digest] = session
-                else:
-                    self._pending.pop(digest, None)
-            self._sessions = found
+            with self._changing:
+                self._stamp, self._stored = stamp, frozenset(found) | (self._stored - before)
+                for digest, session in pending.items():
+                    if session is None:
+                        found.pop(digest, None)
+                    elif digest in found or digest not in before:
+                        found[digest] = session
+                    else:
+                        self._pending.pop(digest, None)
+                self._sessions = found
 
     def save(self) -> None:
         """Write the changes durably, from any thread. A disk that refuses is logged; the changes are kept for later."""
@@ -148,8 +149,8 @@ class SessionTable:
                 self._failing = True
                 return
             self._failing = False
-            self._stored |= changes.keys()
             with self._changing:
+                self._stored |= changes.keys()
                 for digest, session in changes.items():
                     if self._pending.get(digest, _NONE) is session:
                         del self._pending[digest]

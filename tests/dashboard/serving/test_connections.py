@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 import time
@@ -31,7 +32,8 @@ async def test_450_slow_connections_are_closed_in_time_and_others_are_answered_m
         assert await place.ask() == (200, "0 bytes over http")
         await asyncio.sleep(0.5)
         for line in slow:
-            await line.send(b"h")  # one more byte gives no more time
+            with contextlib.suppress(ConnectionError):  # a slow machine: the time is over already
+                await line.send(b"h")  # one more byte gives no more time
         assert all(await asyncio.gather(*(line.ended() for line in slow)))
         assert time.monotonic() - began < 5
         assert await place.ask() == (200, "0 bytes over http")

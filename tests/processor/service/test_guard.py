@@ -6,6 +6,7 @@ import pytest
 
 from broker.mqtt.link import Message
 from processor.engine import engine
+from processor.fleet.watching import Watching
 from processor.intake import backlog as backlog_module
 from processor.intake.backlog import Backlog
 from processor.intake.inbox import Inbox
@@ -60,7 +61,7 @@ def test_an_error_without_a_message_still_raises_the_alarm_about_the_system(guar
     def broken(*_, **__):
         raise ZeroDivisionError("in every tick")
 
-    monkeypatch.setattr(Pipeline, "_watch", broken)
+    monkeypatch.setattr(Watching, "advance", broken)
     found = readings.frame(readings.troubles({"processing": "unforeseen error"}))
     take(guarded, found=found)
     assert guarded.pipeline.alarms["rule"].to_list() == ["processing_failing"]
