@@ -76,7 +76,7 @@ score: $(VENV)/installed-to-run
 			--json build/score/$$name.json --html build/score/$$name.html $(ARGS) || exit 1; \
 	done
 
-chaos: $(VENV)/installed-to-work tools
+chaos: $(VENV)/installed-to-measure tools
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest tests/chaos/full_*.py -s $(ARGS)
 	POLARS_MAX_THREADS=1 CHAOS_STORIES=500 $(BIN)/python -m pytest tests/strangers/test_clocks.py tests/strangers/test_every_topic.py
 
@@ -126,7 +126,7 @@ $(VENV)/installed-to-write: pyproject.toml | $(VENV)/installed-to-run
 	@touch $@
 
 $(VENV)/installed-to-measure: pyproject.toml | $(VENV)/installed-to-work
-	@$(BIN)/python $(PIP_INSTALL) --editable '.[bench]'
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[bench,chaos]'
 	@touch $@
 
 $(PRODUCT)/installed: pyproject.toml | $(VENV)/installed-to-work
