@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 
 _COUNT = os.environ.get("CHAOS_STORIES")
 STORIES = settings(
-    max_examples=int(_COUNT or 10),
+    max_examples=int(_COUNT or 6),
     derandomize=_COUNT is None,
     deadline=None,
     suppress_health_check=list(HealthCheck),

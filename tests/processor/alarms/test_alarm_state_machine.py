@@ -169,5 +169,5 @@ class Alarms(RuleBasedStateMachine):
             assert rows[root]["state"] != SUPPRESSED
 
 
-Alarms.TestCase.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+Alarms.TestCase.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
 test_no_sequence_of_events_loses_or_duplicates_an_alarm = Alarms.TestCase
