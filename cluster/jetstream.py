@@ -32,7 +32,7 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 class LeaseBucket:
-    """The store of `cluster.leases` in a key-value bucket of so many `replicas`, made if there is none.
+    """The store of `cluster.leases` in a key-value bucket with `replicas` copies, made if there is none.
 
     After an error the bucket is made again before anything else: servers that lost their disks answer so too.
 

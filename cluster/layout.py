@@ -101,7 +101,7 @@ def take_over(data: Path, number: int, epoch: int) -> Path:
     else:
         _empty(aside)
         aside.rename(target)
-    _sync(target.parent)
+    durable_write.sync(target.parent)
     return target
 
 
@@ -116,7 +116,7 @@ def _inherit(source: Path, aside: Path, target: Path) -> None:
         # A file that vanishes was replaced or removed, so that the comparison fails as well.
         with contextlib.suppress(FileNotFoundError):
             for folder in [aside, *(_bring(source / name, aside / name) for name in before)]:
-                _sync(folder)
+                durable_write.sync(folder)
             if _state_of(source) != before:
                 continue
             aside.rename(target)
@@ -152,18 +152,10 @@ def _bring(old: Path, new: Path) -> Path:
     else:
         shutil.copyfile(old, new)
         new.chmod(0o600)
-        _sync(new)
+        durable_write.sync(new)
     return new.parent
 
 
 def _empty(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(mode=0o700)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

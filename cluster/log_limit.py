@@ -51,14 +51,14 @@ class LogLimit:
     _full: bool = field(default=False, init=False)
 
     def limits(self) -> list[CapacityLimit]:
-        """Return how full the log is; nothing before the servers have said so."""
+        """Return how full the log is; an empty list until the servers have answered."""
         if self._used is None:
             return []
         used, limit = self._used
         return [CapacityLimit(NAME, used, limit, "bytes", self.reached)]
 
     async def run(self) -> None:
-        """Look every `INTERVAL_S` until cancelled: servers that lost their disks make the stream anew."""
+        """Check every `INTERVAL_S` until cancelled, because servers that lost their disks create the stream again."""
         while True:
             await self.step()
             await asyncio.sleep(INTERVAL_S)

@@ -26,8 +26,8 @@ MAX_WAIT_S: Final = 15.0
 """Longest pause before a processor that failed is started again on its range."""
 
 REDELIVERY_S: Final = 2.0 * ACK_WAIT_S
-"""For so long after it connected, a processor waits for messages that the server delivered to a former owner: the
-server does so again after its own wait, which may just have begun, and on a machine that is busy."""
+"""How long after connecting a processor waits for messages that the server had delivered to a former owner. The server
+delivers them again after its own wait, which may have only just begun; doubled for a busy machine."""
 
 Mine = Callable[[], bool]
 """Whether nobody else can hold the lease yet."""

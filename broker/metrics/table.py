@@ -108,7 +108,7 @@ _CLUSTER: Final = _rows(PROCESSOR, (
     ("pumpwatch_merger_journal_entries_total", "counter", "Journal entries copied from ranges."),
     ("pumpwatch_merger_range_unchanged_seconds", "gauge", "For how long each range has shown nothing new."),
     ("pumpwatch_merger_ranges_not_judged", "gauge", "Ranges on which no processor works."),
-    ("pumpwatch_merger_nodes_silent", "gauge", "Nodes that stopped to report without having said goodbye."),
+    ("pumpwatch_merger_nodes_silent", "gauge", "Nodes that stopped reporting without having left."),
 ))  # fmt: skip
 
 _DASHBOARD: Final = _rows(DASHBOARD, (

@@ -103,7 +103,7 @@ class Address:
             (self.host, self.port), self.more = self.more[0], (*self.more[1:], tried)
 
     def spread(self, count: int) -> list[Address]:
-        """Return the addresses of so many sessions of the same broker, each of which begins with the next server."""
+        """Return an address for each of `count` sessions of the same broker; they start at the servers in turn."""
         if not self.more:
             return [self] * count
         servers = ((self.host, self.port), *self.more)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -202,11 +201,7 @@ class Log:
         log = Path(self.url) / "_delta_log"
         commits = (log / f"{version:020d}.json" for version in range(before + 1, self._table.version() + 1))
         for path in [*(path for path in commits if path.exists()), log]:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            durable_write.sync(path)
 
 
 def require_extra() -> None:

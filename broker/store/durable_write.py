@@ -24,7 +24,7 @@ def replace(path: Path, write: Callable[[Path], object]) -> int:
     fresh = path.with_name(f".{path.name}{ASIDE}")
     try:
         write(fresh)
-        _sync(fresh)
+        sync(fresh)
         size = fresh.stat().st_size
         fresh.replace(path)
     except BaseException as error:
@@ -36,7 +36,7 @@ def replace(path: Path, write: Callable[[Path], object]) -> int:
         if polars is not None and isinstance(error, polars.exceptions.PolarsError):
             raise OSError(f"{path.name} could not be written ({error})") from error
         raise
-    _sync(path.parent)
+    sync(path.parent)
     return size
 
 
@@ -54,7 +54,8 @@ def sweep(directory: Path) -> int:
     return len(found)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have the disk keep a file or a directory; raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -45,7 +45,7 @@ class FleetSilence(msgspec.Struct, frozen=True):
 def write(data: Path, found: FleetSilence) -> None:
     """Write what is known of the fleet for the processors of all ranges, in one step; raises `OSError`.
 
-    It is not synced: after a power failure it is counted anew.
+    It is not synced: after a power failure, silence is counted from the start again.
     """
     path = data / DIRECTORY / FILE
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from broker.store import segments
+from broker.store import durable_write, segments
 
 DIRECTORY: Final = "unpublished"
 MIN_BYTES: Final = 16 * 1024**2
@@ -48,12 +48,12 @@ class Unpublished:
         place = self._root / f"{self._next:012d}.parquet"
         os.link(segment, place)
         self._next += 1
-        _sync(self._root)
+        durable_write.sync(self._root)
         with self._lock:
             self.bytes += place.stat().st_size
 
     def waiting(self, rows: int | None = None) -> list[Path]:
-        """Return the files that wait, oldest first; with `rows`, as many as have about so many samples."""
+        """Return the files that wait, oldest first; with `rows`, only the first with about that many samples."""
         found: list[Path] = []
         # A directory that is not there yet has no files.
         with contextlib.suppress(FileNotFoundError):
@@ -92,11 +92,3 @@ class Unpublished:
 def samples(files: list[Path]) -> pl.DataFrame:
     """Return the samples of files that wait, each once, sorted by pump and time."""
     return segments.once(segments.scan(files).collect(engine="in-memory"))
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -23,6 +23,7 @@ import msgspec
 import polars as pl
 
 from broker.mqtt.link import Message
+from broker.store import durable_write
 
 log = logging.getLogger("processor")
 
@@ -140,7 +141,7 @@ class MessageLog:
             os.fdatasync(file.fileno())
             new = file.tell()
         if end is None:
-            _sync_directory(path.parent)
+            durable_write.sync(path.parent)
         self._ends[part] = new
         self.bytes += new - (end or 0)
 
@@ -221,11 +222,3 @@ def _next(file: BinaryIO, size: int) -> Taken | None:
     ]
     readings = pl.read_ipc(io.BytesIO(record.readings)) if record.readings else None
     return Taken(messages, record.now, record.listening, readings, record.step_ms, record.current)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
