@@ -183,6 +183,14 @@ def test_a_change_that_is_written_while_the_table_is_read_is_not_undone(
     table.refresh()
     assert table.all() == [stays]
 
+    monkeypatch.undo()
+    elsewhere = session_table.SessionTable(settings.data)
+    elsewhere.end(["stays"])
+    elsewhere.save()
+    table.put(stays)
+    table.save()
+    assert session_table.SessionTable(settings.data).all() == [], "it was ended elsewhere before it was used here"
+
 
 async def test_a_table_that_cannot_be_read_is_replaced(settings: Settings, browser_of: Any) -> None:
     secret_files.directory(settings.data)
