@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const { tr } = window.pumpwatch;
-  const HEADING_TIMEOUT_MS = 10000, REGIONS = ".scroll, .table, .worst, .fleet-map, [data-scrolls]";
+  const HEADING_TIMEOUT_MS = 60000, REGIONS = ".scroll, .table, .worst, .fleet-map, [data-scrolls]";
   let waiting_for = null;
   const by_id = (id) => document.getElementById(id);
 
@@ -14,17 +14,19 @@
   }
   const is_open = () => Boolean(document.querySelector(".nav.open"));
 
-  /* A screen reader hears where it is; Dash replaces the page under the focus, which would otherwise be lost. */
+  /* A screen reader hears where it is; Dash replaces the page under the focus, which would otherwise be lost. A slow
+     page may take long: until somebody puts the focus elsewhere, its heading gets it. */
   function focus_heading() {
     if (waiting_for) waiting_for.disconnect();
     const page = by_id("page"), left = page && page.querySelector("h1"), until = Date.now() + HEADING_TIMEOUT_MS;
     if (!page) return;
+    const from = document.activeElement;
     let mine = null;
     const observer = (waiting_for = new MutationObserver(() => {
       const heading = page.querySelector("h1"), active = document.activeElement;
-      if (Date.now() > until) observer.disconnect();
+      const moved = active && ![document.body, from, mine].includes(active);
+      if (moved || Date.now() > until) { observer.disconnect(); return; }
       if (!heading || heading === left || heading === mine) return;
-      if (active && active !== document.body && page.contains(active)) { observer.disconnect(); return; }
       mine = heading; // it may be replaced once more while the page is drawn
       heading.tabIndex = -1;
       heading.focus({ preventScroll: true });
