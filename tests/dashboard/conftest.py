@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -154,6 +155,13 @@ class Wire:
         )
 
 
+def make_data(settings: Settings, wire: Wire, snapshot: Snapshot) -> DataService:
+    """Write a snapshot and return a data service on it."""
+    if snapshot.version:
+        write(settings.snapshots, snapshot)
+    return DataService(settings, Live(settings.snapshots, lambda: WALL_MS), lambda: WALL_MS, wire.ask, wire.act)
+
+
 def open_browser(application: object) -> httpx.AsyncClient:
     """Return a client that speaks to an ASGI application as a browser on the same page would."""
     return httpx.AsyncClient(
@@ -189,13 +197,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def data_of(settings: Settings, wire: Wire) -> Callable[[Snapshot], DataService]:
     """Return a function that writes a snapshot and returns a data service on it."""
-
-    def data(snapshot: Snapshot) -> DataService:
-        if snapshot.version:
-            write(settings.snapshots, snapshot)
-        return DataService(settings, Live(settings.snapshots, lambda: WALL_MS), lambda: WALL_MS, wire.ask, wire.act)
-
-    return data
+    return partial(make_data, settings, wire)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,8 @@ from dashboard.components.shell import Page
 from dashboard.data import trend_view
 from dashboard.data.services import DataService
 from dashboard.pages import pump, pumps
+from dashboard.settings import Settings
+from tests.dashboard.conftest import Wire, make_data, make_fleet
 
 MODULES = tuple(page_modules())
 WITHOUT_CALLBACKS = {"dashboard.pages.help"}
@@ -96,14 +99,28 @@ def body(callback: dict[str, Any], known: dict[str, dict[str, Any]], data: DataS
     }
 
 
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[DataService, Any]]:
+    """Return a function that gives the dashboard on a fleet, with its data: the same one for as long as it is asked
+    for the same fleet, since the registry of pages knows only the newest."""
+
+    @lru_cache(maxsize=1)
+    def dashboard(pumps: int, **more: Any) -> tuple[DataService, Any]:
+        settings = Settings("mqtt://127.0.0.1:1", tmp_path_factory.mktemp("data"), key="the-right-key")
+        data = make_data(settings, Wire(), make_fleet(pumps, **more))
+        return data, assemble(data).server
+
+    return dashboard
+
+
 @pytest.mark.parametrize("page", MODULES, ids=lambda page: page.__name__.rpartition(".")[2])
 @pytest.mark.parametrize("pumps", [0, 1, 100_000])
 async def test_every_page_holds_on_a_fleet_of_any_size(
-    page: ModuleType, pumps: int, fleet: Any, data_of: DataOf, browser_of: Any
+    page: ModuleType, pumps: int, opened: Any, browser_of: Any
 ) -> None:
-    data = data_of(fleet(pumps))
+    data, server = opened(pumps)
     VISITOR.set(Visitor("eva", "engineer"))
-    async with browser_of(assemble(data).server) as client:
+    async with browser_of(server) as client:
         found = await answers(client, page, data, "ITB-000001")
     assert found or page.__name__ in WITHOUT_CALLBACKS
     too_long = [(output, size) for output, size, _ in found if size > LARGEST]
@@ -112,20 +129,20 @@ async def test_every_page_holds_on_a_fleet_of_any_size(
 
 @pytest.mark.parametrize("page", MODULES, ids=lambda page: page.__name__.rpartition(".")[2])
 async def test_every_page_holds_when_every_pump_of_a_large_fleet_is_in_alarm(
-    page: ModuleType, fleet: Any, data_of: DataOf, browser_of: Any
+    page: ModuleType, opened: Any, browser_of: Any
 ) -> None:
-    data = data_of(fleet(20_000, alarms=20_000))
-    async with browser_of(assemble(data).server) as client:
+    data, server = opened(20_000, alarms=20_000)
+    async with browser_of(server) as client:
         found = await answers(client, page, data, "ITB-000001")
     assert not [(output, size) for output, size, _ in found if size > LARGEST]
 
 
 @pytest.mark.parametrize("page", MODULES, ids=lambda page: page.__name__.rpartition(".")[2])
 async def test_no_page_ever_puts_a_name_where_it_could_be_markup(
-    page: ModuleType, fleet: Any, data_of: DataOf, browser_of: Any
+    page: ModuleType, opened: Any, browser_of: Any
 ) -> None:
-    data = data_of(fleet(3, name="<script>alert(1)</script>"))
-    async with browser_of(assemble(data).server) as client:
+    data, server = opened(3, name="<script>alert(1)</script>")
+    async with browser_of(server) as client:
         found = await answers(client, page, data, "<script>alert(1)</script>000001")
         index = await client.get("/")
     assert "alert(1)" not in index.text
