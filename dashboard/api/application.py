@@ -21,7 +21,7 @@ from dashboard.api.answers import Heavy
 from dashboard.api.events import Streams
 from dashboard.api.fhir_answers import error as error_answer
 from dashboard.api.idempotency import Answered
-from dashboard.api.route import VERSION, ApiError, allowed_by
+from dashboard.api.route import VERSION, ApiError, Route, allowed_by
 from dashboard.api.table import ROUTES
 from dashboard.data.services import DataService
 
@@ -41,17 +41,14 @@ def build(data: DataService) -> ASGIApp:
     app.state.streams = Streams()
     app.state.limiter = FixedWindowRateLimiter(MemoryStorage())
     documents.add_routes(app, ROUTES)
-    paths = documents.document(ROUTES)["paths"]
     for route in ROUTES:
-        parameters = paths[route.path][route.method.lower()].get("parameters", ())
-        known = frozenset(one["name"] for one in parameters if one["in"] == "query")
         app.add_api_route(
             VERSION + route.path,
             route.handler,
             methods=[route.method],
             response_model=route.answer,
             # Searches of FHIR answer unknown parameters themselves, as an OperationOutcome.
-            dependencies=[Depends(allowed_by(route)), *([] if route.tag == "fhir" else [Depends(_only(known))])],
+            dependencies=[Depends(allowed_by(route)), *([] if route.tag == "fhir" else [Depends(_only(route))])],
         )
     app.add_exception_handler(RoutingError, _unrouted)
     app.add_exception_handler(HTTPException, _unrouted)
@@ -85,10 +82,13 @@ async def _limited(request: Request) -> None:
         raise ApiError(429, text, kind="rate-limit", Retry_After=str(wait_s))
 
 
-def _only(known: frozenset[str]) -> Callable[[Request], Any]:
-    """Return the check that a request has no other parameters in its address: one that is misspelled does nothing."""
+def _only(route: Route) -> Callable[[Request], Any]:
+    """Return the check that a request has no parameter in its address that the route does not know."""
 
     async def check(request: Request) -> None:
+        if not request.query_params:
+            return
+        known = documents.query_parameters(ROUTES)[route.path, route.method]
         if unknown := sorted({name[:80] for name in request.query_params if name not in known}):
             text = f"There is no parameter {', '.join(map(repr, unknown[:MAX_ERRORS]))}; "
             text += f"allowed are {', '.join(sorted(known))}." if known else "this takes none."

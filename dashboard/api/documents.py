@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -16,6 +16,8 @@ from dashboard.api.fhir_answers import MEDIA as FHIR
 from dashboard.api.reference_page import SCRIPT, reference
 from dashboard.api.route import VERSION, Route
 
+KEPT: Final = 4
+"""Documents kept, one for each path below which the dashboard appears: making one takes a quarter of a second."""
 DOCUMENT: Final = f"{VERSION}/openapi.json"
 PROBLEM: Final = {
     "type": "object",
@@ -36,8 +38,12 @@ DESCRIPTION: Final = (
 )
 
 
-def document(routes: Sequence[Route], root: str = "") -> dict[str, Any]:
-    """Return the OpenAPI document of routes; `root` is the path below which the dashboard appears."""
+@lru_cache(maxsize=KEPT)
+def document(routes: tuple[Route, ...], root: str = "") -> dict[str, Any]:
+    """Return the OpenAPI document of routes; `root` is the path below which the dashboard appears.
+
+    Whoever asks again gets the same object, so it is not to be changed.
+    """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     for route in routes:
         app.add_api_route(
@@ -78,6 +84,18 @@ def document(routes: Sequence[Route], root: str = "") -> dict[str, Any]:
     return found
 
 
+@lru_cache(maxsize=1)
+def query_parameters(routes: tuple[Route, ...]) -> dict[tuple[str, str], frozenset[str]]:
+    """Return the names of the query parameters that each route takes, by its path and method."""
+    paths = document(routes)["paths"]
+    return {
+        (route.path, route.method): frozenset(
+            one["name"] for one in paths[route.path][route.method.lower()].get("parameters", ()) if one["in"] == "query"
+        )
+        for route in routes
+    }
+
+
 def _schema(media: str) -> dict[str, str]:
     return {"type": "object" if media.endswith("json") else "string"}
 
@@ -87,7 +105,7 @@ def _also_fhir(problem: dict[str, Any]) -> dict[str, Any]:
     return {**problem, "content": {**problem["content"], FHIR: {"schema": {"type": "object"}}}}
 
 
-def add_routes(app: FastAPI, routes: Sequence[Route]) -> None:
+def add_routes(app: FastAPI, routes: tuple[Route, ...]) -> None:
     """Add the document, and the page of it with its script, to an application."""
 
     async def openapi(request: Request) -> Response:
