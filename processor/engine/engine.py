@@ -10,6 +10,7 @@ end.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -75,6 +76,13 @@ def schema(rules: Rules = RULES) -> dict[str, pl.DataType]:
 
 def new_state(pumps: int, rules: Rules = RULES) -> pl.DataFrame:
     """Return the state of pumps nobody has heard yet: values unknown (null), counters and scores 0."""
+    start = _new_pump(rules)
+    return pl.DataFrame([column.new_from_index(0, pumps) for column in start.get_columns()])
+
+
+@cache
+def _new_pump(rules: Rules) -> pl.DataFrame:
+    """Return the state of one pump that nobody has heard yet; a plan of two hundred values takes long."""
     start: dict[str, float | int | None] = {
         **dict.fromkeys((*COUNTERS, LATE, REDELIVERED), 0),
         **windows.EMPTY,
@@ -85,8 +93,7 @@ def new_state(pumps: int, rules: Rules = RULES) -> pl.DataFrame:
         **memory_start(rules),
     }
     columns = [pl.lit(start.get(name), dtype=dtype).alias(name) for name, dtype in schema(rules).items()]
-    rows = pl.DataFrame({"row": pl.zeros(pumps, dtype=pl.UInt8, eager=True)})
-    return rows.with_columns(columns).drop("row")
+    return pl.select(columns)
 
 
 def grow(state: pl.DataFrame, pumps: int, rules: Rules = RULES) -> pl.DataFrame:

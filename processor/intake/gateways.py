@@ -106,6 +106,18 @@ class Gateways:
         now = np.clip(heard + passed_ms * self.speeds(), EARLIEST_MS, LATEST_MS)
         return pl.Series("now", np.where(heard != 0.0, now, wall_ms).astype(np.int64))
 
+    def online_clock(self, wall_ms: int) -> tuple[int, int, float]:
+        """Return when the therapy of gateways that are online began, where their clocks stand (ms), and their speed.
+
+        The first is the earliest of those with a birth, 0 without one; the others are medians (0 and 1 if none is).
+        """
+        online = self.in_states("online").to_numpy()
+        if not online.any():
+            return 0, 0, 1.0
+        began = min((each.began_therapy for each in self.order if each.born and each.state == "online"), default=0)
+        clocks, speeds = self.clocks(wall_ms).to_numpy()[online], self.speeds()[online]
+        return began, int(np.median(clocks)), float(np.median(speeds))
+
     def latest_plausible_ms(self, wall_ms: int) -> npt.NDArray[np.int64]:
         """Return the latest time that a sample of each gateway may bear (therapy ms), as its method of that name."""
         speed, passed_ms = self.speeds(), np.maximum(wall_ms - self._each("birth_wall"), 0.0)

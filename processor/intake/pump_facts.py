@@ -13,21 +13,9 @@ import polars as pl
 
 from broker.contract.gateway_messages import Pumps
 from processor.intake.gateways import RegistryFullError
+from processor.intake.reports import SCHEMA, Reports
 
 MAX_PUMPS: Final = 2_000_000
-REPORTED: Final[dict[str, tuple[str, pl.DataType]]] = {
-    "site": ("site", pl.String()),
-    "model": ("model", pl.String()),
-    "lot": ("lot", pl.String()),
-    "group": ("group", pl.String()),
-    "reservoir_capacity_ml": ("reservoir_ml", pl.Float32()),
-    "concentration_ug_ml": ("concentration_ug_ml", pl.Float32()),
-    "prescription": ("program", pl.String()),
-    "dose_ug_day": ("dose_ug_day", pl.Float32()),
-}
-"""What a birth reports about each pump: the columns of `PumpFacts.frame`, and their names in a birth."""
-_SCHEMA: Final = {name: dtype for name, (_, dtype) in REPORTED.items()}
-
 Ints = npt.NDArray[np.int64]
 
 
@@ -44,8 +32,8 @@ class PumpFacts:
     _owners: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     _born: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     _owned: collections.Counter[int] = field(default_factory=collections.Counter)
-    _reported: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_SCHEMA))
-    _news: list[tuple[Ints, pl.DataFrame]] = field(default_factory=list)
+    _reported: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SCHEMA))
+    _news: Reports = field(default_factory=Reports)
     _names: pl.Series = field(default_factory=lambda: pl.Series("pump", dtype=pl.String))
     _frame: pl.DataFrame | None = None
 
@@ -61,7 +49,7 @@ class PumpFacts:
             _born=saved["born"].to_numpy().copy(),
             _owned=collections.Counter(dict(enumerate(np.bincount(owners).tolist()))),
             _reported=saved.select(
-                name if name in saved.columns else pl.lit(None, dtype).alias(name) for name, dtype in _SCHEMA.items()
+                name if name in saved.columns else pl.lit(None, dtype).alias(name) for name, dtype in SCHEMA.items()
             ),
             _names=saved["pump"].alias("pump"),
         )
@@ -136,10 +124,7 @@ class PumpFacts:
 
         What it says of pumps that are not its `own` is ignored (None: all are).
         """
-        columns = {name: getattr(pumps, source) for name, (source, _) in REPORTED.items()}
-        unknown = [None] * len(numbers)
-        values = pl.DataFrame({n: c or unknown for n, c in columns.items()}, schema=_SCHEMA)
-        self._news.append((numbers, values) if own is None else (numbers[own], values.filter(own)))
+        self._news.add(numbers, pumps, own)
         self._frame = None
 
     def frame(self, gateways: pl.Series) -> pl.DataFrame:
@@ -163,14 +148,12 @@ class PumpFacts:
         """Put what births reported into the rows of their pumps; of several births the last one counts."""
         rows = len(self._reported)
         if rows < len(self):
-            more = pl.DataFrame({name: [None] for name in _SCHEMA}, schema=_SCHEMA)
-            added = pl.DataFrame([more[name].new_from_index(0, len(self) - rows) for name in _SCHEMA])
+            more = pl.DataFrame({name: [None] for name in SCHEMA}, schema=SCHEMA)
+            added = pl.DataFrame([more[name].new_from_index(0, len(self) - rows) for name in SCHEMA])
             self._reported = pl.concat([self._reported, added], rechunk=True)
-        if not self._news:
+        numbers, values = self._news.take()
+        if not len(numbers):
             return
-        numbers = np.concatenate([numbers for numbers, _ in self._news])
-        values = pl.concat([values for _, values in self._news], rechunk=True)
-        self._news.clear()
         # The row of the last birth that named each pump: of equal places, the last one assigned stays.
         row = np.full(len(self), -1, np.int64)
         row[numbers] = np.arange(len(numbers))
@@ -179,5 +162,5 @@ class PumpFacts:
             return
         named = np.flatnonzero(row >= 0)
         self._reported = self._reported.with_columns(
-            self._reported[name].clone().scatter(named, values[name].gather(row[named])) for name in _SCHEMA
+            self._reported[name].clone().scatter(named, values[name].gather(row[named])) for name in SCHEMA
         )

@@ -54,6 +54,13 @@ class Batches:
         self._ahead = self._begin() if more else None
         return queued, frames
 
+    async def end(self) -> None:
+        """Give up what was decoded ahead, which nobody will judge: its messages were in hand, and nothing is wrong."""
+        if self._ahead is not None:
+            (queued, decoding), self._ahead = self._ahead, None
+            await decoding
+            self.in_hand.release(queued.messages)
+
     async def _in_order(self) -> Queued:
         """Return the messages of the next batch without those that are ahead of earlier ones, which go on waiting."""
         queued = self.queue.take()

@@ -7,7 +7,7 @@ continues exactly from where it was; what is in neither, the broker redelivers.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +32,10 @@ PART_VALUES: Final = 16_000_000
 """Values of the state in one file, up to 128 MB: each file is synced, and a large one would hold up other writers."""
 NOTHING_WRITTEN: Final = Head()
 _serial = itertools.count()
+
+
+class AbandonedError(Exception):
+    """The checkpoint was not completed, because it is not wanted any more; the previous one stays."""
 
 
 class CheckpointError(Exception):
@@ -94,15 +98,22 @@ def cut(saved: Saved, log: int = 0) -> Cut:
     )
 
 
-def save(data: Path, taken: Cut, now: int, head: Head = NOTHING_WRITTEN) -> None:
+def save(
+    data: Path, taken: Cut, now: int, head: Head = NOTHING_WRITTEN, abandoned: Callable[[], bool] = lambda: False
+) -> None:
     """Write a checkpoint; `now` is wall ms, `head` the end of the journal, which is durable already.
 
-    The previous one stays until the new one is complete. Raises `OSError`.
+    The previous one stays until the new one is complete. Raises `OSError`, and `AbandonedError` before the next part of
+    the state once it is `abandoned`; the next one removes what was written.
     """
     directory = data / DIRECTORY
     mark = f"{now}-{next(_serial)}"
     frames = dict(taken.frames)
-    parts = [_write(directory, f"state-{mark}-{n}", part) for n, part in enumerate(_parts(frames.pop("state")))]
+    parts = []
+    for number, part in enumerate(_parts(frames.pop("state"))):
+        if abandoned():
+            raise AbandonedError
+        parts.append(_write(directory, f"state-{mark}-{number}", part))
     names = {name: _write(directory, f"{name}-{mark}", frame) for name, frame in frames.items()}
     manifest = msgspec.json.encode(
         Written(

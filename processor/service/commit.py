@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -87,6 +88,7 @@ class Committer:
     _unlogged: int = 0
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _failing: set[str] = field(default_factory=set)
+    _finishing: threading.Event = field(default_factory=threading.Event)
 
     def resume(self) -> None:
         """Confirm what the restored state contains: the last run may have ended before it could."""
@@ -212,6 +214,8 @@ class Committer:
             return False
         try:
             await asyncio.to_thread(self._replace_checkpoint, cut)
+        except checkpoint.AbandonedError:
+            return False
         except ERRORS as error:
             reason = error if isinstance(error, OSError) else describe(error)
             text = f"cannot write the checkpoint to {self.data}: {reason}; the message log grows"
@@ -225,7 +229,7 @@ class Committer:
         return await self._checkpoint(self._cut())
 
     def _replace_checkpoint(self, cut: checkpoint.Cut) -> None:
-        checkpoint.save(self.data, cut, self.wall_ms(), self.store.head)
+        checkpoint.save(self.data, cut, self.wall_ms(), self.store.head, abandoned=self._finishing.is_set)
         self.log.forget(cut.log)
 
     async def catch_up(self) -> None:
@@ -235,8 +239,13 @@ class Committer:
         await self._acknowledge(*self._taken_in())
 
     async def finish(self) -> None:
-        """Acknowledge and save everything, when nothing is taken in any more."""
+        """Acknowledge and save everything, when nothing is taken in any more.
+
+        A checkpoint that is being written is abandoned: the last one follows.
+        """
+        self._finishing.set()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+        self._finishing.clear()
         await self.catch_up()
         await self._write(list(self.outcomes))
         await self.save_checkpoint()

@@ -146,6 +146,11 @@ class InHand:
             self._held.append((messages, marks_of(messages)))
             self._write()
 
+    def release(self, messages: Sequence[Message]) -> None:
+        """Note that these are not in hand any more; those that were not held have no effect."""
+        self._held = [each for each in self._held if each[0] is not messages]
+        self._write()
+
     @contextlib.contextmanager
     def holding(self, messages: Sequence[Message]) -> Iterator[None]:
         """Hold these until the context ends without an error; a suspect that was alone is none any more."""
@@ -153,8 +158,7 @@ class InHand:
         yield
         if not messages:
             return
-        self._held = [each for each in self._held if each[0] is not messages]
-        self._write()
+        self.release(messages)
         if self._suspects and len(messages) == 1:
             mark = mark_of(messages[0])
             self._suspects.discard(mark)

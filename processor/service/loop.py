@@ -281,7 +281,10 @@ class _Service:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.queue.arrived.wait(), self.settings.tick_s)
             self.queue.arrived.clear()
-            await self._process()
+            await self._process(finish)
+            if finish.is_set():
+                # What is due now is done once, by `Committer.finish`.
+                break
             self.vitals.beat = clock = time.monotonic()
             self.committer.advance(clock)
             await self.anchoring.advance(clock)
@@ -294,15 +297,22 @@ class _Service:
                 self.connection.ask_for_births(self.pipeline.inbox.refused_births, wall_ms())
                 self.announcements.publish_state(self._health(wall_ms()))
                 published = clock
+        await self.batches.end()
 
-    async def _process(self) -> None:
-        """Process the messages that wait, as one batch."""
+    async def _process(self, finish: asyncio.Event) -> None:
+        """Process the messages that wait, as one batch; after `finish` nothing more of a backlog.
+
+        Nobody was promised what is left: the broker keeps it, and the gateways do.
+        """
         clock = time.monotonic()
         if step := self.monitor.check_clock(wall_ms(), clock):
             self.journal.record("set", "clock", step)
         self.monitor.check_certificates(wall_ms(), clock)
         self.monitor.check_notifications(wall_ms(), clock)
         queued, decoded = await self.batches.next()
+        if finish.is_set() and decoded is not None:
+            self.in_hand.release(queued.messages)
+            return
         if not self.queue.full:
             self.link.resume_reading()
         if self.queue.waiting_bytes < self.settings.batch_bytes:

@@ -103,7 +103,7 @@ class Meter:
         self.version += 1
         self._marks.append((now, self.samples))
         registry, counted = pipeline.registry, sequence.totals(pipeline.state)
-        online = [gateway for gateway in registry.gateways.order if gateway.state == "online"]
+        therapy_start, therapy_ms, speed = registry.gateways.online_clock(now)
         counts = {
             "lost": counted.lost,
             "late": counted.late,
@@ -116,9 +116,9 @@ class Meter:
             version=self.version,
             written=now,
             started=self.started,
-            therapy_start=min((gateway.began_therapy for gateway in online if gateway.born), default=0),
-            therapy_ms=int(np.median([gateway.therapy_ms(now) for gateway in online])) if online else 0,
-            speed=float(np.median([gateway.speed for gateway in online])) if online else 1.0,
+            therapy_start=therapy_start,
+            therapy_ms=therapy_ms,
+            speed=speed,
             broker=self.broker,
             protocol=protocol,
             connected=connected,

@@ -12,7 +12,7 @@ from broker.mqtt.link import Message
 from processor.intake.delivery_order import NEWEST_SCHEMA
 from processor.intake.message_queue import MessageQueue
 from processor.service.batches import Batches, Frames
-from processor.service.in_hand import InHand
+from processor.service.in_hand import FILE, InHand
 
 BATCH_BYTES = 100
 
@@ -78,6 +78,20 @@ async def test_a_batch_that_cannot_be_decoded_ahead_is_handed_over_undecoded(poi
         if poison in mids:
             assert frames is None, "the guard isolates the message when the batch is judged"
     assert any(by_first.values())
+
+
+async def test_what_was_decoded_ahead_of_a_stop_is_no_suspect_at_the_next_start(tmp_path: Path) -> None:
+    queue, in_hand = queue_of(30), InHand(tmp_path)
+    batches = Batches(queue, Decoder(), in_hand)
+    queued, _ = await batches.next()
+    with in_hand.holding(queued.messages):
+        pass
+    marks = tmp_path / FILE
+    assert any(marks.read_bytes()[:8]), "the one after is in hand"
+    await batches.end()
+    assert not any(marks.read_bytes()[:8])
+    in_hand.close()
+    assert not InHand(tmp_path).suspicious(queue_of(30).take().messages)
 
 
 async def test_beside_a_suspect_nothing_is_decoded_ahead(tmp_path: Path) -> None:

@@ -154,6 +154,23 @@ def test_a_checkpoint_that_fails_halfway_leaves_the_previous_one(
     assert recovery.restore(tmp_path).state.equals(saved)
 
 
+def test_an_abandoned_checkpoint_leaves_the_previous_one_and_the_next_removes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = stalled()
+    recovery.save(tmp_path, pipeline, START_MS)
+    before = sorted((tmp_path / "checkpoint").iterdir())
+    monkeypatch.setattr(checkpoint, "PART_VALUES", 20)
+    answers = iter([False, True])
+    with pytest.raises(checkpoint.AbandonedError):
+        checkpoint.save(tmp_path, recovery.cut(pipeline), START_MS + 1, abandoned=lambda: next(answers))
+    assert set(before) < set((tmp_path / "checkpoint").iterdir())
+    assert recovery.restore(tmp_path).state.equals(pipeline.state)
+    monkeypatch.undo()
+    recovery.save(tmp_path, pipeline, START_MS + 2)
+    assert len(list((tmp_path / "checkpoint").iterdir())) == len(before)
+
+
 def test_files_left_half_written_by_a_power_failure_are_removed(tmp_path: Path) -> None:
     recovery.save(tmp_path, stalled(), START_MS)
     (tmp_path / "checkpoint" / ".state-9.arrow.new").write_bytes(b"half a frame")

@@ -20,6 +20,8 @@ from processor.service.settings import Settings
 START_MS = 1_767_225_600_000
 TIMEOUT_S = 60.0
 GATEWAY = "stop-test"
+BATCH_BYTES = 1_000
+BACKLOG = 200
 
 pytestmark = pytest.mark.broker
 
@@ -31,7 +33,7 @@ def low_battery(minutes: int) -> bytes:
     return b"\n".join(msgspec.json.encode(row) for row in rows)
 
 
-async def test_alarms_of_the_final_batch_are_in_the_journal_and_the_snapshot(
+async def test_a_stop_finishes_the_batch_in_hand_with_its_alarms_and_leaves_a_backlog_to_the_broker(
     mosquitto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take, found, resume = Pipeline.take, threading.Event(), threading.Event()
@@ -45,13 +47,18 @@ async def test_alarms_of_the_final_batch_are_in_the_journal_and_the_snapshot(
 
     monkeypatch.setattr(Pipeline, "take", slowly)
     stop, ready = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(loop.run(Settings(broker=mosquitto, data=tmp_path), stop, lambda _: ready.set()))
+    settings = Settings(broker=mosquitto, data=tmp_path, batch_bytes=BATCH_BYTES)
+    running = asyncio.create_task(loop.run(settings, stop, lambda _: ready.set()))
     link = Link(parse_url(mosquitto), GATEWAY)
     try:
         await asyncio.wait_for(ready.wait(), TIMEOUT_S)
         await link.open()
         link.publish(topic_of(GATEWAY, "telemetry"), low_battery(20))
         assert await asyncio.to_thread(found.wait, TIMEOUT_S)
+        for minute in range(20, 20 + BACKLOG):
+            link.publish(topic_of(GATEWAY, "telemetry"), low_battery(1).replace(b"STOP-1", b"STOP-%d" % minute))
+        # The broker has delivered them by then, and the processor, in its loop, has received them.
+        await asyncio.sleep(0.3)
     finally:
         stop.set()
         # The stop arrives while the batch is still being processed.
@@ -59,6 +66,9 @@ async def test_alarms_of_the_final_batch_are_in_the_journal_and_the_snapshot(
         resume.set()
         await link.close()
         await asyncio.wait_for(running, TIMEOUT_S)
+    health = snapshot_files.read(tmp_path / "snapshot").health
+    assert health.messages < BACKLOG / 2
+    assert not any((tmp_path / "in-hand").read_bytes()[:8]), "nothing that waited is suspected at the next start"
     shown = set(snapshot_files.read(tmp_path / "snapshot").alarms["alarm"])
     entries = journal_query.entries(tmp_path, journal_query.Query(pump="STOP-1"))
     assert "battery_end" in entries["rule"].to_list()
