@@ -94,7 +94,7 @@ def deadline(row: Mapping[str, Any], *, short: bool = False) -> str:
     """Return how long a person has to respond to an alarm: "under-dosed in about 5 h (5 min here at ×60)"."""
     text, speed = said_deadline(row["deadline"] or formatting.UNKNOWN), age_speed(row)
     if row["harm_s"] and math.isfinite(row["harm_s"]):
-        return with_here(text, row["harm_s"], speed, short=short)
+        return with_here(text, row["harm_s"], speed, short=short) if row["harm_s"] > 0 else text
     if speed == 1 or row["returned"] is not None or not DURATION.search(row["deadline"] or ""):
         return text
     return (

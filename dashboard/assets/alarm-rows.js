@@ -12,7 +12,10 @@
 
   const C = () => window.pumpwatch_clocks, age_s = (row) => ((Date.now() - row.zero) / 1000) * row.rate, until_s = (row, ms) => ((ms - Date.now()) / 1000) * row.rate;
   const standing = (row, short) => (row.over ? C().ago : C().since)(age_s(row), row.rate, short);
-  const deadline = (row, short) => (row.harm === null ? row.deadline || "" : C().with_here(row.deadline || "", until_s(row, row.harm), row.rate, short));
+  const deadline = (row, short) => { /* What has begun has no time left, on no clock. */
+    const left_s = row.harm === null ? 0 : until_s(row, row.harm);
+    return left_s > 0 ? C().with_here(row.deadline || "", left_s, row.rate, short) : row.deadline || "";
+  };
   const quiet = (row) => (row.quiet ? tr("silenced until {moment} by {who}", { moment: C().moment(row.quiet), who: row.quiet_by }) : "");
   const waiting = (row) => WAITING.has(row.state);
 

@@ -20,18 +20,4 @@
     return make("span", null, quantity.slice(0, at), make("span", { className: "unit" }, quantity.slice(at)));
   };
   cells.Tag = ({ value }) => (value ? make("span", { className: value === "online" ? "tag" : "tag bad" }, tr(value)) : null);
-  let refreshed = 0;
-  window.dash_clientside = Object.assign({}, window.dash_clientside);
-  window.dash_clientside.pumpwatch = Object.assign({}, window.dash_clientside.pumpwatch, {
-    async refresh(_live, search) {
-      const now = Date.now(), asked = window.dash_clientside.callback_context.triggered.some((one) => one.prop_id.startsWith("pump-"));
-      if (!asked && now - refreshed < 1900) return window.dash_clientside.no_update;
-      refreshed = now;
-      try {
-        const api = await window.dash_ag_grid.getApiAsync("pump-grid");
-        if (asked) api.purgeInfiniteCache(); else api.refreshInfiniteCache();
-      } catch { /* the grid is not on this page any more */ }
-      return "";
-    },
-  });
 })();

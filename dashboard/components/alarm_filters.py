@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 import dash_mantine_components as dmc
-from dash import html
 
 from broker.store.snapshot import WAITING
 from dashboard import formatting
-from dashboard.components import address, client_script
+from dashboard.components import address, client_script, filter_disclosure
 from dashboard.components.elements import Component
 from dashboard.languages import tr, tr_later
 
@@ -32,6 +31,8 @@ CHOICES: Final = (
     ("gateway", tr_later("Any gateway"), tr_later("Gateway")),
 )
 """Filters whose choices are what occurs among the alarms."""
+FOLDED: Final = tuple(f"alarm-{name}" for name in ("priority", "rule", "site", "gateway", "group"))
+"""What a small screen keeps behind a button."""
 
 
 def controls() -> list[Component]:
@@ -39,15 +40,15 @@ def controls() -> list[Component]:
     labels = [{"value": name, "label": tr(label)} for name, (label, _) in FILTERS.items()]
     priorities = [{"value": str(code), "label": tr(formatting.PRIORITY_WORD[code])} for code in (1, 2, 3)]
     groups = [{"value": name, "label": tr(label)} for name, label in GROUPS.items()]
+    search = dmc.TextInput(
+        id="alarm-search",
+        placeholder=tr("Search"),
+        size="xs",
+        debounce=150,
+        w=128,
+        **client_script.label(tr("Search alarms")),
+    )
     narrowing = [
-        dmc.TextInput(
-            id="alarm-search",
-            placeholder=tr("Search"),
-            size="xs",
-            debounce=150,
-            w=128,
-            **client_script.label(tr("Search alarms")),
-        ),
         dmc.Select(
             id="alarm-priority",
             placeholder=tr("Any priority"),
@@ -82,7 +83,8 @@ def controls() -> list[Component]:
     ]
     return [
         dmc.SegmentedControl(id="alarm-filter", value="all", size="xs", data=labels),
-        html.Div(narrowing, className="alarm-narrowing"),
+        search,
+        *filter_disclosure.folded("alarm", narrowing),
     ]
 
 

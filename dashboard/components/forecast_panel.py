@@ -102,6 +102,9 @@ def _forecast(row: dict[str, Any], name: str) -> tuple[str, str]:
         return tr("now"), ""
     scale, unit = _unit(mid)
     decimals, unit = 1 if unit == "y" else 0, tr(unit)
+    # An interval whose ends are written like its middle says nothing.
+    if len({formatting.number(max(0.0, value) * scale, decimals) for value in (low, mid, high)}) == 1:
+        return _ahead(mid * scale, decimals, unit), ""
     return _ahead(mid * scale, decimals, unit), _between(low * scale, high * scale, decimals, unit)
 
 

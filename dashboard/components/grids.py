@@ -58,7 +58,7 @@ GATEWAY_COLUMNS: Final = [
 PUMP_COLUMNS: Final = [
     _column("priority", tr_later("State"), 112, cellRenderer="PumpState", **PINNED),
     _column("pump", tr_later("Pump"), 116, cellRenderer="PumpLink", **PINNED),
-    _column("worst", tr_later("Worst alarm"), 200, flex=2, minWidth=160, sortable=False, tooltipField="worst"),
+    _column("worst", tr_later("Worst alarm"), 210, flex=2, minWidth=210, sortable=False, tooltipField="worst"),
     _number("age_s", tr_later("Age (therapy)"), 122, cellRenderer="Text", cellRendererParams={"text": "age"}),
     _number("flow", tr_later("Flow"), 104, sortable=False, cellRenderer="Quantity"),
     _number(

@@ -97,12 +97,15 @@ def _why(row: dict[str, Any], today: date) -> str:
         return reason
     days = (row["by_day"] - today).days
     ahead = tr_n("in {count} day", "in {count} days", days) if days > 0 else tr("today")
-    when = tr("since {time}", time=written(row["by_day"])) if days < 0 else ahead
+    when = ahead
+    if days < 0 or row["overdue"]:
+        when = tr("since {time}", time=written(row["by_day"]) if days < 0 else tr("today"))
     middle = row["middle"]
     if middle is None or (row["overdue"] and row["late"] == middle):
         return f"{when} · {reason}"
     first, likely, last = (_date(row[edge], today) for edge in ("early", "middle", "late"))
-    return f"{when} · {reason} {likely} ({tr('{first} to {last}', first=first, last=last)})"
+    between = "" if first == likely == last else f" ({tr('{first} to {last}', first=first, last=last)})"
+    return f"{when} · {reason} {likely}{between}"
 
 
 def _date(ms: int | None, today: date) -> str:

@@ -24,6 +24,7 @@ from dashboard.components import (
     elements,
     event_log,
     evidence_panel,
+    filter_disclosure,
     keyed_list,
     out_of_service_dialog,
     shell,
@@ -120,6 +121,7 @@ def register(app: Dash, data: DataService) -> None:
     """Add the page: the feed of its rows, and what is asked for the current alarm and the event log."""
     shell.add_page(__name__, name="Alarms", path="/alarms", order=2, layout=partial(layout, data))
     address.bind(app, "/alarms", alarm_filters.bound())
+    filter_disclosure.register(app, "alarm", *alarm_filters.FOLDED)
     keyed_list.serve(app, PATH, lambda run, cursor: changes(data, run, cursor))
     client_script.runs(
         app,

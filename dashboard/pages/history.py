@@ -14,7 +14,7 @@ from dash.exceptions import PreventUpdate
 from broker.store.snapshot import PRIORITIES
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
-from dashboard.components import address, elements, history_table, shell
+from dashboard.components import address, elements, filter_disclosure, history_table, shell
 from dashboard.components.elements import Component
 from dashboard.data import alarm_history
 from dashboard.data.alarm_history import ACKNOWLEDGED, PAGE, PERIODS, ResponseTimes
@@ -30,8 +30,8 @@ FILTERS: Final = ("pump", "person", "rule", "priority", "site", "acknowledged", 
 
 def layout() -> Component:
     """Return the page; its rows follow at once."""
+    pump = dmc.TextInput(id="history-pump", value="", label=tr("Pump or source"), size="xs", debounce=300, w=112)
     tools = [
-        dmc.TextInput(id="history-pump", value="", label=tr("Pump or source"), size="xs", debounce=300, w=112),
         dmc.TextInput(id="history-person", value="", label=tr("Person"), size="xs", debounce=300, w=96),
         dmc.Select(id="history-rule", value="", label=tr("Alarm"), data=[_any()], searchable=True, size="xs", w=165),
         dmc.Select(
@@ -62,7 +62,7 @@ def layout() -> Component:
             dcc.Download(id="history-file"),
             elements.card(
                 tr("Alarm history"),
-                html.Div(tools, className="history-filters"),
+                html.Div([pump, *filter_disclosure.folded("history", tools)], className="history-filters"),
                 html.Div(id="history-figures", className="measures history-figures", role="status"),
                 html.Div(id="history-rows", className="history-rows"),
                 html.Div(
@@ -101,6 +101,7 @@ def register(app: Dash, data: DataService) -> None:
     bound |= {name: address.choice(f"history-{name}", values, step=True) for name, values in allowed.items()}
     bound["page"] = address.whole("history-page", 1, MAX_PAGES, default=1, step=True)
     address.bind(app, "/history", bound)
+    filter_disclosure.register(app, "history", *wires[1:])
 
     @app.callback(
         Output("history-rows", "children"),

@@ -9,14 +9,25 @@ from typing import Any, Final
 
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from broker.display.names import PUMP_STATES
 from broker.store.pump_table import band
 from broker.store.snapshot import Snapshot
 from dashboard import formatting
-from dashboard.components import address, client_script, elements, forecast_panel, grids, retirement_dialog, shell
+from dashboard.components import (
+    address,
+    client_script,
+    elements,
+    filter_disclosure,
+    forecast_panel,
+    grids,
+    pump_rows_route,
+    retirement_dialog,
+    shell,
+)
 from dashboard.components.elements import Component
+from dashboard.components.pump_rows_route import Asked
 from dashboard.data import names, pump_search, queries, retirement
 from dashboard.data.fleet_index import facts_index
 from dashboard.data.pump_search import LABELLED, Filters, Page
@@ -57,6 +68,7 @@ def layout(data: DataService) -> Component:
             "rowClicked": ["openPump(params)"],
             "cellKeyDown": ["openPumpByKey(params)"],
             "modelUpdated": ["fitPumps(params)"],
+            "bodyScrollEnd": ["pumpsMoved(params)"],
         },
         dashGridOptions={
             **grids.OPTIONS,
@@ -77,7 +89,10 @@ def layout(data: DataService) -> Component:
                 tr("Pumps"),
                 html.Div(grid, className="grid-box pump-list"),
                 html.Div(id="pump-note", className="note", role="status"),
-                side=html.Div([search, *(_filter(data.snapshot(), name) for name in FILTERS)], className="pump-tools"),
+                side=html.Div(
+                    [search, *filter_disclosure.folded("pump", [_filter(data.snapshot(), name) for name in FILTERS])],
+                    className="pump-tools",
+                ),
                 name="grow-card pumps-card",
             ),
             html.Details(
@@ -87,8 +102,10 @@ def layout(data: DataService) -> Component:
                 hidden=True,
             ),
             html.Div(id="pump-refreshed", hidden=True),
+            dcc.Store(id="retired-ask"),
         ],
         className="column",
+        **client_script.BY_EVENT,
     )
 
 
@@ -123,7 +140,7 @@ def options(snapshot: Snapshot, name: str) -> dict[str, str]:
 
 
 def register(app: Dash, data: DataService) -> None:
-    """Add the page; answer the grid's requests, and refresh it with new snapshots."""
+    """Add the page; answer the grid's requests, and keep the rows in view up to date."""
     shell.add_page(__name__, name="Pumps", path="/pumps", order=3, layout=partial(layout, data))
 
     def allowed(name: str) -> Callable[[], Collection[str]]:
@@ -135,6 +152,7 @@ def register(app: Dash, data: DataService) -> None:
         "sort": address.sorting("pump-grid", pump_search.SORTABLE),
     }
     address.bind(app, "/pumps", controls)
+    filter_disclosure.register(app, "pump", *(f"pump-{name}" for name in FILTERS))
 
     @app.callback(
         Output("pump-grid", "getRowsResponse"),
@@ -153,20 +171,20 @@ def register(app: Dash, data: DataService) -> None:
         Output("retired-card", "hidden"),
         Output("retired-count", "children"),
         Output("retired-pumps", "children"),
-        Input("live", "data"),
+        Input("retired-ask", "data"),
         Input("pump-search", "value"),
     )
-    async def retired(_live: Any, search: str | None) -> Any:
+    async def retired(_ask: Any, search: str | None) -> Any:
         return await asyncio.to_thread(retired_pumps, data.snapshot(), search or "")
 
     client_script.runs(
         app,
         "refresh",
         Output("pump-refreshed", "children"),
-        Input("live", "data"),
         Input("pump-search", "value"),
         *[Input(f"pump-{name}", "value") for name in FILTERS],
     )
+    pump_rows_route.serve(app, lambda asked: in_view(data.snapshot(), asked))
 
 
 def retired_pumps(snapshot: Snapshot, search: str) -> tuple[bool, str, Component]:
@@ -196,6 +214,13 @@ def answer(
             del row[name]
         row["worst"] = tr(names.rule_title(titles, row["worst"]))
     return {"rowData": rows, "rowCount": found.total}, note(snapshot, found)
+
+
+def in_view(snapshot: Snapshot, asked: Asked) -> dict[str, Any]:
+    """Return the rows in view, as the grid got them, what stands below them, and how many pumps are retired."""
+    filters = Filters(**{name: asked.filters.get(name, "") for name in FILTERS})
+    rows, below = answer(snapshot, asked.request(), asked.search[: address.MAX_TEXT], filters)
+    return {"rows": rows["rowData"], "total": rows["rowCount"], "note": below, "retired": snapshot.retired.height}
 
 
 def note(snapshot: Snapshot, found: Page) -> str:

@@ -15,6 +15,8 @@ from broker.store.snapshot_files import write
 from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, page, screen, served  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.browser
+SIDEWAYS = """[...document.querySelectorAll(".alarm-filters, .alarm-filters :not(input)")].filter(one =>
+    one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX !== "visible").map(one => one.className)"""
 
 
 def show(screen: Screen, pumps: int, *, alarms: int, **columns: Any) -> Snapshot:  # noqa: F811
@@ -114,8 +116,12 @@ def test_a_group_is_acknowledged_as_one_on_a_phone_and_names_stay_text(screen: S
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         height = page.locator("#alarm-list .alarm-row .button").first.evaluate("one => one.offsetHeight")
         assert height >= 44
+        expect(page.locator("#alarm-group")).to_be_hidden()
+        page.get_by_role("button", name="Filters", exact=True).click()
         page.locator("#alarm-group").click()
         page.get_by_role("option", name="By site").click()
+        expect(page.get_by_role("button", name="Filters (1)")).to_have_attribute("aria-expanded", "true")
+        assert page.evaluate(SIDEWAYS) == [], "filters do not scroll sideways"
         group = page.locator(".alarm-group")
         expect(group).to_contain_text("<img src=x onerror=window.hacked=1>40 alarms: 14 high, 13 medium, 13 low")
         group.get_by_role("button", name="Acknowledge 30").click()

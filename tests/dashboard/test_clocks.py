@@ -63,6 +63,7 @@ def test_an_alarm_about_pumpwatch_itself_ages_by_the_wall_clock() -> None:
             {"deadline": "under-dosed in about 5 h (4 to 7 h)", "harm_s": 5 * H},
             "under-dosed in about 5 h (4 to 7 h), 5 min here at ×60",
         ),
+        ({"deadline": "probably under-dosed: bridge now", "harm_s": -60.0}, "probably under-dosed: bridge now"),
         ({"deadline": "hours; see the trend"}, "hours; see the trend (therapy time, ×60)"),
         ({"deadline": "hours; see the trend", "subject_kind": "system"}, "hours; see the trend"),
         ({"deadline": "now, if nobody is signed in"}, "now, if nobody is signed in"),
