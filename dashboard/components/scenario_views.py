@@ -15,6 +15,21 @@ from dashboard.components.elements import Component
 from dashboard.data import names
 from dashboard.data.scenario_playback import Playing
 
+PAUSE: Final = "Pause"
+RESUME: Final = "Resume"
+"""Labels of one button, so that the keyboard stays on it."""
+UNKNOWN_SPEED: Final = "×?"
+CONTROLS: Final = (
+    ("scenario-start", "disabled"),
+    ("scenario-pause", "disabled"),
+    ("scenario-pause", "children"),
+    ("scenario-stop", "disabled"),
+    ("scenario-remove", "disabled"),
+    ("scenario-remove", "hidden"),
+    ("scenario-speed", "disabled"),
+    ("scenario-speed", "placeholder"),
+)
+"""Components and properties of which `controls` returns the values."""
 NONE: Final = "No scenarios: no simulator writes to this data directory. Start one: pumpwatch run."
 MAX_ROWS: Final = 200
 MAX_TICKS: Final = 300
@@ -161,3 +176,23 @@ def cursor(playing: Playing | None, entry: ScenarioEntry | None) -> dict[str, st
     if playing.state.state == "stopped":
         return {"display": "none"}
     return {"left": f"{min(100.0, 100 * playing.position_s / length_s(entry)):.2f}%"}
+
+
+def controls(playing: Playing | None, entry: ScenarioEntry | None, *, may: bool) -> tuple[bool | str, ...]:
+    """Return the values of `CONTROLS`: only what can be done now is enabled, to a visitor who `may` do it.
+
+    `entry` is the scenario that the page describes.
+    """
+    there = may and playing is not None and not playing.silent
+    state = playing.state.state if playing and not playing.silent and playing.state.name else "stopped"
+    uploaded = entry is not None and entry.uploaded
+    return (
+        not (there and entry is not None),
+        not there or state == "stopped",
+        RESUME if state == "paused" else PAUSE,
+        not there or state == "stopped",
+        not (there and uploaded),
+        not uploaded,
+        not there,
+        formatting.speed(playing.state.speed) if playing else UNKNOWN_SPEED,
+    )
