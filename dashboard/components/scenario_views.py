@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -133,17 +134,28 @@ def _step(
     what: list[Component] = [html.B(names.step_title(step.name)), severity]
     state = html.Span("next" if upcoming else "begun" if passed else "", className="tag" if upcoming or passed else "")
     alarms = [titles.get(rule, rule) for rule, target in targets.items() if step.name in target.identifies]
-    expected = f"alarm: {formatting.listed(alarms)}" if alarms else "" if step.kind == "fault" else "no alarm expected"
+    expected = (
+        f"alarm: {formatting.listed(alarms, last='or')}"
+        if alarms
+        else ""
+        if step.kind == "fault"
+        else "no alarm expected"
+    )
     return html.Li(
         [
             html.Div(f"at {formatting.span(step.at_s)}{lasts}"),
             html.Div(what),
-            html.Div(step.pumps),
+            html.Div(_serials(step.pumps)),
             html.Div(expected, className="muted"),
             state,
         ],
         className=f"injection step{' passed' if passed else ' upcoming' if upcoming else ''}",
     )
+
+
+def _serials(pumps: str) -> str:
+    """Return "pump 7" for "pumps 7", which names one pump."""
+    return f"pump {pumps[6:]}" if re.fullmatch(r"pumps (ITB-)?\d+", pumps) else pumps
 
 
 def position(playing: Playing | None, entry: ScenarioEntry | None) -> str:

@@ -74,7 +74,7 @@ def layout(data: DataService) -> Component:
                     elements.card("How it shows", html.Div(id="fault-explained"), name="fault-words"),
                     elements.card(
                         "Inject",
-                        injection_form.form(),
+                        injection_form.form(data.snapshot().table),
                         html.Div(id="fault-responses", role="status"),
                         name="fault-form",
                     ),

@@ -64,7 +64,13 @@ def layout() -> Component:
             ),
             html.Div(
                 [
-                    elements.card("Scenarios", html.Div(id="scenario-list"), upload, name="scenario-list-card"),
+                    elements.card(
+                        "Scenarios",
+                        html.Div(id="scenario-list"),
+                        upload,
+                        html.P(id="scenario-uploaded", role="status"),
+                        name="scenario-list-card",
+                    ),
                     html.Div(
                         [
                             elements.card("About", html.Div(id="scenario-about")),
@@ -115,6 +121,8 @@ def register(app: Dash, data: DataService) -> None:
 
     @app.callback(
         Output("scenario-answer", "children"),
+        Output("scenario-uploaded", "children"),
+        Output("scenario-chosen", "data"),
         Output("scenario-changed", "data"),
         Output("scenario-speed", "value"),
         *(Input(f"scenario-{action}", "n_clicks") for action in BUTTONS),
@@ -129,12 +137,14 @@ def register(app: Dash, data: DataService) -> None:
         (speed, content, file, chosen, pause), button = values[len(BUTTONS) :], str(ctx.triggered_id or "")
         asked = ctx.triggered[0]["value"] if ctx.triggered else None
         if not asked:
-            return no_update, no_update, no_update
+            return (no_update,) * 5
         action = button.removeprefix("scenario-")
         action = "resume" if action == "pause" and pause == scenario_views.RESUME else action
         answer = await command(scenarios, action, (speed, content, file, chosen))
         told = html.Span(answer.text, className="" if answer.good else "scenario-error")
-        return told, str(asked)[-20:], None
+        uploads = action == "upload"
+        found = scenario_playback.name_of_file(str(file)) if uploads and answer.good else no_update
+        return "" if uploads else told, told if uploads else "", found, str(asked)[-20:], None
 
 
 async def command(scenarios: Scenarios, button: str, values: tuple[Any, ...]) -> Answer:
