@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 import humanize
 
@@ -160,11 +160,12 @@ def flags(bits: int | None) -> list[str]:
     return [tr(flag.title) for flag in FLAGS if bits & flag.bit]
 
 
-def listed(names: Iterable[str], most: int = 3) -> str:
-    """Return a list that does not run on: "A, B and C", "A, B, C and 12 more"."""
+def listed(names: Iterable[str], most: int = 3, *, last: Literal["and", "or"] = "and") -> str:
+    """Return a list that does not run on: "A, B and C", "A, B, C and 12 more"; `last` is the word before the last."""
     every = list(names)
     more = len(every) - most
     shown = [*every[:most], *([tr_n("{count} more", "{count} more", more)] if more > 0 else [])]
     if len(shown) < 2:
         return "".join(shown)
-    return tr("{names} and {last}", names=", ".join(shown[:-1]), last=shown[-1])
+    pattern = tr_later("{names} or {last}") if last == "or" else tr_later("{names} and {last}")
+    return tr(pattern, names=", ".join(shown[:-1]), last=shown[-1])

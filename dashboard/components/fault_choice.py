@@ -100,8 +100,8 @@ def _alarms(name: str, score: Score | None) -> str:
     identifying = [score.title(rule) for rule, target in score.targets.items() if name in target.identifies]
     detecting = [score.title(rule) for rule, target in score.targets.items() if name in target.detects]
     if identifying:
-        return f"correct cause: {formatting.listed(identifying, 4)}"
-    return f"detected as {formatting.listed(detecting, 4)}" if detecting else "none is expected"
+        return f"correct cause: {formatting.listed(identifying, 4, last='or')}"
+    return f"detected as {formatting.listed(detecting, 4, last='or')}" if detecting else "none is expected"
 
 
 def _sentence(text: str) -> str:

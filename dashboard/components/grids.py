@@ -44,15 +44,15 @@ def _number(field: str, title: str, width: int, **more: Any) -> dict[str, Any]:
 PINNED: Final = {"pinned": "left", "lockPinned": True}
 """Stays where it is while the rest scrolls: who it is, and how it is."""
 GATEWAY_COLUMNS: Final = [
-    _column("gateway", "Gateway", 130, cellClass="strong", **PINNED),
-    _column("state", "State", 90, flex=1, minWidth=90, cellRenderer="Tag"),
-    _number("pumps", "Pumps", 72, flex=1, minWidth=68),
-    _number("heard_s", "Last heard", 94, cellRenderer="Text", cellRendererParams={"text": "heard"}),
-    _number("waiting", "Queued", 78),
-    _number("dropped", "Dropped", 84, cellClassRules={"warn-word": "params.value > 0"}),
-    _number("resent", "Redelivered", 102),
-    _number("speed", "Speed", 76, cellRenderer="Text", cellRendererParams={"text": "speed_text"}),
-    _number("shard", "Shard", 70),
+    _column("gateway", "Gateway", 116, cellClass="strong", **PINNED),
+    _column("state", "State", 80, flex=1, minWidth=80, cellRenderer="Tag"),
+    _number("pumps", "Pumps", 62, flex=1, minWidth=62),
+    _number("heard_s", "Last heard", 86, cellRenderer="Text", cellRendererParams={"text": "heard"}),
+    _number("waiting", "Queued", 70),
+    _number("dropped", "Dropped", 74, cellClassRules={"warn-word": "params.value > 0"}),
+    _number("resent", "Redelivered", 110),
+    _number("speed", "Speed", 62, cellRenderer="Text", cellRendererParams={"text": "speed_text"}),
+    _number("shard", "Shard", 58),
 ]
 """What says that a gateway is in trouble comes first; a narrow window scrolls to the rest."""
 PUMP_COLUMNS: Final = [

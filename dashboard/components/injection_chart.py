@@ -10,7 +10,6 @@ from broker.contract.signals import SIGNAL_BY_NAME
 from dashboard import theme
 from dashboard.components import figures, trend_layers
 from dashboard.data.injection_view import InjectionView
-from dashboard.languages import tr
 from dashboard.theme import Scheme
 from dashboard.zones import ChartZone
 
@@ -52,6 +51,7 @@ def draw(view: InjectionView, colors: Scheme, zone: ChartZone) -> figures.Figure
     }
     data = [*_truth(view, shift, colors, layout), *_signals(view, shift, colors, layout)]
     data += [*_scores(view, shift, colors, layout), *_alarms(view, shift, colors, layout)]
+    _names_of_marks(view, shift, colors, layout)
     return {"data": data, "layout": layout}
 
 
@@ -61,7 +61,7 @@ def _truth(view: InjectionView, shift: int, colors: Scheme, layout: figures.Figu
     values = [0.0, 0.0, view.severity, view.severity, view.severity if end == view.window[1] else 0.0]
     values.append(values[-1])
     layout["yaxis"] = {"domain": TRUTH, "range": [0, 1.05], "tickvals": [0, 1], "fixedrange": True}
-    _head(layout, tr("Truth: severity"), TRUTH[1], colors)
+    _head(layout, "Truth: severity", TRUTH[1], colors)
     line = {"color": colors.text, "width": 1}
     return [
         {
@@ -73,7 +73,7 @@ def _truth(view: InjectionView, shift: int, colors: Scheme, layout: figures.Figu
             "fill": "tozeroy",
             "line": line,
             "fillcolor": colors.hatch,
-            "hovertemplate": f"{tr('severity')} %{{y:.2g}}<extra></extra>",
+            "hovertemplate": "severity %{y:.2g}<extra></extra>",
         }
     ]
 
@@ -90,7 +90,7 @@ def _signals(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fi
             "fixedrange": True,
             "anchor": "x",
         }
-        _head(layout, f"{tr(signal.title)}, {signal.unit}", top, colors)
+        _head(layout, f"{signal.title}, {signal.unit}", top, colors)
         traces.append(
             {
                 "type": "scatter",
@@ -100,7 +100,7 @@ def _signals(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fi
                 "yaxis": f"y{axis}",
                 "connectgaps": False,
                 "line": {"color": colors.signal, "width": 1.6},
-                "hovertemplate": f"{tr(signal.title)} %{{y:.{signal.decimals}f}} {signal.unit}<extra></extra>",
+                "hovertemplate": f"{signal.title} %{{y:.{signal.decimals}f}} {signal.unit}<extra></extra>",
             }
         )
     return traces
@@ -117,13 +117,13 @@ def _scores(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fig
         {
             "type": "scatter",
             "mode": "lines" if view.judged else "lines+markers",
-            "name": tr(title),
+            "name": title,
             "x": trend_layers.dates([at + shift for at, _ in points]),
             "y": [score for _, score in points],
             "yaxis": f"y{axis}",
             "line": _score_line(place, view, colors),
             "marker": {"size": 6},
-            "hovertemplate": f"{tr('{title}: score {score}', title=tr(title), score='%{y:.2f}')}<extra></extra>",
+            "hovertemplate": f"{title}: score %{{y:.2f}}<extra></extra>",
         }
         for place, (title, points) in enumerate(view.scores.items())
     ]
@@ -136,12 +136,12 @@ def _score_line(place: int, view: InjectionView, colors: Scheme) -> figures.Figu
 
 def _score_head(view: InjectionView, colors: Scheme) -> str:
     if not view.judged:
-        return tr("Score of open alarms (alarm at 1.0)") if view.scores else tr("Score: no open alarm")
+        return "Score of open alarms (alarm at 1.0)" if view.scores else "Score: no open alarm"
     words = [
-        f"<span style='color:{_score_line(place, view, colors)['color']}'>━ {tr(title)}</span>"
+        f"<span style='color:{_score_line(place, view, colors)['color']}'>━ {title}</span>"
         for place, title in enumerate(view.scores)
     ]
-    return "   ".join([tr("Score (alarm at 1.0)"), *words[:3], *(["…"] if len(words) > 3 else [])])
+    return "   ".join(["Score (alarm at 1.0)", *words[:3], *(["…"] if len(words) > 3 else [])])
 
 
 def _alarms(view: InjectionView, shift: int, colors: Scheme, layout: figures.Figure) -> list[figures.Figure]:
@@ -153,12 +153,15 @@ def _alarms(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fig
         "visible": False,
         "fixedrange": True,
     }
-    _head(layout, tr("Alarms") if spans.height else tr("Alarms: none"), ALARMS[1], colors)
+    more = view.alarms.height - spans.height
+    heading = f"Alarms, {more:,} more not drawn" if more else "Alarms" if spans.height else "Alarms: none"
+    _head(layout, heading, ALARMS[1], colors)
     fills = {1: colors.high_fill, 2: colors.medium_fill, 3: colors.low_fill}
     traces = []
-    for row, (title, priority, start, end) in enumerate(
-        spans.select(pl.col("title", "priority", "start", "end")).iter_rows()
+    for row, (name, priority, start, end, suppressed) in enumerate(
+        spans.select(pl.col("title", "priority", "start", "end", "suppressed")).iter_rows()
     ):
+        title = f"{name} (suppressed)" if suppressed else name
         traces.append(
             {
                 "type": "scatter",
@@ -167,11 +170,11 @@ def _alarms(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fig
                 "x": trend_layers.dates([max(start, view.window[0]) + shift, end + shift]),
                 "y": [row, row],
                 "yaxis": f"y{axis}",
-                "line": {"color": fills.get(priority, colors.line), "width": 6},
-                "text": [tr(title), ""],
+                "line": {"color": fills.get(priority, colors.line), "width": 2 if suppressed else 6},
+                "text": [title, ""],
                 "textposition": "top right",
                 "textfont": {"size": 11, "color": colors.text},
-                "hovertemplate": f"{tr(title)}<extra></extra>",
+                "hovertemplate": f"{title}<extra></extra>",
             }
         )
     return traces
@@ -188,6 +191,22 @@ def _marks(view: InjectionView, shift: int, colors: Scheme) -> list[figures.Figu
         }
         for at in times
     ]
+
+
+def _names_of_marks(view: InjectionView, shift: int, colors: Scheme, layout: figures.Figure) -> None:
+    """Name the dashed lines at their lower ends, "injected" to the left so that it never covers "detected"."""
+    for at, name in ((view.onset, "injected"), (view.found, "detected"), (view.ended, "ended")):
+        if at is not None:
+            where = {
+                "x": trend_layers.dates([at + shift])[0],
+                "y": 0,
+                "xref": "x",
+                "yref": "paper",
+                "yanchor": "bottom",
+            }
+            side = {"xanchor": "right" if name == "injected" else "left", "xshift": -3 if name == "injected" else 3}
+            font = {"size": 11, "color": colors.text}
+            layout["annotations"].append({"text": name, "showarrow": False, "font": font, **where, **side})
 
 
 def _head(layout: figures.Figure, text: str, top: float, colors: Scheme) -> None:

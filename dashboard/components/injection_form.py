@@ -6,6 +6,7 @@ import dash_mantine_components as dmc
 from dash import html
 
 from broker.contract.dose_limits import MAX_SEVERITY
+from broker.store.pump_table import PumpTable
 from dashboard.access.accounts import VISITOR
 from dashboard.components import client_script, elements, pump_picker, random_pumps
 from dashboard.components.elements import Component
@@ -14,15 +15,15 @@ from dashboard.components.fault_choice import KEPT
 ONLY: str = "Only engineers and admins may inject faults."
 
 
-def form() -> Component:
-    """Return the form; its fields keep their values while the browser's tab is open."""
+def form(table: PumpTable) -> Component:
+    """Return the form for the pumps of a fleet; its fields keep their values while the browser's tab is open."""
     may = VISITOR.get().may("inject")
     hours = {"min": 0, "step": 0.5, "decimalScale": 2, "suffix": " h", "className": "hours"}
     steps = [{"value": v * MAX_SEVERITY / 4, "label": f"{v * MAX_SEVERITY / 4:g}"} for v in range(5)]
     return html.Div(
         [
             *pump_picker.fields("fault", **KEPT),
-            random_pumps.fields("fault"),
+            random_pumps.fields("fault", table),
             html.Div(
                 [
                     html.Div(["Severity ", html.B(id="fault-severity-now")], className="slider-label"),

@@ -7,6 +7,7 @@ from typing import Any, Final
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, ctx, html, no_update
 
+from broker.store.pump_table import PumpTable
 from dashboard.components.elements import Component
 from dashboard.components.fault_choice import KEPT
 from dashboard.data import healthy_pumps
@@ -17,9 +18,13 @@ MAX_DRAW: Final = 1_000_000
 EVERY: Final = "any"
 
 
-def fields(name: str) -> Component:
-    """Return the fields `{name}-draw-…`; what is drawn goes to the picker of the same name."""
-    choices = {"allowDeselect": False, "w": 130, "searchable": True, "value": EVERY, "data": [EVERY]}
+def fields(name: str, table: PumpTable) -> Component:
+    """Return the fields `{name}-draw-…` for the models and sites of a fleet; what is drawn goes to the picker.
+
+    The choices are there from the beginning: a field forgets a kept value that is none of its choices.
+    """
+    models, sites = ([EVERY, *healthy_pumps.names(table, label)] for label in ("model", "site"))
+    choices = {"allowDeselect": False, "searchable": True, "value": EVERY, **KEPT}
     return html.Fieldset(
         [
             html.Legend("or draw healthy pumps at random"),
@@ -36,8 +41,8 @@ def fields(name: str) -> Component:
                         w=96,
                         **KEPT,
                     ),
-                    dmc.Select(id=f"{name}-draw-model", label="Model", **choices, **KEPT),
-                    dmc.Select(id=f"{name}-draw-site", label="Site", **choices, **KEPT),
+                    dmc.Select(id=f"{name}-draw-model", label="Model", data=models, w=260, **choices),
+                    dmc.Select(id=f"{name}-draw-site", label="Site", data=sites, w=130, **choices),
                     dmc.NumberInput(
                         id=f"{name}-draw-number",
                         label="Draw number",
@@ -61,16 +66,7 @@ def fields(name: str) -> Component:
 
 
 def register(app: Dash, data: DataService, name: str, faulty: Any) -> None:
-    """Offer models and sites, and draw; `faulty` returns the serials of pumps that have an injected fault."""
-
-    @app.callback(
-        Output(f"{name}-draw-model", "data"),
-        Output(f"{name}-draw-site", "data"),
-        Input(f"{name}-draw", "id"),
-    )
-    async def offer(_name: str) -> Any:
-        table = data.snapshot().table
-        return [[EVERY, *healthy_pumps.names(table, label)] for label in ("model", "site")]
+    """Draw; `faulty` returns the serials of pumps that have an injected fault."""
 
     @app.callback(
         Output(f"{name}-picked", "value"),

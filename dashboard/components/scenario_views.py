@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +16,21 @@ from dashboard.components.elements import Component
 from dashboard.data import names
 from dashboard.data.scenario_playback import Playing
 
+PAUSE: Final = "Pause"
+RESUME: Final = "Resume"
+"""Labels of one button, so that the keyboard stays on it."""
+UNKNOWN_SPEED: Final = "×?"
+CONTROLS: Final = (
+    ("scenario-start", "disabled"),
+    ("scenario-pause", "disabled"),
+    ("scenario-pause", "children"),
+    ("scenario-stop", "disabled"),
+    ("scenario-remove", "disabled"),
+    ("scenario-remove", "hidden"),
+    ("scenario-speed", "disabled"),
+    ("scenario-speed", "placeholder"),
+)
+"""Components and properties of which `controls` returns the values."""
 NONE: Final = "No scenarios: no simulator writes to this data directory. Start one: pumpwatch run."
 MAX_ROWS: Final = 200
 MAX_TICKS: Final = 300
@@ -118,17 +134,28 @@ def _step(
     what: list[Component] = [html.B(names.step_title(step.name)), severity]
     state = html.Span("next" if upcoming else "begun" if passed else "", className="tag" if upcoming or passed else "")
     alarms = [titles.get(rule, rule) for rule, target in targets.items() if step.name in target.identifies]
-    expected = f"alarm: {formatting.listed(alarms)}" if alarms else "" if step.kind == "fault" else "no alarm expected"
+    expected = (
+        f"alarm: {formatting.listed(alarms, last='or')}"
+        if alarms
+        else ""
+        if step.kind == "fault"
+        else "no alarm expected"
+    )
     return html.Li(
         [
             html.Div(f"at {formatting.span(step.at_s)}{lasts}"),
             html.Div(what),
-            html.Div(step.pumps),
+            html.Div(_serials(step.pumps)),
             html.Div(expected, className="muted"),
             state,
         ],
         className=f"injection step{' passed' if passed else ' upcoming' if upcoming else ''}",
     )
+
+
+def _serials(pumps: str) -> str:
+    """Return "pump 7" for "pumps 7", which names one pump."""
+    return f"pump {pumps[6:]}" if re.fullmatch(r"pumps (ITB-)?\d+", pumps) else pumps
 
 
 def position(playing: Playing | None, entry: ScenarioEntry | None) -> str:
@@ -161,3 +188,23 @@ def cursor(playing: Playing | None, entry: ScenarioEntry | None) -> dict[str, st
     if playing.state.state == "stopped":
         return {"display": "none"}
     return {"left": f"{min(100.0, 100 * playing.position_s / length_s(entry)):.2f}%"}
+
+
+def controls(playing: Playing | None, entry: ScenarioEntry | None, *, may: bool) -> tuple[bool | str, ...]:
+    """Return the values of `CONTROLS`: only what can be done now is enabled, to a visitor who `may` do it.
+
+    `entry` is the scenario that the page describes.
+    """
+    there = may and playing is not None and not playing.silent
+    state = playing.state.state if playing and not playing.silent and playing.state.name else "stopped"
+    uploaded = entry is not None and entry.uploaded
+    return (
+        not (there and entry is not None),
+        not there or state == "stopped",
+        RESUME if state == "paused" else PAUSE,
+        not there or state == "stopped",
+        not (there and uploaded),
+        not uploaded,
+        not there,
+        formatting.speed(playing.state.speed) if playing else UNKNOWN_SPEED,
+    )

@@ -40,7 +40,7 @@ class InjectionView:
 
     `scores` are times and scores by the title of their rule, as the detectors judged the history; `judged` is False if
     they could not be computed: then they are those of open alarms at the limit, when raised, and now. `alarms` are
-    spans: title, priority, start, end.
+    as `alarm_spans` returns them.
     """
 
     key: str
@@ -96,13 +96,40 @@ def view(data: DataService, injection: Injection, cases: pl.DataFrame, pump: str
     curves = trends.curves(samples, MAX_POINTS)
     alarms = queries.alarms_of(snapshot, pump)
     again = judged(data, injection.fault, pump, known.window)
-    spans = trends.spans(alarms, data.events(pump), now).filter(pl.col("end") >= since, pl.col("start") <= until)
+    spans = alarm_spans(alarms, data.events(pump), now).filter(pl.col("end") >= since, pl.col("start") <= until)
     return replace(
         known,
         curves={name: curves[name] for name in signals(injection.fault)},
         scores=scores(alarms, now) if again is None else again,
         alarms=spans,
         judged=again is not None,
+    )
+
+
+def alarm_spans(alarms: pl.DataFrame, events: pl.DataFrame, now: int) -> pl.DataFrame:
+    """Return every alarm of a pump by the time it was raised: alarm, title, priority, start, end, suppressed.
+
+    `alarms` are the open ones that are shown, `events` those of the journal. The first alarm about a fault is often
+    suppressed a little later by one that names its cause; it has detected the fault all the same.
+    """
+    about = events.sort("time", maintain_order=True)
+    raised = about.filter(pl.col("kind") == "raised").unique("alarm", keep="first")
+    ends = about.filter(pl.col("kind").is_in(["cleared", "returned"])).group_by("alarm").agg(pl.col("time").first())
+    held = (
+        about.filter(pl.col("kind").is_in(["held", "released"]))
+        .group_by("alarm")
+        .agg((pl.col("kind").last() == "held").alias("suppressed"))
+    )
+    known = raised.select("alarm", "title", "priority", pl.col("time").alias("start"))
+    unknown = alarms.join(known, on="alarm", how="anti")
+    recent = unknown.select("alarm", "title", "priority", pl.coalesce("raised", "onset").alias("start"))
+    return (
+        pl.concat([known, recent])
+        .join(ends.rename({"time": "end"}), on="alarm", how="left")
+        .join(held, on="alarm", how="left")
+        .with_columns(pl.col("end").fill_null(now), pl.col("suppressed").fill_null(value=False))
+        .drop_nulls()
+        .sort("start", "alarm")
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import Any, Final
 
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
@@ -14,10 +14,10 @@ from dashboard.access.accounts import VISITOR
 from dashboard.components import address, elements, scenario_views, shell
 from dashboard.components.elements import Component
 from dashboard.data import scenario_playback
-from dashboard.data.scenario_playback import SPEEDS, Scenarios
+from dashboard.data.scenario_playback import SPEEDS, Playing, Scenarios
 from dashboard.data.services import Answer, DataService
 
-BUTTONS = {"start": "Start", "pause": "Pause", "resume": "Resume", "stop": "Stop", "remove": "Remove"}
+BUTTONS: Final = {"start": "Start", "pause": scenario_views.PAUSE, "stop": "Stop", "remove": "Remove"}
 
 
 def layout() -> Component:
@@ -28,7 +28,8 @@ def layout() -> Component:
             label,
             id=f"scenario-{action}",
             className="button strong" if action == "start" else "button",
-            disabled=not may,
+            disabled=True,
+            hidden=action == "remove",
         )
         for action, label in BUTTONS.items()
     ]
@@ -37,9 +38,9 @@ def layout() -> Component:
         label="Therapy time runs at",
         data=[{"value": f"{speed:g}", "label": f"×{speed:g}"} for speed in SPEEDS],
         value=None,
-        placeholder="as it does",
+        placeholder=scenario_views.UNKNOWN_SPEED,
         w=150,
-        disabled=not may,
+        disabled=True,
     )
     upload = dcc.Upload(
         html.Button("Upload TOML file", className="button", disabled=not may),
@@ -63,7 +64,13 @@ def layout() -> Component:
             ),
             html.Div(
                 [
-                    elements.card("Scenarios", html.Div(id="scenario-list"), upload, name="scenario-list-card"),
+                    elements.card(
+                        "Scenarios",
+                        html.Div(id="scenario-list"),
+                        upload,
+                        html.P(id="scenario-uploaded", role="status"),
+                        name="scenario-list-card",
+                    ),
                     html.Div(
                         [
                             elements.card("About", html.Div(id="scenario-about")),
@@ -102,6 +109,7 @@ def register(app: Dash, data: DataService) -> None:
         Output("scenario-about", "children"),
         Output("scenario-bar", "children"),
         Output("scenario-steps", "children"),
+        *(Output(component, prop) for component, prop in scenario_views.CONTROLS),
         Output("scenario-key", "data"),
         Input("live", "data"),
         Input("scenario-chosen", "data"),
@@ -113,32 +121,41 @@ def register(app: Dash, data: DataService) -> None:
 
     @app.callback(
         Output("scenario-answer", "children"),
+        Output("scenario-uploaded", "children"),
+        Output("scenario-chosen", "data"),
         Output("scenario-changed", "data"),
+        Output("scenario-speed", "value"),
         *(Input(f"scenario-{action}", "n_clicks") for action in BUTTONS),
         Input("scenario-speed", "value"),
         Input("scenario-upload", "contents"),
         State("scenario-upload", "filename"),
         State("scenario-chosen", "data"),
+        State("scenario-pause", "children"),
         prevent_initial_call=True,
     )
     async def control(*values: Any) -> Any:
-        (speed, content, file, chosen), button = values[len(BUTTONS) :], str(ctx.triggered_id or "")
-        if not ctx.triggered or not ctx.triggered[0]["value"]:
-            return no_update, no_update
-        answer = await command(scenarios, button.removeprefix("scenario-"), (speed, content, file, chosen))
-        return html.Span(answer.text, className="" if answer.good else "scenario-error"), str(
-            ctx.triggered[0]["value"]
-        )[-20:]
+        (speed, content, file, chosen, pause), button = values[len(BUTTONS) :], str(ctx.triggered_id or "")
+        asked = ctx.triggered[0]["value"] if ctx.triggered else None
+        if not asked:
+            return (no_update,) * 5
+        action = button.removeprefix("scenario-")
+        action = "resume" if action == "pause" and pause == scenario_views.RESUME else action
+        answer = await command(scenarios, action, (speed, content, file, chosen))
+        told = html.Span(answer.text, className="" if answer.good else "scenario-error")
+        uploads = action == "upload"
+        found = scenario_playback.name_of_file(str(file)) if uploads and answer.good else no_update
+        return "" if uploads else told, told if uploads else "", found, str(asked)[-20:], None
 
 
 async def command(scenarios: Scenarios, button: str, values: tuple[Any, ...]) -> Answer:
     """Carry out what a control asks for; `values` are speed, content and name of a file, and the chosen scenario."""
     speed, content, file, chosen = values
+    name = shown(chosen, scenarios.playing()) or ""
     match button:
-        case "start" | "remove" if not chosen:
+        case "start" | "remove" if not name:
             return Answer("Choose a scenario from the list first.", good=False)
         case "start" | "pause" | "resume" | "stop" | "remove":
-            return await scenarios.send(button, name=str(chosen or "")[:100])
+            return await scenarios.send(button, name=name[:100])
         case "speed":
             return await scenarios.send("speed", speed=float(speed))
         case "upload":
@@ -158,10 +175,15 @@ async def upload(scenarios: Scenarios, content: Any, file: Any) -> Answer:
     return await scenarios.send("add", name=name, toml=text)
 
 
+def shown(chosen: Any, playing: Playing | None) -> str | None:
+    """Return the name of the scenario that the page describes: the chosen one, else the one that plays."""
+    return str(chosen) if chosen else (playing.state.name or None) if playing else None
+
+
 def render(scenarios: Scenarios, data: DataService, chosen: Any, key: Any) -> tuple[Any, ...]:
     """Return what plays now, and the other parts unless they would look the same as those of `key`."""
     playing, health = scenarios.playing(), data.snapshot().health
-    wanted = str(chosen) if chosen else playing.state.name if playing else None
+    wanted = shown(chosen, playing)
     entry, current = scenarios.entry(wanted), scenarios.entry(playing.state.name if playing else None)
     on = (
         playing is not None and not playing.silent and playing.state.state != "stopped" and playing.state.name == wanted
@@ -171,10 +193,11 @@ def render(scenarios: Scenarios, data: DataService, chosen: Any, key: Any) -> tu
     state = playing.state.state if playing and not playing.silent else ""
     entries = scenarios.entries()
     names = [(one.name, hash(one.toml)) for one in entries]
-    fresh = f"{wanted} {begun} {state} {playing.state.name if playing else ''} {hash(tuple(names))} {len(health.rules)}"
+    told = f"{state} {playing.state.name} {playing.state.speed}" if playing else ""
+    fresh = f"{wanted} {begun} {told} {hash(tuple(names))} {len(health.rules)}"
     line, style = scenario_views.position(playing, current), scenario_views.cursor(playing, entry)
     if fresh == key:
-        return line, style, *([no_update] * 5)
+        return line, style, *([no_update] * (5 + len(scenario_views.CONTROLS)))
     fleet = playing.state.pumps if playing else 0
     rules = data.snapshot().rules
     titles = {**health.rules, **dict(rules.select("rule", "title").iter_rows())}
@@ -185,5 +208,6 @@ def render(scenarios: Scenarios, data: DataService, chosen: Any, key: Any) -> tu
         scenario_views.described(entry, fleet),
         scenario_views.bar(entry),
         scenario_views.steps(entry, passed, health.rule_targets, titles),
+        *scenario_views.controls(playing, entry, may=VISITOR.get().may("inject")),
         fresh,
     )

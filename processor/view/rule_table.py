@@ -6,14 +6,10 @@ from functools import lru_cache
 
 import polars as pl
 
-from broker.contract.subjects import SubjectKind
 from broker.store.rule_facts import RULES_SCHEMA
 from broker.store.snapshot import PRIORITY_CODE
 from processor.engine.columns import Rules
-from processor.rules import Rule
-from processor.rules.cohorts import COHORT_RULES
-from processor.rules.gateways import FLEET_SILENT, GATEWAY_RULES
-from processor.rules.thresholds import labels, thresholds
+from processor.rules.thresholds import labels, subject_kind, thresholds
 
 
 @lru_cache(maxsize=4)
@@ -23,7 +19,7 @@ def rule_table(rules: Rules) -> pl.DataFrame:
         {
             "rule": rule.name,
             "title": rule.title,
-            "subject_kind": _kind(rule),
+            "subject_kind": subject_kind(rule),
             "priority": PRIORITY_CODE[rule.priority],
             "meaning": rule.meaning,
             "action": rule.action,
@@ -47,13 +43,3 @@ def rule_table(rules: Rules) -> pl.DataFrame:
         for rule in rules
     ]
     return pl.DataFrame(rows, RULES_SCHEMA)
-
-
-def _kind(rule: Rule) -> SubjectKind:
-    if rule is FLEET_SILENT:
-        return "fleet"
-    if rule in GATEWAY_RULES:
-        return "gateway"
-    if rule in COHORT_RULES:
-        return "cohort"
-    return "pump" if rule.detector is not None else "system"

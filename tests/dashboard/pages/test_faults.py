@@ -113,7 +113,11 @@ def test_one_command_to_several_gateways_is_one_injection_though_they_begin_at_d
 
 
 def test_the_chart_has_truth_signals_scores_and_alarms_on_one_time_axis(played):
-    data, score = played([begun("ITB-000001", 23.5)], [raised("ITB-000001", 23.75)])
+    found = raised("ITB-000001", 23.75, "under_delivery")
+    data, score = played(
+        [begun("ITB-000001", 23.5)],
+        [found, raised("ITB-000001", 23.9), {**found, "kind": "held", "time": BEGAN + round(23.9 * HOUR)}],
+    )
     injection = injections.injections(score)[0][0]
     view = injection_view.view(data, injection, score.found.injections, "ITB-000001")
     drawn = injection_chart.draw(view, theme.LIGHT, UTC_CHART)
@@ -123,6 +127,11 @@ def test_the_chart_has_truth_signals_scores_and_alarms_on_one_time_axis(played):
     assert heads[4].startswith("Score")
     assert heads[5].startswith("Alarms")
     assert {trace.get("xaxis", "x") for trace in drawn["data"]} == {"x"}
+    assert heads[6:] == ["injected", "detected"]
+    first, *later = [trace for trace in drawn["data"] if trace["mode"] == "lines+text"]
+    assert first["text"][0] == "under_delivery (suppressed)", "though another alarm is shown now"
+    assert first["x"][0] == drawn["layout"]["annotations"][7]["x"], "it begins where the fault was detected"
+    assert "motor_stall" in {trace["text"][0] for trace in later}
     assert view.window[0] < injection.onset < view.found < view.window[1]
 
 

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from broker.contract.commands import MAX_SCENARIO_CHARS, Playback, Reply
 from broker.contract.messages import encode
@@ -50,7 +51,8 @@ def told(data: DataService) -> Any:
     """Write what a simulator tells: its scenarios, and what it plays."""
 
     def tell(state: str = "playing", *, position_s: float = 1200, sent: int = WALL_MS) -> Scenarios:
-        catalogue = Catalogue(gateway="gateway-00", scenarios=[DAY])
+        mine = structs.replace(DAY, name="my-day", uploaded=True)
+        catalogue = Catalogue(gateway="gateway-00", scenarios=[DAY, mine])
         (data.settings.data / CATALOGUE_FILE).write_bytes(encode(catalogue))
         playing = PlaybackState(
             sent=sent, name="a-day", state=state, position_s=position_s, speed=60, remaining=1, pumps=10, by="maria"
@@ -63,7 +65,7 @@ def told(data: DataService) -> Any:
 
 def test_it_says_where_the_scenario_is_and_what_comes_next(told, data):
     scenarios = told(sent=WALL_MS - 5000)
-    line, style, listed, about, _, steps, _ = page.render(scenarios, data, None, None)
+    line, style, listed, about, _, steps, *_ = page.render(scenarios, data, None, None)
     assert line == (
         "a-day is playing at 25 min, started by maria. Therapy time runs at ×60. "
         "Next: MRI scan in 1 h 35 min (1 min here)."
@@ -92,6 +94,35 @@ def test_a_paused_scenario_stands_still_and_a_silent_simulator_is_said(told, dat
     assert page.render(told("stopped"), data, None, None)[0] == "No scenario plays. Therapy time runs at ×60."
 
 
+def enabled(told: Any, data: DataService, state: str, chosen: str | None = None, **about: Any) -> dict[str, Any]:
+    """Return what the buttons say that can be pressed, and what the field of the speed shows."""
+    parts = page.render(told(state, **about), data, chosen, None)[6:-1]
+    values = {f"{name.removeprefix('scenario-')} {prop}": value for (name, prop), value in
+              zip(scenario_views.CONTROLS, parts, strict=True)}  # fmt: skip
+    pressable = [name for name in ("start", "pause", "stop", "remove", "speed") if not values[f"{name} disabled"]]
+    label = {"pause": values["pause children"]}
+    return {
+        "can": [label.get(name, name) for name in pressable],
+        "speed": values["speed placeholder"],
+        "remove": not values["remove hidden"],
+    }
+
+
+def test_only_what_can_be_done_now_is_enabled_and_the_speed_is_the_present_one(told, data):
+    VISITOR.set(Visitor("maria", "engineer"))
+    sent = {"sent": WALL_MS}
+    assert enabled(told, data, "playing", **sent)["can"] == ["start", "Pause", "stop", "speed"]
+    assert enabled(told, data, "paused", **sent)["can"] == ["start", "Resume", "stop", "speed"]
+    assert enabled(told, data, "stopped", "a-day", **sent)["can"] == ["start", "speed"]
+    assert enabled(told, data, "playing", "gone", **sent)["can"] == ["Pause", "stop", "speed"], "nothing to start"
+    assert enabled(told, data, "playing", sent=WALL_MS - 60_000)["can"] == []
+    assert enabled(told, data, "playing", **sent) | {"can": []} == {"can": [], "speed": "×60", "remove": False}
+    mine = enabled(told, data, "playing", "my-day", **sent)
+    assert (mine["can"][-2:], mine["remove"]) == (["remove", "speed"], True)
+    VISITOR.set(Visitor("otto", "operator"))
+    assert enabled(told, data, "playing", **sent)["can"] == []
+
+
 def test_without_a_simulator_the_page_says_so(data):
     line, style, listed, *_ = page.render(Scenarios(data), data, None, None)
     assert "no simulator" in line
@@ -103,9 +134,11 @@ async def test_an_engineer_commands_the_simulator_by_signed_commands_to_its_gate
     VISITOR.set(Visitor("maria", "engineer"))
     scenarios = told()
     assert (await page.command(scenarios, "start", (None, None, None, "a-day"))).good
+    assert (await page.command(scenarios, "start", (None, None, None, None))).good, "the one that is described"
     assert (await page.command(scenarios, "speed", ("120", None, None, None))).good
     sent = [(one.gateway, one.command) for one in wire.orders]
     assert [(gateway, command.action, command.name, command.speed) for gateway, command in sent] == [
+        ("gateway-00", "start", "a-day", None),
         ("gateway-00", "start", "a-day", None),
         ("gateway-00", "speed", "", 120.0),
     ]

@@ -30,6 +30,9 @@ def test_a_threshold_is_a_sentence_with_unit_and_normal_value() -> None:
     assert "feedthrough_short" in stall["suppressed_by"]
     closing = rule_table(ALL).row(by_predicate=pl.col("rule") == "catheter_closing", named=True)
     assert closing["thresholds"][0].endswith("limit set for each pump from its program and baseline")
+    of = dict(rule_table(ALL).select("rule", "thresholds").iter_rows())
+    assert of["fleet_silent"] == ["Silent pumps: limit set from the number of pumps"]
+    assert of["cohort_battery"][0].endswith("limit set from the rest of the fleet")
 
 
 def test_the_snapshot_carries_the_rules_and_writes_them_once(tmp_path) -> None:
