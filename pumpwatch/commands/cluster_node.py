@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import socket
 import time
@@ -19,11 +20,14 @@ from pumpwatch.commands.errors import CommandError, RefusalError
 
 if TYPE_CHECKING:
     from broker.metrics.readings import Vitals
-    from cluster.jetstream import Requests
-    from cluster.preflight import Server, Unreachable
+    from cluster.jetstream import LeaseBucket, Requests
+    from cluster.log_limit import LogLimit
+    from cluster.preflight import Identity, Server, Unreachable
     from processor.service.settings import Settings
 
 MONITOR_TIMEOUT_S = 5.0
+JOIN_ATTEMPTS = 10
+JOIN_PAUSE_S = 1.0
 DEFAULT_PORT = 4222
 IDENTITY = "cluster.json"
 
@@ -136,31 +140,29 @@ async def run(
 ) -> None:
     """Run one node until `stop`; raises `CommandError`, or `RefusalError` if somebody must act first."""
     from broker.metrics.readings import Vitals
-    from cluster import log_retention
+    from broker.mqtt.address import parse_url
+    from broker.mqtt.tls import TlsError
     from cluster.jetstream import DifferentError, UnreachableError, cluster_store
-    from cluster.joining import JoinError, join
+    from cluster.joining import JoinError
     from cluster.leases import MERGER, Leases
-    from cluster.log_limit import LogLimit
-    from cluster.log_retention import Retention, RetentionError
+    from cluster.log_retention import RetentionError
     from cluster.lost_leases import RaisedLeases
     from cluster.membership import Membership, MembershipError
     from cluster.merging.service import run_merger
     from cluster.nats_server import REPLICAS
     from cluster.node import Elected, Node
-    from cluster.preflight import Server
     from cluster.watching import NodeWatch
     from processor.service.loop import wall_ms
 
     servers = await _servers(place.monitors)
     name = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
     try:
-        async with cluster_store(place.url, REPLICAS if len(servers) >= REPLICAS else 1) as (store, requests):
-            identity = await join(store, servers, settings.data, place.ranges)
+        replicas = REPLICAS if len(servers) >= REPLICAS else 1
+        # The authority of the MQTT listener is that of the servers.
+        async with cluster_store(place.url, replicas, parse_url(settings.broker).files.context()) as (store, requests):
+            identity = await _joined(store, servers, settings.data, place.ranges)
             await _check_consumers(requests, identity.ranges)
-            stores = [server.store_bytes for server in servers if isinstance(server, Server)]
-            wanted = Retention(place.log_gb, place.log_hours)
-            await asyncio.to_thread(log_retention.choose, settings.data, wanted, stores)
-            log = LogLimit(requests, stores, partial(log_retention.read, settings.data))
+            log = await _log_limit(place, settings.data, servers, requests)
             table = await asyncio.to_thread(table_of, settings.data, settings.history_table)
             settings = replace(settings, cluster_log=log.limits, history_table=table)
             leases = Leases(RaisedLeases(store, settings.data, identity), name, clock)
@@ -191,8 +193,32 @@ async def run(
                 await asyncio.gather(watch, limiting, return_exceptions=True)
     except (JoinError, DifferentError, RetentionError) as error:
         raise RefusalError(str(error)) from error
-    except (UnreachableError, MembershipError, OSError) as error:
+    except (UnreachableError, MembershipError, TlsError, OSError) as error:
         raise CommandError(str(error)) from error
+
+
+async def _joined(store: LeaseBucket, servers: list[Server | Unreachable], data: Path, ranges: int | None) -> Identity:
+    """Join the cluster; servers that have just started may take some seconds to answer. Raises as `join` does."""
+    from cluster.jetstream import UnansweredError
+    from cluster.joining import join
+
+    for _ in range(JOIN_ATTEMPTS - 1):
+        with contextlib.suppress(UnansweredError):
+            return await join(store, servers, data, ranges)
+        await asyncio.sleep(JOIN_PAUSE_S)
+    return await join(store, servers, data, ranges)
+
+
+async def _log_limit(place: Place, data: Path, servers: list[Server | Unreachable], requests: Requests) -> LogLimit:
+    """Choose the retention of the log if one is asked for, and return what keeps it; raises `RetentionError`."""
+    from cluster import log_retention
+    from cluster.log_limit import LogLimit
+    from cluster.preflight import Server
+
+    stores = [server.store_bytes for server in servers if isinstance(server, Server)]
+    wanted = log_retention.Retention(place.log_gb, place.log_hours)
+    await asyncio.to_thread(log_retention.choose, data, wanted, stores)
+    return LogLimit(requests, stores, partial(log_retention.read, data))
 
 
 async def _check_consumers(requests: Requests, ranges: int) -> None:
