@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -90,6 +91,10 @@ class LeaseBucket:
             raise _unreachable(key, error) from error
 
 
+class UnansweredError(OSError):
+    """The servers did not answer in time; trying again may help."""
+
+
 class DifferentError(Exception):
     """The bucket exists with other settings; the text says which."""
 
@@ -114,8 +119,10 @@ class UnreachableError(Exception):
 
 
 @contextlib.asynccontextmanager
-async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[tuple[LeaseBucket, Requests]]:
-    """Connect to the servers at `nats://[USER:PASSWORD@]HOST:PORT[,…]`.
+async def cluster_store(
+    url: str, replicas: int = 1, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[LeaseBucket, Requests]]:
+    """Connect to the servers at `nats://[USER:PASSWORD@]HOST:PORT[,…]`, with `tls` if they require TLS.
 
     Yields the bucket of leases and the connection for other requests.
 
@@ -123,25 +130,36 @@ async def cluster_store(url: str, replicas: int = 1) -> AsyncIterator[tuple[Leas
     `DifferentError` if the bucket exists with other settings.
     """
 
+    latest = ""
+
     async def report(error: Exception) -> None:
+        nonlocal latest
+        latest = str(error) or type(error).__name__
         log.debug("cluster: %s", error)
 
     shown = ", ".join(server.rpartition("@")[2] for server in url.split(","))
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             client = await nats.connect(
-                url.split(","), error_cb=report, max_reconnect_attempts=-1, reconnect_time_wait=0.5, connect_timeout=2
+                url.split(","),
+                error_cb=report,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.5,
+                connect_timeout=2,
+                **({} if tls is None else {"tls": tls}),
             )
             bucket = await _opened(LeaseBucket(client.jetstream(timeout=TIMEOUT_S), replicas))
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
-        reason = str(error) or type(error).__name__
+        reason = str(error) or latest or f"no answer within {CONNECT_TIMEOUT_S:g} s"
         raise UnreachableError(
-            f"the cluster at {shown} cannot be used: {reason}; check its address and login"
+            f"the cluster at {shown} cannot be used: {reason}; check its address, its login and, with TLS, --ca-file"
         ) from error
     try:
         yield bucket, Requests(client)
     finally:
-        await client.close()
+        # A TLS connection that is gone already raises AttributeError in asyncio.
+        with contextlib.suppress(nats.errors.Error, OSError, AttributeError):
+            await client.close()
 
 
 async def _opened(bucket: LeaseBucket) -> LeaseBucket:
@@ -157,4 +175,4 @@ async def _opened(bucket: LeaseBucket) -> LeaseBucket:
 
 
 def _unreachable(key: str, error: Exception) -> OSError:
-    return OSError(f"the lease {key} cannot be read or written: {error or type(error).__name__}")
+    return UnansweredError(f"{key} in the bucket {BUCKET} cannot be read or written: {error or type(error).__name__}")

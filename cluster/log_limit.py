@@ -10,23 +10,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from broker.store.snapshot import CapacityLimit
+from cluster.log_retention import Retention, RetentionError
 
 log = logging.getLogger("node")
 
 STREAM: Final = "$MQTT_msgs"
 """The stream in which NATS keeps messages of MQTT with QoS 1 until every session has acknowledged them."""
-SHARE: Final = 0.75
-"""Of the smallest store of a server; the rest is for leases, sessions and retained messages."""
 FULL: Final = 0.99
 """Share from which the stream is taken for full: not every message fits any more."""
 INTERVAL_S: Final = 2.0
 NOT_FOUND: Final = 404
 NAME: Final = "log of the cluster"
+AGE_NAME: Final = "age of the log of the cluster"
 
 
 class Requests(Protocol):
@@ -38,24 +39,20 @@ class Requests(Protocol):
 
 @dataclass
 class LogLimit:
-    """Keeps the limit of the log and knows how full it is; `stores` are the sizes of the servers' stores in bytes.
+    """Keeps the limits of the log and knows how full it is; `stores` are the sizes of the servers' stores in bytes.
 
-    `reached` is how often the log became full, `problem` why its limit could not be set, empty if it was.
+    `retention` says which limits, and may read a file. `problem` is why they could not be set, empty if they were.
     """
 
     servers: Requests
     stores: Sequence[int]
-    reached: int = 0
+    retention: Callable[[], Retention] = Retention
     problem: str = ""
-    _used: tuple[int, int] | None = field(default=None, init=False)
-    _full: bool = field(default=False, init=False)
+    _found: list[CapacityLimit] = field(default_factory=list, init=False)
 
     def limits(self) -> list[CapacityLimit]:
-        """Return how full the log is; an empty list until the servers have answered."""
-        if self._used is None:
-            return []
-        used, limit = self._used
-        return [CapacityLimit(NAME, used, limit, "bytes", self.reached)]
+        """Return how full the log is, and how old if its age is limited; an empty list until the servers answered."""
+        return list(self._found)
 
     async def run(self) -> None:
         """Check every `INTERVAL_S` until cancelled, because servers that lost their disks create the stream again."""
@@ -69,21 +66,29 @@ class LogLimit:
             found = await self._ask("INFO")
             if found is None:
                 return
-            config, wanted = found["config"], round(SHARE * min(self.stores))
-            own = config["max_bytes"]
-            if config["discard"] != "new" or not 0 < own <= wanted:
-                limit = min(own, wanted) if own > 0 else wanted
-                found = await self._ask("UPDATE", config | {"max_bytes": limit, "discard": "new"}) or found
-            self._note(int(found["state"]["bytes"]), int(found["config"]["max_bytes"]))
-        except (OSError, ValueError, KeyError) as error:
+            config, retention = found["config"], await asyncio.to_thread(self.retention)
+            limit = retention.bytes_of(self.stores, config["max_bytes"])
+            age_ns = retention.nanoseconds_of(config.get("max_age", 0))
+            wanted = {"max_bytes": limit, "max_age": age_ns, "discard": "new"}
+            if any(config.get(name, 0) != value for name, value in wanted.items()):
+                found = await self._ask("UPDATE", config | wanted) or found
+            self._note(int(found["state"]["bytes"]), limit, _age_s(found), age_ns / 1e9)
+        except (OSError, ValueError, KeyError, RetentionError) as error:
             self._say(str(error) or type(error).__name__)
         else:
             self._say("")
 
-    def _note(self, used: int, limit: int) -> None:
-        full = used >= FULL * limit
-        self.reached += full and not self._full
-        self._used, self._full = (used, limit), full
+    def _note(self, used: int, limit: int, age_s: float, max_age_s: float) -> None:
+        """Note how full and how old the log is, and count each time that it reaches a limit."""
+        found = [CapacityLimit(NAME, used, limit, "bytes")]
+        if max_age_s:
+            found.append(CapacityLimit(AGE_NAME, age_s, max_age_s, "s", when_full="oldest removed"))
+        before = {one.name: one for one in self._found}
+        for one in found:
+            known = before.get(one.name)
+            one.reached = known.reached if known else 0
+            one.reached += _full(one) and not (known and _full(known))
+        self._found = found
 
     def _say(self, problem: str) -> None:
         if problem and not self.problem:
@@ -99,3 +104,16 @@ class LogLimit:
         if error.get("code") == NOT_FOUND:
             return None
         raise ValueError(str(error.get("description") or error))
+
+
+def _full(limit: CapacityLimit) -> bool:
+    return limit.value >= FULL * limit.limit
+
+
+def _age_s(found: dict[str, Any]) -> float:
+    """Return how old the oldest message of a stream is, by the clock of the server that answered; 0 if it is empty."""
+    state = found["state"]
+    if not state.get("messages") or "ts" not in found:
+        return 0.0
+    asked, first = (datetime.fromisoformat(text) for text in (found["ts"], state["first_ts"]))
+    return max(0.0, (asked - first).total_seconds())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from broker.mqtt.address import LinkError, parse_url
 from broker.mqtt.child_process import ending_with_its_parent
 from broker.mqtt.link import learn_protocol
+from cluster import log_retention
 from cluster.nats_server import (
     Login,
     NatsError,
@@ -28,8 +30,8 @@ from cluster.nats_server import (
 
 log = logging.getLogger("broker")
 
-MAX_STORE_BYTES: Final = 8 * 1024**3
-"""Messages that no processor has taken yet, on disk; beyond it gateways keep what they send."""
+STORE_BYTES: Final = 8 * 1024**3
+"""Messages that no processor has taken yet, on disk, and leases and sessions; more if a larger log was chosen."""
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 3.0
 POLL_S: Final = 0.05
@@ -42,20 +44,25 @@ TAIL_LINES: Final = 10
 class NatsSettings:
     """One NATS server that keeps its files in `directory`; the cluster has `ranges` ranges.
 
-    `routes` is None if it is the only one.
+    `routes` is None if it is the only one, `log_gb` if no size was chosen for the log of messages.
     """
 
     directory: Path
     ports: Ports
     login: Login
     ranges: int
-    max_bytes: int = MAX_STORE_BYTES
+    log_gb: float | None = None
     routes: Routes | None = None
 
     @property
     def name(self) -> str:
         """The name by which the servers of a cluster know each other."""
         return "pumpwatch" if self.routes is None else f"pumpwatch-{self.routes.number}"
+
+    @property
+    def max_bytes(self) -> int:
+        """The size of the store: with room for the log, and for what else there is."""
+        return max(STORE_BYTES, math.ceil((self.log_gb or 0) * log_retention.BYTES_A_GB / log_retention.SHARE))
 
     @property
     def mqtt_url(self) -> str:

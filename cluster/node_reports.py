@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,8 +18,8 @@ DIRECTORY: Final = "nodes"
 ENDING: Final = ".json"
 SILENT_S: Final = 15.0
 """A node that has not rewritten its report for this long is shown as silent: it writes one every few seconds."""
-SHOWN_S: Final = 600.0
-"""For how long a silent node is shown; then its file is removed."""
+SHOWN_S: Final = 86_400.0
+"""For how long a silent node is shown if no other one is started in its place; then its file is removed."""
 MAX_REPORTS: Final = 4 * MAX_NODES
 """Reports that are read: those of live nodes, and of some that ended without saying so. The others are removed."""
 
@@ -33,10 +34,13 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node says about itself; `beat` changes with each report, the others are as in `NodeHealth`."""
+    """What a node says about itself at `at` (wall ms); `beat` changes with each report, the others are as in
+    `NodeHealth`.
+    """
 
     node: str
     started: int
+    at: int = 0
     beat: int = 0
     held: list[Held] = []
     merger: bool = False
@@ -70,7 +74,8 @@ class NodeReports:
         """Return all nodes by name, and the node and lease of each range that one of them owns.
 
         `now_s` is a clock that is never set. Of two that say they own a range, the one with the later epoch does. A
-        report that cannot be read counts as not renewed.
+        report that cannot be read counts as not renewed. A silent node in whose place another one was started is left
+        out; once that is so for all that are silent, their reports are removed.
         """
         seen: dict[str, tuple[NodeReport, float]] = {}
         paths = sorted((self.data / DIRECTORY).glob(f"*{ENDING}"), key=_age)
@@ -82,13 +87,19 @@ class NodeReports:
                 seen[path.name] = report, since_s
             elif report is not None:
                 remove(self.data, path.stem)
+        silent = {report.node for report, since_s in seen.values() if now_s - since_s >= SILENT_S}
+        replaced = _replaced([report for report, _ in seen.values()], silent)
+        if replaced == silent:
+            for node in replaced:
+                remove(self.data, node)
         self._seen = seen
         owned: dict[int, tuple[str, Held]] = {}
         for report, _ in seen.values():
             for held in report.held:
                 if held.number not in owned or owned[held.number][1].epoch < held.epoch:
                     owned[held.number] = report.node, held
-        return sorted((_health(*each, now_s) for each in seen.values()), key=lambda one: one.node), owned
+        shown = [each for each in seen.values() if each[0].node not in replaced]
+        return sorted((_health(*each, now_s) for each in shown), key=lambda one: one.node), owned
 
     def _look(self, path: Path, now_s: float) -> tuple[NodeReport | None, float]:
         known = self._seen.get(path.name)
@@ -97,6 +108,22 @@ class NodeReports:
         except (OSError, msgspec.DecodeError):
             return known or (None, now_s)
         return known if known is not None and known[0] == found else (found, now_s)
+
+
+def _replaced(reports: Sequence[NodeReport], silent: Set[str]) -> set[str]:
+    """Return the silent nodes after whose last report another one was started; each stands for one only.
+
+    Here clocks of machines are compared, by the times in the reports: on one machine it is the same clock.
+    """
+    started = sorted(reports, key=lambda one: one.started)
+    found = set()
+    for lost in sorted((one for one in reports if one.node in silent), key=lambda one: (one.at, one.node)):
+        for other in started:
+            if other is not lost and other.started > lost.at:
+                started.remove(other)
+                found.add(lost.node)
+                break
+    return found
 
 
 def _health(report: NodeReport, since_s: float, now_s: float) -> NodeHealth:

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
+from broker.contract.topics import SHARDS
 from broker.display.printable import printable
 from cluster import layout
-from cluster.nats_server import MIN_VERSION
+from cluster.nats_server import MIN_VERSION, max_ack_pending
 
 MAX_ANSWER_BYTES: Final = 1_000_000
 """Of one answer of a server; /varz takes some kB."""
@@ -28,7 +29,8 @@ MAX_TEXT: Final = 200
 class Server:
     """A server of the cluster as it describes itself at /varz; `synced` is None if it does not say so.
 
-    `store_bytes` are as much as it stores at most.
+    `store_bytes` are as much as it stores at most, `max_ack_pending` how many messages of each MQTT subscription may be
+    unacknowledged, 0 if it does not say so.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Server:
     jetstream: bool
     synced: bool | None
     store_bytes: int = 0
+    max_ack_pending: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,11 @@ def server_of(varz: bytes) -> Server:
         name, version = answer["server_name"], answer["version"]
         synced = bool(config.get("sync_always", False)) if config else None
         store = int(config.get("max_storage", 0)) if config else 0
+        pending = int((answer.get("mqtt") or {}).get("max_ack_pending", 0))
     except ANSWER_ERRORS as error:
         text = _shown(varz[:MAX_TEXT].decode("utf-8", "replace"))
         raise ValueError(f"the answer is not that of a nats-server at /varz: {text}") from error
-    return Server(str(name), str(version), bool(config), synced, store)
+    return Server(str(name), str(version), bool(config), synced, store, pending)
 
 
 def read_server(host: str, port: int, timeout_s: float) -> Server | Unreachable:
@@ -118,7 +122,7 @@ def problems(facts: Facts) -> list[str]:
     # Without a server, all else would be guesses; one of three may be away, as at any later time.
     if 2 * len(found) <= len(facts.servers):
         return list(_unreachable(facts.servers))
-    return [*_servers(found), *_directory(facts), *existing_problems(facts.existing)]
+    return [*_servers(found), *_directory(facts), *_sessions(found, facts.ranges), *existing_problems(facts.existing)]
 
 
 def _unreachable(servers: Sequence[Server | Unreachable]) -> Iterator[str]:
@@ -158,6 +162,20 @@ def _servers(servers: Sequence[Server]) -> Iterator[str]:
         )
 
 
+def _sessions(servers: Sequence[Server], ranges: int) -> Iterator[str]:
+    """Yield a sentence for each server that would refuse subscriptions of a range's session."""
+    if ranges not in layout.RANGES:
+        return
+    limit = max_ack_pending(ranges)
+    for server in servers:
+        if server.max_ack_pending > limit:
+            yield (
+                f"The NATS server {_shown(server.name)} reserves {server.max_ack_pending:,} messages for each MQTT "
+                f"subscription, so that it refuses some of a range's: with {ranges} ranges, a range has "
+                f"{SHARDS // ranges} shards. Set `max_ack_pending: {limit}` in its block mqtt."
+            )
+
+
 def version_of(text: str) -> tuple[int, int] | None:
     """Return major and minor number of a version such as 2.11.4 or 2.12.0-RC.3, or None if it is none."""
     matched = re.fullmatch(r"v?([0-9]{1,6})\.([0-9]{1,6})(?:[^0-9].*)?", text)
@@ -191,16 +209,22 @@ def _directory(facts: Facts) -> Iterator[str]:
 
 
 def existing_problems(existing: Sequence[Existing]) -> Iterator[str]:
-    """Return a sentence for each setting with which a stream or consumer exists that must be another."""
+    """Return a sentence for each setting with which streams or consumers exist that must be another.
+
+    Those that have the same value in place of the same are one sentence: a range has a consumer for each shard.
+    """
+    alike: dict[tuple[str, str, str, str], list[str]] = {}
     for item in existing:
         for key, needed in item.needed.items():
-            found = item.found.get(key)
-            if found != needed:
-                yield (
-                    f"The {item.kind} {_shown(item.name)} exists with {key} {_shown(str(found))}, but {key} "
-                    f"{_shown(str(needed))} is needed; nothing was changed. Delete the {item.kind} (gateways keep what "
-                    "no processor has confirmed), or use a NATS account of its own."
-                )
+            if (found := item.found.get(key)) != needed:
+                alike.setdefault((item.kind, key, str(found), str(needed)), []).append(item.name)
+    for (kind, key, has, needs), names in alike.items():
+        others = f" (and {len(names) - 1} others like it)" if len(names) > 1 else ""
+        yield (
+            f"The {kind} {_shown(names[0])}{others} exists with {key} {_shown(has)}, but {key} {_shown(needs)} is "
+            f"needed; nothing was changed. Delete the {kind} (gateways keep what no processor has confirmed), or use a "
+            "NATS account of its own."
+        )
 
 
 def _shown(text: str) -> str:

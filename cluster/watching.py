@@ -80,6 +80,7 @@ class NodeWatch:
         return NodeReport(
             node=self.node.leases.node,
             started=self._started,
+            at=self.wall_ms(),
             beat=self._beat,
             held=sorted(held, key=lambda one: one.number),
             merger=any(lease.number == MERGER for lease in leases),

@@ -52,6 +52,8 @@ MAX_PORT: Final = 65_535
 PORT: Final = Meta(ge=1, le=MAX_PORT)
 ANY_PORT: Final = Meta(ge=0, le=65_535)
 RANGES: Final = Meta(ge=1, le=64)
+LOG_GB: Final = Meta(ge=0, le=100_000)
+LOG_HOURS: Final = Meta(ge=0, le=8_760)
 MAX_PROXIES: Final = 100
 MAX_HOSTS: Final = 100
 MIN_COLUMNS: Final = 60
@@ -125,6 +127,8 @@ class Settings(TypedDict, total=False):
     history_table: Annotated[str, Meta(min_length=1, examples=["/shared/samples", "s3://bucket/samples"])]
     cluster_monitor: Annotated[str | int, Meta(examples=["8222", "8222,8223,8224"])]
     ranges: Annotated[int, RANGES]
+    cluster_log_size: Annotated[float, LOG_GB]
+    cluster_log_hours: Annotated[float, LOG_HOURS]
     allowed_host: Annotated[list[str], Meta(max_length=MAX_HOSTS, examples=["ward.example"])]
 
 

@@ -109,6 +109,7 @@ _CLUSTER: Final = _rows(PROCESSOR, (
     ("pumpwatch_merger_range_unchanged_seconds", "gauge", "For how long each range has shown nothing new."),
     ("pumpwatch_merger_ranges_not_judged", "gauge", "Ranges on which no processor works."),
     ("pumpwatch_merger_nodes_silent", "gauge", "Nodes that stopped reporting without having left."),
+    ("pumpwatch_merger_servers_down", "gauge", "NATS servers that do not answer, or say that they are not healthy."),
 ))  # fmt: skip
 
 _DASHBOARD: Final = _rows(DASHBOARD, (

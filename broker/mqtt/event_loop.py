@@ -11,6 +11,8 @@ from broker.mqtt.block_reader import BlockClient
 
 UPKEEP_S: Final = 5.0
 """Interval at which a session checks whether a ping is due; well below the keep-alive."""
+RESET_INTERVAL_S: Final = 0.01
+"""Between reads of what a connection that was reset had still received."""
 
 
 class SocketWatch:
@@ -80,8 +82,20 @@ class SocketWatch:
             self._loop.remove_writer(sock)
 
     def _watch_write(self, sock: Any) -> None:
-        if sock.fileno() >= 0:
+        if sock.fileno() < 0:
+            return
+        try:
             self._loop.add_writer(sock, self._client.loop_write)
+        except RuntimeError:
+            # After a reset uvloop calls the reader once and watches the socket no more. If there was something left to
+            # read, the client has not noticed the end.
+            self._unwatch(sock)
+            self._loop.call_soon(self._read_to_the_end, sock)
+
+    def _read_to_the_end(self, sock: Any) -> None:
+        if self._client.socket() is sock:
+            self._client.read_block()
+            self._loop.call_later(RESET_INTERVAL_S, self._read_to_the_end, sock)
 
     def _unwatch_write(self, sock: Any) -> None:
         if sock.fileno() >= 0:

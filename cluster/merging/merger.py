@@ -17,10 +17,12 @@ import polars as pl
 from broker.store import fleet_silence
 from broker.store.cluster_health import NodeHealth, RangeHealth
 from broker.store.pump_table import PumpTable
-from broker.store.snapshot import Health, Snapshot, empty
+from broker.store.snapshot import ALARMS_SCHEMA, Health, Snapshot, empty
 from broker.store.snapshot_files import SMALL, SnapshotReader, SnapshotWriter, TableFiles, stamp
 from cluster import layout
-from cluster.merging import fleet, health, range_health, snapshots, stale, tables
+from cluster.merging import fleet, health, own_alarms, range_health, snapshots, tables
+from cluster.merging.own_alarms import Condition, OwnAlarms
+from cluster.merging.servers import ServerDown
 from cluster.merging.stale import StaleRange, Watch
 from cluster.merging.tables import Placement
 from cluster.node_reports import NodeReports
@@ -44,8 +46,8 @@ class _Range:
 class Merger:
     """Merges the snapshots of all ranges of a cluster in `data`. `started` is wall ms.
 
-    `not_judged` are the alarms about ranges without an owner that writes, `seen` the ranges and nodes, as of the last
-    step.
+    `own` are the alarms that the merger itself raises, `standing` those of the last step, `seen` the ranges and nodes
+    of the last step.
 
     Two of them do no lasting harm: the manifest is replaced in one step, and the next one replaces it again.
     """
@@ -54,7 +56,8 @@ class Merger:
     ranges: int
     started: int
     version: int = 0
-    not_judged: pl.DataFrame = field(default_factory=lambda: stale.alarms([]))
+    own: OwnAlarms = field(default_factory=OwnAlarms)
+    standing: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ALARMS_SCHEMA))
     seen: tuple[list[RangeHealth], list[NodeHealth]] = ([], [])
     _watch: Watch = field(default_factory=Watch)
     _known: list[_Range] = field(default_factory=list)
@@ -68,12 +71,12 @@ class Merger:
         self._writer = SnapshotWriter(self.data / DIRECTORY)
         self._reports, self._fleet = NodeReports(self.data), fleet_silence.read(self.data)
 
-    def step(self, now_s: float, wall_ms: int, mine: Callable[[], bool]) -> bool:
-        """Write a merged snapshot if any range has a new one or is not judged; return whether it was written.
+    def step(self, now_s: float, wall_ms: int, mine: Callable[[], bool], servers: Sequence[ServerDown] = ()) -> bool:
+        """Write a merged snapshot if any range has a new one or an own alarm stands; return whether it was written.
 
         `now_s` is a clock that is never set, `mine` says whether the lease of the merger is still held: it is asked
-        last, so that a merger that was stopped in between leaves the snapshot to its successor. Raises `OSError` if the
-        snapshot cannot be written; then it may be tried again.
+        last, so that a merger that was stopped in between leaves the snapshot to its successor. `servers` are those
+        that are down. Raises `OSError` if the snapshot cannot be written; then it may be tried again.
         """
         for number, known in enumerate(self._known):
             self._read(number, known)
@@ -94,8 +97,9 @@ class Merger:
             nodes,
         )
         current = [known.snapshot for known in self._known]
-        self.not_judged = stale.alarms(not_judged)
-        if not not_judged and self._merged and all(map(operator.is_, current, self._merged)):
+        conditions = self._conditions(not_judged, nodes, servers, wall_ms)
+        self.standing = own = self.own.of(conditions, now_s, wall_ms)
+        if own.is_empty() and self._merged and all(map(operator.is_, current, self._merged)):
             return False
         seen = [known.snapshot for known, _ in found if known.snapshot.version]
         judged = [known.snapshot for known, each in found if each is None and known.snapshot.version]
@@ -104,16 +108,29 @@ class Merger:
         ages = snapshots.ages(judged or seen)
         files = self._writer.write_table(fresh, self._files, at=wall_ms, run=self.started, version=self.version + 1)
         speaker = next((at for at, one in enumerate(seen) if any(one is each for each in judged)), 0)
-        whole = snapshots.merged(seen, table, self._health(seen, judged, not_judged), not_judged, speaker=speaker)
+        whole = snapshots.merged(
+            seen, table, self._health(seen, judged, [one.note for one in conditions]), own, speaker=speaker
+        )
         if not mine():
             return False
         self._judge_fleet(working)
         small = {name: whole.table.marks if name == "marks" else getattr(whole, name) for name in SMALL}
         files = TableFiles(files.facts, files.values, files.forecasts, *ages)
         self._writer.publish(files, small, whole.health)
-        self.version, self._files, self._merged = whole.version, files, [] if not_judged else current
+        self.version, self._files, self._merged = whole.version, files, current if own.is_empty() else []
         self._shown, self._placement = [one.table for one in seen], placement
         return True
+
+    def _conditions(
+        self, ranges: Sequence[StaleRange], nodes: Sequence[NodeHealth], servers: Sequence[ServerDown], wall_ms: int
+    ) -> list[Condition]:
+        """Return what the merger itself raises an alarm about; nodes and servers as of the range furthest ahead."""
+        therapy_ms = max(known.snapshot.health.therapy_ms for known in self._known)
+        return [
+            *(one.condition() for one in ranges),
+            *(own_alarms.lost(one, wall_ms, therapy_ms) for one in nodes if one.silent_s > 0),
+            *(one.condition(therapy_ms) for one in servers),
+        ]
 
     def _read(self, number: int, known: _Range) -> None:
         """Read the snapshot of the latest epoch; one that cannot be read leaves the one before, which then gets old."""
@@ -163,13 +180,13 @@ class Merger:
             fleet_silence.write(self.data, found)
             self._fleet = found
 
-    def _health(self, seen: Sequence[Snapshot], judged: Sequence[Snapshot], not_judged: Sequence[StaleRange]) -> Health:
+    def _health(self, seen: Sequence[Snapshot], judged: Sequence[Snapshot], notes: list[str]) -> Health:
         return health.merged(
             [one.health for one in seen],
             version=self.version + 1,
             started=self.started,
             written=min((one.health.written for one in judged or seen), default=0),
-            notes=[each.note for each in not_judged],
+            notes=notes,
             cluster=self.seen,
         )
 

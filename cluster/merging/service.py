@@ -10,7 +10,7 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,9 +20,11 @@ import polars as pl
 from broker.metrics.readings import Distribution, Reading, Vitals
 from broker.store import snapshot_files
 from broker.store.journal import JournalError
-from cluster.merging import stale
+from cluster.merging import own_alarms, servers
 from cluster.merging.journals import Journals
 from cluster.merging.merger import DIRECTORY, Merger
+from cluster.merging.own_alarms import OwnAlarms
+from cluster.merging.servers import ServerWatch
 
 log = logging.getLogger("node")
 
@@ -47,8 +49,8 @@ class MergerService:
     failing: int = 0
     reason: str = ""
     durations: Distribution = field(default_factory=Distribution)
-    _since_s: float = 0.0
-    _standing: pl.DataFrame = field(default_factory=lambda: stale.alarms([]), repr=False)
+    servers: ServerWatch = field(default_factory=lambda: ServerWatch(()))
+    _recorded: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
     _merger: Merger | None = field(default=None, repr=False)
     _journals: Journals | None = field(default=None, repr=False)
 
@@ -59,11 +61,11 @@ class MergerService:
         """
         try:
             self._journals = self._journals or Journals(self.data, self.ranges)
-            self._merger = self._merger or self._begin(now_s)
+            self._merger = self._merger or self._begin()
             # First the entries, so that what a snapshot shows is in the journal.
             self._journals.step()
-            self.snapshots += self._merger.step(now_s, self.wall_ms(), self.mine)
-            self._record(self._journals, self._merger.not_judged, now_s)
+            self.snapshots += self._merger.step(now_s, self.wall_ms(), self.mine, self.servers.down)
+            self._record(self._journals, self._merger.standing)
         except ERRORS as error:
             self.failures += 1
             self.failing += 1
@@ -75,23 +77,19 @@ class MergerService:
                 log.info("the ranges are merged again, after %s failures", f"{self.failing:,}")
             self.failing = 0
 
-    def _begin(self, now_s: float) -> Merger:
+    def _begin(self) -> Merger:
         """Start to merge, with the alarms that the merger before had raised."""
-        shown = snapshot_files.read(self.data / DIRECTORY).alarms
-        self._since_s, self._standing = now_s, shown.filter(pl.col("rule") == stale.RULE)
-        return Merger(self.data, self.ranges, started=self.wall_ms())
+        self._recorded = own_alarms.among(snapshot_files.read(self.data / DIRECTORY).alarms)
+        return Merger(self.data, self.ranges, started=self.wall_ms(), own=OwnAlarms(self._recorded))
 
-    def _record(self, journals: Journals, not_judged: pl.DataFrame, now_s: float) -> None:
-        """Record alarms about ranges without a processor in the journal, from which people are notified.
-
-        Not at first: a merger does not know at once which ranges stand still.
-        """
-        if now_s - self._since_s < stale.STALE_S or not self.mine():
+    def _record(self, journals: Journals, standing: pl.DataFrame) -> None:
+        """Record the merger's own alarms in the journal, from which people are notified."""
+        if not self.mine():
             return
-        changed = stale.changes(self._standing, not_judged, self.wall_ms())
+        changed = own_alarms.changes(self._recorded, standing, self.wall_ms())
         if changed.height:
             journals.append(changed)
-        self._standing = not_judged
+        self._recorded = standing
 
     def readings(self) -> Iterator[Reading]:
         """Yield what there is to watch; it may be called while another thread merges."""
@@ -100,6 +98,7 @@ class MergerService:
         yield Reading("pumpwatch_merger_step_duration_seconds", self.durations)
         if self._journals is not None:
             yield Reading("pumpwatch_merger_journal_entries_total", self._journals.copied)
+        yield Reading("pumpwatch_merger_servers_down", len(self.servers.down))
         if self._merger is not None:
             ranges, nodes = self._merger.seen
             yield Reading("pumpwatch_merger_ranges_not_judged", sum(not one.judged for one in ranges))
@@ -114,14 +113,23 @@ class MergerService:
 
 
 async def run_merger(
-    data: Path, ranges: int, mine: Callable[[], bool], stop: asyncio.Event, *, vitals: Vitals | None = None
+    data: Path,
+    ranges: int,
+    mine: Callable[[], bool],
+    stop: asyncio.Event,
+    *,
+    monitors: Sequence[tuple[str, int]] = (),
+    vitals: Vitals | None = None,
 ) -> None:
-    """Merge until `stop`, or until `mine` says that the merger's lease is over; `vitals` gets what there is to watch.
+    """Merge until `stop`, or until `mine` says that the merger's lease is over.
 
+    `monitors` are hosts and ports where the cluster's servers say how they are, `vitals` gets what there is to watch.
     Never raises because of a disk.
     """
     service, vitals = MergerService(data, ranges, mine, lambda: time.time_ns() // 1_000_000), vitals or Vitals("merger")
+    service.servers = ServerWatch(monitors)
     vitals.read = service.readings
+    watching = asyncio.create_task(_watch(service), name="watch servers")
     try:
         while not stop.is_set() and mine():
             began = time.monotonic()
@@ -131,4 +139,12 @@ async def run_merger(
                 await asyncio.wait_for(stop.wait(), INTERVAL_S)
     finally:
         vitals.read = tuple
+        watching.cancel()
         service.close()
+
+
+async def _watch(service: MergerService) -> None:
+    """Ask the servers until cancelled, in threads of their own: one that says nothing must not hold up the merger."""
+    while True:
+        await asyncio.to_thread(service.servers.step, time.monotonic(), service.wall_ms())
+        await asyncio.sleep(servers.INTERVAL_S)

@@ -8,8 +8,7 @@ import polars as pl
 
 from broker.store.pump_table import PumpTable
 from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, ORDERS_SCHEMA, RETIRED_SCHEMA, Health, Snapshot
-from cluster.merging import fleet, stale
-from cluster.merging.stale import StaleRange
+from cluster.merging import fleet, own_alarms
 
 
 def ages(ranges: Sequence[Snapshot]) -> tuple[int, int]:
@@ -24,17 +23,18 @@ def merged(
     ranges: Sequence[Snapshot],
     table: PumpTable,
     health: Health,
-    not_judged: Sequence[StaleRange] = (),
+    own: pl.DataFrame | None = None,
     *,
     speaker: int = 0,
 ) -> Snapshot:
     """Return the snapshot of all ranges with a table of pumps that was made of theirs.
 
     The id of an alarm is made of subject, rule and onset, so what two ranges find alike about a cohort or a part of
-    Pumpwatch is one alarm. Alarms about the fleet are shown as the range at `speaker` has them. A range without an
-    owner that writes has an alarm of its own.
+    Pumpwatch is one alarm. Alarms about the fleet are shown as the range at `speaker` has them. `own` are the
+    alarms of the merger itself.
     """
-    found = pl.concat([stale.alarms(not_judged), *fleet.alarms_once(ranges, speaker)])
+    mine = pl.DataFrame(schema=ALARMS_SCHEMA) if own is None else own
+    found = pl.concat([mine, *fleet.alarms_once(ranges, speaker)])
     return Snapshot(
         table,
         found.unique("alarm", keep="first", maintain_order=True).select(*ALARMS_SCHEMA),
@@ -44,7 +44,7 @@ def merged(
             maintain_order=True
         ),
         retired=pl.concat([pl.DataFrame(schema=RETIRED_SCHEMA), *(one.retired for one in ranges)]),
-        rules=pl.concat([stale.rule(), *(one.rules for one in ranges)]).unique(
+        rules=pl.concat([own_alarms.rules(), *(one.rules for one in ranges)]).unique(
             "rule", keep="first", maintain_order=True
         ),
     )

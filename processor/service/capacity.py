@@ -96,7 +96,7 @@ def rates(pipeline: Pipeline) -> list[CapacityLimit]:
 def cluster_log_problem(found: Iterable[CapacityLimit]) -> str:
     """Return what is wrong with the log of a cluster, in words; empty if it has room, or there is none."""
     for limit in found:
-        if limit.value >= CLUSTER_LOG_SHARE * limit.limit:
+        if limit.unit == "bytes" and limit.value >= CLUSTER_LOG_SHARE * limit.limit:
             amount = f"{limit.value / 1e6:,.0f} of {limit.limit / 1e6:,.0f} MB"
             return (
                 f"the log of the cluster is {100 * limit.value / limit.limit:.0f} % full ({amount}) and was full "

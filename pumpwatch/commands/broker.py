@@ -61,6 +61,7 @@ def broker(
     server: cluster_options.Server = 1,
     routes: cluster_options.Routes = None,
     ranges: cluster_options.Ranges = None,
+    cluster_log_size: cluster_options.ClusterLogSize = None,
     data: options.Data = None,
     metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",
@@ -83,6 +84,7 @@ def broker(
             number=server,
             routes=routes or (),
             ranges=ranges,
+            log_gb=cluster_log_size,
             metrics_port=metrics_port,
             log=log,
         )

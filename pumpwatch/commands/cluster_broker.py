@@ -69,32 +69,43 @@ def flags_of(settings: NatsSettings) -> tuple[str, ...]:
     """Return the options of `pumpwatch broker` for one server."""
     ports, routes = settings.ports, settings.routes
     options = {"--port": ports.mqtt, "--cluster-port": ports.client, "--monitor-port": ports.monitor}
-    others = {"--server": routes.number, "--routes": ",".join(map(str, routes.ports))} if routes else {}
+    others: dict[str, object] = (
+        {"--server": routes.number, "--routes": ",".join(map(str, routes.ports))} if routes else {}
+    )
+    if settings.log_gb is not None:
+        others["--cluster-log-size"] = settings.log_gb
     return (
         *("--kind", "nats", "--ranges", str(settings.ranges)),
         *(str(word) for pair in (options | others).items() for word in pair),
     )
 
 
-def plan_several(data: Path, ports: Sequence[Ports], routes: Sequence[int], ranges: int) -> ClusterBroker:
+def plan_several(
+    data: Path, ports: Sequence[Ports], routes: Sequence[int], ranges: int, log_gb: float | None = None
+) -> ClusterBroker:
     """Return the servers of a data directory, one for each of `ports`; raises `CommandError`."""
     from cluster.nats_server import Routes
 
     if len(ports) == 1:
-        return plan(data, ports[0], ranges)
+        return plan(data, ports[0], ranges, log_gb=log_gb)
     several = [
-        plan(data, each, ranges, Routes(number, tuple(routes))).settings for number, each in enumerate(ports, start=1)
+        plan(data, each, ranges, Routes(number, tuple(routes)), log_gb).settings
+        for number, each in enumerate(ports, start=1)
     ]
     return ClusterBroker(several[0], tuple(several[1:]))
 
 
-def plan(data: Path, ports: Ports, ranges: int, routes: Routes | None = None) -> ClusterBroker:
+def plan(
+    data: Path, ports: Ports, ranges: int, routes: Routes | None = None, log_gb: float | None = None
+) -> ClusterBroker:
     """Return the server of a data directory with its login, made if there is none; raises `CommandError`.
 
-    With `routes`, it is one of several, with a directory of its own: a single server's files are not theirs.
+    With `routes`, it is one of several, with a directory of its own: a single server's files are not theirs. Its store
+    has room for a log of `log_gb`, or of the size that was chosen before.
     """
     from broker.access import endpoints
     from broker.store import secret_files
+    from cluster import log_retention
     from cluster.layout import LayoutError, check_ranges
     from cluster.nats_server import Login
     from cluster.nats_service import NatsSettings
@@ -105,10 +116,11 @@ def plan(data: Path, ports: Ports, ranges: int, routes: Routes | None = None) ->
         if not path.exists():
             secret_files.write(path, f"{secrets.token_urlsafe(PASSWORD_BYTES)}\n".encode())
         login = Login(USER, path.read_text("utf-8").strip())
-    except (OSError, UnicodeDecodeError, LayoutError) as error:
+        size = log_retention.read(data).size_gb if log_gb is None else log_gb
+    except (OSError, UnicodeDecodeError, LayoutError, log_retention.RetentionError) as error:
         raise CommandError(f"the NATS server of {data} cannot be started: {error}") from error
     directory = endpoints.directory(data) / ("nats" if routes is None else f"nats-{routes.number}")
-    return ClusterBroker(NatsSettings(directory, ports, login, ranges, routes=routes))
+    return ClusterBroker(NatsSettings(directory, ports, login, ranges, log_gb=size, routes=routes))
 
 
 def serve(
@@ -118,6 +130,7 @@ def serve(
     number: int,
     routes: tuple[int, ...],
     ranges: int | None,
+    log_gb: float | None,
     metrics_port: int | None,
     log: logs.Kind,
 ) -> None:
@@ -141,7 +154,11 @@ def serve(
         try:
             known = in_directory(data)
             settings = plan(
-                data, Ports(ports[0], ports[1], ports[2]), ranges or (known.ranges if known else DEFAULT_RANGES), own
+                data,
+                Ports(ports[0], ports[1], ports[2]),
+                ranges or (known.ranges if known else DEFAULT_RANGES),
+                own,
+                log_gb,
             ).settings
             vitals = Vitals("broker", problems=list)
             play(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import socket
 import time
@@ -19,11 +20,14 @@ from pumpwatch.commands.errors import CommandError, RefusalError
 
 if TYPE_CHECKING:
     from broker.metrics.readings import Vitals
-    from cluster.jetstream import Requests
-    from cluster.preflight import Server, Unreachable
+    from cluster.jetstream import LeaseBucket, Requests
+    from cluster.log_limit import LogLimit
+    from cluster.preflight import Identity, Server, Unreachable
     from processor.service.settings import Settings
 
 MONITOR_TIMEOUT_S = 5.0
+JOIN_ATTEMPTS = 10
+JOIN_PAUSE_S = 1.0
 DEFAULT_PORT = 4222
 IDENTITY = "cluster.json"
 
@@ -35,14 +39,21 @@ def clock() -> float:
 
 @dataclass(frozen=True)
 class Place:
-    """A cluster: addresses of its servers, where each is monitored, and the number of ranges if it is asked for."""
+    """A cluster: addresses of its servers, where each is monitored, and the number of ranges if it is asked for.
+
+    `log_gb` and `log_hours` are the retention of its log if one is asked for.
+    """
 
     url: str = field(repr=False)
     monitors: tuple[tuple[str, int], ...]
     ranges: int | None
+    log_gb: float | None = None
+    log_hours: float | None = None
 
 
-def place_of(url: str, monitor: str, ranges: int | None) -> Place:
+def place_of(
+    url: str, monitor: str, ranges: int | None, log_gb: float | None = None, log_hours: float | None = None
+) -> Place:
     """Return a cluster by its options; raises `CommandError` if the address or what a cluster needs is missing."""
     hosts, ports = hosts_of(url), ports_of(monitor)
     if len(ports) not in {1, len(hosts)}:
@@ -51,7 +62,8 @@ def place_of(url: str, monitor: str, ranges: int | None) -> Place:
             "for each in the same order"
         )
     require_extra()
-    return Place(url, tuple(zip(hosts, ports if len(ports) > 1 else ports * len(hosts), strict=True)), ranges)
+    monitors = tuple(zip(hosts, ports if len(ports) > 1 else ports * len(hosts), strict=True))
+    return Place(url, monitors, ranges, log_gb, log_hours)
 
 
 def refuse_single(data: Path) -> None:
@@ -69,6 +81,15 @@ def refuse_table(url: str) -> None:
         raise CommandError(
             "--history-table is for the nodes of a cluster; a single processor keeps its history in its data directory"
         )
+
+
+def refuse_retention(log_gb: float | None, log_hours: float | None) -> None:
+    """Raise `CommandError` if a single processor is given the retention of a cluster's log."""
+    for name, value in {"--cluster-log-size": log_gb, "--cluster-log-hours": log_hours}.items():
+        if value is not None:
+            raise CommandError(
+                f"{name} is for a cluster, in whose log messages wait for processors; add --cluster, or leave it out"
+            )
 
 
 def table_of(data: Path, url: str) -> str:
@@ -119,31 +140,38 @@ async def run(
 ) -> None:
     """Run one node until `stop`; raises `CommandError`, or `RefusalError` if somebody must act first."""
     from broker.metrics.readings import Vitals
+    from broker.mqtt.address import parse_url
+    from broker.mqtt.tls import TlsError
     from cluster.jetstream import DifferentError, UnreachableError, cluster_store
-    from cluster.joining import JoinError, join
+    from cluster.joining import JoinError
     from cluster.leases import MERGER, Leases
-    from cluster.log_limit import LogLimit
+    from cluster.log_retention import RetentionError
     from cluster.lost_leases import RaisedLeases
     from cluster.membership import Membership, MembershipError
     from cluster.merging.service import run_merger
     from cluster.nats_server import REPLICAS
     from cluster.node import Elected, Node
-    from cluster.preflight import Server
     from cluster.watching import NodeWatch
     from processor.service.loop import wall_ms
 
     servers = await _servers(place.monitors)
     name = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
     try:
-        async with cluster_store(place.url, REPLICAS if len(servers) >= REPLICAS else 1) as (store, requests):
-            identity = await join(store, servers, settings.data, place.ranges)
+        replicas = REPLICAS if len(servers) >= REPLICAS else 1
+        # The authority of the MQTT listener is that of the servers.
+        async with cluster_store(place.url, replicas, parse_url(settings.broker).files.context()) as (store, requests):
+            identity = await _joined(store, servers, settings.data, place.ranges)
             await _check_consumers(requests, identity.ranges)
-            log = LogLimit(requests, [server.store_bytes for server in servers if isinstance(server, Server)])
+            log = await _log_limit(place, settings.data, servers, requests)
             table = await asyncio.to_thread(table_of, settings.data, settings.history_table)
             settings = replace(settings, cluster_log=log.limits, history_table=table)
             leases = Leases(RaisedLeases(store, settings.data, identity), name, clock)
             merging = Vitals("merger")
-            merger = Elected(MERGER, "merger", partial(run_merger, settings.data, identity.ranges, vitals=merging))
+            merger = Elected(
+                MERGER,
+                "merger",
+                partial(run_merger, settings.data, identity.ranges, monitors=place.monitors, vitals=merging),
+            )
             node = Node(
                 settings.data,
                 identity.ranges,
@@ -163,10 +191,34 @@ async def run(
                 ended.set()
                 limiting.cancel()
                 await asyncio.gather(watch, limiting, return_exceptions=True)
-    except (JoinError, DifferentError) as error:
+    except (JoinError, DifferentError, RetentionError) as error:
         raise RefusalError(str(error)) from error
-    except (UnreachableError, MembershipError, OSError) as error:
+    except (UnreachableError, MembershipError, TlsError, OSError) as error:
         raise CommandError(str(error)) from error
+
+
+async def _joined(store: LeaseBucket, servers: list[Server | Unreachable], data: Path, ranges: int | None) -> Identity:
+    """Join the cluster; servers that have just started may take some seconds to answer. Raises as `join` does."""
+    from cluster.jetstream import UnansweredError
+    from cluster.joining import join
+
+    for _ in range(JOIN_ATTEMPTS - 1):
+        with contextlib.suppress(UnansweredError):
+            return await join(store, servers, data, ranges)
+        await asyncio.sleep(JOIN_PAUSE_S)
+    return await join(store, servers, data, ranges)
+
+
+async def _log_limit(place: Place, data: Path, servers: list[Server | Unreachable], requests: Requests) -> LogLimit:
+    """Choose the retention of the log if one is asked for, and return what keeps it; raises `RetentionError`."""
+    from cluster import log_retention
+    from cluster.log_limit import LogLimit
+    from cluster.preflight import Server
+
+    stores = [server.store_bytes for server in servers if isinstance(server, Server)]
+    wanted = log_retention.Retention(place.log_gb, place.log_hours)
+    await asyncio.to_thread(log_retention.choose, data, wanted, stores)
+    return LogLimit(requests, stores, partial(log_retention.read, data))
 
 
 async def _check_consumers(requests: Requests, ranges: int) -> None:

@@ -13,6 +13,10 @@ CLUSTER_PORT = 4222
 MONITOR_PORT = 8222
 SERVERS = (1, 3)
 """Numbers of servers on one machine: two would stop if either does, more than three keep no further copies."""
+MIN_LOG_GB = 0.05
+"""The largest message has 16 MB, and the log must hold some of them."""
+MIN_LOG_HOURS = 0.1
+"""Six minutes: a take-over or a restart of the servers takes less, and NATS looks for duplicates for two."""
 
 
 def ports_of(text: str) -> tuple[int, ...]:
@@ -24,6 +28,22 @@ def ports_of(text: str) -> tuple[int, ...]:
     if not all(1 <= port <= MAX_PORT for port in ports):
         raise typer.BadParameter(f"{text[:100]!r}: ports are 1 to {MAX_PORT}")
     return ports
+
+
+def _at_least(least: float, unit: str, value: float | None) -> float | None:
+    if value is not None and 0 < value < least:
+        raise typer.BadParameter(
+            f"{value:g} {unit} are too little; use at least {least:g}, or 0 for no limit of your own"
+        )
+    return value
+
+
+def _log_size(value: float | None) -> float | None:
+    return _at_least(MIN_LOG_GB, "GB", value)
+
+
+def _log_hours(value: float | None) -> float | None:
+    return _at_least(MIN_LOG_HOURS, "hours", value)
 
 
 def _servers(count: int) -> int:
@@ -80,6 +100,35 @@ Ranges = Annotated[
         min=settings.RANGES.ge,
         max=settings.RANGES.le,
         help="Ranges that a new cluster is divided into: 1, 2, 4, 8, 16, 32 or 64, never changed later. Default: 8.",
+        show_default=False,
+    ),
+]
+ClusterLogSize = Annotated[
+    float | None,
+    typer.Option(
+        "--cluster-log-size",
+        envvar=f"{PREFIX}CLUSTER_LOG_SIZE",
+        min=settings.LOG_GB.ge,
+        max=settings.LOG_GB.le,
+        callback=_log_size,
+        metavar="GB",
+        help="Maximum size of the log in which the servers of a cluster keep messages that no processor has taken yet; "
+        "what exceeds it is refused, and gateways keep it. 0: three quarters of the servers' stores. Default: as "
+        "chosen before, or 0.",
+        show_default=False,
+    ),
+]
+ClusterLogHours = Annotated[
+    float | None,
+    typer.Option(
+        "--cluster-log-hours",
+        envvar=f"{PREFIX}CLUSTER_LOG_HOURS",
+        min=settings.LOG_HOURS.ge,
+        max=settings.LOG_HOURS.le,
+        callback=_log_hours,
+        metavar="HOURS",
+        help="Maximum age of messages in that log; older ones are removed, and gateways send again what no processor "
+        "has confirmed. 0: no limit. Default: as chosen before, or 0.",
         show_default=False,
     ),
 ]

@@ -138,6 +138,8 @@ def process(
     cluster: cluster_options.Cluster = "",
     cluster_monitor: cluster_options.ClusterMonitor = str(cluster_options.MONITOR_PORT),
     ranges: cluster_options.Ranges = None,
+    cluster_log_size: cluster_options.ClusterLogSize = None,
+    cluster_log_hours: cluster_options.ClusterLogHours = None,
     history_table: cluster_options.HistoryTable = "",
     metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",
@@ -165,7 +167,9 @@ def process(
     if not cluster:
         cluster_node.refuse_single(where)
         cluster_node.refuse_table(history_table)
-    place = cluster_node.place_of(cluster, cluster_monitor, ranges) if cluster else None
+        cluster_node.refuse_retention(cluster_log_size, cluster_log_hours)
+    retention = cluster_log_size, cluster_log_hours
+    place = cluster_node.place_of(cluster, cluster_monitor, ranges, *retention) if cluster else None
 
     def run(stop: asyncio.Event, ready: Callable[[str], None], _: object) -> Awaitable[None]:
         if place is not None:

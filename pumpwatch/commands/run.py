@@ -65,6 +65,8 @@ def run(
     nodes: cluster_options.Nodes = 0,
     servers: cluster_options.Servers = 1,
     ranges: cluster_options.Ranges = None,
+    cluster_log_size: cluster_options.ClusterLogSize = None,
+    cluster_log_hours: cluster_options.ClusterLogHours = None,
     history_table: cluster_options.HistoryTable = "",
     metrics_port: options.MetricsPort = None,
     log: options.Log = "auto",
@@ -100,7 +102,7 @@ def run(
         metrics_port=metrics_port,
         log=("--log", "json" if logs.as_json(log) else "text"),
         nodes=nodes,
-        history_table=history_table,
+        node_flags=cluster_run.node_flags(history_table, cluster_log_size, cluster_log_hours),
     )
     if nodes:
         others = {
@@ -108,12 +110,13 @@ def run(
             "--gateway-host": gateway_host != options.LOOPBACK,
             "--gateway-port": gateway_port,
         }
-        cluster_run.check({**others, "--gateway-tls": gateway_tls, "--metrics-port": metrics_port})
+        cluster_run.check({**others, "--gateway-tls": gateway_tls})
     elif servers > 1:
         raise typer.BadParameter("is for a cluster; add --cluster N", param_hint="--servers")
-    if metrics_port is not None and metrics_port + len(PARTS) - 1 > MAX_PORT:
+    parts = len(PARTS) + (nodes - 1 + servers - 1 if nodes else 0)
+    if metrics_port is not None and metrics_port + parts - 1 > MAX_PORT:
         raise typer.BadParameter(
-            f"{metrics_port} leaves no ports for all {len(PARTS)} parts; use at most {MAX_PORT - len(PARTS) + 1}",
+            f"{metrics_port} leaves no ports for all {parts} parts; use at most {MAX_PORT - parts + 1}",
             param_hint="--metrics-port",
         )
     with _alone(where):
@@ -122,8 +125,9 @@ def run(
         if not nodes:
             cluster_node.refuse_single(where)
             cluster_node.refuse_table(history_table)
+            cluster_node.refuse_retention(cluster_log_size, cluster_log_hours)
         if nodes:
-            own = cluster_run.choose(where, ranges, servers)
+            own = cluster_run.choose(where, ranges, servers, cluster_log_size)
         elif config.broker is None:
             names = gateway_names("gateway", gateways or gateways_for(fleet.pumps))
             own = own_broker.choose(where, gateway_host, gateway_port, tls=gateway_tls, simulated=names)

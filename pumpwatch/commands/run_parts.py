@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -43,13 +44,20 @@ class RunConfig:
     metrics_port: int | None = None
     log: tuple[str, str] = ("--log", "text")
     nodes: int = 0
-    history_table: str = ""
+    node_flags: tuple[str, ...] = ()
 
-    def metrics_flags(self, part: str) -> tuple[str, ...]:
-        """Return the flags with which a part serves its metrics; the ports are in the order of `PARTS`."""
+    def metrics_flags(self, part: str, further: int = 0) -> tuple[str, ...]:
+        """Return the flags with which a part serves its metrics; the ports are in the order of `PARTS`.
+
+        In a cluster, nodes stand for the processor and servers for the broker. `further` is the number of a node or
+        server after the first one, from 1: the ports after those of `PARTS` are for nodes, then servers.
+        """
         if self.metrics_port is None:
             return ()
-        return ("--metrics-port", str(self.metrics_port + PARTS.index(part)))
+        place = PARTS.index(part)
+        if further:
+            place = len(PARTS) - 1 + further + (self.nodes - 1 if part == "broker" else 0)
+        return ("--metrics-port", str(self.metrics_port + place))
 
     def url(self, user: str) -> str:
         """Return the broker's URL, with the login of `user` if it is our own broker."""
@@ -79,7 +87,7 @@ def parts_of(config: RunConfig) -> list[Part]:
             variables[SIMULATOR],
         ),
     ]
-    return [*_brokers(config, (*data, *config.metrics_flags("broker"))), *parts]
+    return [*_brokers(config, data), *parts]
 
 
 def _brokers(config: RunConfig, flags: tuple[str, ...]) -> list[Part]:
@@ -87,16 +95,16 @@ def _brokers(config: RunConfig, flags: tuple[str, ...]) -> list[Part]:
     if config.own is None:
         return []
     if config.nodes:
-        return cluster_run.servers_of(config.own, command("broker"), flags)
-    return [Part("broker", command("broker", *config.own.flags, *flags))]
+        return cluster_run.servers_of(config.own, command("broker"), flags, partial(config.metrics_flags, "broker"))
+    return [Part("broker", command("broker", *config.own.flags, *flags, *config.metrics_flags("broker")))]
 
 
 def _processors(config: RunConfig, words: tuple[str, ...], variables: dict[str, str]) -> list[Part]:
     """Return the processor, or the nodes of a cluster."""
     if not config.nodes:
         return [Part("processor", command(*words, *config.metrics_flags("processor")), variables)]
-    table = ("--history-table", config.history_table) if config.history_table else ()
-    return cluster_run.nodes_of(config.nodes, config.own, command(*words, *table), variables)
+    metrics = partial(config.metrics_flags, "processor")
+    return cluster_run.nodes_of(config.nodes, config.own, command(*words, *config.node_flags), variables, metrics)
 
 
 def _broker_variables(config: RunConfig, user: str) -> dict[str, str]:

@@ -138,3 +138,16 @@ def test_all_servers_lose_what_they_stored_in_the_last_seconds(system: Cluster, 
     goes_on(system, "all servers have stores of some seconds ago")
     assert all(now >= then for now, then in zip(system.epochs(), before, strict=True))
     all_is_kept(system)
+
+
+def test_all_servers_lose_their_disks_at_once(system: Cluster) -> None:
+    before = system.epochs()
+    kill(system, *system.server_names)
+    for each in system.servers.servers:
+        shutil.rmtree(each.directory / "store")
+    system.start_nats()
+    goes_on(system, "all servers lost their disks")
+    assert all(now > then for now, then in zip(system.epochs(), before, strict=True))
+    system.start_node("three")
+    system.wait_for("a node that joins", lambda: "READY" in system.log("three"), PATIENCE_S)
+    all_is_kept(system)

@@ -122,7 +122,7 @@ async def test_a_bucket_that_the_servers_lost_is_made_again(bucket: Store) -> No
     assert await bucket.put("range.00", b"value", 0)
     await bucket._context.delete_stream("KV_pumpwatch-leases")
     assert await bucket.get("range.00") is None
-    with pytest.raises(OSError, match=r"range\.00 cannot be read or written"):
+    with pytest.raises(OSError, match=r"range\.00 in the bucket pumpwatch-leases cannot be read or written"):
         await bucket.put("range.00", b"value", 0)
     assert await bucket.put("range.00", b"value", 0)
 

@@ -86,6 +86,15 @@ def test_jetstream_that_is_off_is_one_problem_and_not_two() -> None:
     assert only(replace(JOINING, servers=[server])).startswith("JetStream is off in the NATS server nats-1; ")
 
 
+def test_a_server_that_would_refuse_subscriptions_of_a_range_is_told_its_limit() -> None:
+    server = replace(FINE, max_ack_pending=5461)
+    assert problems(replace(JOINING, servers=[server])) == []
+    of_two = replace(JOINING, servers=[server], directory=Identity("ward", 2), cluster=Identity("ward", 2), ranges=2)
+    sentence = only(of_two)
+    assert "reserves 5,461 messages for each MQTT subscription" in sentence
+    assert sentence.endswith("with 2 ranges, a range has 32 shards. Set `max_ack_pending: 1820` in its block mqtt.")
+
+
 @pytest.mark.parametrize("synced", [False, None])
 def test_a_server_that_acknowledges_before_the_disk_is_refused(synced: bool | None) -> None:
     sentence = only(replace(JOINING, servers=[replace(FINE, synced=synced)]))
@@ -120,6 +129,16 @@ def test_what_exists_with_another_configuration_is_named_with_both_values(kind: 
     sentence = only(replace(JOINING, existing=[existing]))
     assert sentence.startswith(
         f"The {kind} itb-3 exists with ack_policy none, but ack_policy explicit is needed; nothing was changed."
+    )
+
+
+def test_many_consumers_of_one_kind_are_one_sentence() -> None:
+    existing = [
+        Existing("consumer", f"c-{number}", {"max_ack_pending": 5461}, {"max_ack_pending": 963}) for number in range(64)
+    ]
+    sentence = only(replace(JOINING, existing=existing))
+    assert sentence.startswith(
+        "The consumer c-0 (and 63 others like it) exists with max_ack_pending 5461, but max_ack_pending 963"
     )
 
 

@@ -107,6 +107,26 @@ async def test_a_node_that_ends_takes_its_report_away_and_one_that_dies_is_shown
     assert not list((tmp_path / "nodes").glob("*.json"))
 
 
+def test_a_node_started_later_stands_for_one_that_died_and_for_no_other(tmp_path: Path) -> None:
+    reports = NodeReports(tmp_path)
+
+    def silent(second: float, **beats: int) -> list[str]:
+        for node, beat in beats.items():
+            node_reports.write(
+                tmp_path, NodeReport(node=node, started=started[node], at=10_000 + 1_000 * beat, beat=beat)
+            )
+        return [one.node for one in reports.read(second)[0] if one.silent_s]
+
+    started = {"a": 1_000, "b": 1_100, "c": 1_200, "d": 30_000, "e": 40_000}
+    assert silent(0.0, a=1, b=1, c=1) == []
+    assert silent(SILENT_S, c=15) == ["a", "b"]
+    assert [silent(30.0 + second, c=30, d=30) for second in (0, 1)] == [["b"], ["b"]]
+    assert silent(40.0, c=40, d=40, e=40) == []
+    assert sorted(path.stem for path in (tmp_path / "nodes").iterdir()) == ["c", "d", "e"]
+    assert silent(60.0, c=60, d=60) == ["e"]
+    assert silent(61.0, c=61, d=61, e=61) == [], "it had only been suspended"
+
+
 def test_reports_have_a_limit_and_damaged_ones_are_passed_over(tmp_path: Path) -> None:
     for number in range(MAX_REPORTS + 3):
         node_reports.write(tmp_path, NodeReport(node=f"n-{number}", started=1, held=[Held(0, number, 1)]))
@@ -123,7 +143,7 @@ async def test_a_processor_that_stands_still_makes_its_node_one_that_does(
     node, vitals, stop = made("a", FakeStore(), Clock(), tmp_path), Vitals("processor"), asyncio.Event()
     async with ended(node):
         await steps(node.clock, node)  # type: ignore[arg-type]
-        await until(lambda: len(node.running) == RANGES)
+        await until(lambda: len(node.vitals) == RANGES)
         node.vitals[1].beat, node.vitals[2].beat = 1_000.0, 1_100.0
         running = asyncio.create_task(watch(node, vitals).run(stop))
         await until(lambda: vitals.beat is not None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -15,7 +17,8 @@ from check_jsonschema.builtin_schemas import get_builtin_schema
 from jsonschema import Draft202012Validator
 
 from broker.contract.messages import MAX_MESSAGE_BYTES
-from cluster.nats_server import ACK_WAIT_S, find, max_ack_pending
+from broker.mqtt.address import parse_url
+from cluster.nats_server import ACK_WAIT_S, REPLICAS, find, max_ack_pending
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "cluster" / "compose.yml").read_text())
@@ -24,6 +27,7 @@ OBJECTS: list[dict[str, Any]] = list(yaml.safe_load_all((DEPLOY / "kubernetes" /
 NAMES = [f"{each['kind']} {each['metadata']['name']}" for each in OBJECTS]
 PODS = [each["spec"]["template"]["spec"] for each in OBJECTS if each["kind"] == "Deployment"]
 RANGES = 8
+NATS = ["nats-1", "nats-2", "nats-3"]
 REFERENCE = (DEPLOY.parent / "docs" / "reference" / "cli.md").read_text()
 
 
@@ -51,16 +55,17 @@ def test_kubernetes_knows_every_field(described: dict[str, Any]) -> None:
         kubernetes_validate.validate(misspelled, "1.33", strict=True)
 
 
-@pytest.mark.parametrize("pod", PODS, ids=["node", "dashboard"])
+@pytest.mark.parametrize("pod", PODS, ids=["node", "dashboard", "simulator"])
 def test_every_pod_runs_as_nobody_special_on_a_read_only_root(pod: dict[str, Any]) -> None:
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
-    for container in pod["containers"]:
+    for container in (*pod["containers"], *pod.get("initContainers", ())):
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
+    for container in pod["containers"]:
         assert container["resources"]["limits"]["memory"]
         assert container["readinessProbe"]
         assert "pumpwatch-data" in [
@@ -68,6 +73,36 @@ def test_every_pod_runs_as_nobody_special_on_a_read_only_root(pod: dict[str, Any
             for volume in pod["volumes"]
             if volume["name"] == "data" and {"name": "data", "mountPath": "/data"} in container["volumeMounts"]
         ]
+
+
+def test_three_servers_know_each_other_and_each_keeps_its_own_disk() -> None:
+    servers = {name: service for name, service in SERVICES.items() if name.startswith("nats-")}
+    assert [service["environment"]["NATS_NAME"] for service in servers.values()] == list(servers) == NATS
+    assert len({service["volumes"][1] for service in servers.values()}) == 3
+    assert {volume.split(":")[0] for volume in SERVICES["owner"]["volumes"]} < set(COMPOSE["volumes"])
+    routes = [
+        urlsplit(each).hostname for each in json.loads(substituted(servers["nats-1"]["environment"]["NATS_ROUTES"]))
+    ]
+    assert routes == NATS
+    node = SERVICES["node"]["environment"]
+    assert [urlsplit(each).hostname for each in substituted(node["PUMPWATCH_CLUSTER"]).split(",")] == NATS
+    address = parse_url(substituted(node["PUMPWATCH_BROKER"]))
+    assert [address.host, *(host for host, _ in address.more)] == NATS
+
+
+def test_every_command_has_the_options_that_it_is_given() -> None:
+    commands = [service["command"] for service in SERVICES.values() if service.get("command", [""])[0] == "pumpwatch"]
+    commands += [container["command"] for pod in PODS for container in pod["containers"]]
+    assert len(commands) == 7
+    for _, command, *words in commands:
+        options = {word for word in words if word.startswith("--")}
+        text = REFERENCE.partition(f"## pumpwatch {command}\n")[2].partition("\n## ")[0] if command != "--help" else ""
+        assert {word for word in options if f"`{word}`" not in text} == set(), command
+
+
+def substituted(text: str) -> str:
+    """Return a value of the Compose file as Compose passes it on."""
+    return re.sub(r"\$\{NATS_PASSWORD[^}]*\}", "secret", text)
 
 
 def test_machines_share_one_claim() -> None:
@@ -92,6 +127,7 @@ def test_servers_are_set_as_nodes_ask_for_and_only_then_used() -> None:
         assert int(given["max_ack_pending"]) == max_ack_pending(RANGES)
         assert int(given["max_payload"]) == MAX_MESSAGE_BYTES
         assert str(given["ack_wait"]).strip('"') == f"{ACK_WAIT_S}s"
+        assert int(given["stream_replicas"]) == REPLICAS
     told = [str(SERVICES["node"]["environment"]["PUMPWATCH_RANGES"])]
     told += [each["value"] for each in PODS[0]["containers"][0]["env"] if each["name"] == "PUMPWATCH_RANGES"]
     assert told == [str(RANGES)] * 2
@@ -102,7 +138,7 @@ def test_the_server_itself_accepts_its_file(tmp_path: Path) -> None:
     (tmp_path / "nats.conf").write_text(text)
     checked = subprocess.run(
         [find(), "-t", "--config", tmp_path / "nats.conf"],
-        env={"NATS_PASSWORD": "secret"},
+        env={name: substituted(value) for name, value in SERVICES["nats-2"]["environment"].items()},
         capture_output=True,
         text=True,
         timeout=20,

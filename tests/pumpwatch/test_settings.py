@@ -178,7 +178,7 @@ def test_options_and_settings_file_have_the_same_ranges() -> None:
     }
     bounds = {name: get_args(kind)[1] for name, kind in TYPES.items() if get_origin(kind) is Annotated}
     assert ranges == {name: (limit.ge, limit.le) for name, limit in bounds.items() if limit.ge is not None}
-    assert len(ranges) == 18
+    assert len(ranges) == 20
 
 
 def test_the_nearest_known_name_is_suggested() -> None:

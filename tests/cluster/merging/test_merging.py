@@ -16,6 +16,7 @@ from broker.store.pump_table import PUMPS_SCHEMA
 from broker.store.snapshot import ALARMS_SCHEMA, GATEWAYS_SCHEMA, CapacityLimit, Health, Snapshot
 from cluster import layout, node_reports
 from cluster.merging.merger import Merger
+from cluster.merging.servers import ServerDown
 from cluster.merging.stale import DEAF_S, STALE_S
 from cluster.node_reports import Held, NodeReport
 
@@ -126,6 +127,34 @@ def test_a_range_that_shows_nothing_new_is_an_alarm_until_somebody_takes_it_over
     own(tmp_path, 1, fleet([40], [0]), epoch=2)
     merger.step(STALE_S + 2, 32_000, yes)
     assert merged(tmp_path).alarms.is_empty()
+
+
+def test_a_lost_node_and_a_server_that_is_down_are_alarms_until_they_are_back(tmp_path):
+    own(tmp_path, 0, fleet([0], [0]))
+    node_reports.write(tmp_path, NodeReport(node="a", started=1))
+    merger = Merger(tmp_path, 1, started=7)
+
+    def step(second: float, *servers: ServerDown) -> list[tuple[str, str, int]]:
+        own(tmp_path, 0, fleet([0], [0], version=round(second) + 1))
+        merger.step(second, 100_000 + round(second * 1_000), yes, servers)
+        return merged(tmp_path).alarms.select("rule", "subject", "raised_wall").rows()
+
+    down = ServerDown("nats2:8222", 105_000, "Connection refused")
+    assert step(0.0) == []
+    lost, server = (
+        ("node_lost", "system: node a", 100_000),
+        ("nats_server_down", "system: NATS server nats2:8222", 105_000),
+    )
+    assert step(15.0, down) == [lost, server]
+    assert step(16.0, down) == [lost, server]
+    seen = merged(tmp_path)
+    assert set(seen.alarms["rule"]) <= set(seen.rules["rule"])
+    assert seen.health.notes == [
+        "node a has not reported for 16 s",
+        "NATS server nats2:8222 is down: Connection refused",
+    ]
+    node_reports.write(tmp_path, NodeReport(node="a", started=1, beat=2))
+    assert step(17.0) == []
 
 
 def test_a_range_that_nobody_ever_owned_is_an_alarm(tmp_path):

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
 import polars as pl
@@ -11,9 +16,11 @@ from broker.store import journal_query
 from broker.store.journal import ENTRIES_SCHEMA, Journal
 from broker.store.journal_query import Query
 from broker.store.journal_verification import verify
-from cluster import layout
+from cluster import layout, node_reports
 from cluster.merging.journals import BATCH, Journals
+from cluster.merging.servers import ServerDown, ServerWatch, ask
 from cluster.merging.service import MergerService, run_merger
+from cluster.node_reports import NodeReport
 from tests.cluster.merging.test_merging import fleet, merged, own
 
 
@@ -56,7 +63,7 @@ async def test_the_elected_node_merges_until_it_stops(tmp_path):
 
 async def test_a_merger_without_its_lease_ends_and_writes_nothing(tmp_path):
     own(tmp_path, 0, fleet([0], [1]))
-    answers = iter([True, False, False])
+    answers = chain([True], repeat(False))
     await run_merger(tmp_path, 1, lambda: next(answers), asyncio.Event())
     assert merged(tmp_path).version == 0
 
@@ -94,6 +101,65 @@ def test_a_range_without_a_processor_is_in_the_journal_across_mergers(tmp_path):
     assert steps(second, 25, 26) == [("cleared", "system: range 01"), raised]
     assert not second.failures
     second.close()
+
+
+def test_a_lost_node_is_the_same_alarm_for_the_next_merger(tmp_path):
+    node_reports.write(tmp_path, NodeReport(node="a", started=1))
+
+    def steps(service: MergerService, *seconds: float) -> list[str]:
+        for second in seconds:
+            own(tmp_path, 0, fleet([0], [0], version=round(second)))
+            service.step(second)
+        shown = merged(tmp_path).alarms
+        return [*shown["alarm"], *journal_query.events(tmp_path)["kind"]]
+
+    first = MergerService(tmp_path, 1, lambda: True, lambda: 50_000)
+    alarm, *events = steps(first, 1, 17)
+    assert events == ["raised"]
+    first.close()
+    second = MergerService(tmp_path, 1, lambda: True, lambda: 60_000)
+    assert steps(second, 18, 30, 34, 40) == [alarm, "raised"]
+    node_reports.write(tmp_path, NodeReport(node="a", started=1, beat=2))
+    assert steps(second, 41) == ["cleared", "raised"]
+    second.close()
+
+
+def test_a_server_is_down_once_it_has_not_answered_for_ten_seconds():
+    answers = {8222: "", 8223: "Connection refused"}
+    watch = ServerWatch([("a", 8222), ("b", 8223)], lambda _, port: answers[port])
+    for second in (0.0, 9.0):
+        watch.step(second, 1_000)
+        assert watch.down == []
+    watch.step(10.0, 11_000)
+    assert watch.down == [ServerDown("b:8223", 1_000, "Connection refused")]
+    answers[8223] = ""
+    watch.step(12.0, 13_000)
+    assert watch.down == []
+
+
+def test_a_server_says_that_it_is_healthy_or_why_not():
+    with answering(200, b'{"status":"ok"}') as port:
+        assert ask("127.0.0.1", port) == ""
+    with answering(503, b'{"status":"unavailable"}') as port:
+        assert ask("127.0.0.1", port) == 'it answers 503: {"status":"unavailable"}'
+    assert "refused" in ask("127.0.0.1", port)
+
+
+@contextlib.contextmanager
+def answering(status: int, body: bytes) -> Iterator[int]:
+    """Answer one request at a port of this machine, as a server at its monitoring port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                assert connection.recv(10_000).startswith(b"GET /healthz")
+                connection.sendall(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
 
 
 def test_journals_of_ranges_are_one_with_a_chain_of_its_own(tmp_path):
