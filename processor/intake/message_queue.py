@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import bisect
 import itertools
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,11 +19,15 @@ CATCH_UP_BATCHES: Final = 4
 
 @dataclass(frozen=True)
 class Queued:
-    """Messages taken out of the queue: from `own` on of the session with that number, before that of earlier ones."""
+    """Messages taken out of the queue: from `own` on of the session with that number, before that of earlier ones.
+
+    `since` is when the first of them was received, or earlier (monotonic, s); infinite without any.
+    """
 
     messages: list[Message]
     session: int
     own: int
+    since: float = math.inf
 
 
 @dataclass
@@ -43,10 +49,13 @@ class MessageQueue:
     _unacknowledged: list[int] = field(default_factory=list)
     _session: int = 0
     _own: int = 0
+    _since: float = math.inf
 
     def receive(self, messages: list[Message]) -> None:
         """Queue messages that were read at once."""
         before = self.full
+        if not self._waiting:
+            self._since = time.monotonic()
         self._waiting += messages
         self.waiting_bytes += sum(len(message.payload) for message in messages)
         self.overflows += self.full and not before
@@ -78,7 +87,8 @@ class MessageQueue:
             sizes = list(itertools.accumulate(len(message.payload) for message in self._waiting))
             count = bisect.bisect_left(sizes, CATCH_UP_BATCHES * self.batch_bytes) + 1
             size = sizes[count - 1]
-        taken = Queued(self._waiting[:count], self._session, min(self._own, count))
+        since = self._since if count else math.inf
+        taken = Queued(self._waiting[:count], self._session, min(self._own, count), since)
         self._waiting = self._waiting[count:]
         self.waiting_bytes -= size
         self._own = max(0, self._own - count)
@@ -95,7 +105,8 @@ class MessageQueue:
         # and the broker delivers some once more.
         mixed = queued.own > 0 or queued.session != self._session
         self._own += len(back) if mixed or self._own else 0
-        return Queued([queued.messages[place] for place in taken], queued.session, len(taken) if mixed else 0)
+        own = len(taken) if mixed else 0
+        return Queued([queued.messages[place] for place in taken], queued.session, own, queued.since)
 
     def taken(self, taken: Queued) -> None:
         """Mark messages as being in the state: they are acknowledged once the state is durable."""

@@ -8,6 +8,7 @@ after it: at every instant, checkpoint and log together lead to everything that 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import sqlite3
 import threading
@@ -44,8 +45,12 @@ MAX_UNLOGGED_BYTES: Final = 32 * 1024**2
 """Payload that waits to be logged before that is done at once, and with it acknowledged."""
 MAX_UNCONFIRMED_BYTES: Final = 96 * 1024**2
 """Payload that is acknowledged before gateways are told at once: they hold it until then."""
+FINISH_S: Final = 5.0
+"""Time for writing samples, journal entries and a checkpoint at the end; the rest is left to the message log."""
 MAX_IDLE_RECORDS: Final = 1_000
 """Records without messages that may wait to be logged: nobody was promised them."""
+
+log = logging.getLogger("processor")
 
 Work = Literal["acknowledge", "write", "checkpoint"]
 
@@ -89,6 +94,7 @@ class Committer:
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _failing: set[str] = field(default_factory=set)
     _finishing: threading.Event = field(default_factory=threading.Event)
+    _write_until: float = math.inf
 
     def resume(self) -> None:
         """Confirm what the restored state contains: the last run may have ended before it could."""
@@ -145,13 +151,13 @@ class Committer:
         """Write samples, journal entries and rejections; return whether that worked. What was not written is kept."""
         async with self._writing:
             try:
-                await asyncio.to_thread(self.store.write, self.wall_ms())
+                complete = await asyncio.to_thread(self.store.write, self.wall_ms(), lambda: self._write_until)
             except ERRORS as error:
                 reason = error if isinstance(error, OSError | sqlite3.Error) else describe(error)
                 self._fails("stored", f"cannot write to {self.data}: {reason}; nothing is acknowledged")
                 return False
         self._works("stored")
-        return True
+        return complete
 
     def _fails(self, what: str, text: str) -> None:
         self._failing.add(what)
@@ -229,8 +235,12 @@ class Committer:
         return await self._checkpoint(self._cut())
 
     def _replace_checkpoint(self, cut: checkpoint.Cut) -> None:
-        checkpoint.save(self.data, cut, self.wall_ms(), self.store.head, abandoned=self._finishing.is_set)
+        checkpoint.save(self.data, cut, self.wall_ms(), self.store.head, self._late)
         self.log.forget(cut.log)
+
+    def _late(self) -> bool:
+        """Return whether a checkpoint that is being written is better abandoned."""
+        return self._finishing.is_set() or time.monotonic() >= self._write_until
 
     async def catch_up(self) -> None:
         """Acknowledge everything that was taken in."""
@@ -241,14 +251,19 @@ class Committer:
     async def finish(self) -> None:
         """Acknowledge and save everything, when nothing is taken in any more.
 
-        A checkpoint that is being written is abandoned: the last one follows.
+        A checkpoint that is being written is abandoned: the last one follows. If writing all this takes longer than
+        `FINISH_S`, there is none: the next start takes the message log in again, as after a crash.
         """
         self._finishing.set()
+        self._write_until = time.monotonic() + FINISH_S
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         self._finishing.clear()
         await self.catch_up()
-        await self._write(list(self.outcomes))
-        await self.save_checkpoint()
+        complete = await self._write(list(self.outcomes)) and await self.save_checkpoint()
+        self._write_until = math.inf
+        if not complete and not self._failing:
+            log.warning("ended before everything was written; the next start takes the message log in again")
+            self.store.leave_to_log()
 
     def _progress(self) -> Progress:
         return self._confirmations.progress(self.pipeline.registry.gateways.order)

@@ -61,6 +61,8 @@ REJECTIONS_INTERVAL_S: Final = 60.0
 """How often rejected messages are recorded in the journal, if there were any."""
 BEHIND_S: Final = 2.0
 """Silence means nothing while more than a batch of messages has been waiting for this long."""
+WAITED_S: Final = 4.0
+"""Nor when the first message of a batch has waited for this long: on a machine that is starved, others are late too."""
 WATCH_INTERVAL_MS: Final = 1000
 """How often silent pumps, gateways, fleet and cohorts are judged."""
 MAX_THIN_WAVES: Final = 25
@@ -323,7 +325,9 @@ class _Service:
             listening=self.link.alive and clock - self.connection.since >= CATCH_UP_S,
             readings=self.monitor.readings(clock),
             step_ms=self.monitor.step_ms,
-            current=self.standstill.over(clock) and clock - self.current_at < BEHIND_S,
+            current=self.standstill.over(clock)
+            and clock - self.current_at < BEHIND_S
+            and time.monotonic() - queued.since < WAITED_S,
         )
         errors = self.judging.guarded.errors
         results = await self.judging.take(taken, decoded, lambda: self.queue.taken(queued))

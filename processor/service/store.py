@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +25,8 @@ from processor.service.quarantine_file import QuarantineFile
 
 MAX_ENTRIES: Final = 200_000
 """Journal entries that may wait while the disk fails; about 50 MB."""
+ENTRIES_AT_ONCE: Final = 2_000
+"""Entries in one transaction of the journal, at most: a tenth of a second."""
 
 JOURNAL_BYTES: Final = 8 * 1024**3
 """Size at which the journal is shown as full; it still grows, because nothing in it may be dropped."""
@@ -109,17 +114,31 @@ class Store:
             self.entries_dropped += max(0, waiting.height - MAX_ENTRIES)
             self._entries = waiting.tail(MAX_ENTRIES)
 
-    def write(self, now: int) -> None:
+    def write(self, now: int, until: Callable[[], float] = lambda: math.inf) -> bool:
         """Make durable what was added so far; raises `OSError` or `sqlite3.Error` and keeps what is not.
 
-        `now` is wall ms. May run in another thread than `add`, but only one call at a time.
+        Return whether that was all: no more is begun when the monotonic clock (s) has reached `until`, and the rest is
+        kept. `now` is wall ms. May run in another thread than `add`, but only one call at a time.
         """
+        if time.monotonic() >= until():
+            return not self.rows and not self.entries
         self._write_samples(now)
         self._written_at = now
         if self._removals_at is None or abs(now - self._removals_at) >= REMOVALS_INTERVAL_MS:
             self._record_removals(now)
-        self._write_entries()
+        complete = self._write_entries(until)
         self.quarantine.flush()
+        return complete
+
+    def leave_to_log(self) -> None:
+        """Forget the samples and the alarms' entries that wait to be written.
+
+        Those of the message log are made again when it is taken in at the next start, and nothing is written twice.
+        """
+        self._samples.clear()
+        self._in_hand.clear()
+        if self._entries is not None:
+            self._entries = self._entries.filter(pl.col("alarm").is_null())
 
     def _write_samples(self, now: int) -> None:
         """Write the samples that wait; those added meanwhile by another thread are left for the next call."""
@@ -138,18 +157,30 @@ class Store:
         self.add_entries(recorder.take())
         return bool(removals)
 
-    def _write_entries(self) -> None:
-        """Write the entries that wait; those added meanwhile by the other thread are left for the next call."""
-        entries = self._take_entries()
+    def _write_entries(self, until: Callable[[], float] = lambda: math.inf) -> bool:
+        """Write the entries that wait, some at a time: whoever asks for the end of the journal waits for a transaction.
+
+        Return whether that was all; those added meanwhile by the other thread are left for the next call.
+        """
+        entries, written = self._take_entries(), 0
         if entries is None:
-            return
+            return True
         try:
-            self._journal.append(entries)
+            while written < entries.height and (not written or time.monotonic() < until()):
+                self._journal.append(entries[written : written + ENTRIES_AT_ONCE])
+                written += ENTRIES_AT_ONCE
         except (OSError, sqlite3.Error):
+            self._put_back(entries[written:])
+            raise
+        self._put_back(entries[written:])
+        return written >= entries.height
+
+    def _put_back(self, entries: pl.DataFrame) -> None:
+        """Let these entries wait again, before those that were added meanwhile."""
+        if entries.height:
             added, self._entries = self._take_entries(), entries
             if added is not None:
                 self.add_entries(added)
-            raise
 
     def _take_entries(self) -> pl.DataFrame | None:
         entries, self._entries = self._entries, None

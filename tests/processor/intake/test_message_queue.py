@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 from broker.mqtt.link import Message
 from processor.intake.message_queue import CATCH_UP_BATCHES, MessageQueue, Queued
 
@@ -80,6 +83,18 @@ def test_a_batch_is_due_when_enough_bytes_are_waiting() -> None:
     assert not queue.arrived.is_set()
     fill(queue, 2)
     assert queue.arrived.is_set()
+
+
+def test_a_batch_says_since_when_its_first_message_waits() -> None:
+    queue = queue_of()
+    assert queue.take().since == math.inf
+    began = time.monotonic()
+    fill(queue, 1)
+    received = time.monotonic()
+    fill(queue, 2)
+    assert began <= queue.take().since <= received
+    fill(queue, 3)
+    assert queue.take().since >= received
 
 
 def test_of_much_that_waits_only_so_much_is_taken_as_one_batch_and_the_others_are_the_next() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,7 @@ from broker.store.journal import ENTRIES_SCHEMA, EVENTS_SCHEMA
 from broker.store.segments import trend
 from broker.store.snapshot import Refusal
 from processor.batch_result import BatchResult
+from processor.intake.journal_recorder import JournalRecorder
 from processor.service import store as store_module
 from processor.service.store import Store
 
@@ -83,6 +85,24 @@ def test_an_entry_written_twice_after_a_crash_is_one_entry(store: Store, tmp_pat
         store.add(result(1, "a"))
         store.write(1)
     assert journal_query.events(tmp_path).height == 1
+
+
+def test_an_end_in_a_hurry_leaves_entries_of_alarms_to_the_message_log_and_keeps_the_others(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "ENTRIES_AT_ONCE", 1)
+    store.add(result(1, "a", "b", "c"))
+    recorder = JournalRecorder()
+    recorder.part("stopped", "processor", "on purpose", 1)
+    store.add_entries(recorder.take())
+    limits = iter([math.inf, 0.0])
+    assert not store.write(1, lambda: next(limits)), "it is not complete"
+    assert store.entries == 3, "what was begun is written"
+    assert not store.write(2, lambda: 0.0), "nothing more is begun"
+    store.leave_to_log()
+    assert store.write(3)
+    assert journal_query.events(tmp_path)["alarm"].to_list() == ["a"]
+    assert journal_query.entries(tmp_path, journal_query.Query())["kind"].to_list() == ["stopped", "raised"]
 
 
 def test_rejections_of_a_batch_go_into_the_quarantine_file(store: Store, tmp_path: Path) -> None:
