@@ -44,8 +44,8 @@ def _number(field: str, title: str, width: int, **more: Any) -> dict[str, Any]:
 PINNED: Final = {"pinned": "left", "lockPinned": True}
 """Stays where it is while the rest scrolls: who it is, and how it is."""
 GATEWAY_COLUMNS: Final = [
-    _column("gateway", "Gateway", 116, cellClass="strong", **PINNED),
-    _column("state", "State", 80, flex=1, minWidth=80, cellRenderer="Tag"),
+    _column("gateway", "Gateway", 106, cellClass="strong", **PINNED),
+    _column("state", "State", 90, flex=1, minWidth=90, cellRenderer="Tag"),
     _number("pumps", "Pumps", 62, flex=1, minWidth=62),
     _number("heard_s", "Last heard", 86, cellRenderer="Text", cellRendererParams={"text": "heard"}),
     _number("waiting", "Queued", 70),

@@ -32,7 +32,7 @@ def form(*, may: bool) -> Component:
             html.Div(
                 [
                     html.Button("Start load test", id="load-start", className="button strong", disabled=not may),
-                    html.Button("Stop", id="load-stop", className="button", disabled=not may),
+                    html.Button("Stop", id="load-stop", className="button", disabled=True),
                 ],
                 className="buttons",
             ),
@@ -40,6 +40,11 @@ def form(*, may: bool) -> Component:
         ],
         className="form",
     )
+
+
+def disabled(*, busy: bool, may: bool) -> tuple[bool, bool]:
+    """Return whether Start and Stop are disabled: one test runs at a time, and without one there is none to stop."""
+    return busy or not may, not busy or not may
 
 
 def live(profile: str, found: LiveFile | None, failure: str, *, busy: bool) -> Component:

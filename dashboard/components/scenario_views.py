@@ -121,9 +121,24 @@ def steps(
         for place, step in enumerate(entry.steps)
     ]  # fmt: skip
     shown = rows[first : first + MAX_ROWS]
-    hidden = len(rows) - len(shown) + entry.steps_left_out
-    more = [html.P(f"{hidden:,} more entries not listed.", className="note")] if hidden else []
-    return html.Div([html.Ol(shown, className="injections"), *more])
+    later = len(rows) - first - len(shown) + entry.steps_left_out
+    return html.Div(
+        [
+            html.Details(
+                [
+                    html.Summary(formatting.count(first, "earlier entry", "earlier entries")),
+                    html.Ol(rows[max(0, first - MAX_ROWS) : first], className="injections"),
+                ],
+                className="scenario-earlier",
+            )
+            if first
+            else None,
+            html.Ol(shown, className="injections"),
+            html.P(f"{formatting.count(later, 'later entry', 'later entries')} not listed.", className="note")
+            if later
+            else None,
+        ]
+    )
 
 
 def _step(

@@ -62,6 +62,8 @@ def register(app: Dash, data: DataService) -> None:
 
     @app.callback(
         Output("load-live", "children"),
+        Output("load-start", "disabled"),
+        Output("load-stop", "disabled"),
         Output("load-reports", "children"),
         Output("load-report", "data"),
         Output("load-before", "data"),
@@ -73,11 +75,12 @@ def register(app: Dash, data: DataService) -> None:
     async def show(_live: Any, _changed: Any, key: Any) -> Any:
         found = await asyncio.to_thread(runs.reports)
         running = load_views.live(runs.profile, runs.live(), runs.failure, busy=runs.busy)
+        buttons = load_views.disabled(busy=runs.busy, may=VISITOR.get().may("inject"))
         fresh = " ".join(found)
         if fresh == key:
-            return running, no_update, no_update, no_update, no_update
+            return running, *buttons, no_update, no_update, no_update, no_update
         options = load_views.choices(found)
-        return running, load_views.reports(found), options, options, fresh
+        return running, *buttons, load_views.reports(found), options, options, fresh
 
     @app.callback(
         Output("load-figures", "children"),

@@ -77,10 +77,14 @@ def figures_of(snapshot: Snapshot, name: str, counted: RuleRates) -> list[Compon
     return [
         elements.fact("Open now", rule_texts.open_link(row), note=_where(snapshot, name)),
         elements.fact("Annunciated in the last 30 days", counted.latest().text(name), note="therapy time"),
-        elements.fact("Detection target", formatting.number(row["detection_target_h"], 2, "h"), note="from the onset"),
+        elements.fact("Detection target", formatting.span(_seconds(row["detection_target_h"])), note="from the onset"),
         elements.fact("History", rule_texts.go("Past alarms", f"/history?rule={quote(name, safe='')}")),
         elements.fact("Scorecard", rule_texts.go("Detections and false alarms", "/scorecard")),
     ]
+
+
+def _seconds(hours: float | None) -> float | None:
+    return None if hours is None else hours * 3600
 
 
 def _where(snapshot: Snapshot, name: str) -> str:

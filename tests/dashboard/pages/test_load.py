@@ -96,6 +96,9 @@ def test_the_state_that_the_command_writes_is_shown(runs):
     found = runs.live()
     assert isinstance(found, LiveFile)
     shown = str(load_views.live("smoke", found, "", busy=True))
+    assert load_views.disabled(busy=True, may=True) == (True, False), "only Stop"
+    assert load_views.disabled(busy=False, may=True) == (False, True), "only Start"
+    assert load_views.disabled(busy=True, may=False) == (True, True)
     assert "100 pumps" in shown
     assert "0.400 s" in shown
 

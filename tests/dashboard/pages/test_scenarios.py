@@ -86,6 +86,10 @@ def test_the_alarm_that_is_expected_stands_beside_the_entry():
     assert "alarm: No pulse" in text
     assert "no alarm expected" in text
     assert "passed" not in text
+    many = structs.replace(DAY, steps=tuple(structs.replace(DAY.steps[0], at_s=60.0 * at) for at in range(9)))
+    parts = scenario_views.steps(many, 450, {}, {}).children
+    assert "3 earlier entries" in shown(parts[0]), "they can be unfolded"
+    assert (shown(parts[0]).count("injection step"), shown(parts[1]).count("injection step")) == (3, 6)
 
 
 def test_a_paused_scenario_stands_still_and_a_silent_simulator_is_said(told, data):
