@@ -71,7 +71,7 @@ def visible_alarms(
             ((pl.col("shelved_until") - pl.col("now")) / 1000).alias("shelved_left_s"),
         )
         .filter(pl.col("state") != SUPPRESSED)
-        .join(_chain(rows), left_on="alarm", right_on="root", how="left", maintain_order="left")
+        .join(chain_of(rows), left_on="alarm", right_on="root", how="left", maintain_order="left")
         .with_columns(pl.col("held").fill_null(0))
         .select(*ALARMS_SCHEMA)
     )
@@ -95,7 +95,7 @@ def _score_now(alarms: pl.DataFrame, state: pl.DataFrame) -> pl.Expr:
     return pl.coalesce(*scores, pl.lit(None, pl.Float32))
 
 
-def _chain(rows: pl.DataFrame) -> pl.DataFrame:
+def chain_of(rows: pl.DataFrame) -> pl.DataFrame:
     """Return, for each alarm that suppresses others (`root`), how many and which, and which of all was first out."""
     suppressed = rows.filter(pl.col("state") == SUPPRESSED)
     if suppressed.is_empty():
@@ -112,7 +112,8 @@ def _chain(rows: pl.DataFrame) -> pl.DataFrame:
     )
     first = (
         rows.filter(pl.col("root").is_in(by_root["root"].implode()))
-        .sort("onset", "raised", "priority")
+        # Of those that began together, the cause was first; the order of rows is that of batches, a matter of chance.
+        .sort("onset", "raised", "priority", pl.col("alarm") != pl.col("root"), "rule")
         .group_by("root", maintain_order=True)
         .agg(pl.col("title").first().alias("first_out"))
     )

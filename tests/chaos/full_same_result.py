@@ -41,7 +41,11 @@ OF_WALL_CLOCK: Final = (
     "deadline",
     "harm_s",
 )
-"""Columns of alarms that are or follow from wall-clock times: also the time to harm, as of the snapshot."""
+"""Columns of alarms that are or follow from wall-clock times.
+
+Also `deadline` and `harm_s`: the pumps' clocks go on after their last sample until the last snapshot. That of a node
+that took a range over when the others ended has heard no gateway, and has neither clocks nor forecasts.
+"""
 EVENT: Final = ("alarm", "kind", "time", "subject_kind", "pump", "title", "priority", "text")
 
 

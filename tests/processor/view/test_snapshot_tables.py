@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from broker.store.pump_table import band
-from processor.view.snapshot_tables import marks_frame, time_to_respond, until_harm_s
+from processor.alarms.states import SUPPRESSED
+from processor.view.snapshot_tables import chain_of, marks_frame, time_to_respond, until_harm_s
 
 INF = float("inf")
 
@@ -71,3 +72,15 @@ def alarm_frame(hours, *, harm_after_h: float | None, returned: int | None) -> p
     schema = {"harm_after_h": pl.Float64, "returned": pl.Int64, "age_s": pl.Float32, "time_to_respond": pl.String}
     forecast = dict(zip(band("under_dosed_h"), hours, strict=True))
     return pl.DataFrame([{**alarm, **forecast}], {**schema, **dict.fromkeys(forecast, pl.Float32)})
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+def test_of_alarms_that_began_together_the_cause_was_first_whatever_the_order_of_rows(order):
+    stall = {"alarm": "stall", "rule": "motor_stall", "title": "Motor stall", "state": "unacknowledged"}
+    under = {"alarm": "under", "rule": "under_delivery", "title": "Under-delivery", "state": SUPPRESSED}
+    drift = {"alarm": "drift", "rule": "delivery_shift", "title": "Delivery drifting low", "state": SUPPRESSED}
+    both = {"root": "stall", "pump": 0, "onset": 5, "raised": 9, "priority": 1}
+    rows = pl.DataFrame([alarm | both for alarm in (stall, under, drift)])[order]
+    assert chain_of(rows)["first_out"].to_list() == ["Motor stall"]
+    earlier = rows.with_columns(onset=pl.when(rule="under_delivery").then(4).otherwise("onset"))
+    assert chain_of(earlier)["first_out"].to_list() == ["Under-delivery"]
