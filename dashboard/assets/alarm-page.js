@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const { lang } = window.pumpwatch;
-  const NARROW = matchMedia("(max-width: 899px)"), ROW = 52, HEAD = 44, CARD_HEAD = 96, MORE_MS = 2000, ORDERS_MS = 10000, MAX_OPTIONS = 1000;
+  const NARROW = matchMedia("(max-width: 899px)"), ROW = 52, HEAD = 44, CARD_HEAD = 144, MORE_MS = 2000, ORDERS_MS = 10000, MAX_OPTIONS = 1000;
   const ticked = new Set(), open_groups = new Set();
   const asked_at = { log: 0, row: 0, orders: 0 };
   let page = null, shown_options = {}, last_ticked = null;
