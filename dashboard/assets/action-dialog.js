@@ -20,7 +20,8 @@
     const each = (action.counts || []).map((count, at) => [count, words[at + 1]]).filter(([count]) => count).map(([count, word]) => number(count) + " " + word);
     const names = action.names || [], rest = (action.subjects || names.length) - names.length;
     const listed = rest > 0 ? tr("{names} and {last}", { names: names.join(", "), last: tr_n("{count} more", "{count} more", rest) }) : names.length > 1 ? tr("{names} and {last}", { names: names.slice(0, -1).join(", "), last: names[names.length - 1] }) : names[0] || "";
-    return many(action.alarms.length) + (each.length > 1 ? " (" + each.join(", ") + ")" : "") + (listed ? ": " + listed : "");
+    const sources = names.length + rest, of = sources === action.alarms.length || !sources ? "" : " " + tr_n("of {count} source", "of {count} sources", sources);
+    return many(action.alarms.length) + (each.length > 1 ? " (" + each.join(", ") + ")" : "") + of + (listed ? ": " + listed : "");
   }
 
   const hidden = { display: "none" }, visible = { display: "block" };

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const { lang } = window.pumpwatch;
-  const NARROW = matchMedia("(max-width: 899px)"), ROW = 52, HEAD = 44, CARD_HEAD = 96, MORE_MS = 2000, ORDERS_MS = 10000, MAX_OPTIONS = 1000;
+  const NARROW = matchMedia("(max-width: 899px)"), ROW = 52, HEAD = 44, MORE_MS = 2000, ORDERS_MS = 10000, MAX_OPTIONS = 1000;
   const ticked = new Set(), open_groups = new Set();
   const asked_at = { log: 0, row: 0, orders: 0 };
   let page = null, shown_options = {}, last_ticked = null;
@@ -21,7 +21,7 @@
       ticked: (row) => ticked.has(row.alarm), tick, acknowledge: (row) => acknowledge([row]),
     };
     page.list = new (P().KeyedList)(box, {
-      height: (item) => (item.group ? (NARROW.matches ? CARD_HEAD : HEAD) : NARROW.matches ? P().card_height() : ROW),
+      height: (item) => (item.group ? (NARROW.matches ? P().head_height() : HEAD) : NARROW.matches ? P().card_height() : ROW),
       make: (item) => (item.group ? P().alarm_group({ words: spec, ticked: (rows) => rows.filter((row) => ticked.has(row.alarm)).length, tick: tick_group, toggle, act: request }) : P().alarm_row(options)),
       moved: (item) => { if (item && item.row && !drawer().hidden) open_drawer(item.row); },
       keys: {

@@ -25,6 +25,9 @@ EXPORT_HOURLY_FROM: Final = 92 * trend_view.DAY_MS
 CONTROLS: Final = {
     "range": address.choice("pump-range", trend_view.RANGES, default=trend_view.DEFAULT, step=True),
     "zoom": address.text("trend-zoom", prop="data", step=True),
+    "end": address.choice(
+        "trend-end", (trend_view.NOW, trend_view.LATEST), prop="data", default=trend_view.NOW, step=True
+    ),
     "compare": address.text("trend-compare", step=True),
 }
 """What of the charts lives in the address."""

@@ -17,6 +17,8 @@ from dashboard import formatting
 from dashboard.data.fleet_index import Mask, Rows, Sorting, abnormal, index_of, sorting_of
 
 MAX_SELECTED: Final = 100_000
+MIN_STEM: Final = 4
+"""Letters that two words need in common to be taken for one, and more than half of the word that was searched."""
 
 
 def cohorts(*kinds: str) -> tuple[pl.Expr, ...]:
@@ -151,6 +153,8 @@ def page(
         rows = _with_urgency(table, sorting)
     if text.strip():
         found = index.facts.matching(text) | _by_state(table, text, titles)
+        if not found.any():
+            found = _by_state(table, text, {rule: _akin(text, title) for rule, title in titles.items()})
         kept = found if kept is None else kept & found
     if kept is not None:
         rows = rows[kept[rows]]
@@ -191,6 +195,14 @@ def _states(table: PumpTable, kept: Mask | None, total: int) -> dict[str, int]:
     counts = dict(found["urgency"].value_counts().iter_rows())
     states = {state: counts.get(place + 1, 0) for place, state in enumerate(PUMP_STATES[:-1])}
     return {**states, PUMP_STATES[-1]: total - found.height}
+
+
+def _akin(text: str, title: str) -> str:
+    """Return the searched text if a word of a title begins like it, as "stall" and "stalled" do; else the title."""
+    query = text.strip().lower()
+    same = max(MIN_STEM, 1 + len(query) // 2)
+    begins = len(query) >= same and any(word.startswith(query[:same]) for word in title.lower().split())
+    return query if begins else title
 
 
 def _by_state(table: PumpTable, text: str, titles: Mapping[str, str]) -> Mask:

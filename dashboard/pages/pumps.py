@@ -200,7 +200,11 @@ def answer(
     """Return the formatted rows that the grid asks for, and the counts of all that match."""
     titles = names.rule_titles(snapshot)
     kept = pump_search.filtered(snapshot.table, filters, snapshot.alarms)
-    found = pump_search.page(snapshot.table, request, search, titles, kept)
+    # A person searches in the language of the page, or in English.
+    states = {tr(state).lower(): state for state in PUMP_STATES}
+    searched = {rule: f"{title} {tr(title)}" for rule, title in titles.items()}
+    text = states.get(search.strip().lower(), search)
+    found = pump_search.page(snapshot.table, request, text, searched, kept)
     columns = ("pump", "site", "gateway", "model", "worst", "priority", "silent", "unacknowledged", "lost")
     forecast = ("commanded_ul_h", *band("low_d"), *band("eos_d"))
     rows = found.rows.select(*columns, "age_s", "flow_ul_h", "reservoir_ml", "battery_v", *forecast).to_dicts()

@@ -248,6 +248,7 @@ def test_one_click_acknowledges_and_says_when_it_could_not(screen: Screen, page:
 
 
 def test_a_long_list_of_pumps_scrolls_and_is_searched(screen: Screen, page: Page) -> None:
+    asked: list[str] = []
     screen.show(5000, alarms=3)
     with served(screen) as address:
         page.goto(address.replace("/?", "/pumps?"))
@@ -255,13 +256,10 @@ def test_a_long_list_of_pumps_scrolls_and_is_searched(screen: Screen, page: Page
         page.locator("#pump-search").fill("00042")
         expect(page.locator("#pump-note")).to_contain_text("11 of 5,000 pumps", timeout=PATIENCE_MS)
         expect(page.locator(".ag-row .pump-link").first).to_have_text("ITB-000042", timeout=PATIENCE_MS)
-        asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        shown = page.locator(".ag-center-cols-container .ag-row").first
-        shown.evaluate("row => { window.row = row }")
+        page.locator(".ag-center-cols-container .ag-row").first.evaluate("row => { window.row = row }")
         screen.show(5000, alarms=60)
         expect(page.locator(".ag-pinned-left-cols-container .ag-row").first).to_contain_text("low", timeout=PATIENCE_MS)
-        expect(shown).to_contain_text("Alarm of rule 2")
         expect(page.locator("#pump-note")).to_contain_text("11 of 5,000 pumps: 1 low", timeout=PATIENCE_MS)
         assert page.evaluate("window.row.isConnected"), "a row in view is brought up to date, not replaced"
         assert not [url for url in asked if "_dash-update-component" in url], "without a callback of Dash"

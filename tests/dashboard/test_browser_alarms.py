@@ -124,6 +124,8 @@ def test_a_group_is_acknowledged_as_one_on_a_phone_and_names_stay_text(screen: S
         assert page.evaluate(SIDEWAYS) == [], "filters do not scroll sideways"
         group = page.locator(".alarm-group")
         expect(group).to_contain_text("<img src=x onerror=window.hacked=1>40 alarms: 14 high, 13 medium, 13 low")
+        inside = "one => one.offsetTop + one.offsetHeight <= one.parentElement.clientHeight"
+        assert group.get_by_role("button", name="Acknowledge 30").evaluate(inside), "the next group covers no button"
         group.get_by_role("button", name="Acknowledge 30").click()
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("30 alarms")

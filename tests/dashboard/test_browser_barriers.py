@@ -22,6 +22,12 @@ AHEAD_MS = 3_600_000
 SETTLED_MS, REDRAWN_S = 200, 5
 SHOWN = "[...document.querySelectorAll('[hidden]')].filter((one) => getComputedStyle(one).display !== 'none')"
 """What is hidden and yet on the screen."""
+SIDEWAYS = """[...document.querySelectorAll("#content *, .nav *")].filter((one) =>
+    one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0 && !one.matches("pre, textarea, .ag-root-wrapper *")
+    && ["auto", "scroll"].includes(getComputedStyle(one).overflowX)
+    && !(one.getAttribute("role") === "region" && one.getAttribute("aria-label"))).map((one) => one.outerHTML)"""
+"""What scrolls sideways, and is no region with a name such as a wide table, nor a text of code."""
+NARROW = 900
 LEAVE = "path => { document.querySelector('#page').firstChild.dataset.left = 1; window.pumpwatch.go(path); }"
 
 
@@ -31,6 +37,8 @@ def look(page: Page, size: tuple[int, int], theme: str, name: str, *, of_layout:
     page.evaluate("theme => document.documentElement.setAttribute('data-mantine-color-scheme', theme)", theme)
     found = barriers(page, of_layout=of_layout)
     found += [f"hidden, but shown: {node}" for node in page.evaluate(f"{SHOWN}.map((one) => one.outerHTML)")]
+    if size[0] < NARROW:
+        found += [f"scrolls sideways and is no region: {one}" for one in page.evaluate(SIDEWAYS)]
     deadline = time.monotonic() + REDRAWN_S
     while page.evaluate("document.documentElement.scrollWidth > innerWidth"):
         if time.monotonic() > deadline:

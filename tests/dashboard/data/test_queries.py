@@ -287,7 +287,7 @@ def test_the_pump_list_finds_pumps_by_state_and_by_the_title_of_their_worst_alar
     assert found == {"high": 3, "Medium": 2, "low": 2, "silent": 2, "normal": 91}
     worst = table.marks["worst"][0]
     assert (
-        pump_search.page(table, {}, "stalled", {worst: "Motor stalled"}).total
+        pump_search.page(table, {}, "stalled", {worst: "Motor stall"}).total
         == table.marks.filter(pl.col("worst") == worst).height
     )
 

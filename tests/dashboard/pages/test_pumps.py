@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from broker.store.snapshot import Snapshot, empty
+from dashboard.app import assemble
 from dashboard.data.pump_search import Filters
 from dashboard.pages import pumps
 
@@ -72,3 +73,18 @@ def test_filters_offer_what_there_is(fleet: Any) -> None:
     assert pumps.options(snapshot, "rule")["rule_1"] == "Alarm of rule 1"
     assert list(pumps.options(snapshot, "model")) == ["", "A", "B"]
     assert list(pumps.options(empty(), "site")) == [""]
+
+
+async def test_rows_in_view_are_answered_without_dash_and_odd_requests_with_the_reason(
+    fleet: Any, data_of: Any, browser_of: Any
+) -> None:
+    asked = {"first": 2, "last": 4, "sort": [{"colId": "pump", "sort": "desc"}], "search": "", "filters": {}}
+    async with browser_of(assemble(data_of(ward(fleet))).server) as client:
+        answer = (await client.post("/rows/pumps", json=asked)).json()
+        assert [row["pump"] for row in answer["rows"]] == ["ITB-000098", "ITB-000097"]
+        assert (answer["total"], answer["retired"]) == (100, 0)
+        long = await client.post("/rows/pumps", json={**asked, "first": -5, "last": 10**9, "search": "x" * 10_000})
+        assert long.json()["total"] == 0
+        for body in (b"", b"[]", b'{"first": "2"}', b"\xff"):
+            odd = await client.post("/rows/pumps", content=body)
+            assert (odd.status_code, odd.text[:27]) == (400, "The request cannot be read:")
