@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec import structs
 from playwright.sync_api import Browser, Page, expect
 
 from broker.store.snapshot_files import write
@@ -60,7 +62,9 @@ def test_no_page_complains_asks_a_third_party_has_a_grave_barrier_or_scrolls_sid
     write_files_of_engineers(screen.settings.data)
     found: list[str] = []
     ahead = time.time_ns() // 1_000_000 + AHEAD_MS  # it must not grow old meanwhile
-    write(screen.settings.snapshots, screen.fleet(20, alarms=4, written=ahead))
+    fleet = screen.fleet(20, alarms=4, written=ahead)
+    limits = [structs.replace(limit, name=f"queue_{number}") for number in range(25) for limit in fleet.health.bounds]
+    write(screen.settings.snapshots, replace(fleet, health=structs.replace(fleet.health, bounds=limits)))
     with served(screen) as address:
         page = browser.new_page(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
         third_parties = strangers(page.context)
