@@ -21,6 +21,8 @@ SIGNALS: Final = (0.42, 0.89)
 GAP: Final = 0.04
 MAX_SCORE: Final = 3.0
 """The axis of scores ends there, so that the limit stays visible."""
+LATE: Final = 0.65
+"""An alarm that begins after this share of the window has its title at its end, where there is room for it."""
 MAX_ALARMS: Final = 5
 """Alarms that are drawn, the earliest; each has a line of its own."""
 
@@ -162,6 +164,7 @@ def _alarms(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fig
         spans.select(pl.col("title", "priority", "start", "end", "suppressed")).iter_rows()
     ):
         title = f"{name} (suppressed)" if suppressed else name
+        late = start > view.window[0] + LATE * (view.window[1] - view.window[0])
         traces.append(
             {
                 "type": "scatter",
@@ -171,8 +174,8 @@ def _alarms(view: InjectionView, shift: int, colors: Scheme, layout: figures.Fig
                 "y": [row, row],
                 "yaxis": f"y{axis}",
                 "line": {"color": fills.get(priority, colors.line), "width": 2 if suppressed else 6},
-                "text": [title, ""],
-                "textposition": "top right",
+                "text": ["", title] if late else [title, ""],
+                "textposition": "top left" if late else "top right",
                 "textfont": {"size": 11, "color": colors.text},
                 "hovertemplate": f"{title}<extra></extra>",
             }

@@ -14,7 +14,6 @@ from dashboard import formatting, theme
 from dashboard.access.accounts import VISITOR
 from dashboard.components import (
     address,
-    client_script,
     elements,
     fault_choice,
     figures,
@@ -42,8 +41,6 @@ SHOWN: Final = ("all", "running", "ended")
 def layout(data: DataService) -> Component:
     """Return the page with the faults that the gateways have announced."""
     may = VISITOR.get().may("inject")
-    scrolls = {"tabIndex": 0, "role": "region", **client_script.label("How it shows")}
-    explained = html.Div(id="fault-explained", **scrolls)
     chosen = elements.card(
         "Chosen injection",
         html.P("Inject a fault, or choose one from the list below.", id="injection-line", role="status"),
@@ -74,7 +71,7 @@ def layout(data: DataService) -> Component:
             html.Div(
                 [
                     elements.card("Fault", fault_choice.choice(data.snapshot().health.faults), name="fault-choice"),
-                    elements.card("How it shows", explained, name="fault-words"),
+                    elements.card("How it shows", html.Div(id="fault-explained"), name="fault-words"),
                     elements.card(
                         "Inject",
                         injection_form.form(data.snapshot().table),

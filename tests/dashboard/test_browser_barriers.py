@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec import structs
 from playwright.sync_api import Browser, Page, expect
 
 from broker.store.snapshot_files import write
 from dashboard.access.accounts import add_account
 from tests.dashboard.barriers import barriers, equip
+from tests.dashboard.engineers_files import write_files_of_engineers
 from tests.dashboard.registered import addresses
 from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, screen, served, strangers  # noqa: F401 - fixtures
 
@@ -18,6 +21,8 @@ pytestmark = pytest.mark.browser
 DESKTOP, PHONE = (1366, 768), (390, 844)
 BY_TURNS = (((820, 1180), "dark"), ((683, 384), "light"), ((1920, 1080), "dark"))
 """Further screens, one for each page: a tablet, a zoom of 200 %, a large monitor."""
+ZOOMED = (960, 540)
+"""A large monitor at a zoom of 200 %, which has no cards yet."""
 AHEAD_MS = 3_600_000
 SETTLED_MS, REDRAWN_S = 200, 5
 SHOWN = "[...document.querySelectorAll('[hidden]')].filter((one) => getComputedStyle(one).display !== 'none')"
@@ -36,16 +41,29 @@ def look(page: Page, size: tuple[int, int], theme: str, name: str, *, of_layout:
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.evaluate("theme => document.documentElement.setAttribute('data-mantine-color-scheme', theme)", theme)
     found = barriers(page, of_layout=of_layout)
+<<<<<<< HEAD
     found += [f"hidden, but shown: {node}" for node in page.evaluate(f"{SHOWN}.map((one) => one.outerHTML)")]
     if size[0] < NARROW:
         found += [f"scrolls sideways and is no region: {one}" for one in page.evaluate(SIDEWAYS)]
+=======
+    found += [*hidden(page), *sideways(page)]
+    return [f"{name}, {size[0]} px, {theme}: {what}" for what in found]
+
+
+def hidden(page: Page) -> list[str]:
+    """Return what is on the screen although it is hidden."""
+    return [f"hidden, but shown: {node}" for node in page.evaluate(f"{SHOWN}.map((one) => one.outerHTML)")]
+
+
+def sideways(page: Page) -> list[str]:
+    """Say whether a page is wider than the screen."""
+>>>>>>> screens-engineers
     deadline = time.monotonic() + REDRAWN_S
     while page.evaluate("document.documentElement.scrollWidth > innerWidth"):
         if time.monotonic() > deadline:
-            found.append("scrolls sideways")
-            break
+            return ["scrolls sideways"]
         page.wait_for_timeout(SETTLED_MS)
-    return [f"{name}, {size[0]} px, {theme}: {what}" for what in found]
+    return []
 
 
 def test_no_page_complains_asks_a_third_party_has_a_grave_barrier_or_scrolls_sideways(
@@ -53,9 +71,12 @@ def test_no_page_complains_asks_a_third_party_has_a_grave_barrier_or_scrolls_sid
     browser: Browser,  # noqa: F811
 ) -> None:
     add_account(screen.settings.data, "maria", "admin", "correct horse")
+    write_files_of_engineers(screen.settings.data)
     found: list[str] = []
     ahead = time.time_ns() // 1_000_000 + AHEAD_MS  # it must not grow old meanwhile
-    write(screen.settings.snapshots, screen.fleet(20, alarms=4, written=ahead))
+    fleet = screen.fleet(20, alarms=4, written=ahead)
+    limits = [structs.replace(limit, name=f"queue_{number}") for number in range(25) for limit in fleet.health.bounds]
+    write(screen.settings.snapshots, replace(fleet, health=structs.replace(fleet.health, bounds=limits)))
     with served(screen) as address:
         page = browser.new_page(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
         third_parties = strangers(page.context)
@@ -75,6 +96,9 @@ def test_no_page_complains_asks_a_third_party_has_a_grave_barrier_or_scrolls_sid
             found += look(page, DESKTOP, "light", name) + look(page, PHONE, "dark", name, of_layout=True)
             size, theme = BY_TURNS[turn % len(BY_TURNS)]
             found += look(page, size, theme, name, of_layout=True)
+            page.set_viewport_size({"width": ZOOMED[0], "height": ZOOMED[1]})
+            found += [f"{name}, {ZOOMED[0]} px: {what}" for what in sideways(page)]
+        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
         page.locator("#more-button").click()
         found += look(page, PHONE, "light", "behind More")
         page.get_by_role("button", name="Keyboard shortcuts").click()
