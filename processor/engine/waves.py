@@ -9,21 +9,36 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from processor.engine.placement import ascending
+
 THIN_WAVE: Final = 1_000
+MAX_WAVE: Final = 262_144
+"""Pumps of a wave, at most: where their windows end, both the old rows and the new ones are in memory."""
 
 Ints = npt.NDArray[np.int64]
 
 
 def waves(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Split a batch (with `pump` as row numbers) into waves, each in order of arrival."""
+    """Split a batch (with `pump` as row numbers) into waves of at most `MAX_WAVE`, each in order of arrival.
+
+    A wave of more pumps is several, each in the order of the pumps.
+    """
     wave = _wave_of_each(batch["pump"])
     if wave is None:
-        yield from (batch,) if batch.height else ()
+        yield from _parts(batch)
         return
     ordered, end = batch[np.argsort(wave, kind="stable")], 0
     for height in np.bincount(wave).tolist():
-        yield ordered[end : end + height]
+        yield from _parts(ordered[end : end + height])
         end += height
+
+
+def _parts(wave: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    if wave.height > MAX_WAVE:
+        # Parts of neighbours touch few rows of the state; parts as they arrived might each touch all of them.
+        wave = ascending(wave)
+    for first in range(0, wave.height, MAX_WAVE):
+        yield wave[first : first + MAX_WAVE]
 
 
 def defer(batch: pl.DataFrame, max_waves: int) -> tuple[pl.DataFrame, pl.DataFrame]:

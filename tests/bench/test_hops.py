@@ -2,6 +2,7 @@
 
 One process does one after the other what the processor does beside each other: four batches a second, two snapshots,
 message log and history each second, a checkpoint every 20 s. `HOP_SECONDS` is how many seconds of telemetry are taken.
+Whether memory grows shows with some hundreds of them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import statistics
 import threading
 import time
 from collections import defaultdict
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import psutil
 import pytest
 
 from broker.mqtt.link import Message
@@ -46,7 +49,7 @@ class Hops:
     samples: int = 0
 
     def __post_init__(self) -> None:
-        self.pipeline.backlog.max_thin_waves, self.pipeline.watch_interval_ms = MAX_THIN_WAVES, WATCH_INTERVAL_MS
+        self.pipeline.backlog.max_thin_waves, self.pipeline.watching.interval_ms = MAX_THIN_WAVES, WATCH_INTERVAL_MS
         self.store, self.log = Store(self.data, 2 * 1024**3), MessageLog(self.data)
         self.meter = Meter(started=START_MS, broker="none")
         self.snapshots = SnapshotPublisher(self.data / "snapshot", self.pipeline)
@@ -81,6 +84,7 @@ class Hops:
         with self.hop("snapshot: alarms"):
             health = self.meter.health(now, self.pipeline, [], protocol="none", connected=True)
             self.snapshots.write(self.snapshots.make(health, now))
+        self.meter.shown(now, self.meter.take_unseen())
         for thread in threading.enumerate():
             if thread.name == "pump table":
                 with self.hop("snapshot: values, forecasts"):
@@ -103,6 +107,7 @@ class Hops:
 def test_what_each_hop_costs(tmp_path: Path, pumps: int) -> None:
     fleet, hops = Fleet(pumps), Hops(tmp_path)
     hops.pipeline.take(fleet.births(), START_MS)
+    resident_mb: list[float] = []
     for second in range(WARM_UP + SECONDS):
         if second == WARM_UP:
             hops.spent_s.clear()
@@ -115,6 +120,7 @@ def test_what_each_hop_costs(tmp_path: Path, pumps: int) -> None:
             if quarter % 2:
                 hops.show(now)
         hops.write(now)
+        resident_mb.append(psutil.Process().memory_info().rss / 1e6)
         if (second + 1 - WARM_UP) % CHECKPOINT_EVERY == 0 and second >= WARM_UP:
             hops.save(now)
     per_million = {name: spent_s / hops.samples * 1e9 for name, spent_s in hops.spent_s.items()}
@@ -125,4 +131,8 @@ def test_what_each_hop_costs(tmp_path: Path, pumps: int) -> None:
     print(f"{'together':>30} {sum(per_million.values()):>8,.0f}: {1e9 / sum(per_million.values()):,.0f} a core second")
     state_bytes, facts_bytes = (frame.estimated_size() / pumps for frame in (state, facts))
     print(f"{'state':>30} {state_bytes:>8,.0f} bytes a pump; facts {facts_bytes:,.0f}")
+    counted = resident_mb[WARM_UP:]
+    thirds = (counted[at * len(counted) // 3 : (at + 1) * len(counted) // 3] for at in range(3))
+    medians = ", ".join(f"{statistics.median(third):,.0f}" for third in thirds if third)
+    print(f"{'resident, simulator included':>30} {medians} MB: medians of the three thirds of the run")
     assert hops.samples == SECONDS * pumps

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processor.engine import waves as waves_module
 from processor.engine.waves import THIN_WAVE, defer, waves
 
 
@@ -31,6 +33,12 @@ def test_of_a_backlog_the_first_waves_are_due_and_the_others_wait_in_order(pumps
     assert [wave.rows() for wave in waves(due)] == [wave.rows() for wave in waves(batch(pumps))][:most]
     assert sorted(due["arrived"].to_list() + waiting["arrived"].to_list()) == list(range(len(pumps)))
     assert waiting["arrived"].is_sorted()
+
+
+def test_a_wave_of_very_many_pumps_is_several_of_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waves_module, "MAX_WAVE", 3)
+    found = [wave.rows() for wave in waves(batch([4, 0, 1, 3, 2, 4, 1]))]
+    assert found == [[(0, 1), (1, 2), (2, 4)], [(3, 3), (4, 0)], [(4, 5), (1, 6)]]
 
 
 def test_a_wave_of_many_pumps_never_waits():
