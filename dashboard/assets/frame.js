@@ -2,11 +2,7 @@
 (function () {
   "use strict";
   const { tr } = window.pumpwatch;
-<<<<<<< HEAD
-  const HEADING_TIMEOUT_MS = 60000, REGIONS = ".scroll, .table, .worst, .fleet-map, [data-scrolls]";
-=======
-  const HEADING_TIMEOUT_MS = 10000, REGIONS = ".scroll, .table, .worst, .fleet-map, [data-scrolls], .capacity-card, .cluster-card, #fault-explained";
->>>>>>> screens-engineers
+  const HEADING_TIMEOUT_MS = 60000, REGIONS = ".scroll, .table, .worst, .fleet-map, [data-scrolls], .capacity-card, .cluster-card, #fault-explained";
   let waiting_for = null;
   const by_id = (id) => document.getElementById(id);
 

@@ -41,12 +41,9 @@ def look(page: Page, size: tuple[int, int], theme: str, name: str, *, of_layout:
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.evaluate("theme => document.documentElement.setAttribute('data-mantine-color-scheme', theme)", theme)
     found = barriers(page, of_layout=of_layout)
-<<<<<<< HEAD
-    found += [f"hidden, but shown: {node}" for node in page.evaluate(f"{SHOWN}.map((one) => one.outerHTML)")]
+    found += [*hidden(page), *sideways(page)]
     if size[0] < NARROW:
         found += [f"scrolls sideways and is no region: {one}" for one in page.evaluate(SIDEWAYS)]
-=======
-    found += [*hidden(page), *sideways(page)]
     return [f"{name}, {size[0]} px, {theme}: {what}" for what in found]
 
 
@@ -57,7 +54,6 @@ def hidden(page: Page) -> list[str]:
 
 def sideways(page: Page) -> list[str]:
     """Say whether a page is wider than the screen."""
->>>>>>> screens-engineers
     deadline = time.monotonic() + REDRAWN_S
     while page.evaluate("document.documentElement.scrollWidth > innerWidth"):
         if time.monotonic() > deadline:
