@@ -24,7 +24,7 @@ BY_TURNS = (((820, 1180), "dark"), ((683, 384), "light"), ((1920, 1080), "dark")
 ZOOMED = (960, 540)
 """A large monitor at a zoom of 200 %, which has no cards yet."""
 AHEAD_MS = 3_600_000
-SETTLED_MS, REDRAWN_S = 200, 5
+SETTLED_MS, DRAWN_MS, REDRAWN_S = 200, 1_500, 5
 SHOWN = "[...document.querySelectorAll('[hidden]')].filter((one) => getComputedStyle(one).display !== 'none')"
 """What is hidden and yet on the screen."""
 SIDEWAYS = """[...document.querySelectorAll("#content *, .nav *")].filter((one) =>
@@ -41,6 +41,9 @@ def look(page: Page, size: tuple[int, int], theme: str, name: str, *, of_layout:
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.evaluate("theme => document.documentElement.setAttribute('data-mantine-color-scheme', theme)", theme)
     found = barriers(page, of_layout=of_layout)
+    if found:  # unless it was still being drawn
+        page.wait_for_timeout(DRAWN_MS)
+        found = barriers(page, of_layout=of_layout)
     found += [*hidden(page), *sideways(page)]
     if size[0] < NARROW:
         found += [f"scrolls sideways and is no region: {one}" for one in page.evaluate(SIDEWAYS)]
