@@ -5,7 +5,7 @@
   const WAITING = new Set(["unacknowledged", "returned"]), KIND = { gateway: tr("gateway"), cohort: tr("group"), fleet: tr("fleet"), system: tr("system") };
   /* Below 900 px a row is a card; from 600 px on, its button stands beside the text and the card is lower. */
   const SLIM = matchMedia("(max-width: 599px)");
-  const card_height = () => (SLIM.matches ? 214 : 132), head_height = () => (SLIM.matches ? 144 : 72);
+  const card_height = () => (SLIM.matches ? 214 : 162), head_height = () => (SLIM.matches ? 144 : 72);
   const REFUSED_MS = 12000, UNANSWERED_MS = 15000, UNSEEN_MS = 5000;
   /* By alarm: what was asked for it and is not in a snapshot yet. */
   const pending = new Map();

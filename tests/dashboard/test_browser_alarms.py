@@ -109,10 +109,14 @@ def test_focus_and_selection_stay_while_the_list_moves_and_a_change_is_painted_a
 def test_a_group_is_acknowledged_as_one_on_a_phone_and_names_stay_text(screen: Screen, page: Page) -> None:  # noqa: F811
     page.set_viewport_size({"width": 390, "height": 844})
     hostile = pl.lit("<img src=x onerror=window.hacked=1>")
-    show(screen, 60, alarms=40, site=hostile)
+    show(screen, 60, alarms=40, site=hostile, note_by=pl.lit("vera"), note=pl.lit("long " * 30))
     with served(screen) as address:
         page.goto(address.replace("/?", "/alarms?"))
         expect(page.locator("#alarm-list .alarm-row").first).to_contain_text("<img src=x", timeout=PATIENCE_MS)
+        page.set_viewport_size({"width": 683, "height": 384})
+        fits = "one => one.scrollWidth <= one.clientWidth"
+        assert page.locator("#alarm-list .alarm-title").first.evaluate(fits), "no note takes the room of a title"
+        page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         height = page.locator("#alarm-list .alarm-row .button").first.evaluate("one => one.offsetHeight")
         assert height >= 44
