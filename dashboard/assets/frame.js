@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const { tr } = window.pumpwatch;
-  const HEADING_TIMEOUT_MS = 60000, REGIONS = ".scroll, .table, .worst, .fleet-map, [data-scrolls], .capacity-card, .cluster-card, #fault-explained";
+  const HEADING_TIMEOUT_MS = 60000, REGIONS = ".scroll, .table, .worst, .fleet-map, [data-scrolls], .capacity-card, .cluster-card, #fault-explained, .scenario-file";
   let waiting_for = null;
   const by_id = (id) => document.getElementById(id);
 

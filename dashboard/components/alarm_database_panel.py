@@ -17,12 +17,13 @@ from dashboard.components.elements import Component
 from dashboard.data import rationalization
 from dashboard.data.rationalization import TITLES, Review
 from dashboard.data.services import DataService
+from dashboard.languages import tr, tr_later, tr_n
 
 CSV: Final = "/alarm-database.csv"
-AS_RULE: Final = "(as the rule)"
+AS_RULE: Final = tr_later("(as the rule)")
 MAX_SHOWN: Final = 200
 MAX_HISTORY: Final = 30
-HOW: Final = (
+HOW: Final = tr_later(
     "Each rule with cause, consequence, time to respond, action, class and approver. Edit the last five columns in a "
     "spreadsheet; the page shows every difference before anything is changed. An empty cell means what the rule says."
 )
@@ -32,18 +33,18 @@ def layout() -> Component:
     """Return the panel, closed; the import only for admins."""
     may = VISITOR.get().may(rationalization.RIGHT)
     upload = dcc.Upload(
-        html.Button("Import CSV…", className="button"),
+        html.Button(tr("Import CSV…"), className="button"),
         id="database-upload",
         accept=".csv,.txt",
         max_size=rationalization.MAX_UPLOAD,
     )
-    confirm = html.Button("Make these changes", id="database-confirm", className="button strong", hidden=True)
+    confirm = html.Button(tr("Make these changes"), id="database-confirm", className="button strong", hidden=True)
     return html.Details(
         [
-            html.Summary("Master alarm database"),
-            html.P(HOW, className="note"),
+            html.Summary(tr("Master alarm database")),
+            html.P(tr(HOW), className="note"),
             html.Div(
-                [html.A("Export CSV", href=path_of(CSV), className="button"), *([upload] if may else [])],
+                [html.A(tr("Export CSV"), href=path_of(CSV), className="button"), *([upload] if may else [])],
                 className="database-tools",
             ),
             *([html.Div(id="database-review", role="status"), confirm, dcc.Store(id="database-seen")] if may else []),
@@ -61,9 +62,9 @@ def register(app: Dash, data: DataService) -> None:
         try:
             content = await asyncio.to_thread(rationalization.exported, data)
         except AlarmDatabaseError as error:
-            return Response(f"Not exported: {error}.", 503, media_type="text/plain")
+            return Response(tr("Not exported: {problem}.", problem=error), 503, media_type="text/plain")
         if not await data.audit.record("exported", VISITOR.get(), "the master alarm database as csv"):
-            return Response("Not exported: it cannot be recorded in the audit trail.", 503, media_type="text/plain")
+            return Response(tr("Not exported: it cannot be recorded in the audit trail."), 503, media_type="text/plain")
         headers = {"Content-Disposition": 'attachment; filename="alarm-database.csv"', "Cache-Control": "no-store"}
         return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -107,14 +108,14 @@ def reviewed(found: Review, names: dict[str, str]) -> Component:
     """Return what an uploaded table changes, or why it changes nothing."""
     if found.problems:
         lines = html.Ul([html.Li(text) for text in found.problems])
-        return html.Div([html.B("Nothing can be imported:", className="warn-word"), lines])
+        return html.Div([html.B(tr("Nothing can be imported:"), className="warn-word"), lines])
     ignored = html.Ul([html.Li(text) for text in found.ignored], className="note") if found.ignored else None
     if not found.changes:
-        return html.Div([elements.nothing("The file changes nothing."), ignored])
-    rows = [_cells(one, names.get(one.rule, one.rule)) for one in found.changes[:MAX_SHOWN]]
+        return html.Div([elements.nothing(tr("The file changes nothing.")), ignored])
+    rows = [_cells(one, tr(names.get(one.rule, one.rule))) for one in found.changes[:MAX_SHOWN]]
     more = len(found.changes) - MAX_SHOWN
-    cut = [html.P(f"and {more:,} more", className="note")] if more > 0 else []
-    heads = [("Rule", "wide"), ("Field", ""), ("Now", "wrap"), ("New", "wrap")]
+    cut = [html.P(tr_n("and {count} more", "and {count} more", more), className="note")] if more > 0 else []
+    heads = [(tr("Rule"), "wide"), (tr("Field"), ""), (tr("Now"), "wrap"), (tr("New", "value"), "wrap")]
     count = formatting.count(len(found.changes), "change")
     return html.Div([html.B(f"{count}:"), elements.table(heads, rows), *cut, ignored], className="scroll")
 
@@ -123,24 +124,24 @@ def of_rule(row: dict[str, Any], database: AlarmDatabase) -> Component:
     """Return what a site decided about a rule, and its change history."""
     name = row["rule"]
     decided = [(title, text) for field, title in TITLES.items() if (text := database.of(name, field))]
-    words = [part for title, text in decided for part in (html.Dt(title), html.Dd(text))]
+    words = [part for title, text in decided for part in (html.Dt(tr(title)), html.Dd(text))]
     history = database.history(name)[:MAX_HISTORY]
     lines = [
         html.Li(
-            f"{formatting.moment(one.at)} by {one.who}: {TITLES.get(one.field, one.field)}: "
-            f"{one.old or AS_RULE} → {one.new or AS_RULE}"
+            tr("{time} by {who}", time=formatting.moment(one.at), who=one.who)
+            + f": {tr(TITLES.get(one.field, one.field))}: {one.old or tr(AS_RULE)} → {one.new or tr(AS_RULE)}"
         )
         for one in history
     ]
     nothing = elements.nothing(
-        "Nothing decided here yet: no class and approver, and no consequence or time to respond of your own."
+        tr("Nothing decided here yet: no class and approver, and no consequence or time to respond of your own.")
     )
     return elements.card(
-        "Rationalization at this site",
+        tr("Rationalization at this site"),
         html.Dl(words, className="rule-words") if words else nothing,
-        html.Details([html.Summary("Change history"), html.Ul(lines)]) if lines else None,
+        html.Details([html.Summary(tr("Change history")), html.Ul(lines)]) if lines else None,
     )
 
 
 def _cells(one: Change, title: str) -> list[Component]:
-    return [title, TITLES.get(one.field, one.field), one.old or AS_RULE, one.new or AS_RULE]
+    return [title, tr(TITLES.get(one.field, one.field)), one.old or tr(AS_RULE), one.new or tr(AS_RULE)]

@@ -20,7 +20,10 @@ Figure = dict[str, Any]
 def load(
     bins: pl.DataFrame, floods: pl.DataFrame, limit: float, colours: Scheme, zone: ChartZone = UTC_CHART
 ) -> Figure:
-    """Draw annunciated alarms (`time`, `alarms`) as bars, floods (`begin`, `end`) behind them, and the flood limit."""
+    """Draw annunciated alarms (`time`, `alarms`) as bars, floods (`begin`, `end`) behind them, and the flood limit.
+
+    Without an alarm there is no time axis: before the first sample it would be one of 1970.
+    """
     times, counts = dates(bins["time"] + zone.offset_ms), bins["alarms"].to_list()
     edges = pl.col("begin", "end").fill_null(bins["time"].max() or 0)
     shapes = [
@@ -36,6 +39,10 @@ def load(
         "text": tr("flood limit"), "xref": "paper", "x": 1, "y": limit, "xanchor": "right", "yanchor": "bottom",
         "showarrow": False, "font": {"size": 11, "color": colours.high},
     }  # fmt: skip
+    nothing = {
+        "text": tr("No alarms annunciated yet."), "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.4,
+        "showarrow": False,
+    }  # fmt: skip
     bar = {
         "type": "bar", "x": times, "y": counts, "offset": 0, "width": 0.9 * BIN_MS,
         "marker": {"color": colours.signal, "line": {"width": 0}},
@@ -47,6 +54,7 @@ def load(
         "showlegend": False,
         "xaxis": {
             "type": "date",
+            "visible": any(counts),
             "fixedrange": True,
             "nticks": 9,
             "tickformatstops": [
@@ -56,6 +64,6 @@ def load(
         },
         "yaxis": {"rangemode": "tozero", "fixedrange": True, "range": [0, 1.15 * max([limit, *counts])]},
         "shapes": shapes,
-        "annotations": [note],
+        "annotations": [note] if any(counts) else [note, nothing],
     }
     return {"data": [bar], "layout": layout}

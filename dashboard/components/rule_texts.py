@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 from urllib.parse import quote
 
 from dash import html
@@ -10,8 +11,19 @@ from dash import html
 from dashboard.access.proxies import path_of
 from dashboard.components import client_script, elements
 from dashboard.components.elements import Component
+from dashboard.languages import decimal, separated, tr, tr_later, tr_n, tr_sentence
 
-NO_NUMBER = "no fixed number: raised as soon as it is reported"
+NO_NUMBER: Final = tr_later("no fixed number: raised as soon as it is reported")
+LIMITS: Final = (
+    tr_later("{label}: limit set for each pump from its program and baseline"),
+    tr_later("{label}: limit set from the number of its pumps"),
+    tr_later("{label}: limit set from the number of pumps"),
+    tr_later("{label}: limit set from the rest of the fleet"),
+    tr_later("{label}: limit set for each system"),
+)
+"""Limits that are no number, as the processor writes them."""
+_NUMBER: Final = re.compile(r"(?P<label>.+): limit (?P<limit>[-+.\d].*?)( \(normally (?P<normal>.+)\))?")
+_WITH_UNIT: Final = re.compile(r"(?P<label>.+) \((?P<unit>[^()]+)\)")
 
 
 def label(head: str) -> dict[str, Any]:
@@ -26,7 +38,7 @@ def path(name: str) -> str:
 
 def link(row: dict[str, Any]) -> Component:
     """Return the title of a rule with the shape of its priority, as a link to its page."""
-    title = html.A(row["title"], href=path(row["rule"]), className="pump-link rule-link", **client_script.GO)
+    title = html.A(tr(row["title"]), href=path(row["rule"]), className="pump-link rule-link", **client_script.GO)
     return html.Span([elements.mark(row["priority"]), title], className="priority")
 
 
@@ -34,10 +46,35 @@ def thresholds(row: dict[str, Any], most: int | None = None) -> Component:
     """Return the thresholds of a rule, all or the most telling ones with how many more there are."""
     sentences = row["thresholds"] or []
     if not sentences:
-        return NO_NUMBER
+        return tr(NO_NUMBER)
     more = len(sentences) - (most or len(sentences))
-    shown = [html.Li(sentence) for sentence in sentences[:most]]
-    return html.Ul([*shown, *([html.Li(f"and {more} more")] if more > 0 else [])], className="thresholds")
+    shown = [html.Li(threshold(sentence)) for sentence in sentences[:most]]
+    return html.Ul(
+        [*shown, *([html.Li(tr_n("and {count} more", "and {count} more", more))] if more > 0 else [])],
+        className="thresholds",
+    )
+
+
+def threshold(sentence: str) -> str:
+    """Return a threshold in the viewer's language, from the sentence that the processor writes."""
+    found = _NUMBER.fullmatch(sentence)
+    if found is None:
+        return tr_sentence(sentence, LIMITS)
+    label, limit = tr(found["label"]), _quantity(found["limit"])
+    if not found["normal"]:
+        return tr("{label}: limit {limit}", label=label, limit=limit)
+    return tr("{label}: limit {limit} (normally {normal})", label=label, limit=limit, normal=_quantity(found["normal"]))
+
+
+def _quantity(text: str) -> str:
+    value, _, unit = text.partition(" ")
+    return f"{separated(value)} {tr(unit)}".rstrip()
+
+
+def measurement(label: str) -> str:
+    """Return what an alarm records, "Motor current (mA)", in the viewer's language."""
+    found = _WITH_UNIT.fullmatch(label)
+    return f"{tr(found['label'])} ({tr(found['unit'])})" if found else tr(label)
 
 
 def open_link(row: dict[str, Any]) -> Component:
@@ -45,7 +82,7 @@ def open_link(row: dict[str, Any]) -> Component:
     if not row["open"]:
         return "0"
     href = path_of(f"/alarms?rule={quote(row['rule'], safe='')}")
-    return html.A(f"{row['open']:,}", href=href, className="due-link open-alarms", **client_script.GO)
+    return html.A(decimal(row["open"]), href=href, className="due-link open-alarms", **client_script.GO)
 
 
 def go(text: str, href: str) -> Component:

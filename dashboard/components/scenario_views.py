@@ -77,7 +77,7 @@ def described(entry: ScenarioEntry | None, fleet: int) -> Component:
         [
             html.P(entry.description or "Its author has written no description."),
             html.P("; ".join(facts) + ".", className="note"),
-            html.Details([html.Summary("File"), html.Pre(entry.toml, className="scenario-file", tabIndex=0)]),
+            html.Details([html.Summary("File"), html.Pre(entry.toml, className="scenario-file")]),
         ]
     )
 

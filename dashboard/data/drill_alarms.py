@@ -13,6 +13,7 @@ from broker.store.snapshot import Snapshot
 from dashboard.data import drill_records
 from dashboard.data.drill_records import Drill
 from dashboard.data.drill_store import DrillError, DrillStore
+from dashboard.languages import tr
 
 log = logging.getLogger("dashboard")
 
@@ -36,6 +37,12 @@ def answered_by(drill: Drill, snapshot: Snapshot, *, who: str, at: int, rule: st
     right = drill_records.first_action(actions.get(rule) or "")
     offered = drill_records.options(right, list(actions.values()), Random(drill.id)) if right else ()
     return drill_records.acknowledged(drill, who=who, at=at, rule=rule, options=offered, right=right)
+
+
+def first_actions(snapshot: Snapshot) -> dict[str, str]:
+    """Return the first actions that the rules recommend, in the viewer's language by their English."""
+    actions = snapshot.rules["action"].drop_nulls().unique(maintain_order=True)
+    return {drill_records.first_action(action): drill_records.first_action(tr(action)) for action in actions}
 
 
 def without_commands(entries: pl.DataFrame, drills: Sequence[Drill]) -> pl.DataFrame:
@@ -67,7 +74,7 @@ def noticed(store: DrillStore, snapshot: Snapshot, alarms: Sequence[str], who: s
         known = drill_records.alarmed(drill, row["raised_wall"] or now)
         told = answered_by(known, snapshot, who=who, at=now, rule=row["rule"])
         if _stored(store, told):
-            return f" This was a drill on {drill.pump}: open Drills and say what you would do first."
+            return tr(" This was a drill on {pump}: open Drills and say what you would do first.", pump=drill.pump)
     return ""
 
 

@@ -10,6 +10,8 @@ from typing import Final, Literal
 import msgspec
 from msgspec.structs import replace
 
+from dashboard.languages import tr_later, tr_sentence
+
 MINUTE_MS: Final = 60_000
 SPANS_MIN: Final = (15, 30, 60, 120, 240)
 """Within how many minutes a drill may begin."""
@@ -26,6 +28,20 @@ OPTIONS: Final = 4
 MAX_OPEN: Final = 20
 MAX_KEPT: Final = 500
 """Drills that may be open at the same time, and drills that are kept; the oldest that have ended are dropped."""
+
+CANCELLED: Final = tr_later("Cancelled by {who}.")
+NOT_DUE: Final = tr_later("Cancelled: the dashboard was not running when it was due.")
+NOT_CONFIRMED: Final = tr_later("Cancelled: the dashboard ended while it injected the fault.")
+NOT_INJECTED: Final = tr_later("Cancelled: the fault could not be injected ({reason}).")
+NOT_RAISED: Final = tr_later("No alarm was raised within {minutes} min.")
+NOT_ACKNOWLEDGED: Final = tr_later("The alarm was not acknowledged within {minutes} min.")
+NOT_ASKED: Final = tr_later("Not asked: what the rule of the alarm recommends is not known.")
+NOT_ANSWERED: Final = tr_later("The question was not answered within {minutes} min.")
+NO_PUMP: Final = tr_later("Cancelled: no pump is healthy.")
+NO_FAULT: Final = tr_later("Cancelled: no gateway has announced a fault that alarms detect.")
+NOT_CLEARED: Final = tr_later("The fault could not be cleared ({reason}); it ends by itself.")
+"""Notes are stored in English, and shown in the viewer's language by these templates (`noted`)."""
+NOTES: Final = (CANCELLED, NOT_INJECTED, NOT_RAISED, NOT_ACKNOWLEDGED, NOT_ANSWERED, NOT_CLEARED)
 
 State = Literal["planned", "injecting", "running", "answering", "ended", "cancelled"]
 OPEN: Final = ("planned", "injecting", "running", "answering")
@@ -103,16 +119,15 @@ def overdue(drill: Drill, now: int) -> str:
     """Return why a drill cannot go on, as a sentence; "" if it can."""
     match drill.state:
         case "planned" if now - drill.due_at > GRACE_MS:
-            return "Cancelled: the dashboard was not running when it was due."
+            return NOT_DUE
         case "injecting" if now - drill.injected_at > CLAIM_MS:
-            return "Cancelled: the dashboard ended while it injected the fault."
+            return NOT_CONFIRMED
         case "running" if now - drill.injected_at > RUN_MS:
-            what = "The alarm was not acknowledged" if drill.alarm_at else "No alarm was raised"
-            return f"{what} within {RUN_MS // MINUTE_MS} min."
+            return (NOT_ACKNOWLEDGED if drill.alarm_at else NOT_RAISED).format(minutes=RUN_MS // MINUTE_MS)
         case "answering" if not drill.options:
-            return "Not asked: what the rule of the alarm recommends is not known."
+            return NOT_ASKED
         case "answering" if now - drill.acknowledged_at > ANSWER_MS:
-            return f"The question was not answered within {ANSWER_MS // MINUTE_MS} min."
+            return NOT_ANSWERED.format(minutes=ANSWER_MS // MINUTE_MS)
     return ""
 
 
@@ -135,9 +150,15 @@ def ended(drill: Drill, now: int, note: str = "", *, cancelled: bool = False) ->
     return replace(drill, state="cancelled" if cancelled else "ended", ended_at=now, note=note)
 
 
+def noted(drill: Drill) -> str:
+    """Return the note of a drill in the viewer's language; a fault that could not be cleared adds its own sentence."""
+    first, found, rest = drill.note.partition(NOT_CLEARED.partition("{")[0])
+    return " ".join(tr_sentence(text, NOTES) for text in (first.strip(), found + rest) if text)
+
+
 def first_action(action: str) -> str:
     """Return the first sentence of a recommended action."""
-    return re.split(r"(?<=[.;]) ", action.strip(), maxsplit=1)[0].rstrip(";.")
+    return re.split(r"(?<=[.;]) ", action.strip(), maxsplit=1)[0].rstrip(";. \u00a0\u202f")
 
 
 def options(right: str, actions: Sequence[str], chance: Random) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ class DrillRunner:
             replies = await self._send(drill, Clear(id=uuid.uuid4().hex, pumps=[drill.pump], fault=drill.fault))
             if not all(reply.ok for reply in replies):
                 why = next(reply.text for reply in replies if not reply.ok)
-                text = f"{note} The fault could not be cleared ({why}); it ends by itself.".strip()
+                text = f"{note} {drill_records.NOT_CLEARED.format(reason=why)}".strip()
                 self.store.update(replace(last, note=text[:MAX_NOTE]), last.state)
 
     async def _begin(self, drill: Drill) -> None:
@@ -91,8 +91,8 @@ class DrillRunner:
         drawn = healthy_pumps.draw(snapshot.table, 1, self.chance.randrange(2**31), faulty=busy).pumps
         fault = drill.fault or self._any_fault(snapshot)
         if drawn.is_empty() or not fault:
-            what = "no pump is healthy" if drawn.is_empty() else "no gateway has announced a fault that alarms detect"
-            await self.end(drill, f"Cancelled: {what}.", cancelled=True)
+            why = drill_records.NO_PUMP if drawn.is_empty() else drill_records.NO_FAULT
+            await self.end(drill, why, cancelled=True)
             return
         pump, gateway = drawn.row(0)
         begun = replace(drill, state="injecting", pump=pump, gateway=gateway, fault=fault, injected_at=now)
@@ -104,9 +104,8 @@ class DrillRunner:
         if reply.ok:
             self.store.update(replace(begun, state="running", onset=reply.time), "injecting")
         else:
-            await self.end(
-                begun, f"Cancelled: the fault could not be injected ({reply.text})."[:MAX_NOTE], cancelled=True
-            )
+            why = drill_records.NOT_INJECTED.format(reason=reply.text)
+            await self.end(begun, why[:MAX_NOTE], cancelled=True)
 
     async def _follow(self, drill: Drill) -> None:
         """Note the alarm about the fault, and who acknowledged it."""

@@ -18,10 +18,10 @@ from dashboard.data.drill_records import MAX_OPEN, OPEN, SPANS_MIN, Drill
 from dashboard.data.drill_runner import DrillRunner
 from dashboard.data.drill_store import DrillError
 from dashboard.data.services import Answer, DataService
+from dashboard.languages import tr
 
 MIN_SEVERITY: Final = 0.3
 """Milder faults take hours to detect."""
-ONLY: Final = "only engineers and admins may plan drills"
 
 
 @dataclass
@@ -36,13 +36,17 @@ class Drills:
         visitor, snapshot = VISITOR.get(), self.data.snapshot()
         if not visitor.may("inject"):
             await self.data.audit.denied(visitor, "plan drills")
-            return Answer(f"Not planned: {ONLY}.", good=False)
+            return Answer(tr("Not planned: only engineers and admins may plan drills."), good=False)
         known = drill_alarms.detectable(snapshot)
         if fault and fault not in known:
-            return Answer(f"Not planned: no alarm names the cause of {fault[:80]!r}; choose another fault.", good=False)
+            named = tr(
+                "Not planned: no alarm names the cause of {fault}; choose another fault.", fault=repr(fault[:80])
+            )
+            return Answer(named, good=False)
         if span_min not in SPANS_MIN:
             allowed = formatting.listed(map(str, SPANS_MIN), 9)
-            return Answer(f"Not planned: within {span_min} min; allowed are {allowed} min.", good=False)
+            within = tr("Not planned: within {span} min; allowed are {allowed} min.", span=span_min, allowed=allowed)
+            return Answer(within, good=False)
         made = drill_records.plan(
             drill=uuid.uuid4().hex,
             who=visitor.name,
@@ -56,47 +60,53 @@ class Drills:
 
         def add(drills: list[Drill]) -> list[Drill]:
             if sum(drill.state in OPEN for drill in drills) >= MAX_OPEN:
-                raise DrillError(f"{MAX_OPEN} drills are open, which is the limit; cancel one or wait until one ends")
+                many = tr(
+                    "{count} drills are open, which is the limit; cancel one or wait until one ends", count=MAX_OPEN
+                )
+                raise DrillError(many)
             return [*drills, made]
 
         try:
             self.data.drills.change(add)
         except DrillError as error:
-            return Answer(f"Not planned: {error}.", good=False)
+            return Answer(tr("Not planned: {problem}.", problem=error), good=False)
         until = formatting.clock(made.planned_at + span_min * drill_records.MINUTE_MS)
-        return Answer(f"Planned: it begins at a random time until {until}.", good=True)
+        return Answer(tr("Planned: it begins at a random time until {time}.", time=until), good=True)
 
     async def cancel(self, key: str) -> Answer:
         """Cancel an open drill and clear its fault; its planner and admins may."""
         visitor = VISITOR.get()
         found = next((drill for drill in self.data.drills.opened() if drill.id == key), None)
         if found is None:
-            return Answer("Not cancelled: the drill has ended.", good=False)
+            return Answer(tr("Not cancelled: the drill has ended."), good=False)
         if not visitor.may("inject") or not (visitor.may("admin") or found.planned_by == visitor.name):
             await self.data.audit.denied(visitor, "cancel drills of others")
-            return Answer("Not cancelled: only who planned it and admins may do that.", good=False)
+            return Answer(tr("Not cancelled: only who planned it and admins may do that."), good=False)
         try:
-            await DrillRunner(self.data, self.chance).end(found, f"Cancelled by {visitor.name}.", cancelled=True)
+            await DrillRunner(self.data, self.chance).end(
+                found, drill_records.CANCELLED.format(who=visitor.name), cancelled=True
+            )
         except DrillError as error:
-            return Answer(f"Not cancelled: {error}.", good=False)
-        return Answer("Cancelled; its fault, if any, is cleared.", good=True)
+            return Answer(tr("Not cancelled: {problem}.", problem=error), good=False)
+        return Answer(tr("Cancelled; its fault, if any, is cleared."), good=True)
 
     async def answer(self, key: str, chosen: str) -> Answer:
         """Take the first action of the person who acknowledged the alarm of a drill, and end it."""
         drill = question(self.data.drills.opened(), VISITOR.get())
         if drill is None or drill.id != key:
-            return Answer("Not saved: the question was answered already, or its time is over.", good=False)
+            return Answer(tr("Not saved: the question was answered already, or its time is over."), good=False)
         if chosen not in drill.options:
-            return Answer("Not saved: choose one of the actions.", good=False)
+            return Answer(tr("Not saved: choose one of the actions."), good=False)
         told = replace(drill, answer=chosen)
         try:
             if not self.data.drills.update(told, "answering"):
-                return Answer("Not saved: the drill has ended.", good=False)
+                return Answer(tr("Not saved: the drill has ended."), good=False)
             await DrillRunner(self.data, self.chance).end(told, "")
         except DrillError as error:
-            return Answer(f"Not saved: {error}.", good=False)
-        right = "Right" if chosen == drill.right else f"Recommended is: {drill.right}"
-        return Answer(f"{right}. The drill is over, and its fault is cleared.", good=True)
+            return Answer(tr("Not saved: {problem}.", problem=error), good=False)
+        recommended = drill_alarms.first_actions(self.data.snapshot()).get(drill.right, drill.right)
+        right = tr("Right.") if chosen == drill.right else tr("Recommended is: {action}.", action=recommended)
+        return Answer(f"{right} {tr('The drill is over, and its fault is cleared.')}", good=True)
 
 
 def question(drills: Iterable[Drill], visitor: Visitor) -> Drill | None:
@@ -137,7 +147,7 @@ def report(over: Sequence[Drill]) -> list[PersonReport]:
 def _of_person(person: str, own: list[Drill]) -> PersonReport:
     times = [drill.to_acknowledge_s for drill in own if drill.to_acknowledge_s is not None]
     return PersonReport(
-        person or "nobody acknowledged",
+        person or tr("nobody acknowledged"),
         len(own),
         len(times),
         statistics.median(times) if times else None,

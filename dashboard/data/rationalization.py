@@ -14,16 +14,17 @@ from broker.store.alarm_database import AlarmDatabase, AlarmDatabaseError, Chang
 from broker.store.alarm_database_csv import CsvError
 from dashboard.access.accounts import VISITOR
 from dashboard.data.services import Answer, DataService
+from dashboard.languages import tr, tr_later, tr_n
 
 RIGHT: Final = "admin"
 ACTIVITY: Final = "change the master alarm database"
 MAX_UPLOAD: Final = alarm_database_csv.MAX_BYTES
 TITLES: Final = {
-    "consequence": "Consequence",
-    "time_to_respond": "Time to respond",
-    "class": "Class",
-    "approver": "Approver",
-    "notes": "Notes",
+    "consequence": tr_later("Consequence"),
+    "time_to_respond": tr_later("Time to respond"),
+    "class": tr_later("Class"),
+    "approver": tr_later("Approver"),
+    "notes": tr_later("Notes"),
 }
 
 
@@ -62,23 +63,28 @@ async def change(data: DataService, upload: Any, seen: Any) -> Answer:
     visitor = VISITOR.get()
     if not visitor.may(RIGHT):
         await data.audit.denied(visitor, ACTIVITY)
-        return Answer("Not changed: only admins may change the master alarm database.", good=False)
+        return Answer(tr("Not changed: only admins may change the master alarm database."), good=False)
     found = await asyncio.to_thread(review, data, upload)
     if found.problems:
-        return Answer(f"Not changed: {found.problems[0]}.", good=False)
+        return Answer(tr("Not changed: {problem}.", problem=found.problems[0]), good=False)
     if not found.changes or key(found) != seen:
-        return Answer("Not changed: the database was changed meanwhile; upload the file again.", good=False)
+        return Answer(tr("Not changed: the database was changed meanwhile; upload the file again."), good=False)
     named = ", ".join(f"{one.rule} {one.field}" for one in found.changes[:5])
     more = f" and {len(found.changes) - 5:,} more" if len(found.changes) > 5 else ""
     text = f"{len(found.changes):,} changes from a file: {named}{more}"
     if not await data.audit.record("alarm_database_changed", visitor, text):
-        return Answer("Not changed: it cannot be recorded in the audit trail.", good=False)
+        return Answer(tr("Not changed: it cannot be recorded in the audit trail."), good=False)
     known = data.snapshot().rules["rule"].to_list()
     try:
         await asyncio.to_thread(lambda: alarm_database.apply(data.settings.data, list(found.changes), known=known))
     except AlarmDatabaseError as error:
-        return Answer(f"Not changed: {error}.", good=False)
-    return Answer(f"Changed {len(found.changes):,} fields of the master alarm database.", good=True)
+        return Answer(tr("Not changed: {problem}.", problem=error), good=False)
+    changed = tr_n(
+        "Changed {count} field of the master alarm database.",
+        "Changed {count} fields of the master alarm database.",
+        len(found.changes),
+    )
+    return Answer(changed, good=True)
 
 
 def key(found: Review) -> str:

@@ -13,17 +13,18 @@ from dashboard import formatting
 from dashboard.data import alarm_performance, fleet_clock
 from dashboard.data.alarm_performance import WINDOW_MS
 from dashboard.data.services import DataService
+from dashboard.languages import decimal, tr, tr_later
 
 MAX_EVENTS: Final = 50_000
 MAX_SEARCH: Final = 100
 KEPT_MS: Final = 10_000
 """How long (wall ms) counted rates are kept for all viewers; counting reads the journal."""
 SUBJECTS: Final = {
-    "pump": "a pump",
-    "gateway": "a gateway and its pumps",
-    "cohort": "a model, lot or gateway of pumps",
-    "fleet": "the whole fleet",
-    "system": "Pumpwatch itself",
+    "pump": tr_later("a pump"),
+    "gateway": tr_later("a gateway and its pumps"),
+    "cohort": tr_later("a model, lot or gateway of pumps"),
+    "fleet": tr_later("the whole fleet"),
+    "system": tr_later("Pumpwatch itself"),
 }
 _SEARCHED: Final = ("rule", "title", "meaning", "action", "rationale")
 
@@ -39,11 +40,14 @@ class Rates:
     def text(self, rule: str) -> str:
         """Return how often a rule was annunciated: "12 in 30 d", with its mean per day once there is a day."""
         if not self.span_ms:
-            return "no alarms yet"
+            return tr("no alarms yet")
         many = self.counts.get(rule, 0)
-        whole = f"{many:,} in {formatting.span(self.span_ms / 1000)}"
+        count, duration = decimal(many), formatting.span(self.span_ms / 1000)
         days = self.span_ms / alarm_performance.DAY_MS
-        return f"{whole}, {formatting.significant(many / days, 2)} a day" if many and days >= 1 else whole
+        if not many or days < 1:
+            return tr("{count} in {duration}", count=count, duration=duration)
+        mean = formatting.significant(many / days, 2)
+        return tr("{count} in {duration}, {mean} a day", count=count, duration=duration, mean=mean)
 
 
 class RuleRates:
@@ -82,16 +86,27 @@ def open_counts(snapshot: Snapshot) -> dict[str, int]:
 
 
 def found(snapshot: Snapshot, text: Any = "", priority: Any = "", *, only_open: bool = False) -> pl.DataFrame:
-    """Return the rules that match a search and a priority ("1" to "3"), the highest priority first; `open` counts."""
+    """Return the rules that match a search and a priority ("1" to "3"), the highest priority first; `open` counts.
+
+    The search looks at texts in the viewer's language and in English; titles are in the order of that language.
+    """
     opened = open_counts(snapshot)
     counts = pl.col("rule").replace_strict(opened, default=0, return_dtype=pl.Int64).alias("open")
     rules = snapshot.rules.with_columns(counts if opened else pl.lit(0, pl.Int64).alias("open"))
+    shown = [_shown(rules, name) for name in _SEARCHED]
     query = text.strip().lower()[:MAX_SEARCH] if isinstance(text, str) else ""
-    names = [pl.col(name) for name in _SEARCHED] + [pl.col("thresholds").list.join(" ")]
+    names = [pl.col(name) for name in (*_SEARCHED, *(one.name for one in shown))]
+    names.append(pl.col("thresholds").list.join(" "))
     matches = pl.any_horizontal(name.str.to_lowercase().str.contains(query, literal=True) for name in names)
     wanted = int(priority) if priority in {"1", "2", "3"} else 0
     matches &= pl.lit(wanted == 0) | (pl.col("priority") == wanted)
-    return rules.filter(matches & (pl.lit(not only_open) | (pl.col("open") > 0))).sort("priority", "title")
+    wanted_rules = rules.with_columns(shown).filter(matches & (pl.lit(not only_open) | (pl.col("open") > 0)))
+    return wanted_rules.sort("priority", "shown title").select(rules.columns)
+
+
+def _shown(rules: pl.DataFrame, name: str) -> pl.Series:
+    """Return a column of texts in the viewer's language."""
+    return pl.Series(f"shown {name}", [tr(text or "") for text in rules[name]], pl.String)
 
 
 def row(snapshot: Snapshot, name: str) -> dict[str, Any] | None:
@@ -102,9 +117,14 @@ def row(snapshot: Snapshot, name: str) -> dict[str, Any] | None:
 
 def delays(rule: dict[str, Any]) -> tuple[str, str]:
     """Return on-delay and off-delay in words: "13 min", "none", "10 min of wall-clock time"."""
-    clock = " of wall-clock time" if rule["wall_clock"] else ""
-    on, off = (rule[name] for name in ("on_delay_s", "off_delay_s"))
-    return tuple(formatting.span(delay) + clock if delay else "none" for delay in (on, off))  # type: ignore[return-value]
+    return _delay(rule["on_delay_s"], rule), _delay(rule["off_delay_s"], rule)
+
+
+def _delay(delay_s: float, rule: dict[str, Any]) -> str:
+    if not delay_s:
+        return tr("none", "delay")
+    duration = formatting.span(delay_s)
+    return tr("{duration} of wall-clock time", duration=duration) if rule["wall_clock"] else duration
 
 
 def titles(snapshot: Snapshot) -> dict[str, str]:

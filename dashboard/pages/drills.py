@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -11,13 +12,14 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from broker.store import account_files
 from dashboard.access.accounts import VISITOR, AccessError, Visitor, read_accounts
 from dashboard.components import drill_views, elements, shell
-from dashboard.components.drill_views import ANY_FAULT, ANYBODY
+from dashboard.components.drill_views import ANY_FAULT, ANYBODY, NO_ACTIONS
 from dashboard.components.elements import Component
 from dashboard.data import drill_alarms, drills
 from dashboard.data.drill_records import Drill
 from dashboard.data.drill_store import DrillError
 from dashboard.data.drills import Drills
 from dashboard.data.services import DataService
+from dashboard.languages import tr
 from dashboard.zones import ZONE
 
 
@@ -27,20 +29,21 @@ def layout(data: DataService) -> Component:
     may = visitor.may("inject")
     plan = drill_views.plan_form(drill_alarms.detectable(data.snapshot()), people(data)) if may else None
     mine = html.Div(id="drill-planned")
-    of_whom = "Results of everybody" if visitor.may("admin") else "Your results"
+    of_whom = tr("Results of everybody") if visitor.may("admin") else tr("Your results")
     return html.Div(
         [
-            html.H1("Drills", className="hidden"),
+            html.H1(tr("Drills"), className="hidden"),
             dcc.Store(id="drill-key"),
             dcc.Store(id="drill-cancel"),
             dcc.Store(id="drill-changed"),
             html.Div(
-                elements.card("Your drill", html.Div(drill_views.question(None), id="drill-question")), id="drill-asked"
+                elements.card(tr("Your drill"), html.Div(drill_views.question(None), id="drill-question")),
+                id="drill-asked",
             ),
             html.Div(
                 [
-                    elements.card("Plan a drill", plan, name="drill-plan-card"),
-                    elements.card("Planned drills", mine, name="drill-list-card"),
+                    elements.card(tr("Plan a drill"), plan, name="drill-plan-card"),
+                    elements.card(tr("Planned drills"), mine, name="drill-list-card"),
                 ],
                 className="drill-page",
             )
@@ -65,7 +68,7 @@ def people(data: DataService) -> list[str]:
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page; its parts are drawn again when the drills that the visitor may see change."""
-    shell.add_page(__name__, name="Drills", path="/drills", order=22, layout=partial(layout, data), english=True)
+    shell.add_page(__name__, name="Drills", path="/drills", order=22, layout=partial(layout, data))
     service = Drills(data, random.Random())
 
     @app.callback(
@@ -81,7 +84,7 @@ def register(app: Dash, data: DataService) -> None:
     )
     async def show(_live: Any, _changed: Any, key: Any) -> Any:
         try:
-            return render(data.drills.drills(), VISITOR.get(), key)
+            return render(data.drills.drills(), VISITOR.get(), key, drill_alarms.first_actions(data.snapshot()))
         except DrillError as error:
             return no_update, no_update, elements.nothing(f"{error}."), no_update, no_update, None
 
@@ -133,8 +136,13 @@ def register(app: Dash, data: DataService) -> None:
         return [elements.notice(answer.text, good=answer.good)], clicks
 
 
-def render(known: tuple[Drill, ...], visitor: Visitor, key: Any) -> tuple[Any, ...]:
-    """Return the parts of the page for a visitor; nothing if they would look the same as those of `key`."""
+def render(
+    known: tuple[Drill, ...], visitor: Visitor, key: Any, actions: Mapping[str, str] = NO_ACTIONS
+) -> tuple[Any, ...]:
+    """Return the parts of the page for a visitor; nothing if they would look the same as those of `key`.
+
+    `actions` are first actions in the viewer's language by their English.
+    """
     asked = drills.question(known, visitor)
     mine, over = drills.planned(known, visitor), drills.results(known, visitor)
     looks = [(one.id, one.state, one.note, one.answer) for one in (*mine, *over)]
@@ -143,10 +151,10 @@ def render(known: tuple[Drill, ...], visitor: Visitor, key: Any) -> tuple[Any, .
         return (no_update,) * 6
     reports = drill_views.people(drills.report(over)) if over else None
     return (
-        drill_views.question(asked),
+        drill_views.question(asked, actions),
         asked is None,
         drill_views.planned(mine, visitor),
         reports,
-        drill_views.results(over),
+        drill_views.results(over, actions),
         fresh,
     )

@@ -30,7 +30,7 @@ TILES: Final = (
     ("high", tr_later("High")),
     ("medium", tr_later("Medium")),
     ("low", tr_later("Low")),
-    ("silent", tr_later("Silent")),
+    ("silent", tr_later("Silent, no alarm")),
     ("normal", tr_later("Normal")),
 )
 
@@ -112,6 +112,7 @@ def changes(data: DataService, run: int, cursor: int) -> dict[str, Any]:
 
 
 def _counts(summary: dict[str, Any]) -> list[Component]:
+    """Return the tiles, which add up to all pumps: a silent pump with an alarm counts by its alarm, and they say so."""
     oldest, waiting = summary["oldest_s"], summary["waiting"]
     tiles = [
         html.A(

@@ -17,6 +17,7 @@ from dashboard.components.elements import Component
 from dashboard.data import fault_catalogue, rationalization, rules
 from dashboard.data.rules import RuleRates
 from dashboard.data.services import DataService
+from dashboard.languages import ENGLISH, tr
 
 MAX_PICTURES: Final = 3
 MAX_OPEN: Final = 30
@@ -30,7 +31,7 @@ def layout(name: str) -> Component:
             dcc.Store(id="rule-name", data=name),
             html.Div(id="rule-facts", className="strip card"),
             html.Div(id="rule-body", className="column"),
-            elements.card("How its faults show in the signals", html.Div(id="rule-pictures")),
+            elements.card(tr("How its faults show in the signals"), html.Div(id="rule-pictures")),
         ],
         className="column rule-page",
     )
@@ -40,20 +41,21 @@ def body(snapshot: Snapshot, name: str, database: AlarmDatabase = UNDECIDED) -> 
     """Return what a rule says: meaning, limits, relations; or that there is no such rule."""
     row = rules.row(snapshot, name)
     if row is None:
-        text = f"There is no rule {name[:100]}." if snapshot.rules.height else "The processor has not published rules."
-        return [html.H1("Rule not found"), html.P([text, " ", rule_texts.go("All rules", "/rules")])]
+        absent = tr("There is no rule {name}.", name=name[:100])
+        text = absent if snapshot.rules.height else tr("The processor has not published rules.")
+        return [html.H1(tr("Rule not found")), html.P([text, " ", rule_texts.go(tr("All rules"), "/rules")])]
     return [
-        html.Div([elements.mark(row["priority"]), html.H1(row["title"]), _priority(row)], className="rule-head"),
-        elements.card("What it means", html.Dl(_words(row), className="rule-words")),
+        html.Div([elements.mark(row["priority"]), html.H1(tr(row["title"])), _priority(row)], className="rule-head"),
+        elements.card(tr("What it means"), html.Dl(_words(row), className="rule-words")),
         alarm_database_panel.of_rule(row, database),
-        elements.card("Threshold and delays", html.Dl(_limits(row), className="rule-words")),
-        elements.card("Evidence and other rules", html.Dl(_relations(row, snapshot), className="rule-words")),
+        elements.card(tr("Threshold and delays"), html.Dl(_limits(row), className="rule-words")),
+        elements.card(tr("Evidence and other rules"), html.Dl(_relations(row, snapshot), className="rule-words")),
     ]
 
 
 def register(app: Dash, data: DataService) -> None:
     """Add the page."""
-    shell.add_page(__name__, name="Rule", path="/rules/<name>", layout=layout, english=True)
+    shell.add_page(__name__, name="Rule", path="/rules/<name>", layout=layout)
     counted = RuleRates(data)
 
     @app.callback(Output("rule-facts", "children"), Input("live", "data"), State("rule-name", "data"))
@@ -74,12 +76,13 @@ def figures_of(snapshot: Snapshot, name: str, counted: RuleRates) -> list[Compon
     row = rules.row(snapshot, name)
     if row is None:
         return []
+    target = formatting.span(_seconds(row["detection_target_h"]))
     return [
-        elements.fact("Open now", rule_texts.open_link(row), note=_where(snapshot, name)),
-        elements.fact("Annunciated in the last 30 days", counted.latest().text(name), note="therapy time"),
-        elements.fact("Detection target", formatting.span(_seconds(row["detection_target_h"])), note="from the onset"),
-        elements.fact("History", rule_texts.go("Past alarms", f"/history?rule={quote(name, safe='')}")),
-        elements.fact("Scorecard", rule_texts.go("Detections and false alarms", "/scorecard")),
+        elements.fact(tr("Open now"), rule_texts.open_link(row), note=_where(snapshot, name)),
+        elements.fact(tr("Annunciated in the last 30 days"), counted.latest().text(name), note=tr("therapy time")),
+        elements.fact(tr("Detection target"), target, note=tr("from the onset")),
+        elements.fact(tr("History"), rule_texts.go(tr("Past alarms"), f"/history?rule={quote(name, safe='')}")),
+        elements.fact(tr("Scorecard"), rule_texts.go(tr("Detections and false alarms"), "/scorecard")),
     ]
 
 
@@ -89,55 +92,67 @@ def _seconds(hours: float | None) -> float | None:
 
 def _where(snapshot: Snapshot, name: str) -> str:
     subjects = snapshot.alarms.filter(snapshot.alarms["rule"] == name)["subject"].head(MAX_OPEN)
-    return formatting.listed(subjects) if subjects.len() else "no open alarm"
+    return formatting.listed(subjects) if subjects.len() else tr("no open alarm")
 
 
 def _priority(row: dict[str, Any]) -> Component:
-    word = formatting.PRIORITY_WORD[row["priority"]]
-    return html.Span(f"{word} priority, about {rules.SUBJECTS[row['subject_kind']]}", className="note")
+    word, subject = tr(formatting.PRIORITY_WORD[row["priority"]]), tr(rules.SUBJECTS[row["subject_kind"]])
+    return html.Span(tr("{word} priority, about {subject}", word=word, subject=subject), className="note")
 
 
 def _words(row: dict[str, Any]) -> list[Component]:
     return _list(
-        ("Meaning", row["meaning"]),
-        ("What to do", row["action"]),
-        ("Time to respond", row["time_to_respond"]),
-        ("Why it matters", row["rationale"]),
+        (tr("Meaning"), tr(row["meaning"])),
+        (tr("What to do"), tr(row["action"])),
+        (tr("Time to respond"), tr(row["time_to_respond"])),
+        (tr("Why it matters"), _english(row["rationale"])),
     )
+
+
+def _english(text: str) -> Component:
+    """Return a text that is not translated; screen readers read it as English."""
+    return html.Span(text, lang=ENGLISH.code)
 
 
 def _limits(row: dict[str, Any]) -> list[Component]:
     on, off = rules.delays(row)
-    below = f"when it has been below the limit for {off}, and is below {100 * row['deadband']:.0f} % of it"
-    at_once = "when the condition is over" if row["off_delay_s"] == 0 else below
+    below = tr(
+        "when it has been below the limit for {duration}, and is below {share} % of it",
+        duration=off,
+        share=f"{100 * row['deadband']:.0f}",
+    )
+    at_once = tr("when the condition is over") if row["off_delay_s"] == 0 else below
+    raised = tr("after {duration} at the limit", duration=on) if row["on_delay_s"] else tr("at once")
     return _list(
-        ("Threshold", rule_texts.thresholds(row)),
-        ("Raised", "at once" if on == "none" else f"after {on} at the limit"),
-        ("Returns to normal", at_once),
-        ("Latching", "yes, until a person resets it" if row["latch"] else "no"),
+        (tr("Threshold"), rule_texts.thresholds(row)),
+        (tr("Raised"), raised),
+        (tr("Returns to normal"), at_once),
+        (tr("Latching"), tr("yes, until a person resets it") if row["latch"] else tr("no")),
     )
 
 
 def _relations(row: dict[str, Any], snapshot: Snapshot) -> list[Component]:
     titles = rules.titles(snapshot)
+    recorded = [html.Li(rule_texts.measurement(text)) for text in row["evidence"]]
+    excluded = [": ".join(map(tr, text.split(": ", 1))) for text in row["rules_out"]]
     return _list(
-        ("Recorded with each alarm", html.Ul([html.Li(text) for text in row["evidence"]], className="thresholds")),
-        ("Excluded by the numbers", "; ".join(row["rules_out"]) or "nothing"),
-        ("Suppresses", _links(row["suppresses"], titles)),
-        ("Suppressed by", _links(row["suppressed_by"], titles)),
-        ("Event in IEEE 11073", _event(row["mdc"])),
+        (tr("Recorded with each alarm"), html.Ul(recorded, className="thresholds")),
+        (tr("Excluded by the numbers"), "; ".join(excluded) or tr("nothing")),
+        (tr("Suppresses"), _links(row["suppresses"], titles)),
+        (tr("Suppressed by"), _links(row["suppressed_by"], titles)),
+        (tr("Event in IEEE 11073"), _event(row["mdc"])),
     )
 
 
 def _event(reference: str | None) -> str:
     term = TERM_BY_REFERENCE.get(reference or "")
-    return "none" if term is None else f"{term.reference} ({term.code})"
+    return tr("none", "event") if term is None else f"{term.reference} ({term.code})"
 
 
 def _links(names: list[str], titles: dict[str, str]) -> Component:
     if not names:
-        return "nothing"
-    links = [rule_texts.go(titles.get(name, name), f"/rules/{quote(name, safe='')}") for name in names]
+        return tr("nothing")
+    links = [rule_texts.go(tr(titles.get(name, name)), f"/rules/{quote(name, safe='')}") for name in names]
     return html.Span([part for one in links for part in (one, ", ")][:-1])
 
 
@@ -153,19 +168,19 @@ def pictures(snapshot: Snapshot, name: str, scheme: str | None) -> Component:
     faults = row["identifies"] or row["detects"]
     known = [(fault, fault_catalogue.catalogue()[fault]) for fault in faults if fault in fault_catalogue.catalogue()]
     if not known:
-        return elements.nothing("No simulated fault belongs to this rule.")
+        return elements.nothing(tr("No simulated fault belongs to this rule."))
     colors = theme.scheme(scheme)
     return [
         html.Section(
             [
-                html.H3(fault.title),
-                html.P(f"{fault.signature[:1].upper()}{fault.signature[1:]}"),
+                html.H3(tr(fault.title)),
+                html.P(_english(f"{fault.signature[:1].upper()}{fault.signature[1:]}")),
                 html.Div(
                     dcc.Graph(
                         figure=fault_choice.picture(fault, colors), config=fault_choice.STILL, style={"height": 250}
                     ),
                     role="img",
-                    **client_script.label(f"{fault.title}: {fault.signature}"),
+                    **client_script.label(f"{tr(fault.title)}: {fault.signature}"),
                 ),
             ]
         )

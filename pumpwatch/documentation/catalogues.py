@@ -20,6 +20,7 @@ from babel.messages.catalog import Catalog
 from broker.contract.signals import FLAGS, SIGNALS
 from broker.display import names
 from dashboard.access.accounts import ROLES
+from dashboard.data.fault_catalogue import catalogue as faults
 from dashboard.languages import DOMAIN, ENGLISH, NAMES, path_of_catalogue, script_texts
 from processor.rules import RULES
 from processor.rules.cohorts import COHORT_RULES
@@ -97,6 +98,7 @@ def _of_tables() -> Iterator[Message]:
     yield from (Message(name.capitalize()) for name in names.PUMP_STATES)
     yield from (Message(one.title) for one in (*SIGNALS, *FLAGS))
     yield from (Message(role) for role in ROLES)
+    yield from (Message(fault.title) for fault in faults().values())
     for rule in ALL_RULES:
         yield from map(Message, (rule.title, rule.meaning, rule.action, rule.time_to_respond))
         texts = [text for measure in rule.evidence for text in (measure.label, measure.unit)]

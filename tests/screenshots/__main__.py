@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, Page, TimeoutError, ViewportSize, sync_playwright  # noqa: A004
 
 from broker.mqtt.endpoint import free_port
+from dashboard.access.language_choice import COOKIE
+from dashboard.languages import NAMES
 from dashboard.settings import Settings
 from tests.conftest import ROOT
 from tests.dashboard.barriers import barriers, equip
@@ -59,11 +61,13 @@ def main() -> None:
     parser.add_argument("--fleets", nargs="*", type=int, default=FLEETS, help="numbers of pumps")
     parser.add_argument("--screens", nargs="*", choices=SCREENS, default=list(SCREENS))
     parser.add_argument("--themes", nargs="*", choices=THEMES, default=THEMES)
+    parser.add_argument("--language", choices=NAMES, default="en", help="language of the viewer")
     parser.add_argument("--whole", action="store_true", help="the whole height of a page, not only its first screen")
     parser.add_argument("--axe", action="store_true", help="also print what axe-core finds grave")
     parser.add_argument("--sheets", action="store_true", help="also contact sheets of all pictures that are there")
     parser.add_argument("--into", type=Path, default=TARGET)
     chosen = parser.parse_args()
+    spoken = "" if chosen.language == "en" else f"-{chosen.language}"
     chosen.into.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
@@ -76,8 +80,10 @@ def main() -> None:
                         parser.error(f"no page is named {', '.join(sorted(unknown))}; there are {', '.join(paths)}")
                     wanted = {name: path for name, path in paths.items() if not chosen.pages or name in chosen.pages}
                     for name, theme in product(chosen.screens, chosen.themes):
-                        for title, page in views(browser, address, SCREENS[name], theme, wanted):
-                            file = chosen.into / f"{title}-{fleet}-{name}-{theme}.png"
+                        for title, page in views(
+                            browser, address, SCREENS[name], theme, wanted, language=chosen.language
+                        ):
+                            file = chosen.into / f"{title}-{fleet}-{name}-{theme}{spoken}.png"
                             page.screenshot(path=file, full_page=chosen.whole)
                             print(file.name, flush=True)
                             if chosen.axe:
@@ -90,9 +96,9 @@ def main() -> None:
 
 
 def views(
-    browser: Browser, address: str, screen: Screen, theme: str, paths: dict[str, str]
+    browser: Browser, address: str, screen: Screen, theme: str, paths: dict[str, str], *, language: str
 ) -> Iterator[tuple[str, Page]]:
-    """Open page after page on one screen; yield each with its name once it is drawn."""
+    """Open page after page on one screen in a language; yield each with its name once it is drawn."""
     size: ViewportSize = {"width": screen.width, "height": screen.height}
     phone = screen.width < 900
     context = browser.new_context(
@@ -109,6 +115,7 @@ def views(
     page.get_by_role("button", name="Sign in").click()
     page.locator("#age").wait_for(timeout=PATIENCE_MS)
     start = f"{urlsplit(address).scheme}://{urlsplit(address).netloc}"
+    context.add_cookies([{"name": COOKIE, "value": language, "url": start}])
     for name, path in paths.items():
         page.goto(start + path)
         page.locator("#page h1").first.wait_for(state="attached", timeout=PATIENCE_MS)

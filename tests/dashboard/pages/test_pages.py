@@ -26,7 +26,7 @@ from dashboard.components import shell, trend_picture
 from dashboard.components.shell import Page
 from dashboard.data import trend_view
 from dashboard.data.services import DataService
-from dashboard.pages import pump, pumps
+from dashboard.pages import overview, pump, pumps
 from dashboard.settings import Settings
 from tests.dashboard.conftest import Wire, make_data, make_fleet
 
@@ -248,6 +248,11 @@ def test_a_rule_has_the_same_title_in_the_pump_list_as_on_its_alarms(fleet: Any)
     assert [row["worst"] for row in rows] == ["Alarm of rule 0", "", ""]
     without_alarms = Snapshot.of(snapshot.pumps, snapshot.alarms.clear(), snapshot.gateways, snapshot.health)
     assert pumps.answer(without_alarms, {}, "")[0]["rowData"][0]["worst"] == "Motor stall"
+
+
+def test_the_tiles_say_that_a_silent_pump_with_an_alarm_counts_by_its_alarm(fleet: Any) -> None:
+    tiles = json.dumps(overview.render(fleet(100))[0], default=lambda one: one.to_plotly_json())
+    assert '"Silent, no alarm"' in tiles
 
 
 async def test_a_snapshot_is_read_once_however_many_look(fleet: Any, data_of: DataOf, monkeypatch: Any) -> None:

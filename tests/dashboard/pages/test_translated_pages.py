@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
+from random import Random
 from types import SimpleNamespace
 from typing import cast
 
@@ -13,13 +14,17 @@ import pytest
 from babel import Locale
 from msgspec.structs import replace
 
+from broker.contract.mdc import TERM_BY_REFERENCE
 from broker.contract.silence_requests import Request
 from broker.contract.silences import Window
+from broker.store.alarm_database import Change
 from broker.store.journal import Journal
 from broker.store.snapshot import RETIRED_SCHEMA
 from dashboard.access.accounts import VISITOR, Account, Visitor
 from dashboard.access.people import PEOPLE, People
 from dashboard.components import (
+    alarm_database_panel,
+    drill_views,
     grids,
     handover_view,
     refill_controls,
@@ -30,16 +35,33 @@ from dashboard.components import (
     silence_views,
     trend_card,
 )
-from dashboard.data import refill_days, silencing, trend_compare, trend_view
+from dashboard.data import drill_alarms, drill_records, refill_days, silencing, trend_compare, trend_view
+from dashboard.data import rules as rule_data
 from dashboard.data.clinic_days import ClinicDays
+from dashboard.data.fault_catalogue import catalogue
 from dashboard.data.handover_files import HandoverFiles, Kept
 from dashboard.data.handovers import Handovers
+from dashboard.data.rationalization import Review
 from dashboard.data.refill_days import Choice
 from dashboard.data.refill_files import csv
+from dashboard.data.rules import Rates, RuleRates
 from dashboard.data.services import DataService
 from dashboard.data.trends import Past
-from dashboard.languages import LANGUAGE, NAMES, Language, in_english
-from dashboard.pages import account, alarm_health, handover, handover_signed, history, refills, silences
+from dashboard.languages import LANGUAGE, NAMES, Language, in_english, language, tr
+from dashboard.pages import (
+    account,
+    alarm_health,
+    drills,
+    handover,
+    handover_signed,
+    history,
+    refills,
+    rule,
+    rules,
+    silences,
+)
+from processor.rules import RULES
+from processor.view.rule_table import rule_table
 from tests.dashboard.conftest import FleetOf
 from tests.dashboard.due import due_fleet
 from tests.dashboard.pages.test_handover import busy
@@ -118,12 +140,79 @@ def test_history(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
 
 
 def test_alarm_health(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
+    empty = alarm_health.render(data_of(fleet(0)), 1, "light")
     data = journaled(data_of(fleet(10)))
     parts = alarm_health.render(data, 1, "light")
-    empty = alarm_health.render(data_of(fleet(0)), 1, "light")
     serials = data.snapshot().table.facts["pump"]
     shown = [alarm_health.layout(), [part for part in (*parts, *empty) if not isinstance(part, dict)]]
     assert left(shown, *serials, "CSV", "JSON", " min", "UTC") == []
+    axes = [part["layout"]["xaxis"]["visible"] for part in (*parts, *empty) if isinstance(part, dict)]
+    assert axes == [True, False], "before the first alarm there is no time axis, which would be one of 1970"
+
+
+def test_drills(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
+    data = data_of(dataclasses.replace(fleet(3), rules=rule_table(RULES)))
+    at, minutes = data.now(), drill_records.RUN_MS // drill_records.MINUTE_MS
+    plan = drill_records.plan(
+        drill="d", who="maria", now=at, span_min=15, fault="motor_stall", severity=1, for_whom="", chance=Random(1)
+    )
+    right, other = list(drill_alarms.first_actions(data.snapshot()))[:2]
+    begun = replace(plan, pump="ITB-000001", injected_at=at, acknowledged_by="eva", options=(right, other), right=right)
+    timed = replace(begun, alarm_at=at, acknowledged_at=at, state="ended")
+    notes = [drill_records.NOT_DUE, drill_records.NOT_RAISED.format(minutes=minutes)]
+    notes += [drill_records.CANCELLED.format(who="eva"), drill_records.NOT_ANSWERED.format(minutes=minutes)]
+    notes.append(f"{notes[2]} {drill_records.NOT_CLEARED.format(reason='busy')}")
+    known = (
+        replace(plan, fault=""),
+        replace(begun, state="answering", acknowledged_at=at),
+        *(replace(begun, state="cancelled", note=note) for note in notes),
+        *(replace(begun, state="ended", acknowledged_by="", note=note) for note in notes),
+        *(replace(timed, answer=answer) for answer in (right, other)),
+    )
+    token = VISITOR.set(Visitor("eva", "admin"))
+    marks = {action: f"⟦{action}⟧" for action in (right, other)}
+    shown = [
+        drills.layout(data),
+        drill_views.plan_form(["motor_stall"], ["eva"]),
+        drills.render(known, VISITOR.get(), None, marks)[:5],
+    ]
+    VISITOR.reset(token)
+    assert left(shown, "ITB-000001", "maria", "eva", "whoever is on shift⟧", " min", "UTC") == []
+
+
+def test_rules(data_of: Callable[..., DataService], fleet: FleetOf) -> None:
+    data = data_of(dataclasses.replace(fleet(3), rules=rule_table(RULES)))
+    snapshot = data.snapshot()
+    every, names = rule_data.found(snapshot), snapshot.rules["rule"].to_list()
+    review = Review((Change(1, "eva", "motor_stall", "class", "", "A"),), ignored=())
+    counted = RuleRates(data)
+    token = VISITOR.set(Visitor("eva", "admin"))
+    shown = [
+        rules.layout(),
+        [rules.render(every, Rates({"motor_stall": 9}, span, cut=True), 99) for span in (0, 9_000, 900_000_000)],
+        [rules.render(every.head(0), Rates({}, 0), known) for known in (0, 9)],
+        alarm_database_panel.reviewed(review, {}),
+        alarm_database_panel.reviewed(Review(), {}),
+        [rule.body(snapshot, name) for name in ("no_such_rule", *names)],
+        [[*rule.figures_of(snapshot, name, counted), rule.pictures(snapshot, name, "light")] for name in names],
+    ]
+    VISITOR.reset(token)
+    signatures = [fault.signature for fault in catalogue().values()]
+    english = [*snapshot.rules["rationale"], *signatures, *(one[:1].upper() + one[1:] for one in signatures)]
+    assert left(shown, *english, *TERM_BY_REFERENCE, "no_such_rule", "motor_stall", " min") == []
+
+
+@pytest.mark.parametrize("code", [code for code in NAMES if code != "en"])
+def test_rules_are_found_by_words_of_any_language_and_first_actions_stay_apart(code: str, fleet: FleetOf) -> None:
+    snapshot = dataclasses.replace(fleet(1), rules=rule_table(RULES))
+    LANGUAGE.set(language(code))
+    title = tr("Motor stall")
+    assert title != "Motor stall"
+    for text in (title, "Motor stall"):
+        assert "motor_stall" in rule_data.found(snapshot, text)["rule"]
+    actions = drill_alarms.first_actions(snapshot)
+    assert all(actions.values())
+    assert len(set(actions.values())) == len(actions), "a person chooses among different sentences"
 
 
 @pytest.mark.parametrize("totp", ["", "set"])
