@@ -93,6 +93,7 @@ class Pipeline(FleetState):
     def quarantine_message(self, message: Message, now: int, reason: str) -> None:
         """Quarantine a message that cannot be processed."""
         self.quarantine.add(message.topic, now, reason, message.payload, kind="unforeseen")
+        self.inbox.count_rejected(message.topic)
 
     def quarantine_backlog(self, now: int, reason: str) -> None:
         """Quarantine the samples that wait to be judged, because they cannot be processed."""

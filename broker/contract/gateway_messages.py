@@ -64,10 +64,17 @@ class Status(msgspec.Struct, kw_only=True):
     dropped: Count = 0
 
 
-class Confirmation(msgspec.Struct, kw_only=True):
-    """Confirms that the message a gateway stamped with `sent`, and all before it, are durable with the processor."""
+class Confirmation(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Confirms that the message a gateway stamped with `sent`, and all before it, are durable with the processor.
+
+    `total` is how many of its messages the processor has taken, each once, up to the newest: a gateway that holds more
+    of them than it grew by since an earlier confirmation learns that the broker lost some, and sends them again.
+    `newest` is the stamp of the newest if that is not `sent`, as after a redelivery.
+    """
 
     sent: TimeMs
+    total: Count | None = None
+    newest: TimeMs | None = None
 
 
 _BIRTH = msgspec.json.Decoder(Birth)

@@ -128,6 +128,8 @@ _SIMULATOR: Final = _rows(SIMULATOR, (
     ("pumpwatch_simulator_samples_waiting", "gauge", "Samples that gateways keep because they are not confirmed."),
     ("pumpwatch_simulator_outbox_size_bytes", "gauge", "Payload that gateways keep because it is not confirmed."),
     ("pumpwatch_simulator_samples_dropped_total", "counter", "Samples dropped because an outbox was full."),
+    ("pumpwatch_simulator_broker_losses_total", "counter",
+     "Times that a gateway sent again because the broker had lost messages after confirming them."),
     ("pumpwatch_simulator_gateways", "gauge", "Simulated gateways, connected or not.", ("state",)),
     ("pumpwatch_simulator_pumps", "gauge", "Simulated pumps."),
     ("pumpwatch_simulator_behind_seconds", "gauge", "How late the latest tick began."),

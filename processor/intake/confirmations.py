@@ -10,8 +10,9 @@ from broker.contract.messages import encode
 from broker.contract.topics import confirmed_topic
 from processor.intake.gateway import Gateway
 
-Progress = dict[str, tuple[int, int, int]]
-"""For each gateway, by name: the stamp of its last message, the highest of all, and how many it has redelivered."""
+Progress = dict[str, tuple[int, int, int, int]]
+"""For each gateway, by name: the stamp of its last message, the highest of all, how many it has redelivered, and how
+many were taken, each once."""
 
 
 @dataclass
@@ -20,7 +21,9 @@ class Confirmations:
 
     A gateway that redelivers has missed its confirmation, which is published again even if it is the same. If its last
     message is not its newest, a broker has delivered an earlier one again, or the clock of the gateway was set back:
-    then both stamps are confirmed, and a gateway ignores one that none of its parcels has.
+    then both stamps are confirmed, and a gateway ignores one that none of its parcels has. How many messages were taken
+    is counted up to the newest; therefore it is named beside the last, and comes after it: a broker retains what came
+    last.
     """
 
     _durable: Progress = field(default_factory=dict)
@@ -29,7 +32,12 @@ class Confirmations:
     def progress(self, gateways: list[Gateway]) -> Progress:
         """Return how far each gateway with a birth has got; call `durable` with it once that is on disk."""
         return {
-            gateway.name: (gateway.sent, gateway.sent if gateway.newest is None else gateway.newest, gateway.resent)
+            gateway.name: (
+                gateway.sent,
+                gateway.sent if gateway.newest is None else gateway.newest,
+                gateway.resent,
+                gateway.taken,
+            )
             for gateway in gateways
             if gateway.born and gateway.sent is not None
         }
@@ -47,6 +55,7 @@ class Confirmations:
         for name, progress in self._durable.items():
             if self._published.get(name) != progress:
                 self._published[name] = progress
-                last, newest, _ = progress
-                for stamp in (last, newest) if newest > last else (last,):
-                    yield confirmed_topic(name), encode(Confirmation(sent=stamp))
+                last, newest, _, taken = progress
+                if newest > last:
+                    yield confirmed_topic(name), encode(Confirmation(sent=last, total=taken, newest=newest))
+                yield confirmed_topic(name), encode(Confirmation(sent=newest, total=taken))

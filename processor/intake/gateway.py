@@ -29,6 +29,8 @@ class Gateway:
     `live` is whether anything came from it but copies that the broker retained: those may be of a gateway long gone.
     `sent` is the stamp of the last message with samples, `newest` the highest of all, `resent` the number of messages
     that the gateway redelivered. `delay_ms` is from the stamp of the last message that it did not to its arrival.
+    `taken` counts the messages up to `newest`, each once, with those that were rejected as a whole; `rejected` counts
+    those rejected since, as they have no stamp that could be read.
     """
 
     number: int
@@ -46,6 +48,8 @@ class Gateway:
     sent: int | None = None
     newest: int | None = None
     resent: int = 0
+    taken: int = 0
+    rejected: int = 0
     birth_sent: int = 0
     birth_wall: int = 0
     birth_therapy: int = 0
@@ -96,7 +100,10 @@ class Gateway:
         self.state, self.live = "online", True
         # One that took its birth back does not send: whoever did it in its name must not end its confirmations.
         self.born |= self.birth_sent > 0
-        redelivered = self.born and sent is not None and self.newest is not None and sent <= self.newest
+        known = sent is not None and self.newest is not None and sent <= self.newest
+        if not known:
+            self.taken, self.rejected = self.taken + self.rejected + 1, 0
+        redelivered = self.born and known
         self.resent += redelivered
         self.sent = sent
         if not redelivered:

@@ -78,6 +78,11 @@ class Gateways:
         """Retire a gateway that took its birth back: its pumps are monitored no longer."""
         self.named(name, shard).retire()
 
+    def count_rejected(self, name: str, count: int = 1) -> None:
+        """Count messages of a gateway that were rejected as a whole: its outbox has them, as it has all others."""
+        if gateway := self._by_name.get(name):
+            gateway.rejected += count
+
     def state(self, name: str) -> tuple[str | None, int]:
         """Return a gateway's state and the therapy time (ms) it was last heard at; None and 0 if it is unknown."""
         gateway = self._by_name.get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -74,8 +75,9 @@ class Inbox:
         frames = self.decode(messages) if decoded is None else decoded
         if self.registry.admission is not None:
             self.registry.admission.refill(now)
+        excess = collections.Counter[str]()
         if self.rates is not None:
-            messages, frames = self._within_rates(self.rates, messages, frames, now)
+            messages, frames, excess = self._within_rates(self.rates, messages, frames, now)
         by_place = {place: frame for place, frame in enumerate(frames) if frame is not None}
         collected = Collected(JsonRows(messages, by_place), by_place)
         for place in collected.json.others(self.registry, now):
@@ -90,6 +92,8 @@ class Inbox:
             except (TopicError, MessageError, RegistryFullError, OverRateError) as error:
                 self.quarantine.add(message.topic, now, str(error), message.payload, kind=_kind_of(error))
                 self.refused_births.note(message.topic, error, now)
+        for topic, count in excess.items():
+            self.count_rejected(topic, count)
         samples, ahead = self._without_implausible_times(join(collected), now)
         self.registry.hear(samples["pump"], samples["time"], now)
         entries, rejected = self.recorder.take(), self.quarantine.take()
@@ -97,20 +101,28 @@ class Inbox:
 
     def _within_rates(
         self, rates: GatewayRates, messages: Sequence[Message], frames: Sequence[Decoded | None], now: int
-    ) -> tuple[Sequence[Message], Sequence[Decoded | None]]:
-        """Return the messages that do not exceed the limit of their gateway, with their frames; reject the others."""
+    ) -> tuple[Sequence[Message], Sequence[Decoded | None], collections.Counter[str]]:
+        """Reject messages beyond the limit of their gateway; return the others, their frames, the count by topic."""
         topics = [message.topic for message in messages]
         excess = rates.excess(
             topics, now, number_of=self._writer_of, gateways=len(self.registry.gateways.order)
         ).tolist()
+        rejected = collections.Counter(topics[place] for place in excess)
         if not excess:
-            return messages, frames
-        for topic, count in collections.Counter(topics[place] for place in excess).items():
+            return messages, frames, rejected
+        for topic, count in rejected.items():
             limit = rates.limits.gateway_messages
             reason = f"{count:,} messages beyond the limit of {limit:,} a second; if they are right, raise "
             self.quarantine.add(topic, now, f"{reason}--gateway-messages", count=count, kind="over rate")
         kept = np.setdiff1d(np.arange(len(messages)), excess, assume_unique=True).tolist()
-        return [messages[place] for place in kept], [frames[place] for place in kept]
+        return [messages[place] for place in kept], [frames[place] for place in kept], rejected
+
+    def count_rejected(self, text: str, count: int = 1) -> None:
+        """Count messages that were rejected as a whole, if their topic is one of telemetry."""
+        with contextlib.suppress(TopicError):
+            topic = known_topic(text)
+            if topic.leaf == "telemetry":
+                self.registry.gateways.count_rejected(topic.gateway, count)
 
     def _writer_of(self, text: str) -> int | None:
         """Return the number of the known gateway that alone writes to a topic; people write its commands."""
@@ -218,6 +230,7 @@ class Inbox:
         self._reject(message, now, frame.rejected)
         samples = frame.samples
         if samples.height == 0:
+            self.registry.gateways.count_rejected(topic.gateway)
             return
         gateway = self.registry.gateways.named(topic.gateway, topic.shard)
         redelivered = gateway.receive(samples["sent"][-1], now)
@@ -230,6 +243,7 @@ class Inbox:
         rows, refused = collected.json.of(place, message.payload)
         self._reject(message, now, refused)
         if not rows:
+            self.registry.gateways.count_rejected(topic.gateway)
             return
         gateway = self.registry.gateways.named(topic.gateway, topic.shard)
         if unknown := collected.json.take(rows, gateway, self.registry, now):

@@ -92,7 +92,7 @@ STRUCTS: Final[dict[str, tuple[msgspec.Struct, ...]]] = {
     "reply": (Reply(id="c-1", gateway=GATEWAY, ok=True, text="motor_stall injected", pumps=1, time=AT),),
     "alarmEvent": (_EVENT,),
     "outcome": (Outcome(id="a-1", done=1, refused=0, text="1 alarm acknowledged"),),
-    "confirmation": (Confirmation(sent=AT),),
+    "confirmation": (Confirmation(sent=AT, total=1_440), Confirmation(sent=AT - 1_000, total=1_440, newest=AT)),
     "keys": (Keys(keys=[SIGNER.public]),),
     "health": (
         Health(version=17, written=AT, started=AT - 60_000, connected=True, samples=12_000, samples_per_s=200.0),

@@ -10,7 +10,7 @@ import collections
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from simulator.gateway.spool import Place, Spool
 
@@ -38,6 +38,18 @@ class Parcel:
         return len(self.payload) if self.place is None else self.place.length
 
 
+class Tally(NamedTuple):
+    """What a confirmation said: up to `stamp` the processor had taken `total` messages.
+
+    `trusted` are parcels up to `stamp` that a confirmation without a total let go since, and that the total of the next
+    one contains.
+    """
+
+    stamp: int
+    total: int
+    trusted: int = 0
+
+
 @dataclass(slots=True)
 class Outbox:
     """First in, first out. With a `spool` the parcels are on disk, and those of an earlier run go first.
@@ -49,6 +61,9 @@ class Outbox:
     A broker queues only so much for a processor that is offline or slow, and drops the rest although it confirmed it.
     Therefore parcels in flight and those that the broker has and we keep, `unconfirmed` bytes, are together no more
     than `max_unconfirmed`, or a single parcel.
+
+    A broker may also lose single messages that it has confirmed. The processor counts what it takes: `broker_losses` is
+    how often that was less than what had been sent, which was then sent again.
     """
 
     max_bytes: int
@@ -63,6 +78,7 @@ class Outbox:
     unsure: int = 0
     refused: int = 0
     disk_refusals: int = 0
+    broker_losses: int = 0
     last_stamp: int = 0
     _waiting: collections.deque[Parcel] = field(default_factory=collections.deque)
     _in_flight: dict[int, Parcel] = field(default_factory=dict)
@@ -70,6 +86,7 @@ class Outbox:
     _window: int = 1
     _durable: int = -1
     _asked_for: int = -1
+    _known: Tally | None = None
 
     def __post_init__(self) -> None:
         for kept in self.spool.load() if self.spool else ():
@@ -149,19 +166,52 @@ class Outbox:
         else:
             self._drop(self._settle(parcel))
 
-    def durable(self, stamp: int) -> None:
+    def durable(self, stamp: int, total: int | None = None, newest: int | None = None) -> None:
         """Note that the processor has made the parcel of that stamp durable, and all that were sent before it.
 
         From then on parcels are kept until the processor confirms them. A stamp that no parcel has belongs to an
         earlier run and is ignored. So is that of a parcel that the processor asked to send again, until it is sent: the
         broker may have delivered it the first time, but lost those before it.
+
+        `total` is how many messages the processor has taken up to `newest` (None: up to `stamp`). If that grew by less
+        than the parcels held since the last confirmation with a total, the broker has lost some: all these are sent
+        again. The processor counts only what is newer than all before, so that counting begins anew after them.
         """
         self.patient = True
-        if not any(parcel.stamp == stamp for parcel in self._held()):
+        if newest is not None:
+            # The last message was an earlier one again: it says nothing about those before it, unless we began anew.
+            stamp, total = (newest, total) if self._may_confirm(newest) else (stamp, None)
+        if not self._may_confirm(stamp):
             return
+        known = self._known
+        if total is None:
+            if known is not None and stamp > known.stamp:
+                self._known = Tally(stamp, known.total, known.trusted + self._count(known.stamp, stamp))
+            self._let_go(stamp)
+            return
+        self._known = Tally(stamp, total)
+        # A smaller total is of another processor, which does not know what this one has taken.
+        taken = None if known is None or total < known.total else total - known.total
+        if known is None or taken is None or self._count(known.stamp, stamp) + known.trusted <= taken:
+            self._let_go(stamp)
+            return
+        # What is still held up to the earlier confirmation was lost then, and has been sent again before this one.
+        self._let_go(known.stamp)
+        self.broker_losses += 1
+        self.send_again()
+
+    def _may_confirm(self, stamp: int) -> bool:
+        """Return whether a parcel has that stamp, and it is not one that is still to be sent again on request."""
         if stamp <= self._asked_for and any(parcel.stamp == stamp for parcel in self._waiting):
-            return
-        # Parcels in flight are dropped when they have arrived: their ids are still to be confirmed.
+            return False
+        return any(parcel.stamp == stamp for parcel in self._held())
+
+    def _count(self, after: int, until: int) -> int:
+        """Return the number of parcels with a stamp above the one and up to the other."""
+        return sum(after < parcel.stamp <= until for parcel in self._held())
+
+    def _let_go(self, stamp: int) -> None:
+        """Drop the parcels up to that stamp, those in flight when they have arrived: their ids are to be confirmed."""
         self._durable = max(self._durable, stamp)
         while self._taken and self._taken[0].stamp <= stamp:
             self._drop(self._settle(self._taken.popleft()))

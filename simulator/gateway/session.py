@@ -222,13 +222,22 @@ class Session:
             self.outbox.send_again()
             self._send()
         elif message.topic == confirmed_topic(self.name):
-            try:
-                self.outbox.durable(read_confirmation(message.payload).sent)
-            except MessageError as error:
-                self._log(logging.WARNING, "confirmation_invalid", f"received an invalid confirmation: {error}")
+            self._accept_confirmation(message.payload)
             self._send()
         else:
             self._accept_command(message)
+
+    def _accept_confirmation(self, payload: bytes) -> None:
+        try:
+            confirmation = read_confirmation(payload)
+        except MessageError as error:
+            self._log(logging.WARNING, "confirmation_invalid", f"received an invalid confirmation: {error}")
+            return
+        losses = self.outbox.broker_losses
+        self.outbox.durable(confirmation.sent, confirmation.total, confirmation.newest)
+        if self.outbox.broker_losses > losses:
+            text = "the processor has not received all messages that the broker confirmed; sends them again"
+            self._log(logging.WARNING, "broker_lost_messages", text)
 
     def _accept_command(self, message: Message) -> None:
         try:
