@@ -18,10 +18,10 @@ from broker.mqtt.mosquitto_config import find
 ROOT = Path(__file__).resolve().parents[1]
 END_S = 10
 FIRST = (
-    *("tests/e2e/test_end_to_end.py", "tests/trials/test_detection.py"),
-    *("tests/e2e/test_recovery.py", "tests/dashboard/test_browser_barriers.py"),
-    *("tests/pumpwatch/commands/test_run.py", "tests/strangers/test_clocks.py"),
-    *("tests/dashboard/test_reverse_proxy.py", "tests/dashboard/pages/test_pages.py"),
+    *("tests/trials/test_detection.py", "tests/e2e/test_recovery.py"),
+    *("tests/dashboard/test_browser_barriers.py", "tests/strangers/test_clocks.py"),
+    *("tests/dashboard/pages/test_pages.py", "tests/pumpwatch/commands/test_run.py"),
+    *("tests/dashboard/test_reverse_proxy.py", "tests/e2e/test_end_to_end.py"),
     *("tests/pumpwatch/test_environments.py", "tests/simulator/faults/test_fault_conformance.py"),
     *("tests/dashboard/test_browser.py", "tests/simulator/faults/test_fault_signatures.py"),
     *("tests/pumpwatch/supervision", "tests/pumpwatch/commands/test_cli.py"),
@@ -34,7 +34,8 @@ FIRST = (
 )
 """What takes longest begins: by turns a whole system, which waits more than it works, and what works all the time.
 
-A worker takes whole files, so a long one that begins last is what everybody waits for.
+A worker takes whole files, so a long one that begins last is what everybody waits for. Types are checked beside the
+first of them: systems whose pumps fall silent when nobody gives them time come a little later.
 """
 # Checks of a story and of a monitored processor are to show both sides, as a test's own assertion does.
 pytest.register_assert_rewrite("tests.processor.story", "tests.processor.watch.monitored_processor")

@@ -21,7 +21,7 @@ from broker.mqtt.link import learn_protocol
 from pumpwatch.supervision import run_file
 
 ROOT = Path(__file__).resolve().parents[3]
-TIMEOUT_S = 90.0
+TIMEOUT_S = 240.0
 
 
 class Run:
