@@ -19,7 +19,7 @@ from dashboard.data.drill_records import ANSWER_MS, MINUTE_MS, OPEN, RUN_MS, SPA
 from dashboard.data.drills import MIN_SEVERITY, PersonReport
 from dashboard.languages import decimal, tr, tr_later
 
-ANYBODY: Final = tr_later("whoever is on shift")
+ON_SHIFT: Final = tr_later("whoever is on shift")
 ANY_FAULT: Final = tr_later("any that alarms detect")
 STATE_WORD: Final = {
     "planned": tr_later("planned", "drill"),
@@ -44,7 +44,7 @@ def plan_form(faults: list[str], people: list[str]) -> Component:
     """Return the form that plans a drill."""
     chosen = {"allowDeselect": False, "searchable": True}
     named = [{"value": name, "label": tr(names.fault_title(name))} for name in faults]
-    whom = [{"value": ANYBODY, "label": tr(ANYBODY)}, *({"value": name, "label": name} for name in people)]
+    people_shown = [{"value": ON_SHIFT, "label": tr(ON_SHIFT)}, *({"value": name, "label": name} for name in people)]
     how = tr(HOW, run=RUN_MS // MINUTE_MS, answer=ANSWER_MS // MINUTE_MS)
     return html.Div(
         [
@@ -53,7 +53,7 @@ def plan_form(faults: list[str], people: list[str]) -> Component:
                 id="drill-fault", label=tr("Fault"), value=ANY_FAULT,
                 data=[{"value": ANY_FAULT, "label": tr(ANY_FAULT)}, *named], **chosen, **KEPT,
             ),
-            dmc.Select(id="drill-person", label=tr("For", "person"), value=ANYBODY, data=whom, **chosen, **KEPT),
+            dmc.Select(id="drill-person", label=tr("For", "person"), value=ON_SHIFT, data=people_shown, **chosen, **KEPT),
             dmc.Select(
                 id="drill-span", label=tr("Begins at a random time within"), value="60",
                 data=[{"value": str(span), "label": f"{span} min"} for span in SPANS_MIN], allowDeselect=False, **KEPT,
@@ -133,7 +133,7 @@ def _planned(drill: Drill, visitor: Visitor) -> Component:
 
 
 def _for_whom(drill: Drill) -> str:
-    return tr("for {who}", who=drill.for_whom or tr(ANYBODY))
+    return tr("for {who}", who=drill.for_whom or tr(ON_SHIFT))
 
 
 def people(reports: list[PersonReport]) -> Component:

@@ -12,7 +12,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from broker.store import account_files
 from dashboard.access.accounts import VISITOR, AccessError, Visitor, read_accounts
 from dashboard.components import drill_views, elements, shell
-from dashboard.components.drill_views import ANY_FAULT, ANYBODY, NO_ACTIONS
+from dashboard.components.drill_views import ANY_FAULT, NO_ACTIONS, ON_SHIFT
 from dashboard.components.elements import Component
 from dashboard.data import drill_alarms, drills
 from dashboard.data.drill_records import Drill
@@ -105,7 +105,7 @@ def register(app: Dash, data: DataService) -> None:
             fault="" if fault in (None, ANY_FAULT) else str(fault),
             severity=float(severity) if isinstance(severity, int | float) else 0.9,
             span_min=int(span) if str(span).isdecimal() else 0,
-            for_whom="" if person in (None, ANYBODY) else str(person),
+            for_whom="" if person in (None, ON_SHIFT) else str(person),
         )
         return [elements.notice(answer.text, good=answer.good)], clicks
 

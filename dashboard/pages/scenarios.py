@@ -141,10 +141,10 @@ def register(app: Dash, data: DataService) -> None:
         action = button.removeprefix("scenario-")
         action = "resume" if action == "pause" and pause == scenario_views.RESUME else action
         answer = await command(scenarios, action, (speed, content, file, chosen))
-        told = html.Span(answer.text, className="" if answer.good else "scenario-error")
+        message = html.Span(answer.text, className="" if answer.good else "scenario-error")
         uploads = action == "upload"
         found = scenario_playback.name_of_file(str(file)) if uploads and answer.good else no_update
-        return "" if uploads else told, told if uploads else "", found, str(asked)[-20:], None
+        return "" if uploads else message, message if uploads else "", found, str(asked)[-20:], None
 
 
 async def command(scenarios: Scenarios, button: str, values: tuple[Any, ...]) -> Answer:
@@ -193,8 +193,8 @@ def render(scenarios: Scenarios, data: DataService, chosen: Any, key: Any) -> tu
     state = playing.state.state if playing and not playing.silent else ""
     entries = scenarios.entries()
     names = [(one.name, hash(one.toml)) for one in entries]
-    told = f"{state} {playing.state.name} {playing.state.speed}" if playing else ""
-    fresh = f"{wanted} {begun} {told} {hash(tuple(names))} {len(health.rules)}"
+    play_state = f"{state} {playing.state.name} {playing.state.speed}" if playing else ""
+    fresh = f"{wanted} {begun} {play_state} {hash(tuple(names))} {len(health.rules)}"
     line, style = scenario_views.position(playing, current), scenario_views.cursor(playing, entry)
     if fresh == key:
         return line, style, *([no_update] * (5 + len(scenario_views.CONTROLS)))
