@@ -44,7 +44,7 @@ def plan_form(faults: list[str], people: list[str]) -> Component:
     """Return the form that plans a drill."""
     chosen = {"allowDeselect": False, "searchable": True}
     named = [{"value": name, "label": tr(names.fault_title(name))} for name in faults]
-    people_shown = [{"value": ON_SHIFT, "label": tr(ON_SHIFT)}, *({"value": name, "label": name} for name in people)]
+    options = [{"value": ON_SHIFT, "label": tr(ON_SHIFT)}, *({"value": name, "label": name} for name in people)]
     how = tr(HOW, run=RUN_MS // MINUTE_MS, answer=ANSWER_MS // MINUTE_MS)
     return html.Div(
         [
@@ -53,7 +53,7 @@ def plan_form(faults: list[str], people: list[str]) -> Component:
                 id="drill-fault", label=tr("Fault"), value=ANY_FAULT,
                 data=[{"value": ANY_FAULT, "label": tr(ANY_FAULT)}, *named], **chosen, **KEPT,
             ),
-            dmc.Select(id="drill-person", label=tr("For", "person"), value=ON_SHIFT, data=people_shown, **chosen, **KEPT),
+            dmc.Select(id="drill-person", label=tr("For", "person"), value=ON_SHIFT, data=options, **chosen, **KEPT),
             dmc.Select(
                 id="drill-span", label=tr("Begins at a random time within"), value="60",
                 data=[{"value": str(span), "label": f"{span} min"} for span in SPANS_MIN], allowDeselect=False, **KEPT,
