@@ -1,8 +1,8 @@
 /* Every view is a link: values of bound controls go into the query, and come back when the address changes. */
 (function () {
   "use strict";
-  const SETTLES_MS = 2000;
-  let path = location.pathname, moved_at = performance.now();
+  const SETTLES_MS = 2000, TOGETHER_MS = 300, RESTORED_MS = 30000;
+  let path = location.pathname, moved_at = performance.now(), stepped = { at: -Infinity };
 
   /* The texts that an address has for a value, like `written` in address.py. */
   function written(value) {
@@ -25,7 +25,10 @@
     /* Right after the address changed, the default may stand for a value in it that is not allowed: no step of a person. */
     const settling = omitted && performance.now() - moved_at < SETTLES_MS;
     const step = control.step && !same(texts, before) && !settling;
-    history[step ? "pushState" : "replaceState"](history.state, "", address);
+    /* What follows from a step, as the first page from a filter, is part of it: Back undoes both. */
+    const follows = performance.now() - stepped.at < TOGETHER_MS && stepped.name !== control.name;
+    if (step && !follows) stepped = { at: performance.now(), name: control.name };
+    history[step && !follows ? "pushState" : "replaceState"](history.state, "", address);
   }
 
   /* Back, Forward, or a link to another view of the same page: the server says what the controls are then. */
@@ -44,6 +47,16 @@
       const { id, property } = window.dash_clientside.callback_context.inputs_list[0];
       const control = bound && bound[id + "." + property];
       if (control && new RegExp(control.path).test(location.pathname)) write(control, value);
+    },
+    /* A list whose filters changed begins at its first page, unless Back, Forward or a link brought filters and page. */
+    begin(...given) {
+      const latest = given.pop(), bound = given.pop(), { inputs_list, outputs_list } = window.dash_clientside.callback_context;
+      const query = new URLSearchParams(latest ? latest.search : "");
+      const control = ({ id, property }) => bound[id + "." + property];
+      const asked = ({ name, default: usual }) => (query.has(name) ? query.getAll(name) : usual);
+      const brought = latest && Date.now() - latest.n < RESTORED_MS && inputs_list.every((input, at) => same(written(given[at]), asked(control(input))));
+      const place = control(outputs_list);
+      return Number((brought ? asked(place) : place.default)[0]);
     },
   });
 })();

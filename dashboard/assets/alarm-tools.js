@@ -22,6 +22,12 @@
     const rest = Object.keys(spec.actions).filter((kind) => !BUTTONS.includes(kind));
     const more = make("details", "alarm-more", make("summary", "button", tr("More")), make("div", "alarm-menu", ...rest.map((kind) => made[kind])));
     document.addEventListener("click", (event) => { if (more.open && !more.contains(event.target)) more.open = false; });
+    more.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !more.open) return;
+      event.stopPropagation(); // the drawer stays
+      more.open = false;
+      more.firstChild.focus();
+    });
     const clear = button(tr("Clear selection"), acts.none);
     box.replaceChildren(label, make("span", "grow"), clear, made.note, made.shelve, more, made.acknowledge);
 

@@ -6,7 +6,7 @@
   const HANGS = tr("The dashboard server does not answer: it hangs, or the network does. The stream processor may be running."), CUT = tr("Connection to the dashboard server lost; reconnecting.");
   const root = JSON.parse(document.getElementById("_dash-config").textContent).requests_pathname_prefix.replace(/\/$/, "");
   let age_ms = null, lag_ms = 0, heard_at = performance.now(), beat_at = performance.now(), answers = 0, pressed = null, outage_reason = "", parts = "", trouble = "", ticked_at = performance.now(), ticked_wall = Date.now();
-  let pushed = false, pushed_at = performance.now(), polling = false, polled = null, refusal = "";
+  let pushed = false, pushed_at = performance.now(), polling = false, polled = null, refusal = "", refused = 0;
   const dash = () => window.dash_clientside;
   const now = () => performance.now();
 
@@ -56,7 +56,7 @@
   /* Polls while nothing is pushed: a proxy may not pass WebSockets. */
   async function look() {
     const quiet_s = (now() - pushed_at) / 1000;
-    if (quiet_s < (pushed ? Math.min(LATE_S, LOST_S) : FIRST_PUSH_S)) { answers = 0; say(""); return; }
+    if (quiet_s < (pushed ? Math.min(LATE_S, LOST_S) : FIRST_PUSH_S)) { answers = refused = 0; say(""); return; }
     if (polling) return;
     polling = true;
     answers = await poll() ? answers + 1 : 0;
@@ -75,7 +75,13 @@
     const asked_at = now();
     try {
       const answer = await fetch(root + "/live", { method: "POST", cache: "no-store", signal: AbortSignal.timeout(POLL_TIMEOUT_MS) });
-      if (answer.status === 401) { location.reload(); return false; }
+      /* A tab that signs in anew changes the cookie of all: one that asked with the old one asks again. */
+      if (answer.status === 401) {
+        refused += 1;
+        if (refused > 1) location.reload();
+        return false;
+      }
+      refused = 0;
       refusal = answer.status === 403 ? await answer.text() : "";
       if (!answer.ok) { trouble = tr("The dashboard server cannot be reached (status {status}).", { status: answer.status }); return false; }
       trouble = "";

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from dash import ClientsideFunction, Dash, Input, State, dcc, html, set_props
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, set_props
 
 from dashboard import formatting
 from dashboard.access.proxies import path_of
@@ -78,7 +78,7 @@ def choices(component: str, allowed: Allowed | None = None, *, step: bool = Fals
     return Control(component, read, default=[], step=step)
 
 
-def whole(component: str, low: int, high: int, *, default: int, step: bool = False) -> Control:
+def whole(component: str, low: int, high: int, *, prop: str = "value", default: int, step: bool = False) -> Control:
     """Return a control that holds a whole number from `low` to `high`."""
 
     def read(values: list[str]) -> int:
@@ -86,7 +86,7 @@ def whole(component: str, low: int, high: int, *, default: int, step: bool = Fal
             raise ValueError(f"allowed are whole numbers from {low:,} to {high:,}")
         return int(values[0])
 
-    return Control(component, read, default=default, step=step)
+    return Control(component, read, prop, default, step)
 
 
 def flag(component: str, *, prop: str = "checked", default: bool = False, step: bool = False) -> Control:
@@ -129,6 +129,21 @@ def bind(app: Dash, path: str, controls: Mapping[str, Control | tuple[str, str]]
         app.clientside_callback(  # type: ignore[no-untyped-call]
             ClientsideFunction("pumpwatch", "address"), Input(control.id, control.prop), State(BOUND, "data")
         )
+
+
+def begin(app: Dash, place: Output, *filters: Input) -> None:
+    """Let a list begin at its first page when its filters change, unless the address brought filters and page.
+
+    `place` is the bound control of the page, and all `filters` are bound.
+    """
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("pumpwatch", "begin"),
+        place,
+        *filters,
+        State(BOUND, "data"),
+        State(MOVED, "data"),
+        prevent_initial_call=True,
+    )
 
 
 def frame() -> list[Component]:

@@ -38,6 +38,7 @@ def tools() -> list[Component]:
         ),
         dmc.Select(
             id="refill-site",
+            value=None,
             placeholder=tr("All sites"),
             data=[],
             searchable=True,

@@ -126,9 +126,7 @@ def register(app: Dash, data: DataService) -> None:
             raise PreventUpdate
         return *shown, f"{key} {last}"
 
-    @app.callback(Output("history-page", "value"), *[Input(name, "value") for name in wires], prevent_initial_call=True)
-    def begin(*_filters: Any) -> int:
-        return 1
+    address.begin(app, Output("history-page", "value"), *[Input(name, "value") for name in wires])
 
     @app.callback(
         Output("history-file", "data"),

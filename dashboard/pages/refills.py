@@ -33,6 +33,8 @@ from dashboard.zones import ZONE
 
 REFRESH_MS: Final = 10_000
 SPAN: Final = "30"
+MAX_AHEAD: Final = 100_000
+"""Pages of the list, months or weeks; fewer where there are fewer."""
 
 
 def layout() -> Component:
@@ -43,7 +45,7 @@ def layout() -> Component:
             dcc.Interval(id="refill-beat", interval=REFRESH_MS),
             dcc.Store(id="refill-span", data=SPAN),
             dcc.Store(id="refill-day"),
-            dcc.Store(id="refill-place", data={}),
+            dcc.Store(id="refill-place", data=0),
             dcc.Store(id="refill-key"),
             elements.card(
                 tr("Refills and replacements"),
@@ -87,18 +89,17 @@ def register(app: Dash, data: DataService) -> None:
             "site": address.text("refill-site", step=True),
             "span": address.choice("refill-span", SPANS, prop="data", default=SPAN, step=True),
             "day": address.text("refill-day", prop="data", step=True),
+            "ahead": address.whole("refill-place", 0, MAX_AHEAD, prop="data", default=0, step=True),
         },
     )
+    filters = [Input(f"refill-{name}", "value") for name in ("view", "kind", "site")]
+    filters += [Input(f"refill-{name}", "data") for name in ("span", "day")]
+    address.begin(app, Output("refill-place", "data"), *filters)
 
     @app.callback(
-        Output("refill-place", "data"),
+        Output("refill-place", "data", allow_duplicate=True),
         Input("refill-earlier", "n_clicks"),
         Input("refill-later", "n_clicks"),
-        Input("refill-view", "value"),
-        Input("refill-kind", "value"),
-        Input("refill-site", "value"),
-        Input("refill-span", "data"),
-        Input("refill-day", "data"),
         State("refill-place", "data"),
         prevent_initial_call=True,
     )
@@ -118,11 +119,7 @@ def register(app: Dash, data: DataService) -> None:
         *[Output(f"refill-span-{span}", "className") for span in SPANS],
         Output("refill-key", "data"),
         Input("refill-beat", "n_intervals"),
-        Input("refill-view", "value"),
-        Input("refill-kind", "value"),
-        Input("refill-site", "value"),
-        Input("refill-span", "data"),
-        Input("refill-day", "data"),
+        *filters,
         Input("refill-place", "data"),
         State("refill-key", "data"),
     )
@@ -157,11 +154,15 @@ def register(app: Dash, data: DataService) -> None:
     client_script.runs(app, "print_sheets", Output("refill-printed", "children"), Input("refill-sheets", "children"))
 
 
-def moved(trigger: Any, place: Any) -> dict[str, int]:
+def moved(trigger: Any, place: Any) -> int:
     """Return where the list or calendar is after a click: pages of the list, or months or weeks ahead."""
-    ahead = place.get("ahead", 0) if isinstance(place, dict) else 0
     step = {"refill-earlier": -1, "refill-later": 1}.get(trigger, 0) if isinstance(trigger, str) else 0
-    return {"ahead": min(max(0, ahead + step), 100_000)} if step and isinstance(ahead, int) else {"ahead": 0}
+    return min(max(0, place_of(place) + step), MAX_AHEAD)
+
+
+def place_of(given: Any) -> int:
+    """Return how far ahead a browser wants to see, 0 for what is no such number."""
+    return given if isinstance(given, int) and 0 <= given <= MAX_AHEAD else 0
 
 
 def render(
@@ -182,7 +183,7 @@ def render(
             *[no_update] * 2,
             *_nothing(),
         )
-    ahead = place.get("ahead", 0) if isinstance(place, dict) and isinstance(place.get("ahead"), int) else 0
+    ahead = place_of(place)
     query = refill_routes.query_of(choice)
     hrefs = [path_of(f"{route}?{query}") for route in (refill_routes.CSV, refill_routes.CALENDAR)]
     listing = view not in ("month", "week")
@@ -191,7 +192,8 @@ def render(
         for span in SPANS
     ]
     days = tr("Days are those of {zone}.", zone=ZONE.get())
-    note = f"{refill_files.clock_note(fleet_clock(snapshot), snapshot.health.written)} {days}"
+    clock = refill_files.clock_note(fleet_clock(snapshot), snapshot.health.written)
+    note = f"{clock} {days}" if snapshot.table.height else days
     frame = (refill_days.sites_of(snapshot), *hrefs, *(decimal(many) for many in agenda.counts.values()), *chips)
     if view == "month":
         ahead = min(ahead, refill_days.MAX_MONTHS)

@@ -27,6 +27,8 @@ from tests.dashboard.ward import serving
 
 pytestmark = pytest.mark.browser
 PATIENCE_MS = 60_000
+TOGETHER_MS = 400
+"""After this time, a change on a page is a step of its own, to which Back returns."""
 
 
 @dataclass

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 
+import polars as pl
 import pytest
 from playwright.sync_api import Page, expect
 
+from broker.store.journal import Journal
 from dashboard.settings import Public
-from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, page, screen, served  # noqa: F401 - fixtures
+from tests.dashboard.pages.test_history import alarm
+from tests.dashboard.test_browser import (  # noqa: F401 - fixtures
+    PATIENCE_MS,
+    TOGETHER_MS,
+    Screen,
+    browser,
+    page,
+    screen,
+    served,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -64,6 +75,10 @@ def test_back_goes_through_the_steps_of_a_page_and_a_bad_address_shows_the_defau
     page: Page,  # noqa: F811
 ) -> None:
     screen.show(10, alarms=0)
+    journal = Journal(screen.settings.data)
+    raised = [alarm(f"ITB-{number:06d}", "no_flow", ("raised", 5, None))[0] for number in range(250)]
+    journal.append(pl.DataFrame(raised, infer_schema_length=None))
+    journal.close()
     with served(screen) as address:
         page.goto(address)
         page.goto(f"{address.partition('?')[0]}alarm-health?operators=0")
@@ -84,3 +99,15 @@ def test_back_goes_through_the_steps_of_a_page_and_a_bad_address_shows_the_defau
         expect(page.locator("#audit-hours")).to_have_value("Last hour", timeout=PATIENCE_MS)
         page.go_back()
         expect(page.locator("#audit-hours")).to_have_value("Any time", timeout=PATIENCE_MS)
+        page.locator(".nav-link", has_text="History").click()
+        expect(page.locator("#history-note")).to_have_text("250 alarms, page 1 of 3.", timeout=PATIENCE_MS)
+        page.locator("#history-page").get_by_role("button", name="2", exact=True).click()
+        expect(page.locator("#history-note")).to_have_text("250 alarms, page 2 of 3.", timeout=PATIENCE_MS)
+        page.wait_for_timeout(TOGETHER_MS)
+        page.locator("#history-priority").click()
+        page.get_by_role("option", name="High").click()
+        page.wait_for_url("**/history?priority=high", timeout=PATIENCE_MS)
+        expect(page.locator("#history-note")).to_have_text("250 alarms, page 1 of 3.", timeout=PATIENCE_MS)
+        page.go_back()
+        expect(page.locator("#history-note")).to_have_text("250 alarms, page 2 of 3.", timeout=PATIENCE_MS)
+        page.wait_for_url("**/history?page=2", timeout=PATIENCE_MS)

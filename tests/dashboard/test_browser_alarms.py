@@ -102,6 +102,12 @@ def test_focus_and_selection_stay_while_the_list_moves_and_a_change_is_painted_a
         expect(page.locator("#alarm-evidence")).to_contain_text("ITB-000040", timeout=PATIENCE_MS)
         page.keyboard.press("Space")
         expect(page.locator("#alarm-count")).to_contain_text("2 of 49")
+        page.locator(".alarm-more summary").press("Enter")
+        expect(page.locator(".alarm-menu")).to_be_visible()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Escape")
+        expect(page.locator(".alarm-menu")).to_be_hidden()
+        expect(page.locator(".alarm-more summary")).to_be_focused()
         page.keyboard.press("Escape")
         expect(page.locator("#alarm-drawer")).to_be_hidden()
 

@@ -10,7 +10,15 @@ from playwright.sync_api import Page, expect
 
 from broker.store.snapshot_files import write
 from tests.dashboard.due import due_fleet
-from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, page, screen, served  # noqa: F401 - fixtures
+from tests.dashboard.test_browser import (  # noqa: F401 - fixtures
+    PATIENCE_MS,
+    TOGETHER_MS,
+    Screen,
+    browser,
+    page,
+    screen,
+    served,
+)
 
 pytestmark = pytest.mark.browser
 PRINT_WITH_SLOW_DRAWING = """
@@ -36,6 +44,24 @@ def test_a_day_of_the_month_leads_to_its_list_which_is_a_link_and_prints(screen:
         expect(rows).to_have_count(3, timeout=PATIENCE_MS)
         expect(rows.first).to_contain_text("overdue")
         page.get_by_text("Month", exact=True).click()
+        expect(title).to_have_text("January 2026")
+        page.wait_for_timeout(TOGETHER_MS)
+        page.get_by_role("button", name="Later").click()
+        expect(title).to_have_text("February 2026")
+        expect(page).to_have_url(re.compile("ahead=1"))
+        page.reload()
+        expect(title).to_have_text("February 2026", timeout=PATIENCE_MS)
+        page.get_by_role("button", name="Later").click()
+        expect(title).to_have_text("March 2026")
+        page.go_back()
+        expect(title).to_have_text("February 2026")
+        expect(page).to_have_url(re.compile("ahead=1"))
+        page.get_by_text("Week", exact=True).click()
+        expect(page).not_to_have_url(re.compile("ahead"))
+        page.go_back()
+        expect(title).to_have_text("February 2026")
+        page.go_back()
+        expect(title).to_have_text("January 2026")
         page.get_by_role("button", name="15 2 refills").click()
         expect(title).to_have_text("Clinic day Thu 15 Jan 2026: 2 tasks")
         expect(page).to_have_url(re.compile("day=2026-01-15"))

@@ -46,8 +46,8 @@ def text_of(component: Any) -> str:
     return json.dumps(component, default=lambda one: one.to_plotly_json(), ensure_ascii=False)
 
 
-def shown(data: DataService, view: str = "list", place: Any = None, **chosen: Any) -> tuple[Any, ...]:
-    return page.render(data, ClinicDays(data.settings.data), Choice(**chosen), view, place or {})
+def shown(data: DataService, view: str = "list", place: Any = 0, **chosen: Any) -> tuple[Any, ...]:
+    return page.render(data, ClinicDays(data.settings.data), Choice(**chosen), view, place)
 
 
 async def test_a_pump_without_flow_is_listed_without_a_date_and_with_the_reason(data: DataService) -> None:
@@ -64,7 +64,7 @@ async def test_an_empty_fleet_and_a_quiet_one_say_so(data_of: Callable[..., Data
 
 async def test_a_page_of_a_hundred_thousand_pumps_is_small_in_every_view(data_of: Callable[..., DataService]) -> None:
     data = data_of(due_fleet([float(n % 90) for n in range(100_000)]))
-    for view, place in (("list", {}), ("list", {"ahead": 1_999}), ("month", {}), ("week", {"ahead": 3})):
+    for view, place in (("list", 0), ("list", 1_999), ("month", 0), ("week", 3)):
         answer = shown(data, view, place, span="365")
         assert 1_000 < len(text_of(answer[:3])) < LARGEST
     assert len(text_of(refill_views.sheets(data.snapshot(), _tasks(data)))) < 4 * LARGEST, "500 pumps on paper"
@@ -85,10 +85,10 @@ async def test_a_printed_sheet_is_one_clinic_day_of_one_site_and_says_simulated(
 
 
 def test_later_and_earlier_stay_within_the_pages() -> None:
-    assert page.moved("refill-later", {"ahead": 3}) == {"ahead": 4}
-    assert page.moved("refill-earlier", {"ahead": 0}) == {"ahead": 0}
-    assert page.moved("refill-site", {"ahead": 3}) == {"ahead": 0}, "another site begins at its first page"
-    assert page.moved("refill-later", "nonsense") == {"ahead": 1}
+    assert page.moved("refill-later", 3) == 4
+    assert page.moved("refill-earlier", 0) == 0
+    assert page.moved("refill-later", page.MAX_AHEAD) == page.MAX_AHEAD
+    assert page.moved("refill-later", "nonsense") == 1
 
 
 async def test_the_csv_has_every_task_says_simulated_and_is_recorded(data: DataService, browser_of: Any) -> None:
