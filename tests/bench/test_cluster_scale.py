@@ -20,8 +20,8 @@ from tests.bench import held
 from tests.cluster.whole_cluster import Cluster, cluster
 
 SECONDS: Final = float(os.environ.get("SCALE_SECONDS", "60"))
-CORES: Final = float(os.environ.get("SCALE_CORES", "0.2"))
-PUMPS: Final = int(os.environ.get("SCALE_PUMPS", "150000"))
+CORES: Final = float(os.environ.get("SCALE_CORES", "0.4"))
+PUMPS: Final = int(os.environ.get("SCALE_PUMPS", "60000"))
 NODES: Final = tuple(int(each) for each in os.environ.get("SCALE_NODES", "1,2,4").split(","))
 RANGES: Final = 4
 SATURATED: Final = 0.95
