@@ -14,7 +14,7 @@ from dash.exceptions import PreventUpdate
 from dashboard import formatting
 from dashboard.access.accounts import VISITOR
 from dashboard.access.proxies import path_of
-from dashboard.components import address, client_script, elements, handover_view, shell
+from dashboard.components import address, client_script, drawn, elements, handover_view, shell
 from dashboard.components.elements import Component
 from dashboard.data.handover_files import HandoverFiles, Kept
 from dashboard.data.handover_sheet import MAX_TEXT
@@ -36,7 +36,7 @@ def layout() -> Component:
             dcc.Interval(id="handover-beat", interval=REFRESH_MS),
             html.Div(id="handover-waiting", role="status", className="no-print"),
             html.Div([_form(may_sign), listing], className="handover-top no-print"),
-            elements.card(None, html.Div(id="handover-draft")),
+            elements.card(None, *drawn.area("handover-draft")),
         ],
         className="column",
     )
@@ -84,15 +84,17 @@ def register(app: Dash, data: DataService) -> None:
     spans = [str(hours) for hours in SPANS_H]
     address.bind(app, "/handover", {"hours": address.choice("handover-hours", spans, default="8", step=True)})
 
+    drawn.register(app, "handover-draft")
+
     @app.callback(
-        Output("handover-draft", "children"), Input("handover-hours", "value"), Input("handover-beat", "n_intervals")
+        drawn.output("handover-draft"), Input("handover-hours", "value"), Input("handover-beat", "n_intervals")
     )
     async def draft(hours: str | None, _beat: Any) -> Any:
         compose = partial(handovers.draft, span_of(hours), "", VISITOR.get().name)
         try:
-            return handover_view.sheet(await asyncio.to_thread(compose))
+            return drawn.nodes(handover_view.sheet(await asyncio.to_thread(compose)))
         except sqlite3.Error as error:
-            return elements.nothing(tr("The journal cannot be read now: {error}.", error=error))
+            return drawn.nodes(elements.nothing(tr("The journal cannot be read now: {error}.", error=error)))
 
     @app.callback(
         Output("handover-list", "children"),

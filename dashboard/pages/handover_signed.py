@@ -12,7 +12,7 @@ from dash.exceptions import PreventUpdate
 
 from dashboard.access.accounts import VISITOR
 from dashboard.access.proxies import path_of
-from dashboard.components import client_script, elements, handover_view, shell
+from dashboard.components import client_script, drawn, elements, handover_view, shell
 from dashboard.components.elements import Component
 from dashboard.data.handover_files import MAX_NUMBER, HandoverError, HandoverFiles
 from dashboard.data.handovers import Checked, Handovers
@@ -36,7 +36,7 @@ def layout(number: str = "") -> Component:
                 className="buttons no-print",
             ),
             html.Div(id="sheet-problem", role="alert", className="sheet-problem"),
-            elements.card(None, html.Div(id="sheet-shown")),
+            elements.card(None, *drawn.area("sheet-shown")),
         ],
         className="column",
     )
@@ -47,15 +47,18 @@ def register(app: Dash, data: DataService) -> None:
     shell.add_page(__name__, name="Handover sheet", path="/handover/<number>", layout=layout)
     handovers = Handovers(data, HandoverFiles(data.settings.data))
 
+    drawn.register(app, "sheet-shown")
+
     @app.callback(
-        Output("sheet-shown", "children"),
+        drawn.output("sheet-shown"),
         Output("sheet-problem", "children"),
         Output("sheet-sign", "hidden"),
         Input("sheet-number", "data"),
         Input("sheet-note", "children"),
     )
     async def show(number: Any, _signed: Any) -> Any:
-        return await asyncio.to_thread(partial(shown, handovers, number))
+        sheet, *rest = await asyncio.to_thread(partial(shown, handovers, number))
+        return drawn.nodes(sheet), *rest
 
     @app.callback(
         Output("sheet-note", "children"),

