@@ -25,9 +25,10 @@ log = logging.getLogger("node")
 MAX_WAIT_S: Final = 15.0
 """Longest pause before a processor that failed is started again on its range."""
 
-REDELIVERY_S: Final = 2.0 * ACK_WAIT_S
+REDELIVERY_S: Final = 1.5 * ACK_WAIT_S
 """How long after connecting a processor waits for messages that the server had delivered to a former owner. The server
-delivers them again after its own wait, which may have only just begun; doubled for a busy machine."""
+delivers them again after its own wait, which may have only just begun (measured: up to 5.0 s), and a busy machine takes
+longer. Gateways are then asked for those that are missing."""
 
 Mine = Callable[[], bool]
 """Whether nobody else can hold the lease yet."""

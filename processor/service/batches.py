@@ -15,6 +15,7 @@ from processor.intake import delivery_order
 from processor.intake.message_queue import MessageQueue, Queued
 from processor.service.guard import ERRORS
 from processor.service.in_hand import InHand
+from processor.service.redelivery import Redelivery
 
 log = logging.getLogger("processor")
 
@@ -27,14 +28,14 @@ class Batches:
     """Takes batches out of the queue. `decode` may run in another thread while an earlier batch is judged.
 
     What is decoded is noted in `in_hand`. Beside suspects nothing is decoded, and they are not decoded ahead. While
-    `unordered` says that the broker may deliver out of order, messages wait for earlier ones of their gateway, as long
+    `redelivery` says that the broker may deliver out of order, messages wait for earlier ones of their gateway, as long
     as they are no more than a batch; `newest` returns what was taken of each pump (`delivery_order.NEWEST_SCHEMA`).
     """
 
     queue: MessageQueue
     decode: Callable[[Sequence[Message]], Frames]
     in_hand: InHand
-    unordered: Callable[[], bool] = lambda: False
+    redelivery: Redelivery | None = None
     newest: Callable[[], pl.DataFrame] = lambda: pl.DataFrame(schema=delivery_order.NEWEST_SCHEMA)
     _ahead: tuple[Queued, asyncio.Task[Frames | None]] | None = None
 
@@ -44,8 +45,8 @@ class Batches:
         While more than a batch waits, the one after is decoded from now on.
         """
         busy = self.queue.waiting_bytes >= 2 * self.queue.batch_bytes
-        if self._ahead is None and self.unordered():
-            return await self._in_order(), None
+        if self._ahead is None and self.redelivery is not None and self.redelivery.unordered():
+            return await self._in_order(self.redelivery), None
         if self._ahead is None and not busy:
             return self.queue.take(), None
         queued, decoding = self._ahead or self._begin()
@@ -61,7 +62,7 @@ class Batches:
             await decoding
             self.in_hand.release(queued.messages)
 
-    async def _in_order(self) -> Queued:
+    async def _in_order(self, redelivery: Redelivery) -> Queued:
         """Return the messages of the next batch without those that are ahead of earlier ones, which go on waiting."""
         queued = self.queue.take()
         if not queued.messages or self.in_hand.suspicious(queued.messages):
@@ -79,6 +80,8 @@ class Batches:
         if sum(len(queued.messages[place].payload) for place in found.ahead) > self.queue.batch_bytes:
             log.warning("%s messages do not wait for earlier ones of their gateways: too many", f"{len(found.ahead):,}")
             return queued
+        if found.ahead:
+            redelivery.missed()
         return self.queue.put_back(queued, found.taken, found.ahead)
 
     def _begin(self) -> tuple[Queued, asyncio.Task[Frames | None]]:

@@ -77,6 +77,11 @@ class Connection:
             self.link, session, report=log.warning, chance=random.Random(), network_fine=self.guard.is_steady
         )
 
+    def ask_to_send_again(self) -> None:
+        """Ask all gateways to send again what is not confirmed."""
+        if self.link.alive:
+            self.link.publish(RESEND, b"{}")
+
     def ask_for_births(self, refused: RefusedBirths, now: int) -> None:
         """Ask for births that were refused for a rate: their gateways would send them only when they reconnect.
 

@@ -43,6 +43,7 @@ from processor.service.message_log import MessageLog, Taken
 from processor.service.metering import Meter
 from processor.service.passing_troubles import PassingTroubles
 from processor.service.presence import Guard
+from processor.service.redelivery import Redelivery
 from processor.service.settings import ProcessorError, SecondProcessorError, Settings
 from processor.service.showing import Showing
 from processor.service.snapshots import SnapshotPublisher
@@ -154,15 +155,6 @@ class _Service:
             max_rows=settings.max_rows,
             receive_maximum=settings.receive_maximum,
         )
-        if part is not None:
-            self.committer.still_mine = self.announcements.still_mine = part.still_mine
-            self.committer.part, self.pipeline.shared = (part.number, part.parts), True
-            self.pipeline.cohorts.exchange = CohortExchange(settings.data, part.keys, first=part.number == 0)
-            self.pipeline.gateways.fleet = FleetReading(part.keys)
-            self.announcements.name = f"processor-{part.number:02d}"
-            self.announcements.speaks_for_fleet = part.number == 0
-            self.batches.unordered = lambda: time.monotonic() - self.connection.since < part.redelivery_s
-            self.batches.newest = self.pipeline.newest_samples
         self.connection = Connection(
             self.link,
             self.guard,
@@ -173,6 +165,17 @@ class _Service:
             self.journal,
             (ALL, COMMAND, PART) if part is None else part.topics,
         )
+        if part is not None:
+            self.committer.still_mine = self.announcements.still_mine = part.still_mine
+            self.committer.part, self.pipeline.shared = (part.number, part.parts), True
+            self.pipeline.cohorts.exchange = CohortExchange(settings.data, part.keys, first=part.number == 0)
+            self.pipeline.gateways.fleet = FleetReading(part.keys)
+            self.announcements.name = f"processor-{part.number:02d}"
+            self.announcements.speaks_for_fleet = part.number == 0
+            self.batches.redelivery = Redelivery(
+                lambda: self.connection.since, part.redelivery_s, self.connection.ask_to_send_again
+            )
+            self.batches.newest = self.pipeline.newest_samples
         self.judging = Judging(
             settings.data,
             GuardedPipeline(self.pipeline),

@@ -27,7 +27,7 @@ class Part:
     There are `parts` of them. `still_mine` says whether nobody else can have it yet; it is asked after what was taken
     in is on disk, before that is confirmed. `name` is for people, `number` for topics; `epoch` counts the owners. For
     `redelivery_s` after a session has begun, the broker may deliver what the former session left unacknowledged after
-    newer messages.
+    newer messages; what is missing then it has lost.
     """
 
     number: int

@@ -13,6 +13,7 @@ from processor.intake.delivery_order import NEWEST_SCHEMA
 from processor.intake.message_queue import MessageQueue
 from processor.service.batches import Batches, Frames
 from processor.service.in_hand import FILE, InHand
+from processor.service.redelivery import Redelivery
 
 BATCH_BYTES = 100
 
@@ -107,8 +108,9 @@ async def test_beside_a_suspect_nothing_is_decoded_ahead(tmp_path: Path) -> None
 async def test_messages_ahead_of_earlier_ones_wait_until_these_came_or_the_time_is_over(tmp_path: Path) -> None:
     queue = MessageQueue(10_000, 10**6, 10**6)
     known = pl.DataFrame([("P-1", 1, 3)], NEWEST_SCHEMA, orient="row")
-    unordered = [True]
-    batches = Batches(queue, lambda each: [None] * len(each), InHand(tmp_path), lambda: unordered[0], lambda: known)
+    now, asked = [0.0], []
+    redelivery = Redelivery(lambda: 0.0, 5.0, lambda: asked.append(now[0]), lambda: now[0])
+    batches = Batches(queue, lambda each: [None] * len(each), InHand(tmp_path), redelivery, lambda: known)
 
     def deliver(seq: int, mid: int) -> None:
         at = 1_790_000_000_000 + seq
@@ -128,9 +130,12 @@ async def test_messages_ahead_of_earlier_ones_wait_until_these_came_or_the_time_
     deliver(5, mid=3)
     assert await taken() == [2, 3, 1]
     assert queue.durable() == (0, [2, 3, 1])
+    assert not asked
     deliver(9, mid=4)
+    now[0] = 7.0
     assert await taken() == []
-    unordered[0] = False
+    assert asked == [7.0], "the broker does not have it"
+    now[0] = 10.0
     assert await taken() == [4]
 
 
