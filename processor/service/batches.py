@@ -65,24 +65,44 @@ class Batches:
     async def _in_order(self, redelivery: Redelivery) -> Queued:
         """Return the messages of the next batch without those that are ahead of earlier ones, which go on waiting."""
         queued = self.queue.take()
-        if not queued.messages or self.in_hand.suspicious(queued.messages):
+        if not queued.messages:
             return queued
-        newest = self.newest()
-
-        def arrange() -> delivery_order.Arrangement | None:
-            frames = self._decoded(queued.messages)
-            return None if frames is None else delivery_order.arrange(queued.messages, frames, newest)
-
-        with self.in_hand.holding(queued.messages):
-            found = await asyncio.to_thread(arrange)
-        if found is None:
+        frames, newest = await self._frames(queued.messages), self.newest()
+        if frames is None:
             return queued
+        self.in_hand.hold(queued.messages)
+        found = await asyncio.to_thread(delivery_order.arrange, queued.messages, frames, newest)
+        self.in_hand.release(queued.messages)
         if sum(len(queued.messages[place].payload) for place in found.ahead) > self.queue.batch_bytes:
             log.warning("%s messages do not wait for earlier ones of their gateways: too many", f"{len(found.ahead):,}")
             return queued
         if found.ahead:
             redelivery.missed()
         return self.queue.put_back(queued, found.taken, found.ahead)
+
+    async def _frames(self, messages: list[Message]) -> Frames | None:
+        """Return the frames of messages, those of suspects decoded alone; None if some are not to be looked at.
+
+        After a crash it is the suspects that the broker delivers late.
+        """
+        suspects = {at for at, each in enumerate(messages) if self.in_hand.suspicious([each])}
+        if self.in_hand.guilty(messages):
+            return None
+        innocent = [at for at in range(len(messages)) if at not in suspects]
+        frames: list[Decoded | None] = [None] * len(messages)
+        for places in (innocent, *([at] for at in sorted(suspects))):
+            group = [messages[at] for at in places]
+            # Not `holding`: a suspect is one until it has been judged.
+            self.in_hand.hold(group)
+            found = await asyncio.to_thread(self._decoded, group)
+            self.in_hand.release(group)
+            if found is None:
+                return None
+            for at, frame in zip(places, found, strict=True):
+                frames[at] = frame
+        # JSON would be decoded together with others.
+        unseen = (at for at in suspects if messages[at].topic.endswith("/telemetry") and frames[at] is None)
+        return frames if next(unseen, None) is None else None
 
     def _begin(self) -> tuple[Queued, asyncio.Task[Frames | None]]:
         queued = self.queue.take()

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from broker.contract.sample_checks import Decoded
 from broker.mqtt.link import Message
 from processor.intake.delivery_order import NEWEST_SCHEMA
 from processor.intake.message_queue import MessageQueue
@@ -137,6 +138,37 @@ async def test_messages_ahead_of_earlier_ones_wait_until_these_came_or_the_time_
     assert asked == [7.0], "the broker does not have it"
     now[0] = 10.0
     assert await taken() == [4]
+
+
+async def test_newer_messages_wait_for_those_that_were_in_hand_when_the_last_run_was_killed(tmp_path: Path) -> None:
+    def message(seq: int) -> Message:
+        return Message("itb/00/mine/telemetry", b"%d" % seq, seq, 1, False)
+
+    def decode(messages: Sequence[Message]) -> Frames:
+        decoded.append([each.mid for each in messages])
+        columns = ("pump", "boot", "seq", "sent")
+        rows = [pl.DataFrame([("P-1", 1, each.mid, each.mid)], columns, orient="row") for each in messages]
+        return [Decoded(row) for row in rows]
+
+    async def taken() -> list[int]:
+        queued, _ = await batches.next()
+        return [each.mid for each in queued.messages]
+
+    decoded: list[list[int]] = []
+    killed = InHand(tmp_path)
+    killed.hold([message(4), message(5)])
+    killed.close()
+    known = pl.DataFrame([("P-1", 1, 3)], NEWEST_SCHEMA, orient="row")
+    queue = MessageQueue(10_000, 10**6, 10**6)
+    batches = Batches(
+        queue, decode, InHand(tmp_path), Redelivery(lambda: 0.0, 5.0, lambda: None, lambda: 0.0), lambda: known
+    )
+    queue.receive([message(6), message(5)])
+    assert await taken() == []
+    queue.receive([message(4)])
+    assert await taken() == [4, 5, 6]
+    assert decoded == [[6], [5], [6], [5], [4]], "what may have killed it is decoded alone"
+    assert batches.in_hand.suspicious([message(4)]), "until it was judged"
 
 
 async def test_messages_of_an_ended_session_that_waited_are_not_acknowledged_in_the_next(tmp_path: Path) -> None:
