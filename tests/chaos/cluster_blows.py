@@ -178,9 +178,13 @@ class BlownCluster:
             self.system.processes[name].wait(60)
 
     def _merged(self) -> bool:
-        """Return whether the merged snapshot shows the alarms of all ranges."""
-        alarms = [self.system.snapshot(number).alarms["alarm"] for number in range(self.system.ranges)]
-        return set(pl.concat(alarms)) <= set(self.system.merged().alarms["alarm"])
+        """Return whether the merged snapshot shows the alarms of all ranges, and who acknowledged them."""
+
+        def shown(alarms: pl.DataFrame) -> set[tuple[str, str | None]]:
+            return set(alarms.select("alarm", "acknowledged_by").iter_rows())
+
+        ranges = [self.system.snapshot(number).alarms for number in range(self.system.ranges)]
+        return set().union(*map(shown, ranges)) <= shown(self.system.merged().alarms)
 
     def dashboard_answers(self) -> bool:
         """Return whether the dashboard is alive."""
