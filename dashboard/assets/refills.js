@@ -3,7 +3,7 @@
   "use strict";
   const DRAWN_MS = 60000, AGAIN_MS = 50;
 
-  /* Sheets are drawn by a callback of their own: what is printed before is the page without them. */
+  /* Many sheets take seconds to be drawn: what is printed before is the page without them. */
   function print_all(count, until) {
     const box = document.getElementById("refill-sheets");
     if (!box || Date.now() > until) return;
@@ -28,6 +28,6 @@
     set("refill-view", { value: "list" });
   });
   window.addEventListener("afterprint", () => {
-    if (document.getElementById("refill-sheets")) set("refill-sheets-nodes", { data: [] });
+    if (document.getElementById("refill-sheets")) set("refill-sheets", { children: [] });
   });
 })();

@@ -31,14 +31,9 @@ def output(name: str) -> Output:
     return Output(_data_of(name), "data")
 
 
-def given(name: str) -> Input:
-    """Return the input of a callback that wants to know of new nodes of an area."""
-    return Input(_data_of(name), "data")
-
-
 def register(app: Dash, name: str) -> None:
     """Draw an area whenever its nodes change."""
-    client_script.runs(app, "draw", given(name))
+    client_script.runs(app, "draw", Input(_data_of(name), "data"))
 
 
 def nodes(content: Component) -> list[Node]:

@@ -14,7 +14,6 @@ from dashboard.access.proxies import path_of
 from dashboard.components import (
     address,
     client_script,
-    drawn,
     elements,
     refill_controls,
     refill_routes,
@@ -68,7 +67,7 @@ def layout() -> Component:
                 name="refill-card no-print",
             ),
             refill_settings.layout(),
-            *drawn.area("refill-sheets", className="sheets"),
+            html.Div(id="refill-sheets", className="sheets"),
             html.Div(id="refill-printed", hidden=True),
         ],
         className="column refills",
@@ -132,10 +131,8 @@ def register(app: Dash, data: DataService) -> None:
             raise PreventUpdate
         return *answer, fresh
 
-    drawn.register(app, "refill-sheets")
-
     @app.callback(
-        drawn.output("refill-sheets"),
+        Output("refill-sheets", "children"),
         Input("refill-print", "n_clicks"),
         State("refill-kind", "value"),
         State("refill-site", "value"),
@@ -148,15 +145,13 @@ def register(app: Dash, data: DataService) -> None:
             raise PreventUpdate
         choice = choice_of(*given)
 
-        def made() -> list[drawn.Node]:
+        def made() -> list[Component]:
             snapshot = data.snapshot()
-            return drawn.nodes(
-                refill_views.sheets(snapshot, refill_days.agenda(snapshot, choice, clinic).shown(choice))
-            )
+            return refill_views.sheets(snapshot, refill_days.agenda(snapshot, choice, clinic).shown(choice))
 
         return await asyncio.to_thread(made)
 
-    client_script.runs(app, "print_sheets", Output("refill-printed", "children"), drawn.given("refill-sheets"))
+    client_script.runs(app, "print_sheets", Output("refill-printed", "children"), Input("refill-sheets", "children"))
 
 
 def moved(trigger: Any, place: Any) -> int:

@@ -10,21 +10,20 @@ from playwright.sync_api import Page, expect
 
 from broker.store.snapshot_files import write
 from tests.dashboard.due import due_fleet
-from tests.dashboard.test_browser import (  # noqa: F401 - fixtures
-    PATIENCE_MS,
-    TOGETHER_MS,
-    Screen,
-    browser,
-    page,
-    screen,
-    served,
-)
+from tests.dashboard.test_browser import PATIENCE_MS, Screen, browser, page, screen, served  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.browser
-PRINT = """
-window.print = () => { window.printed = document.querySelectorAll("#refill-sheets > section").length; };
+PRINT_WITH_SLOW_DRAWING = """
+const box = document.getElementById("refill-sheets");
+window.print = () => { window.printed = box.childElementCount; };
+new MutationObserver((_, observer) => {
+    const drawn = [...box.children].slice(1);
+    observer.disconnect();
+    drawn.forEach((one) => one.remove());
+    setTimeout(() => box.append(...drawn), 500);
+}).observe(box, { childList: true });
 """
-"""Counts the sheets when the page is printed."""
+"""Counts the sheets when the page is printed; all but the first are drawn half a second late."""
 
 
 def test_a_day_of_the_month_leads_to_its_list_which_is_a_link_and_prints(screen: Screen, page: Page) -> None:  # noqa: F811
@@ -37,30 +36,23 @@ def test_a_day_of_the_month_leads_to_its_list_which_is_a_link_and_prints(screen:
         expect(rows).to_have_count(3, timeout=PATIENCE_MS)
         expect(rows.first).to_contain_text("overdue")
         page.get_by_text("Month", exact=True).click()
-        expect(title).to_have_text("January 2026")
-        page.wait_for_timeout(TOGETHER_MS)
-        page.get_by_role("button", name="Later").click()
-        expect(title).to_have_text("February 2026")
-        expect(page).to_have_url(re.compile("ahead=1"))
-        page.reload()
-        expect(title).to_have_text("February 2026", timeout=PATIENCE_MS)
-        page.get_by_role("button", name="Later").click()
-        expect(title).to_have_text("March 2026")
-        page.go_back()
-        expect(title).to_have_text("February 2026")
-        expect(page).to_have_url(re.compile("ahead=1"))
-        page.get_by_text("Week", exact=True).click()
-        expect(page).not_to_have_url(re.compile("ahead"))
-        page.go_back()
-        expect(title).to_have_text("February 2026")
-        page.go_back()
-        expect(title).to_have_text("January 2026")
         page.get_by_role("button", name="15 2 refills").click()
         expect(title).to_have_text("Clinic day Thu 15 Jan 2026: 2 tasks")
         expect(page).to_have_url(re.compile("day=2026-01-15"))
         page.get_by_role("button", name="1 year 4").click()
         expect(rows).to_have_count(4)
-        page.evaluate(PRINT)
+        page.evaluate(PRINT_WITH_SLOW_DRAWING)
         page.get_by_role("button", name="Print").click()
         page.wait_for_function("() => window.printed !== undefined")
         assert page.evaluate("window.printed") == 4, "all sheets are there when the page is printed"
+
+
+def test_the_month_that_is_shown_is_in_the_address(screen: Screen, page: Page) -> None:  # noqa: F811
+    write(screen.settings.snapshots, due_fleet([4.0], health={"written": time.time_ns() // 1_000_000}))
+    with served(screen) as address:
+        page.goto(address)
+        page.goto(f"{address.partition('?')[0]}refills?view=month&ahead=1")
+        expect(page.locator("#refill-title")).to_have_text("February 2026", timeout=PATIENCE_MS)
+        page.get_by_role("button", name="Later").click()
+        expect(page.locator("#refill-title")).to_have_text("March 2026", timeout=PATIENCE_MS)
+        page.wait_for_url("**/refills?view=month&ahead=2", timeout=PATIENCE_MS)
