@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from broker.contract.topics import RESEND
+from processor.service.connection import Connection
 from processor.service.redelivery import Redelivery
 
 
@@ -41,3 +47,14 @@ def test_before_the_first_session_nobody_is_asked() -> None:
     session = Session()
     assert session.misses_at(1e9) == 0
     assert session.redelivery.unordered()
+
+
+@pytest.mark.parametrize(("alive", "expected"), [(True, [(RESEND, b"{}")]), (False, [])])
+def test_the_request_goes_to_all_gateways_while_there_is_a_connection(
+    alive: bool, expected: list[tuple[str, bytes]]
+) -> None:
+    published: list[tuple[str, bytes]] = []
+    link: Any = SimpleNamespace(alive=alive, publish=lambda topic, payload: published.append((topic, payload)))
+    other: Any = None
+    Connection(link, other, other, other, other, other, other, ()).ask_to_send_again()
+    assert published == expected
